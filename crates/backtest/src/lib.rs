@@ -1,0 +1,1 @@
+//! Tapes through the driver, twins, run folders and reports

@@ -1,0 +1,1 @@
+//! The one loop: append, handle, drain

@@ -1,0 +1,1 @@
+//! Recorded formats to tape, with a quality report

@@ -1,0 +1,107 @@
+//! What can be traded, and the catalogue of a run.
+
+use std::fmt;
+use std::str::FromStr;
+use units::{InstrumentId, Price, Qty, SeriesId};
+
+/// A currency code of at most eight upper-case letters or digits: `USDT`, `BTC`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency([u8; 8]);
+
+/// A text that is no currency code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParseCurrencyError;
+
+impl fmt::Display for ParseCurrencyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a currency is one to eight upper-case letters or digits, such as USDT")
+    }
+}
+
+impl std::error::Error for ParseCurrencyError {}
+
+impl FromStr for Currency {
+    type Err = ParseCurrencyError;
+    fn from_str(text: &str) -> Result<Self, ParseCurrencyError> {
+        let fits = (1..=8).contains(&text.len());
+        if !fits || !text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
+            return Err(ParseCurrencyError);
+        }
+        let mut code = [0; 8];
+        code[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(Self(code))
+    }
+}
+
+impl Currency {
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        // Only ASCII gets in through `from_str`.
+        std::str::from_utf8(&self.0[..end]).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The kind of contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstrumentKind {
+    /// A perpetual future quoted, margined and settled in the quote currency; one contract is one unit of the underlying.
+    LinearPerpetual,
+}
+
+/// What can be traded, as its venue defines it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instrument {
+    /// `venue:SYMBOL`, such as `binance:BTCUSDT-PERP`.
+    pub symbol: String,
+    /// The kind of contract.
+    pub kind: InstrumentKind,
+    /// The underlying.
+    pub base: Currency,
+    /// What prices are in.
+    pub quote: Currency,
+    /// What profit, fees and margin are in.
+    pub settle: Currency,
+    /// Price grid.
+    pub tick: Price,
+    /// Quantity grid.
+    pub lot: Qty,
+    /// Smallest order.
+    pub min_qty: Qty,
+}
+
+/// The instruments and series of a run; ids are positions in these lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// By [`InstrumentId`].
+    pub instruments: Vec<Instrument>,
+    /// Series names (`dvol.btc`) by [`SeriesId`].
+    pub series: Vec<String>,
+}
+
+impl Catalogue {
+    /// The id of an instrument by its symbol.
+    #[must_use]
+    pub fn instrument_id(&self, symbol: &str) -> Option<InstrumentId> {
+        self.instruments.iter().position(|instrument| instrument.symbol == symbol).map(|at| InstrumentId(at as u32))
+    }
+
+    /// The id of a series by its name.
+    #[must_use]
+    pub fn series_id(&self, name: &str) -> Option<SeriesId> {
+        self.series.iter().position(|series| series == name).map(|at| SeriesId(at as u32))
+    }
+}

@@ -1,0 +1,1 @@
+//! Numbers in, numbers out: realised volatility and ranges

@@ -1,0 +1,1 @@
+//! Portfolio in, numbers out: margin tiers and liquidation

@@ -1,0 +1,1 @@
+//! The recorded-data format: typed, columnar, streamed, merged by time

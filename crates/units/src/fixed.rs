@@ -1,0 +1,411 @@
+//! Fixed-point prices, quantities and money.
+
+use crate::decimal::{self, DecimalError};
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
+use std::str::FromStr;
+
+/// Which way an inexact result goes. No default: the caller owns the loss.
+///
+/// Never up or down: for a short position, rounding down would make it larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// Toward zero: never adds risk to a target.
+    TowardZero,
+    /// Away from zero: never leaves a reduction short.
+    AwayFromZero,
+    /// To the nearest, halves away from zero: for display and for the smaller residual of a hedge.
+    Nearest,
+}
+
+impl Round {
+    fn divide(self, numerator: i128, denominator: i128) -> i128 {
+        let (quotient, remainder) = (numerator / denominator, numerator % denominator);
+        if remainder == 0 {
+            return quotient;
+        }
+        let away = if (numerator < 0) == (denominator < 0) { 1 } else { -1 };
+        match self {
+            Self::TowardZero => quotient,
+            Self::AwayFromZero => quotient + away,
+            Self::Nearest if remainder.unsigned_abs() * 2 >= denominator.unsigned_abs() => quotient + away,
+            Self::Nearest => quotient,
+        }
+    }
+
+    fn float(self, value: f64) -> f64 {
+        match self {
+            Self::TowardZero => value.trunc(),
+            Self::AwayFromZero if value < 0.0 => value.floor(),
+            Self::AwayFromZero => value.ceil(),
+            Self::Nearest => value.round(),
+        }
+    }
+}
+
+/// Buy or sell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// Raises a signed position.
+    Buy,
+    /// Lowers a signed position.
+    Sell,
+}
+
+impl Side {
+    /// The other side.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+
+    /// `+1` for a buy, `-1` for a sell.
+    #[must_use]
+    pub fn sign(self) -> i64 {
+        match self {
+            Self::Buy => 1,
+            Self::Sell => -1,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Buy => "buy",
+            Self::Sell => "sell",
+        })
+    }
+}
+
+macro_rules! fixed {
+    ($(#[$meta:meta])* $name:ident, $repr:ty, $scale:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name($repr);
+
+        impl $name {
+            /// Nothing.
+            pub const ZERO: Self = Self(0);
+            /// The largest value that can be kept.
+            pub const MAX: Self = Self(<$repr>::MAX);
+            /// Decimal places kept.
+            pub const SCALE: u32 = $scale;
+            /// Raw units in one.
+            pub const ONE: $repr = (10 as $repr).pow($scale);
+
+            /// From the raw count of the smallest unit.
+            #[must_use]
+            pub const fn from_raw(raw: $repr) -> Self {
+                Self(raw)
+            }
+
+            /// The raw count of the smallest unit.
+            #[must_use]
+            pub const fn raw(self) -> $repr {
+                self.0
+            }
+
+            /// Whether this is exactly zero.
+            #[must_use]
+            pub const fn is_zero(self) -> bool {
+                self.0 == 0
+            }
+
+            /// Without its sign. Saturates at the range's end.
+            #[must_use]
+            pub const fn abs(self) -> Self {
+                Self(self.0.saturating_abs())
+            }
+
+            /// -1, 0 or 1.
+            #[must_use]
+            pub const fn signum(self) -> i64 {
+                self.0.signum() as i64
+            }
+
+            /// The sum, or `None` beyond the range.
+            #[must_use]
+            pub const fn checked_add(self, other: Self) -> Option<Self> {
+                match self.0.checked_add(other.0) {
+                    Some(raw) => Some(Self(raw)),
+                    None => None,
+                }
+            }
+
+            /// The nearest `f64`: for estimates, never for what is owed.
+            #[must_use]
+            pub fn approximate(self) -> f64 {
+                self.0 as f64 / Self::ONE as f64
+            }
+
+            /// From an estimate, rounded as asked at the last decimal place. `None` if it is not finite or does not fit.
+            #[must_use]
+            pub fn from_estimate(value: f64, round: Round) -> Option<Self> {
+                let scaled = round.float(value * Self::ONE as f64);
+                // The largest f64 under the integer's range; anything at or over it would saturate silently.
+                (scaled.is_finite() && scaled.abs() < <$repr>::MAX as f64).then_some(Self(scaled as $repr))
+            }
+        }
+
+        impl Add for $name {
+            type Output = Self;
+            fn add(self, other: Self) -> Self {
+                Self(self.0 + other.0)
+            }
+        }
+
+        impl Sub for $name {
+            type Output = Self;
+            fn sub(self, other: Self) -> Self {
+                Self(self.0 - other.0)
+            }
+        }
+
+        impl Neg for $name {
+            type Output = Self;
+            fn neg(self) -> Self {
+                Self(-self.0)
+            }
+        }
+
+        impl AddAssign for $name {
+            fn add_assign(&mut self, other: Self) {
+                self.0 += other.0;
+            }
+        }
+
+        impl SubAssign for $name {
+            fn sub_assign(&mut self, other: Self) {
+                self.0 -= other.0;
+            }
+        }
+
+        impl Sum for $name {
+            fn sum<I: Iterator<Item = Self>>(values: I) -> Self {
+                values.fold(Self::ZERO, Add::add)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                decimal::write(f, i128::from(self.0), $scale)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = DecimalError;
+            fn from_str(text: &str) -> Result<Self, DecimalError> {
+                let raw = decimal::parse(text, $scale)?;
+                <$repr>::try_from(raw).map(Self).map_err(|_| DecimalError::TooLarge)
+            }
+        }
+    };
+}
+
+fixed! {
+    /// Quote currency per unit of the underlying, at 1e-8. Up to 92 billion.
+    Price, i64, 8
+}
+fixed! {
+    /// Signed amount of the underlying, at 1e-8. Positive is long or bought. Up to 92 billion.
+    Qty, i64, 8
+}
+fixed! {
+    /// Signed value in quote currency, at 1e-16: price × quantity, exactly.
+    Notional, i128, 16
+}
+fixed! {
+    /// Signed money in one currency, at 1e-16: fees, funding, margin, profit.
+    Cash, i128, 16
+}
+fixed! {
+    /// A dimensionless exact fraction at 1e-12: fee and funding rates, margin rates. `0.0005` is 5 basis points.
+    Rate, i64, 12
+}
+
+/// A recorded binary double that is not on the instrument's grid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OffGrid {
+    /// The value as recorded.
+    pub value: f64,
+}
+
+impl fmt::Display for OffGrid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is off the grid", self.value)
+    }
+}
+
+impl std::error::Error for OffGrid {}
+
+/// The raw fixed-point value of a recorded double that lies on a grid of `step` raw units (`one` raw units to 1).
+///
+/// A double carries 15 to 17 significant digits; a recorded decimal such as `117017.1` differs from the grid by at
+/// most a few units in its last place. Anything further off was not a decimal of this grid.
+fn on_grid(value: f64, step: i64, one: i64) -> Result<i64, OffGrid> {
+    let scaled = value * one as f64;
+    if !scaled.is_finite() || scaled.abs() >= i64::MAX as f64 {
+        return Err(OffGrid { value });
+    }
+    let steps = (scaled / step as f64).round();
+    let nearest = (steps as i64).checked_mul(step).ok_or(OffGrid { value })?;
+    let tolerance = scaled.abs() * 8.0 * f64::EPSILON;
+    if (scaled - nearest as f64).abs() <= tolerance { Ok(nearest) } else { Err(OffGrid { value }) }
+}
+
+impl Price {
+    /// Takes a recorded binary double that must lie on the tick grid. The only way for a double to become a price.
+    pub fn from_recorded(value: f64, tick: Self) -> Result<Self, OffGrid> {
+        on_grid(value, tick.0.max(1), Self::ONE).map(Self)
+    }
+
+    /// Rounded to the tick grid. `tick` must be positive.
+    #[must_use]
+    pub fn to_tick(self, tick: Self, round: Round) -> Self {
+        Self(round.divide(i128::from(self.0), i128::from(tick.0)) as i64 * tick.0)
+    }
+}
+
+impl Qty {
+    /// Takes a recorded binary double that must lie on the lot grid.
+    pub fn from_recorded(value: f64, lot: Self) -> Result<Self, OffGrid> {
+        on_grid(value, lot.0.max(1), Self::ONE).map(Self)
+    }
+
+    /// Rounded to whole lots. `lot` must be positive.
+    #[must_use]
+    pub fn to_lot(self, lot: Self, round: Round) -> Self {
+        Self(round.divide(i128::from(self.0), i128::from(lot.0)) as i64 * lot.0)
+    }
+
+    /// The side of an order that moves a position by this much. `None` for zero.
+    #[must_use]
+    pub fn side(self) -> Option<Side> {
+        match self.0 {
+            0 => None,
+            raw if raw > 0 => Some(Side::Buy),
+            _ => Some(Side::Sell),
+        }
+    }
+
+    /// This much on a side: negative for a sell.
+    #[must_use]
+    pub fn on(self, side: Side) -> Self {
+        Self(self.0 * side.sign())
+    }
+
+    /// A share of this quantity, rounded as asked at 1e-8. `None` if it does not fit.
+    #[must_use]
+    pub fn scaled(self, share: f64, round: Round) -> Option<Self> {
+        let scaled = round.float(self.0 as f64 * share);
+        (scaled.is_finite() && scaled.abs() < i64::MAX as f64).then_some(Self(scaled as i64))
+    }
+}
+
+impl Rate {
+    /// Takes a recorded binary double that must lie on a grid of 1e-12.
+    pub fn from_recorded(value: f64, step: Self) -> Result<Self, OffGrid> {
+        on_grid(value, step.0.max(1), Self::ONE).map(Self)
+    }
+}
+
+impl Mul<Qty> for Price {
+    type Output = Notional;
+    /// i64 × i64 always fits i128, and 1e-8 × 1e-8 is exactly 1e-16.
+    fn mul(self, qty: Qty) -> Notional {
+        Notional(i128::from(self.0) * i128::from(qty.0))
+    }
+}
+
+impl Notional {
+    /// The same value as money in the quote currency.
+    #[must_use]
+    pub const fn cash(self) -> Cash {
+        Cash(self.0)
+    }
+
+    /// This value times a rate, rounded as asked at 1e-16. `None` beyond the range.
+    #[must_use]
+    pub fn at_rate(self, rate: Rate, round: Round) -> Option<Cash> {
+        let product = self.0.checked_mul(i128::from(rate.0))?;
+        Some(Cash(round.divide(product, i128::from(Rate::ONE))))
+    }
+
+    /// The position this notional pays for, rounded as asked. `None` at a zero price, or if it does not fit.
+    #[must_use]
+    pub fn qty_at(self, price: Price, round: Round) -> Option<Qty> {
+        if price.0 == 0 {
+            return None;
+        }
+        i64::try_from(round.divide(self.0, i128::from(price.0))).ok().map(Qty)
+    }
+}
+
+impl Cash {
+    /// The same amount as a value in this currency.
+    #[must_use]
+    pub const fn notional(self) -> Notional {
+        Notional(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn price_times_quantity_is_exact() {
+        let price: Price = "117904.1".parse().unwrap();
+        let qty: Qty = "-0.346".parse().unwrap();
+        assert_eq!((price * qty).to_string(), "-40794.8186");
+        assert_eq!((price * qty).qty_at(price, Round::TowardZero), Some(qty));
+    }
+
+    #[test]
+    fn rounding_never_adds_risk_to_a_short() {
+        let lot: Qty = "0.001".parse().unwrap();
+        let target: Qty = "-0.0019".parse().unwrap();
+        assert_eq!(target.to_lot(lot, Round::TowardZero).to_string(), "-0.001");
+        assert_eq!(target.to_lot(lot, Round::AwayFromZero).to_string(), "-0.002");
+        assert_eq!("0.0015".parse::<Qty>().unwrap().to_lot(lot, Round::Nearest).to_string(), "0.002");
+    }
+
+    #[test]
+    fn doubles_off_the_grid_are_refused() {
+        let tick: Price = "0.1".parse().unwrap();
+        assert_eq!(Price::from_recorded(117_017.1, tick).unwrap().to_string(), "117017.1");
+        assert_eq!(Price::from_recorded(117_017.15, tick), Err(OffGrid { value: 117_017.15 }));
+        assert!(Price::from_recorded(f64::NAN, tick).is_err());
+        assert_eq!(
+            Rate::from_recorded(0.006_940_000_000_000_001 / 100.0, Rate::from_raw(1)).unwrap().to_string(),
+            "0.0000694"
+        );
+    }
+
+    #[test]
+    fn shows_the_precision_asked_for() {
+        let cash: Cash = "-1234.5678".parse().unwrap();
+        assert_eq!(format!("{cash:.2}"), "-1234.57");
+        assert_eq!(format!("{cash}"), "-1234.5678");
+        assert_eq!(format!("{:>8.1}", Qty::from_raw(150_000_000)), "     1.5");
+        assert_eq!(format!("{:.2}", Price::from_raw(100_000_000)), "1.00");
+    }
+
+    #[test]
+    fn estimates_that_do_not_fit_are_refused() {
+        assert_eq!(Qty::from_estimate(1e30, Round::TowardZero), None);
+        assert_eq!(Qty::from_estimate(f64::NAN, Round::TowardZero), None);
+        assert_eq!(Qty::from_estimate(-0.123_456_789, Round::TowardZero).unwrap().to_string(), "-0.12345678");
+    }
+}

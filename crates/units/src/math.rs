@@ -1,0 +1,29 @@
+//! The only source of transcendental functions in the workspace.
+//!
+//! `f64::ln` and its kin call the platform's C library, which differs between platforms in the last bits; a
+//! different bit can become a different order. These come from `libm`, pure Rust, the same everywhere.
+//! [`sqrt`] is correctly rounded by IEEE 754 and so needs no such care.
+
+/// Natural logarithm.
+#[must_use]
+pub fn ln(x: f64) -> f64 {
+    libm::log(x)
+}
+
+/// e to the power of `x`.
+#[must_use]
+pub fn exp(x: f64) -> f64 {
+    libm::exp(x)
+}
+
+/// `base` to the power of `exponent`.
+#[must_use]
+pub fn pow(base: f64, exponent: f64) -> f64 {
+    libm::pow(base, exponent)
+}
+
+/// Square root.
+#[must_use]
+pub fn sqrt(x: f64) -> f64 {
+    x.sqrt()
+}
