@@ -1,1 +1,11 @@
-//! Policy text to a checked program of rules, with diagnostics
+//! Policy text to a checked program of rules, with diagnostics.
+//!
+//! `policy` knows no market, venue or account: facts come in by name, targets go out. The engine feeds it.
+
+pub mod facts;
+mod rule;
+pub mod spec;
+
+pub use facts::{Fact, FactId, FactValue, Facts};
+pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Region, Rule, STEPS_MAX, Step, Target, Verdict};
+pub use spec::Policy;

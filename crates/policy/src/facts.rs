@@ -1,0 +1,265 @@
+//! What rules may know: typed facts in flat slots, each with the time it was last set.
+
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Cash, Duration, Price, Qty, Ratio, Timestamp, Vol};
+
+/// The untyped name of a fact: its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FactId(pub u16);
+
+/// The typed name of a fact.
+#[derive(Debug)]
+pub struct Fact<T> {
+    id: FactId,
+    kind: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Fact<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Fact<T> {}
+
+impl<T> Fact<T> {
+    /// A fact in a slot. The type is the caller's promise; the engine's own facts are constants of this module.
+    #[must_use]
+    pub const fn at(slot: u16) -> Self {
+        Self { id: FactId(slot), kind: std::marker::PhantomData }
+    }
+
+    /// The slot.
+    #[must_use]
+    pub const fn id(self) -> FactId {
+        self.id
+    }
+}
+
+/// A type that facts can have: kept exactly, as raw fixed point or as the bits of a double.
+pub trait FactValue: Copy {
+    /// To the slot.
+    fn to_raw(self) -> i128;
+    /// From the slot.
+    fn from_raw(raw: i128) -> Self;
+}
+
+macro_rules! fixed_fact {
+    ($($name:ty: $repr:ty),*) => {$(
+        impl FactValue for $name {
+            #[inline]
+            fn to_raw(self) -> i128 {
+                i128::from(self.raw())
+            }
+            #[inline]
+            fn from_raw(raw: i128) -> Self {
+                Self::from_raw(raw as $repr)
+            }
+        }
+    )*};
+}
+fixed_fact!(Price: i64, Qty: i64, Cash: i128);
+
+macro_rules! estimate_fact {
+    ($($name:ty),*) => {$(
+        impl FactValue for $name {
+            #[inline]
+            fn to_raw(self) -> i128 {
+                i128::from(self.get().to_bits())
+            }
+            #[inline]
+            fn from_raw(raw: i128) -> Self {
+                // Only `to_raw` of a valid value ever fills a slot of this type.
+                Self::new(f64::from_bits(raw as u64)).unwrap_or_default()
+            }
+        }
+    )*};
+}
+estimate_fact!(Ratio, Vol);
+
+impl FactValue for u32 {
+    #[inline]
+    fn to_raw(self) -> i128 {
+        i128::from(self)
+    }
+    #[inline]
+    fn from_raw(raw: i128) -> Self {
+        raw as Self
+    }
+}
+
+impl FactValue for Timestamp {
+    #[inline]
+    fn to_raw(self) -> i128 {
+        i128::from(self.nanos())
+    }
+    #[inline]
+    fn from_raw(raw: i128) -> Self {
+        Self::from_nanos(raw as i64)
+    }
+}
+
+macro_rules! facts {
+    ($($(#[doc = $doc:literal])* $slot:literal $constant:ident: $kind:ty = $name:literal;)*) => {
+        $($(#[doc = $doc])* pub const $constant: Fact<$kind> = Fact::at($slot);)*
+
+        /// Slots of the engine's own facts: name by slot.
+        pub const NAMES: &[&str] = &[$($name),*];
+    };
+}
+
+facts! {
+    /// Last price.
+    0 PRICE: Price = "price";
+    /// Highest price of the last bar.
+    1 BAR_HIGH: Price = "bar.high";
+    /// Lowest price of the last bar.
+    2 BAR_LOW: Price = "bar.low";
+    /// Equity of the account, in its numéraire.
+    3 EQUITY: Cash = "equity";
+    /// How far equity, net of deposits and withdrawals, is under its highest: `0.1` is 10 %.
+    4 DRAWDOWN: Ratio = "drawdown";
+    /// Signed quantity that the strategy holds.
+    5 POSITION: Qty = "position";
+    /// Conviction, from -1 (short) to 1 (long).
+    6 SIGNAL: Ratio = "signal";
+    /// When the signal was last issued anew.
+    7 SIGNAL_SINCE: Timestamp = "signal.since";
+    /// Volatility that sizing uses, annualised.
+    8 VOLATILITY: Vol = "volatility";
+    /// The volatility unit N in price terms, now.
+    9 UNIT: Price = "unit";
+    /// The instrument's price grid.
+    10 TICK: Price = "tick";
+    /// The instrument's quantity grid.
+    11 LOT: Qty = "lot";
+    /// The smallest order.
+    12 MIN_QTY: Qty = "min_qty";
+    /// Campaign: the first fill's price, frozen.
+    13 ENTRY: Price = "campaign.entry";
+    /// Campaign: the price of the last unit's fill.
+    14 LAST_FILL: Price = "campaign.last_fill";
+    /// Campaign: N, frozen at entry.
+    15 CAMPAIGN_UNIT: Price = "campaign.unit";
+    /// Campaign: the initial stop, frozen.
+    16 INITIAL_STOP: Price = "campaign.initial_stop";
+    /// Campaign: the stop in force.
+    17 STOP: Price = "campaign.stop";
+    /// Campaign: signed full size of all units, frozen at entry.
+    18 BASE: Qty = "campaign.base";
+    /// Campaign: units filled.
+    19 UNITS: u32 = "campaign.units";
+    /// Campaign: units that lapsed unfilled.
+    20 LAPSED: u32 = "campaign.lapsed";
+    /// Campaign: one bit per ladder rung used.
+    21 RUNGS_USED: u32 = "campaign.rungs_used";
+    /// Campaign: signed quantity of the first unit as filled.
+    22 FIRST: Qty = "campaign.first";
+    /// Campaign: signed largest quantity held so far.
+    23 PEAK: Qty = "campaign.peak";
+    /// Campaign: signed quantity that would be held had no cap cut it.
+    24 UNCUT: Qty = "campaign.uncut";
+    /// Campaign: the best price since entry (highest when long, lowest when short).
+    25 BEST: Price = "campaign.best";
+    /// When the last campaign closed.
+    26 CLOSED_AT: Timestamp = "campaign.closed_at";
+    /// Time of the input being decided on.
+    27 NOW: Timestamp = "now";
+}
+
+/// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].
+pub const FIRST_SERIES: u16 = NAMES.len() as u16;
+
+/// The fact of a recorded series.
+#[must_use]
+pub const fn series(id: units::SeriesId) -> Fact<Ratio> {
+    Fact::at(FIRST_SERIES + id.0 as u16)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Slot {
+    raw: i128,
+    set: Timestamp,
+}
+
+const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
+
+/// All facts of one scope (a strategy in its instrument).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    slots: Box<[Slot]>,
+    now: Timestamp,
+}
+
+impl Facts {
+    /// No fact known yet, with room for a run's series.
+    #[must_use]
+    pub fn new(series: usize) -> Self {
+        Self { slots: vec![EMPTY; NAMES.len() + series].into(), now: Timestamp::MIN }
+    }
+
+    /// The time at which facts are set from now on.
+    #[inline]
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+        self.set(NOW, now);
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Sets a fact, now.
+    #[inline]
+    pub fn set<T: FactValue>(&mut self, fact: Fact<T>, value: T) {
+        self.slots[usize::from(fact.id.0)] = Slot { raw: value.to_raw(), set: self.now };
+    }
+
+    /// Sets or forgets a fact, now.
+    #[inline]
+    pub fn put<T: FactValue>(&mut self, fact: Fact<T>, value: Option<T>) {
+        match value {
+            Some(value) => self.set(fact, value),
+            None => self.slots[usize::from(fact.id.0)] = EMPTY,
+        }
+    }
+
+    /// A fact, if it is known.
+    #[inline]
+    #[must_use]
+    pub fn get<T: FactValue>(&self, fact: Fact<T>) -> Option<T> {
+        let slot = &self.slots[usize::from(fact.id.0)];
+        (slot.set != Timestamp::MIN).then(|| T::from_raw(slot.raw))
+    }
+
+    /// How long ago a fact was set.
+    #[must_use]
+    pub fn age(&self, fact: FactId) -> Option<Duration> {
+        let slot = &self.slots[usize::from(fact.0)];
+        (slot.set != Timestamp::MIN).then(|| self.now.since(slot.set))
+    }
+
+    /// Writes every slot.
+    pub fn save(&self, out: &mut StateWriter) {
+        out.i64(self.now.nanos());
+        out.len(self.slots.len());
+        for slot in &self.slots {
+            out.i128(slot.raw);
+            out.i64(slot.set.nanos());
+        }
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.now = Timestamp::from_nanos(from.i64()?);
+        if from.len()? != self.slots.len() {
+            return Err(Corrupt { at: 0, what: "another number of facts" });
+        }
+        for slot in &mut self.slots {
+            *slot = Slot { raw: from.i128()?, set: Timestamp::from_nanos(from.i64()?) };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,311 @@
+//! Rules: what a policy is made of. One public trait, the same for built-in and users' own.
+
+use crate::facts::{FactId, Facts};
+use arrayvec::ArrayVec;
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Cash, Duration, Price, Qty, Timestamp};
+
+/// Steps that one plan can hold; a program with more rules is refused at load.
+pub const STEPS_MAX: usize = 24;
+/// Exits that one plan can leave resting at the venue: the stop and up to eight rungs.
+pub const EXITS_MAX: usize = 9;
+
+/// What a rule proposes to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Target {
+    /// Signed full size at the present signal: all units, before ladder and caps.
+    pub base: Qty,
+    /// Signed quantity to hold now.
+    pub qty: Qty,
+    /// What to add when the market reaches a level: rests at the venue as a stop-entry order.
+    pub add: Option<Add>,
+}
+
+/// An untriggered add. Caps reserve for it at its trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Add {
+    /// The level.
+    pub trigger: Price,
+    /// The worst price accepted after the trigger. `None`: any.
+    pub limit: Option<Price>,
+    /// Signed quantity.
+    pub qty: Qty,
+    /// Which unit it is: the first unit is 1.
+    pub unit: u32,
+}
+
+/// An exit that rests at the venue, reduce-only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Closes the whole position at the stop.
+    Stop {
+        /// Its trigger.
+        trigger: Price,
+    },
+    /// Takes a part off at a better price.
+    Rung {
+        /// Which rung, from 0.
+        index: u8,
+        /// Its limit price.
+        price: Price,
+        /// Unsigned quantity.
+        qty: Qty,
+    },
+}
+
+/// What a rule did to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Left it as it was.
+    Kept,
+    /// Set or scaled it as the policy wants.
+    Set,
+    /// Lowered it because a limit binds.
+    Cut,
+    /// A trigger was crossed or an increase wanted, and was refused.
+    Refused,
+    /// A change was held back (buffer, minimum order).
+    Held,
+    /// A limit cannot be met; this is the best reachable.
+    Unmet,
+}
+
+impl Outcome {
+    /// As it stands in plans and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Set => "set",
+            Self::Cut => "cut",
+            Self::Refused => "refused",
+            Self::Held => "held",
+            Self::Unmet => "unmet",
+        }
+    }
+}
+
+/// What a rule answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The target from here on.
+    pub target: Target,
+    /// What was done to it.
+    pub outcome: Outcome,
+}
+
+impl Verdict {
+    /// Leaves the target as it is.
+    #[must_use]
+    pub fn keep(target: Target) -> Self {
+        Self { target, outcome: Outcome::Kept }
+    }
+
+    /// The policy wants this.
+    #[must_use]
+    pub fn set(target: Target) -> Self {
+        Self { target, outcome: Outcome::Set }
+    }
+
+    /// A limit lowers it to this.
+    #[must_use]
+    pub fn cut(target: Target) -> Self {
+        Self { target, outcome: Outcome::Cut }
+    }
+
+    /// An increase is refused.
+    #[must_use]
+    pub fn refuse(target: Target) -> Self {
+        Self { target, outcome: Outcome::Refused }
+    }
+}
+
+/// A number in a reason, with its unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Arg {
+    /// Not given.
+    None,
+    /// A price, to the tick.
+    Price(Price),
+    /// A quantity, to the lot.
+    Qty(Qty),
+    /// Money.
+    Cash(Cash),
+    /// A fraction shown in percent.
+    Percent(f64),
+    /// A plain number with two decimals, such as a leverage.
+    Number(f64),
+    /// A count.
+    Count(u32),
+    /// A span.
+    Duration(Duration),
+    /// An instant.
+    Time(Timestamp),
+}
+
+/// Why a rule did what it did: a sentence with a gap `{}` for each number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reason {
+    /// The sentence.
+    pub template: &'static str,
+    /// The numbers, in the order of the gaps.
+    pub args: [Arg; 4],
+}
+
+impl Reason {
+    /// No reason given.
+    pub const NONE: Self = Self { template: "", args: [Arg::None; 4] };
+}
+
+/// One line of a plan: what a rule made of the target, and why.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The rule's position in the program.
+    pub rule: u8,
+    /// What it did.
+    pub outcome: Outcome,
+    /// The quantity before.
+    pub before: Qty,
+    /// The quantity after.
+    pub after: Qty,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Collects what rules say beside their verdicts: the numbers behind it, the triggers they refuse, the exits they
+/// leave resting at the venue.
+#[derive(Debug, Clone, Default)]
+pub struct Because {
+    steps: ArrayVec<Step, STEPS_MAX>,
+    exits: ArrayVec<Exit, EXITS_MAX>,
+    reason: Option<Reason>,
+    rule: u8,
+    before: Qty,
+}
+
+impl Because {
+    /// Gives the reason for the verdict that follows. The last one given counts.
+    #[inline]
+    pub fn say<const N: usize>(&mut self, template: &'static str, args: [Arg; N]) {
+        const { assert!(N <= 4, "a reason has at most four numbers") };
+        let mut all = [Arg::None; 4];
+        all[..N].copy_from_slice(&args);
+        self.reason = Some(Reason { template, args: all });
+    }
+
+    /// Records a trigger that was crossed and is refused, beside the verdict.
+    pub fn refused<const N: usize>(&mut self, template: &'static str, args: [Arg; N]) {
+        let kept = self.reason.take();
+        self.say(template, args);
+        let reason = self.reason.take().unwrap_or(Reason::NONE);
+        self.reason = kept;
+        let (rule, qty) = (self.rule, self.before);
+        self.push(Step { rule, outcome: Outcome::Refused, before: qty, after: qty, reason });
+    }
+
+    /// Leaves an exit resting at the venue. The program's rungs were counted at load, so it always fits.
+    pub fn rest(&mut self, exit: Exit) {
+        debug_assert!(!self.exits.is_full(), "rungs are counted at load");
+        let _fits = self.exits.try_push(exit);
+    }
+
+    /// Empties it for the next evaluation.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.steps.clear();
+        self.exits.clear();
+        self.reason = None;
+    }
+
+    /// Announces the rule that speaks next.
+    #[inline]
+    pub fn begin(&mut self, rule: u8, before: Qty) {
+        self.rule = rule;
+        self.before = before;
+        self.reason = None;
+    }
+
+    /// Records the verdict of the rule announced by [`Self::begin`], if it did or said anything.
+    #[inline]
+    pub fn end(&mut self, verdict: &Verdict) {
+        let reason = self.reason.take();
+        if verdict.outcome != Outcome::Kept || reason.is_some() {
+            let reason = reason.unwrap_or(Reason::NONE);
+            let (rule, before, after) = (self.rule, self.before, verdict.target.qty);
+            self.push(Step { rule, outcome: verdict.outcome, before, after, reason });
+        }
+    }
+
+    fn push(&mut self, step: Step) {
+        debug_assert!(!self.steps.is_full(), "the program's length was checked at load");
+        let _fits = self.steps.try_push(step);
+    }
+
+    /// The steps so far, in the order of the program.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The exits to leave resting.
+    #[must_use]
+    pub fn exits(&self) -> &[Exit] {
+        &self.exits
+    }
+}
+
+/// Open intervals of facts inside which a rule provably changes nothing (DESIGN §3, the quiet region).
+/// Bounds are raw slot values and shrink with every statement.
+#[derive(Debug, Clone, Default)]
+pub struct Region {
+    bounds: Vec<(FactId, i128, i128)>,
+}
+
+impl Region {
+    /// Nothing changes while `low < fact < high`.
+    pub fn within(&mut self, fact: FactId, low: i128, high: i128) {
+        match self.bounds.iter_mut().find(|(id, ..)| *id == fact) {
+            Some((_, least, most)) => (*least, *most) = ((*least).max(low), (*most).min(high)),
+            None => self.bounds.push((fact, low, high)),
+        }
+    }
+
+    /// The intervals so far.
+    #[must_use]
+    pub fn bounds(&self) -> &[(FactId, i128, i128)] {
+        &self.bounds
+    }
+}
+
+/// One rule of a policy.
+///
+/// A rule sees facts and a proposed target and answers with a verdict. It cannot send, ask the time or look elsewhere.
+pub trait Rule: Send {
+    /// Its name in plans: a policy key such as `vol_target`.
+    fn name(&self) -> &'static str;
+
+    /// The facts that it reads; units are checked at load.
+    fn reads(&self) -> &[FactId];
+
+    /// Sees every input in its scope; O(1); decides nothing.
+    fn observe(&mut self, _facts: &Facts) {}
+
+    /// The target from here on. Pure: `next` and what-if call it too.
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict;
+
+    /// States intervals in which `evaluate` would answer the same. `false`: none can be stated.
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _region: &mut Region) -> bool {
+        false
+    }
+
+    /// The plan with this step was adopted.
+    fn commit(&mut self, _step: &Step) {}
+
+    /// Writes every field that changes.
+    fn save(&self, _out: &mut StateWriter) {}
+
+    /// Reads what [`Self::save`] wrote.
+    fn load(&mut self, _from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
+
+use units::{Cash, Duration, Qty, Rate, Ratio, Vol};
+
+/// The version of the policy language that this build writes; it reads this one and older.
+pub const VERSION: u32 = 1;
+
+/// A checked policy of one strategy in one instrument.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Its name, for reports.
+    pub name: String,
+    /// The instrument, `venue:SYMBOL`.
+    pub instrument: String,
+    /// Where conviction comes from.
+    pub signal: Signal,
+    /// The volatility unit N.
+    pub unit: Option<UnitSource>,
+    /// How large the full position is.
+    pub size: Size,
+    /// Adding to winners.
+    pub pyramid: Option<Pyramid>,
+    /// The protective stop.
+    pub stop: Option<Stop>,
+    /// Scaling out.
+    pub ladder: Option<Ladder>,
+    /// Hard limits.
+    pub caps: Caps,
+    /// When a change is worth an order.
+    pub trade: Trade,
+    /// What a backtest assumes of the venue; live runs ignore it.
+    pub backtest: Backtest,
+}
+
+/// Where conviction comes from, and when it may be acted on again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    /// The indicator.
+    pub kind: SignalKind,
+    /// Which sides may be taken.
+    pub sides: Sides,
+    /// After a campaign closed while its signal is still on: wait until it is issued anew (default), or re-enter at once.
+    pub reentry: Reentry,
+}
+
+/// The indicator behind a signal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SignalKind {
+    /// Always the same conviction.
+    Constant {
+        /// From -1 to 1.
+        strength: Ratio,
+    },
+    /// Long while the fast average is over the slow one, short while under.
+    EmaCross {
+        /// Bars of this length, UTC-aligned.
+        bar: Duration,
+        /// Span of the fast average in bars (α = 2 ÷ (span + 1)).
+        fast: u32,
+        /// Span of the slow average in bars.
+        slow: u32,
+    },
+    /// Long from a close over the highest high of `entry` bars until a close under the lowest low of `exit` bars; short mirrored.
+    Donchian {
+        /// Bars of this length, UTC-aligned.
+        bar: Duration,
+        /// Channel that opens, in bars.
+        entry: u32,
+        /// Channel that closes, in bars.
+        exit: u32,
+    },
+}
+
+/// Which sides may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sides {
+    /// Long and short.
+    Both,
+    /// Long only: a short signal is flat.
+    Long,
+    /// Short only.
+    Short,
+}
+
+/// When a signal that is still on may open a campaign again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reentry {
+    /// Once it is issued anew.
+    NewSignal,
+    /// At once.
+    AtOnce,
+}
+
+/// The volatility unit N, in price terms.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UnitSource {
+    /// Average true range: `atr(20, 1d)`, Wilder's smoothing over that many bars.
+    AverageTrueRange {
+        /// Bars averaged.
+        bars: u32,
+        /// Bars of this length, UTC-aligned.
+        bar: Duration,
+    },
+    /// The implied daily move: price × volatility ÷ √365, of a series: `implied_move(dvol.btc)`.
+    ImpliedMove {
+        /// The series' name.
+        series: String,
+        /// Older values are not used.
+        max_age: Duration,
+    },
+}
+
+/// How large the full position is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Size {
+    /// The method.
+    pub kind: SizeKind,
+    /// Whether the base is frozen at entry or follows volatility and equity.
+    pub resize: Resize,
+}
+
+/// The sizing method.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SizeKind {
+    /// A fixed multiple of equity.
+    FixedFraction {
+        /// × equity.
+        fraction: Ratio,
+    },
+    /// The first unit loses this share of equity at its initial stop.
+    RiskPerTrade {
+        /// Share of equity.
+        risk: Ratio,
+    },
+    /// Size = target ÷ volatility × equity.
+    VolatilityTarget {
+        /// Annualised target.
+        target: Vol,
+        /// Where volatility comes from.
+        source: VolatilitySource,
+        /// Volatility is never taken lower than this.
+        volatility_floor: Option<Vol>,
+        /// Never more than this × equity.
+        exposure_cap: Option<Ratio>,
+    },
+}
+
+/// Where volatility comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VolatilitySource {
+    /// A recorded series such as a volatility index: `series(dvol.btc)`.
+    Series {
+        /// Its name.
+        name: String,
+        /// Older values are not used.
+        max_age: Duration,
+    },
+    /// Realised volatility of returns over bars, exponentially weighted: `ewma(10d, 1h)`.
+    Ewma {
+        /// Half-life of the weights.
+        half_life: Duration,
+        /// Bars of this length, UTC-aligned.
+        bar: Duration,
+    },
+}
+
+/// Whether the base is frozen at entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resize {
+    /// Frozen at entry.
+    Entry,
+    /// Follows volatility and equity; never undoes a used rung.
+    Continuous,
+}
+
+/// Adding to winners in units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pyramid {
+    /// Share of the base per unit, first unit first; adds up to 1.
+    pub shares: Vec<f64>,
+    /// Levels are measured from the frozen entry or from the last fill.
+    pub spacing: Spacing,
+    /// Distance between levels in N.
+    pub step: Ratio,
+    /// An add lapses when its fill would be worse than its level by more than this many N. `None`: never.
+    pub max_chase: Option<Ratio>,
+}
+
+/// What add levels are measured from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spacing {
+    /// The first fill, frozen.
+    Entry,
+    /// The last unit's fill.
+    LastFill,
+}
+
+/// The protective stop of the whole position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stop {
+    /// Distance of the initial stop from the entry fill in N. Defines R.
+    pub initial: Ratio,
+    /// Whether each add moves the stop to the initial distance under its fill.
+    pub follow: Follow,
+    /// Distance of a trailing stop from the best price since entry, in N.
+    pub trail: Option<Ratio>,
+}
+
+/// What the stop follows besides the trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// Nothing.
+    Entry,
+    /// The last unit's fill.
+    LastFill,
+}
+
+/// Scaling out in rungs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ladder {
+    /// The rungs, nearest first.
+    pub rungs: Vec<Rung>,
+    /// What the fractions are of.
+    pub of: FractionOf,
+    /// Whether units may still be added after the first rung.
+    pub readd: bool,
+}
+
+/// One rung.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rung {
+    /// Where, in R from the entry fill in favour.
+    pub at: Ratio,
+    /// How much comes off.
+    pub fraction: f64,
+}
+
+/// What a rung's fraction is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FractionOf {
+    /// The first unit.
+    First,
+    /// The largest quantity held.
+    Peak,
+    /// The quantity held then.
+    Current,
+}
+
+/// Hard limits. A limit only ever lowers risk.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Caps {
+    /// Gross notional ÷ equity.
+    pub leverage: Option<Limit>,
+    /// Exposure factors by drawdown, mildest first; zero at the last.
+    pub drawdown: Vec<DrawdownLevel>,
+    /// The stop must lie inside the liquidation price by this share of the price.
+    pub liquidation_distance: Option<Ratio>,
+}
+
+/// A limit and the level that a breach is brought back to; increases stop at the restore level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// Breached over this.
+    pub limit: Ratio,
+    /// Brought back to this.
+    pub restore: Ratio,
+}
+
+/// From a drawdown on, exposure is multiplied by a factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DrawdownLevel {
+    /// Reached at this drawdown.
+    pub at: Ratio,
+    /// Left again under this drawdown.
+    pub restore: Ratio,
+    /// Exposure factor while it is in force.
+    pub factor: Ratio,
+}
+
+/// When a change is worth an order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Trade {
+    /// No discretionary trade within this share of the full-signal base size.
+    pub buffer: Option<Ratio>,
+    /// Trade to the buffer's edge or to the target itself.
+    pub buffer_to: BufferTo,
+    /// Smallest order; the instrument's own minimum holds as well.
+    pub min_order: Option<Qty>,
+}
+
+/// Where a trade that leaves the buffer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BufferTo {
+    /// To its edge.
+    #[default]
+    Edge,
+    /// To the target.
+    Centre,
+}
+
+/// What a backtest assumes of the venue and of the twin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backtest {
+    /// Paid in at the start, in the instrument's settlement currency.
+    pub deposit: Cash,
+    /// Fee of a fill that takes.
+    pub taker_fee: Rate,
+    /// Fee of a fill that rested.
+    pub maker_fee: Rate,
+    /// Half of the spread, as a share of the price.
+    pub half_spread: Rate,
+    /// Further cost of market and stop fills, as a share of the price.
+    pub slippage: Rate,
+    /// From decision to the venue.
+    pub latency: Duration,
+    /// The twin's quantity: this × equity at entry ÷ entry price.
+    pub twin_base: Ratio,
+}
