@@ -1,1 +1,64 @@
-fn main() {}
+//! What developers and CI run: `cargo xtask test`, `setup`, `workload`.
+//!
+//! The repository rules (crate table, purity files, licences, tidiness) are tests: see `tests/rules`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+mod setup;
+mod tally;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [--long] [-p CRATE]... [-- NAME...]
+                 everything that CI runs: rustfmt, clippy, all tests and repository rules; with CI=true first `setup`,
+                 and a skip is a failure. Last line: `N passed, N failed, N skipped`.
+                 -p and NAME narrow it to the tests of a crate, to the tests whose names contain NAME.
+                 --long runs the long properties whole, not the seeded tenth.
+  setup          installs what the tests need and this machine lacks; does nothing where all is there
+  workload ARGS  the decision workload through the engine, release build, JSON:
+                 cargo xtask workload --seed 7 --instruments 1 --events 1000000
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &args[..]),
+    };
+    match command {
+        "test" => match test::Options::parse(rest) {
+            Ok(options) => test::run(&options),
+            Err(message) => refuse(&message),
+        },
+        "setup" => match setup::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                eprintln!("error: {message}");
+                ExitCode::from(3)
+            }
+        },
+        "workload" => workload(rest),
+        "help" | "-h" | "--help" => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        other => refuse(&format!("there is no command `{other}`")),
+    }
+}
+
+fn refuse(message: &str) -> ExitCode {
+    eprintln!("error: {message}\n\n{HELP}");
+    ExitCode::from(2)
+}
+
+/// Passes everything on to the bench crate, built for release.
+fn workload(args: &[String]) -> ExitCode {
+    let mut run = tools::cargo();
+    run.args(["run", "--release", "--quiet", "--package", "trimtab-workload", "--"]).args(args);
+    if tools::succeeds(&mut run) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
