@@ -162,6 +162,8 @@ pub enum CancelReason {
     NothingToReduce,
     /// The account was liquidated.
     Liquidated,
+    /// At its execution the equity did not cover the initial margin of the position it would have made.
+    Margin,
 }
 
 impl fmt::Display for CancelReason {
@@ -170,6 +172,7 @@ impl fmt::Display for CancelReason {
             Self::Requested => "as asked",
             Self::NothingToReduce => "nothing left to reduce",
             Self::Liquidated => "account liquidated",
+            Self::Margin => "not enough equity for its initial margin",
         })
     }
 }

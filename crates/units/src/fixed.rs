@@ -335,11 +335,13 @@ impl Notional {
         Cash(self.0)
     }
 
-    /// This value times a rate, rounded as asked at 1e-16. `None` beyond the range.
+    /// This value times a rate, rounded as asked at 1e-16. `None` beyond the range: never at a rate of at most one,
+    /// because whole ones and the rest are multiplied apart (both truncate toward zero, so their signs agree).
     #[must_use]
     pub fn at_rate(self, rate: Rate, round: Round) -> Option<Cash> {
-        let product = self.0.checked_mul(i128::from(rate.0))?;
-        Some(Cash(round.divide(product, i128::from(Rate::ONE))))
+        let (one, rate) = (i128::from(Rate::ONE), i128::from(rate.0));
+        let (whole, rest) = (self.0 / one, self.0 % one);
+        whole.checked_mul(rate)?.checked_add(round.divide(rest * rate, one)).map(Cash)
     }
 
     /// The position this notional pays for, rounded as asked. `None` at a zero price, or if it does not fit.
@@ -370,6 +372,20 @@ mod tests {
         let qty: Qty = "-0.346".parse().unwrap();
         assert_eq!((price * qty).to_string(), "-40794.8186");
         assert_eq!((price * qty).qty_at(price, Round::TowardZero), Some(qty));
+    }
+
+    #[test]
+    fn a_rate_under_one_never_leaves_the_range() {
+        let rate: Rate = "0.999999999999".parse().unwrap();
+        for raw in [i128::MAX, i128::MIN, 1, -1, 999_999_999_999, -1_000_000_000_001] {
+            let up = Notional::from_raw(raw).at_rate(rate, Round::AwayFromZero).unwrap().raw();
+            let down = Notional::from_raw(raw).at_rate(rate, Round::TowardZero).unwrap().raw();
+            assert!(up.unsigned_abs() <= raw.unsigned_abs() && down.unsigned_abs() < raw.unsigned_abs(), "{raw}");
+            assert!((up - down).abs() <= 1, "{raw}: {up} {down}");
+        }
+        let fee = Notional::from_raw(-1_500_000_000_003).at_rate("0.5".parse().unwrap(), Round::AwayFromZero);
+        assert_eq!(fee, Some(Cash::from_raw(-750_000_000_002)));
+        assert_eq!(Notional::MAX.at_rate("2".parse().unwrap(), Round::TowardZero), None);
     }
 
     #[test]
