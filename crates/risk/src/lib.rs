@@ -1,1 +1,12 @@
-//! Portfolio in, numbers out: margin tiers and liquidation
+//! Portfolio in, numbers out: margin tiers and liquidation.
+//!
+//! Margin lives here alone. A [`TierTable`] is dated data (see `data/`), never a constant in code; everything that is
+//! owed is exact, and where a last digit must be rounded it goes to the side that liquidates earlier.
+
+mod liquidation;
+mod margin;
+mod tiers;
+
+pub use liquidation::liquidation_price;
+pub use margin::{initial_margin, maintenance_margin};
+pub use tiers::{Tier, TierError, TierTable};
