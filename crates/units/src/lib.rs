@@ -1,3 +1,4 @@
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail by panicking"))]
 //! Prices, quantities, money, time and ids as types.
 //!
 //! What is owed, owned or ordered is fixed point; what is estimated is a finite `f64` newtype
@@ -18,6 +19,7 @@ mod estimate;
 mod fixed;
 mod id;
 pub mod math;
+pub mod show;
 pub mod state;
 mod time;
 
