@@ -94,32 +94,24 @@ fn files_are_text_and_small() {
     none("files are text and small", &findings);
 }
 
-/// `vectors/README.md` has a table `| file | generator | … |`; a generator is a path in the repository, or a test's name
-/// behind such a path (`crates/pricing/tests/vol.rs`).
+/// Beside `vectors/format.json` stands what made it: `vectors/format.py`, or `.rs`.
 #[test]
 fn every_vector_has_a_generator() {
     let Some(files) = files() else {
         println!("skipped: every_vector_has_a_generator: not a git clone");
         return;
     };
-    let exists = |path: &str| files.iter().any(|(name, _)| name == path);
-    let table: Vec<(String, String)> = files
+    let (generators, vectors): (Vec<&str>, Vec<&str>) = files
         .iter()
-        .filter(|(path, _)| path == "vectors/README.md")
-        .flat_map(|(_, bytes)| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>())
-        .filter_map(|line| {
-            let mut cells = line.split('|').skip(1).map(|cell| cell.trim().trim_matches('`').to_owned());
-            Some((format!("vectors/{}", cells.next()?), cells.next()?))
-        })
+        .map(|(path, _)| path.as_str())
+        .filter(|path| path.starts_with("vectors/") && !path.ends_with(".md"))
+        .partition(|path| path.ends_with(".py") || path.ends_with(".rs"));
+    let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_owned();
+    let findings: Vec<String> = vectors
+        .iter()
+        .filter(|path| !generators.iter().any(|generator| stem(generator) == stem(path)))
+        .map(|path| format!("{path}: no generator {0}.py or {0}.rs beside it", stem(path)))
         .collect();
-    let mut findings = Vec::new();
-    for (path, _) in files.iter().filter(|(path, _)| path.starts_with("vectors/") && path != "vectors/README.md") {
-        let is_generator = table.iter().any(|(_, generator)| generator == path);
-        let has_generator = table.iter().any(|(file, generator)| file == path && exists(generator));
-        if !is_generator && !has_generator {
-            findings.push(format!("{path}: vectors/README.md names no generator for it that exists"));
-        }
-    }
     none("every vector has a generator", &findings);
 }
 
