@@ -95,7 +95,11 @@ fn deny(tally: &mut Tally) {
         println!("note: cargo-deny is not installed: advisories were not checked (licences, bans and sources are)");
         return;
     }
-    check(tally, "cargo deny", tools::cargo().args(["deny", "--workspace", "check", "licenses", "bans", "sources"]));
+    check(
+        tally,
+        "cargo deny",
+        tools::cargo().args(["deny", "--workspace", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]),
+    );
     match tools::cargo().args(["deny", "--workspace", "check", "advisories"]).output() {
         Ok(output) if output.status.success() => tally.pass(),
         Ok(output) => {
