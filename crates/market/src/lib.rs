@@ -1,7 +1,9 @@
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail by panicking"))]
 //! Instruments, events, commands, orders, fills and positions: the narrow waist that the engine, the
 //! simulated exchange and the venues share. Whoever has read [`Event`] has seen everything that can wake the engine.
 
 mod account;
+mod encode;
 mod event;
 mod instrument;
 mod order;

@@ -147,9 +147,9 @@ facts! {
     17 STOP: Price = "campaign.stop";
     /// Campaign: signed full size of all units, frozen at entry.
     18 BASE: Qty = "campaign.base";
-    /// Campaign: units filled.
+    /// Campaign: one bit per unit filled.
     19 UNITS: u32 = "campaign.units";
-    /// Campaign: units that lapsed unfilled.
+    /// Campaign: one bit per unit that lapsed unfilled.
     20 LAPSED: u32 = "campaign.lapsed";
     /// Campaign: one bit per ladder rung used.
     21 RUNGS_USED: u32 = "campaign.rungs_used";

@@ -3,9 +3,14 @@
 //! `policy` knows no market, venue or account: facts come in by name, targets go out. The engine feeds it.
 
 pub mod facts;
+mod indicator;
+mod program;
 mod rule;
+mod rules;
 pub mod spec;
 
 pub use facts::{Fact, FactId, FactValue, Facts};
+pub use indicator::Indicator;
+pub use program::{CampaignTerms, CompileError, Program, initial_stop};
 pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Region, Rule, STEPS_MAX, Step, Target, Verdict};
 pub use spec::Policy;

@@ -2,6 +2,7 @@
 
 use crate::facts::{FactId, Facts};
 use arrayvec::ArrayVec;
+use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Timestamp};
 
@@ -157,6 +158,36 @@ impl Reason {
     pub const NONE: Self = Self { template: "", args: [Arg::None; 4] };
 }
 
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Price(value) => value.fmt(f),
+            Self::Qty(value) => value.fmt(f),
+            Self::Cash(value) => write!(f, "{value:.2}"),
+            Self::Percent(value) => write!(f, "{:.1} %", value * 100.0 + 0.0),
+            Self::Number(value) => write!(f, "{:.2}", value + 0.0),
+            Self::Count(value) => value.fmt(f),
+            Self::Duration(value) => value.fmt(f),
+            Self::Time(value) => value.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// The sentence with its numbers filled in; what has no gap is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut args = self.args.iter();
+        for (index, part) in self.template.split("{}").enumerate() {
+            if index > 0 {
+                args.next().unwrap_or(&Arg::None).fmt(f)?;
+            }
+            f.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
 /// One line of a plan: what a rule made of the target, and why.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
@@ -239,6 +270,12 @@ impl Because {
     fn push(&mut self, step: Step) {
         debug_assert!(!self.steps.is_full(), "the program's length was checked at load");
         let _fits = self.steps.try_push(step);
+    }
+
+    /// Whether a limit has cut the target so far: such a reduction ignores buffer and minimum order.
+    #[must_use]
+    pub fn was_cut(&self) -> bool {
+        self.steps.iter().any(|step| step.outcome == Outcome::Cut)
     }
 
     /// The steps so far, in the order of the program.

@@ -316,3 +316,18 @@ pub struct Backtest {
     /// The twin's quantity: this × equity at entry ÷ entry price.
     pub twin_base: Ratio,
 }
+
+impl Policy {
+    /// Names of the recorded series that the policy reads.
+    #[must_use]
+    pub fn series(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        if let Some(UnitSource::ImpliedMove { series, .. }) = &self.unit {
+            names.push(series.as_str());
+        }
+        if let SizeKind::VolatilityTarget { source: VolatilitySource::Series { name, .. }, .. } = &self.size.kind {
+            names.push(name.as_str());
+        }
+        names
+    }
+}

@@ -1,1 +1,12 @@
-//! Numbers in, numbers out: realised volatility and ranges
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail by panicking"))]
+//! Numbers in, numbers out: averages, ranges and realised volatility, updated one bar at a time.
+//!
+//! `pricing` knows no accounts, orders or venues. Everything here is O(1) per bar and keeps no history beyond its window.
+
+mod bars;
+mod channel;
+mod moving;
+
+pub use bars::{BarBuilder, Ohlc};
+pub use channel::Channel;
+pub use moving::{AverageTrueRange, ExponentialAverage, RealisedVolatility};

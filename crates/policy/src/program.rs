@@ -1,0 +1,133 @@
+//! A policy compiled to indicators and rules, and its unscaled twin.
+
+use crate::indicator::{self, Indicator};
+use crate::rule::{EXITS_MAX, Rule, STEPS_MAX};
+use crate::rules::{DrawdownCap, LadderRule, LeverageCap, PyramidRule, SignalRule, SizeRule, StopRule, TrimRule};
+use crate::spec::{Policy, Reentry, Resize, SizeKind, Trade};
+use std::fmt;
+use units::{Ratio, SeriesId};
+
+/// What the engine runs: indicators make facts, rules make the target, in this order.
+pub struct Program {
+    /// Run on every input, first.
+    pub indicators: Vec<Box<dyn Indicator>>,
+    /// Run on every evaluation, in order.
+    pub rules: Vec<Box<dyn Rule>>,
+    /// How the engine opens campaigns.
+    pub campaign: CampaignTerms,
+}
+
+/// What the engine needs to know to freeze a campaign's anchors.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CampaignTerms {
+    /// Distance of the initial stop from the entry fill in N. `None`: the policy has no stop.
+    pub initial_stop: Option<Ratio>,
+}
+
+/// Why a checked policy cannot run on this data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CompileError {
+    /// The tapes have no such series.
+    UnknownSeries(String),
+    /// More rules or rungs than a plan can hold.
+    TooLong,
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownSeries(name) => {
+                write!(
+                    f,
+                    "the policy reads the series `{name}`, which no tape has; import it with `trimtab import series --name {name}`"
+                )
+            }
+            Self::TooLong => write!(f, "the policy has more than {STEPS_MAX} rules or {EXITS_MAX} resting exits"),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+impl Program {
+    /// A program of one's own rules: what the built-in ones use is open to all.
+    pub fn custom(rules: Vec<Box<dyn Rule>>) -> Result<Self, CompileError> {
+        Self { indicators: Vec::new(), rules, campaign: CampaignTerms::default() }.checked()
+    }
+
+    /// Compiles a policy. `series` finds the id of a series by its name.
+    pub fn compile(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Self, CompileError> {
+        let mut indicators = vec![indicator::signal(&policy.signal.kind)];
+        for name in policy.series() {
+            series(name).ok_or_else(|| CompileError::UnknownSeries(name.to_owned()))?;
+        }
+        if let Some(unit) = &policy.unit {
+            indicators.extend(indicator::unit(unit, series));
+        }
+        if let SizeKind::VolatilityTarget { source, .. } = &policy.size.kind {
+            indicators.extend(indicator::volatility(source, series));
+        }
+        let campaign = CampaignTerms { initial_stop: policy.stop.as_ref().map(|stop| stop.initial) };
+        Self { indicators, rules: rules(policy), campaign }.checked()
+    }
+
+    /// The unscaled twin (SEMANTICS): same signal, constant quantity base × equity at entry ÷ entry price × sign of the
+    /// signal until the signal ends or flips; no adds, ladder, stop, volatility sizing or limits.
+    #[must_use]
+    pub fn twin(policy: &Policy) -> Self {
+        let fraction = policy.backtest.twin_base;
+        let rules: Vec<Box<dyn Rule>> = vec![
+            Box::new(SignalRule { sides: policy.signal.sides, reentry: Reentry::AtOnce, sign_only: true }),
+            Box::new(SizeRule {
+                kind: SizeKind::FixedFraction { fraction },
+                resize: Resize::Entry,
+                needs_unit: false,
+                stop_units: 0.0,
+                first_share: 1.0,
+            }),
+            Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry }),
+        ];
+        Self { indicators: vec![indicator::signal(&policy.signal.kind)], rules, campaign: CampaignTerms::default() }
+    }
+
+    fn checked(self) -> Result<Self, CompileError> {
+        // Each rule can add one refusal beside its verdict; the engine adds its own liquidation guard.
+        if 2 * (self.rules.len() + 1) > STEPS_MAX { Err(CompileError::TooLong) } else { Ok(self) }
+    }
+}
+
+/// SEMANTICS, Composition: signal, size, scale in, scale out, stop, caps, trim.
+fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
+    let resize = policy.size.resize;
+    let mut rules: Vec<Box<dyn Rule>> = vec![
+        Box::new(SignalRule { sides: policy.signal.sides, reentry: policy.signal.reentry, sign_only: false }),
+        Box::new(SizeRule {
+            kind: policy.size.kind.clone(),
+            resize,
+            needs_unit: policy.stop.is_some() || policy.pyramid.is_some(),
+            stop_units: policy.stop.as_ref().map_or(0.0, |stop| stop.initial.get()),
+            first_share: policy.pyramid.as_ref().map_or(1.0, |pyramid| pyramid.shares[0]),
+        }),
+    ];
+    if let Some(pyramid) = &policy.pyramid {
+        let readd = policy.ladder.as_ref().is_none_or(|ladder| ladder.readd);
+        rules.push(Box::new(PyramidRule { pyramid: pyramid.clone(), resize, readd }));
+    }
+    if let Some(ladder) = &policy.ladder {
+        rules.push(Box::new(LadderRule { ladder: ladder.clone(), resize }));
+    }
+    if let Some(stop) = &policy.stop {
+        rules.push(Box::new(StopRule { stop: stop.clone() }));
+    }
+    if !policy.caps.drawdown.is_empty() {
+        rules.push(Box::new(DrawdownCap::new(policy.caps.drawdown.clone())));
+    }
+    if let Some(limit) = policy.caps.leverage {
+        rules.push(Box::new(LeverageCap { limit }));
+    }
+    rules.push(Box::new(TrimRule { trade: policy.trade.clone(), resize }));
+    rules
+}
+
+/// The trigger of an initial stop at a distance behind an entry, rounded to the tick nearer to the market.
+pub use crate::rules::initial_stop;

@@ -1,0 +1,103 @@
+//! Leverage: gross notional over equity.
+
+use super::{position, same_side};
+use crate::facts::{self, FactId, Facts};
+use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
+use crate::spec::Limit;
+use units::{Cash, Price, Qty, Ratio, Round};
+
+/// Over the limit the position is brought back to the restore level; increases, untriggered adds included, stop there.
+pub(crate) struct LeverageCap {
+    pub(crate) limit: Limit,
+}
+
+const READS: &[FactId] =
+    &[facts::EQUITY.id(), facts::PRICE.id(), facts::POSITION.id(), facts::LOT.id(), facts::MIN_QTY.id()];
+
+impl Rule for LeverageCap {
+    fn name(&self) -> &'static str {
+        "leverage_cap"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let (Some(equity), Some(price)) = (facts.get(facts::EQUITY), facts.get(facts::PRICE)) else {
+            return Verdict::keep(proposed);
+        };
+        let held = position(facts);
+        let mut verdict = self.capped(equity, price, held, proposed, because);
+        if let Some(add) = verdict.target.add {
+            let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
+            verdict.target.add = self.capped_add(facts, equity, price, base, add, because);
+        }
+        verdict
+    }
+}
+
+impl LeverageCap {
+    fn capped(&self, equity: Cash, price: Price, held: Qty, proposed: Target, because: &mut Because) -> Verdict {
+        let qty = proposed.qty;
+        let increases = qty.abs() > held.abs() || !same_side(qty, held);
+        let level = if increases { self.limit.restore } else { self.limit.limit };
+        let Some(most) = carried(equity, price, level) else {
+            return Verdict::keep(proposed);
+        };
+        if qty.abs() <= most {
+            return Verdict::keep(proposed);
+        }
+        let least = if increases && same_side(qty, held) { held.abs() } else { Qty::ZERO };
+        let restored = carried(equity, price, self.limit.restore).unwrap_or(Qty::ZERO).max(least.min(most));
+        let leverage = (price * qty.abs()).approximate() / equity.approximate();
+        if equity.raw() > 0 {
+            because.say(
+                "leverage {} is over {}: back to {}",
+                [Arg::Number(leverage), Arg::Number(level.get()), Arg::Number(self.limit.restore.get())],
+            );
+        } else {
+            because.say("equity {} carries no position", [Arg::Cash(equity)]);
+        }
+        let side = if qty.signum() < 0 { -restored } else { restored };
+        Verdict { target: Target { qty: side, ..proposed }, outcome: Outcome::Cut }
+    }
+
+    /// The add that leverage still carries at its trigger, where the position's profit has moved equity.
+    fn capped_add(
+        &self,
+        facts: &Facts,
+        equity: Cash,
+        price: Price,
+        held: Qty,
+        add: Add,
+        because: &mut Because,
+    ) -> Option<Add> {
+        let there = equity + ((add.trigger - price) * held).cash();
+        let room = carried(there, add.trigger, self.limit.restore)?.raw() - held.abs().raw();
+        if add.qty.abs().raw() <= room {
+            return Some(add);
+        }
+        let fits = Qty::from_raw(room.max(0)).to_lot(facts.get(facts::LOT)?, Round::TowardZero);
+        if fits.is_zero() || fits < facts.get(facts::MIN_QTY)? {
+            because.refused(
+                "unit {} refused: leverage at {} would be over {}",
+                [Arg::Count(add.unit), Arg::Price(add.trigger), Arg::Number(self.limit.restore.get())],
+            );
+            return None;
+        }
+        because.say(
+            "unit {} cut to {}: leverage {}",
+            [Arg::Count(add.unit), Arg::Qty(fits), Arg::Number(self.limit.restore.get())],
+        );
+        Some(Add { qty: if add.qty.signum() < 0 { -fits } else { fits }, ..add })
+    }
+}
+
+/// The unsigned quantity that equity carries at a leverage; nothing without equity.
+fn carried(equity: Cash, price: Price, leverage: Ratio) -> Option<Qty> {
+    if equity.raw() <= 0 {
+        return Some(Qty::ZERO);
+    }
+    equity.notional().qty_at(price, Round::TowardZero)?.scaled(leverage.get(), Round::TowardZero)
+}

@@ -1,0 +1,42 @@
+//! The built-in rules, in the order in which they compose (SEMANTICS, Composition).
+
+mod drawdown_cap;
+mod ladder;
+mod leverage_cap;
+mod pyramid;
+mod signal;
+mod size;
+mod stop;
+mod trim;
+
+pub(crate) use drawdown_cap::DrawdownCap;
+pub(crate) use ladder::LadderRule;
+pub(crate) use leverage_cap::LeverageCap;
+pub(crate) use pyramid::PyramidRule;
+pub(crate) use signal::SignalRule;
+pub(crate) use size::SizeRule;
+pub(crate) use stop::StopRule;
+pub use stop::initial_stop;
+pub(crate) use trim::TrimRule;
+
+use crate::facts::{self, Facts};
+use units::{Price, Qty, Round};
+
+/// The signed quantity held; zero before the first fill.
+#[inline]
+fn position(facts: &Facts) -> Qty {
+    facts.get(facts::POSITION).unwrap_or(Qty::ZERO)
+}
+
+/// A price at a distance from an anchor, in the direction of a position's profit (`forward`) or loss.
+fn away(anchor: Price, distance: f64, held: Qty, forward: bool) -> Option<Price> {
+    let up = (held.signum() > 0) == forward;
+    let distance = Price::from_estimate(distance, Round::Nearest)?;
+    let price = if up { anchor + distance } else { anchor - distance };
+    (price.raw() > 0).then_some(price)
+}
+
+/// Whether two quantities are on the same side; flat is on no side.
+fn same_side(a: Qty, b: Qty) -> bool {
+    a.signum() * b.signum() > 0
+}

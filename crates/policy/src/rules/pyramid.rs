@@ -1,0 +1,113 @@
+//! Adding to winners in units.
+
+use super::signal::is_flat;
+use super::{away, position};
+use crate::facts::{self, FactId, Facts};
+use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
+use crate::spec::{Pyramid, Resize, Spacing};
+use units::{Price, Qty, Round};
+
+/// Enters with the first unit; while in profit leaves the next unit resting as a stop-entry order at its level.
+pub(crate) struct PyramidRule {
+    pub(crate) pyramid: Pyramid,
+    pub(crate) resize: Resize,
+    /// Whether units may still be added after the first rung of the ladder.
+    pub(crate) readd: bool,
+}
+
+const READS: &[FactId] = &[
+    facts::POSITION.id(),
+    facts::ENTRY.id(),
+    facts::LAST_FILL.id(),
+    facts::CAMPAIGN_UNIT.id(),
+    facts::UNITS.id(),
+    facts::LAPSED.id(),
+    facts::RUNGS_USED.id(),
+    facts::LOT.id(),
+    facts::TICK.id(),
+];
+
+impl Rule for PyramidRule {
+    fn name(&self) -> &'static str {
+        "pyramid"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        if is_flat(&proposed) {
+            return Verdict::keep(proposed);
+        }
+        let units = self.pyramid.shares.len() as u32;
+        if position(facts).is_zero() {
+            let first = proposed.base.scaled(self.pyramid.shares[0], Round::TowardZero).unwrap_or_default();
+            because.say("unit 1 of {}: {} of the base", [Arg::Count(units), Arg::Percent(self.pyramid.shares[0])]);
+            return Verdict::set(Target { qty: first, ..proposed });
+        }
+        let filled = facts.get(facts::UNITS).unwrap_or(1);
+        let qty = match self.resize {
+            Resize::Entry => proposed.qty,
+            Resize::Continuous => {
+                let share: f64 = (0..units).filter(|unit| filled & (1 << unit) != 0).map(|unit| self.share(unit)).sum();
+                proposed.base.scaled(share, Round::TowardZero).unwrap_or_default()
+            }
+        };
+        let add = self.next_add(facts, proposed.base, filled, because);
+        Verdict::set(Target { qty, add, ..proposed })
+    }
+}
+
+impl PyramidRule {
+    fn share(&self, unit: u32) -> f64 {
+        self.pyramid.shares[unit as usize]
+    }
+
+    /// The next unit at its level, or why there is none.
+    fn next_add(&self, facts: &Facts, base: Qty, filled: u32, because: &mut Because) -> Option<Add> {
+        let units = self.pyramid.shares.len() as u32;
+        let next = u32::BITS - (filled | facts.get(facts::LAPSED).unwrap_or(0)).leading_zeros();
+        let have = Arg::Count(filled.count_ones());
+        if next >= units {
+            because.say("{} of {} units, none left", [have, Arg::Count(units)]);
+            return None;
+        }
+        if facts.get(facts::RUNGS_USED).unwrap_or(0) != 0 && !self.readd {
+            because.say("{} of {} units, adds ended with the first rung", [have, Arg::Count(units)]);
+            return None;
+        }
+        let (trigger, limit) = self.level(facts, next, filled)?;
+        let qty = base.scaled(self.share(next), Round::TowardZero)?.to_lot(facts.get(facts::LOT)?, Round::TowardZero);
+        if qty.is_zero() {
+            because.refused("unit {} is less than one lot", [Arg::Count(next + 1)]);
+            return None;
+        }
+        because.say(
+            "{} of {} units, next adds {} at {}",
+            [have, Arg::Count(units), Arg::Qty(qty.abs()), Arg::Price(trigger)],
+        );
+        Some(Add { trigger, limit, qty, unit: next + 1 })
+    }
+
+    /// Trigger and worst price of a unit. Levels are k × N beyond the frozen entry, or beyond the last fill,
+    /// each lapsed unit still taking its own step so that later levels do not move.
+    fn level(&self, facts: &Facts, next: u32, filled: u32) -> Option<(Price, Option<Price>)> {
+        let held = position(facts);
+        let unit = facts.get(facts::CAMPAIGN_UNIT)?.approximate();
+        let (anchor, steps) = match self.pyramid.spacing {
+            Spacing::Entry => (facts.get(facts::ENTRY)?, next),
+            Spacing::LastFill => (facts.get(facts::LAST_FILL)?, next - (u32::BITS - 1 - filled.leading_zeros())),
+        };
+        let step = self.pyramid.step.get() * unit;
+        // A stop-entry order is rounded away from the market: never triggered before the level.
+        let round = if held.signum() > 0 { Round::AwayFromZero } else { Round::TowardZero };
+        let tick = facts.get(facts::TICK)?;
+        let trigger = away(anchor, step * f64::from(steps), held, true)?.to_tick(tick, round);
+        let limit = match self.pyramid.max_chase {
+            Some(chase) => Some(away(trigger, chase.get() * unit, held, true)?.to_tick(tick, round)),
+            None => None,
+        };
+        (trigger.raw() > 0).then_some((trigger, limit))
+    }
+}

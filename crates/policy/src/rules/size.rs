@@ -1,0 +1,108 @@
+//! How large the full position is.
+
+use super::position;
+use super::signal::is_flat;
+use crate::facts::{self, FactId, Facts};
+use crate::rule::{Arg, Because, Rule, Target, Verdict};
+use crate::spec::{Resize, SizeKind};
+use units::{Qty, Round};
+
+/// Scales the signal's proposal to the full size of all units, or holds the base frozen at entry.
+pub(crate) struct SizeRule {
+    pub(crate) kind: SizeKind,
+    pub(crate) resize: Resize,
+    /// Stops and units are measured in N: no campaign opens before it is known.
+    pub(crate) needs_unit: bool,
+    /// Distance of the initial stop in N, and the first unit's share of the base, for risk per trade.
+    pub(crate) stop_units: f64,
+    pub(crate) first_share: f64,
+}
+
+const READS: &[FactId] = &[
+    facts::VOLATILITY.id(),
+    facts::UNIT.id(),
+    facts::EQUITY.id(),
+    facts::PRICE.id(),
+    facts::POSITION.id(),
+    facts::BASE.id(),
+];
+
+impl Rule for SizeRule {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            SizeKind::FixedFraction { .. } => "fixed_fraction",
+            SizeKind::RiskPerTrade { .. } => "risk_per_trade",
+            SizeKind::VolatilityTarget { .. } => "vol_target",
+        }
+    }
+
+    fn reads(&self) -> &[FactId] {
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let held = position(facts);
+        if is_flat(&proposed) {
+            return Verdict::keep(proposed);
+        }
+        if let Some(base) = facts.get(facts::BASE).filter(|_| !held.is_zero() && self.resize == Resize::Entry) {
+            because.say("holds {}, base {} frozen at entry", [Arg::Qty(held), Arg::Qty(base)]);
+            return Verdict::set(Target { base, qty: held, add: None });
+        }
+        let unknown_unit = self.needs_unit && facts.get(facts::UNIT).is_none();
+        let sized = if unknown_unit { None } else { self.full_size(facts, proposed.base, because) };
+        match sized {
+            Some(base) => Verdict::set(Target { base, qty: base, add: None }),
+            None if held.is_zero() => {
+                because.say(if unknown_unit { UNIT_UNKNOWN } else { INPUT_UNKNOWN }, []);
+                Verdict::refuse(Target::default())
+            }
+            None => {
+                because.say("holds {}: what sizes it is not known now", [Arg::Qty(held)]);
+                let base = facts.get(facts::BASE).unwrap_or(held);
+                Verdict::set(Target { base, qty: held, add: None })
+            }
+        }
+    }
+}
+
+const UNIT_UNKNOWN: &str = "no entry: the volatility unit N is not known yet";
+const INPUT_UNKNOWN: &str = "no entry: the volatility is not known or too old";
+
+impl SizeRule {
+    /// The full size for a proposal of strength × equity ÷ price.
+    fn full_size(&self, facts: &Facts, proposed: Qty, because: &mut Because) -> Option<Qty> {
+        match &self.kind {
+            SizeKind::FixedFraction { fraction } => {
+                because.say("{} x equity", [Arg::Number(fraction.get())]);
+                proposed.scaled(fraction.get(), Round::TowardZero)
+            }
+            SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => {
+                let vol = facts.get(facts::VOLATILITY)?.get();
+                let floored = vol.max(volatility_floor.map_or(0.0, units::Vol::get));
+                let exposure = target.get() / floored;
+                let capped = exposure.min(exposure_cap.map_or(f64::INFINITY, units::Ratio::get));
+                if capped < exposure {
+                    let numbers = [Arg::Percent(target.get()), Arg::Percent(floored), Arg::Number(capped)];
+                    because.say("target {} / volatility {}, at most {} x equity", numbers);
+                } else if floored > vol {
+                    let numbers = [Arg::Percent(target.get()), Arg::Percent(floored), Arg::Percent(vol)];
+                    because.say("target {} / volatility floor {} (now {})", numbers);
+                } else {
+                    because.say("target {} / volatility {}", [Arg::Percent(target.get()), Arg::Percent(vol)]);
+                }
+                proposed.scaled(capped, Round::TowardZero)
+            }
+            SizeKind::RiskPerTrade { risk } => {
+                let (unit, price) = (facts.get(facts::UNIT)?, facts.get(facts::PRICE)?);
+                let distance = self.stop_units * unit.approximate();
+                let fraction = risk.get() * price.approximate() / distance / self.first_share;
+                because.say(
+                    "risks {} of equity over {} N of {}",
+                    [Arg::Percent(risk.get()), Arg::Number(self.stop_units), Arg::Price(unit)],
+                );
+                proposed.scaled(fraction, Round::TowardZero)
+            }
+        }
+    }
+}

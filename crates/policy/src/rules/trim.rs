@@ -1,0 +1,79 @@
+//! What is worth an order: buffer, lots, minimum order.
+
+use super::{position, same_side};
+use crate::facts::{self, FactId, Facts};
+use crate::rule::{Arg, Because, Rule, Target, Verdict};
+use crate::spec::{BufferTo, Resize, Trade};
+use units::{Qty, Round};
+
+/// Rounds the target toward zero to lots; holds back discretionary changes that are too small. Exits, cuts and flips
+/// ignore the buffer.
+pub(crate) struct TrimRule {
+    pub(crate) trade: Trade,
+    pub(crate) resize: Resize,
+}
+
+const READS: &[FactId] = &[facts::POSITION.id(), facts::LOT.id(), facts::MIN_QTY.id()];
+
+impl Rule for TrimRule {
+    fn name(&self) -> &'static str {
+        "trim"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let held = position(facts);
+        if proposed.qty == held || proposed.qty.is_zero() {
+            return Verdict::keep(proposed);
+        }
+        let (Some(lot), Some(least)) = (facts.get(facts::LOT), facts.get(facts::MIN_QTY)) else {
+            return Verdict::keep(proposed);
+        };
+        let least = least.max(self.trade.min_order.unwrap_or_default());
+        let cut = because.was_cut();
+        let hold = |because: &mut Because, template, numbers: [Arg; 2]| {
+            because.say(template, numbers);
+            Verdict { target: Target { qty: held, ..proposed }, outcome: crate::Outcome::Held }
+        };
+        let mut qty = proposed.qty;
+        if !cut && self.resize == Resize::Continuous && same_side(qty, held) {
+            if let Some(buffer) = self.trade.buffer {
+                let width = proposed.base.abs().scaled(buffer.get(), Round::TowardZero).unwrap_or_default();
+                let change = (qty - held).abs();
+                if change <= width {
+                    return hold(because, "change {} is inside the buffer of {}", [Arg::Qty(change), Arg::Qty(width)]);
+                }
+                if self.trade.buffer_to == BufferTo::Edge {
+                    qty = if qty > held { qty - width } else { qty + width };
+                }
+            }
+        }
+        let rounded = rounded(qty, held, lot, least);
+        let change = (rounded - held).abs();
+        if !rounded.is_zero() && change < least && !(cut && !change.is_zero()) {
+            return hold(because, "change {} is under the smallest order {}", [Arg::Qty(change), Arg::Qty(least)]);
+        }
+        if rounded == proposed.qty {
+            return Verdict::keep(proposed);
+        }
+        because.say("toward zero, lot {}", [Arg::Qty(lot)]);
+        Verdict::set(Target { qty: rounded, ..proposed })
+    }
+}
+
+/// Toward zero to lots. A reduction is at least the smallest order, and one that would leave less than that closes all;
+/// an entry under it is none.
+fn rounded(qty: Qty, held: Qty, lot: Qty, least: Qty) -> Qty {
+    let rounded = qty.to_lot(lot, Round::TowardZero);
+    let reduces = same_side(qty, held) && qty.abs() < held.abs();
+    if !reduces {
+        return if rounded.abs() < least && !same_side(qty, held) { Qty::ZERO } else { rounded };
+    }
+    let reduction = (held - rounded).abs().max(least);
+    let left = held.abs().raw() - reduction.raw();
+    let kept = if left < least.raw() { Qty::ZERO } else { Qty::from_raw(left) };
+    if held.signum() < 0 { -kept } else { kept }
+}
