@@ -1,0 +1,93 @@
+//! The columns, and what else both sides of the format agree on.
+
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, TypePtr};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// The version of the format that this crate writes, and the latest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Metadata key of the format version.
+pub(crate) const VERSION_KEY: &str = "trimtab.tape.version";
+/// Metadata key of the header, a JSON text.
+pub(crate) const HEADER_KEY: &str = "trimtab.tape.header";
+/// Metadata key of the BLAKE3 hash of the header's text.
+pub(crate) const HEADER_HASH_KEY: &str = "trimtab.tape.header_blake3";
+
+/// Rows in a row group: what a writer holds back, and what a reader holds at once (compressed).
+pub(crate) const GROUP_ROWS: usize = 65_536;
+
+const MESSAGE: &str = "
+message trimtab_tape {
+  required int64 receipt (TIMESTAMP(NANOS,true));
+  required int64 venue (TIMESTAMP(NANOS,true));
+  required int32 kind (INTEGER(8,false));
+  required int32 id (INTEGER(32,false));
+  optional int64 opened (TIMESTAMP(NANOS,true));
+  optional int64 open (DECIMAL(18,8));
+  optional int64 high (DECIMAL(18,8));
+  optional int64 low (DECIMAL(18,8));
+  optional int64 close (DECIMAL(18,8));
+  optional int64 volume (DECIMAL(18,8));
+  optional int64 rate (DECIMAL(18,12));
+  optional int64 interval_ns;
+  optional double value;
+}";
+
+pub(crate) fn schema() -> Result<TypePtr, ParquetError> {
+    parse_message_type(MESSAGE).map(Arc::new)
+}
+
+/// Whether a file has exactly the columns of this format.
+pub(crate) fn is_ours(found: &SchemaDescriptor) -> bool {
+    let Ok(ours) = schema().map(SchemaDescriptor::new) else { return false };
+    found.num_columns() == ours.num_columns()
+        && found.columns().iter().zip(ours.columns()).all(|(found, ours)| {
+            found.path() == ours.path()
+                && found.physical_type() == ours.physical_type()
+                && found.max_def_level() == ours.max_def_level()
+                && found.max_rep_level() == ours.max_rep_level()
+        })
+}
+
+pub(crate) fn properties() -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("trimtab ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+        .set_column_statistics_enabled(ColumnPath::from("receipt"), EnabledStatistics::Chunk)
+        .set_dictionary_enabled(false)
+        .set_compression(Compression::ZSTD(ZstdLevel::default()));
+    for times in ["receipt", "venue", "opened", "open", "high", "low", "close"] {
+        properties = properties.set_column_encoding(ColumnPath::from(times), Encoding::DELTA_BINARY_PACKED);
+    }
+    for few in ["kind", "id", "interval_ns"] {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(few), true);
+    }
+    properties.build()
+}
+
+/// Everything in a row group's metadata that decoding relies on, as text to be hashed with its bytes.
+pub(crate) fn fingerprint(group: &RowGroupMetaData) -> String {
+    let mut text = format!("{}", group.num_rows());
+    for column in group.columns() {
+        // Not `byte_range()`: that panics on a damaged offset.
+        let _ = write!(
+            text,
+            ";{} {:?} {} {} {:?} {}",
+            column.column_path().string(),
+            column.dictionary_page_offset(),
+            column.data_page_offset(),
+            column.compressed_size(),
+            column.compression(),
+            column.num_values(),
+        );
+    }
+    text
+}
