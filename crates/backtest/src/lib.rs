@@ -1,1 +1,3 @@
 //! Tapes through the driver, twins, run folders and reports
+
+pub mod metrics;

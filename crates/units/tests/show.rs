@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 //! The formatter against the cases that an independent program computed (`vectors/format.py`).
 
 use serde_json::Value;
