@@ -1,6 +1,6 @@
 //! Liquidation prices that venues themselves reported, from the shared reference data.
 
-#![allow(clippy::unwrap_used, reason = "a malformed reference file fails the test")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a malformed reference file fails the test; an absent one is named")]
 
 use market::Position;
 use risk::{Tier, TierTable, liquidation_price};

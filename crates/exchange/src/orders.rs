@@ -1,0 +1,131 @@
+//! Commands: what the account asks for, and when it takes effect.
+//!
+//! Two clocks. Sent in answer to a market input, an order works on paths that end after sending plus latency. Sent
+//! inside a market input (in answer to a fill), a protective stop works at once, on what remains of the path; all else
+//! works from the next bar. Amendments and cancellations take effect at once.
+
+use crate::book::{Arrival, Order, Wait};
+use crate::venue::{Exchange, Stage};
+use market::{CancelReason, Command, NewOrder, OrderKind, OrderState, OrderUpdate, RejectReason};
+use units::{Duration, OrderId, Price, Qty, Timestamp};
+
+impl Exchange {
+    /// Takes in a command; its answer is delivered at the next poll that delivers anything. What concerns an unknown or
+    /// ended order is ignored, so that sending twice does no harm.
+    pub fn command(&mut self, command: Command) {
+        match command {
+            Command::Place(order) => self.place(order),
+            Command::Amend { order, qty, kind } => self.amend(order, qty, kind),
+            Command::Cancel { order } => self.cancel(order, CancelReason::Requested),
+        }
+    }
+
+    fn place(&mut self, order: NewOrder) {
+        if let Some(reason) = self.refusal(&order) {
+            self.tell(order.id, OrderUpdate::Rejected(reason));
+            return;
+        }
+        let mut placed = Order {
+            order,
+            filled: Qty::ZERO,
+            state: OrderState::Sent,
+            after: self.at + if self.is_inside() { Duration::ZERO } else { self.config.latency },
+            arrival: Arrival::Resting,
+        };
+        if self.is_inside() && placed.is_protective() {
+            placed.after = Timestamp::MIN;
+        }
+        placed.arrival = self.arrival(&placed);
+        placed.apply(&OrderUpdate::Accepted);
+        self.note(&placed);
+        self.book.insert(placed);
+        self.tell(order.id, OrderUpdate::Accepted);
+    }
+
+    /// Changes an open order. One that the venue would refuse is answered with the terms that stand.
+    fn amend(&mut self, id: OrderId, qty: Qty, kind: OrderKind) {
+        let Some((instrument, at)) = self.book.find(id) else { return };
+        let mut amended = self.book.of(instrument)[at];
+        if qty <= amended.filled {
+            self.cancel(id, CancelReason::Requested);
+            return;
+        }
+        let wanted = NewOrder { qty, kind, ..amended.order };
+        if self.is_on_grid(&wanted) && std::mem::discriminant(&kind) == std::mem::discriminant(&amended.order.kind) {
+            amended.order = wanted;
+        }
+        let update = OrderUpdate::Amended { qty: amended.order.qty, kind: amended.order.kind };
+        amended.apply(&update);
+        amended.arrival = self.arrival(&amended);
+        self.note(&amended);
+        *self.book.get_mut(instrument, at) = amended;
+        self.tell(id, update);
+    }
+
+    pub(crate) fn cancel(&mut self, id: OrderId, reason: CancelReason) {
+        let Some((instrument, at)) = self.book.find(id) else { return };
+        let update = OrderUpdate::Cancelled(reason);
+        self.book.get_mut(instrument, at).apply(&update);
+        self.book.remove(instrument, at);
+        self.tell(id, update);
+    }
+
+    /// Whether a market input is being delivered, so that the answer to it lies ahead.
+    fn is_inside(&self) -> bool {
+        self.stage != Stage::Idle
+    }
+
+    fn refusal(&self, order: &NewOrder) -> Option<RejectReason> {
+        if self.book.knows(order.id) {
+            return Some(RejectReason::DuplicateId);
+        }
+        (!self.is_on_grid(order)).then_some(RejectReason::Grid)
+    }
+
+    fn is_on_grid(&self, order: &NewOrder) -> bool {
+        let Some(terms) = self.terms.get(order.instrument.index()) else { return false };
+        let on_tick = |price: Price| price.raw() > 0 && price.raw() % terms.tick.raw() == 0;
+        let prices = match order.kind {
+            OrderKind::Market => true,
+            OrderKind::Limit { price } => on_tick(price),
+            OrderKind::Stop { trigger } => on_tick(trigger),
+            OrderKind::StopLimit { trigger, price } => on_tick(trigger) && on_tick(price),
+        };
+        let net = self.account.position(order.instrument.index()).qty;
+        let closes_all = order.reduce_only && !net.is_zero() && order.qty >= net.abs();
+        let lots = order.qty.raw() > 0 && order.qty.raw() % terms.lot.raw() == 0;
+        prices && lots && (order.qty >= terms.min_qty || closes_all)
+    }
+
+    /// How a limit order comes to the market. Before the first price it is taken to cross, which costs more.
+    fn arrival(&self, order: &Order) -> Arrival {
+        let Some(limit) = order.limit() else { return Arrival::Resting };
+        let last = self.terms[order.order.instrument.index()].last;
+        let crosses = match order.wait() {
+            Wait::AtOrOver(_) => last >= limit || last.is_zero(),
+            Wait::AtOrUnder(_) | Wait::Now => last <= limit,
+        };
+        match self.is_inside() && !self.works_now(order) {
+            _ if crosses => Arrival::Crossing,
+            true => Arrival::Inside,
+            false => Arrival::Resting,
+        }
+    }
+
+    fn works_now(&self, order: &Order) -> bool {
+        self.walk
+            .as_ref()
+            .is_some_and(|walk| walk.instrument == order.order.instrument.index() && order.after < walk.ends)
+    }
+
+    /// Notes an order that came or changed while its instrument's bar is walked.
+    fn note(&mut self, order: &Order) {
+        if !self.works_now(order) {
+            return;
+        }
+        let level = order.wait().level();
+        if let Some(walk) = self.walk.as_mut().filter(|walk| !walk.at_open()) {
+            walk.note(level);
+        }
+    }
+}

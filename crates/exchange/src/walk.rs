@@ -1,0 +1,105 @@
+//! One instrument's path through one bar, or the single point of a trade or mark.
+
+use market::Bar;
+use units::{Price, Qty, Timestamp};
+
+/// A path that is being walked.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk {
+    pub(crate) instrument: usize,
+    /// Orders work on it that were sent before this.
+    pub(crate) ends: Timestamp,
+    pub(crate) kind: Kind,
+    /// Its prices in order; only the first is known before it has left the open.
+    points: [Price; 4],
+    /// Index of the point walked to; at 0 the path stands on its first point.
+    leg: usize,
+    /// The price reached.
+    pub(crate) here: Price,
+    /// Quantity opened by limit orders on this path, unsigned, that may not take profit on it.
+    pub(crate) limit_opened: Qty,
+    /// The liquidation price within this path, once it was looked up; a fill makes it unknown again.
+    pub(crate) doom: Option<Option<Price>>,
+    /// Whether orders waited over the open and within the bar, and whether under it.
+    over: bool,
+    under: bool,
+}
+
+/// What a path is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Four points.
+    Bar(Bar),
+    /// One point, at which orders fill.
+    Trade,
+    /// One point, at which nothing trades; positions may be liquidated.
+    Mark,
+}
+
+impl Walk {
+    pub(crate) fn bar(bar: &Bar) -> Self {
+        Self::new(bar.instrument.index(), bar.closed, Kind::Bar(*bar), bar.open)
+    }
+
+    pub(crate) fn point(instrument: usize, at: Timestamp, kind: Kind, price: Price) -> Self {
+        Self::new(instrument, at, kind, price)
+    }
+
+    fn new(instrument: usize, ends: Timestamp, kind: Kind, first: Price) -> Self {
+        Self {
+            instrument,
+            ends,
+            kind,
+            points: [first; 4],
+            leg: 0,
+            here: first,
+            limit_opened: Qty::ZERO,
+            doom: None,
+            over: false,
+            under: false,
+        }
+    }
+
+    /// The end of the present leg; on the first point, that point.
+    pub(crate) fn target(&self) -> Price {
+        self.points[self.leg]
+    }
+
+    /// Whether the path still stands on its first point, where all that was reached before fills at once.
+    pub(crate) fn at_open(&self) -> bool {
+        self.leg == 0
+    }
+
+    /// The lowest and highest price of the whole path.
+    pub(crate) fn range(&self) -> (Price, Price) {
+        match self.kind {
+            Kind::Bar(bar) => (bar.low, bar.high),
+            Kind::Trade | Kind::Mark => (self.points[0], self.points[0]),
+        }
+    }
+
+    /// Fixes the path through a bar: its open, first extreme, other extreme and close.
+    pub(crate) fn lay(&mut self, bar: &Bar, low_first: bool) {
+        let (first, second) = if low_first { (bar.low, bar.high) } else { (bar.high, bar.low) };
+        self.points = [bar.open, first, second, bar.close];
+    }
+
+    /// Goes on to the next leg. `false`: there is none.
+    pub(crate) fn next_leg(&mut self) -> bool {
+        let more = matches!(self.kind, Kind::Bar(_)) && self.leg + 1 < self.points.len();
+        self.leg += usize::from(more);
+        more
+    }
+
+    /// Notes an order that waits at a price on this path.
+    pub(crate) fn note(&mut self, level: Option<Price>) {
+        let (Kind::Bar(bar), Some(level)) = (self.kind, level) else { return };
+        self.over |= level > bar.open && level <= bar.high;
+        self.under |= level < bar.open && level >= bar.low;
+    }
+
+    /// Whether the order of the extremes could have mattered to an order.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.over && self.under
+    }
+}
