@@ -3,7 +3,7 @@
 use crate::{Fault, TapeError, TapeRow};
 use bytes::Bytes;
 use market::{Bar, Event, FundingRate, SeriesPoint};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader, get_column_reader};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
@@ -39,9 +39,7 @@ impl DecodeFault {
         match self {
             Self::Parquet(error) => TapeError::reading(path)(error),
             Self::Columns(what) => TapeError::corrupt(path, format!("{what} from row {}", before + 1)),
-            Self::Row(index, fault) => {
-                TapeError::Row { path: path.to_owned(), row: before + index as u64 + 1, fault }
-            }
+            Self::Row(index, fault) => TapeError::Row { path: path.to_owned(), row: before + index as u64 + 1, fault },
         }
     }
 }
@@ -135,7 +133,8 @@ impl Columns {
         let mut bars = Zip6::new(&self.opened, &self.open, &self.high, &self.low, &self.close, &self.volume);
         let mut fundings = self.rate.values.iter().zip(&self.interval.values);
         let mut values = self.value.values.iter();
-        let common = self.receipt.values.iter().zip(&self.venue.values).zip(self.kind.values.iter().zip(&self.id.values));
+        let common =
+            self.receipt.values.iter().zip(&self.venue.values).zip(self.kind.values.iter().zip(&self.id.values));
         rows.reserve(count);
         for (row, ((&receipt, &venue), (&kind, &id))) in common.enumerate() {
             let id = id as u32;

@@ -132,9 +132,7 @@ impl TapeReader {
                 return self.check_end();
             }
             if let Some(group) = &mut self.group {
-                group
-                    .decode(&mut self.batch)
-                    .map_err(|fault| fault.locate(&self.info.path, self.decoded))?;
+                group.decode(&mut self.batch).map_err(|fault| fault.locate(&self.info.path, self.decoded))?;
             }
         }
         let checked = self.check_batch();
@@ -203,7 +201,9 @@ fn read_metadata(path: &Path, file: &File) -> Result<ParquetMetaData, TapeError>
         return Err(TapeError::NotParquet { path: path.to_owned() });
     }
     ParquetMetaDataReader::new().parse_and_finish(file).map_err(|error| match error {
-        ParquetError::EOF(_) | ParquetError::General(_) => TapeError::corrupt(path, "it has no readable end; it may be cut off"),
+        ParquetError::EOF(_) | ParquetError::General(_) => {
+            TapeError::corrupt(path, "it has no readable end; it may be cut off")
+        }
         other => TapeError::reading(path)(other),
     })
 }

@@ -1,6 +1,6 @@
 //! The columns, and what else both sides of the format agree on.
 
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -55,6 +55,8 @@ pub(crate) fn is_ours(found: &SchemaDescriptor) -> bool {
         })
 }
 
+/// Differences instead of a general compressor: measured on minute bars, zstd saves another seventh of the size and
+/// costs a third of the reading speed.
 pub(crate) fn properties() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("trimtab ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -63,9 +65,9 @@ pub(crate) fn properties() -> WriterProperties {
         .set_offset_index_disabled(true)
         .set_column_statistics_enabled(ColumnPath::from("receipt"), EnabledStatistics::Chunk)
         .set_dictionary_enabled(false)
-        .set_compression(Compression::ZSTD(ZstdLevel::default()));
-    for times in ["receipt", "venue", "opened", "open", "high", "low", "close"] {
-        properties = properties.set_column_encoding(ColumnPath::from(times), Encoding::DELTA_BINARY_PACKED);
+        .set_compression(Compression::UNCOMPRESSED);
+    for steady in ["receipt", "venue", "opened", "open", "high", "low", "close", "volume", "rate"] {
+        properties = properties.set_column_encoding(ColumnPath::from(steady), Encoding::DELTA_BINARY_PACKED);
     }
     for few in ["kind", "id", "interval_ns"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(few), true);

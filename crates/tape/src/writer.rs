@@ -85,9 +85,7 @@ impl TapeWriter {
         let text = serde_json::to_string(&document)
             .map_err(|error| TapeError::Io { path: self.path.clone(), source: io::Error::other(error) })?;
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-        for (key, value) in
-            [(VERSION_KEY, FORMAT_VERSION.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash)]
-        {
+        for (key, value) in [(VERSION_KEY, FORMAT_VERSION.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash)] {
             self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
         let sink = self.file.into_inner().map_err(TapeError::writing(&self.path))?;
