@@ -209,6 +209,7 @@ pub struct Step {
 pub struct Because {
     steps: ArrayVec<Step, STEPS_MAX>,
     exits: ArrayVec<Exit, EXITS_MAX>,
+    refused_add: Option<Add>,
     reason: Option<Reason>,
     rule: u8,
     before: Qty,
@@ -234,6 +235,19 @@ impl Because {
         self.push(Step { rule, outcome: Outcome::Refused, before: qty, after: qty, reason });
     }
 
+    /// Records that an add is refused, with its trigger: when the market crosses it, the plan of that event says so again.
+    pub fn refused_add<const N: usize>(&mut self, add: Add, template: &'static str, args: [Arg; N]) {
+        self.refused_add = Some(add);
+        self.refused(template, args);
+    }
+
+    /// Records what the engine itself saw or did, before the rules speak.
+    pub fn note<const N: usize>(&mut self, rule: u8, before: Qty, after: Qty, template: &'static str, args: [Arg; N]) {
+        self.say(template, args);
+        let reason = self.reason.take().unwrap_or(Reason::NONE);
+        self.push(Step { rule, outcome: Outcome::Set, before, after, reason });
+    }
+
     /// Leaves an exit resting at the venue. The program's rungs were counted at load, so it always fits.
     pub fn rest(&mut self, exit: Exit) {
         debug_assert!(!self.exits.is_full(), "rungs are counted at load");
@@ -245,6 +259,7 @@ impl Because {
     pub fn clear(&mut self) {
         self.steps.clear();
         self.exits.clear();
+        self.refused_add = None;
         self.reason = None;
     }
 
@@ -282,6 +297,12 @@ impl Because {
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The add that was refused, if one was.
+    #[must_use]
+    pub fn last_refused_add(&self) -> Option<Add> {
+        self.refused_add
     }
 
     /// The exits to leave resting.

@@ -4,6 +4,14 @@ use units::{Cash, Duration, Qty, Rate, Ratio, Vol};
 
 /// The version of the policy language that this build writes; it reads this one and older.
 pub const VERSION: u32 = 1;
+/// Age beyond which a series' value is not used, unless the policy says otherwise.
+pub const MAX_AGE: Duration = Duration::from_nanos(3 * Duration::DAY.nanos());
+/// Units of a pyramid at most.
+pub const UNITS_MAX: usize = 8;
+/// Rungs of a ladder at most.
+pub const RUNGS_MAX: usize = 8;
+/// Drawdown levels at most.
+pub const LEVELS_MAX: usize = 8;
 
 /// A checked policy of one strategy in one instrument.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +38,39 @@ pub struct Policy {
     pub trade: Trade,
     /// What a backtest assumes of the venue; live runs ignore it.
     pub backtest: Backtest,
+}
+
+impl Policy {
+    /// The recorded series that it reads, each once: a run's tapes have to hold them.
+    #[must_use]
+    pub fn series(&self) -> Vec<&str> {
+        let unit = match &self.unit {
+            Some(UnitSource::ImpliedMove { series, .. }) => Some(series.as_str()),
+            _ => None,
+        };
+        let size = match &self.size.kind {
+            SizeKind::VolatilityTarget { source: VolatilitySource::Series { name, .. }, .. } => Some(name.as_str()),
+            _ => None,
+        };
+        let size = size.filter(|name| unit != Some(name));
+        unit.into_iter().chain(size).collect()
+    }
+}
+
+/// Base and quote currency of a symbol `venue:BASEQUOTE-PERP`, where they can be told.
+///
+/// ```
+/// assert_eq!(policy::spec::currencies("binance:BTCUSDT-PERP"), Some(("BTC", "USDT")));
+/// assert_eq!(policy::spec::currencies("hyperliquid:BTC-PERP"), None);
+/// ```
+#[must_use]
+pub fn currencies(symbol: &str) -> Option<(&str, &str)> {
+    const QUOTES: [&str; 8] = ["USDT", "USDC", "USDE", "FDUSD", "BUSD", "USD", "EUR", "DAI"];
+    let (_, contract) = symbol.split_once(':')?;
+    let pair = contract.strip_suffix("-PERP")?;
+    let quote = QUOTES.into_iter().find(|quote| pair.ends_with(quote) && pair.len() > quote.len())?;
+    let (base, quote) = pair.split_at(pair.len() - quote.len());
+    base.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).then_some((base, quote))
 }
 
 /// Where conviction comes from, and when it may be acted on again.
@@ -329,5 +370,21 @@ impl Policy {
             names.push(name.as_str());
         }
         names
+    }
+}
+
+impl Default for Backtest {
+    /// A million of the quote currency on a large venue's perpetual, at its ordinary fees.
+    fn default() -> Self {
+        let hundredths_of_bp = |count: i64| Rate::from_raw(count * (Rate::ONE / 1_000_000));
+        Self {
+            deposit: Cash::from_raw(1_000_000 * Cash::ONE),
+            taker_fee: hundredths_of_bp(500),
+            maker_fee: hundredths_of_bp(200),
+            half_spread: hundredths_of_bp(50),
+            slippage: hundredths_of_bp(100),
+            latency: Duration::from_nanos(Duration::SECOND.nanos() / 4),
+            twin_base: Ratio::new(1.0).unwrap_or_default(),
+        }
     }
 }

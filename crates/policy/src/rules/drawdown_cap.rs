@@ -51,7 +51,13 @@ impl Rule for DrawdownCap {
         // What would be held without cuts: else each evaluation would cut what the last one left.
         let whole = if held.is_zero() { proposed.qty } else { facts.get(facts::UNCUT).unwrap_or(held) };
         let most = whole.abs().scaled(factor, Round::TowardZero).unwrap_or(Qty::ZERO);
-        let add = proposed.add.and_then(|add| scaled_add(facts, add, factor));
+        let add = proposed.add.and_then(|add| {
+            let scaled = scaled_add(facts, add, factor);
+            if scaled.is_none() {
+                because.refused_add(add, "unit {} refused: exposure x {}", [Arg::Count(add.unit), Arg::Number(factor)]);
+            }
+            scaled
+        });
         let drawdown = facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
         because.say(
             "drawdown {}, limit {} in force: exposure x {}",

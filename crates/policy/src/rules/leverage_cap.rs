@@ -42,6 +42,10 @@ impl LeverageCap {
         let qty = proposed.qty;
         let increases = qty.abs() > held.abs() || !same_side(qty, held);
         let level = if increases { self.limit.restore } else { self.limit.limit };
+        // Far inside, where rounding cannot matter, two multiplications say so without a wide division.
+        if (price * qty.abs()).approximate() < equity.approximate() * level.get() * 0.999_999 {
+            return Verdict::keep(proposed);
+        }
         let Some(most) = carried(equity, price, level) else {
             return Verdict::keep(proposed);
         };

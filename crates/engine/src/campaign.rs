@@ -1,0 +1,306 @@
+//! The life of one position from flat to flat.
+
+use crate::Purpose;
+use policy::facts::{self, Facts};
+use std::fmt;
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Cash, InstrumentId, Notional, Price, Qty, Round, StrategyId, Timestamp};
+
+/// A strategy's open position. Its anchors (entry, N, initial stop, base) are frozen by the first fill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Campaign {
+    /// Counts the engine's campaigns from 1.
+    pub id: u64,
+    /// First fill.
+    pub opened: Timestamp,
+    /// Price of the first fill, frozen.
+    pub entry: Price,
+    /// N at the first fill, frozen.
+    pub unit: Option<Price>,
+    /// Initial stop, frozen; defines R.
+    pub initial_stop: Option<Price>,
+    /// The stop in force.
+    pub stop: Option<Price>,
+    /// Signed full size of all units, frozen.
+    pub base: Qty,
+    /// Signed quantity of the first unit as filled.
+    pub first: Qty,
+    /// Signed quantity now.
+    pub held: Qty,
+    /// Signed largest quantity.
+    pub peak: Qty,
+    /// Signed quantity that would be held had no cap cut it.
+    pub uncut: Qty,
+    /// One bit per unit filled.
+    pub units: u32,
+    /// One bit per unit that lapsed.
+    pub lapsed: u32,
+    /// One bit per rung used.
+    pub rungs: u32,
+    /// Price of the last unit's fill.
+    pub last_fill: Price,
+    /// Most favourable price since entry.
+    pub best: Price,
+    /// Most adverse price since entry.
+    pub worst: Price,
+    cost: Notional,
+    closed_notional: Notional,
+    closed_qty: Qty,
+    fees: Cash,
+    funding: Cash,
+}
+
+/// Why a campaign ended.
+pub type Ended = Purpose;
+
+/// A campaign told from its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CampaignRecord {
+    /// Counts the engine's campaigns from 1.
+    pub id: u64,
+    /// Whose.
+    pub strategy: StrategyId,
+    /// In which instrument.
+    pub instrument: InstrumentId,
+    /// First fill.
+    pub opened: Timestamp,
+    /// Last fill; `None`: still open, valued at the mark.
+    pub closed: Option<Timestamp>,
+    /// Price of the first fill.
+    pub entry: Price,
+    /// Average price of what was closed, for display.
+    pub exit: Option<Price>,
+    /// N, frozen at entry.
+    pub unit: Option<Price>,
+    /// Initial stop.
+    pub initial_stop: Option<Price>,
+    /// Units filled.
+    pub units: u32,
+    /// Rungs used.
+    pub rungs: u32,
+    /// Signed largest quantity.
+    pub peak: Qty,
+    /// Profit before fees and funding.
+    pub profit: Cash,
+    /// Fees paid.
+    pub fees: Cash,
+    /// Funding received less paid.
+    pub funding: Cash,
+    /// Net profit ÷ the cash risk planned for the first unit.
+    pub r: Option<f64>,
+    /// Largest adverse move from entry, in R (zero or negative).
+    pub mae_r: Option<f64>,
+    /// Largest favourable move from entry, in R.
+    pub mfe_r: Option<f64>,
+    /// What ended it; `None`: still open.
+    pub ended: Option<Ended>,
+}
+
+impl Campaign {
+    pub(crate) fn open(id: u64, at: Timestamp, price: Price, base: Qty, facts: &Facts) -> Self {
+        Self {
+            id,
+            opened: at,
+            entry: price,
+            unit: facts.get(facts::UNIT),
+            initial_stop: None,
+            stop: None,
+            base,
+            first: Qty::ZERO,
+            held: Qty::ZERO,
+            peak: Qty::ZERO,
+            uncut: Qty::ZERO,
+            units: 1,
+            lapsed: 0,
+            rungs: 0,
+            last_fill: price,
+            best: price,
+            worst: price,
+            cost: Notional::ZERO,
+            closed_notional: Notional::ZERO,
+            closed_qty: Qty::ZERO,
+            fees: Cash::ZERO,
+            funding: Cash::ZERO,
+        }
+    }
+
+    /// Takes in a fill. `signed` is its signed quantity.
+    pub(crate) fn fill(&mut self, purpose: Purpose, signed: Qty, price: Price, fee: Cash) {
+        let before = self.held;
+        self.held += signed;
+        self.cost += price * signed;
+        self.fees += fee;
+        if before.signum() * signed.signum() < 0 {
+            self.closed_notional += price * signed.abs();
+            self.closed_qty += signed.abs();
+        }
+        match purpose {
+            Purpose::Entry => self.first += signed,
+            Purpose::Add { unit } => {
+                self.units |= 1 << (unit - 1);
+                self.last_fill = price;
+            }
+            Purpose::Rung { index } => self.rungs |= 1 << index,
+            Purpose::Resize | Purpose::Stop | Purpose::Exit | Purpose::Cut | Purpose::Liquidation => {}
+        }
+        if self.held.abs() > self.peak.abs() {
+            self.peak = self.held;
+        }
+        match purpose {
+            Purpose::Cut => {}
+            // A rung takes its share of what would be held without cuts too.
+            Purpose::Rung { .. } => {
+                let left = self.held.approximate() / before.approximate();
+                self.uncut = self.uncut.scaled(left, Round::TowardZero).unwrap_or(self.held);
+            }
+            _ => self.uncut += signed,
+        }
+        self.reach(price, price);
+    }
+
+    /// The market went this high and this low.
+    pub(crate) fn reach(&mut self, high: Price, low: Price) {
+        if self.peak.signum() >= 0 {
+            (self.best, self.worst) = (self.best.max(high), self.worst.min(low));
+        } else {
+            (self.best, self.worst) = (self.best.min(low), self.worst.max(high));
+        }
+    }
+
+    pub(crate) fn pay_funding(&mut self, amount: Cash) {
+        self.funding += amount;
+    }
+
+    /// R as a price distance.
+    fn r_distance(&self) -> Option<f64> {
+        let stop = self.initial_stop?;
+        Some((self.entry - stop).abs().approximate()).filter(|r| *r > 0.0)
+    }
+
+    /// The campaign told at a mark, or from its end.
+    #[must_use]
+    pub fn record(
+        &self,
+        strategy: StrategyId,
+        instrument: InstrumentId,
+        mark: Price,
+        ended: Option<(Timestamp, Ended)>,
+    ) -> CampaignRecord {
+        let profit = (mark * self.held - self.cost).cash();
+        let net = (profit - self.fees + self.funding).approximate();
+        let r = self.r_distance();
+        let side = self.peak.signum() as f64;
+        let in_r = |price: Price| r.map(|r| side * (price - self.entry).approximate() / r);
+        CampaignRecord {
+            id: self.id,
+            strategy,
+            instrument,
+            opened: self.opened,
+            closed: ended.map(|(at, _)| at),
+            entry: self.entry,
+            exit: (!self.closed_qty.is_zero())
+                .then(|| i64::try_from(self.closed_notional.raw() / i128::from(self.closed_qty.raw())).ok())
+                .flatten()
+                .map(Price::from_raw),
+            unit: self.unit,
+            initial_stop: self.initial_stop,
+            units: self.units.count_ones(),
+            rungs: self.rungs.count_ones(),
+            peak: self.peak,
+            profit,
+            fees: self.fees,
+            funding: self.funding,
+            r: r.map(|r| net / (r * self.first.abs().approximate())),
+            mae_r: in_r(self.worst),
+            mfe_r: in_r(self.best),
+            ended: ended.map(|(_, why)| why),
+        }
+    }
+
+    /// Sets the campaign's facts; `None` forgets them all.
+    pub(crate) fn publish(campaign: Option<&Self>, facts: &mut Facts) {
+        facts.put(facts::ENTRY, campaign.map(|c| c.entry));
+        facts.put(facts::LAST_FILL, campaign.map(|c| c.last_fill));
+        facts.put(facts::CAMPAIGN_UNIT, campaign.and_then(|c| c.unit));
+        facts.put(facts::INITIAL_STOP, campaign.and_then(|c| c.initial_stop));
+        facts.put(facts::STOP, campaign.and_then(|c| c.stop));
+        facts.put(facts::BASE, campaign.map(|c| c.base));
+        facts.put(facts::UNITS, campaign.map(|c| c.units));
+        facts.put(facts::LAPSED, campaign.map(|c| c.lapsed));
+        facts.put(facts::RUNGS_USED, campaign.map(|c| c.rungs));
+        facts.put(facts::FIRST, campaign.map(|c| c.first));
+        facts.put(facts::PEAK, campaign.map(|c| c.peak));
+        facts.put(facts::UNCUT, campaign.map(|c| c.uncut));
+        facts.put(facts::BEST, campaign.map(|c| c.best));
+    }
+
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        out.u64(self.id);
+        out.i64(self.opened.nanos());
+        for price in [self.entry, self.last_fill, self.best, self.worst] {
+            out.i64(price.raw());
+        }
+        for price in [self.unit, self.initial_stop, self.stop] {
+            out.option(price, |out, price| out.i64(price.raw()));
+        }
+        for qty in [self.base, self.first, self.held, self.peak, self.uncut, self.closed_qty] {
+            out.i64(qty.raw());
+        }
+        for bits in [self.units, self.lapsed, self.rungs] {
+            out.u32(bits);
+        }
+        for amount in [self.cost.raw(), self.closed_notional.raw(), self.fees.raw(), self.funding.raw()] {
+            out.i128(amount);
+        }
+    }
+
+    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let id = from.u64()?;
+        let opened = Timestamp::from_nanos(from.i64()?);
+        let mut price = || from.i64().map(Price::from_raw);
+        let (entry, last_fill, best, worst) = (price()?, price()?, price()?, price()?);
+        let mut optional = || from.option(StateReader::i64).map(|raw| raw.map(Price::from_raw));
+        let (unit, initial_stop, stop) = (optional()?, optional()?, optional()?);
+        let mut qty = || from.i64().map(Qty::from_raw);
+        let (base, first, held, peak, uncut, closed_qty) = (qty()?, qty()?, qty()?, qty()?, qty()?, qty()?);
+        let (units, lapsed, rungs) = (from.u32()?, from.u32()?, from.u32()?);
+        let (cost, closed_notional) = (Notional::from_raw(from.i128()?), Notional::from_raw(from.i128()?));
+        let (fees, funding) = (Cash::from_raw(from.i128()?), Cash::from_raw(from.i128()?));
+        #[rustfmt::skip]
+        let campaign = Self {
+            id, opened, entry, unit, initial_stop, stop, base, first, held, peak, uncut, units, lapsed, rungs,
+            last_fill, best, worst, cost, closed_notional, closed_qty, fees, funding,
+        };
+        Ok(campaign)
+    }
+}
+
+impl CampaignRecord {
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        out.u64(self.id);
+        out.u32(self.strategy.0);
+        out.u32(self.instrument.0);
+        out.i64(self.opened.nanos());
+        out.option(self.closed, |out, at| out.i64(at.nanos()));
+        out.i64(self.entry.raw());
+        for price in [self.exit, self.unit, self.initial_stop] {
+            out.option(price, |out, price| out.i64(price.raw()));
+        }
+        out.u32(self.units);
+        out.u32(self.rungs);
+        out.i64(self.peak.raw());
+        for amount in [self.profit, self.fees, self.funding] {
+            out.i128(amount.raw());
+        }
+        for number in [self.r, self.mae_r, self.mfe_r] {
+            out.option(number, StateWriter::f64);
+        }
+        out.option(self.ended, |out, why| why.save(out));
+    }
+}
+
+impl fmt::Display for Campaign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "campaign {} {} from {}", self.id, self.held, self.entry)
+    }
+}

@@ -1,0 +1,262 @@
+//! What comes out: plans with their reasons, commands, notices.
+
+use crate::CampaignRecord;
+use arrayvec::ArrayVec;
+use market::{Command, Fill, RejectReason};
+use policy::{EXITS_MAX, Exit, STEPS_MAX, Step, Target};
+use std::fmt;
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, StrategyId, Timestamp};
+
+/// The `rule` of steps that the engine itself records: what the market did to resting orders.
+pub const ENGINE_RULE: u8 = u8::MAX;
+
+/// What follows from an input, in order: a plan, then its commands; notices.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "plans are moved by value so that a decision allocates nothing")]
+pub enum Output {
+    /// A decision whose outcome changed.
+    Plan(Plan),
+    /// An order to send, change or take back, and what it is for.
+    Command {
+        /// What to do.
+        command: Command,
+        /// What the order is for.
+        purpose: Purpose,
+        /// Which strategy wants it.
+        strategy: StrategyId,
+    },
+    /// Something worth telling.
+    Notice(Notice),
+}
+
+/// A complete and immutable decision: what is wanted and which rule made it so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Counts recorded plans.
+    pub id: PlanId,
+    /// The input that it was decided on, counted from 1.
+    pub input: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Whose.
+    pub strategy: StrategyId,
+    /// In which instrument.
+    pub instrument: InstrumentId,
+    /// Price at the decision.
+    pub price: Price,
+    /// Equity at the decision.
+    pub equity: Cash,
+    /// Signed quantity held at the decision.
+    pub position: Qty,
+    /// What is wanted.
+    pub target: Target,
+    /// The steps that made it.
+    pub steps: ArrayVec<Step, STEPS_MAX>,
+    /// The exits that rest at the venue.
+    pub exits: ArrayVec<Exit, EXITS_MAX>,
+}
+
+/// What an order is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Opens a campaign with its first unit.
+    Entry,
+    /// Follows a continuous size.
+    Resize,
+    /// Adds a unit; the first is 1.
+    Add {
+        /// Which.
+        unit: u32,
+    },
+    /// Takes a part off at a rung; the first is 0.
+    Rung {
+        /// Which.
+        index: u8,
+    },
+    /// The protective stop.
+    Stop,
+    /// Closes because the signal ended or turned.
+    Exit,
+    /// Reduces because a limit binds.
+    Cut,
+    /// The venue's own forced close.
+    Liquidation,
+}
+
+impl Purpose {
+    /// Whether its fill is a reduction that the policy wanted (not a cut by a limit).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Resize => "resize",
+            Self::Add { .. } => "add",
+            Self::Rung { .. } => "rung",
+            Self::Stop => "stop",
+            Self::Exit => "exit",
+            Self::Cut => "cut",
+            Self::Liquidation => "liquidation",
+        }
+    }
+
+    /// Writes every field.
+    pub(crate) fn save(self, out: &mut StateWriter) {
+        let (kind, number) = match self {
+            Self::Entry => (0, 0),
+            Self::Resize => (1, 0),
+            Self::Add { unit } => (2, unit),
+            Self::Rung { index } => (3, u32::from(index)),
+            Self::Stop => (4, 0),
+            Self::Exit => (5, 0),
+            Self::Cut => (6, 0),
+            Self::Liquidation => (7, 0),
+        };
+        out.u8(kind);
+        out.u32(number);
+    }
+}
+
+impl Purpose {
+    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let (kind, number) = (from.u8()?, from.u32()?);
+        Ok(match kind {
+            0 => Self::Entry,
+            1 => Self::Resize,
+            2 => Self::Add { unit: number },
+            3 => Self::Rung { index: number as u8 },
+            4 => Self::Stop,
+            5 => Self::Exit,
+            6 => Self::Cut,
+            7 => Self::Liquidation,
+            _ => return Err(Corrupt { at: 0, what: "no purpose of an order" }),
+        })
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add { unit } => write!(f, "add {unit}"),
+            Self::Rung { index } => write!(f, "rung {}", index + 1),
+            other => f.pad(other.name()),
+        }
+    }
+}
+
+/// Something worth telling beside plans and commands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// A fill of one of the strategy's orders.
+    Filled {
+        /// Whose.
+        strategy: StrategyId,
+        /// Which order.
+        order: OrderId,
+        /// What it was for.
+        purpose: Purpose,
+        /// The campaign that it belongs to.
+        campaign: u64,
+        /// The fill.
+        fill: Fill,
+    },
+    /// A campaign ended.
+    CampaignClosed(CampaignRecord),
+    /// The venue refused an order.
+    Rejected {
+        /// Which order.
+        order: OrderId,
+        /// What it was for.
+        purpose: Purpose,
+        /// Why.
+        reason: RejectReason,
+    },
+}
+
+impl Output {
+    /// Writes every field, for a hash chain or a journal.
+    pub fn save(&self, out: &mut StateWriter) {
+        match self {
+            Self::Plan(plan) => {
+                out.u8(0);
+                plan.save(out);
+            }
+            Self::Command { command, purpose, strategy } => {
+                out.u8(1);
+                command.save(out);
+                purpose.save(out);
+                out.u32(strategy.0);
+            }
+            Self::Notice(Notice::Filled { strategy, order, purpose, campaign, fill }) => {
+                out.u8(2);
+                out.u32(strategy.0);
+                out.u64(order.0);
+                purpose.save(out);
+                out.u64(*campaign);
+                fill.save(out);
+            }
+            Self::Notice(Notice::CampaignClosed(record)) => {
+                out.u8(3);
+                record.save(out);
+            }
+            Self::Notice(Notice::Rejected { order, purpose, reason }) => {
+                out.u8(4);
+                out.u64(order.0);
+                purpose.save(out);
+                out.u8(*reason as u8);
+            }
+        }
+    }
+}
+
+impl Plan {
+    fn save(&self, out: &mut StateWriter) {
+        out.u64(self.id.0);
+        out.u64(self.input);
+        out.i64(self.at.nanos());
+        out.u32(self.strategy.0);
+        out.u32(self.instrument.0);
+        out.i64(self.price.raw());
+        out.i128(self.equity.raw());
+        out.i64(self.position.raw());
+        save_target(&self.target, out);
+        out.len(self.steps.len());
+        for step in &self.steps {
+            out.u8(step.rule);
+            out.u8(step.outcome as u8);
+            out.i64(step.before.raw());
+            out.i64(step.after.raw());
+            out.bytes(step.reason.to_string().as_bytes());
+        }
+        out.len(self.exits.len());
+        for exit in &self.exits {
+            save_exit(exit, out);
+        }
+    }
+}
+
+pub(crate) fn save_target(target: &Target, out: &mut StateWriter) {
+    out.i64(target.base.raw());
+    out.i64(target.qty.raw());
+    out.option(target.add, |out, add| {
+        out.i64(add.trigger.raw());
+        out.option(add.limit, |out, limit| out.i64(limit.raw()));
+        out.i64(add.qty.raw());
+        out.u32(add.unit);
+    });
+}
+
+pub(crate) fn save_exit(exit: &Exit, out: &mut StateWriter) {
+    match *exit {
+        Exit::Stop { trigger } => {
+            out.u8(0);
+            out.i64(trigger.raw());
+        }
+        Exit::Rung { index, price, qty } => {
+            out.u8(1);
+            out.u8(index);
+            out.i64(price.raw());
+            out.i64(qty.raw());
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! From a plan to commands: the difference between what should work at the venue and what does.
+
+use crate::Purpose;
+use market::{Command, NewOrder, OrderKind, OrderState, OrderUpdate};
+use policy::{Add, Exit, Target};
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{AccountId, InstrumentId, OrderId, PlanId, Price, Qty, Side};
+
+/// An order of ours that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Live {
+    pub(crate) id: OrderId,
+    pub(crate) purpose: Purpose,
+    pub(crate) side: Side,
+    /// Unsigned total quantity.
+    pub(crate) qty: Qty,
+    /// Unsigned part that was filled.
+    pub(crate) filled: Qty,
+    pub(crate) kind: OrderKind,
+    pub(crate) state: OrderState,
+    /// Its cancellation was sent.
+    pub(crate) cancelling: bool,
+}
+
+impl Live {
+    /// Signed quantity still to fill.
+    pub(crate) fn open(&self) -> Qty {
+        (self.qty - self.filled).on(self.side)
+    }
+
+    fn is_exit(&self) -> bool {
+        matches!(self.purpose, Purpose::Stop | Purpose::Rung { .. })
+    }
+
+    fn is_add(&self) -> bool {
+        matches!(self.purpose, Purpose::Add { .. })
+    }
+
+    /// Moves the order to an open quantity and prices, if it is not there already.
+    fn amend(&mut self, open: Qty, kind: OrderKind, outbox: &mut Outbox<'_>) {
+        let qty = open + self.filled;
+        // A stop that was triggered works as a market or limit order: nothing is left to move.
+        if self.state == OrderState::Triggered || (self.qty == qty && self.kind == kind) {
+            return;
+        }
+        (outbox.send)(Command::Amend { order: self.id, qty, kind }, self.purpose);
+        (self.qty, self.kind) = (qty, kind);
+    }
+
+    /// Asks for the order back. It stays listed until the venue says that it ended: it may be filled before.
+    fn cancel(&mut self, outbox: &mut Outbox<'_>) {
+        (outbox.send)(Command::Cancel { order: self.id }, self.purpose);
+        self.cancelling = true;
+    }
+}
+
+/// The orders of one strategy that have not ended: a handful, in order of sending.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Working {
+    orders: Vec<Live>,
+    /// A discretionary target that the venue rejected: not sent again until it changes.
+    rejected: Option<Qty>,
+}
+
+/// Where commands of one plan go: ids are derived from the plan, in order.
+pub(crate) struct Outbox<'a> {
+    pub(crate) plan: PlanId,
+    pub(crate) next: u8,
+    pub(crate) account: AccountId,
+    pub(crate) instrument: InstrumentId,
+    pub(crate) send: &'a mut dyn FnMut(Command, Purpose),
+}
+
+impl Outbox<'_> {
+    fn place(&mut self, side: Side, qty: Qty, kind: OrderKind, reduce_only: bool, purpose: Purpose) -> Live {
+        let id = OrderId::of(self.plan, self.next);
+        self.next = self.next.wrapping_add(1);
+        let (account, instrument) = (self.account, self.instrument);
+        (self.send)(Command::Place(NewOrder { id, account, instrument, side, qty, kind, reduce_only }), purpose);
+        Live { id, purpose, side, qty, filled: Qty::ZERO, kind, state: OrderState::Sent, cancelling: false }
+    }
+}
+
+impl Working {
+    pub(crate) fn get(&self, id: OrderId) -> Option<&Live> {
+        self.orders.iter().find(|live| live.id == id)
+    }
+
+    pub(crate) fn add(&self) -> Option<&Live> {
+        self.orders.iter().find(|live| live.is_add() && !live.cancelling)
+    }
+
+    /// Signed quantity of market orders in flight.
+    pub(crate) fn in_flight(&self) -> Qty {
+        self.orders.iter().filter(|live| live.kind == OrderKind::Market).map(Live::open).sum()
+    }
+
+    /// Takes in news of an order; stale and repeated news changes nothing. Returns the order as it was when the news
+    /// counts.
+    pub(crate) fn update(&mut self, id: OrderId, update: &OrderUpdate) -> Option<Live> {
+        let at = self.orders.iter().position(|live| live.id == id)?;
+        let live = &mut self.orders[at];
+        let before = *live;
+        let whole = matches!(update, OrderUpdate::Filled(fill) if live.filled + fill.qty >= live.qty);
+        live.state = live.state.after(update, whole)?;
+        match *update {
+            OrderUpdate::Filled(fill) => live.filled += fill.qty,
+            OrderUpdate::Amended { qty, kind } => (live.qty, live.kind) = (qty, kind),
+            OrderUpdate::Rejected(_) if live.kind == OrderKind::Market => self.rejected = Some(before.open()),
+            _ => {}
+        }
+        if self.orders[at].state.is_final() {
+            self.orders.remove(at);
+        }
+        Some(before)
+    }
+
+    /// Sends what brings the working orders in line with a plan: protective orders first, then the change of position.
+    pub(crate) fn route(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
+        self.route_exits(wanted, outbox);
+        self.route_add(wanted, outbox);
+        if wanted.may_trade {
+            self.route_change(wanted, outbox);
+        }
+    }
+
+    /// Whether [`Self::route`] would send anything.
+    pub(crate) fn differs(&self, wanted: &Wanted<'_>) -> bool {
+        let mut sent = false;
+        let mut send = |_: Command, _: Purpose| sent = true;
+        let mut outbox =
+            Outbox { plan: PlanId(0), next: 0, account: AccountId(0), instrument: InstrumentId(0), send: &mut send };
+        // A flat strategy without orders and without a wish is by far the most frequent case.
+        if self.orders.is_empty() && wanted.exits.is_empty() && wanted.target.add.is_none() {
+            return wanted.may_trade && self.change(wanted).is_some();
+        }
+        self.clone().route(wanted, &mut outbox);
+        sent
+    }
+
+    fn route_exits(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
+        let out_of_position = (-wanted.held).side();
+        let order_of = |exit: &Exit| match *exit {
+            Exit::Stop { trigger } => (Purpose::Stop, OrderKind::Stop { trigger }, wanted.held.abs()),
+            Exit::Rung { index, price, qty } => (Purpose::Rung { index }, OrderKind::Limit { price }, qty),
+        };
+        for live in self.orders.iter_mut().filter(|live| live.is_exit() && !live.cancelling) {
+            let exit = wanted.exits.iter().map(order_of).find(|(purpose, ..)| live.purpose == *purpose);
+            match exit.filter(|(.., qty)| !qty.is_zero() && out_of_position == Some(live.side)) {
+                Some((_, kind, qty)) => live.amend(qty, kind, outbox),
+                None => live.cancel(outbox),
+            }
+        }
+        for (purpose, kind, qty) in wanted.exits.iter().map(order_of).filter(|(.., qty)| !qty.is_zero()) {
+            let rests = self.orders.iter().any(|live| live.purpose == purpose && !live.cancelling);
+            if let Some(side) = out_of_position.filter(|_| !rests) {
+                self.orders.push(outbox.place(side, qty, kind, true, purpose));
+            }
+        }
+    }
+
+    fn route_add(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
+        let mut missing = wanted.target.add;
+        for live in self.orders.iter_mut().filter(|live| live.is_add() && !live.cancelling) {
+            match missing.take_if(|add| live.purpose == (Purpose::Add { unit: add.unit })) {
+                Some(add) => live.amend(add.qty.abs(), kind_of(&add), outbox),
+                None => live.cancel(outbox),
+            }
+        }
+        if let Some((add, side)) = missing.and_then(|add| Some((add, add.qty.side()?))) {
+            let purpose = Purpose::Add { unit: add.unit };
+            self.orders.push(outbox.place(side, add.qty.abs(), kind_of(&add), false, purpose));
+        }
+    }
+
+    fn route_change(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
+        if let Some((change, reduces)) = self.change(wanted) {
+            let purpose = match () {
+                () if wanted.held.is_zero() => Purpose::Entry,
+                () if reduces && wanted.cut => Purpose::Cut,
+                () if reduces && wanted.target.qty.is_zero() => Purpose::Exit,
+                () => Purpose::Resize,
+            };
+            if let Some(side) = change.side() {
+                self.rejected = None;
+                let live = outbox.place(side, change.abs(), OrderKind::Market, reduces, purpose);
+                self.orders.push(live);
+            }
+        }
+    }
+
+    /// The signed market order that is missing, and whether it reduces. A flip closes first.
+    fn change(&self, wanted: &Wanted<'_>) -> Option<(Qty, bool)> {
+        let held = wanted.held;
+        let flips = held.signum() * wanted.target.qty.signum() < 0;
+        let target = if flips { Qty::ZERO } else { wanted.target.qty };
+        let in_flight = self.in_flight();
+        let change = target - held - in_flight;
+        let reduces = !held.is_zero() && change.signum() == -held.signum();
+        // An increase waits for the one in flight, and is not repeated once the venue has refused it.
+        let waits = change.signum() * in_flight.signum() > 0 || self.rejected == Some(change);
+        let blocked = !reduces && waits;
+        (!change.is_zero() && !blocked).then_some((change, reduces))
+    }
+
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        out.option(self.rejected, |out, qty| out.i64(qty.raw()));
+        out.len(self.orders.len());
+        for live in &self.orders {
+            out.u64(live.id.0);
+            live.purpose.save(out);
+            out.bool(live.side == Side::Buy);
+            out.i64(live.qty.raw());
+            out.i64(live.filled.raw());
+            live.kind.save(out);
+            out.u8(live.state as u8);
+            out.bool(live.cancelling);
+        }
+    }
+
+    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let rejected = from.option(StateReader::i64)?.map(Qty::from_raw);
+        let count = from.len()?;
+        let mut orders = Vec::with_capacity(count);
+        for _ in 0..count {
+            orders.push(Live {
+                id: OrderId(from.u64()?),
+                purpose: Purpose::load(from)?,
+                side: if from.bool()? { Side::Buy } else { Side::Sell },
+                qty: Qty::from_raw(from.i64()?),
+                filled: Qty::from_raw(from.i64()?),
+                kind: load_kind(from)?,
+                state: load_state(from)?,
+                cancelling: from.bool()?,
+            });
+        }
+        Ok(Self { orders, rejected })
+    }
+}
+
+/// What should work at the venue after a decision.
+pub(crate) struct Wanted<'a> {
+    pub(crate) target: Target,
+    pub(crate) exits: &'a [Exit],
+    pub(crate) held: Qty,
+    /// A limit lowered the target.
+    pub(crate) cut: bool,
+    /// News of our own orders moves exits and adds only; the position itself changes on market news.
+    pub(crate) may_trade: bool,
+}
+
+fn kind_of(add: &Add) -> OrderKind {
+    match add.limit {
+        Some(price) => OrderKind::StopLimit { trigger: add.trigger, price },
+        None => OrderKind::Stop { trigger: add.trigger },
+    }
+}
+
+fn load_kind(from: &mut StateReader<'_>) -> Result<OrderKind, Corrupt> {
+    let tag = from.u8()?;
+    let mut price = || from.i64().map(Price::from_raw);
+    Ok(match tag {
+        0 => OrderKind::Market,
+        1 => OrderKind::Limit { price: price()? },
+        2 => OrderKind::Stop { trigger: price()? },
+        3 => OrderKind::StopLimit { trigger: price()?, price: price()? },
+        _ => return Err(Corrupt { at: 0, what: "no kind of order" }),
+    })
+}
+
+fn load_state(from: &mut StateReader<'_>) -> Result<OrderState, Corrupt> {
+    Ok(match from.u8()? {
+        0 => OrderState::Sent,
+        1 => OrderState::Live,
+        2 => OrderState::Triggered,
+        3 => OrderState::Filled,
+        4 => OrderState::Cancelled,
+        5 => OrderState::Rejected,
+        _ => return Err(Corrupt { at: 0, what: "no state of an order" }),
+    })
+}

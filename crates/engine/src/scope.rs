@@ -1,0 +1,165 @@
+//! One strategy in its instrument: facts, rules, campaign, working orders.
+
+use crate::route::Working;
+use crate::{Campaign, StrategyConfig};
+use market::Instrument;
+use policy::facts::{self, Facts};
+use policy::{Because, CampaignTerms, Indicator, Rule, Target};
+use pricing::Ohlc;
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{AccountId, InstrumentId, Price, Qty, StrategyId, Timestamp};
+
+/// One strategy in its instrument.
+pub(crate) struct Scope {
+    pub(crate) id: StrategyId,
+    pub(crate) account: AccountId,
+    pub(crate) instrument: InstrumentId,
+    pub(crate) indicators: Vec<Box<dyn Indicator>>,
+    pub(crate) rules: Vec<Box<dyn Rule>>,
+    pub(crate) terms: CampaignTerms,
+    pub(crate) facts: Facts,
+    pub(crate) campaign: Option<Campaign>,
+    pub(crate) position: Qty,
+    pub(crate) working: Working,
+    /// Full size that the entry order in flight belongs to.
+    pub(crate) planned_base: Qty,
+    pub(crate) because: Because,
+    /// Price information of the input being handled.
+    pub(crate) seen: Option<Ohlc>,
+    /// Trigger of an add that the last decision refused.
+    pub(crate) refused_trigger: Option<Price>,
+    /// Refusals, cuts and the target in force: a plan is recorded when they change.
+    pub(crate) in_force: InForce,
+    /// Campaign facts are out of date.
+    pub(crate) stale: bool,
+    /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
+    pub(crate) crossed: bool,
+}
+
+/// What makes a decision the same as the one before.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct InForce {
+    pub(crate) target: Qty,
+    /// Which rules refused, cut or held back, and with which sentence.
+    pub(crate) limits: u64,
+}
+
+impl Scope {
+    pub(crate) fn new(id: StrategyId, config: StrategyConfig, instrument: &Instrument, series: usize) -> Self {
+        let mut facts = Facts::new(series);
+        facts.set_now(Timestamp::from_nanos(0));
+        facts.set(facts::TICK, instrument.tick);
+        facts.set(facts::LOT, instrument.lot);
+        facts.set(facts::MIN_QTY, instrument.min_qty);
+        Self {
+            id,
+            account: config.account,
+            instrument: config.instrument,
+            indicators: config.program.indicators,
+            rules: config.program.rules,
+            terms: config.program.campaign,
+            facts,
+            campaign: None,
+            position: Qty::ZERO,
+            working: Working::default(),
+            planned_base: Qty::ZERO,
+            because: Because::default(),
+            seen: None,
+            refused_trigger: None,
+            in_force: InForce::default(),
+            stale: false,
+            crossed: false,
+        }
+    }
+
+    /// New price information: the fact, the campaign's extremes, and whether a refused trigger was crossed.
+    #[inline]
+    pub(crate) fn see(&mut self, seen: Ohlc) {
+        self.facts.set(facts::PRICE, seen.close);
+        self.facts.set(facts::BAR_HIGH, seen.high);
+        self.facts.set(facts::BAR_LOW, seen.low);
+        if let Some(campaign) = &mut self.campaign {
+            let before = campaign.best;
+            campaign.reach(seen.high, seen.low);
+            self.stale |= campaign.best != before;
+            if let Some(trigger) = self.refused_trigger {
+                let long = campaign.peak.signum() > 0;
+                self.crossed |= if long { seen.high >= trigger } else { seen.low <= trigger };
+            }
+        }
+        self.seen = Some(match self.seen {
+            Some(earlier) => Ohlc {
+                opened: earlier.opened,
+                open: earlier.open,
+                high: earlier.high.max(seen.high),
+                low: earlier.low.min(seen.low),
+                ..seen
+            },
+            None => seen,
+        });
+    }
+
+    /// Brings facts up to date, then lets indicators and rules see the input.
+    pub(crate) fn observe(&mut self) {
+        if std::mem::take(&mut self.stale) {
+            Campaign::publish(self.campaign.as_ref(), &mut self.facts);
+        }
+        self.facts.set(facts::POSITION, self.position);
+        let seen = self.seen.take();
+        for indicator in &mut self.indicators {
+            indicator.observe(seen.as_ref(), &mut self.facts);
+        }
+        for rule in &mut self.rules {
+            rule.observe(&self.facts);
+        }
+    }
+
+    /// Runs the rules in order over the facts.
+    #[inline]
+    pub(crate) fn evaluate(&mut self) -> Target {
+        let mut target = Target::default();
+        for (index, rule) in self.rules.iter().enumerate() {
+            self.because.begin(index as u8, target.qty);
+            let verdict = rule.evaluate(&self.facts, target, &mut self.because);
+            self.because.end(&verdict);
+            target = verdict.target;
+        }
+        target
+    }
+
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        self.facts.save(out);
+        for indicator in &self.indicators {
+            indicator.save(out);
+        }
+        for rule in &self.rules {
+            rule.save(out);
+        }
+        out.option(self.campaign.as_ref(), |out, campaign| campaign.save(out));
+        out.i64(self.position.raw());
+        self.working.save(out);
+        out.i64(self.planned_base.raw());
+        out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
+        out.i64(self.in_force.target.raw());
+        out.u64(self.in_force.limits);
+        out.bool(self.stale);
+    }
+
+    pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.facts.load(from)?;
+        for indicator in &mut self.indicators {
+            indicator.load(from)?;
+        }
+        for rule in &mut self.rules {
+            rule.load(from)?;
+        }
+        self.campaign = from.option(Campaign::load)?;
+        self.position = Qty::from_raw(from.i64()?);
+        self.working = Working::load(from)?;
+        self.planned_base = Qty::from_raw(from.i64()?);
+        self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
+        self.in_force = InForce { target: Qty::from_raw(from.i64()?), limits: from.u64()? };
+        self.stale = from.bool()?;
+        Ok(())
+    }
+}
