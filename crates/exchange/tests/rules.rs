@@ -1,0 +1,572 @@
+//! Every sentence of "Triggers and fills" and of `docs/exchange.md`, as rows.
+
+mod common;
+
+use common::check;
+
+#[test]
+fn a_market_order_fills_at_the_next_open_with_costs() {
+    check(
+        "
+        config spread 0.0002 slippage 0.0003 taker 0.0005
+        bar 100 100 100 100
+        place 1 buy 1 market
+        bar 200 210 190 205     → ack 1 → fill 1 buy 1 @ 200.1 ref 200 fee 0.10005
+        place 2 sell 1 market
+        bar 300 300 300 300     → ack 2 → fill 2 sell 1 @ 299.8 ref 300 fee 0.1499   # 299.85 to the worse tick
+        is net 0 equity 1000099.45005 fees 0.24995
+        ",
+    );
+}
+
+#[test]
+fn latency_keeps_an_order_out_of_bars_that_end_before_it_arrives() {
+    check(
+        "
+        config latency 90
+        bar 100 100 100 100
+        place 1 buy 1 market                    # at minute 1; arrives at 2:30
+        bar 101 101 101 101     → ack 1         # ends at 2:00
+        bar 102 102 102 102     → fill 1 buy 1 @ 102
+        place 2 sell 1 stop 100 reduce          # a protective stop sent outside a bar has latency too
+        bar 101 101 99 101      → ack 2
+        bar 101 101 99 101      → triggered 2, fill 2 sell 1 @ 100
+        ",
+    );
+}
+
+#[test]
+fn stops_trigger_at_touch_and_gap_to_the_open() {
+    check(
+        "
+        config spread 0.001
+        bar 100 100 100 100
+        place 1 buy 1 stop 110
+        bar 100 109.9 95 100    → ack 1
+        bar 100 110 95 100      → triggered 1, fill 1 buy 1 @ 110.2 ref 110     # 110.11 to the worse tick
+        place 2 sell 1 stop 90 reduce
+        bar 80 85 75 80         → ack 2 → triggered 2, fill 2 sell 1 @ 79.9 ref 80
+        is net 0 orders -
+        ",
+    );
+}
+
+#[test]
+fn limits_fill_at_their_price_and_better_where_the_open_is() {
+    check(
+        "
+        config spread 0.001 taker 0.0005 maker -0.0001
+        bar 100 100 100 100
+        place 1 buy 1 limit 95
+        bar 100 105 95.1 100    → ack 1
+        bar 100 105 95 100      → fill 1 buy 1 @ 95 fee -0.0095 maker           # a touch fills
+        place 2 sell 1 limit 110
+        bar 120 125 118 121     → ack 2 → fill 2 sell 1 @ 120 fee -0.012 maker  # gapped through: the open
+        ",
+    );
+}
+
+#[test]
+fn a_limit_that_crosses_when_sent_takes() {
+    check(
+        "
+        config spread 0.001 taker 0.0005
+        bar 100 100 100 100
+        place 1 buy 1 limit 105
+        bar 100 101 99 100      → ack 1 → fill 1 buy 1 @ 100.1 ref 100 fee 0.05005
+        place 2 buy 1 limit 100                     # its own price is the worst it gets
+        bar 100 101 99 100      → ack 2 → fill 2 buy 1 @ 100 fee 0.05
+        place 3 buy 1 limit 101                     # the market ran away: it rests
+        bar 103 104 102 103     → ack 3
+        bar 99 104 98 103       → fill 3 buy 1 @ 99 maker
+        ",
+    );
+}
+
+#[test]
+fn a_stop_limit_becomes_a_limit() {
+    check(
+        "
+        config spread 0.001
+        bar 100 100 100 100
+        place 1 buy 1 stoplimit 105 106
+        bar 100 107 99 105      → ack 1 → triggered 1, fill 1 buy 1 @ 105.2 ref 105
+        place 2 buy 1 stoplimit 110 110             # no room for costs: at its limit
+        bar 105 112 104 111     → ack 2 → triggered 2, fill 2 buy 1 @ 110
+        place 3 buy 1 stoplimit 115 116
+        bar 120 125 118 121     → ack 3 → triggered 3     # gapped over trigger and limit: rests
+        is orders 3
+        bar 121 122 116 117     → fill 3 buy 1 @ 116 maker
+        place 4 sell 1 stoplimit 110 109
+        bar 105 108 104 106     → ack 4 → triggered 4
+        bar 106 108.9 104 106
+        bar 106 109 104 106     → fill 4 sell 1 @ 109 maker
+        is net 2
+        ",
+    );
+}
+
+#[test]
+fn a_gap_lands_between_trigger_and_limit() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 1 stoplimit 105 108
+        bar 107 107 107 107     → ack 1 → triggered 1, fill 1 buy 1 @ 107
+        ",
+    );
+}
+
+#[test]
+fn one_leg_fills_in_the_order_of_prices_then_protective_stops_then_ids() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 3 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 3 @ 100
+        place 2 sell 1 limit 110
+        place 3 sell 1 limit 105
+        place 4 sell 1 limit 110
+        bar 100 111 100 110     → ack 2, ack 3, ack 4
+                                → fill 3 sell 1 @ 105 maker → fill 2 sell 1 @ 110 maker → fill 4 sell 1 @ 110 maker
+        place 5 buy 1 market
+        bar 110 110 110 110     → ack 5 → fill 5 buy 1 @ 110
+        place 6 buy 1 limit 105                             # an add at the same price as the stop
+        place 7 sell 1 stop 105 reduce
+        bar 110 110 104 106     → ack 6, ack 7 → triggered 7, fill 7 sell 1 @ 105 → fill 6 buy 1 @ 105 maker
+        is net 1
+        ",
+    );
+}
+
+#[test]
+fn at_the_open_everything_gapped_fills_in_one_place() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 2 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 2 @ 100
+        place 2 sell 1 stop 96
+        place 3 sell 1 stop 98 reduce
+        place 4 buy 1 limit 97
+        bar 90 90 90 90         → ack 2, ack 3, ack 4
+                                → triggered 3, fill 3 sell 1 @ 90 → triggered 2, fill 2 sell 1 @ 90
+                                → fill 4 buy 1 @ 90 maker
+        ",
+    );
+}
+
+#[test]
+fn the_adverse_extreme_comes_first() {
+    check(
+        "
+        bar 100 110 90 105                          # flat, no orders: rose, low first
+        bar 105 110 90 100                          # fell, high first
+        place 1 buy 1 market
+        bar 100 110 90 90       → ack 1 → fill 1 buy 1 @ 100      # long as it leaves the open: low first
+        place 2 sell 2 market
+        bar 90 110 80 110       → ack 2 → fill 2 sell 2 @ 90      # short: high first
+        place 3 buy 1 market
+        place 4 buy 1 limit 70
+        bar 110 111 100 100     → ack 3, ack 4 → fill 3 buy 1 @ 110   # flat: on the side of the first resting order
+        place 5 buy 1 stop 130
+        cancel 4
+        bar 100 101 99 101      → ack 5, cancelled 4 requested
+        is path LHLHLH
+        ",
+    );
+}
+
+#[test]
+fn the_favourable_path_is_the_other_one() {
+    check(
+        "
+        config path favourable
+        bar 100 110 90 105
+        bar 105 110 90 100
+        place 1 buy 1 market
+        bar 100 110 90 90       → ack 1 → fill 1 buy 1 @ 100
+        is path HLH
+        ",
+    );
+}
+
+#[test]
+fn stop_and_target_in_one_bar_the_stop_wins_when_adverse_is_first() {
+    let script = "
+        bar 100 100 100 100
+        place 1 buy 1 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 1 @ 100
+        place 2 sell 1 stop 95 reduce
+        place 3 sell 1 limit 105 reduce
+        bar 100 106 94 100      → ack 2, ack 3
+    ";
+    check(&format!(
+        "{script} → triggered 2, fill 2 sell 1 @ 95 → cancelled 3 nothing
+        is net 0 orders - bars 3 ambiguous 1"
+    ));
+    check(&format!(
+        "config path favourable
+        {script} → fill 3 sell 1 @ 105 maker → cancelled 2 nothing
+        is net 0 orders - bars 3 ambiguous 1"
+    ));
+}
+
+#[test]
+fn a_bar_is_ambiguous_only_where_orders_wait_on_both_sides_within_it() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 1 stop 105
+        place 2 sell 1 stop 95
+        bar 100 104 96 100      → ack 1, ack 2
+        is ambiguous 0
+        bar 100 104 90 100      → triggered 2, fill 2 sell 1 @ 95
+        is ambiguous 0
+        place 3 sell 1 stop 90
+        bar 100 100 85 99       → ack 3 → triggered 3, fill 3 sell 1 @ 90
+        is ambiguous 0
+        bar 99 100 97 98
+        place 4 sell 1 limit 101
+        bar 98 101 97 98        → ack 4 → fill 4 sell 1 @ 101 maker
+        is ambiguous 0 net -3
+        bar 98 105 90 100       → triggered 1, fill 1 buy 1 @ 105 ! place 5 buy 2 stop 108 reduce ! place 6 sell 1 stop 96
+                                → ack 5, ack 6
+        is ambiguous 0
+        bar 100 107 95 100      → triggered 6, fill 6 sell 1 @ 96 ! amend 5 2 stop 106 → amended 5 2
+        is ambiguous 1          # the amended stop was the one over the open
+        ",
+    );
+}
+
+#[test]
+fn protective_stops_sent_inside_a_bar_meet_the_rest_of_it() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 1 stop 105
+        bar 100 108 96 97       → ack 1         # flat with a stop above: high first
+                                → triggered 1, fill 1 buy 1 @ 105 ! place 2 sell 1 stop 98 reduce → ack 2
+                                → triggered 2, fill 2 sell 1 @ 98
+        is path LH net 0
+        ",
+    );
+}
+
+#[test]
+fn a_protective_stop_beyond_the_market_fires_where_the_path_stands() {
+    check(
+        "
+        config spread 0.001
+        bar 100 100 100 100
+        place 1 buy 1 limit 95
+        bar 100 105 90 100      → ack 1
+                                → fill 1 buy 1 @ 95 maker ! place 2 sell 1 stop 97 reduce → ack 2
+                                → triggered 2, fill 2 sell 1 @ 94.9 ref 95
+        is net 0
+        ",
+    );
+}
+
+#[test]
+fn adds_and_targets_sent_inside_a_bar_work_from_the_next() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 1 stop 102
+        bar 100 120 100 119     → ack 1
+                                → triggered 1, fill 1 buy 1 @ 102
+                                ! place 2 buy 1 stop 104 ! place 3 sell 1 limit 110 reduce ! place 4 buy 1 limit 101 ! place 5 buy 1 market
+                                → ack 2, ack 3, ack 4, ack 5
+        is net 1 orders 2,3,4,5
+        bar 119 119 101 101     → triggered 2, fill 2 buy 1 @ 119
+                                → fill 3 sell 1 @ 110 maker     # not 119: the close proves a fill at 110 on the way
+                                → fill 5 buy 1 @ 119 → fill 4 buy 1 @ 101 maker
+        is net 3
+        ",
+    );
+}
+
+#[test]
+fn amendments_and_cancellations_inside_a_bar_take_effect_at_once() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 2 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 2 @ 100
+        place 2 sell 2 stop 90 reduce
+        place 3 sell 1 limit 110 reduce
+        place 4 sell 1 limit 112 reduce
+        place 5 buy 1 stop 106
+        bar 100 115 95 96       → ack 2, ack 3, ack 4, ack 5
+                                → triggered 5, fill 5 buy 1 @ 106 ! amend 2 3 stop 99 ! amend 3 2 limit 110 ! cancel 4
+                                → amended 2 3, amended 3 2, cancelled 4 requested
+                                → fill 3 sell 2 @ 110 maker
+                                → triggered 2, fill 2 sell 1 @ 99 → cancelled 2 nothing
+        is net 0 orders -
+        ",
+    );
+}
+
+/// The dip-limit case of SEMANTICS: buy limit 0.4 % under the open, take profit 0.4 % above the fill.
+#[test]
+fn what_a_limit_opened_takes_profit_in_its_bar_only_if_the_close_is_beyond() {
+    let script = |close: &str| {
+        format!(
+            "
+            bar 1000 1000 1000 1000
+            place 1 buy 1 limit 996
+            bar 1000 1010 990 {close}   → ack 1
+                                        → fill 1 buy 1 @ 996 maker ! place 2 sell 1 limit 1000 reduce ! place 3 sell 1 stop 980 reduce
+                                        → ack 2, ack 3
+            is net 1
+            "
+        )
+    };
+    check(&format!("{} bar 1001 1002 999 1000 → fill 2 sell 1 @ 1000 maker → cancelled 3 nothing", script("1001")));
+    check(&format!("{} bar 997 999 979 980 → triggered 3, fill 3 sell 1 @ 980 → cancelled 2 nothing", script("997")));
+}
+
+#[test]
+fn a_target_that_was_live_may_not_close_what_a_limit_opened_in_the_bar() {
+    let script = "
+        bar 100 100 100 100
+        place 1 buy 1 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 1 @ 100
+        place 2 buy 1 limit 95
+        place 3 sell 2 limit 105 reduce
+    ";
+    check(&format!(
+        "{script}
+        bar 100 106 94 105      → ack 2, ack 3 → fill 2 buy 1 @ 95 maker → fill 3 sell 1 @ 105 maker
+        is net 1 orders 3
+        bar 105 105 105 105     → fill 3 sell 1 @ 105 maker"
+    ));
+    check(&format!(
+        "{script}
+        bar 100 106 94 105.1    → ack 2, ack 3 → fill 2 buy 1 @ 95 maker → fill 3 sell 2 @ 105 maker
+        is net 0 orders -"
+    ));
+}
+
+#[test]
+fn what_a_limit_opened_can_be_stopped_in_its_bar() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 1 limit 95
+        bar 100 100 90 99       → ack 1 → fill 1 buy 1 @ 95 maker ! place 2 sell 1 stop 92 reduce → ack 2
+                                → triggered 2, fill 2 sell 1 @ 92
+        ",
+    );
+}
+
+#[test]
+fn reduce_only_is_judged_when_it_fills() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 sell 1 market reduce
+        place 2 buy 1 market
+        place 3 sell 5 market reduce
+        bar 100 100 100 100     → ack 1, ack 2, ack 3 → cancelled 1 nothing → fill 2 buy 1 @ 100
+                                → fill 3 sell 1 @ 100 → cancelled 3 nothing
+        place 4 buy 1 limit 90 reduce               # rests while flat, ends when it would open
+        bar 100 100 90 100      → ack 4 → cancelled 4 nothing
+        place 5 buy 1 market
+        place 6 buy 1 stop 120 reduce
+        place 7 sell 1 stop 80 reduce
+        bar 100 100 100 100     → ack 5, ack 6, ack 7 → fill 5 buy 1 @ 100 → cancelled 6 nothing   # on the side of the position
+        place 8 sell 2 market
+        bar 100 100 100 100     → ack 8 → fill 8 sell 2 @ 100 → cancelled 7 nothing                # after a flip too
+        is net -1 orders -
+        ",
+    );
+}
+
+#[test]
+fn off_grid_and_repeated_orders_are_rejected_and_unknown_ones_ignored() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 1.0005 market
+        place 2 buy 0.009 market
+        place 3 buy 1 limit 99.95
+        place 4 buy 1 stop 0
+        place 5 buy 0 market
+        place 6 buy 0.01 market
+        place 6 buy 1 market
+        cancel 77
+        amend 78 1 market
+        bar 100 100 100 100     → rejected 1 grid, rejected 2 grid, rejected 3 grid, rejected 4 grid, rejected 5 grid, ack 6, rejected 6 duplicateid
+                                → fill 6 buy 0.01 @ 100
+        place 6 buy 1 market
+        cancel 6
+        place 9 sell 0.005 market
+        place 10 sell 0.01 market reduce
+        bar 100 100 100 100     → rejected 6 duplicateid, rejected 9 grid, ack 10 → fill 10 sell 0.01 @ 100
+        ",
+    );
+}
+
+#[test]
+fn a_remainder_under_the_minimum_can_be_closed() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 0.015 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 0.015 @ 100
+        place 2 sell 0.01 market
+        bar 100 100 100 100     → ack 2 → fill 2 sell 0.01 @ 100
+        place 3 sell 0.005 market
+        place 4 sell 0.005 market reduce
+        bar 100 100 100 100     → rejected 3 grid, ack 4 → fill 4 sell 0.005 @ 100
+        is net 0
+        ",
+    );
+}
+
+#[test]
+fn an_amendment_that_is_refused_is_answered_with_the_standing_terms() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 2 limit 90
+        bar 100 100 100 100     → ack 1
+        amend 1 3 limit 90.05
+        amend 1 3 stop 110
+        amend 1 1.5 limit 91
+        bar 100 100 91 100      → amended 1 2, amended 1 2, amended 1 1.5 → fill 1 buy 1.5 @ 91 maker
+        place 2 sell 1 limit 120
+        amend 2 0 limit 120                         # nothing left of it
+        bar 100 100 100 100     → ack 2, cancelled 2 requested
+        ",
+    );
+}
+
+#[test]
+fn what_opens_needs_initial_margin_and_what_reduces_never_does() {
+    check(
+        "
+        config deposit 100 taker 0.001
+        bar 100 100 100 100
+        place 1 buy 21 market                       # 2,100 / 20 = 105
+        place 2 buy 19.6 market                     # 98 + fee 1.96 is within 100
+        bar 100 100 100 100     → ack 1, ack 2 → cancelled 1 margin → fill 2 buy 19.6 @ 100 fee 1.96
+        place 3 buy 0.1 limit 99
+        place 4 sell 35 market                      # closes; opening 15.4 short would need 75.46
+        bar 98 98 98 98         → ack 3, ack 4 → cancelled 3 margin
+                                → fill 4 sell 19.6 @ 98 fee 1.9208, cancelled 4 margin
+        is net 0 orders -
+        ",
+    );
+}
+
+#[test]
+fn funding_is_paid_at_the_mark_known_before() {
+    check(
+        "
+        bar 100 100 100 100 + funding 0.01          # flat: nothing
+        place 1 buy 2 market
+        bar 100 110 100 110 + funding 0.001 → ack 1 → fill 1 buy 2 @ 100 → funding -0.22   # at this bar's close
+        bar 110 110 110 120 + funding -0.001 + mark 300 → funding 0.24                     # not at its own mark
+        bar 120 120 120 120 + funding 0.001 → funding -0.6                                 # marks come from the feed now
+        is equity 1000399.42
+        ",
+    );
+}
+
+#[test]
+fn trades_are_paths_of_one_point() {
+    check(
+        "
+        config latency 90 spread 0.001
+        trade 100
+        place 1 buy 1 market
+        trade 101                   → ack 1
+        trade 102                   → fill 1 buy 1 @ 102.2 ref 102 ! place 2 sell 1 stop 102 reduce ! place 3 sell 1 limit 103
+                                    → ack 2, ack 3 → triggered 2, fill 2 sell 1 @ 101.8 ref 102
+        trade 103 + trade 104       → fill 3 sell 1 @ 103 maker
+        is net -1 bars 0
+        ",
+    );
+}
+
+#[test]
+fn a_leg_that_passes_the_liquidation_price_closes_the_position_there() {
+    check(
+        "
+        config deposit 100 taker 0.001 liqfee 0.005 spread 0.001
+        bar 100 100 100 100
+        place 1 buy 10 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 10 @ 100.1 ref 100 fee 1.001
+        place 2 buy 1 limit 50
+        place 3 buy 1 Y limit 10
+        # 97.999 + 10 (p - 100) + ... : equity 98.999 - 1 at 100; root of 10 p - 902.001 = 0.25 p
+        bar 100 101 80 90       → ack 2, ack 3
+                                → fill 0 sell 10 @ 92.4 ref 92.51292308 fee 5.544 liquidation
+                                → cancelled 2 liquidated, cancelled 3 liquidated
+        is net 0 orders -
+        ",
+    );
+}
+
+#[test]
+fn a_stop_before_the_liquidation_price_comes_first_and_a_gap_liquidates_at_the_open() {
+    check(
+        "
+        config deposit 100
+        bar 100 100 100 100
+        place 1 buy 10 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 10 @ 100
+        place 2 sell 9 stop 93 reduce
+        bar 100 100 92 95       → ack 2 → triggered 2, fill 2 sell 9 @ 93
+        is net 1
+        place 3 buy 3 market
+        bar 95 95 95 95         → ack 3 → fill 3 buy 3 @ 95
+        bar 60 60 60 60         → fill 0 sell 4 @ 60 liquidation
+        is net 0 equity -108
+        ",
+    );
+}
+
+#[test]
+fn a_short_is_liquidated_on_the_way_up_and_by_mark() {
+    check(
+        "
+        config deposit 100
+        bar 100 100 100 100
+        place 1 sell 10 market
+        bar 100 100 100 100     → ack 1 → fill 1 sell 10 @ 100
+        bar 100 120 100 100     → fill 0 buy 10 @ 107.4 ref 107.31707317 liquidation
+        is net 0
+        ",
+    );
+    check(
+        "
+        config deposit 100
+        bar 100 100 100 100 + mark 100
+        place 1 sell 10 market
+        bar 100 100 100 100     → ack 1 → fill 1 sell 10 @ 100
+        bar 100 100 100 100 + mark 108 → fill 0 buy 10 @ 108 liquidation
+        ",
+    );
+}
+
+#[test]
+fn one_position_can_pull_down_another() {
+    check(
+        "
+        config deposit 100
+        bar 100 100 100 100 + bar Y 100 100 100 100
+        place 1 buy 5 market
+        place 2 buy 5 Y market
+        bar 100 100 100 100 + bar Y 100 100 100 100 → ack 1, ack 2 → fill 1 buy 5 @ 100 → fill 2 buy 5 @ 100
+        bar 100 100 100 100 + bar Y 84 84 84 84     → fill 0 sell 5 @ 84 liquidation   # equity 20 under 23
+        is net 5
+        bar 100 100 100 100
+        bar 94 94 94 94         → fill 0 sell 5 @ 94 liquidation
+        is net 0 equity -10
+        ",
+    );
+}
