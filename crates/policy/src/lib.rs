@@ -2,15 +2,24 @@
 //!
 //! `policy` knows no market, venue or account: facts come in by name, targets go out. The engine feeds it.
 
+mod codes;
+mod diagnostic;
 pub mod facts;
 mod indicator;
+mod parse;
+mod print;
 mod program;
 mod rule;
 mod rules;
 pub mod spec;
+mod words;
 
+pub use codes::Code;
+pub use diagnostic::{Diagnostic, Severity};
 pub use facts::{Fact, FactId, FactValue, Facts};
 pub use indicator::Indicator;
+pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, parse};
+pub use print::to_toml;
 pub use program::{CampaignTerms, CompileError, Program, initial_stop};
 pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Region, Rule, STEPS_MAX, Step, Target, Verdict};
 pub use spec::Policy;

@@ -358,21 +358,6 @@ pub struct Backtest {
     pub twin_base: Ratio,
 }
 
-impl Policy {
-    /// Names of the recorded series that the policy reads.
-    #[must_use]
-    pub fn series(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        if let Some(UnitSource::ImpliedMove { series, .. }) = &self.unit {
-            names.push(series.as_str());
-        }
-        if let SizeKind::VolatilityTarget { source: VolatilitySource::Series { name, .. }, .. } = &self.size.kind {
-            names.push(name.as_str());
-        }
-        names
-    }
-}
-
 impl Default for Backtest {
     /// A million of the quote currency on a large venue's perpetual, at its ordinary fees.
     fn default() -> Self {

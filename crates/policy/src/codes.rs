@@ -1,0 +1,573 @@
+//! The table of diagnostic codes. A code is stable: it never changes its meaning, and a dropped one is not used again.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $title:literal, $explanation:literal;)*) => {
+        /// What kind of finding a diagnostic is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(
+                #[doc = $title]
+                $variant,
+            )*
+        }
+
+        impl Code {
+            const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Every code, in order.
+            #[must_use]
+            pub fn all() -> &'static [Self] {
+                Self::ALL
+            }
+
+            /// As it is shown and searched for: `P014`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What it is about, in a few words.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),* }
+            }
+
+            /// What it means, with an example that is wrong and one that is right.
+            #[must_use]
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $explanation),* }
+            }
+        }
+    };
+}
+
+impl Code {
+    /// The code of a name; case does not matter.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+codes! {
+    Syntax = "P001", "not TOML",
+"A policy is a TOML file. The most frequent slip is a quantity without quotes: TOML knows
+plain numbers only, so everything with a unit is written as a string.
+
+wrong
+    [stop]
+    initial = 3N
+
+right
+    [stop]
+    initial = \"3N\"";
+
+    Duplicate = "P002", "set twice",
+"Every key and every section stands once. Trimtab does not guess which one was meant.
+
+wrong
+    [stop]
+    initial = \"2N\"
+    initial = \"3N\"
+
+right
+    [stop]
+    initial = \"3N\"";
+
+    UnknownKey = "P003", "unknown key",
+"A key that no rule reads would be a limit that you believe in and that does not exist, so
+unknown keys are errors. The message names the nearest key, or the section where it belongs.
+
+wrong
+    [caps]
+    levrage = 2.5
+
+right
+    [caps]
+    leverage = 2.5";
+
+    UnknownSection = "P004", "unknown section",
+"The sections are [signal], [unit], [size], [pyramid], [stop], [ladder], [caps], [trade] and
+[backtest].
+
+wrong
+    [limits]
+    leverage = 2.5
+
+right
+    [caps]
+    leverage = 2.5";
+
+    MissingKey = "P005", "missing key",
+"The section is there, but a value that has no default is not.
+
+wrong
+    [size]
+    kind = \"volatility_target\"
+    target = \"60%\"
+
+right
+    [size]
+    kind = \"volatility_target\"
+    target = \"60%\"
+    volatility = \"series(dvol.btc, 4d)\"";
+
+    MissingSection = "P006", "missing section",
+"A policy needs at least [signal] (which side, and when) and [size] (how much). Everything
+else is a technique that you may leave out.
+
+wrong
+    policy = 1
+    name = \"always-long\"
+    instrument = \"binance:BTCUSDT-PERP\"
+
+right
+    policy = 1
+    name = \"always-long\"
+    instrument = \"binance:BTCUSDT-PERP\"
+
+    [signal]
+    kind = \"constant\"
+    strength = 1.0
+
+    [size]
+    kind = \"fixed_fraction\"
+    fraction = 1.0";
+
+    WrongType = "P007", "wrong type",
+"TOML's own types: a count or a ratio may be a bare number, a quantity is a string, a list is
+in brackets, a switch is true or false.
+
+wrong
+    [ladder]
+    at = \"2R\"
+    fractions = 0.25
+
+right
+    [ladder]
+    at = [\"2R\"]
+    fractions = [0.25]";
+
+    Version = "P008", "policy version",
+"`policy` names the version of the language, so that a policy never changes its meaning when
+trimtab is updated. This build reads version 1. A higher number was made for a newer trimtab:
+update it; do not lower the number, because the policy may use words that mean something else here.
+
+wrong
+    policy = 2
+
+right
+    policy = 1";
+
+    TooLarge = "P009", "too large",
+"A policy text is at most 1 MiB, a string at most 256 characters, and at most 100 findings are
+shown. A real policy is far from each; a file over them is usually not a policy at all.
+
+wrong
+    name = \"…1,000 characters…\"
+
+right
+    name = \"btc-trend\"";
+
+    NeedsStop = "P010", "R without a stop",
+"R is the distance from the entry fill to the initial stop: what the trade risks. Without a stop
+there is no R, so nothing can be measured or sized in it.
+
+wrong
+    [ladder]
+    at = [\"2R\"]
+    fractions = [0.5]
+
+right
+    [stop]
+    initial = \"2N\"
+
+    [ladder]
+    at = [\"2R\"]
+    fractions = [0.5]";
+
+    NeedsUnit = "P011", "N without a unit",
+"N is the volatility unit in price terms, frozen when a campaign opens. Stops and adds are
+multiples of it, so [unit] has to say what it is.
+
+wrong
+    [stop]
+    initial = \"2N\"
+
+right
+    [unit]
+    n = \"atr(20, 1d)\"
+
+    [stop]
+    initial = \"2N\"";
+
+    Instrument = "P012", "instrument",
+"An instrument is `venue:SYMBOL`: the venue in lower case, the symbol as the tape has it.
+
+wrong
+    instrument = \"BTCUSDT\"
+
+right
+    instrument = \"binance:BTCUSDT-PERP\"";
+
+    Currency = "P013", "another currency",
+"A linear perpetual is margined and settled in its quote currency, so the deposit is in it, and
+quantities are in its base currency.
+
+wrong
+    instrument = \"binance:BTCUSDT-PERP\"
+    [backtest]
+    deposit = \"1_000_000 USD\"
+
+right
+    instrument = \"binance:BTCUSDT-PERP\"
+    [backtest]
+    deposit = \"1_000_000 USDT\"";
+
+    LadderOversold = "P014", "ladder sells more than the position holds",
+"Fractions of the first unit or of the peak size add up; over 1.00 the last rungs would have
+nothing left to sell. Fractions of the current size multiply and may add up to any sum: three
+rungs of 0.40 leave 0.60 × 0.60 × 0.60 = 21.6 %.
+
+wrong
+    [ladder]
+    at = [\"1R\", \"2R\", \"3R\"]
+    fractions = [0.40, 0.40, 0.40]
+    of = \"peak\"
+
+right
+    [ladder]
+    at = [\"1R\", \"2R\", \"3R\"]
+    fractions = [0.40, 0.40, 0.20]
+    of = \"peak\"";
+
+    RungOrder = "P015", "rungs out of order",
+"Rungs are listed from the nearest to the farthest, each farther than the one before.
+
+wrong
+    [ladder]
+    at = [\"4R\", \"2R\"]
+    fractions = [0.25, 0.25]
+
+right
+    [ladder]
+    at = [\"2R\", \"4R\"]
+    fractions = [0.25, 0.25]";
+
+    Lengths = "P016", "lists of different length",
+"Two lists that belong together have as many entries: each rung its fraction, each unit its weight.
+
+wrong
+    [pyramid]
+    units = 4
+    weights = [4, 3, 2]
+    step = \"1N\"
+
+right
+    [pyramid]
+    units = 4
+    weights = [4, 3, 2, 1]
+    step = \"1N\"";
+
+    SpanOrder = "P017", "averages the wrong way round",
+"The fast average has the shorter span. The other way round the signal would be inverted.
+
+wrong
+    [signal]
+    kind = \"ema_cross\"
+    bar = \"1h\"
+    fast = 50
+    slow = 20
+
+right
+    [signal]
+    kind = \"ema_cross\"
+    bar = \"1h\"
+    fast = 20
+    slow = 50";
+
+    DrawdownOrder = "P018", "drawdown levels out of order",
+"Levels are listed from the mildest to the worst: `at` rises, `factor` falls.
+
+wrong
+    [caps]
+    drawdown = [
+        { at = \"20%\", restore = \"10%\", factor = 0.0 },
+        { at = \"10%\", restore = \"5%\", factor = 0.5 },
+    ]
+
+right
+    [caps]
+    drawdown = [
+        { at = \"10%\", restore = \"5%\", factor = 0.5 },
+        { at = \"20%\", restore = \"10%\", factor = 0.0 },
+    ]";
+
+    RestoreOrder = "P019", "restore level beyond its limit",
+"A breach of a limit reduces to the restore level; between the two nothing moves. The restore
+level is therefore never beyond the limit. For a drawdown it lies truly under it, or the level
+would be left the moment it is reached.
+
+wrong
+    [caps]
+    leverage = 2.0
+    leverage_restore = 2.5
+
+right
+    [caps]
+    leverage = 2.5
+    leverage_restore = 2.0";
+
+    Unreadable = "P020", "not a value",
+"A string holds one number, one quantity or one fact. Thousands are separated by `_`, decimals
+by a point. Units are %, bp, R, N, times (ms, s, m or min, h, d, w; m is minutes) and currencies.
+
+wrong
+    [trade]
+    buffer = \"10 percent\"
+
+right
+    [trade]
+    buffer = \"10%\"";
+
+    WrongUnit = "P021", "unit that does not fit",
+"Each key takes one kind of quantity: `step` a distance in N, `at` a profit in R, `target` a
+volatility, `latency` a time. Nothing is converted silently.
+
+wrong
+    [pyramid]
+    units = 4
+    step = \"2R\"
+
+right
+    [pyramid]
+    units = 4
+    step = \"0.5N\"";
+
+    OutOfRange = "P022", "out of range",
+"The value is of the right kind, but larger or smaller than makes sense, finer than can be kept,
+or not whole where a count is needed.
+
+wrong
+    [caps]
+    leverage = 500
+
+right
+    [caps]
+    leverage = 5";
+
+    UnknownWord = "P023", "not one of the choices",
+"The key takes one of a few words.
+
+wrong
+    [ladder]
+    at = [\"2R\"]
+    fractions = [0.25]
+    of = \"max\"
+
+right
+    [ladder]
+    at = [\"2R\"]
+    fractions = [0.25]
+    of = \"peak\"";
+
+    UnknownFunction = "P024", "unknown fact",
+"The facts that a policy may name are `series(name, max_age)`, `ewma(half_life, bar)`,
+`atr(bars, bar)` and `implied_move(series, max_age)`.
+
+wrong
+    [unit]
+    n = \"true_range(20, 1d)\"
+
+right
+    [unit]
+    n = \"atr(20, 1d)\"";
+
+    Arguments = "P025", "arguments of a fact",
+"A fact has too few or too many arguments, or one of another kind.
+
+wrong
+    [unit]
+    n = \"atr(1d, 20)\"
+
+right
+    [unit]
+    n = \"atr(20, 1d)\"";
+
+    BarLength = "P026", "bars that do not tile a day",
+"Bars are aligned to midnight UTC. Their length divides a day, or is a whole number of days, and
+is at least a minute.
+
+wrong
+    [signal]
+    kind = \"donchian\"
+    bar = \"7h\"
+    entry = 48
+    exit = 24
+
+right
+    [signal]
+    kind = \"donchian\"
+    bar = \"8h\"
+    entry = 48
+    exit = 24";
+
+    OtherKind = "P027", "key of another kind",
+"A section with a `kind` takes only the keys of that kind.
+
+wrong
+    [size]
+    kind = \"fixed_fraction\"
+    fraction = 1.0
+    target = \"60%\"
+
+right
+    [size]
+    kind = \"volatility_target\"
+    target = \"60%\"
+    volatility = \"series(dvol.btc)\"";
+
+    Text = "P028", "name",
+"The policy's name is shown in reports and file lists: one to 64 characters, no control
+characters, no space at either end.
+
+wrong
+    name = \"\"
+
+right
+    name = \"btc-trend\"";
+
+    LastLevel = "P029", "the last drawdown level leaves exposure",
+"No cut can lower a drawdown that has happened, so only zero exposure makes the last level a
+limit. Add a level with factor 0.
+
+wrong
+    [caps]
+    drawdown = [{ at = \"10%\", restore = \"5%\", factor = 0.5 }]
+
+right
+    [caps]
+    drawdown = [
+        { at = \"10%\", restore = \"5%\", factor = 0.5 },
+        { at = \"20%\", restore = \"10%\", factor = 0.0 },
+    ]";
+
+    NoEffect = "P040", "has no effect",
+"A warning: with the rest of this policy, the setting changes nothing. Take it out, or add what
+it acts on.
+
+wrong
+    [size]
+    kind = \"fixed_fraction\"
+    fraction = 1.0
+    resize = \"entry\"
+    [trade]
+    buffer = \"10%\"
+
+right
+    [size]
+    kind = \"fixed_fraction\"
+    fraction = 1.0
+    resize = \"continuous\"
+    [trade]
+    buffer = \"10%\"";
+
+    SlowExit = "P041", "exit channel longer than the entry channel",
+"A warning: an exit channel longer than the entry channel gives back more than a reversal would.
+Turtle rules enter on 20 days and leave on 10.
+
+wrong
+    [signal]
+    kind = \"donchian\"
+    bar = \"1d\"
+    entry = 20
+    exit = 55
+
+right
+    [signal]
+    kind = \"donchian\"
+    bar = \"1d\"
+    entry = 20
+    exit = 10";
+
+    CapAlwaysBinds = "P042", "the cap is under the size",
+"A warning: the full size is larger than a cap allows, so the cap decides the size whenever the
+signal is on. Lower the size, so that the cap is there for trouble only.
+
+wrong
+    [size]
+    kind = \"fixed_fraction\"
+    fraction = 3.0
+    [caps]
+    leverage = 2.0
+
+right
+    [size]
+    kind = \"fixed_fraction\"
+    fraction = 1.5
+    [caps]
+    leverage = 2.0";
+
+    UnitsOutOfReach = "P043", "units that the ladder forbids",
+"A warning: adds end after the first rung. A first rung nearer than the last unit means that this
+unit is never bought on a straight move. Move the rung out, take fewer units, or set `readd = true`.
+
+wrong
+    [pyramid]
+    units = 4
+    step = \"1N\"
+    [stop]
+    initial = \"2N\"
+    [ladder]
+    at = [\"1R\"]          # 2N in favour, but unit 4 is 3N in favour
+    fractions = [0.25]
+
+right
+    [pyramid]
+    units = 4
+    step = \"1N\"
+    [stop]
+    initial = \"2N\"
+    [ladder]
+    at = [\"2R\"]
+    fractions = [0.25]";
+
+    TightTrail = "P044", "trail tighter than the initial stop",
+"A warning: the trailing stop starts at the entry, so a trail nearer than the initial stop replaces it at
+once. R would still be counted from the initial stop, which never rests in the market.
+
+wrong
+    [stop]
+    initial = \"3N\"
+    trail = \"2N\"
+
+right
+    [stop]
+    initial = \"3N\"
+    trail = \"6N\"";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_ordered_and_explained() {
+        let names: Vec<_> = Code::all().iter().map(|code| code.name()).collect();
+        assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
+        for code in Code::all() {
+            let explanation = code.explanation();
+            assert!(explanation.contains("\nwrong\n    ") && explanation.contains("\nright\n    "), "{code}");
+            assert!(explanation.lines().all(|line| line.len() <= 120 && line == line.trim_end()), "{code}");
+            assert_eq!(Code::find(&code.name().to_lowercase()), Some(*code));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What only several sections together can show.
+
+use super::Draft;
+use super::reader::{Doc, Reader};
+use crate::codes::Code;
+use crate::spec::{Follow, Resize, SignalKind, SizeKind};
+
+pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    // In a torn text a section may be there and unseen.
+    if !reader.is_torn() {
+        needs_stop(reader, doc);
+        needs_unit(reader, doc);
+    }
+    signal(reader, doc, draft);
+    reach(reader, doc, draft);
+    caps_under_size(reader, doc, draft);
+    no_effect(reader, doc, draft);
+}
+
+fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
+    if doc.section("stop").is_some() {
+        return;
+    }
+    let help = "add `[stop]` with for example `initial = \"2N\"`";
+    if doc.has("ladder", "at") {
+        let label = "R is the distance to the initial stop, and there is no stop";
+        reader.error(Code::NeedsStop, doc.place("ladder", "at"), "ladder in R without a stop", label, help);
+    }
+    if doc.has("size", "risk") {
+        let label = "the risk of a trade is the distance to its stop, and there is no stop";
+        reader.error(Code::NeedsStop, doc.place("size", "risk"), "size by risk without a stop", label, help);
+    }
+}
+
+fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
+    if doc.section("unit").is_some() {
+        return;
+    }
+    // One complaint a section is enough.
+    for keys in [&[("pyramid", "step"), ("pyramid", "max_chase")], &[("stop", "initial"), ("stop", "trail")]] {
+        if let Some((section, key)) = keys.iter().find(|(section, key)| doc.has(section, key)) {
+            let message = format!("`{section}.{key}` is in N without a unit");
+            let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
+            reader.error(Code::NeedsUnit, doc.place(section, key), message, "nothing says what N is", help);
+        }
+    }
+}
+
+fn signal(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    match draft.signal.as_ref().map(|signal| &signal.kind) {
+        Some(SignalKind::EmaCross { fast, slow, .. }) if fast >= slow => {
+            let message = "the fast average is not faster than the slow one";
+            let label = format!("is not under `slow = {slow}`");
+            reader.error(Code::SpanOrder, doc.place("signal", "fast"), message, label, "swap `fast` and `slow`");
+        }
+        Some(SignalKind::Donchian { entry, exit, .. }) if exit > entry => {
+            let message = "the exit channel is longer than the entry channel";
+            let (label, help) = (format!("is over `entry = {entry}`"), "an exit of half the entry channel is usual");
+            reader.warn(Code::SlowExit, doc.place("signal", "exit"), message, label, help);
+        }
+        _ => {}
+    }
+}
+
+/// Adds end after the first rung: units behind it are never bought.
+fn reach(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(stop) = &draft.stop else { return };
+    if let Some(trail) = stop.trail.filter(|trail| *trail < stop.initial) {
+        let message = "the trail is tighter than the initial stop";
+        let label = format!("{trail}N from the best price, the initial stop {}N from the entry", stop.initial);
+        let help = "widen the trail, or bring `initial` down to it";
+        reader.warn(Code::TightTrail, doc.place("stop", "trail"), message, label, help);
+    }
+    let (Some(pyramid), Some(ladder)) = (&draft.pyramid, &draft.ladder) else { return };
+    let Some(first) = ladder.rungs.first().filter(|_| !ladder.readd) else { return };
+    let (rung, units) = (first.at.get() * stop.initial.get(), pyramid.shares.len());
+    let last_unit = (units - 1) as f64 * pyramid.step.get();
+    if rung < last_unit {
+        let message = "the first rung ends the pyramid early";
+        let label = format!("{}R is {rung}N in favour, unit {units} is added at {last_unit}N", first.at);
+        let help = "move the rung out, take fewer units, or set `readd = true`";
+        reader.warn(Code::UnitsOutOfReach, doc.place("ladder", "at"), message, label, help);
+    }
+}
+
+fn caps_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let (Some(size), Some(limit)) = (&draft.size, draft.caps.leverage) else { return };
+    let (key, largest) = match &size.kind {
+        SizeKind::FixedFraction { fraction } => ("fraction", *fraction),
+        SizeKind::VolatilityTarget { exposure_cap: Some(cap), .. } => ("exposure_cap", *cap),
+        _ => return,
+    };
+    if largest > limit.limit {
+        let message = "the leverage cap is under the size";
+        let label = format!("× equity, and `caps.leverage` is {}", limit.limit);
+        let help = format!("lower it to {} or less, so that the cap is there for trouble only", limit.limit);
+        reader.warn(Code::CapAlwaysBinds, doc.place("size", key), message, label, help);
+    }
+}
+
+fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let has = |section: &str| doc.section(section).is_some();
+    let is_frozen = draft.size.as_ref().is_some_and(|size| size.resize == Resize::Entry);
+    let are_equal =
+        draft.pyramid.as_ref().is_some_and(|pyramid| pyramid.shares.windows(2).all(|pair| pair[0] == pair[1]));
+    let follows = draft.stop.as_ref().is_some_and(|stop| stop.follow == Follow::LastFill);
+    let findings = [
+        (
+            doc.has("trade", "buffer") && is_frozen,
+            ("trade", "buffer"),
+            "the base is frozen at entry, and units, rungs and stops ignore the buffer",
+            "take it out, or set `resize = \"continuous\"`",
+        ),
+        (
+            doc.has("trade", "buffer_to") && !doc.has("trade", "buffer"),
+            ("trade", "buffer_to"),
+            "there is no buffer",
+            "set `buffer`",
+        ),
+        (
+            doc.has("caps", "liquidation_distance") && !has("stop"),
+            ("caps", "liquidation_distance"),
+            "it is a distance from the stop, and there is no stop",
+            "add `[stop]`",
+        ),
+        (
+            follows && !has("pyramid"),
+            ("stop", "follow"),
+            "without `[pyramid]` the only fill is the entry",
+            "take it out",
+        ),
+        (
+            doc.has("ladder", "readd") && !has("pyramid"),
+            ("ladder", "readd"),
+            "without `[pyramid]` nothing is added",
+            "take it out",
+        ),
+        (
+            doc.has("pyramid", "weights") && are_equal,
+            ("pyramid", "weights"),
+            "equal weights are the default",
+            "take it out",
+        ),
+        (
+            has("unit") && !has("pyramid") && !has("stop"),
+            ("unit", "n"),
+            "nothing is measured in N",
+            "add `[stop]` or `[pyramid]`",
+        ),
+    ];
+    for (_, (section, key), label, help) in findings.into_iter().filter(|(found, ..)| *found) {
+        // What is missing may only be unseen.
+        if !reader.is_torn() {
+            reader.warn(
+                Code::NoEffect,
+                doc.place(section, key),
+                format!("`{section}.{key}` has no effect"),
+                label,
+                help,
+            );
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What stands before the first section, and `[backtest]`.
+
+use super::fields::{Field, Low, Takes};
+use super::reader::{Doc, Reader, Section};
+use super::value::{Expr, Quantity, Unit};
+use crate::codes::Code;
+use crate::diagnostic::quoted;
+use crate::spec::{self, Backtest, VERSION};
+use toml::de::DeValue;
+use units::{Cash, Duration, Rate};
+
+const NAME_CHARACTERS_MAX: usize = 64;
+const SYMBOL_EXAMPLE: &str = "\"binance:BTCUSDT-PERP\"";
+
+pub(super) fn version<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) {
+    let Some(root) = doc.section("") else { return };
+    reader.require(root, &[("policy", "1")]);
+    let Some(value) = root.get("policy") else { return };
+    let found = match value.get_ref() {
+        _ if reader.is_broken(&value.span()) => return,
+        DeValue::Integer(version) if version.radix() == 10 => version.as_str().parse::<u64>().ok(),
+        _ => None,
+    };
+    let (message, label, help) = match found {
+        Some(found) if (1..=u64::from(VERSION)).contains(&found) => return,
+        Some(found) if found > u64::from(VERSION) => (
+            "this policy was made for a newer trimtab".to_owned(),
+            format!("this build reads version {VERSION}"),
+            "update trimtab; a lower number here could change what the policy means",
+        ),
+        _ => {
+            ("`policy` is the version of the language".to_owned(), "is not a version".to_owned(), "write `policy = 1`")
+        }
+    };
+    reader.error(Code::Version, value.span(), message, label, help);
+}
+
+pub(super) fn name<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<String> {
+    let root = doc.section("")?;
+    reader.require(root, &[("name", "\"btc-trend\"")]);
+    let value = root.get("name")?;
+    let name = reader.string(root, "name", value)?;
+    let label = match name.chars().count() {
+        0 => "is empty".to_owned(),
+        count if count > NAME_CHARACTERS_MAX => format!("has {count} characters"),
+        _ if name.chars().any(char::is_control) => "has control characters".to_owned(),
+        _ if name.trim() != name => "begins or ends with a space".to_owned(),
+        _ => return Some(name.to_owned()),
+    };
+    let message = format!("`name` is one to {NAME_CHARACTERS_MAX} printable characters");
+    reader.error(Code::Text, value.span(), message, label, "write for example `name = \"btc-trend\"`");
+    None
+}
+
+pub(super) fn instrument<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<String> {
+    let root = doc.section("")?;
+    reader.require(root, &[("instrument", SYMBOL_EXAMPLE)]);
+    let value = root.get("instrument")?;
+    let text = reader.string(root, "instrument", value)?;
+    let is_symbol = |symbol: &str| {
+        symbol.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && symbol.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/'))
+    };
+    let is_venue = |venue: &str| {
+        venue.starts_with(|first: char| first.is_ascii_lowercase())
+            && venue.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    let (label, help) = match text.split_once(':') {
+        Some((venue, symbol)) if is_venue(venue) && is_symbol(symbol) => return Some(text.to_owned()),
+        Some((venue, symbol)) if is_venue(&venue.to_lowercase()) && is_symbol(symbol) => {
+            ("the venue is in lower case", format!("write `\"{}:{symbol}\"`", venue.to_lowercase()))
+        }
+        Some((_, symbol)) if is_symbol(symbol) => {
+            ("the venue is a word in lower case", format!("write for example `{SYMBOL_EXAMPLE}`"))
+        }
+        Some(_) => {
+            ("a symbol is letters, digits, `-`, `_`, `.` and `/`", format!("write for example `{SYMBOL_EXAMPLE}`"))
+        }
+        None => ("the venue is missing", format!("write for example `{SYMBOL_EXAMPLE}`")),
+    };
+    reader.error(Code::Instrument, value.span(), "an instrument is `venue:SYMBOL`", label, help);
+    None
+}
+
+const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "from 0 to 10%", "\"5bp\"");
+// A negative fee is a rebate.
+const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "from -1% to 10%", "\"2bp\"");
+const HALF_SPREAD: Field = fee("half_spread", Low::Least(0.0), "from 0 to 10%", "\"0.5bp\"");
+const SLIPPAGE: Field = fee("slippage", Low::Least(0.0), "from 0 to 10%", "\"1bp\"");
+const TWIN_BASE: Field = Field {
+    key: "twin_base",
+    takes: Takes::Number,
+    low: Low::Over(0.0),
+    most: 125.0,
+    range: "over 0 and at most 125",
+    example: "1.0",
+};
+
+const fn fee(key: &'static str, low: Low, range: &'static str, example: &'static str) -> Field {
+    Field { key, takes: Takes::Share, low, most: 0.1, range, example }
+}
+
+pub(super) fn backtest<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Option<&str>) -> Backtest {
+    let default = Backtest::default();
+    let Some(section) = doc.section("backtest") else { return default };
+    let mut rate = |field: &Field| {
+        let raw = reader.exact(section, field, Rate::SCALE)?;
+        i64::try_from(raw).ok().map(Rate::from_raw)
+    };
+    Backtest {
+        taker_fee: rate(&TAKER_FEE).unwrap_or(default.taker_fee),
+        maker_fee: rate(&MAKER_FEE).unwrap_or(default.maker_fee),
+        half_spread: rate(&HALF_SPREAD).unwrap_or(default.half_spread),
+        slippage: rate(&SLIPPAGE).unwrap_or(default.slippage),
+        deposit: deposit(reader, section, symbol).unwrap_or(default.deposit),
+        latency: reader
+            .duration(section, "latency", (Duration::ZERO, Duration::HOUR), "\"250ms\"")
+            .unwrap_or(default.latency),
+        twin_base: reader.ratio(section, &TWIN_BASE).unwrap_or(default.twin_base),
+    }
+}
+
+fn deposit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Option<&str>) -> Option<Cash> {
+    let quote = symbol.and_then(spec::currencies).map(|(_, quote)| quote);
+    let raw = amount(reader, section, "deposit", quote, Cash::SCALE)?;
+    let most = 1_000_000_000_000 * Cash::ONE;
+    if (1..=most).contains(&raw) {
+        return Some(Cash::from_raw(raw));
+    }
+    reader.out_of_range(
+        section.path("deposit"),
+        section.place("deposit"),
+        "over 0 and at most a million millions",
+        String::new(),
+    );
+    None
+}
+
+/// An amount with or without its currency, exactly. A currency that is not the instrument's is refused where it can be told.
+pub(super) fn amount<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    key: &str,
+    currency: Option<&str>,
+    scale: u32,
+) -> Option<i128> {
+    let node = reader.node(section, key, section.get(key)?)?;
+    let example = format!("\"1_000 {}\"", currency.unwrap_or("USDT"));
+    let Expr::Quantity(Quantity { number, unit: unit @ (Unit::None | Unit::Currency(_)) }) = &node.expr else {
+        reader.wrong_unit(section, key, &node, "an amount", &example);
+        return None;
+    };
+    if let (Unit::Currency(given), Some(expected)) = (unit, currency)
+        && *given != expected
+    {
+        let message = format!("`{}` is in {expected}", section.path(key));
+        let help = format!("write the amount in {expected}, or another instrument");
+        reader.error(Code::Currency, node.span.clone(), message, format!("{} is not", quoted(given)), help);
+        return None;
+    }
+    reader.fixed(section, key, node.span.clone(), number, scale)
+}

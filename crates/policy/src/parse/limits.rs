@@ -1,0 +1,146 @@
+//! `[caps]` and `[trade]`.
+
+use super::fields::{Field, Low, Takes};
+use super::head::amount;
+use super::reader::{Doc, Reader, Section, type_name};
+use super::schema;
+use crate::codes::Code;
+use crate::spec::{self, BufferTo, Caps, DrawdownLevel, LEVELS_MAX, Limit, Trade};
+use toml::Spanned;
+use toml::de::DeValue;
+use units::{Qty, Ratio};
+
+const LEVERAGE: Field = Field {
+    key: "leverage",
+    takes: Takes::Number,
+    low: Low::Over(0.0),
+    most: 125.0,
+    range: "over 0 and at most 125",
+    example: "2.5",
+};
+const LEVERAGE_RESTORE: Field = Field { key: "leverage_restore", example: "2.0", ..LEVERAGE };
+const LIQUIDATION_DISTANCE: Field = Field {
+    key: "liquidation_distance",
+    takes: Takes::Share,
+    low: Low::Over(0.0),
+    most: 0.5,
+    range: "over 0 and at most 50% of the price",
+    example: "\"5%\"",
+};
+const AT: Field = Field {
+    key: "at",
+    takes: Takes::Share,
+    low: Low::Over(0.0),
+    most: 1.0,
+    range: "over 0 and at most 100%",
+    example: "\"10%\"",
+};
+const RESTORE: Field = Field { key: "restore", low: Low::Least(0.0), range: "from 0 to 100%", example: "\"5%\"", ..AT };
+const FACTOR: Field = Field {
+    key: "factor",
+    takes: Takes::Number,
+    low: Low::Least(0.0),
+    most: 1.0,
+    range: "from 0 (no exposure) to 1",
+    example: "0.5",
+};
+const BUFFER: Field = Field { key: "buffer", low: Low::Least(0.0), range: "from 0 to 100%", example: "\"10%\"", ..AT };
+
+const DRAWDOWN_EXAMPLE: &str = "[{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
+
+pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Caps {
+    let Some(section) = doc.section("caps") else { return Caps::default() };
+    Caps {
+        leverage: leverage(reader, section),
+        drawdown: drawdown(reader, section).unwrap_or_default(),
+        liquidation_distance: reader.ratio(section, &LIQUIDATION_DISTANCE),
+    }
+}
+
+fn leverage<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Limit> {
+    let limit = reader.ratio(section, &LEVERAGE);
+    let restore = reader.ratio(section, &LEVERAGE_RESTORE);
+    if section.has("leverage_restore") {
+        reader.require(section, &[("leverage", "2.5")]);
+    }
+    let limit = limit?;
+    match restore {
+        Some(restore) if restore > limit => {
+            let label = format!("is over the limit of {limit}");
+            let help = format!("lower it to {limit} or less");
+            let message = "the restore level is beyond its limit";
+            reader.error(Code::RestoreOrder, section.place("leverage_restore"), message, label, help);
+            None
+        }
+        _ => Some(Limit { limit, restore: restore.unwrap_or(limit) }),
+    }
+}
+
+fn drawdown<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<DrawdownLevel>> {
+    let entries = reader.entries(section, "drawdown", LEVELS_MAX, DRAWDOWN_EXAMPLE)?;
+    let levels: Vec<_> = entries.iter().map(|entry| level(reader, entry)).collect();
+    // Order is judged only when every level could be read: a hole would move the blame.
+    let levels: Vec<DrawdownLevel> = levels.into_iter().collect::<Option<_>>()?;
+    for (pair, entry) in levels.windows(2).zip(entries.iter().skip(1)) {
+        let label = match (pair[1].at > pair[0].at, pair[1].factor < pair[0].factor) {
+            (true, true) => continue,
+            (false, _) => "`at` is not over the one before it",
+            (true, false) => "`factor` is not under the one before it",
+        };
+        let help = "list the levels from the mildest to the worst";
+        reader.error(Code::DrawdownOrder, entry.span(), "drawdown levels are out of order", label, help);
+    }
+    if let (Some(last), Some(entry)) = (levels.last(), entries.last())
+        && last.factor.get() > 0.0
+    {
+        let message = "the last drawdown level leaves exposure";
+        let help = "add a level with `factor = 0.0`: no smaller cut can bound a drawdown";
+        reader.error(Code::LastLevel, entry.span(), message, format!("its factor is {}", last.factor), help);
+    }
+    Some(levels)
+}
+
+fn level<'t>(reader: &mut Reader<'t>, entry: &Spanned<DeValue<'t>>) -> Option<DrawdownLevel> {
+    let DeValue::Table(table) = entry.get_ref() else {
+        if !reader.is_broken(&entry.span()) {
+            let label = format!("this is {}", type_name(entry.get_ref()));
+            let help = "write for example `{ at = \"10%\", restore = \"5%\", factor = 0.5 }`";
+            reader.error(Code::WrongType, entry.span(), "a drawdown level is a table", label, help);
+        }
+        return None;
+    };
+    let section = Section { name: "caps.drawdown", header: entry.span(), table };
+    reader.refuse_unknown_keys(&section, schema::DRAWDOWN_LEVEL);
+    reader.require(&section, &[("at", "\"10%\""), ("restore", "\"5%\""), ("factor", "0.5")]);
+    let at = reader.ratio(&section, &AT);
+    let restore = reader.ratio(&section, &RESTORE);
+    let factor = reader.ratio(&section, &FACTOR);
+    let (at, restore, factor) = (at?, restore?, factor?);
+    if restore >= at {
+        let message = "the restore level is beyond its limit";
+        let (label, help) = ("is not under `at`", "a level is left again only under the drawdown that it began at");
+        reader.error(Code::RestoreOrder, section.place("restore"), message, label, help);
+        return None;
+    }
+    Some(DrawdownLevel { at, restore, factor })
+}
+
+pub(super) fn trade<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Option<&str>) -> Trade {
+    let Some(section) = doc.section("trade") else { return Trade::default() };
+    Trade {
+        buffer: reader.ratio(section, &BUFFER).filter(|buffer| *buffer > Ratio::default()),
+        buffer_to: reader.word(section, "buffer_to").unwrap_or(BufferTo::Edge),
+        min_order: min_order(reader, section, symbol),
+    }
+}
+
+fn min_order<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Option<&str>) -> Option<Qty> {
+    let base = symbol.and_then(spec::currencies).map(|(base, _)| base);
+    let raw = amount(reader, section, "min_order", base, Qty::SCALE)?;
+    let qty = i64::try_from(raw).ok().filter(|raw| *raw > 0).map(Qty::from_raw);
+    if qty.is_none() {
+        let range = "over 0 and at most 92 billion";
+        reader.out_of_range(section.path("min_order"), section.place("min_order"), range, String::new());
+    }
+    qty
+}

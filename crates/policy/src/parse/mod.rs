@@ -1,0 +1,168 @@
+//! Policy text to a checked [`Policy`], with every finding at once.
+//!
+//! TOML is read by the `toml` crate's recovering parser and lowered by hand: `syntax` words its errors, `reader` and
+//! `fields` take typed values out of tables, `value` reads what stands inside strings, one file per group of sections
+//! builds the parts, and `check` tests what only several sections together can show.
+
+mod check;
+mod fields;
+mod head;
+mod limits;
+mod reader;
+mod scale;
+mod schema;
+mod signal;
+mod size;
+mod syntax;
+pub(crate) mod value;
+
+use crate::codes::Code;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::spec::{Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Trade, UnitSource};
+use reader::{Doc, Reader};
+use toml::de::DeTable;
+
+/// The longest policy text that is read.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// The longest string in a policy.
+pub const STRING_CHARACTERS_MAX: usize = 256;
+/// Findings shown at most.
+pub const DIAGNOSTICS_MAX: usize = 100;
+
+/// What a policy text says, as far as it can be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The policy, if there is no error.
+    pub policy: Option<Policy>,
+    /// All findings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Rules that the text declares, with errors or without.
+    pub rules: usize,
+}
+
+impl Parsed {
+    /// Findings that forbid the policy's use.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    }
+
+    /// Findings that do not.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.diagnostics.len() - self.errors()
+    }
+}
+
+/// Reads a policy. Never fails half way: all errors come at once, each with its place, its reason and a remedy.
+///
+/// ```
+/// let parsed = policy::parse("policy = 1\nname = \"x\"\ninstrument = \"binance:BTCUSDT-PERP\"\n[size]\nkind = \"fixed\"\n");
+/// let codes: Vec<_> = parsed.diagnostics.iter().map(|diagnostic| diagnostic.code.name()).collect();
+/// assert_eq!(codes, ["P006", "P023"]);
+/// assert_eq!(parsed.policy, None);
+/// ```
+#[must_use]
+pub fn parse(text: &str) -> Parsed {
+    if text.len() > TEXT_BYTES_MAX {
+        return Parsed { policy: None, diagnostics: vec![too_long(text)], rules: 0 };
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader::new(text);
+    syntax::report(&mut reader, &errors);
+    let doc = reader.sections(root.get_ref());
+    let draft = Draft::read(&mut reader, &doc);
+    check::across(&mut reader, &doc, &draft);
+
+    let diagnostics = in_order(reader.into_diagnostics());
+    let policy = if diagnostics.iter().any(Diagnostic::is_error) { None } else { draft.finish() };
+    Parsed { policy, diagnostics, rules: rules(&doc) }
+}
+
+/// The parts of a policy that could be read. An absent part and a broken one look the same; a broken one has been reported.
+struct Draft {
+    name: Option<String>,
+    instrument: Option<String>,
+    signal: Option<Signal>,
+    unit: Option<UnitSource>,
+    size: Option<Size>,
+    pyramid: Option<Pyramid>,
+    stop: Option<Stop>,
+    ladder: Option<Ladder>,
+    caps: Caps,
+    trade: Trade,
+    backtest: Backtest,
+}
+
+impl Draft {
+    fn read<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Self {
+        head::version(reader, doc);
+        let instrument = head::instrument(reader, doc);
+        let symbol = instrument.as_deref();
+        Self {
+            name: head::name(reader, doc),
+            signal: signal::signal(reader, doc),
+            unit: signal::unit(reader, doc),
+            size: size::size(reader, doc),
+            pyramid: scale::pyramid(reader, doc),
+            stop: scale::stop(reader, doc),
+            ladder: scale::ladder(reader, doc),
+            caps: limits::caps(reader, doc),
+            trade: limits::trade(reader, doc, symbol),
+            backtest: head::backtest(reader, doc, symbol),
+            instrument,
+        }
+    }
+
+    fn finish(self) -> Option<Policy> {
+        Some(Policy {
+            name: self.name?,
+            instrument: self.instrument?,
+            signal: self.signal?,
+            unit: self.unit,
+            size: self.size?,
+            pyramid: self.pyramid,
+            stop: self.stop,
+            ladder: self.ladder,
+            caps: self.caps,
+            trade: self.trade,
+            backtest: self.backtest,
+        })
+    }
+}
+
+/// What the text declares: signal, size, each technique, each cap, and the trim that every policy ends with.
+fn rules(doc: &Doc<'_, '_>) -> usize {
+    let sections = ["signal", "size", "pyramid", "ladder", "stop"];
+    let caps = ["leverage", "drawdown", "liquidation_distance"];
+    let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
+        + caps.into_iter().filter(|key| doc.has("caps", key)).count();
+    if declared > 0 { declared + 1 } else { 0 }
+}
+
+fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end, diagnostic.code));
+    if diagnostics.len() > DIAGNOSTICS_MAX {
+        let more = diagnostics.len() - DIAGNOSTICS_MAX;
+        diagnostics.truncate(DIAGNOSTICS_MAX + 1);
+        if let Some(last) = diagnostics.last_mut() {
+            last.code = Code::TooLarge;
+            last.severity = Severity::Error;
+            last.message = format!("{more} more findings are not shown");
+            last.label = "the first of them".to_owned();
+            last.help = Some("is this file a policy?".to_owned());
+        }
+    }
+    diagnostics
+}
+
+fn too_long(text: &str) -> Diagnostic {
+    Diagnostic {
+        code: Code::TooLarge,
+        severity: Severity::Error,
+        span: 0..0,
+        message: format!("the text has {} bytes", text.len()),
+        label: format!("a policy has at most {TEXT_BYTES_MAX} bytes (1 MiB)"),
+        help: Some("is this file a policy?".to_owned()),
+    }
+}

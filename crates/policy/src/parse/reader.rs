@@ -1,0 +1,256 @@
+//! Sections, and the list of findings that grows while they are read.
+
+use super::schema;
+use crate::codes::Code;
+use crate::diagnostic::{Diagnostic, Severity, nearest, quoted};
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The text being read and what was found in it.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    broken: Vec<Range<usize>>,
+    torn: bool,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// All sections of a text; the keys before the first one are the section `""`.
+pub(super) struct Doc<'a, 't> {
+    sections: Vec<Section<'a, 't>>,
+}
+
+/// One table of keys.
+pub(super) struct Section<'a, 't> {
+    /// Its name as messages have it: `size`, `caps.drawdown`.
+    pub(super) name: &'static str,
+    /// Its header, or the whole of an inline table.
+    pub(super) header: Range<usize>,
+    pub(super) table: &'a DeTable<'t>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, broken: Vec::new(), torn: false, diagnostics: Vec::new() }
+    }
+
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// Records a finding that forbids the policy's use.
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.push(Severity::Error, code, span, message.into(), label.into(), help.into());
+    }
+
+    /// Records a finding that does not.
+    pub(super) fn warn(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.push(Severity::Warning, code, span, message.into(), label.into(), help.into());
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        span: Range<usize>,
+        message: String,
+        label: String,
+        help: String,
+    ) {
+        let span = self.within_text(span);
+        let help = (!help.is_empty()).then_some(help);
+        self.diagnostics.push(Diagnostic { code, severity, span, message, label, help });
+    }
+
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics
+    }
+
+    /// A span moved outward to whole characters of the text.
+    pub(super) fn within_text(&self, span: Range<usize>) -> Range<usize> {
+        let is_boundary = |at: &usize| self.text.is_char_boundary(*at);
+        let start = (0..=span.start.min(self.text.len())).rev().find(is_boundary).unwrap_or(0);
+        start..(span.end.max(start)..self.text.len()).find(is_boundary).unwrap_or(self.text.len())
+    }
+
+    /// Marks a place that the TOML parser has complained about.
+    pub(super) fn add_broken(&mut self, span: Range<usize>) {
+        self.broken.push(span);
+    }
+
+    /// Whether a value has been complained about already.
+    pub(super) fn is_broken(&self, span: &Range<usize>) -> bool {
+        self.broken.iter().any(|broken| broken.start <= span.end && span.start <= broken.end)
+    }
+
+    /// The text has lost its structure: what is missing or misplaced may be a consequence, and is not reported.
+    pub(super) fn tear(&mut self) {
+        self.torn = true;
+    }
+
+    pub(super) fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// Splits a text into its sections and reports what is none, what is misplaced, and what is absent.
+    pub(super) fn sections<'a>(&mut self, root: &'a DeTable<'t>) -> Doc<'a, 't> {
+        let mut sections = vec![Section { name: "", header: 0..0, table: root }];
+        for (key, value) in root {
+            let known = schema::SECTIONS.iter().find(|(name, _)| name == key.get_ref());
+            match (known, value.get_ref()) {
+                (Some((name, keys)), DeValue::Table(table)) => {
+                    let section = Section { name, header: value.span(), table };
+                    self.refuse_unknown_keys(&section, keys);
+                    sections.push(section);
+                }
+                (Some((name, _)), other) if !self.is_broken(&value.span()) => {
+                    let label = format!("this is {}", type_name(other));
+                    let help = format!("write `[{name}]` once, and its keys under it");
+                    self.error(Code::WrongType, key.span(), format!("`{name}` is a section"), label, help);
+                }
+                (Some(_), _) => {}
+                (None, DeValue::Table(_) | DeValue::Array(_)) if !schema::ROOT.contains(&key.get_ref().as_ref()) => {
+                    self.unknown_section(key.get_ref(), key.span());
+                }
+                (None, _) => self.refuse_unknown_key("", schema::ROOT, key.get_ref(), key.span()),
+            }
+        }
+        for (name, example) in [("signal", "kind = \"constant\""), ("size", "kind = \"fixed_fraction\"")] {
+            if !self.torn && !root.contains_key(name) {
+                let message = format!("there is no `[{name}]` section");
+                let help = format!("add `[{name}]`, for example with `{example}`");
+                self.error(Code::MissingSection, self.text.len()..self.text.len(), message, "ends without it", help);
+            }
+        }
+        Doc { sections }
+    }
+
+    fn unknown_section(&mut self, name: &str, span: Range<usize>) {
+        if self.torn {
+            return;
+        }
+        let names = || schema::SECTIONS.iter().map(|(name, _)| *name);
+        let help = match (nearest(name, names()), schema::section_with(name)) {
+            (Some(near), _) => format!("did you mean `[{near}]`?"),
+            (None, Some(section)) => format!("`{name}` is a key of `[{section}]`"),
+            (None, None) => format!("the sections are {}", list(names())),
+        };
+        self.error(
+            Code::UnknownSection,
+            span,
+            format!("there is no section {}", quoted(name)),
+            "unknown section",
+            help,
+        );
+    }
+
+    /// Reports every key of a table that is not in a list.
+    pub(super) fn refuse_unknown_keys(&mut self, section: &Section<'_, 't>, known: &[&'static str]) {
+        for key in section.table.keys() {
+            self.refuse_unknown_key(section.name, known, key.get_ref(), key.span());
+        }
+    }
+
+    fn refuse_unknown_key(&mut self, section: &str, known: &[&'static str], key: &str, span: Range<usize>) {
+        if known.contains(&key) || self.is_broken(&span) || (self.torn && section.is_empty()) {
+            return;
+        }
+        let elsewhere = schema::section_with(key);
+        let help = match nearest(key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if schema::ROOT.contains(&key) => format!("`{key}` stands at the top, before the first section"),
+            None => match elsewhere {
+                Some(other) => format!("`{key}` is a key of `[{other}]`"),
+                None => format!("the keys here are {}", list(known.iter().copied())),
+            },
+        };
+        let place = if section.is_empty() { "before the first section".to_owned() } else { format!("in `{section}`") };
+        self.error(Code::UnknownKey, span, format!("there is no key {} {place}", quoted(key)), "unknown key", help);
+    }
+
+    /// Reports each of some keys that is absent.
+    pub(super) fn require(&mut self, section: &Section<'_, 't>, keys: &[(&str, &str)]) {
+        for (key, example) in keys {
+            if self.torn || section.has(key) {
+                continue;
+            }
+            let help = format!("add for example `{key} = {example}`");
+            self.error(Code::MissingKey, section.header.clone(), missing(section.name, key), "it has no default", help);
+        }
+    }
+}
+
+impl<'a, 't> Doc<'a, 't> {
+    pub(super) fn section(&self, name: &str) -> Option<&Section<'a, 't>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    pub(super) fn has(&self, section: &str, key: &str) -> bool {
+        self.section(section).is_some_and(|section| section.has(key))
+    }
+
+    /// Where a value stands; the section's header if it has none.
+    pub(super) fn place(&self, section: &str, key: &str) -> Range<usize> {
+        self.section(section).map_or(0..0, |section| section.place(key))
+    }
+}
+
+impl<'a, 't> Section<'a, 't> {
+    pub(super) fn get(&self, key: &str) -> Option<&'a Spanned<DeValue<'t>>> {
+        self.table.get(key)
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Where a key's name stands.
+    pub(super) fn key_place(&self, key: &str) -> Range<usize> {
+        self.table.get_key_value(key).map_or(self.header.clone(), |(name, _)| name.span())
+    }
+
+    /// Where a key's value stands.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.get(key).map_or(self.header.clone(), Spanned::span)
+    }
+
+    /// A key as messages name it: `size.target`.
+    pub(super) fn path(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+}
+
+fn missing(section: &str, key: &str) -> String {
+    if section.is_empty() { format!("`{key}` is missing") } else { format!("`{key}` is missing in `{section}`") }
+}
+
+/// Names as a sentence lists them.
+pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A TOML type with its article.
+pub(super) fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a switch",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

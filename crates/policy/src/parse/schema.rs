@@ -1,0 +1,37 @@
+//! Which keys exist, and where: for strictness, and for the suggestions in its messages.
+
+/// Keys that stand before the first section.
+pub(super) const ROOT: &[&str] = &["policy", "name", "instrument"];
+
+/// Every section with its keys.
+pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
+    ("signal", &["kind", "strength", "bar", "fast", "slow", "entry", "exit", "sides", "reentry"]),
+    ("unit", &["n"]),
+    ("size", &["kind", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"]),
+    ("pyramid", &["units", "weights", "spacing", "step", "max_chase"]),
+    ("stop", &["initial", "follow", "trail"]),
+    ("ladder", &["at", "fractions", "of", "readd"]),
+    ("caps", &["leverage", "leverage_restore", "drawdown", "liquidation_distance"]),
+    ("trade", &["buffer", "buffer_to", "min_order"]),
+    ("backtest", &["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "twin_base"]),
+];
+
+/// Keys of one drawdown level.
+pub(super) const DRAWDOWN_LEVEL: &[&str] = &["at", "restore", "factor"];
+
+/// Kinds of a section, each with the keys that only it and its like take.
+pub(super) type Kinds = &'static [(&'static str, &'static [&'static str])];
+
+pub(super) const SIGNAL_KINDS: Kinds =
+    &[("constant", &["strength"]), ("ema_cross", &["bar", "fast", "slow"]), ("donchian", &["bar", "entry", "exit"])];
+
+pub(super) const SIZE_KINDS: Kinds = &[
+    ("fixed_fraction", &["fraction"]),
+    ("risk_per_trade", &["risk"]),
+    ("volatility_target", &["target", "volatility", "volatility_floor", "exposure_cap"]),
+];
+
+/// The first section that takes a key.
+pub(super) fn section_with(key: &str) -> Option<&'static str> {
+    SECTIONS.iter().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name)
+}

@@ -1,0 +1,57 @@
+//! `[size]`.
+
+use super::fields::{Field, Low, Takes};
+use super::reader::{Doc, Reader};
+use super::schema::SIZE_KINDS;
+use super::signal::{kind, volatility};
+use crate::spec::{Resize, Size, SizeKind};
+
+const FRACTION: Field = multiple("fraction", "1.0");
+const EXPOSURE_CAP: Field = multiple("exposure_cap", "2.0");
+const TARGET: Field = vol("target", "\"60%\"");
+const VOLATILITY_FLOOR: Field = vol("volatility_floor", "\"30%\"");
+const RISK: Field = Field {
+    key: "risk",
+    takes: Takes::Share,
+    low: Low::Over(0.0),
+    most: 1.0,
+    range: "over 0 and at most 100% of equity",
+    example: "\"1%\"",
+};
+
+const fn multiple(key: &'static str, example: &'static str) -> Field {
+    let range = "over 0 and at most 125 (× equity)";
+    Field { key, takes: Takes::Number, low: Low::Over(0.0), most: 125.0, range, example }
+}
+
+const fn vol(key: &'static str, example: &'static str) -> Field {
+    let range = "over 0 and at most 500% a year";
+    Field { key, takes: Takes::Share, low: Low::Over(0.0), most: 5.0, range, example }
+}
+
+pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Size> {
+    let section = doc.section("size")?;
+    // Once units or rungs exist the base is frozen, so that neither is undone by a change of volatility.
+    let is_scaled = doc.section("pyramid").is_some() || doc.section("ladder").is_some();
+    let default = if is_scaled { Resize::Entry } else { Resize::Continuous };
+    let resize = reader.word(section, "resize").unwrap_or(default);
+    let kind = match kind(reader, section, SIZE_KINDS, "\"volatility_target\"")? {
+        "fixed_fraction" => {
+            reader.require(section, &[("fraction", "1.0")]);
+            SizeKind::FixedFraction { fraction: reader.ratio(section, &FRACTION)? }
+        }
+        "risk_per_trade" => {
+            reader.require(section, &[("risk", "\"1%\"")]);
+            SizeKind::RiskPerTrade { risk: reader.ratio(section, &RISK)? }
+        }
+        _ => {
+            reader.require(section, &[("target", "\"60%\""), ("volatility", "\"series(dvol.btc, 4d)\"")]);
+            let target = reader.vol(section, &TARGET);
+            let source = volatility(reader, section);
+            let volatility_floor = reader.vol(section, &VOLATILITY_FLOOR);
+            let exposure_cap = reader.ratio(section, &EXPOSURE_CAP);
+            SizeKind::VolatilityTarget { target: target?, source: source?, volatility_floor, exposure_cap }
+        }
+    };
+    Some(Size { kind, resize })
+}

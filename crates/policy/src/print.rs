@@ -1,0 +1,275 @@
+//! A policy as canonical text: every value that it holds, defaults too, in one fixed order and spelling.
+
+use crate::parse::value::TIMES;
+use crate::spec::{
+    Backtest, Caps, Ladder, Policy, Pyramid, Signal, SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION,
+    VolatilitySource, currencies,
+};
+use crate::words::Word;
+use std::fmt::Write;
+use units::{Duration, Rate};
+
+/// The canonical text of a policy. [`crate::parse`] reads exactly the same policy back.
+#[must_use]
+pub fn to_toml(policy: &Policy) -> String {
+    let mut out = Printer::default();
+    out.line("policy", VERSION);
+    out.line("name", escaped(&policy.name));
+    out.line("instrument", escaped(&policy.instrument));
+    out.signal(&policy.signal);
+    if let Some(unit) = &policy.unit {
+        out.unit(unit);
+    }
+    out.size(&policy.size);
+    if let Some(pyramid) = &policy.pyramid {
+        out.pyramid(pyramid);
+    }
+    if let Some(stop) = &policy.stop {
+        out.stop(stop);
+    }
+    if let Some(ladder) = &policy.ladder {
+        out.ladder(ladder);
+    }
+    out.caps(&policy.caps);
+    out.trade(&policy.trade);
+    out.backtest(&policy.backtest, &policy.instrument);
+    out.text
+}
+
+#[derive(Default)]
+struct Printer {
+    text: String,
+}
+
+impl Printer {
+    fn signal(&mut self, signal: &Signal) {
+        self.section("signal");
+        match &signal.kind {
+            SignalKind::Constant { strength } => {
+                self.quoted("kind", "constant");
+                self.line("strength", strength);
+            }
+            SignalKind::EmaCross { bar, fast, slow } => {
+                self.quoted("kind", "ema_cross");
+                self.quoted("bar", time(*bar));
+                self.line("fast", fast);
+                self.line("slow", slow);
+            }
+            SignalKind::Donchian { bar, entry, exit } => {
+                self.quoted("kind", "donchian");
+                self.quoted("bar", time(*bar));
+                self.line("entry", entry);
+                self.line("exit", exit);
+            }
+        }
+        self.quoted("sides", signal.sides.word());
+        self.quoted("reentry", signal.reentry.word());
+    }
+
+    fn unit(&mut self, unit: &UnitSource) {
+        self.section("unit");
+        match unit {
+            UnitSource::AverageTrueRange { bars, bar } => self.quoted("n", format!("atr({bars}, {})", time(*bar))),
+            UnitSource::ImpliedMove { series, max_age } => {
+                self.quoted("n", format!("implied_move({series}, {})", time(*max_age)));
+            }
+        }
+    }
+
+    fn size(&mut self, size: &Size) {
+        self.section("size");
+        match &size.kind {
+            SizeKind::FixedFraction { fraction } => {
+                self.quoted("kind", "fixed_fraction");
+                self.line("fraction", fraction);
+            }
+            SizeKind::RiskPerTrade { risk } => {
+                self.quoted("kind", "risk_per_trade");
+                self.quoted("risk", percent(risk));
+            }
+            SizeKind::VolatilityTarget { target, source, volatility_floor, exposure_cap } => {
+                self.quoted("kind", "volatility_target");
+                self.quoted("target", percent(target));
+                self.quoted(
+                    "volatility",
+                    match source {
+                        VolatilitySource::Series { name, max_age } => format!("series({name}, {})", time(*max_age)),
+                        VolatilitySource::Ewma { half_life, bar } => {
+                            format!("ewma({}, {})", time(*half_life), time(*bar))
+                        }
+                    },
+                );
+                self.each("volatility_floor", volatility_floor.as_ref().map(|floor| format!("\"{}\"", percent(floor))));
+                self.each("exposure_cap", *exposure_cap);
+            }
+        }
+        self.quoted("resize", size.resize.word());
+    }
+
+    fn pyramid(&mut self, pyramid: &Pyramid) {
+        self.section("pyramid");
+        self.line("units", pyramid.shares.len());
+        let equal = 1.0 / pyramid.shares.len() as f64;
+        if pyramid.shares.iter().any(|share| *share != equal) {
+            self.list("weights", &pyramid.shares);
+        }
+        self.quoted("spacing", pyramid.spacing.word());
+        self.quoted("step", format!("{}N", pyramid.step));
+        self.each("max_chase", pyramid.max_chase.map(|chase| format!("\"{chase}N\"")));
+    }
+
+    fn stop(&mut self, stop: &Stop) {
+        self.section("stop");
+        self.quoted("initial", format!("{}N", stop.initial));
+        self.quoted("follow", stop.follow.word());
+        self.each("trail", stop.trail.map(|trail| format!("\"{trail}N\"")));
+    }
+
+    fn ladder(&mut self, ladder: &Ladder) {
+        self.section("ladder");
+        self.list("at", ladder.rungs.iter().map(|rung| format!("\"{}R\"", rung.at)));
+        self.list("fractions", ladder.rungs.iter().map(|rung| rung.fraction));
+        self.quoted("of", ladder.of.word());
+        self.line("readd", ladder.readd);
+    }
+
+    fn caps(&mut self, caps: &Caps) {
+        if *caps == Caps::default() {
+            return;
+        }
+        self.section("caps");
+        self.each("leverage", caps.leverage.map(|cap| cap.limit));
+        self.each("leverage_restore", caps.leverage.map(|cap| cap.restore));
+        if !caps.drawdown.is_empty() {
+            self.text.push_str("drawdown = [\n");
+            for level in &caps.drawdown {
+                let (at, restore) = (percent(level.at), percent(level.restore));
+                self.write(format_args!(
+                    "    {{ at = \"{at}\", restore = \"{restore}\", factor = {} }},\n",
+                    level.factor
+                ));
+            }
+            self.text.push_str("]\n");
+        }
+        self.each("liquidation_distance", caps.liquidation_distance.map(|gap| format!("\"{}\"", percent(gap))));
+    }
+
+    fn trade(&mut self, trade: &Trade) {
+        if *trade == Trade::default() {
+            return;
+        }
+        self.section("trade");
+        self.each("buffer", trade.buffer.map(|buffer| format!("\"{}\"", percent(buffer))));
+        self.quoted("buffer_to", trade.buffer_to.word());
+        self.each("min_order", trade.min_order.map(|qty| format!("\"{qty}\"")));
+    }
+
+    fn backtest(&mut self, backtest: &Backtest, symbol: &str) {
+        let currency = currencies(symbol).map_or(String::new(), |(_, quote)| format!(" {quote}"));
+        self.section("backtest");
+        self.quoted("deposit", format!("{}{currency}", grouped(&backtest.deposit.to_string())));
+        self.quoted("taker_fee", basis_points(backtest.taker_fee));
+        self.quoted("maker_fee", basis_points(backtest.maker_fee));
+        self.quoted("half_spread", basis_points(backtest.half_spread));
+        self.quoted("slippage", basis_points(backtest.slippage));
+        self.quoted("latency", time(backtest.latency));
+        self.line("twin_base", backtest.twin_base);
+    }
+
+    fn section(&mut self, name: &str) {
+        self.write(format_args!("\n[{name}]\n"));
+    }
+
+    fn line(&mut self, key: &str, value: impl std::fmt::Display) {
+        self.write(format_args!("{key} = {value}\n"));
+    }
+
+    fn quoted(&mut self, key: &str, value: impl std::fmt::Display) {
+        self.write(format_args!("{key} = \"{value}\"\n"));
+    }
+
+    fn each(&mut self, key: &str, value: Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            self.line(key, value);
+        }
+    }
+
+    fn list(&mut self, key: &str, values: impl IntoIterator<Item = impl std::fmt::Display>) {
+        let values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+        self.write(format_args!("{key} = [{}]\n", values.join(", ")));
+    }
+
+    fn write(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _infallible = self.text.write_fmt(line);
+    }
+}
+
+/// A share as an exact percentage: the point is moved in the text, so that it reads back as the same double.
+fn percent(share: impl std::fmt::Display) -> String {
+    format!("{}%", shifted(&share.to_string(), 2))
+}
+
+fn basis_points(rate: Rate) -> String {
+    format!("{}bp", shifted(&rate.to_string(), 4))
+}
+
+/// A decimal × 10^`places`, by moving its point.
+fn shifted(decimal: &str, places: usize) -> String {
+    let (sign, digits) = decimal.strip_prefix('-').map_or(("", decimal), |digits| ("-", digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let padded = format!("{fraction:0<places$}");
+    let (moved, rest) = padded.split_at(places);
+    let whole = format!("{whole}{moved}");
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    if rest.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
+}
+
+/// A span in the largest unit that divides it.
+fn time(span: Duration) -> String {
+    let nanos = span.nanos();
+    let unit = TIMES.iter().find(|(name, size)| nanos % size == 0 && nanos != 0 && *name != "w");
+    unit.map_or_else(|| "0s".to_owned(), |(name, size)| format!("{}{name}", nanos / size))
+}
+
+/// Thousands of the whole part set apart by `_`.
+fn grouped(decimal: &str) -> String {
+    let (whole, rest) = decimal.split_at(decimal.find('.').unwrap_or(decimal.len()));
+    let digits = whole.len();
+    let mut text = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (digits - at).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text + rest
+}
+
+/// A TOML basic string.
+fn escaped(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_print_as_they_are_written() {
+        assert_eq!(percent(0.6), "60%");
+        assert_eq!(percent(0.055), "5.5%");
+        assert_eq!(percent(5.0), "500%");
+        assert_eq!(percent(0.0), "0%");
+        assert_eq!(basis_points("0.0005".parse().unwrap()), "5bp");
+        assert_eq!(basis_points("-0.00000123".parse().unwrap()), "-0.0123bp");
+        assert_eq!(time(Duration::from_nanos(14 * Duration::DAY.nanos())), "14d");
+        assert_eq!(time(Duration::from_nanos(90 * Duration::MINUTE.nanos())), "90m");
+        assert_eq!(time(Duration::from_nanos(250_000_000)), "250ms");
+        assert_eq!(time(Duration::ZERO), "0s");
+        assert_eq!(grouped("1000000.5"), "1_000_000.5");
+        assert_eq!(grouped("100"), "100");
+        assert_eq!(escaped("a \"b\" \\c"), "\"a \\\"b\\\" \\\\c\"");
+    }
+}

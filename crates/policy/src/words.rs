@@ -1,0 +1,32 @@
+//! Words that stand for a choice, as they are written in a policy.
+
+use crate::spec::{BufferTo, Follow, FractionOf, Reentry, Resize, Sides, Spacing};
+
+/// A choice that a policy writes as a word.
+pub(crate) trait Word: Copy + PartialEq + 'static {
+    /// All choices.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, choice)| *choice == self).map_or("", |(word, _)| word)
+    }
+}
+
+macro_rules! words {
+    ($($choice:ty: $($word:literal = $value:ident),+;)*) => {$(
+        impl Word for $choice {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$value)),+];
+        }
+    )*};
+}
+
+words! {
+    Sides: "both" = Both, "long" = Long, "short" = Short;
+    Reentry: "new_signal" = NewSignal, "at_once" = AtOnce;
+    Resize: "entry" = Entry, "continuous" = Continuous;
+    Spacing: "entry" = Entry, "last_fill" = LastFill;
+    Follow: "entry" = Entry, "last_fill" = LastFill;
+    FractionOf: "first" = First, "peak" = Peak, "current" = Current;
+    BufferTo: "edge" = Edge, "centre" = Centre;
+}
