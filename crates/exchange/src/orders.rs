@@ -1,8 +1,8 @@
 //! Commands: what the account asks for, and when it takes effect.
 //!
-//! Two clocks. Sent in answer to a market input, an order works on paths that end after sending plus latency. Sent
-//! inside a market input (in answer to a fill), a protective stop works at once, on what remains of the path; all else
-//! works from the next bar. Amendments and cancellations take effect at once.
+//! Two clocks. Sent in answer to a market input or to a fill on the tape of trades, an order works on paths that end
+//! after sending plus latency. Sent inside a bar (in answer to a fill on its path), a protective stop works at once, on
+//! what remains of the path; all else works from the next bar. Amendments and cancellations take effect at once.
 
 use crate::book::{Arrival, Order, Wait};
 use crate::venue::{Exchange, Stage};
@@ -70,9 +70,9 @@ impl Exchange {
         self.tell(id, update);
     }
 
-    /// Whether a market input is being delivered, so that the answer to it lies ahead.
+    /// Whether the present delivery happened at an unknown moment within a bar.
     fn is_inside(&self) -> bool {
-        self.stage != Stage::Idle
+        matches!(self.stage, Stage::Bars(_) | Stage::Funding | Stage::Marks(_))
     }
 
     fn refusal(&self, order: &NewOrder) -> Option<RejectReason> {
@@ -124,7 +124,7 @@ impl Exchange {
             return;
         }
         let level = order.wait().level();
-        if let Some(walk) = self.walk.as_mut().filter(|walk| !walk.at_open()) {
+        if let Some(walk) = &mut self.walk {
             walk.note(level);
         }
     }

@@ -53,7 +53,7 @@ impl PathLog {
 }
 
 /// Whether the low comes first when the extreme adverse to the account does. `net` and `resting` (the level of the
-/// resting order with the smallest id that is off the open) are as the bar leaves its open.
+/// resting order with the smallest id) are as the bar leaves its open, where what lay at the open has filled.
 pub(crate) fn adverse_is_low(bar: &Bar, net: Qty, resting: Option<Price>) -> bool {
     match (net.signum(), resting) {
         (1, _) => true,

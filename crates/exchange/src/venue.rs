@@ -250,8 +250,8 @@ impl Exchange {
     }
 
     fn choose_path(&self, walk: &Walk, bar: &Bar) -> bool {
-        let levels = self.book.of(walk.instrument).iter().filter(|order| order.after < walk.ends);
-        let resting = levels.filter_map(|order| order.wait().level()).find(|level| *level != bar.open);
+        let mut levels = self.book.of(walk.instrument).iter().filter(|order| order.after < walk.ends);
+        let resting = levels.find_map(|order| order.wait().level());
         let adverse = adverse_is_low(bar, self.account.position(walk.instrument).qty, resting);
         match &self.config.path {
             PathRule::AdverseFirst => adverse,

@@ -30,7 +30,11 @@ fn latency_keeps_an_order_out_of_bars_that_end_before_it_arrives() {
         bar 102 102 102 102     → fill 1 buy 1 @ 102
         place 2 sell 1 stop 100 reduce          # a protective stop sent outside a bar has latency too
         bar 101 101 99 101      → ack 2
-        bar 101 101 99 101      → triggered 2, fill 2 sell 1 @ 100
+        place 3 buy 1 limit 95
+        bar 101 101 99 101      → ack 3 → triggered 2, fill 2 sell 1 @ 100
+        bar 101 101 95 101      → fill 3 buy 1 @ 95 maker ! place 4 buy 1 stop 110
+                                → ack 4
+        bar 101 110 95 101      → triggered 4, fill 4 buy 1 @ 110  # an answer inside a bar waits for the next, no longer
         ",
     );
 }
@@ -79,6 +83,17 @@ fn a_limit_that_crosses_when_sent_takes() {
         place 3 buy 1 limit 101                     # the market ran away: it rests
         bar 103 104 102 103     → ack 3
         bar 99 104 98 103       → fill 3 buy 1 @ 99 maker
+        ",
+    );
+}
+
+#[test]
+fn a_limit_sent_before_any_price_takes_if_it_crosses() {
+    check(
+        "
+        config spread 0.001
+        place 1 sell 1 limit 95
+        bar 100 100 100 100     → ack 1 → fill 1 sell 1 @ 99.9 ref 100
         ",
     );
 }
@@ -221,7 +236,7 @@ fn a_bar_is_ambiguous_only_where_orders_wait_on_both_sides_within_it() {
         place 2 sell 1 stop 95
         bar 100 104 96 100      → ack 1, ack 2
         is ambiguous 0
-        bar 100 104 90 100      → triggered 2, fill 2 sell 1 @ 95
+        bar 100 104 95 100      → triggered 2, fill 2 sell 1 @ 95
         is ambiguous 0
         place 3 sell 1 stop 90
         bar 100 100 85 99       → ack 3 → triggered 3, fill 3 sell 1 @ 90
@@ -233,7 +248,7 @@ fn a_bar_is_ambiguous_only_where_orders_wait_on_both_sides_within_it() {
         bar 98 105 90 100       → triggered 1, fill 1 buy 1 @ 105 ! place 5 buy 2 stop 108 reduce ! place 6 sell 1 stop 96
                                 → ack 5, ack 6
         is ambiguous 0
-        bar 100 107 95 100      → triggered 6, fill 6 sell 1 @ 96 ! amend 5 2 stop 106 → amended 5 2
+        bar 100 106 95 100      → triggered 6, fill 6 sell 1 @ 96 ! amend 5 2 stop 106 → amended 5 2
         is ambiguous 1          # the amended stop was the one over the open
         ",
     );
@@ -350,6 +365,35 @@ fn a_target_that_was_live_may_not_close_what_a_limit_opened_in_the_bar() {
 }
 
 #[test]
+fn what_a_limit_opened_is_counted_after_flips_and_partial_stops() {
+    check(
+        "
+        config path favourable
+        bar 100 100 100 100
+        place 1 buy 1 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 1 @ 100
+        place 2 sell 3 limit 105
+        place 3 buy 2 limit 95 reduce
+        bar 100 106 94 100      → ack 2, ack 3 → fill 2 sell 3 @ 105 maker      # both that are short are of this bar
+        is net -2 orders 3
+        ",
+    );
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 2 limit 95
+        place 2 buy 1 stop 105
+        place 3 sell 2 limit 108 reduce
+        bar 100 110 92 104      → ack 1, ack 2, ack 3
+                                → fill 1 buy 2 @ 95 maker ! place 4 sell 1 stop 93 reduce → ack 4
+                                → triggered 4, fill 4 sell 1 @ 93 → triggered 2, fill 2 buy 1 @ 105
+                                → fill 3 sell 1 @ 108 maker     # what the stop entry bought; the rest waits
+        is net 1 orders 3
+        ",
+    );
+}
+
+#[test]
 fn what_a_limit_opened_can_be_stopped_in_its_bar() {
     check(
         "
@@ -440,133 +484,6 @@ fn an_amendment_that_is_refused_is_answered_with_the_standing_terms() {
         place 2 sell 1 limit 120
         amend 2 0 limit 120                         # nothing left of it
         bar 100 100 100 100     → ack 2, cancelled 2 requested
-        ",
-    );
-}
-
-#[test]
-fn what_opens_needs_initial_margin_and_what_reduces_never_does() {
-    check(
-        "
-        config deposit 100 taker 0.001
-        bar 100 100 100 100
-        place 1 buy 21 market                       # 2,100 / 20 = 105
-        place 2 buy 19.6 market                     # 98 + fee 1.96 is within 100
-        bar 100 100 100 100     → ack 1, ack 2 → cancelled 1 margin → fill 2 buy 19.6 @ 100 fee 1.96
-        place 3 buy 0.1 limit 99
-        place 4 sell 35 market                      # closes; opening 15.4 short would need 75.46
-        bar 98 98 98 98         → ack 3, ack 4 → cancelled 3 margin
-                                → fill 4 sell 19.6 @ 98 fee 1.9208, cancelled 4 margin
-        is net 0 orders -
-        ",
-    );
-}
-
-#[test]
-fn funding_is_paid_at_the_mark_known_before() {
-    check(
-        "
-        bar 100 100 100 100 + funding 0.01          # flat: nothing
-        place 1 buy 2 market
-        bar 100 110 100 110 + funding 0.001 → ack 1 → fill 1 buy 2 @ 100 → funding -0.22   # at this bar's close
-        bar 110 110 110 120 + funding -0.001 + mark 300 → funding 0.24                     # not at its own mark
-        bar 120 120 120 120 + funding 0.001 → funding -0.6                                 # marks come from the feed now
-        is equity 1000399.42
-        ",
-    );
-}
-
-#[test]
-fn trades_are_paths_of_one_point() {
-    check(
-        "
-        config latency 90 spread 0.001
-        trade 100
-        place 1 buy 1 market
-        trade 101                   → ack 1
-        trade 102                   → fill 1 buy 1 @ 102.2 ref 102 ! place 2 sell 1 stop 102 reduce ! place 3 sell 1 limit 103
-                                    → ack 2, ack 3 → triggered 2, fill 2 sell 1 @ 101.8 ref 102
-        trade 103 + trade 104       → fill 3 sell 1 @ 103 maker
-        is net -1 bars 0
-        ",
-    );
-}
-
-#[test]
-fn a_leg_that_passes_the_liquidation_price_closes_the_position_there() {
-    check(
-        "
-        config deposit 100 taker 0.001 liqfee 0.005 spread 0.001
-        bar 100 100 100 100
-        place 1 buy 10 market
-        bar 100 100 100 100     → ack 1 → fill 1 buy 10 @ 100.1 ref 100 fee 1.001
-        place 2 buy 1 limit 50
-        place 3 buy 1 Y limit 10
-        # 97.999 + 10 (p - 100) + ... : equity 98.999 - 1 at 100; root of 10 p - 902.001 = 0.25 p
-        bar 100 101 80 90       → ack 2, ack 3
-                                → fill 0 sell 10 @ 92.4 ref 92.51292308 fee 5.544 liquidation
-                                → cancelled 2 liquidated, cancelled 3 liquidated
-        is net 0 orders -
-        ",
-    );
-}
-
-#[test]
-fn a_stop_before_the_liquidation_price_comes_first_and_a_gap_liquidates_at_the_open() {
-    check(
-        "
-        config deposit 100
-        bar 100 100 100 100
-        place 1 buy 10 market
-        bar 100 100 100 100     → ack 1 → fill 1 buy 10 @ 100
-        place 2 sell 9 stop 93 reduce
-        bar 100 100 92 95       → ack 2 → triggered 2, fill 2 sell 9 @ 93
-        is net 1
-        place 3 buy 3 market
-        bar 95 95 95 95         → ack 3 → fill 3 buy 3 @ 95
-        bar 60 60 60 60         → fill 0 sell 4 @ 60 liquidation
-        is net 0 equity -108
-        ",
-    );
-}
-
-#[test]
-fn a_short_is_liquidated_on_the_way_up_and_by_mark() {
-    check(
-        "
-        config deposit 100
-        bar 100 100 100 100
-        place 1 sell 10 market
-        bar 100 100 100 100     → ack 1 → fill 1 sell 10 @ 100
-        bar 100 120 100 100     → fill 0 buy 10 @ 107.4 ref 107.31707317 liquidation
-        is net 0
-        ",
-    );
-    check(
-        "
-        config deposit 100
-        bar 100 100 100 100 + mark 100
-        place 1 sell 10 market
-        bar 100 100 100 100     → ack 1 → fill 1 sell 10 @ 100
-        bar 100 100 100 100 + mark 108 → fill 0 buy 10 @ 108 liquidation
-        ",
-    );
-}
-
-#[test]
-fn one_position_can_pull_down_another() {
-    check(
-        "
-        config deposit 100
-        bar 100 100 100 100 + bar Y 100 100 100 100
-        place 1 buy 5 market
-        place 2 buy 5 Y market
-        bar 100 100 100 100 + bar Y 100 100 100 100 → ack 1, ack 2 → fill 1 buy 5 @ 100 → fill 2 buy 5 @ 100
-        bar 100 100 100 100 + bar Y 84 84 84 84     → fill 0 sell 5 @ 84 liquidation   # equity 20 under 23
-        is net 5
-        bar 100 100 100 100
-        bar 94 94 94 94         → fill 0 sell 5 @ 94 liquidation
-        is net 0 equity -10
         ",
     );
 }
