@@ -392,11 +392,11 @@ right
     n = \"atr(20, 1d)\"";
 
     Arguments = "P025", "arguments of a fact",
-"A fact has too few or too many arguments, or one of another kind.
+"A fact has too few or too many arguments, or a series is not called by its name.
 
 wrong
     [unit]
-    n = \"atr(1d, 20)\"
+    n = \"atr(20)\"
 
 right
     [unit]

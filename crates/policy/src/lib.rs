@@ -12,6 +12,8 @@ mod program;
 mod rule;
 mod rules;
 pub mod spec;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod words;
 
 pub use codes::Code;

@@ -118,12 +118,6 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             "set `buffer`",
         ),
         (
-            doc.has("caps", "liquidation_distance") && !has("stop"),
-            ("caps", "liquidation_distance"),
-            "it is a distance from the stop, and there is no stop",
-            "add `[stop]`",
-        ),
-        (
             follows && !has("pyramid"),
             ("stop", "follow"),
             "without `[pyramid]` the only fill is the entry",

@@ -24,6 +24,15 @@ pub(super) struct Field {
     pub(super) example: &'static str,
 }
 
+/// The place that a value is for: a key, or an argument of a fact.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    /// As messages name it: `size.target`.
+    pub(super) path: String,
+    /// How it is written: `target = "60%"`.
+    pub(super) example: String,
+}
+
 /// The kind of quantity that a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
@@ -77,6 +86,19 @@ impl Field {
     }
 }
 
+impl Section<'_, '_> {
+    /// The place of a key's value.
+    pub(super) fn slot(&self, key: &str, example: &str) -> Slot {
+        Slot { path: self.path(key), example: format!("{key} = {example}") }
+    }
+}
+
+impl Slot {
+    fn help(&self) -> String {
+        format!("write for example `{}`", self.example)
+    }
+}
+
 impl<'t> Reader<'t> {
     /// A number in a field's range, as `f64`.
     pub(super) fn number(&mut self, section: &Section<'_, 't>, field: &Field) -> Option<f64> {
@@ -105,13 +127,17 @@ impl<'t> Reader<'t> {
         if field.holds(found) {
             return Some(found);
         }
+        let slot = section.slot(field.key, field.example);
         let as_percent = number.shifted(-2).approximate();
-        let help = if field.takes == Takes::Share && unit == Unit::None && found > 1.0 && field.holds(as_percent) {
-            format!("did you mean `\"{}%\"`?", self.text()[span.clone()].trim_matches(['"', '\'']))
+        if found != 0.0 && found.abs() < SMALLEST {
+            self.out_of_range(&slot, span, "zero, or not nearer to it than a billionth");
+        } else if field.takes == Takes::Share && unit == Unit::None && found > 1.0 && field.holds(as_percent) {
+            let percent = format!("\"{}%\"", self.text()[span.clone()].trim_matches(['"', '\'']));
+            let (message, label) = self.range_message(&slot, &span, field.range);
+            self.error(Code::OutOfRange, span, message, label, format!("did you mean `{percent}`?"));
         } else {
-            format!("write for example `{} = {}`", field.key, field.example)
-        };
-        self.out_of_range(section.path(field.key), span, field.range, help);
+            self.out_of_range(&slot, span, field.range);
+        }
         None
     }
 
@@ -153,25 +179,34 @@ impl<'t> Reader<'t> {
         {
             return Some((number.shifted(power), *unit, node.span));
         }
-        let takes = field.takes.describe();
-        self.wrong_unit(section, field.key, &node, takes, field.example);
+        self.wrong_unit(&section.slot(field.key, field.example), &node, field.takes.describe());
         None
     }
 
     /// A whole number between two bounds.
-    pub(super) fn count(&mut self, section: &Section<'_, 't>, key: &str, least: u32, most: u32) -> Option<u32> {
+    pub(super) fn count(
+        &mut self,
+        section: &Section<'_, 't>,
+        key: &str,
+        (least, most): (u32, u32),
+        example: &str,
+    ) -> Option<u32> {
         let node = self.node(section, key, section.get(key)?)?;
+        self.count_of(&section.slot(key, example), &node, (least, most))
+    }
+
+    /// A whole number, of a key or of an argument.
+    pub(super) fn count_of(&mut self, slot: &Slot, node: &Node<'t>, (least, most): (u32, u32)) -> Option<u32> {
         let Expr::Quantity(Quantity { number, unit: Unit::None }) = &node.expr else {
-            self.wrong_unit(section, key, &node, "a count", &least.max(2).to_string());
+            self.wrong_unit(slot, node, "a count");
             return None;
         };
         let count = number.exact(0).ok().and_then(|count| u32::try_from(count).ok());
-        if let Some(count) = count.filter(|count| (least..=most).contains(count)) {
-            return Some(count);
+        let count = count.filter(|count| (least..=most).contains(count));
+        if count.is_none() {
+            self.out_of_range(slot, node.span.clone(), &format!("a whole number from {least} to {most}"));
         }
-        let range = format!("a whole number from {least} to {most}");
-        self.out_of_range(section.path(key), node.span, &range, String::new());
-        None
+        count
     }
 
     /// A span of time between two bounds.
@@ -179,38 +214,31 @@ impl<'t> Reader<'t> {
         &mut self,
         section: &Section<'_, 't>,
         key: &str,
-        (least, most): (Duration, Duration),
+        bounds: (Duration, Duration),
         example: &str,
     ) -> Option<Duration> {
         let node = self.node(section, key, section.get(key)?)?;
-        let span = self.duration_of(section, key, &node, example)?;
-        if (least..=most).contains(&span) {
-            return Some(span);
-        }
-        let help = format!("write for example `{key} = {example}`");
-        self.out_of_range(section.path(key), node.span, &format!("from {least} to {most}"), help);
-        None
+        self.duration_of(&section.slot(key, example), &node, bounds)
     }
 
     /// A span of time, of a key or of an argument.
     pub(super) fn duration_of(
         &mut self,
-        section: &Section<'_, 't>,
-        key: &str,
+        slot: &Slot,
         node: &Node<'t>,
-        example: &str,
+        (least, most): (Duration, Duration),
     ) -> Option<Duration> {
         let Expr::Quantity(Quantity { number, unit: Unit::Time(unit) }) = &node.expr else {
-            self.wrong_unit(section, key, node, "a span of time", example);
+            self.wrong_unit(slot, node, "a span of time");
             return None;
         };
         // At a scale of 9 the product counts billionths of nanoseconds; a remainder would be a fraction of one.
         let billionths = number.exact(9).ok().and_then(|raw| raw.checked_mul(i128::from(unit.nanos())));
         let nanos = billionths.filter(|raw| raw % 1_000_000_000 == 0).map(|raw| raw / 1_000_000_000);
         let span = nanos.and_then(|nanos| i64::try_from(nanos).ok()).map(Duration::from_nanos);
+        let span = span.filter(|span| (least..=most).contains(span));
         if span.is_none() {
-            let range = "whole nanoseconds, at most 292 years";
-            self.out_of_range(section.path(key), node.span.clone(), range, String::new());
+            self.out_of_range(slot, node.span.clone(), &format!("between {least} and {most}"));
         }
         span
     }
@@ -218,28 +246,18 @@ impl<'t> Reader<'t> {
     /// The length of bars.
     pub(super) fn bar(&mut self, section: &Section<'_, 't>, key: &str) -> Option<Duration> {
         let node = self.node(section, key, section.get(key)?)?;
-        self.bar_of(section, key, &node, "\"1h\"")
+        self.bar_of(&section.slot(key, "\"1h\""), &node)
     }
 
     /// The length of bars, of a key or of an argument: divides a day or is whole days, so that bars align to midnight UTC.
-    pub(super) fn bar_of(
-        &mut self,
-        section: &Section<'_, 't>,
-        key: &str,
-        node: &Node<'t>,
-        example: &str,
-    ) -> Option<Duration> {
-        let bar = self.duration_of(section, key, node, example)?;
+    pub(super) fn bar_of(&mut self, slot: &Slot, node: &Node<'t>) -> Option<Duration> {
+        const LONGEST: Duration = Duration::from_nanos(366 * Duration::DAY.nanos());
+        let bar = self.duration_of(slot, node, (Duration::from_nanos(1), LONGEST))?;
         let (day, nanos) = (Duration::DAY.nanos(), bar.nanos());
-        let longest = 366 * day;
-        let tiles = bar >= Duration::MINUTE && nanos <= longest && (day % nanos == 0 || nanos % day == 0);
-        if tiles {
-            return Some(bar);
-        }
         let label = match nanos {
             _ if bar < Duration::MINUTE => "is shorter than a minute",
-            _ if nanos > longest => "is longer than a year",
-            _ => "neither divides a day nor is whole days",
+            _ if day % nanos != 0 && nanos % day != 0 => "neither divides a day nor is whole days",
+            _ => return Some(bar),
         };
         let help = "use 1m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d or 1w";
         self.error(Code::BarLength, node.span.clone(), "bars cannot be aligned to midnight UTC", label, help);
@@ -403,23 +421,15 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub(super) fn wrong_unit(
-        &mut self,
-        section: &Section<'_, 't>,
-        key: &str,
-        node: &Node<'t>,
-        takes: &str,
-        example: &str,
-    ) {
+    pub(super) fn wrong_unit(&mut self, slot: &Slot, node: &Node<'t>, takes: &str) {
         let shown = quoted(&self.text()[node.span.clone()]);
         let is = match &node.expr {
             Expr::Quantity(quantity) => quantity.unit.describe(),
             Expr::Name(_) => "a name",
             Expr::Call { .. } => "a fact",
         };
-        let message = format!("`{}` takes {takes}", section.path(key));
-        let help = format!("write for example `{key} = {example}`");
-        self.error(Code::WrongUnit, node.span.clone(), message, format!("{shown} is {is}"), help);
+        let message = format!("`{}` takes {takes}", slot.path);
+        self.error(Code::WrongUnit, node.span.clone(), message, format!("{shown} is {is}"), slot.help());
     }
 
     pub(super) fn wrong_type(
@@ -438,8 +448,13 @@ impl<'t> Reader<'t> {
         self.error(Code::WrongType, value.span(), message, format!("this is {}", type_name(found)), help);
     }
 
-    pub(super) fn out_of_range(&mut self, path: String, span: Range<usize>, range: &str, help: String) {
-        let found = quoted(&self.text()[span.clone()]);
-        self.error(Code::OutOfRange, span, format!("`{path}` is {range}"), format!("{found} is not"), help);
+    pub(super) fn out_of_range(&mut self, slot: &Slot, span: Range<usize>, range: &str) {
+        let (message, label) = self.range_message(slot, &span, range);
+        self.error(Code::OutOfRange, span, message, label, slot.help());
+    }
+
+    fn range_message(&self, slot: &Slot, span: &Range<usize>, range: &str) -> (String, String) {
+        let found = self.text()[span.clone()].trim_matches(['"', '\'']);
+        (format!("`{}` must be {range}", slot.path), format!("{} is not", quoted(found)))
     }
 }

@@ -82,11 +82,11 @@ pub(super) fn instrument<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Opti
     None
 }
 
-const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "from 0 to 10%", "\"5bp\"");
+const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "between 0 and 10%", "\"5bp\"");
 // A negative fee is a rebate.
-const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "from -1% to 10%", "\"2bp\"");
-const HALF_SPREAD: Field = fee("half_spread", Low::Least(0.0), "from 0 to 10%", "\"0.5bp\"");
-const SLIPPAGE: Field = fee("slippage", Low::Least(0.0), "from 0 to 10%", "\"1bp\"");
+const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "between -1% and 10%", "\"2bp\"");
+const HALF_SPREAD: Field = fee("half_spread", Low::Least(0.0), "between 0 and 10%", "\"0.5bp\"");
+const SLIPPAGE: Field = fee("slippage", Low::Least(0.0), "between 0 and 10%", "\"1bp\"");
 const TWIN_BASE: Field = Field {
     key: "twin_base",
     takes: Takes::Number,
@@ -127,12 +127,8 @@ fn deposit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Optio
     if (1..=most).contains(&raw) {
         return Some(Cash::from_raw(raw));
     }
-    reader.out_of_range(
-        section.path("deposit"),
-        section.place("deposit"),
-        "over 0 and at most a million millions",
-        String::new(),
-    );
+    let slot = section.slot("deposit", "\"1_000_000 USDT\"");
+    reader.out_of_range(&slot, section.place("deposit"), "over 0 and at most a million millions");
     None
 }
 
@@ -147,7 +143,7 @@ pub(super) fn amount<'t>(
     let node = reader.node(section, key, section.get(key)?)?;
     let example = format!("\"1_000 {}\"", currency.unwrap_or("USDT"));
     let Expr::Quantity(Quantity { number, unit: unit @ (Unit::None | Unit::Currency(_)) }) = &node.expr else {
-        reader.wrong_unit(section, key, &node, "an amount", &example);
+        reader.wrong_unit(&section.slot(key, &example), &node, "an amount");
         return None;
     };
     if let (Unit::Currency(given), Some(expected)) = (unit, currency)

@@ -35,16 +35,18 @@ const AT: Field = Field {
     range: "over 0 and at most 100%",
     example: "\"10%\"",
 };
-const RESTORE: Field = Field { key: "restore", low: Low::Least(0.0), range: "from 0 to 100%", example: "\"5%\"", ..AT };
+const RESTORE: Field =
+    Field { key: "restore", low: Low::Least(0.0), range: "between 0 and 100%", example: "\"5%\"", ..AT };
 const FACTOR: Field = Field {
     key: "factor",
     takes: Takes::Number,
     low: Low::Least(0.0),
     most: 1.0,
-    range: "from 0 (no exposure) to 1",
+    range: "between 0 (no exposure) and 1",
     example: "0.5",
 };
-const BUFFER: Field = Field { key: "buffer", low: Low::Least(0.0), range: "from 0 to 100%", example: "\"10%\"", ..AT };
+const BUFFER: Field =
+    Field { key: "buffer", low: Low::Least(0.0), range: "between 0 and 100%", example: "\"10%\"", ..AT };
 
 const DRAWDOWN_EXAMPLE: &str = "[{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
 
@@ -109,8 +111,8 @@ fn level<'t>(reader: &mut Reader<'t>, entry: &Spanned<DeValue<'t>>) -> Option<Dr
         }
         return None;
     };
-    let section = Section { name: "caps.drawdown", header: entry.span(), table };
-    reader.refuse_unknown_keys(&section, schema::DRAWDOWN_LEVEL);
+    let section = Section { name: schema::DRAWDOWN_LEVEL, header: entry.span(), table };
+    reader.refuse_unknown_keys(&section);
     reader.require(&section, &[("at", "\"10%\""), ("restore", "\"5%\""), ("factor", "0.5")]);
     let at = reader.ratio(&section, &AT);
     let restore = reader.ratio(&section, &RESTORE);
@@ -139,8 +141,8 @@ fn min_order<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Opt
     let raw = amount(reader, section, "min_order", base, Qty::SCALE)?;
     let qty = i64::try_from(raw).ok().filter(|raw| *raw > 0).map(Qty::from_raw);
     if qty.is_none() {
-        let range = "over 0 and at most 92 billion";
-        reader.out_of_range(section.path("min_order"), section.place("min_order"), range, String::new());
+        let slot = section.slot("min_order", "0.001");
+        reader.out_of_range(&slot, section.place("min_order"), "over 0 and at most 92 billion");
     }
     qty
 }

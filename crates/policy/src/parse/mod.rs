@@ -14,6 +14,8 @@ mod schema;
 mod signal;
 mod size;
 mod syntax;
+#[cfg(test)]
+mod tests;
 pub(crate) mod value;
 
 use crate::codes::Code;

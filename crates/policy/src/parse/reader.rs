@@ -94,7 +94,8 @@ impl<'t> Reader<'t> {
 
     /// Whether a value has been complained about already.
     pub(super) fn is_broken(&self, span: &Range<usize>) -> bool {
-        self.broken.iter().any(|broken| broken.start <= span.end && span.start <= broken.end)
+        // Where no value could be read at all, the TOML parser puts a zero at the text's start.
+        *span == (0..0) || self.broken.iter().any(|broken| broken.start <= span.end && span.start <= broken.end)
     }
 
     /// The text has lost its structure: what is missing or misplaced may be a consequence, and is not reported.
@@ -112,9 +113,9 @@ impl<'t> Reader<'t> {
         for (key, value) in root {
             let known = schema::SECTIONS.iter().find(|(name, _)| name == key.get_ref());
             match (known, value.get_ref()) {
-                (Some((name, keys)), DeValue::Table(table)) => {
+                (Some((name, _)), DeValue::Table(table)) => {
                     let section = Section { name, header: value.span(), table };
-                    self.refuse_unknown_keys(&section, keys);
+                    self.refuse_unknown_keys(&section);
                     sections.push(section);
                 }
                 (Some((name, _)), other) if !self.is_broken(&value.span()) => {
@@ -126,7 +127,7 @@ impl<'t> Reader<'t> {
                 (None, DeValue::Table(_) | DeValue::Array(_)) if !schema::ROOT.contains(&key.get_ref().as_ref()) => {
                     self.unknown_section(key.get_ref(), key.span());
                 }
-                (None, _) => self.refuse_unknown_key("", schema::ROOT, key.get_ref(), key.span()),
+                (None, _) => self.refuse_unknown_key("", key.get_ref(), key.span()),
             }
         }
         for (name, example) in [("signal", "kind = \"constant\""), ("size", "kind = \"fixed_fraction\"")] {
@@ -158,14 +159,15 @@ impl<'t> Reader<'t> {
         );
     }
 
-    /// Reports every key of a table that is not in a list.
-    pub(super) fn refuse_unknown_keys(&mut self, section: &Section<'_, 't>, known: &[&'static str]) {
+    /// Reports every key of a section that it does not have.
+    pub(super) fn refuse_unknown_keys(&mut self, section: &Section<'_, 't>) {
         for key in section.table.keys() {
-            self.refuse_unknown_key(section.name, known, key.get_ref(), key.span());
+            self.refuse_unknown_key(section.name, key.get_ref(), key.span());
         }
     }
 
-    fn refuse_unknown_key(&mut self, section: &str, known: &[&'static str], key: &str, span: Range<usize>) {
+    fn refuse_unknown_key(&mut self, section: &str, key: &str, span: Range<usize>) {
+        let known = schema::keys_of(section);
         if known.contains(&key) || self.is_broken(&span) || (self.torn && section.is_empty()) {
             return;
         }
@@ -182,10 +184,10 @@ impl<'t> Reader<'t> {
         self.error(Code::UnknownKey, span, format!("there is no key {} {place}", quoted(key)), "unknown key", help);
     }
 
-    /// Reports each of some keys that is absent.
+    /// Reports each of some keys that is absent and not merely misspelt.
     pub(super) fn require(&mut self, section: &Section<'_, 't>, keys: &[(&str, &str)]) {
         for (key, example) in keys {
-            if self.torn || section.has(key) {
+            if self.torn || section.has(key) || section.has_misspelt(key) {
                 continue;
             }
             let help = format!("add for example `{key} = {example}`");
@@ -216,6 +218,12 @@ impl<'a, 't> Section<'a, 't> {
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
+    }
+
+    fn has_misspelt(&self, wanted: &str) -> bool {
+        let known = schema::keys_of(self.name);
+        let unknown = self.table.keys().map(|key| key.get_ref().as_ref()).filter(|key| !known.contains(key));
+        unknown.into_iter().any(|key| nearest(key, known.iter().copied()) == Some(wanted))
     }
 
     /// Where a key's name stands.

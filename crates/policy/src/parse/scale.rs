@@ -9,7 +9,8 @@ use units::Ratio;
 const STEP: Field = distance("step", "\"0.5N\"");
 const INITIAL: Field = distance("initial", "\"2N\"");
 const TRAIL: Field = distance("trail", "\"6N\"");
-const MAX_CHASE: Field = Field { low: Low::Least(0.0), range: "from 0 to 100N", ..distance("max_chase", "\"0.25N\"") };
+const MAX_CHASE: Field =
+    Field { low: Low::Least(0.0), range: "between 0 and 100N", ..distance("max_chase", "\"0.25N\"") };
 const WEIGHT: Field = Field {
     key: "weights",
     takes: Takes::Number,
@@ -46,7 +47,7 @@ pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<
     let required: &[_] =
         if section.has("weights") { &[("step", "\"0.5N\"")] } else { &[("units", "4"), ("step", "\"0.5N\"")] };
     reader.require(section, required);
-    let units = reader.count(section, "units", 1, UNITS_MAX as u32);
+    let units = reader.count(section, "units", (1, UNITS_MAX as u32), "4");
     let weights = numbers(reader, section, &WEIGHT, UNITS_MAX);
     let spacing = reader.word(section, "spacing").unwrap_or(Spacing::LastFill);
     let step = reader.ratio(section, &STEP);
@@ -65,9 +66,8 @@ pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<
     };
     let shares = shares(weights);
     if shares.iter().any(|share| *share < SMALLEST_SHARE) {
-        let range = "weights whose smallest is at least a millionth of their sum";
-        let help = "leave the smallest out".to_owned();
-        reader.out_of_range(section.path("weights"), section.place("weights"), range, help);
+        let slot = section.slot("weights", "[4, 3, 2, 1]");
+        reader.out_of_range(&slot, section.place("weights"), "a millionth of their sum or more, each");
         return None;
     }
     Some(Pyramid { shares, spacing, step: step?, max_chase })

@@ -16,8 +16,8 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
     ("backtest", &["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "twin_base"]),
 ];
 
-/// Keys of one drawdown level.
-pub(super) const DRAWDOWN_LEVEL: &[&str] = &["at", "restore", "factor"];
+/// The table of one entry in `caps.drawdown`.
+pub(super) const DRAWDOWN_LEVEL: &str = "caps.drawdown";
 
 /// Kinds of a section, each with the keys that only it and its like take.
 pub(super) type Kinds = &'static [(&'static str, &'static [&'static str])];
@@ -30,6 +30,15 @@ pub(super) const SIZE_KINDS: Kinds = &[
     ("risk_per_trade", &["risk"]),
     ("volatility_target", &["target", "volatility", "volatility_floor", "exposure_cap"]),
 ];
+
+/// The keys of a section or table.
+pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
+    match name {
+        "" => ROOT,
+        DRAWDOWN_LEVEL => &["at", "restore", "factor"],
+        _ => SECTIONS.iter().find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
+    }
+}
 
 /// The first section that takes a key.
 pub(super) fn section_with(key: &str) -> Option<&'static str> {

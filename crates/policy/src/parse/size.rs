@@ -35,21 +35,23 @@ pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Siz
     let is_scaled = doc.section("pyramid").is_some() || doc.section("ladder").is_some();
     let default = if is_scaled { Resize::Entry } else { Resize::Continuous };
     let resize = reader.word(section, "resize").unwrap_or(default);
+    let fraction = reader.ratio(section, &FRACTION);
+    let risk = reader.ratio(section, &RISK);
+    let target = reader.vol(section, &TARGET);
+    let source = volatility(reader, section);
+    let volatility_floor = reader.vol(section, &VOLATILITY_FLOOR);
+    let exposure_cap = reader.ratio(section, &EXPOSURE_CAP);
     let kind = match kind(reader, section, SIZE_KINDS, "\"volatility_target\"")? {
         "fixed_fraction" => {
             reader.require(section, &[("fraction", "1.0")]);
-            SizeKind::FixedFraction { fraction: reader.ratio(section, &FRACTION)? }
+            SizeKind::FixedFraction { fraction: fraction? }
         }
         "risk_per_trade" => {
             reader.require(section, &[("risk", "\"1%\"")]);
-            SizeKind::RiskPerTrade { risk: reader.ratio(section, &RISK)? }
+            SizeKind::RiskPerTrade { risk: risk? }
         }
         _ => {
             reader.require(section, &[("target", "\"60%\""), ("volatility", "\"series(dvol.btc, 4d)\"")]);
-            let target = reader.vol(section, &TARGET);
-            let source = volatility(reader, section);
-            let volatility_floor = reader.vol(section, &VOLATILITY_FLOOR);
-            let exposure_cap = reader.ratio(section, &EXPOSURE_CAP);
             SizeKind::VolatilityTarget { target: target?, source: source?, volatility_floor, exposure_cap }
         }
     };

@@ -46,7 +46,7 @@ const DUPLICATE: &str = "duplicate key";
 
 fn report_duplicate(reader: &mut Reader<'_>, span: Range<usize>) {
     let key = quoted(&reader.text()[span.clone()]);
-    reader.error(Code::Duplicate, span, format!("{key} is set twice"), "was set before", "keep one of the two");
+    reader.error(Code::Duplicate, span, format!("{key} is set twice"), "set here again", "keep one of the two");
 }
 
 fn report_one(reader: &mut Reader<'_>, line: Range<usize>, span: Range<usize>, message: &str) {
@@ -70,6 +70,9 @@ fn report_one(reader: &mut Reader<'_>, line: Range<usize>, span: Range<usize>, m
         (content(text, line), "the section's name is not closed", "write `[name]`".to_owned())
     } else if is("unclosed array") {
         (span, "a list is not closed before here", "close the list with `]`".to_owned())
+    } else if is("missing comma") && content(text, line.clone()).start == span.start && text[line.clone()].contains('=')
+    {
+        (span, "the list before this is not closed", "close the list with `]`".to_owned())
     } else if is("missing comma") {
         let help = "separate entries by commas, and close the list or table that they belong to".to_owned();
         (span, "a comma is missing before this", help)

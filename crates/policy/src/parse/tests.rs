@@ -1,0 +1,131 @@
+//! Properties of reading and printing as a whole. The wording of findings is tested in `tests/bad.rs`.
+
+use super::parse;
+use crate::print::to_toml;
+use crate::spec::{Backtest, MAX_AGE, Resize, SizeKind, VolatilitySource};
+use crate::testing::{FAMILIES, families, policies};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+const EXAMPLE: &str = include_str!("../../../../examples/btc-trend.toml");
+
+#[test]
+fn the_example_is_read_and_printed() {
+    let parsed = parse(EXAMPLE);
+    assert_eq!(parsed.diagnostics, []);
+    let policy = parsed.policy.unwrap();
+    assert_eq!(policy.series(), ["dvol.btc"]);
+    assert_eq!(policy.pyramid.as_ref().unwrap().shares, [0.4, 0.3, 0.2, 0.1]);
+    assert_eq!(policy.backtest, Backtest::default());
+    assert_eq!(parsed.rules, 9);
+    assert_eq!(to_toml(&policy), include_str!("../../tests/canonical/btc-trend.toml"));
+}
+
+#[test]
+fn the_smallest_policy_has_the_documented_defaults() {
+    let text = "policy = 1\nname = 'x'\ninstrument = 'binance:BTCUSDT-PERP'\n\
+                [signal]\nkind = 'constant'\nstrength = 1\n\
+                [size]\nkind = 'volatility_target'\ntarget = '60%'\nvolatility = 'series(dvol.btc)'\n";
+    let policy = parse(text).policy.unwrap();
+    let source = VolatilitySource::Series { name: "dvol.btc".to_owned(), max_age: MAX_AGE };
+    assert!(matches!(&policy.size.kind, SizeKind::VolatilityTarget { source: found, .. } if *found == source));
+    assert_eq!(policy.size.resize, Resize::Continuous);
+    assert_eq!(policy.backtest, Backtest::default());
+    let with_units = format!("{text}[unit]\nn = 'atr(20, 1d)'\n[pyramid]\nunits = 3\nstep = '1N'\n");
+    let policy = parse(&with_units).policy.unwrap();
+    assert_eq!(policy.size.resize, Resize::Entry);
+    assert_eq!(policy.pyramid.unwrap().shares, [1.0 / 3.0; 3]);
+}
+
+#[test]
+fn a_policy_cut_short_anywhere_is_read_without_a_panic() {
+    for end in (0..EXAMPLE.len()).filter(|end| EXAMPLE.is_char_boundary(*end)) {
+        well_formed(&EXAMPLE[..end]);
+    }
+}
+
+#[test]
+fn a_text_too_long_is_refused_unread() {
+    let parsed = parse(&"# comment\n".repeat(200_000));
+    let codes: Vec<_> = parsed.diagnostics.iter().map(|diagnostic| diagnostic.code.name()).collect();
+    assert_eq!(codes, ["P009"]);
+}
+
+#[test]
+fn findings_beyond_a_hundred_are_counted_only() {
+    let parsed = parse(&"x y\n".repeat(1_000));
+    assert_eq!(parsed.diagnostics.len(), 101);
+    assert_eq!(parsed.diagnostics[100].message, "900 more findings are not shown");
+}
+
+#[test]
+fn deep_nesting_does_not_overflow_the_stack() {
+    for (open, close) in [("[", "]"), ("{a=", "}"), ("\"f(", ")\""), ("a.", "")] {
+        for depth in [100, 10_000] {
+            well_formed(&format!("x = {}1{}", open.repeat(depth), close.repeat(depth)));
+            well_formed(&format!("[{}1{}]", open.repeat(depth), close.repeat(depth)));
+        }
+    }
+}
+
+/// Random policies cover what they are for: each family in a tenth of them, three families or more in half.
+#[test]
+fn random_policies_cover_the_rule_families() {
+    let mut runner = TestRunner::deterministic();
+    let found: Vec<_> = (0..1_000).map(|_| families(&policies().new_tree(&mut runner).unwrap().current())).collect();
+    for family in FAMILIES {
+        let share = found.iter().filter(|families| families.contains(&family)).count();
+        assert!(share >= 100, "{family} in {share} of 1000");
+    }
+    let rich = found.iter().filter(|families| families.len() >= 3).count();
+    assert!(rich >= 500, "three families in {rich} of 1000");
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_reads_back_the_same(policy in policies()) {
+        let text = to_toml(&policy);
+        let parsed = parse(&text);
+        prop_assert_eq!(parsed.errors(), 0, "{:?}\n{}", parsed.diagnostics, text);
+        let read = parsed.policy.unwrap();
+        prop_assert_eq!(&read, &policy);
+        prop_assert_eq!(to_toml(&read), text);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        well_formed(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn no_toml_like_text_makes_it_panic(text in "([a-z]{1,3}|[\\[\\]{}=\",'.#]|\\n|\"\"\"|[0-9]{1,3}|é| ){0,60}") {
+        well_formed(&text);
+    }
+
+    /// Pieces of the example moved, dropped and doubled: nearer to real slips than random bytes.
+    #[test]
+    fn no_mutation_makes_it_panic(edits in prop::collection::vec((0..EXAMPLE.len(), 0..40usize, "[ -~é\\n]{0,3}"), 1..6)) {
+        let mut text = EXAMPLE.to_owned();
+        for (at, length, put) in edits {
+            let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+            let end = (at + length..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+            text.replace_range(at..end, &put);
+        }
+        well_formed(&text);
+    }
+}
+
+/// Whatever the text: places lie in it, everything can be shown, and a policy comes out exactly if there is no error.
+fn well_formed(text: &str) {
+    let parsed = parse(text);
+    assert_eq!(parsed.policy.is_some(), parsed.errors() == 0, "{text:?}");
+    for diagnostic in &parsed.diagnostics {
+        assert!(text.get(diagnostic.span.clone()).is_some(), "{diagnostic:?} in {text:?}");
+        assert!(diagnostic.help.is_some(), "{diagnostic:?}");
+        assert!(!diagnostic.render_plain("x.toml", text).is_empty());
+    }
+    if let Some(policy) = parsed.policy {
+        assert_eq!(parse(&to_toml(&policy)).policy, Some(policy));
+    }
+}

@@ -1,0 +1,220 @@
+//! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
+
+use crate::spec::{
+    Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, Policy, Pyramid, Reentry, Resize, Rung,
+    Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Trade, UnitSource, VolatilitySource,
+};
+use proptest::option::weighted;
+use proptest::prelude::*;
+use proptest::sample::select;
+use units::{Cash, Duration, Qty, Rate, Ratio, Vol};
+
+/// The only series that random policies read.
+pub const SERIES: &str = "dvol.btc";
+/// The instrument of random policies.
+pub const INSTRUMENT: &str = "binance:BTCUSDT-PERP";
+
+/// Any policy that `parse` accepts, with values that a trader could choose. Covers every rule family: see [`families`].
+pub fn policies() -> impl Strategy<Value = Policy> {
+    let parts = (signal(), unit(), size(), weighted(0.6, pyramid()), weighted(0.7, stop()), weighted(0.6, ladder()));
+    (parts, caps(), trade(), backtest()).prop_map(
+        |((signal, unit, size, pyramid, stop, ladder), caps, trade, backtest)| {
+            // R needs a stop.
+            let ladder = ladder.filter(|_| stop.is_some());
+            let kind = match size.kind {
+                SizeKind::RiskPerTrade { .. } if stop.is_none() => {
+                    SizeKind::FixedFraction { fraction: ratio(100, 100) }
+                }
+                kind => kind,
+            };
+            // N is for stops and adds; a policy may also say what it is and not use it.
+            let unit = if stop.is_some() || pyramid.is_some() { Some(unit) } else { None };
+            let size = Size { kind, ..size };
+            let (name, instrument) = ("random".to_owned(), INSTRUMENT.to_owned());
+            Policy { name, instrument, signal, unit, size, pyramid, stop, ladder, caps, trade, backtest }
+        },
+    )
+}
+
+/// The rule families that a policy uses.
+#[must_use]
+pub fn families(policy: &Policy) -> Vec<&'static str> {
+    let size = match policy.size.kind {
+        SizeKind::FixedFraction { .. } => "fixed fraction",
+        SizeKind::RiskPerTrade { .. } => "risk per trade",
+        SizeKind::VolatilityTarget { .. } => "volatility target",
+    };
+    [
+        (true, size),
+        (policy.pyramid.is_some(), "pyramid"),
+        (policy.stop.is_some(), "stop"),
+        (policy.ladder.is_some(), "ladder"),
+        (policy.caps.leverage.is_some(), "leverage cap"),
+        (!policy.caps.drawdown.is_empty(), "drawdown cap"),
+        (policy.caps.liquidation_distance.is_some(), "liquidation distance"),
+        (policy.trade.buffer.is_some(), "buffer"),
+    ]
+    .into_iter()
+    .filter_map(|(is_used, family)| is_used.then_some(family))
+    .collect()
+}
+
+/// The names of all families.
+pub const FAMILIES: [&str; 10] = [
+    "fixed fraction",
+    "risk per trade",
+    "volatility target",
+    "pyramid",
+    "stop",
+    "ladder",
+    "leverage cap",
+    "drawdown cap",
+    "liquidation distance",
+    "buffer",
+];
+
+fn signal() -> impl Strategy<Value = Signal> {
+    let kind = prop_oneof![
+        (-100..=100i32).prop_map(|strength| SignalKind::Constant { strength: ratio(strength, 100) }),
+        (bar(), 1..40u32, 1..80u32).prop_map(|(bar, fast, more)| SignalKind::EmaCross { bar, fast, slow: fast + more }),
+        (bar(), 1..60u32, 1..60u32).prop_map(|(bar, a, b)| SignalKind::Donchian {
+            bar,
+            entry: a.max(b),
+            exit: a.min(b)
+        }),
+    ];
+    let sides = select(vec![Sides::Both, Sides::Both, Sides::Long, Sides::Short]);
+    let reentry = select(vec![Reentry::NewSignal, Reentry::AtOnce]);
+    (kind, sides, reentry).prop_map(|(kind, sides, reentry)| Signal { kind, sides, reentry })
+}
+
+fn unit() -> impl Strategy<Value = UnitSource> {
+    prop_oneof![
+        3 => (1..50u32, bar()).prop_map(|(bars, bar)| UnitSource::AverageTrueRange { bars, bar }),
+        1 => days().prop_map(|max_age| UnitSource::ImpliedMove { series: SERIES.to_owned(), max_age }),
+    ]
+}
+
+fn size() -> impl Strategy<Value = Size> {
+    let source = prop_oneof![
+        days().prop_map(|max_age| VolatilitySource::Series { name: SERIES.to_owned(), max_age }),
+        (days(), bar()).prop_map(|(half_life, bar)| VolatilitySource::Ewma { half_life, bar }),
+    ];
+    let target = (5..=120i32, source, proptest::option::of(5..=100i32), proptest::option::of(25..=500i32));
+    let kind = prop_oneof![
+        (1..=400i32).prop_map(|percent| SizeKind::FixedFraction { fraction: ratio(percent, 100) }),
+        (1..=500i32).prop_map(|basis_points| SizeKind::RiskPerTrade { risk: ratio(basis_points, 10_000) }),
+        target.prop_map(|(target, source, floor, cap)| SizeKind::VolatilityTarget {
+            target: vol(target),
+            source,
+            volatility_floor: floor.map(vol),
+            exposure_cap: cap.map(|percent| ratio(percent, 100)),
+        }),
+    ];
+    let resize = select(vec![Resize::Entry, Resize::Continuous]);
+    (kind, resize).prop_map(|(kind, resize)| Size { kind, resize })
+}
+
+fn pyramid() -> impl Strategy<Value = Pyramid> {
+    let weights = prop_oneof![
+        (1..=8usize).prop_map(|units| vec![1.0; units]),
+        prop::collection::vec((1..=16u32).prop_map(f64::from), 1..=8),
+    ];
+    let spacing = select(vec![Spacing::Entry, Spacing::LastFill]);
+    (weights, spacing, 10..=300i32, proptest::option::of(0..=200i32)).prop_map(|(weights, spacing, step, chase)| {
+        let sum: f64 = weights.iter().sum();
+        let shares = weights.iter().map(|weight| weight / sum).collect();
+        Pyramid { shares, spacing, step: ratio(step, 100), max_chase: chase.map(|chase| ratio(chase, 100)) }
+    })
+}
+
+fn stop() -> impl Strategy<Value = Stop> {
+    let follow = select(vec![Follow::Entry, Follow::LastFill]);
+    (25..=600i32, follow, proptest::option::of(50..=1_200i32)).prop_map(|(initial, follow, trail)| Stop {
+        initial: ratio(initial, 100),
+        follow,
+        trail: trail.map(|trail| ratio(trail, 100)),
+    })
+}
+
+fn ladder() -> impl Strategy<Value = Ladder> {
+    let gaps = prop::collection::vec((10..=300i32, 1..=100u32), 1..=8);
+    let of = select(vec![FractionOf::First, FractionOf::Peak, FractionOf::Current]);
+    (gaps, of, any::<bool>(), 1..=100u32).prop_map(|(gaps, of, readd, left)| {
+        // Fractions share what `left` leaves, so that their sum stays at or under one.
+        let sum = gaps.iter().map(|(_, weight)| weight).sum::<u32>() + left;
+        let mut at = 0;
+        let rung = |(gap, weight): &(i32, u32)| {
+            at += gap;
+            Rung { at: ratio(at, 100), fraction: f64::from(*weight) / f64::from(sum) }
+        };
+        Ladder { rungs: gaps.iter().map(rung).collect(), of, readd }
+    })
+}
+
+fn caps() -> impl Strategy<Value = Caps> {
+    let leverage = (50..=1_000i32, 10..=100i32)
+        .prop_map(|(limit, kept)| Limit { limit: ratio(limit, 100), restore: ratio(limit * kept / 100, 100) });
+    let levels = prop::collection::vec((1..=12i32, 0..=99i32), 1..=8).prop_map(|gaps| {
+        let (count, mut at) = (gaps.len() as i32, 0);
+        let level = |(index, (gap, kept)): (usize, &(i32, i32))| {
+            at += gap;
+            let left = count - 1 - index as i32;
+            DrawdownLevel { at: ratio(at, 100), restore: ratio(at * kept, 10_000), factor: ratio(left, count) }
+        };
+        gaps.iter().enumerate().map(level).collect::<Vec<_>>()
+    });
+    (weighted(0.5, leverage), weighted(0.4, levels), weighted(0.4, 1..=30i32)).prop_map(
+        |(leverage, drawdown, distance)| Caps {
+            leverage,
+            drawdown: drawdown.unwrap_or_default(),
+            liquidation_distance: distance.map(|percent| ratio(percent, 100)),
+        },
+    )
+}
+
+fn trade() -> impl Strategy<Value = Trade> {
+    let buffer_to = select(vec![BufferTo::Edge, BufferTo::Centre]);
+    (weighted(0.4, 1..=50i32), buffer_to, proptest::option::of(1..=100i64)).prop_map(|(buffer, buffer_to, lots)| {
+        Trade {
+            buffer: buffer.map(|percent| ratio(percent, 100)),
+            buffer_to,
+            min_order: lots.map(|lots| Qty::from_raw(lots * (Qty::ONE / 1_000))),
+        }
+    })
+}
+
+fn backtest() -> impl Strategy<Value = Backtest> {
+    let rate = |most: i64| (0..=most).prop_map(|tenths_of_bp| Rate::from_raw(tenths_of_bp * (Rate::ONE / 100_000)));
+    let rebate = (-50..=100i64).prop_map(|tenths_of_bp| Rate::from_raw(tenths_of_bp * (Rate::ONE / 100_000)));
+    let costs = (rate(100), rebate, rate(50), rate(50));
+    (1..=1_000i128, costs, 0..=5_000i64, 1..=300i32).prop_map(|(thousands, costs, milliseconds, base)| {
+        let (taker_fee, maker_fee, half_spread, slippage) = costs;
+        Backtest {
+            deposit: Cash::from_raw(thousands * 1_000 * Cash::ONE),
+            taker_fee,
+            maker_fee,
+            half_spread,
+            slippage,
+            latency: Duration::from_nanos(milliseconds * 1_000_000),
+            twin_base: ratio(base, 100),
+        }
+    })
+}
+
+fn bar() -> impl Strategy<Value = Duration> {
+    select(vec![1, 5, 15, 60, 240, 1_440]).prop_map(|minutes| Duration::from_nanos(minutes * Duration::MINUTE.nanos()))
+}
+
+fn days() -> impl Strategy<Value = Duration> {
+    (1..=30i64).prop_map(|days| Duration::from_nanos(days * Duration::DAY.nanos()))
+}
+
+// Quotients of small integers are finite: the defaults are never taken.
+fn ratio(numerator: i32, denominator: i32) -> Ratio {
+    Ratio::new(f64::from(numerator) / f64::from(denominator)).unwrap_or_default()
+}
+
+fn vol(percent: i32) -> Vol {
+    Vol::new(f64::from(percent) / 100.0).unwrap_or_default()
+}
