@@ -1,0 +1,418 @@
+//! The command line as clap reads it: one definition gives help, man pages and completions.
+
+use clap::builder::Styles;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use units::{Duration, Timestamp};
+
+/// Version and commit.
+pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TRIMTAB_COMMIT"), ")");
+
+/// Declared position scaling for crypto derivatives, executed and explained.
+///
+/// A policy says how a position may grow, shrink and stop; one deterministic engine executes it and can say, for every
+/// order, which rule asked for it and with which numbers. Results go to stdout, everything else to stderr.
+///
+/// Exit codes: 0 done · 1 ran, with a negative finding · 2 input wrong, nothing written · 3 something outside failed ·
+/// 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "trimtab", version = VERSION, after_help = examples::MAIN, max_term_width = 120)]
+#[command(disable_help_subcommand = true, infer_subcommands = false, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Global {
+    /// Print results as JSON, one object a line, each with its `schema`
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours; `auto` means on a terminal, unless `NO_COLOR` is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    pub(crate) color: ColorChoice,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+impl ColorChoice {
+    /// Whether a stream gets colours.
+    pub(crate) fn wants(self, is_terminal: bool) -> bool {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => is_terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        }
+    }
+}
+
+impl Global {
+    /// Colours and JSON as far as arguments tell that clap refused, or that asked for help.
+    pub(crate) fn guess() -> (ColorChoice, bool) {
+        let args: Vec<OsString> = std::env::args_os().collect();
+        let mut colors = ColorChoice::Auto;
+        for (at, arg) in args.iter().enumerate() {
+            let value = match arg.to_str() {
+                Some("--color") => args.get(at + 1).and_then(|next| next.to_str()),
+                Some(arg) => arg.strip_prefix("--color="),
+                None => None,
+            };
+            colors = value.and_then(|value| ColorChoice::from_str(value, false).ok()).unwrap_or(colors);
+        }
+        (colors, args.iter().any(|arg| arg == "--json"))
+    }
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check, backtest and report an example policy on an embedded market; needs no data and no network
+    #[command(after_help = examples::DEMO)]
+    Demo(Demo),
+    /// Make a folder with a policy to start from
+    #[command(after_help = examples::INIT)]
+    Init(Init),
+    /// Check a policy: all errors at once, each with its place, the reason and the remedy
+    #[command(after_help = examples::CHECK)]
+    Check(Check),
+    /// Turn recorded data into a tape, with a quality report; nothing is repaired unasked
+    #[command(subcommand, after_help = examples::IMPORT)]
+    Import(Import),
+    /// Look into tapes
+    #[command(subcommand, after_help = examples::TAPE)]
+    Tape(Tape),
+    /// Run a policy over tapes, beside its unscaled twin, into a run folder
+    #[command(after_help = examples::BACKTEST)]
+    Backtest(Backtest),
+    /// Say why a run held what it held: the plan in force at an instant, step by step
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(Explain),
+    /// Run a run folder's recipe again and compare: the first difference, or none
+    #[command(after_help = examples::REPLAY)]
+    Replay(Replay),
+    /// Write a run's report: one HTML file, readable without script and without network
+    #[command(after_help = examples::REPORT)]
+    Report(Report),
+    /// Say what to hold now, and why, without a backtest
+    #[command(after_help = examples::PLAN)]
+    Plan(Plan),
+    /// Print a completion script for a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(Completions),
+    /// Print the manual page
+    #[command(after_help = examples::MAN)]
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The market's seed: another one, another market
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// The folder to write; an earlier demo there is replaced
+    #[arg(long, value_name = "DIR", default_value = "trimtab-demo")]
+    pub(crate) out: PathBuf,
+    /// Write into a folder that is not empty and not an earlier demo
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder to make; it must not exist, or be empty
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The policy file
+    #[arg(value_name = "POLICY", required_unless_present = "explain")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Say at length what a code means, with an example that is wrong and one that is right
+    #[arg(long, value_name = "CODE")]
+    pub(crate) explain: Option<String>,
+}
+
+/// What is imported.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// Price bars: CSV or Parquet with time, open, high, low, close and perhaps volume
+    #[command(after_help = examples::IMPORT_BARS)]
+    Bars(ImportBars),
+    /// Funding rates: a time and a rate a row
+    #[command(after_help = examples::IMPORT_FUNDING)]
+    Funding(ImportFunding),
+    /// A series of numbers, such as a volatility index: a time and a value a row
+    #[command(after_help = examples::IMPORT_SERIES)]
+    Series(ImportSeries),
+}
+
+/// What every import takes.
+#[derive(Debug, Args)]
+pub(crate) struct ImportFile {
+    /// The recorded file: CSV or Parquet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The tape to write
+    #[arg(short, value_name = "TAPE")]
+    pub(crate) output: PathBuf,
+    /// The column that holds the time, where several could
+    #[arg(long, value_name = "NAME")]
+    pub(crate) time_column: Option<String>,
+    /// Change rows that cannot be taken as they are; recorded in the tape
+    #[arg(long, value_name = "RULE", action = ArgAction::Append)]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(REPAIRS))]
+    pub(crate) repair: Vec<String>,
+    /// Replace the tape if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Names of repairs, in the order of help; a test holds them against `import::Repair`.
+pub(crate) const REPAIRS: [&str; 6] = ["drop-row", "widen", "snap", "keep-first", "keep-last", "sort"];
+
+/// Which contract the rows are of.
+#[derive(Debug, Args)]
+pub(crate) struct InstrumentArgs {
+    /// The contract, such as `binance:BTCUSDT-PERP`
+    #[arg(long, value_name = "VENUE:SYMBOL")]
+    pub(crate) instrument: String,
+    /// Its price grid, where trimtab does not know it
+    #[arg(long, value_name = "PRICE")]
+    pub(crate) tick: Option<String>,
+    /// Its quantity grid, where trimtab does not know it
+    #[arg(long, value_name = "QTY")]
+    pub(crate) lot: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportBars {
+    #[command(flatten)]
+    pub(crate) file: ImportFile,
+    #[command(flatten)]
+    pub(crate) instrument: InstrumentArgs,
+    /// Whether the time of a row is when its bar opens or when it closes
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) labelled: LabelledArg,
+    /// The length of a bar, where the file does not show it: `5m`, `1h`, `1d`
+    #[arg(long, value_name = "SPAN", value_parser = duration)]
+    pub(crate) interval: Option<Duration>,
+}
+
+/// Which end of a bar its time names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LabelledArg {
+    /// When the bar opens
+    Open,
+    /// When the bar closes
+    Close,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportFunding {
+    #[command(flatten)]
+    pub(crate) file: ImportFile,
+    #[command(flatten)]
+    pub(crate) instrument: InstrumentArgs,
+    /// What a rate of 0.01 in the file means: 1 % as a fraction, 0.01 % as percent
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) rate_unit: UnitArg,
+    /// The column that holds the rate, where several could
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rate_column: Option<String>,
+    /// The time between two payments, where the file does not show it: `8h`, `1h`
+    #[arg(long, value_name = "SPAN", value_parser = duration)]
+    pub(crate) interval: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportSeries {
+    #[command(flatten)]
+    pub(crate) file: ImportFile,
+    /// The column that holds the value
+    #[arg(long, value_name = "NAME")]
+    pub(crate) column: String,
+    /// What a policy calls the series, such as `dvol.btc`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// What a value of 0.6 in the file means: 60 % as a fraction, 0.6 % as percent
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) unit: UnitArg,
+    /// How long after its time a value was published: `1d`, `30m`, `0s`
+    #[arg(long, value_name = "SPAN", value_parser = duration)]
+    pub(crate) lag: Duration,
+}
+
+/// The unit of rates and values in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnitArg {
+    /// 0.6 is 60 %
+    Fraction,
+    /// 60 is 60 %
+    Percent,
+}
+
+/// What to see of tapes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tape {
+    /// What tapes hold, where they came from and what was found on import
+    #[command(after_help = examples::TAPE_INFO)]
+    Info(TapeInfo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TapeInfo {
+    /// The tapes
+    #[arg(value_name = "TAPE", required = true)]
+    pub(crate) tapes: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backtest {
+    /// The policy file
+    #[arg(value_name = "POLICY")]
+    pub(crate) policy: PathBuf,
+    /// A tape to run on; give it once for each tape
+    #[arg(long, value_name = "TAPE", required = true, action = ArgAction::Append)]
+    pub(crate) tape: Vec<PathBuf>,
+    /// The run folder to write
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace the run folder if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The instant, UTC: the state after all that had been received by then
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Timestamp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Compare every file and row with what the folder holds; exit 1 at the first difference
+    #[arg(long, required = true)]
+    pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The HTML file to write
+    #[arg(short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The policy file
+    #[arg(value_name = "POLICY")]
+    pub(crate) policy: PathBuf,
+    /// The portfolio and the market as they are, as JSON
+    #[arg(long, value_name = "STATE.json")]
+    pub(crate) state: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder instead
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Reads the process's arguments.
+pub(crate) fn read() -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(std::env::args_os())?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// The definition that help, pages and completions are made from.
+pub(crate) fn command() -> clap::Command {
+    let styles = Styles::styled()
+        .header(anstyle::Style::new().bold())
+        .usage(anstyle::Style::new().bold())
+        .literal(anstyle::AnsiColor::Cyan.on_default())
+        .error(crate::terminal::ERROR)
+        .valid(anstyle::AnsiColor::Cyan.on_default())
+        .invalid(crate::terminal::WARNING);
+    // Coloured here always; the terminal takes colours out again where they are not wanted.
+    Cli::command().styles(styles).color(clap::ColorChoice::Always)
+}
+
+/// A span of time on the command line: `250ms`, `5m`, `8h`, `1d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = text.split_at(digits);
+    let unit = match unit.trim_start() {
+        "ms" => 1_000_000,
+        "s" => Duration::SECOND.nanos(),
+        "m" | "min" => Duration::MINUTE.nanos(),
+        "h" => Duration::HOUR.nanos(),
+        "d" => Duration::DAY.nanos(),
+        "w" => 7 * Duration::DAY.nanos(),
+        _ => return Err("a span is a whole number with a unit: `250ms`, `30s`, `5m`, `8h`, `1d`, `2w`".to_owned()),
+    };
+    let nanos = count.parse::<i64>().ok().and_then(|count| count.checked_mul(unit));
+    nanos.map(Duration::from_nanos).ok_or_else(|| "the span is too long, or has no number before its unit".to_owned())
+}
+
+mod examples;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn spans_need_a_unit() {
+        assert_eq!(duration("1d"), Ok(Duration::DAY));
+        assert_eq!(duration("250ms"), Ok(Duration::from_nanos(250_000_000)));
+        assert_eq!(duration("5 min"), Ok(Duration::from_nanos(5 * Duration::MINUTE.nanos())));
+        for text in ["", "1", "d", "1.5d", "-1d", "1y", "99999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `trimtab check`.
+
+use super::Outcome;
+use crate::args::Check;
+use crate::failure::Failure;
+use crate::files;
+use crate::terminal::Terminal;
+use policy::{Code, Diagnostic, Parsed};
+use serde::Serialize;
+use std::path::Path;
+
+pub(super) fn run(args: &Check, terminal: &Terminal) -> Result<Outcome, Failure> {
+    match (&args.explain, &args.policy) {
+        (Some(code), _) => explain(code, terminal),
+        (None, Some(path)) => check(path, terminal),
+        (None, None) => Err(Failure::input("no policy was named").hint("`trimtab check POLICY`")),
+    }
+}
+
+fn explain(name: &str, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let Some(code) = Code::find(name) else {
+        let known: Vec<&str> = Code::all().iter().map(|code| code.name()).collect();
+        let (first, last) = (known.first().unwrap_or(&""), known.last().unwrap_or(&""));
+        return Err(Failure::input(format_args!("there is no code `{name}`"))
+            .hint(format_args!("codes look like `P014`; they run from {first} to {last}")));
+    };
+    terminal.product(format_args!("{code}: {}\n\n{}", code.title(), code.explanation()));
+    terminal.json("code", &CodeLine { code: code.name(), title: code.title(), explanation: code.explanation() });
+    Ok(Outcome::Done)
+}
+
+fn check(path: &Path, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let text = read(path)?;
+    let parsed = policy::parse(&text);
+    findings(path, &text, &parsed, terminal, Place::Result);
+    summary(path, &parsed, terminal);
+    if let Some(policy) = &parsed.policy {
+        terminal.detail(format_args!("\nas trimtab reads it:\n\n{}", policy::to_toml(policy).trim_end()));
+    }
+    Ok(if parsed.policy.is_some() { Outcome::Done } else { Outcome::Refused })
+}
+
+/// The text of a policy file.
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
+    files::read_text(path, policy::TEXT_BYTES_MAX, "policy")
+}
+
+/// Where findings belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// They are what was asked for: stdout.
+    Result,
+    /// They stand in the way of something else: stderr.
+    Note,
+}
+
+/// Shows what was found in a policy, each finding at its place in the text.
+pub(super) fn findings(path: &Path, text: &str, parsed: &Parsed, terminal: &Terminal, place: Place) {
+    let file = path.display().to_string();
+    for diagnostic in &parsed.diagnostics {
+        terminal.json("diagnostic", &Finding::new(&file, text, diagnostic));
+        if terminal.is_quiet() && !diagnostic.is_error() {
+            continue;
+        }
+        let shown = diagnostic.render_styled(&file, text);
+        match place {
+            Place::Result => terminal.product(shown),
+            Place::Note => terminal.finding(shown),
+        }
+    }
+}
+
+/// The line under the findings.
+pub(super) fn summary(path: &Path, parsed: &Parsed, terminal: &Terminal) {
+    let (errors, warnings) = (parsed.errors(), parsed.warnings());
+    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let line = format!(
+        "checked {}   {}   {}   {}",
+        files::name(path),
+        counted(parsed.rules, "rule"),
+        counted(errors, "error"),
+        counted(warnings, "warning")
+    );
+    let more = parsed.diagnostics.first().map(|first| format!("(trimtab check --explain {})", first.code));
+    terminal.result(match more {
+        Some(more) => {
+            // To the right edge, or three spaces on where it does not fit.
+            let room = terminal.width().saturating_sub(line.chars().count()).max(more.len() + 3);
+            format!("{line}{more:>room$}")
+        }
+        None => line,
+    });
+    let policy = parsed.policy.as_ref();
+    terminal.json(
+        "check",
+        &Summary {
+            file: path,
+            name: policy.map(|policy| policy.name.as_str()),
+            instrument: policy.map(|policy| policy.instrument.as_str()),
+            rules: parsed.rules,
+            errors,
+            warnings,
+        },
+    );
+}
+
+#[derive(Serialize)]
+struct CodeLine<'a> {
+    code: &'a str,
+    title: &'a str,
+    explanation: &'a str,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    file: &'a Path,
+    name: Option<&'a str>,
+    instrument: Option<&'a str>,
+    rules: usize,
+    errors: usize,
+    warnings: usize,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    file: &'a str,
+    code: &'static str,
+    severity: &'static str,
+    message: &'a str,
+    label: &'a str,
+    help: Option<&'a str>,
+    /// Bytes of the text.
+    start: usize,
+    end: usize,
+    /// Counted from 1; columns in characters.
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Finding<'a> {
+    fn new(file: &'a str, text: &str, diagnostic: &'a Diagnostic) -> Self {
+        let before = text.get(..diagnostic.span.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            file,
+            code: diagnostic.code.name(),
+            severity: if diagnostic.is_error() { "error" } else { "warning" },
+            message: &diagnostic.message,
+            label: &diagnostic.label,
+            help: diagnostic.help.as_deref(),
+            start: diagnostic.span.start,
+            end: diagnostic.span.end,
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+        }
+    }
+}

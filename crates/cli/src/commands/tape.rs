@@ -1,0 +1,91 @@
+//! `trimtab tape info`.
+
+use super::Outcome;
+use crate::args::{Tape, TapeInfo as InfoArgs};
+use crate::failure::{Failure, Kind};
+use crate::files;
+use crate::terminal::Terminal;
+use ::tape::{TapeError, TapeInfo, TapeReader};
+use serde::Serialize;
+use std::path::Path;
+use units::show::{self, Style};
+
+pub(super) fn run(args: &Tape, terminal: &Terminal) -> Result<Outcome, Failure> {
+    match args {
+        Tape::Info(args) => info(args, terminal),
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    path: &'a Path,
+    #[serde(flatten)]
+    info: &'a TapeInfo,
+}
+
+fn info(args: &InfoArgs, terminal: &Terminal) -> Result<Outcome, Failure> {
+    // All are opened before anything is said: one bad tape among ten is the answer.
+    let readers =
+        args.tapes.iter().map(TapeReader::open).collect::<Result<Vec<_>, _>>().map_err(|error| failure(&error))?;
+    for reader in &readers {
+        let info = reader.info();
+        terminal.json("tape", &Line { path: &info.path, info });
+        for line in lines(info, terminal.is_verbose()) {
+            terminal.result(line);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+pub(super) fn failure(error: &TapeError) -> Failure {
+    Failure::new(Kind::of(error.is_input()), error)
+}
+
+fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
+    let count = |value: u64| show::count(value, Style::Terminal);
+    let mut lines =
+        vec![format!("{}   tape format {}   {} rows", files::name(&info.path), info.version, count(info.rows))];
+    let mut row = |label: &str, text: String| lines.push(format!("  {label:<11} {text}"));
+    for instrument in &info.catalogue.instruments {
+        row(
+            "instrument",
+            format!(
+                "{}   tick {}   lot {}   minimum {}   settles in {}",
+                instrument.symbol, instrument.tick, instrument.lot, instrument.min_qty, instrument.settle
+            ),
+        );
+    }
+    if !info.catalogue.series.is_empty() {
+        row("series", info.catalogue.series.join(", "));
+    }
+    for (kind, span) in &info.kinds {
+        row(
+            &kind.to_string(),
+            format!("{:>11}   {} .. {}", count(span.rows), show::time(span.first), show::time(span.last)),
+        );
+    }
+    let provenance = &info.provenance;
+    row("source", provenance.source.clone());
+    for repair in &provenance.repairs {
+        row("repaired", format!("{}   {} rows", repair.rule, count(repair.rows)));
+    }
+    if !provenance.quality.is_empty() {
+        let counts: Vec<String> = provenance
+            .quality
+            .iter()
+            .map(|(name, value)| format!("{} {}", count(*value), name.replace('_', " ")))
+            .collect();
+        row("quality", counts.join("   "));
+    }
+    for warning in &provenance.warnings {
+        row("warning", warning.clone());
+    }
+    if verbose {
+        row("made by", provenance.importer.clone());
+        row("source hash", provenance.source_blake3.clone());
+        for (name, value) in &provenance.options {
+            row("option", format!("{name} = {value}"));
+        }
+    }
+    lines
+}

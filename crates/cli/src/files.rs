@@ -1,0 +1,80 @@
+//! Files as commands read and write them.
+
+use crate::failure::{Failure, Kind};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// A text file of at most `bytes_max`; `what` names its kind in messages.
+pub(crate) fn read_text(path: &Path, bytes_max: usize, what: &str) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::io(&format!("read the {what}"), path, &error);
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > bytes_max {
+        let message = format_args!("`{}` is larger than {} KiB, which no {what} is", path.display(), bytes_max >> 10);
+        return Err(Failure::input(message).hint("is it the right file?"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message = format_args!("`{}` is no text: byte {} is not UTF-8", path.display(), at + 1);
+        Failure::input(message).hint(format_args!("is it a {what}? Save it as UTF-8"))
+    })
+}
+
+/// Refuses to touch what is there, unless told to; before any long work.
+pub(crate) fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
+    if path.is_dir() {
+        return Err(Failure::input(format_args!("`{}` is a folder", path.display())).hint("name a file"));
+    }
+    if !force && path.symlink_metadata().is_ok() {
+        return Err(Failure::input(format_args!("`{}` exists already", path.display()))
+            .hint("choose another name, or replace it with `--force`"));
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(Failure::input(format_args!("there is no folder `{}` to write into", folder.display()))
+                .hint("make it first, or choose another place"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file whole or not at all: beside its place, then renamed.
+pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
+    refuse_existing(path, force)?;
+    let failed = |error: std::io::Error| Failure::io("write", path, &error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".trimtab-").suffix(".partial");
+    // As any file that a program makes, not only for its owner, as a temporary file would be.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    if force { file.persist(path) } else { file.persist_noclobber(path) }.map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// A folder to write into that is new or empty. Makes it, with its parents.
+pub(crate) fn make_empty_folder(path: &Path) -> Result<(), Failure> {
+    match path.read_dir().map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            Err(Failure::input(format_args!("`{}` is not empty", path.display())).hint("choose another folder"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(path).map_err(|error| Failure::io("make the folder", path, &error))
+        }
+        Err(_) if path.is_file() => {
+            Err(Failure::input(format_args!("`{}` is a file, not a folder", path.display()))
+                .hint("choose another name"))
+        }
+        Err(error) => Err(Failure::new(Kind::Outside, format_args!("cannot read `{}`: {error}", path.display()))),
+    }
+}
+
+/// A path's last part, for lines where the whole would not fit.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}

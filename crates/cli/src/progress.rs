@@ -1,0 +1,73 @@
+//! How far long work has come, on stderr: a bar where a person watches, else a line now and then.
+
+use crate::terminal::Terminal;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::{Duration, Instant};
+
+/// Work that is done sooner shows nothing.
+const QUIET_FIRST: Duration = Duration::from_millis(300);
+/// Between two lines where no bar is drawn.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// One piece of long work.
+pub(crate) struct Meter<'a> {
+    terminal: &'a Terminal,
+    label: &'static str,
+    unit: &'static str,
+    started: Instant,
+    line_due: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Meter<'a> {
+    /// `label` names the work, `unit` what is counted, such as `ev` or `rows`.
+    pub(crate) fn new(terminal: &'a Terminal, label: &'static str, unit: &'static str) -> Self {
+        let started = Instant::now();
+        Self { terminal, label, unit, started, line_due: started + LINE_EVERY, bar: None }
+    }
+
+    /// `done` of `total`, and where that is (a date, a file).
+    pub(crate) fn at(&mut self, done: u64, total: u64, place: &str) {
+        let now = Instant::now();
+        if self.terminal.is_watched() {
+            if now.duration_since(self.started) >= QUIET_FIRST {
+                let message = format!("{}   {place}", speed(done, now.duration_since(self.started), self.unit));
+                let bar = self.bar.get_or_insert_with(|| bar(self.label));
+                bar.set_length(total);
+                bar.set_position(done);
+                bar.set_message(message);
+            }
+        } else if now >= self.line_due {
+            self.line_due = now + LINE_EVERY;
+            let percent = if total > 0 { done * 100 / total } else { 0 };
+            let speed = speed(done, now.duration_since(self.started), self.unit);
+            self.terminal.note(format_args!("  {:<9} {percent:>3} %   {speed}   {place}", self.label));
+        }
+    }
+}
+
+impl Drop for Meter<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(label: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("  {prefix:<9} {bar:32} {percent:>3} %   {msg}") {
+        bar.set_style(style.progress_chars("━╸ "));
+    }
+    bar.set_prefix(label);
+    bar
+}
+
+fn speed(done: u64, spent: Duration, unit: &str) -> String {
+    let per_second = done as f64 / spent.as_secs_f64().max(1e-3);
+    if per_second >= 1e6 {
+        format!("{:.1} M {unit}/s", per_second / 1e6)
+    } else {
+        format!("{:.0} k {unit}/s", per_second / 1e3)
+    }
+}

@@ -1,0 +1,222 @@
+//! The only place that prints. Results go to stdout, everything else to stderr; texts are written with colours and lose
+//! them here where the reader has none.
+
+use crate::args::{ColorChoice, Global};
+use crate::failure::{Failure, Kind};
+use anstream::AutoStream;
+use serde::Serialize;
+use std::cell::Cell;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Columns of a terminal that does not say how wide it is, and the least that anything is laid out for.
+const WIDTH_MIN: usize = 80;
+
+/// The two output streams and what the user wants to see of them.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    colors: ColorChoice,
+    failed: Cell<bool>,
+    closed: Cell<bool>,
+}
+
+impl Terminal {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            colors: global.color,
+            failed: Cell::new(false),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// Whether a program reads the results.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether details are wanted.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether only errors are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether a person watches stderr.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// Columns to lay out for.
+    pub(crate) fn width(&self) -> usize {
+        let terminal = terminal_size::terminal_size_of(io::stdout());
+        terminal.map_or(WIDTH_MIN, |(width, _)| usize::from(width.0)).max(WIDTH_MIN)
+    }
+
+    /// A result for a person.
+    pub(crate) fn result(&self, text: impl Display) {
+        if !self.quiet && !self.json {
+            self.stdout(format_args!("{text}\n"));
+        }
+    }
+
+    /// The very thing that was asked for (a page, a script, a finding that is an error): `--quiet` keeps it.
+    pub(crate) fn product(&self, text: impl Display) {
+        if !self.json {
+            self.stdout(format_args!("{text}\n"));
+        }
+    }
+
+    /// A result for a program: one line, with its schema.
+    pub(crate) fn json(&self, kind: &str, value: &impl Serialize) {
+        if self.json {
+            self.stdout(format_args!("{}\n", json_line(kind, value)));
+        }
+    }
+
+    /// Something worth knowing beside the result.
+    pub(crate) fn note(&self, text: impl Display) {
+        if !self.quiet {
+            self.stderr(format_args!("{text}\n"));
+        }
+    }
+
+    /// A warning: the work was done, and something about it may not be what was meant.
+    pub(crate) fn warning(&self, text: impl Display) {
+        self.note(format_args!("{WARNING}warning{WARNING:#}: {text}"));
+    }
+
+    /// Something for who looks closely.
+    pub(crate) fn detail(&self, text: impl Display) {
+        if self.verbose {
+            self.stderr(format_args!("{text}\n"));
+        }
+    }
+
+    /// An error that is shown as it is, such as a diagnostic.
+    pub(crate) fn finding(&self, text: impl Display) {
+        self.stderr(format_args!("{text}\n"));
+    }
+
+    /// The last word of a command that failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json {
+            let (kind, message) = (failure.kind.name(), &failure.message);
+            self.json("error", &ErrorLine { kind, message, hint: failure.hint.as_deref() });
+        }
+        let mut text = match failure.kind {
+            Kind::Interrupted => failure.message.clone(),
+            Kind::Input | Kind::Outside => format!("{ERROR}error{ERROR:#}: {}", failure.message),
+        };
+        if let Some(hint) = &failure.hint {
+            text += &format!("\n{HINT}hint{HINT:#}: {hint}");
+        }
+        self.stderr(format_args!("{text}\n"));
+    }
+
+    /// Whether a result could not be written, for another reason than that nobody reads on.
+    pub(crate) fn output_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    fn stdout(&self, text: impl Display) {
+        if self.closed.get() || self.failed.get() {
+            return;
+        }
+        let stdout = io::stdout();
+        let colored = self.colors.wants(stdout.is_terminal());
+        if let Err(error) = write(stdout.lock(), colored, &text) {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                self.closed.set(true);
+            } else {
+                self.failed.set(true);
+                self.stderr(format_args!("{ERROR}error{ERROR:#}: cannot write to standard output: {error}\n"));
+            }
+        }
+    }
+
+    fn stderr(&self, text: impl Display) {
+        let stderr = io::stderr();
+        let colored = self.colors.wants(stderr.is_terminal());
+        // There is nowhere left to say that stderr cannot be written.
+        let _ = write(stderr.lock(), colored, &text);
+    }
+}
+
+/// Bold red, with the word beside it.
+pub(crate) const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+/// Bold yellow.
+pub(crate) const WARNING: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
+/// Bold cyan: what to do.
+pub(crate) const HINT: anstyle::Style = anstyle::AnsiColor::Cyan.on_default().bold();
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    kind: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    schema: String,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+fn json_line(kind: &str, value: &impl Serialize) -> String {
+    let line = Line { schema: format!("trimtab.{kind}/1"), value };
+    serde_json::to_string(&line).unwrap_or_else(|error| {
+        // Only a map with keys that are no text can get here, and no result holds one.
+        format!("{{\"schema\":\"trimtab.error/1\",\"kind\":\"bug\",\"message\":\"{kind}: {error}\"}}")
+    })
+}
+
+fn write<S: anstream::stream::RawStream + anstream::stream::AsLockedWrite>(
+    stream: S,
+    colored: bool,
+    text: &impl Display,
+) -> io::Result<()> {
+    let choice = if colored { anstream::ColorChoice::Always } else { anstream::ColorChoice::Never };
+    let mut stream = AutoStream::new(stream, choice);
+    write!(stream, "{text}")?;
+    stream.flush()
+}
+
+/// Says what clap found in the arguments, or help and version when they were asked for. Returns the exit code.
+pub(crate) fn usage(usage: &clap::Error) -> u8 {
+    let (colors, json) = Global::guess();
+    let terminal =
+        Terminal { json, quiet: false, verbose: false, colors, failed: Cell::new(false), closed: Cell::new(false) };
+    let text = usage.render();
+    if !usage.use_stderr() {
+        terminal.stdout(text.ansi());
+        return if terminal.output_failed() { 3 } else { 0 };
+    }
+    let message = text.to_string();
+    let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    terminal.json("error", &ErrorLine { kind: "input", message, hint: Some("see `trimtab --help`") });
+    terminal.stderr(text.ansi());
+    2
+}
+
+/// A panic is our bug: says so, and what to report, without a stack trace.
+pub(crate) fn explain_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let command: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let _ = writeln!(
+            io::stderr(),
+            "bug: {info}\nThis is a fault of trimtab {}, not of your input. Please report it with the command that shows it:\n  {}",
+            crate::args::VERSION,
+            command.join(" ")
+        );
+    }));
+}
