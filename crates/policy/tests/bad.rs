@@ -2,7 +2,11 @@
 //! answer. `UPDATE=1 cargo test -p trimtab-policy --test bad` writes the answers anew; read them before you commit them.
 
 #![expect(clippy::disallowed_methods, reason = "golden files are read and, on request, written")]
+#![allow(clippy::unwrap_used, reason = "a missing golden file should fail the test")]
 
+mod complete;
+
+use complete::completed;
 use policy::{Code, Diagnostic, Parsed, parse};
 use std::path::{Path, PathBuf};
 
@@ -44,30 +48,15 @@ fn explanations_tell_the_truth() {
         let (_, examples) = code.explanation().split_once("\nwrong\n").unwrap();
         let (wrong, right) = examples.split_once("\nright\n").unwrap();
         let codes = |example: &str| -> Vec<Code> {
-            parse(&completed(example)).diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
+            parse(&completed(&unindented(example))).diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
         };
-        assert!(codes(wrong).contains(code), "{code} wrong: {:?}\n{}", codes(wrong), completed(wrong));
-        assert!(!codes(right).contains(code), "{code} right: {:?}\n{}", codes(right), completed(right));
+        assert!(codes(wrong).contains(code), "{code} wrong: {:?}", codes(wrong));
+        assert!(!codes(right).contains(code), "{code} right: {:?}", codes(right));
     }
 }
 
-/// An example with the parts that every policy needs, as far as it has them not.
-fn completed(example: &str) -> String {
-    let lines: Vec<_> = example.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
-    let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
-    let head = [("policy", "1"), ("name", "\"x\""), ("instrument", "\"binance:BTCUSDT-PERP\"")];
-    let mut text = String::new();
-    for (key, value) in head.iter().filter(|(key, _)| !has(&format!("{key} ="))) {
-        text.push_str(&format!("{key} = {value}\n"));
-    }
-    text.push_str(&lines.join("\n"));
-    if !has("[signal]") {
-        text.push_str("\n[signal]\nkind = \"constant\"\nstrength = 1.0\n");
-    }
-    if !has("[size]") {
-        text.push_str("\n[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\n");
-    }
-    text
+fn unindented(example: &str) -> String {
+    example.lines().map(|line| line.strip_prefix("    ").unwrap_or(line).to_owned() + "\n").collect()
 }
 
 fn answer(file: &str, text: &str, parsed: &Parsed) -> String {

@@ -1,6 +1,7 @@
 //! Properties of reading and printing as a whole. The wording of findings is tested in `tests/bad.rs`.
 
 use super::parse;
+use super::schema::SECTIONS;
 use crate::print::to_toml;
 use crate::spec::{Backtest, MAX_AGE, Resize, SizeKind, VolatilitySource};
 use crate::testing::{FAMILIES, families, policies};
@@ -36,6 +37,20 @@ fn the_smallest_policy_has_the_documented_defaults() {
     let policy = parse(&with_units).policy.unwrap();
     assert_eq!(policy.size.resize, Resize::Entry);
     assert_eq!(policy.pyramid.unwrap().shares, [1.0 / 3.0; 3]);
+}
+
+/// The manual has a row for each key, in the table of its section.
+#[test]
+fn the_manual_names_every_key() {
+    let manual = include_str!("../../../../docs/policy-language.md");
+    let chapters: Vec<_> = manual.split("\n## ").collect();
+    for (section, keys) in SECTIONS {
+        let chapter = chapters.iter().find(|chapter| chapter.starts_with(&format!("`[{section}]`"))).unwrap();
+        let named: Vec<_> = chapter.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next()).collect();
+        for key in *keys {
+            assert!(named.iter().any(|cell| cell.contains(&format!("`{key}`"))), "{section}.{key}");
+        }
+    }
 }
 
 #[test]
