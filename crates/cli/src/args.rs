@@ -1,10 +1,12 @@
 //! The command line as clap reads it: one definition gives help, man pages and completions.
 
-use clap::builder::Styles;
+mod examples;
+
+use clap::builder::{PossibleValuesParser, Styles};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use units::{Duration, Timestamp};
+use units::{Duration, Price, Qty, Timestamp};
 
 /// Version and commit.
 pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TRIMTAB_COMMIT"), ")");
@@ -178,9 +180,11 @@ pub(crate) struct ImportFile {
     /// The column that holds the time, where several could
     #[arg(long, value_name = "NAME")]
     pub(crate) time_column: Option<String>,
-    /// Change rows that cannot be taken as they are; recorded in the tape
-    #[arg(long, value_name = "RULE", action = ArgAction::Append)]
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(REPAIRS))]
+    /// Take only the rows in which this column holds this text
+    #[arg(long = "where", value_name = "COLUMN=TEXT", value_parser = only)]
+    pub(crate) only: Option<(String, String)>,
+    /// Change what cannot be taken as it is, by a rule; recorded in the tape with the rows it touched
+    #[arg(long, value_name = "RULE", action = ArgAction::Append, value_parser = PossibleValuesParser::new(REPAIRS))]
     pub(crate) repair: Vec<String>,
     /// Replace the tape if it exists
     #[arg(long)]
@@ -196,12 +200,12 @@ pub(crate) struct InstrumentArgs {
     /// The contract, such as `binance:BTCUSDT-PERP`
     #[arg(long, value_name = "VENUE:SYMBOL")]
     pub(crate) instrument: String,
-    /// Its price grid, where trimtab does not know it
+    /// Its price grid, where trimtab does not know it or the recording is older
     #[arg(long, value_name = "PRICE")]
-    pub(crate) tick: Option<String>,
-    /// Its quantity grid, where trimtab does not know it
+    pub(crate) tick: Option<Price>,
+    /// Its quantity grid, where trimtab does not know it or the recording is older
     #[arg(long, value_name = "QTY")]
-    pub(crate) lot: Option<String>,
+    pub(crate) lot: Option<Qty>,
 }
 
 #[derive(Debug, Args)]
@@ -216,14 +220,35 @@ pub(crate) struct ImportBars {
     /// The length of a bar, where the file does not show it: `5m`, `1h`, `1d`
     #[arg(long, value_name = "SPAN", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) columns: BarColumns,
+}
+
+/// Columns of bars that are not called what they are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Columns with other names")]
+pub(crate) struct BarColumns {
+    /// The first price
+    #[arg(long, value_name = "NAME")]
+    pub(crate) open_column: Option<String>,
+    /// The highest price
+    #[arg(long, value_name = "NAME")]
+    pub(crate) high_column: Option<String>,
+    /// The lowest price
+    #[arg(long, value_name = "NAME")]
+    pub(crate) low_column: Option<String>,
+    /// The last price
+    #[arg(long, value_name = "NAME")]
+    pub(crate) close_column: Option<String>,
+    /// The quantity traded
+    #[arg(long, value_name = "NAME")]
+    pub(crate) volume_column: Option<String>,
 }
 
 /// Which end of a bar its time names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LabelledArg {
-    /// When the bar opens
     Open,
-    /// When the bar closes
     Close,
 }
 
@@ -233,15 +258,23 @@ pub(crate) struct ImportFunding {
     pub(crate) file: ImportFile,
     #[command(flatten)]
     pub(crate) instrument: InstrumentArgs,
-    /// What a rate of 0.01 in the file means: 1 % as a fraction, 0.01 % as percent
+    /// The unit of rates in the file: 0.01 % is written 0.0001 as a fraction, 0.01 as percent, 1 as bp
     #[arg(long, value_name = "UNIT")]
-    pub(crate) rate_unit: UnitArg,
+    pub(crate) rate_unit: RateUnitArg,
     /// The column that holds the rate, where several could
     #[arg(long, value_name = "NAME")]
     pub(crate) rate_column: Option<String>,
     /// The time between two payments, where the file does not show it: `8h`, `1h`
     #[arg(long, value_name = "SPAN", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
+}
+
+/// The unit of funding rates in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RateUnitArg {
+    Fraction,
+    Percent,
+    Bp,
 }
 
 #[derive(Debug, Args)]
@@ -254,20 +287,18 @@ pub(crate) struct ImportSeries {
     /// What a policy calls the series, such as `dvol.btc`
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
-    /// What a value of 0.6 in the file means: 60 % as a fraction, 0.6 % as percent
+    /// The unit of values in the file: 60 % is written 0.6 as a fraction, 60 as percent
     #[arg(long, value_name = "UNIT")]
     pub(crate) unit: UnitArg,
-    /// How long after its time a value was published: `1d`, `30m`, `0s`
+    /// How long after its time a value was published: `1d`, `30m`; none if not given
     #[arg(long, value_name = "SPAN", value_parser = duration)]
-    pub(crate) lag: Duration,
+    pub(crate) lag: Option<Duration>,
 }
 
-/// The unit of rates and values in a file.
+/// The unit of values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum UnitArg {
-    /// 0.6 is 60 %
     Fraction,
-    /// 60 is 60 %
     Percent,
 }
 
@@ -395,7 +426,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     nanos.map(Duration::from_nanos).ok_or_else(|| "the span is too long, or has no number before its unit".to_owned())
 }
 
-mod examples;
+/// `symbol=BTCUSDT`.
+fn only(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, wanted)) if !column.is_empty() => Ok((column.to_owned(), wanted.to_owned())),
+        _ => Err("write a column's name, `=` and the text: `symbol=BTCUSDT`".to_owned()),
+    }
+}
 
 #[cfg(test)]
 mod tests {

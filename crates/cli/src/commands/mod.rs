@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod import;
 mod init;
 mod man;
 mod tape;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: &Command, terminal: &Terminal) -> Result<Outcome, Fai
     match command {
         Command::Init(args) => init::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
+        Command::Import(args) => import::run(args, terminal),
         Command::Tape(args) => tape::run(args, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Man(args) => man::run(args, terminal),

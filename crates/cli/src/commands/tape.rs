@@ -2,10 +2,10 @@
 
 use super::Outcome;
 use crate::args::{Tape, TapeInfo as InfoArgs};
-use crate::failure::{Failure, Kind};
+use crate::failure::{self, Failure};
 use crate::files;
 use crate::terminal::Terminal;
-use ::tape::{TapeError, TapeInfo, TapeReader};
+use ::tape::{Kind, TapeError, TapeInfo, TapeReader};
 use serde::Serialize;
 use std::path::Path;
 use units::show::{self, Style};
@@ -38,7 +38,7 @@ fn info(args: &InfoArgs, terminal: &Terminal) -> Result<Outcome, Failure> {
 }
 
 pub(super) fn failure(error: &TapeError) -> Failure {
-    Failure::new(Kind::of(error.is_input()), error)
+    Failure::new(failure::Kind::of(error.is_input()), error)
 }
 
 fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
@@ -48,35 +48,32 @@ fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
     let mut row = |label: &str, text: String| lines.push(format!("  {label:<11} {text}"));
     for instrument in &info.catalogue.instruments {
         row(
-            "instrument",
+            "holds",
             format!(
                 "{}   tick {}   lot {}   minimum {}   settles in {}",
                 instrument.symbol, instrument.tick, instrument.lot, instrument.min_qty, instrument.settle
             ),
         );
     }
-    if !info.catalogue.series.is_empty() {
-        row("series", info.catalogue.series.join(", "));
+    for name in &info.catalogue.series {
+        row("holds", name.clone());
     }
     for (kind, span) in &info.kinds {
-        row(
-            &kind.to_string(),
-            format!("{:>11}   {} .. {}", count(span.rows), show::time(span.first), show::time(span.last)),
-        );
+        let label = match kind {
+            Kind::Bar => "bars",
+            Kind::Funding => "funding",
+            Kind::Series => "values",
+        };
+        row(label, format!("{:>11}   {} .. {}", count(span.rows), show::time(span.first), show::time(span.last)));
     }
     let provenance = &info.provenance;
     row("source", provenance.source.clone());
     for repair in &provenance.repairs {
         row("repaired", format!("{}   {} rows", repair.rule, count(repair.rows)));
     }
-    if !provenance.quality.is_empty() {
-        let counts: Vec<String> = provenance
-            .quality
-            .iter()
-            .map(|(name, value)| format!("{} {}", count(*value), name.replace('_', " ")))
-            .collect();
-        row("quality", counts.join("   "));
-    }
+    let found = provenance.quality.iter().filter(|(name, number)| !name.starts_with("rows_") && **number > 0);
+    let found: Vec<String> = found.map(|(name, number)| format!("{} {name}", count(*number))).collect();
+    row("quality", if found.is_empty() { "nothing found".to_owned() } else { found.join("   ") });
     for warning in &provenance.warnings {
         row("warning", warning.clone());
     }
