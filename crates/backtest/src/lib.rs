@@ -1,3 +1,33 @@
-//! Tapes through the driver, twins, run folders and reports
+//! Tapes through the driver, twins, run folders and reports.
 
+pub mod demo;
+mod error;
+mod explain;
+mod folder;
 pub mod metrics;
+mod record;
+pub mod records;
+pub mod report;
+mod run;
+mod summary;
+pub mod table;
+mod verify;
+mod world;
+
+pub use error::Error;
+pub use explain::{Explanation, OrderView, PlanView, StateView, StepView};
+pub use folder::{check_free, open};
+pub use run::{Paid, Request, Run, RunRecord, TapeStamp, Triggers, run};
+pub use verify::{Verification, verify};
+use units::Timestamp;
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Tape rows done in this pass.
+    pub done: u64,
+    /// Tape rows in all.
+    pub total: u64,
+    /// Receipt time reached.
+    pub reached: Timestamp,
+}

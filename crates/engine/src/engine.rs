@@ -373,6 +373,18 @@ impl Engine {
         scope.campaign.as_ref().map(|campaign| campaign.record(scope.id, scope.instrument, mark, None))
     }
 
+    /// The cap that binds in the last decision: one that cut, or one that spoke up at all.
+    #[must_use]
+    pub fn binding_rule(&self, strategy: StrategyId) -> Option<u8> {
+        let scope = &self.scopes[strategy.index()];
+        let is_cap = |rule: u8| {
+            let name = scope.rules.get(usize::from(rule)).map_or("", |rule| rule.name());
+            name.ends_with("_cap") || name == "liquidation_distance"
+        };
+        let steps = scope.because.steps();
+        steps.iter().rev().find(|step| step.outcome == Outcome::Cut || is_cap(step.rule)).map(|step| step.rule)
+    }
+
     /// What a strategy's rules know.
     #[must_use]
     pub fn facts(&self, strategy: StrategyId) -> &Facts {

@@ -1,0 +1,228 @@
+//! `explain`: the plan in force at an instant, why, and what came of it.
+
+use crate::records::{FillRow, OrderRow, PlanRow};
+use crate::run::{Run, Variant, single, stamp};
+use crate::{Error, Progress};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use units::{Cash, Price, Qty, Timestamp};
+
+/// The decision in force at an instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The instant asked for: the state after all inputs with receipt time at or before it.
+    pub at: Timestamp,
+    /// Symbol.
+    pub instrument: String,
+    /// The plan in force; `None`: nothing was decided yet.
+    pub plan: Option<PlanView>,
+    /// Plans of the same receipt time before it: a bar's fills are decided on one by one.
+    pub before: Vec<PlanView>,
+    /// What it was replaced by.
+    pub replaced: Option<(u64, Timestamp)>,
+    /// Orders that the plan sent, with their fills up to the instant.
+    pub orders: Vec<OrderView>,
+    /// The state at the instant.
+    pub state: StateView,
+    /// The rules evaluated at the instant itself, if the tapes are still what the run was made from.
+    pub now: Option<Vec<StepView>>,
+}
+
+/// A recorded plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanView {
+    /// Its number.
+    pub plan: u64,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// Price at the decision.
+    pub price: Price,
+    /// Equity at the decision.
+    pub equity: Cash,
+    /// Signed position at the decision.
+    pub position: Qty,
+    /// Signed quantity wanted.
+    pub target: Qty,
+    /// What each rule made of the target.
+    pub steps: Vec<StepView>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepView {
+    /// The rule.
+    pub rule: String,
+    /// kept, set, cut, refused, held, unmet.
+    pub outcome: String,
+    /// Signed quantity before.
+    pub before: Qty,
+    /// Signed quantity after.
+    pub after: Qty,
+    /// Why.
+    pub because: String,
+}
+
+/// An order of the plan, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderView {
+    /// As sent, or as last amended.
+    pub order: OrderRow,
+    /// Its fills up to the instant.
+    pub fills: Vec<FillRow>,
+    /// Its last news up to the instant.
+    pub state: String,
+}
+
+/// The state at an instant, from the last bar at or before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateView {
+    /// That bar's close.
+    pub time: Timestamp,
+    /// Mark.
+    pub price: Price,
+    /// Equity.
+    pub equity: Cash,
+    /// Signed position.
+    pub position: Qty,
+    /// Signed position value over equity.
+    pub exposure: f64,
+    /// Under the highest equity.
+    pub drawdown: f64,
+    /// The stop in force.
+    pub stop: Option<Price>,
+    /// The twin's signed position.
+    pub twin_position: Qty,
+    /// The twin's equity.
+    pub twin_equity: Cash,
+    /// Orders resting at the venue then.
+    pub resting: Vec<OrderRow>,
+}
+
+impl Run {
+    /// The plan in force at an instant, why, and what came of it.
+    pub fn explain(&self, at: Timestamp) -> Result<Explanation, Error> {
+        let rows = &self.tables.equity;
+        let outside = |first, last| Error::OutsideRun { at, first, last };
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Err(outside(at, at));
+        };
+        if at < first.time || at > last.time {
+            return Err(outside(first.time, last.time));
+        }
+        let until = self.tables.plans.partition_point(|row| row.time <= at);
+        let (past, future) = self.tables.plans.split_at(until);
+        let mut recent = plan_views(same_time_as_last(past));
+        let plan = recent.pop();
+        let state_row = &rows[rows.partition_point(|row| row.time <= at) - 1];
+        let resting = self.resting(at);
+        Ok(Explanation {
+            at,
+            instrument: self.record.instrument.symbol.clone(),
+            before: recent,
+            replaced: future.first().map(|row| (row.plan, row.time)),
+            orders: plan.as_ref().map_or_else(Vec::new, |plan| self.orders_of(plan.plan, at)),
+            plan,
+            state: StateView {
+                time: state_row.time,
+                price: state_row.mark,
+                equity: state_row.equity,
+                position: state_row.position,
+                exposure: state_row.exposure,
+                drawdown: state_row.drawdown,
+                stop: state_row.stop,
+                twin_position: state_row.twin_position,
+                twin_equity: state_row.twin_equity,
+                resting,
+            },
+            now: self.evaluated(at),
+        })
+    }
+
+    /// Replays to the instant and evaluates the rules there, without adopting anything.
+    fn evaluated(&self, at: Timestamp) -> Option<Vec<StepView>> {
+        let unchanged = |stored: &crate::TapeStamp| stamp(&stored.path).is_ok_and(|now| now.hash == stored.hash);
+        if !self.record.tapes.iter().all(unchanged) {
+            return None;
+        }
+        let tapes: Vec<PathBuf> = self.record.tapes.iter().map(|tape| tape.path.clone()).collect();
+        let mut quietly = |_: Progress| ControlFlow::Continue(());
+        let mut pass = single(&self.policy, &tapes, Variant::Scaled, at, &mut quietly).ok()?;
+        let plan = pass.engine.preview(pass.strategy);
+        let step = |step: &policy::Step| StepView {
+            rule: pass.engine.rule_name(pass.strategy, step.rule).to_owned(),
+            outcome: step.outcome.name().to_owned(),
+            before: step.before,
+            after: step.after,
+            because: step.reason.to_string(),
+        };
+        Some(plan.steps.iter().map(step).collect())
+    }
+
+    fn orders_of(&self, plan: u64, at: Timestamp) -> Vec<OrderView> {
+        let mut views: BTreeMap<&str, OrderView> = BTreeMap::new();
+        for row in self.tables.orders.iter().filter(|row| row.plan == plan && row.time <= at) {
+            let fresh = || OrderView { order: row.clone(), fills: Vec::new(), state: String::new() };
+            let view = views.entry(&row.order).or_insert_with(fresh);
+            if row.event == "amend" {
+                view.order = row.clone();
+            }
+            view.state.clone_from(&row.event);
+        }
+        for fill in self.tables.fills.iter().filter(|fill| fill.plan == plan && fill.time <= at) {
+            if let Some(view) = views.get_mut(fill.order.as_str()) {
+                view.fills.push(fill.clone());
+            }
+        }
+        views.into_values().collect()
+    }
+
+    fn resting(&self, at: Timestamp) -> Vec<OrderRow> {
+        let mut resting: BTreeMap<&str, OrderRow> = BTreeMap::new();
+        for row in self.tables.orders.iter().take_while(|row| row.time <= at) {
+            match row.event.as_str() {
+                "place" | "amend" => drop(resting.insert(&row.order, row.clone())),
+                "cancelled" | "rejected" => drop(resting.remove(row.order.as_str())),
+                "filled" => {
+                    let left = resting.get_mut(row.order.as_str()).map(|order| {
+                        order.quantity -= row.quantity;
+                        order.quantity
+                    });
+                    if left.is_some_and(|left| left.raw() <= 0) {
+                        resting.remove(row.order.as_str());
+                    }
+                }
+                _ => {}
+            }
+        }
+        resting.into_values().collect()
+    }
+}
+
+fn same_time_as_last(rows: &[PlanRow]) -> &[PlanRow] {
+    let Some(last) = rows.last() else { return rows };
+    &rows[rows.partition_point(|row| row.time < last.time)..]
+}
+
+fn plan_views(rows: &[PlanRow]) -> Vec<PlanView> {
+    let view = |rows: &[PlanRow]| {
+        let first = rows.first()?;
+        let step = |row: &PlanRow| StepView {
+            rule: row.rule.clone(),
+            outcome: row.outcome.clone(),
+            before: row.before,
+            after: row.after,
+            because: row.because.clone(),
+        };
+        Some(PlanView {
+            plan: first.plan,
+            time: first.time,
+            price: first.price,
+            equity: first.equity,
+            position: first.position,
+            target: first.target,
+            steps: rows.iter().map(step).collect(),
+        })
+    };
+    rows.chunk_by(|a, b| a.plan == b.plan).filter_map(view).collect()
+}

@@ -1,0 +1,221 @@
+//! The rows of a run folder (docs/run-folder.md).
+
+use crate::table::rows;
+use units::{Cash, Price, Qty, Rate, Timestamp};
+
+rows! {
+    /// One execution.
+    FillRow in "fills" {
+        /// Receipt time.
+        time: Timestamp,
+        /// The input that brought it, counted from 1.
+        input: u64,
+        /// Account index.
+        account: u64,
+        /// Strategy index.
+        strategy: u64,
+        /// Symbol.
+        instrument: String,
+        /// Client order id.
+        order: String,
+        /// The plan that ordered it.
+        plan: u64,
+        /// entry, add, rung, stop, exit, cut, resize, liquidation; adds and rungs with their number.
+        purpose: String,
+        /// buy or sell.
+        side: String,
+        /// Unsigned.
+        quantity: Qty,
+        /// Price paid.
+        price: Price,
+        /// Price without spread and slippage.
+        reference: Price,
+        /// Paid is positive.
+        fee: Cash,
+        /// Of the fee.
+        currency: String,
+        /// maker or taker.
+        liquidity: String,
+        /// Whether the venue forced it.
+        liquidation: bool,
+        /// The campaign that it belongs to.
+        campaign: u64,
+    }
+
+    /// One funding payment.
+    FundingRow in "funding" {
+        /// Receipt time.
+        time: Timestamp,
+        /// Account index.
+        account: u64,
+        /// Symbol.
+        instrument: String,
+        /// Signed position that paid.
+        position: Qty,
+        /// Mark that the notional was taken at.
+        mark: Price,
+        /// Rate of the interval.
+        rate: Rate,
+        /// Received is positive.
+        amount: Cash,
+        /// Of the amount.
+        currency: String,
+    }
+
+    /// One market input with a bar.
+    EquityRow in "equity" {
+        /// Receipt time: the bar's close.
+        time: Timestamp,
+        /// The mark used.
+        mark: Price,
+        /// The bar's first price.
+        open: Price,
+        /// Its highest.
+        high: Price,
+        /// Its lowest.
+        low: Price,
+        /// Signed position.
+        position: Qty,
+        /// Cash: deposits, realised profit, fees, funding.
+        cash: Cash,
+        /// Cash plus profit of positions at the mark.
+        equity: Cash,
+        /// The twin's signed position.
+        twin_position: Qty,
+        /// The twin's equity.
+        twin_equity: Cash,
+        /// The stop in force.
+        stop: Option<Price>,
+        /// Under the highest equity.
+        drawdown: f64,
+        /// Signed position value over equity.
+        exposure: f64,
+        /// The same of the twin.
+        twin_exposure: f64,
+        /// The cap that binds, or empty.
+        cap: String,
+        /// Hash of all inputs and outputs so far, its first 16 digits.
+        chain: String,
+    }
+
+    /// One change of one order.
+    OrderRow in "orders" {
+        /// When.
+        time: Timestamp,
+        /// Client order id.
+        order: String,
+        /// The plan that ordered it.
+        plan: u64,
+        /// Symbol.
+        instrument: String,
+        /// What it is for.
+        purpose: String,
+        /// buy or sell.
+        side: String,
+        /// Total quantity; of a fill, its own.
+        quantity: Qty,
+        /// market, limit, stop, stop_limit.
+        kind: String,
+        /// Limit price; of a fill, its price.
+        price: Option<Price>,
+        /// Stop trigger.
+        trigger: Option<Price>,
+        /// May only reduce.
+        reduce_only: bool,
+        /// place, amend, cancel (sent); accepted, triggered, amended, filled, cancelled, rejected (news).
+        event: String,
+        /// Why it ended.
+        reason: String,
+    }
+
+    /// One step of one recorded plan.
+    PlanRow in "plans" {
+        /// When.
+        time: Timestamp,
+        /// Counts recorded plans.
+        plan: u64,
+        /// The input that it was decided on.
+        input: u64,
+        /// Symbol.
+        instrument: String,
+        /// Position in the plan, from 1.
+        step: u64,
+        /// The rule.
+        rule: String,
+        /// kept, set, cut, refused, held, unmet.
+        outcome: String,
+        /// Signed quantity before.
+        before: Qty,
+        /// Signed quantity after.
+        after: Qty,
+        /// The sentence.
+        because: String,
+        /// Price at the decision.
+        price: Price,
+        /// Equity at the decision.
+        equity: Cash,
+        /// Signed position at the decision.
+        position: Qty,
+        /// Signed quantity wanted.
+        target: Qty,
+    }
+
+    /// One campaign.
+    CampaignRow in "campaigns" {
+        /// Counts from 1.
+        campaign: u64,
+        /// Symbol.
+        instrument: String,
+        /// long or short.
+        side: String,
+        /// First fill.
+        opened: Timestamp,
+        /// Last fill; empty: still open at the end.
+        closed: Option<Timestamp>,
+        /// First fill's price.
+        entry: Price,
+        /// Average price of what was closed.
+        exit: Option<Price>,
+        /// N frozen at entry.
+        unit_n: Option<Price>,
+        /// Stop frozen at entry.
+        initial_stop: Option<Price>,
+        /// Units filled.
+        units: u64,
+        /// Rungs used.
+        rungs: u64,
+        /// Signed largest quantity.
+        peak: Qty,
+        /// Before fees and funding.
+        profit: Cash,
+        /// Paid.
+        fees: Cash,
+        /// Received less paid.
+        funding: Cash,
+        /// Net profit over the cash risk planned for the first unit.
+        r: Option<f64>,
+        /// Largest adverse move in R.
+        mae_r: Option<f64>,
+        /// Largest favourable move in R.
+        mfe_r: Option<f64>,
+        /// stop, exit, rung, cut, liquidation; empty: still open.
+        ended_by: String,
+    }
+}
+
+/// All tables of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tables {
+    /// Executions.
+    pub fills: Vec<FillRow>,
+    /// Funding payments.
+    pub funding: Vec<FundingRow>,
+    /// One row a bar.
+    pub equity: Vec<EquityRow>,
+    /// Changes of orders.
+    pub orders: Vec<OrderRow>,
+    /// Steps of plans.
+    pub plans: Vec<PlanRow>,
+    /// Campaigns.
+    pub campaigns: Vec<CampaignRow>,
+}

@@ -1,0 +1,306 @@
+//! From a run to what its page shows.
+
+use crate::records::{EquityRow, OrderRow};
+use crate::report::{self, RunSummary, SUMMARY_VERSION};
+use crate::run::{Paid, Run};
+use std::collections::{BTreeMap, BTreeSet};
+use units::{Cash, Timestamp};
+
+impl Run {
+    /// What the report's page shows.
+    #[must_use]
+    pub fn summary(&self) -> RunSummary {
+        let plans = plans(self);
+        let shown: BTreeSet<u64> = self.tables.fills.iter().map(|fill| fill.plan).chain(self.refused_plans()).collect();
+        RunSummary {
+            version: SUMMARY_VERSION,
+            header: self.header(),
+            bars: bars(&self.tables.equity),
+            twin: report::Twin {
+                equity: self.tables.equity.iter().map(|row| row.twin_equity.approximate()).collect(),
+                exposure: self.tables.equity.iter().map(|row| row.twin_exposure).collect(),
+                liquidated: self.record.twin.liquidated.as_deref().and_then(nanos),
+            },
+            gaps: self.gaps(),
+            fills: self.fills(&plans),
+            refusals: self.refusals(),
+            rungs: rungs(&self.tables.orders, self.tables.equity.last().map_or(0, |row| row.time.nanos())),
+            campaigns: self.campaigns(),
+            twin_r: Vec::new(),
+            costs: report::Costs {
+                scaled: self.costs(&self.record.scaled, |row| row.equity),
+                twin: self.costs(&self.record.twin, |row| row.twin_equity),
+            },
+            integrity: self.integrity(),
+            method: self.method(),
+            plans: plans.into_values().filter(|plan| shown.contains(&plan.plan)).collect(),
+        }
+    }
+
+    fn header(&self) -> report::Header {
+        let instrument = &self.record.instrument;
+        let rows = &self.tables.equity;
+        let bar = match rows.as_slice() {
+            [first, second, ..] => second.time.since(first.time).nanos(),
+            _ => 0,
+        };
+        report::Header {
+            policy: self.record.policy.name.clone(),
+            instrument: instrument.symbol.clone(),
+            base: instrument.base.clone(),
+            currency: instrument.settle.clone(),
+            deposit: self.policy.backtest.deposit.approximate(),
+            start: rows.first().map_or(0, |row| row.time.nanos() - bar),
+            end: rows.last().map_or(0, |row| row.time.nanos()),
+            bar,
+            tick: number(&instrument.tick),
+            lot: number(&instrument.lot),
+            run: self.record.chain.clone(),
+        }
+    }
+
+    fn gaps(&self) -> Vec<report::Gap> {
+        let gaps = self.record.gaps.iter();
+        gaps.filter_map(|(from, to)| Some(report::Gap { from: nanos(from)?, to: nanos(to)? })).collect()
+    }
+
+    fn fills(&self, plans: &BTreeMap<u64, report::Plan>) -> Vec<report::Fill> {
+        let fill = |row: &crate::records::FillRow| report::Fill {
+            time: row.time.nanos(),
+            price: row.price.approximate(),
+            quantity: row.quantity.approximate() * if row.side == "sell" { -1.0 } else { 1.0 },
+            purpose: purpose(&row.purpose),
+            plan: row.plan,
+            because: plans.get(&row.plan).map_or_else(String::new, deciding_sentence),
+        };
+        self.tables.fills.iter().map(fill).collect()
+    }
+
+    fn refused_plans(&self) -> impl Iterator<Item = u64> + '_ {
+        self.tables.plans.iter().filter(|row| row.outcome == "refused").map(|row| row.plan)
+    }
+
+    fn refusals(&self) -> Vec<report::Refusal> {
+        let not_done = |row: &&crate::records::PlanRow| row.outcome == "refused" || row.outcome == "held";
+        let refusal = |row: &crate::records::PlanRow| report::Refusal {
+            time: row.time.nanos(),
+            price: row.price.approximate(),
+            rule: row.rule.clone(),
+            because: row.because.clone(),
+            plan: row.plan,
+            held: row.outcome == "held",
+        };
+        self.tables.plans.iter().filter(not_done).map(refusal).collect()
+    }
+
+    fn campaigns(&self) -> Vec<report::Campaign> {
+        let campaign = |row: &crate::records::CampaignRow| report::Campaign {
+            campaign: row.campaign,
+            long: row.side == "long",
+            opened: row.opened.nanos(),
+            closed: row.closed.map(Timestamp::nanos),
+            entry: row.entry.approximate(),
+            exit: row.exit.map(units::Price::approximate),
+            unit_n: row.unit_n.map_or(0.0, units::Price::approximate),
+            initial_stop: row.initial_stop.map(units::Price::approximate),
+            units: row.units as u32,
+            rungs: row.rungs as u32,
+            peak: row.peak.approximate(),
+            profit: (row.profit - row.fees + row.funding).approximate(),
+            fees: row.fees.approximate(),
+            funding: row.funding.approximate(),
+            r: row.r,
+            mae_r: row.mae_r,
+            mfe_r: row.mfe_r,
+            ended_by: match row.ended_by.as_str() {
+                "" => "still open".to_owned(),
+                "exit" => "signal".to_owned(),
+                other => other.to_owned(),
+            },
+        };
+        self.tables.campaigns.iter().map(campaign).collect()
+    }
+
+    fn costs(&self, paid: &Paid, equity: impl Fn(&EquityRow) -> Cash) -> report::CostLines {
+        let terms = &self.policy.backtest;
+        let (half_spread, slip) = (terms.half_spread.approximate(), terms.slippage.approximate());
+        let both = number(&paid.slippage);
+        let spread = if half_spread + slip > 0.0 { both * half_spread / (half_spread + slip) } else { 0.0 };
+        let (fees, funding) = (number(&paid.fees), number(&paid.funding));
+        let last = self.tables.equity.last().map_or(terms.deposit, equity);
+        let net = (last - terms.deposit).approximate();
+        report::CostLines {
+            gross: net + fees + both - funding,
+            fees,
+            spread,
+            slippage: both - spread,
+            funding,
+            net,
+            traded: number(&paid.traded),
+        }
+    }
+
+    fn integrity(&self) -> report::Integrity {
+        let record = &self.record;
+        let liquidated = |who: &str, at: &Option<String>| at.as_ref().map(|at| format!("{who} was liquidated at {at}"));
+        let mut notes = Vec::new();
+        if record.rejected > 0 {
+            notes.push(format!("{} orders were rejected by the venue", record.rejected));
+        }
+        report::Integrity {
+            chain: record.chain.clone(),
+            state: record.state.clone(),
+            replayed: None,
+            residual: record.residual.clone(),
+            acted: record.triggers.acted,
+            refused: record.triggers.refused.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
+            unexplained: record.triggers.unexplained,
+            unmet_caps: record.triggers.unmet,
+            bars: record.bars,
+            ambiguous_bars: record.ambiguous_bars,
+            path_profit: Some((number(&record.profit_adverse_first), number(&record.profit_favourable_first))),
+            liquidations: [
+                liquidated("the scaled run", &record.scaled.liquidated),
+                liquidated("the twin", &record.twin.liquidated),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            notes,
+        }
+    }
+
+    fn method(&self) -> report::Method {
+        let record = &self.record;
+        let target_vol = match &self.policy.size.kind {
+            policy::spec::SizeKind::VolatilityTarget { target, .. } => Some(target.get()),
+            policy::spec::SizeKind::FixedFraction { .. } | policy::spec::SizeKind::RiskPerTrade { .. } => None,
+        };
+        let mut versions = vec![
+            ("program".to_owned(), record.program.clone()),
+            ("policy hash".to_owned(), record.policy.hash.clone()),
+        ];
+        versions.extend(record.seed.map(|seed| ("market seed".to_owned(), seed.to_string())));
+        report::Method {
+            policy: self.policy_text.clone(),
+            twin: format!(
+                "Same signal, tape, fill model, fees, funding and latency; {} x equity at entry, held until the signal \
+                 ends or turns; no adds, ladder, stop, volatility sizing or limits beyond the venue's margin.",
+                self.policy.backtest.twin_base
+            ),
+            target_vol,
+            fills: record.configuration.iter().map(|(name, value)| (name.replace('_', " "), value.clone())).collect(),
+            versions,
+            tapes: record
+                .tapes
+                .iter()
+                .map(|tape| {
+                    let name = tape.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    (name, tape.hash.clone())
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The nearest double of an exact decimal written by this program.
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or(0.0)
+}
+
+fn nanos(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::nanos)
+}
+
+fn bars(rows: &[EquityRow]) -> report::Bars {
+    let mut bars = report::Bars::default();
+    for row in rows {
+        bars.time.push(row.time.nanos());
+        bars.open.push(row.open.approximate());
+        bars.high.push(row.high.approximate());
+        bars.low.push(row.low.approximate());
+        bars.close.push(row.mark.approximate());
+        bars.equity.push(row.equity.approximate());
+        bars.position.push(row.position.approximate());
+        bars.exposure.push(row.exposure);
+        bars.stop.push(row.stop.map(units::Price::approximate));
+        let cap = (!row.cap.is_empty()).then(|| {
+            let name = row.cap.replace('_', " ");
+            bars.caps.iter().position(|known| *known == name).unwrap_or_else(|| {
+                bars.caps.push(name);
+                bars.caps.len() - 1
+            }) as u16
+        });
+        bars.cap.push(cap);
+    }
+    bars
+}
+
+fn purpose(text: &str) -> report::Purpose {
+    let (word, number) = text.split_once(' ').unwrap_or((text, ""));
+    let number = number.parse().unwrap_or(1);
+    match word {
+        "entry" => report::Purpose::Entry,
+        "add" => report::Purpose::Add(number),
+        "rung" => report::Purpose::Rung(number),
+        "exit" => report::Purpose::Exit,
+        "stop" => report::Purpose::Stop,
+        "cut" => report::Purpose::Cut,
+        "liquidation" => report::Purpose::Liquidation,
+        _ => report::Purpose::Resize,
+    }
+}
+
+fn plans(run: &Run) -> BTreeMap<u64, report::Plan> {
+    let mut plans = BTreeMap::new();
+    for row in &run.tables.plans {
+        let plan = plans.entry(row.plan).or_insert_with(|| report::Plan {
+            plan: row.plan,
+            time: row.time.nanos(),
+            price: row.price.approximate(),
+            steps: Vec::new(),
+        });
+        plan.steps.push(report::PlanStep {
+            rule: row.rule.clone(),
+            before: row.before.approximate(),
+            after: row.after.approximate(),
+            outcome: row.outcome.clone(),
+            because: row.because.clone(),
+        });
+    }
+    plans
+}
+
+/// The sentence of the last step that moved the target, else of the last one.
+fn deciding_sentence(plan: &report::Plan) -> String {
+    let moved = plan.steps.iter().rev().find(|step| step.before != step.after && !step.because.is_empty());
+    moved.or(plan.steps.last()).map_or_else(String::new, |step| step.because.clone())
+}
+
+/// Each rung's rest, from being placed to its end.
+fn rungs(orders: &[OrderRow], end: i64) -> Vec<report::Rung> {
+    let mut open: BTreeMap<&str, report::Rung> = BTreeMap::new();
+    let mut done = Vec::new();
+    for row in orders {
+        let Some(index) = row.purpose.strip_prefix("rung ").and_then(|number| number.parse().ok()) else { continue };
+        match row.event.as_str() {
+            "place" => {
+                let price = row.price.map_or(0.0, units::Price::approximate);
+                let from = row.time.nanos();
+                open.insert(&row.order, report::Rung { index, price, from, to: end, end: report::RungEnd::Armed });
+            }
+            "filled" | "cancelled" => {
+                if let Some(mut rung) = open.remove(row.order.as_str()) {
+                    let filled = row.event == "filled";
+                    rung.end = if filled { report::RungEnd::Filled } else { report::RungEnd::Lapsed };
+                    rung.to = row.time.nanos();
+                    done.push(rung);
+                }
+            }
+            _ => {}
+        }
+    }
+    done.extend(open.into_values());
+    done.sort_by_key(|rung| (rung.from, rung.index));
+    done
+}

@@ -1,0 +1,108 @@
+//! Recorded tapes and the simulated exchange, as the driver's world.
+
+use crate::{Error, Progress};
+use drive::World;
+use exchange::{Exchange, ExchangeConfig};
+use market::{Command, Event, Input};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use tape::{Kind, Merged, TapeReader};
+use units::Timestamp;
+
+/// How many tape inputs pass between two reports of progress.
+const REPORT_EVERY: u64 = 4_096;
+
+/// Tapes merged by time, through the exchange.
+pub(crate) struct Recorded<'a> {
+    tapes: Merged,
+    pub(crate) exchange: Exchange,
+    events: Vec<Event>,
+    delivered: Vec<Event>,
+    first_bar: Timestamp,
+    last_bar: Timestamp,
+    /// Stops after inputs with this receipt time.
+    until: Timestamp,
+    inputs: u64,
+    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+}
+
+/// Opens tapes and merges them by time.
+pub(crate) fn merge(tapes: &[PathBuf]) -> Result<Merged, Error> {
+    let readers = tapes.iter().map(TapeReader::open).collect::<Result<Vec<_>, _>>()?;
+    Ok(Merged::new(readers)?)
+}
+
+/// First and last bar of any tape.
+pub(crate) fn span(tapes: &Merged) -> Option<(Timestamp, Timestamp)> {
+    let bars = || tapes.infos().filter_map(|info| info.span(Kind::Bar));
+    Some((bars().map(|span| span.first).min()?, bars().map(|span| span.last).max()?))
+}
+
+impl<'a> Recorded<'a> {
+    pub(crate) fn new(
+        tapes: Merged,
+        config: ExchangeConfig,
+        until: Timestamp,
+        progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Option<Self> {
+        let (first_bar, last_bar) = span(&tapes)?;
+        let exchange = Exchange::new(config, tapes.catalogue());
+        Some(Self {
+            tapes,
+            exchange,
+            events: Vec::new(),
+            delivered: Vec::new(),
+            first_bar,
+            last_bar,
+            until,
+            inputs: 0,
+            progress,
+        })
+    }
+
+    /// Moves to the next tape input of the run: it spans its bars, what is earlier only warms up, what is later is ignored.
+    fn advance(&mut self) -> Result<bool, Error> {
+        loop {
+            let Some(at) = self.tapes.next_input(&mut self.events)? else { return Ok(false) };
+            if at > self.last_bar || at > self.until {
+                return Ok(false);
+            }
+            if at < self.first_bar {
+                self.events.retain(|event| matches!(event, Event::Series(_)));
+            }
+            self.inputs += 1;
+            if self.inputs.is_multiple_of(REPORT_EVERY) {
+                let (done, total) = (self.tapes.rows_read(), self.tapes.rows_total());
+                if (self.progress)(Progress { done, total, reached: at }).is_break() {
+                    return Err(Error::Interrupted);
+                }
+            }
+            if !self.events.is_empty() {
+                self.exchange.advance(at, &self.events);
+                return Ok(true);
+            }
+        }
+    }
+}
+
+impl World for Recorded<'_> {
+    type Error = Error;
+
+    fn next(&mut self, _wakeup: Option<Timestamp>) -> Result<Option<Input<'_>>, Error> {
+        loop {
+            if let Some(delivered) = self.exchange.poll() {
+                let (at, source) = (delivered.at, delivered.source);
+                self.delivered.clear();
+                self.delivered.extend_from_slice(delivered.events);
+                return Ok(Some(Input { at, source, events: &self.delivered }));
+            }
+            if !self.advance()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn send(&mut self, command: Command) {
+        self.exchange.command(command);
+    }
+}
