@@ -57,7 +57,7 @@ def figures(times, equity):
     return {
         "days": len(days),
         "total_return": total,
-        "cagr": (1 + total) ** (365 / span) - 1 if span >= 30 else None,
+        "cagr": (1 + total) ** (365 / span) - 1 if span >= 90 else None,
         "volatility": vol(days),
         "sharpe": statistics.mean(days) * 365 / vol(days),
         "vol_of_vol": statistics.stdev(rolling) if len(rolling) > 1 else None,

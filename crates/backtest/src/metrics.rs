@@ -13,8 +13,10 @@ use units::{Duration, Timestamp};
 pub const YEAR: f64 = 365.0;
 /// Days of the rolling volatility whose spread is the volatility of volatility.
 pub const WINDOW: usize = 63;
-/// Days under which nothing is annualised but volatility, and a sample carries its size.
-pub const SHORT: u32 = 30;
+/// Days under which nothing is annualised but volatility: a month's return to the twelfth power is not a year's.
+pub const SHORT: u32 = 90;
+/// Under so many, a sample carries its size.
+pub const SMALL: u32 = 30;
 /// The share of days in the tail.
 pub const TAIL: f64 = 0.025;
 
@@ -272,8 +274,8 @@ pub fn expected_shortfall(days: &[Return]) -> Figure {
 /// Memmel 2003), annualised. A difference under twice this is within chance.
 pub fn sharpe_difference_error(left: &[Return], right: &[Return]) -> Figure {
     let count = left.len().min(right.len());
-    if count < SHORT as usize {
-        return Err(Missing::NeedsDays(SHORT));
+    if count < SMALL as usize {
+        return Err(Missing::NeedsDays(SMALL));
     }
     let (a, b): (Vec<f64>, Vec<f64>) = left.iter().zip(right).map(|(l, r)| (l.value, r.value)).unzip();
     let (mean_a, mean_b) = (mean(a.iter().copied()), mean(b.iter().copied()));

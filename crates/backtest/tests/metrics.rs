@@ -27,7 +27,7 @@ fn a_table_by_hand() {
     }
     assert_eq!(path.days()[0].end, at(24), "midnight closes the day before");
     near(path.total_return().unwrap(), 0.089, "total");
-    assert_eq!(path.cagr(), Err(Missing::NeedsDays(30)));
+    assert_eq!(path.cagr(), Err(Missing::NeedsDays(90)));
     // Mean 1/30; deviations 2/30, -4/30, 2/30; squares 24/900; over n - 1: 12/900.
     let deviation = (12.0_f64 / 900.0).sqrt();
     near(metrics::volatility(&path.days()).unwrap(), deviation * 365.0_f64.sqrt(), "vol");

@@ -1,0 +1,28 @@
+//! The report: one HTML file that needs nothing else, complete without script and printable.
+//!
+//! [`RunSummary`] says what a run was; [`html`] makes the page. Every number passes [`units::show`], every foreign text
+//! one escape door (`markup`), every line keeps the extremes of each pixel column (`svg`), so that the size of a page
+//! depends on its plots and not on the ticks behind them.
+
+mod actions;
+mod campaigns;
+mod cards;
+mod costs;
+mod integrity;
+mod markup;
+mod method;
+mod overview;
+mod page;
+mod price;
+mod scale;
+mod scorecard;
+mod sentence;
+mod summary;
+mod svg;
+mod view;
+
+pub use page::html;
+pub use summary::{
+    Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Integrity, Method, Plan, PlanStep, Purpose, Refusal,
+    RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin,
+};

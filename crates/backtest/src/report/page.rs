@@ -1,0 +1,108 @@
+//! The page around the sections.
+
+use super::markup::Markup;
+use super::summary::{Bars, RunSummary, Twin};
+use super::view::View;
+use super::{actions, campaigns, cards, costs, integrity, method, overview, scorecard, sentence};
+use units::show;
+use units::{Duration, Timestamp};
+
+const CSS: &str = include_str!("../../assets/report.css");
+const SCRIPT: &str = include_str!("../../assets/report.js");
+
+/// A run as one HTML file: complete without script, printable, opening no connection.
+#[must_use]
+pub fn html(run: &RunSummary) -> String {
+    let mut view = View::new(run);
+    // What the page takes without plans says how many it can hold.
+    let bare = render(&view).len();
+    view.plans = actions::chosen(&view, view.limits.page.saturating_sub(bare));
+    render(&view)
+}
+
+fn render(view: &View<'_>) -> String {
+    let run = view.run;
+    let mut page = Markup::new();
+    page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
+        .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
+        .raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ")
+        .raw("script-src 'unsafe-inline'; img-src data:\">");
+    page.element("title", &[], &format!("{}, {}: Trimtab report", run.header.policy, view.instrument()));
+    page.raw("<style>").raw(CSS).raw("</style></head><body>").raw(SHAPES).raw("<div class=\"wrap\">");
+    header(&mut page, view);
+    page.raw("<main>");
+    overview(&mut page, view);
+    for section in [actions::section, campaigns::section, costs::section, integrity::section, method::section] {
+        page.piece(&section(view));
+    }
+    page.raw("</main></div><script type=\"application/json\" id=\"run\">").json(&embedded(view)).raw("</script>");
+    page.raw("<script>").raw(SCRIPT).raw("</script></body></html>\n");
+    page.into_string()
+}
+
+fn header(page: &mut Markup, view: &View<'_>) {
+    let header = &view.run.header;
+    page.raw("<header><div class=\"brand\"><svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"M3 20 9.5 4.5h4.2L11.6 20Z\" ")
+        .raw("fill=\"var(--ink)\"/><path d=\"M13.6 20 15 9.6 21 20Z\" fill=\"var(--scaled)\"/></svg>Trimtab</div><div class=\"run\">");
+    page.raw("<span><b>").text(&header.policy).raw("</b></span>").element("span", &[], &view.instrument());
+    // A run that ends at midnight ends with the day before.
+    let last = Timestamp::from_nanos(header.end) - Duration::from_nanos(1);
+    let span = format!("{} – {} UTC", show::day(Timestamp::from_nanos(header.start)), show::day(last));
+    page.element("span", &[], &span);
+    page.element("span", &[], &format!("equity in {}, start {}", header.currency, view.money(header.deposit)));
+    page.raw("<span>run ").element("code", &[], view.run.run_name()).raw("</span></div>");
+    page.raw("<button id=\"th\" type=\"button\" hidden>Dark</button></header>");
+    page.raw("<nav aria-label=\"Sections\"><a href=\"#overview\" aria-current=\"true\">Overview</a><a href=\"#price\">Price &amp; actions</a>")
+        .raw("<a href=\"#campaigns\">Campaigns</a><a href=\"#costs\">Costs</a><a href=\"#integrity\">Integrity</a>")
+        .raw("<a href=\"#method\">Method</a></nav>");
+}
+
+fn overview(page: &mut Markup, view: &View<'_>) {
+    page.raw("<section id=\"overview\" aria-labelledby=\"h-overview\">");
+    page.element("h1", &[("id", "h-overview")], &sentence::headline(view));
+    page.element("p", &[("class", "same")], &sentence::context(view));
+    page.raw("<div class=\"grid\">");
+    if let Some(figure) = overview::figure(view) {
+        page.piece(&figure);
+    }
+    page.piece(&scorecard::card(view)).raw("</div><div class=\"row\">");
+    for card in [cards::moved(view), cards::dots(view), Some(cards::trust(view))].into_iter().flatten() {
+        page.piece(&card);
+    }
+    page.raw("</div></section>");
+}
+
+/// The summary without what the page already shows or could not carry: per-bar lists, plans, sentences, policy text.
+/// What later builds draw live charts from.
+fn embedded(view: &View<'_>) -> String {
+    let (run, most) = (view.run, view.limits.embedded);
+    let mut small = run.clone();
+    small.bars = Bars { caps: run.bars.caps.clone(), ..Bars::default() };
+    small.twin = Twin { liquidated: run.twin.liquidated, ..Twin::default() };
+    small.plans.clear();
+    small.refusals.clear();
+    small.rungs.clear();
+    small.gaps.truncate(most);
+    small.fills.truncate(most);
+    small.campaigns.truncate(most);
+    small.fills.iter_mut().for_each(|fill| fill.because.clear());
+    small.method.policy.clear();
+    serde_json::to_string(&small).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// Hatches and marks, drawn once and used by every figure. Shapes first, colour second.
+const SHAPES: &str = "<svg width=\"0\" height=\"0\" class=\"sr\" aria-hidden=\"true\"><defs>\
+<pattern id=\"hx\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path d=\"M0 0V6\" class=\"hxp\"/></pattern>\
+<pattern id=\"hg\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\"><path d=\"M0 0V5\" class=\"hgp\"/></pattern>\
+<path id=\"m-entry\" class=\"m1\" d=\"M0-6.5 6 4.5H-6Z\"/>\
+<path id=\"m-entry-short\" class=\"m1\" d=\"M0 6.5 6-4.5H-6Z\"/>\
+<path id=\"m-add\" class=\"m2\" d=\"M0-6 5.5 4H-5.5Z\"/>\
+<path id=\"m-rung\" class=\"m3\" d=\"M0 6 5.5-4H-5.5Z\"/>\
+<circle id=\"m-exit\" class=\"m1\" r=\"4.6\"/><path id=\"m-held\" class=\"m9\" d=\"M-4.5 0H4.5\"/>\
+<path id=\"m-resize\" class=\"m1\" d=\"M0-4.5 4.5 0 0 4.5-4.5 0Z\"/>\
+<g id=\"m-stop\"><path class=\"m0\" d=\"M-4.5-4.5 4.5 4.5M4.5-4.5-4.5 4.5\"/><path class=\"m4\" d=\"M-4.5-4.5 4.5 4.5M4.5-4.5-4.5 4.5\"/></g>\
+<path id=\"m-cut\" class=\"m5\" d=\"M-4-4H4V4H-4Z\"/>\
+<circle id=\"m-hedge\" class=\"m6\" r=\"4.5\"/>\
+<g id=\"m-liquidation\"><circle class=\"m7\" r=\"6.5\"/><path class=\"m4\" d=\"M-3.5-3.5 3.5 3.5M3.5-3.5-3.5 3.5\"/></g>\
+<path id=\"m-refused\" class=\"m8\" d=\"M-3.5-3.5H3.5V3.5H-3.5Z\"/>\
+</defs></svg>";

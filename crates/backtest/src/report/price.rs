@@ -1,0 +1,392 @@
+//! Price and actions: neutral candles, the decisions on them, the size held under them.
+
+use super::markup::Markup;
+use super::overview::labels;
+use super::scale::{Axis, extent, time_ticks};
+use super::summary::{Bars, Fill, Purpose, Refusal, RungEnd};
+use super::svg::{Anchor, PathData, Svg, line, unbroken};
+use super::view::{View, counted, purpose, time};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use units::show::{self, Style};
+use units::{Duration, Timestamp};
+
+const WIDTH: f64 = 1340.0;
+const LEFT: f64 = 72.0;
+const RIGHT: f64 = 1252.0;
+const TOP: f64 = 34.0;
+const BOTTOM: f64 = 330.0;
+const STRIP: (f64, f64) = (374.0, 440.0);
+/// Under this many pixels a bar, candles become one line from low to high a pixel column.
+const CANDLE: f64 = 3.6;
+
+/// A window of a run as a figure.
+pub(super) struct Figure<'a> {
+    /// Distinguishes the ids of this figure.
+    pub(super) id: &'a str,
+    pub(super) title: &'a str,
+    pub(super) question: &'a str,
+    /// Indices of bars.
+    pub(super) bars: Range<usize>,
+}
+
+/// The bars around the largest range of one bar: at least six hours and 72 bars on either side. `None` where that is
+/// nearly the whole run.
+pub(super) fn largest_move(view: &View<'_>) -> Option<(usize, Range<usize>)> {
+    let bars = &view.run.bars;
+    let range = |at: usize| (bars.high[at] - bars.low[at]) / bars.open[at].max(f64::MIN_POSITIVE);
+    let largest = (0..bars.time.len()).max_by(|a, b| range(*a).total_cmp(&range(*b)).then(b.cmp(a)))?;
+    let reach = (6 * Duration::HOUR.nanos()).max(72 * view.run.header.bar);
+    let middle = bars.time[largest];
+    let from = bars.time.partition_point(|time| *time < middle - reach);
+    let to = bars.time.partition_point(|time| *time <= middle + reach);
+    (to - from < bars.time.len() * 4 / 5).then_some((largest, from..to))
+}
+
+/// The figure. `None` for an empty window.
+pub(super) fn draw(view: &View<'_>, figure: &Figure<'_>) -> Option<Markup> {
+    let all = &view.run.bars;
+    let bars = figure.bars.clone();
+    let (first, last) = (*all.time.get(bars.start)?, *all.time.get(bars.end.checked_sub(1)?)?);
+    let span = (first - view.run.header.bar, last);
+    let x = Axis::linear((span.0 as f64, span.1 as f64), (LEFT, RIGHT));
+    let (low, high) = extent(bars.clone().flat_map(|at| [all.low[at], all.high[at]]))?;
+    let room = (high - low).max(high * 1e-6) * 0.06;
+    let y = Axis::linear((low - room, high + room), (BOTTOM, TOP));
+
+    let per_bar = (RIGHT - LEFT) / bars.len() as f64;
+    let mut title = figure.title.to_owned();
+    if per_bar < CANDLE {
+        let per_pixel = (1.0 / per_bar).ceil();
+        if per_pixel >= 2.0 {
+            title.push_str(&format!("; lowest to highest of {} bars a pixel", show::number(per_pixel, 0, Style::Page)));
+        }
+    }
+    let summary = summary(view, &span, &bars);
+    let mut svg = Svg::new(WIDTH, STRIP.1 + 30.0, &summary, &[]);
+    let clip = format!("clip-{}", figure.id);
+    svg.clip(&clip, (LEFT, RIGHT), (TOP, BOTTOM));
+    svg.title(LEFT, 18.0, &title, figure.question);
+    svg.columns(&x, (TOP, STRIP.1), STRIP.1 + 20.0, &time_ticks(span.0, span.1, 12));
+    svg.gaps(&x, (TOP, STRIP.1), &view.run.gaps);
+    let (ticks, decimals) = y.ticks(6);
+    svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
+
+    open_risk(&mut svg, view, &clip, &x, &y, &bars);
+    if per_bar >= CANDLE {
+        candles(&mut svg, all, &x, &y, &bars, per_bar)
+    } else {
+        columns(&mut svg, view, &x, &y, &bars)
+    }
+    rungs(&mut svg, view, &clip, &x, &y, span);
+    marks(&mut svg, view, &x, &y, span);
+    end_labels(&mut svg, view, &y, &bars);
+    strip(&mut svg, view, &x, &bars);
+    Some(svg.finish())
+}
+
+fn candles(svg: &mut Svg, all: &Bars, x: &Axis, y: &Axis, bars: &Range<usize>, width: f64) {
+    let body = (width * 0.68).clamp(1.4, 9.0);
+    let (mut up, mut down, mut wicks) = (PathData::default(), PathData::default(), PathData::default());
+    let half_bar = if bars.len() > 1 { (all.time[bars.start + 1] - all.time[bars.start]) as f64 / 2.0 } else { 0.0 };
+    for at in bars.clone() {
+        let middle = x.at(all.time[at] as f64 - half_bar);
+        let (open, close) = (y.at(all.open[at]), y.at(all.close[at]));
+        let (top, bottom) = (open.min(close), open.max(close).max(open.min(close) + 0.8));
+        wicks.move_to((middle, y.at(all.high[at])));
+        wicks.line_to((middle, top));
+        wicks.move_to((middle, bottom));
+        wicks.line_to((middle, y.at(all.low[at])));
+        let path = if all.close[at] >= all.open[at] { &mut up } else { &mut down };
+        path.move_to((middle - body / 2.0, top));
+        for corner in [(middle + body / 2.0, top), (middle + body / 2.0, bottom), (middle - body / 2.0, bottom)] {
+            path.line_to(corner);
+        }
+        path.close();
+    }
+    svg.path("wk", wicks);
+    svg.path("cu", up);
+    svg.path("cd", down);
+}
+
+/// One vertical from low to high for each pixel column, joined so that no column is empty within a run of bars.
+fn columns(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, bars: &Range<usize>) {
+    let all = &view.run.bars;
+    let mut path = PathData::default();
+    for run in unbroken(&all.time, &view.run.gaps) {
+        let range = run.start.max(bars.start)..run.end.min(bars.end);
+        let mut seen: Option<(i64, f64, f64)> = None;
+        let mut before: Option<(f64, f64)> = None;
+        let draw = |path: &mut PathData, (column, low, high): (i64, f64, f64), before: &mut Option<(f64, f64)>| {
+            // Reach the neighbour, or a gap between two columns would look like a hole in the data.
+            let (mut from, mut to) = (high, low);
+            if let Some((other_low, other_high)) = *before {
+                (from, to) = (from.max(other_low), to.min(other_high));
+            }
+            path.move_to((column as f64 + 0.5, y.at(from)));
+            path.line_to((column as f64 + 0.5, y.at(to).max(y.at(from) + 0.7)));
+            *before = Some((low, high));
+        };
+        for at in range {
+            let column = x.at(all.time[at] as f64).floor() as i64;
+            match &mut seen {
+                Some((same, low, high)) if *same == column => {
+                    (*low, *high) = (low.min(all.low[at]), high.max(all.high[at]))
+                }
+                _ => {
+                    if let Some(done) = seen.replace((column, all.low[at], all.high[at])) {
+                        draw(&mut path, done, &mut before);
+                    }
+                }
+            }
+        }
+        if let Some(done) = seen {
+            draw(&mut path, done, &mut before);
+        }
+    }
+    svg.path("pc", path);
+}
+
+/// The stop as a stepped line, and the area between it and the average entry: what is open to loss.
+fn open_risk(svg: &mut Svg, view: &View<'_>, clip: &str, x: &Axis, y: &Axis, bars: &Range<usize>) {
+    let all = &view.run.bars;
+    let (mut stops, mut shade) = (PathData::default(), PathData::default());
+    let mut at = bars.start;
+    while at < bars.end {
+        let Some(_) = all.stop[at] else {
+            at += 1;
+            continue;
+        };
+        let start = at;
+        while at < bars.end && all.stop[at].is_some() {
+            at += 1;
+        }
+        let px = |at: usize| x.at(all.time[at] as f64);
+        let run: Vec<(f64, f64)> = (start..at).filter_map(|at| Some((px(at), y.at(all.stop[at]?)))).collect();
+        stepped(&mut stops, &run, true);
+        let entries: Vec<(f64, f64)> = (start..at).filter_map(|at| Some((px(at), y.at(view.average[at]?)))).collect();
+        if let (Some(_), Some(last)) = (entries.first(), run.last()) {
+            stepped(&mut shade, &run, true);
+            shade.line_to(*last);
+            // Back along the average entry, changes only, each corner in reverse.
+            let mut corners = vec![entries[0]];
+            for pair in entries.windows(2).filter(|pair| (pair[0].1 - pair[1].1).abs() > 0.05) {
+                corners.extend([(pair[1].0, pair[0].1), pair[1]]);
+            }
+            corners.push((last.0, entries[entries.len() - 1].1));
+            corners.into_iter().rev().for_each(|corner| shade.line_to(corner));
+            shade.close();
+        }
+    }
+    svg.clipped(clip, "risk", shade);
+    svg.clipped(clip, "st", stops);
+}
+
+/// A level that holds until it changes.
+fn stepped(path: &mut PathData, points: &[(f64, f64)], to_end: bool) {
+    let Some(first) = points.first() else { return };
+    path.move_to(*first);
+    let mut level = first.1;
+    for point in points {
+        if (point.1 - level).abs() > 0.05 {
+            path.step_to(*point);
+            level = point.1;
+        }
+    }
+    if let Some(last) = points.last().filter(|_| to_end) {
+        path.line_to((last.0, level));
+    }
+}
+
+/// Rungs as horizontals from arming to use: dashed while armed, solid when filled, faint when the campaign ended first.
+fn rungs(svg: &mut Svg, view: &View<'_>, clip: &str, x: &Axis, y: &Axis, span: (i64, i64)) {
+    let mut paths = [PathData::default(), PathData::default(), PathData::default()];
+    for rung in view.run.rungs.iter().filter(|rung| rung.to > span.0 && rung.from < span.1 && y.contains(rung.price)) {
+        let at = y.at(rung.price);
+        let (from, to) = (x.at(rung.from.max(span.0) as f64), x.at(rung.to.min(span.1) as f64));
+        let path = &mut paths[match rung.end {
+            RungEnd::Filled => 0,
+            RungEnd::Lapsed => 1,
+            RungEnd::Armed => 2,
+        }];
+        path.move_to((from, at));
+        path.line_to((to.max(from + 2.0), at));
+    }
+    let [filled, lapsed, armed] = paths;
+    svg.clipped(clip, "rf", filled);
+    svg.clipped(clip, "rl", lapsed);
+    svg.clipped(clip, "ra", armed);
+}
+
+/// A mark before it is drawn.
+struct Mark<'a> {
+    shape: &'static str,
+    at: (f64, f64),
+    plan: u64,
+    unit: Option<u32>,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Fill(&'a Fill),
+    Refused(&'a Refusal),
+}
+
+/// Marks in order of time. Those of one kind on one spot are one mark; of too many the commonest kinds go first.
+fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
+    let inside = |time: i64| time > span.0 && time <= span.1;
+    let place = |time: i64, price: f64| (x.at(time as f64), y.at(price).clamp(TOP + 4.0, BOTTOM - 4.0));
+    let refusals =
+        view.run.refusals.iter().filter(|refusal| inside(refusal.time) && !refusal.held).map(|refusal| Mark {
+            shape: "refused",
+            at: place(refusal.time, refusal.price),
+            plan: refusal.plan,
+            unit: None,
+            what: What::Refused(refusal),
+        });
+    let fills = view.run.fills.iter().filter(|fill| inside(fill.time)).map(|fill| {
+        let shape = match purpose(fill.purpose).0 {
+            "entry" if fill.quantity < 0.0 => "entry-short",
+            shape => shape,
+        };
+        let unit = if let Purpose::Add(unit) = fill.purpose { Some(unit) } else { None };
+        Mark { shape, at: place(fill.time, fill.price), plan: fill.plan, unit, what: What::Fill(fill) }
+    });
+    let mut latest: BTreeMap<&'static str, (f64, f64)> = BTreeMap::new();
+    let mut kept: Vec<Mark<'_>> = Vec::new();
+    for mark in refusals.chain(fills) {
+        let same_spot = |other: &(f64, f64)| (mark.at.0 - other.0).abs() < 3.0 && (mark.at.1 - other.1).abs() < 3.0;
+        if !latest.get(mark.shape).is_some_and(same_spot) {
+            latest.insert(mark.shape, mark.at);
+            kept.push(mark);
+        }
+    }
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for mark in &kept {
+        *counts.entry(mark.shape).or_default() += 1;
+    }
+    kept.sort_by_key(|mark| counts.get(mark.shape).copied().unwrap_or_default());
+    kept.truncate(view.limits.marks);
+    kept.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
+    let mut numbered: Option<(f64, f64)> = None;
+    for mark in kept {
+        let ((px, py), link) = (mark.at, view.link(mark.plan));
+        svg.mark(mark.shape, px, py, link.as_deref(), &story(view, &mark.what));
+        // The unit's number stands beside an add unless it would run into the one before.
+        let free = numbered.is_none_or(|(other_x, other_y)| (px - other_x).abs() > 12.0 || (py - other_y).abs() > 12.0);
+        if let Some(unit) = mark.unit.filter(|_| free) {
+            svg.text("un hl", px + 7.0, py + 4.0, Anchor::Start, &show::count(u64::from(unit), Style::Page));
+            numbered = Some((px, py));
+        }
+    }
+}
+
+/// What a mark says when the pointer rests on it.
+fn story(view: &View<'_>, what: &What<'_>) -> String {
+    match what {
+        What::Refused(refusal) => format!("{} refused by {}: {}", time(refusal.time), refusal.rule, refusal.because),
+        What::Fill(fill) => {
+            let (at, name) = (time(fill.time), purpose(fill.purpose).1);
+            format!("{at} {name}: {} at {}. {}", view.qty(fill.quantity), view.price(fill.price), fill.because)
+        }
+    }
+}
+
+/// Price and stop at the right end, where their lines end.
+fn end_labels(svg: &mut Svg, view: &View<'_>, y: &Axis, bars: &Range<usize>) {
+    let all = &view.run.bars;
+    let Some(last) = bars.end.checked_sub(1) else { return };
+    let price = y.at(all.close[last]);
+    svg.text("lb", RIGHT + 7.0, price + 4.0, Anchor::Start, &view.price(all.close[last]));
+    if let Some(stop) = all.stop[last].filter(|stop| y.contains(*stop)) {
+        let at = y.at(stop);
+        let at = if (at - price).abs() < 14.0 { price + if at < price { -14.0 } else { 14.0 } } else { at };
+        svg.text("lb c-loss-t", RIGHT + 7.0, at + 4.0, Anchor::Start, &format!("stop {}", view.price(stop)));
+    }
+}
+
+fn strip(svg: &mut Svg, view: &View<'_>, x: &Axis, bars: &Range<usize>) {
+    let all = &view.run.bars;
+    let twin = &view.run.twin.exposure;
+    let both = bars.clone().flat_map(|at| [all.exposure[at], twin[at]]);
+    let (low, high) = extent(both.chain([0.0])).unwrap_or((0.0, 1.0));
+    let y = Axis::linear((low, high), (STRIP.1 - 2.0, STRIP.0 + 2.0));
+    svg.title(LEFT, STRIP.0 - 12.0, "Exposure, × equity", "How much was held?");
+    let (ticks, decimals) = y.ticks(2);
+    svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
+    svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
+    let (times, gaps) = (&all.time[bars.clone()], &view.run.gaps);
+    svg.path("tw", line(x, &y, times, &twin[bars.clone()], gaps));
+    svg.path("sl", line(x, &y, times, &all.exposure[bars.clone()], gaps));
+    let Some(last) = bars.end.checked_sub(1) else { return };
+    let (scaled, twin) = (y.at(all.exposure[last]), y.at(twin[last]));
+    let (up, down) = if scaled <= twin { (scaled, scaled.max(twin)) } else { (scaled, twin) };
+    let apart = if (up - down).abs() < 13.0 { 13.0 - (up - down).abs() } else { 0.0 };
+    let sign = if up <= down { -1.0 } else { 1.0 };
+    svg.text("lb ls", RIGHT + 7.0, up + 4.0 + sign * apart / 2.0, Anchor::Start, "scaled");
+    svg.text("lb", RIGHT + 7.0, down + 4.0 - sign * apart / 2.0, Anchor::Start, "twin");
+}
+
+fn summary(view: &View<'_>, span: &(i64, i64), bars: &Range<usize>) -> String {
+    let all = &view.run.bars;
+    let low = bars.clone().map(|at| all.low[at]).fold(f64::INFINITY, f64::min);
+    let high = bars.clone().map(|at| all.high[at]).fold(f64::NEG_INFINITY, f64::max);
+    let fills = view.run.fills.iter().filter(|fill| fill.time > span.0 && fill.time <= span.1).count();
+    format!(
+        "Price with actions from {} to {}: between {} and {}, {}.",
+        time(span.0),
+        time(span.1),
+        view.price(low),
+        view.price(high),
+        counted(fills, "fill", "fills")
+    )
+}
+
+/// What the marks mean, beside the figure and not in it: shapes first.
+pub(super) fn key() -> Markup {
+    const MARKS: [(&str, &str); 9] = [
+        ("entry", "entry"),
+        ("add", "add, unit number"),
+        ("resize", "resize"),
+        ("rung", "rung sold"),
+        ("exit", "exit"),
+        ("stop", "stop"),
+        ("cut", "limit cut"),
+        ("liquidation", "liquidated"),
+        ("refused", "refused"),
+    ];
+    let mut page = Markup::new();
+    page.raw("<p class=\"key\">");
+    for (shape, name) in MARKS {
+        page.raw("<span>").piece(&super::cards::mark_alone(shape)).text(name).raw("</span>");
+    }
+    page.raw("<span><i class=\"k-st\"></i>stop, with open risk to the average entry</span>");
+    page.raw("<span><i class=\"k-ra\"></i>rung armed</span><span><i class=\"k-rf\"></i>rung filled</span></p>");
+    page
+}
+
+/// A day and time for a title: `10 Oct 2025 21:20`.
+pub(super) fn moment(nanos: i64) -> String {
+    let at = Timestamp::from_nanos(nanos);
+    format!("{} {}", show::day(at), at.to_string().get(11..16).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_fit_at_the_right_end() {
+        assert!(super::super::svg::width_of("stop 117,904.1") < WIDTH - RIGHT - 7.0 + 16.0);
+        assert_eq!(moment(1_760_131_200_000_000_000), "10 Oct 2025 21:20");
+    }
+
+    #[test]
+    fn a_level_holds_until_it_changes() {
+        let mut path = PathData::default();
+        stepped(&mut path, &[(0.0, 5.0), (1.0, 5.0), (2.0, 7.0), (3.0, 7.0)], true);
+        let mut same = PathData::default().moved((0.0, 5.0)).lined((2.0, 5.0)).lined((2.0, 7.0));
+        same.line_to((3.0, 7.0));
+        assert_eq!(format!("{path:?}"), format!("{same:?}"));
+    }
+}
