@@ -27,11 +27,11 @@ impl<'a> Meter<'a> {
     }
 
     /// `done` of `total`, and where that is (a date, a file).
-    pub(crate) fn at(&mut self, done: u64, total: u64, place: &str) {
+    pub(crate) fn at(&mut self, done: u64, total: u64, place: impl FnOnce() -> String) {
         let now = Instant::now();
         if self.terminal.is_watched() {
             if now.duration_since(self.started) >= QUIET_FIRST {
-                let message = format!("{}   {place}", speed(done, now.duration_since(self.started), self.unit));
+                let message = format!("{}   {}", speed(done, now.duration_since(self.started), self.unit), place());
                 let bar = self.bar.get_or_insert_with(|| bar(self.label));
                 bar.set_length(total);
                 bar.set_position(done);
@@ -41,7 +41,7 @@ impl<'a> Meter<'a> {
             self.line_due = now + LINE_EVERY;
             let percent = if total > 0 { done * 100 / total } else { 0 };
             let speed = speed(done, now.duration_since(self.started), self.unit);
-            self.terminal.note(format_args!("  {:<9} {percent:>3} %   {speed}   {place}", self.label));
+            self.terminal.note(format_args!("  {:<9} {percent:>3} %   {speed}   {}", self.label, place()));
         }
     }
 }

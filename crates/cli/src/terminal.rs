@@ -35,11 +35,6 @@ impl Terminal {
         }
     }
 
-    /// Whether a program reads the results.
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Whether details are wanted.
     pub(crate) fn is_verbose(&self) -> bool {
         self.verbose
@@ -87,11 +82,6 @@ impl Terminal {
         if !self.quiet {
             self.stderr(format_args!("{text}\n"));
         }
-    }
-
-    /// A warning: the work was done, and something about it may not be what was meant.
-    pub(crate) fn warning(&self, text: impl Display) {
-        self.note(format_args!("{WARNING}warning{WARNING:#}: {text}"));
     }
 
     /// Something for who looks closely.

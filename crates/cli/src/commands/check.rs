@@ -8,6 +8,7 @@ use crate::terminal::Terminal;
 use policy::{Code, Diagnostic, Parsed};
 use serde::Serialize;
 use std::path::Path;
+use units::show::{self, Style};
 
 pub(super) fn run(args: &Check, terminal: &Terminal) -> Result<Outcome, Failure> {
     match (&args.explain, &args.policy) {
@@ -73,7 +74,6 @@ pub(super) fn findings(path: &Path, text: &str, parsed: &Parsed, terminal: &Term
 /// The line under the findings.
 pub(super) fn summary(path: &Path, parsed: &Parsed, terminal: &Terminal) {
     let (errors, warnings) = (parsed.errors(), parsed.warnings());
-    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let line = format!(
         "checked {}   {}   {}   {}",
         files::name(path),
@@ -102,6 +102,11 @@ pub(super) fn summary(path: &Path, parsed: &Parsed, terminal: &Terminal) {
             warnings,
         },
     );
+}
+
+/// `1 error`, `3 errors`.
+pub(super) fn counted(count: usize, one: &str) -> String {
+    format!("{} {one}{}", show::count(count as u64, Style::Terminal), if count == 1 { "" } else { "s" })
 }
 
 #[derive(Serialize)]

@@ -122,7 +122,7 @@ fn work(
     let mut meter = Meter::new(terminal, "reading", "");
     let name = files::name(&file.file);
     let mut progress = |done, total| {
-        meter.at(done, total, &name);
+        meter.at(done, total, || name.clone());
         if cooperation.is_over() {
             // An import's progress has no way to say stop. Unwinding is one that leaves nothing behind: the unfinished
             // tape is a temporary file of its writer.

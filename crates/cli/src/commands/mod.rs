@@ -1,10 +1,15 @@
 //! One file a command; here they are told apart and nothing else.
 
+mod backtest;
 mod check;
 mod completions;
+mod demo;
+mod explain;
 mod import;
 mod init;
 mod man;
+mod replay;
+mod report;
 mod tape;
 
 use crate::args::Command;
@@ -24,12 +29,17 @@ pub(crate) enum Outcome {
 
 pub(crate) fn run(command: &Command, terminal: &Terminal) -> Result<Outcome, Failure> {
     match command {
+        Command::Demo(args) => demo::run(args, terminal),
         Command::Init(args) => init::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Tape(args) => tape::run(args, terminal),
+        Command::Backtest(args) => backtest::run(args, terminal),
+        Command::Explain(args) => explain::run(args, terminal),
+        Command::Replay(args) => replay::run(args, terminal),
+        Command::Report(args) => report::run(args, terminal),
+        Command::Plan(_) => Err(Failure::input("not there yet")),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Man(args) => man::run(args, terminal),
-        _ => Err(Failure::input("not there yet")),
     }
 }

@@ -1,1 +1,37 @@
-//! Results laid out for a terminal.
+//! Results laid out for a terminal, and as values for JSON.
+
+pub(crate) mod explanation;
+pub(crate) mod sparkline;
+pub(crate) mod summary;
+
+/// Text in lines of at most `width` characters, all but the first behind `indent` spaces.
+pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = indent;
+    for (at, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if at > 0 && column + 1 + length > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if at > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_before_the_edge_and_no_word_is_broken() {
+        assert_eq!(wrap("one two three", 11, 4), "one two\n    three");
+        assert_eq!(wrap("incomprehensible", 5, 2), "incomprehensible");
+        assert_eq!(wrap("", 5, 2), "");
+    }
+}

@@ -1,0 +1,116 @@
+//! `trimtab backtest`, and what other commands share with it.
+
+use super::{Outcome, check};
+use crate::args::{self, Backtest};
+use crate::failure::{Failure, Kind};
+use crate::files;
+use crate::interrupt::Cooperation;
+use crate::progress::Meter;
+use crate::render::summary;
+use crate::terminal::Terminal;
+use ::backtest::{Error, Progress, Request, Run};
+use ::tape::{Kind as Rows, TapeReader};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+use units::show::{self, Style};
+
+pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let started = Instant::now();
+    let text = check::read(&args.policy)?;
+    let parsed = policy::parse(&text);
+    check::findings(&args.policy, &text, &parsed, terminal, check::Place::Note);
+    if parsed.policy.is_none() {
+        let (policy, errors) = (args.policy.display(), check::counted(parsed.errors(), "error"));
+        return Err(Failure::input(format_args!("`{policy}` has {errors}; nothing was run"))
+            .hint(format_args!("`trimtab check {policy}` shows the same without running")));
+    }
+    check_out(&args.out, args.force)?;
+    tapes(&args.tape, terminal)?;
+    let request = Request {
+        policy_file: args.policy.display().to_string(),
+        policy_text: text,
+        tapes: args.tape.clone(),
+        program: program(),
+        seed: None,
+    };
+    let cooperation = Cooperation::begin();
+    let run = execute(&request, terminal, &cooperation)?;
+    run.write(&args.out, args.force).map_err(failure)?;
+    summary::show(&run, &args.out, terminal);
+    let (out, name) = (args.out.display(), files::name(&args.out));
+    terminal.result(format_args!(
+        "  wrote {out} (hash {}) in {:.1} s       next: trimtab report {out} -o {name}.html",
+        summary::short(&run.record.chain),
+        started.elapsed().as_secs_f64()
+    ));
+    Ok(Outcome::Done)
+}
+
+/// What ran, for the record of a run.
+pub(super) fn program() -> String {
+    format!("trimtab {}", args::VERSION)
+}
+
+/// Runs a request with progress, until it is done or interrupted.
+pub(super) fn execute(request: &Request, terminal: &Terminal, cooperation: &Cooperation) -> Result<Run, Failure> {
+    let mut meter = Meter::new(terminal, "running", "rows");
+    ::backtest::run(request, &mut |progress| step(&mut meter, progress, cooperation)).map_err(failure)
+}
+
+/// Shows how far it is, and stops at Ctrl-C.
+pub(super) fn step(meter: &mut Meter<'_>, progress: Progress, cooperation: &Cooperation) -> ControlFlow<()> {
+    meter.at(progress.done, progress.total, || progress.reached.date());
+    if cooperation.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// What the library says, with the exit code that it means.
+pub(super) fn failure(error: Error) -> Failure {
+    match error {
+        Error::Interrupted => Failure::interrupted(),
+        Error::NotEmpty(path) => Failure::input(format_args!("`{}` is not empty", path.display()))
+            .hint("name another folder, or replace the run with `--force`"),
+        error => Failure::new(Kind::of(error.is_input()), error),
+    }
+}
+
+/// The run folder in a path: the path itself, or the run inside a demo's folder.
+pub(super) fn open(path: &Path) -> Result<Run, Failure> {
+    ::backtest::open(&run_folder(path)).map_err(failure)
+}
+
+pub(super) fn run_folder(path: &Path) -> std::path::PathBuf {
+    let inside = path.join("run");
+    if !path.join("run.json").exists() && inside.join("run.json").is_file() { inside } else { path.to_owned() }
+}
+
+fn check_out(out: &Path, force: bool) -> Result<(), Failure> {
+    if out.is_file() {
+        return Err(Failure::input(format_args!("`{}` is a file; a run is a folder", out.display()))
+            .hint("choose another name"));
+    }
+    ::backtest::check_free(out, force).map_err(failure)
+}
+
+/// One line a tape: what the run will stand on.
+fn tapes(paths: &[std::path::PathBuf], terminal: &Terminal) -> Result<(), Failure> {
+    for path in paths {
+        let reader = TapeReader::open(path).map_err(|error| super::tape::failure(&error))?;
+        let info = reader.info();
+        let mut parts = vec![files::name(path)];
+        for (kind, span) in &info.kinds {
+            let noun = match kind {
+                Rows::Bar => "bar",
+                Rows::Funding => "funding rate",
+                Rows::Series => "value",
+            };
+            parts.push(format!("{} .. {}", span.first.date(), span.last.date()));
+            parts.push(check::counted(span.rows as usize, noun));
+        }
+        if let Some(gaps) = info.provenance.quality.get("gaps").filter(|gaps| **gaps > 0) {
+            parts.push(format!("{} gap{}", show::count(*gaps, Style::Terminal), if *gaps == 1 { "" } else { "s" }));
+        }
+        terminal.result(format_args!("  tape      {}", parts.join("   ")));
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! `trimtab explain`.
+
+use super::{Outcome, backtest};
+use crate::args::Explain;
+use crate::failure::Failure;
+use crate::render::explanation;
+use crate::terminal::Terminal;
+
+pub(super) fn run(args: &Explain, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let run = backtest::open(&args.run)?;
+    let explained = run.explain(args.at).map_err(backtest::failure)?;
+    terminal.json("explanation", &explanation::json(&explained, &run.record));
+    for line in explanation::lines(&explained, &run.record, terminal.width(), terminal.is_verbose()) {
+        terminal.result(line);
+    }
+    if explained.now.is_none() {
+        terminal.note(
+            "note: the tapes are not what the run was made from, so the rules were not evaluated at the instant itself",
+        );
+    }
+    Ok(Outcome::Done)
+}

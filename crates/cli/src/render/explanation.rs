@@ -1,0 +1,295 @@
+//! Why a run held what it held.
+
+use super::wrap;
+use crate::terminal::WARNING;
+use backtest::records::{FillRow, OrderRow};
+use backtest::{Explanation, OrderView, PlanView, RunRecord, StepView};
+use serde_json::{Value, json};
+use units::show::{self, Style};
+use units::{Cash, Price, Qty};
+
+/// The instrument's grids, for showing.
+#[derive(Debug, Clone, Copy)]
+struct Grids<'a> {
+    tick: Price,
+    lot: Qty,
+    base: &'a str,
+    minor: usize,
+}
+
+impl<'a> Grids<'a> {
+    fn of(record: &'a RunRecord) -> Self {
+        Self {
+            tick: record.instrument.tick.parse().unwrap_or(Price::from_raw(1)),
+            lot: record.instrument.lot.parse().unwrap_or(Qty::from_raw(1)),
+            base: &record.instrument.base,
+            minor: show::minor_unit(&record.instrument.settle),
+        }
+    }
+
+    fn price(self, value: Price) -> String {
+        show::price(value, self.tick, Style::Terminal)
+    }
+
+    fn qty(self, value: Qty) -> String {
+        show::qty(value, self.lot, Style::Terminal)
+    }
+
+    fn money(self, value: Cash) -> String {
+        show::money(value, self.minor, Style::Terminal)
+    }
+}
+
+/// Size as a multiple of equity, the unit of all steps.
+fn exposure(quantity: Qty, price: Price, equity: Cash) -> String {
+    let ratio = quantity.approximate() * price.approximate() / equity.approximate();
+    let shown = show::ratio(ratio, Style::Terminal);
+    // A column of sizes keeps its decimal places.
+    if shown == "0" { "0.00".to_owned() } else { shown }
+}
+
+/// The lines for a terminal.
+pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, verbose: bool) -> Vec<String> {
+    let grids = Grids::of(record);
+    let mut lines = Vec::new();
+    match &explained.plan {
+        None => lines.push(format!("  no plan yet at {}: nothing was decided before", show::time(explained.at))),
+        Some(plan) => {
+            if verbose {
+                for earlier in &explained.before {
+                    lines.extend(plan_lines(earlier, explained, grids, width, "before it in the same bar"));
+                }
+            } else if !explained.before.is_empty() {
+                let count = explained.before.len();
+                let plans = if count == 1 { "1 plan".to_owned() } else { format!("{count} plans") };
+                lines.push(format!("  {plans} before it in the same bar (--verbose shows them)"));
+            }
+            lines.extend(plan_lines(plan, explained, grids, width, "in force"));
+            lines.extend(explained.orders.iter().map(|order| order_line(order, plan, grids)));
+        }
+    }
+    lines.extend(state_lines(explained, grids));
+    lines.extend(now_lines(explained, grids, width, verbose));
+    if let Some((plan, time)) = explained.replaced {
+        lines.push(format!("  replaced by plan {plan} at {}", show::time(time)));
+    }
+    lines
+}
+
+fn plan_lines(plan: &PlanView, explained: &Explanation, grids: Grids<'_>, width: usize, standing: &str) -> Vec<String> {
+    let size = |quantity| exposure(quantity, plan.price, plan.equity);
+    let symbol = explained.instrument.split_once(':').map_or(explained.instrument.as_str(), |(_, symbol)| symbol);
+    let mut lines = vec![format!(
+        "  plan {} {standing} since {}   {symbol}   {} -> {} x equity   {} -> {} {}",
+        plan.plan,
+        show::time(plan.time),
+        size(plan.position),
+        size(plan.target),
+        grids.qty(plan.position),
+        grids.qty(plan.target),
+        grids.base
+    )];
+    lines.extend(step_lines(&plan.steps, plan.price, plan.equity, width));
+    lines
+}
+
+/// Steps in columns: rule, size before and after, sentence.
+fn step_lines(steps: &[StepView], price: Price, equity: Cash, width: usize) -> Vec<String> {
+    let rules = steps.iter().map(|step| step.rule.len()).max().unwrap_or(0);
+    let line = |step: &StepView| {
+        let (before, after) = (exposure(step.before, price, equity), exposure(step.after, price, equity));
+        let sizes =
+            if step.before == step.after { format!("{after:>5} =") } else { format!("{before:>5} -> {after:>5}") };
+        let mark = match step.outcome.as_str() {
+            outcome @ ("cut" | "refused" | "held" | "unmet") => format!("{WARNING}{outcome}{WARNING:#}: "),
+            _ => String::new(),
+        };
+        let head = format!("  {:<rules$}   {sizes:<14}   ", step.rule);
+        let sentence = wrap(&format!("{mark}{}", step.because), width, head.len());
+        format!("{head}{sentence}").trim_end().to_owned()
+    };
+    steps.iter().map(line).collect()
+}
+
+fn order_line(view: &OrderView, plan: &PlanView, grids: Grids<'_>) -> String {
+    let OrderView { order, fills, state } = view;
+    let mut line = format!("  sent {}", order_text(order, grids));
+    let filled: Qty = fills.iter().map(|fill| fill.quantity).sum();
+    if let Some(average) = average(fills) {
+        let shown = show::price_estimate(average, grids.tick, Style::Terminal);
+        line += &format!(", filled {} at {shown}", grids.qty(filled));
+        line += &slippage(average, plan.price, &order.side, fills.iter().any(|fill| fill.liquidity == "maker"));
+    } else {
+        line += &format!(", {state}");
+    }
+    line
+}
+
+/// What an order says: `sell 0.346 reduce-only market (cut)`.
+fn order_text(order: &OrderRow, grids: Grids<'_>) -> String {
+    let mut text = format!("{} {} {}", order.side, grids.qty(order.quantity), order.kind.replace('_', " "));
+    if let Some(trigger) = order.trigger {
+        text += &format!(" at {}", grids.price(trigger));
+    } else if let Some(price) = order.price.filter(|_| order.kind != "market") {
+        text += &format!(" at {}", grids.price(price));
+    }
+    if order.reduce_only {
+        text += " reduce-only";
+    }
+    format!("{text} ({})", order.purpose)
+}
+
+fn average(fills: &[FillRow]) -> Option<f64> {
+    let quantity: f64 = fills.iter().map(|fill| fill.quantity.approximate()).sum();
+    let value: f64 = fills.iter().map(|fill| fill.quantity.approximate() * fill.price.approximate()).sum();
+    (quantity > 0.0).then(|| value / quantity)
+}
+
+/// Against the price of the decision; says nothing of an order that waited for its price.
+fn slippage(average: f64, decided: Price, side: &str, waited: bool) -> String {
+    let decided = decided.approximate();
+    if waited || decided <= 0.0 {
+        return String::new();
+    }
+    let worse = if side == "buy" { average / decided - 1.0 } else { 1.0 - average / decided };
+    let word = if worse > 0.0 { "worse" } else { "better" };
+    format!(" ({} bp {word} than at the decision)", show::basis_points(worse.abs(), Style::Terminal))
+}
+
+fn state_lines(explained: &Explanation, grids: Grids<'_>) -> Vec<String> {
+    let state = &explained.state;
+    let mut lines = vec![format!(
+        "  at {}: price {}, equity {}, position {} ({} x equity), drawdown {} %{}",
+        show::time(state.time),
+        grids.price(state.price),
+        grids.money(state.equity),
+        grids.qty(state.position),
+        show::ratio(state.exposure, Style::Terminal),
+        show::percent(state.drawdown, 1, Style::Terminal),
+        state.stop.map_or_else(String::new, |stop| format!(", stop {}", grids.price(stop)))
+    )];
+    lines.extend(state.resting.iter().map(|order| format!("  resting {}", order_text(order, grids))));
+    lines.push(format!(
+        "  the twin holds {} with equity {}",
+        grids.qty(state.twin_position),
+        grids.money(state.twin_equity)
+    ));
+    lines
+}
+
+fn now_lines(explained: &Explanation, grids: Grids<'_>, width: usize, verbose: bool) -> Vec<String> {
+    let Some(now) = &explained.now else { return Vec::new() };
+    let (state, sizes) = (&explained.state, |steps: &[StepView]| steps.last().map(|step| step.after));
+    let planned = explained.plan.as_ref().map(|plan| plan.target);
+    let wanted = sizes(now);
+    if wanted == planned && !verbose {
+        return vec!["  the rules at that instant want the same".to_owned()];
+    }
+    let mut lines = vec![format!(
+        "  the rules at that instant want {}",
+        wanted.map_or(show::MISSING.to_owned(), |size| grids.qty(size))
+    )];
+    lines.extend(step_lines(now, state.price, state.equity, width));
+    lines
+}
+
+/// The same as a value. Quantities, prices and amounts are exact decimals as text.
+pub(crate) fn json(explained: &Explanation, record: &RunRecord) -> Value {
+    let Explanation { at, instrument, plan, before, replaced, orders, state, now } = explained;
+    json!({
+        "run": record.chain,
+        "at": at.to_string(),
+        "instrument": instrument,
+        "plan": plan.as_ref().map(plan_json),
+        "before": before.iter().map(plan_json).collect::<Vec<_>>(),
+        "replaced": replaced.map(|(plan, time)| json!({ "plan": plan, "time": time.to_string() })),
+        "orders": orders.iter().map(|view| json!({
+            "order": order_json(&view.order),
+            "state": view.state,
+            "fills": view.fills.iter().map(fill_json).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+        "state": {
+            "time": state.time.to_string(),
+            "price": state.price.to_string(),
+            "equity": state.equity.to_string(),
+            "position": state.position.to_string(),
+            "exposure": state.exposure,
+            "drawdown": state.drawdown,
+            "stop": state.stop.map(|stop| stop.to_string()),
+            "twin_position": state.twin_position.to_string(),
+            "twin_equity": state.twin_equity.to_string(),
+            "resting": state.resting.iter().map(order_json).collect::<Vec<_>>(),
+        },
+        "now": now.as_ref().map(|steps| steps_json(steps)),
+    })
+}
+
+fn plan_json(plan: &PlanView) -> Value {
+    json!({
+        "plan": plan.plan,
+        "time": plan.time.to_string(),
+        "price": plan.price.to_string(),
+        "equity": plan.equity.to_string(),
+        "position": plan.position.to_string(),
+        "target": plan.target.to_string(),
+        "steps": steps_json(&plan.steps),
+    })
+}
+
+fn steps_json(steps: &[StepView]) -> Vec<Value> {
+    let step = |step: &StepView| {
+        json!({
+            "rule": step.rule,
+            "outcome": step.outcome,
+            "before": step.before.to_string(),
+            "after": step.after.to_string(),
+            "because": step.because,
+        })
+    };
+    steps.iter().map(step).collect()
+}
+
+fn order_json(order: &OrderRow) -> Value {
+    json!({
+        "order": order.order,
+        "time": order.time.to_string(),
+        "plan": order.plan,
+        "purpose": order.purpose,
+        "side": order.side,
+        "quantity": order.quantity.to_string(),
+        "kind": order.kind,
+        "price": order.price.map(|price| price.to_string()),
+        "trigger": order.trigger.map(|trigger| trigger.to_string()),
+        "reduce_only": order.reduce_only,
+    })
+}
+
+fn fill_json(fill: &FillRow) -> Value {
+    json!({
+        "time": fill.time.to_string(),
+        "quantity": fill.quantity.to_string(),
+        "price": fill.price.to_string(),
+        "fee": fill.fee.to_string(),
+        "liquidity": fill.liquidity,
+    })
+}
+
+/// A moment and what the run decided then, in a few lines.
+pub(crate) fn brief(explained: &Explanation, record: &RunRecord, width: usize) -> Vec<String> {
+    let grids = Grids::of(record);
+    let Some(plan) = &explained.plan else { return Vec::new() };
+    plan_lines(plan, explained, grids, width, "in force")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slippage_has_a_side() {
+        let decided: Price = "100".parse().unwrap();
+        assert_eq!(slippage(100.1, decided, "buy", false), " (10.0 bp worse than at the decision)");
+        assert_eq!(slippage(100.1, decided, "sell", false), " (10.0 bp better than at the decision)");
+        assert_eq!(slippage(100.1, decided, "sell", true), "");
+    }
+}

@@ -1,0 +1,213 @@
+//! A run's summary: the scaled run beside its twin.
+
+use super::sparkline::sparklines;
+use crate::terminal::{HINT, Terminal, WARNING};
+use backtest::Run;
+use backtest::metrics::{Figure, Missing, Path, Scores, equal_volatility};
+use backtest::report::{CostLines, RunSummary};
+use serde_json::{Value, json};
+use std::path;
+use units::Timestamp;
+use units::show::{self, Style};
+
+/// Signs of a sparkline.
+const COLUMNS: usize = 24;
+
+/// The first eight digits of a hash name what it is of.
+pub(crate) fn short(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
+}
+
+/// Prints the summary of a run.
+pub(crate) fn show(run: &Run, folder: &path::Path, terminal: &Terminal) {
+    let page = run.summary();
+    let card = Card::of(&page);
+    terminal.json("run", &card.json(run, folder));
+    for line in card.lines(terminal.is_verbose()) {
+        terminal.result(line);
+    }
+}
+
+/// The three columns of every comparison.
+struct Card<'a> {
+    page: &'a RunSummary,
+    scaled: Scores,
+    twin: Scores,
+    equal: Result<Scores, Missing>,
+}
+
+/// Which direction is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Better {
+    Higher,
+    Lower,
+    Neither,
+}
+
+struct Row {
+    label: &'static str,
+    /// The name in JSON, where values are fractions, not percent.
+    key: &'static str,
+    better: Better,
+    times: f64,
+    decimals: usize,
+    /// Shown with `--verbose` only.
+    detail: bool,
+    read: fn(&Scores) -> Figure,
+}
+
+fn rows(short: bool) -> Vec<Row> {
+    use Better::{Higher, Lower, Neither};
+    let row =
+        |label, key, better, times, decimals, read| Row { label, key, better, times, decimals, detail: false, read };
+    let detail = |label, key, better, times, decimals, read| Row {
+        detail: true,
+        ..row(label, key, better, times, decimals, read)
+    };
+    let [cost, turnover] = if short {
+        ["fees + funding %", "turnover, x equity"]
+    } else {
+        ["fees + funding, % a year", "turnover, x a year"]
+    };
+    vec![
+        row("return %", "return", Higher, 100.0, 1, |s| s.total_return),
+        detail("sharpe, 0 % rate", "sharpe", Higher, 1.0, 2, |s| s.sharpe),
+        row("vol, % a year", "volatility", Neither, 100.0, 1, |s| s.volatility),
+        row("vol of vol, pp", "volatility_of_volatility", Lower, 100.0, 1, |s| s.vol_of_vol.map(|vol| vol.spread)),
+        row("worst drawdown %", "worst_drawdown", Higher, 100.0, 1, |s| {
+            s.drawdown.map(|d| d.depth).ok_or(Missing::NeverMoved)
+        }),
+        detail("worst day %", "worst_day", Higher, 100.0, 2, |s| {
+            s.worst_day.map(|day| day.value).ok_or(Missing::NeedsDays(1))
+        }),
+        detail("worst 2.5 % of days %", "shortfall", Higher, 100.0, 2, |s| s.shortfall),
+        detail("days under water", "days_under_water", Lower, 1.0, 1, |s| Ok(s.under_water.days())),
+        detail(turnover, "turnover", Lower, 1.0, 1, |s| s.turnover),
+        row(cost, "fees_and_funding", Lower, 100.0, 2, |s| s.cost),
+    ]
+}
+
+impl<'a> Card<'a> {
+    fn of(page: &'a RunSummary) -> Self {
+        let nanos = std::iter::once(page.header.start).chain(page.bars.time.iter().copied());
+        let times: Vec<Timestamp> = nanos.map(Timestamp::from_nanos).collect();
+        let path = |values: &[f64]| -> Vec<f64> {
+            std::iter::once(page.header.deposit).chain(values.iter().copied()).collect()
+        };
+        let (scaled, twin) = (path(&page.bars.equity), path(&page.twin.equity));
+        let column = |equity: &[f64], costs: &CostLines| {
+            Scores::of(Path { times: &times, equity }, costs.traded, costs.fees - costs.funding)
+        };
+        let scaled = column(&scaled, &page.costs.scaled);
+        let twin_scores = column(&twin, &page.costs.twin);
+        let equal = scaled
+            .volatility
+            .and_then(|target| equal_volatility(Path { times: &times, equity: &twin }, target))
+            .map(|equal| Scores::of_equal_vol(&times, &equal, &twin_scores));
+        Self { page, scaled, twin: twin_scores, equal }
+    }
+
+    fn is_short(&self) -> bool {
+        self.scaled.days < 30
+    }
+
+    fn equal(&self, row: &Row) -> Figure {
+        self.equal.as_ref().map_err(|why| *why).and_then(row.read)
+    }
+
+    fn lines(&self, verbose: bool) -> Vec<String> {
+        let mut lines = vec![format!("  {:<24}{:>10}{:>10}{:>10}{:>11}", "", "scaled", "twin", "change", "twin=vol")];
+        lines.extend(rows(self.is_short()).iter().filter(|row| verbose || !row.detail).map(|row| self.line(row)));
+        let [scaled, twin] = sparklines([&self.page.bars.equity, &self.page.twin.equity], COLUMNS);
+        lines.push(format!("  equity   scaled {scaled}   twin {twin}"));
+        lines.push(format!("  trust    {}", self.trust()));
+        for liquidation in &self.page.integrity.liquidations {
+            lines.push(format!("  {WARNING}note{WARNING:#}     {liquidation}"));
+        }
+        lines
+    }
+
+    fn line(&self, row: &Row) -> String {
+        let (scaled, twin, equal) = ((row.read)(&self.scaled), (row.read)(&self.twin), self.equal(row));
+        let shown = |figure: Figure| {
+            figure.map_or(show::MISSING.to_owned(), |value| {
+                show::number(value * row.times, row.decimals, Style::Terminal)
+            })
+        };
+        let (change, word) = match (scaled, twin) {
+            (Ok(after), Ok(before)) => {
+                let (after, before) = (after * row.times, before * row.times);
+                let sign = show::change_sign(after, before, row.decimals);
+                let word = match (row.better, sign) {
+                    (Better::Neither, _) | (_, 0) => String::new(),
+                    (Better::Higher, 1) | (Better::Lower, -1) => format!("{HINT}better{HINT:#}"),
+                    _ => format!("{WARNING}worse{WARNING:#}"),
+                };
+                (show::change(after, before, row.decimals, Style::Terminal), word)
+            }
+            (Err(why), _) | (_, Err(why)) => (show::MISSING.to_owned(), why.to_string()),
+        };
+        let line = format!(
+            "  {:<24}{:>10}{:>10}{change:>10}{:>11}   {word}",
+            row.label,
+            shown(scaled),
+            shown(twin),
+            shown(equal)
+        );
+        line.trim_end().to_owned()
+    }
+
+    /// What the figures can and cannot carry.
+    fn trust(&self) -> String {
+        let integrity = &self.page.integrity;
+        let counted = |count: u64, one: &str| {
+            format!("{} {one}{}", show::count(count, Style::Terminal), if count == 1 { "" } else { "s" })
+        };
+        let mut parts =
+            vec![counted(integrity.ambiguous_bars, "ambiguous bar"), counted(self.page.gaps.len() as u64, "gap")];
+        if integrity.unexplained > 0 {
+            parts.push(counted(integrity.unexplained, "unexplained trigger"));
+        }
+        if integrity.unmet_caps > 0 {
+            parts.push(format!("{} with a cap that could not be met", counted(integrity.unmet_caps, "plan")));
+        }
+        format!("{}; one path, {}: no claim on returns", parts.join(", "), counted(self.scaled.days as u64, "day"))
+    }
+
+    fn json(&self, run: &Run, folder: &path::Path) -> Value {
+        let record = &run.record;
+        let column = |read: &dyn Fn(&Row) -> Figure| -> Value {
+            rows(self.is_short())
+                .iter()
+                .map(|row| (row.key.to_owned(), read(row).ok().map_or(Value::Null, Value::from)))
+                .collect()
+        };
+        json!({
+            "run": folder,
+            "program": record.program,
+            "policy": record.policy,
+            "instrument": record.instrument,
+            "tapes": record.tapes,
+            "seed": record.seed,
+            "first": record.first,
+            "last": record.last,
+            "inputs": record.inputs,
+            "bars": record.bars,
+            "gaps": record.gaps.len(),
+            "chain": record.chain,
+            "state": record.state,
+            "days": self.scaled.days,
+            "equity": run.tables.equity.last().map(|row| row.equity.to_string()),
+            "twin_equity": run.tables.equity.last().map(|row| row.twin_equity.to_string()),
+            "scaled": column(&|row| (row.read)(&self.scaled)),
+            "twin": column(&|row| (row.read)(&self.twin)),
+            "twin_at_equal_volatility": column(&|row| self.equal(row)),
+            "fills": run.tables.fills.len(),
+            "plans": self.page.integrity.acted,
+            "campaigns": run.tables.campaigns.len(),
+            "ambiguous_bars": record.ambiguous_bars,
+            "triggers": record.triggers,
+            "residual": record.residual,
+        })
+    }
+}
