@@ -28,7 +28,7 @@ pub(super) fn moved(view: &View<'_>) -> Option<Markup> {
         ("hedge", "c-hedge", "Hedges", done("hedge")),
         ("liquidation", "c-loss", "Liquidations by the venue", done("liquidation")),
         ("refused", "c-twin", "Triggers and adds refused", view.run.refusals.len() - held),
-        ("held", "c-twin", "Held by buffer or minimum order", held),
+        ("held", "c-twin", "Held by trim buffer", held),
     ];
     let rows: Vec<_> = rows.into_iter().filter(|row| row.3 > 0).collect();
     // What was held back can be many times what was done; its bar is cut, and says so.

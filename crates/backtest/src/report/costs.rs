@@ -86,7 +86,7 @@ fn bar(svg: &mut Svg, class: &'static str, y: &Axis, x: f64, width: f64, (from, 
 fn table(page: &mut Markup, view: &View<'_>) {
     let (scaled, twin) = (&view.run.costs.scaled, &view.run.costs.twin);
     let header = &view.run.header;
-    page.raw("<div class=\"card\"><h3>From gross to net<span>")
+    page.raw("<div class=\"card scroll\"><h3>From gross to net<span>")
         .text(&header.currency)
         .raw("</span></h3><table class=\"sc\"><thead><tr>")
         .raw("<th><span class=\"sr\">Line</span></th><th scope=\"col\">Scaled</th><th scope=\"col\">Twin</th>")

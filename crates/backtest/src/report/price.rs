@@ -63,7 +63,7 @@ pub(super) fn draw(view: &View<'_>, figure: &Figure<'_>) -> Option<Markup> {
         }
     }
     let summary = summary(view, &span, &bars);
-    let mut svg = Svg::new(WIDTH, STRIP.1 + 30.0, &summary, &[]);
+    let mut svg = Svg::with_links(WIDTH, STRIP.1 + 30.0, &summary);
     let clip = format!("clip-{}", figure.id);
     svg.clip(&clip, (LEFT, RIGHT), (TOP, BOTTOM));
     svg.title(LEFT, 18.0, &title, figure.question);
@@ -261,12 +261,7 @@ fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
             kept.push(mark);
         }
     }
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for mark in &kept {
-        *counts.entry(mark.shape).or_default() += 1;
-    }
-    kept.sort_by_key(|mark| counts.get(mark.shape).copied().unwrap_or_default());
-    kept.truncate(view.limits.marks);
+    let mut kept = share_out(kept, view.limits.marks);
     kept.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
     let mut numbered: Option<(f64, f64)> = None;
     for mark in kept {
@@ -279,6 +274,31 @@ fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
             numbered = Some((px, py));
         }
     }
+}
+
+/// At most so many marks: rare kinds whole, common ones thinned evenly over time.
+fn share_out(marks: Vec<Mark<'_>>, most: usize) -> Vec<Mark<'_>> {
+    let mut kinds: BTreeMap<&'static str, Vec<Mark<'_>>> = BTreeMap::new();
+    for mark in marks {
+        kinds.entry(mark.shape).or_default().push(mark);
+    }
+    let mut kinds: Vec<_> = kinds.into_values().collect();
+    kinds.sort_by_key(Vec::len);
+    let (mut left, count) = (most, kinds.len());
+    let mut kept = Vec::new();
+    for (at, kind) in kinds.into_iter().enumerate() {
+        let share = (left / (count - at)).min(kind.len());
+        let all = kind.len();
+        // The mark n is kept where n × share / all moves on.
+        kept.extend(
+            kind.into_iter()
+                .enumerate()
+                .filter(|(n, _)| n * share / all != (n + 1) * share / all)
+                .map(|(_, mark)| mark),
+        );
+        left -= share;
+    }
+    kept
 }
 
 /// What a mark says when the pointer rests on it.

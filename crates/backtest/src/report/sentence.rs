@@ -77,9 +77,17 @@ fn compose(mut changes: Vec<Change>, a_year: &str) -> String {
                 Measure::WorstDay => "Scaling softened the worst day",
                 Measure::Earned => "Scaling earned more",
             };
-            let mut text = format!("{lead}: {}", clause(first, a_year));
+            let opening = match first.measure {
+                Measure::WorstDay => {
+                    let (scaled, twin) = pair(first.scaled, first.twin);
+                    format!("{scaled} lost, not {twin}")
+                }
+                _ => clause(first, a_year),
+            };
+            let mut text = format!("{lead}: {opening}");
             if let Some(second) = rest.first().filter(|second| second.gain >= first.gain / 2.0) {
-                text.push_str(&format!(" and {}", clause(second, a_year)));
+                let comma = if first.measure == Measure::Swing { "" } else { "," };
+                text.push_str(&format!("{comma} and {}", clause(second, a_year)));
             }
             text + "."
         }
@@ -184,12 +192,15 @@ fn trading(view: &View<'_>) -> Option<String> {
         return None;
     }
     let times = show::number(scaled / twin, 1, Style::Page);
-    let moved = match show::change_sign(cost * 100.0, twin_cost * 100.0, 2) {
+    // As the scorecard shows it: the difference of the displayed values.
+    let (cost, twin_cost) = (cost * 100.0, twin_cost * 100.0);
+    let moved = match show::change_sign(cost, twin_cost, 2) {
         0 => "fees and funding were the same".to_owned(),
         sign => {
-            let by = show::percent((cost - twin_cost).abs(), 2, Style::Page);
+            let by = show::change(cost.max(twin_cost), cost.min(twin_cost), 2, Style::Page);
             let a_year = if view.is_short() { "" } else { " a year" };
-            format!("fees and funding {} by {by}\u{202f}% of equity{a_year}", if sign > 0 { "rose" } else { "fell" })
+            let verb = if sign > 0 { "rose" } else { "fell" };
+            format!("fees and funding {verb} by {}\u{202f}% of equity{a_year}", by.trim_start_matches('+'))
         }
     };
     Some(format!("Scaling traded {times} times as much as the twin; {moved}."))
@@ -248,9 +259,7 @@ mod tests {
             "Scaling held risk steadier: volatility swung 55 % less and the worst drawdown was 16 %, not 35 %. \
              It also earned less: 31 % a year, not 49 %."
         );
-        assert!(
-            said(&mock, "").starts_with("Scaling softened the worst day: the worst day lost 4.4 %, not 12.2 % and")
-        );
+        assert!(said(&mock, "").starts_with("Scaling softened the worst day: 4.4 % lost, not 12.2 %, and"));
     }
 
     #[test]
@@ -264,7 +273,7 @@ mod tests {
             "Scaling fell less far: the worst drawdown was 10 %, not 20 %. It also lost 3.0 % where the twin earned 2.0 %."
         );
         assert!(
-            two(0.03, -0.02).starts_with("Scaling earned more: 3.0 % where the twin lost 2.0 % and"),
+            two(0.03, -0.02).starts_with("Scaling earned more: 3.0 % where the twin lost 2.0 %, and"),
             "{}",
             two(0.03, -0.02)
         );

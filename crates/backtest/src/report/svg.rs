@@ -30,8 +30,17 @@ pub(super) struct Svg(Markup);
 impl Svg {
     /// Opens a figure of so many pixels with a text summary for those who cannot see it.
     pub(super) fn new(width: f64, height: f64, summary: &str, more: Attributes<'_>) -> Self {
+        Self::opened("img", width, height, summary, more)
+    }
+
+    /// A figure with links in it: to a reader of the screen an image is one thing, a group is walked through.
+    pub(super) fn with_links(width: f64, height: f64, summary: &str) -> Self {
+        Self::opened("group", width, height, summary, &[])
+    }
+
+    fn opened(role: &str, width: f64, height: f64, summary: &str, more: Attributes<'_>) -> Self {
         let view = format!("0 0 {} {}", pixels(width), pixels(height));
-        let mut attributes = vec![("viewBox", view.as_str()), ("role", "img"), ("aria-label", summary)];
+        let mut attributes = vec![("viewBox", view.as_str()), ("role", role), ("aria-label", summary)];
         attributes.extend_from_slice(more);
         let mut markup = Markup::new();
         markup.open("svg", &attributes);
