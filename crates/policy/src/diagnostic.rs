@@ -82,19 +82,23 @@ fn is_empty_gutter(line: &str) -> bool {
 /// A piece of the input as messages quote it: in backticks, shortened, control characters made visible.
 pub(crate) fn quoted(input: &str) -> String {
     const CHARACTERS_MAX: usize = 40;
-    let mut shown = String::from("`");
-    for (count, character) in input.chars().enumerate() {
-        if count == CHARACTERS_MAX {
-            shown.push('…');
-            break;
-        }
-        match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
+    let mut start: String = input.chars().take(CHARACTERS_MAX).collect();
+    if start.len() < input.len() {
+        start.push('…');
     }
-    shown.push('`');
-    shown
+    format!("`{}`", printable(start))
+}
+
+/// A text with its control characters made visible.
+pub(crate) fn printable(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let shown = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// The nearest of some names, if one is near enough to have been meant.

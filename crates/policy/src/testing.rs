@@ -155,7 +155,7 @@ fn ladder() -> impl Strategy<Value = Ladder> {
 fn caps() -> impl Strategy<Value = Caps> {
     let leverage = (50..=1_000i32, 10..=100i32)
         .prop_map(|(limit, kept)| Limit { limit: ratio(limit, 100), restore: ratio(limit * kept / 100, 100) });
-    let levels = prop::collection::vec((1..=12i32, 0..=99i32), 1..=8).prop_map(|gaps| {
+    let levels = prop::collection::vec((1..=12i32, 1..=99i32), 1..=8).prop_map(|gaps| {
         let (count, mut at) = (gaps.len() as i32, 0);
         let level = |(index, (gap, kept)): (usize, &(i32, i32))| {
             at += gap;

@@ -35,8 +35,8 @@ const AT: Field = Field {
     range: "over 0 and at most 100%",
     example: "\"10%\"",
 };
-const RESTORE: Field =
-    Field { key: "restore", low: Low::Least(0.0), range: "between 0 and 100%", example: "\"5%\"", ..AT };
+// A drawdown is never under zero: a level restored there would be in force for good.
+const RESTORE: Field = Field { key: "restore", example: "\"5%\"", ..AT };
 const FACTOR: Field = Field {
     key: "factor",
     takes: Takes::Number,

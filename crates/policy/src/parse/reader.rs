@@ -2,7 +2,7 @@
 
 use super::schema;
 use crate::codes::Code;
-use crate::diagnostic::{Diagnostic, Severity, nearest, quoted};
+use crate::diagnostic::{Diagnostic, Severity, nearest, printable, quoted};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -73,6 +73,8 @@ impl<'t> Reader<'t> {
     ) {
         let span = self.within_text(span);
         let help = (!help.is_empty()).then_some(help);
+        // Pieces of the text are quoted in all three; none may reach a terminal as a control sequence.
+        let (message, label, help) = (printable(message), printable(label), help.map(printable));
         self.diagnostics.push(Diagnostic { code, severity, span, message, label, help });
     }
 

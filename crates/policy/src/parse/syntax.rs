@@ -8,13 +8,17 @@ use std::ops::Range;
 /// Reports one error a line: what follows on the same line is nearly always a consequence.
 pub(super) fn report(reader: &mut Reader<'_>, errors: &[toml::de::Error]) {
     let text = reader.text();
-    let mut found: Vec<(Range<usize>, Range<usize>, &str)> = errors
-        .iter()
-        .map(|error| {
-            let span = reader.within_text(error.span().unwrap_or(0..0));
-            (line_at(text, span.start), span, error.message())
-        })
-        .collect();
+    let mut found: Vec<_> = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message())).collect();
+    if found.len() > ERRORS_MAX {
+        found.sort_by_key(|(span, _)| span.start);
+        found.truncate(ERRORS_MAX);
+        reader.tear();
+    }
+    let with_line = |(span, message): (Range<usize>, _)| {
+        let span = reader.within_text(span);
+        (line_at(text, span.start), span, message)
+    };
+    let mut found: Vec<(Range<usize>, Range<usize>, &str)> = found.into_iter().map(with_line).collect();
     // An unquoted value explains whatever else is wrong on its line.
     found.sort_by_key(|(line, span, message)| (line.start, !message.starts_with(UNQUOTED), span.start));
     for errors_of_line in found.chunk_by(|(left, ..), (right, ..)| left == right) {
@@ -41,6 +45,8 @@ pub(super) fn report(reader: &mut Reader<'_>, errors: &[toml::de::Error]) {
     }
 }
 
+/// Errors looked at; a text with more is no policy, and one line of a million errors must not take a minute.
+const ERRORS_MAX: usize = 1_000;
 const UNQUOTED: &str = "string values must be quoted";
 const DUPLICATE: &str = "duplicate key";
 
@@ -56,7 +62,10 @@ fn report_one(reader: &mut Reader<'_>, line: Range<usize>, span: Range<usize>, m
         (span, "there is no value", "write `key = value`".to_owned())
     } else if is(UNQUOTED) {
         let value = unquoted(text, &line, span);
-        let help = format!("write `\"{}\"`", text[value.clone()].replace(['"', '`'], ""));
+        let help = match &text[value.clone()] {
+            short if short.len() <= 60 && !short.contains(['"', '`']) => format!("write `\"{short}\"`"),
+            _ => "put the whole value in quotes".to_owned(),
+        };
         (value, "what is not a plain number stands in quotes", help)
     } else if is("key with no value") {
         (

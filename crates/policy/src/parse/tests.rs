@@ -74,6 +74,15 @@ fn findings_beyond_a_hundred_are_counted_only() {
     assert_eq!(parsed.diagnostics[100].message, "900 more findings are not shown");
 }
 
+/// A line of a million errors took minutes once: each error looked for the ends of its line.
+#[test]
+fn a_hostile_line_is_answered_at_once() {
+    for piece in [",", "\u{1}", "x y,", "]"] {
+        let line = format!("a = [{}", piece.repeat(1_000_000 / piece.len()));
+        assert!(parse(&line).errors() > 0);
+    }
+}
+
 #[test]
 fn deep_nesting_does_not_overflow_the_stack() {
     for (open, close) in [("[", "]"), ("{a=", "}"), ("\"f(", ")\""), ("a.", "")] {
