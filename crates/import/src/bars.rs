@@ -81,7 +81,8 @@ impl BarsRequest {
     }
 }
 
-/// Makes a tape of a file of bars. `progress` is called with what is done and the whole, in a measure of the file's own.
+/// Makes a tape of a file of bars. `progress` is called with what is done and the whole, in a measure of the file's
+/// own.
 pub fn bars(request: &BarsRequest, progress: &mut dyn FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
     let source = Source::open(&request.source)?;
     let (prices, volume) = columns::prices(&source, &request.columns)?;

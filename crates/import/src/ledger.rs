@@ -3,7 +3,7 @@
 use crate::Repair;
 use crate::report::{Gap, Gaps, count};
 use std::collections::{BTreeMap, BTreeSet};
-use units::{Duration, Timestamp};
+use units::{Duration, Price, Timestamp};
 
 /// Why a row cannot be taken as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +66,8 @@ impl Problem {
 #[derive(Debug)]
 pub(crate) struct Tally {
     problem: Problem,
+    /// The grid that rows are off, where that is the problem.
+    grid: Option<Price>,
     rows: u64,
     first: Vec<(u64, String)>,
     /// By column and its place, where one row can have the problem more than once.
@@ -79,6 +81,9 @@ impl Tally {
     /// One line of a message: count, problem, first places, remedy.
     pub(crate) fn line(&self, unit: &str) -> String {
         let mut text = format!("{} {}", count(self.rows, "row"), self.problem.what());
+        if let Some(grid) = self.grid {
+            text += &format!(" of {grid}");
+        }
         if !self.columns.is_empty() {
             let columns: Vec<_> =
                 self.columns.iter().map(|((_, name), rows)| format!("{name} {}", count(*rows, ""))).collect();
@@ -97,6 +102,8 @@ pub(crate) struct Ledger {
     asked: BTreeSet<Repair>,
     touched: BTreeMap<Repair, u64>,
     tallies: BTreeMap<Problem, Tally>,
+    /// The instrument's price grid, for messages.
+    pub(crate) tick: Option<Price>,
     pub(crate) bad: u64,
     pub(crate) read: u64,
     pub(crate) written: u64,
@@ -138,7 +145,8 @@ impl Ledger {
         if problem.can_drop() && self.repair(Repair::DropRow) {
             return true;
         }
-        let empty = Tally { problem, rows: 0, first: Vec::new(), columns: BTreeMap::new() };
+        let grid = self.tick.filter(|_| problem == Problem::OffTick);
+        let empty = Tally { problem, grid, rows: 0, first: Vec::new(), columns: BTreeMap::new() };
         let tally = self.tallies.entry(problem).or_insert(empty);
         tally.rows += 1;
         if tally.first.len() < NAMED_MAX {

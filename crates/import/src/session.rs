@@ -71,6 +71,7 @@ pub(crate) fn run<C: Content>(
 ) -> Result<ImportReport, ImportError> {
     refuse_overwriting(job)?;
     let mut ledger = Ledger::new(job.repair);
+    ledger.tick = job.catalogue.instruments.first().map(|instrument| instrument.tick);
     let header = TapeHeader { catalogue: job.catalogue.clone(), provenance: Provenance::default() };
     let mut output = Output { writer: TapeWriter::create(job.out, &header)?, first: None, last: None };
     pass(job, wanted, content, &mut ledger, &mut output, progress)?;

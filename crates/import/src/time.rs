@@ -115,7 +115,7 @@ impl TimeReader {
     }
 }
 
-/// `20141201` and `20141201 00:00`: eight digits are a date, for no unit puts an integer that small into a market's time.
+/// `20141201` and `20141201 00:00`: eight digits are a date, for no unit puts so small an integer into a market's time.
 fn compact_date(text: &str) -> Option<Timestamp> {
     let (date, rest) = text.split_at_checked(8)?;
     if !date.bytes().all(|byte| byte.is_ascii_digit()) || !(rest.is_empty() || rest.starts_with([' ', 'T'])) {

@@ -94,7 +94,7 @@ fn impossible_rows_are_named_by_line() {
     refused(&row("2025-10-10 21:25,101,102,100,-1,1"), &["line 5 (close -1)"]);
     refused(
         &row("2025-10-10 21:25,101,102,100,101.05,1"),
-        &["off the tick grid (close 1): line 5 (close 101.05)", "--repair snap"],
+        &["off the tick grid of 0.1 (close 1): line 5 (close 101.05)", "--repair snap"],
     );
     refused(&row("2025-10-10 21:25,101,102,abc,101,1"), &["not a number: line 5 (low abc)"]);
     refused(&row("2025-10-10 21:25,101,102,,101,1"), &["not a number: line 5 (low empty)"]);
@@ -239,7 +239,8 @@ fn the_source_is_never_overwritten() {
 fn a_folder_that_does_not_exist_is_said() {
     let fixture = rows(GOOD);
     let request = BarsRequest { out: fixture.source.with_file_name("none").join("x.tape"), ..fixture.bars_request() };
-    assert!(fixture.run(&request).unwrap_err().is_input());
+    let error = fixture.run(&request).unwrap_err();
+    assert!(error.is_input() && error.to_string().ends_with("x.tape`: its folder does not exist"), "{error}");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn the_dirty_spot_file_is_named_for_all_that_it_is() {
     let text = fixture.run(&request).unwrap_err().to_string();
     for part in [
         "of 25,920 rows cannot be taken",
-        "off the tick grid (open 12,918, high 10,952, low 14,197, close 12,978)",
+        "off the tick grid of 0.01 (open 12,918, high 10,952, low 14,197, close 12,978)",
         "rows 2 (low 114127.33414493)",
         "column `open_time_us` holds milliseconds, not the microseconds of its name",
         "1 gap, 288 bars missing",

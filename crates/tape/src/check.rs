@@ -1,4 +1,5 @@
-//! What a row must hold. The writer and the reader ask the same question, so that no tape is written that cannot be read.
+//! What a row must hold. The writer and the reader ask the same question, so that no tape is written that cannot be
+//! read.
 
 use market::{Bar, Catalogue, Event};
 use std::fmt;

@@ -123,7 +123,8 @@ impl Sink {
             use std::os::unix::fs::PermissionsExt as _;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        Ok(Self { file: builder.tempfile_in(folder)?, hasher: blake3::Hasher::new(), written: 0 })
+        let file = builder.tempfile_in(folder).map_err(without_temporary_name)?;
+        Ok(Self { file, hasher: blake3::Hasher::new(), written: 0 })
     }
 
     /// The hash of all bytes since the last seal and of the group's metadata.
@@ -138,6 +139,14 @@ impl Sink {
         self.file.as_file().sync_data()?;
         self.file.persist(path).map_err(|error| error.error)?;
         Ok(())
+    }
+}
+
+/// The error of the target, not of a temporary file that no user has heard of.
+fn without_temporary_name(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(io::ErrorKind::NotFound, "its folder does not exist"),
+        kind => kind.into(),
     }
 }
 

@@ -30,22 +30,20 @@ fn an_altered_tape_is_refused_or_reads_the_same() {
     let path = folder.path().join("a.tape");
     let (bytes, rows) = sample(&path);
     let mut refused = 0;
-    let masks = [0x01_u8, 0x80, 0xff];
     for place in 0..bytes.len() {
-        for mask in masks {
-            let mut altered = bytes.clone();
-            altered[place] ^= mask;
-            std::fs::write(&path, &altered).unwrap();
-            match read(&path) {
-                Ok(found) => assert_eq!(found, rows, "byte {place} ^ {mask:#x}"),
-                Err(error) => {
-                    assert!(error.is_input(), "byte {place} ^ {mask:#x}: {error:?}");
-                    refused += 1;
-                }
+        let mask = [0x01_u8, 0x80, 0xff][place % 3];
+        let mut altered = bytes.clone();
+        altered[place] ^= mask;
+        std::fs::write(&path, &altered).unwrap();
+        match read(&path) {
+            Ok(found) => assert_eq!(found, rows, "byte {place} ^ {mask:#x}"),
+            Err(error) => {
+                assert!(error.is_input(), "byte {place} ^ {mask:#x}: {error:?}");
+                refused += 1;
             }
         }
     }
-    assert!(refused * 10 > bytes.len() * masks.len() * 9, "only {refused} of {} were noticed", bytes.len() * 3);
+    assert!(refused * 10 > bytes.len() * 9, "only {refused} of {} were noticed", bytes.len());
 }
 
 #[test]
