@@ -61,7 +61,7 @@ impl Parsed {
 /// ```
 /// let parsed = policy::parse("policy = 1\nname = \"x\"\ninstrument = \"binance:BTCUSDT-PERP\"\n[size]\nkind = \"fixed\"\n");
 /// let codes: Vec<_> = parsed.diagnostics.iter().map(|diagnostic| diagnostic.code.name()).collect();
-/// assert_eq!(codes, ["P006", "P023"]);
+/// assert_eq!(codes, ["P023", "P006"]);
 /// assert_eq!(parsed.policy, None);
 /// ```
 #[must_use]
