@@ -39,9 +39,20 @@ impl fmt::Display for Cell<'_> {
             Self::Decimal(raw, scale) => write!(f, "{raw}e-{scale}"),
             Self::Double(value) => write!(f, "{value}"),
             Self::Time(time) => write!(f, "{time}"),
-            Self::Text(text) => f.write_str(text),
+            Self::Text(text) => f.write_str(&printable(text)),
         }
     }
+}
+
+/// A source's text as a message may show it: short, and without control characters that a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    const SHOWN_MAX: usize = 60;
+    let shown = text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
+    let mut short: String = shown.take(SHOWN_MAX).collect();
+    if text.chars().nth(SHOWN_MAX).is_some() {
+        short.push('…');
+    }
+    short
 }
 
 /// A number on its way to fixed point.

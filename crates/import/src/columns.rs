@@ -150,7 +150,11 @@ fn positions(source: &Source, fits: impl Fn(&str) -> bool) -> impl Iterator<Item
 }
 
 fn list(source: &Source) -> String {
-    let names: Vec<String> = source.columns.iter().map(|name| format!("`{name}`")).collect();
+    const NAMED_MAX: usize = 30;
+    let mut names: Vec<String> = source.columns.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
+    if let more @ 1.. = source.columns.len().saturating_sub(NAMED_MAX) {
+        names.push(format!("{more} more"));
+    }
     names.join(", ")
 }
 

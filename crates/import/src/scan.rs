@@ -178,8 +178,8 @@ fn no_time(source: &Source, found: &[usize], rows: &Rows) -> ImportError {
     ImportError::column(
         &source.path,
         format!(
-            "{unit} {number}: `{cell}` in column `{name}` is no time; wanted an ISO date such as `2025-10-10 21:20`, or \
-             seconds, ms, us or ns since 1970; another column is named with `--time-column NAME`"
+            "{unit} {number}: `{cell}` in column `{name}` is no time; wanted an ISO date such as `2025-10-10 21:20`, \
+             or seconds, ms, us or ns since 1970; another column is named with `--time-column NAME`"
         ),
     )
 }

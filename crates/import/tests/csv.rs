@@ -255,7 +255,8 @@ fn volumes_never_stop_an_import() {
 
 #[test]
 fn funding_is_snapped_within_a_second() {
-    let text = "ts,funding_rate\n2025-10-10 08:00:00.016,0.0001\n2025-10-10 15:59:59.500,-0.00012345\n2025-10-11 00:00:02,0.0001\n";
+    let text = "ts,funding_rate\n2025-10-10 08:00:00.016,0.0001\n2025-10-10 15:59:59.500,-0.00012345\n\
+        2025-10-11 00:00:02,0.0001\n";
     let fixture = Fixture::csv(text);
     let report = fixture.funding(RateUnit::Fraction, &[]).unwrap();
     assert_eq!((report.snapped, report.irregular), (2, 1));
@@ -334,6 +335,15 @@ fn a_bom_and_windows_lines_are_text_like_any() {
     let fixture =
         Fixture::csv("\u{feff}Date,Open,High,Low,Close,Volume\r\n2025-10-10,1,1,1,1,1\r\n2025-10-11,1,1,1,1,1\r\n");
     assert_eq!(fixture.bars().unwrap().rows_written, 2);
+}
+
+#[test]
+fn a_hostile_text_does_not_reach_the_terminal() {
+    let cell = format!("\u{1b}[31m{}", "x".repeat(100_000));
+    let text = rows(&format!("{GOOD}\n2025-10-10 21:25,1,1,{cell},1,1")).bars().unwrap_err().to_string();
+    assert!(!text.contains('\u{1b}') && text.len() < 500, "{text}");
+    let text = Fixture::csv("when\u{1b}[31m,open\n1,1\n").bars().unwrap_err().to_string();
+    assert!(!text.contains('\u{1b}'), "{text}");
 }
 
 #[test]

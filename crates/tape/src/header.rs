@@ -199,6 +199,11 @@ impl CatalogueText {
     }
 
     fn parse(&self) -> Result<Catalogue, String> {
+        let mut names = self.instruments.iter().map(|instrument| &instrument.symbol).chain(&self.series);
+        // They are shown on terminals, which obey control characters.
+        if names.any(|name| name.is_empty() || name.chars().any(char::is_control)) {
+            return Err("a name in its catalogue is not printable".to_owned());
+        }
         let instruments = self.instruments.iter().map(InstrumentText::parse).collect::<Result<Vec<_>, _>>()?;
         Ok(Catalogue { instruments, series: self.series.clone() })
     }

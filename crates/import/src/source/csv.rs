@@ -1,7 +1,7 @@
 //! Rows of a CSV file.
 
 use crate::ImportError;
-use crate::cell::Cell;
+use crate::cell::{Cell, printable};
 use csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub(super) fn columns(path: &Path, delimiter: u8) -> Result<Vec<String>, ImportE
             "has no header line; put one before the first row, such as `date,open,high,low,close,volume`",
         ));
     }
-    Ok(header.iter().map(|name| name.trim().to_owned()).collect())
+    Ok(header.iter().map(|name| printable(name.trim())).collect())
 }
 
 impl CsvRows {

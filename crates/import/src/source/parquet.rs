@@ -1,7 +1,7 @@
 //! Rows of a Parquet file, a few thousand at a time.
 
 use crate::ImportError;
-use crate::cell::Cell;
+use crate::cell::{Cell, printable};
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, DataType};
@@ -35,7 +35,7 @@ pub(super) fn columns(path: &Path) -> Result<(Vec<String>, u64), ImportError> {
     let file = File::open(path).map_err(ImportError::io(path))?;
     let metadata = read_metadata(path, &file)?;
     let schema = metadata.file_metadata().schema_descr();
-    let names = schema.columns().iter().map(|column| column.path().string()).collect();
+    let names = schema.columns().iter().map(|column| printable(&column.path().string())).collect();
     let rows = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum();
     Ok((names, rows))
 }
