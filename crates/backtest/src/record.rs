@@ -186,7 +186,8 @@ impl Recorder {
     }
 
     fn on_command(&mut self, command: &Command, purpose: Purpose) {
-        let since = self.market_inputs;
+        // What is sent inside a bar did not rest all through it: that bar's own input is still to come.
+        let since = self.market_inputs + u64::from(self.source == Source::Venue);
         match *command {
             Command::Place(order) => {
                 let sent = Sent { order, purpose, since, live: false, cancelling: false };

@@ -20,7 +20,7 @@ pub(crate) struct Walk {
     pub(crate) limit_opened: Qty,
     /// The liquidation price within this path, once it was looked up; a fill makes it unknown again.
     pub(crate) doom: Option<Option<Price>>,
-    /// Whether orders waited over the open and within the bar, and whether under it.
+    /// Whether orders waited within the bar over its open, and whether under it; both where one came in between.
     over: bool,
     under: bool,
 }
@@ -91,9 +91,13 @@ impl Walk {
         more
     }
 
-    /// Notes an order that waits at a price on this path.
+    /// Notes an order that waits at a price on this path. One that came in answer to a fill inside the bar, within the
+    /// bar's range, would have been met or missed on the other path: that alone makes the bar ambiguous.
     pub(crate) fn note(&mut self, level: Option<Price>) {
         let (Kind::Bar(bar), Some(level)) = (self.kind, level) else { return };
+        if self.leg > 0 && (bar.low..=bar.high).contains(&level) {
+            (self.over, self.under) = (true, true);
+        }
         self.over |= level > bar.open && level <= bar.high;
         self.under |= level < bar.open && level >= bar.low;
     }
