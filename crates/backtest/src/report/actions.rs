@@ -3,7 +3,7 @@
 use super::markup::Markup;
 use super::price::{Figure, draw, key, largest_move, moment};
 use super::summary::Plan;
-use super::view::{View, counted, purpose, time};
+use super::view::{View, counted, purpose, sentence, time};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use units::show::{self, Style};
@@ -117,7 +117,7 @@ fn table(page: &mut Markup, view: &View<'_>, from: i64, to: i64) {
         page.raw("<tr>").element("th", &[("scope", "row")], &time(row.time));
         page.element("td", &[], &row.what).element("td", &[("class", "r")], &view.price(row.price));
         let quantity = row.quantity.map_or_else(|| show::MISSING.to_owned(), |quantity| view.qty(quantity));
-        page.element("td", &[("class", "r")], &quantity).element("td", &[("class", "w")], row.because);
+        page.element("td", &[("class", "r")], &quantity).element("td", &[("class", "w")], &sentence(row.because));
         page.raw("<td>");
         plan_link(page, view, row.plan);
         page.raw("</td></tr>");
@@ -247,7 +247,9 @@ fn write_plan(page: &mut Markup, view: &View<'_>, plan: &Plan) {
         page.element("td", &[], &before);
         page.element("td", &[], &if before == after { "=".to_owned() } else { format!("→ {after}") });
         let class = if matches!(step.outcome.as_str(), "cut" | "refused" | "unmet") { "o x" } else { "o" };
-        page.element("td", &[("class", class)], &step.outcome).element("td", &[], &step.because).raw("</tr>");
+        page.element("td", &[("class", class)], &step.outcome)
+            .element("td", &[], &sentence(&step.because))
+            .raw("</tr>");
     }
     page.raw("</tbody></table></article>");
 }

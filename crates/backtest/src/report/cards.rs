@@ -4,7 +4,7 @@ use super::markup::Markup;
 use super::scale::{Axis, extent};
 use super::summary::Purpose;
 use super::svg::{Anchor, Svg};
-use super::view::{View, counted};
+use super::view::View;
 use std::collections::{BTreeMap, BTreeSet};
 use units::Duration;
 use units::show::{self, Style};
@@ -21,7 +21,7 @@ pub(super) fn moved(view: &View<'_>) -> Option<Markup> {
         ("resize", "c-scaled", "Volatility target resized", done("resize")),
         ("entry", "c-scaled", "Campaigns entered", done("entry")),
         ("add", "c-gain", "Pyramid units added", done("add")),
-        ("rung", "c-warn", "Ladder rungs sold", done("rung")),
+        ("rung", "c-warn", "Ladder rungs filled", done("rung")),
         ("exit", "c-scaled", "Signals ended", done("exit")),
         ("stop", "c-loss", "Stops hit", done("stop")),
         ("cut", "c-loss", "Limits cut size", done("cut")),
@@ -173,9 +173,7 @@ pub(super) fn trust(view: &View<'_>) -> Markup {
     let mut page = Markup::new();
     page.raw("<section class=\"card\"><h2>Can this run be trusted?</h2>");
     page.piece(&list(&findings(view)));
-    let notes = view.run.gaps.len() + view.run.integrity.notes.len() + view.run.integrity.liquidations.len();
-    page.raw("<p class=\"note\"><a href=\"#integrity\">").text(&counted(notes, "detail", "details"));
-    page.raw(" under Integrity</a></p></section>");
+    page.raw("<p class=\"note\"><a href=\"#integrity\">Details under Integrity</a></p></section>");
     page
 }
 

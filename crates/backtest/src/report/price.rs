@@ -5,7 +5,7 @@ use super::overview::labels;
 use super::scale::{Axis, extent, time_ticks};
 use super::summary::{Bars, Fill, Purpose, Refusal, RungEnd};
 use super::svg::{Anchor, PathData, Svg, line, unbroken};
-use super::view::{View, counted, purpose, time};
+use super::view::{View, counted, purpose, sentence, time};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use units::show::{self, Style};
@@ -304,10 +304,17 @@ fn share_out(marks: Vec<Mark<'_>>, most: usize) -> Vec<Mark<'_>> {
 /// What a mark says when the pointer rests on it.
 fn story(view: &View<'_>, what: &What<'_>) -> String {
     match what {
-        What::Refused(refusal) => format!("{} refused by {}: {}", time(refusal.time), refusal.rule, refusal.because),
+        What::Refused(refusal) => {
+            format!("{} refused by {}: {}", time(refusal.time), refusal.rule, sentence(&refusal.because))
+        }
         What::Fill(fill) => {
             let (at, name) = (time(fill.time), purpose(fill.purpose).1);
-            format!("{at} {name}: {} at {}. {}", view.qty(fill.quantity), view.price(fill.price), fill.because)
+            format!(
+                "{at} {name}: {} at {}. {}",
+                view.qty(fill.quantity),
+                view.price(fill.price),
+                sentence(&fill.because)
+            )
         }
     }
 }
@@ -332,7 +339,7 @@ fn strip(svg: &mut Svg, view: &View<'_>, x: &Axis, bars: &Range<usize>) {
     let (low, high) = extent(both.chain([0.0])).unwrap_or((0.0, 1.0));
     let y = Axis::linear((low, high), (STRIP.1 - 2.0, STRIP.0 + 2.0));
     svg.title(LEFT, STRIP.0 - 12.0, "Exposure, × equity", "How much was held?");
-    let (ticks, decimals) = y.ticks(2);
+    let (ticks, decimals) = y.ticks(3);
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
     let (times, gaps) = (&all.time[bars.clone()], &view.run.gaps);
@@ -368,7 +375,7 @@ pub(super) fn key() -> Markup {
         ("entry", "entry"),
         ("add", "add, unit number"),
         ("resize", "resize"),
-        ("rung", "rung sold"),
+        ("rung", "rung"),
         ("exit", "exit"),
         ("stop", "stop"),
         ("cut", "limit cut"),

@@ -134,17 +134,19 @@ fn share(change: &Change) -> String {
     format!("{}\u{202f}%", show::percent((change.scaled - change.twin).abs() / twin, 0, Style::Page))
 }
 
-/// Two percentages without signs, with as few decimal places as tell them apart.
+/// Two percentages without signs: whole from 10, one decimal place from 1, two under it; more where they read alike.
 fn pair(scaled: f64, twin: f64) -> (String, String) {
-    let (scaled, twin) = (scaled.abs(), twin.abs());
-    let fewest = match scaled.min(twin) {
-        small if small >= 0.1 => 0,
-        small if small >= 0.01 => 1,
+    let own = |value: f64| match value.abs() {
+        large if large >= 0.1 => 0,
+        large if large >= 0.01 => 1,
         _ => 2,
     };
-    let shown = |value, decimals| format!("{}\u{202f}%", show::percent(value, decimals, Style::Page));
-    let texts = |decimals| (shown(scaled, decimals), shown(twin, decimals));
-    (fewest..=2).map(texts).find(|(a, b)| a != b).unwrap_or_else(|| texts(2))
+    let shown = |value: f64, more: usize| {
+        let decimals = (own(value) + more).min(2);
+        format!("{}\u{202f}%", show::percent(value.abs(), decimals, Style::Page))
+    };
+    let texts = |more| (shown(scaled, more), shown(twin, more));
+    (0..=2).map(texts).find(|(a, b)| a != b).unwrap_or_else(|| texts(2))
 }
 
 /// What stands under the headline: was it only less leverage, what did trading cost, what is chance.
@@ -259,7 +261,7 @@ mod tests {
             "Scaling held risk steadier: volatility swung 55 % less and the worst drawdown was 16 %, not 35 %. \
              It also earned less: 31 % a year, not 49 %."
         );
-        assert!(said(&mock, "").starts_with("Scaling softened the worst day: 4.4 % lost, not 12.2 %, and"));
+        assert!(said(&mock, "").starts_with("Scaling softened the worst day: 4.4 % lost, not 12 %, and"));
     }
 
     #[test]
@@ -285,7 +287,7 @@ mod tests {
         assert_eq!(said(&[(Measure::Earned, 0.100, 0.102)], ""), "The scaled run and its twin came out alike.");
         assert_eq!(
             said(&[(Measure::Earned, 0.05, 0.10), (Measure::Drawdown, -0.1, -0.1)], ""),
-            "Scaling gained nothing here. It earned less: 5.0 %, not 10.0 %."
+            "Scaling gained nothing here. It earned less: 5.0 %, not 10 %."
         );
         assert_eq!(said(&[], ""), "The scaled run and its twin came out alike.");
     }

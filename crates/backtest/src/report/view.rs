@@ -151,6 +151,19 @@ pub(super) fn time(nanos: i64) -> String {
     show::time(Timestamp::from_nanos(nanos))
 }
 
+/// A plan's sentence as a page shows it: the minus of its numbers is U+2212. A hyphen within a word or date stays.
+pub(super) fn sentence(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        let starts_number = char == '-' && !before.is_alphanumeric() && chars.peek().is_some_and(char::is_ascii_digit);
+        shown.push(if starts_number { '\u{2212}' } else { char });
+        before = char;
+    }
+    shown
+}
+
 /// A figure or the dash that stands for it.
 pub(super) fn or_missing(value: Option<f64>, shown: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| show::MISSING.to_owned(), shown)
@@ -167,7 +180,7 @@ pub(super) fn purpose(purpose: Purpose) -> (&'static str, String) {
         Purpose::Entry => ("entry", "entry".into()),
         Purpose::Add(unit) => ("add", format!("add, unit {unit}")),
         Purpose::Resize => ("resize", "resized".into()),
-        Purpose::Rung(index) => ("rung", format!("rung {index} sold")),
+        Purpose::Rung(index) => ("rung", format!("rung {index}")),
         Purpose::Exit => ("exit", "exit".into()),
         Purpose::Stop => ("stop", "stop".into()),
         Purpose::Cut => ("cut", "limit cut".into()),
@@ -199,6 +212,14 @@ fn average_entry(fills: &[Fill], times: &[i64]) -> Vec<Option<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_minus_is_one_before_numbers_only() {
+        assert_eq!(
+            sentence("holds -5.357 since 2025-10-10, p12-3 (-1)"),
+            "holds \u{2212}5.357 since 2025-10-10, p12-3 (\u{2212}1)"
+        );
+    }
 
     #[test]
     fn the_average_entry_moves_with_adds_alone() {
