@@ -76,6 +76,7 @@ impl Scope {
     #[inline]
     pub(crate) fn see(&mut self, seen: Ohlc) {
         self.facts.set(facts::PRICE, seen.close);
+        self.facts.set(facts::PRICES, self.facts.get(facts::PRICES).unwrap_or(0).wrapping_add(1));
         self.facts.set(facts::BAR_HIGH, seen.high);
         self.facts.set(facts::BAR_LOW, seen.low);
         if let Some(campaign) = &mut self.campaign {

@@ -165,6 +165,8 @@ facts! {
     26 CLOSED_AT: Timestamp = "campaign.closed_at";
     /// Time of the input being decided on.
     27 NOW: Timestamp = "now";
+    /// How many times the market told a price: tells news of the market from news of one's own orders.
+    28 PRICES: u32 = "price.count";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

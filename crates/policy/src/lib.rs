@@ -10,7 +10,7 @@ mod parse;
 mod print;
 mod program;
 mod rule;
-mod rules;
+pub mod rules;
 pub mod spec;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

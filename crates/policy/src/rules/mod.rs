@@ -20,7 +20,21 @@ pub use stop::initial_stop;
 pub(crate) use trim::TrimRule;
 
 use crate::facts::{self, Facts};
+use crate::rule::Rule;
+use crate::spec::{DrawdownLevel, Limit};
 use units::{Price, Qty, Round};
+
+/// The drawdown cap as a rule of its own, for programs of one's own rules.
+#[must_use]
+pub fn drawdown_cap(levels: Vec<DrawdownLevel>) -> Box<dyn Rule> {
+    Box::new(DrawdownCap::new(levels))
+}
+
+/// The leverage cap as a rule of its own, for programs of one's own rules.
+#[must_use]
+pub fn leverage_cap(limit: Limit) -> Box<dyn Rule> {
+    Box::new(LeverageCap { limit })
+}
 
 /// The signed quantity held; zero before the first fill.
 #[inline]

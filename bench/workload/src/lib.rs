@@ -1,0 +1,14 @@
+//! The decision workload: receive event → update volatility → volatility target and scale-out rule → order when the
+//! target leaves the buffer → simulated fill → position and account.
+//!
+//! Prices are a deterministic integer random walk. The rule is a custom one, through the public rule interface; it
+//! returns finished lot quantities, so the engine's buffer and rounding are off for it. Caps are configured and never bind.
+//! Fills are at the event's price, which is this bench's stated exception.
+
+mod prices;
+mod rule;
+mod world;
+
+pub use prices::Prices;
+pub use rule::{Decision, WorkloadRule};
+pub use world::{Measured, engine_run, floor_run};
