@@ -192,8 +192,11 @@ pub(crate) fn usage(usage: &clap::Error) -> u8 {
         return if terminal.output_failed() { 3 } else { 0 };
     }
     let message = text.to_string();
-    let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    terminal.json("error", &ErrorLine { kind: "input", message, hint: Some("see `trimtab --help`") });
+    // The first paragraph is the message; what follows is usage.
+    let message: Vec<&str> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let message = message.join(" ");
+    let message = message.trim_start_matches("error: ");
+    terminal.json("error", &ErrorLine { kind: "input", message, hint: Some("see `--help`") });
     terminal.stderr(text.ansi());
     2
 }

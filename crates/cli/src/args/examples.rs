@@ -1,9 +1,9 @@
-//! Examples, as every `--help` ends with them.
+//! Examples, as every `--help` ends with them. Lines end before column 80, so that no terminal breaks one.
 
 pub(super) const MAIN: &str = "\
 EXAMPLES
-  trimtab demo                              the main job on an embedded market, no data needed
-  trimtab check examples/btc-trend.toml     what is wrong with a policy, and what to do about it
+  trimtab demo                            the main job on an embedded market
+  trimtab check examples/btc-trend.toml   what is wrong with a policy
   trimtab backtest examples/btc-trend.toml --tape btc.tape --out runs/oct
   trimtab explain runs/oct --at 2025-10-10T21:20:00Z
 
@@ -11,9 +11,9 @@ Each command has examples of its own: `trimtab check --help`.";
 
 pub(super) const DEMO: &str = "\
 EXAMPLES
-  trimtab demo                              writes trimtab-demo/
-  trimtab demo --seed 11                    another market
-  trimtab demo --out /tmp/demo --json       results for a program";
+  trimtab demo                            writes trimtab-demo/
+  trimtab demo --seed 11                  another market
+  trimtab demo --out /tmp/demo --json     results for a program";
 
 pub(super) const INIT: &str = "\
 EXAMPLES
@@ -23,36 +23,46 @@ EXAMPLES
 pub(super) const CHECK: &str = "\
 EXAMPLES
   trimtab check examples/btc-trend.toml
-  trimtab check --explain P014              what a code means
-  trimtab check policy.toml --json          findings for an editor, one a line
+  trimtab check --explain P014            what a code means
+  trimtab check policy.toml --json        findings for an editor, one a line
 
 Exit code 2 if the policy has errors; warnings alone leave it 0.";
 
 pub(super) const IMPORT: &str = "\
 EXAMPLES
-  trimtab import bars btc.parquet --instrument binance:BTCUSDT-PERP --labelled open -o btc.tape
-  trimtab import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape
-  trimtab import series daily.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape";
+  trimtab import bars btc.parquet --instrument binance:BTCUSDT-PERP \\
+      --labelled open -o btc.tape
+  trimtab import funding funding.csv --instrument binance:BTCUSDT-PERP \\
+      --rate-unit percent -o funding.tape
+  trimtab import series daily.csv --column dvol --name dvol.btc \\
+      --unit percent --lag 1d -o dvol.tape";
 
 pub(super) const IMPORT_BARS: &str = "\
 EXAMPLES
-  trimtab import bars btc.parquet --instrument binance:BTCUSDT-PERP --labelled open -o btc.tape
-  trimtab import bars old.csv --instrument okx:BTCUSDT-PERP --tick 0.1 --lot 0.01 --labelled close -o okx.tape
-  trimtab import bars dirty.parquet --instrument binance:ETHUSDT-PERP --labelled open --repair widen -o eth.tape
+  trimtab import bars btc.parquet --instrument binance:BTCUSDT-PERP \\
+      --labelled open -o btc.tape
+  trimtab import bars old.csv --instrument okx:BTCUSDT-PERP --lot 0.01 \\
+      --labelled close -o okx.tape
+  trimtab import bars dirty.parquet --instrument binance:ETHUSDT-PERP \\
+      --labelled open --repair widen -o eth.tape
 
-Impossible rows refuse the file, by number; gaps and identical duplicates are counted. The unit of a time column is
-judged by its magnitude, never by its name.";
+Impossible rows refuse the file, by number; gaps and identical duplicates are
+counted. The unit of a time column is judged by magnitude, never by its name.";
 
 pub(super) const IMPORT_FUNDING: &str = "\
 EXAMPLES
-  trimtab import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape
-  trimtab import funding hl.parquet --instrument hyperliquid:BTC-PERP --rate-unit fraction --interval 1h -o hl.tape";
+  trimtab import funding funding.csv --instrument binance:BTCUSDT-PERP \\
+      --rate-unit percent -o funding.tape
+  trimtab import funding hl.parquet --instrument hyperliquid:BTCUSDC-PERP \\
+      --rate-unit fraction --interval 1h -o hl.tape";
 
 pub(super) const IMPORT_SERIES: &str = "\
 EXAMPLES
-  trimtab import series daily.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape
+  trimtab import series daily.csv --column dvol --name dvol.btc \\
+      --unit percent --lag 1d -o dvol.tape
 
-A daily index stamped with its day's start is known a day later: `--lag 1d` keeps a backtest from knowing it earlier.";
+A daily index stamped with its day's start is known a day later: `--lag 1d`
+keeps a backtest from knowing it earlier.";
 
 pub(super) const TAPE: &str = "\
 EXAMPLES
@@ -62,20 +72,22 @@ pub(super) const TAPE_INFO: &str = "\
 EXAMPLES
   trimtab tape info btc.tape
   trimtab tape info btc.tape funding.tape dvol.tape
-  trimtab tape info btc.tape --verbose      source, options and hashes too";
+  trimtab tape info btc.tape --verbose    source, options and hashes too";
 
 pub(super) const BACKTEST: &str = "\
 EXAMPLES
-  trimtab backtest examples/btc-trend.toml --tape btc.tape --tape funding.tape --tape dvol.tape --out runs/oct
+  trimtab backtest examples/btc-trend.toml --tape btc.tape \\
+      --tape funding.tape --tape dvol.tape --out runs/oct
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --force
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --json
 
-The run folder is written beside its place and renamed when it is complete: a folder that exists is whole.";
+The run folder is written beside its place and renamed when it is complete: a
+folder that exists is whole.";
 
 pub(super) const EXPLAIN: &str = "\
 EXAMPLES
   trimtab explain runs/oct --at 2025-10-10T21:20:00Z
-  trimtab explain runs/oct --at '2025-10-10 21:20' --verbose
+  trimtab explain runs/oct --at '2025-10-10 21:20:00' --verbose
   trimtab explain runs/oct --at 2025-10-10 --json";
 
 pub(super) const REPLAY: &str = "\

@@ -11,7 +11,7 @@ use crate::terminal::Terminal;
 use ::backtest::{Error, Progress, Request, Run};
 use ::tape::{Kind as Rows, TapeReader};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use units::show::{self, Style};
 
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failu
             .hint(format_args!("`trimtab check {policy}` shows the same without running")));
     }
     check_out(&args.out, args.force)?;
-    tapes(&args.tape, terminal)?;
+    let tapes = tape_lines(&args.tape)?;
     let request = Request {
         policy_file: args.policy.display().to_string(),
         policy_text: text,
@@ -37,6 +37,9 @@ pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failu
     let cooperation = Cooperation::begin();
     let run = execute(&request, terminal, &cooperation)?;
     run.write(&args.out, args.force).map_err(failure)?;
+    for line in tapes {
+        terminal.result(line);
+    }
     summary::show(&run, &args.out, terminal);
     let (out, name) = (args.out.display(), files::name(&args.out));
     terminal.result(format_args!(
@@ -46,6 +49,8 @@ pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failu
     ));
     Ok(Outcome::Done)
 }
+
+const RUN_FOLDER: &str = "a run folder is what `trimtab backtest … --out RUN` writes";
 
 /// What ran, for the record of a run.
 pub(super) fn program() -> String {
@@ -70,6 +75,15 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Interrupted => Failure::interrupted(),
         Error::NotEmpty(path) => Failure::input(format_args!("`{}` is not empty", path.display()))
             .hint("name another folder, or replace the run with `--force`"),
+        Error::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+            Failure::io("open", &path, &source).hint(RUN_FOLDER)
+        }
+        Error::Io { path, source } => Failure::io("use", &path, &source),
+        Error::Tape(error) => super::tape::failure(&error),
+        error @ Error::NotARun { .. } => Failure::input(error).hint(RUN_FOLDER),
+        error @ Error::NoInstrument { .. } => {
+            Failure::input(error).hint("name a tape of that instrument, or change `instrument` in the policy")
+        }
         error => Failure::new(Kind::of(error.is_input()), error),
     }
 }
@@ -79,7 +93,7 @@ pub(super) fn open(path: &Path) -> Result<Run, Failure> {
     ::backtest::open(&run_folder(path)).map_err(failure)
 }
 
-pub(super) fn run_folder(path: &Path) -> std::path::PathBuf {
+pub(super) fn run_folder(path: &Path) -> PathBuf {
     let inside = path.join("run");
     if !path.join("run.json").exists() && inside.join("run.json").is_file() { inside } else { path.to_owned() }
 }
@@ -89,11 +103,19 @@ fn check_out(out: &Path, force: bool) -> Result<(), Failure> {
         return Err(Failure::input(format_args!("`{}` is a file; a run is a folder", out.display()))
             .hint("choose another name"));
     }
-    ::backtest::check_free(out, force).map_err(failure)
+    match ::backtest::check_free(out, force) {
+        Err(Error::NotARun { path, .. }) => Err(Failure::input(format_args!(
+            "`{}` holds something else than a run; `--force` replaces only a run",
+            path.display()
+        ))
+        .hint("name another folder")),
+        checked => checked.map_err(failure),
+    }
 }
 
 /// One line a tape: what the run will stand on.
-fn tapes(paths: &[std::path::PathBuf], terminal: &Terminal) -> Result<(), Failure> {
+fn tape_lines(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
     for path in paths {
         let reader = TapeReader::open(path).map_err(|error| super::tape::failure(&error))?;
         let info = reader.info();
@@ -110,7 +132,7 @@ fn tapes(paths: &[std::path::PathBuf], terminal: &Terminal) -> Result<(), Failur
         if let Some(gaps) = info.provenance.quality.get("gaps").filter(|gaps| **gaps > 0) {
             parts.push(format!("{} gap{}", show::count(*gaps, Style::Terminal), if *gaps == 1 { "" } else { "s" }));
         }
-        terminal.result(format_args!("  tape      {}", parts.join("   ")));
+        lines.push(format!("  tape      {}", parts.join("   ")));
     }
-    Ok(())
+    Ok(lines)
 }

@@ -43,7 +43,10 @@ fn check(path: &Path, terminal: &Terminal) -> Result<Outcome, Failure> {
 
 /// The text of a policy file.
 pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    files::read_text(path, policy::TEXT_BYTES_MAX, "policy")
+    files::read_text(path, policy::TEXT_BYTES_MAX, "policy").map_err(|failure| match failure.hint {
+        None => failure.hint("`trimtab init DIR` makes a policy to start from"),
+        Some(_) => failure,
+    })
 }
 
 /// Where findings belong.
@@ -81,7 +84,8 @@ pub(super) fn summary(path: &Path, parsed: &Parsed, terminal: &Terminal) {
         counted(errors, "error"),
         counted(warnings, "warning")
     );
-    let more = parsed.diagnostics.first().map(|first| format!("(trimtab check --explain {})", first.code));
+    let worst = parsed.diagnostics.iter().find(|diagnostic| diagnostic.is_error()).or(parsed.diagnostics.first());
+    let more = worst.map(|first| format!("(trimtab check --explain {})", first.code));
     terminal.result(match more {
         Some(more) => {
             // To the right edge, or three spaces on where it does not fit.

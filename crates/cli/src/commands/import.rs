@@ -105,7 +105,11 @@ fn instrument(args: &InstrumentArgs) -> Result<market::Instrument, Failure> {
 }
 
 fn failure(error: &ImportError) -> Failure {
-    Failure::new(Kind::of(error.is_input()), error)
+    match error {
+        ImportError::Io { path, source } => Failure::io("read", path, source),
+        ImportError::Tape(error) => super::tape::failure(error),
+        error => Failure::new(Kind::of(error.is_input()), error),
+    }
 }
 
 /// The payload of an unwinding that is no panic.

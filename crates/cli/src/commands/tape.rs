@@ -37,8 +37,14 @@ fn info(args: &InfoArgs, terminal: &Terminal) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// What the library says, with the exit code that it means.
 pub(super) fn failure(error: &TapeError) -> Failure {
-    Failure::new(failure::Kind::of(error.is_input()), error)
+    match error {
+        TapeError::Io { path, source } => {
+            Failure::io("open", path, source).hint("`trimtab import` makes tapes of recorded data")
+        }
+        error => Failure::new(failure::Kind::of(error.is_input()), error),
+    }
 }
 
 fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {

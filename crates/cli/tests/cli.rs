@@ -1,0 +1,281 @@
+//! What every command has in common: help with examples, JSON with schemas, exit codes, colours, pipes, Ctrl-C.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is a finding")]
+
+mod common;
+
+use common::{POLICY, Sandbox};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// Every command, as pages are named.
+fn commands(sandbox: &Sandbox) -> Vec<Vec<String>> {
+    sandbox.line("trimtab man --out man").ok();
+    let names = std::fs::read_dir(sandbox.path("man")).unwrap().map(|page| page.unwrap().file_name());
+    let words = |name: String| name.trim_end_matches(".1").split('-').skip(1).map(str::to_owned).collect();
+    names.map(|name| words(name.into_string().unwrap())).collect()
+}
+
+#[test]
+fn every_help_ends_with_examples() {
+    let sandbox = Sandbox::new();
+    let commands = commands(&sandbox);
+    assert!(commands.len() >= 16, "{commands:?}");
+    for command in commands {
+        let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
+        words.push("--help");
+        let help = sandbox.run(&words).ok();
+        let (_, examples) = help.split_once("\nEXAMPLES\n  trimtab ").unwrap_or_else(|| panic!("{words:?}: {help}"));
+        assert!(!examples.is_empty() && !help.contains('\x1b'), "{words:?}");
+        for flag in ["--json", "--verbose", "--quiet", "--color"] {
+            assert!(help.contains(flag), "{words:?} has no {flag}");
+        }
+    }
+}
+
+#[test]
+fn examples_in_help_are_command_lines_that_exist() {
+    let sandbox = Sandbox::new();
+    for command in commands(&sandbox) {
+        let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
+        words.push("--help");
+        let help = sandbox.run(&words).ok();
+        let examples = help.split_once("EXAMPLES").unwrap().1;
+        assert!(examples.lines().all(|line| line.chars().count() < 80), "{words:?}: {examples}");
+        let help = examples.replace(" \\\n     ", "");
+        for example in help.lines().filter_map(|line| line.strip_prefix("  trimtab ")) {
+            // A comment stands behind three spaces; a pipe or a file takes the output.
+            let example = example.split("   ").next().unwrap().split(['|', '>']).next().unwrap().trim();
+            let said = sandbox.line(&format!("trimtab {example}"));
+            let usage = said.stderr.contains("Usage:") || said.stderr.contains("For more information, try");
+            assert!(!usage, "{words:?}: {example}\n{}", said.stderr);
+        }
+    }
+}
+
+/// A sandbox in which every command works: a policy, tapes, a run.
+fn desk() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("policy.toml", POLICY);
+    sandbox.write("bars.csv", common::bars_csv(72));
+    sandbox.write("funding.csv", "time,rate\n2025-01-01 08:00,0.01\n2025-01-01 16:00,0.01\n2025-01-02 00:00,-0.02\n");
+    sandbox.write("index.csv", "date,dvol\n2025-01-01,45\n2025-01-02,46\n2025-01-03,47\n");
+    sandbox.write("state.json", STATE);
+    sandbox.line(&format!("trimtab {}", WORK[0].0)).ok();
+    sandbox
+}
+
+const STATE: &str = "{}";
+
+/// Commands in an order in which all succeed, each with the schemas of its results.
+const WORK: [(&str, &[&str]); 15] = [
+    ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
+    ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
+    ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
+    ("tape info bars.tape funding.tape dvol.tape", &["tape", "tape", "tape"]),
+    ("init desk", &["init"]),
+    ("check policy.toml", &["check"]),
+    ("check --explain P014", &["code"]),
+    ("backtest policy.toml --tape bars.tape --tape funding.tape --out run", &["run"]),
+    ("explain run --at 2025-01-02T12:00:00Z", &["explanation"]),
+    ("replay run --verify", &["verification"]),
+    ("report run -o run.html", &["report"]),
+    ("demo --seed 3", &["check", "run", "demo"]),
+    ("completions bash", &["completions"]),
+    ("man", &["man"]),
+    ("man --out pages", &["man"]),
+];
+
+#[test]
+fn every_result_is_json_with_its_schema() {
+    let sandbox = desk();
+    for (command, kinds) in WORK {
+        let said = sandbox.line(&format!("trimtab {command} --json"));
+        let lines: Vec<Value> = said.ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut schemas: Vec<&str> = lines.iter().map(|line| line["schema"].as_str().unwrap()).collect();
+        schemas.dedup_by(|a, b| a == b && *a == "trimtab.man/1");
+        let wanted: Vec<String> = kinds.iter().map(|kind| format!("trimtab.{kind}/1")).collect();
+        assert_eq!(schemas, wanted, "{command}");
+    }
+}
+
+#[test]
+fn errors_are_json_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.toml", POLICY.replace("strength", "strenght"));
+    for (command, kinds) in [
+        ("check bad.toml", &["diagnostic", "check"][..]),
+        ("check nowhere.toml", &["error"]),
+        ("report nowhere -o x.html", &["error"]),
+        ("explain nowhere --at noon", &["error"]),
+        ("backtest", &["error"]),
+    ] {
+        let said = sandbox.line(&format!("trimtab {command} --json"));
+        assert_eq!(said.code, Some(2), "{command}");
+        let lines: Vec<Value> = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let schemas: Vec<&str> = lines.iter().map(|line| line["schema"].as_str().unwrap()).collect();
+        assert_eq!(schemas, kinds.iter().map(|kind| format!("trimtab.{kind}/1")).collect::<Vec<_>>(), "{command}");
+    }
+    let said = sandbox.line("trimtab backtest --json");
+    let error: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert!(error["message"].as_str().unwrap().contains("--out <DIR>"), "{error}");
+}
+
+#[test]
+fn quiet_leaves_errors_and_what_was_asked_for() {
+    let sandbox = desk();
+    sandbox.write("bad.toml", POLICY.replace("strength", "strenght"));
+    for (command, _) in WORK {
+        let said = sandbox.line(&format!("trimtab {command} --quiet"));
+        let product = ["completions bash", "man", "check --explain P014"].contains(&command);
+        assert_eq!((said.stdout.is_empty(), said.stderr.as_str()), (!product, ""), "{command}");
+        assert_eq!(said.code, Some(0), "{command}");
+    }
+    let said = sandbox.line("trimtab check bad.toml --quiet");
+    assert_eq!(said.code, Some(2));
+    assert!(said.stdout.starts_with("error[P003]") && !said.stdout.contains("checked"), "{}", said.stdout);
+    assert!(sandbox.line("trimtab check nowhere.toml --quiet").stderr.starts_with("error: "));
+}
+
+#[test]
+fn colours_are_asked_for_or_absent() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.toml", POLICY.replace("strength", "strenght"));
+    for command in ["check bad.toml", "check nowhere.toml", "--help", "chekc"] {
+        let styled = |extra: &str| {
+            let said = sandbox.line(&format!("trimtab {command} {extra}"));
+            (said.stdout + &said.stderr).contains('\x1b')
+        };
+        assert!(!styled(""), "{command} in a pipe");
+        assert!(!styled("--color never"), "{command}");
+        assert!(styled("--color always"), "{command}");
+        // Even where a variable asks for colours everywhere, a pipe gets none.
+        let mut forced = sandbox.command(&command.split(' ').collect::<Vec<_>>());
+        let said = forced.env("CLICOLOR_FORCE", "1").output().unwrap();
+        assert!(!said.stdout.contains(&0x1b) && !said.stderr.contains(&0x1b), "{command}");
+    }
+}
+
+#[test]
+fn the_word_beside_a_colour_says_the_same() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.toml", POLICY.replace("strength", "strenght"));
+    let plain = sandbox.line("trimtab check bad.toml").stdout;
+    let styled = sandbox.line("trimtab check bad.toml --color always").stdout;
+    let mut stripped = String::new();
+    let mut rest = styled.as_str();
+    while let Some((before, after)) = rest.split_once("\x1b[") {
+        stripped += before;
+        rest = after.split_once('m').unwrap().1;
+    }
+    assert_eq!(stripped + rest, plain);
+}
+
+#[test]
+fn results_are_the_same_in_any_place_zone_and_language() {
+    let (here, there) = (desk(), desk());
+    let backtest =
+        ["backtest", "policy.toml", "--tape", "bars.tape", "--tape", "funding.tape", "--out", "run", "--json"];
+    let chain = |output: std::process::Output| {
+        let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (line["chain"].clone(), line["state"].clone())
+    };
+    let funding = WORK[1].0;
+    here.line(&format!("trimtab {funding}")).ok();
+    there.line(&format!("trimtab {funding}")).ok();
+    let first = chain(here.command(&backtest).output().unwrap());
+    let elsewhere = there
+        .command(&backtest)
+        .env("TZ", "Pacific/Kiritimati")
+        .env("LC_ALL", "de_DE.UTF-8")
+        .env("LANG", "de_DE.UTF-8")
+        .output();
+    assert_eq!(first, chain(elsewhere.unwrap()));
+}
+
+#[test]
+fn version_names_the_commit() {
+    let version = Sandbox::new().line("trimtab --version").ok();
+    let (name, rest) = version.trim().split_once(' ').unwrap();
+    let (number, commit) = rest.split_once(" (").unwrap();
+    assert_eq!((name, number), ("trimtab", env!("CARGO_PKG_VERSION")));
+    let commit = commit.strip_suffix(')').unwrap();
+    assert!(commit == "unknown" || commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{commit}");
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = sandbox.run(&["completions", shell]).ok();
+        assert!(script.contains("backtest") && script.contains("rate-unit") && !script.contains('\x1b'), "{shell}");
+        // Where the shell is here, it must be able to read the script.
+        let mut check = std::process::Command::new(shell);
+        sandbox.write("script", &script);
+        if let Ok(output) = check.arg("-n").arg(sandbox.path("script")).output() {
+            assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn the_manual_is_roff() {
+    let page = Sandbox::new().line("trimtab man").ok();
+    assert!(page.contains(".TH trimtab") && page.contains(".SH SYNOPSIS") && !page.contains('\x1b'), "{page}");
+    assert!(page.contains("130"), "the exit codes");
+}
+
+/// Starts a command whose output the test reads as it comes.
+fn start(sandbox: &Sandbox, args: &[&str]) -> Child {
+    sandbox.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let sandbox = Sandbox::new();
+    for args in [&["man"][..], &["completions", "bash"], &["completions", "zsh", "--json"]] {
+        let mut child = start(&sandbox, args);
+        let mut line = String::new();
+        // The pipe is closed by dropping it after one line, long before the output ends.
+        BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_outside() {
+    let sandbox = Sandbox::new();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = sandbox.command(&["man"]).stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write to standard output"));
+    let help = sandbox.command(&["--help"]).stdout(full()).output().unwrap();
+    assert_eq!(help.status.code(), Some(3));
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_work_leaves_nothing_behind() {
+    let sandbox = Sandbox::new();
+    let mut child = start(&sandbox, &["demo"]);
+    // The market is written before the run begins; from then on there is long work to interrupt.
+    let running = || {
+        let folders = std::fs::read_dir(sandbox.path("")).unwrap();
+        let complete = |folder: &std::fs::DirEntry| folder.path().join("market/dvol.tape").exists();
+        folders.map(|folder| folder.unwrap()).any(|folder| complete(&folder))
+    };
+    while !running() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it could be interrupted");
+        std::thread::yield_now();
+    }
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stderr).trim(), "interrupted; nothing was written");
+    assert_eq!(sandbox.listing().keys().collect::<Vec<_>>(), Vec::<&std::path::PathBuf>::new());
+}
