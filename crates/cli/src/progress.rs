@@ -39,7 +39,7 @@ impl<'a> Meter<'a> {
             }
         } else if now >= self.line_due {
             self.line_due = now + LINE_EVERY;
-            let percent = if total > 0 { done * 100 / total } else { 0 };
+            let percent = (done * 100).checked_div(total).unwrap_or(0);
             let speed = speed(done, now.duration_since(self.started), self.unit);
             self.terminal.note(format_args!("  {:<9} {percent:>3} %   {speed}   {}", self.label, place()));
         }

@@ -109,7 +109,19 @@ impl Terminal {
         if let Some(hint) = &failure.hint {
             text += &format!("\n{HINT}hint{HINT:#}: {hint}");
         }
-        self.stderr(format_args!("{text}\n"));
+        self.stderr(format_args!("{}\n", self.fitted(&text)));
+    }
+
+    /// Long lines broken at words where a person reads them; a program that reads them gets them whole.
+    fn fitted(&self, text: &str) -> String {
+        if !io::stderr().is_terminal() {
+            return text.to_owned();
+        }
+        let lines = text.lines().map(|line| {
+            let indent = line.chars().take_while(|character| *character == ' ').count();
+            format!("{:indent$}{}", "", crate::render::wrap(line.trim_start(), self.width(), indent + 2))
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Whether a result could not be written, for another reason than that nobody reads on.

@@ -51,7 +51,12 @@ fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
     let count = |value: u64| show::count(value, Style::Terminal);
     let mut lines =
         vec![format!("{}   tape format {}   {} rows", files::name(&info.path), info.version, count(info.rows))];
-    let mut row = |label: &str, text: String| lines.push(format!("  {label:<11} {text}"));
+    // What a file says of itself must not reach the terminal as a command to it.
+    let printable = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    let mut row = |label: &str, text: String| {
+        let text: String = text.chars().map(printable).collect();
+        lines.push(format!("  {label:<11} {text}"));
+    };
     for instrument in &info.catalogue.instruments {
         row(
             "holds",

@@ -9,7 +9,7 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut column = indent;
     for (at, word) in text.split(' ').enumerate() {
-        let length = word.chars().count();
+        let length = columns(word);
         if at > 0 && column + 1 + length > width {
             out.push('\n');
             out.extend(std::iter::repeat_n(' ', indent));
@@ -24,6 +24,11 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
+/// How wide a text is on a terminal: colours take no room.
+pub(crate) fn columns(text: &str) -> usize {
+    anstream::adapter::strip_str(text).map(|part| part.chars().count()).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +38,6 @@ mod tests {
         assert_eq!(wrap("one two three", 11, 4), "one two\n    three");
         assert_eq!(wrap("incomprehensible", 5, 2), "incomprehensible");
         assert_eq!(wrap("", 5, 2), "");
+        assert_eq!(wrap("\x1b[1mone\x1b[0m two", 7, 0), "\x1b[1mone\x1b[0m two");
     }
 }
