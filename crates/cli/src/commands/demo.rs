@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use units::Timestamp;
+use units::show::{self, Style};
 
 /// Says that a folder is a demo's, and may be replaced by the next.
 const MARK: &str = ".trimtab-demo";
@@ -47,7 +48,8 @@ pub(super) fn run(args: &Demo, terminal: &Terminal) -> Result<Outcome, Failure> 
     let run = make(args, staging.path(), terminal, &cooperation)?;
     put_in_place(staging.path(), out)?;
 
-    terminal.result(format_args!("market of seed {}: {} bars", args.seed, run.record.bars));
+    let bars = show::count(run.record.bars, Style::Terminal);
+    terminal.result(format_args!("  market    seed {}, {bars} bars, made here", args.seed));
     summary::show(&run, &out.join(RUN), terminal);
     tell_one_decision(&run, terminal);
     let path = |name: &str| out.join(name);
@@ -145,11 +147,12 @@ fn tell_one_decision(run: &Run, terminal: &Terminal) {
     }
 }
 
-/// When the run cut or stopped a position for the first time: the decision most worth a look.
+/// When the run decided to cut a position for the first time, else when it was first stopped out: the moment most worth
+/// a look.
 fn decision(run: &Run) -> Option<Timestamp> {
-    let forced = |purpose: &str| purpose == "stop" || purpose == "cut";
     let fills = &run.tables.fills;
-    let cut =
-        fills.iter().find(|fill| fill.purpose == "cut").or_else(|| fills.iter().find(|fill| forced(&fill.purpose)));
-    cut.or(fills.first()).map(|fill| fill.time)
+    let first = |purpose: &str| fills.iter().find(|fill| fill.purpose == purpose);
+    let ordered = |plan: u64| run.tables.plans.iter().find(|row| row.plan == plan).map(|row| row.time);
+    let cut = first("cut").and_then(|fill| ordered(fill.plan));
+    cut.or_else(|| first("stop").or(fills.first()).map(|fill| fill.time))
 }

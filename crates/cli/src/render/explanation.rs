@@ -79,16 +79,15 @@ pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, v
 fn plan_lines(plan: &PlanView, explained: &Explanation, grids: Grids<'_>, width: usize, standing: &str) -> Vec<String> {
     let size = |quantity| exposure(quantity, plan.price, plan.equity);
     let symbol = explained.instrument.split_once(':').map_or(explained.instrument.as_str(), |(_, symbol)| symbol);
-    let mut lines = vec![format!(
-        "  plan {} {standing} since {}   {symbol}   {} -> {} x equity   {} -> {} {}",
-        plan.plan,
-        show::time(plan.time),
-        size(plan.position),
-        size(plan.target),
-        grids.qty(plan.position),
-        grids.qty(plan.target),
-        grids.base
-    )];
+    let (number, since) = (plan.plan, show::time(plan.time));
+    let (from, to) = (size(plan.position), size(plan.target));
+    let (held, wanted) = (grids.qty(plan.position), grids.qty(plan.target));
+    let change = if plan.position == plan.target {
+        format!("{to} x equity   {wanted} {}", grids.base)
+    } else {
+        format!("{from} -> {to} x equity   {held} -> {wanted} {}", grids.base)
+    };
+    let mut lines = vec![format!("  plan {number} {standing} since {since}   {symbol}   {change}")];
     lines.extend(step_lines(&plan.steps, plan.price, plan.equity, width));
     lines
 }

@@ -203,7 +203,7 @@ impl<'a> Card<'a> {
             "twin": column(&|row| (row.read)(&self.twin)),
             "twin_at_equal_volatility": column(&|row| self.equal(row)),
             "fills": run.tables.fills.len(),
-            "plans": self.page.integrity.acted,
+            "plans": run.tables.plans.chunk_by(|a, b| a.plan == b.plan).count(),
             "campaigns": run.tables.campaigns.len(),
             "ambiguous_bars": record.ambiguous_bars,
             "triggers": record.triggers,
