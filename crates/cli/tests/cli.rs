@@ -224,6 +224,7 @@ fn the_manual_is_roff() {
     let page = Sandbox::new().line("trimtab man").ok();
     assert!(page.contains(".TH trimtab") && page.contains(".SH SYNOPSIS") && !page.contains('\x1b'), "{page}");
     assert!(page.contains("130"), "the exit codes");
+    assert!(page.contains(".SH EXAMPLES\n.nf\n  trimtab demo"), "{page}");
 }
 
 /// Starts a command whose output the test reads as it comes.

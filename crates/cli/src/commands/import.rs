@@ -28,6 +28,9 @@ pub(super) fn run(args: &Import, terminal: &Terminal) -> Result<Outcome, Failure
             None => terminal.result(format_args!("  {line}")),
         }
     }
+    let unit = report.time_unit.as_ref().map_or(String::new(), |unit| format!(" in {unit}"));
+    let (read, column) = (report.rows_read, &report.time_column);
+    terminal.detail(format_args!("  read {read} rows; their time is column `{column}`{unit}"));
     let tape = file.output.display();
     terminal.result(format_args!("wrote {tape}       next: trimtab tape info {tape}"));
     Ok(Outcome::Done)

@@ -53,5 +53,6 @@ fn page(command: &clap::Command, name: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let page = Page::new(command.clone()).title(name).manual("Trimtab").source(format!("trimtab {}", args::VERSION));
     page.render(&mut bytes).map_err(|error| Failure::new(Kind::Outside, error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // Examples get their own headline and keep their lines.
+    Ok(String::from_utf8_lossy(&bytes).replace(".SH EXTRA\nEXAMPLES\n", ".SH EXAMPLES\n.nf\n"))
 }

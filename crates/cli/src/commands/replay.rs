@@ -52,6 +52,7 @@ pub(super) fn run(args: &Replay, terminal: &Terminal) -> Result<Outcome, Failure
             short(state)
         ));
     }
+    terminal.detail(format_args!("  chain     {chain}\n  state     {state}"));
     match difference {
         None => {
             terminal.result(format_args!("  same      every input, fill, plan and hash of {}", args.run.display()));
