@@ -10,6 +10,7 @@ use crate::render::summary;
 use crate::terminal::Terminal;
 use ::backtest::{Error, Progress, Request, Run};
 use ::tape::{Kind as Rows, TapeReader};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -26,6 +27,7 @@ pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failu
             .hint(format_args!("`trimtab check {policy}` shows the same without running")));
     }
     check_out(&args.out, args.force)?;
+    refuse_twice(&args.tape)?;
     let tapes = tape_lines(&args.tape)?;
     let request = Request {
         policy_file: args.policy.display().to_string(),
@@ -75,9 +77,6 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Interrupted => Failure::interrupted(),
         Error::NotEmpty(path) => Failure::input(format_args!("`{}` is not empty", path.display()))
             .hint("name another folder, or replace the run with `--force`"),
-        Error::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
-            Failure::io("open", &path, &source).hint(RUN_FOLDER)
-        }
         Error::Io { path, source } => Failure::io("use", &path, &source),
         Error::Tape(error) => super::tape::failure(&error),
         error @ Error::NotARun { .. } => Failure::input(error).hint(RUN_FOLDER),
@@ -90,7 +89,18 @@ pub(super) fn failure(error: Error) -> Failure {
 
 /// The run folder in a path: the path itself, or the run inside a demo's folder.
 pub(super) fn open(path: &Path) -> Result<Run, Failure> {
-    ::backtest::open(&run_folder(path)).map_err(failure)
+    let folder = run_folder(path);
+    exists(&folder)?;
+    ::backtest::open(&folder).map_err(failure)
+}
+
+/// Refuses a run folder that is not there.
+pub(super) fn exists(folder: &Path) -> Result<(), Failure> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let what = if folder.exists() { "is a file, not a run folder" } else { "does not exist" };
+    Err(Failure::input(format_args!("`{}` {what}", folder.display())).hint(RUN_FOLDER))
 }
 
 pub(super) fn run_folder(path: &Path) -> PathBuf {
@@ -111,6 +121,18 @@ fn check_out(out: &Path, force: bool) -> Result<(), Failure> {
         .hint("name another folder")),
         checked => checked.map_err(failure),
     }
+}
+
+/// The same bars twice would be two markets.
+fn refuse_twice(tapes: &[PathBuf]) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for tape in tapes {
+        // A path that cannot be resolved is refused, with its reason, when the tape is opened.
+        if tape.canonicalize().is_ok_and(|path| !seen.insert(path)) {
+            return Err(Failure::input(format_args!("`{}` is named twice", tape.display())).hint("name each tape once"));
+        }
+    }
+    Ok(())
 }
 
 /// One line a tape: what the run will stand on.

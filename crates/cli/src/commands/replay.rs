@@ -25,6 +25,7 @@ struct Line<'a> {
 
 pub(super) fn run(args: &Replay, terminal: &Terminal) -> Result<Outcome, Failure> {
     let folder = backtest::run_folder(&args.run);
+    backtest::exists(&folder)?;
     let cooperation = Cooperation::begin();
     let verified = {
         let mut meter = Meter::new(terminal, "replaying", "rows");

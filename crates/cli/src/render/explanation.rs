@@ -119,7 +119,13 @@ fn order_line(view: &OrderView, plan: &PlanView, grids: Grids<'_>) -> String {
         line += &format!(", filled {} at {shown}", grids.qty(filled));
         line += &slippage(average, plan.price, &order.side, fills.iter().any(|fill| fill.liquidity == "maker"));
     } else {
-        line += &format!(", {state}");
+        line += match state.as_str() {
+            "place" | "amend" => ", on its way",
+            "accepted" => ", resting",
+            "cancelled" => ", cancelled",
+            "rejected" => ", rejected",
+            _ => "",
+        };
     }
     line
 }

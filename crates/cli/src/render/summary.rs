@@ -121,8 +121,9 @@ impl<'a> Card<'a> {
         let [scaled, twin] = sparklines([&self.page.bars.equity, &self.page.twin.equity], COLUMNS);
         lines.push(format!("  equity   scaled {scaled}   twin {twin}"));
         lines.push(format!("  trust    {}", self.trust()));
-        for liquidation in &self.page.integrity.liquidations {
-            lines.push(format!("  {WARNING}note{WARNING:#}     {liquidation}"));
+        let integrity = &self.page.integrity;
+        for note in integrity.liquidations.iter().chain(&integrity.notes) {
+            lines.push(format!("  {WARNING}note{WARNING:#}     {note}"));
         }
         lines
     }
@@ -139,6 +140,7 @@ impl<'a> Card<'a> {
                 let (after, before) = (after * row.times, before * row.times);
                 let sign = show::change_sign(after, before, row.decimals);
                 let word = match (row.better, sign) {
+                    (_, 0) if equal.is_err() => equal.err().map_or_else(String::new, |why| format!("twin=vol: {why}")),
                     (Better::Neither, _) | (_, 0) => String::new(),
                     (Better::Higher, 1) | (Better::Lower, -1) => format!("{HINT}better{HINT:#}"),
                     _ => format!("{WARNING}worse{WARNING:#}"),
