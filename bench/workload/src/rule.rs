@@ -105,7 +105,7 @@ impl Rule for WorkloadRule {
         let Some(price) = facts.get(facts::PRICE) else { return Verdict::keep(Target::default()) };
         let lots = self.decision.lots(price, held.approximate());
         let qty = held + Qty::from_raw(lots * LOT_RAW);
-        let target = Target { base: qty, qty, add: None };
+        let target = Target { base: qty, qty };
         if lots == 0 {
             return Verdict::keep(target);
         }

@@ -29,7 +29,7 @@ pub struct Measured {
 }
 
 /// All trades, interleaved by time: event k of instrument i at k s + i × 10 ms.
-fn trades(seed: u64, instruments: u64, events: u64) -> Vec<(Timestamp, Event)> {
+fn trades(seed: u64, instruments: u64, events: u64) -> Vec<(Timestamp, Trade)> {
     let mut walks: Vec<Prices> = (0..instruments).map(|instrument| Prices::new(seed, instrument)).collect();
     let mut all = Vec::with_capacity(events as usize);
     for k in 0..events / instruments {
@@ -37,7 +37,7 @@ fn trades(seed: u64, instruments: u64, events: u64) -> Vec<(Timestamp, Event)> {
             let offset = k as i64 * Duration::SECOND.nanos() + i as i64 * 10_000_000;
             if let Some(price) = walk.next() {
                 let trade = Trade { instrument: InstrumentId(i as u32), price, qty: Qty::from_raw(Qty::ONE) };
-                all.push((START + Duration::from_nanos(offset), Event::Trade(trade)));
+                all.push((START + Duration::from_nanos(offset), trade));
             }
         }
     }
@@ -45,8 +45,10 @@ fn trades(seed: u64, instruments: u64, events: u64) -> Vec<(Timestamp, Event)> {
 }
 
 struct Feed {
-    trades: Vec<(Timestamp, Event)>,
+    trades: Vec<(Timestamp, Trade)>,
     next: usize,
+    /// The trade being delivered.
+    trade: [Event; 1],
     /// News of the account to deliver before the next trade.
     news: Vec<Event>,
     delivered: Vec<Event>,
@@ -63,13 +65,12 @@ impl World for Feed {
             std::mem::swap(&mut self.delivered, &mut self.news);
             return Ok(Some(Input { at: self.at, source: Source::Venue, events: &self.delivered }));
         }
-        let Some((at, event)) = self.trades.get(self.next) else { return Ok(None) };
-        if let Event::Trade(trade) = event {
-            self.last[trade.instrument.index()] = trade.price;
-        }
+        let Some((at, trade)) = self.trades.get(self.next) else { return Ok(None) };
+        self.last[trade.instrument.index()] = trade.price;
+        self.trade = [Event::Trade(*trade)];
         self.next += 1;
         self.at = *at;
-        Ok(Some(Input { at: *at, source: Source::Market, events: std::slice::from_ref(event) }))
+        Ok(Some(Input { at: *at, source: Source::Market, events: &self.trade }))
     }
 
     fn send(&mut self, command: Command) {
@@ -159,6 +160,7 @@ fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
     let feed = Feed {
         trades: trades(seed, instruments, events),
         next: 0,
+        trade: [Event::Cash(deposit)],
         news: vec![Event::Cash(deposit)],
         delivered: Vec::new(),
         last: vec![Price::ZERO; instruments as usize],
@@ -201,8 +203,7 @@ pub fn floor_run(seed: u64, instruments: u64, events: u64) -> Measured {
     let mut rules = vec![(Decision::default(), 0.0_f64); instruments as usize];
     let mut orders = 0;
     let start = ThreadTime::now();
-    for (_, event) in &trades {
-        let Event::Trade(trade) = event else { continue };
+    for (_, trade) in &trades {
         let (rule, position) = &mut rules[trade.instrument.index()];
         rule.observe(trade.price);
         let lots = rule.lots(trade.price, *position);

@@ -2,11 +2,11 @@
 
 use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted};
-use crate::scope::{InForce, Scope};
+use crate::scope::Scope;
 use crate::{Campaign, CampaignRecord, LiquidationGuard, Notice, Output, Plan, Purpose};
 use market::{Account, Bar, CashChange, CashReason, Catalogue, Event, Fill, Input, OrderEvent, OrderUpdate, Source};
 use policy::facts::{self, Facts};
-use policy::{Arg, Outcome, Program, Target};
+use policy::{Arg, Because, Outcome, Program, Target};
 use pricing::Ohlc;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -37,6 +37,8 @@ pub struct Engine {
     account: Account,
     /// Highest equity, net of deposits and withdrawals.
     high_water: Cash,
+    /// One over it, so that an event costs no division.
+    per_high_water: f64,
     drawdown: f64,
     scopes: Vec<Scope>,
     /// Scopes by instrument.
@@ -60,6 +62,7 @@ impl Engine {
         Self {
             account: Account::new(count),
             high_water: Cash::ZERO,
+            per_high_water: 0.0,
             drawdown: 0.0,
             scopes: Vec::new(),
             by_instrument: vec![Vec::new(); count],
@@ -97,11 +100,10 @@ impl Engine {
             self.apply(event);
         }
         self.measure_drawdown();
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for scope in dirty.drain(..) {
-            self.decide(scope as usize, input.source);
+        for at in 0..self.dirty.len() {
+            self.decide(self.dirty[at] as usize, input.source);
         }
-        self.dirty = dirty;
+        self.dirty.clear();
     }
 
     /// What follows from the last input. `None`: nothing more until the next input.
@@ -176,7 +178,7 @@ impl Engine {
         self.account.change(change);
         match change.reason {
             // A drawdown is of trading, not of money moved.
-            CashReason::Deposit | CashReason::Withdrawal => self.high_water += change.amount,
+            CashReason::Deposit | CashReason::Withdrawal => self.set_high_water(self.high_water + change.amount),
             CashReason::Funding { instrument, .. } => {
                 let payers = &self.by_instrument[instrument.index()];
                 let payer = payers.iter().find(|scope| self.scopes[**scope as usize].campaign.is_some());
@@ -271,14 +273,20 @@ impl Engine {
     fn measure_drawdown(&mut self) {
         let equity = self.account.equity();
         if equity >= self.high_water {
-            self.high_water = equity;
+            self.set_high_water(equity);
             self.drawdown = 0.0;
         } else {
-            self.drawdown = 1.0 - equity.approximate() / self.high_water.approximate();
+            self.drawdown = (self.high_water - equity).approximate() * self.per_high_water;
         }
     }
 
+    fn set_high_water(&mut self, high_water: Cash) {
+        self.high_water = high_water;
+        self.per_high_water = if high_water.raw() > 0 { 1.0 / high_water.approximate() } else { 0.0 };
+    }
+
     /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
+    #[inline]
     fn decide(&mut self, index: usize, source: Source) {
         let (equity, now) = (self.account.equity(), self.now);
         let scope = &mut self.scopes[index];
@@ -294,32 +302,37 @@ impl Engine {
         let target = scope.evaluate();
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
-        let in_force = InForce { target: target.qty, limits: limits_of(scope) };
-        let wanted = Wanted {
-            target,
-            exits: scope.because.exits(),
-            held: scope.position,
-            cut: scope.because.was_cut(),
-            may_trade: source != Source::Venue,
-        };
-        let sends = scope.working.differs(&wanted);
+        let limits = limits_of(scope);
+        // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
+        let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
+        let sends = !idle && scope.working.would_send(&wanted(&scope.because, scope.position, target, source));
         let crossed = std::mem::take(&mut scope.crossed);
-        if !sends && !crossed && in_force.limits == scope.in_force.limits {
+        if !sends && !crossed && limits == scope.limits {
             return;
         }
-        scope.in_force = in_force;
+        scope.limits = limits;
+        self.record(index, target, source);
+    }
+
+    /// Records the plan of the decision just made and sends its commands. Rare beside evaluations, and kept apart from
+    /// them because of its large frame.
+    #[cold]
+    #[inline(never)]
+    fn record(&mut self, index: usize, target: Target, source: Source) {
         self.plans += 1;
-        let id = PlanId(self.plans);
+        let (id, at, equity) = (PlanId(self.plans), self.now, self.account.equity());
+        let scope = &mut self.scopes[index];
         let plan = Plan {
             id,
             input: self.inputs,
-            at: now,
+            at,
             strategy: scope.id,
             instrument: scope.instrument,
             price: scope.facts.get(facts::PRICE).unwrap_or_default(),
             equity,
             position: scope.position,
             target,
+            add: scope.because.add().filter(|_| !target.qty.is_zero()),
             steps: scope.because.steps().iter().copied().collect(),
             exits: scope.because.exits().iter().copied().collect(),
         };
@@ -331,7 +344,7 @@ impl Engine {
         let mut send = |command, purpose| outputs.push_back(Output::Command { command, purpose, strategy });
         let (account, instrument) = (scope.account, scope.instrument);
         let mut outbox = Outbox { plan: id, next: 0, account, instrument, send: &mut send };
-        scope.working.route(&wanted, &mut outbox);
+        scope.working.route(&wanted(&scope.because, scope.position, target, source), &mut outbox);
         adopt(scope, target);
     }
 
@@ -416,6 +429,7 @@ impl Engine {
             equity,
             position: scope.position,
             target,
+            add: scope.because.add().filter(|_| !target.qty.is_zero()),
             steps: scope.because.steps().iter().copied().collect(),
             exits: scope.because.exits().iter().copied().collect(),
         }
@@ -429,6 +443,7 @@ impl Engine {
         }
         self.account.save(out);
         out.i128(self.high_water.raw());
+        out.f64(self.per_high_water);
         out.f64(self.drawdown);
         for marked in &self.has_marks {
             out.bool(*marked);
@@ -444,6 +459,7 @@ impl Engine {
         (self.inputs, self.plans, self.campaigns) = (from.u64()?, from.u64()?, from.u64()?);
         self.account = Account::load(from)?;
         self.high_water = Cash::from_raw(from.i128()?);
+        self.per_high_water = from.f64()?;
         self.drawdown = from.f64()?;
         for marked in &mut self.has_marks {
             *marked = from.bool()?;
@@ -458,6 +474,13 @@ impl Engine {
 fn ohlc(bar: &Bar) -> Ohlc {
     let Bar { opened, closed, open, high, low, close, .. } = *bar;
     Ohlc { opened, closed, open, high, low, close }
+}
+
+/// What should work at the venue after a decision. News of our own orders moves exits and adds only.
+fn wanted(because: &Because, held: Qty, target: Target, source: Source) -> Wanted<'_> {
+    // Nothing is added to a position that is to go.
+    let add = because.add().filter(|_| !target.qty.is_zero());
+    Wanted { target, exits: because.exits(), add, held, cut: because.was_cut(), may_trade: source != Source::Venue }
 }
 
 /// An add whose fill would be worse than its limit lapses; later levels do not move.

@@ -53,7 +53,7 @@ impl Rule for LiquidationGuard {
             let there = equity + ((guarded - entry) * qty).cash();
             there >= self.tiers.maintenance_margin(guarded * qty)
         };
-        let add = proposed.add.filter(|add| {
+        let add = because.add().filter(|add| {
             let Add { trigger, qty, .. } = *add;
             // Up to the trigger the held part has moved equity already.
             let there = equity + ((trigger - price) * held).cash();
@@ -67,9 +67,10 @@ impl Rule for LiquidationGuard {
             }
             fits
         });
+        because.set_add(add);
         let whole = proposed.qty;
         if whole.is_zero() || survives(whole, price, equity) {
-            return Verdict::keep(Target { add, ..proposed });
+            return Verdict::keep(proposed);
         }
         let kept =
             largest(whole.abs(), lot, |qty| survives(if whole.signum() < 0 { -qty } else { qty }, price, equity));
@@ -77,7 +78,7 @@ impl Rule for LiquidationGuard {
             "the stop {} must lie {} inside the liquidation price: cut to {}",
             [Arg::Price(stop), Arg::Percent(self.distance.get()), Arg::Qty(kept)],
         );
-        Verdict::cut(Target { qty: if whole.signum() < 0 { -kept } else { kept }, add, ..proposed })
+        Verdict::cut(Target { qty: if whole.signum() < 0 { -kept } else { kept }, ..proposed })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::CampaignRecord;
 use arrayvec::ArrayVec;
 use market::{Command, Fill, RejectReason};
-use policy::{EXITS_MAX, Exit, STEPS_MAX, Step, Target};
+use policy::{Add, EXITS_MAX, Exit, STEPS_MAX, Step, Target};
 use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, StrategyId, Timestamp};
@@ -53,6 +53,8 @@ pub struct Plan {
     pub target: Target,
     /// The steps that made it.
     pub steps: ArrayVec<Step, STEPS_MAX>,
+    /// The add that rests at the venue.
+    pub add: Option<Add>,
     /// The exits that rest at the venue.
     pub exits: ArrayVec<Exit, EXITS_MAX>,
 }
@@ -219,7 +221,14 @@ impl Plan {
         out.i64(self.price.raw());
         out.i128(self.equity.raw());
         out.i64(self.position.raw());
-        save_target(&self.target, out);
+        out.i64(self.target.base.raw());
+        out.i64(self.target.qty.raw());
+        out.option(self.add, |out, add| {
+            out.i64(add.trigger.raw());
+            out.option(add.limit, |out, limit| out.i64(limit.raw()));
+            out.i64(add.qty.raw());
+            out.u32(add.unit);
+        });
         out.len(self.steps.len());
         for step in &self.steps {
             out.u8(step.rule);
@@ -235,18 +244,7 @@ impl Plan {
     }
 }
 
-pub(crate) fn save_target(target: &Target, out: &mut StateWriter) {
-    out.i64(target.base.raw());
-    out.i64(target.qty.raw());
-    out.option(target.add, |out, add| {
-        out.i64(add.trigger.raw());
-        out.option(add.limit, |out, limit| out.i64(limit.raw()));
-        out.i64(add.qty.raw());
-        out.u32(add.unit);
-    });
-}
-
-pub(crate) fn save_exit(exit: &Exit, out: &mut StateWriter) {
+fn save_exit(exit: &Exit, out: &mut StateWriter) {
     match *exit {
         Exit::Stop { trigger } => {
             out.u8(0);

@@ -124,16 +124,18 @@ impl Working {
         }
     }
 
-    /// Whether [`Self::route`] would send anything.
-    pub(crate) fn differs(&self, wanted: &Wanted<'_>) -> bool {
+    /// Whether no order of ours is working.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
+    /// Whether [`Self::route`] would send anything: routes a copy and looks.
+    pub(crate) fn would_send(&self, wanted: &Wanted<'_>) -> bool {
         let mut sent = false;
         let mut send = |_: Command, _: Purpose| sent = true;
         let mut outbox =
             Outbox { plan: PlanId(0), next: 0, account: AccountId(0), instrument: InstrumentId(0), send: &mut send };
-        // A flat strategy without orders and without a wish is by far the most frequent case.
-        if self.orders.is_empty() && wanted.exits.is_empty() && wanted.target.add.is_none() {
-            return wanted.may_trade && self.change(wanted).is_some();
-        }
         self.clone().route(wanted, &mut outbox);
         sent
     }
@@ -160,7 +162,7 @@ impl Working {
     }
 
     fn route_add(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
-        let mut missing = wanted.target.add;
+        let mut missing = wanted.add;
         for live in self.orders.iter_mut().filter(|live| live.is_add() && !live.cancelling) {
             match missing.take_if(|add| live.purpose == (Purpose::Add { unit: add.unit })) {
                 Some(add) => live.amend(add.qty.abs(), kind_of(&add), outbox),
@@ -242,6 +244,7 @@ impl Working {
 pub(crate) struct Wanted<'a> {
     pub(crate) target: Target,
     pub(crate) exits: &'a [Exit],
+    pub(crate) add: Option<Add>,
     pub(crate) held: Qty,
     /// A limit lowered the target.
     pub(crate) cut: bool,

@@ -28,20 +28,12 @@ pub(crate) struct Scope {
     pub(crate) seen: Option<Ohlc>,
     /// Trigger of an add that the last decision refused.
     pub(crate) refused_trigger: Option<Price>,
-    /// Refusals, cuts and the target in force: a plan is recorded when they change.
-    pub(crate) in_force: InForce,
+    /// A fingerprint of which rules refuse, cut or hold back: a plan is recorded when it changes.
+    pub(crate) limits: u64,
     /// Campaign facts are out of date.
     pub(crate) stale: bool,
     /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
     pub(crate) crossed: bool,
-}
-
-/// What makes a decision the same as the one before.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct InForce {
-    pub(crate) target: Qty,
-    /// Which rules refused, cut or held back, and with which sentence.
-    pub(crate) limits: u64,
 }
 
 impl Scope {
@@ -66,7 +58,7 @@ impl Scope {
             because: Because::default(),
             seen: None,
             refused_trigger: None,
-            in_force: InForce::default(),
+            limits: 0,
             stale: false,
             crossed: false,
         }
@@ -77,8 +69,6 @@ impl Scope {
     pub(crate) fn see(&mut self, seen: Ohlc) {
         self.facts.set(facts::PRICE, seen.close);
         self.facts.set(facts::PRICES, self.facts.get(facts::PRICES).unwrap_or(0).wrapping_add(1));
-        self.facts.set(facts::BAR_HIGH, seen.high);
-        self.facts.set(facts::BAR_LOW, seen.low);
         if let Some(campaign) = &mut self.campaign {
             let before = campaign.best;
             campaign.reach(seen.high, seen.low);
@@ -87,6 +77,9 @@ impl Scope {
                 let long = campaign.peak.signum() > 0;
                 self.crossed |= if long { seen.high >= trigger } else { seen.low <= trigger };
             }
+        }
+        if self.indicators.is_empty() {
+            return;
         }
         self.seen = Some(match self.seen {
             Some(earlier) => Ohlc {
@@ -106,10 +99,10 @@ impl Scope {
             Campaign::publish(self.campaign.as_ref(), &mut self.facts);
         }
         self.facts.set(facts::POSITION, self.position);
-        let seen = self.seen.take();
         for indicator in &mut self.indicators {
-            indicator.observe(seen.as_ref(), &mut self.facts);
+            indicator.observe(self.seen.as_ref(), &mut self.facts);
         }
+        self.seen = None;
         for rule in &mut self.rules {
             rule.observe(&self.facts);
         }
@@ -141,8 +134,7 @@ impl Scope {
         self.working.save(out);
         out.i64(self.planned_base.raw());
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
-        out.i64(self.in_force.target.raw());
-        out.u64(self.in_force.limits);
+        out.u64(self.limits);
         out.bool(self.stale);
     }
 
@@ -159,7 +151,7 @@ impl Scope {
         self.working = Working::load(from)?;
         self.planned_base = Qty::from_raw(from.i64()?);
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
-        self.in_force = InForce { target: Qty::from_raw(from.i64()?), limits: from.u64()? };
+        self.limits = from.u64()?;
         self.stale = from.bool()?;
         Ok(())
     }

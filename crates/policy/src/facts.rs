@@ -111,62 +111,58 @@ macro_rules! facts {
 facts! {
     /// Last price.
     0 PRICE: Price = "price";
-    /// Highest price of the last bar.
-    1 BAR_HIGH: Price = "bar.high";
-    /// Lowest price of the last bar.
-    2 BAR_LOW: Price = "bar.low";
     /// Equity of the account, in its numéraire.
-    3 EQUITY: Cash = "equity";
+    1 EQUITY: Cash = "equity";
     /// How far equity, net of deposits and withdrawals, is under its highest: `0.1` is 10 %.
-    4 DRAWDOWN: Ratio = "drawdown";
+    2 DRAWDOWN: Ratio = "drawdown";
     /// Signed quantity that the strategy holds.
-    5 POSITION: Qty = "position";
+    3 POSITION: Qty = "position";
     /// Conviction, from -1 (short) to 1 (long).
-    6 SIGNAL: Ratio = "signal";
+    4 SIGNAL: Ratio = "signal";
     /// When the signal was last issued anew.
-    7 SIGNAL_SINCE: Timestamp = "signal.since";
+    5 SIGNAL_SINCE: Timestamp = "signal.since";
     /// Volatility that sizing uses, annualised.
-    8 VOLATILITY: Vol = "volatility";
+    6 VOLATILITY: Vol = "volatility";
     /// The volatility unit N in price terms, now.
-    9 UNIT: Price = "unit";
+    7 UNIT: Price = "unit";
     /// The instrument's price grid.
-    10 TICK: Price = "tick";
+    8 TICK: Price = "tick";
     /// The instrument's quantity grid.
-    11 LOT: Qty = "lot";
+    9 LOT: Qty = "lot";
     /// The smallest order.
-    12 MIN_QTY: Qty = "min_qty";
+    10 MIN_QTY: Qty = "min_qty";
     /// Campaign: the first fill's price, frozen.
-    13 ENTRY: Price = "campaign.entry";
+    11 ENTRY: Price = "campaign.entry";
     /// Campaign: the price of the last unit's fill.
-    14 LAST_FILL: Price = "campaign.last_fill";
+    12 LAST_FILL: Price = "campaign.last_fill";
     /// Campaign: N, frozen at entry.
-    15 CAMPAIGN_UNIT: Price = "campaign.unit";
+    13 CAMPAIGN_UNIT: Price = "campaign.unit";
     /// Campaign: the initial stop, frozen.
-    16 INITIAL_STOP: Price = "campaign.initial_stop";
+    14 INITIAL_STOP: Price = "campaign.initial_stop";
     /// Campaign: the stop in force.
-    17 STOP: Price = "campaign.stop";
+    15 STOP: Price = "campaign.stop";
     /// Campaign: signed full size of all units, frozen at entry.
-    18 BASE: Qty = "campaign.base";
+    16 BASE: Qty = "campaign.base";
     /// Campaign: one bit per unit filled.
-    19 UNITS: u32 = "campaign.units";
+    17 UNITS: u32 = "campaign.units";
     /// Campaign: one bit per unit that lapsed unfilled.
-    20 LAPSED: u32 = "campaign.lapsed";
+    18 LAPSED: u32 = "campaign.lapsed";
     /// Campaign: one bit per ladder rung used.
-    21 RUNGS_USED: u32 = "campaign.rungs_used";
+    19 RUNGS_USED: u32 = "campaign.rungs_used";
     /// Campaign: signed quantity of the first unit as filled.
-    22 FIRST: Qty = "campaign.first";
+    20 FIRST: Qty = "campaign.first";
     /// Campaign: signed largest quantity held so far.
-    23 PEAK: Qty = "campaign.peak";
+    21 PEAK: Qty = "campaign.peak";
     /// Campaign: signed quantity that would be held had no cap cut it.
-    24 UNCUT: Qty = "campaign.uncut";
+    22 UNCUT: Qty = "campaign.uncut";
     /// Campaign: the best price since entry (highest when long, lowest when short).
-    25 BEST: Price = "campaign.best";
+    23 BEST: Price = "campaign.best";
     /// When the last campaign closed.
-    26 CLOSED_AT: Timestamp = "campaign.closed_at";
+    24 CLOSED_AT: Timestamp = "campaign.closed_at";
     /// Time of the input being decided on.
-    27 NOW: Timestamp = "now";
+    25 NOW: Timestamp = "now";
     /// How many times the market told a price: tells news of the market from news of one's own orders.
-    28 PRICES: u32 = "price.count";
+    26 PRICES: u32 = "price.count";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].
@@ -203,8 +199,10 @@ impl Facts {
     /// The time at which facts are set from now on.
     #[inline]
     pub fn set_now(&mut self, now: Timestamp) {
-        self.now = now;
-        self.set(NOW, now);
+        if now != self.now {
+            self.now = now;
+            self.set(NOW, now);
+        }
     }
 
     /// Now.

@@ -18,11 +18,10 @@ pub struct Target {
     pub base: Qty,
     /// Signed quantity to hold now.
     pub qty: Qty,
-    /// What to add when the market reaches a level: rests at the venue as a stop-entry order.
-    pub add: Option<Add>,
 }
 
-/// An untriggered add. Caps reserve for it at its trigger.
+/// What to add when the market reaches a level: rests at the venue as a stop-entry order. Caps reserve for it at its
+/// trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Add {
     /// The level.
@@ -98,18 +97,21 @@ pub struct Verdict {
 impl Verdict {
     /// Leaves the target as it is.
     #[must_use]
+    #[inline]
     pub fn keep(target: Target) -> Self {
         Self { target, outcome: Outcome::Kept }
     }
 
     /// The policy wants this.
     #[must_use]
+    #[inline]
     pub fn set(target: Target) -> Self {
         Self { target, outcome: Outcome::Set }
     }
 
     /// A limit lowers it to this.
     #[must_use]
+    #[inline]
     pub fn cut(target: Target) -> Self {
         Self { target, outcome: Outcome::Cut }
     }
@@ -203,12 +205,13 @@ pub struct Step {
     pub reason: Reason,
 }
 
-/// Collects what rules say beside their verdicts: the numbers behind it, the triggers they refuse, the exits they
-/// leave resting at the venue.
+/// Collects what rules say beside their verdicts: the numbers behind it, the triggers they refuse, the exits and the add
+/// that they leave resting at the venue.
 #[derive(Debug, Clone, Default)]
 pub struct Because {
     steps: ArrayVec<Step, STEPS_MAX>,
     exits: ArrayVec<Exit, EXITS_MAX>,
+    add: Option<Add>,
     refused_add: Option<Add>,
     reason: Option<Reason>,
     rule: u8,
@@ -259,6 +262,7 @@ impl Because {
     pub fn clear(&mut self) {
         self.steps.clear();
         self.exits.clear();
+        self.add = None;
         self.refused_add = None;
         self.reason = None;
     }
@@ -289,24 +293,48 @@ impl Because {
 
     /// Whether a limit has cut the target so far: such a reduction ignores buffer and minimum order.
     #[must_use]
+    #[inline]
     pub fn was_cut(&self) -> bool {
         self.steps.iter().any(|step| step.outcome == Outcome::Cut)
     }
 
     /// The steps so far, in the order of the program.
     #[must_use]
+    #[inline]
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
+    /// The add to leave resting: rules set it, caps lower it or take it away.
+    #[must_use]
+    #[inline]
+    pub fn add(&self) -> Option<Add> {
+        self.add
+    }
+
+    /// Sets, lowers or takes away the add to leave resting.
+    #[inline]
+    pub fn set_add(&mut self, add: Option<Add>) {
+        self.add = add;
+    }
+
+    /// Whether nothing is left resting at the venue.
+    #[must_use]
+    #[inline]
+    pub fn rests_nothing(&self) -> bool {
+        self.exits.is_empty() && self.add.is_none()
+    }
+
     /// The add that was refused, if one was.
     #[must_use]
+    #[inline]
     pub fn last_refused_add(&self) -> Option<Add> {
         self.refused_add
     }
 
     /// The exits to leave resting.
     #[must_use]
+    #[inline]
     pub fn exits(&self) -> &[Exit] {
         &self.exits
     }

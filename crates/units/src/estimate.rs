@@ -11,6 +11,7 @@ macro_rules! estimate {
         impl $name {
             /// The estimate, or `None` if it is not finite or outside its domain.
             #[must_use]
+            #[inline]
             pub fn new(value: f64) -> Option<Self> {
                 let accepts: fn(f64) -> bool = $accepts;
                 (value.is_finite() && accepts(value)).then_some(Self(value))
@@ -18,6 +19,7 @@ macro_rules! estimate {
 
             /// The plain number.
             #[must_use]
+            #[inline]
             pub fn get(self) -> f64 {
                 self.0
             }

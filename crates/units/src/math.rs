@@ -6,24 +6,28 @@
 
 /// Natural logarithm.
 #[must_use]
+#[inline]
 pub fn ln(x: f64) -> f64 {
     libm::log(x)
 }
 
 /// e to the power of `x`.
 #[must_use]
+#[inline]
 pub fn exp(x: f64) -> f64 {
     libm::exp(x)
 }
 
 /// `base` to the power of `exponent`.
 #[must_use]
+#[inline]
 pub fn pow(base: f64, exponent: f64) -> f64 {
     libm::pow(base, exponent)
 }
 
 /// Square root.
 #[must_use]
+#[inline]
 pub fn sqrt(x: f64) -> f64 {
     x.sqrt()
 }

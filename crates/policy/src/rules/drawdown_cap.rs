@@ -51,23 +51,24 @@ impl Rule for DrawdownCap {
         // What would be held without cuts: else each evaluation would cut what the last one left.
         let whole = if held.is_zero() { proposed.qty } else { facts.get(facts::UNCUT).unwrap_or(held) };
         let most = whole.abs().scaled(factor, Round::TowardZero).unwrap_or(Qty::ZERO);
-        let add = proposed.add.and_then(|add| {
+        let add = because.add().and_then(|add| {
             let scaled = scaled_add(facts, add, factor);
             if scaled.is_none() {
                 because.refused_add(add, "unit {} refused: exposure x {}", [Arg::Count(add.unit), Arg::Number(factor)]);
             }
             scaled
         });
+        because.set_add(add);
         let drawdown = facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
         because.say(
             "drawdown {}, limit {} in force: exposure x {}",
             [Arg::Percent(drawdown), Arg::Percent(level.at.get()), Arg::Number(factor)],
         );
         if proposed.qty.abs() <= most {
-            return Verdict::keep(Target { add, ..proposed });
+            return Verdict::keep(proposed);
         }
         let qty = if proposed.qty.signum() < 0 { -most } else { most };
-        Verdict::cut(Target { qty, add, ..proposed })
+        Verdict::cut(Target { qty, ..proposed })
     }
 
     fn save(&self, out: &mut StateWriter) {

@@ -28,10 +28,11 @@ impl Rule for LeverageCap {
             return Verdict::keep(proposed);
         };
         let held = position(facts);
-        let mut verdict = self.capped(equity, price, held, proposed, because);
-        if let Some(add) = verdict.target.add {
+        let verdict = self.capped(equity, price, held, proposed, because);
+        if let Some(add) = because.add() {
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
-            verdict.target.add = self.capped_add(facts, equity, price, base, add, because);
+            let capped = self.capped_add(facts, equity, price, base, add, because);
+            because.set_add(capped);
         }
         verdict
     }
@@ -43,7 +44,7 @@ impl LeverageCap {
         let increases = qty.abs() > held.abs() || !same_side(qty, held);
         let level = if increases { self.limit.restore } else { self.limit.limit };
         // Far inside, where rounding cannot matter, two multiplications say so without a wide division.
-        if (price * qty.abs()).approximate() < equity.approximate() * level.get() * 0.999_999 {
+        if price.approximate() * qty.abs().approximate() < equity.approximate() * level.get() * 0.999_999 {
             return Verdict::keep(proposed);
         }
         let Some(most) = carried(equity, price, level) else {

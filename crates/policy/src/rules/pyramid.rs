@@ -55,7 +55,8 @@ impl Rule for PyramidRule {
             }
         };
         let add = self.next_add(facts, proposed.base, filled, because);
-        Verdict::set(Target { qty, add, ..proposed })
+        because.set_add(add);
+        Verdict::set(Target { qty, ..proposed })
     }
 }
 

@@ -76,7 +76,7 @@ impl Rule for SignalRule {
             return Verdict::refuse(flat);
         }
         because.say("signal {}", [Arg::Number(strength)]);
-        Verdict::set(Target { base: wanted, qty: wanted, add: None })
+        Verdict::set(Target { base: wanted, qty: wanted })
     }
 }
 

@@ -47,12 +47,12 @@ impl Rule for SizeRule {
         }
         if let Some(base) = facts.get(facts::BASE).filter(|_| !held.is_zero() && self.resize == Resize::Entry) {
             because.say("holds {}, base {} frozen at entry", [Arg::Qty(held), Arg::Qty(base)]);
-            return Verdict::set(Target { base, qty: held, add: None });
+            return Verdict::set(Target { base, qty: held });
         }
         let unknown_unit = self.needs_unit && facts.get(facts::UNIT).is_none();
         let sized = if unknown_unit { None } else { self.full_size(facts, proposed.base, because) };
         match sized {
-            Some(base) => Verdict::set(Target { base, qty: base, add: None }),
+            Some(base) => Verdict::set(Target { base, qty: base }),
             None if held.is_zero() => {
                 because.say(if unknown_unit { UNIT_UNKNOWN } else { INPUT_UNKNOWN }, []);
                 Verdict::refuse(Target::default())
@@ -60,7 +60,7 @@ impl Rule for SizeRule {
             None => {
                 because.say("holds {}: what sizes it is not known now", [Arg::Qty(held)]);
                 let base = facts.get(facts::BASE).unwrap_or(held);
-                Verdict::set(Target { base, qty: held, add: None })
+                Verdict::set(Target { base, qty: held })
             }
         }
     }
