@@ -41,8 +41,9 @@ pub struct Campaign {
     pub last_fill: Price,
     /// Most favourable price since entry.
     pub best: Price,
-    /// Most adverse price since entry.
-    pub worst: Price,
+    /// Lowest and highest net profit so far, at the prices that the market reached.
+    worst_profit: Cash,
+    best_profit: Cash,
     cost: Notional,
     closed_notional: Notional,
     closed_qty: Qty,
@@ -88,9 +89,9 @@ pub struct CampaignRecord {
     pub funding: Cash,
     /// Net profit ÷ the cash risk planned for the first unit.
     pub r: Option<f64>,
-    /// Largest adverse move from entry, in R (zero or negative).
+    /// Lowest net profit on the way, in R (zero or negative): the maximum adverse excursion.
     pub mae_r: Option<f64>,
-    /// Largest favourable move from entry, in R.
+    /// Highest net profit on the way, in R: the maximum favourable excursion.
     pub mfe_r: Option<f64>,
     /// What ended it; `None`: still open.
     pub ended: Option<Ended>,
@@ -115,7 +116,8 @@ impl Campaign {
             rungs: 0,
             last_fill: price,
             best: price,
-            worst: price,
+            worst_profit: Cash::ZERO,
+            best_profit: Cash::ZERO,
             cost: Notional::ZERO,
             closed_notional: Notional::ZERO,
             closed_qty: Qty::ZERO,
@@ -160,15 +162,22 @@ impl Campaign {
 
     /// The market went this high and this low.
     pub(crate) fn reach(&mut self, high: Price, low: Price) {
-        if self.peak.signum() >= 0 {
-            (self.best, self.worst) = (self.best.max(high), self.worst.min(low));
-        } else {
-            (self.best, self.worst) = (self.best.min(low), self.worst.max(high));
+        let long = self.peak.signum() >= 0;
+        self.best = if long { self.best.max(high) } else { self.best.min(low) };
+        for price in [high, low] {
+            let profit = self.net_profit(price);
+            self.best_profit = self.best_profit.max(profit);
+            self.worst_profit = self.worst_profit.min(profit);
         }
     }
 
     pub(crate) fn pay_funding(&mut self, amount: Cash) {
         self.funding += amount;
+    }
+
+    /// Profit after fees and funding at a price.
+    fn net_profit(&self, price: Price) -> Cash {
+        (price * self.held - self.cost).cash() - self.fees + self.funding
     }
 
     /// R as a price distance.
@@ -187,10 +196,8 @@ impl Campaign {
         ended: Option<(Timestamp, Ended)>,
     ) -> CampaignRecord {
         let profit = (mark * self.held - self.cost).cash();
-        let net = (profit - self.fees + self.funding).approximate();
-        let r = self.r_distance();
-        let side = self.peak.signum() as f64;
-        let in_r = |price: Price| r.map(|r| side * (price - self.entry).approximate() / r);
+        let risked = self.r_distance().map(|r| r * self.first.abs().approximate()).filter(|risked| *risked > 0.0);
+        let in_r = |profit: Cash| risked.map(|risked| profit.approximate() / risked);
         CampaignRecord {
             id: self.id,
             strategy,
@@ -210,9 +217,9 @@ impl Campaign {
             profit,
             fees: self.fees,
             funding: self.funding,
-            r: r.map(|r| net / (r * self.first.abs().approximate())),
-            mae_r: in_r(self.worst),
-            mfe_r: in_r(self.best),
+            r: in_r(self.net_profit(mark)),
+            mae_r: in_r(self.worst_profit),
+            mfe_r: in_r(self.best_profit),
             ended: ended.map(|(_, why)| why),
         }
     }
@@ -237,7 +244,7 @@ impl Campaign {
     pub(crate) fn save(&self, out: &mut StateWriter) {
         out.u64(self.id);
         out.i64(self.opened.nanos());
-        for price in [self.entry, self.last_fill, self.best, self.worst] {
+        for price in [self.entry, self.last_fill, self.best] {
             out.i64(price.raw());
         }
         for price in [self.unit, self.initial_stop, self.stop] {
@@ -249,7 +256,14 @@ impl Campaign {
         for bits in [self.units, self.lapsed, self.rungs] {
             out.u32(bits);
         }
-        for amount in [self.cost.raw(), self.closed_notional.raw(), self.fees.raw(), self.funding.raw()] {
+        for amount in [
+            self.cost.raw(),
+            self.closed_notional.raw(),
+            self.fees.raw(),
+            self.funding.raw(),
+            self.worst_profit.raw(),
+            self.best_profit.raw(),
+        ] {
             out.i128(amount);
         }
     }
@@ -258,7 +272,7 @@ impl Campaign {
         let id = from.u64()?;
         let opened = Timestamp::from_nanos(from.i64()?);
         let mut price = || from.i64().map(Price::from_raw);
-        let (entry, last_fill, best, worst) = (price()?, price()?, price()?, price()?);
+        let (entry, last_fill, best) = (price()?, price()?, price()?);
         let mut optional = || from.option(StateReader::i64).map(|raw| raw.map(Price::from_raw));
         let (unit, initial_stop, stop) = (optional()?, optional()?, optional()?);
         let mut qty = || from.i64().map(Qty::from_raw);
@@ -266,10 +280,11 @@ impl Campaign {
         let (units, lapsed, rungs) = (from.u32()?, from.u32()?, from.u32()?);
         let (cost, closed_notional) = (Notional::from_raw(from.i128()?), Notional::from_raw(from.i128()?));
         let (fees, funding) = (Cash::from_raw(from.i128()?), Cash::from_raw(from.i128()?));
+        let (worst_profit, best_profit) = (Cash::from_raw(from.i128()?), Cash::from_raw(from.i128()?));
         #[rustfmt::skip]
         let campaign = Self {
             id, opened, entry, unit, initial_stop, stop, base, first, held, peak, uncut, units, lapsed, rungs,
-            last_fill, best, worst, cost, closed_notional, closed_qty, fees, funding,
+            last_fill, best, worst_profit, best_profit, cost, closed_notional, closed_qty, fees, funding,
         };
         Ok(campaign)
     }

@@ -111,14 +111,7 @@ impl Scope {
     /// Runs the rules in order over the facts.
     #[inline]
     pub(crate) fn evaluate(&mut self) -> Target {
-        let mut target = Target::default();
-        for (index, rule) in self.rules.iter().enumerate() {
-            self.because.begin(index as u8, target.qty);
-            let verdict = rule.evaluate(&self.facts, target, &mut self.because);
-            self.because.end(&verdict);
-            target = verdict.target;
-        }
-        target
+        policy::evaluate(&self.rules, &self.facts, &mut self.because)
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {

@@ -22,6 +22,6 @@ pub use facts::{Fact, FactId, FactValue, Facts};
 pub use indicator::Indicator;
 pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, parse};
 pub use print::to_toml;
-pub use program::{CampaignTerms, CompileError, Program, initial_stop};
+pub use program::{CampaignTerms, CompileError, Program, evaluate, initial_stop};
 pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Region, Rule, STEPS_MAX, Step, Target, Verdict};
 pub use spec::Policy;

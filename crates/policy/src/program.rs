@@ -1,7 +1,8 @@
 //! A policy compiled to indicators and rules, and its unscaled twin.
 
+use crate::facts::Facts;
 use crate::indicator::{self, Indicator};
-use crate::rule::{EXITS_MAX, Rule, STEPS_MAX};
+use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{DrawdownCap, LadderRule, LeverageCap, PyramidRule, SignalRule, SizeRule, StopRule, TrimRule};
 use crate::spec::{Policy, Reentry, Resize, SizeKind, Trade};
 use std::fmt;
@@ -94,6 +95,19 @@ impl Program {
         // Each rule can add one refusal beside its verdict; the engine adds its own liquidation guard.
         if 2 * (self.rules.len() + 1) > STEPS_MAX { Err(CompileError::TooLong) } else { Ok(self) }
     }
+}
+
+/// Runs rules in order over the facts: each sees what the ones before it propose.
+#[inline]
+pub fn evaluate(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Because) -> Target {
+    let mut target = Target::default();
+    for (index, rule) in rules.iter().enumerate() {
+        because.begin(index as u8, target.qty);
+        let verdict = rule.evaluate(facts, target, because);
+        because.end(&verdict);
+        target = verdict.target;
+    }
+    target
 }
 
 /// SEMANTICS, Composition: signal, size, scale in, scale out, stop, caps, trim.
