@@ -66,10 +66,14 @@ fn desk() -> Sandbox {
     sandbox
 }
 
-const STATE: &str = "{}";
+const STATE: &str = r#"{
+    "schema": "trimtab.portfolio/1", "time": "2025-01-02T00:00:00Z",
+    "accounts": [{ "name": "main", "equity": "1000000" }],
+    "instruments": [{ "symbol": "binance:BTCUSDT-PERP", "price": "60000", "tick": "0.1", "lot": "0.001" }]
+}"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 15] = [
+const WORK: [(&str, &[&str]); 16] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -81,6 +85,7 @@ const WORK: [(&str, &[&str]); 15] = [
     ("explain run --at 2025-01-02T12:00:00Z", &["explanation"]),
     ("replay run --verify", &["verification"]),
     ("report run -o run.html", &["report"]),
+    ("plan policy.toml --state state.json", &["plan"]),
     ("demo --seed 3", &["check", "run", "demo"]),
     ("completions bash", &["completions"]),
     ("man", &["man"]),
@@ -225,6 +230,22 @@ fn the_manual_is_roff() {
     assert!(page.contains(".TH trimtab") && page.contains(".SH SYNOPSIS") && !page.contains('\x1b'), "{page}");
     assert!(page.contains("130"), "the exit codes");
     assert!(page.contains(".SH EXAMPLES\n.nf\n  trimtab demo"), "{page}");
+}
+
+#[test]
+fn the_plan_of_the_example_portfolio() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let path = |name: &str| examples.join(name).display().to_string();
+    let sandbox = Sandbox::new();
+    let plan = sandbox.run(&["plan", &path("btc-trend.toml"), "--state", &path("state.json"), "--json"]).ok();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    // Short one unit of four: the next is sold 1 N = 520 lower, the stop stands 3 N = 1,560 over the entry of 118,350,
+    // a quarter is bought back at 2 R and at 4 R.
+    assert_eq!((&plan["position"], &plan["target"], &plan["change"]), (&"-4.8".into(), &"-4.8".into(), &"0".into()));
+    assert_eq!((&plan["add"]["trigger"], &plan["add"]["quantity"]), (&"117830".into(), &"-3.6".into()));
+    let exits: Vec<&Value> = plan["exits"].as_array().unwrap().iter().collect();
+    let prices = exits.iter().map(|exit| exit["price"].as_str().or(exit["trigger"].as_str()).unwrap());
+    assert_eq!(prices.collect::<Vec<_>>(), ["115230", "112110", "119910"]);
 }
 
 /// Starts a command whose output the test reads as it comes.

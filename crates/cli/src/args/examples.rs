@@ -103,8 +103,12 @@ EXAMPLES
 
 pub(super) const PLAN: &str = "\
 EXAMPLES
-  trimtab plan examples/btc-trend.toml --state state.json
-  trimtab plan examples/btc-trend.toml --state state.json --json";
+  trimtab plan examples/btc-trend.toml --state examples/state.json
+  trimtab plan examples/btc-trend.toml --state examples/state.json --json
+
+The state is a portfolio as JSON (schema trimtab.portfolio/1): accounts,
+instruments, series, positions, and the facts that indicators would have found
+in history. Decimals are text or plain numbers.";
 
 pub(super) const COMPLETIONS: &str = "\
 EXAMPLES

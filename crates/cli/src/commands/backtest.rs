@@ -18,14 +18,7 @@ use units::show::{self, Style};
 
 pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failure> {
     let started = Instant::now();
-    let text = check::read(&args.policy)?;
-    let parsed = policy::parse(&text);
-    check::findings(&args.policy, &text, &parsed, terminal, check::Place::Note);
-    if parsed.policy.is_none() {
-        let (policy, errors) = (args.policy.display(), check::counted(parsed.errors(), "error"));
-        return Err(Failure::input(format_args!("`{policy}` has {errors}; nothing was run"))
-            .hint(format_args!("`trimtab check {policy}` shows the same without running")));
-    }
+    let Some(text) = check::accepted(&args.policy, terminal)? else { return Ok(Outcome::Refused) };
     check_out(&args.out, args.force)?;
     refuse_twice(&args.tape)?;
     let tapes = tape_lines(&args.tape)?;

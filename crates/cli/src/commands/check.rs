@@ -49,6 +49,18 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
+/// The text of a policy that may run; `None` if it has errors, which have then been shown, as warnings are.
+pub(super) fn accepted(path: &Path, terminal: &Terminal) -> Result<Option<String>, Failure> {
+    let text = read(path)?;
+    let parsed = policy::parse(&text);
+    findings(path, &text, &parsed, terminal, Place::Note);
+    if parsed.policy.is_none() {
+        terminal.note(format_args!("{} has {}: nothing was run", path.display(), counted(parsed.errors(), "error")));
+        return Ok(None);
+    }
+    Ok(Some(text))
+}
+
 /// Where findings belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

@@ -8,6 +8,7 @@ mod explain;
 mod import;
 mod init;
 mod man;
+mod plan;
 mod replay;
 mod report;
 mod tape;
@@ -38,7 +39,7 @@ pub(crate) fn run(command: &Command, terminal: &Terminal) -> Result<Outcome, Fai
         Command::Explain(args) => explain::run(args, terminal),
         Command::Replay(args) => replay::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
-        Command::Plan(_) => Err(Failure::input("not there yet")),
+        Command::Plan(args) => plan::run(args, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Man(args) => man::run(args, terminal),
     }

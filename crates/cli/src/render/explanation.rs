@@ -41,7 +41,7 @@ impl<'a> Grids<'a> {
 }
 
 /// Size as a multiple of equity, the unit of all steps.
-fn exposure(quantity: Qty, price: Price, equity: Cash) -> String {
+pub(super) fn exposure(quantity: Qty, price: Price, equity: Cash) -> String {
     let ratio = quantity.approximate() * price.approximate() / equity.approximate();
     let shown = show::ratio(ratio, Style::Terminal);
     // A column of sizes keeps its decimal places.
@@ -93,7 +93,7 @@ fn plan_lines(plan: &PlanView, explained: &Explanation, grids: Grids<'_>, width:
 }
 
 /// Steps in columns: rule, size before and after, sentence.
-fn step_lines(steps: &[StepView], price: Price, equity: Cash, width: usize) -> Vec<String> {
+pub(super) fn step_lines(steps: &[StepView], price: Price, equity: Cash, width: usize) -> Vec<String> {
     let rules = steps.iter().map(|step| step.rule.len()).max().unwrap_or(0);
     let line = |step: &StepView| {
         let (before, after) = (exposure(step.before, price, equity), exposure(step.after, price, equity));
@@ -241,7 +241,7 @@ fn plan_json(plan: &PlanView) -> Value {
     })
 }
 
-fn steps_json(steps: &[StepView]) -> Vec<Value> {
+pub(super) fn steps_json(steps: &[StepView]) -> Vec<Value> {
     let step = |step: &StepView| {
         json!({
             "rule": step.rule,

@@ -1,6 +1,7 @@
 //! Results laid out for a terminal, and as values for JSON.
 
 pub(crate) mod explanation;
+pub(crate) mod plan;
 pub(crate) mod sparkline;
 pub(crate) mod summary;
 

@@ -1,0 +1,30 @@
+//! `trimtab plan`.
+
+use super::{Outcome, backtest, check};
+use crate::args::Plan;
+use crate::failure::Failure;
+use crate::files;
+use crate::render::plan;
+use crate::terminal::Terminal;
+use ::backtest::Error;
+
+/// A state of thousands of positions is smaller.
+const STATE_BYTES_MAX: usize = 16 << 20;
+
+pub(super) fn run(args: &Plan, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let Some(policy) = check::accepted(&args.policy, terminal)? else { return Ok(Outcome::Refused) };
+    let state = files::read_text(&args.state, STATE_BYTES_MAX, "state")?;
+    let answer = ::backtest::plan(&policy, &state).map_err(|error| match error {
+        Error::State(message) => {
+            let message = message.trim_start_matches("portfolio state: ");
+            Failure::input(format_args!("`{}`: {message}", args.state.display()))
+                .hint(format_args!("examples/state.json shows a state whole (schema {})", ::backtest::PORTFOLIO_SCHEMA))
+        }
+        error => backtest::failure(error),
+    })?;
+    terminal.json("plan", &plan::json(&answer));
+    for line in plan::lines(&answer, terminal.width()) {
+        terminal.result(line);
+    }
+    Ok(Outcome::Done)
+}
