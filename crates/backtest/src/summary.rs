@@ -71,9 +71,32 @@ impl Run {
             quantity: row.quantity.approximate() * if row.side == "sell" { -1.0 } else { 1.0 },
             purpose: purpose(&row.purpose),
             plan: row.plan,
-            because: plans.get(&row.plan).map_or_else(String::new, deciding_sentence),
+            because: self
+                .deciding_sentence(row)
+                .or_else(|| plans.get(&row.plan).map(last_sentence))
+                .unwrap_or_default(),
         };
         self.tables.fills.iter().map(fill).collect()
+    }
+
+    /// The sentence of the rule that this kind of fill comes from: as ordered, or for exits as last stated before it.
+    fn deciding_sentence(&self, fill: &crate::records::FillRow) -> Option<String> {
+        let rules: &[&str] = match fill.purpose.split(' ').next()? {
+            "entry" | "resize" => &["fixed_fraction", "risk_per_trade", "vol_target"],
+            "add" => &["pyramid"],
+            "rung" => &["ladder"],
+            "stop" => &["stop"],
+            "exit" => &["signal"],
+            "cut" => &["drawdown_cap", "leverage_cap", "liquidation_distance"],
+            _ => return None,
+        };
+        let until = self.tables.plans.partition_point(|row| row.time <= fill.time);
+        let stated = |row: &&crate::records::PlanRow| rules.contains(&row.rule.as_str()) && !row.because.is_empty();
+        let past = self.tables.plans[..until].iter().rev();
+        let ordered = past.clone().filter(|row| row.plan == fill.plan).find(stated);
+        let latest = past.filter(|row| row.time < fill.time).find(stated);
+        let step = if fill.purpose == "stop" { latest.or(ordered) } else { ordered.or(latest) };
+        step.map(|row| row.because.clone())
     }
 
     fn refused_plans(&self) -> impl Iterator<Item = u64> + '_ {
@@ -272,7 +295,7 @@ fn plans(run: &Run) -> BTreeMap<u64, report::Plan> {
 }
 
 /// The sentence of the last step that moved the target, else of the last one.
-fn deciding_sentence(plan: &report::Plan) -> String {
+fn last_sentence(plan: &report::Plan) -> String {
     let moved = plan.steps.iter().rev().find(|step| step.before != step.after && !step.because.is_empty());
     moved.or(plan.steps.last()).map_or_else(String::new, |step| step.because.clone())
 }

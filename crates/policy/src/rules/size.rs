@@ -46,7 +46,8 @@ impl Rule for SizeRule {
             return Verdict::keep(proposed);
         }
         if let Some(base) = facts.get(facts::BASE).filter(|_| !held.is_zero() && self.resize == Resize::Entry) {
-            because.say("holds {}, base {} frozen at entry", [Arg::Qty(held), Arg::Qty(base)]);
+            let shown = facts.get(facts::LOT).map_or(base, |lot| base.to_lot(lot, Round::TowardZero));
+            because.say("holds {}, base {} frozen at entry", [Arg::Qty(held), Arg::Qty(shown)]);
             return Verdict::set(Target { base, qty: held });
         }
         let unknown_unit = self.needs_unit && facts.get(facts::UNIT).is_none();
