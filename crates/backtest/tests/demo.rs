@@ -39,3 +39,18 @@ fn another_seed_is_another_market() {
     assert_ne!(a.record.chain, b.record.chain);
     assert_ne!(a.tables.fills, b.tables.fills);
 }
+
+/// Two tapes of the same bars: each bar would be walked twice and its funding paid twice.
+#[test]
+fn overlapping_tapes_are_refused_with_what_overlaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tapes = demo::market(7, folder.path()).unwrap();
+    for (at, told) in [(0, "more than one bar"), (1, "more than one funding rate"), (2, "more than one value")] {
+        let twin = folder.path().join("twice.tape");
+        std::fs::copy(&tapes[at], &twin).unwrap();
+        tapes.push(twin);
+        let error = run(&request(tapes.clone()), &mut |_| ControlFlow::Continue(())).unwrap_err();
+        assert!(error.is_input() && error.to_string().contains(told), "{error}");
+        tapes.pop();
+    }
+}

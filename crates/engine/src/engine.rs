@@ -4,7 +4,10 @@ use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted};
 use crate::scope::Scope;
 use crate::{Campaign, CampaignRecord, LiquidationGuard, Notice, Output, Plan, Purpose};
-use market::{Account, Bar, CashChange, CashReason, Catalogue, Event, Fill, Input, OrderEvent, OrderUpdate, Source};
+use market::{
+    Account, Bar, CancelReason, CashChange, CashReason, Catalogue, Event, Fill, Input, OrderEvent, OrderUpdate,
+    RejectReason, Source,
+};
 use policy::facts::{self, Facts};
 use policy::{Arg, Because, Outcome, Program, Target};
 use pricing::Ohlc;
@@ -182,22 +185,20 @@ impl Engine {
             CashReason::Funding { instrument, .. } => {
                 let payers = &self.by_instrument[instrument.index()];
                 let payer = payers.iter().find(|scope| self.scopes[**scope as usize].campaign.is_some());
-                if let Some(scope) = payer.copied() {
-                    if let Some(campaign) = &mut self.scopes[scope as usize].campaign {
+                if let Some(scope) = payer.copied()
+                    && let Some(campaign) = &mut self.scopes[scope as usize].campaign {
                         campaign.pay_funding(change.amount);
                     }
-                }
             }
         }
     }
 
     fn on_order(&mut self, news: &OrderEvent) {
-        if let OrderUpdate::Filled(fill) = &news.update {
-            if fill.liquidation {
+        if let OrderUpdate::Filled(fill) = &news.update
+            && fill.liquidation {
                 self.on_liquidation(news, fill);
                 return;
             }
-        }
         let Some(index) = self.scopes.iter().position(|scope| scope.working.get(news.order).is_some()) else {
             return;
         };
@@ -207,7 +208,9 @@ impl Engine {
             OrderUpdate::Rejected(reason) => {
                 let (purpose, reason) = (order.purpose, *reason);
                 self.outputs.push_back(Output::Notice(Notice::Rejected { order: news.order, purpose, reason }));
+                self.scopes[index].note_refusal(&order, reason == RejectReason::Margin);
             }
+            OrderUpdate::Cancelled(CancelReason::Margin) => self.scopes[index].note_refusal(&order, true),
             // Answered by the next decision on the market: answering at once could go round in circles with the venue.
             OrderUpdate::Cancelled(_) => {}
             OrderUpdate::Accepted | OrderUpdate::Triggered | OrderUpdate::Amended { .. } => {}
@@ -264,6 +267,7 @@ impl Engine {
             scope.campaign = None;
             scope.refused_trigger = None;
             scope.facts.set(facts::CLOSED_AT, now);
+            scope.facts.set(facts::CLOSED_PEAK, record.peak);
             self.outputs.push_back(Output::Notice(Notice::CampaignClosed(record)));
         }
         self.touch(index as u32);
@@ -518,12 +522,11 @@ fn adopt(scope: &mut Scope, target: Target) {
         policy::Exit::Stop { trigger } => Some(*trigger),
         policy::Exit::Rung { .. } => None,
     });
-    if let (Some(campaign), Some(stop)) = (&mut scope.campaign, stop) {
-        if campaign.stop != Some(stop) {
+    if let (Some(campaign), Some(stop)) = (&mut scope.campaign, stop)
+        && campaign.stop != Some(stop) {
             campaign.stop = Some(stop);
             scope.stale = true;
         }
-    }
 }
 
 /// A fingerprint of what refuses, cuts or holds back: rule and sentence, not its numbers, which change with every price.

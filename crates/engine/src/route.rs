@@ -1,7 +1,7 @@
 //! From a plan to commands: the difference between what should work at the venue and what does.
 
 use crate::Purpose;
-use market::{Command, NewOrder, OrderKind, OrderState, OrderUpdate};
+use market::{CancelReason, Command, NewOrder, OrderKind, OrderState, OrderUpdate};
 use policy::{Add, Exit, Target};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, InstrumentId, OrderId, PlanId, Price, Qty, Side};
@@ -106,7 +106,9 @@ impl Working {
         match *update {
             OrderUpdate::Filled(fill) => live.filled += fill.qty,
             OrderUpdate::Amended { qty, kind } => (live.qty, live.kind) = (qty, kind),
-            OrderUpdate::Rejected(_) if live.kind == OrderKind::Market => self.rejected = Some(before.open()),
+            OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(CancelReason::Margin) if live.kind == OrderKind::Market => {
+                self.rejected = Some(before.open());
+            }
             _ => {}
         }
         if self.orders[at].state.is_final() {

@@ -1,10 +1,10 @@
 //! One strategy in its instrument: facts, rules, campaign, working orders.
 
-use crate::route::Working;
+use crate::route::{Live, Working};
 use crate::{Campaign, StrategyConfig};
 use market::Instrument;
 use policy::facts::{self, Facts};
-use policy::{Because, CampaignTerms, Indicator, Rule, Target};
+use policy::{Arg, Because, CampaignTerms, Indicator, Rule, Target};
 use pricing::Ohlc;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, InstrumentId, Price, Qty, StrategyId, Timestamp};
@@ -91,6 +91,17 @@ impl Scope {
             },
             None => seen,
         });
+    }
+
+    /// The venue refused an order: the next plan says so.
+    pub(crate) fn note_refusal(&mut self, order: &Live, margin: bool) {
+        if !self.crossed {
+            self.because.clear();
+        }
+        let template =
+            if margin { "the venue refused {}: not enough margin" } else { "the venue refused {}: see the order's reason" };
+        self.because.refused(template, [Arg::Qty(order.open())]);
+        self.crossed = true;
     }
 
     /// Brings facts up to date, then lets indicators and rules see the input.

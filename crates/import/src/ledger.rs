@@ -32,7 +32,7 @@ impl Problem {
             Self::OffTick => "with a price off the tick grid",
             Self::OffRateGrid => "with a rate finer than 1e-12",
             Self::HighUnderLow => "whose high is under its low",
-            Self::OutsideRange => "that open or close outside their low to high",
+            Self::OutsideRange => "whose open or close lies outside low to high",
             Self::NegativeVolume => "with a negative volume",
             Self::Backwards => "that go back in time",
             Self::Conflict => "that repeat a time with different content",

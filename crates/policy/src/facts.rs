@@ -163,6 +163,8 @@ facts! {
     25 NOW: Timestamp = "now";
     /// How many times the market told a price: tells news of the market from news of one's own orders.
     26 PRICES: u32 = "price.count";
+    /// Signed largest quantity of the campaign that closed last: tells which side was traded.
+    27 CLOSED_PEAK: Qty = "campaign.closed_peak";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

@@ -143,9 +143,10 @@ impl Indicator for Donchian {
                     issue(facts, 1.0);
                 } else if bar.close < lowest {
                     issue(facts, -1.0);
-                } else if (held > 0.0 && bar.close < exit_low) || (held < 0.0 && bar.close > exit_high) {
-                    issue(facts, 0.0);
-                } else if facts.get(facts::SIGNAL).is_none() {
+                } else if facts.get(facts::SIGNAL).is_none()
+                    || (held > 0.0 && bar.close < exit_low)
+                    || (held < 0.0 && bar.close > exit_high)
+                {
                     issue(facts, 0.0);
                 }
             }

@@ -128,7 +128,7 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(PyramidRule { pyramid: pyramid.clone(), resize, readd }));
     }
     if let Some(ladder) = &policy.ladder {
-        rules.push(Box::new(LadderRule { ladder: ladder.clone(), resize }));
+        rules.push(Box::new(LadderRule { ladder: ladder.clone(), resize, min_order: policy.trade.min_order }));
     }
     if let Some(stop) = &policy.stop {
         rules.push(Box::new(StopRule { stop: stop.clone() }));

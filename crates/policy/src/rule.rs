@@ -260,6 +260,7 @@ impl Because {
     /// Empties it for the next evaluation.
     #[inline]
     pub fn clear(&mut self) {
+        (self.rule, self.before) = (u8::MAX, Qty::ZERO);
         self.steps.clear();
         self.exits.clear();
         self.add = None;

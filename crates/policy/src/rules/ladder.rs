@@ -11,6 +11,8 @@ use units::{Price, Qty, Round};
 pub(crate) struct LadderRule {
     pub(crate) ladder: Ladder,
     pub(crate) resize: Resize,
+    /// The policy's own smallest order.
+    pub(crate) min_order: Option<Qty>,
 }
 
 const READS: &[FactId] = &[
@@ -64,6 +66,7 @@ impl LadderRule {
     fn rest_unused(&self, facts: &Facts, held: Qty, used: u32, because: &mut Because) -> Option<()> {
         let (entry, stop) = (facts.get(facts::ENTRY)?, facts.get(facts::INITIAL_STOP)?);
         let (lot, least) = (facts.get(facts::LOT)?, facts.get(facts::MIN_QTY)?);
+        let least = least.max(self.min_order.unwrap_or_default());
         let r = (entry - stop).abs().approximate();
         let mut left = held.abs();
         let mut nearest: Option<(u32, Price)> = None;

@@ -28,9 +28,12 @@ impl SignalRule {
         Some(if self.sign_only && allowed != 0.0 { allowed.signum() } else { allowed })
     }
 
-    /// Whether the signal was already traded: the last campaign closed after it was issued.
-    fn is_spent(&self, facts: &Facts) -> bool {
+    /// Whether the signal was already traded: the last campaign was on its side and closed after it was issued. One that
+    /// turned closed the campaign of the other side, and is still to be traded.
+    fn is_spent(&self, facts: &Facts, wanted: Qty) -> bool {
+        let traded = facts.get(facts::CLOSED_PEAK).is_none_or(|peak| same_side(peak, wanted));
         self.reentry == Reentry::NewSignal
+            && traded
             && facts
                 .get(facts::CLOSED_AT)
                 .zip(facts.get(facts::SIGNAL_SINCE))
@@ -71,7 +74,7 @@ impl Rule for SignalRule {
             because.say("signal turned to {}: close", [Arg::Number(strength)]);
             return Verdict::set(flat);
         }
-        if held.is_zero() && self.is_spent(facts) {
+        if held.is_zero() && self.is_spent(facts, wanted) {
             because.say("waits for a new signal: this one was traded", []);
             return Verdict::refuse(flat);
         }

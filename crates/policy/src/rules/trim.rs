@@ -39,8 +39,8 @@ impl Rule for TrimRule {
             Verdict { target: Target { qty: held, ..proposed }, outcome: crate::Outcome::Held }
         };
         let mut qty = proposed.qty;
-        if !cut && self.resize == Resize::Continuous && same_side(qty, held) {
-            if let Some(buffer) = self.trade.buffer {
+        if !cut && self.resize == Resize::Continuous && same_side(qty, held)
+            && let Some(buffer) = self.trade.buffer {
                 let width = proposed.base.abs().scaled(buffer.get(), Round::TowardZero).unwrap_or_default();
                 let change = (qty - held).abs();
                 if change <= width {
@@ -50,14 +50,17 @@ impl Rule for TrimRule {
                     qty = if qty > held { qty - width } else { qty + width };
                 }
             }
-        }
         let rounded = rounded(qty, held, lot, least);
         let change = (rounded - held).abs();
-        if !rounded.is_zero() && change < least && !(cut && !change.is_zero()) {
+        if change < least && !rounded.is_zero() && (!cut || change.is_zero()) {
             return hold(because, "change {} is under the smallest order {}", [Arg::Qty(change), Arg::Qty(least)]);
         }
         if rounded == proposed.qty {
             return Verdict::keep(proposed);
+        }
+        if rounded.is_zero() && held.is_zero() {
+            because.say("no entry: {} is under the smallest order {}", [Arg::Qty(proposed.qty.abs()), Arg::Qty(least)]);
+            return Verdict::refuse(Target { qty: rounded, ..proposed });
         }
         because.say("toward zero, lot {}", [Arg::Qty(lot)]);
         Verdict::set(Target { qty: rounded, ..proposed })
