@@ -13,7 +13,7 @@ pub(super) const DEMO: &str = "\
 EXAMPLES
   trimtab demo                            writes trimtab-demo/
   trimtab demo --seed 11                  another market
-  trimtab demo --out /tmp/demo --json     results for a program";
+  trimtab demo --out my-demo --json       results for a program";
 
 pub(super) const INIT: &str = "\
 EXAMPLES
