@@ -238,12 +238,9 @@ impl Engine {
             self.campaigns += 1;
             scope.campaign = Some(Campaign::open(self.campaigns, now, fill.price, scope.planned_base, &scope.facts));
         }
-        if !scope.crossed {
-            scope.because.clear();
-        }
+        scope.tell();
         let (sentence, numbers) = note_of(purpose, fill);
         scope.because.note(ENGINE_RULE, before, scope.position, sentence, numbers);
-        scope.crossed = true;
         scope.stale = true;
         let mut ended: Option<CampaignRecord> = None;
         let mut id = 0;
@@ -297,6 +294,7 @@ impl Engine {
         scope.facts.set_now(now);
         scope.facts.set(facts::EQUITY, equity);
         scope.facts.put(facts::DRAWDOWN, Ratio::new(self.drawdown));
+        scope.tell_refusals();
         lapse_chased_add(scope);
         scope.observe();
         // Notes of fills come first in the same plan.
@@ -503,12 +501,9 @@ fn lapse_chased_add(scope: &mut Scope) {
     if let Some(campaign) = &mut scope.campaign {
         campaign.lapsed |= 1 << (unit - 1);
         let held = scope.position;
-        if !scope.crossed {
-            scope.because.clear();
-        }
+        scope.tell();
         let numbers = [Arg::Count(unit), Arg::Price(limit), Arg::Price(price)];
         scope.because.note(ENGINE_RULE, held, held, "unit {} lapsed: its limit {} was left behind at {}", numbers);
-        scope.crossed = true;
         scope.stale = true;
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::route::{Live, Working};
 use crate::{Campaign, StrategyConfig};
+use arrayvec::ArrayVec;
 use market::Instrument;
 use policy::facts::{self, Facts};
 use policy::{Arg, Because, CampaignTerms, Indicator, Rule, Target};
@@ -34,7 +35,12 @@ pub(crate) struct Scope {
     pub(crate) stale: bool,
     /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
     pub(crate) crossed: bool,
+    /// Signed quantities that the venue refused since the last decision, and whether for want of margin.
+    refusals: ArrayVec<(Qty, bool), REFUSALS_MAX>,
 }
+
+/// Refusals that one plan can tell of.
+const REFUSALS_MAX: usize = 4;
 
 impl Scope {
     pub(crate) fn new(id: StrategyId, config: StrategyConfig, instrument: &Instrument, series: usize) -> Self {
@@ -61,6 +67,7 @@ impl Scope {
             limits: 0,
             stale: false,
             crossed: false,
+            refusals: ArrayVec::new(),
         }
     }
 
@@ -75,7 +82,10 @@ impl Scope {
             self.stale |= campaign.best != before;
             if let Some(trigger) = self.refused_trigger {
                 let long = campaign.peak.signum() > 0;
-                self.crossed |= if long { seen.high >= trigger } else { seen.low <= trigger };
+                let crossed = if long { seen.high >= trigger } else { seen.low <= trigger };
+                if crossed {
+                    self.tell();
+                }
             }
         }
         if self.indicators.is_empty() {
@@ -95,13 +105,28 @@ impl Scope {
 
     /// The venue refused an order: the next plan says so.
     pub(crate) fn note_refusal(&mut self, order: &Live, margin: bool) {
-        if !self.crossed {
+        // Beyond what a plan has room for, the order's own row still tells.
+        let _fits = self.refusals.try_push((order.open(), margin));
+    }
+
+    /// Begins the next plan with what the venue refused since the last one.
+    pub(crate) fn tell_refusals(&mut self) {
+        for (qty, margin) in std::mem::take(&mut self.refusals) {
+            self.tell();
+            let template = if margin {
+                "the venue refused {}: not enough margin"
+            } else {
+                "the venue refused {}: see the order's reason"
+            };
+            self.because.refused(template, [Arg::Qty(qty)]);
+        }
+    }
+
+    /// The next plan is recorded in any case. It begins with what is told from here on, not with the last decision.
+    pub(crate) fn tell(&mut self) {
+        if !std::mem::replace(&mut self.crossed, true) {
             self.because.clear();
         }
-        let template =
-            if margin { "the venue refused {}: not enough margin" } else { "the venue refused {}: see the order's reason" };
-        self.because.refused(template, [Arg::Qty(order.open())]);
-        self.crossed = true;
     }
 
     /// Brings facts up to date, then lets indicators and rules see the input.
@@ -140,6 +165,11 @@ impl Scope {
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
         out.u64(self.limits);
         out.bool(self.stale);
+        out.len(self.refusals.len());
+        for (qty, margin) in &self.refusals {
+            out.i64(qty.raw());
+            out.bool(*margin);
+        }
     }
 
     pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
@@ -157,6 +187,10 @@ impl Scope {
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
         self.limits = from.u64()?;
         self.stale = from.bool()?;
+        self.refusals.clear();
+        for _ in 0..from.len()?.min(REFUSALS_MAX) {
+            self.refusals.push((Qty::from_raw(from.i64()?), from.bool()?));
+        }
         Ok(())
     }
 }
