@@ -85,7 +85,8 @@ impl LeverageCap {
         }
         let fits = Qty::from_raw(room.max(0)).to_lot(facts.get(facts::LOT)?, Round::TowardZero);
         if fits.is_zero() || fits < facts.get(facts::MIN_QTY)? {
-            because.refused(
+            because.refused_add(
+                add,
                 "unit {} refused: leverage at {} would be over {}",
                 [Arg::Count(add.unit), Arg::Price(add.trigger), Arg::Number(self.limit.restore.get())],
             );

@@ -81,7 +81,8 @@ impl PyramidRule {
         let (trigger, limit) = self.level(facts, next, filled)?;
         let qty = base.scaled(self.share(next), Round::TowardZero)?.to_lot(facts.get(facts::LOT)?, Round::TowardZero);
         if qty.is_zero() {
-            because.refused("unit {} is less than one lot", [Arg::Count(next + 1)]);
+            let add = Add { trigger, limit, qty, unit: next + 1 };
+            because.refused_add(add, "unit {} is less than one lot", [Arg::Count(next + 1)]);
             return None;
         }
         because.say(

@@ -26,30 +26,39 @@ impl Rule for TrimRule {
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let held = position(facts);
-        if proposed.qty == held || proposed.qty.is_zero() {
-            return Verdict::keep(proposed);
-        }
         let (Some(lot), Some(least)) = (facts.get(facts::LOT), facts.get(facts::MIN_QTY)) else {
             return Verdict::keep(proposed);
         };
         let least = least.max(self.trade.min_order.unwrap_or_default());
-        let cut = because.was_cut();
+        if let Some(add) = because.add().filter(|add| add.qty.abs() < least) {
+            because.set_add(None);
+            let numbers = [Arg::Count(add.unit), Arg::Qty(add.qty.abs()), Arg::Qty(least)];
+            because.refused_add(add, "unit {} refused: {} is under the smallest order {}", numbers);
+        }
+        if proposed.qty == held || proposed.qty.is_zero() {
+            return Verdict::keep(proposed);
+        }
+        // An increase that a limit has lowered is still an increase: only what a limit takes away cannot wait.
+        let cut = because.was_cut() && proposed.qty.abs() < held.abs();
         let hold = |because: &mut Because, template, numbers: [Arg; 2]| {
             because.say(template, numbers);
             Verdict { target: Target { qty: held, ..proposed }, outcome: crate::Outcome::Held }
         };
         let mut qty = proposed.qty;
-        if !cut && self.resize == Resize::Continuous && same_side(qty, held)
-            && let Some(buffer) = self.trade.buffer {
-                let width = proposed.base.abs().scaled(buffer.get(), Round::TowardZero).unwrap_or_default();
-                let change = (qty - held).abs();
-                if change <= width {
-                    return hold(because, "change {} is inside the buffer of {}", [Arg::Qty(change), Arg::Qty(width)]);
-                }
-                if self.trade.buffer_to == BufferTo::Edge {
-                    qty = if qty > held { qty - width } else { qty + width };
-                }
+        if !cut
+            && self.resize == Resize::Continuous
+            && same_side(qty, held)
+            && let Some(buffer) = self.trade.buffer
+        {
+            let width = proposed.base.abs().scaled(buffer.get(), Round::TowardZero).unwrap_or_default();
+            let change = (qty - held).abs();
+            if change <= width {
+                return hold(because, "change {} is inside the buffer of {}", [Arg::Qty(change), Arg::Qty(width)]);
             }
+            if self.trade.buffer_to == BufferTo::Edge {
+                qty = if qty > held { qty - width } else { qty + width };
+            }
+        }
         let rounded = rounded(qty, held, lot, least);
         let change = (rounded - held).abs();
         if change < least && !rounded.is_zero() && (!cut || change.is_zero()) {
