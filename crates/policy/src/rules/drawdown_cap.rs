@@ -48,8 +48,10 @@ impl Rule for DrawdownCap {
         };
         let factor = level.factor.get();
         let held = position(facts);
-        // What would be held without cuts: else each evaluation would cut what the last one left.
-        let whole = if held.is_zero() { proposed.qty } else { facts.get(facts::UNCUT).unwrap_or(held) };
+        // A proposal to keep what is held is of what would be held without cuts: else each evaluation would cut what the
+        // last one left. Any other proposal is whole.
+        let kept = !held.is_zero() && proposed.qty == held;
+        let whole = if kept { facts.get(facts::UNCUT).unwrap_or(held) } else { proposed.qty };
         let most = whole.abs().scaled(factor, Round::TowardZero).unwrap_or(Qty::ZERO);
         let add = because.add().and_then(|add| {
             let scaled = scaled_add(facts, add, factor);
