@@ -3,7 +3,7 @@
 use super::sparkline::sparklines;
 use crate::terminal::{HINT, Terminal, WARNING};
 use backtest::Run;
-use backtest::metrics::{Figure, Missing, Path, Scores, equal_volatility};
+use backtest::metrics::{Figure, Missing, Path, SHORT, Scores, equal_volatility};
 use backtest::report::{CostLines, RunSummary};
 use serde_json::{Value, json};
 use std::path;
@@ -108,7 +108,9 @@ impl<'a> Card<'a> {
     }
 
     fn is_short(&self) -> bool {
-        self.scaled.days < 30
+        let start = Timestamp::from_nanos(self.page.header.start);
+        let end = Timestamp::from_nanos(self.page.header.end);
+        end.since(start).days() < f64::from(SHORT)
     }
 
     fn equal(&self, row: &Row) -> Figure {
