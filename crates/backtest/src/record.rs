@@ -267,7 +267,8 @@ impl Recorder {
     fn on_fill(&mut self, strategy: StrategyId, order: OrderId, purpose: Purpose, campaign: u64, fill: &Fill) {
         let triggered = matches!(purpose, Purpose::Stop | Purpose::Rung { .. } | Purpose::Add { .. });
         self.facts.acted += u64::from(triggered);
-        self.facts.slippage += fill.slippage();
+        let contract = self.catalogue.instruments[fill.instrument.index()].kind.contract();
+        self.facts.slippage += fill.slippage(contract);
         self.facts.traded += (fill.price * fill.qty).cash();
         if fill.liquidation {
             self.facts.liquidated = self.facts.liquidated.or(Some(self.at));

@@ -63,7 +63,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Self {
         let count = config.catalogue.instruments.len();
         Self {
-            account: Account::new(count),
+            account: Account::new(config.catalogue.contracts()),
             high_water: Cash::ZERO,
             per_high_water: 0.0,
             drawdown: 0.0,
@@ -186,19 +186,21 @@ impl Engine {
                 let payers = &self.by_instrument[instrument.index()];
                 let payer = payers.iter().find(|scope| self.scopes[**scope as usize].campaign.is_some());
                 if let Some(scope) = payer.copied()
-                    && let Some(campaign) = &mut self.scopes[scope as usize].campaign {
-                        campaign.pay_funding(change.amount);
-                    }
+                    && let Some(campaign) = &mut self.scopes[scope as usize].campaign
+                {
+                    campaign.pay_funding(change.amount);
+                }
             }
         }
     }
 
     fn on_order(&mut self, news: &OrderEvent) {
         if let OrderUpdate::Filled(fill) = &news.update
-            && fill.liquidation {
-                self.on_liquidation(news, fill);
-                return;
-            }
+            && fill.liquidation
+        {
+            self.on_liquidation(news, fill);
+            return;
+        }
         let Some(index) = self.scopes.iter().position(|scope| scope.working.get(news.order).is_some()) else {
             return;
         };
@@ -459,7 +461,7 @@ impl Engine {
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.now = Timestamp::from_nanos(from.i64()?);
         (self.inputs, self.plans, self.campaigns) = (from.u64()?, from.u64()?, from.u64()?);
-        self.account = Account::load(from)?;
+        self.account.load(from)?;
         self.high_water = Cash::from_raw(from.i128()?);
         self.per_high_water = from.f64()?;
         self.drawdown = from.f64()?;
@@ -518,10 +520,11 @@ fn adopt(scope: &mut Scope, target: Target) {
         policy::Exit::Rung { .. } => None,
     });
     if let (Some(campaign), Some(stop)) = (&mut scope.campaign, stop)
-        && campaign.stop != Some(stop) {
-            campaign.stop = Some(stop);
-            scope.stale = true;
-        }
+        && campaign.stop != Some(stop)
+    {
+        campaign.stop = Some(stop);
+        scope.stale = true;
+    }
 }
 
 /// A fingerprint of what refuses, cuts or holds back: rule and sentence, not its numbers, which change with every price.

@@ -89,14 +89,17 @@ impl Exchange {
         let position = self.account.position(instrument);
         let mark = self.account.mark(instrument);
         let table = &self.config.tiers[instrument];
-        let own = table.maintenance_margin(mark * position.qty);
+        let contract = self.account.contract(instrument);
+        let own = table.maintenance_margin(self.account.exposure(instrument));
         let others = risk::maintenance_margin(&self.account, &self.config.tiers) - own;
-        let other_equity = self.account.equity() - position.profit(mark) - others;
+        let other_equity = self.account.equity() - position.profit(contract, mark) - others;
         let worst = if position.qty.raw() > 0 { low } else { high };
-        if other_equity + position.profit(worst) > table.maintenance_margin(worst * position.qty) {
+        if other_equity + position.profit(contract, worst)
+            > table.maintenance_margin(contract.exposure(worst, position.qty))
+        {
             return None;
         }
-        risk::liquidation_price(position, other_equity, table)
+        risk::liquidation_price(contract, position, other_equity, table)
     }
 
     fn move_to(&mut self, walk: &mut Walk, price: Price) {

@@ -80,7 +80,7 @@ impl Exchange {
             has_mark_feed: false,
         });
         let deposit = CashChange { account: ACCOUNT, amount: config.deposit, reason: CashReason::Deposit };
-        let mut account = Account::new(count);
+        let mut account = Account::new(catalogue.contracts());
         account.change(&deposit);
         Self {
             terms: terms.collect(),

@@ -9,7 +9,7 @@ use exchange::{Exchange, ExchangeConfig, LIQUIDATION, PathRule};
 use market::*;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
-use units::{AccountId, Cash, Duration, InstrumentId, Notional, OrderId, Price, Qty, Rate, Side};
+use units::{AccountId, Cash, Contract, Duration, InstrumentId, Notional, OrderId, Price, Qty, Rate, Side};
 
 const INPUTS: i64 = 120;
 const TICK: i64 = 10_000_000;
@@ -186,7 +186,7 @@ impl Client {
         *held += fill.signed_qty();
         self.cash = self.cash - (fill.price * fill.signed_qty()).cash() - fill.fee;
         assert!(fill.qty > Qty::ZERO && fill.price.raw() % TICK == 0, "{fill:?}");
-        assert!(fill.slippage() >= Cash::ZERO, "{fill:?} is better than its reference");
+        assert!(fill.slippage(Contract::Linear) >= Cash::ZERO, "{fill:?} is better than its reference");
         if let Some(bar) = bar {
             let honest = if fill.side == Side::Buy { fill.price >= bar.low } else { fill.price <= bar.high };
             assert!(honest, "{fill:?} is better than any price of {bar:?}");

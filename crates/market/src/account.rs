@@ -1,41 +1,44 @@
-//! Positions and accounts in linear contracts: exact by integer arithmetic, nothing divided.
+//! Positions and accounts: exact by integer arithmetic; only the value of an inverse contract is a quotient.
 
 use crate::{CashChange, Fill};
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, Notional, Price, Qty};
+use units::{Cash, Contract, Notional, Price, Qty};
 
 /// A signed position with its exact cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     /// Signed quantity: positive is long.
     pub qty: Qty,
-    /// Signed sum of quantity × price over all fills since the position was last flat.
-    /// Partial exits stay in it, so that profit is exact without a division; the average price is display only.
+    /// Sum of the [value](Contract::value) of every fill at its price since the position was last flat.
+    /// Partial exits stay in it, so that profit needs no average; the average price is display only.
     pub cost: Notional,
 }
 
 impl Position {
     /// Takes in a fill. Returns the profit realised when it makes the position flat, else nothing.
-    pub fn apply(&mut self, fill: &Fill) -> Cash {
+    pub fn apply(&mut self, contract: Contract, fill: &Fill) -> Cash {
         let signed = fill.signed_qty();
         self.qty += signed;
-        self.cost += fill.price * signed;
+        self.cost += contract.value(fill.price, signed);
         if self.qty.is_zero() { -std::mem::take(&mut self.cost).cash() } else { Cash::ZERO }
     }
 
     /// Profit since the position was last flat, at a mark: realised by partial exits and unrealised together.
     #[must_use]
-    pub fn profit(&self, mark: Price) -> Cash {
-        (mark * self.qty - self.cost).cash()
+    #[inline]
+    pub fn profit(&self, contract: Contract, mark: Price) -> Cash {
+        (contract.value(mark, self.qty) - self.cost).cash()
     }
 
-    /// The price at which the profit since flat is zero. Display only. `None` when flat.
+    /// The price at which the profit since flat is zero (harmonic for inverse contracts). Display only. `None` when flat, or
+    /// if there is no such price.
     #[must_use]
-    pub fn break_even(&self) -> Option<Price> {
-        if self.qty.is_zero() {
-            return None;
-        }
-        let raw = self.cost.raw() / i128::from(self.qty.raw());
+    pub fn break_even(&self, contract: Contract) -> Option<Price> {
+        let (qty, cost) = (i128::from(self.qty.raw()), self.cost.raw());
+        let raw = match contract {
+            Contract::Linear => cost.checked_div(qty)?,
+            Contract::Inverse => (-qty * Notional::ONE).checked_div(cost).filter(|raw| *raw > 0)?,
+        };
         i64::try_from(raw).ok().map(Price::from_raw)
     }
 
@@ -64,47 +67,80 @@ pub struct Account {
     pub funding: Cash,
     /// Deposits less withdrawals so far.
     pub deposits: Cash,
-    positions: Vec<(Position, Price)>,
+    lines: Vec<Line>,
     open_profit: Cash,
 }
 
+/// A position at its mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Line {
+    position: Position,
+    mark: Price,
+    /// Of the position at its mark: kept, so that an inverse contract divides once an event.
+    value: Notional,
+    contract: Contract,
+}
+
+impl Line {
+    fn exposure(&self) -> Notional {
+        match self.contract {
+            Contract::Linear => self.value,
+            Contract::Inverse => -self.value,
+        }
+    }
+}
+
 impl Account {
-    /// An empty account that can hold positions in `instruments` instruments.
+    /// An empty account that can hold positions in these contracts, by instrument index. All settle in its currency.
     #[must_use]
-    pub fn new(instruments: usize) -> Self {
-        Self { positions: vec![Default::default(); instruments], ..Self::default() }
+    pub fn new(contracts: impl IntoIterator<Item = Contract>) -> Self {
+        let line = |contract| Line { contract, ..Line::default() };
+        Self { lines: contracts.into_iter().map(line).collect(), ..Self::default() }
     }
 
     /// The position in the instrument at this index.
     #[must_use]
     pub fn position(&self, instrument: usize) -> Position {
-        self.positions[instrument].0
+        self.lines[instrument].position
     }
 
     /// The last mark of the instrument at this index; zero before the first.
     #[must_use]
     pub fn mark(&self, instrument: usize) -> Price {
-        self.positions[instrument].1
+        self.lines[instrument].mark
+    }
+
+    /// How the value of the instrument at this index follows its price.
+    #[must_use]
+    pub fn contract(&self, instrument: usize) -> Contract {
+        self.lines[instrument].contract
+    }
+
+    /// The signed value of the position in the instrument at this index, at its mark.
+    #[must_use]
+    pub fn exposure(&self, instrument: usize) -> Notional {
+        self.lines[instrument].exposure()
     }
 
     /// Revalues one position.
     #[inline]
     pub fn set_mark(&mut self, instrument: usize, mark: Price) {
-        let (position, last) = &mut self.positions[instrument];
-        self.open_profit += ((mark - *last) * position.qty).cash();
-        *last = mark;
+        let line = &mut self.lines[instrument];
+        let value = line.contract.value(mark, line.position.qty);
+        self.open_profit += (value - line.value).cash();
+        (line.mark, line.value) = (mark, value);
     }
 
     /// Takes in a fill: fee, cost and realised profit. The mark stays what it was, or becomes the fill's price if there was none.
     pub fn fill(&mut self, fill: &Fill) {
-        let index = fill.instrument.index();
-        if self.positions[index].1.is_zero() {
-            self.positions[index].1 = fill.price;
+        let Line { position, mark, value, contract } = &mut self.lines[fill.instrument.index()];
+        if mark.is_zero() {
+            *mark = fill.price;
         }
-        let (position, mark) = &mut self.positions[index];
-        self.open_profit -= position.profit(*mark);
-        self.cash += position.apply(fill) - fill.fee;
-        self.open_profit += position.profit(*mark);
+        self.open_profit -= (*value - position.cost).cash();
+        self.cash += position.apply(*contract, fill) - fill.fee;
+        *value = contract.value(*mark, position.qty);
+        self.open_profit += (*value - position.cost).cash();
         self.fees += fill.fee;
     }
 
@@ -126,7 +162,12 @@ impl Account {
 
     /// Positions and marks by instrument index.
     pub fn positions(&self) -> impl Iterator<Item = (Position, Price)> + '_ {
-        self.positions.iter().copied()
+        self.lines.iter().map(|line| (line.position, line.mark))
+    }
+
+    /// Signed values of all positions at their marks, by instrument index.
+    pub fn exposures(&self) -> impl Iterator<Item = Notional> + '_ {
+        self.lines.iter().map(Line::exposure)
     }
 
     /// Writes every field.
@@ -134,23 +175,27 @@ impl Account {
         for amount in [self.cash, self.fees, self.funding, self.deposits, self.open_profit] {
             out.i128(amount.raw());
         }
-        out.len(self.positions.len());
-        for (position, mark) in &self.positions {
-            position.save(out);
-            out.i64(mark.raw());
+        out.len(self.lines.len());
+        for line in &self.lines {
+            line.position.save(out);
+            out.i64(line.mark.raw());
         }
     }
 
-    /// Reads what [`Self::save`] wrote.
-    pub fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
-        let mut amount = || from.i128().map(Cash::from_raw);
-        let (cash, fees, funding, deposits, open_profit) = (amount()?, amount()?, amount()?, amount()?, amount()?);
-        let count = from.len()?;
-        let mut positions = Vec::with_capacity(count);
-        for _ in 0..count {
-            positions.push((Position::load(from)?, Price::from_raw(from.i64()?)));
+    /// Reads what [`Self::save`] wrote, into an account of the same contracts.
+    pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        let Self { cash, fees, funding, deposits, open_profit, lines } = self;
+        for amount in [cash, fees, funding, deposits, open_profit] {
+            *amount = Cash::from_raw(from.i128()?);
         }
-        Ok(Self { cash, fees, funding, deposits, positions, open_profit })
+        if from.len()? != lines.len() {
+            return Err(Corrupt { at: 0, what: "another number of instruments" });
+        }
+        for line in lines {
+            (line.position, line.mark) = (Position::load(from)?, Price::from_raw(from.i64()?));
+            line.value = line.contract.value(line.mark, line.position.qty);
+        }
+        Ok(())
     }
 }
 
@@ -178,7 +223,7 @@ mod tests {
     /// Equity recomputed from the fills alone: −Σ signed quantity × price − Σ fees + position × mark.
     #[test]
     fn the_ledger_identity_holds_over_a_million_random_fills() {
-        let mut account = Account::new(1);
+        let mut account = Account::new([Contract::Linear]);
         let (mut seed, mut cash, mut qty) = (7_u64, 0_i128, 0_i64);
         for _ in 0..1_000_000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -199,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_trillion_units_stay_exact() {
-        let mut account = Account::new(1);
+        let mut account = Account::new([Contract::Linear]);
         account.fill(&fill(Side::Buy, "10000000", "99999.9", "0"));
         account.set_mark(0, "100000.0".parse().unwrap());
         assert_eq!(account.equity().to_string(), "1000000");

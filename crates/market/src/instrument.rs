@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use units::{InstrumentId, Price, Qty, SeriesId};
+use units::{Contract, InstrumentId, Price, Qty, SeriesId, Timestamp};
 
 /// A currency code of at most eight upper-case letters or digits: `USDT`, `BTC`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,8 +58,42 @@ impl fmt::Debug for Currency {
 /// The kind of contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstrumentKind {
+    /// The underlying itself, bought with the quote currency in full; nothing can be sold that is not held.
+    Spot,
     /// A perpetual future quoted, margined and settled in the quote currency; one contract is one unit of the underlying.
     LinearPerpetual,
+    /// A perpetual future margined and settled in the underlying coin; one contract is one unit of the quote currency.
+    InversePerpetual,
+    /// As a linear perpetual, until it is settled in cash.
+    LinearFuture {
+        /// When it is settled.
+        expiry: Timestamp,
+    },
+    /// As an inverse perpetual, until it is settled in coin.
+    InverseFuture {
+        /// When it is settled.
+        expiry: Timestamp,
+    },
+}
+
+impl InstrumentKind {
+    /// How its value follows its price.
+    #[must_use]
+    pub fn contract(self) -> Contract {
+        match self {
+            Self::Spot | Self::LinearPerpetual | Self::LinearFuture { .. } => Contract::Linear,
+            Self::InversePerpetual | Self::InverseFuture { .. } => Contract::Inverse,
+        }
+    }
+
+    /// When it is settled; `None`: never.
+    #[must_use]
+    pub fn expiry(self) -> Option<Timestamp> {
+        match self {
+            Self::LinearFuture { expiry } | Self::InverseFuture { expiry } => Some(expiry),
+            Self::Spot | Self::LinearPerpetual | Self::InversePerpetual => None,
+        }
+    }
 }
 
 /// What can be traded, as its venue defines it.
@@ -77,7 +111,7 @@ pub struct Instrument {
     pub settle: Currency,
     /// Price grid.
     pub tick: Price,
-    /// Quantity grid.
+    /// Quantity grid: of the underlying, or of the quote currency for inverse contracts.
     pub lot: Qty,
     /// Smallest order.
     pub min_qty: Qty,
@@ -97,6 +131,11 @@ impl Catalogue {
     #[must_use]
     pub fn instrument_id(&self, symbol: &str) -> Option<InstrumentId> {
         self.instruments.iter().position(|instrument| instrument.symbol == symbol).map(|at| InstrumentId(at as u32))
+    }
+
+    /// How the value of each instrument follows its price, by [`InstrumentId`].
+    pub fn contracts(&self) -> impl Iterator<Item = Contract> + '_ {
+        self.instruments.iter().map(|instrument| instrument.kind.contract())
     }
 
     /// The id of a series by its name.

@@ -1,7 +1,7 @@
 //! Orders: what is sent, what comes back, and the one state machine that both sides share.
 
 use std::fmt;
-use units::{AccountId, Cash, InstrumentId, OrderId, Price, Qty, Side};
+use units::{AccountId, Cash, Contract, InstrumentId, OrderId, Price, Qty, Side};
 
 /// What the engine asks the venue to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +130,8 @@ impl Fill {
 
     /// What the fill cost against its reference price: spread and slippage, positive when worse.
     #[must_use]
-    pub fn slippage(&self) -> Cash {
-        ((self.price - self.reference) * self.signed_qty()).cash()
+    pub fn slippage(&self, contract: Contract) -> Cash {
+        contract.profit(self.signed_qty(), self.reference, self.price)
     }
 }
 

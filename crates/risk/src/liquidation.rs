@@ -2,37 +2,90 @@
 
 use crate::TierTable;
 use market::Position;
-use units::{Cash, Price, Rate};
+use units::{Cash, Contract, Notional, Price, Rate};
 
 /// The price at which equity meets maintenance margin, while all else in the account stands still: a long is
 /// liquidated at it and under, a short at it and over. `other_equity` is the account's equity without this position's
 /// profit and without what its other positions need as maintenance margin.
 ///
 /// Exact to the last unit of a price, rounded to the side that liquidates earlier. `None`: no price liquidates it
-/// (flat, or a long that the account could pay in full). [`Price::MAX`] for a long, [`Price::ZERO`] for a short: every
-/// price does.
+/// (flat, a long that the account could pay in full, or an inverse short whose coin is all there: a synthetic dollar).
+/// [`Price::MAX`] for a long, [`Price::ZERO`] for a short: every price does.
 ///
 /// *Why the tiers need no search.* Maintenance margin is convex in notional: the largest of the tiers' lines
-/// `|q| p r_k − d_k`. So `equity(p) − maintenance(p)` is the smallest of `other − cost + q p − |q| p r_k + d_k`, each
-/// of which rises with p for a long (r ≤ 1) and falls for a short. It is at least zero where all of them are: for a
-/// long from the largest of the tiers' roots on, for a short up to the smallest.
+/// `n r_k − d_k`. So `equity − maintenance` is the smallest of as many lines. In a linear contract they are
+/// `other − cost + q p − |q| p r_k + d_k` in the price p, each rising with p for a long (r ≤ 1) and falling for a short;
+/// it is at least zero where all of them are: for a long from the largest of the tiers' roots on, for a short up to the
+/// smallest. In an inverse one they are lines in the coin value v = |q| ÷ p, in which a long is short: its v may grow up
+/// to the smallest root, a short's v may fall to the largest, and the price follows from v, which is a whole number of
+/// units.
 #[must_use]
-pub fn liquidation_price(position: Position, other_equity: Cash, table: &TierTable) -> Option<Price> {
+pub fn liquidation_price(
+    contract: Contract,
+    position: Position,
+    other_equity: Cash,
+    table: &TierTable,
+) -> Option<Price> {
     let base = other_equity.raw() - position.cost.raw();
     let lines = table
         .tiers()
         .iter()
         .zip(table.deductions())
         .map(|(tier, deduction)| (tier.maintenance, base + deduction.raw()));
-    match position.qty.raw() {
-        0 => None,
-        qty if qty > 0 => {
+    match (contract, position.qty.raw()) {
+        (_, 0) => None,
+        (Contract::Linear, qty) if qty > 0 => {
             Some(lines.map(|(rate, money)| long_root(qty, rate, money)).max()?).filter(|price| *price > 0)
         }
-        qty => Some(lines.map(|(rate, money)| short_root(qty.unsigned_abs(), rate, money)).min()?)
+        (Contract::Linear, qty) => Some(lines.map(|(rate, money)| short_root(qty.unsigned_abs(), rate, money)).min()?)
             .filter(|price| *price < i64::MAX),
+        (Contract::Inverse, qty) if qty > 0 => Some(price_over(qty, lines.map(most_coin).min()?)),
+        (Contract::Inverse, qty) => price_up_to(qty.unsigned_abs(), lines.map(least_coin).max()?),
     }
     .map(Price::from_raw)
+}
+
+/// The largest whole coin value v with `money − v (1 + rate) ≥ 0`; negative if there is none.
+fn most_coin((rate, money): (Rate, i128)) -> i128 {
+    let owed = i128::from(Rate::ONE + rate.raw());
+    if money < 0 { -1 } else { scaled_part(money, owed).map_or(i128::MAX, |(root, _)| root) }
+}
+
+/// The least whole coin value v ≥ 0 with `money + v (1 − rate) ≥ 0`; the largest number if there is none.
+fn least_coin((rate, money): (Rate, i128)) -> i128 {
+    let kept = i128::from(Rate::ONE - rate.raw());
+    if money >= 0 {
+        return 0;
+    }
+    let root = money.checked_neg().and_then(|missing| scaled_part(missing, kept));
+    root.map_or(i128::MAX, |(root, rest)| root.saturating_add(i128::from(rest)))
+}
+
+/// `money × 1e12 ÷ rate` toward zero for money ≥ 0, and whether something was left over. `None` beyond the range.
+fn scaled_part(money: i128, rate: i128) -> Option<(i128, bool)> {
+    let one = i128::from(Rate::ONE);
+    let (whole, rest) = (money.checked_div(rate)?, money.checked_rem(rate)?);
+    let part = rest * one;
+    Some((whole.checked_mul(one)?.checked_add(part / rate)?, part % rate > 0))
+}
+
+/// Raw coin at a raw price of one.
+fn coin_at_one(qty: u64) -> i128 {
+    i128::from(qty) * 10_i128.pow(Notional::SCALE)
+}
+
+/// The least price at which `qty ÷ price`, toward zero, is at most `coin`; the largest price if there is none.
+fn price_over(qty: i64, coin: i128) -> i64 {
+    if coin < 0 {
+        return i64::MAX;
+    }
+    let price = coin_at_one(qty.unsigned_abs()) / coin.saturating_add(1) + 1;
+    i64::try_from(price).unwrap_or(i64::MAX)
+}
+
+/// The largest price at which `qty ÷ price`, toward zero, is at least `coin`, zero if there is none; `None`: every price.
+fn price_up_to(qty: u64, coin: i128) -> Option<i64> {
+    i64::try_from(coin_at_one(qty).checked_div(coin)?).ok().filter(|price| *price < i64::MAX)
 }
 
 /// The least price p ≥ 0 with `money + qty p (1 − rate) ≥ 0`.
@@ -82,11 +135,12 @@ fn scaled_quotient(money: u128, qty: u128, rate: u128) -> Option<(u128, bool)> {
 mod tests {
     use super::*;
     use crate::Tier;
+    use Contract::{Inverse, Linear};
     use units::{Notional, Qty};
 
-    fn position(qty: &str, entry: &str) -> Position {
+    fn position(contract: Contract, qty: &str, entry: &str) -> Position {
         let (qty, entry): (Qty, Price) = (qty.parse().unwrap(), entry.parse().unwrap());
-        Position { qty, cost: entry * qty }
+        Position { qty, cost: contract.value(entry, qty) }
     }
 
     fn flat_table(maintenance: &str) -> TierTable {
@@ -94,30 +148,34 @@ mod tests {
         TierTable::new(vec![Tier { floor: Notional::ZERO, initial: maintenance, maintenance }]).unwrap()
     }
 
-    fn solvent(position: Position, other: Cash, table: &TierTable, price: i64) -> bool {
+    fn solvent(contract: Contract, position: Position, other: Cash, table: &TierTable, price: i64) -> bool {
         let price = Price::from_raw(price);
-        other + position.profit(price) >= table.maintenance_margin(price * position.qty)
+        let needed = table.maintenance_margin(contract.exposure(price, position.qty));
+        other + position.profit(contract, price) >= needed
     }
 
     /// Brute force: on both sides of the reported price the account is what it should be, and the smallest or largest
     /// solvent price found by bisection over all prices is the same.
-    fn check(position: Position, other: Cash, table: &TierTable) -> Option<Price> {
+    fn check(contract: Contract, position: Position, other: Cash, table: &TierTable) -> Option<Price> {
         let long = position.qty.raw() > 0;
         let (mut dead, mut alive) = if long { (0, i64::MAX) } else { (i64::MAX, 0) };
-        let found = liquidation_price(position, other, table);
-        if long && solvent(position, other, table, 1) {
+        let found = liquidation_price(contract, position, other, table);
+        let solvent = |price| solvent(contract, position, other, table, price);
+        if long && solvent(1) {
             assert!(found.is_none_or(|price| price.raw() == 1), "{position:?} {other} {found:?}");
             return found;
         }
-        if !solvent(position, other, table, alive) {
+        // At a price of zero an inverse contract has no value; the least price is the best for its short.
+        if !solvent(if contract == Inverse { alive.max(1) } else { alive }) {
             assert_eq!(found.map(Price::raw), Some(alive), "{position:?} {other}");
             return found;
         }
         while (i128::from(dead) - i128::from(alive)).abs() > 1 {
             let middle = alive + (dead - alive) / 2;
-            *(if solvent(position, other, table, middle) { &mut alive } else { &mut dead }) = middle;
+            *(if solvent(middle) { &mut alive } else { &mut dead }) = middle;
         }
-        assert_eq!(found.map(Price::raw), (alive < i64::MAX).then_some(alive), "{position:?} {other}");
+        // A short that is solvent at every price but the very last that can be written has none that matters.
+        assert_eq!(found.map(Price::raw), (alive < i64::MAX - 1).then_some(alive), "{position:?} {other}");
         found
     }
 
@@ -125,18 +183,72 @@ mod tests {
     fn by_hand() {
         let table = flat_table("0.05");
         let at = |qty, entry, other: &str| {
-            let found = check(position(qty, entry), other.parse().unwrap(), &table);
+            let found = check(Linear, position(Linear, qty, entry), other.parse().unwrap(), &table);
             found.map(|price| price.to_string())
         };
         assert_eq!(at("1", "100", "10").as_deref(), Some("94.73684211"), "90 / 0.95, up");
         assert_eq!(at("-1", "100", "10").as_deref(), Some("104.76190476"), "110 / 1.05, down");
         assert_eq!(at("1", "100", "100"), None, "paid in full");
         assert_eq!(at("1", "100", "101"), None);
-        assert_eq!(liquidation_price(Position::default(), Cash::MAX, &table), None, "flat");
+        assert_eq!(liquidation_price(Linear, Position::default(), Cash::MAX, &table), None, "flat");
         assert_eq!(at("-1", "100", "-100").as_deref(), Some("0"), "a short beyond saving");
         let rate_one = flat_table("1");
-        assert_eq!(liquidation_price(position("1", "100"), Cash::ZERO, &rate_one), Some(Price::MAX));
-        assert_eq!(liquidation_price(position("-0.00000001", "100"), Cash::MAX.scale(4), &table), None);
+        assert_eq!(liquidation_price(Linear, position(Linear, "1", "100"), Cash::ZERO, &rate_one), Some(Price::MAX));
+        assert_eq!(liquidation_price(Linear, position(Linear, "-0.00000001", "100"), Cash::MAX.scale(4), &table), None);
+    }
+
+    #[test]
+    fn inverse_by_hand() {
+        let table = flat_table("0.01");
+        let at = |qty, entry, other: &str| {
+            let found = check(Inverse, position(Inverse, qty, entry), other.parse().unwrap(), &table);
+            found.map(|price| price.to_string())
+        };
+        // 10,000 USD long at 10,000 is 1 BTC; 0.1 BTC of equity: 1.01 x 10,000 / 1.1.
+        assert_eq!(at("10000", "10000", "0.1").as_deref(), Some("9181.81818182"));
+        assert_eq!(at("10000", "10000", "1").as_deref(), Some("5050"), "a long with all its coin still owes dollars");
+        assert_eq!(at("-10000", "10000", "0.1").as_deref(), Some("10999.99999999"), "0.99 x 10,000 / 0.9, down");
+        assert_eq!(at("-10000", "10000", "1"), None, "a synthetic dollar");
+        assert_eq!(at("-10000", "10000", "2"), None);
+        assert_eq!(at("10000", "10000", "-2").as_deref(), Some("92233720368.54775807"), "a long beyond saving");
+        assert_eq!(liquidation_price(Inverse, Position::default(), Cash::ZERO, &table), None, "flat");
+        let rate_one = flat_table("1");
+        let short = position(Inverse, "-10000", "10000");
+        assert_eq!(liquidation_price(Inverse, short, Cash::ZERO, &rate_one), Some(Price::ZERO));
+    }
+
+    /// Random inverse positions against the bisection, in tiers whose floors are in coin.
+    #[test]
+    fn inverse_is_the_root_in_every_tier() {
+        let tiers =
+            [("0", "0.02", "0.01"), ("10", "0.025", "0.0125"), ("100", "0.05", "0.025"), ("1000", "0.2", "0.1")];
+        let tier = |(floor, initial, maintenance): (&str, &str, &str)| Tier {
+            floor: floor.parse().unwrap(),
+            initial: initial.parse().unwrap(),
+            maintenance: maintenance.parse().unwrap(),
+        };
+        let table = TierTable::new(tiers.map(tier).to_vec()).unwrap();
+        let (mut seed, mut met, mut none) = (13_u64, vec![0; table.tiers().len()], 0);
+        let mut random = |range: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % range
+        };
+        for _ in 0..20_000 {
+            let size = 10_i64.pow(random(6) as u32 + 9) * (random(99) as i64 + 1) * 10;
+            let qty = Qty::from_raw(if random(2) == 0 { size } else { -size });
+            let entry = Price::from_raw(random(12_000_000) as i64 * 1_000_000 + 1_000_000_000);
+            let here = Position { qty, cost: Inverse.value(entry, qty) };
+            let leverage = random(60) as i128 + 1;
+            let coin = Inverse.exposure(entry, qty).raw().abs();
+            let other = Cash::from_raw(coin * 10 / (leverage * 10 - 5) + i128::from(random(1_000_000)));
+            let Some(price) = check(Inverse, here, other, &table) else {
+                none += 1;
+                continue;
+            };
+            let tier = table.tiers().iter().rposition(|tier| tier.floor <= Inverse.exposure(price, qty).abs());
+            met[tier.unwrap()] += 1;
+        }
+        assert!(none > 50 && met.iter().all(|count| *count > 50), "coverage: none {none}, by tier {met:?}");
     }
 
     trait Scale {
@@ -166,7 +278,7 @@ mod tests {
             let leverage = random(120) as i128 + 1;
             let other =
                 Cash::from_raw((entry * qty).raw().abs() * 10 / (leverage * 10 - 5) + i128::from(random(1_000_000)));
-            let Some(price) = check(here, other, &table) else {
+            let Some(price) = check(Linear, here, other, &table) else {
                 none += 1;
                 continue;
             };
@@ -180,8 +292,14 @@ mod tests {
     fn extremes_do_not_overflow() {
         let table = TierTable::for_symbol("generic");
         let largest = Position { qty: Qty::MAX, cost: Price::MAX * Qty::MAX };
-        assert!(liquidation_price(largest, Cash::from_raw(i128::MAX / 4), &table).is_some());
+        assert!(liquidation_price(Linear, largest, Cash::from_raw(i128::MAX / 4), &table).is_some());
         let short = Position { qty: -Qty::MAX, cost: -(Price::MAX * Qty::MAX) };
-        assert!(liquidation_price(short, Cash::ZERO, &table).is_some());
+        assert!(liquidation_price(Linear, short, Cash::ZERO, &table).is_some());
+        for qty in [Qty::MAX, -Qty::MAX] {
+            for cash in [Cash::from_raw(i128::MAX / 4), Cash::from_raw(i128::MIN / 4), Cash::ZERO] {
+                let dear = Position { qty, cost: Inverse.value(Price::from_raw(1), qty) };
+                let _price = liquidation_price(Inverse, dear, cash, &table);
+            }
+        }
     }
 }

@@ -17,6 +17,6 @@ pub fn maintenance_margin(account: &Account, tables: &[TierTable]) -> Cash {
 }
 
 fn sum(account: &Account, tables: &[TierTable], margin: impl Fn(&TierTable, Notional) -> Cash) -> Cash {
-    let open = account.positions().zip(tables).filter(|((position, _), _)| !position.qty.is_zero());
-    open.map(|((position, mark), table)| margin(table, mark * position.qty)).sum()
+    let open = account.exposures().zip(tables).filter(|(exposure, _)| !exposure.is_zero());
+    open.map(|(exposure, table)| margin(table, exposure)).sum()
 }

@@ -1,11 +1,15 @@
 //! Liquidation prices that venues themselves reported, from the shared reference data.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a malformed reference file fails the test; an absent one is named")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a malformed reference file fails the test; an absent one is named"
+)]
 
 use market::Position;
 use risk::{Tier, TierTable, liquidation_price};
 use std::path::PathBuf;
-use units::{Cash, Notional, Price, Qty, Rate, Round};
+use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
 
 /// The rows of a reference file without its header, or `None` (said on stderr; a failure under CI) where it is absent.
 #[expect(clippy::disallowed_methods, reason = "tests find and read the shared reference data")]
@@ -40,7 +44,8 @@ fn hyperliquid_isolated_positions() {
         let max_leverage: f64 = row[6].parse().unwrap();
         let table = one_tier(Rate::from_estimate(0.5 / max_leverage, Round::Nearest).unwrap());
         let collateral: Cash = row[4].parse().unwrap();
-        let found = liquidation_price(position(&row[1], &row[3], &row[2]), collateral, &table).unwrap();
+        let found =
+            liquidation_price(Contract::Linear, position(&row[1], &row[3], &row[2]), collateral, &table).unwrap();
         let (expected, tolerance): (f64, f64) = (row[7].parse().unwrap(), row[8].parse().unwrap());
         let error = (found.approximate() / expected - 1.0).abs();
         assert!(error <= tolerance, "{row:?}: {found}");
@@ -56,7 +61,7 @@ fn dydx_published_examples() {
         let table = one_tier(row[4].parse().unwrap());
         let (equity, others): (Cash, Cash) = (row[1].parse().unwrap(), row[5].parse().unwrap());
         let held = position("long", &row[2], &row[3]);
-        let found = liquidation_price(held, equity - others, &table).unwrap();
+        let found = liquidation_price(Contract::Linear, held, equity - others, &table).unwrap();
         assert!((found.approximate() - row[6].parse::<f64>().unwrap()).abs() <= 0.005, "{row:?}: {found}");
     }
 }

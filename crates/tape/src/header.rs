@@ -182,6 +182,9 @@ struct CatalogueText {
 struct InstrumentText {
     symbol: String,
     kind: String,
+    /// Of dated futures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expiry: Option<String>,
     base: String,
     quote: String,
     settle: String,
@@ -212,11 +215,16 @@ impl CatalogueText {
 impl InstrumentText {
     fn of(instrument: &Instrument) -> Self {
         let kind = match instrument.kind {
+            InstrumentKind::Spot => "spot",
             InstrumentKind::LinearPerpetual => "linear-perpetual",
+            InstrumentKind::InversePerpetual => "inverse-perpetual",
+            InstrumentKind::LinearFuture { .. } => "linear-future",
+            InstrumentKind::InverseFuture { .. } => "inverse-future",
         };
         Self {
             symbol: instrument.symbol.clone(),
             kind: kind.to_owned(),
+            expiry: instrument.kind.expiry().map(|expiry| expiry.to_string()),
             base: instrument.base.to_string(),
             quote: instrument.quote.to_string(),
             settle: instrument.settle.to_string(),
@@ -228,8 +236,16 @@ impl InstrumentText {
 
     fn parse(&self) -> Result<Instrument, String> {
         let refuse = |field: &str| format!("the {field} of instrument `{}` cannot be read", self.symbol);
-        let kind = match self.kind.as_str() {
-            "linear-perpetual" => InstrumentKind::LinearPerpetual,
+        let expiry = self.expiry.as_deref().map(str::parse::<Timestamp>).transpose().map_err(|_| refuse("expiry"))?;
+        let kind = match (self.kind.as_str(), expiry) {
+            ("spot", None) => InstrumentKind::Spot,
+            ("linear-perpetual", None) => InstrumentKind::LinearPerpetual,
+            ("inverse-perpetual", None) => InstrumentKind::InversePerpetual,
+            ("linear-future", Some(expiry)) => InstrumentKind::LinearFuture { expiry },
+            ("inverse-future", Some(expiry)) => InstrumentKind::InverseFuture { expiry },
+            ("spot" | "linear-perpetual" | "inverse-perpetual" | "linear-future" | "inverse-future", _) => {
+                return Err(refuse("expiry"));
+            }
             _ => return Err(refuse("kind")),
         };
         let instrument = Instrument {

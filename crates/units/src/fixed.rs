@@ -384,6 +384,12 @@ impl Notional {
         }
         i64::try_from(round.divide(self.0, i128::from(price.0))).ok().map(Qty)
     }
+
+    /// A value in coin as a quantity in quote currency at a price, rounded as asked. `None` at a zero price, or if it does not fit.
+    pub(crate) fn times_price(self, price: Price, round: Round) -> Option<Qty> {
+        let product = self.0.checked_mul(i128::from(price.0)).filter(|_| price.0 != 0)?;
+        i64::try_from(round.divide(product, Self::ONE)).ok().map(Qty)
+    }
 }
 
 impl Cash {

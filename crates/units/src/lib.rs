@@ -10,10 +10,12 @@
 //! | [`Price`] × [`Qty`] | [`Notional`] | yes |
 //! | [`Notional`] × [`Rate`] | [`Cash`] | rounded as asked at 1e-16 |
 //! | [`Notional`] ÷ [`Price`] | [`Qty`] | rounded as asked at 1e-8 |
+//! | [`Qty`] ÷ [`Price`], inverse [`Contract`]s | [`Notional`] in coin | toward zero at 1e-16 |
 //! | [`Timestamp`] − [`Timestamp`] | [`Duration`] | yes |
 //!
 //! Nothing here reads a clock, a file or the environment.
 
+mod contract;
 pub mod decimal;
 mod estimate;
 mod fixed;
@@ -23,6 +25,7 @@ pub mod show;
 pub mod state;
 mod time;
 
+pub use contract::Contract;
 pub use estimate::{Ratio, Vol, YearFraction};
 pub use fixed::{Cash, Notional, OffGrid, Price, Qty, Rate, Round, Side};
 pub use id::{AccountId, InstrumentId, OrderId, PlanId, SeriesId, StrategyId};
