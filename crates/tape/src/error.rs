@@ -1,6 +1,6 @@
 //! What can go wrong with a tape.
 
-use crate::Fault;
+use crate::{Fault, Overlap};
 use parquet::errors::ParquetError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,9 @@ pub enum TapeError {
         /// The field and its two values.
         what: String,
     },
+    /// Tapes tell the same thing twice.
+    #[error("{0}")]
+    Overlap(Box<Overlap>),
 }
 
 impl TapeError {

@@ -1,6 +1,6 @@
 //! Many tapes as one stream of inputs.
 
-use crate::{TapeError, TapeInfo, TapeReader};
+use crate::{TapeError, TapeInfo, TapeReader, TapeRow};
 use market::{Catalogue, Event, Instrument};
 use std::path::PathBuf;
 use units::{InstrumentId, SeriesId, Timestamp};
@@ -67,27 +67,44 @@ impl Merged {
 
     /// Fills `events` with everything of the next receipt time. `None` at the end of all tapes.
     pub fn next_input(&mut self, events: &mut Vec<Event>) -> Result<Option<Timestamp>, TapeError> {
-        events.clear();
+        self.next_of(events, |row| row.event, place)
+    }
+
+    /// As [`next_input`](Self::next_input), with the venues' times.
+    pub fn next_rows(&mut self, rows: &mut Vec<TapeRow>) -> Result<Option<Timestamp>, TapeError> {
+        self.next_of(rows, |row| row, |row| place(&row.event))
+    }
+
+    fn next_of<T>(
+        &mut self,
+        items: &mut Vec<T>,
+        item: impl Fn(TapeRow) -> T + Copy,
+        place: impl Fn(&T) -> (u8, u32) + Copy,
+    ) -> Result<Option<Timestamp>, TapeError> {
+        items.clear();
         let Some(at) = self.tapes.iter().filter_map(|tape| tape.next).min() else { return Ok(None) };
         for tape in &mut self.tapes {
             if tape.next == Some(at) {
-                tape.take(at, events)?;
+                tape.take(at, items, item)?;
             }
         }
-        self.rows_read += events.len() as u64;
-        if !events.is_sorted_by_key(place) {
-            events.sort_by_key(place);
+        self.rows_read += items.len() as u64;
+        if !items.is_sorted_by_key(place) {
+            items.sort_by_key(place);
         }
         Ok(Some(at))
     }
 }
 
 impl Tape {
-    /// Moves all rows of a receipt time to `events`.
-    fn take(&mut self, at: Timestamp, events: &mut Vec<Event>) -> Result<(), TapeError> {
+    /// Moves all rows of a receipt time to `items`.
+    fn take<T>(&mut self, at: Timestamp, items: &mut Vec<T>, item: impl Fn(TapeRow) -> T) -> Result<(), TapeError> {
         loop {
             match self.reader.peek()? {
-                Some(row) if row.receipt == at => events.push(renamed(row.event, &self.instruments, &self.series)),
+                Some(row) if row.receipt == at => {
+                    let event = renamed(row.event, &self.instruments, &self.series);
+                    items.push(item(TapeRow { event, ..*row }));
+                }
                 other => {
                     self.next = other.map(|row| row.receipt);
                     return Ok(());

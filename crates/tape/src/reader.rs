@@ -11,6 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use units::Timestamp;
 
@@ -128,16 +129,37 @@ impl TapeReader {
         self.batch.clear();
         self.position = 0;
         while self.batch.is_empty() {
-            if self.group.as_ref().is_none_or(Group::is_done) && !self.open_group()? {
-                return self.check_end();
-            }
-            if let Some(group) = &mut self.group {
-                group.decode(&mut self.batch).map_err(|fault| fault.locate(&self.info.path, self.decoded))?;
+            // A hash keeps out accidents, not whoever wrote the hash: the decoders stop at most damage with an error and at
+            // some with a panic, and both mean the same here.
+            let more = catch_unwind(AssertUnwindSafe(|| self.decode()));
+            match more.unwrap_or_else(|_| Err(TapeError::corrupt(&self.info.path, "a column does not decode"))) {
+                Ok(true) => {}
+                Ok(false) => return self.check_end(),
+                Err(error) => return Err(self.give_up(error)),
             }
         }
-        let checked = self.check_batch();
+        self.check_batch().map_err(|error| self.give_up(error))?;
         self.decoded += self.batch.len() as u64;
-        checked
+        Ok(())
+    }
+
+    /// After an error there are no rows: what was decoded beside it is not trusted either.
+    fn give_up(&mut self, error: TapeError) -> TapeError {
+        self.batch.clear();
+        self.group = None;
+        self.next_group = self.seals.len();
+        error
+    }
+
+    /// Decodes the next rows. `false` at the end.
+    fn decode(&mut self) -> Result<bool, TapeError> {
+        if self.group.as_ref().is_none_or(Group::is_done) && !self.open_group()? {
+            return Ok(false);
+        }
+        if let Some(group) = &mut self.group {
+            group.decode(&mut self.batch).map_err(|fault| fault.locate(&self.info.path, self.decoded))?;
+        }
+        Ok(true)
     }
 
     fn check_batch(&mut self) -> Result<(), TapeError> {
@@ -215,8 +237,12 @@ fn read_document(path: &Path, metadata: &FileMetaData) -> Result<(u32, Document)
     };
     let version = value(VERSION_KEY).ok_or_else(|| TapeError::NotATape { path: path.to_owned() })?;
     let version: u32 = version.parse().map_err(|_| TapeError::corrupt(path, "its version is no number"))?;
+    // Version 2 only adds kinds of contract, so what reads it reads version 1 too.
     if version > FORMAT_VERSION {
         return Err(TapeError::Newer { path: path.to_owned(), version });
+    }
+    if version == 0 {
+        return Err(TapeError::corrupt(path, "its version is 0, which never was"));
     }
     let text = value(HEADER_KEY).ok_or_else(|| TapeError::corrupt(path, "it has no header"))?;
     if value(HEADER_HASH_KEY) != Some(blake3::hash(text.as_bytes()).to_hex().as_str()) {

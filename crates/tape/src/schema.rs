@@ -1,5 +1,6 @@
 //! The columns, and what else both sides of the format agree on.
 
+use market::{Catalogue, Instrument, InstrumentKind};
 use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
@@ -9,8 +10,17 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor, TypePtr};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The version of the format that this crate writes, and the latest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The latest version of the format that this crate reads.
+///
+/// 1 is of linear perpetuals and series; 2 adds the other kinds of contract and expiries to the catalogue. A tape says the
+/// version that its reader needs, so that one of linear perpetuals alone is still read by the first trimtab.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The version that a reader of such a catalogue needs.
+pub(crate) fn version(catalogue: &Catalogue) -> u32 {
+    let is_first = |instrument: &Instrument| matches!(instrument.kind, InstrumentKind::LinearPerpetual);
+    if catalogue.instruments.iter().all(is_first) { 1 } else { FORMAT_VERSION }
+}
 
 /// Metadata key of the format version.
 pub(crate) const VERSION_KEY: &str = "trimtab.tape.version";

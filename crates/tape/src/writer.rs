@@ -2,7 +2,7 @@
 
 use crate::check::Ids;
 use crate::header::{Document, GroupSeal, KindSpan, Spans};
-use crate::schema::{self, FORMAT_VERSION, GROUP_ROWS, HEADER_HASH_KEY, HEADER_KEY, VERSION_KEY};
+use crate::schema::{self, GROUP_ROWS, HEADER_HASH_KEY, HEADER_KEY, VERSION_KEY};
 use crate::{Fault, Kind, Provenance, TapeError, TapeHeader};
 use market::Event;
 use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
@@ -85,7 +85,8 @@ impl TapeWriter {
         let text = serde_json::to_string(&document)
             .map_err(|error| TapeError::Io { path: self.path.clone(), source: io::Error::other(error) })?;
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-        for (key, value) in [(VERSION_KEY, FORMAT_VERSION.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash)] {
+        let version = schema::version(&self.header.catalogue);
+        for (key, value) in [(VERSION_KEY, version.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash)] {
             self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
         let sink = self.file.into_inner().map_err(TapeError::writing(&self.path))?;
