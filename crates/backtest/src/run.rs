@@ -335,7 +335,7 @@ pub(crate) fn single(
     let span = span(&tapes).ok_or_else(|| Error::NoBars(policy.instrument.clone()))?;
     let mut config = exchange_config(policy, &catalogue);
     let program = match &variant {
-        Variant::Twin(_) => Program::twin(policy),
+        Variant::Twin(_) => Program::twin(policy, &|name| catalogue.series_id(name))?,
         Variant::Scaled | Variant::OtherPath => Program::compile(policy, &|name| catalogue.series_id(name))?,
     };
     let guard = match &variant {

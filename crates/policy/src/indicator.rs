@@ -2,7 +2,7 @@
 
 use crate::facts::{self, Facts};
 use crate::spec::{SignalKind, UnitSource, VolatilitySource};
-use pricing::{AverageTrueRange, BarBuilder, Channel, ExponentialAverage, Ohlc, RealisedVolatility};
+use pricing::{AverageTrueRange, BarBuilder, Channel, ExponentialAverage, Momentum, Ohlc, RealisedVolatility};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, Price, Ratio, Round, SeriesId, Vol, math};
 
@@ -18,9 +18,15 @@ pub trait Indicator: Send {
 
 /// Sets [`facts::SIGNAL`] and [`facts::SIGNAL_SINCE`].
 #[must_use]
-pub(crate) fn signal(kind: &SignalKind) -> Box<dyn Indicator> {
-    match *kind {
+pub(crate) fn signal(kind: &SignalKind, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Box<dyn Indicator>> {
+    Some(match *kind {
         SignalKind::Constant { strength } => Box::new(Constant { strength }),
+        SignalKind::Series { ref name, max_age } => {
+            Box::new(SeriesSignal { series: series(name)?, max_age, side: None })
+        }
+        SignalKind::Momentum { bar, lookback } => {
+            Box::new(Trend { bars: BarBuilder::new(bar), momentum: Momentum::new(lookback) })
+        }
         SignalKind::EmaCross { bar, fast, slow } => Box::new(EmaCross {
             bars: BarBuilder::new(bar),
             fast: ExponentialAverage::new(fast),
@@ -29,7 +35,7 @@ pub(crate) fn signal(kind: &SignalKind) -> Box<dyn Indicator> {
         SignalKind::Donchian { bar, entry, exit } => {
             Box::new(Donchian { bars: BarBuilder::new(bar), entry: Channel::new(entry), exit: Channel::new(exit) })
         }
-    }
+    })
 }
 
 /// Sets [`facts::UNIT`]. `series` finds the id of a series by its name.
@@ -121,6 +127,65 @@ impl Indicator for EmaCross {
         self.bars.load(from)?;
         self.fast.load(from)?;
         self.slow.load(from)
+    }
+}
+
+/// Convictions of a recorded series. It is issued anew when its side changes, not with every value.
+struct SeriesSignal {
+    series: SeriesId,
+    max_age: Duration,
+    side: Option<i8>,
+}
+
+impl Indicator for SeriesSignal {
+    /// A value that is too old is forgotten: nothing is known then, which is not the same as a flat signal.
+    fn observe(&mut self, _price: Option<&Ohlc>, facts: &mut Facts) {
+        let conviction = fresh(facts, self.series, self.max_age).map(|value| value.clamp(-1.0, 1.0));
+        facts.put(facts::SIGNAL, conviction.and_then(Ratio::new));
+        let side = conviction.map(|value| if value > 0.0 { 1 } else { -i8::from(value < 0.0) });
+        if side.is_some() && side != self.side {
+            self.side = side;
+            facts.set(facts::SIGNAL_SINCE, facts.now());
+        }
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        out.option(self.side, |out, side| out.u8((side + 1) as u8));
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.side = from.option(StateReader::u8)?.map(|side| side as i8 - 1);
+        Ok(())
+    }
+}
+
+struct Trend {
+    bars: BarBuilder,
+    momentum: Momentum,
+}
+
+impl Indicator for Trend {
+    fn observe(&mut self, price: Option<&Ohlc>, facts: &mut Facts) {
+        let Self { bars, momentum } = self;
+        let Some(price) = price else { return };
+        bars.push(price, |bar| {
+            momentum.push(bar.close);
+            if let Some(side) = momentum.side().map(f64::from)
+                && facts.get(facts::SIGNAL).map(Ratio::get) != Some(side)
+            {
+                issue(facts, side);
+            }
+        });
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        self.bars.save(out);
+        self.momentum.save(out);
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.bars.load(from)?;
+        self.momentum.load(from)
     }
 }
 

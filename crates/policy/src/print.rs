@@ -49,6 +49,16 @@ impl Printer {
                 self.quoted("kind", "constant");
                 self.line("strength", strength);
             }
+            SignalKind::Series { name, max_age } => {
+                self.quoted("kind", "series");
+                self.quoted("series", name);
+                self.quoted("max_age", time(*max_age));
+            }
+            SignalKind::Momentum { bar, lookback } => {
+                self.quoted("kind", "momentum");
+                self.quoted("bar", time(*bar));
+                self.line("lookback", lookback);
+            }
             SignalKind::EmaCross { bar, fast, slow } => {
                 self.quoted("kind", "ema_cross");
                 self.quoted("bar", time(*bar));

@@ -58,10 +58,10 @@ impl Program {
 
     /// Compiles a policy. `series` finds the id of a series by its name.
     pub fn compile(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Self, CompileError> {
-        let mut indicators = vec![indicator::signal(&policy.signal.kind)];
         for name in policy.series() {
             series(name).ok_or_else(|| CompileError::UnknownSeries(name.to_owned()))?;
         }
+        let mut indicators = signal(policy, series)?;
         if let Some(unit) = &policy.unit {
             indicators.extend(indicator::unit(unit, series));
         }
@@ -74,8 +74,7 @@ impl Program {
 
     /// The unscaled twin (SEMANTICS): same signal, constant quantity base × equity at entry ÷ entry price × sign of the
     /// signal until the signal ends or flips; no adds, ladder, stop, volatility sizing or limits.
-    #[must_use]
-    pub fn twin(policy: &Policy) -> Self {
+    pub fn twin(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Self, CompileError> {
         let fraction = policy.backtest.twin_base;
         let rules: Vec<Box<dyn Rule>> = vec![
             Box::new(SignalRule { sides: policy.signal.sides, reentry: Reentry::AtOnce, sign_only: true }),
@@ -88,13 +87,20 @@ impl Program {
             }),
             Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry }),
         ];
-        Self { indicators: vec![indicator::signal(&policy.signal.kind)], rules, campaign: CampaignTerms::default() }
+        Ok(Self { indicators: signal(policy, series)?, rules, campaign: CampaignTerms::default() })
     }
 
     fn checked(self) -> Result<Self, CompileError> {
         // Each rule can add one refusal beside its verdict; the engine adds its own liquidation guard.
         if 2 * (self.rules.len() + 1) > STEPS_MAX { Err(CompileError::TooLong) } else { Ok(self) }
     }
+}
+
+/// The signal's indicator; its series may be missing from the tapes.
+fn signal(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Vec<Box<dyn Indicator>>, CompileError> {
+    let unknown =
+        || CompileError::UnknownSeries(policy.series().first().map_or_else(String::new, |name| (*name).to_owned()));
+    Ok(vec![indicator::signal(&policy.signal.kind, series).ok_or_else(unknown)?])
 }
 
 /// Runs rules in order over the facts: each sees what the ones before it propose.

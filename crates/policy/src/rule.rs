@@ -216,6 +216,7 @@ pub struct Because {
     reason: Option<Reason>,
     rule: u8,
     before: Qty,
+    holds: bool,
 }
 
 impl Because {
@@ -266,6 +267,7 @@ impl Because {
         self.add = None;
         self.refused_add = None;
         self.reason = None;
+        self.holds = false;
     }
 
     /// Announces the rule that speaks next.
@@ -317,6 +319,18 @@ impl Because {
     #[inline]
     pub fn set_add(&mut self, add: Option<Add>) {
         self.add = add;
+    }
+
+    /// What sizes the position is not known now: it stays as it is, neither scaled by later rules nor added to.
+    pub fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// Whether [`Self::hold`] was said.
+    #[must_use]
+    #[inline]
+    pub fn holds(&self) -> bool {
+        self.holds
     }
 
     /// Whether nothing is left resting at the venue.

@@ -44,6 +44,10 @@ impl Policy {
     /// The recorded series that it reads, each once: a run's tapes have to hold them.
     #[must_use]
     pub fn series(&self) -> Vec<&str> {
+        let signal = match &self.signal.kind {
+            SignalKind::Series { name, .. } => Some(name.as_str()),
+            _ => None,
+        };
         let unit = match &self.unit {
             Some(UnitSource::ImpliedMove { series, .. }) => Some(series.as_str()),
             _ => None,
@@ -52,8 +56,13 @@ impl Policy {
             SizeKind::VolatilityTarget { source: VolatilitySource::Series { name, .. }, .. } => Some(name.as_str()),
             _ => None,
         };
-        let size = size.filter(|name| unit != Some(name));
-        unit.into_iter().chain(size).collect()
+        let mut names = Vec::new();
+        for name in [signal, unit, size].into_iter().flatten() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 }
 
@@ -100,6 +109,21 @@ pub enum SignalKind {
         fast: u32,
         /// Span of the slow average in bars.
         slow: u32,
+    },
+    /// A recorded series of convictions, held between -1 and 1: `series = "signal.btc"`.
+    Series {
+        /// Its name.
+        name: String,
+        /// An older conviction opens and adds nothing; what is held stays.
+        max_age: Duration,
+    },
+    /// Time-series momentum: long when the close is over the one `lookback` bars before, short when under.
+    /// T. Moskowitz, Y. H. Ooi, L. H. Pedersen, Time series momentum, J. Financial Economics 104 (2012).
+    Momentum {
+        /// Bars of this length, UTC-aligned.
+        bar: Duration,
+        /// Bars looked back.
+        lookback: u32,
     },
     /// Long from a close over the highest high of `entry` bars until a close under the lowest low of `exit` bars; short mirrored.
     Donchian {

@@ -44,7 +44,15 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         SizeKind::RiskPerTrade { .. } => "risk per trade",
         SizeKind::VolatilityTarget { .. } => "volatility target",
     };
+    let signal = match policy.signal.kind {
+        SignalKind::Constant { .. } => "constant",
+        SignalKind::Series { .. } => "series signal",
+        SignalKind::EmaCross { .. } => "moving averages",
+        SignalKind::Donchian { .. } => "channel",
+        SignalKind::Momentum { .. } => "momentum",
+    };
     [
+        (true, signal),
         (true, size),
         (policy.pyramid.is_some(), "pyramid"),
         (policy.stop.is_some(), "stop"),
@@ -60,7 +68,12 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
 }
 
 /// The names of all families.
-pub const FAMILIES: [&str; 10] = [
+pub const FAMILIES: [&str; 15] = [
+    "constant",
+    "series signal",
+    "moving averages",
+    "channel",
+    "momentum",
     "fixed fraction",
     "risk per trade",
     "volatility target",
@@ -77,6 +90,8 @@ fn signal() -> impl Strategy<Value = Signal> {
     let kind = prop_oneof![
         (-100..=100i32).prop_map(|strength| SignalKind::Constant { strength: ratio(strength, 100) }),
         (bar(), 1..40u32, 1..80u32).prop_map(|(bar, fast, more)| SignalKind::EmaCross { bar, fast, slow: fast + more }),
+        days().prop_map(|max_age| SignalKind::Series { name: SERIES.to_owned(), max_age }),
+        (bar(), 1..60u32).prop_map(|(bar, lookback)| SignalKind::Momentum { bar, lookback }),
         (bar(), 1..60u32, 1..60u32).prop_map(|(bar, a, b)| SignalKind::Donchian {
             bar,
             entry: a.max(b),

@@ -5,8 +5,10 @@
 
 mod bars;
 mod channel;
+mod momentum;
 mod moving;
 
 pub use bars::{BarBuilder, Ohlc};
 pub use channel::Channel;
+pub use momentum::Momentum;
 pub use moving::{AverageTrueRange, ExponentialAverage, RealisedVolatility};

@@ -5,7 +5,13 @@ pub(super) const ROOT: &[&str] = &["policy", "name", "instrument"];
 
 /// Every section with its keys.
 pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
-    ("signal", &["kind", "strength", "bar", "fast", "slow", "entry", "exit", "sides", "reentry"]),
+    (
+        "signal",
+        &[
+            "kind", "strength", "series", "max_age", "bar", "fast", "slow", "entry", "exit", "lookback", "sides",
+            "reentry",
+        ],
+    ),
     ("unit", &["n"]),
     ("size", &["kind", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"]),
     ("pyramid", &["units", "weights", "spacing", "step", "max_chase"]),
@@ -22,8 +28,13 @@ pub(super) const DRAWDOWN_LEVEL: &str = "caps.drawdown";
 /// Kinds of a section, each with the keys that only it and its like take.
 pub(super) type Kinds = &'static [(&'static str, &'static [&'static str])];
 
-pub(super) const SIGNAL_KINDS: Kinds =
-    &[("constant", &["strength"]), ("ema_cross", &["bar", "fast", "slow"]), ("donchian", &["bar", "entry", "exit"])];
+pub(super) const SIGNAL_KINDS: Kinds = &[
+    ("constant", &["strength"]),
+    ("series", &["series", "max_age"]),
+    ("ema_cross", &["bar", "fast", "slow"]),
+    ("donchian", &["bar", "entry", "exit"]),
+    ("momentum", &["bar", "lookback"]),
+];
 
 pub(super) const SIZE_KINDS: Kinds = &[
     ("fixed_fraction", &["fraction"]),

@@ -32,10 +32,25 @@ pub(super) fn signal<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
     let slow = reader.count(section, "slow", BARS, "50");
     let entry = reader.count(section, "entry", BARS, "48");
     let exit = reader.count(section, "exit", BARS, "24");
+    let lookback = reader.count(section, "lookback", BARS, "90");
+    let name = series_name(reader, section);
+    let bounds = (Duration::from_nanos(1), AGE_MAX);
+    let max_age = match section.has("max_age") {
+        true => reader.duration(section, "max_age", bounds, "\"2d\""),
+        false => Some(MAX_AGE),
+    };
     let kind = match kind(reader, section, SIGNAL_KINDS, "\"donchian\"")? {
         "constant" => {
             reader.require(section, &[("strength", "1.0")]);
             SignalKind::Constant { strength: strength? }
+        }
+        "series" => {
+            reader.require(section, &[("series", "\"signal.btc\"")]);
+            SignalKind::Series { name: name?, max_age: max_age? }
+        }
+        "momentum" => {
+            reader.require(section, &[("bar", "\"1d\""), ("lookback", "90")]);
+            SignalKind::Momentum { bar: bar?, lookback: lookback? }
         }
         "ema_cross" => {
             reader.require(section, &[("bar", "\"1h\""), ("fast", "20"), ("slow", "50")]);
@@ -47,6 +62,16 @@ pub(super) fn signal<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
         }
     };
     Some(Signal { kind, sides, reentry })
+}
+
+/// The series that convictions come from, by its name in the tape.
+fn series_name<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<String> {
+    let node = reader.node(section, "series", section.get("series")?)?;
+    if let Expr::Name(name) = node.expr {
+        return Some(name.to_owned());
+    }
+    reader.wrong_unit(&section.slot("series", "\"signal.btc\""), &node, "a series' name");
+    None
 }
 
 /// The kind of a section; keys of its other kinds are refused.

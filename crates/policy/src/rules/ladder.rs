@@ -43,7 +43,7 @@ impl Rule for LadderRule {
         }
         let used = facts.get(facts::RUNGS_USED).unwrap_or(0);
         self.rest_unused(facts, held, used, because);
-        if used == 0 || self.resize == Resize::Entry {
+        if used == 0 || self.resize == Resize::Entry || because.holds() {
             return Verdict::keep(proposed);
         }
         let remaining = self.remaining(used);

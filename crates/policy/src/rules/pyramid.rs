@@ -48,6 +48,7 @@ impl Rule for PyramidRule {
         }
         let filled = facts.get(facts::UNITS).unwrap_or(1);
         let qty = match self.resize {
+            _ if because.holds() => proposed.qty,
             Resize::Entry => proposed.qty,
             Resize::Continuous => {
                 let share: f64 = (0..units).filter(|unit| filled & (1 << unit) != 0).map(|unit| self.share(unit)).sum();
@@ -85,11 +86,20 @@ impl PyramidRule {
             because.refused_add(add, "unit {} is less than one lot", [Arg::Count(next + 1)]);
             return None;
         }
+        let add = Add { trigger, limit, qty, unit: next + 1 };
+        if because.holds() {
+            because.refused_add(
+                add,
+                "unit {} refused: the signal or what sizes it is not known now",
+                [Arg::Count(next + 1)],
+            );
+            return None;
+        }
         because.say(
             "{} of {} units, next adds {} at {}",
             [have, Arg::Count(units), Arg::Qty(qty.abs()), Arg::Price(trigger)],
         );
-        Some(Add { trigger, limit, qty, unit: next + 1 })
+        Some(add)
     }
 
     /// Trigger and worst price of a unit. Levels are k × N beyond the frozen entry, or beyond the last fill,

@@ -54,8 +54,15 @@ impl Rule for SignalRule {
         let flat = Target::default();
         let held = position(facts);
         let Some(strength) = self.strength(facts) else {
-            because.say("no signal yet", []);
-            return Verdict::set(flat);
+            if held.is_zero() {
+                because.say("no signal, or it is too old", []);
+                return Verdict::set(flat);
+            }
+            // Loss of data alone never flattens: stops and rungs go on, nothing is added.
+            because.say("holds {}: the signal is too old", [Arg::Qty(held)]);
+            because.hold();
+            let base = facts.get(facts::BASE).unwrap_or(held);
+            return Verdict::set(Target { base, qty: held });
         };
         let (Some(equity), Some(price)) = (facts.get(facts::EQUITY), facts.get(facts::PRICE)) else {
             because.say("no price yet", []);

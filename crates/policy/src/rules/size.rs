@@ -42,7 +42,7 @@ impl Rule for SizeRule {
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let held = position(facts);
-        if is_flat(&proposed) {
+        if is_flat(&proposed) || because.holds() {
             return Verdict::keep(proposed);
         }
         if let Some(base) = facts.get(facts::BASE).filter(|_| !held.is_zero() && self.resize == Resize::Entry) {
@@ -60,6 +60,7 @@ impl Rule for SizeRule {
             }
             None => {
                 because.say("holds {}: what sizes it is not known now", [Arg::Qty(held)]);
+                because.hold();
                 let base = facts.get(facts::BASE).unwrap_or(held);
                 Verdict::set(Target { base, qty: held })
             }
