@@ -1,9 +1,10 @@
-//! What developers and CI run: `cargo xtask test`, `setup`, `workload`.
+//! What developers and CI run: `cargo xtask test`, `setup`, `oracles`, `workload`.
 //!
 //! The repository rules (crate table, purity files, licences, tidiness) are tests: see `tests/rules`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod oracles;
 mod setup;
 mod tally;
 mod test;
@@ -20,6 +21,8 @@ cargo xtask COMMAND
                  -p and NAME narrow it to the tests of a crate, to the tests whose names contain NAME.
                  --long runs the long properties whole, not the seeded tenth.
   setup          installs what the tests need and this machine lacks; does nothing where all is there
+  oracles [--check]
+                 runs the generators of `vectors/` and writes their golden files anew; with --check it only compares
   workload ARGS  the decision workload through the engine, release build, JSON:
                  cargo xtask workload --seed 7 --instruments 1 --events 1000000
 ";
@@ -35,12 +38,11 @@ fn main() -> ExitCode {
             Ok(options) => test::run(&options),
             Err(message) => refuse(&message),
         },
-        "setup" => match setup::run() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(message) => {
-                eprintln!("error: {message}");
-                ExitCode::from(3)
-            }
+        "setup" => finished(setup::run()),
+        "oracles" => match rest.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [] => finished(oracles::run(false)),
+            ["--check"] => finished(oracles::run(true)),
+            _ => refuse("`oracles` takes `--check` or nothing"),
         },
         "workload" => workload(rest),
         "help" | "-h" | "--help" => {
@@ -48,6 +50,16 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         other => refuse(&format!("there is no command `{other}`")),
+    }
+}
+
+fn finished(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::from(3)
+        }
     }
 }
 
