@@ -306,7 +306,7 @@ impl Engine {
         let target = scope.evaluate();
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
-        let limits = limits_of(scope);
+        let limits = scope.because.limits();
         // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
         let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
         let sends = !idle && scope.working.would_send(&wanted(&scope.because, scope.position, target, source));
@@ -525,20 +525,6 @@ fn adopt(scope: &mut Scope, target: Target) {
         campaign.stop = Some(stop);
         scope.stale = true;
     }
-}
-
-/// A fingerprint of what refuses, cuts or holds back: rule and sentence, not its numbers, which change with every price.
-fn limits_of(scope: &Scope) -> u64 {
-    let binding = |outcome| matches!(outcome, Outcome::Refused | Outcome::Cut | Outcome::Held | Outcome::Unmet);
-    let mut print = 0_u64;
-    for step in scope.because.steps().iter().filter(|step| binding(step.outcome)) {
-        // FNV-1a over rule, outcome and sentence.
-        let bytes = [step.rule, step.outcome as u8];
-        for byte in bytes.iter().copied().chain(step.reason.template.bytes()) {
-            print = (print ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-    print
 }
 
 fn note_of(purpose: Purpose, fill: &Fill) -> (&'static str, [Arg; 3]) {

@@ -213,6 +213,8 @@ pub struct Because {
     exits: ArrayVec<Exit, EXITS_MAX>,
     add: Option<Add>,
     refused_add: Option<Add>,
+    cut: bool,
+    limits: u64,
     reason: Option<Reason>,
     rule: u8,
     before: Qty,
@@ -265,6 +267,8 @@ impl Because {
         self.steps.clear();
         self.exits.clear();
         self.add = None;
+        self.cut = false;
+        self.limits = 0;
         self.refused_add = None;
         self.reason = None;
         self.holds = false;
@@ -281,9 +285,8 @@ impl Because {
     /// Records the verdict of the rule announced by [`Self::begin`], if it did or said anything.
     #[inline]
     pub fn end(&mut self, verdict: &Verdict) {
-        let reason = self.reason.take();
-        if verdict.outcome != Outcome::Kept || reason.is_some() {
-            let reason = reason.unwrap_or(Reason::NONE);
+        if verdict.outcome != Outcome::Kept || self.reason.is_some() {
+            let reason = self.reason.take().unwrap_or(Reason::NONE);
             let (rule, before, after) = (self.rule, self.before, verdict.target.qty);
             self.push(Step { rule, outcome: verdict.outcome, before, after, reason });
         }
@@ -291,14 +294,30 @@ impl Because {
 
     fn push(&mut self, step: Step) {
         debug_assert!(!self.steps.is_full(), "the program's length was checked at load");
+        if matches!(step.outcome, Outcome::Refused | Outcome::Cut | Outcome::Held | Outcome::Unmet) {
+            self.cut |= step.outcome == Outcome::Cut;
+            // FNV-1a over rule, outcome and sentence.
+            let bytes = [step.rule, step.outcome as u8];
+            for byte in bytes.iter().copied().chain(step.reason.template.bytes()) {
+                self.limits = (self.limits ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        }
         let _fits = self.steps.try_push(step);
+    }
+
+    /// A fingerprint of what refuses, cuts or holds back: rules and sentences, not their numbers, which change with every
+    /// price. Zero when nothing does.
+    #[must_use]
+    #[inline]
+    pub fn limits(&self) -> u64 {
+        self.limits
     }
 
     /// Whether a limit has cut the target so far: such a reduction ignores buffer and minimum order.
     #[must_use]
     #[inline]
     pub fn was_cut(&self) -> bool {
-        self.steps.iter().any(|step| step.outcome == Outcome::Cut)
+        self.cut
     }
 
     /// The steps so far, in the order of the program.
