@@ -197,7 +197,7 @@ impl Run {
         let record = &self.record;
         let target_vol = match &self.policy.size.kind {
             policy::spec::SizeKind::VolatilityTarget { target, .. } => Some(target.get()),
-            policy::spec::SizeKind::FixedFraction { .. } | policy::spec::SizeKind::RiskPerTrade { .. } => None,
+            _ => None,
         };
         let mut versions = vec![
             ("program".to_owned(), record.program.clone()),

@@ -61,3 +61,66 @@ resize = "entry"
          310 310 305 305 → exit sell 100 @ 310 → : +entry 101.639 at market",
     );
 }
+
+#[test]
+fn a_fixed_notional_is_counted_from_the_amount_itself() {
+    let policy = setup("[size]\nkind = \"fixed_notional\"\nnotional = \"700 USDT\"\nresize = \"entry\"\n");
+    check(
+        &policy,
+        "7 7 7 7 → : +entry 100 at market
+         7 7 7 7 → entry buy 100 @ 7",
+    );
+}
+
+#[test]
+fn a_fallback_only_shrinks_the_size() {
+    let policy = setup(
+        r#"[size]
+kind = "volatility_target"
+target = "30%"
+volatility = ["series(signal.gold, 1h)", "ewma(2h, 1h)"]
+"#,
+    );
+    // Prices stand still: realised volatility is zero and never known, then 0.3 of the index. Without either, hold.
+    // 31,000 ÷ 310 × 0.3 ÷ 0.6 = 50; an index of 30 % doubles it, and a silent index holds.
+    let turns = check(
+        &policy,
+        "310 310 310 310 → [no entry: the volatility is not known or too old]
+         [series] 0.6 310 310 310 310 → : +entry 50 at market
+         310 310 310 310 → entry buy 50 @ 310
+         310 310 310 310
+         [series] 0.3 310 310 310 310 → : +resize 50 at market
+         310 310 310 310 → resize buy 50 @ 310
+         310 310 310 310",
+    );
+    assert_eq!(turns.last().unwrap().facts.get(policy::facts::VOLATILITY), None);
+}
+
+#[test]
+fn a_fallback_over_the_last_index_cuts_and_says_so() {
+    let policy = setup(
+        r#"[size]
+kind = "volatility_target"
+target = "30%"
+volatility = ["series(signal.gold, 1h)", "parkinson(2h, 1h)"]
+"#,
+    );
+    // The range 310 to 313.1 is 1 %: ln(1.01) ÷ (2 √ln 2) × √8,760 = 0.5593: under the index's 60 %.
+    // The range to 325.5 weighs 1 - 0.5^½: 1.5569, so 19.268 of 100 are held, then 1.3438 and 22.325.
+    let turns = check(
+        &policy,
+        "310 313.1 310 310 → [no entry: the volatility is not known or too old]
+         [series] 0.6 310 313.1 310 310 → : +entry 50 at market
+         310 313.1 310 310 → entry buy 50 @ 310
+         310 313.1 310 310
+         310 325.5 310 310 → : +resize 30.732 at market
+         310 313.1 310 310 → resize sell 30.732 @ 310 → : +resize 3.057 at market",
+    );
+    let volatility = |turn: usize| turns[turn].facts.get(policy::facts::VOLATILITY).unwrap().get();
+    // While the fallback is under the index's last 60 %, it is taken at 60 %.
+    assert_eq!(volatility(4), 0.6);
+    let reason = turns.iter().rev().flat_map(|turn| turn.plans()).find_map(|plan| {
+        plan.steps.iter().map(|step| step.reason.to_string()).find(|reason| reason.contains("of source 2, 0 s old"))
+    });
+    assert!(reason.is_some());
+}

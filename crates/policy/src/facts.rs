@@ -165,6 +165,10 @@ facts! {
     26 PRICES: u32 = "price.count";
     /// Signed largest quantity of the campaign that closed last: tells which side was traded.
     27 CLOSED_PEAK: Qty = "campaign.closed_peak";
+    /// Which source of the declared chain volatility comes from: 0 is the first.
+    28 VOLATILITY_SOURCE: u32 = "volatility.source";
+    /// When that source was last news.
+    29 VOLATILITY_SINCE: Timestamp = "volatility.since";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

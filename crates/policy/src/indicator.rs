@@ -2,9 +2,12 @@
 
 use crate::facts::{self, Facts};
 use crate::spec::{SignalKind, UnitSource, VolatilitySource};
-use pricing::{AverageTrueRange, BarBuilder, Channel, ExponentialAverage, Momentum, Ohlc, RealisedVolatility};
+use pricing::{
+    AverageTrueRange, BarBuilder, Channel, ExponentialAverage, Momentum, Ohlc, RangeEstimator, RangeVolatility,
+    RealisedVolatility,
+};
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Duration, Price, Ratio, Round, SeriesId, Vol, math};
+use units::{Duration, Price, Ratio, Round, SeriesId, Timestamp, Vol, math};
 
 /// Turns what is observed into facts. Runs on every input of its scope, before the rules; O(1).
 pub trait Indicator: Send {
@@ -50,20 +53,13 @@ pub(crate) fn unit(source: &UnitSource, series: &dyn Fn(&str) -> Option<SeriesId
     })
 }
 
-/// Sets [`facts::VOLATILITY`].
+/// Sets [`facts::VOLATILITY`] and where it comes from.
 pub(crate) fn volatility(
-    source: &VolatilitySource,
+    sources: &[VolatilitySource],
     series: &dyn Fn(&str) -> Option<SeriesId>,
 ) -> Option<Box<dyn Indicator>> {
-    Some(match source {
-        VolatilitySource::Series { name, max_age } => {
-            Box::new(SeriesVolatility { series: series(name)?, max_age: *max_age })
-        }
-        VolatilitySource::Ewma { half_life, bar } => Box::new(EwmaVolatility {
-            bars: BarBuilder::new(*bar),
-            realised: RealisedVolatility::new(*half_life, *bar),
-        }),
-    })
+    let sources = sources.iter().map(|source| Source::new(source, series)).collect::<Option<_>>()?;
+    Some(Box::new(VolatilityChain { sources, primary: None }))
 }
 
 fn issue(facts: &mut Facts, signal: f64) {
@@ -286,46 +282,162 @@ impl Indicator for ImpliedMove {
     }
 }
 
-struct SeriesVolatility {
-    series: SeriesId,
-    max_age: Duration,
+/// The first source that is known. A fallback is never taken lower than what the first source last said, so that it can
+/// only shrink a size; before the first source has said anything, nothing is known.
+struct VolatilityChain {
+    sources: Vec<Source>,
+    /// What the first source last said.
+    primary: Option<f64>,
 }
 
-impl Indicator for SeriesVolatility {
-    fn observe(&mut self, _price: Option<&Ohlc>, facts: &mut Facts) {
-        let vol = fresh(facts, self.series, self.max_age).and_then(Vol::new);
-        facts.put(facts::VOLATILITY, vol.filter(|vol| vol.get() > 0.0));
+impl Indicator for VolatilityChain {
+    fn observe(&mut self, price: Option<&Ohlc>, facts: &mut Facts) {
+        if let Some(price) = price {
+            for source in &mut self.sources {
+                source.push(price);
+            }
+        }
+        let known = self.sources.iter().enumerate().find_map(|(index, source)| Some((index, source.value(facts)?)));
+        let used = match known {
+            Some((0, (vol, since))) => {
+                self.primary = Some(vol);
+                Some((0, vol, since))
+            }
+            Some((index, (vol, since))) => self.primary.map(|least| (index as u32, vol.max(least), since)),
+            None => None,
+        };
+        facts.put(facts::VOLATILITY, used.and_then(|(_, vol, _)| Vol::new(vol)));
+        if self.sources.len() > 1 {
+            facts.put(facts::VOLATILITY_SOURCE, used.map(|(index, ..)| index));
+            facts.put(facts::VOLATILITY_SINCE, used.map(|(.., since)| since));
+        }
     }
 
-    fn save(&self, _out: &mut StateWriter) {}
+    fn save(&self, out: &mut StateWriter) {
+        for source in &self.sources {
+            source.save(out);
+        }
+        out.option(self.primary, StateWriter::f64);
+    }
 
-    fn load(&mut self, _from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        for source in &mut self.sources {
+            source.load(from)?;
+        }
+        self.primary = from.option(StateReader::f64)?;
         Ok(())
     }
 }
 
-struct EwmaVolatility {
-    bars: BarBuilder,
-    realised: RealisedVolatility,
+/// One source of volatility.
+enum Source {
+    Series { series: SeriesId, max_age: Duration },
+    Bars { bars: BarBuilder, estimate: Estimate, known: Option<(f64, Timestamp)> },
+    Blend { first: Box<Source>, second: Box<Source>, weight: f64 },
 }
 
-impl Indicator for EwmaVolatility {
-    fn observe(&mut self, price: Option<&Ohlc>, facts: &mut Facts) {
-        let Self { bars, realised } = self;
-        let Some(price) = price else { return };
-        bars.push(price, |bar| {
-            realised.push(bar.close);
-            facts.put(facts::VOLATILITY, realised.value().filter(|vol| vol.get() > 0.0));
-        });
+enum Estimate {
+    Closes(RealisedVolatility),
+    Ranges(RangeVolatility),
+}
+
+impl Source {
+    fn new(source: &VolatilitySource, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Self> {
+        let bars = |bar: &Duration, estimate| Self::Bars { bars: BarBuilder::new(*bar), estimate, known: None };
+        let ranges = |estimator, half_life: &Duration, bar: &Duration| {
+            bars(bar, Estimate::Ranges(RangeVolatility::new(estimator, *half_life, *bar)))
+        };
+        Some(match source {
+            VolatilitySource::Series { name, max_age } => Self::Series { series: series(name)?, max_age: *max_age },
+            VolatilitySource::Ewma { half_life, bar } => {
+                bars(bar, Estimate::Closes(RealisedVolatility::new(*half_life, *bar)))
+            }
+            VolatilitySource::Parkinson { half_life, bar } => ranges(RangeEstimator::Parkinson, half_life, bar),
+            VolatilitySource::GarmanKlass { half_life, bar } => ranges(RangeEstimator::GarmanKlass, half_life, bar),
+            VolatilitySource::Blend { first, second, weight } => Self::Blend {
+                first: Box::new(Self::new(first, series)?),
+                second: Box::new(Self::new(second, series)?),
+                weight: weight.get(),
+            },
+        })
+    }
+
+    fn push(&mut self, price: &Ohlc) {
+        match self {
+            Self::Series { .. } => {}
+            Self::Bars { bars, estimate, known } => bars.push(price, |bar| {
+                let vol = match estimate {
+                    Estimate::Closes(realised) => {
+                        realised.push(bar.close);
+                        realised.value()
+                    }
+                    Estimate::Ranges(ranges) => {
+                        ranges.push(&bar);
+                        ranges.value()
+                    }
+                };
+                *known = vol.map(|vol| (vol.get(), bar.closed));
+            }),
+            Self::Blend { first, second, .. } => {
+                first.push(price);
+                second.push(price);
+            }
+        }
+    }
+
+    /// The volatility, over zero, and when its source was last news.
+    fn value(&self, facts: &Facts) -> Option<(f64, Timestamp)> {
+        let (vol, since) = match self {
+            Self::Series { series, max_age } => {
+                let vol = fresh(facts, *series, *max_age)?;
+                (vol, facts.now() - facts.age(facts::series(*series).id())?)
+            }
+            Self::Bars { known, .. } => (*known)?,
+            Self::Blend { first, second, weight } => {
+                let ((first, then), (second, since)) = (first.value(facts)?, second.value(facts)?);
+                (weight * first + (1.0 - weight) * second, then.min(since))
+            }
+        };
+        (vol > 0.0).then_some((vol, since))
     }
 
     fn save(&self, out: &mut StateWriter) {
-        self.bars.save(out);
-        self.realised.save(out);
+        match self {
+            Self::Series { .. } => {}
+            Self::Bars { bars, estimate, known } => {
+                bars.save(out);
+                match estimate {
+                    Estimate::Closes(realised) => realised.save(out),
+                    Estimate::Ranges(ranges) => ranges.save(out),
+                }
+                out.option(*known, |out, (vol, since)| {
+                    out.f64(vol);
+                    out.i64(since.nanos());
+                });
+            }
+            Self::Blend { first, second, .. } => {
+                first.save(out);
+                second.save(out);
+            }
+        }
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        self.bars.load(from)?;
-        self.realised.load(from)
+        match self {
+            Self::Series { .. } => Ok(()),
+            Self::Bars { bars, estimate, known } => {
+                bars.load(from)?;
+                match estimate {
+                    Estimate::Closes(realised) => realised.load(from)?,
+                    Estimate::Ranges(ranges) => ranges.load(from)?,
+                }
+                *known = from.option(|from| Ok((from.f64()?, Timestamp::from_nanos(from.i64()?))))?;
+                Ok(())
+            }
+            Self::Blend { first, second, .. } => {
+                first.load(from)?;
+                second.load(from)
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ pub fn to_toml(policy: &Policy) -> String {
     if let Some(unit) = &policy.unit {
         out.unit(unit);
     }
-    out.size(&policy.size);
+    out.size(&policy.size, &policy.instrument);
     if let Some(pyramid) = &policy.pyramid {
         out.pyramid(pyramid);
     }
@@ -86,9 +86,14 @@ impl Printer {
         }
     }
 
-    fn size(&mut self, size: &Size) {
+    fn size(&mut self, size: &Size, symbol: &str) {
         self.section("size");
         match &size.kind {
+            SizeKind::FixedNotional { notional } => {
+                self.quoted("kind", "fixed_notional");
+                let currency = currencies(symbol).map_or(String::new(), |(_, quote)| format!(" {quote}"));
+                self.quoted("notional", format!("{}{currency}", grouped(&notional.to_string())));
+            }
             SizeKind::FixedFraction { fraction } => {
                 self.quoted("kind", "fixed_fraction");
                 self.line("fraction", fraction);
@@ -97,18 +102,13 @@ impl Printer {
                 self.quoted("kind", "risk_per_trade");
                 self.quoted("risk", percent(risk));
             }
-            SizeKind::VolatilityTarget { target, source, volatility_floor, exposure_cap } => {
+            SizeKind::VolatilityTarget { target, sources, volatility_floor, exposure_cap } => {
                 self.quoted("kind", "volatility_target");
                 self.quoted("target", percent(target));
-                self.quoted(
-                    "volatility",
-                    match source {
-                        VolatilitySource::Series { name, max_age } => format!("series({name}, {})", time(*max_age)),
-                        VolatilitySource::Ewma { half_life, bar } => {
-                            format!("ewma({}, {})", time(*half_life), time(*bar))
-                        }
-                    },
-                );
+                match &sources[..] {
+                    [only] => self.quoted("volatility", volatility(only)),
+                    chain => self.list("volatility", chain.iter().map(|source| format!("\"{}\"", volatility(source)))),
+                }
                 self.each("volatility_floor", volatility_floor.as_ref().map(|floor| format!("\"{}\"", percent(floor))));
                 self.each("exposure_cap", *exposure_cap);
             }
@@ -212,6 +212,21 @@ impl Printer {
     fn write(&mut self, line: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _infallible = self.text.write_fmt(line);
+    }
+}
+
+/// A source of volatility as it is called.
+fn volatility(source: &VolatilitySource) -> String {
+    let bars =
+        |name: &str, half_life: &Duration, bar: &Duration| format!("{name}({}, {})", time(*half_life), time(*bar));
+    match source {
+        VolatilitySource::Series { name, max_age } => format!("series({name}, {})", time(*max_age)),
+        VolatilitySource::Ewma { half_life, bar } => bars("ewma", half_life, bar),
+        VolatilitySource::Parkinson { half_life, bar } => bars("parkinson", half_life, bar),
+        VolatilitySource::GarmanKlass { half_life, bar } => bars("garman_klass", half_life, bar),
+        VolatilitySource::Blend { first, second, weight } => {
+            format!("blend({}, {}, {})", volatility(first), volatility(second), percent(weight))
+        }
     }
 }
 

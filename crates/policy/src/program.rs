@@ -65,8 +65,8 @@ impl Program {
         if let Some(unit) = &policy.unit {
             indicators.extend(indicator::unit(unit, series));
         }
-        if let SizeKind::VolatilityTarget { source, .. } = &policy.size.kind {
-            indicators.extend(indicator::volatility(source, series));
+        if let SizeKind::VolatilityTarget { sources, .. } = &policy.size.kind {
+            indicators.extend(indicator::volatility(sources, series));
         }
         let campaign = CampaignTerms { initial_stop: policy.stop.as_ref().map(|stop| stop.initial) };
         Self { indicators, rules: rules(policy), campaign }.checked()

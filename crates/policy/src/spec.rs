@@ -8,6 +8,8 @@ pub const VERSION: u32 = 1;
 pub const MAX_AGE: Duration = Duration::from_nanos(3 * Duration::DAY.nanos());
 /// Units of a pyramid at most.
 pub const UNITS_MAX: usize = 8;
+/// Sources of volatility in a chain at most.
+pub const SOURCES_MAX: usize = 4;
 /// Rungs of a ladder at most.
 pub const RUNGS_MAX: usize = 8;
 /// Drawdown levels at most.
@@ -53,11 +55,11 @@ impl Policy {
             _ => None,
         };
         let size = match &self.size.kind {
-            SizeKind::VolatilityTarget { source: VolatilitySource::Series { name, .. }, .. } => Some(name.as_str()),
-            _ => None,
+            SizeKind::VolatilityTarget { sources, .. } => sources.iter().flat_map(VolatilitySource::series).collect(),
+            _ => Vec::new(),
         };
         let mut names = Vec::new();
-        for name in [signal, unit, size].into_iter().flatten() {
+        for name in signal.into_iter().chain(unit).chain(size) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -187,6 +189,11 @@ pub struct Size {
 /// The sizing method.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SizeKind {
+    /// A fixed value of the position, in the quote currency.
+    FixedNotional {
+        /// At full conviction.
+        notional: Cash,
+    },
     /// A fixed multiple of equity.
     FixedFraction {
         /// × equity.
@@ -201,8 +208,9 @@ pub enum SizeKind {
     VolatilityTarget {
         /// Annualised target.
         target: Vol,
-        /// Where volatility comes from.
-        source: VolatilitySource,
+        /// Where volatility comes from: the first source, or the first of its fallbacks that is known. A fallback only
+        /// ever shrinks the size.
+        sources: Vec<VolatilitySource>,
         /// Volatility is never taken lower than this.
         volatility_floor: Option<Vol>,
         /// Never more than this × equity.
@@ -227,6 +235,39 @@ pub enum VolatilitySource {
         /// Bars of this length, UTC-aligned.
         bar: Duration,
     },
+    /// From the high and the low of bars, exponentially weighted: `parkinson(10d, 1h)`.
+    Parkinson {
+        /// Half-life of the weights.
+        half_life: Duration,
+        /// Bars of this length, UTC-aligned.
+        bar: Duration,
+    },
+    /// From open, high, low and close of bars, exponentially weighted: `garman_klass(10d, 1h)`.
+    GarmanKlass {
+        /// Half-life of the weights.
+        half_life: Duration,
+        /// Bars of this length, UTC-aligned.
+        bar: Duration,
+    },
+    /// The weighted mean of two volatilities: `blend(series(dvol.btc), ewma(10d, 1h), 70%)`. Known while both are.
+    Blend {
+        /// The first.
+        first: Box<VolatilitySource>,
+        /// The second.
+        second: Box<VolatilitySource>,
+        /// Of the first; the second has the rest.
+        weight: Ratio,
+    },
+}
+
+impl VolatilitySource {
+    fn series(&self) -> Vec<&str> {
+        match self {
+            Self::Series { name, .. } => vec![name],
+            Self::Blend { first, second, .. } => [first.series(), second.series()].concat(),
+            Self::Ewma { .. } | Self::Parkinson { .. } | Self::GarmanKlass { .. } => Vec::new(),
+        }
+    }
 }
 
 /// Whether the base is frozen at entry.

@@ -40,6 +40,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
 #[must_use]
 pub fn families(policy: &Policy) -> Vec<&'static str> {
     let size = match policy.size.kind {
+        SizeKind::FixedNotional { .. } => "fixed notional",
         SizeKind::FixedFraction { .. } => "fixed fraction",
         SizeKind::RiskPerTrade { .. } => "risk per trade",
         SizeKind::VolatilityTarget { .. } => "volatility target",
@@ -68,7 +69,8 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
 }
 
 /// The names of all families.
-pub const FAMILIES: [&str; 15] = [
+pub const FAMILIES: [&str; 16] = [
+    "fixed notional",
     "constant",
     "series signal",
     "moving averages",
@@ -111,23 +113,42 @@ fn unit() -> impl Strategy<Value = UnitSource> {
 }
 
 fn size() -> impl Strategy<Value = Size> {
-    let source = prop_oneof![
-        days().prop_map(|max_age| VolatilitySource::Series { name: SERIES.to_owned(), max_age }),
-        (days(), bar()).prop_map(|(half_life, bar)| VolatilitySource::Ewma { half_life, bar }),
+    let sources = prop_oneof![
+        3 => source().prop_map(|source| vec![source]),
+        1 => prop::collection::vec(source(), 2..=3),
     ];
-    let target = (5..=120i32, source, proptest::option::of(5..=100i32), proptest::option::of(25..=500i32));
+    let target = (5..=120i32, sources, proptest::option::of(5..=100i32), proptest::option::of(25..=500i32));
     let kind = prop_oneof![
+        (1..=2_000i128)
+            .prop_map(|thousands| SizeKind::FixedNotional { notional: Cash::from_raw(thousands * 1_000 * Cash::ONE) }),
         (1..=400i32).prop_map(|percent| SizeKind::FixedFraction { fraction: ratio(percent, 100) }),
         (1..=500i32).prop_map(|basis_points| SizeKind::RiskPerTrade { risk: ratio(basis_points, 10_000) }),
-        target.prop_map(|(target, source, floor, cap)| SizeKind::VolatilityTarget {
+        target.prop_map(|(target, sources, floor, cap)| SizeKind::VolatilityTarget {
             target: vol(target),
-            source,
+            sources,
             volatility_floor: floor.map(vol),
             exposure_cap: cap.map(|percent| ratio(percent, 100)),
         }),
     ];
     let resize = select(vec![Resize::Entry, Resize::Continuous]);
     (kind, resize).prop_map(|(kind, resize)| Size { kind, resize })
+}
+
+fn source() -> BoxedStrategy<VolatilitySource> {
+    let plain = || {
+        prop_oneof![
+            3 => days().prop_map(|max_age| VolatilitySource::Series { name: SERIES.to_owned(), max_age }),
+            2 => (days(), bar()).prop_map(|(half_life, bar)| VolatilitySource::Ewma { half_life, bar }),
+            1 => (days(), bar()).prop_map(|(half_life, bar)| VolatilitySource::Parkinson { half_life, bar }),
+            1 => (days(), bar()).prop_map(|(half_life, bar)| VolatilitySource::GarmanKlass { half_life, bar }),
+        ]
+    };
+    let blend = (plain(), plain(), 1..=99i32).prop_map(|(first, second, percent)| VolatilitySource::Blend {
+        first: Box::new(first),
+        second: Box::new(second),
+        weight: ratio(percent, 100),
+    });
+    prop_oneof![4 => plain(), 1 => blend].boxed()
 }
 
 fn pyramid() -> impl Strategy<Value = Pyramid> {

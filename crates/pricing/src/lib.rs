@@ -7,8 +7,10 @@ mod bars;
 mod channel;
 mod momentum;
 mod moving;
+mod range;
 
 pub use bars::{BarBuilder, Ohlc};
 pub use channel::Channel;
 pub use momentum::Momentum;
 pub use moving::{AverageTrueRange, ExponentialAverage, RealisedVolatility};
+pub use range::{RangeEstimator, RangeVolatility};

@@ -105,7 +105,7 @@ impl Draft {
             name: head::name(reader, doc),
             signal: signal::signal(reader, doc),
             unit: signal::unit(reader, doc),
-            size: size::size(reader, doc),
+            size: size::size(reader, doc, symbol),
             pyramid: scale::pyramid(reader, doc),
             stop: scale::stop(reader, doc),
             ladder: scale::ladder(reader, doc),

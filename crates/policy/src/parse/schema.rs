@@ -13,7 +13,10 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("unit", &["n"]),
-    ("size", &["kind", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"]),
+    (
+        "size",
+        &["kind", "notional", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"],
+    ),
     ("pyramid", &["units", "weights", "spacing", "step", "max_chase"]),
     ("stop", &["initial", "follow", "trail"]),
     ("ladder", &["at", "fractions", "of", "readd"]),
@@ -37,6 +40,7 @@ pub(super) const SIGNAL_KINDS: Kinds = &[
 ];
 
 pub(super) const SIZE_KINDS: Kinds = &[
+    ("fixed_notional", &["notional"]),
     ("fixed_fraction", &["fraction"]),
     ("risk_per_trade", &["risk"]),
     ("volatility_target", &["target", "volatility", "volatility_floor", "exposure_cap"]),

@@ -3,11 +3,11 @@
 use super::fields::{Field, Low, Slot, Takes};
 use super::reader::{Doc, Reader, Section, list};
 use super::schema::{Kinds, SIGNAL_KINDS};
-use super::value::{Expr, Node};
+use super::value::{Expr, Node, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
-use crate::spec::{MAX_AGE, Reentry, Sides, Signal, SignalKind, UnitSource, VolatilitySource};
-use units::Duration;
+use crate::spec::{MAX_AGE, Reentry, SOURCES_MAX, Sides, Signal, SignalKind, UnitSource, VolatilitySource};
+use units::{Duration, Ratio};
 
 /// The shortest and the longest indicator, in bars.
 const BARS: (u32, u32) = (1, 10_000);
@@ -115,37 +115,114 @@ pub(super) fn unit<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Uni
     }
 }
 
-pub(super) fn volatility<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<VolatilitySource> {
+/// One source of volatility, or a list of them: the first, then its fallbacks.
+pub(super) fn volatility<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<VolatilitySource>> {
+    let value = section.get("volatility")?;
+    if value.get_ref().as_array().is_none() {
+        let node = reader.node(section, "volatility", value)?;
+        return source(reader, section, &node, &VOLATILITIES).map(|source| vec![source]);
+    }
+    let example = "[\"series(dvol.btc, 2d)\", \"ewma(10d, 1h)\"]";
+    let entries = reader.entries(section, "volatility", SOURCES_MAX, example)?;
+    let mut read = |entry| {
+        let node = reader.node(section, "volatility", entry)?;
+        source(reader, section, &node, &VOLATILITIES)
+    };
+    let sources: Vec<_> = entries.into_iter().map(&mut read).collect();
+    sources.into_iter().collect()
+}
+
+fn source<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    node: &Node<'t>,
+    fitting: &[&str],
+) -> Option<VolatilitySource> {
     let slot = section.slot("volatility", "\"series(dvol.btc, 4d)\"");
-    let node = reader.node(section, "volatility", section.get("volatility")?)?;
-    match fact(reader, &slot, &node, "an annualised volatility", &["series", "ewma"])? {
+    match fact(reader, &slot, node, "an annualised volatility", fitting)? {
         ("series", args) => {
             let named = Fact { signature: "series(name, max_age)", example: "series(dvol.btc, 4d)", least: 1 };
-            let (name, max_age) = series(reader, &named, &node, args)?;
+            let (name, max_age) = series(reader, &named, node, args)?;
             Some(VolatilitySource::Series { name, max_age })
+        }
+        ("blend", args) => blend(reader, section, node, args),
+        ("parkinson", args) => {
+            let fact = Fact { signature: "parkinson(half_life, bar)", example: "parkinson(10d, 1h)", least: 2 };
+            let (half_life, bar) = weighted_bars(reader, &fact, node, args)?;
+            Some(VolatilitySource::Parkinson { half_life, bar })
+        }
+        ("garman_klass", args) => {
+            let fact = Fact { signature: "garman_klass(half_life, bar)", example: "garman_klass(10d, 1h)", least: 2 };
+            let (half_life, bar) = weighted_bars(reader, &fact, node, args)?;
+            Some(VolatilitySource::GarmanKlass { half_life, bar })
         }
         (_, args) => {
             let ewma = Fact { signature: "ewma(half_life, bar)", example: "ewma(10d, 1h)", least: 2 };
-            let [half_life, bar] = ewma.args(reader, &node, args)?;
-            let bar = reader.bar_of(&ewma.slot("bar"), bar?);
-            // Weights that halve within a bar would be the last return alone.
-            let bounds = (bar.unwrap_or(Duration::MINUTE), AGE_MAX);
-            let half_life = reader.duration_of(&ewma.slot("half_life"), half_life?, bounds);
-            Some(VolatilitySource::Ewma { half_life: half_life?, bar: bar? })
+            let (half_life, bar) = weighted_bars(reader, &ewma, node, args)?;
+            Some(VolatilitySource::Ewma { half_life, bar })
         }
     }
+}
+
+/// The half-life of weights and the length of the bars that they are on.
+fn weighted_bars<'t>(
+    reader: &mut Reader<'t>,
+    fact: &Fact,
+    node: &Node<'t>,
+    args: &[Node<'t>],
+) -> Option<(Duration, Duration)> {
+    let [half_life, bar] = fact.args(reader, node, args)?;
+    let bar = reader.bar_of(&fact.slot("bar"), bar?);
+    // Weights that halve within a bar would be the last return alone.
+    let bounds = (bar.unwrap_or(Duration::MINUTE), AGE_MAX);
+    let half_life = reader.duration_of(&fact.slot("half_life"), half_life?, bounds);
+    Some((half_life?, bar?))
+}
+
+const BLEND: Fact = Fact {
+    signature: "blend(first, second, weight of the first)",
+    example: "blend(series(dvol.btc), ewma(10d, 1h), 70%)",
+    least: 3,
+};
+
+fn blend<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    node: &Node<'t>,
+    args: &[Node<'t>],
+) -> Option<VolatilitySource> {
+    let [first, second, weight] = args else {
+        BLEND.args(reader, node, &[])?;
+        return None;
+    };
+    // A blend of blends would say less than it seems to.
+    let plain = &VOLATILITIES[..VOLATILITIES.len() - 1];
+    let (first, second) = (source(reader, section, first, plain), source(reader, section, second, plain));
+    let Expr::Quantity(Quantity { number, unit: unit @ (Unit::None | Unit::Percent) }) = &weight.expr else {
+        reader.wrong_unit(&BLEND.slot("weight"), weight, "a share such as 70%");
+        return None;
+    };
+    let share = number.shifted(if *unit == Unit::Percent { -2 } else { 0 }).approximate();
+    if !(0.01..=0.99).contains(&share) {
+        reader.out_of_range(&BLEND.slot("weight"), weight.span.clone(), "between 1% and 99%");
+        return None;
+    }
+    let (first, second) = (Box::new(first?), Box::new(second?));
+    Some(VolatilitySource::Blend { first, second, weight: Ratio::new(share)? })
 }
 
 /// The longest age and half-life: ten years.
 const AGE_MAX: Duration = Duration::from_nanos(3_650 * Duration::DAY.nanos());
 
-const FACTS: [&str; 4] = ["series", "ewma", "atr", "implied_move"];
+const FACTS: [&str; 7] = ["series", "ewma", "parkinson", "garman_klass", "blend", "atr", "implied_move"];
+/// Facts that are a volatility; a blend, of two others, is the last.
+const VOLATILITIES: [&str; 5] = ["series", "ewma", "parkinson", "garman_klass", "blend"];
 
 /// How a fact is called.
 struct Fact {
     signature: &'static str,
     example: &'static str,
-    /// Arguments that have to be there; all facts take at most two.
+    /// Arguments that have to be there; most facts take at most two.
     least: usize,
 }
 

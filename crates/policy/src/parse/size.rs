@@ -1,10 +1,12 @@
 //! `[size]`.
 
 use super::fields::{Field, Low, Takes};
-use super::reader::{Doc, Reader};
+use super::head::amount;
+use super::reader::{Doc, Reader, Section};
 use super::schema::SIZE_KINDS;
 use super::signal::{kind, volatility};
-use crate::spec::{Resize, Size, SizeKind};
+use crate::spec::{self, Resize, Size, SizeKind};
+use units::Cash;
 
 const FRACTION: Field = multiple("fraction", "1.0");
 const EXPOSURE_CAP: Field = multiple("exposure_cap", "2.0");
@@ -29,7 +31,7 @@ const fn vol(key: &'static str, example: &'static str) -> Field {
     Field { key, takes: Takes::Share, low: Low::Over(0.0), most: 5.0, range, example }
 }
 
-pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Size> {
+pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Option<&str>) -> Option<Size> {
     let section = doc.section("size")?;
     // Once units or rungs exist the base is frozen, so that neither is undone by a change of volatility.
     let is_scaled = doc.section("pyramid").is_some() || doc.section("ladder").is_some();
@@ -38,10 +40,15 @@ pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Siz
     let fraction = reader.ratio(section, &FRACTION);
     let risk = reader.ratio(section, &RISK);
     let target = reader.vol(section, &TARGET);
-    let source = volatility(reader, section);
+    let sources = volatility(reader, section);
+    let notional = notional(reader, section, symbol);
     let volatility_floor = reader.vol(section, &VOLATILITY_FLOOR);
     let exposure_cap = reader.ratio(section, &EXPOSURE_CAP);
     let kind = match kind(reader, section, SIZE_KINDS, "\"volatility_target\"")? {
+        "fixed_notional" => {
+            reader.require(section, &[("notional", "\"100_000 USDT\"")]);
+            SizeKind::FixedNotional { notional: notional? }
+        }
         "fixed_fraction" => {
             reader.require(section, &[("fraction", "1.0")]);
             SizeKind::FixedFraction { fraction: fraction? }
@@ -52,8 +59,19 @@ pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Siz
         }
         _ => {
             reader.require(section, &[("target", "\"60%\""), ("volatility", "\"series(dvol.btc, 4d)\"")]);
-            SizeKind::VolatilityTarget { target: target?, source: source?, volatility_floor, exposure_cap }
+            SizeKind::VolatilityTarget { target: target?, sources: sources?, volatility_floor, exposure_cap }
         }
     };
     Some(Size { kind, resize })
+}
+
+fn notional<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Option<&str>) -> Option<Cash> {
+    let quote = symbol.and_then(spec::currencies).map(|(_, quote)| quote);
+    let raw = amount(reader, section, "notional", quote, Cash::SCALE)?;
+    if (1..=1_000_000_000_000 * Cash::ONE).contains(&raw) {
+        return Some(Cash::from_raw(raw));
+    }
+    let slot = section.slot("notional", "\"100_000 USDT\"");
+    reader.out_of_range(&slot, section.place("notional"), "over 0 and at most a million millions");
+    None
 }

@@ -30,7 +30,7 @@ fn the_smallest_policy_has_the_documented_defaults() {
                 [size]\nkind = 'volatility_target'\ntarget = '60%'\nvolatility = 'series(dvol.btc)'\n";
     let policy = parse(text).policy.unwrap();
     let source = VolatilitySource::Series { name: "dvol.btc".to_owned(), max_age: MAX_AGE };
-    assert!(matches!(&policy.size.kind, SizeKind::VolatilityTarget { source: found, .. } if *found == source));
+    assert!(matches!(&policy.size.kind, SizeKind::VolatilityTarget { sources, .. } if sources[..] == [source]));
     assert_eq!(policy.size.resize, Resize::Continuous);
     assert_eq!(policy.backtest, Backtest::default());
     let with_units = format!("{text}[unit]\nn = 'atr(20, 1d)'\n[pyramid]\nunits = 3\nstep = '1N'\n");

@@ -5,7 +5,7 @@ use super::signal::is_flat;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, SizeKind};
-use units::{Qty, Round};
+use units::{Qty, Round, Timestamp};
 
 /// Scales the signal's proposal to the full size of all units, or holds the base frozen at entry.
 pub(crate) struct SizeRule {
@@ -20,6 +20,9 @@ pub(crate) struct SizeRule {
 
 const READS: &[FactId] = &[
     facts::VOLATILITY.id(),
+    facts::VOLATILITY_SOURCE.id(),
+    facts::VOLATILITY_SINCE.id(),
+    facts::SIGNAL.id(),
     facts::UNIT.id(),
     facts::EQUITY.id(),
     facts::PRICE.id(),
@@ -30,6 +33,7 @@ const READS: &[FactId] = &[
 impl Rule for SizeRule {
     fn name(&self) -> &'static str {
         match self.kind {
+            SizeKind::FixedNotional { .. } => "fixed_notional",
             SizeKind::FixedFraction { .. } => "fixed_fraction",
             SizeKind::RiskPerTrade { .. } => "risk_per_trade",
             SizeKind::VolatilityTarget { .. } => "vol_target",
@@ -72,9 +76,22 @@ const UNIT_UNKNOWN: &str = "no entry: the volatility unit N is not known yet";
 const INPUT_UNKNOWN: &str = "no entry: the volatility is not known or too old";
 
 impl SizeRule {
+    /// Which source of a chain is used, and when it was last news.
+    fn fallback(&self, facts: &Facts) -> Option<(u32, Timestamp)> {
+        facts.get(facts::VOLATILITY_SOURCE).zip(facts.get(facts::VOLATILITY_SINCE))
+    }
+
     /// The full size for a proposal of strength × equity ÷ price.
     fn full_size(&self, facts: &Facts, proposed: Qty, because: &mut Because) -> Option<Qty> {
         match &self.kind {
+            SizeKind::FixedNotional { notional } => {
+                because.say("{} of notional", [Arg::Cash(*notional)]);
+                // From the amount itself, not as a share of equity: the same lots that a hand computes.
+                let strength = facts.get(facts::SIGNAL)?.get().abs();
+                let whole = notional.notional().qty_at(facts.get(facts::PRICE)?, Round::TowardZero)?;
+                let qty = whole.scaled(strength, Round::TowardZero)?;
+                Some(if proposed.signum() < 0 { -qty } else { qty })
+            }
             SizeKind::FixedFraction { fraction } => {
                 because.say("{} x equity", [Arg::Number(fraction.get())]);
                 proposed.scaled(fraction.get(), Round::TowardZero)
@@ -90,6 +107,10 @@ impl SizeRule {
                 } else if floored > vol {
                     let numbers = [Arg::Percent(target.get()), Arg::Percent(floored), Arg::Percent(vol)];
                     because.say("target {} / volatility floor {} (now {})", numbers);
+                } else if let Some((source, since)) = self.fallback(facts) {
+                    let age = Arg::Duration(facts.now().since(since));
+                    let numbers = [Arg::Percent(target.get()), Arg::Percent(vol), Arg::Count(source + 1), age];
+                    because.say("target {} / volatility {} of source {}, {} old", numbers);
                 } else {
                     because.say("target {} / volatility {}", [Arg::Percent(target.get()), Arg::Percent(vol)]);
                 }
