@@ -160,6 +160,16 @@ impl Campaign {
         self.reach(price, price);
     }
 
+    /// Of a unit that a limit halved, the whole would be held without it: `whole` is what the plan would have held after
+    /// the fill, or added by it.
+    pub(crate) fn without_limits(&mut self, purpose: Purpose, signed: Qty, whole: Qty) {
+        match purpose {
+            Purpose::Entry | Purpose::Resize => self.uncut = whole,
+            Purpose::Add { .. } => self.uncut += whole - signed,
+            _ => {}
+        }
+    }
+
     /// The market went this high and this low.
     pub(crate) fn reach(&mut self, high: Price, low: Price) {
         let long = self.peak.signum() >= 0;

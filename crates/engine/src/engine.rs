@@ -238,7 +238,9 @@ impl Engine {
         scope.position += signed;
         if before.is_zero() && scope.campaign.is_none() {
             self.campaigns += 1;
-            scope.campaign = Some(Campaign::open(self.campaigns, now, fill.price, scope.planned_base, &scope.facts));
+            let mut campaign = Campaign::open(self.campaigns, now, fill.price, scope.planned_base, &scope.facts);
+            campaign.unit = campaign.unit.or(scope.planned_unit);
+            scope.campaign = Some(campaign);
         }
         scope.tell();
         let (sentence, numbers) = note_of(purpose, fill);
@@ -248,7 +250,9 @@ impl Engine {
         let mut id = 0;
         if let Some(campaign) = &mut scope.campaign {
             id = campaign.id;
+            let whole = if matches!(purpose, Purpose::Add { .. }) { scope.planned_add } else { scope.planned_whole };
             campaign.fill(purpose, signed, fill.price, fill.fee);
+            campaign.without_limits(purpose, signed, whole);
             if campaign.initial_stop.is_none() && before.is_zero() {
                 let tick = self.catalogue.instruments[scope.instrument.index()].tick;
                 campaign.initial_stop = scope.terms.initial_stop.zip(campaign.unit).and_then(|(distance, unit)| {
@@ -514,6 +518,14 @@ fn lapse_chased_add(scope: &mut Scope) {
 fn adopt(scope: &mut Scope, target: Target) {
     if scope.position.is_zero() && !target.qty.is_zero() {
         scope.planned_base = target.base;
+        scope.planned_unit = scope.facts.get(facts::UNIT);
+    }
+    if !target.qty.is_zero() {
+        let cut = scope.because.steps().iter().find(|step| step.outcome == Outcome::Cut);
+        scope.planned_whole = cut.map_or(target.qty, |cut| cut.before);
+    }
+    if let Some(add) = scope.because.add() {
+        scope.planned_add = add.whole;
     }
     let stop = scope.because.exits().iter().find_map(|exit| match exit {
         policy::Exit::Stop { trigger } => Some(*trigger),

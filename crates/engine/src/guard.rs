@@ -70,6 +70,10 @@ impl Rule for LiquidationGuard {
         because.set_add(add);
         let whole = proposed.qty;
         if whole.is_zero() || survives(whole, price, equity) {
+            let shrinks = whole.signum() == held.signum() && whole.abs() < held.abs();
+            if shrinks && !survives(held, price, equity) {
+                because.cannot_wait();
+            }
             return Verdict::keep(proposed);
         }
         let kept =

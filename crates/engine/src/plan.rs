@@ -227,6 +227,7 @@ impl Plan {
             out.i64(add.trigger.raw());
             out.option(add.limit, |out, limit| out.i64(limit.raw()));
             out.i64(add.qty.raw());
+            out.i64(add.whole.raw());
             out.u32(add.unit);
         });
         out.len(self.steps.len());

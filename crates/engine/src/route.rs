@@ -106,7 +106,9 @@ impl Working {
         match *update {
             OrderUpdate::Filled(fill) => live.filled += fill.qty,
             OrderUpdate::Amended { qty, kind } => (live.qty, live.kind) = (qty, kind),
-            OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(CancelReason::Margin) if live.kind == OrderKind::Market => {
+            OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(CancelReason::Margin)
+                if live.kind == OrderKind::Market =>
+            {
                 self.rejected = Some(before.open());
             }
             _ => {}

@@ -24,6 +24,11 @@ pub(crate) struct Scope {
     pub(crate) working: Working,
     /// Full size that the entry order in flight belongs to.
     pub(crate) planned_base: Qty,
+    /// N when the entry in flight was decided: what its fill falls back on, if N is too old by then.
+    pub(crate) planned_unit: Option<Price>,
+    /// Signed quantities that the last plan would have held and added, had no limit lowered them.
+    pub(crate) planned_whole: Qty,
+    pub(crate) planned_add: Qty,
     pub(crate) because: Because,
     /// Price information of the input being handled.
     pub(crate) seen: Option<Ohlc>,
@@ -61,6 +66,9 @@ impl Scope {
             position: Qty::ZERO,
             working: Working::default(),
             planned_base: Qty::ZERO,
+            planned_unit: None,
+            planned_whole: Qty::ZERO,
+            planned_add: Qty::ZERO,
             because: Because::default(),
             seen: None,
             refused_trigger: None,
@@ -161,7 +169,10 @@ impl Scope {
         out.option(self.campaign.as_ref(), |out, campaign| campaign.save(out));
         out.i64(self.position.raw());
         self.working.save(out);
-        out.i64(self.planned_base.raw());
+        for planned in [self.planned_base, self.planned_whole, self.planned_add] {
+            out.i64(planned.raw());
+        }
+        out.option(self.planned_unit, |out, unit| out.i64(unit.raw()));
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
         out.u64(self.limits);
         out.bool(self.stale);
@@ -183,7 +194,10 @@ impl Scope {
         self.campaign = from.option(Campaign::load)?;
         self.position = Qty::from_raw(from.i64()?);
         self.working = Working::load(from)?;
-        self.planned_base = Qty::from_raw(from.i64()?);
+        for planned in [&mut self.planned_base, &mut self.planned_whole, &mut self.planned_add] {
+            *planned = Qty::from_raw(from.i64()?);
+        }
+        self.planned_unit = from.option(StateReader::i64)?.map(Price::from_raw);
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
         self.limits = from.u64()?;
         self.stale = from.bool()?;

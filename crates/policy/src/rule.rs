@@ -30,6 +30,8 @@ pub struct Add {
     pub limit: Option<Price>,
     /// Signed quantity.
     pub qty: Qty,
+    /// Signed quantity before limits lowered it.
+    pub whole: Qty,
     /// Which unit it is: the first unit is 1.
     pub unit: u32,
 }
@@ -216,6 +218,8 @@ pub struct Because {
     cut: bool,
     limits: u64,
     reason: Option<Reason>,
+    /// A limit does not bear what is held.
+    cannot_wait: bool,
     rule: u8,
     before: Qty,
     holds: bool,
@@ -272,6 +276,7 @@ impl Because {
         self.refused_add = None;
         self.reason = None;
         self.holds = false;
+        self.cannot_wait = false;
     }
 
     /// Announces the rule that speaks next.
@@ -318,6 +323,20 @@ impl Because {
     #[inline]
     pub fn was_cut(&self) -> bool {
         self.cut
+    }
+
+    /// A limit does not bear what is held: though the target is under it already, coming down to the target cannot wait
+    /// for buffer or smallest order.
+    #[inline]
+    pub fn cannot_wait(&mut self) {
+        self.cannot_wait = true;
+    }
+
+    /// Whether a reduction has to be carried out at once, because a limit cut the target or does not bear what is held.
+    #[must_use]
+    #[inline]
+    pub fn is_urgent(&self) -> bool {
+        self.cannot_wait || self.was_cut()
     }
 
     /// The steps so far, in the order of the program.

@@ -67,6 +67,9 @@ impl Rule for DrawdownCap {
             [Arg::Percent(drawdown), Arg::Percent(level.at.get()), Arg::Number(factor)],
         );
         if proposed.qty.abs() <= most {
+            if held.abs() > most {
+                because.cannot_wait();
+            }
             return Verdict::keep(proposed);
         }
         let qty = if proposed.qty.signum() < 0 { -most } else { most };

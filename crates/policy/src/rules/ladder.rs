@@ -80,7 +80,8 @@ impl LadderRule {
                 FractionOf::Peak => facts.get(facts::PEAK)?.abs(),
                 FractionOf::Current => left,
             };
-            let mut qty = whole.scaled(rung.fraction, Round::AwayFromZero)?.to_lot(lot, Round::AwayFromZero).min(left);
+            let part = whole.scaled(rung.fraction, Round::AwayFromZero)?.to_lot(lot, Round::AwayFromZero);
+            let mut qty = part.max(least).min(left);
             if left - qty < least {
                 qty = left;
             }

@@ -31,7 +31,11 @@ impl Rule for LeverageCap {
         let verdict = self.capped(equity, price, held, proposed, because);
         if let Some(add) = because.add() {
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
-            let capped = self.capped_add(facts, equity, price, base, add, because);
+            // The worst of what may fill: with the increase that goes out now, and without its profit up to the trigger.
+            let mut capped = self.capped_add(facts, equity, price, base, add, because);
+            if base != held {
+                capped = capped.and_then(|add| self.capped_add(facts, equity, price, held, add, because));
+            }
             because.set_add(capped);
         }
         verdict
@@ -44,13 +48,17 @@ impl LeverageCap {
         let increases = qty.abs() > held.abs() || !same_side(qty, held);
         let level = if increases { self.limit.restore } else { self.limit.limit };
         // Far inside, where rounding cannot matter, two multiplications say so without a wide division.
-        if price.approximate() * qty.abs().approximate() < equity.approximate() * level.get() * 0.999_999 {
+        let largest = qty.abs().max(held.abs());
+        if price.approximate() * largest.approximate() < equity.approximate() * level.get() * 0.999_999 {
             return Verdict::keep(proposed);
         }
         let Some(most) = carried(equity, price, level) else {
             return Verdict::keep(proposed);
         };
         if qty.abs() <= most {
+            if !increases && held.abs() > most {
+                because.cannot_wait();
+            }
             return Verdict::keep(proposed);
         }
         let least = if increases && same_side(qty, held) { held.abs() } else { Qty::ZERO };

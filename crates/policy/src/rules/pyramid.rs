@@ -82,11 +82,11 @@ impl PyramidRule {
         let (trigger, limit) = self.level(facts, next, filled)?;
         let qty = base.scaled(self.share(next), Round::TowardZero)?.to_lot(facts.get(facts::LOT)?, Round::TowardZero);
         if qty.is_zero() {
-            let add = Add { trigger, limit, qty, unit: next + 1 };
+            let add = Add { trigger, limit, qty, whole: qty, unit: next + 1 };
             because.refused_add(add, "unit {} is less than one lot", [Arg::Count(next + 1)]);
             return None;
         }
-        let add = Add { trigger, limit, qty, unit: next + 1 };
+        let add = Add { trigger, limit, qty, whole: qty, unit: next + 1 };
         if because.holds() {
             because.refused_add(
                 add,
@@ -116,10 +116,9 @@ impl PyramidRule {
         let round = if held.signum() > 0 { Round::AwayFromZero } else { Round::TowardZero };
         let tick = facts.get(facts::TICK)?;
         let trigger = away(anchor, step * f64::from(steps), held, true)?.to_tick(tick, round);
-        let limit = match self.pyramid.max_chase {
-            Some(chase) => Some(away(trigger, chase.get() * unit, held, true)?.to_tick(tick, round)),
-            None => None,
-        };
+        // A limit at or under zero accepts any price.
+        let worst = self.pyramid.max_chase.and_then(|chase| away(trigger, chase.get() * unit, held, true));
+        let limit = worst.map(|price| price.to_tick(tick, round)).filter(|price| price.raw() > 0);
         (trigger.raw() > 0).then_some((trigger, limit))
     }
 }

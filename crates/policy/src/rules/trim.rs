@@ -39,7 +39,7 @@ impl Rule for TrimRule {
             return Verdict::keep(proposed);
         }
         // An increase that a limit has lowered is still an increase: only what a limit takes away cannot wait.
-        let cut = because.was_cut() && proposed.qty.abs() < held.abs();
+        let cut = because.is_urgent() && proposed.qty.abs() < held.abs();
         let hold = |because: &mut Because, template, numbers: [Arg; 2]| {
             because.say(template, numbers);
             Verdict { target: Target { qty: held, ..proposed }, outcome: crate::Outcome::Held }

@@ -70,7 +70,8 @@ pub fn shortened(mut policy: Policy) -> Policy {
         Duration::from_nanos(bars * BAR.nanos())
     };
     match &mut policy.signal.kind {
-        SignalKind::Constant { .. } => {}
+        SignalKind::Constant { .. } | SignalKind::Series { .. } => {}
+        SignalKind::Momentum { bar, lookback } => (*bar, *lookback) = (short(*bar), *lookback / 4 + 1),
         SignalKind::EmaCross { bar, fast, slow } => {
             let more = (*slow - *fast) / 5 + 1;
             (*bar, *fast) = (short(*bar), *fast / 5 + 1);
@@ -83,15 +84,16 @@ pub fn shortened(mut policy: Policy) -> Policy {
     if let Some(UnitSource::AverageTrueRange { bars, bar }) = &mut policy.unit {
         (*bars, *bar) = (*bars / 5 + 1, short(*bar));
     }
-    if let SizeKind::VolatilityTarget { source: VolatilitySource::Ewma { half_life, bar }, .. } = &mut policy.size.kind {
+    if let SizeKind::VolatilityTarget { source: VolatilitySource::Ewma { half_life, bar }, .. } = &mut policy.size.kind
+    {
         *bar = short(*bar);
         *half_life = Duration::from_nanos(bar.nanos() * (1 + half_life.nanos() / Duration::DAY.nanos() / 3));
     }
     policy
 }
 
-/// A market of a seed. A shorter one is the beginning of a longer one.
-pub fn market(seed: u64, bars: usize) -> Vec<Tick> {
+/// A market of a seed. A shorter one is the beginning of a longer one. The index turns negative where it is the signal.
+pub fn market(seed: u64, bars: usize, signed: bool) -> Vec<Tick> {
     let mut random = Random(seed);
     let has_marks = random.chance(0.2);
     let mut price = [600_000.0, 30_000.0, 900.0][random.below(3) as usize];
@@ -109,10 +111,9 @@ pub fn market(seed: u64, bars: usize) -> Vec<Tick> {
         if number % 24 == 0 {
             silent = if silent == 0 && random.chance(0.1) { 2 + random.below(8) } else { silent.saturating_sub(1) };
         }
-        let index = Event::Series(SeriesPoint {
-            series: SeriesId(0),
-            value: Ratio::new((10.0 + 1_500.0 * vol * random.uniform()).round() / 100.0).unwrap(),
-        });
+        let sign = if random.chance(0.4) && signed { -1.0 } else { 1.0 };
+        let value = sign * (10.0 + 1_500.0 * vol * random.uniform()).round() / 100.0;
+        let index = Event::Series(SeriesPoint { series: SeriesId(0), value: Ratio::new(value).unwrap() });
         let (has_index, between) = (number % 24 == 0 && silent == 0, random.chance(0.5));
         if has_index && between {
             ticks.push(Tick { at: opened + Duration::from_nanos(BAR.nanos() / 2), events: vec![index] });
