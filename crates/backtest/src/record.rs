@@ -269,7 +269,7 @@ impl Recorder {
         self.facts.acted += u64::from(triggered);
         let contract = self.catalogue.instruments[fill.instrument.index()].kind.contract();
         self.facts.slippage += fill.slippage(contract);
-        self.facts.traded += (fill.price * fill.qty).cash();
+        self.facts.traded += contract.exposure(fill.price, fill.qty).cash();
         if fill.liquidation {
             self.facts.liquidated = self.facts.liquidated.or(Some(self.at));
         }

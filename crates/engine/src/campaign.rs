@@ -4,13 +4,15 @@ use crate::Purpose;
 use policy::facts::{self, Facts};
 use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, InstrumentId, Notional, Price, Qty, Round, StrategyId, Timestamp};
+use units::{Cash, Contract, InstrumentId, Notional, Price, Qty, Round, StrategyId, Timestamp};
 
 /// A strategy's open position. Its anchors (entry, N, initial stop, base) are frozen by the first fill.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Campaign {
     /// Counts the engine's campaigns from 1.
     pub id: u64,
+    /// How the instrument's value follows its price.
+    contract: Contract,
     /// First fill.
     pub opened: Timestamp,
     /// Price of the first fill, frozen.
@@ -101,6 +103,7 @@ impl Campaign {
     pub(crate) fn open(id: u64, at: Timestamp, price: Price, base: Qty, facts: &Facts) -> Self {
         Self {
             id,
+            contract: facts.get(facts::CONTRACT).unwrap_or_default(),
             opened: at,
             entry: price,
             unit: facts.get(facts::UNIT),
@@ -130,10 +133,10 @@ impl Campaign {
     pub(crate) fn fill(&mut self, purpose: Purpose, signed: Qty, price: Price, fee: Cash) {
         let before = self.held;
         self.held += signed;
-        self.cost += price * signed;
+        self.cost += self.contract.value(price, signed);
         self.fees += fee;
         if before.signum() * signed.signum() < 0 {
-            self.closed_notional += price * signed.abs();
+            self.closed_notional += self.contract.exposure(price, signed.abs());
             self.closed_qty += signed.abs();
         }
         match purpose {
@@ -185,15 +188,30 @@ impl Campaign {
         self.funding += amount;
     }
 
-    /// Profit after fees and funding at a price.
-    fn net_profit(&self, price: Price) -> Cash {
-        (price * self.held - self.cost).cash() - self.fees + self.funding
+    /// Profit before fees and funding at a price.
+    fn profit(&self, price: Price) -> Cash {
+        (self.contract.value(price, self.held) - self.cost).cash()
     }
 
-    /// R as a price distance.
-    fn r_distance(&self) -> Option<f64> {
-        let stop = self.initial_stop?;
-        Some((self.entry - stop).abs().approximate()).filter(|r| *r > 0.0)
+    /// Profit after fees and funding at a price.
+    fn net_profit(&self, price: Price) -> Cash {
+        self.profit(price) - self.fees + self.funding
+    }
+
+    /// The cash that the first unit was planned to risk: from the frozen entry to the frozen stop.
+    fn risked(&self) -> Option<f64> {
+        let risked = self.contract.profit(self.first, self.initial_stop?, self.entry).abs().approximate();
+        Some(risked).filter(|risked| *risked > 0.0)
+    }
+
+    /// The average price of what was closed (harmonic for inverse contracts), for display.
+    fn exit(&self) -> Option<Price> {
+        let (qty, value) = (i128::from(self.closed_qty.raw()), self.closed_notional.raw());
+        let raw = match self.contract {
+            Contract::Linear => value.checked_div(qty),
+            Contract::Inverse => (qty * Notional::ONE).checked_div(value),
+        };
+        i64::try_from(raw?).ok().map(Price::from_raw)
     }
 
     /// The campaign told at a mark, or from its end.
@@ -205,8 +223,7 @@ impl Campaign {
         mark: Price,
         ended: Option<(Timestamp, Ended)>,
     ) -> CampaignRecord {
-        let profit = (mark * self.held - self.cost).cash();
-        let risked = self.r_distance().map(|r| r * self.first.abs().approximate()).filter(|risked| *risked > 0.0);
+        let risked = self.risked();
         let in_r = |profit: Cash| risked.map(|risked| profit.approximate() / risked);
         CampaignRecord {
             id: self.id,
@@ -215,16 +232,13 @@ impl Campaign {
             opened: self.opened,
             closed: ended.map(|(at, _)| at),
             entry: self.entry,
-            exit: (!self.closed_qty.is_zero())
-                .then(|| i64::try_from(self.closed_notional.raw() / i128::from(self.closed_qty.raw())).ok())
-                .flatten()
-                .map(Price::from_raw),
+            exit: self.exit(),
             unit: self.unit,
             initial_stop: self.initial_stop,
             units: self.units.count_ones(),
             rungs: self.rungs.count_ones(),
             peak: self.peak,
-            profit,
+            profit: self.profit(mark),
             fees: self.fees,
             funding: self.funding,
             r: in_r(self.net_profit(mark)),
@@ -253,6 +267,7 @@ impl Campaign {
 
     pub(crate) fn save(&self, out: &mut StateWriter) {
         out.u64(self.id);
+        out.bool(self.contract == Contract::Inverse);
         out.i64(self.opened.nanos());
         for price in [self.entry, self.last_fill, self.best] {
             out.i64(price.raw());
@@ -280,6 +295,7 @@ impl Campaign {
 
     pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let id = from.u64()?;
+        let contract = if from.bool()? { Contract::Inverse } else { Contract::Linear };
         let opened = Timestamp::from_nanos(from.i64()?);
         let mut price = || from.i64().map(Price::from_raw);
         let (entry, last_fill, best) = (price()?, price()?, price()?);
@@ -293,7 +309,7 @@ impl Campaign {
         let (worst_profit, best_profit) = (Cash::from_raw(from.i128()?), Cash::from_raw(from.i128()?));
         #[rustfmt::skip]
         let campaign = Self {
-            id, opened, entry, unit, initial_stop, stop, base, first, held, peak, uncut, units, lapsed, rungs,
+            id, contract, opened, entry, unit, initial_stop, stop, base, first, held, peak, uncut, units, lapsed, rungs,
             last_fill, best, worst_profit, best_profit, cost, closed_notional, closed_qty, fees, funding,
         };
         Ok(campaign)

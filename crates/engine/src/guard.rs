@@ -27,6 +27,7 @@ const READS: &[FactId] = &[
     facts::UNIT.id(),
     facts::LOT.id(),
     facts::TICK.id(),
+    facts::CONTRACT.id(),
 ];
 
 impl Rule for LiquidationGuard {
@@ -49,14 +50,15 @@ impl Rule for LiquidationGuard {
         let Some((stop, guarded)) = self.guarded_price(facts, price, side) else {
             return Verdict::keep(proposed);
         };
+        let contract = facts.get(facts::CONTRACT).unwrap_or_default();
         let survives = |qty: Qty, entry: Price, equity: Cash| {
-            let there = equity + ((guarded - entry) * qty).cash();
-            there >= self.tiers.maintenance_margin(guarded * qty)
+            let there = equity + contract.profit(qty, entry, guarded);
+            there >= self.tiers.maintenance_margin(contract.exposure(guarded, qty))
         };
         let add = because.add().filter(|add| {
             let Add { trigger, qty, .. } = *add;
             // Up to the trigger the held part has moved equity already.
-            let there = equity + ((trigger - price) * held).cash();
+            let there = equity + contract.profit(held, price, trigger);
             let fits = survives(held + qty, trigger, there);
             if !fits {
                 because.refused_add(

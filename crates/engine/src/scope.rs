@@ -54,6 +54,7 @@ impl Scope {
         facts.set(facts::TICK, instrument.tick);
         facts.set(facts::LOT, instrument.lot);
         facts.set(facts::MIN_QTY, instrument.min_qty);
+        facts.set(facts::CONTRACT, instrument.kind.contract());
         Self {
             id,
             account: config.account,

@@ -3,7 +3,7 @@
 use crate::PathLog;
 use market::Catalogue;
 use risk::TierTable;
-use units::{Cash, Duration, Price, Qty, Rate, Round, Side};
+use units::{Cash, Contract, Duration, Price, Qty, Rate, Round, Side};
 
 /// The simulated venue's terms. All rates are fractions of notional or price, and less than one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +78,9 @@ pub(crate) fn worsened(reference: Price, by: Rate, side: Side, tick: Price) -> P
 }
 
 /// A fee for a fill: rounded up at 1e-16, a rebate rounded down.
-pub(crate) fn fee(qty: Qty, price: Price, rate: Rate) -> Cash {
+pub(crate) fn fee(contract: Contract, qty: Qty, price: Price, rate: Rate) -> Cash {
     let round = if rate.raw() < 0 { Round::TowardZero } else { Round::AwayFromZero };
-    (price * qty).at_rate(rate, round).expect("a rate under one never leaves the range")
+    contract.exposure(price, qty).at_rate(rate, round).expect("a rate under one never leaves the range")
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn fees_round_against_the_account() {
         let smallest = (Qty::from_raw(1), Price::from_raw(1));
-        assert_eq!(fee(smallest.0, smallest.1, "0.0005".parse().unwrap()), Cash::from_raw(1));
-        assert_eq!(fee(smallest.0, smallest.1, "-0.0005".parse().unwrap()), Cash::ZERO);
+        assert_eq!(fee(Contract::Linear, smallest.0, smallest.1, "0.0005".parse().unwrap()), Cash::from_raw(1));
+        assert_eq!(fee(Contract::Linear, smallest.0, smallest.1, "-0.0005".parse().unwrap()), Cash::ZERO);
     }
 }

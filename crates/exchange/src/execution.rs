@@ -176,7 +176,7 @@ impl Exchange {
     fn fill(&self, instrument: InstrumentId, side: Side, qty: Qty, terms: Terms) -> Fill {
         let Terms { price, reference, liquidity } = terms;
         let rate = if liquidity == Liquidity::Maker { self.config.maker } else { self.config.taker };
-        let fee = fee(qty, price, rate);
+        let fee = fee(self.account.contract(instrument.index()), qty, price, rate);
         Fill { account: ACCOUNT, instrument, side, qty, price, reference, fee, liquidity, liquidation: false }
     }
 
@@ -209,10 +209,11 @@ impl Exchange {
             return true;
         }
         let (mark, table) = (self.account.mark(instrument), &self.config.tiers[instrument]);
+        let (contract, held) = (self.account.contract(instrument), self.account.exposure(instrument));
         let fill = self.fill(InstrumentId(instrument as u32), side, qty, terms);
-        let equity = self.account.equity() + ((mark - fill.price) * fill.signed_qty()).cash() - fill.fee;
-        let others = risk::initial_margin(&self.account, &self.config.tiers) - table.initial_margin(mark * net);
-        equity >= others + table.initial_margin(mark * (net + fill.signed_qty()))
+        let equity = self.account.equity() + contract.profit(fill.signed_qty(), fill.price, mark) - fill.fee;
+        let others = risk::initial_margin(&self.account, &self.config.tiers) - table.initial_margin(held);
+        equity >= others + table.initial_margin(contract.exposure(mark, net + fill.signed_qty()))
     }
 
     /// After a fill: what limit orders opened is remembered, and reduce-only orders with nothing left to reduce end.
@@ -239,7 +240,12 @@ impl Exchange {
         let price = self.config.taken(walk.here, side, self.terms[walk.instrument].tick);
         let terms = Terms { price, reference: walk.here, liquidity: Liquidity::Taker };
         let mut fill = self.fill(InstrumentId(walk.instrument as u32), side, net.abs(), terms);
-        fill.fee = fee(net.abs(), price, self.config.taker + self.config.liquidation_fee);
+        fill.fee = fee(
+            self.account.contract(walk.instrument),
+            net.abs(),
+            price,
+            self.config.taker + self.config.liquidation_fee,
+        );
         fill.liquidation = true;
         self.account.fill(&fill);
         self.out.push(Event::Order(OrderEvent { order: LIQUIDATION, update: OrderUpdate::Filled(fill) }));

@@ -220,14 +220,14 @@ impl Exchange {
         }
     }
 
-    /// Longs pay `rate` × notional at mark; exact, or rounded against the account at 1e-16.
+    /// Longs pay `rate` × their exposure at mark, in coin for an inverse contract; exact, or rounded against the account at 1e-16.
     fn funding(&self, due: &FundingRate) -> Option<CashChange> {
         let index = due.instrument.index();
         let (position, mark) = (self.account.position(index).qty, self.account.mark(index));
         if position.is_zero() {
             return None;
         }
-        let owed = mark * -position;
+        let owed = -self.account.exposure(index);
         let received = owed.signum() * due.rate.signum() > 0;
         let round = if received { Round::TowardZero } else { Round::AwayFromZero };
         let amount = owed.at_rate(due.rate, round).expect("a rate under one never leaves the range");

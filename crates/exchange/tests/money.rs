@@ -160,3 +160,40 @@ fn one_position_can_pull_down_another() {
         ",
     );
 }
+
+/// 1,000 USD at 100 are 10 coins: fees, funding and margin are in coin, and the loss grows as the price falls.
+#[test]
+fn inverse_contracts_pay_and_owe_coin() {
+    check(
+        "
+        config kind inverse deposit 1 taker 0.001 liqfee 0.005
+        bar 100 100 100 100
+        place 1 buy 2000 market                     # 20 coins: 1 of margin, but 0.02 of fee
+        place 2 buy 1000 market
+        bar 100 100 100 100     → ack 1, ack 2 → cancelled 1 margin → fill 2 buy 1000 @ 100 fee 0.01
+        bar 100 100 100 100 + funding 0.001 → funding -0.01
+        is net 1000 equity 0.98
+        bar 100 125 100 125
+        is equity 2.98                              # 10 coins owed became 8
+        bar 125 125 93.4 93.4
+        bar 93.4 93.4 90 90     → fill 0 sell 1000 @ 93.3 ref 93.35154827 fee 0.0643086816720258 liquidation
+        is net 0
+        ",
+    );
+}
+
+#[test]
+fn an_inverse_short_of_all_its_coin_is_never_liquidated() {
+    check(
+        "
+        config kind inverse deposit 10
+        bar 100 100 100 100
+        place 1 sell 1000 market
+        bar 100 100 100 100     → ack 1 → fill 1 sell 1000 @ 100
+        bar 100 10000 100 10000
+        is equity 0.1 net -1000
+        bar 10000 10000 50 50
+        is equity 20 net -1000
+        ",
+    );
+}

@@ -1,7 +1,7 @@
 //! What rules may know: typed facts in flat slots, each with the time it was last set.
 
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, Duration, Price, Qty, Ratio, Timestamp, Vol};
+use units::{Cash, Contract, Duration, Price, Qty, Ratio, Timestamp, Vol};
 
 /// The untyped name of a fact: its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +88,17 @@ impl FactValue for u32 {
     }
 }
 
+impl FactValue for Contract {
+    #[inline]
+    fn to_raw(self) -> i128 {
+        i128::from(self == Self::Inverse)
+    }
+    #[inline]
+    fn from_raw(raw: i128) -> Self {
+        if raw == 0 { Self::Linear } else { Self::Inverse }
+    }
+}
+
 impl FactValue for Timestamp {
     #[inline]
     fn to_raw(self) -> i128 {
@@ -169,6 +180,8 @@ facts! {
     28 VOLATILITY_SOURCE: u32 = "volatility.source";
     /// When that source was last news.
     29 VOLATILITY_SINCE: Timestamp = "volatility.since";
+    /// How the instrument's value follows its price: what a quantity costs, risks and earns. Linear where nothing is said.
+    30 CONTRACT: Contract = "contract";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

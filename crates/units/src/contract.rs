@@ -41,6 +41,17 @@ impl Contract {
         }
     }
 
+    /// The exposure as an estimate, with no wide division.
+    #[must_use]
+    #[inline]
+    pub fn approximate_exposure(self, price: Price, qty: Qty) -> f64 {
+        match self {
+            Self::Linear => price.approximate() * qty.approximate(),
+            Self::Inverse if price.is_zero() => 0.0,
+            Self::Inverse => qty.approximate() / price.approximate(),
+        }
+    }
+
     /// The profit of `qty` from one price to another.
     #[must_use]
     #[inline]

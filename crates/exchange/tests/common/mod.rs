@@ -19,9 +19,13 @@ use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Price, Qty, Rate, 
 
 /// Two instruments, X and Y: tick 0.1, lot 0.001, at least 0.01; margin by the generic table (20x, 2.5 %).
 pub fn catalogue() -> Catalogue {
+    catalogue_of(InstrumentKind::LinearPerpetual)
+}
+
+fn catalogue_of(kind: InstrumentKind) -> Catalogue {
     let instrument = |symbol: &str| Instrument {
         symbol: symbol.into(),
-        kind: InstrumentKind::LinearPerpetual,
+        kind,
         base: "COIN".parse().unwrap(),
         quote: "USDT".parse().unwrap(),
         settle: "USDT".parse().unwrap(),
@@ -38,7 +42,8 @@ pub fn config(deposit: &str) -> ExchangeConfig {
 
 /// Runs a script and compares every delivery.
 pub fn check(script: &str) {
-    let mut run = Run { exchange: None, config: config("1000000"), minute: 0 };
+    let kind = InstrumentKind::LinearPerpetual;
+    let mut run = Run { exchange: None, config: config("1000000"), kind, minute: 0 };
     for row in rows(script) {
         run.row(&row);
     }
@@ -61,14 +66,15 @@ fn rows(script: &str) -> Vec<String> {
 struct Run {
     exchange: Option<Exchange>,
     config: ExchangeConfig,
+    kind: InstrumentKind,
     minute: i64,
 }
 
 impl Run {
     fn exchange(&mut self) -> &mut Exchange {
-        let config = self.config.clone();
+        let (config, kind) = (self.config.clone(), self.kind);
         self.exchange.get_or_insert_with(|| {
-            let mut exchange = Exchange::new(config, &catalogue());
+            let mut exchange = Exchange::new(config, &catalogue_of(kind));
             exchange.advance(Timestamp::from_nanos(0), &[]);
             assert!(matches!(exchange.poll().unwrap().events, [Event::Cash(_)]), "the deposit comes first");
             assert!(exchange.poll().is_none());
@@ -92,6 +98,7 @@ impl Run {
             let rate = || value.parse::<Rate>().unwrap();
             match *key {
                 "deposit" => self.config.deposit = value.parse().unwrap(),
+                "kind" => self.kind = instrument_kind(value),
                 "taker" => self.config.taker = rate(),
                 "maker" => self.config.maker = rate(),
                 "spread" => self.config.half_spread = rate(),
@@ -144,6 +151,14 @@ impl Run {
             };
             assert_eq!(found, pair[1], "{} in `{row}`", pair[0]);
         }
+    }
+}
+
+fn instrument_kind(name: &str) -> InstrumentKind {
+    match name {
+        "inverse" => InstrumentKind::InversePerpetual,
+        "spot" => InstrumentKind::Spot,
+        other => panic!("`{other}` is no kind"),
     }
 }
 

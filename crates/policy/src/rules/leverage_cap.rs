@@ -1,18 +1,24 @@
-//! Leverage: gross notional over equity.
+//! Leverage: gross exposure over equity.
 
-use super::{position, same_side};
+use super::{contract, position, same_side};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
 use crate::spec::Limit;
-use units::{Cash, Price, Qty, Ratio, Round};
+use units::{Cash, Contract, Price, Qty, Ratio, Round};
 
 /// Over the limit the position is brought back to the restore level; increases, untriggered adds included, stop there.
 pub(crate) struct LeverageCap {
     pub(crate) limit: Limit,
 }
 
-const READS: &[FactId] =
-    &[facts::EQUITY.id(), facts::PRICE.id(), facts::POSITION.id(), facts::LOT.id(), facts::MIN_QTY.id()];
+const READS: &[FactId] = &[
+    facts::EQUITY.id(),
+    facts::PRICE.id(),
+    facts::POSITION.id(),
+    facts::LOT.id(),
+    facts::MIN_QTY.id(),
+    facts::CONTRACT.id(),
+];
 
 impl Rule for LeverageCap {
     fn name(&self) -> &'static str {
@@ -28,7 +34,8 @@ impl Rule for LeverageCap {
             return Verdict::keep(proposed);
         };
         let held = position(facts);
-        let verdict = self.capped(equity, price, held, proposed, because);
+        let equity_at = (contract(facts), equity, price);
+        let verdict = self.capped(equity_at, held, proposed, because);
         if let Some(add) = because.add() {
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
             // The worst of what may fill: with the increase that goes out now, and without its profit up to the trigger.
@@ -43,16 +50,22 @@ impl Rule for LeverageCap {
 }
 
 impl LeverageCap {
-    fn capped(&self, equity: Cash, price: Price, held: Qty, proposed: Target, because: &mut Because) -> Verdict {
+    fn capped(
+        &self,
+        (contract, equity, price): (Contract, Cash, Price),
+        held: Qty,
+        proposed: Target,
+        because: &mut Because,
+    ) -> Verdict {
         let qty = proposed.qty;
         let increases = qty.abs() > held.abs() || !same_side(qty, held);
         let level = if increases { self.limit.restore } else { self.limit.limit };
         // Far inside, where rounding cannot matter, two multiplications say so without a wide division.
         let largest = qty.abs().max(held.abs());
-        if price.approximate() * largest.approximate() < equity.approximate() * level.get() * 0.999_999 {
+        if contract.approximate_exposure(price, largest) < equity.approximate() * level.get() * 0.999_999 {
             return Verdict::keep(proposed);
         }
-        let Some(most) = carried(equity, price, level) else {
+        let Some(most) = carried(contract, equity, price, level) else {
             return Verdict::keep(proposed);
         };
         if qty.abs() <= most {
@@ -62,8 +75,8 @@ impl LeverageCap {
             return Verdict::keep(proposed);
         }
         let least = if increases && same_side(qty, held) { held.abs() } else { Qty::ZERO };
-        let restored = carried(equity, price, self.limit.restore).unwrap_or(Qty::ZERO).max(least.min(most));
-        let leverage = (price * qty.abs()).approximate() / equity.approximate();
+        let restored = carried(contract, equity, price, self.limit.restore).unwrap_or(Qty::ZERO).max(least.min(most));
+        let leverage = contract.approximate_exposure(price, qty.abs()) / equity.approximate();
         if equity.raw() > 0 {
             because.say(
                 "leverage {} is over {}: back to {}",
@@ -86,8 +99,9 @@ impl LeverageCap {
         add: Add,
         because: &mut Because,
     ) -> Option<Add> {
-        let there = equity + ((add.trigger - price) * held).cash();
-        let room = carried(there, add.trigger, self.limit.restore)?.raw() - held.abs().raw();
+        let contract = contract(facts);
+        let there = equity + contract.profit(held, price, add.trigger);
+        let room = carried(contract, there, add.trigger, self.limit.restore)?.raw() - held.abs().raw();
         if add.qty.abs().raw() <= room {
             return Some(add);
         }
@@ -109,9 +123,9 @@ impl LeverageCap {
 }
 
 /// The unsigned quantity that equity carries at a leverage; nothing without equity.
-fn carried(equity: Cash, price: Price, leverage: Ratio) -> Option<Qty> {
+fn carried(contract: Contract, equity: Cash, price: Price, leverage: Ratio) -> Option<Qty> {
     if equity.raw() <= 0 {
         return Some(Qty::ZERO);
     }
-    equity.notional().qty_at(price, Round::TowardZero)?.scaled(leverage.get(), Round::TowardZero)
+    contract.qty_for(equity.notional(), price, Round::TowardZero)?.scaled(leverage.get(), Round::TowardZero)
 }

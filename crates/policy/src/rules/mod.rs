@@ -22,7 +22,7 @@ pub(crate) use trim::TrimRule;
 use crate::facts::{self, Facts};
 use crate::rule::Rule;
 use crate::spec::{DrawdownLevel, Limit};
-use units::{Price, Qty, Round};
+use units::{Contract, Price, Qty, Round};
 
 /// The drawdown cap as a rule of its own, for programs of one's own rules.
 #[must_use]
@@ -34,6 +34,12 @@ pub fn drawdown_cap(levels: Vec<DrawdownLevel>) -> Box<dyn Rule> {
 #[must_use]
 pub fn leverage_cap(limit: Limit) -> Box<dyn Rule> {
     Box::new(LeverageCap { limit })
+}
+
+/// How value follows price.
+#[inline]
+fn contract(facts: &Facts) -> Contract {
+    facts.get(facts::CONTRACT).unwrap_or_default()
 }
 
 /// The signed quantity held; zero before the first fill.

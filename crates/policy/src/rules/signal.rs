@@ -1,12 +1,12 @@
 //! Conviction to a proposed position.
 
-use super::{position, same_side};
+use super::{contract, position, same_side};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Reentry, Sides};
 use units::{Qty, Ratio, Round};
 
-/// Proposes strength × equity ÷ price; closes when the signal ends or turns; opens again only as the policy allows.
+/// Proposes strength × what equity buys at the price; closes when the signal ends or turns; opens again only as the policy allows.
 pub(crate) struct SignalRule {
     pub(crate) sides: Sides,
     pub(crate) reentry: Reentry,
@@ -14,8 +14,14 @@ pub(crate) struct SignalRule {
     pub(crate) sign_only: bool,
 }
 
-const READS: &[FactId] =
-    &[facts::SIGNAL.id(), facts::SIGNAL_SINCE.id(), facts::EQUITY.id(), facts::PRICE.id(), facts::POSITION.id()];
+const READS: &[FactId] = &[
+    facts::SIGNAL.id(),
+    facts::SIGNAL_SINCE.id(),
+    facts::EQUITY.id(),
+    facts::PRICE.id(),
+    facts::POSITION.id(),
+    facts::CONTRACT.id(),
+];
 
 impl SignalRule {
     fn strength(&self, facts: &Facts) -> Option<f64> {
@@ -72,7 +78,8 @@ impl Rule for SignalRule {
             because.say("signal is flat", []);
             return Verdict::set(flat);
         }
-        let exposure = equity.notional().qty_at(price, Round::TowardZero).filter(|_| equity.raw() > 0);
+        let exposure =
+            contract(facts).qty_for(equity.notional(), price, Round::TowardZero).filter(|_| equity.raw() > 0);
         let Some(wanted) = exposure.and_then(|full| full.scaled(strength, Round::TowardZero)) else {
             because.say("equity {} carries no position", [Arg::Cash(equity)]);
             return Verdict::set(flat);

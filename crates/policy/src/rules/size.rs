@@ -1,11 +1,11 @@
 //! How large the full position is.
 
-use super::position;
 use super::signal::is_flat;
+use super::{contract, position};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, SizeKind};
-use units::{Qty, Round, Timestamp};
+use units::{Contract, Price, Qty, Round, Timestamp};
 
 /// Scales the signal's proposal to the full size of all units, or holds the base frozen at entry.
 pub(crate) struct SizeRule {
@@ -28,6 +28,7 @@ const READS: &[FactId] = &[
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::BASE.id(),
+    facts::CONTRACT.id(),
 ];
 
 impl Rule for SizeRule {
@@ -81,14 +82,19 @@ impl SizeRule {
         facts.get(facts::VOLATILITY_SOURCE).zip(facts.get(facts::VOLATILITY_SINCE))
     }
 
-    /// The full size for a proposal of strength × equity ÷ price.
+    /// The full size for a proposal of strength × what equity buys.
     fn full_size(&self, facts: &Facts, proposed: Qty, because: &mut Because) -> Option<Qty> {
         match &self.kind {
             SizeKind::FixedNotional { notional } => {
                 because.say("{} of notional", [Arg::Cash(*notional)]);
                 // From the amount itself, not as a share of equity: the same lots that a hand computes.
                 let strength = facts.get(facts::SIGNAL)?.get().abs();
-                let whole = notional.notional().qty_at(facts.get(facts::PRICE)?, Round::TowardZero)?;
+                // An inverse contract counts the quote currency that the amount is in.
+                let each = match contract(facts) {
+                    Contract::Linear => facts.get(facts::PRICE)?,
+                    Contract::Inverse => Price::from_raw(Price::ONE),
+                };
+                let whole = notional.notional().qty_at(each, Round::TowardZero)?;
                 let qty = whole.scaled(strength, Round::TowardZero)?;
                 Some(if proposed.signum() < 0 { -qty } else { qty })
             }
@@ -119,7 +125,13 @@ impl SizeRule {
             SizeKind::RiskPerTrade { risk } => {
                 let (unit, price) = (facts.get(facts::UNIT)?, facts.get(facts::PRICE)?);
                 let distance = self.stop_units * unit.approximate();
-                let fraction = risk.get() * price.approximate() / distance / self.first_share;
+                // What a quantity loses on the way to its stop, over what it is exposed to now, is distance ÷ price in a linear
+                // contract. In an inverse one it is |1/stop − 1/price| × price, which is distance ÷ stop.
+                let over = match contract(facts) {
+                    Contract::Linear => price.approximate(),
+                    Contract::Inverse => price.approximate() - distance * f64::from(proposed.signum() as i32),
+                };
+                let fraction = risk.get() * over.max(0.0) / distance / self.first_share;
                 because.say(
                     "risks {} of equity over {} N of {}",
                     [Arg::Percent(risk.get()), Arg::Number(self.stop_units), Arg::Price(unit)],
