@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod common;
+#[path = "common/random.rs"]
+mod random;
 
-use common::random::{self, Random, TICK};
 use common::{Orders, STRATEGY, Setup, Tick, Turn, cases, feed, restore, snapshot};
 use engine::{ENGINE_RULE, Output, Plan, Purpose};
 use market::*;
@@ -14,6 +15,7 @@ use policy::testing::{FAMILIES, families, policies};
 use policy::{Outcome, Step};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
+use random::{Random, TICK};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;

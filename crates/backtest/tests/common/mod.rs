@@ -4,8 +4,6 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 #![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
 
-pub mod random;
-
 use drive::{Journal, World};
 use engine::{Campaign, Engine, EngineConfig, LiquidationGuard, Output, Plan, Purpose, StrategyConfig};
 use exchange::{Exchange, ExchangeConfig};

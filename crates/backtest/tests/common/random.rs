@@ -1,6 +1,9 @@
 //! Random markets on the price grid: regimes of trend and volatility, gaps, crash bars, funding, a volatility index.
 
-use super::{Setup, Tick};
+#![allow(clippy::unwrap_used, reason = "a helper may fail its test")]
+#![allow(unreachable_pub, reason = "a module of tests")]
+
+use super::common::{Setup, Tick};
 use market::*;
 use policy::spec::{Policy, SignalKind, SizeKind, UnitSource, VolatilitySource};
 use policy::testing::{INSTRUMENT, SERIES};
@@ -59,16 +62,32 @@ pub fn catalogue(min_lots: i64) -> Catalogue {
     Catalogue { instruments: vec![instrument], series: vec![SERIES.to_owned()] }
 }
 
+fn short(bar: Duration) -> Duration {
+    let bars = match bar.nanos() / Duration::MINUTE.nanos() {
+        0..=5 => 1,
+        6..=60 => 2,
+        _ => 4,
+    };
+    Duration::from_nanos(bars * BAR.nanos())
+}
+
+fn shorten_source(source: &mut VolatilitySource) {
+    match source {
+        VolatilitySource::Series { .. } => {}
+        VolatilitySource::Ewma { half_life, bar }
+        | VolatilitySource::Parkinson { half_life, bar }
+        | VolatilitySource::GarmanKlass { half_life, bar } => {
+            *bar = short(*bar);
+            *half_life = Duration::from_nanos(bar.nanos() * (1 + half_life.nanos() / Duration::DAY.nanos() / 3));
+        }
+        VolatilitySource::Blend { first, second, .. } => {
+            [first, second].into_iter().for_each(|part| shorten_source(part))
+        }
+    }
+}
+
 /// Brings a policy's look-backs to the length of these markets: bars of one to four hours, windows of a few of them.
 pub fn shortened(mut policy: Policy) -> Policy {
-    let short = |bar: Duration| {
-        let bars = match bar.nanos() / Duration::MINUTE.nanos() {
-            0..=5 => 1,
-            6..=60 => 2,
-            _ => 4,
-        };
-        Duration::from_nanos(bars * BAR.nanos())
-    };
     match &mut policy.signal.kind {
         SignalKind::Constant { .. } | SignalKind::Series { .. } => {}
         SignalKind::Momentum { bar, lookback } => (*bar, *lookback) = (short(*bar), *lookback / 4 + 1),
@@ -84,10 +103,8 @@ pub fn shortened(mut policy: Policy) -> Policy {
     if let Some(UnitSource::AverageTrueRange { bars, bar }) = &mut policy.unit {
         (*bars, *bar) = (*bars / 5 + 1, short(*bar));
     }
-    if let SizeKind::VolatilityTarget { source: VolatilitySource::Ewma { half_life, bar }, .. } = &mut policy.size.kind
-    {
-        *bar = short(*bar);
-        *half_life = Duration::from_nanos(bar.nanos() * (1 + half_life.nanos() / Duration::DAY.nanos() / 3));
+    if let SizeKind::VolatilityTarget { sources, .. } = &mut policy.size.kind {
+        sources.iter_mut().for_each(shorten_source);
     }
     policy
 }

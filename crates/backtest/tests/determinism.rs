@@ -1,0 +1,134 @@
+//! One hash: a hundred times, in another folder, time zone and locale, and from an unoptimised build.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stdout, reason = "the hash is what the spawned process is asked for")]
+
+mod common;
+
+use backtest::{Request, demo, run};
+use common::skip;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tape::{TapeReader, TapeWriter};
+use units::{Duration, Timestamp};
+
+/// The first days of the demo's market: bars, funding and index.
+fn beginning(days: i64, folder: &Path) -> Vec<PathBuf> {
+    let whole = tempfile::tempdir().unwrap();
+    let tapes = demo::market(7, whole.path()).unwrap();
+    tapes
+        .iter()
+        .map(|tape| cut(tape, folder, |first| first + Duration::from_nanos(days * Duration::DAY.nanos())))
+        .collect()
+}
+
+/// A tape up to an instant, in another folder.
+fn cut(tape: &Path, folder: &Path, end: impl Fn(Timestamp) -> Timestamp) -> PathBuf {
+    let path = folder.join(tape.file_name().unwrap());
+    let mut reader = TapeReader::open(tape).unwrap();
+    let header =
+        tape::TapeHeader { catalogue: reader.catalogue().clone(), provenance: reader.info().provenance.clone() };
+    let mut writer = TapeWriter::create(&path, &header).unwrap();
+    let mut first = None;
+    while let Some((at, event)) = reader.next().unwrap() {
+        if at > end(*first.get_or_insert(at)) {
+            break;
+        }
+        writer.push(at, at, &event).unwrap();
+    }
+    writer.finish().unwrap();
+    path
+}
+
+fn request(tapes: Vec<PathBuf>) -> Request {
+    let (policy_file, policy_text) = ("demo.toml".to_owned(), demo::POLICY.to_owned());
+    Request { policy_file, policy_text, tapes, program: "test".to_owned(), seed: Some(7) }
+}
+
+/// Chain and state hash of a run.
+fn hashes(tapes: &[PathBuf]) -> (String, String) {
+    let done = run(&request(tapes.to_vec()), &mut |_| ControlFlow::Continue(())).unwrap();
+    (done.record.chain, done.record.state)
+}
+
+#[test]
+fn a_hundred_runs_give_one_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = beginning(12, folder.path());
+    let first = hashes(&tapes);
+    for _ in 1..100 {
+        assert_eq!(hashes(&tapes), first);
+    }
+    let other = tempfile::tempdir().unwrap();
+    assert_eq!(hashes(&beginning(12, other.path())), first, "in another folder");
+}
+
+const MARK: &str = "hash of the demo:";
+
+/// Not a test of its own: what the others spawn.
+#[test]
+fn print_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, state) = hashes(&beginning(20, folder.path()));
+    println!("{MARK} {chain} {state}");
+}
+
+/// The hash that a spawned `print_hash` printed.
+fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|line| Some(line.split_once(MARK)?.1.trim().to_owned()));
+    line.unwrap_or_else(|| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn again(folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["print_hash", "--exact", "--nocapture"]).current_dir(folder);
+    command
+}
+
+#[test]
+fn another_folder_time_zone_and_locale_give_one_hash() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plain = printed(&mut again(here.path()));
+    for (zone, locale) in [("Asia/Kathmandu", "de_DE.UTF-8"), ("America/St_Johns", "tr_TR.UTF-8"), ("", "C")] {
+        let mut command = again(there.path());
+        command.env("TZ", zone).env("LC_ALL", locale).env("LANG", locale).env("TMPDIR", there.path());
+        assert_eq!(printed(&mut command), plain, "{zone} {locale}");
+    }
+}
+
+/// The other profile's build runs the same demo. The outer cargo holds no lock while its tests run.
+#[test]
+fn unoptimised_and_optimised_code_give_one_hash() {
+    let name = "unoptimised_and_optimised_code_give_one_hash";
+    let Some(cargo) = std::env::var_os("CARGO") else { return skip(name, "no cargo") };
+    let executable = std::env::current_exe().unwrap();
+    let is_debug = executable.components().any(|part| part.as_os_str() == "debug");
+    let profile = if is_debug { "ci" } else { "dev" };
+    let mut command = Command::new(cargo);
+    command.args(["test", "--quiet", "--offline", "--profile", profile, "-p", "trimtab-backtest"]);
+    // `target/PROFILE/deps/determinism-…`: build into the same folder of targets.
+    if let Some(target) = executable.ancestors().nth(3) {
+        command.arg("--target-dir").arg(target);
+    }
+    command.args(["--test", "determinism", "print_hash", "--", "--exact", "--nocapture"]);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let here = tempfile::tempdir().unwrap();
+    assert_eq!(printed(&mut command), printed(&mut again(here.path())), "{profile} and this build");
+}
+
+/// What a longer tape goes on to tell changes nothing that a run over a shorter one decided.
+#[test]
+fn a_truncated_tape_gives_the_beginning_of_the_same_plans() {
+    let (short, long) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let run = |tapes| run(&request(tapes), &mut |_| ControlFlow::Continue(())).unwrap();
+    let (short, long) = (run(beginning(11, short.path())), run(beginning(20, long.path())));
+    let (plans, all) = (&short.tables.plans, &long.tables.plans);
+    assert!(plans.len() > 20 && plans.len() < all.len(), "{} of {}", plans.len(), all.len());
+    assert_eq!(plans[..], all[..plans.len()]);
+    assert_eq!(short.tables.orders[..], long.tables.orders[..short.tables.orders.len()]);
+    for (row, later) in short.tables.equity.iter().zip(&long.tables.equity) {
+        assert_eq!(row, later);
+    }
+}
