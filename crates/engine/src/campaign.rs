@@ -46,6 +46,9 @@ pub struct Campaign {
     /// Lowest and highest net profit so far, at the prices that the market reached.
     worst_profit: Cash,
     best_profit: Cash,
+    /// Highest and lowest price since the last fill or payment: inside them no new extreme of profit can lie.
+    high: Price,
+    low: Price,
     cost: Notional,
     closed_notional: Notional,
     closed_qty: Qty,
@@ -121,6 +124,8 @@ impl Campaign {
             best: price,
             worst_profit: Cash::ZERO,
             best_profit: Cash::ZERO,
+            high: Price::ZERO,
+            low: Price::MAX,
             cost: Notional::ZERO,
             closed_notional: Notional::ZERO,
             closed_qty: Qty::ZERO,
@@ -160,6 +165,7 @@ impl Campaign {
             }
             _ => self.uncut += signed,
         }
+        (self.high, self.low) = (Price::ZERO, Price::MAX);
         self.reach(price, price);
     }
 
@@ -174,7 +180,15 @@ impl Campaign {
     }
 
     /// The market went this high and this low.
+    #[inline]
     pub(crate) fn reach(&mut self, high: Price, low: Price) {
+        if high > self.high || low < self.low {
+            self.extend(high.max(self.high), low.min(self.low));
+        }
+    }
+
+    fn extend(&mut self, high: Price, low: Price) {
+        (self.high, self.low) = (high, low);
         let long = self.peak.signum() >= 0;
         self.best = if long { self.best.max(high) } else { self.best.min(low) };
         for price in [high, low] {
@@ -186,6 +200,7 @@ impl Campaign {
 
     pub(crate) fn pay_funding(&mut self, amount: Cash) {
         self.funding += amount;
+        (self.high, self.low) = (Price::ZERO, Price::MAX);
     }
 
     /// Profit before fees and funding at a price.
@@ -269,7 +284,7 @@ impl Campaign {
         out.u64(self.id);
         out.bool(self.contract == Contract::Inverse);
         out.i64(self.opened.nanos());
-        for price in [self.entry, self.last_fill, self.best] {
+        for price in [self.entry, self.last_fill, self.best, self.high, self.low] {
             out.i64(price.raw());
         }
         for price in [self.unit, self.initial_stop, self.stop] {
@@ -298,7 +313,7 @@ impl Campaign {
         let contract = if from.bool()? { Contract::Inverse } else { Contract::Linear };
         let opened = Timestamp::from_nanos(from.i64()?);
         let mut price = || from.i64().map(Price::from_raw);
-        let (entry, last_fill, best) = (price()?, price()?, price()?);
+        let (entry, last_fill, best, high, low) = (price()?, price()?, price()?, price()?, price()?);
         let mut optional = || from.option(StateReader::i64).map(|raw| raw.map(Price::from_raw));
         let (unit, initial_stop, stop) = (optional()?, optional()?, optional()?);
         let mut qty = || from.i64().map(Qty::from_raw);
@@ -310,7 +325,7 @@ impl Campaign {
         #[rustfmt::skip]
         let campaign = Self {
             id, contract, opened, entry, unit, initial_stop, stop, base, first, held, peak, uncut, units, lapsed, rungs,
-            last_fill, best, worst_profit, best_profit, cost, closed_notional, closed_qty, fees, funding,
+            last_fill, best, worst_profit, best_profit, high, low, cost, closed_notional, closed_qty, fees, funding,
         };
         Ok(campaign)
     }

@@ -132,14 +132,16 @@ impl Engine {
             Event::Mark(mark) => {
                 self.has_marks[mark.instrument.index()] = true;
                 self.account.set_mark(mark.instrument.index(), mark.price);
-                self.touch_instrument(mark.instrument);
+                for &scope in &self.by_instrument[mark.instrument.index()] {
+                    touch(&mut self.dirty, scope);
+                }
             }
             Event::Series(point) => {
                 for index in 0..self.scopes.len() {
                     let scope = &mut self.scopes[index];
                     scope.facts.set_now(self.now);
                     scope.facts.set(facts::series(point.series), point.value);
-                    self.touch(index as u32);
+                    touch(&mut self.dirty, index as u32);
                 }
             }
             // What a rate costs arrives as a cash change of the account.
@@ -155,25 +157,11 @@ impl Engine {
         if !self.has_marks[index] {
             self.account.set_mark(index, seen.close);
         }
-        for at in 0..self.by_instrument[index].len() {
-            let scope = self.by_instrument[index][at];
+        for &scope in &self.by_instrument[index] {
             let state = &mut self.scopes[scope as usize];
             state.facts.set_now(self.now);
             state.see(seen);
-            self.touch(scope);
-        }
-    }
-
-    fn touch_instrument(&mut self, instrument: InstrumentId) {
-        for at in 0..self.by_instrument[instrument.index()].len() {
-            self.touch(self.by_instrument[instrument.index()][at]);
-        }
-    }
-
-    #[inline]
-    fn touch(&mut self, scope: u32) {
-        if !self.dirty.contains(&scope) {
-            self.dirty.push(scope);
+            touch(&mut self.dirty, scope);
         }
     }
 
@@ -273,7 +261,7 @@ impl Engine {
             scope.facts.set(facts::CLOSED_PEAK, record.peak);
             self.outputs.push_back(Output::Notice(Notice::CampaignClosed(record)));
         }
-        self.touch(index as u32);
+        touch(&mut self.dirty, index as u32);
     }
 
     #[inline]
@@ -476,6 +464,14 @@ impl Engine {
             scope.load(from)?;
         }
         from.end()
+    }
+}
+
+/// Marks a strategy to be decided after the input's last event.
+#[inline]
+fn touch(dirty: &mut Vec<u32>, scope: u32) {
+    if !dirty.contains(&scope) {
+        dirty.push(scope);
     }
 }
 

@@ -204,7 +204,9 @@ const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
 /// All facts of one scope (a strategy in its instrument).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    slots: Box<[Slot]>,
+    /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
+    own: [Slot; NAMES.len()],
+    series: Box<[Slot]>,
     now: Timestamp,
 }
 
@@ -212,7 +214,19 @@ impl Facts {
     /// No fact known yet, with room for a run's series.
     #[must_use]
     pub fn new(series: usize) -> Self {
-        Self { slots: vec![EMPTY; NAMES.len() + series].into(), now: Timestamp::MIN }
+        Self { own: [EMPTY; NAMES.len()], series: vec![EMPTY; series].into(), now: Timestamp::MIN }
+    }
+
+    #[inline]
+    fn slot(&self, fact: FactId) -> &Slot {
+        let at = usize::from(fact.0);
+        if at < NAMES.len() { &self.own[at] } else { &self.series[at - NAMES.len()] }
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, fact: FactId) -> &mut Slot {
+        let at = usize::from(fact.0);
+        if at < NAMES.len() { &mut self.own[at] } else { &mut self.series[at - NAMES.len()] }
     }
 
     /// The time at which facts are set from now on.
@@ -233,7 +247,7 @@ impl Facts {
     /// Sets a fact, now.
     #[inline]
     pub fn set<T: FactValue>(&mut self, fact: Fact<T>, value: T) {
-        self.slots[usize::from(fact.id.0)] = Slot { raw: value.to_raw(), set: self.now };
+        *self.slot_mut(fact.id) = Slot { raw: value.to_raw(), set: self.now };
     }
 
     /// Sets or forgets a fact, now.
@@ -241,7 +255,7 @@ impl Facts {
     pub fn put<T: FactValue>(&mut self, fact: Fact<T>, value: Option<T>) {
         match value {
             Some(value) => self.set(fact, value),
-            None => self.slots[usize::from(fact.id.0)] = EMPTY,
+            None => *self.slot_mut(fact.id) = EMPTY,
         }
     }
 
@@ -249,22 +263,22 @@ impl Facts {
     #[inline]
     #[must_use]
     pub fn get<T: FactValue>(&self, fact: Fact<T>) -> Option<T> {
-        let slot = &self.slots[usize::from(fact.id.0)];
+        let slot = self.slot(fact.id);
         (slot.set != Timestamp::MIN).then(|| T::from_raw(slot.raw))
     }
 
     /// How long ago a fact was set.
     #[must_use]
     pub fn age(&self, fact: FactId) -> Option<Duration> {
-        let slot = &self.slots[usize::from(fact.0)];
+        let slot = self.slot(fact);
         (slot.set != Timestamp::MIN).then(|| self.now.since(slot.set))
     }
 
     /// Writes every slot.
     pub fn save(&self, out: &mut StateWriter) {
         out.i64(self.now.nanos());
-        out.len(self.slots.len());
-        for slot in &self.slots {
+        out.len(self.series.len());
+        for slot in self.own.iter().chain(&self.series) {
             out.i128(slot.raw);
             out.i64(slot.set.nanos());
         }
@@ -273,10 +287,10 @@ impl Facts {
     /// Reads what [`Self::save`] wrote.
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.now = Timestamp::from_nanos(from.i64()?);
-        if from.len()? != self.slots.len() {
+        if from.len()? != self.series.len() {
             return Err(Corrupt { at: 0, what: "another number of facts" });
         }
-        for slot in &mut self.slots {
+        for slot in self.own.iter_mut().chain(&mut self.series) {
             *slot = Slot { raw: from.i128()?, set: Timestamp::from_nanos(from.i64()?) };
         }
         Ok(())
