@@ -172,18 +172,27 @@ pub(crate) enum Import {
 /// What every import takes.
 #[derive(Debug, Args)]
 pub(crate) struct ImportFile {
-    /// The recorded file: CSV or Parquet
+    /// The recorded file: CSV (as it is, gzip or zip) or Parquet
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The tape to write
     #[arg(short, value_name = "TAPE")]
     pub(crate) output: PathBuf,
+    /// Read the columns as this file says, which an earlier import saved beside its tape; flags go before it
+    #[arg(long, value_name = "MAP")]
+    pub(crate) columns: Option<PathBuf>,
     /// The column that holds the time, where several could
     #[arg(long, value_name = "NAME")]
     pub(crate) time_column: Option<String>,
     /// Take only the rows in which this column holds this text
     #[arg(long = "where", value_name = "COLUMN=TEXT", value_parser = only)]
     pub(crate) only: Option<(String, String)>,
+    /// The first line is a row already; columns are called 1, 2, 3, … where the file is of no known kind
+    #[arg(long)]
+    pub(crate) no_header: bool,
+    /// The time column counts milliseconds since the midnight that began this day, UTC
+    #[arg(long, value_name = "DATE")]
+    pub(crate) day: Option<Timestamp>,
     /// Change what cannot be taken as it is, by a rule; recorded in the tape with the rows it touched
     #[arg(long, value_name = "RULE", action = ArgAction::Append, value_parser = PossibleValuesParser::new(REPAIRS))]
     pub(crate) repair: Vec<String>,
@@ -222,7 +231,7 @@ pub(crate) struct ImportBars {
     #[arg(long, value_name = "SPAN", value_parser = duration)]
     pub(crate) interval: Option<Duration>,
     #[command(flatten)]
-    pub(crate) columns: BarColumns,
+    pub(crate) named: BarColumns,
 }
 
 /// Columns of bars that are not called what they are.
@@ -283,8 +292,8 @@ pub(crate) struct ImportSeries {
     #[command(flatten)]
     pub(crate) file: ImportFile,
     /// The column that holds the value
-    #[arg(long, value_name = "NAME")]
-    pub(crate) column: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "columns")]
+    pub(crate) column: Option<String>,
     /// What a policy calls the series, such as `dvol.btc`
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
@@ -309,6 +318,67 @@ pub(crate) enum Tape {
     /// What tapes hold, where they came from and what was found on import
     #[command(after_help = examples::TAPE_INFO)]
     Info(TapeInfo),
+    /// Print a tape's first rows
+    #[command(after_help = examples::TAPE_HEAD)]
+    Head(TapeHead),
+    /// Print a tape's rows
+    #[command(after_help = examples::TAPE_CAT)]
+    Cat(TapeRows),
+    /// Write several tapes as one; what they tell twice is refused
+    #[command(after_help = examples::TAPE_MERGE)]
+    Merge(TapeMerge),
+    /// Read tapes to their end: hashes, order, overlaps, gaps, prices off the grid
+    #[command(after_help = examples::TAPE_CHECK)]
+    Check(TapeCheck),
+}
+
+/// Which rows of a tape, and how.
+#[derive(Debug, Args)]
+pub(crate) struct TapeRows {
+    /// The tape
+    #[arg(value_name = "TAPE")]
+    pub(crate) tape: PathBuf,
+    /// Print as CSV, with exact decimals; `--json` prints an object a line
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Begin with what was received at this time, UTC
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Timestamp>,
+    /// End before what was received at this time, UTC
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TapeHead {
+    #[command(flatten)]
+    pub(crate) rows: TapeRows,
+    /// How many rows
+    #[arg(short = 'n', long = "rows", value_name = "N", default_value_t = 10)]
+    pub(crate) count: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TapeMerge {
+    /// The tapes, in the order in which rows of one time stand
+    #[arg(value_name = "TAPE", required = true)]
+    pub(crate) tapes: Vec<PathBuf>,
+    /// The tape to write
+    #[arg(short, value_name = "TAPE")]
+    pub(crate) output: PathBuf,
+    /// Replace the tape if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TapeCheck {
+    /// The tapes; overlaps between them are found too
+    #[arg(value_name = "TAPE", required = true)]
+    pub(crate) tapes: Vec<PathBuf>,
+    /// A gap is a negative finding as well
+    #[arg(long)]
+    pub(crate) no_gaps: bool,
 }
 
 #[derive(Debug, Args)]

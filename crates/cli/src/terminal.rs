@@ -40,6 +40,11 @@ impl Terminal {
         self.verbose
     }
 
+    /// Whether a program reads the results.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Whether only errors are wanted.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
@@ -77,6 +82,19 @@ impl Terminal {
         }
     }
 
+    /// Many lines of the very thing that was asked for, without colours, in large pieces. `work` is told by an error when nobody
+    /// reads on, and ends.
+    pub(crate) fn stream(&self, work: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        let done = work(&mut out).and_then(|()| out.flush());
+        // What could not be written must not be tried again when the buffer goes.
+        let (stdout, _) = out.into_parts();
+        drop(stdout);
+        if let Err(error) = done {
+            self.refuse_output(&error);
+        }
+    }
+
     /// Something worth knowing beside the result.
     pub(crate) fn note(&self, text: impl Display) {
         if !self.quiet {
@@ -100,7 +118,7 @@ impl Terminal {
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
             let (kind, message) = (failure.kind.name(), &failure.message);
-            self.json("error", &ErrorLine { kind, message, hint: failure.hint.as_deref() });
+            self.json("error", &ErrorLine { kind, message, hint: failure.hint.as_deref(), code: failure.code });
         }
         let mut text = match failure.kind {
             Kind::Interrupted => failure.message.clone(),
@@ -136,12 +154,16 @@ impl Terminal {
         let stdout = io::stdout();
         let colored = self.colors.wants(stdout.is_terminal());
         if let Err(error) = write(stdout.lock(), colored, &text) {
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                self.closed.set(true);
-            } else {
-                self.failed.set(true);
-                self.stderr(format_args!("{ERROR}error{ERROR:#}: cannot write to standard output: {error}\n"));
-            }
+            self.refuse_output(&error);
+        }
+    }
+
+    fn refuse_output(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.closed.set(true);
+        } else {
+            self.failed.set(true);
+            self.stderr(format_args!("{ERROR}error{ERROR:#}: cannot write to standard output: {error}\n"));
         }
     }
 
@@ -165,6 +187,8 @@ struct ErrorLine<'a> {
     kind: &'a str,
     message: &'a str,
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -208,7 +232,7 @@ pub(crate) fn usage(usage: &clap::Error) -> u8 {
     let message: Vec<&str> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let message = message.join(" ");
     let message = message.trim_start_matches("error: ");
-    terminal.json("error", &ErrorLine { kind: "input", message, hint: Some("see `--help`") });
+    terminal.json("error", &ErrorLine { kind: "input", message, hint: Some("see `--help`"), code: None });
     terminal.stderr(text.ansi());
     2
 }

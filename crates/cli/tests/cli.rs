@@ -73,11 +73,15 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 16] = [
+const WORK: [(&str, &[&str]); 20] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
     ("tape info bars.tape funding.tape dvol.tape", &["tape", "tape", "tape"]),
+    ("tape head bars.tape -n 2", &["row", "row"]),
+    ("tape cat dvol.tape", &["row", "row", "row"]),
+    ("tape merge bars.tape funding.tape dvol.tape -o all.tape", &["merge"]),
+    ("tape check all.tape", &["tape-check"]),
     ("init desk", &["init"]),
     ("check policy.toml", &["check"]),
     ("check --explain P014", &["code"]),
@@ -133,7 +137,9 @@ fn quiet_leaves_errors_and_what_was_asked_for() {
     sandbox.write("bad.toml", POLICY.replace("strength", "strenght"));
     for (command, _) in WORK {
         let said = sandbox.line(&format!("trimtab {command} --quiet"));
-        let product = ["completions bash", "man", "check --explain P014"].contains(&command);
+        let products =
+            ["completions bash", "man", "check --explain P014", "tape head bars.tape -n 2", "tape cat dvol.tape"];
+        let product = products.contains(&command);
         assert_eq!((said.stdout.is_empty(), said.stderr.as_str()), (!product, ""), "{command}");
         assert_eq!(said.code, Some(0), "{command}");
     }

@@ -84,7 +84,7 @@ impl BarsRequest {
 /// Makes a tape of a file of bars. `progress` is called with what is done and the whole, in a measure of the file's
 /// own.
 pub fn bars(request: &BarsRequest, progress: &mut dyn FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
-    let source = Source::open(&request.source)?;
+    let source = Source::open(&request.source, &request.columns)?;
     let (prices, volume) = columns::prices(&source, &request.columns)?;
     let of = match request.labelled {
         Labelled::Open => TimesOf::Opens,
@@ -257,7 +257,7 @@ impl Content for Bars {
         // A refused row keeps its place in time, so that the gaps reported beside it are those of the source.
         let at = self.opened(row.time, ledger);
         self.first_open.get_or_insert(at);
-        (!dropped).then_some(Row { number: row.number, at, venue: row.time, content })
+        (!dropped).then_some(Row { number: row.number, at, venue: row.time, every: None, content })
     }
 
     fn event(&self, row: &Row<Ohlcv>) -> (Timestamp, Timestamp, Event) {

@@ -2,6 +2,7 @@
 
 use crate::ImportError;
 use crate::source::Source;
+use units::Timestamp;
 
 /// Columns named by the user. What is `None` is recognised by its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,16 +21,48 @@ pub struct ColumnMap {
     pub volume: Option<String>,
     /// `--rate-column`
     pub rate: Option<String>,
+    /// `--column`: the values of a series.
+    pub value: Option<String>,
     /// `--where COLUMN=VALUE`: take only the rows in which this column holds this text.
     pub only: Option<(String, String)>,
+    /// `--no-header`: the first line is a row already.
+    pub no_header: bool,
+    /// `--day`: integers in the time column are milliseconds since the midnight that began this day.
+    pub day: Option<Timestamp>,
 }
 
-const TIMES: [&str; 18] = [
+impl ColumnMap {
+    /// What was named, by the flags that name it.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let columns = [
+            ("time-column", &self.time),
+            ("open-column", &self.open),
+            ("high-column", &self.high),
+            ("low-column", &self.low),
+            ("close-column", &self.close),
+            ("volume-column", &self.volume),
+            ("rate-column", &self.rate),
+            ("column", &self.value),
+        ];
+        let columns = columns.into_iter().filter_map(|(flag, name)| Some((flag, name.clone()?)));
+        let only = self.only.iter().map(|(column, text)| ("where", format!("{column}={text}")));
+        let day = self.day.iter().map(|day| ("day", day.to_string()));
+        columns
+            .chain(only)
+            .chain(self.no_header.then(|| ("no-header", "true".to_owned())))
+            .chain(day)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}
+
+const TIMES: [&str; 19] = [
     "date",
     "ts",
     "time",
     "datetime",
     "timestamp",
+    "block_timestamp",
     "t",
     "epoch",
     "unix",
@@ -69,6 +102,7 @@ pub(crate) fn times(source: &Source, map: &ColumnMap, of: TimesOf) -> Result<Vec
         let name = normal(name);
         let stem = without_unit(&name);
         TIMES.contains(&stem)
+            || map.day.is_some() && stem == "ms"
             || of != TimesOf::Closes && OPEN_TIMES.contains(&stem)
             || of == TimesOf::Closes && CLOSE_TIMES.contains(&stem)
     };
@@ -114,11 +148,24 @@ pub(crate) fn rate(source: &Source, map: &ColumnMap) -> Result<usize, ImportErro
     }
 }
 
+/// The column that says what a rate pays for, in hours.
+pub(crate) fn interval_hours(source: &Source) -> Option<usize> {
+    recognised(source, &["funding_interval_hours", "fundingintervalhours", "interval_hours"])
+}
+
 /// A column by the name that a user gave, whatever its case.
 pub(crate) fn named(source: &Source, name: &str, flag: &str) -> Result<usize, ImportError> {
     let exact = source.columns.iter().position(|column| column == name);
-    exact.or_else(|| source.columns.iter().position(|column| column.eq_ignore_ascii_case(name))).ok_or_else(|| {
-        ImportError::column(&source.path, format!("has no column `{name}` (`{flag}`); it has {}", list(source)))
+    let folded = || source.columns.iter().position(|column| column.eq_ignore_ascii_case(name));
+    // Where the file names no columns, their numbers do.
+    let number =
+        || name.parse().ok().filter(|number| source.headless.is_some() && (1..=source.columns.len()).contains(number));
+    exact.or_else(folded).or_else(|| number().map(|number: usize| number - 1)).ok_or_else(|| {
+        ImportError::column(
+            &source.path,
+            "column-missing",
+            format!("has no column `{name}` (`{flag}`); it has {}", list(source)),
+        )
     })
 }
 
@@ -128,6 +175,7 @@ pub(crate) fn several(source: &Source, found: &[usize], what: &str, flag: &str) 
         found.iter().filter_map(|index| source.columns.get(*index)).map(|name| format!("`{name}`")).collect();
     ImportError::column(
         &source.path,
+        "column-ambiguous",
         format!("has several columns for {what}: {}; say which with `{flag} NAME`", names.join(", ")),
     )
 }
@@ -136,6 +184,7 @@ fn none(source: &Source, what: &str, flag: &str) -> ImportError {
     let columns = list(source);
     ImportError::column(
         &source.path,
+        "column-missing",
         format!("has no column known as {what}; name one with `{flag} NAME`; it has {columns}"),
     )
 }

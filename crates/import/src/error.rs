@@ -23,6 +23,8 @@ pub enum ImportError {
     Source {
         /// The file.
         path: PathBuf,
+        /// Which of the reasons, as [`ImportError::code`] gives it.
+        code: &'static str,
         /// What it is instead, and what to do.
         what: String,
     },
@@ -31,6 +33,8 @@ pub enum ImportError {
     Column {
         /// The file.
         path: PathBuf,
+        /// Which of the reasons, as [`ImportError::code`] gives it.
+        code: &'static str,
         /// Which, the columns that there are, and the flag that says it.
         what: String,
     },
@@ -59,17 +63,30 @@ impl ImportError {
         }
     }
 
+    /// The reason in a word or two that stay the same, such as `column-missing` or `off-tick`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Source { code, .. } | Self::Column { code, .. } => code,
+            Self::Option(_) => "option",
+            Self::Instrument(_) => "instrument",
+            Self::Rows(rows) => rows.tallies.first().map_or("rows", Tally::code),
+            Self::Tape(_) => "tape",
+        }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
 
-    pub(crate) fn source(path: &Path, what: impl Into<String>) -> Self {
-        Self::Source { path: path.to_owned(), what: what.into() }
+    pub(crate) fn source(path: &Path, code: &'static str, what: impl Into<String>) -> Self {
+        Self::Source { path: path.to_owned(), code, what: what.into() }
     }
 
-    pub(crate) fn column(path: &Path, what: impl Into<String>) -> Self {
-        Self::Column { path: path.to_owned(), what: what.into() }
+    pub(crate) fn column(path: &Path, code: &'static str, what: impl Into<String>) -> Self {
+        Self::Column { path: path.to_owned(), code, what: what.into() }
     }
 }
 

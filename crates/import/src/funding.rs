@@ -70,7 +70,7 @@ pub struct FundingRequest {
     pub instrument: Instrument,
     /// What one in the rate column means.
     pub rate_unit: RateUnit,
-    /// What a rate pays for; by default the most common step, 8 h where there is none.
+    /// What a rate pays for; by default what its row says in `funding_interval_hours`, else the most common step, else 8 h.
     pub interval: Option<Duration>,
     /// Changes that are allowed.
     pub repair: Vec<Repair>,
@@ -98,7 +98,7 @@ impl FundingRequest {
 
 /// Makes a tape of a file of funding rates. Stamps within one second of the interval are moved to it, and counted.
 pub fn funding(request: &FundingRequest, progress: &mut dyn FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
-    let source = Source::open(&request.source)?;
+    let source = Source::open(&request.source, &request.columns)?;
     let rate = columns::rate(&source, &request.columns)?;
     let mut progress = Progress::new(&source, progress);
     // Stamps come some milliseconds, even a second, late: steps are told apart by whole minutes.
@@ -108,7 +108,9 @@ pub fn funding(request: &FundingRequest, progress: &mut dyn FnMut(u64, u64)) -> 
     if interval <= Duration::ZERO {
         return Err(ImportError::Option(format!("funding every {interval} is none; `--interval` is above zero")));
     }
-    let mut content = Fundings { shift: request.rate_unit.shift(), interval, largest: Rate::ZERO };
+    let hours = columns::interval_hours(&source).filter(|_| request.interval.is_none());
+    let mut content =
+        Fundings { shift: request.rate_unit.shift(), interval, has_hours: hours.is_some(), largest: Rate::ZERO };
     let job = Job {
         source: &source,
         scan: &scan,
@@ -124,7 +126,8 @@ pub fn funding(request: &FundingRequest, progress: &mut dyn FnMut(u64, u64)) -> 
         lag: Duration::ZERO,
         options: BTreeMap::from([("rate-unit".to_owned(), request.rate_unit.to_string())]),
     };
-    session::run(&job, &[rate], &mut content, &mut progress)
+    let wanted: Vec<usize> = std::iter::once(rate).chain(hours).collect();
+    session::run(&job, &wanted, &mut content, &mut progress)
 }
 
 /// A rate per interval beyond this was given in another unit, or belongs to a market in flames.
@@ -133,14 +136,29 @@ const SUSPICIOUS: Rate = Rate::from_raw(Rate::ONE / 20);
 struct Fundings {
     shift: u32,
     interval: Duration,
+    has_hours: bool,
     largest: Rate,
 }
 
+/// The cell with the hours that a rate pays for, where there is one.
+const HOURS: usize = 1;
+
 impl Fundings {
+    /// What the rate of a row pays for: exchanges change it, and then say so in every row.
+    fn interval(&self, row: &RowCells<'_>) -> Result<Duration, CellFault> {
+        if !self.has_hours {
+            return Ok(self.interval);
+        }
+        let hours = row.cell(HOURS).ratio(0)?.get();
+        let nanos = (hours * Duration::HOUR.nanos() as f64).round();
+        // A day's hours in nanoseconds are far below what a double counts exactly.
+        if nanos > 0.0 && hours <= 24.0 { Ok(Duration::from_nanos(nanos as i64)) } else { Err(CellFault::TooLarge) }
+    }
+
     /// The due time that a stamp means: the interval's, if that is at most a second away.
-    fn due(&self, stamp: Timestamp, ledger: &mut Ledger) -> Timestamp {
-        let half = Duration::from_nanos(self.interval.nanos() / 2);
-        let nearest = (stamp + half).floor(self.interval);
+    fn due(stamp: Timestamp, interval: Duration, ledger: &mut Ledger) -> Timestamp {
+        let half = Duration::from_nanos(interval.nanos() / 2);
+        let nearest = (stamp + half).floor(interval);
         let off = stamp.since(nearest).nanos().abs();
         if off > Duration::SECOND.nanos() {
             return stamp;
@@ -151,9 +169,9 @@ impl Fundings {
 }
 
 impl Content for Fundings {
-    type Item = Rate;
+    type Item = (Rate, Duration);
 
-    fn take(&mut self, row: &RowCells<'_>, ledger: &mut Ledger) -> Option<Row<Rate>> {
+    fn take(&mut self, row: &RowCells<'_>, ledger: &mut Ledger) -> Option<Row<(Rate, Duration)>> {
         let cell = row.cell(0);
         if cell.is_empty() {
             ledger.empty += 1;
@@ -172,12 +190,24 @@ impl Content for Fundings {
             }
         };
         self.largest = self.largest.max(rate.abs());
-        let at = self.due(row.time, ledger);
-        (!dropped).then_some(Row { number: row.number, at, venue: row.time, content: rate })
+        if dropped {
+            return None;
+        }
+        let interval = match self.interval(row) {
+            Ok(interval) => interval,
+            Err(_) if ledger.refuse(Problem::NotANumber, row.number, || format!("interval {}", row.cell(HOURS))) => {
+                return None;
+            }
+            Err(_) => self.interval,
+        };
+        let at = Self::due(row.time, interval, ledger);
+        let every = self.has_hours.then_some(interval);
+        Some(Row { number: row.number, at, venue: row.time, every, content: (rate, interval) })
     }
 
-    fn event(&self, row: &Row<Rate>) -> (Timestamp, Timestamp, Event) {
-        let event = FundingRate { instrument: InstrumentId(0), rate: row.content, interval: self.interval };
+    fn event(&self, row: &Row<(Rate, Duration)>) -> (Timestamp, Timestamp, Event) {
+        let (rate, interval) = row.content;
+        let event = FundingRate { instrument: InstrumentId(0), rate, interval };
         (row.at, row.venue, Event::Funding(event))
     }
 

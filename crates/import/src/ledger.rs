@@ -40,6 +40,23 @@ impl Problem {
         }
     }
 
+    fn code(self) -> &'static str {
+        match self {
+            Self::NoTime => "no-time",
+            Self::NotANumber => "no-number",
+            Self::TooLarge => "too-large",
+            Self::NotPositive => "not-positive",
+            Self::OffTick => "off-tick",
+            Self::OffRateGrid => "off-rate-grid",
+            Self::HighUnderLow => "high-under-low",
+            Self::OutsideRange => "outside-range",
+            Self::NegativeVolume => "negative-volume",
+            Self::Backwards => "back-in-time",
+            Self::Conflict => "two-contents",
+            Self::Overlap => "overlap",
+        }
+    }
+
     fn remedy(self) -> &'static str {
         match self {
             Self::NoTime | Self::NotANumber | Self::TooLarge | Self::NotPositive | Self::NegativeVolume => {
@@ -78,6 +95,11 @@ pub(crate) struct Tally {
 const NAMED_MAX: usize = 5;
 
 impl Tally {
+    /// The problem in words that stay the same.
+    pub(crate) fn code(&self) -> &'static str {
+        self.problem.code()
+    }
+
     /// One line of a message: count, problem, first places, remedy.
     pub(crate) fn line(&self, unit: &str) -> String {
         let mut text = format!("{} {}", count(self.rows, "row"), self.problem.what());

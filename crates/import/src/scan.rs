@@ -100,8 +100,10 @@ pub(crate) fn scan(
     progress: &mut Progress<'_>,
 ) -> Result<Scan, ImportError> {
     let found = columns::times(source, map, of)?;
-    let mut candidates: Vec<Candidate> =
-        found.iter().map(|column| Candidate { column: *column, reader: TimeReader::default(), alive: true }).collect();
+    let mut candidates: Vec<Candidate> = found
+        .iter()
+        .map(|column| Candidate { column: *column, reader: TimeReader::new(map.day), alive: true })
+        .collect();
     let mut selected = Selected::open(source, map, &found)?;
     let (mut steps, mut previous, mut first) = (Steps::new(rounding), None, true);
     while selected.next()? {
@@ -169,7 +171,7 @@ fn no_rows(source: &Source, map: &ColumnMap) -> ImportError {
         None => "has no rows".to_owned(),
         Some((name, value)) => format!("has no row with `{value}` in column `{name}` (`--where`)"),
     };
-    ImportError::source(&source.path, what)
+    ImportError::source(&source.path, "no-rows", what)
 }
 
 fn no_time(source: &Source, found: &[usize], rows: &Rows) -> ImportError {
@@ -177,9 +179,11 @@ fn no_time(source: &Source, found: &[usize], rows: &Rows) -> ImportError {
     let (unit, number, cell) = (source.unit(), rows.number(), rows.cell(0));
     ImportError::column(
         &source.path,
+        "time-unreadable",
         format!(
             "{unit} {number}: `{cell}` in column `{name}` is no time; wanted an ISO date such as `2025-10-10 21:20`, \
-             or seconds, ms, us or ns since 1970; another column is named with `--time-column NAME`"
+             or seconds, ms, us or ns since 1970; another column is named with `--time-column NAME`, and `--day DATE` \
+             says that it counts milliseconds since midnight"
         ),
     )
 }
@@ -188,6 +192,7 @@ fn disagree(source: &Source, one: (usize, Timestamp), other: (usize, Timestamp),
     let name = |column: usize| source.columns.get(column).map_or("", String::as_str);
     ImportError::column(
         &source.path,
+        "times-disagree",
         format!(
             "has two time columns that disagree: {} {number} is {} by `{}` and {} by `{}`; say which with \
              `--time-column NAME`",

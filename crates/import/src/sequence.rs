@@ -13,6 +13,8 @@ pub(crate) struct Row<T> {
     pub(crate) at: Timestamp,
     /// The time as recorded.
     pub(crate) venue: Timestamp,
+    /// The step from the row before it, where it says so itself.
+    pub(crate) every: Option<Duration>,
     pub(crate) content: T,
 }
 
@@ -47,7 +49,7 @@ impl<T: Copy + PartialEq> Sequence<T> {
             ledger.refuse(Problem::Overlap, row.number, || format!("{} after {}", row.at, held.at));
             return None;
         }
-        if let Some(interval) = self.interval {
+        if let Some(interval) = row.every.or(self.interval) {
             ledger.step(held.at, row.at, interval, self.width);
         }
         self.held.replace(row)

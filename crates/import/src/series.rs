@@ -87,7 +87,7 @@ impl SeriesRequest {
 /// Makes a tape of one column of a file. Empty cells are skipped and counted.
 pub fn series(request: &SeriesRequest, progress: &mut dyn FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
     check_options(request)?;
-    let source = Source::open(&request.source)?;
+    let source = Source::open(&request.source, &request.columns)?;
     let column = columns::named(&source, &request.column, "--column")?;
     let mut progress = Progress::new(&source, progress);
     let scan = scan::scan(&source, &request.columns, TimesOf::Instants, Duration::from_nanos(1), &mut progress)?;
@@ -156,7 +156,7 @@ impl Content for Points {
                 (Ratio::default(), ledger.refuse(Problem::NotANumber, row.number, || cell.to_string()))
             }
         };
-        (!dropped).then_some(Row { number: row.number, at: row.time, venue: row.time, content: value })
+        (!dropped).then_some(Row { number: row.number, at: row.time, venue: row.time, every: None, content: value })
     }
 
     fn event(&self, row: &Row<Ratio>) -> (Timestamp, Timestamp, Event) {

@@ -88,7 +88,7 @@ pub(crate) fn run<C: Content>(
         })));
     }
     let (Some(first), Some(last)) = (output.first, output.last) else {
-        return Err(ImportError::source(&job.source.path, format!("leaves no {} to write", job.noun)));
+        return Err(ImportError::source(&job.source.path, "no-rows", format!("leaves no {} to write", job.noun)));
     };
     let report = report(job, &ledger, warnings, first, last + job.width);
     output.writer.set_provenance(provenance(job, &report)?);
@@ -130,7 +130,7 @@ fn pass<C: Content>(
     let columns: Vec<usize> = std::iter::once(job.scan.column).chain(wanted.iter().copied()).collect();
     let mut selected = Selected::open(job.source, job.columns, &columns)?;
     let mut sequence = Sequence::new(job.interval, job.width);
-    let mut time = TimeReader::default();
+    let mut time = TimeReader::new(job.columns.day);
     let mut unsorted = Vec::new();
     while selected.next()? {
         progress.row(1, &selected.rows);
@@ -186,6 +186,9 @@ fn refuse_overwriting(job: &Job<'_>) -> Result<(), ImportError> {
 
 fn warnings(job: &Job<'_>, ledger: &Ledger) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Some(taken_for) = job.source.headless {
+        warnings.push(format!("no header line: read as {taken_for}"));
+    }
     let name = job.source.columns.get(job.scan.column).map_or("", String::as_str);
     if let (Some(unit), Some(claimed)) = (job.scan.unit, TimeUnit::claimed_by(name))
         && unit != claimed
@@ -237,8 +240,8 @@ fn provenance(job: &Job<'_>, report: &ImportReport) -> Result<Provenance, Import
     if let Some(interval) = report.interval {
         options.insert("interval".to_owned(), interval.to_string());
     }
-    if let Some((column, value)) = &job.columns.only {
-        options.insert("where".to_owned(), format!("{column}={value}"));
+    for (name, value) in job.columns.named() {
+        options.entry(name.to_owned()).or_insert(value);
     }
     let quality = [
         ("rows_read", report.rows_read),

@@ -2,7 +2,7 @@
 
 use crate::cell::Cell;
 use std::fmt;
-use units::Timestamp;
+use units::{Duration, Timestamp};
 
 /// The unit of an integer time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +61,16 @@ impl fmt::Display for TimeUnit {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct TimeReader {
     unit: Option<TimeUnit>,
+    /// Where integers are milliseconds since the midnight that began this day.
+    day: Option<Timestamp>,
 }
 
 impl TimeReader {
+    /// A reader of times since 1970, or of milliseconds since the midnight that began `day`.
+    pub(crate) fn new(day: Option<Timestamp>) -> Self {
+        Self { unit: None, day }
+    }
+
     /// The unit found, where the column holds integers.
     pub(crate) fn unit(self) -> Option<TimeUnit> {
         self.unit
@@ -81,6 +88,10 @@ impl TimeReader {
     }
 
     fn integer(&mut self, value: i64) -> Option<Timestamp> {
+        if let Some(day) = self.day {
+            let inside = (0..=86_400_000).contains(&value);
+            return inside.then(|| day + Duration::from_nanos(value * 1_000_000));
+        }
         let unit = TimeUnit::of(value)?;
         if *self.unit.get_or_insert(unit) != unit {
             return None;
@@ -102,7 +113,9 @@ impl TimeReader {
     }
 
     fn text(&mut self, text: &str) -> Option<Timestamp> {
-        if let Some(time) = compact_date(text) {
+        if self.day.is_none()
+            && let Some(time) = compact_date(text)
+        {
             return Some(time);
         }
         if let Ok(value) = text.parse::<i64>() {
@@ -142,6 +155,16 @@ mod tests {
         assert_eq!(read(Cell::Int(0)), None);
         assert_eq!(read(Cell::Int(86_400_000)), None);
         assert_eq!(read(Cell::Double(1_759_276_800.25)).unwrap(), "2025-10-01T00:00:00.25Z");
+    }
+
+    #[test]
+    fn a_day_makes_milliseconds_of_it() {
+        let mut reader = TimeReader::new("2022-12-13".parse().ok());
+        let mut read = |cell| reader.read(cell).map(|time| time.to_string());
+        assert_eq!(read(Cell::Int(0)).as_deref(), Some("2022-12-13T00:00:00Z"));
+        assert_eq!(read(Cell::Text("28800000")).as_deref(), Some("2022-12-13T08:00:00Z"));
+        assert_eq!(read(Cell::Double(86_400_000.0)).as_deref(), Some("2022-12-14T00:00:00Z"));
+        assert_eq!([read(Cell::Int(-1)), read(Cell::Int(86_400_001))], [None, None]);
     }
 
     #[test]

@@ -214,11 +214,11 @@ fn columns_are_recognised_or_asked_for() {
 fn files_that_are_no_table_are_named_for_what_they_are() {
     refused(&Fixture::csv(""), &["is empty"]);
     refused(&Fixture::csv(HEADER), &["has no rows"]);
-    refused(&Fixture::csv("1760130600000,1,1,1,1,1\n"), &["no header line"]);
-    refused(&Fixture::csv("PK\u{3}\u{4}zipped"), &["is compressed; unpack it first"]);
+    refused(&Fixture::csv("1,1,1,1,1\n2,2,2,2,2\n"), &["no column known as open", "it has `1`, `2`, `3`, `4`, `5`"]);
+    refused(&Fixture::csv("PK\u{3}\u{4}zipped"), &["damaged archive"]);
     refused(&Fixture::csv("a\0b"), &["neither CSV nor Parquet"]);
     refused(&Fixture::csv("PAR1 and then nothing"), &["is damaged"]);
-    refused(&Fixture::csv(&format!("{HEADER}2025-10-10,1,1\n")), &["line 2: 3 fields, but the header has 6"]);
+    refused(&Fixture::csv(&format!("{HEADER}2025-10-10,1,1\n")), &["line 2: 3 fields, but the first line has 6"]);
     refused(&rows("2025-10-10,1,1,1,1,1"), &["does not show how long its bars are", "--interval"]);
 
     let folder = tempfile::tempdir().unwrap();

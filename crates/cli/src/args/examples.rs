@@ -45,9 +45,16 @@ EXAMPLES
       --labelled close -o okx.tape
   trimtab import bars dirty.parquet --instrument binance:ETHUSDT-PERP \\
       --labelled open --repair widen -o eth.tape
+  trimtab import bars BTCUSDT-5m-2025-10.zip --labelled open \\
+      --instrument binance:BTCUSDT-PERP -o oct.tape
+  trimtab import bars jan.csv --instrument binance:BTCUSDT-PERP \\
+      --labelled open --time-column when --volume-column coins -o jan.tape
+  trimtab import bars feb.csv --instrument binance:BTCUSDT-PERP \\
+      --labelled open --columns jan.tape.columns.toml -o feb.tape
 
 Impossible rows refuse the file, by number; gaps and identical duplicates are
-counted. The unit of a time column is judged by magnitude, never by its name.";
+counted. The unit of a time column is judged by magnitude, never by its name.
+Which columns you named is saved beside the tape, for the next file like it.";
 
 pub(super) const IMPORT_FUNDING: &str = "\
 EXAMPLES
@@ -66,7 +73,41 @@ keeps a backtest from knowing it earlier.";
 
 pub(super) const TAPE: &str = "\
 EXAMPLES
-  trimtab tape info btc.tape";
+  trimtab tape info btc.tape
+  trimtab tape head btc.tape
+  trimtab tape check btc.tape funding.tape";
+
+pub(super) const TAPE_HEAD: &str = "\
+EXAMPLES
+  trimtab tape head btc.tape
+  trimtab tape head btc.tape -n 50 --from 2025-10-10T21:00:00Z
+  trimtab tape head btc.tape --csv        decimals as they were recorded";
+
+pub(super) const TAPE_CAT: &str = "\
+EXAMPLES
+  trimtab tape cat btc.tape --from 2025-10-10 --to 2025-10-11
+  trimtab tape cat btc.tape --csv > btc.csv
+  trimtab tape cat btc.tape --json | head -n 3
+
+Times are when a row was received: a bar at its close. `--to` itself is left
+out, so that days follow each other.";
+
+pub(super) const TAPE_MERGE: &str = "\
+EXAMPLES
+  trimtab tape merge oct.tape nov.tape -o autumn.tape
+  trimtab tape merge btc.tape funding.tape dvol.tape -o all.tape
+
+The merged tape keeps the names and hashes of its parts. Parts that tell the
+same thing twice are refused; nothing is chosen for you.";
+
+pub(super) const TAPE_CHECK: &str = "\
+EXAMPLES
+  trimtab tape check btc.tape
+  trimtab tape check oct.tape nov.tape    do they follow each other?
+  trimtab tape check btc.tape --no-gaps   for a recording that must be whole
+
+Exit code 1 if a tape is damaged, tells something twice, or has prices off its
+grid; gaps are told and leave it 0 without `--no-gaps`.";
 
 pub(super) const TAPE_INFO: &str = "\
 EXAMPLES

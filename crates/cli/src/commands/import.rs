@@ -16,10 +16,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use units::Duration;
 
 pub(super) fn run(args: &Import, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let (file, report) = match args {
-        Import::Bars(args) => (&args.file, bars(args, terminal)?),
-        Import::Funding(args) => (&args.file, funding(args, terminal)?),
-        Import::Series(args) => (&args.file, series(args, terminal)?),
+    let file = match args {
+        Import::Bars(args) => &args.file,
+        Import::Funding(args) => &args.file,
+        Import::Series(args) => &args.file,
+    };
+    let flags = flags(args, file);
+    // What a file named already is saved there, and a series always names its column.
+    let saved = ColumnMap { value: None, ..flags.clone() } != ColumnMap::default();
+    let known = file.columns.as_ref().map(|path| ColumnMap::read(path).map_err(|error| failure(&error))).transpose()?;
+    let columns = flags.or(known.unwrap_or_default());
+    let map = saved.then(|| columns.clone());
+    if map.is_some() {
+        files::refuse_existing(&ColumnMap::beside(&file.output), file.force)?;
+    }
+    let report = match args {
+        Import::Bars(args) => bars(args, columns, terminal)?,
+        Import::Funding(args) => funding(args, columns, terminal)?,
+        Import::Series(args) => series(args, columns, terminal)?,
     };
     terminal.json("import", &report);
     for line in report.lines() {
@@ -32,20 +46,40 @@ pub(super) fn run(args: &Import, terminal: &Terminal) -> Result<Outcome, Failure
     let (read, column) = (report.rows_read, &report.time_column);
     terminal.detail(format_args!("  read {read} rows; their time is column `{column}`{unit}"));
     let tape = file.output.display();
+    if let Some(map) = map {
+        let path = ColumnMap::beside(&file.output);
+        files::write(&path, map.to_toml(&file.file).as_bytes(), file.force)?;
+        terminal.result(format_args!("wrote {}: `--columns` reads the next file the same way", path.display()));
+    }
     terminal.result(format_args!("wrote {tape}       next: trimtab tape info {tape}"));
     Ok(Outcome::Done)
 }
 
-fn bars(args: &ImportBars, terminal: &Terminal) -> Result<ImportReport, Failure> {
-    let (file, named) = (&args.file, &args.columns);
-    let columns = ColumnMap {
-        open: named.open_column.clone(),
-        high: named.high_column.clone(),
-        low: named.low_column.clone(),
-        close: named.close_column.clone(),
-        volume: named.volume_column.clone(),
-        ..columns(file)
+/// The columns that flags name.
+fn flags(args: &Import, file: &ImportFile) -> ColumnMap {
+    let common = ColumnMap {
+        time: file.time_column.clone(),
+        only: file.only.clone(),
+        no_header: file.no_header,
+        day: file.day,
+        ..ColumnMap::default()
     };
+    match args {
+        Import::Bars(args) => ColumnMap {
+            open: args.named.open_column.clone(),
+            high: args.named.high_column.clone(),
+            low: args.named.low_column.clone(),
+            close: args.named.close_column.clone(),
+            volume: args.named.volume_column.clone(),
+            ..common
+        },
+        Import::Funding(args) => ColumnMap { rate: args.rate_column.clone(), ..common },
+        Import::Series(args) => ColumnMap { value: args.column.clone(), ..common },
+    }
+}
+
+fn bars(args: &ImportBars, columns: ColumnMap, terminal: &Terminal) -> Result<ImportReport, Failure> {
+    let file = &args.file;
     let labelled = match args.labelled {
         LabelledArg::Open => Labelled::Open,
         LabelledArg::Close => Labelled::Close,
@@ -59,7 +93,7 @@ fn bars(args: &ImportBars, terminal: &Terminal) -> Result<ImportReport, Failure>
     work(file, terminal, |progress| ::import::bars(&request, progress))
 }
 
-fn funding(args: &ImportFunding, terminal: &Terminal) -> Result<ImportReport, Failure> {
+fn funding(args: &ImportFunding, columns: ColumnMap, terminal: &Terminal) -> Result<ImportReport, Failure> {
     let file = &args.file;
     let unit = match args.rate_unit {
         RateUnitArg::Fraction => RateUnit::Fraction,
@@ -69,23 +103,27 @@ fn funding(args: &ImportFunding, terminal: &Terminal) -> Result<ImportReport, Fa
     let request = FundingRequest {
         interval: args.interval,
         repair: repairs(file)?,
-        columns: ColumnMap { rate: args.rate_column.clone(), ..columns(file) },
+        columns,
         ..FundingRequest::new(&file.file, instrument(&args.instrument)?, unit, &file.output)
     };
     work(file, terminal, |progress| ::import::funding(&request, progress))
 }
 
-fn series(args: &ImportSeries, terminal: &Terminal) -> Result<ImportReport, Failure> {
+fn series(args: &ImportSeries, columns: ColumnMap, terminal: &Terminal) -> Result<ImportReport, Failure> {
     let file = &args.file;
     let unit = match args.unit {
         UnitArg::Fraction => SeriesUnit::Fraction,
         UnitArg::Percent => SeriesUnit::Percent,
     };
+    let column = columns.value.clone().ok_or_else(|| {
+        Failure::input("the column map has no `value`: the column that holds the series")
+            .hint("name it with `--column NAME`, or write `value = \"NAME\"` into the map")
+    })?;
     let request = SeriesRequest {
         lag: args.lag.unwrap_or(Duration::ZERO),
         repair: repairs(file)?,
-        columns: columns(file),
-        ..SeriesRequest::new(&file.file, &args.column, &args.name, unit, &file.output)
+        columns,
+        ..SeriesRequest::new(&file.file, &column, &args.name, unit, &file.output)
     };
     let report = work(file, terminal, |progress| ::import::series(&request, progress))?;
     if args.lag.is_none() {
@@ -93,10 +131,6 @@ fn series(args: &ImportSeries, terminal: &Terminal) -> Result<ImportReport, Fail
             .note("note: no `--lag`: each value counts as known at its own time; a daily index is known a day later");
     }
     Ok(report)
-}
-
-fn columns(file: &ImportFile) -> ColumnMap {
-    ColumnMap { time: file.time_column.clone(), only: file.only.clone(), ..ColumnMap::default() }
 }
 
 fn repairs(file: &ImportFile) -> Result<Vec<Repair>, Failure> {
@@ -111,7 +145,7 @@ fn failure(error: &ImportError) -> Failure {
     match error {
         ImportError::Io { path, source } => Failure::io("read", path, source),
         ImportError::Tape(error) => super::tape::failure(error),
-        error => Failure::new(Kind::of(error.is_input()), error),
+        error => Failure::new(Kind::of(error.is_input()), error).code(error.code()),
     }
 }
 

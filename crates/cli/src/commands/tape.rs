@@ -1,19 +1,238 @@
-//! `trimtab tape info`.
+//! `trimtab tape info`, `head`, `cat`, `merge`, `check`.
 
 use super::Outcome;
-use crate::args::{Tape, TapeInfo as InfoArgs};
+use crate::args::{Tape, TapeCheck, TapeInfo as InfoArgs, TapeMerge, TapeRows};
 use crate::failure::{self, Failure};
 use crate::files;
-use crate::terminal::Terminal;
-use ::tape::{Kind, TapeError, TapeInfo, TapeReader};
+use crate::interrupt::Cooperation;
+use crate::progress::Meter;
+use crate::render::rows::{self, Form};
+use crate::terminal::{ERROR, Terminal, WARNING};
+use ::tape::{GapsOf, Kind, Overlap, TapeError, TapeInfo, TapeReader, Verified};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use units::Timestamp;
 use units::show::{self, Style};
 
 pub(super) fn run(args: &Tape, terminal: &Terminal) -> Result<Outcome, Failure> {
     match args {
         Tape::Info(args) => info(args, terminal),
+        Tape::Head(args) => cat(&args.rows, args.count, terminal),
+        Tape::Cat(args) => cat(args, u64::MAX, terminal),
+        Tape::Merge(args) => merge(args, terminal),
+        Tape::Check(args) => check(args, terminal),
     }
+}
+
+/// Prints rows as they are read: a tape may be larger than the memory, and its reader may have seen enough.
+fn cat(args: &TapeRows, count: u64, terminal: &Terminal) -> Result<Outcome, Failure> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        let (from, to) = (show::time(from), show::time(to));
+        return Err(Failure::input(format_args!("nothing lies from {from} to {to}"))
+            .hint("`--from` is the first time and comes before `--to`, which is left out"));
+    }
+    let mut reader = TapeReader::open(&args.tape).map_err(|error| failure(&error))?;
+    let form = match (args.csv, terminal.is_json()) {
+        (true, _) => Form::Csv,
+        (false, true) => Form::Json,
+        (false, false) => Form::Text,
+    };
+    let (from, to) = (args.from.unwrap_or(Timestamp::MIN), args.to.unwrap_or(Timestamp::MAX));
+    let mut failed = None;
+    terminal.stream(|out| {
+        let mut printer = rows::Printer::new(form, reader.info(), out)?;
+        let mut left = count;
+        while left > 0 {
+            match reader.next_row() {
+                Ok(Some(row)) if row.receipt < from => {}
+                Ok(Some(row)) if row.receipt < to => {
+                    printer.row(&row)?;
+                    left -= 1;
+                }
+                Ok(_) => break,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    });
+    failed.map_or(Ok(Outcome::Done), |error| Err(failure(&error)))
+}
+
+#[derive(Serialize)]
+struct Joined<'a> {
+    path: &'a Path,
+    tapes: &'a [PathBuf],
+    rows: u64,
+}
+
+fn merge(args: &TapeMerge, terminal: &Terminal) -> Result<Outcome, Failure> {
+    files::refuse_existing(&args.output, args.force)?;
+    let same = |tape: &PathBuf| match (tape.canonicalize(), args.output.canonicalize()) {
+        (Ok(tape), Ok(output)) => tape == output,
+        _ => false,
+    };
+    if let Some(tape) = args.tapes.iter().find(|tape| same(tape)) {
+        return Err(Failure::input(format_args!("`{}` is both a tape to read and the one to write", tape.display()))
+            .hint("name another file with `-o`"));
+    }
+    let cooperation = Cooperation::begin();
+    let mut meter = Meter::new(terminal, "merging", "rows");
+    let importer = format!("trimtab {}", env!("CARGO_PKG_VERSION"));
+    let written = ::tape::join(&args.tapes, &args.output, &importer, &mut |done, total| {
+        meter.at(done, total, || files::name(&args.output));
+        !cooperation.is_over()
+    });
+    drop(meter);
+    let Some(rows) = written.map_err(|error| failure(&error))? else { return Err(Failure::interrupted()) };
+    let path = &args.output;
+    terminal.json("merge", &Joined { path, tapes: &args.tapes, rows });
+    let (count, tapes) = (show::count(rows, Style::Terminal), args.tapes.len());
+    let plural = if tapes == 1 { "" } else { "s" };
+    terminal.result(format_args!("  {count} rows of {tapes} tape{plural}"));
+    terminal.result(format_args!("wrote {0}       next: trimtab tape check {0}", path.display()));
+    Ok(Outcome::Done)
+}
+
+/// What was found in a tape, for a program.
+#[derive(Serialize)]
+struct Findings<'a> {
+    path: &'a Path,
+    whole: bool,
+    damage: Option<&'a str>,
+    rows: u64,
+    gaps: Vec<GapsLine<'a>>,
+    overlaps: Vec<OverlapLine<'a>>,
+    off_tick: u64,
+}
+
+#[derive(Serialize)]
+struct GapsLine<'a> {
+    of: &'a str,
+    kind: Kind,
+    every: String,
+    count: u64,
+    missing: u64,
+    longest_from: String,
+    longest_to: String,
+}
+
+#[derive(Serialize)]
+struct OverlapLine<'a> {
+    of: &'a str,
+    kind: &'a str,
+    at: String,
+}
+
+impl<'a> From<&'a GapsOf> for GapsLine<'a> {
+    fn from(gaps: &'a GapsOf) -> Self {
+        let GapsOf { subject: of, kind, every, count, missing, longest: (from, to) } = gaps;
+        let (longest_from, longest_to) = (from.to_string(), to.to_string());
+        Self { of, kind: *kind, every: every.to_string(), count: *count, missing: *missing, longest_from, longest_to }
+    }
+}
+
+impl<'a> From<&'a Overlap> for OverlapLine<'a> {
+    fn from(overlap: &'a Overlap) -> Self {
+        Self { of: &overlap.subject, kind: overlap.kind, at: overlap.at.to_string() }
+    }
+}
+
+fn check(args: &TapeCheck, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let mut meter = Meter::new(terminal, "checking", "rows");
+    let mut all = Vec::new();
+    for path in &args.tapes {
+        let found = ::tape::verify(path, &mut |done, total| meter.at(done, total, || files::name(path)));
+        match found {
+            // A tape that is damaged is what was asked about; one that is none, or of tomorrow, is a wrong argument.
+            Err(error @ (TapeError::Corrupt { .. } | TapeError::Row { .. })) => all.push(Err(error.to_string())),
+            Err(error) => return Err(failure(&error)),
+            Ok(found) => all.push(Ok(found)),
+        }
+    }
+    // Only whole tapes can be held against each other, and one alone has been.
+    let between = if args.tapes.len() > 1 && all.iter().all(Result::is_ok) {
+        let name = || "all together".to_owned();
+        ::tape::overlaps(&args.tapes, &mut |done, total| meter.at(done, total, name))
+            .map_err(|error| failure(&error))?
+    } else {
+        Vec::new()
+    };
+    drop(meter);
+    let known = |overlap: &&Overlap| !all.iter().flatten().any(|found| found.overlaps.contains(overlap));
+    let between: Vec<&Overlap> = between.iter().filter(known).collect();
+
+    let mut negative = 0;
+    for (path, found) in args.tapes.iter().zip(&all) {
+        let (found, damage) = match found {
+            Ok(found) => (found, None),
+            Err(damage) => (&Verified::default(), Some(damage.as_str())),
+        };
+        let gaps: u64 = found.gaps.iter().map(|gaps| gaps.count).sum();
+        let bad = usize::from(damage.is_some())
+            + found.overlaps.len()
+            + usize::from(found.off_tick > 0)
+            + usize::from(args.no_gaps && gaps > 0);
+        negative += bad;
+        terminal.json(
+            "tape-check",
+            &Findings {
+                path,
+                whole: bad == 0,
+                damage,
+                rows: found.rows,
+                gaps: found.gaps.iter().map(Into::into).collect(),
+                overlaps: found.overlaps.iter().map(Into::into).collect(),
+                off_tick: found.off_tick,
+            },
+        );
+        for line in findings(path, found, damage, args.no_gaps) {
+            terminal.result(line);
+        }
+    }
+    negative += between.len();
+    for overlap in &between {
+        terminal.json("overlap", &OverlapLine::from(*overlap));
+        terminal.result(format_args!("  {ERROR}overlap{ERROR:#}  {overlap}"));
+    }
+    let (tapes, plural) = (args.tapes.len(), if args.tapes.len() == 1 { "" } else { "s" });
+    let words = if negative == 0 { "ok".to_owned() } else { format!("{negative} negative") };
+    terminal.result(format_args!("checked {tapes} tape{plural}   {words}"));
+    Ok(if negative == 0 { Outcome::Done } else { Outcome::Negative })
+}
+
+fn findings(path: &Path, found: &Verified, damage: Option<&str>, no_gaps: bool) -> Vec<String> {
+    let count = |value: u64| show::count(value, Style::Terminal);
+    let name = files::name(path);
+    if let Some(damage) = damage {
+        return vec![name, format!("  {ERROR}damage{ERROR:#}   {damage}")];
+    }
+    let mut lines = vec![format!("{name}   {} rows match their hashes and stand in order", count(found.rows))];
+    for overlap in &found.overlaps {
+        let Overlap { subject, kind, at } = overlap;
+        lines.push(format!("  {ERROR}overlap{ERROR:#}  {subject} has more than one {kind} at {}", show::time(*at)));
+    }
+    if found.off_tick > 0 {
+        let rows = count(found.off_tick);
+        lines.push(format!("  {ERROR}grid{ERROR:#}     {rows} bars with a price off the tick that the tape states"));
+    }
+    let style = if no_gaps { ERROR } else { WARNING };
+    for gaps in &found.gaps {
+        let GapsOf { subject, kind, every, count: times, missing, longest: (from, to) } = gaps;
+        let longest = if *times == 1 { "" } else { "the longest " };
+        lines.push(format!(
+            "  {style}gap{style:#}      {subject} {kind}: {} without rows, {} missing at every {every}; {longest}{} .. {}",
+            count(*times),
+            count(*missing),
+            show::time(*from),
+            show::time(*to),
+        ));
+    }
+    lines
 }
 
 #[derive(Serialize)]

@@ -1,10 +1,13 @@
 //! A CSV or Parquet file as rows of cells. Streams; only the columns asked for are decoded.
 
 mod csv;
+mod packed;
 mod parquet;
 
 use crate::ImportError;
 use crate::cell::Cell;
+use crate::columns::ColumnMap;
+use packed::Packing;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,12 +18,14 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     /// Column names in the order of the file.
     pub(crate) columns: Vec<String>,
+    /// Where there is no header line, what the columns are taken for.
+    pub(crate) headless: Option<&'static str>,
     format: Format,
 }
 
 #[derive(Debug)]
 enum Format {
-    Csv { delimiter: u8, bytes: u64 },
+    Csv { text: csv::Text, bytes: u64 },
     Parquet { rows: u64 },
 }
 
@@ -32,26 +37,28 @@ pub(crate) enum Rows {
 
 impl Source {
     /// Looks at a file's first bytes and names its columns.
-    pub(crate) fn open(path: &Path) -> Result<Self, ImportError> {
-        let start = first_bytes(path)?;
+    pub(crate) fn open(path: &Path, map: &ColumnMap) -> Result<Self, ImportError> {
+        let start = first_bytes(path, File::open(path).map_err(ImportError::io(path))?)?;
         if start.is_empty() {
-            return Err(ImportError::source(path, "is empty"));
+            return Err(ImportError::source(path, "empty", "is empty"));
         }
         if start.starts_with(b"PAR1") {
             let (columns, rows) = parquet::columns(path)?;
-            return Ok(Self { path: path.to_owned(), columns, format: Format::Parquet { rows } });
+            return Ok(Self { path: path.to_owned(), columns, headless: None, format: Format::Parquet { rows } });
         }
-        refuse_other_formats(path, &start)?;
-        let delimiter = csv::delimiter(&start);
-        let columns = csv::columns(path, delimiter)?;
-        let bytes = std::fs::metadata(path).map_err(ImportError::io(path))?.len();
-        Ok(Self { path: path.to_owned(), columns, format: Format::Csv { delimiter, bytes } })
+        let packing = Packing::of(path, &start)?;
+        let start = first_bytes(path, packing.open(path)?)?;
+        refuse_other_formats(path, packing, &start)?;
+        let (text, header) = csv::Text::open(path, packing, &start, map)?;
+        let bytes = packing.size(path)?;
+        let (columns, headless) = (header.names, header.absent);
+        Ok(Self { path: path.to_owned(), columns, headless, format: Format::Csv { text, bytes } })
     }
 
     /// Starts reading; cell `n` of each row is that of the `n`-th wanted column.
     pub(crate) fn rows(&self, wanted: &[usize]) -> Result<Rows, ImportError> {
         match self.format {
-            Format::Csv { delimiter, .. } => csv::CsvRows::open(&self.path, delimiter, wanted).map(Rows::Csv),
+            Format::Csv { text, .. } => csv::CsvRows::open(&self.path, text, wanted).map(Rows::Csv),
             Format::Parquet { .. } => {
                 parquet::ParquetRows::open(&self.path, wanted).map(|rows| Rows::Parquet(Box::new(rows)))
             }
@@ -114,26 +121,29 @@ impl Rows {
     }
 }
 
-fn first_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
+fn first_bytes(path: &Path, text: impl Read) -> Result<Vec<u8>, ImportError> {
     let mut start = Vec::new();
-    let file = File::open(path).map_err(ImportError::io(path))?;
-    file.take(4096).read_to_end(&mut start).map_err(ImportError::io(path))?;
+    text.take(4096).read_to_end(&mut start).map_err(csv::reading(path))?;
     Ok(start)
 }
 
-fn refuse_other_formats(path: &Path, start: &[u8]) -> Result<(), ImportError> {
+fn refuse_other_formats(path: &Path, packing: Packing, start: &[u8]) -> Result<(), ImportError> {
     let is_named_parquet = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
-    let what = if start.starts_with(b"PK\x03\x04")
-        || start.starts_with(&[0x1f, 0x8b])
-        || start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-    {
-        "is compressed; unpack it first"
+    let is_packed = !matches!(packing, Packing::Plain);
+    let (code, what) = if is_packed && start.is_empty() {
+        ("empty", "holds an empty file")
+    } else if is_packed && start.starts_with(b"PAR1") {
+        ("archive", "is an archive of a Parquet file; unpack it first")
+    } else if is_packed && (start.starts_with(b"PK\x03\x04") || start.starts_with(&[0x1f, 0x8b])) {
+        ("archive", "is an archive in an archive; unpack it first")
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        ("compressed", "is compressed with zstd; unpack it first")
     } else if is_named_parquet {
-        "is no Parquet file, whatever its name says"
+        ("not-parquet", "is no Parquet file, whatever its name says")
     } else if start.contains(&0) {
-        "is neither CSV nor Parquet"
+        ("no-table", "is neither CSV nor Parquet")
     } else {
         return Ok(());
     };
-    Err(ImportError::source(path, what))
+    Err(ImportError::source(path, code, what))
 }

@@ -128,7 +128,7 @@ fn read_metadata(path: &Path, file: &File) -> Result<ParquetMetaData, ImportErro
 }
 
 fn damaged(path: &Path, what: &str) -> ImportError {
-    ImportError::source(path, format!("is damaged: {what}; fetch it again"))
+    ImportError::source(path, "damaged", format!("is damaged: {what}; fetch it again"))
 }
 
 fn check_readable(path: &Path, column: &ColumnDescriptor) -> Result<(), ImportError> {
@@ -140,6 +140,7 @@ fn check_readable(path: &Path, column: &ColumnDescriptor) -> Result<(), ImportEr
     let (name, kind) = (column.path().string(), column.physical_type());
     Err(ImportError::column(
         path,
+        "column-type",
         format!("column `{name}` is of a type that cannot be imported ({kind}); write it as numbers or text"),
     ))
 }

@@ -1,0 +1,182 @@
+//! Rows of a tape as aligned text, CSV and JSON.
+
+use market::{Catalogue, Event, Instrument};
+use serde::Serialize;
+use std::io::{self, Write};
+use tape::{Kind, TapeInfo, TapeRow};
+use units::show::{self, Style};
+use units::{Price, Rate};
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Csv,
+    Json,
+}
+
+/// Prints rows of one tape.
+pub(crate) struct Printer<'a> {
+    form: Form,
+    catalogue: Catalogue,
+    /// How wide the names of instruments and series are.
+    width: usize,
+    out: &'a mut dyn Write,
+}
+
+const CSV_HEADER: &str = "receipt,venue,kind,of,opened,open,high,low,close,volume,rate,interval_s,value";
+
+/// A row for a program. Decimals are text, so that they stay what they are.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: &'static str,
+    receipt: String,
+    venue: String,
+    kind: Kind,
+    of: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    high: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    low: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volume: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+}
+
+impl<'a> Printer<'a> {
+    /// Prints what stands above the rows.
+    pub(crate) fn new(form: Form, info: &TapeInfo, out: &'a mut dyn Write) -> io::Result<Self> {
+        let symbols = info.catalogue.instruments.iter().map(|instrument| &instrument.symbol);
+        let width = symbols.chain(&info.catalogue.series).map(|name| name.chars().count()).max().unwrap_or(2).max(2);
+        match form {
+            Form::Json => {}
+            Form::Csv => writeln!(out, "{CSV_HEADER}")?,
+            Form::Text => {
+                let has = |kind| info.span(kind).is_some();
+                let first = match (has(Kind::Bar), has(Kind::Funding), has(Kind::Series)) {
+                    (true, false, false) => "open",
+                    (false, true, false) => "rate %",
+                    (false, false, true) => "value",
+                    (true, ..) => "open",
+                    (false, ..) => "rate %, value",
+                };
+                write!(out, "{:<20}  {:<7}  {:<width$}  {first:>14}", "received", "kind", "of")?;
+                if has(Kind::Bar) {
+                    write!(out, " {:>14} {:>14} {:>14} {:>16}", "high", "low", "close", "volume")?;
+                }
+                writeln!(out)?;
+            }
+        }
+        Ok(Self { form, catalogue: info.catalogue.clone(), width, out })
+    }
+
+    pub(crate) fn row(&mut self, row: &TapeRow) -> io::Result<()> {
+        match self.form {
+            Form::Text => self.text(row),
+            Form::Csv => self.csv(row),
+            Form::Json => self.json(row),
+        }
+    }
+
+    fn text(&mut self, row: &TapeRow) -> io::Result<()> {
+        let (kind, instrument, name) = what(&self.catalogue, &row.event);
+        let (out, width) = (&mut *self.out, self.width);
+        write!(out, "{:<20}  {:<7}  {name:<width$}", show::time(row.receipt), kind.to_string())?;
+        match &row.event {
+            Event::Bar(bar) => {
+                let tick = instrument.map_or(Price::from_raw(1), |instrument| instrument.tick);
+                let price = |price| show::price(price, tick, Style::Terminal);
+                let [open, high, low, close] = [bar.open, bar.high, bar.low, bar.close].map(price);
+                writeln!(out, "  {open:>14} {high:>14} {low:>14} {close:>14} {:>16}", bar.volume.to_string())
+            }
+            Event::Funding(funding) => {
+                // A percent of a rate is the rate with its point moved: exact, unlike a division of doubles.
+                let percent = Rate::from_raw(funding.rate.raw().saturating_mul(100)).to_string();
+                writeln!(out, "  {percent:>14} for {}", funding.interval)
+            }
+            Event::Series(point) => writeln!(out, "  {:>14}", point.value.get().to_string()),
+            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => writeln!(out),
+        }
+    }
+
+    fn csv(&mut self, row: &TapeRow) -> io::Result<()> {
+        let (kind, _, name) = what(&self.catalogue, &row.event);
+        let out = &mut *self.out;
+        write!(out, "{},{},{kind},{},", row.receipt, row.venue, quoted(name))?;
+        match &row.event {
+            Event::Bar(bar) => {
+                let market::Bar { opened, open, high, low, close, volume, .. } = bar;
+                writeln!(out, "{opened},{open},{high},{low},{close},{volume},,,")
+            }
+            Event::Funding(funding) => {
+                let nanos = funding.interval.nanos();
+                let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+                let fraction = if rest == 0 { String::new() } else { format!(".{rest:09}") };
+                writeln!(out, ",,,,,,{},{seconds}{fraction},", funding.rate)
+            }
+            Event::Series(point) => writeln!(out, ",,,,,,,,{}", point.value.get()),
+            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => writeln!(out, ",,,,,,,,"),
+        }
+    }
+
+    fn json(&mut self, row: &TapeRow) -> io::Result<()> {
+        let (kind, _, of) = what(&self.catalogue, &row.event);
+        let (bar, funding, point) = match &row.event {
+            Event::Bar(bar) => (Some(bar), None, None),
+            Event::Funding(funding) => (None, Some(funding), None),
+            Event::Series(point) => (None, None, Some(point)),
+            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => (None, None, None),
+        };
+        let line = Line {
+            schema: "trimtab.row/1",
+            receipt: row.receipt.to_string(),
+            venue: row.venue.to_string(),
+            kind,
+            of,
+            opened: bar.map(|bar| bar.opened.to_string()),
+            open: bar.map(|bar| bar.open.to_string()),
+            high: bar.map(|bar| bar.high.to_string()),
+            low: bar.map(|bar| bar.low.to_string()),
+            close: bar.map(|bar| bar.close.to_string()),
+            volume: bar.map(|bar| bar.volume.to_string()),
+            rate: funding.map(|funding| funding.rate.to_string()),
+            interval: funding.map(|funding| funding.interval.to_string()),
+            value: point.map(|point| point.value.get()),
+        };
+        serde_json::to_writer(&mut *self.out, &line).map_err(io::Error::from)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+/// What an event is of. The reader has checked that its id is in the catalogue.
+fn what<'a>(catalogue: &'a Catalogue, event: &Event) -> (Kind, Option<&'a Instrument>, &'a str) {
+    let of = |kind, id: units::InstrumentId| {
+        let instrument = catalogue.instruments.get(id.index());
+        (kind, instrument, instrument.map_or("", |instrument| instrument.symbol.as_str()))
+    };
+    match event {
+        Event::Bar(bar) => of(Kind::Bar, bar.instrument),
+        Event::Funding(funding) => of(Kind::Funding, funding.instrument),
+        Event::Series(point) => {
+            (Kind::Series, None, catalogue.series.get(point.series.index()).map_or("", String::as_str))
+        }
+        // A tape has none of them.
+        Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => (Kind::Bar, None, ""),
+    }
+}
+
+/// A name as a cell of CSV.
+fn quoted(name: &str) -> std::borrow::Cow<'_, str> {
+    if name.contains([',', '"']) { format!("\"{}\"", name.replace('"', "\"\"")).into() } else { name.into() }
+}
