@@ -10,7 +10,7 @@ use common::{Orders, STRATEGY, Setup, Tick, Turn, cases, feed, restore, snapshot
 use engine::{ENGINE_RULE, Output, Plan, Purpose};
 use market::*;
 use policy::facts;
-use policy::spec::{Follow, Sides, SignalKind, Spacing};
+use policy::spec::{Caps, Follow, Rearm, Sides, SignalKind, Spacing};
 use policy::testing::{FAMILIES, families, policies};
 use policy::{Outcome, Step};
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ use random::{Random, TICK};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use units::{Cash, Notional, OrderId, Price, Qty, Ratio};
+use units::{Cash, Notional, OrderId, Price, Qty, Ratio, Timestamp};
 
 /// How often each situation that is checked came up.
 #[derive(Default)]
@@ -97,24 +97,61 @@ fn at_most(value: f64, most: f64) -> bool {
     value <= most + most.abs() * 1e-9 + 1e-9
 }
 
+/// Which drawdown levels are in force, told from equity and the policy alone.
+#[derive(Default)]
+struct Levels {
+    reached: usize,
+    /// Since when and how deep the strategy has been at the last level.
+    flat: Option<(Timestamp, f64)>,
+    /// What equity was at its highest since the levels began anew.
+    mark: Option<f64>,
+}
+
+impl Levels {
+    fn after(&mut self, turn: &Turn, caps: &Caps) -> usize {
+        let fact = turn.facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
+        let equity = turn.facts.get(facts::EQUITY).map_or(0.0, Cash::approximate);
+        self.mark = self.mark.filter(|_| fact > 0.0).map(|mark| mark.max(equity));
+        let drawdown = self.mark.map_or(fact, |mark| (mark - equity) / mark);
+        let next = |reached: usize| caps.drawdown.get(reached).is_some_and(|level| drawdown >= level.at.get());
+        while next(self.reached) {
+            self.reached += 1;
+        }
+        while self.reached > 0 && drawdown < caps.drawdown[self.reached - 1].restore.get() {
+            self.reached -= 1;
+        }
+        if self.reached < caps.drawdown.len() || caps.drawdown.is_empty() {
+            self.flat = None;
+            return self.reached;
+        }
+        let (since, worst) = self.flat.unwrap_or((turn.facts.now(), drawdown));
+        self.flat = Some((since, worst.max(drawdown)));
+        let held = turn.facts.get(facts::POSITION).unwrap_or(Qty::ZERO);
+        let begins = match caps.rearm {
+            Some(Rearm::After(span)) => turn.facts.now().since(since) >= span,
+            Some(Rearm::Recovered(share)) => drawdown <= worst * (1.0 - share.get()),
+            None => false,
+        };
+        if begins && held.is_zero() {
+            *self = Self { mark: Some(equity), ..Self::default() };
+        }
+        self.reached
+    }
+}
+
 /// I1: after the limits every capped metric is at or under its cap; a limit only lowers.
 fn limits(case: &Case<'_>, counts: &mut Counts) -> Checked {
     let caps = &case.setup.policy.caps;
-    let mut reached = 0_usize;
+    let mut levels = Levels::default();
     let mut whole = Whole::default();
     for turn in case.turns {
         whole.fills(turn);
-        let drawdown = turn.facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
-        while caps.drawdown.get(reached).is_some_and(|level| drawdown >= level.at.get()) {
-            reached += 1;
-        }
-        while reached > 0 && drawdown < caps.drawdown[reached - 1].restore.get() {
-            reached -= 1;
-        }
+        let reached = levels.after(turn, caps);
         for plan in turn.plans() {
             let unmet = plan.steps.iter().any(|step| step.outcome == Outcome::Unmet);
             for step in &plan.steps {
-                let cap = matches!(case.name(step), "leverage_cap" | "drawdown_cap" | "liquidation_distance");
+                let cap =
+                    matches!(case.name(step), "leverage_cap" | "drawdown_cap" | "loss_cap" | "liquidation_distance");
                 if step.outcome == Outcome::Cut || cap {
                     ensure!(step.after.abs() <= step.before.abs(), "a limit raised {} to {}", step.before, step.after);
                     ensure!(step.after.is_zero() || same_side(step.before, step.after), "a limit turned the side");

@@ -124,3 +124,70 @@ volatility = ["series(signal.gold, 1h)", "parkinson(2h, 1h)"]
     });
     assert!(reason.is_some());
 }
+
+const SHORT_LOSS: &str = "[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n";
+
+fn signalled(sections: &str) -> crate::common::Setup {
+    let signal = "[signal]\nkind = \"series\"\nseries = \"signal.gold\"\nmax_age = \"30d\"\nreentry = \"at_once\"\n";
+    setup(&format!("{signal}{SHORT_LOSS}{sections}"))
+}
+
+#[test]
+fn a_drawdown_re_arms_after_its_time_and_counts_from_the_equity_of_then() {
+    let policy = signalled("[caps]\ndrawdown = [{ at = \"10%\", restore = \"5%\", factor = 0.0 }]\nrearm = \"3h\"\n");
+    // 100 units lose 3,100 at 279: flat at 27,900. Three hours after that decision 27,900 ÷ 279 = 100 units again;
+    // 251.1 would be ten per cent of the new mark, though nineteen of the old one.
+    check(
+        &policy,
+        "[series] 1 310 310 310 310 → : +entry 100 at market
+         310 310 279 279 → entry buy 100 @ 310 → : +cut 100 at market
+         279 279 279 279 → cut sell 100 @ 279
+         279 279 279 279
+         279 279 279 279 → : +entry 100 at market
+         279 279 260 260 → entry buy 100 @ 279
+         260 260 251.1 251.1 → : +cut 100 at market
+         251.1 251.1 251.1 251.1 → cut sell 100 @ 251.1",
+    );
+}
+
+#[test]
+fn by_hand_is_never_in_a_run() {
+    let policy = signalled("[caps]\ndrawdown = [{ at = \"10%\", restore = \"5%\", factor = 0.0 }]\n");
+    check(
+        &policy,
+        "[series] 1 310 310 310 310 → : +entry 100 at market
+         310 310 279 279 → entry buy 100 @ 310 → : +cut 100 at market
+         279 279 279 279 → cut sell 100 @ 279
+         279 400 279 400
+         400 400 400 400",
+    );
+}
+
+/// The script begins on a Monday at midnight; its 24th bar closes with the day.
+#[test]
+fn a_daily_loss_bars_increases_until_midnight() {
+    let quiet = "304 304 304 304\n".repeat(19);
+    let policy = signalled("[caps]\ndaily_loss = \"1.9%\"\n");
+    check(
+        &policy,
+        &format!(
+            "[series] 0.5 310 310 310 310 → : +entry 50 at market
+             310 310 298 298 → entry buy 50 @ 310  # 600 of 31,000 lost: 1.94 %
+             [series] 0 298 298 298 298 → : +exit 50 at market
+             [series] 1 298 298 298 298 → exit sell 50 @ 298 → [lost 600.00 today, limit 1.9 %: no increase before the day ends]
+             {quiet}304 304 304 304 → : +entry 100 at market",
+        ),
+    );
+}
+
+#[test]
+fn a_weekly_loss_may_close_everything() {
+    let policy = signalled("[caps]\nweekly_loss = \"1.9%\"\non_loss = \"flat\"\n");
+    check(
+        &policy,
+        "[series] 0.5 310 310 310 310 → : +entry 50 at market
+         310 310 298 298 → entry buy 50 @ 310 → : +cut 50 at market
+         298 298 298 298 → cut sell 50 @ 298
+         298 310 298 310",
+    );
+}

@@ -1,5 +1,6 @@
 //! One input in, one decision out.
 
+use crate::periods::Periods;
 use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted};
 use crate::scope::Scope;
@@ -43,6 +44,7 @@ pub struct Engine {
     /// One over it, so that an event costs no division.
     per_high_water: f64,
     drawdown: f64,
+    periods: Periods,
     scopes: Vec<Scope>,
     /// Scopes by instrument.
     by_instrument: Vec<Vec<u32>>,
@@ -67,6 +69,7 @@ impl Engine {
             high_water: Cash::ZERO,
             per_high_water: 0.0,
             drawdown: 0.0,
+            periods: Periods::default(),
             scopes: Vec::new(),
             by_instrument: vec![Vec::new(); count],
             has_marks: vec![false; count],
@@ -169,7 +172,10 @@ impl Engine {
         self.account.change(change);
         match change.reason {
             // A drawdown is of trading, not of money moved.
-            CashReason::Deposit | CashReason::Withdrawal => self.set_high_water(self.high_water + change.amount),
+            CashReason::Deposit | CashReason::Withdrawal => {
+                self.set_high_water(self.high_water + change.amount);
+                self.periods.deposit(change.amount);
+            }
             CashReason::Funding { instrument, .. } => {
                 let payers = &self.by_instrument[instrument.index()];
                 let payer = payers.iter().find(|scope| self.scopes[**scope as usize].campaign.is_some());
@@ -267,6 +273,7 @@ impl Engine {
     #[inline]
     fn measure_drawdown(&mut self) {
         let equity = self.account.equity();
+        self.periods.reach(self.now, equity);
         if equity >= self.high_water {
             self.set_high_water(equity);
             self.drawdown = 0.0;
@@ -288,6 +295,10 @@ impl Engine {
         scope.facts.set_now(now);
         scope.facts.set(facts::EQUITY, equity);
         scope.facts.put(facts::DRAWDOWN, Ratio::new(self.drawdown));
+        if scope.periods != self.periods.version {
+            scope.periods = self.periods.version;
+            self.periods.publish(&mut scope.facts);
+        }
         scope.tell_refusals();
         lapse_chased_add(scope);
         scope.observe();
@@ -441,6 +452,7 @@ impl Engine {
         out.i128(self.high_water.raw());
         out.f64(self.per_high_water);
         out.f64(self.drawdown);
+        self.periods.save(out);
         for marked in &self.has_marks {
             out.bool(*marked);
         }
@@ -457,6 +469,7 @@ impl Engine {
         self.high_water = Cash::from_raw(from.i128()?);
         self.per_high_water = from.f64()?;
         self.drawdown = from.f64()?;
+        self.periods = Periods::load(from)?;
         for marked in &mut self.has_marks {
             *marked = from.bool()?;
         }

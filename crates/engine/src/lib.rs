@@ -12,6 +12,7 @@
 mod campaign;
 mod engine;
 mod guard;
+mod periods;
 mod plan;
 mod route;
 mod scope;

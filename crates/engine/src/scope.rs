@@ -36,6 +36,8 @@ pub(crate) struct Scope {
     pub(crate) refused_trigger: Option<Price>,
     /// A fingerprint of which rules refuse, cut or hold back: a plan is recorded when it changes.
     pub(crate) limits: u64,
+    /// The version of days and weeks that its facts tell.
+    pub(crate) periods: u32,
     /// Campaign facts are out of date.
     pub(crate) stale: bool,
     /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
@@ -74,6 +76,7 @@ impl Scope {
             seen: None,
             refused_trigger: None,
             limits: 0,
+            periods: 0,
             stale: false,
             crossed: false,
             refusals: ArrayVec::new(),
@@ -176,6 +179,7 @@ impl Scope {
         out.option(self.planned_unit, |out, unit| out.i64(unit.raw()));
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
         out.u64(self.limits);
+        out.u32(self.periods);
         out.bool(self.stale);
         out.len(self.refusals.len());
         for (qty, margin) in &self.refusals {
@@ -201,6 +205,7 @@ impl Scope {
         self.planned_unit = from.option(StateReader::i64)?.map(Price::from_raw);
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
         self.limits = from.u64()?;
+        self.periods = from.u32()?;
         self.stale = from.bool()?;
         self.refusals.clear();
         for _ in 0..from.len()?.min(REFUSALS_MAX) {

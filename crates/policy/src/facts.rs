@@ -182,6 +182,12 @@ facts! {
     29 VOLATILITY_SINCE: Timestamp = "volatility.since";
     /// How the instrument's value follows its price: what a quantity costs, risks and earns. Linear where nothing is said.
     30 CONTRACT: Contract = "contract";
+    /// Deposits less withdrawals so far.
+    31 DEPOSITS: Cash = "deposits";
+    /// Equity when the UTC day began, net of deposits and withdrawals since.
+    32 DAY_START: Cash = "day_start";
+    /// Equity when the UTC week began (on Monday), net of deposits and withdrawals since.
+    33 WEEK_START: Cash = "week_start";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

@@ -2,8 +2,8 @@
 
 use crate::parse::value::TIMES;
 use crate::spec::{
-    Backtest, Caps, Ladder, Policy, Pyramid, Signal, SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION,
-    VolatilitySource, currencies,
+    Backtest, Caps, Ladder, Policy, Pyramid, Rearm, Signal, SignalKind, Size, SizeKind, Stop, Trade, UnitSource,
+    VERSION, VolatilitySource, currencies,
 };
 use crate::words::Word;
 use std::fmt::Write;
@@ -160,6 +160,18 @@ impl Printer {
                 ));
             }
             self.text.push_str("]\n");
+        }
+        self.each(
+            "rearm",
+            caps.rearm.map(|rearm| match rearm {
+                Rearm::After(span) => format!("\"{}\"", time(span)),
+                Rearm::Recovered(share) => format!("\"{}\"", percent(share)),
+            }),
+        );
+        self.each("daily_loss", caps.daily_loss.map(|loss| format!("\"{}\"", percent(loss))));
+        self.each("weekly_loss", caps.weekly_loss.map(|loss| format!("\"{}\"", percent(loss))));
+        if caps.daily_loss.or(caps.weekly_loss).is_some() {
+            self.quoted("on_loss", caps.on_loss.word());
         }
         self.each("liquidation_distance", caps.liquidation_distance.map(|gap| format!("\"{}\"", percent(gap))));
     }

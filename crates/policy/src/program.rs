@@ -3,7 +3,9 @@
 use crate::facts::Facts;
 use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
-use crate::rules::{DrawdownCap, LadderRule, LeverageCap, PyramidRule, SignalRule, SizeRule, StopRule, TrimRule};
+use crate::rules::{
+    DrawdownCap, LadderRule, LeverageCap, LossLimit, PyramidRule, SignalRule, SizeRule, StopRule, TrimRule,
+};
 use crate::spec::{Policy, Reentry, Resize, SizeKind, Trade};
 use std::fmt;
 use units::{Ratio, SeriesId};
@@ -140,7 +142,11 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(StopRule { stop: stop.clone() }));
     }
     if !policy.caps.drawdown.is_empty() {
-        rules.push(Box::new(DrawdownCap::new(policy.caps.drawdown.clone())));
+        rules.push(Box::new(DrawdownCap::new(policy.caps.drawdown.clone(), policy.caps.rearm)));
+    }
+    let losses = [policy.caps.daily_loss, policy.caps.weekly_loss];
+    if losses.iter().any(Option::is_some) {
+        rules.push(Box::new(LossLimit::new(losses, policy.caps.on_loss)));
     }
     if let Some(limit) = policy.caps.leverage {
         rules.push(Box::new(LeverageCap { limit }));

@@ -359,8 +359,35 @@ pub struct Caps {
     pub leverage: Option<Limit>,
     /// Exposure factors by drawdown, mildest first; zero at the last.
     pub drawdown: Vec<DrawdownLevel>,
+    /// How a strategy that the last drawdown level made flat begins again. `None`: by hand.
+    pub rearm: Option<Rearm>,
+    /// Loss of a UTC day, as a share of the equity that it began with.
+    pub daily_loss: Option<Ratio>,
+    /// Loss of a UTC week, from Monday.
+    pub weekly_loss: Option<Ratio>,
+    /// What a loss limit does until its day or week ends.
+    pub on_loss: OnLoss,
     /// The stop must lie inside the liquidation price by this share of the price.
     pub liquidation_distance: Option<Ratio>,
+}
+
+/// How a strategy that is flat by drawdown begins again: its high-water mark restarts at the equity of then.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rearm {
+    /// This long after the last level was reached.
+    After(Duration),
+    /// Once this share of the drawdown is recovered (by other strategies of the account, or by funding).
+    Recovered(Ratio),
+}
+
+/// What a loss limit does until its day or week ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLoss {
+    /// Nothing is increased.
+    #[default]
+    NoIncrease,
+    /// Everything is closed.
+    Flat,
 }
 
 /// A limit and the level that a breach is brought back to; increases stop at the restore level.

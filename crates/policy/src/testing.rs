@@ -1,8 +1,9 @@
 //! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
 
 use crate::spec::{
-    Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, Policy, Pyramid, Reentry, Resize, Rung,
-    Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Trade, UnitSource, VolatilitySource,
+    Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, OnLoss, Policy, Pyramid, Rearm,
+    Reentry, Resize, Rung, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Trade, UnitSource,
+    VolatilitySource,
 };
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -60,6 +61,8 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         (policy.ladder.is_some(), "ladder"),
         (policy.caps.leverage.is_some(), "leverage cap"),
         (!policy.caps.drawdown.is_empty(), "drawdown cap"),
+        (policy.caps.rearm.is_some(), "re-arming"),
+        (policy.caps.daily_loss.or(policy.caps.weekly_loss).is_some(), "loss limit"),
         (policy.caps.liquidation_distance.is_some(), "liquidation distance"),
         (policy.trade.buffer.is_some(), "buffer"),
     ]
@@ -69,7 +72,9 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
 }
 
 /// The names of all families.
-pub const FAMILIES: [&str; 16] = [
+pub const FAMILIES: [&str; 18] = [
+    "re-arming",
+    "loss limit",
     "fixed notional",
     "constant",
     "series signal",
@@ -200,10 +205,20 @@ fn caps() -> impl Strategy<Value = Caps> {
         };
         gaps.iter().enumerate().map(level).collect::<Vec<_>>()
     });
-    (weighted(0.5, leverage), weighted(0.4, levels), weighted(0.4, 1..=30i32)).prop_map(
-        |(leverage, drawdown, distance)| Caps {
+    let rearm = prop_oneof![
+        (1..=240i64).prop_map(|hours| Rearm::After(Duration::from_nanos(hours * Duration::HOUR.nanos()))),
+        (1..=100i32).prop_map(|percent| Rearm::Recovered(ratio(percent, 100))),
+    ];
+    let on_loss = select(vec![OnLoss::NoIncrease, OnLoss::Flat]);
+    let losses = (weighted(0.2, 1..=10i32), weighted(0.2, 1..=20i32), on_loss);
+    (weighted(0.5, leverage), weighted(0.4, (levels, weighted(0.5, rearm))), losses, weighted(0.4, 1..=30i32)).prop_map(
+        |(leverage, drawdown, (daily, weekly, on_loss), distance)| Caps {
             leverage,
-            drawdown: drawdown.unwrap_or_default(),
+            rearm: drawdown.as_ref().and_then(|(_, rearm)| *rearm),
+            drawdown: drawdown.map(|(levels, _)| levels).unwrap_or_default(),
+            daily_loss: daily.map(|percent| ratio(percent, 100)),
+            weekly_loss: weekly.map(|percent| ratio(percent, 100)),
+            on_loss: if daily.or(weekly).is_some() { on_loss } else { OnLoss::NoIncrease },
             liquidation_distance: distance.map(|percent| ratio(percent, 100)),
         },
     )

@@ -1,6 +1,6 @@
 //! Words that stand for a choice, as they are written in a policy.
 
-use crate::spec::{BufferTo, Follow, FractionOf, Reentry, Resize, Sides, Spacing};
+use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Reentry, Resize, Sides, Spacing};
 
 /// A choice that a policy writes as a word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -28,5 +28,6 @@ words! {
     Spacing: "entry" = Entry, "last_fill" = LastFill;
     Follow: "entry" = Entry, "last_fill" = LastFill;
     FractionOf: "first" = First, "peak" = Peak, "current" = Current;
+    OnLoss: "no_increase" = NoIncrease, "flat" = Flat;
     BufferTo: "edge" = Edge, "centre" = Centre;
 }

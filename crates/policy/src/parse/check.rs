@@ -118,6 +118,12 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             "set `buffer`",
         ),
         (
+            doc.has("caps", "on_loss") && !doc.has("caps", "daily_loss") && !doc.has("caps", "weekly_loss"),
+            ("caps", "on_loss"),
+            "there is no loss limit",
+            "set `daily_loss` or `weekly_loss`",
+        ),
+        (
             follows && !has("pyramid"),
             ("stop", "follow"),
             "without `[pyramid]` the only fill is the entry",

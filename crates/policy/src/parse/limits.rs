@@ -4,11 +4,12 @@ use super::fields::{Field, Low, Takes};
 use super::head::amount;
 use super::reader::{Doc, Reader, Section, type_name};
 use super::schema;
+use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
-use crate::spec::{self, BufferTo, Caps, DrawdownLevel, LEVELS_MAX, Limit, Trade};
+use crate::spec::{self, BufferTo, Caps, DrawdownLevel, LEVELS_MAX, Limit, Rearm, Trade};
 use toml::Spanned;
 use toml::de::DeValue;
-use units::{Qty, Ratio};
+use units::{Duration, Qty, Ratio};
 
 const LEVERAGE: Field = Field {
     key: "leverage",
@@ -48,6 +49,10 @@ const FACTOR: Field = Field {
 const BUFFER: Field =
     Field { key: "buffer", low: Low::Least(0.0), range: "between 0 and 100%", example: "\"10%\"", ..AT };
 
+const RECOVERED: Field = Field { key: "rearm", example: "\"7d\"", ..AT };
+const DAILY_LOSS: Field = Field { key: "daily_loss", example: "\"3%\"", ..AT };
+const WEEKLY_LOSS: Field = Field { key: "weekly_loss", example: "\"6%\"", ..AT };
+
 const DRAWDOWN_EXAMPLE: &str = "[{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
 
 pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Caps {
@@ -55,7 +60,30 @@ pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Caps {
     Caps {
         leverage: leverage(reader, section),
         drawdown: drawdown(reader, section).unwrap_or_default(),
+        rearm: rearm(reader, section),
+        daily_loss: reader.ratio(section, &DAILY_LOSS),
+        weekly_loss: reader.ratio(section, &WEEKLY_LOSS),
+        on_loss: reader.word(section, "on_loss").unwrap_or_default(),
         liquidation_distance: reader.ratio(section, &LIQUIDATION_DISTANCE),
+    }
+}
+
+/// A span of time, or a share of the drawdown that is to be recovered.
+fn rearm<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Rearm> {
+    let node = reader.node(section, "rearm", section.get("rearm")?)?;
+    reader.require(section, &[("drawdown", DRAWDOWN_EXAMPLE)]);
+    match &node.expr {
+        Expr::Quantity(Quantity { unit: Unit::Time(_), .. }) => {
+            let bounds = (Duration::MINUTE, Duration::from_nanos(3_650 * Duration::DAY.nanos()));
+            reader.duration(section, "rearm", bounds, "\"7d\"").map(Rearm::After)
+        }
+        Expr::Quantity(Quantity { unit: Unit::Percent | Unit::None, .. }) => {
+            reader.ratio(section, &RECOVERED).map(Rearm::Recovered)
+        }
+        _ => {
+            reader.wrong_unit(&section.slot("rearm", "\"7d\""), &node, "a span of time, or a share of the drawdown");
+            None
+        }
     }
 }
 

@@ -136,7 +136,7 @@ impl Draft {
 /// What the text declares: signal, size, each technique, each cap, and the trim that every policy ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "stop"];
-    let caps = ["leverage", "drawdown", "liquidation_distance"];
+    let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "liquidation_distance"];
     let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
         + caps.into_iter().filter(|key| doc.has("caps", key)).count();
     if declared > 0 { declared + 1 } else { 0 }

@@ -20,7 +20,19 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
     ("pyramid", &["units", "weights", "spacing", "step", "max_chase"]),
     ("stop", &["initial", "follow", "trail"]),
     ("ladder", &["at", "fractions", "of", "readd"]),
-    ("caps", &["leverage", "leverage_restore", "drawdown", "liquidation_distance"]),
+    (
+        "caps",
+        &[
+            "leverage",
+            "leverage_restore",
+            "drawdown",
+            "rearm",
+            "daily_loss",
+            "weekly_loss",
+            "on_loss",
+            "liquidation_distance",
+        ],
+    ),
     ("trade", &["buffer", "buffer_to", "min_order"]),
     ("backtest", &["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "twin_base"]),
 ];

@@ -3,23 +3,68 @@
 use super::position;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
-use crate::spec::DrawdownLevel;
+use crate::spec::{DrawdownLevel, Rearm};
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Qty, Ratio, Round};
+use units::{Cash, Qty, Ratio, Round, Timestamp};
 
 /// From each level on, exposure is multiplied by its factor until drawdown is back under the level's restore point.
 /// It limits exposure, since no cut can lower a drawdown that has happened.
 pub(crate) struct DrawdownCap {
     pub(crate) levels: Vec<DrawdownLevel>,
+    rearm: Option<Rearm>,
     /// How many levels are in force.
     reached: u32,
+    /// When the last level was reached, and the worst drawdown since.
+    flat: Option<(Timestamp, f64)>,
+    /// The high-water mark that re-arming restarted, net of deposits, and the deposits that it knows of.
+    mark: Option<(Cash, Cash)>,
 }
 
 const READS: &[FactId] = &[facts::DRAWDOWN.id(), facts::POSITION.id(), facts::UNCUT.id(), facts::LOT.id()];
 
 impl DrawdownCap {
-    pub(crate) fn new(levels: Vec<DrawdownLevel>) -> Self {
-        Self { levels, reached: 0 }
+    pub(crate) fn new(levels: Vec<DrawdownLevel>, rearm: Option<Rearm>) -> Self {
+        Self { levels, rearm, reached: 0, flat: None, mark: None }
+    }
+
+    /// Drawdown from the account's high-water mark, or from the one that re-arming restarted.
+    fn drawdown(&self, facts: &Facts) -> f64 {
+        let drawdown = facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
+        match (self.mark, facts.get(facts::EQUITY)) {
+            (Some((mark, _)), Some(equity)) if mark.raw() > 0 => {
+                ((mark - equity).approximate() / mark.approximate()).max(0.0)
+            }
+            _ => drawdown,
+        }
+    }
+
+    /// The restarted mark follows equity up, and deposits; the account's own mark is back in force once it is reached.
+    fn follow_mark(&mut self, facts: &Facts) {
+        let Some((mark, known)) = &mut self.mark else { return };
+        let deposits = facts.get(facts::DEPOSITS).unwrap_or(Cash::ZERO);
+        *mark = *mark + (deposits - *known);
+        *known = deposits;
+        *mark = facts.get(facts::EQUITY).map_or(*mark, |equity| equity.max(*mark));
+        if facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get) == 0.0 {
+            self.mark = None;
+        }
+    }
+
+    /// Once flat by the last level: whether the declared rule lets it begin again.
+    fn may_rearm(&mut self, facts: &Facts, drawdown: f64) -> bool {
+        let is_last = self.reached as usize == self.levels.len();
+        if !is_last {
+            self.flat = None;
+            return false;
+        }
+        let (since, worst) = self.flat.unwrap_or((facts.now(), drawdown));
+        self.flat = Some((since, worst.max(drawdown)));
+        position(facts).is_zero()
+            && match self.rearm {
+                None => false,
+                Some(Rearm::After(span)) => facts.now().since(since) >= span,
+                Some(Rearm::Recovered(share)) => drawdown <= worst * (1.0 - share.get()),
+            }
     }
 }
 
@@ -33,17 +78,26 @@ impl Rule for DrawdownCap {
     }
 
     fn observe(&mut self, facts: &Facts) {
-        let drawdown = facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
+        self.follow_mark(facts);
+        let drawdown = self.drawdown(facts);
         while self.levels.get(self.reached as usize).is_some_and(|next| drawdown >= next.at.get()) {
             self.reached += 1;
         }
         while self.reached > 0 && drawdown < self.levels[self.reached as usize - 1].restore.get() {
             self.reached -= 1;
         }
+        if self.may_rearm(facts, drawdown) {
+            (self.reached, self.flat) = (0, None);
+            let deposits = facts.get(facts::DEPOSITS).unwrap_or(Cash::ZERO);
+            self.mark = facts.get(facts::EQUITY).map(|equity| (equity, deposits));
+        }
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let Some(level) = self.reached.checked_sub(1).map(|at| self.levels[at as usize]) else {
+            if let Some((mark, _)) = self.mark {
+                because.say("re-armed: drawdown counts from {}", [Arg::Cash(mark)]);
+            }
             return Verdict::keep(proposed);
         };
         let factor = level.factor.get();
@@ -61,7 +115,7 @@ impl Rule for DrawdownCap {
             scaled
         });
         because.set_add(add);
-        let drawdown = facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
+        let drawdown = self.drawdown(facts);
         because.say(
             "drawdown {}, limit {} in force: exposure x {}",
             [Arg::Percent(drawdown), Arg::Percent(level.at.get()), Arg::Number(factor)],
@@ -78,10 +132,20 @@ impl Rule for DrawdownCap {
 
     fn save(&self, out: &mut StateWriter) {
         out.u32(self.reached);
+        out.option(self.flat, |out, (since, worst)| {
+            out.i64(since.nanos());
+            out.f64(worst);
+        });
+        out.option(self.mark, |out, (mark, deposits)| {
+            out.i128(mark.raw());
+            out.i128(deposits.raw());
+        });
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.reached = from.u32()?.min(self.levels.len() as u32);
+        self.flat = from.option(|from| Ok((Timestamp::from_nanos(from.i64()?), from.f64()?)))?;
+        self.mark = from.option(|from| Ok((Cash::from_raw(from.i128()?), Cash::from_raw(from.i128()?))))?;
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod drawdown_cap;
 mod ladder;
 mod leverage_cap;
+mod loss_limit;
 mod pyramid;
 mod signal;
 mod size;
@@ -12,6 +13,7 @@ mod trim;
 pub(crate) use drawdown_cap::DrawdownCap;
 pub(crate) use ladder::LadderRule;
 pub(crate) use leverage_cap::LeverageCap;
+pub(crate) use loss_limit::LossLimit;
 pub(crate) use pyramid::PyramidRule;
 pub(crate) use signal::SignalRule;
 pub(crate) use size::SizeRule;
@@ -27,7 +29,7 @@ use units::{Contract, Price, Qty, Round};
 /// The drawdown cap as a rule of its own, for programs of one's own rules.
 #[must_use]
 pub fn drawdown_cap(levels: Vec<DrawdownLevel>) -> Box<dyn Rule> {
-    Box::new(DrawdownCap::new(levels))
+    Box::new(DrawdownCap::new(levels, None))
 }
 
 /// The leverage cap as a rule of its own, for programs of one's own rules.
