@@ -24,6 +24,14 @@ pub enum Error {
         /// What there is.
         found: String,
     },
+    /// A kind of contract that a run does not know yet how to end.
+    #[error("`{symbol}` is a {kind}, which this version cannot run yet; it runs linear and inverse perpetuals")]
+    Kind {
+        /// The instrument.
+        symbol: String,
+        /// Its kind.
+        kind: &'static str,
+    },
     /// The instrument's bars do not begin or end anywhere.
     #[error("the tapes have no bars of `{0}`: import some with `trimtab import bars`")]
     NoBars(String),

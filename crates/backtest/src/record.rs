@@ -8,7 +8,7 @@ use market::{Bar, CashReason, Catalogue, Command, Event, Fill, Input, NewOrder, 
 use policy::Outcome;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
-use units::{Cash, InstrumentId, Notional, OrderId, Price, Qty, StrategyId, Timestamp};
+use units::{Cash, Contract, InstrumentId, Notional, OrderId, Price, Qty, StrategyId, Timestamp};
 
 /// An order as it was last sent.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +27,7 @@ pub(crate) struct Recorder {
     strategy: StrategyId,
     instrument: InstrumentId,
     currency: String,
+    contract: Contract,
     hasher: blake3::Hasher,
     scratch: StateWriter,
     pub(crate) tables: Tables,
@@ -66,6 +67,7 @@ pub(crate) struct RunFacts {
 #[derive(Debug, Clone, Copy, Default)]
 struct Ledger {
     deposits: Cash,
+    /// Σ value of every fill at its price.
     bought: Notional,
     fees: Cash,
     funding: Cash,
@@ -73,8 +75,9 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn equity(&self, mark: Price) -> Cash {
-        self.deposits - self.bought.cash() - self.fees + self.funding + (mark * self.position).cash()
+    fn equity(&self, contract: Contract, mark: Price) -> Cash {
+        let held = contract.value(mark, self.position).cash();
+        self.deposits - self.bought.cash() - self.fees + self.funding + held
     }
 }
 
@@ -82,6 +85,7 @@ impl Recorder {
     pub(crate) fn new(engine: &Engine, catalogue: &Catalogue, strategy: StrategyId, instrument: InstrumentId) -> Self {
         Self {
             currency: catalogue.instruments[instrument.index()].settle.to_string(),
+            contract: catalogue.instruments[instrument.index()].kind.contract(),
             catalogue: catalogue.clone(),
             strategy,
             instrument,
@@ -159,7 +163,7 @@ impl Recorder {
             OrderUpdate::Triggered => ("triggered", String::new()),
             OrderUpdate::Amended { .. } => ("amended", String::new()),
             OrderUpdate::Filled(fill) => {
-                self.ledger.bought += fill.price * fill.signed_qty();
+                self.ledger.bought += self.contract.value(fill.price, fill.signed_qty());
                 self.ledger.fees += fill.fee;
                 self.ledger.position += fill.signed_qty();
                 ("filled", String::new())
@@ -267,9 +271,8 @@ impl Recorder {
     fn on_fill(&mut self, strategy: StrategyId, order: OrderId, purpose: Purpose, campaign: u64, fill: &Fill) {
         let triggered = matches!(purpose, Purpose::Stop | Purpose::Rung { .. } | Purpose::Add { .. });
         self.facts.acted += u64::from(triggered);
-        let contract = self.catalogue.instruments[fill.instrument.index()].kind.contract();
-        self.facts.slippage += fill.slippage(contract);
-        self.facts.traded += contract.exposure(fill.price, fill.qty).cash();
+        self.facts.slippage += fill.slippage(self.contract);
+        self.facts.traded += self.contract.exposure(fill.price, fill.qty).cash();
         if fill.liquidation {
             self.facts.liquidated = self.facts.liquidated.or(Some(self.at));
         }
@@ -328,12 +331,12 @@ impl Recorder {
     fn equity_row(&mut self, bar: &Bar, engine: &Engine) {
         let (account, index) = (engine.account(), bar.instrument.index());
         let (mark, position, equity) = (account.mark(index), account.position(index).qty, account.equity());
-        let residual = equity - self.ledger.equity(mark);
+        let residual = equity - self.ledger.equity(self.contract, mark);
         if residual.abs() > self.facts.residual.abs() {
             self.facts.residual = residual;
         }
-        // Cash as the file defines it: equity less the position at its mark; partial exits stay in the position's cost.
-        let cash = equity - (mark * position).cash();
+        // Cash as the file defines it: equity less the position's value at its mark; partial exits stay in the position's cost.
+        let cash = equity - self.contract.value(mark, position).cash();
         let cap = engine.binding_rule(self.strategy).map_or("", |rule| self.rule_names[usize::from(rule)]);
         self.tables.equity.push(EquityRow {
             time: self.at,
@@ -348,7 +351,7 @@ impl Recorder {
             twin_equity: Cash::ZERO,
             stop: engine.campaign(self.strategy).and_then(|campaign| campaign.stop),
             drawdown: engine.drawdown(),
-            exposure: exposure(mark, position, equity),
+            exposure: exposure(self.contract, mark, position, equity),
             twin_exposure: 0.0,
             cap: cap.to_owned(),
             chain: self.hasher.finalize().to_hex()[..16].to_owned(),
@@ -356,9 +359,9 @@ impl Recorder {
     }
 }
 
-/// Signed position value over equity; zero without equity.
-pub(crate) fn exposure(mark: Price, position: Qty, equity: Cash) -> f64 {
-    if equity.raw() > 0 { (mark * position).approximate() / equity.approximate() } else { 0.0 }
+/// Signed exposure over equity; zero without equity.
+pub(crate) fn exposure(contract: Contract, mark: Price, position: Qty, equity: Cash) -> f64 {
+    if equity.raw() > 0 { contract.exposure(mark, position).approximate() / equity.approximate() } else { 0.0 }
 }
 
 impl Journal for Recorder {

@@ -7,7 +7,7 @@ use crate::{Error, Progress};
 use drive::DriveError;
 use engine::{Engine, EngineConfig, LiquidationGuard, StrategyConfig};
 use exchange::{ExchangeConfig, PathLog, PathRule};
-use market::{Catalogue, Instrument};
+use market::{Catalogue, Instrument, InstrumentKind};
 use policy::{Policy, Program};
 use risk::TierTable;
 use serde::{Deserialize, Serialize};
@@ -189,10 +189,11 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
     let twin = Variant::Twin(scaled.paths.clone());
     let twin = single(&policy, &request.tapes, twin, Timestamp::MAX, &mut passes.next())?;
     let record = record(request, &policy, tapes, &scaled, &other, &twin);
+    let twin_of = scaled.instrument.kind.contract();
     let mut tables = scaled.tables;
     for (row, twin) in tables.equity.iter_mut().zip(&twin.tables.equity) {
         (row.twin_position, row.twin_equity) = (twin.position, twin.equity);
-        row.twin_exposure = exposure(twin.mark, twin.position, twin.equity);
+        row.twin_exposure = exposure(twin_of, twin.mark, twin.position, twin.equity);
     }
     Ok(Run { record, policy, policy_text: request.policy_text.clone(), tables })
 }
@@ -331,7 +332,7 @@ pub(crate) fn single(
     let tapes = merge(tapes)?;
     let catalogue = tapes.catalogue().clone();
     let id = instrument_of(policy, &catalogue)?;
-    let instrument = catalogue.instruments[id.index()].clone();
+    let instrument = runnable(&catalogue.instruments[id.index()])?.clone();
     let span = span(&tapes).ok_or_else(|| Error::NoBars(policy.instrument.clone()))?;
     let mut config = exchange_config(policy, &catalogue);
     let program = match &variant {
@@ -380,6 +381,16 @@ fn instrument_of(policy: &Policy, catalogue: &Catalogue) -> Result<InstrumentId,
         let found = if symbols.is_empty() { "no instrument".to_owned() } else { symbols.join(", ") };
         Error::NoInstrument { wanted: policy.instrument.clone(), found }
     })
+}
+
+/// Spot needs accounts of several currencies, a dated future its settlement: refused rather than run as something else.
+fn runnable(instrument: &Instrument) -> Result<&Instrument, Error> {
+    let kind = match instrument.kind {
+        InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => return Ok(instrument),
+        InstrumentKind::Spot => "spot pair",
+        InstrumentKind::LinearFuture { .. } | InstrumentKind::InverseFuture { .. } => "dated future",
+    };
+    Err(Error::Kind { symbol: instrument.symbol.clone(), kind })
 }
 
 fn exchange_config(policy: &Policy, catalogue: &Catalogue) -> ExchangeConfig {
