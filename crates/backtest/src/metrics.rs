@@ -76,6 +76,32 @@ pub struct Drawdown {
     pub trough: Timestamp,
 }
 
+/// The return of one calendar month.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Month {
+    /// Its year.
+    pub year: u32,
+    /// From 1.
+    pub month: u32,
+    /// The return as a fraction.
+    pub value: f64,
+    /// Days with a return.
+    pub days: u32,
+}
+
+/// One stay under a peak: from the peak to the return to it, or to the end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Episode {
+    /// The deepest point, as a negative fraction of the peak.
+    pub depth: f64,
+    /// When the peak stood.
+    pub peak: Timestamp,
+    /// When it was deepest.
+    pub trough: Timestamp,
+    /// When equity stood at the peak again; none: it did not.
+    pub recovered: Option<Timestamp>,
+}
+
 /// How much the rolling volatility itself moved.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VolOfVol {
@@ -170,6 +196,56 @@ impl Path<'_> {
             }
         }
         Some(worst)
+    }
+
+    /// Every stay under a peak, deepest first; of equals the earlier.
+    #[must_use]
+    pub fn episodes(&self) -> Vec<Episode> {
+        let mut found: Vec<Episode> = Vec::new();
+        let mut open: Option<Episode> = None;
+        let (mut peak, mut since) = (f64::MIN, Timestamp::MIN);
+        for (time, equity) in self.times.iter().zip(self.equity) {
+            if *equity >= peak {
+                found.extend(open.take().map(|episode| Episode { recovered: Some(*time), ..episode }));
+                (peak, since) = (*equity, *time);
+                continue;
+            }
+            let depth = if peak > 0.0 { equity / peak - 1.0 } else { 0.0 };
+            let episode = open.get_or_insert(Episode { depth, peak: since, trough: *time, recovered: None });
+            if depth < episode.depth {
+                (episode.depth, episode.trough) = (depth, *time);
+            }
+        }
+        found.extend(open);
+        found.sort_by(|a, b| a.depth.total_cmp(&b.depth));
+        found
+    }
+
+    /// Returns of UTC calendar months: year, month from 1, return, and how many days of it the path covers.
+    #[must_use]
+    pub fn months(&self) -> Vec<Month> {
+        let mut months: Vec<Month> = Vec::new();
+        let Some(mut before) = self.equity.first().copied() else { return months };
+        let mut start = before;
+        for day in self.days() {
+            let previous = before;
+            before *= 1.0 + day.value;
+            // A day is named by the midnight that closes it.
+            let date = (day.end - Duration::from_nanos(1)).date();
+            let year = date.get(..4).and_then(|text| text.parse().ok()).unwrap_or(0);
+            let month = date.get(5..7).and_then(|text| text.parse().ok()).unwrap_or(1);
+            match months.last_mut().filter(|last| (last.year, last.month) == (year, month)) {
+                Some(last) => last.days += 1,
+                None => {
+                    start = previous;
+                    months.push(Month { year, month, value: 0.0, days: 1 });
+                }
+            }
+            if let Some(last) = months.last_mut() {
+                last.value = if start > 0.0 { before / start - 1.0 } else { 0.0 };
+            }
+        }
+        months
     }
 
     /// The longest time from a peak until equity stood at it again, or until the end.

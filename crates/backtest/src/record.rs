@@ -353,6 +353,7 @@ impl Recorder {
             drawdown: engine.drawdown(),
             exposure: exposure(self.contract, mark, position, equity),
             twin_exposure: 0.0,
+            volatility: engine.facts(self.strategy).get(policy::facts::VOLATILITY).map(units::Vol::get),
             cap: cap.to_owned(),
             chain: self.hasher.finalize().to_hex()[..16].to_owned(),
         });

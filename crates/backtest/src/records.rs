@@ -92,6 +92,8 @@ rows! {
         exposure: f64,
         /// The same of the twin.
         twin_exposure: f64,
+        /// The volatility that sizing read, a year; empty: it reads none, or knew none.
+        volatility: Option<f64>,
         /// The cap that binds, or empty.
         cap: String,
         /// Hash of all inputs and outputs so far, its first 16 digits.

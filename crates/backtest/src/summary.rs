@@ -1,8 +1,11 @@
 //! From a run to what its page shows.
 
+mod headroom;
+
 use crate::records::{EquityRow, OrderRow};
 use crate::report::{self, RunSummary, SUMMARY_VERSION};
 use crate::run::{Paid, Run};
+use policy::spec::SizeKind;
 use std::collections::{BTreeMap, BTreeSet};
 use units::{Cash, Timestamp};
 
@@ -15,7 +18,7 @@ impl Run {
         RunSummary {
             version: SUMMARY_VERSION,
             header: self.header(),
-            bars: bars(&self.tables.equity),
+            bars: self.bars(),
             twin: report::Twin {
                 equity: self.tables.equity.iter().map(|row| row.twin_equity.approximate()).collect(),
                 exposure: self.tables.equity.iter().map(|row| row.twin_exposure).collect(),
@@ -34,6 +37,7 @@ impl Run {
             integrity: self.integrity(),
             method: self.method(),
             plans: plans.into_values().filter(|plan| shown.contains(&plan.plan)).collect(),
+            variants: Vec::new(),
         }
     }
 
@@ -57,6 +61,30 @@ impl Run {
             lot: number(&instrument.lot),
             run: self.record.chain.clone(),
         }
+    }
+
+    fn bars(&self) -> report::Bars {
+        let mut bars = bars(&self.tables.equity);
+        bars.asked = self.tables.equity.iter().map(|row| self.asked(row)).collect();
+        bars.headroom = headroom::of(self);
+        bars
+    }
+
+    /// The exposure that the sizing rule would ask for now, had the position's campaign not frozen its base.
+    fn asked(&self, row: &EquityRow) -> Option<f64> {
+        if row.position.is_zero() {
+            return None;
+        }
+        let size = match &self.policy.size.kind {
+            SizeKind::FixedFraction { fraction } => Some(fraction.get()),
+            SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => {
+                let floor = volatility_floor.map_or(0.0, units::Vol::get);
+                let asked = target.get() / row.volatility?.max(floor);
+                Some(asked.min(exposure_cap.map_or(f64::INFINITY, units::Ratio::get)))
+            }
+            _ => None,
+        };
+        size.filter(|size| size.is_finite()).map(|size| size * row.position.signum() as f64)
     }
 
     fn gaps(&self) -> Vec<report::Gap> {
@@ -247,6 +275,7 @@ fn bars(rows: &[EquityRow]) -> report::Bars {
         bars.position.push(row.position.approximate());
         bars.exposure.push(row.exposure);
         bars.stop.push(row.stop.map(units::Price::approximate));
+        bars.volatility.push(row.volatility);
         let cap = (!row.cap.is_empty()).then(|| {
             let name = row.cap.replace('_', " ");
             bars.caps.iter().position(|known| *known == name).unwrap_or_else(|| {

@@ -9,6 +9,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -143,7 +144,7 @@ pub struct Table {
     /// Its name; the file is `NAME.parquet`.
     pub name: &'static str,
     /// Its columns.
-    pub columns: Vec<(&'static str, Cells)>,
+    pub columns: Vec<(Cow<'static, str>, Cells)>,
 }
 
 /// Types whose rows make a table.
@@ -186,7 +187,7 @@ macro_rules! rows {
             const NAME: &'static str = $name;
 
             fn empty() -> $crate::table::Table {
-                let columns = vec![$((stringify!($field), <$kind as $crate::table::Cell>::column()),)*];
+                let columns = vec![$((stringify!($field).into(), <$kind as $crate::table::Cell>::column()),)*];
                 $crate::table::Table { name: $name, columns }
             }
 
@@ -265,14 +266,25 @@ impl Table {
         let reader = SerializedFileReader::new(File::open(path)?)?;
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         let names: Vec<&str> = schema.columns().iter().map(|column| column.name()).collect();
-        if names.len() != self.columns.len() || names.iter().zip(&self.columns).any(|(a, (b, _))| a != b) {
+        // A figure that an older version did not know yet is empty; anything else is another table.
+        let places = self.columns.iter().map(|(name, _)| names.iter().position(|known| known == name));
+        let places: Vec<Option<usize>> = places.collect();
+        let known = places.iter().flatten().count();
+        let lacking = |(place, (_, cells)): (&Option<usize>, &(Cow<'_, str>, Cells))| {
+            place.is_none() && !matches!(cells, Cells::Number(_))
+        };
+        if known != names.len() || places.iter().zip(&self.columns).any(lacking) {
             return Err(unexpected("other columns than this version writes"));
         }
         for group in 0..reader.num_row_groups() {
             let group = reader.get_row_group(group)?;
             let rows = usize::try_from(group.metadata().num_rows()).map_err(|_| unexpected("a negative row count"))?;
-            for (at, (_, cells)) in self.columns.iter_mut().enumerate() {
-                read_cells(group.get_column_reader(at)?, rows, cells)?;
+            for (place, (_, cells)) in places.iter().zip(&mut self.columns) {
+                match (place, cells) {
+                    (Some(at), cells) => read_cells(group.get_column_reader(*at)?, rows, cells)?,
+                    (None, Cells::Number(list)) => list.resize(list.len() + rows, None),
+                    (None, _) => {}
+                }
             }
         }
         Ok(self)

@@ -1,5 +1,6 @@
 //! The section "Price & actions": whole run, the largest move, what happened there, and the plans behind it.
 
+use super::campaigns::MARKS as CAMPAIGN_MARKS;
 use super::markup::Markup;
 use super::price::{Figure, draw, key, largest_move, moment};
 use super::summary::Plan;
@@ -10,7 +11,7 @@ use units::show::{self, Style};
 
 /// Rows of a table of actions and of a data table.
 const ROWS: usize = 40;
-const DATA_ROWS: usize = 100;
+const DATA_ROWS: usize = 80;
 /// Bytes of plans on a page, at most: more than a thousand plans nobody reads here.
 const PLAN_BYTES: usize = 700_000;
 
@@ -25,6 +26,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         title: &format!("Price, {}", view.instrument()),
         question: "Where did it act?",
         bars: 0..view.run.bars.time.len(),
+        marks: view.limits.marks,
     };
     match draw(view, &whole) {
         Some(figure) => {
@@ -63,7 +65,8 @@ fn zoom(page: &mut Markup, view: &View<'_>, largest: usize, bars: Range<usize>) 
     let share = (all.high[largest] - all.low[largest]) / all.open[largest];
     let title = format!("Around the largest move, {} UTC", moment(start));
     let question = format!("One bar spans {} %: what was done?", show::percent(share, 1, Style::Page));
-    let figure = Figure { id: "move", title: &title, question: &question, bars: bars.clone() };
+    let figure =
+        Figure { id: "move", title: &title, question: &question, bars: bars.clone(), marks: view.limits.marks };
     let Some(drawn) = draw(view, &figure) else { return };
     page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&drawn).raw("</div>");
     let (from, to) = (all.time[bars.start] - view.run.header.bar, all.time[bars.end - 1]);
@@ -106,7 +109,7 @@ fn table(page: &mut Markup, view: &View<'_>, from: i64, to: i64) {
         return;
     }
     page.raw(
-        "<h3>What happened here</h3><div class=\"scroll\"><table class=\"lt\"><thead><tr><th scope=\"col\">UTC</th>",
+        "<h3>What happened here</h3><div class=\"scroll\"><table class=\"lt so\"><thead><tr><th scope=\"col\">UTC</th>",
     )
     .raw("<th scope=\"col\">What</th>");
     for name in [format!("Price, {}", quote(view)), format!("Quantity, {}", view.run.header.base)] {
@@ -192,7 +195,7 @@ pub(super) fn chosen(view: &View<'_>, room: usize) -> BTreeSet<u64> {
     let fills = || run.fills.iter().map(|fill| (fill.time, fill.plan));
     let order = fills().chain(refusals()).filter(|(time, _)| near(*time)).chain(fills()).chain(refusals());
     // A link to a plan takes room too, at each place that names it.
-    let links = 25 * (2 * view.limits.marks + view.limits.campaigns + 2 * ROWS);
+    let links = 25 * (2 * view.limits.marks + view.limits.campaigns + 2 * ROWS + view.limits.plots * CAMPAIGN_MARKS);
     let mut left = room.saturating_sub(links).min(PLAN_BYTES);
     let mut chosen = BTreeSet::new();
     for (_, plan) in order {

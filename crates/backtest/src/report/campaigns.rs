@@ -3,6 +3,7 @@
 use super::actions::plan_link;
 use super::markup::Markup;
 use super::overview::labels;
+use super::price::{Figure, draw};
 use super::scale::{Axis, extent};
 use super::summary::Campaign;
 use super::svg::{Anchor, PathData, Svg};
@@ -10,6 +11,8 @@ use super::view::{View, counted, or_missing, time};
 use units::Duration;
 use units::show::{self, Style};
 
+/// Marks on the price plot of one campaign.
+pub(super) const MARKS: usize = 24;
 /// Campaigns in the figure.
 const FIGURE: usize = 800;
 
@@ -28,7 +31,18 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         }
         page.raw("</div>");
     }
-    table(&mut page, view);
+    let plots = plots(view);
+    table(&mut page, view, &plots);
+    for (campaign, plot) in &plots {
+        page.piece(&opened(view, campaign, plot));
+    }
+    if plots.len() < view.run.campaigns.len() && !plots.is_empty() {
+        let text = format!(
+            "Price plots of the {} with the largest results; trimtab explain RUN --at TIME tells of any other.",
+            counted(plots.len(), "campaign", "campaigns")
+        );
+        page.element("p", &[("class", "note")], &text);
+    }
     page.raw("</section>");
     page
 }
@@ -99,10 +113,65 @@ fn summary(shown: &[&Campaign]) -> String {
     )
 }
 
-fn table(page: &mut Markup, view: &View<'_>) {
+/// The price plot of each of the campaigns that moved most, in order of opening, as far as the page has room.
+fn plots<'a>(view: &View<'a>) -> Vec<(&'a Campaign, Markup)> {
+    let mut ranked: Vec<&Campaign> = view.run.campaigns.iter().take(view.limits.campaigns).collect();
+    ranked.sort_by(|a, b| b.profit.abs().total_cmp(&a.profit.abs()));
+    let mut left = view.limits.plot_bytes;
+    let mut kept = Vec::new();
+    for campaign in ranked.into_iter().take(view.limits.plots) {
+        let Some(plot) = plot(view, campaign) else { continue };
+        match left.checked_sub(plot.len() + 400) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        kept.push((campaign, plot));
+    }
+    kept.sort_by_key(|(campaign, _)| campaign.campaign);
+    kept
+}
+
+/// A campaign with a fifth of its length before and after it.
+fn plot(view: &View<'_>, campaign: &Campaign) -> Option<Markup> {
+    let bars = &view.run.bars;
+    let (from, to) = (campaign.opened, campaign.closed.unwrap_or(view.run.header.end));
+    let room = ((to - from) / 5).max(12 * view.run.header.bar);
+    let start = bars.time.partition_point(|time| *time < from - room);
+    let end = bars.time.partition_point(|time| *time <= to + room);
+    let r = campaign.r.map_or_else(String::new, |r| format!(", {} R", show::ratio(r, Style::Page)));
+    let title = format!("Campaign {}, {}{r}", campaign.campaign, if campaign.long { "long" } else { "short" });
+    let id = format!("c{}", campaign.campaign);
+    draw(
+        view,
+        &Figure { id: &id, title: &title, question: "What did it do, and where?", bars: start..end, marks: MARKS },
+    )
+}
+
+fn opened(view: &View<'_>, campaign: &Campaign, plot: &Markup) -> Markup {
+    let mut page = Markup::new();
+    let id = format!("c{}", campaign.campaign);
+    page.raw("<details class=\"card fig wide cp\"><summary>");
+    let text = format!(
+        "Campaign {}: {} from {}, {} {}, ended by {}",
+        campaign.campaign,
+        if campaign.long { "long" } else { "short" },
+        time(campaign.opened).get(..16).unwrap_or_default(),
+        view.money(campaign.profit),
+        view.run.header.currency,
+        campaign.ended_by
+    );
+    page.text(&text)
+        .raw("</summary>")
+        .open("div", &[("class", "plot"), ("id", &id)])
+        .piece(plot)
+        .raw("</div></details>");
+    page
+}
+
+fn table(page: &mut Markup, view: &View<'_>, plots: &[(&Campaign, Markup)]) {
     let ratio = |value: Option<f64>| or_missing(value, |value| show::ratio(value, Style::Page));
     let header = &view.run.header;
-    page.raw("<div class=\"card scroll\"><table class=\"lt\" id=\"ct\"><thead><tr>");
+    page.raw("<div class=\"card scroll\"><table class=\"lt so\" id=\"ct\"><thead><tr>");
     let money = |name: &str| format!("{name}, {}", header.currency);
     let names = [
         ("No.", true),
@@ -130,10 +199,17 @@ fn table(page: &mut Markup, view: &View<'_>) {
     for campaign in view.run.campaigns.iter().take(view.limits.campaigns) {
         let held = campaign.closed.unwrap_or(header.end) - campaign.opened;
         page.raw("<tr>");
-        page.element("th", &[("scope", "row"), ("class", "r")], &show::count(campaign.campaign, Style::Page));
+        let number = show::count(campaign.campaign, Style::Page);
+        page.open("th", &[("scope", "row"), ("class", "r")]);
+        match plots.iter().any(|(plotted, _)| plotted.campaign == campaign.campaign) {
+            true => page.element("a", &[("href", &format!("#c{}", campaign.campaign))], &number),
+            false => page.text(&number),
+        };
+        page.raw("</th>");
         page.element("td", &[], if campaign.long { "long" } else { "short" });
         page.element("td", &[], time(campaign.opened).get(..16).unwrap_or_default());
-        page.element("td", &[], &show::duration(Duration::from_nanos(held), Style::Page));
+        let shown = show::duration(Duration::from_nanos(held), Style::Page);
+        page.element("td", &[("data-v", &held.to_string())], &shown);
         let right = [
             view.price(campaign.entry),
             or_missing(campaign.exit, |price| view.price(price)),

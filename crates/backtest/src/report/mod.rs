@@ -8,9 +8,13 @@ mod actions;
 mod campaigns;
 mod cards;
 mod costs;
+mod drawdown;
+mod exposure;
 mod integrity;
+mod limits;
 mod markup;
 mod method;
+mod months;
 mod overview;
 mod page;
 mod price;
@@ -23,6 +27,6 @@ mod view;
 
 pub use page::html;
 pub use summary::{
-    Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Integrity, Method, Plan, PlanStep, Purpose, Refusal,
-    RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin,
+    Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Headroom, Integrity, LimitCut, Method, Plan, PlanStep,
+    Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin, Variant,
 };

@@ -2,7 +2,7 @@
 
 use super::markup::Markup;
 use super::scale::{Axis, extent, time_ticks};
-use super::svg::{Anchor, Svg, area, line, width_of};
+use super::svg::{Anchor, Svg, area, line, thin_line, width_of};
 use super::view::{View, counted, or_missing, time};
 use crate::metrics::{Drawdown, Path, WINDOW, rolling_volatility};
 use units::show::{self, Style};
@@ -11,18 +11,20 @@ use units::{Duration, Timestamp};
 const WIDTH: f64 = 940.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 866.0;
+/// Pixels that share a column of the twin's lines, which stand behind.
+const TWIN: f64 = 2.0;
 /// Rows of the data table, which the reading line reads too.
-const ROWS: usize = 160;
+const ROWS: usize = 128;
 
 /// A rolling volatility of both runs and what it is called.
-struct Realised {
-    name: String,
-    scaled: Vec<(Timestamp, f64)>,
-    twin: Vec<(Timestamp, f64)>,
+pub(super) struct Realised {
+    pub(super) name: String,
+    pub(super) scaled: Vec<(Timestamp, f64)>,
+    pub(super) twin: Vec<(Timestamp, f64)>,
 }
 
 /// 63 days of UTC-day returns; for a shorter run seven days of hourly ones, which a month can carry.
-fn realised(view: &View<'_>) -> Option<Realised> {
+pub(super) fn realised(view: &View<'_>) -> Option<Realised> {
     let of = |step: Duration, window: usize, name: String| {
         let rolling = |path: Path<'_>| rolling_volatility(&path.returns(step), window, step);
         let found = Realised { name, scaled: rolling(view.path()), twin: rolling(view.twin_path()) };
@@ -49,9 +51,17 @@ pub(super) fn figure(view: &View<'_>) -> Option<Markup> {
         drawdown: [view.path().drawdowns(), view.twin_path().drawdowns()].map(percent),
     };
     let mut page = Markup::new();
-    page.raw("<section class=\"card fig\" aria-label=\"Scaled run against its twin over time\"><div class=\"plot\">");
+    page.raw(
+        "<section class=\"card fig ov\" aria-label=\"Scaled run against its twin over time\"><div class=\"plot\">",
+    );
     page.piece(&draw(view, &data, realised.as_ref()));
     page.raw("<div id=\"tip\" role=\"status\"></div></div>");
+    if view.equal.is_ok() {
+        page.raw(
+            "<label class=\"eq\"><input type=\"checkbox\" id=\"eq\"> twin at equal volatility, dotted (key v)</label>",
+        );
+    }
+    page.raw("<p class=\"note zh\" hidden>Drag over the plots to zoom; Esc or a double click shows all. The range is in the link.</p>");
     table(&mut page, view, &data, realised.as_ref());
     page.raw("</section>");
     Some(page)
@@ -81,8 +91,13 @@ fn draw(view: &View<'_>, data: &Data, realised: Option<&Realised>) -> Markup {
     let (span, frame) = (format!("{} {}", header.start, header.end), format!("{LEFT} {RIGHT} 32 {bottom}"));
     let more = [("id", "f"), ("tabindex", "0"), ("data-t", span.as_str()), ("data-x", frame.as_str())];
     let mut svg = Svg::new(WIDTH, bottom + 32.0, &summary, &more);
+    svg.open("tk");
     svg.columns(&x, (32.0, bottom), bottom + 20.0, &time_ticks(header.start, header.end, 8));
+    svg.close(1);
+    svg.clip("fc", (LEFT, RIGHT), (0.0, bottom + 4.0));
+    svg.open_clipped("fc");
     svg.gaps(&x, (32.0, bottom), &view.run.gaps);
+    svg.close(2);
 
     let mut top = 32.0;
     for (at, height) in heights.iter().enumerate() {
@@ -107,8 +122,14 @@ fn growth_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, f6
     let (ticks, decimals) = y.ticks(5);
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     let gaps = &view.run.gaps;
-    svg.path("tw", line(x, &y, &data.times, &data.growth[1], gaps));
+    svg.open_clipped("fc");
+    if let Ok((equal, _)) = &view.equal {
+        let growth: Vec<f64> = equal.equity.iter().map(|value| value / view.run.header.deposit).collect();
+        svg.path("ev", thin_line((x, &y), &data.times, &growth, gaps, TWIN));
+    }
+    svg.path("tw", thin_line((x, &y), &data.times, &data.growth[1], gaps, TWIN));
     svg.path("sl", line(x, &y, &data.times, &data.growth[0], gaps));
+    svg.close(2);
     let end = |values: &[f64]| values.last().copied().unwrap_or(1.0);
     let (scaled, twin) = (end(&data.growth[0]), end(&data.growth[1]));
     let (at_scaled, at_twin) = apart(y.at(scaled), y.at(twin), 14.0);
@@ -119,11 +140,13 @@ fn growth_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, f6
     if let Some(when) = view.run.twin.liquidated {
         let at = view.bar_at(when);
         let (px, py) = (x.at(when as f64), y.at(data.growth[1].get(at + 1).copied().unwrap_or(low)));
+        svg.open_at(px);
         svg.mark("stop", px, py, None, &format!("twin liquidated {}", time(when)));
         let anchor = if px > RIGHT - 150.0 { Anchor::End } else { Anchor::Start };
         let shift = if anchor == Anchor::End { -8.0 } else { 8.0 };
         let day = show::day(Timestamp::from_nanos(when));
         svg.text("lb hl", px + shift, py - 6.0, anchor, &format!("twin liquidated {day}"));
+        svg.close(1);
     }
 }
 
@@ -136,9 +159,11 @@ fn drawdown_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, 
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
     let gaps = &view.run.gaps;
+    svg.open_clipped("fc");
     svg.path("fa", area(x, &y, &data.times, &data.drawdown[0], gaps, 0.0));
-    svg.path("tw", line(x, &y, &data.times, &data.drawdown[1], gaps));
+    svg.path("tw", thin_line((x, &y), &data.times, &data.drawdown[1], gaps, TWIN));
     svg.path("sl", line(x, &y, &data.times, &data.drawdown[0], gaps));
+    svg.close(2);
 
     let worst = |found: Option<Drawdown>| found.filter(|worst| worst.depth < 0.0);
     let place = |worst: &Drawdown| (x.at(worst.trough.nanos() as f64), y.at(worst.depth * 100.0));
@@ -162,8 +187,10 @@ fn drawdown_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, 
             under = other_y;
         }
         taken = Some((centre, under, half));
+        svg.open_at(px);
         svg.circle(point, px, py, 3.5);
         svg.text(class, centre, under, Anchor::Middle, &text);
+        svg.close(1);
     }
 }
 
@@ -179,11 +206,13 @@ fn volatility_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64
         let label = format!("target {}", show::number(target, 0, Style::Page));
         svg.text("lb", RIGHT + 7.0, y.at(target) + 4.0, Anchor::Start, &label);
     }
+    svg.open_clipped("fc");
     for (class, rolling) in [("tw", &realised.twin), ("sl", &realised.scaled)] {
         let times: Vec<i64> = rolling.iter().map(|(time, _)| time.nanos()).collect();
         let values: Vec<f64> = rolling.iter().map(|(_, vol)| vol * 100.0).collect();
         svg.path(class, line(x, &y, &times, &values, &view.run.gaps));
     }
+    svg.close(2);
 }
 
 fn exposure_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, f64)) {
@@ -192,12 +221,16 @@ fn exposure_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, 
     let twin = &view.run.twin.exposure;
     let (low, high) = extent(bars.exposure.iter().chain(twin).copied().chain([0.0])).unwrap_or((0.0, 1.0));
     let y = Axis::linear((low, high), (bottom - 3.0, top + 3.0));
+    svg.open_clipped("fc");
     let caps = hatch_caps(svg, view, x, (top, bottom));
+    svg.close(2);
     let (ticks, decimals) = y.ticks(4);
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
-    svg.path("tw", line(x, &y, &bars.time, twin, &view.run.gaps));
+    svg.open_clipped("fc");
+    svg.path("tw", thin_line((x, &y), &bars.time, twin, &view.run.gaps, TWIN));
     svg.path("sl", line(x, &y, &bars.time, &bars.exposure, &view.run.gaps));
+    svg.close(2);
     if !caps.is_empty() {
         let text = format!("hatched: {} {} size down", caps.join(", "), if caps.len() == 1 { "holds" } else { "hold" });
         svg.text("lb hl", RIGHT, top - 12.0, Anchor::End, &text);

@@ -3,7 +3,8 @@
 use super::markup::Markup;
 use super::summary::{Bars, RunSummary, Twin};
 use super::view::View;
-use super::{actions, campaigns, cards, costs, integrity, method, overview, scorecard, sentence};
+use super::{actions, campaigns, cards, costs, drawdown, exposure, integrity, limits, method, months, overview};
+use super::{scorecard, sentence};
 use units::show;
 use units::{Duration, Timestamp};
 
@@ -14,10 +15,28 @@ const SCRIPT: &str = include_str!("../../assets/report.js");
 #[must_use]
 pub fn html(run: &RunSummary) -> String {
     let mut view = View::new(run);
-    // What the page takes without plans says how many it can hold.
-    let bare = render(&view).len();
-    view.plans = actions::chosen(&view, view.limits.page.saturating_sub(bare));
-    render(&view)
+    // What the page takes without plots of campaigns and plans says how many of them it can hold.
+    let most = std::mem::take(&mut view.limits.plot_bytes);
+    let room = view.limits.page.saturating_sub(render(&view).len());
+    view.limits.plot_bytes = most.min(room.saturating_sub(40_000) / 2);
+    let mut for_plans = room.saturating_sub(view.limits.plot_bytes);
+    view.plans = actions::chosen(&view, for_plans);
+    let mut page = render(&view);
+    // Links were reckoned at their most; what they left is room for more plans.
+    for _ in 0..2 {
+        let slack = view.limits.page.saturating_sub(page.len());
+        if slack < 5_000 || view.plans.len() == run.plans.len() {
+            break;
+        }
+        for_plans += slack * 3 / 4;
+        view.plans = actions::chosen(&view, for_plans);
+        let fuller = render(&view);
+        if fuller.len() > view.limits.page {
+            break;
+        }
+        page = fuller;
+    }
+    page
 }
 
 fn render(view: &View<'_>) -> String {
@@ -32,11 +51,26 @@ fn render(view: &View<'_>) -> String {
     header(&mut page, view);
     page.raw("<main>");
     overview(&mut page, view);
-    for section in [actions::section, campaigns::section, costs::section, integrity::section, method::section] {
+    for section in [
+        actions::section,
+        campaigns::section,
+        exposure::section,
+        drawdown::section,
+        costs::section,
+        months::section,
+        limits::section,
+        integrity::section,
+        method::section,
+    ] {
         page.piece(&section(view));
     }
     page.raw("</main></div><script type=\"application/json\" id=\"run\">").json(&embedded(view)).raw("</script>");
-    page.raw("<script>").raw(SCRIPT).raw("</script></body></html>\n");
+    page.raw("<script>");
+    // Indentation and comments are for who reads the file, not for the page.
+    for line in SCRIPT.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//")) {
+        page.raw(line).raw("\n");
+    }
+    page.raw("</script></body></html>\n");
     page.into_string()
 }
 
@@ -53,7 +87,8 @@ fn header(page: &mut Markup, view: &View<'_>) {
     page.raw("<span>run ").element("code", &[], view.run.run_name()).raw("</span></div>");
     page.raw("<button id=\"th\" type=\"button\" hidden>Dark</button></header>");
     page.raw("<nav aria-label=\"Sections\"><a href=\"#overview\" aria-current=\"true\">Overview</a><a href=\"#price\">Price &amp; actions</a>")
-        .raw("<a href=\"#campaigns\">Campaigns</a><a href=\"#costs\">Costs</a><a href=\"#integrity\">Integrity</a>")
+        .raw("<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a href=\"#drawdown\">Drawdown &amp; tail</a>")
+        .raw("<a href=\"#costs\">Costs</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a><a href=\"#integrity\">Integrity</a>")
         .raw("<a href=\"#method\">Method</a></nav>");
 }
 

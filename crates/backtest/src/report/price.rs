@@ -28,6 +28,8 @@ pub(super) struct Figure<'a> {
     pub(super) question: &'a str,
     /// Indices of bars.
     pub(super) bars: Range<usize>,
+    /// Marks at most.
+    pub(super) marks: usize,
 }
 
 /// The bars around the largest range of one bar: at least six hours and 72 bars on either side. `None` where that is
@@ -79,7 +81,7 @@ pub(super) fn draw(view: &View<'_>, figure: &Figure<'_>) -> Option<Markup> {
         columns(&mut svg, view, &x, &y, &bars)
     }
     rungs(&mut svg, view, &clip, &x, &y, span);
-    marks(&mut svg, view, &x, &y, span);
+    marks(&mut svg, view, &x, &y, span, figure.marks);
     end_labels(&mut svg, view, &y, &bars);
     strip(&mut svg, view, &x, &bars);
     Some(svg.finish())
@@ -233,7 +235,7 @@ enum What<'a> {
 }
 
 /// Marks in order of time. Those of one kind on one spot are one mark; of too many the commonest kinds go first.
-fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
+fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64), most: usize) {
     let inside = |time: i64| time > span.0 && time <= span.1;
     let place = |time: i64, price: f64| (x.at(time as f64), y.at(price).clamp(TOP + 4.0, BOTTOM - 4.0));
     let refusals =
@@ -261,7 +263,7 @@ fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
             kept.push(mark);
         }
     }
-    let mut kept = share_out(kept, view.limits.marks);
+    let mut kept = share_out(kept, most);
     kept.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
     let mut numbered: Option<(f64, f64)> = None;
     for mark in kept {

@@ -39,6 +39,38 @@ pub struct RunSummary {
     pub method: Method,
     /// Plans behind fills and refusals, in order of time. Others are left to `trimtab explain`.
     pub plans: Vec<Plan>,
+    /// The policy with one technique at a time switched off; empty: not run.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
+}
+
+/// The policy with one technique switched off. Fractions are fractions; none: the run is too short for the figure.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// What was switched off, such as `without pyramid`; the first is the policy as declared, the last its twin.
+    pub name: String,
+    /// What runs instead, in words.
+    pub instead: String,
+    /// The whole return.
+    pub total_return: Option<f64>,
+    /// Sharpe ratio at a zero rate.
+    pub sharpe: Option<f64>,
+    /// Annualised volatility.
+    pub volatility: Option<f64>,
+    /// Standard deviation of the 63-day volatility.
+    pub vol_of_vol: Option<f64>,
+    /// The deepest fall under a peak.
+    pub drawdown: Option<f64>,
+    /// The worst day.
+    pub worst_day: Option<f64>,
+    /// Fees and funding over mean equity (a year where the run is long enough).
+    pub cost: Option<f64>,
+    /// Value traded over mean equity.
+    pub turnover: Option<f64>,
+    /// Executions.
+    pub fills: u64,
+    /// Campaigns.
+    pub campaigns: u64,
 }
 
 /// What ran, on what.
@@ -93,6 +125,41 @@ pub struct Bars {
     pub cap: Vec<Option<u16>>,
     /// Names of caps, such as `drawdown cap`.
     pub caps: Vec<String>,
+    /// The volatility that sizing read, a year; none: it reads none, or knew none then.
+    #[serde(default)]
+    pub volatility: Vec<Option<f64>>,
+    /// The exposure that the sizing rule asks for: full signal, all units, before caps. None while nothing is held.
+    #[serde(default)]
+    pub asked: Vec<Option<f64>>,
+    /// How much of each limit was used.
+    #[serde(default)]
+    pub headroom: Vec<Headroom>,
+}
+
+/// A limit of the policy and how near the run came to it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Headroom {
+    /// Its name, as in [`Bars::caps`].
+    pub name: String,
+    /// The limit in words, such as `2.50 × equity`.
+    pub limit: String,
+    /// What is left of it after each bar: 1 is all, 0 is at the limit. None while it does not apply.
+    pub left: Vec<Option<f64>>,
+    /// Milder levels of the same limit, as what is left of it there.
+    pub levels: Vec<f64>,
+    /// What it cut, in order of time.
+    pub cuts: Vec<LimitCut>,
+}
+
+/// A decision in which a limit lowered the target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LimitCut {
+    /// When.
+    pub time: i64,
+    /// Unsigned quantity taken off the target.
+    pub quantity: f64,
+    /// The plan that records it.
+    pub plan: u64,
 }
 
 /// The unscaled twin on the same bars.

@@ -133,6 +133,29 @@ impl Svg {
         self.0.close(if link.is_some() { "a" } else { "g" });
     }
 
+    /// Opens a group of a class; what moves with the time axis when the script zooms has the class `z`.
+    pub(super) fn open(&mut self, class: &'static str) {
+        self.0.open("g", &[("class", class)]);
+    }
+
+    /// Opens a group that the script moves as a whole with a point of the time axis: marks and their labels.
+    pub(super) fn open_at(&mut self, x: f64) {
+        self.0.open("g", &[("class", "zt"), ("data-x", &pixels(x))]);
+    }
+
+    /// Opens a clipped group with the group that moves in it.
+    pub(super) fn open_clipped(&mut self, clip: &str) {
+        let clip = format!("url(#{clip})");
+        self.0.open("g", &[("clip-path", &clip)]).open("g", &[("class", "z")]);
+    }
+
+    /// Closes so many groups.
+    pub(super) fn close(&mut self, groups: usize) {
+        for _ in 0..groups {
+            self.0.close("g");
+        }
+    }
+
     /// The empty path that the script moves to where the reader points.
     pub(super) fn reading_line(&mut self) {
         self.0.empty("path", &[("class", "rd"), ("d", "")]);
@@ -281,10 +304,10 @@ pub(super) fn unbroken(times: &[i64], gaps: &[Gap]) -> Vec<Range<usize>> {
     starts.windows(2).map(|pair| pair[0]..pair[1]).filter(|range| !range.is_empty()).collect()
 }
 
-/// Keeps the lowest and the highest point of each pixel column, in order of time: a line looks the same as with all.
-pub(super) fn decimate(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+/// Keeps the lowest and the highest point of each column of so many pixels, in order of time: a line looks the same as with all.
+pub(super) fn decimate(points: &[(f64, f64)], width: f64) -> Vec<(f64, f64)> {
     let mut kept = Vec::new();
-    for column in points.chunk_by(|a, b| a.0.floor() == b.0.floor()) {
+    for column in points.chunk_by(|a, b| (a.0 / width).floor() == (b.0 / width).floor()) {
         let order = |a: &(usize, &(f64, f64)), b: &(usize, &(f64, f64))| a.1.1.total_cmp(&b.1.1);
         let low = column.iter().enumerate().min_by(order).map_or(0, |(at, _)| at);
         let high = column.iter().enumerate().max_by(order).map_or(0, |(at, _)| at);
@@ -302,12 +325,53 @@ pub(super) fn decimate(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 
 /// A line through a series, broken at gaps, thinned to pixel columns. Points that are not finite are left out.
 pub(super) fn line(x: &Axis, y: &Axis, times: &[i64], values: &[f64], gaps: &[Gap]) -> PathData {
+    thin_line((x, y), times, values, gaps, 1.0)
+}
+
+/// The same thinned to columns of so many pixels: for what needs no more.
+pub(super) fn thin_line((x, y): (&Axis, &Axis), times: &[i64], values: &[f64], gaps: &[Gap], width: f64) -> PathData {
     let mut path = PathData::default();
     for range in unbroken(times, gaps) {
         let run = range.filter(|at| values[*at].is_finite());
         let points: Vec<_> = run.map(|at| (x.at(times[at] as f64), y.at(values[at]))).collect();
-        for (at, point) in decimate(&points).into_iter().enumerate() {
+        for (at, point) in decimate(&points, width).into_iter().enumerate() {
             if at == 0 { path.move_to(point) } else { path.line_to(point) }
+        }
+    }
+    path
+}
+
+/// A value that holds until it changes, broken where there is none and at gaps, thinned to changes that can be seen.
+pub(super) fn steps(x: &Axis, y: &Axis, times: &[i64], values: &[Option<f64>], gaps: &[Gap]) -> PathData {
+    let mut path = PathData::default();
+    for range in unbroken(times, gaps) {
+        let mut level: Option<f64> = None;
+        let mut end = 0.0;
+        for at in range {
+            let px = x.at(times[at] as f64);
+            match (values[at].filter(|value| value.is_finite()), level) {
+                (Some(value), None) => {
+                    path.move_to((px, y.at(value)));
+                    level = Some(y.at(value));
+                }
+                (Some(value), Some(drawn)) => {
+                    // A change under a third of a pixel, or within one column, would only lengthen the page.
+                    if (y.at(value) - drawn).abs() > 0.3 && (px - end > 0.4 || (y.at(value) - drawn).abs() > 4.0) {
+                        path.step_to((px, y.at(value)));
+                        (level, end) = (Some(y.at(value)), px);
+                    }
+                }
+                (None, Some(drawn)) => {
+                    path.line_to((px, drawn));
+                    level = None;
+                }
+                (None, None) => {}
+            }
+            if at + 1 == times.len()
+                && let Some(drawn) = level
+            {
+                path.line_to((px, drawn));
+            }
         }
     }
     path
@@ -320,7 +384,7 @@ pub(super) fn area(x: &Axis, y: &Axis, times: &[i64], values: &[f64], gaps: &[Ga
         let points: Vec<_> = range.map(|at| (x.at(times[at] as f64), y.at(values[at]))).collect();
         let (Some(first), Some(last)) = (points.first(), points.last()) else { continue };
         path.move_to((first.0, y.at(level)));
-        for point in decimate(&points) {
+        for point in decimate(&points, 1.0) {
             path.line_to(point);
         }
         path.line_to((last.0, y.at(level)));
@@ -346,7 +410,7 @@ mod tests {
     #[test]
     fn a_thinned_line_keeps_extremes_and_its_end() {
         let points: Vec<_> = (0..10_000).map(|at| (f64::from(at) / 100.0, f64::from((at * 7919) % 1000))).collect();
-        let kept = decimate(&points);
+        let kept = decimate(&points, 1.0);
         assert!(kept.len() <= 201, "{}", kept.len());
         assert!(kept.iter().any(|point| point.1 == 999.0) && kept.iter().any(|point| point.1 == 0.0));
         assert_eq!(kept.last(), points.last());

@@ -15,13 +15,17 @@ pub(super) struct Limits {
     pub(super) marks: usize,
     /// Rows of the table of campaigns.
     pub(super) campaigns: usize,
+    /// Campaigns with a price plot of their own, and the bytes that these may take.
+    pub(super) plots: usize,
+    pub(super) plot_bytes: usize,
     /// Fills, gaps and campaigns each in the embedded summary.
     pub(super) embedded: usize,
 }
 
 impl Limits {
-    const MONTH: Self = Self { page: 400_000, marks: 220, campaigns: 80, embedded: 60 };
-    const LONG: Self = Self { page: 3_000_000, marks: 500, campaigns: 800, embedded: 500 };
+    const MONTH: Self = Self { page: 400_000, marks: 180, campaigns: 80, plots: 8, plot_bytes: 70_000, embedded: 30 };
+    const LONG: Self =
+        Self { page: 3_000_000, marks: 500, campaigns: 800, plots: 40, plot_bytes: 500_000, embedded: 500 };
 }
 
 /// A run as the sections read it.

@@ -1,8 +1,8 @@
 //! A seeded, invented run with everything a page can show: adds, rungs, stops, cuts, refusals, a crash, gaps, caps.
 
 use backtest::report::{
-    Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Integrity, Method, Plan, PlanStep, Purpose, Refusal,
-    RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin,
+    Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Headroom, Integrity, LimitCut, Method, Plan, PlanStep,
+    Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin,
 };
 
 const MINUTE: i64 = 60_000_000_000;
@@ -71,7 +71,11 @@ impl Walk {
             lot: 0.001,
             run: "7f3a91c2b04d5e6f8a1b2c3d4e5f60718293a4b5c6d7e8f9".into(),
         };
-        let bars = Bars { caps: vec!["drawdown cap".into(), "leverage cap".into()], ..Bars::default() };
+        let limit =
+            |name: &str, words: &str| Headroom { name: name.into(), limit: words.into(), ..Headroom::default() };
+        let headroom = vec![limit("drawdown cap", "10.0 %, 20.0 %"), limit("leverage cap", "2.50 × equity")];
+        let caps = vec!["drawdown cap".into(), "leverage cap".into()];
+        let bars = Bars { caps, headroom, ..Bars::default() };
         let method = Method {
             policy: "policy = 1\nname = \"btc-trend\"\ninstrument = \"binance:BTCUSDT-PERP\"\n\n[signal]\nkind = \"donchian\"\n".into(),
             twin: "Same signal, tape, fills, fees, funding and latency; constant 1.0 × equity at entry, unchanged until the signal ends.".into(),
@@ -95,6 +99,7 @@ impl Walk {
             integrity: Integrity::default(),
             method,
             plans: Vec::new(),
+            variants: Vec::new(),
         };
         Self {
             dice: Dice(seed),
@@ -172,7 +177,10 @@ impl Walk {
             self.rungs += 1;
             self.trade(time, close, -lot(self.position * 0.25), Purpose::Rung(self.rungs), "2 R reached");
         } else if self.dice.next() < 0.0012 {
-            self.trade(time, close, -lot(self.position * 0.3), Purpose::Cut, "drawdown 11.2 % is over 10 %: × 0.60");
+            let quantity = lot(self.position * 0.3);
+            self.trade(time, close, -quantity, Purpose::Cut, "drawdown 11.2 % is over 10 %: × 0.60");
+            let plan = self.run.plans.len() as u64;
+            self.run.bars.headroom[0].cuts.push(LimitCut { time, quantity, plan });
         } else if self.dice.next() < 0.004 {
             self.refuse(time, close, "buffer", "change of 0.004 is inside the buffer of 0.010", true);
         } else if self.dice.next() < 0.0015 {
@@ -300,6 +308,14 @@ impl Walk {
         bars.stop.push(self.stop);
         let capped = self.position > 0.0 && equity / self.peak_equity < 0.985;
         bars.cap.push(capped.then_some(u16::from(at.is_multiple_of(97))));
+        let volatility = 0.45 + 0.15 * (at as f64 / 900.0).sin();
+        bars.volatility.push((at > 20).then_some(volatility));
+        bars.asked.push((self.position > 0.0).then_some(0.3 / volatility));
+        let drawdown = 1.0 - equity / self.peak_equity;
+        let exposure = self.position * close / equity;
+        for (limit, left) in bars.headroom.iter_mut().zip([1.0 - drawdown / 0.2, 1.0 - exposure / 2.5]) {
+            limit.left.push(Some(left));
+        }
         self.run.twin.equity.push(twin_equity);
         self.run.twin.exposure.push(self.twin * close / twin_equity);
     }

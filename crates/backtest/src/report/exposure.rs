@@ -1,0 +1,242 @@
+//! The section "Exposure & vol": was the volatility input any good, and is risk steadier?
+
+use super::markup::Markup;
+use super::overview::{Realised, labels, realised};
+use super::scale::{Axis, extent, time_ticks};
+use super::svg::{Anchor, PathData, Svg, steps, thin_line};
+use super::view::View;
+use crate::metrics::{Path, rolling_volatility};
+use units::show::{self, Style};
+use units::{Duration, Timestamp};
+
+/// Bars of the distribution, about.
+const BINS: usize = 18;
+
+pub(super) fn section(view: &View<'_>) -> Markup {
+    let mut page = Markup::new();
+    page.raw("<section class=\"sec\" id=\"exposure\" aria-labelledby=\"h-exposure\"><h2 id=\"h-exposure\">Exposure &amp; vol<span>")
+        .raw("Was the volatility input any good? Is risk steadier?</span></h2>");
+    match held(view) {
+        Some(figure) => {
+            page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&figure).raw("</div></div>");
+        }
+        None => {
+            page.raw("<p class=\"note\">Nothing was held.</p>");
+        }
+    }
+    let (forecast, distribution) = (forecast(view), realised(view).map(|realised| distribution(view, &realised)));
+    let mut why = Vec::new();
+    if forecast.is_none() {
+        why.push(match view.run.bars.volatility.iter().flatten().next() {
+            None => "Forecast against what followed: the sizing rule reads no volatility.",
+            Some(_) => "Forecast against what followed: needs 15 days of bars of an hour or less, or 124 days.",
+        });
+    }
+    if distribution.is_none() {
+        why.push("Distribution of realised volatility: needs 14 days of bars of an hour or less, or 95 days.");
+    }
+    if forecast.is_some() || distribution.is_some() {
+        page.raw("<div class=\"pair\">");
+        for figure in [forecast, distribution].into_iter().flatten() {
+            page.raw("<div class=\"card fig\"><div class=\"plot\">").piece(&figure.0).raw("</div>").piece(&figure.1);
+            page.raw("</div>");
+        }
+        page.raw("</div>");
+    }
+    for line in why {
+        page.element("p", &[("class", "note")], line);
+    }
+    page.raw("</section>");
+    page
+}
+
+/// Size asked for against size held. `None` where nothing was held.
+fn held(view: &View<'_>) -> Option<Markup> {
+    let bars = &view.run.bars;
+    if bars.exposure.iter().all(|exposure| *exposure == 0.0) {
+        return None;
+    }
+    let header = &view.run.header;
+    let (left, right, top, bottom) = (72.0, 1252.0, 34.0, 224.0);
+    let asked = || bars.asked.iter().flatten().copied();
+    let (low, high) = extent(bars.exposure.iter().copied().chain(asked()).chain([0.0]))?;
+    let share = ratio_of_asked(view);
+    let told = share.map_or_else(String::new, |share| {
+        format!(" On average {} % of what sizing asked for was held.", show::percent(share, 0, Style::Page))
+    });
+    let summary = format!(
+        "Exposure held, between {} and {} times equity, against the full size that sizing asked for.{told}",
+        show::ratio(low, Style::Page),
+        show::ratio(high, Style::Page)
+    );
+    let mut svg = Svg::new(1340.0, 258.0, &summary, &[]);
+    let question = if share.is_some() { "Was the size that sizing wants held?" } else { "How much was held?" };
+    svg.title(left, 18.0, "Size asked for and size held, × equity", question);
+    let x = Axis::linear((header.start as f64, header.end as f64), (left, right));
+    let y = Axis::linear((low, high), (bottom - 3.0, top + 3.0));
+    svg.columns(&x, (top, bottom), bottom + 20.0, &time_ticks(header.start, header.end, 12));
+    svg.gaps(&x, (top, bottom), &view.run.gaps);
+    let (ticks, decimals) = y.ticks(5);
+    svg.rows(&y, (left, right), &labels(&ticks, decimals));
+    svg.line("ze", (left, y.at(0.0)), (right, y.at(0.0)));
+    if bars.asked.len() == bars.time.len() {
+        svg.path("tw", steps(&x, &y, &bars.time, &bars.asked, &view.run.gaps));
+    }
+    svg.path("sl", thin_line((&x, &y), &bars.time, &bars.exposure, &view.run.gaps, 2.0));
+    if share.is_some() {
+        svg.text("lb", right, 18.0, Anchor::End, "grey: full signal, all units, before caps; blue: held");
+    }
+    Some(svg.finish())
+}
+
+/// Mean of held over asked, over bars where both are.
+fn ratio_of_asked(view: &View<'_>) -> Option<f64> {
+    let bars = &view.run.bars;
+    let pairs = bars.exposure.iter().zip(&bars.asked).filter_map(|(held, asked)| Some(held / (*asked)?));
+    let ratios: Vec<f64> = pairs.filter(|ratio| ratio.is_finite()).collect();
+    (!ratios.is_empty()).then(|| ratios.iter().sum::<f64>() / ratios.len() as f64)
+}
+
+/// What was forecast at each day's end and what the market did in the window after it.
+struct Forecast {
+    /// Such as `the 30 days after`.
+    window: &'static str,
+    points: Vec<(f64, f64)>,
+}
+
+fn followed(view: &View<'_>) -> Option<Forecast> {
+    let bars = &view.run.bars;
+    let times: Vec<Timestamp> = bars.time.iter().map(|time| Timestamp::from_nanos(*time)).collect();
+    let path = Path { times: &times, equity: &bars.close };
+    let daily = path.span().days() >= 124.0;
+    let (step, count, window) = if daily {
+        (Duration::DAY, 30, "the 30 days after")
+    } else if view.run.header.bar <= Duration::HOUR.nanos() && path.span().days() >= 14.5 {
+        (Duration::HOUR, 7 * 24, "the 7 days after")
+    } else {
+        return None;
+    };
+    let length = Duration::from_nanos(count as i64 * step.nanos());
+    let mut points = Vec::new();
+    for (end, after) in rolling_volatility(&path.returns(step), count, step) {
+        let midnight = end.nanos().rem_euclid(Duration::DAY.nanos()) == 0;
+        let decided = (end - length).nanos();
+        let at = bars.time.partition_point(|time| *time <= decided);
+        let known = at.checked_sub(1).and_then(|at| *bars.volatility.get(at)?);
+        points.extend(known.filter(|_| midnight).map(|forecast| (forecast * 100.0, after * 100.0)));
+    }
+    (points.len() >= 5).then_some(Forecast { window, points })
+}
+
+fn forecast(view: &View<'_>) -> Option<(Markup, Markup)> {
+    let forecast = followed(view)?;
+    let points = &forecast.points;
+    let (_, high) = extent(points.iter().flat_map(|(a, b)| [*a, *b]))?;
+    let mean = |read: fn(&(f64, f64)) -> f64| points.iter().map(read).sum::<f64>() / points.len() as f64;
+    let (told, came) = (mean(|point| point.0), mean(|point| point.1));
+    let under = points.iter().filter(|(forecast, after)| after > forecast).count();
+    let note = format!(
+        "n={} days, windows overlap. Forecast {} % on average, {} % followed; on {} % of days more followed than was forecast{}.",
+        points.len(),
+        show::number(told, 1, Style::Page),
+        show::number(came, 1, Style::Page),
+        show::percent(under as f64 / points.len() as f64, 0, Style::Page),
+        correlation(points).map_or_else(String::new, |rho| format!("; correlation {}", show::ratio(rho, Style::Page)))
+    );
+    let (left, right, top, bottom) = (58.0, 664.0, 34.0, 316.0);
+    let summary = format!("Volatility forecast against realised volatility of {}. {note}", forecast.window);
+    let mut svg = Svg::new(680.0, 354.0, &summary, &[]);
+    svg.title(left, 18.0, "Volatility, % a year: forecast and followed", "Was the input any good?");
+    let x = Axis::linear((0.0, high * 1.04), (left, right));
+    let y = Axis::linear((0.0, high * 1.04), (bottom, top));
+    let (ticks, decimals) = y.ticks(5);
+    svg.rows(&y, (left, right), &labels(&ticks, decimals));
+    for (tick, label) in labels(&ticks, decimals) {
+        svg.line("gr", (x.at(tick), top), (x.at(tick), bottom));
+        svg.text("ax", x.at(tick), bottom + 16.0, Anchor::Middle, &label);
+    }
+    svg.line("tg", (left, bottom), (right, top));
+    svg.text("lb hl", right - 4.0, top + 26.0, Anchor::End, "over the line: more than forecast");
+    svg.dots("sd", 1.9, points.iter().map(|(forecast, after)| (x.at(*forecast), y.at(*after))));
+    let axes = format!("across: forecast that sizing read; up: realised in {}", forecast.window);
+    svg.text("lb", left, bottom + 33.0, Anchor::Start, &axes);
+    let mut below = Markup::new();
+    below.element("p", &[("class", "note")], &note);
+    Some((svg.finish(), below))
+}
+
+fn correlation(points: &[(f64, f64)]) -> Option<f64> {
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
+    let mean_y = points.iter().map(|point| point.1).sum::<f64>() / count;
+    let sum = |read: &dyn Fn(f64, f64) -> f64| points.iter().map(|(x, y)| read(x - mean_x, y - mean_y)).sum::<f64>();
+    let spread = sum(&|x, _| x * x) * sum(&|_, y| y * y);
+    (spread > 0.0).then(|| sum(&|x, y| x * y) / units::math::sqrt(spread))
+}
+
+/// How often the rolling volatility stood where: scaled as bars, the twin as an outline.
+fn distribution(view: &View<'_>, realised: &Realised) -> (Markup, Markup) {
+    let percent = |rolling: &[(Timestamp, f64)]| -> Vec<f64> { rolling.iter().map(|(_, vol)| vol * 100.0).collect() };
+    let (scaled, twin) = (percent(&realised.scaled), percent(&realised.twin));
+    let target = view.run.method.target_vol.map(|target| target * 100.0);
+    let (_, high) = extent(scaled.iter().chain(&twin).copied().chain(target)).unwrap_or((0.0, 1.0));
+    let (left, right, top, bottom) = (58.0, 664.0, 34.0, 316.0);
+    let ticks = Axis::linear((0.0, high.max(1e-6)), (left, right)).ticks(BINS).0;
+    let width = ticks.get(1).copied().unwrap_or(high.max(1.0));
+    let bins = (high / width).floor() as usize + 1;
+    let shares = |values: &[f64]| -> Vec<f64> {
+        let mut counts = vec![0.0; bins];
+        for value in values {
+            counts[((value / width) as usize).min(bins - 1)] += 100.0 / values.len().max(1) as f64;
+        }
+        counts
+    };
+    let (ours, theirs) = (shares(&scaled), shares(&twin));
+    let middle = |values: &[f64]| {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| sorted.get((share * (sorted.len().max(1) - 1) as f64) as usize).copied().unwrap_or(0.0);
+        let [low, half, high] = [at(0.1), at(0.5), at(0.9)].map(|value| show::number(value, 1, Style::Page));
+        format!("{half} in the middle, {low} to {high} in four of five")
+    };
+    let note = format!("Scaled {}; twin {}; n={} windows.", middle(&scaled), middle(&twin), scaled.len());
+    let mut svg = Svg::new(680.0, 354.0, &format!("Distribution of {}. {note}", realised.name), &[]);
+    svg.title(left, 18.0, "Realised volatility, share of time, %", "Is risk steadier?");
+    let x = Axis::linear((0.0, bins as f64 * width), (left, right));
+    let most = ours.iter().chain(&theirs).copied().fold(1.0, f64::max);
+    let y = Axis::linear((0.0, most * 1.06), (bottom, top));
+    let (ticks, decimals) = y.ticks(5);
+    svg.rows(&y, (left, right), &labels(&ticks, decimals));
+    let (ticks, decimals) = x.ticks(8);
+    for (tick, label) in labels(&ticks, decimals) {
+        svg.text("ax", x.at(tick), bottom + 16.0, Anchor::Middle, &label);
+    }
+    let mut outline = PathData::default();
+    outline.move_to((left, bottom));
+    for at in 0..bins {
+        let (from, to) = (x.at(at as f64 * width), x.at((at + 1) as f64 * width));
+        if ours[at] > 0.0 {
+            svg.rect("wf-s hb", from + 1.0, y.at(ours[at]), to - from - 2.0, bottom - y.at(ours[at]));
+        }
+        outline.line_to((from, y.at(theirs[at])));
+        outline.line_to((to, y.at(theirs[at])));
+    }
+    outline.line_to((right, bottom));
+    svg.path("tw tb", outline);
+    svg.line("ze", (left, bottom), (right, bottom));
+    if let Some(target) = target.filter(|target| x.contains(*target)) {
+        svg.line("tg", (x.at(target), top), (x.at(target), bottom));
+        let label = format!("target {}", show::number(target, 0, Style::Page));
+        svg.text("lb hl", x.at(target) + 5.0, top + 12.0, Anchor::Start, &label);
+    }
+    let axes = format!("across: {}; filled: scaled, grey outline: twin", lower(&realised.name));
+    svg.text("lb", left, bottom + 33.0, Anchor::Start, &axes);
+    let mut below = Markup::new();
+    below.element("p", &[("class", "note")], &note);
+    (svg.finish(), below)
+}
+
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
+}

@@ -1,0 +1,93 @@
+//! How near a run came to each limit of its policy, from the rows of its folder.
+
+use crate::records::EquityRow;
+use crate::report::{Headroom, LimitCut};
+use crate::run::Run;
+use policy::spec::SizeKind;
+use risk::TierTable;
+use units::Price;
+use units::show::{self, Style};
+
+/// One entry a declared limit, hard limits first.
+pub(super) fn of(run: &Run) -> Vec<Headroom> {
+    let caps = &run.policy.caps;
+    let drawdown = caps.drawdown.last().map(|last| {
+        let levels = caps.drawdown.iter().rev().skip(1).rev();
+        let words = caps.drawdown.iter().map(|level| format!("{} %", percent(level.at.get())));
+        Headroom {
+            name: "drawdown cap".to_owned(),
+            limit: words.collect::<Vec<_>>().join(", "),
+            left: each(run, |row| Some(1.0 - row.drawdown.abs() / last.at.get())),
+            levels: levels.map(|level| 1.0 - level.at.get() / last.at.get()).collect(),
+            cuts: cuts(run, "drawdown_cap"),
+        }
+    });
+    let leverage = caps.leverage.map(|cap| Headroom {
+        name: "leverage cap".to_owned(),
+        limit: format!("{} × equity", show::ratio(cap.limit.get(), Style::Page)),
+        left: each(run, |row| Some(1.0 - row.exposure.abs() / cap.limit.get())),
+        levels: vec![1.0 - cap.restore.get() / cap.limit.get()],
+        cuts: cuts(run, "leverage_cap"),
+    });
+    let distance = caps.liquidation_distance.map(|distance| {
+        let tiers = TierTable::for_symbol(&run.record.instrument.symbol);
+        Headroom {
+            name: "liquidation distance".to_owned(),
+            limit: format!("{} % beyond the stop", percent(distance.get())),
+            left: each(run, |row| margin_left(row, distance.get(), &tiers)),
+            levels: Vec::new(),
+            cuts: cuts(run, "liquidation_distance"),
+        }
+    });
+    [drawdown, leverage, distance, exposure_cap(run)].into_iter().flatten().collect()
+}
+
+/// The sizing rule's own ceiling: what it would ask for without it, against it.
+fn exposure_cap(run: &Run) -> Option<Headroom> {
+    let SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap: Some(cap), .. } = &run.policy.size.kind
+    else {
+        return None;
+    };
+    let floor = volatility_floor.map_or(0.0, units::Vol::get);
+    let left = |row: &EquityRow| Some((1.0 - target.get() / row.volatility?.max(floor) / cap.get()).max(0.0));
+    Some(Headroom {
+        name: "exposure cap".to_owned(),
+        limit: format!("{} × equity", show::ratio(cap.get(), Style::Page)),
+        left: each(run, left),
+        levels: Vec::new(),
+        cuts: Vec::new(),
+    })
+}
+
+fn each(run: &Run, left: impl Fn(&EquityRow) -> Option<f64>) -> Vec<Option<f64>> {
+    run.tables.equity.iter().map(|row| left(row).filter(|left| left.is_finite())).collect()
+}
+
+fn percent(fraction: f64) -> String {
+    show::percent(fraction, 1, Style::Page)
+}
+
+/// The share of equity above maintenance margin at the guarded price beyond the stop. None while flat.
+fn margin_left(row: &EquityRow, distance: f64, tiers: &TierTable) -> Option<f64> {
+    if row.position.is_zero() {
+        return None;
+    }
+    let beyond = if row.position.signum() >= 0 { 1.0 - distance } else { 1.0 + distance };
+    let stop = row.stop.unwrap_or(row.mark);
+    let guarded = Price::from_estimate(stop.approximate() * beyond, units::Round::TowardZero)?;
+    let there = (row.equity + ((guarded - row.mark) * row.position).cash()).approximate();
+    let margin = tiers.maintenance_margin(guarded * row.position).approximate();
+    Some(if there > 0.0 { 1.0 - margin / there } else { 0.0 })
+}
+
+/// Decisions in which a rule lowered the target.
+fn cuts(run: &Run, rule: &str) -> Vec<LimitCut> {
+    let cut = |row: &&crate::records::PlanRow| row.rule == rule && row.outcome == "cut";
+    let rows = run.tables.plans.iter().filter(cut);
+    rows.map(|row| LimitCut {
+        time: row.time.nanos(),
+        quantity: (row.before.approximate() - row.after.approximate()).abs(),
+        plan: row.plan,
+    })
+    .collect()
+}
