@@ -6,7 +6,7 @@ use units::{Cash, Notional, Rate, Ratio, Round};
 /// One tier: applies to positions whose notional is at or over its floor (and under the next tier's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tier {
-    /// Smallest notional of the tier.
+    /// Smallest notional of the tier, in the settlement currency: coin for an inverse contract.
     pub floor: Notional,
     /// Initial margin rate: one over the tier's largest leverage.
     pub initial: Rate,
@@ -132,6 +132,7 @@ impl TierTable {
     pub fn for_symbol(symbol: &str) -> Self {
         let text = match symbol {
             "binance:BTCUSDT-PERP" => include_str!("../data/binance-BTCUSDT-PERP.csv"),
+            "deribit:BTCUSD-PERP" => include_str!("../data/deribit-BTCUSD-PERP.csv"),
             _ => include_str!("../data/generic.csv"),
         };
         Self::parse(text).expect("the tables that come with the crate are read by its tests")
@@ -257,6 +258,21 @@ mod tests {
                 let at = table.maintenance_margin(tier.floor);
                 assert!((0..=1).contains(&(at - under).raw()), "{symbol} {}", tier.floor);
                 assert_eq!(table.maintenance_margin(-tier.floor), at);
+            }
+        }
+    }
+
+    /// The venue's rule is quadratic in coin: the table meets it at every floor and is never cheaper between them.
+    #[test]
+    fn coin_tiers_cover_a_margin_that_grows_with_the_square() {
+        let table = TierTable::for_symbol("deribit:BTCUSD-PERP");
+        for coin in 1..=3_200_u32 {
+            let (ours, size) = (notional(&coin.to_string()), f64::from(coin));
+            let needed = [0.02, 0.01].map(|rate| size * (rate + 0.000_05 * size));
+            let kept = [table.initial_margin(ours), table.maintenance_margin(ours)].map(Cash::approximate);
+            assert!(kept[0] >= needed[0] - 1e-9 && kept[1] >= needed[1] - 1e-9, "{coin}: {kept:?} under {needed:?}");
+            if table.tiers().iter().any(|tier| tier.floor == ours) {
+                assert!((kept[1] - needed[1]).abs() < 1e-9, "{coin}: {} for {}", kept[1], needed[1]);
             }
         }
     }
