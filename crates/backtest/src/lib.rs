@@ -1,5 +1,6 @@
 //! Tapes through the driver, twins, run folders and reports.
 
+pub mod chance;
 pub mod demo;
 mod error;
 mod explain;
@@ -20,8 +21,8 @@ pub use explain::{Explanation, OrderView, PlanView, StateView, StepView};
 pub use folder::{check_free, open};
 pub use plan::{PlanAnswer, SCHEMA as PORTFOLIO_SCHEMA, plan};
 pub use run::{Paid, Request, Run, RunRecord, TapeStamp, Triggers, run};
-pub use verify::{Verification, verify};
 use units::Timestamp;
+pub use verify::{Verification, verify};
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 mod codes;
 mod diagnostic;
+pub mod edit;
 pub mod facts;
 mod indicator;
 mod parse;
