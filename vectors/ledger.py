@@ -77,19 +77,19 @@ def case(name, seed, kinds, deposit, steps, price_range, qty_range, lot):
 def main():
     btc, eth_in_btc = (10**12, 12 * 10**12), (10**6, 10**7)
     cases = [
-        case("linear", 1, ["linear"], 10**6 * MONEY, 300, [btc], [10**10], [10**5]),
-        case("inverse", 2, ["inverse"], 25 * MONEY, 300, [btc], [10**14], [10**9]),
-        case("inverse, odd lots", 3, ["inverse"], MONEY // 3, 300, [(1, 10**9)], [10**9], [1]),
-        case("mixed, settled in BTC", 4, ["inverse", "linear", "inverse"], 100 * MONEY, 600,
+        case("linear", 1, ["linear"], 10**6 * MONEY, 100, [btc], [10**10], [10**5]),
+        case("inverse", 2, ["inverse"], 25 * MONEY, 100, [btc], [10**14], [10**9]),
+        case("inverse, odd lots", 3, ["inverse"], MONEY // 3, 100, [(1, 10**9)], [10**9], [1]),
+        case("mixed, settled in BTC", 4, ["inverse", "linear", "inverse"], 100 * MONEY, 200,
              [btc, eth_in_btc, btc], [10**14, 10**12, 10**13], [10**9, 10**4, 10**8]),
         # 10,000,000 coins at 100,000: a million millions, to the last 1e-16.
-        case("a trillion", 5, ["linear", "inverse"], 10**12 * MONEY, 200,
+        case("a trillion", 5, ["linear", "inverse"], 10**12 * MONEY, 80,
              [(10**12, 10**13), (10**4, 10**6)], [10**15, 3 * 10**17], [1, 1]),
     ]
     # A step a line.
     out = []
     for made in cases:
-        steps = ",\n".join(json.dumps(step) for step in made.pop("steps"))
+        steps = ",\n".join(json.dumps(step, separators=(",", ":")) for step in made.pop("steps"))
         out.append(json.dumps(made)[:-1] + ', "steps": [\n' + steps + "\n]}")
     print('{"cases": [\n' + ",\n".join(out) + "\n]}")
 

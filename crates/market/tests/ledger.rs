@@ -70,7 +70,7 @@ fn equity_is_the_sum_over_all_that_happened() {
         restored.load(&mut StateReader::new(saved.as_bytes())).unwrap();
         assert_eq!(restored, account, "a snapshot restores what is derived, too");
     }
-    assert_eq!(steps, 1_700);
+    assert_eq!(steps, 580);
 }
 
 #[test]
