@@ -3,51 +3,17 @@
 #![allow(clippy::print_stdout, reason = "the hash is what the spawned process is asked for")]
 
 mod common;
+#[path = "common/tapes.rs"]
+mod tapes;
 
-use backtest::{Request, demo, run};
 use common::skip;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tape::{TapeReader, TapeWriter};
-use units::{Duration, Timestamp};
-
-/// The first days of the demo's market: bars, funding and index.
-fn beginning(days: i64, folder: &Path) -> Vec<PathBuf> {
-    let whole = tempfile::tempdir().unwrap();
-    let tapes = demo::market(7, whole.path()).unwrap();
-    tapes
-        .iter()
-        .map(|tape| cut(tape, folder, |first| first + Duration::from_nanos(days * Duration::DAY.nanos())))
-        .collect()
-}
-
-/// A tape up to an instant, in another folder.
-fn cut(tape: &Path, folder: &Path, end: impl Fn(Timestamp) -> Timestamp) -> PathBuf {
-    let path = folder.join(tape.file_name().unwrap());
-    let mut reader = TapeReader::open(tape).unwrap();
-    let header =
-        tape::TapeHeader { catalogue: reader.catalogue().clone(), provenance: reader.info().provenance.clone() };
-    let mut writer = TapeWriter::create(&path, &header).unwrap();
-    let mut first = None;
-    while let Some((at, event)) = reader.next().unwrap() {
-        if at > end(*first.get_or_insert(at)) {
-            break;
-        }
-        writer.push(at, at, &event).unwrap();
-    }
-    writer.finish().unwrap();
-    path
-}
-
-fn request(tapes: Vec<PathBuf>) -> Request {
-    let (policy_file, policy_text) = ("demo.toml".to_owned(), demo::POLICY.to_owned());
-    Request { policy_file, policy_text, tapes, program: "test".to_owned(), seed: Some(7) }
-}
+use tapes::{beginning, run};
 
 /// Chain and state hash of a run.
 fn hashes(tapes: &[PathBuf]) -> (String, String) {
-    let done = run(&request(tapes.to_vec()), &mut |_| ControlFlow::Continue(())).unwrap();
+    let done = run(tapes).unwrap();
     (done.record.chain, done.record.state)
 }
 
@@ -122,7 +88,7 @@ fn unoptimised_and_optimised_code_give_one_hash() {
 #[test]
 fn a_truncated_tape_gives_the_beginning_of_the_same_plans() {
     let (short, long) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let run = |tapes| run(&request(tapes), &mut |_| ControlFlow::Continue(())).unwrap();
+    let run = |tapes: Vec<PathBuf>| run(&tapes).unwrap();
     let (short, long) = (run(beginning(11, short.path())), run(beginning(20, long.path())));
     let (plans, all) = (&short.tables.plans, &long.tables.plans);
     assert!(plans.len() > 20 && plans.len() < all.len(), "{} of {}", plans.len(), all.len());

@@ -203,8 +203,9 @@ impl Working {
         let in_flight = self.in_flight();
         let change = target - held - in_flight;
         let reduces = !held.is_zero() && change.signum() == -held.signum();
-        // An increase waits for the one in flight, and is not repeated once the venue has refused it.
-        let waits = change.signum() * in_flight.signum() > 0 || self.rejected == Some(change);
+        // An increase waits for all that is in flight: a turned signal would otherwise double an entry on its way, or open
+        // what a close on its way is about to end. It is not repeated once the venue has refused it.
+        let waits = !in_flight.is_zero() || self.rejected == Some(change);
         let blocked = !reduces && waits;
         (!change.is_zero() && !blocked).then_some((change, reduces))
     }
