@@ -242,6 +242,31 @@ mod tests {
         assert_eq!(account.position(0).qty.raw(), qty);
     }
 
+    /// The same in coin, each fill and the position cut toward zero once: Σ signed quantity ÷ price − Σ fees − position ÷ mark.
+    #[test]
+    fn the_ledger_identity_holds_in_coin() {
+        let coins = |qty: i64, price: i64| i128::from(qty) * 10_i128.pow(16) / i128::from(price);
+        let mut account = Account::new([Contract::Inverse]);
+        let (mut seed, mut cash, mut qty) = (9_u64, 0_i128, 0_i64);
+        for _ in 0..200_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let side = if seed >> 63 == 0 { Side::Buy } else { Side::Sell };
+            let (lots, price) = ((seed >> 40) as i64 % 5_000 + 1, (seed >> 20) as i64 % 1_000_000 + 1);
+            let mut next = fill(side, "1", "1", "0");
+            (next.qty, next.price) = (Qty::from_raw(lots * 1_000_000_000), Price::from_raw(price * 10_000_007));
+            next.fee = Cash::from_raw(i128::from(seed >> 50));
+            account.fill(&next);
+            let signed = next.signed_qty().raw();
+            qty += signed;
+            cash += coins(signed, next.price.raw()) - next.fee.raw();
+            let mark = Price::from_raw(price * 9_999_999);
+            account.set_mark(0, mark);
+            assert_eq!(account.equity().raw(), cash - coins(qty, mark.raw()));
+            assert_eq!(account.exposure(0).raw(), coins(qty, mark.raw()));
+        }
+        assert_eq!(account.position(0).qty.raw(), qty);
+    }
+
     #[test]
     fn a_trillion_units_stay_exact() {
         let mut account = Account::new([Contract::Linear]);
