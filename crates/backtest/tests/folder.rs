@@ -91,7 +91,7 @@ fn any_altered_cell_is_named_by_table_row_and_column() {
     for (table, column) in places {
         let mut altered = tables[table].clone();
         let row = random.below(altered.len() as u64) as usize;
-        let name = altered.columns[column].0;
+        let name = altered.columns[column].0.to_string();
         alter(&mut altered.columns[column].1, row);
         let path = stored.run.join(format!("{}.parquet", altered.name));
         let kept = std::fs::read(&path).unwrap();

@@ -7,7 +7,8 @@ mod common;
 mod random;
 
 use common::{Orders, STRATEGY, Setup, Tick, Turn, cases, feed, restore, snapshot};
-use engine::{ENGINE_RULE, Output, Plan, Purpose};
+use engine::{ENGINE_RULE, Engine, Output, Plan, Purpose};
+use exchange::Exchange;
 use market::*;
 use policy::facts;
 use policy::spec::{Caps, Follow, Rearm, Sides, SignalKind, Spacing};
@@ -671,6 +672,48 @@ fn duplicates(setup: &Setup, turns: &[Turn], random: &mut Random, counts: &mut C
     Ok(())
 }
 
+/// Acknowledgements that come late, among the news of later orders: both sides agree again in the end.
+fn late(setup: &Setup, market: &[Tick], random: &mut Random, counts: &mut Counts) -> Checked {
+    let (mut engine, mut exchange) = (setup.engine(), setup.exchange());
+    let mut kept: Vec<Event> = Vec::new();
+    let send = |engine: &mut Engine, exchange: &mut Exchange, at, source, events: &[Event]| {
+        for output in feed(engine, at, source, events) {
+            if let Output::Command { command, .. } = output {
+                exchange.command(command);
+            }
+        }
+    };
+    for tick in market {
+        exchange.advance(tick.at, &tick.events);
+        while let Some(input) = exchange.poll() {
+            let (at, source, events) = (input.at, input.source, input.events.to_vec());
+            let is_late = |event: &Event, random: &mut Random| {
+                // A fill and what ends its order come in order: neither can be told without the other.
+                let told = |update: &OrderUpdate| {
+                    matches!(update, OrderUpdate::Accepted | OrderUpdate::Triggered | OrderUpdate::Amended { .. })
+                };
+                matches!(event, Event::Order(news) if told(&news.update)) && random.chance(0.3)
+            };
+            let (later, now): (Vec<Event>, Vec<Event>) = events.iter().partition(|event| is_late(event, random));
+            if source == Source::Market && !kept.is_empty() {
+                counts.add("told late");
+                send(&mut engine, &mut exchange, at, Source::Venue, &std::mem::take(&mut kept));
+            }
+            kept.extend(later);
+            send(&mut engine, &mut exchange, at, source, &now);
+            let (ours, venue) = (engine.account().position(0).qty, exchange.account().position(0).qty);
+            ensure!(ours == venue, "{at}: {ours} held, {venue} at the venue");
+            if source == Source::Market && setup.policy.stop.is_some() && kept.is_empty() {
+                let stops = exchange.open_orders().filter(|open| open.is_protective());
+                let covered: Qty = stops.map(|open| open.remaining().on(open.order.side)).sum();
+                let unreachable = covered.is_zero() && ours.signum() > 0;
+                ensure!(covered == -ours || unreachable, "{at}: {ours} held, stops of {covered} at the venue");
+            }
+        }
+    }
+    Ok(())
+}
+
 #[derive(Default)]
 struct Coverage {
     counts: Counts,
@@ -696,6 +739,7 @@ fn check(policy: &policy::Policy, seed: u64, bars: usize, coverage: &mut Coverag
     let mut random = Random(seed ^ 0x5EED);
     repeats(&setup, &market, &turns, &state, &mut random, counts)?;
     duplicates(&setup, &turns, &mut random, counts)?;
+    late(&setup, &market, &mut random, counts)?;
     coverage.paths += 1;
     coverage.crossed += u32::from(crossings >= 5);
     let used = families(policy);
@@ -740,7 +784,7 @@ fn any_policy_on_any_path() {
     }
 }
 
-const SITUATIONS: [&str; 24] = [
+const SITUATIONS: [&str; 25] = [
     "cut",
     "drawdown level in force",
     "increase under a leverage cap",
@@ -765,4 +809,5 @@ const SITUATIONS: [&str; 24] = [
     "prefix",
     "snapshot",
     "told twice",
+    "told late",
 ];

@@ -178,5 +178,5 @@ fn next_bar(random: &mut Random, price: &mut f64, drift: f64, vol: f64, opened: 
 
 /// A policy on a market of these terms.
 pub fn setup(policy: Policy, seed: u64) -> Setup {
-    Setup { policy: shortened(policy), catalogue: catalogue(if seed % 4 == 0 { 10 } else { 1 }) }
+    Setup { policy: shortened(policy), catalogue: catalogue(if seed.is_multiple_of(4) { 10 } else { 1 }) }
 }
