@@ -422,10 +422,10 @@ fn triggers(case: &Case<'_>, counts: &mut Counts) -> Result<u64, String> {
                 ensure!(told, "{}: a fill without a plan that tells it", turn.at);
             }
             for (command, _) in turn.commands() {
-                if let Command::Amend { order, kind, .. } = command {
-                    if orders.0.get(order).is_some_and(|sent| sent.order.kind != *kind) {
-                        amended.push(*order);
-                    }
+                if let Command::Amend { order, kind, .. } = command
+                    && orders.0.get(order).is_some_and(|sent| sent.order.kind != *kind)
+                {
+                    amended.push(*order);
                 }
             }
             orders.news(turn);
