@@ -1,8 +1,9 @@
 //! Recorded formats to tape, with a quality report.
 //!
-//! A CSV (plain, gzip or the one file of a zip) or Parquet file of [`bars`], [`funding`] rates or a [`series`] becomes one tape, or is refused for what is
-//! wrong with it: impossible rows by number, ambiguous columns by name. Gaps and identical duplicates are counted in
-//! the [`ImportReport`]; whatever else has to change is asked for as a [`Repair`] and recorded in the tape.
+//! A CSV (plain, gzip or the one file of a zip) or Parquet file of [`bars`], [`funding`] rates or a [`series`] becomes one
+//! tape, or is refused for what is wrong with it: impossible rows by number, ambiguous columns by name. Gaps and identical
+//! duplicates are counted in the [`ImportReport`]; whatever else has to change is asked for as a [`Repair`] and recorded in
+//! the tape.
 //! `docs/tape.md` has the rules in full.
 //!
 //! ```

@@ -104,6 +104,10 @@ impl TapeError {
     pub(crate) fn reading(path: &Path) -> impl FnOnce(ParquetError) -> Self {
         let path = path.to_owned();
         move |error| match as_io(error) {
+            // A column that ends before it says is damage: the disk gave what it has.
+            Ok(source) if matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+                Self::Corrupt { path, what: source.to_string() }
+            }
             Ok(source) => Self::Io { path, source },
             Err(error) => Self::Corrupt { path, what: error.to_string() },
         }
