@@ -151,8 +151,10 @@ fn limits(case: &Case<'_>, counts: &mut Counts) -> Checked {
         for plan in turn.plans() {
             let unmet = plan.steps.iter().any(|step| step.outcome == Outcome::Unmet);
             for step in &plan.steps {
-                let cap =
-                    matches!(case.name(step), "leverage_cap" | "drawdown_cap" | "loss_cap" | "liquidation_distance");
+                let cap = matches!(
+                    case.name(step),
+                    "leverage_cap" | "drawdown_cap" | "loss_cap" | "open_risk_cap" | "liquidation_distance"
+                );
                 if step.outcome == Outcome::Cut || cap {
                     ensure!(step.after.abs() <= step.before.abs(), "a limit raised {} to {}", step.before, step.after);
                     ensure!(step.after.is_zero() || same_side(step.before, step.after), "a limit turned the side");

@@ -191,3 +191,63 @@ fn a_weekly_loss_may_close_everything() {
          298 310 298 310",
     );
 }
+
+/// Behind a first bar of range 2.5: with a second one N is exactly 2.5.
+fn warmed(rows: &str) -> String {
+    format!("308 310 307.5 310\n{rows}")
+}
+
+/// N is 2.5 and the stop 5 under the entry: a win of 0.6 R doubles the size. Then N is 2.09375, so that the stop rests at
+/// 305.82, and a loss of 0.24 R returns it to the base: 31,009.981 ÷ 309 × 0.1.
+#[test]
+fn a_streak_doubles_after_a_win_and_ends_with_a_loss() {
+    let policy = signalled("[stop]\ninitial = \"2N\"\n[streak]\nfactor = 2\ncap = 3\n");
+    check(
+        &policy,
+        &warmed(
+            "[series] 0.1 310 311 308.5 310 → : +entry 10 at market
+         310 310.5 309.5 310 → entry buy 10 @ 310 : +stop 10 at 305
+         [series] 0 310 313 310 313 → : +exit 10 at market
+         313 313 313 313 → exit sell 10 @ 313 : -stop
+         [series] 0.1 310 310 310 310 → : +entry 20.019 at market
+         [series] 0 310 310 309 309 → entry buy 20.019 @ 310 : +stop 20.019 at 305.82 → : +exit 20.019 at market
+         [series] 0.1 309 309 309 309 → exit sell 20.019 @ 309 : -stop → : +entry 10.035 at market",
+        ),
+    );
+}
+
+/// 2 % of 31,000 are 620: 620 ÷ (5 + 1 % of 305) = 77.018 units instead of 100.
+#[test]
+fn open_risk_lowers_an_entry() {
+    let policy = signalled("[stop]\ninitial = \"2N\"\n[caps]\nopen_risk = \"2%\"\ngap = \"1%\"\n");
+    check(&policy, &warmed("[series] 1 310 311 308.5 310 → : +entry 77.018 at market"));
+}
+
+#[test]
+fn a_campaign_that_goes_nowhere_is_closed_by_time() {
+    let policy = signalled("[stop]\ninitial = \"2N\"\ntime = \"3h\"\ntime_reach = \"1R\"\n");
+    check(
+        &policy,
+        &warmed(
+            "[series] 0.1 310 311 308.5 310 → : +entry 10 at market
+         310 310.5 309.5 310 → entry buy 10 @ 310 : +stop 10 at 305
+         310 314 310 313
+         313 313 313 313
+         313 313 313 313 → : +exit 10 at market",
+        ),
+    );
+}
+
+#[test]
+fn the_stop_moves_to_the_entry_after_its_rung() {
+    let policy =
+        signalled("[stop]\ninitial = \"2N\"\nbreak_even_after = 1\n[ladder]\nat = [\"1R\"]\nfractions = [0.5]\n");
+    check(
+        &policy,
+        &warmed(
+            "[series] 0.1 310 311 308.5 310 → : +entry 10 at market
+         310 310.5 309.5 310 → entry buy 10 @ 310 : +rung1 5 at 315 +stop 10 at 305
+         310 316 310 316 → rung1 sell 5 @ 315 : ~stop 5 at 310",
+        ),
+    );
+}

@@ -265,6 +265,7 @@ impl Campaign {
 
     /// Sets the campaign's facts; `None` forgets them all.
     pub(crate) fn publish(campaign: Option<&Self>, facts: &mut Facts) {
+        facts.put(facts::OPENED, campaign.map(|c| c.opened));
         facts.put(facts::ENTRY, campaign.map(|c| c.entry));
         facts.put(facts::LAST_FILL, campaign.map(|c| c.last_fill));
         facts.put(facts::CAMPAIGN_UNIT, campaign.and_then(|c| c.unit));

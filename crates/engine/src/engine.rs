@@ -265,6 +265,8 @@ impl Engine {
             scope.refused_trigger = None;
             scope.facts.set(facts::CLOSED_AT, now);
             scope.facts.set(facts::CLOSED_PEAK, record.peak);
+            scope.facts.set(facts::CLOSED, scope.facts.get(facts::CLOSED).unwrap_or(0).wrapping_add(1));
+            scope.facts.put(facts::CLOSED_R, record.r.and_then(Ratio::new));
             self.outputs.push_back(Output::Notice(Notice::CampaignClosed(record)));
         }
         touch(&mut self.dirty, index as u32);

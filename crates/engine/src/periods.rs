@@ -29,10 +29,10 @@ const MONDAY: Duration = Duration::from_nanos(4 * Duration::DAY.nanos());
 impl Periods {
     /// Money was paid in or out: no profit, no loss.
     pub(crate) fn deposit(&mut self, amount: Cash) {
-        self.deposits = self.deposits + amount;
-        self.day.equity = self.day.equity + amount;
-        self.week.equity = self.week.equity + amount;
-        self.last = self.last + amount;
+        self.deposits += amount;
+        self.day.equity += amount;
+        self.week.equity += amount;
+        self.last += amount;
         self.version = self.version.wrapping_add(1);
     }
 

@@ -95,8 +95,8 @@ right
     leverage = 2.5";
 
     UnknownSection = "P004", "unknown section",
-"The sections are [signal], [unit], [size], [pyramid], [stop], [ladder], [caps], [trade] and
-[backtest].
+"The sections are [signal], [unit], [size], [pyramid], [stop], [ladder], [streak], [caps], [trade]
+and [backtest].
 
 wrong
     [limits]

@@ -188,6 +188,12 @@ facts! {
     32 DAY_START: Cash = "day_start";
     /// Equity when the UTC week began (on Monday), net of deposits and withdrawals since.
     33 WEEK_START: Cash = "week_start";
+    /// How many campaigns have closed.
+    34 CLOSED: u32 = "campaign.closed";
+    /// Net result of the campaign that closed last, in R, after fees and funding.
+    35 CLOSED_R: Ratio = "campaign.closed_r";
+    /// Campaign: when its first fill was.
+    36 OPENED: Timestamp = "campaign.opened";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

@@ -30,6 +30,11 @@ pub fn to_toml(policy: &Policy) -> String {
     if let Some(ladder) = &policy.ladder {
         out.ladder(ladder);
     }
+    if let Some(streak) = &policy.streak {
+        out.section("streak");
+        out.line("factor", streak.factor);
+        out.line("cap", streak.cap);
+    }
     out.caps(&policy.caps);
     out.trade(&policy.trade);
     out.backtest(&policy.backtest, &policy.instrument);
@@ -133,6 +138,11 @@ impl Printer {
         self.quoted("initial", format!("{}N", stop.initial));
         self.quoted("follow", stop.follow.word());
         self.each("trail", stop.trail.map(|trail| format!("\"{trail}N\"")));
+        self.each("break_even_after", stop.break_even_after);
+        if let Some(stop) = stop.time {
+            self.quoted("time", time(stop.after));
+            self.quoted("time_reach", format!("{}R", stop.reach));
+        }
     }
 
     fn ladder(&mut self, ladder: &Ladder) {
@@ -172,6 +182,11 @@ impl Printer {
         self.each("weekly_loss", caps.weekly_loss.map(|loss| format!("\"{}\"", percent(loss))));
         if caps.daily_loss.or(caps.weekly_loss).is_some() {
             self.quoted("on_loss", caps.on_loss.word());
+        }
+        if let Some(risk) = caps.open_risk {
+            self.quoted("open_risk", percent(risk.cap));
+            self.quoted("gap", percent(risk.gap));
+            self.each("exit_cost", risk.exit_cost.map(|cost| format!("\"{}\"", percent(cost))));
         }
         self.each("liquidation_distance", caps.liquidation_distance.map(|gap| format!("\"{}\"", percent(gap))));
     }

@@ -4,11 +4,12 @@ use crate::facts::Facts;
 use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{
-    DrawdownCap, LadderRule, LeverageCap, LossLimit, PyramidRule, SignalRule, SizeRule, StopRule, TrimRule,
+    DrawdownCap, LadderRule, LeverageCap, LossLimit, OpenRiskCap, PyramidRule, SignalRule, SizeRule, StopRule,
+    StreakRule, TrimRule,
 };
 use crate::spec::{Policy, Reentry, Resize, SizeKind, Trade};
 use std::fmt;
-use units::{Ratio, SeriesId};
+use units::{Rate, Ratio, SeriesId};
 
 /// What the engine runs: indicators make facts, rules make the target, in this order.
 pub struct Program {
@@ -138,6 +139,9 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
     if let Some(ladder) = &policy.ladder {
         rules.push(Box::new(LadderRule { ladder: ladder.clone(), resize, min_order: policy.trade.min_order }));
     }
+    if let Some(streak) = policy.streak {
+        rules.push(Box::new(StreakRule::new(streak, resize)));
+    }
     if let Some(stop) = &policy.stop {
         rules.push(Box::new(StopRule { stop: stop.clone() }));
     }
@@ -147,6 +151,13 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
     let losses = [policy.caps.daily_loss, policy.caps.weekly_loss];
     if losses.iter().any(Option::is_some) {
         rules.push(Box::new(LossLimit::new(losses, policy.caps.on_loss)));
+    }
+    if let (Some(risk), Some(stop)) = (policy.caps.open_risk, &policy.stop) {
+        let terms = &policy.backtest;
+        let costs = [terms.taker_fee, terms.half_spread, terms.slippage];
+        let exit_cost = risk.exit_cost.map_or_else(|| costs.map(Rate::approximate).iter().sum(), Ratio::get);
+        let (initial, follow) = (stop.initial.get(), stop.follow);
+        rules.push(Box::new(OpenRiskCap { risk, exit_cost, initial, follow }));
     }
     if let Some(limit) = policy.caps.leverage {
         rules.push(Box::new(LeverageCap { limit }));

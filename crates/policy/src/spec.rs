@@ -34,6 +34,8 @@ pub struct Policy {
     pub stop: Option<Stop>,
     /// Scaling out.
     pub ladder: Option<Ladder>,
+    /// Size after wins and losses.
+    pub streak: Option<Streak>,
     /// Hard limits.
     pub caps: Caps,
     /// When a change is worth an order.
@@ -310,6 +312,28 @@ pub struct Stop {
     pub follow: Follow,
     /// Distance of a trailing stop from the best price since entry, in N.
     pub trail: Option<Ratio>,
+    /// After this rung of the ladder, counted from 1, the stop is at the entry fill or better.
+    pub break_even_after: Option<u32>,
+    /// When a campaign that goes nowhere is closed.
+    pub time: Option<TimeStop>,
+}
+
+/// Closes a campaign that has not got far enough in time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TimeStop {
+    /// From the entry fill.
+    pub after: Duration,
+    /// How far the price had to go in favour by then, in R.
+    pub reach: Ratio,
+}
+
+/// Anti-martingale: size grows by a factor with every win, up to a cap, and returns to the base after a loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Streak {
+    /// Multiplies the multiplier at each win.
+    pub factor: Ratio,
+    /// The multiplier is never more than this.
+    pub cap: Ratio,
 }
 
 /// What the stop follows besides the trail.
@@ -367,6 +391,8 @@ pub struct Caps {
     pub weekly_loss: Option<Ratio>,
     /// What a loss limit does until its day or week ends.
     pub on_loss: OnLoss,
+    /// What may be lost at the stop.
+    pub open_risk: Option<OpenRisk>,
     /// The stop must lie inside the liquidation price by this share of the price.
     pub liquidation_distance: Option<Ratio>,
 }
@@ -388,6 +414,18 @@ pub enum OnLoss {
     NoIncrease,
     /// Everything is closed.
     Flat,
+}
+
+/// Loss from the price to the stop on the filled quantity, plus the cost of the exit, plus a gap: no entry, increase or add
+/// goes beyond it. What is held is not cut by it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OpenRisk {
+    /// Share of equity.
+    pub cap: Ratio,
+    /// How much worse than its trigger the stop may fill, as a share of it.
+    pub gap: Ratio,
+    /// What the exit costs, as a share of its value. `None`: taker fee, half spread and slippage of `[backtest]`.
+    pub exit_cost: Option<Ratio>,
 }
 
 /// A limit and the level that a breach is brought back to; increases stop at the restore level.

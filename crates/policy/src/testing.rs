@@ -1,9 +1,9 @@
 //! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
 
 use crate::spec::{
-    Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, OnLoss, Policy, Pyramid, Rearm,
-    Reentry, Resize, Rung, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Trade, UnitSource,
-    VolatilitySource,
+    Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, OnLoss, OpenRisk, Policy, Pyramid,
+    Rearm, Reentry, Resize, Rung, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade,
+    UnitSource, VolatilitySource,
 };
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -18,10 +18,17 @@ pub const INSTRUMENT: &str = "binance:BTCUSDT-PERP";
 /// Any policy that `parse` accepts, with values that a trader could choose. Covers every rule family: see [`families`].
 pub fn policies() -> impl Strategy<Value = Policy> {
     let parts = (signal(), unit(), size(), weighted(0.6, pyramid()), weighted(0.7, stop()), weighted(0.6, ladder()));
-    (parts, caps(), trade(), backtest()).prop_map(
-        |((signal, unit, size, pyramid, stop, ladder), caps, trade, backtest)| {
+    (parts, caps(), trade(), backtest(), weighted(0.3, streak())).prop_map(
+        |((signal, unit, size, pyramid, stop, ladder), caps, trade, backtest, streak)| {
             // R needs a stop.
             let ladder = ladder.filter(|_| stop.is_some());
+            let streak = streak.filter(|_| stop.is_some());
+            let caps = Caps { open_risk: caps.open_risk.filter(|_| stop.is_some()), ..caps };
+            let rungs = ladder.as_ref().map_or(0, |ladder| ladder.rungs.len());
+            let stop = stop.map(|stop| {
+                let break_even_after = stop.break_even_after.filter(|rung| *rung as usize <= rungs);
+                Stop { break_even_after, ..stop }
+            });
             let kind = match size.kind {
                 SizeKind::RiskPerTrade { .. } if stop.is_none() => {
                     SizeKind::FixedFraction { fraction: ratio(100, 100) }
@@ -32,7 +39,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
             let unit = if stop.is_some() || pyramid.is_some() { Some(unit) } else { None };
             let size = Size { kind, ..size };
             let (name, instrument) = ("random".to_owned(), INSTRUMENT.to_owned());
-            Policy { name, instrument, signal, unit, size, pyramid, stop, ladder, caps, trade, backtest }
+            Policy { name, instrument, signal, unit, size, pyramid, stop, ladder, streak, caps, trade, backtest }
         },
     )
 }
@@ -59,6 +66,10 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         (policy.pyramid.is_some(), "pyramid"),
         (policy.stop.is_some(), "stop"),
         (policy.ladder.is_some(), "ladder"),
+        (policy.streak.is_some(), "streak"),
+        (policy.stop.as_ref().is_some_and(|stop| stop.break_even_after.is_some()), "break-even"),
+        (policy.stop.as_ref().is_some_and(|stop| stop.time.is_some()), "time stop"),
+        (policy.caps.open_risk.is_some(), "open-risk cap"),
         (policy.caps.leverage.is_some(), "leverage cap"),
         (!policy.caps.drawdown.is_empty(), "drawdown cap"),
         (policy.caps.rearm.is_some(), "re-arming"),
@@ -72,7 +83,11 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
 }
 
 /// The names of all families.
-pub const FAMILIES: [&str; 18] = [
+pub const FAMILIES: [&str; 22] = [
+    "streak",
+    "break-even",
+    "time stop",
+    "open-risk cap",
     "re-arming",
     "loss limit",
     "fixed notional",
@@ -171,11 +186,25 @@ fn pyramid() -> impl Strategy<Value = Pyramid> {
 
 fn stop() -> impl Strategy<Value = Stop> {
     let follow = select(vec![Follow::Entry, Follow::LastFill]);
-    (25..=600i32, follow, proptest::option::of(50..=1_200i32)).prop_map(|(initial, follow, trail)| Stop {
-        initial: ratio(initial, 100),
-        follow,
-        trail: trail.map(|trail| ratio(trail, 100)),
-    })
+    let time = weighted(0.25, (1..=100i64, 0..=30i32)).prop_map(|time| {
+        time.map(|(hours, reach)| TimeStop {
+            after: Duration::from_nanos(hours * Duration::HOUR.nanos()),
+            reach: ratio(reach, 10),
+        })
+    });
+    (25..=600i32, follow, proptest::option::of(50..=1_200i32), weighted(0.5, 1..=3u32), time).prop_map(
+        |(initial, follow, trail, break_even_after, time)| Stop {
+            initial: ratio(initial, 100),
+            follow,
+            trail: trail.map(|trail| ratio(trail, 100)),
+            break_even_after,
+            time,
+        },
+    )
+}
+
+fn streak() -> impl Strategy<Value = Streak> {
+    (101..=300i32, 101..=500i32).prop_map(|(factor, cap)| Streak { factor: ratio(factor, 100), cap: ratio(cap, 100) })
 }
 
 fn ladder() -> impl Strategy<Value = Ladder> {
@@ -211,9 +240,16 @@ fn caps() -> impl Strategy<Value = Caps> {
     ];
     let on_loss = select(vec![OnLoss::NoIncrease, OnLoss::Flat]);
     let losses = (weighted(0.2, 1..=10i32), weighted(0.2, 1..=20i32), on_loss);
-    (weighted(0.5, leverage), weighted(0.4, (levels, weighted(0.5, rearm))), losses, weighted(0.4, 1..=30i32)).prop_map(
-        |(leverage, drawdown, (daily, weekly, on_loss), distance)| Caps {
+    let open_risk = (1..=100i32, 0..=50i32, proptest::option::of(0..=50i32)).prop_map(|(cap, gap, cost)| OpenRisk {
+        cap: ratio(cap, 1_000),
+        gap: ratio(gap, 1_000),
+        exit_cost: cost.map(|cost| ratio(cost, 10_000)),
+    });
+    let leverage = (weighted(0.5, leverage), weighted(0.3, open_risk));
+    (leverage, weighted(0.4, (levels, weighted(0.5, rearm))), losses, weighted(0.4, 1..=30i32)).prop_map(
+        |((leverage, open_risk), drawdown, (daily, weekly, on_loss), distance)| Caps {
             leverage,
+            open_risk,
             rearm: drawdown.as_ref().and_then(|(_, rearm)| *rearm),
             drawdown: drawdown.map(|(levels, _)| levels).unwrap_or_default(),
             daily_loss: daily.map(|percent| ratio(percent, 100)),

@@ -12,6 +12,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
         needs_unit(reader, doc);
     }
     signal(reader, doc, draft);
+    break_even(reader, doc, draft);
     reach(reader, doc, draft);
     caps_under_size(reader, doc, draft);
     no_effect(reader, doc, draft);
@@ -25,6 +26,19 @@ fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
     if doc.has("ladder", "at") {
         let label = "R is the distance to the initial stop, and there is no stop";
         reader.error(Code::NeedsStop, doc.place("ladder", "at"), "ladder in R without a stop", label, help);
+    }
+    for (section, key, message, label) in [
+        (
+            "streak",
+            "factor",
+            "wins and losses in R without a stop",
+            "R is the distance to the initial stop, and there is no stop",
+        ),
+        ("caps", "open_risk", "open risk without a stop", "it is what is lost at the stop, and there is no stop"),
+    ] {
+        if doc.has(section, key) {
+            reader.error(Code::NeedsStop, doc.place(section, key), message, label, help);
+        }
     }
     if doc.has("size", "risk") {
         let label = "the risk of a trade is the distance to its stop, and there is no stop";
@@ -59,6 +73,23 @@ fn signal(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             reader.warn(Code::SlowExit, doc.place("signal", "exit"), message, label, help);
         }
         _ => {}
+    }
+}
+
+/// A break-even after a rung that does not exist would never come.
+fn break_even(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(after) = draft.stop.as_ref().and_then(|stop| stop.break_even_after) else { return };
+    // A ladder that could not be read has said so.
+    let rungs = match (&draft.ladder, doc.section("ladder").is_some()) {
+        (Some(ladder), _) => ladder.rungs.len(),
+        (None, false) if !reader.is_torn() => 0,
+        _ => return,
+    };
+    if after as usize > rungs {
+        let message = "the stop waits for a rung that does not exist";
+        let label = format!("the ladder has {rungs} rungs");
+        let help = "name a rung of `[ladder]`, counted from 1, or take it out";
+        reader.error(Code::Lengths, doc.place("stop", "break_even_after"), message, label, help);
     }
 }
 

@@ -6,7 +6,7 @@ use super::reader::{Doc, Reader, Section, type_name};
 use super::schema;
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
-use crate::spec::{self, BufferTo, Caps, DrawdownLevel, LEVELS_MAX, Limit, Rearm, Trade};
+use crate::spec::{self, BufferTo, Caps, DrawdownLevel, LEVELS_MAX, Limit, OpenRisk, Rearm, Trade};
 use toml::Spanned;
 use toml::de::DeValue;
 use units::{Duration, Qty, Ratio};
@@ -50,6 +50,17 @@ const BUFFER: Field =
     Field { key: "buffer", low: Low::Least(0.0), range: "between 0 and 100%", example: "\"10%\"", ..AT };
 
 const RECOVERED: Field = Field { key: "rearm", example: "\"7d\"", ..AT };
+const OPEN_RISK: Field =
+    Field { key: "open_risk", range: "over 0 and at most 100% of equity", example: "\"2%\"", ..AT };
+const GAP: Field = Field {
+    key: "gap",
+    takes: Takes::Share,
+    low: Low::Least(0.0),
+    most: 0.5,
+    range: "between 0 and 50% of the stop",
+    example: "\"1%\"",
+};
+const EXIT_COST: Field = Field { key: "exit_cost", most: 0.1, range: "between 0 and 10%", example: "\"7bp\"", ..GAP };
 const DAILY_LOSS: Field = Field { key: "daily_loss", example: "\"3%\"", ..AT };
 const WEEKLY_LOSS: Field = Field { key: "weekly_loss", example: "\"6%\"", ..AT };
 
@@ -64,6 +75,7 @@ pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Caps {
         daily_loss: reader.ratio(section, &DAILY_LOSS),
         weekly_loss: reader.ratio(section, &WEEKLY_LOSS),
         on_loss: reader.word(section, "on_loss").unwrap_or_default(),
+        open_risk: open_risk(reader, section),
         liquidation_distance: reader.ratio(section, &LIQUIDATION_DISTANCE),
     }
 }
@@ -85,6 +97,16 @@ fn rearm<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Rearm
             None
         }
     }
+}
+
+fn open_risk<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<OpenRisk> {
+    let (cap, gap) = (reader.ratio(section, &OPEN_RISK), reader.ratio(section, &GAP));
+    let exit_cost = reader.ratio(section, &EXIT_COST);
+    if section.has("gap") || section.has("exit_cost") {
+        reader.require(section, &[("open_risk", "\"2%\"")]);
+    }
+    let gap = if section.has("gap") { gap? } else { Ratio::default() };
+    Some(OpenRisk { cap: cap?, gap, exit_cost })
 }
 
 fn leverage<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Limit> {

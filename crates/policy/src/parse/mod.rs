@@ -20,7 +20,7 @@ pub(crate) mod value;
 
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::spec::{Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Trade, UnitSource};
+use crate::spec::{Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak, Trade, UnitSource};
 use reader::{Doc, Reader};
 use toml::de::DeTable;
 
@@ -91,6 +91,7 @@ struct Draft {
     pyramid: Option<Pyramid>,
     stop: Option<Stop>,
     ladder: Option<Ladder>,
+    streak: Option<Streak>,
     caps: Caps,
     trade: Trade,
     backtest: Backtest,
@@ -109,6 +110,7 @@ impl Draft {
             pyramid: scale::pyramid(reader, doc),
             stop: scale::stop(reader, doc),
             ladder: scale::ladder(reader, doc),
+            streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc),
             trade: limits::trade(reader, doc, symbol),
             backtest: head::backtest(reader, doc, symbol),
@@ -126,6 +128,7 @@ impl Draft {
             pyramid: self.pyramid,
             stop: self.stop,
             ladder: self.ladder,
+            streak: self.streak,
             caps: self.caps,
             trade: self.trade,
             backtest: self.backtest,
@@ -135,8 +138,8 @@ impl Draft {
 
 /// What the text declares: signal, size, each technique, each cap, and the trim that every policy ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
-    let sections = ["signal", "size", "pyramid", "ladder", "stop"];
-    let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "liquidation_distance"];
+    let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
+    let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
     let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
         + caps.into_iter().filter(|key| doc.has("caps", key)).count();
     if declared > 0 { declared + 1 } else { 0 }

@@ -3,8 +3,8 @@
 use super::fields::{Field, Low, Takes};
 use super::reader::{Doc, Reader, Section};
 use crate::codes::Code;
-use crate::spec::{Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, Spacing, Stop, UNITS_MAX};
-use units::Ratio;
+use crate::spec::{Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, Spacing, Stop, Streak, TimeStop, UNITS_MAX};
+use units::{Duration, Ratio};
 
 const STEP: Field = distance("step", "\"0.5N\"");
 const INITIAL: Field = distance("initial", "\"2N\"");
@@ -27,6 +27,18 @@ const AT: Field = Field {
     range: "over 0 and at most 1000R",
     example: "[\"2R\", \"4R\"]",
 };
+const TIME_REACH: Field =
+    Field { key: "time_reach", low: Low::Least(0.0), range: "between 0R and 1000R", example: "\"1R\"", ..AT };
+const STREAK_FACTOR: Field = Field {
+    key: "factor",
+    takes: Takes::Number,
+    low: Low::Over(1.0),
+    most: 10.0,
+    range: "over 1 and at most 10",
+    example: "1.5",
+};
+const STREAK_CAP: Field =
+    Field { key: "cap", most: 100.0, range: "over 1 and at most 100", example: "3.0", ..STREAK_FACTOR };
 const FRACTION: Field = Field {
     key: "fractions",
     takes: Takes::Share,
@@ -90,7 +102,25 @@ pub(super) fn stop<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Sto
     let initial = reader.ratio(section, &INITIAL);
     let follow = reader.word(section, "follow").unwrap_or(Follow::Entry);
     let trail = reader.ratio(section, &TRAIL);
-    Some(Stop { initial: initial?, follow, trail })
+    let break_even_after = reader.count(section, "break_even_after", (1, RUNGS_MAX as u32), "1");
+    let bounds = (Duration::MINUTE, Duration::from_nanos(3_650 * Duration::DAY.nanos()));
+    let after = reader.duration(section, "time", bounds, "\"5d\"");
+    if section.has("time_reach") {
+        reader.require(section, &[("time", "\"5d\"")]);
+    }
+    let reach = match section.has("time_reach") {
+        true => reader.ratio(section, &TIME_REACH),
+        false => Ratio::new(1.0),
+    };
+    let time = after.zip(reach).map(|(after, reach)| TimeStop { after, reach });
+    Some(Stop { initial: initial?, follow, trail, break_even_after, time })
+}
+
+pub(super) fn streak<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Streak> {
+    let section = doc.section("streak")?;
+    reader.require(section, &[("factor", "1.5"), ("cap", "3.0")]);
+    let (factor, cap) = (reader.ratio(section, &STREAK_FACTOR), reader.ratio(section, &STREAK_CAP));
+    Some(Streak { factor: factor?, cap: cap? })
 }
 
 pub(super) fn ladder<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Ladder> {

@@ -18,8 +18,9 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         &["kind", "notional", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"],
     ),
     ("pyramid", &["units", "weights", "spacing", "step", "max_chase"]),
-    ("stop", &["initial", "follow", "trail"]),
+    ("stop", &["initial", "follow", "trail", "break_even_after", "time", "time_reach"]),
     ("ladder", &["at", "fractions", "of", "readd"]),
+    ("streak", &["factor", "cap"]),
     (
         "caps",
         &[
@@ -30,6 +31,9 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "daily_loss",
             "weekly_loss",
             "on_loss",
+            "open_risk",
+            "gap",
+            "exit_cost",
             "liquidation_distance",
         ],
     ),

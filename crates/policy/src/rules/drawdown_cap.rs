@@ -42,7 +42,7 @@ impl DrawdownCap {
     fn follow_mark(&mut self, facts: &Facts) {
         let Some((mark, known)) = &mut self.mark else { return };
         let deposits = facts.get(facts::DEPOSITS).unwrap_or(Cash::ZERO);
-        *mark = *mark + (deposits - *known);
+        *mark += deposits - *known;
         *known = deposits;
         *mark = facts.get(facts::EQUITY).map_or(*mark, |equity| equity.max(*mark));
         if facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get) == 0.0 {

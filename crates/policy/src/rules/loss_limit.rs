@@ -47,12 +47,12 @@ impl Rule for LossLimit {
 
     fn observe(&mut self, facts: &Facts) {
         let Some(equity) = facts.get(facts::EQUITY) else { return };
-        for period in 0..2 {
+        for (period, fact) in STARTS.into_iter().enumerate() {
             let begin = begin_of(period, facts.now());
             if begin != self.since[period] {
                 (self.since[period], self.breached[period]) = (begin, None);
             }
-            let (Some(limit), Some(start)) = (self.limits[period], facts.get(STARTS[period])) else { continue };
+            let (Some(limit), Some(start)) = (self.limits[period], facts.get(fact)) else { continue };
             let lost = (start - equity).approximate();
             if lost > 0.0 && lost >= limit.get() * start.approximate() {
                 self.breached[period] = Some(start);

@@ -4,21 +4,25 @@ mod drawdown_cap;
 mod ladder;
 mod leverage_cap;
 mod loss_limit;
+mod open_risk;
 mod pyramid;
 mod signal;
 mod size;
 mod stop;
+mod streak;
 mod trim;
 
 pub(crate) use drawdown_cap::DrawdownCap;
 pub(crate) use ladder::LadderRule;
 pub(crate) use leverage_cap::LeverageCap;
 pub(crate) use loss_limit::LossLimit;
+pub(crate) use open_risk::OpenRiskCap;
 pub(crate) use pyramid::PyramidRule;
 pub(crate) use signal::SignalRule;
 pub(crate) use size::SizeRule;
 pub(crate) use stop::StopRule;
 pub use stop::initial_stop;
+pub(crate) use streak::StreakRule;
 pub(crate) use trim::TrimRule;
 
 use crate::facts::{self, Facts};

@@ -4,7 +4,7 @@ use super::{away, position};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
 use crate::spec::{Follow, Stop};
-use units::{Price, Qty, Round};
+use units::{Duration, Price, Qty, Round};
 
 /// Leaves one stop resting for exactly the filled quantity. It only ever moves in favour.
 pub(crate) struct StopRule {
@@ -19,6 +19,10 @@ const READS: &[FactId] = &[
     facts::BEST.id(),
     facts::STOP.id(),
     facts::TICK.id(),
+    facts::RUNGS_USED.id(),
+    facts::OPENED.id(),
+    facts::INITIAL_STOP.id(),
+    facts::PRICE.id(),
 ];
 
 impl Rule for StopRule {
@@ -37,7 +41,17 @@ impl Rule for StopRule {
                 because.say(why, [Arg::Price(trigger)]);
             }
         }
-        Verdict::keep(proposed)
+        match self.is_late(facts, proposed) {
+            Some(reached) => {
+                let (after, reach) =
+                    self.stop.time.map_or((Duration::ZERO, 0.0), |time| (time.after, time.reach.get()));
+                let numbers = [Arg::Duration(after), Arg::Number(reached), Arg::Number(reach)];
+                because.say("closes after {}: reached {} R of {}", numbers);
+                because.set_add(None);
+                Verdict::set(Target::default())
+            }
+            None => Verdict::keep(proposed),
+        }
     }
 }
 
@@ -45,7 +59,22 @@ const INITIAL: &str = "stop at {}";
 const FOLLOWS: &str = "stop moves to {} behind the last fill";
 const TRAILS: &str = "stop trails to {}";
 
+const BREAKS_EVEN: &str = "stop moves to the entry {}";
+
 impl StopRule {
+    /// How many R the price got in favour, if that was too little for the time that passed.
+    fn is_late(&self, facts: &Facts, proposed: Target) -> Option<f64> {
+        let time = self.stop.time?;
+        let held = position(facts);
+        if held.is_zero() || proposed.qty.is_zero() || facts.now().since(facts.get(facts::OPENED)?) < time.after {
+            return None;
+        }
+        let entry = facts.get(facts::ENTRY)?;
+        let r = (entry - facts.get(facts::INITIAL_STOP)?).abs().approximate();
+        let gained = (facts.get(facts::BEST)? - entry).approximate() * held.signum() as f64;
+        (gained < time.reach.get() * r).then_some(gained / r)
+    }
+
     /// The stop's trigger and which part of the rule sets it.
     fn level(&self, facts: &Facts, held: Qty) -> Option<(Price, &'static str)> {
         if held.is_zero() {
@@ -66,6 +95,14 @@ impl StopRule {
         }
         if let Some(trail) = self.stop.trail {
             consider(facts.get(facts::BEST).and_then(|best| at(best, trail.get() * unit)), TRAILS);
+        }
+        let rungs = facts.get(facts::RUNGS_USED).unwrap_or(0);
+        if self.stop.break_even_after.is_some_and(|rung| rungs & (1 << (rung - 1)) != 0) {
+            // A rung may be reached at a loss, by time: a stop that the market is beyond would close at once.
+            let price = facts.get(facts::PRICE);
+            let entry =
+                facts.get(facts::ENTRY).filter(|entry| price.is_some_and(|price| is_tighter(price, *entry, held)));
+            consider(entry, BREAKS_EVEN);
         }
         consider(facts.get(facts::STOP), INITIAL);
         Some(best)

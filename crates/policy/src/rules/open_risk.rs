@@ -1,0 +1,124 @@
+//! What may be lost at the stop.
+
+use super::{contract, initial_stop, position, same_side};
+use crate::facts::{self, FactId, Facts};
+use crate::rule::{Add, Arg, Because, Exit, Rule, Target, Verdict};
+use crate::spec::{Follow, OpenRisk};
+use units::{Contract, Price, Qty, Round};
+
+/// Loss from the price to the stop on the filled quantity, plus the cost of the exit, plus a gap. Entries and increases are
+/// lowered to it, and so is an add, which is looked at at its trigger with the stop that it would have. What is held is not
+/// cut: what grew by profit may be lost again.
+pub(crate) struct OpenRiskCap {
+    pub(crate) risk: OpenRisk,
+    /// Share of the exit's value.
+    pub(crate) exit_cost: f64,
+    /// Distance of the initial stop in N, and whether adds move it.
+    pub(crate) initial: f64,
+    pub(crate) follow: Follow,
+}
+
+const READS: &[FactId] = &[
+    facts::EQUITY.id(),
+    facts::PRICE.id(),
+    facts::POSITION.id(),
+    facts::UNIT.id(),
+    facts::CAMPAIGN_UNIT.id(),
+    facts::LOT.id(),
+    facts::MIN_QTY.id(),
+    facts::TICK.id(),
+    facts::CONTRACT.id(),
+];
+
+impl Rule for OpenRiskCap {
+    fn name(&self) -> &'static str {
+        "open_risk_cap"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let (Some(equity), Some(price)) = (facts.get(facts::EQUITY), facts.get(facts::PRICE)) else {
+            return Verdict::keep(proposed);
+        };
+        let held = position(facts);
+        let stop = because.exits().iter().find_map(|exit| match exit {
+            Exit::Stop { trigger } => Some(*trigger),
+            Exit::Rung { .. } => None,
+        });
+        if let Some(add) = because.add() {
+            let add = stop.and_then(|stop| self.capped_add(facts, held, stop, add, because));
+            because.set_add(add);
+        }
+        if proposed.qty.abs() <= held.abs() {
+            return Verdict::keep(proposed);
+        }
+        let stop = stop
+            .filter(|_| same_side(held, proposed.qty))
+            .or_else(|| self.planned(facts, price, proposed.qty, facts::UNIT));
+        let Some(most) = stop.and_then(|stop| self.most(facts, equity.approximate(), price, stop, proposed.qty)) else {
+            return Verdict::keep(proposed);
+        };
+        if proposed.qty.abs() <= most {
+            return Verdict::keep(proposed);
+        }
+        because.say(
+            "open risk at most {} of equity, stop {}: cut to {}",
+            [Arg::Percent(self.risk.cap.get()), Arg::Price(stop.unwrap_or(price)), Arg::Qty(most)],
+        );
+        let kept = if same_side(held, proposed.qty) { most.max(held.abs()) } else { most };
+        Verdict::cut(Target { qty: if proposed.qty.signum() < 0 { -kept } else { kept }, ..proposed })
+    }
+}
+
+impl OpenRiskCap {
+    /// The stop that a position opened at a price would have.
+    fn planned(&self, facts: &Facts, price: Price, side: Qty, unit: crate::Fact<Price>) -> Option<Price> {
+        initial_stop(price, self.initial * facts.get(unit)?.approximate(), side, facts.get(facts::TICK)?)
+    }
+
+    /// The largest unsigned quantity, in lots, whose open risk between a price and a stop is within the cap.
+    fn most(&self, facts: &Facts, equity: f64, price: Price, stop: Price, side: Qty) -> Option<Qty> {
+        let (price, stop) = (price.approximate(), stop.approximate());
+        let behind = if side.signum() < 0 { stop - price } else { price - stop }.max(0.0);
+        let beyond = self.risk.gap.get() + self.exit_cost;
+        // Per unit of quantity: in the quote currency of a linear contract, in the coin of an inverse one.
+        let each = match contract(facts) {
+            Contract::Linear => behind + beyond * stop,
+            Contract::Inverse => behind / (price * stop) + beyond / stop,
+        };
+        let room = self.risk.cap.get() * equity.max(0.0);
+        let most = if each > 0.0 { Qty::from_estimate(room / each, Round::TowardZero)? } else { Qty::MAX };
+        Some(most.to_lot(facts.get(facts::LOT)?, Round::TowardZero))
+    }
+
+    fn capped_add(&self, facts: &Facts, held: Qty, stop: Price, add: Add, because: &mut Because) -> Option<Add> {
+        let (equity, price) = (facts.get(facts::EQUITY)?, facts.get(facts::PRICE)?);
+        let follows = (self.follow == Follow::LastFill)
+            .then(|| self.planned(facts, add.trigger, held, facts::CAMPAIGN_UNIT))
+            .flatten()
+            .filter(|moved| if held.signum() < 0 { *moved < stop } else { *moved > stop });
+        let stop = follows.unwrap_or(stop);
+        let there = equity + contract(facts).profit(held, price, add.trigger);
+        let most = self.most(facts, there.approximate(), add.trigger, stop, held)?;
+        let room = Qty::from_raw((most.raw() - held.abs().raw()).max(0));
+        if add.qty.abs() <= room {
+            return Some(add);
+        }
+        if room.is_zero() || room < facts.get(facts::MIN_QTY)? {
+            because.refused_add(
+                add,
+                "unit {} refused: with stop {} open risk would be over {}",
+                [Arg::Count(add.unit), Arg::Price(stop), Arg::Percent(self.risk.cap.get())],
+            );
+            return None;
+        }
+        because.say(
+            "unit {} cut to {}: open risk at most {}",
+            [Arg::Count(add.unit), Arg::Qty(room), Arg::Percent(self.risk.cap.get())],
+        );
+        Some(Add { qty: if add.qty.signum() < 0 { -room } else { room }, ..add })
+    }
+}

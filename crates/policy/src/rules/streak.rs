@@ -1,0 +1,84 @@
+//! Size after wins and losses.
+
+use super::position;
+use super::signal::is_flat;
+use crate::facts::{self, FactId, Facts};
+use crate::rule::{Arg, Because, Rule, Target, Verdict};
+use crate::spec::{Resize, Streak};
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Qty, Ratio, Round};
+
+/// Anti-martingale: a win multiplies the size by a factor up to a cap, a loss returns it to the base. Closed campaigns count,
+/// by net R in order of close; within a tenth of an R is a scratch and counts for nothing. The multiplier is frozen at entry.
+pub(crate) struct StreakRule {
+    streak: Streak,
+    resize: Resize,
+    /// Closed campaigns counted so far.
+    counted: u32,
+    multiplier: f64,
+    /// The multiplier of the campaign that is open, or of the next one.
+    frozen: f64,
+}
+
+/// Results nearer to zero than this many R are a scratch.
+const SCRATCH: f64 = 0.1;
+const READS: &[FactId] = &[facts::POSITION.id(), facts::CLOSED.id(), facts::CLOSED_R.id()];
+
+impl StreakRule {
+    pub(crate) fn new(streak: Streak, resize: Resize) -> Self {
+        Self { streak, resize, counted: 0, multiplier: 1.0, frozen: 1.0 }
+    }
+}
+
+impl Rule for StreakRule {
+    fn name(&self) -> &'static str {
+        "streak"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        READS
+    }
+
+    fn observe(&mut self, facts: &Facts) {
+        let closed = facts.get(facts::CLOSED).unwrap_or(0);
+        if closed != self.counted {
+            self.counted = closed;
+            let r = facts.get(facts::CLOSED_R).map_or(0.0, Ratio::get);
+            if r > SCRATCH {
+                self.multiplier = (self.multiplier * self.streak.factor.get()).min(self.streak.cap.get());
+            } else if r < -SCRATCH {
+                self.multiplier = 1.0;
+            }
+        }
+        if position(facts).is_zero() {
+            self.frozen = self.multiplier;
+        }
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        // A base that was frozen at entry has the multiplier in it.
+        let is_frozen = self.resize == Resize::Entry && !position(facts).is_zero();
+        if is_flat(&proposed) || because.holds() || is_frozen || self.frozen == 1.0 {
+            return Verdict::keep(proposed);
+        }
+        let scaled = |qty: Qty| qty.scaled(self.frozen, Round::TowardZero).unwrap_or(qty);
+        because.say("x {} after wins in a row", [Arg::Number(self.frozen)]);
+        let add = because.add().map(|add| crate::Add {
+            qty: facts.get(facts::LOT).map_or(add.qty, |lot| scaled(add.qty).to_lot(lot, Round::TowardZero)),
+            ..add
+        });
+        because.set_add(add);
+        Verdict::set(Target { base: scaled(proposed.base), qty: scaled(proposed.qty) })
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        out.u32(self.counted);
+        out.f64(self.multiplier);
+        out.f64(self.frozen);
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        (self.counted, self.multiplier, self.frozen) = (from.u32()?, from.f64()?, from.f64()?);
+        Ok(())
+    }
+}
