@@ -34,12 +34,7 @@ fn file_of(table: &str) -> String {
 impl Run {
     /// Writes the run folder: whole or not at all. Refuses a folder in use unless `force`, and then replaces only a run.
     pub fn write(&self, out: &Path, force: bool) -> Result<(), Error> {
-        check_free(out, force)?;
-        let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).map_err(Error::io(parent))?;
-        let staging = tempfile::Builder::new().prefix(".trimtab-run-").tempdir_in(parent).map_err(Error::io(parent))?;
-        self.write_files(staging.path())?;
-        replace(staging, out)
+        write_whole(out, RECORD, force, |folder| self.write_files(folder))
     }
 
     fn write_files(&self, folder: &Path) -> Result<(), Error> {
@@ -66,18 +61,43 @@ impl Run {
     }
 }
 
+/// Fills a folder beside its final place and renames it when it is complete. `marker` is the file that an older one must
+/// hold to be replaced.
+pub(crate) fn write_whole(
+    out: &Path,
+    marker: &str,
+    force: bool,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    check_free_of(out, marker, force)?;
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(Error::io(parent))?;
+    let staging = tempfile::Builder::new().prefix(".trimtab-run-").tempdir_in(parent).map_err(Error::io(parent))?;
+    fill(staging.path())?;
+    replace(staging, out)
+}
+
 /// Refuses an output folder that holds something, early, before the work is done.
 pub fn check_free(out: &Path, force: bool) -> Result<(), Error> {
+    check_free_of(out, RECORD, force)
+}
+
+/// The same for the folder of a sweep.
+pub fn check_free_sweep(out: &Path, force: bool) -> Result<(), Error> {
+    check_free_of(out, crate::sweep::RECIPE, force)
+}
+
+fn check_free_of(out: &Path, marker: &str, force: bool) -> Result<(), Error> {
     let mut entries = match fs::read_dir(out) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::io(out)(error)),
     };
-    if entries.next().is_none() || (force && out.join(RECORD).is_file()) {
+    if entries.next().is_none() || (force && out.join(marker).is_file()) {
         return Ok(());
     }
     if force {
-        return Err(Error::not_a_run(out, "it has no run.json, so --force does not replace it"));
+        return Err(Error::not_a_run(out, format!("it has no {marker}, so --force does not replace it")));
     }
     Err(Error::NotEmpty(out.to_owned()))
 }

@@ -1,6 +1,9 @@
 //! The command line as clap reads it: one definition gives help, man pages and completions.
 
 mod examples;
+mod research;
+
+pub(crate) use research::Sweep;
 
 use clap::builder::{PossibleValuesParser, Styles};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -105,6 +108,9 @@ pub(crate) enum Command {
     /// Run a policy over tapes, beside its unscaled twin, into a run folder
     #[command(after_help = examples::BACKTEST)]
     Backtest(Backtest),
+    /// Run a policy with values varied, on all cores; ranked on the first part of the time, shown on the rest
+    #[command(after_help = examples::SWEEP)]
+    Sweep(Sweep),
     /// Say why a run held what it held: the plan in force at an instant, step by step
     #[command(after_help = examples::EXPLAIN)]
     Explain(Explain),

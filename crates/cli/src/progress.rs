@@ -26,12 +26,29 @@ impl<'a> Meter<'a> {
         Self { terminal, label, unit, started, line_due: started + LINE_EVERY, bar: None }
     }
 
+    /// Work whose pieces are too few for a speed: it says how much time is left instead.
+    pub(crate) fn counting(terminal: &'a Terminal, label: &'static str) -> Self {
+        Self::new(terminal, label, "")
+    }
+
+    /// How much of the whole is done, from 0 to 1, and what that is in words.
+    pub(crate) fn share(&mut self, done: f64, words: impl FnOnce() -> String) {
+        let spent = self.started.elapsed();
+        let left = if done > 0.02 { left(spent.mul_f64((1.0 - done) / done)) } else { String::new() };
+        self.show((done * 1000.0) as u64, 1000, |_| format!("{}{left}", words()));
+    }
+
     /// `done` of `total`, and where that is (a date, a file).
     pub(crate) fn at(&mut self, done: u64, total: u64, place: impl FnOnce() -> String) {
+        let unit = self.unit;
+        self.show(done, total, |spent| format!("{}   {}", speed(done, spent, unit), place()));
+    }
+
+    fn show(&mut self, done: u64, total: u64, message: impl FnOnce(Duration) -> String) {
         let now = Instant::now();
         if self.terminal.is_watched() {
             if now.duration_since(self.started) >= QUIET_FIRST {
-                let message = format!("{}   {}", speed(done, now.duration_since(self.started), self.unit), place());
+                let message = message(now.duration_since(self.started));
                 let bar = self.bar.get_or_insert_with(|| bar(self.label));
                 bar.set_length(total);
                 bar.set_position(done);
@@ -40,8 +57,8 @@ impl<'a> Meter<'a> {
         } else if now >= self.line_due {
             self.line_due = now + LINE_EVERY;
             let percent = (done * 100).checked_div(total).unwrap_or(0);
-            let speed = speed(done, now.duration_since(self.started), self.unit);
-            self.terminal.note(format_args!("  {:<9} {percent:>3} %   {speed}   {}", self.label, place()));
+            let message = message(now.duration_since(self.started));
+            self.terminal.note(format_args!("  {:<9} {percent:>3} %   {message}", self.label));
         }
     }
 }
@@ -61,6 +78,11 @@ fn bar(label: &'static str) -> ProgressBar {
     }
     bar.set_prefix(label);
     bar
+}
+
+fn left(time: Duration) -> String {
+    let seconds = time.as_secs_f64().ceil() as u64;
+    if seconds < 60 { format!(", {seconds} s left") } else { format!(", {} min {} s left", seconds / 60, seconds % 60) }
 }
 
 fn speed(done: u64, spent: Duration, unit: &str) -> String {

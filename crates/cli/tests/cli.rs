@@ -73,7 +73,7 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 20] = [
+const WORK: [(&str, &[&str]); 21] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -90,6 +90,7 @@ const WORK: [(&str, &[&str]); 20] = [
     ("replay run --verify", &["verification"]),
     ("report run -o run.html", &["report"]),
     ("plan policy.toml --state state.json", &["plan"]),
+    ("sweep policy.toml --set size.fraction=0.5,1 --tape bars.tape --out sweep", &["sweep_run", "sweep_run", "sweep"]),
     ("demo --seed 3", &["check", "run", "demo"]),
     ("completions bash", &["completions"]),
     ("man", &["man"]),
@@ -252,6 +253,35 @@ fn the_plan_of_the_example_portfolio() {
     let exits: Vec<&Value> = plan["exits"].as_array().unwrap().iter().collect();
     let prices = exits.iter().map(|exit| exit["price"].as_str().or(exit["trigger"].as_str()).unwrap());
     assert_eq!(prices.collect::<Vec<_>>(), ["115230", "112110", "119910"]);
+}
+
+#[test]
+fn a_sweep_is_the_same_on_any_number_of_threads() {
+    let sandbox = desk();
+    let sweep = "trimtab sweep policy.toml --set size.fraction=0.5,1,2 --set trade.buffer=0%,20% --tape bars.tape";
+    sandbox.line(&format!("{sweep} --out one --threads 1")).ok();
+    sandbox.line(&format!("{sweep} --out many --threads 3")).ok();
+    for file in ["results.parquet", "results.csv", "heatmap.svg", "sweep.json"] {
+        let read = |folder: &str| std::fs::read(sandbox.path(format!("{folder}/{file}"))).unwrap();
+        assert_eq!(read("one"), read("many"), "{file}");
+    }
+    let csv = std::fs::read_to_string(sandbox.path("one/results.csv")).unwrap();
+    assert!(csv.starts_with("run,size.fraction,trade.buffer,rank,") && csv.lines().count() == 7, "{csv}");
+    assert_eq!(sandbox.line(&format!("{sweep} --out one")).code, Some(2), "a sweep is not replaced unasked");
+    sandbox.line(&format!("{sweep} --out one --force")).ok();
+    // What a key cannot take is told at its place before anything runs.
+    let bad = sandbox.line("trimtab sweep policy.toml --set size.fraction=1,2R --tape bars.tape --out bad");
+    assert_eq!(bad.code, Some(2));
+    assert!(
+        bad.stderr.contains("with --set size.fraction=2R:") && bad.stderr.contains("policy.toml:9:"),
+        "{}",
+        bad.stderr
+    );
+    assert!(bad.stderr.contains("1 of 2 settings") && !sandbox.path("bad").exists(), "{}", bad.stderr);
+    for wrong in ["size.fraction", "size.fraction=", "size.fraction=1,,2", "size..x=1", "size.fraction=1,1"] {
+        let said = sandbox.run(&["sweep", "policy.toml", "--set", wrong, "--tape", "bars.tape", "--out", "bad"]);
+        assert_eq!(said.code, Some(2), "{wrong}: {}", said.stderr);
+    }
 }
 
 /// Starts a command whose output the test reads as it comes.

@@ -10,6 +10,7 @@ mod cards;
 mod costs;
 mod drawdown;
 mod exposure;
+mod heat;
 mod integrity;
 mod limits;
 mod markup;
@@ -25,6 +26,7 @@ mod summary;
 mod svg;
 mod view;
 
+pub use heat::heat_map;
 pub use page::html;
 pub use summary::{
     Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Headroom, Integrity, LimitCut, Method, Plan, PlanStep,

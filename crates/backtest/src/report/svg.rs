@@ -5,6 +5,18 @@ use super::scale::{Axis, TimeTick};
 use super::summary::Gap;
 use std::ops::Range;
 
+/// What the page's style sheet says, as far as a picture alone needs it.
+const STANDALONE: &str = "\
+:root{--bg:#fff;--ink:#16202B;--mute:#5B6672;--grid:#EBEEF2;--scaled:#0B62A8;--twin:#808893;--loss:#B83A00;--b:#BF8500;--c:#A8207A;--d:#007A65}\
+@media(prefers-color-scheme:dark){:root{--bg:#11161D;--ink:#E6EBF1;--mute:#98A2AE;--grid:#1B222B;--scaled:#5AA9F0;--twin:#8D97A3;\
+--loss:#F0703C;--b:#F2CC60;--c:#F09AD0;--d:#2FC4A8}}\
+svg{font-family:Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}.bg{fill:var(--bg)}.ax,.lb{font-size:11.5px;fill:var(--mute)}\
+.ti{font-size:13px;font-weight:640;fill:var(--ink)}.qu{font-weight:400;fill:var(--mute)}.in{font-size:12px;fill:var(--ink)}\
+.gr,.yr{stroke:var(--grid);fill:none}.ze{stroke:var(--mute);fill:none}.up{fill:var(--scaled)}.dn{fill:var(--loss)}\
+.best{fill:none;stroke:var(--ink);stroke-width:1.6}.tw{stroke:var(--twin);stroke-width:1.1;fill:none}\
+.r0,.r1,.r2,.r3{stroke-width:1.8;fill:none;stroke-linejoin:round}.r0{stroke:var(--scaled)}.r1{stroke:var(--b)}.r2{stroke:var(--c)}\
+.r3{stroke:var(--d)}.t0{fill:var(--scaled)}.t1{fill:var(--b)}.t2{fill:var(--c)}.t3{fill:var(--d)}";
+
 /// Where a text stands against its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
@@ -31,6 +43,25 @@ impl Svg {
     /// Opens a figure of so many pixels with a text summary for those who cannot see it.
     pub(super) fn new(width: f64, height: f64, summary: &str, more: Attributes<'_>) -> Self {
         Self::opened("img", width, height, summary, more)
+    }
+
+    /// A picture that stands alone: it carries its own colours, for both themes.
+    pub(super) fn standalone(width: f64, height: f64, summary: &str) -> Self {
+        let mut svg = Self::opened("img", width, height, summary, &[("xmlns", "http://www.w3.org/2000/svg")]);
+        svg.0.raw("<style>").raw(STANDALONE).raw("</style>");
+        svg.rect("bg", 0.0, 0.0, width, height);
+        svg
+    }
+
+    /// A rectangle of a given opacity.
+    pub(super) fn shade(&mut self, class: &'static str, opacity: f64, corner: (f64, f64), size: (f64, f64)) {
+        let numbers = [corner.0, corner.1, size.0, size.1].map(pixels);
+        let [x, y, width, height] = &numbers;
+        let opacity = format!("{opacity:.2}");
+        let place = [("x", x.as_str()), ("y", y), ("width", width), ("height", height)];
+        let mut attributes = vec![("class", class), ("fill-opacity", opacity.as_str())];
+        attributes.extend(place);
+        self.0.empty("rect", &attributes);
     }
 
     /// A figure with links in it: to a reader of the screen an image is one thing, a group is walked through.

@@ -5,8 +5,8 @@ use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
 use policy::spec::SizeKind;
 use risk::TierTable;
-use units::Price;
 use units::show::{self, Style};
+use units::{Contract, Price};
 
 /// One entry a declared limit, hard limits first.
 pub(super) fn of(run: &Run) -> Vec<Headroom> {
@@ -30,11 +30,14 @@ pub(super) fn of(run: &Run) -> Vec<Headroom> {
         cuts: cuts(run, "leverage_cap"),
     });
     let distance = caps.liquidation_distance.map(|distance| {
-        let tiers = TierTable::for_symbol(&run.record.instrument.symbol);
+        let instrument = &run.record.instrument;
+        let tiers = TierTable::for_symbol(&instrument.symbol);
+        // A contract that settles in its underlying is an inverse one.
+        let contract = if instrument.settle == instrument.base { Contract::Inverse } else { Contract::Linear };
         Headroom {
             name: "liquidation distance".to_owned(),
             limit: format!("{} % beyond the stop", percent(distance.get())),
-            left: each(run, |row| margin_left(row, distance.get(), &tiers)),
+            left: each(run, |row| margin_left(row, distance.get(), &tiers, contract)),
             levels: Vec::new(),
             cuts: cuts(run, "liquidation_distance"),
         }
@@ -68,15 +71,15 @@ fn percent(fraction: f64) -> String {
 }
 
 /// The share of equity above maintenance margin at the guarded price beyond the stop. None while flat.
-fn margin_left(row: &EquityRow, distance: f64, tiers: &TierTable) -> Option<f64> {
+fn margin_left(row: &EquityRow, distance: f64, tiers: &TierTable, contract: Contract) -> Option<f64> {
     if row.position.is_zero() {
         return None;
     }
     let beyond = if row.position.signum() >= 0 { 1.0 - distance } else { 1.0 + distance };
     let stop = row.stop.unwrap_or(row.mark);
     let guarded = Price::from_estimate(stop.approximate() * beyond, units::Round::TowardZero)?;
-    let there = (row.equity + ((guarded - row.mark) * row.position).cash()).approximate();
-    let margin = tiers.maintenance_margin(guarded * row.position).approximate();
+    let there = (row.equity + contract.profit(row.position, row.mark, guarded)).approximate();
+    let margin = tiers.maintenance_margin(contract.exposure(guarded, row.position)).approximate();
     Some(if there > 0.0 { 1.0 - margin / there } else { 0.0 })
 }
 

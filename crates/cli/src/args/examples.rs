@@ -125,6 +125,19 @@ EXAMPLES
 The run folder is written beside its place and renamed when it is complete: a
 folder that exists is whole.";
 
+pub(super) const SWEEP: &str = "\
+EXAMPLES
+  trimtab sweep examples/btc-trend.toml --set size.target=40%,60%,80% \\
+      --set stop.initial=2N,3N,4N --tape btc.tape --tape funding.tape \\
+      --tape dvol.tape --out sweeps/stops
+  trimtab sweep policy.toml --set trade.buffer=0%,5%,10% --tape btc.tape \\
+      --out sweeps/buffer --by return --split 60%
+
+Keys are those of the policy, `section.key`; an entry of a list is
+`caps.drawdown.0.at`. The last part of the time does not rank: it shows what
+came of the ranking. The deflated Sharpe ratio is the probability that the
+ranked one is more than the luck of so many trials.";
+
 pub(super) const EXPLAIN: &str = "\
 EXAMPLES
   trimtab explain runs/oct --at 2025-10-10T21:20:00Z

@@ -117,7 +117,7 @@ fn check_out(out: &Path, force: bool) -> Result<(), Failure> {
 }
 
 /// The same bars twice would be two markets.
-fn refuse_twice(tapes: &[PathBuf]) -> Result<(), Failure> {
+pub(super) fn refuse_twice(tapes: &[PathBuf]) -> Result<(), Failure> {
     let mut seen = BTreeSet::new();
     for tape in tapes {
         // A path that cannot be resolved is refused, with its reason, when the tape is opened.

@@ -11,6 +11,7 @@ mod man;
 mod plan;
 mod replay;
 mod report;
+mod sweep;
 mod tape;
 
 use crate::args::Command;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: &Command, terminal: &Terminal) -> Result<Outcome, Fai
         Command::Import(args) => import::run(args, terminal),
         Command::Tape(args) => tape::run(args, terminal),
         Command::Backtest(args) => backtest::run(args, terminal),
+        Command::Sweep(args) => sweep::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Replay(args) => replay::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),

@@ -5,6 +5,7 @@ pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod sparkline;
 pub(crate) mod summary;
+pub(crate) mod sweep;
 
 /// Text in lines of at most `width` characters, all but the first behind `indent` spaces.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {

@@ -1,0 +1,66 @@
+//! Arguments of the commands that look at many runs at once.
+
+use backtest::sweep::{Axis, By};
+use clap::{ArgAction, Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    /// The policy file
+    #[arg(value_name = "POLICY")]
+    pub(crate) policy: PathBuf,
+    /// A key of the policy and its values; give it once for each key
+    #[arg(long = "set", value_name = "KEY=A,B,…", required = true, action = ArgAction::Append, value_parser = Axis::parse)]
+    pub(crate) axes: Vec<Axis>,
+    /// A tape to run on; give it once for each tape
+    #[arg(long, value_name = "TAPE", required = true, action = ArgAction::Append)]
+    pub(crate) tape: Vec<PathBuf>,
+    /// The folder to write: results as Parquet and CSV, a heat map where two keys are varied
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// What ranks
+    #[arg(long, value_name = "FIGURE", default_value = "sharpe")]
+    pub(crate) by: ByArg,
+    /// The share of the time that ranks; the rest shows what came of it
+    #[arg(long, value_name = "SHARE", default_value = "70%", value_parser = split)]
+    pub(crate) split: f64,
+    /// Threads; as many as there are cores if not given. No result depends on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Replace the folder if it holds a sweep
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What ranks the runs of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ByArg {
+    Sharpe,
+    Return,
+    Drawdown,
+}
+
+impl From<ByArg> for By {
+    fn from(by: ByArg) -> Self {
+        match by {
+            ByArg::Sharpe => Self::Sharpe,
+            ByArg::Return => Self::Return,
+            ByArg::Drawdown => Self::Drawdown,
+        }
+    }
+}
+
+/// `70%` or `0.7`.
+fn split(text: &str) -> Result<f64, String> {
+    let share = match text.trim().strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.trim().parse(),
+    };
+    match share {
+        Ok(share) if (0.1..=0.9).contains(&share) => Ok(share),
+        _ => {
+            Err("a share between 10% and 90%, such as `70%`: both parts must be long enough to say something"
+                .to_owned())
+        }
+    }
+}
