@@ -35,8 +35,7 @@ impl Iterator for Prices {
 
     fn next(&mut self) -> Option<Price> {
         self.event += 1;
-        let hash =
-            mix(self.base.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(self.event.wrapping_mul(GOLDEN)));
+        let hash = mix(self.base.wrapping_mul(0xD134_2543_DE82_EF95).wrapping_add(self.event.wrapping_mul(GOLDEN)));
         let regime = mix(self.base.wrapping_add((self.event / REGIME).wrapping_mul(GOLDEN)));
         let sum: i64 = (0..4).map(|part| (hash >> (16 * part) & 0xFFFF) as i64).sum::<i64>() - 131_070;
         let multiplier = MULTIPLIERS[(regime % 5) as usize];

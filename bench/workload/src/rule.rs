@@ -93,10 +93,11 @@ impl Rule for WorkloadRule {
 
     fn observe(&mut self, facts: &Facts) {
         if let (Some(count), Some(price)) = (facts.get(facts::PRICES), facts.get(facts::PRICE))
-            && count != self.seen {
-                self.seen = count;
-                self.decision.observe(price);
-            }
+            && count != self.seen
+        {
+            self.seen = count;
+            self.decision.observe(price);
+        }
     }
 
     fn evaluate(&self, facts: &Facts, _proposed: Target, because: &mut Because) -> Verdict {

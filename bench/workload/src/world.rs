@@ -152,11 +152,8 @@ fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
         };
         engine.add_strategy(config);
     }
-    let deposit = CashChange {
-        account: AccountId(0),
-        amount: Cash::from_raw(DEPOSIT * Cash::ONE),
-        reason: CashReason::Deposit,
-    };
+    let deposit =
+        CashChange { account: AccountId(0), amount: Cash::from_raw(DEPOSIT * Cash::ONE), reason: CashReason::Deposit };
     let feed = Feed {
         trades: trades(seed, instruments, events),
         next: 0,

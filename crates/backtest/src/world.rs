@@ -95,7 +95,8 @@ impl Recorded<'_> {
     /// walked twice and a funding payment paid twice.
     fn refuse_overlap(&mut self, at: Timestamp) -> Result<(), Error> {
         let twice = self.events.windows(2).find(|pair| subject(&pair[0]) == subject(&pair[1])).map(|pair| pair[1]);
-        let early = |event: &&Event| matches!(event, Event::Bar(bar) if bar.opened < self.closed[bar.instrument.index()]);
+        let early =
+            |event: &&Event| matches!(event, Event::Bar(bar) if bar.opened < self.closed[bar.instrument.index()]);
         if let Some(event) = twice.or_else(|| self.events.iter().find(early).copied()) {
             let (kind, id) = subject(&event);
             let catalogue = self.tapes.catalogue();

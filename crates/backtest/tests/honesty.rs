@@ -2,6 +2,7 @@
 //! profit 0.4 % above the fill, else out at the close; walked on 4-hour bars and on the 15-minute bars inside them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "finds the shared data by environment and file")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "prints what it measured, and names what it skips")]
 
 use exchange::{Exchange, ExchangeConfig};
 use import::{BarsRequest, Labelled};
@@ -84,11 +85,11 @@ impl Toy {
             self.exchange.command(Command::Cancel { order });
         }
         let held = self.exchange.account().position(0).qty;
-        if let Some((order, price)) = self.target.take().filter(|_| !held.is_zero()) {
-            if close <= price {
-                self.exchange.command(Command::Cancel { order });
-                self.send(Side::Sell, OrderKind::Market, held);
-            }
+        if let Some((order, price)) = self.target.take().filter(|_| !held.is_zero())
+            && close <= price
+        {
+            self.exchange.command(Command::Cancel { order });
+            self.send(Side::Sell, OrderKind::Market, held);
         }
         self.dip = Some(self.send(Side::Buy, OrderKind::Limit { price: moved(close, 0.996) }, Qty::from_raw(Qty::ONE)));
     }
@@ -100,8 +101,7 @@ impl Toy {
         let mut toy = Self { exchange, sent: 0, dip: None, target: None, bought: Vec::new(), trips: Vec::new() };
         for (index, bar) in bars.iter().enumerate() {
             toy.exchange.advance(bar.closed, &[Event::Bar(*bar)]);
-            loop {
-                let Some(input) = toy.exchange.poll() else { break };
+            while let Some(input) = toy.exchange.poll() {
                 let fill = input.events.iter().find_map(|event| match event {
                     Event::Order(news) => match news.update {
                         OrderUpdate::Filled(fill) => Some(fill),

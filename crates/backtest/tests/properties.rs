@@ -36,7 +36,8 @@ type Checked = Result<(), String>;
 
 macro_rules! ensure {
     ($holds:expr, $($message:tt)+) => {
-        if !$holds {
+        let holds: bool = $holds;
+        if !holds {
             return Err(format!($($message)+));
         }
     };

@@ -2,6 +2,7 @@
 //! decades of recorded prices. Nothing is promised about return or drawdown, and nothing about them is asserted.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "finds the shared data by environment and file")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "prints what it measured, and names what it skips")]
 
 use backtest::metrics::{Path as EquityPath, vol_of_vol};
 use backtest::{Request, Run, run};
