@@ -3,7 +3,7 @@
 mod examples;
 mod research;
 
-pub(crate) use research::Sweep;
+pub(crate) use research::{Compare, Sweep};
 
 use clap::builder::{PossibleValuesParser, Styles};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -111,6 +111,9 @@ pub(crate) enum Command {
     /// Run a policy with values varied, on all cores; ranked on the first part of the time, shown on the rest
     #[command(after_help = examples::SWEEP)]
     Sweep(Sweep),
+    /// Put two to four runs side by side: measures, what their policies say differently, growth overlaid
+    #[command(after_help = examples::COMPARE)]
+    Compare(Compare),
     /// Say why a run held what it held: the plan in force at an instant, step by step
     #[command(after_help = examples::EXPLAIN)]
     Explain(Explain),

@@ -73,7 +73,7 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 21] = [
+const WORK: [(&str, &[&str]); 22] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -92,6 +92,7 @@ const WORK: [(&str, &[&str]); 21] = [
     ("plan policy.toml --state state.json", &["plan"]),
     ("sweep policy.toml --set size.fraction=0.5,1 --tape bars.tape --out sweep", &["sweep_run", "sweep_run", "sweep"]),
     ("demo --seed 3", &["check", "run", "demo"]),
+    ("compare run trimtab-demo -o compared.html --plot growth.svg", &["comparison"]),
     ("completions bash", &["completions"]),
     ("man", &["man"]),
     ("man --out pages", &["man"]),
@@ -253,6 +254,28 @@ fn the_plan_of_the_example_portfolio() {
     let exits: Vec<&Value> = plan["exits"].as_array().unwrap().iter().collect();
     let prices = exits.iter().map(|exit| exit["price"].as_str().or(exit["trigger"].as_str()).unwrap());
     assert_eq!(prices.collect::<Vec<_>>(), ["115230", "112110", "119910"]);
+}
+
+#[test]
+fn runs_are_compared_with_what_differs_and_a_warning_where_they_cannot_be() {
+    let sandbox = desk();
+    sandbox.write("half.toml", POLICY.replace("fraction = 1.0", "fraction = 0.5"));
+    sandbox.line("trimtab backtest policy.toml --tape bars.tape --out whole").ok();
+    sandbox.line("trimtab backtest half.toml --tape bars.tape --out half").ok();
+    let compared = sandbox.line("trimtab compare whole half --json -o page.html --plot growth.svg").ok();
+    let compared: Value = serde_json::from_str(&compared).unwrap();
+    assert_eq!(compared["policy_differences"], serde_json::json!({ "size.fraction": ["1", "0.5"] }));
+    assert_eq!(compared["warnings"], serde_json::json!([]));
+    assert_eq!(compared["runs"][0]["twin"], compared["runs"][1]["twin"], "they differ in scaling alone");
+    let page = std::fs::read_to_string(sandbox.path("page.html")).unwrap();
+    assert!(page.contains("default-src 'none'") && page.contains("size.fraction") && !page.contains("<script"));
+    let plot = std::fs::read_to_string(sandbox.path("growth.svg")).unwrap();
+    assert!(plot.starts_with("<svg ") && plot.contains("xmlns=") && !plot.contains("NaN"));
+    sandbox.line("trimtab demo --seed 3").ok();
+    let said = sandbox.line("trimtab compare whole half trimtab-demo");
+    assert!(said.stderr.contains("different times") && said.stderr.contains("different tapes"), "{}", said.stderr);
+    assert!(sandbox.line("trimtab compare whole half -o page.html").stderr.contains("exists already"));
+    assert_eq!(sandbox.line("trimtab compare whole").code, Some(2), "one run is no comparison");
 }
 
 #[test]

@@ -51,7 +51,8 @@ pub(super) fn section(view: &View<'_>) -> Markup {
 fn left_out(page: &mut Markup, view: &View<'_>) {
     if view.run.fills.len() > view.limits.marks {
         let text = format!(
-            "Of {} and refusals at most {} marks are drawn: rare kinds whole, common ones thinned evenly, one mark for one kind on one spot.",
+            "Of {} and refusals at most {} marks are drawn: rare kinds whole, common ones thinned evenly, one mark \
+            for one kind on one spot.",
             counted(view.run.fills.len(), "fill", "fills"),
             show::count(view.limits.marks as u64, Style::Page)
         );

@@ -7,11 +7,13 @@ use super::view::View;
 const GLOSSARY: [(&str, &str); 14] = [
     (
         "Twin",
-        "The same signal on the same tape with the same fills, fees and funding, at a constant quantity; no scaling, ladder, stop or limit beyond the venue's margin.",
+        "The same signal on the same tape with the same fills, fees and funding, at a constant quantity; no \
+        scaling, ladder, stop or limit beyond the venue's margin.",
     ),
     (
         "Twin at equal vol",
-        "The twin's equity steps times one constant, so that its whole-run volatility equals the scaled run's. Computed after the fact from the whole sample: it answers whether scaling was only less leverage, and can never be traded.",
+        "The twin's equity steps times one constant, so that its whole-run volatility equals the scaled run's. \
+        Computed after the fact from the whole sample: it answers whether scaling was only less leverage, and can never be traded.",
     ),
     (
         "Change",
@@ -19,7 +21,8 @@ const GLOSSARY: [(&str, &str); 14] = [
     ),
     (
         "Headline",
-        "Of four measures (volatility of volatility, worst drawdown, worst day, what was earned) the largest relative gain, the second if at least half as large, then the largest loss; under 5 % nothing is claimed.",
+        "Of four measures (volatility of volatility, worst drawdown, worst day, what was earned) the largest \
+        relative gain, the second if at least half as large, then the largest loss; under 5 % nothing is claimed.",
     ),
     ("Campaign", "One strategy's position in one instrument, from flat to flat. Its anchors are frozen at entry."),
     (
@@ -33,7 +36,8 @@ const GLOSSARY: [(&str, &str); 14] = [
     ("Exposure", "Position value over equity, signed."),
     (
         "Volatility",
-        "Standard deviation of UTC-day returns × √365. Volatility of volatility: standard deviation of its 63-day figure, in percentage points and over its mean.",
+        "Standard deviation of UTC-day returns × √365. Volatility of volatility: standard deviation of its 63-day \
+        figure, in percentage points and over its mean.",
     ),
     ("Drawdown", "Fall under the highest equity so far, on every bar and not on days alone."),
     ("Plan", "The record of one decision: for each rule what it found, what it left, and why."),

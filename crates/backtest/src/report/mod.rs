@@ -7,6 +7,7 @@
 mod actions;
 mod campaigns;
 mod cards;
+mod compare;
 mod costs;
 mod drawdown;
 mod exposure;
@@ -26,6 +27,7 @@ mod summary;
 mod svg;
 mod view;
 
+pub use compare::{Difference, RUNS, comparison, differences, growth_svg, letter, warnings};
 pub use heat::heat_map;
 pub use page::html;
 pub use summary::{

@@ -8,7 +8,7 @@ use super::{scorecard, sentence};
 use units::show;
 use units::{Duration, Timestamp};
 
-const CSS: &str = include_str!("../../assets/report.css");
+pub(super) const CSS: &str = include_str!("../../assets/report.css");
 const SCRIPT: &str = include_str!("../../assets/report.js");
 
 /// A run as one HTML file: complete without script, printable, opening no connection.
@@ -86,8 +86,10 @@ fn header(page: &mut Markup, view: &View<'_>) {
     page.element("span", &[], &format!("equity in {}, start {}", header.currency, view.money(header.deposit)));
     page.raw("<span>run ").element("code", &[], view.run.run_name()).raw("</span></div>");
     page.raw("<button id=\"th\" type=\"button\" hidden>Dark</button></header>");
-    page.raw("<nav aria-label=\"Sections\"><a href=\"#overview\" aria-current=\"true\">Overview</a><a href=\"#price\">Price &amp; actions</a>")
-        .raw("<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a href=\"#drawdown\">Drawdown &amp; tail</a>")
+    page.raw("<nav aria-label=\"Sections\"><a href=\"#overview\" aria-current=\"true\">Overview</a><a \
+    href=\"#price\">Price &amp; actions</a>")
+        .raw("<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a \
+        href=\"#drawdown\">Drawdown &amp; tail</a>")
         .raw("<a href=\"#costs\">Costs</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a><a href=\"#integrity\">Integrity</a>")
         .raw("<a href=\"#method\">Method</a></nav>");
 }
@@ -127,15 +129,18 @@ fn embedded(view: &View<'_>) -> String {
 
 /// Hatches and marks, drawn once and used by every figure. Shapes first, colour second.
 const SHAPES: &str = "<svg width=\"0\" height=\"0\" class=\"sr\" aria-hidden=\"true\"><defs>\
-<pattern id=\"hx\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path d=\"M0 0V6\" class=\"hxp\"/></pattern>\
-<pattern id=\"hg\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\"><path d=\"M0 0V5\" class=\"hgp\"/></pattern>\
+<pattern id=\"hx\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path \
+d=\"M0 0V6\" class=\"hxp\"/></pattern>\
+<pattern id=\"hg\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(-45)\"><path \
+d=\"M0 0V5\" class=\"hgp\"/></pattern>\
 <path id=\"m-entry\" class=\"m1\" d=\"M0-6.5 6 4.5H-6Z\"/>\
 <path id=\"m-entry-short\" class=\"m1\" d=\"M0 6.5 6-4.5H-6Z\"/>\
 <path id=\"m-add\" class=\"m2\" d=\"M0-6 5.5 4H-5.5Z\"/>\
 <path id=\"m-rung\" class=\"m3\" d=\"M0 6 5.5-4H-5.5Z\"/>\
 <circle id=\"m-exit\" class=\"m1\" r=\"4.6\"/><path id=\"m-held\" class=\"m9\" d=\"M-4.5 0H4.5\"/>\
 <path id=\"m-resize\" class=\"m1\" d=\"M0-4.5 4.5 0 0 4.5-4.5 0Z\"/>\
-<g id=\"m-stop\"><path class=\"m0\" d=\"M-4.5-4.5 4.5 4.5M4.5-4.5-4.5 4.5\"/><path class=\"m4\" d=\"M-4.5-4.5 4.5 4.5M4.5-4.5-4.5 4.5\"/></g>\
+<g id=\"m-stop\"><path class=\"m0\" d=\"M-4.5-4.5 4.5 4.5M4.5-4.5-4.5 4.5\"/><path class=\"m4\" d=\"M-4.5-4.5 4.5 \
+4.5M4.5-4.5-4.5 4.5\"/></g>\
 <path id=\"m-cut\" class=\"m5\" d=\"M-4-4H4V4H-4Z\"/>\
 <circle id=\"m-hedge\" class=\"m6\" r=\"4.5\"/>\
 <g id=\"m-liquidation\"><circle class=\"m7\" r=\"6.5\"/><path class=\"m4\" d=\"M-3.5-3.5 3.5 3.5M3.5-3.5-3.5 3.5\"/></g>\

@@ -14,14 +14,14 @@ enum Better {
 }
 
 /// A row: how a figure is read from a column and shown.
-struct Row {
-    label: &'static str,
-    unit: &'static str,
+pub(super) struct Row {
+    pub(super) label: &'static str,
+    pub(super) unit: &'static str,
     better: Better,
     /// Values are shown times this.
-    times: f64,
-    decimals: usize,
-    read: fn(&Scores) -> Figure,
+    pub(super) times: f64,
+    pub(super) decimals: usize,
+    pub(super) read: fn(&Scores) -> Figure,
 }
 
 fn depth(scores: &Scores) -> Figure {
@@ -33,7 +33,7 @@ fn worst_day(scores: &Scores) -> Figure {
 }
 
 /// Groups and rows. A short run annualises nothing but volatility, and says so in its labels.
-fn groups(short: bool) -> [(&'static str, Vec<Row>); 4] {
+pub(super) fn groups(short: bool) -> [(&'static str, Vec<Row>); 4] {
     use Better::{Higher, Lower, Neither};
     let row = |label, unit, better, times, decimals, read| Row { label, unit, better, times, decimals, read };
     let earned = if short {

@@ -138,6 +138,14 @@ Keys are those of the policy, `section.key`; an entry of a list is
 came of the ranking. The deflated Sharpe ratio is the probability that the
 ranked one is more than the luck of so many trials.";
 
+pub(super) const COMPARE: &str = "\
+EXAMPLES
+  trimtab compare runs/oct runs/oct-no-ladder
+  trimtab compare runs/a runs/b runs/c -o abc.html --plot abc.svg
+  trimtab compare runs/a runs/b --json
+
+Runs over different times or tapes are compared with a warning.";
+
 pub(super) const EXPLAIN: &str = "\
 EXAMPLES
   trimtab explain runs/oct --at 2025-10-10T21:20:00Z

@@ -32,6 +32,22 @@ pub(crate) struct Sweep {
     pub(crate) force: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// Run folders, two to four
+    #[arg(value_name = "RUN", required = true, num_args = 2..=4)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// An HTML file to write: measures, growth overlaid, what the policies say differently
+    #[arg(short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// A picture to write: growth overlaid
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 /// What ranks the runs of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ByArg {

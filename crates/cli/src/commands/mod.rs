@@ -2,6 +2,7 @@
 
 mod backtest;
 mod check;
+mod compare;
 mod completions;
 mod demo;
 mod explain;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: &Command, terminal: &Terminal) -> Result<Outcome, Fai
         Command::Tape(args) => tape::run(args, terminal),
         Command::Backtest(args) => backtest::run(args, terminal),
         Command::Sweep(args) => sweep::run(args, terminal),
+        Command::Compare(args) => compare::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Replay(args) => replay::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),

@@ -1,5 +1,6 @@
 //! Results laid out for a terminal, and as values for JSON.
 
+pub(crate) mod compare;
 pub(crate) mod explanation;
 pub(crate) mod plan;
 pub(crate) mod rows;

@@ -29,10 +29,10 @@ pub(crate) fn show(run: &Run, folder: &path::Path, terminal: &Terminal) {
 }
 
 /// The three columns of every comparison.
-struct Card<'a> {
+pub(super) struct Card<'a> {
     page: &'a RunSummary,
-    scaled: Scores,
-    twin: Scores,
+    pub(super) scaled: Scores,
+    pub(super) twin: Scores,
     equal: Result<Scores, Missing>,
 }
 
@@ -44,19 +44,19 @@ enum Better {
     Neither,
 }
 
-struct Row {
-    label: &'static str,
+pub(super) struct Row {
+    pub(super) label: &'static str,
     /// The name in JSON, where values are fractions, not percent.
-    key: &'static str,
+    pub(super) key: &'static str,
     better: Better,
-    times: f64,
-    decimals: usize,
+    pub(super) times: f64,
+    pub(super) decimals: usize,
     /// Shown with `--verbose` only.
-    detail: bool,
-    read: fn(&Scores) -> Figure,
+    pub(super) detail: bool,
+    pub(super) read: fn(&Scores) -> Figure,
 }
 
-fn rows(short: bool) -> Vec<Row> {
+pub(super) fn rows(short: bool) -> Vec<Row> {
     use Better::{Higher, Lower, Neither};
     let row =
         |label, key, better, times, decimals, read| Row { label, key, better, times, decimals, detail: false, read };
@@ -88,7 +88,7 @@ fn rows(short: bool) -> Vec<Row> {
 }
 
 impl<'a> Card<'a> {
-    fn of(page: &'a RunSummary) -> Self {
+    pub(super) fn of(page: &'a RunSummary) -> Self {
         let nanos = std::iter::once(page.header.start).chain(page.bars.time.iter().copied());
         let times: Vec<Timestamp> = nanos.map(Timestamp::from_nanos).collect();
         let path = |values: &[f64]| -> Vec<f64> {
@@ -107,7 +107,7 @@ impl<'a> Card<'a> {
         Self { page, scaled, twin: twin_scores, equal }
     }
 
-    fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         let start = Timestamp::from_nanos(self.page.header.start);
         let end = Timestamp::from_nanos(self.page.header.end);
         end.since(start).days() < f64::from(SHORT)
