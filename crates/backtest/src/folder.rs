@@ -1,6 +1,6 @@
 //! The run folder: what is written, and reading it back (docs/run-folder.md).
 
-use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, OrderRow, PlanRow, Tables};
+use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, OrderRow, PlanRow, Tables, VariantRow};
 use crate::run::{Run, RunRecord};
 use crate::table::{Row, Table};
 use crate::{Error, run};
@@ -45,7 +45,8 @@ impl Run {
             files.insert(name, blake3::hash(&bytes).to_hex().to_string());
             Ok(())
         };
-        for table in self.tables.all() {
+        let variants = (!self.variants.is_empty()).then(|| Row::table(&self.variants));
+        for table in self.tables.all().into_iter().chain(variants) {
             let name = file_of(table.name);
             let path = folder.join(&name);
             table.write(&path).map_err(|error| Error::io(&path)(std::io::Error::other(error)))?;
@@ -150,7 +151,9 @@ pub fn open(folder: &Path) -> Result<Run, Error> {
         plans: rows::<PlanRow>(folder)?,
         campaigns: rows::<CampaignRow>(folder)?,
     };
-    Ok(Run { policy: run::checked(&policy_text)?, policy_text, record, tables })
+    let has_variants = folder.join(file_of(VariantRow::NAME)).is_file();
+    let variants = if has_variants { rows::<VariantRow>(folder)? } else { Vec::new() };
+    Ok(Run { policy: run::checked(&policy_text)?, policy_text, record, tables, variants })
 }
 
 /// The part of run.json that every version has.

@@ -15,6 +15,7 @@ mod run;
 mod summary;
 pub mod sweep;
 pub mod table;
+mod variants;
 mod verify;
 mod world;
 
@@ -25,6 +26,7 @@ pub use parallel::{Share, cores};
 pub use plan::{PlanAnswer, SCHEMA as PORTFOLIO_SCHEMA, plan};
 pub use run::{Paid, Request, Run, RunRecord, TapeStamp, Triggers, run};
 use units::Timestamp;
+pub use variants::{ablation, techniques};
 pub use verify::{Verification, verify};
 
 /// How far a run has come.

@@ -205,6 +205,38 @@ rows! {
     }
 }
 
+rows! {
+    /// The policy with one technique switched off. Figures are fractions; empty: the run is too short for them.
+    VariantRow in "variants" {
+        /// What was switched off; `as declared` is the policy, `twin` its unscaled twin.
+        variant: String,
+        /// What ran instead, in words.
+        instead: String,
+        /// The whole return.
+        total_return: Option<f64>,
+        /// Compound annual growth rate.
+        cagr: Option<f64>,
+        /// Sharpe ratio at a zero rate.
+        sharpe: Option<f64>,
+        /// Annualised volatility.
+        volatility: Option<f64>,
+        /// Standard deviation of the 63-day volatility.
+        vol_of_vol: Option<f64>,
+        /// The deepest fall under a peak.
+        drawdown: Option<f64>,
+        /// The worst day.
+        worst_day: Option<f64>,
+        /// Fees and funding over mean equity, a year where the run is long enough.
+        cost: Option<f64>,
+        /// Value traded over mean equity, likewise.
+        turnover: Option<f64>,
+        /// Executions.
+        fills: u64,
+        /// Campaigns.
+        campaigns: u64,
+    }
+}
+
 /// All tables of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tables {

@@ -1,7 +1,7 @@
 //! One backtest: the scaled run, the same with the other order of extremes, and the twin.
 
 use crate::record::{Recorder, RunFacts, exposure};
-use crate::records::Tables;
+use crate::records::{Tables, VariantRow};
 use crate::world::{Recorded, merge, span};
 use crate::{Error, Progress};
 use drive::DriveError;
@@ -46,6 +46,8 @@ pub struct Run {
     pub policy_text: String,
     /// The tables of the run folder.
     pub tables: Tables,
+    /// The policy with one technique at a time switched off; empty: not run.
+    pub variants: Vec<VariantRow>,
 }
 
 /// `run.json`: the recipe and what came of it. Amounts are exact decimals as text.
@@ -195,7 +197,7 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
         (row.twin_position, row.twin_equity) = (twin.position, twin.equity);
         row.twin_exposure = exposure(twin_of, twin.mark, twin.position, twin.equity);
     }
-    Ok(Run { record, policy, policy_text: request.policy_text.clone(), tables })
+    Ok(Run { record, policy, policy_text: request.policy_text.clone(), tables, variants: Vec::new() })
 }
 
 /// Spreads the progress of three passes over one scale.

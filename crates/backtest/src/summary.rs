@@ -37,7 +37,7 @@ impl Run {
             integrity: self.integrity(),
             method: self.method(),
             plans: plans.into_values().filter(|plan| shown.contains(&plan.plan)).collect(),
-            variants: Vec::new(),
+            variants: self.variants.iter().map(variant).collect(),
         }
     }
 
@@ -251,6 +251,24 @@ impl Run {
                 })
                 .collect(),
         }
+    }
+}
+
+fn variant(row: &crate::records::VariantRow) -> report::Variant {
+    report::Variant {
+        name: row.variant.clone(),
+        instead: row.instead.clone(),
+        total_return: row.total_return,
+        cagr: row.cagr,
+        sharpe: row.sharpe,
+        volatility: row.volatility,
+        vol_of_vol: row.vol_of_vol,
+        drawdown: row.drawdown,
+        worst_day: row.worst_day,
+        cost: row.cost,
+        turnover: row.turnover,
+        fills: row.fills,
+        campaigns: row.campaigns,
     }
 }
 

@@ -408,6 +408,9 @@ pub(crate) struct Backtest {
     /// The run folder to write
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Run once more for each technique with it switched off (a dozen runs at most), for a table of what each one did
+    #[arg(long)]
+    pub(crate) ablation: bool,
     /// Replace the run folder if it exists
     #[arg(long)]
     pub(crate) force: bool,

@@ -101,7 +101,8 @@ fn lane_bar(
     // Beside the bar where there is room, else before it.
     let open = if episode.recovered.is_none() { ", not recovered" } else { "" };
     let text = format!("{}{open}", depth(episode));
-    let whole = width_of(&text) + width_of(&other) + 22.0;
+    let wide = width_of(&text) * 1.12;
+    let whole = wide + width_of(&other) + 20.0;
     let at = if to + whole < right + 86.0 { to + 7.0 } else { from - whole };
     if at < left + 4.0 {
         // The bar fills the plot and ends at its edge: the numbers alone, beside it.
@@ -111,7 +112,7 @@ fn lane_bar(
         return;
     }
     svg.text(label, at, y + 9.0, Anchor::Start, &text);
-    svg.text("lb hl", at + width_of(&text) + 10.0, y + 9.0, Anchor::Start, &other);
+    svg.text("lb hl", at + wide + 8.0, y + 9.0, Anchor::Start, &other);
 }
 
 /// How many days lost at least so much, both axes logarithmic: a straight line is a power law.

@@ -156,8 +156,8 @@ fn forecast(view: &View<'_>) -> Option<(Markup, Markup)> {
         svg.text("ax", x.at(tick), bottom + 16.0, Anchor::Middle, &label);
     }
     svg.line("tg", (left, bottom), (right, top));
-    svg.text("lb hl", right - 4.0, top + 26.0, Anchor::End, "over the line: more than forecast");
-    svg.dots("sd", 1.9, points.iter().map(|(forecast, after)| (x.at(*forecast), y.at(*after))));
+    svg.text("lb hl", left + 10.0, top + 14.0, Anchor::Start, "over the line: more came than was forecast");
+    svg.dots("sd", 2.2, points.iter().map(|(forecast, after)| (x.at(*forecast), y.at(*after))));
     let axes = format!("across: forecast that sizing read; up: realised in {}", forecast.window);
     svg.text("lb", left, bottom + 33.0, Anchor::Start, &axes);
     let mut below = Markup::new();

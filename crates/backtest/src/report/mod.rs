@@ -25,6 +25,7 @@ mod scorecard;
 mod sentence;
 mod summary;
 mod svg;
+mod variants;
 mod view;
 
 pub use compare::{Difference, RUNS, comparison, differences, growth_svg, letter, warnings};

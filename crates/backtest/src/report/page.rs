@@ -4,7 +4,7 @@ use super::markup::Markup;
 use super::summary::{Bars, RunSummary, Twin};
 use super::view::View;
 use super::{actions, campaigns, cards, costs, drawdown, exposure, integrity, limits, method, months, overview};
-use super::{scorecard, sentence};
+use super::{scorecard, sentence, variants};
 use units::show;
 use units::{Duration, Timestamp};
 
@@ -106,7 +106,11 @@ fn overview(page: &mut Markup, view: &View<'_>) {
     for card in [cards::moved(view), cards::dots(view), Some(cards::trust(view))].into_iter().flatten() {
         page.piece(&card);
     }
-    page.raw("</div></section>");
+    page.raw("</div>");
+    if let Some(card) = variants::card(view) {
+        page.piece(&card);
+    }
+    page.raw("</section>");
 }
 
 /// The summary without what the page already shows or could not carry: per-bar lists, plans, sentences, policy text.

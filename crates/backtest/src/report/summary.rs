@@ -53,6 +53,8 @@ pub struct Variant {
     pub instead: String,
     /// The whole return.
     pub total_return: Option<f64>,
+    /// Compound annual growth rate.
+    pub cagr: Option<f64>,
     /// Sharpe ratio at a zero rate.
     pub sharpe: Option<f64>,
     /// Annualised volatility.

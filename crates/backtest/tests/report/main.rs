@@ -185,6 +185,7 @@ fn what_does_not_exist_is_left_out_or_named() {
     assert!(!short.contains("CAGR") && !short.contains("Realised volatility"));
     let month = html(&month());
     assert!(month.contains("7 days of hourly returns"));
+    assert!(month.contains("Each technique switched off") && month.contains("without pyramid"));
     let years = html(&synthetic::run(1_095, 1_440, 3));
     keep("daily.html", &years);
     assert!(years.contains("CAGR") && years.contains("Realised volatility, 63 days"));

@@ -2,7 +2,7 @@
 
 use backtest::report::{
     Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Headroom, Integrity, LimitCut, Method, Plan, PlanStep,
-    Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin,
+    Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin, Variant,
 };
 
 const MINUTE: i64 = 60_000_000_000;
@@ -335,6 +335,19 @@ impl Walk {
             *costs =
                 CostLines { gross: costs.net + costs.fees + costs.spread + costs.slippage - costs.funding, ..*costs };
         }
+        let variant = |name: &str, instead: &str, earned| Variant {
+            name: name.into(),
+            instead: instead.into(),
+            total_return: Some(earned),
+            cagr: Some(earned),
+            fills: 12,
+            ..Variant::default()
+        };
+        self.run.variants = vec![
+            variant("as declared", "", 0.04),
+            variant("without pyramid", "the whole size at once", -0.01),
+            variant("twin", "constant quantity, no technique", 0.06),
+        ];
         self.run.integrity = Integrity {
             chain: self.run.header.run.clone(),
             state: "c0ffee".repeat(10),

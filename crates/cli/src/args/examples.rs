@@ -121,6 +121,7 @@ EXAMPLES
       --tape funding.tape --tape dvol.tape --out runs/oct
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --force
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --json
+  trimtab backtest policy.toml --tape btc.tape --out runs/oct --ablation
 
 The run folder is written beside its place and renamed when it is complete: a
 folder that exists is whole.";

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Kind};
 use crate::files;
 use crate::interrupt::Cooperation;
 use crate::progress::Meter;
-use crate::render::summary;
+use crate::render::{summary, variants};
 use crate::terminal::Terminal;
 use ::backtest::{Error, Progress, Request, Run};
 use ::tape::{Kind as Rows, TapeReader};
@@ -30,12 +30,18 @@ pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failu
         seed: None,
     };
     let cooperation = Cooperation::begin();
-    let run = execute(&request, terminal, &cooperation)?;
+    let mut run = execute(&request, terminal, &cooperation)?;
+    if args.ablation {
+        let mut meter = Meter::counting(terminal, "switching");
+        let mut told = |share| super::sweep::step(&mut meter, share, &cooperation);
+        run.variants = ::backtest::ablation(&run, ::backtest::cores(), &mut told).map_err(failure)?;
+    }
     run.write(&args.out, args.force).map_err(failure)?;
     for line in tapes {
         terminal.result(line);
     }
     summary::show(&run, &args.out, terminal);
+    variants::show(&run, terminal);
     let (out, name) = (args.out.display(), files::name(&args.out));
     terminal.result(format_args!(
         "  wrote {out} (hash {}) in {:.1} s       next: trimtab report {out} -o {name}.html",

@@ -7,6 +7,7 @@ pub(crate) mod rows;
 pub(crate) mod sparkline;
 pub(crate) mod summary;
 pub(crate) mod sweep;
+pub(crate) mod variants;
 
 /// Text in lines of at most `width` characters, all but the first behind `indent` spaces.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {

@@ -1,0 +1,179 @@
+//! What each technique did: the policy again with one of them switched off at a time.
+
+use crate::Error;
+use crate::metrics::{Path, Scores};
+use crate::parallel::{Share, parallel};
+use crate::records::{EquityRow, VariantRow};
+use crate::run::{Run, Variant, single};
+use policy::Policy;
+use policy::spec::{Follow, SizeKind};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use units::{Cash, Duration, Ratio, Timestamp};
+
+/// A policy with one technique switched off.
+struct Technique {
+    name: &'static str,
+    instead: &'static str,
+    policy: Policy,
+}
+
+/// How many techniques a policy declares that can be switched off: so many more runs an ablation costs.
+#[must_use]
+pub fn techniques(policy: &Policy) -> usize {
+    switched_off(policy).len()
+}
+
+/// One policy a declared technique, in the order of composition. A default that changes nothing is no technique.
+fn switched_off(policy: &Policy) -> Vec<Technique> {
+    let mut found = Vec::new();
+    let mut without = |name, instead, is_declared: bool, change: &dyn Fn(&mut Policy)| {
+        if is_declared {
+            let mut policy = policy.clone();
+            change(&mut policy);
+            found.push(Technique { name, instead, policy });
+        }
+    };
+    let fixed = SizeKind::FixedFraction { fraction: Ratio::new(1.0).unwrap_or_default() };
+    let fixed_size = |policy: &mut Policy| policy.size.kind = fixed.clone();
+    let kind = &policy.size.kind;
+    let is_target = matches!(kind, SizeKind::VolatilityTarget { .. });
+    without("without volatility target", "1.00 × equity at entry, as the twin", is_target, &fixed_size);
+    let is_risk = matches!(kind, SizeKind::RiskPerTrade { .. });
+    without("without risk per trade", "1.00 × equity at entry, as the twin", is_risk, &fixed_size);
+    let has_cap = matches!(kind, SizeKind::VolatilityTarget { exposure_cap: Some(_), .. });
+    without("without exposure cap", "the volatility target alone", has_cap, &|policy| {
+        if let SizeKind::VolatilityTarget { exposure_cap, .. } = &mut policy.size.kind {
+            *exposure_cap = None;
+        }
+    });
+    without("without pyramid", "the whole size at once", policy.pyramid.is_some(), &|policy| policy.pyramid = None);
+    without("without ladder", "no partial exits", policy.ladder.is_some(), &|policy| policy.ladder = None);
+    let stop = policy.stop.as_ref();
+    let follows = stop.is_some_and(|stop| stop.follow == Follow::LastFill);
+    without("without following stop", "adds leave the stop", follows, &|policy| {
+        if let Some(stop) = &mut policy.stop {
+            stop.follow = Follow::Entry;
+        }
+    });
+    let trails = stop.is_some_and(|stop| stop.trail.is_some());
+    without("without trailing stop", "the best price moves no stop", trails, &|policy| {
+        if let Some(stop) = &mut policy.stop {
+            stop.trail = None;
+        }
+    });
+    let caps = &policy.caps;
+    without("without drawdown cap", "no cut by drawdown", !caps.drawdown.is_empty(), &|policy| {
+        policy.caps.drawdown.clear();
+    });
+    without("without leverage cap", "the venue's margin alone", caps.leverage.is_some(), &|policy| {
+        policy.caps.leverage = None;
+    });
+    let distance = caps.liquidation_distance.is_some();
+    without("without liquidation distance", "the venue's margin alone", distance, &|policy| {
+        policy.caps.liquidation_distance = None;
+    });
+    let buffered = policy.trade.buffer.is_some_and(|buffer| buffer.get() > 0.0);
+    without("without buffer", "every change is traded", buffered, &|policy| policy.trade.buffer = None);
+    found
+}
+
+/// Runs the policy once for each technique with it switched off, on `threads` threads. The first row is the policy as
+/// declared, the last its twin; both come from the run itself.
+pub fn ablation(
+    run: &Run,
+    threads: usize,
+    progress: &mut dyn FnMut(Share) -> ControlFlow<()>,
+) -> Result<Vec<VariantRow>, Error> {
+    let tapes: Vec<PathBuf> = run.record.tapes.iter().map(|tape| tape.path.clone()).collect();
+    let techniques = switched_off(&run.policy);
+    let deposit = run.policy.backtest.deposit;
+    let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
+    let of_run = |name, instead, paid: &crate::Paid, equity: &dyn Fn(&EquityRow) -> Cash, counts| {
+        let paid = (number(&paid.traded), number(&paid.fees) - number(&paid.funding));
+        row((name, instead), deposit, &run.tables.equity, equity, paid, counts)
+    };
+    let counts = (run.tables.fills.len(), run.tables.campaigns.len());
+    let mut rows = vec![of_run("as declared", "", &run.record.scaled, &|row| row.equity, counts)];
+    rows.extend(parallel(techniques.len(), threads, progress, |at, tick| {
+        let technique = &techniques[at];
+        let mut told = |progress: crate::Progress| tick(progress.done as f64 / progress.total.max(1) as f64);
+        let pass = single(&technique.policy, &tapes, Variant::Scaled, Timestamp::MAX, &mut told)?;
+        let tables = &pass.tables;
+        let fees = tables.fills.iter().map(|fill| fill.fee).sum::<Cash>();
+        let funding = tables.funding.iter().map(|payment| payment.amount).sum::<Cash>();
+        let paid = (pass.facts.traded.approximate(), (fees - funding).approximate());
+        let counts = (tables.fills.len(), tables.campaigns.len());
+        let name = (technique.name, technique.instead);
+        Ok(row(name, deposit, &tables.equity, &|row: &EquityRow| row.equity, paid, counts))
+    })?);
+    let twin = "constant quantity, no technique";
+    rows.push(of_run("twin", twin, &run.record.twin, &|row| row.twin_equity, (0, 0)));
+    Ok(rows)
+}
+
+fn row(
+    (variant, instead): (&str, &str),
+    deposit: Cash,
+    rows: &[EquityRow],
+    equity: &dyn Fn(&EquityRow) -> Cash,
+    (traded, cost): (f64, f64),
+    (fills, campaigns): (usize, usize),
+) -> VariantRow {
+    let bar = match rows {
+        [first, second, ..] => second.time.since(first.time),
+        _ => Duration::ZERO,
+    };
+    let start = rows.first().map_or(Timestamp::MIN, |row| row.time - bar);
+    let times: Vec<Timestamp> = std::iter::once(start).chain(rows.iter().map(|row| row.time)).collect();
+    let path: Vec<f64> = std::iter::once(deposit).chain(rows.iter().map(equity)).map(Cash::approximate).collect();
+    let scores = Scores::of(Path { times: &times, equity: &path }, traded, cost);
+    VariantRow {
+        variant: variant.to_owned(),
+        instead: instead.to_owned(),
+        total_return: scores.total_return.ok(),
+        cagr: scores.cagr.ok(),
+        sharpe: scores.sharpe.ok(),
+        volatility: scores.volatility.ok(),
+        vol_of_vol: scores.vol_of_vol.ok().map(|vol| vol.spread),
+        drawdown: scores.drawdown.map(|worst| worst.depth),
+        worst_day: scores.worst_day.map(|day| day.value),
+        cost: scores.cost.ok(),
+        turnover: scores.turnover.ok(),
+        fills: fills as u64,
+        campaigns: campaigns as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_technique_is_switched_off_once_and_alone() {
+        let text = include_str!("../assets/demo.toml");
+        let policy = crate::run::checked(text).unwrap();
+        let all = switched_off(&policy);
+        let names: Vec<&str> = all.iter().map(|technique| technique.name).collect();
+        assert_eq!(
+            names,
+            [
+                "without volatility target",
+                "without exposure cap",
+                "without pyramid",
+                "without ladder",
+                "without following stop",
+                "without trailing stop",
+                "without drawdown cap",
+                "without leverage cap",
+                "without liquidation distance"
+            ]
+        );
+        assert_eq!(techniques(&policy), all.len());
+        for technique in &all {
+            assert_ne!(technique.policy, policy, "{}", technique.name);
+            let again = crate::run::checked(&policy::to_toml(&technique.policy)).unwrap();
+            assert_eq!(again, technique.policy, "{} is a policy that could have been written", technique.name);
+        }
+    }
+}
