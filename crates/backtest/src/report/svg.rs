@@ -7,7 +7,8 @@ use std::ops::Range;
 
 /// What the page's style sheet says, as far as a picture alone needs it.
 const STANDALONE: &str = "\
-:root{--bg:#fff;--ink:#16202B;--mute:#5B6672;--grid:#EBEEF2;--scaled:#0B62A8;--twin:#808893;--loss:#B83A00;--b:#BF8500;--c:#A8207A;--d:#007A65}\
+:root{--bg:#fff;--ink:#16202B;--mute:#5B6672;--grid:#EBEEF2;--scaled:#0B62A8;--twin:#808893;\
+--loss:#B83A00;--b:#BF8500;--c:#A8207A;--d:#007A65}\
 @media(prefers-color-scheme:dark){:root{--bg:#11161D;--ink:#E6EBF1;--mute:#98A2AE;--grid:#1B222B;--scaled:#5AA9F0;--twin:#8D97A3;\
 --loss:#F0703C;--b:#F2CC60;--c:#F09AD0;--d:#2FC4A8}}\
 svg{font-family:Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}.bg{fill:var(--bg)}.ax,.lb{font-size:11.5px;fill:var(--mute)}\

@@ -78,7 +78,9 @@ impl Walk {
         let bars = Bars { caps, headroom, ..Bars::default() };
         let method = Method {
             policy: "policy = 1\nname = \"btc-trend\"\ninstrument = \"binance:BTCUSDT-PERP\"\n\n[signal]\nkind = \"donchian\"\n".into(),
-            twin: "Same signal, tape, fills, fees, funding and latency; constant 1.0 × equity at entry, unchanged until the signal ends.".into(),
+            twin: "Same signal, tape, fills, fees, funding and latency; constant 1.0 × equity at entry, unchanged until \
+                   the signal ends."
+                .into(),
             target_vol: Some(0.3),
             fills: vec![("Taker fee".into(), "5 bp".into()), ("Half spread".into(), "1 bp".into()), ("Latency".into(), "250 ms".into())],
             versions: vec![("trimtab".into(), "0.1.0 (0c7f99e)".into()), ("policy hash".into(), "91b4".repeat(16))],

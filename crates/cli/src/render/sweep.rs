@@ -124,7 +124,10 @@ fn row_json(sweep: &Sweep, row: &Row) -> Value {
             "worst_drawdown": part.drawdown.ok(),
         })
     };
-    let parts = |parts: &backtest::sweep::Parts| json!({ "train": part(&parts.train), "test": part(&parts.test), "whole": part(&parts.whole) });
+    let parts = |parts: &backtest::sweep::Parts| {
+        let [train, test, whole] = [&parts.train, &parts.test, &parts.whole].map(part);
+        json!({ "train": train, "test": test, "whole": whole })
+    };
     let set: serde_json::Map<String, Value> =
         sweep.request.axes.iter().zip(&row.values).map(|(axis, value)| (axis.path.clone(), json!(value))).collect();
     json!({
