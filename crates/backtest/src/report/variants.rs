@@ -49,8 +49,12 @@ pub(super) fn card(view: &View<'_>) -> Option<Markup> {
             if variant.name == "twin" { show::MISSING.to_owned() } else { show::count(variant.fills, Style::Page) };
         page.element("td", &[], &fills).raw("</tr>");
     }
-    page.raw("</tbody></table><p class=\"note\">Each row is the policy as declared without that one technique, on the same ")
-        .raw("tapes; in grey its difference from the first row, of displayed values. Techniques work on each other, so the ")
-        .raw("differences do not add up.</p></section>");
+    page.raw(
+        "</tbody></table><p class=\"note\">Each row is the policy as declared without that one technique, on the same ",
+    )
+    .raw(
+        "tapes; in grey its difference from the first row, of displayed values. Techniques work on each other, so the ",
+    )
+    .raw("differences do not add up.</p></section>");
     Some(page)
 }
