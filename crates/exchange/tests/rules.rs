@@ -442,7 +442,8 @@ fn off_grid_and_repeated_orders_are_rejected_and_unknown_ones_ignored() {
         place 6 buy 1 market
         cancel 77
         amend 78 1 market
-        bar 100 100 100 100     → rejected 1 grid, rejected 2 grid, rejected 3 grid, rejected 4 grid, rejected 5 grid, ack 6, rejected 6 duplicateid
+        bar 100 100 100 100     → rejected 1 grid, rejected 2 grid, rejected 3 grid, \
+                                  rejected 4 grid, rejected 5 grid, ack 6, rejected 6 duplicateid
                                 → fill 6 buy 0.01 @ 100
         place 6 buy 1 market
         cancel 6
