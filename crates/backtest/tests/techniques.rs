@@ -246,7 +246,7 @@ fn the_stop_moves_to_the_entry_after_its_rung() {
         &policy,
         &warmed(
             "[series] 0.1 310 311 308.5 310 → : +entry 10 at market
-         310 310.5 309.5 310 → entry buy 10 @ 310 : +rung1 5 at 315 +stop 10 at 305
+         310 310.5 309.5 310 → entry buy 10 @ 310 : +stop 10 at 305 +rung1 5 at 315
          310 316 310 316 → rung1 sell 5 @ 315 : ~stop 5 at 310",
         ),
     );

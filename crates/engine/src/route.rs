@@ -157,7 +157,10 @@ impl Working {
                 None => live.cancel(outbox),
             }
         }
-        for (purpose, kind, qty) in wanted.exits.iter().map(order_of).filter(|(.., qty)| !qty.is_zero()) {
+        // The stop before the rungs: if anything is lost on the way, it is not the protection.
+        let is_stop = |exit: &&Exit| matches!(exit, Exit::Stop { .. });
+        let stop_first = wanted.exits.iter().filter(is_stop).chain(wanted.exits.iter().filter(|exit| !is_stop(exit)));
+        for (purpose, kind, qty) in stop_first.map(order_of).filter(|(.., qty)| !qty.is_zero()) {
             let rests = self.orders.iter().any(|live| live.purpose == purpose && !live.cancelling);
             if let Some(side) = out_of_position.filter(|_| !rests) {
                 self.orders.push(outbox.place(side, qty, kind, true, purpose));
