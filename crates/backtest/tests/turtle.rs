@@ -294,7 +294,7 @@ fn adds_end_with_the_first_rung_and_a_used_rung_stays_used() {
         &setup(&format!("{TURTLE}{LADDER}")),
         &script(
             "310 311 308.5 310      → : +entry 10 at market
-             310 310.5 309.5 310    → entry buy 10 @ 310 : +rung1 2.5 at 311 +rung2 2.5 at 320 +stop 10 at 305 \
+             310 310.5 309.5 310    → entry buy 10 @ 310 : +stop 10 at 305 +rung1 2.5 at 311 +rung2 2.5 at 320 \
                                       +add2 10 at 311.25
              310 311.1 310 310      → rung1 sell 2.5 @ 311 : ~stop 7.5 at 305 -add2
              310 312 309 309        # neither the add nor the rung again
@@ -311,12 +311,12 @@ fn readd_keeps_adding_and_neither_moves_the_ladder_nor_arms_a_used_rung() {
         &setup(&format!("{TURTLE}{LADDER}readd = true\n")),
         &script(
             "310 311 308.5 310      → : +entry 10 at market
-             310 310.5 309.5 310    → entry buy 10 @ 310 : +rung1 2.5 at 311 +rung2 2.5 at 320 +stop 10 at 305 \
+             310 310.5 309.5 310    → entry buy 10 @ 310 : +stop 10 at 305 +rung1 2.5 at 311 +rung2 2.5 at 320 \
                                       +add2 10 at 311.25
              310 311.1 310 310      → rung1 sell 2.5 @ 311 : ~stop 7.5 at 305
-             310 311.25 310 311     → add2 buy 10 @ 311.25 : ~rung2 4.375 at 320 ~stop 17.5 at 306.25 +add3 10 at 312.5
+             310 311.25 310 311     → add2 buy 10 @ 311.25 : ~stop 17.5 at 306.25 ~rung2 4.375 at 320 +add3 10 at 312.5
              311 311.5 309 310
-             310 320 310 319        → add3 buy 10 @ 312.5 : ~rung2 6.875 at 320 ~stop 27.5 at 307.5 +add4 10 at 313.75 \
+             310 320 310 319        → add3 buy 10 @ 312.5 : ~stop 27.5 at 307.5 ~rung2 6.875 at 320 +add4 10 at 313.75 \
                                     → rung2 sell 6.875 @ 320 : ~stop 20.625 at 307.5",
         ),
     );
@@ -330,7 +330,7 @@ fn a_rung_that_leaves_less_than_the_smallest_order_closes_all() {
         &setup(&format!("{policy}{ladder}")),
         &script(
             "310 311 308.5 310      → : +entry 40 at market
-             310 310.5 309.5 310    → entry buy 40 @ 310 : +rung1 40 at 315 +stop 40 at 305
+             310 310.5 309.5 310    → entry buy 40 @ 310 : +stop 40 at 305 +rung1 40 at 315
              310 315 310 314        → rung1 sell 40 @ 315 [waits for a new signal: this one was traded] : -stop",
         ),
     );
