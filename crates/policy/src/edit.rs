@@ -121,7 +121,20 @@ fn literal(value: &str) -> String {
         let one = table.get_ref().len() == 1;
         one && table.get_ref().values().all(|value| !matches!(value.get_ref(), DeValue::Datetime(_)))
     });
-    if is_value { value.to_owned() } else { format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")) }
+    if is_value { value.to_owned() } else { quoted_string(value) }
+}
+
+/// A TOML string on one line, whatever is in it.
+fn quoted_string(value: &str) -> String {
+    let mut text = String::from("\"");
+    for character in value.chars() {
+        match character {
+            '"' | '\\' => text.extend(['\\', character]),
+            control if control.is_control() => text.push_str(&format!("\\u{:04X}", u32::from(control))),
+            other => text.push(other),
+        }
+    }
+    text + "\""
 }
 
 #[cfg(test)]
