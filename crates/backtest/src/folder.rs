@@ -88,14 +88,31 @@ pub fn check_free_sweep(out: &Path, force: bool) -> Result<(), Error> {
     check_free_of(out, crate::sweep::RECIPE, force)
 }
 
+/// Whether a file is of a kind that runs and sweeps write.
+fn is_written_here(path: &Path) -> bool {
+    let kinds = ["parquet", "json", "toml", "csv", "svg", "html"];
+    path.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
+}
+
 fn check_free_of(out: &Path, marker: &str, force: bool) -> Result<(), Error> {
-    let mut entries = match fs::read_dir(out) {
-        Ok(entries) => entries,
+    let entries: Vec<fs::DirEntry> = match fs::read_dir(out) {
+        Ok(entries) => entries.collect::<Result<_, _>>().map_err(Error::io(out))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::io(out)(error)),
     };
-    if entries.next().is_none() || (force && out.join(marker).is_file()) {
+    if entries.is_empty() {
         return Ok(());
+    }
+    if force && out.join(marker).is_file() {
+        // Replacing removes the folder: nothing that somebody else put there may go with it.
+        let foreign = entries.iter().find(|entry| entry.path().is_dir() || !is_written_here(&entry.path()));
+        return match foreign {
+            Some(entry) => {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                Err(Error::not_a_run(out, format!("it also holds `{name}`, so --force does not replace it")))
+            }
+            None => Ok(()),
+        };
     }
     if force {
         return Err(Error::not_a_run(out, format!("it has no {marker}, so --force does not replace it")));

@@ -218,7 +218,11 @@ fn a_folder_is_written_whole_or_not_at_all() {
     assert!(whole.contains(&"run.json".to_owned()) && whole.len() == 8, "{whole:?}");
     assert!(matches!(check_free(&out, false), Err(Error::NotEmpty(_))));
     assert!(matches!(done.write(&out, false), Err(Error::NotEmpty(_))));
-    std::fs::write(out.join("notes.txt"), "of the old run").unwrap();
+    // What somebody else put there is not deleted with the old run.
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    assert!(matches!(done.write(&out, true), Err(Error::NotARun { .. })));
+    assert_eq!(std::fs::read_to_string(out.join("notes.txt")).unwrap(), "mine");
+    std::fs::remove_file(out.join("notes.txt")).unwrap();
     done.write(&out, true).unwrap();
     assert_eq!(names(&out), whole, "the old run is replaced as a whole");
     let other = home.path().join("letters");
