@@ -36,6 +36,7 @@ const MARK: &str = "hash of the demo:";
 fn print_hash() {
     let folder = tempfile::tempdir().unwrap();
     let (chain, state) = hashes(&beginning(20, folder.path()));
+    assert_ne!(chain, state);
     println!("{MARK} {chain} {state}");
 }
 

@@ -331,20 +331,7 @@ impl Engine {
         self.plans += 1;
         let (id, at, equity) = (PlanId(self.plans), self.now, self.account.equity());
         let scope = &mut self.scopes[index];
-        let plan = Plan {
-            id,
-            input: self.inputs,
-            at,
-            strategy: scope.id,
-            instrument: scope.instrument,
-            price: scope.facts.get(facts::PRICE).unwrap_or_default(),
-            equity,
-            position: scope.position,
-            target,
-            add: scope.because.add().filter(|_| !target.qty.is_zero()),
-            steps: scope.because.steps().iter().copied().collect(),
-            exits: scope.because.exits().iter().copied().collect(),
-        };
+        let plan = plan_of(scope, id, self.inputs, at, equity, target);
         for step in plan.steps.iter().filter(|step| step.rule != ENGINE_RULE) {
             scope.rules[usize::from(step.rule)].commit(step);
         }
@@ -428,20 +415,7 @@ impl Engine {
         let scope = &mut self.scopes[strategy.index()];
         scope.because.clear();
         let target = scope.evaluate();
-        Plan {
-            id: PlanId(self.plans + 1),
-            input: self.inputs,
-            at: self.now,
-            strategy,
-            instrument: scope.instrument,
-            price: scope.facts.get(facts::PRICE).unwrap_or_default(),
-            equity,
-            position: scope.position,
-            target,
-            add: scope.because.add().filter(|_| !target.qty.is_zero()),
-            steps: scope.because.steps().iter().copied().collect(),
-            exits: scope.because.exits().iter().copied().collect(),
-        }
+        plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, target)
     }
 
     /// Writes every field that changes: the state hash is a hash of this.
@@ -487,6 +461,24 @@ impl Engine {
 fn touch(dirty: &mut Vec<u32>, scope: u32) {
     if !dirty.contains(&scope) {
         dirty.push(scope);
+    }
+}
+
+/// The decision that a strategy's rules have just made, as a plan.
+fn plan_of(scope: &Scope, id: PlanId, input: u64, at: Timestamp, equity: Cash, target: Target) -> Plan {
+    Plan {
+        id,
+        input,
+        at,
+        strategy: scope.id,
+        instrument: scope.instrument,
+        price: scope.facts.get(facts::PRICE).unwrap_or_default(),
+        equity,
+        position: scope.position,
+        target,
+        add: scope.because.add().filter(|_| !target.qty.is_zero()),
+        steps: scope.because.steps().iter().copied().collect(),
+        exits: scope.because.exits().iter().copied().collect(),
     }
 }
 
