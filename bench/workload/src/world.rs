@@ -85,7 +85,8 @@ impl World for Feed {
             reference: price,
             fee: Cash::ZERO,
             liquidity: Liquidity::Taker,
-            liquidation: false,
+            forced: None,
+            execution: 0,
         };
         self.news.push(Event::Order(OrderEvent { order: order.id, update: OrderUpdate::Accepted }));
         self.news.push(Event::Order(OrderEvent { order: order.id, update: OrderUpdate::Filled(fill) }));
@@ -142,6 +143,12 @@ pub fn engine_run(seed: u64, instruments: u64, events: u64) -> Measured {
 
 fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
     let catalogue = Catalogue { instruments: (0..instruments).map(instrument).collect(), series: Vec::new() };
+    let deposit = CashChange {
+        account: AccountId(0),
+        currency: catalogue.instruments[0].settle,
+        amount: Cash::from_raw(DEPOSIT * Cash::ONE),
+        reason: CashReason::Deposit,
+    };
     let mut engine = Engine::new(EngineConfig { catalogue });
     for index in 0..instruments {
         let config = StrategyConfig {
@@ -152,8 +159,6 @@ fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
         };
         engine.add_strategy(config);
     }
-    let deposit =
-        CashChange { account: AccountId(0), amount: Cash::from_raw(DEPOSIT * Cash::ONE), reason: CashReason::Deposit };
     let feed = Feed {
         trades: trades(seed, instruments, events),
         next: 0,

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, OrderRow, PlanRow, Tables};
 use drive::Journal;
 use engine::{CampaignRecord, Engine, Notice, Output, Plan, Purpose};
-use market::{Bar, CashReason, Catalogue, Command, Event, Fill, Input, NewOrder, OrderKind, OrderUpdate, Source};
+use market::{Bar, CashReason, Catalogue, Command, Event, Fill, Forced, Input, NewOrder, OrderKind, OrderUpdate, Source};
 use policy::Outcome;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
@@ -125,7 +125,10 @@ impl Recorder {
                 self.audit(bar);
             }
             Event::Cash(change) => match change.reason {
-                CashReason::Deposit | CashReason::Withdrawal => self.ledger.deposits += change.amount,
+                CashReason::Deposit
+                | CashReason::Withdrawal
+                | CashReason::Transfer { .. }
+                | CashReason::Conversion { .. } => self.ledger.deposits += change.amount,
                 CashReason::Funding { instrument, rate, mark, position } => {
                     self.ledger.funding += change.amount;
                     self.tables.funding.push(FundingRow {
@@ -273,7 +276,7 @@ impl Recorder {
         self.facts.acted += u64::from(triggered);
         self.facts.slippage += fill.slippage(self.contract);
         self.facts.traded += self.contract.exposure(fill.price, fill.qty).cash();
-        if fill.liquidation {
+        if fill.forced == Some(Forced::Liquidation) {
             self.facts.liquidated = self.facts.liquidated.or(Some(self.at));
         }
         self.tables.fills.push(FillRow {
@@ -292,7 +295,7 @@ impl Recorder {
             fee: fill.fee,
             currency: self.currency.clone(),
             liquidity: fill.liquidity.to_string(),
-            liquidation: fill.liquidation,
+            liquidation: fill.forced == Some(Forced::Liquidation),
             campaign,
         });
     }

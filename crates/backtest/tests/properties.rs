@@ -550,7 +550,7 @@ fn ledger(case: &Case<'_>, counts: &mut Counts) -> Checked {
                     bought += fill.price * fill.signed_qty();
                     fees += fill.fee;
                     position += fill.signed_qty();
-                    counts.add(if fill.liquidation { "liquidation" } else { "fill" });
+                    counts.add(if fill.forced.is_some() { "liquidation" } else { "fill" });
                 }
                 Event::Cash(change) if matches!(change.reason, CashReason::Funding { .. }) => {
                     funding += change.amount;
@@ -563,7 +563,7 @@ fn ledger(case: &Case<'_>, counts: &mut Counts) -> Checked {
         let (ours, venue) = (&turn.account, &turn.venue);
         ensure!(turn.position == position, "{}: position {} after fills of {position}", turn.at, turn.position);
         let parts =
-            |account: &Account| (account.cash, account.fees, account.funding, account.deposits, account.position(0));
+            |account: &Account| (*account.settlement(0), account.position(0));
         ensure!(parts(ours) == parts(venue), "{}: {:?} and the venue's {:?}", turn.at, parts(ours), parts(venue));
         let recomputed = deposits - bought.cash() - fees + funding + (ours.mark(0) * position).cash();
         ensure!(ours.equity() == recomputed, "{}: equity {}, recomputed {recomputed}", turn.at, ours.equity());

@@ -65,7 +65,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Self {
         let count = config.catalogue.instruments.len();
         Self {
-            account: Account::new(config.catalogue.contracts()),
+            account: Account::new(&config.catalogue, None, None),
             high_water: Cash::ZERO,
             per_high_water: 0.0,
             drawdown: 0.0,
@@ -176,6 +176,7 @@ impl Engine {
                 self.set_high_water(self.high_water + change.amount);
                 self.periods.deposit(change.amount);
             }
+            CashReason::Transfer { .. } | CashReason::Conversion { .. } => {}
             CashReason::Funding { instrument, .. } => {
                 let payers = &self.by_instrument[instrument.index()];
                 let payer = payers.iter().find(|scope| self.scopes[**scope as usize].campaign.is_some());
@@ -190,7 +191,7 @@ impl Engine {
 
     fn on_order(&mut self, news: &OrderEvent) {
         if let OrderUpdate::Filled(fill) = &news.update
-            && fill.liquidation
+            && fill.forced.is_some()
         {
             self.on_liquidation(news, fill);
             return;
@@ -339,7 +340,7 @@ impl Engine {
         let (outputs, strategy) = (&mut self.outputs, scope.id);
         let mut send = |command, purpose| outputs.push_back(Output::Command { command, purpose, strategy });
         let (account, instrument) = (scope.account, scope.instrument);
-        let mut outbox = Outbox { plan: id, next: 0, account, instrument, send: &mut send };
+        let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone: true, send: &mut send };
         scope.working.route(&wanted(&scope.because, scope.position, target, source), &mut outbox);
         adopt(scope, target);
     }

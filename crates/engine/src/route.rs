@@ -68,15 +68,18 @@ pub(crate) struct Outbox<'a> {
     pub(crate) next: u8,
     pub(crate) account: AccountId,
     pub(crate) instrument: InstrumentId,
+    /// No other strategy of the account trades the instrument, so that what closes lowers the account's net.
+    pub(crate) alone: bool,
     pub(crate) send: &'a mut dyn FnMut(Command, Purpose),
 }
 
 impl Outbox<'_> {
-    fn place(&mut self, side: Side, qty: Qty, kind: OrderKind, reduce_only: bool, purpose: Purpose) -> Live {
+    fn place(&mut self, side: Side, qty: Qty, kind: OrderKind, exit: bool, purpose: Purpose) -> Live {
         let id = OrderId::of(self.plan, self.next);
         self.next = self.next.wrapping_add(1);
         let (account, instrument) = (self.account, self.instrument);
-        (self.send)(Command::Place(NewOrder { id, account, instrument, side, qty, kind, reduce_only }), purpose);
+        let reduce_only = exit && self.alone;
+        (self.send)(Command::Place(NewOrder { id, account, instrument, side, qty, kind, reduce_only, exit }), purpose);
         Live { id, purpose, side, qty, filled: Qty::ZERO, kind, state: OrderState::Sent, cancelling: false }
     }
 }
@@ -139,7 +142,7 @@ impl Working {
         let mut sent = false;
         let mut send = |_: Command, _: Purpose| sent = true;
         let mut outbox =
-            Outbox { plan: PlanId(0), next: 0, account: AccountId(0), instrument: InstrumentId(0), send: &mut send };
+            Outbox { plan: PlanId(0), next: 0, account: AccountId(0), instrument: InstrumentId(0), alone: true, send: &mut send };
         self.clone().route(wanted, &mut outbox);
         sent
     }

@@ -68,10 +68,10 @@ impl Order {
         self.order.qty - self.filled
     }
 
-    /// A reduce-only stop: the kind of order that an account's life depends on.
+    /// A stop that closes a position: the kind of order that an account's life depends on.
     #[must_use]
     pub fn is_protective(&self) -> bool {
-        self.order.reduce_only && matches!(self.order.kind, OrderKind::Stop { .. })
+        self.order.exit && matches!(self.order.kind, OrderKind::Stop { .. })
     }
 
     /// The limit price, if the order works as a limit order now.

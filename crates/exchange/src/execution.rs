@@ -4,7 +4,7 @@ use crate::book::{Arrival, Order, Wait};
 use crate::config::{fee, worsened};
 use crate::venue::{ACCOUNT, Exchange, LIQUIDATION};
 use crate::walk::{Kind, Walk};
-use market::{CancelReason, Event, Fill, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
+use market::{CancelReason, Event, Fill, Forced, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
 use units::{InstrumentId, OrderId, Price, Qty, Rate, Side};
 
 /// Who acts at the next price reached.
@@ -177,7 +177,7 @@ impl Exchange {
         let Terms { price, reference, liquidity } = terms;
         let rate = if liquidity == Liquidity::Maker { self.config.maker } else { self.config.taker };
         let fee = fee(self.account.contract(instrument.index()), qty, price, rate);
-        Fill { account: ACCOUNT, instrument, side, qty, price, reference, fee, liquidity, liquidation: false }
+        Fill { account: ACCOUNT, instrument, side, qty, price, reference, fee, liquidity, forced: None, execution: 0 }
     }
 
     /// How much of an order may fill here.
@@ -246,7 +246,7 @@ impl Exchange {
             price,
             self.config.taker + self.config.liquidation_fee,
         );
-        fill.liquidation = true;
+        fill.forced = Some(Forced::Liquidation);
         self.account.fill(&fill);
         self.out.push(Event::Order(OrderEvent { order: LIQUIDATION, update: OrderUpdate::Filled(fill) }));
         while let Some(id) = self.book.first() {

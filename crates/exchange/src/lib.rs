@@ -41,6 +41,7 @@
 //!     qty: "1".parse()?,
 //!     kind: OrderKind::Market,
 //!     reduce_only: false,
+//!     exit: false,
 //! }));
 //! exchange.advance(minute(2), &[bar(2, "101.5", "103")?]);
 //! let mut seen = Vec::new();

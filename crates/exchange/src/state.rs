@@ -98,12 +98,17 @@ fn save_update(update: &OrderUpdate, out: &mut StateWriter) {
             CancelReason::NothingToReduce => 5,
             CancelReason::Liquidated => 6,
             CancelReason::Margin => 7,
+            CancelReason::Expired => 12,
+            CancelReason::Funds => 13,
         }),
         OrderUpdate::Rejected(reason) => out.u8(match reason {
             RejectReason::Margin => 8,
             RejectReason::ReduceOnly => 9,
             RejectReason::Grid => 10,
             RejectReason::DuplicateId => 11,
+            RejectReason::Expired => 14,
+            RejectReason::Funds => 15,
+            RejectReason::Instrument => 16,
         }),
     }
 }

@@ -79,8 +79,9 @@ impl Exchange {
             last: Price::ZERO,
             has_mark_feed: false,
         });
-        let deposit = CashChange { account: ACCOUNT, amount: config.deposit, reason: CashReason::Deposit };
-        let mut account = Account::new(catalogue.contracts());
+        let mut account = Account::new(catalogue, None, None);
+        let (currency, amount) = (account.numeraire(), config.deposit);
+        let deposit = CashChange { account: ACCOUNT, currency, amount, reason: CashReason::Deposit };
         account.change(&deposit);
         Self {
             terms: terms.collect(),
@@ -232,7 +233,8 @@ impl Exchange {
         let round = if received { Round::TowardZero } else { Round::AwayFromZero };
         let amount = owed.at_rate(due.rate, round).expect("a rate under one never leaves the range");
         let reason = CashReason::Funding { instrument: due.instrument, rate: due.rate, mark, position };
-        Some(CashChange { account: ACCOUNT, amount, reason })
+        let currency = self.account.settlement(index).currency;
+        Some(CashChange { account: ACCOUNT, currency, amount, reason })
     }
 
     /// Leaves the first point of a path: what did not fill there rests, and a bar's path is laid out.

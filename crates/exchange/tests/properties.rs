@@ -133,7 +133,7 @@ impl Client {
         let side = if random.chance(50) { Side::Buy } else { Side::Sell };
         let reduce_only = random.chance(40);
         let id = OrderId(self.next + 255);
-        let order = NewOrder { id, account: AccountId(0), instrument, side, qty, kind, reduce_only };
+        let order = NewOrder { id, account: AccountId(0), instrument, side, qty, kind, reduce_only, exit: reduce_only };
         self.orders.insert(id, (order, OrderState::Sent, Qty::ZERO));
         Command::Place(order)
     }
@@ -191,7 +191,7 @@ impl Client {
             let honest = if fill.side == Side::Buy { fill.price >= bar.low } else { fill.price <= bar.high };
             assert!(honest, "{fill:?} is better than any price of {bar:?}");
         }
-        if fill.liquidation {
+        if fill.forced.is_some() {
             assert!(held.is_zero());
             return coverage.met("liquidation");
         }
@@ -454,6 +454,7 @@ fn dip_limit(prices: &[Price], width: usize) -> (f64, u32) {
                     qty: size,
                     kind,
                     reduce_only,
+                    exit: reduce_only,
                 }));
                 id
             };

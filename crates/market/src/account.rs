@@ -1,6 +1,8 @@
-//! Positions and accounts: exact by integer arithmetic; only the value of an inverse contract is a quotient.
+//! Positions and accounts: exact by integer arithmetic; only the value of an inverse contract and a translation into
+//! another currency are quotients.
 
-use crate::{CashChange, Fill};
+use crate::conversion::Conversion;
+use crate::{CashChange, CashReason, Catalogue, Currency, Fill, Instrument, InstrumentKind};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Contract, Notional, Price, Qty};
 
@@ -54,31 +56,73 @@ impl Position {
     }
 }
 
-/// Cash and positions in one settlement currency. Equity = cash + Σ profit of positions at their marks.
+/// An account at a venue: which instruments it trades, and what it is measured in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSpec {
+    /// The part of symbols before the colon. An account trades all instruments of its venue, and no other account does.
+    pub venue: String,
+    /// What equity, drawdown and limits are in (SEMANTICS, Money).
+    pub numeraire: Currency,
+}
+
+/// Balances in one or several currencies, and positions that settle in them. Equity in a currency = its cash + Σ profit of
+/// the positions that settle in it, at their marks; equity of the account = all of them in its numéraire.
 ///
 /// The total profit is kept as a running sum of integers, which is exact whatever the order of events.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Deposits, realised profit, funding and fees.
+    numeraire: Currency,
+    balances: Vec<Balance>,
+    lines: Vec<Line>,
+    /// How much is worth one unit of each balance's currency, in the same order.
+    conversions: Vec<Conversion>,
+}
+
+/// What an account has in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// Of which currency.
+    pub currency: Currency,
+    /// Deposits, realised profit, funding, conversions and spot trades, less fees.
     pub cash: Cash,
     /// Fees paid so far.
     pub fees: Cash,
     /// Funding received less funding paid so far.
     pub funding: Cash,
-    /// Deposits less withdrawals so far.
+    /// Deposits and transfers in, less withdrawals and transfers out, so far.
     pub deposits: Cash,
-    lines: Vec<Line>,
+    /// Of positions that settle in it, at their marks.
     open_profit: Cash,
 }
 
+impl Balance {
+    fn new(currency: Currency) -> Self {
+        let zero = Cash::ZERO;
+        Self { currency, cash: zero, fees: zero, funding: zero, deposits: zero, open_profit: zero }
+    }
+
+    /// Cash plus the profit of the positions that settle in this currency, at their marks.
+    #[must_use]
+    #[inline]
+    pub fn equity(&self) -> Cash {
+        self.cash + self.open_profit
+    }
+}
+
 /// A position at its mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Line {
     position: Position,
     mark: Price,
     /// Of the position at its mark: kept, so that an inverse contract divides once an event.
     value: Notional,
     contract: Contract,
+    /// Which balance it settles in.
+    settles: u8,
+    /// Which balance a spot position is held in: what it is worth is told by that balance.
+    holds: Option<u8>,
+    base: Currency,
+    quote: Currency,
 }
 
 impl Line {
@@ -91,11 +135,116 @@ impl Line {
 }
 
 impl Account {
-    /// An empty account that can hold positions in these contracts, by instrument index. All settle in its currency.
+    /// An empty account at a venue: it trades the catalogue's instruments of that venue, and marks of all others serve to
+    /// translate. Without a venue it trades all. The numéraire is by default what its first instrument settles in.
     #[must_use]
-    pub fn new(contracts: impl IntoIterator<Item = Contract>) -> Self {
-        let line = |contract| Line { contract, ..Line::default() };
-        Self { lines: contracts.into_iter().map(line).collect(), ..Self::default() }
+    pub fn new(catalogue: &Catalogue, venue: Option<&str>, numeraire: Option<Currency>) -> Self {
+        let is_own = |instrument: &&Instrument| venue.is_none_or(|venue| instrument.venue() == venue);
+        let first = catalogue.instruments.iter().find(is_own).map(|instrument| instrument.settle);
+        let numeraire = numeraire.or(first).unwrap_or(Currency::USD);
+        let mut account = Self { numeraire, balances: Vec::new(), lines: Vec::new(), conversions: Vec::new() };
+        for instrument in &catalogue.instruments {
+            let own = is_own(&instrument);
+            let settles = if own { account.balance_index(instrument.settle) } else { 0 };
+            let spot = instrument.kind == InstrumentKind::Spot;
+            let holds = (own && spot).then(|| account.balance_index(instrument.base));
+            account.lines.push(Line {
+                position: Position::default(),
+                mark: Price::ZERO,
+                value: Notional::ZERO,
+                contract: instrument.kind.contract(),
+                settles,
+                holds,
+                base: instrument.base,
+                quote: instrument.quote,
+            });
+        }
+        if account.balances.is_empty() {
+            account.balance_index(numeraire);
+        }
+        account.find_conversions();
+        account
+    }
+
+    /// An account of one currency, in which all of these contracts settle: for calculations without a catalogue.
+    #[must_use]
+    pub fn of_contracts(contracts: impl IntoIterator<Item = Contract>) -> Self {
+        let kind = |contract| match contract {
+            Contract::Linear => InstrumentKind::LinearPerpetual,
+            Contract::Inverse => InstrumentKind::InversePerpetual,
+        };
+        let instrument = |contract| Instrument {
+            symbol: String::new(),
+            kind: kind(contract),
+            base: Currency::USD,
+            quote: Currency::USD,
+            settle: Currency::USD,
+            tick: Price::from_raw(1),
+            lot: Qty::from_raw(1),
+            min_qty: Qty::from_raw(1),
+        };
+        let instruments = contracts.into_iter().map(instrument).collect();
+        Self::new(&Catalogue { instruments, series: Vec::new() }, None, None)
+    }
+
+    /// The position of a currency in the list of balances, which it is added to if it is new.
+    fn balance_index(&mut self, currency: Currency) -> u8 {
+        if let Some(index) = self.balances.iter().position(|balance| balance.currency == currency) {
+            return index as u8;
+        }
+        self.balances.push(Balance::new(currency));
+        (self.balances.len() - 1) as u8
+    }
+
+    fn find_conversions(&mut self) {
+        let pairs: Vec<_> = self.lines.iter().map(|line| (line.base, line.quote, line.holds.is_some())).collect();
+        let to = self.numeraire;
+        self.conversions = self.balances.iter().map(|balance| Conversion::find(balance.currency, to, &pairs)).collect();
+    }
+
+    /// What equity is measured in.
+    #[must_use]
+    pub fn numeraire(&self) -> Currency {
+        self.numeraire
+    }
+
+    /// What the account has in each currency.
+    #[must_use]
+    pub fn balances(&self) -> &[Balance] {
+        &self.balances
+    }
+
+    /// The balance in one currency.
+    #[must_use]
+    pub fn balance(&self, currency: Currency) -> Option<&Balance> {
+        self.balances.iter().find(|balance| balance.currency == currency)
+    }
+
+    /// The balance that the instrument at this index settles in.
+    #[must_use]
+    #[inline]
+    pub fn settlement(&self, instrument: usize) -> &Balance {
+        &self.balances[usize::from(self.lines[instrument].settles)]
+    }
+
+    /// Of a spot instrument, the balance that what is bought goes to.
+    #[must_use]
+    pub fn holding(&self, instrument: usize) -> Option<&Balance> {
+        self.lines[instrument].holds.map(|index| &self.balances[usize::from(index)])
+    }
+
+    /// How a currency is translated into the numéraire. `None`: the account has none of it.
+    #[must_use]
+    pub fn conversion(&self, currency: Currency) -> Option<Conversion> {
+        let index = self.balances.iter().position(|balance| balance.currency == currency)?;
+        Some(self.conversions[index])
+    }
+
+    /// Whether a mark of the instrument at this index changes anything here: one that it holds or may hold, or that
+    /// translates a balance.
+    #[must_use]
+    pub fn heeds(&self, instrument: usize, is_own: bool) -> bool {
+        is_own || self.conversions.iter().any(|conversion| conversion.instrument() == Some(instrument))
     }
 
     /// The position in the instrument at this index.
@@ -116,7 +265,7 @@ impl Account {
         self.lines[instrument].contract
     }
 
-    /// The signed value of the position in the instrument at this index, at its mark.
+    /// The signed value of the position in the instrument at this index, at its mark, in its settlement currency.
     #[must_use]
     pub fn exposure(&self, instrument: usize) -> Notional {
         self.lines[instrument].exposure()
@@ -127,37 +276,105 @@ impl Account {
     pub fn set_mark(&mut self, instrument: usize, mark: Price) {
         let line = &mut self.lines[instrument];
         let value = line.contract.value(mark, line.position.qty);
-        self.open_profit += (value - line.value).cash();
+        if line.holds.is_none() {
+            self.balances[usize::from(line.settles)].open_profit += (value - line.value).cash();
+        }
         (line.mark, line.value) = (mark, value);
     }
 
-    /// Takes in a fill: fee, cost and realised profit. The mark stays what it was, or becomes the fill's price if there was none.
+    /// Takes in a fill: fee, cost and realised profit; of a spot fill, both currencies change hands in full. The mark stays
+    /// what it was, or becomes the fill's price if there was none.
     pub fn fill(&mut self, fill: &Fill) {
-        let Line { position, mark, value, contract } = &mut self.lines[fill.instrument.index()];
+        let Line { position, mark, value, contract, settles, holds, .. } = &mut self.lines[fill.instrument.index()];
+        let settled = &mut self.balances[usize::from(*settles)];
         if mark.is_zero() {
             *mark = fill.price;
         }
-        self.open_profit -= (*value - position.cost).cash();
-        self.cash += position.apply(*contract, fill) - fill.fee;
+        settled.fees += fill.fee;
+        settled.cash -= fill.fee;
+        if let Some(held) = *holds {
+            settled.cash -= contract.value(fill.price, fill.signed_qty()).cash();
+            self.balances[usize::from(held)].cash += cash_of(fill.signed_qty());
+            // Its profit is in the balances already.
+            let _counted = position.apply(*contract, fill);
+            *value = contract.value(*mark, position.qty);
+            return;
+        }
+        settled.open_profit -= (*value - position.cost).cash();
+        settled.cash += position.apply(*contract, fill);
         *value = contract.value(*mark, position.qty);
-        self.open_profit += (*value - position.cost).cash();
-        self.fees += fill.fee;
+        settled.open_profit += (*value - position.cost).cash();
     }
 
-    /// Takes in a deposit, withdrawal or funding payment.
+    /// Takes in money that moved other than by a fill.
     pub fn change(&mut self, change: &CashChange) {
-        self.cash += change.amount;
+        let known = self.balances.len();
+        let index = usize::from(self.balance_index(change.currency));
+        if self.balances.len() > known {
+            self.find_conversions();
+        }
+        let balance = &mut self.balances[index];
+        balance.cash += change.amount;
         match change.reason {
-            crate::CashReason::Funding { .. } => self.funding += change.amount,
-            crate::CashReason::Deposit | crate::CashReason::Withdrawal => self.deposits += change.amount,
+            CashReason::Funding { .. } => balance.funding += change.amount,
+            CashReason::Deposit | CashReason::Withdrawal | CashReason::Transfer { .. } => {
+                balance.deposits += change.amount
+            }
+            CashReason::Conversion { .. } => {}
         }
     }
 
-    /// Cash plus the profit of all positions at their marks.
+    /// An amount of a currency in the numéraire, toward zero at 1e-16. What cannot be translated (yet) counts as nothing.
+    #[must_use]
+    pub fn translate(&self, currency: Currency, amount: Cash) -> Cash {
+        if currency == self.numeraire {
+            return amount;
+        }
+        let index = self.balances.iter().position(|balance| balance.currency == currency);
+        index.map_or(Cash::ZERO, |index| self.translate_at(index, amount))
+    }
+
+    /// An amount of the numéraire in a currency, toward zero at 1e-16. `None` while that cannot be told.
+    #[must_use]
+    pub fn translate_back(&self, currency: Currency, amount: Cash) -> Option<Cash> {
+        if currency == self.numeraire {
+            return Some(amount);
+        }
+        let index = self.balances.iter().position(|balance| balance.currency == currency)?;
+        let conversion = self.conversions[index];
+        conversion.back(amount, conversion.instrument().map(|instrument| self.lines[instrument].mark))
+    }
+
+    fn translate_at(&self, index: usize, amount: Cash) -> Cash {
+        let conversion = self.conversions[index];
+        let mark = conversion.instrument().map(|instrument| self.lines[instrument].mark);
+        conversion.forward(amount, mark).unwrap_or_default()
+    }
+
+    /// What the account is worth in its numéraire, all positions at their marks.
     #[must_use]
     #[inline]
     pub fn equity(&self) -> Cash {
-        self.cash + self.open_profit
+        match (&self.balances[..], &self.conversions[..]) {
+            ([only], [Conversion::Same]) => only.equity(),
+            _ => self.translated_equity(),
+        }
+    }
+
+    fn translated_equity(&self) -> Cash {
+        self.balances.iter().enumerate().map(|(index, balance)| self.translate_at(index, balance.equity())).sum()
+    }
+
+    /// What the account is worth in the settlement currency of the instrument at this index. Zero while that cannot be told.
+    #[must_use]
+    #[inline]
+    pub fn equity_for(&self, instrument: usize) -> Cash {
+        match (&self.balances[..], &self.conversions[..]) {
+            ([only], [Conversion::Same]) => only.equity(),
+            _ => {
+                self.translate_back(self.settlement(instrument).currency, self.translated_equity()).unwrap_or_default()
+            }
+        }
     }
 
     /// Positions and marks by instrument index.
@@ -165,15 +382,28 @@ impl Account {
         self.lines.iter().map(|line| (line.position, line.mark))
     }
 
-    /// Signed values of all positions at their marks, by instrument index.
+    /// Signed values of all positions at their marks, by instrument index, each in its settlement currency.
     pub fn exposures(&self) -> impl Iterator<Item = Notional> + '_ {
         self.lines.iter().map(Line::exposure)
     }
 
+    /// The same of the positions that settle in the same currency as the instrument at this index; zero for all others,
+    /// and for spot, which is paid in full.
+    pub fn margined_with(&self, instrument: usize) -> impl Iterator<Item = Notional> + '_ {
+        let settles = self.lines[instrument].settles;
+        let margined = move |line: &Line| line.settles == settles && line.holds.is_none();
+        self.lines.iter().map(move |line| if margined(line) { line.exposure() } else { Notional::ZERO })
+    }
+
     /// Writes every field.
     pub fn save(&self, out: &mut StateWriter) {
-        for amount in [self.cash, self.fees, self.funding, self.deposits, self.open_profit] {
-            out.i128(amount.raw());
+        out.len(self.balances.len());
+        for balance in &self.balances {
+            out.bytes(balance.currency.as_str().as_bytes());
+            let Balance { cash, fees, funding, deposits, open_profit, .. } = *balance;
+            for amount in [cash, fees, funding, deposits, open_profit] {
+                out.i128(amount.raw());
+            }
         }
         out.len(self.lines.len());
         for line in &self.lines {
@@ -182,21 +412,32 @@ impl Account {
         }
     }
 
-    /// Reads what [`Self::save`] wrote, into an account of the same contracts.
+    /// Reads what [`Self::save`] wrote, into an account of the same instruments.
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        let Self { cash, fees, funding, deposits, open_profit, lines } = self;
-        for amount in [cash, fees, funding, deposits, open_profit] {
-            *amount = Cash::from_raw(from.i128()?);
+        for _ in 0..from.len()? {
+            let code = std::str::from_utf8(from.bytes()?).ok().and_then(|code| code.parse().ok());
+            let currency = code.ok_or(Corrupt { at: 0, what: "no currency" })?;
+            let index = usize::from(self.balance_index(currency));
+            let Balance { cash, fees, funding, deposits, open_profit, .. } = &mut self.balances[index];
+            for amount in [cash, fees, funding, deposits, open_profit] {
+                *amount = Cash::from_raw(from.i128()?);
+            }
         }
-        if from.len()? != lines.len() {
+        self.find_conversions();
+        if from.len()? != self.lines.len() {
             return Err(Corrupt { at: 0, what: "another number of instruments" });
         }
-        for line in lines {
+        for line in &mut self.lines {
             (line.position, line.mark) = (Position::load(from)?, Price::from_raw(from.i64()?));
             line.value = line.contract.value(line.mark, line.position.qty);
         }
         Ok(())
     }
+}
+
+/// A quantity of a currency as money: 1e-8 to 1e-16.
+fn cash_of(qty: Qty) -> Cash {
+    Cash::from_raw(i128::from(qty.raw()) * i128::from(Qty::ONE))
 }
 
 #[cfg(test)]
@@ -216,14 +457,15 @@ mod tests {
             reference: price,
             fee: fee.parse().unwrap(),
             liquidity: Liquidity::Taker,
-            liquidation: false,
+            forced: None,
+            execution: 0,
         }
     }
 
     /// Equity recomputed from the fills alone: −Σ signed quantity × price − Σ fees + position × mark.
     #[test]
     fn the_ledger_identity_holds_over_a_million_random_fills() {
-        let mut account = Account::new([Contract::Linear]);
+        let mut account = Account::of_contracts([Contract::Linear]);
         let (mut seed, mut cash, mut qty) = (7_u64, 0_i128, 0_i64);
         for _ in 0..1_000_000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -246,7 +488,7 @@ mod tests {
     #[test]
     fn the_ledger_identity_holds_in_coin() {
         let coins = |qty: i64, price: i64| i128::from(qty) * 10_i128.pow(16) / i128::from(price);
-        let mut account = Account::new([Contract::Inverse]);
+        let mut account = Account::of_contracts([Contract::Inverse]);
         let (mut seed, mut cash, mut qty) = (9_u64, 0_i128, 0_i64);
         for _ in 0..200_000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -269,7 +511,7 @@ mod tests {
 
     #[test]
     fn a_trillion_units_stay_exact() {
-        let mut account = Account::new([Contract::Linear]);
+        let mut account = Account::of_contracts([Contract::Linear]);
         account.fill(&fill(Side::Buy, "10000000", "99999.9", "0"));
         account.set_mark(0, "100000.0".parse().unwrap());
         assert_eq!(account.equity().to_string(), "1000000");

@@ -72,6 +72,7 @@ impl Event {
             Self::Cash(change) => {
                 out.u8(6);
                 out.u32(change.account.0);
+                out.bytes(change.currency.as_str().as_bytes());
                 out.i128(change.amount.raw());
                 match change.reason {
                     CashReason::Deposit => out.u8(0),
@@ -82,6 +83,14 @@ impl Event {
                         out.i64(rate.raw());
                         out.i64(mark.raw());
                         out.i64(position.raw());
+                    }
+                    CashReason::Transfer { other } => {
+                        out.u8(3);
+                        out.u32(other.0);
+                    }
+                    CashReason::Conversion { other } => {
+                        out.u8(4);
+                        out.bytes(other.as_str().as_bytes());
                     }
                 }
             }
@@ -125,7 +134,8 @@ impl Fill {
         prices(out, [self.price, self.reference]);
         out.i128(self.fee.raw());
         out.u8(self.liquidity as u8);
-        out.bool(self.liquidation);
+        out.option(self.forced, |out, forced| out.u8(forced as u8));
+        out.u64(self.execution);
     }
 }
 
@@ -160,6 +170,7 @@ impl NewOrder {
         out.i64(self.qty.raw());
         self.kind.save(out);
         out.bool(self.reduce_only);
+        out.bool(self.exit);
     }
 }
 

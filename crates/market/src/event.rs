@@ -1,6 +1,6 @@
 //! Everything that can wake the engine.
 
-use crate::OrderEvent;
+use crate::{Currency, OrderEvent};
 use units::{AccountId, Cash, Duration, InstrumentId, Price, Qty, Rate, SeriesId, Timestamp};
 
 /// One delivery: all events that came together. The engine decides once, after the last of them.
@@ -110,7 +110,9 @@ pub struct SeriesPoint {
 pub struct CashChange {
     /// Whose.
     pub account: AccountId,
-    /// Signed amount in the account's currency.
+    /// Of which currency.
+    pub currency: Currency,
+    /// Signed amount of it.
     pub amount: Cash,
     /// Why.
     pub reason: CashReason,
@@ -123,6 +125,16 @@ pub enum CashReason {
     Deposit,
     /// Taken out.
     Withdrawal,
+    /// Moved from or to another of our accounts.
+    Transfer {
+        /// The other account.
+        other: AccountId,
+    },
+    /// Exchanged for another currency of the same account; the other half is a change of its own.
+    Conversion {
+        /// The other currency.
+        other: Currency,
+    },
     /// Funding of a position in this instrument.
     Funding {
         /// The instrument.

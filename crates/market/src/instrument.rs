@@ -34,6 +34,9 @@ impl FromStr for Currency {
 }
 
 impl Currency {
+    /// The dollar.
+    pub const USD: Self = Self(*b"USD\0\0\0\0\0");
+
     /// The code.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -115,6 +118,14 @@ pub struct Instrument {
     pub lot: Qty,
     /// Smallest order.
     pub min_qty: Qty,
+}
+
+impl Instrument {
+    /// The part of its symbol before the colon.
+    #[must_use]
+    pub fn venue(&self) -> &str {
+        self.symbol.split_once(':').map_or("", |(venue, _)| venue)
+    }
 }
 
 /// The instruments and series of a run; ids are positions in these lists.

@@ -3,14 +3,17 @@
 //! simulated exchange and the venues share. Whoever has read [`Event`] has seen everything that can wake the engine.
 
 mod account;
+mod conversion;
 mod encode;
 mod event;
 mod instrument;
 mod order;
 
-pub use account::{Account, Position};
+pub use account::{Account, AccountSpec, Balance, Position};
+pub use conversion::{Conversion, is_dollar};
 pub use event::{Bar, CashChange, CashReason, Event, FundingRate, Input, Mark, SeriesPoint, Source, Trade};
 pub use instrument::{Catalogue, Currency, Instrument, InstrumentKind, ParseCurrencyError};
 pub use order::{
-    CancelReason, Command, Fill, Liquidity, NewOrder, OrderEvent, OrderKind, OrderState, OrderUpdate, RejectReason,
+    CancelReason, Command, Fill, Forced, Liquidity, NewOrder, OrderEvent, OrderKind, OrderState, OrderUpdate,
+    RejectReason,
 };

@@ -41,6 +41,9 @@ pub struct NewOrder {
     pub kind: OrderKind,
     /// May only lower the account's net position.
     pub reduce_only: bool,
+    /// Closes or protects a strategy's position. It is not reduce-only where several strategies share an instrument: what
+    /// lowers one strategy's position may raise the account's net.
+    pub exit: bool,
 }
 
 /// Market, limit or stop, with its prices.
@@ -117,8 +120,22 @@ pub struct Fill {
     pub fee: Cash,
     /// Whether it rested.
     pub liquidity: Liquidity,
-    /// Whether the venue closed the position by force.
-    pub liquidation: bool,
+    /// Set when no order of ours caused it.
+    pub forced: Option<Forced>,
+    /// The venue's number of this execution: later ones of one account have larger numbers, so that a repeated one is
+    /// recognised. Zero: the venue gives none.
+    pub execution: u64,
+}
+
+/// Why the venue changed a position without an order of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forced {
+    /// It closed the position for want of margin.
+    Liquidation,
+    /// The contract expired and was settled in cash.
+    Settlement,
+    /// The position was there before the first event: taken over at the price that it is carried at.
+    Opening,
 }
 
 impl Fill {
@@ -164,6 +181,10 @@ pub enum CancelReason {
     Liquidated,
     /// At its execution the equity did not cover the initial margin of the position it would have made.
     Margin,
+    /// Its contract expired.
+    Expired,
+    /// At its execution there was not enough of the currency that it gives.
+    Funds,
 }
 
 impl fmt::Display for CancelReason {
@@ -173,6 +194,8 @@ impl fmt::Display for CancelReason {
             Self::NothingToReduce => "nothing left to reduce",
             Self::Liquidated => "account liquidated",
             Self::Margin => "not enough equity for its initial margin",
+            Self::Expired => "its contract expired",
+            Self::Funds => "not enough of the currency that it gives",
         })
     }
 }
@@ -188,6 +211,12 @@ pub enum RejectReason {
     Grid,
     /// An id that was used before.
     DuplicateId,
+    /// The contract has expired.
+    Expired,
+    /// Not enough of the currency that it gives.
+    Funds,
+    /// The account trades no such instrument.
+    Instrument,
 }
 
 impl fmt::Display for RejectReason {
@@ -197,6 +226,9 @@ impl fmt::Display for RejectReason {
             Self::ReduceOnly => "reduce-only, but it would not reduce",
             Self::Grid => "off the instrument's price or quantity grid",
             Self::DuplicateId => "its id was used before",
+            Self::Expired => "its contract has expired",
+            Self::Funds => "not enough of the currency that it gives",
+            Self::Instrument => "the account trades no such instrument",
         })
     }
 }

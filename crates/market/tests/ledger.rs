@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a malformed golden file fails the test")]
 
-use market::{Account, CashChange, CashReason, Fill, Liquidity};
+use market::{Account, CashChange, CashReason, Currency, Fill, Liquidity};
 use serde_json::Value;
 use std::str::FromStr;
 use units::state::{StateReader, StateWriter};
@@ -31,12 +31,14 @@ fn apply(account: &mut Account, step: &Value) {
                 reference: price,
                 fee: read(step, "fee"),
                 liquidity: Liquidity::Taker,
-                liquidation: false,
+                forced: None,
+                execution: 0,
             });
         }
         "mark" => account.set_mark(instrument.index(), read(step, "price")),
         _ => account.change(&CashChange {
             account: AccountId(0),
+            currency: Currency::USD,
             amount: read(step, "amount"),
             reason: CashReason::Funding {
                 instrument,
@@ -53,9 +55,14 @@ fn equity_is_the_sum_over_all_that_happened() {
     let golden: Value = serde_json::from_str(include_str!("../../../vectors/ledger.json")).unwrap();
     let mut steps = 0;
     for case in golden["cases"].as_array().unwrap() {
-        let mut account = Account::new(contracts(case));
+        let mut account = Account::of_contracts(contracts(case));
         let amount = read(case, "deposit");
-        account.change(&CashChange { account: AccountId(0), amount, reason: CashReason::Deposit });
+        account.change(&CashChange {
+            account: AccountId(0),
+            currency: Currency::USD,
+            amount,
+            reason: CashReason::Deposit,
+        });
         for (at, step) in case["steps"].as_array().unwrap().iter().enumerate() {
             apply(&mut account, step);
             let instrument = step["instrument"].as_u64().unwrap() as usize;
@@ -66,7 +73,7 @@ fn equity_is_the_sum_over_all_that_happened() {
         }
         let mut saved = StateWriter::new();
         account.save(&mut saved);
-        let mut restored = Account::new(contracts(case));
+        let mut restored = Account::of_contracts(contracts(case));
         restored.load(&mut StateReader::new(saved.as_bytes())).unwrap();
         assert_eq!(restored, account, "a snapshot restores what is derived, too");
     }
@@ -75,9 +82,14 @@ fn equity_is_the_sum_over_all_that_happened() {
 
 #[test]
 fn a_coin_short_of_ones_own_coin_is_a_synthetic_dollar() {
-    let mut account = Account::new([Contract::Inverse]);
+    let mut account = Account::of_contracts([Contract::Inverse]);
     let (price, qty): (Price, Qty) = ("40000".parse().unwrap(), "40000".parse().unwrap());
-    account.change(&CashChange { account: AccountId(0), amount: "1".parse().unwrap(), reason: CashReason::Deposit });
+    account.change(&CashChange {
+        account: AccountId(0),
+        currency: Currency::USD,
+        amount: "1".parse().unwrap(),
+        reason: CashReason::Deposit,
+    });
     let mut step = serde_json::json!({"instrument": 0, "do": "fill", "qty": "-40000", "price": "40000", "fee": "0"});
     apply(&mut account, &step);
     for mark in ["20000", "50000", "160000"] {
@@ -95,7 +107,7 @@ fn a_coin_short_of_ones_own_coin_is_a_synthetic_dollar() {
 /// Deribit's example, and the harmonic average of two inverse fills.
 #[test]
 fn the_average_of_an_inverse_position_is_harmonic() {
-    let mut account = Account::new([Contract::Inverse]);
+    let mut account = Account::of_contracts([Contract::Inverse]);
     for price in ["600", "1200"] {
         let step = serde_json::json!({"instrument": 0, "do": "fill", "qty": "1000", "price": price, "fee": "0"});
         apply(&mut account, &step);

@@ -140,7 +140,7 @@ impl Run {
             let bar = |bar| if exchange.paths().low_first(0, bar).unwrap() { 'L' } else { 'H' };
             let found = match pair[0] {
                 "equity" => account.equity().to_string(),
-                "fees" => account.fees.to_string(),
+                "fees" => account.settlement(0).fees.to_string(),
                 "net" => account.position(0).qty.to_string(),
                 "orders" if ids.is_empty() => "-".to_owned(),
                 "orders" => ids.join(","),
@@ -216,6 +216,7 @@ fn command(text: &str) -> Command {
             qty: words[3].parse().unwrap(),
             kind: kind(&words[4..]),
             reduce_only: words.last() == Some(&"reduce"),
+            exit: words.last() == Some(&"reduce"),
         }),
         "amend" => Command::Amend { order, qty: words[2].parse().unwrap(), kind: kind(&words[3..]) },
         "cancel" => Command::Cancel { order },
@@ -260,6 +261,8 @@ fn render_update(id: u64, update: &OrderUpdate) -> String {
                 CancelReason::NothingToReduce => "nothing",
                 CancelReason::Liquidated => "liquidated",
                 CancelReason::Margin => "margin",
+                CancelReason::Expired => "expired",
+                CancelReason::Funds => "funds",
             };
             format!("cancelled {id} {reason}")
         }
@@ -278,7 +281,7 @@ fn render_fill(id: u64, fill: &Fill) -> String {
     if fill.liquidity == Liquidity::Maker {
         text += " maker";
     }
-    if fill.liquidation {
+    if fill.forced.is_some() {
         text += " liquidation";
     }
     text
