@@ -16,6 +16,16 @@ pub enum Error {
     /// The policy cannot run on these tapes.
     #[error(transparent)]
     Compile(#[from] policy::CompileError),
+    /// More than one instrument in a policy.
+    #[error(
+        "the policy `{name}` trades {count} instruments; this version runs one at a time: give it one under `instrument`"
+    )]
+    Instruments {
+        /// The policy.
+        name: String,
+        /// How many it names.
+        count: usize,
+    },
     /// No tape has the policy's instrument.
     #[error("no tape has bars of `{wanted}`, which the policy trades; the tapes have {found}")]
     NoInstrument {

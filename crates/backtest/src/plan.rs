@@ -173,12 +173,13 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     }
     let names: Vec<&String> = portfolio.series.keys().collect();
     let series = |name: &str| names.iter().position(|known| *known == name).map(|at| SeriesId(at as u32));
-    let mut program = Program::compile(&policy, &series).map_err(|error| Error::State(unknown_series(&error)))?;
-    if let Some(guard) = run::guard(&policy, &policy.instrument) {
+    let mut program = Program::compile(&policy, &policy.instruments[0], &series)
+        .map_err(|error| Error::State(unknown_series(&error)))?;
+    if let Some(guard) = run::guard(&policy, &policy.instruments[0]) {
         let last = program.rules.len().saturating_sub(1);
         program.rules.insert(last, Box::new(guard));
     }
-    let mut facts = portfolio.facts(&policy.instrument)?;
+    let mut facts = portfolio.facts(&policy.instruments[0])?;
     for indicator in &mut program.indicators {
         indicator.observe(None, &mut facts);
     }
@@ -197,7 +198,7 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     };
     Ok(PlanAnswer {
         time: portfolio.time.0,
-        instrument: policy.instrument.clone(),
+        instrument: policy.instruments[0].clone(),
         price: facts.get(facts::PRICE).unwrap_or_default(),
         equity: facts.get(facts::EQUITY).unwrap_or_default(),
         position: facts.get(facts::POSITION).unwrap_or_default(),

@@ -288,7 +288,11 @@ fn configuration(policy: &Policy) -> BTreeMap<String, String> {
 /// A policy's text, checked.
 pub(crate) fn checked(text: &str) -> Result<Policy, Error> {
     let parsed = policy::parse(text);
-    parsed.policy.ok_or(Error::Policy(parsed.diagnostics))
+    let policy = parsed.policy.ok_or(Error::Policy(parsed.diagnostics))?;
+    match policy.instruments.len() {
+        1 => Ok(policy),
+        count => Err(Error::Instruments { name: policy.name, count }),
+    }
 }
 
 /// A tape as it is now. Its path is kept absolute, so that a replay works from any folder.
@@ -335,11 +339,13 @@ pub(crate) fn single(
     let catalogue = tapes.catalogue().clone();
     let id = instrument_of(policy, &catalogue)?;
     let instrument = runnable(&catalogue.instruments[id.index()])?.clone();
-    let span = span(&tapes).ok_or_else(|| Error::NoBars(policy.instrument.clone()))?;
+    let span = span(&tapes).ok_or_else(|| Error::NoBars(policy.instruments[0].clone()))?;
     let mut config = exchange_config(policy, &catalogue);
     let program = match &variant {
-        Variant::Twin(_) => Program::twin(policy, &|name| catalogue.series_id(name))?,
-        Variant::Scaled | Variant::OtherPath => Program::compile(policy, &|name| catalogue.series_id(name))?,
+        Variant::Twin(_) => Program::twin(policy, &instrument.symbol, &|name| catalogue.series_id(name))?,
+        Variant::Scaled | Variant::OtherPath => {
+            Program::compile(policy, &instrument.symbol, &|name| catalogue.series_id(name))?
+        }
     };
     let guard = match &variant {
         Variant::Twin(_) => None,
@@ -354,7 +360,7 @@ pub(crate) fn single(
     let strategy = engine.add_strategy(StrategyConfig { account: AccountId(0), instrument: id, program, guard });
     let mut recorder = Recorder::new(&engine, &catalogue, strategy, id);
     let mut world =
-        Recorded::new(tapes, config, until, progress).ok_or_else(|| Error::NoBars(policy.instrument.clone()))?;
+        Recorded::new(tapes, config, until, progress).ok_or_else(|| Error::NoBars(policy.instruments[0].clone()))?;
     drive::run(&mut engine, &mut world, &mut recorder).map_err(|error| match error {
         DriveError::World(error) | DriveError::Journal(error) => error,
     })?;
@@ -377,11 +383,11 @@ pub(crate) fn single(
 }
 
 fn instrument_of(policy: &Policy, catalogue: &Catalogue) -> Result<InstrumentId, Error> {
-    catalogue.instrument_id(&policy.instrument).ok_or_else(|| {
+    catalogue.instrument_id(&policy.instruments[0]).ok_or_else(|| {
         let symbols: Vec<String> =
             catalogue.instruments.iter().map(|instrument| format!("`{}`", instrument.symbol)).collect();
         let found = if symbols.is_empty() { "no instrument".to_owned() } else { symbols.join(", ") };
-        Error::NoInstrument { wanted: policy.instrument.clone(), found }
+        Error::NoInstrument { wanted: policy.instruments[0].clone(), found }
     })
 }
 

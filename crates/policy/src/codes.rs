@@ -95,7 +95,7 @@ right
     leverage = 2.5";
 
     UnknownSection = "P004", "unknown section",
-"The sections are [signal], [unit], [size], [pyramid], [stop], [ladder], [streak], [caps], [trade]
+"The sections are [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak], [caps], [trade]
 and [backtest].
 
 wrong
@@ -553,6 +553,37 @@ right
     [stop]
     initial = \"3N\"
     trail = \"6N\"";
+
+    Instruments = "P060", "list of instruments",
+"A policy trades one instrument, named under `instrument`, or several, listed once each under
+`instruments`.
+
+wrong
+    instruments = [\"binance:BTCUSDT-PERP\", \"binance:BTCUSDT-PERP\"]
+
+right
+    instruments = [\"binance:BTCUSDT-PERP\", \"binance:ETHUSDT-PERP\"]";
+
+    Placeholder = "P061", "placeholder that cannot be filled",
+"`{base}` in the name of a series stands for the instrument's base currency in lower case: `dvol.{base}`
+is `dvol.eth` for binance:ETHUSDT-PERP. A symbol that does not begin with its base currency leaves it
+open.
+
+wrong
+    instrument = \"sim:weather\"
+
+    [size]
+    kind = \"volatility_target\"
+    target = \"60%\"
+    volatility = \"series(dvol.{base}, 4d)\"
+
+right
+    instrument = \"binance:ETHUSDT-PERP\"
+
+    [size]
+    kind = \"volatility_target\"
+    target = \"60%\"
+    volatility = \"series(dvol.{base}, 4d)\"";
 }
 
 #[cfg(test)]

@@ -194,6 +194,13 @@ facts! {
     35 CLOSED_R: Ratio = "campaign.closed_r";
     /// Campaign: when its first fill was.
     36 OPENED: Timestamp = "campaign.opened";
+    /// Share of equity that sizing goes by: the strategy's capital × the instrument's allocation. The whole where nothing is said.
+    37 SHARE: Ratio = "share";
+    /// Gross exposure of the account's other positions with the worst of their pending orders, in the settlement currency of this
+    /// instrument. None where nothing is said.
+    38 OTHERS: Cash = "others.exposure";
+    /// Campaign: average entry price of what is held.
+    39 AVERAGE: Price = "campaign.average";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

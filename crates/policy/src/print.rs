@@ -2,8 +2,8 @@
 
 use crate::parse::value::TIMES;
 use crate::spec::{
-    Backtest, Caps, Ladder, Policy, Pyramid, Rearm, Signal, SignalKind, Size, SizeKind, Stop, Trade, UnitSource,
-    VERSION, VolatilitySource, currencies,
+    Allocation, Backtest, Caps, Ladder, Policy, Pyramid, Rearm, Signal, SignalKind, Size, SizeKind, Stop, Trade,
+    UnitSource, VERSION, VolatilitySource,
 };
 use crate::words::Word;
 use std::fmt::Write;
@@ -15,12 +15,27 @@ pub fn to_toml(policy: &Policy) -> String {
     let mut out = Printer::default();
     out.line("policy", VERSION);
     out.line("name", escaped(&policy.name));
-    out.line("instrument", escaped(&policy.instrument));
+    match &policy.instruments[..] {
+        [only] => out.line("instrument", escaped(only)),
+        several => {
+            out.text.push_str("instruments = [\n");
+            for instrument in several {
+                out.write(format_args!("    {},\n", escaped(instrument)));
+            }
+            out.text.push_str("]\n");
+        }
+    }
+    out.quoted("capital", percent(policy.capital));
+    if policy.instruments.len() > 1 || policy.allocation != Allocation::default() {
+        out.section("allocation");
+        out.quoted("over", policy.allocation.over.word());
+        out.line("multiplier", policy.allocation.multiplier);
+    }
     out.signal(&policy.signal);
     if let Some(unit) = &policy.unit {
         out.unit(unit);
     }
-    out.size(&policy.size, &policy.instrument);
+    out.size(&policy.size, policy.quote());
     if let Some(pyramid) = &policy.pyramid {
         out.pyramid(pyramid);
     }
@@ -37,7 +52,7 @@ pub fn to_toml(policy: &Policy) -> String {
     }
     out.caps(&policy.caps);
     out.trade(&policy.trade);
-    out.backtest(&policy.backtest, &policy.instrument);
+    out.backtest(&policy.backtest, policy.quote());
     out.text
 }
 
@@ -91,12 +106,12 @@ impl Printer {
         }
     }
 
-    fn size(&mut self, size: &Size, symbol: &str) {
+    fn size(&mut self, size: &Size, quote: Option<&str>) {
         self.section("size");
         match &size.kind {
             SizeKind::FixedNotional { notional } => {
                 self.quoted("kind", "fixed_notional");
-                let currency = currencies(symbol).map_or(String::new(), |(_, quote)| format!(" {quote}"));
+                let currency = quote.map_or(String::new(), |quote| format!(" {quote}"));
                 self.quoted("notional", format!("{}{currency}", grouped(&notional.to_string())));
             }
             SizeKind::FixedFraction { fraction } => {
@@ -201,8 +216,8 @@ impl Printer {
         self.each("min_order", trade.min_order.map(|qty| format!("\"{qty}\"")));
     }
 
-    fn backtest(&mut self, backtest: &Backtest, symbol: &str) {
-        let currency = currencies(symbol).map_or(String::new(), |(_, quote)| format!(" {quote}"));
+    fn backtest(&mut self, backtest: &Backtest, quote: Option<&str>) {
+        let currency = quote.map_or(String::new(), |quote| format!(" {quote}"));
         self.section("backtest");
         self.quoted("deposit", format!("{}{currency}", grouped(&backtest.deposit.to_string())));
         self.quoted("taker_fee", basis_points(backtest.taker_fee));

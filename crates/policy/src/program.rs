@@ -7,7 +7,7 @@ use crate::rules::{
     DrawdownCap, LadderRule, LeverageCap, LossLimit, OpenRiskCap, PyramidRule, SignalRule, SizeRule, StopRule,
     StreakRule, TrimRule,
 };
-use crate::spec::{Policy, Reentry, Resize, SizeKind, Trade};
+use crate::spec::{Policy, Reentry, Resize, SizeKind, Trade, filled};
 use std::fmt;
 use units::{Rate, Ratio, SeriesId};
 
@@ -59,12 +59,17 @@ impl Program {
         Self { indicators: Vec::new(), rules, campaign: CampaignTerms::default() }.checked()
     }
 
-    /// Compiles a policy. `series` finds the id of a series by its name.
-    pub fn compile(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Self, CompileError> {
-        for name in policy.series() {
-            series(name).ok_or_else(|| CompileError::UnknownSeries(name.to_owned()))?;
+    /// Compiles a policy for one of its instruments. `series` finds the id of a series by its name.
+    pub fn compile(
+        policy: &Policy,
+        instrument: &str,
+        series: &dyn Fn(&str) -> Option<SeriesId>,
+    ) -> Result<Self, CompileError> {
+        for name in policy.series_of(instrument) {
+            series(&name).ok_or(CompileError::UnknownSeries(name))?;
         }
-        let mut indicators = signal(policy, series)?;
+        let series: &dyn Fn(&str) -> Option<SeriesId> = &|name| series(&filled(name, instrument));
+        let mut indicators = signal(policy, instrument, series)?;
         if let Some(unit) = &policy.unit {
             indicators.extend(indicator::unit(unit, series));
         }
@@ -77,7 +82,12 @@ impl Program {
 
     /// The unscaled twin (SEMANTICS): same signal, constant quantity base × equity at entry ÷ entry price × sign of the
     /// signal until the signal ends or flips; no adds, ladder, stop, volatility sizing or limits.
-    pub fn twin(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Self, CompileError> {
+    pub fn twin(
+        policy: &Policy,
+        instrument: &str,
+        series: &dyn Fn(&str) -> Option<SeriesId>,
+    ) -> Result<Self, CompileError> {
+        let series: &dyn Fn(&str) -> Option<SeriesId> = &|name| series(&filled(name, instrument));
         let fraction = policy.backtest.twin_base;
         let rules: Vec<Box<dyn Rule>> = vec![
             Box::new(SignalRule { sides: policy.signal.sides, reentry: Reentry::AtOnce, sign_only: true }),
@@ -90,7 +100,7 @@ impl Program {
             }),
             Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry }),
         ];
-        Ok(Self { indicators: signal(policy, series)?, rules, campaign: CampaignTerms::default() })
+        Ok(Self { indicators: signal(policy, instrument, series)?, rules, campaign: CampaignTerms::default() })
     }
 
     fn checked(self) -> Result<Self, CompileError> {
@@ -100,9 +110,12 @@ impl Program {
 }
 
 /// The signal's indicator; its series may be missing from the tapes.
-fn signal(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Vec<Box<dyn Indicator>>, CompileError> {
-    let unknown =
-        || CompileError::UnknownSeries(policy.series().first().map_or_else(String::new, |name| (*name).to_owned()));
+fn signal(
+    policy: &Policy,
+    instrument: &str,
+    series: &dyn Fn(&str) -> Option<SeriesId>,
+) -> Result<Vec<Box<dyn Indicator>>, CompileError> {
+    let unknown = || CompileError::UnknownSeries(policy.series_of(instrument).into_iter().next().unwrap_or_default());
     Ok(vec![indicator::signal(&policy.signal.kind, series).ok_or_else(unknown)?])
 }
 

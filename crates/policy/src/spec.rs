@@ -1,11 +1,14 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
+use std::borrow::Cow;
 use units::{Cash, Duration, Qty, Rate, Ratio, Vol};
 
 /// The version of the policy language that this build writes; it reads this one and older.
 pub const VERSION: u32 = 1;
 /// Age beyond which a series' value is not used, unless the policy says otherwise.
 pub const MAX_AGE: Duration = Duration::from_nanos(3 * Duration::DAY.nanos());
+/// Instruments of a policy at most.
+pub const INSTRUMENTS_MAX: usize = 500;
 /// Units of a pyramid at most.
 pub const UNITS_MAX: usize = 8;
 /// Sources of volatility in a chain at most.
@@ -15,13 +18,17 @@ pub const RUNGS_MAX: usize = 8;
 /// Drawdown levels at most.
 pub const LEVELS_MAX: usize = 8;
 
-/// A checked policy of one strategy in one instrument.
+/// A checked policy of one strategy in one or more instruments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Its name, for reports.
     pub name: String,
-    /// The instrument, `venue:SYMBOL`.
-    pub instrument: String,
+    /// The instruments, `venue:SYMBOL`, each once; never empty.
+    pub instruments: Vec<String>,
+    /// Share of the account's equity that the strategy sizes on.
+    pub capital: Ratio,
+    /// How several instruments share that capital.
+    pub allocation: Allocation,
     /// Where conviction comes from.
     pub signal: Signal,
     /// The volatility unit N.
@@ -45,21 +52,45 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The recorded series that it reads, each once: a run's tapes have to hold them.
+    /// The recorded series that it reads in any of its instruments, each once: a run's tapes have to hold them.
     #[must_use]
-    pub fn series(&self) -> Vec<&str> {
-        let signal = match &self.signal.kind {
-            SignalKind::Series { name, .. } => Some(name.as_str()),
-            _ => None,
-        };
-        let unit = match &self.unit {
-            Some(UnitSource::ImpliedMove { series, .. }) => Some(series.as_str()),
-            _ => None,
-        };
-        let size = match &self.size.kind {
-            SizeKind::VolatilityTarget { sources, .. } => sources.iter().flat_map(VolatilitySource::series).collect(),
-            _ => Vec::new(),
-        };
+    pub fn series(&self) -> Vec<String> {
+        let declared = self.declared_series();
+        // Without a placeholder every instrument reads the same.
+        let shared = !declared.iter().any(|name| name.contains(BASE_PLACEHOLDER));
+        let instruments = if shared { self.instruments.get(..1).unwrap_or_default() } else { &self.instruments };
+        let mut names: Vec<String> = Vec::new();
+        for name in instruments.iter().flat_map(|instrument| declared.iter().map(|name| filled(name, instrument))) {
+            if !names.iter().any(|known| *known == name) {
+                names.push(name.into_owned());
+            }
+        }
+        names
+    }
+
+    /// The recorded series that it reads in one of its instruments, each once.
+    #[must_use]
+    pub fn series_of(&self, instrument: &str) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.declared_series().into_iter().map(|name| filled(name, instrument)) {
+            if !names.iter().any(|known| *known == name) {
+                names.push(name.into_owned());
+            }
+        }
+        names
+    }
+
+    /// The currency that all instruments are quoted in, where it can be told and is one.
+    #[must_use]
+    pub fn quote(&self) -> Option<&str> {
+        shared_quote(&self.instruments)
+    }
+
+    /// The series as the policy names them, with placeholders, each once.
+    pub(crate) fn declared_series(&self) -> Vec<&str> {
+        let signal = self.signal.kind.series();
+        let unit = self.unit.as_ref().and_then(UnitSource::series);
+        let size = self.size.kind.series();
         let mut names = Vec::new();
         for name in signal.into_iter().chain(unit).chain(size) {
             if !names.contains(&name) {
@@ -68,6 +99,87 @@ impl Policy {
         }
         names
     }
+}
+
+/// Stands in a series' name for the instrument's base currency in lower case.
+pub const BASE_PLACEHOLDER: &str = "{base}";
+
+/// A series' name with its placeholder filled for an instrument. It stays where the base currency cannot be told.
+///
+/// ```
+/// assert_eq!(policy::spec::filled("dvol.{base}", "binance:ETHUSDT-PERP"), "dvol.eth");
+/// ```
+#[must_use]
+pub fn filled<'a>(name: &'a str, instrument: &str) -> Cow<'a, str> {
+    if !name.contains(BASE_PLACEHOLDER) {
+        return Cow::Borrowed(name);
+    }
+    match base(instrument) {
+        Some(base) => Cow::Owned(name.replace(BASE_PLACEHOLDER, &base.to_ascii_lowercase())),
+        None => Cow::Borrowed(name),
+    }
+}
+
+/// The base currency of a symbol, where it can be told: also where the quote is left out, as in `deribit:BTC-PERPETUAL`.
+///
+/// ```
+/// assert_eq!(policy::spec::base("binance:BTCUSDT-PERP"), Some("BTC"));
+/// assert_eq!(policy::spec::base("deribit:BTC-PERPETUAL"), Some("BTC"));
+/// ```
+#[must_use]
+pub fn base(symbol: &str) -> Option<&str> {
+    if let Some((base, _)) = currencies(symbol) {
+        return Some(base);
+    }
+    let (_, contract) = symbol.split_once(':')?;
+    let base = contract.split_once('-')?.0;
+    let is_currency = base.len() <= 10
+        && base.bytes().any(|byte| byte.is_ascii_uppercase())
+        && base.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    is_currency.then_some(base)
+}
+
+/// The currency that all of some instruments are quoted in, where it can be told and is one.
+pub(crate) fn shared_quote(instruments: &[String]) -> Option<&str> {
+    let mut quotes = instruments.iter().map(|instrument| currencies(instrument).map(|(_, quote)| quote));
+    let first = quotes.next()??;
+    quotes.all(|quote| quote == Some(first)).then_some(first)
+}
+
+/// How several instruments share a strategy's capital: each gets capital × multiplier ÷ count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allocation {
+    /// Which instruments count.
+    pub over: Over,
+    /// Instrument diversification multiplier: instruments that move apart carry more together at equal risk.
+    pub multiplier: Ratio,
+}
+
+impl Default for Allocation {
+    fn default() -> Self {
+        Self { over: Over::Declared, multiplier: Ratio::new(1.0).unwrap_or_default() }
+    }
+}
+
+impl Allocation {
+    /// The share of equity that one instrument is sized on, when this many count.
+    #[must_use]
+    pub fn share(&self, capital: Ratio, count: usize) -> Ratio {
+        // Bounded numbers over a count of at least one are finite.
+        Ratio::new(capital.get() * self.multiplier.get() / count.max(1) as f64).unwrap_or_default()
+    }
+}
+
+/// Which instruments share the capital.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Over {
+    /// All that the policy names.
+    #[default]
+    Declared,
+    /// Those that have a price.
+    Quoted,
+    /// Those whose signal is on.
+    Signalled,
 }
 
 /// Base and quote currency of a symbol `venue:BASEQUOTE-PERP`, where they can be told.
@@ -140,6 +252,15 @@ pub enum SignalKind {
     },
 }
 
+impl SignalKind {
+    pub(crate) fn series(&self) -> Option<&str> {
+        match self {
+            Self::Series { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// Which sides may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sides {
@@ -177,6 +298,15 @@ pub enum UnitSource {
         /// Older values are not used.
         max_age: Duration,
     },
+}
+
+impl UnitSource {
+    pub(crate) fn series(&self) -> Option<&str> {
+        match self {
+            Self::ImpliedMove { series, .. } => Some(series),
+            Self::AverageTrueRange { .. } => None,
+        }
+    }
 }
 
 /// How large the full position is.
@@ -218,6 +348,15 @@ pub enum SizeKind {
         /// Never more than this × equity.
         exposure_cap: Option<Ratio>,
     },
+}
+
+impl SizeKind {
+    pub(crate) fn series(&self) -> Vec<&str> {
+        match self {
+            Self::VolatilityTarget { sources, .. } => sources.iter().flat_map(VolatilitySource::series).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// Where volatility comes from.

@@ -1,9 +1,9 @@
 //! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
 
 use crate::spec::{
-    Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, OnLoss, OpenRisk, Policy, Pyramid,
-    Rearm, Reentry, Resize, Rung, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade,
-    UnitSource, VolatilitySource,
+    Allocation, Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, OnLoss, OpenRisk, Policy,
+    Pyramid, Rearm, Reentry, Resize, Rung, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop,
+    Trade, UnitSource, VolatilitySource,
 };
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -38,8 +38,22 @@ pub fn policies() -> impl Strategy<Value = Policy> {
             // N is for stops and adds; a policy may also say what it is and not use it.
             let unit = if stop.is_some() || pyramid.is_some() { Some(unit) } else { None };
             let size = Size { kind, ..size };
-            let (name, instrument) = ("random".to_owned(), INSTRUMENT.to_owned());
-            Policy { name, instrument, signal, unit, size, pyramid, stop, ladder, streak, caps, trade, backtest }
+            Policy {
+                name: "random".to_owned(),
+                instruments: vec![INSTRUMENT.to_owned()],
+                capital: ratio(1, 1),
+                allocation: Allocation::default(),
+                signal,
+                unit,
+                size,
+                pyramid,
+                stop,
+                ladder,
+                streak,
+                caps,
+                trade,
+                backtest,
+            }
         },
     )
 }

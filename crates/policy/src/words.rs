@@ -1,6 +1,6 @@
 //! Words that stand for a choice, as they are written in a policy.
 
-use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Reentry, Resize, Sides, Spacing};
+use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Over, Reentry, Resize, Sides, Spacing};
 
 /// A choice that a policy writes as a word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -22,6 +22,7 @@ macro_rules! words {
 }
 
 words! {
+    Over: "declared" = Declared, "quoted" = Quoted, "signalled" = Signalled;
     Sides: "both" = Both, "long" = Long, "short" = Short;
     Reentry: "new_signal" = NewSignal, "at_once" = AtOnce;
     Resize: "entry" = Entry, "continuous" = Continuous;

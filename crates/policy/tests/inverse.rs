@@ -27,7 +27,7 @@ fn facts(contract: Contract) -> Facts {
 fn decided(text: &str, facts: &mut Facts, signal: f64) -> Target {
     let parsed = parse(&completed(text));
     let policy = parsed.policy.ok_or(parsed.diagnostics).unwrap();
-    let program = Program::compile(&policy, &|_| None).unwrap();
+    let program = Program::compile(&policy, &policy.instruments[0], &|_| None).unwrap();
     facts.set(facts::SIGNAL, Ratio::new(signal).unwrap());
     facts.set(facts::SIGNAL_SINCE, facts.now());
     evaluate(&program.rules, facts, &mut Because::default())

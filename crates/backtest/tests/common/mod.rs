@@ -77,7 +77,8 @@ impl Turn {
 impl Setup {
     pub fn engine(&self) -> Engine {
         let catalogue = self.catalogue.clone();
-        let program = Program::compile(&self.policy, &|name| catalogue.series_id(name)).unwrap();
+        let program =
+            Program::compile(&self.policy, &self.policy.instruments[0], &|name| catalogue.series_id(name)).unwrap();
         let guard = self.policy.caps.liquidation_distance.map(|distance| LiquidationGuard {
             tiers: self.tiers(),
             distance,
@@ -89,7 +90,7 @@ impl Setup {
     }
 
     pub fn tiers(&self) -> risk::TierTable {
-        risk::TierTable::for_symbol(&self.policy.instrument)
+        risk::TierTable::for_symbol(&self.policy.instruments[0])
     }
 
     pub fn exchange(&self) -> Exchange {

@@ -112,7 +112,7 @@ pub(super) fn summary(path: &Path, parsed: &Parsed, terminal: &Terminal) {
         &Summary {
             file: path,
             name: policy.map(|policy| policy.name.as_str()),
-            instrument: policy.map(|policy| policy.instrument.as_str()),
+            instruments: policy.map_or(&[], |policy| &policy.instruments),
             rules: parsed.rules,
             errors,
             warnings,
@@ -136,7 +136,7 @@ struct CodeLine<'a> {
 struct Summary<'a> {
     file: &'a Path,
     name: Option<&'a str>,
-    instrument: Option<&'a str>,
+    instruments: &'a [String],
     rules: usize,
     errors: usize,
     warnings: usize,

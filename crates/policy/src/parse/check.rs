@@ -3,7 +3,8 @@
 use super::Draft;
 use super::reader::{Doc, Reader};
 use crate::codes::Code;
-use crate::spec::{Follow, Resize, SignalKind, SizeKind};
+use crate::diagnostic::quoted;
+use crate::spec::{self, Allocation, BASE_PLACEHOLDER, Follow, Resize, SignalKind, Size, SizeKind, UnitSource};
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     // In a torn text a section may be there and unseen.
@@ -11,6 +12,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
         needs_stop(reader, doc);
         needs_unit(reader, doc);
     }
+    placeholders(reader, doc, draft);
     signal(reader, doc, draft);
     break_even(reader, doc, draft);
     reach(reader, doc, draft);
@@ -56,6 +58,26 @@ fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
             let message = format!("`{section}.{key}` is in N without a unit");
             let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
             reader.error(Code::NeedsUnit, doc.place(section, key), message, "nothing says what N is", help);
+        }
+    }
+}
+
+/// A placeholder stands for the base currency of each instrument.
+fn placeholders(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(symbol) = draft.instruments.iter().find(|symbol| spec::base(symbol).is_none()) else { return };
+    let signal = draft.signal.as_ref().and_then(|signal| signal.kind.series());
+    let unit = draft.unit.as_ref().and_then(UnitSource::series);
+    let size = draft.size.as_ref().map_or_else(Vec::new, |size| size.kind.series());
+    for (section, key, names) in [
+        ("signal", "series", signal.into_iter().collect()),
+        ("unit", "n", unit.into_iter().collect()),
+        ("size", "volatility", size),
+    ] {
+        if names.iter().any(|name: &&str| name.contains(BASE_PLACEHOLDER)) {
+            let message = format!("`{BASE_PLACEHOLDER}` cannot be filled in for {}", quoted(symbol));
+            let help = "name the series itself, such as `dvol.btc`, or write the symbol as `venue:BASEQUOTE-PERP`";
+            let label = "its base currency cannot be told from its symbol";
+            reader.error(Code::Placeholder, doc.place(section, key), message, label, help);
         }
     }
 }
@@ -135,7 +157,34 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let are_equal =
         draft.pyramid.as_ref().is_some_and(|pyramid| pyramid.shares.windows(2).all(|pair| pair[0] == pair[1]));
     let follows = draft.stop.as_ref().is_some_and(|stop| stop.follow == Follow::LastFill);
+    let is_one = draft.instruments.len() == 1;
+    let is_amount = matches!(&draft.size, Some(Size { kind: SizeKind::FixedNotional { .. }, .. }));
+    let notional = "`notional` is an amount for each instrument, not a share of equity";
     let findings = [
+        (
+            is_one && doc.has("allocation", "over"),
+            ("allocation", "over"),
+            "there is one instrument, and it has the whole capital",
+            "take it out, or list more under `instruments`",
+        ),
+        (
+            is_one && doc.has("allocation", "multiplier"),
+            ("allocation", "multiplier"),
+            "there is one instrument, and it has the whole capital",
+            "take it out, or list more under `instruments`",
+        ),
+        (
+            is_amount && draft.capital.get() != 1.0 && doc.has("", "capital"),
+            ("", "capital"),
+            notional,
+            "take it out, or size by `fixed_fraction`",
+        ),
+        (
+            is_amount && !is_one && draft.allocation != Allocation::default() && doc.section("allocation").is_some(),
+            ("allocation", "over"),
+            notional,
+            "take it out, or size by `fixed_fraction`",
+        ),
         (
             doc.has("trade", "buffer") && is_frozen,
             ("trade", "buffer"),
@@ -185,7 +234,10 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             reader.warn(
                 Code::NoEffect,
                 doc.place(section, key),
-                format!("`{section}.{key}` has no effect"),
+                format!(
+                    "`{}{key}` has no effect",
+                    if section.is_empty() { String::new() } else { format!("{section}.") }
+                ),
                 label,
                 help,
             );

@@ -5,9 +5,11 @@ use super::reader::{Doc, Reader, Section};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, Backtest, VERSION};
+use crate::spec::{self, Allocation, Backtest, INSTRUMENTS_MAX, VERSION};
+use std::collections::BTreeSet;
+use toml::Spanned;
 use toml::de::DeValue;
-use units::{Cash, Duration, Rate};
+use units::{Cash, Duration, Rate, Ratio};
 
 const NAME_CHARACTERS_MAX: usize = 64;
 const SYMBOL_EXAMPLE: &str = "\"binance:BTCUSDT-PERP\"";
@@ -52,11 +54,50 @@ pub(super) fn name<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Str
     None
 }
 
-pub(super) fn instrument<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<String> {
-    let root = doc.section("")?;
-    reader.require(root, &[("instrument", SYMBOL_EXAMPLE)]);
-    let value = root.get("instrument")?;
-    let text = reader.string(root, "instrument", value)?;
+/// The instruments: one under `instrument`, or a list under `instruments`. An empty answer has been reported.
+pub(super) fn instruments<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Vec<String> {
+    let Some(root) = doc.section("") else { return Vec::new() };
+    if !root.has("instruments") {
+        if !root.has_misspelt("instruments") {
+            reader.require(root, &[("instrument", SYMBOL_EXAMPLE)]);
+        }
+        return root
+            .get("instrument")
+            .and_then(|value| instrument(reader, root, "instrument", value))
+            .into_iter()
+            .collect();
+    }
+    if root.has("instrument") {
+        let message = "`instrument` and `instruments` are both set";
+        let help = "put all of them under `instruments`, and take `instrument` out";
+        reader.error(Code::Instruments, root.key_place("instrument"), message, "which one is meant?", help);
+    }
+    let example = "[\"binance:BTCUSDT-PERP\", \"binance:ETHUSDT-PERP\"]";
+    let Some(entries) = reader.entries(root, "instruments", INSTRUMENTS_MAX, example) else { return Vec::new() };
+    let mut places = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut is_whole = true;
+    for entry in entries {
+        match instrument(reader, root, "instruments", entry) {
+            None => is_whole = false,
+            Some(symbol) if !places.insert(symbol.clone()) => {
+                let message = format!("`{symbol}` is listed twice");
+                reader.error(Code::Instruments, entry.span(), message, "again", "list each instrument once");
+            }
+            Some(symbol) => found.push(symbol),
+        }
+    }
+    // A hole would let the rest be judged as if it were all.
+    if is_whole { found } else { Vec::new() }
+}
+
+fn instrument<'t>(
+    reader: &mut Reader<'t>,
+    root: &Section<'_, 't>,
+    key: &str,
+    value: &Spanned<DeValue<'t>>,
+) -> Option<String> {
+    let text = reader.string(root, key, value)?;
     let is_symbol = |symbol: &str| {
         symbol.starts_with(|first: char| first.is_ascii_alphanumeric())
             && symbol.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/'))
@@ -82,6 +123,38 @@ pub(super) fn instrument<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Opti
     None
 }
 
+const CAPITAL: Field = Field {
+    key: "capital",
+    takes: Takes::Share,
+    low: Low::Over(0.0),
+    most: 1.0,
+    range: "over 0 and at most 100%",
+    example: "\"60%\"",
+};
+const MULTIPLIER: Field = Field {
+    key: "multiplier",
+    takes: Takes::Number,
+    low: Low::Over(0.0),
+    most: 10.0,
+    range: "over 0 and at most 10",
+    example: "1.5",
+};
+
+/// Share of the account's equity that the strategy sizes on.
+pub(super) fn capital<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Ratio {
+    let whole = Ratio::new(1.0).unwrap_or_default();
+    doc.section("").and_then(|root| reader.ratio(root, &CAPITAL)).unwrap_or(whole)
+}
+
+pub(super) fn allocation<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Allocation {
+    let default = Allocation::default();
+    let Some(section) = doc.section("allocation") else { return default };
+    Allocation {
+        over: reader.word(section, "over").unwrap_or(default.over),
+        multiplier: reader.ratio(section, &MULTIPLIER).unwrap_or(default.multiplier),
+    }
+}
+
 const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "between 0 and 10%", "\"5bp\"");
 // A negative fee is a rebate.
 const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "between -1% and 10%", "\"2bp\"");
@@ -100,7 +173,7 @@ const fn fee(key: &'static str, low: Low, range: &'static str, example: &'static
     Field { key, takes: Takes::Share, low, most: 0.1, range, example }
 }
 
-pub(super) fn backtest<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Option<&str>) -> Backtest {
+pub(super) fn backtest<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: &[String]) -> Backtest {
     let default = Backtest::default();
     let Some(section) = doc.section("backtest") else { return default };
     let mut rate = |field: &Field| {
@@ -112,7 +185,7 @@ pub(super) fn backtest<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: O
         maker_fee: rate(&MAKER_FEE).unwrap_or(default.maker_fee),
         half_spread: rate(&HALF_SPREAD).unwrap_or(default.half_spread),
         slippage: rate(&SLIPPAGE).unwrap_or(default.slippage),
-        deposit: deposit(reader, section, symbol).unwrap_or(default.deposit),
+        deposit: deposit(reader, section, instruments).unwrap_or(default.deposit),
         latency: reader
             .duration(section, "latency", (Duration::ZERO, Duration::HOUR), "\"250ms\"")
             .unwrap_or(default.latency),
@@ -120,8 +193,8 @@ pub(super) fn backtest<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: O
     }
 }
 
-fn deposit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Option<&str>) -> Option<Cash> {
-    let quote = symbol.and_then(spec::currencies).map(|(_, quote)| quote);
+fn deposit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Cash> {
+    let quote = spec::shared_quote(instruments);
     let raw = amount(reader, section, "deposit", quote, Cash::SCALE)?;
     let most = 1_000_000_000_000 * Cash::ONE;
     if (1..=most).contains(&raw) {

@@ -20,9 +20,10 @@ pub(crate) mod value;
 
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::spec::{Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak, Trade, UnitSource};
+use crate::spec::{Allocation, Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak, Trade, UnitSource};
 use reader::{Doc, Reader};
 use toml::de::DeTable;
+use units::Ratio;
 
 /// The longest policy text that is read.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -84,7 +85,10 @@ pub fn parse(text: &str) -> Parsed {
 /// The parts of a policy that could be read. An absent part and a broken one look the same; a broken one has been reported.
 struct Draft {
     name: Option<String>,
-    instrument: Option<String>,
+    /// Empty if they could not be read.
+    instruments: Vec<String>,
+    capital: Ratio,
+    allocation: Allocation,
     signal: Option<Signal>,
     unit: Option<UnitSource>,
     size: Option<Size>,
@@ -100,28 +104,36 @@ struct Draft {
 impl Draft {
     fn read<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Self {
         head::version(reader, doc);
-        let instrument = head::instrument(reader, doc);
-        let symbol = instrument.as_deref();
+        let instruments = head::instruments(reader, doc);
+        // What an order in the base currency is checked against; several instruments have no common one.
+        let symbol = match &instruments[..] {
+            [only] => Some(only.as_str()),
+            _ => None,
+        };
         Self {
             name: head::name(reader, doc),
             signal: signal::signal(reader, doc),
             unit: signal::unit(reader, doc),
-            size: size::size(reader, doc, symbol),
+            size: size::size(reader, doc, &instruments),
             pyramid: scale::pyramid(reader, doc),
             stop: scale::stop(reader, doc),
             ladder: scale::ladder(reader, doc),
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc),
             trade: limits::trade(reader, doc, symbol),
-            backtest: head::backtest(reader, doc, symbol),
-            instrument,
+            backtest: head::backtest(reader, doc, &instruments),
+            capital: head::capital(reader, doc),
+            allocation: head::allocation(reader, doc),
+            instruments,
         }
     }
 
     fn finish(self) -> Option<Policy> {
         Some(Policy {
             name: self.name?,
-            instrument: self.instrument?,
+            instruments: Some(self.instruments).filter(|instruments| !instruments.is_empty())?,
+            capital: self.capital,
+            allocation: self.allocation,
             signal: self.signal?,
             unit: self.unit,
             size: self.size?,

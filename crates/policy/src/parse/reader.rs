@@ -222,7 +222,7 @@ impl<'a, 't> Section<'a, 't> {
         self.get(key).is_some()
     }
 
-    fn has_misspelt(&self, wanted: &str) -> bool {
+    pub(super) fn has_misspelt(&self, wanted: &str) -> bool {
         let known = schema::keys_of(self.name);
         let unknown = self.table.keys().map(|key| key.get_ref().as_ref()).filter(|key| !known.contains(key));
         unknown.into_iter().any(|key| nearest(key, known.iter().copied()) == Some(wanted))

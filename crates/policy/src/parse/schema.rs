@@ -1,10 +1,11 @@
 //! Which keys exist, and where: for strictness, and for the suggestions in its messages.
 
 /// Keys that stand before the first section.
-pub(super) const ROOT: &[&str] = &["policy", "name", "instrument"];
+pub(super) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments", "capital"];
 
 /// Every section with its keys.
 pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
+    ("allocation", &["over", "multiplier"]),
     (
         "signal",
         &[

@@ -31,7 +31,7 @@ const fn vol(key: &'static str, example: &'static str) -> Field {
     Field { key, takes: Takes::Share, low: Low::Over(0.0), most: 5.0, range, example }
 }
 
-pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Option<&str>) -> Option<Size> {
+pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: &[String]) -> Option<Size> {
     let section = doc.section("size")?;
     // Once units or rungs exist the base is frozen, so that neither is undone by a change of volatility.
     let is_scaled = doc.section("pyramid").is_some() || doc.section("ladder").is_some();
@@ -41,7 +41,7 @@ pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Optio
     let risk = reader.ratio(section, &RISK);
     let target = reader.vol(section, &TARGET);
     let sources = volatility(reader, section);
-    let notional = notional(reader, section, symbol);
+    let notional = notional(reader, section, instruments);
     let volatility_floor = reader.vol(section, &VOLATILITY_FLOOR);
     let exposure_cap = reader.ratio(section, &EXPOSURE_CAP);
     let kind = match kind(reader, section, SIZE_KINDS, "\"volatility_target\"")? {
@@ -65,8 +65,8 @@ pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Optio
     Some(Size { kind, resize })
 }
 
-fn notional<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Option<&str>) -> Option<Cash> {
-    let quote = symbol.and_then(spec::currencies).map(|(_, quote)| quote);
+fn notional<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Cash> {
+    let quote = spec::shared_quote(instruments);
     let raw = amount(reader, section, "notional", quote, Cash::SCALE)?;
     if (1..=1_000_000_000_000 * Cash::ONE).contains(&raw) {
         return Some(Cash::from_raw(raw));

@@ -4,12 +4,13 @@
 //! value    = quantity | name | name "(" [ value { "," value } ] ")"
 //! quantity = [ "-" | "+" ] digits [ unit ]
 //! unit     = "%" | "bp" | "R" | "N" | "ns" | "us" | "ms" | "s" | "m" | "min" | "h" | "d" | "w" | CURRENCY
-//! name     = word { "." word }
+//! name     = word { "." word }, `{base}` standing for a word or a part of one
 //! ```
 //!
 //! Spans are bytes of the whole policy text. Expressions will grow from here: a value is what stands between operators.
 
 use crate::diagnostic::{nearest, quoted};
+use crate::spec::BASE_PLACEHOLDER;
 use std::ops::Range;
 use units::Duration;
 use units::decimal::{self, DecimalError};
@@ -153,7 +154,7 @@ impl<'t> Parser<'t> {
         let start = self.at;
         let expr = match self.rest().chars().next() {
             Some('0'..='9' | '-' | '+' | '.') => Expr::Quantity(self.quantity(depth)?),
-            Some(letter) if letter.is_ascii_alphabetic() || letter == '_' => self.name_or_call(depth)?,
+            Some(letter) if letter.is_ascii_alphabetic() || matches!(letter, '_' | '{') => self.name_or_call(depth)?,
             found => return Err(self.nothing_here(found)),
         };
         // Space behind a value belongs to no value.
@@ -215,7 +216,7 @@ impl<'t> Parser<'t> {
 
     fn name_or_call(&mut self, depth: usize) -> Result<Expr<'t>, Fault> {
         let start = self.at;
-        let name = self.take_while(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '.'));
+        let name = self.name(start)?;
         if name.split('.').any(str::is_empty) {
             return Err(self.fault(
                 start..self.at,
@@ -238,6 +239,24 @@ impl<'t> Parser<'t> {
             ));
         }
         Ok(Expr::Call { function: name, place, args: self.args(start, depth)? })
+    }
+
+    /// Words joined by dots; a placeholder may stand in for a word or a part of one.
+    fn name(&mut self, start: usize) -> Result<&'t str, Fault> {
+        loop {
+            self.take_while(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '.'));
+            if !self.rest().starts_with('{') {
+                return Ok(&self.text[start..self.at]);
+            }
+            if !self.rest().starts_with(BASE_PLACEHOLDER) {
+                let rest = self.rest();
+                let end = self.at + rest.find('}').map_or(rest.len(), |end| end + 1);
+                let help =
+                    format!("only `{BASE_PLACEHOLDER}` is filled in: the instrument's base currency in lower case");
+                return Err(self.fault(self.at..end, "is no placeholder".to_owned(), help));
+            }
+            self.at += BASE_PLACEHOLDER.len();
+        }
     }
 
     fn args(&mut self, start: usize, depth: usize) -> Result<Vec<Node<'t>>, Fault> {

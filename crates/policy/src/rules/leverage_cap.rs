@@ -1,4 +1,4 @@
-//! Leverage: gross exposure over equity.
+//! Leverage: gross exposure over equity, the account's other positions counted.
 
 use super::{contract, position, same_side};
 use crate::facts::{self, FactId, Facts};
@@ -18,6 +18,7 @@ const READS: &[FactId] = &[
     facts::LOT.id(),
     facts::MIN_QTY.id(),
     facts::CONTRACT.id(),
+    facts::OTHERS.id(),
 ];
 
 impl Rule for LeverageCap {
@@ -34,14 +35,15 @@ impl Rule for LeverageCap {
             return Verdict::keep(proposed);
         };
         let held = position(facts);
-        let equity_at = (contract(facts), equity, price);
-        let verdict = self.capped(equity_at, held, proposed, because);
+        let account =
+            Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS).unwrap_or_default() };
+        let verdict = self.capped(account, price, held, proposed, because);
         if let Some(add) = because.add() {
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
             // The worst of what may fill: with the increase that goes out now, and without its profit up to the trigger.
-            let mut capped = self.capped_add(facts, equity, price, base, add, because);
+            let mut capped = self.capped_add(facts, account, price, base, add, because);
             if base != held {
-                capped = capped.and_then(|add| self.capped_add(facts, equity, price, held, add, because));
+                capped = capped.and_then(|add| self.capped_add(facts, account, price, held, add, because));
             }
             because.set_add(capped);
         }
@@ -50,22 +52,17 @@ impl Rule for LeverageCap {
 }
 
 impl LeverageCap {
-    fn capped(
-        &self,
-        (contract, equity, price): (Contract, Cash, Price),
-        held: Qty,
-        proposed: Target,
-        because: &mut Because,
-    ) -> Verdict {
+    fn capped(&self, account: Account, price: Price, held: Qty, proposed: Target, because: &mut Because) -> Verdict {
         let qty = proposed.qty;
         let increases = qty.abs() > held.abs() || !same_side(qty, held);
         let level = if increases { self.limit.restore } else { self.limit.limit };
         // Far inside, where rounding cannot matter, two multiplications say so without a wide division.
         let largest = qty.abs().max(held.abs());
-        if contract.approximate_exposure(price, largest) < equity.approximate() * level.get() * 0.999_999 {
+        let carries = account.equity.approximate() * level.get() * 0.999_999;
+        if account.with_others(account.contract.approximate_exposure(price, largest)) < carries {
             return Verdict::keep(proposed);
         }
-        let Some(most) = carried(contract, equity, price, level) else {
+        let Some(most) = account.carried(price, level) else {
             return Verdict::keep(proposed);
         };
         if qty.abs() <= most {
@@ -75,15 +72,30 @@ impl LeverageCap {
             return Verdict::keep(proposed);
         }
         let least = if increases && same_side(qty, held) { held.abs() } else { Qty::ZERO };
-        let restored = carried(contract, equity, price, self.limit.restore).unwrap_or(Qty::ZERO).max(least.min(most));
-        let leverage = contract.approximate_exposure(price, qty.abs()) / equity.approximate();
-        if equity.raw() > 0 {
-            because.say(
-                "leverage {} is over {}: back to {}",
-                [Arg::Number(leverage), Arg::Number(level.get()), Arg::Number(self.limit.restore.get())],
-            );
+        let restored = account.carried(price, self.limit.restore).unwrap_or(Qty::ZERO).max(least.min(most));
+        let equity = account.equity.approximate();
+        let leverage = account.with_others(account.contract.approximate_exposure(price, qty.abs())) / equity;
+        let (level, restore) = (Arg::Number(level.get()), Arg::Number(self.limit.restore.get()));
+        if account.equity.raw() <= 0 {
+            because.say("equity {} carries no position", [Arg::Cash(account.equity)]);
+        } else if account.others.is_zero() {
+            because.say("leverage {} is over {}: back to {}", [Arg::Number(leverage), level, restore]);
         } else {
-            because.say("equity {} carries no position", [Arg::Cash(equity)]);
+            let others = account.others.approximate() / equity;
+            let over = others - self.limit.limit.get();
+            if over > 0.0 {
+                // What the others hold is not this strategy's to sell.
+                because.cannot_wait();
+                let limit = Arg::Number(self.limit.limit.get());
+                let numbers = [Arg::Number(others), limit, Arg::Number(over)];
+                because.say(
+                    "other positions alone have leverage {}, limit {}: {} too much with nothing held here",
+                    numbers,
+                );
+                return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
+            }
+            let numbers = [Arg::Number(leverage), Arg::Number(others), level, restore];
+            because.say("leverage {}, {} of it in other positions, is over {}: back to {}", numbers);
         }
         let side = if qty.signum() < 0 { -restored } else { restored };
         Verdict { target: Target { qty: side, ..proposed }, outcome: Outcome::Cut }
@@ -93,15 +105,14 @@ impl LeverageCap {
     fn capped_add(
         &self,
         facts: &Facts,
-        equity: Cash,
+        account: Account,
         price: Price,
         held: Qty,
         add: Add,
         because: &mut Because,
     ) -> Option<Add> {
-        let contract = contract(facts);
-        let there = equity + contract.profit(held, price, add.trigger);
-        let room = carried(contract, there, add.trigger, self.limit.restore)?.raw() - held.abs().raw();
+        let there = Account { equity: account.equity + account.contract.profit(held, price, add.trigger), ..account };
+        let room = there.carried(add.trigger, self.limit.restore)?.raw() - held.abs().raw();
         if add.qty.abs().raw() <= room {
             return Some(add);
         }
@@ -122,10 +133,32 @@ impl LeverageCap {
     }
 }
 
-/// The unsigned quantity that equity carries at a leverage; nothing without equity.
-fn carried(contract: Contract, equity: Cash, price: Price, leverage: Ratio) -> Option<Qty> {
-    if equity.raw() <= 0 {
-        return Some(Qty::ZERO);
+/// What carries a position.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    contract: Contract,
+    equity: Cash,
+    /// Exposure of the other positions.
+    others: Cash,
+}
+
+impl Account {
+    fn with_others(self, exposure: f64) -> f64 {
+        if self.others.is_zero() { exposure } else { exposure + self.others.approximate() }
     }
-    contract.qty_for(equity.notional(), price, Round::TowardZero)?.scaled(leverage.get(), Round::TowardZero)
+
+    /// The unsigned quantity that equity carries at a leverage beside the other positions; nothing without equity.
+    fn carried(self, price: Price, leverage: Ratio) -> Option<Qty> {
+        if self.equity.raw() <= 0 {
+            return Some(Qty::ZERO);
+        }
+        let whole = self.contract.qty_for(self.equity.notional(), price, Round::TowardZero)?;
+        let carried = whole.scaled(leverage.get(), Round::TowardZero)?;
+        if self.others.is_zero() {
+            return Some(carried);
+        }
+        // Beyond what a quantity can say, the others leave no room.
+        let taken = self.contract.qty_for(self.others.notional(), price, Round::AwayFromZero);
+        Some(taken.map_or(Qty::ZERO, |taken| Qty::from_raw((carried.raw() - taken.raw()).max(0))))
+    }
 }

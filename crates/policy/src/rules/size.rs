@@ -5,7 +5,7 @@ use super::{contract, position};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, SizeKind};
-use units::{Contract, Price, Qty, Round, Timestamp};
+use units::{Contract, Price, Qty, Ratio, Round, Timestamp};
 
 /// Scales the signal's proposal to the full size of all units, or holds the base frozen at entry.
 pub(crate) struct SizeRule {
@@ -29,6 +29,7 @@ const READS: &[FactId] = &[
     facts::POSITION.id(),
     facts::BASE.id(),
     facts::CONTRACT.id(),
+    facts::SHARE.id(),
 ];
 
 impl Rule for SizeRule {
@@ -84,6 +85,9 @@ impl SizeRule {
 
     /// The full size for a proposal of strength × what equity buys.
     fn full_size(&self, facts: &Facts, proposed: Qty, because: &mut Because) -> Option<Qty> {
+        // The whole equity where nothing else is said.
+        let share = facts.get(facts::SHARE).map(Ratio::get).filter(|share| *share != 1.0);
+        let of_equity = |multiple: f64| share.map_or(multiple, |share| multiple * share);
         match &self.kind {
             SizeKind::FixedNotional { notional } => {
                 because.say("{} of notional", [Arg::Cash(*notional)]);
@@ -99,15 +103,28 @@ impl SizeRule {
                 Some(if proposed.signum() < 0 { -qty } else { qty })
             }
             SizeKind::FixedFraction { fraction } => {
-                because.say("{} x equity", [Arg::Number(fraction.get())]);
-                proposed.scaled(fraction.get(), Round::TowardZero)
+                match share {
+                    None => because.say("{} x equity", [Arg::Number(fraction.get())]),
+                    Some(share) => {
+                        because.say("{} x {} of equity", [Arg::Number(fraction.get()), Arg::Percent(share)]);
+                    }
+                }
+                proposed.scaled(of_equity(fraction.get()), Round::TowardZero)
             }
             SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => {
                 let vol = facts.get(facts::VOLATILITY)?.get();
                 let floored = vol.max(volatility_floor.map_or(0.0, units::Vol::get));
                 let exposure = target.get() / floored;
                 let capped = exposure.min(exposure_cap.map_or(f64::INFINITY, units::Ratio::get));
-                if capped < exposure {
+                if let Some(share) = share {
+                    let sentence = match (capped < exposure, floored > vol) {
+                        (true, _) => "target {} / volatility {}, at most {} x {} of equity",
+                        (_, true) => "target {} / volatility floor {}: {} x {} of equity",
+                        _ => "target {} / volatility {}: {} x {} of equity",
+                    };
+                    let [target, used, of] = [target.get(), floored, share].map(Arg::Percent);
+                    because.say(sentence, [target, used, Arg::Number(capped), of]);
+                } else if capped < exposure {
                     let numbers = [Arg::Percent(target.get()), Arg::Percent(floored), Arg::Number(capped)];
                     because.say("target {} / volatility {}, at most {} x equity", numbers);
                 } else if floored > vol {
@@ -120,7 +137,7 @@ impl SizeRule {
                 } else {
                     because.say("target {} / volatility {}", [Arg::Percent(target.get()), Arg::Percent(vol)]);
                 }
-                proposed.scaled(capped, Round::TowardZero)
+                proposed.scaled(of_equity(capped), Round::TowardZero)
             }
             SizeKind::RiskPerTrade { risk } => {
                 let (unit, price) = (facts.get(facts::UNIT)?, facts.get(facts::PRICE)?);
@@ -134,9 +151,9 @@ impl SizeRule {
                 let fraction = risk.get() * over.max(0.0) / distance / self.first_share;
                 because.say(
                     "risks {} of equity over {} N of {}",
-                    [Arg::Percent(risk.get()), Arg::Number(self.stop_units), Arg::Price(unit)],
+                    [Arg::Percent(of_equity(risk.get())), Arg::Number(self.stop_units), Arg::Price(unit)],
                 );
-                proposed.scaled(fraction, Round::TowardZero)
+                proposed.scaled(of_equity(fraction), Round::TowardZero)
             }
         }
     }
