@@ -149,14 +149,9 @@ fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
         amount: Cash::from_raw(DEPOSIT * Cash::ONE),
         reason: CashReason::Deposit,
     };
-    let mut engine = Engine::new(EngineConfig { catalogue });
+    let mut engine = Engine::new(EngineConfig { catalogue, ..EngineConfig::default() });
     for index in 0..instruments {
-        let config = StrategyConfig {
-            account: AccountId(0),
-            instrument: InstrumentId(index as u32),
-            program: program(),
-            guard: None,
-        };
+        let config = StrategyConfig::new(InstrumentId(index as u32), program());
         engine.add_strategy(config);
     }
     let feed = Feed {

@@ -4,11 +4,13 @@ use crate::Error;
 use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, OrderRow, PlanRow, Tables};
 use drive::Journal;
 use engine::{CampaignRecord, Engine, Notice, Output, Plan, Purpose};
-use market::{Bar, CashReason, Catalogue, Command, Event, Fill, Forced, Input, NewOrder, OrderKind, OrderUpdate, Source};
+use market::{
+    Bar, CashReason, Catalogue, Command, Event, Fill, Forced, Input, NewOrder, OrderKind, OrderUpdate, Source,
+};
 use policy::Outcome;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
-use units::{Cash, Contract, InstrumentId, Notional, OrderId, Price, Qty, StrategyId, Timestamp};
+use units::{AccountId, Cash, Contract, InstrumentId, Notional, OrderId, Price, Qty, StrategyId, Timestamp};
 
 /// An order as it was last sent.
 #[derive(Debug, Clone, Copy)]
@@ -332,7 +334,7 @@ impl Recorder {
     }
 
     fn equity_row(&mut self, bar: &Bar, engine: &Engine) {
-        let (account, index) = (engine.account(), bar.instrument.index());
+        let (account, index) = (engine.account(AccountId(0)), bar.instrument.index());
         let (mark, position, equity) = (account.mark(index), account.position(index).qty, account.equity());
         let residual = equity - self.ledger.equity(self.contract, mark);
         if residual.abs() > self.facts.residual.abs() {
@@ -353,7 +355,7 @@ impl Recorder {
             twin_position: Qty::ZERO,
             twin_equity: Cash::ZERO,
             stop: engine.campaign(self.strategy).and_then(|campaign| campaign.stop),
-            drawdown: engine.drawdown(),
+            drawdown: engine.drawdown(AccountId(0)),
             exposure: exposure(self.contract, mark, position, equity),
             twin_exposure: 0.0,
             volatility: engine.facts(self.strategy).get(policy::facts::VOLATILITY).map(units::Vol::get),

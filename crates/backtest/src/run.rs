@@ -356,8 +356,8 @@ pub(crate) fn single(
         Variant::OtherPath => PathRule::FavourableFirst,
         Variant::Twin(log) => PathRule::Recorded(log),
     };
-    let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone() });
-    let strategy = engine.add_strategy(StrategyConfig { account: AccountId(0), instrument: id, program, guard });
+    let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), ..EngineConfig::default() });
+    let strategy = engine.add_strategy(StrategyConfig { guard, ..StrategyConfig::new(id, program) });
     let mut recorder = Recorder::new(&engine, &catalogue, strategy, id);
     let mut world =
         Recorded::new(tapes, config, until, progress).ok_or_else(|| Error::NoBars(policy.instruments[0].clone()))?;
@@ -373,7 +373,7 @@ pub(crate) fn single(
         span,
         chain: recorder.chain(),
         state: blake3::hash(snapshot.as_bytes()).to_hex().to_string(),
-        equity: engine.account().equity(),
+        equity: engine.account(AccountId(0)).equity(),
         paths: world.exchange.paths().clone(),
         ambiguous_bars: world.exchange.ambiguous_bars(),
         tables: recorder.tables,

@@ -64,7 +64,16 @@ impl Toy {
         self.sent += 1;
         let (id, reduce_only) = (OrderId::of(PlanId(self.sent), 0), side == Side::Sell);
         let (account, instrument) = (AccountId(0), InstrumentId(0));
-        self.exchange.command(Command::Place(NewOrder { id, account, instrument, side, qty, kind, reduce_only, exit: reduce_only }));
+        self.exchange.command(Command::Place(NewOrder {
+            id,
+            account,
+            instrument,
+            side,
+            qty,
+            kind,
+            reduce_only,
+            exit: reduce_only,
+        }));
         id
     }
 

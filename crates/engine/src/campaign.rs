@@ -1,6 +1,6 @@
 //! The life of one position from flat to flat.
 
-use crate::Purpose;
+use crate::{Adoption, Purpose};
 use policy::facts::{self, Facts};
 use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -134,6 +134,18 @@ impl Campaign {
         }
     }
 
+    /// Sets the anchors of a position that is taken over.
+    pub(crate) fn adopt(&mut self, adoption: &Adoption) {
+        self.entry = adoption.entry;
+        self.last_fill = adoption.entry;
+        self.best = adoption.entry;
+        self.unit = adoption.unit.or(self.unit);
+        self.initial_stop = adoption.stop;
+        self.units = (1 << adoption.units) - 1;
+        (self.base, self.first) = (adoption.base, adoption.first);
+        self.opened = adoption.opened.unwrap_or(self.opened);
+    }
+
     /// Takes in a fill. `signed` is its signed quantity.
     pub(crate) fn fill(&mut self, purpose: Purpose, signed: Qty, price: Price, fee: Cash) {
         let before = self.held;
@@ -146,12 +158,19 @@ impl Campaign {
         }
         match purpose {
             Purpose::Entry => self.first += signed,
+            Purpose::Opening if self.first.is_zero() => self.first = signed,
             Purpose::Add { unit } => {
                 self.units |= 1 << (unit - 1);
                 self.last_fill = price;
             }
             Purpose::Rung { index } => self.rungs |= 1 << index,
-            Purpose::Resize | Purpose::Stop | Purpose::Exit | Purpose::Cut | Purpose::Liquidation => {}
+            Purpose::Resize
+            | Purpose::Stop
+            | Purpose::Exit
+            | Purpose::Cut
+            | Purpose::Liquidation
+            | Purpose::Settlement
+            | Purpose::Opening => {}
         }
         if self.held.abs() > self.peak.abs() {
             self.peak = self.held;

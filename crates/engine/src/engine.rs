@@ -1,99 +1,181 @@
 //! One input in, one decision out.
 
-use crate::periods::Periods;
+use crate::book::Book;
+use crate::netting::Crossing;
 use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted};
 use crate::scope::Scope;
-use crate::{Campaign, CampaignRecord, LiquidationGuard, Notice, Output, Plan, Purpose};
+use crate::sharing::Group;
+use crate::{Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule};
 use market::{
-    Account, Bar, CancelReason, CashChange, CashReason, Catalogue, Event, Fill, Input, OrderEvent, OrderUpdate,
-    RejectReason, Source,
+    Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Command, Event, Fill, Input,
+    InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
 };
 use policy::facts::{self, Facts};
 use policy::{Arg, Because, Outcome, Program, Target};
 use pricing::Ohlc;
+use risk::TierTable;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, Cash, InstrumentId, PlanId, Qty, Ratio, StrategyId, Timestamp};
+use units::{AccountId, Cash, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, StrategyId, Timestamp};
 
 /// What the engine is built for.
 #[derive(Debug, Clone, Default)]
 pub struct EngineConfig {
     /// Instruments and series that inputs speak of.
     pub catalogue: Catalogue,
+    /// Its accounts, by [`AccountId`]: one for each venue. Empty: one account that trades everything.
+    pub accounts: Vec<AccountSpec>,
+    /// Margin by instrument index, for guards that look at the account's other positions. Empty: they do not.
+    pub tiers: Vec<TierTable>,
 }
 
-/// A strategy to run.
+/// A strategy to run in one instrument.
 pub struct StrategyConfig {
-    /// For which account. The engine has one account for now.
-    pub account: AccountId,
-    /// In which instrument.
+    /// In which instrument; its account is the one of its venue.
     pub instrument: InstrumentId,
     /// Its indicators and rules.
     pub program: Program,
     /// Keeps stops inside the liquidation price; runs before the last rule, which rounds.
     pub guard: Option<LiquidationGuard>,
+    /// How it shares the account's equity. `None`: it sizes on all of it.
+    pub sharing: Option<Sharing>,
+    /// The campaign that an opening position of the instrument belongs to.
+    pub adoption: Option<Adoption>,
+}
+
+impl StrategyConfig {
+    /// A strategy that sizes on all of its account.
+    #[must_use]
+    pub fn new(instrument: InstrumentId, program: Program) -> Self {
+        Self { instrument, program, guard: None, sharing: None, adoption: None }
+    }
+}
+
+/// The anchors of a campaign that takes over a position which was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adoption {
+    /// The entry price that rungs, adds and R are measured from.
+    pub entry: Price,
+    /// N.
+    pub unit: Option<Price>,
+    /// The initial stop. `None`: the policy's distance from the entry.
+    pub stop: Option<Price>,
+    /// Units filled so far.
+    pub units: u32,
+    /// Signed full size of all units.
+    pub base: Qty,
+    /// Signed quantity of the first unit.
+    pub first: Qty,
+    /// When the position was opened. `None`: when it is taken over.
+    pub opened: Option<Timestamp>,
 }
 
 /// The state machine.
 pub struct Engine {
-    catalogue: Catalogue,
-    account: Account,
-    /// Highest equity, net of deposits and withdrawals.
-    high_water: Cash,
-    /// One over it, so that an event costs no division.
-    per_high_water: f64,
-    drawdown: f64,
-    periods: Periods,
-    scopes: Vec<Scope>,
+    pub(crate) catalogue: Catalogue,
+    tiers: Vec<TierTable>,
+    pub(crate) books: Vec<Book>,
+    /// The account of each instrument.
+    pub(crate) account_of: Vec<u32>,
+    /// Other accounts that an instrument's mark translates balances of.
+    heeded_by: Vec<Vec<u32>>,
+    pub(crate) scopes: Vec<Scope>,
     /// Scopes by instrument.
-    by_instrument: Vec<Vec<u32>>,
+    pub(crate) by_instrument: Vec<Vec<u32>>,
+    /// Instruments that share one capital.
+    groups: Vec<Group>,
     /// Instruments that have a mark feed of their own.
     has_marks: Vec<bool>,
-    now: Timestamp,
+    /// A rule counts the exposure of other instruments.
+    counts_others: bool,
+    /// Several strategies trade one contract that expires.
+    has_shared_expiry: bool,
+    pub(crate) now: Timestamp,
     inputs: u64,
     plans: u64,
     campaigns: u64,
     /// Scopes to decide after the input's last event.
-    dirty: Vec<u32>,
-    outputs: VecDeque<Output>,
+    pub(crate) dirty: Vec<u32>,
+    /// Market orders of this input that may cross another strategy's.
+    pub(crate) crossing: Vec<Crossing>,
+    pub(crate) outputs: VecDeque<Output>,
 }
 
 impl Engine {
     /// An engine without strategies.
     #[must_use]
     pub fn new(config: EngineConfig) -> Self {
-        let count = config.catalogue.instruments.len();
+        let EngineConfig { catalogue, accounts, tiers } = config;
+        let count = catalogue.instruments.len();
+        let books: Vec<Book> = if accounts.is_empty() {
+            vec![Book::new(&catalogue, None)]
+        } else {
+            accounts.iter().map(|spec| Book::new(&catalogue, Some(spec))).collect()
+        };
+        let account_of = |venue: &str| accounts.iter().position(|spec| spec.venue == venue).unwrap_or(0) as u32;
+        let account_of: Vec<u32> =
+            catalogue.instruments.iter().map(|instrument| account_of(instrument.venue())).collect();
+        let heeded_by = |instrument: usize| {
+            let other = |book: &usize| *book as u32 != account_of[instrument];
+            let heeds = |book: &usize| books[*book].account.heeds(instrument, false);
+            (0..books.len()).filter(other).filter(heeds).map(|book| book as u32).collect()
+        };
         Self {
-            account: Account::new(&config.catalogue, None, None),
-            high_water: Cash::ZERO,
-            per_high_water: 0.0,
-            drawdown: 0.0,
-            periods: Periods::default(),
+            heeded_by: (0..count).map(heeded_by).collect(),
+            account_of,
+            tiers,
             scopes: Vec::new(),
             by_instrument: vec![Vec::new(); count],
+            groups: Vec::new(),
             has_marks: vec![false; count],
+            counts_others: false,
+            has_shared_expiry: false,
             now: Timestamp::MIN,
             inputs: 0,
             plans: 0,
             campaigns: 0,
             dirty: Vec::new(),
+            crossing: Vec::new(),
             outputs: VecDeque::with_capacity(64),
-            catalogue: config.catalogue,
+            books,
+            catalogue,
         }
     }
 
-    /// Adds a strategy.
+    /// Adds a strategy in one instrument.
     pub fn add_strategy(&mut self, mut config: StrategyConfig) -> StrategyId {
         let id = StrategyId(self.scopes.len() as u32);
-        if let Some(guard) = config.guard.take() {
-            let last = config.program.rules.len().saturating_sub(1);
-            config.program.rules.insert(last, Box::new(guard));
-        }
         let index = config.instrument.index();
-        self.by_instrument[index].push(id.0);
         let instrument = &self.catalogue.instruments[index];
-        self.scopes.push(Scope::new(id, config, instrument, self.catalogue.series.len()));
+        let mut before_trim = |rule| {
+            let last = config.program.rules.len().saturating_sub(1);
+            config.program.rules.insert(last, rule);
+        };
+        if instrument.kind == InstrumentKind::Spot {
+            before_trim(Box::new(SpotRule));
+        }
+        if let Some(guard) = config.guard.take() {
+            before_trim(Box::new(guard));
+        }
+        if let Some(expiry) = instrument.kind.expiry() {
+            before_trim(Box::new(ExpiryRule { expiry }));
+        }
+        if let Some(sharing) = config.sharing {
+            let group = sharing.group as usize;
+            self.groups.resize(self.groups.len().max(group + 1), Group::default());
+            self.groups[group].join();
+        }
+        self.by_instrument[index].push(id.0);
+        let scope = Scope::new(id, config, AccountId(self.account_of[index]), instrument, self.catalogue.series.len());
+        self.scopes.push(scope);
+        let alone = self.by_instrument[index].len() == 1;
+        for scope in &self.by_instrument[index] {
+            self.scopes[*scope as usize].alone = alone;
+        }
+        self.has_shared_expiry |= !alone && self.catalogue.instruments[index].kind.expiry().is_some();
+        let traded = self.by_instrument.iter().filter(|scopes| !scopes.is_empty()).count();
+        self.counts_others = traded > 1 && self.scopes.iter().any(|scope| scope.reads(facts::OTHERS.id()));
         id
     }
 
@@ -105,9 +187,43 @@ impl Engine {
         for event in input.events {
             self.apply(event);
         }
-        self.measure_drawdown();
+        for book in &mut self.books {
+            book.measure_drawdown(self.now);
+        }
+        if self.has_shared_expiry {
+            for index in 0..self.by_instrument.len() {
+                self.settle_expired(index);
+            }
+        }
+        self.decide_all(input.source);
+        if !self.crossing.is_empty() {
+            self.cross();
+            // What was filled inside the book has stops and rungs to rest; the position itself was just decided.
+            self.decide_all(Source::Venue);
+        }
+    }
+
+    fn decide_all(&mut self, source: Source) {
+        // What is shared among instruments is known before the first of them is sized.
+        if !self.groups.is_empty() {
+            for at in 0..self.dirty.len() {
+                let index = self.dirty[at] as usize;
+                self.prepare(index);
+                let scope = &mut self.scopes[index];
+                if let Some(sharing) = &scope.sharing {
+                    self.groups[sharing.group as usize].see(&mut scope.member, &scope.facts);
+                }
+            }
+        }
         for at in 0..self.dirty.len() {
-            self.decide(self.dirty[at] as usize, input.source);
+            let index = self.dirty[at] as usize;
+            if self.groups.is_empty() {
+                self.prepare(index);
+            } else if let Some(sharing) = self.scopes[index].sharing {
+                let share = self.groups[sharing.group as usize].share(&sharing);
+                self.scopes[index].facts.set(facts::SHARE, share);
+            }
+            self.decide(index, source);
         }
         self.dirty.clear();
     }
@@ -133,9 +249,10 @@ impl Engine {
                 self.see(trade.instrument, seen);
             }
             Event::Mark(mark) => {
-                self.has_marks[mark.instrument.index()] = true;
-                self.account.set_mark(mark.instrument.index(), mark.price);
-                for &scope in &self.by_instrument[mark.instrument.index()] {
+                let index = mark.instrument.index();
+                self.has_marks[index] = true;
+                self.set_mark(index, mark.price);
+                for &scope in &self.by_instrument[index] {
                     touch(&mut self.dirty, scope);
                 }
             }
@@ -147,8 +264,8 @@ impl Engine {
                     touch(&mut self.dirty, index as u32);
                 }
             }
-            // What a rate costs arrives as a cash change of the account.
-            Event::Funding(_) => {}
+            // What a rate costs arrives as a cash change of the account; strategies that cancel out pay each other.
+            Event::Funding(due) => self.settle_between(due),
             Event::Order(news) => self.on_order(news),
             Event::Cash(change) => self.on_cash(change),
         }
@@ -158,7 +275,7 @@ impl Engine {
     fn see(&mut self, instrument: InstrumentId, seen: Ohlc) {
         let index = instrument.index();
         if !self.has_marks[index] {
-            self.account.set_mark(index, seen.close);
+            self.set_mark(index, seen.close);
         }
         for &scope in &self.by_instrument[index] {
             let state = &mut self.scopes[scope as usize];
@@ -168,32 +285,48 @@ impl Engine {
         }
     }
 
+    #[inline]
+    fn set_mark(&mut self, instrument: usize, mark: Price) {
+        self.books[self.account_of[instrument] as usize].account.set_mark(instrument, mark);
+        for other in &self.heeded_by[instrument] {
+            self.books[*other as usize].account.set_mark(instrument, mark);
+        }
+        if self.counts_others {
+            self.reserve(instrument);
+        }
+    }
+
+    /// Brings the gross exposure of an instrument up to date with its mark, position and pending orders.
+    fn reserve(&mut self, instrument: usize) {
+        let (mut bought, mut sold) = (Qty::ZERO, Qty::ZERO);
+        for scope in &self.by_instrument[instrument] {
+            let (more, less) = self.scopes[*scope as usize].working.pending();
+            bought += more;
+            sold += less;
+        }
+        self.books[self.account_of[instrument] as usize].reserve(instrument, bought, sold);
+    }
+
     fn on_cash(&mut self, change: &CashChange) {
-        self.account.change(change);
+        let book = &mut self.books[change.account.index()];
+        book.account.change(change);
         match change.reason {
-            // A drawdown is of trading, not of money moved.
-            CashReason::Deposit | CashReason::Withdrawal => {
-                self.set_high_water(self.high_water + change.amount);
-                self.periods.deposit(change.amount);
+            CashReason::Deposit | CashReason::Withdrawal | CashReason::Transfer { .. } => {
+                let amount = book.account.translate(change.currency, change.amount);
+                book.deposit(amount);
             }
-            CashReason::Transfer { .. } | CashReason::Conversion { .. } => {}
-            CashReason::Funding { instrument, .. } => {
-                let payers = &self.by_instrument[instrument.index()];
-                let payer = payers.iter().find(|scope| self.scopes[**scope as usize].campaign.is_some());
-                if let Some(scope) = payer.copied()
-                    && let Some(campaign) = &mut self.scopes[scope as usize].campaign
-                {
-                    campaign.pay_funding(change.amount);
-                }
+            CashReason::Conversion { .. } => {}
+            CashReason::Funding { instrument, position, .. } => {
+                self.attribute_funding(instrument, position, change.amount);
             }
         }
     }
 
     fn on_order(&mut self, news: &OrderEvent) {
         if let OrderUpdate::Filled(fill) = &news.update
-            && fill.forced.is_some()
+            && let Some(forced) = fill.forced
         {
-            self.on_liquidation(news, fill);
+            self.on_forced(news.order, fill, forced);
             return;
         }
         let Some(index) = self.scopes.iter().position(|scope| scope.working.get(news.order).is_some()) else {
@@ -201,40 +334,44 @@ impl Engine {
         };
         let Some(order) = self.scopes[index].working.update(news.order, &news.update) else { return };
         match &news.update {
-            OrderUpdate::Filled(fill) => self.on_fill(index, news, order.purpose, fill),
+            OrderUpdate::Filled(fill) => {
+                self.books[fill.account.index()].account.fill(fill);
+                self.on_fill(index, news.order, order.purpose, fill);
+            }
             OrderUpdate::Rejected(reason) => {
                 let (purpose, reason) = (order.purpose, *reason);
                 self.outputs.push_back(Output::Notice(Notice::Rejected { order: news.order, purpose, reason }));
-                self.scopes[index].note_refusal(&order, reason == RejectReason::Margin);
+                let poor = matches!(reason, RejectReason::Margin | RejectReason::Funds);
+                self.scopes[index].note_refusal(&order, poor);
             }
-            OrderUpdate::Cancelled(CancelReason::Margin) => self.scopes[index].note_refusal(&order, true),
+            OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds) => {
+                self.scopes[index].note_refusal(&order, true);
+            }
             // Answered by the next decision on the market: answering at once could go round in circles with the venue.
             OrderUpdate::Cancelled(_) => {}
             OrderUpdate::Accepted | OrderUpdate::Triggered | OrderUpdate::Amended { .. } => {}
         }
     }
 
-    /// The venue closed a position by force: its fill belongs to no order of ours.
-    fn on_liquidation(&mut self, news: &OrderEvent, fill: &Fill) {
-        let holders = &self.by_instrument[fill.instrument.index()];
-        match holders.iter().find(|scope| !self.scopes[**scope as usize].position.is_zero()) {
-            Some(scope) => self.on_fill(*scope as usize, news, Purpose::Liquidation, fill),
-            None => self.account.fill(fill),
-        }
-    }
-
-    fn on_fill(&mut self, index: usize, news: &OrderEvent, purpose: Purpose, fill: &Fill) {
-        self.account.fill(fill);
-        let (now, mark) = (self.now, self.account.mark(fill.instrument.index()));
+    /// A strategy's position changed by a fill that its account has taken in already.
+    pub(crate) fn on_fill(&mut self, index: usize, order: OrderId, purpose: Purpose, fill: &Fill) {
+        let book = &self.books[fill.account.index()];
+        let (now, mark) = (self.now, book.account.mark(fill.instrument.index()));
         let scope = &mut self.scopes[index];
         let (signed, before) = (fill.signed_qty(), scope.position);
         scope.facts.set_now(now);
-        scope.facts.set(facts::PRICE, fill.reference);
+        // What a position is carried at is no price of the market.
+        if purpose != Purpose::Opening {
+            scope.facts.set(facts::PRICE, fill.reference);
+        }
         scope.position += signed;
         if before.is_zero() && scope.campaign.is_none() {
             self.campaigns += 1;
             let mut campaign = Campaign::open(self.campaigns, now, fill.price, scope.planned_base, &scope.facts);
             campaign.unit = campaign.unit.or(scope.planned_unit);
+            if let Some(adoption) = scope.adoption.take_if(|_| purpose == Purpose::Opening) {
+                campaign.adopt(&adoption);
+            }
             scope.campaign = Some(campaign);
         }
         scope.tell();
@@ -251,7 +388,7 @@ impl Engine {
             if campaign.initial_stop.is_none() && before.is_zero() {
                 let tick = self.catalogue.instruments[scope.instrument.index()].tick;
                 campaign.initial_stop = scope.terms.initial_stop.zip(campaign.unit).and_then(|(distance, unit)| {
-                    policy::initial_stop(fill.price, distance.get() * unit.approximate(), scope.position, tick)
+                    policy::initial_stop(campaign.entry, distance.get() * unit.approximate(), scope.position, tick)
                 });
             }
             if scope.position.is_zero() {
@@ -259,7 +396,7 @@ impl Engine {
             }
         }
         let strategy = scope.id;
-        let filled = Notice::Filled { strategy, order: news.order, purpose, campaign: id, fill: *fill };
+        let filled = Notice::Filled { strategy, order, purpose, campaign: id, fill: *fill };
         self.outputs.push_back(Output::Notice(filled));
         if let Some(record) = ended {
             scope.campaign = None;
@@ -271,36 +408,23 @@ impl Engine {
             self.outputs.push_back(Output::Notice(Notice::CampaignClosed(record)));
         }
         touch(&mut self.dirty, index as u32);
-    }
-
-    #[inline]
-    fn measure_drawdown(&mut self) {
-        let equity = self.account.equity();
-        self.periods.reach(self.now, equity);
-        if equity >= self.high_water {
-            self.set_high_water(equity);
-            self.drawdown = 0.0;
-        } else {
-            self.drawdown = (self.high_water - equity).approximate() * self.per_high_water;
+        if self.counts_others {
+            self.reserve(fill.instrument.index());
         }
     }
 
-    fn set_high_water(&mut self, high_water: Cash) {
-        self.high_water = high_water;
-        self.per_high_water = if high_water.raw() > 0 { 1.0 / high_water.approximate() } else { 0.0 };
-    }
-
-    /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
+    /// Brings what a strategy knows up to date.
     #[inline]
-    fn decide(&mut self, index: usize, source: Source) {
-        let (equity, now) = (self.account.equity(), self.now);
+    fn prepare(&mut self, index: usize) {
         let scope = &mut self.scopes[index];
-        scope.facts.set_now(now);
-        scope.facts.set(facts::EQUITY, equity);
-        scope.facts.put(facts::DRAWDOWN, Ratio::new(self.drawdown));
-        if scope.periods != self.periods.version {
-            scope.periods = self.periods.version;
-            self.periods.publish(&mut scope.facts);
+        let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
+        scope.facts.set_now(self.now);
+        book.publish(instrument, &mut scope.periods, &mut scope.facts);
+        if scope.reads_funds {
+            scope.facts.set(facts::FUNDS, book.account.settlement(instrument).cash);
+        }
+        if scope.reads_margin && !self.tiers.is_empty() {
+            scope.facts.set(facts::MARGIN_EQUITY, book.margin_equity(instrument, &self.tiers));
         }
         scope.tell_refusals();
         lapse_chased_add(scope);
@@ -308,6 +432,16 @@ impl Engine {
         // Notes of fills come first in the same plan.
         if !scope.crossed {
             scope.because.clear();
+        }
+    }
+
+    /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
+    #[inline]
+    fn decide(&mut self, index: usize, source: Source) {
+        let scope = &mut self.scopes[index];
+        if self.counts_others {
+            let others = self.books[scope.account.index()].others(scope.instrument.index());
+            scope.facts.set(facts::OTHERS, others);
         }
         let target = scope.evaluate();
         let refused = scope.because.last_refused_add();
@@ -330,31 +464,57 @@ impl Engine {
     #[inline(never)]
     fn record(&mut self, index: usize, target: Target, source: Source) {
         self.plans += 1;
-        let (id, at, equity) = (PlanId(self.plans), self.now, self.account.equity());
+        let (id, at) = (PlanId(self.plans), self.now);
         let scope = &mut self.scopes[index];
+        let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
         let plan = plan_of(scope, id, self.inputs, at, equity, target);
         for step in plan.steps.iter().filter(|step| step.rule != ENGINE_RULE) {
             scope.rules[usize::from(step.rule)].commit(step);
         }
         self.outputs.push_back(Output::Plan(plan));
-        let (outputs, strategy) = (&mut self.outputs, scope.id);
-        let mut send = |command, purpose| outputs.push_back(Output::Command { command, purpose, strategy });
+        let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
+        let mut send = |command, purpose| match command {
+            // Another strategy may want the opposite at this very instant: only the net goes out.
+            Command::Place(order) if !alone && order.kind == market::OrderKind::Market => {
+                crossing.push(Crossing { scope: index, order, purpose });
+            }
+            command => outputs.push_back(Output::Command { command, purpose, strategy }),
+        };
         let (account, instrument) = (scope.account, scope.instrument);
-        let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone: true, send: &mut send };
+        let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
         scope.working.route(&wanted(&scope.because, scope.position, target, source), &mut outbox);
         adopt(scope, target);
+        if self.counts_others {
+            self.reserve(instrument.index());
+        }
     }
 
-    /// The account as the engine knows it.
+    /// An account as the engine knows it.
     #[must_use]
-    pub fn account(&self) -> &Account {
-        &self.account
+    pub fn account(&self, account: AccountId) -> &Account {
+        &self.books[account.index()].account
     }
 
-    /// How far equity is under its highest, net of deposits and withdrawals.
+    /// All accounts, by [`AccountId`].
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.books.iter().map(|book| &book.account)
+    }
+
+    /// The account that trades an instrument.
     #[must_use]
-    pub fn drawdown(&self) -> f64 {
-        self.drawdown
+    pub fn account_of(&self, instrument: InstrumentId) -> AccountId {
+        AccountId(self.account_of[instrument.index()])
+    }
+
+    /// How far an account's equity is under its highest, net of deposits and withdrawals.
+    #[must_use]
+    pub fn drawdown(&self, account: AccountId) -> f64 {
+        self.books[account.index()].drawdown
+    }
+
+    /// Strategies in their instruments, in the order in which they were added.
+    pub fn strategies(&self) -> impl Iterator<Item = (StrategyId, InstrumentId)> + '_ {
+        self.scopes.iter().map(|scope| (scope.id, scope.instrument))
     }
 
     /// Inputs handled so far.
@@ -379,7 +539,7 @@ impl Engine {
     #[must_use]
     pub fn open_record(&self, strategy: StrategyId) -> Option<CampaignRecord> {
         let scope = &self.scopes[strategy.index()];
-        let mark = self.account.mark(scope.instrument.index());
+        let mark = self.books[scope.account.index()].account.mark(scope.instrument.index());
         scope.campaign.as_ref().map(|campaign| campaign.record(scope.id, scope.instrument, mark, None))
     }
 
@@ -412,8 +572,8 @@ impl Engine {
 
     /// The strategy's plan were it decided now, without adopting it: the answer to "what should I hold, and why".
     pub fn preview(&mut self, strategy: StrategyId) -> Plan {
-        let equity = self.account.equity();
         let scope = &mut self.scopes[strategy.index()];
+        let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
         scope.because.clear();
         let target = scope.evaluate();
         plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, target)
@@ -425,11 +585,12 @@ impl Engine {
         for count in [self.inputs, self.plans, self.campaigns] {
             out.u64(count);
         }
-        self.account.save(out);
-        out.i128(self.high_water.raw());
-        out.f64(self.per_high_water);
-        out.f64(self.drawdown);
-        self.periods.save(out);
+        for book in &self.books {
+            book.save(out);
+        }
+        for group in &self.groups {
+            group.save(out);
+        }
         for marked in &self.has_marks {
             out.bool(*marked);
         }
@@ -442,11 +603,12 @@ impl Engine {
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.now = Timestamp::from_nanos(from.i64()?);
         (self.inputs, self.plans, self.campaigns) = (from.u64()?, from.u64()?, from.u64()?);
-        self.account.load(from)?;
-        self.high_water = Cash::from_raw(from.i128()?);
-        self.per_high_water = from.f64()?;
-        self.drawdown = from.f64()?;
-        self.periods = Periods::load(from)?;
+        for book in &mut self.books {
+            book.load(from)?;
+        }
+        for group in &mut self.groups {
+            group.load(from)?;
+        }
         for marked in &mut self.has_marks {
             *marked = from.bool()?;
         }
@@ -459,7 +621,7 @@ impl Engine {
 
 /// Marks a strategy to be decided after the input's last event.
 #[inline]
-fn touch(dirty: &mut Vec<u32>, scope: u32) {
+pub(crate) fn touch(dirty: &mut Vec<u32>, scope: u32) {
     if !dirty.contains(&scope) {
         dirty.push(scope);
     }
@@ -554,5 +716,7 @@ fn note_of(purpose: Purpose, fill: &Fill) -> (&'static str, [Arg; 3]) {
         Purpose::Exit => ("closed: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Cut => ("cut by a limit: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Liquidation => ("liquidated by the venue: {} filled at {}", [qty, price, Arg::None]),
+        Purpose::Settlement => ("expired: {} settled in cash at {}", [qty, price, Arg::None]),
+        Purpose::Opening => ("taken over: {} carried at {}", [qty, price, Arg::None]),
     }
 }

@@ -3,7 +3,7 @@
 use policy::facts::{self, FactId, Facts};
 use policy::{Add, Arg, Because, Rule, Target, Verdict};
 use risk::TierTable;
-use units::{Cash, Price, Qty, Ratio, Round};
+use units::{Cash, Price, Qty, Ratio, Round, Timestamp};
 
 /// Cuts the position until equity still covers the venue's maintenance margin at a price beyond the stop by `distance`.
 /// Without a stop it guards that distance from the present price.
@@ -21,6 +21,7 @@ pub struct LiquidationGuard {
 
 const READS: &[FactId] = &[
     facts::EQUITY.id(),
+    facts::MARGIN_EQUITY.id(),
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::STOP.id(),
@@ -40,9 +41,11 @@ impl Rule for LiquidationGuard {
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
-        let (Some(equity), Some(price), Some(lot)) =
-            (facts.get(facts::EQUITY), facts.get(facts::PRICE), facts.get(facts::LOT))
-        else {
+        let (Some(equity), Some(price), Some(lot)) = (
+            facts.get(facts::MARGIN_EQUITY).or_else(|| facts.get(facts::EQUITY)),
+            facts.get(facts::PRICE),
+            facts.get(facts::LOT),
+        ) else {
             return Verdict::keep(proposed);
         };
         let held = facts.get(facts::POSITION).unwrap_or(Qty::ZERO);
@@ -99,6 +102,83 @@ impl LiquidationGuard {
         let beyond = if side.signum() >= 0 { 1.0 - self.distance.get() } else { 1.0 + self.distance.get() };
         let guarded = Price::from_estimate(stop.approximate() * beyond, Round::TowardZero)?;
         (guarded.raw() > 0).then_some((stop, guarded))
+    }
+}
+
+/// Spot is paid in full and cannot be sold short.
+#[derive(Debug, Clone, Copy)]
+pub struct SpotRule;
+
+impl Rule for SpotRule {
+    fn name(&self) -> &'static str {
+        "spot"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        const READS: &[FactId] = &[facts::FUNDS.id(), facts::PRICE.id(), facts::POSITION.id(), facts::LOT.id()];
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        if proposed.qty.signum() < 0 {
+            because.say("spot: nothing can be sold that is not held, so {} becomes flat", [Arg::Qty(proposed.qty)]);
+            return Verdict::cut(Target { qty: Qty::ZERO, ..proposed });
+        }
+        let held = facts.get(facts::POSITION).unwrap_or(Qty::ZERO);
+        let (Some(funds), Some(price), Some(lot)) =
+            (facts.get(facts::FUNDS), facts.get(facts::PRICE), facts.get(facts::LOT))
+        else {
+            return Verdict::keep(proposed);
+        };
+        // Fees, spread and a moving price take their part of what is paid with.
+        let pays = |share: f64| {
+            let paid = Cash::from_estimate(funds.approximate() * share, Round::TowardZero)?;
+            paid.notional().qty_at(price, Round::TowardZero)
+        };
+        let most = held + pays(1.0 - RESERVE).unwrap_or(Qty::ZERO).max(Qty::ZERO).to_lot(lot, Round::TowardZero);
+        let add = because.add().map(|add| {
+            let free = (most - held.max(proposed.qty)).max(Qty::ZERO);
+            Add { qty: add.qty.min(free.to_lot(lot, Round::TowardZero)), ..add }
+        });
+        because.set_add(add.filter(|add| !add.qty.is_zero()));
+        if proposed.qty <= most || proposed.qty <= held {
+            return Verdict::keep(proposed);
+        }
+        because.say("spot is paid in full: {} of cash buy up to {}", [Arg::Cash(funds), Arg::Qty(most)]);
+        Verdict::cut(Target { qty: most, ..proposed })
+    }
+}
+
+/// What of the cash a purchase leaves for fees, spread and a price that moves until it is carried out.
+const RESERVE: f64 = 0.01;
+
+/// Nothing is held or opened beyond a contract's expiry.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpiryRule {
+    /// When it is settled.
+    pub expiry: Timestamp,
+}
+
+impl Rule for ExpiryRule {
+    fn name(&self) -> &'static str {
+        "expiry"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        const READS: &[FactId] = &[facts::NOW.id()];
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        if facts.now() < self.expiry {
+            return Verdict::keep(proposed);
+        }
+        because.set_add(None);
+        if proposed.qty.is_zero() {
+            return Verdict::keep(proposed);
+        }
+        because.say("the contract expired at {}", [Arg::Time(self.expiry)]);
+        Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
     }
 }
 

@@ -9,15 +9,19 @@
 //! No clock, socket, file, environment, thread, randomness or hash order is in here. The same inputs give the same
 //! commands and the same snapshot, bit for bit.
 
+mod book;
 mod campaign;
 mod engine;
 mod guard;
+mod netting;
 mod periods;
 mod plan;
 mod route;
 mod scope;
+mod sharing;
 
 pub use campaign::{Campaign, CampaignRecord, Ended};
-pub use engine::{Engine, EngineConfig, StrategyConfig};
-pub use guard::LiquidationGuard;
+pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};
+pub use guard::{ExpiryRule, LiquidationGuard, SpotRule};
 pub use plan::{ENGINE_RULE, Notice, Output, Plan, Purpose};
+pub use sharing::Sharing;

@@ -58,10 +58,11 @@ impl Periods {
         self.version = self.version.wrapping_add(1);
     }
 
-    pub(crate) fn publish(&self, facts: &mut Facts) {
-        facts.set(facts::DEPOSITS, self.deposits);
-        facts.set(facts::DAY_START, self.day.equity);
-        facts.set(facts::WEEK_START, self.week.equity);
+    /// Sets the facts, each amount as `settled` translates it.
+    pub(crate) fn publish(&self, settled: impl Fn(Cash) -> Cash, facts: &mut Facts) {
+        facts.set(facts::DEPOSITS, settled(self.deposits));
+        facts.set(facts::DAY_START, settled(self.day.equity));
+        facts.set(facts::WEEK_START, settled(self.week.equity));
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {

@@ -84,6 +84,10 @@ pub enum Purpose {
     Cut,
     /// The venue's own forced close.
     Liquidation,
+    /// The contract expired and was settled in cash.
+    Settlement,
+    /// A position that was there before is taken over.
+    Opening,
 }
 
 impl Purpose {
@@ -99,6 +103,8 @@ impl Purpose {
             Self::Exit => "exit",
             Self::Cut => "cut",
             Self::Liquidation => "liquidation",
+            Self::Settlement => "settlement",
+            Self::Opening => "opening",
         }
     }
 
@@ -113,6 +119,8 @@ impl Purpose {
             Self::Exit => (5, 0),
             Self::Cut => (6, 0),
             Self::Liquidation => (7, 0),
+            Self::Settlement => (8, 0),
+            Self::Opening => (9, 0),
         };
         out.u8(kind);
         out.u32(number);
@@ -131,6 +139,8 @@ impl Purpose {
             5 => Self::Exit,
             6 => Self::Cut,
             7 => Self::Liquidation,
+            8 => Self::Settlement,
+            9 => Self::Opening,
             _ => return Err(Corrupt { at: 0, what: "no purpose of an order" }),
         })
     }

@@ -98,6 +98,15 @@ impl Working {
         self.orders.iter().filter(|live| live.kind == OrderKind::Market).map(Live::open).sum()
     }
 
+    /// What orders that may raise the position could still buy and sell.
+    pub(crate) fn pending(&self) -> (Qty, Qty) {
+        let open = self.orders.iter().filter(|live| !live.is_exit()).map(Live::open);
+        open.fold((Qty::ZERO, Qty::ZERO), |(bought, sold), open| match open.side() {
+            Some(Side::Buy) => (bought + open, sold),
+            _ => (bought, sold - open),
+        })
+    }
+
     /// Takes in news of an order; stale and repeated news changes nothing. Returns the order as it was when the news
     /// counts.
     pub(crate) fn update(&mut self, id: OrderId, update: &OrderUpdate) -> Option<Live> {
@@ -141,8 +150,14 @@ impl Working {
     pub(crate) fn would_send(&self, wanted: &Wanted<'_>) -> bool {
         let mut sent = false;
         let mut send = |_: Command, _: Purpose| sent = true;
-        let mut outbox =
-            Outbox { plan: PlanId(0), next: 0, account: AccountId(0), instrument: InstrumentId(0), alone: true, send: &mut send };
+        let mut outbox = Outbox {
+            plan: PlanId(0),
+            next: 0,
+            account: AccountId(0),
+            instrument: InstrumentId(0),
+            alone: true,
+            send: &mut send,
+        };
         self.clone().route(wanted, &mut outbox);
         sent
     }

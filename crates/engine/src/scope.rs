@@ -1,10 +1,11 @@
 //! One strategy in its instrument: facts, rules, campaign, working orders.
 
 use crate::route::{Live, Working};
-use crate::{Campaign, StrategyConfig};
+use crate::sharing::Member;
+use crate::{Adoption, Campaign, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
 use market::Instrument;
-use policy::facts::{self, Facts};
+use policy::facts::{self, FactId, Facts};
 use policy::{Arg, Because, CampaignTerms, Indicator, Rule, Target};
 use pricing::Ohlc;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -15,6 +16,17 @@ pub(crate) struct Scope {
     pub(crate) id: StrategyId,
     pub(crate) account: AccountId,
     pub(crate) instrument: InstrumentId,
+    /// No other strategy of the account trades the instrument.
+    pub(crate) alone: bool,
+    /// How it shares the account's equity.
+    pub(crate) sharing: Option<Sharing>,
+    /// What it counts for in its group.
+    pub(crate) member: Member,
+    /// The anchors for an opening position, until there is one.
+    pub(crate) adoption: Option<Adoption>,
+    /// Rules read what of the account is not told to all.
+    pub(crate) reads_funds: bool,
+    pub(crate) reads_margin: bool,
     pub(crate) indicators: Vec<Box<dyn Indicator>>,
     pub(crate) rules: Vec<Box<dyn Rule>>,
     pub(crate) terms: CampaignTerms,
@@ -50,7 +62,15 @@ pub(crate) struct Scope {
 const REFUSALS_MAX: usize = 4;
 
 impl Scope {
-    pub(crate) fn new(id: StrategyId, config: StrategyConfig, instrument: &Instrument, series: usize) -> Self {
+    pub(crate) fn new(
+        id: StrategyId,
+        config: StrategyConfig,
+        account: AccountId,
+        instrument: &Instrument,
+        series: usize,
+    ) -> Self {
+        let rules = &config.program.rules;
+        let reads = |fact: FactId| rules.iter().any(|rule| rule.reads().contains(&fact));
         let mut facts = Facts::new(series);
         facts.set_now(Timestamp::from_nanos(0));
         facts.set(facts::TICK, instrument.tick);
@@ -59,7 +79,13 @@ impl Scope {
         facts.set(facts::CONTRACT, instrument.kind.contract());
         Self {
             id,
-            account: config.account,
+            account,
+            alone: true,
+            sharing: config.sharing,
+            member: Member::default(),
+            adoption: config.adoption,
+            reads_funds: reads(facts::FUNDS.id()),
+            reads_margin: reads(facts::MARGIN_EQUITY.id()),
             instrument: config.instrument,
             indicators: config.program.indicators,
             rules: config.program.rules,
@@ -141,6 +167,11 @@ impl Scope {
         }
     }
 
+    /// Whether any rule reads a fact.
+    pub(crate) fn reads(&self, fact: FactId) -> bool {
+        self.rules.iter().any(|rule| rule.reads().contains(&fact))
+    }
+
     /// Brings facts up to date, then lets indicators and rules see the input.
     pub(crate) fn observe(&mut self) {
         if std::mem::take(&mut self.stale) {
@@ -181,6 +212,8 @@ impl Scope {
         out.u64(self.limits);
         out.u32(self.periods);
         out.bool(self.stale);
+        self.member.save(out);
+        out.bool(self.adoption.is_some());
         out.len(self.refusals.len());
         for (qty, margin) in &self.refusals {
             out.i64(qty.raw());
@@ -207,6 +240,10 @@ impl Scope {
         self.limits = from.u64()?;
         self.periods = from.u32()?;
         self.stale = from.bool()?;
+        self.member = Member::load(from)?;
+        if !from.bool()? {
+            self.adoption = None;
+        }
         self.refusals.clear();
         for _ in 0..from.len()?.min(REFUSALS_MAX) {
             self.refusals.push((Qty::from_raw(from.i64()?), from.bool()?));

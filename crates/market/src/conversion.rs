@@ -1,6 +1,6 @@
 //! What one unit of a currency is worth in another: the mark of an instrument between them, or par.
 
-use crate::Currency;
+use crate::{Catalogue, Currency, InstrumentKind};
 use units::{Cash, Price};
 
 /// How an amount of one currency becomes an amount of another.
@@ -28,6 +28,13 @@ pub fn is_dollar(currency: Currency) -> bool {
 }
 
 impl Conversion {
+    /// The way from one currency to another over the instruments of a catalogue.
+    #[must_use]
+    pub fn between(from: Currency, to: Currency, catalogue: &Catalogue) -> Self {
+        let pair = |of: &crate::Instrument| (of.base, of.quote, of.kind == InstrumentKind::Spot);
+        Self::find(from, to, &catalogue.instruments.iter().map(pair).collect::<Vec<_>>())
+    }
+
     /// The way from one currency to another over the pairs of a catalogue: base, quote, and whether it is spot. An exact pair
     /// before one against another dollar; spot before derivatives; the first listed of equals.
     pub(crate) fn find(from: Currency, to: Currency, pairs: &[(Currency, Currency, bool)]) -> Self {
@@ -66,7 +73,8 @@ impl Conversion {
     }
 
     /// An amount translated at a mark, toward zero at 1e-16. `None` while there is no mark.
-    pub(crate) fn forward(self, amount: Cash, mark: Option<Price>) -> Option<Cash> {
+    #[must_use]
+    pub fn forward(self, amount: Cash, mark: Option<Price>) -> Option<Cash> {
         match self {
             Self::Same | Self::Par => Some(amount),
             Self::Times(_) => times(amount, mark?),

@@ -159,6 +159,8 @@ pub enum Liquidity {
     Maker,
     /// It took.
     Taker,
+    /// It crossed an order of another strategy of the same account, without the venue.
+    Internal,
 }
 
 impl fmt::Display for Liquidity {
@@ -166,6 +168,7 @@ impl fmt::Display for Liquidity {
         f.pad(match self {
             Self::Maker => "maker",
             Self::Taker => "taker",
+            Self::Internal => "internal",
         })
     }
 }

@@ -201,6 +201,10 @@ facts! {
     38 OTHERS: Cash = "others.exposure";
     /// Campaign: average entry price of what is held.
     39 AVERAGE: Price = "campaign.average";
+    /// Cash in the currency that the instrument is paid in: what spot can be bought with.
+    40 FUNDS: Cash = "funds";
+    /// Equity in the instrument's settlement currency less the maintenance margin of the account's other positions in it.
+    41 MARGIN_EQUITY: Cash = "margin.equity";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

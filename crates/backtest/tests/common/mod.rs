@@ -84,8 +84,8 @@ impl Setup {
             distance,
             initial_stop: self.policy.stop.as_ref().map(|stop| stop.initial),
         });
-        let mut engine = Engine::new(EngineConfig { catalogue });
-        engine.add_strategy(StrategyConfig { account: AccountId(0), instrument: InstrumentId(0), program, guard });
+        let mut engine = Engine::new(EngineConfig { catalogue, ..EngineConfig::default() });
+        engine.add_strategy(StrategyConfig { guard, ..StrategyConfig::new(InstrumentId(0), program) });
         engine
     }
 
@@ -178,7 +178,7 @@ impl Journal for Keeper {
 
     fn settled(&mut self, _at: Timestamp, engine: &Engine) -> Result<(), Infallible> {
         let turn = self.turns.last_mut().unwrap();
-        turn.account = engine.account().clone();
+        turn.account = engine.account(AccountId(0)).clone();
         turn.venue = self.exchange.borrow().account().clone();
         turn.position = engine.position(STRATEGY);
         turn.campaign = engine.campaign(STRATEGY).cloned();
