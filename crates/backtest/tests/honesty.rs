@@ -93,7 +93,7 @@ impl Toy {
         if let Some(order) = self.dip.take() {
             self.exchange.command(Command::Cancel { order });
         }
-        let held = self.exchange.account().position(0).qty;
+        let held = self.exchange.account(AccountId(0)).position(0).qty;
         if let Some((order, price)) = self.target.take().filter(|_| !held.is_zero())
             && close <= price
         {

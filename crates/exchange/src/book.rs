@@ -1,8 +1,8 @@
-//! The open orders of the account, and the ids that were used before.
+//! The open orders of all accounts, and the ids that were used before.
 
 use market::{NewOrder, OrderKind, OrderState, OrderUpdate};
 use std::collections::VecDeque;
-use units::{OrderId, Price, Qty, Side, Timestamp};
+use units::{AccountId, OrderId, Price, Qty, Side, Timestamp};
 
 /// An open order at the venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,15 @@ impl Wait {
             Self::AtOrUnder(level) if here <= level => Some(here),
             Self::AtOrOver(level) => (target >= level).then_some(level),
             Self::AtOrUnder(level) => (target <= level).then_some(level),
+        }
+    }
+
+    /// Whether a path between two prices meets it anywhere.
+    pub(crate) fn meets(self, low: Price, high: Price) -> bool {
+        match self {
+            Self::Now => true,
+            Self::AtOrOver(level) => high >= level,
+            Self::AtOrUnder(level) => low <= level,
         }
     }
 
@@ -164,9 +173,9 @@ impl Book {
         self.open.iter().flatten()
     }
 
-    /// Any open order: the first.
-    pub(crate) fn first(&self) -> Option<OrderId> {
-        self.iter().next().map(|open| open.order.id)
+    /// Any open order of an account: the first.
+    pub(crate) fn first_of(&self, account: AccountId) -> Option<OrderId> {
+        self.iter().find(|open| open.order.account == account).map(|open| open.order.id)
     }
 
     pub(crate) fn ended(&self) -> impl Iterator<Item = OrderId> + '_ {

@@ -1,18 +1,19 @@
 //! What the simulated venue charges, and along which path it walks bars.
 
-use crate::PathLog;
-use market::Catalogue;
+use crate::{FeeSchedule, Flow, FlowKind, PathLog};
+use market::{AccountSpec, Catalogue, Currency};
 use risk::TierTable;
-use units::{Cash, Contract, Duration, Price, Qty, Rate, Round, Side};
+use std::fmt;
+use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Round, Side};
 
-/// The simulated venue's terms. All rates are fractions of notional or price, and less than one.
+/// The simulated venue's terms, and the accounts at it. All rates are fractions of notional or price, and less than one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangeConfig {
-    /// Paid in at the start.
-    pub deposit: Cash,
-    /// Fee of a fill that takes.
+    /// The accounts, by [`AccountId`].
+    pub accounts: Vec<AccountTerms>,
+    /// Fee of a fill that takes, for accounts without a schedule of their own.
     pub taker: Rate,
-    /// Fee of a fill that rested; negative is a rebate.
+    /// Fee of a fill that rested, for accounts without a schedule of their own; negative is a rebate.
     pub maker: Rate,
     /// Half of the bid-ask spread, paid by what takes.
     pub half_spread: Rate,
@@ -20,13 +21,106 @@ pub struct ExchangeConfig {
     pub slippage: Rate,
     /// Fee of a liquidation, on top of the taker fee.
     pub liquidation_fee: Rate,
+    /// Fee of the settlement of an expired contract.
+    pub settlement_fee: Rate,
     /// From sending an order until the venue works it.
     pub latency: Duration,
     /// Margin by instrument index.
     pub tiers: Vec<TierTable>,
+    /// By instrument index, whether funding accrues over the time that a position was held (else it is paid on what is held
+    /// when a rate falls due).
+    pub continuous_funding: Vec<bool>,
+    /// Settlement prices that are known. Without one, a contract is settled at its last mark.
+    pub settlements: Vec<(InstrumentId, Price)>,
+    /// Positions that are there before the first event.
+    pub positions: Vec<OpeningPosition>,
+    /// Deposits, withdrawals, transfers and conversions, by time.
+    pub flows: Vec<Flow>,
     /// Which extreme of a bar comes first.
     pub path: PathRule,
 }
+
+/// One account at the venue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountTerms {
+    /// Which instruments it trades and what it is measured in. `None`: all instruments, in what the first of them settles in.
+    pub spec: Option<AccountSpec>,
+    /// Paid in at the start.
+    pub deposits: Vec<(Cash, Currency)>,
+    /// Its fees. `None`: the venue's.
+    pub fees: Option<FeeSchedule>,
+}
+
+/// A position that is there before the first event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpeningPosition {
+    /// Whose.
+    pub account: AccountId,
+    /// In which instrument.
+    pub instrument: InstrumentId,
+    /// Signed quantity.
+    pub qty: Qty,
+    /// The price that it is carried at. What a spot position cost at it is taken from the deposits.
+    pub price: Price,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// There is no account.
+    NoAccount,
+    /// A list by instrument does not have one entry for each.
+    Count {
+        /// Which list.
+        list: &'static str,
+        /// Entries found.
+        found: usize,
+        /// Instruments.
+        instruments: usize,
+    },
+    /// Two accounts trade the same instruments.
+    Shared {
+        /// The instrument's symbol.
+        symbol: String,
+    },
+    /// An opening position that the account cannot have: no such account or instrument, no quantity, or no price.
+    Position(OpeningPosition),
+    /// A flow of an account that does not exist, of no money, or into itself.
+    Flow(Flow),
+    /// Fee tiers that do not begin at zero and rise.
+    Fees(AccountId),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAccount => f.write_str("the exchange needs at least one account"),
+            Self::Count { list, found, instruments } => {
+                write!(f, "{list} has {found} entries for {instruments} instruments: give one for each")
+            }
+            Self::Shared { symbol } => {
+                write!(f, "two accounts trade {symbol}: give each account a venue of its own")
+            }
+            Self::Position(OpeningPosition { account: AccountId(account), instrument, qty, price }) => write!(
+                f,
+                "account {account} cannot open with {qty} of instrument {} at {price}: it needs an instrument that the \
+                 account trades, a quantity that is not zero and a price over zero",
+                instrument.0
+            ),
+            Self::Flow(flow) => {
+                write!(
+                    f,
+                    "{flow} is not possible: it needs an account that exists, an amount over zero and another target"
+                )
+            }
+            Self::Fees(AccountId(account)) => {
+                write!(f, "the fee tiers of account {account} must begin at 0 and rise, with rates under 100 %")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 /// Which extreme of a bar comes first.
 ///
@@ -43,22 +137,84 @@ pub enum PathRule {
     Recorded(PathLog),
 }
 
+impl AccountTerms {
+    /// Whether an instrument is traded by this account.
+    pub(crate) fn trades(&self, instrument: &market::Instrument) -> bool {
+        self.spec.as_ref().is_none_or(|spec| spec.venue == instrument.venue())
+    }
+}
+
 impl ExchangeConfig {
-    /// Free of fees, spread and latency, with the tier tables that come with Trimtab: a start to set fields on.
+    /// One account that trades all instruments, free of fees, spread and latency, with the tier tables that come with
+    /// Trimtab: a start to set fields on. The deposit is of the currency that the first instrument settles in.
     #[must_use]
     pub fn new(deposit: Cash, catalogue: &Catalogue) -> Self {
-        let tiers = catalogue.instruments.iter().map(|instrument| TierTable::for_symbol(&instrument.symbol)).collect();
+        let instruments = &catalogue.instruments;
+        let currency = instruments.first().map_or(Currency::USD, |first| first.settle);
         Self {
-            deposit,
+            accounts: vec![AccountTerms { spec: None, deposits: vec![(deposit, currency)], fees: None }],
             taker: Rate::ZERO,
             maker: Rate::ZERO,
             half_spread: Rate::ZERO,
             slippage: Rate::ZERO,
             liquidation_fee: Rate::ZERO,
+            settlement_fee: Rate::ZERO,
             latency: Duration::ZERO,
-            tiers,
+            tiers: instruments.iter().map(|instrument| TierTable::for_symbol(&instrument.symbol)).collect(),
+            continuous_funding: instruments.iter().map(|instrument| instrument.venue() == "deribit").collect(),
+            settlements: Vec::new(),
+            positions: Vec::new(),
+            flows: Vec::new(),
             path: PathRule::AdverseFirst,
         }
+    }
+
+    /// Whether an exchange can be opened with it.
+    pub fn check(&self, catalogue: &Catalogue) -> Result<(), ConfigError> {
+        let instruments = catalogue.instruments.len();
+        for (list, found) in
+            [("the list of margin tiers", self.tiers.len()), ("continuous funding", self.continuous_funding.len())]
+        {
+            if found != instruments {
+                return Err(ConfigError::Count { list, found, instruments });
+            }
+        }
+        if self.accounts.is_empty() {
+            return Err(ConfigError::NoAccount);
+        }
+        for instrument in &catalogue.instruments {
+            if self.accounts.iter().filter(|terms| terms.trades(instrument)).count() > 1 {
+                return Err(ConfigError::Shared { symbol: instrument.symbol.clone() });
+            }
+        }
+        let broken = |terms: &AccountTerms| terms.fees.as_ref().is_some_and(|fees| !fees.is_whole());
+        if let Some(index) = self.accounts.iter().position(broken) {
+            return Err(ConfigError::Fees(AccountId(index as u32)));
+        }
+        if let Some(position) = self.positions.iter().find(|position| !self.can_open(position, catalogue)) {
+            return Err(ConfigError::Position(*position));
+        }
+        match self.flows.iter().find(|flow| !self.can_flow(flow)) {
+            Some(flow) => Err(ConfigError::Flow(*flow)),
+            None => Ok(()),
+        }
+    }
+
+    fn can_open(&self, position: &OpeningPosition, catalogue: &Catalogue) -> bool {
+        let OpeningPosition { account, instrument, qty, price } = position;
+        let (terms, instrument) = (self.accounts.get(account.index()), catalogue.instruments.get(instrument.index()));
+        let trades = terms.zip(instrument).is_some_and(|(terms, instrument)| terms.trades(instrument));
+        trades && !qty.is_zero() && price.raw() > 0
+    }
+
+    fn can_flow(&self, flow: &Flow) -> bool {
+        let exists = |account: AccountId| account.index() < self.accounts.len();
+        let has_target = match flow.kind {
+            FlowKind::Deposit { .. } | FlowKind::Withdrawal { .. } => true,
+            FlowKind::Transfer { to, .. } => exists(to) && to != flow.account,
+            FlowKind::Conversion { from, to, .. } => from != to,
+        };
+        exists(flow.account) && has_target && flow.kind.amount().signum() > 0
     }
 
     /// What taking gets: the reference price moved by half-spread and slippage, to the tick on the worse side.

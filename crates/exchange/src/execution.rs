@@ -2,10 +2,10 @@
 
 use crate::book::{Arrival, Order, Wait};
 use crate::config::{fee, worsened};
-use crate::venue::{ACCOUNT, Exchange, LIQUIDATION};
+use crate::venue::{Exchange, LIQUIDATION};
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Event, Fill, Forced, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
-use units::{InstrumentId, OrderId, Price, Qty, Rate, Side};
+use units::{Cash, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
 
 /// Who acts at the next price reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,10 @@ enum Actor {
 
 /// At what terms an order executes.
 #[derive(Debug, Clone, Copy)]
-struct Terms {
-    price: Price,
-    reference: Price,
-    liquidity: Liquidity,
+pub(crate) struct Terms {
+    pub(crate) price: Price,
+    pub(crate) reference: Price,
+    pub(crate) liquidity: Liquidity,
 }
 
 impl Exchange {
@@ -76,23 +76,27 @@ impl Exchange {
 
     /// Where the present position is liquidated on this path, if anywhere.
     fn doom(&self, walk: &mut Walk) -> Option<Wait> {
-        let position = self.account.position(walk.instrument);
+        let position = self.account_of(walk.instrument).position(walk.instrument);
         let side = position.qty.side()?;
         let (instrument, range) = (walk.instrument, walk.range());
         let found = *walk.doom.get_or_insert_with(|| self.liquidation_price(instrument, range));
         found.map(|price| if side == Side::Buy { Wait::AtOrUnder(price) } else { Wait::AtOrOver(price) })
     }
 
-    /// The liquidation price of an instrument's position, other positions at their last marks. `None` if the account
-    /// survives even the worst price of a range, which costs one margin instead of a root.
-    fn liquidation_price(&self, instrument: usize, (low, high): (Price, Price)) -> Option<Price> {
-        let position = self.account.position(instrument);
-        let mark = self.account.mark(instrument);
+    /// The liquidation price of an instrument's position, other positions at their last marks: where the balance that it
+    /// settles in no longer covers the maintenance margin of all positions that settle in it. `None` if the account survives
+    /// even the worst price of a range, which costs one margin instead of a root; and for spot, which is paid in full.
+    pub(crate) fn liquidation_price(&self, instrument: usize, (low, high): (Price, Price)) -> Option<Price> {
+        if self.terms[instrument].is_spot {
+            return None;
+        }
+        let account = self.account_of(instrument);
+        let (position, mark) = (account.position(instrument), account.mark(instrument));
         let table = &self.config.tiers[instrument];
-        let contract = self.account.contract(instrument);
-        let own = table.maintenance_margin(self.account.exposure(instrument));
-        let others = risk::maintenance_margin(&self.account, &self.config.tiers) - own;
-        let other_equity = self.account.equity() - position.profit(contract, mark) - others;
+        let contract = account.contract(instrument);
+        let own = table.maintenance_margin(account.exposure(instrument));
+        let others = risk::maintenance_margin(account, &self.config.tiers, instrument) - own;
+        let other_equity = account.settlement(instrument).equity() - position.profit(contract, mark) - others;
         let worst = if position.qty.raw() > 0 { low } else { high };
         if other_equity + position.profit(contract, worst)
             > table.maintenance_margin(contract.exposure(worst, position.qty))
@@ -104,13 +108,17 @@ impl Exchange {
 
     fn move_to(&mut self, walk: &mut Walk, price: Price) {
         walk.here = price;
-        if walk.kind == Kind::Mark {
-            return;
+        if walk.kind != Kind::Mark {
+            self.reach(walk.instrument, price);
         }
-        let terms = &mut self.terms[walk.instrument];
+    }
+
+    /// The market of an instrument trades at a price.
+    pub(crate) fn reach(&mut self, instrument: usize, price: Price) {
+        let terms = &mut self.terms[instrument];
         terms.last = price;
         if !terms.has_mark_feed {
-            self.account.set_mark(walk.instrument, price);
+            self.mark(instrument, price);
         }
     }
 
@@ -152,37 +160,72 @@ impl Exchange {
     /// Fills what an order may fill at these terms, and ends what it may not.
     fn execute(&mut self, walk: &mut Walk, index: usize, terms: Terms) {
         let order = self.book.of(walk.instrument)[index];
-        let net = self.account.position(walk.instrument).qty;
+        let net = self.account_of(walk.instrument).position(walk.instrument).qty;
         let mut qty = self.fillable(walk, &order);
         if qty.is_zero() {
             self.update(walk, index, OrderUpdate::Cancelled(CancelReason::NothingToReduce));
             return;
         }
-        let affordable = self.is_affordable(walk.instrument, order.order.side, qty, terms);
-        if !affordable {
-            qty = qty.min(reducible(net, order.order.side));
+        let shortage = self.shortage(walk.instrument, order.order.side, qty, terms);
+        match shortage {
+            Some(CancelReason::Margin) => qty = qty.min(reducible(net, order.order.side)),
+            Some(_) => qty = Qty::ZERO,
+            None => {}
         }
         if !qty.is_zero() {
-            let fill = self.fill(InstrumentId(walk.instrument as u32), order.order.side, qty, terms);
-            self.account.fill(&fill);
+            let fill = self.fill(walk.instrument, order.order.side, qty, terms);
+            let fill = self.take(fill);
             self.update(walk, index, OrderUpdate::Filled(fill));
         }
-        if !affordable {
-            self.update_by_id(walk, order.order.id, OrderUpdate::Cancelled(CancelReason::Margin));
+        if let Some(reason) = shortage {
+            self.update_by_id(walk, order.order.id, OrderUpdate::Cancelled(reason));
         }
         self.settle(walk, net, order.limit().is_some() && terms.liquidity == Liquidity::Maker);
     }
 
-    fn fill(&self, instrument: InstrumentId, side: Side, qty: Qty, terms: Terms) -> Fill {
+    fn fill(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> Fill {
         let Terms { price, reference, liquidity } = terms;
-        let rate = if liquidity == Liquidity::Maker { self.config.maker } else { self.config.taker };
-        let fee = fee(self.account.contract(instrument.index()), qty, price, rate);
-        Fill { account: ACCOUNT, instrument, side, qty, price, reference, fee, liquidity, forced: None, execution: 0 }
+        let account = self.terms[instrument].account;
+        let client = &self.clients[account.index()];
+        let rate = if liquidity == Liquidity::Maker { client.fees.maker() } else { client.fees.taker() };
+        let fee = fee(client.account.contract(instrument), qty, price, rate);
+        let instrument = InstrumentId(instrument as u32);
+        Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced: None, execution: 0 }
+    }
+
+    /// Numbers a fill and takes it into its account.
+    fn take(&mut self, mut fill: Fill) -> Fill {
+        let index = fill.instrument.index();
+        let client = &mut self.clients[fill.account.index()];
+        client.take(&mut fill);
+        if let Some(held) = &mut self.held[index] {
+            held.step(self.at, client.account.position(index).qty);
+        }
+        fill
+    }
+
+    /// A fill that no order of the account caused, in the present delivery.
+    #[expect(clippy::too_many_arguments, reason = "a fill is that many facts")]
+    pub(crate) fn force(
+        &mut self,
+        instrument: usize,
+        side: Side,
+        qty: Qty,
+        terms: Terms,
+        rate: Rate,
+        forced: Forced,
+        order: OrderId,
+    ) {
+        let mut fill = self.fill(instrument, side, qty, terms);
+        fill.fee = fee(self.account_of(instrument).contract(instrument), qty, terms.price, rate);
+        fill.forced = Some(forced);
+        let update = OrderUpdate::Filled(self.take(fill));
+        self.out.push(Event::Order(OrderEvent { order, update }));
     }
 
     /// How much of an order may fill here.
     fn fillable(&self, walk: &Walk, order: &Order) -> Qty {
-        let reducible = reducible(self.account.position(walk.instrument).qty, order.order.side);
+        let reducible = reducible(self.account_of(walk.instrument).position(walk.instrument).qty, order.order.side);
         let remaining = order.remaining();
         let remaining = if order.order.reduce_only { remaining.min(reducible) } else { remaining };
         if self.may_take_profit(walk, order) { remaining } else { remaining.min(reducible - walk.limit_opened) }
@@ -191,34 +234,53 @@ impl Exchange {
     /// Whether an order was reached but must wait for the next bar.
     fn is_held(&self, walk: &Walk, order: &Order) -> bool {
         !self.may_take_profit(walk, order)
-            && reducible(self.account.position(walk.instrument).qty, order.order.side) <= walk.limit_opened
+            && reducible(self.account_of(walk.instrument).position(walk.instrument).qty, order.order.side)
+                <= walk.limit_opened
     }
 
     /// Whether a limit order may close quantity that a limit order opened on this path. That the path came to the
     /// opening price before the target is a guess; only a close beyond the target proves it.
     fn may_take_profit(&self, walk: &Walk, order: &Order) -> bool {
         let (Some(limit), Kind::Bar(bar)) = (order.limit(), walk.kind) else { return true };
-        let reduces = !reducible(self.account.position(walk.instrument).qty, order.order.side).is_zero();
+        let reduces =
+            !reducible(self.account_of(walk.instrument).position(walk.instrument).qty, order.order.side).is_zero();
         !reduces || walk.limit_opened.is_zero() || beyond(order.order.side.opposite(), bar.close, limit)
     }
 
-    /// Whether equity after a fill covers the initial margin of all positions after it. What only reduces always is.
-    fn is_affordable(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> bool {
-        let net = self.account.position(instrument).qty;
-        if qty <= reducible(net, side) {
-            return true;
+    /// What an account lacks for a fill, if anything. What only reduces never needs margin, but spot is always given in full.
+    fn shortage(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> Option<CancelReason> {
+        let account = self.account_of(instrument);
+        let net = account.position(instrument).qty;
+        let is_spot = self.terms[instrument].is_spot;
+        if !is_spot && qty <= reducible(net, side) {
+            return None;
         }
-        let (mark, table) = (self.account.mark(instrument), &self.config.tiers[instrument]);
-        let (contract, held) = (self.account.contract(instrument), self.account.exposure(instrument));
-        let fill = self.fill(InstrumentId(instrument as u32), side, qty, terms);
-        let equity = self.account.equity() + contract.profit(fill.signed_qty(), fill.price, mark) - fill.fee;
-        let others = risk::initial_margin(&self.account, &self.config.tiers) - table.initial_margin(held);
-        equity >= others + table.initial_margin(contract.exposure(mark, net + fill.signed_qty()))
+        let fill = self.fill(instrument, side, qty, terms);
+        if is_spot {
+            return (!self.can_give(&fill)).then_some(CancelReason::Funds);
+        }
+        let (mark, table) = (account.mark(instrument), &self.config.tiers[instrument]);
+        let (contract, held) = (account.contract(instrument), account.exposure(instrument));
+        let equity =
+            account.settlement(instrument).equity() + contract.profit(fill.signed_qty(), fill.price, mark) - fill.fee;
+        let others = risk::initial_margin(account, &self.config.tiers, instrument) - table.initial_margin(held);
+        let needed = others + table.initial_margin(contract.exposure(mark, net + fill.signed_qty()));
+        (equity < needed).then_some(CancelReason::Margin)
+    }
+
+    /// Whether what a spot fill gives is free: the quote currency with the fee for a buy, the coin for a sell.
+    fn can_give(&self, fill: &Fill) -> bool {
+        let (index, account) = (fill.instrument.index(), self.account_of(fill.instrument.index()));
+        let (given, balance) = match fill.side {
+            Side::Buy => ((fill.price * fill.qty).cash() + fill.fee, Some(account.settlement(index))),
+            Side::Sell => (Cash::from_raw(i128::from(fill.qty.raw()) * i128::from(Qty::ONE)), account.holding(index)),
+        };
+        balance.is_some_and(|balance| risk::free(account, &self.config.tiers, balance.currency) >= given)
     }
 
     /// After a fill: what limit orders opened is remembered, and reduce-only orders with nothing left to reduce end.
     fn settle(&mut self, walk: &mut Walk, before: Qty, by_limit: bool) {
-        let after = self.account.position(walk.instrument).qty;
+        let after = self.account_of(walk.instrument).position(walk.instrument).qty;
         let turned = before.signum() != after.signum();
         let kept = if turned { Qty::ZERO } else { before.abs() };
         let opened = Qty::from_raw((after.abs() - kept).raw().max(0));
@@ -233,23 +295,17 @@ impl Exchange {
         }
     }
 
-    /// Closes the position of a path's instrument and cancels all orders of the account.
+    /// Closes the position of a path's instrument and cancels all orders of its account.
     fn liquidate(&mut self, walk: &mut Walk) {
-        let net = self.account.position(walk.instrument).qty;
+        let (account, tick) = (self.terms[walk.instrument].account, self.terms[walk.instrument].tick);
+        let client = &self.clients[account.index()];
+        let net = client.account.position(walk.instrument).qty;
         let side = if net.raw() > 0 { Side::Sell } else { Side::Buy };
-        let price = self.config.taken(walk.here, side, self.terms[walk.instrument].tick);
+        let rate = client.fees.taker() + self.config.liquidation_fee;
+        let price = self.config.taken(walk.here, side, tick);
         let terms = Terms { price, reference: walk.here, liquidity: Liquidity::Taker };
-        let mut fill = self.fill(InstrumentId(walk.instrument as u32), side, net.abs(), terms);
-        fill.fee = fee(
-            self.account.contract(walk.instrument),
-            net.abs(),
-            price,
-            self.config.taker + self.config.liquidation_fee,
-        );
-        fill.forced = Some(Forced::Liquidation);
-        self.account.fill(&fill);
-        self.out.push(Event::Order(OrderEvent { order: LIQUIDATION, update: OrderUpdate::Filled(fill) }));
-        while let Some(id) = self.book.first() {
+        self.force(walk.instrument, side, net.abs(), terms, rate, Forced::Liquidation, LIQUIDATION);
+        while let Some(id) = self.book.first_of(account) {
             self.cancel(id, CancelReason::Liquidated);
         }
         walk.limit_opened = Qty::ZERO;
@@ -272,12 +328,9 @@ impl Exchange {
         }
     }
 
-    /// What did not fill on the first point of a path rests from there on.
-    pub(crate) fn rest(&mut self, walk: &Walk) {
-        if walk.kind == Kind::Mark {
-            return;
-        }
-        for order in self.book.of_mut(walk.instrument).iter_mut().filter(|order| order.after < walk.ends) {
+    /// What did not fill on the first point of a path that ends at an instant rests from there on.
+    pub(crate) fn rest(&mut self, instrument: usize, ends: Timestamp) {
+        for order in self.book.of_mut(instrument).iter_mut().filter(|order| order.after < ends) {
             order.arrival = Arrival::Resting;
         }
     }

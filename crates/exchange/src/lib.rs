@@ -1,7 +1,7 @@
-//! The world without a network: one account at a simulated venue.
+//! The world without a network: accounts at a simulated venue.
 //!
 //! Sans-IO and deterministic: [`Exchange::advance`] takes the next market input, [`Exchange::poll`] hands out what the
-//! account sees of it, one delivery at a time, and [`Exchange::command`] may answer between two of them. It speaks the
+//! accounts see of it, one delivery at a time, and [`Exchange::command`] may answer between two of them. It speaks the
 //! events and commands of a real venue, so that an engine cannot tell; it knows no engine.
 //!
 //! ```
@@ -49,13 +49,18 @@
 //!     seen.push(input.source); // acknowledged, filled at the open, the bar
 //! }
 //! assert_eq!(seen, [Source::Venue, Source::Venue, Source::Market]);
-//! assert_eq!(exchange.account().equity().to_string(), "10001.5");
+//! assert_eq!(exchange.account(AccountId(0)).equity().to_string(), "10001.5");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod book;
+mod client;
 mod config;
+mod due;
 mod execution;
+mod fees;
+mod flows;
+mod funding;
 mod orders;
 mod path;
 mod state;
@@ -63,6 +68,8 @@ mod venue;
 mod walk;
 
 pub use book::Order;
-pub use config::{ExchangeConfig, PathRule};
+pub use config::{AccountTerms, ConfigError, ExchangeConfig, OpeningPosition, PathRule};
+pub use fees::{FeeSchedule, FeeTier};
+pub use flows::{Flow, FlowKind, FlowRefusal, RefusedFlow};
 pub use path::PathLog;
-pub use venue::{Exchange, LIQUIDATION};
+pub use venue::{Exchange, LIQUIDATION, OPENING, SETTLEMENT};

@@ -1,4 +1,4 @@
-//! Commands: what the account asks for, and when it takes effect.
+//! Commands: what an account asks for, and when it takes effect.
 //!
 //! Two clocks. Sent in answer to a market input or to a fill on the tape of trades, an order works on paths that end
 //! after sending plus latency. Sent inside a bar (in answer to a fill on its path), a protective stop works at once, on
@@ -72,18 +72,26 @@ impl Exchange {
 
     /// Whether the present delivery happened at an unknown moment within a bar.
     fn is_inside(&self) -> bool {
-        matches!(self.stage, Stage::Bars(_) | Stage::Funding | Stage::Marks(_))
+        !matches!(self.stage, Stage::Idle | Stage::Trades(_) | Stage::Market)
     }
 
     fn refusal(&self, order: &NewOrder) -> Option<RejectReason> {
         if self.book.knows(order.id) {
             return Some(RejectReason::DuplicateId);
         }
+        match self.terms.get(order.instrument.index()) {
+            Some(terms) if terms.is_traded && terms.account == order.account => {
+                if terms.is_expired {
+                    return Some(RejectReason::Expired);
+                }
+            }
+            _ => return Some(RejectReason::Instrument),
+        }
         (!self.is_on_grid(order)).then_some(RejectReason::Grid)
     }
 
     fn is_on_grid(&self, order: &NewOrder) -> bool {
-        let Some(terms) = self.terms.get(order.instrument.index()) else { return false };
+        let terms = &self.terms[order.instrument.index()];
         let on_tick = |price: Price| price.raw() > 0 && price.raw() % terms.tick.raw() == 0;
         let prices = match order.kind {
             OrderKind::Market => true,
@@ -91,7 +99,7 @@ impl Exchange {
             OrderKind::Stop { trigger } => on_tick(trigger),
             OrderKind::StopLimit { trigger, price } => on_tick(trigger) && on_tick(price),
         };
-        let net = self.account.position(order.instrument.index()).qty;
+        let net = self.account_of(order.instrument.index()).position(order.instrument.index()).qty;
         let closes_all = order.reduce_only && !net.is_zero() && order.qty >= net.abs();
         let lots = order.qty.raw() > 0 && order.qty.raw() % terms.lot.raw() == 0;
         prices && lots && (order.qty >= terms.min_qty || closes_all)

@@ -1,30 +1,41 @@
 //! The venue's state machine: one market input in, deliveries out in a fixed order.
 
 use crate::book::{Book, Order};
+use crate::client::Client;
+use crate::execution;
+use crate::flows::RefusedFlow;
+use crate::funding::Held;
 use crate::path::{PathLog, adverse_is_low};
 use crate::walk::{Kind, Walk};
 use crate::{ExchangeConfig, PathRule};
 use market::{
-    Account, Bar, CashChange, CashReason, Catalogue, Event, FundingRate, Input, OrderEvent, OrderUpdate, Source,
+    Account, Bar, CashReason, Catalogue, Conversion, Event, Forced, Input, InstrumentKind, Liquidity, OrderEvent,
+    OrderUpdate, Source,
 };
-use units::{AccountId, OrderId, Price, Qty, Round, Timestamp};
+use units::{AccountId, OrderId, Price, Qty, Rate, Side, Timestamp};
 
-/// The order id of fills by which the venue closes a position. Plans count from 1, so no order of ours has it.
+/// The order id of fills by which the venue closes a position for want of margin. Plans count from 1, so no order of ours
+/// has it, nor the next two.
 pub const LIQUIDATION: OrderId = OrderId(0);
 
-/// The account that this venue serves.
-pub(crate) const ACCOUNT: AccountId = AccountId(0);
+/// The order id of fills by which an expired contract is settled.
+pub const SETTLEMENT: OrderId = OrderId(1);
 
-/// One account at a simulated venue. The crate's documentation shows its use; `docs/exchange.md` tells its rules.
+/// The order id of fills by which positions are there before the first event.
+pub const OPENING: OrderId = OrderId(2);
+
+/// Accounts at a simulated venue. The crate's documentation shows its use; `docs/exchange.md` tells its rules.
 ///
 /// The contract with the driver: [`advance`](Self::advance) once, then [`poll`](Self::poll) until `None`, sending
 /// commands in answer to each delivery before the next poll. Orders sent in answer to the market input itself, which is
-/// the last delivery, work on later inputs.
+/// the last delivery, work on later inputs. Advance also to each [`next_due`](Self::next_due) that no input falls on.
 #[derive(Debug, Clone)]
 pub struct Exchange {
     pub(crate) config: ExchangeConfig,
     pub(crate) terms: Vec<Terms>,
-    pub(crate) account: Account,
+    pub(crate) clients: Vec<Client>,
+    /// By instrument, the accounts that do not trade it but need its mark to translate a currency.
+    watchers: Vec<Vec<AccountId>>,
     pub(crate) book: Book,
     pub(crate) paths: PathLog,
     pub(crate) bars: u64,
@@ -33,8 +44,21 @@ pub struct Exchange {
     pub(crate) at: Timestamp,
     pub(crate) stage: Stage,
     pub(crate) walk: Option<Walk>,
+    /// When a contract expires or a flow falls due next; the end of time if never.
+    pub(crate) next_due: Timestamp,
+    /// Position in the schedule of flows.
+    pub(crate) next_flow: usize,
+    /// Over which instrument each conversion of the schedule goes.
+    pub(crate) ways: Vec<Conversion>,
+    pub(crate) refused: Vec<RefusedFlow>,
+    /// By instrument, for those with continuous funding.
+    pub(crate) held: Vec<Option<Held>>,
+    /// Whether any account's fees depend on what it traded.
+    has_fee_tiers: bool,
     /// The present market input.
-    input: Vec<Event>,
+    pub(crate) input: Vec<Event>,
+    /// Which kinds of event it has: one bit a rank.
+    kinds: u8,
     /// The delivery handed out.
     pub(crate) out: Vec<Event>,
     /// What the next delivery tells before anything else happens.
@@ -47,8 +71,16 @@ pub(crate) struct Terms {
     pub(crate) tick: Price,
     pub(crate) lot: Qty,
     pub(crate) min_qty: Qty,
+    pub(crate) is_spot: bool,
+    pub(crate) expiry: Option<Timestamp>,
+    pub(crate) is_expired: bool,
+    /// Who trades it; the first account, without ever a position in it, if nobody does.
+    pub(crate) account: AccountId,
+    pub(crate) is_traded: bool,
     /// The last price of its path; zero before the first.
     pub(crate) last: Price,
+    /// Its mark; zero before the first.
+    pub(crate) mark: Price,
     /// Whether its mark comes from a feed. Else the mark is the last known price.
     pub(crate) has_mark_feed: bool,
 }
@@ -58,7 +90,11 @@ pub(crate) struct Terms {
 pub(crate) enum Stage {
     /// Everything was delivered.
     Idle,
+    /// Expiries and flows since the input before.
+    Overdue,
     Bars(usize),
+    /// Expiries and flows of this instant.
+    Due,
     Funding,
     Marks(usize),
     Trades(usize),
@@ -67,25 +103,34 @@ pub(crate) enum Stage {
 }
 
 impl Exchange {
-    /// Opens the account. `config.tiers` has one table for each instrument of the catalogue.
+    /// Opens the accounts. The configuration has passed its [check](ExchangeConfig::check).
     #[must_use]
-    pub fn new(config: ExchangeConfig, catalogue: &Catalogue) -> Self {
+    pub fn new(mut config: ExchangeConfig, catalogue: &Catalogue) -> Self {
+        if let Err(error) = config.check(catalogue) {
+            unreachable!("a configuration that was not checked: {error}");
+        }
         let count = catalogue.instruments.len();
-        assert_eq!(config.tiers.len(), count, "one tier table for each instrument");
-        let terms = catalogue.instruments.iter().map(|instrument| Terms {
-            tick: instrument.tick,
-            lot: instrument.lot,
-            min_qty: instrument.min_qty,
-            last: Price::ZERO,
-            has_mark_feed: false,
+        let terms = catalogue.instruments.iter().map(|instrument| {
+            let trader = config.accounts.iter().position(|account| account.trades(instrument));
+            Terms {
+                tick: instrument.tick,
+                lot: instrument.lot,
+                min_qty: instrument.min_qty,
+                is_spot: instrument.kind == InstrumentKind::Spot,
+                expiry: instrument.kind.expiry(),
+                is_expired: false,
+                account: AccountId(trader.unwrap_or(0) as u32),
+                is_traded: trader.is_some(),
+                last: Price::ZERO,
+                mark: Price::ZERO,
+                has_mark_feed: false,
+            }
         });
-        let mut account = Account::new(catalogue, None, None);
-        let (currency, amount) = (account.numeraire(), config.deposit);
-        let deposit = CashChange { account: ACCOUNT, currency, amount, reason: CashReason::Deposit };
-        account.change(&deposit);
-        Self {
+        config.flows.sort_by_key(|flow| flow.at);
+        let clients = config.accounts.iter().map(|terms| Client::new(terms, &config, catalogue)).collect::<Vec<_>>();
+        let mut exchange = Self {
             terms: terms.collect(),
-            account,
+            watchers: vec![Vec::new(); count],
             book: Book::new(count),
             paths: PathLog::new(count),
             bars: 0,
@@ -93,26 +138,92 @@ impl Exchange {
             at: Timestamp::MIN,
             stage: Stage::Idle,
             walk: None,
+            next_due: Timestamp::MAX,
+            next_flow: 0,
+            ways: config.flows.iter().map(|flow| flow.kind.way(catalogue)).collect(),
+            refused: Vec::new(),
+            held: config.continuous_funding.iter().map(|continuous| continuous.then(Held::new)).collect(),
+            has_fee_tiers: clients.iter().any(|client| client.fees.is_tiered()),
             input: Vec::new(),
+            kinds: 0,
             out: Vec::new(),
-            news: vec![Event::Cash(deposit)],
+            news: Vec::new(),
+            clients,
             config,
+        };
+        exchange.open();
+        exchange
+    }
+
+    /// Deposits and opening positions: the first delivery.
+    fn open(&mut self) {
+        self.watch();
+        for (index, terms) in self.config.accounts.clone().iter().enumerate() {
+            for (amount, currency) in &terms.deposits {
+                self.pay(AccountId(index as u32), *currency, *amount, CashReason::Deposit);
+            }
+        }
+        for position in self.config.positions.clone() {
+            let (index, price) = (position.instrument.index(), position.price);
+            if self.terms[index].mark.is_zero() {
+                self.mark(index, price);
+            }
+            let terms = execution::Terms { price, reference: price, liquidity: Liquidity::Taker };
+            let side = if position.qty.raw() > 0 { Side::Buy } else { Side::Sell };
+            self.force(index, side, position.qty.abs(), terms, Rate::ZERO, Forced::Opening, OPENING);
+        }
+        std::mem::swap(&mut self.out, &mut self.news);
+        self.find_due();
+    }
+
+    /// Looks up which accounts need the marks of instruments that they do not trade, and tells them the present ones.
+    pub(crate) fn watch(&mut self) {
+        for index in 0..self.terms.len() {
+            let Terms { account: own, is_traded, mark, .. } = self.terms[index];
+            self.watchers[index].clear();
+            for (number, client) in self.clients.iter_mut().enumerate() {
+                let account = AccountId(number as u32);
+                if (is_traded && account == own) || !client.account.heeds(index, false) {
+                    continue;
+                }
+                client.account.set_mark(index, mark);
+                self.watchers[index].push(account);
+            }
         }
     }
 
-    /// Takes in the next market input, after the one before was polled to its end. Without events it only moves the
-    /// clock: what was acknowledged since is delivered, and nothing else.
+    /// Sets the mark of an instrument in all accounts that heed it.
+    pub(crate) fn mark(&mut self, instrument: usize, mark: Price) {
+        let terms = &mut self.terms[instrument];
+        terms.mark = mark;
+        self.clients[terms.account.index()].account.set_mark(instrument, mark);
+        for watcher in &self.watchers[instrument] {
+            self.clients[watcher.index()].account.set_mark(instrument, mark);
+        }
+    }
+
+    /// The account that trades an instrument.
+    pub(crate) fn account_of(&self, instrument: usize) -> &Account {
+        &self.clients[self.terms[instrument].account.index()].account
+    }
+
+    /// Takes in the next market input, after the one before was polled to its end. Without events it moves the clock: what
+    /// was acknowledged since and what fell due is delivered, and nothing else.
     pub fn advance(&mut self, at: Timestamp, events: &[Event]) {
         debug_assert!(self.stage == Stage::Idle, "the market input before was not polled to its end");
         debug_assert!(at >= self.at, "time goes forward");
         self.at = at;
         self.input.clear();
         self.input.extend_from_slice(events);
-        self.stage = Stage::Bars(0);
+        self.kinds = events.iter().fold(0, |kinds, event| kinds | 1 << event.rank());
+        self.stage = if self.next_due < at { Stage::Overdue } else { Stage::Bars(0) };
+        if self.has_fee_tiers {
+            self.clients.iter_mut().for_each(|client| client.fees.reach(at));
+        }
     }
 
-    /// The next delivery: acknowledgements, then fill by fill along the paths of bars, funding, liquidations by mark,
-    /// fills at trades, and last the market input itself. `None`: all of it was delivered.
+    /// The next delivery: acknowledgements, what fell due before, then fill by fill along the paths of bars, settlements and
+    /// flows of money, funding, liquidations by mark, fills at trades, and last the market input itself. `None`: all of it was delivered.
     pub fn poll(&mut self) -> Option<Input<'_>> {
         let source = self.next_delivery()?;
         let events = if source == Source::Market { &self.input } else { &self.out };
@@ -137,10 +248,15 @@ impl Exchange {
         self.bars
     }
 
-    /// The account as the venue keeps it.
+    /// An account as the venue keeps it.
     #[must_use]
-    pub fn account(&self) -> &Account {
-        &self.account
+    pub fn account(&self, account: AccountId) -> &Account {
+        &self.clients[account.index()].account
+    }
+
+    /// All accounts, by [`AccountId`].
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.clients.iter().map(|client| &client.account)
     }
 
     /// Open orders, by instrument and id.
@@ -167,15 +283,18 @@ impl Exchange {
                 continue;
             }
             match self.stage {
+                Stage::Overdue if self.next_due < self.at => self.execute_due(),
+                Stage::Overdue => self.stage = Stage::Bars(0),
                 Stage::Bars(next) => self.stage = self.next_bar(next),
+                Stage::Due if self.next_due <= self.at => self.execute_due(),
+                Stage::Due => self.stage = Stage::Funding,
                 Stage::Marks(next) => self.stage = self.next_mark(next),
                 Stage::Trades(next) => self.stage = self.next_trade(next),
                 Stage::Funding => {
-                    self.pay_funding();
-                    self.stage = Stage::Marks(0);
-                    if !self.out.is_empty() {
-                        return Some(Source::Venue);
+                    if self.has(FUNDING) {
+                        self.pay_funding();
                     }
+                    self.stage = Stage::Marks(0);
                 }
                 Stage::Market => {
                     self.stage = Stage::Idle;
@@ -183,65 +302,76 @@ impl Exchange {
                 }
                 Stage::Idle => return None,
             }
+            if !self.out.is_empty() {
+                return Some(Source::Venue);
+            }
         }
     }
 
-    fn next_bar(&mut self, next: usize) -> Stage {
+    /// Whether the present market input has an event of a rank.
+    fn has(&self, rank: u8) -> bool {
+        self.kinds >> rank & 1 == 1
+    }
+
+    fn next_bar(&mut self, mut next: usize) -> Stage {
         let bar = |event: &Event| if let Event::Bar(bar) = event { Some(*bar) } else { None };
-        let Some((index, bar)) = find(&self.input, next, bar) else { return Stage::Funding };
-        self.bars += 1;
-        self.walk = Some(Walk::bar(&bar));
-        Stage::Bars(index + 1)
+        while let Some((index, bar)) = find(&self.input, next, bar) {
+            next = index + 1;
+            self.bars += 1;
+            if self.is_quiet(&bar) {
+                self.pass(&bar);
+            } else {
+                self.walk = Some(Walk::bar(&bar));
+                return Stage::Bars(next);
+            }
+        }
+        Stage::Due
+    }
+
+    /// Whether nothing happens on a bar's path: no order waits at a price of it, and the position outlives its worst price.
+    fn is_quiet(&self, bar: &Bar) -> bool {
+        let instrument = bar.instrument.index();
+        let meets = |order: &Order| order.after < bar.closed && order.wait().meets(bar.low, bar.high);
+        !self.book.of(instrument).iter().any(meets)
+            && (self.account_of(instrument).position(instrument).qty.is_zero()
+                || self.liquidation_price(instrument, (bar.low, bar.high)).is_none())
+    }
+
+    /// What a walk along a quiet bar leaves.
+    fn pass(&mut self, bar: &Bar) {
+        let instrument = bar.instrument.index();
+        self.rest(instrument, bar.closed);
+        let low_first = self.choose_path(instrument, bar);
+        self.paths.push(instrument, low_first);
+        self.reach(instrument, bar.close);
     }
 
     fn next_mark(&mut self, next: usize) -> Stage {
         let mark = |event: &Event| if let Event::Mark(mark) = event { Some(*mark) } else { None };
-        let Some((index, mark)) = find(&self.input, next, mark) else { return Stage::Trades(0) };
+        let found = if self.has(MARK) { find(&self.input, next, mark) } else { None };
+        let Some((index, mark)) = found else { return Stage::Trades(0) };
         let instrument = mark.instrument.index();
         self.terms[instrument].has_mark_feed = true;
-        self.account.set_mark(instrument, mark.price);
+        self.mark(instrument, mark.price);
         self.walk = Some(Walk::point(instrument, self.at, Kind::Mark, mark.price));
         Stage::Marks(index + 1)
     }
 
     fn next_trade(&mut self, next: usize) -> Stage {
         let trade = |event: &Event| if let Event::Trade(trade) = event { Some(*trade) } else { None };
-        let Some((index, trade)) = find(&self.input, next, trade) else { return Stage::Market };
+        let found = if self.has(TRADE) { find(&self.input, next, trade) } else { None };
+        let Some((index, trade)) = found else { return Stage::Market };
         self.walk = Some(Walk::point(trade.instrument.index(), self.at, Kind::Trade, trade.price));
         Stage::Trades(index + 1)
     }
 
-    /// Pays what falls due now, at marks known before this instant's own.
-    fn pay_funding(&mut self) {
-        for at in 0..self.input.len() {
-            let Event::Funding(due) = self.input[at] else { continue };
-            let Some(payment) = self.funding(&due) else { continue };
-            self.account.change(&payment);
-            self.out.push(Event::Cash(payment));
-        }
-    }
-
-    /// Longs pay `rate` × their exposure at mark, in coin for an inverse contract; exact, or rounded against the account at 1e-16.
-    fn funding(&self, due: &FundingRate) -> Option<CashChange> {
-        let index = due.instrument.index();
-        let (position, mark) = (self.account.position(index).qty, self.account.mark(index));
-        if position.is_zero() {
-            return None;
-        }
-        let owed = -self.account.exposure(index);
-        let received = owed.signum() * due.rate.signum() > 0;
-        let round = if received { Round::TowardZero } else { Round::AwayFromZero };
-        let amount = owed.at_rate(due.rate, round).expect("a rate under one never leaves the range");
-        let reason = CashReason::Funding { instrument: due.instrument, rate: due.rate, mark, position };
-        let currency = self.account.settlement(index).currency;
-        Some(CashChange { account: ACCOUNT, currency, amount, reason })
-    }
-
     /// Leaves the first point of a path: what did not fill there rests, and a bar's path is laid out.
     pub(crate) fn leave_open(&mut self, walk: &mut Walk) {
-        self.rest(walk);
+        if walk.kind != Kind::Mark {
+            self.rest(walk.instrument, walk.ends);
+        }
         let Kind::Bar(bar) = walk.kind else { return };
-        let low_first = self.choose_path(walk, &bar);
+        let low_first = self.choose_path(walk.instrument, &bar);
         self.paths.push(walk.instrument, low_first);
         walk.lay(&bar, low_first);
         for order in self.book.of(walk.instrument) {
@@ -251,16 +381,14 @@ impl Exchange {
         }
     }
 
-    fn choose_path(&self, walk: &Walk, bar: &Bar) -> bool {
-        let mut levels = self.book.of(walk.instrument).iter().filter(|order| order.after < walk.ends);
+    fn choose_path(&self, instrument: usize, bar: &Bar) -> bool {
+        let mut levels = self.book.of(instrument).iter().filter(|order| order.after < bar.closed);
         let resting = levels.find_map(|order| order.wait().level());
-        let adverse = adverse_is_low(bar, self.account.position(walk.instrument).qty, resting);
+        let adverse = adverse_is_low(bar, self.account_of(instrument).position(instrument).qty, resting);
         match &self.config.path {
             PathRule::AdverseFirst => adverse,
             PathRule::FavourableFirst => !adverse,
-            PathRule::Recorded(log) => {
-                log.low_first(walk.instrument, self.paths.bars(walk.instrument)).unwrap_or(adverse)
-            }
+            PathRule::Recorded(log) => log.low_first(instrument, self.paths.bars(instrument)).unwrap_or(adverse),
         }
     }
 
@@ -268,6 +396,10 @@ impl Exchange {
         self.news.push(Event::Order(OrderEvent { order, update }));
     }
 }
+
+const FUNDING: u8 = 1;
+const MARK: u8 = 2;
+const TRADE: u8 = 4;
 
 /// The first event of a kind from a position on.
 fn find<T>(events: &[Event], from: usize, kind: impl Fn(&Event) -> Option<T>) -> Option<(usize, T)> {

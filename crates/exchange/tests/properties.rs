@@ -5,7 +5,7 @@
 mod common;
 
 use common::{at, catalogue, config, render};
-use exchange::{Exchange, ExchangeConfig, LIQUIDATION, PathRule};
+use exchange::*;
 use market::*;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
@@ -217,6 +217,7 @@ impl Client {
             Liquidity::Maker if fill.price != worst => "limit through a gap",
             Liquidity::Maker if bar.is_some_and(|bar| worst < bar.low || worst > bar.high) => "limit sent inside a bar",
             Liquidity::Maker => "limit at its price",
+            Liquidity::Internal => unreachable!("a venue does not cross inside its client's book"),
         });
     }
 
@@ -286,7 +287,7 @@ fn run(seed: u64, terms: ExchangeConfig, coverage: &mut Coverage) -> Outcome {
 }
 
 fn check_books(client: &Client, exchange: &Exchange, seed: u64, minute: i64) {
-    let account = exchange.account();
+    let account = exchange.account(AccountId(0));
     assert_eq!(account.equity(), client.equity(), "ledger identity, seed {seed}, minute {minute}");
     assert_eq!([account.position(0).qty, account.position(1).qty], client.held, "seed {seed}, minute {minute}");
     let mut open = exchange.open_orders().map(|order| (order.order.id, order.filled)).collect::<Vec<_>>();
@@ -472,7 +473,7 @@ fn dip_limit(prices: &[Price], width: usize) -> (f64, u32) {
             }
         }
     }
-    let profit = exchange.account().equity() - "1000000".parse::<Cash>().unwrap();
+    let profit = exchange.account(AccountId(0)).equity() - "1000000".parse::<Cash>().unwrap();
     let base = Notional::from_raw(prices[0].raw() as i128 * size.raw() as i128).approximate();
     (profit.approximate() / base / f64::from(fills) * 10_000.0, fills)
 }

@@ -8,5 +8,5 @@ mod margin;
 mod tiers;
 
 pub use liquidation::liquidation_price;
-pub use margin::{initial_margin, maintenance_margin};
+pub use margin::{free, initial_margin, maintenance_margin};
 pub use tiers::{Tier, TierError, TierTable};

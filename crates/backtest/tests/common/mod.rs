@@ -179,7 +179,7 @@ impl Journal for Keeper {
     fn settled(&mut self, _at: Timestamp, engine: &Engine) -> Result<(), Infallible> {
         let turn = self.turns.last_mut().unwrap();
         turn.account = engine.account(AccountId(0)).clone();
-        turn.venue = self.exchange.borrow().account().clone();
+        turn.venue = self.exchange.borrow().account(AccountId(0)).clone();
         turn.position = engine.position(STRATEGY);
         turn.campaign = engine.campaign(STRATEGY).cloned();
         turn.facts = engine.facts(STRATEGY).clone();

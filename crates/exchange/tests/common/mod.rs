@@ -9,31 +9,44 @@
 //! bar 100 110 90 105  → ack 1 → fill 1 buy 1 @ 100 ! place 2 sell 1 stop 95 reduce → ack 2 → triggered 2, fill 2 sell 1 @ 95
 //! is net 0 orders -
 //! ```
+//!
+//! `x KIND` and `y KIND` make an instrument a `spot`, an `inverse`, or a future that expires (`future@5`: at minute 5).
+//! `deposit2` gives instrument Y to a second account. `due` advances to what falls due next, without events; `first` tells what
+//! was delivered before everything else.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a row that cannot be read fails the test")]
 #![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
 
-use exchange::{Exchange, ExchangeConfig, PathRule};
+use exchange::*;
 use market::*;
 use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
 
 /// Two instruments, X and Y: tick 0.1, lot 0.001, at least 0.01; margin by the generic table (20x, 2.5 %).
 pub fn catalogue() -> Catalogue {
-    catalogue_of(InstrumentKind::LinearPerpetual)
+    catalogue_of([InstrumentKind::LinearPerpetual; 2], ["sim"; 2])
 }
 
-fn catalogue_of(kind: InstrumentKind) -> Catalogue {
-    let instrument = |symbol: &str| Instrument {
-        symbol: symbol.into(),
-        kind,
-        base: "COIN".parse().unwrap(),
-        quote: "USDT".parse().unwrap(),
-        settle: "USDT".parse().unwrap(),
-        tick: "0.1".parse().unwrap(),
-        lot: "0.001".parse().unwrap(),
-        min_qty: "0.01".parse().unwrap(),
+/// The same of any kinds, at any venues; inverse contracts settle in COIN.
+pub fn catalogue_of(kinds: [InstrumentKind; 2], venues: [&str; 2]) -> Catalogue {
+    let instrument = |(index, name)| {
+        let kind: InstrumentKind = kinds[index];
+        let settle = if kind.contract() == units::Contract::Inverse { "COIN" } else { "USDT" };
+        Instrument {
+            symbol: format!("{}:{name}-PERP", venues[index]),
+            kind,
+            base: currency("COIN"),
+            quote: currency("USDT"),
+            settle: currency(settle),
+            tick: "0.1".parse().unwrap(),
+            lot: "0.001".parse().unwrap(),
+            min_qty: "0.01".parse().unwrap(),
+        }
     };
-    Catalogue { instruments: vec![instrument("sim:X-PERP"), instrument("sim:Y-PERP")], series: vec![] }
+    Catalogue { instruments: [(0, "X"), (1, "Y")].map(instrument).to_vec(), series: vec![] }
+}
+
+pub fn currency(code: &str) -> Currency {
+    code.parse().unwrap()
 }
 
 pub fn config(deposit: &str) -> ExchangeConfig {
@@ -42,8 +55,15 @@ pub fn config(deposit: &str) -> ExchangeConfig {
 
 /// Runs a script and compares every delivery.
 pub fn check(script: &str) {
-    let kind = InstrumentKind::LinearPerpetual;
-    let mut run = Run { exchange: None, config: config("1000000"), kind, minute: 0 };
+    let settings = Settings {
+        kinds: [InstrumentKind::LinearPerpetual; 2],
+        deposit: "1000000".parse().unwrap(),
+        second: None,
+        more: Vec::new(),
+        fees: None,
+        rest: config("0"),
+    };
+    let mut run = Run { exchange: None, first: String::new(), settings, minute: 0 };
     for row in rows(script) {
         run.row(&row);
     }
@@ -63,20 +83,54 @@ fn rows(script: &str) -> Vec<String> {
     rows
 }
 
+/// What `config` and `flow` rows set.
+struct Settings {
+    kinds: [InstrumentKind; 2],
+    deposit: Cash,
+    /// The deposit of a second account, which trades Y.
+    second: Option<Cash>,
+    /// Further deposits of the first account.
+    more: Vec<(Cash, Currency)>,
+    fees: Option<FeeSchedule>,
+    rest: ExchangeConfig,
+}
+
+impl Settings {
+    fn open(&self) -> Exchange {
+        let catalogue = catalogue_of(self.kinds, ["sim", if self.second.is_some() { "other" } else { "sim" }]);
+        let mut config = self.rest.clone();
+        config.accounts = ExchangeConfig::new(self.deposit, &catalogue).accounts;
+        config.accounts[0].deposits.extend(&self.more);
+        config.accounts[0].fees.clone_from(&self.fees);
+        if let Some(second) = self.second {
+            let numeraire = catalogue.instruments[0].settle;
+            config.accounts[0].spec = Some(AccountSpec { venue: "sim".into(), numeraire });
+            let numeraire = currency("USDT");
+            let spec = Some(AccountSpec { venue: "other".into(), numeraire });
+            config.accounts.push(AccountTerms { spec, deposits: vec![(second, numeraire)], fees: None });
+        }
+        config.check(&catalogue).unwrap();
+        Exchange::new(config, &catalogue)
+    }
+}
+
 struct Run {
     exchange: Option<Exchange>,
-    config: ExchangeConfig,
-    kind: InstrumentKind,
+    /// The delivery before everything else.
+    first: String,
+    settings: Settings,
     minute: i64,
 }
 
 impl Run {
     fn exchange(&mut self) -> &mut Exchange {
-        let (config, kind) = (self.config.clone(), self.kind);
+        let (settings, first) = (&self.settings, &mut self.first);
         self.exchange.get_or_insert_with(|| {
-            let mut exchange = Exchange::new(config, &catalogue_of(kind));
+            let mut exchange = settings.open();
             exchange.advance(Timestamp::from_nanos(0), &[]);
-            assert!(matches!(exchange.poll().unwrap().events, [Event::Cash(_)]), "the deposit comes first");
+            let events = exchange.poll().unwrap().events;
+            assert!(matches!(events, [Event::Cash(_), ..]), "the deposit comes first");
+            *first = render(events);
             assert!(exchange.poll().is_none());
             exchange
         })
@@ -85,7 +139,15 @@ impl Run {
     fn row(&mut self, row: &str) {
         match row.split_whitespace().next().unwrap() {
             "config" => self.configure(row),
-            "place" | "amend" | "cancel" => self.exchange().command(command(row)),
+            "flow" => self.settings.rest.flows.push(flow(row)),
+            "first" => {
+                self.exchange();
+                assert_eq!(self.first, row.trim_start_matches("first").trim());
+            }
+            "place" | "amend" | "cancel" => {
+                let command = self.command(row);
+                self.exchange().command(command);
+            }
             "is" => self.state(row),
             _ => self.input(row),
         }
@@ -93,48 +155,89 @@ impl Run {
 
     fn configure(&mut self, row: &str) {
         assert!(self.exchange.is_none(), "`{row}` comes too late");
+        let settings = &mut self.settings;
         for pair in row.split_whitespace().skip(1).collect::<Vec<_>>().chunks(2) {
             let [key, value] = pair else { panic!("`{row}` is no list of pairs") };
             let rate = || value.parse::<Rate>().unwrap();
             match *key {
-                "deposit" => self.config.deposit = value.parse().unwrap(),
-                "kind" => self.kind = instrument_kind(value),
-                "taker" => self.config.taker = rate(),
-                "maker" => self.config.maker = rate(),
-                "spread" => self.config.half_spread = rate(),
-                "slippage" => self.config.slippage = rate(),
-                "liqfee" => self.config.liquidation_fee = rate(),
+                "deposit" => settings.deposit = value.parse().unwrap(),
+                "deposit2" => settings.second = Some(value.parse().unwrap()),
+                "coin" => settings.more.push((value.parse().unwrap(), currency("COIN"))),
+                "usdt" => settings.more.push((value.parse().unwrap(), currency("USDT"))),
+                "kind" => settings.kinds = [instrument_kind(value); 2],
+                "x" => settings.kinds[0] = instrument_kind(value),
+                "y" => settings.kinds[1] = instrument_kind(value),
+                "taker" => settings.rest.taker = rate(),
+                "maker" => settings.rest.maker = rate(),
+                "spread" => settings.rest.half_spread = rate(),
+                "slippage" => settings.rest.slippage = rate(),
+                "liqfee" => settings.rest.liquidation_fee = rate(),
+                "settlefee" => settings.rest.settlement_fee = rate(),
+                "settle" => settings.rest.settlements = vec![(InstrumentId(0), value.parse().unwrap())],
+                "continuous" => settings.rest.continuous_funding = vec![true, value == &"both"],
+                "tiers" => settings.fees = Some(fee_tiers(value)),
+                "open" => settings.rest.positions.push(opening(value, settings.second.is_some())),
                 "latency" => {
-                    self.config.latency = Duration::from_nanos(value.parse::<i64>().unwrap() * 1_000_000_000);
+                    settings.rest.latency = Duration::from_nanos(value.parse::<i64>().unwrap() * 1_000_000_000);
                 }
-                "path" => self.config.path = path(value),
+                "path" => settings.rest.path = path(value),
                 other => panic!("`{other}` is no setting"),
             }
         }
     }
 
-    /// Feeds a market input and compares what comes of it.
+    /// A command; an order of the account that trades its instrument, unless the word `as1` or `as2` says whose it is.
+    fn command(&self, text: &str) -> Command {
+        let mut command = command(text);
+        if let Command::Place(order) = &mut command {
+            let whose = |word: &str| text.split_whitespace().any(|other| other == word);
+            let second = (self.settings.second.is_some() && order.instrument.0 == 1 && !whose("as1")) || whose("as2");
+            order.account = AccountId(u32::from(second));
+        }
+        command
+    }
+
+    /// Feeds a market input, or advances to what falls due, and compares what comes of it.
     fn input(&mut self, row: &str) {
-        self.minute += 1;
-        let minute = self.minute;
         let mut steps = row.split('→').map(str::trim);
-        let events: Vec<Event> = steps.next().unwrap().split('+').map(|text| event(text, minute)).collect();
-        let exchange = self.exchange();
-        exchange.advance(at(minute), &events);
+        let what = steps.next().unwrap();
+        let events: Vec<Event> = if what == "due" {
+            let due = self.exchange().next_due().unwrap();
+            self.exchange().advance(due, &[]);
+            Vec::new()
+        } else {
+            // `at 7: …` skips minutes.
+            let (minute, what) = match what.strip_prefix("at ").and_then(|rest| rest.split_once(':')) {
+                Some((minute, what)) => (minute.parse().unwrap(), what),
+                None => (self.minute + 1, what),
+            };
+            self.minute = minute;
+            let events: Vec<Event> = what.split('+').map(|text| event(text, minute)).collect();
+            self.exchange().advance(at(minute), &events);
+            events
+        };
         for step in steps {
             let mut parts = step.split('!').map(str::trim);
-            let told = exchange.poll().map(|input| (input.source, render(input.events)));
+            let told = self.exchange().poll().map(|input| (input.source, render(input.events)));
             assert_eq!(told, Some((Source::Venue, parts.next().unwrap().to_owned())), "in `{row}`");
-            parts.for_each(|text| exchange.command(command(text)));
+            for text in parts {
+                let command = self.command(text);
+                self.exchange().command(command);
+            }
         }
-        let last = exchange.poll().map(|input| (input.at, input.source, render(input.events)));
-        assert_eq!(last, Some((at(minute), Source::Market, render(&events))), "at the end of `{row}`");
-        assert!(exchange.poll().is_none(), "after `{row}`");
+        let minute = self.minute;
+        let exchange = self.exchange();
+        if !events.is_empty() {
+            let last = exchange.poll().map(|input| (input.at, input.source, render(input.events)));
+            assert_eq!(last, Some((at(minute), Source::Market, render(&events))), "at the end of `{row}`");
+        }
+        let more = exchange.poll().map(|input| render(input.events));
+        assert_eq!(more, None, "after `{row}`");
     }
 
     fn state(&mut self, row: &str) {
         let exchange = self.exchange();
-        let account = exchange.account();
+        let account = exchange.account(AccountId(0));
         for pair in row.split_whitespace().skip(1).collect::<Vec<_>>().chunks(2) {
             let ids: Vec<_> = exchange.open_orders().map(|order| order.order.id.0.to_string()).collect();
             let bar = |bar| if exchange.paths().low_first(0, bar).unwrap() { 'L' } else { 'H' };
@@ -142,6 +245,14 @@ impl Run {
                 "equity" => account.equity().to_string(),
                 "fees" => account.settlement(0).fees.to_string(),
                 "net" => account.position(0).qty.to_string(),
+                "net2" => exchange.accounts().map(|account| account.position(1).qty).sum::<Qty>().to_string(),
+                "equity2" => exchange.account(AccountId(1)).equity().to_string(),
+                "USDT" | "COIN" => account.balance(currency(pair[0])).unwrap().cash.to_string(),
+                "USDT2" => exchange.account(AccountId(1)).balance(currency("USDT")).unwrap().cash.to_string(),
+                "COIN2" => exchange.account(AccountId(1)).balance(currency("COIN")).unwrap().cash.to_string(),
+                "refused" => exchange.refused_flows().len().to_string(),
+                "due" => exchange.next_due().map_or("-".to_owned(), minute_of),
+                "expiry" => exchange.next_expiry().map_or("-".to_owned(), minute_of),
                 "orders" if ids.is_empty() => "-".to_owned(),
                 "orders" => ids.join(","),
                 "bars" => exchange.bars().to_string(),
@@ -155,11 +266,67 @@ impl Run {
 }
 
 fn instrument_kind(name: &str) -> InstrumentKind {
+    if let Some((kind, minute)) = name.split_once('@') {
+        let expiry = moment(minute);
+        return match kind {
+            "future" => InstrumentKind::LinearFuture { expiry },
+            "inversefuture" => InstrumentKind::InverseFuture { expiry },
+            other => panic!("`{other}` does not expire"),
+        };
+    }
     match name {
+        "linear" => InstrumentKind::LinearPerpetual,
         "inverse" => InstrumentKind::InversePerpetual,
         "spot" => InstrumentKind::Spot,
         other => panic!("`{other}` is no kind"),
     }
+}
+
+/// `0:0.001,1000:0.0005`: from which traded value on which fee, the same for both sides.
+fn fee_tiers(text: &str) -> FeeSchedule {
+    let tier = |text: &str| {
+        let (from, fee) = text.split_once(':').unwrap();
+        let fee = fee.parse().unwrap();
+        FeeTier { from: from.parse().unwrap(), taker: fee, maker: fee }
+    };
+    FeeSchedule { tiers: text.split(',').map(tier).collect() }
+}
+
+/// `X:-2@100`: instrument, signed quantity and price.
+fn opening(text: &str, two: bool) -> OpeningPosition {
+    let (name, rest) = text.split_once(':').unwrap();
+    let (qty, price) = rest.split_once('@').unwrap();
+    let instrument = u32::from(name == "Y");
+    OpeningPosition {
+        account: AccountId(if two { instrument } else { 0 }),
+        instrument: InstrumentId(instrument),
+        qty: qty.parse().unwrap(),
+        price: price.parse().unwrap(),
+    }
+}
+
+/// `flow MINUTE deposit|withdraw|transfer AMOUNT CODE` or `flow MINUTE convert AMOUNT CODE CODE`, of the first account.
+fn flow(row: &str) -> Flow {
+    let words: Vec<_> = row.split_whitespace().skip(1).collect();
+    let (amount, code) = (words[2].parse().unwrap(), currency(words[3]));
+    let kind = match words[1] {
+        "deposit" => FlowKind::Deposit { amount, currency: code },
+        "withdraw" => FlowKind::Withdrawal { amount, currency: code },
+        "transfer" => FlowKind::Transfer { to: AccountId(1), amount, currency: code },
+        "convert" => FlowKind::Conversion { amount, from: code, to: currency(words[4]) },
+        other => panic!("`{other}` is no flow"),
+    };
+    Flow { at: moment(words[0]), account: AccountId(0), kind }
+}
+
+/// Minutes, with a fraction.
+fn moment(minutes: &str) -> Timestamp {
+    let thousandths: i64 = (minutes.parse::<f64>().unwrap() * 1_000.0) as i64;
+    Timestamp::from_nanos(thousandths * Duration::MINUTE.nanos() / 1_000)
+}
+
+fn minute_of(at: Timestamp) -> String {
+    (at.nanos() as f64 / Duration::MINUTE.nanos() as f64).to_string()
 }
 
 fn path(name: &str) -> PathRule {
@@ -191,7 +358,8 @@ fn event(text: &str, minute: i64) -> Event {
         "trade" => Event::Trade(Trade { instrument, price: price(1), qty: Qty::ZERO }),
         "mark" => Event::Mark(Mark { instrument, price: price(1) }),
         "funding" => {
-            let interval = Duration::from_nanos(8 * Duration::HOUR.nanos());
+            let minutes = words.get(2).map_or(480, |minutes| minutes.parse().unwrap());
+            let interval = Duration::from_nanos(minutes * Duration::MINUTE.nanos());
             Event::Funding(FundingRate { instrument, rate: words[1].parse().unwrap(), interval })
         }
         other => panic!("`{other}` is no event"),
@@ -215,8 +383,8 @@ fn command(text: &str) -> Command {
             side: if words[2] == "buy" { Side::Buy } else { Side::Sell },
             qty: words[3].parse().unwrap(),
             kind: kind(&words[4..]),
-            reduce_only: words.last() == Some(&"reduce"),
-            exit: words.last() == Some(&"reduce"),
+            reduce_only: words.contains(&"reduce"),
+            exit: words.contains(&"reduce") || words.contains(&"exit"),
         }),
         "amend" => Command::Amend { order, qty: words[2].parse().unwrap(), kind: kind(&words[3..]) },
         "cancel" => Command::Cancel { order },
@@ -244,7 +412,16 @@ fn render_event(event: &Event) -> String {
     match event {
         Event::Order(news) => render_update(news.order.0, &news.update),
         Event::Cash(CashChange { amount, reason: CashReason::Funding { .. }, .. }) => format!("funding {amount}"),
-        Event::Cash(change) => format!("cash {}", change.amount),
+        Event::Cash(CashChange { amount, currency, reason, .. }) => {
+            let reason = match reason {
+                CashReason::Deposit => "deposit",
+                CashReason::Withdrawal => "withdrawal",
+                CashReason::Transfer { .. } => "transfer",
+                CashReason::Conversion { .. } => "conversion",
+                CashReason::Funding { .. } => "funding",
+            };
+            format!("{reason} {amount} {currency}")
+        }
         other => format!("{other:?}"),
     }
 }
@@ -281,8 +458,12 @@ fn render_fill(id: u64, fill: &Fill) -> String {
     if fill.liquidity == Liquidity::Maker {
         text += " maker";
     }
-    if fill.forced.is_some() {
-        text += " liquidation";
+    if let Some(forced) = fill.forced {
+        text += match forced {
+            Forced::Liquidation => " liquidation",
+            Forced::Settlement => " settlement",
+            Forced::Opening => " opening",
+        };
     }
     text
 }

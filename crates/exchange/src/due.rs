@@ -1,0 +1,71 @@
+//! What falls due by the clock alone: contracts that expire, and scheduled flows of money.
+
+use crate::execution::Terms;
+use crate::venue::{Exchange, SETTLEMENT};
+use market::{CancelReason, Event, Forced, Liquidity, OrderEvent, OrderUpdate};
+use units::{InstrumentId, Timestamp};
+
+impl Exchange {
+    /// When the next contract expires or the next flow of money falls due. Whoever drives the exchange advances it to that
+    /// moment, with no events if there are none; what nobody advanced to happens first thing at the next input.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        (self.next_due < Timestamp::MAX).then_some(self.next_due)
+    }
+
+    /// When the next contract expires.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        let open = self.terms.iter().filter(|terms| !terms.is_expired);
+        open.filter_map(|terms| terms.expiry).min()
+    }
+
+    /// Does what falls due next: the contracts that expire then, or one flow of money.
+    pub(crate) fn execute_due(&mut self) {
+        let due = self.next_due;
+        if self.next_expiry() == Some(due) {
+            for index in 0..self.terms.len() {
+                if self.terms[index].expiry == Some(due) && !self.terms[index].is_expired {
+                    self.expire(index);
+                }
+            }
+        } else {
+            self.execute_flow();
+        }
+        self.find_due();
+    }
+
+    /// Looks up what falls due next.
+    pub(crate) fn find_due(&mut self) {
+        let flow = self.config.flows.get(self.next_flow).map(|flow| flow.at);
+        self.next_due = [self.next_expiry(), flow].into_iter().flatten().min().unwrap_or(Timestamp::MAX);
+    }
+
+    /// Ends a contract: its orders are cancelled, its position is settled in cash.
+    fn expire(&mut self, index: usize) {
+        self.terms[index].is_expired = true;
+        while let Some(order) = self.book.of(index).first().map(|open| open.order.id) {
+            let update = OrderUpdate::Cancelled(CancelReason::Expired);
+            self.book.get_mut(index, 0).apply(&update);
+            self.book.remove(index, 0);
+            self.out.push(Event::Order(OrderEvent { order, update }));
+        }
+        let account = self.account_of(index);
+        let net = account.position(index).qty;
+        let Some(held) = net.side() else { return };
+        let instrument = InstrumentId(index as u32);
+        let recorded = self.config.settlements.iter().find(|(of, _)| *of == instrument).map(|(_, price)| *price);
+        // A position has a mark: its own fills gave it one.
+        let price = recorded.unwrap_or(account.mark(index));
+        let terms = Terms { price, reference: price, liquidity: Liquidity::Taker };
+        self.force(
+            index,
+            held.opposite(),
+            net.abs(),
+            terms,
+            self.config.settlement_fee,
+            Forced::Settlement,
+            SETTLEMENT,
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! How long the exchange takes over bars:
+//! `cargo test --profile ci -p trimtab-exchange --test speed -- --ignored --nocapture`.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that is read by a person")]
+
+mod common;
+
+use common::at;
+use exchange::{Exchange, ExchangeConfig};
+use market::*;
+use units::{AccountId, InstrumentId, OrderId, Price, Qty, Side};
+
+fn catalogue(count: usize) -> Catalogue {
+    let like = common::catalogue().instruments.remove(0);
+    let named = |index| Instrument { symbol: format!("sim:X{index}-PERP"), ..like.clone() };
+    Catalogue { instruments: (0..count).map(named).collect(), series: vec![] }
+}
+
+fn bar(instrument: usize, minute: i64) -> Event {
+    let price = |ticks: i64| Price::from_raw((1_000 + ticks) * 10_000_000);
+    let (open, close) = ((minute - 1) * 7 % 41, minute * 7 % 41);
+    let (high, low) = (open.max(close) + 5, open.min(close) - 5);
+    Event::Bar(Bar {
+        instrument: InstrumentId(instrument as u32),
+        opened: at(minute - 1),
+        closed: at(minute),
+        open: price(open),
+        high: price(high),
+        low: price(low),
+        close: price(close),
+        volume: Qty::ZERO,
+    })
+}
+
+/// Bars a second: `instruments` bars an input, in the first of them a position under a stop and a target if `held`.
+fn measure(name: &str, instruments: usize, inputs: i64, held: bool) {
+    let catalogue = catalogue(instruments);
+    let mut exchange = Exchange::new(ExchangeConfig::new("1000000".parse().unwrap(), &catalogue), &catalogue);
+    let place = |exchange: &mut Exchange, id, side, qty: &str, kind, reduce_only| {
+        exchange.command(Command::Place(NewOrder {
+            id: OrderId(id),
+            account: AccountId(0),
+            instrument: InstrumentId(0),
+            side,
+            qty: qty.parse().unwrap(),
+            kind,
+            reduce_only,
+            exit: reduce_only,
+        }));
+    };
+    if held {
+        place(&mut exchange, 256, Side::Buy, "1", OrderKind::Market, false);
+        place(&mut exchange, 257, Side::Sell, "1", OrderKind::Stop { trigger: "50".parse().unwrap() }, true);
+        place(&mut exchange, 258, Side::Sell, "1", OrderKind::Limit { price: "200".parse().unwrap() }, true);
+    }
+    let inputs: Vec<Vec<Event>> =
+        (1..=inputs).map(|minute| (0..instruments).map(|of| bar(of, minute)).collect()).collect();
+    #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "what is measured is time")]
+    let started = std::time::Instant::now();
+    let mut deliveries = 0_u64;
+    for (events, minute) in inputs.iter().zip(1..) {
+        exchange.advance(at(minute), events);
+        while exchange.poll().is_some() {
+            deliveries += 1;
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let bars = exchange.bars();
+    println!(
+        "{name}: {bars} bars in {seconds:.3} s, {:.1} million a second, {deliveries} deliveries",
+        bars as f64 / seconds / 1e6
+    );
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn bars_a_second() {
+    measure("idle, 1 instrument", 1, 1_000_000, false);
+    measure("held under stop and target, 1 instrument", 1, 1_000_000, true);
+    measure("20 instruments, 1 held", 20, 100_000, true);
+}
