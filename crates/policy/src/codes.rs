@@ -96,7 +96,7 @@ right
 
     UnknownSection = "P004", "unknown section",
 "The sections are [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak], [caps], [trade]
-and [backtest].
+and [backtest]; lists of them are [[accounts]], [[backtest.flows]] and [[adopt]].
 
 wrong
     [limits]
@@ -584,6 +584,79 @@ right
     kind = \"volatility_target\"
     target = \"60%\"
     volatility = \"series(dvol.{base}, 4d)\"";
+
+    Accounts = "P062", "accounts",
+"Each venue has one account, under [[accounts]], with what is paid in. Without [[accounts]] the deposit of
+[backtest] is the only account, at the venue of the first instrument.
+
+wrong
+    instruments = [\"binance:BTCUSDT-PERP\", \"deribit:BTC-PERPETUAL\"]
+
+    [backtest]
+    deposit = \"100_000 USDT\"
+
+right
+    instruments = [\"binance:BTCUSDT-PERP\", \"deribit:BTC-PERPETUAL\"]
+
+    [[accounts]]
+    venue = \"binance\"
+    deposit = \"100_000 USDT\"
+
+    [[accounts]]
+    venue = \"deribit\"
+    numeraire = \"USD\"
+    deposit = \"2 BTC\"";
+
+    Flow = "P063", "movement of money",
+"An entry of [[backtest.flows]] moves money once: a deposit, a withdrawal, a transfer between two
+accounts, or a conversion within one.
+
+wrong
+    [[backtest.flows]]
+    at = \"2022-06-01\"
+    transfer = \"1_000 USDT\"
+    from = \"binance\"
+    to = \"binance\"
+
+right
+    [[backtest.flows]]
+    at = \"2022-06-01\"
+    convert = \"1_000 USDT\"
+    into = \"BTC\"";
+
+    FeeTiers = "P064", "fee tiers",
+"Fee tiers begin at a volume of zero and rise. They stand in place of `taker_fee` and `maker_fee`.
+
+wrong
+    [backtest]
+    taker_fee = \"5bp\"
+    fee_tiers = [{ volume = \"15_000_000 USDT\", taker = \"4bp\", maker = \"1.6bp\" }]
+
+right
+    [backtest]
+    fee_tiers = [
+        { volume = \"0 USDT\", taker = \"5bp\", maker = \"2bp\" },
+        { volume = \"15_000_000 USDT\", taker = \"4bp\", maker = \"1.6bp\" },
+    ]";
+
+    Adopt = "P065", "adopted position",
+"An existing position is taken over with its anchors: signed quantity, entry, and N where stops or
+units are measured in it. Its stop is on the losing side of the entry.
+
+wrong
+    [[adopt]]
+    quantity = -0.5
+    entry = 42_000
+    stop = 40_000
+
+right
+    [[adopt]]
+    quantity = -0.5
+    entry = 42_000
+
+    [signal]
+    kind = \"constant\"
+    strength = -1.0";
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod program;
 mod rule;
 pub mod rules;
 pub mod spec;
+mod symbol;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod words;

@@ -2,12 +2,12 @@
 
 use crate::parse::value::TIMES;
 use crate::spec::{
-    Allocation, Backtest, Caps, Ladder, Policy, Pyramid, Rearm, Signal, SignalKind, Size, SizeKind, Stop, Trade,
-    UnitSource, VERSION, VolatilitySource,
+    AccountTerms, Adoption, Allocation, Caps, Flow, FlowKind, Ladder, Money, Policy, Pyramid, Rearm, Signal,
+    SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::words::Word;
 use std::fmt::Write;
-use units::{Duration, Rate};
+use units::{Cash, Duration, Rate};
 
 /// The canonical text of a policy. [`crate::parse`] reads exactly the same policy back.
 #[must_use]
@@ -31,6 +31,7 @@ pub fn to_toml(policy: &Policy) -> String {
         out.quoted("over", policy.allocation.over.word());
         out.line("multiplier", policy.allocation.multiplier);
     }
+    out.accounts(&policy.accounts);
     out.signal(&policy.signal);
     if let Some(unit) = &policy.unit {
         out.unit(unit);
@@ -52,7 +53,13 @@ pub fn to_toml(policy: &Policy) -> String {
     }
     out.caps(&policy.caps);
     out.trade(&policy.trade);
-    out.backtest(&policy.backtest, policy.quote());
+    out.backtest(policy);
+    for flow in &policy.backtest.flows {
+        out.flow(flow);
+    }
+    for adoption in &policy.adopt {
+        out.adoption(adoption);
+    }
     out.text
 }
 
@@ -111,8 +118,7 @@ impl Printer {
         match &size.kind {
             SizeKind::FixedNotional { notional } => {
                 self.quoted("kind", "fixed_notional");
-                let currency = quote.map_or(String::new(), |quote| format!(" {quote}"));
-                self.quoted("notional", format!("{}{currency}", grouped(&notional.to_string())));
+                self.quoted("notional", money(*notional, quote));
             }
             SizeKind::FixedFraction { fraction } => {
                 self.quoted("kind", "fixed_fraction");
@@ -216,16 +222,87 @@ impl Printer {
         self.each("min_order", trade.min_order.map(|qty| format!("\"{qty}\"")));
     }
 
-    fn backtest(&mut self, backtest: &Backtest, quote: Option<&str>) {
-        let currency = quote.map_or(String::new(), |quote| format!(" {quote}"));
+    fn backtest(&mut self, policy: &Policy) {
+        let backtest = &policy.backtest;
         self.section("backtest");
-        self.quoted("deposit", format!("{}{currency}", grouped(&backtest.deposit.to_string())));
-        self.quoted("taker_fee", basis_points(backtest.taker_fee));
-        self.quoted("maker_fee", basis_points(backtest.maker_fee));
+        if policy.accounts.is_empty() {
+            // Where the symbol tells the currency it is shown, given or not.
+            let told = policy.instruments.first().map_or_else(Vec::new, |first| settlements(first));
+            let told = if let [only] = told[..] { Some(only) } else { None };
+            self.quoted("deposit", money(backtest.deposit, backtest.deposit_currency.as_deref().or(told)));
+        }
+        if backtest.fee_tiers.is_empty() {
+            self.quoted("taker_fee", basis_points(backtest.taker_fee));
+            self.quoted("maker_fee", basis_points(backtest.maker_fee));
+        } else {
+            self.text.push_str("fee_tiers = [\n");
+            for tier in &backtest.fee_tiers {
+                let volume = money(tier.volume, policy.quote());
+                let (taker, maker) = (basis_points(tier.taker), basis_points(tier.maker));
+                self.write(format_args!(
+                    "    {{ volume = \"{volume}\", taker = \"{taker}\", maker = \"{maker}\" }},\n"
+                ));
+            }
+            self.text.push_str("]\n");
+        }
         self.quoted("half_spread", basis_points(backtest.half_spread));
         self.quoted("slippage", basis_points(backtest.slippage));
         self.quoted("latency", time(backtest.latency));
         self.line("twin_base", backtest.twin_base);
+    }
+
+    fn accounts(&mut self, accounts: &[AccountTerms]) {
+        for account in accounts {
+            self.entry("accounts");
+            self.quoted("venue", &account.venue);
+            self.each("numeraire", account.numeraire.as_deref().map(escaped));
+            let deposits = account.deposits.iter().map(|paid| money(paid.amount, paid.currency.as_deref()));
+            match &deposits.collect::<Vec<_>>()[..] {
+                [only] => self.quoted("deposit", only),
+                several => self.list("deposit", several.iter().map(|deposit| format!("\"{deposit}\""))),
+            }
+        }
+    }
+
+    fn flow(&mut self, flow: &Flow) {
+        self.entry("backtest.flows");
+        self.quoted("at", flow.at);
+        let moved = |moved: &Money| money(moved.amount, Some(&moved.currency));
+        match &flow.kind {
+            FlowKind::Deposit { account, money } => {
+                self.quoted("deposit", moved(money));
+                self.quoted("account", account);
+            }
+            FlowKind::Withdraw { account, money } => {
+                self.quoted("withdraw", moved(money));
+                self.quoted("account", account);
+            }
+            FlowKind::Transfer { from, to, money } => {
+                self.quoted("transfer", moved(money));
+                self.quoted("from", from);
+                self.quoted("to", to);
+            }
+            FlowKind::Convert { account, money, into } => {
+                self.quoted("convert", moved(money));
+                self.quoted("into", into);
+                self.quoted("account", account);
+            }
+        }
+    }
+
+    fn adoption(&mut self, adoption: &Adoption) {
+        self.entry("adopt");
+        self.line("instrument", escaped(&adoption.instrument));
+        self.quoted("quantity", grouped(&adoption.quantity.to_string()));
+        self.quoted("entry", grouped(&adoption.entry.to_string()));
+        self.each("n", adoption.unit.map(|unit| format!("\"{}\"", grouped(&unit.to_string()))));
+        self.each("stop", adoption.stop.map(|stop| format!("\"{}\"", grouped(&stop.to_string()))));
+        self.line("units", adoption.units);
+        self.each("opened", adoption.opened.map(|opened| format!("\"{opened}\"")));
+    }
+
+    fn entry(&mut self, name: &str) {
+        self.write(format_args!("\n[[{name}]]\n"));
     }
 
     fn section(&mut self, name: &str) {
@@ -300,11 +377,18 @@ fn time(span: Duration) -> String {
     unit.map_or_else(|| "0s".to_owned(), |(name, size)| format!("{}{name}", nanos / size))
 }
 
+/// An amount, with its currency where it is known.
+fn money(amount: Cash, currency: Option<&str>) -> String {
+    let amount = grouped(&amount.to_string());
+    currency.map_or(amount.clone(), |currency| format!("{amount} {currency}"))
+}
+
 /// Thousands of the whole part set apart by `_`.
 fn grouped(decimal: &str) -> String {
+    let (sign, decimal) = decimal.strip_prefix('-').map_or(("", decimal), |decimal| ("-", decimal));
     let (whole, rest) = decimal.split_at(decimal.find('.').unwrap_or(decimal.len()));
     let digits = whole.len();
-    let mut text = String::new();
+    let mut text = sign.to_owned();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (digits - at).is_multiple_of(3) {
             text.push('_');
@@ -337,6 +421,8 @@ mod tests {
         assert_eq!(time(Duration::ZERO), "0s");
         assert_eq!(grouped("1000000.5"), "1_000_000.5");
         assert_eq!(grouped("100"), "100");
+        assert_eq!(grouped("-100.25"), "-100.25");
+        assert_eq!(grouped("-123456"), "-123_456");
         assert_eq!(escaped("a \"b\" \\c"), "\"a \\\"b\\\" \\\\c\"");
     }
 }

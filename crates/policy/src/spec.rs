@@ -1,7 +1,8 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
+pub use crate::symbol::{base, currencies, settlements, venue};
 use std::borrow::Cow;
-use units::{Cash, Duration, Qty, Rate, Ratio, Vol};
+use units::{Cash, Duration, Price, Qty, Rate, Ratio, Timestamp, Vol};
 
 /// The version of the policy language that this build writes; it reads this one and older.
 pub const VERSION: u32 = 1;
@@ -9,6 +10,14 @@ pub const VERSION: u32 = 1;
 pub const MAX_AGE: Duration = Duration::from_nanos(3 * Duration::DAY.nanos());
 /// Instruments of a policy at most.
 pub const INSTRUMENTS_MAX: usize = 500;
+/// Accounts at most.
+pub const ACCOUNTS_MAX: usize = 100;
+/// Deposits of an account at most, each in a currency of its own.
+pub const DEPOSITS_MAX: usize = 20;
+/// Movements of money in a backtest at most.
+pub const FLOWS_MAX: usize = 1_000;
+/// Fee tiers at most.
+pub const FEE_TIERS_MAX: usize = 20;
 /// Units of a pyramid at most.
 pub const UNITS_MAX: usize = 8;
 /// Sources of volatility in a chain at most.
@@ -29,6 +38,8 @@ pub struct Policy {
     pub capital: Ratio,
     /// How several instruments share that capital.
     pub allocation: Allocation,
+    /// The accounts, one for each venue. Empty where `[backtest] deposit` is the only one: see [`Self::account_terms`].
+    pub accounts: Vec<AccountTerms>,
     /// Where conviction comes from.
     pub signal: Signal,
     /// The volatility unit N.
@@ -49,6 +60,8 @@ pub struct Policy {
     pub trade: Trade,
     /// What a backtest assumes of the venue; live runs ignore it.
     pub backtest: Backtest,
+    /// Positions that the strategy takes over at its start, one for each instrument at most.
+    pub adopt: Vec<Adoption>,
 }
 
 impl Policy {
@@ -78,6 +91,17 @@ impl Policy {
             }
         }
         names
+    }
+
+    /// The accounts of a run: those declared, or the one that `[backtest] deposit` stands for.
+    #[must_use]
+    pub fn account_terms(&self) -> Vec<AccountTerms> {
+        if !self.accounts.is_empty() {
+            return self.accounts.clone();
+        }
+        let venue = self.instruments.first().map_or("", |first| venue(first)).to_owned();
+        let (amount, currency) = (self.backtest.deposit, self.backtest.deposit_currency.clone());
+        vec![AccountTerms { venue, numeraire: None, deposits: vec![Deposit { amount, currency }] }]
     }
 
     /// The currency that all instruments are quoted in, where it can be told and is one.
@@ -118,25 +142,6 @@ pub fn filled<'a>(name: &'a str, instrument: &str) -> Cow<'a, str> {
         Some(base) => Cow::Owned(name.replace(BASE_PLACEHOLDER, &base.to_ascii_lowercase())),
         None => Cow::Borrowed(name),
     }
-}
-
-/// The base currency of a symbol, where it can be told: also where the quote is left out, as in `deribit:BTC-PERPETUAL`.
-///
-/// ```
-/// assert_eq!(policy::spec::base("binance:BTCUSDT-PERP"), Some("BTC"));
-/// assert_eq!(policy::spec::base("deribit:BTC-PERPETUAL"), Some("BTC"));
-/// ```
-#[must_use]
-pub fn base(symbol: &str) -> Option<&str> {
-    if let Some((base, _)) = currencies(symbol) {
-        return Some(base);
-    }
-    let (_, contract) = symbol.split_once(':')?;
-    let base = contract.split_once('-')?.0;
-    let is_currency = base.len() <= 10
-        && base.bytes().any(|byte| byte.is_ascii_uppercase())
-        && base.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    is_currency.then_some(base)
 }
 
 /// The currency that all of some instruments are quoted in, where it can be told and is one.
@@ -182,20 +187,109 @@ pub enum Over {
     Signalled,
 }
 
-/// Base and quote currency of a symbol `venue:BASEQUOTE-PERP`, where they can be told.
-///
-/// ```
-/// assert_eq!(policy::spec::currencies("binance:BTCUSDT-PERP"), Some(("BTC", "USDT")));
-/// assert_eq!(policy::spec::currencies("hyperliquid:BTC-PERP"), None);
-/// ```
-#[must_use]
-pub fn currencies(symbol: &str) -> Option<(&str, &str)> {
-    const QUOTES: [&str; 8] = ["USDT", "USDC", "USDE", "FDUSD", "BUSD", "USD", "EUR", "DAI"];
-    let (_, contract) = symbol.split_once(':')?;
-    let pair = contract.strip_suffix("-PERP")?;
-    let quote = QUOTES.into_iter().find(|quote| pair.ends_with(quote) && pair.len() > quote.len())?;
-    let (base, quote) = pair.split_at(pair.len() - quote.len());
-    base.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).then_some((base, quote))
+/// An account at a venue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountTerms {
+    /// The venue, as symbols begin with it.
+    pub venue: String,
+    /// What equity is counted in: USD or a coin. `None`: the settlement currency of the venue's first instrument.
+    pub numeraire: Option<String>,
+    /// What a backtest pays in at the start.
+    pub deposits: Vec<Deposit>,
+}
+
+/// Money paid in at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deposit {
+    /// How much.
+    pub amount: Cash,
+    /// Of what. `None`: the settlement currency of the first instrument.
+    pub currency: Option<String>,
+}
+
+/// Money that is moved during a backtest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// When.
+    pub at: Timestamp,
+    /// What is moved, and where to.
+    pub kind: FlowKind,
+}
+
+/// A movement of money. Accounts go by their venue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlowKind {
+    /// Paid in from outside.
+    Deposit {
+        /// The account.
+        account: String,
+        /// What is paid in.
+        money: Money,
+    },
+    /// Taken out.
+    Withdraw {
+        /// The account.
+        account: String,
+        /// What is taken out.
+        money: Money,
+    },
+    /// From one account to another.
+    Transfer {
+        /// The account that it leaves.
+        from: String,
+        /// The account that it reaches.
+        to: String,
+        /// What is moved.
+        money: Money,
+    },
+    /// Exchanged for another currency within an account, at the market.
+    Convert {
+        /// The account.
+        account: String,
+        /// What is given.
+        money: Money,
+        /// The currency that is bought.
+        into: String,
+    },
+}
+
+/// An amount of a currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Money {
+    /// How much.
+    pub amount: Cash,
+    /// Of what.
+    pub currency: String,
+}
+
+/// Fees from a traded value on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeeTier {
+    /// Value traded over the last 30 UTC days, in the quote currency, from which the tier holds.
+    pub volume: Cash,
+    /// Fee of a fill that takes.
+    pub taker: Rate,
+    /// Fee of a fill that rested.
+    pub maker: Rate,
+}
+
+/// An existing position that becomes a campaign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// One of the policy's instruments.
+    pub instrument: String,
+    /// Signed quantity held; never zero.
+    pub quantity: Qty,
+    /// The anchor: the price that counts as the entry fill.
+    pub entry: Price,
+    /// The frozen N. There wherever something is measured in N.
+    pub unit: Option<Price>,
+    /// The initial stop, on the losing side of the entry. `None`: the initial distance of `[stop]` behind the entry.
+    pub stop: Option<Price>,
+    /// Units filled so far; at least one.
+    pub units: u32,
+    /// When it was opened. `None`: at the run's start.
+    pub opened: Option<Timestamp>,
 }
 
 /// Where conviction comes from, and when it may be acted on again.
@@ -611,12 +705,16 @@ pub enum BufferTo {
 /// What a backtest assumes of the venue and of the twin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backtest {
-    /// Paid in at the start, in the instrument's settlement currency.
+    /// Paid in at the start, in the settlement currency of the first instrument. Counts where no accounts are declared.
     pub deposit: Cash,
-    /// Fee of a fill that takes.
+    /// The currency that the policy gives for it, where the symbol does not tell the one that the contract settles in.
+    pub deposit_currency: Option<String>,
+    /// Fee of a fill that takes; that of the first tier where there are tiers.
     pub taker_fee: Rate,
-    /// Fee of a fill that rested.
+    /// Fee of a fill that rested; that of the first tier where there are tiers.
     pub maker_fee: Rate,
+    /// Fees by the value traded; the first from zero on, rising. Empty: the two fees above hold.
+    pub fee_tiers: Vec<FeeTier>,
     /// Half of the spread, as a share of the price.
     pub half_spread: Rate,
     /// Further cost of market and stop fills, as a share of the price.
@@ -625,6 +723,8 @@ pub struct Backtest {
     pub latency: Duration,
     /// The twin's quantity: this × equity at entry ÷ entry price.
     pub twin_base: Ratio,
+    /// Money moved during the run, in the order of time.
+    pub flows: Vec<Flow>,
 }
 
 impl Default for Backtest {
@@ -633,12 +733,15 @@ impl Default for Backtest {
         let hundredths_of_bp = |count: i64| Rate::from_raw(count * (Rate::ONE / 1_000_000));
         Self {
             deposit: Cash::from_raw(1_000_000 * Cash::ONE),
+            deposit_currency: None,
             taker_fee: hundredths_of_bp(500),
             maker_fee: hundredths_of_bp(200),
+            fee_tiers: Vec::new(),
             half_spread: hundredths_of_bp(50),
             slippage: hundredths_of_bp(100),
             latency: Duration::from_nanos(Duration::SECOND.nanos() / 4),
             twin_base: Ratio::new(1.0).unwrap_or_default(),
+            flows: Vec::new(),
         }
     }
 }

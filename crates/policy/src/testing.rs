@@ -1,14 +1,15 @@
 //! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
 
 use crate::spec::{
-    Allocation, Backtest, BufferTo, Caps, DrawdownLevel, Follow, FractionOf, Ladder, Limit, OnLoss, OpenRisk, Policy,
-    Pyramid, Rearm, Reentry, Resize, Rung, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop,
-    Trade, UnitSource, VolatilitySource,
+    AccountTerms, Adoption, Allocation, Backtest, BufferTo, Caps, Deposit, DrawdownLevel, FeeTier, Flow, FlowKind,
+    Follow, FractionOf, Ladder, Limit, Money, OnLoss, OpenRisk, Over, Policy, Pyramid, Rearm, Reentry, Resize, Rung,
+    Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, UnitSource, VolatilitySource,
+    settlements, venue,
 };
 use proptest::option::weighted;
 use proptest::prelude::*;
-use proptest::sample::select;
-use units::{Cash, Duration, Qty, Rate, Ratio, Vol};
+use proptest::sample::{select, subsequence};
+use units::{Cash, Duration, Price, Qty, Rate, Ratio, Timestamp, Vol};
 
 /// The only series that random policies read.
 pub const SERIES: &str = "dvol.btc";
@@ -43,6 +44,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 instruments: vec![INSTRUMENT.to_owned()],
                 capital: ratio(1, 1),
                 allocation: Allocation::default(),
+                accounts: Vec::new(),
                 signal,
                 unit,
                 size,
@@ -53,9 +55,195 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 caps,
                 trade,
                 backtest,
+                adopt: Vec::new(),
             }
         },
     )
+}
+
+/// Instruments of random portfolios: linear, inverse, spot, dated, and one whose quote cannot be told.
+const PORTFOLIO: [&str; 7] = [
+    INSTRUMENT,
+    "binance:ETHUSDT-PERP",
+    "binance:BTCUSDT",
+    "binance:BTCUSD-PERP",
+    "deribit:BTC-PERPETUAL",
+    "deribit:ETH_USDC-27DEC24",
+    "hyperliquid:SOL-PERP",
+];
+
+/// Any policy of several instruments that `parse` accepts: with accounts, money that is moved, fee tiers, adopted positions, and
+/// series by base currency.
+pub fn portfolios() -> impl Strategy<Value = Policy> {
+    let instruments = subsequence(PORTFOLIO.to_vec(), 1..=PORTFOLIO.len());
+    let over = select(vec![Over::Declared, Over::Quoted, Over::Signalled]);
+    let shares = (1..=100i32, over, 1..=1_000i32);
+    let parts = (weighted(0.5, accounts()), flows(), fee_tiers(), adoptions());
+    (policies(), instruments, shares, parts, any::<bool>()).prop_map(
+        |(mut policy, instruments, (capital, over, multiplier), (declared, flows, tiers, adopted), by_base)| {
+            policy.instruments = instruments.into_iter().map(str::to_owned).collect();
+            policy.capital = ratio(capital, 100);
+            policy.allocation = Allocation { over, multiplier: ratio(multiplier, 100) };
+            if by_base {
+                name_by_base(&mut policy);
+            }
+            let mut venues: Vec<String> = policy.instruments.iter().map(|symbol| venue(symbol).to_owned()).collect();
+            venues.dedup();
+            // Several venues need accounts.
+            let terms = declared.or((venues.len() > 1).then(|| vec![(None, vec![(1, "USDT")])]));
+            match terms {
+                Some(terms) => {
+                    policy.accounts = venues.iter().zip(terms.iter().cycle()).map(account).collect();
+                    (policy.backtest.deposit, policy.backtest.deposit_currency) = (Backtest::default().deposit, None);
+                }
+                None => {
+                    // A currency is kept only where the symbol leaves it open.
+                    policy.backtest.deposit_currency = match &settlements(&policy.instruments[0])[..] {
+                        [coin, _] => Some((*coin).to_owned()),
+                        _ => None,
+                    };
+                }
+            }
+            if let Some(first) = tiers.first() {
+                (policy.backtest.taker_fee, policy.backtest.maker_fee) = (first.taker, first.maker);
+            }
+            policy.backtest.fee_tiers = tiers;
+            policy.backtest.flows = flows.into_iter().map(|flow| flow.among(&venues)).collect();
+            policy.backtest.flows.sort_by_key(|flow| flow.at);
+            policy.adopt = adopted.into_iter().zip(&policy.instruments).map(|(by, of)| by.into(of, &policy)).collect();
+            policy
+        },
+    )
+}
+
+/// Reads every series by the instrument's base currency.
+fn name_by_base(policy: &mut Policy) {
+    fn rename(source: &mut VolatilitySource) {
+        match source {
+            VolatilitySource::Series { name, .. } => *name = "dvol.{base}".to_owned(),
+            VolatilitySource::Blend { first, second, .. } => {
+                rename(first);
+                rename(second);
+            }
+            _ => {}
+        }
+    }
+    if let SignalKind::Series { name, .. } = &mut policy.signal.kind {
+        *name = "signal.{base}.v2".to_owned();
+    }
+    if let Some(UnitSource::ImpliedMove { series, .. }) = &mut policy.unit {
+        *series = "{base}.dvol".to_owned();
+    }
+    if let SizeKind::VolatilityTarget { sources, .. } = &mut policy.size.kind {
+        sources.iter_mut().for_each(rename);
+    }
+}
+
+/// Numéraire and deposits of an account that is still to be placed.
+type Terms = (Option<&'static str>, Vec<(i128, &'static str)>);
+
+fn accounts() -> impl Strategy<Value = Vec<Terms>> {
+    let deposits = subsequence(vec!["USDT", "BTC", "ETH", "USDC"], 1..=4);
+    let deposits = (deposits, 1..=1_000_000i128).prop_map(|(currencies, most)| {
+        let paid = |(at, currency): (usize, &'static str)| (most / (at as i128 + 1) + 1, currency);
+        currencies.into_iter().enumerate().map(paid).collect()
+    });
+    let numeraire = select(vec![None, Some("USD"), Some("BTC"), Some("USDT")]);
+    prop::collection::vec((numeraire, deposits), 1..=3)
+}
+
+fn account((venue, (numeraire, deposits)): (&String, &Terms)) -> AccountTerms {
+    let paid = |(hundredths, currency): &(i128, &str)| Deposit {
+        amount: Cash::from_raw(hundredths * (Cash::ONE / 100)),
+        currency: Some((*currency).to_owned()),
+    };
+    let numeraire = numeraire.map(str::to_owned);
+    AccountTerms { venue: venue.clone(), numeraire, deposits: deposits.iter().map(paid).collect() }
+}
+
+/// A movement of money that is still to be placed.
+#[derive(Debug, Clone)]
+struct Moved {
+    at: i64,
+    kind: u8,
+    hundredths: i128,
+    places: (usize, usize),
+}
+
+impl Moved {
+    fn among(self, venues: &[String]) -> Flow {
+        let [account, to] = [self.places.0, self.places.1].map(|place| venues[place % venues.len()].clone());
+        let money = Money { amount: Cash::from_raw(self.hundredths * (Cash::ONE / 100)), currency: "USDT".to_owned() };
+        let kind = match self.kind {
+            0 => FlowKind::Deposit { account, money },
+            1 => FlowKind::Withdraw { account, money },
+            2 if account != to => FlowKind::Transfer { from: account, to, money },
+            _ => FlowKind::Convert { account, money, into: "BTC".to_owned() },
+        };
+        Flow { at: Timestamp::from_nanos(self.at), kind }
+    }
+}
+
+fn flows() -> impl Strategy<Value = Vec<Moved>> {
+    // To the second or the nanosecond, from 1970 to 2100.
+    let at = prop_oneof![(0..4_100_000_000i64).prop_map(|at| at * 1_000_000_000), 0..4_100_000_000_000_000_000i64];
+    let moved = (at, 0..4u8, 1..=10_000_000i128, (0..7usize, 0..7usize));
+    let moved = moved.prop_map(|(at, kind, hundredths, places)| Moved { at, kind, hundredths, places });
+    prop::collection::vec(moved, 0..4)
+}
+
+fn fee_tiers() -> impl Strategy<Value = Vec<FeeTier>> {
+    let tier = (1..=100i128, 0..=100i64, -50..=100i64);
+    prop::collection::vec(tier, 0..4).prop_map(|tiers| {
+        let mut volume = Cash::ZERO;
+        let tenths_of_bp = |count: i64| Rate::from_raw(count * (Rate::ONE / 100_000));
+        let tier = |(more, taker, maker): (i128, i64, i64)| {
+            let tier = FeeTier { volume, taker: tenths_of_bp(taker), maker: tenths_of_bp(maker) };
+            volume += Cash::from_raw(more * 1_000_000 * Cash::ONE);
+            tier
+        };
+        tiers.into_iter().map(tier).collect()
+    })
+}
+
+/// A position to take over that is still to be placed.
+#[derive(Debug, Clone)]
+struct Adopted {
+    quantity: i64,
+    entry: i64,
+    has_stop: bool,
+    units: u32,
+    opened: Option<i64>,
+}
+
+impl Adopted {
+    fn into(self, instrument: &str, policy: &Policy) -> Adoption {
+        let units = policy.pyramid.as_ref().map_or(1, |pyramid| pyramid.shares.len() as u32);
+        let stop = self.entry - self.quantity.signum() * (self.entry / 20);
+        Adoption {
+            instrument: instrument.to_owned(),
+            quantity: Qty::from_raw(self.quantity),
+            entry: Price::from_raw(self.entry),
+            // The widest stop, of six of these, leaves something of the entry.
+            unit: policy.unit.as_ref().map(|_| Price::from_raw(self.entry / 10)),
+            stop: (self.has_stop && policy.stop.is_some()).then(|| Price::from_raw(stop)),
+            units: self.units.min(units),
+            opened: self.opened.map(|seconds| Timestamp::from_nanos(seconds * 1_000_000_000)),
+        }
+    }
+}
+
+fn adoptions() -> impl Strategy<Value = Vec<Adopted>> {
+    let quantity = (any::<bool>(), 1..=1_000_000_000_000i64).prop_map(|(long, raw)| if long { raw } else { -raw });
+    let rest = (1_000..=10_000_000_000_000i64, any::<bool>(), 1..=8u32, weighted(0.5, 0..4_100_000_000i64));
+    let adopted = (quantity, rest).prop_map(|(quantity, (entry, has_stop, units, opened))| Adopted {
+        quantity,
+        entry,
+        has_stop,
+        units,
+        opened,
+    });
+    prop::collection::vec(adopted, 0..3)
 }
 
 /// The rule families that a policy uses.
@@ -299,6 +487,7 @@ fn backtest() -> impl Strategy<Value = Backtest> {
             slippage,
             latency: Duration::from_nanos(milliseconds * 1_000_000),
             twin_base: ratio(base, 100),
+            ..Backtest::default()
         }
     })
 }

@@ -4,7 +4,9 @@ use super::Draft;
 use super::reader::{Doc, Reader};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, Allocation, BASE_PLACEHOLDER, Follow, Resize, SignalKind, Size, SizeKind, UnitSource};
+use crate::spec::{
+    self, Allocation, BASE_PLACEHOLDER, Follow, Resize, SignalKind, Size, SizeKind, UNITS_MAX, UnitSource,
+};
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     // In a torn text a section may be there and unseen.
@@ -12,6 +14,8 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
         needs_stop(reader, doc);
         needs_unit(reader, doc);
     }
+    accounts(reader, doc, draft);
+    adopt(reader, doc, draft);
     placeholders(reader, doc, draft);
     signal(reader, doc, draft);
     break_even(reader, doc, draft);
@@ -58,6 +62,89 @@ fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
             let message = format!("`{section}.{key}` is in N without a unit");
             let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
             reader.error(Code::NeedsUnit, doc.place(section, key), message, "nothing says what N is", help);
+        }
+    }
+}
+
+/// Every venue that is traded at has an account.
+fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let declared = doc.list("accounts").count();
+    if declared > 0 && doc.has("backtest", "deposit") {
+        let message = "`backtest.deposit` beside `[[accounts]]`";
+        let help = "take it out: each account has a `deposit` of its own";
+        reader.error(Code::Accounts, doc.place("backtest", "deposit"), message, "which account is meant?", help);
+    }
+    // An account that could not be read may be the one that is missed.
+    let Some(first) = draft.instruments.first() else { return };
+    if reader.is_torn() || draft.accounts.len() != declared {
+        return;
+    }
+    let key = if doc.has("", "instruments") { "instruments" } else { "instrument" };
+    let has_account = |symbol: &str| match declared {
+        0 => spec::venue(symbol) == spec::venue(first),
+        _ => draft.accounts.iter().any(|account| account.venue == spec::venue(symbol)),
+    };
+    let mut missing: Vec<&str> = Vec::new();
+    for symbol in draft.instruments.iter().filter(|symbol| !has_account(symbol)) {
+        let venue = spec::venue(symbol);
+        if missing.contains(&venue) {
+            continue;
+        }
+        missing.push(venue);
+        let label = format!("{} is traded there", quoted(symbol));
+        let help = match declared {
+            0 => format!("add `[[accounts]]` for every venue, one of them with `venue = \"{venue}\"` and a `deposit`"),
+            _ => format!("add `[[accounts]]` with `venue = \"{venue}\"` and a `deposit`"),
+        };
+        reader.error(Code::Accounts, doc.place("", key), format!("there is no account at `{venue}`"), label, help);
+    }
+}
+
+/// What is taken over fits the rules that go on with it.
+fn adopt(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let sections: Vec<_> = doc.list("adopt").collect();
+    // Entries and what they say are matched by order; one that could not be read has said so.
+    if reader.is_torn() || sections.len() != draft.adopt.len() {
+        return;
+    }
+    let needs_unit = doc.section("stop").is_some() || doc.section("pyramid").is_some();
+    let most = match (&draft.pyramid, doc.section("pyramid").is_some()) {
+        (Some(pyramid), _) => pyramid.shares.len(),
+        (None, true) => UNITS_MAX,
+        (None, false) => 1,
+    };
+    for (section, adoption) in sections.into_iter().zip(&draft.adopt) {
+        match adoption.unit {
+            None if needs_unit => {
+                let message = "`n` is missing in `adopt`";
+                let help = "add `n`, the volatility unit as it was when the position was opened, in price: for example `n = 850`";
+                reader.error(Code::Adopt, section.header.clone(), message, "stops and units are measured in N", help);
+            }
+            Some(_) if !needs_unit => {
+                let help = "take it out, or add `[stop]` or `[pyramid]`";
+                let label = "nothing is measured in N";
+                reader.warn(Code::NoEffect, section.place("n"), "`adopt.n` has no effect", label, help);
+            }
+            _ => {}
+        }
+        if adoption.stop.is_some() && doc.section("stop").is_none() {
+            let (label, help) = ("the policy has no stop", "add `[stop]`, or take it out");
+            reader.warn(Code::NoEffect, section.place("stop"), "`adopt.stop` has no effect", label, help);
+        }
+        if adoption.units as usize > most {
+            let message = "more units are filled than the pyramid has";
+            let label = format!("the pyramid has {most}");
+            let label = if doc.section("pyramid").is_none() { "there is no `[pyramid]`".to_owned() } else { label };
+            reader.error(Code::Adopt, section.place("units"), message, label, "count the units that are filled");
+        }
+        if let (Some(unit), Some(stop), None) = (adoption.unit, &draft.stop, adoption.stop)
+            && adoption.quantity.signum() > 0
+            && adoption.entry.approximate() <= stop.initial.get() * unit.approximate()
+        {
+            let message = "the stop of the adopted position is not over zero";
+            let label = format!("{} N of {unit} under the entry {}", stop.initial, adoption.entry);
+            let help = "state its `stop`, or a smaller `n`";
+            reader.error(Code::Adopt, section.place("n"), message, label, help);
         }
     }
 }

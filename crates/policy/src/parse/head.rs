@@ -1,18 +1,19 @@
 //! What stands before the first section, and `[backtest]`.
 
 use super::fields::{Field, Low, Takes};
+use super::portfolio;
 use super::reader::{Doc, Reader, Section};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, Allocation, Backtest, INSTRUMENTS_MAX, VERSION};
+use crate::spec::{self, AccountTerms, Allocation, Backtest, INSTRUMENTS_MAX, VERSION};
 use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::DeValue;
 use units::{Cash, Duration, Rate, Ratio};
 
 const NAME_CHARACTERS_MAX: usize = 64;
-const SYMBOL_EXAMPLE: &str = "\"binance:BTCUSDT-PERP\"";
+pub(super) const SYMBOL_EXAMPLE: &str = "\"binance:BTCUSDT-PERP\"";
 
 pub(super) fn version<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) {
     let Some(root) = doc.section("") else { return };
@@ -91,7 +92,13 @@ pub(super) fn instruments<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Vec
     if is_whole { found } else { Vec::new() }
 }
 
-fn instrument<'t>(
+/// A venue is a word in lower case.
+pub(super) fn is_venue(venue: &str) -> bool {
+    venue.starts_with(|first: char| first.is_ascii_lowercase())
+        && venue.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+pub(super) fn instrument<'t>(
     reader: &mut Reader<'t>,
     root: &Section<'_, 't>,
     key: &str,
@@ -101,10 +108,6 @@ fn instrument<'t>(
     let is_symbol = |symbol: &str| {
         symbol.starts_with(|first: char| first.is_ascii_alphanumeric())
             && symbol.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/'))
-    };
-    let is_venue = |venue: &str| {
-        venue.starts_with(|first: char| first.is_ascii_lowercase())
-            && venue.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     let (label, help) = match text.split_once(':') {
         Some((venue, symbol)) if is_venue(venue) && is_symbol(symbol) => return Some(text.to_owned()),
@@ -155,9 +158,12 @@ pub(super) fn allocation<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Allo
     }
 }
 
-const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "between 0 and 10%", "\"5bp\"");
+/// The largest amount of money: a million millions.
+pub(super) const AMOUNT_MAX: i128 = 1_000_000_000_000 * Cash::ONE;
+
+pub(super) const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "between 0 and 10%", "\"5bp\"");
 // A negative fee is a rebate.
-const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "between -1% and 10%", "\"2bp\"");
+pub(super) const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "between -1% and 10%", "\"2bp\"");
 const HALF_SPREAD: Field = fee("half_spread", Low::Least(0.0), "between 0 and 10%", "\"0.5bp\"");
 const SLIPPAGE: Field = fee("slippage", Low::Least(0.0), "between 0 and 10%", "\"1bp\"");
 const TWIN_BASE: Field = Field {
@@ -173,59 +179,87 @@ const fn fee(key: &'static str, low: Low, range: &'static str, example: &'static
     Field { key, takes: Takes::Share, low, most: 0.1, range, example }
 }
 
-pub(super) fn backtest<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: &[String]) -> Backtest {
+pub(super) fn backtest<'t>(
+    reader: &mut Reader<'t>,
+    doc: &Doc<'_, 't>,
+    instruments: &[String],
+    accounts: &[AccountTerms],
+) -> Backtest {
     let default = Backtest::default();
     let Some(section) = doc.section("backtest") else { return default };
+    let (deposit, deposit_currency) = deposit(reader, section, instruments).unzip();
+    let fee_tiers = portfolio::fee_tiers(reader, section, spec::shared_quote(instruments));
+    let first = fee_tiers.first().copied();
+    let venues = venues(doc, instruments, accounts);
     let mut rate = |field: &Field| {
         let raw = reader.exact(section, field, Rate::SCALE)?;
         i64::try_from(raw).ok().map(Rate::from_raw)
     };
     Backtest {
-        taker_fee: rate(&TAKER_FEE).unwrap_or(default.taker_fee),
-        maker_fee: rate(&MAKER_FEE).unwrap_or(default.maker_fee),
+        taker_fee: rate(&TAKER_FEE).or(first.map(|tier| tier.taker)).unwrap_or(default.taker_fee),
+        maker_fee: rate(&MAKER_FEE).or(first.map(|tier| tier.maker)).unwrap_or(default.maker_fee),
         half_spread: rate(&HALF_SPREAD).unwrap_or(default.half_spread),
         slippage: rate(&SLIPPAGE).unwrap_or(default.slippage),
-        deposit: deposit(reader, section, instruments).unwrap_or(default.deposit),
+        deposit: deposit.unwrap_or(default.deposit),
+        deposit_currency: deposit_currency.flatten(),
+        fee_tiers,
         latency: reader
             .duration(section, "latency", (Duration::ZERO, Duration::HOUR), "\"250ms\"")
             .unwrap_or(default.latency),
         twin_base: reader.ratio(section, &TWIN_BASE).unwrap_or(default.twin_base),
+        flows: portfolio::flows(reader, section, &venues),
     }
 }
 
-fn deposit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Cash> {
-    let quote = spec::shared_quote(instruments);
-    let raw = amount(reader, section, "deposit", quote, Cash::SCALE)?;
-    let most = 1_000_000_000_000 * Cash::ONE;
-    if (1..=most).contains(&raw) {
-        return Some(Cash::from_raw(raw));
+/// The venues that have an account. Empty where they cannot be told: what is missing may only be unread.
+fn venues(doc: &Doc<'_, '_>, instruments: &[String], accounts: &[AccountTerms]) -> Vec<String> {
+    let declared = doc.list("accounts").count();
+    match (declared, instruments) {
+        (0, [first, ..]) => vec![spec::venue(first).to_owned()],
+        (1.., _) if accounts.len() == declared => accounts.iter().map(|account| account.venue.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What is paid in, with its currency where the symbol leaves open what the contract settles in.
+fn deposit<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    instruments: &[String],
+) -> Option<(Cash, Option<String>)> {
+    let settlements = instruments.first().map_or_else(Vec::new, |first| spec::settlements(first));
+    let (raw, currency) = amount(reader, section, "deposit", &settlements, Cash::SCALE)?;
+    if (1..=AMOUNT_MAX).contains(&raw) {
+        let currency = currency.filter(|_| settlements.len() != 1).map(str::to_owned);
+        return Some((Cash::from_raw(raw), currency));
     }
     let slot = section.slot("deposit", "\"1_000_000 USDT\"");
     reader.out_of_range(&slot, section.place("deposit"), "over 0 and at most a million millions");
     None
 }
 
-/// An amount with or without its currency, exactly. A currency that is not the instrument's is refused where it can be told.
+/// An amount with or without its currency, exactly. A currency that is none of those accepted is refused; where none can be
+/// told, any will do.
 pub(super) fn amount<'t>(
     reader: &mut Reader<'t>,
     section: &Section<'_, 't>,
     key: &str,
-    currency: Option<&str>,
+    accepted: &[&str],
     scale: u32,
-) -> Option<i128> {
+) -> Option<(i128, Option<&'t str>)> {
     let node = reader.node(section, key, section.get(key)?)?;
-    let example = format!("\"1_000 {}\"", currency.unwrap_or("USDT"));
+    let example = format!("\"1_000 {}\"", accepted.first().unwrap_or(&"USDT"));
     let Expr::Quantity(Quantity { number, unit: unit @ (Unit::None | Unit::Currency(_)) }) = &node.expr else {
         reader.wrong_unit(&section.slot(key, &example), &node, "an amount");
         return None;
     };
-    if let (Unit::Currency(given), Some(expected)) = (unit, currency)
-        && *given != expected
-    {
+    let given = if let Unit::Currency(given) = unit { Some(*given) } else { None };
+    if let Some(given) = given.filter(|given| !accepted.is_empty() && !accepted.contains(given)) {
+        let expected = accepted.join(" or ");
         let message = format!("`{}` is in {expected}", section.path(key));
         let help = format!("write the amount in {expected}, or another instrument");
         reader.error(Code::Currency, node.span.clone(), message, format!("{} is not", quoted(given)), help);
         return None;
     }
-    reader.fixed(section, key, node.span.clone(), number, scale)
+    Some((reader.fixed(section, key, node.span.clone(), number, scale)?, given))
 }

@@ -187,8 +187,12 @@ pub(super) fn trade<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Opti
 }
 
 fn min_order<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, symbol: Option<&str>) -> Option<Qty> {
-    let base = symbol.and_then(spec::currencies).map(|(base, _)| base);
-    let raw = amount(reader, section, "min_order", base, Qty::SCALE)?;
+    // The quantity of a contract that settles in coin is in dollars.
+    let bases = match symbol.map(spec::settlements).as_deref() {
+        Some(&[base, quote]) => vec![base, quote],
+        _ => symbol.and_then(spec::base).into_iter().collect(),
+    };
+    let (raw, _) = amount(reader, section, "min_order", &bases, Qty::SCALE)?;
     let qty = i64::try_from(raw).ok().filter(|raw| *raw > 0).map(Qty::from_raw);
     if qty.is_none() {
         let slot = section.slot("min_order", "0.001");

@@ -8,6 +8,7 @@ mod check;
 mod fields;
 mod head;
 mod limits;
+mod portfolio;
 mod reader;
 mod scale;
 mod schema;
@@ -20,7 +21,10 @@ pub(crate) mod value;
 
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::spec::{Allocation, Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak, Trade, UnitSource};
+use crate::spec::{
+    AccountTerms, Adoption, Allocation, Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak, Trade,
+    UnitSource,
+};
 use reader::{Doc, Reader};
 use toml::de::DeTable;
 use units::Ratio;
@@ -89,6 +93,7 @@ struct Draft {
     instruments: Vec<String>,
     capital: Ratio,
     allocation: Allocation,
+    accounts: Vec<AccountTerms>,
     signal: Option<Signal>,
     unit: Option<UnitSource>,
     size: Option<Size>,
@@ -99,12 +104,14 @@ struct Draft {
     caps: Caps,
     trade: Trade,
     backtest: Backtest,
+    adopt: Vec<Adoption>,
 }
 
 impl Draft {
     fn read<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Self {
         head::version(reader, doc);
         let instruments = head::instruments(reader, doc);
+        let accounts = portfolio::accounts(reader, doc);
         // What an order in the base currency is checked against; several instruments have no common one.
         let symbol = match &instruments[..] {
             [only] => Some(only.as_str()),
@@ -121,7 +128,9 @@ impl Draft {
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc),
             trade: limits::trade(reader, doc, symbol),
-            backtest: head::backtest(reader, doc, &instruments),
+            backtest: head::backtest(reader, doc, &instruments, &accounts),
+            adopt: portfolio::adopt(reader, doc, &instruments),
+            accounts,
             capital: head::capital(reader, doc),
             allocation: head::allocation(reader, doc),
             instruments,
@@ -134,6 +143,7 @@ impl Draft {
             instruments: Some(self.instruments).filter(|instruments| !instruments.is_empty())?,
             capital: self.capital,
             allocation: self.allocation,
+            accounts: self.accounts,
             signal: self.signal?,
             unit: self.unit,
             size: self.size?,
@@ -144,6 +154,7 @@ impl Draft {
             caps: self.caps,
             trade: self.trade,
             backtest: self.backtest,
+            adopt: self.adopt,
         })
     }
 }

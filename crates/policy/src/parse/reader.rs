@@ -7,6 +7,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// One fee tier as it is written.
+const FEE_TIER_EXAMPLE: &str = "{ volume = \"0 USDT\", taker = \"5bp\", maker = \"2bp\" }";
+
 /// The text being read and what was found in it.
 pub(super) struct Reader<'t> {
     text: &'t str,
@@ -18,6 +21,8 @@ pub(super) struct Reader<'t> {
 /// All sections of a text; the keys before the first one are the section `""`.
 pub(super) struct Doc<'a, 't> {
     sections: Vec<Section<'a, 't>>,
+    /// Entries of `[[accounts]]` and its like.
+    entries: Vec<Section<'a, 't>>,
 }
 
 /// One table of keys.
@@ -112,7 +117,12 @@ impl<'t> Reader<'t> {
     /// Splits a text into its sections and reports what is none, what is misplaced, and what is absent.
     pub(super) fn sections<'a>(&mut self, root: &'a DeTable<'t>) -> Doc<'a, 't> {
         let mut sections = vec![Section { name: "", header: 0..0, table: root }];
+        let mut entries = Vec::new();
         for (key, value) in root {
+            if let Some((name, _)) = schema::LISTS.iter().find(|(name, _)| name == key.get_ref()) {
+                entries.extend(self.tables(name, key.span(), value, schema::entries_max(name)));
+                continue;
+            }
             let known = schema::SECTIONS.iter().find(|(name, _)| name == key.get_ref());
             match (known, value.get_ref()) {
                 (Some((name, _)), DeValue::Table(table)) => {
@@ -139,17 +149,67 @@ impl<'t> Reader<'t> {
                 self.error(Code::MissingSection, self.text.len()..self.text.len(), message, "ends without it", help);
             }
         }
-        Doc { sections }
+        Doc { sections, entries }
+    }
+
+    /// The tables of a list, each with its keys checked. `place` is where a list that is none is pointed at.
+    pub(super) fn tables<'a>(
+        &mut self,
+        name: &'static str,
+        place: Range<usize>,
+        value: &'a Spanned<DeValue<'t>>,
+        most: usize,
+    ) -> Vec<Section<'a, 't>> {
+        if self.is_broken(&value.span()) {
+            return Vec::new();
+        }
+        let help = match name {
+            schema::FEE_TIERS => format!("write a list of `{FEE_TIER_EXAMPLE}`"),
+            _ => format!("write `{}` before the keys of each", schema::header_of(name)),
+        };
+        let DeValue::Array(list) = value.get_ref() else {
+            let label = format!("this is {}", type_name(value.get_ref()));
+            self.error(Code::WrongType, place, format!("`{name}` is a list of tables"), label, help);
+            return Vec::new();
+        };
+        if !(1..=most).contains(&list.len()) {
+            let label = format!("has {} entries", list.len());
+            let help = if list.is_empty() { "leave it out" } else { "leave some out" };
+            self.error(Code::OutOfRange, place, format!("`{name}` takes from 1 to {most} entries"), label, help);
+            return Vec::new();
+        }
+        let mut tables = Vec::new();
+        for entry in list.iter().filter(|entry| !self.is_broken(&entry.span())).collect::<Vec<_>>() {
+            match entry.get_ref() {
+                DeValue::Table(table) => {
+                    let section = Section { name, header: entry.span(), table };
+                    self.refuse_unknown_keys(&section);
+                    tables.push(section);
+                }
+                other => {
+                    let label = format!("this is {}", type_name(other));
+                    self.error(
+                        Code::WrongType,
+                        entry.span(),
+                        format!("`{name}` is a list of tables"),
+                        label,
+                        help.clone(),
+                    );
+                }
+            }
+        }
+        tables
     }
 
     fn unknown_section(&mut self, name: &str, span: Range<usize>) {
         if self.torn {
             return;
         }
-        let names = || schema::SECTIONS.iter().map(|(name, _)| *name);
+        let lists = schema::LISTS.iter().filter(|(name, _)| !name.contains('.'));
+        let names = || schema::SECTIONS.iter().chain(lists.clone()).map(|(name, _)| *name);
         let help = match (nearest(name, names()), schema::section_with(name)) {
-            (Some(near), _) => format!("did you mean `[{near}]`?"),
-            (None, Some(section)) => format!("`{name}` is a key of `[{section}]`"),
+            (Some(near), _) => format!("did you mean `{}`?", schema::header_of(near)),
+            (None, Some(section)) => format!("`{name}` is a key of `{section}`"),
             (None, None) => format!("the sections are {}", list(names())),
         };
         self.error(
@@ -178,7 +238,7 @@ impl<'t> Reader<'t> {
             Some(near) => format!("did you mean `{near}`?"),
             None if schema::ROOT.contains(&key) => format!("`{key}` stands at the top, before the first section"),
             None => match elsewhere {
-                Some(other) => format!("`{key}` is a key of `[{other}]`"),
+                Some(other) => format!("`{key}` is a key of `{other}`"),
                 None => format!("the keys here are {}", list(known.iter().copied())),
             },
         };
@@ -201,6 +261,11 @@ impl<'t> Reader<'t> {
 impl<'a, 't> Doc<'a, 't> {
     pub(super) fn section(&self, name: &str) -> Option<&Section<'a, 't>> {
         self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// The entries of a list of sections, in the order of the text.
+    pub(super) fn list(&self, name: &str) -> impl Iterator<Item = &Section<'a, 't>> {
+        self.entries.iter().filter(move |entry| entry.name == name)
     }
 
     pub(super) fn has(&self, section: &str, key: &str) -> bool {

@@ -1,5 +1,7 @@
 //! Which keys exist, and where: for strictness, and for the suggestions in its messages.
 
+use crate::spec::{ACCOUNTS_MAX, FEE_TIERS_MAX, FLOWS_MAX, INSTRUMENTS_MAX};
+
 /// Keys that stand before the first section.
 pub(super) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments", "capital"];
 
@@ -39,8 +41,23 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("trade", &["buffer", "buffer_to", "min_order"]),
-    ("backtest", &["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "twin_base"]),
+    (
+        "backtest",
+        &["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "twin_base", "fee_tiers", "flows"],
+    ),
 ];
+
+/// Every list of sections, such as `[[accounts]]`, with the keys of an entry.
+pub(crate) const LISTS: &[(&str, &[&str])] = &[
+    ("accounts", &["venue", "numeraire", "deposit"]),
+    ("adopt", &["instrument", "quantity", "entry", "n", "stop", "units", "opened"]),
+    (FLOWS, &["at", "deposit", "withdraw", "transfer", "convert", "account", "from", "to", "into"]),
+];
+
+/// The table of one movement of money.
+pub(super) const FLOWS: &str = "backtest.flows";
+/// The table of one fee tier.
+pub(super) const FEE_TIERS: &str = "backtest.fee_tiers";
 
 /// The table of one entry in `caps.drawdown`.
 pub(super) const DRAWDOWN_LEVEL: &str = "caps.drawdown";
@@ -63,16 +80,35 @@ pub(super) const SIZE_KINDS: Kinds = &[
     ("volatility_target", &["target", "volatility", "volatility_floor", "exposure_cap"]),
 ];
 
+/// Entries of a list at most.
+pub(super) fn entries_max(name: &str) -> usize {
+    match name {
+        "accounts" => ACCOUNTS_MAX,
+        "adopt" => INSTRUMENTS_MAX,
+        FLOWS => FLOWS_MAX,
+        _ => FEE_TIERS_MAX,
+    }
+}
+
 /// The keys of a section or table.
 pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
     match name {
         "" => ROOT,
         DRAWDOWN_LEVEL => &["at", "restore", "factor"],
-        _ => SECTIONS.iter().find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
+        FEE_TIERS => &["volume", "taker", "maker"],
+        _ => SECTIONS.iter().chain(LISTS).find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
     }
 }
 
-/// The first section that takes a key.
-pub(super) fn section_with(key: &str) -> Option<&'static str> {
-    SECTIONS.iter().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name)
+/// The first section that takes a key, as its header is written.
+pub(super) fn section_with(key: &str) -> Option<String> {
+    let among =
+        |all: &[(&'static str, &[&str])]| all.iter().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name);
+    let single = among(SECTIONS).map(|name| format!("[{name}]"));
+    single.or_else(|| among(LISTS).map(|name| format!("[[{name}]]")))
+}
+
+/// The header of a section or of a list's entry.
+pub(super) fn header_of(name: &str) -> String {
+    if LISTS.iter().any(|(list, _)| *list == name) { format!("[[{name}]]") } else { format!("[{name}]") }
 }

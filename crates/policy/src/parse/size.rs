@@ -1,7 +1,7 @@
 //! `[size]`.
 
 use super::fields::{Field, Low, Takes};
-use super::head::amount;
+use super::head::{AMOUNT_MAX, amount};
 use super::reader::{Doc, Reader, Section};
 use super::schema::SIZE_KINDS;
 use super::signal::{kind, volatility};
@@ -67,8 +67,8 @@ pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: 
 
 fn notional<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Cash> {
     let quote = spec::shared_quote(instruments);
-    let raw = amount(reader, section, "notional", quote, Cash::SCALE)?;
-    if (1..=1_000_000_000_000 * Cash::ONE).contains(&raw) {
+    let (raw, _) = amount(reader, section, "notional", quote.as_slice(), Cash::SCALE)?;
+    if (1..=AMOUNT_MAX).contains(&raw) {
         return Some(Cash::from_raw(raw));
     }
     let slot = section.slot("notional", "\"100_000 USDT\"");

@@ -1,10 +1,11 @@
 //! Properties of reading and printing as a whole. The wording of findings is tested in `tests/bad.rs`.
 
 use super::parse;
-use super::schema::SECTIONS;
+use super::schema::{LISTS, SECTIONS};
 use crate::print::to_toml;
-use crate::spec::{Backtest, MAX_AGE, Resize, SizeKind, VolatilitySource};
-use crate::testing::{FAMILIES, families, policies};
+use crate::program::{CompileError, Program};
+use crate::spec::{AccountTerms, Backtest, Deposit, MAX_AGE, Resize, SizeKind, VolatilitySource};
+use crate::testing::{FAMILIES, families, policies, portfolios};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -44,13 +45,65 @@ fn the_smallest_policy_has_the_documented_defaults() {
 fn the_manual_names_every_key() {
     let manual = include_str!("../../../../docs/policy-language.md");
     let chapters: Vec<_> = manual.split("\n## ").collect();
-    for (section, keys) in SECTIONS {
-        let chapter = chapters.iter().find(|chapter| chapter.starts_with(&format!("`[{section}]`"))).unwrap();
+    let sections = SECTIONS.iter().map(|(name, keys)| (format!("`[{name}]`"), keys));
+    for (section, keys) in sections.chain(LISTS.iter().map(|(name, keys)| (format!("`[[{name}]]`"), keys))) {
+        let chapter = chapters.iter().find(|chapter| chapter.starts_with(&section)).unwrap();
         let named: Vec<_> = chapter.lines().filter_map(|line| line.strip_prefix("| ")?.split('|').next()).collect();
         for key in *keys {
             assert!(named.iter().any(|cell| cell.contains(&format!("`{key}`"))), "{section}.{key}");
         }
     }
+}
+
+/// One account, and what its deposit is in: told by the symbol, or as the policy says where a contract may be inverse.
+#[test]
+fn a_deposit_alone_is_the_account_of_the_first_instrument() {
+    let text = |symbol: &str, deposit: &str| {
+        format!(
+            "policy = 1\nname = 'x'\ninstrument = '{symbol}'\n[signal]\nkind = 'constant'\nstrength = 1\n\
+             [size]\nkind = 'fixed_fraction'\nfraction = 1\n[backtest]\ndeposit = '{deposit}'\n"
+        )
+    };
+    for (symbol, deposit, venue, currency) in [
+        ("binance:BTCUSDT-PERP", "5 USDT", "binance", None),
+        ("binance:BTCUSDT", "5", "binance", None),
+        ("deribit:BTC-PERPETUAL", "5 BTC", "deribit", Some("BTC")),
+        ("cryptocompare:ETHUSD-PERP", "5 USD", "cryptocompare", Some("USD")),
+        ("deribit:BTC-27DEC24", "5", "deribit", None),
+        ("hyperliquid:BTC-PERP", "5 USDC", "hyperliquid", Some("USDC")),
+    ] {
+        let policy = parse(&text(symbol, deposit)).policy.unwrap();
+        let deposit = Deposit { amount: "5".parse().unwrap(), currency: currency.map(str::to_owned) };
+        let expected = AccountTerms { venue: venue.to_owned(), numeraire: None, deposits: vec![deposit] };
+        assert_eq!(policy.account_terms(), [expected], "{symbol}");
+    }
+    for (symbol, deposit) in
+        [("deribit:BTC-PERPETUAL", "5 ETH"), ("binance:BTCUSD-PERP", "5 USDT"), ("binance:BTCUSDT", "5 BTC")]
+    {
+        assert_eq!(parse(&text(symbol, deposit)).diagnostics[0].code.name(), "P013", "{symbol}");
+    }
+}
+
+/// Series by base currency are the ones that a hand would write for each instrument, in the order of instruments.
+#[test]
+fn a_placeholder_is_filled_for_each_instrument() {
+    let text = "policy = 1\nname = 'x'\ninstruments = ['binance:BTCUSDT-PERP', 'deribit:ETH-PERPETUAL', 'binance:ETHUSDT']\n\
+                [[accounts]]\nvenue = 'binance'\ndeposit = '1 USDT'\n[[accounts]]\nvenue = 'deribit'\ndeposit = '1 BTC'\n\
+                [signal]\nkind = 'series'\nseries = 'signal.{base}.{base}'\n\
+                [size]\nkind = 'volatility_target'\ntarget = '60%'\n\
+                volatility = ['series(dvol.{base})', 'series(dvol.btc)']\n";
+    let policy = parse(text).policy.unwrap();
+    assert_eq!(policy.series_of("deribit:ETH-PERPETUAL"), ["signal.eth.eth", "dvol.eth", "dvol.btc"]);
+    assert_eq!(policy.series(), ["signal.btc.btc", "dvol.btc", "signal.eth.eth", "dvol.eth"]);
+    let known = ["signal.btc.btc", "dvol.btc", "signal.eth.eth", "dvol.eth"];
+    let series = |name: &str| known.iter().position(|known| *known == name).map(|at| units::SeriesId(at as u32));
+    for instrument in &policy.instruments {
+        assert!(Program::compile(&policy, instrument, &series).is_ok(), "{instrument}");
+        assert!(Program::twin(&policy, instrument, &series).is_ok(), "{instrument}");
+    }
+    let without = |name: &str| series(name).filter(|id| id.0 != 3);
+    let missing = Program::compile(&policy, &policy.instruments[1], &without).err();
+    assert_eq!(missing, Some(CompileError::UnknownSeries("dvol.eth".to_owned())));
 }
 
 #[test]
@@ -108,7 +161,7 @@ fn random_policies_cover_the_rule_families() {
 
 proptest! {
     #[test]
-    fn what_is_printed_reads_back_the_same(policy in policies()) {
+    fn what_is_printed_reads_back_the_same(policy in prop_oneof![policies(), portfolios()]) {
         let text = to_toml(&policy);
         let parsed = parse(&text);
         prop_assert_eq!(parsed.errors(), 0, "{:?}\n{}", parsed.diagnostics, text);

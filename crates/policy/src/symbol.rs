@@ -1,0 +1,183 @@
+//! What a symbol tells of its currencies. A policy knows no catalogue: this is read off the name, by the habits of venues.
+
+/// Quote currencies by which a pair without a separator is split. BUSD is none of them: BNBUSD and BTCBUSD look alike.
+const QUOTES: [&str; 7] = ["USDT", "USDC", "USDE", "FDUSD", "USD", "EUR", "DAI"];
+/// The same for spot pairs, which are also quoted in coin.
+const SPOT_QUOTES: [&str; 2] = ["BTC", "ETH"];
+/// Endings of perpetual contracts.
+const PERPETUALS: [&str; 4] = ["-PERP", "-PERPETUAL", "-SWAP", "_PERP"];
+const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
+
+/// A symbol taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Parts<'a> {
+    base: &'a str,
+    quote: Option<&'a str>,
+    is_spot: bool,
+}
+
+/// The venue of a symbol `venue:SYMBOL`.
+///
+/// ```
+/// assert_eq!(policy::spec::venue("deribit:BTC-PERPETUAL"), "deribit");
+/// ```
+#[must_use]
+pub fn venue(symbol: &str) -> &str {
+    symbol.split_once(':').map_or(symbol, |(venue, _)| venue)
+}
+
+/// Base and quote currency of a symbol, where they can be told: of spot pairs, perpetuals and dated futures.
+///
+/// ```
+/// use policy::spec::currencies;
+/// assert_eq!(currencies("binance:BTCUSDT-PERP"), Some(("BTC", "USDT")));
+/// assert_eq!(currencies("binance:BTCUSDT"), Some(("BTC", "USDT")));
+/// assert_eq!(currencies("binance:BTCUSDT-240628"), Some(("BTC", "USDT")));
+/// assert_eq!(currencies("deribit:BTC-27DEC24"), Some(("BTC", "USD")));
+/// assert_eq!(currencies("hyperliquid:BTC-PERP"), None);
+/// ```
+#[must_use]
+pub fn currencies(symbol: &str) -> Option<(&str, &str)> {
+    let parts = parts(symbol)?;
+    Some((parts.base, parts.quote?))
+}
+
+/// The base currency of a symbol, where it can be told: also where the quote cannot, as in `hyperliquid:BTC-PERP`.
+///
+/// ```
+/// assert_eq!(policy::spec::base("hyperliquid:BTC-PERP"), Some("BTC"));
+/// assert_eq!(policy::spec::base("sim:WEATHER"), None);
+/// ```
+#[must_use]
+pub fn base(symbol: &str) -> Option<&str> {
+    parts(symbol).map(|parts| parts.base)
+}
+
+/// The currencies that a symbol may settle in: one where it tells, two where a contract in dollars may be inverse, none where
+/// nothing can be told. The tape knows.
+///
+/// ```
+/// use policy::spec::settlements;
+/// assert_eq!(settlements("binance:BTCUSDT-PERP"), ["USDT"]);
+/// assert_eq!(settlements("deribit:BTC-PERPETUAL"), ["BTC", "USD"]);
+/// ```
+#[must_use]
+pub fn settlements(symbol: &str) -> Vec<&str> {
+    match parts(symbol) {
+        Some(Parts { base, quote: Some("USD"), is_spot: false }) => vec![base, "USD"],
+        Some(Parts { quote: Some(quote), .. }) => vec![quote],
+        _ => Vec::new(),
+    }
+}
+
+fn parts(symbol: &str) -> Option<Parts<'_>> {
+    let (venue, contract) = symbol.split_once(':')?;
+    let (pair, is_spot) = pair(contract);
+    let (base, quote) = if let Some((base, quote)) = pair.split_once(['_', '/', '-']) {
+        (base, Some(quote))
+    } else {
+        let spot: &[&str] = if is_spot { &SPOT_QUOTES } else { &[] };
+        match QUOTES.iter().chain(spot).find_map(|quote| Some((pair.strip_suffix(quote)?, quote))) {
+            Some(("", _)) | None if venue == "deribit" && !is_spot => (pair, Some("USD")),
+            Some(("", _)) | None if !is_spot && !pair.ends_with("BUSD") => (pair, None),
+            Some((base, quote)) if !base.is_empty() && !pair.ends_with("BUSD") => (base, Some(*quote)),
+            _ => return None,
+        }
+    };
+    (is_currency(base) && quote.is_none_or(is_currency)).then_some(Parts { base, quote, is_spot })
+}
+
+/// What stands before the kind of contract, and whether there is none.
+fn pair(contract: &str) -> (&str, bool) {
+    if let Some(pair) = PERPETUALS.iter().find_map(|ending| contract.strip_suffix(ending)) {
+        return (pair, false);
+    }
+    if let Some(pair) = contract.strip_suffix("-SPOT") {
+        return (pair, true);
+    }
+    match contract.rsplit_once(['-', '_']) {
+        Some((pair, expiry)) if is_date(expiry) => (pair, false),
+        _ => (contract, true),
+    }
+}
+
+/// `240628`, `20240628` or `27DEC24`.
+fn is_date(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let by_name = MONTHS.iter().find_map(|month| text.split_once(month));
+    by_name.is_some_and(|(day, year)| digits(day) && day.len() <= 2 && digits(year) && year.len() == 2)
+        || (digits(text) && matches!(text.len(), 6 | 8))
+}
+
+/// One to ten upper-case letters and digits, at least one of them a letter.
+fn is_currency(text: &str) -> bool {
+    text.len() <= 10
+        && text.bytes().any(|byte| byte.is_ascii_uppercase())
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn currencies_are_read_off_symbols_as_venues_write_them() {
+        for (symbol, expected) in [
+            ("binance:BTCUSDT-PERP", Some(("BTC", "USDT"))),
+            ("binance:BTCUSD-PERP", Some(("BTC", "USD"))),
+            ("binance:1000PEPEUSDT-PERP", Some(("1000PEPE", "USDT"))),
+            ("binance:BTCFDUSD", Some(("BTC", "FDUSD"))),
+            ("binance:ETHBTC", Some(("ETH", "BTC"))),
+            ("binance:BTCUSDT-SPOT", Some(("BTC", "USDT"))),
+            ("binance:BTCUSD_240628", Some(("BTC", "USD"))),
+            ("bybit:BTCUSDT-20240628", Some(("BTC", "USDT"))),
+            ("okx:BTC-USDT-SWAP", Some(("BTC", "USDT"))),
+            ("okx:BTC-USDT", Some(("BTC", "USDT"))),
+            ("okx:BTC-USD-240628", Some(("BTC", "USD"))),
+            ("deribit:BTC-PERPETUAL", Some(("BTC", "USD"))),
+            ("deribit:ETH-PERPETUAL", Some(("ETH", "USD"))),
+            ("deribit:BTC_USDC-PERPETUAL", Some(("BTC", "USDC"))),
+            ("deribit:BTC_USDC", Some(("BTC", "USDC"))),
+            ("deribit:BTC-7JUN24", Some(("BTC", "USD"))),
+            ("deribit:BTCUSD-PERP", Some(("BTC", "USD"))),
+            ("coinbase:BTC/USD", Some(("BTC", "USD"))),
+            ("hyperliquid:BTC-PERP", None),
+            ("hyperliquid:STETH-PERP", None),
+            // Either BNB in USD or BN in BUSD.
+            ("binance:BNBUSD-PERP", None),
+            ("binance:USDT-PERP", None),
+            ("deribit:BTC-27DEC24-60000-C", None),
+            ("sim:A", None),
+            ("sim:weather", None),
+            ("nonsense", None),
+        ] {
+            assert_eq!(currencies(symbol), expected, "{symbol}");
+        }
+    }
+
+    #[test]
+    fn a_contract_in_dollars_may_settle_in_coin() {
+        for (symbol, expected) in [
+            ("binance:BTCUSDT-PERP", &["USDT"][..]),
+            ("binance:BTCUSDT", &["USDT"]),
+            ("binance:ETHBTC", &["BTC"]),
+            ("coinbase:BTC-USD", &["USD"]),
+            ("binance:BTCUSD-PERP", &["BTC", "USD"]),
+            ("deribit:BTC-27DEC24", &["BTC", "USD"]),
+            ("deribit:BTC_USDC-27DEC24", &["USDC"]),
+            ("hyperliquid:BTC-PERP", &[]),
+            ("sim:weather", &[]),
+        ] {
+            assert_eq!(settlements(symbol), expected, "{symbol}");
+        }
+    }
+
+    #[test]
+    fn the_base_is_known_where_the_quote_is_not() {
+        assert_eq!(base("hyperliquid:STETH-PERP"), Some("STETH"));
+        assert_eq!(base("binance:BNBUSD-PERP"), None);
+        assert_eq!(base("binance:USDT-PERP"), Some("USDT"));
+        assert_eq!(base("deribit:BTC-27DEC24-60000-C"), None);
+        assert_eq!(base("sim:X"), None);
+    }
+}
