@@ -1,12 +1,12 @@
 //! Tables of a run: typed rows to and from Parquet, exact to the last digit.
 
+mod read;
+
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::column::reader::ColumnReader;
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use std::borrow::Cow;
@@ -14,6 +14,9 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use units::{Cash, Price, Qty, Rate, Timestamp};
+
+/// A word that many rows share.
+pub type Name = Arc<str>;
 
 /// The cells of one column.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +81,7 @@ cell!(Cash, Money, |v| v.raw(), |raw| Some(Cash::from_raw(raw)));
 cell!(f64, Number, |v| Some(v), |raw| raw);
 cell!(Option<f64>, Number, |v| v, |raw| Some(raw));
 cell!(String, Text, |v| v, |raw| Some(raw));
+cell!(Name, Text, |v| v.to_string(), |raw| Some(Name::from(raw)));
 cell!(bool, Flag, |v| v, |raw| Some(raw));
 
 impl Cells {
@@ -260,35 +264,6 @@ impl Table {
         writer.close()?;
         Ok(())
     }
-
-    /// Reads a table of this shape; its rows are replaced.
-    pub fn read(mut self, path: &Path) -> Result<Self, ParquetError> {
-        let reader = SerializedFileReader::new(File::open(path)?)?;
-        let schema = reader.metadata().file_metadata().schema_descr_ptr();
-        let names: Vec<&str> = schema.columns().iter().map(|column| column.name()).collect();
-        // A figure that an older version did not know yet is empty; anything else is another table.
-        let places = self.columns.iter().map(|(name, _)| names.iter().position(|known| known == name));
-        let places: Vec<Option<usize>> = places.collect();
-        let known = places.iter().flatten().count();
-        let lacking = |(place, (_, cells)): (&Option<usize>, &(Cow<'_, str>, Cells))| {
-            place.is_none() && !matches!(cells, Cells::Number(_))
-        };
-        if known != names.len() || places.iter().zip(&self.columns).any(lacking) {
-            return Err(unexpected("other columns than this version writes"));
-        }
-        for group in 0..reader.num_row_groups() {
-            let group = reader.get_row_group(group)?;
-            let rows = usize::try_from(group.metadata().num_rows()).map_err(|_| unexpected("a negative row count"))?;
-            for (place, (_, cells)) in places.iter().zip(&mut self.columns) {
-                match (place, cells) {
-                    (Some(at), cells) => read_cells(group.get_column_reader(*at)?, rows, cells)?,
-                    (None, Cells::Number(list)) => list.resize(list.len() + rows, None),
-                    (None, _) => {}
-                }
-            }
-        }
-        Ok(self)
-    }
 }
 
 fn unexpected(what: &str) -> ParquetError {
@@ -325,50 +300,6 @@ fn write_cells(column: &mut ColumnWriter<'_>, cells: &Cells) -> Result<(), Parqu
             writer.write_batch(list, None, None)?;
         }
         _ => return Err(unexpected("a column of another type than its schema")),
-    }
-    Ok(())
-}
-
-/// Puts values back between the empty cells.
-fn join<T: Copy>(values: &[T], defined: &[i16], list: &mut Vec<Option<T>>) {
-    let mut values = values.iter();
-    list.extend(defined.iter().map(|level| if *level > 0 { values.next().copied() } else { None }));
-}
-
-fn read_cells(reader: ColumnReader, rows: usize, cells: &mut Cells) -> Result<(), ParquetError> {
-    match (reader, cells) {
-        (ColumnReader::Int64ColumnReader(mut reader), Cells::Time(list) | Cells::Fixed(list)) => {
-            let (mut values, mut defined) = (Vec::new(), Vec::new());
-            reader.read_records(rows, Some(&mut defined), None, &mut values)?;
-            join(&values, &defined, list);
-        }
-        (ColumnReader::Int64ColumnReader(mut reader), Cells::Whole(list) | Cells::Rate(list)) => {
-            reader.read_records(rows, None, None, list)?;
-        }
-        (ColumnReader::FixedLenByteArrayColumnReader(mut reader), Cells::Money(list)) => {
-            let mut values = Vec::new();
-            reader.read_records(rows, None, None, &mut values)?;
-            for value in &values {
-                let bytes = <[u8; 16]>::try_from(value.data()).map_err(|_| unexpected("a decimal of another width"))?;
-                list.push(i128::from_be_bytes(bytes));
-            }
-        }
-        (ColumnReader::DoubleColumnReader(mut reader), Cells::Number(list)) => {
-            let (mut values, mut defined) = (Vec::new(), Vec::new());
-            reader.read_records(rows, Some(&mut defined), None, &mut values)?;
-            join(&values, &defined, list);
-        }
-        (ColumnReader::ByteArrayColumnReader(mut reader), Cells::Text(list)) => {
-            let mut values = Vec::new();
-            reader.read_records(rows, None, None, &mut values)?;
-            for value in &values {
-                list.push(value.as_utf8()?.to_owned());
-            }
-        }
-        (ColumnReader::BoolColumnReader(mut reader), Cells::Flag(list)) => {
-            reader.read_records(rows, None, None, list)?;
-        }
-        _ => return Err(unexpected("a column of another type than this version writes")),
     }
     Ok(())
 }
