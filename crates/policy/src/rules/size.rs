@@ -149,10 +149,14 @@ impl SizeRule {
                     Contract::Inverse => price.approximate() - distance * f64::from(proposed.signum() as i32),
                 };
                 let fraction = risk.get() * over.max(0.0) / distance / self.first_share;
-                because.say(
-                    "risks {} of equity over {} N of {}",
-                    [Arg::Percent(of_equity(risk.get())), Arg::Number(self.stop_units), Arg::Price(unit)],
-                );
+                let (risk, stop, unit) = (Arg::Percent(risk.get()), Arg::Number(self.stop_units), Arg::Price(unit));
+                match share {
+                    None => because.say("risks {} of equity over {} N of {}", [risk, stop, unit]),
+                    Some(share) => {
+                        because
+                            .say("risks {} of {} of equity over {} N of {}", [risk, Arg::Percent(share), stop, unit]);
+                    }
+                }
                 proposed.scaled(of_equity(fraction), Round::TowardZero)
             }
         }
