@@ -2,7 +2,7 @@
 
 use crate::book::{Arrival, Order, Wait};
 use crate::config::{fee, worsened};
-use crate::venue::{Exchange, LIQUIDATION};
+use crate::venue::{Exchange, LIQUIDATION, Stage};
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Event, Fill, Forced, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
 use units::{Cash, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
@@ -199,7 +199,8 @@ impl Exchange {
         let client = &mut self.clients[fill.account.index()];
         client.take(&mut fill);
         if let Some(held) = &mut self.held[index] {
-            held.step(self.at, client.account.position(index).qty);
+            let at = if self.stage == Stage::Overdue { self.next_due } else { self.at };
+            held.step(at, client.account.position(index).qty);
         }
         fill
     }

@@ -63,6 +63,7 @@ mod flows;
 mod funding;
 mod orders;
 mod path;
+mod quiet;
 mod state;
 mod venue;
 mod walk;

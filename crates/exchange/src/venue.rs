@@ -328,24 +328,6 @@ impl Exchange {
         Stage::Due
     }
 
-    /// Whether nothing happens on a bar's path: no order waits at a price of it, and the position outlives its worst price.
-    fn is_quiet(&self, bar: &Bar) -> bool {
-        let instrument = bar.instrument.index();
-        let meets = |order: &Order| order.after < bar.closed && order.wait().meets(bar.low, bar.high);
-        !self.book.of(instrument).iter().any(meets)
-            && (self.account_of(instrument).position(instrument).qty.is_zero()
-                || self.liquidation_price(instrument, (bar.low, bar.high)).is_none())
-    }
-
-    /// What a walk along a quiet bar leaves.
-    fn pass(&mut self, bar: &Bar) {
-        let instrument = bar.instrument.index();
-        self.rest(instrument, bar.closed);
-        let low_first = self.choose_path(instrument, bar);
-        self.paths.push(instrument, low_first);
-        self.reach(instrument, bar.close);
-    }
-
     fn next_mark(&mut self, next: usize) -> Stage {
         let mark = |event: &Event| if let Event::Mark(mark) = event { Some(*mark) } else { None };
         let found = if self.has(MARK) { find(&self.input, next, mark) } else { None };
@@ -381,7 +363,7 @@ impl Exchange {
         }
     }
 
-    fn choose_path(&self, instrument: usize, bar: &Bar) -> bool {
+    pub(crate) fn choose_path(&self, instrument: usize, bar: &Bar) -> bool {
         let mut levels = self.book.of(instrument).iter().filter(|order| order.after < bar.closed);
         let resting = levels.find_map(|order| order.wait().level());
         let adverse = adverse_is_low(bar, self.account_of(instrument).position(instrument).qty, resting);

@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::random::{Random, TICK};
 use common::{at, catalogue, config, render};
 use exchange::*;
 use market::*;
@@ -12,28 +13,6 @@ use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, Notional, OrderId, Price, Qty, Rate, Side};
 
 const INPUTS: i64 = 120;
-const TICK: i64 = 10_000_000;
-
-/// Knuth's linear congruential generator: the high bits are good enough to pick cases.
-#[derive(Clone)]
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: i64) -> i64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as i64 % end
-    }
-
-    fn chance(&mut self, percent: i64) -> bool {
-        self.below(100) < percent
-    }
-
-    /// A price within `reach` ticks of another, over zero.
-    fn near(&mut self, price: Price, reach: i64) -> Price {
-        let ticks = (price.raw() / TICK + self.below(2 * reach + 1) - reach).max(1);
-        Price::from_raw(ticks * TICK)
-    }
-}
 
 /// How often each kind of case was met.
 #[derive(Debug, Default)]

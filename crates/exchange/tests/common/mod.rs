@@ -17,6 +17,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a row that cannot be read fails the test")]
 #![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
 
+pub mod random;
+
 use exchange::*;
 use market::*;
 use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
