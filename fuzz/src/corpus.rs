@@ -15,10 +15,11 @@ pub fn corpus(target: Target) -> Vec<Vec<u8>> {
         Target::Csv => csv(),
         Target::Policy => {
             let example = include_str!("../../examples/btc-trend.toml");
+            let portfolio = include_str!("../../examples/portfolio.toml");
             let template = include_str!("../../crates/cli/templates/policy.toml");
             let small = "policy = 1\nname = \"x\"\ninstrument = \"a:BTCUSDT-PERP\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
                          [size]\nkind = \"fixed_fraction\"\nfraction = 1.0\n";
-            [example, template, small].map(|text| text.as_bytes().to_vec()).to_vec()
+            [example, portfolio, template, small].map(|text| text.as_bytes().to_vec()).to_vec()
         }
     }
 }

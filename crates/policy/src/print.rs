@@ -3,7 +3,7 @@
 use crate::parse::value::TIMES;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Caps, Flow, FlowKind, Ladder, Money, Policy, Pyramid, Rearm, Signal,
-    SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource, settlements,
+    SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource, numeraires, settlements,
 };
 use crate::words::Word;
 use std::fmt::Write;
@@ -235,9 +235,11 @@ impl Printer {
             self.quoted("taker_fee", basis_points(backtest.taker_fee));
             self.quoted("maker_fee", basis_points(backtest.maker_fee));
         } else {
+            let numeraires = numeraires(&policy.instruments, &policy.accounts);
+            let numeraire = if let [only] = numeraires[..] { Some(only) } else { None };
             self.text.push_str("fee_tiers = [\n");
             for tier in &backtest.fee_tiers {
-                let volume = money(tier.volume, policy.quote());
+                let volume = money(tier.volume, numeraire);
                 let (taker, maker) = (basis_points(tier.taker), basis_points(tier.maker));
                 self.write(format_args!(
                     "    {{ volume = \"{volume}\", taker = \"{taker}\", maker = \"{maker}\" }},\n"

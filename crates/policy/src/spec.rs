@@ -155,6 +155,29 @@ pub(crate) fn shared_quote(instruments: &[String]) -> Option<&str> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allocation {
     /// Which instruments count.
+/// What equity may be counted in: the numéraires of the accounts, or what the first instrument of each may settle in. Empty where
+/// that cannot be told.
+pub(crate) fn numeraires<'a>(instruments: &'a [String], accounts: &'a [AccountTerms]) -> Vec<&'a str> {
+    let of_venue = |wanted: &str| instruments.iter().find(|symbol| venue(symbol) == wanted);
+    let told = |account: &'a AccountTerms| match &account.numeraire {
+        Some(numeraire) => vec![numeraire.as_str()],
+        None => of_venue(&account.venue).map_or_else(Vec::new, |first| settlements(first)),
+    };
+    let each: Vec<Vec<&str>> = match accounts {
+        [] => instruments.first().map(|first| settlements(first)).into_iter().collect(),
+        accounts => accounts.iter().map(told).collect(),
+    };
+    let mut all: Vec<&str> = Vec::new();
+    if each.iter().all(|told| !told.is_empty()) {
+        for currency in each.into_iter().flatten() {
+            if !all.contains(&currency) {
+                all.push(currency);
+            }
+        }
+    }
+    all
+}
+
     pub over: Over,
     /// Instrument diversification multiplier: instruments that move apart carry more together at equal risk.
     pub multiplier: Ratio,
@@ -265,7 +288,7 @@ pub struct Money {
 /// Fees from a traded value on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeeTier {
-    /// Value traded over the last 30 UTC days, in the quote currency, from which the tier holds.
+    /// Value traded over the last 30 UTC days, in the account's numéraire, from which the tier holds.
     pub volume: Cash,
     /// Fee of a fill that takes.
     pub taker: Rate,

@@ -75,7 +75,11 @@ const PORTFOLIO: [&str; 7] = [
 /// Any policy of several instruments that `parse` accepts: with accounts, money that is moved, fee tiers, adopted positions, and
 /// series by base currency.
 pub fn portfolios() -> impl Strategy<Value = Policy> {
-    let instruments = subsequence(PORTFOLIO.to_vec(), 1..=PORTFOLIO.len());
+    let instruments = prop_oneof![
+        2 => subsequence(PORTFOLIO.to_vec(), 1..=PORTFOLIO.len()),
+        1 => subsequence(vec!["deribit:BTC-PERPETUAL", "deribit:ETH_USDC-27DEC24"], 1..=2),
+        1 => subsequence(vec!["binance:BTCUSD-PERP", "binance:BTCUSDT"], 1..=2),
+    ];
     let over = select(vec![Over::Declared, Over::Quoted, Over::Signalled]);
     let shares = (1..=100i32, over, 1..=1_000i32);
     let parts = (weighted(0.5, accounts()), flows(), fee_tiers(), adoptions());

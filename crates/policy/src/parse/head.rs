@@ -188,7 +188,7 @@ pub(super) fn backtest<'t>(
     let default = Backtest::default();
     let Some(section) = doc.section("backtest") else { return default };
     let (deposit, deposit_currency) = deposit(reader, section, instruments).unzip();
-    let fee_tiers = portfolio::fee_tiers(reader, section, spec::shared_quote(instruments));
+    let fee_tiers = portfolio::fee_tiers(reader, section, &spec::numeraires(instruments, accounts));
     let first = fee_tiers.first().copied();
     let venues = venues(doc, instruments, accounts);
     let mut rate = |field: &Field| {

@@ -226,7 +226,7 @@ const TIER_TAKER: Field = Field { key: "taker", ..head::TAKER_FEE };
 const TIER_MAKER: Field = Field { key: "maker", ..head::MAKER_FEE };
 
 /// Fees by traded value: the first from zero on, rising. Beside them the two plain fees would say the same twice.
-pub(super) fn fee_tiers<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, quote: Option<&str>) -> Vec<FeeTier> {
+pub(super) fn fee_tiers<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, numeraires: &[&str]) -> Vec<FeeTier> {
     let Some(value) = section.get("fee_tiers") else { return Vec::new() };
     for key in ["taker_fee", "maker_fee"].into_iter().filter(|key| section.has(key)) {
         let message = format!("`backtest.{key}` beside `fee_tiers`");
@@ -234,7 +234,7 @@ pub(super) fn fee_tiers<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, 
         reader.error(Code::FeeTiers, section.key_place(key), message, "the tiers say it", help);
     }
     let entries = reader.tables(FEE_TIERS, section.key_place("fee_tiers"), value, FEE_TIERS_MAX);
-    let tiers: Vec<_> = entries.iter().map(|entry| tier(reader, entry, quote)).collect();
+    let tiers: Vec<_> = entries.iter().map(|entry| tier(reader, entry, numeraires)).collect();
     // Order is judged only when every tier could be read: a hole would move the blame.
     let Some(tiers) = tiers.into_iter().collect::<Option<Vec<FeeTier>>>() else { return Vec::new() };
     if let (Some(first), Some(entry)) = (tiers.first(), entries.first())
@@ -254,9 +254,9 @@ pub(super) fn fee_tiers<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, 
     tiers
 }
 
-fn tier<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, quote: Option<&str>) -> Option<FeeTier> {
+fn tier<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, numeraires: &[&str]) -> Option<FeeTier> {
     reader.require(section, &[("volume", "\"0 USDT\""), ("taker", "\"5bp\""), ("maker", "\"2bp\"")]);
-    let volume = amount(reader, section, "volume", quote.as_slice(), Cash::SCALE).and_then(|(raw, _)| {
+    let volume = amount(reader, section, "volume", numeraires, Cash::SCALE).and_then(|(raw, _)| {
         let volume = (0..=head::AMOUNT_MAX).contains(&raw).then_some(Cash::from_raw(raw));
         if volume.is_none() {
             let slot = section.slot("volume", "\"15_000_000 USDT\"");

@@ -4,13 +4,14 @@ use super::parse;
 use super::schema::{LISTS, SECTIONS};
 use crate::print::to_toml;
 use crate::program::{CompileError, Program};
-use crate::spec::{AccountTerms, Backtest, Deposit, MAX_AGE, Resize, SizeKind, VolatilitySource};
+use crate::spec::{AccountTerms, Backtest, Deposit, MAX_AGE, Policy, Resize, SizeKind, VolatilitySource};
 use crate::testing::{FAMILIES, families, policies, portfolios};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 const EXAMPLE: &str = include_str!("../../../../examples/btc-trend.toml");
+const PORTFOLIO: &str = include_str!("../../../../examples/portfolio.toml");
 
 #[test]
 fn the_example_is_read_and_printed() {
@@ -22,6 +23,17 @@ fn the_example_is_read_and_printed() {
     assert_eq!(policy.backtest, Backtest::default());
     assert_eq!(parsed.rules, 9);
     assert_eq!(to_toml(&policy), include_str!("../../tests/canonical/btc-trend.toml"));
+}
+
+#[test]
+fn the_portfolio_is_read_and_printed() {
+    let parsed = parse(PORTFOLIO);
+    assert_eq!(parsed.diagnostics, []);
+    let policy = parsed.policy.unwrap();
+    assert_eq!(policy.series(), ["dvol.btc", "dvol.eth"]);
+    assert_eq!((policy.accounts.len(), policy.backtest.flows.len(), policy.adopt.len()), (2, 2, 1));
+    assert_eq!(policy.backtest.taker_fee.to_string(), "0.0005");
+    assert_eq!(to_toml(&policy), include_str!("../../tests/canonical/portfolio.toml"));
 }
 
 #[test]
@@ -108,8 +120,10 @@ fn a_placeholder_is_filled_for_each_instrument() {
 
 #[test]
 fn a_policy_cut_short_anywhere_is_read_without_a_panic() {
-    for end in (0..EXAMPLE.len()).filter(|end| EXAMPLE.is_char_boundary(*end)) {
-        well_formed(&EXAMPLE[..end]);
+    for text in [EXAMPLE, PORTFOLIO] {
+        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+            well_formed(&text[..end]);
+        }
     }
 }
 
@@ -159,6 +173,24 @@ fn random_policies_cover_the_rule_families() {
     assert!(rich >= 500, "three families in {rich} of 1000");
 }
 
+#[test]
+fn random_portfolios_cover_what_a_portfolio_has() {
+    let mut runner = TestRunner::deterministic();
+    let found: Vec<_> = (0..1_000).map(|_| portfolios().new_tree(&mut runner).unwrap().current()).collect();
+    let share = |what: &str, has: &dyn Fn(&Policy) -> bool| {
+        let share = found.iter().filter(|policy| has(policy)).count();
+        assert!((100..1_000).contains(&share), "{what} in {share} of 1000");
+    };
+    share("several instruments", &|policy| policy.instruments.len() > 1);
+    share("accounts", &|policy| !policy.accounts.is_empty());
+    share("several currencies", &|policy| policy.accounts.iter().any(|account| account.deposits.len() > 1));
+    share("a currency that the symbol does not tell", &|policy| policy.backtest.deposit_currency.is_some());
+    share("flows", &|policy| !policy.backtest.flows.is_empty());
+    share("fee tiers", &|policy| policy.backtest.fee_tiers.len() > 1);
+    share("adopted positions", &|policy| !policy.adopt.is_empty());
+    share("series by base currency", &|policy| policy.declared_series().iter().any(|name| name.contains("{base}")));
+}
+
 proptest! {
     #[test]
     fn what_is_printed_reads_back_the_same(policy in prop_oneof![policies(), portfolios()]) {
@@ -182,8 +214,11 @@ proptest! {
 
     /// Pieces of the example moved, dropped and doubled: nearer to real slips than random bytes.
     #[test]
-    fn no_mutation_makes_it_panic(edits in prop::collection::vec((0..EXAMPLE.len(), 0..40usize, "[ -~é\\n]{0,3}"), 1..6)) {
-        let mut text = EXAMPLE.to_owned();
+    fn no_mutation_makes_it_panic(
+        example in prop_oneof![Just(EXAMPLE), Just(PORTFOLIO)],
+        edits in prop::collection::vec((0..PORTFOLIO.len(), 0..40usize, "[ -~é\\n]{0,3}"), 1..6),
+    ) {
+        let mut text = example.to_owned();
         for (at, length, put) in edits {
             let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
             let end = (at + length..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
