@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Recomputes equity at every row of a run folder's equity.parquet, without Trimtab: docs/run-folder.md.
 
-equity = deposit - sum(side x quantity x price) - sum(fee) + sum(funding amount) + position x mark,
-over all fills and payments with time <= the row's. Exact decimals throughout.
+equity = sum(flows) - sum(value of each fill at its price) - sum(fee) + sum(funding amount) + sum(value of positions at marks),
+over all flows, fills and payments with time <= the row's. The value of a quantity at a price is quantity x price; of a
+coin-settled contract -quantity / price, cut toward zero at 1e-16. Exact decimals throughout. Runs in one currency.
 
     python3 vectors/recompute_equity.py RUN
 
@@ -16,39 +17,69 @@ import sys
 import pyarrow.parquet as parquet
 
 decimal.getcontext().prec = 80
+decimal.getcontext().rounding = decimal.ROUND_DOWN
 ZERO = decimal.Decimal(0)
+UNIT = decimal.Decimal("1e-16")
 
 
 def rows(folder, table):
     return parquet.read_table(folder / f"{table}.parquet").to_pylist()
 
 
+class Until:
+    """The rows of a table in order of time, each handed out once."""
+
+    def __init__(self, table):
+        self.rows, self.next = table, 0
+
+    def take(self, time):
+        begin = self.next
+        while self.next < len(self.rows) and self.rows[self.next]["time"] <= time:
+            self.next += 1
+        return self.rows[begin : self.next]
+
+    def rest(self):
+        return len(self.rows) - self.next
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     record = json.loads((folder / "run.json").read_text())
-    equity = decimal.Decimal(record["configuration"]["deposit"])
-    cash, position, worst, worst_at = equity, ZERO, ZERO, None
-    fills, funding = iter(rows(folder, "fills")), iter(rows(folder, "funding"))
-    fill, payment = next(fills, None), next(funding, None)
+    inverse = {known["symbol"]: known["kind"].startswith("inverse") for known in record["instruments"]}
+    flows, fills, funding, seen = (Until(rows(folder, name)) for name in ["flows", "fills", "funding", "positions"])
+    currencies = {row["currency"] for table in [flows, fills, funding] for row in table.rows}
+    if currencies != {record["currency"]}:
+        sys.exit(f"this run is in {', '.join(sorted(currencies))}; this script knows one currency at a time")
+
+    def value(symbol, quantity, price):
+        if inverse[symbol]:
+            return (-quantity / price).quantize(UNIT) if price else ZERO
+        return quantity * price
+
+    cash, positions, marks, worst, worst_at = ZERO, {}, {}, ZERO, None
     table = rows(folder, "equity")
     for row in table:
-        while fill is not None and fill["time"] <= row["time"]:
-            signed = fill["quantity"] if fill["side"] == "buy" else -fill["quantity"]
-            position += signed
-            cash -= signed * fill["price"] + fill["fee"]
-            fill = next(fills, None)
-        while payment is not None and payment["time"] <= row["time"]:
-            cash += payment["amount"]
-            payment = next(funding, None)
-        equity = cash + position * row["mark"]
-        differences = [equity - row["equity"], cash - row["cash"], position - row["position"]]
+        cash += sum((flow["amount"] for flow in flows.take(row["time"])), ZERO)
+        for fill in fills.take(row["time"]):
+            symbol, signed = fill["instrument"], fill["quantity"] if fill["side"] == "buy" else -fill["quantity"]
+            positions[symbol] = positions.get(symbol, ZERO) + signed
+            cash -= value(symbol, signed, fill["price"]) + fill["fee"]
+        cash += sum((payment["amount"] for payment in funding.take(row["time"])), ZERO)
+        held = {}
+        for position in seen.take(row["time"]):
+            symbol = position["instrument"]
+            marks[symbol] = position["mark"]
+            held[symbol] = held.get(symbol, ZERO) + position["position"]
+        worth = sum((value(symbol, positions[symbol], marks[symbol]) for symbol in positions), ZERO)
+        differences = [cash + worth - row["equity"], cash - row["cash"]]
+        differences += [positions.get(symbol, ZERO) - quantity for symbol, quantity in held.items()]
         for residual in differences:
             if abs(residual) > abs(worst):
                 worst, worst_at = residual, row["time"]
-    left = [name for name, rest in [("fill", fill), ("payment", payment)] if rest is not None]
+    left = {name: rest.rest() for name, rest in [("flows", flows), ("fills", fills), ("payments", funding)] if rest.rest()}
     print(f"{len(table)} rows, largest residual {worst}" + (f" at {worst_at}" if worst else ""))
-    if left:
-        print(f"a {left[0]} after the last row")
+    for name, count in left.items():
+        print(f"{count} {name} after the last row")
     sys.exit(1 if worst or left or not table else 0)
 
 

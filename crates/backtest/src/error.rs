@@ -16,16 +16,9 @@ pub enum Error {
     /// The policy cannot run on these tapes.
     #[error(transparent)]
     Compile(#[from] policy::CompileError),
-    /// More than one instrument in a policy.
-    #[error(
-        "the policy `{name}` trades {count} instruments; this version runs one at a time: give it one under `instrument`"
-    )]
-    Instruments {
-        /// The policy.
-        name: String,
-        /// How many it names.
-        count: usize,
-    },
+    /// Policies that do not go together, or not with these tapes.
+    #[error("{0}")]
+    Setup(String),
     /// No tape has the policy's instrument.
     #[error("no tape has bars of `{wanted}`, which the policy trades; the tapes have {found}")]
     NoInstrument {
@@ -33,14 +26,6 @@ pub enum Error {
         wanted: String,
         /// What there is.
         found: String,
-    },
-    /// A kind of contract that a run does not know yet how to end.
-    #[error("`{symbol}` is a {kind}, which this version cannot run yet; it runs linear and inverse perpetuals")]
-    Kind {
-        /// The instrument.
-        symbol: String,
-        /// Its kind.
-        kind: &'static str,
     },
     /// The instrument's bars do not begin or end anywhere.
     #[error("the tapes have no bars of `{0}`: import some with `trimtab import bars`")]

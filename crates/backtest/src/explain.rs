@@ -1,20 +1,26 @@
 //! `explain`: the plan in force at an instant, why, and what came of it.
 
-use crate::records::{FillRow, OrderRow, PlanRow};
-use crate::run::{Run, Variant, single, stamp};
+use crate::record::Keep;
+use crate::records::{FillRow, OrderRow, PlanRow, PositionRow};
+use crate::run::{Run, Variant, What, single, stamp};
 use crate::{Error, Progress};
+use policy::Policy;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use units::{Cash, Price, Qty, Timestamp};
+use units::{Cash, Price, Qty, StrategyId, Timestamp};
 
 /// The decision in force at an instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// The instant asked for: the state after all inputs with receipt time at or before it.
     pub at: Timestamp,
+    /// The policy's name.
+    pub strategy: String,
     /// Symbol.
     pub instrument: String,
+    /// How many other strategies and instruments the run has.
+    pub others: usize,
     /// The plan in force; `None`: nothing was decided yet.
     pub plan: Option<PlanView>,
     /// Plans of the same receipt time before it: a bar's fills are decided on one by one.
@@ -100,8 +106,25 @@ pub struct StateView {
 }
 
 impl Run {
-    /// The plan in force at an instant, why, and what came of it.
-    pub fn explain(&self, at: Timestamp) -> Result<Explanation, Error> {
+    /// The strategies in their instruments that an `explain` can be about: policy and symbol, in the order of the run.
+    #[must_use]
+    pub fn traders(&self) -> Vec<(&str, &str)> {
+        let mut traders = Vec::new();
+        for strategy in &self.strategies {
+            let Policy { name, instruments, .. } = &strategy.policy;
+            traders.extend(instruments.iter().map(|symbol| (name.as_str(), symbol.as_str())));
+        }
+        traders
+    }
+
+    /// The plan in force at an instant, why, and what came of it: of the strategy and in the instrument asked for; of those left
+    /// open, the one that was decided on last.
+    pub fn explain(
+        &self,
+        at: Timestamp,
+        strategy: Option<&str>,
+        instrument: Option<&str>,
+    ) -> Result<Explanation, Error> {
         let rows = &self.tables.equity;
         let outside = |first, last| Error::OutsideRun { at, first, last };
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
@@ -110,47 +133,74 @@ impl Run {
         if at < first.time || at > last.time {
             return Err(outside(first.time, last.time));
         }
+        let asked = |name: &str, symbol: &str| {
+            strategy.is_none_or(|asked| asked == name) && instrument.is_none_or(|asked| asked == symbol)
+        };
+        let traders = self.traders();
+        let fit: Vec<usize> = (0..traders.len()).filter(|index| asked(traders[*index].0, traders[*index].1)).collect();
+        let Some(default) = fit.first() else {
+            let known: Vec<String> = traders.iter().map(|(name, symbol)| format!("`{name}` in `{symbol}`")).collect();
+            return Err(Error::Setup(format!(
+                "the run has no such strategy and instrument; it has {}",
+                known.join(", ")
+            )));
+        };
         let until = self.tables.plans.partition_point(|row| row.time <= at);
-        let (past, future) = self.tables.plans.split_at(until);
-        let mut recent = plan_views(same_time_as_last(past));
+        let latest = self.tables.plans[..until].iter().rev().find(|row| asked(&row.strategy, &row.instrument));
+        let (name, symbol) = latest.map_or(traders[*default], |row| (&*row.strategy, &*row.instrument));
+        let own = |row: &&PlanRow| row.strategy == name && row.instrument == symbol;
+        let past: Vec<PlanRow> = self.tables.plans[..until].iter().filter(own).cloned().collect();
+        let future = self.tables.plans[until..].iter().find(own);
+        let mut recent = plan_views(same_time_as_last(&past));
         let plan = recent.pop();
-        let state_row = &rows[rows.partition_point(|row| row.time <= at) - 1];
-        let resting = self.resting(at);
+        let index = traders.iter().position(|trader| *trader == (name, symbol)).unwrap_or(*default);
         Ok(Explanation {
             at,
-            instrument: self.record.instrument.symbol.clone(),
+            strategy: name.to_owned(),
+            instrument: symbol.to_owned(),
+            others: traders.len() - 1,
             before: recent,
-            replaced: future.first().map(|row| (row.plan, row.time)),
+            replaced: future.map(|row| (row.plan, row.time)),
             orders: plan.as_ref().map_or_else(Vec::new, |plan| self.orders_of(plan.plan, at)),
             plan,
-            state: StateView {
-                time: state_row.time,
-                price: state_row.mark,
-                equity: state_row.equity,
-                position: state_row.position,
-                exposure: state_row.exposure,
-                drawdown: state_row.drawdown,
-                stop: state_row.stop,
-                twin_position: state_row.twin_position,
-                twin_equity: state_row.twin_equity,
-                resting,
-            },
-            now: self.evaluated(at),
+            state: self.state(at, name, symbol),
+            now: self.evaluated(at, StrategyId(index as u32)),
         })
     }
 
+    /// What the last rows at or before an instant tell.
+    fn state(&self, at: Timestamp, strategy: &str, instrument: &str) -> StateView {
+        let equity = &self.tables.equity[self.tables.equity.partition_point(|row| row.time <= at) - 1];
+        let until = self.tables.positions.partition_point(|row| row.time <= at);
+        let own = |row: &&PositionRow| &*row.strategy == strategy && &*row.instrument == instrument;
+        let position = self.tables.positions[..until].iter().rev().find(own);
+        StateView {
+            time: position.map_or(equity.time, |row| row.time),
+            price: position.map_or(Price::ZERO, |row| row.mark),
+            equity: equity.equity,
+            position: position.map_or(Qty::ZERO, |row| row.position),
+            exposure: position.map_or(0.0, |row| row.exposure),
+            drawdown: equity.drawdown,
+            stop: position.and_then(|row| row.stop),
+            twin_position: position.map_or(Qty::ZERO, |row| row.twin_position),
+            twin_equity: equity.twin_equity,
+            resting: self.resting(at, strategy, instrument),
+        }
+    }
+
     /// Replays to the instant and evaluates the rules there, without adopting anything.
-    fn evaluated(&self, at: Timestamp) -> Option<Vec<StepView>> {
+    fn evaluated(&self, at: Timestamp, strategy: StrategyId) -> Option<Vec<StepView>> {
         let unchanged = |stored: &crate::TapeStamp| stamp(&stored.path).is_ok_and(|now| now.hash == stored.hash);
         if !self.record.tapes.iter().all(unchanged) {
             return None;
         }
         let tapes: Vec<PathBuf> = self.record.tapes.iter().map(|tape| tape.path.clone()).collect();
         let mut quietly = |_: Progress| ControlFlow::Continue(());
-        let mut pass = single(&self.policy, &tapes, Variant::Scaled, at, &mut quietly).ok()?;
-        let plan = pass.engine.preview(pass.strategy);
+        let (policies, variant, keep) = (&self.policies(), Variant::Scaled, Keep::Equity);
+        let mut pass = single(What { policies, tapes: &tapes, variant, keep, until: at }, &mut quietly).ok()?;
+        let plan = pass.engine.preview(strategy);
         let step = |step: &policy::Step| StepView {
-            rule: pass.engine.rule_name(pass.strategy, step.rule).to_owned(),
+            rule: pass.engine.rule_name(strategy, step.rule).to_owned(),
             outcome: step.outcome.name().to_owned(),
             before: step.before,
             after: step.after,
@@ -177,9 +227,10 @@ impl Run {
         views.into_values().collect()
     }
 
-    fn resting(&self, at: Timestamp) -> Vec<OrderRow> {
+    fn resting(&self, at: Timestamp, strategy: &str, instrument: &str) -> Vec<OrderRow> {
         let mut resting: BTreeMap<&str, OrderRow> = BTreeMap::new();
-        for row in self.tables.orders.iter().take_while(|row| row.time <= at) {
+        let own = |row: &&OrderRow| row.strategy == strategy && row.instrument == instrument;
+        for row in self.tables.orders.iter().take_while(|row| row.time <= at).filter(own) {
             match row.event.as_str() {
                 "place" | "amend" => drop(resting.insert(&row.order, row.clone())),
                 "cancelled" | "rejected" => drop(resting.remove(row.order.as_str())),

@@ -1,33 +1,43 @@
 //! The run folder: what is written, and reading it back (docs/run-folder.md).
 
-use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, OrderRow, PlanRow, Tables, VariantRow};
-use crate::run::{Run, RunRecord};
+use crate::records::{
+    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OrderRow, PlanRow, PositionRow, Tables,
+    VariantRow,
+};
+use crate::run::{Run, RunRecord, Strategy};
 use crate::table::{Row, Table};
 use crate::{Error, run};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// The recipe and summary of a run.
 pub(crate) const RECORD: &str = "run.json";
-/// The policy text as run.
-pub(crate) const POLICY: &str = "policy.toml";
+/// The text of a policy as run: `policy.toml`, then `policy-2.toml` and so on.
+pub(crate) fn policy_file(at: usize) -> String {
+    if at == 0 { "policy.toml".to_owned() } else { format!("policy-{}.toml", at + 1) }
+}
 
 impl Tables {
     /// All tables, in the order in which a replay compares them: causes before effects.
-    pub(crate) fn all(&self) -> [Table; 6] {
+    pub(crate) fn all(&self) -> [Table; 9] {
         [
             Row::table(&self.plans),
             Row::table(&self.orders),
             Row::table(&self.fills),
             Row::table(&self.funding),
             Row::table(&self.equity),
+            Row::table(&self.positions),
+            Row::table(&self.accounts),
+            Row::table(&self.flows),
             Row::table(&self.campaigns),
         ]
     }
 }
 
-fn file_of(table: &str) -> String {
+/// The file of a table.
+pub(crate) fn file_of(table: &str) -> String {
     format!("{table}.parquet")
 }
 
@@ -39,10 +49,9 @@ impl Run {
 
     fn write_files(&self, folder: &Path) -> Result<(), Error> {
         let mut files = BTreeMap::new();
-        let mut sealed = |name: String| -> Result<(), Error> {
-            let path = folder.join(&name);
-            let bytes = fs::read(&path).map_err(Error::io(&path))?;
-            files.insert(name, blake3::hash(&bytes).to_hex().to_string());
+        let mut hashed = |name: String| -> Result<(), Error> {
+            let hash = hash_of(&folder.join(&name))?;
+            files.extend(hash.map(|hash| (name, hash)));
             Ok(())
         };
         let variants = (!self.variants.is_empty()).then(|| Row::table(&self.variants));
@@ -50,14 +59,17 @@ impl Run {
             let name = file_of(table.name);
             let path = folder.join(&name);
             table.write(&path).map_err(|error| Error::io(&path)(std::io::Error::other(error)))?;
-            sealed(name)?;
+            hashed(name)?;
         }
-        let path = folder.join(POLICY);
-        fs::write(&path, &self.policy_text).map_err(Error::io(&path))?;
-        sealed(POLICY.to_owned())?;
-        let record = RunRecord { files, ..self.record.clone() };
+        for (at, strategy) in self.strategies.iter().enumerate() {
+            let name = policy_file(at);
+            let path = folder.join(&name);
+            fs::write(&path, &strategy.text).map_err(Error::io(&path))?;
+            hashed(name)?;
+        }
         let path = folder.join(RECORD);
-        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::io(&path)(error.into()))?;
+        let text =
+            sealed(&RunRecord { files, ..self.record.clone() }).map_err(|error| Error::io(&path)(error.into()))?;
         fs::write(&path, text + "\n").map_err(Error::io(&path))
     }
 }
@@ -75,7 +87,9 @@ pub(crate) fn write_whole(
     fs::create_dir_all(parent).map_err(Error::io(parent))?;
     let staging = tempfile::Builder::new().prefix(".trimtab-run-").tempdir_in(parent).map_err(Error::io(parent))?;
     fill(staging.path())?;
-    replace(staging, out)
+    replace(staging, out)?;
+    tracing::info!(folder = %out.display(), "folder written");
+    Ok(())
 }
 
 /// Refuses an output folder that holds something, early, before the work is done.
@@ -142,8 +156,28 @@ fn replace(staging: tempfile::TempDir, out: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads a run folder.
-pub fn open(folder: &Path) -> Result<Run, Error> {
+/// The field of run.json that holds the hash of all others.
+const SEAL: &str = "record";
+
+/// run.json with the hash of its fields behind them.
+fn sealed(record: &RunRecord) -> serde_json::Result<String> {
+    #[derive(serde::Serialize)]
+    struct Sealed<'a> {
+        #[serde(flatten)]
+        fields: &'a RunRecord,
+        record: String,
+    }
+    let record = Sealed { fields: record, record: seal_of(&serde_json::to_value(record)?) };
+    serde_json::to_string_pretty(&record)
+}
+
+/// BLAKE3 of a value as compact JSON, names in the order of their bytes.
+fn seal_of(fields: &Value) -> String {
+    blake3::hash(fields.to_string().as_bytes()).to_hex().to_string()
+}
+
+/// The record of a run, and whether it is the one that was written; else why not, in words.
+pub(crate) fn record(folder: &Path) -> Result<(RunRecord, Result<(), String>), Error> {
     let path = folder.join(RECORD);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -152,25 +186,62 @@ pub fn open(folder: &Path) -> Result<Run, Error> {
         }
         Err(error) => return Err(Error::io(folder)(error)),
     };
-    let version: Version = serde_json::from_str(&text).map_err(|error| Error::not_a_run(&path, error))?;
-    if version.version > run::RECORD_VERSION {
-        let why = format!("its format {} was written by a newer trimtab; update this one", version.version);
+    let wrong = |error| Error::not_a_run(&path, error);
+    let mut fields: Value = serde_json::from_str(&text).map_err(wrong)?;
+    let Version { version } = serde_json::from_value(fields.clone()).map_err(wrong)?;
+    if version > run::RECORD_VERSION {
+        let why = format!("its format {version} was written by a newer trimtab; update this one");
         return Err(Error::not_a_run(folder, why));
     }
-    let record: RunRecord = serde_json::from_str(&text).map_err(|error| Error::not_a_run(&path, error))?;
-    let policy_path = folder.join(POLICY);
-    let policy_text = fs::read_to_string(&policy_path).map_err(Error::io(&policy_path))?;
+    // From the text, not from its fields: an error then has a line.
+    if version < run::RECORD_VERSION {
+        let why = format!(
+            "its format {version} was written by an older trimtab, before runs had several instruments; run its policy.toml \
+             again with `trimtab backtest`"
+        );
+        return Err(Error::not_a_run(folder, why));
+    }
+    let record: RunRecord = serde_json::from_str(&text).map_err(wrong)?;
+    if record.policies.is_empty() || record.instruments.is_empty() {
+        return Err(Error::not_a_run(&path, "it names no policy or no instrument"));
+    }
+    let seal = fields.as_object_mut().and_then(|fields| fields.remove(SEAL));
+    let sealed = match seal {
+        Some(Value::String(seal)) if seal == seal_of(&fields) => Ok(()),
+        Some(_) => Err("run.json was altered after it was written".to_owned()),
+        None => {
+            Err("run.json has no `record`, the hash over its fields: it was altered, or an earlier version wrote it"
+                .to_owned())
+        }
+    };
+    Ok((record, sealed))
+}
+
+/// Reads a run folder.
+pub fn open(folder: &Path) -> Result<Run, Error> {
+    let (record, _) = record(folder)?;
+    tracing::info!(folder = %folder.display(), chain = record.chain, "run read");
+    let strategies = (0..record.policies.len()).map(|at| strategy(folder, at)).collect::<Result<Vec<_>, _>>()?;
     let tables = Tables {
         fills: rows::<FillRow>(folder)?,
         funding: rows::<FundingRow>(folder)?,
         equity: rows::<EquityRow>(folder)?,
+        positions: rows::<PositionRow>(folder)?,
+        accounts: rows::<AccountRow>(folder)?,
+        flows: rows::<FlowRow>(folder)?,
         orders: rows::<OrderRow>(folder)?,
         plans: rows::<PlanRow>(folder)?,
         campaigns: rows::<CampaignRow>(folder)?,
     };
     let has_variants = folder.join(file_of(VariantRow::NAME)).is_file();
     let variants = if has_variants { rows::<VariantRow>(folder)? } else { Vec::new() };
-    Ok(Run { policy: run::checked(&policy_text)?, policy_text, record, tables, variants })
+    Ok(Run { strategies, record, tables, variants })
+}
+
+fn strategy(folder: &Path, at: usize) -> Result<Strategy, Error> {
+    let path = folder.join(policy_file(at));
+    let text = fs::read_to_string(&path).map_err(Error::io(&path))?;
+    Ok(Strategy { policy: run::checked(&text)?, text })
 }
 
 /// The part of run.json that every version has.
@@ -180,10 +251,33 @@ struct Version {
 }
 
 fn rows<T: Row>(folder: &Path) -> Result<Vec<T>, Error> {
-    let path = folder.join(file_of(T::NAME));
+    let table = table(folder, T::empty())?;
+    let wrong = || Error::not_a_run(&folder.join(file_of(T::NAME)), "a cell that must have a value has none");
+    T::rows(&table).ok_or_else(wrong)
+}
+
+/// The stored table of an empty one's shape.
+pub(crate) fn table(folder: &Path, shape: Table) -> Result<Table, Error> {
+    let path = folder.join(file_of(shape.name));
     if !path.is_file() {
-        return Err(Error::not_a_run(folder, format!("it has no {}", file_of(T::NAME))));
+        return Err(Error::not_a_run(folder, format!("it has no {}", file_of(shape.name))));
     }
-    let table = T::empty().read(&path).map_err(|error| Error::not_a_run(&path, error))?;
-    T::rows(&table).ok_or_else(|| Error::not_a_run(&path, "a cell that must have a value has none"))
+    shape.read(&path).map_err(|error| Error::not_a_run(&path, error))
+}
+
+/// BLAKE3 of a file; `None`: there is none.
+pub(crate) fn hash_of(path: &Path) -> Result<Option<String>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(blake3::hash(&bytes).to_hex().to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(path)(error)),
+    }
+}
+
+/// The files whose hashes a record keeps, of those in a folder.
+pub(crate) fn written(folder: &Path) -> impl Iterator<Item = String> + '_ {
+    let empty = Tables::default().all().map(|table| file_of(table.name));
+    let policies = (0..1_000).map(policy_file).take_while(|name| folder.join(name).is_file());
+    let names = empty.into_iter().chain([file_of(VariantRow::NAME)]).chain(policies);
+    names.filter(move |name| folder.join(name).is_file())
 }

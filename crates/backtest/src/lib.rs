@@ -1,10 +1,12 @@
 //! Tapes through the driver, twins, run folders and reports.
 
+mod bars;
 pub mod chance;
 pub mod demo;
 mod error;
 mod explain;
 mod folder;
+mod ledger;
 pub mod metrics;
 mod parallel;
 mod plan;
@@ -12,6 +14,7 @@ mod record;
 pub mod records;
 pub mod report;
 mod run;
+mod setup;
 mod summary;
 pub mod sweep;
 pub mod table;
@@ -24,7 +27,7 @@ pub use explain::{Explanation, OrderView, PlanView, StateView, StepView};
 pub use folder::{check_free, check_free_sweep, open};
 pub use parallel::{Share, cores};
 pub use plan::{PlanAnswer, SCHEMA as PORTFOLIO_SCHEMA, plan};
-pub use run::{Paid, Request, Run, RunRecord, TapeStamp, Triggers, run};
+pub use run::{GapStamp, Paid, PolicyFile, Request, Run, RunRecord, Strategy, TapeStamp, Triggers, run};
 use units::Timestamp;
 pub use variants::{ablation, techniques};
 pub use verify::{Verification, verify};

@@ -1,19 +1,17 @@
 //! `plan`: what should be held now, and why, from a portfolio's state alone.
 
+mod contradictions;
+mod state;
+
 use crate::explain::StepView;
 use crate::{Error, run};
-use policy::facts::{self, Facts};
-use policy::{Add, Because, Exit, Program};
-use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
-use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
-use std::str::FromStr;
-use units::{Cash, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
+use policy::{Add, Because, Exit, Facts, Program, facts};
+use state::Portfolio;
+use units::{Cash, Price, Qty, SeriesId, Timestamp};
 
-/// The portfolio's schema name, with its version.
-pub const SCHEMA: &str = "trimtab.portfolio/1";
+/// The portfolio's schema name, with the latest version. Version 2 added optional fields: a state of version 1 is read as it was.
+pub const SCHEMA: &str = "trimtab.portfolio/2";
+const SCHEMAS: [&str; 2] = ["trimtab.portfolio/1", SCHEMA];
 
 /// What should be held now, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,155 +36,46 @@ pub struct PlanAnswer {
     pub exits: Vec<Exit>,
 }
 
-/// A portfolio as a file states it. Amounts, prices and quantities are decimals, as text or as plain JSON numbers.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Portfolio {
-    schema: String,
-    time: Decimal<Timestamp>,
-    accounts: Vec<AccountState>,
-    instruments: Vec<InstrumentState>,
-    #[serde(default)]
-    series: BTreeMap<String, SeriesState>,
-    #[serde(default)]
-    facts: FactsState,
-    #[serde(default)]
-    positions: Vec<PositionState>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AccountState {
-    name: String,
-    equity: Decimal<Cash>,
-    /// Highest equity net of deposits and withdrawals; the present one if absent.
-    high_water: Option<Decimal<Cash>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InstrumentState {
-    symbol: String,
-    price: Decimal<Price>,
-    tick: Decimal<Price>,
-    lot: Decimal<Qty>,
-    min_qty: Option<Decimal<Qty>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SeriesState {
-    value: f64,
-    time: Decimal<Timestamp>,
-}
-
-/// What the policy's indicators would have found out from history.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FactsState {
-    signal: Option<f64>,
-    signal_since: Option<Decimal<Timestamp>>,
-    unit: Option<Decimal<Price>>,
-    volatility: Option<f64>,
-    campaign_closed_at: Option<Decimal<Timestamp>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PositionState {
-    account: String,
-    instrument: String,
-    quantity: Decimal<Qty>,
-    campaign: Option<CampaignState>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CampaignState {
-    entry: Decimal<Price>,
-    last_fill: Option<Decimal<Price>>,
-    unit: Option<Decimal<Price>>,
-    initial_stop: Option<Decimal<Price>>,
-    stop: Option<Decimal<Price>>,
-    base: Decimal<Qty>,
-    /// Units filled, from 1.
-    #[serde(default = "first_unit")]
-    units: Vec<u32>,
-    #[serde(default)]
-    lapsed: Vec<u32>,
-    /// Rungs used, from 1.
-    #[serde(default)]
-    rungs_used: Vec<u32>,
-    first: Option<Decimal<Qty>>,
-    peak: Option<Decimal<Qty>>,
-    uncut: Option<Decimal<Qty>>,
-    best: Option<Decimal<Price>>,
-}
-
-fn first_unit() -> Vec<u32> {
-    vec![1]
-}
-
-/// A value written as text or as a JSON number.
-#[derive(Debug, Clone, Copy)]
-struct Decimal<T>(T);
-
-impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Decimal<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text<T>(PhantomData<T>);
-        impl<T: FromStr<Err: fmt::Display>> Text<T> {
-            fn parse<E: de::Error>(text: &str) -> Result<Decimal<T>, E> {
-                text.parse().map(Decimal).map_err(|error| E::custom(format!("`{text}`: {error}")))
-            }
-        }
-        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
-            type Value = Decimal<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a decimal as text, such as \"117904.1\", or a plain number")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Self::parse(text)
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
-                Self::parse(&value.to_string())
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
-                Self::parse(&value.to_string())
-            }
-            // The shortest text that gives the same double is the decimal that was written.
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
-                Self::parse(&value.to_string())
-            }
-        }
-        deserializer.deserialize_any(Text(PhantomData))
-    }
-}
-
 /// Decides a policy on a portfolio's state. Without history the caller states what the indicators would have found.
 pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     let policy = run::checked(policy_text)?;
-    let portfolio: Portfolio =
-        serde_json::from_str(state_json).map_err(|error| Error::State(format!("portfolio state: {error}")))?;
-    if portfolio.schema != SCHEMA {
-        let message = format!("portfolio state: schema is `{}`; this version reads `{SCHEMA}`", portfolio.schema);
-        return Err(Error::State(message));
+    let wrong = |message: String| Error::State(format!("portfolio state: {message}"));
+    let [symbol] = policy.instruments.as_slice() else {
+        let count = policy.instruments.len();
+        return Err(wrong(format!(
+            "the policy trades {count} instruments; a plan is of one: give it one under `instrument`"
+        )));
+    };
+    let portfolio: Portfolio = serde_json::from_str(state_json).map_err(|error| wrong(error.to_string()))?;
+    if !SCHEMAS.contains(&portfolio.schema.as_str()) {
+        let known = SCHEMAS.map(|schema| format!("`{schema}`")).join(" and ");
+        return Err(wrong(format!("schema is `{}`; this version reads {known}", portfolio.schema)));
     }
     let names: Vec<&String> = portfolio.series.keys().collect();
     let series = |name: &str| names.iter().position(|known| *known == name).map(|at| SeriesId(at as u32));
-    let mut program = Program::compile(&policy, &policy.instruments[0], &series)
-        .map_err(|error| Error::State(unknown_series(&error)))?;
-    if let Some(guard) = run::guard(&policy, &policy.instruments[0]) {
+    let mut program =
+        Program::compile(&policy, symbol, &series).map_err(|error| Error::State(unknown_series(&error)))?;
+    if let Some(guard) = crate::setup::guard(&policy, symbol) {
         let last = program.rules.len().saturating_sub(1);
         program.rules.insert(last, Box::new(guard));
     }
-    let mut facts = portfolio.facts(&policy.instruments[0])?;
+    let scope = portfolio.scope(symbol).map_err(wrong)?;
+    let found = contradictions::of(&portfolio, &scope, &policy);
+    match found.as_slice() {
+        [] => {}
+        [one] => return Err(wrong(one.clone())),
+        all => return Err(wrong(format!("{} contradictions:\n  {}", all.len(), all.join("\n  ")))),
+    }
+    let mut facts = portfolio.facts(&scope);
+    let alone = policy.allocation.share(policy.capital, 1);
+    if alone.get() != 1.0 {
+        facts.set(facts::SHARE, alone);
+    }
     for indicator in &mut program.indicators {
         indicator.observe(None, &mut facts);
     }
     portfolio.stated(&mut facts);
-    for rule in &mut program.rules {
-        rule.observe(&facts);
-    }
+    observe(&mut program, &portfolio, &mut facts);
     let mut because = Because::default();
     let target = policy::evaluate(&program.rules, &facts, &mut because);
     let step = |step: &policy::Step| StepView {
@@ -198,7 +87,7 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     };
     Ok(PlanAnswer {
         time: portfolio.time.0,
-        instrument: policy.instruments[0].clone(),
+        instrument: symbol.clone(),
         price: facts.get(facts::PRICE).unwrap_or_default(),
         equity: facts.get(facts::EQUITY).unwrap_or_default(),
         position: facts.get(facts::POSITION).unwrap_or_default(),
@@ -207,6 +96,24 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
         add: because.add().filter(|_| !target.qty.is_zero()),
         exits: because.exits().to_vec(),
     })
+}
+
+/// Lets the rules see what is now, and those that count closed campaigns what was: one after the other, then the present one.
+fn observe(program: &mut Program, portfolio: &Portfolio, facts: &mut Facts) {
+    let held = facts.get(facts::POSITION).unwrap_or_default();
+    facts.set(facts::POSITION, Qty::ZERO);
+    let results = portfolio.closed_results();
+    for (at, r) in results.iter().enumerate() {
+        facts.set(facts::CLOSED, at as u32 + 1);
+        facts.set(facts::CLOSED_R, *r);
+        for rule in program.rules.iter_mut().filter(|rule| rule.reads().contains(&facts::CLOSED.id())) {
+            rule.observe(facts);
+        }
+    }
+    facts.set(facts::POSITION, held);
+    for rule in &mut program.rules {
+        rule.observe(facts);
+    }
 }
 
 fn unknown_series(error: &policy::CompileError) -> String {
@@ -218,121 +125,13 @@ fn unknown_series(error: &policy::CompileError) -> String {
     }
 }
 
-impl Portfolio {
-    /// The facts of the policy's scope: account, instrument, position and campaign.
-    fn facts(&self, symbol: &str) -> Result<Facts, Error> {
-        let wrong = |message: String| Error::State(format!("portfolio state: {message}"));
-        let instrument = self.instruments.iter().find(|instrument| instrument.symbol == symbol);
-        let instrument =
-            instrument.ok_or_else(|| wrong(format!("the policy trades `{symbol}`; add it under \"instruments\"")))?;
-        let mut positions = self.positions.iter().filter(|position| position.instrument == symbol);
-        let position = positions.next();
-        if positions.next().is_some() {
-            return Err(wrong(format!("more than one position in `{symbol}`")));
-        }
-        let account = match position {
-            Some(position) => self.accounts.iter().find(|account| account.name == position.account),
-            None => self.accounts.first(),
-        };
-        let account = account.ok_or_else(|| wrong("the position's account is not under \"accounts\"".to_owned()))?;
-        let (price, tick, lot) = (instrument.price.0, instrument.tick.0, instrument.lot.0);
-        for (name, raw) in [("price", price.raw()), ("tick", tick.raw()), ("lot", lot.raw())] {
-            if raw <= 0 {
-                return Err(wrong(format!("{name} of `{symbol}` must be over zero")));
-            }
-        }
-        let mut facts = Facts::new(self.series.len());
-        for (at, state) in self.series.values().enumerate() {
-            if state.time.0 > self.time.0 {
-                return Err(wrong("a series value is newer than the portfolio's time".to_owned()));
-            }
-            facts.set_now(state.time.0);
-            facts.put(facts::series(SeriesId(at as u32)), Ratio::new(state.value));
-        }
-        facts.set_now(self.time.0);
-        facts.set(facts::PRICE, price);
-        facts.set(facts::TICK, tick);
-        facts.set(facts::LOT, lot);
-        facts.set(facts::MIN_QTY, instrument.min_qty.map_or(lot, |least| least.0));
-        let equity = account.equity.0;
-        facts.set(facts::EQUITY, equity);
-        let high_water = account.high_water.map_or(equity, |high| high.0.max(equity));
-        let drawdown =
-            if high_water.raw() > 0 { (high_water - equity).approximate() / high_water.approximate() } else { 0.0 };
-        facts.put(facts::DRAWDOWN, Ratio::new(drawdown));
-        facts.set(facts::POSITION, position.map_or(Qty::ZERO, |position| position.quantity.0));
-        if let Some(position) = position {
-            position.publish(&mut facts).map_err(wrong)?;
-        }
-        Ok(facts)
-    }
-
-    /// What the file states outright stands over what indicators found.
-    fn stated(&self, facts: &mut Facts) {
-        let stated = &self.facts;
-        if let Some(signal) = stated.signal.and_then(Ratio::new) {
-            facts.set(facts::SIGNAL, signal);
-        }
-        if let Some(since) = stated.signal_since {
-            facts.set(facts::SIGNAL_SINCE, since.0);
-        }
-        if let Some(unit) = stated.unit {
-            facts.set(facts::UNIT, unit.0);
-        }
-        if let Some(volatility) = stated.volatility.and_then(Vol::new) {
-            facts.set(facts::VOLATILITY, volatility);
-        }
-        if let Some(closed) = stated.campaign_closed_at {
-            facts.set(facts::CLOSED_AT, closed.0);
-        }
-    }
-}
-
-/// One bit for each number from 1 to 32.
-fn bits(numbers: &[u32]) -> Result<u32, String> {
-    let bit = |number: &u32| match number.checked_sub(1) {
-        Some(index) if index < u32::BITS => Ok(1 << index),
-        _ => Err(format!("unit or rung {number}: they are counted from 1 to 32")),
-    };
-    numbers.iter().map(bit).try_fold(0, |all, bit: Result<u32, String>| Ok(all | bit?))
-}
-
-impl PositionState {
-    fn publish(&self, facts: &mut Facts) -> Result<(), String> {
-        let Some(campaign) = &self.campaign else {
-            return if self.quantity.0.is_zero() {
-                Ok(())
-            } else {
-                Err("a position needs its \"campaign\": entry and base at least".to_owned())
-            };
-        };
-        let held = self.quantity.0;
-        let (entry, base) = (campaign.entry.0, campaign.base.0);
-        let last_fill = campaign.last_fill.map_or(entry, |price| price.0);
-        facts.set(facts::ENTRY, entry);
-        facts.set(facts::LAST_FILL, last_fill);
-        facts.put(facts::CAMPAIGN_UNIT, campaign.unit.map(|unit| unit.0));
-        facts.put(facts::INITIAL_STOP, campaign.initial_stop.map(|stop| stop.0));
-        facts.put(facts::STOP, campaign.stop.map(|stop| stop.0));
-        facts.set(facts::BASE, base);
-        facts.set(facts::UNITS, bits(&campaign.units)?);
-        facts.set(facts::LAPSED, bits(&campaign.lapsed)?);
-        facts.set(facts::RUNGS_USED, bits(&campaign.rungs_used)?);
-        facts.set(facts::FIRST, campaign.first.map_or(held, |qty| qty.0));
-        facts.set(facts::PEAK, campaign.peak.map_or(held, |qty| qty.0));
-        facts.set(facts::UNCUT, campaign.uncut.map_or(held, |qty| qty.0));
-        facts.set(facts::BEST, campaign.best.map_or(last_fill, |price| price.0));
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
     use super::*;
 
     const STATE: &str = r#"{
-        "schema": "trimtab.portfolio/1",
+        "schema": "trimtab.portfolio/2",
         "time": "2025-10-10T16:00:00Z",
         "accounts": [{ "name": "main", "equity": "1000000" }],
         "instruments": [{ "symbol": "binance:BTCUSDT-PERP", "price": 100000, "tick": 0.1, "lot": 0.001 }],
@@ -368,12 +167,127 @@ mod tests {
         assert!(answer.exits.contains(&rung));
     }
 
+    /// The state of a long of 6, entered at 99,000, with more in its campaign or elsewhere.
+    fn held(campaign: &str, more: &str) -> String {
+        let position = format!(
+            r#""positions": [{{ "account": "main", "instrument": "binance:BTCUSDT-PERP", "quantity": "6",
+            "campaign": {{ "entry": "99000", "unit": "500", "initial_stop": "97500", "base": "15"{campaign} }} }}], {more}"facts""#
+        );
+        STATE.replace("\"facts\"", &position)
+    }
+
+    #[test]
+    fn every_contradiction_is_told_at_once() {
+        let told = |state: &str| plan(&example(), state).unwrap_err().to_string();
+        let all = [
+            (r#", "base": "-15""#, "positions[0].campaign.base is -15: the position is 6, and a campaign has one side"),
+            (r#", "units": [1, 6]"#, "campaign.units is [… 6 …]: the policy has 4 units, counted from 1"),
+            (r#", "rungs_used": [3]"#, "campaign.rungs_used is [… 3 …]: the policy has 2 rungs"),
+            (r#", "units": []"#, "campaign.units is []: 6 is held"),
+            (
+                r#", "units": [1, 2], "lapsed": [2]"#,
+                "campaign.lapsed is [… 2 …]: a unit that was filled has not lapsed",
+            ),
+            (r#", "stop": "100500""#, "campaign.stop is 100500: the stop of a long is under the price, 100000"),
+            (r#", "stop": "97000""#, "campaign.stop is 97000: a stop never moves in the losing direction"),
+            (
+                r#", "initial_stop": "99500""#,
+                "campaign.initial_stop is 99500: the initial stop of a long is under its entry",
+            ),
+            (
+                r#", "best": "99500""#,
+                "campaign.best is 99500: the best price since entry cannot be worse for a long than 100000",
+            ),
+            (r#", "peak": "5""#, "campaign.peak is 5: it is less than the 6 that is held"),
+            (r#", "uncut": "-7""#, "campaign.uncut is -7: "),
+            (r#", "first": "9", "peak": "8""#, "campaign.first is 9: the first unit cannot be more than"),
+            (r#", "base": "5""#, "campaign.base is 5: it is the full size of all units, and 6 is held"),
+            (r#", "last_fill": "0""#, "campaign.last_fill is 0: it must be over zero"),
+            (
+                r#", "opened": "2025-10-10T17:00:00Z""#,
+                "campaign.opened is 2025-10-10T17:00:00Z: it is newer than the portfolio's time",
+            ),
+        ];
+        for (campaign, wanted) in all {
+            // A field that stands there already is stated otherwise.
+            let mut state: serde_json::Value = serde_json::from_str(&held("", "")).unwrap();
+            let fields: serde_json::Value = serde_json::from_str(&format!("{{{}}}", &campaign[1..])).unwrap();
+            for (name, value) in fields.as_object().unwrap() {
+                state["positions"][0]["campaign"][name] = value.clone();
+            }
+            let said = told(&state.to_string());
+            assert!(said.contains(wanted) && !said.contains('\n'), "{campaign}: {said}");
+        }
+        let elsewhere = [
+            ("\"signal\": 1", "\"signal\": 5", "facts.signal is 5: conviction goes from -1 (short) to 1 (long)"),
+            ("\"equity\": \"1000000\"", "\"equity\": \"-3\"", "accounts[0].equity is -3: "),
+            ("\"1000000\"", "\"1000000\", \"high_water\": \"999999\"", "accounts[0].high_water is 999999: "),
+            ("\"1000000\"", "\"1000000\", \"day_start\": \"0\"", "accounts[0].day_start is 0: it must be over zero"),
+            ("\"unit\": \"500\" }", "\"unit\": \"-500\" }", "facts.unit is -500: it must be over zero"),
+            ("\"signal\": 1", "\"signal\": 1, \"volatility\": 0", "facts.volatility is 0: sizes are divided by it"),
+            (
+                "\"signal\": 1",
+                "\"signal\": 1, \"volatility\": 0.5, \"volatility_source\": 9",
+                "facts.volatility_source is 9: ",
+            ),
+            ("\"2025-10-09T00:00:00Z\"", "\"2025-10-11T00:00:00Z\"", "series.dvol.btc.time is 2025-10-11T00:00:00Z: "),
+            (
+                "\"quantity\": \"6\"",
+                "\"quantity\": \"0\"",
+                "positions[0].quantity is 0: a campaign lasts from flat to flat",
+            ),
+        ];
+        for (from, to, wanted) in elsewhere {
+            let said = told(&held("", "").replace(from, to));
+            assert!(said.contains(wanted), "{to}: {said}");
+        }
+        let state = held(r#", "units": [6], "stop": "120000""#, "").replace("\"signal\": 1", "\"signal\": 5");
+        let said = told(&state.replace("\"quantity\": \"6\"", "\"quantity\": \"-6\""));
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines[0].ends_with(&format!("{} contradictions:", lines.len() - 1)) && lines.len() >= 5, "{said}");
+    }
+
+    #[test]
+    fn an_inverse_contract_is_sized_in_coin() {
+        // 150 % of 10 BTC at 100,000 are 1,500,000 USD of contracts; the first unit is 4/10 of them.
+        let state = STATE.replace("\"lot\": 0.001", "\"lot\": 10, \"contract\": \"inverse\"").replace("1000000", "10");
+        assert_eq!(plan(&example(), &state).unwrap().target.to_string(), "600000");
+        let unknown = plan(&example(), &state.replace("inverse", "quanto")).unwrap_err().to_string();
+        assert!(unknown.contains("quanto") && unknown.contains("`linear` or `inverse`"), "{unknown}");
+    }
+
+    #[test]
+    fn a_state_of_version_1_reads_as_before() {
+        let old = STATE.replace("portfolio/2", "portfolio/1");
+        assert_eq!(plan(&example(), &old).unwrap(), plan(&example(), STATE).unwrap());
+    }
+
+    #[test]
+    fn losses_of_the_day_and_closed_campaigns_are_known() {
+        let caps = "[caps]\ndaily_loss = \"2%\"\non_loss = \"no_increase\"\n[streak]\nfactor = 1.5\ncap = 2.0\n\
+                    [unit]\nn = \"atr(20, 1d)\"\n[stop]\ninitial = \"3N\"\n";
+        let text = format!(
+            "policy = 1\nname = \"p\"\ninstrument = \"binance:BTCUSDT-PERP\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+             [size]\nkind = \"fixed_fraction\"\nfraction = 0.5\n{caps}"
+        );
+        let target = |state: &str| plan(&text, state).map(|answer| answer.target.to_string()).unwrap();
+        assert_eq!(target(STATE), "5");
+        // 2.9 % under the day's begin: over the limit, so nothing is begun. 1.9 %: under it.
+        let start = |day: &str| STATE.replace("\"1000000\"", &format!("\"1000000\", \"day_start\": \"{day}\""));
+        assert_eq!((target(&start("1030000")), target(&start("1019000"))), ("0".to_owned(), "5".to_owned()));
+        // Won, scratched, won: 1.5 × 1.5 is over the cap of 2. A loss returns to the base.
+        let closed = |r: &str| STATE.replace("\"signal\": 1", &format!("\"signal\": 1, \"campaigns_closed_r\": {r}"));
+        assert_eq!(target(&closed("[-1, 0.8]")), "7.5");
+        assert_eq!(target(&closed("[0.8, 0.05, 2.5]")), "10");
+        assert_eq!(target(&closed("[0.8, 2.5, -0.5]")), "5");
+    }
+
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
         let told = |state: &str| plan(&example(), state).unwrap_err().to_string();
         assert!(told("{").contains("line 1"));
         assert!(told(&STATE.replace("dvol.btc", "dvol.eth")).contains("`dvol.btc`"));
-        assert!(told(&STATE.replace("portfolio/1", "portfolio/9")).contains("portfolio/9"));
+        assert!(told(&STATE.replace("portfolio/2", "portfolio/9")).contains("portfolio/9"));
         assert!(told(&STATE.replace("\"lot\": 0.001", "\"lot\": 0")).contains("lot of"));
         assert!(told(&STATE.replace("\"equity\"", "\"equty\"")).contains("equty"));
     }

@@ -1,47 +1,85 @@
 //! The journal of a backtest: a hash chain over everything, and the rows of the run folder.
 
 use crate::Error;
-use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, OrderRow, PlanRow, Tables};
+use crate::ledger::Ledger;
+use crate::records::{
+    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OrderRow, PlanRow, PositionRow, Tables,
+};
+use crate::table::Name;
 use drive::Journal;
 use engine::{CampaignRecord, Engine, Notice, Output, Plan, Purpose};
 use market::{
-    Bar, CashReason, Catalogue, Command, Event, Fill, Forced, Input, NewOrder, OrderKind, OrderUpdate, Source,
+    AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, NewOrder, OrderKind,
+    OrderUpdate, Source,
 };
 use policy::Outcome;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
-use units::{AccountId, Cash, Contract, InstrumentId, Notional, OrderId, Price, Qty, StrategyId, Timestamp};
+use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Qty, StrategyId, Timestamp};
 
 /// An order as it was last sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     order: NewOrder,
     purpose: Purpose,
+    strategy: StrategyId,
     /// The market input that it was sent on: it can be crossed from the next one on.
     since: u64,
     live: bool,
     cancelling: bool,
 }
 
+/// What a pass keeps beside its equity, fills, payments and campaigns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Everything: the hash chain, plans, orders, positions.
+    All,
+    /// Positions.
+    Positions,
+    /// Nothing more.
+    Equity,
+}
+
+/// Who trades what, by [`StrategyId`].
+#[derive(Debug, Clone)]
+pub(crate) struct Trader {
+    /// The policy's name.
+    pub(crate) policy: Name,
+    pub(crate) instrument: InstrumentId,
+}
+
 /// Keeps what a run did.
 pub(crate) struct Recorder {
     catalogue: Catalogue,
-    strategy: StrategyId,
-    instrument: InstrumentId,
-    currency: String,
-    contract: Contract,
+    accounts: Vec<AccountSpec>,
+    traders: Vec<Trader>,
+    symbols: Vec<Name>,
+    /// Instruments that somebody trades.
+    traded: Vec<bool>,
+    keep: Keep,
+    /// One row for each of these spans; zero: for each bar.
+    every: Duration,
     hasher: blake3::Hasher,
     scratch: StateWriter,
     pub(crate) tables: Tables,
-    sent: BTreeMap<OrderId, Sent>,
+    /// Orders that have not ended, by instrument.
+    sent: Vec<Vec<Sent>>,
     pub(crate) facts: RunFacts,
     ledger: Ledger,
-    bar: Option<Bar>,
-    last_close: Option<Timestamp>,
+    /// Bars since the last row, merged, by instrument.
+    bars: Vec<Option<Bar>>,
+    /// A bar of this input, or before it since the last row.
+    has_bars: bool,
+    last_row: Timestamp,
+    /// Money moved that is not translated yet.
+    moved: Vec<CashChange>,
+    paid_in: Cash,
+    last_close: Vec<Option<Timestamp>>,
     at: Timestamp,
     source: Source,
     market_inputs: u64,
-    rule_names: Vec<&'static str>,
+    rule_names: Vec<Vec<&'static str>>,
+    cap_names: BTreeMap<&'static str, Name>,
 }
 
 /// What a run shows beside its tables.
@@ -49,7 +87,8 @@ pub(crate) struct Recorder {
 pub(crate) struct RunFacts {
     pub(crate) inputs: u64,
     pub(crate) bars: u64,
-    pub(crate) gaps: Vec<(Timestamp, Timestamp)>,
+    /// Instrument, last close before, first open after.
+    pub(crate) gaps: Vec<(InstrumentId, Timestamp, Timestamp)>,
     /// Triggers that the market crossed and that filled.
     pub(crate) acted: u64,
     /// Refusals by rule and sentence.
@@ -57,52 +96,66 @@ pub(crate) struct RunFacts {
     /// Resting orders whose price a bar crossed and that neither filled nor ended.
     pub(crate) unexplained: u64,
     pub(crate) unmet: u64,
-    /// Largest difference between the engine's equity and the one recomputed from fills, funding and marks.
+    /// Largest difference between a balance of the engine and the one recomputed from fills, payments and marks.
     pub(crate) residual: Cash,
     pub(crate) liquidated: Option<Timestamp>,
+    /// In the run's currency, at the end.
+    pub(crate) paid: PaidSums,
+    pub(crate) rejected: u64,
+    pub(crate) fills: u64,
+    /// Deposits less withdrawals, each at its worth when it was made.
+    pub(crate) paid_in: Cash,
+    pub(crate) equity: Cash,
+}
+
+/// What was paid and traded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PaidSums {
+    pub(crate) fees: Cash,
+    pub(crate) funding: Cash,
     pub(crate) slippage: Cash,
     pub(crate) traded: Cash,
-    pub(crate) rejected: u64,
-}
-
-/// Equity recomputed from fills, payments and marks alone, as a stranger would.
-#[derive(Debug, Clone, Copy, Default)]
-struct Ledger {
-    deposits: Cash,
-    /// Σ value of every fill at its price.
-    bought: Notional,
-    fees: Cash,
-    funding: Cash,
-    position: Qty,
-}
-
-impl Ledger {
-    fn equity(&self, contract: Contract, mark: Price) -> Cash {
-        let held = contract.value(mark, self.position).cash();
-        self.deposits - self.bought.cash() - self.fees + self.funding + held
-    }
 }
 
 impl Recorder {
-    pub(crate) fn new(engine: &Engine, catalogue: &Catalogue, strategy: StrategyId, instrument: InstrumentId) -> Self {
+    pub(crate) fn new(
+        engine: &Engine,
+        catalogue: &Catalogue,
+        accounts: Vec<AccountSpec>,
+        traders: Vec<Trader>,
+        keep: Keep,
+        every: Duration,
+    ) -> Self {
+        let count = catalogue.instruments.len();
+        let mut traded = vec![false; count];
+        traders.iter().for_each(|trader| traded[trader.instrument.index()] = true);
+        let rules =
+            |strategy: usize| (0..=u8::MAX).map(|rule| engine.rule_name(StrategyId(strategy as u32), rule)).collect();
         Self {
-            currency: catalogue.instruments[instrument.index()].settle.to_string(),
-            contract: catalogue.instruments[instrument.index()].kind.contract(),
+            symbols: catalogue.instruments.iter().map(|known| Name::from(known.symbol.as_str())).collect(),
+            rule_names: (0..traders.len()).map(rules).collect(),
+            ledger: Ledger::new(catalogue),
             catalogue: catalogue.clone(),
-            strategy,
-            instrument,
+            accounts,
+            traders,
+            traded,
+            keep,
+            every,
             hasher: blake3::Hasher::new(),
             scratch: StateWriter::new(),
             tables: Tables::default(),
-            sent: BTreeMap::new(),
+            sent: vec![Vec::new(); count],
             facts: RunFacts::default(),
-            ledger: Ledger::default(),
-            bar: None,
-            last_close: None,
+            bars: vec![None; count],
+            has_bars: false,
+            last_row: Timestamp::from_nanos(0),
+            moved: Vec::new(),
+            paid_in: Cash::ZERO,
+            last_close: vec![None; count],
             at: Timestamp::MIN,
             source: Source::Market,
             market_inputs: 0,
-            rule_names: (0..=u8::MAX).map(|rule| engine.rule_name(strategy, rule)).collect(),
+            cap_names: BTreeMap::from([("", Name::from(""))]),
         }
     }
 
@@ -112,65 +165,109 @@ impl Recorder {
     }
 
     fn symbol(&self, instrument: InstrumentId) -> String {
-        self.catalogue.instruments[instrument.index()].symbol.clone()
+        self.symbols[instrument.index()].to_string()
     }
 
+    fn policy(&self, strategy: StrategyId) -> String {
+        self.traders[strategy.index()].policy.to_string()
+    }
+
+    fn settle(&self, instrument: InstrumentId) -> String {
+        self.catalogue.instruments[instrument.index()].settle.to_string()
+    }
+
+    #[inline]
     fn on_event(&mut self, event: &Event) {
         match event {
-            Event::Bar(bar) if bar.instrument == self.instrument => {
-                if let Some(last) = self.last_close.filter(|last| *last < bar.opened) {
-                    self.facts.gaps.push((last, bar.opened));
-                }
-                self.last_close = Some(bar.closed);
-                self.facts.bars += 1;
-                self.bar = Some(*bar);
-                self.audit(bar);
-            }
-            Event::Cash(change) => match change.reason {
-                CashReason::Deposit
-                | CashReason::Withdrawal
-                | CashReason::Transfer { .. }
-                | CashReason::Conversion { .. } => self.ledger.deposits += change.amount,
-                CashReason::Funding { instrument, rate, mark, position } => {
-                    self.ledger.funding += change.amount;
-                    self.tables.funding.push(FundingRow {
-                        time: self.at,
-                        account: u64::from(change.account.0),
-                        instrument: self.symbol(instrument),
-                        position,
-                        mark,
-                        rate,
-                        amount: change.amount,
-                        currency: self.currency.clone(),
-                    });
-                }
-            },
+            Event::Bar(bar) if self.traded[bar.instrument.index()] => self.on_bar(bar),
+            Event::Cash(change) => self.on_cash(change),
             Event::Order(news) => self.on_news(news.order, &news.update),
             Event::Bar(_) | Event::Trade(_) | Event::Mark(_) | Event::Funding(_) | Event::Series(_) => {}
         }
     }
 
+    #[inline]
+    fn on_bar(&mut self, bar: &Bar) {
+        let index = bar.instrument.index();
+        if let Some(last) = self.last_close[index].filter(|last| *last < bar.opened) {
+            self.facts.gaps.push((bar.instrument, last, bar.opened));
+        }
+        self.last_close[index] = Some(bar.closed);
+        self.facts.bars += 1;
+        self.has_bars = true;
+        self.bars[index] = Some(match self.bars[index] {
+            Some(before) => Bar {
+                opened: before.opened,
+                open: before.open,
+                high: before.high.max(bar.high),
+                low: before.low.min(bar.low),
+                ..*bar
+            },
+            None => *bar,
+        });
+        if !self.sent[index].is_empty() {
+            self.audit(bar);
+        }
+    }
+
+    fn on_cash(&mut self, change: &CashChange) {
+        self.ledger.change(change);
+        let (time, account, currency) = (self.at, u64::from(change.account.0), change.currency.to_string());
+        let (reason, other) = match change.reason {
+            CashReason::Funding { instrument, rate, mark, position } => {
+                self.tables.funding.push(FundingRow {
+                    time,
+                    account,
+                    instrument: self.symbol(instrument),
+                    position,
+                    mark,
+                    rate,
+                    amount: change.amount,
+                    currency,
+                });
+                return;
+            }
+            CashReason::Deposit => ("deposit", String::new()),
+            CashReason::Withdrawal => ("withdrawal", String::new()),
+            CashReason::Transfer { other } => ("transfer", other.0.to_string()),
+            CashReason::Conversion { other } => ("conversion", other.to_string()),
+        };
+        if matches!(change.reason, CashReason::Deposit | CashReason::Withdrawal) {
+            self.moved.push(*change);
+        }
+        self.tables.flows.push(FlowRow {
+            time,
+            account,
+            reason: reason.to_owned(),
+            amount: change.amount,
+            currency,
+            other,
+        });
+    }
+
     /// A naive look at the finished bar: an order that rested all through it and lies inside its range must have filled.
     fn audit(&mut self, bar: &Bar) {
-        for sent in self.sent.values() {
+        for sent in &self.sent[bar.instrument.index()] {
             let (OrderKind::Limit { price } | OrderKind::Stop { trigger: price }) = sent.order.kind else { continue };
-            let rested = sent.live && sent.since < self.market_inputs && sent.order.instrument == bar.instrument;
+            let rested = sent.live && sent.since < self.market_inputs;
             let crossed = (bar.low..=bar.high).contains(&price);
             self.facts.unexplained += u64::from(rested && crossed && !sent.cancelling);
         }
     }
 
+    fn find(&self, id: OrderId) -> Option<(usize, usize)> {
+        let at = |orders: &Vec<Sent>| orders.iter().position(|sent| sent.order.id == id);
+        self.sent.iter().enumerate().find_map(|(instrument, orders)| Some((instrument, at(orders)?)))
+    }
+
     fn on_news(&mut self, id: OrderId, update: &OrderUpdate) {
-        let sent = self.sent.get_mut(&id);
         let ends = matches!(update, OrderUpdate::Cancelled(_) | OrderUpdate::Rejected(_));
         let (event, reason) = match update {
             OrderUpdate::Accepted => ("accepted", String::new()),
             OrderUpdate::Triggered => ("triggered", String::new()),
             OrderUpdate::Amended { .. } => ("amended", String::new()),
             OrderUpdate::Filled(fill) => {
-                self.ledger.bought += self.contract.value(fill.price, fill.signed_qty());
-                self.ledger.fees += fill.fee;
-                self.ledger.position += fill.signed_qty();
+                self.ledger.fill(fill);
                 ("filled", String::new())
             }
             OrderUpdate::Cancelled(why) => ("cancelled", why.to_string()),
@@ -179,7 +276,8 @@ impl Recorder {
                 ("rejected", why.to_string())
             }
         };
-        let Some(sent) = sent else { return };
+        let Some((instrument, at)) = self.find(id) else { return };
+        let sent = &mut self.sent[instrument][at];
         sent.live |= matches!(update, OrderUpdate::Accepted);
         let mut shown = *sent;
         if let OrderUpdate::Filled(fill) = update {
@@ -190,27 +288,29 @@ impl Recorder {
         let done = ends || sent.order.qty.raw() <= 0;
         self.order_row(&shown, event, reason);
         if done {
-            self.sent.remove(&id);
+            self.sent[instrument].remove(at);
         }
     }
 
-    fn on_command(&mut self, command: &Command, purpose: Purpose) {
+    fn on_command(&mut self, command: &Command, purpose: Purpose, strategy: StrategyId) {
         // What is sent inside a bar did not rest all through it: that bar's own input is still to come.
         let since = self.market_inputs + u64::from(self.source == Source::Venue);
         match *command {
             Command::Place(order) => {
-                let sent = Sent { order, purpose, since, live: false, cancelling: false };
-                self.sent.insert(order.id, sent);
+                let sent = Sent { order, purpose, strategy, since, live: false, cancelling: false };
+                self.sent[order.instrument.index()].push(sent);
                 self.order_row(&sent, "place", String::new());
             }
             Command::Amend { order, qty, kind } => {
-                let Some(sent) = self.sent.get_mut(&order) else { return };
+                let Some((instrument, at)) = self.find(order) else { return };
+                let sent = &mut self.sent[instrument][at];
                 (sent.order.qty, sent.order.kind, sent.since) = (qty, kind, since);
                 let shown = *sent;
                 self.order_row(&shown, "amend", String::new());
             }
             Command::Cancel { order } => {
-                let Some(sent) = self.sent.get_mut(&order) else { return };
+                let Some((instrument, at)) = self.find(order) else { return };
+                let sent = &mut self.sent[instrument][at];
                 sent.cancelling = true;
                 let shown = *sent;
                 self.order_row(&shown, "cancel", String::new());
@@ -219,6 +319,9 @@ impl Recorder {
     }
 
     fn order_row(&mut self, sent: &Sent, event: &str, reason: String) {
+        if self.keep != Keep::All {
+            return;
+        }
         let order = &sent.order;
         let (kind, price, trigger) = match order.kind {
             OrderKind::Market => ("market", None, None),
@@ -230,6 +333,7 @@ impl Recorder {
             time: self.at,
             order: order.id.to_string(),
             plan: order.id.plan().0,
+            strategy: self.policy(sent.strategy),
             instrument: self.symbol(order.instrument),
             purpose: sent.purpose.to_string(),
             side: order.side.to_string(),
@@ -245,7 +349,7 @@ impl Recorder {
 
     fn on_plan(&mut self, plan: &Plan) {
         for (index, step) in plan.steps.iter().enumerate() {
-            let rule = self.rule_names[usize::from(step.rule)];
+            let rule = self.rule_names[plan.strategy.index()][usize::from(step.rule)];
             match step.outcome {
                 Outcome::Refused => {
                     let sentence = step.reason.template.replace("{}", "…");
@@ -254,10 +358,14 @@ impl Recorder {
                 Outcome::Unmet => self.facts.unmet += 1,
                 Outcome::Kept | Outcome::Set | Outcome::Cut | Outcome::Held => {}
             }
+            if self.keep != Keep::All {
+                continue;
+            }
             self.tables.plans.push(PlanRow {
                 time: plan.at,
                 plan: plan.id.0,
                 input: plan.input,
+                strategy: self.policy(plan.strategy),
                 instrument: self.symbol(plan.instrument),
                 step: index as u64 + 1,
                 rule: rule.to_owned(),
@@ -276,8 +384,8 @@ impl Recorder {
     fn on_fill(&mut self, strategy: StrategyId, order: OrderId, purpose: Purpose, campaign: u64, fill: &Fill) {
         let triggered = matches!(purpose, Purpose::Stop | Purpose::Rung { .. } | Purpose::Add { .. });
         self.facts.acted += u64::from(triggered);
-        self.facts.slippage += fill.slippage(self.contract);
-        self.facts.traded += self.contract.exposure(fill.price, fill.qty).cash();
+        self.facts.fills += 1;
+        self.ledger.trade(fill);
         if fill.forced == Some(Forced::Liquidation) {
             self.facts.liquidated = self.facts.liquidated.or(Some(self.at));
         }
@@ -285,7 +393,7 @@ impl Recorder {
             time: self.at,
             input: self.facts.inputs,
             account: u64::from(fill.account.0),
-            strategy: u64::from(strategy.0),
+            strategy: self.policy(strategy),
             instrument: self.symbol(fill.instrument),
             order: order.to_string(),
             plan: order.plan().0,
@@ -295,23 +403,32 @@ impl Recorder {
             price: fill.price,
             reference: fill.reference,
             fee: fill.fee,
-            currency: self.currency.clone(),
+            currency: self.settle(fill.instrument),
             liquidity: fill.liquidity.to_string(),
             liquidation: fill.forced == Some(Forced::Liquidation),
             campaign,
         });
     }
 
-    /// Adds the campaign that is still open at the end, valued at the mark.
+    /// Adds what is still open at the end, valued at the mark, and the last row.
     pub(crate) fn finish(&mut self, engine: &Engine) {
-        if let Some(record) = engine.open_record(self.strategy) {
-            self.on_campaign(&record);
+        for strategy in 0..self.traders.len() {
+            if let Some(record) = engine.open_record(StrategyId(strategy as u32)) {
+                self.on_campaign(&record);
+            }
         }
+        if self.has_bars {
+            self.rows(engine);
+        }
+        self.facts.paid_in = self.paid_in;
+        self.facts.equity = total(engine);
+        self.facts.paid = self.ledger.paid(engine);
     }
 
     fn on_campaign(&mut self, record: &CampaignRecord) {
         self.tables.campaigns.push(CampaignRow {
             campaign: record.id,
+            strategy: self.policy(record.strategy),
             instrument: self.symbol(record.instrument),
             side: if record.peak.signum() < 0 { "short" } else { "long" }.to_owned(),
             opened: record.opened,
@@ -333,52 +450,141 @@ impl Recorder {
         });
     }
 
-    fn equity_row(&mut self, bar: &Bar, engine: &Engine) {
-        let (account, index) = (engine.account(AccountId(0)), bar.instrument.index());
-        let (mark, position, equity) = (account.mark(index), account.position(index).qty, account.equity());
-        let residual = equity - self.ledger.equity(self.contract, mark);
-        if residual.abs() > self.facts.residual.abs() {
-            self.facts.residual = residual;
+    /// Money that moved, in the run's currency, as soon as that can be told.
+    fn translate_moved(&mut self, engine: &Engine) {
+        let first = engine.account(AccountId(0));
+        self.moved.retain(|change| {
+            let known = first.translate(change.currency, Cash::from_raw(Cash::ONE)) != Cash::ZERO;
+            if known {
+                self.paid_in += first.translate(change.currency, change.amount);
+            }
+            !known
+        });
+    }
+
+    fn rows(&mut self, engine: &Engine) {
+        self.last_row = self.at;
+        self.has_bars = false;
+        if self.keep == Keep::All {
+            let residual = self.ledger.residual(engine);
+            if residual.abs() > self.facts.residual.abs() {
+                self.facts.residual = residual;
+            }
         }
-        // Cash as the file defines it: equity less the position's value at its mark; partial exits stay in the position's cost.
-        let cash = equity - self.contract.value(mark, position).cash();
-        let cap = engine.binding_rule(self.strategy).map_or("", |rule| self.rule_names[usize::from(rule)]);
+        let (equity, held) = (total(engine), held(engine));
+        let over = |value: Cash| if equity.raw() > 0 { value.approximate() / equity.approximate() } else { 0.0 };
         self.tables.equity.push(EquityRow {
             time: self.at,
-            mark,
-            open: bar.open,
-            high: bar.high,
-            low: bar.low,
-            position,
-            cash,
+            paid_in: self.paid_in,
+            // As the file defines it: partial exits stay in the position's cost.
+            cash: equity - held.value,
             equity,
-            twin_position: Qty::ZERO,
             twin_equity: Cash::ZERO,
-            stop: engine.campaign(self.strategy).and_then(|campaign| campaign.stop),
             drawdown: engine.drawdown(AccountId(0)),
-            exposure: exposure(self.contract, mark, position, equity),
+            exposure: over(held.net),
+            gross: over(held.gross),
             twin_exposure: 0.0,
-            volatility: engine.facts(self.strategy).get(policy::facts::VOLATILITY).map(units::Vol::get),
-            cap: cap.to_owned(),
-            chain: self.hasher.finalize().to_hex()[..16].to_owned(),
+            chain: if self.keep == Keep::All {
+                self.hasher.finalize().to_hex()[..16].to_owned()
+            } else {
+                String::new()
+            },
         });
+        if self.accounts.len() > 1 {
+            self.account_rows(engine);
+        }
+        if self.keep != Keep::Equity {
+            self.position_rows(engine);
+        }
+        self.bars.fill(None);
+    }
+
+    fn account_rows(&mut self, engine: &Engine) {
+        for (index, (account, spec)) in engine.accounts().zip(&self.accounts).enumerate() {
+            self.tables.accounts.push(AccountRow {
+                time: self.at,
+                account: index as u64,
+                venue: Name::from(spec.venue.as_str()),
+                currency: Name::from(spec.numeraire.as_str()),
+                equity: account.equity(),
+                twin_equity: Cash::ZERO,
+                drawdown: engine.drawdown(AccountId(index as u32)),
+            });
+        }
+    }
+
+    fn position_rows(&mut self, engine: &Engine) {
+        for (index, trader) in self.traders.iter().enumerate() {
+            let Some(bar) = self.bars[trader.instrument.index()] else { continue };
+            let (strategy, instrument) = (StrategyId(index as u32), trader.instrument.index());
+            let account = engine.account(engine.account_of(trader.instrument));
+            let (mark, position) = (account.mark(instrument), engine.position(strategy));
+            let equity = account.equity_for(instrument);
+            let cap = engine.binding_rule(strategy).map_or("", |rule| self.rule_names[index][usize::from(rule)]);
+            self.tables.positions.push(PositionRow {
+                time: self.at,
+                strategy: trader.policy.clone(),
+                instrument: self.symbols[instrument].clone(),
+                mark,
+                open: bar.open,
+                high: bar.high,
+                low: bar.low,
+                position,
+                twin_position: Qty::ZERO,
+                stop: engine.campaign(strategy).and_then(|campaign| campaign.stop),
+                exposure: if equity.raw() > 0 {
+                    account.contract(instrument).exposure(mark, position).approximate() / equity.approximate()
+                } else {
+                    0.0
+                },
+                volatility: engine.facts(strategy).get(policy::facts::VOLATILITY).map(units::Vol::get),
+                cap: self.cap_names.entry(cap).or_insert_with(|| Name::from(cap)).clone(),
+            });
+        }
     }
 }
 
-/// Signed exposure over equity; zero without equity.
-pub(crate) fn exposure(contract: Contract, mark: Price, position: Qty, equity: Cash) -> f64 {
-    if equity.raw() > 0 { contract.exposure(mark, position).approximate() / equity.approximate() } else { 0.0 }
+/// All accounts together, in the numéraire of the first.
+fn total(engine: &Engine) -> Cash {
+    let first = engine.account(AccountId(0));
+    engine.accounts().map(|account| first.translate(account.numeraire(), account.equity())).sum()
+}
+
+/// Positions at their marks, in the numéraire of the first account.
+struct Held {
+    /// What changes with the price.
+    value: Cash,
+    net: Cash,
+    gross: Cash,
+}
+
+fn held(engine: &Engine) -> Held {
+    let first = engine.account(AccountId(0));
+    let mut held = Held { value: Cash::ZERO, net: Cash::ZERO, gross: Cash::ZERO };
+    for account in engine.accounts() {
+        for (index, (position, mark)) in account.positions().enumerate().filter(|(_, (held, _))| !held.qty.is_zero()) {
+            let own = |amount| account.translate(account.settlement(index).currency, amount);
+            let shown = |amount| first.translate(account.numeraire(), own(amount));
+            let exposure = account.exposure(index).cash();
+            held.value += shown(account.contract(index).value(mark, position.qty).cash());
+            held.net += shown(exposure);
+            held.gross += shown(exposure.abs());
+        }
+    }
+    held
 }
 
 impl Journal for Recorder {
     type Error = Error;
 
     fn append(&mut self, input: &Input<'_>) -> Result<(), Error> {
-        self.scratch.clear();
-        input.save(&mut self.scratch);
-        self.hasher.update(self.scratch.as_bytes());
+        if self.keep == Keep::All {
+            self.scratch.clear();
+            input.save(&mut self.scratch);
+            self.hasher.update(self.scratch.as_bytes());
+        }
         self.facts.inputs += 1;
-        (self.at, self.source, self.bar) = (input.at, input.source, None);
+        (self.at, self.source) = (input.at, input.source);
         self.market_inputs += u64::from(input.source == Source::Market);
         for event in input.events {
             self.on_event(event);
@@ -387,12 +593,14 @@ impl Journal for Recorder {
     }
 
     fn output(&mut self, output: &Output) -> Result<(), Error> {
-        self.scratch.clear();
-        output.save(&mut self.scratch);
-        self.hasher.update(self.scratch.as_bytes());
+        if self.keep == Keep::All {
+            self.scratch.clear();
+            output.save(&mut self.scratch);
+            self.hasher.update(self.scratch.as_bytes());
+        }
         match output {
             Output::Plan(plan) => self.on_plan(plan),
-            Output::Command { command, purpose, .. } => self.on_command(command, *purpose),
+            Output::Command { command, purpose, strategy } => self.on_command(command, *purpose, *strategy),
             Output::Notice(Notice::Filled { strategy, order, purpose, campaign, fill }) => {
                 self.on_fill(*strategy, *order, *purpose, *campaign, fill);
             }
@@ -403,8 +611,15 @@ impl Journal for Recorder {
     }
 
     fn settled(&mut self, _at: Timestamp, engine: &Engine) -> Result<(), Error> {
-        if let (Source::Market, Some(bar)) = (self.source, self.bar) {
-            self.equity_row(&bar, engine);
+        if self.source != Source::Market {
+            return Ok(());
+        }
+        if !self.moved.is_empty() {
+            self.translate_moved(engine);
+        }
+        let due = self.every == Duration::ZERO || self.at.floor(self.every) != self.last_row.floor(self.every);
+        if self.has_bars && due {
+            self.rows(engine);
         }
         Ok(())
     }

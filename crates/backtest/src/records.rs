@@ -1,6 +1,6 @@
 //! The rows of a run folder (docs/run-folder.md).
 
-use crate::table::rows;
+use crate::table::{Name, rows};
 use units::{Cash, Price, Qty, Rate, Timestamp};
 
 rows! {
@@ -12,8 +12,8 @@ rows! {
         input: u64,
         /// Account index.
         account: u64,
-        /// Strategy index.
-        strategy: u64,
+        /// The policy's name.
+        strategy: String,
         /// Symbol.
         instrument: String,
         /// Client order id.
@@ -34,7 +34,7 @@ rows! {
         fee: Cash,
         /// Of the fee.
         currency: String,
-        /// maker or taker.
+        /// maker, taker, or internal: crossed with another strategy of the account.
         liquidity: String,
         /// Whether the venue forced it.
         liquidation: bool,
@@ -62,42 +62,93 @@ rows! {
         currency: String,
     }
 
-    /// One market input with a bar.
+    /// The account's worth after a market input with a bar; in a long run, after the first one in each period. Amounts are
+    /// in the run's currency: the numéraire of its first account.
     EquityRow in "equity" {
         /// Receipt time: the bar's close.
         time: Timestamp,
+        /// Deposits less withdrawals so far, each at its worth when it was made.
+        paid_in: Cash,
+        /// Equity less the value of all positions at their marks.
+        cash: Cash,
+        /// Of all accounts together.
+        equity: Cash,
+        /// The twin's equity.
+        twin_equity: Cash,
+        /// Under the highest equity of the first account.
+        drawdown: f64,
+        /// Signed value of all positions over equity.
+        exposure: f64,
+        /// Unsigned value of all positions over equity.
+        gross: f64,
+        /// The twin's signed exposure.
+        twin_exposure: f64,
+        /// Hash of all inputs and outputs so far, its first 16 digits.
+        chain: String,
+    }
+
+    /// A strategy's position in one instrument at a row of `equity` for which the instrument had bars.
+    PositionRow in "positions" {
+        /// Receipt time, as in `equity`.
+        time: Timestamp,
+        /// The policy's name.
+        strategy: Name,
+        /// Symbol.
+        instrument: Name,
         /// The mark used.
         mark: Price,
-        /// The bar's first price.
+        /// First price since the row before.
         open: Price,
-        /// Its highest.
+        /// Highest since.
         high: Price,
-        /// Its lowest.
+        /// Lowest since.
         low: Price,
         /// Signed position.
         position: Qty,
-        /// Cash: deposits, realised profit, fees, funding.
-        cash: Cash,
-        /// Cash plus profit of positions at the mark.
-        equity: Cash,
         /// The twin's signed position.
         twin_position: Qty,
-        /// The twin's equity.
-        twin_equity: Cash,
         /// The stop in force.
         stop: Option<Price>,
-        /// Under the highest equity.
-        drawdown: f64,
-        /// Signed position value over equity.
+        /// Signed position value over the account's equity.
         exposure: f64,
-        /// The same of the twin.
-        twin_exposure: f64,
         /// The volatility that sizing read, a year; empty: it reads none, or knew none.
         volatility: Option<f64>,
         /// The cap that binds, or empty.
-        cap: String,
-        /// Hash of all inputs and outputs so far, its first 16 digits.
-        chain: String,
+        cap: Name,
+    }
+
+    /// The worth of one account, where a run has several.
+    AccountRow in "accounts" {
+        /// Receipt time, as in `equity`.
+        time: Timestamp,
+        /// Account index.
+        account: u64,
+        /// Its venue.
+        venue: Name,
+        /// What its equity is in.
+        currency: Name,
+        /// In that currency.
+        equity: Cash,
+        /// The twin's.
+        twin_equity: Cash,
+        /// Under its highest equity.
+        drawdown: f64,
+    }
+
+    /// Money that moved other than by fills and funding.
+    FlowRow in "flows" {
+        /// Receipt time.
+        time: Timestamp,
+        /// Account index.
+        account: u64,
+        /// deposit, withdrawal, transfer or conversion.
+        reason: String,
+        /// Paid in is positive.
+        amount: Cash,
+        /// Of the amount.
+        currency: String,
+        /// The account or currency on the other side, or empty.
+        other: String,
     }
 
     /// One change of one order.
@@ -108,6 +159,8 @@ rows! {
         order: String,
         /// The plan that ordered it.
         plan: u64,
+        /// The policy's name.
+        strategy: String,
         /// Symbol.
         instrument: String,
         /// What it is for.
@@ -138,6 +191,8 @@ rows! {
         plan: u64,
         /// The input that it was decided on.
         input: u64,
+        /// The policy's name.
+        strategy: String,
         /// Symbol.
         instrument: String,
         /// Position in the plan, from 1.
@@ -166,6 +221,8 @@ rows! {
     CampaignRow in "campaigns" {
         /// Counts from 1.
         campaign: u64,
+        /// The policy's name.
+        strategy: String,
         /// Symbol.
         instrument: String,
         /// long or short.
@@ -200,7 +257,7 @@ rows! {
         mae_r: Option<f64>,
         /// Largest favourable move in R.
         mfe_r: Option<f64>,
-        /// stop, exit, rung, cut, liquidation; empty: still open.
+        /// stop, exit, rung, cut, liquidation, settlement; empty: still open.
         ended_by: String,
     }
 }
@@ -244,8 +301,14 @@ pub struct Tables {
     pub fills: Vec<FillRow>,
     /// Funding payments.
     pub funding: Vec<FundingRow>,
-    /// One row a bar.
+    /// One row a bar, or a period.
     pub equity: Vec<EquityRow>,
+    /// Positions by strategy and instrument, at the same times.
+    pub positions: Vec<PositionRow>,
+    /// The worth of each account, where there are several.
+    pub accounts: Vec<AccountRow>,
+    /// Deposits, withdrawals, transfers, conversions.
+    pub flows: Vec<FlowRow>,
     /// Changes of orders.
     pub orders: Vec<OrderRow>,
     /// Steps of plans.

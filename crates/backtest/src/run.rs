@@ -1,32 +1,31 @@
 //! One backtest: the scaled run, the same with the other order of extremes, and the twin.
 
-use crate::record::{Recorder, RunFacts, exposure};
+use crate::record::{Keep, PaidSums, Recorder, RunFacts};
 use crate::records::{Tables, VariantRow};
+use crate::setup::Setup;
 use crate::world::{Recorded, merge, span};
 use crate::{Error, Progress};
 use drive::DriveError;
-use engine::{Engine, EngineConfig, LiquidationGuard, StrategyConfig};
-use exchange::{ExchangeConfig, PathLog, PathRule};
+use engine::{Engine, EngineConfig};
+use exchange::{PathLog, PathRule};
 use market::{Catalogue, Instrument, InstrumentKind};
-use policy::{Policy, Program};
-use risk::TierTable;
+use policy::Policy;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use tape::{Kind, Merged};
 use units::state::StateWriter;
-use units::{AccountId, Cash, InstrumentId, Rate, StrategyId, Timestamp};
+use units::{Duration, Rate, Timestamp};
 
-/// The version of `run.json` that this build writes, and the latest that it reads.
-pub(crate) const RECORD_VERSION: u32 = 1;
+/// The version of `run.json` that this build writes, and the only one that it reads.
+pub(crate) const RECORD_VERSION: u32 = 2;
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// The policy file's name, for messages.
-    pub policy_file: String,
-    /// Its text.
-    pub policy_text: String,
+    /// The policies: one strategy each. The first says what is assumed of venues.
+    pub policies: Vec<PolicyFile>,
     /// Tapes, merged by time.
     pub tapes: Vec<PathBuf>,
     /// The program that runs it, with version and commit, for the record.
@@ -35,19 +34,57 @@ pub struct Request {
     pub seed: Option<u64>,
 }
 
-/// A run: its record, policy and tables.
+/// A policy as it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// The file's name, for messages.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl PolicyFile {
+    /// A file's name and text.
+    #[must_use]
+    pub fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { file: file.into(), text: text.into() }
+    }
+}
+
+/// A policy of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Strategy {
+    /// As checked.
+    pub policy: Policy,
+    /// Its text.
+    pub text: String,
+}
+
+/// A run: its record, policies and tables.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// The recipe and what came of it.
     pub record: RunRecord,
-    /// The policy as checked.
-    pub policy: Policy,
-    /// Its text.
-    pub policy_text: String,
+    /// Its policies; never empty.
+    pub strategies: Vec<Strategy>,
     /// The tables of the run folder.
     pub tables: Tables,
     /// The policy with one technique at a time switched off; empty: not run.
     pub variants: Vec<VariantRow>,
+}
+
+impl Run {
+    /// The first policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.strategies[0].policy
+    }
+
+    /// All policies.
+    #[must_use]
+    pub fn policies(&self) -> Vec<Policy> {
+        self.strategies.iter().map(|strategy| strategy.policy.clone()).collect()
+    }
 }
 
 /// `run.json`: the recipe and what came of it. Amounts are exact decimals as text.
@@ -57,10 +94,12 @@ pub struct RunRecord {
     pub version: u32,
     /// The program that ran it.
     pub program: String,
-    /// The policy.
-    pub policy: PolicyStamp,
-    /// The instrument traded.
-    pub instrument: InstrumentStamp,
+    /// The policies.
+    pub policies: Vec<PolicyStamp>,
+    /// The instruments traded, in the order of the policies that name them.
+    pub instruments: Vec<InstrumentStamp>,
+    /// What amounts are in: the numéraire of the first account.
+    pub currency: String,
     /// The tapes, as they were.
     pub tapes: Vec<TapeStamp>,
     /// The seed of a generated market.
@@ -73,16 +112,20 @@ pub struct RunRecord {
     pub last: String,
     /// Inputs that the engine took in.
     pub inputs: u64,
-    /// Bars of the instrument.
+    /// Bars of the instruments traded.
     pub bars: u64,
-    /// Holes between bars: last close before, first open after.
-    pub gaps: Vec<(String, String)>,
+    /// Holes between bars.
+    pub gaps: Vec<GapStamp>,
     /// Hash over every input, command, recorded plan and cash change, in order.
     pub chain: String,
     /// Hash of the engine's last snapshot.
     pub state: String,
     /// Bars where orders waited on both sides of the open, so that the order of the extremes could matter.
     pub ambiguous_bars: u64,
+    /// Deposits less withdrawals, each at its worth when it was made.
+    pub paid_in: String,
+    /// Movements of money that were refused.
+    pub refused_flows: Vec<String>,
     /// Profit with the adverse extreme of each bar first.
     pub profit_adverse_first: String,
     /// Profit with the favourable extreme first.
@@ -101,7 +144,26 @@ pub struct RunRecord {
     pub files: BTreeMap<String, String>,
 }
 
-/// The policy of a run.
+impl RunRecord {
+    /// The first instrument.
+    #[must_use]
+    pub fn instrument(&self) -> &InstrumentStamp {
+        &self.instruments[0]
+    }
+}
+
+/// A hole between two bars of an instrument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapStamp {
+    /// Symbol.
+    pub instrument: String,
+    /// Close of the bar before.
+    pub from: String,
+    /// Open of the bar after.
+    pub to: String,
+}
+
+/// A policy of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyStamp {
     /// Its name.
@@ -112,11 +174,15 @@ pub struct PolicyStamp {
     pub hash: String,
 }
 
-/// The instrument of a run.
+/// An instrument of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstrumentStamp {
     /// `venue:SYMBOL`.
     pub symbol: String,
+    /// spot, linear_perpetual, inverse_perpetual, linear_future, inverse_future.
+    pub kind: String,
+    /// When it is settled; of dated contracts.
+    pub expiry: Option<String>,
     /// The underlying.
     pub base: String,
     /// What profit, fees and margin are in.
@@ -168,36 +234,49 @@ pub struct Paid {
 
 impl Paid {
     fn of(pass: &Pass) -> Self {
+        let PaidSums { fees, funding, slippage, traded } = pass.facts.paid;
         Self {
-            fees: pass.tables.fills.iter().map(|fill| fill.fee).sum::<Cash>().to_string(),
-            funding: pass.tables.funding.iter().map(|payment| payment.amount).sum::<Cash>().to_string(),
-            slippage: pass.facts.slippage.to_string(),
-            traded: pass.facts.traded.to_string(),
+            fees: fees.to_string(),
+            funding: funding.to_string(),
+            slippage: slippage.to_string(),
+            traded: traded.to_string(),
             liquidated: pass.facts.liquidated.map(|at| at.to_string()),
         }
     }
 }
 
 /// Added to the taker fee of a liquidation: half a percent of notional, a common venue's clearance fee.
-const LIQUIDATION_FEE: Rate = Rate::from_raw(5 * Rate::ONE / 1_000);
+pub(crate) const LIQUIDATION_FEE: Rate = Rate::from_raw(5 * Rate::ONE / 1_000);
 
-/// Runs a policy over tapes: as declared, with the other order of extremes, and its twin. `progress` may stop it.
+/// Runs policies over tapes: as declared, with the other order of extremes, and their twins. `progress` may stop it.
 pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Run, Error> {
-    let policy = checked(&request.policy_text)?;
+    let strategies = request
+        .policies
+        .iter()
+        .map(|file| Ok(Strategy { policy: checked(&file.text)?, text: file.text.clone() }))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let policies: Vec<Policy> = strategies.iter().map(|strategy| strategy.policy.clone()).collect();
     let tapes = request.tapes.iter().map(|path| stamp(path)).collect::<Result<Vec<_>, _>>()?;
     let mut passes = Passes { number: 0, progress };
-    let scaled = single(&policy, &request.tapes, Variant::Scaled, Timestamp::MAX, &mut passes.next())?;
-    let other = single(&policy, &request.tapes, Variant::OtherPath, Timestamp::MAX, &mut passes.next())?;
-    let twin = Variant::Twin(scaled.paths.clone());
-    let twin = single(&policy, &request.tapes, twin, Timestamp::MAX, &mut passes.next())?;
-    let record = record(request, &policy, tapes, &scaled, &other, &twin);
-    let twin_of = scaled.instrument.kind.contract();
+    let mut pass = |variant, keep| {
+        let what = What { policies: &policies, tapes: &request.tapes, variant, keep, until: Timestamp::MAX };
+        single(what, &mut passes.next())
+    };
+    let scaled = pass(Variant::Scaled, Keep::All)?;
+    let other = pass(Variant::OtherPath, Keep::Equity)?;
+    let twin = pass(Variant::Twin(scaled.paths.clone()), Keep::Positions)?;
+    let record = record(request, &policies, tapes, &scaled, &other, &twin);
     let mut tables = scaled.tables;
     for (row, twin) in tables.equity.iter_mut().zip(&twin.tables.equity) {
-        (row.twin_position, row.twin_equity) = (twin.position, twin.equity);
-        row.twin_exposure = exposure(twin_of, twin.mark, twin.position, twin.equity);
+        (row.twin_equity, row.twin_exposure) = (twin.equity, twin.exposure);
     }
-    Ok(Run { record, policy, policy_text: request.policy_text.clone(), tables, variants: Vec::new() })
+    for (row, twin) in tables.positions.iter_mut().zip(&twin.tables.positions) {
+        row.twin_position = twin.position;
+    }
+    for (row, twin) in tables.accounts.iter_mut().zip(&twin.tables.accounts) {
+        row.twin_equity = twin.equity;
+    }
+    Ok(Run { record, strategies, tables, variants: Vec::new() })
 }
 
 /// Spreads the progress of three passes over one scale.
@@ -220,40 +299,47 @@ impl Passes<'_> {
 
 fn record(
     request: &Request,
-    policy: &Policy,
+    policies: &[Policy],
     tapes: Vec<TapeStamp>,
     scaled: &Pass,
     other: &Pass,
     twin: &Pass,
 ) -> RunRecord {
-    let profit = |pass: &Pass| (pass.equity - policy.backtest.deposit).to_string();
+    let profit = |pass: &Pass| (pass.facts.equity - pass.facts.paid_in).to_string();
     let facts = &scaled.facts;
+    let policy = |(policy, file): (&Policy, &PolicyFile)| PolicyStamp {
+        name: policy.name.clone(),
+        file: file.file.clone(),
+        hash: blake3::hash(file.text.as_bytes()).to_hex().to_string(),
+    };
+    let symbol = |at: usize| scaled.catalogue.instruments[at].symbol.clone();
     RunRecord {
         version: RECORD_VERSION,
         program: request.program.clone(),
-        policy: PolicyStamp {
-            name: policy.name.clone(),
-            file: request.policy_file.clone(),
-            hash: blake3::hash(request.policy_text.as_bytes()).to_hex().to_string(),
-        },
-        instrument: InstrumentStamp {
-            symbol: scaled.instrument.symbol.clone(),
-            base: scaled.instrument.base.to_string(),
-            settle: scaled.instrument.settle.to_string(),
-            tick: scaled.instrument.tick.to_string(),
-            lot: scaled.instrument.lot.to_string(),
-        },
+        policies: policies.iter().zip(&request.policies).map(policy).collect(),
+        instruments: scaled.instruments.iter().map(InstrumentStamp::of).collect(),
+        currency: scaled.currency.clone(),
         tapes,
         seed: request.seed,
-        configuration: configuration(policy),
+        configuration: configuration(&policies[0], scaled.every),
         first: scaled.span.0.to_string(),
         last: scaled.span.1.to_string(),
         inputs: facts.inputs,
         bars: facts.bars,
-        gaps: facts.gaps.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect(),
+        gaps: facts
+            .gaps
+            .iter()
+            .map(|(instrument, from, to)| GapStamp {
+                instrument: symbol(instrument.index()),
+                from: from.to_string(),
+                to: to.to_string(),
+            })
+            .collect(),
         chain: scaled.chain.clone(),
         state: scaled.state.clone(),
         ambiguous_bars: scaled.ambiguous_bars,
+        paid_in: facts.paid_in.to_string(),
+        refused_flows: scaled.refused_flows.clone(),
         profit_adverse_first: profit(scaled),
         profit_favourable_first: profit(other),
         triggers: Triggers {
@@ -270,7 +356,28 @@ fn record(
     }
 }
 
-fn configuration(policy: &Policy) -> BTreeMap<String, String> {
+impl InstrumentStamp {
+    fn of(instrument: &Instrument) -> Self {
+        Self {
+            symbol: instrument.symbol.clone(),
+            kind: match instrument.kind {
+                InstrumentKind::Spot => "spot",
+                InstrumentKind::LinearPerpetual => "linear_perpetual",
+                InstrumentKind::InversePerpetual => "inverse_perpetual",
+                InstrumentKind::LinearFuture { .. } => "linear_future",
+                InstrumentKind::InverseFuture { .. } => "inverse_future",
+            }
+            .to_owned(),
+            expiry: instrument.kind.expiry().map(|expiry| expiry.to_string()),
+            base: instrument.base.to_string(),
+            settle: instrument.settle.to_string(),
+            tick: instrument.tick.to_string(),
+            lot: instrument.lot.to_string(),
+        }
+    }
+}
+
+fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
     let terms = &policy.backtest;
     BTreeMap::from([
         ("deposit".to_owned(), terms.deposit.to_string()),
@@ -282,23 +389,21 @@ fn configuration(policy: &Policy) -> BTreeMap<String, String> {
         ("liquidation_fee".to_owned(), LIQUIDATION_FEE.to_string()),
         ("path".to_owned(), "adverse extreme first".to_owned()),
         ("twin_base".to_owned(), terms.twin_base.to_string()),
+        ("rows".to_owned(), if every == Duration::ZERO { "each bar".to_owned() } else { format!("each {every}") }),
     ])
 }
 
 /// A policy's text, checked.
 pub(crate) fn checked(text: &str) -> Result<Policy, Error> {
     let parsed = policy::parse(text);
-    let policy = parsed.policy.ok_or(Error::Policy(parsed.diagnostics))?;
-    match policy.instruments.len() {
-        1 => Ok(policy),
-        count => Err(Error::Instruments { name: policy.name, count }),
-    }
+    parsed.policy.ok_or(Error::Policy(parsed.diagnostics))
 }
 
 /// A tape as it is now. Its path is kept absolute, so that a replay works from any folder.
 pub(crate) fn stamp(path: &Path) -> Result<TapeStamp, Error> {
     let reader = tape::TapeReader::open(path)?;
     let (hash, rows) = (tape::digest(path)?, reader.info().rows);
+    tracing::info!(tape = %path.display(), rows, blake3 = hash, "tape read");
     Ok(TapeStamp { path: std::path::absolute(path).map_err(Error::io(path))?, hash, rows })
 }
 
@@ -312,112 +417,119 @@ pub(crate) enum Variant {
     Twin(PathLog),
 }
 
+impl Variant {
+    /// In a log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Scaled => "scaled",
+            Self::OtherPath => "other path",
+            Self::Twin(_) => "twin",
+        }
+    }
+}
+
 /// One pass over the tapes.
 pub(crate) struct Pass {
     pub(crate) engine: Engine,
-    pub(crate) strategy: StrategyId,
-    pub(crate) instrument: Instrument,
+    pub(crate) catalogue: Catalogue,
+    /// Those traded, each once.
+    pub(crate) instruments: Vec<Instrument>,
+    /// What amounts are in.
+    pub(crate) currency: String,
     pub(crate) tables: Tables,
     pub(crate) facts: RunFacts,
     pub(crate) span: (Timestamp, Timestamp),
+    /// One row of equity for each of these spans; zero: for each bar.
+    pub(crate) every: Duration,
     pub(crate) chain: String,
     pub(crate) state: String,
-    pub(crate) equity: Cash,
     pub(crate) paths: PathLog,
     pub(crate) ambiguous_bars: u64,
+    pub(crate) refused_flows: Vec<String>,
 }
 
-/// Runs one variant up to and including `until`.
-pub(crate) fn single(
-    policy: &Policy,
-    tapes: &[PathBuf],
-    variant: Variant,
-    until: Timestamp,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Pass, Error> {
+/// What one pass runs.
+pub(crate) struct What<'a> {
+    pub(crate) policies: &'a [Policy],
+    pub(crate) tapes: &'a [PathBuf],
+    pub(crate) variant: Variant,
+    pub(crate) keep: Keep,
+    /// Up to and including this receipt time.
+    pub(crate) until: Timestamp,
+}
+
+/// Runs one variant.
+pub(crate) fn single(what: What<'_>, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Pass, Error> {
+    let What { policies, tapes, variant, keep, until } = what;
+    let (started, pass) = (std::time::Instant::now(), variant.name());
+    tracing::info!(pass, policy = policies[0].name, "pass begun");
     let tapes = merge(tapes)?;
     let catalogue = tapes.catalogue().clone();
-    let id = instrument_of(policy, &catalogue)?;
-    let instrument = runnable(&catalogue.instruments[id.index()])?.clone();
-    let span = span(&tapes).ok_or_else(|| Error::NoBars(policy.instruments[0].clone()))?;
-    let mut config = exchange_config(policy, &catalogue);
-    let program = match &variant {
-        Variant::Twin(_) => Program::twin(policy, &instrument.symbol, &|name| catalogue.series_id(name))?,
-        Variant::Scaled | Variant::OtherPath => {
-            Program::compile(policy, &instrument.symbol, &|name| catalogue.series_id(name))?
-        }
-    };
-    let guard = match &variant {
-        Variant::Twin(_) => None,
-        Variant::Scaled | Variant::OtherPath => guard(policy, &instrument.symbol),
-    };
-    config.path = match variant {
+    let mut setup = Setup::new(policies, &catalogue)?;
+    let no_bars = || Error::NoBars(policies[0].instruments[0].clone());
+    let span = span(&tapes).ok_or_else(no_bars)?;
+    let is_twin = matches!(variant, Variant::Twin(_));
+    let strategies = setup.strategies(policies, &catalogue, is_twin)?;
+    setup.exchange.path = match variant {
         Variant::Scaled => PathRule::AdverseFirst,
         Variant::OtherPath => PathRule::FavourableFirst,
         Variant::Twin(log) => PathRule::Recorded(log),
     };
-    let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), ..EngineConfig::default() });
-    let strategy = engine.add_strategy(StrategyConfig { guard, ..StrategyConfig::new(id, program) });
-    let mut recorder = Recorder::new(&engine, &catalogue, strategy, id);
-    let mut world =
-        Recorded::new(tapes, config, until, progress).ok_or_else(|| Error::NoBars(policy.instruments[0].clone()))?;
+    let mut engine = Engine::new(EngineConfig {
+        catalogue: catalogue.clone(),
+        accounts: setup.accounts.clone(),
+        tiers: setup.exchange.tiers.clone(),
+    });
+    for strategy in strategies {
+        engine.add_strategy(strategy);
+    }
+    let every = sampling(&tapes, setup.traders.len());
+    let traders = setup.named_traders(policies);
+    let mut recorder = Recorder::new(&engine, &catalogue, setup.accounts.clone(), traders, keep, every);
+    let mut world = Recorded::new(tapes, setup.exchange, until, progress).ok_or_else(no_bars)?;
     drive::run(&mut engine, &mut world, &mut recorder).map_err(|error| match error {
         DriveError::World(error) | DriveError::Journal(error) => error,
     })?;
     recorder.finish(&engine);
+    let (inputs, spent_ms) = (recorder.facts.inputs, started.elapsed().as_millis() as u64);
+    tracing::info!(pass, policy = policies[0].name, inputs, spent_ms, "pass ended");
     let mut snapshot = StateWriter::new();
     engine.save(&mut snapshot);
+    let traded: BTreeSet<_> = setup.traders.iter().map(|(_, instrument)| *instrument).collect();
+    let mut listed = setup.traders.iter().map(|(_, instrument)| *instrument).collect::<Vec<_>>();
+    let mut left = traded;
+    listed.retain(|instrument| left.remove(instrument));
     Ok(Pass {
-        strategy,
-        instrument,
+        instruments: listed.iter().map(|instrument| catalogue.instruments[instrument.index()].clone()).collect(),
+        currency: setup.accounts[0].numeraire.to_string(),
         span,
+        every,
         chain: recorder.chain(),
         state: blake3::hash(snapshot.as_bytes()).to_hex().to_string(),
-        equity: engine.account(AccountId(0)).equity(),
         paths: world.exchange.paths().clone(),
         ambiguous_bars: world.exchange.ambiguous_bars(),
+        refused_flows: world.exchange.refused_flows().iter().map(ToString::to_string).collect(),
         tables: recorder.tables,
         facts: recorder.facts,
         engine,
+        catalogue,
     })
 }
 
-fn instrument_of(policy: &Policy, catalogue: &Catalogue) -> Result<InstrumentId, Error> {
-    catalogue.instrument_id(&policy.instruments[0]).ok_or_else(|| {
-        let symbols: Vec<String> =
-            catalogue.instruments.iter().map(|instrument| format!("`{}`", instrument.symbol)).collect();
-        let found = if symbols.is_empty() { "no instrument".to_owned() } else { symbols.join(", ") };
-        Error::NoInstrument { wanted: policy.instruments[0].clone(), found }
-    })
-}
+/// Rows of positions that a run keeps at most, about: enough for any picture, and in bounded memory.
+const ROWS: u64 = 200_000;
 
-/// Spot needs accounts of several currencies, a dated future its settlement: refused rather than run as something else.
-fn runnable(instrument: &Instrument) -> Result<&Instrument, Error> {
-    let kind = match instrument.kind {
-        InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => return Ok(instrument),
-        InstrumentKind::Spot => "spot pair",
-        InstrumentKind::LinearFuture { .. } | InstrumentKind::InverseFuture { .. } => "dated future",
-    };
-    Err(Error::Kind { symbol: instrument.symbol.clone(), kind })
-}
-
-fn exchange_config(policy: &Policy, catalogue: &Catalogue) -> ExchangeConfig {
-    let terms = &policy.backtest;
-    ExchangeConfig {
-        taker: terms.taker_fee,
-        maker: terms.maker_fee,
-        half_spread: terms.half_spread,
-        slippage: terms.slippage,
-        latency: terms.latency,
-        liquidation_fee: LIQUIDATION_FEE,
-        ..ExchangeConfig::new(terms.deposit, catalogue)
+/// How often a run keeps a row: at every bar, or less often where that were more rows than it is to hold.
+fn sampling(tapes: &Merged, traders: usize) -> Duration {
+    let minute = Duration::from_nanos(60 * Duration::SECOND.nanos());
+    let spans: Vec<_> = tapes.infos().filter_map(|info| info.span(Kind::Bar)).collect();
+    let bars: u64 = spans.iter().map(|span| span.rows).sum();
+    if bars <= ROWS {
+        return Duration::ZERO;
     }
-}
-
-pub(crate) fn guard(policy: &Policy, symbol: &str) -> Option<LiquidationGuard> {
-    policy.caps.liquidation_distance.map(|distance| LiquidationGuard {
-        tiers: TierTable::for_symbol(symbol),
-        distance,
-        initial_stop: policy.stop.as_ref().map(|stop| stop.initial),
-    })
+    let first = spans.iter().map(|span| span.first).min().unwrap_or(Timestamp::MIN);
+    let last = spans.iter().map(|span| span.last).max().unwrap_or(Timestamp::MIN);
+    let rows = |every: Duration| last.since(first).nanos() / every.nanos() * traders as i64;
+    let steps = [5, 15, 60, 240].map(|minutes| Duration::from_nanos(minutes * minute.nanos()));
+    steps.into_iter().find(|every| rows(*every) <= ROWS as i64).unwrap_or(Duration::DAY)
 }

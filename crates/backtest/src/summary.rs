@@ -2,7 +2,8 @@
 
 mod headroom;
 
-use crate::records::{EquityRow, OrderRow};
+use crate::bars::BarRow;
+use crate::records::OrderRow;
 use crate::report::{self, RunSummary, SUMMARY_VERSION};
 use crate::run::{Paid, Run};
 use policy::spec::SizeKind;
@@ -14,11 +15,12 @@ impl Run {
     #[must_use]
     pub fn summary(&self) -> RunSummary {
         let plans = plans(self);
+        let rows = self.bar_rows(self.main_instrument());
         let shown: BTreeSet<u64> = self.tables.fills.iter().map(|fill| fill.plan).chain(self.refused_plans()).collect();
         RunSummary {
             version: SUMMARY_VERSION,
             header: self.header(),
-            bars: self.bars(),
+            bars: self.bars(&rows),
             twin: report::Twin {
                 equity: self.tables.equity.iter().map(|row| row.twin_equity.approximate()).collect(),
                 exposure: self.tables.equity.iter().map(|row| row.twin_exposure).collect(),
@@ -27,12 +29,12 @@ impl Run {
             gaps: self.gaps(),
             fills: self.fills(&plans),
             refusals: self.refusals(),
-            rungs: rungs(&self.tables.orders, self.tables.equity.last().map_or(0, |row| row.time.nanos())),
+            rungs: rungs(&self.main_orders(), self.tables.equity.last().map_or(0, |row| row.time.nanos())),
             campaigns: self.campaigns(),
             twin_r: Vec::new(),
             costs: report::Costs {
-                scaled: self.costs(&self.record.scaled, |row| row.equity),
-                twin: self.costs(&self.record.twin, |row| row.twin_equity),
+                scaled: self.costs(&self.record.scaled, self.tables.equity.last().map(|row| row.equity)),
+                twin: self.costs(&self.record.twin, self.tables.equity.last().map(|row| row.twin_equity)),
             },
             integrity: self.integrity(),
             method: self.method(),
@@ -42,18 +44,20 @@ impl Run {
     }
 
     fn header(&self) -> report::Header {
-        let instrument = &self.record.instrument;
+        let main = self.main_instrument();
+        let known = self.record.instruments.iter().find(|known| known.symbol == main);
+        let instrument = known.unwrap_or_else(|| self.record.instrument());
         let rows = &self.tables.equity;
         let bar = match rows.as_slice() {
             [first, second, ..] => second.time.since(first.time).nanos(),
             _ => 0,
         };
         report::Header {
-            policy: self.record.policy.name.clone(),
+            policy: self.record.policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(" + "),
             instrument: instrument.symbol.clone(),
             base: instrument.base.clone(),
-            currency: instrument.settle.clone(),
-            deposit: self.policy.backtest.deposit.approximate(),
+            currency: self.record.currency.clone(),
+            deposit: number(&self.record.paid_in),
             start: rows.first().map_or(0, |row| row.time.nanos() - bar),
             end: rows.last().map_or(0, |row| row.time.nanos()),
             bar,
@@ -63,19 +67,26 @@ impl Run {
         }
     }
 
-    fn bars(&self) -> report::Bars {
-        let mut bars = bars(&self.tables.equity);
-        bars.asked = self.tables.equity.iter().map(|row| self.asked(row)).collect();
-        bars.headroom = headroom::of(self);
+    fn bars(&self, rows: &[BarRow<'_>]) -> report::Bars {
+        let mut bars = bars(rows);
+        bars.asked = rows.iter().map(|row| self.asked(row)).collect();
+        bars.headroom = headroom::of(self, rows);
         bars
     }
 
+    /// Orders of the instrument that is shown.
+    fn main_orders(&self) -> Vec<&OrderRow> {
+        let main = self.main_instrument();
+        self.tables.orders.iter().filter(|row| row.instrument == main).collect()
+    }
+
     /// The exposure that the sizing rule would ask for now, had the position's campaign not frozen its base.
-    fn asked(&self, row: &EquityRow) -> Option<f64> {
-        if row.position.is_zero() {
+    fn asked(&self, row: &BarRow<'_>) -> Option<f64> {
+        let shared = self.record.instruments.len() > 1 || self.strategies.len() > 1;
+        if row.position.is_zero() || shared {
             return None;
         }
-        let size = match &self.policy.size.kind {
+        let size = match &self.policy().size.kind {
             SizeKind::FixedFraction { fraction } => Some(fraction.get()),
             SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => {
                 let floor = volatility_floor.map_or(0.0, units::Vol::get);
@@ -88,8 +99,11 @@ impl Run {
     }
 
     fn gaps(&self) -> Vec<report::Gap> {
+        let main = self.main_instrument();
         let gaps = self.record.gaps.iter();
-        gaps.filter_map(|(from, to)| Some(report::Gap { from: nanos(from)?, to: nanos(to)? })).collect()
+        gaps.filter(|gap| gap.instrument == main)
+            .filter_map(|gap| Some(report::Gap { from: nanos(&gap.from)?, to: nanos(&gap.to)? }))
+            .collect()
     }
 
     fn fills(&self, plans: &BTreeMap<u64, report::Plan>) -> Vec<report::Fill> {
@@ -104,7 +118,8 @@ impl Run {
                 .or_else(|| plans.get(&row.plan).map(last_sentence))
                 .unwrap_or_default(),
         };
-        self.tables.fills.iter().map(fill).collect()
+        let main = self.main_instrument();
+        self.tables.fills.iter().filter(|row| row.instrument == main).map(fill).collect()
     }
 
     /// The sentence of the rule that this kind of fill comes from: as ordered, or for exits as last stated before it.
@@ -172,14 +187,14 @@ impl Run {
         self.tables.campaigns.iter().map(campaign).collect()
     }
 
-    fn costs(&self, paid: &Paid, equity: impl Fn(&EquityRow) -> Cash) -> report::CostLines {
-        let terms = &self.policy.backtest;
+    fn costs(&self, paid: &Paid, equity: Option<Cash>) -> report::CostLines {
+        let terms = &self.policy().backtest;
         let (half_spread, slip) = (terms.half_spread.approximate(), terms.slippage.approximate());
         let both = number(&paid.slippage);
         let spread = if half_spread + slip > 0.0 { both * half_spread / (half_spread + slip) } else { 0.0 };
         let (fees, funding) = (number(&paid.fees), number(&paid.funding));
-        let last = self.tables.equity.last().map_or(terms.deposit, equity);
-        let net = (last - terms.deposit).approximate();
+        let paid_in: Cash = self.record.paid_in.parse().unwrap_or_default();
+        let net = (equity.unwrap_or(paid_in) - paid_in).approximate();
         report::CostLines {
             gross: net + fees + both - funding,
             fees,
@@ -223,21 +238,20 @@ impl Run {
 
     fn method(&self) -> report::Method {
         let record = &self.record;
-        let target_vol = match &self.policy.size.kind {
+        let target_vol = match &self.policy().size.kind {
             policy::spec::SizeKind::VolatilityTarget { target, .. } => Some(target.get()),
             _ => None,
         };
-        let mut versions = vec![
-            ("program".to_owned(), record.program.clone()),
-            ("policy hash".to_owned(), record.policy.hash.clone()),
-        ];
+        let mut versions = vec![("program".to_owned(), record.program.clone())];
+        let hash = |stamp: &crate::run::PolicyStamp| (format!("policy hash of {}", stamp.name), stamp.hash.clone());
+        versions.extend(record.policies.iter().map(hash));
         versions.extend(record.seed.map(|seed| ("market seed".to_owned(), seed.to_string())));
         report::Method {
-            policy: self.policy_text.clone(),
+            policy: self.strategies.iter().map(|strategy| strategy.text.as_str()).collect::<Vec<_>>().join("\n"),
             twin: format!(
                 "Same signal, tape, fill model, fees, funding and latency; {} x equity at entry, held until the signal \
                  ends or turns; no adds, ladder, stop, volatility sizing or limits beyond the venue's margin.",
-                self.policy.backtest.twin_base
+                self.policy().backtest.twin_base
             ),
             target_vol,
             fills: record.configuration.iter().map(|(name, value)| (name.replace('_', " "), value.clone())).collect(),
@@ -281,7 +295,7 @@ fn nanos(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::nanos)
 }
 
-fn bars(rows: &[EquityRow]) -> report::Bars {
+fn bars(rows: &[BarRow<'_>]) -> report::Bars {
     let mut bars = report::Bars::default();
     for row in rows {
         bars.time.push(row.time.nanos());
@@ -348,7 +362,7 @@ fn last_sentence(plan: &report::Plan) -> String {
 }
 
 /// Each rung's rest, from being placed to its end.
-fn rungs(orders: &[OrderRow], end: i64) -> Vec<report::Rung> {
+fn rungs(orders: &[&OrderRow], end: i64) -> Vec<report::Rung> {
     let mut open: BTreeMap<&str, report::Rung> = BTreeMap::new();
     let mut done = Vec::new();
     for row in orders {

@@ -8,7 +8,8 @@ pub(crate) use files::RECIPE;
 use crate::chance::{Moments, deflated};
 use crate::metrics::{Figure, Missing, Path, Scores};
 use crate::parallel::{Share, parallel};
-use crate::run::{self, Pass, TapeStamp, Variant, single, stamp};
+use crate::record::Keep;
+use crate::run::{self, Pass, TapeStamp, Variant, What, single, stamp};
 use crate::{Error, Progress};
 use policy::edit;
 use std::ops::ControlFlow;
@@ -276,14 +277,15 @@ fn one(
     setting: &Setting,
     tick: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Result<Found, Error> {
-    let policy = run::checked(&setting.text)?;
+    let policies = [run::checked(&setting.text)?];
     let mut pass = |half: f64, variant| {
         let mut told = |progress: Progress| tick(half + 0.5 * progress.done as f64 / progress.total.max(1) as f64);
-        single(&policy, &request.tapes, variant, Timestamp::MAX, &mut told)
+        let (policies, tapes, keep, until) = (&policies, &request.tapes, Keep::Equity, Timestamp::MAX);
+        single(What { policies, tapes, variant, keep, until }, &mut told)
     };
     let scaled = pass(0.0, Variant::Scaled)?;
     let twin = pass(0.5, Variant::Twin(scaled.paths.clone()))?;
-    let deposit = policy.backtest.deposit.approximate();
+    let deposit = scaled.facts.paid_in.approximate();
     let split = split_of(scaled.span, request.split);
     let (ours, moments) = parts(&scaled, deposit, split);
     let row = Row {

@@ -3,8 +3,9 @@
 use crate::Error;
 use crate::metrics::{Path, Scores};
 use crate::parallel::{Share, parallel};
+use crate::record::Keep;
 use crate::records::{EquityRow, VariantRow};
-use crate::run::{Run, Variant, single};
+use crate::run::{Run, Variant, What, single};
 use policy::Policy;
 use policy::spec::{Follow, SizeKind};
 use std::ops::ControlFlow;
@@ -15,23 +16,36 @@ use units::{Cash, Duration, Ratio, Timestamp};
 struct Technique {
     name: &'static str,
     instead: &'static str,
-    policy: Policy,
+    /// All policies of the run, in each of which it is switched off.
+    policies: Vec<Policy>,
 }
 
-/// How many techniques a policy declares that can be switched off: so many more runs an ablation costs.
+/// How many techniques policies declare that can be switched off: so many more runs an ablation costs.
 #[must_use]
-pub fn techniques(policy: &Policy) -> usize {
-    switched_off(policy).len()
+pub fn techniques(policies: &[Policy]) -> usize {
+    switched_off(policies).len()
 }
 
 /// One policy a declared technique, in the order of composition. A default that changes nothing is no technique.
-fn switched_off(policy: &Policy) -> Vec<Technique> {
-    let mut found = Vec::new();
+fn switched_off(policies: &[Policy]) -> Vec<Technique> {
+    let mut found: Vec<Technique> = Vec::new();
+    for (at, policy) in policies.iter().enumerate() {
+        switch_off(policy, &mut |name, instead, change| {
+            let known = found.iter().position(|technique| technique.name == name).unwrap_or_else(|| {
+                found.push(Technique { name, instead, policies: policies.to_vec() });
+                found.len() - 1
+            });
+            change(&mut found[known].policies[at]);
+        });
+    }
+    found
+}
+
+/// Tells of each technique that a policy declares, and how it is switched off.
+fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, &dyn Fn(&mut Policy))) {
     let mut without = |name, instead, is_declared: bool, change: &dyn Fn(&mut Policy)| {
         if is_declared {
-            let mut policy = policy.clone();
-            change(&mut policy);
-            found.push(Technique { name, instead, policy });
+            tell(name, instead, change);
         }
     };
     let fixed = SizeKind::FixedFraction { fraction: Ratio::new(1.0).unwrap_or_default() };
@@ -75,7 +89,6 @@ fn switched_off(policy: &Policy) -> Vec<Technique> {
     });
     let buffered = policy.trade.buffer.is_some_and(|buffer| buffer.get() > 0.0);
     without("without buffer", "every change is traded", buffered, &|policy| policy.trade.buffer = None);
-    found
 }
 
 /// Runs the policy once for each technique with it switched off, on `threads` threads. The first row is the policy as
@@ -86,8 +99,8 @@ pub fn ablation(
     progress: &mut dyn FnMut(Share) -> ControlFlow<()>,
 ) -> Result<Vec<VariantRow>, Error> {
     let tapes: Vec<PathBuf> = run.record.tapes.iter().map(|tape| tape.path.clone()).collect();
-    let techniques = switched_off(&run.policy);
-    let deposit = run.policy.backtest.deposit;
+    let techniques = switched_off(&run.policies());
+    let deposit: Cash = run.record.paid_in.parse().unwrap_or_default();
     let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
     let of_run = |name, instead, paid: &crate::Paid, equity: &dyn Fn(&EquityRow) -> Cash, counts| {
         let paid = (number(&paid.traded), number(&paid.fees) - number(&paid.funding));
@@ -98,11 +111,12 @@ pub fn ablation(
     rows.extend(parallel(techniques.len(), threads, progress, |at, tick| {
         let technique = &techniques[at];
         let mut told = |progress: crate::Progress| tick(progress.done as f64 / progress.total.max(1) as f64);
-        let pass = single(&technique.policy, &tapes, Variant::Scaled, Timestamp::MAX, &mut told)?;
+        let (keep, until) = (Keep::Equity, Timestamp::MAX);
+        let what = What { policies: &technique.policies, tapes: &tapes, variant: Variant::Scaled, keep, until };
+        let pass = single(what, &mut told)?;
         let tables = &pass.tables;
-        let fees = tables.fills.iter().map(|fill| fill.fee).sum::<Cash>();
-        let funding = tables.funding.iter().map(|payment| payment.amount).sum::<Cash>();
-        let paid = (pass.facts.traded.approximate(), (fees - funding).approximate());
+        let sums = pass.facts.paid;
+        let paid = (sums.traded.approximate(), (sums.fees - sums.funding).approximate());
         let counts = (tables.fills.len(), tables.campaigns.len());
         let name = (technique.name, technique.instead);
         Ok(row(name, deposit, &tables.equity, &|row: &EquityRow| row.equity, paid, counts))
@@ -153,7 +167,8 @@ mod tests {
     fn every_declared_technique_is_switched_off_once_and_alone() {
         let text = include_str!("../assets/demo.toml");
         let policy = crate::run::checked(text).unwrap();
-        let all = switched_off(&policy);
+        let policies = [policy];
+        let all = switched_off(&policies);
         let names: Vec<&str> = all.iter().map(|technique| technique.name).collect();
         assert_eq!(
             names,
@@ -169,11 +184,11 @@ mod tests {
                 "without liquidation distance"
             ]
         );
-        assert_eq!(techniques(&policy), all.len());
+        assert_eq!(techniques(&policies), all.len());
         for technique in &all {
-            assert_ne!(technique.policy, policy, "{}", technique.name);
-            let again = crate::run::checked(&policy::to_toml(&technique.policy)).unwrap();
-            assert_eq!(again, technique.policy, "{} is a policy that could have been written", technique.name);
+            assert_ne!(technique.policies, policies, "{}", technique.name);
+            let again = crate::run::checked(&policy::to_toml(&technique.policies[0])).unwrap();
+            assert_eq!(again, technique.policies[0], "{} is a policy that could have been written", technique.name);
         }
     }
 }

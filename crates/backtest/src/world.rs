@@ -18,6 +18,8 @@ pub(crate) struct Recorded<'a> {
     pub(crate) exchange: Exchange,
     events: Vec<Event>,
     delivered: Vec<Event>,
+    /// Receipt time of the events that are read and not delivered yet.
+    pending: Option<Timestamp>,
     /// When each instrument's last bar closed.
     closed: Vec<Timestamp>,
     first_bar: Timestamp,
@@ -55,6 +57,7 @@ impl<'a> Recorded<'a> {
             exchange,
             events: Vec::new(),
             delivered: Vec::new(),
+            pending: None,
             closed,
             first_bar,
             last_bar,
@@ -67,13 +70,18 @@ impl<'a> Recorded<'a> {
     /// Moves to the next tape input of the run: it spans its bars, what is earlier only warms up, what is later is ignored.
     fn advance(&mut self) -> Result<bool, Error> {
         loop {
-            let Some(at) = self.tapes.next_input(&mut self.events)? else { return Ok(false) };
-            if at > self.last_bar || at > self.until {
-                return Ok(false);
-            }
-            self.refuse_overlap(at)?;
-            if at < self.first_bar {
-                self.events.retain(|event| matches!(event, Event::Series(_)));
+            let at = match self.pending.take() {
+                Some(at) => at,
+                None => match self.pull()? {
+                    Some(at) => at,
+                    None => return Ok(false),
+                },
+            };
+            // What the clock alone brings (an expiry, a scheduled payment) comes before what is later.
+            if let Some(due) = self.exchange.next_due().filter(|due| (self.first_bar..at).contains(due)) {
+                self.pending = Some(at);
+                self.exchange.advance(due, &[]);
+                return Ok(true);
             }
             self.inputs += 1;
             if self.inputs.is_multiple_of(REPORT_EVERY) {
@@ -91,6 +99,19 @@ impl<'a> Recorded<'a> {
 }
 
 impl Recorded<'_> {
+    /// Reads the next tape input of the run into the list of events. `None`: it has no more.
+    fn pull(&mut self) -> Result<Option<Timestamp>, Error> {
+        let Some(at) = self.tapes.next_input(&mut self.events)? else { return Ok(None) };
+        if at > self.last_bar || at > self.until {
+            return Ok(None);
+        }
+        self.refuse_overlap(at)?;
+        if at < self.first_bar {
+            self.events.retain(|event| matches!(event, Event::Series(_)));
+        }
+        Ok(Some(at))
+    }
+
     /// Each instrument's bars follow each other, and one instant has one rate and one value of each: told twice, a bar would be
     /// walked twice and a funding payment paid twice.
     fn refuse_overlap(&mut self, at: Timestamp) -> Result<(), Error> {

@@ -1,13 +1,13 @@
 //! The demo's market through the whole path: tapes, run, folder, replay.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
-use backtest::{Request, Run, demo, open, run, verify};
+use backtest::{PolicyFile, Request, Run, demo, open, run, verify};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn request(tapes: Vec<PathBuf>) -> Request {
     let (policy_file, policy_text) = ("demo.toml".to_owned(), demo::POLICY.to_owned());
-    Request { policy_file, policy_text, tapes, program: "test".to_owned(), seed: Some(7) }
+    Request { policies: vec![PolicyFile::new(policy_file, policy_text)], tapes, program: "test".to_owned(), seed: Some(7) }
 }
 
 fn run_demo(seed: u64, folder: &Path) -> Run {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use backtest::{Request, verify};
+use backtest::{PolicyFile, Request, verify};
 use common::shared;
 use import::{BarsRequest, FundingRequest, Labelled, RateUnit, SeriesRequest, SeriesUnit};
 use std::ops::ControlFlow;
@@ -32,8 +32,7 @@ fn the_crash_month_from_its_files() {
 
     let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/btc-trend.toml");
     let request = Request {
-        policy_file: "btc-trend.toml".to_owned(),
-        policy_text: std::fs::read_to_string(policy).unwrap(),
+        policies: vec![PolicyFile::new("btc-trend.toml", std::fs::read_to_string(policy).unwrap())],
         tapes: vec![path("btc.tape"), path("funding.tape"), path("dvol.tape")],
         program: "test".to_owned(),
         seed: None,

@@ -20,7 +20,7 @@ use random::{Random, TICK};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use units::{Cash, Notional, OrderId, Price, Qty, Ratio, Timestamp};
+use units::{AccountId, Cash, Notional, OrderId, Price, Qty, Ratio, Timestamp};
 
 /// How often each situation that is checked came up.
 #[derive(Default)]
@@ -703,7 +703,8 @@ fn late(setup: &Setup, market: &[Tick], random: &mut Random, counts: &mut Counts
             }
             kept.extend(later);
             send(&mut engine, &mut exchange, at, source, &now);
-            let (ours, venue) = (engine.account(AccountId(0)).position(0).qty, exchange.account(AccountId(0)).position(0).qty);
+            let (ours, venue) =
+                (engine.account(AccountId(0)).position(0).qty, exchange.account(AccountId(0)).position(0).qty);
             ensure!(ours == venue, "{at}: {ours} held, {venue} at the venue");
             if source == Source::Market && setup.policy.stop.is_some() && kept.is_empty() {
                 let stops = exchange.open_orders().filter(|open| open.is_protective());

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "prints what it measured, and names what it skips")]
 
 use backtest::metrics::{Path as EquityPath, vol_of_vol};
-use backtest::{Request, Run, run};
+use backtest::{PolicyFile, Request, Run, run};
 use import::{BarsRequest, Labelled, SeriesRequest, SeriesUnit};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -78,7 +78,7 @@ fn always_long(market: &Market, data: &Path) -> Run {
     let mut request = SeriesRequest::new(data.join(market.index), market.column, "index", SeriesUnit::Percent, &index);
     request.lag = Duration::DAY;
     import::series(&request, &mut |_, _| ()).unwrap();
-    let request = Request { policy_text: policy(market), tapes: vec![bars, index], ..Request::default() };
+    let request = Request { policies: vec![PolicyFile::new("", policy(market))], tapes: vec![bars, index], ..Request::default() };
     run(&request, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 

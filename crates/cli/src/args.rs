@@ -1,10 +1,13 @@
 //! The command line as clap reads it: one definition gives help, man pages and completions.
 
 mod examples;
+mod remedy;
 mod research;
 
+pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Sweep};
 
+use crate::settings::{ColorChoice, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -22,9 +25,13 @@ pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("
 /// Exit codes: 0 done · 1 ran, with a negative finding · 2 input wrong, nothing written · 3 something outside failed ·
 /// 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "trimtab", version = VERSION, after_help = examples::MAIN, max_term_width = 120)]
-#[command(disable_help_subcommand = true, infer_subcommands = false, subcommand_required = true)]
+#[command(name = "trimtab", version = VERSION, after_help = examples::MAIN, max_term_width = 100)]
+#[command(disable_help_subcommand = true, disable_version_flag = true)]
+#[command(infer_subcommands = false, subcommand_required = true)]
 pub(crate) struct Cli {
+    /// Print the version and the commit that it was built from
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
@@ -32,57 +39,58 @@ pub(crate) struct Cli {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Global {
     /// Print results as JSON, one object a line, each with its `schema`
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Say more
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
-    pub(crate) verbose: bool,
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) json: Option<bool>,
+    /// Say more; `-vv` also logs what is done, `-vvv` in detail
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
     /// Say nothing but errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
     /// When to use colours; `auto` means on a terminal, unless `NO_COLOR` is set
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
-    pub(crate) color: ColorChoice,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ColorChoice {
-    Auto,
-    Always,
-    Never,
-}
-
-impl ColorChoice {
-    /// Whether a stream gets colours.
-    pub(crate) fn wants(self, is_terminal: bool) -> bool {
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => is_terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
-        }
-    }
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<ColorChoice>,
+    /// How long work shows how far it is; `auto` means a bar on a terminal, else lines
+    #[arg(long, global = true, value_name = "HOW")]
+    pub(crate) progress: Option<ProgressChoice>,
+    /// Columns to lay text out for; as many as the terminal has if not given
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(WIDTHS))]
+    pub(crate) width: Option<u16>,
+    /// Log this, and all that is worse, to stderr; `warn` if not given
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// How to log
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Read settings from this file, not from the nearest `trimtab.toml`; `trimtab config` shows them
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Global {
-    /// Colours and JSON as far as arguments tell that clap refused, or that asked for help.
-    pub(crate) fn guess() -> (ColorChoice, bool) {
-        let args: Vec<OsString> = std::env::args_os().collect();
-        let mut colors = ColorChoice::Auto;
+    /// As far as arguments tell that clap refused, or that asked for help.
+    pub(crate) fn guess() -> Self {
+        let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let mut guessed = Self::default();
         for (at, arg) in args.iter().enumerate() {
-            let value = match arg.to_str() {
-                Some("--color") => args.get(at + 1).and_then(|next| next.to_str()),
-                Some(arg) => arg.strip_prefix("--color="),
-                None => None,
+            let Some(arg) = arg.to_str() else { continue };
+            let (name, value) = match arg.split_once('=') {
+                Some((name, value)) => (name, Some(value.as_ref())),
+                None => (arg, args.get(at + 1).map(OsString::as_os_str)),
             };
-            colors = value.and_then(|value| ColorChoice::from_str(value, false).ok()).unwrap_or(colors);
+            match name {
+                "--json" => guessed.json = Some(arg != "--json=false"),
+                "--color" => guessed.color = value.and_then(|v| ColorChoice::from_str(v.to_str()?, false).ok()),
+                "--config" => guessed.config = value.map(PathBuf::from),
+                _ => {}
+            }
         }
-        (colors, args.iter().any(|arg| arg == "--json"))
+        guessed
     }
 }
 
@@ -126,6 +134,9 @@ pub(crate) enum Command {
     /// Say what to hold now, and why, without a backtest
     #[command(after_help = examples::PLAN)]
     Plan(Plan),
+    /// Show every setting, its value and where it came from
+    #[command(after_help = examples::CONFIG)]
+    Config(Config),
     /// Print a completion script for a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions(Completions),
@@ -137,7 +148,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// The market's seed: another one, another market
-    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = count)]
     pub(crate) seed: u64,
     /// The folder to write; an earlier demo there is replaced
     #[arg(long, value_name = "DIR", default_value = "trimtab-demo")]
@@ -156,7 +167,7 @@ pub(crate) struct Init {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The policy file
+    /// The policy file; `-` reads it from standard input
     #[arg(value_name = "POLICY", required_unless_present = "explain")]
     pub(crate) policy: Option<PathBuf>,
     /// Say at length what a code means, with an example that is wrong and one that is right
@@ -363,7 +374,7 @@ pub(crate) struct TapeHead {
     #[command(flatten)]
     pub(crate) rows: TapeRows,
     /// How many rows
-    #[arg(short = 'n', long = "rows", value_name = "N", default_value_t = 10)]
+    #[arg(short = 'n', long = "rows", value_name = "N", default_value_t = 10, value_parser = count)]
     pub(crate) count: u64,
 }
 
@@ -399,18 +410,21 @@ pub(crate) struct TapeInfo {
 
 #[derive(Debug, Args)]
 pub(crate) struct Backtest {
-    /// The policy file
-    #[arg(value_name = "POLICY")]
-    pub(crate) policy: PathBuf,
-    /// A tape to run on; give it once for each tape
-    #[arg(long, value_name = "TAPE", required = true, action = ArgAction::Append)]
+    /// The policy file, or several: each is one strategy, and the first says what is assumed of the venues
+    #[arg(value_name = "POLICY", required = true)]
+    pub(crate) policy: Vec<PathBuf>,
+    /// A tape to run on; give it once for each tape. Without it, those of the setting `tapes`
+    #[arg(long, value_name = "TAPE", action = ArgAction::Append)]
     pub(crate) tape: Vec<PathBuf>,
-    /// The run folder to write
+    /// The run folder to write. Without it, one named for the policy below the setting `runs`
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
     /// Run once more for each technique with it switched off (a dozen runs at most), for a table of what each one did
     #[arg(long)]
     pub(crate) ablation: bool,
+    /// Threads of an ablation; as many as there are cores if not given. No result depends on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(THREADS))]
+    pub(crate) threads: Option<u16>,
     /// Replace the run folder if it exists
     #[arg(long)]
     pub(crate) force: bool,
@@ -424,6 +438,12 @@ pub(crate) struct Explain {
     /// The instant, UTC: the state after all that had been received by then
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Timestamp,
+    /// Of a run of several policies: the one to explain (its name); else the one that decided last
+    #[arg(long, value_name = "NAME")]
+    pub(crate) strategy: Option<String>,
+    /// Of a run in several instruments: the one to explain, `venue:SYMBOL`; else the one that was decided on last
+    #[arg(long, value_name = "SYMBOL")]
+    pub(crate) instrument: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -460,6 +480,9 @@ pub(crate) struct Plan {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Config {}
+
+#[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]
@@ -471,6 +494,9 @@ pub(crate) struct Man {
     /// Write a page for each command into this folder instead
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Markdown, as in docs/commands; not roff
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 /// Reads the process's arguments.
@@ -507,6 +533,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let nanos = count.parse::<i64>().ok().and_then(|count| count.checked_mul(unit));
     nanos.map(Duration::from_nanos).ok_or_else(|| "the span is too long, or has no number before its unit".to_owned())
+}
+
+/// A whole number.
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a whole number from 0 on, in digits, such as `50`".to_owned())
 }
 
 /// `symbol=BTCUSDT`.

@@ -29,7 +29,7 @@ pub struct Difference {
 /// Keys on which the policies differ, in the order of the language. Defaults that a text leaves out count.
 #[must_use]
 pub fn differences(runs: &[Run]) -> Vec<Difference> {
-    let all: Vec<Vec<(String, String)>> = runs.iter().map(|run| flat(&policy::to_toml(&run.policy))).collect();
+    let all: Vec<Vec<(String, String)>> = runs.iter().map(|run| flat(&policy::to_toml(run.policy()))).collect();
     let mut seen = BTreeSet::new();
     let keys = all.iter().flatten().map(|(key, _)| key).filter(|key| seen.insert(key.as_str()));
     let keys: Vec<&String> = keys.collect();
@@ -70,7 +70,9 @@ pub fn warnings(runs: &[Run]) -> Vec<String> {
         let values: Vec<String> = runs.iter().map(read).collect();
         values.windows(2).any(|pair| pair[0] != pair[1]).then_some(values)
     };
-    if differ(&|run| run.record.instrument.symbol.clone()).is_some() {
+    if differ(&|run| run.record.instruments.iter().map(|known| known.symbol.as_str()).collect::<Vec<_>>().join(", "))
+        .is_some()
+    {
         found.push("the runs trade different instruments: their markets differ, not only their policies".to_owned());
     }
     if let Some(spans) = differ(&|run| format!("{} to {}", day(&run.record.first), day(&run.record.last))) {

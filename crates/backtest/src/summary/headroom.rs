@@ -1,6 +1,6 @@
 //! How near a run came to each limit of its policy, from the rows of its folder.
 
-use crate::records::EquityRow;
+use crate::bars::BarRow;
 use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
 use policy::spec::SizeKind;
@@ -9,15 +9,16 @@ use units::show::{self, Style};
 use units::{Contract, Price};
 
 /// One entry a declared limit, hard limits first.
-pub(super) fn of(run: &Run) -> Vec<Headroom> {
-    let caps = &run.policy.caps;
+pub(super) fn of(run: &Run, rows: &[BarRow<'_>]) -> Vec<Headroom> {
+    let caps = &run.policy().caps;
+    let each = |left: &dyn Fn(&BarRow<'_>) -> Option<f64>| each(rows, left);
     let drawdown = caps.drawdown.last().map(|last| {
         let levels = caps.drawdown.iter().rev().skip(1).rev();
         let words = caps.drawdown.iter().map(|level| format!("{} %", percent(level.at.get())));
         Headroom {
             name: "drawdown cap".to_owned(),
             limit: words.collect::<Vec<_>>().join(", "),
-            left: each(run, |row| Some(1.0 - row.drawdown.abs() / last.at.get())),
+            left: each(&|row| Some(1.0 - row.drawdown.abs() / last.at.get())),
             levels: levels.map(|level| 1.0 - level.at.get() / last.at.get()).collect(),
             cuts: cuts(run, "drawdown_cap"),
         }
@@ -25,45 +26,45 @@ pub(super) fn of(run: &Run) -> Vec<Headroom> {
     let leverage = caps.leverage.map(|cap| Headroom {
         name: "leverage cap".to_owned(),
         limit: format!("{} × equity", show::ratio(cap.limit.get(), Style::Page)),
-        left: each(run, |row| Some(1.0 - row.exposure.abs() / cap.limit.get())),
+        left: each(&|row| Some(1.0 - row.gross / cap.limit.get())),
         levels: vec![1.0 - cap.restore.get() / cap.limit.get()],
         cuts: cuts(run, "leverage_cap"),
     });
     let distance = caps.liquidation_distance.map(|distance| {
-        let instrument = &run.record.instrument;
+        let instrument = run.record.instrument();
         let tiers = TierTable::for_symbol(&instrument.symbol);
         // A contract that settles in its underlying is an inverse one.
         let contract = if instrument.settle == instrument.base { Contract::Inverse } else { Contract::Linear };
         Headroom {
             name: "liquidation distance".to_owned(),
             limit: format!("{} % beyond the stop", percent(distance.get())),
-            left: each(run, |row| margin_left(row, distance.get(), &tiers, contract)),
+            left: each(&|row| margin_left(row, distance.get(), &tiers, contract)),
             levels: Vec::new(),
             cuts: cuts(run, "liquidation_distance"),
         }
     });
-    [drawdown, leverage, distance, exposure_cap(run)].into_iter().flatten().collect()
+    [drawdown, leverage, distance, exposure_cap(run, rows)].into_iter().flatten().collect()
 }
 
 /// The sizing rule's own ceiling: what it would ask for without it, against it.
-fn exposure_cap(run: &Run) -> Option<Headroom> {
-    let SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap: Some(cap), .. } = &run.policy.size.kind
+fn exposure_cap(run: &Run, rows: &[BarRow<'_>]) -> Option<Headroom> {
+    let SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap: Some(cap), .. } = &run.policy().size.kind
     else {
         return None;
     };
     let floor = volatility_floor.map_or(0.0, units::Vol::get);
-    let left = |row: &EquityRow| Some((1.0 - target.get() / row.volatility?.max(floor) / cap.get()).max(0.0));
+    let left = |row: &BarRow<'_>| Some((1.0 - target.get() / row.volatility?.max(floor) / cap.get()).max(0.0));
     Some(Headroom {
         name: "exposure cap".to_owned(),
         limit: format!("{} × equity", show::ratio(cap.get(), Style::Page)),
-        left: each(run, left),
+        left: each(rows, &left),
         levels: Vec::new(),
         cuts: Vec::new(),
     })
 }
 
-fn each(run: &Run, left: impl Fn(&EquityRow) -> Option<f64>) -> Vec<Option<f64>> {
-    run.tables.equity.iter().map(|row| left(row).filter(|left| left.is_finite())).collect()
+fn each(rows: &[BarRow<'_>], left: &dyn Fn(&BarRow<'_>) -> Option<f64>) -> Vec<Option<f64>> {
+    rows.iter().map(|row| left(row).filter(|left| left.is_finite())).collect()
 }
 
 fn percent(fraction: f64) -> String {
@@ -71,7 +72,7 @@ fn percent(fraction: f64) -> String {
 }
 
 /// The share of equity above maintenance margin at the guarded price beyond the stop. None while flat.
-fn margin_left(row: &EquityRow, distance: f64, tiers: &TierTable, contract: Contract) -> Option<f64> {
+fn margin_left(row: &BarRow<'_>, distance: f64, tiers: &TierTable, contract: Contract) -> Option<f64> {
     if row.position.is_zero() {
         return None;
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper may fail its test")]
 #![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
 
-use backtest::{Error, Request, Run, demo};
+use backtest::{Error, PolicyFile, Request, Run, demo};
 use market::Event;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,11 @@ pub fn rewrite(tape: &Path, out: &Path, mut change: impl FnMut(u64, Timestamp, E
 pub fn run(tapes: &[PathBuf]) -> Result<Run, Error> {
     let (policy_file, policy_text) = ("demo.toml".to_owned(), demo::POLICY.to_owned());
     let tapes = tapes.to_vec();
-    let request = Request { policy_file, policy_text, tapes, program: "test".to_owned(), seed: Some(7) };
+    let request = Request {
+        policies: vec![PolicyFile::new(policy_file, policy_text)],
+        tapes,
+        program: "test".to_owned(),
+        seed: Some(7),
+    };
     backtest::run(&request, &mut |_| ControlFlow::Continue(()))
 }

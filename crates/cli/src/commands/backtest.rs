@@ -7,8 +7,9 @@ use crate::files;
 use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::render::{summary, variants};
+use crate::settings::Settings;
 use crate::terminal::Terminal;
-use ::backtest::{Error, Progress, Request, Run};
+use ::backtest::{Error, PolicyFile, Progress, Request, Run};
 use ::tape::{Kind as Rows, TapeReader};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -16,15 +17,20 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use units::show::{self, Style};
 
-pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub(super) fn run(args: &Backtest, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
     let started = Instant::now();
-    let Some(text) = check::accepted(&args.policy, terminal)? else { return Ok(Outcome::Refused) };
-    check_out(&args.out, args.force)?;
-    refuse_twice(&args.tape)?;
-    let tapes = tape_lines(&args.tape)?;
+    let mut policies = Vec::new();
+    for path in &args.policy {
+        let Some(text) = check::accepted(path, terminal)? else { return Ok(Outcome::Refused) };
+        policies.push(PolicyFile::new(path.display().to_string(), text));
+    }
+    let out = settings.out_for(args.out.as_ref(), &args.policy[0], "")?;
+    check_out(&out, args.force)?;
+    let tapes = settings.tapes_for(&args.tape)?;
+    refuse_twice(&tapes)?;
+    let lines = tape_lines(&tapes)?;
     let request = Request {
-        policy_file: args.policy.display().to_string(),
-        policy_text: text,
+        policies,
         tapes: args.tape.clone(),
         program: program(),
         seed: None,
@@ -34,19 +40,21 @@ pub(super) fn run(args: &Backtest, terminal: &Terminal) -> Result<Outcome, Failu
     if args.ablation {
         let mut meter = Meter::counting(terminal, "switching");
         let mut told = |share| super::sweep::step(&mut meter, share, &cooperation);
-        run.variants = ::backtest::ablation(&run, ::backtest::cores(), &mut told).map_err(failure)?;
+        run.variants = ::backtest::ablation(&run, settings.threads_for(args.threads), &mut told).map_err(failure)?;
     }
-    run.write(&args.out, args.force).map_err(failure)?;
-    for line in tapes {
+    run.write(&out, args.force).map_err(failure)?;
+    for line in lines {
         terminal.result(line);
     }
-    summary::show(&run, &args.out, terminal);
+    summary::show(&run, &out, terminal);
     variants::show(&run, terminal);
-    let (out, name) = (args.out.display(), files::name(&args.out));
     terminal.result(format_args!(
-        "  wrote {out} (hash {}) in {:.1} s       next: trimtab report {out} -o {name}.html",
+        "  wrote {} (hash {}) in {:.1} s       next: trimtab report {} -o {}",
+        out.display(),
         summary::short(&run.record.chain),
-        started.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64(),
+        files::word(&out),
+        files::word(format!("{}.html", files::name(&out)))
     ));
     Ok(Outcome::Done)
 }

@@ -7,7 +7,7 @@ use crate::files;
 use crate::interrupt::Cooperation;
 use crate::render::{explanation, summary};
 use crate::terminal::Terminal;
-use ::backtest::{Request, Run, demo, report};
+use ::backtest::{PolicyFile, Request, Run, demo, report};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Demo, terminal: &Terminal) -> Result<Outcome, Failure> 
         started.elapsed().as_secs_f64()
     ));
     let next =
-        decision(&run).map_or_else(String::new, |at| format!("trimtab explain {} --at {at}", path(RUN).display()));
+        decision(&run).map_or_else(String::new, |at| format!("trimtab explain {} --at {at}", files::word(path(RUN))));
     terminal.result(format_args!("  next: open {}, or {next}", path(REPORT).display()));
     Ok(Outcome::Done)
 }
@@ -106,8 +106,7 @@ fn make(args: &Demo, folder: &Path, terminal: &Terminal, cooperation: &Cooperati
     files::write(&folder.join(POLICY), demo::POLICY.as_bytes(), false)?;
     let tapes = demo::market(args.seed, &market).map_err(backtest::failure)?;
     let request = Request {
-        policy_file: POLICY.to_owned(),
-        policy_text: demo::POLICY.to_owned(),
+        policies: vec![PolicyFile::new(POLICY, demo::POLICY)],
         tapes,
         program: backtest::program(),
         seed: Some(args.seed),
@@ -141,7 +140,7 @@ fn put_in_place(staging: &Path, out: &Path) -> Result<(), Failure> {
 
 /// One decision, as `explain` tells it.
 fn tell_one_decision(run: &Run, terminal: &Terminal) {
-    let explained = decision(run).and_then(|at| run.explain(at).ok());
+    let explained = decision(run).and_then(|at| run.explain(at, None, None).ok());
     for line in explained.iter().flat_map(|explained| explanation::brief(explained, &run.record, terminal.width())) {
         terminal.result(line);
     }

@@ -20,7 +20,7 @@ pub(crate) fn show(paths: &[PathBuf], names: &[String], runs: &[Run], pages: &[R
         let (from, to) = (&run.record.first, &run.record.last);
         let span = format!("{} .. {}", from.get(..10).unwrap_or(from), to.get(..10).unwrap_or(to));
         let line =
-            format!("  {}  {name}   {}   {span}   hash {}", letter(at), run.policy.name, short(&run.record.chain));
+            format!("  {}  {name}   {}   {span}   hash {}", letter(at), run.policy().name, short(&run.record.chain));
         terminal.result(line);
     }
     for warning in warnings(runs) {
@@ -74,7 +74,7 @@ fn as_json(paths: &[PathBuf], runs: &[Run], cards: &[Card<'_>]) -> Value {
     let runs_json = paths.iter().zip(runs).zip(cards).map(|((path, run), card)| {
         json!({
             "run": path,
-            "policy": run.record.policy,
+            "policies": run.record.policies,
             "first": run.record.first,
             "last": run.record.last,
             "chain": run.record.chain,

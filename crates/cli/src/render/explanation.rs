@@ -18,12 +18,14 @@ struct Grids<'a> {
 }
 
 impl<'a> Grids<'a> {
-    fn of(record: &'a RunRecord) -> Self {
+    fn of(record: &'a RunRecord, symbol: &str) -> Self {
+        let own = record.instruments.iter().find(|known| known.symbol == symbol);
+        let instrument = own.unwrap_or_else(|| record.instrument());
         Self {
-            tick: record.instrument.tick.parse().unwrap_or(Price::from_raw(1)),
-            lot: record.instrument.lot.parse().unwrap_or(Qty::from_raw(1)),
-            base: &record.instrument.base,
-            minor: show::minor_unit(&record.instrument.settle),
+            tick: instrument.tick.parse().unwrap_or(Price::from_raw(1)),
+            lot: instrument.lot.parse().unwrap_or(Qty::from_raw(1)),
+            base: &instrument.base,
+            minor: show::minor_unit(&instrument.settle),
         }
     }
 
@@ -50,7 +52,7 @@ pub(super) fn exposure(quantity: Qty, price: Price, equity: Cash) -> String {
 
 /// The lines for a terminal.
 pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, verbose: bool) -> Vec<String> {
-    let grids = Grids::of(record);
+    let grids = Grids::of(record, &explained.instrument);
     let mut lines = Vec::new();
     match &explained.plan {
         None => lines.push(format!("  no plan yet at {}: nothing was decided before", show::time(explained.at))),
@@ -200,10 +202,11 @@ fn now_lines(explained: &Explanation, grids: Grids<'_>, width: usize, verbose: b
 
 /// The same as a value. Quantities, prices and amounts are exact decimals as text.
 pub(crate) fn json(explained: &Explanation, record: &RunRecord) -> Value {
-    let Explanation { at, instrument, plan, before, replaced, orders, state, now } = explained;
+    let Explanation { at, strategy, instrument, others: _, plan, before, replaced, orders, state, now } = explained;
     json!({
         "run": record.chain,
         "at": at.to_string(),
+        "strategy": strategy,
         "instrument": instrument,
         "plan": plan.as_ref().map(plan_json),
         "before": before.iter().map(plan_json).collect::<Vec<_>>(),
@@ -281,7 +284,7 @@ fn fill_json(fill: &FillRow) -> Value {
 
 /// A moment and what the run decided then, in a few lines.
 pub(crate) fn brief(explained: &Explanation, record: &RunRecord, width: usize) -> Vec<String> {
-    let grids = Grids::of(record);
+    let grids = Grids::of(record, &explained.instrument);
     let Some(plan) = &explained.plan else { return Vec::new() };
     plan_lines(plan, explained, grids, width, "in force")
 }

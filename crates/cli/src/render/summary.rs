@@ -189,8 +189,9 @@ impl<'a> Card<'a> {
         json!({
             "run": folder,
             "program": record.program,
-            "policy": record.policy,
-            "instrument": record.instrument,
+            "policies": record.policies,
+            "instruments": record.instruments,
+            "currency": record.currency,
             "tapes": record.tapes,
             "seed": record.seed,
             "first": record.first,

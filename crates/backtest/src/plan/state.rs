@@ -1,0 +1,320 @@
+//! A portfolio's state as a file says it, and the facts that it makes.
+
+use policy::facts::{self, Facts};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use units::{Cash, Contract, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
+
+/// A portfolio as a file states it. Amounts, prices and quantities are decimals, as text or as plain JSON numbers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Portfolio {
+    pub(super) schema: String,
+    pub(super) time: Decimal<Timestamp>,
+    pub(super) accounts: Vec<AccountState>,
+    pub(super) instruments: Vec<InstrumentState>,
+    #[serde(default)]
+    pub(super) series: BTreeMap<String, SeriesState>,
+    #[serde(default)]
+    pub(super) facts: FactsState,
+    #[serde(default)]
+    pub(super) positions: Vec<PositionState>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountState {
+    pub(super) name: String,
+    pub(super) equity: Decimal<Cash>,
+    /// Highest equity net of deposits and withdrawals; the present one if absent.
+    pub(super) high_water: Option<Decimal<Cash>>,
+    /// Equity when the UTC day and the UTC week began, net of deposits and withdrawals since; the present one if absent.
+    pub(super) day_start: Option<Decimal<Cash>>,
+    pub(super) week_start: Option<Decimal<Cash>>,
+    /// Deposits less withdrawals so far.
+    pub(super) deposits: Option<Decimal<Cash>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InstrumentState {
+    pub(super) symbol: String,
+    pub(super) price: Decimal<Price>,
+    pub(super) tick: Decimal<Price>,
+    pub(super) lot: Decimal<Qty>,
+    pub(super) min_qty: Option<Decimal<Qty>>,
+    #[serde(default)]
+    pub(super) contract: ContractState,
+}
+
+/// How the instrument's value follows its price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ContractState {
+    /// Quantities are of the underlying, money of the quote currency.
+    #[default]
+    Linear,
+    /// Quantities are of the quote currency, money is coin.
+    Inverse,
+}
+
+impl From<ContractState> for Contract {
+    fn from(state: ContractState) -> Self {
+        match state {
+            ContractState::Linear => Self::Linear,
+            ContractState::Inverse => Self::Inverse,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SeriesState {
+    pub(super) value: f64,
+    pub(super) time: Decimal<Timestamp>,
+}
+
+/// What the policy's indicators would have found out from history.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FactsState {
+    pub(super) signal: Option<f64>,
+    pub(super) signal_since: Option<Decimal<Timestamp>>,
+    pub(super) unit: Option<Decimal<Price>>,
+    pub(super) volatility: Option<f64>,
+    /// Which source of the policy's chain that volatility is of, from 1, and when it was last news.
+    pub(super) volatility_source: Option<u32>,
+    pub(super) volatility_since: Option<Decimal<Timestamp>>,
+    pub(super) campaign_closed_at: Option<Decimal<Timestamp>>,
+    /// Signed largest quantity of the campaign that closed last.
+    pub(super) campaign_closed_peak: Option<Decimal<Qty>>,
+    /// Net R of the campaigns closed so far, in order of close.
+    #[serde(default)]
+    pub(super) campaigns_closed_r: Vec<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PositionState {
+    pub(super) account: String,
+    pub(super) instrument: String,
+    pub(super) quantity: Decimal<Qty>,
+    pub(super) campaign: Option<CampaignState>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CampaignState {
+    /// When its first fill was.
+    pub(super) opened: Option<Decimal<Timestamp>>,
+    /// Average entry price of what is held, harmonic for an inverse contract.
+    pub(super) average: Option<Decimal<Price>>,
+    pub(super) entry: Decimal<Price>,
+    pub(super) last_fill: Option<Decimal<Price>>,
+    pub(super) unit: Option<Decimal<Price>>,
+    pub(super) initial_stop: Option<Decimal<Price>>,
+    pub(super) stop: Option<Decimal<Price>>,
+    pub(super) base: Decimal<Qty>,
+    /// Units filled, from 1.
+    #[serde(default = "first_unit")]
+    pub(super) units: Vec<u32>,
+    #[serde(default)]
+    pub(super) lapsed: Vec<u32>,
+    /// Rungs used, from 1.
+    #[serde(default)]
+    pub(super) rungs_used: Vec<u32>,
+    pub(super) first: Option<Decimal<Qty>>,
+    pub(super) peak: Option<Decimal<Qty>>,
+    pub(super) uncut: Option<Decimal<Qty>>,
+    pub(super) best: Option<Decimal<Price>>,
+}
+
+fn first_unit() -> Vec<u32> {
+    vec![1]
+}
+
+/// A value written as text or as a JSON number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decimal<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Decimal<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text<T>(PhantomData<T>);
+        impl<T: FromStr<Err: fmt::Display>> Text<T> {
+            fn parse<E: de::Error>(text: &str) -> Result<Decimal<T>, E> {
+                text.parse().map(Decimal).map_err(|error| E::custom(format!("`{text}`: {error}")))
+            }
+        }
+        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
+            type Value = Decimal<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a decimal as text, such as \"117904.1\", or a plain number")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Self::parse(text)
+            }
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+                Self::parse(&value.to_string())
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+                Self::parse(&value.to_string())
+            }
+            // The shortest text that gives the same double is the decimal that was written.
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
+                Self::parse(&value.to_string())
+            }
+        }
+        deserializer.deserialize_any(Text(PhantomData))
+    }
+}
+
+/// What of a portfolio concerns the policy's instrument.
+pub(super) struct Scope<'a> {
+    pub(super) account: (usize, &'a AccountState),
+    pub(super) instrument: (usize, &'a InstrumentState),
+    pub(super) position: Option<(usize, &'a PositionState)>,
+}
+
+impl Portfolio {
+    /// The account, instrument and position of a symbol.
+    pub(super) fn scope(&self, symbol: &str) -> Result<Scope<'_>, String> {
+        let mut instruments = self.instruments.iter().enumerate().filter(|(_, known)| known.symbol == symbol);
+        let instrument = instruments.next();
+        let instrument =
+            instrument.ok_or_else(|| format!("the policy trades `{symbol}`; add it under \"instruments\""))?;
+        if instruments.next().is_some() {
+            return Err(format!("`{symbol}` is under \"instruments\" more than once: state it once"));
+        }
+        let mut positions = self.positions.iter().enumerate().filter(|(_, position)| position.instrument == symbol);
+        let position = positions.next();
+        if positions.next().is_some() {
+            return Err(format!("more than one position in `{symbol}`"));
+        }
+        let mut accounts = self.accounts.iter().enumerate();
+        let account = match position {
+            Some((_, position)) => accounts.find(|(_, account)| account.name == position.account),
+            None => accounts.next(),
+        };
+        let account = account.ok_or_else(|| match position {
+            Some(_) => "the position's account is not under \"accounts\"".to_owned(),
+            None => "there is no account; add one under \"accounts\"".to_owned(),
+        })?;
+        Ok(Scope { account, instrument, position })
+    }
+
+    /// The facts of a scope that was found free of contradictions.
+    pub(super) fn facts(&self, scope: &Scope<'_>) -> Facts {
+        let ((_, account), (_, instrument)) = (scope.account, scope.instrument);
+        let mut facts = Facts::new(self.series.len());
+        for (at, state) in self.series.values().enumerate() {
+            facts.set_now(state.time.0);
+            facts.put(facts::series(SeriesId(at as u32)), Ratio::new(state.value));
+        }
+        facts.set_now(self.time.0);
+        facts.set(facts::PRICE, instrument.price.0);
+        facts.set(facts::TICK, instrument.tick.0);
+        facts.set(facts::LOT, instrument.lot.0);
+        facts.set(facts::MIN_QTY, instrument.min_qty.map_or(instrument.lot.0, |least| least.0));
+        facts.set(facts::CONTRACT, instrument.contract.into());
+        let equity = account.equity.0;
+        facts.set(facts::EQUITY, equity);
+        let high_water = account.high_water.map_or(equity, |high| high.0);
+        facts.put(facts::DRAWDOWN, Ratio::new((high_water - equity).approximate() / high_water.approximate()));
+        facts.set(facts::DAY_START, account.day_start.map_or(equity, |start| start.0));
+        facts.set(facts::WEEK_START, account.week_start.or(account.day_start).map_or(equity, |start| start.0));
+        facts.put(facts::DEPOSITS, account.deposits.map(|deposits| deposits.0));
+        facts.set(facts::OTHERS, self.others(scope));
+        facts.set(facts::POSITION, scope.position.map_or(Qty::ZERO, |(_, position)| position.quantity.0));
+        if let Some((campaign, held)) =
+            scope.position.and_then(|(_, position)| Some((position.campaign.as_ref()?, position.quantity.0)))
+        {
+            campaign.publish(held, instrument.price.0, &mut facts);
+        }
+        facts
+    }
+
+    /// Gross exposure of the account's other positions in contracts of the same kind, as far as their prices are stated.
+    fn others(&self, scope: &Scope<'_>) -> Cash {
+        let ((_, account), (_, instrument)) = (scope.account, scope.instrument);
+        let others = self
+            .positions
+            .iter()
+            .filter(|position| position.account == account.name && position.instrument != instrument.symbol);
+        let gross = |position: &PositionState| {
+            let other = self.instruments.iter().find(|known| known.symbol == position.instrument)?;
+            let contract = Contract::from(other.contract);
+            (other.contract == instrument.contract)
+                .then(|| contract.exposure(other.price.0, position.quantity.0).cash().abs())
+        };
+        others.filter_map(gross).sum()
+    }
+
+    /// What the file states outright stands over what indicators found.
+    pub(super) fn stated(&self, facts: &mut Facts) {
+        let stated = &self.facts;
+        if let Some(signal) = stated.signal.and_then(Ratio::new) {
+            facts.set(facts::SIGNAL, signal);
+        }
+        if let Some(since) = stated.signal_since {
+            facts.set(facts::SIGNAL_SINCE, since.0);
+        }
+        if let Some(unit) = stated.unit {
+            facts.set(facts::UNIT, unit.0);
+        }
+        if let Some(volatility) = stated.volatility.and_then(Vol::new) {
+            facts.set(facts::VOLATILITY, volatility);
+            facts.put(facts::VOLATILITY_SOURCE, stated.volatility_source.map(|source| source - 1));
+            facts.put(facts::VOLATILITY_SINCE, stated.volatility_since.map(|since| since.0));
+        }
+        if let Some(closed) = stated.campaign_closed_at {
+            facts.set(facts::CLOSED_AT, closed.0);
+        }
+        if let Some(peak) = stated.campaign_closed_peak {
+            facts.set(facts::CLOSED_PEAK, peak.0);
+        }
+    }
+
+    /// Net R of the closed campaigns, in order of close.
+    pub(super) fn closed_results(&self) -> Vec<Ratio> {
+        self.facts.campaigns_closed_r.iter().filter_map(|r| Ratio::new(*r)).collect()
+    }
+}
+
+/// One bit for each number from 1 to 32.
+fn bits(numbers: &[u32]) -> u32 {
+    let bit = |number: &u32| number.checked_sub(1).and_then(|index| 1_u32.checked_shl(index)).unwrap_or(0);
+    numbers.iter().map(bit).fold(0, |all, bit| all | bit)
+}
+
+impl CampaignState {
+    /// The price of the last unit's fill, and the best since entry.
+    pub(super) fn reached(&self, held: Qty, price: Price) -> (Price, Price) {
+        let last_fill = self.last_fill.map_or(self.entry.0, |price| price.0);
+        let known = [self.entry.0, last_fill, price];
+        let furthest = if held.signum() >= 0 { known.into_iter().max() } else { known.into_iter().min() };
+        (last_fill, self.best.map_or(furthest.unwrap_or(price), |best| best.0))
+    }
+
+    fn publish(&self, held: Qty, price: Price, facts: &mut Facts) {
+        let (last_fill, best) = self.reached(held, price);
+        facts.set(facts::ENTRY, self.entry.0);
+        facts.set(facts::LAST_FILL, last_fill);
+        facts.set(facts::AVERAGE, self.average.map_or(self.entry.0, |average| average.0));
+        facts.put(facts::OPENED, self.opened.map(|opened| opened.0));
+        facts.put(facts::CAMPAIGN_UNIT, self.unit.map(|unit| unit.0));
+        facts.put(facts::INITIAL_STOP, self.initial_stop.map(|stop| stop.0));
+        facts.put(facts::STOP, self.stop.map(|stop| stop.0));
+        facts.set(facts::BASE, self.base.0);
+        facts.set(facts::UNITS, bits(&self.units));
+        facts.set(facts::LAPSED, bits(&self.lapsed));
+        facts.set(facts::RUNGS_USED, bits(&self.rungs_used));
+        facts.set(facts::FIRST, self.first.map_or(held, |qty| qty.0));
+        facts.set(facts::PEAK, self.peak.map_or(held, |qty| qty.0));
+        facts.set(facts::UNCUT, self.uncut.map_or(held, |qty| qty.0));
+        facts.set(facts::BEST, best);
+    }
+}

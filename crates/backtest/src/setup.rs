@@ -1,0 +1,261 @@
+//! From policies and the tapes' catalogue to what runs: accounts, the exchange's terms, strategies in their instruments.
+
+use crate::Error;
+use crate::record::Trader;
+use crate::run::LIQUIDATION_FEE;
+use crate::table::Name;
+use engine::{Adoption, LiquidationGuard, Sharing, StrategyConfig};
+use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition};
+use market::{AccountSpec, Catalogue, Currency};
+use policy::spec;
+use policy::{Policy, Program};
+use risk::TierTable;
+use units::{AccountId, InstrumentId, Round};
+
+/// The accounts of a run, and what its exchange charges.
+pub(crate) struct Setup {
+    pub(crate) accounts: Vec<AccountSpec>,
+    pub(crate) exchange: ExchangeConfig,
+    /// Strategies in their instruments, in the order of policies and of their lists.
+    pub(crate) traders: Vec<(usize, InstrumentId)>,
+}
+
+impl Setup {
+    /// Checks policies against each other and against the catalogue. The first policy says what is assumed of venues; another one
+    /// says the same or nothing.
+    pub(crate) fn new(policies: &[Policy], catalogue: &Catalogue) -> Result<Self, Error> {
+        let first = policies.first().ok_or_else(|| Error::Setup("there is no policy to run".to_owned()))?;
+        for (at, policy) in policies.iter().enumerate() {
+            if policies[..at].iter().any(|other| other.name == policy.name) {
+                let name = &policy.name;
+                return Err(Error::Setup(format!("two policies are called `{name}`: give each a name of its own")));
+            }
+            let says_less = policy.backtest == spec::Backtest::default() && policy.accounts.is_empty();
+            if !says_less && (policy.backtest != first.backtest || policy.accounts != first.accounts) {
+                let (name, other) = (&policy.name, &first.name);
+                return Err(Error::Setup(format!(
+                    "`[backtest]` or `[[accounts]]` of `{name}` differ from those of `{other}`: a run has one set of \
+                     venues; leave these sections out of `{name}`"
+                )));
+            }
+        }
+        let mut traders = Vec::new();
+        for (at, policy) in policies.iter().enumerate() {
+            for symbol in &policy.instruments {
+                traders.push((at, instrument_of(symbol, catalogue)?));
+            }
+        }
+        let accounts = accounts(first, &traders, catalogue)?;
+        let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
+        Ok(Self { accounts, exchange, traders })
+    }
+
+    /// The account that trades an instrument.
+    fn account_of(accounts: &[AccountSpec], instrument: InstrumentId, catalogue: &Catalogue) -> AccountId {
+        let venue = catalogue.instruments[instrument.index()].venue();
+        let index = accounts.iter().position(|account| account.venue == venue).unwrap_or(0);
+        AccountId(index as u32)
+    }
+
+    /// What the engine runs, in the order of [`Self::traders`]: the policies, or their unscaled twins.
+    pub(crate) fn strategies(
+        &self,
+        policies: &[Policy],
+        catalogue: &Catalogue,
+        twin: bool,
+    ) -> Result<Vec<StrategyConfig>, Error> {
+        let series = |name: &str| catalogue.series_id(name);
+        self.traders
+            .iter()
+            .map(|&(at, instrument)| {
+                let (policy, symbol) = (&policies[at], &catalogue.instruments[instrument.index()].symbol);
+                let program = if twin {
+                    Program::twin(policy, symbol, &series)?
+                } else {
+                    Program::compile(policy, symbol, &series)?
+                };
+                let whole = policy.capital.get() == 1.0 && policy.instruments.len() == 1;
+                Ok(StrategyConfig {
+                    guard: if twin { None } else { guard(policy, symbol) },
+                    sharing: (!whole).then_some(Sharing {
+                        group: at as u32,
+                        capital: policy.capital,
+                        allocation: policy.allocation,
+                    }),
+                    adoption: adoption(policy, symbol),
+                    ..StrategyConfig::new(instrument, program)
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) fn named_traders(&self, policies: &[Policy]) -> Vec<Trader> {
+        let names: Vec<Name> = policies.iter().map(|policy| Name::from(policy.name.as_str())).collect();
+        let trader = |&(at, instrument): &(usize, InstrumentId)| Trader { policy: names[at].clone(), instrument };
+        self.traders.iter().map(trader).collect()
+    }
+}
+
+/// The instrument that a policy names.
+pub(crate) fn instrument_of(symbol: &str, catalogue: &Catalogue) -> Result<InstrumentId, Error> {
+    catalogue.instrument_id(symbol).ok_or_else(|| {
+        let symbols: Vec<String> =
+            catalogue.instruments.iter().map(|instrument| format!("`{}`", instrument.symbol)).collect();
+        let found = if symbols.is_empty() { "no instrument".to_owned() } else { symbols.join(", ") };
+        Error::NoInstrument { wanted: symbol.to_owned(), found }
+    })
+}
+
+fn currency(code: &str) -> Result<Currency, Error> {
+    code.parse().map_err(|error: market::ParseCurrencyError| Error::Setup(format!("`{code}`: {error}")))
+}
+
+/// One account for each venue: as declared, or for the only venue.
+fn accounts(
+    policy: &Policy,
+    traders: &[(usize, InstrumentId)],
+    catalogue: &Catalogue,
+) -> Result<Vec<AccountSpec>, Error> {
+    let instruments = || traders.iter().map(|(_, id)| &catalogue.instruments[id.index()]);
+    let declared: Vec<(&str, Option<&str>)> = if policy.accounts.is_empty() {
+        instruments().next().map(|instrument| (instrument.venue(), None)).into_iter().collect()
+    } else {
+        policy.accounts.iter().map(|terms| (terms.venue.as_str(), terms.numeraire.as_deref())).collect()
+    };
+    if let Some(orphan) = instruments().find(|known| declared.iter().all(|(venue, _)| *venue != known.venue())) {
+        let (symbol, venue) = (&orphan.symbol, orphan.venue());
+        return Err(Error::Setup(format!(
+            "`{symbol}` is traded at `{venue}`, where the run has no account: add `[[accounts]]` with `venue = \"{venue}\"` \
+             and a deposit"
+        )));
+    }
+    let spec = |(venue, numeraire): (&str, Option<&str>)| {
+        let settles = instruments().find(|known| known.venue() == venue).map(|known| known.settle);
+        let numeraire = numeraire.map(currency).transpose()?.or(settles).unwrap_or(Currency::USD);
+        Ok(AccountSpec { venue: venue.to_owned(), numeraire })
+    };
+    declared.into_iter().map(spec).collect()
+}
+
+fn exchange_config(
+    policies: &[Policy],
+    accounts: &[AccountSpec],
+    traders: &[(usize, InstrumentId)],
+    catalogue: &Catalogue,
+) -> Result<ExchangeConfig, Error> {
+    let policy = &policies[0];
+    let terms = &policy.backtest;
+    let find = |venue: &str| {
+        let index = accounts.iter().position(|account| account.venue == venue);
+        let account = index.map(|index| AccountId(index as u32));
+        account.ok_or_else(|| {
+            Error::Setup(format!("`[[backtest.flows]]` names the account `{venue}`, which there is not"))
+        })
+    };
+    let fees = (!terms.fee_tiers.is_empty()).then(|| {
+        let tier = |tier: &spec::FeeTier| FeeTier { from: tier.volume, taker: tier.taker, maker: tier.maker };
+        FeeSchedule { tiers: terms.fee_tiers.iter().map(tier).collect() }
+    });
+    let account = |spec: &AccountSpec| {
+        let settles = traders
+            .iter()
+            .map(|(_, id)| &catalogue.instruments[id.index()])
+            .find(|known| known.venue() == spec.venue)
+            .map_or(spec.numeraire, |known| known.settle);
+        let deposits = match policy.accounts.iter().find(|declared| declared.venue == spec.venue) {
+            Some(declared) => declared
+                .deposits
+                .iter()
+                .map(|deposit| Ok((deposit.amount, deposit.currency.as_deref().map_or(Ok(settles), currency)?)))
+                .collect::<Result<Vec<_>, Error>>()?,
+            None => vec![(terms.deposit, deposit_currency(policy, settles, catalogue, traders)?)],
+        };
+        Ok(AccountTerms { spec: Some(spec.clone()), deposits, fees: fees.clone() })
+    };
+    let money = |money: &spec::Money| Ok::<_, Error>((money.amount, currency(&money.currency)?));
+    let flow = |flow: &spec::Flow| {
+        let (account, kind) = match &flow.kind {
+            spec::FlowKind::Deposit { account, money: paid } => {
+                let (amount, currency) = money(paid)?;
+                (find(account)?, FlowKind::Deposit { amount, currency })
+            }
+            spec::FlowKind::Withdraw { account, money: taken } => {
+                let (amount, currency) = money(taken)?;
+                (find(account)?, FlowKind::Withdrawal { amount, currency })
+            }
+            spec::FlowKind::Transfer { from, to, money: moved } => {
+                let (amount, currency) = money(moved)?;
+                (find(from)?, FlowKind::Transfer { to: find(to)?, amount, currency })
+            }
+            spec::FlowKind::Convert { account, money: given, into } => {
+                let (amount, from) = money(given)?;
+                (find(account)?, FlowKind::Conversion { amount, from, to: currency(into)? })
+            }
+        };
+        Ok::<_, Error>(Flow { at: flow.at, account, kind })
+    };
+    let mut positions = Vec::new();
+    for adopted in policies.iter().flat_map(|policy| &policy.adopt) {
+        let instrument = instrument_of(&adopted.instrument, catalogue)?;
+        let account = Setup::account_of(accounts, instrument, catalogue);
+        positions.push(OpeningPosition { account, instrument, qty: adopted.quantity, price: adopted.entry });
+    }
+    let config = ExchangeConfig {
+        accounts: accounts.iter().map(account).collect::<Result<_, Error>>()?,
+        taker: terms.taker_fee,
+        maker: terms.maker_fee,
+        half_spread: terms.half_spread,
+        slippage: terms.slippage,
+        latency: terms.latency,
+        liquidation_fee: LIQUIDATION_FEE,
+        flows: terms.flows.iter().map(flow).collect::<Result<_, Error>>()?,
+        positions,
+        ..ExchangeConfig::new(terms.deposit, catalogue)
+    };
+    config.check(catalogue).map_err(|error| Error::Setup(error.to_string()))?;
+    Ok(config)
+}
+
+/// The currency of `[backtest] deposit`: what the account's first instrument settles in, whatever is written beside it.
+fn deposit_currency(
+    policy: &Policy,
+    settles: Currency,
+    catalogue: &Catalogue,
+    traders: &[(usize, InstrumentId)],
+) -> Result<Currency, Error> {
+    match &policy.backtest.deposit_currency {
+        Some(code) if *code != settles.as_str() => {
+            let symbol = traders.first().map_or("", |(_, id)| catalogue.instruments[id.index()].symbol.as_str());
+            Err(Error::Setup(format!(
+                "`[backtest] deposit` is in {code}, but `{symbol}` settles in {settles}: write the deposit in {settles}, or \
+                 add `[[accounts]]` to hold several currencies"
+            )))
+        }
+        _ => Ok(settles),
+    }
+}
+
+pub(crate) fn guard(policy: &Policy, symbol: &str) -> Option<LiquidationGuard> {
+    policy.caps.liquidation_distance.map(|distance| LiquidationGuard {
+        tiers: TierTable::for_symbol(symbol),
+        distance,
+        initial_stop: policy.stop.as_ref().map(|stop| stop.initial),
+    })
+}
+
+/// The anchors of a position that the policy takes over.
+fn adoption(policy: &Policy, symbol: &str) -> Option<Adoption> {
+    let adopted = policy.adopt.iter().find(|adopted| adopted.instrument == symbol)?;
+    let shares = policy.pyramid.as_ref().map_or(&[1.0][..], |pyramid| &pyramid.shares);
+    let filled: f64 = shares.iter().take(adopted.units as usize).sum();
+    let part = |share: f64| adopted.quantity.scaled(share, Round::TowardZero).unwrap_or(adopted.quantity);
+    Some(Adoption {
+        entry: adopted.entry,
+        unit: adopted.unit,
+        stop: adopted.stop,
+        units: adopted.units,
+        base: part(1.0 / filled),
+        first: part(shares[0] / filled),
+        opened: adopted.opened,
+    })
+}
