@@ -151,10 +151,6 @@ pub(crate) fn shared_quote(instruments: &[String]) -> Option<&str> {
     quotes.all(|quote| quote == Some(first)).then_some(first)
 }
 
-/// How several instruments share a strategy's capital: each gets capital × multiplier ÷ count.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Allocation {
-    /// Which instruments count.
 /// What equity may be counted in: the numéraires of the accounts, or what the first instrument of each may settle in. Empty where
 /// that cannot be told.
 pub(crate) fn numeraires<'a>(instruments: &'a [String], accounts: &'a [AccountTerms]) -> Vec<&'a str> {
@@ -178,6 +174,10 @@ pub(crate) fn numeraires<'a>(instruments: &'a [String], accounts: &'a [AccountTe
     all
 }
 
+/// How several instruments share a strategy's capital: each gets capital × multiplier ÷ count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Allocation {
+    /// Which instruments count.
     pub over: Over,
     /// Instrument diversification multiplier: instruments that move apart carry more together at equal risk.
     pub multiplier: Ratio,
