@@ -9,8 +9,29 @@ use std::path::Path;
 pub(crate) fn read_text(path: &Path, bytes_max: usize, what: &str) -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure::io(&format!("read the {what}"), path, &error);
     let file = File::open(path).map_err(failed)?;
+    let text = text(file, path, bytes_max, what, failed)?;
+    tracing::info!(file = %path.display(), bytes = text.len(), "{what} read");
+    Ok(text)
+}
+
+/// Standard input, as a text file of at most `bytes_max`.
+pub(crate) fn read_stdin(bytes_max: usize, what: &str) -> Result<String, Failure> {
+    let path = Path::new(STDIN);
+    text(std::io::stdin().lock(), path, bytes_max, what, |error| Failure::io(&format!("read the {what}"), path, &error))
+}
+
+/// What standard input is called in messages.
+pub(crate) const STDIN: &str = "<stdin>";
+
+fn text(
+    from: impl Read,
+    path: &Path,
+    bytes_max: usize,
+    what: &str,
+    failed: impl Fn(std::io::Error) -> Failure,
+) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    from.take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > bytes_max {
         let message = format_args!("`{}` is larger than {} KiB, which no {what} is", path.display(), bytes_max >> 10);
         return Err(Failure::input(message).hint("is it the right file?"));
@@ -53,6 +74,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failur
     let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     if force { file.persist(path) } else { file.persist_noclobber(path) }.map_err(|error| failed(error.error))?;
+    tracing::info!(file = %path.display(), bytes = bytes.len(), "file written");
     Ok(())
 }
 
@@ -77,4 +99,29 @@ pub(crate) fn make_empty_folder(path: &Path) -> Result<(), Failure> {
 /// A path's last part, for lines where the whole would not fit.
 pub(crate) fn name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// A path as a word of a command line that can be copied: in quotes where a shell would take it apart.
+pub(crate) fn word(path: impl AsRef<Path>) -> String {
+    let text = path.as_ref().display().to_string();
+    let plain = |character: char| character.is_alphanumeric() || "/\\._-+=:,@%".contains(character);
+    match text.is_empty() || !text.chars().all(plain) {
+        true if cfg!(windows) => format!("\"{text}\""),
+        true => format!("'{}'", text.replace('\'', "'\\''")),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(word("runs/oct-2025_1.tape"), "runs/oct-2025_1.tape");
+        assert_eq!(word("my runs/$a"), "'my runs/$a'");
+        assert_eq!(word("it's"), r"'it'\''s'");
+        assert_eq!(word(""), "''");
+    }
 }

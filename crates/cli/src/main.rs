@@ -5,13 +5,17 @@ mod commands;
 mod failure;
 mod files;
 mod interrupt;
+mod log;
 mod progress;
 mod render;
+mod settings;
 mod terminal;
 
 use commands::Outcome;
 use failure::Kind;
+use settings::Settings;
 use std::process::ExitCode;
+use std::time::Instant;
 use terminal::Terminal;
 
 fn main() -> ExitCode {
@@ -21,8 +25,20 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return ExitCode::from(terminal::usage(&usage)),
     };
-    let terminal = Terminal::new(&cli.global);
-    let code = match commands::run(&cli.command, &terminal) {
+    let settings = match Settings::read(&cli.global) {
+        Ok(settings) => settings,
+        Err(refused) => {
+            terminal::refused(&refused);
+            return ExitCode::from(2);
+        }
+    };
+    log::install(settings.log_level.value, settings.log_format.value);
+    let started = Instant::now();
+    if let Some(file) = &settings.file {
+        tracing::info!(file = %file.display(), "settings read");
+    }
+    let terminal = Terminal::new(&settings);
+    let code = match commands::run(&cli.command, &settings, &terminal) {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::Negative) => 1,
         Ok(Outcome::Refused) => 2,
@@ -35,6 +51,7 @@ fn main() -> ExitCode {
             }
         }
     };
+    tracing::debug!(code, spent_ms = started.elapsed().as_millis() as u64, "command ended");
     // Output that could not be written is a failure of the outside; a reader that has seen enough is none.
     ExitCode::from(if code == 0 && terminal.output_failed() { 3 } else { code })
 }

@@ -1,6 +1,6 @@
 //! How far long work has come, on stderr: a bar where a person watches, else a line now and then.
 
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, Watched};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -46,19 +46,21 @@ impl<'a> Meter<'a> {
 
     fn show(&mut self, done: u64, total: u64, message: impl FnOnce(Duration) -> String) {
         let now = Instant::now();
-        if self.terminal.is_watched() {
-            if now.duration_since(self.started) >= QUIET_FIRST {
-                let message = message(now.duration_since(self.started));
+        let spent = now.duration_since(self.started);
+        match self.terminal.watched() {
+            Watched::Bar if spent >= QUIET_FIRST => {
+                let message = message(spent);
                 let bar = self.bar.get_or_insert_with(|| bar(self.label));
                 bar.set_length(total);
                 bar.set_position(done);
                 bar.set_message(message);
             }
-        } else if now >= self.line_due {
-            self.line_due = now + LINE_EVERY;
-            let percent = (done * 100).checked_div(total).unwrap_or(0);
-            let message = message(now.duration_since(self.started));
-            self.terminal.note(format_args!("  {:<9} {percent:>3} %   {message}", self.label));
+            Watched::Lines if now >= self.line_due => {
+                self.line_due = now + LINE_EVERY;
+                let percent = (done * 100).checked_div(total).unwrap_or(0);
+                self.terminal.note(format_args!("  {:<9} {percent:>3} %   {}", self.label, message(spent)));
+            }
+            _ => {}
         }
     }
 }

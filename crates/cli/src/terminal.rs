@@ -1,8 +1,9 @@
 //! The only place that prints. Results go to stdout, everything else to stderr; texts are written with colours and lose
 //! them here where the reader has none.
 
-use crate::args::{ColorChoice, Global};
+use crate::args::Global;
 use crate::failure::{Failure, Kind};
+use crate::settings::{ColorChoice, LogLevel, ProgressChoice, Refused, Settings, Verbosity, Wrong};
 use anstream::AutoStream;
 use serde::Serialize;
 use std::cell::Cell;
@@ -12,24 +13,40 @@ use std::io::{self, IsTerminal, Write};
 /// Columns of a terminal that does not say how wide it is, and the least that anything is laid out for.
 const WIDTH_MIN: usize = 80;
 
+/// How long work shows how far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// By a bar, as a person watches.
+    Bar,
+    /// By a line now and then.
+    Lines,
+    /// Not at all.
+    No,
+}
+
 /// The two output streams and what the user wants to see of them.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     json: bool,
-    quiet: bool,
-    verbose: bool,
+    verbosity: Verbosity,
     colors: ColorChoice,
+    progress: ProgressChoice,
+    width: Option<u16>,
+    /// Lines of a log come between, where a bar would be torn.
+    logs: bool,
     failed: Cell<bool>,
     closed: Cell<bool>,
 }
 
 impl Terminal {
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            json: global.json,
-            quiet: global.quiet,
-            verbose: global.verbose,
-            colors: global.color,
+            json: settings.json.value,
+            verbosity: settings.verbosity.value,
+            colors: settings.color.value,
+            progress: settings.progress.value,
+            width: settings.width.value,
+            logs: settings.log_level.value >= LogLevel::Info,
             failed: Cell::new(false),
             closed: Cell::new(false),
         }
@@ -37,7 +54,7 @@ impl Terminal {
 
     /// Whether details are wanted.
     pub(crate) fn is_verbose(&self) -> bool {
-        self.verbose
+        self.verbosity == Verbosity::Verbose
     }
 
     /// Whether a program reads the results.
@@ -47,23 +64,28 @@ impl Terminal {
 
     /// Whether only errors are wanted.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
+        self.verbosity == Verbosity::Quiet
     }
 
-    /// Whether a person watches stderr.
-    pub(crate) fn is_watched(&self) -> bool {
-        !self.quiet && io::stderr().is_terminal()
+    /// How long work shows how far it is.
+    pub(crate) fn watched(&self) -> Watched {
+        match self.progress {
+            _ if self.is_quiet() => Watched::No,
+            ProgressChoice::Never => Watched::No,
+            ProgressChoice::Auto if io::stderr().is_terminal() && !self.logs => Watched::Bar,
+            ProgressChoice::Auto | ProgressChoice::Lines => Watched::Lines,
+        }
     }
 
     /// Columns to lay out for.
     pub(crate) fn width(&self) -> usize {
-        let terminal = terminal_size::terminal_size_of(io::stdout());
-        terminal.map_or(WIDTH_MIN, |(width, _)| usize::from(width.0)).max(WIDTH_MIN)
+        let terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
+        self.width.or_else(terminal).map_or(WIDTH_MIN, usize::from).max(WIDTH_MIN)
     }
 
     /// A result for a person.
     pub(crate) fn result(&self, text: impl Display) {
-        if !self.quiet && !self.json {
+        if !self.is_quiet() && !self.json {
             self.stdout(format_args!("{text}\n"));
         }
     }
@@ -97,14 +119,14 @@ impl Terminal {
 
     /// Something worth knowing beside the result.
     pub(crate) fn note(&self, text: impl Display) {
-        if !self.quiet {
+        if !self.is_quiet() {
             self.stderr(format_args!("{text}\n"));
         }
     }
 
     /// Something for who looks closely.
     pub(crate) fn detail(&self, text: impl Display) {
-        if self.verbose {
+        if self.is_verbose() {
             self.stderr(format_args!("{text}\n"));
         }
     }
@@ -219,22 +241,44 @@ fn write<S: anstream::stream::RawStream + anstream::stream::AsLockedWrite>(
 
 /// Says what clap found in the arguments, or help and version when they were asked for. Returns the exit code.
 pub(crate) fn usage(usage: &clap::Error) -> u8 {
-    let (colors, json) = Global::guess();
-    let terminal =
-        Terminal { json, quiet: false, verbose: false, colors, failed: Cell::new(false), closed: Cell::new(false) };
+    let settings = Settings::read(&Global::guess()).unwrap_or_else(|refused| *refused.readable);
+    let terminal = Terminal::new(&settings);
     let text = usage.render();
     if !usage.use_stderr() {
         terminal.stdout(text.ansi());
         return if terminal.output_failed() { 3 } else { 0 };
     }
-    let message = text.to_string();
+    let plain = text.to_string();
     // The first paragraph is the message; what follows is usage.
-    let message: Vec<&str> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let message: Vec<&str> = plain.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let message = message.join(" ");
     let message = message.trim_start_matches("error: ");
-    terminal.json("error", &ErrorLine { kind: "input", message, hint: Some("see `--help`"), code: None });
-    terminal.stderr(text.ansi());
+    let hint = crate::args::remedy(usage);
+    terminal.json("error", &ErrorLine { kind: "input", message, hint: Some(&hint), code: None });
+    // Clap's own tips and last words say less than the remedy.
+    let styled = text.ansi().to_string();
+    let stripped = |part: &str| anstream::adapter::strip_str(part).to_string();
+    let is_ours = |part: &&str| !["  tip: ", "For more information"].iter().any(|tip| stripped(part).starts_with(tip));
+    let parts: Vec<&str> = styled.trim_end().split("\n\n").filter(is_ours).collect();
+    let shown = parts.join("\n\n");
+    terminal.stderr(format_args!("{shown}\n\n{HINT}hint{HINT:#}: {hint}\n"));
     2
+}
+
+/// Says what is wrong with the settings, all of it.
+pub(crate) fn refused(refused: &Refused) {
+    let terminal = Terminal::new(&refused.readable);
+    for wrong in &refused.wrong {
+        match wrong {
+            Wrong::InFile(found) => {
+                let message = format!("{}: {}: {}", found.place(), found.message, found.label);
+                let hint = Some(found.help.as_str());
+                terminal.json("error", &ErrorLine { kind: "input", message: &message, hint, code: None });
+                terminal.finding(found.render());
+            }
+            Wrong::Elsewhere(failure) => terminal.failure(failure),
+        }
+    }
 }
 
 /// A panic is our bug: says so, and what to report, without a stack trace.

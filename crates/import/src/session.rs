@@ -70,6 +70,8 @@ pub(crate) fn run<C: Content>(
     progress: &mut Progress<'_>,
 ) -> Result<ImportReport, ImportError> {
     refuse_overwriting(job)?;
+    let started = std::time::Instant::now();
+    tracing::info!(source = %job.source.path.display(), kind = ?job.kind, subject = job.subject, "import begun");
     let mut ledger = Ledger::new(job.repair);
     ledger.tick = job.catalogue.instruments.first().map(|instrument| instrument.tick);
     let header = TapeHeader { catalogue: job.catalogue.clone(), provenance: Provenance::default() };
@@ -91,9 +93,13 @@ pub(crate) fn run<C: Content>(
         return Err(ImportError::source(&job.source.path, "no-rows", format!("leaves no {} to write", job.noun)));
     };
     let report = report(job, &ledger, warnings, first, last + job.width);
-    output.writer.set_provenance(provenance(job, &report)?);
+    let provenance = provenance(job, &report)?;
+    let blake3 = provenance.source_blake3.clone();
+    output.writer.set_provenance(provenance);
     output.writer.finish()?;
     progress.end();
+    let (read, written, spent_ms) = (report.rows_read, report.rows_written, started.elapsed().as_millis() as u64);
+    tracing::info!(source = %job.source.path.display(), blake3, read, written, spent_ms, "import ended");
     Ok(report)
 }
 

@@ -62,6 +62,7 @@ impl TapeReader {
             rows: document.rows,
             kinds: document.kinds,
         };
+        tracing::debug!(tape = %path.display(), version, rows = info.rows, "tape opened");
         Ok(Self {
             info,
             file,

@@ -86,11 +86,14 @@ impl TapeWriter {
             .map_err(|error| TapeError::Io { path: self.path.clone(), source: io::Error::other(error) })?;
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
         let version = schema::version(&self.header.catalogue);
-        for (key, value) in [(VERSION_KEY, version.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash)] {
+        let entries = [(VERSION_KEY, version.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash.clone())];
+        for (key, value) in entries {
             self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
         let sink = self.file.into_inner().map_err(TapeError::writing(&self.path))?;
-        sink.persist(&self.path).map_err(TapeError::io(&self.path))
+        sink.persist(&self.path).map_err(TapeError::io(&self.path))?;
+        tracing::info!(tape = %self.path.display(), rows = self.rows, header = hash, "tape written");
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), TapeError> {

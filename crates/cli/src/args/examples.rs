@@ -25,6 +25,7 @@ EXAMPLES
   trimtab check examples/btc-trend.toml
   trimtab check --explain P014            what a code means
   trimtab check policy.toml --json        findings for an editor, one a line
+  cat policy.toml | trimtab check -       from standard input
 
 Exit code 2 if the policy has errors; warnings alone leave it 0.";
 
@@ -122,6 +123,7 @@ EXAMPLES
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --force
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --json
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --ablation
+  trimtab backtest policy.toml            tapes and folder from trimtab.toml
 
 The run folder is written beside its place and renamed when it is complete: a
 folder that exists is whole.";
@@ -169,9 +171,24 @@ EXAMPLES
   trimtab plan examples/btc-trend.toml --state examples/state.json
   trimtab plan examples/btc-trend.toml --state examples/state.json --json
 
-The state is a portfolio as JSON (schema trimtab.portfolio/1): accounts,
+The state is a portfolio as JSON (schema trimtab.portfolio/2): accounts,
 instruments, series, positions, and the facts that indicators would have found
 in history. Decimals are text or plain numbers.";
+
+pub(super) const CONFIG: &str = "\
+EXAMPLES
+  trimtab config                          which file, which values, from where
+  trimtab config --verbose                with the flag and the variable of each
+  trimtab config --color never --json     a flag goes before all else
+
+A flag goes before the environment, that before the project file, that before
+the default. The project file is the nearest trimtab.toml of this folder and
+those above it, or what --config or TRIMTAB_CONFIG names:
+
+  tapes = [\"btc.tape\", \"funding.tape\"]   # relative to the file
+  runs = \"runs\"
+  [log]
+  level = \"info\"";
 
 pub(super) const COMPLETIONS: &str = "\
 EXAMPLES
@@ -182,4 +199,5 @@ EXAMPLES
 pub(super) const MAN: &str = "\
 EXAMPLES
   trimtab man | man -l -
-  trimtab man --out ~/.local/share/man/man1";
+  trimtab man --out ~/.local/share/man/man1
+  trimtab man --markdown --out docs/commands";

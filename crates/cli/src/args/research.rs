@@ -1,5 +1,6 @@
 //! Arguments of the commands that look at many runs at once.
 
+use crate::settings::THREADS;
 use backtest::sweep::{Axis, By};
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
@@ -12,12 +13,13 @@ pub(crate) struct Sweep {
     /// A key of the policy and its values; give it once for each key
     #[arg(long = "set", value_name = "KEY=A,B,…", required = true, action = ArgAction::Append, value_parser = Axis::parse)]
     pub(crate) axes: Vec<Axis>,
-    /// A tape to run on; give it once for each tape
-    #[arg(long, value_name = "TAPE", required = true, action = ArgAction::Append)]
+    /// A tape to run on; give it once for each tape. Without it, those of the setting `tapes`
+    #[arg(long, value_name = "TAPE", action = ArgAction::Append)]
     pub(crate) tape: Vec<PathBuf>,
-    /// The folder to write: results as Parquet and CSV, a heat map where two keys are varied
+    /// The folder to write: results as Parquet and CSV, a heat map where two keys are varied. Without it, one named for
+    /// the policy below the setting `runs`
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
     /// What ranks
     #[arg(long, value_name = "FIGURE", default_value = "sharpe")]
     pub(crate) by: ByArg,
@@ -25,7 +27,7 @@ pub(crate) struct Sweep {
     #[arg(long, value_name = "SHARE", default_value = "70%", value_parser = split)]
     pub(crate) split: f64,
     /// Threads; as many as there are cores if not given. No result depends on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(THREADS))]
     pub(crate) threads: Option<u16>,
     /// Replace the folder if it holds a sweep
     #[arg(long)]

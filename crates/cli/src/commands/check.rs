@@ -43,10 +43,18 @@ fn check(path: &Path, terminal: &Terminal) -> Result<Outcome, Failure> {
 
 /// The text of a policy file.
 pub(super) fn read(path: &Path) -> Result<String, Failure> {
+    if path == Path::new("-") {
+        return files::read_stdin(policy::TEXT_BYTES_MAX, "policy");
+    }
     files::read_text(path, policy::TEXT_BYTES_MAX, "policy").map_err(|failure| match failure.hint {
         None => failure.hint("`trimtab init DIR` makes a policy to start from"),
         Some(_) => failure,
     })
+}
+
+/// What a policy file is called in messages and records.
+pub(super) fn shown(path: &Path) -> String {
+    if path == Path::new("-") { files::STDIN.to_owned() } else { path.display().to_string() }
 }
 
 /// The text of a policy that may run; `None` if it has errors, which have then been shown, as warnings are.
@@ -55,7 +63,7 @@ pub(super) fn accepted(path: &Path, terminal: &Terminal) -> Result<Option<String
     let parsed = policy::parse(&text);
     findings(path, &text, &parsed, terminal, Place::Note);
     if parsed.policy.is_none() {
-        terminal.note(format_args!("{} has {}: nothing was run", path.display(), counted(parsed.errors(), "error")));
+        terminal.note(format_args!("{} has {}: nothing was run", shown(path), counted(parsed.errors(), "error")));
         return Ok(None);
     }
     Ok(Some(text))
@@ -72,7 +80,7 @@ pub(super) enum Place {
 
 /// Shows what was found in a policy, each finding at its place in the text.
 pub(super) fn findings(path: &Path, text: &str, parsed: &Parsed, terminal: &Terminal, place: Place) {
-    let file = path.display().to_string();
+    let file = shown(path);
     for diagnostic in &parsed.diagnostics {
         terminal.json("diagnostic", &Finding::new(&file, text, diagnostic));
         if terminal.is_quiet() && !diagnostic.is_error() {
@@ -91,7 +99,7 @@ pub(super) fn summary(path: &Path, parsed: &Parsed, terminal: &Terminal) {
     let (errors, warnings) = (parsed.errors(), parsed.warnings());
     let line = format!(
         "checked {}   {}   {}   {}",
-        files::name(path),
+        files::name(Path::new(&shown(path))),
         counted(parsed.rules, "rule"),
         counted(errors, "error"),
         counted(warnings, "warning")
@@ -110,7 +118,7 @@ pub(super) fn summary(path: &Path, parsed: &Parsed, terminal: &Terminal) {
     terminal.json(
         "check",
         &Summary {
-            file: path,
+            file: &shown(path),
             name: policy.map(|policy| policy.name.as_str()),
             instruments: policy.map_or(&[], |policy| &policy.instruments),
             rules: parsed.rules,
@@ -134,7 +142,7 @@ struct CodeLine<'a> {
 
 #[derive(Serialize)]
 struct Summary<'a> {
-    file: &'a Path,
+    file: &'a str,
     name: Option<&'a str>,
     instruments: &'a [String],
     rules: usize,

@@ -38,5 +38,5 @@ pub(super) fn run(args: &Compare, terminal: &Terminal) -> Result<Outcome, Failur
 }
 
 fn shown(paths: &[impl AsRef<std::path::Path>]) -> String {
-    paths.iter().map(|path| path.as_ref().display().to_string()).collect::<Vec<_>>().join(" ")
+    paths.iter().map(|path| files::word(path)).collect::<Vec<_>>().join(" ")
 }

@@ -51,7 +51,7 @@ pub(super) fn run(args: &Import, terminal: &Terminal) -> Result<Outcome, Failure
         files::write(&path, map.to_toml(&file.file).as_bytes(), file.force)?;
         terminal.result(format_args!("wrote {}: `--columns` reads the next file the same way", path.display()));
     }
-    terminal.result(format_args!("wrote {tape}       next: trimtab tape info {tape}"));
+    terminal.result(format_args!("wrote {tape}       next: trimtab tape info {}", files::word(&file.output)));
     Ok(Outcome::Done)
 }
 

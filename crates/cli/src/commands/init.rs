@@ -9,8 +9,9 @@ use serde::Serialize;
 use std::path::Path;
 
 /// What a new folder holds.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     ("policy.toml", include_str!("../../templates/policy.toml")),
+    ("trimtab.toml", include_str!("../../templates/trimtab.toml")),
     ("README.md", include_str!("../../templates/README.md")),
     (".gitignore", include_str!("../../templates/gitignore")),
 ];
@@ -30,9 +31,9 @@ pub(super) fn run(args: &Init, terminal: &Terminal) -> Result<Outcome, Failure> 
     terminal.json("init", &Made { folder, files: FILES.map(|(name, _)| name).to_vec() });
     let policy = folder.join("policy.toml");
     terminal.result(format_args!(
-        "made {}   policy.toml   README.md   .gitignore       next: trimtab check {}",
+        "made {}   policy.toml   trimtab.toml   README.md   .gitignore       next: trimtab check {}",
         folder.display(),
-        policy.display()
+        files::word(&policy)
     ));
     Ok(Outcome::Done)
 }

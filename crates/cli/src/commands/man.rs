@@ -1,9 +1,10 @@
-//! `trimtab man`.
+//! `trimtab man`: pages from the same definitions as `--help`, as roff or as Markdown.
 
 use super::Outcome;
 use crate::args::{self, Man};
 use crate::failure::{Failure, Kind};
 use crate::files;
+use crate::render::pages;
 use crate::terminal::Terminal;
 use clap_mangen::Man as Page;
 use serde::Serialize;
@@ -23,33 +24,42 @@ pub(super) fn run(args: &Man, terminal: &Terminal) -> Result<Outcome, Failure> {
     let mut command = args::command().color(clap::ColorChoice::Never);
     command.build();
     let Some(folder) = &args.out else {
-        let text = page(&command, "trimtab")?;
+        let text = if args.markdown { pages::page(&command, "trimtab") } else { roff(&command, "trimtab")? };
         terminal.product(text.trim_end());
         terminal.json("man", &Written { page: "trimtab", path: None, text: Some(&text) });
         return Ok(Outcome::Done);
     };
     std::fs::create_dir_all(folder).map_err(|error| Failure::io("make the folder", folder, &error))?;
-    let mut pages = Vec::new();
-    collect(&command, "trimtab", &mut pages)?;
-    for (name, text) in &pages {
-        let path: PathBuf = folder.join(format!("{name}.1"));
+    let mut found = Vec::new();
+    collect(&command, "trimtab", &mut found);
+    let mut written = Vec::new();
+    if args.markdown {
+        written.push(("README".to_owned(), "README.md".to_owned(), pages::index(&found)));
+        let pages = found.iter().map(|(name, command)| (name.clone(), pages::file(name), pages::page(command, name)));
+        written.extend(pages);
+    } else {
+        for (name, command) in &found {
+            written.push((name.clone(), format!("{name}.1"), roff(command, name)?));
+        }
+    }
+    for (name, file, text) in &written {
+        let path: PathBuf = folder.join(file);
         files::write(&path, text.as_bytes(), true)?;
         terminal.json("man", &Written { page: name, path: Some(&path), text: None });
     }
-    terminal.result(format_args!("wrote {} pages to {}", pages.len(), folder.display()));
+    terminal.result(format_args!("wrote {} pages to {}", written.len(), folder.display()));
     Ok(Outcome::Done)
 }
 
-/// A command's page and those of the commands below it.
-fn collect(command: &clap::Command, name: &str, pages: &mut Vec<(String, String)>) -> Result<(), Failure> {
-    pages.push((name.to_owned(), page(command, name)?));
+/// A command and those below it, by the names of their pages.
+fn collect<'a>(command: &'a clap::Command, name: &str, found: &mut Vec<(String, &'a clap::Command)>) {
+    found.push((name.to_owned(), command));
     for below in command.get_subcommands() {
-        collect(below, &format!("{name}-{}", below.get_name()), pages)?;
+        collect(below, &format!("{name}-{}", below.get_name()), found);
     }
-    Ok(())
 }
 
-fn page(command: &clap::Command, name: &str) -> Result<String, Failure> {
+fn roff(command: &clap::Command, name: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let page = Page::new(command.clone()).title(name).manual("Trimtab").source(format!("trimtab {}", args::VERSION));
     page.render(&mut bytes).map_err(|error| Failure::new(Kind::Outside, error))?;

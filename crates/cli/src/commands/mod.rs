@@ -4,6 +4,7 @@ mod backtest;
 mod check;
 mod compare;
 mod completions;
+mod config;
 mod demo;
 mod explain;
 mod import;
@@ -17,6 +18,7 @@ mod tape;
 
 use crate::args::Command;
 use crate::failure::Failure;
+use crate::settings::Settings;
 use crate::terminal::Terminal;
 
 /// How a command that ran to its end came out.
@@ -30,20 +32,21 @@ pub(crate) enum Outcome {
     Refused,
 }
 
-pub(crate) fn run(command: &Command, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
     match command {
         Command::Demo(args) => demo::run(args, terminal),
         Command::Init(args) => init::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Tape(args) => tape::run(args, terminal),
-        Command::Backtest(args) => backtest::run(args, terminal),
-        Command::Sweep(args) => sweep::run(args, terminal),
+        Command::Backtest(args) => backtest::run(args, settings, terminal),
+        Command::Sweep(args) => sweep::run(args, settings, terminal),
         Command::Compare(args) => compare::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Replay(args) => replay::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
+        Command::Config(_) => config::run(settings, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Man(args) => man::run(args, terminal),
     }

@@ -3,9 +3,11 @@
 use super::{Outcome, backtest, check};
 use crate::args::Sweep;
 use crate::failure::Failure;
+use crate::files;
 use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::render;
+use crate::settings::Settings;
 use crate::terminal::Terminal;
 use ::backtest::sweep::{self, Request, Setting};
 use ::backtest::{Error, Share};
@@ -17,7 +19,7 @@ use std::time::Instant;
 /// Settings with errors that are shown whole.
 const SHOWN: usize = 3;
 
-pub(super) fn run(args: &Sweep, terminal: &Terminal) -> Result<Outcome, Failure> {
+pub(super) fn run(args: &Sweep, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let Some(text) = check::accepted(&args.policy, terminal)? else { return Ok(Outcome::Refused) };
     let count = args.axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
@@ -30,35 +32,37 @@ pub(super) fn run(args: &Sweep, terminal: &Terminal) -> Result<Outcome, Failure>
         return Err(Failure::input(format_args!("`{}` is set twice", twice.path))
             .hint(format_args!("give its values at once: `--set {}=A,B`", twice.path)));
     }
-    let settings = sweep::settings(&text, &args.axes).map_err(|error| {
+    let variants = sweep::settings(&text, &args.axes).map_err(|error| {
         Failure::input(error).hint("keys are those of the policy: `trimtab check POLICY -v` prints all of them")
     })?;
-    if !accepted(&args.policy, &settings, args, terminal) {
+    if !accepted(&args.policy, &variants, args, terminal) {
         return Ok(Outcome::Refused);
     }
-    check_out(&args.out, args.force)?;
-    backtest::refuse_twice(&args.tape)?;
+    let out = settings.out_for(args.out.as_ref(), &args.policy, "-sweep")?;
+    check_out(&out, args.force)?;
+    let tapes = settings.tapes_for(&args.tape)?;
+    backtest::refuse_twice(&tapes)?;
     let request = Request {
-        policy_file: args.policy.display().to_string(),
+        policy_file: check::shown(&args.policy),
         policy_text: text,
         axes: args.axes.clone(),
-        tapes: args.tape.clone(),
+        tapes,
         program: backtest::program(),
         split: args.split,
         by: args.by.into(),
-        threads: args.threads.map_or_else(::backtest::cores, usize::from),
+        threads: settings.threads_for(args.threads),
     };
     let cooperation = Cooperation::begin();
     let mut meter = Meter::counting(terminal, "sweeping");
     let done = sweep::sweep(&request, &mut |share| step(&mut meter, share, &cooperation)).map_err(backtest::failure)?;
     drop(meter);
-    done.write(&args.out, args.force).map_err(backtest::failure)?;
-    render::sweep::show(&done, &args.out, terminal);
+    done.write(&out, args.force).map_err(backtest::failure)?;
+    render::sweep::show(&done, &out, terminal);
     terminal.result(format_args!(
         "  wrote {}   {count} runs, each beside its twin, in {:.1} s       next: {}",
-        args.out.display(),
+        out.display(),
         started.elapsed().as_secs_f64(),
-        next(&done, args)
+        next(&done, &out)
     ));
     Ok(Outcome::Done)
 }
@@ -110,7 +114,7 @@ fn check_out(out: &Path, force: bool) -> Result<(), Failure> {
     }
 }
 
-fn next(done: &sweep::Sweep, args: &Sweep) -> String {
+fn next(done: &sweep::Sweep, out: &Path) -> String {
     let file = if done.request.axes.len() == 2 { "heatmap.svg" } else { "results.csv" };
-    format!("open {}", args.out.join(file).display())
+    format!("open {}", files::word(out.join(file)))
 }

@@ -94,7 +94,7 @@ fn merge(args: &TapeMerge, terminal: &Terminal) -> Result<Outcome, Failure> {
     let (count, tapes) = (show::count(rows, Style::Terminal), args.tapes.len());
     let plural = if tapes == 1 { "" } else { "s" };
     terminal.result(format_args!("  {count} rows of {tapes} tape{plural}"));
-    terminal.result(format_args!("wrote {0}       next: trimtab tape check {0}", path.display()));
+    terminal.result(format_args!("wrote {}       next: trimtab tape check {}", path.display(), files::word(path)));
     Ok(Outcome::Done)
 }
 

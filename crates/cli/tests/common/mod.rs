@@ -68,6 +68,9 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trimtab"));
         command.args(args).current_dir(self.folder.path());
         command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("TERM", "xterm-256color");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRIMTAB_")) {
+            command.env_remove(name);
+        }
         command
     }
 
