@@ -1,4 +1,4 @@
-//! What developers and CI run: `cargo xtask test`, `setup`, `oracles`, `workload`.
+//! What developers and CI run: `cargo xtask test`, `setup`, `oracles`, `workload`, `year`.
 //!
 //! The repository rules (crate table, purity files, licences, tidiness) are tests: see `tests/rules`.
 
@@ -25,6 +25,8 @@ cargo xtask COMMAND
                  runs the generators of `vectors/` and writes their golden files anew; with --check it only compares
   workload ARGS  the decision workload through the engine, release build, JSON:
                  cargo xtask workload --seed 7 --instruments 1 --events 1000000
+  year ARGS      a year of one-minute bars in 20 instruments through a whole backtest, release build, JSON:
+                 cargo xtask year --instruments 20 --folder target/year
 ";
 
 fn main() -> ExitCode {
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
             ["--check"] => finished(oracles::run(true)),
             _ => refuse("`oracles` takes `--check` or nothing"),
         },
-        "workload" => workload(rest),
+        "workload" => bench("trimtab-workload", rest),
+        "year" => bench("trimtab-year", rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -68,9 +71,9 @@ fn refuse(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Passes everything on to the bench crate, built for release.
-fn workload(args: &[String]) -> ExitCode {
+/// Passes everything on to a program of the bench crate, built for release.
+fn bench(name: &str, args: &[String]) -> ExitCode {
     let mut run = tools::cargo();
-    run.args(["run", "--release", "--quiet", "--package", "trimtab-workload", "--"]).args(args);
+    run.args(["run", "--release", "--quiet", "--package", "trimtab-workload", "--bin", name, "--"]).args(args);
     if tools::succeeds(&mut run) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

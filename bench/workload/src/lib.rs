@@ -8,6 +8,7 @@
 mod prices;
 mod rule;
 mod world;
+pub mod year;
 
 pub use prices::Prices;
 pub use rule::{Decision, WorkloadRule};
