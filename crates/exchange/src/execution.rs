@@ -85,22 +85,28 @@ impl Exchange {
 
     /// The liquidation price of an instrument's position, other positions at their last marks: where the balance that it
     /// settles in no longer covers the maintenance margin of all positions that settle in it. `None` if the account survives
-    /// even the worst price of a range, which costs one margin instead of a root; and for spot, which is paid in full.
+    /// even the worst price of a range, which costs a bound or one margin instead of a root; and for spot, which is paid in
+    /// full.
     pub(crate) fn liquidation_price(&self, instrument: usize, (low, high): (Price, Price)) -> Option<Price> {
-        if self.terms[instrument].is_spot {
+        let terms = &self.terms[instrument];
+        if terms.is_spot {
             return None;
         }
         let account = self.account_of(instrument);
         let (position, mark) = (account.position(instrument), account.mark(instrument));
         let table = &self.config.tiers[instrument];
         let contract = account.contract(instrument);
+        let worst = if position.qty.raw() > 0 { low } else { high };
+        let there = contract.exposure(worst, position.qty);
+        let change = contract.profit(position.qty, mark, worst);
+        let bound = self.bounds[terms.pool] - terms.bound + table.maintenance_bound(there);
+        if account.settlement(instrument).equity() + change > bound {
+            return None;
+        }
         let own = table.maintenance_margin(account.exposure(instrument));
         let others = risk::maintenance_margin(account, &self.config.tiers, instrument) - own;
         let other_equity = account.settlement(instrument).equity() - position.profit(contract, mark) - others;
-        let worst = if position.qty.raw() > 0 { low } else { high };
-        if other_equity + position.profit(contract, worst)
-            > table.maintenance_margin(contract.exposure(worst, position.qty))
-        {
+        if other_equity + position.profit(contract, worst) > table.maintenance_margin(there) {
             return None;
         }
         risk::liquidation_price(contract, position, other_equity, table)
@@ -198,6 +204,11 @@ impl Exchange {
         let index = fill.instrument.index();
         let client = &mut self.clients[fill.account.index()];
         client.take(&mut fill);
+        let terms = &mut self.terms[index];
+        if !terms.is_spot {
+            let bound = self.config.tiers[index].maintenance_bound(client.account.exposure(index));
+            self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
+        }
         if let Some(held) = &mut self.held[index] {
             let at = if self.stage == Stage::Overdue { self.next_due } else { self.at };
             held.step(at, client.account.position(index).qty);

@@ -12,7 +12,7 @@ use market::{
     Account, Bar, CashReason, Catalogue, Conversion, Event, Forced, Input, InstrumentKind, Liquidity, OrderEvent,
     OrderUpdate, Source,
 };
-use units::{AccountId, OrderId, Price, Qty, Rate, Side, Timestamp};
+use units::{AccountId, Cash, OrderId, Price, Qty, Rate, Side, Timestamp};
 
 /// The order id of fills by which the venue closes a position for want of margin. Plans count from 1, so no order of ours
 /// has it, nor the next two.
@@ -53,6 +53,8 @@ pub struct Exchange {
     pub(crate) refused: Vec<RefusedFlow>,
     /// By instrument, for those with continuous funding.
     pub(crate) held: Vec<Option<Held>>,
+    /// By account and settlement currency, the [bounds](Terms::bound) of its positions together.
+    pub(crate) bounds: Vec<Cash>,
     /// Whether any account's fees depend on what it traded.
     has_fee_tiers: bool,
     /// The present market input.
@@ -77,6 +79,10 @@ pub(crate) struct Terms {
     /// Who trades it; the first account, without ever a position in it, if nobody does.
     pub(crate) account: AccountId,
     pub(crate) is_traded: bool,
+    /// The account's margin in its settlement currency: a position in the list of bounds.
+    pub(crate) pool: usize,
+    /// No less than the maintenance margin of its position at its mark.
+    pub(crate) bound: Cash,
     /// The last price of its path; zero before the first.
     pub(crate) last: Price,
     /// Its mark; zero before the first.
@@ -110,8 +116,14 @@ impl Exchange {
             unreachable!("a configuration that was not checked: {error}");
         }
         let count = catalogue.instruments.len();
+        let mut pools = Vec::new();
         let terms = catalogue.instruments.iter().map(|instrument| {
             let trader = config.accounts.iter().position(|account| account.trades(instrument));
+            let pool = (trader, instrument.settle);
+            let known = pools.iter().position(|other| *other == pool);
+            if known.is_none() {
+                pools.push(pool);
+            }
             Terms {
                 tick: instrument.tick,
                 lot: instrument.lot,
@@ -121,6 +133,8 @@ impl Exchange {
                 is_expired: false,
                 account: AccountId(trader.unwrap_or(0) as u32),
                 is_traded: trader.is_some(),
+                pool: known.unwrap_or(pools.len() - 1),
+                bound: Cash::ZERO,
                 last: Price::ZERO,
                 mark: Price::ZERO,
                 has_mark_feed: false,
@@ -130,6 +144,7 @@ impl Exchange {
         let clients = config.accounts.iter().map(|terms| Client::new(terms, &config, catalogue)).collect::<Vec<_>>();
         let mut exchange = Self {
             terms: terms.collect(),
+            bounds: vec![Cash::ZERO; count],
             watchers: vec![Vec::new(); count],
             book: Book::new(count),
             paths: PathLog::new(count),
@@ -196,7 +211,12 @@ impl Exchange {
     pub(crate) fn mark(&mut self, instrument: usize, mark: Price) {
         let terms = &mut self.terms[instrument];
         terms.mark = mark;
-        self.clients[terms.account.index()].account.set_mark(instrument, mark);
+        let account = &mut self.clients[terms.account.index()].account;
+        account.set_mark(instrument, mark);
+        if !terms.is_spot && !account.position(instrument).qty.is_zero() {
+            let bound = self.config.tiers[instrument].maintenance_bound(account.exposure(instrument));
+            self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
+        }
         for watcher in &self.watchers[instrument] {
             self.clients[watcher.index()].account.set_mark(instrument, mark);
         }

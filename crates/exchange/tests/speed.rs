@@ -32,15 +32,15 @@ fn bar(instrument: usize, minute: i64) -> Event {
     })
 }
 
-/// Bars a second: `instruments` bars an input, in the first of them a position under a stop and a target if `held`.
-fn measure(name: &str, instruments: usize, inputs: i64, held: bool) {
+/// Bars a second: `instruments` bars an input, in the first `held` of them a position under a stop and a target.
+fn measure(name: &str, instruments: usize, inputs: i64, held: usize) {
     let catalogue = catalogue(instruments);
     let mut exchange = Exchange::new(ExchangeConfig::new("1000000".parse().unwrap(), &catalogue), &catalogue);
-    let place = |exchange: &mut Exchange, id, side, qty: &str, kind, reduce_only| {
+    let place = |exchange: &mut Exchange, instrument, id, side, qty: &str, kind, reduce_only| {
         exchange.command(Command::Place(NewOrder {
             id: OrderId(id),
             account: AccountId(0),
-            instrument: InstrumentId(0),
+            instrument,
             side,
             qty: qty.parse().unwrap(),
             kind,
@@ -48,10 +48,11 @@ fn measure(name: &str, instruments: usize, inputs: i64, held: bool) {
             exit: reduce_only,
         }));
     };
-    if held {
-        place(&mut exchange, 256, Side::Buy, "1", OrderKind::Market, false);
-        place(&mut exchange, 257, Side::Sell, "1", OrderKind::Stop { trigger: "50".parse().unwrap() }, true);
-        place(&mut exchange, 258, Side::Sell, "1", OrderKind::Limit { price: "200".parse().unwrap() }, true);
+    for (index, first) in (0..held).zip((256..).step_by(3)) {
+        let (of, price) = (InstrumentId(index as u32), |price: &str| price.parse().unwrap());
+        place(&mut exchange, of, first, Side::Buy, "1", OrderKind::Market, false);
+        place(&mut exchange, of, first + 1, Side::Sell, "1", OrderKind::Stop { trigger: price("50") }, true);
+        place(&mut exchange, of, first + 2, Side::Sell, "1", OrderKind::Limit { price: price("200") }, true);
     }
     let inputs: Vec<Vec<Event>> =
         (1..=inputs).map(|minute| (0..instruments).map(|of| bar(of, minute)).collect()).collect();
@@ -75,7 +76,8 @@ fn measure(name: &str, instruments: usize, inputs: i64, held: bool) {
 #[test]
 #[ignore = "a measurement"]
 fn bars_a_second() {
-    measure("idle, 1 instrument", 1, 1_000_000, false);
-    measure("held under stop and target, 1 instrument", 1, 1_000_000, true);
-    measure("20 instruments, 1 held", 20, 100_000, true);
+    measure("idle, 1 instrument", 1, 1_000_000, 0);
+    measure("held under stop and target, 1 instrument", 1, 1_000_000, 1);
+    measure("20 instruments, 1 held", 20, 100_000, 1);
+    measure("20 instruments, all held", 20, 100_000, 20);
 }

@@ -30,6 +30,8 @@ pub struct Tier {
 pub struct TierTable {
     tiers: Vec<Tier>,
     deductions: Vec<Cash>,
+    /// Maintenance rates in 1/1024, up.
+    shares: Vec<i128>,
 }
 
 /// Why a list is no tier table. Rows count from 1.
@@ -116,7 +118,11 @@ impl TierTable {
             let jump = part(pair[1].floor, step, Round::TowardZero);
             deductions[index + 1] = deductions[index] + jump;
         }
-        Ok(Self { tiers, deductions })
+        let share = |tier: &Tier| {
+            (i128::from(tier.maintenance.raw()) * 1024 + i128::from(Rate::ONE - 1)) / i128::from(Rate::ONE)
+        };
+        let shares = tiers.iter().map(share).collect();
+        Ok(Self { tiers, deductions, shares })
     }
 
     /// Reads a tier file: `#` lines are comments, one header line, then `notional_floor,initial_rate,maintenance_rate`.
@@ -161,6 +167,17 @@ impl TierTable {
     pub fn maintenance_margin(&self, notional: Notional) -> Cash {
         let at = self.tier_of(notional);
         part(notional.abs(), self.tiers[at].maintenance, Round::AwayFromZero) - self.deductions[at]
+    }
+
+    /// No less than the maintenance margin of a position of this notional, and not much more: found without a division, for
+    /// whoever mostly finds that there is more than enough.
+    #[must_use]
+    #[inline]
+    pub fn maintenance_bound(&self, notional: Notional) -> Cash {
+        if notional.is_zero() {
+            return Cash::ZERO;
+        }
+        Cash::from_raw(((notional.abs().raw() >> 10) + 1) * self.shares[self.tier_of(notional)])
     }
 
     /// The largest leverage at which a position of this notional can be opened.
@@ -247,6 +264,31 @@ mod tests {
         let whole = |cash: &Cash| cash.raw() / Cash::ONE;
         assert!(table.deductions().iter().all(|cash| cash.raw() % Cash::ONE == 0));
         assert_eq!(table.deductions().iter().map(whole).collect::<Vec<_>>(), published);
+    }
+
+    /// Over random notionals of all sizes, and at the floors and both ends.
+    #[test]
+    fn the_bound_is_never_under_the_margin_and_close_to_it() {
+        let mut seed = 17_u64;
+        let mut random = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed >> 33
+        };
+        for symbol in ["binance:BTCUSDT-PERP", "deribit:BTCUSD-PERP", "generic"] {
+            let table = TierTable::for_symbol(symbol);
+            let ends = [0, 1, -1, 1_023, 1_024, 1_i128 << 126, -(1_i128 << 126)];
+            let floors = table.tiers().iter().flat_map(|tier| [tier.floor.raw() - 1, tier.floor.raw()]);
+            let any = (0..50_000).map(|_| i128::from(random()) << (random() % 95)).collect::<Vec<_>>();
+            for raw in ends.into_iter().chain(floors).chain(any) {
+                let notional = Notional::from_raw(raw);
+                let (bound, margin) = (table.maintenance_bound(notional), table.maintenance_margin(notional));
+                assert!(bound >= margin, "{bound} under {margin} for {notional}");
+                let tier = table.tier_of(notional);
+                let over = bound - margin - table.deductions()[tier];
+                assert!(over.raw() <= raw.abs() / 1_000 + 1_024, "{bound} far over {margin} for {notional}");
+            }
+        }
+        assert_eq!(TierTable::for_symbol("generic").maintenance_bound(Notional::ZERO), Cash::ZERO);
     }
 
     #[test]
