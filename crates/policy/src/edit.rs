@@ -81,7 +81,10 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<String, SetError> {
             }
         };
         let Some(next) = next else {
-            return Ok(insert(text, &parts[at..], header, &literal));
+            // A section that is there only as the parent of another, as in `[[backtest.flows]]`, has no header of its own.
+            let is_implied = header.clone().is_some_and(|header| !text[header].starts_with(['[', '{']));
+            let (missing, header) = if is_implied { (&parts[..], None) } else { (&parts[at..], header) };
+            return Ok(insert(text, missing, header, &literal));
         };
         found = Some(next);
     }
@@ -169,6 +172,23 @@ mod tests {
         check("name", "a \"b\"", "name = \"a \\\"b\\\"\"\npolicy = 1");
         let twice = set(&set(TEXT, "stop.initial", "2N").unwrap(), "stop.trail", "6N").unwrap();
         assert!(twice.ends_with("[stop]\ntrail = \"6N\"\ninitial = \"2N\"\n"), "{twice}");
+    }
+
+    /// Entries of `[[accounts]]` and its like go by their place.
+    #[test]
+    fn a_value_in_a_list_of_sections_is_set() {
+        let text = "name = 'x'\n[[accounts]]\nvenue = 'a'\n[[accounts]]\nvenue = 'b' # second\n[[backtest.flows]]\nat = '2022'\n";
+        for (path, value, expected) in [
+            ("accounts.1.venue", "c", "venue = \"c\" # second\n"),
+            ("accounts.0.numeraire", "USD", "[[accounts]]\nnumeraire = \"USD\"\nvenue = 'a'\n"),
+            ("backtest.flows.0.at", "2023-01-01", "at = \"2023-01-01\"\n"),
+            ("backtest.flows.0.deposit", "1 USDT", "[[backtest.flows]]\ndeposit = \"1 USDT\"\nat"),
+            ("backtest.latency", "1s", "latency = \"1s\"\n"),
+        ] {
+            let changed = set(text, path, value).unwrap();
+            assert!(changed.contains(expected), "{path}: {changed}");
+            assert!(DeTable::parse(&changed).is_ok(), "{path}: {changed}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::head::{AMOUNT_MAX, amount};
 use super::reader::{Doc, Reader, Section};
 use super::schema::SIZE_KINDS;
 use super::signal::{kind, volatility};
+use crate::codes::Code;
 use crate::spec::{self, Resize, Size, SizeKind};
 use units::Cash;
 
@@ -67,7 +68,18 @@ pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: 
 
 fn notional<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Cash> {
     let quote = spec::shared_quote(instruments);
-    let (raw, _) = amount(reader, section, "notional", quote.as_slice(), Cash::SCALE)?;
+    let (raw, given) = amount(reader, section, "notional", quote.as_slice(), Cash::SCALE)?;
+    // Of several instruments each has its own quote, and the amount is one.
+    let others = instruments.iter().filter_map(|symbol| Some((symbol, spec::currencies(symbol)?.1)));
+    if let Some(given) = given
+        && let Some((symbol, quote)) = others.into_iter().find(|(_, quote)| *quote != given)
+    {
+        let message = format!("`{}` is in the quote currency of each instrument", section.path("notional"));
+        let label = format!("{symbol} is quoted in {quote}");
+        let help = "leave the currency out, or trade the instruments in policies of their own";
+        reader.error(Code::Currency, section.place("notional"), message, label, help);
+        return None;
+    }
     if (1..=AMOUNT_MAX).contains(&raw) {
         return Some(Cash::from_raw(raw));
     }
