@@ -1,12 +1,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail by panicking"))]
-//! Numbers in, numbers out: averages, ranges and realised volatility, updated one bar at a time.
+//! Numbers in, numbers out: averages, ranges and realised volatility, updated one bar at a time; options.
 //!
-//! `pricing` knows no accounts, orders or venues. Everything here is O(1) per bar and keeps no history beyond its window.
+//! `pricing` knows no accounts, orders or venues. What is fed bars is O(1) per bar and keeps no history beyond its window; what
+//! prices [`options`] keeps none.
 
 mod bars;
 mod channel;
 mod momentum;
 mod moving;
+pub mod options;
 mod range;
 
 pub use bars::{BarBuilder, Ohlc};

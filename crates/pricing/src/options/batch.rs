@@ -1,0 +1,385 @@
+//! Many options as columns, priced eight at a time.
+
+use super::contract::{EuropeanOption, Field, Inputs, Refusal};
+use super::greeks::Greeks;
+use super::kernel::{self, OUTPUTS, Options};
+use super::lanes::{Block, LANES, Lanes, Real, Work, scalar::AnyScalar};
+use super::simd::Simd;
+use std::ops::Range;
+
+/// A column of numbers, whole blocks long. What lies beyond `len` is a filler that prices without harm.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Column {
+    pub(super) blocks: Vec<Block>,
+    len: usize,
+}
+
+impl Column {
+    pub(super) fn push(&mut self, value: f64, filler: f64) {
+        if self.len.is_multiple_of(LANES) {
+            self.blocks.push(Block([filler; LANES]));
+        }
+        self.set(self.len, value);
+        self.len += 1;
+    }
+
+    pub(super) fn set(&mut self, index: usize, value: f64) {
+        self.blocks[index / LANES].0[index % LANES] = value;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// European options as a structure of arrays. Every number in it was checked.
+///
+/// ```
+/// use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, Simd, Values};
+/// let mut batch = Batch::default();
+/// for strike in [50_000.0, 60_000.0, 70_000.0] {
+///     let inputs = Inputs { forward: 60_000.0, strike, years: 0.1, vol: 0.65, discount: 1.0 };
+///     batch.push(&EuropeanOption::new(OptionKind::Call, inputs)?);
+/// }
+/// let mut values = Values::default();
+/// batch.values(Simd::best(), &mut values);
+/// assert!(values.get(0).price > values.get(1).price);
+///
+/// // One tick later: the portfolio's sums, without the options' own values.
+/// batch.set_forward(0..3, 60_010.0)?;
+/// let sums = batch.sums(Simd::best(), &pricing::options::Quantities::from_iter([1.0, -2.0, 1.0]));
+/// assert!(sums.total.gamma.abs() < 1e-4);
+/// # Ok::<(), pricing::options::Refusal>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    sign: Column,
+    forward: Column,
+    strike: Column,
+    years: Column,
+    vol: Column,
+    discount: Column,
+}
+
+impl Batch {
+    /// Adds an option at the end.
+    pub fn push(&mut self, option: &EuropeanOption) {
+        let Inputs { forward, strike, years, vol, discount } = option.inputs();
+        self.sign.push(option.kind().sign(), 1.0);
+        self.forward.push(forward, 1.0);
+        self.strike.push(strike, 1.0);
+        self.years.push(years, 1.0);
+        self.vol.push(vol, 1.0);
+        self.discount.push(discount, 1.0);
+    }
+
+    /// Number of options.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sign.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Moves the forward of the options `range`, those of one expiry.
+    ///
+    /// # Errors
+    ///
+    /// A forward outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer options.
+    pub fn set_forward(&mut self, range: Range<usize>, forward: f64) -> Result<(), Refusal> {
+        let forward = Field::Forward.check(forward)?;
+        assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
+        set(&mut self.forward, range, forward);
+        Ok(())
+    }
+
+    /// Moves the time to expiry of the options `range`.
+    ///
+    /// # Errors
+    ///
+    /// A time outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer options.
+    pub fn set_years(&mut self, range: Range<usize>, years: f64) -> Result<(), Refusal> {
+        let years = Field::Years.check(years)?;
+        assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
+        set(&mut self.years, range, years);
+        Ok(())
+    }
+
+    /// Moves the volatility of one option.
+    ///
+    /// # Errors
+    ///
+    /// A volatility outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such option.
+    pub fn set_vol(&mut self, index: usize, vol: f64) -> Result<(), Refusal> {
+        let vol = Field::Vol.check(vol)?;
+        assert!(index < self.len(), "option {index} of {}", self.len());
+        self.vol.set(index, vol);
+        Ok(())
+    }
+
+    /// Price and Greeks of every option, into `values`, whose storage is used again.
+    pub fn values(&self, simd: Simd, values: &mut Values) {
+        values.resize(self.len());
+        simd.enter(Evaluate { batch: self, values });
+    }
+
+    /// Σ quantity × (price, Greeks), without storing anything per option.
+    ///
+    /// Eight accumulators, one for each index modulo eight, are added up in one fixed order: the same bits on every path.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many quantities as options.
+    #[must_use]
+    pub fn sums(&self, simd: Simd, quantities: &Quantities) -> Sums {
+        assert_eq!(quantities.0.len(), self.len(), "a quantity for each option");
+        simd.enter(AddUp { batch: self, quantities: &quantities.0.blocks })
+    }
+
+    #[inline(always)]
+    fn blocks(&self) -> impl Iterator<Item = Options<'_>> {
+        let pairs = self.sign.blocks.iter().zip(&self.forward.blocks).zip(&self.strike.blocks);
+        let rest = self.years.blocks.iter().zip(&self.vol.blocks).zip(&self.discount.blocks);
+        pairs.zip(rest).map(|(((sign, forward), strike), ((years, vol), discount))| Options {
+            sign,
+            forward,
+            strike,
+            years,
+            vol,
+            discount,
+        })
+    }
+}
+
+fn set(column: &mut Column, range: Range<usize>, value: f64) {
+    for index in range {
+        column.set(index, value);
+    }
+}
+
+impl EuropeanOption {
+    /// Price and Greeks, in the currency of the forward. For many options see [`Batch`], which gives the same bits.
+    #[must_use]
+    pub fn greeks(&self) -> Greeks {
+        let inputs = self.inputs();
+        if inputs.years == 0.0 || inputs.vol == 0.0 {
+            return Greeks::from_values(kernel::limits(self.kind().sign(), &inputs));
+        }
+        let block = |value: f64| Block([value; LANES]);
+        let options = Options {
+            sign: &block(self.kind().sign()),
+            forward: &block(inputs.forward),
+            strike: &block(inputs.strike),
+            years: &block(inputs.years),
+            vol: &block(inputs.vol),
+            discount: &block(inputs.discount),
+        };
+        Greeks::from_values(kernel::evaluate(AnyScalar, &options, 0).map(|value| value.raw))
+    }
+}
+
+/// Prices and Greeks of a [`Batch`], as columns.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Values {
+    columns: [Vec<Block>; OUTPUTS],
+    len: usize,
+}
+
+impl Values {
+    /// Number of options.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Price and Greeks of one option.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such option.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Greeks {
+        assert!(index < self.len, "option {index} of {}", self.len);
+        Greeks::from_values(std::array::from_fn(|k| self.columns[k][index / LANES].0[index % LANES]))
+    }
+
+    /// All, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Greeks> + '_ {
+        (0..self.len).map(|index| self.get(index))
+    }
+
+    fn resize(&mut self, len: usize) {
+        for column in &mut self.columns {
+            column.resize(len.div_ceil(LANES), Block([0.0; LANES]));
+        }
+        self.len = len;
+    }
+}
+
+/// Signed quantities of the options of a [`Batch`], in its order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Quantities(Column);
+
+impl FromIterator<f64> for Quantities {
+    /// # Panics
+    ///
+    /// If a quantity is not finite.
+    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
+        let mut column = Column::default();
+        for value in values {
+            assert!(value.is_finite(), "a quantity is {value}");
+            column.push(value, 0.0);
+        }
+        Self(column)
+    }
+}
+
+/// What a portfolio of options adds up to.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sums {
+    /// Σ quantity × (price, Greeks).
+    pub total: Greeks,
+    /// Options exactly at the strike without time or volatility. Their gamma has no finite limit; what is unbounded is left
+    /// out of the totals.
+    pub unbounded: usize,
+}
+
+struct Evaluate<'a> {
+    batch: &'a Batch,
+    values: &'a mut Values,
+}
+
+impl Work for Evaluate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, lanes: S) {
+        let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12] = &mut self.values.columns;
+        for (index, options) in self.batch.blocks().enumerate() {
+            let mut marks = 0;
+            for part in 0..LANES / S::WIDTH {
+                let [v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12] = kernel::evaluate(lanes, &options, part);
+                v0.store(&mut c0[index], part);
+                v1.store(&mut c1[index], part);
+                v2.store(&mut c2[index], part);
+                v3.store(&mut c3[index], part);
+                v4.store(&mut c4[index], part);
+                v5.store(&mut c5[index], part);
+                v6.store(&mut c6[index], part);
+                v7.store(&mut c7[index], part);
+                v8.store(&mut c8[index], part);
+                v9.store(&mut c9[index], part);
+                v10.store(&mut c10[index], part);
+                v11.store(&mut c11[index], part);
+                v12.store(&mut c12[index], part);
+                marks |= kernel::without_deviation(lanes, &options, part) << (part * S::WIDTH);
+            }
+            if marks != 0 {
+                let columns = [
+                    &mut *c0, &mut *c1, &mut *c2, &mut *c3, &mut *c4, &mut *c5, &mut *c6, &mut *c7, &mut *c8, &mut *c9,
+                    &mut *c10, &mut *c11, &mut *c12,
+                ];
+                put_limits(&options, marks, index, columns);
+            }
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn put_limits(options: &Options<'_>, marks: u32, index: usize, columns: [&mut Vec<Block>; OUTPUTS]) {
+    let mut blocks = [Block([0.0; LANES]); OUTPUTS];
+    kernel::put_limits(options, marks, &mut blocks);
+    for (column, block) in columns.into_iter().zip(&blocks) {
+        for lane in (0..LANES).filter(|lane| marks >> lane & 1 == 1) {
+            column[index].0[lane] = block.0[lane];
+        }
+    }
+}
+
+struct AddUp<'a> {
+    batch: &'a Batch,
+    quantities: &'a [Block],
+}
+
+impl Work for AddUp<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, lanes: S) -> Sums {
+        let mut totals = [Block([0.0; LANES]); OUTPUTS];
+        let mut unbounded = 0;
+        for (options, quantities) in self.batch.blocks().zip(self.quantities) {
+            let marks = (0..LANES / S::WIDTH)
+                .fold(0, |marks, part| marks | kernel::without_deviation(lanes, &options, part) << (part * S::WIDTH));
+            if marks != 0 {
+                unbounded += add_with_limits(lanes, &options, quantities, marks, &mut totals);
+                continue;
+            }
+            for part in 0..LANES / S::WIDTH {
+                let quantity = Real::load(lanes, quantities, part);
+                for (value, total) in kernel::evaluate(lanes, &options, part).into_iter().zip(&mut totals) {
+                    value.fma(quantity, Real::load(lanes, total, part)).store(total, part);
+                }
+            }
+        }
+        Sums { total: Greeks::from_values(totals.map(|total| fold(&total))), unbounded }
+    }
+}
+
+/// A block with options that have no time or volatility left; gives how many are unbounded.
+#[inline(always)]
+fn add_with_limits<S: Lanes>(
+    lanes: S,
+    options: &Options<'_>,
+    quantities: &Block,
+    marks: u32,
+    totals: &mut [Block; OUTPUTS],
+) -> usize {
+    let mut values = [Block([0.0; LANES]); OUTPUTS];
+    for part in 0..LANES / S::WIDTH {
+        for (value, block) in kernel::evaluate(lanes, options, part).into_iter().zip(&mut values) {
+            value.store(block, part);
+        }
+    }
+    kernel::put_limits(options, marks, &mut values);
+    let unbounded = values[2].0.iter().filter(|gamma| gamma.is_infinite()).count();
+    for (block, total) in values.iter_mut().zip(totals) {
+        for value in block.0.iter_mut().filter(|value| value.is_infinite()) {
+            *value = 0.0;
+        }
+        for part in 0..LANES / S::WIDTH {
+            let (value, quantity) = (Real::load(lanes, block, part), Real::load(lanes, quantities, part));
+            value.fma(quantity, Real::load(lanes, total, part)).store(total, part);
+        }
+    }
+    unbounded
+}
+
+/// Eight accumulators to one number, pairwise.
+fn fold(total: &Block) -> f64 {
+    let [a, b, c, d, e, f, g, h] = total.0;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}

@@ -1,0 +1,109 @@
+//! Eight numbers at a time with AVX-512.
+#![allow(
+    unsafe_code,
+    reason = "intrinsics may be called only where the processor has them; the token proves that it does"
+)]
+
+use super::{Block, LANES, Lanes, Work};
+use std::arch::x86_64::{
+    __m512d, __m512i, __mmask8, _CMP_EQ_OQ, _CMP_LT_OQ, _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512,
+    _mm512_andnot_pd, _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_cmp_pd_mask, _mm512_div_pd, _mm512_fmadd_pd,
+    _mm512_fnmadd_pd, _mm512_load_pd, _mm512_mask_blend_pd, _mm512_mul_pd, _mm512_or_si512, _mm512_set1_epi64,
+    _mm512_set1_pd, _mm512_slli_epi64, _mm512_sqrt_pd, _mm512_srli_epi64, _mm512_store_pd, _mm512_sub_epi64,
+    _mm512_sub_pd, _mm512_xor_pd,
+};
+
+/// Eight lanes. Exists only where the processor has the instructions.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Avx512(());
+
+impl Avx512 {
+    /// `None` if the processor lacks one of them.
+    pub(in super::super) fn new() -> Option<Self> {
+        let has = std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512dq")
+            && std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("fma");
+        has.then_some(Self(()))
+    }
+}
+
+/// A method that is one intrinsic, or a few nested.
+macro_rules! intrinsic {
+    ($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $body:expr) => {
+        #[inline(always)]
+        fn $name(self, $($argument: $type),*) -> $result {
+            // SAFETY: a token is made only where the processor has the instructions, and none of these reads memory.
+            unsafe { $body }
+        }
+    };
+}
+
+impl Lanes for Avx512 {
+    type Raw = __m512d;
+    type Bits = __m512i;
+    type Mask = __mmask8;
+    const WIDTH: usize = 8;
+
+    #[inline(always)]
+    fn enter<W: Work>(self, work: W) -> W::Output {
+        #[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
+        fn compiled<W: Work>(lanes: Avx512, work: W) -> W::Output {
+            work.run(lanes)
+        }
+        // SAFETY: `new` made the token after it saw that the processor has these features.
+        unsafe { compiled(self, work) }
+    }
+
+    #[inline(always)]
+    fn load(self, block: &Block, part: usize) -> __m512d {
+        assert!(part < LANES / Self::WIDTH);
+        // SAFETY: the part lies inside the block (just checked), and a block is aligned to 64 bytes.
+        unsafe { _mm512_load_pd(block.0.as_ptr().add(part * Self::WIDTH)) }
+    }
+
+    #[inline(always)]
+    fn store(self, value: __m512d, block: &mut Block, part: usize) {
+        assert!(part < LANES / Self::WIDTH);
+        // SAFETY: the part lies inside the block (just checked), and a block is aligned to 64 bytes.
+        unsafe { _mm512_store_pd(block.0.as_mut_ptr().add(part * Self::WIDTH), value) }
+    }
+
+    intrinsic!(splat(value: f64) -> __m512d = _mm512_set1_pd(value));
+    intrinsic!(add(a: __m512d, b: __m512d) -> __m512d = _mm512_add_pd(a, b));
+    intrinsic!(sub(a: __m512d, b: __m512d) -> __m512d = _mm512_sub_pd(a, b));
+    intrinsic!(mul(a: __m512d, b: __m512d) -> __m512d = _mm512_mul_pd(a, b));
+    intrinsic!(div(a: __m512d, b: __m512d) -> __m512d = _mm512_div_pd(a, b));
+    intrinsic!(sqrt(a: __m512d) -> __m512d = _mm512_sqrt_pd(a));
+    intrinsic!(fma(a: __m512d, b: __m512d, c: __m512d) -> __m512d = _mm512_fmadd_pd(a, b, c));
+    intrinsic!(neg_fma(a: __m512d, b: __m512d, c: __m512d) -> __m512d = _mm512_fnmadd_pd(a, b, c));
+    intrinsic!(abs(a: __m512d) -> __m512d = _mm512_andnot_pd(_mm512_set1_pd(-0.0), a));
+    intrinsic!(neg(a: __m512d) -> __m512d = _mm512_xor_pd(_mm512_set1_pd(-0.0), a));
+    intrinsic!(less(a: __m512d, b: __m512d) -> __mmask8 = _mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b));
+    intrinsic!(equal(a: __m512d, b: __m512d) -> __mmask8 = _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b));
+    intrinsic!(select(mask: __mmask8, yes: __m512d, no: __m512d) -> __m512d = _mm512_mask_blend_pd(mask, no, yes));
+    intrinsic!(bits_of(a: __m512d) -> __m512i = _mm512_castpd_si512(a));
+    intrinsic!(of_bits(a: __m512i) -> __m512d = _mm512_castsi512_pd(a));
+    intrinsic!(bits_splat(value: u64) -> __m512i = _mm512_set1_epi64(value.cast_signed()));
+    intrinsic!(bits_add(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi64(a, b));
+    intrinsic!(bits_sub(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi64(a, b));
+    intrinsic!(bits_and(a: __m512i, b: __m512i) -> __m512i = _mm512_and_si512(a, b));
+    intrinsic!(bits_or(a: __m512i, b: __m512i) -> __m512i = _mm512_or_si512(a, b));
+    intrinsic!(bits_up(a: __m512i) -> __m512i = _mm512_slli_epi64::<52>(a));
+    intrinsic!(bits_down(a: __m512i) -> __m512i = _mm512_srli_epi64::<52>(a));
+
+    #[inline(always)]
+    fn either(self, a: __mmask8, b: __mmask8) -> __mmask8 {
+        a | b
+    }
+
+    #[inline(always)]
+    fn not(self, a: __mmask8) -> __mmask8 {
+        !a
+    }
+
+    #[inline(always)]
+    fn mask_bits(self, mask: __mmask8) -> u32 {
+        u32::from(mask)
+    }
+}

@@ -1,0 +1,16 @@
+//! European options on a forward: price, Greeks and implied volatility, one by one or as columns of many.
+//!
+//! Units, conventions, accuracy and the reasons are told in `docs/options.md`.
+
+mod batch;
+mod contract;
+pub mod functions;
+mod greeks;
+mod kernel;
+mod lanes;
+mod simd;
+
+pub use batch::{Batch, Quantities, Sums, Values};
+pub use contract::{EuropeanOption, Expiry, Field, Inputs, OptionKind, OptionStyle, Refusal};
+pub use greeks::{DeltaConvention, Greeks, ThetaConvention};
+pub use simd::{Simd, SimdName, UnknownSimd};
