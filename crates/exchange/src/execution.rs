@@ -87,29 +87,32 @@ impl Exchange {
     /// settles in no longer covers the maintenance margin of all positions that settle in it. `None` if the account survives
     /// even the worst price of a range, which costs a bound or one margin instead of a root; and for spot, which is paid in
     /// full.
-    pub(crate) fn liquidation_price(&self, instrument: usize, (low, high): (Price, Price)) -> Option<Price> {
-        let terms = &self.terms[instrument];
-        if terms.is_spot {
+    pub(crate) fn liquidation_price(&self, instrument: usize, range: (Price, Price)) -> Option<Price> {
+        if self.terms[instrument].is_spot || self.clearly_outlives(instrument, range) {
             return None;
         }
         let account = self.account_of(instrument);
         let (position, mark) = (account.position(instrument), account.mark(instrument));
-        let table = &self.config.tiers[instrument];
-        let contract = account.contract(instrument);
-        let worst = if position.qty.raw() > 0 { low } else { high };
-        let there = contract.exposure(worst, position.qty);
-        let change = contract.profit(position.qty, mark, worst);
-        let bound = self.bounds[terms.pool] - terms.bound + table.maintenance_bound(there);
-        if account.settlement(instrument).equity() + change > bound {
-            return None;
-        }
+        let (contract, table) = (account.contract(instrument), &self.config.tiers[instrument]);
         let own = table.maintenance_margin(account.exposure(instrument));
         let others = risk::maintenance_margin(account, &self.config.tiers, instrument) - own;
         let other_equity = account.settlement(instrument).equity() - position.profit(contract, mark) - others;
-        if other_equity + position.profit(contract, worst) > table.maintenance_margin(there) {
+        let worst = worst_for(position.qty, range);
+        let needed = table.maintenance_margin(contract.exposure(worst, position.qty));
+        if other_equity + position.profit(contract, worst) > needed {
             return None;
         }
         risk::liquidation_price(contract, position, other_equity, table)
+    }
+
+    /// Whether a position outlives the worst price of a range by more than what bounds of maintenance margin are off.
+    pub(crate) fn clearly_outlives(&self, instrument: usize, range: (Price, Price)) -> bool {
+        let (terms, account) = (&self.terms[instrument], self.account_of(instrument));
+        let (qty, contract) = (account.position(instrument).qty, account.contract(instrument));
+        let worst = worst_for(qty, range);
+        let own = self.config.tiers[instrument].maintenance_bound(contract.exposure(worst, qty));
+        let change = contract.profit(qty, account.mark(instrument), worst);
+        account.settlement(instrument).equity() + change > self.bounds[terms.pool] - terms.bound + own
     }
 
     fn move_to(&mut self, walk: &mut Walk, price: Price) {
@@ -346,6 +349,11 @@ impl Exchange {
             order.arrival = Arrival::Resting;
         }
     }
+}
+
+/// The end of a range of prices that is worse for a position.
+fn worst_for(qty: Qty, (low, high): (Price, Price)) -> Price {
+    if qty.raw() > 0 { low } else { high }
 }
 
 /// How much of a position an order on this side can take away.

@@ -87,7 +87,7 @@ mod tests {
             account: AccountId(0),
             instrument,
             side: if random.below(2) == 0 { Side::Buy } else { Side::Sell },
-            qty: Qty::from_raw((random.below(40) + 1) * 10_000_000 * scale),
+            qty: Qty::from_raw((random.below(60) + 1) * 10_000_000 * scale),
             kind,
             reduce_only: exit && random.below(3) > 0,
             exit,
@@ -95,7 +95,8 @@ mod tests {
     }
 
     fn bar(random: &mut Random, last: &mut Price, instrument: u32, closed: Timestamp) -> Bar {
-        let open = random.near(*last, 3);
+        let gap = if random.below(4) == 0 { 90 } else { 3 };
+        let open = random.near(*last, gap);
         *last = random.near(open, 15);
         let high = Price::from_raw(open.max(*last).raw() + random.below(5) * TICK);
         let low = Price::from_raw((open.min(*last).raw() - random.below(5) * TICK).max(TICK));
@@ -107,6 +108,31 @@ mod tests {
         let mut out = StateWriter::new();
         exchange.save(&mut out);
         out.as_bytes().to_vec()
+    }
+
+    /// The bounds are those of the positions at their marks, and whoever outlives a bar by them outlives it by the margins.
+    fn check_bounds(exchange: &Exchange, bar: &Bar, met: &mut BTreeMap<&'static str, u32>) {
+        let mut meet = |case| *met.entry(case).or_default() += 1;
+        let account = exchange.account_of(0);
+        let margined = |index: &usize| !exchange.terms[*index].is_spot;
+        for index in (0..3).filter(margined) {
+            let pool = exchange.terms[index].pool;
+            let together = (0..3).filter(margined).filter(|other| exchange.terms[*other].pool == pool);
+            let bound = |of: usize| exchange.config.tiers[of].maintenance_bound(account.exposure(of));
+            assert_eq!(exchange.bounds[pool], together.map(bound).sum());
+        }
+        let index = bar.instrument.index();
+        let (qty, contract) = (account.position(index).qty, account.contract(index));
+        if qty.is_zero() || exchange.terms[index].is_spot {
+            return;
+        }
+        let worst = if qty.raw() > 0 { bar.low } else { bar.high };
+        let mut there = account.clone();
+        there.set_mark(index, worst);
+        let margin = risk::maintenance_margin(&there, &exchange.config.tiers, index);
+        let outlives = there.settlement(index).equity() > margin;
+        assert!(outlives || !exchange.clearly_outlives(index, (bar.low, bar.high)), "{contract:?} {qty} {bar:?}");
+        meet(if outlives { "outlived" } else { "not outlived" });
     }
 
     /// A bar called quiet, walked, delivers nothing and leaves the same state to the last byte.
@@ -145,12 +171,12 @@ mod tests {
     #[test]
     fn a_quiet_bar_leaves_what_its_walk_would() {
         let mut met = BTreeMap::new();
-        for seed in 0..120 {
+        for seed in 0..240 {
             let mut random = Random(seed);
             let catalogue = catalogue();
             let mut config =
-                ExchangeConfig::new(["500", "5000"][random.below(2) as usize].parse().unwrap(), &catalogue);
-            config.accounts[0].deposits.push(("30".parse().unwrap(), "COIN".parse().unwrap()));
+                ExchangeConfig::new(["60", "100", "5000"][random.below(3) as usize].parse().unwrap(), &catalogue);
+            config.accounts[0].deposits.push(("1".parse().unwrap(), "COIN".parse().unwrap()));
             config.latency = Duration::from_nanos(random.below(3) * Duration::MINUTE.nanos());
             config.path = [PathRule::AdverseFirst, PathRule::FavourableFirst][random.below(2) as usize].clone();
             let (mut exchange, feed) = (Exchange::new(config, &catalogue), random.below(3) == 0);
@@ -160,6 +186,7 @@ mod tests {
                 let at = Timestamp::from_nanos(minute * Duration::MINUTE.nanos());
                 let index = random.below(3) as usize;
                 let next = bar(&mut random, &mut last[index], index as u32, at);
+                check_bounds(&exchange, &next, &mut met);
                 compare(&exchange, &next, &mut met);
                 let mark = Mark { instrument: next.instrument, price: random.near(next.close, 3) };
                 let events = [Event::Bar(next), Event::Mark(mark)];
@@ -177,6 +204,8 @@ mod tests {
             "flat inverse",
             "flat spot",
             "long",
+            "not outlived",
+            "outlived",
             "long inverse",
             "long spot",
             "short",
