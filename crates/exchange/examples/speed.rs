@@ -1,19 +1,34 @@
-//! How long the exchange takes over bars:
-//! `cargo test --profile ci -p trimtab-exchange --test speed -- --ignored --nocapture`.
+//! How long the exchange takes over bars: `cargo run --profile ci -p trimtab-exchange --example speed`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that is read by a person")]
 
-mod common;
-
-use common::at;
 use exchange::{Exchange, ExchangeConfig};
 use market::*;
-use units::{AccountId, InstrumentId, OrderId, Price, Qty, Side};
+use units::{AccountId, Duration, InstrumentId, OrderId, Price, Qty, Side, Timestamp};
+
+fn main() {
+    measure("idle, 1 instrument", 1, 1_000_000, 0);
+    measure("held under stop and target, 1 instrument", 1, 1_000_000, 1);
+    measure("20 instruments, 1 held", 20, 100_000, 1);
+    measure("20 instruments, all held", 20, 100_000, 20);
+}
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_nanos(minute * Duration::MINUTE.nanos())
+}
 
 fn catalogue(count: usize) -> Catalogue {
-    let like = common::catalogue().instruments.remove(0);
-    let named = |index| Instrument { symbol: format!("sim:X{index}-PERP"), ..like.clone() };
-    Catalogue { instruments: (0..count).map(named).collect(), series: vec![] }
+    let instrument = |index| Instrument {
+        symbol: format!("sim:X{index}-PERP"),
+        kind: InstrumentKind::LinearPerpetual,
+        base: "COIN".parse().unwrap(),
+        quote: "USDT".parse().unwrap(),
+        settle: "USDT".parse().unwrap(),
+        tick: "0.1".parse().unwrap(),
+        lot: "0.001".parse().unwrap(),
+        min_qty: "0.01".parse().unwrap(),
+    };
+    Catalogue { instruments: (0..count).map(instrument).collect(), series: vec![] }
 }
 
 fn bar(instrument: usize, minute: i64) -> Event {
@@ -71,13 +86,4 @@ fn seconds(instruments: usize, inputs: &[Vec<Event>], held: usize) -> f64 {
     let seconds = started.elapsed().as_secs_f64();
     assert_eq!(exchange.bars() as usize, instruments * inputs.len());
     seconds
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn bars_a_second() {
-    measure("idle, 1 instrument", 1, 1_000_000, 0);
-    measure("held under stop and target, 1 instrument", 1, 1_000_000, 1);
-    measure("20 instruments, 1 held", 20, 100_000, 1);
-    measure("20 instruments, all held", 20, 100_000, 20);
 }
