@@ -40,8 +40,8 @@ const START: Timestamp = Timestamp::from_nanos(1_704_067_200_000_000_000);
 const MINUTE: Duration = Duration::from_nanos(60_000_000_000);
 /// Steps of the walk in a bar, so that its extremes are a path's.
 const STEPS: usize = 4;
-/// How far a step of the walk is widened: to about 17 % a year.
-const WIDENED: i64 = 5;
+/// How far a step of the walk is widened: to some 7 % a year.
+const WIDENED: i64 = 2;
 
 const RULES: &str = r#"
 [signal]
