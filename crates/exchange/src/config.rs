@@ -85,6 +85,8 @@ pub enum ConfigError {
     },
     /// An opening position that the account cannot have: no such account or instrument, no quantity, or no price.
     Position(OpeningPosition),
+    /// A settlement price that is not over zero, or of no instrument.
+    Settlement(InstrumentId, Price),
     /// A flow of an account that does not exist, of no money, or into itself.
     Flow(Flow),
     /// Fee tiers that do not begin at zero and rise.
@@ -105,6 +107,11 @@ impl fmt::Display for ConfigError {
                 f,
                 "account {account} cannot open with {qty} of instrument {} at {price}: it needs an instrument that the \
                  account trades, a quantity that is not zero and a price over zero",
+                instrument.0
+            ),
+            Self::Settlement(instrument, price) => write!(
+                f,
+                "instrument {} cannot be settled at {price}: it needs an instrument of the catalogue and a price over zero",
                 instrument.0
             ),
             Self::Flow(flow) => {
@@ -193,6 +200,11 @@ impl ExchangeConfig {
         }
         if let Some(position) = self.positions.iter().find(|position| !self.can_open(position, catalogue)) {
             return Err(ConfigError::Position(*position));
+        }
+        let known = |instrument: InstrumentId| instrument.index() < instruments;
+        let broken = |(instrument, price): &&(InstrumentId, Price)| !known(*instrument) || price.raw() <= 0;
+        if let Some((instrument, price)) = self.settlements.iter().find(broken) {
+            return Err(ConfigError::Settlement(*instrument, *price));
         }
         match self.flows.iter().find(|flow| !self.can_flow(flow)) {
             Some(flow) => Err(ConfigError::Flow(*flow)),

@@ -1,7 +1,7 @@
 //! What falls due by the clock alone: contracts that expire, and scheduled flows of money.
 
 use crate::execution::Terms;
-use crate::venue::{Exchange, SETTLEMENT};
+use crate::venue::Exchange;
 use market::{CancelReason, Event, Forced, Liquidity, OrderEvent, OrderUpdate};
 use units::{InstrumentId, Timestamp};
 
@@ -52,20 +52,14 @@ impl Exchange {
         }
         let account = self.account_of(index);
         let net = account.position(index).qty;
-        let Some(held) = net.side() else { return };
+        if net.is_zero() {
+            return;
+        }
         let instrument = InstrumentId(index as u32);
         let recorded = self.config.settlements.iter().find(|(of, _)| *of == instrument).map(|(_, price)| *price);
         // A position has a mark: its own fills gave it one.
         let price = recorded.unwrap_or(account.mark(index));
         let terms = Terms { price, reference: price, liquidity: Liquidity::Taker };
-        self.force(
-            index,
-            held.opposite(),
-            net.abs(),
-            terms,
-            self.config.settlement_fee,
-            Forced::Settlement,
-            SETTLEMENT,
-        );
+        self.force(index, -net, terms, self.config.settlement_fee, Forced::Settlement);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::book::{Arrival, Order, Wait};
 use crate::config::{fee, worsened};
-use crate::venue::{Exchange, LIQUIDATION, Stage};
+use crate::venue::{Exchange, LIQUIDATION, OPENING, SETTLEMENT, Stage};
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Event, Fill, Forced, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
 use units::{Cash, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
@@ -219,21 +219,17 @@ impl Exchange {
         fill
     }
 
-    /// A fill that no order of the account caused, in the present delivery.
-    #[expect(clippy::too_many_arguments, reason = "a fill is that many facts")]
-    pub(crate) fn force(
-        &mut self,
-        instrument: usize,
-        side: Side,
-        qty: Qty,
-        terms: Terms,
-        rate: Rate,
-        forced: Forced,
-        order: OrderId,
-    ) {
+    /// A fill of a signed quantity that no order of the account caused, in the present delivery.
+    pub(crate) fn force(&mut self, instrument: usize, signed: Qty, terms: Terms, rate: Rate, forced: Forced) {
+        let (side, qty) = (if signed.raw() > 0 { Side::Buy } else { Side::Sell }, signed.abs());
         let mut fill = self.fill(instrument, side, qty, terms);
         fill.fee = fee(self.account_of(instrument).contract(instrument), qty, terms.price, rate);
         fill.forced = Some(forced);
+        let order = match forced {
+            Forced::Liquidation => LIQUIDATION,
+            Forced::Settlement => SETTLEMENT,
+            Forced::Opening => OPENING,
+        };
         let update = OrderUpdate::Filled(self.take(fill));
         self.out.push(Event::Order(OrderEvent { order, update }));
     }
@@ -319,7 +315,7 @@ impl Exchange {
         let rate = client.fees.taker() + self.config.liquidation_fee;
         let price = self.config.taken(walk.here, side, tick);
         let terms = Terms { price, reference: walk.here, liquidity: Liquidity::Taker };
-        self.force(walk.instrument, side, net.abs(), terms, rate, Forced::Liquidation, LIQUIDATION);
+        self.force(walk.instrument, -net, terms, rate, Forced::Liquidation);
         while let Some(id) = self.book.first_of(account) {
             self.cancel(id, CancelReason::Liquidated);
         }

@@ -12,7 +12,7 @@ use market::{
     Account, Bar, CashReason, Catalogue, Conversion, Event, Forced, Input, InstrumentKind, Liquidity, OrderEvent,
     OrderUpdate, Source,
 };
-use units::{AccountId, Cash, OrderId, Price, Qty, Rate, Side, Timestamp};
+use units::{AccountId, Cash, OrderId, Price, Qty, Rate, Timestamp};
 
 /// The order id of fills by which the venue closes a position for want of margin. Plans count from 1, so no order of ours
 /// has it, nor the next two.
@@ -184,8 +184,7 @@ impl Exchange {
                 self.mark(index, price);
             }
             let terms = execution::Terms { price, reference: price, liquidity: Liquidity::Taker };
-            let side = if position.qty.raw() > 0 { Side::Buy } else { Side::Sell };
-            self.force(index, side, position.qty.abs(), terms, Rate::ZERO, Forced::Opening, OPENING);
+            self.force(index, position.qty, terms, Rate::ZERO, Forced::Opening);
         }
         std::mem::swap(&mut self.out, &mut self.news);
         self.find_due();

@@ -319,6 +319,10 @@ fn what_cannot_be_is_told_before_it_is_opened() {
         "account 0 cannot open with 2 of instrument 7 at 100: it needs an instrument that the account trades, a quantity \
          that is not zero and a price over zero"
     );
+    assert_eq!(
+        sentence(&|config| config.settlements.push((InstrumentId(1), "0".parse().unwrap()))),
+        "instrument 1 cannot be settled at 0: it needs an instrument of the catalogue and a price over zero"
+    );
     for (kind, account, what) in [
         (FlowKind::Deposit { amount, currency: usdt }, 3, "the deposit of 5 USDT to account 3"),
         (
