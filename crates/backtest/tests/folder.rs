@@ -183,6 +183,11 @@ fn any_altered_figure_of_the_record_is_named() {
             _ => Value::from("2025-01-01T00:00:00Z"),
         };
         std::fs::write(&path, serde_json::to_string(&altered).unwrap()).unwrap();
+        if place == "/version" {
+            let refused = stored.difference().unwrap_err().to_string();
+            assert!(refused.contains("written by a newer trimtab"), "{refused}");
+            continue;
+        }
         let told = stored.difference().unwrap().unwrap_or_else(|| panic!("{place} unseen"));
         assert!(told.starts_with("run.json was altered after it was written"), "{place} in `{told}`");
         let words = place[1..].split('/').map(|word| match word.parse::<usize>() {
@@ -190,7 +195,8 @@ fn any_altered_figure_of_the_record_is_named() {
             Err(_) => format!(".{word}"),
         });
         let field = words.collect::<String>()[1..].to_owned();
-        let named = told.contains(&format!("`{field}`")) || told.contains(&format!(": {field} is "));
+        let taken = field.replace("[0]", "[…]");
+        let named = told.contains(&format!("`{taken}`")) || told.contains(&format!(": {field} is "));
         assert!(named || told.contains("cannot be run again"), "{field} in `{told}`");
         assert!(told.len() < 400, "only what differs is shown: {told}");
     }
@@ -384,7 +390,7 @@ fn a_table_in_another_legal_encoding_is_read_and_told() {
         usual,
         // As pyarrow writes by default: decimals in bytes, every column optional.
         Style { optional: true, decimals: Some(16), ..usual },
-        Style { decimals: Some(9), rows: Some(10), ..Style::default() },
+        Style { decimals: Some(12), rows: Some(10), ..Style::default() },
         Style { decimals: Some(0), rows: Some(1_000), second: true, ..usual },
         Style { optional: true, micros: true, rows: Some(1), second: true, ..Style::default() },
     ];
@@ -393,7 +399,6 @@ fn a_table_in_another_legal_encoding_is_read_and_told() {
         let path = stored.run.join(&name);
         let kept = std::fs::read(&path).unwrap();
         for style in styles {
-            // Nine bytes are too few for 38 digits, not for the amounts of this run.
             style.write(&table, &path);
             let told = stored.difference().unwrap().unwrap();
             let wanted = format!("{name}: its bytes are not those that the run wrote, its rows are the same");

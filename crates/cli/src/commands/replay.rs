@@ -3,12 +3,11 @@
 use super::{Outcome, backtest};
 use crate::args::Replay;
 use crate::failure::Failure;
-use crate::files;
 use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::render::summary::short;
 use crate::terminal::{ERROR, Terminal};
-use ::backtest::{Error, RunRecord, Verification};
+use ::backtest::Verification;
 use serde::Serialize;
 use std::path::Path;
 use units::show::{self, Style};
@@ -31,14 +30,7 @@ pub(super) fn run(args: &Replay, terminal: &Terminal) -> Result<Outcome, Failure
         let mut meter = Meter::new(terminal, "replaying", "rows");
         ::backtest::verify(&folder, &mut |progress| backtest::step(&mut meter, progress, &cooperation))
     };
-    let verification = match verified {
-        // A file of a run that can't be read any more was altered: that is the finding, not a wrong argument.
-        Err(Error::NotARun { path, why }) if has_record(&folder) => {
-            let difference = Some(format!("{} cannot be read any more: {why}", files::name(&path)));
-            Verification { difference, inputs: 0, chain: String::new(), state: String::new() }
-        }
-        verified => verified.map_err(backtest::failure)?,
-    };
+    let verification = verified.map_err(backtest::failure)?;
     let Verification { difference, inputs, chain, state } = &verification;
     let same = difference.is_none();
     terminal.json(
@@ -64,10 +56,4 @@ pub(super) fn run(args: &Replay, terminal: &Terminal) -> Result<Outcome, Failure
             Ok(Outcome::Negative)
         }
     }
-}
-
-/// Whether the folder is a run's, whatever has become of its tables.
-fn has_record(folder: &Path) -> bool {
-    let text = std::fs::read_to_string(folder.join("run.json"));
-    text.is_ok_and(|text| serde_json::from_str::<RunRecord>(&text).is_ok())
 }
