@@ -35,8 +35,7 @@ impl Rule for LeverageCap {
             return Verdict::keep(proposed);
         };
         let held = position(facts);
-        let account =
-            Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS).unwrap_or_default() };
+        let account = Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS) };
         let verdict = self.capped(account, price, held, proposed, because);
         if let Some(add) = because.add() {
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
@@ -52,6 +51,7 @@ impl Rule for LeverageCap {
 }
 
 impl LeverageCap {
+    #[inline]
     fn capped(&self, account: Account, price: Price, held: Qty, proposed: Target, because: &mut Because) -> Verdict {
         let qty = proposed.qty;
         let increases = qty.abs() > held.abs() || !same_side(qty, held);
@@ -62,6 +62,20 @@ impl LeverageCap {
         if account.with_others(account.contract.approximate_exposure(price, largest)) < carries {
             return Verdict::keep(proposed);
         }
+        self.exactly(account, price, (held, increases, level), proposed, because)
+    }
+
+    /// Near the limit or over it: with exact quantities. Apart, because most of the time nothing is.
+    #[cold]
+    fn exactly(
+        &self,
+        account: Account,
+        price: Price,
+        (held, increases, level): (Qty, bool, Ratio),
+        proposed: Target,
+        because: &mut Because,
+    ) -> Verdict {
+        let qty = proposed.qty;
         let Some(most) = account.carried(price, level) else {
             return Verdict::keep(proposed);
         };
@@ -78,10 +92,10 @@ impl LeverageCap {
         let (level, restore) = (Arg::Number(level.get()), Arg::Number(self.limit.restore.get()));
         if account.equity.raw() <= 0 {
             because.say("equity {} carries no position", [Arg::Cash(account.equity)]);
-        } else if account.others.is_zero() {
+        } else if account.others.is_none_or(Cash::is_zero) {
             because.say("leverage {} is over {}: back to {}", [Arg::Number(leverage), level, restore]);
         } else {
-            let others = account.others.approximate() / equity;
+            let others = account.with_others(0.0) / equity;
             let over = others - self.limit.limit.get();
             if over > 0.0 {
                 // What the others hold is not this strategy's to sell.
@@ -112,6 +126,12 @@ impl LeverageCap {
         because: &mut Because,
     ) -> Option<Add> {
         let there = Account { equity: account.equity + account.contract.profit(held, price, add.trigger), ..account };
+        // As above, without a wide division.
+        let largest = Qty::from_raw(held.abs().raw().saturating_add(add.qty.abs().raw()));
+        let carries = there.equity.approximate() * self.limit.restore.get() * 0.999_999;
+        if there.with_others(there.contract.approximate_exposure(add.trigger, largest)) < carries {
+            return Some(add);
+        }
         let room = there.carried(add.trigger, self.limit.restore)?.raw() - held.abs().raw();
         if add.qty.abs().raw() <= room {
             return Some(add);
@@ -138,13 +158,14 @@ impl LeverageCap {
 struct Account {
     contract: Contract,
     equity: Cash,
-    /// Exposure of the other positions.
-    others: Cash,
+    /// Exposure of the other positions. `None`: nothing is said of any.
+    others: Option<Cash>,
 }
 
 impl Account {
+    #[inline]
     fn with_others(self, exposure: f64) -> f64 {
-        if self.others.is_zero() { exposure } else { exposure + self.others.approximate() }
+        self.others.map_or(exposure, |others| exposure + others.approximate())
     }
 
     /// The unsigned quantity that equity carries at a leverage beside the other positions; nothing without equity.
@@ -154,11 +175,9 @@ impl Account {
         }
         let whole = self.contract.qty_for(self.equity.notional(), price, Round::TowardZero)?;
         let carried = whole.scaled(leverage.get(), Round::TowardZero)?;
-        if self.others.is_zero() {
-            return Some(carried);
-        }
+        let Some(others) = self.others else { return Some(carried) };
         // Beyond what a quantity can say, the others leave no room.
-        let taken = self.contract.qty_for(self.others.notional(), price, Round::AwayFromZero);
+        let taken = self.contract.qty_for(others.notional(), price, Round::AwayFromZero);
         Some(taken.map_or(Qty::ZERO, |taken| Qty::from_raw((carried.raw() - taken.raw()).max(0))))
     }
 }

@@ -57,7 +57,13 @@ impl Rule for SizeRule {
             return Verdict::set(Target { base, qty: held });
         }
         let unknown_unit = self.needs_unit && facts.get(facts::UNIT).is_none();
-        let sized = if unknown_unit { None } else { self.full_size(facts, proposed.base, because) };
+        // The whole equity where nothing else is said.
+        let share = facts.get(facts::SHARE);
+        let sized = match share {
+            _ if unknown_unit => None,
+            None => self.full_size::<false>(facts, proposed.base, 1.0, because),
+            Some(share) => self.shared_size(facts, proposed.base, share, because),
+        };
         match sized {
             Some(base) => Verdict::set(Target { base, qty: base }),
             None if held.is_zero() => {
@@ -83,10 +89,21 @@ impl SizeRule {
         facts.get(facts::VOLATILITY_SOURCE).zip(facts.get(facts::VOLATILITY_SINCE))
     }
 
-    /// The full size for a proposal of strength × what equity buys.
-    fn full_size(&self, facts: &Facts, proposed: Qty, because: &mut Because) -> Option<Qty> {
-        // The whole equity where nothing else is said.
-        let share = facts.get(facts::SHARE).map(Ratio::get).filter(|share| *share != 1.0);
+    /// The same on a share of equity. Apart, so that a strategy with the whole pays nothing for it.
+    #[inline(never)]
+    fn shared_size(&self, facts: &Facts, proposed: Qty, share: Ratio, because: &mut Because) -> Option<Qty> {
+        self.full_size::<true>(facts, proposed, share.get(), because)
+    }
+
+    /// The full size for a proposal of strength × what equity buys, on a share of it.
+    fn full_size<const SHARED: bool>(
+        &self,
+        facts: &Facts,
+        proposed: Qty,
+        share: f64,
+        because: &mut Because,
+    ) -> Option<Qty> {
+        let share = SHARED.then_some(share);
         let of_equity = |multiple: f64| share.map_or(multiple, |share| multiple * share);
         match &self.kind {
             SizeKind::FixedNotional { notional } => {
