@@ -30,18 +30,6 @@ pub enum Error {
     /// The instrument's bars do not begin or end anywhere.
     #[error("the tapes have no bars of `{0}`: import some with `trimtab import bars`")]
     NoBars(String),
-    /// Tapes tell the same thing twice for one time.
-    #[error(
-        "the tapes overlap: `{subject}` has more than one {kind} at {at}; leave out one tape, or import parts that follow each other"
-    )]
-    Overlap {
-        /// The instrument or series.
-        subject: String,
-        /// What it has twice.
-        kind: &'static str,
-        /// The receipt time.
-        at: Timestamp,
-    },
     /// The output folder is in use.
     #[error("`{}` is not empty; name another folder or add --force", .0.display())]
     NotEmpty(PathBuf),

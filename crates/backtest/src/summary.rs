@@ -8,7 +8,8 @@ use crate::report::{self, RunSummary, SUMMARY_VERSION};
 use crate::run::{Paid, Run};
 use policy::spec::SizeKind;
 use std::collections::{BTreeMap, BTreeSet};
-use units::{Cash, Timestamp};
+use units::show::{self, Style};
+use units::{Cash, Duration, Timestamp};
 
 impl Run {
     /// What the report's page shows.
@@ -209,7 +210,7 @@ impl Run {
     fn integrity(&self) -> report::Integrity {
         let record = &self.record;
         let liquidated = |who: &str, at: &Option<String>| at.as_ref().map(|at| format!("{who} was liquidated at {at}"));
-        let mut notes = Vec::new();
+        let mut notes = self.doubts();
         if record.rejected > 0 {
             notes.push(format!("{} orders were rejected by the venue", record.rejected));
         }
@@ -234,6 +235,45 @@ impl Run {
             .collect(),
             notes,
         }
+    }
+
+    /// What keeps a run from being evidence, in sentences: that nothing was traded, that the venue took orders back, that
+    /// funding is missing.
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if self.tables.fills.is_empty() {
+            let refused = self.record.triggers.refused.iter().max_by_key(|(_, count)| **count);
+            let most = match refused {
+                Some((reason, 1)) => format!("; refused once: {reason}"),
+                Some((reason, count)) => format!("; most often refused, {count} times: {reason}"),
+                None => String::new(),
+            };
+            doubts.push(format!("nothing was traded in {} bars{most}", self.record.bars));
+        }
+        let margin = market::CancelReason::Margin.to_string();
+        let cancelled =
+            self.tables.orders.iter().filter(|row| row.event == "cancelled" && row.reason == margin).count();
+        if cancelled > 0 {
+            let orders = if cancelled == 1 { "order" } else { "orders" };
+            doubts.push(format!("the venue cancelled {cancelled} {orders} for margin: {margin}"));
+        }
+        let perpetuals = self.record.instruments.iter().filter(|known| known.kind.ends_with("perpetual"));
+        doubts.extend(perpetuals.filter_map(|known| self.lacks_funding(&known.symbol)));
+        doubts
+    }
+
+    /// A perpetual that was held over an interval of funding, and neither paid nor received any.
+    fn lacks_funding(&self, symbol: &str) -> Option<String> {
+        let end = self.tables.equity.last()?.time;
+        let campaigns = self.tables.campaigns.iter().filter(|row| *row.instrument == *symbol);
+        let spans = campaigns.map(|row| row.closed.unwrap_or(end).since(row.opened));
+        // The longest interval at which venues settle funding.
+        let held = spans.max().filter(|held| *held >= Duration::from_nanos(8 * Duration::HOUR.nanos()))?;
+        let paid = self.tables.funding.iter().any(|row| *row.instrument == *symbol);
+        let held = show::duration(held, Style::Terminal);
+        (!paid).then(|| {
+            format!("`{symbol}` was held for {held} without funding: no tape has its rates, so its cost is missing")
+        })
     }
 
     fn method(&self) -> report::Method {

@@ -6,7 +6,7 @@ use exchange::{Exchange, ExchangeConfig};
 use market::{Command, Event, Input};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use tape::{Kind, Merged, TapeReader};
+use tape::{Kind, Merged, Overlaps, TapeError, TapeReader};
 use units::Timestamp;
 
 /// How many tape inputs pass between two reports of progress.
@@ -20,8 +20,7 @@ pub(crate) struct Recorded<'a> {
     delivered: Vec<Event>,
     /// Receipt time of the events that are read and not delivered yet.
     pending: Option<Timestamp>,
-    /// When each instrument's last bar closed.
-    closed: Vec<Timestamp>,
+    overlaps: Overlaps,
     first_bar: Timestamp,
     last_bar: Timestamp,
     /// Stops after inputs with this receipt time.
@@ -51,14 +50,14 @@ impl<'a> Recorded<'a> {
     ) -> Option<Self> {
         let (first_bar, last_bar) = span(&tapes)?;
         let exchange = Exchange::new(config, tapes.catalogue());
-        let closed = vec![Timestamp::MIN; tapes.catalogue().instruments.len()];
+        let overlaps = Overlaps::new(tapes.catalogue());
         Some(Self {
             tapes,
             exchange,
             events: Vec::new(),
             delivered: Vec::new(),
             pending: None,
-            closed,
+            overlaps,
             first_bar,
             last_bar,
             until,
@@ -105,45 +104,13 @@ impl Recorded<'_> {
         if at > self.last_bar || at > self.until {
             return Ok(None);
         }
-        self.refuse_overlap(at)?;
+        if let Some(overlap) = self.overlaps.look(at, &self.events, self.tapes.catalogue()) {
+            return Err(TapeError::Overlap(Box::new(overlap)).into());
+        }
         if at < self.first_bar {
             self.events.retain(|event| matches!(event, Event::Series(_)));
         }
         Ok(Some(at))
-    }
-
-    /// Each instrument's bars follow each other, and one instant has one rate and one value of each: told twice, a bar would be
-    /// walked twice and a funding payment paid twice.
-    fn refuse_overlap(&mut self, at: Timestamp) -> Result<(), Error> {
-        let twice = self.events.windows(2).find(|pair| subject(&pair[0]) == subject(&pair[1])).map(|pair| pair[1]);
-        let early =
-            |event: &&Event| matches!(event, Event::Bar(bar) if bar.opened < self.closed[bar.instrument.index()]);
-        if let Some(event) = twice.or_else(|| self.events.iter().find(early).copied()) {
-            let (kind, id) = subject(&event);
-            let catalogue = self.tapes.catalogue();
-            let symbol = || catalogue.instruments.get(id).map_or_else(String::new, |known| known.symbol.clone());
-            let name = || catalogue.series.get(id).cloned().unwrap_or_default();
-            let subject = if matches!(event, Event::Series(_)) { name() } else { symbol() };
-            return Err(Error::Overlap { subject, kind, at });
-        }
-        for event in &self.events {
-            if let Event::Bar(bar) = event {
-                self.closed[bar.instrument.index()] = bar.closed;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What an event of a tape tells about.
-fn subject(event: &Event) -> (&'static str, usize) {
-    match event {
-        Event::Bar(bar) => ("bar", bar.instrument.index()),
-        Event::Funding(funding) => ("funding rate", funding.instrument.index()),
-        Event::Mark(mark) => ("mark", mark.instrument.index()),
-        Event::Trade(trade) => ("trade", trade.instrument.index()),
-        Event::Series(point) => ("value", point.series.index()),
-        Event::Order(_) | Event::Cash(_) => ("message", 0),
     }
 }
 

@@ -22,8 +22,8 @@ pub fn join<P: AsRef<Path>>(
     let mut overlaps = Overlaps::new(&catalogue);
     let mut writer = TapeWriter::create(out, &TapeHeader { catalogue: catalogue.clone(), provenance })?;
     let (mut rows, mut inputs) = (Vec::new(), 0_u64);
-    while merged.next_rows(&mut rows)?.is_some() {
-        if let Some(overlap) = overlaps.look(&rows, &catalogue) {
+    while let Some(at) = merged.next_rows(&mut rows)? {
+        if let Some(overlap) = overlaps.look(at, rows.iter().map(|row| &row.event), &catalogue) {
             return Err(TapeError::Overlap(Box::new(overlap)));
         }
         for row in &rows {

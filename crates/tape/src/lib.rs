@@ -47,7 +47,7 @@ pub use error::TapeError;
 pub use header::{AppliedRepair, Kind, KindSpan, Provenance, TapeHeader, TapeInfo};
 pub use join::join;
 pub use merge::Merged;
-pub use overlap::Overlap;
+pub use overlap::{Overlap, Overlaps};
 pub use reader::{TapeReader, TapeRow};
 pub use schema::FORMAT_VERSION;
 pub use verify::{GapsOf, Verified, overlaps, verify};

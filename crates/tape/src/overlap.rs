@@ -1,6 +1,5 @@
 //! The same thing told twice: bars that cover each other, two rates or values at one time.
 
-use crate::TapeRow;
 use market::{Catalogue, Event};
 use std::fmt;
 use units::Timestamp;
@@ -27,31 +26,38 @@ impl fmt::Display for Overlap {
     }
 }
 
-/// Watches rows that go by in order of time, all of one receipt time together.
+/// Watches events that go by in order of time, all of one receipt time together. Each instrument's bars follow each other, and
+/// one instant has one rate and one value of each: told twice, a bar would be walked twice and a payment paid twice.
 #[derive(Debug)]
-pub(crate) struct Overlaps {
+pub struct Overlaps {
     /// When the last bar of each instrument closed.
     closed: Vec<Timestamp>,
 }
 
 impl Overlaps {
-    pub(crate) fn new(catalogue: &Catalogue) -> Self {
+    /// Before the first event.
+    #[must_use]
+    pub fn new(catalogue: &Catalogue) -> Self {
         Self { closed: vec![Timestamp::MIN; catalogue.instruments.len()] }
     }
 
-    /// The first of the rows of one receipt time, in the order of a merge, that tells what was told already.
-    pub(crate) fn look(&mut self, rows: &[TapeRow], catalogue: &Catalogue) -> Option<Overlap> {
-        let mut found = None;
-        for (index, row) in rows.iter().enumerate() {
-            let before = index.checked_sub(1).and_then(|before| rows.get(before));
-            let twice = before.is_some_and(|before| subject(&before.event) == subject(&row.event));
-            let covered = self.covers(&row.event);
+    /// The first of the events of one receipt time, in the order of a merge, that tells what was told already.
+    pub fn look<'a>(
+        &mut self,
+        at: Timestamp,
+        events: impl IntoIterator<Item = &'a Event>,
+        catalogue: &Catalogue,
+    ) -> Option<Overlap> {
+        let (mut found, mut before) = (None, None);
+        for event in events {
+            let (kind, id) = subject(event);
+            let twice = before.replace((kind, id)) == Some((kind, id));
+            let covered = self.covers(event);
             if (twice || covered) && found.is_none() {
-                let (kind, id) = subject(&row.event);
                 let symbol = || catalogue.instruments.get(id).map(|known| known.symbol.clone());
                 let name = || catalogue.series.get(id).cloned();
-                let subject = if matches!(row.event, Event::Series(_)) { name() } else { symbol() };
-                found = Some(Overlap { subject: subject.unwrap_or_default(), kind, at: row.receipt });
+                let subject = if matches!(event, Event::Series(_)) { name() } else { symbol() };
+                found = Some(Overlap { subject: subject.unwrap_or_default(), kind, at });
             }
         }
         found

@@ -105,11 +105,11 @@ impl Watch {
         self.values.resize_with(catalogue.series.len(), Steps::default);
         let mut overlaps = Overlaps::new(&catalogue);
         let (mut rows, mut inputs) = (Vec::new(), 0_u64);
-        while merged.next_rows(&mut rows)?.is_some() {
+        while let Some(at) = merged.next_rows(&mut rows)? {
             for row in &rows {
                 self.look(row, &catalogue);
             }
-            if let Some(overlap) = overlaps.look(&rows, &catalogue) {
+            if let Some(overlap) = overlaps.look(at, rows.iter().map(|row| &row.event), &catalogue) {
                 let is_known = |known: &Overlap| (&known.subject, known.kind) == (&overlap.subject, overlap.kind);
                 if !self.found.overlaps.iter().any(is_known) {
                     self.found.overlaps.push(overlap);

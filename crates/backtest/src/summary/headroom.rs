@@ -33,8 +33,7 @@ pub(super) fn of(run: &Run, rows: &[BarRow<'_>]) -> Vec<Headroom> {
     let distance = caps.liquidation_distance.map(|distance| {
         let instrument = run.record.instrument();
         let tiers = TierTable::for_symbol(&instrument.symbol);
-        // A contract that settles in its underlying is an inverse one.
-        let contract = if instrument.settle == instrument.base { Contract::Inverse } else { Contract::Linear };
+        let contract = if instrument.kind.starts_with("inverse") { Contract::Inverse } else { Contract::Linear };
         Headroom {
             name: "liquidation distance".to_owned(),
             limit: format!("{} % beyond the stop", percent(distance.get())),
