@@ -1,50 +1,14 @@
 //! Units, stops, rungs and exits as SEMANTICS tells them, through the real engine and exchange without costs.
-//!
-//! A script has one row a bar, `open high low close`, and behind arrows what each delivery filled and sent:
-//!
-//! ```text
-//! 310 310.5 309.5 310 → entry buy 10 @ 310 : +stop 10 at 305 +add2 10 at 311.25
-//! ```
-//!
-//! `+` places, `~` amends, `-` cancels; a note in brackets is a refusal or a lapse from the plan of that delivery.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
 
 mod common;
+mod script;
 
-use common::{Orders, Setup, Tick, Turn, shared};
-use engine::{ENGINE_RULE, Purpose};
+use common::{Turn, shared};
 use market::*;
-use policy::Outcome;
-use units::{Duration, InstrumentId, Price, Qty, Timestamp};
-
-const SYMBOL: &str = "sim:GOLDUSDT-PERP";
-
-fn catalogue() -> Catalogue {
-    let instrument = Instrument {
-        symbol: SYMBOL.to_owned(),
-        kind: InstrumentKind::LinearPerpetual,
-        base: "GOLD".parse().unwrap(),
-        quote: "USDT".parse().unwrap(),
-        settle: "USDT".parse().unwrap(),
-        tick: "0.01".parse().unwrap(),
-        lot: "0.001".parse().unwrap(),
-        min_qty: "0.001".parse().unwrap(),
-    };
-    Catalogue { instruments: vec![instrument], series: Vec::new() }
-}
-
-/// A policy without costs. 31,000 of equity at 310 are 100 units of gold, of which a policy takes a share.
-fn setup(sections: &str) -> Setup {
-    let signal = if sections.contains("[signal]") { "" } else { "[signal]\nkind = \"constant\"\nstrength = 1.0\n" };
-    let deposit = if sections.contains("deposit") { "" } else { "deposit = \"31_000 USDT\"\n" };
-    let text = format!(
-        "policy = 1\nname = \"turtle\"\ninstrument = \"{SYMBOL}\"\n{signal}{sections}\n[unit]\nn = \"atr(2, 1h)\"\n\
-         [backtest]\n{deposit}taker_fee = 0.0\nmaker_fee = 0.0\nhalf_spread = 0.0\nslippage = 0.0\nlatency = \"0ms\"\n"
-    );
-    let parsed = policy::parse(&text);
-    let Some(policy) = parsed.policy else { panic!("{:?}\n{text}", parsed.diagnostics) };
-    Setup { policy, catalogue: catalogue() }
-}
+use script::{bar, check, setup};
+use units::Price;
 
 const TURTLE: &str = r#"
 [size]
@@ -58,91 +22,6 @@ step = "0.5N"
 initial = "2N"
 follow = "last_fill"
 "#;
-
-fn bar(number: i64, prices: [Price; 4]) -> Tick {
-    let at = |hours| Timestamp::from_nanos((500_000 + hours) * Duration::HOUR.nanos());
-    let [open, high, low, close] = prices;
-    let (opened, closed, volume) = (at(number), at(number + 1), Qty::ZERO);
-    let bar = Bar { instrument: InstrumentId(0), opened, closed, open, high, low, close, volume };
-    Tick { at: closed, events: vec![Event::Bar(bar)] }
-}
-
-fn prices(text: &str) -> [Price; 4] {
-    let list: Vec<Price> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
-    list.try_into().unwrap_or_else(|_| panic!("`{text}` is no open, high, low, close"))
-}
-
-/// What a turn filled and sent, in the script's words; empty when nothing.
-fn render(turn: &Turn, purpose_of: &Orders) -> String {
-    let mut parts = Vec::new();
-    for (order, fill) in turn.fills() {
-        let name = purpose_of.0.get(&order).map_or("liquidation".to_owned(), |sent| name(sent.purpose));
-        parts.push(format!("{name} {} {} @ {}", fill.side, fill.qty, fill.price));
-    }
-    for step in turn.plans().flat_map(|plan| plan.steps.iter()) {
-        let lapsed = step.rule == ENGINE_RULE && step.reason.template.contains("lapsed");
-        if lapsed || step.outcome == Outcome::Refused {
-            parts.push(format!("[{}]", step.reason));
-        }
-    }
-    let sent: Vec<String> = turn.commands().map(|(command, purpose)| sentence(command, &name(purpose))).collect();
-    if !sent.is_empty() {
-        parts.push(format!(": {}", sent.join(" ")));
-    }
-    parts.join(" ")
-}
-
-fn name(purpose: Purpose) -> String {
-    match purpose {
-        Purpose::Add { unit } => format!("add{unit}"),
-        Purpose::Rung { index } => format!("rung{}", index + 1),
-        other => other.to_string(),
-    }
-}
-
-fn sentence(command: &Command, name: &str) -> String {
-    let at = |kind: OrderKind| match kind {
-        OrderKind::Market => "at market".to_owned(),
-        OrderKind::Limit { price } => format!("at {price}"),
-        OrderKind::Stop { trigger } => format!("at {trigger}"),
-        OrderKind::StopLimit { trigger, price } => format!("at {trigger} to {price}"),
-    };
-    match command {
-        Command::Place(order) => format!("+{name} {} {}", order.qty, at(order.kind)),
-        Command::Amend { qty, kind, .. } => format!("~{name} {qty} {}", at(*kind)),
-        Command::Cancel { .. } => format!("-{name}"),
-    }
-}
-
-/// Runs a script and compares every delivery that did something; then that stops covered what was filled, always.
-#[track_caller]
-fn check(setup: &Setup, script: &str) -> Vec<Turn> {
-    let rows: Vec<Vec<&str>> = script
-        .lines()
-        .map(|line| line.split('#').next().unwrap().trim())
-        .filter(|line| !line.is_empty())
-        .map(|line| line.split('→').map(str::trim).collect())
-        .collect();
-    let market: Vec<Tick> = rows.iter().enumerate().map(|(n, row)| bar(n as i64, prices(row[0]))).collect();
-    let (turns, _) = setup.run(&market);
-    let mut orders = Orders::default();
-    let mut said = vec![Vec::new(); rows.len()];
-    for turn in &turns {
-        let row = market.iter().position(|tick| tick.at == turn.at).unwrap();
-        let text = render(turn, &orders);
-        orders.news(turn);
-        orders.sent(turn);
-        said[row].extend(Some(text).filter(|text| !text.is_empty()));
-        if setup.policy.stop.is_some() {
-            assert_eq!(orders.stops(), turn.position, "stops cover what is filled, at {}: {said:?}", turn.at);
-        }
-    }
-    let found: Vec<String> =
-        rows.iter().zip(&said).map(|(row, said)| [&[row[0].to_owned()], &said[..]].concat().join(" → ")).collect();
-    let wanted: Vec<String> = rows.iter().map(|row| row.join(" → ")).collect();
-    assert!(found == wanted, "found\n{}\nwanted\n{}", found.join("\n"), wanted.join("\n"));
-    turns
-}
 
 /// Two bars of range 2.5 that make N exactly 2.5, and a decision at 310.
 const WARM: &str = "308 310 307.5 310 → [no entry: the volatility unit N is not known yet]\n";

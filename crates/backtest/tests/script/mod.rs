@@ -63,10 +63,17 @@ fn tick(number: i64, row: &str) -> Tick {
     };
     let list: Vec<Price> = words.iter().map(|word| word.parse().unwrap()).collect();
     let [open, high, low, close] = list[..] else { panic!("`{row}` is no open, high, low, close") };
+    let mut tick = bar(number, [open, high, low, close]);
+    let point = series.map(|value| SeriesPoint { series: SeriesId(0), value: Ratio::new(value).unwrap() });
+    tick.events.extend(point.map(Event::Series));
+    tick
+}
+
+/// The bar of an hour, from its open, high, low and close.
+pub fn bar(number: i64, [open, high, low, close]: [Price; 4]) -> Tick {
     let (opened, closed, volume) = (hour(number), hour(number + 1), Qty::ZERO);
     let bar = Bar { instrument: InstrumentId(0), opened, closed, open, high, low, close, volume };
-    let point = series.map(|value| SeriesPoint { series: SeriesId(0), value: Ratio::new(value).unwrap() });
-    Tick { at: closed, events: [Event::Bar(bar)].into_iter().chain(point.map(Event::Series)).collect() }
+    Tick { at: closed, events: vec![Event::Bar(bar)] }
 }
 
 /// What a turn filled and sent, in the script's words; empty when nothing.
