@@ -230,10 +230,17 @@ fn caps_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         SizeKind::VolatilityTarget { exposure_cap: Some(cap), .. } => ("exposure_cap", *cap),
         _ => return,
     };
-    if largest > limit.limit {
+    // What all instruments together may have.
+    let is_shared = draft.instruments.len() > 1;
+    let share = draft.capital.get() * if is_shared { draft.allocation.multiplier.get() } else { 1.0 };
+    if largest.get() * share > limit.limit.get() {
         let message = "the leverage cap is under the size";
-        let label = format!("× equity, and `caps.leverage` is {}", limit.limit);
-        let help = format!("lower it to {} or less, so that the cap is there for trouble only", limit.limit);
+        let (of, most) = match share {
+            1.0 => ("equity".to_owned(), limit.limit.to_string()),
+            share => (format!("{:.2} of equity", share), format!("{:.2}", limit.limit.get() / share)),
+        };
+        let label = format!("× {of}, and `caps.leverage` is {}", limit.limit);
+        let help = format!("lower it to {most} or less, so that the cap is there for trouble only");
         reader.warn(Code::CapAlwaysBinds, doc.place("size", key), message, label, help);
     }
 }
