@@ -87,7 +87,8 @@ pub fn verify(path: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>
 }
 
 /// Where an alteration of run.json must be that no replay shows.
-const TAKEN: &str = "all that a replay gives anew is the same, so it is `program`, `seed`, `policies[…].file`, the hash `record` or an added field";
+const TAKEN: &str = "all that a replay gives anew is the same, so it is `program`, \
+                     `seed`, `policies[…].file`, the hash `record` or an added field";
 
 type Found = Result<Option<String>, Error>;
 
