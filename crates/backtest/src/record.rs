@@ -38,6 +38,8 @@ pub(crate) enum Keep {
     Positions,
     /// Nothing more.
     Equity,
+    /// Only what the run comes to in the end: no rows at all.
+    Total,
 }
 
 /// Who trades what, by [`StrategyId`].
@@ -201,6 +203,7 @@ impl Recorder {
                 open: before.open,
                 high: before.high.max(bar.high),
                 low: before.low.min(bar.low),
+                volume: Qty::from_raw(before.volume.raw().saturating_add(bar.volume.raw())),
                 ..*bar
             },
             None => *bar,
@@ -417,7 +420,7 @@ impl Recorder {
                 self.on_campaign(&record);
             }
         }
-        if self.has_bars {
+        if self.has_bars && self.keep != Keep::Total {
             self.rows(engine);
         }
         self.facts.paid_in = self.paid_in;
@@ -480,6 +483,7 @@ impl Recorder {
             cash: equity - held.value,
             equity,
             twin_equity: Cash::ZERO,
+            twin_paid_in: Cash::ZERO,
             drawdown: engine.drawdown(AccountId(0)),
             exposure: over(held.net),
             gross: over(held.gross),
@@ -493,7 +497,7 @@ impl Recorder {
         if self.accounts.len() > 1 {
             self.account_rows(engine);
         }
-        if self.keep != Keep::Equity {
+        if matches!(self.keep, Keep::All | Keep::Positions) {
             self.position_rows(engine);
         }
         self.bars.fill(None);
@@ -537,6 +541,8 @@ impl Recorder {
                 } else {
                     0.0
                 },
+                twin_exposure: 0.0,
+                volume: bar.volume,
                 volatility: engine.facts(strategy).get(policy::facts::VOLATILITY).map(units::Vol::get),
                 cap: self.cap_names.entry(cap).or_insert_with(|| Name::from(cap)).clone(),
             });
@@ -618,7 +624,7 @@ impl Journal for Recorder {
             self.translate_moved(engine);
         }
         let due = self.every == Duration::ZERO || self.at.floor(self.every) != self.last_row.floor(self.every);
-        if self.has_bars && due {
+        if self.has_bars && due && self.keep != Keep::Total {
             self.rows(engine);
         }
         Ok(())

@@ -75,6 +75,8 @@ rows! {
         equity: Cash,
         /// The twin's equity.
         twin_equity: Cash,
+        /// What was paid into the twin: a withdrawal may be refused to one and not to the other.
+        twin_paid_in: Cash,
         /// Under the highest equity of the first account.
         drawdown: f64,
         /// Signed value of all positions over equity.
@@ -111,6 +113,10 @@ rows! {
         stop: Option<Price>,
         /// Signed position value over the account's equity.
         exposure: f64,
+        /// The twin's.
+        twin_exposure: f64,
+        /// Traded in the market since the row before, in the underlying; zero where the tape has none.
+        volume: Qty,
         /// The volatility that sizing read, a year; empty: it reads none, or knew none.
         volatility: Option<f64>,
         /// The cap that binds, or empty.

@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use tape::{Kind, Merged};
 use units::state::StateWriter;
-use units::{Duration, Rate, Timestamp};
+use units::{AccountId, Cash, Duration, Rate, Timestamp};
 
 /// The version of `run.json` that this build writes, and the only one that it reads.
 pub(crate) const RECORD_VERSION: u32 = 2;
@@ -100,6 +102,8 @@ pub struct RunRecord {
     pub instruments: Vec<InstrumentStamp>,
     /// What amounts are in: the numéraire of the first account.
     pub currency: String,
+    /// What one unit of each currency that an instrument settles in was worth in it at the end.
+    pub rates: BTreeMap<String, String>,
     /// The tapes, as they were.
     pub tapes: Vec<TapeStamp>,
     /// The seed of a generated market.
@@ -185,6 +189,8 @@ pub struct InstrumentStamp {
     pub expiry: Option<String>,
     /// The underlying.
     pub base: String,
+    /// What prices are in.
+    pub quote: String,
     /// What profit, fees and margin are in.
     pub settle: String,
     /// Price grid.
@@ -257,21 +263,29 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
         .collect::<Result<Vec<_>, Error>>()?;
     let policies: Vec<Policy> = strategies.iter().map(|strategy| strategy.policy.clone()).collect();
     let tapes = request.tapes.iter().map(|path| stamp(path)).collect::<Result<Vec<_>, _>>()?;
-    let mut passes = Passes { number: 0, progress };
-    let mut pass = |variant, keep| {
-        let what = What { policies: &policies, tapes: &request.tapes, variant, keep, until: Timestamp::MAX };
-        single(what, &mut passes.next())
-    };
-    let scaled = pass(Variant::Scaled, Keep::All)?;
-    let other = pass(Variant::OtherPath, Keep::Equity)?;
-    let twin = pass(Variant::Twin(scaled.paths.clone()), Keep::Positions)?;
+    let what = |variant, keep| What { policies: &policies, tapes: &request.tapes, variant, keep, until: Timestamp::MAX };
+    let aside = Aside::default();
+    let (scaled, other, twin) = thread::scope(|scope| {
+        // The other order of extremes needs nothing from the run as declared, the twin its path.
+        let other = scope.spawn(|| single(what(Variant::OtherPath, Keep::Total), &mut |progress| aside.step(progress)));
+        let mut here = || {
+            let scaled = single(what(Variant::Scaled, Keep::All), &mut |own| progress(aside.joined(own, 0)))?;
+            let path = Variant::Twin(scaled.paths.clone());
+            let twin = single(what(path, Keep::Positions), &mut |own| progress(aside.joined(own, 1)))?;
+            Ok((scaled, twin))
+        };
+        let here = here().inspect_err(|_: &Error| aside.stop());
+        let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (scaled, twin) = here?;
+        Ok::<_, Error>((scaled, other?, twin))
+    })?;
     let record = record(request, &policies, tapes, &scaled, &other, &twin);
     let mut tables = scaled.tables;
     for (row, twin) in tables.equity.iter_mut().zip(&twin.tables.equity) {
-        (row.twin_equity, row.twin_exposure) = (twin.equity, twin.exposure);
+        (row.twin_equity, row.twin_paid_in, row.twin_exposure) = (twin.equity, twin.paid_in, twin.exposure);
     }
     for (row, twin) in tables.positions.iter_mut().zip(&twin.tables.positions) {
-        row.twin_position = twin.position;
+        (row.twin_position, row.twin_exposure) = (twin.position, twin.exposure);
     }
     for (row, twin) in tables.accounts.iter_mut().zip(&twin.tables.accounts) {
         row.twin_equity = twin.equity;
@@ -279,21 +293,27 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
     Ok(Run { record, strategies, tables, variants: Vec::new() })
 }
 
-/// Spreads the progress of three passes over one scale.
-struct Passes<'a> {
-    number: u64,
-    progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+/// How far the pass on the other thread is, and whether it is to stop.
+#[derive(Default)]
+struct Aside {
+    done: AtomicU64,
+    stopped: AtomicBool,
 }
 
-impl Passes<'_> {
-    const COUNT: u64 = 3;
+impl Aside {
+    fn step(&self, progress: Progress) -> ControlFlow<()> {
+        self.done.store(progress.done, Ordering::Relaxed);
+        if self.stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 
-    fn next(&mut self) -> impl FnMut(Progress) -> ControlFlow<()> + '_ {
-        let before = self.number;
-        self.number += 1;
-        move |Progress { done, total, reached }| {
-            (self.progress)(Progress { done: before * total + done, total: total * Self::COUNT, reached })
-        }
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// The progress of three passes on one scale, of which `before` were done here.
+    fn joined(&self, Progress { done, total, reached }: Progress, before: u64) -> Progress {
+        let done = before * total + done + self.done.load(Ordering::Relaxed);
+        Progress { done, total: 3 * total, reached }
     }
 }
 
@@ -319,6 +339,7 @@ fn record(
         policies: policies.iter().zip(&request.policies).map(policy).collect(),
         instruments: scaled.instruments.iter().map(InstrumentStamp::of).collect(),
         currency: scaled.currency.clone(),
+        rates: rates(scaled),
         tapes,
         seed: request.seed,
         configuration: configuration(&policies[0], scaled.every),
@@ -356,7 +377,24 @@ fn record(
     }
 }
 
+/// What one unit of each settlement currency is worth in the run's, at the last marks.
+fn rates(pass: &Pass) -> BTreeMap<String, String> {
+    let first = pass.engine.account(AccountId(0));
+    let rate = |known: &Instrument| {
+        let account = pass.engine.account(pass.engine.account_of(pass.catalogue.instrument_id(&known.symbol)?));
+        let unit = Cash::from_raw(Cash::ONE);
+        let worth = first.translate(account.numeraire(), account.translate(known.settle, unit));
+        Some((known.settle.to_string(), worth.to_string()))
+    };
+    pass.instruments.iter().filter_map(rate).collect()
+}
+
 impl InstrumentStamp {
+    /// The part of its symbol before the colon.
+    pub(crate) fn venue(&self) -> &str {
+        self.symbol.split_once(':').map_or("", |(venue, _)| venue)
+    }
+
     fn of(instrument: &Instrument) -> Self {
         Self {
             symbol: instrument.symbol.clone(),
@@ -370,6 +408,7 @@ impl InstrumentStamp {
             .to_owned(),
             expiry: instrument.kind.expiry().map(|expiry| expiry.to_string()),
             base: instrument.base.to_string(),
+            quote: instrument.quote.to_string(),
             settle: instrument.settle.to_string(),
             tick: instrument.tick.to_string(),
             lot: instrument.lot.to_string(),

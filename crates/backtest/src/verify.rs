@@ -130,7 +130,8 @@ fn told_apart<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
 /// The first table whose rows are not those of the replay; else the first file whose bytes are not those that were written.
 fn changed_table(folder: &Path, record: &RunRecord, replayed: &Run) -> Found {
     let mut bytes = None;
-    for (ours, empty) in replayed.tables.all().into_iter().zip(Tables::default().all()) {
+    for table in Tables::EACH {
+        let (ours, empty) = (table(&replayed.tables), table(&Tables::default()));
         let name = folder::file_of(ours.name);
         let altered = is_altered(folder, record, &name)?;
         let difference = match folder::table(folder, empty) {

@@ -17,7 +17,6 @@ pub(crate) struct Recorded<'a> {
     tapes: Merged,
     pub(crate) exchange: Exchange,
     events: Vec<Event>,
-    delivered: Vec<Event>,
     /// Receipt time of the events that are read and not delivered yet.
     pending: Option<Timestamp>,
     overlaps: Overlaps,
@@ -55,7 +54,6 @@ impl<'a> Recorded<'a> {
             tapes,
             exchange,
             events: Vec::new(),
-            delivered: Vec::new(),
             pending: None,
             overlaps,
             first_bar,
@@ -90,7 +88,7 @@ impl<'a> Recorded<'a> {
                 }
             }
             if !self.events.is_empty() {
-                self.exchange.advance(at, &self.events);
+                self.exchange.advance_with(at, &mut self.events);
                 return Ok(true);
             }
         }
@@ -119,11 +117,8 @@ impl World for Recorded<'_> {
 
     fn next(&mut self, _wakeup: Option<Timestamp>) -> Result<Option<Input<'_>>, Error> {
         loop {
-            if let Some(delivered) = self.exchange.poll() {
-                let (at, source) = (delivered.at, delivered.source);
-                self.delivered.clear();
-                self.delivered.extend_from_slice(delivered.events);
-                return Ok(Some(Input { at, source, events: &self.delivered }));
+            if let Some(source) = self.exchange.step() {
+                return Ok(Some(self.exchange.delivery(source)));
             }
             if !self.advance()? {
                 return Ok(None);

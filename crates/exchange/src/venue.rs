@@ -229,12 +229,22 @@ impl Exchange {
     /// Takes in the next market input, after the one before was polled to its end. Without events it moves the clock: what
     /// was acknowledged since and what fell due is delivered, and nothing else.
     pub fn advance(&mut self, at: Timestamp, events: &[Event]) {
+        self.input.clear();
+        self.input.extend_from_slice(events);
+        self.begin(at);
+    }
+
+    /// As [`advance`](Self::advance), without a copy: takes the events, and leaves the list of the input before in their place.
+    pub fn advance_with(&mut self, at: Timestamp, events: &mut Vec<Event>) {
+        std::mem::swap(&mut self.input, events);
+        self.begin(at);
+    }
+
+    fn begin(&mut self, at: Timestamp) {
         debug_assert!(self.stage == Stage::Idle, "the market input before was not polled to its end");
         debug_assert!(at >= self.at, "time goes forward");
         self.at = at;
-        self.input.clear();
-        self.input.extend_from_slice(events);
-        self.kinds = events.iter().fold(0, |kinds, event| kinds | 1 << event.rank());
+        self.kinds = self.input.iter().fold(0, |kinds, event| kinds | 1 << event.rank());
         self.stage = if self.next_due < at { Stage::Overdue } else { Stage::Bars(0) };
         if self.has_fee_tiers {
             self.clients.iter_mut().for_each(|client| client.fees.reach(at));
@@ -244,9 +254,21 @@ impl Exchange {
     /// The next delivery: acknowledgements, what fell due before, then fill by fill along the paths of bars, settlements and
     /// flows of money, funding, liquidations by mark, fills at trades, and last the market input itself. `None`: all of it was delivered.
     pub fn poll(&mut self) -> Option<Input<'_>> {
-        let source = self.next_delivery()?;
+        let source = self.step()?;
+        Some(self.delivery(source))
+    }
+
+    /// As [`poll`](Self::poll), in two steps, for whoever has to go on when there is nothing: prepares the next delivery and
+    /// tells its source.
+    pub fn step(&mut self) -> Option<Source> {
+        self.next_delivery()
+    }
+
+    /// What [`step`](Self::step) prepared.
+    #[must_use]
+    pub fn delivery(&self, source: Source) -> Input<'_> {
         let events = if source == Source::Market { &self.input } else { &self.out };
-        Some(Input { at: self.at, source, events })
+        Input { at: self.at, source, events }
     }
 
     /// The path of every bar so far, for a twin to walk.

@@ -202,6 +202,15 @@ impl Account {
         self.conversions = self.balances.iter().map(|balance| Conversion::find(balance.currency, to, &pairs)).collect();
     }
 
+    /// Makes a currency translatable, though the account may never hold any of it.
+    pub fn watch(&mut self, currency: Currency) {
+        let known = self.balances.len();
+        self.balance_index(currency);
+        if self.balances.len() > known {
+            self.find_conversions();
+        }
+    }
+
     /// What equity is measured in.
     #[must_use]
     pub fn numeraire(&self) -> Currency {
@@ -332,6 +341,18 @@ impl Account {
         }
         let index = self.balances.iter().position(|balance| balance.currency == currency);
         index.map_or(Cash::ZERO, |index| self.translate_at(index, amount))
+    }
+
+    /// Whether what a currency is worth in the numéraire can be told now.
+    #[must_use]
+    pub fn translates(&self, currency: Currency) -> bool {
+        let index = self.balances.iter().position(|balance| balance.currency == currency);
+        currency == self.numeraire
+            || index.is_some_and(|index| match self.conversions[index] {
+                Conversion::Same | Conversion::Par => true,
+                Conversion::Times(instrument) | Conversion::Over(instrument) => !self.lines[instrument].mark.is_zero(),
+                Conversion::Unknown => false,
+            })
     }
 
     /// An amount of the numéraire in a currency, toward zero at 1e-16. `None` while that cannot be told.

@@ -237,7 +237,8 @@ impl fmt::Display for RejectReason {
 }
 
 /// Where an order stands. Both sides of the wire run this machine; missed, repeated, late and reordered news
-/// converges: a final state is never left, an acknowledgement never undoes a fill, a fill is never counted beyond the quantity.
+/// converges: what ended stays ended, an acknowledgement never undoes a fill, and a fill counts however late it is told.
+/// Which fills are told twice is known by their [number](Fill::execution).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OrderState {
     /// Sent, not yet acknowledged.
@@ -265,15 +266,14 @@ impl OrderState {
     /// The state after an update; `whole` says whether a fill completes the order. `None`: stale or repeated news, nothing changes.
     #[must_use]
     pub fn after(self, update: &OrderUpdate, whole: bool) -> Option<Self> {
-        if self.is_final() {
-            return None;
-        }
         match update {
+            OrderUpdate::Filled(_) if self == Self::Filled => None,
+            OrderUpdate::Filled(_) if whole => Some(Self::Filled),
+            OrderUpdate::Filled(_) => Some(if self == Self::Sent { Self::Live } else { self }),
+            _ if self.is_final() => None,
             OrderUpdate::Accepted => (self == Self::Sent).then_some(Self::Live),
             OrderUpdate::Triggered => (self != Self::Triggered).then_some(Self::Triggered),
             OrderUpdate::Amended { .. } => Some(if self == Self::Sent { Self::Live } else { self }),
-            OrderUpdate::Filled(_) if whole => Some(Self::Filled),
-            OrderUpdate::Filled(_) => Some(if self == Self::Sent { Self::Live } else { self }),
             OrderUpdate::Cancelled(_) => Some(Self::Cancelled),
             OrderUpdate::Rejected(_) => (self == Self::Sent).then_some(Self::Rejected),
         }
