@@ -75,5 +75,7 @@ fn refuse(message: &str) -> ExitCode {
 fn bench(name: &str, args: &[String]) -> ExitCode {
     let mut run = tools::cargo();
     run.args(["run", "--release", "--quiet", "--package", "trimtab-workload", "--bin", name, "--"]).args(args);
-    if tools::succeeds(&mut run) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Its own exit code tells wrong arguments (2) from a run that failed.
+    let code = run.status().ok().and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }

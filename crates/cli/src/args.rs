@@ -227,8 +227,8 @@ pub(crate) const REPAIRS: [&str; 6] = ["drop-row", "widen", "snap", "keep-first"
 /// Which contract the rows are of.
 #[derive(Debug, Args)]
 pub(crate) struct InstrumentArgs {
-    /// The contract, such as `binance:BTCUSDT-PERP`
-    #[arg(long, value_name = "VENUE:SYMBOL")]
+    /// The contract, `venue:SYMBOL`, such as `binance:BTCUSDT-PERP`
+    #[arg(long, value_name = "SYMBOL")]
     pub(crate) instrument: String,
     /// Its price grid, where trimtab does not know it or the recording is older
     #[arg(long, value_name = "PRICE")]

@@ -5,6 +5,7 @@ use crate::args::Global;
 use crate::failure::{Failure, Kind};
 use crate::settings::{ColorChoice, LogLevel, ProgressChoice, Refused, Settings, Verbosity, Wrong};
 use anstream::AutoStream;
+use clap::error::ErrorKind;
 use serde::Serialize;
 use std::cell::Cell;
 use std::fmt::Display;
@@ -252,7 +253,11 @@ pub(crate) fn usage(usage: &clap::Error) -> u8 {
     // The first paragraph is the message; what follows is usage.
     let message: Vec<&str> = plain.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let message = message.join(" ");
-    let message = message.trim_start_matches("error: ");
+    let message = match usage.kind() {
+        // Then the text is the help.
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command was named",
+        _ => message.trim_start_matches("error: "),
+    };
     let hint = crate::args::remedy(usage);
     terminal.json("error", &ErrorLine { kind: "input", message, hint: Some(&hint), code: None });
     // Clap's own tips and last words say less than the remedy.

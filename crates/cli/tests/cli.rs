@@ -48,7 +48,7 @@ fn examples_in_help_are_command_lines_that_exist() {
             // A comment stands behind three spaces; a pipe or a file takes the output.
             let example = example.split("   ").next().unwrap().split(['|', '>']).next().unwrap().trim();
             let said = sandbox.line(&format!("trimtab {example}"));
-            let usage = said.stderr.contains("Usage:") || said.stderr.contains("For more information, try");
+            let usage = said.stderr.contains("Usage:") || said.stderr.contains(" --help` ");
             assert!(!usage, "{words:?}: {example}\n{}", said.stderr);
         }
     }
@@ -73,7 +73,7 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 23] = [
+const WORK: [(&str, &[&str]); 24] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -94,6 +94,7 @@ const WORK: [(&str, &[&str]); 23] = [
     ("sweep policy.toml --set size.fraction=0.5,1 --tape bars.tape --out sweep", &["sweep_run", "sweep_run", "sweep"]),
     ("demo --seed 3", &["check", "run", "demo"]),
     ("compare run trimtab-demo -o compared.html --plot growth.svg", &["comparison"]),
+    ("config", &["setting"; 10]),
     ("completions bash", &["completions"]),
     ("man", &["man"]),
     ("man --out pages", &["man"]),
@@ -131,7 +132,8 @@ fn errors_are_json_too() {
     }
     let said = sandbox.line("trimtab backtest --json");
     let error: Value = serde_json::from_str(&said.stdout).unwrap();
-    assert!(error["message"].as_str().unwrap().contains("--out <DIR>"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("<POLICY>"), "{error}");
+    assert_eq!(error["hint"], "add what is missing; `trimtab backtest --help` has examples");
 }
 
 #[test]
@@ -216,6 +218,16 @@ fn version_names_the_commit() {
     assert_eq!((name, number), ("trimtab", env!("CARGO_PKG_VERSION")));
     let commit = commit.strip_suffix(')').unwrap();
     assert!(commit == "unknown" || commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{commit}");
+}
+
+#[test]
+fn no_command_is_an_error_that_lists_them() {
+    for (words, named) in [(&[][..], "trimtab"), (&["tape"], "trimtab tape")] {
+        let said = Sandbox::new().run(words);
+        assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{words:?}");
+        let hint = format!("\nhint: name a command; `{named} --help` lists them\n");
+        assert!(said.stderr.ends_with(&hint) && said.stderr.contains("EXAMPLES"), "{}", said.stderr);
+    }
 }
 
 #[test]

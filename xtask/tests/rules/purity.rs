@@ -18,6 +18,14 @@ fn every_core_crate_has_the_same_purity_file() {
     none("core crates share one purity file", &findings);
 }
 
+/// A log has a clock and a stream; what the core does is told by what it returns.
+#[test]
+fn no_core_crate_logs() {
+    let manifest = |name: &&str| text(&format!("crates/{name}/Cargo.toml"));
+    let findings: Vec<&str> = CORE.into_iter().filter(|name| manifest(name).contains("\ntracing")).collect();
+    assert!(findings.is_empty(), "core crates stay free of `tracing`: {findings:?}");
+}
+
 /// Lints a small crate that does everything forbidden. Catches a path that clippy cannot resolve (it warns for items,
 /// but says nothing for a misspelt method of `f64`).
 #[test]

@@ -178,7 +178,7 @@ in history. Decimals are text or plain numbers.";
 pub(super) const CONFIG: &str = "\
 EXAMPLES
   trimtab config                          which file, which values, from where
-  trimtab config --verbose                with the flag and the variable of each
+  trimtab config --verbose                with flag and variable of each
   trimtab config --color never --json     a flag goes before all else
 
 A flag goes before the environment, that before the project file, that before

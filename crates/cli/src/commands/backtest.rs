@@ -22,19 +22,14 @@ pub(super) fn run(args: &Backtest, settings: &Settings, terminal: &Terminal) -> 
     let mut policies = Vec::new();
     for path in &args.policy {
         let Some(text) = check::accepted(path, terminal)? else { return Ok(Outcome::Refused) };
-        policies.push(PolicyFile::new(path.display().to_string(), text));
+        policies.push(PolicyFile::new(check::shown(path), text));
     }
     let out = settings.out_for(args.out.as_ref(), &args.policy[0], "")?;
     check_out(&out, args.force)?;
     let tapes = settings.tapes_for(&args.tape)?;
     refuse_twice(&tapes)?;
     let lines = tape_lines(&tapes)?;
-    let request = Request {
-        policies,
-        tapes: args.tape.clone(),
-        program: program(),
-        seed: None,
-    };
+    let request = Request { policies, tapes, program: program(), seed: None };
     let cooperation = Cooperation::begin();
     let mut run = execute(&request, terminal, &cooperation)?;
     if args.ablation {

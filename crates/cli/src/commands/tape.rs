@@ -266,10 +266,21 @@ pub(super) fn failure(error: &TapeError) -> Failure {
     }
 }
 
+/// `1 gap`, `2 gaps`, `3 missing`: a count of the quality report by the name that it has in the tape.
+fn finding(name: &str, number: u64) -> String {
+    let one = match name {
+        "gaps" => "gap",
+        "duplicates" => "duplicate",
+        "empty" => "empty cell",
+        other => return format!("{} {other}", show::count(number, Style::Terminal)),
+    };
+    super::check::counted(number as usize, one)
+}
+
 fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
     let count = |value: u64| show::count(value, Style::Terminal);
-    let mut lines =
-        vec![format!("{}   tape format {}   {} rows", files::name(&info.path), info.version, count(info.rows))];
+    let rows = super::check::counted(info.rows as usize, "row");
+    let mut lines = vec![format!("{}   tape format {}   {rows}", files::name(&info.path), info.version)];
     // What a file says of itself must not reach the terminal as a command to it.
     let printable = |character: char| if character.is_control() { '\u{fffd}' } else { character };
     let mut row = |label: &str, text: String| {
@@ -299,10 +310,10 @@ fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
     let provenance = &info.provenance;
     row("source", provenance.source.clone());
     for repair in &provenance.repairs {
-        row("repaired", format!("{}   {} rows", repair.rule, count(repair.rows)));
+        row("repaired", format!("{}   {}", repair.rule, super::check::counted(repair.rows as usize, "row")));
     }
     let found = provenance.quality.iter().filter(|(name, number)| !name.starts_with("rows_") && **number > 0);
-    let found: Vec<String> = found.map(|(name, number)| format!("{} {name}", count(*number))).collect();
+    let found: Vec<String> = found.map(|(name, number)| finding(name, *number)).collect();
     row("quality", if found.is_empty() { "nothing found".to_owned() } else { found.join("   ") });
     for warning in &provenance.warnings {
         row("warning", warning.clone());

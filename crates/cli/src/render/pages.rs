@@ -10,9 +10,10 @@ pub(crate) fn file(name: &str) -> String {
 
 /// The list of all pages.
 pub(crate) fn index(commands: &[(String, &Command)]) -> String {
-    let mut text = "# Commands\n\nA page for each command, made by `trimtab man --markdown --out docs/commands` from the same \
+    let mut text =
+        "# Commands\n\nA page for each command, made by `trimtab man --markdown --out docs/commands` from the same \
                     definitions as `--help`.\n\n| Command | What it does |\n| --- | --- |\n"
-        .to_owned();
+            .to_owned();
     for (name, command) in commands {
         let about = command.get_about().map(|about| cell(&about.to_string())).unwrap_or_default();
         let _ = writeln!(text, "| [{}]({}) | {about} |", name.replace('-', " "), file(name));

@@ -241,9 +241,8 @@ impl Settings {
             (None, Some(runs), Some(stem)) if stem != "-" => {
                 Ok(runs.join(format!("{}{suffix}", stem.to_string_lossy())))
             }
-            _ => Err(Failure::input("no folder to write was named").hint(format_args!(
-                "name it with `--out DIR`, or say in {FILE} where runs belong: `runs = \"runs\"`"
-            ))),
+            _ => Err(Failure::input("no folder to write was named")
+                .hint(format_args!("name it with `--out DIR`, or say in {FILE} where runs belong: `runs = \"runs\"`"))),
         }
     }
 
@@ -416,7 +415,8 @@ impl Sources {
         match parse(&Given { words: entry.words.clone(), base: &self.file.base() }) {
             Ok(value) => Some(Setting { value, origin: self.file.origin(entry) }),
             Err(Unfit { why, help }) => {
-                let finding = self.file.finding(entry.span.clone(), format!("`{}` has no such value", definition.key), why, help);
+                let finding =
+                    self.file.finding(entry.span.clone(), format!("`{}` has no such value", definition.key), why, help);
                 self.wrong.push(Wrong::InFile(finding));
                 None
             }
@@ -506,7 +506,10 @@ mod tests {
     #[test]
     fn every_setting_has_names_of_its_own() {
         let of = |name: fn(&Definition) -> &'static str| DEFINITIONS.iter().map(name).collect::<BTreeSet<_>>().len();
-        assert_eq!((of(|d| d.key), of(|d| d.flag), of(|d| d.variable)), (DEFINITIONS.len(), DEFINITIONS.len(), DEFINITIONS.len()));
+        assert_eq!(
+            (of(|d| d.key), of(|d| d.flag), of(|d| d.variable)),
+            (DEFINITIONS.len(), DEFINITIONS.len(), DEFINITIONS.len())
+        );
         assert!(DEFINITIONS.iter().all(|d| d.variable.starts_with("TRIMTAB_")));
     }
 
