@@ -1,6 +1,6 @@
 //! A policy as canonical text: every value that it holds, defaults too, in one fixed order and spelling.
 
-use crate::parse::value::TIMES;
+use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Caps, Flow, FlowKind, Ladder, Money, Policy, Pyramid, Rearm, Signal,
     SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource, numeraires, settlements,
@@ -382,7 +382,8 @@ fn time(span: Duration) -> String {
 /// An amount, with its currency where it is known.
 fn money(amount: Cash, currency: Option<&str>) -> String {
     let amount = grouped(&amount.to_string());
-    currency.map_or(amount.clone(), |currency| format!("{amount} {currency}"))
+    // A numéraire such as 1INCH is none that an amount could be written in.
+    currency.filter(|currency| is_currency(currency)).map_or(amount.clone(), |currency| format!("{amount} {currency}"))
 }
 
 /// Thousands of the whole part set apart by `_`.

@@ -1,5 +1,7 @@
 //! What a symbol tells of its currencies. A policy knows no catalogue: this is read off the name, by the habits of venues.
 
+use crate::parse::value::is_currency;
+
 /// Quote currencies by which a pair without a separator is split. BUSD is none of them: BNBUSD and BTCBUSD look alike.
 const QUOTES: [&str; 7] = ["USDT", "USDC", "USDE", "FDUSD", "USD", "EUR", "DAI"];
 /// The same for spot pairs, which are also quoted in coin.
@@ -84,7 +86,7 @@ fn parts(symbol: &str) -> Option<Parts<'_>> {
             _ => return None,
         }
     };
-    (is_currency(base) && quote.is_none_or(is_currency)).then_some(Parts { base, quote, is_spot })
+    (is_base(base) && quote.is_none_or(is_currency)).then_some(Parts { base, quote, is_spot })
 }
 
 /// What stands before the kind of contract, and whether there is none.
@@ -109,8 +111,8 @@ fn is_date(text: &str) -> bool {
         || (digits(text) && matches!(text.len(), 6 | 8))
 }
 
-/// One to ten upper-case letters and digits, at least one of them a letter.
-fn is_currency(text: &str) -> bool {
+/// One to ten upper-case letters and digits, at least one of them a letter: `1000PEPE` is one.
+fn is_base(text: &str) -> bool {
     text.len() <= 10
         && text.bytes().any(|byte| byte.is_ascii_uppercase())
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
@@ -147,6 +149,8 @@ mod tests {
             ("binance:BNBUSD-PERP", None),
             ("binance:USDT-PERP", None),
             ("deribit:BTC-27DEC24-60000-C", None),
+            // No amount could be written in that.
+            ("okx:B-1TCUSDT-PERP", None),
             ("sim:A", None),
             ("sim:weather", None),
             ("nonsense", None),

@@ -152,7 +152,7 @@ fn accounts() -> impl Strategy<Value = Vec<Terms>> {
         let paid = |(at, currency): (usize, &'static str)| (most / (at as i128 + 1) + 1, currency);
         currencies.into_iter().enumerate().map(paid).collect()
     });
-    let numeraire = select(vec![None, Some("USD"), Some("BTC"), Some("USDT")]);
+    let numeraire = select(vec![None, Some("USD"), Some("BTC"), Some("1INCH")]);
     prop::collection::vec((numeraire, deposits), 1..=3)
 }
 

@@ -331,7 +331,7 @@ impl<'t> Parser<'t> {
 }
 
 /// Two to eight upper-case letters or digits, a letter first. One letter alone is R, N or a slip.
-fn is_currency(word: &str) -> bool {
+pub(crate) fn is_currency(word: &str) -> bool {
     (2..=8).contains(&word.len())
         && word.starts_with(|first: char| first.is_ascii_uppercase())
         && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
