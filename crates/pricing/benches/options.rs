@@ -4,12 +4,22 @@
 #![allow(clippy::disallowed_methods, reason = "a measurement asks for the time and starts the baseline")]
 
 use cpu_time::ThreadTime;
-use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, Quantities, Simd, SimdName, Values};
+use implied_vol::{DefaultSpecialFn, ImpliedBlackVolatility};
+use pricing::options::{
+    Batch, EuropeanOption, ImpliedVols, Inputs, OptionKind, OptionStyle, Quantities, QuoteInputs, Quotes, Simd,
+    SimdName, Values,
+};
 use std::hint::black_box;
 
 const ROUNDS: usize = 9;
 
 fn main() {
+    values();
+    sums();
+    implied();
+}
+
+fn values() {
     println!("{:<44} {:>10}", "price and 12 Greeks", "M/s");
     for (count, passes) in [(2_000, 200), (200_000, 4)] {
         for (name, simd) in paths() {
@@ -26,6 +36,10 @@ fn main() {
             println!("{:<44} {rate:>10.1}", format!("{count} options, {name}"));
         }
     }
+}
+
+fn sums() {
+    println!("\n{:<44} {:>10}", "sums of a portfolio", "M/s");
     for (name, simd) in paths() {
         let mut batch = batch(500);
         let quantities = Quantities::from_iter((0..500).map(|k| f64::from(k % 7) - 3.0));
@@ -40,6 +54,54 @@ fn main() {
             500 * passes
         });
         println!("{:<44} {rate:>10.1} {:>8.2} µs", format!("sums of 500 after a tick, {name}"), 500.0 / rate);
+    }
+}
+
+/// Implied volatilities from nothing, and from the last ones after prices moved by up to 0.2 %, beside the published solver.
+fn implied() {
+    let count = 2_000;
+    let options = chain(count);
+    let mut quotes = [Quotes::default(), Quotes::default()];
+    let mut rows = Vec::new();
+    for (index, option) in options.iter().enumerate() {
+        let Inputs { forward, strike, years, discount, .. } = option.inputs();
+        let kind = if strike < forward { OptionKind::Put } else { OptionKind::Call };
+        let price = EuropeanOption::new(kind, option.inputs()).unwrap().greeks().price;
+        rows.push((price, forward, strike, years, kind == OptionKind::Call));
+        let moved = price * (1.0 + 0.002 * ((index * 29 % 101) as f64 / 101.0 - 0.5));
+        for (quotes, price) in quotes.iter_mut().zip([price, moved]) {
+            let inputs = QuoteInputs { forward, strike, years, discount, price, tick: 0.0 };
+            quotes.push(kind, OptionStyle::Linear, inputs).unwrap();
+        }
+    }
+    let crate_rate = median(|| {
+        for &(price, forward, strike, years, is_call) in &rows {
+            let builder = ImpliedBlackVolatility::builder().option_price(price).forward(forward).strike(strike);
+            let quote = builder.expiry(years).is_call(is_call).build_unchecked();
+            black_box(quote.calculate::<DefaultSpecialFn>());
+        }
+        count
+    });
+    println!("\n{:<44} {:>10} {:>8}", "implied volatilities", "M/s", "ratio");
+    println!("{:<44} {crate_rate:>10.1} {:>8.2}", "implied-vol, one by one", 1.0);
+    for (name, simd) in paths() {
+        let mut vols = ImpliedVols::default();
+        let rate = median(|| {
+            for _ in 0..20 {
+                black_box(&quotes[0]).implied(simd, &mut vols);
+                black_box(&vols);
+            }
+            count * 20
+        });
+        println!("{:<44} {rate:>10.1} {:>8.2}", format!("cold, {name}"), rate / crate_rate);
+        let rate = median(|| {
+            for turn in 1..21 {
+                black_box(&quotes[turn % 2]).implied_again(simd, &mut vols);
+                black_box(&vols);
+            }
+            count * 20
+        });
+        println!("{:<44} {rate:>10.1} {:>8.2}", format!("warm, {name}"), rate / crate_rate);
     }
 }
 
@@ -61,9 +123,8 @@ fn median(mut pass: impl FnMut() -> usize) -> f64 {
 }
 
 /// A chain around 60,000: strikes from half to double, a day to a year, 30 % to 120 %.
-fn batch(count: usize) -> Batch {
-    let mut batch = Batch::default();
-    for index in 0..count {
+fn chain(count: usize) -> Vec<EuropeanOption> {
+    let one = |index: usize| {
         let share = |step: usize, of: usize| (index * step % of) as f64 / of as f64;
         let inputs = Inputs {
             forward: 60_000.0,
@@ -72,8 +133,14 @@ fn batch(count: usize) -> Batch {
             vol: 0.3 + 0.9 * share(53, 991),
             discount: 1.0,
         };
-        let kind = if index % 2 == 0 { OptionKind::Call } else { OptionKind::Put };
-        batch.push(&EuropeanOption::new(kind, inputs).unwrap());
-    }
+        let kind = if index.is_multiple_of(2) { OptionKind::Call } else { OptionKind::Put };
+        EuropeanOption::new(kind, inputs).unwrap()
+    };
+    (0..count).map(one).collect()
+}
+
+fn batch(count: usize) -> Batch {
+    let mut batch = Batch::default();
+    chain(count).iter().for_each(|option| batch.push(option));
     batch
 }

@@ -1,4 +1,4 @@
-//! Many options as columns, priced eight at a time.
+//! Many options as columns, priced block by block.
 
 use super::contract::{EuropeanOption, Field, Inputs, Refusal};
 use super::greeks::Greeks;
@@ -25,6 +25,16 @@ impl Column {
 
     pub(super) fn set(&mut self, index: usize, value: f64) {
         self.blocks[index / LANES].0[index % LANES] = value;
+    }
+
+    pub(super) fn get(&self, index: usize) -> f64 {
+        self.blocks[index / LANES].0[index % LANES]
+    }
+
+    /// As long as asked for, with whatever numbers.
+    pub(super) fn resize(&mut self, len: usize) {
+        self.blocks.resize(len.div_ceil(LANES), Block([0.0; LANES]));
+        self.len = len;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -135,13 +145,13 @@ impl Batch {
 
     /// Price and Greeks of every option, into `values`, whose storage is used again.
     pub fn values(&self, simd: Simd, values: &mut Values) {
-        values.resize(self.len());
-        simd.enter(Evaluate { batch: self, values });
+        values.columns.iter_mut().for_each(|column| column.resize(self.len()));
+        simd.enter_wide(Evaluate { batch: self, values });
     }
 
     /// Σ quantity × (price, Greeks), without storing anything per option.
     ///
-    /// Eight accumulators, one for each index modulo eight, are added up in one fixed order: the same bits on every path.
+    /// Sixteen accumulators, one for each index modulo sixteen, are added up in one fixed order: the same bits on every path.
     ///
     /// # Panics
     ///
@@ -190,28 +200,27 @@ impl EuropeanOption {
             vol: &block(inputs.vol),
             discount: &block(inputs.discount),
         };
-        Greeks::from_values(kernel::evaluate(AnyScalar, &options, 0).map(|value| value.raw))
+        Greeks::from_values(kernel::evaluate(AnyScalar, &options, 0).0.map(|value| value.raw))
     }
 }
 
 /// Prices and Greeks of a [`Batch`], as columns.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Values {
-    columns: [Vec<Block>; OUTPUTS],
-    len: usize,
+    columns: [Column; OUTPUTS],
 }
 
 impl Values {
     /// Number of options.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.columns[0].len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Price and Greeks of one option.
@@ -221,20 +230,13 @@ impl Values {
     /// If there is no such option.
     #[must_use]
     pub fn get(&self, index: usize) -> Greeks {
-        assert!(index < self.len, "option {index} of {}", self.len);
-        Greeks::from_values(std::array::from_fn(|k| self.columns[k][index / LANES].0[index % LANES]))
+        assert!(index < self.len(), "option {index} of {}", self.len());
+        Greeks::from_values(std::array::from_fn(|k| self.columns[k].get(index)))
     }
 
     /// All, in order.
     pub fn iter(&self) -> impl Iterator<Item = Greeks> + '_ {
-        (0..self.len).map(|index| self.get(index))
-    }
-
-    fn resize(&mut self, len: usize) {
-        for column in &mut self.columns {
-            column.resize(len.div_ceil(LANES), Block([0.0; LANES]));
-        }
-        self.len = len;
+        (0..self.len()).map(|index| self.get(index))
     }
 }
 
@@ -276,11 +278,13 @@ impl Work for Evaluate<'_> {
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) {
-        let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12] = &mut self.values.columns;
+        let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12] =
+            self.values.columns.each_mut().map(|column| &mut column.blocks);
         for (index, options) in self.batch.blocks().enumerate() {
             let mut marks = 0;
             for part in 0..LANES / S::WIDTH {
-                let [v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12] = kernel::evaluate(lanes, &options, part);
+                let (values, void) = kernel::evaluate(lanes, &options, part);
+                let [v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12] = values;
                 v0.store(&mut c0[index], part);
                 v1.store(&mut c1[index], part);
                 v2.store(&mut c2[index], part);
@@ -294,7 +298,7 @@ impl Work for Evaluate<'_> {
                 v10.store(&mut c10[index], part);
                 v11.store(&mut c11[index], part);
                 v12.store(&mut c12[index], part);
-                marks |= kernel::without_deviation(lanes, &options, part) << (part * S::WIDTH);
+                marks |= void << (part * S::WIDTH);
             }
             if marks != 0 {
                 let columns = [
@@ -332,54 +336,60 @@ impl Work for AddUp<'_> {
         let mut totals = [Block([0.0; LANES]); OUTPUTS];
         let mut unbounded = 0;
         for (options, quantities) in self.batch.blocks().zip(self.quantities) {
-            let marks = (0..LANES / S::WIDTH)
-                .fold(0, |marks, part| marks | kernel::without_deviation(lanes, &options, part) << (part * S::WIDTH));
-            if marks != 0 {
-                unbounded += add_with_limits(lanes, &options, quantities, marks, &mut totals);
-                continue;
-            }
             for part in 0..LANES / S::WIDTH {
-                let quantity = Real::load(lanes, quantities, part);
-                for (value, total) in kernel::evaluate(lanes, &options, part).into_iter().zip(&mut totals) {
-                    value.fma(quantity, Real::load(lanes, total, part)).store(total, part);
+                let (values, void) = kernel::evaluate(lanes, &options, part);
+                if void != 0 {
+                    unbounded += add_with_limits(lanes, &options, quantities, (void, part), values, &mut totals);
+                    continue;
                 }
+                let quantity = Real::load(lanes, quantities, part);
+                macro_rules! add {
+                    ($($k:literal)*) => {
+                        $(values[$k].fma(quantity, Real::load(lanes, &totals[$k], part)).store(&mut totals[$k], part);)*
+                    };
+                }
+                add!(0 1 2 3 4 5 6 7 8 9 10 11 12);
             }
         }
         Sums { total: Greeks::from_values(totals.map(|total| fold(&total))), unbounded }
     }
 }
 
-/// A block with options that have no time or volatility left; gives how many are unbounded.
+/// A part with options that have no time or volatility left; gives how many are unbounded.
 #[inline(always)]
 fn add_with_limits<S: Lanes>(
     lanes: S,
     options: &Options<'_>,
     quantities: &Block,
-    marks: u32,
+    (void, part): (u32, usize),
+    values: [Real<S>; OUTPUTS],
     totals: &mut [Block; OUTPUTS],
 ) -> usize {
-    let mut values = [Block([0.0; LANES]); OUTPUTS];
-    for part in 0..LANES / S::WIDTH {
-        for (value, block) in kernel::evaluate(lanes, options, part).into_iter().zip(&mut values) {
-            value.store(block, part);
-        }
+    let mut blocks = [Block([0.0; LANES]); OUTPUTS];
+    for (value, block) in values.into_iter().zip(&mut blocks) {
+        value.store(block, part);
     }
-    kernel::put_limits(options, marks, &mut values);
-    let unbounded = values[2].0.iter().filter(|gamma| gamma.is_infinite()).count();
-    for (block, total) in values.iter_mut().zip(totals) {
+    kernel::put_limits(options, void << (part * S::WIDTH), &mut blocks);
+    let unbounded = blocks[2].0.iter().filter(|gamma| gamma.is_infinite()).count();
+    for (block, total) in blocks.iter_mut().zip(totals) {
         for value in block.0.iter_mut().filter(|value| value.is_infinite()) {
             *value = 0.0;
         }
-        for part in 0..LANES / S::WIDTH {
-            let (value, quantity) = (Real::load(lanes, block, part), Real::load(lanes, quantities, part));
-            value.fma(quantity, Real::load(lanes, total, part)).store(total, part);
-        }
+        let (value, quantity) = (Real::load(lanes, block, part), Real::load(lanes, quantities, part));
+        value.fma(quantity, Real::load(lanes, total, part)).store(total, part);
     }
     unbounded
 }
 
-/// Eight accumulators to one number, pairwise.
+/// The accumulators to one number, pairwise, in one order.
 fn fold(total: &Block) -> f64 {
-    let [a, b, c, d, e, f, g, h] = total.0;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    let mut sums = total.0;
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    sums[0]
 }

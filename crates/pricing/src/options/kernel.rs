@@ -8,7 +8,7 @@ use super::lanes::{Block, LANES, Lanes, Real};
 /// Price and Greeks.
 pub(super) const OUTPUTS: usize = 13;
 
-/// Eight options, column by column. Each number lies in its field's range.
+/// A block of options, column by column. Each number lies in its field's range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options<'a> {
     /// +1 for a call, −1 for a put.
@@ -33,13 +33,14 @@ impl Options<'_> {
     }
 }
 
-/// Price and Greeks of part `part` of eight options, in the order of [`Greeks::NAMES`](super::Greeks::NAMES).
+/// Price and Greeks of part `part` of a block, in the order of [`Greeks::NAMES`](super::Greeks::NAMES); and which of the options, as
+/// bits, have no time or no volatility left, for which the values are void.
 ///
 /// With s = σ√T, x = ln(F/K), d₁ = x/s + s/2, d₂ = x/s − s/2, and N(−a) = n(a) × m(a), m the Mills ratio: since
 /// F n(d₁) = K n(d₂), one density serves both terms. The option that is out of the money is priced, and the other one got by adding
 /// what exercise would give: so a price is never below that, and parity holds.
 #[inline(always)]
-pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -> [Real<S>; OUTPUTS] {
+pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -> ([Real<S>; OUTPUTS], u32) {
     let load = |block: &Block| Real::load(lanes, block, part);
     let (forward, strike, years) = (load(options.forward), load(options.strike), load(options.years));
     let (sign, vol, discount) = (load(options.sign), load(options.vol), load(options.discount));
@@ -98,16 +99,8 @@ pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -
     let speed = -(gamma * over_forward * d1.fma(over_deviation, one));
     let zomma = gamma * (product - 1.0) * point_over_vol;
     let color = gamma * (one - product).fma(half_over_years, rate) * DAY;
-    [price, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma, color]
-}
-
-/// Which options of part `part` have no time or no volatility left, as bits; what [`evaluate`] gave for them is void.
-#[inline(always)]
-pub(super) fn without_deviation<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -> u32 {
-    let zero = Real::splat(lanes, 0.0);
-    let years = Real::load(lanes, options.years, part);
-    let vol = Real::load(lanes, options.vol, part);
-    years.equal(zero).or(vol.equal(zero)).bits()
+    let values = [price, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma, color];
+    (values, deviation.equal(zero).bits())
 }
 
 /// Puts the limits into the columns for the options of a block that are marked in `marks`.

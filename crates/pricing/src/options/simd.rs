@@ -2,7 +2,7 @@
 
 use super::lanes::{Lanes, Work, scalar::AnyScalar};
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{avx2::Avx2, avx512::Avx512, scalar::FusedScalar};
+use super::lanes::{avx2::Avx2, avx512::Avx512, scalar::FusedScalar, two::Two};
 use std::fmt;
 use std::str::FromStr;
 
@@ -104,6 +104,16 @@ impl Simd {
             Set::Avx2(lanes) => lanes.enter(work),
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(lanes) => lanes.enter(work),
+        }
+    }
+
+    /// As [`Self::enter`], but two vectors of AVX-512 side by side: for work that fits into its thirty-two registers twice.
+    #[inline]
+    pub(super) fn enter_wide<W: Work>(self, work: W) -> W::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(lanes) => Two(lanes).enter(work),
+            _ => self.enter(work),
         }
     }
 }

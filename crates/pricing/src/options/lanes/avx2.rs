@@ -6,9 +6,9 @@
 
 use super::{Block, LANES, Lanes, Work};
 use std::arch::x86_64::{
-    __m256d, __m256i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_add_epi64, _mm256_add_pd, _mm256_and_si256, _mm256_andnot_pd,
-    _mm256_blendv_pd, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_div_pd, _mm256_fmadd_pd,
-    _mm256_fnmadd_pd, _mm256_load_pd, _mm256_movemask_pd, _mm256_mul_pd, _mm256_or_pd, _mm256_or_si256,
+    __m256d, __m256i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_add_epi64, _mm256_add_pd, _mm256_and_pd, _mm256_and_si256,
+    _mm256_andnot_pd, _mm256_blendv_pd, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_div_pd,
+    _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_load_pd, _mm256_movemask_pd, _mm256_mul_pd, _mm256_or_si256,
     _mm256_set1_epi64x, _mm256_set1_pd, _mm256_slli_epi64, _mm256_sqrt_pd, _mm256_srli_epi64, _mm256_store_pd,
     _mm256_sub_epi64, _mm256_sub_pd, _mm256_xor_pd,
 };
@@ -79,7 +79,7 @@ impl Lanes for Avx2 {
     intrinsic!(less(a: __m256d, b: __m256d) -> __m256d = _mm256_cmp_pd::<_CMP_LT_OQ>(a, b));
     intrinsic!(equal(a: __m256d, b: __m256d) -> __m256d = _mm256_cmp_pd::<_CMP_EQ_OQ>(a, b));
     intrinsic!(select(mask: __m256d, yes: __m256d, no: __m256d) -> __m256d = _mm256_blendv_pd(no, yes, mask));
-    intrinsic!(either(a: __m256d, b: __m256d) -> __m256d = _mm256_or_pd(a, b));
+    intrinsic!(both(a: __m256d, b: __m256d) -> __m256d = _mm256_and_pd(a, b));
     intrinsic!(not(a: __m256d) -> __m256d = _mm256_xor_pd(a, _mm256_castsi256_pd(_mm256_set1_epi64x(-1))));
     intrinsic!(mask_bits(mask: __m256d) -> u32 = _mm256_movemask_pd(mask).cast_unsigned());
     intrinsic!(bits_of(a: __m256d) -> __m256i = _mm256_castpd_si256(a));

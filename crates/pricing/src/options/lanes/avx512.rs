@@ -93,8 +93,8 @@ impl Lanes for Avx512 {
     intrinsic!(bits_down(a: __m512i) -> __m512i = _mm512_srli_epi64::<52>(a));
 
     #[inline(always)]
-    fn either(self, a: __mmask8, b: __mmask8) -> __mmask8 {
-        a | b
+    fn both(self, a: __mmask8, b: __mmask8) -> __mmask8 {
+        a & b
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Vectors of 1, 4 or 8 numbers with the same arithmetic: every operation is one correctly rounded IEEE operation, so that the
+//! Vectors of 1, 4, 8 or 16 numbers with the same arithmetic: every operation is one correctly rounded IEEE operation, so that the
 //! same formula gives the same bits whatever the width.
 //!
 //! There is no minimum, maximum, approximate reciprocal or scale instruction here, because those differ between widths or in
@@ -12,13 +12,15 @@ pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx512;
 pub(super) mod scalar;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod two;
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// Numbers in a block, whatever the width: eight lanes, so that every width adds up in the same eight accumulators.
-pub(super) const LANES: usize = 8;
+/// Numbers in a block, whatever the width: every width adds up in the same sixteen accumulators.
+pub(super) const LANES: usize = 16;
 
-/// Eight numbers, aligned to a cache line.
+/// Sixteen numbers, aligned to a cache line.
 #[repr(C, align(64))]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Block(pub(super) [f64; LANES]);
@@ -64,7 +66,7 @@ pub(super) trait Lanes: Copy + std::fmt::Debug {
     fn less(self, a: Self::Raw, b: Self::Raw) -> Self::Mask;
     fn equal(self, a: Self::Raw, b: Self::Raw) -> Self::Mask;
     fn select(self, mask: Self::Mask, yes: Self::Raw, no: Self::Raw) -> Self::Raw;
-    fn either(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     fn not(self, a: Self::Mask) -> Self::Mask;
     /// Lane `i` as bit `i`.
     fn mask_bits(self, mask: Self::Mask) -> u32;
@@ -156,11 +158,22 @@ impl<S: Lanes> Real<S> {
         Mask { lanes: self.lanes, raw: self.lanes.equal(self.raw, other.raw) }
     }
 
+    /// `self` where it is above `low`, else `low`, also where `self` is not a number.
+    #[inline(always)]
+    pub(super) fn at_least(self, low: Self) -> Self {
+        low.less(self).select(self, low)
+    }
+
+    /// `self` where it is under `high`, else `high`, also where `self` is not a number.
+    #[inline(always)]
+    pub(super) fn at_most(self, high: Self) -> Self {
+        self.less(high).select(self, high)
+    }
+
     /// `self` where it is above zero, else +0: a negative zero and anything unordered become +0 at every width.
     #[inline(always)]
     pub(super) fn or_zero(self) -> Self {
-        let zero = self.constant(0.0);
-        zero.less(self).select(self, zero)
+        self.at_least(self.constant(0.0))
     }
 
     #[inline(always)]
@@ -176,8 +189,8 @@ impl<S: Lanes> Mask<S> {
     }
 
     #[inline(always)]
-    pub(super) fn or(self, other: Self) -> Self {
-        Self { raw: self.lanes.either(self.raw, other.raw), ..self }
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { raw: self.lanes.both(self.raw, other.raw), ..self }
     }
 
     #[inline(always)]

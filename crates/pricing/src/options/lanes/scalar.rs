@@ -89,8 +89,8 @@ macro_rules! one_lane {
             if mask { yes } else { no }
         }
         #[inline(always)]
-        fn either(self, a: bool, b: bool) -> bool {
-            a | b
+        fn both(self, a: bool, b: bool) -> bool {
+            a & b
         }
         #[inline(always)]
         fn not(self, a: bool) -> bool {
