@@ -65,7 +65,7 @@ pub(crate) fn page(command: &Command, name: &str) -> String {
 /// Where the flags of every command stand.
 const EVERYWHERE: &str = "Output";
 
-fn heading<'a>(arg: &'a Arg) -> &'a str {
+fn heading(arg: &Arg) -> &str {
     match arg.get_help_heading() {
         Some(heading) => heading,
         None if arg.is_positional() => "Arguments",

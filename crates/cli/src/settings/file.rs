@@ -72,19 +72,22 @@ impl ProjectFile {
 
     /// Reads it; what is wrong is found beside what can be used.
     pub(super) fn read(path: &Path) -> Result<(Self, Vec<Finding>), Failure> {
-        let text = files::read_text(path, BYTES_MAX, "settings file")?;
-        let (table, errors) = DeTable::parse_recoverable(&text);
+        Ok(Self::parse(path, files::read_text(path, BYTES_MAX, "settings file")?))
+    }
+
+    fn parse(path: &Path, text: String) -> (Self, Vec<Finding>) {
         let mut file = Self { path: Some(path.to_owned()), entries: BTreeMap::new(), text: text.clone() };
         let mut findings = Vec::new();
-        // What follows the first error is mostly its consequence.
+        let (table, errors) = DeTable::parse_recoverable(&text);
         if let Some(error) = errors.first() {
-            let span = within(&text, error.span().unwrap_or_default());
+            // What follows the first error is mostly its consequence.
             let help = "settings are lines of `key = value`, text in quotes; `trimtab config` lists them".to_owned();
-            findings.push(file.finding(span, "this is not TOML".to_owned(), error.message().to_owned(), help));
-            return Ok((file, findings));
+            let (message, label) = ("this is not TOML".to_owned(), error.message().to_owned());
+            findings.push(file.finding(error.span().unwrap_or_default(), message, label, help));
+        } else {
+            file.take("", table.get_ref(), &mut findings);
         }
-        file.take("", table.get_ref(), &mut findings);
-        Ok((file, findings))
+        (file, findings)
     }
 
     fn take(&mut self, section: &str, table: &DeTable<'_>, findings: &mut Vec<Finding>) {
@@ -101,7 +104,7 @@ impl ProjectFile {
                     Err((span, label)) => {
                         let message = format!("`{name}` is {}", kind(definition.takes));
                         let help = format!("write `{}`", example(definition));
-                        findings.push(self.finding(within(&self.text, span), message, label, help));
+                        findings.push(self.finding(span, message, label, help));
                     }
                 }
             } else if DEFINITIONS.iter().any(|definition| definition.key.starts_with(&inside)) {
@@ -130,7 +133,7 @@ impl ProjectFile {
 
     pub(super) fn finding(&self, span: Range<usize>, message: String, label: String, help: String) -> Finding {
         let (path, text) = (self.path.clone().unwrap_or_default(), self.text.clone());
-        Finding { path, text, span, message, label, help }
+        Finding { span: within(&text, span), path, text, message, label, help }
     }
 }
 
@@ -217,4 +220,41 @@ fn within(text: &str, span: Range<usize>) -> Range<usize> {
 /// Counted from 1.
 fn line(text: &str, at: usize) -> usize {
     text.get(..at).unwrap_or(text).matches('\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys that a text sets, and its findings as they are shown.
+    fn read(text: &str) -> (Vec<&'static str>, Vec<String>) {
+        let (file, findings) = ProjectFile::parse(Path::new("trimtab.toml"), text.to_owned());
+        let shown = findings.iter().map(|found| anstream::adapter::strip_str(&found.render()).to_string()).collect();
+        (file.entries.into_keys().collect(), shown)
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_told_at_a_place() {
+        let whole = "color = \"never\"\ntapes = [\"ä.tape\", 'b.tape']\n[log]\nlevel = \"info\" # ⚑\n";
+        assert_eq!(read(whole), (vec!["color", "log.level", "tapes"], Vec::new()));
+        for end in (0..whole.len()).filter(|end| whole.is_char_boundary(*end)) {
+            for torn in [whole[..end].to_owned(), format!("{}\u{feff}ä", &whole[..end]), whole[end..].to_owned()] {
+                for shown in read(&torn).1 {
+                    assert!(shown.contains(" --> trimtab.toml:") && shown.contains("= help: "), "{torn:?}: {shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_key_may_have_meant() {
+        let help = |text: &str| read(text).1.join("\n").rsplit("help: ").next().unwrap_or_default().to_owned();
+        assert_eq!(help("thread = 2"), "did you mean `threads`?");
+        assert_eq!(help("level = \"info\""), "did you mean `log.level`?");
+        assert_eq!(help("[log]\nlevle = \"info\""), "did you mean `log.level`?");
+        assert_eq!(help("log = \"info\""), "write a line `[log]` and its settings below it");
+        assert!(help("theme = 1").starts_with("settings are color, json, "));
+        assert_eq!(help("tapes = [\"a\", 1]"), "write `tapes = [\"btc.tape\", \"funding.tape\"]`");
+        assert_eq!(help("width = 0x64"), "write `width = 100`");
+    }
 }

@@ -377,14 +377,14 @@ impl Sources {
         parse: impl Fn(&Given<'_>) -> Result<T, Unfit>,
         default: T,
     ) -> Setting<T> {
-        let in_file = self.from_file(definition, &parse);
-        let in_environment = self.from_environment(definition, &parse);
+        let in_file = self.said_in_file(definition, &parse);
+        let in_environment = self.said_in_environment(definition, &parse);
         let said = flag.map(|value| Setting { value, origin: Origin::Flag(definition.flag) });
         // What is overridden is still read, so that a mistake does not hide until the flag is left out.
         said.or(in_environment).or(in_file).unwrap_or(Setting { value: default, origin: Origin::Default })
     }
 
-    fn from_environment<T>(
+    fn said_in_environment<T>(
         &mut self,
         definition: &'static Definition,
         parse: &impl Fn(&Given<'_>) -> Result<T, Unfit>,
@@ -406,7 +406,7 @@ impl Sources {
         }
     }
 
-    fn from_file<T>(
+    fn said_in_file<T>(
         &mut self,
         definition: &'static Definition,
         parse: &impl Fn(&Given<'_>) -> Result<T, Unfit>,
