@@ -52,8 +52,48 @@ pub type Figure = Result<f64, Missing>;
 pub struct Path<'a> {
     /// When.
     pub times: &'a [Timestamp],
-    /// What the account was worth.
+    /// What the account was worth; where money was moved, what it would have been worth without ([`time_weighted`]).
     pub equity: &'a [f64],
+}
+
+/// What an account would have been worth had no money been moved after the first point: its returns, time-weighted.
+///
+/// `paid_in` is deposits less withdrawals up to each point. The profit of a step is the change of equity less what was
+/// paid in. It is a return on the equity before the step and what came in during it; what goes out leaves at the step's
+/// end. So neither a deposit into an empty account nor the withdrawal of everything is a profit or a loss. What stands
+/// at nothing stays there, whatever is paid in later. Without flows the result is the given equity, bit by bit.
+#[must_use]
+pub fn time_weighted(equity: &[f64], paid_in: &[f64]) -> Vec<f64> {
+    let mut worth = Vec::with_capacity(equity.len());
+    let Some(first) = equity.first() else { return worth };
+    worth.push(*first);
+    // What a unit of equity stands for; it changes where money moves.
+    let mut unit = 1.0;
+    for (step, moved) in equity.windows(2).zip(paid_in.windows(2)) {
+        let flow = moved[1] - moved[0];
+        let before = worth.last().copied().unwrap_or_default();
+        if flow != 0.0 {
+            let base = step[0] + flow.max(0.0);
+            let earned = if base > 0.0 { (step[1] - flow - step[0]) / base } else { -1.0 };
+            let after = (before * (1.0 + earned)).max(0.0);
+            unit = if step[1] > 0.0 { after / step[1] } else { 0.0 };
+            worth.push(after);
+        } else {
+            worth.push(if unit > 0.0 { step[1] * unit } else { before });
+        }
+    }
+    worth
+}
+
+/// Amounts of a path in money.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Amounts {
+    /// Mean of the equity, flows included.
+    pub mean_equity: f64,
+    /// Value traded.
+    pub traded: f64,
+    /// Fees and funding paid.
+    pub cost: f64,
 }
 
 /// The simple return between the ends of two buckets of time.
@@ -266,22 +306,19 @@ impl Path<'_> {
         longest
     }
 
-    fn mean_equity(&self) -> f64 {
-        mean(self.equity.iter().copied())
-    }
-
     /// A sum of money over the path as a multiple of mean equity: a year where the path is long enough, else whole.
-    pub fn rate(&self, amount: f64) -> Figure {
-        let mean = self.mean_equity();
-        if mean <= 0.0 {
+    pub fn rate(&self, amount: f64, mean_equity: f64) -> Figure {
+        if mean_equity <= 0.0 {
             return Err(Missing::WipedOut);
         }
         let years = if self.is_short() { 1.0 } else { self.span().days() / YEAR };
-        Ok(amount / mean / years)
+        Ok(amount / mean_equity / years)
     }
 }
 
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+/// The arithmetic mean; zero of nothing.
+#[must_use]
+pub fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = values.len() as f64;
     if count == 0.0 { 0.0 } else { values.sum::<f64>() / count }
 }
@@ -445,9 +482,9 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// All figures of a path that traded `traded` of value and paid `cost` in fees and funding.
+    /// All figures of a path.
     #[must_use]
-    pub fn of(path: Path<'_>, traded: f64, cost: f64) -> Self {
+    pub fn of(path: Path<'_>, amounts: Amounts) -> Self {
         let days = path.days();
         Self {
             days: days.len(),
@@ -460,15 +497,15 @@ impl Scores {
             under_water: path.longest_under_water(),
             shortfall: expected_shortfall(&days),
             worst_day: worst_day(&days),
-            turnover: path.rate(traded),
-            cost: path.rate(cost),
+            turnover: path.rate(amounts.traded, amounts.mean_equity),
+            cost: path.rate(amounts.cost, amounts.mean_equity),
         }
     }
 
     /// The column of the twin at equal volatility: figures of its path, trading and costs times its constant.
     #[must_use]
     pub fn of_equal_vol(times: &[Timestamp], equal: &EqualVol, twin: &Self) -> Self {
-        let scores = Self::of(Path { times, equity: &equal.equity }, 0.0, 0.0);
+        let scores = Self::of(Path { times, equity: &equal.equity }, Amounts::default());
         let scaled = |figure: &Figure| figure.map(|value| value * equal.constant);
         Self { turnover: scaled(&twin.turnover), cost: scaled(&twin.cost), ..scores }
     }

@@ -1,84 +1,99 @@
 //! From a run to what its page shows.
 
 mod headroom;
+mod traded;
 
 use crate::bars::BarRow;
-use crate::records::OrderRow;
 use crate::report::{self, RunSummary, SUMMARY_VERSION};
 use crate::run::{Paid, Run};
 use policy::spec::SizeKind;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use units::show::{self, Style};
-use units::{Cash, Duration, Timestamp};
+use units::{Duration, Timestamp};
 
 impl Run {
     /// What the report's page shows.
     #[must_use]
     pub fn summary(&self) -> RunSummary {
-        let plans = plans(self);
-        let rows = self.bar_rows(self.main_instrument());
-        let shown: BTreeSet<u64> = self.tables.fills.iter().map(|fill| fill.plan).chain(self.refused_plans()).collect();
+        let book = traded::Book::of(self);
+        let fills = self.tables.fills.iter().map(|fill| fill.plan);
+        let shown: BTreeSet<u64> = fills.chain(self.refused_plans()).collect();
+        let (parts, executions, accounts) = (book.parts(), book.executions(), book.accounts());
         RunSummary {
             version: SUMMARY_VERSION,
             header: self.header(),
-            bars: self.bars(&rows),
+            strategies: self.record.policies.iter().map(|policy| policy.name.clone()).collect(),
+            bars: self.bars(&book),
             twin: report::Twin {
                 equity: self.tables.equity.iter().map(|row| row.twin_equity.approximate()).collect(),
+                paid_in: self.tables.equity.iter().map(|row| row.twin_paid_in.approximate()).collect(),
                 exposure: self.tables.equity.iter().map(|row| row.twin_exposure).collect(),
                 liquidated: self.record.twin.liquidated.as_deref().and_then(nanos),
             },
-            gaps: self.gaps(),
-            fills: self.fills(&plans),
-            refusals: self.refusals(),
-            rungs: rungs(&self.main_orders(), self.tables.equity.last().map_or(0, |row| row.time.nanos())),
-            campaigns: self.campaigns(),
+            gaps: self.gaps(&book),
+            campaigns: self.campaigns(&book),
             twin_r: Vec::new(),
+            parts,
+            executions,
+            accounts,
             costs: report::Costs {
-                scaled: self.costs(&self.record.scaled, self.tables.equity.last().map(|row| row.equity)),
-                twin: self.costs(&self.record.twin, self.tables.equity.last().map(|row| row.twin_equity)),
+                scaled: self.costs(&self.record.scaled, false),
+                twin: self.costs(&self.record.twin, true),
             },
             integrity: self.integrity(),
             method: self.method(),
-            plans: plans.into_values().filter(|plan| shown.contains(&plan.plan)).collect(),
+            plans: shown.into_iter().filter_map(|plan| self.plan(&book, plan)).collect(),
             variants: self.variants.iter().map(variant).collect(),
+            instruments: book.traded,
         }
     }
 
     fn header(&self) -> report::Header {
-        let main = self.main_instrument();
-        let known = self.record.instruments.iter().find(|known| known.symbol == main);
-        let instrument = known.unwrap_or_else(|| self.record.instrument());
         let rows = &self.tables.equity;
         let bar = match rows.as_slice() {
             [first, second, ..] => second.time.since(first.time).nanos(),
             _ => 0,
         };
         report::Header {
-            policy: self.record.policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(" + "),
-            instrument: instrument.symbol.clone(),
-            base: instrument.base.clone(),
             currency: self.record.currency.clone(),
-            deposit: number(&self.record.paid_in),
+            deposit: rows.first().map_or_else(|| number(&self.record.paid_in), |row| row.paid_in.approximate()),
             start: rows.first().map_or(0, |row| row.time.nanos() - bar),
             end: rows.last().map_or(0, |row| row.time.nanos()),
             bar,
-            tick: number(&instrument.tick),
-            lot: number(&instrument.lot),
             run: self.record.chain.clone(),
         }
     }
 
-    fn bars(&self, rows: &[BarRow<'_>]) -> report::Bars {
-        let mut bars = bars(rows);
-        bars.asked = rows.iter().map(|row| self.asked(row)).collect();
-        bars.headroom = headroom::of(self, rows);
+    fn bars(&self, book: &traded::Book<'_>) -> report::Bars {
+        let main = self.bar_rows(self.main_instrument());
+        let mut bars = report::Bars {
+            asked: main.iter().map(|row| self.asked(row)).collect(),
+            headroom: headroom::of(self, book, &main),
+            ..report::Bars::default()
+        };
+        for row in &self.tables.equity {
+            bars.time.push(row.time.nanos());
+            bars.equity.push(row.equity.approximate());
+            bars.paid_in.push(row.paid_in.approximate());
+            bars.exposure.push(row.exposure);
+            bars.gross.push(row.gross);
+        }
+        bars.cap = vec![None; bars.time.len()];
+        // Of several strategies the first that a cap binds.
+        for row in self.tables.positions.iter().filter(|row| !row.cap.is_empty()) {
+            let Some(cap) = bars.time.binary_search(&row.time.nanos()).ok().and_then(|at| bars.cap.get_mut(at)) else {
+                continue;
+            };
+            if cap.is_none() {
+                let name = row.cap.replace('_', " ");
+                let known = bars.caps.iter().position(|known| *known == name).unwrap_or_else(|| {
+                    bars.caps.push(name);
+                    bars.caps.len() - 1
+                });
+                *cap = Some(known as u16);
+            }
+        }
         bars
-    }
-
-    /// Orders of the instrument that is shown.
-    fn main_orders(&self) -> Vec<&OrderRow> {
-        let main = self.main_instrument();
-        self.tables.orders.iter().filter(|row| row.instrument == main).collect()
     }
 
     /// The exposure that the sizing rule would ask for now, had the position's campaign not frozen its base.
@@ -99,70 +114,25 @@ impl Run {
         size.filter(|size| size.is_finite()).map(|size| size * row.position.signum() as f64)
     }
 
-    fn gaps(&self) -> Vec<report::Gap> {
-        let main = self.main_instrument();
-        let gaps = self.record.gaps.iter();
-        gaps.filter(|gap| gap.instrument == main)
-            .filter_map(|gap| Some(report::Gap { from: nanos(&gap.from)?, to: nanos(&gap.to)? }))
-            .collect()
-    }
-
-    fn fills(&self, plans: &BTreeMap<u64, report::Plan>) -> Vec<report::Fill> {
-        let fill = |row: &crate::records::FillRow| report::Fill {
-            time: row.time.nanos(),
-            price: row.price.approximate(),
-            quantity: row.quantity.approximate() * if row.side == "sell" { -1.0 } else { 1.0 },
-            purpose: purpose(&row.purpose),
-            plan: row.plan,
-            because: self
-                .deciding_sentence(row)
-                .or_else(|| plans.get(&row.plan).map(last_sentence))
-                .unwrap_or_default(),
+    /// Holes of the main instrument's tape in which no other has a bar either.
+    fn gaps(&self, book: &traded::Book<'_>) -> Vec<report::Gap> {
+        let rows = &self.tables.equity;
+        let inside = |gap: &&report::Gap| {
+            let after = rows.partition_point(|row| row.time.nanos() <= gap.from);
+            rows.get(after).is_none_or(|row| row.time.nanos() >= gap.to)
         };
-        let main = self.main_instrument();
-        self.tables.fills.iter().filter(|row| row.instrument == main).map(fill).collect()
-    }
-
-    /// The sentence of the rule that this kind of fill comes from: as ordered, or for exits as last stated before it.
-    fn deciding_sentence(&self, fill: &crate::records::FillRow) -> Option<String> {
-        let rules: &[&str] = match fill.purpose.split(' ').next()? {
-            "entry" | "resize" => &["fixed_fraction", "risk_per_trade", "vol_target"],
-            "add" => &["pyramid"],
-            "rung" => &["ladder"],
-            "stop" => &["stop"],
-            "exit" => &["signal"],
-            "cut" => &["drawdown_cap", "leverage_cap", "liquidation_distance"],
-            _ => return None,
-        };
-        let until = self.tables.plans.partition_point(|row| row.time <= fill.time);
-        let stated = |row: &&crate::records::PlanRow| rules.contains(&row.rule.as_str()) && !row.because.is_empty();
-        let past = self.tables.plans[..until].iter().rev();
-        let ordered = past.clone().filter(|row| row.plan == fill.plan).find(stated);
-        let latest = past.filter(|row| row.time < fill.time).find(stated);
-        let step = if fill.purpose == "stop" { latest.or(ordered) } else { ordered.or(latest) };
-        step.map(|row| row.because.clone())
+        book.traded.first().map_or_else(Vec::new, |main| main.gaps.iter().filter(inside).copied().collect())
     }
 
     fn refused_plans(&self) -> impl Iterator<Item = u64> + '_ {
         self.tables.plans.iter().filter(|row| row.outcome == "refused").map(|row| row.plan)
     }
 
-    fn refusals(&self) -> Vec<report::Refusal> {
-        let not_done = |row: &&crate::records::PlanRow| row.outcome == "refused" || row.outcome == "held";
-        let refusal = |row: &crate::records::PlanRow| report::Refusal {
-            time: row.time.nanos(),
-            price: row.price.approximate(),
-            rule: row.rule.clone(),
-            because: row.because.clone(),
-            plan: row.plan,
-            held: row.outcome == "held",
-        };
-        self.tables.plans.iter().filter(not_done).map(refusal).collect()
-    }
-
-    fn campaigns(&self) -> Vec<report::Campaign> {
+    fn campaigns(&self, book: &traded::Book<'_>) -> Vec<report::Campaign> {
         let campaign = |row: &crate::records::CampaignRow| report::Campaign {
             campaign: row.campaign,
+            strategy: book.strategy(&row.strategy),
+            instrument: book.instrument(&row.instrument),
             long: row.side == "long",
             opened: row.opened.nanos(),
             closed: row.closed.map(Timestamp::nanos),
@@ -173,9 +143,9 @@ impl Run {
             units: row.units as u32,
             rungs: row.rungs as u32,
             peak: row.peak.approximate(),
-            profit: (row.profit - row.fees + row.funding).approximate(),
-            fees: row.fees.approximate(),
-            funding: row.funding.approximate(),
+            profit: (row.profit - row.fees + row.funding).approximate() * book.rate(book.instrument(&row.instrument)),
+            fees: row.fees.approximate() * book.rate(book.instrument(&row.instrument)),
+            funding: row.funding.approximate() * book.rate(book.instrument(&row.instrument)),
             r: row.r,
             mae_r: row.mae_r,
             mfe_r: row.mfe_r,
@@ -188,14 +158,36 @@ impl Run {
         self.tables.campaigns.iter().map(campaign).collect()
     }
 
-    fn costs(&self, paid: &Paid, equity: Option<Cash>) -> report::CostLines {
+    fn plan(&self, book: &traded::Book<'_>, plan: u64) -> Option<report::Plan> {
+        let rows = book.plan(plan);
+        let first = rows.first()?;
+        let step = |row: &&crate::records::PlanRow| report::PlanStep {
+            rule: row.rule.clone(),
+            before: row.before.approximate(),
+            after: row.after.approximate(),
+            outcome: row.outcome.clone(),
+            because: row.because.clone(),
+        };
+        Some(report::Plan {
+            plan,
+            strategy: book.strategy(&first.strategy),
+            instrument: book.instrument(&first.instrument),
+            time: first.time.nanos(),
+            price: first.price.approximate(),
+            steps: rows.iter().map(step).collect(),
+        })
+    }
+
+    fn costs(&self, paid: &Paid, is_twin: bool) -> report::CostLines {
         let terms = &self.policy().backtest;
         let (half_spread, slip) = (terms.half_spread.approximate(), terms.slippage.approximate());
         let both = number(&paid.slippage);
         let spread = if half_spread + slip > 0.0 { both * half_spread / (half_spread + slip) } else { 0.0 };
         let (fees, funding) = (number(&paid.fees), number(&paid.funding));
-        let paid_in: Cash = self.record.paid_in.parse().unwrap_or_default();
-        let net = (equity.unwrap_or(paid_in) - paid_in).approximate();
+        let net = self.tables.equity.last().map_or(0.0, |row| {
+            let earned = if is_twin { row.twin_equity - row.twin_paid_in } else { row.equity - row.paid_in };
+            earned.approximate()
+        });
         report::CostLines {
             gross: net + fees + both - funding,
             fees,
@@ -333,98 +325,4 @@ fn number(text: &str) -> f64 {
 
 fn nanos(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::nanos)
-}
-
-fn bars(rows: &[BarRow<'_>]) -> report::Bars {
-    let mut bars = report::Bars::default();
-    for row in rows {
-        bars.time.push(row.time.nanos());
-        bars.open.push(row.open.approximate());
-        bars.high.push(row.high.approximate());
-        bars.low.push(row.low.approximate());
-        bars.close.push(row.mark.approximate());
-        bars.equity.push(row.equity.approximate());
-        bars.position.push(row.position.approximate());
-        bars.exposure.push(row.exposure);
-        bars.stop.push(row.stop.map(units::Price::approximate));
-        bars.volatility.push(row.volatility);
-        let cap = (!row.cap.is_empty()).then(|| {
-            let name = row.cap.replace('_', " ");
-            bars.caps.iter().position(|known| *known == name).unwrap_or_else(|| {
-                bars.caps.push(name);
-                bars.caps.len() - 1
-            }) as u16
-        });
-        bars.cap.push(cap);
-    }
-    bars
-}
-
-fn purpose(text: &str) -> report::Purpose {
-    let (word, number) = text.split_once(' ').unwrap_or((text, ""));
-    let number = number.parse().unwrap_or(1);
-    match word {
-        "entry" => report::Purpose::Entry,
-        "add" => report::Purpose::Add(number),
-        "rung" => report::Purpose::Rung(number),
-        "exit" => report::Purpose::Exit,
-        "stop" => report::Purpose::Stop,
-        "cut" => report::Purpose::Cut,
-        "liquidation" => report::Purpose::Liquidation,
-        _ => report::Purpose::Resize,
-    }
-}
-
-fn plans(run: &Run) -> BTreeMap<u64, report::Plan> {
-    let mut plans = BTreeMap::new();
-    for row in &run.tables.plans {
-        let plan = plans.entry(row.plan).or_insert_with(|| report::Plan {
-            plan: row.plan,
-            time: row.time.nanos(),
-            price: row.price.approximate(),
-            steps: Vec::new(),
-        });
-        plan.steps.push(report::PlanStep {
-            rule: row.rule.clone(),
-            before: row.before.approximate(),
-            after: row.after.approximate(),
-            outcome: row.outcome.clone(),
-            because: row.because.clone(),
-        });
-    }
-    plans
-}
-
-/// The sentence of the last step that moved the target, else of the last one.
-fn last_sentence(plan: &report::Plan) -> String {
-    let moved = plan.steps.iter().rev().find(|step| step.before != step.after && !step.because.is_empty());
-    moved.or(plan.steps.last()).map_or_else(String::new, |step| step.because.clone())
-}
-
-/// Each rung's rest, from being placed to its end.
-fn rungs(orders: &[&OrderRow], end: i64) -> Vec<report::Rung> {
-    let mut open: BTreeMap<&str, report::Rung> = BTreeMap::new();
-    let mut done = Vec::new();
-    for row in orders {
-        let Some(index) = row.purpose.strip_prefix("rung ").and_then(|number| number.parse().ok()) else { continue };
-        match row.event.as_str() {
-            "place" => {
-                let price = row.price.map_or(0.0, units::Price::approximate);
-                let from = row.time.nanos();
-                open.insert(&row.order, report::Rung { index, price, from, to: end, end: report::RungEnd::Armed });
-            }
-            "filled" | "cancelled" => {
-                if let Some(mut rung) = open.remove(row.order.as_str()) {
-                    let filled = row.event == "filled";
-                    rung.end = if filled { report::RungEnd::Filled } else { report::RungEnd::Lapsed };
-                    rung.to = row.time.nanos();
-                    done.push(rung);
-                }
-            }
-            _ => {}
-        }
-    }
-    done.extend(open.into_values());
-    done.sort_by_key(|rung| (rung.from, rung.index));
-    done
 }

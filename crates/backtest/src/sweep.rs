@@ -5,8 +5,9 @@ mod files;
 
 pub(crate) use files::RECIPE;
 
+use crate::bars::Worth;
 use crate::chance::{Moments, deflated};
-use crate::metrics::{Figure, Missing, Path, Scores};
+use crate::metrics::{Amounts, Figure, Missing, Path, Scores};
 use crate::parallel::{Share, parallel};
 use crate::record::Keep;
 use crate::run::{self, Pass, TapeStamp, Variant, What, single, stamp};
@@ -167,7 +168,7 @@ pub struct Part {
 
 impl Part {
     fn of(path: Path<'_>) -> Self {
-        let scores = Scores::of(path, 0.0, 0.0);
+        let scores = Scores::of(path, Amounts::default());
         Self {
             days: scores.days,
             total_return: scores.total_return,
@@ -285,14 +286,13 @@ fn one(
     };
     let scaled = pass(0.0, Variant::Scaled)?;
     let twin = pass(0.5, Variant::Twin(scaled.paths.clone()))?;
-    let deposit = scaled.facts.paid_in.approximate();
     let split = split_of(scaled.span, request.split);
-    let (ours, moments) = parts(&scaled, deposit, split);
+    let (ours, moments) = parts(&scaled, split);
     let row = Row {
         run: at + 1,
         values: setting.values.clone(),
         scaled: ours,
-        twin: parts(&twin, deposit, split).0,
+        twin: parts(&twin, split).0,
         deflated: moments.map(|_| 0.0),
         fills: scaled.tables.fills.len() as u64,
         campaigns: scaled.tables.campaigns.len() as u64,
@@ -305,16 +305,9 @@ fn one(
 }
 
 /// Figures before the split, after it, and of all; moments of the ranking part's days.
-fn parts(pass: &Pass, deposit: f64, split: Timestamp) -> (Parts, Result<Moments, Missing>) {
-    let rows = &pass.tables.equity;
-    let bar = match rows.as_slice() {
-        [first, second, ..] => second.time.since(first.time),
-        _ => Duration::ZERO,
-    };
-    let start = rows.first().map_or(Timestamp::MIN, |row| row.time - bar);
-    let times: Vec<Timestamp> = std::iter::once(start).chain(rows.iter().map(|row| row.time)).collect();
-    let equity: Vec<f64> = std::iter::once(deposit).chain(rows.iter().map(|row| row.equity.approximate())).collect();
-    let path = |from: usize, to: usize| Path { times: &times[from..to], equity: &equity[from..to] };
+fn parts(pass: &Pass, split: Timestamp) -> (Parts, Result<Moments, Missing>) {
+    let Worth { times, growth, .. } = Worth::of(&pass.tables.equity, |row| (row.equity, row.paid_in));
+    let path = |from: usize, to: usize| Path { times: &times[from..to], equity: &growth[from..to] };
     let at = times.partition_point(|time| *time <= split).clamp(1, times.len());
     let train = path(0, at);
     let parts = Parts {

@@ -1,7 +1,8 @@
 //! What each technique did: the policy again with one of them switched off at a time.
 
 use crate::Error;
-use crate::metrics::{Path, Scores};
+use crate::bars::Worth;
+use crate::metrics::{Amounts, Path, Scores};
 use crate::parallel::{Share, parallel};
 use crate::record::Keep;
 use crate::records::{EquityRow, VariantRow};
@@ -10,7 +11,7 @@ use policy::Policy;
 use policy::spec::{Follow, SizeKind};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use units::{Cash, Duration, Ratio, Timestamp};
+use units::{Cash, Ratio, Timestamp};
 
 /// A policy with one technique switched off.
 struct Technique {
@@ -100,14 +101,13 @@ pub fn ablation(
 ) -> Result<Vec<VariantRow>, Error> {
     let tapes: Vec<PathBuf> = run.record.tapes.iter().map(|tape| tape.path.clone()).collect();
     let techniques = switched_off(&run.policies());
-    let deposit: Cash = run.record.paid_in.parse().unwrap_or_default();
     let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
-    let of_run = |name, instead, paid: &crate::Paid, equity: &dyn Fn(&EquityRow) -> Cash, counts| {
+    let of_run = |name, instead, paid: &crate::Paid, worth: fn(&EquityRow) -> (Cash, Cash), counts| {
         let paid = (number(&paid.traded), number(&paid.fees) - number(&paid.funding));
-        row((name, instead), deposit, &run.tables.equity, equity, paid, counts)
+        row((name, instead), &run.tables.equity, worth, paid, counts)
     };
     let counts = (run.tables.fills.len(), run.tables.campaigns.len());
-    let mut rows = vec![of_run("as declared", "", &run.record.scaled, &|row| row.equity, counts)];
+    let mut rows = vec![of_run("as declared", "", &run.record.scaled, |row| (row.equity, row.paid_in), counts)];
     rows.extend(parallel(techniques.len(), threads, progress, |at, tick| {
         let technique = &techniques[at];
         let mut told = |progress: crate::Progress| tick(progress.done as f64 / progress.total.max(1) as f64);
@@ -119,29 +119,22 @@ pub fn ablation(
         let paid = (sums.traded.approximate(), (sums.fees - sums.funding).approximate());
         let counts = (tables.fills.len(), tables.campaigns.len());
         let name = (technique.name, technique.instead);
-        Ok(row(name, deposit, &tables.equity, &|row: &EquityRow| row.equity, paid, counts))
+        Ok(row(name, &tables.equity, |row| (row.equity, row.paid_in), paid, counts))
     })?);
     let twin = "constant quantity, no technique";
-    rows.push(of_run("twin", twin, &run.record.twin, &|row| row.twin_equity, (0, 0)));
+    rows.push(of_run("twin", twin, &run.record.twin, |row| (row.twin_equity, row.twin_paid_in), (0, 0)));
     Ok(rows)
 }
 
 fn row(
     (variant, instead): (&str, &str),
-    deposit: Cash,
     rows: &[EquityRow],
-    equity: &dyn Fn(&EquityRow) -> Cash,
+    worth: impl Fn(&EquityRow) -> (Cash, Cash),
     (traded, cost): (f64, f64),
     (fills, campaigns): (usize, usize),
 ) -> VariantRow {
-    let bar = match rows {
-        [first, second, ..] => second.time.since(first.time),
-        _ => Duration::ZERO,
-    };
-    let start = rows.first().map_or(Timestamp::MIN, |row| row.time - bar);
-    let times: Vec<Timestamp> = std::iter::once(start).chain(rows.iter().map(|row| row.time)).collect();
-    let path: Vec<f64> = std::iter::once(deposit).chain(rows.iter().map(equity)).map(Cash::approximate).collect();
-    let scores = Scores::of(Path { times: &times, equity: &path }, traded, cost);
+    let Worth { times, growth, mean_equity } = Worth::of(rows, worth);
+    let scores = Scores::of(Path { times: &times, equity: &growth }, Amounts { mean_equity, traded, cost });
     VariantRow {
         variant: variant.to_owned(),
         instead: instead.to_owned(),

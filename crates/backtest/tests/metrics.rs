@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 //! Figures against hand-computed tables and against an independent program (`vectors/metrics.py`).
 
-use backtest::metrics::{self, Figure, Missing, Path, Scores};
+use backtest::metrics::{self, Amounts, Figure, Missing, Path, Scores};
 use serde_json::Value;
 use units::{Duration, Timestamp};
 
@@ -38,7 +38,11 @@ fn a_table_by_hand() {
     assert_eq!(path.longest_under_water(), Duration::from_nanos(62 * HOUR), "still under water at the end");
     near(metrics::worst_day(&path.days()).unwrap().value, -0.1, "worst day");
     assert_eq!(metrics::expected_shortfall(&path.days()), Err(Missing::NeedsDays(40)));
-    near(path.rate(53.89).unwrap(), 0.5, "a short run is not annualised: 53.89 over mean equity 107.78");
+    near(
+        path.rate(53.89, metrics::mean(equity.iter().copied())).unwrap(),
+        0.5,
+        "a short run is not annualised: 53.89 over mean equity 107.78",
+    );
 }
 
 #[test]
@@ -60,10 +64,14 @@ fn what_the_sample_cannot_carry_has_a_reason() {
     assert_eq!(metrics::vol_of_vol(&flat.days()).unwrap_err().to_string(), "needs 64 days");
     let empty = Path { times: &[], equity: &[] };
     assert!(empty.worst_drawdown().is_none() && empty.days().is_empty());
-    assert!(empty.total_return().is_err() && empty.rate(1.0).is_err());
+    assert!(empty.total_return().is_err() && empty.rate(1.0, 0.0).is_err());
     let wiped = Path { times: &times, equity: &[100.0, 0.0, 0.0] };
     near(wiped.total_return().unwrap(), -1.0, "all gone");
     assert!(wiped.days().iter().all(|day| day.value.is_finite()));
+}
+
+fn amounts(path: Path<'_>) -> Amounts {
+    Amounts { mean_equity: metrics::mean(path.equity.iter().copied()), traded: 1e6, cost: 1e3 }
 }
 
 fn compare(found: &Scores, expected: &Value, what: &str) {
@@ -96,7 +104,7 @@ fn an_independent_program_finds_the_same_figures() {
         let (scaled, twin) = (numbers("scaled"), numbers("twin"));
         let scaled = Path { times: &times, equity: &scaled };
         let twin = Path { times: &times, equity: &twin };
-        let (scores, twin_scores) = (Scores::of(scaled, 0.0, 0.0), Scores::of(twin, 1e6, 1e3));
+        let (scores, twin_scores) = (Scores::of(scaled, Amounts::default()), Scores::of(twin, amounts(twin)));
         compare(&scores, &case["scaled_figures"], name);
         compare(&twin_scores, &case["twin_figures"], name);
 
@@ -114,4 +122,54 @@ fn an_independent_program_finds_the_same_figures() {
         }
     }
     assert_eq!(cases.len(), 3);
+}
+
+#[test]
+fn money_that_moves_is_no_profit_and_no_loss() {
+    let close = |found: &[f64], expected: &[f64]| {
+        assert_eq!(found.len(), expected.len());
+        found.iter().zip(expected).for_each(|(found, expected)| near(*found, *expected, "worth"));
+    };
+    // 100 earns 10 %; 890 comes in, so that 1,000 earn 1 %; 1,010 lose 10 % and 409 go out; 500 earn 20 %.
+    let equity = [100.0, 110.0, 1_010.0, 500.0, 600.0];
+    let paid_in = [100.0, 100.0, 990.0, 581.0, 581.0];
+    let worth = metrics::time_weighted(&equity, &paid_in);
+    // Factors 1.1, 1.01 (10 over 1,000), 0.9 (101 lost of 1,010), 1.2.
+    close(&worth, &[100.0, 110.0, 111.1, 99.99, 119.988]);
+    let times = [0, 24, 48, 72, 96].map(at);
+    let path = Path { times: &times, equity: &worth };
+    near(path.total_return().unwrap(), 0.199_88, "product of the factors less one");
+    near(path.worst_drawdown().unwrap().depth, -0.1, "the withdrawal is no drawdown");
+    near(metrics::worst_day(&path.days()).unwrap().value, -0.1, "nor a bad day");
+
+    // The whole account goes out and comes back: nothing was earned.
+    let (out, back) = ([100.0, 0.0, 0.0, 50.0, 55.0], [100.0, 0.0, 0.0, 50.0, 50.0]);
+    close(&metrics::time_weighted(&out, &back), &[100.0, 100.0, 100.0, 100.0, 110.0]);
+    // Lost is lost, whatever is paid in afterwards.
+    close(&metrics::time_weighted(&[100.0, 0.0, 80.0, 90.0], &[100.0, 100.0, 180.0, 180.0]), &[100.0, 0.0, 0.0, 0.0]);
+    // Without flows: the same numbers, not nearly the same.
+    let odd = [100.0, 33.333_333_3, 66.1, -3.0, 7.7];
+    assert_eq!(metrics::time_weighted(&odd, &[100.0; 5]), odd);
+    assert!(metrics::time_weighted(&[], &[]).is_empty());
+}
+
+#[test]
+fn splitting_a_run_by_flows_changes_no_return() {
+    // The same market with and without money moved at every third step: growth by the market alone.
+    let mut market = 1.0_f64;
+    let (mut equity, mut paid_in) = (vec![1_000.0], vec![1_000.0]);
+    let mut alone = vec![1_000.0];
+    for step in 1..60_i32 {
+        let move_ = f64::from((step * 7) % 13 - 6) / 300.0;
+        market *= 1.0 + move_;
+        alone.push(1_000.0 * market);
+        let flow = if step % 3 == 0 { f64::from((step * 31) % 900) - 300.0 } else { 0.0 };
+        // What comes in works during the step, what goes out has worked.
+        let before = *equity.last().unwrap();
+        equity.push((before + flow.max(0.0)) * (1.0 + move_) + flow.min(0.0));
+        paid_in.push(paid_in.last().unwrap() + flow);
+    }
+    for (found, expected) in metrics::time_weighted(&equity, &paid_in).iter().zip(&alone) {
+        near(*found, *expected, "growth");
+    }
 }

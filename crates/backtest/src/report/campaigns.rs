@@ -133,18 +133,34 @@ fn plots<'a>(view: &View<'a>) -> Vec<(&'a Campaign, Markup)> {
 
 /// A campaign with a fifth of its length before and after it.
 fn plot(view: &View<'_>, campaign: &Campaign) -> Option<Markup> {
-    let bars = &view.run.bars;
+    let known = view.instruments.get(campaign.instrument)?;
     let (from, to) = (campaign.opened, campaign.closed.unwrap_or(view.run.header.end));
     let room = ((to - from) / 5).max(12 * view.run.header.bar);
-    let start = bars.time.partition_point(|time| *time < from - room);
-    let end = bars.time.partition_point(|time| *time <= to + room);
     let r = campaign.r.map_or_else(String::new, |r| format!(", {} R", show::ratio(r, Style::Page)));
-    let title = format!("Campaign {}, {}{r}", campaign.campaign, if campaign.long { "long" } else { "short" });
+    let title = format!("Campaign {}, {}{r}", campaign.campaign, told(view, campaign));
     let id = format!("c{}", campaign.campaign);
-    draw(
-        view,
-        &Figure { id: &id, title: &title, question: "What did it do, and where?", bars: start..end, marks: MARKS },
-    )
+    let figure = Figure {
+        id: &id,
+        title: &title,
+        question: "What did it do, and where?",
+        bars: known.between(from - room, to + room),
+        marks: MARKS,
+        column: view.limits.column,
+        strategy: Some(campaign.strategy),
+    };
+    draw(view, known, &figure)
+}
+
+/// `long`, and where a book is shared whose and in what.
+fn told(view: &View<'_>, campaign: &Campaign) -> String {
+    let mut text = if campaign.long { "long" } else { "short" }.to_owned();
+    if view.instruments.len() > 1 {
+        text.push_str(&format!(" {}", view.instruments[campaign.instrument].symbol()));
+    }
+    if view.run.strategies.len() > 1 {
+        text.push_str(&format!(", {}", view.strategy(campaign.strategy)));
+    }
+    text
 }
 
 fn opened(view: &View<'_>, campaign: &Campaign, plot: &Markup) -> Markup {
@@ -154,7 +170,7 @@ fn opened(view: &View<'_>, campaign: &Campaign, plot: &Markup) -> Markup {
     let text = format!(
         "Campaign {}: {} from {}, {} {}, ended by {}",
         campaign.campaign,
-        if campaign.long { "long" } else { "short" },
+        told(view, campaign),
         time(campaign.opened).get(..16).unwrap_or_default(),
         view.money(campaign.profit),
         view.run.header.currency,
@@ -173,8 +189,14 @@ fn table(page: &mut Markup, view: &View<'_>, plots: &[(&Campaign, Markup)]) {
     let header = &view.run.header;
     page.raw("<div class=\"card scroll\"><table class=\"lt so\" id=\"ct\"><thead><tr>");
     let money = |name: &str| format!("{name}, {}", header.currency);
+    // Quantities of one unit have it in the head; of several each says its own.
+    let unit = view.instruments.first().map(|known| known.traded.unit.as_str());
+    let unit = unit.filter(|unit| view.instruments.iter().all(|known| known.traded.unit == **unit));
+    let (instruments, strategies) = (view.instruments.len() > 1, view.run.strategies.len() > 1);
     let names = [
         ("No.", true),
+        ("Instrument", false),
+        ("Strategy", false),
         ("Side", false),
         ("Opened, UTC", false),
         ("Held", false),
@@ -182,7 +204,7 @@ fn table(page: &mut Markup, view: &View<'_>, plots: &[(&Campaign, Markup)]) {
         ("Exit", true),
         ("Units", true),
         ("Rungs", true),
-        (&format!("Peak, {}", header.base), true),
+        (&unit.map_or_else(|| "Peak".to_owned(), |unit| format!("Peak, {unit}")), true),
         (&money("Profit"), true),
         (&money("Fees"), true),
         (&money("Funding"), true),
@@ -192,11 +214,13 @@ fn table(page: &mut Markup, view: &View<'_>, plots: &[(&Campaign, Markup)]) {
         ("Ended by", false),
         ("Plan", false),
     ];
-    for (name, right) in names {
+    let left_out = |name: &str| name == "Instrument" && !instruments || name == "Strategy" && !strategies;
+    for (name, right) in names.into_iter().filter(|(name, _)| !left_out(name)) {
         page.element("th", &[("scope", "col"), ("class", if right { "r" } else { "" })], name);
     }
     page.raw("</tr></thead><tbody>");
     for campaign in view.run.campaigns.iter().take(view.limits.campaigns) {
+        let Some(known) = view.instruments.get(campaign.instrument) else { continue };
         let held = campaign.closed.unwrap_or(header.end) - campaign.opened;
         page.raw("<tr>");
         let number = show::count(campaign.campaign, Style::Page);
@@ -206,16 +230,26 @@ fn table(page: &mut Markup, view: &View<'_>, plots: &[(&Campaign, Markup)]) {
             false => page.text(&number),
         };
         page.raw("</th>");
+        if instruments {
+            page.element("td", &[], known.symbol());
+        }
+        if strategies {
+            page.element("td", &[], view.strategy(campaign.strategy));
+        }
         page.element("td", &[], if campaign.long { "long" } else { "short" });
         page.element("td", &[], time(campaign.opened).get(..16).unwrap_or_default());
         let shown = show::duration(Duration::from_nanos(held), Style::Page);
         page.element("td", &[("data-v", &held.to_string())], &shown);
         let right = [
-            view.price(campaign.entry),
-            or_missing(campaign.exit, |price| view.price(price)),
+            known.price(campaign.entry),
+            or_missing(campaign.exit, |price| known.price(price)),
             show::count(campaign.units.into(), Style::Page),
             show::count(campaign.rungs.into(), Style::Page),
-            view.qty(campaign.peak),
+            if unit.is_some() {
+                known.qty(campaign.peak)
+            } else {
+                format!("{} {}", known.qty(campaign.peak), known.traded.unit)
+            },
             view.money(campaign.profit),
             view.money(campaign.fees),
             view.money(campaign.funding),
@@ -227,7 +261,8 @@ fn table(page: &mut Markup, view: &View<'_>, plots: &[(&Campaign, Markup)]) {
             page.element("td", &[("class", "r")], cell);
         }
         page.element("td", &[], &campaign.ended_by).raw("<td>");
-        match view.run.fills.iter().find(|fill| fill.time >= campaign.opened) {
+        let mut own = known.traded.fills.iter().filter(|fill| fill.strategy == campaign.strategy);
+        match own.find(|fill| fill.time >= campaign.opened) {
             Some(fill) => plan_link(page, view, fill.plan),
             None => {
                 page.text(show::MISSING);

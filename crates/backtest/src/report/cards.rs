@@ -12,11 +12,12 @@ use units::show::{self, Style};
 /// Actions by rule, counted by plan: a stop filled in three slices is one stop.
 pub(super) fn moved(view: &View<'_>) -> Option<Markup> {
     let mut plans: BTreeMap<&'static str, BTreeSet<(u64, Purpose)>> = BTreeMap::new();
-    for fill in &view.run.fills {
+    for fill in view.fills() {
         plans.entry(kind(fill.purpose)).or_default().insert((fill.plan, fill.purpose));
     }
     let done = |kind: &str| plans.get(kind).map_or(0, BTreeSet::len);
-    let held = view.run.refusals.iter().filter(|refusal| refusal.held).count();
+    let refusals = || view.run.instruments.iter().flat_map(|traded| &traded.refusals);
+    let held = refusals().filter(|refusal| refusal.held).count();
     let rows = [
         ("resize", "c-scaled", "Volatility target resized", done("resize")),
         ("entry", "c-scaled", "Campaigns entered", done("entry")),
@@ -27,7 +28,7 @@ pub(super) fn moved(view: &View<'_>) -> Option<Markup> {
         ("cut", "c-loss", "Limits cut size", done("cut")),
         ("hedge", "c-hedge", "Hedges", done("hedge")),
         ("liquidation", "c-loss", "Liquidations by the venue", done("liquidation")),
-        ("refused", "c-twin", "Triggers and adds refused", view.run.refusals.len() - held),
+        ("refused", "c-twin", "Triggers and adds refused", refusals().count() - held),
         ("held", "c-twin", "Held by trim buffer", held),
     ];
     let rows: Vec<_> = rows.into_iter().filter(|row| row.3 > 0).collect();
@@ -152,12 +153,13 @@ pub(super) fn findings(view: &View<'_>) -> Vec<Finding> {
         ),
         finding(seen.unmet_caps == 0, "Caps that could not be met", count(seen.unmet_caps)),
     ];
-    let longest = view.run.gaps.iter().map(|gap| gap.to - gap.from - view.run.header.bar).max();
+    let gaps = || view.run.instruments.iter().flat_map(|traded| &traded.gaps);
+    let longest = gaps().map(|gap| gap.to - gap.from - view.run.header.bar).max();
     list.push(match longest {
         None => finding(true, "Gaps in the tape", "0".into()),
         Some(longest) => {
             let longest = show::duration(Duration::from_nanos(longest.max(0)), Style::Page);
-            finding(false, "Gaps in the tape", format!("{}, longest {longest}", count(view.run.gaps.len() as u64)))
+            finding(false, "Gaps in the tape", format!("{}, longest {longest}", count(gaps().count() as u64)))
         }
     });
     let fills = format!("Fills from {} bars, not trades", view.bar_name());

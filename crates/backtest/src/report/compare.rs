@@ -11,6 +11,7 @@ use super::svg::{Anchor, Svg, thin_line};
 use super::view::View;
 use crate::run::Run;
 use std::collections::BTreeSet;
+use units::Timestamp;
 use units::show::{self, Style};
 
 /// Runs that one comparison takes.
@@ -112,15 +113,28 @@ pub fn growth_svg(runs: &[RunSummary]) -> String {
     growth(runs, true).into_string() + "\n"
 }
 
+/// The same picture as a page: no script, nothing else on it.
+#[must_use]
+pub fn growth_html(runs: &[RunSummary]) -> String {
+    let mut page = Markup::new();
+    page.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
+        .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
+        .raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">")
+        .raw("<title>Trimtab comparison</title></head><body>")
+        .piece(&growth(runs, true))
+        .raw("</body></html>\n");
+    page.into_string()
+}
+
 fn growth(runs: &[RunSummary], alone: bool) -> Markup {
     let (width, left, right, top, bottom) = (1000.0, 58.0, 850.0, 34.0, 330.0);
-    let path = |run: &RunSummary, equity: &[f64]| -> (Vec<i64>, Vec<f64>) {
-        let times = std::iter::once(run.header.start).chain(run.bars.time.iter().copied()).collect();
-        let growth = std::iter::once(1.0).chain(equity.iter().map(|value| value / run.header.deposit)).collect();
-        (times, growth)
+    let all: Vec<_> = runs.iter().map(RunSummary::columns).collect();
+    let path = |times: &[Timestamp], equity: &[f64]| -> (Vec<i64>, Vec<f64>) {
+        let start = equity.first().copied().unwrap_or(1.0);
+        (times.iter().map(|time| time.nanos()).collect(), equity.iter().map(|value| value / start).collect())
     };
-    let scaled: Vec<_> = runs.iter().map(|run| path(run, &run.bars.equity)).collect();
-    let twins: Vec<_> = runs.iter().map(|run| path(run, &run.twin.equity)).collect();
+    let scaled: Vec<_> = all.iter().map(|run| path(&run.times, &run.equity)).collect();
+    let twins: Vec<_> = all.iter().map(|run| path(&run.times, &run.twin_equity)).collect();
     let values = scaled.iter().chain(&twins).flat_map(|(_, growth)| growth.iter().copied());
     let (low, high) = extent(values).unwrap_or((0.9, 1.1));
     let start = runs.iter().map(|run| run.header.start).min().unwrap_or(0);

@@ -23,23 +23,26 @@ fn steps(lines: &CostLines) -> [Step; 5] {
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     let mut page = Markup::new();
-    page.raw("<section class=\"sec\" id=\"costs\" aria-labelledby=\"h-costs\"><h2 id=\"h-costs\">Costs<span>")
-        .raw("Does trading more eat the gain?</span></h2><div class=\"pair\">");
+    page.raw(
+        "<section class=\"sec\" id=\"costs\" aria-labelledby=\"h-costs\"><h2 id=\"h-costs\">Costs &amp; fills<span>",
+    )
+    .raw("Does trading more eat the gain?</span></h2><div class=\"pair\">");
     page.raw("<div class=\"card fig\"><div class=\"plot\">").piece(&waterfall(view)).raw("</div></div>");
     table(&mut page, view);
-    page.raw("</div></section>");
+    page.raw("</div>").piece(&super::execution::part(view)).raw("</section>");
     page
 }
 
 fn waterfall(view: &View<'_>) -> Markup {
-    let share = |value: f64| value / view.run.header.deposit * 100.0;
+    let share = |value: f64| value / view.put_in() * 100.0;
     let (scaled, twin) = (steps(&view.run.costs.scaled), steps(&view.run.costs.twin));
     let spoken: Vec<String> =
         scaled.iter().map(|step| format!("{} {}", step.0, show::number(share(step.1), 2, Style::Page))).collect();
-    let summary = format!("From gross to net profit in percent of the deposit, scaled run: {}.", spoken.join(", "));
+    let of = if view.has_flows() { "the most that was paid in" } else { "the deposit" };
+    let summary = format!("From gross to net profit in percent of {of}, scaled run: {}.", spoken.join(", "));
     let (left, right, top, bottom) = (58.0, 664.0, 34.0, 236.0);
     let mut svg = Svg::new(680.0, 284.0, &summary, &[]);
-    svg.title(left, 18.0, "From gross to net, % of the deposit", "What was taken on the way?");
+    svg.title(left, 18.0, &format!("From gross to net, % of {of}"), "What was taken on the way?");
     let levels = |steps: &[Step; 5]| {
         let mut level = 0.0;
         steps.map(|(_, change, whole)| {

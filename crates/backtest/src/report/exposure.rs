@@ -3,8 +3,8 @@
 use super::markup::Markup;
 use super::overview::{Realised, labels, realised};
 use super::scale::{Axis, extent, time_ticks};
-use super::svg::{Anchor, PathData, Svg, steps, thin_line};
-use super::view::View;
+use super::svg::{Anchor, PathData, Svg, steps, thin_line, width_of};
+use super::view::{Known, View};
 use crate::metrics::{Path, rolling_volatility};
 use units::show::{self, Style};
 use units::{Duration, Timestamp};
@@ -16,7 +16,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let mut page = Markup::new();
     page.raw("<section class=\"sec\" id=\"exposure\" aria-labelledby=\"h-exposure\"><h2 id=\"h-exposure\">Exposure &amp; vol<span>")
         .raw("Was the volatility input any good? Is risk steadier?</span></h2>");
-    match held(view) {
+    match if view.instruments.len() > 1 { stacked(view) } else { held(view) } {
         Some(figure) => {
             page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&figure).raw("</div></div>");
         }
@@ -27,7 +27,8 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let (forecast, distribution) = (forecast(view), realised(view).map(|realised| distribution(view, &realised)));
     let mut why = Vec::new();
     if forecast.is_none() {
-        why.push(match view.run.bars.volatility.iter().flatten().next() {
+        let mut known = view.instruments.iter().flat_map(|known| &known.traded.volatility).flatten();
+        why.push(match known.next() {
             None => "Forecast against what followed: the sizing rule reads no volatility.",
             Some(_) => "Forecast against what followed: needs 15 days of bars of an hour or less, or 124 days.",
         });
@@ -89,6 +90,129 @@ fn held(view: &View<'_>) -> Option<Markup> {
     Some(svg.finish())
 }
 
+/// Shades of a stack, the darkest at zero; the last is all further instruments together.
+const SHADES: [f64; 5] = [0.85, 0.62, 0.44, 0.29, 0.16];
+/// Pixels a column of the stack is wide.
+const COLUMN: f64 = 3.0;
+
+/// What each instrument adds to the exposure, long upwards and short downwards, with net and gross over them. `None` where
+/// nothing was held.
+fn stacked(view: &View<'_>) -> Option<Markup> {
+    let (bars, header) = (&view.run.bars, &view.run.header);
+    if bars.gross.iter().all(|gross| *gross == 0.0) {
+        return None;
+    }
+    let mean = |known: &Known<'_>| known.traded.exposure.iter().map(|held| held.abs()).sum::<f64>();
+    let mut order: Vec<&Known<'_>> = view.instruments.iter().collect();
+    order.sort_by(|a, b| mean(b).total_cmp(&mean(a)).then(a.at.cmp(&b.at)));
+    let own = if order.len() > SHADES.len() { SHADES.len() - 1 } else { order.len() };
+
+    let (left, right, top, bottom) = (72.0, 1252.0, 54.0, 284.0);
+    let x = Axis::linear((header.start as f64, header.end as f64), (left, right));
+    // The exposure of each layer at the last row of each column.
+    let mut layers = vec![Vec::new(); if order.len() > own { own + 1 } else { own }];
+    let mut columns: Vec<(f64, usize)> = Vec::new();
+    for (at, time) in bars.time.iter().enumerate() {
+        let column = ((x.at(*time as f64) - left) / COLUMN).floor() * COLUMN + left;
+        match columns.last_mut().filter(|last| last.0 == column) {
+            Some(last) => last.1 = at,
+            None => columns.push((column, at)),
+        }
+    }
+    for (layer, values) in layers.iter_mut().enumerate() {
+        let members = if layer < own { &order[layer..=layer] } else { &order[own..] };
+        *values =
+            columns.iter().map(|(_, at)| members.iter().map(|known| held_at(known, bars.time[*at])).sum()).collect();
+    }
+    let (low, high) = extent(bars.exposure.iter().chain(&bars.gross).copied().chain([0.0]))?;
+    let long = |at: usize| layers.iter().map(|values: &Vec<f64>| values[at].max(0.0)).sum::<f64>();
+    let short = |at: usize| layers.iter().map(|values: &Vec<f64>| values[at].min(0.0)).sum::<f64>();
+    let (deepest, highest) = extent((0..columns.len()).flat_map(|at| [long(at), short(at)]))?;
+    let y = Axis::linear((low.min(deepest), high.max(highest)), (bottom - 3.0, top + 3.0));
+    let average = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let largest = |values: &[f64]| values.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+    let summary = format!(
+        "Exposure over equity by instrument, stacked. Gross {} on average and {} at most; net {} on average.",
+        show::ratio(average(&bars.gross), Style::Page),
+        show::ratio(largest(&bars.gross), Style::Page),
+        show::ratio(average(&bars.exposure), Style::Page)
+    );
+    let mut svg = Svg::new(1340.0, bottom + 34.0, &summary, &[]);
+    svg.title(left, 18.0, "Exposure by instrument, × equity", "What was held together?");
+    svg.columns(&x, (top, bottom), bottom + 20.0, &time_ticks(header.start, header.end, 12));
+    svg.gaps(&x, (top, bottom), &view.run.gaps);
+    let (ticks, decimals) = y.ticks(5);
+    svg.rows(&y, (left, right), &labels(&ticks, decimals));
+    let after_gap: Vec<bool> = (0..columns.len())
+        .map(|at| {
+            let times = at.checked_sub(1).map(|before| (bars.time[columns[before].1], bars.time[columns[at].1]));
+            times.is_some_and(|(from, to)| view.run.gaps.iter().any(|gap| gap.from >= from && gap.to <= to))
+        })
+        .collect();
+    let mut base = vec![(0.0, 0.0); columns.len()];
+    let mut key = left;
+    for (layer, values) in layers.iter().enumerate() {
+        let mut path = PathData::default();
+        for (is_long, sign) in [(true, 1.0), (false, -1.0)] {
+            // A run of columns that hold something, out along its outer edge and back along the inner one.
+            let part = |at: usize| (values[at] * sign).max(0.0);
+            let level = |at: usize, outer: bool| {
+                let inner: f64 = if is_long { base[at].0 } else { base[at].1 };
+                y.at(inner + if outer { part(at) * sign } else { 0.0 })
+            };
+            let mut at = 0;
+            while at < columns.len() {
+                if part(at) == 0.0 {
+                    at += 1;
+                    continue;
+                }
+                let start = at;
+                at += 1;
+                while at < columns.len() && part(at) > 0.0 && !after_gap[at] {
+                    at += 1;
+                }
+                path.move_to((columns[start].0, level(start, true)));
+                for column in start..at {
+                    path.step_to((columns[column].0, level(column, true)));
+                }
+                path.line_to((columns[at - 1].0 + COLUMN, level(at - 1, true)));
+                path.line_to((columns[at - 1].0 + COLUMN, level(at - 1, false)));
+                for column in (start..at).rev() {
+                    path.line_to((columns[column].0 + COLUMN, level(column, false)));
+                    path.line_to((columns[column].0, level(column, false)));
+                }
+                path.close();
+            }
+        }
+        for (at, value) in values.iter().enumerate() {
+            if *value > 0.0 {
+                base[at].0 += value;
+            } else {
+                base[at].1 += value;
+            }
+        }
+        svg.shaded_path("wf-s", SHADES[layer], path);
+        let name = match layer {
+            layer if layer < own => order[layer].symbol().to_owned(),
+            _ => format!("{} more", order.len() - own),
+        };
+        svg.shade("wf-s", SHADES[layer], (key, 30.0), (14.0, 10.0));
+        svg.text("lb", key + 20.0, 39.0, Anchor::Start, &name);
+        key += 40.0 + width_of(&name) * 1.1;
+    }
+    svg.line("ze", (left, y.at(0.0)), (right, y.at(0.0)));
+    svg.path("tg", thin_line((&x, &y), &bars.time, &bars.gross, &view.run.gaps, COLUMN));
+    svg.path("nt", thin_line((&x, &y), &bars.time, &bars.exposure, &view.run.gaps, COLUMN));
+    svg.text("lb", right, 18.0, Anchor::End, "dashed: gross, all positions unsigned; line: net");
+    Some(svg.finish())
+}
+
+/// An instrument's exposure at a moment: as after its last bar until then.
+fn held_at(known: &Known<'_>, time: i64) -> f64 {
+    let at = known.traded.time.partition_point(|bar| *bar <= time);
+    at.checked_sub(1).and_then(|at| known.traded.exposure.get(at)).copied().unwrap_or_default()
+}
+
 /// Mean of held over asked, over bars where both are.
 fn ratio_of_asked(view: &View<'_>) -> Option<f64> {
     let bars = &view.run.bars;
@@ -105,7 +229,8 @@ struct Forecast {
 }
 
 fn followed(view: &View<'_>) -> Option<Forecast> {
-    let bars = &view.run.bars;
+    // Of several instruments the main one stands for all.
+    let bars = view.instruments.first()?.traded;
     let times: Vec<Timestamp> = bars.time.iter().map(|time| Timestamp::from_nanos(*time)).collect();
     let path = Path { times: &times, equity: &bars.close };
     let daily = path.span().days() >= 124.0;
@@ -146,7 +271,11 @@ fn forecast(view: &View<'_>) -> Option<(Markup, Markup)> {
     let (left, right, top, bottom) = (58.0, 664.0, 34.0, 316.0);
     let summary = format!("Volatility forecast against realised volatility of {}. {note}", forecast.window);
     let mut svg = Svg::new(680.0, 354.0, &summary, &[]);
-    svg.title(left, 18.0, "Volatility, % a year: forecast and followed", "Was the input any good?");
+    let of = match view.instruments.as_slice() {
+        [main, _, ..] => format!("Volatility of {}, % a year: forecast and followed", main.symbol()),
+        _ => "Volatility, % a year: forecast and followed".to_owned(),
+    };
+    svg.title(left, 18.0, &of, "Was the input any good?");
     let x = Axis::linear((0.0, high * 1.04), (left, right));
     let y = Axis::linear((0.0, high * 1.04), (bottom, top));
     let (ticks, decimals) = y.ticks(5);

@@ -93,19 +93,29 @@ fn sentences(page: &mut Markup, title: &'static str, sentences: &[String]) {
 }
 
 fn gaps(page: &mut Markup, view: &View<'_>) {
-    let gaps = &view.run.gaps;
+    let all = view.instruments.iter().flat_map(|known| known.traded.gaps.iter().map(move |gap| (known, gap)));
+    let mut gaps: Vec<_> = all.collect();
+    gaps.sort_by_key(|(known, gap)| (gap.from, known.at));
     if gaps.is_empty() {
         return;
     }
+    let several = view.instruments.len() > 1;
     page.raw("<div class=\"card\"><h3>Gaps in the tape<span>no line is drawn through them</span></h3><div class=\"scroll\">")
-        .raw("<table class=\"lt\"><thead><tr><th scope=\"col\">Last bar before, UTC</th><th scope=\"col\">First bar after</th>")
-        .raw("<th scope=\"col\">Missing</th><th scope=\"col\">Held through it</th></tr></thead><tbody>");
-    for gap in gaps.iter().take(GAPS) {
+        .raw("<table class=\"lt\"><thead><tr><th scope=\"col\">Last bar before, UTC</th><th scope=\"col\">First bar after</th>");
+    if several {
+        page.raw("<th scope=\"col\">Instrument</th>");
+    }
+    page.raw("<th scope=\"col\">Missing</th><th scope=\"col\">Held through it</th></tr></thead><tbody>");
+    for (known, gap) in gaps.iter().take(GAPS) {
         let missing = Duration::from_nanos((gap.to - gap.from - view.run.header.bar).max(0));
-        let held = view.run.bars.position.get(view.bar_at(gap.from)).copied().unwrap_or_default();
+        let before = known.traded.time.partition_point(|time| *time <= gap.from).checked_sub(1);
+        let held = before.and_then(|at| known.traded.position.get(at)).copied().unwrap_or_default();
         page.raw("<tr>").element("th", &[("scope", "row")], &time(gap.from)).element("td", &[], &time(gap.to));
+        if several {
+            page.element("td", &[], known.symbol());
+        }
         page.element("td", &[], &show::duration(missing, Style::Page));
-        let held = if held == 0.0 { "flat".to_owned() } else { format!("{} {}", view.qty(held), view.run.header.base) };
+        let held = if held == 0.0 { "flat".to_owned() } else { format!("{} {}", known.qty(held), known.traded.unit) };
         page.element("td", &[], &held).raw("</tr>");
     }
     page.raw("</tbody></table></div>");

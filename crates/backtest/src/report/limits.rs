@@ -3,7 +3,7 @@
 use super::actions::plan_link;
 use super::markup::Markup;
 use super::scale::{Axis, time_ticks};
-use super::summary::Headroom;
+use super::summary::{Headroom, LimitCut};
 use super::svg::{Anchor, PathData, Svg, thin_line, unbroken};
 use super::view::{View, or_missing, time};
 use units::show::{self, Style};
@@ -125,7 +125,13 @@ fn runs(values: &[Option<f64>], ranges: Vec<std::ops::Range<usize>>) -> Vec<std:
 fn table(page: &mut Markup, view: &View<'_>, limits: &[&Headroom]) {
     let bars = &view.run.bars;
     page.raw("<div class=\"card scroll\"><table class=\"lt so\"><thead><tr><th scope=\"col\">Limit</th>");
-    let cut_unit = format!("Cut in all, {}", view.run.header.base);
+    // Quantities of several instruments are no sum: their value over equity is.
+    let only = if let [only] = view.instruments.as_slice() { Some(only) } else { None };
+    let cut_unit = format!("Cut in all, {}", only.map_or("× equity", |known| known.traded.unit.as_str()));
+    let shown = |cut: &LimitCut| match only {
+        Some(known) => known.qty(cut.quantity),
+        None => show::ratio(cut.exposure, Style::Page),
+    };
     for (name, right) in [
         ("At", false),
         ("Least left, %", true),
@@ -142,17 +148,19 @@ fn table(page: &mut Markup, view: &View<'_>, limits: &[&Headroom]) {
     for limit in limits {
         let bound = (0..bars.time.len()).filter(|at| is_bound(view, limit, *at)).count();
         let least = tightest(limit);
-        let largest = limit.cuts.iter().max_by(|a, b| a.quantity.total_cmp(&b.quantity));
+        let largest = limit.cuts.iter().max_by(|a, b| a.exposure.total_cmp(&b.exposure));
         page.raw("<tr>").element("th", &[("scope", "row")], &limit.name).element("td", &[], &limit.limit);
-        let shown = or_missing(least.map(|(_, left)| left.max(0.0)), |left| show::percent(left, 1, Style::Page));
-        page.element("td", &[("class", "r")], &shown);
+        let left = or_missing(least.map(|(_, left)| left.max(0.0)), |left| show::percent(left, 1, Style::Page));
+        page.element("td", &[("class", "r")], &left);
         page.element("td", &[], &least.map_or_else(|| show::MISSING.to_owned(), |(at, _)| time(bars.time[at])));
         let share = bound as f64 / bars.time.len() as f64;
         page.element("td", &[("class", "r")], &show::percent(share, 1, Style::Page));
         page.element("td", &[("class", "r")], &show::count(limit.cuts.len() as u64, Style::Page));
-        let all: f64 = limit.cuts.iter().map(|cut| cut.quantity).sum();
-        page.element("td", &[("class", "r")], &view.qty(all));
-        page.element("td", &[("class", "r")], &or_missing(largest.map(|cut| cut.quantity), |cut| view.qty(cut)));
+        let sum = |read: fn(&LimitCut) -> f64| limit.cuts.iter().map(read).sum::<f64>();
+        let all =
+            LimitCut { quantity: sum(|cut| cut.quantity), exposure: sum(|cut| cut.exposure), ..LimitCut::default() };
+        page.element("td", &[("class", "r")], &shown(&all));
+        page.element("td", &[("class", "r")], &largest.map_or_else(|| show::MISSING.to_owned(), shown));
         page.raw("<td>");
         match largest {
             Some(cut) => plan_link(page, view, cut.plan),

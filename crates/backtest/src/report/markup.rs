@@ -66,6 +66,41 @@ impl Markup {
         self
     }
 
+    /// A script as written in this crate, without what is for its reader: comments on lines of their own, spaces outside of
+    /// quotes that part no two words, and ends of lines after which a statement goes on anyway.
+    pub(super) fn script(&mut self, source: &'static str) -> &mut Self {
+        for line in source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
+            let goes_on = self.0.ends_with([';', '{', ',', '=', '(', '>']) || line.starts_with(['}', ')', ']', '.']);
+            if !goes_on {
+                self.0.push('\n');
+            }
+            self.squeezed(line);
+        }
+        self
+    }
+
+    fn squeezed(&mut self, line: &'static str) {
+        let is_word = |char: char| char.is_alphanumeric() || matches!(char, '_' | '$');
+        let (mut quote, mut escaped) = (None, false);
+        let mut chars = line.chars().peekable();
+        while let Some(char) = chars.next() {
+            match quote {
+                Some(open) => {
+                    quote = Some(open).filter(|open| escaped || *open != char);
+                    escaped = char == '\\' && !escaped;
+                }
+                None if char == ' ' => {
+                    let before = self.0.ends_with(is_word);
+                    if !(before && chars.peek().is_some_and(|next| is_word(*next))) {
+                        continue;
+                    }
+                }
+                None => quote = Some(char).filter(|char| matches!(char, '\'' | '"')),
+            }
+            self.0.push(char);
+        }
+    }
+
     /// Bytes so far.
     pub(super) fn len(&self) -> usize {
         self.0.len()
@@ -106,6 +141,13 @@ fn escape(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_says_the_same_in_less() {
+        let mut page = Markup::new();
+        page.script("  // For the reader.\n  var a = 'x  \\' y', b = 1;\n\n  if (a) {\n    return b;\n  }\n  var c = a\n    .d;\n  else c");
+        assert_eq!(page.into_string(), "\nvar a='x  \\' y',b=1;if(a){return b;}\nvar c=a.d;else c");
+    }
 
     #[test]
     fn nothing_leaves_its_place() {

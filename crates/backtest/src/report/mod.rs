@@ -5,11 +5,13 @@
 //! depends on its plots and not on the ticks behind them.
 
 mod actions;
+mod book;
 mod campaigns;
 mod cards;
 mod compare;
 mod costs;
 mod drawdown;
+mod execution;
 mod exposure;
 mod heat;
 mod integrity;
@@ -28,10 +30,11 @@ mod svg;
 mod variants;
 mod view;
 
-pub use compare::{Difference, RUNS, comparison, differences, growth_svg, letter, warnings};
+pub use compare::{Difference, RUNS, comparison, differences, growth_html, growth_svg, letter, warnings};
 pub use heat::heat_map;
 pub use page::html;
 pub use summary::{
-    Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Headroom, Integrity, LimitCut, Method, Plan, PlanStep,
-    Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin, Variant,
+    AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, Header, Headroom, Integrity,
+    LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Stops,
+    Traded, Twin, Variant,
 };

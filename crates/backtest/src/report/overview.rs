@@ -95,7 +95,7 @@ fn draw(view: &View<'_>, data: &Data, realised: Option<&Realised>) -> Markup {
     svg.columns(&x, (32.0, bottom), bottom + 20.0, &time_ticks(header.start, header.end, 8));
     svg.close(1);
     svg.clip("fc", (LEFT, RIGHT), (0.0, bottom + 4.0));
-    svg.open_clipped("fc");
+    svg.open_clipped("fc", "z");
     svg.gaps(&x, (32.0, bottom), &view.run.gaps);
     svg.close(2);
 
@@ -122,7 +122,7 @@ fn growth_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, f6
     let (ticks, decimals) = y.ticks(5);
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     let gaps = &view.run.gaps;
-    svg.open_clipped("fc");
+    svg.open_clipped("fc", "z");
     if let Ok((equal, _)) = &view.equal {
         let growth: Vec<f64> = equal.equity.iter().map(|value| value / view.run.header.deposit).collect();
         svg.path("ev", thin_line((x, &y), &data.times, &growth, gaps, TWIN));
@@ -159,7 +159,7 @@ fn drawdown_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, 
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
     let gaps = &view.run.gaps;
-    svg.open_clipped("fc");
+    svg.open_clipped("fc", "z");
     svg.path("fa", area(x, &y, &data.times, &data.drawdown[0], gaps, 0.0));
     svg.path("tw", thin_line((x, &y), &data.times, &data.drawdown[1], gaps, TWIN));
     svg.path("sl", line(x, &y, &data.times, &data.drawdown[0], gaps));
@@ -206,7 +206,7 @@ fn volatility_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64
         let label = format!("target {}", show::number(target, 0, Style::Page));
         svg.text("lb", RIGHT + 7.0, y.at(target) + 4.0, Anchor::Start, &label);
     }
-    svg.open_clipped("fc");
+    svg.open_clipped("fc", "z");
     for (class, rolling) in [("tw", &realised.twin), ("sl", &realised.scaled)] {
         let times: Vec<i64> = rolling.iter().map(|(time, _)| time.nanos()).collect();
         let values: Vec<f64> = rolling.iter().map(|(_, vol)| vol * 100.0).collect();
@@ -221,13 +221,13 @@ fn exposure_plot(svg: &mut Svg, view: &View<'_>, x: &Axis, (top, bottom): (f64, 
     let twin = &view.run.twin.exposure;
     let (low, high) = extent(bars.exposure.iter().chain(twin).copied().chain([0.0])).unwrap_or((0.0, 1.0));
     let y = Axis::linear((low, high), (bottom - 3.0, top + 3.0));
-    svg.open_clipped("fc");
+    svg.open_clipped("fc", "z");
     let caps = hatch_caps(svg, view, x, (top, bottom));
     svg.close(2);
     let (ticks, decimals) = y.ticks(4);
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
-    svg.open_clipped("fc");
+    svg.open_clipped("fc", "z");
     svg.path("tw", thin_line((x, &y), &bars.time, twin, &view.run.gaps, TWIN));
     svg.path("sl", line(x, &y, &bars.time, &bars.exposure, &view.run.gaps));
     svg.close(2);

@@ -1,9 +1,9 @@
 //! The page around the sections.
 
 use super::markup::Markup;
-use super::summary::{Bars, RunSummary, Twin};
+use super::summary::{AccountPath, Bars, Fill, Method, RunSummary, Traded, Twin};
 use super::view::View;
-use super::{actions, campaigns, cards, costs, drawdown, exposure, integrity, limits, method, months, overview};
+use super::{actions, book, campaigns, cards, costs, drawdown, exposure, integrity, limits, method, months, overview};
 use super::{scorecard, sentence, variants};
 use units::show;
 use units::{Duration, Timestamp};
@@ -46,8 +46,13 @@ fn render(view: &View<'_>) -> String {
         .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
         .raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ")
         .raw("script-src 'unsafe-inline'; img-src data:\">");
-    page.element("title", &[], &format!("{}, {}: Trimtab report", run.header.policy, view.instrument()));
-    page.raw("<style>").raw(CSS).raw("</style></head><body>").raw(SHAPES).raw("<div class=\"wrap\">");
+    page.element("title", &[], &format!("{}, {}: Trimtab report", run.policy_names(), run.instrument_names()));
+    page.raw("<style>")
+        .raw(CSS)
+        .text(&actions::picker_rules(view))
+        .raw("</style></head><body>")
+        .raw(SHAPES)
+        .raw("<div class=\"wrap\">");
     header(&mut page, view);
     page.raw("<main>");
     overview(&mut page, view);
@@ -65,11 +70,7 @@ fn render(view: &View<'_>) -> String {
         page.piece(&section(view));
     }
     page.raw("</main></div><script type=\"application/json\" id=\"run\">").json(&embedded(view)).raw("</script>");
-    page.raw("<script>");
-    // Indentation and comments are for who reads the file, not for the page.
-    for line in SCRIPT.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//")) {
-        page.raw(line).raw("\n");
-    }
+    page.raw("<script>").script(SCRIPT);
     page.raw("</script></body></html>\n");
     page.into_string()
 }
@@ -78,7 +79,11 @@ fn header(page: &mut Markup, view: &View<'_>) {
     let header = &view.run.header;
     page.raw("<header><div class=\"brand\"><svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><path d=\"M3 20 9.5 4.5h4.2L11.6 20Z\" ")
         .raw("fill=\"var(--ink)\"/><path d=\"M13.6 20 15 9.6 21 20Z\" fill=\"var(--scaled)\"/></svg>Trimtab</div><div class=\"run\">");
-    page.raw("<span><b>").text(&header.policy).raw("</b></span>").element("span", &[], &view.instrument());
+    page.raw("<span><b>").text(&view.run.policy_names()).raw("</b></span>").element(
+        "span",
+        &[],
+        &view.run.instrument_names(),
+    );
     // A run that ends at midnight ends with the day before.
     let last = Timestamp::from_nanos(header.end) - Duration::from_nanos(1);
     let span = format!("{} – {} UTC", show::day(Timestamp::from_nanos(header.start)), show::day(last));
@@ -90,7 +95,7 @@ fn header(page: &mut Markup, view: &View<'_>) {
     href=\"#price\">Price &amp; actions</a>")
         .raw("<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a \
         href=\"#drawdown\">Drawdown &amp; tail</a>")
-        .raw("<a href=\"#costs\">Costs</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a><a href=\"#integrity\">Integrity</a>")
+        .raw("<a href=\"#costs\">Costs &amp; fills</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a><a href=\"#integrity\">Integrity</a>")
         .raw("<a href=\"#method\">Method</a></nav>");
 }
 
@@ -107,6 +112,9 @@ fn overview(page: &mut Markup, view: &View<'_>) {
         page.piece(&card);
     }
     page.raw("</div>");
+    if let Some(card) = book::card(view) {
+        page.piece(&card);
+    }
     if let Some(card) = variants::card(view) {
         page.piece(&card);
     }
@@ -117,18 +125,48 @@ fn overview(page: &mut Markup, view: &View<'_>) {
 /// What later builds draw live charts from.
 fn embedded(view: &View<'_>) -> String {
     let (run, most) = (view.run, view.limits.embedded);
-    let mut small = run.clone();
-    small.bars = Bars { caps: run.bars.caps.clone(), ..Bars::default() };
-    small.twin = Twin { liquidated: run.twin.liquidated, ..Twin::default() };
-    small.plans.clear();
-    small.refusals.clear();
-    small.rungs.clear();
-    small.gaps.truncate(most);
-    small.fills.truncate(most);
-    small.campaigns.truncate(most);
-    small.fills.iter_mut().for_each(|fill| fill.because.clear());
-    small.method.policy.clear();
+    let account = |path: &AccountPath| AccountPath {
+        venue: path.venue.clone(),
+        currency: path.currency.clone(),
+        drawdown: path.drawdown,
+        ..AccountPath::default()
+    };
+    let small = RunSummary {
+        version: run.version,
+        header: run.header.clone(),
+        strategies: run.strategies.clone(),
+        bars: Bars { caps: run.bars.caps.clone(), ..Bars::default() },
+        instruments: run.instruments.iter().map(|traded| reduced(traded, most)).collect(),
+        twin: Twin { liquidated: run.twin.liquidated, ..Twin::default() },
+        accounts: run.accounts.iter().map(account).collect(),
+        gaps: run.gaps.iter().take(most).copied().collect(),
+        campaigns: run.campaigns.iter().take(most).cloned().collect(),
+        twin_r: run.twin_r.clone(),
+        parts: run.parts.clone(),
+        executions: Vec::new(),
+        costs: run.costs,
+        integrity: run.integrity.clone(),
+        method: Method { policy: String::new(), ..run.method.clone() },
+        plans: Vec::new(),
+        variants: run.variants.clone(),
+    };
     serde_json::to_string(&small).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// An instrument without its bars and sentences.
+fn reduced(traded: &Traded, most: usize) -> Traded {
+    let fill = |fill: &Fill| Fill { because: String::new(), ..fill.clone() };
+    Traded {
+        symbol: traded.symbol.clone(),
+        unit: traded.unit.clone(),
+        quote: traded.quote.clone(),
+        currency: traded.currency.clone(),
+        tick: traded.tick,
+        lot: traded.lot,
+        gaps: traded.gaps.iter().take(most).copied().collect(),
+        fills: traded.fills.iter().take(most).map(fill).collect(),
+        ..Traded::default()
+    }
 }
 
 /// Hatches and marks, drawn once and used by every figure. Shapes first, colour second.

@@ -3,9 +3,9 @@
 use super::markup::Markup;
 use super::overview::labels;
 use super::scale::{Axis, extent, time_ticks};
-use super::summary::{Bars, Fill, Purpose, Refusal, RungEnd};
-use super::svg::{Anchor, PathData, Svg, line, unbroken};
-use super::view::{View, counted, purpose, sentence, time};
+use super::summary::{Fill, Purpose, Refusal, RungEnd, Traded};
+use super::svg::{Anchor, PathData, Svg, pixels, thin_line, unbroken};
+use super::view::{Known, View, counted, purpose, sentence, time};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use units::show::{self, Style};
@@ -20,34 +20,43 @@ const STRIP: (f64, f64) = (374.0, 440.0);
 /// Under this many pixels a bar, candles become one line from low to high a pixel column.
 const CANDLE: f64 = 3.6;
 
-/// A window of a run as a figure.
+/// A window of an instrument as a figure.
 pub(super) struct Figure<'a> {
     /// Distinguishes the ids of this figure.
     pub(super) id: &'a str,
     pub(super) title: &'a str,
     pub(super) question: &'a str,
-    /// Indices of bars.
+    /// Indices of the instrument's bars.
     pub(super) bars: Range<usize>,
     /// Marks at most.
     pub(super) marks: usize,
+    /// Pixels that share a column.
+    pub(super) column: f64,
+    /// What this strategy did alone; none: what all did.
+    pub(super) strategy: Option<usize>,
+}
+
+impl Figure<'_> {
+    fn shows(&self, strategy: usize) -> bool {
+        self.strategy.is_none_or(|only| only == strategy)
+    }
 }
 
 /// The bars around the largest range of one bar: at least six hours and 72 bars on either side. `None` where that is
 /// nearly the whole run.
-pub(super) fn largest_move(view: &View<'_>) -> Option<(usize, Range<usize>)> {
-    let bars = &view.run.bars;
+pub(super) fn largest_move(view: &View<'_>, known: &Known<'_>) -> Option<(usize, Range<usize>)> {
+    let bars = known.traded;
     let range = |at: usize| (bars.high[at] - bars.low[at]) / bars.open[at].max(f64::MIN_POSITIVE);
     let largest = (0..bars.time.len()).max_by(|a, b| range(*a).total_cmp(&range(*b)).then(b.cmp(a)))?;
     let reach = (6 * Duration::HOUR.nanos()).max(72 * view.run.header.bar);
     let middle = bars.time[largest];
-    let from = bars.time.partition_point(|time| *time < middle - reach);
-    let to = bars.time.partition_point(|time| *time <= middle + reach);
-    (to - from < bars.time.len() * 4 / 5).then_some((largest, from..to))
+    let around = known.between(middle - reach, middle + reach);
+    (around.len() < bars.time.len() * 4 / 5).then_some((largest, around))
 }
 
 /// The figure. `None` for an empty window.
-pub(super) fn draw(view: &View<'_>, figure: &Figure<'_>) -> Option<Markup> {
-    let all = &view.run.bars;
+pub(super) fn draw(view: &View<'_>, known: &Known<'_>, figure: &Figure<'_>) -> Option<Markup> {
+    let all = known.traded;
     let bars = figure.bars.clone();
     let (first, last) = (*all.time.get(bars.start)?, *all.time.get(bars.end.checked_sub(1)?)?);
     let span = (first - view.run.header.bar, last);
@@ -59,35 +68,53 @@ pub(super) fn draw(view: &View<'_>, figure: &Figure<'_>) -> Option<Markup> {
     let per_bar = (RIGHT - LEFT) / bars.len() as f64;
     let mut title = figure.title.to_owned();
     if per_bar < CANDLE {
-        let per_pixel = (1.0 / per_bar).ceil();
-        if per_pixel >= 2.0 {
-            title.push_str(&format!("; lowest to highest of {} bars a pixel", show::number(per_pixel, 0, Style::Page)));
+        let per_column = (figure.column / per_bar).ceil();
+        if per_column >= 2.0 {
+            let wide = if figure.column > 1.0 { format!("{} pixels", pixels(figure.column)) } else { "a pixel".into() };
+            title.push_str(&format!("; lowest to highest of {} bars {wide}", show::number(per_column, 0, Style::Page)));
         }
     }
-    let summary = summary(view, &span, &bars);
-    let mut svg = Svg::with_links(WIDTH, STRIP.1 + 30.0, &summary);
-    let clip = format!("clip-{}", figure.id);
-    svg.clip(&clip, (LEFT, RIGHT), (TOP, BOTTOM));
+    let summary = summary(known, figure, &span, &bars);
+    // What the script needs to zoom: the time and the prices that the frame shows, and where it stands.
+    let time = format!("{} {}", span.0, span.1);
+    let prices = format!("{} {} {BOTTOM}", low - room, high + room);
+    let frame = format!("{LEFT} {RIGHT} {TOP} {}", STRIP.1);
+    let more = [("data-t", time.as_str()), ("data-x", &frame), ("data-y", &prices), ("tabindex", "0")];
+    let mut svg = Svg::with_links(WIDTH, STRIP.1 + 30.0, &summary, &more);
+    let clips = [format!("clip-{}", figure.id), format!("clip-{}-s", figure.id)];
+    svg.clip(&clips[0], (LEFT, RIGHT), (TOP, BOTTOM));
+    svg.clip(&clips[1], (LEFT, RIGHT), (TOP, STRIP.1));
     svg.title(LEFT, 18.0, &title, figure.question);
+    svg.open("tk");
     svg.columns(&x, (TOP, STRIP.1), STRIP.1 + 20.0, &time_ticks(span.0, span.1, 12));
-    svg.gaps(&x, (TOP, STRIP.1), &view.run.gaps);
+    svg.close(1);
+    svg.open_clipped(&clips[1], "z");
+    svg.gaps(&x, (TOP, STRIP.1), &all.gaps);
+    svg.close(2);
     let (ticks, decimals) = y.ticks(6);
+    svg.open("ty");
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
+    svg.close(1);
 
-    open_risk(&mut svg, view, &clip, &x, &y, &bars);
+    svg.open_clipped(&clips[0], "z zy");
+    let stops = open_risk(&mut svg, known, figure, &x, &y);
     if per_bar >= CANDLE {
         candles(&mut svg, all, &x, &y, &bars, per_bar)
     } else {
-        columns(&mut svg, view, &x, &y, &bars)
+        columns(&mut svg, all, &x, &y, &bars, figure.column)
     }
-    rungs(&mut svg, view, &clip, &x, &y, span);
-    marks(&mut svg, view, &x, &y, span, figure.marks);
-    end_labels(&mut svg, view, &y, &bars);
-    strip(&mut svg, view, &x, &bars);
+    svg.path("st", stops);
+    rungs(&mut svg, known, figure, &x, &y, span);
+    svg.close(2);
+    svg.open("zm");
+    marks(&mut svg, view, known, &x, &y, span, figure);
+    svg.close(1);
+    end_labels(&mut svg, known, figure, &y);
+    strip(&mut svg, known, &clips[1], &x, figure);
     Some(svg.finish())
 }
 
-fn candles(svg: &mut Svg, all: &Bars, x: &Axis, y: &Axis, bars: &Range<usize>, width: f64) {
+fn candles(svg: &mut Svg, all: &Traded, x: &Axis, y: &Axis, bars: &Range<usize>, width: f64) {
     let body = (width * 0.68).clamp(1.4, 9.0);
     let (mut up, mut down, mut wicks) = (PathData::default(), PathData::default(), PathData::default());
     let half_bar = if bars.len() > 1 { (all.time[bars.start + 1] - all.time[bars.start]) as f64 / 2.0 } else { 0.0 };
@@ -111,11 +138,10 @@ fn candles(svg: &mut Svg, all: &Bars, x: &Axis, y: &Axis, bars: &Range<usize>, w
     svg.path("cd", down);
 }
 
-/// One vertical from low to high for each pixel column, joined so that no column is empty within a run of bars.
-fn columns(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, bars: &Range<usize>) {
-    let all = &view.run.bars;
+/// One vertical from low to high for each column of pixels, joined so that no column is empty within a run of bars.
+fn columns(svg: &mut Svg, all: &Traded, x: &Axis, y: &Axis, bars: &Range<usize>, width: f64) {
     let mut path = PathData::default();
-    for run in unbroken(&all.time, &view.run.gaps) {
+    for run in unbroken(&all.time, &all.gaps) {
         let range = run.start.max(bars.start)..run.end.min(bars.end);
         let mut seen: Option<(i64, f64, f64)> = None;
         let mut before: Option<(f64, f64)> = None;
@@ -125,12 +151,13 @@ fn columns(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, bars: &Range<usiz
             if let Some((other_low, other_high)) = *before {
                 (from, to) = (from.max(other_low), to.min(other_high));
             }
-            path.move_to((column as f64 + 0.5, y.at(from)));
-            path.line_to((column as f64 + 0.5, y.at(to).max(y.at(from) + 0.7)));
+            let middle = (column as f64 + 0.5) * width;
+            path.move_to((middle, y.at(from)));
+            path.line_to((middle, y.at(to).max(y.at(from) + 0.7)));
             *before = Some((low, high));
         };
         for at in range {
-            let column = x.at(all.time[at] as f64).floor() as i64;
+            let column = (x.at(all.time[at] as f64) / width).floor() as i64;
             match &mut seen {
                 Some((same, low, high)) if *same == column => {
                     (*low, *high) = (low.min(all.low[at]), high.max(all.high[at]))
@@ -146,64 +173,76 @@ fn columns(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, bars: &Range<usiz
             draw(&mut path, done, &mut before);
         }
     }
-    svg.path("pc", path);
+    if width > 1.0 {
+        svg.stroke("pc", width, path);
+    } else {
+        svg.path("pc", path);
+    }
 }
 
-/// The stop as a stepped line, and the area between it and the average entry: what is open to loss.
-fn open_risk(svg: &mut Svg, view: &View<'_>, clip: &str, x: &Axis, y: &Axis, bars: &Range<usize>) {
-    let all = &view.run.bars;
-    let (mut stops, mut shade) = (PathData::default(), PathData::default());
-    let mut at = bars.start;
-    while at < bars.end {
-        let Some(_) = all.stop[at] else {
-            at += 1;
-            continue;
-        };
-        let start = at;
-        while at < bars.end && all.stop[at].is_some() {
-            at += 1;
-        }
-        let px = |at: usize| x.at(all.time[at] as f64);
-        let run: Vec<(f64, f64)> = (start..at).filter_map(|at| Some((px(at), y.at(all.stop[at]?)))).collect();
-        stepped(&mut stops, &run, true);
-        let entries: Vec<(f64, f64)> = (start..at).filter_map(|at| Some((px(at), y.at(view.average[at]?)))).collect();
-        if let (Some(_), Some(last)) = (entries.first(), run.last()) {
-            stepped(&mut shade, &run, true);
-            shade.line_to(*last);
-            // Back along the average entry, changes only, each corner in reverse.
-            let mut corners = vec![entries[0]];
-            for pair in entries.windows(2).filter(|pair| (pair[0].1 - pair[1].1).abs() > 0.05) {
-                corners.extend([(pair[1].0, pair[0].1), pair[1]]);
+/// The area between stop and average entry, what is open to loss; the stops as stepped lines, to be drawn over the price.
+fn open_risk(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y: &Axis) -> PathData {
+    let (mut lines, mut shade) = (PathData::default(), PathData::default());
+    // Coarser figures leave out the smallest steps.
+    let least = if figure.column > 1.0 { figure.column / 2.0 } else { 0.05 };
+    let both = known.traded.stops.iter().zip(&known.average);
+    for (stops, average) in both.filter(|(stops, _)| figure.shows(stops.strategy)) {
+        let bars = &figure.bars;
+        let mut at = bars.start;
+        while at < bars.end {
+            if stops.price[at].is_none() {
+                at += 1;
+                continue;
             }
-            corners.push((last.0, entries[entries.len() - 1].1));
-            corners.into_iter().rev().for_each(|corner| shade.line_to(corner));
-            shade.close();
+            let start = at;
+            while at < bars.end && stops.price[at].is_some() {
+                at += 1;
+            }
+            let px = |at: usize| x.at(known.traded.time[at] as f64);
+            let place = |values: &[Option<f64>]| -> Vec<(f64, f64)> {
+                (start..at).filter_map(|at| Some((px(at), y.at(values[at]?)))).collect()
+            };
+            let (run, entries) = (place(&stops.price), place(average));
+            stepped(&mut lines, &run, least);
+            if let (Some(_), Some(last)) = (entries.first(), run.last()) {
+                stepped(&mut shade, &run, least);
+                shade.line_to(*last);
+                // Back along the average entry, changes only, each corner in reverse.
+                let mut corners = vec![entries[0]];
+                for pair in entries.windows(2).filter(|pair| (pair[0].1 - pair[1].1).abs() > least) {
+                    corners.extend([(pair[1].0, pair[0].1), pair[1]]);
+                }
+                corners.push((last.0, entries[entries.len() - 1].1));
+                corners.into_iter().rev().for_each(|corner| shade.line_to(corner));
+                shade.close();
+            }
         }
     }
-    svg.clipped(clip, "risk", shade);
-    svg.clipped(clip, "st", stops);
+    svg.path("risk", shade);
+    lines
 }
 
 /// A level that holds until it changes.
-fn stepped(path: &mut PathData, points: &[(f64, f64)], to_end: bool) {
+fn stepped(path: &mut PathData, points: &[(f64, f64)], least: f64) {
     let Some(first) = points.first() else { return };
     path.move_to(*first);
     let mut level = first.1;
     for point in points {
-        if (point.1 - level).abs() > 0.05 {
+        if (point.1 - level).abs() > least {
             path.step_to(*point);
             level = point.1;
         }
     }
-    if let Some(last) = points.last().filter(|_| to_end) {
+    if let Some(last) = points.last() {
         path.line_to((last.0, level));
     }
 }
 
 /// Rungs as horizontals from arming to use: dashed while armed, solid when filled, faint when the campaign ended first.
-fn rungs(svg: &mut Svg, view: &View<'_>, clip: &str, x: &Axis, y: &Axis, span: (i64, i64)) {
+fn rungs(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
     let mut paths = [PathData::default(), PathData::default(), PathData::default()];
-    for rung in view.run.rungs.iter().filter(|rung| rung.to > span.0 && rung.from < span.1 && y.contains(rung.price)) {
+    let own = known.traded.rungs.iter().filter(|rung| figure.shows(rung.strategy));
+    for rung in own.filter(|rung| rung.to > span.0 && rung.from < span.1 && y.contains(rung.price)) {
         let at = y.at(rung.price);
         let (from, to) = (x.at(rung.from.max(span.0) as f64), x.at(rung.to.min(span.1) as f64));
         let path = &mut paths[match rung.end {
@@ -215,9 +254,9 @@ fn rungs(svg: &mut Svg, view: &View<'_>, clip: &str, x: &Axis, y: &Axis, span: (
         path.line_to((to.max(from + 2.0), at));
     }
     let [filled, lapsed, armed] = paths;
-    svg.clipped(clip, "rf", filled);
-    svg.clipped(clip, "rl", lapsed);
-    svg.clipped(clip, "ra", armed);
+    svg.path("rf", filled);
+    svg.path("rl", lapsed);
+    svg.path("ra", armed);
 }
 
 /// A mark before it is drawn.
@@ -235,18 +274,18 @@ enum What<'a> {
 }
 
 /// Marks in order of time. Those of one kind on one spot are one mark; of too many the commonest kinds go first.
-fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64), most: usize) {
-    let inside = |time: i64| time > span.0 && time <= span.1;
+fn marks(svg: &mut Svg, view: &View<'_>, known: &Known<'_>, x: &Axis, y: &Axis, span: (i64, i64), figure: &Figure<'_>) {
+    let inside = |time: i64, strategy: usize| time > span.0 && time <= span.1 && figure.shows(strategy);
     let place = |time: i64, price: f64| (x.at(time as f64), y.at(price).clamp(TOP + 4.0, BOTTOM - 4.0));
-    let refusals =
-        view.run.refusals.iter().filter(|refusal| inside(refusal.time) && !refusal.held).map(|refusal| Mark {
-            shape: "refused",
-            at: place(refusal.time, refusal.price),
-            plan: refusal.plan,
-            unit: None,
-            what: What::Refused(refusal),
-        });
-    let fills = view.run.fills.iter().filter(|fill| inside(fill.time)).map(|fill| {
+    let refused = known.traded.refusals.iter().filter(|refusal| !refusal.held);
+    let refusals = refused.filter(|refusal| inside(refusal.time, refusal.strategy)).map(|refusal| Mark {
+        shape: "refused",
+        at: place(refusal.time, refusal.price),
+        plan: refusal.plan,
+        unit: None,
+        what: What::Refused(refusal),
+    });
+    let fills = known.traded.fills.iter().filter(|fill| inside(fill.time, fill.strategy)).map(|fill| {
         let shape = match purpose(fill.purpose).0 {
             "entry" if fill.quantity < 0.0 => "entry-short",
             shape => shape,
@@ -263,12 +302,12 @@ fn marks(svg: &mut Svg, view: &View<'_>, x: &Axis, y: &Axis, span: (i64, i64), m
             kept.push(mark);
         }
     }
-    let mut kept = share_out(kept, most);
+    let mut kept = share_out(kept, figure.marks);
     kept.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
     let mut numbered: Option<(f64, f64)> = None;
     for mark in kept {
         let ((px, py), link) = (mark.at, view.link(mark.plan));
-        svg.mark(mark.shape, px, py, link.as_deref(), &story(view, &mark.what));
+        svg.mark(mark.shape, px, py, link.as_deref(), &story(view, known, &mark.what));
         // The unit's number stands beside an add unless it would run into the one before.
         let free = numbered.is_none_or(|(other_x, other_y)| (px - other_x).abs() > 12.0 || (py - other_y).abs() > 12.0);
         if let Some(unit) = mark.unit.filter(|_| free) {
@@ -304,39 +343,38 @@ fn share_out(marks: Vec<Mark<'_>>, most: usize) -> Vec<Mark<'_>> {
 }
 
 /// What a mark says when the pointer rests on it.
-fn story(view: &View<'_>, what: &What<'_>) -> String {
-    match what {
+fn story(view: &View<'_>, known: &Known<'_>, what: &What<'_>) -> String {
+    let (strategy, story) = match what {
         What::Refused(refusal) => {
-            format!("{} refused by {}: {}", time(refusal.time), refusal.rule, sentence(&refusal.because))
+            let because = sentence(&refusal.because);
+            (refusal.strategy, format!("{} refused by {}: {because}", time(refusal.time), refusal.rule))
         }
         What::Fill(fill) => {
             let (at, name) = (time(fill.time), purpose(fill.purpose).1);
-            format!(
-                "{at} {name}: {} at {}. {}",
-                view.qty(fill.quantity),
-                view.price(fill.price),
-                sentence(&fill.because)
-            )
+            let (quantity, price) = (known.qty(fill.quantity), known.price(fill.price));
+            (fill.strategy, format!("{at} {name}: {quantity} at {price}. {}", sentence(&fill.because)))
         }
-    }
+    };
+    if view.run.strategies.len() > 1 { format!("{}: {story}", view.strategy(strategy)) } else { story }
 }
 
 /// Price and stop at the right end, where their lines end.
-fn end_labels(svg: &mut Svg, view: &View<'_>, y: &Axis, bars: &Range<usize>) {
-    let all = &view.run.bars;
-    let Some(last) = bars.end.checked_sub(1) else { return };
+fn end_labels(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, y: &Axis) {
+    let all = known.traded;
+    let Some(last) = figure.bars.end.checked_sub(1) else { return };
     let price = y.at(all.close[last]);
-    svg.text("lb", RIGHT + 7.0, price + 4.0, Anchor::Start, &view.price(all.close[last]));
-    if let Some(stop) = all.stop[last].filter(|stop| y.contains(*stop)) {
+    svg.text("lb", RIGHT + 7.0, price + 4.0, Anchor::Start, &known.price(all.close[last]));
+    let own = all.stops.iter().filter(|stops| figure.shows(stops.strategy));
+    if let Some(stop) = own.filter_map(|stops| stops.price[last]).find(|stop| y.contains(*stop)) {
         let at = y.at(stop);
         let at = if (at - price).abs() < 14.0 { price + if at < price { -14.0 } else { 14.0 } } else { at };
-        svg.text("lb c-loss-t", RIGHT + 7.0, at + 4.0, Anchor::Start, &format!("stop {}", view.price(stop)));
+        svg.text("lb c-loss-t", RIGHT + 7.0, at + 4.0, Anchor::Start, &format!("stop {}", known.price(stop)));
     }
 }
 
-fn strip(svg: &mut Svg, view: &View<'_>, x: &Axis, bars: &Range<usize>) {
-    let all = &view.run.bars;
-    let twin = &view.run.twin.exposure;
+fn strip(svg: &mut Svg, known: &Known<'_>, clip: &str, x: &Axis, figure: &Figure<'_>) {
+    let (all, bars) = (known.traded, &figure.bars);
+    let twin = &all.twin_exposure;
     let both = bars.clone().flat_map(|at| [all.exposure[at], twin[at]]);
     let (low, high) = extent(both.chain([0.0])).unwrap_or((0.0, 1.0));
     let y = Axis::linear((low, high), (STRIP.1 - 2.0, STRIP.0 + 2.0));
@@ -344,9 +382,11 @@ fn strip(svg: &mut Svg, view: &View<'_>, x: &Axis, bars: &Range<usize>) {
     let (ticks, decimals) = y.ticks(3);
     svg.rows(&y, (LEFT, RIGHT), &labels(&ticks, decimals));
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
-    let (times, gaps) = (&all.time[bars.clone()], &view.run.gaps);
-    svg.path("tw", line(x, &y, times, &twin[bars.clone()], gaps));
-    svg.path("sl", line(x, &y, times, &all.exposure[bars.clone()], gaps));
+    let times = &all.time[bars.clone()];
+    svg.open_clipped(clip, "z");
+    svg.path("tw", thin_line((x, &y), times, &twin[bars.clone()], &all.gaps, figure.column));
+    svg.path("sl", thin_line((x, &y), times, &all.exposure[bars.clone()], &all.gaps, figure.column));
+    svg.close(2);
     let Some(last) = bars.end.checked_sub(1) else { return };
     let (scaled, twin) = (y.at(all.exposure[last]), y.at(twin[last]));
     let (up, down) = if scaled <= twin { (scaled, scaled.max(twin)) } else { (scaled, twin) };
@@ -356,17 +396,19 @@ fn strip(svg: &mut Svg, view: &View<'_>, x: &Axis, bars: &Range<usize>) {
     svg.text("lb", RIGHT + 7.0, down + 4.0 - sign * apart / 2.0, Anchor::Start, "twin");
 }
 
-fn summary(view: &View<'_>, span: &(i64, i64), bars: &Range<usize>) -> String {
-    let all = &view.run.bars;
+fn summary(known: &Known<'_>, figure: &Figure<'_>, span: &(i64, i64), bars: &Range<usize>) -> String {
+    let all = known.traded;
     let low = bars.clone().map(|at| all.low[at]).fold(f64::INFINITY, f64::min);
     let high = bars.clone().map(|at| all.high[at]).fold(f64::NEG_INFINITY, f64::max);
-    let fills = view.run.fills.iter().filter(|fill| fill.time > span.0 && fill.time <= span.1).count();
+    let inside = |fill: &&Fill| fill.time > span.0 && fill.time <= span.1 && figure.shows(fill.strategy);
+    let fills = all.fills.iter().filter(inside).count();
     format!(
-        "Price with actions from {} to {}: between {} and {}, {}.",
+        "Price of {} with actions from {} to {}: between {} and {}, {}.",
+        known.symbol(),
         time(span.0),
         time(span.1),
-        view.price(low),
-        view.price(high),
+        known.price(low),
+        known.price(high),
         counted(fills, "fill", "fills")
     )
 }
@@ -413,7 +455,7 @@ mod tests {
     #[test]
     fn a_level_holds_until_it_changes() {
         let mut path = PathData::default();
-        stepped(&mut path, &[(0.0, 5.0), (1.0, 5.0), (2.0, 7.0), (3.0, 7.0)], true);
+        stepped(&mut path, &[(0.0, 5.0), (1.0, 5.0), (2.0, 7.0), (3.0, 7.0)], 0.05);
         let mut same = PathData::default().moved((0.0, 5.0)).lined((2.0, 5.0)).lined((2.0, 7.0));
         same.line_to((3.0, 7.0));
         assert_eq!(format!("{path:?}"), format!("{same:?}"));

@@ -3,10 +3,12 @@
 //! Everything here is for display: times are UTC nanoseconds, amounts are the nearest doubles of the exact values that
 //! stand in the run folder. Fractions are fractions (`0.6` is 60 %). Per-bar lists are equally long.
 
+use crate::metrics::{Amounts, EqualVol, Missing, Path, Scores, equal_volatility, mean, time_weighted};
 use serde::{Deserialize, Serialize};
+use units::Timestamp;
 
 /// Version of [`RunSummary`]; raised when a field changes its meaning.
-pub const SUMMARY_VERSION: u32 = 1;
+pub const SUMMARY_VERSION: u32 = 2;
 
 /// A run, as a page shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,22 +17,26 @@ pub struct RunSummary {
     pub version: u32,
     /// What ran, on what.
     pub header: Header,
-    /// The scaled run, one entry a bar.
+    /// Names of the policies; others name them by their position.
+    pub strategies: Vec<String>,
+    /// The book of the scaled run, one entry a row of equity.
     pub bars: Bars,
+    /// The instruments traded, the main one first; others name them by their position.
+    pub instruments: Vec<Traded>,
     /// The twin on the same bars.
     pub twin: Twin,
-    /// Holes in the tape, in order.
+    /// Each account, where there are several.
+    pub accounts: Vec<AccountPath>,
+    /// Holes that all tapes share, in order.
     pub gaps: Vec<Gap>,
-    /// Executions of the scaled run, in order of time.
-    pub fills: Vec<Fill>,
-    /// Triggers that were crossed and refused, and increases that were held back, in order of time.
-    pub refusals: Vec<Refusal>,
-    /// Ladder rungs from arming to use.
-    pub rungs: Vec<Rung>,
     /// Campaigns in order of opening.
     pub campaigns: Vec<Campaign>,
     /// The twin's round trips in R of the campaigns they run beside; empty: the twin has no R.
     pub twin_r: Vec<f64>,
+    /// What each strategy made in each instrument.
+    pub parts: Vec<Part>,
+    /// Orders that filled, in order of time.
+    pub executions: Vec<Execution>,
     /// Where the profit went.
     pub costs: Costs,
     /// Whether the run can be trusted.
@@ -42,6 +48,123 @@ pub struct RunSummary {
     /// The policy with one technique at a time switched off; empty: not run.
     #[serde(default)]
     pub variants: Vec<Variant>,
+}
+
+/// An instrument that was traded, one entry a bar of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Traded {
+    /// `binance:BTCUSDT-PERP`.
+    pub symbol: String,
+    /// What quantities are in: the underlying, or the quote currency of an inverse contract.
+    pub unit: String,
+    /// What prices are in.
+    pub quote: String,
+    /// What its profit and fees are in.
+    pub currency: String,
+    /// Price grid, such as `0.1`.
+    pub tick: f64,
+    /// Quantity grid, such as `0.001`.
+    pub lot: f64,
+    /// Receipt times: the close of each bar.
+    pub time: Vec<i64>,
+    /// Opening prices.
+    pub open: Vec<f64>,
+    /// Highest prices.
+    pub high: Vec<f64>,
+    /// Lowest prices.
+    pub low: Vec<f64>,
+    /// Closing prices.
+    pub close: Vec<f64>,
+    /// Signed position after the bar, of all strategies together.
+    pub position: Vec<f64>,
+    /// Its signed value over equity.
+    pub exposure: Vec<f64>,
+    /// The same of the twin.
+    pub twin_exposure: Vec<f64>,
+    /// The volatility that sizing read, a year; none: it reads none, or knew none then.
+    pub volatility: Vec<Option<f64>>,
+    /// The protective stops, one list a strategy that trades it.
+    pub stops: Vec<Stops>,
+    /// Holes in its tape, in order.
+    pub gaps: Vec<Gap>,
+    /// Executions, in order of time.
+    pub fills: Vec<Fill>,
+    /// Triggers that were crossed and refused, and increases that were held back, in order of time.
+    pub refusals: Vec<Refusal>,
+    /// Ladder rungs from arming to use.
+    pub rungs: Vec<Rung>,
+}
+
+/// The protective stop of one strategy after each bar of an instrument.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stops {
+    /// Position in [`RunSummary::strategies`].
+    pub strategy: usize,
+    /// The stop, if there is one.
+    pub price: Vec<Option<f64>>,
+}
+
+/// One account over time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountPath {
+    /// Its venue.
+    pub venue: String,
+    /// What its equity is in.
+    pub currency: String,
+    /// When.
+    pub time: Vec<i64>,
+    /// What it was worth.
+    pub equity: Vec<f64>,
+    /// The twin's.
+    pub twin_equity: Vec<f64>,
+    /// The deepest fall under its highest equity, as a negative fraction; money moved is no fall.
+    pub drawdown: f64,
+}
+
+/// What one strategy made in one instrument, in the run's currency at the last marks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Position in [`RunSummary::strategies`].
+    pub strategy: usize,
+    /// Position in [`RunSummary::instruments`].
+    pub instrument: usize,
+    /// Profit before fees and funding, what is open at its mark.
+    pub profit: f64,
+    /// Fees paid.
+    pub fees: f64,
+    /// Funding received; negative when paid.
+    pub funding: f64,
+    /// Value traded at the venue, both sides.
+    pub traded: f64,
+    /// Value traded with other strategies of the account, without the venue.
+    pub crossed: f64,
+    /// Campaigns, the open one included.
+    pub campaigns: u64,
+    /// Of them closed.
+    pub closed: u64,
+    /// Of the closed ones, those with a profit after fees and funding.
+    pub won: u64,
+    /// Sum of the R of campaigns that have one.
+    pub r: f64,
+    /// How many have one.
+    pub with_r: u64,
+    /// Mean of the unsigned exposure over its bars, flat ones included.
+    pub mean_exposure: f64,
+    /// The largest unsigned exposure.
+    pub largest_exposure: f64,
+}
+
+/// An order that filled, in one part or several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Its first fill.
+    pub time: i64,
+    /// Its value in the run's currency.
+    pub value: f64,
+    /// Spread and slippage paid, in the run's currency.
+    pub slippage: f64,
+    /// Its quantity over the volume of the bars that it filled in; none: the tape has no volumes.
+    pub participation: Option<f64>,
 }
 
 /// The policy with one technique switched off. Fractions are fractions; none: the run is too short for the figure.
@@ -78,15 +201,9 @@ pub struct Variant {
 /// What ran, on what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// The policy's name.
-    pub policy: String,
-    /// `binance:BTCUSDT-PERP`.
-    pub instrument: String,
-    /// The underlying's currency: what quantities are in.
-    pub base: String,
-    /// The account's currency: what equity and costs are in.
+    /// What equity and costs are in.
     pub currency: String,
-    /// What the account started with.
+    /// What was paid in at the start.
     pub deposit: f64,
     /// Start of the run.
     pub start: i64,
@@ -94,43 +211,29 @@ pub struct Header {
     pub end: i64,
     /// Length of a bar in nanoseconds.
     pub bar: i64,
-    /// The instrument's price grid, such as `0.1`.
-    pub tick: f64,
-    /// The instrument's quantity grid, such as `0.001`.
-    pub lot: f64,
     /// The run's chain hash; its first eight digits name the run.
     pub run: String,
 }
 
-/// The scaled run, one entry a bar, in order of time.
+/// The book of the scaled run, all instruments together, one entry a row of equity, in order of time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bars {
-    /// Receipt times: the close of each bar.
+    /// Receipt times.
     pub time: Vec<i64>,
-    /// Opening prices.
-    pub open: Vec<f64>,
-    /// Highest prices.
-    pub high: Vec<f64>,
-    /// Lowest prices.
-    pub low: Vec<f64>,
-    /// Closing prices.
-    pub close: Vec<f64>,
-    /// Equity after the bar.
+    /// Equity then.
     pub equity: Vec<f64>,
-    /// Signed position after the bar.
-    pub position: Vec<f64>,
-    /// Signed position value over equity.
+    /// Deposits less withdrawals so far.
+    pub paid_in: Vec<f64>,
+    /// Signed value of all positions over equity.
     pub exposure: Vec<f64>,
-    /// The protective stop, if there is one.
-    pub stop: Vec<Option<f64>>,
+    /// Unsigned value of all positions over equity.
+    pub gross: Vec<f64>,
     /// Which cap binds: a position in [`Self::caps`].
     pub cap: Vec<Option<u16>>,
     /// Names of caps, such as `drawdown cap`.
     pub caps: Vec<String>,
-    /// The volatility that sizing read, a year; none: it reads none, or knew none then.
-    #[serde(default)]
-    pub volatility: Vec<Option<f64>>,
-    /// The exposure that the sizing rule asks for: full signal, all units, before caps. None while nothing is held.
+    /// The exposure that the sizing rule asks for: full signal, all units, before caps. None while nothing is held, and
+    /// where several instruments or strategies share the equity.
     #[serde(default)]
     pub asked: Vec<Option<f64>>,
     /// How much of each limit was used.
@@ -154,12 +257,16 @@ pub struct Headroom {
 }
 
 /// A decision in which a limit lowered the target.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LimitCut {
     /// When.
     pub time: i64,
+    /// In which instrument.
+    pub instrument: usize,
     /// Unsigned quantity taken off the target.
     pub quantity: f64,
+    /// Its value over equity then.
+    pub exposure: f64,
     /// The plan that records it.
     pub plan: u64,
 }
@@ -169,6 +276,8 @@ pub struct LimitCut {
 pub struct Twin {
     /// Equity after each bar.
     pub equity: Vec<f64>,
+    /// Deposits less withdrawals so far.
+    pub paid_in: Vec<f64>,
     /// Signed position value over equity.
     pub exposure: Vec<f64>,
     /// When the venue liquidated it.
@@ -211,6 +320,8 @@ pub enum Purpose {
 /// One execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fill {
+    /// Whose: a position in [`RunSummary::strategies`].
+    pub strategy: usize,
     /// When.
     pub time: i64,
     /// At what price.
@@ -228,6 +339,8 @@ pub struct Fill {
 /// Something that did not happen, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
+    /// Whose: a position in [`RunSummary::strategies`].
+    pub strategy: usize,
     /// When.
     pub time: i64,
     /// The price then.
@@ -257,6 +370,8 @@ pub enum RungEnd {
 /// A ladder rung from arming to use.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
+    /// Whose: a position in [`RunSummary::strategies`].
+    pub strategy: usize,
     /// Which rung; the first is 1.
     pub index: u32,
     /// Its price.
@@ -274,6 +389,10 @@ pub struct Rung {
 pub struct Campaign {
     /// Its number, from 1.
     pub campaign: u64,
+    /// Whose: a position in [`RunSummary::strategies`].
+    pub strategy: usize,
+    /// In which instrument: a position in [`RunSummary::instruments`].
+    pub instrument: usize,
     /// Whether it was long.
     pub long: bool,
     /// Entry time.
@@ -391,6 +510,10 @@ pub struct Method {
 pub struct Plan {
     /// Its number.
     pub plan: u64,
+    /// Whose: a position in [`RunSummary::strategies`].
+    pub strategy: usize,
+    /// For which instrument: a position in [`RunSummary::instruments`].
+    pub instrument: usize,
     /// When it was decided.
     pub time: i64,
     /// The price then.
@@ -414,10 +537,93 @@ pub struct PlanStep {
     pub because: String,
 }
 
+/// The figures of a run, its twin, and the twin at equal volatility, with the paths that they are taken from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Columns {
+    /// The start, then each row of equity.
+    pub times: Vec<Timestamp>,
+    /// The scaled run's worth at each, as if no money had been moved after the start.
+    pub equity: Vec<f64>,
+    /// The twin's.
+    pub twin_equity: Vec<f64>,
+    /// Figures of the scaled run.
+    pub scaled: Scores,
+    /// Figures of the twin.
+    pub twin: Scores,
+    /// The twin at equal volatility: its path and its figures.
+    pub equal: Result<(EqualVol, Scores), Missing>,
+}
+
 impl RunSummary {
+    /// The figures of every comparison.
+    #[must_use]
+    pub fn columns(&self) -> Columns {
+        let nanos = std::iter::once(self.header.start).chain(self.bars.time.iter().copied());
+        let times: Vec<Timestamp> = nanos.map(Timestamp::from_nanos).collect();
+        let column = |equity: &[f64], paid_in: &[f64], costs: &CostLines| {
+            let from_start = |values: &[f64]| -> Vec<f64> {
+                std::iter::once(self.header.deposit).chain(values.iter().copied()).collect()
+            };
+            let equity = from_start(equity);
+            let amounts = Amounts {
+                mean_equity: mean(equity.iter().copied()),
+                traded: costs.traded,
+                cost: costs.fees - costs.funding,
+            };
+            let worth = time_weighted(&equity, &from_start(paid_in));
+            let scores = Scores::of(Path { times: &times, equity: &worth }, amounts);
+            (worth, scores)
+        };
+        let (equity, scaled) = column(&self.bars.equity, &self.bars.paid_in, &self.costs.scaled);
+        let (twin_equity, twin) = column(&self.twin.equity, &self.twin.paid_in, &self.costs.twin);
+        let path = Path { times: &times, equity: &twin_equity };
+        let equal = scaled.volatility.and_then(|target| equal_volatility(path, target)).map(|equal| {
+            let scores = Scores::of_equal_vol(&times, &equal, &twin);
+            (equal, scores)
+        });
+        Columns { times, equity, twin_equity, scaled, twin, equal }
+    }
+
+    /// All policies, shortened when there are many.
+    #[must_use]
+    pub fn policy_names(&self) -> String {
+        shortened(self.strategies.iter().map(String::as_str), " + ")
+    }
+
+    /// All instruments, shortened when there are many: `BTCUSDT-PERP, Binance`.
+    #[must_use]
+    pub fn instrument_names(&self) -> String {
+        let split = |known: &'_ Traded| -> (String, String) {
+            let (venue, symbol) = known.symbol.split_once(':').unwrap_or(("", &known.symbol));
+            let mut letters = venue.chars();
+            let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+            (format!("{first}{}", letters.as_str()), symbol.to_owned())
+        };
+        let all: Vec<(String, String)> = self.instruments.iter().map(split).collect();
+        let Some((venue, _)) = all.first() else { return String::new() };
+        if all.iter().all(|(other, _)| other == venue) {
+            let symbols = shortened(all.iter().map(|(_, symbol)| symbol.as_str()), ", ");
+            return if venue.is_empty() { symbols } else { format!("{symbols}, {venue}") };
+        }
+        let named: Vec<String> = all.iter().map(|(venue, symbol)| format!("{symbol} ({venue})")).collect();
+        shortened(named.iter().map(String::as_str), ", ")
+    }
+
     /// The run's short name: the first eight digits of its hash.
     #[must_use]
     pub fn run_name(&self) -> &str {
         self.header.run.get(..8).unwrap_or(&self.header.run)
     }
+}
+
+/// So many names stand in a heading.
+const NAMES: usize = 3;
+
+/// Names joined; of many the first few and how many more.
+fn shortened<'a>(names: impl ExactSizeIterator<Item = &'a str>, between: &str) -> String {
+    let count = names.len();
+    let shown: Vec<&str> = names.take(if count > NAMES + 1 { NAMES } else { count }).collect();
+    let more = count - shown.len();
+    let joined = shown.join(between);
+    if more > 0 { format!("{joined} and {more} more") } else { joined }
 }

@@ -65,9 +65,17 @@ impl Svg {
         self.0.empty("rect", &attributes);
     }
 
+    /// A path of a given opacity.
+    pub(super) fn shaded_path(&mut self, class: &'static str, opacity: f64, data: PathData) {
+        if !data.text.is_empty() {
+            let opacity = format!("{opacity:.2}");
+            self.0.empty("path", &[("class", class), ("fill-opacity", &opacity), ("d", &data.text)]);
+        }
+    }
+
     /// A figure with links in it: to a reader of the screen an image is one thing, a group is walked through.
-    pub(super) fn with_links(width: f64, height: f64, summary: &str) -> Self {
-        Self::opened("group", width, height, summary, &[])
+    pub(super) fn with_links(width: f64, height: f64, summary: &str, more: Attributes<'_>) -> Self {
+        Self::opened("group", width, height, summary, more)
     }
 
     fn opened(role: &str, width: f64, height: f64, summary: &str, more: Attributes<'_>) -> Self {
@@ -138,15 +146,7 @@ impl Svg {
         self.stroke(class, radius * 2.0, data);
     }
 
-    /// A path clipped to a rectangle that [`Self::clip`] named.
-    pub(super) fn clipped(&mut self, clip: &str, class: &'static str, data: PathData) {
-        if !data.text.is_empty() {
-            let clip = format!("url(#{clip})");
-            self.0.empty("path", &[("class", class), ("clip-path", &clip), ("d", &data.text)]);
-        }
-    }
-
-    /// Names a rectangle for [`Self::clipped`].
+    /// Names a rectangle for [`Self::open_clipped`].
     pub(super) fn clip(&mut self, id: &str, x: (f64, f64), y: (f64, f64)) {
         let [left, top, width, height] = &[x.0, y.0.min(y.1), x.1 - x.0, (y.1 - y.0).abs()].map(pixels);
         self.0.open("clipPath", &[("id", id)]);
@@ -175,10 +175,10 @@ impl Svg {
         self.0.open("g", &[("class", "zt"), ("data-x", &pixels(x))]);
     }
 
-    /// Opens a clipped group with the group that moves in it.
-    pub(super) fn open_clipped(&mut self, clip: &str) {
+    /// Opens a clipped group with the group that moves in it: `z` along time, `z zy` along prices too.
+    pub(super) fn open_clipped(&mut self, clip: &str, class: &'static str) {
         let clip = format!("url(#{clip})");
-        self.0.open("g", &[("clip-path", &clip)]).open("g", &[("class", "z")]);
+        self.0.open("g", &[("clip-path", &clip)]).open("g", &[("class", class)]);
     }
 
     /// Closes so many groups.

@@ -1,12 +1,13 @@
 //! A run with everything computed once that several sections need.
 
-use super::summary::{CostLines, Fill, Purpose, RunSummary};
-use crate::metrics::{EqualVol, Missing, Path, Scores, equal_volatility};
+use super::summary::{Columns, Fill, Purpose, RunSummary, Traded};
+use crate::metrics::{EqualVol, Missing, Path, Scores};
 use std::collections::BTreeSet;
 use units::show::{self, Style};
 use units::{Duration, Price, Qty, Round, Timestamp};
 
-/// How much of a run a page takes in, so that it stays within its size: 400 KB for a month, 3 MB for any run.
+/// How much of a run a page takes in, so that it stays within its size: 400 KB for a month of one instrument, 3 MB for
+/// any run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Bytes of the whole page.
@@ -20,20 +21,116 @@ pub(super) struct Limits {
     pub(super) plot_bytes: usize,
     /// Fills, gaps and campaigns each in the embedded summary.
     pub(super) embedded: usize,
+    /// Bytes of the figures of instruments.
+    pub(super) instrument_bytes: usize,
+    /// Pixels that share a column of an instrument's figure, and rows of its data.
+    pub(super) column: f64,
+    pub(super) data_rows: usize,
 }
 
 impl Limits {
-    const MONTH: Self = Self { page: 400_000, marks: 180, campaigns: 80, plots: 8, plot_bytes: 70_000, embedded: 30 };
-    const LONG: Self =
-        Self { page: 3_000_000, marks: 500, campaigns: 800, plots: 40, plot_bytes: 500_000, embedded: 500 };
+    const MONTH: Self = Self {
+        page: 400_000,
+        marks: 180,
+        campaigns: 80,
+        plots: 8,
+        plot_bytes: 70_000,
+        embedded: 30,
+        instrument_bytes: 300_000,
+        column: 1.0,
+        data_rows: 80,
+    };
+    const LONG: Self = Self {
+        page: 3_000_000,
+        marks: 500,
+        campaigns: 800,
+        plots: 40,
+        plot_bytes: 500_000,
+        embedded: 500,
+        instrument_bytes: 1_500_000,
+        ..Self::MONTH
+    };
+
+    /// The more instruments, the coarser is the figure of each.
+    fn of(is_month: bool, instruments: usize) -> Self {
+        let one = if is_month { Self::MONTH } else { Self::LONG };
+        let page = (one.page + 150_000 * instruments.saturating_sub(1)).min(Self::LONG.page);
+        let several = Self { page, instrument_bytes: page / 2, embedded: one.embedded / instruments.max(1) + 1, ..one };
+        match instruments {
+            0..=1 => one,
+            2..=6 => Self { marks: one.marks.min(180), data_rows: 40, ..several },
+            7..=25 => Self { marks: 60, column: 2.0, data_rows: 16, ..several },
+            _ => Self {
+                marks: 16,
+                column: 4.0,
+                data_rows: 8,
+                campaigns: one.campaigns.min(400),
+                plots: 12,
+                plot_bytes: one.plot_bytes.min(150_000),
+                instrument_bytes: page * 2 / 3,
+                ..several
+            },
+        }
+    }
+}
+
+/// An instrument as the sections read it: in its own grid and currency.
+pub(super) struct Known<'a> {
+    /// Its position in the run.
+    pub(super) at: usize,
+    pub(super) traded: &'a Traded,
+    /// Average entry price after each bar, while a position is held; one list a strategy, as its stops.
+    pub(super) average: Vec<Vec<Option<f64>>>,
+    tick: Price,
+    lot: Qty,
+}
+
+impl<'a> Known<'a> {
+    fn new(at: usize, traded: &'a Traded) -> Self {
+        let average = |strategy: usize| {
+            let own: Vec<&Fill> = traded.fills.iter().filter(|fill| fill.strategy == strategy).collect();
+            // Quantities of an inverse contract are in the quote currency.
+            average_entry(&own, &traded.time, traded.unit == traded.quote)
+        };
+        let tick = Price::from_estimate(traded.tick, Round::Nearest);
+        let lot = Qty::from_estimate(traded.lot, Round::Nearest);
+        Self {
+            at,
+            traded,
+            average: traded.stops.iter().map(|stops| average(stops.strategy)).collect(),
+            tick: tick.filter(|tick| tick.raw() > 0).unwrap_or(Price::from_raw(1)),
+            lot: lot.filter(|lot| lot.raw() > 0).unwrap_or(Qty::from_raw(1)),
+        }
+    }
+
+    pub(super) fn price(&self, value: f64) -> String {
+        show::price_estimate(value, self.tick, Style::Page)
+    }
+
+    pub(super) fn qty(&self, value: f64) -> String {
+        show::qty_estimate(value, self.lot, Style::Page)
+    }
+
+    /// `BTCUSDT-PERP` of `binance:BTCUSDT-PERP`.
+    pub(super) fn symbol(&self) -> &'a str {
+        self.traded.symbol.split_once(':').map_or(&self.traded.symbol, |(_, symbol)| symbol)
+    }
+
+    /// The first and last bar that lie within two moments.
+    pub(super) fn between(&self, from: i64, to: i64) -> std::ops::Range<usize> {
+        let time = &self.traded.time;
+        time.partition_point(|at| *at < from)..time.partition_point(|at| *at <= to)
+    }
 }
 
 /// A run as the sections read it.
 pub(super) struct View<'a> {
     pub(super) run: &'a RunSummary,
+    /// Those traded, the main one first.
+    pub(super) instruments: Vec<Known<'a>>,
     /// The start, then each bar.
     pub(super) times: Vec<Timestamp>,
-    /// The deposit, then equity at each bar.
+    /// The deposit, then what it would have become at each bar had no money been moved.
     pub(super) equity: Vec<f64>,
     pub(super) twin_equity: Vec<f64>,
     pub(super) scaled: Scores,
@@ -43,39 +140,19 @@ pub(super) struct View<'a> {
     pub(super) limits: Limits,
     /// Plans that the page holds; a link to any other would lead nowhere.
     pub(super) plans: BTreeSet<u64>,
-    /// Average entry price after each bar, while a position is held.
-    pub(super) average: Vec<Option<f64>>,
-    tick: Price,
-    lot: Qty,
     minor: usize,
 }
 
 impl<'a> View<'a> {
     /// Without plans: the page says later how many it can hold.
     pub(super) fn new(run: &'a RunSummary) -> Self {
-        let start = |values: &[f64]| -> Vec<f64> {
-            std::iter::once(run.header.deposit).chain(values.iter().copied()).collect()
-        };
-        let nanos = std::iter::once(run.header.start).chain(run.bars.time.iter().copied());
-        let times: Vec<Timestamp> = nanos.map(Timestamp::from_nanos).collect();
-        let (equity, twin_equity) = (start(&run.bars.equity), start(&run.twin.equity));
-        let column = |equity: &[f64], costs: &CostLines| {
-            Scores::of(Path { times: &times, equity }, costs.traded, costs.fees - costs.funding)
-        };
-        let scaled = column(&equity, &run.costs.scaled);
-        let twin = column(&twin_equity, &run.costs.twin);
-        let path = Path { times: &times, equity: &twin_equity };
-        let equal = scaled.volatility.and_then(|target| equal_volatility(path, target)).map(|equal| {
-            let scores = Scores::of_equal_vol(&times, &equal, &twin);
-            (equal, scores)
-        });
-        let is_month = path.span() <= Duration::from_nanos(40 * Duration::DAY.nanos());
-        let limits = if is_month { Limits::MONTH } else { Limits::LONG };
+        let Columns { times, equity, twin_equity, scaled, twin, equal } = run.columns();
+        let span = Path { times: &times, equity: &equity }.span();
+        let is_month = span <= Duration::from_nanos(40 * Duration::DAY.nanos());
         Self {
-            average: average_entry(&run.fills, &run.bars.time),
-            tick: Price::from_estimate(run.header.tick, Round::Nearest).unwrap_or(Price::from_raw(1)),
-            lot: Qty::from_estimate(run.header.lot, Round::Nearest).unwrap_or(Qty::from_raw(1)),
+            instruments: run.instruments.iter().enumerate().map(|(at, traded)| Known::new(at, traded)).collect(),
             minor: show::minor_unit(&run.header.currency),
+            limits: Limits::of(is_month, run.instruments.len()),
             run,
             times,
             equity,
@@ -83,7 +160,6 @@ impl<'a> View<'a> {
             scaled,
             twin,
             equal,
-            limits,
             plans: BTreeSet::new(),
         }
     }
@@ -101,28 +177,33 @@ impl<'a> View<'a> {
         self.path().is_short()
     }
 
-    pub(super) fn price(&self, value: f64) -> String {
-        show::price_estimate(value, self.tick, Style::Page)
-    }
-
-    pub(super) fn qty(&self, value: f64) -> String {
-        show::qty_estimate(value, self.lot, Style::Page)
+    /// Whether several instruments or strategies share the book.
+    pub(super) fn is_shared(&self) -> bool {
+        self.instruments.len() > 1 || self.run.strategies.len() > 1
     }
 
     pub(super) fn money(&self, value: f64) -> String {
         show::money_estimate(value, self.minor, Style::Page)
     }
 
-    /// `BTCUSDT-PERP, Binance` of `binance:BTCUSDT-PERP`.
-    pub(super) fn instrument(&self) -> String {
-        match self.run.header.instrument.split_once(':') {
-            Some((venue, symbol)) => {
-                let mut letters = venue.chars();
-                let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-                format!("{symbol}, {first}{}", letters.as_str())
-            }
-            None => self.run.header.instrument.clone(),
-        }
+    /// A strategy's name.
+    pub(super) fn strategy(&self, at: usize) -> &'a str {
+        self.run.strategies.get(at).map_or("", String::as_str)
+    }
+
+    /// Fills of all instruments.
+    pub(super) fn fills(&self) -> impl Iterator<Item = &'a Fill> + '_ {
+        self.run.instruments.iter().flat_map(|traded| &traded.fills)
+    }
+
+    /// The most that was ever paid in: what amounts are shown as a share of.
+    pub(super) fn put_in(&self) -> f64 {
+        self.run.bars.paid_in.iter().copied().fold(self.run.header.deposit, f64::max)
+    }
+
+    /// Whether money was moved after the start.
+    pub(super) fn has_flows(&self) -> bool {
+        self.run.bars.paid_in.iter().any(|paid_in| *paid_in != self.run.header.deposit)
     }
 
     /// The bar's length in words: `5-minute`, `1-hour`.
@@ -143,7 +224,7 @@ impl<'a> View<'a> {
         self.plans.contains(&plan).then(|| format!("#p{plan}"))
     }
 
-    /// The index of the bar that a moment belongs to.
+    /// The index of the row of equity that a moment belongs to.
     pub(super) fn bar_at(&self, time: i64) -> usize {
         let bars = &self.run.bars.time;
         bars.partition_point(|bar| *bar < time).min(bars.len().saturating_sub(1))
@@ -193,8 +274,8 @@ pub(super) fn purpose(purpose: Purpose) -> (&'static str, String) {
     }
 }
 
-/// Average entry price after each bar: display only, so plain averages over the fills.
-fn average_entry(fills: &[Fill], times: &[i64]) -> Vec<Option<f64>> {
+/// Average entry price after each bar: display only, so plain averages over the fills; harmonic for an inverse contract.
+fn average_entry(fills: &[&Fill], times: &[i64], is_inverse: bool) -> Vec<Option<f64>> {
     let (mut held, mut average, mut next) = (0.0_f64, 0.0, 0);
     let mut after = Vec::with_capacity(times.len());
     for time in times {
@@ -203,7 +284,11 @@ fn average_entry(fills: &[Fill], times: &[i64]) -> Vec<Option<f64>> {
             if held.abs() < 1e-9 || (total * held < 0.0 && total.abs() > 1e-9) {
                 average = fill.price;
             } else if held * fill.quantity > 0.0 {
-                average = (average * held + fill.price * fill.quantity) / total;
+                average = if is_inverse {
+                    total / (held / average + fill.quantity / fill.price)
+                } else {
+                    (average * held + fill.price * fill.quantity) / total
+                };
             }
             held = total;
             next += 1;
@@ -228,6 +313,7 @@ mod tests {
     #[test]
     fn the_average_entry_moves_with_adds_alone() {
         let fill = |time, price, quantity| Fill {
+            strategy: 0,
             time,
             price,
             quantity,
@@ -238,6 +324,10 @@ mod tests {
         let fills =
             [fill(1, 100.0, 1.0), fill(2, 110.0, 1.0), fill(3, 200.0, -1.5), fill(4, 90.0, -1.0), fill(5, 80.0, 0.5)];
         let expected = [None, Some(100.0), Some(105.0), Some(105.0), Some(90.0), None];
-        assert_eq!(average_entry(&fills, &[0, 1, 2, 3, 4, 5]), expected);
+        let fills: Vec<&Fill> = fills.iter().collect();
+        assert_eq!(average_entry(&fills, &[0, 1, 2, 3, 4, 5], false), expected);
+        // As much coin for 1 at 100 and 1 at 110 as for 2 at 2 ÷ (1/100 + 1/110).
+        let inverse = average_entry(&fills, &[2], true);
+        assert!((inverse[0].unwrap() - 22_000.0 / 210.0).abs() < 1e-9, "{inverse:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! How near a run came to each limit of its policy, from the rows of its folder.
 
+use super::traded::Book;
 use crate::bars::BarRow;
 use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
@@ -9,7 +10,7 @@ use units::show::{self, Style};
 use units::{Contract, Price};
 
 /// One entry a declared limit, hard limits first.
-pub(super) fn of(run: &Run, rows: &[BarRow<'_>]) -> Vec<Headroom> {
+pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroom> {
     let caps = &run.policy().caps;
     let each = |left: &dyn Fn(&BarRow<'_>) -> Option<f64>| each(rows, left);
     let drawdown = caps.drawdown.last().map(|last| {
@@ -20,7 +21,7 @@ pub(super) fn of(run: &Run, rows: &[BarRow<'_>]) -> Vec<Headroom> {
             limit: words.collect::<Vec<_>>().join(", "),
             left: each(&|row| Some(1.0 - row.drawdown.abs() / last.at.get())),
             levels: levels.map(|level| 1.0 - level.at.get() / last.at.get()).collect(),
-            cuts: cuts(run, "drawdown_cap"),
+            cuts: cuts(run, book, "drawdown_cap"),
         }
     });
     let leverage = caps.leverage.map(|cap| Headroom {
@@ -28,7 +29,7 @@ pub(super) fn of(run: &Run, rows: &[BarRow<'_>]) -> Vec<Headroom> {
         limit: format!("{} × equity", show::ratio(cap.limit.get(), Style::Page)),
         left: each(&|row| Some(1.0 - row.gross / cap.limit.get())),
         levels: vec![1.0 - cap.restore.get() / cap.limit.get()],
-        cuts: cuts(run, "leverage_cap"),
+        cuts: cuts(run, book, "leverage_cap"),
     });
     let distance = caps.liquidation_distance.map(|distance| {
         let instrument = run.record.instrument();
@@ -39,7 +40,7 @@ pub(super) fn of(run: &Run, rows: &[BarRow<'_>]) -> Vec<Headroom> {
             limit: format!("{} % beyond the stop", percent(distance.get())),
             left: each(&|row| margin_left(row, distance.get(), &tiers, contract)),
             levels: Vec::new(),
-            cuts: cuts(run, "liquidation_distance"),
+            cuts: cuts(run, book, "liquidation_distance"),
         }
     });
     [drawdown, leverage, distance, exposure_cap(run, rows)].into_iter().flatten().collect()
@@ -84,12 +85,14 @@ fn margin_left(row: &BarRow<'_>, distance: f64, tiers: &TierTable, contract: Con
 }
 
 /// Decisions in which a rule lowered the target.
-fn cuts(run: &Run, rule: &str) -> Vec<LimitCut> {
+fn cuts(run: &Run, book: &Book<'_>, rule: &str) -> Vec<LimitCut> {
     let cut = |row: &&crate::records::PlanRow| row.rule == rule && row.outcome == "cut";
     let rows = run.tables.plans.iter().filter(cut);
     rows.map(|row| LimitCut {
         time: row.time.nanos(),
+        instrument: book.instrument(&row.instrument),
         quantity: (row.before.approximate() - row.after.approximate()).abs(),
+        exposure: book.exposure_cut(row),
         plan: row.plan,
     })
     .collect()

@@ -6,7 +6,7 @@
 
 mod synthetic;
 
-use backtest::report::{Bars, Campaign, Fill, Plan, Purpose, RunSummary, Twin, html};
+use backtest::report::{AccountPath, Bars, Campaign, Fill, Plan, Purpose, RunSummary, Traded, Twin, html};
 use std::path::PathBuf;
 
 /// 5-minute bars for 31 days and some.
@@ -17,17 +17,17 @@ fn month() -> RunSummary {
 /// A month that acts on every fifth bar and opens a campaign an hour.
 fn busy() -> RunSummary {
     let mut run = month();
-    let (fill, plan) = (run.fills[0].clone(), run.plans[0].clone());
+    let (fill, plan) = (run.instruments[0].fills[0].clone(), run.plans[0].clone());
     let campaign = run.campaigns[0].clone();
     for at in (0..run.bars.time.len()).step_by(5) {
         let number = run.plans.len() as u64 + 1;
-        let (time, price) = (run.bars.time[at], run.bars.close[at]);
+        let (time, price) = (run.bars.time[at], run.instruments[0].close[at]);
         let purpose = [Purpose::Resize, Purpose::Add(2), Purpose::Stop, Purpose::Entry][at % 4];
-        run.fills.push(Fill { time, price, plan: number, purpose, ..fill.clone() });
+        run.instruments[0].fills.push(Fill { time, price, plan: number, purpose, ..fill.clone() });
         run.plans.push(Plan { plan: number, time, price, ..plan.clone() });
         run.campaigns.push(Campaign { campaign: number, opened: time, ..campaign.clone() });
     }
-    run.fills.sort_by_key(|fill| fill.time);
+    run.instruments[0].fills.sort_by_key(|fill| fill.time);
     run
 }
 
@@ -40,6 +40,9 @@ fn keep(name: &str, page: &str) {
 fn empty() -> RunSummary {
     let mut run = synthetic::run(3, 5, 1);
     (run.bars, run.twin) = (Bars::default(), Twin::default());
+    run.executions.clear();
+    let only = &run.instruments[0];
+    run.instruments[0] = Traded { symbol: only.symbol.clone(), tick: only.tick, lot: only.lot, ..Traded::default() };
     run.header.end = run.header.start;
     run
 }
@@ -142,8 +145,20 @@ fn sizes_stay_under_their_budgets() {
 fn foreign_text_stays_text() {
     let evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&";
     let mut run = month();
-    run.header.policy = evil.into();
-    run.header.instrument = evil.into();
+    run.strategies = vec![evil.into()];
+    run.instruments[0].symbol = evil.into();
+    run.instruments[0].unit = evil.into();
+    run.instruments[0].quote = evil.into();
+    let second = run.instruments[0].clone();
+    run.instruments.push(second);
+    run.accounts = vec![AccountPath {
+        venue: evil.into(),
+        currency: evil.into(),
+        time: vec![run.header.start, run.header.end],
+        equity: vec![1.0, 2.0],
+        twin_equity: vec![1.0, 2.0],
+        drawdown: 0.0,
+    }];
     run.header.run = evil.into();
     run.method.policy = evil.into();
     run.method.twin = evil.into();
@@ -151,8 +166,9 @@ fn foreign_text_stays_text() {
     run.bars.caps = vec![evil.into(), evil.into()];
     run.integrity.refused = vec![(evil.into(), 1)];
     run.integrity.notes = vec![evil.into()];
-    run.fills.iter_mut().for_each(|fill| fill.because = evil.into());
-    run.refusals.iter_mut().for_each(|refusal| refusal.because = evil.into());
+    let traded = &mut run.instruments[0];
+    traded.fills.iter_mut().for_each(|fill| fill.because = evil.into());
+    traded.refusals.iter_mut().for_each(|refusal| refusal.because = evil.into());
     run.plans.iter_mut().flat_map(|plan| &mut plan.steps).for_each(|step| step.rule = evil.into());
     run.campaigns.iter_mut().for_each(|campaign| campaign.ended_by = evil.into());
     let page = html(&run);
@@ -161,7 +177,7 @@ fn foreign_text_stays_text() {
     assert!(page.contains("&lt;script&gt;alert(1)"));
     let json = page.split("id=\"run\">").nth(1).and_then(|rest| rest.split("</script>").next()).unwrap();
     let read: RunSummary = serde_json::from_str(json).unwrap();
-    assert_eq!(read.header.policy, evil, "the embedded summary still says what was written");
+    assert_eq!(read.strategies, [evil], "the embedded summary still says what was written");
     assert!(read.bars.time.is_empty() && read.plans.is_empty(), "reduced");
 }
 
@@ -169,8 +185,8 @@ fn foreign_text_stays_text() {
 fn a_summary_survives_its_json() {
     let run = synthetic::run(600, 5, 4);
     let again: RunSummary = serde_json::from_str(&serde_json::to_string(&run).unwrap()).unwrap();
-    assert_eq!(again.version, 1);
-    assert_eq!(again.fills.len(), run.fills.len());
+    assert_eq!(again.version, 2);
+    assert_eq!(again.instruments, run.instruments);
     assert_eq!(html(&again).len(), html(&run).len());
 }
 
@@ -212,6 +228,8 @@ fn golden_figures() {
         "drawdowns",
         "tail",
         "costs",
+        "hours",
+        "sizes",
         "limits",
     ];
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -227,4 +245,75 @@ fn golden_figures() {
         assert!(svg == golden, "{name} differs from {}; UPDATE_GOLDEN=1 writes it anew", path.display());
     }
     assert_eq!(figures.len(), names.len());
+}
+
+/// The text between a heading row and the end of its body, tags left out.
+fn cells(page: &str, after: &str) -> Vec<String> {
+    let row = page.split(after).nth(1).and_then(|rest| rest.split("</tr>").next()).unwrap();
+    row.split("<td").skip(1).map(|cell| cell.split_once('>').unwrap().1.split('<').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_book_of_several_shows_each_instrument_once_and_adds_up() {
+    let run = synthetic::book(3, 3_000, 60);
+    let page = html(&run);
+    keep("book.html", &page);
+    for symbol in ["BTCUSDT-PERP", "COIN1USDT-PERP", "COIN2USDT-PERP"] {
+        assert!(page.contains(&format!("Price of {symbol}, USDT")), "{symbol} has its figure");
+        assert!(page.contains(&format!(">{symbol}</label>")), "{symbol} can be chosen");
+    }
+    assert_eq!(page.matches("type=\"radio\"").count(), 3);
+    assert_eq!(page.matches("checked=\"\"").count(), 1, "the main one shows first");
+    assert!(page.contains("#price:has(#i2:checked) #s2{display:block}"));
+    assert!(page.contains("Exposure by instrument, × equity") && page.contains("dashed: gross"));
+    assert!(page.contains("btc-trend + turtle"), "both policies are named");
+    // The three instruments' profits are attributed, and what is left is nothing.
+    let number = |text: &str| text.replace(',', "").replace('\u{2212}', "-").parse::<f64>().unwrap();
+    let profits: f64 = ["BTCUSDT-PERP", "COIN1USDT-PERP", "COIN2USDT-PERP"]
+        .iter()
+        .map(|symbol| number(&cells(&page, &format!("<th scope=\"row\">{symbol}</th>"))[0]))
+        .sum();
+    let attributed = number(&cells(&page, "<th scope=\"row\">Attributed</th>")[0]);
+    assert!((profits - attributed).abs() <= 2.0, "{profits} and {attributed}: rounding to whole units alone");
+    assert_eq!(cells(&page, "<th scope=\"row\">Not attributed</th>")[0], "0");
+    let account = number(&cells(&page, "<th scope=\"row\">The accounts&#39; profit</th>")[0]);
+    assert!((account - run.costs.scaled.net).abs() < 1.0);
+}
+
+#[test]
+fn a_hundred_instruments_stay_within_the_budget() {
+    let run = synthetic::book(100, 2_000, 240);
+    let started = std::time::Instant::now();
+    let page = html(&run);
+    eprintln!("100 instruments: {} bytes in {:?}", page.len(), started.elapsed());
+    keep("hundred.html", &page);
+    assert!(page.len() <= 3_000_000, "{} bytes", page.len());
+    assert_eq!(page.matches("type=\"radio\"").count(), 100, "all can be looked at");
+    assert!(page.contains("BTCUSDT-PERP, COIN1USDT-PERP, COIN2USDT-PERP and 97 more"));
+    assert!(page.contains("96 more"), "the stack names four and the rest together");
+}
+
+#[test]
+fn money_paid_in_is_no_profit_on_the_page() {
+    let mut run = synthetic::run(3_000, 60, 4);
+    let before = run.columns();
+    // Half a million comes in after a third, and works with the rest: equity and profits grow by the same factor.
+    let at = run.bars.time.len() / 3;
+    let factor = 1.0 + 5e5 / run.bars.equity[at - 1];
+    for equity in &mut run.bars.equity[at..] {
+        *equity *= factor;
+    }
+    run.bars.paid_in[at..].fill(1.5e6);
+    let after = run.columns();
+    for (found, expected) in after.equity.iter().zip(&before.equity) {
+        assert!((found / expected - 1.0).abs() < 1e-9, "{found}, not {expected}");
+    }
+    assert_eq!(after.scaled.drawdown.unwrap().trough, before.scaled.drawdown.unwrap().trough);
+    assert!((after.scaled.total_return.unwrap() - before.scaled.total_return.unwrap()).abs() < 1e-9);
+    assert!(html(&run).contains("% of the most that was paid in"));
+}
+
+#[test]
+fn value_at_risk_is_said_to_be_missing() {
+    assert!(html(&month()).contains("forecasts no value at risk"));
 }

@@ -1,8 +1,8 @@
 //! A seeded, invented run with everything a page can show: adds, rungs, stops, cuts, refusals, a crash, gaps, caps.
 
 use backtest::report::{
-    Bars, Campaign, CostLines, Costs, Fill, Gap, Header, Headroom, Integrity, LimitCut, Method, Plan, PlanStep,
-    Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Twin, Variant,
+    Bars, Campaign, CostLines, Costs, Execution, Fill, Gap, Header, Headroom, Integrity, LimitCut, Method, Part, Plan,
+    PlanStep, Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Stops, Traded, Twin, Variant,
 };
 
 const MINUTE: i64 = 60_000_000_000;
@@ -25,6 +25,26 @@ impl Dice {
     }
 }
 
+/// What the one strategy made in the one instrument.
+fn part_of(run: &RunSummary) -> Part {
+    let (costs, traded) = (&run.costs.scaled, &run.instruments[0]);
+    let with_r: Vec<f64> = run.campaigns.iter().filter_map(|campaign| campaign.r).collect();
+    Part {
+        profit: costs.net + costs.fees - costs.funding,
+        fees: costs.fees,
+        funding: costs.funding,
+        traded: costs.traded,
+        campaigns: run.campaigns.len() as u64,
+        closed: with_r.len() as u64,
+        won: with_r.iter().filter(|r| **r > 0.0).count() as u64,
+        r: with_r.iter().sum(),
+        with_r: with_r.len() as u64,
+        mean_exposure: traded.exposure.iter().sum::<f64>() / traded.exposure.len().max(1) as f64,
+        largest_exposure: traded.exposure.iter().copied().fold(0.0, f64::max),
+        ..Part::default()
+    }
+}
+
 /// A run of so many bars of so many minutes.
 pub(crate) fn run(bars: usize, minutes: i64, seed: u64) -> RunSummary {
     let mut walk = Walk::new(minutes * MINUTE, seed);
@@ -33,6 +53,57 @@ pub(crate) fn run(bars: usize, minutes: i64, seed: u64) -> RunSummary {
         walk.step(at, bars);
     }
     walk.finish(end)
+}
+
+/// A book of so many instruments: each its own walk, two strategies that take turns, their profits added up.
+pub(crate) fn book(count: usize, bars: usize, minutes: i64) -> RunSummary {
+    let mut whole = run(bars, minutes, 1);
+    whole.strategies = vec!["btc-trend".into(), "turtle".into()];
+    let start = whole.header.deposit;
+    for at in 1..count {
+        let mut other = run(bars, minutes, at as u64 + 1);
+        let plans = whole.plans.len() as u64;
+        let mut traded = other.instruments.remove(0);
+        traded.symbol = format!("binance:COIN{at}USDT-PERP");
+        traded.unit = format!("COIN{at}");
+        let strategy = at % 2;
+        traded.stops[0].strategy = strategy;
+        traded.fills.iter_mut().for_each(|fill| (fill.strategy, fill.plan) = (strategy, fill.plan + plans));
+        traded
+            .refusals
+            .iter_mut()
+            .for_each(|refusal| (refusal.strategy, refusal.plan) = (strategy, refusal.plan + plans));
+        traded.rungs.iter_mut().for_each(|rung| rung.strategy = strategy);
+        whole.plans.extend(other.plans.into_iter().map(|plan| Plan {
+            plan: plan.plan + plans,
+            strategy,
+            instrument: at,
+            ..plan
+        }));
+        let campaigns = whole.campaigns.len() as u64;
+        whole.campaigns.extend(other.campaigns.into_iter().map(|campaign| Campaign {
+            campaign: campaign.campaign + campaigns,
+            strategy,
+            instrument: at,
+            ..campaign
+        }));
+        whole.executions.extend(other.executions);
+        whole.parts.push(Part { strategy, instrument: at, ..other.parts[0] });
+        for (sum, equity) in whole.bars.equity.iter_mut().zip(&other.bars.equity) {
+            *sum += equity - start;
+        }
+        whole.costs.scaled.net += other.costs.scaled.net;
+        whole.costs.scaled.gross += other.costs.scaled.gross;
+        whole.instruments.push(traded);
+    }
+    for at in 0..whole.bars.time.len() {
+        let held = || whole.instruments.iter().map(|traded| traded.exposure[at]);
+        (whole.bars.exposure[at], whole.bars.gross[at]) = (held().sum(), held().map(f64::abs).sum());
+    }
+    whole.bars.asked.fill(None);
+    whole.plans.sort_by_key(|plan| plan.plan);
+    whole.executions.sort_by_key(|order| order.time);
+    whole
 }
 
 struct Walk {
@@ -59,16 +130,11 @@ struct Walk {
 impl Walk {
     fn new(bar: i64, seed: u64) -> Self {
         let header = Header {
-            policy: "btc-trend".into(),
-            instrument: "binance:BTCUSDT-PERP".into(),
-            base: "BTC".into(),
             currency: "USDT".into(),
             deposit: 1_000_000.0,
             start: START,
             end: START,
             bar,
-            tick: 0.1,
-            lot: 0.001,
             run: "7f3a91c2b04d5e6f8a1b2c3d4e5f60718293a4b5c6d7e8f9".into(),
         };
         let limit =
@@ -86,16 +152,28 @@ impl Walk {
             versions: vec![("trimtab".into(), "0.1.0 (0c7f99e)".into()), ("policy hash".into(), "91b4".repeat(16))],
             tapes: vec![("btc.tape".into(), "5ac0".repeat(16)), ("funding.tape".into(), "77d1".repeat(16))],
         };
+        let traded = Traded {
+            symbol: "binance:BTCUSDT-PERP".into(),
+            unit: "BTC".into(),
+            quote: "USDT".into(),
+            currency: "USDT".into(),
+            tick: 0.1,
+            lot: 0.001,
+            stops: vec![Stops::default()],
+            ..Traded::default()
+        };
         let run = RunSummary {
             version: SUMMARY_VERSION,
             header,
+            strategies: vec!["btc-trend".into()],
             bars,
+            instruments: vec![traded],
             twin: Twin::default(),
+            accounts: Vec::new(),
             gaps: Vec::new(),
-            fills: Vec::new(),
-            refusals: Vec::new(),
-            rungs: Vec::new(),
             campaigns: Vec::new(),
+            parts: Vec::new(),
+            executions: Vec::new(),
             twin_r: Vec::new(),
             costs: Costs::default(),
             integrity: Integrity::default(),
@@ -182,7 +260,8 @@ impl Walk {
             let quantity = lot(self.position * 0.3);
             self.trade(time, close, -quantity, Purpose::Cut, "drawdown 11.2 % is over 10 %: × 0.60");
             let plan = self.run.plans.len() as u64;
-            self.run.bars.headroom[0].cuts.push(LimitCut { time, quantity, plan });
+            let exposure = quantity * close / equity;
+            self.run.bars.headroom[0].cuts.push(LimitCut { time, instrument: 0, quantity, exposure, plan });
         } else if self.dice.next() < 0.004 {
             self.refuse(time, close, "buffer", "change of 0.004 is inside the buffer of 0.010", true);
         } else if self.dice.next() < 0.0015 {
@@ -199,7 +278,8 @@ impl Walk {
         self.stop = Some(tick(close - 3.0 * self.n));
         self.last_fill = close;
         for (index, r) in [(1, 2.0), (2, 4.0)] {
-            self.run.rungs.push(Rung {
+            self.run.instruments[0].rungs.push(Rung {
+                strategy: 0,
                 index,
                 price: tick(close + r * 3.0 * self.n),
                 from: time,
@@ -213,6 +293,8 @@ impl Walk {
         self.run.costs.twin.fees += self.twin * close * 0.0005;
         self.run.campaigns.push(Campaign {
             campaign: self.run.campaigns.len() as u64 + 1,
+            strategy: 0,
+            instrument: 0,
             long: true,
             opened: time,
             closed: None,
@@ -236,7 +318,7 @@ impl Walk {
     fn close(&mut self, time: i64, price: f64, ended_by: &str) {
         let profit = self.cash - self.opened_equity;
         self.stop = None;
-        for rung in self.run.rungs.iter_mut().filter(|rung| rung.to == rung.from) {
+        for rung in self.run.instruments[0].rungs.iter_mut().filter(|rung| rung.to == rung.from) {
             rung.to = time;
             rung.end = if rung.index <= self.rungs { RungEnd::Filled } else { RungEnd::Lapsed };
         }
@@ -263,12 +345,27 @@ impl Walk {
         costs.fees += value * 0.0005;
         costs.spread += value * 0.0001;
         let plan = self.plan(time, price, before, self.position, because, "set");
-        self.run.fills.push(Fill { time, price, quantity, purpose, plan, because: because.into() });
+        self.run.instruments[0].fills.push(Fill {
+            strategy: 0,
+            time,
+            price,
+            quantity,
+            purpose,
+            plan,
+            because: because.into(),
+        });
+        self.run.executions.push(Execution {
+            time,
+            value,
+            slippage: value * 0.0002,
+            participation: Some(quantity.abs() / (400.0 + (time / MINUTE % 97) as f64)),
+        });
     }
 
     fn refuse(&mut self, time: i64, price: f64, rule: &str, because: &str, held: bool) {
         let plan = self.plan(time, price, self.position, self.position, because, if held { "held" } else { "refused" });
-        self.run.refusals.push(Refusal { time, price, rule: rule.into(), because: because.into(), plan, held });
+        let (rule, because) = (rule.into(), because.into());
+        self.run.instruments[0].refusals.push(Refusal { strategy: 0, time, price, rule, because, plan, held });
     }
 
     fn plan(&mut self, time: i64, price: f64, before: f64, after: f64, because: &str, outcome: &str) -> u64 {
@@ -287,7 +384,7 @@ impl Walk {
             step("caps.leverage", after, after, "kept", "0.61 × equity is under 2.50"),
             step("trim", after, after, "kept", "rounded toward zero to lots of 0.001 BTC"),
         ];
-        self.run.plans.push(Plan { plan, time, price, steps });
+        self.run.plans.push(Plan { plan, strategy: 0, instrument: 0, time, price, steps });
         plan
     }
 
@@ -295,23 +392,29 @@ impl Walk {
         let equity = self.cash + self.position * close;
         let twin_equity = self.twin_cash + self.twin * close;
         self.peak_equity = self.peak_equity.max(equity);
-        let bars = &mut self.run.bars;
+        let (bars, traded) = (&mut self.run.bars, &mut self.run.instruments[0]);
         if let Some(last) = bars.time.last().filter(|last| time - **last > self.bar) {
             self.run.gaps.push(Gap { from: *last, to: time });
+            traded.gaps.push(Gap { from: *last, to: time });
         }
         bars.time.push(time);
-        bars.open.push(open);
-        bars.high.push(high);
-        bars.low.push(low);
-        bars.close.push(close);
         bars.equity.push(equity);
-        bars.position.push(self.position);
+        bars.paid_in.push(1e6);
         bars.exposure.push(self.position * close / equity);
-        bars.stop.push(self.stop);
+        bars.gross.push(self.position * close / equity);
+        traded.time.push(time);
+        traded.open.push(open);
+        traded.high.push(high);
+        traded.low.push(low);
+        traded.close.push(close);
+        traded.position.push(self.position);
+        traded.exposure.push(self.position * close / equity);
+        traded.twin_exposure.push(self.twin * close / twin_equity);
+        traded.stops[0].price.push(self.stop);
         let capped = self.position > 0.0 && equity / self.peak_equity < 0.985;
         bars.cap.push(capped.then_some(u16::from(at.is_multiple_of(97))));
         let volatility = 0.45 + 0.15 * (at as f64 / 900.0).sin();
-        bars.volatility.push((at > 20).then_some(volatility));
+        traded.volatility.push((at > 20).then_some(volatility));
         bars.asked.push((self.position > 0.0).then_some(0.3 / volatility));
         let drawdown = 1.0 - equity / self.peak_equity;
         let exposure = self.position * close / equity;
@@ -319,12 +422,13 @@ impl Walk {
             limit.left.push(Some(left));
         }
         self.run.twin.equity.push(twin_equity);
+        self.run.twin.paid_in.push(1e6);
         self.run.twin.exposure.push(self.twin * close / twin_equity);
     }
 
     fn finish(mut self, end: i64) -> RunSummary {
         self.run.header.end = end;
-        for rung in self.run.rungs.iter_mut().filter(|rung| rung.to == rung.from) {
+        for rung in self.run.instruments[0].rungs.iter_mut().filter(|rung| rung.to == rung.from) {
             rung.to = end;
         }
         let days = (end - START) as f64 / DAY as f64;
@@ -350,12 +454,13 @@ impl Walk {
             variant("without pyramid", "the whole size at once", -0.01),
             variant("twin", "constant quantity, no technique", 0.06),
         ];
+        self.run.parts = vec![part_of(&self.run)];
         self.run.integrity = Integrity {
             chain: self.run.header.run.clone(),
             state: "c0ffee".repeat(10),
             replayed: Some(true),
             residual: "0".into(),
-            acted: self.run.fills.len() as u64,
+            acted: self.run.instruments[0].fills.len() as u64,
             refused: vec![("buffer".into(), 21), ("cooldown".into(), 9), ("cap".into(), 3)],
             bars: self.run.bars.time.len() as u64,
             ambiguous_bars: 17,

@@ -42,8 +42,8 @@ pub(crate) struct Compare {
     /// An HTML file to write: measures, growth overlaid, what the policies say differently
     #[arg(short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// A picture to write: growth overlaid
-    #[arg(long, value_name = "FILE.svg")]
+    /// A picture to write: growth overlaid, as `.svg`, or as `.html` with the picture alone
+    #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
     /// Replace files that exist
     #[arg(long)]

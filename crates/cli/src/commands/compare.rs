@@ -12,9 +12,10 @@ pub(super) fn run(args: &Compare, terminal: &Terminal) -> Result<Outcome, Failur
     for file in [&args.output, &args.plot].into_iter().flatten() {
         files::refuse_existing(file, args.force)?;
     }
-    if let Some(plot) = args.plot.as_ref().filter(|plot| plot.extension().is_none_or(|end| end != "svg")) {
+    let ends = |plot: &std::path::Path, with: &str| plot.extension().is_some_and(|end| end == with);
+    if let Some(plot) = args.plot.as_ref().filter(|plot| !ends(plot, "svg") && !ends(plot, "html")) {
         return Err(Failure::input(format_args!("`{}` is no name of a picture", plot.display()))
-            .hint("pictures are SVG: name a file that ends in `.svg`"));
+            .hint("name a file that ends in `.svg`, or in `.html` for a page with the picture alone"));
     }
     let runs = args.runs.iter().map(|path| backtest::open(path)).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<String> = args.runs.iter().map(|path| files::name(path)).collect();
@@ -25,7 +26,8 @@ pub(super) fn run(args: &Compare, terminal: &Terminal) -> Result<Outcome, Failur
         wrote.push(file);
     }
     if let Some(file) = &args.plot {
-        files::write(file, report::growth_svg(&pages).as_bytes(), args.force)?;
+        let picture = if ends(file, "html") { report::growth_html(&pages) } else { report::growth_svg(&pages) };
+        files::write(file, picture.as_bytes(), args.force)?;
         wrote.push(file);
     }
     render::compare::show(&args.runs, &names, &runs, &pages, terminal);
@@ -38,5 +40,5 @@ pub(super) fn run(args: &Compare, terminal: &Terminal) -> Result<Outcome, Failur
 }
 
 fn shown(paths: &[impl AsRef<std::path::Path>]) -> String {
-    paths.iter().map(|path| files::word(path)).collect::<Vec<_>>().join(" ")
+    paths.iter().map(files::word).collect::<Vec<_>>().join(" ")
 }

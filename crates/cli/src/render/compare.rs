@@ -16,11 +16,11 @@ const COLUMN: usize = 12;
 pub(crate) fn show(paths: &[PathBuf], names: &[String], runs: &[Run], pages: &[RunSummary], terminal: &Terminal) {
     let cards: Vec<Card<'_>> = pages.iter().map(Card::of).collect();
     terminal.json("comparison", &as_json(paths, runs, &cards));
-    for (at, (name, run)) in names.iter().zip(runs).enumerate() {
+    for (at, ((name, run), page)) in names.iter().zip(runs).zip(pages).enumerate() {
         let (from, to) = (&run.record.first, &run.record.last);
         let span = format!("{} .. {}", from.get(..10).unwrap_or(from), to.get(..10).unwrap_or(to));
         let line =
-            format!("  {}  {name}   {}   {span}   hash {}", letter(at), run.policy().name, short(&run.record.chain));
+            format!("  {}  {name}   {}   {span}   hash {}", letter(at), page.policy_names(), short(&run.record.chain));
         terminal.result(line);
     }
     for warning in warnings(runs) {

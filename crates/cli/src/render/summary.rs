@@ -3,12 +3,15 @@
 use super::sparkline::sparklines;
 use crate::terminal::{HINT, Terminal, WARNING};
 use backtest::Run;
-use backtest::metrics::{Figure, Missing, Path, SHORT, Scores, equal_volatility};
-use backtest::report::{CostLines, RunSummary};
+use backtest::metrics::{Figure, Missing, SHORT, Scores};
+use backtest::report::{Columns, Part, RunSummary};
 use serde_json::{Value, json};
 use std::path;
 use units::Timestamp;
 use units::show::{self, Style};
+
+/// Lines of the profit by strategy and instrument.
+const PARTS: usize = 6;
 
 /// Signs of a sparkline.
 const COLUMNS: usize = 24;
@@ -89,22 +92,8 @@ pub(super) fn rows(short: bool) -> Vec<Row> {
 
 impl<'a> Card<'a> {
     pub(super) fn of(page: &'a RunSummary) -> Self {
-        let nanos = std::iter::once(page.header.start).chain(page.bars.time.iter().copied());
-        let times: Vec<Timestamp> = nanos.map(Timestamp::from_nanos).collect();
-        let path = |values: &[f64]| -> Vec<f64> {
-            std::iter::once(page.header.deposit).chain(values.iter().copied()).collect()
-        };
-        let (scaled, twin) = (path(&page.bars.equity), path(&page.twin.equity));
-        let column = |equity: &[f64], costs: &CostLines| {
-            Scores::of(Path { times: &times, equity }, costs.traded, costs.fees - costs.funding)
-        };
-        let scaled = column(&scaled, &page.costs.scaled);
-        let twin_scores = column(&twin, &page.costs.twin);
-        let equal = scaled
-            .volatility
-            .and_then(|target| equal_volatility(Path { times: &times, equity: &twin }, target))
-            .map(|equal| Scores::of_equal_vol(&times, &equal, &twin_scores));
-        Self { page, scaled, twin: twin_scores, equal }
+        let Columns { scaled, twin, equal, .. } = page.columns();
+        Self { page, scaled, twin, equal: equal.map(|(_, scores)| scores) }
     }
 
     pub(super) fn is_short(&self) -> bool {
@@ -118,14 +107,53 @@ impl<'a> Card<'a> {
     }
 
     fn lines(&self, verbose: bool) -> Vec<String> {
-        let mut lines = vec![format!("  {:<24}{:>10}{:>10}{:>10}{:>11}", "", "scaled", "twin", "change", "twin=vol")];
+        let mut lines = self.names();
+        lines.push(format!("  {:<24}{:>10}{:>10}{:>10}{:>11}", "", "scaled", "twin", "change", "twin=vol"));
         lines.extend(rows(self.is_short()).iter().filter(|row| verbose || !row.detail).map(|row| self.line(row)));
         let [scaled, twin] = sparklines([&self.page.bars.equity, &self.page.twin.equity], COLUMNS);
         lines.push(format!("  equity   scaled {scaled}   twin {twin}"));
+        lines.extend(self.parts());
         lines.push(format!("  trust    {}", self.trust()));
         let integrity = &self.page.integrity;
         for note in integrity.liquidations.iter().chain(&integrity.notes) {
             lines.push(format!("  {WARNING}note{WARNING:#}     {note}"));
+        }
+        lines
+    }
+
+    /// Who traded what, where that is more than one in one.
+    fn names(&self) -> Vec<String> {
+        if self.page.strategies.len() < 2 && self.page.instruments.len() < 2 {
+            return Vec::new();
+        }
+        let (policies, instruments) = (self.page.policy_names(), self.page.instrument_names());
+        vec![format!("  {policies} on {instruments}, in {}", self.page.header.currency)]
+    }
+
+    /// What each strategy made in each instrument, the largest gains and losses of many.
+    fn parts(&self) -> Vec<String> {
+        let net = |part: &Part| part.profit - part.fees + part.funding;
+        let mut parts: Vec<&Part> = self.page.parts.iter().collect();
+        if parts.len() < 2 {
+            return Vec::new();
+        }
+        parts.sort_by(|a, b| net(b).abs().total_cmp(&net(a).abs()));
+        let left = parts.len().saturating_sub(PARTS);
+        let minor = show::minor_unit(&self.page.header.currency);
+        let line = |(at, part): (usize, &&Part)| {
+            let instrument = self.page.instruments.get(part.instrument).map_or("", |known| known.symbol.as_str());
+            let name = match self.page.strategies.get(part.strategy) {
+                Some(strategy) if self.page.strategies.len() > 1 => format!("{strategy} in {instrument}"),
+                _ => instrument.to_owned(),
+            };
+            let money = show::money_estimate(net(part), minor, Style::Terminal);
+            let campaigns = show::count(part.campaigns, Style::Terminal);
+            let head = if at == 0 { "profit" } else { "" };
+            format!("  {head:<8} {name:<44}{money:>14}   {campaigns} campaigns")
+        };
+        let mut lines: Vec<String> = parts.iter().take(PARTS).enumerate().map(line).collect();
+        if left > 0 {
+            lines.push(format!("  {:<8} and {left} more", ""));
         }
         lines
     }
@@ -167,8 +195,8 @@ impl<'a> Card<'a> {
         let counted = |count: u64, one: &str| {
             format!("{} {one}{}", show::count(count, Style::Terminal), if count == 1 { "" } else { "s" })
         };
-        let mut parts =
-            vec![counted(integrity.ambiguous_bars, "ambiguous bar"), counted(self.page.gaps.len() as u64, "gap")];
+        let gaps: usize = self.page.instruments.iter().map(|traded| traded.gaps.len()).sum();
+        let mut parts = vec![counted(integrity.ambiguous_bars, "ambiguous bar"), counted(gaps as u64, "gap")];
         if integrity.unexplained > 0 {
             parts.push(counted(integrity.unexplained, "unexplained trigger"));
         }
