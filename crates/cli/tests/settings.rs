@@ -87,6 +87,27 @@ fn the_nearest_project_file_counts_and_its_paths_are_its_own() {
 }
 
 #[test]
+fn settings_reach_what_they_set() {
+    let sandbox = Sandbox::new();
+    sandbox.write("policy.toml", POLICY);
+    sandbox.write("bad.toml", POLICY.replace("strength", "strenght"));
+    sandbox.write("trimtab.toml", "color = \"always\"\nwidth = 130\n");
+    let said = sandbox.line("trimtab check bad.toml");
+    assert!(said.stdout.contains('\x1b'), "{}", said.stdout);
+    let last = |said: &Said| said.stdout.trim_end().lines().last().unwrap().chars().count();
+    assert_eq!(last(&said), 130);
+    assert_eq!(last(&sandbox.line("trimtab check bad.toml --width 100 --color never")), 100);
+    // What clap itself says goes by them too.
+    assert!(sandbox.line("trimtab chekc").stderr.contains('\x1b'));
+    assert!(!sandbox.line("trimtab chekc --color never").stderr.contains('\x1b'));
+    let json = with(&sandbox, "chekc", &[("TRIMTAB_JSON", "true")]);
+    assert!(json.stdout.starts_with("{\"schema\":\"trimtab.error/1\""), "{}", json.stdout);
+    sandbox.write("trimtab.toml", "verbosity = \"quiet\"\n");
+    assert_eq!(sandbox.line("trimtab check policy.toml").ok(), "");
+    assert!(sandbox.line("trimtab check policy.toml -v").ok().contains("checked policy.toml"));
+}
+
+#[test]
 fn a_run_without_tapes_or_a_folder_says_where_they_can_be_named() {
     let sandbox = Sandbox::new();
     sandbox.write("policy.toml", POLICY);
