@@ -94,4 +94,5 @@ def main():
     print('{"cases": [\n' + ",\n".join(out) + "\n]}")
 
 
-main()
+if __name__ == "__main__":
+    main()
