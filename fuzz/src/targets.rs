@@ -135,7 +135,7 @@ fn csv(input: &[u8]) -> bool {
 }
 
 fn import(choice: u8, source: &Path, out: &Path, repair: Vec<Repair>) -> Result<ImportReport, ImportError> {
-    let instrument = || import::instrument("binance:BTCUSDT-PERP", None, None);
+    let instrument = || import::instrument("binance:BTCUSDT-PERP", &import::Terms::default());
     let progress = &mut |_, _| {};
     match choice % 4 {
         0 | 1 => {

@@ -24,7 +24,7 @@ fn recorded() -> Option<(Catalogue, Vec<Bar>)> {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bars.tape");
-    let instrument = import::instrument("binance:BTCUSDT-PERP", None, None).unwrap();
+    let instrument = import::instrument("binance:BTCUSDT-PERP", &import::Terms::default()).unwrap();
     import::bars(&BarsRequest::new(source, instrument, Labelled::Open, &path), &mut |_, _| ()).unwrap();
     let mut reader = TapeReader::open(&path).unwrap();
     let catalogue = reader.catalogue().clone();

@@ -17,7 +17,7 @@ fn the_crash_month_from_its_files() {
     let Some(shared) = shared("the_crash_month_from_its_files") else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let instrument = import::instrument(SYMBOL, None, None).unwrap();
+    let instrument = import::instrument(SYMBOL, &import::Terms::default()).unwrap();
     let bars = shared.join("data/bars_crash/2025-10_BTCUSDT_binance_perp_5m.parquet");
     let bars = BarsRequest::new(bars, instrument.clone(), Labelled::Open, path("btc.tape"));
     assert_eq!(import::bars(&bars, &mut |_, _| {}).unwrap().rows_written, 11_123);

@@ -6,7 +6,7 @@
 
 use backtest::metrics::{Path as EquityPath, vol_of_vol};
 use backtest::{PolicyFile, Request, Run, run};
-use import::{BarsRequest, Labelled, SeriesRequest, SeriesUnit};
+use import::{BarsRequest, ContractKind, Labelled, SeriesRequest, SeriesUnit, Terms};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use units::{Duration, Timestamp};
@@ -70,7 +70,9 @@ fn always_long(market: &Market, data: &Path) -> Run {
     let later: Vec<&str> = rows.lines().filter(|row| *row >= market.from).collect();
     std::fs::write(&source, format!("{head}\n{}\n", later.join("\n"))).unwrap();
     let (tick, lot) = (market.tick.parse().unwrap(), "0.0001".parse().unwrap());
-    let instrument = import::instrument(market.symbol, Some(tick), Some(lot)).unwrap();
+    let kind = Some(ContractKind::Linear);
+    let terms = Terms { kind, tick: Some(tick), lot: Some(lot), ..Terms::default() };
+    let instrument = import::instrument(market.symbol, &terms).unwrap();
     let (bars, index) = (folder.path().join("bars.tape"), folder.path().join("index.tape"));
     let mut request = BarsRequest::new(&source, instrument, Labelled::Open, &bars);
     request.interval = Some(Duration::DAY);
@@ -78,7 +80,8 @@ fn always_long(market: &Market, data: &Path) -> Run {
     let mut request = SeriesRequest::new(data.join(market.index), market.column, "index", SeriesUnit::Percent, &index);
     request.lag = Duration::DAY;
     import::series(&request, &mut |_, _| ()).unwrap();
-    let request = Request { policies: vec![PolicyFile::new("", policy(market))], tapes: vec![bars, index], ..Request::default() };
+    let request =
+        Request { policies: vec![PolicyFile::new("", policy(market))], tapes: vec![bars, index], ..Request::default() };
     run(&request, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 

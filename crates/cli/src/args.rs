@@ -1,15 +1,18 @@
 //! The command line as clap reads it: one definition gives help, man pages and completions.
 
+mod calculators;
 mod examples;
 mod remedy;
 mod research;
 
+pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Sweep};
 
 use crate::settings::{ColorChoice, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use market::Currency;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use units::{Duration, Price, Qty, Timestamp};
@@ -134,6 +137,12 @@ pub(crate) enum Command {
     /// Say what to hold now, and why, without a backtest
     #[command(after_help = examples::PLAN)]
     Plan(Plan),
+    /// Price options: rows on standard input, price and twelve Greeks of each on standard output
+    #[command(after_help = calculators::PRICE)]
+    Price(Calculator),
+    /// Imply volatilities: rows on standard input, volatility and the interval of half a tick on standard output
+    #[command(after_help = calculators::IV)]
+    Iv(Calculator),
     /// Show every setting, its value and where it came from
     #[command(after_help = examples::CONFIG)]
     Config(Config),
@@ -227,15 +236,35 @@ pub(crate) const REPAIRS: [&str; 6] = ["drop-row", "widen", "snap", "keep-first"
 /// Which contract the rows are of.
 #[derive(Debug, Args)]
 pub(crate) struct InstrumentArgs {
-    /// The contract, `venue:SYMBOL`, such as `binance:BTCUSDT-PERP`
+    /// The instrument, `venue:SYMBOL`: `binance:BTCUSDT-PERP`, `deribit:BTC-27DEC24`, `binance:BTCUSDT-SPOT`
     #[arg(long, value_name = "SYMBOL")]
     pub(crate) instrument: String,
+    /// How it is settled, where the symbol leaves it open: `linear` in its quote currency, `inverse` in coin
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<KindArg>,
+    /// When the dated future is settled, UTC, where trimtab does not know the venue's hour
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expiry: Option<Timestamp>,
+    /// The currency that it settles in, where the symbol leaves it open
+    #[arg(long, value_name = "CURRENCY")]
+    pub(crate) settle: Option<Currency>,
     /// Its price grid, where trimtab does not know it or the recording is older
     #[arg(long, value_name = "PRICE")]
     pub(crate) tick: Option<Price>,
     /// Its quantity grid, where trimtab does not know it or the recording is older
     #[arg(long, value_name = "QTY")]
     pub(crate) lot: Option<Qty>,
+    /// Its smallest order, where it is more than one lot
+    #[arg(long, value_name = "QTY")]
+    pub(crate) min_qty: Option<Qty>,
+}
+
+/// How an instrument is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    Spot,
+    Linear,
+    Inverse,
 }
 
 #[derive(Debug, Args)]

@@ -9,13 +9,13 @@ use crate::sequence::Row;
 use crate::session::{self, Content, Job, RowCells};
 use crate::source::Source;
 use crate::{ImportError, Repair};
-use market::{Bar, Catalogue, Event, Instrument};
+use market::{Bar, Catalogue, Currency, Event, Instrument, InstrumentKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tape::Kind;
-use units::{Duration, InstrumentId, Price, Qty, Timestamp};
+use units::{Contract, Duration, InstrumentId, Price, Qty, Timestamp};
 
 /// Which end of a bar its time names. A source does not say; the user must.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +148,10 @@ struct Bars {
     labelled: Labelled,
     interval: Duration,
     tick: Price,
+    kind: InstrumentKind,
+    base: Currency,
     has_volume: bool,
+    after_expiry: u64,
     first_open: Option<Timestamp>,
     traded: bool,
     volumes_missing: u64,
@@ -161,7 +164,10 @@ impl Bars {
             labelled: request.labelled,
             interval,
             tick: request.instrument.tick,
+            kind: request.instrument.kind,
+            base: request.instrument.base,
             has_volume,
+            after_expiry: 0,
             first_open: None,
             traded: false,
             volumes_missing: 0,
@@ -257,6 +263,7 @@ impl Content for Bars {
         // A refused row keeps its place in time, so that the gaps reported beside it are those of the source.
         let at = self.opened(row.time, ledger);
         self.first_open.get_or_insert(at);
+        self.after_expiry += u64::from(self.kind.expiry().is_some_and(|expiry| at + self.interval > expiry));
         (!dropped).then_some(Row { number: row.number, at, venue: row.time, every: None, content })
     }
 
@@ -273,6 +280,18 @@ impl Content for Bars {
             note("no volume column was found; volume is 0 in every bar (`--volume-column NAME` names one)".to_owned());
         } else if !self.traded {
             note("volume is 0 in every bar: depth and participation cannot be judged on this tape".to_owned());
+        } else if self.kind.contract() == Contract::Inverse {
+            note(format!(
+                "volume counts as {}; if the file counts contracts, name the column in {0} with `--volume-column`",
+                self.base
+            ));
+        }
+        if let (Some(expiry), 1..) = (self.kind.expiry(), self.after_expiry) {
+            note(format!(
+                "{} after the expiry at {}, at which a run ends the contract: check `--instrument`",
+                count(self.after_expiry, "bar"),
+                units::show::time(expiry)
+            ));
         }
         if self.volumes_missing > 0 {
             note(format!("{} without a volume; taken as 0", count(self.volumes_missing, "bar")));

@@ -9,7 +9,7 @@ use crate::sequence::Row;
 use crate::session::{self, Content, Job, RowCells};
 use crate::source::Source;
 use crate::{ImportError, Repair};
-use market::{Catalogue, Event, FundingRate, Instrument};
+use market::{Catalogue, Event, FundingRate, Instrument, InstrumentKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,17 @@ impl FundingRequest {
 
 /// Makes a tape of a file of funding rates. Stamps within one second of the interval are moved to it, and counted.
 pub fn funding(request: &FundingRequest, progress: &mut dyn FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
+    let Instrument { symbol, kind, .. } = &request.instrument;
+    let pays_none = match kind {
+        InstrumentKind::Spot => Some("spot"),
+        InstrumentKind::LinearFuture { .. } | InstrumentKind::InverseFuture { .. } => Some("a dated future"),
+        InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => None,
+    };
+    if let Some(what) = pays_none {
+        return Err(ImportError::Instrument(format!(
+            "`{symbol}` is {what}, which pays no funding; name the perpetual"
+        )));
+    }
     let source = Source::open(&request.source, &request.columns)?;
     let rate = columns::rate(&source, &request.columns)?;
     let mut progress = Progress::new(&source, progress);

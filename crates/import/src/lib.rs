@@ -15,7 +15,7 @@
 //! std::fs::write(&source, "date,open,high,low,close,volume\n\
 //!     2025-10-10 21:15,117904.1,118000,117800,117850.5,12.5\n\
 //!     2025-10-10 21:20,117850.5,117900,116000,116200,80.25\n")?;
-//! let instrument = import::instrument("binance:BTCUSDT-PERP", None, None)?;
+//! let instrument = import::instrument("binance:BTCUSDT-PERP", &import::Terms::default())?;
 //! let request = BarsRequest::new(&source, instrument, Labelled::Open, &out);
 //! let report = import::bars(&request, &mut |_done, _total| {})?;
 //! assert_eq!(report.lines()[0], "2 bars  2025-10-10 21:15 .. 2025-10-10 21:25 UTC  every 5 min  0 gaps");
@@ -39,13 +39,14 @@ mod sequence;
 mod series;
 mod session;
 mod source;
+mod symbol;
 mod time;
 
 pub use bars::{BarsRequest, Labelled, bars};
 pub use columns::ColumnMap;
 pub use error::{BadRows, ImportError};
 pub use funding::{FundingRequest, RateUnit, funding};
-pub use instruments::{instrument, known_instruments};
+pub use instruments::{ContractKind, Terms, instrument, known_instruments};
 pub use repair::{ParseRepairError, Repair};
 pub use report::{Gap, Gaps, ImportReport};
 pub use series::{SeriesRequest, SeriesUnit, series};

@@ -11,7 +11,7 @@
 mod common;
 
 use common::{Fixture, shared};
-use import::{BarsRequest, ColumnMap, FundingRequest, RateUnit, Repair, SeriesUnit};
+use import::{BarsRequest, ColumnMap, FundingRequest, RateUnit, Repair, SeriesUnit, Terms};
 use market::Event;
 use units::{Duration, Timestamp};
 
@@ -20,8 +20,8 @@ fn time(text: &str) -> Timestamp {
 }
 
 fn with_tick(fixture: &Fixture, symbol: &str, tick: &str) -> BarsRequest {
-    let lot = Some("0.00001".parse().unwrap());
-    let instrument = import::instrument(symbol, Some(tick.parse().unwrap()), lot).unwrap();
+    let terms = Terms { tick: Some(tick.parse().unwrap()), lot: Some("0.00001".parse().unwrap()), ..Terms::default() };
+    let instrument = import::instrument(symbol, &terms).unwrap();
     BarsRequest { instrument, ..fixture.bars_request() }
 }
 
@@ -43,7 +43,7 @@ fn black_thursday_has_gaps_and_a_duplicate() {
     let name = "black_thursday_has_gaps_and_a_duplicate";
     let Some(path) = shared(name, "data/bars_crash/2020-03_BTCUSDT_binance_spot_5m.parquet") else { return };
     let fixture = Fixture::of(path);
-    let report = fixture.run(&with_tick(&fixture, "binance:BTCUSDT-PERP", "0.01")).unwrap();
+    let report = fixture.run(&with_tick(&fixture, "binance:BTCUSDT-SPOT", "0.01")).unwrap();
     assert_eq!((report.rows_read, report.rows_written, report.duplicates, report.gaps.count), (33_960, 33_959, 1, 4));
     // The README's 130 is the expected count less 33,960 rows, one of which is the duplicate.
     assert_eq!(report.gaps.missing, 131);
@@ -55,7 +55,7 @@ fn may_2021_has_one_gap() {
     let name = "may_2021_has_one_gap";
     let Some(path) = shared(name, "data/bars_crash/2021-05_BTCUSDT_binance_spot_1m.parquet") else { return };
     let fixture = Fixture::of(path);
-    let report = fixture.run(&with_tick(&fixture, "binance:BTCUSDT-PERP", "0.01")).unwrap();
+    let report = fixture.run(&with_tick(&fixture, "binance:BTCUSDT-SPOT", "0.01")).unwrap();
     assert_eq!((report.rows_written, report.gaps.count, report.gaps.missing), (42_915, 1, 284));
     let gap = report.gaps.longest.unwrap();
     assert_eq!((gap.from, gap.to), (time("2021-04-25T04:01:00Z"), time("2021-04-25T08:45:00Z")));
@@ -67,7 +67,7 @@ fn the_dirty_spot_file_is_named_for_all_that_it_is() {
     let name = "the_dirty_spot_file_is_named_for_all_that_it_is";
     let Some(path) = shared(name, "data/bars_crash/2025-10_BTCUSDT_binance_spot_5m.parquet") else { return };
     let fixture = Fixture::of(path);
-    let request = with_tick(&fixture, "binance:BTCUSDT-PERP", "0.01");
+    let request = with_tick(&fixture, "binance:BTCUSDT-SPOT", "0.01");
     let text = fixture.run(&request).unwrap_err().to_string();
     for part in [
         "of 25,920 rows cannot be taken",
@@ -93,7 +93,7 @@ fn impossible_daily_bars_are_refused_or_widened() {
     let name = "impossible_daily_bars_are_refused_or_widened";
     let Some(path) = shared(name, "data/bars_daily/ETHUSD_cryptocompare_1d.parquet") else { return };
     let fixture = Fixture::of(path);
-    let request = with_tick(&fixture, "cryptocompare:ETHUSD-PERP", "0.01");
+    let request = with_tick(&fixture, "cryptocompare:ETHUSD-SPOT", "0.01");
     let text = fixture.run(&request).unwrap_err().to_string();
     assert!(text.contains("450 of 2,526 rows cannot be taken") && text.contains("rows 28 ("), "{text}");
     let widened = fixture.run(&BarsRequest { repair: vec![Repair::Widen], ..request.clone() }).unwrap();
@@ -155,7 +155,7 @@ fn every_other_shape_of_bars_comes_in() {
     for (path, tick, rows, gaps) in files {
         let Some(path) = shared(name, path) else { return };
         let fixture = Fixture::of(path);
-        let report = fixture.run(&with_tick(&fixture, "test:BTCUSD-PERP", tick));
+        let report = fixture.run(&with_tick(&fixture, "test:BTCUSDT-PERP", tick));
         let report = report.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((report.rows_written, report.gaps.count), (rows, gaps), "{:?}", report.source);
     }

@@ -1,4 +1,5 @@
-//! What a symbol tells of its currencies. A policy knows no catalogue: this is read off the name, by the habits of venues.
+//! What a symbol tells of its currencies. A policy knows no catalogue: this is read off the name, by the habits of venues, as
+//! docs/symbols.md has them. `import` reads symbols the same way, each by itself: a table there is what both are tested against.
 
 use crate::parse::value::is_currency;
 
@@ -122,58 +123,29 @@ fn is_base(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// The table of docs/symbols.md, which imports are tested against as well.
     #[test]
-    fn currencies_are_read_off_symbols_as_venues_write_them() {
-        for (symbol, expected) in [
-            ("binance:BTCUSDT-PERP", Some(("BTC", "USDT"))),
-            ("binance:BTCUSD-PERP", Some(("BTC", "USD"))),
-            ("binance:1000PEPEUSDT-PERP", Some(("1000PEPE", "USDT"))),
-            ("binance:BTCFDUSD", Some(("BTC", "FDUSD"))),
-            ("binance:ETHBTC", Some(("ETH", "BTC"))),
-            ("binance:BTCUSDT-SPOT", Some(("BTC", "USDT"))),
-            ("binance:BTCUSD_240628", Some(("BTC", "USD"))),
-            ("bybit:BTCUSDT-20240628", Some(("BTC", "USDT"))),
-            ("okx:BTC-USDT-SWAP", Some(("BTC", "USDT"))),
-            ("okx:BTC-USDT", Some(("BTC", "USDT"))),
-            ("okx:BTC-USD-240628", Some(("BTC", "USD"))),
-            ("deribit:BTC-PERPETUAL", Some(("BTC", "USD"))),
-            ("deribit:ETH-PERPETUAL", Some(("ETH", "USD"))),
-            ("deribit:BTC_USDC-PERPETUAL", Some(("BTC", "USDC"))),
-            ("deribit:BTC_USDC", Some(("BTC", "USDC"))),
-            ("deribit:BTC-7JUN24", Some(("BTC", "USD"))),
-            ("deribit:BTCUSD-PERP", Some(("BTC", "USD"))),
-            ("coinbase:BTC/USD", Some(("BTC", "USD"))),
-            ("hyperliquid:BTC-PERP", None),
-            ("hyperliquid:STETH-PERP", None),
-            // Either BNB in USD or BN in BUSD.
-            ("binance:BNBUSD-PERP", None),
-            ("binance:USDT-PERP", None),
-            ("deribit:BTC-27DEC24-60000-C", None),
-            // No amount could be written in that.
-            ("okx:B-1TCUSDT-PERP", None),
-            ("sim:A", None),
-            ("sim:weather", None),
-            ("nonsense", None),
-        ] {
-            assert_eq!(currencies(symbol), expected, "{symbol}");
-        }
-    }
-
-    #[test]
-    fn a_contract_in_dollars_may_settle_in_coin() {
-        for (symbol, expected) in [
-            ("binance:BTCUSDT-PERP", &["USDT"][..]),
-            ("binance:BTCUSDT", &["USDT"]),
-            ("binance:ETHBTC", &["BTC"]),
-            ("coinbase:BTC-USD", &["USD"]),
-            ("binance:BTCUSD-PERP", &["BTC", "USD"]),
-            ("deribit:BTC-27DEC24", &["BTC", "USD"]),
-            ("deribit:BTC_USDC-27DEC24", &["USDC"]),
-            ("hyperliquid:BTC-PERP", &[]),
-            ("sim:weather", &[]),
-        ] {
+    fn symbols_are_what_the_document_says() {
+        let text = include_str!("../../../docs/symbols.md");
+        let rows = text.lines().filter(|line| line.starts_with("| `")).map(|line| {
+            let mut cells = line.split('|').map(|cell| cell.trim().trim_matches('`'));
+            std::array::from_fn::<_, 7, _>(|_| cells.next().unwrap_or_default())
+        });
+        let told = |cell| (cell != "–").then_some(cell);
+        let mut seen = 0;
+        for [_, symbol, kind, own_base, quote, settle, _] in rows {
+            seen += 1;
+            assert_eq!(base(symbol), told(own_base), "{symbol}");
+            assert_eq!(currencies(symbol), told(own_base).zip(told(quote)), "{symbol}");
+            // A contract in dollars may settle in coin; the tape knows whether it does.
+            let expected = match told(settle) {
+                _ if kind != "spot" && quote == "USD" => vec![own_base, "USD"],
+                Some(settle) => vec![settle],
+                None => Vec::new(),
+            };
             assert_eq!(settlements(symbol), expected, "{symbol}");
         }
+        assert!(seen >= 30, "{seen} symbols");
     }
 
     #[test]

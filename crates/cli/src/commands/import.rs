@@ -2,16 +2,17 @@
 
 use super::Outcome;
 use crate::args::{Import, ImportBars, ImportFile, ImportFunding, ImportSeries, InstrumentArgs};
-use crate::args::{LabelledArg, RateUnitArg, UnitArg};
+use crate::args::{KindArg, LabelledArg, RateUnitArg, UnitArg};
 use crate::failure::{Failure, Kind};
 use crate::files;
 use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::terminal::{Terminal, WARNING};
 use ::import::{
-    BarsRequest, ColumnMap, FundingRequest, ImportError, ImportReport, Labelled, RateUnit, Repair, SeriesRequest,
-    SeriesUnit,
+    BarsRequest, ColumnMap, ContractKind, FundingRequest, ImportError, ImportReport, Labelled, RateUnit, Repair,
+    SeriesRequest, SeriesUnit, Terms,
 };
+use market::{Instrument, InstrumentKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use units::Duration;
 
@@ -30,12 +31,22 @@ pub(super) fn run(args: &Import, terminal: &Terminal) -> Result<Outcome, Failure
     if map.is_some() {
         files::refuse_existing(&ColumnMap::beside(&file.output), file.force)?;
     }
+    let instrument = match args {
+        Import::Bars(args) => Some(instrument(&args.instrument)?),
+        Import::Funding(args) => Some(instrument(&args.instrument)?),
+        Import::Series(_) => None,
+    };
     let report = match args {
         Import::Bars(args) => bars(args, columns, terminal)?,
         Import::Funding(args) => funding(args, columns, terminal)?,
         Import::Series(args) => series(args, columns, terminal)?,
     };
     terminal.json("import", &report);
+    // What a symbol was taken for decides how money is counted.
+    if let Some(known) = instrument.filter(|known| known.kind != InstrumentKind::LinearPerpetual) {
+        let Instrument { symbol, kind, settle, .. } = known;
+        terminal.result(format_args!("  {symbol}: {}, settles in {settle}", super::tape::kind(kind)));
+    }
     for line in report.lines() {
         match line.strip_prefix("warning: ") {
             Some(warning) => terminal.result(format_args!("  {WARNING}warning{WARNING:#}: {warning}")),
@@ -137,8 +148,15 @@ fn repairs(file: &ImportFile) -> Result<Vec<Repair>, Failure> {
     file.repair.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(Failure::input)
 }
 
-fn instrument(args: &InstrumentArgs) -> Result<market::Instrument, Failure> {
-    ::import::instrument(&args.instrument, args.tick, args.lot).map_err(|error| failure(&error))
+fn instrument(args: &InstrumentArgs) -> Result<Instrument, Failure> {
+    let kind = args.kind.map(|kind| match kind {
+        KindArg::Spot => ContractKind::Spot,
+        KindArg::Linear => ContractKind::Linear,
+        KindArg::Inverse => ContractKind::Inverse,
+    });
+    let InstrumentArgs { expiry, settle, tick, lot, min_qty, .. } = *args;
+    let terms = Terms { kind, expiry, settle, tick, lot, min_qty };
+    ::import::instrument(&args.instrument, &terms).map_err(|error| failure(&error))
 }
 
 fn failure(error: &ImportError) -> Failure {

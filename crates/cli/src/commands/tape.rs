@@ -9,6 +9,7 @@ use crate::progress::Meter;
 use crate::render::rows::{self, Form};
 use crate::terminal::{ERROR, Terminal, WARNING};
 use ::tape::{GapsOf, Kind, Overlap, TapeError, TapeInfo, TapeReader, Verified};
+use market::InstrumentKind;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use units::Timestamp;
@@ -277,6 +278,18 @@ fn finding(name: &str, number: u64) -> String {
     super::check::counted(number as usize, one)
 }
 
+/// `linear perpetual`, `inverse future until 2024-12-27 08:00`: the kind of an instrument.
+pub(super) fn kind(kind: InstrumentKind) -> String {
+    let until = |name: &str, expiry| format!("{name} future until {}", show::time(expiry));
+    match kind {
+        InstrumentKind::Spot => "spot".to_owned(),
+        InstrumentKind::LinearPerpetual => "linear perpetual".to_owned(),
+        InstrumentKind::InversePerpetual => "inverse perpetual".to_owned(),
+        InstrumentKind::LinearFuture { expiry } => until("linear", expiry),
+        InstrumentKind::InverseFuture { expiry } => until("inverse", expiry),
+    }
+}
+
 fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
     let count = |value: u64| show::count(value, Style::Terminal);
     let rows = super::check::counted(info.rows as usize, "row");
@@ -291,8 +304,13 @@ fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
         row(
             "holds",
             format!(
-                "{}   tick {}   lot {}   minimum {}   settles in {}",
-                instrument.symbol, instrument.tick, instrument.lot, instrument.min_qty, instrument.settle
+                "{}   {}   tick {}   lot {}   minimum {}   settles in {}",
+                instrument.symbol,
+                kind(instrument.kind),
+                instrument.tick,
+                instrument.lot,
+                instrument.min_qty,
+                instrument.settle
             ),
         );
     }

@@ -32,7 +32,7 @@ impl Fixture {
     }
 
     pub fn bars_request(&self) -> BarsRequest {
-        let instrument = import::instrument("binance:BTCUSDT-PERP", None, None).unwrap();
+        let instrument = import::instrument("binance:BTCUSDT-PERP", &import::Terms::default()).unwrap();
         BarsRequest::new(&self.source, instrument, Labelled::Open, self.out())
     }
 
@@ -49,7 +49,7 @@ impl Fixture {
     }
 
     pub fn funding_request(&self, unit: RateUnit) -> FundingRequest {
-        let instrument = import::instrument("binance:BTCUSDT-PERP", None, None).unwrap();
+        let instrument = import::instrument("binance:BTCUSDT-PERP", &import::Terms::default()).unwrap();
         FundingRequest::new(&self.source, instrument, unit, self.out())
     }
 
