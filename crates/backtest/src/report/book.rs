@@ -112,12 +112,12 @@ fn table(page: &mut Markup, view: &View<'_>) {
         page.element("td", &[("class", "s")], &view.money(value)).raw("<td colspan=\"10\"></td></tr>");
     }
     page.raw("</tbody></table></div>");
-    let settles = view.run.instruments.iter().all(|traded| traded.currency == view.run.header.currency);
+    let is_rounding = (account - net(&whole)).abs() <= whole.traded.max(1.0) * 1e-6;
     let mut note = String::from(
         "Net of fees and funding, what is open at its mark. Exposure is over the equity of the account, mean over all \
         bars, flat ones included; mean exposures add up, largest ones need not have stood together. ",
     );
-    note.push_str(if settles {
+    note.push_str(if is_rounding {
         "Not attributed: rounding of shared costs."
     } else {
         "Not attributed: what balances in other currencies gained or lost against the run's, and rounding of shared costs."

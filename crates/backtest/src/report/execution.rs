@@ -105,7 +105,7 @@ fn bars(title: &str, question: &str, classes: &[Class<'_>]) -> Markup {
         let (from, to) = (y.at((value * 1e4).max(0.0)), y.at((value * 1e4).min(0.0)));
         svg.rect("wf-s hb", x + slot * 0.14, from, slot * 0.72, (to - from).max(1.0));
         if few {
-            let label = format!("{}  n={}", points(value), class.orders.len());
+            let label = format!("{}  n={}", points(value), show::count(class.orders.len() as u64, Style::Page));
             svg.text("lb ls hl", x + slot / 2.0, from - 5.0, Anchor::Middle, &label);
         }
     }
@@ -121,7 +121,7 @@ fn table(page: &mut Markup, view: &View<'_>, sizes: &[Class<'_>], orders: &[&Exe
         );
         return;
     }
-    page.raw("<div class=\"card scroll\"><h3>Participation<span>an order's quantity over the volume of its bars: could it have filled so?</span></h3>")
+    page.raw("<div class=\"card scroll va\"><h3>Participation<span>an order's quantity over the volume of its bars: could it have filled so?</span></h3>")
         .raw("<table class=\"sc\"><thead><tr>");
     page.element("th", &[("scope", "col")], &format!("Order value, {}", view.run.header.currency));
     for name in

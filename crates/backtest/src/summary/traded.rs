@@ -187,7 +187,7 @@ impl<'a> Book<'a> {
                 strategy,
                 time: row.time.nanos(),
                 price: row.price.approximate(),
-                rule: row.rule.clone(),
+                rule: row.rule.to_string(),
                 because: row.because.clone(),
                 plan: row.plan,
                 held: row.outcome == "held",

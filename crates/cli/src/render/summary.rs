@@ -34,6 +34,8 @@ pub(crate) fn show(run: &Run, folder: &path::Path, terminal: &Terminal) {
 /// The three columns of every comparison.
 pub(super) struct Card<'a> {
     page: &'a RunSummary,
+    /// Of the scaled run and its twin, as if no money had been moved.
+    worth: [Vec<f64>; 2],
     pub(super) scaled: Scores,
     pub(super) twin: Scores,
     equal: Result<Scores, Missing>,
@@ -92,8 +94,8 @@ pub(super) fn rows(short: bool) -> Vec<Row> {
 
 impl<'a> Card<'a> {
     pub(super) fn of(page: &'a RunSummary) -> Self {
-        let Columns { scaled, twin, equal, .. } = page.columns();
-        Self { page, scaled, twin, equal: equal.map(|(_, scores)| scores) }
+        let Columns { scaled, twin, equal, equity, twin_equity, .. } = page.columns();
+        Self { page, worth: [equity, twin_equity], scaled, twin, equal: equal.map(|(_, scores)| scores) }
     }
 
     pub(super) fn is_short(&self) -> bool {
@@ -110,7 +112,7 @@ impl<'a> Card<'a> {
         let mut lines = self.names();
         lines.push(format!("  {:<24}{:>10}{:>10}{:>10}{:>11}", "", "scaled", "twin", "change", "twin=vol"));
         lines.extend(rows(self.is_short()).iter().filter(|row| verbose || !row.detail).map(|row| self.line(row)));
-        let [scaled, twin] = sparklines([&self.page.bars.equity, &self.page.twin.equity], COLUMNS);
+        let [scaled, twin] = sparklines([&self.worth[0], &self.worth[1]], COLUMNS);
         lines.push(format!("  equity   scaled {scaled}   twin {twin}"));
         lines.extend(self.parts());
         lines.push(format!("  trust    {}", self.trust()));
