@@ -217,7 +217,7 @@ impl Run {
             if row.event == "amend" {
                 view.order = row.clone();
             }
-            view.state.clone_from(&row.event);
+            view.state = row.event.to_string();
         }
         for fill in self.tables.fills.iter().filter(|fill| fill.plan == plan && fill.time <= at) {
             if let Some(view) = views.get_mut(fill.order.as_str()) {
@@ -259,8 +259,8 @@ fn plan_views(rows: &[PlanRow]) -> Vec<PlanView> {
     let view = |rows: &[PlanRow]| {
         let first = rows.first()?;
         let step = |row: &PlanRow| StepView {
-            rule: row.rule.clone(),
-            outcome: row.outcome.clone(),
+            rule: row.rule.to_string(),
+            outcome: row.outcome.to_string(),
             before: row.before,
             after: row.after,
             because: row.because.clone(),

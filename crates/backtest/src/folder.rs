@@ -20,8 +20,7 @@ pub(crate) fn policy_file(at: usize) -> String {
 }
 
 impl Tables {
-    /// How each table is made of its rows, in the order in which a replay compares them: causes before effects. One at a time,
-    /// because a table is as large as its rows.
+    /// Each table made of its rows, in the order in which a replay compares them: causes before effects.
     pub(crate) const EACH: [fn(&Self) -> Table; 9] = [
         |tables| Row::table(&tables.plans),
         |tables| Row::table(&tables.orders),
@@ -33,6 +32,31 @@ impl Tables {
         |tables| Row::table(&tables.flows),
         |tables| Row::table(&tables.campaigns),
     ];
+
+    /// Writes all of them, and tells the name of each file that is complete.
+    fn write(&self, folder: &Path, done: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
+        let Self { fills, funding, equity, positions, accounts, flows, orders, plans, campaigns } = self;
+        write_rows(plans, folder, done)?;
+        write_rows(orders, folder, done)?;
+        write_rows(fills, folder, done)?;
+        write_rows(funding, folder, done)?;
+        write_rows(equity, folder, done)?;
+        write_rows(positions, folder, done)?;
+        write_rows(accounts, folder, done)?;
+        write_rows(flows, folder, done)?;
+        write_rows(campaigns, folder, done)
+    }
+}
+
+fn write_rows<T: Row + Clone>(
+    rows: &[T],
+    folder: &Path,
+    done: &mut dyn FnMut(String) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let name = file_of(T::NAME);
+    let path = folder.join(&name);
+    T::write(rows, &path).map_err(|error| Error::io(&path)(std::io::Error::other(error)))?;
+    done(name)
 }
 
 /// The file of a table.
@@ -53,13 +77,9 @@ impl Run {
             files.extend(hash.map(|hash| (name, hash)));
             Ok(())
         };
-        let tables = Tables::EACH.iter().map(|table| table(&self.tables));
-        let variants = (!self.variants.is_empty()).then(|| Row::table(&self.variants));
-        for table in tables.chain(variants) {
-            let name = file_of(table.name);
-            let path = folder.join(&name);
-            table.write(&path).map_err(|error| Error::io(&path)(std::io::Error::other(error)))?;
-            hashed(name)?;
+        self.tables.write(folder, &mut hashed)?;
+        if !self.variants.is_empty() {
+            write_rows(&self.variants, folder, &mut hashed)?;
         }
         for (at, strategy) in self.strategies.iter().enumerate() {
             let name = policy_file(at);

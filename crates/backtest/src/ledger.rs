@@ -1,5 +1,6 @@
 //! What each account has in each currency, recomputed from fills, payments and marks alone, as a stranger would.
 
+use crate::money::Shown;
 use crate::record::PaidSums;
 use engine::Engine;
 use market::{CashChange, CashReason, Catalogue, Currency, Fill, Instrument, InstrumentKind, Liquidity};
@@ -97,12 +98,10 @@ impl Ledger {
     }
 
     /// What was paid and traded, in the numéraire of the first account at the last marks.
-    pub(crate) fn paid(&self, engine: &Engine) -> PaidSums {
-        let first = engine.account(AccountId(0));
+    pub(crate) fn paid(&self, engine: &Engine, shown: &Shown) -> PaidSums {
         let mut sums = PaidSums::default();
-        for ((id, currency), line) in &self.lines {
-            let account = engine.account(*id);
-            let shown = |amount| first.translate(account.numeraire(), account.translate(*currency, amount));
+        for ((_, currency), line) in &self.lines {
+            let shown = |amount| shown.of(engine, *currency, amount).unwrap_or_default();
             sums.fees += shown(line.fees);
             sums.funding += shown(line.funding);
             sums.slippage += shown(line.slippage);

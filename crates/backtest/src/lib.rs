@@ -8,6 +8,7 @@ mod explain;
 mod folder;
 mod ledger;
 pub mod metrics;
+mod money;
 mod parallel;
 mod plan;
 mod record;

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::ledger::Ledger;
+use crate::money::Shown;
 use crate::records::{
     AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OrderRow, PlanRow, PositionRow, Tables,
 };
@@ -10,12 +11,12 @@ use drive::Journal;
 use engine::{CampaignRecord, Engine, Notice, Output, Plan, Purpose};
 use market::{
     AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, NewOrder, OrderKind,
-    OrderUpdate, Source,
+    OrderUpdate, Source, is_dollar,
 };
 use policy::Outcome;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
-use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Qty, StrategyId, Timestamp};
+use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Qty, Side, StrategyId, Timestamp};
 
 /// An order as it was last sent.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,9 @@ struct Sent {
     live: bool,
     cancelling: bool,
 }
+
+/// Bytes that are hashed at once: the hash of many is several times faster than that of a few.
+const HASHED_AT_ONCE: usize = 64 * 1024;
 
 /// What a pass keeps beside its equity, fills, payments and campaigns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +66,16 @@ pub(crate) struct Recorder {
     /// One row for each of these spans; zero: for each bar.
     every: Duration,
     hasher: blake3::Hasher,
+    /// What happened and is not hashed yet.
     scratch: StateWriter,
     pub(crate) tables: Tables,
     /// Orders that have not ended, by instrument.
     sent: Vec<Vec<Sent>>,
     pub(crate) facts: RunFacts,
     ledger: Ledger,
+    shown: Shown,
+    /// Highest equity of all accounts together, net of what was paid in and out.
+    high_water: Cash,
     /// Bars since the last row, merged, by instrument.
     bars: Vec<Option<Bar>>,
     /// A bar of this input, or before it since the last row.
@@ -81,7 +89,25 @@ pub(crate) struct Recorder {
     source: Source,
     market_inputs: u64,
     rule_names: Vec<Vec<&'static str>>,
-    cap_names: BTreeMap<&'static str, Name>,
+    /// Words that rows share, each kept once.
+    words: Words,
+}
+
+/// Words that many rows share: each is kept once.
+#[derive(Debug, Default)]
+struct Words {
+    known: BTreeMap<String, Name>,
+}
+
+impl Words {
+    fn of(&mut self, word: &str) -> Name {
+        if let Some(name) = self.known.get(word) {
+            return name.clone();
+        }
+        let name = Name::from(word);
+        self.known.insert(word.to_owned(), name.clone());
+        name
+    }
 }
 
 /// What a run shows beside its tables.
@@ -137,6 +163,8 @@ impl Recorder {
             symbols: catalogue.instruments.iter().map(|known| Name::from(known.symbol.as_str())).collect(),
             rule_names: (0..traders.len()).map(rules).collect(),
             ledger: Ledger::new(catalogue),
+            shown: Shown::new(catalogue, accounts[0].numeraire),
+            high_water: Cash::ZERO,
             catalogue: catalogue.clone(),
             accounts,
             traders,
@@ -157,13 +185,24 @@ impl Recorder {
             at: Timestamp::MIN,
             source: Source::Market,
             market_inputs: 0,
-            cap_names: BTreeMap::from([("", Name::from(""))]),
+            words: Words::default(),
         }
     }
 
     /// The hash of all inputs and outputs so far.
     pub(crate) fn chain(&self) -> String {
-        self.hasher.finalize().to_hex().to_string()
+        let mut hasher = self.hasher.clone();
+        hasher.update(self.scratch.as_bytes());
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// Hashes what is waiting, once it is enough to be hashed fast.
+    #[inline]
+    fn hash_on(&mut self) {
+        if self.scratch.as_bytes().len() >= HASHED_AT_ONCE {
+            self.hasher.update(self.scratch.as_bytes());
+            self.scratch.clear();
+        }
     }
 
     fn symbol(&self, instrument: InstrumentId) -> String {
@@ -336,17 +375,17 @@ impl Recorder {
             time: self.at,
             order: order.id.to_string(),
             plan: order.id.plan().0,
-            strategy: self.policy(sent.strategy),
-            instrument: self.symbol(order.instrument),
-            purpose: sent.purpose.to_string(),
-            side: order.side.to_string(),
+            strategy: self.traders[sent.strategy.index()].policy.clone(),
+            instrument: self.symbols[order.instrument.index()].clone(),
+            purpose: self.words.of(&sent.purpose.to_string()),
+            side: self.words.of(if order.side == Side::Buy { "buy" } else { "sell" }),
             quantity: order.qty,
-            kind: kind.to_owned(),
+            kind: self.words.of(kind),
             price,
             trigger,
             reduce_only: order.reduce_only,
-            event: event.to_owned(),
-            reason,
+            event: self.words.of(event),
+            reason: self.words.of(&reason),
         });
     }
 
@@ -368,11 +407,11 @@ impl Recorder {
                 time: plan.at,
                 plan: plan.id.0,
                 input: plan.input,
-                strategy: self.policy(plan.strategy),
-                instrument: self.symbol(plan.instrument),
+                strategy: self.traders[plan.strategy.index()].policy.clone(),
+                instrument: self.symbols[plan.instrument.index()].clone(),
                 step: index as u64 + 1,
-                rule: rule.to_owned(),
-                outcome: step.outcome.name().to_owned(),
+                rule: self.words.of(rule),
+                outcome: self.words.of(step.outcome.name()),
                 before: step.before,
                 after: step.after,
                 because: step.reason.to_string(),
@@ -424,8 +463,8 @@ impl Recorder {
             self.rows(engine);
         }
         self.facts.paid_in = self.paid_in;
-        self.facts.equity = total(engine);
-        self.facts.paid = self.ledger.paid(engine);
+        self.facts.equity = self.total(engine);
+        self.facts.paid = self.ledger.paid(engine, &self.shown);
     }
 
     fn on_campaign(&mut self, record: &CampaignRecord) {
@@ -455,14 +494,31 @@ impl Recorder {
 
     /// Money that moved, in the run's currency, as soon as that can be told.
     fn translate_moved(&mut self, engine: &Engine) {
-        let first = engine.account(AccountId(0));
+        let mut told = Cash::ZERO;
         self.moved.retain(|change| {
-            let known = first.translate(change.currency, Cash::from_raw(Cash::ONE)) != Cash::ZERO;
-            if known {
-                self.paid_in += first.translate(change.currency, change.amount);
-            }
-            !known
+            let worth = self.shown.of(engine, change.currency, change.amount);
+            told += worth.unwrap_or_default();
+            worth.is_none()
         });
+        self.paid_in += told;
+        self.high_water += told;
+    }
+
+    /// All accounts together.
+    fn total(&self, engine: &Engine) -> Cash {
+        let balances = engine.accounts().flat_map(|account| account.balances());
+        let worth = balances.map(|balance| self.shown.of(engine, balance.currency, balance.equity()));
+        worth.map(Option::unwrap_or_default).sum()
+    }
+
+    /// How far equity of all accounts is under its highest.
+    fn drawdown(&mut self, engine: &Engine, equity: Cash) -> f64 {
+        if self.accounts.len() == 1 {
+            return engine.drawdown(AccountId(0));
+        }
+        self.high_water = self.high_water.max(equity);
+        let under = (self.high_water - equity).approximate();
+        if self.high_water.raw() > 0 { under / self.high_water.approximate() } else { 0.0 }
     }
 
     fn rows(&mut self, engine: &Engine) {
@@ -474,7 +530,8 @@ impl Recorder {
                 self.facts.residual = residual;
             }
         }
-        let (equity, held) = (total(engine), held(engine));
+        let (equity, held) = (self.total(engine), held(engine, &self.shown));
+        let drawdown = self.drawdown(engine, equity);
         let over = |value: Cash| if equity.raw() > 0 { value.approximate() / equity.approximate() } else { 0.0 };
         self.tables.equity.push(EquityRow {
             time: self.at,
@@ -484,15 +541,11 @@ impl Recorder {
             equity,
             twin_equity: Cash::ZERO,
             twin_paid_in: Cash::ZERO,
-            drawdown: engine.drawdown(AccountId(0)),
+            drawdown,
             exposure: over(held.net),
             gross: over(held.gross),
             twin_exposure: 0.0,
-            chain: if self.keep == Keep::All {
-                self.hasher.finalize().to_hex()[..16].to_owned()
-            } else {
-                String::new()
-            },
+            chain: if self.keep == Keep::All { self.chain()[..16].to_owned() } else { String::new() },
         });
         if self.accounts.len() > 1 {
             self.account_rows(engine);
@@ -544,16 +597,10 @@ impl Recorder {
                 twin_exposure: 0.0,
                 volume: bar.volume,
                 volatility: engine.facts(strategy).get(policy::facts::VOLATILITY).map(units::Vol::get),
-                cap: self.cap_names.entry(cap).or_insert_with(|| Name::from(cap)).clone(),
+                cap: self.words.of(cap),
             });
         }
     }
-}
-
-/// All accounts together, in the numéraire of the first.
-fn total(engine: &Engine) -> Cash {
-    let first = engine.account(AccountId(0));
-    engine.accounts().map(|account| first.translate(account.numeraire(), account.equity())).sum()
 }
 
 /// Positions at their marks, in the numéraire of the first account.
@@ -564,20 +611,31 @@ struct Held {
     gross: Cash,
 }
 
-fn held(engine: &Engine) -> Held {
-    let first = engine.account(AccountId(0));
+fn held(engine: &Engine, shown: &Shown) -> Held {
     let mut held = Held { value: Cash::ZERO, net: Cash::ZERO, gross: Cash::ZERO };
     for account in engine.accounts() {
         for (index, (position, mark)) in account.positions().enumerate().filter(|(_, (held, _))| !held.qty.is_zero()) {
-            let own = |amount| account.translate(account.settlement(index).currency, amount);
-            let shown = |amount| first.translate(account.numeraire(), own(amount));
+            let shown = |amount| shown.of(engine, account.settlement(index).currency, amount).unwrap_or_default();
             let exposure = account.exposure(index).cash();
             held.value += shown(account.contract(index).value(mark, position.qty).cash());
-            held.net += shown(exposure);
             held.gross += shown(exposure.abs());
+            // A spot position is told by the coins that it holds, where coin counts.
+            if account.holding(index).is_none() || !shown_in_dollars(engine) {
+                held.net += shown(exposure);
+            }
+        }
+        if shown_in_dollars(engine) {
+            let coins = account.balances().iter().filter(|balance| !is_dollar(balance.currency));
+            let worth = coins.map(|coin| shown.of(engine, coin.currency, coin.equity()).unwrap_or_default());
+            held.net += worth.sum();
         }
     }
     held
+}
+
+/// In dollars, coin that is held is a position in it, collateral too.
+fn shown_in_dollars(engine: &Engine) -> bool {
+    is_dollar(engine.account(AccountId(0)).numeraire())
 }
 
 impl Journal for Recorder {
@@ -585,9 +643,8 @@ impl Journal for Recorder {
 
     fn append(&mut self, input: &Input<'_>) -> Result<(), Error> {
         if self.keep == Keep::All {
-            self.scratch.clear();
             input.save(&mut self.scratch);
-            self.hasher.update(self.scratch.as_bytes());
+            self.hash_on();
         }
         self.facts.inputs += 1;
         (self.at, self.source) = (input.at, input.source);
@@ -600,9 +657,8 @@ impl Journal for Recorder {
 
     fn output(&mut self, output: &Output) -> Result<(), Error> {
         if self.keep == Keep::All {
-            self.scratch.clear();
             output.save(&mut self.scratch);
-            self.hasher.update(self.scratch.as_bytes());
+            self.hash_on();
         }
         match output {
             Output::Plan(plan) => self.on_plan(plan),

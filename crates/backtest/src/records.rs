@@ -166,17 +166,17 @@ rows! {
         /// The plan that ordered it.
         plan: u64,
         /// The policy's name.
-        strategy: String,
+        strategy: Name,
         /// Symbol.
-        instrument: String,
+        instrument: Name,
         /// What it is for.
-        purpose: String,
+        purpose: Name,
         /// buy or sell.
-        side: String,
+        side: Name,
         /// Total quantity; of a fill, its own.
         quantity: Qty,
         /// market, limit, stop, stop_limit.
-        kind: String,
+        kind: Name,
         /// Limit price; of a fill, its price.
         price: Option<Price>,
         /// Stop trigger.
@@ -184,9 +184,9 @@ rows! {
         /// May only reduce.
         reduce_only: bool,
         /// place, amend, cancel (sent); accepted, triggered, amended, filled, cancelled, rejected (news).
-        event: String,
+        event: Name,
         /// Why it ended.
-        reason: String,
+        reason: Name,
     }
 
     /// One step of one recorded plan.
@@ -198,15 +198,15 @@ rows! {
         /// The input that it was decided on.
         input: u64,
         /// The policy's name.
-        strategy: String,
+        strategy: Name,
         /// Symbol.
-        instrument: String,
+        instrument: Name,
         /// Position in the plan, from 1.
         step: u64,
         /// The rule.
-        rule: String,
+        rule: Name,
         /// kept, set, cut, refused, held, unmet.
-        outcome: String,
+        outcome: Name,
         /// Signed quantity before.
         before: Qty,
         /// Signed quantity after.

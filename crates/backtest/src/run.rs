@@ -263,7 +263,8 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
         .collect::<Result<Vec<_>, Error>>()?;
     let policies: Vec<Policy> = strategies.iter().map(|strategy| strategy.policy.clone()).collect();
     let tapes = request.tapes.iter().map(|path| stamp(path)).collect::<Result<Vec<_>, _>>()?;
-    let what = |variant, keep| What { policies: &policies, tapes: &request.tapes, variant, keep, until: Timestamp::MAX };
+    let what =
+        |variant, keep| What { policies: &policies, tapes: &request.tapes, variant, keep, until: Timestamp::MAX };
     let aside = Aside::default();
     let (scaled, other, twin) = thread::scope(|scope| {
         // The other order of extremes needs nothing from the run as declared, the twin its path.
@@ -556,7 +557,7 @@ pub(crate) fn single(what: What<'_>, progress: &mut dyn FnMut(Progress) -> Contr
 }
 
 /// Rows of positions that a run keeps at most, about: enough for any picture, and in bounded memory.
-const ROWS: u64 = 200_000;
+const ROWS: u64 = 100_000;
 
 /// How often a run keeps a row: at every bar, or less often where that were more rows than it is to hold.
 fn sampling(tapes: &Merged, traders: usize) -> Duration {

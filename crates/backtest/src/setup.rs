@@ -6,7 +6,7 @@ use crate::run::LIQUIDATION_FEE;
 use crate::table::Name;
 use engine::{Adoption, LiquidationGuard, Sharing, StrategyConfig};
 use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition};
-use market::{AccountSpec, Catalogue, Currency};
+use market::{AccountSpec, Catalogue, Conversion, Currency};
 use policy::spec;
 use policy::{Policy, Program};
 use risk::TierTable;
@@ -47,6 +47,7 @@ impl Setup {
         }
         let accounts = accounts(first, &traders, catalogue)?;
         let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
+        check_currencies(&accounts, &exchange, &traders, catalogue)?;
         Ok(Self { accounts, exchange, traders })
     }
 
@@ -214,6 +215,68 @@ fn exchange_config(
     };
     config.check(catalogue).map_err(|error| Error::Setup(error.to_string()))?;
     Ok(config)
+}
+
+/// Everything that an account may hold has a worth in its numéraire, and every numéraire in the first: else equity would leave
+/// it out.
+fn check_currencies(
+    accounts: &[AccountSpec],
+    exchange: &ExchangeConfig,
+    traders: &[(usize, InstrumentId)],
+    catalogue: &Catalogue,
+) -> Result<(), Error> {
+    let refuse = |venue: &str, from: Currency, to: Currency, why: &str| {
+        Err(Error::Setup(format!(
+            "the account at `{venue}` {why} {from}, and no tape tells what one {from} is worth in its numéraire {to}: add a tape \
+             with the price of {from} in {to}, such as a spot pair's bars, or choose another numéraire"
+        )))
+    };
+    let unknown = |from, to| Conversion::between(from, to, catalogue) == Conversion::Unknown;
+    for (index, spec) in accounts.iter().enumerate() {
+        let AccountSpec { venue, numeraire } = spec;
+        for (_, paid) in &exchange.accounts[index].deposits {
+            if unknown(*paid, *numeraire) {
+                return refuse(venue, *paid, *numeraire, "is paid in");
+            }
+        }
+        for instrument in traders.iter().map(|(_, id)| &catalogue.instruments[id.index()]) {
+            if instrument.venue() == venue && unknown(instrument.settle, *numeraire) {
+                let why = format!("trades `{}`, which settles in", instrument.symbol);
+                return refuse(venue, instrument.settle, *numeraire, &why);
+            }
+        }
+        for flow in exchange.flows.iter() {
+            let (account, currencies) = match flow.kind {
+                FlowKind::Deposit { currency, .. } | FlowKind::Withdrawal { currency, .. } => {
+                    (flow.account, vec![currency])
+                }
+                FlowKind::Transfer { to, currency, .. } => (to, vec![currency]),
+                FlowKind::Conversion { from, to, .. } => {
+                    if flow.account.index() == index && unknown(from, to) {
+                        return Err(Error::Setup(format!(
+                            "`[[backtest.flows]]` converts {from} into {to} at `{venue}` at {}, and no tape has a price between \
+                             them: add one, or convert over a currency that both have a price in",
+                            flow.at
+                        )));
+                    }
+                    (flow.account, vec![from, to])
+                }
+            };
+            if let Some(moved) = currencies.into_iter().find(|moved| unknown(*moved, *numeraire))
+                && account.index() == index
+            {
+                return refuse(venue, moved, *numeraire, "has a flow of");
+            }
+        }
+        if unknown(*numeraire, accounts[0].numeraire) {
+            let (first, shown) = (&accounts[0].venue, accounts[0].numeraire);
+            return Err(Error::Setup(format!(
+                "the account at `{venue}` is measured in {numeraire} and the one at `{first}` in {shown}, and no tape has a price \
+                 between them: give both one `numeraire`, or add such a tape"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The currency of `[backtest] deposit`: what the account's first instrument settles in, whatever is written beside it.

@@ -162,10 +162,10 @@ impl Run {
         let rows = book.plan(plan);
         let first = rows.first()?;
         let step = |row: &&crate::records::PlanRow| report::PlanStep {
-            rule: row.rule.clone(),
+            rule: row.rule.to_string(),
             before: row.before.approximate(),
             after: row.after.approximate(),
-            outcome: row.outcome.clone(),
+            outcome: row.outcome.to_string(),
             because: row.because.clone(),
         };
         Some(report::Plan {
@@ -244,7 +244,7 @@ impl Run {
         }
         let margin = market::CancelReason::Margin.to_string();
         let cancelled =
-            self.tables.orders.iter().filter(|row| row.event == "cancelled" && row.reason == margin).count();
+            self.tables.orders.iter().filter(|row| row.event == "cancelled" && *row.reason == *margin).count();
         if cancelled > 0 {
             let orders = if cancelled == 1 { "order" } else { "orders" };
             doubts.push(format!("the venue cancelled {cancelled} {orders} for margin: {margin}"));

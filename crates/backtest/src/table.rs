@@ -16,7 +16,59 @@ use std::sync::Arc;
 use units::{Cash, Price, Qty, Rate, Timestamp};
 
 /// A word that many rows share.
-pub type Name = Arc<str>;
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(word: &str) -> Self {
+        Self(word.into())
+    }
+}
+
+impl From<String> for Name {
+    fn from(word: String) -> Self {
+        Self(word.into())
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, word: &str) -> bool {
+        &*self.0 == word
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, word: &&str) -> bool {
+        &*self.0 == *word
+    }
+}
+
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
 
 /// The cells of one column.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,6 +203,9 @@ pub struct Table {
     pub columns: Vec<(Cow<'static, str>, Cells)>,
 }
 
+/// Rows of a row group of [`Row::write`].
+const ROWS_AT_ONCE: usize = 32_768;
+
 /// Types whose rows make a table.
 pub trait Row: Sized {
     /// The table's name.
@@ -172,6 +227,20 @@ pub trait Row: Sized {
             row.clone().push(&mut table);
         }
         table
+    }
+
+    /// Writes rows as a Parquet file, so many at a time that the columns of a part are small beside all rows.
+    fn write(rows: &[Self], path: &Path) -> Result<(), ParquetError>
+    where
+        Self: Clone,
+    {
+        let mut writer = Self::empty().writer(path)?;
+        let (first, rest) = rows.split_at(rows.len().min(ROWS_AT_ONCE));
+        for part in std::iter::once(first).chain(rest.chunks(ROWS_AT_ONCE)) {
+            Self::table(part).write_group(&mut writer)?;
+        }
+        writer.close()?;
+        Ok(())
     }
 
     /// All rows of a table; `None` if it is not one of these rows.
@@ -246,6 +315,13 @@ impl Table {
 
     /// Writes the table as a Parquet file.
     pub fn write(&self, path: &Path) -> Result<(), ParquetError> {
+        let mut writer = self.writer(path)?;
+        self.write_group(&mut writer)?;
+        writer.close()?;
+        Ok(())
+    }
+
+    fn writer(&self, path: &Path) -> Result<SerializedFileWriter<File>, ParquetError> {
         let fields: String = self.columns.iter().map(|(name, cells)| cells.schema(name)).collect();
         let schema = Arc::new(parse_message_type(&format!("message {} {{ {fields} }}", self.name))?);
         let properties = WriterProperties::builder()
@@ -253,7 +329,10 @@ impl Table {
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
             .build();
-        let mut writer = SerializedFileWriter::new(File::create(path)?, schema, Arc::new(properties))?;
+        SerializedFileWriter::new(File::create(path)?, schema, Arc::new(properties))
+    }
+
+    fn write_group(&self, writer: &mut SerializedFileWriter<File>) -> Result<(), ParquetError> {
         let mut group = writer.next_row_group()?;
         for (_, cells) in &self.columns {
             let mut column = group.next_column()?.ok_or_else(|| unexpected("fewer columns than the schema"))?;
@@ -261,7 +340,6 @@ impl Table {
             column.close()?;
         }
         group.close()?;
-        writer.close()?;
         Ok(())
     }
 }

@@ -36,7 +36,7 @@ impl Round {
 
     /// An estimate within its own last few bits of a whole unit is that unit: 15 × (0.6 ÷ 0.4) ÷ 1.5 is 15, not a unit less.
     fn float(self, value: f64) -> f64 {
-        let nearest = value.round();
+        let nearest = round_half_away(value);
         if (value - nearest).abs() <= value.abs() * 4.0 * f64::EPSILON {
             return nearest;
         }
@@ -44,8 +44,24 @@ impl Round {
             Self::TowardZero => value.trunc(),
             Self::AwayFromZero if value < 0.0 => value.floor(),
             Self::AwayFromZero => value.ceil(),
-            Self::Nearest => value.round(),
+            Self::Nearest => nearest,
         }
+    }
+}
+
+/// As `f64::round`, without a call where the processor's baseline has no instruction for it.
+#[inline]
+fn round_half_away(value: f64) -> f64 {
+    // From here on every double is whole; what is no number falls through as well.
+    const WHOLE: f64 = (1_u64 << 52) as f64;
+    if value.abs() < WHOLE {
+        let whole = value as i64 as f64;
+        let rest = value - whole;
+        let nearest = whole + f64::from(i8::from(rest >= 0.5) - i8::from(rest <= -0.5));
+        // Keeps the sign of a negative zero.
+        nearest.copysign(value)
+    } else {
+        value
     }
 }
 
@@ -410,6 +426,22 @@ mod tests {
         let qty: Qty = "-0.346".parse().unwrap();
         assert_eq!((price * qty).to_string(), "-40794.8186");
         assert_eq!((price * qty).qty_at(price, Round::TowardZero), Some(qty));
+    }
+
+    #[test]
+    fn rounding_is_that_of_the_standard_library() {
+        let mut seed = 11_u64;
+        let odd = [0.5, 1.5, 2.5, 0.499_999_999_999_999_94, 4_503_599_627_370_495.5, 0.0, 1e300, f64::INFINITY];
+        let random = (0..200_000).map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from_bits(seed)
+        });
+        for value in odd.into_iter().chain(random).filter(|value| !value.is_nan()) {
+            for value in [value, -value] {
+                assert_eq!(round_half_away(value).to_bits(), value.round().to_bits(), "{value:e}");
+            }
+        }
+        assert!(round_half_away(f64::NAN).is_nan());
     }
 
     #[test]

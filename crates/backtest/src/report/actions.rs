@@ -14,6 +14,8 @@ use units::show::{self, Style};
 const ROWS: usize = 40;
 /// Bytes of plans on a page, at most: more than a thousand plans nobody reads here.
 const PLAN_BYTES: usize = 700_000;
+/// Marks on the figure of the main instrument, at least.
+const MARKS: usize = 120;
 /// Up to so many instruments each has a figure of its largest move.
 const MOVES: usize = 4;
 
@@ -102,8 +104,8 @@ fn panel(view: &View<'_>, known: &Known<'_>) -> Option<Markup> {
         title: &title,
         question: "Where did it act?",
         bars: bars.clone(),
-        marks: view.limits.marks,
-        column: view.limits.column,
+        marks: marks(view, known),
+        column: if known.at == 0 { 1.0 } else { view.limits.column },
         strategy: None,
     };
     let figure = draw(view, known, &whole)?;
@@ -125,6 +127,11 @@ fn panel(view: &View<'_>, known: &Known<'_>) -> Option<Markup> {
     Some(page)
 }
 
+/// Marks on a figure of an instrument: the main one has many, however many others there are.
+fn marks(view: &View<'_>, known: &Known<'_>) -> usize {
+    if known.at == 0 { view.limits.marks.max(MARKS) } else { view.limits.marks }
+}
+
 /// What came of an instrument, in a sentence.
 fn result(view: &View<'_>, known: &Known<'_>) -> String {
     let parts = || view.run.parts.iter().filter(|part| part.instrument == known.at);
@@ -144,12 +151,13 @@ fn result(view: &View<'_>, known: &Known<'_>) -> String {
 /// Says when not every mark could be drawn.
 fn left_out(page: &mut Markup, view: &View<'_>, known: &Known<'_>) {
     let fills = known.traded.fills.len();
-    if fills > view.limits.marks {
+    let most = marks(view, known);
+    if fills > most {
         let text = format!(
             "Of {} and refusals at most {} marks are drawn: rare kinds whole, common ones thinned evenly, one mark \
             for one kind on one spot.",
             counted(fills, "fill", "fills"),
-            show::count(view.limits.marks as u64, Style::Page)
+            show::count(most as u64, Style::Page)
         );
         page.element("p", &[("class", "note")], &text);
     }
@@ -167,7 +175,7 @@ fn zoom(page: &mut Markup, view: &View<'_>, known: &Known<'_>, largest: usize, b
         title: &title,
         question: &question,
         bars: bars.clone(),
-        marks: view.limits.marks,
+        marks: marks(view, known),
         column: 1.0,
         strategy: None,
     };
@@ -322,7 +330,7 @@ pub(super) fn chosen(view: &View<'_>, room: usize) -> BTreeSet<u64> {
     // A link to a plan takes room too, at each place that names it.
     let figures = (view.instruments.len() + MOVES).min(2 * view.instruments.len());
     let links =
-        25 * (figures * view.limits.marks + view.limits.campaigns + 2 * ROWS + view.limits.plots * CAMPAIGN_MARKS);
+        25 * (figures * view.limits.marks + 2 * MARKS + view.limits.campaigns + 2 * ROWS + view.limits.plots * CAMPAIGN_MARKS);
     let mut left = room.saturating_sub(links).min(PLAN_BYTES);
     let mut chosen = BTreeSet::new();
     for (_, plan) in order {

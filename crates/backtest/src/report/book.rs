@@ -55,7 +55,7 @@ pub(super) fn card(view: &View<'_>) -> Option<Markup> {
 }
 
 fn table(page: &mut Markup, view: &View<'_>) {
-    page.raw("<div class=\"scroll\"><table class=\"sc\"><thead><tr><th><span class=\"sr\">Part</span></th>");
+    page.raw("<div class=\"scroll bk\"><table class=\"sc\"><thead><tr><th><span class=\"sr\">Part</span></th>");
     for name in [
         "Profit, net",
         "Share of<br>profit, %",
@@ -85,20 +85,21 @@ fn table(page: &mut Markup, view: &View<'_>) {
         let rows = (0..strategies).map(|at| (view.strategy(at).to_owned(), together(&of(&|part| part.strategy == at))));
         groups.push(("Strategy", rows.collect()));
     }
-    if instruments > 1 && strategies > 1 {
+    // Where each instrument has one strategy the pairs would say the same again.
+    if instruments > 1 && strategies > 1 && parts.len() > instruments {
         let name = |part: &&Part| format!("{} in {}", view.strategy(part.strategy), symbol(part.instrument));
         groups.push(("Strategy in instrument", parts.iter().map(|part| (name(part), **part)).collect()));
     }
     let whole = together(&parts);
     let account = view.run.costs.scaled.net;
-    let mut left_out = 0;
     for (name, mut rows) in groups {
         page.raw("<tbody><tr class=\"g\"><th colspan=\"12\" scope=\"rowgroup\">").raw(name).raw("</th></tr>");
         rows.sort_by(|a, b| net(&b.1).total_cmp(&net(&a.1)));
-        // Of too many rows the largest gains and losses stay.
-        while rows.len() > ROWS {
-            rows.remove(ROWS / 2);
-            left_out += 1;
+        // Of too many rows the largest gains and losses stay, the others are one row.
+        if rows.len() > ROWS {
+            let middle: Vec<(String, Part)> = rows.drain(ROWS / 2..rows.len() - ROWS / 2).collect();
+            let sum = together(&middle.iter().map(|(_, part)| part).collect::<Vec<_>>());
+            rows.insert(ROWS / 2, (format!("{} between these", middle.len()), sum));
         }
         for (name, part) in &rows {
             row(page, view, name, part, account);
@@ -128,9 +129,6 @@ fn table(page: &mut Markup, view: &View<'_>) {
             view.money(whole.crossed),
             view.run.header.currency
         ));
-    }
-    if left_out > 0 {
-        note.push_str(&format!(" {left_out} rows in the middle are left out; they are in the sums."));
     }
     page.element("p", &[("class", "note")], &note);
 }

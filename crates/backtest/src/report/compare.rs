@@ -30,7 +30,17 @@ pub struct Difference {
 /// Keys on which the policies differ, in the order of the language. Defaults that a text leaves out count.
 #[must_use]
 pub fn differences(runs: &[Run]) -> Vec<Difference> {
-    let all: Vec<Vec<(String, String)>> = runs.iter().map(|run| flat(&policy::to_toml(run.policy()))).collect();
+    // Of a run's policies the first is compared with the first, the second with the second.
+    let keys_of = |run: &Run| -> Vec<(String, String)> {
+        let mut keys = Vec::new();
+        for (at, strategy) in run.strategies.iter().enumerate() {
+            let name = |key: String| if at == 0 { key } else { format!("policy {}: {key}", at + 1) };
+            let own = flat(&policy::to_toml(&strategy.policy));
+            keys.extend(own.into_iter().map(|(key, value)| (name(key), value)));
+        }
+        keys
+    };
+    let all: Vec<Vec<(String, String)>> = runs.iter().map(keys_of).collect();
     let mut seen = BTreeSet::new();
     let keys = all.iter().flatten().map(|(key, _)| key).filter(|key| seen.insert(key.as_str()));
     let keys: Vec<&String> = keys.collect();
