@@ -1,7 +1,7 @@
 //! Options a second: `cargo bench -p trimtab-pricing --bench options`. Thread CPU time, medians of nine, with the baseline of the
 //! same run and the ratio to it. Options are in memory, building them is not timed.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement reports on stdout")]
-#![allow(clippy::disallowed_methods, reason = "a measurement asks for the time and starts the baseline")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a measurement starts its baseline")]
 
 use cpu_time::ThreadTime;
 use implied_vol::{DefaultSpecialFn, ImpliedBlackVolatility};
@@ -20,8 +20,14 @@ fn main() {
 }
 
 fn values() {
-    println!("{:<44} {:>10}", "price and 12 Greeks", "M/s");
-    for (count, passes) in [(2_000, 200), (200_000, 4)] {
+    println!("{:<44} {:>10} {:>8}", "price and 12 Greeks", "M/s", "ratio");
+    let baselines = numpy();
+    for (at, (count, passes)) in [(2_000, 200), (200_000, 4)].into_iter().enumerate() {
+        let baseline = baselines.map(|rates| rates[at]);
+        match baseline {
+            Some(rate) => println!("{:<44} {rate:>10.1} {:>8.2}", format!("{count} options, numpy"), 1.0),
+            None => println!("{count} options: no numpy beside it (`TRIMTAB_PYTHON` names a Python that has it)"),
+        }
         for (name, simd) in paths() {
             let batch = batch(count);
             let mut values = Values::default();
@@ -33,9 +39,20 @@ fn values() {
                 }
                 count * passes
             });
-            println!("{:<44} {rate:>10.1}", format!("{count} options, {name}"));
+            let ratio = baseline.map_or_else(String::new, |baseline| format!("{:.2}", rate / baseline));
+            println!("{:<44} {rate:>10.1} {ratio:>8}", format!("{count} options, {name}"));
         }
     }
+}
+
+/// The same in numpy, a plain column at a time: rates in cache and streaming.
+fn numpy() -> Option<[f64; 2]> {
+    let python = std::env::var_os("TRIMTAB_PYTHON").unwrap_or_else(|| "python3".into());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/black_numpy.py");
+    let output = std::process::Command::new(python).arg(script).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let mut rates = text.split_whitespace().map(|rate| rate.parse().ok());
+    Some([rates.next()??, rates.next()??])
 }
 
 fn sums() {

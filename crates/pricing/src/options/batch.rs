@@ -27,6 +27,16 @@ impl Column {
         self.blocks[index / LANES].0[index % LANES] = value;
     }
 
+    /// Sets all of a range, block by block.
+    fn fill(&mut self, range: Range<usize>, value: f64) {
+        let mut index = range.start;
+        while index < range.end {
+            let end = range.end.min((index / LANES + 1) * LANES);
+            self.blocks[index / LANES].0[index % LANES..][..end - index].fill(value);
+            index = end;
+        }
+    }
+
     pub(super) fn get(&self, index: usize) -> f64 {
         self.blocks[index / LANES].0[index % LANES]
     }
@@ -107,7 +117,7 @@ impl Batch {
     pub fn set_forward(&mut self, range: Range<usize>, forward: f64) -> Result<(), Refusal> {
         let forward = Field::Forward.check(forward)?;
         assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
-        set(&mut self.forward, range, forward);
+        self.forward.fill(range, forward);
         Ok(())
     }
 
@@ -123,7 +133,7 @@ impl Batch {
     pub fn set_years(&mut self, range: Range<usize>, years: f64) -> Result<(), Refusal> {
         let years = Field::Years.check(years)?;
         assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
-        set(&mut self.years, range, years);
+        self.years.fill(range, years);
         Ok(())
     }
 
@@ -159,7 +169,7 @@ impl Batch {
     #[must_use]
     pub fn sums(&self, simd: Simd, quantities: &Quantities) -> Sums {
         assert_eq!(quantities.0.len(), self.len(), "a quantity for each option");
-        simd.enter(AddUp { batch: self, quantities: &quantities.0.blocks })
+        simd.enter_wide(AddUp { batch: self, quantities: &quantities.0.blocks })
     }
 
     #[inline(always)]
@@ -174,12 +184,6 @@ impl Batch {
             vol,
             discount,
         })
-    }
-}
-
-fn set(column: &mut Column, range: Range<usize>, value: f64) {
-    for index in range {
-        column.set(index, value);
     }
 }
 
@@ -335,13 +339,19 @@ impl Work for AddUp<'_> {
     fn run<S: Lanes>(self, lanes: S) -> Sums {
         let mut totals = [Block([0.0; LANES]); OUTPUTS];
         let mut unbounded = 0;
+        let mut left = self.batch.len();
         for (options, quantities) in self.batch.blocks().zip(self.quantities) {
-            for part in 0..LANES / S::WIDTH {
-                let (values, void) = kernel::evaluate(lanes, &options, part);
+            // A part of fillers adds nothing.
+            let parts = left.min(LANES).div_ceil(S::WIDTH);
+            left = left.saturating_sub(LANES);
+            for part in 0..parts {
+                // Asked before, so that no value has to be kept until the answer.
+                let void = kernel::void(lanes, &options, part);
                 if void != 0 {
-                    unbounded += add_with_limits(lanes, &options, quantities, (void, part), values, &mut totals);
+                    unbounded += add_with_limits(lanes, &options, quantities, (void, part), &mut totals);
                     continue;
                 }
+                let (values, _) = kernel::evaluate(lanes, &options, part);
                 let quantity = Real::load(lanes, quantities, part);
                 macro_rules! add {
                     ($($k:literal)*) => {
@@ -362,11 +372,10 @@ fn add_with_limits<S: Lanes>(
     options: &Options<'_>,
     quantities: &Block,
     (void, part): (u32, usize),
-    values: [Real<S>; OUTPUTS],
     totals: &mut [Block; OUTPUTS],
 ) -> usize {
     let mut blocks = [Block([0.0; LANES]); OUTPUTS];
-    for (value, block) in values.into_iter().zip(&mut blocks) {
+    for (value, block) in kernel::evaluate(lanes, options, part).0.into_iter().zip(&mut blocks) {
         value.store(block, part);
     }
     kernel::put_limits(options, void << (part * S::WIDTH), &mut blocks);

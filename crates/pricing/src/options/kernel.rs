@@ -103,6 +103,13 @@ pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -
     (values, deviation.equal(zero).bits())
 }
 
+/// Which options of a part have no time or no volatility left, as bits.
+#[inline(always)]
+pub(super) fn void<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -> u32 {
+    let zero = Real::splat(lanes, 0.0);
+    (Real::load(lanes, options.years, part) * Real::load(lanes, options.vol, part)).equal(zero).bits()
+}
+
 /// Puts the limits into the columns for the options of a block that are marked in `marks`.
 #[cold]
 #[inline(never)]
