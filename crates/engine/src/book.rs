@@ -1,7 +1,8 @@
 //! An account as the engine knows it: what it is worth, how far under its highest, and how much of it is exposed.
 
 use crate::periods::Periods;
-use market::{Account, AccountSpec, Catalogue};
+use arrayvec::ArrayVec;
+use market::{Account, AccountSpec, CashChange, CashReason, Catalogue, Currency};
 use policy::facts::{self, Facts};
 use risk::TierTable;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -22,8 +23,61 @@ pub(crate) struct Book {
     gross_sum: Notional,
     /// Whether every instrument settles in the numéraire, so that nothing is translated.
     plain: bool,
-    /// The venue's number of the last execution that no order of ours caused.
-    pub(crate) forced: u64,
+    /// Which executions were counted.
+    pub(crate) executions: Executions,
+    /// Money paid in or out whose worth in the numéraire is not known yet.
+    untold: Vec<(Currency, Cash)>,
+}
+
+/// Numbers of executions that were counted: each counts once, in whatever order they are told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Executions {
+    /// All up to this one were told, or would be told too late to be told apart.
+    to: u64,
+    /// Later ones, in order.
+    later: ArrayVec<u64, LATER_MAX>,
+}
+
+/// How many executions beyond a missing one are remembered.
+const LATER_MAX: usize = 64;
+
+impl Executions {
+    /// Whether an execution counts: it is the first of its number. Without a number, zero, it always does.
+    pub(crate) fn counts(&mut self, number: u64) -> bool {
+        if number == 0 {
+            return true;
+        }
+        let Err(mut at) = self.later.binary_search(&number) else { return false };
+        if number <= self.to {
+            return false;
+        }
+        if self.later.is_full() {
+            // What is still missing before the oldest of them is given up.
+            if at == 0 {
+                self.to = number;
+                return true;
+            }
+            self.to = self.later.remove(0);
+            at -= 1;
+        }
+        self.later.insert(at, number);
+        while self.later.first() == Some(&(self.to + 1)) {
+            self.to = self.later.remove(0);
+        }
+        true
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        out.u64(self.to);
+        out.len(self.later.len());
+        self.later.iter().for_each(|number| out.u64(*number));
+    }
+
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let to = from.u64()?;
+        let later = (0..from.len()?.min(LATER_MAX)).map(|_| from.u64()).collect::<Result<_, _>>()?;
+        Ok(Self { to, later })
+    }
 }
 
 impl Book {
@@ -39,18 +93,45 @@ impl Book {
             gross: vec![Notional::ZERO; catalogue.instruments.len()],
             gross_sum: Notional::ZERO,
             plain,
-            forced: 0,
+            executions: Executions::default(),
+            untold: Vec::new(),
         }
     }
 
-    /// Money was paid in or out: a drawdown is of trading, not of money moved.
-    pub(crate) fn deposit(&mut self, amount: Cash) {
-        self.set_high_water(self.high_water + amount);
-        self.periods.deposit(amount);
+    /// Money moved other than by a fill. Whether a currency is new to the account, so that it may need marks that it did not
+    /// heed.
+    pub(crate) fn change(&mut self, change: &CashChange) -> bool {
+        let known = self.account.balances().len();
+        self.account.change(change);
+        if matches!(change.reason, CashReason::Deposit | CashReason::Withdrawal | CashReason::Transfer { .. }) {
+            self.untold.push((change.currency, change.amount));
+            self.deposit();
+        }
+        self.account.balances().len() > known
+    }
+
+    /// Money was paid in or out: a drawdown is of trading, not of money moved. What cannot be translated yet is no equity
+    /// either, and counts as paid in when it becomes some.
+    #[cold]
+    fn deposit(&mut self) {
+        let mut told = Cash::ZERO;
+        let account = &self.account;
+        self.untold.retain(|(currency, amount)| {
+            let known = account.translates(*currency);
+            told += if known { account.translate(*currency, *amount) } else { Cash::ZERO };
+            !known
+        });
+        if !told.is_zero() {
+            self.set_high_water(self.high_water + told);
+            self.periods.deposit(told);
+        }
     }
 
     #[inline]
     pub(crate) fn measure_drawdown(&mut self, now: Timestamp) {
+        if !self.untold.is_empty() {
+            self.deposit();
+        }
         let equity = self.account.equity();
         self.periods.reach(now, equity);
         if equity >= self.high_water {
@@ -90,7 +171,7 @@ impl Book {
 
     /// The gross exposure of all other instruments, in the settlement currency of this one.
     #[inline]
-    pub(crate) fn others(&self, instrument: usize) -> Cash {
+    fn other_instruments(&self, instrument: usize) -> Cash {
         if self.plain {
             return (self.gross_sum - self.gross[instrument]).cash();
         }
@@ -99,6 +180,22 @@ impl Book {
             others.map(|(other, gross)| self.account.translate(self.account.settlement(other).currency, gross.cash()));
         let currency = self.account.settlement(instrument).currency;
         self.account.translate_back(currency, translated.sum()).unwrap_or_default()
+    }
+
+    /// The same with what other strategies hold and may yet hold in this instrument.
+    #[inline]
+    pub(crate) fn others(&self, instrument: usize, beside: Qty) -> Cash {
+        let others = self.other_instruments(instrument);
+        if beside.is_zero() {
+            return others;
+        }
+        others + self.account.contract(instrument).exposure(self.account.mark(instrument), beside).cash()
+    }
+
+    /// What spot can be bought with: what is free in the currency that it is paid in, less what other orders are about to buy.
+    pub(crate) fn funds(&self, instrument: usize, tiers: &[TierTable], spoken_for: Cash) -> Cash {
+        let currency = self.account.settlement(instrument).currency;
+        risk::free(&self.account, tiers, currency) - spoken_for
     }
 
     /// What stands against the margin of an instrument: equity in its settlement currency less the maintenance margin of
@@ -116,7 +213,12 @@ impl Book {
         out.f64(self.per_high_water);
         out.f64(self.drawdown);
         self.periods.save(out);
-        out.u64(self.forced);
+        self.executions.save(out);
+        out.len(self.untold.len());
+        for (currency, amount) in &self.untold {
+            out.bytes(currency.as_str().as_bytes());
+            out.i128(amount.raw());
+        }
         for gross in &self.gross {
             out.i128(gross.raw());
         }
@@ -128,7 +230,13 @@ impl Book {
         self.per_high_water = from.f64()?;
         self.drawdown = from.f64()?;
         self.periods = Periods::load(from)?;
-        self.forced = from.u64()?;
+        self.executions = Executions::load(from)?;
+        self.untold.clear();
+        for _ in 0..from.len()? {
+            let code = std::str::from_utf8(from.bytes()?).ok().and_then(|code| code.parse().ok());
+            let currency = code.ok_or(Corrupt { at: 0, what: "no currency" })?;
+            self.untold.push((currency, Cash::from_raw(from.i128()?)));
+        }
         self.gross_sum = Notional::ZERO;
         for gross in &mut self.gross {
             *gross = Notional::from_raw(from.i128()?);

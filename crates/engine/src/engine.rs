@@ -74,7 +74,7 @@ pub struct Adoption {
 /// The state machine.
 pub struct Engine {
     pub(crate) catalogue: Catalogue,
-    tiers: Vec<TierTable>,
+    pub(crate) tiers: Vec<TierTable>,
     pub(crate) books: Vec<Book>,
     /// The account of each instrument.
     pub(crate) account_of: Vec<u32>,
@@ -87,8 +87,12 @@ pub struct Engine {
     groups: Vec<Group>,
     /// Instruments that have a mark feed of their own.
     has_marks: Vec<bool>,
-    /// A rule counts the exposure of other instruments.
-    counts_others: bool,
+    /// A rule counts the exposure of other instruments and strategies.
+    pub(crate) counts_others: bool,
+    /// The last price of each instrument: what crosses inside the book crosses at.
+    pub(crate) last: Vec<Price>,
+    /// When funding was last paid, by instrument.
+    pub(crate) paid: Vec<Timestamp>,
     /// Several strategies trade one contract that expires.
     has_shared_expiry: bool,
     pub(crate) now: Timestamp,
@@ -116,13 +120,8 @@ impl Engine {
         let account_of = |venue: &str| accounts.iter().position(|spec| spec.venue == venue).unwrap_or(0) as u32;
         let account_of: Vec<u32> =
             catalogue.instruments.iter().map(|instrument| account_of(instrument.venue())).collect();
-        let heeded_by = |instrument: usize| {
-            let other = |book: &usize| *book as u32 != account_of[instrument];
-            let heeds = |book: &usize| books[*book].account.heeds(instrument, false);
-            (0..books.len()).filter(other).filter(heeds).map(|book| book as u32).collect()
-        };
-        Self {
-            heeded_by: (0..count).map(heeded_by).collect(),
+        let mut engine = Self {
+            heeded_by: vec![Vec::new(); count],
             account_of,
             tiers,
             scopes: Vec::new(),
@@ -130,6 +129,8 @@ impl Engine {
             groups: Vec::new(),
             has_marks: vec![false; count],
             counts_others: false,
+            last: vec![Price::ZERO; count],
+            paid: vec![Timestamp::MIN; count],
             has_shared_expiry: false,
             now: Timestamp::MIN,
             inputs: 0,
@@ -140,6 +141,25 @@ impl Engine {
             outputs: VecDeque::with_capacity(64),
             books,
             catalogue,
+        };
+        engine.find_heeded();
+        engine
+    }
+
+    /// Looks up which accounts need the marks of instruments that they do not trade, and tells them the present ones.
+    fn find_heeded(&mut self) {
+        for instrument in 0..self.heeded_by.len() {
+            let own = self.account_of[instrument] as usize;
+            let mark = self.books[own].account.mark(instrument);
+            let others = self.books.iter_mut().enumerate().filter(|(book, _)| *book != own);
+            let heed = others.filter_map(|(number, book)| {
+                let heeds = book.account.heeds(instrument, false);
+                if heeds && !mark.is_zero() {
+                    book.account.set_mark(instrument, mark);
+                }
+                heeds.then_some(number as u32)
+            });
+            self.heeded_by[instrument] = heed.collect();
         }
     }
 
@@ -174,8 +194,7 @@ impl Engine {
             self.scopes[*scope as usize].alone = alone;
         }
         self.has_shared_expiry |= !alone && self.catalogue.instruments[index].kind.expiry().is_some();
-        let traded = self.by_instrument.iter().filter(|scopes| !scopes.is_empty()).count();
-        self.counts_others = traded > 1 && self.scopes.iter().any(|scope| scope.reads(facts::OTHERS.id()));
+        self.counts_others = self.scopes.len() > 1 && self.scopes.iter().any(|scope| scope.reads(facts::OTHERS.id()));
         id
     }
 
@@ -274,6 +293,7 @@ impl Engine {
     #[inline]
     fn see(&mut self, instrument: InstrumentId, seen: Ohlc) {
         let index = instrument.index();
+        self.last[index] = seen.close;
         if !self.has_marks[index] {
             self.set_mark(index, seen.close);
         }
@@ -308,17 +328,11 @@ impl Engine {
     }
 
     fn on_cash(&mut self, change: &CashChange) {
-        let book = &mut self.books[change.account.index()];
-        book.account.change(change);
-        match change.reason {
-            CashReason::Deposit | CashReason::Withdrawal | CashReason::Transfer { .. } => {
-                let amount = book.account.translate(change.currency, change.amount);
-                book.deposit(amount);
-            }
-            CashReason::Conversion { .. } => {}
-            CashReason::Funding { instrument, position, .. } => {
-                self.attribute_funding(instrument, position, change.amount);
-            }
+        if self.books[change.account.index()].change(change) {
+            self.find_heeded();
+        }
+        if let CashReason::Funding { instrument, position, .. } = change.reason {
+            self.attribute_funding(instrument, position, change.amount);
         }
     }
 
@@ -329,9 +343,14 @@ impl Engine {
             self.on_forced(news.order, fill, forced);
             return;
         }
-        let Some(index) = self.scopes.iter().position(|scope| scope.working.get(news.order).is_some()) else {
+        let Some(index) = self.scopes.iter().position(|scope| scope.working.knows(news.order)) else {
             return;
         };
+        if let OrderUpdate::Filled(fill) = &news.update
+            && !self.books[fill.account.index()].executions.counts(fill.execution)
+        {
+            return;
+        }
         let Some(order) = self.scopes[index].working.update(news.order, &news.update) else { return };
         match &news.update {
             OrderUpdate::Filled(fill) => {
@@ -363,6 +382,9 @@ impl Engine {
         // What a position is carried at is no price of the market.
         if purpose != Purpose::Opening {
             scope.facts.set(facts::PRICE, fill.reference);
+        }
+        if !scope.alone {
+            scope.held.step(now, before);
         }
         scope.position += signed;
         if before.is_zero() && scope.campaign.is_none() {
@@ -420,12 +442,6 @@ impl Engine {
         let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
         scope.facts.set_now(self.now);
         book.publish(instrument, &mut scope.periods, &mut scope.facts);
-        if scope.reads_funds {
-            scope.facts.set(facts::FUNDS, book.account.settlement(instrument).cash);
-        }
-        if scope.reads_margin && !self.tiers.is_empty() {
-            scope.facts.set(facts::MARGIN_EQUITY, book.margin_equity(instrument, &self.tiers));
-        }
         scope.tell_refusals();
         lapse_chased_add(scope);
         scope.observe();
@@ -438,11 +454,8 @@ impl Engine {
     /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
     #[inline]
     fn decide(&mut self, index: usize, source: Source) {
+        self.tell_beside(index);
         let scope = &mut self.scopes[index];
-        if self.counts_others {
-            let others = self.books[scope.account.index()].others(scope.instrument.index());
-            scope.facts.set(facts::OTHERS, others);
-        }
         let target = scope.evaluate();
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
@@ -591,8 +604,10 @@ impl Engine {
         for group in &self.groups {
             group.save(out);
         }
-        for marked in &self.has_marks {
-            out.bool(*marked);
+        for index in 0..self.last.len() {
+            out.bool(self.has_marks[index]);
+            out.i64(self.last[index].raw());
+            out.i64(self.paid[index].nanos());
         }
         for scope in &self.scopes {
             scope.save(out);
@@ -609,8 +624,11 @@ impl Engine {
         for group in &mut self.groups {
             group.load(from)?;
         }
-        for marked in &mut self.has_marks {
-            *marked = from.bool()?;
+        self.find_heeded();
+        for index in 0..self.last.len() {
+            self.has_marks[index] = from.bool()?;
+            self.last[index] = Price::from_raw(from.i64()?);
+            self.paid[index] = Timestamp::from_nanos(from.i64()?);
         }
         for scope in &mut self.scopes {
             scope.load(from)?;

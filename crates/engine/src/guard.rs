@@ -22,6 +22,7 @@ pub struct LiquidationGuard {
 const READS: &[FactId] = &[
     facts::EQUITY.id(),
     facts::MARGIN_EQUITY.id(),
+    facts::BESIDE.id(),
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::STOP.id(),
@@ -54,14 +55,17 @@ impl Rule for LiquidationGuard {
             return Verdict::keep(proposed);
         };
         let contract = facts.get(facts::CONTRACT).unwrap_or_default();
+        // The venue liquidates the account's net: what other strategies hold beside it falls with it.
+        let beside = facts.get(facts::BESIDE).unwrap_or(Qty::ZERO);
+        let beside = if side.signum() < 0 { -beside } else { beside };
         let survives = |qty: Qty, entry: Price, equity: Cash| {
-            let there = equity + contract.profit(qty, entry, guarded);
-            there >= self.tiers.maintenance_margin(contract.exposure(guarded, qty))
+            let there = equity + contract.profit(qty + beside, entry, guarded);
+            there >= self.tiers.maintenance_margin(contract.exposure(guarded, qty + beside))
         };
         let add = because.add().filter(|add| {
             let Add { trigger, qty, .. } = *add;
             // Up to the trigger the held part has moved equity already.
-            let there = equity + contract.profit(held, price, trigger);
+            let there = equity + contract.profit(held + beside, price, trigger);
             let fits = survives(held + qty, trigger, there);
             if !fits {
                 because.refused_add(

@@ -14,6 +14,8 @@ mod campaign;
 mod engine;
 mod guard;
 mod netting;
+#[cfg(test)]
+mod news;
 mod periods;
 mod plan;
 mod route;

@@ -3,8 +3,10 @@
 
 use crate::engine::{Engine, touch};
 use crate::{Output, Purpose};
-use market::{Command, Fill, Forced, FundingRate, Liquidity, NewOrder, OrderUpdate};
-use units::{Cash, InstrumentId, OrderId, Qty, Round, Side};
+use market::{Command, Fill, Forced, FundingRate, InstrumentKind, Liquidity, NewOrder, OrderUpdate};
+use policy::facts;
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Cash, InstrumentId, OrderId, Qty, Ratio, Round, Side, Timestamp};
 
 /// A market order that waits for all strategies of the input to decide.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +17,65 @@ pub(crate) struct Crossing {
 }
 
 impl Engine {
+    /// Sets what a strategy knows of what it has to share: leverage, margin and money that others use, this input's orders
+    /// included.
+    #[inline]
+    pub(crate) fn tell_beside(&mut self, index: usize) {
+        let scope = &self.scopes[index];
+        if self.counts_others || scope.reads_funds || scope.reads_margin {
+            self.find_beside(index);
+        }
+    }
+
+    fn find_beside(&mut self, index: usize) {
+        let beside = if self.scopes[index].alone { Qty::ZERO } else { self.beside(index) };
+        let spoken_for = if self.scopes[index].reads_funds { self.spoken_for(index) } else { Cash::ZERO };
+        let scope = &mut self.scopes[index];
+        let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
+        if self.counts_others {
+            scope.facts.set(facts::OTHERS, book.others(instrument, beside));
+        }
+        if scope.reads_funds {
+            scope.facts.set(facts::FUNDS, book.funds(instrument, &self.tiers, spoken_for));
+        }
+        if scope.reads_margin {
+            scope.facts.set(facts::BESIDE, beside);
+            if !self.tiers.is_empty() {
+                scope.facts.set(facts::MARGIN_EQUITY, book.margin_equity(instrument, &self.tiers));
+            }
+        }
+    }
+
+    /// What other strategies hold, and may yet hold, in a strategy's instrument on the side that it goes to; unsigned. What is
+    /// on the other side counts as nothing: it may be gone before.
+    fn beside(&self, index: usize) -> Qty {
+        let scope = &self.scopes[index];
+        let signal = || scope.facts.get(facts::SIGNAL).map_or(0.0, Ratio::get);
+        let long = match scope.position.signum() {
+            0 => signal() >= 0.0,
+            side => side > 0,
+        };
+        let others = self.by_instrument[scope.instrument.index()].iter().filter(|other| **other as usize != index);
+        let worst = others.map(|other| {
+            let other = &self.scopes[*other as usize];
+            let (bought, sold) = other.working.pending();
+            if long { other.position + bought } else { sold - other.position }
+        });
+        worst.sum::<Qty>().max(Qty::ZERO)
+    }
+
+    /// What orders of other strategies for spot are about to take of the currency that this one pays with, at their last prices.
+    fn spoken_for(&self, index: usize) -> Cash {
+        let scope = &self.scopes[index];
+        let settles = self.catalogue.instruments[scope.instrument.index()].settle;
+        let others = self.scopes.iter().enumerate().filter(|(other, theirs)| {
+            let instrument = &self.catalogue.instruments[theirs.instrument.index()];
+            let is_spot = instrument.kind == InstrumentKind::Spot && instrument.settle == settles;
+            *other != index && theirs.account == scope.account && is_spot && !theirs.working.is_empty()
+        });
+        others.map(|(_, theirs)| (self.last[theirs.instrument.index()] * theirs.working.pending().0).cash()).sum()
+    }
+
     /// Fills opposite market orders of one instrument against each other, in the order of deciding, at the last price and
     /// without a fee, and sends what is left: only the net goes out.
     pub(crate) fn cross(&mut self) {
@@ -23,8 +84,11 @@ impl Engine {
             for seller in 0..waiting.len() {
                 let (buy, sell) = (waiting[buyer].order, waiting[seller].order);
                 let opposite = buy.side == Side::Buy && sell.side == Side::Sell && buy.instrument == sell.instrument;
-                let crossed = buy.qty.min(sell.qty);
-                if opposite && !crossed.is_zero() {
+                if !opposite {
+                    continue;
+                }
+                let crossed = self.crossed(buy.instrument, buy.qty, sell.qty);
+                if !crossed.is_zero() {
                     self.fill_inside(&waiting[buyer], crossed);
                     self.fill_inside(&waiting[seller], crossed);
                     waiting[buyer].order.qty -= crossed;
@@ -40,10 +104,18 @@ impl Engine {
         self.crossing = waiting;
     }
 
+    /// How much of two orders crosses: all that is opposite, or as much less as leaves each of them no smaller than the venue
+    /// takes, so that nothing is stranded.
+    fn crossed(&self, instrument: InstrumentId, buy: Qty, sell: Qty) -> Qty {
+        let least = self.catalogue.instruments[instrument.index()].min_qty;
+        let (crossed, rest) = (buy.min(sell), (buy - sell).abs());
+        if rest.is_zero() || rest >= least { crossed } else { (crossed - least).max(Qty::ZERO) }
+    }
+
     /// The account's own books stay as they are: the two sides of a crossing cancel out to the last unit.
     fn fill_inside(&mut self, crossing: &Crossing, qty: Qty) {
         let Crossing { scope, order: NewOrder { id, account, instrument, side, .. }, purpose } = *crossing;
-        let price = self.books[account.index()].account.mark(instrument.index());
+        let price = self.last[instrument.index()];
         let fill = Fill {
             account,
             instrument,
@@ -64,10 +136,9 @@ impl Engine {
     /// The venue changed a position without an order of ours.
     pub(crate) fn on_forced(&mut self, order: OrderId, fill: &Fill, forced: Forced) {
         let book = &mut self.books[fill.account.index()];
-        if fill.execution != 0 && fill.execution <= book.forced {
+        if !book.executions.counts(fill.execution) {
             return;
         }
-        book.forced = book.forced.max(fill.execution);
         book.account.fill(fill);
         let index = fill.instrument.index();
         let purpose = match forced {
@@ -103,39 +174,64 @@ impl Engine {
         let whole: Qty = closed.iter().map(|(.., qty)| *qty).sum();
         let mut fee = fill.fee;
         for (at, (scope, side, qty)) in closed.iter().copied().enumerate() {
-            let part = if at + 1 == closed.len() { fee } else { part_of(fill.fee, qty, whole) };
+            let part =
+                if at + 1 == closed.len() { fee } else { part_of(fill.fee, qty.raw().into(), whole.raw().into()) };
             fee -= part;
             self.on_fill(scope, order, purpose, &Fill { side, qty, fee: part, ..*fill });
         }
     }
 
-    /// Shares a funding payment of the net among those who hold, by their signed positions.
+    /// Shares a funding payment of the net among those who hold, by their signed positions. A venue that accrues over time tells
+    /// another position than the present one: there it is shared by what each held since the payment before, and what a
+    /// strategy that is flat by now owes stays with the account.
     pub(crate) fn attribute_funding(&mut self, instrument: InstrumentId, net: Qty, amount: Cash) {
-        let holds = |scope: &&u32| self.scopes[**scope as usize].campaign.is_some();
-        let scopes: Vec<u32> = self.by_instrument[instrument.index()].iter().filter(holds).copied().collect();
+        let index = instrument.index();
+        self.paid[index] = self.now;
+        let account = &self.books[self.account_of[index] as usize].account;
+        let accrued = net != account.position(index).qty && self.by_instrument[index].len() > 1;
+        let parts = self.by_instrument[index].iter().map(|scope| {
+            let scope = &self.scopes[*scope as usize];
+            (scope.id, if accrued { scope.held.until(self.now, scope.position) } else { scope.position.raw().into() })
+        });
+        let parts: Vec<_> = parts.filter(|(_, part)| *part != 0).collect();
+        let shift = parts.iter().map(|(_, part)| i128::BITS - part.unsigned_abs().leading_zeros()).max().unwrap_or(0);
+        let shift = shift.saturating_sub(62);
+        let whole: i128 = parts.iter().map(|(_, part)| part >> shift).sum();
         let mut left = amount;
-        for (at, scope) in scopes.iter().enumerate() {
-            let scope = &mut self.scopes[*scope as usize];
-            let part = if at + 1 == scopes.len() { left } else { part_of(amount, scope.position, net) };
+        for (at, (scope, part)) in parts.iter().enumerate() {
+            let part = if at + 1 == parts.len() { left } else { part_of(amount, part >> shift, whole) };
             left -= part;
-            if let Some(campaign) = &mut scope.campaign {
+            if let Some(campaign) = &mut self.scopes[scope.index()].campaign {
                 campaign.pay_funding(part);
             }
         }
     }
 
-    /// Strategies whose positions cancel out: the venue asks for nothing, and one pays what the other receives.
+    /// A rate fell due. Strategies whose positions cancel out: the venue asks for nothing, and one pays what the other receives.
     pub(crate) fn settle_between(&mut self, due: &FundingRate) {
         let index = due.instrument.index();
+        if self.by_instrument[index].len() < 2 {
+            return;
+        }
+        for scope in &self.by_instrument[index] {
+            self.scopes[*scope as usize].held = Held { area: 0, since: self.now };
+        }
         let account = &self.books[self.account_of[index] as usize].account;
-        if self.by_instrument[index].len() < 2 || !account.position(index).qty.is_zero() {
+        if !account.position(index).qty.is_zero() || self.paid[index] == self.now {
             return;
         }
         let (contract, mark) = (account.contract(index), account.mark(index));
-        for scope in &self.by_instrument[index] {
+        let holds = |scope: &&u32| self.scopes[**scope as usize].campaign.is_some();
+        let holders: Vec<u32> = self.by_instrument[index].iter().filter(holds).copied().collect();
+        let mut left = Cash::ZERO;
+        for (at, scope) in holders.iter().enumerate() {
             let scope = &mut self.scopes[*scope as usize];
-            let owed = contract.exposure(mark, scope.position).at_rate(due.rate, Round::TowardZero);
-            if let (Some(campaign), Some(owed)) = (&mut scope.campaign, owed) {
+            let owed =
+                contract.exposure(mark, scope.position).at_rate(due.rate, Round::TowardZero).unwrap_or(Cash::ZERO);
+            // What rounding leaves is the last one's: nothing is made or lost inside the book.
+            let owed = if at + 1 == holders.len() { -left } else { owed };
+            left += owed;
+            if let Some(campaign) = &mut scope.campaign {
                 campaign.pay_funding(-owed);
             }
         }
@@ -165,15 +261,44 @@ impl Engine {
         for scope in self.by_instrument[index].clone() {
             touch(&mut self.dirty, scope);
         }
-        self.attribute_close(OrderId(0), &fill, Purpose::Settlement, true);
+        // The venue's own id for settlements.
+        self.attribute_close(OrderId(1), &fill, Purpose::Settlement, true);
     }
 }
 
-/// `amount × qty ÷ whole`, toward zero; nothing of an empty whole.
-fn part_of(amount: Cash, qty: Qty, whole: Qty) -> Cash {
-    let (amount, qty, whole) = (amount.raw(), i128::from(qty.raw()), i128::from(whole.raw()));
+/// `amount × part ÷ whole`, toward zero; nothing of an empty whole.
+fn part_of(amount: Cash, part: i128, whole: i128) -> Cash {
+    let amount = amount.raw();
     // Whole ones and the rest apart: a payment times a quantity may not fit.
-    let each = amount.checked_div(whole).unwrap_or(0);
-    let rest = amount.checked_rem(whole).unwrap_or(0);
-    Cash::from_raw(each * qty + (rest * qty).checked_div(whole).unwrap_or(0))
+    let each = amount.checked_div(whole).unwrap_or(0).checked_mul(part).unwrap_or(0);
+    let rest = amount.checked_rem(whole).unwrap_or(0).checked_mul(part).unwrap_or(0);
+    Cash::from_raw(each + rest.checked_div(whole).unwrap_or(0))
+}
+
+/// What a strategy held beside others in its instrument since the last payment of funding: quantity × nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Held {
+    pub(crate) area: i128,
+    pub(crate) since: Timestamp,
+}
+
+impl Held {
+    /// The area up to a moment, with a position held since the last step.
+    fn until(self, now: Timestamp, position: Qty) -> i128 {
+        self.area + i128::from(position.raw()) * i128::from(now.since(self.since).nanos())
+    }
+
+    /// A position ends now.
+    pub(crate) fn step(&mut self, now: Timestamp, before: Qty) {
+        *self = Self { area: self.until(now, before), since: now };
+    }
+
+    pub(crate) fn save(self, out: &mut StateWriter) {
+        out.i128(self.area);
+        out.i64(self.since.nanos());
+    }
+
+    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        Ok(Self { area: from.i128()?, since: Timestamp::from_nanos(from.i64()?) })
+    }
 }

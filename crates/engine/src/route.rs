@@ -14,6 +14,8 @@ pub(crate) struct Live {
     pub(crate) side: Side,
     /// Unsigned total quantity.
     pub(crate) qty: Qty,
+    /// The total quantity that the venue told last: once that is filled the order has ended there, whatever was asked since.
+    pub(crate) agreed: Qty,
     /// Unsigned part that was filled.
     pub(crate) filled: Qty,
     pub(crate) kind: OrderKind,
@@ -25,7 +27,20 @@ pub(crate) struct Live {
 impl Live {
     /// Signed quantity still to fill.
     pub(crate) fn open(&self) -> Qty {
-        (self.qty - self.filled).on(self.side)
+        // Terms that were told late may be smaller than what was filled since.
+        (self.qty - self.filled).max(Qty::ZERO).on(self.side)
+    }
+
+    /// Counts a fill, of an ended order too. Returns the order as it was. Nothing of any other news.
+    fn fill(&mut self, update: &OrderUpdate) -> Option<Self> {
+        let OrderUpdate::Filled(fill) = update else { return None };
+        let (before, filled) = (*self, self.filled + fill.qty);
+        if fill.execution == 0 && filled > self.qty {
+            return None;
+        }
+        self.state = self.state.after(update, filled >= self.qty.min(self.agreed)).unwrap_or(self.state);
+        self.filled = filled;
+        Some(before)
     }
 
     fn is_exit(&self) -> bool {
@@ -58,9 +73,14 @@ impl Live {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Working {
     orders: Vec<Live>,
+    /// The last ones that ended before they were filled, the newest last: a fill of them may still be told.
+    ended: Vec<Live>,
     /// A discretionary target that the venue rejected: not sent again until it changes.
     rejected: Option<Qty>,
 }
+
+/// How many ended orders are remembered.
+const ENDED_MAX: usize = 32;
 
 /// Where commands of one plan go: ids are derived from the plan, in order.
 pub(crate) struct Outbox<'a> {
@@ -80,13 +100,24 @@ impl Outbox<'_> {
         let (account, instrument) = (self.account, self.instrument);
         let reduce_only = exit && self.alone;
         (self.send)(Command::Place(NewOrder { id, account, instrument, side, qty, kind, reduce_only, exit }), purpose);
-        Live { id, purpose, side, qty, filled: Qty::ZERO, kind, state: OrderState::Sent, cancelling: false }
+        Live {
+            id,
+            purpose,
+            side,
+            qty,
+            agreed: qty,
+            filled: Qty::ZERO,
+            kind,
+            state: OrderState::Sent,
+            cancelling: false,
+        }
     }
 }
 
 impl Working {
-    pub(crate) fn get(&self, id: OrderId) -> Option<&Live> {
-        self.orders.iter().find(|live| live.id == id)
+    /// Whether an order is one of these, or was until a moment ago.
+    pub(crate) fn knows(&self, id: OrderId) -> bool {
+        self.orders.iter().chain(&self.ended).any(|live| live.id == id)
     }
 
     pub(crate) fn add(&self) -> Option<&Live> {
@@ -107,17 +138,23 @@ impl Working {
         })
     }
 
-    /// Takes in news of an order; stale and repeated news changes nothing. Returns the order as it was when the news
-    /// counts.
+    /// Takes in news of an order; stale and repeated news changes nothing, but a fill counts however late it is told.
+    /// Returns the order as it was when the news counts. That an execution is told once is known by its number, which the
+    /// [book](crate::book::Book) looks at; one without a number is taken for a repetition beyond the order's quantity.
     pub(crate) fn update(&mut self, id: OrderId, update: &OrderUpdate) -> Option<Live> {
-        let at = self.orders.iter().position(|live| live.id == id)?;
+        let Some(at) = self.orders.iter().position(|live| live.id == id) else {
+            return self.ended.iter_mut().find(|live| live.id == id).and_then(|live| live.fill(update));
+        };
         let live = &mut self.orders[at];
-        let before = *live;
-        let whole = matches!(update, OrderUpdate::Filled(fill) if live.filled + fill.qty >= live.qty);
-        live.state = live.state.after(update, whole)?;
+        let before = if matches!(update, OrderUpdate::Filled(_)) {
+            live.fill(update)?
+        } else {
+            let before = *live;
+            live.state = live.state.after(update, false)?;
+            before
+        };
         match *update {
-            OrderUpdate::Filled(fill) => live.filled += fill.qty,
-            OrderUpdate::Amended { qty, kind } => (live.qty, live.kind) = (qty, kind),
+            OrderUpdate::Amended { qty, kind } => (live.qty, live.agreed, live.kind) = (qty, qty, kind),
             OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(CancelReason::Margin)
                 if live.kind == OrderKind::Market =>
             {
@@ -126,7 +163,13 @@ impl Working {
             _ => {}
         }
         if self.orders[at].state.is_final() {
-            self.orders.remove(at);
+            let ended = self.orders.remove(at);
+            if ended.filled < ended.qty {
+                if self.ended.len() == ENDED_MAX {
+                    self.ended.remove(0);
+                }
+                self.ended.push(ended);
+            }
         }
         Some(before)
     }
@@ -158,7 +201,7 @@ impl Working {
             alone: true,
             send: &mut send,
         };
-        self.clone().route(wanted, &mut outbox);
+        Self { orders: self.orders.clone(), ended: Vec::new(), rejected: self.rejected }.route(wanted, &mut outbox);
         sent
     }
 
@@ -233,40 +276,52 @@ impl Working {
 
     pub(crate) fn save(&self, out: &mut StateWriter) {
         out.option(self.rejected, |out, qty| out.i64(qty.raw()));
-        out.len(self.orders.len());
-        for live in &self.orders {
-            out.u64(live.id.0);
-            live.purpose.save(out);
-            out.bool(live.side == Side::Buy);
-            out.i64(live.qty.raw());
-            out.i64(live.filled.raw());
-            live.kind.save(out);
-            out.u8(live.state as u8);
-            out.bool(live.cancelling);
+        for list in [&self.orders, &self.ended] {
+            out.len(list.len());
+            for live in list {
+                live.save(out);
+            }
         }
     }
 
     pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         let rejected = from.option(StateReader::i64)?.map(Qty::from_raw);
-        let count = from.len()?;
-        let mut orders = Vec::with_capacity(count);
-        for _ in 0..count {
-            orders.push(Live {
-                id: OrderId(from.u64()?),
-                purpose: Purpose::load(from)?,
-                side: if from.bool()? { Side::Buy } else { Side::Sell },
-                qty: Qty::from_raw(from.i64()?),
-                filled: Qty::from_raw(from.i64()?),
-                kind: load_kind(from)?,
-                state: load_state(from)?,
-                cancelling: from.bool()?,
-            });
-        }
-        Ok(Self { orders, rejected })
+        let orders = (0..from.len()?).map(|_| Live::load(from)).collect::<Result<_, _>>()?;
+        let ended = (0..from.len()?).map(|_| Live::load(from)).collect::<Result<_, _>>()?;
+        Ok(Self { orders, ended, rejected })
+    }
+}
+
+impl Live {
+    fn save(&self, out: &mut StateWriter) {
+        out.u64(self.id.0);
+        self.purpose.save(out);
+        out.bool(self.side == Side::Buy);
+        out.i64(self.qty.raw());
+        out.i64(self.agreed.raw());
+        out.i64(self.filled.raw());
+        self.kind.save(out);
+        out.u8(self.state as u8);
+        out.bool(self.cancelling);
+    }
+
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            id: OrderId(from.u64()?),
+            purpose: Purpose::load(from)?,
+            side: if from.bool()? { Side::Buy } else { Side::Sell },
+            qty: Qty::from_raw(from.i64()?),
+            agreed: Qty::from_raw(from.i64()?),
+            filled: Qty::from_raw(from.i64()?),
+            kind: load_kind(from)?,
+            state: load_state(from)?,
+            cancelling: from.bool()?,
+        })
     }
 }
 
 /// What should work at the venue after a decision.
+#[derive(Default)]
 pub(crate) struct Wanted<'a> {
     pub(crate) target: Target,
     pub(crate) exits: &'a [Exit],

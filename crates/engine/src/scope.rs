@@ -1,5 +1,6 @@
 //! One strategy in its instrument: facts, rules, campaign, working orders.
 
+use crate::netting::Held;
 use crate::route::{Live, Working};
 use crate::sharing::Member;
 use crate::{Adoption, Campaign, Sharing, StrategyConfig};
@@ -33,6 +34,8 @@ pub(crate) struct Scope {
     pub(crate) facts: Facts,
     pub(crate) campaign: Option<Campaign>,
     pub(crate) position: Qty,
+    /// Since the last payment of funding; kept where others trade the instrument too.
+    pub(crate) held: Held,
     pub(crate) working: Working,
     /// Full size that the entry order in flight belongs to.
     pub(crate) planned_base: Qty,
@@ -93,6 +96,7 @@ impl Scope {
             facts,
             campaign: None,
             position: Qty::ZERO,
+            held: Held::default(),
             working: Working::default(),
             planned_base: Qty::ZERO,
             planned_unit: None,
@@ -203,6 +207,7 @@ impl Scope {
         }
         out.option(self.campaign.as_ref(), |out, campaign| campaign.save(out));
         out.i64(self.position.raw());
+        self.held.save(out);
         self.working.save(out);
         for planned in [self.planned_base, self.planned_whole, self.planned_add] {
             out.i64(planned.raw());
@@ -231,6 +236,7 @@ impl Scope {
         }
         self.campaign = from.option(Campaign::load)?;
         self.position = Qty::from_raw(from.i64()?);
+        self.held = Held::load(from)?;
         self.working = Working::load(from)?;
         for planned in [&mut self.planned_base, &mut self.planned_whole, &mut self.planned_add] {
             *planned = Qty::from_raw(from.i64()?);

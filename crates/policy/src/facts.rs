@@ -205,6 +205,8 @@ facts! {
     40 FUNDS: Cash = "funds";
     /// Equity in the instrument's settlement currency less the maintenance margin of the account's other positions in it.
     41 MARGIN_EQUITY: Cash = "margin.equity";
+    /// What other strategies hold, and may yet hold, in this instrument on the side that this one goes to; unsigned.
+    42 BESIDE: Qty = "beside";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].
