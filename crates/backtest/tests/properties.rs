@@ -11,7 +11,7 @@ use engine::{ENGINE_RULE, Engine, Output, Plan, Purpose};
 use exchange::Exchange;
 use market::*;
 use policy::facts;
-use policy::spec::{Caps, Follow, Rearm, Sides, SignalKind, Spacing};
+use policy::spec::{Caps, Follow, OnLoss, Rearm, RungAt, Sides, SignalKind, Spacing, Trigger};
 use policy::testing::{FAMILIES, families, policies};
 use policy::{Outcome, Step};
 use proptest::prelude::*;
@@ -195,13 +195,15 @@ impl Whole {
         if !plan.target.qty.is_zero() {
             self.planned = cut.map_or(plan.target.qty, |cut| cut.before).abs().approximate();
         }
-        self.add = plan.add.map_or(self.add, |add| add.whole.abs().approximate());
+        self.add = plan.add.map_or(self.add, |add| (add.whole - add.rest).abs().approximate());
     }
 
     fn fills(&mut self, turn: &Turn) {
         for (order, fill) in turn.fills() {
             match self.orders.0.get(&order).map(|sent| sent.purpose) {
                 Some(Purpose::Entry | Purpose::Resize) => self.held = self.planned,
+                // A further piece of an add is no order that waited.
+                Some(Purpose::Add { .. }) if !self.orders.0[&order].waited() => self.held += fill.qty.approximate(),
                 Some(Purpose::Add { .. }) => self.held += self.add,
                 Some(Purpose::Rung { .. }) => {
                     let left = turn.position.abs().approximate();
@@ -241,10 +243,10 @@ fn leverage_of(case: &Case<'_>, plan: &Plan, counts: &mut Counts) -> Checked {
         counts.add("increase under a leverage cap");
     }
     if let Some(add) = plan.add {
-        let there = (plan.equity + ((add.trigger - plan.price) * plan.position).cash()).approximate();
+        let there = (plan.equity + ((add.at - plan.price) * plan.position).cash()).approximate();
         let most = limit.restore.get() * there;
         let whole = plan.position + add.qty;
-        ensure!(at_most(value(add.trigger, whole), most), "an add beyond the restore level: {}", story(case, plan));
+        ensure!(at_most(value(add.at, whole), most), "an add beyond the restore level: {}", story(case, plan));
         counts.add("add under a leverage cap");
     }
     Ok(())
@@ -300,6 +302,7 @@ fn exits(case: &Case<'_>, counts: &mut Counts) -> Checked {
     let mut orders = Orders::default();
     let mut last_stop: Option<(u64, Price)> = None;
     let mut rungs: BTreeMap<(u64, u8), Price> = BTreeMap::new();
+    let mut watched: Option<(u64, Price)> = None;
     for turn in case.turns {
         orders.news(turn);
         orders.sent(turn);
@@ -318,7 +321,18 @@ fn exits(case: &Case<'_>, counts: &mut Counts) -> Checked {
             continue;
         };
         let policy = &case.setup.policy;
-        if let Some(stop) = &policy.stop {
+        if turn.source == Source::Market
+            && let (Some((id, level)), Some(bar)) = (watched, turn.bar())
+            && id == campaign.id
+            && (if held.signum() > 0 { bar.low <= level } else { bar.high >= level })
+        {
+            counts.add("watched stop crossed");
+            let flight = orders.in_flight();
+            ensure!(flight == -held, "{}: held {held}, stop {level} crossed, in flight {flight}", turn.at);
+        }
+        let is_watched = policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Synthetic);
+        watched = campaign.stop.filter(|_| is_watched).map(|level| (campaign.id, level));
+        if let Some(stop) = policy.stop.as_ref().filter(|_| !is_watched) {
             let unit = campaign.unit.ok_or_else(|| format!("{}: a stop in N, but N is unknown", turn.at))?;
             let distance = stop.initial.get() * unit.approximate();
             let reachable = held.signum() < 0 || campaign.entry.approximate() - distance > 0.2;
@@ -343,10 +357,16 @@ fn exits(case: &Case<'_>, counts: &mut Counts) -> Checked {
         let mut resting = Qty::ZERO;
         for sent in orders.working() {
             let Purpose::Rung { index } = sent.purpose else { continue };
-            let level = sent.level().unwrap();
+            let Some(level) = sent.level() else {
+                counts.add("rung taken at the market");
+                continue;
+            };
             ensure!(campaign.rungs & (1 << index) == 0, "{}: used rung {} rests again", turn.at, index + 1);
-            let first = *rungs.entry((campaign.id, index)).or_insert(level);
-            ensure!(first == level, "{}: rung {} moved from {first} to {level}", turn.at, index + 1);
+            let first = rungs.insert((campaign.id, index), level).unwrap_or(level);
+            let rung = policy.ladder.as_ref().unwrap().rungs[usize::from(index)].at;
+            let moved = if held.signum() > 0 { level > first } else { level < first };
+            let may_move = matches!(rung, RungAt::Profit(_)) && moved;
+            ensure!(first == level || may_move, "{}: rung {} moved from {first} to {level}", turn.at, index + 1);
             resting += sent.open();
             counts.add("rung rests");
         }
@@ -437,8 +457,9 @@ fn triggers(case: &Case<'_>, counts: &mut Counts) -> Result<u64, String> {
         let market = turns.last().unwrap();
         let Some(bar) = market.bar() else { continue };
         let by_limit = fills.iter().any(|(id, purpose)| {
-            let limit = resting.0.get(id).is_some_and(|sent| matches!(sent.order.kind, OrderKind::StopLimit { .. }));
-            limit && matches!(purpose, Purpose::Add { .. })
+            let limits = |kind| matches!(kind, OrderKind::StopLimit { .. } | OrderKind::Limit { .. });
+            let limit = resting.0.get(id).is_some_and(|sent| limits(sent.order.kind));
+            limit && !matches!(purpose, Purpose::Rung { .. })
         });
         for (id, sent) in &resting.0 {
             let Some(level) = sent.level().filter(|_| !sent.triggered) else { continue };
@@ -461,8 +482,10 @@ fn triggers(case: &Case<'_>, counts: &mut Counts) -> Result<u64, String> {
                 "crossed and held: opened by a limit in the same bar"
             } else {
                 return Err(format!(
-                    "{}: {} at {level} was crossed by {bar:?} and nothing followed",
-                    market.at, sent.purpose
+                    "{}: {} at {level} was crossed by {bar:?} and nothing followed: {sent:?}, DEBUG {open:?} {:#?}",
+                    market.at,
+                    sent.purpose,
+                    turns.iter().map(|turn| (&turn.events, &turn.outputs)).collect::<Vec<_>>()
                 ));
             };
             counts.add(outcome);
@@ -537,6 +560,110 @@ fn refused_add(
     );
     counts.add("crossed and refused");
     Ok(true)
+}
+
+/// A loss limit that bars increases, with the loss counted from the account alone: while it is in force nothing is sent that
+/// increases, no add waits, and only what was sent before may still be filled.
+fn losses(case: &Case<'_>, counts: &mut Counts) -> Checked {
+    const DAY: i64 = units::Duration::DAY.nanos();
+    let caps = &case.setup.policy.caps;
+    if caps.on_loss != OnLoss::NoIncrease {
+        return Ok(());
+    }
+    // Days since 1970 and weeks from the first Monday: length and begin.
+    for (limit, length, shift) in [(caps.daily_loss, DAY, 0), (caps.weekly_loss, 7 * DAY, 4 * DAY)] {
+        let Some(limit) = limit.map(Ratio::get) else { continue };
+        let (mut period, mut start, mut before) = (i64::MIN, 0.0, 0.0);
+        let mut breached = false;
+        let mut sent_before: Vec<OrderId> = Vec::new();
+        let mut orders = Orders::default();
+        for turn in case.turns {
+            let (now, equity) = (turn.at.nanos(), turn.account.equity().approximate());
+            let begin = now - (now - shift).rem_euclid(length);
+            if begin != period || now == begin {
+                breached &= begin == period;
+                (period, start) = (begin, if now == begin { equity } else { before });
+            }
+            before = equity;
+            let was = breached;
+            breached |= start > equity && start - equity >= limit * start;
+            for (id, fill) in turn.fills().filter(|(_, fill)| was && fill.forced.is_none()) {
+                let held = turn.position - fill.signed_qty();
+                let grows = turn.position.abs() > held.abs() && turn.fills().count() == 1;
+                ensure!(!grows || sent_before.contains(&id), "{}: {fill:?} grows the position while in force", turn.at);
+            }
+            orders.news(turn);
+            orders.sent(turn);
+            if !breached {
+                sent_before = orders.0.keys().copied().collect();
+                continue;
+            }
+            counts.add("loss limit in force");
+            for (command, purpose) in turn.commands() {
+                let Command::Place(order) = command else { continue };
+                let reduces = order.side.sign() * turn.position.signum() < 0;
+                ensure!(reduces, "{}: {purpose} {order:?} sent while a loss limit is in force", turn.at);
+            }
+            let waits = orders.working().any(|sent| sent.waited() && matches!(sent.purpose, Purpose::Add { .. }));
+            ensure!(!waits, "{}: an add waits while a loss limit is in force", turn.at);
+        }
+    }
+    Ok(())
+}
+
+/// What guards promise: no increase is larger than one order may be, or worse than its collar, or sent in a blackout; and changes wait
+/// for the order rate.
+fn guards(case: &Case<'_>, counts: &mut Counts) -> Checked {
+    let guards = &case.setup.policy.guards;
+    let instrument = &case.setup.catalogue.instruments[0];
+    let least = instrument.min_qty.max(case.setup.policy.trade.min_order.unwrap_or_default());
+    let mut sent: Vec<Timestamp> = Vec::new();
+    for turn in case.turns {
+        let price = turn.facts.get(facts::PRICE);
+        let earlier = sent.clone();
+        for (command, purpose) in turn.commands() {
+            let Command::Place(order) = command else { continue };
+            sent.push(turn.at);
+            let increases = order.side.sign() * turn.position.signum() >= 0;
+            let Some(price) = price.filter(|_| increases) else { continue };
+            let blacked_out = guards.blackout.iter().any(|window| window.end(turn.at).is_some());
+            ensure!(!blacked_out, "{}: {purpose} {order:?} sent in a blackout", turn.at);
+            if let Some(rate) = guards.max_orders {
+                let recent = earlier.iter().filter(|at| turn.at.since(**at) < rate.per).count();
+                ensure!(recent < rate.count as usize, "{}: {purpose} is one of {recent} orders", turn.at);
+                counts.add("order under a rate");
+            }
+            let level = match order.kind {
+                OrderKind::Market => None,
+                OrderKind::Limit { price } => Some((price, price)),
+                OrderKind::Stop { trigger } => Some((trigger, Price::MAX)),
+                OrderKind::StopLimit { trigger, price } => Some((trigger, price)),
+            };
+            if let Some(most) = guards.max_order {
+                // An add is valued where it is expected to fill: a tick further it may be a lot more.
+                let at = level.map_or(price, |(level, _)| if purpose_is_add(purpose) { level } else { price });
+                let most = most.at(units::Contract::Linear, at, units::Round::AwayFromZero).unwrap().max(least);
+                let most = most.to_lot(instrument.lot, units::Round::AwayFromZero);
+                ensure!(order.qty <= most, "{}: {purpose} of {} over {most}", turn.at, order.qty);
+                counts.add("order under a largest one");
+            }
+            if let Some(collar) = guards.price_collar.map(Ratio::get) {
+                let Some((level, limit)) = level else { return Err(format!("{}: {purpose} at the market", turn.at)) };
+                let sign = order.side.sign() as f64;
+                let (level, price, limit) = (level.approximate(), price.approximate(), limit.approximate());
+                let from = if !purpose_is_add(purpose) || sign * (price - level) > 0.0 { price } else { level };
+                // Where the collar is less than a tick, the limit of an add is its trigger.
+                let beyond = (limit - from) * sign - collar * from;
+                ensure!(beyond <= 1e-6 || limit == level, "{}: {purpose} {order:?} beyond its collar", turn.at);
+                counts.add("order within a collar");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn purpose_is_add(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::Add { .. })
 }
 
 /// I8: the engine, the exchange and a stranger agree to the last unit.
@@ -705,7 +832,8 @@ fn late(setup: &Setup, market: &[Tick], random: &mut Random, counts: &mut Counts
             let (ours, venue) =
                 (engine.account(AccountId(0)).position(0).qty, exchange.account(AccountId(0)).position(0).qty);
             ensure!(ours == venue || !kept.is_empty(), "{at}: {ours} held, {venue} at the venue");
-            if source == Source::Market && setup.policy.stop.is_some() && kept.is_empty() {
+            let rests = setup.policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Resting);
+            if source == Source::Market && rests && kept.is_empty() {
                 let stops = exchange.open_orders().filter(|open| open.is_protective());
                 let covered: Qty = stops.map(|open| open.remaining().on(open.order.side)).sum();
                 let unreachable = covered.is_zero() && ours.signum() > 0;
@@ -743,6 +871,8 @@ fn check(policy: &policy::Policy, seed: u64, bars: usize, coverage: &mut Coverag
     reductions(&case, counts)?;
     exits(&case, counts)?;
     limits(&case, counts)?;
+    losses(&case, counts)?;
+    guards(&case, counts)?;
     let crossings = triggers(&case, counts)?;
     let mut random = Random(seed ^ 0x5EED);
     repeats(&setup, &market, &turns, &state, &mut random, counts)?;
@@ -792,9 +922,13 @@ fn any_policy_on_any_path() {
     }
 }
 
-const SITUATIONS: [&str; 27] = [
-    "fill told late",
-    "fill told before what came first",
+const SITUATIONS: [&str; 31] = [
+    "watched stop crossed",
+    "rung taken at the market",
+    "loss limit in force",
+    "order under a rate",
+    "order under a largest one",
+    "order within a collar",
     "cut",
     "drawdown level in force",
     "increase under a leverage cap",

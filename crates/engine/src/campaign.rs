@@ -54,6 +54,9 @@ pub struct Campaign {
     closed_qty: Qty,
     fees: Cash,
     funding: Cash,
+    /// Average entry price of what is held (harmonic for inverse contracts), and its best so far.
+    average: Price,
+    best_average: Price,
 }
 
 /// Why a campaign ended.
@@ -131,6 +134,8 @@ impl Campaign {
             closed_qty: Qty::ZERO,
             fees: Cash::ZERO,
             funding: Cash::ZERO,
+            average: price,
+            best_average: price,
         }
     }
 
@@ -139,6 +144,7 @@ impl Campaign {
         self.entry = adoption.entry;
         self.last_fill = adoption.entry;
         self.best = adoption.entry;
+        (self.average, self.best_average) = (adoption.entry, adoption.entry);
         self.unit = adoption.unit.or(self.unit);
         self.initial_stop = adoption.stop;
         self.units = (1 << adoption.units) - 1;
@@ -156,11 +162,16 @@ impl Campaign {
             self.closed_notional += self.contract.exposure(price, signed.abs());
             self.closed_qty += signed.abs();
         }
+        if purpose != Purpose::Opening && before.signum() * signed.signum() >= 0 {
+            self.average = self.averaged(before, signed, price).unwrap_or(price);
+            let better = if signed.signum() > 0 { Price::max } else { Price::min };
+            self.best_average = better(self.best_average, self.average);
+        }
         match purpose {
             Purpose::Entry => self.first += signed,
             Purpose::Opening if self.first.is_zero() => self.first = signed,
             Purpose::Add { unit } => {
-                self.units |= 1 << (unit - 1);
+                self.units |= self.units_up_to(unit);
                 self.last_fill = price;
             }
             Purpose::Rung { index } => self.rungs |= 1 << index,
@@ -186,6 +197,28 @@ impl Campaign {
         }
         (self.high, self.low) = (Price::ZERO, Price::MAX);
         self.reach(price, price);
+    }
+
+    /// One bit for each unit that an add of this one fills: those behind the last one filled that have not lapsed.
+    pub(crate) fn units_up_to(&self, unit: u32) -> u32 {
+        let filled = u32::BITS - self.units.leading_zeros();
+        let to = (1_u32 << unit.min(31)) - 1;
+        to & !((1 << filled.min(31)) - 1) & !self.lapsed
+    }
+
+    /// The average entry price after more of the same side: by value, so that it is harmonic for inverse contracts.
+    fn averaged(&self, before: Qty, signed: Qty, price: Price) -> Option<Price> {
+        let (held, more) = (i128::from(before.abs().raw()), i128::from(signed.abs().raw()));
+        let (average, price) = (i128::from(self.average.raw()), i128::from(price.raw()));
+        let raw = match self.contract {
+            Contract::Linear => (average * held + price * more).checked_div(held + more)?,
+            Contract::Inverse => {
+                let value = self.contract.exposure(self.average, before.abs())
+                    + self.contract.exposure(Price::from_raw(price as i64), signed.abs());
+                ((held + more) * Notional::ONE).checked_div(value.raw())?
+            }
+        };
+        i64::try_from(raw).ok().map(Price::from_raw)
     }
 
     /// Of a unit that a limit halved, the whole would be held without it: `whole` is what the plan would have held after
@@ -298,13 +331,14 @@ impl Campaign {
         facts.put(facts::PEAK, campaign.map(|c| c.peak));
         facts.put(facts::UNCUT, campaign.map(|c| c.uncut));
         facts.put(facts::BEST, campaign.map(|c| c.best));
+        facts.put(facts::AVERAGE, campaign.map(|c| c.best_average));
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {
         out.u64(self.id);
         out.bool(self.contract == Contract::Inverse);
         out.i64(self.opened.nanos());
-        for price in [self.entry, self.last_fill, self.best, self.high, self.low] {
+        for price in [self.entry, self.last_fill, self.best, self.high, self.low, self.average, self.best_average] {
             out.i64(price.raw());
         }
         for price in [self.unit, self.initial_stop, self.stop] {
@@ -334,6 +368,7 @@ impl Campaign {
         let opened = Timestamp::from_nanos(from.i64()?);
         let mut price = || from.i64().map(Price::from_raw);
         let (entry, last_fill, best, high, low) = (price()?, price()?, price()?, price()?, price()?);
+        let (average, best_average) = (price()?, price()?);
         let mut optional = || from.option(StateReader::i64).map(|raw| raw.map(Price::from_raw));
         let (unit, initial_stop, stop) = (optional()?, optional()?, optional()?);
         let mut qty = || from.i64().map(Qty::from_raw);
@@ -346,6 +381,7 @@ impl Campaign {
         let campaign = Self {
             id, contract, opened, entry, unit, initial_stop, stop, base, first, held, peak, uncut, units, lapsed, rungs,
             last_fill, best, worst_profit, best_profit, high, low, cost, closed_notional, closed_qty, fees, funding,
+            average, best_average,
         };
         Ok(campaign)
     }
@@ -378,5 +414,67 @@ impl CampaignRecord {
 impl fmt::Display for Campaign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "campaign {} {} from {}", self.id, self.held, self.entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+
+    fn price(text: &str) -> Price {
+        text.parse().unwrap()
+    }
+
+    fn qty(text: &str) -> Qty {
+        text.parse().unwrap()
+    }
+
+    fn campaign(contract: Contract, first: &str) -> Campaign {
+        let mut facts = Facts::new(0);
+        facts.set_now(Timestamp::from_nanos(1));
+        facts.set(facts::CONTRACT, contract);
+        Campaign::open(1, Timestamp::from_nanos(1), price(first), qty("100"), &facts)
+    }
+
+    fn fill(campaign: &mut Campaign, signed: &str, at: &str) -> String {
+        campaign.fill(Purpose::Resize, qty(signed), price(at), Cash::ZERO);
+        campaign.average.to_string()
+    }
+
+    /// 10 at 100 and 30 at 120 are (1,000 + 3,600) ÷ 40; what is sold changes nothing; 20 left and 20 at 95 are 105.
+    #[test]
+    fn the_average_is_of_what_is_held_and_its_best_never_moves_back() {
+        let mut campaign = campaign(Contract::Linear, "100");
+        assert_eq!(fill(&mut campaign, "10", "100"), "100");
+        assert_eq!(fill(&mut campaign, "30", "120"), "115");
+        assert_eq!(fill(&mut campaign, "-20", "130"), "115");
+        assert_eq!(fill(&mut campaign, "20", "95"), "105");
+        assert_eq!(campaign.best_average.to_string(), "115");
+    }
+
+    /// 1,000 USD at 10,000 are 0.1 coins and 1,000 at 20,000 are 0.05: 2,000 ÷ 0.15. Of a short lower is better.
+    #[test]
+    fn of_an_inverse_contract_it_is_harmonic() {
+        let mut long = campaign(Contract::Inverse, "10000");
+        fill(&mut long, "1000", "10000");
+        assert_eq!(fill(&mut long, "1000", "20000"), "13333.33333333");
+        let mut short = campaign(Contract::Inverse, "20000");
+        fill(&mut short, "-1000", "20000");
+        assert_eq!(fill(&mut short, "-1000", "10000"), "13333.33333333");
+        assert_eq!(short.best_average.to_string(), "13333.33333333");
+        assert_eq!(fill(&mut short, "-2000", "40000"), "20000");
+        assert_eq!(short.best_average.to_string(), "13333.33333333");
+    }
+
+    /// An add of several units fills those behind the last one filled, without those that lapsed.
+    #[test]
+    fn an_add_of_several_units_fills_all_of_them() {
+        let mut campaign = campaign(Contract::Linear, "100");
+        campaign.fill(Purpose::Entry, qty("10"), price("100"), Cash::ZERO);
+        campaign.lapsed = 0b10;
+        campaign.fill(Purpose::Add { unit: 4 }, qty("20"), price("110"), Cash::ZERO);
+        assert_eq!(campaign.units, 0b1101);
+        assert_eq!(campaign.units_up_to(4), 0);
     }
 }

@@ -3,7 +3,7 @@
 use crate::book::Book;
 use crate::netting::Crossing;
 use crate::plan::ENGINE_RULE;
-use crate::route::{Outbox, Wanted};
+use crate::route::{Outbox, Wanted, Working};
 use crate::scope::Scope;
 use crate::sharing::Group;
 use crate::{Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule};
@@ -12,7 +12,7 @@ use market::{
     InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
 };
 use policy::facts::{self, Facts};
-use policy::{Arg, Because, Outcome, Program, Target};
+use policy::{Arg, Because, Exit, Outcome, Program, Target};
 use pricing::Ohlc;
 use risk::TierTable;
 use std::collections::VecDeque;
@@ -100,10 +100,12 @@ pub struct Engine {
     plans: u64,
     campaigns: u64,
     /// Scopes to decide after the input's last event.
-    pub(crate) dirty: Vec<u32>,
+    pub(crate) dirty: Dirty,
     /// Market orders of this input that may cross another strategy's.
     pub(crate) crossing: Vec<Crossing>,
     pub(crate) outputs: VecDeque<Output>,
+    /// A copy of a strategy's orders, to see what would be sent.
+    routed: Working,
 }
 
 impl Engine {
@@ -112,11 +114,16 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Self {
         let EngineConfig { catalogue, accounts, tiers } = config;
         let count = catalogue.instruments.len();
-        let books: Vec<Book> = if accounts.is_empty() {
+        let mut books: Vec<Book> = if accounts.is_empty() {
             vec![Book::new(&catalogue, None)]
         } else {
             accounts.iter().map(|spec| Book::new(&catalogue, Some(spec))).collect()
         };
+        // What is told of all accounts together is in the numéraire of the first.
+        for at in 1..books.len() {
+            let numeraire = books[at].account.numeraire();
+            books[0].account.watch(numeraire);
+        }
         let account_of = |venue: &str| accounts.iter().position(|spec| spec.venue == venue).unwrap_or(0) as u32;
         let account_of: Vec<u32> =
             catalogue.instruments.iter().map(|instrument| account_of(instrument.venue())).collect();
@@ -136,9 +143,10 @@ impl Engine {
             inputs: 0,
             plans: 0,
             campaigns: 0,
-            dirty: Vec::new(),
+            dirty: Dirty::default(),
             crossing: Vec::new(),
             outputs: VecDeque::with_capacity(64),
+            routed: Working::default(),
             books,
             catalogue,
         };
@@ -169,8 +177,10 @@ impl Engine {
         let index = config.instrument.index();
         let instrument = &self.catalogue.instruments[index];
         let mut before_trim = |rule| {
-            let last = config.program.rules.len().saturating_sub(1);
-            config.program.rules.insert(last, rule);
+            // Guards of how orders go out stand behind the trim.
+            let rules = &mut config.program.rules;
+            let trim = rules.iter().rposition(|rule| rule.name() == "trim");
+            rules.insert(trim.unwrap_or(rules.len().saturating_sub(1)), rule);
         };
         if instrument.kind == InstrumentKind::Spot {
             before_trim(Box::new(SpotRule));
@@ -189,6 +199,7 @@ impl Engine {
         self.by_instrument[index].push(id.0);
         let scope = Scope::new(id, config, AccountId(self.account_of[index]), instrument, self.catalogue.series.len());
         self.scopes.push(scope);
+        self.dirty.grow();
         let alone = self.by_instrument[index].len() == 1;
         for scope in &self.by_instrument[index] {
             self.scopes[*scope as usize].alone = alone;
@@ -225,8 +236,8 @@ impl Engine {
     fn decide_all(&mut self, source: Source) {
         // What is shared among instruments is known before the first of them is sized.
         if !self.groups.is_empty() {
-            for at in 0..self.dirty.len() {
-                let index = self.dirty[at] as usize;
+            for at in 0..self.dirty.list.len() {
+                let index = self.dirty.list[at] as usize;
                 self.prepare(index);
                 let scope = &mut self.scopes[index];
                 if let Some(sharing) = &scope.sharing {
@@ -234,8 +245,8 @@ impl Engine {
                 }
             }
         }
-        for at in 0..self.dirty.len() {
-            let index = self.dirty[at] as usize;
+        for at in 0..self.dirty.list.len() {
+            let index = self.dirty.list[at] as usize;
             if self.groups.is_empty() {
                 self.prepare(index);
             } else if let Some(sharing) = self.scopes[index].sharing {
@@ -272,7 +283,7 @@ impl Engine {
                 self.has_marks[index] = true;
                 self.set_mark(index, mark.price);
                 for &scope in &self.by_instrument[index] {
-                    touch(&mut self.dirty, scope);
+                    self.dirty.touch(scope);
                 }
             }
             Event::Series(point) => {
@@ -280,7 +291,7 @@ impl Engine {
                     let scope = &mut self.scopes[index];
                     scope.facts.set_now(self.now);
                     scope.facts.set(facts::series(point.series), point.value);
-                    touch(&mut self.dirty, index as u32);
+                    self.dirty.touch(index as u32);
                 }
             }
             // What a rate costs arrives as a cash change of the account; strategies that cancel out pay each other.
@@ -301,7 +312,7 @@ impl Engine {
             let state = &mut self.scopes[scope as usize];
             state.facts.set_now(self.now);
             state.see(seen);
-            touch(&mut self.dirty, scope);
+            self.dirty.touch(scope);
         }
     }
 
@@ -400,12 +411,15 @@ impl Engine {
         let (sentence, numbers) = note_of(purpose, fill);
         scope.because.note(ENGINE_RULE, before, scope.position, sentence, numbers);
         scope.stale = true;
+        let is_piece = scope.go_on(purpose, signed);
         let mut ended: Option<CampaignRecord> = None;
         let mut id = 0;
         if let Some(campaign) = &mut scope.campaign {
             id = campaign.id;
             let whole = if matches!(purpose, Purpose::Add { .. }) { scope.planned_add } else { scope.planned_whole };
             campaign.fill(purpose, signed, fill.price, fill.fee);
+            // A further piece of an add adds to the whole what it fills, no more.
+            let whole = if is_piece { signed } else { whole };
             campaign.without_limits(purpose, signed, whole);
             if campaign.initial_stop.is_none() && before.is_zero() {
                 let tick = self.catalogue.instruments[scope.instrument.index()].tick;
@@ -423,13 +437,14 @@ impl Engine {
         if let Some(record) = ended {
             scope.campaign = None;
             scope.refused_trigger = None;
+            scope.entering = None;
             scope.facts.set(facts::CLOSED_AT, now);
             scope.facts.set(facts::CLOSED_PEAK, record.peak);
             scope.facts.set(facts::CLOSED, scope.facts.get(facts::CLOSED).unwrap_or(0).wrapping_add(1));
             scope.facts.put(facts::CLOSED_R, record.r.and_then(Ratio::new));
             self.outputs.push_back(Output::Notice(Notice::CampaignClosed(record)));
         }
-        touch(&mut self.dirty, index as u32);
+        self.dirty.touch(index as u32);
         if self.counts_others {
             self.reserve(fill.instrument.index());
         }
@@ -444,6 +459,9 @@ impl Engine {
         book.publish(instrument, &mut scope.periods, &mut scope.facts);
         scope.tell_refusals();
         lapse_chased_add(scope);
+        if scope.reads_sent {
+            scope.count_sent(self.now);
+        }
         scope.observe();
         // Notes of fills come first in the same plan.
         if !scope.crossed {
@@ -456,13 +474,22 @@ impl Engine {
     fn decide(&mut self, index: usize, source: Source) {
         self.tell_beside(index);
         let scope = &mut self.scopes[index];
+        if scope.collared && source != Source::Venue {
+            tell_unfilled(scope);
+        }
         let target = scope.evaluate();
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
         let limits = scope.because.limits();
         // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
         let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
-        let sends = !idle && scope.working.would_send(&wanted(&scope.because, scope.position, target, source));
+        let sends = !idle
+            && scope
+                .working
+                .would_send(&wanted(&scope.because, scope.position, target, source, None), &mut self.routed);
+        // A watched stop that moves sends nothing, and is told like one that rests.
+        let moves = scope.reads_range && moves_stop(scope);
+        let sends = sends || moves;
         let crossed = std::mem::take(&mut scope.crossed);
         if !sends && !crossed && limits == scope.limits {
             return;
@@ -486,16 +513,24 @@ impl Engine {
         }
         self.outputs.push_back(Output::Plan(plan));
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
-        let mut send = |command, purpose| match command {
-            // Another strategy may want the opposite at this very instant: only the net goes out.
-            Command::Place(order) if !alone && order.kind == market::OrderKind::Market => {
-                crossing.push(Crossing { scope: index, order, purpose });
+        let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
+        let mut send = |command, purpose| {
+            if counts && matches!(command, Command::Place(_)) {
+                sent.push_back(now);
             }
-            command => outputs.push_back(Output::Command { command, purpose, strategy }),
+            match command {
+                // Another strategy may want the opposite at this very instant: only the net goes out.
+                Command::Place(order) if !alone && order.kind == market::OrderKind::Market => {
+                    crossing.push(Crossing { scope: index, order, purpose });
+                }
+                command => outputs.push_back(Output::Command { command, purpose, strategy }),
+            }
         };
+        let entering = scope.entering.map(|(_, purpose)| purpose);
         let (account, instrument) = (scope.account, scope.instrument);
         let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
-        scope.working.route(&wanted(&scope.because, scope.position, target, source), &mut outbox);
+        let wanted = wanted(&scope.because, scope.position, target, source, entering);
+        scope.working.route(&wanted, &mut outbox);
         adopt(scope, target);
         if self.counts_others {
             self.reserve(instrument.index());
@@ -637,11 +672,32 @@ impl Engine {
     }
 }
 
-/// Marks a strategy to be decided after the input's last event.
-#[inline]
-pub(crate) fn touch(dirty: &mut Vec<u32>, scope: u32) {
-    if !dirty.contains(&scope) {
-        dirty.push(scope);
+/// Strategies to decide after the input's last event, each once, in the order in which events touched them.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    list: Vec<u32>,
+    /// Whether a strategy is in the list.
+    listed: Vec<bool>,
+}
+
+impl Dirty {
+    /// Makes room for one more strategy.
+    fn grow(&mut self) {
+        self.listed.push(false);
+    }
+
+    #[inline]
+    pub(crate) fn touch(&mut self, scope: u32) {
+        if !std::mem::replace(&mut self.listed[scope as usize], true) {
+            self.list.push(scope);
+        }
+    }
+
+    #[inline]
+    fn clear(&mut self) {
+        for scope in self.list.drain(..) {
+            self.listed[scope as usize] = false;
+        }
     }
 }
 
@@ -669,10 +725,44 @@ fn ohlc(bar: &Bar) -> Ohlc {
 }
 
 /// What should work at the venue after a decision. News of our own orders moves exits and adds only.
-fn wanted(because: &Because, held: Qty, target: Target, source: Source) -> Wanted<'_> {
-    // Nothing is added to a position that is to go.
-    let add = because.add().filter(|_| !target.qty.is_zero());
-    Wanted { target, exits: because.exits(), add, held, cut: because.was_cut(), may_trade: source != Source::Venue }
+fn wanted(because: &Because, held: Qty, target: Target, source: Source, entering: Option<Purpose>) -> Wanted<'_> {
+    Wanted {
+        target,
+        exits: because.exits(),
+        // Nothing is added to a position that is to go.
+        add: because.add().filter(|_| !target.qty.is_zero()),
+        held,
+        cut: because.was_cut(),
+        stopped: because.is_stopped(),
+        worst: because.worst(),
+        entering,
+        may_trade: source != Source::Venue,
+    }
+}
+
+/// Whether the stop that is watched is another than the one in force.
+fn moves_stop(scope: &Scope) -> bool {
+    let watched = scope.because.exits().iter().find_map(|exit| match exit {
+        Exit::WatchedStop { trigger } => Some(*trigger),
+        _ => None,
+    });
+    watched.is_some() && scope.campaign.as_ref().is_some_and(|campaign| campaign.stop != watched)
+}
+
+/// Begins the next plan with what an increase left unfilled within its collar: it is taken back.
+fn tell_unfilled(scope: &mut Scope) {
+    let unfilled = scope.working.collared();
+    if !unfilled.is_zero() {
+        let held = scope.position;
+        scope.tell();
+        scope.because.note(
+            ENGINE_RULE,
+            held,
+            held,
+            "{} not filled within the collar: taken back",
+            [Arg::Qty(unfilled)],
+        );
+    }
 }
 
 /// An add whose fill would be worse than its limit lapses; later levels do not move.
@@ -681,6 +771,9 @@ fn lapse_chased_add(scope: &mut Scope) {
     let (Purpose::Add { unit }, market::OrderKind::StopLimit { price: limit, .. }) = (order.purpose, order.kind) else {
         return;
     };
+    // A collar bounds what is paid; only the chase makes a unit lapse.
+    let limit = if scope.collared { scope.planned_chase } else { Some(limit) };
+    let Some(limit) = limit else { return };
     let beyond = match order.side {
         units::Side::Buy => price > limit,
         units::Side::Sell => price < limit,
@@ -689,7 +782,7 @@ fn lapse_chased_add(scope: &mut Scope) {
         return;
     }
     if let Some(campaign) = &mut scope.campaign {
-        campaign.lapsed |= 1 << (unit - 1);
+        campaign.lapsed |= campaign.units_up_to(unit);
         let held = scope.position;
         scope.tell();
         let numbers = [Arg::Count(unit), Arg::Price(limit), Arg::Price(price)];
@@ -703,18 +796,18 @@ fn adopt(scope: &mut Scope, target: Target) {
     if scope.position.is_zero() && !target.qty.is_zero() {
         scope.planned_base = target.base;
         scope.planned_unit = scope.facts.get(facts::UNIT);
+        // What goes out in pieces, or may be filled in part, goes on until it is there.
+        scope.entering = scope.because.whole().map(|whole| (whole, Purpose::Entry));
     }
     if !target.qty.is_zero() {
         let cut = scope.because.steps().iter().find(|step| step.outcome == Outcome::Cut);
         scope.planned_whole = cut.map_or(target.qty, |cut| cut.before);
     }
     if let Some(add) = scope.because.add() {
-        scope.planned_add = add.whole;
+        scope.planned_add = add.whole - add.rest;
+        (scope.planned_rest, scope.planned_chase) = (add.rest, add.chase);
     }
-    let stop = scope.because.exits().iter().find_map(|exit| match exit {
-        policy::Exit::Stop { trigger } => Some(*trigger),
-        policy::Exit::Rung { .. } => None,
-    });
+    let stop = scope.because.exits().iter().find_map(Exit::stop);
     if let (Some(campaign), Some(stop)) = (&mut scope.campaign, stop)
         && campaign.stop != Some(stop)
     {

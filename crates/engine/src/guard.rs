@@ -63,10 +63,10 @@ impl Rule for LiquidationGuard {
             there >= self.tiers.maintenance_margin(contract.exposure(guarded, qty + beside))
         };
         let add = because.add().filter(|add| {
-            let Add { trigger, qty, .. } = *add;
-            // Up to the trigger the held part has moved equity already.
-            let there = equity + contract.profit(held + beside, price, trigger);
-            let fits = survives(held + qty, trigger, there);
+            let Add { at, qty, .. } = *add;
+            // Up to there the held part has moved equity already.
+            let there = equity + contract.profit(held + beside, price, at);
+            let fits = survives(held + qty, at, there);
             if !fits {
                 because.refused_add(
                     *add,

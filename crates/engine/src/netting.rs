@@ -1,7 +1,7 @@
 //! Several strategies in one instrument: their positions are virtual, the account holds the net. What they want opposite to
 //! each other at one instant crosses inside the book; what the venue does to the net is attributed back.
 
-use crate::engine::{Engine, touch};
+use crate::engine::Engine;
 use crate::{Output, Purpose};
 use market::{Command, Fill, Forced, FundingRate, InstrumentKind, Liquidity, NewOrder, OrderUpdate};
 use policy::facts;
@@ -259,7 +259,7 @@ impl Engine {
             execution: 0,
         };
         for scope in self.by_instrument[index].clone() {
-            touch(&mut self.dirty, scope);
+            self.dirty.touch(scope);
         }
         // The venue's own id for settlements.
         self.attribute_close(OrderId(1), &fill, Purpose::Settlement, true);

@@ -55,7 +55,7 @@ pub struct Plan {
     pub steps: ArrayVec<Step, STEPS_MAX>,
     /// The add that rests at the venue.
     pub add: Option<Add>,
-    /// The exits that rest at the venue.
+    /// The exits that rest at the venue, are watched, or go out now.
     pub exits: ArrayVec<Exit, EXITS_MAX>,
 }
 
@@ -235,9 +235,12 @@ impl Plan {
         out.i64(self.target.qty.raw());
         out.option(self.add, |out, add| {
             out.i64(add.trigger.raw());
+            out.i64(add.at.raw());
             out.option(add.limit, |out, limit| out.i64(limit.raw()));
+            out.option(add.chase, |out, chase| out.i64(chase.raw()));
             out.i64(add.qty.raw());
             out.i64(add.whole.raw());
+            out.i64(add.rest.raw());
             out.u32(add.unit);
         });
         out.len(self.steps.len());
@@ -265,6 +268,21 @@ fn save_exit(exit: &Exit, out: &mut StateWriter) {
             out.u8(1);
             out.u8(index);
             out.i64(price.raw());
+            out.i64(qty.raw());
+        }
+        Exit::WatchedStop { trigger } => {
+            out.u8(2);
+            out.i64(trigger.raw());
+        }
+        Exit::WatchedRung { index, price, qty } => {
+            out.u8(3);
+            out.u8(index);
+            out.i64(price.raw());
+            out.i64(qty.raw());
+        }
+        Exit::Take { index, qty } => {
+            out.u8(4);
+            out.u8(index);
             out.i64(qty.raw());
         }
     }

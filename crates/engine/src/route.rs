@@ -47,8 +47,20 @@ impl Live {
         matches!(self.purpose, Purpose::Stop | Purpose::Rung { .. })
     }
 
+    /// An exit that waits at the venue; a watched one that was reached goes out as a market order.
+    fn is_resting_exit(&self) -> bool {
+        self.is_exit() && self.kind != OrderKind::Market
+    }
+
+    /// An add that waits at its level; a further piece of one is a change of position.
     fn is_add(&self) -> bool {
         matches!(self.purpose, Purpose::Add { .. })
+            && matches!(self.kind, OrderKind::Stop { .. } | OrderKind::StopLimit { .. })
+    }
+
+    /// An increase at a limit, which may stay unfilled.
+    fn is_collared(&self) -> bool {
+        matches!(self.kind, OrderKind::Limit { .. }) && !self.is_exit()
     }
 
     /// Moves the order to an open quantity and prices, if it is not there already.
@@ -124,9 +136,18 @@ impl Working {
         self.orders.iter().find(|live| live.is_add() && !live.cancelling)
     }
 
-    /// Signed quantity of market orders in flight.
-    pub(crate) fn in_flight(&self) -> Qty {
-        self.orders.iter().filter(|live| live.kind == OrderKind::Market).map(Live::open).sum()
+    /// Signed quantity of market orders in flight towards the target, and of those that take rungs.
+    fn in_flight(&self) -> (Qty, Qty) {
+        let market = self.orders.iter().filter(|live| live.kind == OrderKind::Market);
+        market.fold((Qty::ZERO, Qty::ZERO), |(change, rungs), live| match live.purpose {
+            Purpose::Rung { .. } => (change, rungs + live.open()),
+            _ => (change + live.open(), rungs),
+        })
+    }
+
+    /// Signed quantity of increases at a limit that were not asked back yet.
+    pub(crate) fn collared(&self) -> Qty {
+        self.orders.iter().filter(|live| live.is_collared() && !live.cancelling).map(Live::open).sum()
     }
 
     /// What orders that may raise the position could still buy and sell.
@@ -156,7 +177,7 @@ impl Working {
         match *update {
             OrderUpdate::Amended { qty, kind } => (live.qty, live.agreed, live.kind) = (qty, qty, kind),
             OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(CancelReason::Margin)
-                if live.kind == OrderKind::Market =>
+                if live.kind == OrderKind::Market || live.is_collared() =>
             {
                 self.rejected = Some(before.open());
             }
@@ -190,7 +211,7 @@ impl Working {
     }
 
     /// Whether [`Self::route`] would send anything: routes a copy and looks.
-    pub(crate) fn would_send(&self, wanted: &Wanted<'_>) -> bool {
+    pub(crate) fn would_send(&self, wanted: &Wanted<'_>, copy: &mut Self) -> bool {
         let mut sent = false;
         let mut send = |_: Command, _: Purpose| sent = true;
         let mut outbox = Outbox {
@@ -201,18 +222,26 @@ impl Working {
             alone: true,
             send: &mut send,
         };
-        Self { orders: self.orders.clone(), ended: Vec::new(), rejected: self.rejected }.route(wanted, &mut outbox);
+        // A copy in a list that is kept: a decision allocates nothing.
+        copy.orders.clone_from(&self.orders);
+        copy.rejected = self.rejected;
+        copy.route(wanted, &mut outbox);
         sent
     }
 
     fn route_exits(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
         let out_of_position = (-wanted.held).side();
         let order_of = |exit: &Exit| match *exit {
-            Exit::Stop { trigger } => (Purpose::Stop, OrderKind::Stop { trigger }, wanted.held.abs()),
-            Exit::Rung { index, price, qty } => (Purpose::Rung { index }, OrderKind::Limit { price }, qty),
+            Exit::Stop { trigger } => Some((Purpose::Stop, OrderKind::Stop { trigger }, wanted.held.abs())),
+            Exit::Rung { index, price, qty } => Some((Purpose::Rung { index }, OrderKind::Limit { price }, qty)),
+            // What is watched has no order. A rung goes out on news of the market, and not beside what closes all.
+            Exit::Take { index, qty } if wanted.may_trade && !wanted.target.qty.is_zero() => {
+                Some((Purpose::Rung { index }, OrderKind::Market, qty))
+            }
+            Exit::WatchedStop { .. } | Exit::WatchedRung { .. } | Exit::Take { .. } => None,
         };
-        for live in self.orders.iter_mut().filter(|live| live.is_exit() && !live.cancelling) {
-            let exit = wanted.exits.iter().map(order_of).find(|(purpose, ..)| live.purpose == *purpose);
+        for live in self.orders.iter_mut().filter(|live| live.is_resting_exit() && !live.cancelling) {
+            let exit = wanted.exits.iter().filter_map(order_of).find(|(purpose, ..)| live.purpose == *purpose);
             match exit.filter(|(.., qty)| !qty.is_zero() && out_of_position == Some(live.side)) {
                 Some((_, kind, qty)) => live.amend(qty, kind, outbox),
                 None => live.cancel(outbox),
@@ -221,7 +250,7 @@ impl Working {
         // The stop before the rungs: if anything is lost on the way, it is not the protection.
         let is_stop = |exit: &&Exit| matches!(exit, Exit::Stop { .. });
         let stop_first = wanted.exits.iter().filter(is_stop).chain(wanted.exits.iter().filter(|exit| !is_stop(exit)));
-        for (purpose, kind, qty) in stop_first.map(order_of).filter(|(.., qty)| !qty.is_zero()) {
+        for (purpose, kind, qty) in stop_first.filter_map(order_of).filter(|(.., qty)| !qty.is_zero()) {
             let rests = self.orders.iter().any(|live| live.purpose == purpose && !live.cancelling);
             if let Some(side) = out_of_position.filter(|_| !rests) {
                 self.orders.push(outbox.place(side, qty, kind, true, purpose));
@@ -233,12 +262,22 @@ impl Working {
         let mut missing = wanted.add;
         for live in self.orders.iter_mut().filter(|live| live.is_add() && !live.cancelling) {
             match missing.take_if(|add| live.purpose == (Purpose::Add { unit: add.unit })) {
+                // Triggered and not filled within its collar: it is taken back, and decided anew once it has ended.
+                Some(add) if live.state == OrderState::Triggered && add.limit != add.chase && wanted.may_trade => {
+                    if live.kind != kind_of(&add) {
+                        live.cancel(outbox);
+                    }
+                }
                 Some(add) => live.amend(add.qty.abs(), kind_of(&add), outbox),
                 None => live.cancel(outbox),
             }
         }
         if let Some((add, side)) = missing.and_then(|add| Some((add, add.qty.side()?))) {
             let purpose = Purpose::Add { unit: add.unit };
+            // One that was asked back may be filled before.
+            if self.orders.iter().any(|live| live.is_add() && live.purpose == purpose) {
+                return;
+            }
             self.orders.push(outbox.place(side, add.qty.abs(), kind_of(&add), false, purpose));
         }
     }
@@ -247,14 +286,27 @@ impl Working {
         if let Some((change, reduces)) = self.change(wanted) {
             let purpose = match () {
                 () if wanted.held.is_zero() => Purpose::Entry,
+                () if reduces && wanted.stopped => Purpose::Stop,
                 () if reduces && wanted.cut => Purpose::Cut,
                 () if reduces && wanted.target.qty.is_zero() => Purpose::Exit,
-                () => Purpose::Resize,
+                () if reduces => Purpose::Resize,
+                () => wanted.entering.unwrap_or(Purpose::Resize),
             };
             if let Some(side) = change.side() {
                 self.rejected = None;
-                let live = outbox.place(side, change.abs(), OrderKind::Market, reduces, purpose);
+                let kind = match wanted.worst {
+                    Some(price) if !reduces => OrderKind::Limit { price },
+                    _ => OrderKind::Market,
+                };
+                let live = outbox.place(side, change.abs(), kind, reduces, purpose);
                 self.orders.push(live);
+            }
+        }
+        // What an order of an earlier decision left unfilled within its collar is taken back.
+        let plan = outbox.plan;
+        for live in self.orders.iter_mut().filter(|live| live.is_collared() && !live.cancelling) {
+            if live.id.plan() != plan {
+                live.cancel(outbox);
             }
         }
     }
@@ -264,12 +316,18 @@ impl Working {
         let held = wanted.held;
         let flips = held.signum() * wanted.target.qty.signum() < 0;
         let target = if flips { Qty::ZERO } else { wanted.target.qty };
-        let in_flight = self.in_flight();
-        let change = target - held - in_flight;
+        let (in_flight, rungs) = self.in_flight();
+        let mut change = target - held - in_flight;
         let reduces = !held.is_zero() && change.signum() == -held.signum();
+        if reduces && !rungs.is_zero() {
+            // A rung on its way takes its part of the reduction.
+            let rest = change - rungs;
+            change = if rest.signum() == change.signum() { rest } else { Qty::ZERO };
+        }
+        let in_flight_at_all = !in_flight.is_zero() || !rungs.is_zero() || self.orders.iter().any(Live::is_collared);
         // An increase waits for all that is in flight: a turned signal would otherwise double an entry on its way, or open
         // what a close on its way is about to end. It is not repeated once the venue has refused it.
-        let waits = !in_flight.is_zero() || self.rejected == Some(change);
+        let waits = in_flight_at_all || self.rejected == Some(change);
         let blocked = !reduces && waits;
         (!change.is_zero() && !blocked).then_some((change, reduces))
     }
@@ -329,6 +387,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) held: Qty,
     /// A limit lowered the target.
     pub(crate) cut: bool,
+    /// A watched stop was crossed.
+    pub(crate) stopped: bool,
+    /// The worst price for an increase.
+    pub(crate) worst: Option<Price>,
+    /// What an increase is a further piece of.
+    pub(crate) entering: Option<Purpose>,
     /// News of our own orders moves exits and adds only; the position itself changes on market news.
     pub(crate) may_trade: bool,
 }

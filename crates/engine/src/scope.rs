@@ -3,12 +3,13 @@
 use crate::netting::Held;
 use crate::route::{Live, Working};
 use crate::sharing::Member;
-use crate::{Adoption, Campaign, Sharing, StrategyConfig};
+use crate::{Adoption, Campaign, Purpose, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
 use market::Instrument;
 use policy::facts::{self, FactId, Facts};
 use policy::{Arg, Because, CampaignTerms, Indicator, Rule, Target};
 use pricing::Ohlc;
+use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, InstrumentId, Price, Qty, StrategyId, Timestamp};
 
@@ -28,6 +29,11 @@ pub(crate) struct Scope {
     /// Rules read what of the account is not told to all.
     pub(crate) reads_funds: bool,
     pub(crate) reads_margin: bool,
+    /// Rules read the extremes of an input, or how many orders were sent.
+    pub(crate) reads_range: bool,
+    pub(crate) reads_sent: bool,
+    /// Increases go out at a limit.
+    pub(crate) collared: bool,
     pub(crate) indicators: Vec<Box<dyn Indicator>>,
     pub(crate) rules: Vec<Box<dyn Rule>>,
     pub(crate) terms: CampaignTerms,
@@ -44,6 +50,13 @@ pub(crate) struct Scope {
     /// Signed quantities that the last plan would have held and added, had no limit lowered them.
     pub(crate) planned_whole: Qty,
     pub(crate) planned_add: Qty,
+    /// What of the add at the venue follows in further orders, and where its unit lapses.
+    pub(crate) planned_rest: Qty,
+    pub(crate) planned_chase: Option<Price>,
+    /// Signed quantity that an entry or add is on the way to in several orders, and which of them it is.
+    pub(crate) entering: Option<(Qty, Purpose)>,
+    /// When orders were sent, over the time in which they are counted.
+    pub(crate) sent: VecDeque<Timestamp>,
     pub(crate) because: Because,
     /// Price information of the input being handled.
     pub(crate) seen: Option<Ohlc>,
@@ -89,6 +102,9 @@ impl Scope {
             adoption: config.adoption,
             reads_funds: reads(facts::FUNDS.id()),
             reads_margin: reads(facts::MARGIN_EQUITY.id()),
+            reads_range: reads(facts::HIGH.id()),
+            reads_sent: config.program.campaign.order_window.is_some(),
+            collared: rules.iter().any(|rule| rule.name() == "price_collar"),
             instrument: config.instrument,
             indicators: config.program.indicators,
             rules: config.program.rules,
@@ -102,6 +118,10 @@ impl Scope {
             planned_unit: None,
             planned_whole: Qty::ZERO,
             planned_add: Qty::ZERO,
+            planned_rest: Qty::ZERO,
+            planned_chase: None,
+            entering: None,
+            sent: VecDeque::new(),
             because: Because::default(),
             seen: None,
             refused_trigger: None,
@@ -118,6 +138,12 @@ impl Scope {
     pub(crate) fn see(&mut self, seen: Ohlc) {
         self.facts.set(facts::PRICE, seen.close);
         self.facts.set(facts::PRICES, self.facts.get(facts::PRICES).unwrap_or(0).wrapping_add(1));
+        if self.reads_range {
+            let high = self.facts.get(facts::HIGH).map_or(seen.high, |high| high.max(seen.high));
+            let low = self.facts.get(facts::LOW).map_or(seen.low, |low| low.min(seen.low));
+            self.facts.set(facts::HIGH, high);
+            self.facts.set(facts::LOW, low);
+        }
         if let Some(campaign) = &mut self.campaign {
             let before = campaign.best;
             campaign.reach(seen.high, seen.low);
@@ -189,6 +215,46 @@ impl Scope {
         for rule in &mut self.rules {
             rule.observe(&self.facts);
         }
+        if self.reads_range {
+            self.facts.put(facts::HIGH, None);
+            self.facts.put(facts::LOW, None);
+        }
+    }
+
+    /// Tells rules how many orders were sent lately.
+    pub(crate) fn count_sent(&mut self, now: Timestamp) {
+        let Some(window) = self.terms.order_window else { return };
+        while self.sent.front().is_some_and(|sent| now.since(*sent) >= window) {
+            self.sent.pop_front();
+        }
+        self.facts.set(facts::SENT, self.sent.len() as u32);
+        let unit = self.working.add().and_then(|live| match live.purpose {
+            Purpose::Add { unit } => Some(unit),
+            _ => None,
+        });
+        self.facts.put(facts::RESTING_ADD, unit);
+    }
+
+    /// What a fill does to an entry or add that goes out in several orders. Whether it is a further piece of an add.
+    pub(crate) fn go_on(&mut self, purpose: Purpose, signed: Qty) -> bool {
+        let is_piece =
+            matches!(purpose, Purpose::Add { .. }) && self.entering.is_some_and(|(_, entering)| entering == purpose);
+        match purpose {
+            Purpose::Add { .. } if !is_piece => {
+                let rest = std::mem::take(&mut self.planned_rest);
+                self.entering = match self.entering {
+                    // An entry on its way goes on beside the add.
+                    Some((whole, entering)) => Some((whole + signed + rest, entering)),
+                    None => (!rest.is_zero()).then_some((self.position + rest, purpose)),
+                };
+            }
+            Purpose::Entry | Purpose::Resize | Purpose::Add { .. } => {}
+            // Whoever takes something off does not go on to add.
+            _ => self.entering = None,
+        }
+        self.entering = self.entering.filter(|(whole, _)| self.position.abs() < whole.abs());
+        self.facts.put(facts::ENTERING, self.entering.map(|(whole, _)| whole));
+        is_piece
     }
 
     /// Runs the rules in order over the facts.
@@ -209,8 +275,17 @@ impl Scope {
         out.i64(self.position.raw());
         self.held.save(out);
         self.working.save(out);
-        for planned in [self.planned_base, self.planned_whole, self.planned_add] {
+        for planned in [self.planned_base, self.planned_whole, self.planned_add, self.planned_rest] {
             out.i64(planned.raw());
+        }
+        out.option(self.planned_chase, |out, price| out.i64(price.raw()));
+        out.option(self.entering, |out, (whole, purpose)| {
+            out.i64(whole.raw());
+            purpose.save(out);
+        });
+        out.len(self.sent.len());
+        for sent in &self.sent {
+            out.i64(sent.nanos());
         }
         out.option(self.planned_unit, |out, unit| out.i64(unit.raw()));
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
@@ -238,8 +313,15 @@ impl Scope {
         self.position = Qty::from_raw(from.i64()?);
         self.held = Held::load(from)?;
         self.working = Working::load(from)?;
-        for planned in [&mut self.planned_base, &mut self.planned_whole, &mut self.planned_add] {
+        let planned = [&mut self.planned_base, &mut self.planned_whole, &mut self.planned_add, &mut self.planned_rest];
+        for planned in planned {
             *planned = Qty::from_raw(from.i64()?);
+        }
+        self.planned_chase = from.option(StateReader::i64)?.map(Price::from_raw);
+        self.entering = from.option(|from| Ok((Qty::from_raw(from.i64()?), Purpose::load(from)?)))?;
+        self.sent.clear();
+        for _ in 0..from.len()? {
+            self.sent.push_back(Timestamp::from_nanos(from.i64()?));
         }
         self.planned_unit = from.option(StateReader::i64)?.map(Price::from_raw);
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);

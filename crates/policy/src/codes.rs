@@ -95,8 +95,8 @@ right
     leverage = 2.5";
 
     UnknownSection = "P004", "unknown section",
-"The sections are [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak], [caps], [trade]
-and [backtest]; lists of them are [[accounts]], [[backtest.flows]] and [[adopt]].
+"The sections are [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak], [caps], [trade],
+[guards] and [backtest]; lists of them are [[accounts]], [[backtest.flows]] and [[adopt]].
 
 wrong
     [limits]
@@ -459,6 +459,40 @@ right
         { at = \"10%\", restore = \"5%\", factor = 0.5 },
         { at = \"20%\", restore = \"10%\", factor = 0.0 },
     ]";
+
+    NeedsVolatility = "P030", "volatility that nothing reads",
+"A rung by volatility waits for the volatility that sizing reads. A size of another kind reads none.
+
+wrong
+    [size]
+    kind = \"fixed_fraction\"
+    fraction = 1.0
+
+    [ladder]
+    at = [\"volatility(80%)\"]
+    fractions = [0.5]
+
+right
+    [size]
+    kind = \"volatility_target\"
+    target = \"60%\"
+    volatility = \"series(dvol.btc, 4d)\"
+
+    [ladder]
+    at = [\"volatility(80%)\"]
+    fractions = [0.5]";
+
+    Window = "P031", "window of time",
+"A blackout is a window in UTC: every day from one time to another, a day of the week, a part of the
+week, or once from an instant for a span. Its end is not in it.
+
+wrong
+    [guards]
+    blackout = [\"22:00\"]
+
+right
+    [guards]
+    blackout = [\"22:00-23:00\", \"sat\", \"sat 12:00-sun 18:00\", \"2022-06-15T17:30Z/2h\"]";
 
     NoEffect = "P040", "has no effect",
 "A warning: with the rest of this policy, the setting changes nothing. Take it out, or add what

@@ -199,14 +199,24 @@ facts! {
     /// Gross exposure of the account's other positions with the worst of their pending orders, in the settlement currency of this
     /// instrument. None where nothing is said.
     38 OTHERS: Cash = "others.exposure";
-    /// Campaign: average entry price of what is held.
+    /// Campaign: average entry price of what is held, as far as adds have moved it in favour: it never moves back.
     39 AVERAGE: Price = "campaign.average";
     /// Cash in the currency that the instrument is paid in: what spot can be bought with.
     40 FUNDS: Cash = "funds";
     /// Equity in the instrument's settlement currency less the maintenance margin of the account's other positions in it.
     41 MARGIN_EQUITY: Cash = "margin.equity";
+    /// Highest price of the input being observed. Forgotten once rules have observed it; told only where a rule reads it.
+    42 HIGH: Price = "price.high";
+    /// Lowest price of the input being observed.
+    43 LOW: Price = "price.low";
+    /// Campaign: signed quantity that an entry or add is on the way to, where it goes out in several orders.
+    44 ENTERING: Qty = "campaign.entering";
+    /// Orders sent within the time of the order-rate guard.
+    45 SENT: u32 = "orders.sent";
+    /// Which unit's add works at the venue; told only where a rule reads it.
+    46 RESTING_ADD: u32 = "orders.add";
     /// What other strategies hold, and may yet hold, in this instrument on the side that this one goes to; unsigned.
-    42 BESIDE: Qty = "beside";
+    47 BESIDE: Qty = "beside";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

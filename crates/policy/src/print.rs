@@ -1,10 +1,13 @@
 //! A policy as canonical text: every value that it holds, defaults too, in one fixed order and spelling.
 
+use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Caps, Flow, FlowKind, Ladder, Money, Policy, Pyramid, Rearm, Signal,
-    SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource, numeraires, settlements,
+    AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, Money, OrderSize, Policy,
+    Pyramid, Rearm, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource,
+    numeraires, settlements,
 };
+use crate::symbol::base;
 use crate::words::Word;
 use std::fmt::Write;
 use units::{Cash, Duration, Rate};
@@ -44,7 +47,7 @@ pub fn to_toml(policy: &Policy) -> String {
         out.stop(stop);
     }
     if let Some(ladder) = &policy.ladder {
-        out.ladder(ladder);
+        out.ladder(ladder, policy.quote());
     }
     if let Some(streak) = &policy.streak {
         out.section("streak");
@@ -52,7 +55,9 @@ pub fn to_toml(policy: &Policy) -> String {
         out.line("cap", streak.cap);
     }
     out.caps(&policy.caps);
-    out.trade(&policy.trade);
+    let base = if let [only] = &policy.instruments[..] { base(only) } else { None };
+    out.trade(&policy.trade, (base, policy.quote()));
+    out.guards(&policy.guards, (base, policy.quote()));
     out.backtest(policy);
     for flow in &policy.backtest.flows {
         out.flow(flow);
@@ -152,6 +157,7 @@ impl Printer {
         self.quoted("spacing", pyramid.spacing.word());
         self.quoted("step", format!("{}N", pyramid.step));
         self.each("max_chase", pyramid.max_chase.map(|chase| format!("\"{chase}N\"")));
+        self.line("max_units_per_event", pyramid.max_units_per_event);
     }
 
     fn stop(&mut self, stop: &Stop) {
@@ -160,18 +166,22 @@ impl Printer {
         self.quoted("follow", stop.follow.word());
         self.each("trail", stop.trail.map(|trail| format!("\"{trail}N\"")));
         self.each("break_even_after", stop.break_even_after);
+        let trigger = stop.trigger;
         if let Some(stop) = stop.time {
             self.quoted("time", time(stop.after));
             self.quoted("time_reach", format!("{}R", stop.reach));
         }
+        self.quoted("trigger", trigger.word());
     }
 
-    fn ladder(&mut self, ladder: &Ladder) {
+    fn ladder(&mut self, ladder: &Ladder, quote: Option<&str>) {
         self.section("ladder");
-        self.list("at", ladder.rungs.iter().map(|rung| format!("\"{}R\"", rung.at)));
+        self.list("at", ladder.rungs.iter().map(|rung| format!("\"{}\"", rung_at(rung.at, quote))));
         self.list("fractions", ladder.rungs.iter().map(|rung| rung.fraction));
         self.quoted("of", ladder.of.word());
         self.line("readd", ladder.readd);
+        self.line("runner", ladder.runner);
+        self.quoted("trigger", ladder.trigger.word());
     }
 
     fn caps(&mut self, caps: &Caps) {
@@ -212,7 +222,7 @@ impl Printer {
         self.each("liquidation_distance", caps.liquidation_distance.map(|gap| format!("\"{}\"", percent(gap))));
     }
 
-    fn trade(&mut self, trade: &Trade) {
+    fn trade(&mut self, trade: &Trade, currencies: (Option<&str>, Option<&str>)) {
         if *trade == Trade::default() {
             return;
         }
@@ -220,6 +230,21 @@ impl Printer {
         self.each("buffer", trade.buffer.map(|buffer| format!("\"{}\"", percent(buffer))));
         self.quoted("buffer_to", trade.buffer_to.word());
         self.each("min_order", trade.min_order.map(|qty| format!("\"{qty}\"")));
+        self.each("dust", trade.dust.map(|dust| order_size(dust, currencies)));
+    }
+
+    fn guards(&mut self, guards: &Guards, currencies: (Option<&str>, Option<&str>)) {
+        if *guards == Guards::default() {
+            return;
+        }
+        self.section("guards");
+        self.each("price_collar", guards.price_collar.map(|collar| format!("\"{}\"", percent(collar))));
+        self.each("max_order", guards.max_order.map(|most| order_size(most, currencies)));
+        self.each("max_orders", guards.max_orders.map(|rate| rate.count));
+        self.each("per", guards.max_orders.map(|rate| format!("\"{}\"", time(rate.per))));
+        if !guards.blackout.is_empty() {
+            self.list("blackout", guards.blackout.iter().map(|window| format!("\"{}\"", blackout(*window))));
+        }
     }
 
     fn backtest(&mut self, policy: &Policy) {
@@ -333,6 +358,51 @@ impl Printer {
     fn write(&mut self, line: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _infallible = self.text.write_fmt(line);
+    }
+}
+
+/// What a rung waits for, as it is written.
+fn rung_at(at: RungAt, quote: Option<&str>) -> String {
+    match at {
+        RungAt::R(r) => format!("{r}R"),
+        RungAt::N(n) => format!("{n}N"),
+        RungAt::Profit(share) => percent(share),
+        RungAt::Price(price) => {
+            let price = grouped(&price.to_string());
+            quote.map_or(price.clone(), |quote| format!("{price} {quote}"))
+        }
+        RungAt::Time(span) => time(span),
+        RungAt::Volatility(level) => format!("volatility({})", percent(level)),
+    }
+}
+
+/// A quantity, or an amount in one of two currencies, base and quote.
+fn order_size(size: OrderSize, (base, quote): (Option<&str>, Option<&str>)) -> String {
+    let text = match size {
+        OrderSize::Qty(qty) => grouped(&qty.to_string()),
+        OrderSize::Base(qty) => {
+            let qty = grouped(&qty.to_string());
+            base.map_or(qty.clone(), |base| format!("{qty} {base}"))
+        }
+        OrderSize::Quote(value) => money(value, quote),
+    };
+    format!("\"{text}\"")
+}
+
+fn blackout(window: Blackout) -> String {
+    let clock = |since: Duration| {
+        let minutes = since.nanos() / Duration::MINUTE.nanos();
+        format!("{:02}:{:02}", minutes / 60, minutes % 60)
+    };
+    let day = |since: Duration| {
+        let day = since.nanos() / Duration::DAY.nanos();
+        let name = DAYS.get(day as usize).unwrap_or(&DAYS[0]);
+        format!("{name} {}", clock(Duration::from_nanos(since.nanos() % Duration::DAY.nanos())))
+    };
+    match window {
+        Blackout::Daily { from, to } => format!("{}-{}", clock(from), clock(to)),
+        Blackout::Weekly { from, to } => format!("{}-{}", day(from), day(to)),
+        Blackout::Once { from, lasts } => format!("{from}/{}", time(lasts)),
     }
 }
 

@@ -4,12 +4,12 @@ use crate::facts::Facts;
 use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{
-    DrawdownCap, LadderRule, LeverageCap, LossLimit, OpenRiskCap, PyramidRule, SignalRule, SizeRule, StopRule,
-    StreakRule, TrimRule,
+    BlackoutRule, CollarRule, DrawdownCap, LadderRule, LeverageCap, LossLimit, MaxOrderRule, OpenRiskCap,
+    OrderRateRule, PyramidRule, SignalRule, SizeRule, StopRule, StreakRule, TrimRule,
 };
-use crate::spec::{Policy, Reentry, Resize, SizeKind, Trade, filled};
+use crate::spec::{Policy, Reentry, Resize, RungAt, SizeKind, Trade, filled};
 use std::fmt;
-use units::{Rate, Ratio, SeriesId};
+use units::{Duration, Rate, Ratio, SeriesId};
 
 /// What the engine runs: indicators make facts, rules make the target, in this order.
 pub struct Program {
@@ -21,11 +21,13 @@ pub struct Program {
     pub campaign: CampaignTerms,
 }
 
-/// What the engine needs to know to freeze a campaign's anchors.
+/// What the engine needs to know to freeze a campaign's anchors and to tell rules of its orders.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CampaignTerms {
     /// Distance of the initial stop from the entry fill in N. `None`: the policy has no stop.
     pub initial_stop: Option<Ratio>,
+    /// The time over which [`crate::facts::SENT`] counts orders. `None`: they are not counted.
+    pub order_window: Option<Duration>,
 }
 
 /// Why a checked policy cannot run on this data.
@@ -76,7 +78,10 @@ impl Program {
         if let SizeKind::VolatilityTarget { sources, .. } = &policy.size.kind {
             indicators.extend(indicator::volatility(sources, series));
         }
-        let campaign = CampaignTerms { initial_stop: policy.stop.as_ref().map(|stop| stop.initial) };
+        let campaign = CampaignTerms {
+            initial_stop: policy.stop.as_ref().map(|stop| stop.initial),
+            order_window: policy.guards.max_orders.map(|rate| rate.per),
+        };
         Self { indicators, rules: rules(policy), campaign }.checked()
     }
 
@@ -132,15 +137,17 @@ pub fn evaluate(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Because) -
     target
 }
 
-/// SEMANTICS, Composition: signal, size, scale in, scale out, stop, caps, trim.
+/// SEMANTICS, Composition: signal, size, scale in, scale out, stop, caps, trim; then how orders may go out.
 fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
     let resize = policy.size.resize;
+    let has_unit_rung =
+        policy.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| matches!(rung.at, RungAt::N(_))));
     let mut rules: Vec<Box<dyn Rule>> = vec![
         Box::new(SignalRule { sides: policy.signal.sides, reentry: policy.signal.reentry, sign_only: false }),
         Box::new(SizeRule {
             kind: policy.size.kind.clone(),
             resize,
-            needs_unit: policy.stop.is_some() || policy.pyramid.is_some(),
+            needs_unit: policy.stop.is_some() || policy.pyramid.is_some() || has_unit_rung,
             stop_units: policy.stop.as_ref().map_or(0.0, |stop| stop.initial.get()),
             first_share: policy.pyramid.as_ref().map_or(1.0, |pyramid| pyramid.shares[0]),
         }),
@@ -150,13 +157,13 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(PyramidRule { pyramid: pyramid.clone(), resize, readd }));
     }
     if let Some(ladder) = &policy.ladder {
-        rules.push(Box::new(LadderRule { ladder: ladder.clone(), resize, min_order: policy.trade.min_order }));
+        rules.push(Box::new(LadderRule::new(ladder.clone(), resize, policy.trade.min_order, policy.trade.dust)));
     }
     if let Some(streak) = policy.streak {
         rules.push(Box::new(StreakRule::new(streak, resize)));
     }
     if let Some(stop) = &policy.stop {
-        rules.push(Box::new(StopRule { stop: stop.clone() }));
+        rules.push(Box::new(StopRule::new(stop.clone())));
     }
     if !policy.caps.drawdown.is_empty() {
         rules.push(Box::new(DrawdownCap::new(policy.caps.drawdown.clone(), policy.caps.rearm)));
@@ -176,6 +183,20 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(LeverageCap { limit }));
     }
     rules.push(Box::new(TrimRule { trade: policy.trade.clone(), resize }));
+    // Behind the trim they see the change that would go out.
+    let guards = &policy.guards;
+    if !guards.blackout.is_empty() {
+        rules.push(Box::new(BlackoutRule { windows: guards.blackout.clone() }));
+    }
+    if let Some(rate) = guards.max_orders {
+        rules.push(Box::new(OrderRateRule { rate }));
+    }
+    if let Some(most) = guards.max_order {
+        rules.push(Box::new(MaxOrderRule { most, min_order: policy.trade.min_order }));
+    }
+    if let Some(collar) = guards.price_collar {
+        rules.push(Box::new(CollarRule { collar }));
+    }
     rules
 }
 

@@ -7,7 +7,7 @@ use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Timestamp};
 
 /// Steps that one plan can hold; a program with more rules is refused at load.
-pub const STEPS_MAX: usize = 24;
+pub const STEPS_MAX: usize = 36;
 /// Exits that one plan can leave resting at the venue: the stop and up to eight rungs.
 pub const EXITS_MAX: usize = 9;
 
@@ -26,17 +26,23 @@ pub struct Target {
 pub struct Add {
     /// The level.
     pub trigger: Price,
+    /// Where it is expected to fill: at its trigger, or at the market's price where that is beyond it already.
+    pub at: Price,
     /// The worst price accepted after the trigger. `None`: any.
     pub limit: Option<Price>,
+    /// Once the market is beyond this price unfilled, the unit lapses. `None`: never.
+    pub chase: Option<Price>,
     /// Signed quantity.
     pub qty: Qty,
     /// Signed quantity before limits lowered it.
     pub whole: Qty,
-    /// Which unit it is: the first unit is 1.
+    /// Signed quantity that follows in further orders, because one may not be larger.
+    pub rest: Qty,
+    /// Which unit it is, the last of them where several are added at once: the first unit is 1.
     pub unit: u32,
 }
 
-/// An exit that rests at the venue, reduce-only.
+/// An exit: an order that rests at the venue, reduce-only, or a price that is watched and answered with a market order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Closes the whole position at the stop.
@@ -53,6 +59,38 @@ pub enum Exit {
         /// Unsigned quantity.
         qty: Qty,
     },
+    /// A stop that is watched: nothing rests.
+    WatchedStop {
+        /// Where it is crossed.
+        trigger: Price,
+    },
+    /// A rung that is watched: nothing rests.
+    WatchedRung {
+        /// Which rung, from 0.
+        index: u8,
+        /// Where it is crossed.
+        price: Price,
+        /// Unsigned quantity.
+        qty: Qty,
+    },
+    /// A watched rung that was reached: it goes out at the market now.
+    Take {
+        /// Which rung, from 0.
+        index: u8,
+        /// Unsigned quantity.
+        qty: Qty,
+    },
+}
+
+impl Exit {
+    /// The trigger of a stop, whether it rests or is watched.
+    #[must_use]
+    pub fn stop(&self) -> Option<Price> {
+        match self {
+            Self::Stop { trigger } | Self::WatchedStop { trigger } => Some(*trigger),
+            Self::Rung { .. } | Self::WatchedRung { .. } | Self::Take { .. } => None,
+        }
+    }
 }
 
 /// What a rule did to the target.
@@ -223,6 +261,9 @@ pub struct Because {
     rule: u8,
     before: Qty,
     holds: bool,
+    stopped: bool,
+    worst: Option<Price>,
+    whole: Option<Qty>,
 }
 
 impl Because {
@@ -258,7 +299,7 @@ impl Because {
         self.push(Step { rule, outcome: Outcome::Set, before, after, reason });
     }
 
-    /// Leaves an exit resting at the venue. The program's rungs were counted at load, so it always fits.
+    /// Leaves an exit resting at the venue, or watched. The program's rungs were counted at load, so it always fits.
     pub fn rest(&mut self, exit: Exit) {
         debug_assert!(!self.exits.is_full(), "rungs are counted at load");
         let _fits = self.exits.try_push(exit);
@@ -277,6 +318,9 @@ impl Because {
         self.reason = None;
         self.holds = false;
         self.cannot_wait = false;
+        self.stopped = false;
+        self.worst = None;
+        self.whole = None;
     }
 
     /// Announces the rule that speaks next.
@@ -369,6 +413,42 @@ impl Because {
     #[inline]
     pub fn holds(&self) -> bool {
         self.holds
+    }
+
+    /// A watched stop was crossed: what closes now is the stop.
+    pub fn stop_out(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether [`Self::stop_out`] was said.
+    #[must_use]
+    #[inline]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// An increase may not fill worse than at this price.
+    pub fn no_worse_than(&mut self, price: Price) {
+        self.worst = Some(price);
+    }
+
+    /// The worst price for an increase. `None`: any.
+    #[must_use]
+    #[inline]
+    pub fn worst(&self) -> Option<Price> {
+        self.worst
+    }
+
+    /// The increase to this target goes out in pieces.
+    pub fn in_pieces(&mut self, whole: Qty) {
+        self.whole = Some(whole);
+    }
+
+    /// The target that pieces are on the way to, if it is more than the present one.
+    #[must_use]
+    #[inline]
+    pub fn whole(&self) -> Option<Qty> {
+        self.whole
     }
 
     /// Whether nothing is left resting at the venue.

@@ -2,7 +2,7 @@
 
 pub use crate::symbol::{base, currencies, settlements, venue};
 use std::borrow::Cow;
-use units::{Cash, Duration, Price, Qty, Rate, Ratio, Timestamp, Vol};
+use units::{Cash, Contract, Duration, Price, Qty, Rate, Ratio, Round, Timestamp, Vol};
 
 /// The version of the policy language that this build writes; it reads this one and older.
 pub const VERSION: u32 = 1;
@@ -26,6 +26,8 @@ pub const SOURCES_MAX: usize = 4;
 pub const RUNGS_MAX: usize = 8;
 /// Drawdown levels at most.
 pub const LEVELS_MAX: usize = 8;
+/// Blackout windows at most.
+pub const BLACKOUTS_MAX: usize = 50;
 
 /// A checked policy of one strategy in one or more instruments.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,8 @@ pub struct Policy {
     pub caps: Caps,
     /// When a change is worth an order.
     pub trade: Trade,
+    /// How orders may go out.
+    pub guards: Guards,
     /// What a backtest assumes of the venue; live runs ignore it.
     pub backtest: Backtest,
     /// Positions that the strategy takes over at its start, one for each instrument at most.
@@ -548,6 +552,8 @@ pub struct Pyramid {
     pub step: Ratio,
     /// An add lapses when its fill would be worse than its level by more than this many N. `None`: never.
     pub max_chase: Option<Ratio>,
+    /// When the market is beyond several levels at once, this many units at most are added in one order.
+    pub max_units_per_event: u32,
 }
 
 /// What add levels are measured from.
@@ -572,6 +578,18 @@ pub struct Stop {
     pub break_even_after: Option<u32>,
     /// When a campaign that goes nowhere is closed.
     pub time: Option<TimeStop>,
+    /// Whether the stop rests at the venue.
+    pub trigger: Trigger,
+}
+
+/// Where an exit waits for its price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trigger {
+    /// An order at the venue.
+    #[default]
+    Resting,
+    /// Nothing rests: once the market has crossed the price, a market order goes out.
+    Synthetic,
 }
 
 /// Closes a campaign that has not got far enough in time.
@@ -604,21 +622,57 @@ pub enum Follow {
 /// Scaling out in rungs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ladder {
-    /// The rungs, nearest first.
+    /// The rungs, those of one kind nearest first.
     pub rungs: Vec<Rung>,
     /// What the fractions are of.
     pub of: FractionOf,
     /// Whether units may still be added after the first rung.
     pub readd: bool,
+    /// This share of the peak size is never taken by rungs.
+    pub runner: f64,
+    /// Whether rungs at a price rest at the venue; those by time and volatility never do.
+    pub trigger: Trigger,
 }
 
 /// One rung.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rung {
-    /// Where, in R from the entry fill in favour.
-    pub at: Ratio,
+    /// What it waits for.
+    pub at: RungAt,
     /// How much comes off.
     pub fraction: f64,
+}
+
+/// What a rung waits for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RungAt {
+    /// So many R in favour of the entry fill.
+    R(Ratio),
+    /// So many N, frozen at entry, in favour of the entry fill.
+    N(Ratio),
+    /// A price move of this share in favour of the average entry price. Adds that move the average in favour take the rung
+    /// along; it never moves back.
+    Profit(Ratio),
+    /// A price, where it is in favour of the entry fill.
+    Price(Price),
+    /// So long after the entry fill.
+    Time(Duration),
+    /// The volatility that sizing reads is at or over this.
+    Volatility(Vol),
+}
+
+impl RungAt {
+    /// The same for rungs of one kind: they are in order among themselves.
+    pub(crate) fn kind(self) -> u8 {
+        match self {
+            Self::R(_) => 0,
+            Self::N(_) => 1,
+            Self::Profit(_) => 2,
+            Self::Price(_) => 3,
+            Self::Time(_) => 4,
+            Self::Volatility(_) => 5,
+        }
+    }
 }
 
 /// What a rung's fraction is of.
@@ -713,6 +767,105 @@ pub struct Trade {
     pub buffer_to: BufferTo,
     /// Smallest order; the instrument's own minimum holds as well.
     pub min_order: Option<Qty>,
+    /// A remainder smaller than this is closed.
+    pub dust: Option<OrderSize>,
+}
+
+/// How large an order or a position is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderSize {
+    /// As the instrument counts.
+    Qty(Qty),
+    /// An amount of the base currency.
+    Base(Qty),
+    /// A value in the quote currency.
+    Quote(Cash),
+}
+
+impl OrderSize {
+    /// As a quantity of an instrument at a price. `None`: it does not fit.
+    #[must_use]
+    pub fn at(self, contract: Contract, price: Price, round: Round) -> Option<Qty> {
+        match (self, contract) {
+            (Self::Qty(qty), _) | (Self::Base(qty), Contract::Linear) => Some(qty),
+            (Self::Base(qty), Contract::Inverse) => (price * qty).qty_at(Price::from_raw(Price::ONE), round),
+            (Self::Quote(value), Contract::Linear) => value.notional().qty_at(price, round),
+            // The quantity of an inverse contract counts the quote currency.
+            (Self::Quote(value), Contract::Inverse) => value.notional().qty_at(Price::from_raw(Price::ONE), round),
+        }
+    }
+}
+
+/// How orders may go out. Nothing here holds an exit back.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Guards {
+    /// Increases are not filled worse than the last price by more than this share of it.
+    pub price_collar: Option<Ratio>,
+    /// A larger increase goes out in pieces, one a decision.
+    pub max_order: Option<OrderSize>,
+    /// Increases and discretionary changes wait while so many orders were sent within a time.
+    pub max_orders: Option<OrderRate>,
+    /// Windows in which nothing is increased and no discretionary trade is made.
+    pub blackout: Vec<Blackout>,
+}
+
+/// So many orders within a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderRate {
+    /// Orders.
+    pub count: u32,
+    /// The time, counted back from now.
+    pub per: Duration,
+}
+
+/// A window in UTC, its end not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blackout {
+    /// Every day from one time since midnight to another; where the second is the earlier one, over midnight.
+    Daily {
+        /// Begin.
+        from: Duration,
+        /// End.
+        to: Duration,
+    },
+    /// Every week from one time since Monday's midnight to another; where the second is the earlier one, over it.
+    Weekly {
+        /// Begin.
+        from: Duration,
+        /// End.
+        to: Duration,
+    },
+    /// Once.
+    Once {
+        /// Begin.
+        from: Timestamp,
+        /// How long.
+        lasts: Duration,
+    },
+}
+
+impl Blackout {
+    /// When the window that an instant is in ends; `None`: it is in none.
+    #[must_use]
+    pub fn end(self, now: Timestamp) -> Option<Timestamp> {
+        let recurring = |now: Timestamp, period: Duration, shift: Duration, from: Duration, to: Duration| {
+            let begin = (now - shift).floor(period) + shift;
+            let since = now.since(begin);
+            let end = match from < to {
+                true => (from <= since && since < to).then_some(begin + to),
+                false if since < to => Some(begin + to),
+                false => (since >= from).then_some(begin + period + to),
+            };
+            end.filter(|end| *end > now)
+        };
+        let (day, week) = (Duration::DAY, Duration::from_nanos(7 * Duration::DAY.nanos()));
+        match self {
+            Self::Daily { from, to } => recurring(now, day, Duration::ZERO, from, to),
+            // The first Monday since 1970 was its fifth day.
+            Self::Weekly { from, to } => recurring(now, week, Duration::from_nanos(4 * day.nanos()), from, to),
+            Self::Once { from, lasts } => (from <= now && now < from + lasts).then_some(from + lasts),
+        }
+    }
 }
 
 /// Where a trade that leaves the buffer goes.

@@ -1,10 +1,10 @@
 //! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
 
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, BufferTo, Caps, Deposit, DrawdownLevel, FeeTier, Flow, FlowKind,
-    Follow, FractionOf, Ladder, Limit, Money, OnLoss, OpenRisk, Over, Policy, Pyramid, Rearm, Reentry, Resize, Rung,
-    Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, UnitSource, VolatilitySource,
-    settlements, venue,
+    AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FeeTier, Flow,
+    FlowKind, Follow, FractionOf, Guards, Ladder, Limit, Money, OnLoss, OpenRisk, OrderRate, OrderSize, Over, Policy,
+    Pyramid, Rearm, Reentry, Resize, Rung, RungAt, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak,
+    TimeStop, Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
 };
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -19,10 +19,20 @@ pub const INSTRUMENT: &str = "binance:BTCUSDT-PERP";
 /// Any policy that `parse` accepts, with values that a trader could choose. Covers every rule family: see [`families`].
 pub fn policies() -> impl Strategy<Value = Policy> {
     let parts = (signal(), unit(), size(), weighted(0.6, pyramid()), weighted(0.7, stop()), weighted(0.6, ladder()));
-    (parts, caps(), trade(), backtest(), weighted(0.3, streak())).prop_map(
-        |((signal, unit, size, pyramid, stop, ladder), caps, trade, backtest, streak)| {
-            // R needs a stop.
-            let ladder = ladder.filter(|_| stop.is_some());
+    (parts, caps(), trade(), guards(), backtest(), weighted(0.3, streak())).prop_map(
+        |((signal, unit, size, pyramid, stop, ladder), caps, trade, guards, backtest, streak)| {
+            // R needs a stop, volatility a size by it; N a unit, which is there with a stop or a pyramid.
+            let has_unit = stop.is_some() || pyramid.is_some();
+            let has_volatility = matches!(size.kind, SizeKind::VolatilityTarget { .. });
+            let ladder = ladder.and_then(|mut ladder| {
+                ladder.rungs.retain(|rung| match rung.at {
+                    RungAt::R(_) => stop.is_some(),
+                    RungAt::N(_) => has_unit,
+                    RungAt::Volatility(_) => has_volatility,
+                    RungAt::Profit(_) | RungAt::Price(_) | RungAt::Time(_) => true,
+                });
+                (!ladder.rungs.is_empty()).then_some(ladder)
+            });
             let streak = streak.filter(|_| stop.is_some());
             let caps = Caps { open_risk: caps.open_risk.filter(|_| stop.is_some()), ..caps };
             let rungs = ladder.as_ref().map_or(0, |ladder| ladder.rungs.len());
@@ -37,7 +47,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 kind => kind,
             };
             // N is for stops and adds; a policy may also say what it is and not use it.
-            let unit = if stop.is_some() || pyramid.is_some() { Some(unit) } else { None };
+            let unit = if has_unit { Some(unit) } else { None };
             let size = Size { kind, ..size };
             Policy {
                 name: "random".to_owned(),
@@ -54,6 +64,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 streak,
                 caps,
                 trade,
+                guards,
                 backtest,
                 adopt: Vec::new(),
             }
@@ -91,6 +102,7 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
             if by_base {
                 name_by_base(&mut policy);
             }
+            plain_sizes(&mut policy);
             let mut venues: Vec<String> = policy.instruments.iter().map(|symbol| venue(symbol).to_owned()).collect();
             venues.dedup();
             // Several venues need accounts.
@@ -118,6 +130,19 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
             policy
         },
     )
+}
+
+/// Amounts in a currency that is not traded, or is not the only one, become plain quantities.
+fn plain_sizes(policy: &mut Policy) {
+    let has_quote = shared_quote(&policy.instruments).is_some();
+    let base = if let [only] = &policy.instruments[..] { crate::spec::base(only) } else { None };
+    for size in [&mut policy.trade.dust, &mut policy.guards.max_order].into_iter().flatten() {
+        match *size {
+            OrderSize::Quote(_) if !has_quote => *size = OrderSize::Qty(Qty::from_raw(Qty::ONE / 10)),
+            OrderSize::Base(qty) if base.is_none() => *size = OrderSize::Qty(qty),
+            _ => {}
+        }
+    }
 }
 
 /// Reads every series by the instrument's base currency.
@@ -282,14 +307,44 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         (policy.caps.daily_loss.or(policy.caps.weekly_loss).is_some(), "loss limit"),
         (policy.caps.liquidation_distance.is_some(), "liquidation distance"),
         (policy.trade.buffer.is_some(), "buffer"),
+        (policy.trade.dust.is_some(), "dust"),
+        (policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Synthetic), "watched stop"),
+        (policy.ladder.as_ref().is_some_and(|ladder| ladder.trigger == Trigger::Synthetic), "watched ladder"),
+        (policy.ladder.as_ref().is_some_and(|ladder| ladder.runner > 0.0), "runner"),
+        (policy.pyramid.as_ref().is_some_and(|pyramid| pyramid.max_units_per_event > 1), "several units at once"),
+        (has_rung(policy, |at| matches!(at, RungAt::N(_))), "rung in N"),
+        (has_rung(policy, |at| matches!(at, RungAt::Profit(_))), "rung by profit"),
+        (has_rung(policy, |at| matches!(at, RungAt::Price(_))), "rung at a price"),
+        (has_rung(policy, |at| matches!(at, RungAt::Time(_))), "rung by time"),
+        (policy.guards.price_collar.is_some(), "price collar"),
+        (policy.guards.max_order.is_some(), "order size"),
+        (policy.guards.max_orders.is_some(), "order rate"),
+        (!policy.guards.blackout.is_empty(), "blackout"),
     ]
     .into_iter()
     .filter_map(|(is_used, family)| is_used.then_some(family))
     .collect()
 }
 
+fn has_rung(policy: &Policy, is_one: impl Fn(RungAt) -> bool) -> bool {
+    policy.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| is_one(rung.at)))
+}
+
 /// The names of all families.
-pub const FAMILIES: [&str; 22] = [
+pub const FAMILIES: [&str; 35] = [
+    "dust",
+    "watched stop",
+    "watched ladder",
+    "runner",
+    "several units at once",
+    "rung in N",
+    "rung by profit",
+    "rung at a price",
+    "rung by time",
+    "price collar",
+    "order size",
+    "order rate",
+    "blackout",
     "streak",
     "break-even",
     "time stop",
@@ -383,10 +438,12 @@ fn pyramid() -> impl Strategy<Value = Pyramid> {
         prop::collection::vec((1..=16u32).prop_map(f64::from), 1..=8),
     ];
     let spacing = select(vec![Spacing::Entry, Spacing::LastFill]);
-    (weights, spacing, 10..=300i32, proptest::option::of(0..=200i32)).prop_map(|(weights, spacing, step, chase)| {
+    let chase = proptest::option::of(0..=200i32);
+    (weights, spacing, 10..=300i32, chase, 1..=4u32).prop_map(|(weights, spacing, step, chase, at_once)| {
         let sum: f64 = weights.iter().sum();
         let shares = weights.iter().map(|weight| weight / sum).collect();
-        Pyramid { shares, spacing, step: ratio(step, 100), max_chase: chase.map(|chase| ratio(chase, 100)) }
+        let (step, max_chase) = (ratio(step, 100), chase.map(|chase| ratio(chase, 100)));
+        Pyramid { shares, spacing, step, max_chase, max_units_per_event: at_once }
     })
 }
 
@@ -398,15 +455,21 @@ fn stop() -> impl Strategy<Value = Stop> {
             reach: ratio(reach, 10),
         })
     });
-    (25..=600i32, follow, proptest::option::of(50..=1_200i32), weighted(0.5, 1..=3u32), time).prop_map(
-        |(initial, follow, trail, break_even_after, time)| Stop {
+    let rest = (weighted(0.5, 1..=3u32), time, trigger());
+    (25..=600i32, follow, proptest::option::of(50..=1_200i32), rest).prop_map(
+        |(initial, follow, trail, (break_even_after, time, trigger))| Stop {
             initial: ratio(initial, 100),
             follow,
             trail: trail.map(|trail| ratio(trail, 100)),
             break_even_after,
             time,
+            trigger,
         },
     )
+}
+
+fn trigger() -> impl Strategy<Value = Trigger> {
+    select(vec![Trigger::Resting, Trigger::Resting, Trigger::Synthetic])
 }
 
 fn streak() -> impl Strategy<Value = Streak> {
@@ -414,17 +477,28 @@ fn streak() -> impl Strategy<Value = Streak> {
 }
 
 fn ladder() -> impl Strategy<Value = Ladder> {
-    let gaps = prop::collection::vec((10..=300i32, 1..=100u32), 1..=8);
+    let gaps = prop::collection::vec((10..=300i32, 1..=100u32, 0..10u8), 1..=8);
     let of = select(vec![FractionOf::First, FractionOf::Peak, FractionOf::Current]);
-    (gaps, of, any::<bool>(), 1..=100u32).prop_map(|(gaps, of, readd, left)| {
-        // Fractions share what `left` leaves, so that their sum stays at or under one.
-        let sum = gaps.iter().map(|(_, weight)| weight).sum::<u32>() + left;
+    let rest = (any::<bool>(), 1..=100u32, weighted(0.4, 1..=50u32), trigger());
+    (gaps, of, rest).prop_map(|(gaps, of, (readd, left, runner, trigger))| {
+        // Fractions share what `left` and the runner leave, so that their sum stays at or under one.
+        let runner = runner.map_or(0.0, |percent| f64::from(percent) / 100.0);
+        let sum = gaps.iter().map(|(_, weight, _)| weight).sum::<u32>() + left;
         let mut at = 0;
-        let rung = |(gap, weight): &(i32, u32)| {
+        let rung = |(gap, weight, kind): &(i32, u32, u8)| {
             at += gap;
-            Rung { at: ratio(at, 100), fraction: f64::from(*weight) / f64::from(sum) }
+            let at = match kind {
+                0 => RungAt::N(ratio(at, 100)),
+                1 | 2 => RungAt::Profit(ratio(at, 10_000)),
+                // In the ranges of the markets: rungs of a long.
+                3 | 4 => RungAt::Price(Price::from_raw(i64::from(at) * 40 * Price::ONE)),
+                5 => RungAt::Time(Duration::from_nanos(i64::from(at) * 10 * Duration::MINUTE.nanos())),
+                6 => RungAt::Volatility(vol(at / 3 + 1)),
+                _ => RungAt::R(ratio(at, 100)),
+            };
+            Rung { at, fraction: f64::from(*weight) / f64::from(sum) * (1.0 - runner) }
         };
-        Ladder { rungs: gaps.iter().map(rung).collect(), of, readd }
+        Ladder { rungs: gaps.iter().map(rung).collect(), of, readd, runner, trigger }
     })
 }
 
@@ -468,13 +542,47 @@ fn caps() -> impl Strategy<Value = Caps> {
 
 fn trade() -> impl Strategy<Value = Trade> {
     let buffer_to = select(vec![BufferTo::Edge, BufferTo::Centre]);
-    (weighted(0.4, 1..=50i32), buffer_to, proptest::option::of(1..=100i64)).prop_map(|(buffer, buffer_to, lots)| {
-        Trade {
+    let dust = weighted(0.3, order_size(50, 20_000));
+    (weighted(0.4, 1..=50i32), buffer_to, proptest::option::of(1..=100i64), dust).prop_map(
+        |(buffer, buffer_to, lots, dust)| Trade {
             buffer: buffer.map(|percent| ratio(percent, 100)),
             buffer_to,
             min_order: lots.map(|lots| Qty::from_raw(lots * (Qty::ONE / 1_000))),
-        }
-    })
+            dust,
+        },
+    )
+}
+
+/// Up to so many thousandths, or a value up to so much.
+fn order_size(lots: i64, value: i128) -> impl Strategy<Value = OrderSize> {
+    let thousandths = move || (1..=lots).prop_map(|lots| Qty::from_raw(lots * (Qty::ONE / 1_000)));
+    prop_oneof![
+        thousandths().prop_map(OrderSize::Qty),
+        thousandths().prop_map(OrderSize::Base),
+        (1..=value).prop_map(|value| OrderSize::Quote(Cash::from_raw(value * Cash::ONE))),
+    ]
+}
+
+fn guards() -> impl Strategy<Value = Guards> {
+    let minutes = |minutes: i64| Duration::from_nanos(minutes * Duration::MINUTE.nanos());
+    let daily = (0..1_440i64, 1..1_440i64)
+        .prop_map(move |(from, more)| Blackout::Daily { from: minutes(from), to: minutes((from + more) % 1_440) });
+    let weekly = (0..10_080i64, 1..10_080i64)
+        .prop_map(move |(from, more)| Blackout::Weekly { from: minutes(from), to: minutes((from + more) % 10_080) });
+    let once = (0..4_100_000_000i64, 1..1_000_000i64).prop_map(move |(from, lasts)| Blackout::Once {
+        from: Timestamp::from_nanos(from * 1_000_000_000),
+        lasts: minutes(lasts),
+    });
+    let blackout = weighted(0.2, prop::collection::vec(prop_oneof![2 => daily, 1 => weekly, 1 => once], 1..=3));
+    let rate = (1..=20u32, 1..=600i64).prop_map(move |(count, per)| OrderRate { count, per: minutes(per) });
+    (weighted(0.2, 1..=500i32), weighted(0.2, order_size(20_000, 2_000_000)), weighted(0.2, rate), blackout).prop_map(
+        |(collar, max_order, max_orders, blackout)| Guards {
+            price_collar: collar.map(|basis_points| ratio(basis_points, 10_000)),
+            max_order,
+            max_orders,
+            blackout: blackout.unwrap_or_default(),
+        },
+    )
 }
 
 fn backtest() -> impl Strategy<Value = Backtest> {

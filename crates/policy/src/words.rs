@@ -1,6 +1,6 @@
 //! Words that stand for a choice, as they are written in a policy.
 
-use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Over, Reentry, Resize, Sides, Spacing};
+use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Over, Reentry, Resize, Sides, Spacing, Trigger};
 
 /// A choice that a policy writes as a word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -30,5 +30,6 @@ words! {
     Follow: "entry" = Entry, "last_fill" = LastFill;
     FractionOf: "first" = First, "peak" = Peak, "current" = Current;
     OnLoss: "no_increase" = NoIncrease, "flat" = Flat;
+    Trigger: "resting" = Resting, "synthetic" = Synthetic;
     BufferTo: "edge" = Edge, "centre" = Centre;
 }

@@ -220,6 +220,11 @@ impl Sent {
         self.order.qty - self.filled
     }
 
+    /// Whether it waits for a trigger.
+    pub fn waited(&self) -> bool {
+        matches!(self.order.kind, OrderKind::Stop { .. } | OrderKind::StopLimit { .. })
+    }
+
     /// The price at which it is triggered or fills.
     pub fn level(&self) -> Option<Price> {
         match self.order.kind {

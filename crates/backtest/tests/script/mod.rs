@@ -11,6 +11,7 @@ use crate::common::{Orders, Setup, Tick, Turn};
 use engine::{ENGINE_RULE, Purpose};
 use market::*;
 use policy::Outcome;
+use policy::spec::Trigger;
 use units::{Duration, InstrumentId, Price, Qty, Ratio, SeriesId, Timestamp};
 
 pub const SYMBOL: &str = "sim:GOLDUSDT-PERP";
@@ -137,7 +138,7 @@ pub fn check(setup: &Setup, script: &str) -> Vec<Turn> {
         orders.news(turn);
         orders.sent(turn);
         said[row].extend(Some(text).filter(|text| !text.is_empty()));
-        if setup.policy.stop.is_some() {
+        if setup.policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Resting) {
             assert_eq!(orders.stops(), turn.position, "stops cover what is filled, at {}: {said:?}", turn.at);
         }
     }

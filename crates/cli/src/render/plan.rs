@@ -29,6 +29,11 @@ pub(crate) fn lines(answer: &PlanAnswer, width: usize) -> Vec<String> {
         Exit::Rung { index, price, qty } => {
             format!("  resting {side} {qty}, limit {price}, reduce-only (rung {})", index + 1)
         }
+        Exit::WatchedStop { trigger } => format!("  watched {side} all, once {trigger} is crossed"),
+        Exit::WatchedRung { index, price, qty } => {
+            format!("  watched {side} {qty}, once {price} is crossed (rung {})", index + 1)
+        }
+        Exit::Take { index, qty } => format!("  now     {side} {qty}, at market, reduce-only (rung {})", index + 1),
     }));
     lines
 }
@@ -67,5 +72,11 @@ fn exit_json(exit: &Exit) -> Value {
         Exit::Rung { index, price, qty } => {
             json!({ "kind": "rung", "rung": index + 1, "price": price.to_string(), "quantity": qty.to_string() })
         }
+        Exit::WatchedStop { trigger } => json!({ "kind": "watched_stop", "trigger": trigger.to_string() }),
+        Exit::WatchedRung { index, price, qty } => {
+            let (price, qty) = (price.to_string(), qty.to_string());
+            json!({ "kind": "watched_rung", "rung": index + 1, "price": price, "quantity": qty })
+        }
+        Exit::Take { index, qty } => json!({ "kind": "take", "rung": index + 1, "quantity": qty.to_string() }),
     }
 }

@@ -5,14 +5,16 @@ use super::reader::{Doc, Reader};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, Resize, SignalKind, Size, SizeKind, UNITS_MAX, UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Follow, Resize, RungAt, SignalKind, Size, SizeKind, Trigger, UNITS_MAX,
+    UnitSource,
 };
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     // In a torn text a section may be there and unseen.
     if !reader.is_torn() {
-        needs_stop(reader, doc);
-        needs_unit(reader, doc);
+        needs_stop(reader, doc, draft);
+        needs_unit(reader, doc, draft);
+        needs_volatility(reader, doc, draft);
     }
     accounts(reader, doc, draft);
     adopt(reader, doc, draft);
@@ -24,12 +26,17 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
     no_effect(reader, doc, draft);
 }
 
-fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
+/// Whether a rung of the ladder, as far as it could be read, is of some kind.
+fn has_rung(draft: &Draft, is_one: impl Fn(RungAt) -> bool) -> bool {
+    draft.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| is_one(rung.at)))
+}
+
+fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     if doc.section("stop").is_some() {
         return;
     }
     let help = "add `[stop]` with for example `initial = \"2N\"`";
-    if doc.has("ladder", "at") {
+    if has_rung(draft, |at| matches!(at, RungAt::R(_))) {
         let label = "R is the distance to the initial stop, and there is no stop";
         reader.error(Code::NeedsStop, doc.place("ladder", "at"), "ladder in R without a stop", label, help);
     }
@@ -52,9 +59,14 @@ fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
     }
 }
 
-fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
+fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     if doc.section("unit").is_some() {
         return;
+    }
+    if has_rung(draft, |at| matches!(at, RungAt::N(_))) {
+        let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
+        let message = "`ladder.at` is in N without a unit";
+        reader.error(Code::NeedsUnit, doc.place("ladder", "at"), message, "nothing says what N is", help);
     }
     // One complaint a section is enough.
     for keys in [&[("pyramid", "step"), ("pyramid", "max_chase")], &[("stop", "initial"), ("stop", "trail")]] {
@@ -63,6 +75,17 @@ fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>) {
             let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
             reader.error(Code::NeedsUnit, doc.place(section, key), message, "nothing says what N is", help);
         }
+    }
+}
+
+/// A rung by volatility waits for the volatility that sizing reads.
+fn needs_volatility(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let reads = draft.size.as_ref().is_none_or(|size| matches!(size.kind, SizeKind::VolatilityTarget { .. }));
+    if !reads && has_rung(draft, |at| matches!(at, RungAt::Volatility(_))) {
+        let message = "a rung waits for volatility, and nothing reads it";
+        let label = "it is the volatility that sizing reads";
+        let help = "size by `volatility_target`, or measure the rung otherwise";
+        reader.error(Code::NeedsVolatility, doc.place("ladder", "at"), message, label, help);
     }
 }
 
@@ -107,7 +130,9 @@ fn adopt(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     if reader.is_torn() || sections.len() != draft.adopt.len() {
         return;
     }
-    let needs_unit = doc.section("stop").is_some() || doc.section("pyramid").is_some();
+    let needs_unit = doc.section("stop").is_some()
+        || doc.section("pyramid").is_some()
+        || has_rung(draft, |at| matches!(at, RungAt::N(_)));
     let most = match (&draft.pyramid, doc.section("pyramid").is_some()) {
         (Some(pyramid), _) => pyramid.shares.len(),
         (None, true) => UNITS_MAX,
@@ -204,20 +229,28 @@ fn break_even(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
 
 /// Adds end after the first rung: units behind it are never bought.
 fn reach(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
-    let Some(stop) = &draft.stop else { return };
-    if let Some(trail) = stop.trail.filter(|trail| *trail < stop.initial) {
+    if let Some(stop) = &draft.stop
+        && let Some(trail) = stop.trail.filter(|trail| *trail < stop.initial)
+    {
         let message = "the trail is tighter than the initial stop";
         let label = format!("{trail}N from the best price, the initial stop {}N from the entry", stop.initial);
         let help = "widen the trail, or bring `initial` down to it";
         reader.warn(Code::TightTrail, doc.place("stop", "trail"), message, label, help);
     }
     let (Some(pyramid), Some(ladder)) = (&draft.pyramid, &draft.ladder) else { return };
-    let Some(first) = ladder.rungs.first().filter(|_| !ladder.readd) else { return };
-    let (rung, units) = (first.at.get() * stop.initial.get(), pyramid.shares.len());
+    // Only rungs in R and N can be compared with levels in N.
+    let in_units = |at: RungAt| match at {
+        RungAt::R(r) => draft.stop.as_ref().map(|stop| (r.get() * stop.initial.get(), format!("{r}R is "))),
+        RungAt::N(n) => Some((n.get(), String::new())),
+        _ => None,
+    };
+    let rungs = ladder.rungs.iter().filter_map(|rung| in_units(rung.at));
+    let Some((rung, is)) = rungs.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|_| !ladder.readd) else { return };
+    let units = pyramid.shares.len();
     let last_unit = (units - 1) as f64 * pyramid.step.get();
     if rung < last_unit {
         let message = "the first rung ends the pyramid early";
-        let label = format!("{}R is {rung}N in favour, unit {units} is added at {last_unit}N", first.at);
+        let label = format!("{is}{rung}N in favour, unit {units} is added at {last_unit}N");
         let help = "move the rung out, take fewer units, or set `readd = true`";
         reader.warn(Code::UnitsOutOfReach, doc.place("ladder", "at"), message, label, help);
     }
@@ -254,6 +287,10 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let is_one = draft.instruments.len() == 1;
     let is_amount = matches!(&draft.size, Some(Size { kind: SizeKind::FixedNotional { .. }, .. }));
     let notional = "`notional` is an amount for each instrument, not a share of equity";
+    let waits_for_no_price = draft.ladder.as_ref().is_some_and(|ladder| {
+        let is_price = |at: RungAt| !matches!(at, RungAt::Time(_) | RungAt::Volatility(_));
+        ladder.trigger == Trigger::Resting && !has_rung(draft, is_price)
+    });
     let findings = [
         (
             is_one && doc.has("allocation", "over"),
@@ -316,10 +353,16 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             "take it out",
         ),
         (
-            has("unit") && !has("pyramid") && !has("stop"),
+            has("unit") && !has("pyramid") && !has("stop") && !has_rung(draft, |at| matches!(at, RungAt::N(_))),
             ("unit", "n"),
             "nothing is measured in N",
             "add `[stop]` or `[pyramid]`",
+        ),
+        (
+            doc.has("ladder", "trigger") && waits_for_no_price,
+            ("ladder", "trigger"),
+            "rungs by time and volatility never rest at the venue",
+            "take it out",
         ),
     ];
     for (_, (section, key), label, help) in findings.into_iter().filter(|(found, ..)| *found) {

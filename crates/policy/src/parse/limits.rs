@@ -1,6 +1,7 @@
 //! `[caps]` and `[trade]`.
 
 use super::fields::{Field, Low, Takes};
+use super::guards::order_size;
 use super::head::amount;
 use super::reader::{Doc, Reader, Section, type_name};
 use super::schema;
@@ -177,12 +178,18 @@ fn level<'t>(reader: &mut Reader<'t>, entry: &Spanned<DeValue<'t>>) -> Option<Dr
     Some(DrawdownLevel { at, restore, factor })
 }
 
-pub(super) fn trade<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, symbol: Option<&str>) -> Trade {
+pub(super) fn trade<'t>(
+    reader: &mut Reader<'t>,
+    doc: &Doc<'_, 't>,
+    instruments: &[String],
+    symbol: Option<&str>,
+) -> Trade {
     let Some(section) = doc.section("trade") else { return Trade::default() };
     Trade {
         buffer: reader.ratio(section, &BUFFER).filter(|buffer| *buffer > Ratio::default()),
         buffer_to: reader.word(section, "buffer_to").unwrap_or(BufferTo::Edge),
         min_order: min_order(reader, section, symbol),
+        dust: order_size(reader, section, "dust", instruments, "\"10 USDT\""),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod check;
 mod fields;
+pub(crate) mod guards;
 mod head;
 mod limits;
 mod portfolio;
@@ -22,8 +23,8 @@ pub(crate) mod value;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Caps, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak, Trade,
-    UnitSource,
+    AccountTerms, Adoption, Allocation, Backtest, Caps, Guards, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak,
+    Trade, UnitSource,
 };
 use reader::{Doc, Reader};
 use toml::de::DeTable;
@@ -103,6 +104,7 @@ struct Draft {
     streak: Option<Streak>,
     caps: Caps,
     trade: Trade,
+    guards: Guards,
     backtest: Backtest,
     adopt: Vec<Adoption>,
 }
@@ -124,10 +126,11 @@ impl Draft {
             size: size::size(reader, doc, &instruments),
             pyramid: scale::pyramid(reader, doc),
             stop: scale::stop(reader, doc),
-            ladder: scale::ladder(reader, doc),
+            ladder: scale::ladder(reader, doc, &instruments),
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc),
-            trade: limits::trade(reader, doc, symbol),
+            trade: limits::trade(reader, doc, &instruments, symbol),
+            guards: guards::guards(reader, doc, &instruments),
             backtest: head::backtest(reader, doc, &instruments, &accounts),
             adopt: portfolio::adopt(reader, doc, &instruments),
             accounts,
@@ -153,18 +156,21 @@ impl Draft {
             streak: self.streak,
             caps: self.caps,
             trade: self.trade,
+            guards: self.guards,
             backtest: self.backtest,
             adopt: self.adopt,
         })
     }
 }
 
-/// What the text declares: signal, size, each technique, each cap, and the trim that every policy ends with.
+/// What the text declares: signal, size, each technique, each cap, each guard, and the trim that every policy ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
+    let guards = ["price_collar", "max_order", "max_orders", "blackout"];
     let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
-        + caps.into_iter().filter(|key| doc.has("caps", key)).count();
+        + caps.into_iter().filter(|key| doc.has("caps", key)).count()
+        + guards.into_iter().filter(|key| doc.has("guards", key)).count();
     if declared > 0 { declared + 1 } else { 0 }
 }
 

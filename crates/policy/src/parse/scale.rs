@@ -2,9 +2,17 @@
 
 use super::fields::{Field, Low, Takes};
 use super::reader::{Doc, Reader, Section};
+use super::signal::volatility_level;
+use super::value::{Expr, Node, Quantity, Unit};
 use crate::codes::Code;
-use crate::spec::{Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, Spacing, Stop, Streak, TimeStop, UNITS_MAX};
-use units::{Duration, Ratio};
+use crate::diagnostic::quoted;
+use crate::spec::{
+    self, Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, RungAt, Spacing, Stop, Streak, TimeStop, Trigger,
+    UNITS_MAX,
+};
+use toml::Spanned;
+use toml::de::DeValue;
+use units::{Duration, Price, Ratio};
 
 const STEP: Field = distance("step", "\"0.5N\"");
 const INITIAL: Field = distance("initial", "\"2N\"");
@@ -26,6 +34,16 @@ const AT: Field = Field {
     most: 1_000.0,
     range: "over 0 and at most 1000R",
     example: "[\"2R\", \"4R\"]",
+};
+const AT_N: Field = Field { takes: Takes::MultipleOfN, range: "over 0 and at most 1000N", ..AT };
+const AT_PROFIT: Field = Field { takes: Takes::Share, most: 10.0, range: "over 0 and at most 1000%", ..AT };
+const RUNNER: Field = Field {
+    key: "runner",
+    takes: Takes::Share,
+    low: Low::Least(0.0),
+    most: 1.0,
+    range: "between 0 and 1.00",
+    example: "0.25",
 };
 const TIME_REACH: Field =
     Field { key: "time_reach", low: Low::Least(0.0), range: "between 0R and 1000R", example: "\"1R\"", ..AT };
@@ -64,6 +82,10 @@ pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<
     let spacing = reader.word(section, "spacing").unwrap_or(Spacing::LastFill);
     let step = reader.ratio(section, &STEP);
     let max_chase = reader.ratio(section, &MAX_CHASE);
+    let max_units_per_event = match section.has("max_units_per_event") {
+        true => reader.count(section, "max_units_per_event", (1, UNITS_MAX as u32), "1"),
+        false => Some(1),
+    };
 
     let weights = match (units, weights) {
         (Some(units), Some(weights)) if weights.len() != units as usize => {
@@ -82,7 +104,7 @@ pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<
         reader.out_of_range(&slot, section.place("weights"), "a millionth of their sum or more, each");
         return None;
     }
-    Some(Pyramid { shares, spacing, step: step?, max_chase })
+    Some(Pyramid { shares, spacing, step: step?, max_chase, max_units_per_event: max_units_per_event? })
 }
 
 const SMALLEST_SHARE: f64 = 1e-6;
@@ -113,7 +135,8 @@ pub(super) fn stop<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Sto
         false => Ratio::new(1.0),
     };
     let time = after.zip(reach).map(|(after, reach)| TimeStop { after, reach });
-    Some(Stop { initial: initial?, follow, trail, break_even_after, time })
+    let trigger = reader.word(section, "trigger").unwrap_or(Trigger::Resting);
+    Some(Stop { initial: initial?, follow, trail, break_even_after, time, trigger })
 }
 
 pub(super) fn streak<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Streak> {
@@ -123,19 +146,21 @@ pub(super) fn streak<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
     Some(Streak { factor: factor?, cap: cap? })
 }
 
-pub(super) fn ladder<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Ladder> {
+pub(super) fn ladder<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: &[String]) -> Option<Ladder> {
     let section = doc.section("ladder")?;
     reader.require(section, &[("at", "[\"2R\", \"4R\"]"), ("fractions", "[0.25, 0.25]")]);
-    let at = numbers(reader, section, &AT, RUNGS_MAX);
+    let at = rungs(reader, section, instruments);
     let fractions = numbers(reader, section, &FRACTION, RUNGS_MAX);
     let of = if section.has("of") { reader.word(section, "of") } else { Some(FractionOf::Peak) };
     let readd = reader.switch(section, "readd").unwrap_or(false);
+    let runner = if section.has("runner") { reader.number(section, &RUNNER) } else { Some(0.0) };
+    let trigger = reader.word(section, "trigger").unwrap_or(Trigger::Resting);
 
     if let Some(at) = &at {
-        ascending(reader, section, at);
+        in_order(reader, section, at);
     }
-    if let (Some(fractions), Some(of)) = (&fractions, of) {
-        not_oversold(reader, section, fractions, of);
+    if let (Some(fractions), Some(of), Some(runner)) = (&fractions, of, runner) {
+        not_oversold(reader, section, fractions, runner, of);
     }
     let (at, fractions) = (at?, fractions?);
     if at.len() != fractions.len() {
@@ -144,28 +169,102 @@ pub(super) fn ladder<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<L
         reader.error(Code::Lengths, section.place("fractions"), message, "not as many as in `at`", help);
         return None;
     }
-    let rungs = at
-        .into_iter()
-        .zip(fractions)
-        .map(|(at, fraction)| Some(Rung { at: Ratio::new(at)?, fraction }))
-        .collect::<Option<_>>()?;
-    Some(Ladder { rungs, of: of?, readd })
+    let rungs = at.into_iter().zip(fractions).map(|(at, fraction)| Rung { at, fraction }).collect();
+    Some(Ladder { rungs, of: of?, readd, runner: runner?, trigger })
 }
 
-fn ascending<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, at: &[f64]) {
-    let entries = section.get("at").and_then(|value| value.get_ref().as_array());
-    let late = at.windows(2).position(|pair| pair[0] >= pair[1]).map(|before| before + 1);
-    if let (Some(late), Some(entries)) = (late, entries)
-        && let Some(entry) = entries.get(late)
+/// Each rung says by its unit what it waits for.
+fn rungs<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Vec<RungAt>> {
+    let entries = reader.entries(section, "at", RUNGS_MAX, AT.example)?;
+    let rungs: Vec<_> = entries.iter().map(|entry| rung(reader, section, instruments, entry)).collect();
+    rungs.into_iter().collect()
+}
+
+fn rung<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    instruments: &[String],
+    entry: &Spanned<DeValue<'t>>,
+) -> Option<RungAt> {
+    let node = reader.node(section, "at", entry)?;
+    let mut ratio = |field: &Field| reader.number_of(section, field, entry).and_then(Ratio::new);
+    match &node.expr {
+        Expr::Quantity(Quantity { unit: Unit::R, .. }) => ratio(&AT).map(RungAt::R),
+        Expr::Quantity(Quantity { unit: Unit::N, .. }) => ratio(&AT_N).map(RungAt::N),
+        Expr::Quantity(Quantity { unit: Unit::Percent | Unit::BasisPoint, .. }) => {
+            ratio(&AT_PROFIT).map(RungAt::Profit)
+        }
+        Expr::Quantity(Quantity { unit: Unit::Time(_), .. }) => {
+            let bounds = (Duration::MINUTE, Duration::from_nanos(3_650 * Duration::DAY.nanos()));
+            reader.duration_of(&section.slot("at", "[\"5d\"]"), &node, bounds).map(RungAt::Time)
+        }
+        Expr::Quantity(_) => price(reader, section, instruments, &node).map(RungAt::Price),
+        _ => volatility_level(reader, section, &node).map(RungAt::Volatility),
+    }
+}
+
+/// A price in the quote currency.
+fn price<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    instruments: &[String],
+    node: &Node<'t>,
+) -> Option<Price> {
+    let Expr::Quantity(Quantity { number, unit }) = &node.expr else { return None };
+    let quote = spec::shared_quote(instruments);
+    if let (Unit::Currency(given), Some(quote)) = (unit, quote)
+        && *given != quote
     {
-        let label = format!("is not farther than {}R before it", at[late - 1]);
-        let help = "list the rungs from the nearest to the farthest, each once";
+        let message = format!("`ladder.at` is a price in {quote}");
+        let help = format!("write the price in {quote}");
+        reader.error(Code::Currency, node.span.clone(), message, format!("{} is not", quoted(given)), help);
+        return None;
+    }
+    let raw = reader.fixed(section, "at", node.span.clone(), number, Price::SCALE)?;
+    let price = i64::try_from(raw).ok().filter(|raw| *raw > 0).map(Price::from_raw);
+    if price.is_none() {
+        let slot = section.slot("at", "[\"120_000 USDT\"]");
+        reader.out_of_range(&slot, node.span.clone(), "a price over 0 and at most 92 billion");
+    }
+    price
+}
+
+/// Rungs of one kind go from the nearest to the farthest. Prices may fall too: those are the rungs of a short.
+fn in_order<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, at: &[RungAt]) {
+    let entries = section.get("at").and_then(|value| value.get_ref().as_array());
+    let mut falls: Option<bool> = None;
+    let mut is_late = |before: RungAt, rung: RungAt| match (before, rung) {
+        (RungAt::R(before), RungAt::R(rung)) | (RungAt::N(before), RungAt::N(rung)) => rung <= before,
+        (RungAt::Profit(before), RungAt::Profit(rung)) => rung <= before,
+        (RungAt::Time(before), RungAt::Time(rung)) => rung <= before,
+        (RungAt::Volatility(before), RungAt::Volatility(rung)) => rung <= before,
+        (RungAt::Price(before), RungAt::Price(rung)) => {
+            rung == before || *falls.get_or_insert(rung < before) != (rung < before)
+        }
+        _ => false,
+    };
+    let late = (1..at.len()).find_map(|late| {
+        let before = (0..late).rev().find(|before| at[*before].kind() == at[late].kind())?;
+        is_late(at[before], at[late]).then_some((before, late))
+    });
+    if let (Some((before, late)), Some(entries)) = (late, entries)
+        && let (Some(before), Some(entry)) = (entries.get(before), entries.get(late))
+    {
+        let text = |span: std::ops::Range<usize>| reader.text()[span].trim_matches(['"', '\'']).to_owned();
+        let label = format!("is not farther than {} before it", text(before.span()));
+        let help = "list the rungs of one kind from the nearest to the farthest, each once";
         reader.error(Code::RungOrder, entry.span(), "ladder rungs are out of order", label, help);
     }
 }
 
-fn not_oversold<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, fractions: &[f64], of: FractionOf) {
-    let sum: f64 = fractions.iter().sum();
+fn not_oversold<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    fractions: &[f64],
+    runner: f64,
+    of: FractionOf,
+) {
+    let sum: f64 = fractions.iter().sum::<f64>() + runner;
     let whole = match of {
         FractionOf::Current => return,
         FractionOf::First => "the first unit",
@@ -175,7 +274,10 @@ fn not_oversold<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, fraction
     if sum <= 1.0 + 1e-9 {
         return;
     }
-    let label = format!("adds up to {sum:.2} of {whole}");
+    let label = match runner > 0.0 {
+        true => format!("adds up to {sum:.2} of {whole} with the runner of {runner:.2}"),
+        false => format!("adds up to {sum:.2} of {whole}"),
+    };
     let help = "lower them to 1.00 or less, or use `of = \"current\"`";
     reader.error(Code::LadderOversold, section.place("fractions"), Code::LadderOversold.title(), label, help);
 }

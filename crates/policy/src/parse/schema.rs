@@ -20,9 +20,9 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         "size",
         &["kind", "notional", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"],
     ),
-    ("pyramid", &["units", "weights", "spacing", "step", "max_chase"]),
-    ("stop", &["initial", "follow", "trail", "break_even_after", "time", "time_reach"]),
-    ("ladder", &["at", "fractions", "of", "readd"]),
+    ("pyramid", &["units", "weights", "spacing", "step", "max_chase", "max_units_per_event"]),
+    ("stop", &["initial", "follow", "trail", "break_even_after", "time", "time_reach", "trigger"]),
+    ("ladder", &["at", "fractions", "of", "readd", "runner", "trigger"]),
     ("streak", &["factor", "cap"]),
     (
         "caps",
@@ -40,7 +40,8 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
             "liquidation_distance",
         ],
     ),
-    ("trade", &["buffer", "buffer_to", "min_order"]),
+    ("trade", &["buffer", "buffer_to", "min_order", "dust"]),
+    ("guards", &["price_collar", "max_order", "max_orders", "per", "blackout"]),
     (
         "backtest",
         &["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "twin_base", "fee_tiers", "flows"],

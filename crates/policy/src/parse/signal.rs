@@ -7,7 +7,7 @@ use super::value::{Expr, Node, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::spec::{MAX_AGE, Reentry, SOURCES_MAX, Sides, Signal, SignalKind, UnitSource, VolatilitySource};
-use units::{Duration, Ratio};
+use units::{Duration, Ratio, Vol};
 
 /// The shortest and the longest indicator, in bars.
 const BARS: (u32, u32) = (1, 10_000);
@@ -213,6 +213,33 @@ fn blend<'t>(
 
 /// The longest age and half-life: ten years.
 const AGE_MAX: Duration = Duration::from_nanos(3_650 * Duration::DAY.nanos());
+
+/// A level of volatility that a rung waits for: `volatility(80%)`.
+pub(super) fn volatility_level<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, node: &Node<'t>) -> Option<Vol> {
+    let fact = Fact { signature: "volatility(level)", example: "volatility(80%)", least: 1 };
+    let Expr::Call { function: "volatility", args, .. } = &node.expr else {
+        let slot = section.slot("at", "[\"2R\", \"4R\"]");
+        let takes = "multiples of R or N, percentages, prices, spans of time and `volatility(level)`";
+        reader.wrong_unit(&slot, node, takes);
+        return None;
+    };
+    let [level] = args.as_slice() else {
+        let label = if args.is_empty() { "no argument is given" } else { "it takes one argument" };
+        let help = format!("write for example `{}`", fact.example);
+        reader.error(Code::Arguments, node.span.clone(), format!("the fact is `{}`", fact.signature), label, help);
+        return None;
+    };
+    let Expr::Quantity(Quantity { number, unit: unit @ (Unit::None | Unit::Percent) }) = &level.expr else {
+        reader.wrong_unit(&fact.slot("level"), level, "a share such as 80%");
+        return None;
+    };
+    let share = number.shifted(if *unit == Unit::Percent { -2 } else { 0 }).approximate();
+    if share < 0.001 || share > 10.0 {
+        reader.out_of_range(&fact.slot("level"), level.span.clone(), "between 0.1% and 1000% a year");
+        return None;
+    }
+    Vol::new(share)
+}
 
 const FACTS: [&str; 7] = ["series", "ewma", "parkinson", "garman_klass", "blend", "atr", "implied_move"];
 /// Facts that are a volatility; a blend, of two others, is the last.

@@ -1,31 +1,47 @@
 //! Scaling out in rungs.
 
 use super::signal::is_flat;
-use super::{away, position};
+use super::{away, dust_at, position};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
-use crate::spec::{FractionOf, Ladder, Resize};
+use crate::spec::{FractionOf, Ladder, OrderSize, Resize, RungAt, Trigger};
+use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Price, Qty, Round};
 
-/// Leaves each unused rung resting as a reduce-only limit order. A used rung is never armed again.
+/// Leaves each unused rung resting as a reduce-only limit order, or watches it. A used rung is never armed again.
 pub(crate) struct LadderRule {
-    pub(crate) ladder: Ladder,
-    pub(crate) resize: Resize,
+    ladder: Ladder,
+    resize: Resize,
     /// The policy's own smallest order.
-    pub(crate) min_order: Option<Qty>,
+    min_order: Option<Qty>,
+    dust: Option<OrderSize>,
+    /// Some rung is watched.
+    watches: bool,
+    /// One bit per watched rung that was reached: it is taken, whatever the market does then.
+    reached: u32,
 }
 
 const READS: &[FactId] = &[
     facts::POSITION.id(),
     facts::ENTRY.id(),
     facts::INITIAL_STOP.id(),
+    facts::CAMPAIGN_UNIT.id(),
+    facts::AVERAGE.id(),
     facts::RUNGS_USED.id(),
     facts::FIRST.id(),
     facts::PEAK.id(),
     facts::LOT.id(),
     facts::TICK.id(),
     facts::MIN_QTY.id(),
+    facts::CONTRACT.id(),
+    facts::PRICE.id(),
+    facts::OPENED.id(),
+    facts::VOLATILITY.id(),
+    facts::HIGH.id(),
+    facts::LOW.id(),
 ];
+/// What a ladder that only rests reads: all but the last two.
+const READS_RESTING: usize = READS.len() - 2;
 
 impl Rule for LadderRule {
     fn name(&self) -> &'static str {
@@ -33,7 +49,24 @@ impl Rule for LadderRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        READS
+        if self.watches { READS } else { &READS[..READS_RESTING] }
+    }
+
+    fn observe(&mut self, facts: &Facts) {
+        if !self.watches {
+            return;
+        }
+        let held = position(facts);
+        if held.is_zero() {
+            self.reached = 0;
+            return;
+        }
+        let best = facts.get(if held.signum() > 0 { facts::HIGH } else { facts::LOW });
+        for (index, rung) in self.ladder.rungs.iter().enumerate() {
+            if self.reached & (1 << index) == 0 && self.is_watched(rung.at) {
+                self.reached |= u32::from(self.is_reached(facts, held, rung.at, best)) << index;
+            }
+        }
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
@@ -42,64 +75,166 @@ impl Rule for LadderRule {
             return Verdict::keep(proposed);
         }
         let used = facts.get(facts::RUNGS_USED).unwrap_or(0);
-        self.rest_unused(facts, held, used, because);
+        let takes = self.rest_unused(facts, held, used, because).unwrap_or(false);
         if used == 0 || self.resize == Resize::Entry || because.holds() {
             return Verdict::keep(proposed);
         }
         let remaining = self.remaining(used);
-        because.say("{} of the size is left after {} rungs", [Arg::Percent(remaining), Arg::Count(used.count_ones())]);
+        if !takes {
+            because
+                .say("{} of the size is left after {} rungs", [Arg::Percent(remaining), Arg::Count(used.count_ones())]);
+        }
         let qty = proposed.qty.scaled(remaining, Round::TowardZero).unwrap_or_default();
         Verdict::set(Target { qty, ..proposed })
     }
+
+    fn save(&self, out: &mut StateWriter) {
+        out.u32(self.reached);
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.reached = from.u32()?;
+        Ok(())
+    }
+}
+
+/// Quantities that rungs share.
+struct Shares {
+    /// What is still held after the rungs so far.
+    left: Qty,
+    /// What they must leave.
+    runner: Qty,
 }
 
 impl LadderRule {
+    pub(crate) fn new(ladder: Ladder, resize: Resize, min_order: Option<Qty>, dust: Option<OrderSize>) -> Self {
+        let watches = ladder.trigger == Trigger::Synthetic
+            || ladder.rungs.iter().any(|rung| matches!(rung.at, RungAt::Time(_) | RungAt::Volatility(_)));
+        Self { ladder, resize, min_order, dust, watches, reached: 0 }
+    }
+
+    fn is_watched(&self, at: RungAt) -> bool {
+        self.ladder.trigger == Trigger::Synthetic || matches!(at, RungAt::Time(_) | RungAt::Volatility(_))
+    }
+
+    fn is_reached(&self, facts: &Facts, held: Qty, at: RungAt, best: Option<Price>) -> bool {
+        let reached = match at {
+            RungAt::Time(span) => facts.get(facts::OPENED).map(|opened| facts.now().since(opened) >= span),
+            RungAt::Volatility(level) => facts.get(facts::VOLATILITY).map(|vol| vol.get() >= level.get()),
+            _ => best.zip(self.price(facts, held, at)).map(|(best, price)| match held.signum() > 0 {
+                true => best >= price,
+                false => best <= price,
+            }),
+        };
+        reached.unwrap_or(false)
+    }
+
     /// The share of the size that used rungs leave.
     fn remaining(&self, used: u32) -> f64 {
         let taken = self.ladder.rungs.iter().enumerate().filter(|(index, _)| used & (1 << index) != 0);
-        match self.ladder.of {
+        let left = match self.ladder.of {
             FractionOf::Current => taken.map(|(_, rung)| 1.0 - rung.fraction).product(),
-            FractionOf::First | FractionOf::Peak => (1.0 - taken.map(|(_, rung)| rung.fraction).sum::<f64>()).max(0.0),
-        }
+            FractionOf::First | FractionOf::Peak => 1.0 - taken.map(|(_, rung)| rung.fraction).sum::<f64>(),
+        };
+        f64::max(left, self.ladder.runner)
     }
 
-    fn rest_unused(&self, facts: &Facts, held: Qty, used: u32, because: &mut Because) -> Option<()> {
-        let (entry, stop) = (facts.get(facts::ENTRY)?, facts.get(facts::INITIAL_STOP)?);
+    /// Leaves unused rungs resting or watched, and takes those that were reached. Whether any is taken now.
+    fn rest_unused(&self, facts: &Facts, held: Qty, used: u32, because: &mut Because) -> Option<bool> {
+        let (lot, peak) = (facts.get(facts::LOT)?, facts.get(facts::PEAK)?.abs());
+        let runner = match self.ladder.runner {
+            0.0 => Qty::ZERO,
+            runner => peak.scaled(runner, Round::AwayFromZero)?.to_lot(lot, Round::AwayFromZero),
+        };
+        let mut shares = Shares { left: held.abs(), runner };
+        let reached = self.reached & !used;
+        let rungs = || self.ladder.rungs.iter().enumerate();
+        // What was reached goes first; a rung without a price takes nothing before it is.
+        for (index, rung) in rungs().filter(|(index, _)| reached & (1 << index) != 0) {
+            let price = facts.get(facts::PRICE)?;
+            if let Some(qty) = self.part(facts, &mut shares, rung.fraction, price) {
+                let number = Arg::Count(index as u32 + 1);
+                match rung.at {
+                    RungAt::Time(span) => {
+                        because.say("rung {} after {}: {} go out", [number, Arg::Duration(span), Arg::Qty(qty)]);
+                    }
+                    RungAt::Volatility(level) => {
+                        let numbers = [number, Arg::Percent(level.get()), Arg::Qty(qty)];
+                        because.say("rung {} at a volatility of {}: {} go out", numbers);
+                    }
+                    at => {
+                        let price = self.price(facts, held, at).map_or(Arg::None, Arg::Price);
+                        because.say("rung {} at {} crossed: {} go out", [number, price, Arg::Qty(qty)]);
+                    }
+                }
+                because.rest(Exit::Take { index: index as u8, qty });
+            }
+        }
+        let mut nearest: Option<(u32, Price)> = None;
+        for (index, rung) in rungs().filter(|(index, _)| (used | reached) & (1 << index) == 0) {
+            let Some(price) = self.price(facts, held, rung.at) else { continue };
+            let Some(qty) = self.part(facts, &mut shares, rung.fraction, price) else { continue };
+            nearest = nearest.or(Some((index as u32 + 1, price)));
+            let index = index as u8;
+            because.rest(match self.ladder.trigger {
+                Trigger::Resting => Exit::Rung { index, price, qty },
+                Trigger::Synthetic => Exit::WatchedRung { index, price, qty },
+            });
+        }
+        if let (Some((rung, price)), 0) = (nearest, reached) {
+            let sentence = match self.ladder.trigger {
+                Trigger::Resting => "{} rungs used, rung {} rests at {}",
+                Trigger::Synthetic => "{} rungs used, rung {} is watched at {}",
+            };
+            because.say(sentence, [Arg::Count(used.count_ones()), Arg::Count(rung), Arg::Price(price)]);
+        }
+        Some(reached != 0)
+    }
+
+    /// What a rung takes at a price, if anything: its fraction in lots and at least the smallest order, but not the runner. What
+    /// would leave less than the smallest order, or dust, takes all.
+    fn part(&self, facts: &Facts, shares: &mut Shares, fraction: f64, price: Price) -> Option<Qty> {
         let (lot, least) = (facts.get(facts::LOT)?, facts.get(facts::MIN_QTY)?);
         let least = least.max(self.min_order.unwrap_or_default());
-        let r = (entry - stop).abs().approximate();
-        let mut left = held.abs();
-        let mut nearest: Option<(u32, Price)> = None;
-        for (index, rung) in self.ladder.rungs.iter().enumerate() {
-            if used & (1 << index) != 0 || left.is_zero() {
-                continue;
-            }
-            let Some(price) = self.price(facts, held, rung.at.get() * r) else { continue };
-            let whole = match self.ladder.of {
-                FractionOf::First => facts.get(facts::FIRST)?.abs(),
-                FractionOf::Peak => facts.get(facts::PEAK)?.abs(),
-                FractionOf::Current => left,
-            };
-            let part = whole.scaled(rung.fraction, Round::AwayFromZero)?.to_lot(lot, Round::AwayFromZero);
-            let mut qty = part.max(least).min(left);
-            if left - qty < least {
-                qty = left;
-            }
-            left -= qty;
-            nearest = nearest.or(Some((index as u32 + 1, price)));
-            because.rest(Exit::Rung { index: index as u8, price, qty });
+        let whole = match self.ladder.of {
+            FractionOf::First => facts.get(facts::FIRST)?.abs(),
+            FractionOf::Peak => facts.get(facts::PEAK)?.abs(),
+            FractionOf::Current => shares.left,
+        };
+        let part = whole.scaled(fraction, Round::AwayFromZero)?.to_lot(lot, Round::AwayFromZero).max(least);
+        let free = Qty::from_raw((shares.left.raw() - shares.runner.raw()).max(0));
+        let mut qty = part.min(free);
+        if qty.is_zero() {
+            return None;
         }
-        if let Some((rung, price)) = nearest {
-            because.say(
-                "{} rungs used, rung {} rests at {}",
-                [Arg::Count(used.count_ones()), Arg::Count(rung), Arg::Price(price)],
-            );
+        let left = shares.left - qty;
+        if left < least.max(dust_at(facts, self.dust, price)) {
+            qty = shares.left;
+        } else if qty < least {
+            return None;
         }
-        Some(())
+        shares.left -= qty;
+        Some(qty)
     }
 
-    fn price(&self, facts: &Facts, held: Qty, distance: f64) -> Option<Price> {
-        let price = away(facts.get(facts::ENTRY)?, distance, held, true)?;
+    /// Where a rung is, if it is at a price: in favour of the entry, rounded to the tick that is farther.
+    fn price(&self, facts: &Facts, held: Qty, at: RungAt) -> Option<Price> {
+        let entry = facts.get(facts::ENTRY)?;
+        let price = match at {
+            RungAt::R(r) => {
+                let each = (entry - facts.get(facts::INITIAL_STOP)?).abs().approximate();
+                away(entry, r.get() * each, held, true)?
+            }
+            RungAt::N(n) => away(entry, n.get() * facts.get(facts::CAMPAIGN_UNIT)?.approximate(), held, true)?,
+            RungAt::Profit(share) => {
+                let average = facts.get(facts::AVERAGE)?;
+                away(average, share.get() * average.approximate(), held, true)?
+            }
+            RungAt::Price(price) => {
+                Some(price).filter(|price| if held.signum() > 0 { *price > entry } else { *price < entry })?
+            }
+            RungAt::Time(_) | RungAt::Volatility(_) => return None,
+        };
         let round = if held.signum() > 0 { Round::AwayFromZero } else { Round::TowardZero };
         Some(price.to_tick(facts.get(facts::TICK)?, round)).filter(|price| price.raw() > 0)
     }

@@ -115,7 +115,7 @@ impl LeverageCap {
         Verdict { target: Target { qty: side, ..proposed }, outcome: Outcome::Cut }
     }
 
-    /// The add that leverage still carries at its trigger, where the position's profit has moved equity.
+    /// The add that leverage still carries where it is expected to fill, where the position's profit has moved equity.
     fn capped_add(
         &self,
         facts: &Facts,
@@ -125,14 +125,14 @@ impl LeverageCap {
         add: Add,
         because: &mut Because,
     ) -> Option<Add> {
-        let there = Account { equity: account.equity + account.contract.profit(held, price, add.trigger), ..account };
+        let there = Account { equity: account.equity + account.contract.profit(held, price, add.at), ..account };
         // As above, without a wide division.
         let largest = Qty::from_raw(held.abs().raw().saturating_add(add.qty.abs().raw()));
         let carries = there.equity.approximate() * self.limit.restore.get() * 0.999_999;
-        if there.with_others(there.contract.approximate_exposure(add.trigger, largest)) < carries {
+        if there.with_others(there.contract.approximate_exposure(add.at, largest)) < carries {
             return Some(add);
         }
-        let room = there.carried(add.trigger, self.limit.restore)?.raw() - held.abs().raw();
+        let room = there.carried(add.at, self.limit.restore)?.raw() - held.abs().raw();
         if add.qty.abs().raw() <= room {
             return Some(add);
         }
@@ -141,7 +141,7 @@ impl LeverageCap {
             because.refused_add(
                 add,
                 "unit {} refused: leverage at {} would be over {}",
-                [Arg::Count(add.unit), Arg::Price(add.trigger), Arg::Number(self.limit.restore.get())],
+                [Arg::Count(add.unit), Arg::Price(add.at), Arg::Number(self.limit.restore.get())],
             );
             return None;
         }

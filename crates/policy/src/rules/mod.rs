@@ -1,6 +1,7 @@
 //! The built-in rules, in the order in which they compose (SEMANTICS, Composition).
 
 mod drawdown_cap;
+mod guards;
 mod ladder;
 mod leverage_cap;
 mod loss_limit;
@@ -13,6 +14,7 @@ mod streak;
 mod trim;
 
 pub(crate) use drawdown_cap::DrawdownCap;
+pub(crate) use guards::{BlackoutRule, CollarRule, MaxOrderRule, OrderRateRule};
 pub(crate) use ladder::LadderRule;
 pub(crate) use leverage_cap::LeverageCap;
 pub(crate) use loss_limit::LossLimit;
@@ -27,7 +29,7 @@ pub(crate) use trim::TrimRule;
 
 use crate::facts::{self, Facts};
 use crate::rule::Rule;
-use crate::spec::{DrawdownLevel, Limit};
+use crate::spec::{DrawdownLevel, Limit, OrderSize};
 use units::{Contract, Price, Qty, Round};
 
 /// The drawdown cap as a rule of its own, for programs of one's own rules.
@@ -60,6 +62,16 @@ fn away(anchor: Price, distance: f64, held: Qty, forward: bool) -> Option<Price>
     let distance = Price::from_estimate(distance, Round::Nearest)?;
     let price = if up { anchor + distance } else { anchor - distance };
     (price.raw() > 0).then_some(price)
+}
+
+/// Whether a proposal is larger than what is held, or on another side.
+fn increases(proposed: Qty, held: Qty) -> bool {
+    !proposed.is_zero() && (proposed.abs() > held.abs() || !same_side(proposed, held))
+}
+
+/// What is less than a dust threshold at a price.
+fn dust_at(facts: &Facts, dust: Option<OrderSize>, price: Price) -> Qty {
+    dust.and_then(|dust| dust.at(contract(facts), price, Round::AwayFromZero)).unwrap_or_default()
 }
 
 /// Whether two quantities are on the same side; flat is on no side.

@@ -44,10 +44,7 @@ impl Rule for OpenRiskCap {
             return Verdict::keep(proposed);
         };
         let held = position(facts);
-        let stop = because.exits().iter().find_map(|exit| match exit {
-            Exit::Stop { trigger } => Some(*trigger),
-            Exit::Rung { .. } => None,
-        });
+        let stop = because.exits().iter().find_map(Exit::stop);
         if let Some(add) = because.add() {
             let add = stop.and_then(|stop| self.capped_add(facts, held, stop, add, because));
             because.set_add(add);
@@ -97,12 +94,12 @@ impl OpenRiskCap {
     fn capped_add(&self, facts: &Facts, held: Qty, stop: Price, add: Add, because: &mut Because) -> Option<Add> {
         let (equity, price) = (facts.get(facts::EQUITY)?, facts.get(facts::PRICE)?);
         let follows = (self.follow == Follow::LastFill)
-            .then(|| self.planned(facts, add.trigger, held, facts::CAMPAIGN_UNIT))
+            .then(|| self.planned(facts, add.at, held, facts::CAMPAIGN_UNIT))
             .flatten()
             .filter(|moved| if held.signum() < 0 { *moved < stop } else { *moved > stop });
         let stop = follows.unwrap_or(stop);
-        let there = equity + contract(facts).profit(held, price, add.trigger);
-        let most = self.most(facts, there.approximate(), add.trigger, stop, held)?;
+        let there = equity + contract(facts).profit(held, price, add.at);
+        let most = self.most(facts, there.approximate(), add.at, stop, held)?;
         let room = Qty::from_raw((most.raw() - held.abs().raw()).max(0));
         if add.qty.abs() <= room {
             return Some(add);
@@ -120,5 +117,69 @@ impl OpenRiskCap {
             [Arg::Count(add.unit), Arg::Qty(room), Arg::Percent(self.risk.cap.get())],
         );
         Some(Add { qty: if add.qty.signum() < 0 { -room } else { room }, ..add })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+    use units::{Ratio, Timestamp};
+
+    fn rule(cap: f64, gap: f64, exit_cost: f64, follow: Follow) -> OpenRiskCap {
+        let ratio = |value| Ratio::new(value).unwrap();
+        OpenRiskCap {
+            risk: OpenRisk { cap: ratio(cap), gap: ratio(gap), exit_cost: None },
+            exit_cost,
+            initial: 2.0,
+            follow,
+        }
+    }
+
+    fn facts(contract: Contract, equity: &str, price: &str, held: &str, unit: &str, lot: &str) -> Facts {
+        let mut facts = Facts::new(0);
+        facts.set_now(Timestamp::from_nanos(1));
+        facts.set(facts::CONTRACT, contract);
+        facts.set(facts::EQUITY, equity.parse().unwrap());
+        facts.set(facts::PRICE, price.parse().unwrap());
+        facts.set(facts::POSITION, held.parse().unwrap());
+        facts.set(facts::UNIT, unit.parse().unwrap());
+        facts.set(facts::CAMPAIGN_UNIT, unit.parse().unwrap());
+        facts.set(facts::TICK, "0.01".parse().unwrap());
+        facts.set(facts::LOT, lot.parse().unwrap());
+        facts.set(facts::MIN_QTY, lot.parse().unwrap());
+        facts
+    }
+
+    /// What is left of an add of 100 at 312.5, with a stop that rests at 305.
+    fn add_left(follow: Follow) -> String {
+        let facts = facts(Contract::Linear, "31000", "310", "10", "2.5", "0.001");
+        let (trigger, qty): (Price, Qty) = ("312.5".parse().unwrap(), "100".parse().unwrap());
+        let mut because = Because::default();
+        because.rest(Exit::Stop { trigger: "305".parse().unwrap() });
+        let (at, limit, chase, whole, rest) = (trigger, None, None, qty, Qty::ZERO);
+        because.set_add(Some(Add { trigger, at, limit, chase, qty, whole, rest, unit: 2 }));
+        let held = Target { base: qty, qty: "10".parse().unwrap() };
+        rule(0.02, 0.01, 0.0, follow).evaluate(&facts, held, &mut because);
+        because.add().unwrap().qty.to_string()
+    }
+
+    /// Equity at the trigger is 31,025, 2 % of it 620.5. From 312.5 to 305 with a gap of 3.05 a unit risks 10.55, so 58.815 may be
+    /// held; with the stop behind the last fill at 307.5 it is 5 and 3.075, so 76.842.
+    #[test]
+    fn an_add_is_lowered_at_its_trigger_with_the_stop_that_it_would_have() {
+        assert_eq!(add_left(Follow::Entry), "48.815");
+        assert_eq!(add_left(Follow::LastFill), "66.842");
+    }
+
+    /// 0.2 coins of risk: from 50,000 to 48,000 a dollar loses 1/48,000 - 1/50,000 coins, and a thousandth of 1/48,000 to get out.
+    #[test]
+    fn an_inverse_entry_is_counted_in_coin() {
+        let facts = facts(Contract::Inverse, "10", "50000", "0", "1000", "1");
+        let wanted: Qty = "400000".parse().unwrap();
+        let mut because = Because::default();
+        let verdict =
+            rule(0.02, 0.0, 0.001, Follow::Entry).evaluate(&facts, Target { base: wanted, qty: wanted }, &mut because);
+        assert_eq!(verdict.target.qty.to_string(), "234146");
     }
 }

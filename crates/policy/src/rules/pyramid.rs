@@ -25,6 +25,7 @@ const READS: &[FactId] = &[
     facts::RUNGS_USED.id(),
     facts::LOT.id(),
     facts::TICK.id(),
+    facts::PRICE.id(),
 ];
 
 impl Rule for PyramidRule {
@@ -80,26 +81,47 @@ impl PyramidRule {
             return None;
         }
         let (trigger, limit) = self.level(facts, next, filled)?;
-        let qty = base.scaled(self.share(next), Round::TowardZero)?.to_lot(facts.get(facts::LOT)?, Round::TowardZero);
+        let price = facts.get(facts::PRICE).filter(|price| is_beyond(*price, trigger, base));
+        let last = price.map_or(next, |price| self.last_beyond(facts, next, filled, price, limit));
+        let share = (next..=last).map(|unit| self.share(unit)).sum();
+        let qty = base.scaled(share, Round::TowardZero)?.to_lot(facts.get(facts::LOT)?, Round::TowardZero);
+        let (at, chase, whole, rest) = (price.unwrap_or(trigger), limit, qty, Qty::ZERO);
+        let add = Add { trigger, at, limit, chase, qty, whole, rest, unit: last + 1 };
         if qty.is_zero() {
-            let add = Add { trigger, limit, qty, whole: qty, unit: next + 1 };
-            because.refused_add(add, "unit {} is less than one lot", [Arg::Count(next + 1)]);
+            because.refused_add(add, "unit {} is less than one lot", [Arg::Count(last + 1)]);
             return None;
         }
-        let add = Add { trigger, limit, qty, whole: qty, unit: next + 1 };
         if because.holds() {
             because.refused_add(
                 add,
                 "unit {} refused: the signal or what sizes it is not known now",
-                [Arg::Count(next + 1)],
+                [Arg::Count(last + 1)],
             );
             return None;
         }
-        because.say(
-            "{} of {} units, next adds {} at {}",
-            [have, Arg::Count(units), Arg::Qty(qty.abs()), Arg::Price(trigger)],
-        );
+        if last > next {
+            let numbers = [have, Arg::Count(last + 1), Arg::Qty(qty.abs()), Arg::Price(at)];
+            because.say("{} units, up to unit {} at once: adds {} at {}", numbers);
+        } else {
+            because.say(
+                "{} of {} units, next adds {} at {}",
+                [have, Arg::Count(units), Arg::Qty(qty.abs()), Arg::Price(trigger)],
+            );
+        }
         Some(add)
+    }
+
+    /// The last unit that is added at once where the market is beyond the level of the next one.
+    fn last_beyond(&self, facts: &Facts, next: u32, filled: u32, price: Price, limit: Option<Price>) -> u32 {
+        let held = position(facts);
+        // A unit that lapses does so alone.
+        if limit.is_some_and(|limit| price != limit && is_beyond(price, limit, held)) {
+            return next;
+        }
+        let most = (next + self.pyramid.max_units_per_event).min(self.pyramid.shares.len() as u32);
+        let passed =
+            |unit: &u32| self.level(facts, *unit, filled).is_some_and(|(trigger, _)| is_beyond(price, trigger, held));
+        (next + 1..most).take_while(passed).last().unwrap_or(next)
     }
 
     /// Trigger and worst price of a unit. Levels are k × N beyond the frozen entry, or beyond the last fill,
@@ -121,4 +143,9 @@ impl PyramidRule {
         let limit = worst.map(|price| price.to_tick(tick, round)).filter(|price| price.raw() > 0);
         (trigger.raw() > 0).then_some((trigger, limit))
     }
+}
+
+/// Whether a price is at a level or beyond it, in favour of a position.
+fn is_beyond(price: Price, level: Price, held: Qty) -> bool {
+    if held.signum() > 0 { price >= level } else { price <= level }
 }

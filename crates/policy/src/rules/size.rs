@@ -28,6 +28,7 @@ const READS: &[FactId] = &[
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::BASE.id(),
+    facts::ENTERING.id(),
     facts::CONTRACT.id(),
     facts::SHARE.id(),
 ];
@@ -53,8 +54,13 @@ impl Rule for SizeRule {
         }
         if let Some(base) = facts.get(facts::BASE).filter(|_| !held.is_zero() && self.resize == Resize::Entry) {
             let shown = facts.get(facts::LOT).map_or(base, |lot| base.to_lot(lot, Round::TowardZero));
-            because.say("holds {}, base {} frozen at entry", [Arg::Qty(held), Arg::Qty(shown)]);
-            return Verdict::set(Target { base, qty: held });
+            let numbers = [Arg::Qty(held), Arg::Qty(shown)];
+            let Some(whole) = facts.get(facts::ENTERING) else {
+                because.say("holds {}, base {} frozen at entry", numbers);
+                return Verdict::set(Target { base, qty: held });
+            };
+            because.say("holds {} on the way to {}", [Arg::Qty(held), Arg::Qty(whole)]);
+            return Verdict::set(Target { base, qty: whole });
         }
         let unknown_unit = self.needs_unit && facts.get(facts::UNIT).is_none();
         // The whole equity where nothing else is said.

@@ -3,12 +3,15 @@
 use super::{away, position};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
-use crate::spec::{Follow, Stop};
+use crate::spec::{Follow, Stop, Trigger};
+use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, Price, Qty, Round};
 
-/// Leaves one stop resting for exactly the filled quantity. It only ever moves in favour.
+/// Leaves one stop resting for exactly the filled quantity, or watches it. It only ever moves in favour.
 pub(crate) struct StopRule {
-    pub(crate) stop: Stop,
+    stop: Stop,
+    /// A watched stop that was crossed: from then on the campaign is to end.
+    crossed: Option<Price>,
 }
 
 const READS: &[FactId] = &[
@@ -23,7 +26,17 @@ const READS: &[FactId] = &[
     facts::OPENED.id(),
     facts::INITIAL_STOP.id(),
     facts::PRICE.id(),
+    facts::HIGH.id(),
+    facts::LOW.id(),
 ];
+/// What a resting stop reads: all but the last two.
+const READS_RESTING: usize = READS.len() - 2;
+
+impl StopRule {
+    pub(crate) fn new(stop: Stop) -> Self {
+        Self { stop, crossed: None }
+    }
+}
 
 impl Rule for StopRule {
     fn name(&self) -> &'static str {
@@ -31,12 +44,47 @@ impl Rule for StopRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        READS
+        if self.stop.trigger == Trigger::Synthetic { READS } else { &READS[..READS_RESTING] }
+    }
+
+    /// The level that was in force before the input is tested with its extremes; one that the input itself moves, with its
+    /// last price only: which of a bar's extremes came first is not known.
+    fn observe(&mut self, facts: &Facts) {
+        if self.stop.trigger == Trigger::Resting {
+            return;
+        }
+        let held = position(facts);
+        if held.is_zero() {
+            self.crossed = None;
+            return;
+        }
+        let (Some(high), Some(low), None) = (facts.get(facts::HIGH), facts.get(facts::LOW), self.crossed) else {
+            return;
+        };
+        let worst = if held.signum() > 0 { low } else { high };
+        let before = facts.get(facts::STOP).filter(|stop| !is_tighter(worst, *stop, held));
+        let now = || {
+            let price = facts.get(facts::PRICE)?;
+            self.level(facts, held).map(|(level, _)| level).filter(|level| !is_tighter(price, *level, held))
+        };
+        self.crossed = before.or_else(now);
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        if let Some(crossed) = self.crossed {
+            because.set_add(None);
+            if proposed.qty.is_zero() {
+                return Verdict::keep(proposed);
+            }
+            because.stop_out();
+            because.say("stop {} crossed: out at the market", [Arg::Price(crossed)]);
+            return Verdict::set(Target::default());
+        }
         if let Some((trigger, why)) = self.level(facts, position(facts)) {
-            because.rest(Exit::Stop { trigger });
+            because.rest(match self.stop.trigger {
+                Trigger::Resting => Exit::Stop { trigger },
+                Trigger::Synthetic => Exit::WatchedStop { trigger },
+            });
             if facts.get(facts::STOP) != Some(trigger) {
                 because.say(why, [Arg::Price(trigger)]);
             }
@@ -52,6 +100,15 @@ impl Rule for StopRule {
             }
             None => Verdict::keep(proposed),
         }
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        out.option(self.crossed, |out, level| out.i64(level.raw()));
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.crossed = from.option(StateReader::i64)?.map(Price::from_raw);
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is worth an order: buffer, lots, minimum order.
 
-use super::{position, same_side};
+use super::{dust_at, position, same_side};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{BufferTo, Resize, Trade};
@@ -13,7 +13,14 @@ pub(crate) struct TrimRule {
     pub(crate) resize: Resize,
 }
 
-const READS: &[FactId] = &[facts::POSITION.id(), facts::LOT.id(), facts::MIN_QTY.id()];
+const READS: &[FactId] = &[
+    facts::POSITION.id(),
+    facts::PEAK.id(),
+    facts::PRICE.id(),
+    facts::CONTRACT.id(),
+    facts::LOT.id(),
+    facts::MIN_QTY.id(),
+];
 
 impl Rule for TrimRule {
     fn name(&self) -> &'static str {
@@ -35,8 +42,12 @@ impl Rule for TrimRule {
             let numbers = [Arg::Count(add.unit), Arg::Qty(add.qty.abs()), Arg::Qty(least)];
             because.refused_add(add, "unit {} refused: {} is under the smallest order {}", numbers);
         }
+        let dust = if self.trade.dust.is_some() { self.dust(facts) } else { Qty::ZERO };
         if proposed.qty == held || proposed.qty.is_zero() {
-            return Verdict::keep(proposed);
+            return match self.is_remainder(facts, held) && held.abs() < dust && !proposed.qty.is_zero() {
+                true => closed(held, dust, proposed, because),
+                false => Verdict::keep(proposed),
+            };
         }
         // An increase that a limit has lowered is still an increase: only what a limit takes away cannot wait.
         let cut = because.is_urgent() && proposed.qty.abs() < held.abs();
@@ -59,7 +70,7 @@ impl Rule for TrimRule {
                 qty = if qty > held { qty - width } else { qty + width };
             }
         }
-        let rounded = rounded(qty, held, lot, least);
+        let rounded = rounded(qty, held, lot, least, dust);
         let change = (rounded - held).abs();
         if change < least && !rounded.is_zero() && (!cut || change.is_zero()) {
             return hold(because, "change {} is under the smallest order {}", [Arg::Qty(change), Arg::Qty(least)]);
@@ -76,9 +87,27 @@ impl Rule for TrimRule {
     }
 }
 
-/// Toward zero to lots. A reduction is at least the smallest order, and one that would leave less than that closes all;
+impl TrimRule {
+    /// What is less than the policy's dust now.
+    fn dust(&self, facts: &Facts) -> Qty {
+        facts.get(facts::PRICE).map_or(Qty::ZERO, |price| dust_at(facts, self.trade.dust, price))
+    }
+
+    /// Whether something was taken off already: an entry that is still small is no remainder.
+    fn is_remainder(&self, facts: &Facts, held: Qty) -> bool {
+        self.trade.dust.is_some() && facts.get(facts::PEAK).is_some_and(|peak| held.abs() < peak.abs())
+    }
+}
+
+fn closed(held: Qty, dust: Qty, proposed: Target, because: &mut Because) -> Verdict {
+    because.set_add(None);
+    because.say("the remainder {} is dust, less than {}: closed", [Arg::Qty(held.abs()), Arg::Qty(dust)]);
+    Verdict::set(Target { qty: Qty::ZERO, ..proposed })
+}
+
+/// Toward zero to lots. A reduction is at least the smallest order, and one that would leave less than that or dust closes all;
 /// an entry under it is none.
-fn rounded(qty: Qty, held: Qty, lot: Qty, least: Qty) -> Qty {
+fn rounded(qty: Qty, held: Qty, lot: Qty, least: Qty, dust: Qty) -> Qty {
     let rounded = qty.to_lot(lot, Round::TowardZero);
     let reduces = same_side(qty, held) && qty.abs() < held.abs();
     if !reduces {
@@ -86,6 +115,6 @@ fn rounded(qty: Qty, held: Qty, lot: Qty, least: Qty) -> Qty {
     }
     let reduction = (held - rounded).abs().max(least);
     let left = held.abs().raw() - reduction.raw();
-    let kept = if left < least.raw() { Qty::ZERO } else { Qty::from_raw(left) };
+    let kept = if left < least.max(dust).raw() { Qty::ZERO } else { Qty::from_raw(left) };
     if held.signum() < 0 { -kept } else { kept }
 }
