@@ -143,21 +143,21 @@ fn dirty_files_are_refused_or_reported_for_what_they_are() {
         run(&sandbox, &format!("{line} -o x.tape{more}"))
     };
     let spot = "bars_crash/2025-10_BTCUSDT_binance_spot_5m";
-    let said = import(spot, "binance:BTCUSDT-PERP", "");
+    let said = import(spot, "binance:BTCUSDT-SPOT", "");
     assert_eq!(said.code, Some(2));
     for finding in ["off the tick grid", "holds milliseconds", "1 gap", "volume is 0", "--repair snap"] {
         assert!(said.stderr.contains(finding), "{finding}: {}", said.stderr);
     }
     let covid = "bars_crash/2020-03_BTCUSDT_binance_spot_5m";
-    let said = import(covid, "binance:BTCUSDT-PERP", " --tick 0.01");
+    let said = import(covid, "binance:BTCUSDT-SPOT", "");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert!(said.stdout.contains("1 identical duplicate") && said.stdout.contains("4 gaps"), "{}", said.stdout);
     let ether = "bars_daily/ETHUSD_cryptocompare_1d";
-    let said = import(ether, "binance:ETHUSDT-PERP", " --force");
+    let said = import(ether, "binance:ETHUSDT-SPOT", " --force");
     assert_eq!(said.code, Some(2));
     assert!(said.stderr.contains("450 of 2,526 rows") && said.stderr.contains("rows 28"), "{}", said.stderr);
     // What is asked for is done, and recorded in the tape.
-    let said = import(ether, "binance:ETHUSDT-PERP", " --force --repair widen");
+    let said = import(ether, "binance:ETHUSDT-SPOT", " --force --repair widen");
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let info = json(&sandbox, "trimtab tape info x.tape");
     assert_eq!(info["provenance"]["repairs"][0], serde_json::json!({ "rule": "widen", "rows": 450 }));

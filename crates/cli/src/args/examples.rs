@@ -48,11 +48,18 @@ EXAMPLES
       --labelled open --repair widen -o eth.tape
   trimtab import bars BTCUSDT-5m-2025-10.zip --labelled open \\
       --instrument binance:BTCUSDT-PERP -o oct.tape
+  trimtab import bars spot.csv --instrument binance:BTCUSDT-SPOT \\
+      --labelled open -o spot.tape
+  trimtab import bars future.csv --instrument kraken:BTCUSD-240628 \\
+      --kind inverse --expiry 2024-06-28T15:00:00Z --tick 0.5 --lot 1 \\
+      --labelled open -o future.tape
   trimtab import bars jan.csv --instrument binance:BTCUSDT-PERP \\
       --labelled open --time-column when --volume-column coins -o jan.tape
   trimtab import bars feb.csv --instrument binance:BTCUSDT-PERP \\
       --labelled open --columns jan.tape.columns.toml -o feb.tape
 
+A symbol says what it names: a perpetual (-PERP, -PERPETUAL, -SWAP), a dated
+future (-240628, -27DEC24), a spot pair (-SPOT or nothing); docs/symbols.md.
 Impossible rows refuse the file, by number; gaps and identical duplicates are
 counted. The unit of a time column is judged by magnitude, never by its name.
 Which columns you named is saved beside the tape, for the next file like it.";
@@ -62,7 +69,9 @@ EXAMPLES
   trimtab import funding funding.csv --instrument binance:BTCUSDT-PERP \\
       --rate-unit percent -o funding.tape
   trimtab import funding hl.parquet --instrument hyperliquid:BTCUSDC-PERP \\
-      --rate-unit fraction --interval 1h -o hl.tape";
+      --rate-unit fraction --interval 1h -o hl.tape
+  trimtab import funding deribit.csv --instrument deribit:BTC-PERPETUAL \\
+      --rate-unit fraction --rate-column interest_1h -o deribit.tape";
 
 pub(super) const IMPORT_SERIES: &str = "\
 EXAMPLES

@@ -278,7 +278,7 @@ fn finding(name: &str, number: u64) -> String {
     super::check::counted(number as usize, one)
 }
 
-/// `linear perpetual`, `inverse future until 2024-12-27 08:00`: the kind of an instrument.
+/// `linear perpetual`, `inverse future until 2024-12-27 08:00:00Z`: the kind of an instrument.
 pub(super) fn kind(kind: InstrumentKind) -> String {
     let until = |name: &str, expiry| format!("{name} future until {}", show::time(expiry));
     match kind {
