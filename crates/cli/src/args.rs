@@ -9,7 +9,7 @@ pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Sweep};
 
-use crate::settings::{ColorChoice, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
+use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use market::Currency;
@@ -70,7 +70,7 @@ pub(crate) struct Global {
     /// How to log
     #[arg(long, global = true, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
-    /// Read settings from this file, not from the nearest `trimtab.toml`; `trimtab config` shows them
+    /// Read settings from this file, not from the nearest `trimtab.toml`; `trimtab config` shows them [env: TRIMTAB_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -544,7 +544,23 @@ pub(crate) fn command() -> clap::Command {
         .valid(anstyle::AnsiColor::Cyan.on_default())
         .invalid(crate::terminal::WARNING);
     // Coloured here always; the terminal takes colours out again where they are not wanted.
-    Cli::command().styles(styles).color(clap::ColorChoice::Always)
+    with_variables(Cli::command()).styles(styles).color(clap::ColorChoice::Always)
+}
+
+/// Names the variable of each flag that every command has.
+fn with_variables(mut command: clap::Command) -> clap::Command {
+    for definition in DEFINITIONS {
+        for flag in definition.flag.split(", ") {
+            let id = flag.trim_start_matches('-').replace('-', "_");
+            if command.get_arguments().any(|arg| arg.get_id() == id.as_str()) {
+                command = command.mut_arg(id, |arg| {
+                    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                    arg.help(format!("{help} [env: {}]", definition.variable))
+                });
+            }
+        }
+    }
+    command
 }
 
 /// A span of time on the command line: `250ms`, `5m`, `8h`, `1d`.

@@ -31,6 +31,10 @@ fn every_help_ends_with_examples() {
         for flag in ["--json", "--verbose", "--quiet", "--color"] {
             assert!(help.contains(flag), "{words:?} has no {flag}");
         }
+        for variable in ["TRIMTAB_JSON", "TRIMTAB_VERBOSITY", "TRIMTAB_COLOR", "TRIMTAB_LOG", "TRIMTAB_CONFIG"] {
+            let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(&format!("[env: {variable}]")), "{words:?} has no {variable}");
+        }
     }
 }
 
@@ -46,7 +50,7 @@ fn examples_in_help_are_command_lines_that_exist() {
         let help = examples.replace(" \\\n     ", "");
         for example in help.lines().filter_map(|line| line.strip_prefix("  trimtab ")) {
             // A comment stands behind three spaces; a pipe or a file takes the output.
-            let example = example.split("   ").next().unwrap().split(['|', '>']).next().unwrap().trim();
+            let example = example.split("   ").next().unwrap().split(['|', '<', '>']).next().unwrap().trim();
             let said = sandbox.line(&format!("trimtab {example}"));
             let usage = said.stderr.contains("Usage:") || said.stderr.contains(" --help` ");
             assert!(!usage, "{words:?}: {example}\n{}", said.stderr);

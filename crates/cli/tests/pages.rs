@@ -26,7 +26,7 @@ fn every_command_has_its_page() {
     let made = pages(&sandbox.path("pages"));
     assert!(made.len() >= 24, "{:?}", made.keys());
     for (name, page) in &made {
-        let is_page = name == "README.md" || page.contains("\n## Examples\n\n```\ntrimtab ");
+        let is_page = name == "README.md" || page.contains("\n## Examples\n\n```\n");
         assert!(
             is_page && page.starts_with("# ") && !page.contains('\x1b') && page.matches("```").count() % 2 == 0,
             "{name}: {page}"
