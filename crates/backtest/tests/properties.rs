@@ -470,22 +470,26 @@ fn triggers(case: &Case<'_>, counts: &mut Counts) -> Result<u64, String> {
             crossings += 1;
             let open = orders.0.get(id);
             let lapsed = || turns.iter().flat_map(Turn::plans).flat_map(|plan| &plan.steps).any(is_lapse);
+            let taken_back = || {
+                let mut steps = turns.iter().flat_map(Turn::plans).flat_map(|plan| &plan.steps);
+                steps.any(|step| step.rule == ENGINE_RULE && step.reason.template.contains("taken back"))
+            };
             let outcome = if fills.contains_key(id) {
                 "crossed and filled"
             } else if open.is_none() {
                 "crossed and ended"
             } else if open.is_some_and(|sent| sent.cancelling) && (lapsed() || sent.cancelling) {
                 "crossed and lapsed"
+            } else if open.is_some_and(|sent| sent.cancelling) && taken_back() {
+                "crossed and not filled within its collar"
             } else if amended.contains(id) {
                 "crossed and moved before"
             } else if by_limit && matches!(sent.purpose, Purpose::Rung { .. }) {
                 "crossed and held: opened by a limit in the same bar"
             } else {
                 return Err(format!(
-                    "{}: {} at {level} was crossed by {bar:?} and nothing followed: {sent:?}, DEBUG {open:?} {:#?}",
-                    market.at,
-                    sent.purpose,
-                    turns.iter().map(|turn| (&turn.events, &turn.outputs)).collect::<Vec<_>>()
+                    "{}: {} at {level} was crossed by {bar:?} and nothing followed",
+                    market.at, sent.purpose
                 ));
             };
             counts.add(outcome);

@@ -763,6 +763,20 @@ fn tell_unfilled(scope: &mut Scope) {
             [Arg::Qty(unfilled)],
         );
     }
+    let add = scope.working.add().filter(|add| add.state == market::OrderState::Triggered && add.filled.is_zero());
+    if let Some(Purpose::Add { unit }) = add.map(|add| add.purpose)
+        && scope.campaign.as_ref().is_some_and(|campaign| campaign.units_up_to(unit) != 0)
+    {
+        let held = scope.position;
+        scope.tell();
+        scope.because.note(
+            ENGINE_RULE,
+            held,
+            held,
+            "unit {} not filled within the collar: taken back",
+            [Arg::Count(unit)],
+        );
+    }
 }
 
 /// An add whose fill would be worse than its limit lapses; later levels do not move.
