@@ -197,7 +197,7 @@ impl Run {
         let tapes: Vec<PathBuf> = self.record.tapes.iter().map(|tape| tape.path.clone()).collect();
         let mut quietly = |_: Progress| ControlFlow::Continue(());
         let (policies, variant, keep) = (&self.policies(), Variant::Scaled, Keep::Equity);
-        let mut pass = single(What { policies, tapes: &tapes, variant, keep, until: at }, &mut quietly).ok()?;
+        let mut pass = single(What { policies, variant, keep, until: at }, &tapes, &mut quietly).ok()?;
         let plan = pass.engine.preview(strategy);
         let step = |step: &policy::Step| StepView {
             rule: pass.engine.rule_name(strategy, step.rule).to_owned(),

@@ -5,6 +5,7 @@ pub mod chance;
 pub mod demo;
 mod error;
 mod explain;
+mod feed;
 mod folder;
 mod ledger;
 pub mod metrics;

@@ -1,22 +1,21 @@
 //! One backtest: the scaled run, the same with the other order of extremes, and the twin.
 
+use crate::feed::{self, Feed, Market, Tee};
 use crate::record::{Keep, PaidSums, Recorder, RunFacts};
 use crate::records::{Tables, VariantRow};
 use crate::setup::Setup;
-use crate::world::{Recorded, merge, span};
+use crate::world::Recorded;
 use crate::{Error, Progress};
 use drive::DriveError;
 use engine::{Engine, EngineConfig};
-use exchange::{PathLog, PathRule};
+use exchange::{Exchange, PathLog, PathRule};
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use tape::{Kind, Merged};
 use units::state::StateWriter;
 use units::{AccountId, Cash, Duration, Rate, Timestamp};
 
@@ -263,22 +262,23 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
         .collect::<Result<Vec<_>, Error>>()?;
     let policies: Vec<Policy> = strategies.iter().map(|strategy| strategy.policy.clone()).collect();
     let tapes = request.tapes.iter().map(|path| stamp(path)).collect::<Result<Vec<_>, _>>()?;
-    let what =
-        |variant, keep| What { policies: &policies, tapes: &request.tapes, variant, keep, until: Timestamp::MAX };
-    let aside = Aside::default();
+    let what = |variant, keep| What { policies: &policies, variant, keep, until: Timestamp::MAX };
+    let (market, feed) = feed::open(&request.tapes)?;
+    let mut tee = Tee::default();
+    let [for_other, for_twin] = [(); 2].map(|()| tee.follower());
+    let path = PathLog::new(market.catalogue.instruments.len());
     let (scaled, other, twin) = thread::scope(|scope| {
-        // The other order of extremes needs nothing from the run as declared, the twin its path.
-        let other = scope.spawn(|| single(what(Variant::OtherPath, Keep::Total), &mut |progress| aside.step(progress)));
-        let mut here = || {
-            let scaled = single(what(Variant::Scaled, Keep::All), &mut |own| progress(aside.joined(own, 0)))?;
-            let path = Variant::Twin(scaled.paths.clone());
-            let twin = single(what(path, Keep::Positions), &mut |own| progress(aside.joined(own, 1)))?;
-            Ok((scaled, twin))
+        let follow = |what, feed| {
+            let market = &market;
+            scope.spawn(move || pass(what, market, (feed, Tee::default()), &mut |_| ControlFlow::Continue(())))
         };
-        let here = here().inspect_err(|_: &Error| aside.stop());
-        let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let (scaled, twin) = here?;
-        Ok::<_, Error>((scaled, other?, twin))
+        let other = follow(what(Variant::OtherPath, Keep::Total), for_other);
+        let twin = follow(what(Variant::Twin(path), Keep::Positions), for_twin);
+        // Reads the tapes; when it ends early, so do its followers.
+        let scaled = pass(what(Variant::Scaled, Keep::All), &market, (feed, tee), progress);
+        let [other, twin] =
+            [other, twin].map(|pass| pass.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        Ok::<_, Error>((scaled?, other?, twin?))
     })?;
     let record = record(request, &policies, tapes, &scaled, &other, &twin);
     let mut tables = scaled.tables;
@@ -292,30 +292,6 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
         row.twin_equity = twin.equity;
     }
     Ok(Run { record, strategies, tables, variants: Vec::new() })
-}
-
-/// How far the pass on the other thread is, and whether it is to stop.
-#[derive(Default)]
-struct Aside {
-    done: AtomicU64,
-    stopped: AtomicBool,
-}
-
-impl Aside {
-    fn step(&self, progress: Progress) -> ControlFlow<()> {
-        self.done.store(progress.done, Ordering::Relaxed);
-        if self.stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// The progress of three passes on one scale, of which `before` were done here.
-    fn joined(&self, Progress { done, total, reached }: Progress, before: u64) -> Progress {
-        let done = before * total + done + self.done.load(Ordering::Relaxed);
-        Progress { done, total: 3 * total, reached }
-    }
 }
 
 fn record(
@@ -491,23 +467,35 @@ pub(crate) struct Pass {
 /// What one pass runs.
 pub(crate) struct What<'a> {
     pub(crate) policies: &'a [Policy],
-    pub(crate) tapes: &'a [PathBuf],
     pub(crate) variant: Variant,
     pub(crate) keep: Keep,
     /// Up to and including this receipt time.
     pub(crate) until: Timestamp,
 }
 
-/// Runs one variant.
-pub(crate) fn single(what: What<'_>, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Pass, Error> {
-    let What { policies, tapes, variant, keep, until } = what;
+/// Runs one variant over tapes.
+pub(crate) fn single(
+    what: What<'_>,
+    tapes: &[PathBuf],
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Pass, Error> {
+    let (market, feed) = feed::open(tapes)?;
+    pass(what, &market, (feed, Tee::default()), progress)
+}
+
+/// Runs one variant over a market, and hands on what it reads of it.
+fn pass(
+    what: What<'_>,
+    market: &Market,
+    (feed, tee): (Feed, Tee),
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Pass, Error> {
+    let What { policies, variant, keep, until } = what;
     let (started, pass) = (std::time::Instant::now(), variant.name());
     tracing::info!(pass, policy = policies[0].name, "pass begun");
-    let tapes = merge(tapes)?;
-    let catalogue = tapes.catalogue().clone();
+    let catalogue = market.catalogue.clone();
     let mut setup = Setup::new(policies, &catalogue)?;
-    let no_bars = || Error::NoBars(policies[0].instruments[0].clone());
-    let span = span(&tapes).ok_or_else(no_bars)?;
+    let span = market.span.ok_or_else(|| Error::NoBars(policies[0].instruments[0].clone()))?;
     let is_twin = matches!(variant, Variant::Twin(_));
     let strategies = setup.strategies(policies, &catalogue, is_twin)?;
     setup.exchange.path = match variant {
@@ -523,10 +511,11 @@ pub(crate) fn single(what: What<'_>, progress: &mut dyn FnMut(Progress) -> Contr
     for strategy in strategies {
         engine.add_strategy(strategy);
     }
-    let every = sampling(&tapes, setup.traders.len());
+    let every = sampling(span, market.bars, setup.traders.len());
     let traders = setup.named_traders(policies);
     let mut recorder = Recorder::new(&engine, &catalogue, setup.accounts.clone(), traders, keep, every);
-    let mut world = Recorded::new(tapes, setup.exchange, until, progress).ok_or_else(no_bars)?;
+    let exchange = Exchange::new(setup.exchange, &catalogue);
+    let mut world = Recorded::new(feed, tee, exchange, span, until, progress);
     drive::run(&mut engine, &mut world, &mut recorder).map_err(|error| match error {
         DriveError::World(error) | DriveError::Journal(error) => error,
     })?;
@@ -560,16 +549,11 @@ pub(crate) fn single(what: What<'_>, progress: &mut dyn FnMut(Progress) -> Contr
 const ROWS: u64 = 100_000;
 
 /// How often a run keeps a row: at every bar, or less often where that were more rows than it is to hold.
-fn sampling(tapes: &Merged, traders: usize) -> Duration {
-    let minute = Duration::from_nanos(60 * Duration::SECOND.nanos());
-    let spans: Vec<_> = tapes.infos().filter_map(|info| info.span(Kind::Bar)).collect();
-    let bars: u64 = spans.iter().map(|span| span.rows).sum();
+fn sampling((first, last): (Timestamp, Timestamp), bars: u64, traders: usize) -> Duration {
     if bars <= ROWS {
         return Duration::ZERO;
     }
-    let first = spans.iter().map(|span| span.first).min().unwrap_or(Timestamp::MIN);
-    let last = spans.iter().map(|span| span.last).max().unwrap_or(Timestamp::MIN);
     let rows = |every: Duration| last.since(first).nanos() / every.nanos() * traders as i64;
-    let steps = [5, 15, 60, 240].map(|minutes| Duration::from_nanos(minutes * minute.nanos()));
+    let steps = [5, 15, 60, 240].map(|minutes| Duration::from_nanos(minutes * 60 * Duration::SECOND.nanos()));
     steps.into_iter().find(|every| rows(*every) <= ROWS as i64).unwrap_or(Duration::DAY)
 }

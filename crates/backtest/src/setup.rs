@@ -6,7 +6,7 @@ use crate::run::LIQUIDATION_FEE;
 use crate::table::Name;
 use engine::{Adoption, LiquidationGuard, Sharing, StrategyConfig};
 use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition};
-use market::{AccountSpec, Catalogue, Conversion, Currency};
+use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
 use policy::spec;
 use policy::{Policy, Program};
 use risk::TierTable;
@@ -245,7 +245,18 @@ fn check_currencies(
                 return refuse(venue, instrument.settle, *numeraire, &why);
             }
         }
-        for flow in exchange.flows.iter() {
+        let broke =
+            |known: &&market::Instrument| !can_have(AccountId(index as u32), known, exchange, traders, catalogue);
+        let own =
+            traders.iter().map(|(_, id)| &catalogue.instruments[id.index()]).filter(|known| known.venue() == venue);
+        if let Some(known) = own.into_iter().find(broke) {
+            let (symbol, settle) = (&known.symbol, known.settle);
+            return Err(Error::Setup(format!(
+                "`{symbol}` is paid for and margined in {settle}, of which the account at `{venue}` has nothing at any time: every \
+                 order would be refused; deposit {settle} there, or convert into it by `[[backtest.flows]]`"
+            )));
+        }
+        for flow in &exchange.flows {
             let (account, currencies) = match flow.kind {
                 FlowKind::Deposit { currency, .. } | FlowKind::Withdrawal { currency, .. } => {
                     (flow.account, vec![currency])
@@ -277,6 +288,31 @@ fn check_currencies(
         }
     }
     Ok(())
+}
+
+/// Whether an account ever has any of the currency that an instrument is paid for and margined in: deposited, moved there, or by
+/// another of its instruments.
+fn can_have(
+    account: AccountId,
+    known: &market::Instrument,
+    exchange: &ExchangeConfig,
+    traders: &[(usize, InstrumentId)],
+    catalogue: &Catalogue,
+) -> bool {
+    let settle = known.settle;
+    let paid_in =
+        exchange.accounts[account.index()].deposits.iter().any(|(amount, paid)| *paid == settle && !amount.is_zero());
+    let flows = exchange.flows.iter().any(|flow| match flow.kind {
+        FlowKind::Deposit { currency, .. } => flow.account == account && currency == settle,
+        FlowKind::Transfer { to, currency, .. } => to == account && currency == settle,
+        FlowKind::Conversion { to, .. } => flow.account == account && to == settle,
+        FlowKind::Withdrawal { .. } => false,
+    });
+    let bought = traders
+        .iter()
+        .map(|(_, id)| &catalogue.instruments[id.index()])
+        .any(|other| other.kind == InstrumentKind::Spot && other.venue() == known.venue() && other.base == settle);
+    paid_in || flows || bought
 }
 
 /// The currency of `[backtest] deposit`: what the account's first instrument settles in, whatever is written beside it.

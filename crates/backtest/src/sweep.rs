@@ -281,8 +281,8 @@ fn one(
     let policies = [run::checked(&setting.text)?];
     let mut pass = |half: f64, variant| {
         let mut told = |progress: Progress| tick(half + 0.5 * progress.done as f64 / progress.total.max(1) as f64);
-        let (policies, tapes, keep, until) = (&policies, &request.tapes, Keep::Equity, Timestamp::MAX);
-        single(What { policies, tapes, variant, keep, until }, &mut told)
+        let (policies, keep, until) = (&policies, Keep::Equity, Timestamp::MAX);
+        single(What { policies, variant, keep, until }, &request.tapes, &mut told)
     };
     let scaled = pass(0.0, Variant::Scaled)?;
     let twin = pass(0.5, Variant::Twin(scaled.paths.clone()))?;

@@ -112,8 +112,8 @@ pub fn ablation(
         let technique = &techniques[at];
         let mut told = |progress: crate::Progress| tick(progress.done as f64 / progress.total.max(1) as f64);
         let (keep, until) = (Keep::Equity, Timestamp::MAX);
-        let what = What { policies: &technique.policies, tapes: &tapes, variant: Variant::Scaled, keep, until };
-        let pass = single(what, &mut told)?;
+        let what = What { policies: &technique.policies, variant: Variant::Scaled, keep, until };
+        let pass = single(what, &tapes, &mut told)?;
         let tables = &pass.tables;
         let sums = pass.facts.paid;
         let paid = (sums.traded.approximate(), (sums.fees - sums.funding).approximate());

@@ -1,37 +1,32 @@
 //! Recorded tapes and the simulated exchange, as the driver's world.
 
+use crate::feed::{Feed, Tee};
 use crate::{Error, Progress};
 use drive::World;
-use exchange::{Exchange, ExchangeConfig};
+use exchange::Exchange;
 use market::{Command, Event, Input};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use tape::{Kind, Merged, Overlaps, TapeError, TapeReader};
+use tape::{Kind, Merged};
 use units::Timestamp;
 
 /// How many tape inputs pass between two reports of progress.
 const REPORT_EVERY: u64 = 4_096;
 
-/// Tapes merged by time, through the exchange.
+/// A market through the exchange.
 pub(crate) struct Recorded<'a> {
-    tapes: Merged,
+    feed: Feed,
+    /// Hands on what is read.
+    tee: Tee,
     pub(crate) exchange: Exchange,
     events: Vec<Event>,
     /// Receipt time of the events that are read and not delivered yet.
     pending: Option<Timestamp>,
-    overlaps: Overlaps,
     first_bar: Timestamp,
     last_bar: Timestamp,
     /// Stops after inputs with this receipt time.
     until: Timestamp,
     inputs: u64,
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
-}
-
-/// Opens tapes and merges them by time.
-pub(crate) fn merge(tapes: &[PathBuf]) -> Result<Merged, Error> {
-    let readers = tapes.iter().map(TapeReader::open).collect::<Result<Vec<_>, _>>()?;
-    Ok(Merged::new(readers)?)
 }
 
 /// First and last bar of any tape.
@@ -42,26 +37,15 @@ pub(crate) fn span(tapes: &Merged) -> Option<(Timestamp, Timestamp)> {
 
 impl<'a> Recorded<'a> {
     pub(crate) fn new(
-        tapes: Merged,
-        config: ExchangeConfig,
+        feed: Feed,
+        tee: Tee,
+        exchange: Exchange,
+        (first_bar, last_bar): (Timestamp, Timestamp),
         until: Timestamp,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Option<Self> {
-        let (first_bar, last_bar) = span(&tapes)?;
-        let exchange = Exchange::new(config, tapes.catalogue());
-        let overlaps = Overlaps::new(tapes.catalogue());
-        Some(Self {
-            tapes,
-            exchange,
-            events: Vec::new(),
-            pending: None,
-            overlaps,
-            first_bar,
-            last_bar,
-            until,
-            inputs: 0,
-            progress,
-        })
+    ) -> Self {
+        let (events, pending, inputs) = (Vec::new(), None, 0);
+        Self { feed, tee, exchange, events, pending, first_bar, last_bar, until, inputs, progress }
     }
 
     /// Moves to the next tape input of the run: it spans its bars, what is earlier only warms up, what is later is ignored.
@@ -71,7 +55,10 @@ impl<'a> Recorded<'a> {
                 Some(at) => at,
                 None => match self.pull()? {
                     Some(at) => at,
-                    None => return Ok(false),
+                    None => {
+                        self.tee.end(self.exchange.paths());
+                        return Ok(false);
+                    }
                 },
             };
             // What the clock alone brings (an expiry, a scheduled payment) comes before what is later.
@@ -82,7 +69,7 @@ impl<'a> Recorded<'a> {
             }
             self.inputs += 1;
             if self.inputs.is_multiple_of(REPORT_EVERY) {
-                let (done, total) = (self.tapes.rows_read(), self.tapes.rows_total());
+                let (done, total) = self.feed.rows();
                 if (self.progress)(Progress { done, total, reached: at }).is_break() {
                     return Err(Error::Interrupted);
                 }
@@ -98,16 +85,15 @@ impl<'a> Recorded<'a> {
 impl Recorded<'_> {
     /// Reads the next tape input of the run into the list of events. `None`: it has no more.
     fn pull(&mut self) -> Result<Option<Timestamp>, Error> {
-        let Some(at) = self.tapes.next_input(&mut self.events)? else { return Ok(None) };
+        self.tee.pass_on(self.exchange.paths());
+        let Some(at) = self.feed.next(&mut self.events, &mut self.exchange)? else { return Ok(None) };
         if at > self.last_bar || at > self.until {
             return Ok(None);
-        }
-        if let Some(overlap) = self.overlaps.look(at, &self.events, self.tapes.catalogue()) {
-            return Err(TapeError::Overlap(Box::new(overlap)).into());
         }
         if at < self.first_bar {
             self.events.retain(|event| matches!(event, Event::Series(_)));
         }
+        self.tee.take(at, &self.events);
         Ok(Some(at))
     }
 }

@@ -17,8 +17,16 @@ struct Bits {
 }
 
 impl PathLog {
-    pub(crate) fn new(instruments: usize) -> Self {
+    /// A log of no bars yet.
+    #[must_use]
+    pub fn new(instruments: usize) -> Self {
         Self { instruments: vec![Bits::default(); instruments] }
+    }
+
+    /// Of how many instruments.
+    #[must_use]
+    pub fn instruments(&self) -> usize {
+        self.instruments.len()
     }
 
     /// How many bars of the instrument at this index were walked.

@@ -277,6 +277,14 @@ impl Exchange {
         &self.paths
     }
 
+    /// Goes on with the path to walk, where it walks the path of another run that is still under way: instrument and whether
+    /// the low comes first, of each bar in order.
+    pub fn follow(&mut self, bars: &[(usize, bool)]) {
+        if let PathRule::Recorded(log) = &mut self.config.path {
+            bars.iter().for_each(|(instrument, low_first)| log.push(*instrument, *low_first));
+        }
+    }
+
     /// Bars on whose path orders waited on both sides of the open, so that the order of the extremes could matter.
     #[must_use]
     pub fn ambiguous_bars(&self) -> u64 {

@@ -329,8 +329,12 @@ pub(super) fn chosen(view: &View<'_>, room: usize) -> BTreeSet<u64> {
     let order = fills().chain(refusals()).filter(|(time, _)| near(*time)).chain(fills()).chain(refusals());
     // A link to a plan takes room too, at each place that names it.
     let figures = (view.instruments.len() + MOVES).min(2 * view.instruments.len());
-    let links =
-        25 * (figures * view.limits.marks + 2 * MARKS + view.limits.campaigns + 2 * ROWS + view.limits.plots * CAMPAIGN_MARKS);
+    let links = 25
+        * (figures * view.limits.marks
+            + 2 * MARKS
+            + view.limits.campaigns
+            + 2 * ROWS
+            + view.limits.plots * CAMPAIGN_MARKS);
     let mut left = room.saturating_sub(links).min(PLAN_BYTES);
     let mut chosen = BTreeSet::new();
     for (_, plan) in order {

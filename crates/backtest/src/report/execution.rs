@@ -121,7 +121,8 @@ fn table(page: &mut Markup, view: &View<'_>, sizes: &[Class<'_>], orders: &[&Exe
         );
         return;
     }
-    page.raw("<div class=\"card scroll va\"><h3>Participation<span>an order's quantity over the volume of its bars: could it have filled so?</span></h3>")
+    page.raw("<div class=\"card scroll va\"><h3>Participation<span>")
+        .raw("an order's quantity over the volume of its bars: could it have filled so?</span></h3>")
         .raw("<table class=\"sc\"><thead><tr>");
     page.element("th", &[("scope", "col")], &format!("Order value, {}", view.run.header.currency));
     for name in

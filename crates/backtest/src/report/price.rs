@@ -70,7 +70,8 @@ pub(super) fn draw(view: &View<'_>, known: &Known<'_>, figure: &Figure<'_>) -> O
     if per_bar < CANDLE {
         let per_column = (figure.column / per_bar).ceil();
         if per_column >= 2.0 {
-            let wide = if figure.column > 1.0 { format!("in {} pixels", pixels(figure.column)) } else { "a pixel".into() };
+            let wide =
+                if figure.column > 1.0 { format!("in {} pixels", pixels(figure.column)) } else { "a pixel".into() };
             title.push_str(&format!("; lowest to highest of {} bars {wide}", show::number(per_column, 0, Style::Page)));
         }
     }
