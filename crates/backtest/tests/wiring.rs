@@ -261,7 +261,16 @@ fn what_cannot_be_measured_is_refused_at_the_start() {
     );
     let sentence = refusal(vec![policy("apart", "\"binance:BTCUSDT-PERP\", \"other:SOLUSD-PERP\"", &text)], &walks);
     assert!(sentence.contains("SOL") && sentence.contains("give both one `numeraire`"), "{sentence}");
-    // Named alike, or at odds about the venues.
+    // Nothing to trade with.
+    let coin = instrument("binance:BTCUSD-PERP", InstrumentKind::InversePerpetual, "BTC", "USD", "BTC");
+    let walks = [perpetual(), Walk::new(coin, BEGIN, &[100.0; 5])];
+    let text = format!(
+        "{}[[accounts]]\nvenue = \"binance\"\nnumeraire = \"USD\"\ndeposit = \"1_000 USDT\"\n{FREE}",
+        follows("signal.x", "100")
+    );
+    let sentence = refusal(vec![policy("broke", "\"binance:BTCUSDT-PERP\", \"binance:BTCUSD-PERP\"", &text)], &walks);
+    assert!(sentence.contains("`binance:BTCUSD-PERP`") && sentence.contains("deposit BTC there"), "{sentence}");
+    // Named alike.
     let plain =
         || policy("same", "\"binance:BTCUSDT-PERP\"", &format!("{}{FREE}", follows("signal.x", "\"100 USDT\"")));
     let sentence = refusal(vec![plain(), plain()], &[perpetual()]);
