@@ -234,7 +234,7 @@ pub(super) fn volatility_level<'t>(reader: &mut Reader<'t>, section: &Section<'_
         return None;
     };
     let share = number.shifted(if *unit == Unit::Percent { -2 } else { 0 }).approximate();
-    if share < 0.001 || share > 10.0 {
+    if !(0.001..=10.0).contains(&share) {
         reader.out_of_range(&fact.slot("level"), level.span.clone(), "between 0.1% and 1000% a year");
         return None;
     }
