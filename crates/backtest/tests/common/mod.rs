@@ -286,7 +286,8 @@ impl Orders {
 
     /// The open quantity of stops, signed as the position that they protect.
     pub fn stops(&self) -> Qty {
-        let stops = self.working().filter(|sent| sent.purpose == Purpose::Stop);
+        // A watched stop that was crossed is a market order on its way, and rests nowhere.
+        let stops = self.working().filter(|sent| sent.purpose == Purpose::Stop && sent.waited());
         -stops.map(|sent| sent.open().on(sent.order.side)).sum::<Qty>()
     }
 
