@@ -221,7 +221,8 @@ struct Line<'a, T> {
     value: &'a T,
 }
 
-fn json_line(kind: &str, value: &impl Serialize) -> String {
+/// One line of JSON, with its schema.
+pub(crate) fn json_line(kind: &str, value: &impl Serialize) -> String {
     let line = Line { schema: format!("trimtab.{kind}/1"), value };
     serde_json::to_string(&line).unwrap_or_else(|error| {
         // Only a map with keys that are no text can get here, and no result holds one.

@@ -1,6 +1,7 @@
 //! One file a command; here they are told apart and nothing else.
 
 mod backtest;
+mod calculators;
 mod check;
 mod compare;
 mod completions;
@@ -46,6 +47,8 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Replay(args) => replay::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
+        Command::Price(args) => calculators::price(args, terminal),
+        Command::Iv(args) => calculators::iv(args, terminal),
         Command::Config(_) => config::run(settings, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Man(args) => man::run(args, terminal),
