@@ -78,12 +78,15 @@ impl Script {
     #[track_caller]
     fn check(&self, script: &str) -> Vec<Moment> {
         let desk = self.desk();
-        let rows: Vec<Vec<&str>> = script
-            .lines()
-            .map(|line| line.split('#').next().unwrap().trim())
-            .filter(|line| !line.is_empty())
-            .map(|line| line.split('→').map(str::trim).collect())
-            .collect();
+        // A line that begins with a comma goes on with the delivery before it.
+        let mut lines: Vec<String> = Vec::new();
+        for line in script.lines().map(|line| line.split('#').next().unwrap().trim()).filter(|line| !line.is_empty()) {
+            match lines.last_mut() {
+                Some(before) if line.starts_with(',') => before.push_str(line),
+                _ => lines.push(line.to_owned()),
+            }
+        }
+        let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('→').map(str::trim).collect()).collect();
         let market: Vec<Tick> = rows.iter().enumerate().map(|(number, row)| tick(number as i64, row[0])).collect();
         let (moments, _) = desk.run(&market);
         let mut said = vec![Vec::new(); rows.len()];
@@ -203,7 +206,8 @@ fn nothing_is_left_that_the_venue_would_not_take() {
         "310 310 310 310 a=1        → +A entry buy 10 at market
          310 310 310 310            → A entry buy 10 @ 310
          # 10.5 against 10
-         310 310 310 310 a=0 b=1    → B entry buy 9 @ 310 inside, A exit sell 9 @ 310 inside, +A exit sell 1 at market, +B entry buy 1.5 at market
+         310 310 310 310 a=0 b=1    → B entry buy 9 @ 310 inside, A exit sell 9 @ 310 inside
+                                    , +A exit sell 1 at market, +B entry buy 1.5 at market
          310 310 310 310            → A exit sell 1 @ 310 → B entry buy 1.5 @ 310",
     );
 }
@@ -241,7 +245,8 @@ fn each_stop_covers_its_own_and_one_goes_while_the_other_stays() {
 fn a_stop_may_raise_the_net() {
     let moments = Script { sections: [NEAR, FAR], taker: "0", ..Script::default() }.check(
         "308 310 307.5 310
-         310 311 308.5 310 a=1 b=-1 → A entry buy 10 @ 310 inside, B entry sell 10 @ 310 inside, +B entry sell 5 at market, +A stop sell 10 at 305, +B stop buy 10 at 320
+         310 311 308.5 310 a=1 b=-1 → A entry buy 10 @ 310 inside, B entry sell 10 @ 310 inside
+                                    , +B entry sell 5 at market, +A stop sell 10 at 305, +B stop buy 10 at 320
          310 310.5 309.5 310        → B entry sell 5 @ 310, ~B stop 15
          310 310 304 306 a=0        → A stop sell 10 @ 305
          306 321 306 320 b=0        → B stop buy 15 @ 320",
@@ -259,7 +264,8 @@ fn a_liquidated_net_closes_every_strategy() {
     let moments = Script { deposit: "200", taker: "0", sections: [TEN, FOUR], ..Script::default() }.check(
         "310 310 310 310 a=1 b=-1   → A entry buy 4 @ 310 inside, B entry sell 4 @ 310 inside, +A entry buy 6 at market
          310 310 310 310            → A entry buy 6 @ 310
-         310 310 280 280 a=0 b=0    → A liquidation sell 10 @ 283.76 fee 6.0805714285714285, B liquidation buy 4 @ 283.76 fee 2.4322285714285715",
+         310 310 280 280 a=0 b=0    → A liquidation sell 10 @ 283.76 fee 6.0805714285714285
+                                    , B liquidation buy 4 @ 283.76 fee 2.4322285714285715",
     );
     assert_eq!(earned(&moments), ["-268.4805714285714285", "102.5277714285714285"]);
     let equity = moments.last().unwrap().venues[0].equity();

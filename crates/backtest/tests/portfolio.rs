@@ -6,6 +6,7 @@ mod common;
 #[path = "common/desk.rs"]
 mod desk;
 #[path = "common/random.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
 mod random;
 
 use common::{Tick, cases, feed, snapshot};

@@ -42,7 +42,8 @@ fn done(name: &str, text: String, tapes: Vec<PathBuf>) -> Run {
     let worst = run.tables.equity.iter().map(|row| row.drawdown).fold(0.0, f64::max);
     let gross = run.tables.equity.iter().map(|row| row.gross).fold(0.0, f64::max);
     println!(
-        "{name}: {} .. {}, {} bars, {} fills, {} campaigns: {} to {} USDT, fees {}, funding {}, worst drawdown {:.1} %, most gross {gross:.2}",
+        "{name}: {} .. {}, {} bars, {} fills, {} campaigns: {} to {} USDT, fees {}, funding {}, worst drawdown {:.1} %, \
+         most gross {gross:.2}",
         record.first,
         record.last,
         record.bars,

@@ -302,13 +302,11 @@ fn a_hundred_and_twenty_instruments_in_one_run() {
         })
         .collect();
     let listed: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-    let text = format!(
-        "capital = \"100%\"\n[signal]\nkind = \"ema_cross\"\nbar = \"1h\"\nfast = 5\nslow = 20\n\
+    let text = "capital = \"100%\"\n[signal]\nkind = \"ema_cross\"\nbar = \"1h\"\nfast = 5\nslow = 20\n\
          [size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n[caps]\nleverage = 3\n\
-         [backtest]\ndeposit = \"10_000_000 USDT\"\n"
-    );
+         [backtest]\ndeposit = \"10_000_000 USDT\"\n";
     let started = std::time::Instant::now();
-    let run = done(vec![policy("many", &listed.join(", "), &text)], &walks);
+    let run = done(vec![policy("many", &listed.join(", "), text)], &walks);
     let (spent, memory) = (started.elapsed(), peak_memory());
     assert_eq!((run.record.instruments.len(), run.record.bars), (120, 120 * 480));
     let traded: std::collections::BTreeSet<&str> = run.tables.fills.iter().map(|fill| &*fill.instrument).collect();

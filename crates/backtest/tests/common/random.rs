@@ -1,7 +1,7 @@
 //! Random markets on the price grid: regimes of trend and volatility, gaps, crash bars, funding, a volatility index.
 
 #![allow(clippy::unwrap_used, reason = "a helper may fail its test")]
-#![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
+#![allow(unreachable_pub, reason = "a module of tests")]
 
 use super::common::{Setup, Tick};
 use market::*;
@@ -16,6 +16,7 @@ pub const TICK: i64 = Price::ONE / 10;
 const START: Timestamp = Timestamp::from_nanos(1_735_689_600_000_000_000);
 
 /// When a market's bar of this number opens.
+#[allow(dead_code, reason = "used by the tests of portfolios")]
 pub fn opening(number: i64) -> Timestamp {
     START + Duration::from_nanos(number * BAR.nanos())
 }
