@@ -16,6 +16,8 @@ const ROWS: usize = 40;
 const PLAN_BYTES: usize = 700_000;
 /// Marks on the figure of the main instrument, at least.
 const MARKS: usize = 120;
+/// How often a figure is tried again, coarser.
+const COARSER: usize = 3;
 /// Up to so many instruments each has a figure of its largest move.
 const MOVES: usize = 4;
 
@@ -51,7 +53,8 @@ fn panels(view: &View<'_>) -> Vec<Markup> {
     let mut left = view.limits.instrument_bytes;
     let mut panels = Vec::new();
     for known in &view.instruments {
-        let Some(panel) = panel(view, known) else { continue };
+        let share = left / (view.instruments.len() - known.at).max(1);
+        let Some(panel) = fitting(view, known, share) else { continue };
         match left.checked_sub(panel.len()) {
             Some(rest) => left = rest,
             None if panels.is_empty() => left = 0,
@@ -60,6 +63,32 @@ fn panels(view: &View<'_>) -> Vec<Markup> {
         panels.push(panel);
     }
     panels
+}
+
+/// How finely an instrument is drawn: marks, pixels a column, rows of data.
+#[derive(Clone, Copy)]
+struct Detail {
+    marks: usize,
+    column: f64,
+    rows: usize,
+}
+
+/// An instrument's panel, coarser where it would take more than its share; the main one is drawn finely in any case.
+fn fitting(view: &View<'_>, known: &Known<'_>, share: usize) -> Option<Markup> {
+    let limits = &view.limits;
+    let mut detail = Detail { marks: limits.marks, column: limits.column, rows: limits.data_rows };
+    if known.at == 0 {
+        return panel(view, known, Detail { marks: limits.marks.max(MARKS), column: 1.0, ..detail });
+    }
+    let mut drawn = panel(view, known, detail)?;
+    for _ in 0..COARSER {
+        if drawn.len() <= share {
+            break;
+        }
+        detail = Detail { marks: detail.marks / 2, column: detail.column * 2.0, rows: (detail.rows / 2).max(4) };
+        drawn = panel(view, known, detail)?;
+    }
+    Some(drawn)
 }
 
 /// The choice of an instrument: radio buttons, so that arrow keys move through it, with or without script.
@@ -94,7 +123,7 @@ pub(super) fn picker_rules(view: &View<'_>) -> String {
 }
 
 /// An instrument over the whole run. `None` without bars.
-fn panel(view: &View<'_>, known: &Known<'_>) -> Option<Markup> {
+fn panel(view: &View<'_>, known: &Known<'_>, detail: Detail) -> Option<Markup> {
     let several = view.instruments.len() > 1;
     let bars = 0..known.traded.time.len();
     let title = format!("Price of {}, {}", known.symbol(), known.traded.quote);
@@ -104,8 +133,8 @@ fn panel(view: &View<'_>, known: &Known<'_>) -> Option<Markup> {
         title: &title,
         question: "Where did it act?",
         bars: bars.clone(),
-        marks: marks(view, known),
-        column: if known.at == 0 { 1.0 } else { view.limits.column },
+        marks: detail.marks,
+        column: detail.column,
         strategy: None,
     };
     let figure = draw(view, known, &whole)?;
@@ -116,20 +145,15 @@ fn panel(view: &View<'_>, known: &Known<'_>) -> Option<Markup> {
     } else {
         page.piece(&key());
     }
-    left_out(&mut page, view, known);
-    data(&mut page, view, known, bars, view.limits.data_rows);
+    left_out(&mut page, known, detail.marks);
+    data(&mut page, view, known, bars, detail.rows);
     page.raw("</div>");
     if view.instruments.len() <= MOVES || known.at == 0 {
         if let Some((largest, bars)) = largest_move(view, known) {
-            zoom(&mut page, view, known, largest, bars);
+            zoom(&mut page, view, known, detail, (largest, bars));
         }
     }
     Some(page)
-}
-
-/// Marks on a figure of an instrument: the main one has many, however many others there are.
-fn marks(view: &View<'_>, known: &Known<'_>) -> usize {
-    if known.at == 0 { view.limits.marks.max(MARKS) } else { view.limits.marks }
 }
 
 /// What came of an instrument, in a sentence.
@@ -149,9 +173,8 @@ fn result(view: &View<'_>, known: &Known<'_>) -> String {
 }
 
 /// Says when not every mark could be drawn.
-fn left_out(page: &mut Markup, view: &View<'_>, known: &Known<'_>) {
+fn left_out(page: &mut Markup, known: &Known<'_>, most: usize) {
     let fills = known.traded.fills.len();
-    let most = marks(view, known);
     if fills > most {
         let text = format!(
             "Of {} and refusals at most {} marks are drawn: rare kinds whole, common ones thinned evenly, one mark \
@@ -163,7 +186,7 @@ fn left_out(page: &mut Markup, view: &View<'_>, known: &Known<'_>) {
     }
 }
 
-fn zoom(page: &mut Markup, view: &View<'_>, known: &Known<'_>, largest: usize, bars: Range<usize>) {
+fn zoom(page: &mut Markup, view: &View<'_>, known: &Known<'_>, detail: Detail, (largest, bars): (usize, Range<usize>)) {
     let all = known.traded;
     let start = all.time[largest] - view.run.header.bar;
     let share = (all.high[largest] - all.low[largest]) / all.open[largest];
@@ -175,7 +198,7 @@ fn zoom(page: &mut Markup, view: &View<'_>, known: &Known<'_>, largest: usize, b
         title: &title,
         question: &question,
         bars: bars.clone(),
-        marks: marks(view, known),
+        marks: detail.marks,
         column: 1.0,
         strategy: None,
     };
@@ -183,7 +206,7 @@ fn zoom(page: &mut Markup, view: &View<'_>, known: &Known<'_>, largest: usize, b
     page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&drawn).raw("</div>");
     let (from, to) = (all.time[bars.start] - view.run.header.bar, all.time[bars.end - 1]);
     table(page, view, known, from, to);
-    data(page, view, known, bars, view.limits.data_rows);
+    data(page, view, known, bars, detail.rows);
     page.raw("</div>");
 }
 

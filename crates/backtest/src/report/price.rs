@@ -203,6 +203,10 @@ fn open_risk(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y:
             let place = |values: &[Option<f64>]| -> Vec<(f64, f64)> {
                 (start..at).filter_map(|at| Some((px(at), y.at(values[at]?)))).collect()
             };
+            // On a coarse figure what is narrower than a column is not seen.
+            if figure.column > 1.0 && px(at - 1) - px(start) < figure.column {
+                continue;
+            }
             let (run, entries) = (place(&stops.price), place(average));
             stepped(&mut lines, &run, least);
             if let (Some(_), Some(last)) = (entries.first(), run.last()) {
@@ -246,6 +250,9 @@ fn rungs(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y: &Ax
     for rung in own.filter(|rung| rung.to > span.0 && rung.from < span.1 && y.contains(rung.price)) {
         let at = y.at(rung.price);
         let (from, to) = (x.at(rung.from.max(span.0) as f64), x.at(rung.to.min(span.1) as f64));
+        if figure.column > 1.0 && to - from < figure.column {
+            continue;
+        }
         let path = &mut paths[match rung.end {
             RungEnd::Filled => 0,
             RungEnd::Lapsed => 1,

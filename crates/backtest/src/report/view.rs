@@ -60,14 +60,16 @@ impl Limits {
             0..=1 => one,
             2..=6 => Self { marks: one.marks.min(180), data_rows: 40, ..several },
             7..=25 => Self { marks: 60, column: 2.0, data_rows: 16, ..several },
+            // A browser is to be ready with it as soon as with any other.
             _ => Self {
+                page: page.min(2_200_000),
                 marks: 16,
                 column: 4.0,
                 data_rows: 8,
                 campaigns: one.campaigns.min(400),
                 plots: 12,
                 plot_bytes: one.plot_bytes.min(150_000),
-                instrument_bytes: page * 2 / 3,
+                instrument_bytes: 1_400_000,
                 ..several
             },
         }
