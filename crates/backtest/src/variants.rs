@@ -42,8 +42,11 @@ fn switched_off(policies: &[Policy]) -> Vec<Technique> {
     found
 }
 
+/// Switches a technique off.
+type Change<'a> = &'a dyn Fn(&mut Policy);
+
 /// Tells of each technique that a policy declares, and how it is switched off.
-fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, &dyn Fn(&mut Policy))) {
+fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, Change<'_>)) {
     let mut without = |name, instead, is_declared: bool, change: &dyn Fn(&mut Policy)| {
         if is_declared {
             tell(name, instead, change);

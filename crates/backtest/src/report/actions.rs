@@ -148,10 +148,10 @@ fn panel(view: &View<'_>, known: &Known<'_>, detail: Detail) -> Option<Markup> {
     left_out(&mut page, known, detail.marks);
     data(&mut page, view, known, bars, detail.rows);
     page.raw("</div>");
-    if view.instruments.len() <= MOVES || known.at == 0 {
-        if let Some((largest, bars)) = largest_move(view, known) {
-            zoom(&mut page, view, known, detail, (largest, bars));
-        }
+    if (view.instruments.len() <= MOVES || known.at == 0)
+        && let Some(largest) = largest_move(view, known)
+    {
+        zoom(&mut page, view, known, detail, largest);
     }
     Some(page)
 }

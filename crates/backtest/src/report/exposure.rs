@@ -172,8 +172,8 @@ fn stacked(view: &View<'_>) -> Option<Markup> {
                     at += 1;
                 }
                 path.move_to((columns[start].0, level(start, true)));
-                for column in start..at {
-                    path.step_to((columns[column].0, level(column, true)));
+                for (column, (x, _)) in columns.iter().enumerate().take(at).skip(start) {
+                    path.step_to((*x, level(column, true)));
                 }
                 path.line_to((columns[at - 1].0 + COLUMN, level(at - 1, true)));
                 path.line_to((columns[at - 1].0 + COLUMN, level(at - 1, false)));
