@@ -76,6 +76,8 @@ pub struct Account {
     lines: Vec<Line>,
     /// How much is worth one unit of each balance's currency, in the same order.
     conversions: Vec<Conversion>,
+    /// It has one currency only, its numéraire: nothing is translated.
+    is_single: bool,
 }
 
 /// What an account has in one currency.
@@ -142,7 +144,8 @@ impl Account {
         let is_own = |instrument: &&Instrument| venue.is_none_or(|venue| instrument.venue() == venue);
         let first = catalogue.instruments.iter().find(is_own).map(|instrument| instrument.settle);
         let numeraire = numeraire.or(first).unwrap_or(Currency::USD);
-        let mut account = Self { numeraire, balances: Vec::new(), lines: Vec::new(), conversions: Vec::new() };
+        let mut account =
+            Self { numeraire, balances: Vec::new(), lines: Vec::new(), conversions: Vec::new(), is_single: false };
         for instrument in &catalogue.instruments {
             let own = is_own(&instrument);
             let settles = if own { account.balance_index(instrument.settle) } else { 0 };
@@ -200,6 +203,7 @@ impl Account {
         let pairs: Vec<_> = self.lines.iter().map(|line| (line.base, line.quote, line.holds.is_some())).collect();
         let to = self.numeraire;
         self.conversions = self.balances.iter().map(|balance| Conversion::find(balance.currency, to, &pairs)).collect();
+        self.is_single = self.conversions == [Conversion::Same];
     }
 
     /// Makes a currency translatable, though the account may never hold any of it.
@@ -284,6 +288,11 @@ impl Account {
     #[inline]
     pub fn set_mark(&mut self, instrument: usize, mark: Price) {
         let line = &mut self.lines[instrument];
+        if line.position.qty.is_zero() {
+            // Flat before too: a fill that closes leaves no value.
+            line.mark = mark;
+            return;
+        }
         let value = line.contract.value(mark, line.position.qty);
         if line.holds.is_none() {
             self.balances[usize::from(line.settles)].open_profit += (value - line.value).cash();
@@ -376,10 +385,7 @@ impl Account {
     #[must_use]
     #[inline]
     pub fn equity(&self) -> Cash {
-        match (&self.balances[..], &self.conversions[..]) {
-            ([only], [Conversion::Same]) => only.equity(),
-            _ => self.translated_equity(),
-        }
+        if self.is_single { self.balances[0].equity() } else { self.translated_equity() }
     }
 
     fn translated_equity(&self) -> Cash {
@@ -390,12 +396,10 @@ impl Account {
     #[must_use]
     #[inline]
     pub fn equity_for(&self, instrument: usize) -> Cash {
-        match (&self.balances[..], &self.conversions[..]) {
-            ([only], [Conversion::Same]) => only.equity(),
-            _ => {
-                self.translate_back(self.settlement(instrument).currency, self.translated_equity()).unwrap_or_default()
-            }
+        if self.is_single {
+            return self.balances[0].equity();
         }
+        self.translate_back(self.settlement(instrument).currency, self.translated_equity()).unwrap_or_default()
     }
 
     /// Positions and marks by instrument index.
