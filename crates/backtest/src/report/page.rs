@@ -91,12 +91,17 @@ fn header(page: &mut Markup, view: &View<'_>) {
     page.element("span", &[], &format!("equity in {}, start {}", header.currency, view.money(header.deposit)));
     page.raw("<span>run ").element("code", &[], view.run.run_name()).raw("</span></div>");
     page.raw("<button id=\"th\" type=\"button\" hidden>Dark</button></header>");
-    page.raw("<nav aria-label=\"Sections\"><a href=\"#overview\" aria-current=\"true\">Overview</a><a \
-    href=\"#price\">Price &amp; actions</a>")
-        .raw("<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a \
-        href=\"#drawdown\">Drawdown &amp; tail</a>")
-        .raw("<a href=\"#costs\">Costs &amp; fills</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a><a href=\"#integrity\">Integrity</a>")
-        .raw("<a href=\"#method\">Method</a></nav>");
+    page.raw(
+        "<nav aria-label=\"Sections\"><a href=\"#overview\" aria-current=\"true\">Overview</a><a \
+    href=\"#price\">Price &amp; actions</a>",
+    )
+    .raw(
+        "<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a \
+        href=\"#drawdown\">Drawdown &amp; tail</a>",
+    )
+    .raw("<a href=\"#costs\">Costs &amp; fills</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a>")
+    .raw("<a href=\"#integrity\">Integrity</a>")
+    .raw("<a href=\"#method\">Method</a></nav>");
 }
 
 fn overview(page: &mut Markup, view: &View<'_>) {
