@@ -140,6 +140,27 @@ fn all_sets_of_instructions_give_the_same_bits() {
     }
 }
 
+/// The bits themselves, so that another compiler, platform or a change that was not meant to move them shows.
+#[test]
+fn the_bits_are_what_they_were() {
+    let mut random = Random(4);
+    let mut batch = Batch::default();
+    while batch.len() < 50_000 {
+        random_option(&mut random).iter().for_each(|option| batch.push(option));
+    }
+    let mut values = Values::default();
+    batch.values(Simd::best(), &mut values);
+    let sums = batch.sums(Simd::best(), &Quantities::from_iter((0..50_000).map(|k| f64::from(k % 11) - 5.0)));
+    let mut hash = Random(0);
+    for greeks in values.iter().chain([sums.total]) {
+        for value in greeks.values() {
+            hash.0 ^= value.to_bits();
+            hash.0 = hash.bits();
+        }
+    }
+    assert_eq!(hash.0, 0x5295_3a42_0b0d_1ad7, "{:#x}", hash.0);
+}
+
 /// Without the processor's fused multiply-add: the software one is slow, so fewer options.
 #[test]
 fn software_multiply_add_gives_the_same_bits() {
