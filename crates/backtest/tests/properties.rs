@@ -905,10 +905,7 @@ fn any_policy_on_any_path() {
     );
     let coverage = RefCell::new(Coverage::default());
     let done = runner.run(&(policies(), any::<u64>(), 200..1_000_usize), |(policy, seed, bars)| {
-        if let Err(e) = check(&policy, seed, bars, &mut coverage.borrow_mut()) {
-            eprintln!("@@FAIL seed {seed} bars {bars}: {e}\n{}", policy::to_toml(&random::shortened(policy.clone())));
-        }
-        Ok(())
+        check(&policy, seed, bars, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
     });
     match done {
         Ok(()) => {}
