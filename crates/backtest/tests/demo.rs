@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 
 fn request(tapes: Vec<PathBuf>) -> Request {
     let (policy_file, policy_text) = ("demo.toml".to_owned(), demo::POLICY.to_owned());
-    Request { policies: vec![PolicyFile::new(policy_file, policy_text)], tapes, program: "test".to_owned(), seed: Some(7) }
+    Request {
+        policies: vec![PolicyFile::new(policy_file, policy_text)],
+        tapes,
+        program: "test".to_owned(),
+        seed: Some(7),
+    }
 }
 
 fn run_demo(seed: u64, folder: &Path) -> Run {

@@ -8,7 +8,8 @@ use crate::terminal::Terminal;
 
 pub(super) fn run(args: &Explain, terminal: &Terminal) -> Result<Outcome, Failure> {
     let run = backtest::open(&args.run)?;
-    let explained = run.explain(args.at, args.strategy.as_deref(), args.instrument.as_deref()).map_err(backtest::failure)?;
+    let explained =
+        run.explain(args.at, args.strategy.as_deref(), args.instrument.as_deref()).map_err(backtest::failure)?;
     terminal.json("explanation", &explanation::json(&explained, &run.record));
     for line in explanation::lines(&explained, &run.record, terminal.width(), terminal.is_verbose()) {
         terminal.result(line);
