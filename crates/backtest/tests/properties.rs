@@ -590,7 +590,9 @@ fn losses(case: &Case<'_>, counts: &mut Counts) -> Checked {
             }
             before = equity;
             let was = breached;
-            breached |= start > equity && start - equity >= limit * start;
+            // A payment is told before the mark of the same instant and decides nothing: the loss is looked at with the mark.
+            let decides = !turn.events.iter().all(|event| matches!(event, Event::Cash(_)));
+            breached |= decides && start > equity && start - equity >= limit * start;
             for (id, fill) in turn.fills().filter(|(_, fill)| was && fill.forced.is_none()) {
                 let held = turn.position - fill.signed_qty();
                 let grows = turn.position.abs() > held.abs() && turn.fills().count() == 1;

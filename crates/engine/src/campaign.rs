@@ -215,7 +215,9 @@ impl Campaign {
             Contract::Inverse => {
                 let value = self.contract.exposure(self.average, before.abs())
                     + self.contract.exposure(Price::from_raw(price as i64), signed.abs());
-                ((held + more) * Notional::ONE).checked_div(value.raw())?
+                // To the nearest: toward zero, equal halves would come out a last digit under their own price.
+                let value = value.raw();
+                ((held + more) * Notional::ONE + value / 2).checked_div(value)?
             }
         };
         i64::try_from(raw).ok().map(Price::from_raw)

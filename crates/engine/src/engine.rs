@@ -764,6 +764,7 @@ fn tell_unfilled(scope: &mut Scope) {
         );
     }
     let add = scope.working.add().filter(|add| add.state == market::OrderState::Triggered && add.filled.is_zero());
+    let add = add.filter(|add| add.limit() != scope.planned_chase);
     if let Some(Purpose::Add { unit }) = add.map(|add| add.purpose)
         && scope.campaign.as_ref().is_some_and(|campaign| campaign.units_up_to(unit) != 0)
     {

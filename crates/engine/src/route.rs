@@ -58,6 +58,14 @@ impl Live {
             && matches!(self.kind, OrderKind::Stop { .. } | OrderKind::StopLimit { .. })
     }
 
+    /// The worst price that an add which waits at its level accepts.
+    pub(crate) fn limit(&self) -> Option<Price> {
+        match self.kind {
+            OrderKind::StopLimit { price, .. } => Some(price),
+            _ => None,
+        }
+    }
+
     /// An increase at a limit, which may stay unfilled.
     fn is_collared(&self) -> bool {
         matches!(self.kind, OrderKind::Limit { .. }) && !self.is_exit()
@@ -175,7 +183,10 @@ impl Working {
             before
         };
         match *update {
-            OrderUpdate::Amended { qty, kind } => (live.qty, live.agreed, live.kind) = (qty, qty, kind),
+            // Once triggered, what was asked for last has held: terms that are told only then are older ones.
+            OrderUpdate::Amended { qty, kind } if before.state != OrderState::Triggered => {
+                (live.qty, live.agreed, live.kind) = (qty, qty, kind);
+            }
             OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(CancelReason::Margin)
                 if live.kind == OrderKind::Market || live.is_collared() =>
             {
@@ -262,11 +273,10 @@ impl Working {
         let mut missing = wanted.add;
         for live in self.orders.iter_mut().filter(|live| live.is_add() && !live.cancelling) {
             match missing.take_if(|add| live.purpose == (Purpose::Add { unit: add.unit })) {
-                // Triggered and not filled within its collar: it is taken back, and decided anew once it has ended.
-                Some(add) if live.state == OrderState::Triggered && add.limit != add.chase && wanted.may_trade => {
-                    if live.kind != kind_of(&add) {
-                        live.cancel(outbox);
-                    }
+                // Triggered and not filled within its collar: it is taken back, and decided anew once it has ended. What rests
+                // at its chase waits there until it lapses.
+                Some(add) if live.state == OrderState::Triggered && live.limit() != add.chase && wanted.may_trade => {
+                    live.cancel(outbox);
                 }
                 Some(add) => live.amend(add.qty.abs(), kind_of(&add), outbox),
                 None => live.cancel(outbox),
