@@ -240,6 +240,20 @@ fn each_stop_covers_its_own_and_one_goes_while_the_other_stays() {
     assert_eq!(earned(&moments), ["-50", "-150"]);
 }
 
+/// Beside others no exit is reduce-only: the stop is taken back before the exit goes out, or both could sell.
+#[test]
+fn a_closing_signal_takes_the_stop_back_first() {
+    let moments = Script { sections: [NEAR, FAR], taker: "0", ..Script::default() }.check(
+        "308 310 307.5 310
+         310 311 308.5 310 a=1      → +A entry buy 10 at market
+         310 310.5 309.5 310        → A entry buy 10 @ 310, +A stop sell 10 at 305
+         310 310 309 309 a=0        → -A stop, +A exit sell 10 at market
+         304 304 303 304            → A exit sell 10 @ 304",
+    );
+    assert_eq!(earned(&moments), ["-60", "0"]);
+    assert_eq!(moments.last().unwrap().positions, [Qty::ZERO; 2]);
+}
+
 /// The stop of a long beside a larger short raises the account's net. It is an exit all the same, and covers what the long holds.
 #[test]
 fn a_stop_may_raise_the_net() {

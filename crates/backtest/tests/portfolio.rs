@@ -367,6 +367,39 @@ fn stops(desk: &Desk, moments: &[Moment], counts: &mut Counts) -> Checked {
     Ok(())
 }
 
+/// What takes a position off never takes more than the strategy holds, also where no order can be reduce-only. One case is left
+/// there: a market order for a part of the position is on its way while an exit that rests, the stop above all, is filled.
+fn exits(desk: &Desk, moments: &[Moment], counts: &mut Counts) -> Checked {
+    let mut positions = vec![Qty::ZERO; desk.seats.len()];
+    let mut parts: Vec<OrderId> = Vec::new();
+    for moment in moments {
+        for output in &moment.outputs {
+            if let Output::Command { command: Command::Place(order), strategy, .. } = output {
+                let held = positions[strategy.index()].abs();
+                if order.exit && order.kind == OrderKind::Market && order.qty < held {
+                    parts.push(order.id);
+                }
+            }
+            let Output::Notice(engine::Notice::Filled { strategy, order, purpose, fill, .. }) = output else {
+                continue;
+            };
+            let (index, signed) = (strategy.index(), fill.signed_qty());
+            let held = positions[index];
+            positions[index] += signed;
+            if !matches!(purpose, Purpose::Stop | Purpose::Rung { .. } | Purpose::Exit | Purpose::Cut) {
+                continue;
+            }
+            let instrument = desk.seats[index].instrument;
+            let shared = desk.seats.iter().filter(|other| other.instrument == instrument).count() > 1;
+            counts.add(if shared { "exit beside others" } else { "exit alone" });
+            let fits = signed.signum() * held.signum() < 0 && signed.abs() <= held.abs();
+            let is_part = shared && parts.contains(order);
+            ensure!(fits || is_part, "{}: {purpose} of {signed} on {held} of strategy {index}", moment.at);
+        }
+    }
+    Ok(())
+}
+
 /// No increase beyond the leverage that its policy restores, all positions of the account and what may yet fill counted.
 fn leverage(desk: &Desk, moments: &[Moment], counts: &mut Counts) -> Checked {
     let mut orders = Orders::default();
@@ -470,6 +503,7 @@ fn check(policies: &[Policy], seed: u64, bars: usize, counts: &mut Counts) -> Ch
     books(&desk, &moments, counts)?;
     campaigns(&desk, &moments, counts)?;
     stops(&desk, &moments, counts)?;
+    exits(&desk, &moments, counts)?;
     leverage(&desk, &moments, counts)?;
     for moment in &moments {
         for (_, _, fill) in moment.filled() {
@@ -523,6 +557,8 @@ fn any_desk_on_any_market() {
         "money earned",
         "stop beside others",
         "stop alone",
+        "exit beside others",
+        "exit alone",
         "increase under a leverage cap",
         "liquidation",
         "settlement",

@@ -486,7 +486,7 @@ impl Engine {
         let sends = !idle
             && scope
                 .working
-                .would_send(&wanted(&scope.because, scope.position, target, source, None), &mut self.routed);
+                .would_send(&wanted(&scope.because, scope.position, !scope.alone, target, source), &mut self.routed);
         // A watched stop that moves sends nothing, and is told like one that rests.
         let moves = scope.reads_range && moves_stop(scope);
         let sends = sends || moves;
@@ -529,7 +529,8 @@ impl Engine {
         let entering = scope.entering.map(|(_, purpose)| purpose);
         let (account, instrument) = (scope.account, scope.instrument);
         let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
-        let wanted = wanted(&scope.because, scope.position, target, source, entering);
+        let shares = !scope.alone;
+        let wanted = Wanted { entering, ..wanted(&scope.because, scope.position, shares, target, source) };
         scope.working.route(&wanted, &mut outbox);
         adopt(scope, target);
         if self.counts_others {
@@ -725,7 +726,7 @@ fn ohlc(bar: &Bar) -> Ohlc {
 }
 
 /// What should work at the venue after a decision. News of our own orders moves exits and adds only.
-fn wanted(because: &Because, held: Qty, target: Target, source: Source, entering: Option<Purpose>) -> Wanted<'_> {
+fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: Source) -> Wanted<'_> {
     Wanted {
         target,
         exits: because.exits(),
@@ -735,7 +736,8 @@ fn wanted(because: &Because, held: Qty, target: Target, source: Source, entering
         cut: because.was_cut(),
         stopped: because.is_stopped(),
         worst: because.worst(),
-        entering,
+        entering: None,
+        shared,
         may_trade: source != Source::Venue,
     }
 }

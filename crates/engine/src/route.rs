@@ -215,6 +215,14 @@ impl Working {
         }
     }
 
+    /// Whether market orders close the position beside other strategies of the instrument. Nothing there is reduce-only: exits
+    /// that rest are taken back before such an order goes out, or they could be filled on top of it.
+    fn closes(&self, wanted: &Wanted<'_>) -> bool {
+        let goes = wanted.may_trade && wanted.target.qty.signum() * wanted.held.signum() <= 0;
+        let (change, rungs) = self.in_flight();
+        wanted.shared && (goes || change + rungs == -wanted.held)
+    }
+
     /// Whether no order of ours is working.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -241,8 +249,10 @@ impl Working {
     }
 
     fn route_exits(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
+        let closes = self.closes(wanted);
         let out_of_position = (-wanted.held).side();
         let order_of = |exit: &Exit| match *exit {
+            _ if closes => None,
             Exit::Stop { trigger } => Some((Purpose::Stop, OrderKind::Stop { trigger }, wanted.held.abs())),
             Exit::Rung { index, price, qty } => Some((Purpose::Rung { index }, OrderKind::Limit { price }, qty)),
             // What is watched has no order. A rung goes out on news of the market, and not beside what closes all.
@@ -405,6 +415,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) entering: Option<Purpose>,
     /// News of our own orders moves exits and adds only; the position itself changes on market news.
     pub(crate) may_trade: bool,
+    /// Other strategies of the account trade the instrument.
+    pub(crate) shared: bool,
 }
 
 fn kind_of(add: &Add) -> OrderKind {
