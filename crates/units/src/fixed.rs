@@ -34,6 +34,19 @@ impl Round {
         }
     }
 
+    /// How many whole steps, a positive number, there are in a value: as [`Self::divide`], in half the width.
+    #[inline]
+    fn steps(self, value: i64, step: i64) -> i64 {
+        let (whole, rest) = (value / step, value % step);
+        let up = match self {
+            Self::TowardZero => false,
+            Self::AwayFromZero => rest != 0,
+            // Halves away from zero; the rest is less than a step, so the difference fits.
+            Self::Nearest => rest.abs() >= step - rest.abs(),
+        };
+        if up { whole + value.signum() } else { whole }
+    }
+
     /// An estimate within its own last few bits of a whole unit is that unit: 15 × (0.6 ÷ 0.4) ÷ 1.5 is 15, not a unit less.
     fn float(self, value: f64) -> f64 {
         let nearest = round_half_away(value);
@@ -319,7 +332,7 @@ impl Price {
     /// Rounded to the tick grid. `tick` must be positive.
     #[must_use]
     pub fn to_tick(self, tick: Self, round: Round) -> Self {
-        Self(round.divide(i128::from(self.0), i128::from(tick.0)) as i64 * tick.0)
+        Self(round.steps(self.0, tick.0) * tick.0)
     }
 }
 
@@ -332,7 +345,7 @@ impl Qty {
     /// Rounded to whole lots. `lot` must be positive.
     #[must_use]
     pub fn to_lot(self, lot: Self, round: Round) -> Self {
-        Self(round.divide(i128::from(self.0), i128::from(lot.0)) as i64 * lot.0)
+        Self(round.steps(self.0, lot.0) * lot.0)
     }
 
     /// The side of an order that moves a position by this much. `None` for zero.
@@ -442,6 +455,24 @@ mod tests {
             }
         }
         assert!(round_half_away(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn steps_are_counted_as_in_wide_division() {
+        let mut seed = 5_u64;
+        let mut random = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 1) as i64
+        };
+        for _ in 0..100_000 {
+            let (value, step) = (random() >> (random() % 40), (random() >> (random() % 60)).max(1));
+            for round in [Round::TowardZero, Round::AwayFromZero, Round::Nearest] {
+                for value in [value, -value, value / step * step, step / 2, -(step / 2), step - step / 2] {
+                    let wide = round.divide(i128::from(value), i128::from(step));
+                    assert_eq!(i128::from(round.steps(value, step)), wide, "{value} in steps of {step}, {round:?}");
+                }
+            }
+        }
     }
 
     #[test]
