@@ -826,7 +826,14 @@ fn late(setup: &Setup, market: &[Tick], random: &mut Random, counts: &mut Counts
                 matches!(event, Event::Order(news) if told(&news.update)) && random.chance(0.2)
             };
             let (later, now): (Vec<Event>, Vec<Event>) = events.iter().partition(|event| is_late(event, random));
-            if source == Source::Market && !kept.is_empty() {
+            // A liquidation comes behind the fills that it undoes: told before them it would find no strategy that holds, and
+            // the engine keeps no close for a position that it does not know of.
+            let is_forced = |event: &Event| {
+                let Event::Order(OrderEvent { update: OrderUpdate::Filled(fill), .. }) = event else { return false };
+                fill.forced.is_some()
+            };
+            let tells_all = source == Source::Market || events.iter().any(is_forced);
+            if tells_all && !kept.is_empty() {
                 counts.add("told late");
                 send(&mut engine, &mut exchange, at, Source::Venue, &std::mem::take(&mut kept));
             }
