@@ -93,6 +93,8 @@ pub struct Engine {
     pub(crate) last: Vec<Price>,
     /// When funding was last paid, by instrument.
     pub(crate) paid: Vec<Timestamp>,
+    /// A mark concerns others than the account that trades its instrument.
+    shares_marks: bool,
     /// Several strategies trade one contract that expires.
     has_shared_expiry: bool,
     pub(crate) now: Timestamp,
@@ -138,6 +140,7 @@ impl Engine {
             counts_others: false,
             last: vec![Price::ZERO; count],
             paid: vec![Timestamp::MIN; count],
+            shares_marks: false,
             has_shared_expiry: false,
             now: Timestamp::MIN,
             inputs: 0,
@@ -156,6 +159,7 @@ impl Engine {
 
     /// Looks up which accounts need the marks of instruments that they do not trade, and tells them the present ones.
     fn find_heeded(&mut self) {
+        self.shares_marks = self.counts_others || self.books.len() > 1;
         for instrument in 0..self.heeded_by.len() {
             let own = self.account_of[instrument] as usize;
             let mark = self.books[own].account.mark(instrument);
@@ -206,6 +210,7 @@ impl Engine {
         }
         self.has_shared_expiry |= !alone && self.catalogue.instruments[index].kind.expiry().is_some();
         self.counts_others = self.scopes.len() > 1 && self.scopes.iter().any(|scope| scope.reads(facts::OTHERS.id()));
+        self.shares_marks = self.counts_others || self.books.len() > 1;
         id
     }
 
@@ -301,7 +306,7 @@ impl Engine {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn see(&mut self, instrument: InstrumentId, seen: Ohlc) {
         let index = instrument.index();
         self.last[index] = seen.close;
@@ -316,9 +321,16 @@ impl Engine {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_mark(&mut self, instrument: usize, mark: Price) {
         self.books[self.account_of[instrument] as usize].account.set_mark(instrument, mark);
+        if self.shares_marks {
+            self.share_mark(instrument, mark);
+        }
+    }
+
+    /// What follows from a mark for others than the account that trades the instrument.
+    fn share_mark(&mut self, instrument: usize, mark: Price) {
         for other in &self.heeded_by[instrument] {
             self.books[*other as usize].account.set_mark(instrument, mark);
         }
@@ -451,7 +463,7 @@ impl Engine {
     }
 
     /// Brings what a strategy knows up to date.
-    #[inline]
+    #[inline(always)]
     fn prepare(&mut self, index: usize) {
         let scope = &mut self.scopes[index];
         let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());

@@ -178,7 +178,15 @@ impl Scope {
     }
 
     /// Begins the next plan with what the venue refused since the last one.
+    #[inline]
     pub(crate) fn tell_refusals(&mut self) {
+        if !self.refusals.is_empty() {
+            self.tell_each_refusal();
+        }
+    }
+
+    #[cold]
+    fn tell_each_refusal(&mut self) {
         for (qty, margin) in std::mem::take(&mut self.refusals) {
             self.tell();
             let template = if margin {
