@@ -30,8 +30,9 @@ impl Setup {
                 let name = &policy.name;
                 return Err(Error::Setup(format!("two policies are called `{name}`: give each a name of its own")));
             }
-            let says_less = policy.backtest == spec::Backtest::default() && policy.accounts.is_empty();
-            if !says_less && (policy.backtest != first.backtest || policy.accounts != first.accounts) {
+            let other_costs = policy.backtest != spec::Backtest::default() && policy.backtest != first.backtest;
+            let other_accounts = !policy.accounts.is_empty() && policy.accounts != first.accounts;
+            if other_costs || other_accounts {
                 let (name, other) = (&policy.name, &first.name);
                 return Err(Error::Setup(format!(
                     "`[backtest]` or `[[accounts]]` of `{name}` differ from those of `{other}`: a run has one set of \
@@ -46,6 +47,12 @@ impl Setup {
             }
         }
         let accounts = accounts(first, &traders, catalogue)?;
+        let in_dollars = |account: &AccountSpec| market::is_dollar(account.numeraire);
+        if !first.backtest.fee_tiers.is_empty() && accounts.iter().any(in_dollars) && !accounts.iter().all(in_dollars) {
+            let told = "`[backtest] fee_tiers` count value in the numéraire of an account, and the accounts of this run count in \
+                        dollars and in a coin: give all of them a dollar numéraire, or leave the tiers out";
+            return Err(Error::Setup(told.to_owned()));
+        }
         let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
         check_currencies(&accounts, &exchange, &traders, catalogue)?;
         Ok(Self { accounts, exchange, traders })

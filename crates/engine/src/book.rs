@@ -6,7 +6,7 @@ use market::{Account, AccountSpec, CashChange, CashReason, Catalogue, Currency};
 use policy::facts::{self, Facts};
 use risk::TierTable;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, Notional, Qty, Ratio, Timestamp};
+use units::{Cash, Notional, Qty, Ratio, Round, Timestamp};
 
 /// One account and what is derived from it.
 pub(crate) struct Book {
@@ -80,6 +80,16 @@ impl Executions {
     }
 }
 
+/// An earlier equity after money was paid in or out while `before` was there: in the same proportion to the equity as before, so
+/// that the share that was lost or won since stays what it was.
+pub(crate) fn with_money(earlier: Cash, paid: Cash, before: Cash) -> Cash {
+    if earlier == before || before.signum() <= 0 || earlier.signum() <= 0 {
+        return earlier + paid;
+    }
+    let share = earlier.approximate() / before.approximate();
+    earlier + Cash::from_estimate(paid.approximate() * share, Round::Nearest).unwrap_or(paid)
+}
+
 impl Book {
     pub(crate) fn new(catalogue: &Catalogue, spec: Option<&AccountSpec>) -> Self {
         let account = Account::new(catalogue, spec.map(|spec| spec.venue.as_str()), spec.map(|spec| spec.numeraire));
@@ -122,8 +132,9 @@ impl Book {
             !known
         });
         if !told.is_zero() {
-            self.set_high_water(self.high_water + told);
-            self.periods.deposit(told);
+            let before = self.account.equity() - told;
+            self.set_high_water(with_money(self.high_water, told, before));
+            self.periods.deposit(told, before);
         }
     }
 
@@ -243,5 +254,27 @@ impl Book {
             self.gross_sum += *gross;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::with_money;
+    use units::Cash;
+
+    fn cash(text: &str) -> Cash {
+        text.parse().unwrap()
+    }
+
+    /// A fifth under the highest stays a fifth, whatever is paid in or out.
+    #[test]
+    fn money_moved_changes_no_share_lost() {
+        let after = |paid: &str| format!("{:.6}", with_money(cash("1000000"), cash(paid), cash("800000")));
+        assert_eq!(after("-700000"), "125000.000000", "of 100,000 left");
+        assert_eq!(after("8000000"), "11000000.000000", "of 8,800,000");
+        assert_eq!(with_money(cash("5"), cash("2"), cash("5")), cash("7"), "nothing lost: exact");
+        assert_eq!(with_money(Cash::ZERO, cash("2"), Cash::ZERO), cash("2"), "the first deposit");
     }
 }

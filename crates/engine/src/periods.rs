@@ -1,5 +1,6 @@
 //! Equity when the UTC day and week began, and the money moved since the beginning.
 
+use crate::book::with_money;
 use policy::facts::{self, Facts};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Timestamp};
@@ -28,10 +29,11 @@ const MONDAY: Duration = Duration::from_nanos(4 * Duration::DAY.nanos());
 
 impl Periods {
     /// Money was paid in or out: no profit, no loss.
-    pub(crate) fn deposit(&mut self, amount: Cash) {
+    pub(crate) fn deposit(&mut self, amount: Cash, before: Cash) {
         self.deposits += amount;
-        self.day.equity += amount;
-        self.week.equity += amount;
+        for start in [&mut self.day, &mut self.week] {
+            start.equity = with_money(start.equity, amount, before);
+        }
         self.last += amount;
         self.version = self.version.wrapping_add(1);
     }
