@@ -13,9 +13,11 @@ pub(super) struct Book<'a> {
     instruments: Vec<&'a InstrumentStamp>,
     at: BTreeMap<&'a str, usize>,
     strategies: BTreeMap<&'a str, usize>,
-    /// Rows of plans by plan, and by strategy and instrument, in order of time.
+    /// Rows of plans by plan, in order of time.
     by_plan: BTreeMap<u64, Vec<&'a PlanRow>>,
-    by_trader: BTreeMap<(&'a str, &'a str), Vec<&'a PlanRow>>,
+    /// Rows of plans that have a sentence, each with its place in the table, by strategy, instrument and rule, in order of
+    /// time: a rule that spoke long ago is found without a walk over all that was decided since.
+    stated: BTreeMap<(usize, usize, &'a str), Vec<(usize, &'a PlanRow)>>,
     pub(super) traded: Vec<Traded>,
     /// Traded in the market in each bar, in the underlying; by instrument.
     volumes: Vec<Vec<f64>>,
@@ -36,15 +38,18 @@ impl<'a> Book<'a> {
             at: instruments.iter().enumerate().map(|(at, known)| (known.symbol.as_str(), at)).collect(),
             strategies: run.record.policies.iter().enumerate().map(|(at, policy)| (policy.name.as_str(), at)).collect(),
             by_plan: BTreeMap::new(),
-            by_trader: BTreeMap::new(),
+            stated: BTreeMap::new(),
             traded: instruments.iter().map(|known| stamped(known)).collect(),
             volumes: vec![Vec::new(); instruments.len()],
             parts: BTreeMap::new(),
             instruments,
         };
-        for row in &run.tables.plans {
+        for (place, row) in run.tables.plans.iter().enumerate() {
             book.by_plan.entry(row.plan).or_default().push(row);
-            book.by_trader.entry((&row.strategy, &row.instrument)).or_default().push(row);
+            if !row.because.is_empty() {
+                let key = (book.strategy(&row.strategy), book.instrument(&row.instrument), row.rule.as_str());
+                book.stated.entry(key).or_default().push((place, row));
+            }
         }
         book.bars();
         book.actions();
@@ -170,7 +175,7 @@ impl<'a> Book<'a> {
             } else {
                 part.traded += value;
             }
-            let because = self.deciding_sentence(row);
+            let because = self.deciding_sentence(row, strategy, at);
             self.traded[at].fills.push(Fill {
                 strategy,
                 time: row.time.nanos(),
@@ -258,8 +263,8 @@ impl<'a> Book<'a> {
 
     /// The sentence of the rule that this kind of fill comes from: as ordered, or for exits as last stated before it; else
     /// of the last step that moved the target.
-    fn deciding_sentence(&self, fill: &FillRow) -> String {
-        let rules: &[&str] = match fill.purpose.split(' ').next().unwrap_or_default() {
+    fn deciding_sentence(&self, fill: &FillRow, strategy: usize, instrument: usize) -> String {
+        let rules: &[&'static str] = match fill.purpose.split(' ').next().unwrap_or_default() {
             "entry" | "resize" => &["fixed_fraction", "risk_per_trade", "vol_target"],
             "add" => &["pyramid"],
             "rung" => &["ladder"],
@@ -271,9 +276,11 @@ impl<'a> Book<'a> {
         let plan = self.plan(fill.plan);
         let stated = |row: &&&PlanRow| rules.contains(&row.rule.as_str()) && !row.because.is_empty();
         let ordered = plan.iter().rev().filter(|row| row.time <= fill.time).find(stated);
-        let own = self.by_trader.get(&(fill.strategy.as_str(), fill.instrument.as_str()));
-        let own = own.map_or(&[][..], Vec::as_slice);
-        let latest = || own[..own.partition_point(|row| row.time < fill.time)].iter().rev().find(stated);
+        let last = |rule: &&'static str| {
+            let own = self.stated.get(&(strategy, instrument, *rule))?;
+            own[..own.partition_point(|(_, row)| row.time < fill.time)].last()
+        };
+        let latest = || rules.iter().filter_map(last).max_by_key(|(place, _)| *place).map(|(_, row)| row);
         let step = if fill.purpose == "stop" { latest().or(ordered) } else { ordered.or_else(latest) };
         let moved = || plan.iter().rev().find(|row| row.before != row.after && !row.because.is_empty());
         step.or_else(moved).or(plan.last()).map_or_else(String::new, |row| row.because.clone())
