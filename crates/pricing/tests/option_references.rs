@@ -108,5 +108,11 @@ fn net_delta_in_settlement_as_deribit_works_it() {
     let now = units::Timestamp::from_nanos(expiry.at().nanos() - 15 * units::Duration::MINUTE.nanos());
     let undecided = expiry.undecided(now);
     let expected: f64 = row[row.len() - 1].parse().unwrap();
-    assert_eq!(undecided * 1.0 - undecided * 0.3, expected);
+    let forward = 50_000.0;
+    let option = pricing::options::Greeks { price: 0.3 * forward, delta: 1.0, ..Default::default() };
+    let net = |share| option.delta_settling(pricing::options::DeltaConvention::Net, forward, share);
+    assert!((net(undecided) - expected).abs() <= 1e-15, "{} for {expected}", net(undecided));
+    let hour_before = units::Timestamp::from_nanos(expiry.at().nanos() - units::Duration::HOUR.nanos());
+    assert!((net(expiry.undecided(hour_before)) - 0.7).abs() <= 1e-15, "whole before the window");
+    assert_eq!(net(expiry.undecided(expiry.at())), 0.0, "nothing moves once all is decided");
 }

@@ -104,6 +104,14 @@ impl Greeks {
         }
     }
 
+    /// Delta while the settlement price is being averaged, in the convention asked for: what of the average is decided moves with
+    /// nothing any more. `undecided` is its rest, from 1 to 0 ([`Expiry::undecided`](super::Expiry::undecided)); before the window the
+    /// delta is whole.
+    #[must_use]
+    pub fn delta_settling(&self, convention: DeltaConvention, forward: f64, undecided: f64) -> f64 {
+        self.delta_as(convention, forward) * undecided
+    }
+
     fn over_lifetime(&self, lifetime: YearFraction) -> f64 {
         self.theta * (lifetime.get() / DAY).min(1.0)
     }
