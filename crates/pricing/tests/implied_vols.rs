@@ -240,6 +240,78 @@ fn the_interval_is_that_of_half_a_tick() {
     assert!(closed > 5_000 && open > 0, "{closed} {open}");
 }
 
+/// A price in the money holds its volatility only beside what exercise gives, and is itself rounded. Whatever `price` says, there
+/// and back: the interval holds the volatility, or the answer is that nothing is known, up to a volatility that is not lower.
+#[test]
+fn a_price_in_the_money_promises_no_more_than_its_rounding_holds() {
+    let mut random = Random(9);
+    let mut options = vec![(
+        OptionKind::Put,
+        Inputs { forward: 60_338.92, strike: 125_132.0, years: 0.037_866, vol: 0.234, discount: 1.0 },
+    )];
+    for vol in [0.05, 0.1, 0.2] {
+        let inputs = Inputs { forward: 60_000.1, strike: 90_000.7, years: 0.05, vol, discount: 1.0 };
+        options.push((OptionKind::Put, inputs));
+    }
+    while options.len() < 40_000 {
+        let (years, vol) = (random.wide(3e-8, 3.0), random.wide(0.01, 5.0));
+        let forward = random.between(0.5, 100_000.0);
+        let reach = if random.bits().is_multiple_of(3) { 12.0 } else { 3.0 };
+        let strike = forward * exp(random.between(-reach, reach) * vol * years.sqrt());
+        let discount = if random.bits().is_multiple_of(2) { 1.0 } else { random.between(0.8, 1.01) };
+        let kind = if strike > forward { OptionKind::Put } else { OptionKind::Call };
+        if (forward * 1e-3..forward * 1e3).contains(&strike) {
+            options.push((kind, Inputs { forward, strike, years, vol, discount }));
+        }
+    }
+    let (mut solved, mut unknown) = (0, 0);
+    for style in [OptionStyle::Linear, OptionStyle::Inverse] {
+        let mut quotes = Quotes::default();
+        for (kind, inputs) in &options {
+            let Inputs { forward, strike, years, discount, .. } = *inputs;
+            let greeks = EuropeanOption::new(*kind, *inputs).unwrap().greeks();
+            let price = if style == OptionStyle::Inverse { greeks.in_coin(forward).price } else { greeks.price };
+            quotes.push(*kind, style, QuoteInputs { forward, strike, years, discount, price, tick: 0.0 }).unwrap();
+        }
+        let mut vols = ImpliedVols::default();
+        quotes.implied(Simd::best(), &mut vols);
+        for ((kind, inputs), implied) in options.iter().zip(vols.iter()) {
+            match implied {
+                Implied::Vol { vol, low, high } => {
+                    let held = low <= inputs.vol && high.is_none_or(|high| inputs.vol <= high);
+                    assert!(held, "{style:?} {kind:?} {inputs:?}: {implied:?}");
+                    assert!(
+                        low <= vol && high.is_none_or(|high| vol <= high),
+                        "{style:?} {kind:?} {inputs:?}: {implied:?}"
+                    );
+                    solved += 1;
+                }
+                Implied::None(NoVol::NoInformation { high }) => {
+                    let held = high.is_none_or(|high| inputs.vol <= high);
+                    assert!(held, "{style:?} {kind:?} {inputs:?}: {implied:?}");
+                    unknown += 1;
+                }
+                Implied::None(NoVol::BelowIntrinsic | NoVol::AboveForward) => {
+                    let s = inputs.vol * inputs.years.sqrt();
+                    // So much volatility that the price is the forward, or the strike, to the last digit.
+                    let most = implied == Implied::None(NoVol::AboveForward) && s > 8.0;
+                    assert!(most, "{style:?} {kind:?} {inputs:?}: {implied:?}");
+                }
+            }
+        }
+        for index in 0..4 {
+            let Implied::None(NoVol::NoInformation { high: Some(high) }) = vols.get(index) else {
+                panic!("{style:?} {:?}: {:?}", options[index], vols.get(index));
+            };
+            // No further up than the rounding explains: a few ulps of the strike.
+            let (kind, inputs) = options[index];
+            let moved = price(kind, &Inputs { vol: high, ..inputs }) - price(kind, &inputs);
+            assert!(moved <= 4e-15 * inputs.strike, "{style:?} {inputs:?}: {high}, {moved:e}");
+        }
+    }
+    assert!(solved > 60_000 && unknown > 1_000, "{solved} {unknown}");
+}
+
 #[test]
 fn a_price_without_a_volatility_says_why() {
     let check = |kind, style, [forward, strike, years, discount, price, tick]: [f64; 6]| {

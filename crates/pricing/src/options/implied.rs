@@ -10,11 +10,12 @@ use super::simd::Simd;
 /// Why there is no volatility. An expected answer, not a failure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NoVol {
-    /// Under what exercise would give, by more than half a tick.
+    /// Under what exercise would give, by more than half a tick and by more than rounding explains.
     BelowIntrinsic,
     /// Not under the forward (a call) or the strike (a put), discounted: no volatility makes an option worth that.
     AboveForward,
-    /// The price is that of exercise, to within half a tick, or the option has no time left: any volatility up to `high` fits.
+    /// The price is that of exercise, to within half a tick or its rounding, or the option has no time left: any volatility up to
+    /// `high` fits.
     /// `None` if none is too high.
     NoInformation {
         /// The volatility half a tick above the price.
@@ -25,7 +26,8 @@ pub enum NoVol {
 /// What a price says about volatility.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Implied {
-    /// The volatility at the price, and the interval implied by half a tick on either side.
+    /// The volatility at the price, and the interval implied by half a tick on either side; of a price in the money at least by
+    /// its rounding, four ulps of the larger of forward and strike.
     Vol {
         /// At the price.
         vol: f64,
@@ -62,7 +64,7 @@ pub struct QuoteInputs {
     pub discount: f64,
     /// Price of the option: in the currency of the forward, or in coin for an inverse option.
     pub price: f64,
-    /// Smallest step of that price; 0 if it is exact.
+    /// Smallest step of that price; 0 if it is exact but for its rounding.
     pub tick: f64,
 }
 
@@ -170,6 +172,10 @@ impl Quotes {
         simd.enter(Solve::<true> { quotes: self, vols });
     }
 }
+
+/// To what share of the larger of forward and strike a price in the money is known, on either side, however exact it was meant:
+/// it is rounded when it is computed, when it is discounted, when it is turned into coin, and all of that again on the way back.
+const ROUNDING: f64 = 4.0 * f64::EPSILON;
 
 /// Marks in the columns for what has no volatility.
 const BELOW: f64 = -1.0;
@@ -295,8 +301,10 @@ fn solve<S: Lanes>(lanes: S, quote: &Quote<'_>, part: usize, before: Option<Real
     let zero = Real::splat(lanes, 0.0);
     let gap = forward - strike;
     let most = forward.at_most(strike);
-    let value = load(quote.price) / discount - (sign * gap).or_zero();
-    let half = load(quote.half_tick) / discount;
+    let exercise = (sign * gap).or_zero();
+    let value = load(quote.price) / discount - exercise;
+    let rounding = zero.less(exercise).select(forward.at_least(strike) * ROUNDING, zero);
+    let half = (load(quote.half_tick) / discount).at_least(rounding);
 
     let ended = root.equal(zero);
     let moneyness = ln_ratio(forward, strike).abs();
@@ -312,6 +320,8 @@ fn solve<S: Lanes>(lanes: S, quote: &Quote<'_>, part: usize, before: Option<Real
         (Problem { moneyness, gap: relative_gap, share, complement }, possible)
     };
     let (at_price, possible) = problem(value);
+    // What is left of a price in the money may be nothing but its rounding.
+    let possible = possible.and(rounding.less(value));
     let warm = before.map(|vol| {
         let known = zero.less(vol).and(ended.not());
         (vol * root, known)
@@ -325,7 +335,7 @@ fn solve<S: Lanes>(lanes: S, quote: &Quote<'_>, part: usize, before: Option<Real
         }
     };
 
-    // An exact price has an interval only if it has no volatility.
+    // An exact price out of the money has an interval only if it has no volatility.
     let single = half.equal(zero).and(possible);
     let (low_s, high_s, over_low, under_high) = if single.not().any() {
         let (below, over_low) = problem(value - half);
