@@ -238,7 +238,7 @@ fn without(row: &QuoteRow, reason: NoVol) -> Refused {
         }
         NoVol::NoInformation { high } => {
             let text = format!(
-                "the price {price} is what exercise gives, {exercise}, to within half a tick: any low volatility fits"
+                "the price {price} is what exercise gives, {exercise}, to within half a tick or its rounding: any low volatility fits"
             );
             ("no_information", text, high)
         }

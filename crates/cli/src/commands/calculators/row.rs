@@ -176,14 +176,47 @@ impl Reader {
             self.form = Form::Json;
         }
         let row = match &self.form {
-            Form::Csv(columns) => cells(columns, text),
-            _ => serde_json::from_str(text).map_err(|error| format!("the line is no row: {error}")),
+            Form::Csv(columns) => cells(columns, text).map_err(|error| (cell_id(columns, text), error)),
+            _ => object(text).map_err(|error| (object_id(text), error)),
         };
         Ok(Some(match row {
             Ok(raw) => Ok((number, raw)),
-            Err(error) => Err(Refused::new(number, None, "syntax", error)),
+            Err((id, error)) => Err(Refused::new(number, id, "syntax", error)),
         }))
     }
+}
+
+/// A row of JSON. Only an object is one: the values of a list would have no names.
+fn object(text: &str) -> Result<Raw, String> {
+    if !text.starts_with('{') {
+        return Err("the line is no JSON object, and a row is one: {\"type\":\"call\",...}".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| {
+        let whole = error.to_string();
+        // The line's number stands beside; in itself it is the first always.
+        let reason =
+            whole.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&whole);
+        let reason = reason
+            .strip_suffix("expected f64")
+            .map_or_else(|| reason.to_owned(), |what| format!("{what}expected a number"));
+        format!("the line is no row: {reason}, at column {}", error.column())
+    })
+}
+
+/// The `id` of a row of JSON that is refused for something else.
+fn object_id(text: &str) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: Option<Value>,
+    }
+    text.starts_with('{').then(|| serde_json::from_str::<Named>(text).ok()?.id)?
+}
+
+/// The `id` of a row of CSV that is refused for something else. With cells too many or too few none is known to be it.
+fn cell_id(columns: &[String], text: &str) -> Option<Value> {
+    let at = columns.iter().position(|column| column == "id")?;
+    let cell = (split(text).count() == columns.len()).then(|| split(text).nth(at))??;
+    (!cell.is_empty()).then(|| Value::String(cell.to_owned()))
 }
 
 fn split(text: &str) -> impl Iterator<Item = &str> {
@@ -280,8 +313,8 @@ fn option(line: usize, raw: Raw) -> Result<OptionRow, Refused> {
         vol: needed(line, id, raw.vol, "vol")?,
         discount: raw.discount.unwrap_or(1.0),
     };
-    if inputs.vol > VOL_MAX {
-        let error = format!("`vol` is {}; it is a fraction of at most {VOL_MAX}: 0.65 is 65 %", inputs.vol);
+    if !(0.0..=VOL_MAX).contains(&inputs.vol) {
+        let error = format!("`vol` is {}; it is a fraction between 0 and {VOL_MAX}: 0.65 is 65 %", inputs.vol);
         return Err(Refused::new(line, raw.id, "range", error));
     }
     match EuropeanOption::new(kind, inputs) {
