@@ -299,13 +299,12 @@ fn a_price_in_the_money_promises_no_more_than_its_rounding_holds() {
                 }
             }
         }
-        for index in 0..4 {
-            let Implied::None(NoVol::NoInformation { high: Some(high) }) = vols.get(index) else {
-                panic!("{style:?} {:?}: {:?}", options[index], vols.get(index));
+        for ((kind, inputs), implied) in options.iter().zip(vols.iter()).take(4) {
+            let Implied::None(NoVol::NoInformation { high: Some(high) }) = implied else {
+                panic!("{style:?} {inputs:?}: {implied:?}");
             };
             // No further up than the rounding explains: a few ulps of the strike.
-            let (kind, inputs) = options[index];
-            let moved = price(kind, &Inputs { vol: high, ..inputs }) - price(kind, &inputs);
+            let moved = price(*kind, &Inputs { vol: high, ..*inputs }) - price(*kind, inputs);
             assert!(moved <= 4e-15 * inputs.strike, "{style:?} {inputs:?}: {high}, {moved:e}");
         }
     }
