@@ -6,6 +6,9 @@ use crate::run::{InstrumentStamp, Run};
 use std::collections::BTreeMap;
 use units::{Contract, Price, Timestamp};
 
+/// A row of a plan with its place in the table.
+type Placed<'a> = (usize, &'a PlanRow);
+
 /// A run's rows by what a page names by position.
 pub(super) struct Book<'a> {
     run: &'a Run,
@@ -15,9 +18,9 @@ pub(super) struct Book<'a> {
     strategies: BTreeMap<&'a str, usize>,
     /// Rows of plans by plan, in order of time.
     by_plan: BTreeMap<u64, Vec<&'a PlanRow>>,
-    /// Rows of plans that have a sentence, each with its place in the table, by strategy, instrument and rule, in order of
-    /// time: a rule that spoke long ago is found without a walk over all that was decided since.
-    stated: BTreeMap<(usize, usize, &'a str), Vec<(usize, &'a PlanRow)>>,
+    /// Rows of plans that have a sentence, by strategy, instrument and rule, in order of time: a rule that spoke long ago is
+    /// found without a walk over all that was decided since.
+    stated: BTreeMap<(usize, usize, &'a str), Vec<Placed<'a>>>,
     pub(super) traded: Vec<Traded>,
     /// Traded in the market in each bar, in the underlying; by instrument.
     volumes: Vec<Vec<f64>>,
