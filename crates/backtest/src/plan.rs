@@ -7,7 +7,7 @@ use crate::explain::StepView;
 use crate::{Error, run};
 use policy::{Add, Because, Exit, Facts, Program, facts};
 use state::Portfolio;
-use units::{Cash, Price, Qty, SeriesId, Timestamp};
+use units::{Cash, Contract, Price, Qty, SeriesId, Timestamp};
 
 /// The portfolio's schema name, with the latest version. Version 2 added optional fields: a state of version 1 is read as it was.
 pub const SCHEMA: &str = "trimtab.portfolio/2";
@@ -20,6 +20,8 @@ pub struct PlanAnswer {
     pub time: Timestamp,
     /// Symbol.
     pub instrument: String,
+    /// How its value follows its price.
+    pub contract: Contract,
     /// Price that it was decided at.
     pub price: Price,
     /// Equity of the account.
@@ -88,6 +90,7 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     Ok(PlanAnswer {
         time: portfolio.time.0,
         instrument: symbol.clone(),
+        contract: facts.get(facts::CONTRACT).unwrap_or_default(),
         price: facts.get(facts::PRICE).unwrap_or_default(),
         equity: facts.get(facts::EQUITY).unwrap_or_default(),
         position: facts.get(facts::POSITION).unwrap_or_default(),

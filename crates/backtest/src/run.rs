@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::thread;
 use units::state::StateWriter;
-use units::{AccountId, Cash, Duration, Rate, Timestamp};
+use units::{AccountId, Cash, Contract, Duration, Rate, Timestamp};
 
 /// The version of `run.json` that this build writes, and the only one that it reads.
 pub(crate) const RECORD_VERSION: u32 = 2;
@@ -370,6 +370,12 @@ impl InstrumentStamp {
     /// The part of its symbol before the colon.
     pub(crate) fn venue(&self) -> &str {
         self.symbol.split_once(':').map_or("", |(venue, _)| venue)
+    }
+
+    /// How its value follows its price.
+    #[must_use]
+    pub fn contract(&self) -> Contract {
+        if self.kind.starts_with("inverse") { Contract::Inverse } else { Contract::Linear }
     }
 
     fn of(instrument: &Instrument) -> Self {

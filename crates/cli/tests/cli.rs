@@ -274,6 +274,38 @@ fn the_plan_of_the_example_portfolio() {
 }
 
 #[test]
+fn sizes_of_a_coin_settled_contract_are_parts_of_its_coin() {
+    let sandbox = Sandbox::new();
+    // 600,000 dollars of contracts at 100,000 are 6 coins: 0.6 of the account's 10.
+    let state = serde_json::json!({
+        "schema": "trimtab.portfolio/2", "time": "2025-10-10T16:00:00Z",
+        "accounts": [{ "name": "main", "equity": "10" }],
+        "instruments": [{ "symbol": "binance:BTCUSD-PERP", "price": 100_000, "tick": 0.1, "lot": 10, "contract": "inverse" }],
+        "facts": { "signal": 1 },
+    });
+    sandbox.write("state.json", state.to_string());
+    let body = "[signal]\nkind = \"constant\"\nstrength = 1.0\n[size]\nkind = \"fixed_fraction\"\nfraction = 0.6\n";
+    sandbox.write("coin.toml", format!("policy = 1\nname = \"coin\"\ninstrument = \"binance:BTCUSD-PERP\"\n{body}"));
+    let said = sandbox.line("trimtab plan coin.toml --state state.json").ok();
+    assert!(said.contains("0.00 -> 0.60 x equity   0 -> 600000"), "{said}");
+    assert!(said.contains("now     buy 600000"), "{said}");
+
+    // A run at a steady price of 50,000: 0.6 of 10 coins are 300,000 dollars of contracts, less what fees took.
+    let bar = |hour: usize| format!("2025-01-01 {hour:02}:00,50000,50000,50000,50000,5\n");
+    sandbox.write("bars.csv", "date,open,high,low,close,volume\n".to_owned() + &(0..24).map(bar).collect::<String>());
+    sandbox.line("trimtab import bars bars.csv --instrument binance:BTCUSD-PERP --labelled open -o coin.tape").ok();
+    sandbox.write(
+        "coin.toml",
+        std::fs::read_to_string(sandbox.path("coin.toml")).unwrap() + "[backtest]\ndeposit = \"10 BTC\"\n",
+    );
+    sandbox.line("trimtab backtest coin.toml --tape coin.tape --out run").ok();
+    let said = sandbox.line("trimtab explain run --at 2025-01-01T12:00:00Z").ok();
+    let plan = said.lines().find(|line| line.contains("in force")).unwrap();
+    assert!(plan.contains("   0.60 x equity   299,") && plan.ends_with(" USD"), "{said}");
+    assert!(said.contains("1.00 ->  0.60   0.60 x equity"), "{said}");
+}
+
+#[test]
 fn runs_are_compared_with_what_differs_and_a_warning_where_they_cannot_be() {
     let sandbox = desk();
     sandbox.write("half.toml", POLICY.replace("fraction = 1.0", "fraction = 0.5"));

@@ -6,14 +6,16 @@ use backtest::records::{FillRow, OrderRow};
 use backtest::{Explanation, OrderView, PlanView, RunRecord, StepView};
 use serde_json::{Value, json};
 use units::show::{self, Style};
-use units::{Cash, Price, Qty};
+use units::{Cash, Contract, Price, Qty};
 
 /// The instrument's grids, for showing.
 #[derive(Debug, Clone, Copy)]
 struct Grids<'a> {
     tick: Price,
     lot: Qty,
-    base: &'a str,
+    /// What quantities count.
+    unit: &'a str,
+    contract: Contract,
     minor: usize,
 }
 
@@ -21,10 +23,15 @@ impl<'a> Grids<'a> {
     fn of(record: &'a RunRecord, symbol: &str) -> Self {
         let own = record.instruments.iter().find(|known| known.symbol == symbol);
         let instrument = own.unwrap_or_else(|| record.instrument());
+        let contract = instrument.contract();
         Self {
             tick: instrument.tick.parse().unwrap_or(Price::from_raw(1)),
             lot: instrument.lot.parse().unwrap_or(Qty::from_raw(1)),
-            base: &instrument.base,
+            unit: match contract {
+                Contract::Linear => &instrument.base,
+                Contract::Inverse => &instrument.quote,
+            },
+            contract,
             minor: show::minor_unit(&instrument.settle),
         }
     }
@@ -42,12 +49,22 @@ impl<'a> Grids<'a> {
     }
 }
 
-/// Size as a multiple of equity, the unit of all steps.
-pub(super) fn exposure(quantity: Qty, price: Price, equity: Cash) -> String {
-    let ratio = quantity.approximate() * price.approximate() / equity.approximate();
-    let shown = show::ratio(ratio, Style::Terminal);
-    // A column of sizes keeps its decimal places.
-    if shown == "0" { "0.00".to_owned() } else { shown }
+/// What makes a size of a quantity: the contract, a price and an equity in the currency that the contract settles in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measure {
+    pub(super) contract: Contract,
+    pub(super) price: Price,
+    pub(super) equity: Cash,
+}
+
+impl Measure {
+    /// Size as a multiple of equity, the unit of all steps.
+    pub(super) fn exposure(self, quantity: Qty) -> String {
+        let value = self.contract.approximate_exposure(self.price, quantity);
+        let shown = show::ratio(value / self.equity.approximate(), Style::Terminal);
+        // A column of sizes keeps its decimal places.
+        if shown == "0" { "0.00".to_owned() } else { shown }
+    }
 }
 
 /// The lines for a terminal.
@@ -79,26 +96,26 @@ pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, v
 }
 
 fn plan_lines(plan: &PlanView, explained: &Explanation, grids: Grids<'_>, width: usize, standing: &str) -> Vec<String> {
-    let size = |quantity| exposure(quantity, plan.price, plan.equity);
+    let measure = Measure { contract: grids.contract, price: plan.price, equity: plan.equity };
     let symbol = explained.instrument.split_once(':').map_or(explained.instrument.as_str(), |(_, symbol)| symbol);
     let (number, since) = (plan.plan, show::time(plan.time));
-    let (from, to) = (size(plan.position), size(plan.target));
+    let (from, to) = (measure.exposure(plan.position), measure.exposure(plan.target));
     let (held, wanted) = (grids.qty(plan.position), grids.qty(plan.target));
     let change = if plan.position == plan.target {
-        format!("{to} x equity   {wanted} {}", grids.base)
+        format!("{to} x equity   {wanted} {}", grids.unit)
     } else {
-        format!("{from} -> {to} x equity   {held} -> {wanted} {}", grids.base)
+        format!("{from} -> {to} x equity   {held} -> {wanted} {}", grids.unit)
     };
     let mut lines = vec![format!("  plan {number} {standing} since {since}   {symbol}   {change}")];
-    lines.extend(step_lines(&plan.steps, plan.price, plan.equity, width));
+    lines.extend(step_lines(&plan.steps, measure, width));
     lines
 }
 
 /// Steps in columns: rule, size before and after, sentence.
-pub(super) fn step_lines(steps: &[StepView], price: Price, equity: Cash, width: usize) -> Vec<String> {
+pub(super) fn step_lines(steps: &[StepView], measure: Measure, width: usize) -> Vec<String> {
     let rules = steps.iter().map(|step| step.rule.len()).max().unwrap_or(0);
     let line = |step: &StepView| {
-        let (before, after) = (exposure(step.before, price, equity), exposure(step.after, price, equity));
+        let (before, after) = (measure.exposure(step.before), measure.exposure(step.after));
         let sizes =
             if step.before == step.after { format!("{after:>5} =") } else { format!("{before:>5} -> {after:>5}") };
         let mark = match step.outcome.as_str() {
@@ -116,7 +133,7 @@ fn order_line(view: &OrderView, plan: &PlanView, grids: Grids<'_>) -> String {
     let OrderView { order, fills, state } = view;
     let mut line = format!("  sent {}", order_text(order, grids));
     let filled: Qty = fills.iter().map(|fill| fill.quantity).sum();
-    if let Some(average) = average(fills) {
+    if let Some(average) = average(fills, grids.contract) {
         let shown = show::price_estimate(average, grids.tick, Style::Terminal);
         line += &format!(", filled {} at {shown}", grids.qty(filled));
         line += &slippage(average, plan.price, &order.side, fills.iter().any(|fill| fill.liquidity == "maker"));
@@ -146,10 +163,14 @@ fn order_text(order: &OrderRow, grids: Grids<'_>) -> String {
     format!("{text} ({})", order.purpose)
 }
 
-fn average(fills: &[FillRow]) -> Option<f64> {
+/// The price at which all of it at once would have cost the same; of an inverse contract the harmonic mean.
+fn average(fills: &[FillRow], contract: Contract) -> Option<f64> {
     let quantity: f64 = fills.iter().map(|fill| fill.quantity.approximate()).sum();
-    let value: f64 = fills.iter().map(|fill| fill.quantity.approximate() * fill.price.approximate()).sum();
-    (quantity > 0.0).then(|| value / quantity)
+    let value: f64 = fills.iter().map(|fill| contract.approximate_exposure(fill.price, fill.quantity)).sum();
+    (quantity > 0.0 && value > 0.0).then(|| match contract {
+        Contract::Linear => value / quantity,
+        Contract::Inverse => quantity / value,
+    })
 }
 
 /// Against the price of the decision; says nothing of an order that waited for its price.
@@ -196,7 +217,8 @@ fn now_lines(explained: &Explanation, grids: Grids<'_>, width: usize, verbose: b
         "  the rules at that instant want {}",
         wanted.map_or(show::MISSING.to_owned(), |size| grids.qty(size))
     )];
-    lines.extend(step_lines(now, state.price, state.equity, width));
+    let measure = Measure { contract: grids.contract, price: state.price, equity: state.equity };
+    lines.extend(step_lines(now, measure, width));
     lines
 }
 
@@ -299,5 +321,16 @@ mod tests {
         assert_eq!(slippage(100.1, decided, "buy", false), " (10.0 bp worse than at the decision)");
         assert_eq!(slippage(100.1, decided, "sell", false), " (10.0 bp better than at the decision)");
         assert_eq!(slippage(100.1, decided, "sell", true), "");
+    }
+    #[test]
+    fn a_size_is_of_the_contract() {
+        // 600,000 dollars of contracts at 100,000 are 6 coins, 0.6 of 10; 6 coins at 100,000 are 0.6 of a million dollars.
+        let exposure = |contract, quantity: &str, equity: &str| {
+            let (price, equity) = ("100000".parse().unwrap(), equity.parse().unwrap());
+            Measure { contract, price, equity }.exposure(quantity.parse().unwrap())
+        };
+        assert_eq!(exposure(Contract::Inverse, "600000", "10"), "0.60");
+        assert_eq!(exposure(Contract::Inverse, "0", "10"), "0.00");
+        assert_eq!(exposure(Contract::Linear, "6", "1000000"), "0.60");
     }
 }

@@ -1,6 +1,6 @@
 //! What to hold now, and why.
 
-use super::explanation::{exposure, step_lines, steps_json};
+use super::explanation::{Measure, step_lines, steps_json};
 use backtest::PlanAnswer;
 use policy::{Add, Exit};
 use serde_json::{Value, json};
@@ -8,15 +8,15 @@ use units::show;
 
 /// The lines for a terminal. Prices and quantities are exact, as a state gives no other grid to show them on.
 pub(crate) fn lines(answer: &PlanAnswer, width: usize) -> Vec<String> {
-    let PlanAnswer { time, instrument, price, equity, position, target, steps, add, exits } = answer;
-    let size = |quantity| exposure(quantity, *price, *equity);
+    let PlanAnswer { time, instrument, contract, price, equity, position, target, steps, add, exits } = answer;
+    let measure = Measure { contract: *contract, price: *price, equity: *equity };
     let change = if position == target {
-        format!("{} x equity   {target}", size(*target))
+        format!("{} x equity   {target}", measure.exposure(*target))
     } else {
-        format!("{} -> {} x equity   {position} -> {target}", size(*position), size(*target))
+        format!("{} -> {} x equity   {position} -> {target}", measure.exposure(*position), measure.exposure(*target))
     };
     let mut lines = vec![format!("  plan for {}   {instrument} at {price}   {change}", show::time(*time))];
-    lines.extend(step_lines(steps, *price, *equity, width));
+    lines.extend(step_lines(steps, measure, width));
     if position != target {
         let side = if target > position { "buy" } else { "sell" };
         lines.push(format!("  now     {side} {}", (*target - *position).abs()));
@@ -46,7 +46,7 @@ fn add_text(add: &Add) -> String {
 
 /// The same as a value; decimals are text.
 pub(crate) fn json(answer: &PlanAnswer) -> Value {
-    let PlanAnswer { time, instrument, price, equity, position, target, steps, add, exits } = answer;
+    let PlanAnswer { time, instrument, contract: _, price, equity, position, target, steps, add, exits } = answer;
     json!({
         "time": time.to_string(),
         "instrument": instrument,
