@@ -7,7 +7,7 @@ use crate::bars::BarRow;
 use crate::report::{self, RunSummary, SUMMARY_VERSION};
 use crate::run::{Paid, Run};
 use policy::spec::SizeKind;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use units::show::{self, Style};
 use units::{Duration, Timestamp};
 
@@ -230,7 +230,7 @@ impl Run {
     }
 
     /// What keeps a run from being evidence, in sentences: that nothing was traded, that the venue took orders back, that
-    /// funding is missing.
+    /// money did not move, that funding is missing.
     fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
         if self.tables.fills.is_empty() {
@@ -249,23 +249,52 @@ impl Run {
             let orders = if cancelled == 1 { "order" } else { "orders" };
             doubts.push(format!("the venue cancelled {cancelled} {orders} for margin: {margin}"));
         }
-        let perpetuals = self.record.instruments.iter().filter(|known| known.kind.ends_with("perpetual"));
-        doubts.extend(perpetuals.filter_map(|known| self.lacks_funding(&known.symbol)));
+        let refused = &self.record.refused_flows;
+        doubts.extend(refused.iter().take(shown(refused.len())).cloned());
+        let more = refused.len() - shown(refused.len());
+        if more > 0 {
+            doubts.push(format!("{more} more movements of money were refused"));
+        }
+        doubts.extend(self.lacks_funding());
         doubts
     }
 
-    /// A perpetual that was held over an interval of funding, and neither paid nor received any.
-    fn lacks_funding(&self, symbol: &str) -> Option<String> {
-        let end = self.tables.equity.last()?.time;
-        let campaigns = self.tables.campaigns.iter().filter(|row| *row.instrument == *symbol);
-        let spans = campaigns.map(|row| row.closed.unwrap_or(end).since(row.opened));
-        // The longest interval at which venues settle funding.
-        let held = spans.max().filter(|held| *held >= Duration::from_nanos(8 * Duration::HOUR.nanos()))?;
-        let paid = self.tables.funding.iter().any(|row| *row.instrument == *symbol);
-        let held = show::duration(held, Style::Terminal);
-        (!paid).then(|| {
-            format!("`{symbol}` was held for {held} without funding: no tape has its rates, so its cost is missing")
-        })
+    /// Perpetuals that were held over an interval of funding and neither paid nor received any, and those that did only
+    /// from some time on; each kind in one sentence.
+    fn lacks_funding(&self) -> Vec<String> {
+        let mut spans: BTreeMap<&str, Vec<(Timestamp, Timestamp)>> = BTreeMap::new();
+        let mut holders: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let end = self.tables.equity.last().map_or(Timestamp::MIN, |row| row.time);
+        for row in &self.tables.campaigns {
+            spans.entry(&row.instrument).or_default().push((row.opened, row.closed.unwrap_or(end)));
+            holders.entry(&row.instrument).or_default().insert(&row.strategy);
+        }
+        let mut first: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for row in &self.tables.funding {
+            first.entry(&row.instrument).or_insert(row.time);
+        }
+        let (mut never, mut late) = (Vec::new(), Vec::new());
+        for known in self.record.instruments.iter().filter(|known| known.kind.ends_with("perpetual")) {
+            let symbol = known.symbol.as_str();
+            let first = first.get(symbol).copied();
+            let held = held(spans.remove(symbol).unwrap_or_default(), first.unwrap_or(end));
+            // The longest interval at which venues settle funding; the first payment itself falls due at the end of one.
+            let least = Duration::from_nanos(8 * Duration::HOUR.nanos() * if first.is_some() { 2 } else { 1 });
+            // Several may have held opposite sides, on which nothing is due.
+            let crossed = first.is_some() && holders.get(symbol).is_some_and(|holders| holders.len() > 1);
+            if held.longest >= least && !crossed {
+                if first.is_some() { &mut late } else { &mut never }.push((symbol, held.whole));
+            }
+        }
+        let never = unfunded(never, |one| {
+            let whose = if one { "its rates, so its cost is" } else { "their rates, so their cost is" };
+            format!("without funding: no tape has {whose} missing")
+        });
+        let late = unfunded(late, |one| {
+            let whose = if one { "its" } else { "their" };
+            format!("before {whose} first funding: no tape has the rates of that time, so its cost is missing")
+        });
+        never.into_iter().chain(late).collect()
     }
 
     fn method(&self) -> report::Method {
@@ -298,6 +327,52 @@ impl Run {
                 .collect(),
         }
     }
+}
+
+/// For how long something was held.
+struct Held {
+    whole: Duration,
+    /// At a stretch.
+    longest: Duration,
+}
+
+/// What spans cover before an instant; where several strategies held at once, that time counts once.
+fn held(mut spans: Vec<(Timestamp, Timestamp)>, until: Timestamp) -> Held {
+    spans.sort_unstable();
+    let mut stretches: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for (from, to) in spans.into_iter().map(|(from, to)| (from, to.min(until))).filter(|(from, to)| from < to) {
+        match stretches.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => stretches.push((from, to)),
+        }
+    }
+    let lengths = || stretches.iter().map(|(from, to)| to.since(*from).nanos());
+    Held {
+        whole: Duration::from_nanos(lengths().sum()),
+        longest: Duration::from_nanos(lengths().max().unwrap_or_default()),
+    }
+}
+
+/// So many of a kind are named; of more the first three.
+fn shown(count: usize) -> usize {
+    if count > 4 { 3 } else { count }
+}
+
+/// One sentence on perpetuals and for how long each was held, the longest first. `what` is told whether it is only one.
+fn unfunded(mut perpetuals: Vec<(&str, Duration)>, what: impl Fn(bool) -> String) -> Option<String> {
+    perpetuals.sort_by_key(|(_, held)| std::cmp::Reverse(*held));
+    let (_, longest) = perpetuals.first()?;
+    let longest = show::duration(*longest, Style::Terminal);
+    let count = perpetuals.len();
+    let names: Vec<String> = perpetuals.iter().take(shown(count)).map(|(symbol, _)| format!("`{symbol}`")).collect();
+    let what = what(count == 1);
+    Some(match names.as_slice() {
+        [only] => format!("{only} was held for {longest} {what}"),
+        [names @ .., last] if count == shown(count) => {
+            format!("{} and {last} were held for up to {longest} {what}", names.join(", "))
+        }
+        names => format!("{} and {} more were held for up to {longest} {what}", names.join(", "), count - names.len()),
+    })
 }
 
 fn variant(row: &crate::records::VariantRow) -> report::Variant {

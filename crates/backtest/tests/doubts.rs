@@ -4,10 +4,12 @@
 #[path = "common/tapes.rs"]
 mod tapes;
 
+use backtest::records::CampaignRow;
 use backtest::{PolicyFile, Request, Run, demo};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tapes::beginning;
+use units::Duration;
 
 fn run(size: &str, tapes: Vec<PathBuf>) -> Run {
     let text = format!(
@@ -29,6 +31,58 @@ fn a_perpetual_without_funding_rates_says_so() {
     let notes = run(HALF, vec![tapes[0].clone()]).summary().integrity.notes;
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].starts_with("`demo:BTCUSDT-PERP` was held for 2 d 23 h without funding: "), "{notes:?}");
+}
+
+#[test]
+fn of_many_perpetuals_without_funding_three_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = run(HALF, vec![beginning(3, folder.path())[0].clone()]);
+    let (known, campaign) = (run.record.instruments[0].clone(), run.tables.campaigns[0].clone());
+    for other in 1..=9 {
+        let symbol = format!("demo:COIN{other}USDT-PERP");
+        let mut stamp = known.clone();
+        stamp.symbol.clone_from(&symbol);
+        run.record.instruments.push(stamp);
+        // An hour less each, in two campaigns that overlap by an hour and count once.
+        let close = |hours: i64| Some(campaign.opened + Duration::from_nanos(hours * Duration::HOUR.nanos()));
+        for (opened, closed) in [(campaign.opened, close(20)), (close(19).unwrap(), close(71 - other))] {
+            let row = campaign.clone();
+            run.tables.campaigns.push(CampaignRow { instrument: symbol.clone(), opened, closed, ..row });
+        }
+    }
+    assert_eq!(
+        run.summary().integrity.notes,
+        ["`demo:BTCUSDT-PERP`, `demo:COIN1USDT-PERP`, `demo:COIN2USDT-PERP` and 7 more were held for up to 2 d 23 h \
+          without funding: no tape has their rates, so their cost is missing"]
+    );
+}
+
+#[test]
+fn a_perpetual_whose_funding_begins_late_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = run(HALF, beginning(3, folder.path()));
+    let opened = run.tables.campaigns[0].opened;
+    let late = |hours: i64| opened + Duration::from_nanos(hours * Duration::HOUR.nanos());
+    // One missing payment is no proof: a rate may have been told late.
+    run.tables.funding.retain(|row| row.time > late(8));
+    assert_eq!(run.summary().integrity.notes, Vec::<String>::new());
+    run.tables.funding.retain(|row| row.time > late(30));
+    let notes = run.summary().integrity.notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].starts_with("`demo:BTCUSDT-PERP` was held for 1 d 7 h before its first funding: "), "{notes:?}");
+}
+
+#[test]
+fn money_that_did_not_move_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = run(HALF, beginning(1, folder.path()));
+    let refused = |number: i32| format!("the withdrawal of {number} USDT was refused");
+    run.record.refused_flows = (0..4).map(refused).collect();
+    assert_eq!(run.summary().integrity.notes, (0..4).map(refused).collect::<Vec<_>>());
+    run.record.refused_flows = (0..9).map(refused).collect();
+    let notes = run.summary().integrity.notes;
+    assert_eq!(notes[..3], (0..3).map(refused).collect::<Vec<_>>());
+    assert_eq!(notes[3..], ["6 more movements of money were refused"]);
 }
 
 #[test]
