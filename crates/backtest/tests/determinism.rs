@@ -95,7 +95,7 @@ fn a_truncated_tape_gives_the_beginning_of_the_same_plans() {
     assert!(plans.len() > 20 && plans.len() < all.len(), "{} of {}", plans.len(), all.len());
     assert_eq!(plans[..], all[..plans.len()]);
     assert_eq!(short.tables.orders[..], long.tables.orders[..short.tables.orders.len()]);
-    for (row, later) in short.tables.equity.iter().zip(&long.tables.equity) {
-        assert_eq!(row, later);
-    }
+    let rows = short.tables.equity.len();
+    assert!(rows > 20 && rows < long.tables.equity.len(), "{rows} rows of equity");
+    assert_eq!(short.tables.equity[..], long.tables.equity[..rows]);
 }

@@ -169,7 +169,9 @@ fn splitting_a_run_by_flows_changes_no_return() {
         equity.push((before + flow.max(0.0)) * (1.0 + move_) + flow.min(0.0));
         paid_in.push(paid_in.last().unwrap() + flow);
     }
-    for (found, expected) in metrics::time_weighted(&equity, &paid_in).iter().zip(&alone) {
+    let found = metrics::time_weighted(&equity, &paid_in);
+    assert_eq!(found.len(), alone.len());
+    for (found, expected) in found.iter().zip(&alone) {
         near(*found, *expected, "growth");
     }
 }
