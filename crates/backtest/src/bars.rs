@@ -4,7 +4,7 @@ use crate::metrics::{mean, time_weighted};
 use crate::records::{EquityRow, PositionRow};
 use crate::run::{InstrumentStamp, Run};
 use std::collections::{BTreeMap, BTreeSet};
-use units::{Cash, Duration, Price, Qty, Timestamp};
+use units::{Cash, Contract, Duration, Price, Qty, Timestamp};
 
 /// What a pass was worth over time: its start, then each row of equity.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ impl Run {
             .record
             .instruments
             .iter()
-            .filter(|known| known.kind.starts_with("inverse"))
+            .filter(|known| known.contract() == Contract::Inverse)
             .map(|known| known.symbol.as_str())
             .collect();
         for fill in &self.tables.fills {

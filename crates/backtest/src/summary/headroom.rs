@@ -34,7 +34,7 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
     let distance = caps.liquidation_distance.map(|distance| {
         let instrument = run.record.instrument();
         let tiers = TierTable::for_symbol(&instrument.symbol);
-        let contract = if instrument.kind.starts_with("inverse") { Contract::Inverse } else { Contract::Linear };
+        let contract = instrument.contract();
         Headroom {
             name: "liquidation distance".to_owned(),
             limit: format!("{} % beyond the stop", percent(distance.get())),

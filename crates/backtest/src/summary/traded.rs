@@ -28,11 +28,6 @@ pub(super) struct Book<'a> {
     parts: BTreeMap<(usize, usize), Part>,
 }
 
-/// How an instrument's quantities turn into money.
-fn contract(known: &InstrumentStamp) -> Contract {
-    if known.kind.starts_with("inverse") { Contract::Inverse } else { Contract::Linear }
-}
-
 impl<'a> Book<'a> {
     pub(super) fn of(run: &'a Run) -> Self {
         let instruments = run.by_value_traded();
@@ -82,7 +77,7 @@ impl<'a> Book<'a> {
     /// The value that a rule took off a target, over equity.
     pub(super) fn exposure_cut(&self, row: &PlanRow) -> f64 {
         let Some(known) = self.instruments.get(self.instrument(&row.instrument)) else { return 0.0 };
-        let value = contract(known).exposure(row.price, row.before - row.after).approximate();
+        let value = known.contract().exposure(row.price, row.before - row.after).approximate();
         let equity = row.equity.approximate();
         // Equity at a decision is in what the instrument settles in.
         if equity > 0.0 { (value / equity).abs() } else { 0.0 }
@@ -171,7 +166,7 @@ impl<'a> Book<'a> {
         let tables = &self.run.tables;
         for row in &tables.fills {
             let (at, strategy) = (self.instrument(&row.instrument), self.strategy(&row.strategy));
-            let value = contract(self.instruments[at]).exposure(row.price, row.quantity).approximate() * self.rate(at);
+            let value = self.instruments[at].contract().exposure(row.price, row.quantity).approximate() * self.rate(at);
             let part = self.parts.entry((strategy, at)).or_insert(Part { strategy, instrument: at, ..Part::default() });
             if row.liquidity == "internal" {
                 part.crossed += value;
@@ -302,7 +297,7 @@ impl<'a> Book<'a> {
         let mut orders: Vec<Order> = Vec::new();
         for row in self.run.tables.fills.iter().filter(|row| row.liquidity != "internal") {
             let at = self.instrument(&row.instrument);
-            let (contract, rate) = (contract(self.instruments[at]), self.rate(at));
+            let (contract, rate) = (self.instruments[at].contract(), self.rate(at));
             let sign = if row.side == "sell" { -row.quantity } else { row.quantity };
             let price = row.price.approximate();
             let quantity = match contract {
@@ -356,7 +351,7 @@ fn stamped(known: &InstrumentStamp) -> Traded {
     let number = |text: &str| text.parse().unwrap_or(0.0);
     Traded {
         symbol: known.symbol.clone(),
-        unit: if contract(known) == Contract::Inverse { &known.quote } else { &known.base }.clone(),
+        unit: if known.contract() == Contract::Inverse { &known.quote } else { &known.base }.clone(),
         quote: known.quote.clone(),
         currency: known.settle.clone(),
         tick: number(&known.tick),
