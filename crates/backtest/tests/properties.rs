@@ -852,7 +852,9 @@ fn late(setup: &Setup, market: &[Tick], random: &mut Random, counts: &mut Counts
             if source == Source::Market && rests && kept.is_empty() {
                 let stops = exchange.open_orders().filter(|open| open.is_protective());
                 let covered: Qty = stops.map(|open| open.remaining().on(open.order.side)).sum();
-                let unreachable = covered.is_zero() && ours.signum() > 0;
+                // A stop that would lie under zero is none: the engine says so itself.
+                let stop = engine.campaign(STRATEGY).and_then(|campaign| campaign.stop);
+                let unreachable = covered.is_zero() && ours.signum() > 0 && stop.is_none();
                 // What a fill told late opened anew may be on its way out already.
                 let closing = exchange.open_orders().filter(|open| open.order.kind == OrderKind::Market);
                 let closing: Qty = closing.map(|open| open.remaining().on(open.order.side)).sum();
