@@ -10,6 +10,7 @@ mod momentum;
 mod moving;
 pub mod options;
 mod range;
+pub mod surface;
 
 pub use bars::{BarBuilder, Ohlc};
 pub use channel::Channel;
