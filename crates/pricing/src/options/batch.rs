@@ -50,6 +50,12 @@ impl Column {
     pub(super) fn len(&self) -> usize {
         self.len
     }
+
+    /// Empty, with the storage it has.
+    pub(super) fn clear(&mut self) {
+        self.blocks.clear();
+        self.len = 0;
+    }
 }
 
 /// European options as a structure of arrays. Every number in it was checked.

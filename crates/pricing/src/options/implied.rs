@@ -140,6 +140,15 @@ impl Quotes {
         self.len() == 0
     }
 
+    /// Takes all away; the storage stays.
+    pub fn clear(&mut self) {
+        let Self { sign, forward, strike, years, discount, price, half_tick, unit } = self;
+        for column in [sign, forward, strike, years, discount, price, half_tick] {
+            column.clear();
+        }
+        unit.clear();
+    }
+
     /// Moves one price, in the unit in which it was given.
     ///
     /// # Errors

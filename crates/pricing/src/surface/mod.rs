@@ -2,8 +2,15 @@
 //!
 //! Design, accuracy and what was rejected are told in `docs/surface.md`.
 
+mod chain;
+mod model_free;
 mod smile;
 
+pub use chain::{
+    Chain, ChainSettings, DropCounts, Dropped, ExpiryReport, Forward, ForwardSource, NoSmile, OptionQuote, Parity,
+    Placed, ReadCounts, Sides,
+};
+pub use model_free::{NoStrip, Strip, StripQuote, strip_vol_at};
 pub use smile::{
     Arbitrage, FitError, MINIMUM_POINTS, Repair, Slice, SmilePoint, SmileQuotes, SmileRefusal, Surface, SurfaceRefusal,
 };
