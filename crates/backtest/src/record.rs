@@ -223,7 +223,12 @@ impl Recorder {
             Event::Bar(bar) if self.traded[bar.instrument.index()] => self.on_bar(bar),
             Event::Cash(change) => self.on_cash(change),
             Event::Order(news) => self.on_news(news.order, &news.update),
-            Event::Bar(_) | Event::Trade(_) | Event::Mark(_) | Event::Funding(_) | Event::Series(_) => {}
+            Event::Bar(_)
+            | Event::Trade(_)
+            | Event::Mark(_)
+            | Event::OptionQuote(_)
+            | Event::Funding(_)
+            | Event::Series(_) => {}
         }
     }
 

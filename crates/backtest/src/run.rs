@@ -375,7 +375,10 @@ impl InstrumentStamp {
     /// How its value follows its price.
     #[must_use]
     pub fn contract(&self) -> Contract {
-        if self.kind.starts_with("inverse") { Contract::Inverse } else { Contract::Linear }
+        match self.kind.as_str() {
+            "inverse_perpetual" | "inverse_future" => Contract::Inverse,
+            _ => Contract::Linear,
+        }
     }
 
     fn of(instrument: &Instrument) -> Self {
@@ -387,6 +390,8 @@ impl InstrumentStamp {
                 InstrumentKind::InversePerpetual => "inverse_perpetual",
                 InstrumentKind::LinearFuture { .. } => "linear_future",
                 InstrumentKind::InverseFuture { .. } => "inverse_future",
+                InstrumentKind::LinearOption { .. } => "linear_option",
+                InstrumentKind::InverseOption { .. } => "inverse_option",
             }
             .to_owned(),
             expiry: instrument.kind.expiry().map(|expiry| expiry.to_string()),

@@ -291,6 +291,7 @@ impl Engine {
                     self.dirty.touch(scope);
                 }
             }
+            Event::OptionQuote(_) => {}
             Event::Series(point) => {
                 for index in 0..self.scopes.len() {
                     let scope = &mut self.scopes[index];

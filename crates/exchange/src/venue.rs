@@ -430,7 +430,7 @@ impl Exchange {
 
 const FUNDING: u8 = 1;
 const MARK: u8 = 2;
-const TRADE: u8 = 4;
+const TRADE: u8 = 5;
 
 /// The first event of a kind from a position on.
 fn find<T>(events: &[Event], from: usize, kind: impl Fn(&Event) -> Option<T>) -> Option<(usize, T)> {

@@ -228,7 +228,7 @@ impl Client {
                     self.fed[mark.instrument.index()] = true;
                 }
                 Event::Funding(due) => self.funded[due.instrument.index()] = input.at,
-                Event::Series(_) => {}
+                Event::OptionQuote(_) | Event::Series(_) => {}
             }
         }
     }

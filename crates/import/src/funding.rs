@@ -102,6 +102,7 @@ pub fn funding(request: &FundingRequest, progress: &mut dyn FnMut(u64, u64)) -> 
     let pays_none = match kind {
         InstrumentKind::Spot => Some("spot"),
         InstrumentKind::LinearFuture { .. } | InstrumentKind::InverseFuture { .. } => Some("a dated future"),
+        InstrumentKind::LinearOption { .. } | InstrumentKind::InverseOption { .. } => Some("an option"),
         InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => None,
     };
     if let Some(what) = pays_none {

@@ -228,6 +228,8 @@ fn name(kind: InstrumentKind) -> &'static str {
         InstrumentKind::InversePerpetual => "inverse-perpetual",
         InstrumentKind::LinearFuture { .. } => "linear-future",
         InstrumentKind::InverseFuture { .. } => "inverse-future",
+        InstrumentKind::LinearOption { .. } => "linear-option",
+        InstrumentKind::InverseOption { .. } => "inverse-option",
     }
 }
 

@@ -124,6 +124,8 @@ impl ImportReport {
         let rows = match self.kind {
             Kind::Bar => count(self.rows_written, "bar"),
             Kind::Funding => count(self.rows_written, "funding rate"),
+            Kind::Mark => count(self.rows_written, "mark"),
+            Kind::Quote => count(self.rows_written, "quote"),
             Kind::Series => format!("{} of {}", count(self.rows_written, "value"), self.subject),
         };
         let mut line = format!("{rows}  {} .. {} UTC", clock(self.first), clock(self.last));

@@ -64,6 +64,10 @@ impl Event {
                 out.u32(point.series.0);
                 out.f64(point.value.get());
             }
+            Self::OptionQuote(quote) => {
+                out.u8(7);
+                quote.save(out);
+            }
             Self::Order(news) => {
                 out.u8(5);
                 out.u64(news.order.0);

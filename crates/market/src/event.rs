@@ -1,6 +1,6 @@
 //! Everything that can wake the engine.
 
-use crate::{Currency, OrderEvent};
+use crate::{Currency, OptionQuote, OrderEvent};
 use units::{AccountId, Cash, Duration, InstrumentId, Price, Qty, Rate, SeriesId, Timestamp};
 
 /// One delivery: all events that came together. The engine decides once, after the last of them.
@@ -36,6 +36,8 @@ pub enum Event {
     Mark(Mark),
     /// A funding rate that falls due now.
     Funding(FundingRate),
+    /// What is quoted for an option.
+    OptionQuote(OptionQuote),
     /// A value of a recorded series.
     Series(SeriesPoint),
     /// News of one of our orders.
@@ -149,16 +151,17 @@ pub enum CashReason {
 }
 
 impl Event {
-    /// The order in which events of one instant apply: bars, funding, marks and series, trades, then news of the account.
+    /// The order in which events of one instant apply: bars, funding, marks, quotes and series, trades, then news of the account.
     #[must_use]
     pub fn rank(&self) -> u8 {
         match self {
             Self::Bar(_) => 0,
             Self::Funding(_) => 1,
             Self::Mark(_) => 2,
-            Self::Series(_) => 3,
-            Self::Trade(_) => 4,
-            Self::Order(_) | Self::Cash(_) => 5,
+            Self::OptionQuote(_) => 3,
+            Self::Series(_) => 4,
+            Self::Trade(_) => 5,
+            Self::Order(_) | Self::Cash(_) => 6,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use units::{Contract, InstrumentId, Price, Qty, SeriesId, Timestamp};
+use units::{Contract, InstrumentId, OptionRight, Price, Qty, SeriesId, Timestamp};
 
 /// A currency code of at most eight upper-case letters or digits: `USDT`, `BTC`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,14 +77,37 @@ pub enum InstrumentKind {
         /// When it is settled.
         expiry: Timestamp,
     },
+    /// A European option priced, margined and settled in the quote currency; one contract is on one unit of the underlying.
+    LinearOption {
+        /// When it is settled.
+        expiry: Timestamp,
+        /// In the quote currency.
+        strike: Price,
+        /// Call or put.
+        right: OptionRight,
+    },
+    /// A European option priced, margined and settled in the underlying coin: its price is a part of one unit of the underlying,
+    /// and one contract is on one unit of it. Its quote currency is that coin.
+    InverseOption {
+        /// When it is settled.
+        expiry: Timestamp,
+        /// In dollars.
+        strike: Price,
+        /// Call or put.
+        right: OptionRight,
+    },
 }
 
 impl InstrumentKind {
-    /// How its value follows its price.
+    /// How its value follows its price. That of an option is its price times its quantity, also where both are in coin.
     #[must_use]
     pub fn contract(self) -> Contract {
         match self {
-            Self::Spot | Self::LinearPerpetual | Self::LinearFuture { .. } => Contract::Linear,
+            Self::Spot
+            | Self::LinearPerpetual
+            | Self::LinearFuture { .. }
+            | Self::LinearOption { .. }
+            | Self::InverseOption { .. } => Contract::Linear,
             Self::InversePerpetual | Self::InverseFuture { .. } => Contract::Inverse,
         }
     }
@@ -93,9 +116,33 @@ impl InstrumentKind {
     #[must_use]
     pub fn expiry(self) -> Option<Timestamp> {
         match self {
-            Self::LinearFuture { expiry } | Self::InverseFuture { expiry } => Some(expiry),
+            Self::LinearFuture { expiry }
+            | Self::InverseFuture { expiry }
+            | Self::LinearOption { expiry, .. }
+            | Self::InverseOption { expiry, .. } => Some(expiry),
             Self::Spot | Self::LinearPerpetual | Self::InversePerpetual => None,
         }
+    }
+
+    /// Strike and right of an option; `None`: it is none.
+    #[must_use]
+    pub fn option(self) -> Option<(Price, OptionRight)> {
+        match self {
+            Self::LinearOption { strike, right, .. } | Self::InverseOption { strike, right, .. } => {
+                Some((strike, right))
+            }
+            Self::Spot
+            | Self::LinearPerpetual
+            | Self::InversePerpetual
+            | Self::LinearFuture { .. }
+            | Self::InverseFuture { .. } => None,
+        }
+    }
+
+    /// Whether it is an option.
+    #[must_use]
+    pub fn is_option(self) -> bool {
+        self.option().is_some()
     }
 }
 
@@ -138,7 +185,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The id of an instrument by its symbol.
+    /// The id of an instrument by its symbol. It walks the list: who asks for many builds an index of his own.
     #[must_use]
     pub fn instrument_id(&self, symbol: &str) -> Option<InstrumentId> {
         self.instruments.iter().position(|instrument| instrument.symbol == symbol).map(|at| InstrumentId(at as u32))

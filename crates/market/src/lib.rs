@@ -8,6 +8,7 @@ mod encode;
 mod event;
 mod instrument;
 mod order;
+mod quote;
 
 pub use account::{Account, AccountSpec, Balance, Position};
 pub use conversion::{Conversion, is_dollar};
@@ -17,3 +18,4 @@ pub use order::{
     CancelReason, Command, Fill, Forced, Liquidity, NewOrder, OrderEvent, OrderKind, OrderState, OrderUpdate,
     RejectReason,
 };
+pub use quote::OptionQuote;

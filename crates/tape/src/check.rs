@@ -1,9 +1,9 @@
 //! What a row must hold. The writer and the reader ask the same question, so that no tape is written that cannot be
 //! read.
 
-use market::{Bar, Catalogue, Event};
+use market::{Bar, Catalogue, Event, OptionQuote};
 use std::fmt;
-use units::{Duration, Price, Timestamp};
+use units::{Duration, Price, Qty, Timestamp};
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub enum Fault {
     UnknownKind(i32),
     /// A price at or under zero.
     PriceNotPositive(Price),
+    /// A mark of an option under zero.
+    PriceNegative(Price),
+    /// An option's size or open interest under zero.
+    AmountNegative(Qty),
     /// A price that eighteen digits do not hold.
     PriceTooLarge(Price),
     /// A bar whose high is under its low.
@@ -68,6 +72,8 @@ impl fmt::Display for Fault {
             Self::UnknownSeries(id) => write!(f, "series {id} is not in the catalogue"),
             Self::UnknownKind(kind) => write!(f, "event kind {kind} is none that a tape records"),
             Self::PriceNotPositive(price) => write!(f, "price {price} is not above zero"),
+            Self::PriceNegative(price) => write!(f, "mark {price} is under zero"),
+            Self::AmountNegative(qty) => write!(f, "the size or open interest {qty} is under zero"),
             Self::PriceTooLarge(price) => write!(f, "price {price} is beyond 9,999,999,999"),
             Self::HighUnderLow { high, low } => write!(f, "high {high} is under low {low}"),
             Self::OutsideRange { price, low, high } => write!(f, "{price} is outside the bar's range {low} to {high}"),
@@ -110,8 +116,15 @@ impl Ids {
             }
             Event::Series(point) if point.series.0 >= self.series => Err(Fault::UnknownSeries(point.series.0)),
             Event::Series(_) => Ok(()),
+            Event::Mark(mark) => {
+                self.instrument(mark.instrument.0)?;
+                check_price(mark.price, true)
+            }
+            Event::OptionQuote(quote) => {
+                self.instrument(quote.instrument.0)?;
+                check_quote(quote)
+            }
             Event::Trade(_) => Err(Fault::UnknownKind(3)),
-            Event::Mark(_) => Err(Fault::UnknownKind(4)),
             Event::Order(_) | Event::Cash(_) => Err(Fault::UnknownKind(-1)),
         }
     }
@@ -131,6 +144,34 @@ fn check_bar(receipt: Timestamp, bar: &Bar) -> Result<(), Fault> {
     let sane = bar.low > Price::ZERO && bar.high <= PRICE_MAX && !bar.volume.raw().is_negative();
     let timed = bar.opened < bar.closed && bar.closed <= receipt;
     if inside && sane && timed { Ok(()) } else { Err(bar_fault(receipt, bar)) }
+}
+
+/// A mark may be zero (`or_zero`): that of a worthless option is.
+fn check_price(price: Price, or_zero: bool) -> Result<(), Fault> {
+    if price > PRICE_MAX {
+        Err(Fault::PriceTooLarge(price))
+    } else if price < Price::ZERO && or_zero {
+        Err(Fault::PriceNegative(price))
+    } else if price <= Price::ZERO && !or_zero {
+        Err(Fault::PriceNotPositive(price))
+    } else {
+        Ok(())
+    }
+}
+
+/// Crossed quotes are recorded as they were.
+fn check_quote(quote: &OptionQuote) -> Result<(), Fault> {
+    for price in [quote.bid(), quote.ask(), quote.underlying()].into_iter().flatten() {
+        check_price(price, false)?;
+    }
+    if let Some(mark) = quote.mark() {
+        check_price(mark, true)?;
+    }
+    let amounts = [quote.bid_qty(), quote.ask_qty(), quote.open_interest()];
+    match amounts.into_iter().flatten().find(|amount| amount.raw() < 0) {
+        Some(amount) => Err(Fault::AmountNegative(amount)),
+        None => Ok(()),
+    }
 }
 
 #[cold]

@@ -1,8 +1,9 @@
 //! From the columns of one row group to events, a few thousand rows at a time.
 
-use crate::{Fault, TapeError, TapeRow};
+use crate::schema::QUOTES_VERSION;
+use crate::{Fault, Kind, TapeError, TapeRow};
 use bytes::Bytes;
-use market::{Bar, Event, FundingRate, SeriesPoint};
+use market::{Bar, Event, FundingRate, Mark, OptionQuote, SeriesPoint};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader, get_typed_column_reader};
 use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
@@ -51,12 +52,17 @@ impl From<ParquetError> for DecodeFault {
 }
 
 impl Group {
-    /// A row group whose bytes began at `start` in the file.
-    pub(crate) fn new(metadata: &RowGroupMetaData, start: u64, bytes: Bytes) -> Result<Self, ParquetError> {
+    /// A row group of a tape of this version whose bytes began at `start` in the file.
+    pub(crate) fn new(
+        metadata: &RowGroupMetaData,
+        version: u32,
+        start: u64,
+        bytes: Bytes,
+    ) -> Result<Self, ParquetError> {
         let left = usize::try_from(metadata.num_rows())
             .map_err(|_| ParquetError::General("a row group has a negative number of rows".to_owned()))?;
         let source = Arc::new(Slice { start, bytes });
-        Ok(Self { left, columns: Columns::open(metadata, &source)? })
+        Ok(Self { left, columns: Columns::open(metadata, version, &source)? })
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -88,10 +94,22 @@ struct Columns {
     rate: Column<Int64Type>,
     interval: Column<Int64Type>,
     value: Column<DoubleType>,
+    quotes: Option<[Column<Int64Type>; 7]>,
 }
 
 impl Columns {
-    fn open(metadata: &RowGroupMetaData, source: &Arc<Slice>) -> Result<Self, ParquetError> {
+    fn open(metadata: &RowGroupMetaData, version: u32, source: &Arc<Slice>) -> Result<Self, ParquetError> {
+        let quotes = || -> Result<_, ParquetError> {
+            Ok([
+                Column::open(metadata, source, 13)?,
+                Column::open(metadata, source, 14)?,
+                Column::open(metadata, source, 15)?,
+                Column::open(metadata, source, 16)?,
+                Column::open(metadata, source, 17)?,
+                Column::open(metadata, source, 18)?,
+                Column::open(metadata, source, 19)?,
+            ])
+        };
         Ok(Self {
             receipt: Column::open(metadata, source, 0)?,
             venue: Column::open(metadata, source, 1)?,
@@ -106,6 +124,7 @@ impl Columns {
             rate: Column::open(metadata, source, 10)?,
             interval: Column::open(metadata, source, 11)?,
             value: Column::open(metadata, source, 12)?,
+            quotes: (version >= QUOTES_VERSION).then(quotes).transpose()?,
         })
     }
 
@@ -118,14 +137,19 @@ impl Columns {
         }
         let kinds = &self.kind.values;
         let has = |kind: i32| move |row: usize| kinds.get(row) == Some(&kind);
-        let Self { opened, open, high, low, close, volume, rate, interval, value, .. } = self;
+        let Self { opened, open, high, low, close, volume, rate, interval, value, quotes, .. } = self;
         for column in [opened, open, high, low, close, volume] {
-            column.read(count, has(0))?;
+            column.read(count, has(BAR))?;
         }
         for column in [rate, interval] {
-            column.read(count, has(1))?;
+            column.read(count, has(FUNDING))?;
         }
-        value.read(count, has(2))
+        value.read(count, has(SERIES))?;
+        for (number, column) in quotes.iter_mut().flatten().enumerate() {
+            let is_mark = |row| number == MARK_COLUMN && has(MARK)(row);
+            column.read_some(count, is_mark, |row| is_mark(row) || has(QUOTE)(row))?;
+        }
+        Ok(())
     }
 
     fn assemble(&self, count: usize, rows: &mut Vec<TapeRow>) -> Result<(), DecodeFault> {
@@ -133,6 +157,7 @@ impl Columns {
         let mut bars = Zip6::new(&self.opened, &self.open, &self.high, &self.low, &self.close, &self.volume);
         let mut fundings = self.rate.values.iter().zip(&self.interval.values);
         let mut values = self.value.values.iter();
+        let mut quotes = self.quotes.as_ref().map(|columns| columns.each_ref().map(|column| column.values.iter()));
         let common =
             self.receipt.values.iter().zip(&self.venue.values).zip(self.kind.values.iter().zip(&self.id.values));
         rows.reserve(count);
@@ -140,8 +165,8 @@ impl Columns {
             let id = id as u32;
             let missing = || DecodeFault::Columns("values are missing");
             let event = match kind {
-                0 => bars.next(id, venue).ok_or_else(missing)?,
-                1 => {
+                BAR => bars.next(id, venue).ok_or_else(missing)?,
+                FUNDING => {
                     let (&rate, &interval) = fundings.next().ok_or_else(missing)?;
                     Event::Funding(FundingRate {
                         instrument: InstrumentId(id),
@@ -149,10 +174,22 @@ impl Columns {
                         interval: Duration::from_nanos(interval),
                     })
                 }
-                2 => {
+                SERIES => {
                     let value = values.next().ok_or_else(missing)?;
                     let value = Ratio::new(*value).ok_or(DecodeFault::Row(row, Fault::NotFinite))?;
                     Event::Series(SeriesPoint { series: SeriesId(id), value })
+                }
+                MARK | QUOTE => {
+                    let (Some(columns), Some(values)) = (&self.quotes, &mut quotes) else {
+                        return Err(DecodeFault::Row(row, Fault::UnknownKind(kind)));
+                    };
+                    let mut cells = [None; 7];
+                    for ((cell, column), values) in cells.iter_mut().zip(columns).zip(values) {
+                        if column.levels.get(row) == Some(&1) {
+                            *cell = Some(*values.next().ok_or_else(missing)?);
+                        }
+                    }
+                    quoted(kind, InstrumentId(id), cells).ok_or_else(missing)?
                 }
                 other => return Err(DecodeFault::Row(row, Fault::UnknownKind(other))),
             };
@@ -161,6 +198,32 @@ impl Columns {
         }
         Ok(())
     }
+}
+
+const BAR: i32 = Kind::Bar.number();
+const FUNDING: i32 = Kind::Funding.number();
+const SERIES: i32 = Kind::Series.number();
+const MARK: i32 = Kind::Mark.number();
+const QUOTE: i32 = Kind::Quote.number();
+
+/// Where the mark stands among the columns of quotes.
+const MARK_COLUMN: usize = 4;
+
+/// The event of a row by its cells in the columns of quotes.
+fn quoted(kind: i32, instrument: InstrumentId, cells: [Option<i64>; 7]) -> Option<Event> {
+    let price = |cell: Option<i64>| cell.map(Price::from_raw);
+    let qty = |cell: Option<i64>| cell.map(Qty::from_raw);
+    let [bid, ask, bid_qty, ask_qty, mark, underlying, open_interest] = cells;
+    if kind == MARK {
+        return Some(Event::Mark(Mark { instrument, price: price(mark)? }));
+    }
+    let quote = OptionQuote::empty(instrument)
+        .with_bid(price(bid), qty(bid_qty))
+        .with_ask(price(ask), qty(ask_qty))
+        .with_mark(price(mark))
+        .with_underlying(price(underlying))
+        .with_open_interest(qty(open_interest));
+    Some(Event::OptionQuote(quote))
 }
 
 /// The six columns of a bar, walked together.
@@ -238,6 +301,16 @@ impl<T: DataType> Column<T> {
 
     /// Reads `count` rows; `has` says which of them must have a value, all others must have none.
     fn read(&mut self, count: usize, has: impl Fn(usize) -> bool) -> Result<(), DecodeFault> {
+        self.read_some(count, &has, &has)
+    }
+
+    /// Reads `count` rows; `must` says which of them must have a value, `may` which of them can.
+    fn read_some(
+        &mut self,
+        count: usize,
+        must: impl Fn(usize) -> bool,
+        may: impl Fn(usize) -> bool,
+    ) -> Result<(), DecodeFault> {
         self.levels.clear();
         self.values.clear();
         let mut rows = 0;
@@ -250,7 +323,8 @@ impl<T: DataType> Column<T> {
             rows += read;
         }
         let fits = if self.optional {
-            self.levels.len() == count && self.levels.iter().enumerate().all(|(row, level)| (*level == 1) == has(row))
+            let fits = |(row, level): (usize, &i16)| if *level == 1 { may(row) } else { !must(row) };
+            self.levels.len() == count && self.levels.iter().enumerate().all(fits)
         } else {
             self.values.len() == count
         };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use units::Timestamp;
+use units::{OptionRight, Price, Timestamp};
 
 /// What a writer is told before the first row.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,23 +49,45 @@ pub struct AppliedRepair {
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A bar that has closed.
-    Bar,
+    Bar = 0,
     /// A funding rate that falls due.
-    Funding,
+    Funding = 1,
     /// A value of a series.
-    Series,
+    Series = 2,
+    /// The venue's mark price.
+    Mark = 4,
+    /// What is quoted for an option.
+    Quote = 5,
 }
 
 impl Kind {
     /// All of them, in the order of their numbers in the file.
-    pub const ALL: [Self; 3] = [Self::Bar, Self::Funding, Self::Series];
+    pub const ALL: [Self; 5] = [Self::Bar, Self::Funding, Self::Series, Self::Mark, Self::Quote];
+
+    /// Its number in the file.
+    pub(crate) const fn number(self) -> i32 {
+        self as i32
+    }
+
+    /// Its place in [`Kind::ALL`].
+    pub(crate) const fn place(self) -> usize {
+        match self {
+            Self::Bar => 0,
+            Self::Funding => 1,
+            Self::Series => 2,
+            Self::Mark => 3,
+            Self::Quote => 4,
+        }
+    }
 
     pub(crate) fn of(event: &Event) -> Option<Self> {
         match event {
             Event::Bar(_) => Some(Self::Bar),
             Event::Funding(_) => Some(Self::Funding),
             Event::Series(_) => Some(Self::Series),
-            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => None,
+            Event::Mark(_) => Some(Self::Mark),
+            Event::OptionQuote(_) => Some(Self::Quote),
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => None,
         }
     }
 }
@@ -76,6 +98,8 @@ impl fmt::Display for Kind {
             Self::Bar => "bar",
             Self::Funding => "funding",
             Self::Series => "series",
+            Self::Mark => "mark",
+            Self::Quote => "quote",
         })
     }
 }
@@ -182,9 +206,15 @@ struct CatalogueText {
 struct InstrumentText {
     symbol: String,
     kind: String,
-    /// Of dated futures.
+    /// Of dated futures and options.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expiry: Option<String>,
+    /// Of options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strike: Option<String>,
+    /// Of options: `call` or `put`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    right: Option<String>,
     base: String,
     quote: String,
     settle: String,
@@ -220,11 +250,16 @@ impl InstrumentText {
             InstrumentKind::InversePerpetual => "inverse-perpetual",
             InstrumentKind::LinearFuture { .. } => "linear-future",
             InstrumentKind::InverseFuture { .. } => "inverse-future",
+            InstrumentKind::LinearOption { .. } => "linear-option",
+            InstrumentKind::InverseOption { .. } => "inverse-option",
         };
+        let option = instrument.kind.option();
         Self {
             symbol: instrument.symbol.clone(),
             kind: kind.to_owned(),
             expiry: instrument.kind.expiry().map(|expiry| expiry.to_string()),
+            strike: option.map(|(strike, _)| strike.to_string()),
+            right: option.map(|(_, right)| right.to_string()),
             base: instrument.base.to_string(),
             quote: instrument.quote.to_string(),
             settle: instrument.settle.to_string(),
@@ -237,15 +272,27 @@ impl InstrumentText {
     fn parse(&self) -> Result<Instrument, String> {
         let refuse = |field: &str| format!("the {field} of instrument `{}` cannot be read", self.symbol);
         let expiry = self.expiry.as_deref().map(str::parse::<Timestamp>).transpose().map_err(|_| refuse("expiry"))?;
-        let kind = match (self.kind.as_str(), expiry) {
-            ("spot", None) => InstrumentKind::Spot,
-            ("linear-perpetual", None) => InstrumentKind::LinearPerpetual,
-            ("inverse-perpetual", None) => InstrumentKind::InversePerpetual,
-            ("linear-future", Some(expiry)) => InstrumentKind::LinearFuture { expiry },
-            ("inverse-future", Some(expiry)) => InstrumentKind::InverseFuture { expiry },
-            ("spot" | "linear-perpetual" | "inverse-perpetual" | "linear-future" | "inverse-future", _) => {
-                return Err(refuse("expiry"));
+        let kind = match (self.kind.as_str(), expiry, self.option(&refuse)?) {
+            ("spot", None, None) => InstrumentKind::Spot,
+            ("linear-perpetual", None, None) => InstrumentKind::LinearPerpetual,
+            ("inverse-perpetual", None, None) => InstrumentKind::InversePerpetual,
+            ("linear-future", Some(expiry), None) => InstrumentKind::LinearFuture { expiry },
+            ("inverse-future", Some(expiry), None) => InstrumentKind::InverseFuture { expiry },
+            ("linear-option", Some(expiry), Some((strike, right))) => {
+                InstrumentKind::LinearOption { expiry, strike, right }
             }
+            ("inverse-option", Some(expiry), Some((strike, right))) => {
+                InstrumentKind::InverseOption { expiry, strike, right }
+            }
+            ("linear-option" | "inverse-option", Some(_), None)
+            | ("spot" | "linear-perpetual" | "inverse-perpetual" | "linear-future" | "inverse-future", _, Some(_)) => {
+                return Err(refuse("strike"));
+            }
+            (
+                "spot" | "linear-perpetual" | "inverse-perpetual" | "linear-future" | "inverse-future" | "linear-option"
+                | "inverse-option",
+                ..,
+            ) => return Err(refuse("expiry")),
             _ => return Err(refuse("kind")),
         };
         let instrument = Instrument {
@@ -265,6 +312,22 @@ impl InstrumentText {
             return Err(refuse("lot"));
         }
         Ok(instrument)
+    }
+
+    /// Strike and right, where they are told; one does not come without the other.
+    fn option(&self, refuse: impl Fn(&str) -> String) -> Result<Option<(Price, OptionRight)>, String> {
+        let (strike, right) = match (&self.strike, &self.right) {
+            (None, None) => return Ok(None),
+            (Some(strike), Some(right)) => (strike, right.as_str()),
+            (Some(_), None) => return Err(refuse("right")),
+            (None, Some(_)) => return Err(refuse("strike")),
+        };
+        let strike = strike.parse().ok().filter(|strike| *strike > Price::ZERO).ok_or_else(|| refuse("strike"))?;
+        match right {
+            "call" => Ok(Some((strike, OptionRight::Call))),
+            "put" => Ok(Some((strike, OptionRight::Put))),
+            _ => Err(refuse("right")),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Several tapes written as one.
 
 use crate::overlap::Overlaps;
+use crate::schema::QUOTES_VERSION;
 use crate::{AppliedRepair, Merged, Provenance, TapeError, TapeHeader, TapeReader, TapeWriter, digest};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +21,10 @@ pub fn join<P: AsRef<Path>>(
     let mut merged = Merged::new(readers)?;
     let catalogue = merged.catalogue().clone();
     let mut overlaps = Overlaps::new(&catalogue);
-    let mut writer = TapeWriter::create(out, &TapeHeader { catalogue: catalogue.clone(), provenance })?;
+    let header = TapeHeader { catalogue: catalogue.clone(), provenance };
+    let has_quotes = merged.infos().any(|info| info.version >= QUOTES_VERSION);
+    let mut writer =
+        if has_quotes { TapeWriter::with_quotes(out, &header)? } else { TapeWriter::create(out, &header)? };
     let (mut rows, mut inputs) = (Vec::new(), 0_u64);
     while let Some(at) = merged.next_rows(&mut rows)? {
         if let Some(overlap) = overlaps.look(at, rows.iter().map(|row| &row.event), &catalogue) {

@@ -2,6 +2,7 @@
 
 use crate::{TapeError, TapeInfo, TapeReader, TapeRow};
 use market::{Catalogue, Event, Instrument};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use units::{InstrumentId, SeriesId, Timestamp};
 
@@ -30,10 +31,12 @@ impl Merged {
     /// Merges the catalogues and makes ready to read. Fails when two tapes define one instrument differently.
     pub fn new(readers: Vec<TapeReader>) -> Result<Self, TapeError> {
         let mut catalogue = Catalogue::default();
+        // By symbol: a chain has thousands of instruments, and a walk over them for each would be millions of steps.
+        let mut known = BTreeMap::new();
         let mut origins = Vec::new();
         let mut tapes = Vec::with_capacity(readers.len());
         for mut reader in readers {
-            let instruments = merge_instruments(&mut catalogue, &mut origins, reader.info())?;
+            let instruments = merge_instruments(&mut catalogue, &mut known, &mut origins, reader.info())?;
             let series = merge_series(&mut catalogue, reader.info());
             let next = reader.peek()?.map(|row| row.receipt);
             tapes.push(Tape { reader, next, instruments, series });
@@ -123,7 +126,11 @@ fn renamed(mut event: Event, instruments: &[InstrumentId], series: &[SeriesId]) 
             funding.instrument = instruments.get(funding.instrument.index()).copied().unwrap_or_default();
         }
         Event::Series(point) => point.series = series.get(point.series.index()).copied().unwrap_or_default(),
-        Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => {}
+        Event::Mark(mark) => mark.instrument = instruments.get(mark.instrument.index()).copied().unwrap_or_default(),
+        Event::OptionQuote(quote) => {
+            quote.instrument = instruments.get(quote.instrument.index()).copied().unwrap_or_default();
+        }
+        Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {}
     }
     event
 }
@@ -133,6 +140,7 @@ fn place(event: &Event) -> (u8, u32) {
         Event::Bar(bar) => bar.instrument.0,
         Event::Funding(funding) => funding.instrument.0,
         Event::Mark(mark) => mark.instrument.0,
+        Event::OptionQuote(quote) => quote.instrument.0,
         Event::Trade(trade) => trade.instrument.0,
         Event::Series(point) => point.series.0,
         Event::Order(_) | Event::Cash(_) => 0,
@@ -142,13 +150,16 @@ fn place(event: &Event) -> (u8, u32) {
 
 fn merge_instruments(
     catalogue: &mut Catalogue,
+    places: &mut BTreeMap<String, InstrumentId>,
     origins: &mut Vec<PathBuf>,
     info: &TapeInfo,
 ) -> Result<Vec<InstrumentId>, TapeError> {
     let mut ids = Vec::with_capacity(info.catalogue.instruments.len());
     for instrument in &info.catalogue.instruments {
-        let Some(id) = catalogue.instrument_id(&instrument.symbol) else {
-            ids.push(InstrumentId(catalogue.instruments.len() as u32));
+        let Some(id) = places.get(&instrument.symbol).copied() else {
+            let id = InstrumentId(catalogue.instruments.len() as u32);
+            places.insert(instrument.symbol.clone(), id);
+            ids.push(id);
             catalogue.instruments.push(instrument.clone());
             origins.push(info.path.clone());
             continue;

@@ -80,6 +80,7 @@ fn subject(event: &Event) -> (&'static str, usize) {
         Event::Funding(funding) => ("funding rate", funding.instrument.index()),
         Event::Series(point) => ("value", point.series.index()),
         Event::Mark(mark) => ("mark", mark.instrument.index()),
+        Event::OptionQuote(quote) => ("quote", quote.instrument.index()),
         Event::Trade(trade) => ("trade", trade.instrument.index()),
         Event::Order(_) | Event::Cash(_) => ("message", 0),
     }

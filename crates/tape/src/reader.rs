@@ -49,7 +49,7 @@ impl TapeReader {
         let file = File::open(path).map_err(TapeError::io(path))?;
         let metadata = read_metadata(path, &file)?;
         let (version, document) = read_document(path, metadata.file_metadata())?;
-        if !schema::is_ours(metadata.file_metadata().schema_descr()) {
+        if !schema::is_ours(metadata.file_metadata().schema_descr(), version) {
             return Err(TapeError::corrupt(path, "its columns are not those of a tape"));
         }
         check_groups(path, &metadata, &document)?;
@@ -176,7 +176,7 @@ impl TapeReader {
                 return Err(TapeError::Row { path: self.info.path.clone(), row, fault });
             }
             self.previous = row.receipt;
-            if let Some(span) = Kind::of(&row.event).and_then(|kind| self.spans.get_mut(kind as usize)) {
+            if let Some(span) = Kind::of(&row.event).and_then(|kind| self.spans.get_mut(kind.place())) {
                 KindSpan::add(span, row.receipt);
             }
         }
@@ -199,7 +199,7 @@ impl TapeReader {
         if hasher.finalize().to_hex().as_str() != seal.blake3 {
             return Err(TapeError::corrupt(path, format!("row group {} does not match its hash", index + 1)));
         }
-        let group = Group::new(metadata, start, Bytes::from(bytes)).map_err(TapeError::reading(path))?;
+        let group = Group::new(metadata, self.info.version, start, Bytes::from(bytes)).map_err(TapeError::reading(path))?;
         self.group = Some(group);
         self.next_group += 1;
         Ok(true)
@@ -238,7 +238,7 @@ fn read_document(path: &Path, metadata: &FileMetaData) -> Result<(u32, Document)
     };
     let version = value(VERSION_KEY).ok_or_else(|| TapeError::NotATape { path: path.to_owned() })?;
     let version: u32 = version.parse().map_err(|_| TapeError::corrupt(path, "its version is no number"))?;
-    // Version 2 only adds kinds of contract, so what reads it reads version 1 too.
+    // Each version only adds to the one before it.
     if version > FORMAT_VERSION {
         return Err(TapeError::Newer { path: path.to_owned(), version });
     }

@@ -12,14 +12,25 @@ use std::sync::Arc;
 
 /// The latest version of the format that this crate reads.
 ///
-/// 1 is of linear perpetuals and series; 2 adds the other kinds of contract and expiries to the catalogue. A tape says the
-/// version that its reader needs, so that one of linear perpetuals alone is still read by the first trimtab.
-pub const FORMAT_VERSION: u32 = 2;
+/// 1 is of linear perpetuals and series; 2 adds the other kinds of contract and expiries to the catalogue; 3 adds options, and
+/// the columns of quotes and marks. A tape says the version that its reader needs, so that one of linear perpetuals alone is
+/// still read by the first trimtab.
+pub const FORMAT_VERSION: u32 = 3;
+
+/// The version that has the columns of quotes and marks.
+pub(crate) const QUOTES_VERSION: u32 = 3;
 
 /// The version that a reader of such a catalogue needs.
 pub(crate) fn version(catalogue: &Catalogue) -> u32 {
-    let is_first = |instrument: &Instrument| matches!(instrument.kind, InstrumentKind::LinearPerpetual);
-    if catalogue.instruments.iter().all(is_first) { 1 } else { FORMAT_VERSION }
+    let needed = |instrument: &Instrument| match instrument.kind {
+        InstrumentKind::LinearPerpetual => 1,
+        InstrumentKind::Spot
+        | InstrumentKind::InversePerpetual
+        | InstrumentKind::LinearFuture { .. }
+        | InstrumentKind::InverseFuture { .. } => 2,
+        InstrumentKind::LinearOption { .. } | InstrumentKind::InverseOption { .. } => QUOTES_VERSION,
+    };
+    catalogue.instruments.iter().map(needed).max().unwrap_or(1)
 }
 
 /// Metadata key of the format version.
@@ -47,15 +58,27 @@ message trimtab_tape {
   optional int64 rate (DECIMAL(18,12));
   optional int64 interval_ns;
   optional double value;
-}";
+";
 
-pub(crate) fn schema() -> Result<TypePtr, ParquetError> {
-    parse_message_type(MESSAGE).map(Arc::new)
+/// The columns that version 3 adds.
+const QUOTE_COLUMNS: &str = "
+  optional int64 bid (DECIMAL(18,8));
+  optional int64 ask (DECIMAL(18,8));
+  optional int64 bid_qty (DECIMAL(18,8));
+  optional int64 ask_qty (DECIMAL(18,8));
+  optional int64 mark (DECIMAL(18,8));
+  optional int64 underlying (DECIMAL(18,8));
+  optional int64 open_interest (DECIMAL(18,8));
+";
+
+pub(crate) fn schema(version: u32) -> Result<TypePtr, ParquetError> {
+    let more = if version >= QUOTES_VERSION { QUOTE_COLUMNS } else { "" };
+    parse_message_type(&format!("{MESSAGE}{more}}}")).map(Arc::new)
 }
 
-/// Whether a file has exactly the columns of this format.
-pub(crate) fn is_ours(found: &SchemaDescriptor) -> bool {
-    let Ok(ours) = schema().map(SchemaDescriptor::new) else { return false };
+/// Whether a file has exactly the columns of a version of this format.
+pub(crate) fn is_ours(found: &SchemaDescriptor, version: u32) -> bool {
+    let Ok(ours) = schema(version).map(SchemaDescriptor::new) else { return false };
     found.num_columns() == ours.num_columns()
         && found.columns().iter().zip(ours.columns()).all(|(found, ours)| {
             found.path() == ours.path()
@@ -76,7 +99,9 @@ pub(crate) fn properties() -> WriterProperties {
         .set_column_statistics_enabled(ColumnPath::from("receipt"), EnabledStatistics::Chunk)
         .set_dictionary_enabled(false)
         .set_compression(Compression::UNCOMPRESSED);
-    for steady in ["receipt", "venue", "opened", "open", "high", "low", "close", "volume", "rate"] {
+    let quotes = ["bid", "ask", "bid_qty", "ask_qty", "mark", "underlying", "open_interest"];
+    let others = ["receipt", "venue", "opened", "open", "high", "low", "close", "volume", "rate"];
+    for steady in others.into_iter().chain(quotes) {
         properties = properties.set_column_encoding(ColumnPath::from(steady), Encoding::DELTA_BINARY_PACKED);
     }
     for few in ["kind", "id", "interval_ns"] {

@@ -145,7 +145,17 @@ impl Watch {
             }
             Event::Funding(funding) => (self.fundings.get_mut(funding.instrument.index()), row.receipt),
             Event::Series(point) => (self.values.get_mut(point.series.index()), row.receipt),
-            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => return,
+            // Marks and quotes are told when they are told, and marks lie between the steps of a grid.
+            Event::OptionQuote(quote) => {
+                let tick = catalogue.instruments.get(quote.instrument.index()).map(|instrument| instrument.tick);
+                let is_off = |tick| {
+                    let mut prices = [quote.bid(), quote.ask()].into_iter().flatten();
+                    prices.any(|price| price.to_tick(tick, Round::Nearest) != price)
+                };
+                self.found.off_tick += u64::from(tick.is_some_and(is_off));
+                return;
+            }
+            Event::Mark(_) | Event::Trade(_) | Event::Order(_) | Event::Cash(_) => return,
         };
         if let (Some(steps), at) = steps {
             steps.add(at);

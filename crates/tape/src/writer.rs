@@ -2,7 +2,7 @@
 
 use crate::check::Ids;
 use crate::header::{Document, GroupSeal, KindSpan, Spans};
-use crate::schema::{self, GROUP_ROWS, HEADER_HASH_KEY, HEADER_KEY, VERSION_KEY};
+use crate::schema::{self, GROUP_ROWS, HEADER_HASH_KEY, HEADER_KEY, QUOTES_VERSION, VERSION_KEY};
 use crate::{Fault, Kind, Provenance, TapeError, TapeHeader};
 use market::Event;
 use parquet::data_type::{DataType, DoubleType, Int32Type, Int64Type};
@@ -13,11 +13,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::NamedTempFile;
-use units::Timestamp;
+use units::{Price, Qty, Timestamp};
 
 /// Writes a tape. Dropped without [`finish`](Self::finish) it leaves nothing behind.
 pub struct TapeWriter {
     path: PathBuf,
+    version: u32,
     file: SerializedFileWriter<Sink>,
     header: TapeHeader,
     ids: Ids,
@@ -30,18 +31,30 @@ pub struct TapeWriter {
 
 impl TapeWriter {
     /// Begins a tape that will stand at `path` once finished; what is there now stays until then.
+    ///
+    /// Marks need a version that says so: [`with_quotes`](Self::with_quotes), unless there are options in the catalogue.
     pub fn create(path: impl AsRef<Path>, header: &TapeHeader) -> Result<Self, TapeError> {
-        let path = path.as_ref().to_owned();
+        Self::of_version(schema::version(&header.catalogue), path.as_ref(), header)
+    }
+
+    /// As [`create`](Self::create), with the columns of quotes and marks whatever the catalogue holds.
+    pub fn with_quotes(path: impl AsRef<Path>, header: &TapeHeader) -> Result<Self, TapeError> {
+        Self::of_version(QUOTES_VERSION, path.as_ref(), header)
+    }
+
+    fn of_version(version: u32, path: &Path, header: &TapeHeader) -> Result<Self, TapeError> {
+        let path = path.to_owned();
         let sink = Sink::beside(&path).map_err(TapeError::io(&path))?;
-        let schema = schema::schema().map_err(TapeError::writing(&path))?;
+        let schema = schema::schema(version).map_err(TapeError::writing(&path))?;
         let file = SerializedFileWriter::new(sink, schema, Arc::new(schema::properties()))
             .map_err(TapeError::writing(&path))?;
         Ok(Self {
             path,
+            version,
             file,
             header: header.clone(),
             ids: Ids::of(&header.catalogue),
-            columns: Columns::default(),
+            columns: Columns { quotes: (version >= QUOTES_VERSION).then(Default::default), ..Columns::default() },
             previous: Timestamp::MIN,
             rows: 0,
             spans: Spans::default(),
@@ -58,8 +71,11 @@ impl TapeWriter {
         }
         self.ids.check(receipt, venue, event).map_err(|fault| refuse(&self.path, fault))?;
         let kind = Kind::of(event).ok_or_else(|| refuse(&self.path, Fault::UnknownKind(-1)))?;
+        if kind.number() >= Kind::Mark.number() && self.version < QUOTES_VERSION {
+            return Err(refuse(&self.path, Fault::UnknownKind(kind.number())));
+        }
         self.columns.push(receipt, venue, kind, event);
-        if let Some(span) = self.spans.get_mut(kind as usize) {
+        if let Some(span) = self.spans.get_mut(kind.place()) {
             KindSpan::add(span, receipt);
         }
         self.previous = receipt;
@@ -85,8 +101,7 @@ impl TapeWriter {
         let text = serde_json::to_string(&document)
             .map_err(|error| TapeError::Io { path: self.path.clone(), source: io::Error::other(error) })?;
         let hash = blake3::hash(text.as_bytes()).to_hex().to_string();
-        let version = schema::version(&self.header.catalogue);
-        let entries = [(VERSION_KEY, version.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash.clone())];
+        let entries = [(VERSION_KEY, self.version.to_string()), (HEADER_KEY, text), (HEADER_HASH_KEY, hash.clone())];
         for (key, value) in entries {
             self.file.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
@@ -183,19 +198,37 @@ struct Columns {
     rate: Vec<i64>,
     interval: Vec<i64>,
     value: Vec<f64>,
+    /// Of versions that have them.
+    quotes: Option<[Cells; 7]>,
+}
+
+/// A column of quotes: any of its rows may be without a value.
+#[derive(Default)]
+struct Cells {
+    levels: Vec<i16>,
+    values: Vec<i64>,
+}
+
+impl Cells {
+    fn push(&mut self, value: Option<i64>) {
+        self.levels.push(i16::from(value.is_some()));
+        self.values.extend(value);
+    }
 }
 
 impl Columns {
     fn push(&mut self, receipt: Timestamp, venue: Timestamp, kind: Kind, event: &Event) {
         self.receipt.push(receipt.nanos());
         self.venue.push(venue.nanos());
-        self.kind.push(kind as i32);
+        self.kind.push(kind.number());
         // Ids are unsigned 32 bits; Parquet keeps their bits in an INT32.
         self.id.push(match event {
             Event::Bar(bar) => bar.instrument.0 as i32,
             Event::Funding(funding) => funding.instrument.0 as i32,
             Event::Series(point) => point.series.0 as i32,
-            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => 0,
+            Event::Mark(mark) => mark.instrument.0 as i32,
+            Event::OptionQuote(quote) => quote.instrument.0 as i32,
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => 0,
         });
         match event {
             Event::Bar(bar) => {
@@ -211,7 +244,12 @@ impl Columns {
                 self.interval.push(funding.interval.nanos());
             }
             Event::Series(point) => self.value.push(point.value.get()),
-            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => {}
+            Event::Mark(_) | Event::OptionQuote(_) | Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {}
+        }
+        if let Some(quotes) = &mut self.quotes {
+            for (cells, value) in quotes.iter_mut().zip(quoted(event)) {
+                cells.push(value);
+            }
         }
     }
 
@@ -231,17 +269,43 @@ impl Columns {
         column::<Int64Type>(&mut group, &self.rate, Some(&fundings))?;
         column::<Int64Type>(&mut group, &self.interval, Some(&fundings))?;
         column::<DoubleType>(&mut group, &self.value, Some(&points))?;
+        for Cells { levels, values } in self.quotes.iter().flatten() {
+            column::<Int64Type>(&mut group, values, Some(levels))?;
+        }
         group.close()
     }
 
     fn clear(&mut self) {
-        let Self { receipt, venue, kind, id, opened, open, high, low, close, volume, rate, interval, value } = self;
+        let Self { receipt, venue, kind, id, opened, open, high, low, close, volume, rate, interval, value, quotes } = self;
         for integers in [receipt, venue, opened, open, high, low, close, volume, rate, interval] {
             integers.clear();
         }
         kind.clear();
         id.clear();
         value.clear();
+        for Cells { levels, values } in quotes.iter_mut().flatten() {
+            levels.clear();
+            values.clear();
+        }
+    }
+}
+
+/// The cells of a row in the columns of quotes.
+fn quoted(event: &Event) -> [Option<i64>; 7] {
+    match event {
+        Event::Mark(mark) => [None, None, None, None, Some(mark.price.raw()), None, None],
+        Event::OptionQuote(quote) => [
+            quote.bid().map(Price::raw),
+            quote.ask().map(Price::raw),
+            quote.bid_qty().map(Qty::raw),
+            quote.ask_qty().map(Qty::raw),
+            quote.mark().map(Price::raw),
+            quote.underlying().map(Price::raw),
+            quote.open_interest().map(Qty::raw),
+        ],
+        Event::Bar(_) | Event::Funding(_) | Event::Series(_) | Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {
+            [None; 7]
+        }
     }
 }
 

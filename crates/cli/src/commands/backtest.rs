@@ -149,6 +149,8 @@ fn tape_lines(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
                 Rows::Bar => "bar",
                 Rows::Funding => "funding rate",
                 Rows::Series => "value",
+                Rows::Mark => "mark",
+                Rows::Quote => "quote",
             };
             parts.push(format!("{} .. {}", span.first.date(), span.last.date()));
             parts.push(check::counted(span.rows as usize, noun));

@@ -219,7 +219,7 @@ fn findings(path: &Path, found: &Verified, damage: Option<&str>, no_gaps: bool) 
     }
     if found.off_tick > 0 {
         let rows = count(found.off_tick);
-        lines.push(format!("  {ERROR}grid{ERROR:#}     {rows} bars with a price off the tick that the tape states"));
+        lines.push(format!("  {ERROR}grid{ERROR:#}     {rows} rows with a price off the tick that the tape states"));
     }
     let style = if no_gaps { ERROR } else { WARNING };
     for gaps in &found.gaps {
@@ -280,6 +280,9 @@ fn finding(name: &str, number: u64) -> String {
 
 /// `linear perpetual`, `inverse future until 2024-12-27 08:00:00Z`: the kind of an instrument.
 pub(super) fn kind(kind: InstrumentKind) -> String {
+    let option = |name: &str, expiry, strike, right| {
+        format!("{name} {right} at {strike} until {}", show::time(expiry))
+    };
     let until = |name: &str, expiry| format!("{name} future until {}", show::time(expiry));
     match kind {
         InstrumentKind::Spot => "spot".to_owned(),
@@ -287,6 +290,8 @@ pub(super) fn kind(kind: InstrumentKind) -> String {
         InstrumentKind::InversePerpetual => "inverse perpetual".to_owned(),
         InstrumentKind::LinearFuture { expiry } => until("linear", expiry),
         InstrumentKind::InverseFuture { expiry } => until("inverse", expiry),
+        InstrumentKind::LinearOption { expiry, strike, right } => option("linear", expiry, strike, right),
+        InstrumentKind::InverseOption { expiry, strike, right } => option("inverse", expiry, strike, right),
     }
 }
 
@@ -322,6 +327,8 @@ fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
             Kind::Bar => "bars",
             Kind::Funding => "funding",
             Kind::Series => "values",
+            Kind::Mark => "marks",
+            Kind::Quote => "quotes",
         };
         row(label, format!("{:>11}   {} .. {}", count(span.rows), show::time(span.first), show::time(span.last)));
     }

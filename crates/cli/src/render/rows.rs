@@ -1,11 +1,11 @@
 //! Rows of a tape as aligned text, CSV and JSON.
 
-use market::{Catalogue, Event, Instrument};
+use market::{Catalogue, Event, Instrument, OptionQuote};
 use serde::Serialize;
 use std::io::{self, Write};
 use tape::{Kind, TapeInfo, TapeRow};
 use units::show::{self, Style};
-use units::{Price, Rate};
+use units::{Price, Qty, Rate};
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,16 @@ pub(crate) struct Printer<'a> {
     catalogue: Catalogue,
     /// How wide the names of instruments and series are.
     width: usize,
+    /// Whether the tape has the columns of quotes and marks.
+    has_quotes: bool,
     out: &'a mut dyn Write,
 }
 
 const CSV_HEADER: &str = "receipt,venue,kind,of,opened,open,high,low,close,volume,rate,interval_s,value";
+/// What follows it where a tape has quotes and marks.
+const CSV_QUOTES: &str = ",bid,ask,bid_qty,ask_qty,mark,underlying,open_interest";
+/// The version of the format that has them.
+const QUOTES_VERSION: u32 = 3;
 
 /// A row for a program. Decimals are text, so that they stay what they are.
 #[derive(Serialize)]
@@ -52,6 +58,40 @@ struct Line<'a> {
     interval: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
+    #[serde(flatten)]
+    quote: Option<QuoteLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
+}
+
+/// The cells of a quote but its mark, each where it is told.
+#[derive(Serialize)]
+struct QuoteLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid_qty: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ask_qty: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    underlying: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_interest: Option<String>,
+}
+
+impl QuoteLine {
+    fn of(quote: &OptionQuote) -> Self {
+        Self {
+            bid: quote.bid().map(|price| price.to_string()),
+            ask: quote.ask().map(|price| price.to_string()),
+            bid_qty: quote.bid_qty().map(|qty| qty.to_string()),
+            ask_qty: quote.ask_qty().map(|qty| qty.to_string()),
+            underlying: quote.underlying().map(|price| price.to_string()),
+            open_interest: quote.open_interest().map(|qty| qty.to_string()),
+        }
+    }
 }
 
 impl<'a> Printer<'a> {
@@ -59,18 +99,22 @@ impl<'a> Printer<'a> {
     pub(crate) fn new(form: Form, info: &TapeInfo, out: &'a mut dyn Write) -> io::Result<Self> {
         let symbols = info.catalogue.instruments.iter().map(|instrument| &instrument.symbol);
         let width = symbols.chain(&info.catalogue.series).map(|name| name.chars().count()).max().unwrap_or(2).max(2);
+        let has_quotes = info.version >= QUOTES_VERSION;
         match form {
             Form::Json => {}
-            Form::Csv => writeln!(out, "{CSV_HEADER}")?,
+            Form::Csv => writeln!(out, "{CSV_HEADER}{}", if has_quotes { CSV_QUOTES } else { "" })?,
             Form::Text => {
                 let has = |kind| info.span(kind).is_some();
-                let first = match (has(Kind::Bar), has(Kind::Funding), has(Kind::Series)) {
-                    (true, false, false) => "open",
-                    (false, true, false) => "rate %",
-                    (false, false, true) => "value",
-                    (true, ..) => "open",
-                    (false, ..) => "rate %, value",
-                };
+                let names = [
+                    (Kind::Bar, "open"),
+                    (Kind::Funding, "rate %"),
+                    (Kind::Series, "value"),
+                    (Kind::Mark, "mark"),
+                    (Kind::Quote, "quote"),
+                ];
+                let present: Vec<_> = names.iter().filter(|(kind, _)| has(*kind)).map(|(_, name)| *name).collect();
+                // The other columns are those of a bar.
+                let first = if has(Kind::Bar) { "open".to_owned() } else { present.join(", ") };
                 write!(out, "{:<20}  {:<7}  {:<width$}  {first:>14}", "received", "kind", "of")?;
                 if has(Kind::Bar) {
                     write!(out, " {:>14} {:>14} {:>14} {:>16}", "high", "low", "close", "volume")?;
@@ -78,7 +122,7 @@ impl<'a> Printer<'a> {
                 writeln!(out)?;
             }
         }
-        Ok(Self { form, catalogue: info.catalogue.clone(), width, out })
+        Ok(Self { form, catalogue: info.catalogue.clone(), width, has_quotes, out })
     }
 
     pub(crate) fn row(&mut self, row: &TapeRow) -> io::Result<()> {
@@ -106,7 +150,25 @@ impl<'a> Printer<'a> {
                 writeln!(out, "  {percent:>14} for {}", funding.interval)
             }
             Event::Series(point) => writeln!(out, "  {:>14}", point.value.get().to_string()),
-            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => writeln!(out),
+            Event::Mark(mark) => writeln!(out, "  {:>14}", mark.price.to_string()),
+            Event::OptionQuote(quote) => {
+                let side = |price: Option<Price>, size: Option<Qty>| match (price, size) {
+                    (Some(price), Some(size)) => format!("{price} x {size}"),
+                    (Some(price), None) => price.to_string(),
+                    (None, _) => "none".to_owned(),
+                };
+                let told = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+                writeln!(
+                    out,
+                    "  bid {:<16} ask {:<16} mark {:<12} underlying {:<12} interest {}",
+                    side(quote.bid(), quote.bid_qty()),
+                    side(quote.ask(), quote.ask_qty()),
+                    told(quote.mark().map(|price| price.to_string())),
+                    told(quote.underlying().map(|price| price.to_string())),
+                    told(quote.open_interest().map(|qty| qty.to_string())),
+                )
+            }
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => writeln!(out),
         }
     }
 
@@ -117,27 +179,43 @@ impl<'a> Printer<'a> {
         match &row.event {
             Event::Bar(bar) => {
                 let market::Bar { opened, open, high, low, close, volume, .. } = bar;
-                writeln!(out, "{opened},{open},{high},{low},{close},{volume},,,")
+                write!(out, "{opened},{open},{high},{low},{close},{volume},,,")?;
             }
             Event::Funding(funding) => {
                 let nanos = funding.interval.nanos();
                 let (seconds, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
                 let fraction = if rest == 0 { String::new() } else { format!(".{rest:09}") };
-                writeln!(out, ",,,,,,{},{seconds}{fraction},", funding.rate)
+                write!(out, ",,,,,,{},{seconds}{fraction},", funding.rate)?;
             }
-            Event::Series(point) => writeln!(out, ",,,,,,,,{}", point.value.get()),
-            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => writeln!(out, ",,,,,,,,"),
+            Event::Series(point) => write!(out, ",,,,,,,,{}", point.value.get())?,
+            Event::Mark(mark) => return writeln!(out, ",,,,,,,,,,,,,{},,", mark.price),
+            Event::OptionQuote(quote) => {
+                let text = |cell: Option<String>| cell.unwrap_or_default();
+                let QuoteLine { bid, ask, bid_qty, ask_qty, underlying, open_interest } = QuoteLine::of(quote);
+                let mark = text(quote.mark().map(|price| price.to_string()));
+                let [bid, ask, bid_qty, ask_qty] = [bid, ask, bid_qty, ask_qty].map(text);
+                let [underlying, open_interest] = [underlying, open_interest].map(text);
+                return writeln!(
+                    out,
+                    ",,,,,,,,,{bid},{ask},{bid_qty},{ask_qty},{mark},{underlying},{open_interest}"
+                );
+            }
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => write!(out, ",,,,,,,,")?,
         }
+        writeln!(out, "{}", if self.has_quotes { ",,,,,,," } else { "" })
     }
 
     fn json(&mut self, row: &TapeRow) -> io::Result<()> {
         let (kind, _, of) = what(&self.catalogue, &row.event);
-        let (bar, funding, point) = match &row.event {
-            Event::Bar(bar) => (Some(bar), None, None),
-            Event::Funding(funding) => (None, Some(funding), None),
-            Event::Series(point) => (None, None, Some(point)),
-            Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => (None, None, None),
-        };
+        let (mut bar, mut funding, mut point, mut quote, mut mark) = (None, None, None, None, None);
+        match &row.event {
+            Event::Bar(of) => bar = Some(of),
+            Event::Funding(of) => funding = Some(of),
+            Event::Series(of) => point = Some(of),
+            Event::Mark(of) => mark = Some(of.price),
+            Event::OptionQuote(of) => (quote, mark) = (Some(of), of.mark()),
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {}
+        }
         let line = Line {
             schema: "trimtab.row/1",
             receipt: row.receipt.to_string(),
@@ -153,6 +231,8 @@ impl<'a> Printer<'a> {
             rate: funding.map(|funding| funding.rate.to_string()),
             interval: funding.map(|funding| funding.interval.to_string()),
             value: point.map(|point| point.value.get()),
+            quote: quote.map(QuoteLine::of),
+            mark: mark.map(|mark| mark.to_string()),
         };
         serde_json::to_writer(&mut *self.out, &line).map_err(io::Error::from)?;
         self.out.write_all(b"\n")
@@ -171,8 +251,10 @@ fn what<'a>(catalogue: &'a Catalogue, event: &Event) -> (Kind, Option<&'a Instru
         Event::Series(point) => {
             (Kind::Series, None, catalogue.series.get(point.series.index()).map_or("", String::as_str))
         }
+        Event::Mark(mark) => of(Kind::Mark, mark.instrument),
+        Event::OptionQuote(quote) => of(Kind::Quote, quote.instrument),
         // A tape has none of them.
-        Event::Trade(_) | Event::Mark(_) | Event::Order(_) | Event::Cash(_) => (Kind::Bar, None, ""),
+        Event::Trade(_) | Event::Order(_) | Event::Cash(_) => (Kind::Bar, None, ""),
     }
 }
 

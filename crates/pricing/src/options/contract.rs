@@ -3,24 +3,7 @@
 use std::fmt;
 use units::{Duration, Timestamp, YearFraction};
 
-/// Right to buy or right to sell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptionKind {
-    /// Pays what the settlement price lies above the strike.
-    Call,
-    /// Pays what the settlement price lies below the strike.
-    Put,
-}
-
-impl OptionKind {
-    /// +1 for a call, −1 for a put.
-    pub(super) fn sign(self) -> f64 {
-        match self {
-            Self::Call => 1.0,
-            Self::Put => -1.0,
-        }
-    }
-}
+pub use units::OptionRight as OptionKind;
 
 /// In what the option is paid for and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
