@@ -3,14 +3,20 @@
 //! Design, accuracy and what was rejected are told in `docs/surface.md`.
 
 mod chain;
+mod dynamics;
+mod history;
 mod model_free;
+mod query;
 mod smile;
 
 pub use chain::{
     Chain, ChainSettings, DropCounts, Dropped, ExpiryReport, Forward, ForwardSource, NoSmile, OptionQuote, Parity,
     Placed, ReadCounts, Sides,
 };
+pub use dynamics::{HedgeDeltas, Sticky, UnknownSticky};
+pub use history::{Reading, SurfaceHistory};
 pub use model_free::{NoStrip, Strip, StripQuote, strip_vol_at};
+pub use query::{NoAnswer, QUARTER_DELTA, StrikePoint, Tenor, TermSlope, VarianceSwap, Wings};
 pub use smile::{
     Arbitrage, FitError, MINIMUM_POINTS, Repair, Slice, SmilePoint, SmileQuotes, SmileRefusal, Surface, SurfaceRefusal,
 };
