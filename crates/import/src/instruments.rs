@@ -78,6 +78,8 @@ pub fn instrument(symbol: &str, terms: &Terms) -> Result<Instrument, ImportError
     let quote = quote(symbol, &parts, terms)?;
     let contract = contract(symbol, &parts, quote, terms)?;
     let kind = kind(symbol, &parts, contract, terms)?;
+    // What is paid for an inverse option is coin.
+    let quote = if matches!(kind, InstrumentKind::InverseOption { .. }) { base } else { quote };
     let settle = if contract == ContractKind::Inverse { base } else { quote };
     if let Some(wanted) = terms.settle.filter(|wanted| *wanted != settle) {
         let (noun, side) = match contract {
@@ -136,8 +138,12 @@ fn contract(symbol: &str, parts: &Parts<'_>, quote: Currency, terms: &Terms) -> 
     let settles_in_coin = terms.settle.map(|settle| settle.as_str() == parts.base);
     match terms.kind {
         Some(ContractKind::Spot) if !is_spot => Err(refuse(format!(
-            "`{symbol}` is a {} by its symbol, not spot; the spot pair is `{}:{}{quote}-SPOT`",
-            if parts.form == Form::Perpetual { "perpetual" } else { "dated future" },
+            "`{symbol}` is {} by its symbol, not spot; the spot pair is `{}:{}{quote}-SPOT`",
+            match parts.form {
+                Form::Perpetual => "a perpetual",
+                Form::Option { .. } => "an option",
+                Form::Spot | Form::Dated(_) => "a dated future",
+            },
             parts.venue,
             parts.base
         ))),
@@ -180,6 +186,14 @@ fn kind(symbol: &str, parts: &Parts<'_>, contract: ContractKind, terms: &Terms) 
                 InstrumentKind::LinearFuture { expiry }
             })
         }
+        (Form::Option { day, strike, right }, expiry) => {
+            let expiry = delivery(symbol, parts.venue, day, expiry)?;
+            Ok(if is_inverse {
+                InstrumentKind::InverseOption { expiry, strike, right }
+            } else {
+                InstrumentKind::LinearOption { expiry, strike, right }
+            })
+        }
         (Form::Spot, Some(_)) => {
             Err(refuse(format!("`{symbol}` is spot, which does not expire; leave out `--expiry`, or name the future")))
         }
@@ -208,7 +222,7 @@ fn delivery(symbol: &str, venue: &str, day: Timestamp, expiry: Option<Timestamp>
     }
 }
 
-/// The instruments of the built-in table. The day of a dated future stands for any.
+/// The instruments of the built-in table. The day of a dated future, and day, strike and right of an option, stand for any.
 pub fn known_instruments() -> impl Iterator<Item = &'static str> {
     rows().filter_map(|row| row.split(',').next())
 }
@@ -293,12 +307,12 @@ mod tests {
         let text = include_str!("../../../docs/symbols.md");
         let rows = text.lines().filter(|line| line.starts_with("| `")).map(|line| {
             let mut cells = line.split('|').map(|cell| cell.trim().trim_matches('`'));
-            std::array::from_fn::<_, 8, _>(|_| cells.next().unwrap_or_default())
+            std::array::from_fn::<_, 10, _>(|_| cells.next().unwrap_or_default())
         });
         let grids =
             Terms { tick: Some(Price::from_raw(Price::ONE)), lot: Some(Qty::from_raw(Qty::ONE)), ..Terms::default() };
         let mut seen = 0;
-        for [_, symbol, kind, base, quote, settle, expiry, _] in rows {
+        for [_, symbol, kind, base, quote, settle, expiry, strike, right, _] in rows {
             seen += 1;
             let found = instrument(symbol, &grids);
             if base == "–" || quote == "–" || settle.contains(" or ") || (kind.ends_with("future") && expiry == "–")
@@ -309,6 +323,9 @@ mod tests {
             let found = found.unwrap();
             let expires = found.kind.expiry().map_or_else(|| "–".to_owned(), |at| at.to_string());
             assert_eq!([name(found.kind).replace('-', " ").as_str(), &expires], [kind, expiry], "{symbol}");
+            let option = found.kind.option().map(|(strike, right)| (strike.to_string(), right.to_string()));
+            let stated = (!strike.is_empty()).then(|| (strike.to_owned(), right.to_owned()));
+            assert_eq!((option, kind.ends_with("option")), (stated.clone(), stated.is_some()), "{symbol}");
             assert_eq!(
                 [found.base, found.quote, found.settle].map(|code| code.to_string()),
                 [base, quote, settle],
@@ -343,6 +360,8 @@ mod tests {
             ("binance:BTCUSD_PERP", "binance:BTCUSD-PERP"),
             ("binance:BTCUSDT", "binance:BTCUSDT-SPOT"),
             ("deribit:BTC-7JUN24", "deribit:BTC-27DEC24"),
+            ("deribit:ETH-7JUN24-3000-P", "deribit:ETH-27DEC24-2750-C"),
+            ("okx:BTC-USD-251031-80000-P", "okx:BTC-USD-20251128-102000-C"),
         ] {
             let [one, other] = [one, other].map(|symbol| plain(symbol).unwrap());
             assert_eq!(
@@ -357,12 +376,19 @@ mod tests {
         let grids = Terms { tick: Some("1".parse().unwrap()), lot: Some("1".parse().unwrap()), ..Terms::default() };
         let settle = |code: &str| Terms { settle: Some(code.parse().unwrap()), ..grids };
         let kind = |kind| Terms { kind: Some(kind), ..grids };
+        let linear_call = |expiry: &str, strike: &str| InstrumentKind::LinearOption {
+            expiry: expiry.parse().unwrap(),
+            strike: strike.parse().unwrap(),
+            right: units::OptionRight::Call,
+        };
         for (symbol, terms, expected) in [
             ("kraken:BTCUSD-PERP", kind(ContractKind::Linear), (InstrumentKind::LinearPerpetual, "USD")),
             ("kraken:BTCUSD-PERP", kind(ContractKind::Inverse), (InstrumentKind::InversePerpetual, "BTC")),
             ("kraken:BTCUSD-PERP", settle("USD"), (InstrumentKind::LinearPerpetual, "USD")),
             ("kraken:BTCUSD-PERP", settle("BTC"), (InstrumentKind::InversePerpetual, "BTC")),
             ("hyperliquid:BTC-PERP", settle("USDC"), (InstrumentKind::LinearPerpetual, "USDC")),
+            ("binance:BTC-240628-60000-C", settle("USDT"), (linear_call("2024-06-28T08:00:00Z", "60000"), "USDT")),
+            ("deribit:XRP_USDC-30JUN23-0d625-C", grids, (linear_call("2023-06-30T08:00:00Z", "0.625"), "USDC")),
             ("binance:BTCUSD-PERP", kind(ContractKind::Linear), (InstrumentKind::LinearPerpetual, "USD")),
             ("binance:BTCUSDT", kind(ContractKind::Spot), (InstrumentKind::Spot, "USDT")),
         ] {
@@ -407,6 +433,8 @@ mod tests {
             ("binance:BTCUSDT", terms(linear, None, None), "a perpetual is `binance:BTCUSDT-PERP`"),
             ("hyperliquid:BTC-PERP", terms(None, None, None), "does not tell what its prices are in"),
             ("hyperliquid:BTC-PERP", terms(None, None, Some("BTC")), "does not tell what its prices are in"),
+            ("deribit:BTC-27DEC24-60000-C", terms(spot, None, None), "is an option by its symbol"),
+            ("kraken:BTC-USD-240628-60000-P", terms(None, None, None), "may settle in USD or in BTC"),
             ("binance:1000000MOGUSDT-PERP", terms(None, None, None), "`1000000MOG` cannot be kept"),
         ] {
             let text = instrument(symbol, &terms).unwrap_err().to_string();
@@ -433,7 +461,10 @@ mod tests {
             "binance:BNBUSD-PERP",
             "binance:BTCUSDT-241332",
             "deribit:BTC-31NOV24",
-            "deribit:BTC-27DEC24-60000-C",
+            "deribit:BTC-27DEC24-0-C",
+            "deribit:BTC-27DEC24-6x-C",
+            "deribit:BTC-31NOV24-60000-C",
+            "deribit:BTC-60000-P",
             "binance:",
             "",
         ] {

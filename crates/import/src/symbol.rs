@@ -1,7 +1,7 @@
 //! A symbol taken apart, by the habits of venues, as docs/symbols.md has them. Policies read symbols the same way, each by itself:
 //! a table in that document is what both are tested against.
 
-use units::Timestamp;
+use units::{OptionRight, Price, Timestamp};
 
 /// Quote currencies by which a pair without a separator is split. BUSD is none of them: BNBUSD and BTCBUSD look alike.
 const QUOTES: [&str; 7] = ["USDT", "USDC", "USDE", "FDUSD", "USD", "EUR", "DAI"];
@@ -19,6 +19,12 @@ pub(crate) enum Form {
     Perpetual,
     /// With the begin of the day that it names.
     Dated(Timestamp),
+    /// With the begin of the day that it names.
+    Option {
+        day: Timestamp,
+        strike: Price,
+        right: OptionRight,
+    },
 }
 
 /// A symbol taken apart.
@@ -62,11 +68,30 @@ fn form(contract: &str) -> Option<(&str, Form)> {
     if let Some(pair) = contract.strip_suffix("-SPOT") {
         return Some((pair, Form::Spot));
     }
+    if let Some((rest, right)) = right(contract) {
+        let (rest, strike) = rest.rsplit_once('-')?;
+        let (pair, day) = rest.rsplit_once('-')?;
+        let form = Form::Option { day: date(day)?.parse().ok()?, strike: self::strike(strike)?, right };
+        return Some((pair, form));
+    }
     let dated = contract.rsplit_once(['-', '_']).and_then(|(pair, ending)| Some((pair, date(ending)?)));
     match dated {
         Some((pair, date)) => Some((pair, Form::Dated(date.parse().ok()?))),
         None => Some((contract, Form::Spot)),
     }
+}
+
+/// What stands before `-C` or `-P`.
+fn right(contract: &str) -> Option<(&str, OptionRight)> {
+    let call = contract.strip_suffix("-C").map(|rest| (rest, OptionRight::Call));
+    call.or_else(|| contract.strip_suffix("-P").map(|rest| (rest, OptionRight::Put)))
+}
+
+/// `60000`, `0.625` or, as Deribit writes it, `0d625`.
+fn strike(text: &str) -> Option<Price> {
+    let fits = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'd'));
+    let price: Price = text.replacen('d', ".", 1).parse().ok()?;
+    (fits && price > Price::ZERO).then_some(price)
 }
 
 /// `240628`, `20240628` or `27DEC24` as `2024-06-28`.

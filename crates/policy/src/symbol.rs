@@ -9,6 +9,8 @@ const QUOTES: [&str; 7] = ["USDT", "USDC", "USDE", "FDUSD", "USD", "EUR", "DAI"]
 const SPOT_QUOTES: [&str; 2] = ["BTC", "ETH"];
 /// Endings of perpetual contracts.
 const PERPETUALS: [&str; 4] = ["-PERP", "-PERPETUAL", "-SWAP", "_PERP"];
+/// Venues whose options in dollars are paid for and settled in coin.
+const INVERSE_OPTIONS: [&str; 4] = ["binance", "bybit", "deribit", "okx"];
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 
 /// A symbol taken apart.
@@ -29,7 +31,8 @@ pub fn venue(symbol: &str) -> &str {
     symbol.split_once(':').map_or(symbol, |(venue, _)| venue)
 }
 
-/// Base and quote currency of a symbol, where they can be told: of spot pairs, perpetuals and dated futures.
+/// Base and quote currency of a symbol, where they can be told: of spot pairs, perpetuals, dated futures and options. The quote
+/// currency of an inverse option is its coin, for that is what it is paid in.
 ///
 /// ```
 /// use policy::spec::currencies;
@@ -37,6 +40,8 @@ pub fn venue(symbol: &str) -> &str {
 /// assert_eq!(currencies("binance:BTCUSDT"), Some(("BTC", "USDT")));
 /// assert_eq!(currencies("binance:BTCUSDT-240628"), Some(("BTC", "USDT")));
 /// assert_eq!(currencies("deribit:BTC-27DEC24"), Some(("BTC", "USD")));
+/// assert_eq!(currencies("deribit:BTC_USDC-27DEC24-60000-C"), Some(("BTC", "USDC")));
+/// assert_eq!(currencies("deribit:BTC-27DEC24-60000-C"), Some(("BTC", "BTC")));
 /// assert_eq!(currencies("hyperliquid:BTC-PERP"), None);
 /// ```
 #[must_use]
@@ -73,6 +78,21 @@ pub fn settlements(symbol: &str) -> Vec<&str> {
     }
 }
 
+/// Whether a currency is a dollar or a stablecoin of it.
+///
+/// ```
+/// assert!(policy::spec::is_dollar("USDT") && !policy::spec::is_dollar("BTC"));
+/// ```
+#[must_use]
+pub fn is_dollar(currency: &str) -> bool {
+    ["USD", "USDT", "USDC", "USDE", "FDUSD", "BUSD", "TUSD", "DAI", "USDG"].contains(&currency)
+}
+
+/// Whether a symbol is known to be a spot pair.
+pub(crate) fn is_spot(symbol: &str) -> bool {
+    parts(symbol).is_some_and(|parts| parts.is_spot)
+}
+
 fn parts(symbol: &str) -> Option<Parts<'_>> {
     let (venue, contract) = symbol.split_once(':')?;
     let (pair, is_spot) = pair(contract);
@@ -87,6 +107,9 @@ fn parts(symbol: &str) -> Option<Parts<'_>> {
             _ => return None,
         }
     };
+    let is_inverse_option =
+        quote == Some("USD") && INVERSE_OPTIONS.contains(&venue) && before_option(contract).is_some();
+    let quote = if is_inverse_option { Some(base) } else { quote };
     (is_base(base) && quote.is_none_or(is_currency)).then_some(Parts { base, quote, is_spot })
 }
 
@@ -98,10 +121,23 @@ fn pair(contract: &str) -> (&str, bool) {
     if let Some(pair) = contract.strip_suffix("-SPOT") {
         return (pair, true);
     }
+    if let Some(pair) = before_option(contract) {
+        return (pair, false);
+    }
     match contract.rsplit_once(['-', '_']) {
         Some((pair, expiry)) if is_date(expiry) => (pair, false),
         _ => (contract, true),
     }
+}
+
+/// What stands before day, strike and right of an option: `BTC` of `BTC-27DEC24-60000-C`.
+fn before_option(contract: &str) -> Option<&str> {
+    let rest = contract.strip_suffix("-C").or_else(|| contract.strip_suffix("-P"))?;
+    let (rest, strike) = rest.rsplit_once('-')?;
+    let (pair, day) = rest.rsplit_once('-')?;
+    let fits = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'd');
+    let is_strike = strike.bytes().any(|byte| byte.is_ascii_digit()) && strike.bytes().all(fits);
+    (is_strike && is_date(day)).then_some(pair)
 }
 
 /// `240628`, `20240628` or `27DEC24`.
@@ -153,7 +189,9 @@ mod tests {
         assert_eq!(base("hyperliquid:STETH-PERP"), Some("STETH"));
         assert_eq!(base("binance:BNBUSD-PERP"), None);
         assert_eq!(base("binance:USDT-PERP"), Some("USDT"));
-        assert_eq!(base("deribit:BTC-27DEC24-60000-C"), None);
+        assert_eq!(base("deribit:BTC-27DEC24-60000-C"), Some("BTC"));
+        assert_eq!(base("deribit:XRP_USDC-30JUN23-0d625-C"), Some("XRP"));
+        assert_eq!(base("deribit:BTC-60000-C"), None);
         assert_eq!(base("sim:X"), None);
     }
 }
