@@ -1,8 +1,9 @@
-//! Portfolio in, numbers out: margin tiers and liquidation.
+//! Portfolio in, numbers out: margin tiers and liquidation, Greeks, volatility of a book with options.
 //!
 //! Margin lives here alone. A [`TierTable`] is dated data (see `data/`), never a constant in code; everything that is
 //! owed is exact, and where a last digit must be rounded it goes to the side that liquidates earlier.
 
+pub mod greeks;
 mod liquidation;
 mod margin;
 mod tiers;

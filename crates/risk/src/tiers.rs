@@ -144,6 +144,13 @@ impl TierTable {
         Self::parse(text).expect("the tables that come with the crate are read by its tests")
     }
 
+    /// No margin at all: for what is paid in full, or margined by other rules.
+    #[must_use]
+    pub fn none() -> Self {
+        let tier = Tier { floor: Notional::ZERO, initial: Rate::ZERO, maintenance: Rate::ZERO };
+        Self { tiers: vec![tier], deductions: vec![Cash::ZERO], shares: vec![0] }
+    }
+
     /// The checked tiers, smallest first.
     #[must_use]
     pub fn tiers(&self) -> &[Tier] {

@@ -99,6 +99,12 @@ impl Batch {
         self.discount.push(discount, 1.0);
     }
 
+    /// Takes all options out, keeping the memory.
+    pub fn clear(&mut self) {
+        let Self { sign, forward, strike, years, vol, discount } = self;
+        [sign, forward, strike, years, vol, discount].into_iter().for_each(Column::clear);
+    }
+
     /// Number of options.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -159,6 +165,22 @@ impl Batch {
         Ok(())
     }
 
+    /// Moves the discount factor of one option.
+    ///
+    /// # Errors
+    ///
+    /// A discount factor outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such option.
+    pub fn set_discount(&mut self, index: usize, discount: f64) -> Result<(), Refusal> {
+        let discount = Field::Discount.check(discount)?;
+        assert!(index < self.len(), "option {index} of {}", self.len());
+        self.discount.set(index, discount);
+        Ok(())
+    }
+
     /// Price and Greeks of every option, into `values`, whose storage is used again.
     pub fn values(&self, simd: Simd, values: &mut Values) {
         values.columns.iter_mut().for_each(|column| column.resize(self.len()));
@@ -179,7 +201,7 @@ impl Batch {
     }
 
     #[inline(always)]
-    fn blocks(&self) -> impl Iterator<Item = Options<'_>> {
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Options<'_>> {
         let pairs = self.sign.blocks.iter().zip(&self.forward.blocks).zip(&self.strike.blocks);
         let rest = self.years.blocks.iter().zip(&self.vol.blocks).zip(&self.discount.blocks);
         pairs.zip(rest).map(|(((sign, forward), strike), ((years, vol), discount))| Options {
@@ -397,7 +419,7 @@ fn add_with_limits<S: Lanes>(
 }
 
 /// The accumulators to one number, pairwise, in one order.
-fn fold(total: &Block) -> f64 {
+pub(super) fn fold(total: &Block) -> f64 {
     let mut sums = total.0;
     let mut width = LANES;
     while width > 1 {

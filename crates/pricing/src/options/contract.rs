@@ -6,7 +6,7 @@ use units::{Duration, Timestamp, YearFraction};
 pub use units::OptionRight as OptionKind;
 
 /// In what the option is paid for and settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OptionStyle {
     /// In the currency of the strike.
     Linear,

@@ -1,0 +1,393 @@
+//! Quantity × (price, the Greeks that a portfolio is steered by) of each option of a batch, kept, and added up by a tree of fixed shape.
+//!
+//! The tree's leaves are blocks of sixteen options. A node adds up to eight children lane by lane, in order, and the root's sixteen
+//! lanes are folded pairwise. So the shape depends on the number of options alone, and a sum on what its options are now, whatever
+//! was there before; an option that moves costs its block and one node a level.
+
+use super::batch::{Batch, Column, fold};
+use super::contract::OptionStyle;
+use super::greeks::Sticky;
+use super::kernel::{self, OUTPUTS};
+use super::lanes::{Block, LANES, Lanes, Real, Work};
+use super::simd::Simd;
+use std::ops::{Add, Range};
+
+/// Children of a node.
+const CHILDREN: usize = 8;
+/// Numbers of a [`GreekSums`].
+const COLUMNS: usize = 12;
+
+macro_rules! sums {
+    ($($(#[$meta:meta])* $field:ident),* $(,)?) => {
+        /// Σ quantity × (price, Greeks) of options on one underlying.
+        ///
+        /// Units are those of [`Greeks`](super::Greeks): USD, a step of the forward of one USD, of volatility of 0.01, of time of one
+        /// day. The cash Greeks of several underlyings may be added; delta and gamma are per coin and may not.
+        #[derive(Debug, Clone, Copy, PartialEq, Default)]
+        pub struct GreekSums { $($(#[$meta])* pub $field: f64),* }
+
+        impl GreekSums {
+            /// The fields' names, in order.
+            pub const NAMES: [&str; COLUMNS] = [$(stringify!($field)),*];
+
+            /// The fields' values, in order.
+            #[must_use]
+            pub fn values(&self) -> [f64; COLUMNS] {
+                [$(self.$field),*]
+            }
+
+            /// From values in the order of [`Self::NAMES`].
+            #[must_use]
+            pub fn from_values([$($field),*]: [f64; COLUMNS]) -> Self {
+                Self { $($field),* }
+            }
+        }
+    };
+}
+
+sums! {
+    /// What the options are worth.
+    price,
+    /// ∂price/∂forward, each option's volatility unchanged (the smile stays at its strikes).
+    delta,
+    /// What is added to delta if the smile moves with the forward (stays at its moneyness): −∂price/∂vol × slope ÷ forward.
+    skew_delta,
+    /// The price in coin of those that are paid for in coin. Delta less this is the net, premium-adjusted delta.
+    premium,
+    /// ∂delta/∂forward.
+    gamma,
+    /// Change of price for 0.01 of volatility.
+    vega,
+    /// Change of price in a day.
+    theta,
+    /// Change of delta for 0.01 of volatility.
+    vanna,
+    /// Change of vega for 0.01 of volatility.
+    volga,
+    /// Delta × forward, each option's its own.
+    strike_cash_delta,
+    /// The same of the skew's part of delta.
+    cash_skew_delta,
+    /// Change of cash delta through gamma for a move of 1 %: gamma × forward² ÷ 100.
+    cash_gamma,
+}
+
+impl GreekSums {
+    /// The units of the underlying to sell so that a small move leaves the options' USD value where it is.
+    #[must_use]
+    pub fn hedge_delta(&self, sticky: Sticky) -> f64 {
+        match sticky {
+            Sticky::Strike => self.delta,
+            Sticky::Moneyness => self.delta + self.skew_delta,
+        }
+    }
+
+    /// As [`Self::hedge_delta`], premium-adjusted: what is paid for in coin counts by forward × ∂(coin price)/∂forward.
+    #[must_use]
+    pub fn net_delta(&self, sticky: Sticky) -> f64 {
+        self.hedge_delta(sticky) - self.premium
+    }
+
+    /// [`Self::hedge_delta`] in cash, each option at its own forward.
+    #[must_use]
+    pub fn cash_delta(&self, sticky: Sticky) -> f64 {
+        match sticky {
+            Sticky::Strike => self.strike_cash_delta,
+            Sticky::Moneyness => self.strike_cash_delta + self.cash_skew_delta,
+        }
+    }
+}
+
+impl Add for GreekSums {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let (a, b) = (self.values(), other.values());
+        Self::from_values(std::array::from_fn(|k| a[k] + b[k]))
+    }
+}
+
+/// How an option counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weight {
+    /// Signed, in units of the underlying.
+    pub quantity: f64,
+    /// In what the option is paid for.
+    pub style: OptionStyle,
+    /// dσ/dln K of the smile at its strike.
+    pub slope: f64,
+}
+
+/// Weights of the options of a [`Batch`], in its order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weights {
+    quantity: Column,
+    /// 1 where paid for in coin, else 0.
+    coin: Column,
+    slope: Column,
+}
+
+impl Weights {
+    /// Adds a weight at the end.
+    ///
+    /// # Panics
+    ///
+    /// If a number is not finite.
+    pub fn push(&mut self, weight: Weight) {
+        let Weight { quantity, style, slope } = weight;
+        assert!(quantity.is_finite() && slope.is_finite(), "a weight is {weight:?}");
+        self.quantity.push(quantity, 0.0);
+        self.coin.push(f64::from(u8::from(style == OptionStyle::Inverse)), 0.0);
+        self.slope.push(slope, 0.0);
+    }
+
+    /// Number of weights.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.quantity.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes all out, keeping the memory.
+    pub fn clear(&mut self) {
+        let Self { quantity, coin, slope } = self;
+        [quantity, coin, slope].into_iter().for_each(Column::clear);
+    }
+
+    /// Changes a quantity.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such weight or the number is not finite.
+    pub fn set_quantity(&mut self, index: usize, quantity: f64) {
+        assert!(index < self.len() && quantity.is_finite(), "quantity {index} of {} is {quantity}", self.len());
+        self.quantity.set(index, quantity);
+    }
+
+    /// Changes the smile's slope.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such weight or the number is not finite.
+    pub fn set_slope(&mut self, index: usize, slope: f64) {
+        assert!(index < self.len() && slope.is_finite(), "slope {index} of {} is {slope}", self.len());
+        self.slope.set(index, slope);
+    }
+}
+
+/// Columns of a block of options, or of a node of the tree.
+type Node = [Block; COLUMNS];
+
+/// Each option's quantity × (price, Greeks), and their sum.
+///
+/// ```
+/// use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, OptionStyle, Simd, Weight, Weighted, Weights};
+/// let inputs = Inputs { forward: 60_000.0, strike: 60_000.0, years: 0.1, vol: 0.65, discount: 1.0 };
+/// let (mut batch, mut weights, mut weighted) = (Batch::default(), Weights::default(), Weighted::default());
+/// for (kind, quantity) in [(OptionKind::Call, 1.0), (OptionKind::Put, -1.0)] {
+///     batch.push(&EuropeanOption::new(kind, inputs)?);
+///     weights.push(Weight { quantity, style: OptionStyle::Linear, slope: 0.0 });
+/// }
+/// weighted.weigh(Simd::best(), &batch, &weights, 0..2);
+/// assert!((weighted.sum().delta - 1.0).abs() < 1e-15);
+/// # Ok::<(), pricing::options::Refusal>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weighted {
+    len: usize,
+    /// Level by level: first a node for each block of options, last one node alone.
+    levels: Vec<Vec<Node>>,
+    /// Options of each block that are exactly at the strike without time or volatility.
+    unbounded: Vec<u32>,
+}
+
+impl Weighted {
+    /// Prices the options `range` anew, and adds up. After a change of the number of options the range must be all.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many weights as options, or the range is not in the batch or, after a change of its length, not the whole.
+    pub fn weigh(&mut self, simd: Simd, batch: &Batch, weights: &Weights, range: Range<usize>) {
+        let len = batch.len();
+        assert_eq!(weights.len(), len, "a weight for each option");
+        assert!(range.end <= len && (self.len == len || range == (0..len)), "options {range:?} of {len}");
+        if self.len != len {
+            self.shape(len);
+        }
+        if !range.is_empty() {
+            let blocks = range.start / LANES..range.end.div_ceil(LANES);
+            simd.enter_wide(Weigh { batch, weights, blocks, into: self });
+        }
+    }
+
+    /// As many nodes as this number of options needs.
+    fn shape(&mut self, len: usize) {
+        const EMPTY: Node = [Block([0.0; LANES]); COLUMNS];
+        self.len = len;
+        let mut nodes = len.div_ceil(LANES);
+        self.unbounded.resize(nodes, 0);
+        for level in 0.. {
+            if level == self.levels.len() {
+                // Level by level as it grows; never given back, so that a portfolio that shrinks and grows allocates nothing.
+                self.levels.push(Vec::new());
+            }
+            self.levels[level].resize(nodes, EMPTY);
+            if nodes <= 1 {
+                self.levels[level + 1..].iter_mut().for_each(Vec::clear);
+                return;
+            }
+            nodes = nodes.div_ceil(CHILDREN);
+        }
+    }
+
+    /// Number of options.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The sum of all.
+    #[must_use]
+    pub fn sum(&self) -> GreekSums {
+        let root = self.levels.iter().take_while(|level| !level.is_empty()).last();
+        root.map_or_else(GreekSums::default, |level| {
+            // Adding zero turns a negative zero into zero.
+            GreekSums::from_values(std::array::from_fn(|k| fold(&level[0][k]) + 0.0))
+        })
+    }
+
+    /// What one option adds.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such option.
+    #[must_use]
+    pub fn get(&self, index: usize) -> GreekSums {
+        assert!(index < self.len, "option {index} of {}", self.len);
+        let node = &self.levels[0][index / LANES];
+        GreekSums::from_values(std::array::from_fn(|k| node[k].0[index % LANES]))
+    }
+
+    /// What each adds, in order, as rows of numbers in the order of [`GreekSums::NAMES`]. Keeps the memory of `rows`.
+    pub fn rows(&self, rows: &mut Vec<[f64; COLUMNS]>) {
+        let blocks = self.levels.first().map_or(&[][..], |level| level);
+        rows.resize(blocks.len() * LANES, [0.0; COLUMNS]);
+        for (node, rows) in blocks.iter().zip(rows.as_chunks_mut::<LANES>().0) {
+            for (lane, row) in rows.iter_mut().enumerate() {
+                *row = std::array::from_fn(|k| node[k].0[lane]);
+            }
+        }
+        rows.truncate(self.len);
+    }
+
+    /// Options exactly at the strike without time or volatility. Their gamma has no finite limit; what is unbounded is left out.
+    #[must_use]
+    pub fn unbounded(&self) -> usize {
+        self.unbounded.iter().map(|count| *count as usize).sum()
+    }
+}
+
+struct Weigh<'a> {
+    batch: &'a Batch,
+    weights: &'a Weights,
+    blocks: Range<usize>,
+    into: &'a mut Weighted,
+}
+
+impl Work for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, lanes: S) {
+        let Self { batch, weights, blocks, into } = self;
+        let leaves = &mut into.levels[0][blocks.clone()];
+        let unbounded = &mut into.unbounded[blocks.clone()];
+        let quantities = weights.quantity.blocks.iter().zip(&weights.coin.blocks).zip(&weights.slope.blocks);
+        let inputs = batch.blocks().zip(quantities).skip(blocks.start);
+        for ((options, ((quantity, coin), slope)), (node, unbounded)) in inputs.zip(leaves.iter_mut().zip(unbounded)) {
+            *unbounded = 0;
+            for part in 0..LANES / S::WIDTH {
+                let void = kernel::void(lanes, &options, part);
+                let values = if void == 0 {
+                    kernel::evaluate(lanes, &options, part).0
+                } else {
+                    let (limits, count) = with_limits(lanes, &options, void, part);
+                    *unbounded += count;
+                    limits
+                };
+                let [price, delta, gamma, vega, theta, _, vanna, volga, ..] = values;
+                let forward = Real::load(lanes, options.forward, part);
+                let quantity = Real::load(lanes, quantity, part);
+                let over_forward = Real::splat(lanes, 1.0) / forward;
+                let (delta, gamma, vega) = (delta * quantity, gamma * quantity, vega * quantity);
+                let price = price * quantity;
+                let cash_skew = -(vega * 100.0 * Real::load(lanes, slope, part));
+                price.store(&mut node[0], part);
+                delta.store(&mut node[1], part);
+                (cash_skew * over_forward).store(&mut node[2], part);
+                (price * Real::load(lanes, coin, part) * over_forward).store(&mut node[3], part);
+                gamma.store(&mut node[4], part);
+                vega.store(&mut node[5], part);
+                (theta * quantity).store(&mut node[6], part);
+                (vanna * quantity).store(&mut node[7], part);
+                (volga * quantity).store(&mut node[8], part);
+                (delta * forward).store(&mut node[9], part);
+                cash_skew.store(&mut node[10], part);
+                (gamma * forward * (forward * 0.01)).store(&mut node[11], part);
+            }
+        }
+        add_up(lanes, &mut into.levels, blocks);
+    }
+}
+
+/// The nodes above the leaves `changed`, level by level.
+#[inline(always)]
+fn add_up<S: Lanes>(lanes: S, levels: &mut [Vec<Node>], mut changed: Range<usize>) {
+    for level in 1..levels.len() {
+        let (below, above) = levels.split_at_mut(level);
+        let (children, nodes) = (&below[level - 1], &mut above[0]);
+        if nodes.is_empty() {
+            break;
+        }
+        changed = changed.start / CHILDREN..changed.end.div_ceil(CHILDREN);
+        for (index, node) in nodes[changed.clone()].iter_mut().enumerate() {
+            let first = (changed.start + index) * CHILDREN;
+            let children = &children[first..children.len().min(first + CHILDREN)];
+            for (column, sum) in node.iter_mut().enumerate() {
+                for part in 0..LANES / S::WIDTH {
+                    let mut total = Real::load(lanes, &children[0][column], part);
+                    for child in &children[1..] {
+                        total = total + Real::load(lanes, &child[column], part);
+                    }
+                    total.store(sum, part);
+                }
+            }
+        }
+    }
+}
+
+/// A part with options that have no time or volatility left; and how many are unbounded.
+#[inline(always)]
+fn with_limits<S: Lanes>(lanes: S, options: &kernel::Options<'_>, void: u32, part: usize) -> ([Real<S>; OUTPUTS], u32) {
+    let mut blocks = [Block([0.0; LANES]); OUTPUTS];
+    for (value, block) in kernel::evaluate(lanes, options, part).0.into_iter().zip(&mut blocks) {
+        value.store(block, part);
+    }
+    kernel::put_limits(options, void << (part * S::WIDTH), &mut blocks);
+    let unbounded = blocks[2].0.iter().filter(|gamma| gamma.is_infinite()).count();
+    for value in blocks.iter_mut().flat_map(|block| &mut block.0).filter(|value| value.is_infinite()) {
+        *value = 0.0;
+    }
+    (std::array::from_fn(|k| Real::load(lanes, &blocks[k], part)), unbounded as u32)
+}

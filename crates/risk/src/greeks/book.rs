@@ -1,0 +1,408 @@
+//! What is held in one underlying.
+
+use super::group::{Dimension, Group, Index, Row};
+use super::{DeltaOneKey, GreekSums, GreeksError, OptionKey, Part, SmilePoint};
+use market::Currency;
+use pricing::options::{Batch, EuropeanOption, Field, Inputs, OptionStyle, Refusal, Simd, Weight, Weighted, Weights};
+use std::ops::Range;
+use units::{Contract, Duration, Price, Qty, Timestamp};
+
+/// An expiry's market.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Term {
+    pub(super) expiry: Timestamp,
+    /// The forward when it was set, and the underlying's price then.
+    pub(super) anchor: (f64, f64),
+    /// Of options paid for in USD.
+    pub(super) discount: f64,
+    forward: f64,
+    years: f64,
+    /// Where its options stand.
+    options: Range<usize>,
+}
+
+/// A position in an option.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct OptionLine {
+    pub(super) key: OptionKey,
+    pub(super) quantity: Qty,
+    pub(super) point: SmilePoint,
+}
+
+/// A position in the underlying.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct DeltaOneLine {
+    pub(super) key: DeltaOneKey,
+    pub(super) quantity: Qty,
+}
+
+/// Positions in one underlying, its market, and the columns that are made of both.
+#[derive(Debug, Clone)]
+pub(super) struct Book {
+    underlying: Currency,
+    price: f64,
+    bucket_width: Option<Price>,
+    /// In order.
+    terms: Vec<Term>,
+    /// In canonical order.
+    options: Vec<OptionLine>,
+    /// In order.
+    delta_ones: Vec<DeltaOneLine>,
+    batch: Batch,
+    weights: Weights,
+    weighted: Weighted,
+    /// Options have come or gone: the columns are to be made anew.
+    reshaped: bool,
+    /// Options whose numbers have changed since they were priced.
+    stale: Range<usize>,
+    /// What each position adds, for groups, if current.
+    rows: Vec<Row>,
+    rows_current: bool,
+    indices: [Index; 5],
+    /// Room for volatilities that are not checked yet.
+    points: Vec<SmilePoint>,
+}
+
+impl Book {
+    pub(super) fn new(underlying: Currency, price: f64) -> Result<Self, GreeksError> {
+        Ok(Self {
+            underlying,
+            price: check(Field::Forward, price)?,
+            bucket_width: None,
+            terms: Vec::new(),
+            options: Vec::new(),
+            delta_ones: Vec::new(),
+            batch: Batch::default(),
+            weights: Weights::default(),
+            weighted: Weighted::default(),
+            reshaped: false,
+            stale: 0..0,
+            rows: Vec::new(),
+            rows_current: false,
+            indices: Default::default(),
+            points: Vec::new(),
+        })
+    }
+
+    pub(super) fn underlying(&self) -> Currency {
+        self.underlying
+    }
+
+    pub(super) fn price(&self) -> f64 {
+        self.price
+    }
+
+    pub(super) fn bucket_width(&self) -> Option<Price> {
+        self.bucket_width
+    }
+
+    pub(super) fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
+    pub(super) fn options(&self) -> &[OptionLine] {
+        &self.options
+    }
+
+    pub(super) fn delta_ones(&self) -> &[DeltaOneLine] {
+        &self.delta_ones
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.options.len() + self.delta_ones.len()
+    }
+
+    pub(super) fn check_time(&self, now: Timestamp) -> Result<(), GreeksError> {
+        self.terms.iter().try_for_each(|term| years(term.expiry, now).map(|_| ()))
+    }
+
+    pub(super) fn set_time(&mut self, now: Timestamp) {
+        for at in 0..self.terms.len() {
+            // Checked for every book before.
+            let Ok(years) = years(self.terms[at].expiry, now) else { continue };
+            self.terms[at].years = years;
+            self.fill(at, |batch, options, term| batch.set_years(options, term.years));
+        }
+    }
+
+    pub(super) fn set_price(&mut self, price: f64) -> Result<(), GreeksError> {
+        check(Field::Forward, price)?;
+        self.terms.iter().try_for_each(|term| check(Field::Forward, forward(term.anchor, price)).map(|_| ()))?;
+        self.price = price;
+        self.rows_current = false;
+        for at in 0..self.terms.len() {
+            let term = &mut self.terms[at];
+            term.forward = forward(term.anchor, price);
+            self.fill(at, |batch, options, term| batch.set_forward(options, term.forward));
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_forward(&mut self, now: Timestamp, expiry: Timestamp, forward: f64) -> Result<(), GreeksError> {
+        let forward = check(Field::Forward, forward)?;
+        let anchor = (forward, self.price);
+        match self.terms.binary_search_by_key(&expiry, |term| term.expiry) {
+            Ok(at) => {
+                (self.terms[at].anchor, self.terms[at].forward) = (anchor, forward);
+                self.rows_current = false;
+                self.fill(at, |batch, options, term| batch.set_forward(options, term.forward));
+            }
+            Err(at) => {
+                let years = years(expiry, now)?;
+                // It has no options yet; where they will stand is found when they come.
+                let start = self.options.partition_point(|line| line.key.expiry < expiry);
+                self.terms.insert(at, Term { expiry, anchor, discount: 1.0, forward, years, options: start..start });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_discount(&mut self, expiry: Timestamp, discount: f64) -> Result<(), GreeksError> {
+        let discount = check(Field::Discount, discount)?;
+        let at = self.term(expiry)?;
+        self.terms[at].discount = discount;
+        if !self.reshaped {
+            let options = self.terms[at].options.clone();
+            for index in options.clone().filter(|index| self.options[*index].key.style == OptionStyle::Linear) {
+                self.batch.set_discount(index, discount)?;
+            }
+            self.touch(options);
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_smile(
+        &mut self,
+        expiry: Timestamp,
+        mut smile: impl FnMut(&OptionKey) -> SmilePoint,
+    ) -> Result<(), GreeksError> {
+        self.term(expiry)?;
+        let first = self.options.partition_point(|line| line.key.expiry < expiry);
+        let end = first + self.options[first..].partition_point(|line| line.key.expiry == expiry);
+        self.points.clear();
+        for line in &self.options[first..end] {
+            self.points.push(check_point(smile(&line.key))?);
+        }
+        for (index, point) in (first..end).zip(&self.points) {
+            self.options[index].point = *point;
+            if !self.reshaped {
+                // In range, as checked above.
+                let _ = self.batch.set_vol(index, point.vol);
+                self.weights.set_slope(index, point.slope);
+            }
+        }
+        self.touch(first..end);
+        Ok(())
+    }
+
+    pub(super) fn set_bucket_width(&mut self, width: Price) {
+        self.bucket_width = Some(width);
+        self.indices.iter_mut().for_each(Index::forget);
+    }
+
+    pub(super) fn hold(&mut self, key: OptionKey, quantity: Qty, point: SmilePoint) -> Result<(), GreeksError> {
+        let point = check_point(point)?;
+        check(Field::Strike, key.strike.approximate())?;
+        self.term(key.expiry)?;
+        match self.options.binary_search_by(|line| line.key.cmp(&key)) {
+            Ok(at) => {
+                self.options[at].point = point;
+                if !self.reshaped {
+                    // In range, as checked above.
+                    let _ = self.batch.set_vol(at, point.vol);
+                    self.weights.set_slope(at, point.slope);
+                }
+                self.set_quantity(at, quantity);
+            }
+            Err(_) if quantity.is_zero() => {}
+            Err(at) => {
+                self.options.insert(at, OptionLine { key, quantity, point });
+                self.reshape();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn resize(&mut self, key: &OptionKey, quantity: Qty) -> Result<(), GreeksError> {
+        let at = self.options.binary_search_by(|line| line.key.cmp(key)).map_err(|_| GreeksError::NotHeld(*key))?;
+        self.set_quantity(at, quantity);
+        Ok(())
+    }
+
+    fn set_quantity(&mut self, at: usize, quantity: Qty) {
+        if quantity.is_zero() {
+            self.options.remove(at);
+            return self.reshape();
+        }
+        self.options[at].quantity = quantity;
+        if !self.reshaped {
+            self.weights.set_quantity(at, quantity.approximate());
+        }
+        self.touch(at..at + 1);
+    }
+
+    pub(super) fn hold_delta_one(&mut self, key: DeltaOneKey, quantity: Qty) -> Result<(), GreeksError> {
+        if let Some(expiry) = key.expiry {
+            self.term(expiry)?;
+        }
+        match self.delta_ones.binary_search_by_key(&order(&key), |line| order(&line.key)) {
+            Ok(at) if quantity.is_zero() => {
+                self.delta_ones.remove(at);
+                self.indices.iter_mut().for_each(Index::forget);
+            }
+            Ok(at) => self.delta_ones[at].quantity = quantity,
+            Err(_) if quantity.is_zero() => {}
+            Err(at) => {
+                self.delta_ones.insert(at, DeltaOneLine { key, quantity });
+                self.indices.iter_mut().for_each(Index::forget);
+            }
+        }
+        self.rows_current = false;
+        Ok(())
+    }
+
+    /// The sum of all: the options' tree, then the other positions in order.
+    pub(super) fn sum(&mut self, simd: Simd) -> GreekSums {
+        self.price_stale(simd);
+        self.delta_ones.iter().fold(self.weighted.sum(), |sum, line| sum + self.delta_one(line))
+    }
+
+    pub(super) fn unbounded(&mut self, simd: Simd) -> usize {
+        self.price_stale(simd);
+        self.weighted.unbounded()
+    }
+
+    /// The groups of a dimension, at the end of `groups`.
+    pub(super) fn by(&mut self, simd: Simd, dimension: Dimension, groups: &mut Vec<(Group, GreekSums)>) {
+        let underlying = self.underlying;
+        let named = |(part, sums)| (Group { underlying, part }, sums);
+        if dimension == Dimension::Underlying {
+            let sum = self.sum(simd);
+            return groups.push(named((Part::Whole, sum)));
+        }
+        self.price_stale(simd);
+        if !self.rows_current {
+            let mut rows = std::mem::take(&mut self.rows);
+            self.weighted.rows(&mut rows);
+            rows.extend(self.delta_ones.iter().map(|line| self.delta_one(line).values()));
+            self.rows = rows;
+            self.rows_current = true;
+        }
+        let options = self.options.iter().map(|line| dimension.of_option(&line.key, self.bucket_width));
+        let delta_ones = self.delta_ones.iter().map(|line| dimension.of_delta_one(&line.key));
+        let index = &mut self.indices[dimension as usize];
+        index.build(options.chain(delta_ones));
+        groups.extend(index.sums(&self.rows).map(named));
+    }
+
+    fn delta_one(&self, line: &DeltaOneLine) -> GreekSums {
+        // A future was held only where its expiry has a forward.
+        let term = line.key.expiry.and_then(|expiry| self.term(expiry).ok());
+        let forward = term.map_or(self.price, |at| self.terms[at].forward);
+        let quantity = line.quantity.approximate();
+        let delta = match line.key.contract {
+            Contract::Linear => quantity,
+            Contract::Inverse => quantity / forward,
+        };
+        GreekSums { delta, strike_cash_delta: delta * forward, ..GreekSums::default() }
+    }
+
+    fn term(&self, expiry: Timestamp) -> Result<usize, GreeksError> {
+        let found = self.terms.binary_search_by_key(&expiry, |term| term.expiry);
+        found.map_err(|_| GreeksError::NoForward(self.underlying, expiry))
+    }
+
+    fn reshape(&mut self) {
+        self.reshaped = true;
+        self.rows_current = false;
+        self.indices.iter_mut().for_each(Index::forget);
+    }
+
+    /// These options must be priced again.
+    fn touch(&mut self, options: Range<usize>) {
+        if options.is_empty() {
+            return;
+        }
+        self.rows_current = false;
+        self.stale = if self.stale.is_empty() {
+            options
+        } else {
+            self.stale.start.min(options.start)..self.stale.end.max(options.end)
+        };
+    }
+
+    /// Puts a number of an expiry into its options' columns, unless these are to be made anew.
+    fn fill(&mut self, at: usize, put: impl FnOnce(&mut Batch, Range<usize>, &Term) -> Result<(), Refusal>) {
+        let term = &self.terms[at];
+        let options = term.options.clone();
+        if !self.reshaped && !options.is_empty() {
+            // Whoever calls has checked the number.
+            let _ = put(&mut self.batch, options.clone(), term);
+            self.touch(options);
+        }
+    }
+
+    /// Prices what has changed.
+    fn price_stale(&mut self, simd: Simd) {
+        if self.reshaped {
+            self.make_columns();
+        }
+        self.weighted.weigh(simd, &self.batch, &self.weights, self.stale.clone());
+        self.stale = 0..0;
+    }
+
+    /// The columns of all options, in order.
+    fn make_columns(&mut self) {
+        self.batch.clear();
+        self.weights.clear();
+        let mut start = 0;
+        for term in &mut self.terms {
+            let end = start + self.options[start..].partition_point(|line| line.key.expiry == term.expiry);
+            term.options = start..end;
+            for line in &self.options[start..end] {
+                let OptionKey { strike, right, style, .. } = line.key;
+                let inputs = Inputs {
+                    forward: term.forward,
+                    strike: strike.approximate(),
+                    years: term.years,
+                    vol: line.point.vol,
+                    discount: if style == OptionStyle::Linear { term.discount } else { 1.0 },
+                };
+                // Every number was checked when it came in.
+                let Ok(option) = EuropeanOption::new(right, inputs) else { continue };
+                self.batch.push(&option);
+                let quantity = line.quantity.approximate();
+                self.weights.push(Weight { quantity, style, slope: line.point.slope });
+            }
+            start = end;
+        }
+        self.reshaped = false;
+        self.stale = 0..self.options.len();
+    }
+}
+
+/// The order of positions in the underlying.
+fn order(key: &DeltaOneKey) -> (Option<Timestamp>, bool, units::AccountId, units::StrategyId) {
+    (key.expiry, key.contract == Contract::Inverse, key.venue, key.strategy)
+}
+
+/// The forward at a price of the underlying: as it was set until the price moves, then in proportion.
+fn forward((forward, at_price): (f64, f64), price: f64) -> f64 {
+    if price == at_price { forward } else { forward * (price / at_price) }
+}
+
+fn check(field: Field, value: f64) -> Result<f64, GreeksError> {
+    let (low, high) = field.range();
+    if (low..=high).contains(&value) { Ok(value) } else { Err(Refusal { field, value }.into()) }
+}
+
+fn check_point(point: SmilePoint) -> Result<SmilePoint, GreeksError> {
+    check(Field::Vol, point.vol)?;
+    if point.slope.is_finite() { Ok(point) } else { Err(GreeksError::Slope(point.slope)) }
+}
+
+/// Years of 365 days to an expiry; none once it is past.
+fn years(expiry: Timestamp, now: Timestamp) -> Result<f64, GreeksError> {
+    let left = i128::from(expiry.nanos()) - i128::from(now.nanos());
+    check(Field::Years, left.max(0) as f64 / (365.0 * Duration::DAY.nanos() as f64))
+}
