@@ -2,12 +2,17 @@
 //!
 //! Design, accuracy and what was rejected are told in `docs/surface.md`.
 
+mod arbitrage;
 mod chain;
 mod dynamics;
+mod fit;
 mod history;
 mod model_free;
 mod query;
+mod repair;
 mod smile;
+mod spline;
+mod svi;
 
 pub use chain::{
     Chain, ChainSettings, DropCounts, Dropped, ExpiryReport, Forward, ForwardSource, NoSmile, OptionQuote, Parity,
@@ -20,3 +25,4 @@ pub use query::{NoAnswer, QUARTER_DELTA, StrikePoint, Tenor, TermSlope, Variance
 pub use smile::{
     Arbitrage, FitError, MINIMUM_POINTS, Repair, Slice, SmilePoint, SmileQuotes, SmileRefusal, Surface, SurfaceRefusal,
 };
+pub use svi::{JumpWings, Svi};

@@ -320,6 +320,7 @@ pub struct Surface {
     pub(super) slices: Vec<Slice>,
     /// Which of the expiries could not be fitted, and why.
     pub(super) refused: Vec<(usize, SmileRefusal)>,
+    pub(super) crossed: usize,
 }
 
 impl Surface {
@@ -333,6 +334,12 @@ impl Surface {
     #[must_use]
     pub fn refused(&self) -> &[(usize, SmileRefusal)] {
         &self.refused
+    }
+
+    /// How many pairs of neighbouring expiries crossed somewhere when each was fitted by itself, before the repair.
+    #[must_use]
+    pub fn crossed_before_repair(&self) -> usize {
+        self.crossed
     }
 
     /// Variance from now to `years` at the log-moneyness `k` of that tenor's forward.
@@ -360,53 +367,4 @@ impl Surface {
     pub fn vol(&self, k: f64, years: f64) -> f64 {
         units::math::sqrt(self.total_variance(k, years) / years)
     }
-}
-
-impl Surface {
-    /// Fits every expiry.
-    ///
-    /// # Errors
-    ///
-    /// If the expiries do not ascend or none of them can be fitted. One that cannot is told in [`Self::refused`].
-    pub fn fit(quotes: &[SmileQuotes]) -> Result<Self, SurfaceRefusal> {
-        if let Some(at) = (1..quotes.len()).find(|at| quotes[*at].years.total_cmp(&quotes[at - 1].years).is_le()) {
-            return Err(SurfaceRefusal::ExpiriesUnsorted { at });
-        }
-        let mut surface = Self { slices: Vec::new(), refused: Vec::new() };
-        for (at, one) in quotes.iter().enumerate() {
-            match one.check() {
-                Ok(()) => surface.slices.push(flat(one)),
-                Err(refusal) => surface.refused.push((at, refusal)),
-            }
-        }
-        if surface.slices.is_empty() {
-            return Err(SurfaceRefusal::NoSlices { first: surface.refused.first().map(|(_, refusal)| *refusal) });
-        }
-        Ok(surface)
-    }
-
-    /// Fits the slice `index` of [`Self::slices`] to new quotes of its expiry, between its neighbours.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such slice, or the quotes cannot be fitted; the surface is then as it was.
-    pub fn refit(&mut self, index: usize, quotes: &SmileQuotes) -> Result<(), SurfaceRefusal> {
-        quotes.check().map_err(SurfaceRefusal::Quotes)?;
-        *self.slices.get_mut(index).ok_or(SurfaceRefusal::NoSuchSlice { index })? = flat(quotes);
-        Ok(())
-    }
-}
-
-fn flat(quotes: &SmileQuotes) -> Slice {
-    let nearest = quotes.points.iter().min_by(|a, b| a.log_moneyness.abs().total_cmp(&b.log_moneyness.abs()));
-    let vol = nearest.map_or(0.0, |point| point.mid_vol);
-    let curve = Curve { knots: vec![0.0], pieces: vec![[vol * vol * quotes.years, 0.0, 0.0, 0.0]] };
-    let quoted = (
-        quotes.points.first().map_or(0.0, |point| point.log_moneyness),
-        quotes.points.last().map_or(0.0, |point| point.log_moneyness),
-    );
-    let error = FitError { points: quotes.points.len(), inside: 0, median: 0.0, ninetieth: 0.0, largest: 0.0 };
-    let arbitrage =
-        Arbitrage { lowest_density: 1.0, lowest_rise: f64::INFINITY, steepest_wing: 0.0, repair: Repair::Neighbour };
-    Slice { years: quotes.years, forward: quotes.forward, discount: quotes.discount, curve, quoted, error, arbitrage }
 }

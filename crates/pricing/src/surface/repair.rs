@@ -1,0 +1,246 @@
+//! All expiries: each fitted by itself, then freed of arbitrage from the shortest on, each against its neighbours.
+
+use super::arbitrage::{butterfly, crossing};
+use super::fit::{Bounds, Fitter, Smile};
+use super::smile::{Arbitrage, Curve, FitError, Repair, Slice, SmileQuotes, Surface, SurfaceRefusal};
+
+/// Rounds of fitting under bounds; each adds a bound where the last result crossed a neighbour.
+const ROUNDS: usize = 5;
+
+impl Surface {
+    /// Fits every expiry and repairs what of arbitrage the fits have.
+    ///
+    /// # Errors
+    ///
+    /// If the expiries do not ascend or none of them can be fitted. One that cannot is told in [`Self::refused`].
+    pub fn fit(quotes: &[SmileQuotes]) -> Result<Self, SurfaceRefusal> {
+        let later = |at: &usize| quotes[*at].years > quotes[at - 1].years || quotes[*at].years.is_nan();
+        if let Some(at) = (1..quotes.len()).find(|at| !later(at)) {
+            return Err(SurfaceRefusal::ExpiriesUnsorted { at });
+        }
+        let mut fitter = Fitter::new();
+        let (mut refused, mut smiles) = (Vec::new(), Vec::new());
+        for (at, one) in quotes.iter().enumerate() {
+            match one.check() {
+                Ok(()) => smiles.push((one, fitter.smile(one))),
+                Err(refusal) => refused.push((at, refusal)),
+            }
+        }
+        if smiles.is_empty() {
+            return Err(SurfaceRefusal::NoSlices { first: refused.first().map(|(_, refusal)| *refusal) });
+        }
+        let (mut bounds, crossed) = agreement(&fitter, &smiles);
+        let mut slices: Vec<Slice> = Vec::with_capacity(smiles.len());
+        for ((quotes, smile), bounds) in smiles.iter_mut().zip(&mut bounds) {
+            let below = slices.last().map(|slice| &slice.curve);
+            let (curve, repair) = settle(&mut fitter, smile, below, None, bounds);
+            slices.push(slice(quotes, curve, repair, below));
+        }
+        Ok(Self { slices, refused, crossed })
+    }
+
+    /// Fits the slice `index` of [`Self::slices`] to new quotes of its expiry, between its neighbours as they are.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such slice, the quotes cannot be fitted or are of a time not between the neighbours'; the surface is then as
+    /// it was.
+    pub fn refit(&mut self, index: usize, quotes: &SmileQuotes) -> Result<(), SurfaceRefusal> {
+        if index >= self.slices.len() {
+            return Err(SurfaceRefusal::NoSuchSlice { index });
+        }
+        quotes.check().map_err(SurfaceRefusal::Quotes)?;
+        let below = index.checked_sub(1).map(|below| &self.slices[below]);
+        let above = self.slices.get(index + 1);
+        if below.is_some_and(|below| below.years >= quotes.years)
+            || above.is_some_and(|above| above.years <= quotes.years)
+        {
+            return Err(SurfaceRefusal::ExpiriesUnsorted { at: index });
+        }
+        let mut fitter = Fitter::new();
+        let mut smile = fitter.smile(quotes);
+        let below = below.map(|below| &below.curve);
+        let above = above.map(|above| &above.curve);
+        let (curve, repair) = settle(&mut fitter, &mut smile, below, above, &mut Bounds::none());
+        self.slices[index] = slice(quotes, curve, repair, below);
+        if let [this, next, ..] = &mut self.slices[index..] {
+            next.arbitrage.lowest_rise = crossing(&this.curve, &next.curve).lowest;
+        }
+        Ok(())
+    }
+}
+
+/// Where the smiles by themselves cross, what they agree on: at each strike the nearest values that ascend from expiry to expiry, the
+/// surer a smile is there the nearer. And how many pairs cross.
+fn agreement(fitter: &Fitter, smiles: &[(&SmileQuotes, Smile)]) -> (Vec<Bounds>, usize) {
+    let mut bounds = vec![Bounds::none(); smiles.len()];
+    let curves: Vec<Option<Curve>> = smiles.iter().map(|(_, smile)| fitter.curve(smile)).collect();
+    let pairs = curves.windows(2).filter_map(|pair| Some((pair[0].as_ref()?, pair[1].as_ref()?)));
+    let crossed = pairs.filter(|(below, above)| crossing(below, above).lowest < 0.0).count();
+    let widest = smiles.iter().map(|(_, smile)| smile.unit).fold(0.0, f64::max);
+    let narrowest = smiles.iter().map(|(_, smile)| smile.unit).fold(f64::INFINITY, f64::min);
+    if crossed == 0 {
+        return (bounds, crossed);
+    }
+    let mut distance = 0.0;
+    let mut blocks: Vec<(f64, f64, usize)> = Vec::with_capacity(smiles.len());
+    for _ in 0..100 {
+        for k in [-distance, distance] {
+            blocks.clear();
+            for (curve, (_, smile)) in curves.iter().zip(smiles) {
+                let doubt = smile.doubt(k);
+                let value = curve.as_ref().map_or(0.0, |curve| curve.value(k).max(0.0));
+                let weight = if curve.is_some() { 1.0 / (doubt * doubt) } else { 0.0 };
+                let mut block = (value, weight.max(1e-30), 1);
+                while let Some(before) = blocks.pop_if(|before| before.0 > block.0) {
+                    let weight = before.1 + block.1;
+                    block = ((before.0 * before.1 + block.0 * block.1) / weight, weight, before.2 + block.2);
+                }
+                blocks.push(block);
+            }
+            let mut first = 0;
+            for (value, _, count) in &blocks {
+                for at in first..first + count {
+                    if at + 1 < first + count {
+                        bounds[at].upper.push((k, *value));
+                    }
+                    if at > first {
+                        bounds[at].lower.push((k, *value));
+                    }
+                }
+                first += count;
+            }
+        }
+        distance = if distance == 0.0 { narrowest * 0.2 } else { distance * 1.15 };
+        if distance > 8.0 * widest {
+            break;
+        }
+    }
+    (bounds, crossed)
+}
+
+/// A curve between the neighbours without arbitrage, the first of ever plainer ones that is; the last always is.
+fn settle(
+    fitter: &mut Fitter,
+    smile: &mut Smile,
+    below: Option<&Curve>,
+    above: Option<&Curve>,
+    bounds: &mut Bounds,
+) -> (Curve, Repair) {
+    if let Some(curve) = fitter.curve(smile)
+        && is_free(&curve, below, above)
+    {
+        return (curve, Repair::None);
+    }
+    for _ in 0..ROUNDS {
+        let Some(curve) = fitter.within(smile, bounds) else { break };
+        if is_free(&curve, below, above) {
+            return (curve, Repair::Refitted);
+        }
+        if let Some(below) = below {
+            let found = crossing(below, &curve);
+            bounds.lower.extend(found.dips.iter().map(|(k, _)| (*k, below.value(*k))));
+            if found.flat != (0.0, 0.0) {
+                let (left, right) = below.ends();
+                bounds.least = (-left, right);
+            }
+        }
+        if let Some(above) = above {
+            let found = crossing(&curve, above);
+            bounds.upper.extend(found.dips.iter().map(|(k, _)| (*k, above.value(*k))));
+            if found.flat != (0.0, 0.0) {
+                let (left, right) = above.ends();
+                bounds.most = (-left, right);
+            }
+        }
+        if let Some(raised) = raised(curve, below)
+            && is_free(&raised, below, above)
+            && false
+        {
+            return (raised, Repair::Raised);
+        }
+    }
+    if let Some(raised) = fitter.curve(smile).and_then(|curve| raised(curve, below))
+        && is_free(&raised, below, above)
+    {
+        return (raised, Repair::Raised);
+    }
+    if let Some(plain) = fitter.plain(smile).and_then(|curve| raised(curve, below))
+        && is_free(&plain, below, above)
+    {
+        return (plain, Repair::Plain);
+    }
+    (neighbours(smile, below, above), Repair::Neighbour)
+}
+
+fn is_free(curve: &Curve, below: Option<&Curve>, above: Option<&Curve>) -> bool {
+    let (density, wing) = butterfly(curve);
+    density >= 0.0
+        && wing <= 2.0
+        && below.is_none_or(|below| crossing(below, curve).lowest >= 0.0)
+        && above.is_none_or(|above| crossing(curve, above).lowest >= 0.0)
+}
+
+/// The curve moved up as far as it lies under its shorter neighbour; none if its wings are too flat for that.
+fn raised(mut curve: Curve, below: Option<&Curve>) -> Option<Curve> {
+    let lowest = below.map_or(0.0, |below| crossing(below, &curve).lowest.min(0.0));
+    if lowest == f64::NEG_INFINITY {
+        return None;
+    }
+    let raise = if lowest < 0.0 { -lowest * (1.0 + 1e-9) + 1e-15 } else { 0.0 };
+    for piece in &mut curve.pieces {
+        piece[0] += raise;
+    }
+    Some(curve)
+}
+
+/// The smile of a neighbour, as near to the quotes as it may come: the shorter one's moved up by a constant, which leaves it free,
+/// or the longer one's scaled down, which does too: g is concave in the scale and not negative at nought. Without neighbours flat.
+fn neighbours(smile: &Smile, below: Option<&Curve>, above: Option<&Curve>) -> Curve {
+    if let Some(below) = below {
+        let wanted = smile.mean(|k, variance| variance - below.value(k));
+        let room = above.map_or(f64::INFINITY, |above| crossing(below, above).lowest);
+        let mut shift = wanted.min(room);
+        for _ in 0..8 {
+            if !(shift > 0.0) {
+                break;
+            }
+            let mut curve = below.clone();
+            curve.pieces.iter_mut().for_each(|piece| piece[0] += shift);
+            if is_free(&curve, Some(below), above) {
+                return curve;
+            }
+            shift *= 0.5;
+        }
+        return below.clone();
+    }
+    let Some(above) = above else {
+        let level = smile.mean(|_, variance| variance).clamp(1e-12, 1e6);
+        return Curve { knots: vec![0.0], pieces: vec![[level, 0.0, 0.0, 0.0]] };
+    };
+    let share = smile.mean(|k, variance| variance / above.value(k)).clamp(1e-3, 1.0);
+    let mut curve = above.clone();
+    curve.pieces.iter_mut().flatten().for_each(|coefficient| *coefficient *= share);
+    if is_free(&curve, None, Some(above)) { curve } else { above.clone() }
+}
+
+fn slice(quotes: &SmileQuotes, curve: Curve, repair: Repair, below: Option<&Curve>) -> Slice {
+    let (lowest_density, steepest_wing) = butterfly(&curve);
+    let lowest_rise = below.map_or(f64::INFINITY, |below| crossing(below, &curve).lowest);
+    let arbitrage = Arbitrage { lowest_density, lowest_rise, steepest_wing, repair };
+    let counted = || quotes.points.iter().filter(|point| point.weight > 0.0);
+    let mut inside = 0;
+    let mut distances: Vec<f64> = Vec::with_capacity(quotes.points.len());
+    for point in counted() {
+        let vol = units::math::sqrt(curve.value(point.log_moneyness) / quotes.years);
+        inside += usize::from(point.bid_vol <= vol && vol <= point.ask_vol);
+        distances.push((vol - point.mid_vol).abs());
+    }
+    distances.sort_by(f64::total_cmp);
+    let rank = |share: f64| distances[((distances.len() - 1) as f64 * share) as usize];
+    let error =
+        FitError { points: distances.len(), inside, median: rank(0.5), ninetieth: rank(0.9), largest: rank(1.0) };
+    let ends = (counted().next(), counted().next_back());
+    let quoted = (ends.0.map_or(0.0, |point| point.log_moneyness), ends.1.map_or(0.0, |point| point.log_moneyness));
+    Slice { years: quotes.years, forward: quotes.forward, discount: quotes.discount, curve, quoted, error, arbitrage }
+}
