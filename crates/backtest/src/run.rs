@@ -392,6 +392,7 @@ impl InstrumentStamp {
                 InstrumentKind::InverseFuture { .. } => "inverse_future",
                 InstrumentKind::LinearOption { .. } => "linear_option",
                 InstrumentKind::InverseOption { .. } => "inverse_option",
+                InstrumentKind::Structure => "structure",
             }
             .to_owned(),
             expiry: instrument.kind.expiry().map(|expiry| expiry.to_string()),

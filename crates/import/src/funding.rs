@@ -103,6 +103,7 @@ pub fn funding(request: &FundingRequest, progress: &mut dyn FnMut(u64, u64)) -> 
         InstrumentKind::Spot => Some("spot"),
         InstrumentKind::LinearFuture { .. } | InstrumentKind::InverseFuture { .. } => Some("a dated future"),
         InstrumentKind::LinearOption { .. } | InstrumentKind::InverseOption { .. } => Some("an option"),
+        InstrumentKind::Structure => Some("a structure of options"),
         InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => None,
     };
     if let Some(what) = pays_none {

@@ -244,6 +244,7 @@ fn name(kind: InstrumentKind) -> &'static str {
         InstrumentKind::InverseFuture { .. } => "inverse-future",
         InstrumentKind::LinearOption { .. } => "linear-option",
         InstrumentKind::InverseOption { .. } => "inverse-option",
+        InstrumentKind::Structure => "structure",
     }
 }
 

@@ -96,6 +96,9 @@ pub enum InstrumentKind {
         /// Call or put.
         right: OptionRight,
     },
+    /// Several options that a policy trades as one, in a fixed proportion: priced and settled in what they settle in, and one unit is
+    /// on one unit of the underlying. No venue lists it and no tape has it: the engine trades its legs.
+    Structure,
 }
 
 impl InstrumentKind {
@@ -107,7 +110,8 @@ impl InstrumentKind {
             | Self::LinearPerpetual
             | Self::LinearFuture { .. }
             | Self::LinearOption { .. }
-            | Self::InverseOption { .. } => Contract::Linear,
+            | Self::InverseOption { .. }
+            | Self::Structure => Contract::Linear,
             Self::InversePerpetual | Self::InverseFuture { .. } => Contract::Inverse,
         }
     }
@@ -120,7 +124,7 @@ impl InstrumentKind {
             | Self::InverseFuture { expiry }
             | Self::LinearOption { expiry, .. }
             | Self::InverseOption { expiry, .. } => Some(expiry),
-            Self::Spot | Self::LinearPerpetual | Self::InversePerpetual => None,
+            Self::Spot | Self::LinearPerpetual | Self::InversePerpetual | Self::Structure => None,
         }
     }
 
@@ -135,7 +139,8 @@ impl InstrumentKind {
             | Self::LinearPerpetual
             | Self::InversePerpetual
             | Self::LinearFuture { .. }
-            | Self::InverseFuture { .. } => None,
+            | Self::InverseFuture { .. }
+            | Self::Structure => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is quoted for an option at one moment.
 
 use std::fmt;
-use units::state::StateWriter;
+use units::state::{Corrupt, StateReader, StateWriter};
 use units::{InstrumentId, Price, Qty};
 
 /// What is quoted for an option: best bid and ask with their sizes, the venue's mark, the forward that it is priced on, and the
@@ -144,6 +144,14 @@ impl OptionQuote {
         Some(Price::from_raw(bid.midpoint(ask)))
     }
 
+    /// What it is valued at: the venue's mark, else the middle, where nobody bids between nothing and the ask. `None`: nothing is
+    /// quoted.
+    #[must_use]
+    pub fn value(&self) -> Option<Price> {
+        let between = |ask: Price| Price::from_raw(self.bid().unwrap_or_default().raw().midpoint(ask.raw()));
+        self.mark().or(self.ask().map(between)).or(self.bid())
+    }
+
     /// Whether the bid is above the ask.
     #[must_use]
     pub fn is_crossed(&self) -> bool {
@@ -159,6 +167,16 @@ impl OptionQuote {
         for qty in [self.bid_qty, self.ask_qty, self.open_interest] {
             out.i64(qty.raw());
         }
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    pub fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let instrument = InstrumentId(from.u32()?);
+        let mut price = || from.i64().map(Price::from_raw);
+        let (bid, ask, mark, underlying) = (price()?, price()?, price()?, price()?);
+        let mut qty = || from.i64().map(Qty::from_raw);
+        let (bid_qty, ask_qty, open_interest) = (qty()?, qty()?, qty()?);
+        Ok(Self { instrument, bid, ask, mark, underlying, bid_qty, ask_qty, open_interest })
     }
 }
 
@@ -215,10 +233,22 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_is_its_value_else_what_is_quoted() {
+        let quote = OptionQuote::empty(InstrumentId(1));
+        assert_eq!(quote.value(), None);
+        assert_eq!(quote.with_bid(price("0.02"), None).value(), Some(price("0.02")));
+        assert_eq!(quote.with_ask(price("0.03"), None).value(), Some(price("0.015")), "nobody bids: nothing is the other end");
+        let both = quote.with_bid(price("0.02"), None).with_ask(price("0.03"), None);
+        assert_eq!(both.value(), Some(price("0.025")));
+        assert_eq!(both.with_mark(Price::ZERO).value(), Some(Price::ZERO));
+    }
+
+    #[test]
     fn quotes_that_differ_are_written_differently() {
         let written = |quote: OptionQuote| {
             let mut out = StateWriter::new();
             quote.save(&mut out);
+            assert_eq!(OptionQuote::load(&mut StateReader::new(out.as_bytes())), Ok(quote));
             out.as_bytes().to_vec()
         };
         let quote = OptionQuote::empty(InstrumentId(1)).with_ask(price("0.5"), None);

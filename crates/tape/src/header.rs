@@ -252,6 +252,8 @@ impl InstrumentText {
             InstrumentKind::InverseFuture { .. } => "inverse-future",
             InstrumentKind::LinearOption { .. } => "linear-option",
             InstrumentKind::InverseOption { .. } => "inverse-option",
+            // No tape has one: whoever reads this refuses it.
+            InstrumentKind::Structure => "structure",
         };
         let option = instrument.kind.option();
         Self {

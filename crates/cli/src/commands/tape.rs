@@ -292,6 +292,7 @@ pub(super) fn kind(kind: InstrumentKind) -> String {
         InstrumentKind::InverseFuture { expiry } => until("inverse", expiry),
         InstrumentKind::LinearOption { expiry, strike, right } => option("linear", expiry, strike, right),
         InstrumentKind::InverseOption { expiry, strike, right } => option("inverse", expiry, strike, right),
+        InstrumentKind::Structure => "structure of options".to_owned(),
     }
 }
 
