@@ -1,6 +1,6 @@
 //! What the simulated venue charges, and along which path it walks bars.
 
-use crate::{FeeSchedule, Flow, FlowKind, PathLog};
+use crate::{FeeSchedule, Flow, FlowKind, OptionTerms, PathLog};
 use market::{AccountSpec, Catalogue, Currency};
 use risk::TierTable;
 use std::fmt;
@@ -32,6 +32,8 @@ pub struct ExchangeConfig {
     pub continuous_funding: Vec<bool>,
     /// Settlement prices that are known. Without one, a contract is settled at its last mark.
     pub settlements: Vec<(InstrumentId, Price)>,
+    /// What options cost and need.
+    pub options: OptionTerms,
     /// Positions that are there before the first event.
     pub positions: Vec<OpeningPosition>,
     /// Deposits, withdrawals, transfers and conversions, by time.
@@ -167,9 +169,10 @@ impl ExchangeConfig {
             liquidation_fee: Rate::ZERO,
             settlement_fee: Rate::ZERO,
             latency: Duration::ZERO,
-            tiers: instruments.iter().map(|instrument| TierTable::for_symbol(&instrument.symbol)).collect(),
+            tiers: instruments.iter().map(tiers).collect(),
             continuous_funding: instruments.iter().map(|instrument| instrument.venue() == "deribit").collect(),
             settlements: Vec::new(),
+            options: OptionTerms::new(catalogue),
             positions: Vec::new(),
             flows: Vec::new(),
             path: PathRule::AdverseFirst,
@@ -179,9 +182,11 @@ impl ExchangeConfig {
     /// Whether an exchange can be opened with it.
     pub fn check(&self, catalogue: &Catalogue) -> Result<(), ConfigError> {
         let instruments = catalogue.instruments.len();
-        for (list, found) in
-            [("the list of margin tiers", self.tiers.len()), ("continuous funding", self.continuous_funding.len())]
-        {
+        for (list, found) in [
+            ("the list of margin tiers", self.tiers.len()),
+            ("continuous funding", self.continuous_funding.len()),
+            ("the list of underlyings", self.options.underlyings.len()),
+        ] {
             if found != instruments {
                 return Err(ConfigError::Count { list, found, instruments });
             }
@@ -233,6 +238,11 @@ impl ExchangeConfig {
     pub(crate) fn taken(&self, reference: Price, side: Side, tick: Price) -> Price {
         worsened(reference, self.half_spread + self.slippage, side, tick)
     }
+}
+
+/// The margin tiers of an instrument. Options have a margin of their own, which is no share of their price.
+fn tiers(instrument: &market::Instrument) -> TierTable {
+    if instrument.kind.is_option() { TierTable::none() } else { TierTable::for_symbol(&instrument.symbol) }
 }
 
 /// A price moved against a side by a rate, then to the tick on the worse side; never under one tick.

@@ -29,6 +29,7 @@ impl Exchange {
                     self.expire(index);
                 }
             }
+            self.options_expired(due);
         } else {
             self.execute_flow();
         }
@@ -58,8 +59,10 @@ impl Exchange {
         let instrument = InstrumentId(index as u32);
         let recorded = self.config.settlements.iter().find(|(of, _)| *of == instrument).map(|(_, price)| *price);
         // A position has a mark: its own fills gave it one.
-        let price = recorded.unwrap_or(account.mark(index));
+        let mark = account.mark(index);
+        let price = recorded.or_else(|| self.exercise(index)).unwrap_or(mark);
         let terms = Terms { price, reference: price, liquidity: Liquidity::Taker };
-        self.force(index, -net, terms, self.config.settlement_fee, Forced::Settlement);
+        let rate = if self.is_option(index) { self.config.options.delivery_fee } else { self.config.settlement_fee };
+        self.force(index, -net, terms, rate, Forced::Settlement);
     }
 }

@@ -88,14 +88,18 @@ impl Exchange {
     /// even the worst price of a range, which costs a bound or one margin instead of a root; and for spot, which is paid in
     /// full.
     pub(crate) fn liquidation_price(&self, instrument: usize, range: (Price, Price)) -> Option<Price> {
-        if self.terms[instrument].is_spot || self.clearly_outlives(instrument, range) {
+        if self.terms[instrument].is_spot
+            || self.terms[instrument].is_option
+            || self.clearly_outlives(instrument, range)
+        {
             return None;
         }
         let account = self.account_of(instrument);
         let (position, mark) = (account.position(instrument), account.mark(instrument));
         let (contract, table) = (account.contract(instrument), &self.config.tiers[instrument]);
         let own = table.maintenance_margin(account.exposure(instrument));
-        let others = risk::maintenance_margin(account, &self.config.tiers, instrument) - own;
+        let options = self.maintenance_of_options(instrument);
+        let others = risk::maintenance_margin(account, &self.config.tiers, instrument) - own + options;
         let other_equity = account.settlement(instrument).equity() - position.profit(contract, mark) - others;
         let worst = worst_for(position.qty, range);
         let needed = table.maintenance_margin(contract.exposure(worst, position.qty));
@@ -192,26 +196,30 @@ impl Exchange {
         self.settle(walk, net, order.limit().is_some() && terms.liquidity == Liquidity::Maker);
     }
 
-    fn fill(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> Fill {
+    pub(crate) fn fill(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> Fill {
         let Terms { price, reference, liquidity } = terms;
         let account = self.terms[instrument].account;
         let client = &self.clients[account.index()];
         let rate = if liquidity == Liquidity::Maker { client.fees.maker() } else { client.fees.taker() };
-        let fee = fee(client.account.contract(instrument), qty, price, rate);
+        let fee =
+            self.fee(instrument, qty, price, if self.is_option(instrument) { self.config.options.fee } else { rate });
         let instrument = InstrumentId(instrument as u32);
         Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced: None, execution: 0 }
     }
 
     /// Numbers a fill and takes it into its account.
-    fn take(&mut self, mut fill: Fill) -> Fill {
+    pub(crate) fn take(&mut self, mut fill: Fill) -> Fill {
         let index = fill.instrument.index();
         let client = &mut self.clients[fill.account.index()];
         client.take(&mut fill);
         let terms = &mut self.terms[index];
-        if !terms.is_spot {
+        if terms.is_option {
+            self.note_option(index);
+        } else if !terms.is_spot {
             let bound = self.config.tiers[index].maintenance_bound(client.account.exposure(index));
             self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
         }
+        let client = &self.clients[fill.account.index()];
         if let Some(held) = &mut self.held[index] {
             let at = if self.stage == Stage::Overdue { self.next_due } else { self.at };
             held.step(at, client.account.position(index).qty);
@@ -223,7 +231,7 @@ impl Exchange {
     pub(crate) fn force(&mut self, instrument: usize, signed: Qty, terms: Terms, rate: Rate, forced: Forced) {
         let (side, qty) = (if signed.raw() > 0 { Side::Buy } else { Side::Sell }, signed.abs());
         let mut fill = self.fill(instrument, side, qty, terms);
-        fill.fee = fee(self.account_of(instrument).contract(instrument), qty, terms.price, rate);
+        fill.fee = self.fee(instrument, qty, terms.price, rate);
         fill.forced = Some(forced);
         let order = match forced {
             Forced::Liquidation => LIQUIDATION,
@@ -232,6 +240,12 @@ impl Exchange {
         };
         let update = OrderUpdate::Filled(self.take(fill));
         self.out.push(Event::Order(OrderEvent { order, update }));
+    }
+
+    /// The fee of a fill at a rate of its value, of options of what they stand for.
+    fn fee(&self, instrument: usize, qty: Qty, price: Price, rate: Rate) -> Cash {
+        let plain = || fee(self.account_of(instrument).contract(instrument), qty, price, rate);
+        self.option_fee(instrument, qty, price, rate).unwrap_or_else(plain)
     }
 
     /// How much of an order may fill here.
@@ -259,7 +273,7 @@ impl Exchange {
     }
 
     /// What an account lacks for a fill, if anything. What only reduces never needs margin, but spot is always given in full.
-    fn shortage(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> Option<CancelReason> {
+    pub(crate) fn shortage(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> Option<CancelReason> {
         let account = self.account_of(instrument);
         let net = account.position(instrument).qty;
         let is_spot = self.terms[instrument].is_spot;
@@ -275,7 +289,9 @@ impl Exchange {
         let equity =
             account.settlement(instrument).equity() + contract.profit(fill.signed_qty(), fill.price, mark) - fill.fee;
         let others = risk::initial_margin(account, &self.config.tiers, instrument) - table.initial_margin(held);
-        let needed = others + table.initial_margin(contract.exposure(mark, net + fill.signed_qty()));
+        let after = net + fill.signed_qty();
+        let options = self.initial_of_options(instrument, after);
+        let needed = others + options + table.initial_margin(contract.exposure(mark, after));
         (equity < needed).then_some(CancelReason::Margin)
     }
 
@@ -286,11 +302,11 @@ impl Exchange {
             Side::Buy => ((fill.price * fill.qty).cash() + fill.fee, Some(account.settlement(index))),
             Side::Sell => (Cash::from_raw(i128::from(fill.qty.raw()) * i128::from(Qty::ONE)), account.holding(index)),
         };
-        balance.is_some_and(|balance| risk::free(account, &self.config.tiers, balance.currency) >= given)
+        balance.is_some_and(|balance| self.free(fill.account, balance.currency) >= given)
     }
 
     /// After a fill: what limit orders opened is remembered, and reduce-only orders with nothing left to reduce end.
-    fn settle(&mut self, walk: &mut Walk, before: Qty, by_limit: bool) {
+    pub(crate) fn settle(&mut self, walk: &mut Walk, before: Qty, by_limit: bool) {
         let after = self.account_of(walk.instrument).position(walk.instrument).qty;
         let turned = before.signum() != after.signum();
         let kept = if turned { Qty::ZERO } else { before.abs() };
@@ -323,7 +339,7 @@ impl Exchange {
     }
 
     /// Tells of an order's news in the present delivery, and takes it out of the book when it ended.
-    fn update(&mut self, walk: &Walk, index: usize, update: OrderUpdate) {
+    pub(crate) fn update(&mut self, walk: &Walk, index: usize, update: OrderUpdate) {
         let order = self.book.get_mut(walk.instrument, index);
         order.apply(&update);
         let (id, ended) = (order.order.id, order.state.is_final());
@@ -333,7 +349,7 @@ impl Exchange {
         self.out.push(Event::Order(OrderEvent { order: id, update }));
     }
 
-    fn update_by_id(&mut self, walk: &Walk, id: OrderId, update: OrderUpdate) {
+    pub(crate) fn update_by_id(&mut self, walk: &Walk, id: OrderId, update: OrderUpdate) {
         if let Some((_, index)) = self.book.find(id) {
             self.update(walk, index, update);
         }

@@ -143,7 +143,7 @@ impl Exchange {
         let flow = self.config.flows[index];
         let account = flow.account;
         if let Some((amount, currency)) = flow.kind.given() {
-            let free = risk::free(&self.clients[account.index()].account, &self.config.tiers, currency);
+            let free = self.free(account, currency);
             if amount > free {
                 return self.refused.push(RefusedFlow { flow, why: FlowRefusal::NotFree { free } });
             }

@@ -72,7 +72,10 @@ impl Exchange {
 
     /// Whether the present delivery happened at an unknown moment within a bar.
     fn is_inside(&self) -> bool {
-        !matches!(self.stage, Stage::Idle | Stage::Trades(_) | Stage::Market)
+        !matches!(
+            self.stage,
+            Stage::Idle | Stage::Quotes(_) | Stage::Quoted(_) | Stage::Margins | Stage::Trades(_) | Stage::Market
+        )
     }
 
     fn refusal(&self, order: &NewOrder) -> Option<RejectReason> {
@@ -108,7 +111,11 @@ impl Exchange {
     /// How a limit order comes to the market. Before the first price it is taken to cross, which costs more.
     fn arrival(&self, order: &Order) -> Arrival {
         let Some(limit) = order.limit() else { return Arrival::Resting };
-        let last = self.terms[order.order.instrument.index()].last;
+        let instrument = order.order.instrument.index();
+        if self.is_option(instrument) {
+            return self.option_arrival(instrument, order.order.side, limit);
+        }
+        let last = self.terms[instrument].last;
         let crosses = match order.wait() {
             Wait::AtOrOver(_) => last >= limit || last.is_zero(),
             Wait::AtOrUnder(_) | Wait::Now => last <= limit,

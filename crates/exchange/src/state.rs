@@ -18,6 +18,9 @@ impl Exchange {
             out.bool(terms.is_expired);
         }
         self.held.iter().flatten().for_each(|held| held.save(out));
+        if let Some(options) = &self.options {
+            options.save(out);
+        }
         out.len(self.next_flow);
         out.len(self.refused.len());
         out.len(self.book.iter().count());

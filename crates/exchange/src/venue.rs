@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::execution;
 use crate::flows::RefusedFlow;
 use crate::funding::Held;
+use crate::options::Options;
 use crate::path::{PathLog, adverse_is_low};
 use crate::walk::{Kind, Walk};
 use crate::{ExchangeConfig, PathRule};
@@ -53,6 +54,8 @@ pub struct Exchange {
     pub(crate) refused: Vec<RefusedFlow>,
     /// By instrument, for those with continuous funding.
     pub(crate) held: Vec<Option<Held>>,
+    /// What is quoted for options; `None` where the catalogue has none.
+    pub(crate) options: Option<Options>,
     /// By account and settlement currency, the [bounds](Terms::bound) of its positions together.
     pub(crate) bounds: Vec<Cash>,
     /// Whether any account's fees depend on what it traded.
@@ -74,6 +77,7 @@ pub(crate) struct Terms {
     pub(crate) lot: Qty,
     pub(crate) min_qty: Qty,
     pub(crate) is_spot: bool,
+    pub(crate) is_option: bool,
     pub(crate) expiry: Option<Timestamp>,
     pub(crate) is_expired: bool,
     /// Who trades it; the first account, without ever a position in it, if nobody does.
@@ -103,6 +107,11 @@ pub(crate) enum Stage {
     Due,
     Funding,
     Marks(usize),
+    Quotes(usize),
+    /// The quote before this one was taken in: orders that it reaches are worked.
+    Quoted(usize),
+    /// Accounts that do not bear their options at these quotes.
+    Margins,
     Trades(usize),
     /// The input itself.
     Market,
@@ -129,6 +138,7 @@ impl Exchange {
                 lot: instrument.lot,
                 min_qty: instrument.min_qty,
                 is_spot: instrument.kind == InstrumentKind::Spot,
+                is_option: instrument.kind.is_option(),
                 expiry: instrument.kind.expiry(),
                 is_expired: false,
                 account: AccountId(trader.unwrap_or(0) as u32),
@@ -144,6 +154,7 @@ impl Exchange {
         let clients = config.accounts.iter().map(|terms| Client::new(terms, &config, catalogue)).collect::<Vec<_>>();
         let mut exchange = Self {
             terms: terms.collect(),
+            options: Options::of(catalogue),
             bounds: vec![Cash::ZERO; count],
             watchers: vec![Vec::new(); count],
             book: Book::new(count),
@@ -212,7 +223,9 @@ impl Exchange {
         terms.mark = mark;
         let account = &mut self.clients[terms.account.index()].account;
         account.set_mark(instrument, mark);
-        if !terms.is_spot && !account.position(instrument).qty.is_zero() {
+        if terms.is_option {
+            self.bound_option(instrument);
+        } else if !terms.is_spot && !account.position(instrument).qty.is_zero() {
             let bound = self.config.tiers[instrument].maintenance_bound(account.exposure(instrument));
             self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
         }
@@ -245,6 +258,7 @@ impl Exchange {
         debug_assert!(at >= self.at, "time goes forward");
         self.at = at;
         self.kinds = self.input.iter().fold(0, |kinds, event| kinds | 1 << event.rank());
+        self.average_underlyings();
         self.stage = if self.next_due < at { Stage::Overdue } else { Stage::Bars(0) };
         if self.has_fee_tiers {
             self.clients.iter_mut().for_each(|client| client.fees.reach(at));
@@ -338,6 +352,17 @@ impl Exchange {
                 Stage::Due if self.next_due <= self.at => self.execute_due(),
                 Stage::Due => self.stage = Stage::Funding,
                 Stage::Marks(next) => self.stage = self.next_mark(next),
+                Stage::Quotes(next) => self.stage = self.next_quote(next),
+                Stage::Quoted(next) => {
+                    if !self.work_quote(self.quoted(next)) {
+                        self.stage = Stage::Quotes(next);
+                    }
+                }
+                Stage::Margins => {
+                    if !self.liquidate_option() {
+                        self.stage = Stage::Trades(0);
+                    }
+                }
                 Stage::Trades(next) => self.stage = self.next_trade(next),
                 Stage::Funding => {
                     if self.has(FUNDING) {
@@ -380,12 +405,30 @@ impl Exchange {
     fn next_mark(&mut self, next: usize) -> Stage {
         let mark = |event: &Event| if let Event::Mark(mark) = event { Some(*mark) } else { None };
         let found = if self.has(MARK) { find(&self.input, next, mark) } else { None };
-        let Some((index, mark)) = found else { return Stage::Trades(0) };
+        let Some((index, mark)) = found else { return Stage::Quotes(0) };
         let instrument = mark.instrument.index();
         self.terms[instrument].has_mark_feed = true;
         self.mark(instrument, mark.price);
         self.walk = Some(Walk::point(instrument, self.at, Kind::Mark, mark.price));
         Stage::Marks(index + 1)
+    }
+
+    fn next_quote(&mut self, next: usize) -> Stage {
+        if !self.has(QUOTE) {
+            return Stage::Trades(0);
+        }
+        let quote = |event: &Event| if let Event::OptionQuote(quote) = event { Some(*quote) } else { None };
+        let Some((index, quote)) = find(&self.input, next, quote) else { return Stage::Margins };
+        self.quote(&quote);
+        Stage::Quoted(index + 1)
+    }
+
+    /// The option of the quote before a position of the present input.
+    fn quoted(&self, next: usize) -> usize {
+        match self.input[next - 1] {
+            Event::OptionQuote(quote) => quote.instrument.index(),
+            _ => unreachable!("the stage follows a quote"),
+        }
     }
 
     fn next_trade(&mut self, next: usize) -> Stage {
@@ -430,6 +473,7 @@ impl Exchange {
 
 const FUNDING: u8 = 1;
 const MARK: u8 = 2;
+const QUOTE: u8 = 3;
 const TRADE: u8 = 5;
 
 /// The first event of a kind from a position on.

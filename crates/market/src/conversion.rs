@@ -31,7 +31,7 @@ impl Conversion {
     /// The way from one currency to another over the instruments of a catalogue.
     #[must_use]
     pub fn between(from: Currency, to: Currency, catalogue: &Catalogue) -> Self {
-        let pair = |of: &crate::Instrument| (of.base, of.quote, of.kind == InstrumentKind::Spot);
+        let pair = |of: &crate::Instrument| (of.priced(), of.quote, of.kind == InstrumentKind::Spot);
         Self::find(from, to, &catalogue.instruments.iter().map(pair).collect::<Vec<_>>())
     }
 

@@ -173,6 +173,11 @@ pub struct Instrument {
 }
 
 impl Instrument {
+    /// The currency that its price is worth one of. The price of an option is no rate between currencies: its quote currency.
+    pub(crate) fn priced(&self) -> Currency {
+        if self.kind.is_option() || self.kind == InstrumentKind::Structure { self.quote } else { self.base }
+    }
+
     /// The part of its symbol before the colon.
     #[must_use]
     pub fn venue(&self) -> &str {

@@ -1,0 +1,488 @@
+//! Options at the simulated venue: fills at quotes, a flat margin, fees of the underlying, settlement in cash.
+
+use crate::book::{Arrival, Order};
+use crate::execution::Terms;
+use crate::venue::Exchange;
+use crate::walk::{Kind, Walk};
+use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
+use market::{OptionQuote, OrderKind, OrderState, OrderUpdate};
+use units::state::StateWriter;
+use units::{AccountId, Cash, Contract, Duration, InstrumentId, OptionRight, Price, Qty, Rate, Round, Side, Timestamp};
+
+/// What the venue charges and asks for options. All of it is a share of the underlying, of the price where it says so.
+///
+/// The margin is nobody's real rule: a flat share for what is sold, and the whole value of what is bought. Reports name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionTerms {
+    /// Fee of a fill.
+    pub fee: Rate,
+    /// Fee of a settlement.
+    pub delivery_fee: Rate,
+    /// Neither fee is more than this share of the option's price.
+    pub fee_cap: Rate,
+    /// Needed to sell an option, beside what it is worth.
+    pub initial: Rate,
+    /// Under this, beside what it is worth, what was sold is liquidated.
+    pub maintenance: Rate,
+    /// By instrument index, whose prices an option settles at. `None`: the forward that it was last quoted on.
+    pub underlyings: Vec<Option<InstrumentId>>,
+}
+
+/// How long before its expiry an option's settlement price is averaged.
+pub const SETTLEMENT_WINDOW: Duration = Duration::from_nanos(30 * 60 * 1_000_000_000);
+
+impl OptionTerms {
+    /// The fees that Deribit charged in 2026 (3 basis points, 1.5 at delivery, at most 12.5 % of the price), 15 % and 10 % margin, and
+    /// for each option the perpetual on its underlying at its own venue, else one elsewhere, else spot.
+    #[must_use]
+    pub fn new(catalogue: &Catalogue) -> Self {
+        let basis_points = |tenths: i64| Rate::from_raw(tenths * (Rate::ONE / 100_000));
+        let percent = |tenths: i64| Rate::from_raw(tenths * (Rate::ONE / 1_000));
+        Self {
+            fee: basis_points(30),
+            delivery_fee: basis_points(15),
+            fee_cap: percent(125),
+            initial: percent(150),
+            maintenance: percent(100),
+            underlyings: underlyings(catalogue),
+        }
+    }
+}
+
+fn underlyings(catalogue: &Catalogue) -> Vec<Option<InstrumentId>> {
+    let rank = |of: &Instrument, option: &Instrument| {
+        let perpetual = matches!(of.kind, InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual);
+        match of.kind {
+            _ if of.base != option.base || !market::is_dollar(of.quote) => None,
+            _ if perpetual => Some(u8::from(of.venue() != option.venue())),
+            InstrumentKind::Spot => Some(2),
+            _ => None,
+        }
+    };
+    let others: Vec<(usize, &Instrument)> =
+        catalogue.instruments.iter().enumerate().filter(|(_, of)| of.kind.expiry().is_none()).collect();
+    let best = |option: &Instrument| {
+        let ranked = others.iter().filter_map(|(index, of)| Some((rank(of, option)?, *index)));
+        ranked.min().map(|(_, index)| InstrumentId(index as u32))
+    };
+    let of = |instrument: &Instrument| if instrument.kind.is_option() { best(instrument) } else { None };
+    catalogue.instruments.iter().map(of).collect()
+}
+
+/// At what an expired option was settled, and how that price is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionSettlement {
+    /// When.
+    pub at: Timestamp,
+    /// Which option.
+    pub instrument: InstrumentId,
+    /// The price of its underlying.
+    pub underlying: Price,
+    /// Where that price is from.
+    pub source: SettlementSource,
+}
+
+/// Where the price that an option settles at is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettlementSource {
+    /// The mean of so many prices of the underlying over the last 30 minutes.
+    Average {
+        /// How many.
+        prices: u32,
+    },
+    /// The last price of the underlying, because none was recorded in the last 30 minutes.
+    Last,
+    /// The forward that the option was last quoted on.
+    Quote,
+}
+
+/// The options of a catalogue.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// By instrument index.
+    listed: Vec<Option<Listed>>,
+    /// Options with a position, by index.
+    held: Vec<u32>,
+    /// When an option expires next.
+    next_expiry: Timestamp,
+    /// Prices of underlyings within the window before that expiry.
+    windows: Vec<Window>,
+    settled: Vec<OptionSettlement>,
+}
+
+/// An option as it was last quoted.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    quote: OptionQuote,
+    /// What is left of the sizes quoted; `None`: not recorded, as much as anybody wants.
+    bid_left: Option<Qty>,
+    ask_left: Option<Qty>,
+    expiry: Timestamp,
+    strike: Price,
+    right: OptionRight,
+    is_inverse: bool,
+}
+
+/// The prices of an underlying within the settlement window.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    sum: i128,
+    prices: u32,
+}
+
+impl Options {
+    /// `None`: the catalogue has none.
+    pub(crate) fn of(catalogue: &Catalogue) -> Option<Self> {
+        let list = |(index, of): (usize, &Instrument)| {
+            let (strike, right) = of.kind.option()?;
+            Some(Listed {
+                quote: OptionQuote::empty(InstrumentId(index as u32)),
+                bid_left: None,
+                ask_left: None,
+                expiry: of.kind.expiry()?,
+                strike,
+                right,
+                is_inverse: matches!(of.kind, InstrumentKind::InverseOption { .. }),
+            })
+        };
+        let listed: Vec<_> = catalogue.instruments.iter().enumerate().map(list).collect();
+        listed.iter().any(Option::is_some).then(|| {
+            let windows = vec![Window::default(); listed.len()];
+            let mut options =
+                Self { listed, held: Vec::new(), next_expiry: Timestamp::MIN, windows, settled: Vec::new() };
+            options.find_next_expiry(Timestamp::MIN);
+            options
+        })
+    }
+
+    fn find_next_expiry(&mut self, after: Timestamp) {
+        let open = self.listed.iter().flatten().map(|listed| listed.expiry).filter(|expiry| *expiry > after);
+        self.next_expiry = open.min().unwrap_or(Timestamp::MAX);
+        self.windows.fill(Window::default());
+    }
+
+    /// Takes in a quote.
+    fn see(&mut self, quote: &OptionQuote) {
+        let Some(listed) = &mut self.listed[quote.instrument.index()] else { return };
+        let underlying = quote.underlying().or(listed.quote.underlying());
+        listed.quote = quote.with_underlying(underlying);
+        (listed.bid_left, listed.ask_left) = (quote.bid_qty(), quote.ask_qty());
+    }
+
+    fn is_option(&self, instrument: usize) -> bool {
+        self.listed[instrument].is_some()
+    }
+
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        for listed in self.listed.iter().flatten() {
+            listed.quote.save(out);
+            for left in [listed.bid_left, listed.ask_left] {
+                out.option(left, |out, qty| out.i64(qty.raw()));
+            }
+        }
+        for window in &self.windows {
+            out.i128(window.sum);
+            out.u32(window.prices);
+        }
+        out.len(self.settled.len());
+    }
+}
+
+impl Listed {
+    /// The price of a side, and how much of it is left.
+    fn offered(&self, side: Side) -> Option<(Price, Option<Qty>)> {
+        match side {
+            Side::Buy => Some((self.quote.ask()?, self.ask_left)),
+            Side::Sell => Some((self.quote.bid()?, self.bid_left)),
+        }
+    }
+
+    /// What it is valued at: the venue's mark, else the middle, where nobody bids between nothing and the ask.
+    fn mark(&self) -> Option<Price> {
+        let between =
+            |bid: Option<Price>, ask: Price| Price::from_raw(bid.unwrap_or_default().raw().midpoint(ask.raw()));
+        let quoted = self.quote.ask().map(|ask| between(self.quote.bid(), ask)).or(self.quote.bid());
+        self.quote.mark().or(quoted)
+    }
+
+    /// What its holder gets for one unit if the underlying is at a price: in coin or in dollars, toward zero at 1e-8.
+    fn exercise(&self, underlying: Price) -> Price {
+        let (at, strike) = (i128::from(underlying.raw()), i128::from(self.strike.raw()));
+        let dollars = match self.right {
+            OptionRight::Call => at - strike,
+            OptionRight::Put => strike - at,
+        };
+        let dollars = dollars.max(0);
+        let raw = if self.is_inverse { (dollars * i128::from(Price::ONE)).checked_div(at) } else { Some(dollars) };
+        Price::from_raw(raw.and_then(|raw| i64::try_from(raw).ok()).unwrap_or_default())
+    }
+}
+
+impl Exchange {
+    /// At what options with a position were settled so far.
+    #[must_use]
+    pub fn settled_options(&self) -> &[OptionSettlement] {
+        self.options.as_ref().map_or(&[], |options| &options.settled)
+    }
+
+    /// Counts the prices of the present input that belong to a settlement average.
+    pub(crate) fn average_underlyings(&mut self) {
+        let Some(options) = &mut self.options else { return };
+        if options.next_expiry == Timestamp::MAX || options.next_expiry.since(self.at) >= SETTLEMENT_WINDOW {
+            return;
+        }
+        for event in &self.input {
+            let (at, instrument, price) = match event {
+                Event::Bar(bar) => (bar.closed, bar.instrument, bar.close),
+                Event::Trade(trade) => (self.at, trade.instrument, trade.price),
+                Event::Mark(mark) => (self.at, mark.instrument, mark.price),
+                _ => continue,
+            };
+            let inside = at <= options.next_expiry && options.next_expiry.since(at) < SETTLEMENT_WINDOW;
+            if inside && !options.is_option(instrument.index()) {
+                let window = &mut options.windows[instrument.index()];
+                window.sum += i128::from(price.raw());
+                window.prices += 1;
+            }
+        }
+    }
+
+    /// Takes in the quote at a position of the present input.
+    pub(crate) fn quote(&mut self, quote: &OptionQuote) {
+        let index = quote.instrument.index();
+        let Some(options) = &mut self.options else { return };
+        options.see(quote);
+        let Some(mark) = options.listed[index].as_ref().and_then(Listed::mark) else { return };
+        self.terms[index].last = mark;
+        self.mark(index, mark);
+    }
+
+    /// Works one order that the last quote of an option reaches: triggers, fills, cancels. `false`: there is none.
+    pub(crate) fn work_quote(&mut self, instrument: usize) -> bool {
+        let Some(listed) = self.options.as_ref().and_then(|options| options.listed[instrument]) else { return false };
+        let ready = |order: &Order| {
+            let (price, left) = listed.offered(order.order.side)?;
+            let there = left.is_none_or(|left| left.raw() > 0);
+            let reached = order.wait().reached(price, price).is_some();
+            (order.after < self.at && there && reached).then_some((price, left))
+        };
+        let orders = self.book.of(instrument).iter().enumerate();
+        let reached = orders.filter_map(|(index, order)| Some((!order.is_protective(), index, ready(order)?)));
+        let Some((_, index, (price, left))) = reached.min_by_key(|(late, index, _)| (*late, *index)) else {
+            return false;
+        };
+        let order = self.book.of(instrument)[index];
+        let mut walk = Walk::point(instrument, self.at, Kind::Trade, price);
+        let waits = matches!(order.order.kind, OrderKind::Stop { .. } | OrderKind::StopLimit { .. });
+        if waits && order.state != OrderState::Triggered {
+            self.update(&walk, index, OrderUpdate::Triggered);
+            return true;
+        }
+        let terms = self.terms_at(&listed, &order, price);
+        let net = self.account_of(instrument).position(instrument).qty;
+        let reducible = if net.side() == Some(order.order.side.opposite()) { net.abs() } else { Qty::ZERO };
+        let mut qty = order.remaining().min(left.unwrap_or(Qty::MAX));
+        if order.order.reduce_only {
+            qty = qty.min(reducible);
+        }
+        if qty.is_zero() {
+            self.update(&walk, index, OrderUpdate::Cancelled(CancelReason::NothingToReduce));
+            return true;
+        }
+        let short = self.shortage(instrument, order.order.side, qty, terms).is_some();
+        if short {
+            qty = qty.min(reducible);
+        }
+        if !qty.is_zero() {
+            let fill = self.fill(instrument, order.order.side, qty, terms);
+            let fill = self.take(fill);
+            self.use_up(instrument, order.order.side, qty);
+            self.update(&walk, index, OrderUpdate::Filled(fill));
+        }
+        if short {
+            self.update_by_id(&walk, order.order.id, OrderUpdate::Cancelled(CancelReason::Margin));
+        }
+        self.settle(&mut walk, net, false);
+        true
+    }
+
+    /// At what an order fills: what rests at its own price, what takes at the quote, worse by the slippage.
+    fn terms_at(&self, listed: &Listed, order: &Order, price: Price) -> Terms {
+        let (side, tick) = (order.order.side, self.terms[listed.quote.instrument.index()].tick);
+        let reference = listed.quote.mid().unwrap_or(price);
+        let taken = crate::config::worsened(price, self.config.slippage, side, tick);
+        match (order.limit(), order.arrival) {
+            (Some(limit), Arrival::Crossing) => {
+                let price = if side == Side::Buy { taken.min(limit) } else { taken.max(limit) };
+                Terms { price, reference, liquidity: Liquidity::Taker }
+            }
+            (Some(limit), _) => Terms { price: limit, reference: limit, liquidity: Liquidity::Maker },
+            (None, _) => Terms { price: taken, reference, liquidity: Liquidity::Taker },
+        }
+    }
+
+    fn use_up(&mut self, instrument: usize, side: Side, qty: Qty) {
+        let Some(listed) = self.options.as_mut().and_then(|options| options.listed[instrument].as_mut()) else {
+            return;
+        };
+        let left = if side == Side::Buy { &mut listed.ask_left } else { &mut listed.bid_left };
+        *left = left.map(|left| left - qty);
+    }
+
+    /// How a limit order for an option comes to the market: it takes where the other side's quote is at its price or better.
+    pub(crate) fn option_arrival(&self, instrument: usize, side: Side, limit: Price) -> Arrival {
+        let listed = self.options.as_ref().and_then(|options| options.listed[instrument]);
+        match listed.and_then(|listed| listed.offered(side)) {
+            Some((price, _)) if (limit.raw() - price.raw()) * side.sign() >= 0 => Arrival::Crossing,
+            _ => Arrival::Resting,
+        }
+    }
+
+    /// What one unit of an option stands for in the currency that it settles in: a coin, or the underlying in dollars.
+    fn unit_of(&self, listed: &Listed) -> Price {
+        let last = |instrument: InstrumentId| Some(self.terms[instrument.index()].last).filter(|last| !last.is_zero());
+        let underlying = self.config.options.underlyings[listed.quote.instrument.index()].and_then(last);
+        if listed.is_inverse {
+            Price::from_raw(Price::ONE)
+        } else {
+            listed.quote.underlying().or(underlying).unwrap_or(listed.strike)
+        }
+    }
+
+    /// The fee for an option: a share of the underlying, capped by a share of the price. `None`: it is no option.
+    pub(crate) fn option_fee(&self, instrument: usize, qty: Qty, price: Price, rate: Rate) -> Option<Cash> {
+        let listed = self.options.as_ref()?.listed[instrument].as_ref()?;
+        let of = |price, rate| crate::config::fee(Contract::Linear, qty, price, rate);
+        Some(of(self.unit_of(listed), rate).min(of(price, self.config.options.fee_cap)))
+    }
+
+    /// The rate of the fee for a fill of an option: one flat rate, whether it rested or took.
+    pub(crate) fn is_option(&self, instrument: usize) -> bool {
+        self.options.as_ref().is_some_and(|options| options.is_option(instrument))
+    }
+
+    /// Margin of a signed quantity of an option: its whole value bought, a share of the underlying sold (what it is worth is in
+    /// equity already).
+    fn option_margin(&self, instrument: usize, qty: Qty, rate: Rate) -> Cash {
+        let Some(listed) = self.options.as_ref().and_then(|options| options.listed[instrument].as_ref()) else {
+            return Cash::ZERO;
+        };
+        if qty.raw() > 0 {
+            return Contract::Linear.exposure(self.terms[instrument].mark, qty).cash();
+        }
+        let share = Contract::Linear.exposure(self.unit_of(listed), qty.abs()).at_rate(rate, Round::AwayFromZero);
+        share.expect("a rate under one never leaves the range")
+    }
+
+    /// Margin of all options that settle with an instrument, without that instrument's own.
+    fn margin_beside(&self, instrument: usize, rate: Rate) -> Cash {
+        let Some(options) = &self.options else { return Cash::ZERO };
+        let pool = self.terms[instrument].pool;
+        let others = options.held.iter().map(|index| *index as usize);
+        let others = others.filter(|index| *index != instrument && self.terms[*index].pool == pool);
+        others.map(|index| self.option_margin(index, self.account_of(index).position(index).qty, rate)).sum()
+    }
+
+    /// Initial margin of all options that settle with an instrument, its own as if it held a quantity.
+    pub(crate) fn initial_of_options(&self, instrument: usize, qty: Qty) -> Cash {
+        let rate = self.config.options.initial;
+        self.margin_beside(instrument, rate) + self.option_margin(instrument, qty, rate)
+    }
+
+    /// Maintenance margin of all options that settle with an instrument.
+    pub(crate) fn maintenance_of_options(&self, instrument: usize) -> Cash {
+        let (rate, qty) = (self.config.options.maintenance, self.account_of(instrument).position(instrument).qty);
+        self.margin_beside(instrument, rate) + self.option_margin(instrument, qty, rate)
+    }
+
+    /// What of a currency an account may take out, exchange or spend.
+    pub(crate) fn free(&self, account: AccountId, currency: Currency) -> Cash {
+        let own = &self.clients[account.index()].account;
+        let free = risk::free(own, &self.config.tiers, currency);
+        let Some(options) = &self.options else { return free };
+        let held = options.held.iter().map(|index| *index as usize);
+        let held =
+            held.filter(|index| self.terms[*index].account == account && own.settlement(*index).currency == currency);
+        free - held.map(|index| self.option_margin(index, own.position(index).qty, self.config.options.initial)).sum()
+    }
+
+    /// After a new mark: the maintenance margin of an option's position counts in its pool.
+    pub(crate) fn bound_option(&mut self, instrument: usize) {
+        let qty = self.account_of(instrument).position(instrument).qty;
+        let bound = self.option_margin(instrument, qty, self.config.options.maintenance);
+        let terms = &mut self.terms[instrument];
+        self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
+    }
+
+    /// After a fill: whether the option is among those held.
+    pub(crate) fn note_option(&mut self, instrument: usize) {
+        self.bound_option(instrument);
+        let is_held = !self.account_of(instrument).position(instrument).qty.is_zero();
+        let Some(options) = self.options.as_mut().filter(|options| options.is_option(instrument)) else { return };
+        let at = options.held.binary_search(&(instrument as u32));
+        match (at, is_held) {
+            (Err(at), true) => options.held.insert(at, instrument as u32),
+            (Ok(at), false) => {
+                options.held.remove(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Closes one option position of an account that no longer bears its options: what was sold first. Each is bought back at the
+    /// ask and sold at the bid, at the mark where there is none. `false`: every account does.
+    pub(crate) fn liquidate_option(&mut self) -> bool {
+        let Some(options) = &self.options else { return false };
+        let position = |index: usize| self.account_of(index).position(index).qty;
+        let broken = |index: &usize| {
+            let account = self.account_of(*index);
+            let tiers = risk::maintenance_margin(account, &self.config.tiers, *index);
+            account.settlement(*index).equity() <= tiers + self.maintenance_of_options(*index)
+        };
+        let sold = |index: &usize| position(*index).raw() < 0;
+        // Only what was sold can bring an account down; what was bought is worth what it needs.
+        let Some(index) = options.held.iter().map(|index| *index as usize).filter(sold).find(broken) else {
+            return false;
+        };
+        let Some(listed) = options.listed[index] else { return false };
+        let (net, mark) = (position(index), self.terms[index].mark);
+        let price = listed.offered(Side::Buy).map_or(mark, |(price, _)| price);
+        let terms = Terms { price, reference: mark, liquidity: Liquidity::Taker };
+        self.force(index, -net, terms, self.config.options.fee + self.config.liquidation_fee, Forced::Liquidation);
+        let account = self.terms[index].account;
+        while let Some(id) = self.book.first_of(account) {
+            self.cancel(id, CancelReason::Liquidated);
+        }
+        true
+    }
+
+    /// The price at which an option is settled now. `None`: it is no option.
+    pub(crate) fn exercise(&mut self, instrument: usize) -> Option<Price> {
+        let options = self.options.as_ref()?;
+        let listed = options.listed[instrument].as_ref()?;
+        let known = self.config.options.underlyings[instrument].map(InstrumentId::index);
+        let average = known.map(|index| options.windows[index]).filter(|window| window.prices > 0).map(|window| {
+            let mean = window.sum / i128::from(window.prices);
+            (
+                i64::try_from(mean).map(Price::from_raw).unwrap_or_default(),
+                SettlementSource::Average { prices: window.prices },
+            )
+        });
+        let last = known.map(|index| self.terms[index].last).filter(|last| !last.is_zero());
+        let quoted = listed.quote.underlying().map(|price| (price, SettlementSource::Quote));
+        let (underlying, source) = average.or(last.map(|last| (last, SettlementSource::Last))).or(quoted)?;
+        let (at, price) = (listed.expiry, listed.exercise(underlying));
+        let settled = OptionSettlement { at, instrument: InstrumentId(instrument as u32), underlying, source };
+        self.options.as_mut()?.settled.push(settled);
+        Some(price)
+    }
+
+    /// Options have expired: the next settlement average begins.
+    pub(crate) fn options_expired(&mut self, at: Timestamp) {
+        if let Some(options) = &mut self.options
+            && options.next_expiry <= at
+        {
+            options.find_next_expiry(at);
+        }
+    }
+}
