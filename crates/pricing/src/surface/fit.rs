@@ -21,7 +21,9 @@ const DENSITY_MARGIN: f64 = 0.01;
 /// What the fit keeps from a bound, as a share of the bound.
 const BOUND_MARGIN: f64 = 2e-4;
 /// Passes under bounds; each looks for what is violated and holds it harder.
-const PASSES: usize = 12;
+const PASSES: usize = 15;
+/// How hard, from pass to pass.
+const HOLDS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 
 /// What is kept from one expiry to the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +74,18 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn none() -> Self {
         Self { lower: Vec::new(), upper: Vec::new(), least: (0.0, 0.0), most: (f64::INFINITY, f64::INFINITY) }
+    }
+}
+
+impl Bounds {
+    /// Whether a curve stays within them.
+    pub(super) fn hold(&self, curve: &Curve) -> bool {
+        let (left, right) = curve.ends();
+        let within = |least: f64, steepness: f64, most: f64| least <= steepness && steepness <= most;
+        within(self.least.0, -left, self.most.0)
+            && within(self.least.1, right, self.most.1)
+            && self.lower.iter().all(|(k, bound)| curve.value(*k) >= *bound)
+            && self.upper.iter().all(|(k, bound)| curve.value(*k) <= *bound)
     }
 }
 
@@ -161,11 +175,12 @@ impl Fitter {
     }
 
     /// The curve of the smile within bounds and without butterfly arbitrage, as far as a limited number of passes brings it.
-    pub(super) fn within(&mut self, smile: &mut Smile, bounds: &Bounds) -> Option<Curve> {
+    pub(super) fn within(&mut self, smile: &Smile, bounds: &Bounds) -> Option<Curve> {
         if smile.unknowns.is_empty() {
             return None;
         }
         let unit = smile.unit;
+        let mut unknowns = smile.unknowns.clone();
         self.set_base(smile);
         let square = unit * unit;
         let form = |basis: &Basis, (k, w): &(f64, f64)| (basis.rows(k / unit)[0], w / square);
@@ -178,10 +193,10 @@ impl Fitter {
         let most = [(bounds.most.0 / unit).min(1.95 / unit), (bounds.most.1 / unit).min(1.95 / unit)];
         for pass in 0..PASSES {
             self.work.clone_from(&self.base);
-            let hold = if pass < PASSES / 2 { 1.0 } else { 100.0 };
+            let hold = HOLDS[pass * HOLDS.len() / PASSES];
             let mut violated = false;
             for (z, rows) in &self.grid {
-                let [y, slope, second] = std::array::from_fn(|order| rows[order].dot(&smile.unknowns));
+                let [y, slope, second] = std::array::from_fn(|order| rows[order].dot(&unknowns));
                 if y < 0.02 {
                     violated = true;
                     self.work.add(&rows[0], 0.03, hold * 1e7);
@@ -198,11 +213,11 @@ impl Fitter {
                 let by_value = drift * z * slope / (y * y) + slope * slope * 0.25 / (y * y);
                 let by_slope = -drift * z / y - slope * 0.5 * (1.0 / y + square);
                 let row = Row::mixed(rows, [by_value, by_slope, 0.5]);
-                self.work.add(&row, DENSITY_MARGIN - density + row.dot(&smile.unknowns), hold * 1e6);
+                self.work.add(&row, DENSITY_MARGIN - density + row.dot(&unknowns), hold * 1e6);
             }
             let mut hold_bound = |work: &mut Normal, row: &Row, bound: f64, sign: f64| {
                 let target = bound * (1.0 + sign * BOUND_MARGIN);
-                let short = sign * (target - row.dot(&smile.unknowns));
+                let short = sign * (target - row.dot(&unknowns));
                 if short > -BOUND_MARGIN * bound {
                     violated |= short > 0.5 * BOUND_MARGIN * bound;
                     work.add(row, target, hold * 1e8 / (bound * bound).max(1.0));
@@ -211,7 +226,7 @@ impl Fitter {
             lower.iter().for_each(|(row, bound)| hold_bound(&mut self.work, row, *bound, 1.0));
             upper.iter().for_each(|(row, bound)| hold_bound(&mut self.work, row, *bound, -1.0));
             for (at, (row, sign)) in ends.iter().enumerate() {
-                let steepness = sign * row.dot(&smile.unknowns);
+                let steepness = sign * row.dot(&unknowns);
                 let (low, high) = (least[at] * (1.0 + BOUND_MARGIN) + 1e-4, most[at] * (1.0 - BOUND_MARGIN) - 1e-4);
                 if steepness < low || (low > high && steepness < 0.5 * (low + high)) {
                     violated |= steepness < least[at];
@@ -224,12 +239,11 @@ impl Fitter {
             if !violated {
                 break;
             }
-            if !self.work.solve(&mut smile.unknowns) {
-                smile.unknowns.clear();
+            if !self.work.solve(&mut unknowns) {
                 return None;
             }
         }
-        self.curve(smile)
+        Some(self.basis.curve(&unknowns, unit))
     }
 
     /// SVI alone, mended, as a curve.

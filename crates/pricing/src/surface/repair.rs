@@ -5,7 +5,9 @@ use super::fit::{Bounds, Fitter, Smile};
 use super::smile::{Arbitrage, Curve, FitError, Repair, Slice, SmileQuotes, Surface, SurfaceRefusal};
 
 /// Rounds of fitting under bounds; each adds a bound where the last result crossed a neighbour.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
+/// In how many of them what all smiles agreed on is held, not only the shorter neighbour.
+const SOFT_ROUNDS: usize = 3;
 
 impl Surface {
     /// Fits every expiry and repairs what of arbitrage the fits have.
@@ -31,7 +33,7 @@ impl Surface {
         }
         let (mut bounds, crossed) = agreement(&fitter, &smiles);
         let mut slices: Vec<Slice> = Vec::with_capacity(smiles.len());
-        for ((quotes, smile), bounds) in smiles.iter_mut().zip(&mut bounds) {
+        for ((quotes, smile), bounds) in smiles.iter().zip(&mut bounds) {
             let below = slices.last().map(|slice| &slice.curve);
             let (curve, repair) = settle(&mut fitter, smile, below, None, bounds);
             slices.push(slice(quotes, curve, repair, below));
@@ -58,10 +60,10 @@ impl Surface {
             return Err(SurfaceRefusal::ExpiriesUnsorted { at: index });
         }
         let mut fitter = Fitter::new();
-        let mut smile = fitter.smile(quotes);
+        let smile = fitter.smile(quotes);
         let below = below.map(|below| &below.curve);
         let above = above.map(|above| &above.curve);
-        let (curve, repair) = settle(&mut fitter, &mut smile, below, above, &mut Bounds::none());
+        let (curve, repair) = settle(&mut fitter, &smile, below, above, &mut Bounds::none());
         self.slices[index] = slice(quotes, curve, repair, below);
         if let [this, next, ..] = &mut self.slices[index..] {
             next.arbitrage.lowest_rise = crossing(&this.curve, &next.curve).lowest;
@@ -83,33 +85,29 @@ fn agreement(fitter: &Fitter, smiles: &[(&SmileQuotes, Smile)]) -> (Vec<Bounds>,
         return (bounds, crossed);
     }
     let mut distance = 0.0;
-    let mut blocks: Vec<(f64, f64, usize)> = Vec::with_capacity(smiles.len());
+    let mut blocks: Vec<Block> = Vec::with_capacity(smiles.len());
+    for right in [false, true] {
+        let steepness = |curve: &Curve| if right { curve.ends().1 } else { -curve.ends().0 };
+        let values = curves
+            .iter()
+            .zip(smiles)
+            .map(|(curve, (_, smile))| (curve.as_ref().map(|curve| steepness(curve).max(0.0)), 0.1 * smile.unit));
+        ascending(values, &mut blocks);
+        each_bound(&blocks, |at, lower, value| {
+            let side = if lower { &mut bounds[at].least } else { &mut bounds[at].most };
+            *(if right { &mut side.1 } else { &mut side.0 }) = value;
+        });
+    }
     for _ in 0..100 {
         for k in [-distance, distance] {
-            blocks.clear();
-            for (curve, (_, smile)) in curves.iter().zip(smiles) {
-                let doubt = smile.doubt(k);
-                let value = curve.as_ref().map_or(0.0, |curve| curve.value(k).max(0.0));
-                let weight = if curve.is_some() { 1.0 / (doubt * doubt) } else { 0.0 };
-                let mut block = (value, weight.max(1e-30), 1);
-                while let Some(before) = blocks.pop_if(|before| before.0 > block.0) {
-                    let weight = before.1 + block.1;
-                    block = ((before.0 * before.1 + block.0 * block.1) / weight, weight, before.2 + block.2);
-                }
-                blocks.push(block);
-            }
-            let mut first = 0;
-            for (value, _, count) in &blocks {
-                for at in first..first + count {
-                    if at + 1 < first + count {
-                        bounds[at].upper.push((k, *value));
-                    }
-                    if at > first {
-                        bounds[at].lower.push((k, *value));
-                    }
-                }
-                first += count;
-            }
+            let values = curves
+                .iter()
+                .zip(smiles)
+                .map(|(curve, (_, smile))| (curve.as_ref().map(|curve| curve.value(k).max(0.0)), smile.doubt(k)));
+            ascending(values, &mut blocks);
+            each_bound(&blocks, |at, lower, value| {
+                if lower { bounds[at].lower.push((k, value)) } else { bounds[at].upper.push((k, value)) }
+            });
         }
         distance = if distance == 0.0 { narrowest * 0.2 } else { distance * 1.15 };
         if distance > 8.0 * widest {
@@ -119,20 +117,59 @@ fn agreement(fitter: &Fitter, smiles: &[(&SmileQuotes, Smile)]) -> (Vec<Bounds>,
     (bounds, crossed)
 }
 
+/// Values that have become one: it, its weight, how many.
+type Block = (f64, f64, usize);
+
+/// The nearest values that ascend, by pooling what does not; from values with their doubts.
+fn ascending(values: impl Iterator<Item = (Option<f64>, f64)>, blocks: &mut Vec<Block>) {
+    blocks.clear();
+    for (value, doubt) in values {
+        let weight = if value.is_some() { 1.0 / (doubt * doubt) } else { 0.0 };
+        let mut block = (value.unwrap_or(0.0), weight.max(1e-30), 1);
+        while let Some(before) = blocks.pop_if(|before| before.0 > block.0) {
+            let weight = before.1 + block.1;
+            block = ((before.0 * before.1 + block.0 * block.1) / weight, weight, before.2 + block.2);
+        }
+        blocks.push(block);
+    }
+}
+
+/// For each value that was pooled with the next an upper bound, with the one before a lower: which, whether lower, where.
+fn each_bound(blocks: &[Block], mut bound: impl FnMut(usize, bool, f64)) {
+    let mut first = 0;
+    for (value, _, count) in blocks {
+        for at in first..first + count {
+            if at + 1 < first + count {
+                bound(at, false, *value);
+            }
+            if at > first {
+                bound(at, true, *value);
+            }
+        }
+        first += count;
+    }
+}
+
 /// A curve between the neighbours without arbitrage, the first of ever plainer ones that is; the last always is.
 fn settle(
     fitter: &mut Fitter,
-    smile: &mut Smile,
+    smile: &Smile,
     below: Option<&Curve>,
     above: Option<&Curve>,
     bounds: &mut Bounds,
 ) -> (Curve, Repair) {
     if let Some(curve) = fitter.curve(smile)
+        && bounds.hold(&curve)
         && is_free(&curve, below, above)
     {
         return (curve, Repair::None);
     }
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
+        if round == SOFT_ROUNDS {
+            // What was agreed on did not hold: the longer expiries give way.
+            bounds.upper.clear();
+            bounds.most = (f64::INFINITY, f64::INFINITY);
+        }
         let Some(curve) = fitter.within(smile, bounds) else { break };
         if is_free(&curve, below, above) {
             return (curve, Repair::Refitted);
@@ -142,7 +179,7 @@ fn settle(
             bounds.lower.extend(found.dips.iter().map(|(k, _)| (*k, below.value(*k))));
             if found.flat != (0.0, 0.0) {
                 let (left, right) = below.ends();
-                bounds.least = (-left, right);
+                bounds.least = (bounds.least.0.max(-left), bounds.least.1.max(right));
             }
         }
         if let Some(above) = above {
@@ -153,11 +190,12 @@ fn settle(
                 bounds.most = (-left, right);
             }
         }
-        if let Some(raised) = raised(curve, below)
+        let lowest = below.map_or(0.0, |below| crossing(below, &curve).lowest);
+        if lowest > -1e-3 * smile.unit * smile.unit
+            && let Some(raised) = raised(curve, below)
             && is_free(&raised, below, above)
-            && false
         {
-            return (raised, Repair::Raised);
+            return (raised, Repair::Refitted);
         }
     }
     if let Some(raised) = fitter.curve(smile).and_then(|curve| raised(curve, below))
@@ -169,6 +207,20 @@ fn settle(
         && is_free(&plain, below, above)
     {
         return (plain, Repair::Plain);
+    }
+    if let Some(c) = &last {
+        println!(
+            "DEBUG unit {:.4} butterfly {:?} ends {:?} below {:?} crossing {:?} lower {} upper {} least {:?}",
+            smile.unit,
+            butterfly(c),
+            c.ends(),
+            below.map(|b| b.ends()),
+            below.map(|b| crossing(b, c)),
+            bounds.lower.len(),
+            bounds.upper.len(),
+            bounds.least
+        );
+    } else {
     }
     (neighbours(smile, below, above), Repair::Neighbour)
 }

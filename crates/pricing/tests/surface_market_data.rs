@@ -1,0 +1,271 @@
+//! The surface fitted to every recorded snapshot of Deribit's options: arbitrage, distance from the quotes, withheld strikes.
+//!
+//! A seeded tenth of the snapshots; all of them with `TRIMTAB_LONG=1`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    reason = "the recordings are files, and a skip is said"
+)]
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use parquet::schema::types::Type;
+use pricing::options::functions::normal_distribution;
+use pricing::options::{OptionKind, OptionStyle};
+use pricing::surface::{Chain, ChainSettings, OptionQuote, Repair, SmilePoint, SmileQuotes, Surface};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use units::Timestamp;
+
+const DAY: f64 = 1.0 / 365.0;
+
+fn recording(test: &str, path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {test}: shared data absent");
+    None
+}
+
+/// The named columns of a file, row by row, in the order of `names`.
+fn rows(path: &Path, names: &[&str], mut each: impl FnMut(Vec<Field>)) {
+    let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let schema = reader.metadata().file_metadata().schema().clone();
+    let fields: Vec<Arc<Type>> =
+        schema.get_fields().iter().filter(|field| names.contains(&field.name())).cloned().collect();
+    assert_eq!(fields.len(), names.len(), "{path:?}");
+    let order: Vec<usize> =
+        names.iter().map(|name| fields.iter().position(|field| field.name() == *name).unwrap()).collect();
+    let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().unwrap();
+    for row in reader.get_row_iter(Some(projection)).unwrap() {
+        let columns = row.unwrap().into_columns();
+        each(order.iter().map(|at| columns[*at].1.clone()).collect());
+    }
+}
+
+fn number(field: &Field) -> Option<f64> {
+    match field {
+        Field::Double(value) => Some(*value),
+        Field::Long(value) | Field::TimestampMicros(value) | Field::TimestampMillis(value) => Some(*value as f64),
+        Field::Int(value) => Some(f64::from(*value)),
+        Field::Null => None,
+        other => panic!("{other:?} is no number"),
+    }
+}
+
+fn micros(field: &Field) -> i64 {
+    number(field).unwrap() as i64
+}
+
+/// One moment's chain of one coin.
+struct Snapshot {
+    coin: &'static str,
+    at: Timestamp,
+    /// Rows of the recording and expiries in it.
+    options: usize,
+    quotes: Vec<SmileQuotes>,
+}
+
+/// The snapshots of every file, or the seeded tenth of them.
+fn snapshots(test: &str) -> Option<Vec<Snapshot>> {
+    let all = std::env::var_os("TRIMTAB_LONG").is_some();
+    let names = ["timestamp", "expiry_datetime", "underlying", "strike", "option_type", "bid_price", "ask_price"];
+    let mut snapshots = Vec::new();
+    for coin in ["BTC", "ETH"] {
+        let mut chains: BTreeMap<i64, Vec<OptionQuote>> = BTreeMap::new();
+        for month in ["2025-12", "2026-01", "2026-02", "2026-03", "2026-04", "2026-05"] {
+            let path = recording(test, &format!("deribit_options_6h/{coin}_{month}.parquet"))?;
+            rows(&path, &names, |row| {
+                let at = micros(&row[0]);
+                if !all && !chosen(at) {
+                    return;
+                }
+                let kind = match &row[4] {
+                    Field::Str(text) if text == "call" => OptionKind::Call,
+                    Field::Str(text) if text == "put" => OptionKind::Put,
+                    other => panic!("{other:?} is no kind of option"),
+                };
+                let quote = OptionQuote {
+                    expiry: Timestamp::from_nanos(micros(&row[1]) * 1_000),
+                    strike: number(&row[3]).unwrap(),
+                    kind,
+                    bid: number(&row[5]),
+                    ask: number(&row[6]),
+                    tick: if number(&row[5]).unwrap_or(0.0) < 0.005 { 0.0001 } else { 0.0005 },
+                    at: Timestamp::from_nanos(at * 1_000),
+                    forward: number(&row[2]),
+                };
+                chains.entry(at).or_default().push(quote);
+            });
+        }
+        for (at, rows) in chains {
+            let at = Timestamp::from_nanos(at * 1_000);
+            let mut chain = Chain::new(OptionStyle::Inverse, ChainSettings::default());
+            chain.read(rows.iter().copied());
+            chain.drop_expired(at);
+            chain.remake_all(at);
+            snapshots.push(Snapshot { coin, at, options: rows.len(), quotes: chain.smiles().to_vec() });
+        }
+    }
+    Some(snapshots)
+}
+
+/// Whether a snapshot is of the tenth: by a scramble of its time.
+fn chosen(at: i64) -> bool {
+    (at as u64 / 1_000_000).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1 << 32) / 10
+}
+
+/// Distances of fitted volatilities from the middles, in volatility points, and how many lie inside bid and ask.
+#[derive(Default, Clone)]
+struct Tally {
+    errors: Vec<f64>,
+    inside: usize,
+}
+
+impl Tally {
+    fn add(&mut self, point: &SmilePoint, vol: f64) {
+        self.errors.push((vol - point.mid_vol).abs() * 100.0);
+        self.inside += usize::from(point.bid_vol <= vol && vol <= point.ask_vol);
+    }
+
+    fn merge(&mut self, other: &Tally) {
+        self.errors.extend(&other.errors);
+        self.inside += other.inside;
+    }
+
+    fn rank(&self, rank: f64) -> f64 {
+        let mut errors = self.errors.clone();
+        errors.sort_by(f64::total_cmp);
+        errors.get(((errors.len().max(1) - 1) as f64 * rank) as usize).copied().unwrap_or(0.0)
+    }
+
+    fn inside_share(&self) -> f64 {
+        self.inside as f64 / self.errors.len().max(1) as f64
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{:>6} points, median {:.3}, 90th percentile {:.3}, 99th {:.2}, inside {:.2} %",
+            self.errors.len(),
+            self.rank(0.5),
+            self.rank(0.9),
+            self.rank(0.99),
+            100.0 * self.inside_share()
+        )
+    }
+}
+
+/// Whether the call's delta, unadjusted, of the option's own middle volatility lies between 0.10 and 0.90.
+fn in_reach(quotes: &SmileQuotes, point: &SmilePoint) -> bool {
+    let deviation = point.mid_vol * quotes.years.sqrt();
+    let delta = normal_distribution(-point.log_moneyness / deviation + 0.5 * deviation);
+    (0.10..=0.90).contains(&delta)
+}
+
+/// The lowest g, the lowest rise over the expiry before and the steepest wing, on a grid that knows nothing of knots.
+fn arbitrage_on_a_grid(surface: &Surface) -> (f64, f64, f64) {
+    let (mut density, mut rise, mut wing) = (f64::INFINITY, f64::INFINITY, 0.0_f64);
+    for (at, slice) in surface.slices().iter().enumerate() {
+        let unit = slice.total_variance(0.0).sqrt();
+        for step in -700..=700 {
+            let x = f64::from(step) / 100.0;
+            // Even steps around the money, to 50 standard deviations.
+            let k = unit * x * (1.0 + x * x / 8.0);
+            density = density.min(slice.durrleman(k));
+            let (value, slope, _) = slice.with_derivatives(k);
+            wing = wing.max(slope.abs());
+            for neighbour in [at.wrapping_sub(1), at + 1] {
+                if let Some(other) = surface.slices().get(neighbour) {
+                    let above = other.total_variance(k) - value;
+                    rise = rise.min(if neighbour > at { above } else { -above });
+                }
+            }
+        }
+    }
+    (density, rise, wing)
+}
+
+#[test]
+fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
+    let Some(snapshots) = snapshots("every_snapshot_is_free_of_arbitrage_and_near_its_quotes") else { return };
+    let (mut long, mut short, mut held_long, mut held_short) =
+        (Tally::default(), Tally::default(), Tally::default(), Tally::default());
+    let (mut pairs, mut crossed, mut slices) = (0, 0, 0);
+    let mut repairs: BTreeMap<String, usize> = BTreeMap::new();
+    let mut worst: Vec<(f64, String)> = Vec::new();
+    let mut options = 0;
+    for snapshot in &snapshots {
+        options += snapshot.options;
+        let surface = Surface::fit(&snapshot.quotes).unwrap();
+        pairs += surface.slices().len() - 1;
+        crossed += surface.crossed_before_repair();
+        slices += surface.slices().len();
+        let (density, rise, wing) = arbitrage_on_a_grid(&surface);
+        assert!(
+            density >= 0.0 && rise >= 0.0 && wing <= 2.0,
+            "{} {:?}: {density} {rise} {wing}",
+            snapshot.coin,
+            snapshot.at
+        );
+        let mut own = Tally::default();
+        for (quotes, slice) in fitted(&snapshot.quotes, &surface) {
+            assert!(slice.arbitrage().is_free(), "{:?}", slice.arbitrage());
+            *repairs.entry(format!("{:?}", slice.arbitrage().repair)).or_default() += 1;
+            let tally = if quotes.years >= DAY { &mut own } else { &mut short };
+            for point in quotes.points.iter().filter(|point| in_reach(quotes, point)) {
+                tally.add(point, slice.vol(point.log_moneyness));
+            }
+            if slice.arbitrage().repair == Repair::Neighbour {
+                println!("neighbour: {} {:?} {:.4} years", snapshot.coin, snapshot.at, quotes.years);
+            }
+        }
+        worst.push((own.rank(0.9), format!("{} {:?}: {}", snapshot.coin, snapshot.at, own.line())));
+        long.merge(&own);
+        // Every fifth strike, from another place at each snapshot, is withheld.
+        let place = snapshot.at.nanos() as usize / 1_000_000_000 % 5;
+        let mut kept = snapshot.quotes.clone();
+        for quotes in &mut kept {
+            let mut index = place;
+            quotes.points.retain(|_| {
+                index += 1;
+                !index.is_multiple_of(5)
+            });
+        }
+        let surface = Surface::fit(&kept).unwrap();
+        for (quotes, slice) in fitted(&snapshot.quotes, &surface) {
+            let tally = if quotes.years >= DAY { &mut held_long } else { &mut held_short };
+            for (index, point) in quotes.points.iter().enumerate() {
+                if (place + index + 1).is_multiple_of(5) && in_reach(quotes, point) {
+                    tally.add(point, slice.vol(point.log_moneyness));
+                }
+            }
+        }
+    }
+    println!("{} snapshots, {options} options, {slices} slices", snapshots.len());
+    println!("pairs that cross before repair: {crossed} of {pairs}, {:.1} %", 100.0 * crossed as f64 / pairs as f64);
+    println!("repairs: {repairs:?}");
+    println!("a day and more:   {}", long.line());
+    println!("under a day:      {}", short.line());
+    println!("withheld, a day:  {}", held_long.line());
+    println!("withheld, under:  {}", held_short.line());
+    worst.sort_by(|a, b| b.0.total_cmp(&a.0));
+    worst.iter().take(5).for_each(|(_, line)| println!("worst: {line}"));
+    for tally in [&long, &held_long] {
+        assert!(tally.rank(0.5) <= 0.20 && tally.rank(0.9) <= 0.6 && tally.inside_share() >= 0.95);
+    }
+    assert!(short.rank(0.5) <= 0.6 && held_short.rank(0.5) <= 0.6);
+}
+
+/// Quotes and slice of each expiry that was fitted.
+fn fitted<'a>(
+    quotes: &'a [SmileQuotes],
+    surface: &'a Surface,
+) -> impl Iterator<Item = (&'a SmileQuotes, &'a pricing::surface::Slice)> {
+    let of =
+        |quotes: &'a SmileQuotes| Some((quotes, surface.slices().iter().find(|slice| slice.years() == quotes.years)?));
+    quotes.iter().filter_map(of)
+}
