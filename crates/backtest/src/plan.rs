@@ -259,6 +259,16 @@ mod tests {
         assert!(unknown.contains("quanto") && unknown.contains("`linear` or `inverse`"), "{unknown}");
     }
 
+    /// 150 % of 20 BTC of equity, of which 10 lie there: 3,000,000 dollars of contracts in all, less 1,000,000; the first unit is 4/10.
+    #[test]
+    fn coin_that_lies_in_the_account_counts() {
+        let state = STATE.replace("\"lot\": 0.001", "\"lot\": 10, \"contract\": \"inverse\"");
+        let state = state.replace("\"1000000\"", "\"20\", \"collateral\": 10");
+        let answer = plan(&example(), &state).unwrap();
+        assert_eq!(answer.target.to_string(), "800000");
+        assert!(answer.steps.iter().any(|step| step.because.starts_with("holds 10 BTC as collateral")), "{answer:?}");
+    }
+
     #[test]
     fn a_state_of_version_1_reads_as_before() {
         let old = STATE.replace("portfolio/2", "portfolio/1");

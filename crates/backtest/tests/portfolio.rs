@@ -22,7 +22,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use random::{Random, TICK};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use units::{AccountId, Cash, InstrumentId, OrderId, Price, Qty, Rate, Ratio, StrategyId};
+use units::{AccountId, Cash, InstrumentId, Notional, OrderId, Price, Qty, Rate, Ratio, StrategyId};
 
 type Checked = Result<(), String>;
 
@@ -420,6 +420,19 @@ fn leverage(desk: &Desk, moments: &[Moment], counts: &mut Counts) -> Checked {
     Ok(())
 }
 
+/// What coins of an instrument's underlying are worth that lie in the account beside positions, where they are exposure.
+fn coins(account: &Account, known: &Instrument, catalogue: &Catalogue) -> f64 {
+    if known.base == account.numeraire() {
+        return 0.0;
+    }
+    let held = account.balance(known.base).map_or(Cash::ZERO, |balance| balance.equity());
+    let spot = catalogue.instruments.iter().zip(account.positions());
+    let bought = spot.filter(|(other, _)| other.kind == InstrumentKind::Spot && other.base == known.base);
+    let bought: Qty = bought.map(|(_, (position, _))| position.qty).sum();
+    let bought = Cash::from_raw(i128::from(bought.raw()) * i128::from(Qty::ONE));
+    account.translate(known.base, held - bought).approximate()
+}
+
 fn leverage_of(
     desk: &Desk,
     moment: &Moment,
@@ -449,15 +462,23 @@ fn leverage_of(
             continue;
         }
         let (price, contract) = (account.mark(index), known.kind.contract());
-        let exposure = if of == seat.instrument {
+        let worth = |exposure: Notional| account.translate(known.settle, exposure.cash()).approximate();
+        let coins = coins(account, known, &desk.catalogue);
+        gross += if of == seat.instrument {
             let (net, (bought, sold)) = (held_by(of, Some(plan.strategy)), orders.pending(of, Some(plan.strategy)));
             let beside = if target.signum() > 0 { net + bought } else { sold - net };
-            contract.exposure(plan.price, target.abs()) + contract.exposure(price, beside.max(Qty::ZERO))
+            let whole = |qty| (coins + worth(contract.exposure(plan.price, qty))).abs();
+            if whole(target) <= whole(held) && coins != 0.0 {
+                // What makes up for a coin lowers what is exposed.
+                counts.add("increase against a coin");
+                return Ok(());
+            }
+            whole(target) + worth(contract.exposure(price, beside.max(Qty::ZERO)))
         } else {
             let (net, (bought, sold)) = (held_by(of, None), orders.pending(of, None));
-            contract.exposure(price, (net + bought).abs().max((net - sold).abs()).max(net.abs()))
+            let worst = [net + bought, net - sold].map(|qty| (coins + worth(contract.exposure(price, qty))).abs());
+            worst[0].max(worst[1])
         };
-        gross += account.translate(known.settle, exposure.cash()).approximate();
     }
     let settle = desk.catalogue.instruments[seat.instrument.index()].settle;
     let equity = account.translate(settle, plan.equity).approximate();
@@ -560,6 +581,7 @@ fn any_desk_on_any_market() {
         "exit beside others",
         "exit alone",
         "increase under a leverage cap",
+        "increase against a coin",
         "liquidation",
         "settlement",
         "funding",

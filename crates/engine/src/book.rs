@@ -23,6 +23,10 @@ pub(crate) struct Book {
     gross_sum: Notional,
     /// Whether every instrument settles in the numéraire, so that nothing is translated.
     plain: bool,
+    /// Whether coins that lie in the account are exposure of their own.
+    pub(crate) has_coins: bool,
+    /// Of each instrument, the signed exposure once all pending sales were filled, and all purchases; kept where coins lie beside it.
+    ranges: Vec<(Notional, Notional)>,
     /// Which executions were counted.
     pub(crate) executions: Executions,
     /// Money paid in or out whose worth in the numéraire is not known yet.
@@ -95,6 +99,8 @@ impl Book {
         let account = Account::new(catalogue, spec.map(|spec| spec.venue.as_str()), spec.map(|spec| spec.numeraire));
         let plain = account.balances().iter().all(|balance| balance.currency == account.numeraire());
         Self {
+            has_coins: account.has_coins(),
+            ranges: vec![(Notional::ZERO, Notional::ZERO); catalogue.instruments.len()],
             account,
             high_water: Cash::ZERO,
             per_high_water: 0.0,
@@ -117,6 +123,7 @@ impl Book {
             self.untold.push((change.currency, change.amount));
             self.deposit();
         }
+        self.has_coins = self.account.has_coins();
         self.account.balances().len() > known
     }
 
@@ -170,6 +177,9 @@ impl Book {
             let settled = |amount| self.account.translate_back(currency, amount).unwrap_or_default();
             self.periods.publish(settled, facts);
         }
+        if self.has_coins {
+            facts.set(facts::COLLATERAL, self.account.collateral(instrument));
+        }
     }
 
     /// Takes in what the pending orders of an instrument could make of its position at worst.
@@ -178,11 +188,18 @@ impl Book {
         let worst = (net + bought).abs().max((net - sold).abs()).max(net.abs());
         let gross = contract.exposure(self.account.mark(instrument), worst);
         self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument], gross);
+        if self.has_coins {
+            let mark = self.account.mark(instrument);
+            self.ranges[instrument] = (contract.exposure(mark, net - sold), contract.exposure(mark, net + bought));
+        }
     }
 
     /// The gross exposure of all other instruments, in the settlement currency of this one.
     #[inline]
     fn other_instruments(&self, instrument: usize) -> Cash {
+        if self.has_coins {
+            return self.beside_coins(instrument);
+        }
         if self.plain {
             return (self.gross_sum - self.gross[instrument]).cash();
         }
@@ -191,6 +208,30 @@ impl Book {
             others.map(|(other, gross)| self.account.translate(self.account.settlement(other).currency, gross.cash()));
         let currency = self.account.settlement(instrument).currency;
         self.account.translate_back(currency, translated.sum()).unwrap_or_default()
+    }
+
+    /// The same where coins lie in the account: other coins than this instrument's are exposure too, as far as contracts on them,
+    /// with the worst of their pending orders, do not make up for them. Contracts on one coin that are long and short count both.
+    fn beside_coins(&self, instrument: usize) -> Cash {
+        let own = self.account.coin_of(instrument);
+        let worth = |other: usize, amount: Notional| {
+            self.account.translate(self.account.settlement(other).currency, amount.cash())
+        };
+        let others = || (0..self.gross.len()).filter(|other| *other != instrument && !self.gross[*other].is_zero());
+        let of_coin = |coin: usize| others().filter(move |other| self.account.coin_of(*other) == Some(coin));
+        let plain: Cash = others()
+            .filter(|other| self.account.coin_of(*other).is_none_or(|coin| Some(coin) == own))
+            .map(|other| worth(other, self.gross[other]))
+            .sum();
+        let coins = self.account.coins().filter(|(coin, _)| Some(*coin) != own).map(|(coin, held)| {
+            let held = self.account.translate(self.account.balances()[coin].currency, held);
+            let gross: Cash = of_coin(coin).map(|other| worth(other, self.gross[other])).sum();
+            let low: Cash = of_coin(coin).map(|other| worth(other, self.ranges[other].0)).sum();
+            let high: Cash = of_coin(coin).map(|other| worth(other, self.ranges[other].1)).sum();
+            gross - low.abs().max(high.abs()) + (held + low).abs().max((held + high).abs())
+        });
+        let all = plain + coins.sum();
+        self.account.translate_back(self.account.settlement(instrument).currency, all).unwrap_or_default()
     }
 
     /// The same with what other strategies hold and may yet hold in this instrument.
@@ -233,6 +274,10 @@ impl Book {
         for gross in &self.gross {
             out.i128(gross.raw());
         }
+        for (low, high) in self.ranges.iter().filter(|_| self.has_coins) {
+            out.i128(low.raw());
+            out.i128(high.raw());
+        }
     }
 
     pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
@@ -252,6 +297,10 @@ impl Book {
         for gross in &mut self.gross {
             *gross = Notional::from_raw(from.i128()?);
             self.gross_sum += *gross;
+        }
+        self.has_coins = self.account.has_coins();
+        for (low, high) in self.ranges.iter_mut().filter(|_| self.has_coins) {
+            (*low, *high) = (Notional::from_raw(from.i128()?), Notional::from_raw(from.i128()?));
         }
         Ok(())
     }

@@ -209,9 +209,41 @@ impl Engine {
             self.scopes[*scope as usize].alone = alone;
         }
         self.has_shared_expiry |= !alone && self.catalogue.instruments[index].kind.expiry().is_some();
-        self.counts_others = self.scopes.len() > 1 && self.scopes.iter().any(|scope| scope.reads(facts::OTHERS.id()));
-        self.shares_marks = self.counts_others || self.books.len() > 1;
+        self.share_collateral(index);
+        self.find_counts();
         id
+    }
+
+    /// Whether what else is exposed has to be told: other strategies' positions, and coins that lie in an account.
+    fn find_counts(&mut self) {
+        let reads = self.scopes.iter().any(|scope| scope.reads(facts::OTHERS.id()));
+        self.counts_others = reads && (self.scopes.len() > 1 || self.books.iter().any(|book| book.has_coins));
+        self.shares_marks = self.counts_others || self.books.len() > 1;
+    }
+
+    /// Divides the coins of an account among those who trade the coin of an instrument there, by their capital: each counts its
+    /// part of them in its size, so that together they count them once.
+    fn share_collateral(&mut self, instrument: usize) {
+        let (account, base) = (self.account_of[instrument], self.catalogue.instruments[instrument].base);
+        let trades = |scope: &Scope| {
+            let index = scope.instrument.index();
+            self.account_of[index] == account && self.catalogue.instruments[index].base == base
+        };
+        let those: Vec<usize> = (0..self.scopes.len()).filter(|at| trades(&self.scopes[*at])).collect();
+        let group = |at: usize| self.scopes[at].sharing.map(|sharing| sharing.group);
+        let weight = |at: &usize| match self.scopes[*at].sharing {
+            None => 1.0,
+            Some(Sharing { capital, .. }) => {
+                capital.get() / those.iter().filter(|other| group(**other) == group(*at)).count() as f64
+            }
+        };
+        let weights: Vec<f64> = those.iter().map(weight).collect();
+        let whole: f64 = weights.iter().sum();
+        if those.len() > 1 && whole > 0.0 {
+            for (at, weight) in those.into_iter().zip(weights) {
+                self.scopes[at].facts.put(facts::COLLATERAL_SHARE, Ratio::new(weight / whole));
+            }
+        }
     }
 
     /// Takes in one delivery: all its events, then one decision for each strategy that they concern.
@@ -354,6 +386,7 @@ impl Engine {
     fn on_cash(&mut self, change: &CashChange) {
         if self.books[change.account.index()].change(change) {
             self.find_heeded();
+            self.find_counts();
         }
         if let CashReason::Funding { instrument, position, .. } = change.reason {
             self.attribute_funding(instrument, position, change.amount);
@@ -674,6 +707,7 @@ impl Engine {
             group.load(from)?;
         }
         self.find_heeded();
+        self.find_counts();
         for index in 0..self.last.len() {
             self.has_marks[index] = from.bool()?;
             self.last[index] = Price::from_raw(from.i64()?);

@@ -93,6 +93,7 @@ impl Scope {
         facts.set(facts::LOT, instrument.lot);
         facts.set(facts::MIN_QTY, instrument.min_qty);
         facts.set(facts::CONTRACT, instrument.kind.contract());
+        facts.set(facts::COIN, facts::Code::new(instrument.base.as_str()));
         Self {
             id,
             account,

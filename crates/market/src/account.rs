@@ -1,7 +1,7 @@
 //! Positions and accounts: exact by integer arithmetic; only the value of an inverse contract and a translation into
 //! another currency are quotients.
 
-use crate::conversion::Conversion;
+use crate::conversion::{Conversion, is_dollar};
 use crate::{CashChange, CashReason, Catalogue, Currency, Fill, Instrument, InstrumentKind};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Contract, Notional, Price, Qty};
@@ -95,12 +95,14 @@ pub struct Balance {
     pub deposits: Cash,
     /// Of positions that settle in it, at their marks.
     open_profit: Cash,
+    /// Coins that spot positions bought into it, less those that they sold out of it.
+    in_positions: Cash,
 }
 
 impl Balance {
     fn new(currency: Currency) -> Self {
         let zero = Cash::ZERO;
-        Self { currency, cash: zero, fees: zero, funding: zero, deposits: zero, open_profit: zero }
+        Self { currency, cash: zero, fees: zero, funding: zero, deposits: zero, open_profit: zero, in_positions: zero }
     }
 
     /// Cash plus the profit of the positions that settle in this currency, at their marks.
@@ -123,6 +125,8 @@ struct Line {
     settles: u8,
     /// Which balance a spot position is held in: what it is worth is told by that balance.
     holds: Option<u8>,
+    /// Which balance holds the coin that it is a contract on, where that coin is exposure of its own.
+    coin: Option<u8>,
     base: Currency,
     quote: Currency,
 }
@@ -158,6 +162,7 @@ impl Account {
                 contract: instrument.kind.contract(),
                 settles,
                 holds,
+                coin: None,
                 base: instrument.base,
                 quote: instrument.quote,
             });
@@ -204,6 +209,49 @@ impl Account {
         let to = self.numeraire;
         self.conversions = self.balances.iter().map(|balance| Conversion::find(balance.currency, to, &pairs)).collect();
         self.is_single = self.conversions == [Conversion::Same];
+        for line in 0..self.lines.len() {
+            let base = self.lines[line].base;
+            let held = self.balances.iter().position(|balance| balance.currency == base);
+            self.lines[line].coin = held.filter(|_| self.is_exposed(base)).map(|index| index as u8);
+        }
+    }
+
+    /// Whether holding a currency is exposure to its price: it is a coin, and not the numéraire.
+    fn is_exposed(&self, currency: Currency) -> bool {
+        currency != self.numeraire && !is_dollar(currency)
+    }
+
+    /// Whether any coin of the account is exposure of its own.
+    #[must_use]
+    pub fn has_coins(&self) -> bool {
+        self.balances.iter().any(|balance| self.is_exposed(balance.currency))
+    }
+
+    /// The coins that are exposure of their own, by the index of their balance: what is there beside the positions in spot, profit
+    /// at the present marks included.
+    ///
+    /// With it the delta of an account in a coin, at the marks, is `coins + Σ exposure of its contracts on that coin`: an inverse
+    /// contract's profit is in the balance, so what its value still gains is its quantity ÷ price.
+    pub fn coins(&self) -> impl Iterator<Item = (usize, Cash)> + '_ {
+        let exposed = self.balances.iter().enumerate().filter(|(_, balance)| self.is_exposed(balance.currency));
+        exposed.map(|(index, balance)| (index, balance.equity() - balance.in_positions))
+    }
+
+    /// Which balance holds the coin of the instrument at this index, where that coin is exposure of its own.
+    #[must_use]
+    #[inline]
+    pub fn coin_of(&self, instrument: usize) -> Option<usize> {
+        self.lines[instrument].coin.map(usize::from)
+    }
+
+    /// The coins of the instrument's underlying that are exposure of their own; see [`Self::coins`].
+    #[must_use]
+    #[inline]
+    pub fn collateral(&self, instrument: usize) -> Cash {
+        self.lines[instrument].coin.map_or(Cash::ZERO, |index| {
+            let balance = &self.balances[usize::from(index)];
+            balance.equity() - balance.in_positions
+        })
     }
 
     /// Makes a currency translatable, though the account may never hold any of it.
@@ -312,7 +360,9 @@ impl Account {
         settled.cash -= fill.fee;
         if let Some(held) = *holds {
             settled.cash -= contract.value(fill.price, fill.signed_qty()).cash();
-            self.balances[usize::from(held)].cash += cash_of(fill.signed_qty());
+            let held = &mut self.balances[usize::from(held)];
+            held.cash += cash_of(fill.signed_qty());
+            held.in_positions += cash_of(fill.signed_qty());
             // Its profit is in the balances already.
             let _counted = position.apply(*contract, fill);
             *value = contract.value(*mark, position.qty);
@@ -452,9 +502,13 @@ impl Account {
         if from.len()? != self.lines.len() {
             return Err(Corrupt { at: 0, what: "another number of instruments" });
         }
+        self.balances.iter_mut().for_each(|balance| balance.in_positions = Cash::ZERO);
         for line in &mut self.lines {
             (line.position, line.mark) = (Position::load(from)?, Price::from_raw(from.i64()?));
             line.value = line.contract.value(line.mark, line.position.qty);
+            if let Some(held) = line.holds {
+                self.balances[usize::from(held)].in_positions += cash_of(line.position.qty);
+            }
         }
         Ok(())
     }

@@ -588,6 +588,32 @@ right
     initial = \"3N\"
     trail = \"6N\"";
 
+    Collateral = "P045", "coin in an account that counts in dollars",
+"A warning: coin that lies in an account which counts in dollars is exposure. A drawdown or loss limit makes the
+strategy flat, and the coin may fall on; a volatility target does not count a coin that is not traded.
+
+wrong
+    instrument = \"deribit:BTC-PERPETUAL\"
+
+    [[accounts]]
+    venue = \"deribit\"
+    numeraire = \"USD\"
+    deposit = \"10 BTC\"
+
+    [caps]
+    drawdown = [{ at = \"20%\", restore = \"10%\", factor = 0.0 }]
+
+right
+    instrument = \"deribit:BTC-PERPETUAL\"
+
+    [[accounts]]
+    venue = \"deribit\"
+    numeraire = \"BTC\"
+    deposit = \"10 BTC\"
+
+    [caps]
+    drawdown = [{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
+
     Instruments = "P060", "list of instruments",
 "A policy trades one instrument, named under `instrument`, or several, listed once each under
 `instruments`.

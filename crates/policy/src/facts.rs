@@ -99,6 +99,40 @@ impl FactValue for Contract {
     }
 }
 
+/// The code of a currency, for sentences: `BTC`. Padded with zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Code([u8; 8]);
+
+impl Code {
+    /// Of at most eight letters or digits; what is longer is cut.
+    #[must_use]
+    pub fn new(code: &str) -> Self {
+        let mut bytes = [0; 8];
+        for (to, from) in bytes.iter_mut().zip(code.bytes().filter(u8::is_ascii_alphanumeric)) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        f.write_str(std::str::from_utf8(&self.0[..end]).unwrap_or_default())
+    }
+}
+
+impl FactValue for Code {
+    #[inline]
+    fn to_raw(self) -> i128 {
+        i128::from(u64::from_le_bytes(self.0))
+    }
+    #[inline]
+    fn from_raw(raw: i128) -> Self {
+        Self((raw as u64).to_le_bytes())
+    }
+}
+
 impl FactValue for Timestamp {
     #[inline]
     fn to_raw(self) -> i128 {
@@ -217,6 +251,13 @@ facts! {
     46 RESTING_ADD: u32 = "orders.add";
     /// What other strategies hold, and may yet hold, in this instrument on the side that this one goes to; unsigned.
     47 BESIDE: Qty = "beside";
+    /// Coins of the instrument's underlying that lie in the account beside its positions, where equity is counted in something
+    /// else: exposure that no strategy ordered. None where nothing is said.
+    48 COLLATERAL: Cash = "collateral";
+    /// What part of those coins the strategy's size counts, where others trade the coin too. The whole where nothing is said.
+    49 COLLATERAL_SHARE: Ratio = "collateral.share";
+    /// The code of the instrument's underlying, for sentences.
+    50 COIN: Code = "coin";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

@@ -103,7 +103,7 @@ impl Program {
                 stop_units: 0.0,
                 first_share: 1.0,
             }),
-            Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry }),
+            Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry, counts_collateral: false }),
         ];
         Ok(Self { indicators: signal(policy, instrument, series)?, rules, campaign: CampaignTerms::default() })
     }
@@ -182,7 +182,8 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
     if let Some(limit) = policy.caps.leverage {
         rules.push(Box::new(LeverageCap { limit }));
     }
-    rules.push(Box::new(TrimRule { trade: policy.trade.clone(), resize }));
+    let counts_collateral = matches!(policy.size.kind, SizeKind::VolatilityTarget { .. });
+    rules.push(Box::new(TrimRule { trade: policy.trade.clone(), resize, counts_collateral }));
     // Behind the trim they see the change that would go out.
     let guards = &policy.guards;
     if !guards.blackout.is_empty() {

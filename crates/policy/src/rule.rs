@@ -1,6 +1,6 @@
 //! Rules: what a policy is made of. One public trait, the same for built-in and users' own.
 
-use crate::facts::{FactId, Facts};
+use crate::facts::{Code, FactId, Facts};
 use arrayvec::ArrayVec;
 use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -174,6 +174,8 @@ pub enum Arg {
     Qty(Qty),
     /// Money.
     Cash(Cash),
+    /// An amount of a coin, to four decimals.
+    Coins(Cash, Code),
     /// A fraction shown in percent.
     Percent(f64),
     /// A plain number with two decimals, such as a leverage.
@@ -207,6 +209,10 @@ impl fmt::Display for Arg {
             Self::Price(value) => value.fmt(f),
             Self::Qty(value) => value.fmt(f),
             Self::Cash(value) => write!(f, "{value:.2}"),
+            Self::Coins(value, code) => {
+                let shown = format!("{value:.4}");
+                write!(f, "{} {code}", shown.trim_end_matches('0').trim_end_matches('.'))
+            }
             Self::Percent(value) => write!(f, "{:.1} %", value * 100.0 + 0.0),
             Self::Number(value) => write!(f, "{:.2}", value + 0.0),
             Self::Count(value) => value.fmt(f),
@@ -339,6 +345,14 @@ impl Because {
             let (rule, before, after) = (self.rule, self.before, verdict.target.qty);
             self.push(Step { rule, outcome: verdict.outcome, before, after, reason });
         }
+    }
+
+    /// What was said so far is a step of its own, after which the quantity is this; the verdict goes on from there.
+    pub(crate) fn go_on(&mut self, after: Qty) {
+        let reason = self.reason.take().unwrap_or(Reason::NONE);
+        let (rule, before) = (self.rule, self.before);
+        self.push(Step { rule, outcome: Outcome::Set, before, after, reason });
+        self.before = after;
     }
 
     fn push(&mut self, step: Step) {

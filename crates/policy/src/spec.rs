@@ -1,6 +1,7 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
-pub use crate::symbol::{base, currencies, settlements, venue};
+pub(crate) use crate::symbol::is_spot;
+pub use crate::symbol::{base, currencies, is_dollar, settlements, venue};
 use std::borrow::Cow;
 use units::{Cash, Contract, Duration, Price, Qty, Rate, Ratio, Round, Timestamp, Vol};
 

@@ -1,6 +1,6 @@
 //! A portfolio's state as a file says it, and the facts that it makes.
 
-use policy::facts::{self, Facts};
+use policy::facts::{self, Code, Facts};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub(super) struct AccountState {
     pub(super) week_start: Option<Decimal<Cash>>,
     /// Deposits less withdrawals so far.
     pub(super) deposits: Option<Decimal<Cash>>,
+    /// Coins of the instrument's underlying, where equity is counted in something else.
+    pub(super) collateral: Option<Decimal<Cash>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -227,6 +229,8 @@ impl Portfolio {
         facts.set(facts::DAY_START, account.day_start.map_or(equity, |start| start.0));
         facts.set(facts::WEEK_START, account.week_start.or(account.day_start).map_or(equity, |start| start.0));
         facts.put(facts::DEPOSITS, account.deposits.map(|deposits| deposits.0));
+        facts.put(facts::COLLATERAL, account.collateral.map(|coins| coins.0));
+        facts.set(facts::COIN, Code::new(policy::spec::base(&instrument.symbol).unwrap_or("coins")));
         facts.set(facts::OTHERS, self.others(scope));
         facts.set(facts::POSITION, scope.position.map_or(Qty::ZERO, |(_, position)| position.quantity.0));
         if let Some((campaign, held)) =

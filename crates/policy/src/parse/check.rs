@@ -17,6 +17,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
         needs_volatility(reader, doc, draft);
     }
     accounts(reader, doc, draft);
+    collateral(reader, doc, draft);
     adopt(reader, doc, draft);
     placeholders(reader, doc, draft);
     signal(reader, doc, draft);
@@ -120,6 +121,38 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             _ => format!("add `[[accounts]]` with `venue = \"{venue}\"` and a `deposit`"),
         };
         reader.error(Code::Accounts, doc.place("", key), format!("there is no account at `{venue}`"), label, help);
+    }
+}
+
+/// Coin that lies in an account which counts in something else, where a limit or a size could be thought to take care of it.
+fn collateral(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let limits = ["drawdown", "daily_loss", "weekly_loss"].into_iter().find(|key| doc.has("caps", key));
+    let is_target = matches!(&draft.size, Some(Size { kind: SizeKind::VolatilityTarget { .. }, .. }));
+    for account in &draft.accounts {
+        let own = || draft.instruments.iter().filter(|symbol| spec::venue(symbol) == account.venue);
+        // Without a numéraire it is what the first instrument settles in, where that can be told.
+        let settles = own().next().map(|first| spec::settlements(first)).unwrap_or_default();
+        let told = account.numeraire.as_deref().or(if let [only] = settles[..] { Some(only) } else { None });
+        let Some(numeraire) = told else { continue };
+        let paid = || account.deposits.iter().filter_map(|paid| paid.currency.as_deref());
+        let is_coin = |paid: &&str| *paid != numeraire && !spec::is_dollar(paid);
+        // Beside money of the numéraire the coin may be a small part.
+        let limits = limits.filter(|_| paid().all(|paid| is_coin(&paid)));
+        for coin in paid().filter(is_coin) {
+            let venue = &account.venue;
+            let holds = format!("the account at `{venue}` counts in {numeraire} and holds {coin}");
+            if let Some(key) = limits {
+                let message = "a fall of the coin alone can reach the limit, and being flat does not end it";
+                let help = format!("count in the coin (`numeraire = \"{coin}\"`), or hedge it; see docs/collateral.md");
+                reader.warn(Code::Collateral, doc.place("caps", key), message, holds.clone(), help);
+            }
+            let traded = own().any(|symbol| spec::base(symbol).is_none_or(|base| base == coin));
+            if is_target && !traded {
+                let message = format!("the volatility target does not count {coin}");
+                let help = "no instrument of the account is on that coin; `caps.leverage` counts it";
+                reader.warn(Code::Collateral, doc.place("size", "target"), message, holds, help);
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
-//! Leverage: gross exposure over equity, the account's other positions counted.
+//! Leverage: gross exposure over equity, the account's other positions and the coin that lies in it counted.
 
-use super::{contract, position, same_side};
-use crate::facts::{self, FactId, Facts};
+use super::{collateral, contract, position, same_side};
+use crate::facts::{self, Code, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
 use crate::spec::Limit;
 use units::{Cash, Contract, Price, Qty, Ratio, Round};
@@ -19,6 +19,8 @@ const READS: &[FactId] = &[
     facts::MIN_QTY.id(),
     facts::CONTRACT.id(),
     facts::OTHERS.id(),
+    facts::COLLATERAL.id(),
+    facts::COIN.id(),
 ];
 
 impl Rule for LeverageCap {
@@ -35,7 +37,8 @@ impl Rule for LeverageCap {
             return Verdict::keep(proposed);
         };
         let held = position(facts);
-        let account = Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS) };
+        let coins = collateral::coins(facts).map(|coins| (coins, facts.get(facts::COIN).unwrap_or_default()));
+        let account = Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS), coins };
         let verdict = self.capped(account, price, held, proposed, because);
         if let Some(add) = because.add() {
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
@@ -57,9 +60,12 @@ impl LeverageCap {
         let increases = qty.abs() > held.abs() || !same_side(qty, held);
         let level = if increases { self.limit.restore } else { self.limit.limit };
         // Far inside, where rounding cannot matter, two multiplications say so without a wide division.
-        let largest = qty.abs().max(held.abs());
         let carries = account.equity.approximate() * level.get() * 0.999_999;
-        if account.with_others(account.contract.approximate_exposure(price, largest)) < carries {
+        let largest = match account.coins {
+            None => account.contract.approximate_exposure(price, qty.abs().max(held.abs())),
+            Some(_) => account.exposure(price, qty).max(account.exposure(price, held)),
+        };
+        if account.with_others(largest) < carries {
             return Verdict::keep(proposed);
         }
         self.exactly(account, price, (held, increases, level), proposed, because)
@@ -76,22 +82,31 @@ impl LeverageCap {
         because: &mut Because,
     ) -> Verdict {
         let qty = proposed.qty;
-        let Some(most) = account.carried(price, level) else {
+        let side = if qty.is_zero() { held } else { qty };
+        let Some(most) = account.carried(price, level, side) else {
             return Verdict::keep(proposed);
         };
+        let equity = account.equity.approximate();
+        let leverage = account.with_others(account.exposure(price, qty)) / equity;
         if qty.abs() <= most {
             if !increases && held.abs() > most {
                 because.cannot_wait();
             }
-            return Verdict::keep(proposed);
+            return self.beside_collateral(account, leverage, proposed, because);
         }
         let least = if increases && same_side(qty, held) { held.abs() } else { Qty::ZERO };
-        let restored = account.carried(price, self.limit.restore).unwrap_or(Qty::ZERO).max(least.min(most));
-        let equity = account.equity.approximate();
-        let leverage = account.with_others(account.contract.approximate_exposure(price, qty.abs())) / equity;
+        let restored = account.carried(price, self.limit.restore, side).unwrap_or(Qty::ZERO).max(least.min(most));
         let (level, restore) = (Arg::Number(level.get()), Arg::Number(self.limit.restore.get()));
         if account.equity.raw() <= 0 {
             because.say("equity {} carries no position", [Arg::Cash(account.equity)]);
+        } else if let Some((coins, code)) = account.coins {
+            let alone = account.with_others(account.exposure(price, Qty::ZERO)) / equity;
+            if alone > self.limit.limit.get() && restored.is_zero() {
+                because.cannot_wait();
+                return self.beside_collateral(account, alone, Target { qty: Qty::ZERO, ..proposed }, because);
+            }
+            let numbers = [Arg::Number(leverage), Arg::Coins(coins, code), level, restore];
+            because.say("leverage {}, {} of collateral counted, is over {}: back to {}", numbers);
         } else if account.others.is_none_or(Cash::is_zero) {
             because.say("leverage {} is over {}: back to {}", [Arg::Number(leverage), level, restore]);
         } else {
@@ -115,6 +130,19 @@ impl LeverageCap {
         Verdict { target: Target { qty: side, ..proposed }, outcome: Outcome::Cut }
     }
 
+    /// A position that is no larger than the limit lets it be. Where the coin that lies in the account is over the limit all the
+    /// same, the plan says so and by how much: selling it is for whoever declared a hedge.
+    fn beside_collateral(&self, account: Account, leverage: f64, target: Target, because: &mut Because) -> Verdict {
+        let over = leverage - self.limit.limit.get();
+        let Some((coins, code)) = account.coins.filter(|_| over > 1e-6 && account.equity.raw() > 0) else {
+            return Verdict::keep(target);
+        };
+        let numbers =
+            [Arg::Coins(coins, code), Arg::Number(leverage), Arg::Number(self.limit.limit.get()), Arg::Number(over)];
+        because.say("holds {} as collateral: leverage {} with the position, limit {}: {} too much", numbers);
+        Verdict { target, outcome: Outcome::Unmet }
+    }
+
     /// The add that leverage still carries where it is expected to fill, where the position's profit has moved equity.
     fn capped_add(
         &self,
@@ -125,14 +153,15 @@ impl LeverageCap {
         add: Add,
         because: &mut Because,
     ) -> Option<Add> {
-        let there = Account { equity: account.equity + account.contract.profit(held, price, add.at), ..account };
+        let there = account.at(price, add.at, held)?;
         // As above, without a wide division.
         let largest = Qty::from_raw(held.abs().raw().saturating_add(add.qty.abs().raw()));
+        let largest = if add.qty.signum() < 0 { -largest } else { largest };
         let carries = there.equity.approximate() * self.limit.restore.get() * 0.999_999;
-        if there.with_others(there.contract.approximate_exposure(add.at, largest)) < carries {
+        if there.with_others(there.exposure(add.at, largest)) < carries {
             return Some(add);
         }
-        let room = there.carried(add.at, self.limit.restore)?.raw() - held.abs().raw();
+        let room = there.carried(add.at, self.limit.restore, add.qty)?.raw() - held.abs().raw();
         if add.qty.abs().raw() <= room {
             return Some(add);
         }
@@ -160,6 +189,8 @@ struct Account {
     equity: Cash,
     /// Exposure of the other positions. `None`: nothing is said of any.
     others: Option<Cash>,
+    /// Coins of the underlying that lie in the account and are exposure already.
+    coins: Option<(Cash, Code)>,
 }
 
 impl Account {
@@ -168,16 +199,51 @@ impl Account {
         self.others.map_or(exposure, |others| exposure + others.approximate())
     }
 
-    /// The unsigned quantity that equity carries at a leverage beside the other positions; nothing without equity.
-    fn carried(self, price: Price, leverage: Ratio) -> Option<Qty> {
+    /// The unsigned exposure of a signed quantity together with the coins.
+    #[inline]
+    fn exposure(self, price: Price, qty: Qty) -> f64 {
+        let own = self.contract.approximate_exposure(price, qty);
+        let coins = self.coins.map_or(0.0, |(coins, _)| collateral::worth(self.contract, coins, price));
+        (own + coins).abs()
+    }
+
+    /// The same once the price is another, where a position that was held meanwhile has moved equity.
+    #[inline]
+    fn at(self, from: Price, to: Price, held: Qty) -> Option<Self> {
+        match self.coins {
+            None => Some(Self { equity: self.equity + self.contract.profit(held, from, to), ..self }),
+            Some((coins, code)) => {
+                let (equity, coins) = collateral::moved(self.contract, (self.equity, coins), held, (from, to))?;
+                Some(Self { equity, coins: Some((coins, code)), ..self })
+            }
+        }
+    }
+
+    /// The unsigned quantity on a side that equity carries at a leverage beside the other positions and the coins; nothing
+    /// without equity.
+    fn carried(self, price: Price, leverage: Ratio, side: Qty) -> Option<Qty> {
         if self.equity.raw() <= 0 {
             return Some(Qty::ZERO);
         }
         let whole = self.contract.qty_for(self.equity.notional(), price, Round::TowardZero)?;
         let carried = whole.scaled(leverage.get(), Round::TowardZero)?;
-        let Some(others) = self.others else { return Some(carried) };
-        // Beyond what a quantity can say, the others leave no room.
-        let taken = self.contract.qty_for(others.notional(), price, Round::AwayFromZero);
-        Some(taken.map_or(Qty::ZERO, |taken| Qty::from_raw((carried.raw() - taken.raw()).max(0))))
+        let mut room = carried.raw();
+        if let Some(others) = self.others {
+            // Beyond what a quantity can say, the others leave no room.
+            let Some(taken) = self.contract.qty_for(others.notional(), price, Round::AwayFromZero) else {
+                return Some(Qty::ZERO);
+            };
+            room -= taken.raw();
+        }
+        if let Some((coins, _)) = self.coins {
+            // On their own side coins take of the room; on the other side they are made up for before anything is exposed.
+            let same = coins.signum() * side.signum() >= 0;
+            let round = if same { Round::AwayFromZero } else { Round::TowardZero };
+            let Some(taken) = collateral::as_quantity(self.contract, coins, price, round) else {
+                return Some(Qty::ZERO);
+            };
+            room = room.saturating_sub(if same { taken.abs().raw() } else { -taken.abs().raw() });
+        }
+        Some(Qty::from_raw(room.max(0)))
     }
 }

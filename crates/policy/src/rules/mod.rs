@@ -1,5 +1,6 @@
 //! The built-in rules, in the order in which they compose (SEMANTICS, Composition).
 
+mod collateral;
 mod drawdown_cap;
 mod guards;
 mod ladder;

@@ -1,7 +1,7 @@
 //! How large the full position is.
 
 use super::signal::is_flat;
-use super::{contract, position};
+use super::{collateral, contract, position, same_side};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, SizeKind};
@@ -31,6 +31,9 @@ const READS: &[FactId] = &[
     facts::ENTERING.id(),
     facts::CONTRACT.id(),
     facts::SHARE.id(),
+    facts::COLLATERAL.id(),
+    facts::COLLATERAL_SHARE.id(),
+    facts::COIN.id(),
 ];
 
 impl Rule for SizeRule {
@@ -160,7 +163,8 @@ impl SizeRule {
                 } else {
                     because.say("target {} / volatility {}", [Arg::Percent(target.get()), Arg::Percent(vol)]);
                 }
-                proposed.scaled(of_equity(capped), Round::TowardZero)
+                let total = proposed.scaled(of_equity(capped), Round::TowardZero)?;
+                Some(if collateral::coins(facts).is_none() { total } else { beside_collateral(facts, total, because) })
             }
             SizeKind::RiskPerTrade { risk } => {
                 let (unit, price) = (facts.get(facts::UNIT)?, facts.get(facts::PRICE)?);
@@ -184,4 +188,30 @@ impl SizeRule {
             }
         }
     }
+}
+
+/// What is left to hold of a total that coins in the account are a part of already. It never goes to the other side of the
+/// signal: a strategy that is not asked to hedge the coins leaves them.
+#[cold]
+fn beside_collateral(facts: &Facts, total: Qty, because: &mut Because) -> Qty {
+    let counted = collateral::counted(facts);
+    let rest = total - counted;
+    because.go_on(total);
+    let coins =
+        Arg::Coins(facts.get(facts::COLLATERAL).unwrap_or_default(), facts.get(facts::COIN).unwrap_or_default());
+    let numbers = [coins, Arg::Qty(counted), Arg::Qty(total), Arg::Qty(rest)];
+    if !same_side(rest, total) {
+        let [coins, counted, total, _] = numbers;
+        because.say(
+            "holds {} as collateral: {} counts already and the target is {}: nothing is traded",
+            [coins, counted, total],
+        );
+        return Qty::ZERO;
+    }
+    if same_side(counted, total) {
+        because.say("holds {} as collateral: {} counts already, of the target {} are {} left to trade", numbers);
+    } else {
+        because.say("holds {} as collateral: {} is on the other side, so the target {} takes {}", numbers);
+    }
+    rest
 }

@@ -1,6 +1,6 @@
 //! What is worth an order: buffer, lots, minimum order.
 
-use super::{dust_at, position, same_side};
+use super::{collateral, dust_at, position, same_side};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{BufferTo, Resize, Trade};
@@ -11,6 +11,8 @@ use units::{Qty, Round};
 pub(crate) struct TrimRule {
     pub(crate) trade: Trade,
     pub(crate) resize: Resize,
+    /// The size is of a total that coins in the account are a part of.
+    pub(crate) counts_collateral: bool,
 }
 
 const READS: &[FactId] = &[
@@ -20,6 +22,8 @@ const READS: &[FactId] = &[
     facts::CONTRACT.id(),
     facts::LOT.id(),
     facts::MIN_QTY.id(),
+    facts::COLLATERAL.id(),
+    facts::COLLATERAL_SHARE.id(),
 ];
 
 impl Rule for TrimRule {
@@ -61,7 +65,9 @@ impl Rule for TrimRule {
             && same_side(qty, held)
             && let Some(buffer) = self.trade.buffer
         {
-            let width = proposed.base.abs().scaled(buffer.get(), Round::TowardZero).unwrap_or_default();
+            let counted = if self.counts_collateral { collateral::counted(facts) } else { Qty::ZERO };
+            let full = (proposed.base + counted).abs();
+            let width = full.scaled(buffer.get(), Round::TowardZero).unwrap_or_default();
             let change = (qty - held).abs();
             if change <= width {
                 return hold(because, "change {} is inside the buffer of {}", [Arg::Qty(change), Arg::Qty(width)]);
