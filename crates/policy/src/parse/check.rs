@@ -5,8 +5,8 @@ use super::reader::{Doc, Reader};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, Resize, RungAt, SignalKind, Size, SizeKind, Trigger, UNITS_MAX,
-    UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Follow, Reentry, Resize, RungAt, Sides, SignalKind, Size, SizeKind, Trigger,
+    UNITS_MAX, UnitSource,
 };
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
@@ -21,6 +21,8 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
     adopt(reader, doc, draft);
     placeholders(reader, doc, draft);
     signal(reader, doc, draft);
+    spot(reader, doc, draft);
+    rearm(reader, doc, draft);
     break_even(reader, doc, draft);
     reach(reader, doc, draft);
     caps_under_size(reader, doc, draft);
@@ -240,6 +242,32 @@ fn signal(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             reader.warn(Code::SlowExit, doc.place("signal", "exit"), message, label, help);
         }
         _ => {}
+    }
+}
+
+/// Of a spot pair nothing can be sold that is not held.
+fn spot(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(signal) = &draft.signal else { return };
+    let key = match signal.kind {
+        SignalKind::Constant { strength } if strength.get() < 0.0 => "strength",
+        _ if signal.sides == Sides::Short => "sides",
+        _ => return,
+    };
+    let Some(symbol) = draft.instruments.iter().find(|symbol| spec::is_spot(symbol)) else { return };
+    let message = format!("{} is never traded: the policy is always short", quoted(symbol));
+    let label = "nothing of a spot pair can be sold that is not held";
+    let help = "trade a perpetual or a future of it, or let the signal be long";
+    reader.warn(Code::NoEffect, doc.place("signal", key), message, label, help);
+}
+
+/// A signal that is issued once is spent when a drawdown made the strategy flat.
+fn rearm(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(signal) = &draft.signal else { return };
+    let is_constant = matches!(signal.kind, SignalKind::Constant { .. });
+    if draft.caps.rearm.is_some() && is_constant && signal.reentry == Reentry::NewSignal {
+        let label = "a constant signal is issued once: whoever is flat waits for another one for ever";
+        let help = "set `reentry = \"at_once\"` in `[signal]`";
+        reader.warn(Code::NoEffect, doc.place("caps", "rearm"), "`caps.rearm` has no effect", label, help);
     }
 }
 
