@@ -193,6 +193,12 @@ pub(crate) enum Import {
     /// Funding rates: a time and a rate a row
     #[command(after_help = examples::IMPORT_FUNDING)]
     Funding(ImportFunding),
+    /// Option chains: CSV or Parquet in which every row names an option and its quotes
+    #[command(after_help = examples::IMPORT_OPTIONS)]
+    Options(ImportOptions),
+    /// Mark prices of perpetuals and futures: a time, a contract and a price a row
+    #[command(after_help = examples::IMPORT_MARKS)]
+    Marks(ImportMarks),
     /// A series of numbers, such as a volatility index: a time and a value a row
     #[command(after_help = examples::IMPORT_SERIES)]
     Series(ImportSeries),
@@ -334,6 +340,45 @@ pub(crate) enum RateUnitArg {
     Fraction,
     Percent,
     Bp,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportOptions {
+    #[command(flatten)]
+    pub(crate) file: ImportFile,
+    #[command(flatten)]
+    pub(crate) terms: TermsArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportMarks {
+    #[command(flatten)]
+    pub(crate) file: ImportFile,
+    /// The instrument, `venue:SYMBOL`, where the file has no column that names it
+    #[arg(long, value_name = "SYMBOL")]
+    pub(crate) instrument: Option<String>,
+    /// The column that holds the mark, where several could
+    #[arg(long, value_name = "NAME")]
+    pub(crate) price_column: Option<String>,
+    #[command(flatten)]
+    pub(crate) terms: TermsArgs,
+}
+
+/// What the names of instruments in a file leave open, the same for all of them.
+#[derive(Debug, Args)]
+pub(crate) struct TermsArgs {
+    /// How they are settled, where the names leave it open: `linear` in the quote currency, `inverse` in coin
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<KindArg>,
+    /// The currency that they settle in, where the names leave it open
+    #[arg(long, value_name = "CURRENCY")]
+    pub(crate) settle: Option<Currency>,
+    /// Their price grid, where trimtab does not know it or the recording is older
+    #[arg(long, value_name = "PRICE")]
+    pub(crate) tick: Option<Price>,
+    /// Their quantity grid, where trimtab does not know it or the recording is older
+    #[arg(long, value_name = "QTY")]
+    pub(crate) lot: Option<Qty>,
 }
 
 #[derive(Debug, Args)]

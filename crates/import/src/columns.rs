@@ -189,7 +189,7 @@ fn none(source: &Source, what: &str, flag: &str) -> ImportError {
     )
 }
 
-fn recognised(source: &Source, known: &[&str]) -> Option<usize> {
+pub(crate) fn recognised(source: &Source, known: &[&str]) -> Option<usize> {
     // The names stand in order of preference: `volume` before `volumefrom`.
     known.iter().find_map(|known| source.columns.iter().position(|name| normal(name) == *known))
 }
@@ -198,7 +198,7 @@ fn positions(source: &Source, fits: impl Fn(&str) -> bool) -> impl Iterator<Item
     source.columns.iter().enumerate().filter(move |(_, name)| fits(name)).map(|(index, _)| index)
 }
 
-fn list(source: &Source) -> String {
+pub(crate) fn list(source: &Source) -> String {
     const NAMED_MAX: usize = 30;
     let mut names: Vec<String> = source.columns.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
     if let more @ 1.. = source.columns.len().saturating_sub(NAMED_MAX) {

@@ -9,6 +9,7 @@ use units::{Duration, Price, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Problem {
     NoTime,
+    NoInstrument,
     NotANumber,
     TooLarge,
     NotPositive,
@@ -17,6 +18,9 @@ pub(crate) enum Problem {
     HighUnderLow,
     OutsideRange,
     NegativeVolume,
+    NameDiffers,
+    BookDiffers,
+    Expired,
     Backwards,
     Conflict,
     Overlap,
@@ -26,6 +30,7 @@ impl Problem {
     fn what(self) -> &'static str {
         match self {
             Self::NoTime => "without a readable time",
+            Self::NoInstrument => "that name no instrument of this kind (docs/symbols.md)",
             Self::NotANumber => "with a value that is not a number",
             Self::TooLarge => "with a value too large to keep",
             Self::NotPositive => "with a price that is not above zero",
@@ -34,6 +39,9 @@ impl Problem {
             Self::HighUnderLow => "whose high is under its low",
             Self::OutsideRange => "whose open or close lies outside low to high",
             Self::NegativeVolume => "with a negative volume",
+            Self::NameDiffers => "whose strike, right or expiry is not that of the name",
+            Self::BookDiffers => "whose best price is not the first of its list",
+            Self::Expired => "quoted when the option had expired",
             Self::Backwards => "that go back in time",
             Self::Conflict => "that repeat a time with different content",
             Self::Overlap => "that begin before the one above has ended",
@@ -43,6 +51,7 @@ impl Problem {
     fn code(self) -> &'static str {
         match self {
             Self::NoTime => "no-time",
+            Self::NoInstrument => "no-instrument",
             Self::NotANumber => "no-number",
             Self::TooLarge => "too-large",
             Self::NotPositive => "not-positive",
@@ -51,6 +60,9 @@ impl Problem {
             Self::HighUnderLow => "high-under-low",
             Self::OutsideRange => "outside-range",
             Self::NegativeVolume => "negative-volume",
+            Self::NameDiffers => "name-differs",
+            Self::BookDiffers => "book-differs",
+            Self::Expired => "expired",
             Self::Backwards => "back-in-time",
             Self::Conflict => "two-contents",
             Self::Overlap => "overlap",
@@ -59,9 +71,15 @@ impl Problem {
 
     fn remedy(self) -> &'static str {
         match self {
-            Self::NoTime | Self::NotANumber | Self::TooLarge | Self::NotPositive | Self::NegativeVolume => {
-                "`--repair drop-row` leaves them out"
-            }
+            Self::NoTime
+            | Self::NoInstrument
+            | Self::NotANumber
+            | Self::TooLarge
+            | Self::NotPositive
+            | Self::NegativeVolume
+            | Self::NameDiffers
+            | Self::BookDiffers
+            | Self::Expired => "`--repair drop-row` leaves them out",
             Self::OffTick => "`--repair snap` moves them to the nearest tick, `--tick` names a finer grid",
             Self::OffRateGrid => "`--repair snap` moves them to the nearest 1e-12",
             Self::HighUnderLow | Self::OutsideRange => {
@@ -134,6 +152,8 @@ pub(crate) struct Ledger {
     pub(crate) empty: u64,
     pub(crate) irregular: u64,
     pub(crate) gaps: Gaps,
+    /// What files of many instruments count besides.
+    pub(crate) counts: BTreeMap<&'static str, u64>,
     /// Plain sentences of the one kind being imported.
     pub(crate) notes: Vec<String>,
 }

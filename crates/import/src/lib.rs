@@ -26,6 +26,7 @@
 
 mod bars;
 mod cell;
+mod chain;
 mod columns;
 mod error;
 mod funding;
@@ -43,6 +44,8 @@ mod symbol;
 mod time;
 
 pub use bars::{BarsRequest, Labelled, bars};
+pub use chain::marks::{MarksRequest, marks};
+pub use chain::options::{OptionsRequest, options};
 pub use columns::ColumnMap;
 pub use error::{BadRows, ImportError};
 pub use funding::{FundingRequest, RateUnit, funding};

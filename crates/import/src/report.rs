@@ -1,6 +1,7 @@
 //! What an import did, and what it saw.
 
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 use tape::{AppliedRepair, Kind};
@@ -49,6 +50,9 @@ pub struct ImportReport {
     pub empty: u64,
     /// The repairs asked for, each with the rows that it touched.
     pub repairs: Vec<AppliedRepair>,
+    /// What else was counted, of files that name many instruments.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<&'static str, u64>,
     /// What a user should know before trusting the tape, in plain sentences.
     pub warnings: Vec<String>,
 }
@@ -124,15 +128,18 @@ impl ImportReport {
         let rows = match self.kind {
             Kind::Bar => count(self.rows_written, "bar"),
             Kind::Funding => count(self.rows_written, "funding rate"),
-            Kind::Mark => count(self.rows_written, "mark"),
-            Kind::Quote => count(self.rows_written, "quote"),
+            Kind::Mark => format!("{} of {}", count(self.rows_written, "mark"), self.subject),
+            Kind::Quote => format!("{} of {}", count(self.rows_written, "quote"), self.subject),
             Kind::Series => format!("{} of {}", count(self.rows_written, "value"), self.subject),
         };
         let mut line = format!("{rows}  {} .. {} UTC", clock(self.first), clock(self.last));
         if let Some(interval) = self.interval {
             line += &format!("  every {interval}");
         }
-        line += &format!("  {}", count(self.gaps.count, "gap"));
+        // Quotes and marks are told when they are told: they have no rhythm to leave.
+        if !matches!(self.kind, Kind::Mark | Kind::Quote) {
+            line += &format!("  {}", count(self.gaps.count, "gap"));
+        }
         if self.lag > Duration::ZERO {
             line += &format!("  known {} later", self.lag);
         }

@@ -166,7 +166,7 @@ impl Steps {
     }
 }
 
-fn no_rows(source: &Source, map: &ColumnMap) -> ImportError {
+pub(crate) fn no_rows(source: &Source, map: &ColumnMap) -> ImportError {
     let what = match &map.only {
         None => "has no rows".to_owned(),
         Some((name, value)) => format!("has no row with `{value}` in column `{name}` (`--where`)"),

@@ -69,15 +69,26 @@ pub(crate) fn run<C: Content>(
     content: &mut C,
     progress: &mut Progress<'_>,
 ) -> Result<ImportReport, ImportError> {
-    refuse_overwriting(job)?;
+    refuse_overwriting(job.out, &job.source.path)?;
     let started = std::time::Instant::now();
     tracing::info!(source = %job.source.path.display(), kind = ?job.kind, subject = job.subject, "import begun");
     let mut ledger = Ledger::new(job.repair);
     ledger.tick = job.catalogue.instruments.first().map(|instrument| instrument.tick);
     let header = TapeHeader { catalogue: job.catalogue.clone(), provenance: Provenance::default() };
-    let mut output = Output { writer: TapeWriter::create(job.out, &header)?, first: None, last: None };
+    let mut output = Output::new(TapeWriter::create(job.out, &header)?);
     pass(job, wanted, content, &mut ledger, &mut output, progress)?;
     content.notes(&mut ledger);
+    conclude(job, ledger, output, progress, started)
+}
+
+/// The end of every import: the refusal, or the tape in its place and the report.
+pub(crate) fn conclude(
+    job: &Job<'_>,
+    ledger: Ledger,
+    mut output: Output,
+    progress: &mut Progress<'_>,
+    started: std::time::Instant,
+) -> Result<ImportReport, ImportError> {
     let warnings = warnings(job, &ledger);
     if ledger.bad > 0 {
         return Err(ImportError::Rows(Box::new(BadRows {
@@ -104,13 +115,35 @@ pub(crate) fn run<C: Content>(
 }
 
 /// The tape in the making.
-struct Output {
+pub(crate) struct Output {
     writer: TapeWriter,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
 }
 
 impl Output {
+    pub(crate) fn new(writer: TapeWriter) -> Self {
+        Self { writer, first: None, last: None }
+    }
+
+    /// Writes a row, unless the import has already failed.
+    pub(crate) fn push(
+        &mut self,
+        receipt: Timestamp,
+        venue: Timestamp,
+        event: &Event,
+        ledger: &mut Ledger,
+    ) -> Result<(), ImportError> {
+        if ledger.bad > 0 {
+            return Ok(());
+        }
+        self.writer.push(receipt, venue, event)?;
+        self.first.get_or_insert(receipt);
+        self.last = Some(receipt);
+        ledger.written += 1;
+        Ok(())
+    }
+
     /// Writes a settled row, unless the import has already failed.
     fn write<C: Content>(&mut self, row: &Row<C::Item>, content: &C, ledger: &mut Ledger) -> Result<(), ImportError> {
         if ledger.bad > 0 {
@@ -178,13 +211,13 @@ fn sorted<T>(mut rows: Vec<Row<T>>, ledger: &mut Ledger) -> Vec<Row<T>> {
     rows
 }
 
-fn refuse_overwriting(job: &Job<'_>) -> Result<(), ImportError> {
-    let same = match (job.out.canonicalize(), job.source.path.canonicalize()) {
+pub(crate) fn refuse_overwriting(out: &Path, source: &Path) -> Result<(), ImportError> {
+    let same = match (out.canonicalize(), source.canonicalize()) {
         (Ok(out), Ok(source)) => out == source,
         _ => false,
     };
     if same {
-        let out = job.out.display();
+        let out = out.display();
         return Err(ImportError::Option(format!("`{out}` is the source itself; name another file with `-o`")));
     }
     Ok(())
@@ -236,6 +269,7 @@ fn report(job: &Job<'_>, ledger: &Ledger, warnings: Vec<String>, first: Timestam
             .repairs()
             .map(|(repair, rows)| AppliedRepair { rule: repair.as_str().to_owned(), rows })
             .collect(),
+        counts: ledger.counts.clone(),
         warnings,
     }
 }
@@ -259,13 +293,14 @@ fn provenance(job: &Job<'_>, report: &ImportReport) -> Result<Provenance, Import
         ("snapped", report.snapped),
         ("empty", report.empty),
     ];
+    let counts = report.counts.iter().map(|(name, count)| (*name, *count));
     Ok(Provenance {
         source: job.source.name(),
         source_blake3: tape::digest(&job.source.path)?,
         importer: concat!("trimtab ", env!("CARGO_PKG_VERSION")).to_owned(),
         options,
         repairs: report.repairs.clone(),
-        quality: quality.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        quality: quality.into_iter().chain(counts).map(|(name, count)| (name.to_owned(), count)).collect(),
         warnings: report.warnings.clone(),
     })
 }

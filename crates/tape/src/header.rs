@@ -274,7 +274,7 @@ impl InstrumentText {
     fn parse(&self) -> Result<Instrument, String> {
         let refuse = |field: &str| format!("the {field} of instrument `{}` cannot be read", self.symbol);
         let expiry = self.expiry.as_deref().map(str::parse::<Timestamp>).transpose().map_err(|_| refuse("expiry"))?;
-        let kind = match (self.kind.as_str(), expiry, self.option(&refuse)?) {
+        let kind = match (self.kind.as_str(), expiry, self.option(refuse)?) {
             ("spot", None, None) => InstrumentKind::Spot,
             ("linear-perpetual", None, None) => InstrumentKind::LinearPerpetual,
             ("inverse-perpetual", None, None) => InstrumentKind::InversePerpetual,

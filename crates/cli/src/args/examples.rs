@@ -73,6 +73,23 @@ EXAMPLES
   trimtab import funding deribit.csv --instrument deribit:BTC-PERPETUAL \\
       --rate-unit fraction --rate-column interest_1h -o deribit.tape";
 
+pub(super) const IMPORT_OPTIONS: &str = "\
+EXAMPLES
+  trimtab import options BTC_2026-01.parquet -o btc.tape
+  trimtab import options deribit_options_chain_2020-06-07.csv.gz -o day.tape
+  trimtab import options tickers.parquet --repair sort -o tickers.tape
+
+The columns of Tardis (`options_chain`), of Deribit's book summaries, tickers and
+order books, and of end-of-day chains are known by their names. Several files
+become one tape with `trimtab tape merge`.";
+
+pub(super) const IMPORT_MARKS: &str = "\
+EXAMPLES
+  trimtab import marks term_futures_marks.parquet -o futures.tape
+  trimtab import marks perpetual_futures_prices.parquet -o perpetuals.tape
+  trimtab import marks btc.csv --instrument deribit:BTC-PERPETUAL \\
+      --price-column mark -o btc.tape";
+
 pub(super) const IMPORT_SERIES: &str = "\
 EXAMPLES
   trimtab import series daily.csv --column dvol --name dvol.btc \\

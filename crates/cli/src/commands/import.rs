@@ -1,7 +1,9 @@
-//! `trimtab import bars`, `funding`, `series`.
+//! `trimtab import bars`, `funding`, `options`, `marks`, `series`.
 
 use super::Outcome;
-use crate::args::{Import, ImportBars, ImportFile, ImportFunding, ImportSeries, InstrumentArgs};
+use crate::args::{
+    Import, ImportBars, ImportFile, ImportFunding, ImportMarks, ImportOptions, ImportSeries, InstrumentArgs, TermsArgs,
+};
 use crate::args::{KindArg, LabelledArg, RateUnitArg, UnitArg};
 use crate::failure::{Failure, Kind};
 use crate::files;
@@ -9,8 +11,8 @@ use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::terminal::{Terminal, WARNING};
 use ::import::{
-    BarsRequest, ColumnMap, ContractKind, FundingRequest, ImportError, ImportReport, Labelled, RateUnit, Repair,
-    SeriesRequest, SeriesUnit, Terms,
+    BarsRequest, ColumnMap, ContractKind, FundingRequest, ImportError, ImportReport, Labelled, MarksRequest,
+    OptionsRequest, RateUnit, Repair, SeriesRequest, SeriesUnit, Terms,
 };
 use market::{Instrument, InstrumentKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,6 +22,8 @@ pub(super) fn run(args: &Import, terminal: &Terminal) -> Result<Outcome, Failure
     let file = match args {
         Import::Bars(args) => &args.file,
         Import::Funding(args) => &args.file,
+        Import::Options(args) => &args.file,
+        Import::Marks(args) => &args.file,
         Import::Series(args) => &args.file,
     };
     let flags = flags(args, file);
@@ -34,11 +38,13 @@ pub(super) fn run(args: &Import, terminal: &Terminal) -> Result<Outcome, Failure
     let instrument = match args {
         Import::Bars(args) => Some(instrument(&args.instrument)?),
         Import::Funding(args) => Some(instrument(&args.instrument)?),
-        Import::Series(_) => None,
+        Import::Options(_) | Import::Marks(_) | Import::Series(_) => None,
     };
     let report = match args {
         Import::Bars(args) => bars(args, columns, terminal)?,
         Import::Funding(args) => funding(args, columns, terminal)?,
+        Import::Options(args) => options(args, columns, terminal)?,
+        Import::Marks(args) => marks(args, columns, terminal)?,
         Import::Series(args) => series(args, columns, terminal)?,
     };
     terminal.json("import", &report);
@@ -85,6 +91,7 @@ fn flags(args: &Import, file: &ImportFile) -> ColumnMap {
             ..common
         },
         Import::Funding(args) => ColumnMap { rate: args.rate_column.clone(), ..common },
+        Import::Options(_) | Import::Marks(_) => common,
         Import::Series(args) => ColumnMap { value: args.column.clone(), ..common },
     }
 }
@@ -120,6 +127,26 @@ fn funding(args: &ImportFunding, columns: ColumnMap, terminal: &Terminal) -> Res
     work(file, terminal, |progress| ::import::funding(&request, progress))
 }
 
+fn options(args: &ImportOptions, columns: ColumnMap, terminal: &Terminal) -> Result<ImportReport, Failure> {
+    let file = &args.file;
+    let (terms, repair) = (terms(&args.terms), repairs(file)?);
+    let request = OptionsRequest { terms, repair, columns, ..OptionsRequest::new(&file.file, &file.output) };
+    work(file, terminal, |progress| ::import::options(&request, progress))
+}
+
+fn marks(args: &ImportMarks, columns: ColumnMap, terminal: &Terminal) -> Result<ImportReport, Failure> {
+    let file = &args.file;
+    let request = MarksRequest {
+        instrument: args.instrument.clone(),
+        price: args.price_column.clone(),
+        terms: terms(&args.terms),
+        repair: repairs(file)?,
+        columns,
+        ..MarksRequest::new(&file.file, &file.output)
+    };
+    work(file, terminal, |progress| ::import::marks(&request, progress))
+}
+
 fn series(args: &ImportSeries, columns: ColumnMap, terminal: &Terminal) -> Result<ImportReport, Failure> {
     let file = &args.file;
     let unit = match args.unit {
@@ -148,12 +175,21 @@ fn repairs(file: &ImportFile) -> Result<Vec<Repair>, Failure> {
     file.repair.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(Failure::input)
 }
 
-fn instrument(args: &InstrumentArgs) -> Result<Instrument, Failure> {
-    let kind = args.kind.map(|kind| match kind {
+fn contract_kind(kind: KindArg) -> ContractKind {
+    match kind {
         KindArg::Spot => ContractKind::Spot,
         KindArg::Linear => ContractKind::Linear,
         KindArg::Inverse => ContractKind::Inverse,
-    });
+    }
+}
+
+fn terms(args: &TermsArgs) -> Terms {
+    let TermsArgs { kind, settle, tick, lot } = *args;
+    Terms { kind: kind.map(contract_kind), settle, tick, lot, ..Terms::default() }
+}
+
+fn instrument(args: &InstrumentArgs) -> Result<Instrument, Failure> {
+    let kind = args.kind.map(contract_kind);
     let InstrumentArgs { expiry, settle, tick, lot, min_qty, .. } = *args;
     let terms = Terms { kind, expiry, settle, tick, lot, min_qty };
     ::import::instrument(&args.instrument, &terms).map_err(|error| failure(&error))

@@ -280,9 +280,7 @@ fn finding(name: &str, number: u64) -> String {
 
 /// `linear perpetual`, `inverse future until 2024-12-27 08:00:00Z`: the kind of an instrument.
 pub(super) fn kind(kind: InstrumentKind) -> String {
-    let option = |name: &str, expiry, strike, right| {
-        format!("{name} {right} at {strike} until {}", show::time(expiry))
-    };
+    let option = |name: &str, expiry, strike, right| format!("{name} {right} at {strike} until {}", show::time(expiry));
     let until = |name: &str, expiry| format!("{name} future until {}", show::time(expiry));
     match kind {
         InstrumentKind::Spot => "spot".to_owned(),

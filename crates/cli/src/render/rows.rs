@@ -195,10 +195,7 @@ impl<'a> Printer<'a> {
                 let mark = text(quote.mark().map(|price| price.to_string()));
                 let [bid, ask, bid_qty, ask_qty] = [bid, ask, bid_qty, ask_qty].map(text);
                 let [underlying, open_interest] = [underlying, open_interest].map(text);
-                return writeln!(
-                    out,
-                    ",,,,,,,,,{bid},{ask},{bid_qty},{ask_qty},{mark},{underlying},{open_interest}"
-                );
+                return writeln!(out, ",,,,,,,,,{bid},{ask},{bid_qty},{ask_qty},{mark},{underlying},{open_interest}");
             }
             Event::Trade(_) | Event::Order(_) | Event::Cash(_) => write!(out, ",,,,,,,,")?,
         }
