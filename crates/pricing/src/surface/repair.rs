@@ -208,20 +208,6 @@ fn settle(
     {
         return (plain, Repair::Plain);
     }
-    if let Some(c) = &last {
-        println!(
-            "DEBUG unit {:.4} butterfly {:?} ends {:?} below {:?} crossing {:?} lower {} upper {} least {:?}",
-            smile.unit,
-            butterfly(c),
-            c.ends(),
-            below.map(|b| b.ends()),
-            below.map(|b| crossing(b, c)),
-            bounds.lower.len(),
-            bounds.upper.len(),
-            bounds.least
-        );
-    } else {
-    }
     (neighbours(smile, below, above), Repair::Neighbour)
 }
 
