@@ -47,12 +47,6 @@ impl Setup {
             }
         }
         let accounts = accounts(first, &traders, catalogue)?;
-        let in_dollars = |account: &AccountSpec| market::is_dollar(account.numeraire);
-        if !first.backtest.fee_tiers.is_empty() && accounts.iter().any(in_dollars) && !accounts.iter().all(in_dollars) {
-            let told = "`[backtest] fee_tiers` count value in the numéraire of an account, and the accounts of this run count in \
-                        dollars and in a coin: give all of them a dollar numéraire, or leave the tiers out";
-            return Err(Error::Setup(told.to_owned()));
-        }
         let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
         check_currencies(&accounts, &exchange, &traders, catalogue)?;
         Ok(Self { accounts, exchange, traders })
@@ -160,9 +154,10 @@ fn exchange_config(
             Error::Setup(format!("`[[backtest.flows]]` names the account `{venue}`, which there is not"))
         })
     };
+    let fee_currency = terms.fee_currency.as_deref().map_or(Ok(Currency::USD), currency)?;
     let fees = (!terms.fee_tiers.is_empty()).then(|| {
         let tier = |tier: &spec::FeeTier| FeeTier { from: tier.volume, taker: tier.taker, maker: tier.maker };
-        FeeSchedule { tiers: terms.fee_tiers.iter().map(tier).collect() }
+        FeeSchedule { tiers: terms.fee_tiers.iter().map(tier).collect(), currency: fee_currency }
     });
     let account = |spec: &AccountSpec| {
         let settles = traders

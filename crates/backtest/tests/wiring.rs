@@ -80,6 +80,73 @@ fn fees_fall_the_day_after_enough_was_traded() {
     assert_eq!(fees, ["100", "100", "20", "20"]);
 }
 
+/// A linear contract in dollars beside an inverse one in coin. Each is entered and left for 100,000 dollars on the first day; what
+/// the coin is worth in between is no matter, because the quantity of an inverse contract is its value in dollars.
+#[test]
+fn linear_and_inverse_contracts_count_their_value_in_dollars() {
+    let signal = [(1, 1.0), (3, 0.0), (26, 1.0), (30, 0.0)];
+    let coin = instrument("deribit:BTC-PERPETUAL", InstrumentKind::InversePerpetual, "BTC", "USD", "BTC");
+    let prices: Vec<f64> = (0..60).map(|hour| if hour < 2 { 100.0 } else { 125.0 }).collect();
+    let run_with = |volume: &str| {
+        let text = format!(
+            "{}[[accounts]]\nvenue = \"binance\"\ndeposit = \"1_000_000 USDT\"\n\
+             [[accounts]]\nvenue = \"deribit\"\nnumeraire = \"BTC\"\ndeposit = \"10_000 BTC\"\n[backtest]\n{COSTLESS}\
+             fee_tiers = [{{ volume = 0, taker = \"10bp\", maker = \"5bp\" }}, \
+             {{ volume = \"{volume}\", taker = \"2bp\", maker = \"1bp\" }}]\n",
+            follows("signal.x", "100_000")
+        );
+        let walks = [
+            Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 60]).telling("signal.x", &signal),
+            Walk::new(coin.clone(), BEGIN, &prices),
+        ];
+        let run = done(vec![policy("both", "\"binance:BTCUSDT-PERP\", \"deribit:BTC-PERPETUAL\"", &text)], &walks);
+        let fees = |of: &str| -> Vec<String> {
+            let own = run.tables.fills.iter().filter(|fill| &*fill.currency == of);
+            own.map(|fill| fill.fee.to_string()).collect()
+        };
+        (fees("USDT"), fees("BTC"))
+    };
+    let owned = |fees: [&str; 4]| fees.map(str::to_owned).to_vec();
+    // 1,000 coins at 100, 800 at 125: a thousandth of them, then two ten-thousandths.
+    let (usd, btc) = run_with("200_000 USD");
+    assert_eq!((usd, btc), (owned(["100", "100", "20", "20"]), owned(["1", "0.8", "0.16", "0.16"])));
+    let (usd, btc) = run_with("200_000.01 USD");
+    assert_eq!((usd, btc), (owned(["100", "100", "100", "100"]), owned(["1", "0.8", "0.8", "0.8"])));
+}
+
+/// 10 coins' worth each way: 1,000 dollars when the coin was at 100, 2,000 when it was at 200.
+#[test]
+fn value_in_coin_is_counted_at_the_mark_of_the_fill() {
+    let pair = instrument("binance:ETHBTC-PERP", InstrumentKind::LinearPerpetual, "ETH", "BTC", "BTC");
+    let prices: Vec<f64> = (0..60).map(|hour| if hour < 5 { 100.0 } else { 200.0 }).collect();
+    let fees_with = |volume: &str| -> Vec<String> {
+        let walks = [
+            Walk::new(pair.clone(), BEGIN, &[0.05; 60])
+                .telling("signal.x", &[(1, 1.0), (10, 0.0), (26, 1.0), (30, 0.0)]),
+            Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &prices),
+        ];
+        let text = format!(
+            "{}[[accounts]]\nvenue = \"binance\"\ndeposit = \"100 BTC\"\n[backtest]\n{COSTLESS}\
+             fee_tiers = [{{ volume = \"0 USD\", taker = \"10bp\", maker = \"5bp\" }}, \
+             {{ volume = \"{volume}\", taker = \"2bp\", maker = \"1bp\" }}]\n",
+            follows("signal.x", "10")
+        );
+        let run = done(vec![policy("pair", "\"binance:ETHBTC-PERP\"", &text)], &walks);
+        run.tables.fills.iter().map(|fill| fill.fee.to_string()).collect()
+    };
+    assert_eq!(fees_with("3_000 USD"), ["0.01", "0.01", "0.002", "0.002"]);
+    assert_eq!(fees_with("3_000.01 USD"), ["0.01", "0.01", "0.01", "0.01"]);
+    // What nothing tells is refused.
+    let walk = Walk::new(pair.clone(), BEGIN, &[0.05; 10]).telling("signal.x", &[(1, 1.0)]);
+    let text = format!(
+        "{}[[accounts]]\nvenue = \"binance\"\ndeposit = \"100 BTC\"\n[backtest]\n\
+         fee_tiers = [{{ volume = 0, taker = 0.001, maker = 0 }}, {{ volume = 9, taker = 0, maker = 0 }}]\n",
+        follows("signal.x", "10")
+    );
+    let sentence = refusal(vec![policy("pair", "\"binance:ETHBTC-PERP\"", &text)], &[walk]);
+    assert!(sentence.contains("count in USD") && sentence.contains("fills of binance:ETHBTC-PERP"), "{sentence}");
+}
+
 #[test]
 fn money_moves_between_accounts_and_currencies_at_its_time() {
     let perpetual = Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 40]);

@@ -1,7 +1,8 @@
 //! What the simulated venue charges, and along which path it walks bars.
 
+use crate::fees::valued_in;
 use crate::{FeeSchedule, Flow, FlowKind, OptionTerms, PathLog};
-use market::{AccountSpec, Catalogue, Currency};
+use market::{AccountSpec, Catalogue, Conversion, Currency};
 use risk::TierTable;
 use std::fmt;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Round, Side};
@@ -93,6 +94,15 @@ pub enum ConfigError {
     Flow(Flow),
     /// Fee tiers that do not begin at zero and rise.
     Fees(AccountId),
+    /// Fee tiers in a currency that nothing tells the value of an instrument's fills in.
+    FeeCurrency {
+        /// The account.
+        account: AccountId,
+        /// The instrument's symbol.
+        symbol: String,
+        /// The tiers' currency.
+        currency: Currency,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -125,6 +135,11 @@ impl fmt::Display for ConfigError {
             Self::Fees(AccountId(account)) => {
                 write!(f, "the fee tiers of account {account} must begin at 0 and rise, with rates under 100 %")
             }
+            Self::FeeCurrency { account: AccountId(account), symbol, currency } => write!(
+                f,
+                "the fee tiers of account {account} count in {currency}, and no instrument tells what fills of {symbol} are worth in \
+                 it: state the tiers in dollars or in a currency that has a price, or add such an instrument"
+            ),
         }
     }
 }
@@ -202,6 +217,16 @@ impl ExchangeConfig {
         let broken = |terms: &AccountTerms| terms.fees.as_ref().is_some_and(|fees| !fees.is_whole());
         if let Some(index) = self.accounts.iter().position(broken) {
             return Err(ConfigError::Fees(AccountId(index as u32)));
+        }
+        for (index, terms) in self.accounts.iter().enumerate() {
+            let Some(fees) = terms.fees.as_ref().filter(|fees| fees.is_tiered()) else { continue };
+            let untold = |known: &&market::Instrument| {
+                Conversion::between(valued_in(known), fees.currency, catalogue) == Conversion::Unknown
+            };
+            if let Some(known) = catalogue.instruments.iter().filter(|known| terms.trades(known)).find(untold) {
+                let (account, symbol) = (AccountId(index as u32), known.symbol.clone());
+                return Err(ConfigError::FeeCurrency { account, symbol, currency: fees.currency });
+            }
         }
         if let Some(position) = self.positions.iter().find(|position| !self.can_open(position, catalogue)) {
             return Err(ConfigError::Position(*position));

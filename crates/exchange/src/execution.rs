@@ -212,6 +212,10 @@ impl Exchange {
         let index = fill.instrument.index();
         let client = &mut self.clients[fill.account.index()];
         client.take(&mut fill);
+        if let Some(way) = client.counts(&fill) {
+            let mark = way.instrument().map(|instrument| self.terms[instrument].mark);
+            client.count(&fill, way, mark);
+        }
         let terms = &mut self.terms[index];
         if terms.is_option {
             self.note_option(index);

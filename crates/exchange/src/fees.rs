@@ -1,13 +1,14 @@
 //! Fees by traded value.
 
+use market::{Catalogue, Conversion, Currency};
 use std::collections::VecDeque;
 use units::state::StateWriter;
-use units::{Cash, Duration, Rate, Timestamp};
+use units::{Cash, Contract, Duration, Rate, Timestamp};
 
 /// One tier: applies from this traded value on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeeTier {
-    /// The least value traded in the last 30 finished UTC days, in the account's numéraire.
+    /// The least value traded in the last 30 finished UTC days, in the schedule's currency.
     pub from: Cash,
     /// Fee of a fill that takes.
     pub taker: Rate,
@@ -20,13 +21,16 @@ pub struct FeeTier {
 pub struct FeeSchedule {
     /// The first from zero on, each over the one before.
     pub tiers: Vec<FeeTier>,
+    /// What value is counted in: price × quantity of a fill, of an inverse contract its quantity, translated at the marks of the fill.
+    /// Dollars of all kinds are alike where no instrument says otherwise.
+    pub currency: Currency,
 }
 
 impl FeeSchedule {
     /// One tier for all.
     #[must_use]
     pub fn flat(taker: Rate, maker: Rate) -> Self {
-        Self { tiers: vec![FeeTier { from: Cash::ZERO, taker, maker }] }
+        Self { tiers: vec![FeeTier { from: Cash::ZERO, taker, maker }], currency: Currency::USD }
     }
 
     /// Whether the first tier begins at zero and the others follow in order, all rates under one.
@@ -36,12 +40,27 @@ impl FeeSchedule {
             && self.tiers.windows(2).all(|pair| pair[0].from < pair[1].from)
             && rates.into_iter().all(|rate| rate.raw().abs() < Rate::ONE)
     }
+
+    /// Whether it asks how much was traded.
+    pub(crate) fn is_tiered(&self) -> bool {
+        self.tiers.len() > 1
+    }
+}
+
+/// What the value of a fill is told in: the quantity of an inverse contract counts the quote currency.
+pub(crate) fn valued_in(instrument: &market::Instrument) -> Currency {
+    match instrument.kind.contract() {
+        Contract::Linear => instrument.settle,
+        Contract::Inverse => instrument.quote,
+    }
 }
 
 /// What an account has traded, and the tier that follows.
 #[derive(Debug, Clone)]
 pub(crate) struct FeeMeter {
     schedule: FeeSchedule,
+    /// From the currency that each instrument's fills are valued in to what value is counted in; none without tiers.
+    ways: Vec<Conversion>,
     tier: usize,
     /// Traded on the present day.
     today: Cash,
@@ -54,13 +73,20 @@ pub(crate) struct FeeMeter {
 impl FeeMeter {
     const DAYS: usize = 30;
 
-    pub(crate) fn new(schedule: FeeSchedule) -> Self {
-        Self { schedule, tier: 0, today: Cash::ZERO, days: VecDeque::new(), day: None }
+    pub(crate) fn new(schedule: FeeSchedule, catalogue: &Catalogue) -> Self {
+        let way = |known: &market::Instrument| Conversion::between(valued_in(known), schedule.currency, catalogue);
+        let ways = if schedule.is_tiered() { catalogue.instruments.iter().map(way).collect() } else { Vec::new() };
+        Self { schedule, ways, tier: 0, today: Cash::ZERO, days: VecDeque::new(), day: None }
     }
 
     /// Whether it has to be told of fills and days.
     pub(crate) fn is_tiered(&self) -> bool {
-        self.schedule.tiers.len() > 1
+        self.schedule.is_tiered()
+    }
+
+    /// How the value of a fill of the instrument at this index is counted.
+    pub(crate) fn way(&self, instrument: usize) -> Conversion {
+        self.ways.get(instrument).copied().unwrap_or(Conversion::Unknown)
     }
 
     pub(crate) fn taker(&self) -> Rate {
@@ -111,7 +137,7 @@ mod tests {
             taker: Rate::from_raw(taker),
             maker: Rate::ZERO,
         };
-        FeeSchedule { tiers: from.iter().zip((1..10).rev()).map(tier).collect() }
+        FeeSchedule { tiers: from.iter().zip((1..10).rev()).map(tier).collect(), currency: Currency::USD }
     }
 
     fn midnight(day: i64) -> Timestamp {
@@ -120,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_tier_holds_from_the_day_after_until_thirty_days_have_passed() {
-        let mut meter = FeeMeter::new(tiers(&["0", "1000", "5000"]));
+        let mut meter = FeeMeter::new(tiers(&["0", "1000", "5000"]), &Catalogue::default());
         meter.reach(midnight(100) + Duration::MINUTE);
         meter.count("1000".parse().unwrap());
         assert_eq!(meter.taker().raw(), 9, "not on the same day");
@@ -140,7 +166,8 @@ mod tests {
     #[test]
     fn equals_the_sum_over_thirty_days() {
         let schedule = tiers(&["0", "3", "9", "30", "80"]);
-        let (mut meter, mut traded, mut met) = (FeeMeter::new(schedule.clone()), Vec::new(), [0; 5]);
+        let (mut meter, mut traded, mut met) =
+            (FeeMeter::new(schedule.clone(), &Catalogue::default()), Vec::new(), [0; 5]);
         let (mut seed, mut day) = (3_u64, 0);
         let mut random = |end: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

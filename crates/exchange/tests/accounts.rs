@@ -300,7 +300,7 @@ fn what_cannot_be_is_told_before_it_is_opened() {
         qty: "2".parse().unwrap(),
         price: "100".parse().unwrap(),
     };
-    let schedule = FeeSchedule { tiers: vec![] };
+    let schedule = FeeSchedule { tiers: vec![], currency: market::Currency::USD };
     assert_eq!(sentence(&|config| config.accounts.clear()), "the exchange needs at least one account");
     assert_eq!(
         sentence(&|config| config.continuous_funding.clear()),

@@ -60,7 +60,7 @@ fn tiers() -> FeeSchedule {
         maker: maker.parse().unwrap(),
     };
     let tiers = [("0", "0.001", "0.0005"), ("2000", "0.0008", "0"), ("9000", "0.0005", "-0.0001")];
-    FeeSchedule { tiers: tiers.map(tier).to_vec() }
+    FeeSchedule { tiers: tiers.map(tier).to_vec(), currency: currency("USDC") }
 }
 
 fn terms(random: &mut Random, catalogue: &Catalogue) -> ExchangeConfig {

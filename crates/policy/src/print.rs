@@ -5,7 +5,7 @@ use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, Money, OrderSize, Policy,
     Pyramid, Rearm, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource,
-    numeraires, settlements,
+    settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -260,11 +260,10 @@ impl Printer {
             self.quoted("taker_fee", basis_points(backtest.taker_fee));
             self.quoted("maker_fee", basis_points(backtest.maker_fee));
         } else {
-            let numeraires = numeraires(&policy.instruments, &policy.accounts);
-            let numeraire = if let [only] = numeraires[..] { Some(only) } else { None };
+            let currency = backtest.fee_currency.as_deref().unwrap_or("USD");
             self.text.push_str("fee_tiers = [\n");
             for tier in &backtest.fee_tiers {
-                let volume = money(tier.volume, numeraire);
+                let volume = money(tier.volume, Some(currency));
                 let (taker, maker) = (basis_points(tier.taker), basis_points(tier.maker));
                 self.write(format_args!(
                     "    {{ volume = \"{volume}\", taker = \"{taker}\", maker = \"{maker}\" }},\n"

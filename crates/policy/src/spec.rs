@@ -156,29 +156,6 @@ pub(crate) fn shared_quote(instruments: &[String]) -> Option<&str> {
     quotes.all(|quote| quote == Some(first)).then_some(first)
 }
 
-/// What equity may be counted in: the numéraires of the accounts, or what the first instrument of each may settle in. Empty where
-/// that cannot be told.
-pub(crate) fn numeraires<'a>(instruments: &'a [String], accounts: &'a [AccountTerms]) -> Vec<&'a str> {
-    let of_venue = |wanted: &str| instruments.iter().find(|symbol| venue(symbol) == wanted);
-    let told = |account: &'a AccountTerms| match &account.numeraire {
-        Some(numeraire) => vec![numeraire.as_str()],
-        None => of_venue(&account.venue).map_or_else(Vec::new, |first| settlements(first)),
-    };
-    let each: Vec<Vec<&str>> = match accounts {
-        [] => instruments.first().map(|first| settlements(first)).into_iter().collect(),
-        accounts => accounts.iter().map(told).collect(),
-    };
-    let mut all: Vec<&str> = Vec::new();
-    if each.iter().all(|told| !told.is_empty()) {
-        for currency in each.into_iter().flatten() {
-            if !all.contains(&currency) {
-                all.push(currency);
-            }
-        }
-    }
-    all
-}
-
 /// How several instruments share a strategy's capital: each gets capital × multiplier ÷ count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allocation {
@@ -293,7 +270,7 @@ pub struct Money {
 /// Fees from a traded value on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeeTier {
-    /// Value traded over the last 30 UTC days, in the account's numéraire, from which the tier holds.
+    /// Value traded over the last 30 UTC days, in the currency of the tiers, from which the tier holds.
     pub volume: Cash,
     /// Fee of a fill that takes.
     pub taker: Rate,
@@ -892,6 +869,8 @@ pub struct Backtest {
     pub maker_fee: Rate,
     /// Fees by the value traded; the first from zero on, rising. Empty: the two fees above hold.
     pub fee_tiers: Vec<FeeTier>,
+    /// What the value traded is counted in. `None`: in dollars.
+    pub fee_currency: Option<String>,
     /// Half of the spread, as a share of the price.
     pub half_spread: Rate,
     /// Further cost of market and stop fills, as a share of the price.
@@ -914,6 +893,7 @@ impl Default for Backtest {
             taker_fee: hundredths_of_bp(500),
             maker_fee: hundredths_of_bp(200),
             fee_tiers: Vec::new(),
+            fee_currency: None,
             half_spread: hundredths_of_bp(50),
             slippage: hundredths_of_bp(100),
             latency: Duration::from_nanos(Duration::SECOND.nanos() / 4),

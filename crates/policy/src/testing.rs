@@ -123,6 +123,8 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
             if let Some(first) = tiers.first() {
                 (policy.backtest.taker_fee, policy.backtest.maker_fee) = (first.taker, first.maker);
             }
+            // Dollars are the default and not told apart from none.
+            policy.backtest.fee_currency = (tiers.len() > 2).then(|| "USDT".to_owned());
             policy.backtest.fee_tiers = tiers;
             policy.backtest.flows = flows.into_iter().map(|flow| flow.among(&venues)).collect();
             policy.backtest.flows.sort_by_key(|flow| flow.at);

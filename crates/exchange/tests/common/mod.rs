@@ -291,7 +291,7 @@ fn fee_tiers(text: &str) -> FeeSchedule {
         let fee = fee.parse().unwrap();
         FeeTier { from: from.parse().unwrap(), taker: fee, maker: fee }
     };
-    FeeSchedule { tiers: text.split(',').map(tier).collect() }
+    FeeSchedule { tiers: text.split(',').map(tier).collect(), currency: Currency::USD }
 }
 
 /// `X:-2@100`: instrument, signed quantity and price.

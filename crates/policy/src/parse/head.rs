@@ -188,7 +188,7 @@ pub(super) fn backtest<'t>(
     let default = Backtest::default();
     let Some(section) = doc.section("backtest") else { return default };
     let (deposit, deposit_currency) = deposit(reader, section, instruments).unzip();
-    let fee_tiers = portfolio::fee_tiers(reader, section, &spec::numeraires(instruments, accounts));
+    let (fee_tiers, fee_currency) = portfolio::fee_tiers(reader, section);
     let first = fee_tiers.first().copied();
     let venues = venues(doc, instruments, accounts);
     let mut rate = |field: &Field| {
@@ -203,6 +203,7 @@ pub(super) fn backtest<'t>(
         deposit: deposit.unwrap_or(default.deposit),
         deposit_currency: deposit_currency.flatten(),
         fee_tiers,
+        fee_currency,
         latency: reader
             .duration(section, "latency", (Duration::ZERO, Duration::HOUR), "\"250ms\"")
             .unwrap_or(default.latency),

@@ -225,18 +225,35 @@ fn known<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, key: &str, acco
 const TIER_TAKER: Field = Field { key: "taker", ..head::TAKER_FEE };
 const TIER_MAKER: Field = Field { key: "maker", ..head::MAKER_FEE };
 
-/// Fees by traded value: the first from zero on, rising. Beside them the two plain fees would say the same twice.
-pub(super) fn fee_tiers<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, numeraires: &[&str]) -> Vec<FeeTier> {
-    let Some(value) = section.get("fee_tiers") else { return Vec::new() };
+/// Fees by traded value: the first from zero on, rising; and what value is counted in, where it is not the dollar. Beside them the
+/// two plain fees would say the same twice.
+pub(super) fn fee_tiers<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> (Vec<FeeTier>, Option<String>) {
+    let none = (Vec::new(), None);
+    let Some(value) = section.get("fee_tiers") else { return none };
     for key in ["taker_fee", "maker_fee"].into_iter().filter(|key| section.has(key)) {
         let message = format!("`backtest.{key}` beside `fee_tiers`");
         let help = format!("take `{key}` out: the first tier has the fee of the start");
         reader.error(Code::FeeTiers, section.key_place(key), message, "the tiers say it", help);
     }
     let entries = reader.tables(FEE_TIERS, section.key_place("fee_tiers"), value, FEE_TIERS_MAX);
-    let tiers: Vec<_> = entries.iter().map(|entry| tier(reader, entry, numeraires)).collect();
+    let tiers: Vec<_> = entries.iter().map(|entry| tier(reader, entry)).collect();
     // Order is judged only when every tier could be read: a hole would move the blame.
-    let Some(tiers) = tiers.into_iter().collect::<Option<Vec<FeeTier>>>() else { return Vec::new() };
+    let Some(tiers) = tiers.into_iter().collect::<Option<Vec<_>>>() else { return none };
+    // A volume without a currency is in that of the others.
+    let currency = tiers.iter().find_map(|(_, currency)| *currency);
+    let mut is_mixed = false;
+    let others = tiers.iter().zip(&entries).filter(|((_, given), _)| given.is_some() && *given != currency);
+    for ((_, given), entry) in others {
+        let (first, given) = (currency.unwrap_or("USD"), given.unwrap_or("USD"));
+        let help = format!("write all volumes in {first}: what is traded is counted in one currency");
+        let label = format!("another tier is in {first}");
+        reader.error(Code::FeeTiers, entry.place("volume"), format!("a fee tier is in {given}"), label, help);
+        is_mixed = true;
+    }
+    if is_mixed {
+        return none;
+    }
+    let tiers: Vec<FeeTier> = tiers.into_iter().map(|(tier, _)| tier).collect();
     if let (Some(first), Some(entry)) = (tiers.first(), entries.first())
         && !first.volume.is_zero()
     {
@@ -251,13 +268,13 @@ pub(super) fn fee_tiers<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, 
         let help = "list the tiers from the smallest volume to the largest";
         reader.error(Code::FeeTiers, entry.place("volume"), "fee tiers are out of order", label, help);
     }
-    tiers
+    (tiers, currency.filter(|currency| *currency != "USD").map(str::to_owned))
 }
 
-fn tier<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, numeraires: &[&str]) -> Option<FeeTier> {
+fn tier<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<(FeeTier, Option<&'t str>)> {
     reader.require(section, &[("volume", "\"0 USDT\""), ("taker", "\"5bp\""), ("maker", "\"2bp\"")]);
-    let volume = amount(reader, section, "volume", numeraires, Cash::SCALE).and_then(|(raw, _)| {
-        let volume = (0..=head::AMOUNT_MAX).contains(&raw).then_some(Cash::from_raw(raw));
+    let volume = amount(reader, section, "volume", &[], Cash::SCALE).and_then(|(raw, currency)| {
+        let volume = (0..=head::AMOUNT_MAX).contains(&raw).then_some((Cash::from_raw(raw), currency));
         if volume.is_none() {
             let slot = section.slot("volume", "\"15_000_000 USDT\"");
             reader.out_of_range(&slot, section.place("volume"), "0 or more, and at most a million millions");
@@ -269,7 +286,8 @@ fn tier<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, numeraires: &[&s
         i64::try_from(raw).ok().map(Rate::from_raw)
     };
     let (taker, maker) = (rate(&TIER_TAKER), rate(&TIER_MAKER));
-    Some(FeeTier { volume: volume?, taker: taker?, maker: maker? })
+    let (volume, currency) = volume?;
+    Some((FeeTier { volume, taker: taker?, maker: maker? }, currency))
 }
 
 /// `[[adopt]]`: each is judged by itself; what only the whole policy can show is judged by `check`.
