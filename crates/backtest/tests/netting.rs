@@ -5,12 +5,12 @@ mod common;
 #[path = "common/desk.rs"]
 mod desk;
 
-use common::Tick;
+use common::{Tick, feed, snapshot};
 use desk::{Desk, Moment, Seat};
 use engine::{Notice, Output};
 use exchange::{AccountTerms, ExchangeConfig};
 use market::*;
-use units::{Duration, InstrumentId, Price, Qty, Rate, Ratio, SeriesId, Timestamp};
+use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Price, Qty, Rate, Ratio, SeriesId, Side, Timestamp};
 
 const SYMBOL: &str = "sim:GOLDUSDT-PERP";
 
@@ -340,4 +340,185 @@ fn leverage_counts_what_another_strategy_holds_in_the_same_instrument() {
     // Against it, there is room for all.
     Script { taker: "0", sections, ..Script::default() }
         .check("310 310 310 310 a=1 b=-1   → A entry buy 60 @ 310 inside, B entry sell 60 @ 310 inside");
+}
+
+/// As [`NEAR`], with two rungs of a fifth each that are watched at half an R and at one.
+const WATCHED: &str = "[size]\nkind = \"fixed_notional\"\nnotional = \"3_100 USDT\"\nresize = \"entry\"\n\
+                       [unit]\nn = \"atr(2, 1h)\"\n[stop]\ninitial = \"2N\"\n\
+                       [ladder]\nat = [\"0.5R\", \"1R\"]\nfractions = [0.2, 0.2]\ntrigger = \"synthetic\"\n";
+
+/// While a part of A goes out at the market its stop covers the rest, so that a gap through both sells ten and not twelve.
+#[test]
+fn a_part_on_its_way_is_no_longer_covered_by_the_stop() {
+    let moments = Script { sections: [WATCHED, FAR], taker: "0", ..Script::default() }.check(
+        "308 310 307.5 310
+         310 311 308.5 310 a=1      → +A entry buy 10 at market
+         310 310.5 309.5 310        → A entry buy 10 @ 310, +A stop sell 10 at 305
+         310 313 310 312            → ~A stop 8, +A rung 1 sell 2 at market
+         304 304 303 303 a=0        → A stop sell 8 @ 304 → A rung 1 sell 2 @ 304",
+    );
+    assert_eq!(earned(&moments), ["-60", "0"]);
+    // Filled first, the part leaves the stop as it is.
+    Script { sections: [WATCHED, FAR], taker: "0", ..Script::default() }.check(
+        "308 310 307.5 310
+         310 311 308.5 310 a=1      → +A entry buy 10 at market
+         310 310.5 309.5 310        → A entry buy 10 @ 310, +A stop sell 10 at 305
+         310 313 310 312            → ~A stop 8, +A rung 1 sell 2 at market
+         312 312 304 304 a=0        → A rung 1 sell 2 @ 312 → A stop sell 8 @ 305",
+    );
+}
+
+/// A long of ten beside a short of ten: what A sells would need margin that is not there. The part that the venue refuses is
+/// covered by the stop again at once.
+#[test]
+fn a_part_that_the_venue_refuses_is_covered_again_at_once() {
+    Script { deposit: "5", sections: [WATCHED, TEN], taker: "0", ..Script::default() }.check(
+        "308 310 307.5 310
+         310 311 308.5 310 a=1 b=-1 → A entry buy 10 @ 310 inside, B entry sell 10 @ 310 inside, +A stop sell 10 at 305
+         310 313 310 312            → ~A stop 8, +A rung 1 sell 2 at market
+         312 312 311 312            → ~A stop 10 → ~A stop 8, +A rung 1 sell 2 at market",
+    );
+}
+
+/// What fills in the bar that ends with the contract counts before strategies that cancel out settle with each other.
+#[test]
+fn a_contract_settles_behind_the_fills_of_its_last_bar() {
+    let kind = InstrumentKind::LinearFuture { expiry: hour(4) };
+    let moments = Script { kind, sections: [WATCHED, TEN], taker: "0", ..Script::default() }.check(
+        "308 310 307.5 310
+         310 311 308.5 310 a=1 b=-1 → A entry buy 10 @ 310 inside, B entry sell 10 @ 310 inside, +A stop sell 10 at 305
+         310 313 310 312            → ~A stop 8, +A rung 1 sell 2 at market
+         312 312 311 311            → A rung 1 sell 2 @ 312 → A settlement sell 8 @ 311, B settlement buy 10 @ 311",
+    );
+    assert_eq!(earned(&moments), ["12", "-10"]);
+    assert_eq!(moments.last().unwrap().positions, [Qty::ZERO; 2]);
+}
+
+/// Every order of a list, by exchanging (Heap).
+fn orders(list: &mut Vec<Event>, count: usize, look: &mut dyn FnMut(&[Event])) {
+    if count <= 1 {
+        return look(list);
+    }
+    for at in 0..count {
+        orders(list, count - 1, look);
+        list.swap(if count.is_multiple_of(2) { at } else { 0 }, count - 1);
+    }
+}
+
+/// Lets the strategies of a desk send their entries, one bar each, and gives the engine and the orders.
+fn entered(desk: &Desk) -> (engine::Engine, Vec<OrderId>) {
+    let mut engine = desk.engine();
+    let deposit = CashChange {
+        account: AccountId(0),
+        currency: "USDT".parse().unwrap(),
+        amount: "2000".parse().unwrap(),
+        reason: CashReason::Deposit,
+    };
+    feed(&mut engine, hour(0), Source::Venue, &[Event::Cash(deposit)]);
+    let signals = ["a=1", "b=-1"].into_iter().take(desk.seats.len());
+    let sent = signals.enumerate().flat_map(|(number, signal)| {
+        let tick = tick(number as i64, &format!("310 310 310 310 {signal}"));
+        feed(&mut engine, tick.at, Source::Market, &tick.events)
+    });
+    let placed = sent.filter_map(|output| match output {
+        Output::Command { command: Command::Place(order), .. } => Some(order.id),
+        _ => None,
+    });
+    let placed: Vec<OrderId> = placed.collect();
+    assert_eq!(placed.len(), desk.seats.len());
+    (engine, placed)
+}
+
+fn filled(order: OrderId, execution: u64, side: Side, qty: &str, price: &str, fee: &str) -> Event {
+    let price: Price = price.parse().unwrap();
+    let forced = (order.0 == 0).then_some(Forced::Liquidation);
+    let (account, instrument, liquidity) = (AccountId(0), InstrumentId(0), Liquidity::Taker);
+    let (qty, fee, reference) = (qty.parse().unwrap(), fee.parse().unwrap(), price);
+    let fill = Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced, execution };
+    Event::Order(OrderEvent { order, update: OrderUpdate::Filled(fill) })
+}
+
+/// Tells news in every order, saved and loaded in between, and compares what is held and earned with the account's.
+fn told_in_any_order(
+    desk: &Desk,
+    news: impl Fn(&[OrderId]) -> Vec<Event>,
+    mut look: impl FnMut(&engine::Engine, &[Event]),
+) {
+    let mut list = news(&entered(desk).1);
+    let count = list.len();
+    orders(&mut list, count, &mut |told| {
+        let (mut engine, _) = entered(desk);
+        let mut earned = Cash::ZERO;
+        for event in told {
+            for output in feed(&mut engine, hour(3), Source::Venue, &[*event]) {
+                if let Output::Notice(Notice::CampaignClosed(record)) = output {
+                    earned += record.profit - record.fees;
+                }
+            }
+            engine = desk.restore(&snapshot(&engine));
+        }
+        let strategies: Vec<_> = engine.strategies().map(|(strategy, _)| strategy).collect();
+        let held: Qty = strategies.iter().map(|strategy| engine.position(*strategy)).sum();
+        let open = strategies.iter().filter_map(|strategy| engine.open_record(*strategy));
+        let earned = earned + open.map(|record| record.profit - record.fees).sum::<Cash>();
+        let account = engine.account(AccountId(0));
+        assert_eq!(held, account.position(0).qty, "{told:#?}");
+        assert_eq!(earned, account.equity() - "2000".parse::<Cash>().unwrap(), "{told:#?}");
+        look(&engine, told);
+    });
+}
+
+/// Ten were bought, and closed by the venue: told before, the liquidation waits for the fills that it undoes. Nothing is left.
+#[test]
+fn a_liquidation_may_be_told_before_the_fills_that_it_undoes() {
+    let mut desk = Script::default().desk();
+    desk.seats.truncate(1);
+    let mut looked = 0;
+    for is_numbered in [1, 0] {
+        let news = |sent: &[OrderId]| {
+            vec![
+                filled(sent[0], is_numbered, Side::Buy, "7", "310", "2.17"),
+                filled(sent[0], 2 * is_numbered, Side::Buy, "3", "311", "0.933"),
+                filled(OrderId(0), 3 * is_numbered, Side::Sell, "10", "280", "14"),
+            ]
+        };
+        told_in_any_order(&desk, news, |engine, told| {
+            assert!(engine.position(common::STRATEGY).is_zero(), "{told:#?}");
+            assert!(engine.campaign(common::STRATEGY).is_none(), "{told:#?}");
+            looked += 1;
+        });
+    }
+    assert_eq!(looked, 12);
+}
+
+/// A venue may close a part only: what stays is the account's, whatever was told first.
+#[test]
+fn a_liquidated_part_may_be_told_first() {
+    let mut desk = Script::default().desk();
+    desk.seats.truncate(1);
+    let news = |sent: &[OrderId]| {
+        vec![
+            filled(sent[0], 1, Side::Buy, "4", "310", "1.24"),
+            filled(OrderId(0), 2, Side::Sell, "1", "280", "1.4"),
+            filled(sent[0], 3, Side::Buy, "6", "281", "1.686"),
+        ]
+    };
+    told_in_any_order(&desk, news, |engine, _| assert_eq!(engine.position(common::STRATEGY).to_string(), "9"));
+}
+
+/// A holds ten and B four against it; the venue closes the six that the account holds.
+#[test]
+fn a_liquidated_net_may_be_told_in_any_order() {
+    let desk = Script { sections: [TEN, FOUR], ..Script::default() }.desk();
+    let mut looked = 0;
+    let news = |sent: &[OrderId]| {
+        vec![
+            filled(sent[0], 1, Side::Buy, "7", "310", "2.17"),
+            filled(sent[1], 2, Side::Sell, "4", "310", "1.24"),
+            filled(sent[0], 3, Side::Buy, "3", "311", "0.933"),
+            filled(OrderId(0), 4, Side::Sell, "6", "280", "8.4"),
+        ]
+    };
+    told_in_any_order(&desk, news, |_, _| looked += 1);
+    assert_eq!(looked, 24);
 }

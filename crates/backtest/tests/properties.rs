@@ -826,14 +826,7 @@ fn late(setup: &Setup, market: &[Tick], random: &mut Random, counts: &mut Counts
                 matches!(event, Event::Order(news) if told(&news.update)) && random.chance(0.2)
             };
             let (later, now): (Vec<Event>, Vec<Event>) = events.iter().partition(|event| is_late(event, random));
-            // A liquidation comes behind the fills that it undoes: told before them it would find no strategy that holds, and
-            // the engine keeps no close for a position that it does not know of.
-            let is_forced = |event: &Event| {
-                let Event::Order(OrderEvent { update: OrderUpdate::Filled(fill), .. }) = event else { return false };
-                fill.forced.is_some()
-            };
-            let tells_all = source == Source::Market || events.iter().any(is_forced);
-            if tells_all && !kept.is_empty() {
+            if source == Source::Market && !kept.is_empty() {
                 counts.add("told late");
                 send(&mut engine, &mut exchange, at, Source::Venue, &std::mem::take(&mut kept));
             }
@@ -848,6 +841,8 @@ fn late(setup: &Setup, market: &[Tick], random: &mut Random, counts: &mut Counts
             let (ours, venue) =
                 (engine.account(AccountId(0)).position(0).qty, exchange.account(AccountId(0)).position(0).qty);
             ensure!(ours == venue || !kept.is_empty(), "{at}: {ours} held, {venue} at the venue");
+            let held = engine.position(STRATEGY);
+            ensure!(held == ours || !kept.is_empty(), "{at}: the strategy holds {held}, its account {ours}");
             let rests = setup.policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Resting);
             if source == Source::Market && rests && kept.is_empty() {
                 let stops = exchange.open_orders().filter(|open| open.is_protective());

@@ -71,6 +71,11 @@ impl Executions {
         true
     }
 
+    /// Whether none up to this one is still to be told.
+    pub(crate) fn all_told(&self, number: u64) -> bool {
+        number <= self.to
+    }
+
     fn save(&self, out: &mut StateWriter) {
         out.u64(self.to);
         out.len(self.later.len());

@@ -1,7 +1,7 @@
 //! One input in, one decision out.
 
 use crate::book::Book;
-use crate::netting::Crossing;
+use crate::netting::{Crossing, Early};
 use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted, Working};
 use crate::scope::Scope;
@@ -105,6 +105,8 @@ pub struct Engine {
     pub(crate) dirty: Dirty,
     /// Market orders of this input that may cross another strategy's.
     pub(crate) crossing: Vec<Crossing>,
+    /// Closes by the venue that wait for fills told after them.
+    pub(crate) early: Vec<Early>,
     pub(crate) outputs: VecDeque<Output>,
     /// A copy of a strategy's orders, to see what would be sent.
     routed: Working,
@@ -148,6 +150,7 @@ impl Engine {
             campaigns: 0,
             dirty: Dirty::default(),
             crossing: Vec::new(),
+            early: Vec::new(),
             outputs: VecDeque::with_capacity(64),
             routed: Working::default(),
             books,
@@ -259,7 +262,7 @@ impl Engine {
         }
         if self.has_shared_expiry {
             for index in 0..self.by_instrument.len() {
-                self.settle_expired(index);
+                self.settle_expired(index, input.source);
             }
         }
         self.decide_all(input.source);
@@ -409,10 +412,18 @@ impl Engine {
             return;
         }
         let Some(order) = self.scopes[index].working.update(news.order, &news.update) else { return };
+        // What an order at the market would have taken off is covered again at once.
+        let ended = matches!(news.update, OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(_));
+        if ended && order.kind == market::OrderKind::Market && !self.scopes[index].alone {
+            self.dirty.touch(index as u32);
+        }
         match &news.update {
             OrderUpdate::Filled(fill) => {
                 self.books[fill.account.index()].account.fill(fill);
                 self.on_fill(index, news.order, order.purpose, fill);
+                if !self.early.is_empty() {
+                    self.close_late(index, fill);
+                }
             }
             OrderUpdate::Rejected(reason) => {
                 let (purpose, reason) = (order.purpose, *reason);
@@ -694,6 +705,8 @@ impl Engine {
         for scope in &self.scopes {
             scope.save(out);
         }
+        out.len(self.early.len());
+        self.early.iter().for_each(|early| early.save(out));
     }
 
     /// Restores what [`Self::save`] wrote, into an engine built with the same configuration and strategies.
@@ -716,6 +729,7 @@ impl Engine {
         for scope in &mut self.scopes {
             scope.load(from)?;
         }
+        self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
         from.end()
     }
 }

@@ -3,10 +3,10 @@
 
 use crate::engine::Engine;
 use crate::{Output, Purpose};
-use market::{Command, Fill, Forced, FundingRate, InstrumentKind, Liquidity, NewOrder, OrderUpdate};
+use market::{Command, Fill, Forced, FundingRate, InstrumentKind, Liquidity, NewOrder, OrderUpdate, Source};
 use policy::facts;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, InstrumentId, OrderId, Qty, Ratio, Round, Side, Timestamp};
+use units::{AccountId, Cash, InstrumentId, OrderId, Price, Qty, Ratio, Round, Side, Timestamp};
 
 /// A market order that waits for all strategies of the input to decide.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,14 @@ pub(crate) struct Crossing {
     pub(crate) scope: usize,
     pub(crate) order: NewOrder,
     pub(crate) purpose: Purpose,
+}
+
+/// A close by the venue that was told before fills which came before it: what of it found no strategy that holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Early {
+    order: OrderId,
+    purpose: Purpose,
+    fill: Fill,
 }
 
 impl Engine {
@@ -152,30 +160,76 @@ impl Engine {
                 return;
             }
         };
-        let flat = self.books[fill.account.index()].account.position(index).qty.is_zero();
-        self.attribute_close(order, fill, purpose, flat);
+        let net = self.books[fill.account.index()].account.position(index).qty;
+        let closes = self.closes(fill, net.is_zero());
+        let rest = if net.is_zero() { Qty::ZERO } else { fill.qty - whole(&closes) };
+        // What closes a position never turns it: without numbers, a net on its own side tells that fills are still to come.
+        let untold = match fill.execution {
+            0 => net.side() == Some(fill.side),
+            number => !self.books[fill.account.index()].executions.all_told(number),
+        };
+        let mut fee = fill.fee;
+        if untold && !rest.is_zero() {
+            let part = part_of(fill.fee, rest.raw().into(), fill.qty.raw().into());
+            fee -= part;
+            self.early.push(Early { order, purpose, fill: Fill { qty: rest, fee: part, ..*fill } });
+        }
+        self.close(closes, order, purpose, &Fill { fee, ..*fill });
     }
 
-    /// Closes virtual positions by a fill of the net: all of them when the account is flat after it, else those on the side
-    /// that it lowers, in order, as far as it goes. The fee is shared by quantity.
-    fn attribute_close(&mut self, order: OrderId, fill: &Fill, purpose: Purpose, flat: bool) {
-        let scopes = self.by_instrument[fill.instrument.index()].clone();
+    /// A fill of a strategy was told. If the venue has closed since what it opened, and told that before, it is closed now.
+    pub(crate) fn close_late(&mut self, scope: usize, fill: &Fill) {
+        let instrument = fill.instrument.index();
+        for at in 0..self.early.len() {
+            let Early { order, purpose, fill: forced } = self.early[at];
+            let is_numbered = forced.execution != 0 && fill.execution != 0;
+            if forced.instrument != fill.instrument || (is_numbered && fill.execution > forced.execution) {
+                continue;
+            }
+            let held = self.scopes[scope].position;
+            let closes = if self.books[fill.account.index()].account.position(instrument).qty.is_zero() {
+                self.closes(&forced, true)
+            } else if held.side() == Some(forced.side.opposite()) {
+                vec![(scope, forced.side, held.abs().min(forced.qty))]
+            } else {
+                continue;
+            };
+            let rest = (forced.qty - whole(&closes)).max(Qty::ZERO);
+            let later = part_of(forced.fee, rest.raw().into(), forced.qty.raw().into());
+            self.early[at].fill = Fill { qty: rest, fee: later, ..forced };
+            self.close(closes, order, purpose, &Fill { fee: forced.fee - later, ..forced });
+        }
+        let books = &self.books;
+        self.early.retain(|early| {
+            let Fill { account, qty, execution, .. } = early.fill;
+            !qty.is_zero() && (execution == 0 || !books[account.index()].executions.all_told(execution))
+        });
+    }
+
+    /// Which virtual positions a fill of the net closes, on which side and how much of each: all of them when the account is flat
+    /// after it, else those on the side that it lowers, in order, as far as it goes.
+    fn closes(&self, fill: &Fill, flat: bool) -> Vec<(usize, Side, Qty)> {
         let mut left = fill.qty;
-        let mut closed = Vec::new();
-        for scope in scopes {
-            let held = self.scopes[scope as usize].position;
+        let mut closes = Vec::new();
+        for scope in self.by_instrument[fill.instrument.index()].iter().map(|scope| *scope as usize) {
+            let held = self.scopes[scope].position;
             let Some(side) = (-held).side() else { continue };
             let qty = if flat { held.abs() } else { held.abs().min(left) };
             if (flat || side == fill.side) && !qty.is_zero() {
-                closed.push((scope as usize, side, qty));
-                left = Qty::from_raw((left - qty).raw().max(0));
+                closes.push((scope, side, qty));
+                left = (left - qty).max(Qty::ZERO);
             }
         }
-        let whole: Qty = closed.iter().map(|(.., qty)| *qty).sum();
+        closes
+    }
+
+    /// Closes virtual positions at the price of a fill. Its fee is shared by quantity.
+    fn close(&mut self, closes: Vec<(usize, Side, Qty)>, order: OrderId, purpose: Purpose, fill: &Fill) {
+        let whole = whole(&closes);
         let mut fee = fill.fee;
-        for (at, (scope, side, qty)) in closed.iter().copied().enumerate() {
+        for (at, (scope, side, qty)) in closes.iter().copied().enumerate() {
             let part =
-                if at + 1 == closed.len() { fee } else { part_of(fill.fee, qty.raw().into(), whole.raw().into()) };
+                if at + 1 == closes.len() { fee } else { part_of(fill.fee, qty.raw().into(), whole.raw().into()) };
             fee -= part;
             self.on_fill(scope, order, purpose, &Fill { side, qty, fee: part, ..*fill });
         }
@@ -237,10 +291,12 @@ impl Engine {
         }
     }
 
-    /// A contract has expired while its strategies cancelled out: the venue settles nothing, so they settle with each other.
-    pub(crate) fn settle_expired(&mut self, index: usize) {
+    /// A contract has expired while its strategies cancelled out: the venue settles nothing, so they settle with each other, once
+    /// all fills of that instant are told.
+    pub(crate) fn settle_expired(&mut self, index: usize, source: Source) {
         let account = &self.books[self.account_of[index] as usize].account;
-        let expired = self.catalogue.instruments[index].kind.expiry().is_some_and(|expiry| self.now >= expiry);
+        let is_over = |expiry| self.now > expiry || (self.now == expiry && source == Source::Market);
+        let expired = self.catalogue.instruments[index].kind.expiry().is_some_and(is_over);
         let open = self.by_instrument[index].iter().any(|scope| !self.scopes[*scope as usize].position.is_zero());
         if !expired || !open || !account.position(index).qty.is_zero() {
             return;
@@ -262,8 +318,13 @@ impl Engine {
             self.dirty.touch(scope);
         }
         // The venue's own id for settlements.
-        self.attribute_close(OrderId(1), &fill, Purpose::Settlement, true);
+        self.close(self.closes(&fill, true), OrderId(1), Purpose::Settlement, &fill);
     }
+}
+
+/// The quantity of several closes.
+fn whole(closes: &[(usize, Side, Qty)]) -> Qty {
+    closes.iter().map(|(.., qty)| *qty).sum()
 }
 
 /// `amount × part ÷ whole`, toward zero; nothing of an empty whole.
@@ -273,6 +334,41 @@ fn part_of(amount: Cash, part: i128, whole: i128) -> Cash {
     let each = amount.checked_div(whole).unwrap_or(0).checked_mul(part).unwrap_or(0);
     let rest = amount.checked_rem(whole).unwrap_or(0).checked_mul(part).unwrap_or(0);
     Cash::from_raw(each + rest.checked_div(whole).unwrap_or(0))
+}
+
+impl Early {
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        out.u64(self.order.0);
+        self.purpose.save(out);
+        let Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced: _, execution } = self.fill;
+        out.u32(account.0);
+        out.u32(instrument.0);
+        out.bool(side == Side::Buy);
+        for raw in [qty.raw(), price.raw(), reference.raw()] {
+            out.i64(raw);
+        }
+        out.i128(fee.raw());
+        out.bool(liquidity == Liquidity::Maker);
+        out.u64(execution);
+    }
+
+    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let (order, purpose) = (OrderId(from.u64()?), Purpose::load(from)?);
+        let forced = if purpose == Purpose::Settlement { Forced::Settlement } else { Forced::Liquidation };
+        let fill = Fill {
+            account: AccountId(from.u32()?),
+            instrument: InstrumentId(from.u32()?),
+            side: if from.bool()? { Side::Buy } else { Side::Sell },
+            qty: Qty::from_raw(from.i64()?),
+            price: Price::from_raw(from.i64()?),
+            reference: Price::from_raw(from.i64()?),
+            fee: Cash::from_raw(from.i128()?),
+            liquidity: if from.bool()? { Liquidity::Maker } else { Liquidity::Taker },
+            forced: Some(forced),
+            execution: from.u64()?,
+        };
+        Ok(Self { order, purpose, fill })
+    }
 }
 
 /// What a strategy held beside others in its instrument since the last payment of funding: quantity × nanoseconds.

@@ -215,12 +215,56 @@ impl Working {
         }
     }
 
-    /// Whether market orders close the position beside other strategies of the instrument. Nothing there is reduce-only: exits
-    /// that rest are taken back before such an order goes out, or they could be filled on top of it.
-    fn closes(&self, wanted: &Wanted<'_>) -> bool {
-        let goes = wanted.may_trade && wanted.target.qty.signum() * wanted.held.signum() <= 0;
-        let (change, rungs) = self.in_flight();
-        wanted.shared && (goes || change + rungs == -wanted.held)
+    /// What is left of the position once all is filled that was sent to take some of it off: market orders, and stops that were
+    /// triggered. Never beyond flat.
+    fn left(&self, held: Qty) -> Qty {
+        let leaves = |live: &&Live| live.kind == OrderKind::Market || live.state == OrderState::Triggered;
+        let off = self.orders.iter().filter(leaves).map(Live::open).filter(|open| open.signum() == -held.signum());
+        less(held, off.sum())
+    }
+
+    /// What exits may have of the position.
+    ///
+    /// Beside other strategies of the instrument nothing is reduce-only. What goes out at the market for a part of the position
+    /// could be filled on top of exits that rest: they are brought down to what it leaves before it goes out.
+    fn room(&self, wanted: &Wanted<'_>) -> Room {
+        let may_take = wanted.may_trade && !wanted.target.qty.is_zero();
+        if !wanted.shared {
+            return Room { left: wanted.held, rungs: u32::MAX, takes: if may_take { u32::MAX } else { 0 } };
+        }
+        let mut room = Room { left: self.left(wanted.held), rungs: 0, takes: 0 };
+        let (mut taken, out) = (Qty::ZERO, if wanted.held.signum() > 0 { Side::Sell } else { Side::Buy });
+        for exit in wanted.exits {
+            if let Exit::Take { index, qty } = *exit
+                && may_take
+                && qty <= room.left.abs()
+                && !self.rests(Purpose::Rung { index })
+            {
+                room.takes |= 1 << index;
+                taken += qty.on(out);
+                room.left = less(room.left, qty.on(out));
+            }
+        }
+        if wanted.may_trade
+            && let Some((change, true)) = self.change(wanted, taken)
+        {
+            room.left = less(room.left, change);
+        }
+        let mut free = room.left.abs();
+        for exit in wanted.exits {
+            if let Exit::Rung { index, qty, .. } = *exit
+                && qty <= free
+            {
+                room.rungs |= 1 << index;
+                free -= qty;
+            }
+        }
+        room
+    }
+
+    /// Whether an order of a purpose works that is to stay.
+    fn rests(&self, purpose: Purpose) -> bool {
+        self.orders.iter().any(|live| live.purpose == purpose && !live.cancelling)
     }
 
     /// Whether no order of ours is working.
@@ -249,19 +293,24 @@ impl Working {
     }
 
     fn route_exits(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
-        let closes = self.closes(wanted);
+        let room = self.room(wanted);
         let out_of_position = (-wanted.held).side();
         let order_of = |exit: &Exit| match *exit {
-            _ if closes => None,
-            Exit::Stop { trigger } => Some((Purpose::Stop, OrderKind::Stop { trigger }, wanted.held.abs())),
-            Exit::Rung { index, price, qty } => Some((Purpose::Rung { index }, OrderKind::Limit { price }, qty)),
+            Exit::Stop { trigger } => Some((Purpose::Stop, OrderKind::Stop { trigger }, room.left.abs())),
+            Exit::Rung { index, price, qty } if room.rungs & (1 << index) != 0 => {
+                Some((Purpose::Rung { index }, OrderKind::Limit { price }, qty))
+            }
             // What is watched has no order. A rung goes out on news of the market, and not beside what closes all.
-            Exit::Take { index, qty } if wanted.may_trade && !wanted.target.qty.is_zero() => {
+            Exit::Take { index, qty } if room.takes & (1 << index) != 0 => {
                 Some((Purpose::Rung { index }, OrderKind::Market, qty))
             }
-            Exit::WatchedStop { .. } | Exit::WatchedRung { .. } | Exit::Take { .. } => None,
+            Exit::Rung { .. } | Exit::WatchedStop { .. } | Exit::WatchedRung { .. } | Exit::Take { .. } => None,
         };
         for live in self.orders.iter_mut().filter(|live| live.is_resting_exit() && !live.cancelling) {
+            // Counted in what is left: it closes the position now.
+            if wanted.shared && live.state == OrderState::Triggered {
+                continue;
+            }
             let exit = wanted.exits.iter().filter_map(order_of).find(|(purpose, ..)| live.purpose == *purpose);
             match exit.filter(|(.., qty)| !qty.is_zero() && out_of_position == Some(live.side)) {
                 Some((_, kind, qty)) => live.amend(qty, kind, outbox),
@@ -272,8 +321,7 @@ impl Working {
         let is_stop = |exit: &&Exit| matches!(exit, Exit::Stop { .. });
         let stop_first = wanted.exits.iter().filter(is_stop).chain(wanted.exits.iter().filter(|exit| !is_stop(exit)));
         for (purpose, kind, qty) in stop_first.filter_map(order_of).filter(|(.., qty)| !qty.is_zero()) {
-            let rests = self.orders.iter().any(|live| live.purpose == purpose && !live.cancelling);
-            if let Some(side) = out_of_position.filter(|_| !rests) {
+            if let Some(side) = out_of_position.filter(|_| !self.rests(purpose)) {
                 self.orders.push(outbox.place(side, qty, kind, true, purpose));
             }
         }
@@ -303,7 +351,7 @@ impl Working {
     }
 
     fn route_change(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
-        if let Some((change, reduces)) = self.change(wanted) {
+        if let Some((change, reduces)) = self.change(wanted, Qty::ZERO) {
             let purpose = match () {
                 () if wanted.held.is_zero() => Purpose::Entry,
                 () if reduces && wanted.stopped => Purpose::Stop,
@@ -331,18 +379,25 @@ impl Working {
         }
     }
 
-    /// The signed market order that is missing, and whether it reduces. A flip closes first.
-    fn change(&self, wanted: &Wanted<'_>) -> Option<(Qty, bool)> {
+    /// The signed market order that is missing beside rungs that are about to be taken, and whether it reduces. A flip closes
+    /// first.
+    fn change(&self, wanted: &Wanted<'_>, taken: Qty) -> Option<(Qty, bool)> {
         let held = wanted.held;
         let flips = held.signum() * wanted.target.qty.signum() < 0;
         let target = if flips { Qty::ZERO } else { wanted.target.qty };
         let (in_flight, rungs) = self.in_flight();
+        let rungs = rungs + taken;
         let mut change = target - held - in_flight;
         let reduces = !held.is_zero() && change.signum() == -held.signum();
         if reduces && !rungs.is_zero() {
             // A rung on its way takes its part of the reduction.
             let rest = change - rungs;
             change = if rest.signum() == change.signum() { rest } else { Qty::ZERO };
+        }
+        if reduces && wanted.shared {
+            // An increase on its way may never be filled: no more goes out than is held, and the rest once it was.
+            let most = -less(self.left(held), taken);
+            change = if change.abs() > most.abs() { most } else { change };
         }
         let in_flight_at_all = !in_flight.is_zero() || !rungs.is_zero() || self.orders.iter().any(Live::is_collared);
         // An increase waits for all that is in flight: a turned signal would otherwise double an entry on its way, or open
@@ -396,6 +451,23 @@ impl Live {
             cancelling: from.bool()?,
         })
     }
+}
+
+/// What exits may have of a position that orders on their way take parts of.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// The signed position that stays: what a stop covers.
+    left: Qty,
+    /// One bit per rung that may rest: those that it suffices for.
+    rungs: u32,
+    /// One bit per watched rung that may be taken now.
+    takes: u32,
+}
+
+/// A position after a change, no further than flat.
+fn less(held: Qty, change: Qty) -> Qty {
+    let after = held + change;
+    if after.signum() == held.signum() { after } else { Qty::ZERO }
 }
 
 /// What should work at the venue after a decision.
