@@ -25,6 +25,11 @@ fn main() {
             tick(&mut greeks);
             black_box(greeks.underlying(btc));
         });
+        measure(&format!("a tick: sums of every strategy, {name}"), || {
+            tick(&mut greeks);
+            greeks.by(Dimension::Strategy, &mut groups);
+            black_box(&groups);
+        });
         measure(&format!("a tick: sums, and of every group of all dimensions, {name}"), || {
             tick(&mut greeks);
             for dimension in Dimension::ALL {

@@ -21,7 +21,7 @@ pub(super) struct Options<'a> {
 }
 
 impl Options<'_> {
-    fn lane(&self, lane: usize) -> (f64, Inputs) {
+    pub(super) fn lane(&self, lane: usize) -> (f64, Inputs) {
         let inputs = Inputs {
             forward: self.forward.0[lane],
             strike: self.strike.0[lane],

@@ -7,8 +7,8 @@
 use super::batch::{Batch, Column, fold};
 use super::contract::OptionStyle;
 use super::greeks::Sticky;
-use super::kernel::{self, OUTPUTS};
-use super::lanes::{Block, LANES, Lanes, Real, Work};
+use super::kernel::{self, OUTPUTS, Options};
+use super::lanes::{Block, LANES, Lanes, Real, Work, scalar::AnyScalar};
 use super::simd::Simd;
 use std::ops::{Add, Range};
 
@@ -316,35 +316,17 @@ impl Work for Weigh<'_> {
         let quantities = weights.quantity.blocks.iter().zip(&weights.coin.blocks).zip(&weights.slope.blocks);
         let inputs = batch.blocks().zip(quantities).skip(blocks.start);
         for ((options, ((quantity, coin), slope)), (node, unbounded)) in inputs.zip(leaves.iter_mut().zip(unbounded)) {
+            let weights = [quantity, coin, slope];
             *unbounded = 0;
             for part in 0..LANES / S::WIDTH {
                 let void = kernel::void(lanes, &options, part);
-                let values = if void == 0 {
-                    kernel::evaluate(lanes, &options, part).0
+                if void == 0 {
+                    let (values, _) = kernel::evaluate(lanes, &options, part);
+                    put(lanes, &values, &options, weights, (node, part));
                 } else {
-                    let (limits, count) = with_limits(lanes, &options, void, part);
-                    *unbounded += count;
-                    limits
-                };
-                let [price, delta, gamma, vega, theta, _, vanna, volga, ..] = values;
-                let forward = Real::load(lanes, options.forward, part);
-                let quantity = Real::load(lanes, quantity, part);
-                let over_forward = Real::splat(lanes, 1.0) / forward;
-                let (delta, gamma, vega) = (delta * quantity, gamma * quantity, vega * quantity);
-                let price = price * quantity;
-                let cash_skew = -(vega * 100.0 * Real::load(lanes, slope, part));
-                price.store(&mut node[0], part);
-                delta.store(&mut node[1], part);
-                (cash_skew * over_forward).store(&mut node[2], part);
-                (price * Real::load(lanes, coin, part) * over_forward).store(&mut node[3], part);
-                gamma.store(&mut node[4], part);
-                vega.store(&mut node[5], part);
-                (theta * quantity).store(&mut node[6], part);
-                (vanna * quantity).store(&mut node[7], part);
-                (volga * quantity).store(&mut node[8], part);
-                (delta * forward).store(&mut node[9], part);
-                cash_skew.store(&mut node[10], part);
-                (gamma * forward * (forward * 0.01)).store(&mut node[11], part);
+                    let first = part * S::WIDTH;
+                    *unbounded += put_one_by_one(&options, weights, node, first..first + S::WIDTH);
+                }
             }
         }
         add_up(lanes, &mut into.levels, blocks);
@@ -377,17 +359,49 @@ fn add_up<S: Lanes>(lanes: S, levels: &mut [Vec<Node>], mut changed: Range<usize
     }
 }
 
-/// A part with options that have no time or volatility left; and how many are unbounded.
+/// What a part of a block adds, into its node.
 #[inline(always)]
-fn with_limits<S: Lanes>(lanes: S, options: &kernel::Options<'_>, void: u32, part: usize) -> ([Real<S>; OUTPUTS], u32) {
-    let mut blocks = [Block([0.0; LANES]); OUTPUTS];
-    for (value, block) in kernel::evaluate(lanes, options, part).0.into_iter().zip(&mut blocks) {
-        value.store(block, part);
+fn put<S: Lanes>(
+    lanes: S,
+    values: &[Real<S>; OUTPUTS],
+    options: &Options<'_>,
+    weights: [&Block; 3],
+    (node, part): (&mut Node, usize),
+) {
+    let [quantity, coin, slope] = weights.map(|block| Real::load(lanes, block, part));
+    let forward = Real::load(lanes, options.forward, part);
+    let over_forward = Real::splat(lanes, 1.0) / forward;
+    let [price, delta, gamma, vega, theta, _, vanna, volga, ..] = values.map(|value| value * quantity);
+    let cash_skew = -(vega * 100.0 * slope);
+    price.store(&mut node[0], part);
+    delta.store(&mut node[1], part);
+    (cash_skew * over_forward).store(&mut node[2], part);
+    (price * coin * over_forward).store(&mut node[3], part);
+    gamma.store(&mut node[4], part);
+    vega.store(&mut node[5], part);
+    theta.store(&mut node[6], part);
+    vanna.store(&mut node[7], part);
+    volga.store(&mut node[8], part);
+    (delta * forward).store(&mut node[9], part);
+    cash_skew.store(&mut node[10], part);
+    (gamma * forward * (forward * 0.01)).store(&mut node[11], part);
+}
+
+/// The same for options of which some have no time or volatility left; gives how many are unbounded.
+#[cold]
+#[inline(never)]
+fn put_one_by_one(options: &Options<'_>, weights: [&Block; 3], node: &mut Node, lanes: Range<usize>) -> u32 {
+    let mut unbounded = 0;
+    for lane in lanes {
+        let values = if kernel::void(AnyScalar, options, lane) == 0 {
+            kernel::evaluate(AnyScalar, options, lane).0
+        } else {
+            let (sign, inputs) = options.lane(lane);
+            let limits = kernel::limits(sign, &inputs);
+            unbounded += u32::from(limits[2].is_infinite());
+            limits.map(|value| Real::splat(AnyScalar, if value.is_infinite() { 0.0 } else { value }))
+        };
+        put(AnyScalar, &values, options, weights, (node, lane));
     }
-    kernel::put_limits(options, void << (part * S::WIDTH), &mut blocks);
-    let unbounded = blocks[2].0.iter().filter(|gamma| gamma.is_infinite()).count();
-    for value in blocks.iter_mut().flat_map(|block| &mut block.0).filter(|value| value.is_infinite()) {
-        *value = 0.0;
-    }
-    (std::array::from_fn(|k| Real::load(lanes, &blocks[k], part)), unbounded as u32)
+    unbounded
 }
