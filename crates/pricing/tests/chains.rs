@@ -11,7 +11,7 @@ mod common;
 
 use pricing::options::{EuropeanOption, Inputs, OptionKind, OptionStyle};
 use pricing::surface::{
-    Chain, ChainSettings, Dropped, ForwardSource, NoSmile, OptionQuote, Placed, Sides, SmileRefusal,
+    Chain, ChainSettings, Dropped, ForwardSource, NoSmile, OptionQuote, Placed, Reading, Sides, SmileRefusal, Surface,
 };
 use units::math::{exp, ln};
 use units::{Duration, Timestamp};
@@ -517,4 +517,51 @@ fn garbage_gives_an_answer_and_smiles_that_are_in_order() {
     }
     println!("{usable} smiles, {unusable} expiries without");
     assert!(usable > 5_000 && unusable > 5_000);
+}
+
+/// Thread CPU time in microseconds, the median of many turns.
+fn micros(mut turn: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..51)
+        .map(|_| {
+            let start = cpu_time::ThreadTime::now();
+            turn();
+            start.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[25]
+}
+
+#[test]
+fn a_recorded_chain_is_remade_in_a_fraction_of_a_millisecond() {
+    let name = "deribit_options_6h/BTC_2026-03.parquet";
+    let Some(path) = common::recording("a_recorded_chain_is_remade_in_a_fraction_of_a_millisecond", name) else {
+        return;
+    };
+    let snapshot = common::snapshots(&path).into_iter().max_by_key(|snapshot| snapshot.quotes.len()).unwrap();
+    let mut chain = Chain::new(OptionStyle::Inverse, ChainSettings::default());
+    let read = micros(|| {
+        chain.clear();
+        chain.read(snapshot.quotes.iter().copied());
+    });
+    let all = micros(|| chain.remake_all(snapshot.at));
+    let expiries = 0..chain.len();
+    let largest = expiries.max_by_key(|index| chain.report(*index).listed).unwrap();
+    let one = micros(|| {
+        chain.remake(largest, snapshot.at).unwrap();
+    });
+    let surface = Surface::fit(chain.smiles()).unwrap();
+    let tenor = surface.tenor(30.0 / 365.0).unwrap();
+    let reading = micros(|| {
+        Reading::of(&tenor).unwrap();
+    });
+    println!(
+        "{} options, {} expiries: read {read:.0} µs, all remade {all:.0} µs, the largest expiry ({} options) {one:.0} µs; a reading of the \
+         30-day tenor {reading:.0} µs",
+        snapshot.quotes.len(),
+        chain.len(),
+        chain.report(largest).listed
+    );
+    // Ten times what was measured: a change of order, not of the machine.
+    assert!(all < 3_000.0 && one < 500.0, "{all} {one}");
 }

@@ -148,7 +148,7 @@ fn every_recorded_surface_answers_every_question() {
                     snapshot.at,
                     tenor.years()
                 );
-                beyond.push(tenor.variance_swap().unwrap().beyond_quotes);
+                beyond.push(tenor.variance_swap().beyond_quotes());
                 for convention in [DeltaConvention::BlackScholes, DeltaConvention::Net] {
                     tenor.wings(convention, 0.1).unwrap();
                 }

@@ -213,7 +213,7 @@ fn a_variance_swap_is_worth_its_strip_of_options() {
         let surface = surface(1.0, skew);
         for years in TENORS {
             let tenor = surface.tenor(years).unwrap();
-            let swap = tenor.variance_swap().unwrap();
+            let swap = tenor.variance_swap();
             // Options at strikes in a fine geometric row, priced one by one, by the trapezium rule.
             let (steps, forward) = (40_000, tenor.forward());
             let width = (swap.to - swap.from) / f64::from(steps);
@@ -238,11 +238,11 @@ fn a_variance_swap_is_worth_its_strip_of_options() {
                 k += width;
             }
             near("by d₂", swap.vol, sqrt(mean / years), 2e-5);
-            assert!(swap.vol > tenor.atm() * 0.99 && (0.0..0.2).contains(&swap.beyond_quotes), "{years}: {swap:?}");
+            assert!(swap.vol > tenor.atm() * 0.99 && (0.0..0.2).contains(&swap.beyond_quotes()), "{years}: {swap:?}");
         }
     }
     let flat = Surface::fit(&[quotes(0.25, 100.0, 1.0, |_| 0.6)]).unwrap();
-    let swap = flat.tenor(0.25).unwrap().variance_swap().unwrap();
+    let swap = flat.tenor(0.25).unwrap().variance_swap();
     near("flat", swap.vol, flat.tenor(0.25).unwrap().atm(), 1e-6);
     // Of a lognormal law the share of variance beyond ±2.5 deviations is known: d₂ there is ∓2.5 − s/2.
     let (s, reach) = (0.6 * 0.5, 2.5 * 0.6 * 0.5);
@@ -256,7 +256,7 @@ fn a_variance_swap_is_worth_its_strip_of_options() {
             / 20_000.0
     };
     let beyond = (strip(-8.0 * s, -reach) + strip(reach, 8.0 * s)) / (s * s);
-    near("beyond", swap.beyond_quotes, beyond, 1e-4);
+    near("beyond", swap.beyond_quotes(), beyond, 1e-4);
 }
 
 #[test]

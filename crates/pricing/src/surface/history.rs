@@ -35,7 +35,7 @@ impl Reading {
             skew: tenor.skew(),
             risk_reversal: wings.risk_reversal(),
             butterfly: wings.butterfly(),
-            variance_swap: tenor.variance_swap()?.vol,
+            variance_swap: tenor.variance_swap().vol,
         })
     }
 

@@ -38,8 +38,6 @@ pub enum NoAnswer {
         /// The largest that there is.
         largest: f64,
     },
-    /// The smile's wings are so steep that the variance swap has no value: the integral does not end.
-    Endless,
 }
 
 impl fmt::Display for NoAnswer {
@@ -51,7 +49,6 @@ impl fmt::Display for NoAnswer {
             Self::NoStrike { delta, largest } => {
                 write!(f, "no strike has a delta of {delta}; the largest is {largest:.4}")
             }
-            Self::Endless => write!(f, "the wings are too steep for a variance swap: its integral does not end"),
         }
     }
 }
@@ -97,14 +94,26 @@ impl Wings {
 /// The fair volatility of a variance swap, and how much of it the quotes do not carry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VarianceSwap {
-    /// √ of the fair variance a year.
+    /// √ of the fair variance a year, over the whole fitted smile.
     pub vol: f64,
-    /// Log-moneyness from which and up to which was integrated; beyond is less than 1e-9 of the whole.
+    /// The same of the strikes between the lowest and the highest quoted alone: a floor that no extrapolation moves.
+    pub quoted_vol: f64,
+    /// Log-moneyness from which was integrated.
     pub from: f64,
-    /// See `from`.
+    /// Log-moneyness up to which was integrated.
     pub to: f64,
-    /// Share of the variance that comes of strikes beyond the lowest and highest quoted, where the smile is extrapolated.
-    pub beyond_quotes: f64,
+    /// Whether less than 1e-9 of the variance lies beyond `from` and `to`. Where a wing is so steep that it goes on, the integral is cut
+    /// at ±20, strikes of 500 million and a 500-millionth forwards.
+    pub ended: bool,
+}
+
+impl VarianceSwap {
+    /// Share of the variance that comes of strikes beyond those quoted, where the smile is extrapolated.
+    #[must_use]
+    pub fn beyond_quotes(&self) -> f64 {
+        let share = self.quoted_vol / self.vol;
+        (1.0 - share * share).max(0.0)
+    }
 }
 
 /// How volatility at the money changes from a shorter to a longer tenor.
@@ -433,50 +442,49 @@ impl<'a> Tenor<'a> {
     }
 
     /// The fair volatility of a variance swap: 2 ∫ Q(K)/K² dK over the whole fitted smile, Q out of the money and not discounted.
-    ///
-    /// # Errors
-    ///
-    /// A wing so steep that the integral does not end.
-    pub fn variance_swap(&self) -> Result<VarianceSwap, NoAnswer> {
+    #[must_use]
+    pub fn variance_swap(&self) -> VarianceSwap {
         let quoted = self.quoted();
-        let (puts, puts_beyond, from) = self.swap_side(-1.0, -quoted.0)?;
-        let (calls, calls_beyond, to) = self.swap_side(1.0, quoted.1)?;
-        let total = puts + calls;
-        let beyond_quotes = if total > 0.0 { (puts_beyond + calls_beyond) / total } else { 0.0 };
-        Ok(VarianceSwap { vol: sqrt(total / self.years), from: -from, to, beyond_quotes })
+        let (puts, calls) = (self.swap_side(-1.0, -quoted.0), self.swap_side(1.0, quoted.1));
+        let vol = |variance: f64| sqrt(variance / self.years);
+        VarianceSwap {
+            vol: vol(puts.total + calls.total),
+            quoted_vol: vol(puts.quoted + calls.quoted),
+            from: -puts.end,
+            to: calls.end,
+            ended: puts.ended && calls.ended,
+        }
     }
 
-    /// One side's variance, how much of it lies farther out than `quoted`, and how far out it goes.
-    fn swap_side(&self, sign: f64, quoted: f64) -> Result<(f64, f64, f64), NoAnswer> {
-        // The panels end at the last quote, so that what is beyond is told apart exactly.
-        let quoted = quoted.max(0.0);
-        let mut width = (self.deviation(0.0) * 0.25).clamp(1e-6, 0.25);
-        let (mut at, mut total, mut beyond) = (0.0, 0.0, 0.0);
-        for _ in 0..1_000 {
-            let end = if at < quoted { (at + width).min(quoted) } else { at + width };
-            let (middle, half) = ((at + end) * 0.5, (end - at) * 0.5);
+    /// One side's variance. Panels of Gauss–Legendre's rule that end at the last quote, so that what is beyond is told apart exactly.
+    fn swap_side(&self, sign: f64, last_quote: f64) -> SwapSide {
+        let last_quote = last_quote.clamp(0.0, SWAP_FARTHEST);
+        let mut width = (self.deviation(0.0) * 0.25).clamp(1e-4, 0.25);
+        let mut side = SwapSide { total: 0.0, quoted: 0.0, end: 0.0, ended: false };
+        while side.end < SWAP_FARTHEST {
+            let at = side.end;
+            let beyond = at >= last_quote;
+            side.end = if beyond { (at + width).min(SWAP_FARTHEST) } else { (at + width).min(last_quote) };
+            let (middle, half) = ((at + side.end) * 0.5, (side.end - at) * 0.5);
             let mut panel = 0.0;
             for (place, weight) in GAUSS {
                 for x in [middle - half * place, middle + half * place] {
-                    let k = x * sign;
-                    panel += weight * self.out_of_the_money(k) * exp(-k);
+                    panel += weight * self.out_of_the_money(x * sign) * exp(-x * sign);
                 }
             }
             panel *= 2.0 * half;
-            total += panel;
-            if at >= quoted {
-                beyond += panel;
+            side.total += panel;
+            if beyond {
                 width *= 1.1;
-                if panel <= total * 1e-10 {
-                    return Ok((total, beyond, end));
+                if panel <= side.total * 1e-10 {
+                    side.ended = true;
+                    break;
                 }
-            }
-            at = end;
-            if at > FARTHEST {
-                break;
+            } else {
+                side.quoted = side.total;
             }
         }
-        Err(NoAnswer::Endless)
+        side
     }
 
     /// Risk-neutral density of the price at expiry, for one unit of price.
@@ -510,8 +518,22 @@ impl<'a> Tenor<'a> {
     }
 }
 
-/// Log-moneyness beyond which nothing is looked for.
+/// One side of a variance swap.
+#[derive(Debug, Clone, Copy)]
+struct SwapSide {
+    total: f64,
+    /// Of it up to the last quote.
+    quoted: f64,
+    /// How far out it goes.
+    end: f64,
+    ended: bool,
+}
+
+/// Log-moneyness beyond which no strike is looked for.
 const FARTHEST: f64 = 60.0;
+
+/// Log-moneyness at which the integral of a variance swap is cut.
+const SWAP_FARTHEST: f64 = 20.0;
 
 /// Gauss–Legendre with eight places: the four on one side, and their weights.
 const GAUSS: [(f64, f64); 4] = [
