@@ -175,12 +175,13 @@ impl Fitter {
     }
 
     /// The curve of the smile within bounds and without butterfly arbitrage, as far as a limited number of passes brings it.
-    pub(super) fn within(&mut self, smile: &Smile, bounds: &Bounds) -> Option<Curve> {
+    pub(super) fn within(&mut self, smile: &Smile, bounds: &Bounds, sticky: bool) -> Option<Curve> {
         if smile.unknowns.is_empty() {
             return None;
         }
         let unit = smile.unit;
         let mut unknowns = smile.unknowns.clone();
+        let slack = if sticky { -BOUND_MARGIN } else { 0.0 };
         self.set_base(smile);
         let square = unit * unit;
         let form = |basis: &Basis, (k, w): &(f64, f64)| (basis.rows(k / unit)[0], w / square);
@@ -218,7 +219,7 @@ impl Fitter {
             let mut hold_bound = |work: &mut Normal, row: &Row, bound: f64, sign: f64| {
                 let target = bound * (1.0 + sign * BOUND_MARGIN);
                 let short = sign * (target - row.dot(&unknowns));
-                if short > -BOUND_MARGIN * bound {
+                if short > slack * bound {
                     violated |= short > 0.5 * BOUND_MARGIN * bound;
                     work.add(row, target, hold * 1e8 / (bound * bound).max(1.0));
                 }

@@ -170,7 +170,7 @@ fn settle(
             bounds.upper.clear();
             bounds.most = (f64::INFINITY, f64::INFINITY);
         }
-        let Some(curve) = fitter.within(smile, bounds) else { break };
+        let Some(curve) = fitter.within(smile, bounds, round % 2 == 0) else { break };
         if is_free(&curve, below, above) {
             return (curve, Repair::Refitted);
         }
@@ -197,11 +197,6 @@ fn settle(
         {
             return (raised, Repair::Refitted);
         }
-    }
-    if let Some(raised) = fitter.curve(smile).and_then(|curve| raised(curve, below))
-        && is_free(&raised, below, above)
-    {
-        return (raised, Repair::Raised);
     }
     if let Some(plain) = fitter.plain(smile).and_then(|curve| raised(curve, below))
         && is_free(&plain, below, above)

@@ -168,8 +168,6 @@ pub enum Repair {
     None,
     /// Fitted again under the bounds of its neighbours and of convexity.
     Refitted,
-    /// The refit was raised by a constant over its shorter neighbour.
-    Raised,
     /// Plain SVI, without the correction that follows the quotes more closely.
     Plain,
     /// The quotes admit no smile of their own beside the neighbours': the nearest neighbour's smile, moved by a constant.
