@@ -1,7 +1,8 @@
 //! What the tests share: a folder with one source in it, imports of it, and the tape that came out.
 
 use import::{
-    BarsRequest, FundingRequest, ImportError, ImportReport, Labelled, RateUnit, Repair, SeriesRequest, SeriesUnit,
+    BarsRequest, FundingRequest, ImportError, ImportReport, Labelled, MarksRequest, OptionsRequest, RateUnit, Repair,
+    SeriesRequest, SeriesUnit,
 };
 use market::{Bar, Event};
 use std::collections::BTreeSet;
@@ -62,6 +63,26 @@ impl Fixture {
         let request =
             SeriesRequest { lag, ..SeriesRequest::new(&self.source, column, "test.series", unit, self.out()) };
         self.nothing_left(|| import::series(&request, &mut |_, _| {}))
+    }
+
+    pub fn options(&self, repair: &[Repair]) -> Result<ImportReport, ImportError> {
+        self.options_of(&OptionsRequest { repair: repair.to_vec(), ..self.options_request() })
+    }
+
+    pub fn options_request(&self) -> OptionsRequest {
+        OptionsRequest::new(&self.source, self.out())
+    }
+
+    pub fn options_of(&self, request: &OptionsRequest) -> Result<ImportReport, ImportError> {
+        self.nothing_left(|| import::options(request, &mut |_, _| {}))
+    }
+
+    pub fn marks_request(&self) -> MarksRequest {
+        MarksRequest::new(&self.source, self.out())
+    }
+
+    pub fn marks_of(&self, request: &MarksRequest) -> Result<ImportReport, ImportError> {
+        self.nothing_left(|| import::marks(request, &mut |_, _| {}))
     }
 
     /// A failed import is the input's fault, and leaves the folder as it was.
