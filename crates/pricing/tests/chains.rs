@@ -14,6 +14,7 @@ use pricing::surface::{
     Chain, ChainSettings, Dropped, ForwardSource, NoSmile, OptionQuote, Placed, Reading, Sides, SmileRefusal, Surface,
 };
 use units::math::{exp, ln};
+use units::state::{StateReader, StateWriter};
 use units::{Duration, Timestamp};
 
 const KINDS: [OptionKind; 2] = [OptionKind::Call, OptionKind::Put];
@@ -442,6 +443,59 @@ impl Random {
             1 => f64::from_bits(self.next()),
             2 => exp((self.unit() - 0.5) * 80.0),
             _ => self.unit(),
+        }
+    }
+}
+
+#[test]
+fn a_chain_comes_back_from_a_snapshot() {
+    let mut all = Vec::new();
+    for (expiry, forward) in [(7.0, 60_000.0), (30.0, 60_500.0), (90.0, 61_500.0)] {
+        all.extend(quotes(OptionStyle::Inverse, expiry, forward, 0.0, &strikes(forward)));
+    }
+    // One expiry of one strike, one without a forward of its own, one recorded, one not made.
+    all.retain(|quote| quote.expiry != days(7.0) || quote.strike == 60_000.0);
+    all.retain(|quote| quote.expiry != days(30.0) || quote.kind == OptionKind::Put);
+    for quote in all.iter_mut().filter(|quote| quote.expiry == days(90.0)) {
+        quote.forward = Some(61_500.0);
+    }
+    let mut before = chain(OptionStyle::Inverse, &all);
+    before.set_future(days(7.0), Some(60_010.0));
+    before.set_spot(Some(60_000.0));
+    before.push(&OptionQuote { expiry: days(200.0), ..all[0] }).unwrap();
+    before.remake(0, NOW).unwrap_err();
+    before.remake(1, NOW).unwrap();
+    let saved = |chain: &Chain| {
+        let mut out = StateWriter::new();
+        chain.save(&mut out);
+        out.as_bytes().to_vec()
+    };
+    let bytes = saved(&before);
+    let mut after = Chain::new(OptionStyle::Inverse, ChainSettings::default());
+    let mut from = StateReader::new(&bytes);
+    after.load(&mut from).unwrap();
+    from.end().unwrap();
+    for turn in 0..2 {
+        assert_eq!(before.smiles(), after.smiles(), "{turn}");
+        for index in 0..before.len() {
+            assert_eq!(before.report(index), after.report(index), "{turn}");
+        }
+        assert_eq!(saved(&before), saved(&after));
+        before.remake_all(NOW);
+        after.remake_all(NOW);
+    }
+    // What is cut or changed is refused, or is a chain; nothing panics.
+    let mut random = Random(99);
+    for _ in 0..2_000 {
+        let mut bad = bytes.clone();
+        bad.truncate(random.below(bytes.len() + 1));
+        if !bad.is_empty() {
+            let place = random.below(bad.len());
+            bad[place] = random.next() as u8;
+        }
+        let mut chain = Chain::new(OptionStyle::Inverse, ChainSettings::default());
+        if chain.load(&mut StateReader::new(&bad)).is_ok() {
+            chain.remake_all(NOW);
         }
     }
 }

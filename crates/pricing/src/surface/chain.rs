@@ -7,6 +7,7 @@ use super::smile::{SmilePoint, SmileQuotes};
 use crate::options::{Field, ImpliedVols, OptionKind, OptionStyle, QuoteInputs, Quotes, Refusal, Simd};
 use std::fmt;
 use units::math::{exp, ln};
+use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, Timestamp};
 
 /// The quote of one option, as it arrives.
@@ -463,7 +464,7 @@ impl Chain {
         counts
     }
 
-    /// Forgets all quotes and futures; spot, settings and storage stay.
+    /// Forgets all quotes and futures; spot and settings stay.
     pub fn clear(&mut self) {
         self.expiries.clear();
         self.smiles.clear();
@@ -556,6 +557,55 @@ impl Chain {
         self.look(index, now);
         self.finish(index, now);
         self.expiries[index].smile
+    }
+
+    /// Writes the state: quotes, and what was made of them when.
+    pub fn save(&self, out: &mut StateWriter) {
+        out.option(self.spot, StateWriter::f64);
+        out.len(self.expiries.len());
+        for expiring in &self.expiries {
+            expiring.save(out);
+            if let Ok(slot) = expiring.smile {
+                let SmileQuotes { years, forward, discount, points } = &self.smiles[slot];
+                for value in [years, forward, discount] {
+                    out.f64(*value);
+                }
+                out.len(points.len());
+                for point in points {
+                    for value in [point.log_moneyness, point.bid_vol, point.ask_vol, point.mid_vol, point.weight] {
+                        out.f64(value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what [`Self::save`] wrote, into a chain of the same style and settings.
+    ///
+    /// # Errors
+    ///
+    /// A snapshot that is not of a chain; the chain is then to be thrown away.
+    pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.clear();
+        self.spot = from.option(StateReader::f64)?;
+        for _ in 0..from.len()? {
+            let mut expiring = Expiring::load(from)?;
+            let ascending = self.expiries.last().is_none_or(|last| last.expiry < expiring.expiry);
+            corrupt_unless(ascending, "expiries out of order")?;
+            if let Ok(slot) = &mut expiring.smile {
+                *slot = self.smiles.len();
+                let (years, forward, discount) = (from.f64()?, from.f64()?, from.f64()?);
+                let mut points = Vec::new();
+                for _ in 0..from.len()? {
+                    let [log_moneyness, bid_vol, ask_vol, mid_vol, weight] =
+                        [from.f64()?, from.f64()?, from.f64()?, from.f64()?, from.f64()?];
+                    points.push(SmilePoint { log_moneyness, bid_vol, ask_vol, mid_vol, weight });
+                }
+                self.smiles.push(SmileQuotes { years, forward, discount, points });
+            }
+            self.expiries.push(expiring);
+        }
+        Ok(())
     }
 
     fn place(&self, expiry: Timestamp) -> Result<usize, usize> {
@@ -777,7 +827,115 @@ impl Side {
     }
 }
 
+fn corrupt_unless(fine: bool, what: &'static str) -> Result<(), Corrupt> {
+    if fine { Ok(()) } else { Err(Corrupt { at: 0, what }) }
+}
+
+/// The one of `all` that a snapshot names by its place.
+fn named<T: Copy>(from: &mut StateReader<'_>, all: &[T]) -> Result<T, Corrupt> {
+    let place = from.u8()?;
+    all.get(usize::from(place)).copied().ok_or(Corrupt { at: 0, what: "no such word of a chain" })
+}
+
+const SOURCES: [ForwardSource; 4] =
+    [ForwardSource::Recorded, ForwardSource::Future, ForwardSource::Parity, ForwardSource::Interpolated];
+
+impl Side {
+    fn save(self, out: &mut StateWriter) {
+        for value in [self.bid, self.ask, self.tick] {
+            out.f64(value);
+        }
+        out.i64(self.at.nanos());
+        out.option(self.forward, StateWriter::f64);
+        out.option(self.dropped, |out, reason| out.u8(reason as u8));
+    }
+
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            bid: from.f64()?,
+            ask: from.f64()?,
+            tick: from.f64()?,
+            at: Timestamp::from_nanos(from.i64()?),
+            forward: from.option(StateReader::f64)?,
+            dropped: from.option(|from| named(from, &Dropped::ALL))?,
+        })
+    }
+}
+
+impl Forward {
+    fn save(self, out: &mut StateWriter) {
+        out.f64(self.price);
+        out.u8(self.source as u8);
+        out.option(self.parity, |out, Parity { forward, low, high, strikes }| {
+            for value in [forward, low, high] {
+                out.f64(value);
+            }
+            out.u64(strikes as u64);
+        });
+    }
+
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let (price, source) = (from.f64()?, named(from, &SOURCES)?);
+        let parity = from.option(|from| {
+            let (forward, low, high) = (from.f64()?, from.f64()?, from.f64()?);
+            Ok(Parity { forward, low, high, strikes: from.u64()? as usize })
+        })?;
+        Ok(Self { price, source, parity })
+    }
+}
+
 impl Expiring {
+    fn save(&self, out: &mut StateWriter) {
+        out.i64(self.expiry.nanos());
+        out.option(self.future, StateWriter::f64);
+        out.len(self.rows.len());
+        for row in &self.rows {
+            out.f64(row.strike);
+            for side in row.sides {
+                out.option(side, |out, side| side.save(out));
+            }
+        }
+        out.option(self.forward, |out, forward| forward.save(out));
+        let (tag, count, strike, vol) = match self.smile {
+            Ok(_) => (0, 0, 0.0, 0.0),
+            Err(NoSmile::NotMade) => (1, 0, 0.0, 0.0),
+            Err(NoSmile::Expired) => (2, 0, 0.0, 0.0),
+            Err(NoSmile::NoForward) => (3, 0, 0.0, 0.0),
+            Err(NoSmile::Crossed { quotes }) => (4, quotes, 0.0, 0.0),
+            Err(NoSmile::NoQuotes) => (5, 0, 0.0, 0.0),
+            Err(NoSmile::OneStrike { strike, vol }) => (6, 0, strike, vol),
+        };
+        out.u8(tag);
+        out.u64(count as u64);
+        out.f64(strike);
+        out.f64(vol);
+    }
+
+    fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        let expiry = Timestamp::from_nanos(from.i64()?);
+        let future = from.option(StateReader::f64)?;
+        let mut rows: Vec<Row> = Vec::new();
+        for _ in 0..from.len()? {
+            let strike = from.f64()?;
+            corrupt_unless(accepts(Field::Strike, strike), "no strike")?;
+            corrupt_unless(rows.last().is_none_or(|last| last.strike < strike), "strikes out of order")?;
+            rows.push(Row { strike, sides: [from.option(Side::load)?, from.option(Side::load)?] });
+        }
+        let forward = from.option(Forward::load)?;
+        let (tag, quotes, strike, vol) = (from.u8()?, from.u64()? as usize, from.f64()?, from.f64()?);
+        let smile = match tag {
+            0 => Ok(0),
+            1 => Err(NoSmile::NotMade),
+            2 => Err(NoSmile::Expired),
+            3 => Err(NoSmile::NoForward),
+            4 => Err(NoSmile::Crossed { quotes }),
+            5 => Err(NoSmile::NoQuotes),
+            6 => Err(NoSmile::OneStrike { strike, vol }),
+            _ => return Err(Corrupt { at: 0, what: "no such answer of a chain" }),
+        };
+        Ok(Self { expiry, future, rows, forward, smile })
+    }
+
     fn sides(&self) -> impl Iterator<Item = &Side> {
         self.rows.iter().flat_map(|row| &row.sides).flatten()
     }
