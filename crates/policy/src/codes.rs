@@ -95,8 +95,8 @@ right
     leverage = 2.5";
 
     UnknownSection = "P004", "unknown section",
-"The sections are [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak], [caps], [trade],
-[guards] and [backtest]; lists of them are [[accounts]], [[backtest.flows]] and [[adopt]].
+"The sections are [structure], [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak],
+[caps], [trade], [guards] and [backtest]; lists of them are [[accounts]], [[backtest.flows]] and [[adopt]].
 
 wrong
     [limits]
@@ -717,6 +717,22 @@ right
     [signal]
     kind = \"constant\"
     strength = -1.0";
+
+    Structure = "P066", "structure of options",
+"A structure names its options by right, delta or share of the forward, and days to expiry. It is the
+instrument, and no other stands beside it; what needs a liquidation price does not go with it.
+
+wrong
+    instrument = \"deribit:BTC-27MAR26-100000-C\"
+
+    [structure]
+    chain = \"deribit:BTC\"
+    legs = [{ right = \"call\", days = 30 }]
+
+right
+    [structure]
+    chain = \"deribit:BTC\"
+    legs = [{ right = \"call\", delta = 0.25, days = 30 }]";
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ pub(crate) fn unit(source: &UnitSource, series: &dyn Fn(&str) -> Option<SeriesId
         UnitSource::AverageTrueRange { bars, bar } => {
             Box::new(RangeUnit { bars: BarBuilder::new(*bar), range: AverageTrueRange::new(*bars) })
         }
+        UnitSource::OfPrice { share } => Box::new(PriceUnit { share: *share }),
         UnitSource::ImpliedMove { series: name, max_age } => {
             Box::new(ImpliedMove { series: series(name)?, max_age: *max_age })
         }
@@ -252,6 +253,25 @@ impl Indicator for RangeUnit {
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.bars.load(from)?;
         self.range.load(from)
+    }
+}
+
+/// A share of the last price.
+struct PriceUnit {
+    share: Ratio,
+}
+
+impl Indicator for PriceUnit {
+    fn observe(&mut self, price: Option<&Ohlc>, facts: &mut Facts) {
+        let Some(price) = price else { return };
+        let unit = Price::from_estimate(price.close.approximate() * self.share.get(), Round::Nearest);
+        facts.put(facts::UNIT, unit.filter(|unit| unit.raw() > 0));
+    }
+
+    fn save(&self, _out: &mut StateWriter) {}
+
+    fn load(&mut self, _from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        Ok(())
     }
 }
 

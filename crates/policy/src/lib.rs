@@ -13,6 +13,8 @@ mod program;
 mod rule;
 pub mod rules;
 pub mod spec;
+mod structure;
+mod surface_fact;
 mod symbol;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -27,3 +29,4 @@ pub use print::to_toml;
 pub use program::{CampaignTerms, CompileError, Program, evaluate, initial_stop};
 pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Region, Rule, STEPS_MAX, Step, Target, Verdict};
 pub use spec::Policy;
+pub use surface_fact::{Greek, NoSurfaceFact, SurfaceFact};

@@ -3,9 +3,9 @@
 use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, Money, OrderSize, Policy,
-    Pyramid, Rearm, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Trade, UnitSource, VERSION, VolatilitySource,
-    settlements,
+    AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, LegStrike, Money, OrderSize,
+    Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource,
+    VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -19,6 +19,7 @@ pub fn to_toml(policy: &Policy) -> String {
     out.line("policy", VERSION);
     out.line("name", escaped(&policy.name));
     match &policy.instruments[..] {
+        _ if policy.structure.is_some() => {}
         [only] => out.line("instrument", escaped(only)),
         several => {
             out.text.push_str("instruments = [\n");
@@ -29,6 +30,9 @@ pub fn to_toml(policy: &Policy) -> String {
         }
     }
     out.quoted("capital", percent(policy.capital));
+    if let Some(structure) = &policy.structure {
+        out.structure(structure);
+    }
     if policy.instruments.len() > 1 || policy.allocation != Allocation::default() {
         out.section("allocation");
         out.quoted("over", policy.allocation.over.word());
@@ -108,10 +112,38 @@ impl Printer {
         self.quoted("reentry", signal.reentry.word());
     }
 
+    fn structure(&mut self, structure: &Structure) {
+        self.section("structure");
+        self.line("chain", escaped(&structure.chain));
+        self.text.push_str("legs = [\n");
+        for leg in &structure.legs {
+            let strike = match leg.strike {
+                LegStrike::Delta(delta) => format!("delta = {delta}"),
+                LegStrike::Moneyness(share) => format!("moneyness = \"{}\"", percent(share)),
+            };
+            let (right, days, ratio) = (leg.right.word(), leg.days, leg.ratio);
+            self.write(format_args!("    {{ right = \"{right}\", {strike}, days = {days}, ratio = {ratio} }},\n"));
+        }
+        self.text.push_str("]\n");
+        if let Some(spread) = structure.max_spread {
+            self.quoted("max_spread", percent(spread));
+        }
+        if let Some(least) = structure.min_open_interest {
+            self.line("min_open_interest", least);
+        }
+        match structure.roll {
+            Roll::Before(before) => self.quoted("roll", time(before)),
+            Roll::AtSettlement => self.quoted("roll", "settlement"),
+            Roll::Never => self.quoted("roll", "never"),
+        }
+        self.quoted("sticky", structure.sticky.word());
+    }
+
     fn unit(&mut self, unit: &UnitSource) {
         self.section("unit");
         match unit {
             UnitSource::AverageTrueRange { bars, bar } => self.quoted("n", format!("atr({bars}, {})", time(*bar))),
+            UnitSource::OfPrice { share } => self.quoted("n", format!("of_price({})", percent(share))),
             UnitSource::ImpliedMove { series, max_age } => {
                 self.quoted("n", format!("implied_move({series}, {})", time(*max_age)));
             }
@@ -442,7 +474,7 @@ fn shifted(decimal: &str, places: usize) -> String {
 }
 
 /// A span in the largest unit that divides it.
-fn time(span: Duration) -> String {
+pub(crate) fn time(span: Duration) -> String {
     let nanos = span.nanos();
     let unit = TIMES.iter().find(|(name, size)| nanos % size == 0 && nanos != 0 && *name != "w");
     unit.map_or_else(|| "0s".to_owned(), |(name, size)| format!("{}{name}", nanos / size))

@@ -1,5 +1,8 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
+pub use crate::structure::{
+    LEGS_MAX, LegStrike, Roll, Sticky, Structure, StructureLeg, is_structure, structure_symbol,
+};
 pub(crate) use crate::symbol::is_spot;
 pub use crate::symbol::{base, currencies, is_dollar, settlements, venue};
 use std::borrow::Cow;
@@ -37,6 +40,8 @@ pub struct Policy {
     pub name: String,
     /// The instruments, `venue:SYMBOL`, each once; never empty.
     pub instruments: Vec<String>,
+    /// The structure of options that the one instrument is, if it is one.
+    pub structure: Option<Structure>,
     /// Share of the account's equity that the strategy sizes on.
     pub capital: Ratio,
     /// How several instruments share that capital.
@@ -397,13 +402,18 @@ pub enum UnitSource {
         /// Older values are not used.
         max_age: Duration,
     },
+    /// A share of the price: `of_price(100%)`. A stop at one such unit over the price of what was sold is at twice the premium.
+    OfPrice {
+        /// Over 0.
+        share: Ratio,
+    },
 }
 
 impl UnitSource {
     pub(crate) fn series(&self) -> Option<&str> {
         match self {
             Self::ImpliedMove { series, .. } => Some(series),
-            Self::AverageTrueRange { .. } => None,
+            Self::AverageTrueRange { .. } | Self::OfPrice { .. } => None,
         }
     }
 }

@@ -179,11 +179,11 @@ impl fmt::Display for SurfaceFact {
             Self::AtTheMoney { base, tenor } => write!(f, "iv.atm({}, {})", shown(base), time(*tenor)),
             Self::Rank { base, tenor, window } => {
                 write!(f, "iv.rank({}, {}, {})", shown(base), time(*tenor), time(*window))
-            },
+            }
             Self::Skew { base, tenor } => write!(f, "skew({}, {})", shown(base), time(*tenor)),
             Self::TermSlope { base, short, long } => {
                 write!(f, "term.slope({}, {}, {})", shown(base), time(*short), time(*long))
-            },
+            }
             Self::Greek { greek, base } => write!(f, "{}({})", greek.name(), shown(base)),
             Self::Structure => f.write_str("structure.volatility()"),
         }
@@ -209,7 +209,10 @@ mod tests {
             let fact: SurfaceFact = text.parse().unwrap_or_else(|_| panic!("{text}"));
             assert_eq!(fact.to_string(), text);
         }
-        assert_eq!("iv.atm(btc,30d)".parse::<SurfaceFact>().map(|fact| fact.to_string()), Ok("iv.atm(BTC, 30d)".into()));
+        assert_eq!(
+            "iv.atm(btc,30d)".parse::<SurfaceFact>().map(|fact| fact.to_string()),
+            Ok("iv.atm(BTC, 30d)".into())
+        );
     }
 
     #[test]

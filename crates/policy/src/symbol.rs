@@ -107,8 +107,8 @@ fn parts(symbol: &str) -> Option<Parts<'_>> {
             _ => return None,
         }
     };
-    let is_inverse_option =
-        quote == Some("USD") && INVERSE_OPTIONS.contains(&venue) && before_option(contract).is_some();
+    let is_option = before_option(contract).is_some() || before_structure(contract).is_some();
+    let is_inverse_option = quote == Some("USD") && INVERSE_OPTIONS.contains(&venue) && is_option;
     let quote = if is_inverse_option { Some(base) } else { quote };
     (is_base(base) && quote.is_none_or(is_currency)).then_some(Parts { base, quote, is_spot })
 }
@@ -121,7 +121,7 @@ fn pair(contract: &str) -> (&str, bool) {
     if let Some(pair) = contract.strip_suffix("-SPOT") {
         return (pair, true);
     }
-    if let Some(pair) = before_option(contract) {
+    if let Some(pair) = before_option(contract).or_else(|| before_structure(contract)) {
         return (pair, false);
     }
     match contract.rsplit_once(['-', '_']) {
@@ -138,6 +138,11 @@ fn before_option(contract: &str) -> Option<&str> {
     let fits = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'd');
     let is_strike = strike.bytes().any(|byte| byte.is_ascii_digit()) && strike.bytes().all(fits);
     (is_strike && is_date(day)).then_some(pair)
+}
+
+/// What stands before the mark of a structure of options: `BTC` of `BTC-STRUCTURE.strangle`.
+fn before_structure(contract: &str) -> Option<&str> {
+    contract.split_once(crate::structure::MARK).map(|(pair, _)| pair)
 }
 
 /// `240628`, `20240628` or `27DEC24`.

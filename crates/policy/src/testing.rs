@@ -52,6 +52,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
             Policy {
                 name: "random".to_owned(),
                 instruments: vec![INSTRUMENT.to_owned()],
+                structure: None,
                 capital: ratio(1, 1),
                 allocation: Allocation::default(),
                 accounts: Vec::new(),

@@ -1,6 +1,7 @@
 //! Words that stand for a choice, as they are written in a policy.
 
-use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Over, Reentry, Resize, Sides, Spacing, Trigger};
+use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger};
+use units::OptionRight;
 
 /// A choice that a policy writes as a word.
 pub(crate) trait Word: Copy + PartialEq + 'static {
@@ -31,5 +32,7 @@ words! {
     FractionOf: "first" = First, "peak" = Peak, "current" = Current;
     OnLoss: "no_increase" = NoIncrease, "flat" = Flat;
     Trigger: "resting" = Resting, "synthetic" = Synthetic;
+    Sticky: "strike" = Strike, "moneyness" = Moneyness;
+    OptionRight: "call" = Call, "put" = Put;
     BufferTo: "edge" = Edge, "centre" = Centre;
 }

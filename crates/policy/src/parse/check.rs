@@ -18,6 +18,9 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
     }
     accounts(reader, doc, draft);
     collateral(reader, doc, draft);
+    if let Some(structure) = &draft.structure {
+        super::structure::across(reader, doc, structure);
+    }
     adopt(reader, doc, draft);
     placeholders(reader, doc, draft);
     signal(reader, doc, draft);

@@ -15,6 +15,7 @@ mod scale;
 mod schema;
 mod signal;
 mod size;
+mod structure;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Caps, Guards, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak,
-    Trade, UnitSource,
+    Structure, Trade, UnitSource,
 };
 use reader::{Doc, Reader};
 use toml::de::DeTable;
@@ -92,6 +93,7 @@ struct Draft {
     name: Option<String>,
     /// Empty if they could not be read.
     instruments: Vec<String>,
+    structure: Option<Structure>,
     capital: Ratio,
     allocation: Allocation,
     accounts: Vec<AccountTerms>,
@@ -112,7 +114,12 @@ struct Draft {
 impl Draft {
     fn read<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Self {
         head::version(reader, doc);
-        let instruments = head::instruments(reader, doc);
+        let name = head::name(reader, doc);
+        let structure = structure::structure(reader, doc);
+        let instruments = match doc.section("structure") {
+            Some(_) => structure::instruments(reader, doc, structure.as_ref(), name.as_deref()),
+            None => head::instruments(reader, doc),
+        };
         let accounts = portfolio::accounts(reader, doc);
         // What an order in the base currency is checked against; several instruments have no common one.
         let symbol = match &instruments[..] {
@@ -120,7 +127,8 @@ impl Draft {
             _ => None,
         };
         Self {
-            name: head::name(reader, doc),
+            name,
+            structure,
             signal: signal::signal(reader, doc),
             unit: signal::unit(reader, doc),
             size: size::size(reader, doc, &instruments),
@@ -144,6 +152,7 @@ impl Draft {
         Some(Policy {
             name: self.name?,
             instruments: Some(self.instruments).filter(|instruments| !instruments.is_empty())?,
+            structure: self.structure,
             capital: self.capital,
             allocation: self.allocation,
             accounts: self.accounts,

@@ -10,6 +10,9 @@ use toml::de::{DeTable, DeValue};
 /// One fee tier as it is written.
 const FEE_TIER_EXAMPLE: &str = "{ volume = \"0 USDT\", taker = \"5bp\", maker = \"2bp\" }";
 
+/// One leg of a structure as it is written.
+const LEG_EXAMPLE: &str = "{ right = \"call\", delta = 0.25, days = 30 }";
+
 /// The text being read and what was found in it.
 pub(super) struct Reader<'t> {
     text: &'t str,
@@ -165,6 +168,7 @@ impl<'t> Reader<'t> {
         }
         let help = match name {
             schema::FEE_TIERS => format!("write a list of `{FEE_TIER_EXAMPLE}`"),
+            schema::LEGS => format!("write a list of `{LEG_EXAMPLE}`"),
             _ => format!("write `{}` before the keys of each", schema::header_of(name)),
         };
         let DeValue::Array(list) = value.get_ref() else {

@@ -7,6 +7,7 @@ pub(super) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments"
 
 /// Every section with its keys.
 pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
+    ("structure", &["chain", "legs", "max_spread", "min_open_interest", "roll", "sticky"]),
     ("allocation", &["over", "multiplier"]),
     (
         "signal",
@@ -60,6 +61,9 @@ pub(super) const FLOWS: &str = "backtest.flows";
 /// The table of one fee tier.
 pub(super) const FEE_TIERS: &str = "backtest.fee_tiers";
 
+/// The table of one leg of a structure.
+pub(super) const LEGS: &str = "structure.legs";
+
 /// The table of one entry in `caps.drawdown`.
 pub(super) const DRAWDOWN_LEVEL: &str = "caps.drawdown";
 
@@ -96,6 +100,7 @@ pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
     match name {
         "" => ROOT,
         DRAWDOWN_LEVEL => &["at", "restore", "factor"],
+        LEGS => &["right", "delta", "moneyness", "days", "ratio"],
         FEE_TIERS => &["volume", "taker", "maker"],
         _ => SECTIONS.iter().chain(LISTS).find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
     }

@@ -7,6 +7,7 @@ use super::value::{Expr, Node, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::spec::{MAX_AGE, Reentry, SOURCES_MAX, Sides, Signal, SignalKind, UnitSource, VolatilitySource};
+use crate::surface_fact::{SIGNATURES, SurfaceFact};
 use units::{Duration, Ratio, Vol};
 
 /// The shortest and the longest indicator, in bars.
@@ -98,7 +99,8 @@ pub(super) fn unit<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Uni
     let slot = section.slot("n", "\"atr(20, 1d)\"");
     reader.require(section, &[("n", "\"atr(20, 1d)\"")]);
     let node = reader.node(section, "n", section.get("n")?)?;
-    match fact(reader, &slot, &node, "a distance in price", &["atr", "implied_move"])? {
+    match fact(reader, &slot, &node, "a distance in price", &["atr", "implied_move", "of_price"])? {
+        ("of_price", args) => of_price(reader, &node, args).map(|share| UnitSource::OfPrice { share }),
         ("atr", args) => {
             let atr = Fact { signature: "atr(bars, bar)", example: "atr(20, 1d)", least: 2 };
             let [bars, bar] = atr.args(reader, &node, args)?;
@@ -146,6 +148,10 @@ fn source<'t>(
             Some(VolatilitySource::Series { name, max_age })
         }
         ("blend", args) => blend(reader, section, node, args),
+        ("iv.atm" | "structure.volatility", _) => {
+            let name = surface_fact(reader, node)?.to_string();
+            Some(VolatilitySource::Series { name, max_age: MAX_AGE })
+        }
         ("parkinson", args) => {
             let fact = Fact { signature: "parkinson(half_life, bar)", example: "parkinson(10d, 1h)", least: 2 };
             let (half_life, bar) = weighted_bars(reader, &fact, node, args)?;
@@ -241,9 +247,21 @@ pub(super) fn volatility_level<'t>(reader: &mut Reader<'t>, section: &Section<'_
     Vol::new(share)
 }
 
-const FACTS: [&str; 7] = ["series", "ewma", "parkinson", "garman_klass", "blend", "atr", "implied_move"];
+const FACTS: [&str; 10] = [
+    "series",
+    "ewma",
+    "parkinson",
+    "garman_klass",
+    "blend",
+    "atr",
+    "implied_move",
+    "of_price",
+    "iv.atm",
+    "structure.volatility",
+];
 /// Facts that are a volatility; a blend, of two others, is the last.
-const VOLATILITIES: [&str; 5] = ["series", "ewma", "parkinson", "garman_klass", "blend"];
+const VOLATILITIES: [&str; 7] =
+    ["series", "ewma", "parkinson", "garman_klass", "iv.atm", "structure.volatility", "blend"];
 
 /// How a fact is called.
 struct Fact {
@@ -286,6 +304,48 @@ fn fact<'n, 't>(
     None
 }
 
+/// A fact of the surface that a call names, `iv.atm(BTC, 30d)`.
+fn surface_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<SurfaceFact> {
+    let Expr::Call { function, place, args } = &node.expr else { return None };
+    let Some((_, signature)) = SIGNATURES.iter().find(|(name, _)| name == function) else {
+        let help = match nearest(function, SIGNATURES.map(|(name, _)| name)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("facts of the surface are {}", list(SIGNATURES.map(|(name, _)| name))),
+        };
+        let message = format!("there is no fact {}", quoted(function));
+        reader.error(Code::UnknownFunction, place.clone(), message, "unknown fact", help);
+        return None;
+    };
+    let fact = SurfaceFact::of(function, args);
+    if fact.is_none() {
+        let label = "takes an underlying such as BTC, and spans of time from a minute to ten years";
+        let help = "write for example `iv.atm(BTC, 30d)`";
+        reader.error(Code::Arguments, node.span.clone(), format!("the fact is `{signature}`"), label, help);
+    }
+    fact
+}
+
+/// The share of `of_price(100%)`.
+fn of_price<'t>(reader: &mut Reader<'t>, node: &Node<'t>, args: &[Node<'t>]) -> Option<Ratio> {
+    let fact = Fact { signature: "of_price(share)", example: "of_price(50%)", least: 1 };
+    let ([Some(share), None], slot) = (fact.args(reader, node, args)?, fact.slot("share")) else {
+        let message = format!("the fact is `{}`", fact.signature);
+        let help = format!("write for example `{}`", fact.example);
+        reader.error(Code::Arguments, node.span.clone(), message, "it takes one argument", help);
+        return None;
+    };
+    let Expr::Quantity(Quantity { number, unit: unit @ (Unit::None | Unit::Percent) }) = &share.expr else {
+        reader.wrong_unit(&slot, share, "a share such as 50%");
+        return None;
+    };
+    let value = number.shifted(if *unit == Unit::Percent { -2 } else { 0 }).approximate();
+    if !(0.000_1..=100.0).contains(&value) {
+        reader.out_of_range(&slot, share.span.clone(), "between 0.01% and 10000% of the price");
+        return None;
+    }
+    Ratio::new(value)
+}
+
 /// A series' name and the age beyond which it is not used.
 fn series<'t>(reader: &mut Reader<'t>, fact: &Fact, node: &Node<'t>, args: &[Node<'t>]) -> Option<(String, Duration)> {
     let [name, max_age] = fact.args(reader, node, args)?;
@@ -295,6 +355,16 @@ fn series<'t>(reader: &mut Reader<'t>, fact: &Fact, node: &Node<'t>, args: &[Nod
         Some(node) => reader.duration_of(&fact.slot("max_age"), node, bounds),
     };
     let name = name?;
+    if let Expr::Call { .. } = name.expr {
+        let told = surface_fact(reader, name)?;
+        if told.is_volatility() {
+            return Some((told.to_string(), max_age?));
+        }
+        let help = format!("write for example `{}`", fact.example);
+        let message = "a size goes by an annualised volatility";
+        reader.error(Code::WrongUnit, name.span.clone(), message, format!("`{told}` is none"), help);
+        return None;
+    }
     let Expr::Name(name) = name.expr else {
         let found = quoted(&reader.text()[name.span.clone()]);
         let help = format!("write for example `{}`", fact.example);

@@ -97,13 +97,15 @@ fn chain<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Strin
     let parts = text.split_once(':').and_then(|(venue, pair)| {
         let (base, quote) = pair.split_once(['-', '_']).map_or((pair, None), |(base, quote)| (base, Some(quote)));
         let is_code = |code: &str| {
-            (2..=10).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            (2..=10).contains(&code.len())
+                && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         };
         (head::is_venue(venue) && is_code(base) && quote.is_none_or(is_code)).then_some(())
     });
     if parts.is_none() {
         let message = "`structure.chain` is venue and underlying of the options";
-        let help = format!("write what their symbols begin with, for example `{CHAIN_EXAMPLE}` or `\"deribit:BTC_USDC\"`");
+        let help =
+            format!("write what their symbols begin with, for example `{CHAIN_EXAMPLE}` or `\"deribit:BTC_USDC\"`");
         reader.error(Code::Structure, value.span(), message, "is not `venue:UNDERLYING`", help);
     }
     parts.map(|()| text.to_owned())
@@ -116,9 +118,8 @@ fn legs<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<St
     let legs = legs.into_iter().collect::<Option<Vec<_>>>().filter(|legs| !legs.is_empty())?;
     for (at, entry) in entries.iter().enumerate() {
         let (this, before) = (&legs[at], &legs[..at]);
-        let same = |other: &&StructureLeg| {
-            (other.right, other.strike, other.days) == (this.right, this.strike, this.days)
-        };
+        let same =
+            |other: &&StructureLeg| (other.right, other.strike, other.days) == (this.right, this.strike, this.days);
         if before.iter().any(|other| same(&other)) {
             let help = "write one leg with the sum of their ratios";
             reader.error(Code::Structure, entry.header.clone(), "two legs are the same option", "again", help);
@@ -199,5 +200,86 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, structure: &Str
         let label = "cannot be told from it";
         let help = "write the pair, for example `\"deribit:BTC_USDC\"`";
         reader.error(Code::Structure, doc.place("structure", "chain"), "what its options settle in", label, help);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{parse, to_toml};
+
+    const STRANGLE: &str = r#"
+policy = 1
+name = "Short strangle"
+
+[structure]
+chain = "deribit:BTC"
+legs = [
+    { right = "call", delta = 0.25, days = 30 },
+    { right = "put", moneyness = "90%", days = 30, ratio = 2 },
+]
+max_spread = "20%"
+min_open_interest = 10
+roll = "3d"
+
+[signal]
+kind = "constant"
+strength = -1.0
+
+[unit]
+n = "of_price(100%)"
+
+[stop]
+initial = "1N"
+trigger = "synthetic"
+
+[size]
+kind = "volatility_target"
+target = "20%"
+volatility = ["structure.volatility()", "series(iv.atm(BTC, 30d), 12h)", "iv.atm(BTC, 7d)"]
+"#;
+
+    #[test]
+    fn a_structure_is_read_and_printed_back() {
+        let parsed = parse(STRANGLE);
+        let policy = parsed.policy.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics));
+        assert_eq!(policy.instruments, ["deribit:BTC-STRUCTURE.short-strangle"]);
+        assert_eq!(policy.quote(), Some("BTC"));
+        assert_eq!(policy.series(), ["structure.volatility()", "iv.atm(BTC, 30d)", "iv.atm(BTC, 7d)"]);
+        let printed = to_toml(&policy);
+        assert_eq!(parse(&printed).policy.as_ref(), Some(&policy), "{printed}");
+    }
+
+    /// Each slip alone, with what the message says.
+    #[test]
+    fn slips_are_told() {
+        for (right, wrong, told) in [
+            ("chain = \"deribit:BTC\"", "chain = \"BTC\"", "venue and underlying"),
+            ("chain = \"deribit:BTC\"", "chain = \"venue:BTC\"", "settle in"),
+            ("delta = 0.25", "delta = 0", "from 0.01 to 0.99"),
+            ("delta = 0.25, ", "", "a leg has one strike"),
+            ("moneyness = \"90%\"", "moneyness = \"90%\", delta = 0.1", "a leg has one strike"),
+            ("right = \"put\", moneyness = \"90%\"", "right = \"call\", delta = 0.25", "the same option"),
+            ("ratio = 2", "ratio = 0", "and not 0"),
+            ("roll = \"3d\"", "roll = \"30d\"", "roll at once"),
+            ("roll = \"3d\"", "roll = \"daily\"", "a span of time before the expiry"),
+            ("days = 30 }", "days = \"30d\" }", "structure.legs.days"),
+            (
+                "name = \"Short strangle\"",
+                "name = \"x\"\ninstrument = \"deribit:BTC-PERPETUAL\"",
+                "beside `[structure]`",
+            ),
+            ("iv.atm(BTC, 7d)", "iv.atm(BTC)", "iv.atm(underlying, tenor)"),
+            ("series(iv.atm(BTC, 30d), 12h)", "series(skew(BTC, 30d), 12h)", "annualised volatility"),
+            ("of_price(100%)", "of_price(0%)", "0.01%"),
+        ] {
+            assert!(STRANGLE.contains(right), "{right}");
+            let parsed = parse(&STRANGLE.replacen(right, wrong, 1));
+            let shown = |found: &crate::Diagnostic| format!("{} | {}", found.message, found.label);
+            let messages: Vec<_> = parsed.diagnostics.iter().map(shown).collect();
+            assert!(
+                parsed.policy.is_none() && messages.iter().any(|message| message.contains(told)),
+                "{wrong}: {messages:?}"
+            );
+        }
     }
 }

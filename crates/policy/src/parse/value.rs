@@ -20,26 +20,26 @@ const DEPTH_MAX: usize = 8;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node<'t> {
-    pub(super) expr: Expr<'t>,
-    pub(super) span: Range<usize>,
+pub(crate) struct Node<'t> {
+    pub(crate) expr: Expr<'t>,
+    pub(crate) span: Range<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Expr<'t> {
+pub(crate) enum Expr<'t> {
     Quantity(Quantity<'t>),
     Name(&'t str),
     Call { function: &'t str, place: Range<usize>, args: Vec<Node<'t>> },
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Quantity<'t> {
-    pub(super) number: Number,
-    pub(super) unit: Unit<'t>,
+pub(crate) struct Quantity<'t> {
+    pub(crate) number: Number,
+    pub(crate) unit: Unit<'t>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit<'t> {
+pub(crate) enum Unit<'t> {
     None,
     Percent,
     BasisPoint,
@@ -51,21 +51,21 @@ pub(super) enum Unit<'t> {
 
 /// A decimal number as it was written: digits × 10^exponent. Nothing is rounded until its type is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Number {
+pub(crate) struct Number {
     digits: String,
     exponent: i32,
 }
 
 /// Why a text is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) span: Range<usize>,
-    pub(super) label: String,
-    pub(super) help: String,
+pub(crate) struct Fault {
+    pub(crate) span: Range<usize>,
+    pub(crate) label: String,
+    pub(crate) help: String,
 }
 
 /// Reads a whole text that begins at `offset` of the policy text.
-pub(super) fn parse(text: &str, offset: usize) -> Result<Node<'_>, Fault> {
+pub(crate) fn parse(text: &str, offset: usize) -> Result<Node<'_>, Fault> {
     let mut parser = Parser { text, at: 0, offset };
     parser.skip_space();
     let node = parser.value(0)?;
@@ -97,7 +97,7 @@ impl Number {
     }
 
     /// The nearest `f64`; infinite beyond its range.
-    pub(super) fn approximate(&self) -> f64 {
+    pub(crate) fn approximate(&self) -> f64 {
         // A shift is written into the text and not multiplied, so that `60%` is exactly the double of `0.6`.
         format!("{}e{}", self.digits, self.exponent).parse().unwrap_or(f64::INFINITY)
     }

@@ -5,7 +5,8 @@ pub(crate) fn completed(fragment: &str) -> String {
     let has = |start: &str| fragment.lines().any(|line| line.starts_with(start));
     let head = [("policy", "1"), ("name", "\"x\""), ("instrument", "\"binance:BTCUSDT-PERP\"")];
     let mut text = String::new();
-    let stands = |key: &str| has(&format!("{key} =")) || (key == "instrument" && has("instruments ="));
+    let stands =
+        |key: &str| has(&format!("{key} =")) || (key == "instrument" && (has("instruments =") || has("[structure]")));
     for (key, value) in head.iter().filter(|(key, _)| !stands(key)) {
         text.push_str(&format!("{key} = {value}\n"));
     }
