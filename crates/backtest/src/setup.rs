@@ -46,6 +46,7 @@ impl Setup {
                 traders.push((at, instrument_of(symbol, catalogue)?));
             }
         }
+        check_sizes(policies, &traders, catalogue)?;
         let accounts = accounts(first, &traders, catalogue)?;
         let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
         check_currencies(&accounts, &exchange, &traders, catalogue)?;
@@ -217,6 +218,24 @@ fn exchange_config(
     };
     config.check(catalogue).map_err(|error| Error::Setup(error.to_string()))?;
     Ok(config)
+}
+
+/// A value that an order or a remainder is measured by can be told in the quote currency of each instrument.
+fn check_sizes(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogue: &Catalogue) -> Result<(), Error> {
+    for (at, id) in traders {
+        let (policy, known) = (&policies[*at], &catalogue.instruments[id.index()]);
+        for (key, size) in [("trade.dust", policy.trade.dust), ("guards.max_order", policy.guards.max_order)] {
+            let Some(spec::OrderSize::Worth(_, code)) = size.map(|size| size.of(&known.symbol)) else { continue };
+            if Conversion::between(currency(code.as_str())?, known.quote, catalogue) == Conversion::Unknown {
+                let (symbol, quote) = (&known.symbol, known.quote);
+                return Err(Error::Setup(format!(
+                    "`{key}` is in {code}, `{symbol}` is quoted in {quote}, and no tape has a price between them: add such a tape, \
+                     or state it in {quote} in a policy of its own"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Everything that an account may hold has a worth in its numéraire, and every numéraire in the first: else equity would leave

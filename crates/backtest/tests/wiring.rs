@@ -147,6 +147,52 @@ fn value_in_coin_is_counted_at_the_mark_of_the_fill() {
     assert!(sentence.contains("count in USD") && sentence.contains("fills of binance:ETHBTC-PERP"), "{sentence}");
 }
 
+/// 1,000 dollars are 10 coins at 100 and 5 at 200: 200 or 100 of what costs 0.05 coins. A dollar is a dollar.
+#[test]
+fn the_largest_order_is_one_value_for_instruments_of_several_quotes() {
+    let pair = instrument("binance:ETHBTC-PERP", InstrumentKind::LinearPerpetual, "ETH", "BTC", "BTC");
+    let coin = instrument("binance:BTCUSD-PERP", InstrumentKind::InversePerpetual, "BTC", "USD", "BTC");
+    let quantities = |price: f64| {
+        let signal = [(1, 0.0), (5, 1.0)];
+        let walks = [
+            Walk::new(pair.clone(), BEGIN, &[0.05; 30]).telling("signal.x", &signal),
+            Walk::new(coin.clone(), BEGIN, &[price; 30]),
+            Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[price; 30]),
+        ];
+        let text = format!(
+            "{}[guards]\nmax_order = \"1_000 USDT\"\n[[accounts]]\nvenue = \"binance\"\nnumeraire = \"USD\"\n\
+             deposit = [\"1_000_000 USDT\", \"1_000 BTC\"]\n{FREE}",
+            follows("signal.x", "20")
+        );
+        let listed = "\"binance:ETHBTC-PERP\", \"binance:BTCUSD-PERP\", \"binance:BTCUSDT-PERP\"";
+        let text = text.replace("notional = 20", "notional = 2_000");
+        let run = done(vec![policy("sizes", listed, &text)], &walks);
+        let of = |symbol: &str| -> Vec<String> {
+            let own = run.tables.fills.iter().filter(|fill| &*fill.instrument == symbol);
+            own.map(|fill| fill.quantity.to_string()).collect()
+        };
+        let largest = of("binance:ETHBTC-PERP").into_iter().next().unwrap();
+        (largest, of("binance:BTCUSD-PERP"), of("binance:BTCUSDT-PERP"))
+    };
+    let (coins, inverse, linear) = quantities(100.0);
+    assert_eq!((coins.as_str(), inverse, linear), ("200", vec!["1000".to_owned(); 2], vec!["10".to_owned(); 2]));
+    let (coins, inverse, linear) = quantities(200.0);
+    assert_eq!((coins.as_str(), inverse, linear), ("100", vec!["1000".to_owned(); 2], vec!["5".to_owned(); 2]));
+    // Without a price between them it is refused.
+    let walks = [
+        Walk::new(pair.clone(), BEGIN, &[0.05; 9]).telling("signal.x", &[(1, 0.0)]),
+        Walk::new(
+            instrument("binance:SOLETH-PERP", InstrumentKind::LinearPerpetual, "SOL", "ETH", "ETH"),
+            BEGIN,
+            &[0.1; 9],
+        ),
+    ];
+    let text = format!("{}[trade]\ndust = \"50 USDT\"\n[backtest]\ndeposit = 9\n", follows("signal.x", "20"));
+    let listed = "\"binance:ETHBTC-PERP\", \"binance:SOLETH-PERP\"";
+    let sentence = refusal(vec![policy("sizes", listed, &text)], &walks);
+    assert!(sentence.contains("`trade.dust` is in USDT") && sentence.contains("quoted in BTC"), "{sentence}");
+}
+
 #[test]
 fn money_moves_between_accounts_and_currencies_at_its_time() {
     let perpetual = Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 40]);

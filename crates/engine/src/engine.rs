@@ -8,8 +8,8 @@ use crate::scope::Scope;
 use crate::sharing::Group;
 use crate::{Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule};
 use market::{
-    Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Command, Event, Fill, Input,
-    InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
+    Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Command, Conversion, Event, Fill,
+    Input, InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
 };
 use policy::facts::{self, Facts};
 use policy::{Arg, Because, Exit, Outcome, Program, Target};
@@ -204,7 +204,14 @@ impl Engine {
             self.groups[group].join();
         }
         self.by_instrument[index].push(id.0);
-        let scope = Scope::new(id, config, AccountId(self.account_of[index]), instrument, self.catalogue.series.len());
+        let way = |code: policy::CurrencyCode| {
+            let from = code.as_str().parse::<market::Currency>().ok();
+            from.map_or(Conversion::Unknown, |from| Conversion::between(from, instrument.quote, &self.catalogue))
+        };
+        let amounts = config.program.amounts.iter().map(|(fact, value, code)| (*fact, *value, way(*code))).collect();
+        let mut scope =
+            Scope::new(id, config, AccountId(self.account_of[index]), instrument, self.catalogue.series.len());
+        scope.amounts = amounts;
         self.scopes.push(scope);
         self.dirty.grow();
         let alone = self.by_instrument[index].len() == 1;
@@ -514,6 +521,9 @@ impl Engine {
         let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
         scope.facts.set_now(self.now);
         book.publish(instrument, &mut scope.periods, &mut scope.facts);
+        if !scope.amounts.is_empty() {
+            scope.tell_amounts(&self.last);
+        }
         scope.tell_refusals();
         lapse_chased_add(scope);
         if scope.reads_sent {

@@ -5,13 +5,13 @@ use crate::route::{Live, Working};
 use crate::sharing::Member;
 use crate::{Adoption, Campaign, Purpose, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
-use market::Instrument;
-use policy::facts::{self, FactId, Facts};
+use market::{Conversion, Instrument};
+use policy::facts::{self, Fact, FactId, Facts};
 use policy::{Arg, Because, CampaignTerms, Indicator, Rule, Target};
 use pricing::Ohlc;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, InstrumentId, Price, Qty, StrategyId, Timestamp};
+use units::{AccountId, Cash, InstrumentId, Price, Qty, StrategyId, Timestamp};
 
 /// One strategy in its instrument.
 pub(crate) struct Scope {
@@ -34,6 +34,8 @@ pub(crate) struct Scope {
     pub(crate) reads_sent: bool,
     /// Increases go out at a limit.
     pub(crate) collared: bool,
+    /// Values that are told in the quote currency of the instrument, and how they are translated.
+    pub(crate) amounts: Vec<(Fact<Cash>, Cash, Conversion)>,
     pub(crate) indicators: Vec<Box<dyn Indicator>>,
     pub(crate) rules: Vec<Box<dyn Rule>>,
     pub(crate) terms: CampaignTerms,
@@ -107,6 +109,7 @@ impl Scope {
             reads_sent: config.program.campaign.order_window.is_some(),
             collared: rules.iter().any(|rule| rule.name() == "price_collar"),
             instrument: config.instrument,
+            amounts: Vec::new(),
             indicators: config.program.indicators,
             rules: config.program.rules,
             terms: config.program.campaign,
@@ -227,6 +230,15 @@ impl Scope {
         if self.reads_range {
             self.facts.put(facts::HIGH, None);
             self.facts.put(facts::LOW, None);
+        }
+    }
+
+    /// Tells rules what amounts of other currencies are in the quote currency, at the last prices of all instruments.
+    #[cold]
+    pub(crate) fn tell_amounts(&mut self, last: &[Price]) {
+        for (fact, amount, way) in &self.amounts {
+            let price = way.instrument().map(|instrument| last[instrument]).filter(|price| !price.is_zero());
+            self.facts.put(*fact, way.forward(*amount, price));
         }
     }
 

@@ -115,10 +115,19 @@ impl Code {
     }
 }
 
+impl Code {
+    /// The letters and digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        // Only ASCII gets in; from a damaged snapshot there may be something else, which is shown as nothing.
+        std::str::from_utf8(&self.0[..end]).unwrap_or_default()
+    }
+}
+
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
-        f.write_str(std::str::from_utf8(&self.0[..end]).unwrap_or_default())
+        f.write_str(self.as_str())
     }
 }
 
@@ -258,6 +267,10 @@ facts! {
     49 COLLATERAL_SHARE: Ratio = "collateral.share";
     /// The code of the instrument's underlying, for sentences.
     50 COIN: Code = "coin";
+    /// What counts as dust, in the quote currency of the instrument, where the policy states it in another.
+    51 DUST: Cash = "dust";
+    /// The largest order, likewise.
+    52 LARGEST: Cash = "max_order";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

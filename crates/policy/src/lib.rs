@@ -22,7 +22,7 @@ mod words;
 
 pub use codes::Code;
 pub use diagnostic::{Diagnostic, Severity};
-pub use facts::{Fact, FactId, FactValue, Facts};
+pub use facts::{Code as CurrencyCode, Fact, FactId, FactValue, Facts};
 pub use indicator::Indicator;
 pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, parse};
 pub use print::to_toml;

@@ -416,6 +416,7 @@ fn order_size(size: OrderSize, (base, quote): (Option<&str>, Option<&str>)) -> S
             base.map_or(qty.clone(), |base| format!("{qty} {base}"))
         }
         OrderSize::Quote(value) => money(value, quote),
+        OrderSize::Worth(value, code) => money(value, Some(code.as_str())),
     };
     format!("\"{text}\"")
 }

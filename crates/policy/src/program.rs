@@ -1,15 +1,15 @@
 //! A policy compiled to indicators and rules, and its unscaled twin.
 
-use crate::facts::Facts;
+use crate::facts::{self, Code, Fact, Facts};
 use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{
     BlackoutRule, CollarRule, DrawdownCap, LadderRule, LeverageCap, LossLimit, MaxOrderRule, OpenRiskCap,
     OrderRateRule, PyramidRule, SignalRule, SizeRule, StopRule, StreakRule, TrimRule,
 };
-use crate::spec::{Policy, Reentry, Resize, RungAt, SizeKind, Trade, filled};
+use crate::spec::{OrderSize, Policy, Reentry, Resize, RungAt, SizeKind, Trade, filled};
 use std::fmt;
-use units::{Duration, Rate, Ratio, SeriesId};
+use units::{Cash, Duration, Rate, Ratio, SeriesId};
 
 /// What the engine runs: indicators make facts, rules make the target, in this order.
 pub struct Program {
@@ -19,6 +19,8 @@ pub struct Program {
     pub rules: Vec<Box<dyn Rule>>,
     /// How the engine opens campaigns.
     pub campaign: CampaignTerms,
+    /// Values that the engine tells in the quote currency of the instrument: as which fact, how much, and of what.
+    pub amounts: Vec<(Fact<Cash>, Cash, Code)>,
 }
 
 /// What the engine needs to know to freeze a campaign's anchors and to tell rules of its orders.
@@ -58,7 +60,7 @@ impl std::error::Error for CompileError {}
 impl Program {
     /// A program of one's own rules: what the built-in ones use is open to all.
     pub fn custom(rules: Vec<Box<dyn Rule>>) -> Result<Self, CompileError> {
-        Self { indicators: Vec::new(), rules, campaign: CampaignTerms::default() }.checked()
+        Self { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() }.checked()
     }
 
     /// Compiles a policy for one of its instruments. `series` finds the id of a series by its name.
@@ -82,7 +84,13 @@ impl Program {
             initial_stop: policy.stop.as_ref().map(|stop| stop.initial),
             order_window: policy.guards.max_orders.map(|rate| rate.per),
         };
-        Self { indicators, rules: rules(policy), campaign }.checked()
+        let sizes = [(facts::DUST, policy.trade.dust), (facts::LARGEST, policy.guards.max_order)];
+        let amount = |(fact, size): (Fact<Cash>, Option<OrderSize>)| match size?.of(instrument) {
+            OrderSize::Worth(value, code) => Some((fact, value, code)),
+            _ => None,
+        };
+        let amounts = sizes.into_iter().filter_map(amount).collect();
+        Self { indicators, rules: rules(policy, instrument), campaign, amounts }.checked()
     }
 
     /// The unscaled twin (SEMANTICS): same signal, constant quantity base × equity at entry ÷ entry price × sign of the
@@ -105,7 +113,8 @@ impl Program {
             }),
             Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry, counts_collateral: false }),
         ];
-        Ok(Self { indicators: signal(policy, instrument, series)?, rules, campaign: CampaignTerms::default() })
+        let (campaign, amounts) = (CampaignTerms::default(), Vec::new());
+        Ok(Self { indicators: signal(policy, instrument, series)?, rules, campaign, amounts })
     }
 
     fn checked(self) -> Result<Self, CompileError> {
@@ -138,7 +147,8 @@ pub fn evaluate(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Because) -
 }
 
 /// SEMANTICS, Composition: signal, size, scale in, scale out, stop, caps, trim; then how orders may go out.
-fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
+fn rules(policy: &Policy, instrument: &str) -> Vec<Box<dyn Rule>> {
+    let dust = policy.trade.dust.map(|dust| dust.of(instrument));
     let resize = policy.size.resize;
     let has_unit_rung =
         policy.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| matches!(rung.at, RungAt::N(_))));
@@ -157,7 +167,7 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(PyramidRule { pyramid: pyramid.clone(), resize, readd }));
     }
     if let Some(ladder) = &policy.ladder {
-        rules.push(Box::new(LadderRule::new(ladder.clone(), resize, policy.trade.min_order, policy.trade.dust)));
+        rules.push(Box::new(LadderRule::new(ladder.clone(), resize, policy.trade.min_order, dust)));
     }
     if let Some(streak) = policy.streak {
         rules.push(Box::new(StreakRule::new(streak, resize)));
@@ -183,7 +193,7 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(LeverageCap { limit }));
     }
     let counts_collateral = matches!(policy.size.kind, SizeKind::VolatilityTarget { .. });
-    rules.push(Box::new(TrimRule { trade: policy.trade.clone(), resize, counts_collateral }));
+    rules.push(Box::new(TrimRule { trade: Trade { dust, ..policy.trade.clone() }, resize, counts_collateral }));
     // Behind the trim they see the change that would go out.
     let guards = &policy.guards;
     if !guards.blackout.is_empty() {
@@ -193,7 +203,7 @@ fn rules(policy: &Policy) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(OrderRateRule { rate }));
     }
     if let Some(most) = guards.max_order {
-        rules.push(Box::new(MaxOrderRule { most, min_order: policy.trade.min_order }));
+        rules.push(Box::new(MaxOrderRule { most: most.of(instrument), min_order: policy.trade.min_order }));
     }
     if let Some(collar) = guards.price_collar {
         rules.push(Box::new(CollarRule { collar }));

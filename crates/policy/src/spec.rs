@@ -1,5 +1,6 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
+use crate::facts::Code;
 pub use crate::structure::{
     LEGS_MAX, LegStrike, Roll, Sticky, Structure, StructureLeg, is_structure, structure_symbol,
 };
@@ -768,16 +769,32 @@ pub enum OrderSize {
     Base(Qty),
     /// A value in the quote currency.
     Quote(Cash),
+    /// A value in a currency that some instrument may not be quoted in: translated into its quote currency at the market.
+    Worth(Cash, Code),
 }
 
 impl OrderSize {
-    /// As a quantity of an instrument at a price. `None`: it does not fit.
+    /// The same for one instrument: a value is in its quote currency where that is the currency, or where both are dollars.
+    #[must_use]
+    pub fn of(self, instrument: &str) -> Self {
+        match (self, currencies(instrument)) {
+            (Self::Worth(value, code), Some((_, quote)))
+                if Code::new(quote) == code || (is_dollar(quote) && is_dollar(code.as_str())) =>
+            {
+                Self::Quote(value)
+            }
+            (size, _) => size,
+        }
+    }
+
+    /// As a quantity of an instrument at a price. `None`: it does not fit, or its value has to be translated first.
     #[must_use]
     pub fn at(self, contract: Contract, price: Price, round: Round) -> Option<Qty> {
         match (self, contract) {
             (Self::Qty(qty), _) | (Self::Base(qty), Contract::Linear) => Some(qty),
             (Self::Base(qty), Contract::Inverse) => (price * qty).qty_at(Price::from_raw(Price::ONE), round),
             (Self::Quote(value), Contract::Linear) => value.notional().qty_at(price, round),
+            (Self::Worth(..), _) => None,
             // The quantity of an inverse contract counts the quote currency.
             (Self::Quote(value), Contract::Inverse) => value.notional().qty_at(Price::from_raw(Price::ONE), round),
         }

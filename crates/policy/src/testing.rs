@@ -1,5 +1,6 @@
 //! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
 
+use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FeeTier, Flow,
     FlowKind, Follow, FractionOf, Guards, Ladder, Limit, Money, OnLoss, OpenRisk, OrderRate, OrderSize, Over, Policy,
@@ -141,6 +142,9 @@ fn plain_sizes(policy: &mut Policy) {
     let base = if let [only] = &policy.instruments[..] { crate::spec::base(only) } else { None };
     for size in [&mut policy.trade.dust, &mut policy.guards.max_order].into_iter().flatten() {
         match *size {
+            OrderSize::Quote(value) if !has_quote && policy.instruments.len() > 1 => {
+                *size = OrderSize::Worth(value, Code::new("USD"));
+            }
             OrderSize::Quote(_) if !has_quote => *size = OrderSize::Qty(Qty::from_raw(Qty::ONE / 10)),
             OrderSize::Base(qty) if base.is_none() => *size = OrderSize::Qty(qty),
             _ => {}

@@ -217,3 +217,36 @@ proptest! {
         prop_assert_eq!(verdict.outcome == Outcome::Unmet, beyond && !qty.is_zero());
     }
 }
+
+/// Fifty dollars where a coin costs 50,000: a thousandth of a coin of value, 0.02 of what costs 0.05 coins.
+#[test]
+fn dust_in_another_currency_is_what_the_engine_translates() {
+    let text = "instruments = [\"binance:BTCUSDT-PERP\", \"binance:ETHBTC\", \"binance:BTCUSD-PERP\"]\n\
+                [trade]\ndust = \"50 USDT\"\n[guards]\nmax_order = \"2 BTC\"\n";
+    let policy = parse(&completed(text)).policy.unwrap();
+    let program = |symbol: &str| Program::compile(&policy, symbol, &|_| None).unwrap();
+    let asked = |symbol: &str| -> Vec<String> {
+        program(symbol).amounts.iter().map(|(_, value, code)| format!("{value} {code}")).collect()
+    };
+    // What is told in the quote currency already needs no translation, nor does a dollar for a dollar.
+    assert_eq!(asked("binance:BTCUSDT-PERP"), ["2 BTC"]);
+    assert_eq!(asked("binance:BTCUSD-PERP"), ["2 BTC"]);
+    assert_eq!(asked("binance:ETHBTC"), ["50 USDT"]);
+    let held = |position: &str, dust: Option<&str>| {
+        let mut facts = account(Contract::Linear, "1", "0.05");
+        facts.set(facts::SIGNAL, ratio(1.0));
+        facts.set(facts::SIGNAL_SINCE, facts.now());
+        facts.set(facts::POSITION, position.parse::<Qty>().unwrap());
+        facts.set(facts::PEAK, "20".parse::<Qty>().unwrap());
+        facts.set(facts::BASE, position.parse::<Qty>().unwrap());
+        facts.put(facts::DUST, dust.map(|value| value.parse::<Cash>().unwrap()));
+        facts.set(facts::LARGEST, "100".parse::<Cash>().unwrap());
+        let mut policy = policy.clone();
+        policy.size.resize = policy::spec::Resize::Entry;
+        let program = Program::compile(&policy, "binance:ETHBTC", &|_| None).unwrap();
+        evaluate(&program.rules, &facts, &mut Because::default()).qty.to_string()
+    };
+    assert_eq!([held("0.0199", Some("0.001")), held("0.0201", Some("0.001"))], ["0", "0.0201"]);
+    // Nothing is dust while nothing tells.
+    assert_eq!(held("0.0199", None), "0.0199");
+}

@@ -6,6 +6,7 @@ use super::reader::{Doc, Reader, Section};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
+use crate::facts;
 use crate::spec::{self, BLACKOUTS_MAX, Blackout, Guards, OrderRate, OrderSize};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -73,6 +74,13 @@ pub(super) fn order_size<'t>(
             (1..=AMOUNT_MAX).contains(&value).then_some(OrderSize::Quote(Cash::from_raw(value)))
         }
         Unit::Currency(given) if Some(*given) == base => qty.map(OrderSize::Base),
+        // Of several instruments each has a quote currency of its own, and may know others.
+        Unit::Currency(given) if is_known(given, instruments) => {
+            let value = reader.fixed(section, key, node.span.clone(), number, Cash::SCALE)?;
+            (1..=AMOUNT_MAX)
+                .contains(&value)
+                .then_some(OrderSize::Worth(Cash::from_raw(value), facts::Code::new(given)))
+        }
         // Instruments that could not be read have said so.
         Unit::Currency(_) if instruments.is_empty() => return None,
         Unit::Currency(given) => {
@@ -91,6 +99,14 @@ pub(super) fn order_size<'t>(
         reader.out_of_range(&slot, node.span, "over 0 and at most 92 billion");
     }
     size
+}
+
+/// Whether a value in a currency can be meant for several instruments: it is a dollar, or one of theirs.
+fn is_known(currency: &str, instruments: &[String]) -> bool {
+    let own = |symbol: &String| {
+        spec::base(symbol) == Some(currency) || spec::currencies(symbol).is_some_and(|(_, quote)| quote == currency)
+    };
+    instruments.len() > 1 && (spec::is_dollar(currency) || instruments.iter().any(own))
 }
 
 fn blackout<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<Blackout>> {

@@ -1,6 +1,6 @@
 //! How orders may go out: none of it holds an exit back.
 
-use super::{contract, increases, position, same_side};
+use super::{contract, in_quote, increases, position, same_side};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
 use crate::spec::{Blackout, OrderRate, OrderSize};
@@ -116,6 +116,7 @@ impl Rule for MaxOrderRule {
             facts::MIN_QTY.id(),
             facts::CONTRACT.id(),
             facts::ENTERING.id(),
+            facts::LARGEST.id(),
         ];
         READS
     }
@@ -155,7 +156,11 @@ impl MaxOrderRule {
     fn most(&self, facts: &Facts, price: Price) -> Option<Qty> {
         let (lot, least) = (facts.get(facts::LOT)?, facts.get(facts::MIN_QTY)?);
         let least = least.max(self.min_order.unwrap_or_default()).to_lot(lot, Round::AwayFromZero);
-        let most = self.most.at(contract(facts), price, Round::TowardZero).unwrap_or(Qty::MAX);
+        // While nothing tells what the value is here, the smallest order is the largest.
+        let most = match in_quote(facts, self.most, facts::LARGEST) {
+            Some(most) => most.at(contract(facts), price, Round::TowardZero).unwrap_or(Qty::MAX),
+            None => Qty::ZERO,
+        };
         Some(most.to_lot(lot, Round::TowardZero).max(least))
     }
 }

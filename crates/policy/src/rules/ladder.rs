@@ -39,6 +39,7 @@ const READS: &[FactId] = &[
     facts::VOLATILITY.id(),
     facts::HIGH.id(),
     facts::LOW.id(),
+    facts::DUST.id(),
 ];
 /// What a ladder that only rests reads: all but the last two.
 const READS_RESTING: usize = READS.len() - 2;

@@ -28,10 +28,10 @@ pub use stop::initial_stop;
 pub(crate) use streak::StreakRule;
 pub(crate) use trim::TrimRule;
 
-use crate::facts::{self, Facts};
+use crate::facts::{self, Fact, Facts};
 use crate::rule::Rule;
 use crate::spec::{DrawdownLevel, Limit, OrderSize};
-use units::{Contract, Price, Qty, Round};
+use units::{Cash, Contract, Price, Qty, Round};
 
 /// The drawdown cap as a rule of its own, for programs of one's own rules.
 #[must_use]
@@ -72,7 +72,16 @@ fn increases(proposed: Qty, held: Qty) -> bool {
 
 /// What is less than a dust threshold at a price.
 fn dust_at(facts: &Facts, dust: Option<OrderSize>, price: Price) -> Qty {
+    let dust = dust.and_then(|dust| in_quote(facts, dust, facts::DUST));
     dust.and_then(|dust| dust.at(contract(facts), price, Round::AwayFromZero)).unwrap_or_default()
+}
+
+/// A size whose value in another currency was translated. `None`: it is not known yet.
+fn in_quote(facts: &Facts, size: OrderSize, translated: Fact<Cash>) -> Option<OrderSize> {
+    match size {
+        OrderSize::Worth(..) => facts.get(translated).map(OrderSize::Quote),
+        size => Some(size),
+    }
 }
 
 /// Whether two quantities are on the same side; flat is on no side.

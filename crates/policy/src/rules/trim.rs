@@ -24,6 +24,7 @@ const READS: &[FactId] = &[
     facts::MIN_QTY.id(),
     facts::COLLATERAL.id(),
     facts::COLLATERAL_SHARE.id(),
+    facts::DUST.id(),
 ];
 
 impl Rule for TrimRule {
