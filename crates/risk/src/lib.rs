@@ -3,11 +3,13 @@
 //! Margin lives here alone. A [`TierTable`] is dated data (see `data/`), never a constant in code; everything that is
 //! owed is exact, and where a last digit must be rounded it goes to the side that liquidates earlier.
 
+mod ex_ante;
 pub mod greeks;
 mod liquidation;
 mod margin;
 mod tiers;
 
+pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante, ex_ante_on};
 pub use liquidation::liquidation_price;
 pub use margin::{free, initial_margin, maintenance_margin};
 pub use tiers::{Tier, TierError, TierTable};

@@ -137,16 +137,6 @@ pub enum DeltaConvention {
     Net,
 }
 
-/// How the smile moves when the forward does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sticky {
-    /// Each strike keeps its volatility.
-    Strike,
-    /// Each ratio of strike to forward keeps its volatility.
-    #[default]
-    Moneyness,
-}
-
 /// Over how long theta is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThetaConvention {

@@ -15,7 +15,7 @@ mod weighted;
 
 pub use batch::{Batch, Quantities, Sums, Values};
 pub use contract::{EuropeanOption, Expiry, Field, Inputs, OptionKind, OptionStyle, Refusal};
-pub use greeks::{DeltaConvention, Greeks, Sticky, ThetaConvention};
+pub use greeks::{DeltaConvention, Greeks, ThetaConvention};
 pub use implied::{Implied, ImpliedVols, NoVol, QuoteInputs, Quotes, total_deviation};
 pub use simd::{Simd, SimdName, UnknownSimd};
 pub use weighted::{GreekSums, Weight, Weighted, Weights};

@@ -6,10 +6,10 @@
 
 use super::batch::{Batch, Column, fold};
 use super::contract::OptionStyle;
-use super::greeks::Sticky;
 use super::kernel::{self, OUTPUTS, Options};
 use super::lanes::{Block, LANES, Lanes, Real, Work, scalar::AnyScalar};
 use super::simd::Simd;
+use crate::surface::Sticky;
 use std::ops::{Add, Range};
 
 /// Children of a node.

@@ -12,7 +12,8 @@ mod group;
 mod state;
 
 pub use group::{Dimension, Group, Part};
-pub use pricing::options::{GreekSums, Sticky};
+pub use pricing::options::GreekSums;
+pub use pricing::surface::Sticky;
 
 use book::Book;
 use market::Currency;

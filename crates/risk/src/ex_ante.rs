@@ -1,0 +1,272 @@
+//! How much a structure or a book with options is expected to move: the standard deviation of its profit over one day, annualised.
+//!
+//! Every leg is priced again at fixed places of the spot a day ahead, so that curvature counts and not the delta alone. The spot is
+//! lognormal at the at-the-money volatility without drift, the smile moves as told, and one day is gone.
+
+use pricing::options::{Batch, EuropeanOption, Field, Inputs, Refusal, Simd, Values};
+use pricing::surface::Sticky;
+use std::fmt;
+use units::math::{exp, ln, sqrt};
+use units::{Contract, OptionRight, Vol};
+
+/// Where the spot is looked at: Gauss–Hermite nodes, and each one's weight under the standard normal law. The nodes of the other sign
+/// have the same weights.
+///
+/// Thirty-two are enough for what lives a day longer: over straddles, strangles, calls and butterflies at volatilities of 30 to 120 %
+/// the standard deviation is within 1e-9 of a dense integral with two days left at first and within 3e-4 with 1.2 days. What expires
+/// within the day has a kink, which no polynomial follows: there the error is 2 % in the median and at most 4 % (a butterfly), and 64
+/// nodes would still leave 1 and 5 %. Sixteen nodes would be off by 3 % at 1.2 days. An even number, of two blocks of the pricing kernel.
+const HALF: [(f64, f64); 16] = [
+    (0.275_546_419_230_275_8, 0.211_705_569_880_479_3),
+    (0.827_284_903_779_765_2, 0.156_538_993_757_598_44),
+    (1.380_980_199_272_144_2, 0.085_344_808_272_080_75),
+    (1.938_004_905_925_717_4, 0.034_109_847_726_092_05),
+    (2.499_840_415_187_395_4, 0.009_903_461_702_320_591),
+    (3.068_135_169_013_121, 0.002_062_051_051_307_884_7),
+    (3.644_781_249_880_833, 0.000_302_557_025_817_062_5),
+    (4.232_021_109_995_41, 3.055_980_306_089_63e-5),
+    (4.832_604_613_244_489, 2.059_622_103_953_428_7e-6),
+    (5.450_033_273_623_428, 8.881_290_713_105_896e-8),
+    (6.088_964_309_076_987, 2.312_518_412_074_240_5e-9),
+    (6.755_930_830_540_705, 3.347_501_239_801_207e-11),
+    (7.460_755_754_121_519, 2.378_064_855_777_808_6e-13),
+    (8.219_728_765_382_245, 6.755_290_223_670_119e-16),
+    (9.064_399_210_702_407, 5.208_449_591_960_861e-19),
+    (10.077_422_674_229_465, 4.124_607_489_018_269_4e-23),
+];
+
+/// Number of places at which the spot is looked at.
+pub const NODES: usize = 2 * HALF.len();
+
+const DAYS_A_YEAR: f64 = 365.0;
+
+/// A part of a structure or book.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Leg {
+    /// A European option.
+    Option {
+        /// Call or put.
+        right: OptionRight,
+        /// Signed, in units of the underlying.
+        quantity: f64,
+        /// What prices it now, its own forward among it.
+        inputs: Inputs,
+        /// dσ/dln K of the smile at its strike.
+        slope: f64,
+    },
+    /// A perpetual or a future.
+    DeltaOne {
+        /// Whether its quantity counts the underlying or the quote currency.
+        contract: Contract,
+        /// Signed, in that unit.
+        quantity: f64,
+        /// Its price.
+        forward: f64,
+    },
+}
+
+/// In what profit is reckoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProfitIn {
+    /// In the currency of the strike, USD.
+    #[default]
+    Quote,
+    /// In coin, as an account does that holds coin; told in USD at the present price.
+    Coin,
+}
+
+/// The day ahead.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OneDay {
+    /// Price of the underlying now.
+    pub price: f64,
+    /// At-the-money volatility a year, as a fraction.
+    pub atm_vol: f64,
+    /// How the smile moves.
+    pub sticky: Sticky,
+    /// In what profit is reckoned.
+    pub profit_in: ProfitIn,
+}
+
+/// The standard deviation of the profit of one day.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExAnte {
+    /// In cash, over the day.
+    pub one_day: f64,
+}
+
+impl ExAnte {
+    /// In cash, annualised: one day × √365.
+    #[must_use]
+    pub fn annual(self) -> f64 {
+        self.one_day * sqrt(DAYS_A_YEAR)
+    }
+
+    /// Annualised, as a fraction of an exposure in cash. `None` if that is not above zero.
+    #[must_use]
+    pub fn of_exposure(self, exposure: f64) -> Option<Vol> {
+        if exposure > 0.0 { Vol::new(self.annual() / exposure) } else { None }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ExAnteError {
+    /// A number of a leg or of the market that cannot be.
+    Number(Refusal),
+    /// A quantity or a slope that is not finite.
+    NotFinite(&'static str, f64),
+}
+
+impl fmt::Display for ExAnteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(refusal) => refusal.fmt(f),
+            Self::NotFinite(what, value) => write!(f, "the {what} of a leg is {value}; it must be finite"),
+        }
+    }
+}
+
+impl std::error::Error for ExAnteError {}
+
+impl From<Refusal> for ExAnteError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Number(refusal)
+    }
+}
+
+/// The volatility of `legs`, each option's smile a line through its point with its slope.
+///
+/// ```
+/// use pricing::options::Inputs;
+/// use risk::{Leg, OneDay, ProfitIn, ex_ante};
+/// use units::OptionRight;
+/// let inputs = Inputs { forward: 60_000.0, strike: 60_000.0, years: 30.0 / 365.0, vol: 0.6, discount: 1.0 };
+/// let straddle = [OptionRight::Call, OptionRight::Put].map(|right| Leg::Option { right, quantity: 1.0, inputs, slope: 0.0 });
+/// let day = OneDay { price: 60_000.0, atm_vol: 0.6, sticky: Default::default(), profit_in: ProfitIn::Quote };
+/// let vol = ex_ante(&straddle, &day)?.of_exposure(60_000.0).unwrap();
+/// assert!((0.05..0.15).contains(&vol.get()), "far from the 60 % of a coin: {vol:?}");
+/// # Ok::<(), risk::ExAnteError>(())
+/// ```
+///
+/// # Errors
+///
+/// A number outside its range, here or at a place of the spot; a quantity or slope that is not finite.
+pub fn ex_ante(legs: &[Leg], day: &OneDay) -> Result<ExAnte, ExAnteError> {
+    ex_ante_on(legs, day, |leg, log_moneyness| match legs[leg] {
+        Leg::Option { slope, .. } => slope * log_moneyness,
+        Leg::DeltaOne { .. } => 0.0,
+    })
+}
+
+/// The volatility of `legs` on whole smiles: `smile` gives the volatility of the expiry of a leg (its index) at ln(strike ÷ forward).
+/// An option's volatility changes by what that changes; where it would fall under zero it is zero.
+///
+/// # Errors
+///
+/// As [`ex_ante`].
+pub fn ex_ante_on(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Result<ExAnte, ExAnteError> {
+    let profits = profits(legs, day, smile)?;
+    let mean: f64 = profits.iter().map(|(weight, profit)| weight * profit).sum();
+    let variance: f64 = profits.iter().map(|(weight, profit)| weight * (profit - mean) * (profit - mean)).sum();
+    let price = match day.profit_in {
+        ProfitIn::Quote => 1.0,
+        ProfitIn::Coin => day.price,
+    };
+    Ok(ExAnte { one_day: sqrt(variance) * price })
+}
+
+/// Weight and profit at each node.
+fn profits(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Result<[(f64, f64); NODES], ExAnteError> {
+    in_range(Field::Vol, day.atm_vol)?;
+    in_range(Field::Forward, day.price)?;
+    let deviation = day.atm_vol / sqrt(DAYS_A_YEAR);
+    let nodes: [(f64, f64); NODES] = std::array::from_fn(|index| {
+        let (node, weight) = HALF[index / 2];
+        (if index % 2 == 0 { node } else { -node }, weight)
+    });
+    let moves = nodes.map(|(node, _)| deviation * node - deviation * deviation / 2.0);
+    // Of each option the value now, then its values at the nodes.
+    let mut batch = Batch::default();
+    for (index, leg) in legs.iter().enumerate() {
+        match *leg {
+            Leg::DeltaOne { quantity, forward, .. } => {
+                finite("quantity", quantity)?;
+                in_range(Field::Forward, forward)?;
+            }
+            Leg::Option { right, quantity, inputs, slope } => {
+                finite("quantity", quantity)?;
+                finite("slope", slope)?;
+                batch.push(&EuropeanOption::new(right, inputs)?);
+                let years = (inputs.years - 1.0 / DAYS_A_YEAR).max(0.0);
+                let discount = if inputs.years > 0.0 { exp(ln(inputs.discount) * (years / inputs.years)) } else { 1.0 };
+                let place = ln(inputs.strike / inputs.forward);
+                let vol_here = smile(index, place);
+                for by in moves {
+                    let change = match day.sticky {
+                        Sticky::Strike => 0.0,
+                        Sticky::Moneyness => smile(index, place - by) - vol_here,
+                    };
+                    let forward = inputs.forward * exp(by);
+                    let moved = Inputs { forward, years, vol: (inputs.vol + change).max(0.0), discount, ..inputs };
+                    batch.push(&EuropeanOption::new(right, moved)?);
+                }
+            }
+        }
+    }
+    let mut values = Values::default();
+    batch.values(Simd::best(), &mut values);
+
+    let mut profits = nodes.map(|(_, weight)| (weight, 0.0));
+    let mut next = 0;
+    for leg in legs {
+        for (node, by) in moves.into_iter().enumerate() {
+            let factor = exp(by);
+            // What was worth something now, what is worth something then; at which prices.
+            let (now, then, forward) = match *leg {
+                Leg::Option { quantity, inputs, .. } => {
+                    let price = |at: usize| quantity * values.get(at).price;
+                    (price(next), price(next + 1 + node), inputs.forward)
+                }
+                Leg::DeltaOne { contract: Contract::Linear, quantity, forward } => {
+                    (0.0, quantity * (forward * factor - forward), forward)
+                }
+                Leg::DeltaOne { contract: Contract::Inverse, quantity, forward } => {
+                    (0.0, quantity * (factor - 1.0), forward)
+                }
+            };
+            profits[node].1 += match day.profit_in {
+                ProfitIn::Quote => then - now,
+                ProfitIn::Coin => then / (forward * factor) - now / forward,
+            };
+        }
+        next += if matches!(leg, Leg::Option { .. }) { 1 + NODES } else { 0 };
+    }
+    Ok(profits)
+}
+
+fn in_range(field: Field, value: f64) -> Result<(), Refusal> {
+    let (low, high) = field.range();
+    if (low..=high).contains(&value) { Ok(()) } else { Err(Refusal { field, value }) }
+}
+
+fn finite(what: &'static str, value: f64) -> Result<(), ExAnteError> {
+    if value.is_finite() { Ok(()) } else { Err(ExAnteError::NotFinite(what, value)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HALF;
+
+    /// The moments of the normal law up to the 40th: (k − 1)!! for even k.
+    #[test]
+    fn nodes_give_the_moments_of_the_normal_law() {
+        let mut expected = 1.0;
+        for half in 0..=20_i32 {
+            let moment: f64 =
+                HALF.iter().map(|(node, weight)| 2.0 * weight * (0..2 * half).map(|_| node).product::<f64>()).sum();
+            assert!((moment / expected - 1.0).abs() < 1e-13, "moment {}: {moment}, not {expected}", 2 * half);
+            expected *= f64::from(2 * half + 1);
+        }
+    }
+}
