@@ -9,15 +9,17 @@
 
 mod common;
 
-use pricing::options::{EuropeanOption, Inputs, OptionKind, OptionStyle};
+use pricing::options::{DeltaConvention, EuropeanOption, Inputs, OptionKind, OptionStyle};
 use pricing::surface::{
-    Chain, ChainSettings, Dropped, ForwardSource, NoSmile, OptionQuote, Placed, Reading, Sides, SmileRefusal, Surface,
+    Chain, ChainSettings, Dropped, ForwardSource, NoAnswer, NoSmile, OptionQuote, Placed, Reading, Sides, Slice,
+    SmileQuotes, SmileRefusal, Sticky, Surface,
 };
 use units::math::{exp, ln};
 use units::state::{StateReader, StateWriter};
 use units::{Duration, Timestamp};
 
 const KINDS: [OptionKind; 2] = [OptionKind::Call, OptionKind::Put];
+const CONVENTIONS: [DeltaConvention; 2] = [DeltaConvention::BlackScholes, DeltaConvention::Net];
 const NOW: Timestamp = Timestamp::from_nanos(1_800_000_000_000_000_000);
 
 fn days(days: f64) -> Timestamp {
@@ -503,7 +505,7 @@ fn a_chain_comes_back_from_a_snapshot() {
 #[test]
 fn garbage_gives_an_answer_and_smiles_that_are_in_order() {
     let mut random = Random(0x5EED);
-    let (mut usable, mut unusable) = (0, 0);
+    let (mut usable, mut unusable, mut fitted) = (0, 0, 0);
     for round in 0..3_000 {
         let style = if random.below(2) == 0 { OptionStyle::Inverse } else { OptionStyle::Linear };
         let sides = if random.below(2) == 0 { Sides::OutOfTheMoney } else { Sides::Tighter };
@@ -563,14 +565,69 @@ fn garbage_gives_an_answer_and_smiles_that_are_in_order() {
         }
         assert_eq!(slots, chain.smiles().len());
         assert!(chain.smiles().windows(2).all(|pair| pair[0].years < pair[1].years));
+        if round % 4 == 0 {
+            fitted += usize::from(ask_everything(chain.smiles(), &mut random, round));
+        }
         // Nothing is left of before.
         let before = chain.smiles().to_vec();
         let index = random.below(chain.len());
         chain.remake(index, NOW).ok();
         assert_eq!(before, chain.smiles(), "{round}");
     }
-    println!("{usable} smiles, {unusable} expiries without");
-    assert!(usable > 5_000 && unusable > 5_000);
+    println!("{usable} smiles, {unusable} expiries without; {fitted} surfaces asked");
+    assert!(usable > 5_000 && unusable > 5_000 && fitted > 500);
+}
+
+/// Fits what came of garbage and asks of it all that there is: an answer or a refusal, and every number finite.
+fn ask_everything(smiles: &[SmileQuotes], random: &mut Random, round: usize) -> bool {
+    let Ok(surface) = Surface::fit(smiles) else { return false };
+    let forward = surface.slices()[0].forward();
+    for years in [1e-9, 0.0001 / 365.0, 0.01, 1.0, 150.0, random.wild()] {
+        let Ok(tenor) = surface.tenor(years) else { continue };
+        let place = format!(
+            "round {round}: {years:e} years, slices of {:?}",
+            surface.slices().iter().map(Slice::years).collect::<Vec<_>>()
+        );
+        for k in [-60.0, -20.0, -1.0, -0.01, 0.0, 0.01, 1.0, 20.0, 60.0] {
+            let (variance, slope, second) = tenor.with_derivatives(k);
+            assert!(
+                variance > 0.0 && (slope + second + variance).is_finite(),
+                "{k}: {variance} {slope} {second}, {place}"
+            );
+            assert!(tenor.log_density(k).is_finite() && tenor.vol_slope(k).is_finite(), "{k}: {place}");
+        }
+        for delta in [1e-6, 0.1, 0.25, 0.9, 0.999_999, random.unit()] {
+            for (kind, convention) in
+                KINDS.into_iter().flat_map(|kind| CONVENTIONS.map(|convention| (kind, convention)))
+            {
+                match tenor.at_delta(kind, convention, delta) {
+                    Ok(point) => {
+                        let found = tenor.delta(kind, convention, point.log_moneyness);
+                        assert!(
+                            (found - delta).abs() < 1e-6,
+                            "{kind:?} {convention:?} {delta}: {point:?} {found}, {place}"
+                        );
+                    }
+                    Err(error) => assert!(matches!(error, NoAnswer::NoStrike { .. }), "{error}: {place}"),
+                }
+            }
+        }
+        let swap = tenor.variance_swap();
+        assert!(swap.vol.is_finite() && swap.vol > 0.0 && swap.quoted_vol <= swap.vol, "{swap:?} {place}");
+        for strike in [forward, forward * random.unit() * 2.0, random.wild()] {
+            if let Ok(deltas) = tenor.hedge_deltas(KINDS[random.below(2)], strike) {
+                assert!(
+                    (deltas.sticky_strike + deltas.sticky_moneyness + deltas.coin_price).is_finite(),
+                    "{deltas:?} {place}"
+                );
+            }
+            if let Ok(probability) = tenor.probability_below(strike) {
+                assert!((0.0..=1.0).contains(&probability), "{probability} {place}");
+            }
+            tenor.vol_after_move(strike, random.wild(), Sticky::Moneyness).ok();
+        }
+    }
+    true
 }
 
 /// Thread CPU time in microseconds, the median of many turns.

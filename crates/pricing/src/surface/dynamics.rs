@@ -99,12 +99,11 @@ impl Tenor<'_> {
     ///
     /// # Errors
     ///
-    /// A strike that is none.
+    /// A strike that is none, or a volatility or forward beyond what is priced.
     pub fn greeks(&self, kind: OptionKind, strike: f64) -> Result<Greeks, NoAnswer> {
         let vol = self.at_strike(strike)?.vol;
         let inputs = Inputs { forward: self.forward(), strike, years: self.years(), vol, discount: self.discount() };
-        let option =
-            EuropeanOption::new(kind, inputs).map_err(|refusal| NoAnswer::BadPrice { price: refusal.value })?;
+        let option = EuropeanOption::new(kind, inputs).map_err(NoAnswer::Unpriced)?;
         Ok(option.greeks())
     }
 

@@ -6,7 +6,7 @@
 use super::smile::{Slice, Surface, durrleman};
 use crate::options::DeltaConvention;
 use crate::options::functions::{normal_density, normal_distribution};
-use crate::options::{Field, OptionKind};
+use crate::options::{Field, OptionKind, Refusal};
 use std::fmt;
 use units::math::{exp, ln, sqrt};
 
@@ -16,7 +16,7 @@ pub const QUARTER_DELTA: f64 = 0.25;
 /// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NoAnswer {
-    /// The time to expiry is no number over 0 and up to 200 years.
+    /// The time to expiry is no number from 1e-17 (a third of a nanosecond) to 200 years.
     BadTenor {
         /// What it was.
         years: f64,
@@ -26,6 +26,8 @@ pub enum NoAnswer {
         /// What it was.
         price: f64,
     },
+    /// The option cannot be priced: its forward, volatility or discount is out of range.
+    Unpriced(Refusal),
     /// A delta is given without its sign and lies between 0 and 1, both excluded.
     BadDelta {
         /// What it was.
@@ -43,8 +45,9 @@ pub enum NoAnswer {
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadTenor { years } => write!(f, "a tenor of {years} years; it must lie over 0 and up to 200"),
+            Self::BadTenor { years } => write!(f, "a tenor of {years} years; it must lie between 1e-17 and 200"),
             Self::BadPrice { price } => write!(f, "{price} is no price of a strike or forward"),
+            Self::Unpriced(refusal) => refusal.fmt(f),
             Self::BadDelta { delta } => write!(f, "a delta of {delta}; it is given without its sign, between 0 and 1"),
             Self::NoStrike { delta, largest } => {
                 write!(f, "no strike has a delta of {delta}; the largest is {largest:.4}")
@@ -180,9 +183,9 @@ impl Surface {
     ///
     /// # Errors
     ///
-    /// Not over 0 and up to 200 years.
+    /// Not between 1e-17 and 200 years.
     pub fn tenor(&self, years: f64) -> Result<Tenor<'_>, NoAnswer> {
-        if !(years > 0.0 && years <= Field::Years.range().1) {
+        if !(SHORTEST..=Field::Years.range().1).contains(&years) {
             return Err(NoAnswer::BadTenor { years });
         }
         let slices = self.slices();
@@ -456,15 +459,16 @@ impl<'a> Tenor<'a> {
         }
     }
 
-    /// One side's variance. Panels of Gauss–Legendre's rule that end at the last quote, so that what is beyond is told apart exactly.
+    /// One side's variance. Panels of Gauss–Legendre's rule, a quarter of a deviation or a tenth of the way out, whichever is more; one
+    /// ends at the last quote, so that what is beyond is told apart exactly.
     fn swap_side(&self, sign: f64, last_quote: f64) -> SwapSide {
         let last_quote = last_quote.clamp(0.0, SWAP_FARTHEST);
-        let mut width = (self.deviation(0.0) * 0.25).clamp(1e-4, 0.25);
         let mut side = SwapSide { total: 0.0, quoted: 0.0, end: 0.0, ended: false };
         while side.end < SWAP_FARTHEST {
             let at = side.end;
-            let beyond = at >= last_quote;
-            side.end = if beyond { (at + width).min(SWAP_FARTHEST) } else { (at + width).min(last_quote) };
+            let width = (self.deviation(at * sign) * 0.25).max(at * 0.1).max(1e-12);
+            let limit = if at < last_quote { last_quote } else { SWAP_FARTHEST };
+            side.end = (at + width).min(limit);
             let (middle, half) = ((at + side.end) * 0.5, (side.end - at) * 0.5);
             let mut panel = 0.0;
             for (place, weight) in GAUSS {
@@ -474,14 +478,12 @@ impl<'a> Tenor<'a> {
             }
             panel *= 2.0 * half;
             side.total += panel;
-            if beyond {
-                width *= 1.1;
-                if panel <= side.total * 1e-10 {
-                    side.ended = true;
-                    break;
-                }
-            } else {
+            if at < last_quote {
                 side.quoted = side.total;
+            }
+            if panel <= side.total * 1e-11 {
+                side.ended = true;
+                break;
             }
         }
         side
@@ -528,6 +530,9 @@ struct SwapSide {
     end: f64,
     ended: bool,
 }
+
+/// Less time than this, in years, counts as none.
+const SHORTEST: f64 = 1e-17;
 
 /// Log-moneyness beyond which no strike is looked for.
 const FARTHEST: f64 = 60.0;
