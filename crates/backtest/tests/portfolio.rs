@@ -11,8 +11,8 @@ mod random;
 
 use common::{Tick, cases, feed, snapshot};
 use desk::{Desk, Moment, Seat};
-use engine::{Output, Plan, Purpose};
-use exchange::{AccountTerms, ExchangeConfig};
+use engine::{Engine, Output, Plan, Purpose};
+use exchange::{AccountTerms, Exchange, ExchangeConfig};
 use market::*;
 use policy::Policy;
 use policy::spec::{Caps, Sides, SignalKind, SizeKind};
@@ -515,6 +515,67 @@ fn repeats(desk: &Desk, market: &[Tick], moments: &[Moment], state: &[u8], rando
     Ok(())
 }
 
+/// Orders' news that come late and in another order, closes by the venue too: once all is told, strategies hold what the account
+/// does, and that what the venue says.
+fn late(desk: &Desk, market: &[Tick], random: &mut Random, counts: &mut Counts) -> Checked {
+    let (mut engine, mut exchange) = (desk.engine(), Exchange::new(desk.terms.clone(), &desk.catalogue));
+    let (mut kept, mut number): (Vec<Event>, u64) = (Vec::new(), 0);
+    let mut deliver = |engine: &mut Engine, exchange: &mut Exchange, at, source, events: &[Event]| {
+        for output in feed(engine, at, source, events) {
+            if let Output::Command { command, .. } = output {
+                exchange.command(command);
+            }
+        }
+        number += 1;
+        if number.is_multiple_of(64) {
+            *engine = desk.restore(&snapshot(engine));
+        }
+    };
+    let forced = |event: &Event| match event {
+        Event::Order(OrderEvent { update: OrderUpdate::Filled(fill), .. }) => Some(fill.forced.is_some()),
+        _ => None,
+    };
+    for tick in market {
+        exchange.advance(tick.at, &tick.events);
+        while let Some(input) = exchange.poll() {
+            let (at, source, events) = (input.at, input.source, input.events.to_vec());
+            let is_late = |event: &Event, random: &mut Random| {
+                // A rejection ends what was never there: it comes in time.
+                let told = |update: &OrderUpdate| !matches!(update, OrderUpdate::Rejected(_));
+                matches!(event, Event::Order(news) if told(&news.update)) && random.chance(0.2)
+            };
+            let (later, now): (Vec<Event>, Vec<Event>) = events.iter().partition(|event| is_late(event, random));
+            if source == Source::Market && !kept.is_empty() {
+                counts.add("told late");
+                deliver(&mut engine, &mut exchange, at, Source::Venue, &std::mem::take(&mut kept));
+            }
+            if kept.iter().any(|event| forced(event) == Some(false))
+                && now.iter().any(|event| forced(event) == Some(true))
+            {
+                counts.add("close told before a fill");
+            }
+            for event in later {
+                kept.insert(random.below(kept.len() as u64 + 1) as usize, event);
+            }
+            deliver(&mut engine, &mut exchange, at, source, &now);
+            if !kept.is_empty() {
+                continue;
+            }
+            for (index, known) in desk.catalogue.instruments.iter().enumerate() {
+                let of = InstrumentId(index as u32);
+                let account = desk.account_of(of);
+                let strategies = engine.strategies().filter(|(_, instrument)| *instrument == of);
+                let held: Qty = strategies.map(|(strategy, _)| engine.position(strategy)).sum();
+                let ours = engine.account(account).position(index).qty;
+                let venue = exchange.account(account).position(index).qty;
+                ensure!(ours == venue, "{at} {}: {ours} in the account, {venue} at the venue", known.symbol);
+                ensure!(held == ours, "{at} {}: strategies hold {held}, the account {ours}", known.symbol);
+            }
+        }
+    }
+    Ok(())
+}
+
 fn check(policies: &[Policy], seed: u64, bars: usize, counts: &mut Counts) -> Checked {
     let desk = desk(policies.to_vec(), seed, bars);
     let market = market(seed, bars, &desk.catalogue);
@@ -541,7 +602,9 @@ fn check(policies: &[Policy], seed: u64, bars: usize, counts: &mut Counts) -> Ch
             }
         }
     }
-    repeats(&desk, &market, &moments, &snapshot(&engine), &mut Random(seed ^ 0x5EED))
+    let mut random = Random(seed ^ 0x5EED);
+    late(&desk, &market, &mut random, counts)?;
+    repeats(&desk, &market, &moments, &snapshot(&engine), &mut random)
 }
 
 fn runner(cases: u32) -> TestRunner {
@@ -585,6 +648,8 @@ fn any_desk_on_any_market() {
         "liquidation",
         "settlement",
         "funding",
+        "told late",
+        "close told before a fill",
     ] {
         assert!(counts.get(situation).is_some_and(|count| *count > 0), "{situation} never came up: {counts:#?}");
     }

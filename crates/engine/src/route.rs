@@ -521,3 +521,200 @@ fn load_state(from: &mut StateReader<'_>) -> Result<OrderState, Corrupt> {
         _ => return Err(Corrupt { at: 0, what: "no state of an order" }),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+    use super::*;
+    use market::{Fill, Liquidity};
+    use units::Cash;
+
+    fn qty(lots: i64) -> Qty {
+        Qty::from_raw(lots * Qty::ONE)
+    }
+
+    fn price(text: &str) -> Price {
+        text.parse().unwrap()
+    }
+
+    /// One strategy beside others: what it holds, and its orders.
+    #[derive(Default)]
+    struct Seat {
+        working: Working,
+        held: Qty,
+        plans: u64,
+    }
+
+    impl Seat {
+        /// Routes towards a target, and tells what was sent.
+        fn route(&mut self, target: i64, exits: &[Exit], may_trade: bool) -> Vec<Command> {
+            self.plans += 1;
+            let mut sent = Vec::new();
+            let mut send = |command, _| sent.push(command);
+            let mut outbox = Outbox {
+                plan: PlanId(self.plans),
+                next: 0,
+                account: AccountId(0),
+                instrument: InstrumentId(0),
+                alone: false,
+                send: &mut send,
+            };
+            let target = Target { base: qty(target), qty: qty(target) };
+            let wanted = Wanted { target, exits, held: self.held, may_trade, shared: true, ..Wanted::default() };
+            self.working.route(&wanted, &mut outbox);
+            sent
+        }
+
+        fn tell(&mut self, id: OrderId, update: &OrderUpdate) {
+            self.working.update(id, update);
+        }
+
+        fn fill(&mut self, id: OrderId, part: Qty) {
+            let side = self.live().find(|live| live.id == id).unwrap().side;
+            let (account, instrument, price) = (AccountId(0), InstrumentId(0), price("100"));
+            let (fee, liquidity, forced, execution) = (Cash::ZERO, Liquidity::Taker, None, 0);
+            let (qty, reference) = (part, price);
+            let fill = Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced, execution };
+            self.tell(id, &OrderUpdate::Filled(fill));
+            self.held += part.on(side);
+        }
+
+        /// The venue has done what it was asked to take back.
+        fn end_cancelled(&mut self) {
+            let cancelling = |live: &&Live| live.cancelling;
+            while let Some(id) = self.working.orders.iter().find(cancelling).map(|live| live.id) {
+                self.tell(id, &OrderUpdate::Cancelled(CancelReason::Requested));
+            }
+        }
+
+        /// Orders that are to stay.
+        fn live(&self) -> impl Iterator<Item = &Live> {
+            self.working.orders.iter().filter(|live| !live.cancelling)
+        }
+
+        /// What market orders, the stop and the rungs that rest could take off.
+        fn off(&self) -> [Qty; 3] {
+            let of = |is_it: fn(OrderKind) -> bool| {
+                let out = self.live().filter(|live| is_it(live.kind) && live.side.sign() == -self.held.signum());
+                out.map(|live| live.open().abs()).sum()
+            };
+            [
+                of(|kind| kind == OrderKind::Market),
+                of(|kind| matches!(kind, OrderKind::Stop { .. })),
+                of(|kind| matches!(kind, OrderKind::Limit { .. })),
+            ]
+        }
+    }
+
+    fn stop() -> Exit {
+        Exit::Stop { trigger: price("90") }
+    }
+
+    fn rung(index: u8, lots: i64) -> Exit {
+        Exit::Rung { index, price: price("110"), qty: qty(lots) }
+    }
+
+    fn holding(lots: i64, exits: &[Exit]) -> Seat {
+        let mut seat = Seat { held: qty(lots), ..Seat::default() };
+        seat.route(lots, exits, true);
+        seat
+    }
+
+    #[test]
+    fn a_cut_takes_back_the_rungs_that_no_longer_fit() {
+        let exits = [rung(0, 4), rung(1, 4), stop()];
+        let mut seat = holding(10, &exits);
+        assert_eq!(seat.off(), [qty(0), qty(10), qty(8)]);
+        let sent = seat.route(5, &exits, true);
+        assert!(matches!(sent[..], [Command::Amend { .. }, Command::Cancel { .. }, Command::Place(_)]), "{sent:?}");
+        assert_eq!(seat.off(), [qty(5), qty(5), qty(4)]);
+    }
+
+    /// Ten held, and five more on their way, which may be refused: when all is to go, ten go out and not fifteen.
+    #[test]
+    fn a_close_is_no_larger_than_what_is_held() {
+        let mut seat = holding(10, &[stop()]);
+        seat.route(15, &[stop()], true);
+        seat.route(0, &[stop()], true);
+        assert_eq!(seat.off(), [qty(10), qty(0), qty(0)]);
+        let more = seat.live().find(|live| live.side == Side::Buy).unwrap().id;
+        seat.fill(more, qty(5));
+        seat.route(0, &[stop()], false);
+        assert_eq!(seat.off(), [qty(10), qty(5), qty(0)]);
+        seat.route(0, &[stop()], true);
+        assert_eq!(seat.off(), [qty(15), qty(0), qty(0)]);
+    }
+
+    /// A stop that was triggered and is filled in parts is on its way: nothing goes out beside it.
+    #[test]
+    fn a_triggered_stop_closes_alone() {
+        let mut seat = holding(10, &[stop()]);
+        let id = seat.live().next().unwrap().id;
+        seat.tell(id, &OrderUpdate::Triggered);
+        seat.fill(id, qty(3));
+        assert_eq!(seat.route(0, &[stop()], true), []);
+        assert_eq!(seat.off(), [qty(0), qty(7), qty(0)]);
+    }
+
+    /// Whatever is wanted, filled, in parts too, and refused: market orders and either the stop or the rungs never take off more
+    /// than is held.
+    #[test]
+    fn orders_of_one_beside_others_never_turn_its_position() {
+        let mut seed = 7_u64;
+        let mut random = |most: i64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((seed >> 33) % most as u64) as i64
+        };
+        let (mut beside, mut flat) = (0, 0);
+        for _ in 0..1_000 {
+            let (mut seat, mut exits, mut target) = (Seat::default(), Vec::new(), 0);
+            for _ in 0..100 {
+                let (before, lots) = (seat.held, seat.held.abs().raw() / Qty::ONE);
+                let may_trade = random(3) == 0;
+                let orders: Vec<(OrderId, Qty, OrderKind)> =
+                    seat.live().map(|live| (live.id, live.open().abs(), live.kind)).collect();
+                if may_trade {
+                    target = random(25) - 12;
+                    exits.clear();
+                    exits.extend((random(4) > 0).then(stop));
+                    let mut free = lots;
+                    for index in 0..3 {
+                        let part = random(5).min(free);
+                        free -= part;
+                        let take = Exit::Take { index, qty: qty(part) };
+                        exits.push(if random(3) == 0 { take } else { rung(index, part) });
+                    }
+                } else if !orders.is_empty() {
+                    let (id, open, kind) = orders[random(orders.len() as i64) as usize];
+                    match random(4) {
+                        0 => seat.tell(id, &OrderUpdate::Cancelled(CancelReason::Margin)),
+                        1 => {
+                            if matches!(kind, OrderKind::Stop { .. }) {
+                                seat.tell(id, &OrderUpdate::Triggered);
+                            }
+                            seat.fill(id, qty(1 + random(open.raw() / Qty::ONE)));
+                        }
+                        _ => seat.fill(id, open),
+                    }
+                    assert!(before.signum() * seat.held.signum() >= 0, "{before} turned to {}", seat.held);
+                    flat += u32::from(!before.is_zero() && seat.held.is_zero());
+                    // The rules leave no more to rungs than is held.
+                    let mut free = seat.held.abs();
+                    exits.retain(|exit| {
+                        let (Exit::Rung { qty, .. } | Exit::Take { qty, .. }) = exit else { return true };
+                        free -= *qty;
+                        free >= Qty::ZERO
+                    });
+                }
+                seat.route(target, &exits, may_trade);
+                seat.end_cancelled();
+                let [market, stop, rungs] = seat.off();
+                beside += u32::from(!market.is_zero() && !(stop + rungs).is_zero());
+                let off = market + stop.max(rungs);
+                assert!(off <= seat.held.abs(), "{market} {stop} {rungs} of {}", seat.held);
+            }
+        }
+        assert!(beside > 1_000 && flat > 1_000, "{beside} {flat}");
+    }
+}
