@@ -361,7 +361,10 @@ fn forwards_and_smiles_of_recorded_chains() {
                     }
                     match report.smile {
                         Ok(slot) => assert!(chain.smiles()[slot].check().is_ok() || report.used < 3),
-                        Err(reason) => without.push(reason.to_string()),
+                        Err(reason) => without.push(format!(
+                            "{:.1} hours left: {reason}",
+                            report.expiry.since(snapshot.at).days() * 24.0
+                        )),
                     }
                 }
             }
@@ -376,7 +379,7 @@ fn forwards_and_smiles_of_recorded_chains() {
             "{coin}: {listed} quotes, {used} used, dropped {:?}",
             Dropped::ALL.map(|reason| (reason, dropped[reason as usize]))
         );
-        println!("{coin}: {} without a smile: {:?}", without.len(), without.first());
+        println!("{coin}: {} without a smile: {without:?}", without.len());
         assert!(median < 2.0 && high < 15.0, "{coin}: {median} {high}");
         assert!(
             parity * 100 >= expiries * 95 && without.len() * 100 <= expiries,
