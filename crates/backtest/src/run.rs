@@ -263,9 +263,8 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
     let policies: Vec<Policy> = strategies.iter().map(|strategy| strategy.policy.clone()).collect();
     let tapes = request.tapes.iter().map(|path| stamp(path)).collect::<Result<Vec<_>, _>>()?;
     let what = |variant, keep| What { policies: &policies, variant, keep, until: Timestamp::MAX };
-    let (market, feed) = feed::open(&request.tapes)?;
-    let mut tee = Tee::default();
-    let [for_other, for_twin] = [(); 2].map(|()| tee.follower());
+    let (market, tapes_to_read) = feed::open(&request.tapes)?;
+    let [(to_scaled, for_scaled), (to_other, for_other), (to_twin, for_twin)] = [(); 3].map(|()| feed::follower());
     let path = PathLog::new(market.catalogue.instruments.len());
     let (scaled, other, twin) = thread::scope(|scope| {
         let follow = |what, feed| {
@@ -274,8 +273,9 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
         };
         let other = follow(what(Variant::OtherPath, Keep::Total), for_other);
         let twin = follow(what(Variant::Twin(path), Keep::Positions), for_twin);
-        // Reads the tapes; when it ends early, so do its followers.
-        let scaled = pass(what(Variant::Scaled, Keep::All), &market, (feed, tee), progress);
+        scope.spawn(move || tapes_to_read.read(vec![to_scaled, to_other]));
+        // When it ends early, so do those that follow it or read for it.
+        let scaled = pass(what(Variant::Scaled, Keep::All), &market, (for_scaled, Tee::to(to_twin)), progress);
         let [other, twin] =
             [other, twin].map(|pass| pass.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         Ok::<_, Error>((scaled?, other?, twin?))
@@ -491,8 +491,8 @@ pub(crate) fn single(
     tapes: &[PathBuf],
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Pass, Error> {
-    let (market, feed) = feed::open(tapes)?;
-    pass(what, &market, (feed, Tee::default()), progress)
+    let (market, tapes) = feed::open(tapes)?;
+    pass(what, &market, (Feed::Tapes(Box::new(tapes)), Tee::default()), progress)
 }
 
 /// Runs one variant over a market, and hands on what it reads of it.

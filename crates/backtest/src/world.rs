@@ -15,7 +15,7 @@ const REPORT_EVERY: u64 = 4_096;
 /// A market through the exchange.
 pub(crate) struct Recorded<'a> {
     feed: Feed,
-    /// Hands on what is read.
+    /// Hands on what was walked.
     tee: Tee,
     pub(crate) exchange: Exchange,
     events: Vec<Event>,
@@ -56,7 +56,7 @@ impl<'a> Recorded<'a> {
                 None => match self.pull()? {
                     Some(at) => at,
                     None => {
-                        self.tee.end(self.exchange.paths());
+                        self.feed.end(&mut self.tee, self.exchange.paths());
                         return Ok(false);
                     }
                 },
@@ -85,15 +85,13 @@ impl<'a> Recorded<'a> {
 impl Recorded<'_> {
     /// Reads the next tape input of the run into the list of events. `None`: it has no more.
     fn pull(&mut self) -> Result<Option<Timestamp>, Error> {
-        self.tee.pass_on(self.exchange.paths());
-        let Some(at) = self.feed.next(&mut self.events, &mut self.exchange)? else { return Ok(None) };
+        let Some(at) = self.feed.next(&mut self.events, &mut self.exchange, &mut self.tee)? else { return Ok(None) };
         if at > self.last_bar || at > self.until {
             return Ok(None);
         }
         if at < self.first_bar {
             self.events.retain(|event| matches!(event, Event::Series(_)));
         }
-        self.tee.take(at, &self.events);
         Ok(Some(at))
     }
 }
