@@ -97,6 +97,10 @@ pub struct Engine {
     shares_marks: bool,
     /// Several strategies trade one contract that expires.
     has_shared_expiry: bool,
+    /// Strategies for which an input changes nothing are passed without an evaluation.
+    may_rest: bool,
+    /// How often a strategy was evaluated since the engine was built: a measure, and no state.
+    evaluations: u64,
     pub(crate) now: Timestamp,
     inputs: u64,
     plans: u64,
@@ -144,6 +148,8 @@ impl Engine {
             paid: vec![Timestamp::MIN; count],
             shares_marks: false,
             has_shared_expiry: false,
+            may_rest: true,
+            evaluations: 0,
             now: Timestamp::MIN,
             inputs: 0,
             plans: 0,
@@ -254,6 +260,13 @@ impl Engine {
                 self.scopes[at].facts.put(facts::COLLATERAL_SHARE, Ratio::new(weight / whole));
             }
         }
+    }
+
+    /// Evaluates every strategy on every input that concerns it, also where it would provably decide the same. Slower, to the same
+    /// outputs and the same state.
+    pub fn evaluate_always(&mut self) {
+        self.may_rest = false;
+        self.scopes.iter_mut().for_each(|scope| scope.region.forget());
     }
 
     /// Takes in one delivery: all its events, then one decision for each strategy that they concern.
@@ -418,6 +431,7 @@ impl Engine {
         {
             return;
         }
+        self.scopes[index].region.forget();
         let Some(order) = self.scopes[index].working.update(news.order, &news.update) else { return };
         // What an order at the market would have taken off is covered again at once.
         let ended = matches!(news.update, OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(_));
@@ -453,6 +467,7 @@ impl Engine {
         let (now, mark) = (self.now, book.account.mark(fill.instrument.index()));
         let scope = &mut self.scopes[index];
         let (signed, before) = (fill.signed_qty(), scope.position);
+        scope.region.forget();
         scope.facts.set_now(now);
         // What a position is carried at is no price of the market.
         if purpose != Purpose::Opening {
@@ -530,21 +545,27 @@ impl Engine {
             scope.count_sent(self.now);
         }
         scope.observe();
-        // Notes of fills come first in the same plan.
-        if !scope.crossed {
-            scope.because.clear();
-        }
     }
 
     /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
     #[inline]
     fn decide(&mut self, index: usize, source: Source) {
         self.tell_beside(index);
+        let may_rest = self.may_rest && source == Source::Market;
         let scope = &mut self.scopes[index];
+        if may_rest && scope.is_quiet() {
+            return;
+        }
+        scope.region.forget();
+        self.evaluations += 1;
         if scope.collared && source != Source::Venue {
             tell_unfilled(scope);
         }
-        let target = scope.evaluate();
+        // Notes of fills come first in the same plan.
+        if !scope.crossed {
+            scope.because.clear();
+        }
+        let target = if may_rest { scope.evaluate_asking() } else { scope.evaluate() };
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
         let limits = scope.because.limits();
@@ -559,8 +580,12 @@ impl Engine {
         let sends = sends || moves;
         let crossed = std::mem::take(&mut scope.crossed);
         if !sends && !crossed && limits == scope.limits {
+            if may_rest {
+                scope.rest(target);
+            }
             return;
         }
+        scope.region.forget();
         scope.limits = limits;
         self.record(index, target, source);
     }
@@ -633,6 +658,12 @@ impl Engine {
         self.scopes.iter().map(|scope| (scope.id, scope.instrument))
     }
 
+    /// How often a strategy was evaluated since the engine was built, at most once an input and strategy concerned.
+    #[must_use]
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations
+    }
+
     /// Inputs handled so far.
     #[must_use]
     pub fn inputs(&self) -> u64 {
@@ -691,6 +722,7 @@ impl Engine {
         let scope = &mut self.scopes[strategy.index()];
         let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
         scope.because.clear();
+        scope.region.forget();
         let target = scope.evaluate();
         plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, target)
     }

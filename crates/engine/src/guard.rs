@@ -1,7 +1,7 @@
 //! The protective stop must lie inside the liquidation price by a margin, else the size is cut until it does.
 
 use policy::facts::{self, FactId, Facts};
-use policy::{Add, Arg, Because, Rule, Target, Verdict};
+use policy::{Add, Arg, Because, Region, Rule, Target, Verdict};
 use risk::TierTable;
 use units::{Cash, Price, Qty, Ratio, Round, Timestamp};
 
@@ -183,6 +183,15 @@ impl Rule for ExpiryRule {
         }
         because.say("the contract expired at {}", [Arg::Time(self.expiry)]);
         Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
+    }
+
+    fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        if facts.now() < self.expiry {
+            region.within(facts::NOW.id(), i128::MIN, self.expiry.nanos().into());
+        } else {
+            region.free(&[facts::NOW.id()]);
+        }
+        true
     }
 }
 

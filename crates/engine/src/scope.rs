@@ -7,7 +7,7 @@ use crate::{Adoption, Campaign, Purpose, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
 use market::{Conversion, Instrument};
 use policy::facts::{self, Fact, FactId, Facts};
-use policy::{Arg, Because, CampaignTerms, Indicator, Rule, Target};
+use policy::{Arg, Because, CampaignTerms, Indicator, Region, Rule, Target};
 use pricing::Ohlc;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -72,10 +72,20 @@ pub(crate) struct Scope {
     pub(crate) stale: bool,
     /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
     pub(crate) crossed: bool,
+    /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
+    pub(crate) region: Region,
+    /// Decisions until a region is looked for again, after none was found.
+    until_asked: u8,
+    /// Whether the region has spared an evaluation.
+    passed: bool,
+    /// What the region's decision came to, to check it by.
+    settled: Target,
     /// Signed quantities that the venue refused since the last decision, and whether for want of margin.
     refusals: ArrayVec<(Qty, bool), REFUSALS_MAX>,
 }
 
+/// Decisions between two searches for a region where none was found.
+const ASK_EVERY: u8 = 16;
 /// Refusals that one plan can tell of.
 const REFUSALS_MAX: usize = 4;
 
@@ -133,6 +143,10 @@ impl Scope {
             periods: 0,
             stale: false,
             crossed: false,
+            region: Region::default(),
+            until_asked: 0,
+            passed: false,
+            settled: Target::default(),
             refusals: ArrayVec::new(),
         }
     }
@@ -284,6 +298,60 @@ impl Scope {
         policy::evaluate(&self.rules, &self.facts, &mut self.because)
     }
 
+    /// The same, and looks for a region if none was missing lately.
+    #[inline]
+    pub(crate) fn evaluate_asking(&mut self) -> Target {
+        if self.until_asked > 0 {
+            self.until_asked -= 1;
+            return self.evaluate();
+        }
+        let target = policy::evaluate_asking(&self.rules, &self.facts, &mut self.because, &mut self.region);
+        if !self.region.is_known() {
+            self.until_asked = ASK_EVERY;
+        }
+        target
+    }
+
+    /// The decision just made changed nothing: keeps the region in which that is so, if there is one.
+    #[inline]
+    pub(crate) fn rest(&mut self, target: Target) {
+        if self.region.is_known() {
+            self.region.put_in_force(&mut self.facts);
+            (self.settled, self.passed) = (target, false);
+        }
+    }
+
+    /// Whether the last decision would be made again.
+    #[inline]
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let quiet = self.region.holds(&self.facts) && !self.crossed;
+        if quiet {
+            self.passed = true;
+            #[cfg(debug_assertions)]
+            self.check_quiet();
+        } else if self.region.is_known() && !std::mem::take(&mut self.passed) {
+            // It was left at once, and so may the next be.
+            self.until_asked = ASK_EVERY / 4;
+        }
+        quiet
+    }
+
+    /// What a region says is what an evaluation says; in builds that check, of every input that is passed.
+    #[cfg(debug_assertions)]
+    fn check_quiet(&self) {
+        let mut because = Because::default();
+        because.clear();
+        let target = policy::evaluate(&self.rules, &self.facts, &mut because);
+        let said = |because: &Because| {
+            let steps = because.steps().iter().map(|step| (step.rule, step.outcome, step.reason.template));
+            (steps.collect::<Vec<_>>(), because.exits().to_vec(), because.add(), because.last_refused_add())
+        };
+        let told = |because: &Because| (because.limits(), because.is_stopped(), because.worst(), because.whole());
+        assert_eq!(target, self.settled, "a region hides another target");
+        assert_eq!(said(&because), said(&self.because), "a region hides what a rule says");
+        assert_eq!(told(&because), told(&self.because), "a region hides a limit");
+    }
+
     pub(crate) fn save(&self, out: &mut StateWriter) {
         self.facts.save(out);
         for indicator in &self.indicators {
@@ -323,6 +391,7 @@ impl Scope {
     }
 
     pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.region.forget();
         self.facts.load(from)?;
         for indicator in &mut self.indicators {
             indicator.load(from)?;

@@ -291,19 +291,30 @@ struct Slot {
 const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
 
 /// All facts of one scope (a strategy in its instrument).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Facts {
     /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
     own: [Slot; NAMES.len()],
     series: Box<[Slot]>,
     now: Timestamp,
+    /// Which of the engine's own facts changed since [`Self::watch`]: one bit a slot. It follows from what is set, and is no state.
+    changed: u64,
+}
+
+const _: () = assert!(NAMES.len() <= u64::BITS as usize, "one bit for each of the engine's own facts");
+
+/// Facts that change with nearly every input: taken for changed without looking.
+const RESTLESS: u64 = bit(PRICE.id) | bit(PRICES.id) | bit(EQUITY.id) | bit(DRAWDOWN.id) | bit(NOW.id) | bit(OTHERS.id);
+
+const fn bit(fact: FactId) -> u64 {
+    if (fact.0 as usize) < NAMES.len() { 1 << fact.0 } else { 0 }
 }
 
 impl Facts {
     /// No fact known yet, with room for a run's series.
     #[must_use]
     pub fn new(series: usize) -> Self {
-        Self { own: [EMPTY; NAMES.len()], series: vec![EMPTY; series].into(), now: Timestamp::MIN }
+        Self { own: [EMPTY; NAMES.len()], series: vec![EMPTY; series].into(), now: Timestamp::MIN, changed: 0 }
     }
 
     #[inline]
@@ -336,7 +347,11 @@ impl Facts {
     /// Sets a fact, now.
     #[inline]
     pub fn set<T: FactValue>(&mut self, fact: Fact<T>, value: T) {
-        *self.slot_mut(fact.id) = Slot { raw: value.to_raw(), set: self.now };
+        let (raw, set) = (value.to_raw(), self.now);
+        let slot = self.slot_mut(fact.id);
+        let changes = bit(fact.id) & RESTLESS != 0 || slot.raw != raw || slot.set == Timestamp::MIN;
+        *slot = Slot { raw, set };
+        self.changed |= if changes { bit(fact.id) } else { 0 };
     }
 
     /// Sets or forgets a fact, now.
@@ -344,8 +359,34 @@ impl Facts {
     pub fn put<T: FactValue>(&mut self, fact: Fact<T>, value: Option<T>) {
         match value {
             Some(value) => self.set(fact, value),
-            None => *self.slot_mut(fact.id) = EMPTY,
+            None => {
+                let slot = self.slot_mut(fact.id);
+                let changes = slot.set != Timestamp::MIN;
+                *slot = EMPTY;
+                self.changed |= if changes { bit(fact.id) } else { 0 };
+            }
         }
+    }
+
+    /// Tells changes from now on.
+    #[inline]
+    pub fn watch(&mut self) {
+        self.changed = 0;
+    }
+
+    /// Which of the engine's own facts may have another value than at the last [`watch`](Self::watch): one bit a slot.
+    #[inline]
+    #[must_use]
+    pub fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// The raw value of a fact, if it is known.
+    #[inline]
+    #[must_use]
+    pub fn raw(&self, fact: FactId) -> Option<i128> {
+        let slot = self.slot(fact);
+        (slot.set != Timestamp::MIN).then_some(slot.raw)
     }
 
     /// A fact, if it is known.
@@ -375,6 +416,7 @@ impl Facts {
 
     /// Reads what [`Self::save`] wrote.
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.changed = u64::MAX;
         self.now = Timestamp::from_nanos(from.i64()?);
         if from.len()? != self.series.len() {
             return Err(Corrupt { at: 0, what: "another number of facts" });

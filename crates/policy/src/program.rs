@@ -1,5 +1,6 @@
 //! A policy compiled to indicators and rules, and its unscaled twin.
 
+use crate::Region;
 use crate::facts::{self, Code, Fact, Facts};
 use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
@@ -143,6 +144,21 @@ pub fn evaluate(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Because) -
         because.end(&verdict);
         target = verdict.target;
     }
+    target
+}
+
+/// The same, and asks each rule where it would answer the same.
+pub fn evaluate_asking(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Because, region: &mut Region) -> Target {
+    let mut target = Target::default();
+    region.begin();
+    for (index, rule) in rules.iter().enumerate() {
+        because.begin(index as u8, target.qty);
+        region.ask(rule.as_ref(), facts, target, because);
+        let verdict = rule.evaluate(facts, target, because);
+        because.end(&verdict);
+        target = verdict.target;
+    }
+    region.end();
     target
 }
 

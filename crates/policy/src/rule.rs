@@ -1,5 +1,6 @@
 //! Rules: what a policy is made of. One public trait, the same for built-in and users' own.
 
+use crate::Region;
 use crate::facts::{Code, FactId, Facts};
 use arrayvec::ArrayVec;
 use std::fmt;
@@ -487,29 +488,6 @@ impl Because {
     }
 }
 
-/// Open intervals of facts inside which a rule provably changes nothing (DESIGN §3, the quiet region).
-/// Bounds are raw slot values and shrink with every statement.
-#[derive(Debug, Clone, Default)]
-pub struct Region {
-    bounds: Vec<(FactId, i128, i128)>,
-}
-
-impl Region {
-    /// Nothing changes while `low < fact < high`.
-    pub fn within(&mut self, fact: FactId, low: i128, high: i128) {
-        match self.bounds.iter_mut().find(|(id, ..)| *id == fact) {
-            Some((_, least, most)) => (*least, *most) = ((*least).max(low), (*most).min(high)),
-            None => self.bounds.push((fact, low, high)),
-        }
-    }
-
-    /// The intervals so far.
-    #[must_use]
-    pub fn bounds(&self) -> &[(FactId, i128, i128)] {
-        &self.bounds
-    }
-}
-
 /// One rule of a policy.
 ///
 /// A rule sees facts and a proposed target and answers with a verdict. It cannot send, ask the time or look elsewhere.
@@ -526,8 +504,12 @@ pub trait Rule: Send {
     /// The target from here on. Pure: `next` and what-if call it too.
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict;
 
-    /// States intervals in which `evaluate` would answer the same. `false`: none can be stated.
-    fn quiet(&self, _facts: &Facts, _proposed: Target, _region: &mut Region) -> bool {
+    /// States in which intervals of what it reads it would answer the same to the same proposal: the same target, outcome and
+    /// sentence (its numbers may differ), the same exits, add and refusals. What it reads and does not state has to stay as it is.
+    /// What it remembers must not change there in a way that changes the answer, and a rule that looks at the time states
+    /// [`facts::NOW`](crate::facts::NOW). `because` is as the rule is about to see it. `false`, as by default: none can be stated,
+    /// and the strategy is evaluated on every input.
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, _region: &mut Region) -> bool {
         false
     }
 

@@ -1,6 +1,7 @@
 //! Exposure limits by drawdown.
 
 use super::position;
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
 use crate::spec::{DrawdownLevel, Rearm};
@@ -128,6 +129,18 @@ impl Rule for DrawdownCap {
         }
         let qty = if proposed.qty.signum() < 0 { -most } else { most };
         Verdict::cut(Target { qty, ..proposed })
+    }
+
+    /// As long as the same levels are in force.
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        let reached = self.reached as usize;
+        if self.mark.is_some() || (reached == self.levels.len() && self.rearm.is_some()) {
+            return false;
+        }
+        let restore = reached.checked_sub(1).map_or(0.0, |last| self.levels[last].restore.get());
+        let next = self.levels.get(reached).map(|next| next.at.get());
+        region.within_ratio(facts::DRAWDOWN.id(), restore, next);
+        true
     }
 
     fn save(&self, out: &mut StateWriter) {

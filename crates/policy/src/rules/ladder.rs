@@ -2,6 +2,7 @@
 
 use super::signal::is_flat;
 use super::{away, dust_at, position};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
 use crate::spec::{FractionOf, Ladder, OrderSize, Resize, RungAt, Trigger};
@@ -41,6 +42,8 @@ const READS: &[FactId] = &[
     facts::LOW.id(),
     facts::DUST.id(),
 ];
+/// What it reads of a campaign that is open: all but the position.
+const READS_RESTING_WHEN_HELD: &[FactId] = READS.split_at(1).1;
 /// What a ladder that only rests reads: all but the last two.
 const READS_RESTING: usize = READS.len() - 2;
 
@@ -87,6 +90,18 @@ impl Rule for LadderRule {
         }
         let qty = proposed.qty.scaled(remaining, Round::TowardZero).unwrap_or_default();
         Verdict::set(Target { qty, ..proposed })
+    }
+
+    fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        if self.watches {
+            return false;
+        }
+        if is_flat(&proposed) || position(facts).is_zero() {
+            region.free(READS_RESTING_WHEN_HELD);
+        }
+        // Only what is watched looks at them.
+        region.free(&[facts::PRICE.id(), facts::VOLATILITY.id()]);
+        true
     }
 
     fn save(&self, out: &mut StateWriter) {

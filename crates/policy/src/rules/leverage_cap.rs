@@ -1,6 +1,7 @@
 //! Leverage: gross exposure over equity, the account's other positions and the coin that lies in it counted.
 
 use super::{collateral, contract, position, same_side};
+use crate::Region;
 use crate::facts::{self, Code, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
 use crate::spec::Limit;
@@ -51,9 +52,65 @@ impl Rule for LeverageCap {
         }
         verdict
     }
+
+    /// As long as all is far inside the limit: price, equity and the others may each take a part of what is left.
+    fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        let (Some(equity), Some(price), None) =
+            (facts.get(facts::EQUITY), facts.get(facts::PRICE), collateral::coins(facts))
+        else {
+            return false;
+        };
+        let (held, add) = (position(facts), because.add());
+        let now = Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS), coins: None };
+        let Some(spare) = self.spare(now, price, held, proposed.qty, add).filter(|spare| *spare > 0.0) else {
+            return false;
+        };
+        // A quarter of what is left to each, and the exact conditions at the corners have the last word.
+        let most = self.limit.limit.get().max(self.limit.restore.get()).max(1.0);
+        let largest = add.map_or(0, |add| add.qty.abs().raw()).saturating_add(held.abs().max(proposed.qty.abs()).raw());
+        let exposed = now.contract.approximate_exposure(price, Qty::from_raw(largest)) * most;
+        let share = if exposed > 0.0 { (spare / 4.0 / exposed).min(0.5) } else { 0.5 };
+        let (Some(width), Some(lost), Some(more)) = (
+            Price::from_estimate(price.approximate() * share, Round::TowardZero),
+            Cash::from_estimate(spare / 4.0 / most, Round::TowardZero),
+            Cash::from_estimate(spare / 4.0, Round::TowardZero),
+        ) else {
+            return false;
+        };
+        let worst = Account { equity: equity - lost, others: now.others.map(|others| others + more), ..now };
+        let ends = [price - width, price + width];
+        let inside = |end: &Price| self.spare(worst, *end, held, proposed.qty, add).is_some_and(|spare| spare > 0.0);
+        if !ends.iter().all(inside) {
+            return false;
+        }
+        region.within(facts::PRICE.id(), ends[0].raw().into(), ends[1].raw().into());
+        region.within(facts::EQUITY.id(), worst.equity.raw(), i128::MAX);
+        if let Some(others) = worst.others {
+            region.within(facts::OTHERS.id(), i128::MIN, others.raw());
+        }
+        true
+    }
 }
 
 impl LeverageCap {
+    /// By how much what is exposed is inside the limit without a wide division, with the add that follows: less is more exposed,
+    /// dearer or poorer in each argument. `None` beyond what numbers can say.
+    fn spare(&self, account: Account, price: Price, held: Qty, qty: Qty, add: Option<Add>) -> Option<f64> {
+        let carries = |equity: Cash, level: Ratio| equity.approximate() * level.get() * 0.999_999;
+        let increases = qty.abs() > held.abs() || !same_side(qty, held);
+        let level = if increases { self.limit.restore } else { self.limit.limit };
+        let largest = account.contract.approximate_exposure(price, qty.abs().max(held.abs()));
+        let mut spare = carries(account.equity, level) - account.with_others(largest);
+        let Some(add) = add else { return Some(spare) };
+        for base in [held, if qty.abs() > held.abs() { qty } else { held }] {
+            let there = account.at(price, add.at, base)?;
+            let largest = Qty::from_raw(base.abs().raw().saturating_add(add.qty.abs().raw()));
+            let exposed = there.with_others(there.exposure(add.at, largest));
+            spare = spare.min(carries(there.equity, self.limit.restore) - exposed);
+        }
+        Some(spare)
+    }
+
     #[inline]
     fn capped(&self, account: Account, price: Price, held: Qty, proposed: Target, because: &mut Because) -> Verdict {
         let qty = proposed.qty;

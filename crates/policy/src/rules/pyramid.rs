@@ -2,6 +2,7 @@
 
 use super::signal::is_flat;
 use super::{away, position};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Pyramid, Resize, Spacing};
@@ -60,11 +61,40 @@ impl Rule for PyramidRule {
         because.set_add(add);
         Verdict::set(Target { qty, ..proposed })
     }
+
+    fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        if is_flat(&proposed) {
+            region.free(READS);
+            return true;
+        }
+        if position(facts).is_zero() {
+            return false;
+        }
+        let filled = facts.get(facts::UNITS).unwrap_or(1);
+        let price = facts.get(facts::PRICE);
+        match self.next_unit(facts, filled).and_then(|next| self.level(facts, next, filled)) {
+            None => region.free(&[facts::PRICE.id()]),
+            // Where the market is beyond the level, the price that the add is expected at moves with it.
+            Some((trigger, _)) if price.is_some_and(|price| is_beyond(price, trigger, proposed.base)) => return false,
+            Some((trigger, _)) if proposed.base.signum() > 0 => {
+                region.within(facts::PRICE.id(), i128::MIN, trigger.raw().into());
+            }
+            Some((trigger, _)) => region.within(facts::PRICE.id(), trigger.raw().into(), i128::MAX),
+        }
+        true
+    }
 }
 
 impl PyramidRule {
     fn share(&self, unit: u32) -> f64 {
         self.pyramid.shares[unit as usize]
+    }
+
+    /// The number of the next unit, from 0, if one may still be added.
+    fn next_unit(&self, facts: &Facts, filled: u32) -> Option<u32> {
+        let next = u32::BITS - (filled | facts.get(facts::LAPSED).unwrap_or(0)).leading_zeros();
+        let ended = facts.get(facts::RUNGS_USED).unwrap_or(0) != 0 && !self.readd;
+        (next < self.pyramid.shares.len() as u32 && !ended).then_some(next)
     }
 
     /// The next unit at its level, or why there is none.

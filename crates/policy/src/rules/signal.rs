@@ -1,10 +1,11 @@
 //! Conviction to a proposed position.
 
 use super::{contract, position, same_side};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Reentry, Sides};
-use units::{Qty, Ratio, Round};
+use units::{Cash, Price, Qty, Ratio, Round};
 
 /// Proposes strength × what equity buys at the price; closes when the signal ends or turns; opens again only as the policy allows.
 pub(crate) struct SignalRule {
@@ -21,9 +22,18 @@ const READS: &[FactId] = &[
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::CONTRACT.id(),
+    facts::BASE.id(),
+    facts::CLOSED_AT.id(),
+    facts::CLOSED_PEAK.id(),
 ];
 
 impl SignalRule {
+    /// What equity buys at a price, times strength.
+    fn wanted(facts: &Facts, equity: Cash, price: Price, strength: f64) -> Option<Qty> {
+        let full = contract(facts).qty_for(equity.notional(), price, Round::TowardZero).filter(|_| equity.raw() > 0)?;
+        full.scaled(strength, Round::TowardZero)
+    }
+
     fn strength(&self, facts: &Facts) -> Option<f64> {
         let strength = facts.get(facts::SIGNAL).map(Ratio::get)?;
         let allowed = match self.sides {
@@ -78,9 +88,7 @@ impl Rule for SignalRule {
             because.say("signal is flat", []);
             return Verdict::set(flat);
         }
-        let exposure =
-            contract(facts).qty_for(equity.notional(), price, Round::TowardZero).filter(|_| equity.raw() > 0);
-        let Some(wanted) = exposure.and_then(|full| full.scaled(strength, Round::TowardZero)) else {
+        let Some(wanted) = Self::wanted(facts, equity, price, strength) else {
             because.say("equity {} carries no position", [Arg::Cash(equity)]);
             return Verdict::set(flat);
         };
@@ -94,6 +102,45 @@ impl Rule for SignalRule {
         }
         because.say("signal {}", [Arg::Number(strength)]);
         Verdict::set(Target { base: wanted, qty: wanted })
+    }
+
+    fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        let (held, strength) = (position(facts), self.strength(facts));
+        if strength.is_none() {
+            region.free(&[facts::SIGNAL_SINCE.id(), facts::EQUITY.id(), facts::PRICE.id()]);
+            return true;
+        }
+        let (Some(strength), Some(equity), Some(price)) = (strength, facts.get(facts::EQUITY), facts.get(facts::PRICE))
+        else {
+            return false;
+        };
+        if strength == 0.0 {
+            region.free(&[facts::SIGNAL_SINCE.id()]);
+            region.within(facts::EQUITY.id(), i128::MIN, i128::MAX);
+            region.within(facts::PRICE.id(), i128::MIN, i128::MAX);
+            return true;
+        }
+        // From half to twice of each equity buys something, and not more than a quantity can say: on which side is all that counts.
+        let equities = [Cash::from_raw(equity.raw() / 2), Cash::from_raw(equity.raw().saturating_mul(2))];
+        let prices = [Price::from_raw(price.raw() / 2), Price::from_raw(price.raw().saturating_mul(2))];
+        let Some(wanted) = Self::wanted(facts, equity, price, strength).filter(|wanted| !wanted.is_zero()) else {
+            return false;
+        };
+        let corners =
+            equities.iter().flat_map(|equity| prices.map(|price| Self::wanted(facts, *equity, price, strength)));
+        if !corners.into_iter().all(|corner| corner.is_some_and(|corner| same_side(corner, wanted))) {
+            return false;
+        }
+        region.within(facts::EQUITY.id(), equities[0].raw(), equities[1].raw());
+        region.within(facts::PRICE.id(), prices[0].raw().into(), prices[1].raw().into());
+        if !held.is_zero() {
+            region.free(&[facts::SIGNAL_SINCE.id()]);
+        }
+        let is_flat = (!held.is_zero() && !same_side(held, wanted)) || (held.is_zero() && self.is_spent(facts, wanted));
+        if !is_flat {
+            region.vary();
+        }
+        true
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::signal::is_flat;
 use super::{collateral, contract, position, same_side};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, SizeKind};
@@ -87,7 +88,32 @@ impl Rule for SizeRule {
             }
         }
     }
+
+    fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        if is_flat(&proposed) || because.holds() {
+            region.free(READS);
+            return true;
+        }
+        let is_frozen = !position(facts).is_zero() && self.resize == Resize::Entry && facts.get(facts::BASE).is_some();
+        if is_frozen {
+            region.free(READS_FOR_SIZE);
+            region.settle();
+        }
+        is_frozen
+    }
 }
+
+/// What only the size of an entry depends on.
+const READS_FOR_SIZE: &[FactId] = &[
+    facts::VOLATILITY.id(),
+    facts::VOLATILITY_SOURCE.id(),
+    facts::VOLATILITY_SINCE.id(),
+    facts::SIGNAL.id(),
+    facts::UNIT.id(),
+    facts::EQUITY.id(),
+    facts::PRICE.id(),
+    facts::SHARE.id(),
+];
 
 const UNIT_UNKNOWN: &str = "no entry: the volatility unit N is not known yet";
 const INPUT_UNKNOWN: &str = "no entry: the volatility is not known or too old";

@@ -1,6 +1,7 @@
 //! The protective stop of the whole position.
 
 use super::{away, position};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
 use crate::spec::{Follow, Stop, Trigger};
@@ -29,6 +30,8 @@ const READS: &[FactId] = &[
     facts::HIGH.id(),
     facts::LOW.id(),
 ];
+/// What it reads of a campaign that is open: all but the position.
+const READS_OF_CAMPAIGN: &[FactId] = READS.split_at(1).1;
 /// What a resting stop reads: all but the last two.
 const READS_RESTING: usize = READS.len() - 2;
 
@@ -102,6 +105,38 @@ impl Rule for StopRule {
         }
     }
 
+    fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        if self.stop.trigger == Trigger::Synthetic {
+            return false;
+        }
+        let held = position(facts);
+        if held.is_zero() {
+            region.free(READS_OF_CAMPAIGN);
+            return true;
+        }
+        if let Some(time) = self.stop.time {
+            let Some(opened) = facts.get(facts::OPENED) else { return false };
+            // Before, it is not looked at; after, nothing that it looks at changes with the time.
+            let late = i128::from(opened.nanos()) + i128::from(time.after.nanos());
+            if i128::from(facts.now().nanos()) < late {
+                region.within(facts::NOW.id(), i128::MIN, late);
+            }
+        }
+        match facts.get(facts::ENTRY).filter(|_| self.breaks_even(facts)) {
+            None => region.free(&[facts::PRICE.id()]),
+            Some(entry) => {
+                let Some(price) = facts.get(facts::PRICE) else { return false };
+                let at = i128::from(entry.raw());
+                match price.cmp(&entry) {
+                    std::cmp::Ordering::Greater => region.within(facts::PRICE.id(), at, i128::MAX),
+                    std::cmp::Ordering::Less => region.within(facts::PRICE.id(), i128::MIN, at),
+                    std::cmp::Ordering::Equal => return false,
+                }
+            }
+        }
+        true
+    }
+
     fn save(&self, out: &mut StateWriter) {
         out.option(self.crossed, |out, level| out.i64(level.raw()));
     }
@@ -132,6 +167,12 @@ impl StopRule {
         (gained < time.reach.get() * r).then_some(gained / r)
     }
 
+    /// Whether the rung was used after which the stop moves to the entry.
+    fn breaks_even(&self, facts: &Facts) -> bool {
+        let rungs = facts.get(facts::RUNGS_USED).unwrap_or(0);
+        self.stop.break_even_after.is_some_and(|rung| rungs & (1 << (rung - 1)) != 0)
+    }
+
     /// The stop's trigger and which part of the rule sets it.
     fn level(&self, facts: &Facts, held: Qty) -> Option<(Price, &'static str)> {
         if held.is_zero() {
@@ -153,8 +194,7 @@ impl StopRule {
         if let Some(trail) = self.stop.trail {
             consider(facts.get(facts::BEST).and_then(|best| at(best, trail.get() * unit)), TRAILS);
         }
-        let rungs = facts.get(facts::RUNGS_USED).unwrap_or(0);
-        if self.stop.break_even_after.is_some_and(|rung| rungs & (1 << (rung - 1)) != 0) {
+        if self.breaks_even(facts) {
             // A rung may be reached at a loss, by time: a stop that the market is beyond would close at once.
             let price = facts.get(facts::PRICE);
             let entry =

@@ -2,6 +2,7 @@
 
 use super::position;
 use super::signal::is_flat;
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, Streak};
@@ -69,6 +70,11 @@ impl Rule for StreakRule {
         });
         because.set_add(add);
         Verdict::set(Target { base: scaled(proposed.base), qty: scaled(proposed.qty) })
+    }
+
+    /// Until a campaign is closed or opened.
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, _region: &mut Region) -> bool {
+        true
     }
 
     fn save(&self, out: &mut StateWriter) {

@@ -1,6 +1,7 @@
 //! What is worth an order: buffer, lots, minimum order.
 
 use super::{collateral, dust_at, position, same_side};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{BufferTo, Resize, Trade};
@@ -91,6 +92,14 @@ impl Rule for TrimRule {
         }
         because.say("toward zero, lot {}", [Arg::Qty(lot)]);
         Verdict::set(Target { qty: rounded, ..proposed })
+    }
+
+    fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        // The price only tells what is dust, and what coins come to.
+        if self.trade.dust.is_none() && facts.get(facts::COLLATERAL).is_none() {
+            region.free(&[facts::PRICE.id()]);
+        }
+        true
     }
 }
 

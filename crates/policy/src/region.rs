@@ -1,0 +1,245 @@
+//! The quiet region: intervals of facts inside which a strategy provably decides what it decided last (DESIGN §3).
+
+use crate::facts::{FactId, FactValue, Facts, NAMES};
+use crate::rule::{Because, Rule, Target};
+use units::Ratio;
+
+/// Open intervals of facts inside which all rules of a program answer as they answered last. What a rule reads and says nothing
+/// about must stay as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Region {
+    /// Whether there is one.
+    known: bool,
+    /// The engine's own facts that must stay as they are: one bit a slot.
+    fixed: u64,
+    /// Intervals of raw slot values, one a fact.
+    bounds: Vec<Bound>,
+    /// What the rule that is being asked has said.
+    stated: Vec<Bound>,
+    /// The target so far changes with a fact, without ever being flat or on another side.
+    varies: bool,
+    settled: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    fact: FactId,
+    low: i128,
+    high: i128,
+    /// Whatever the fact is, known or not.
+    free: bool,
+}
+
+impl Region {
+    /// Nothing changes while `low < fact < high`, in raw slot values. A fact that is not known is in no interval.
+    pub fn within(&mut self, fact: FactId, low: i128, high: i128) {
+        self.stated.push(Bound { fact, low, high, free: false });
+    }
+
+    /// Nothing changes while a share that is not negative is at least `low` and under `high`. `None`: without end.
+    pub fn within_ratio(&mut self, fact: FactId, low: f64, high: Option<f64>) {
+        // The bits of doubles that are not negative stand in the order of their values; those of negative ones lie over them.
+        let raw = |value: f64| Ratio::new(value).map_or(i128::MAX, FactValue::to_raw);
+        let end = i128::from(f64::INFINITY.to_bits());
+        self.within(fact, raw(low.max(0.0)).saturating_sub(1), high.map_or(end, raw).min(end));
+    }
+
+    /// Nothing changes whatever these facts are, though the rule reads them.
+    pub fn free(&mut self, facts: &[FactId]) {
+        self.stated.extend(facts.iter().map(|fact| Bound { fact: *fact, low: i128::MIN, high: i128::MAX, free: true }));
+    }
+
+    /// The target that the rule hands on changes with what it declares free or bounds, but is never flat and stays on its side:
+    /// there is a region only if a later rule [settles](Self::settle) it.
+    pub fn vary(&mut self) {
+        (self.varies, self.settled) = (true, true);
+    }
+
+    /// The rule's answer is the same for any proposal on this side.
+    pub fn settle(&mut self) {
+        (self.varies, self.settled) = (false, true);
+    }
+
+    /// Forgets it.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.known = false;
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    #[inline]
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Begins anew: each rule of the program is asked before it is evaluated.
+    #[inline]
+    pub fn begin(&mut self) {
+        (self.known, self.varies, self.fixed) = (true, false, 0);
+        self.bounds.clear();
+    }
+
+    /// Asks the next rule.
+    pub fn ask(&mut self, rule: &dyn Rule, facts: &Facts, proposed: Target, because: &Because) {
+        if !self.known {
+            return;
+        }
+        self.stated.clear();
+        // A proposal that varies has to be settled, or handed on as one that varies, by a rule that knows of it.
+        self.settled = !self.varies;
+        self.known = rule.quiet(facts, proposed, because, self) && self.settled;
+        for fact in rule.reads() {
+            if self.stated.iter().any(|stated| stated.fact == *fact) {
+                continue;
+            }
+            // Rules read what indicators make of series, not the series.
+            let slot = u32::from(fact.0);
+            self.known &= usize::from(fact.0) < NAMES.len();
+            self.fixed |= 1_u64.checked_shl(slot).unwrap_or(0);
+        }
+        for stated in self.stated.iter().filter(|stated| !stated.free) {
+            match self.bounds.iter_mut().find(|bound| bound.fact == stated.fact) {
+                Some(bound) => (bound.low, bound.high) = (bound.low.max(stated.low), bound.high.min(stated.high)),
+                None => self.bounds.push(*stated),
+            }
+        }
+    }
+
+    /// All rules were asked. What is still not settled leaves none.
+    #[inline]
+    pub fn end(&mut self) {
+        self.known &= !self.varies;
+    }
+
+    /// The facts are those that the rules were asked with, and are watched from now on.
+    #[inline]
+    pub fn put_in_force(&self, facts: &mut Facts) {
+        facts.watch();
+    }
+
+    /// Whether the facts are still inside.
+    #[inline]
+    #[must_use]
+    pub fn holds(&self, facts: &Facts) -> bool {
+        let inside = |bound: &Bound| facts.raw(bound.fact).is_some_and(|raw| bound.low < raw && raw < bound.high);
+        self.known && facts.changed() & self.fixed == 0 && self.bounds.iter().all(inside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts;
+    use crate::rule::Verdict;
+    use units::{Price, Qty, Timestamp};
+
+    /// Reads price, drawdown and position, and says of them what it is told to.
+    struct Says(fn(&mut Region) -> bool);
+
+    impl Rule for Says {
+        fn name(&self) -> &'static str {
+            "says"
+        }
+
+        fn reads(&self) -> &[FactId] {
+            const READS: &[FactId] = &[facts::PRICE.id(), facts::DRAWDOWN.id(), facts::POSITION.id()];
+            READS
+        }
+
+        fn evaluate(&self, _facts: &Facts, proposed: Target, _because: &mut Because) -> Verdict {
+            Verdict::keep(proposed)
+        }
+
+        fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+            (self.0)(region)
+        }
+    }
+
+    fn facts(price: i64, drawdown: f64) -> Facts {
+        let mut facts = Facts::new(1);
+        facts.set_now(Timestamp::from_nanos(1));
+        facts.set(facts::PRICE, Price::from_raw(price));
+        facts.set(facts::DRAWDOWN, Ratio::new(drawdown).unwrap_or_default());
+        facts.set(facts::POSITION, Qty::from_raw(5));
+        facts
+    }
+
+    fn region(facts: &mut Facts, rules: &[fn(&mut Region) -> bool]) -> Region {
+        let rules: Vec<Box<dyn Rule>> = rules.iter().map(|says| Box::new(Says(*says)) as Box<dyn Rule>).collect();
+        let (mut region, mut because) = (Region::default(), Because::default());
+        let _target = crate::evaluate_asking(&rules, facts, &mut because, &mut region);
+        region.put_in_force(facts);
+        region
+    }
+
+    #[test]
+    fn what_is_not_said_must_stay_as_it_is() {
+        let mut known = facts(100, 0.1);
+        let region = region(
+            &mut known,
+            &[|region| {
+                region.within(facts::PRICE.id(), 90, 110);
+                region.free(&[facts::DRAWDOWN.id()]);
+                true
+            }],
+        );
+        assert!(region.holds(&known));
+        known.set(facts::POSITION, Qty::from_raw(5));
+        known.set(facts::DRAWDOWN, Ratio::new(0.2).unwrap_or_default());
+        assert!(region.holds(&known), "the same again is no change");
+        for (price, inside) in [(91, true), (109, true), (90, false), (110, false)] {
+            known.set(facts::PRICE, Price::from_raw(price));
+            assert_eq!(region.holds(&known), inside, "{price}");
+        }
+        known.set(facts::PRICE, Price::from_raw(100));
+        known.put(facts::POSITION, None);
+        assert!(!region.holds(&known), "forgotten is changed");
+    }
+
+    #[test]
+    fn the_narrowest_of_all_rules_counts() {
+        let mut known = facts(100, 0.1);
+        let free = |region: &mut Region| {
+            region.free(&[facts::DRAWDOWN.id(), facts::PRICE.id()]);
+            true
+        };
+        let wide = |region: &mut Region| {
+            region.within(facts::PRICE.id(), 50, 150);
+            region.within_ratio(facts::DRAWDOWN.id(), 0.05, Some(0.2));
+            true
+        };
+        let narrow = |region: &mut Region| {
+            region.within(facts::PRICE.id(), 95, 200);
+            region.within_ratio(facts::DRAWDOWN.id(), 0.1, None);
+            true
+        };
+        let region = region(&mut known, &[free, wide, narrow]);
+        let mut at = |price: i64, drawdown: f64| {
+            known.set(facts::PRICE, Price::from_raw(price));
+            known.set(facts::DRAWDOWN, Ratio::new(drawdown).unwrap_or_default());
+            region.holds(&known)
+        };
+        assert!(at(96, 0.1) && at(149, 0.199_999));
+        assert!(!at(95, 0.1) && !at(150, 0.1) && !at(100, 0.2) && !at(100, 0.099_999) && !at(100, -0.1));
+    }
+
+    #[test]
+    fn a_target_that_varies_has_to_be_settled() {
+        let mut known = facts(100, 0.1);
+        let vary = |region: &mut Region| {
+            region.vary();
+            true
+        };
+        let pass = |_: &mut Region| true;
+        let settle = |region: &mut Region| {
+            region.settle();
+            true
+        };
+        let mut is_known = |rules: &[fn(&mut Region) -> bool]| region(&mut known, rules).is_known();
+        assert!(is_known(&[vary, settle, pass]));
+        assert!(is_known(&[vary, vary, settle]));
+        assert!(!is_known(&[vary, pass, settle]), "one that does not know of it is between");
+        assert!(!is_known(&[vary]) && !is_known(&[pass, |_| false, pass]));
+    }
+}
