@@ -9,63 +9,21 @@
     reason = "the recordings are files, and a skip is said"
 )]
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
-use parquet::schema::types::Type;
+mod common;
+
+use pricing::options::OptionStyle;
 use pricing::options::functions::normal_distribution;
-use pricing::options::{OptionKind, OptionStyle};
-use pricing::surface::{Chain, ChainSettings, OptionQuote, Repair, SmilePoint, SmileQuotes, Surface};
+use pricing::surface::{Chain, ChainSettings, Repair, Slice, SmilePoint, SmileQuotes, Surface};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use units::Timestamp;
 
 const DAY: f64 = 1.0 / 365.0;
 
-fn recording(test: &str, path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {test}: shared data absent");
-    None
-}
-
-/// The named columns of a file, row by row, in the order of `names`.
-fn rows(path: &Path, names: &[&str], mut each: impl FnMut(Vec<Field>)) {
-    let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
-    let schema = reader.metadata().file_metadata().schema().clone();
-    let fields: Vec<Arc<Type>> =
-        schema.get_fields().iter().filter(|field| names.contains(&field.name())).cloned().collect();
-    assert_eq!(fields.len(), names.len(), "{path:?}");
-    let order: Vec<usize> =
-        names.iter().map(|name| fields.iter().position(|field| field.name() == *name).unwrap()).collect();
-    let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().unwrap();
-    for row in reader.get_row_iter(Some(projection)).unwrap() {
-        let columns = row.unwrap().into_columns();
-        each(order.iter().map(|at| columns[*at].1.clone()).collect());
-    }
-}
-
-fn number(field: &Field) -> Option<f64> {
-    match field {
-        Field::Double(value) => Some(*value),
-        Field::Long(value) | Field::TimestampMicros(value) | Field::TimestampMillis(value) => Some(*value as f64),
-        Field::Int(value) => Some(f64::from(*value)),
-        Field::Null => None,
-        other => panic!("{other:?} is no number"),
-    }
-}
-
-fn micros(field: &Field) -> i64 {
-    number(field).unwrap() as i64
-}
-
 /// One moment's chain of one coin.
 struct Snapshot {
     coin: &'static str,
+    name: String,
     at: Timestamp,
-    /// Rows of the recording and expiries in it.
     options: usize,
     quotes: Vec<SmileQuotes>,
 }
@@ -73,50 +31,28 @@ struct Snapshot {
 /// The snapshots of every file, or the seeded tenth of them.
 fn snapshots(test: &str) -> Option<Vec<Snapshot>> {
     let all = std::env::var_os("TRIMTAB_LONG").is_some();
-    let names = ["timestamp", "expiry_datetime", "underlying", "strike", "option_type", "bid_price", "ask_price"];
     let mut snapshots = Vec::new();
     for coin in ["BTC", "ETH"] {
-        let mut chains: BTreeMap<i64, Vec<OptionQuote>> = BTreeMap::new();
         for month in ["2025-12", "2026-01", "2026-02", "2026-03", "2026-04", "2026-05"] {
-            let path = recording(test, &format!("deribit_options_6h/{coin}_{month}.parquet"))?;
-            rows(&path, &names, |row| {
-                let at = micros(&row[0]);
-                if !all && !chosen(at) {
-                    return;
-                }
-                let kind = match &row[4] {
-                    Field::Str(text) if text == "call" => OptionKind::Call,
-                    Field::Str(text) if text == "put" => OptionKind::Put,
-                    other => panic!("{other:?} is no kind of option"),
-                };
-                let quote = OptionQuote {
-                    expiry: Timestamp::from_nanos(micros(&row[1]) * 1_000),
-                    strike: number(&row[3]).unwrap(),
-                    kind,
-                    bid: number(&row[5]),
-                    ask: number(&row[6]),
-                    tick: if number(&row[5]).unwrap_or(0.0) < 0.005 { 0.0001 } else { 0.0005 },
-                    at: Timestamp::from_nanos(at * 1_000),
-                    forward: number(&row[2]),
-                };
-                chains.entry(at).or_default().push(quote);
-            });
-        }
-        for (at, rows) in chains {
-            let at = Timestamp::from_nanos(at * 1_000);
-            let mut chain = Chain::new(OptionStyle::Inverse, ChainSettings::default());
-            chain.read(rows.iter().copied());
-            chain.drop_expired(at);
-            chain.remake_all(at);
-            snapshots.push(Snapshot { coin, at, options: rows.len(), quotes: chain.smiles().to_vec() });
+            let path = common::recording(test, &format!("deribit_options_6h/{coin}_{month}.parquet"))?;
+            for recorded in common::snapshots(&path).into_iter().filter(|recorded| all || chosen(recorded.at)) {
+                let mut chain = Chain::new(OptionStyle::Inverse, ChainSettings::default());
+                let options = recorded.quotes.len();
+                chain.set_spot(Some(recorded.index));
+                chain.read(recorded.quotes);
+                chain.drop_expired(recorded.at);
+                chain.remake_all(recorded.at);
+                let name = format!("{coin} {}", recorded.at);
+                snapshots.push(Snapshot { coin, name, at: recorded.at, options, quotes: chain.smiles().to_vec() });
+            }
         }
     }
     Some(snapshots)
 }
 
 /// Whether a snapshot is of the tenth: by a scramble of its time.
-fn chosen(at: i64) -> bool {
-    (at as u64 / 1_000_000).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1 << 32) / 10
+fn chosen(at: Timestamp) -> bool {
+    (at.nanos() as u64 / 1_000_000_000).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1 << 32) / 10
 }
 
 /// Distances of fitted volatilities from the middles, in volatility points, and how many lie inside bid and ask.
@@ -194,36 +130,37 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
     let Some(snapshots) = snapshots("every_snapshot_is_free_of_arbitrage_and_near_its_quotes") else { return };
     let (mut long, mut short, mut held_long, mut held_short) =
         (Tally::default(), Tally::default(), Tally::default(), Tally::default());
-    let (mut pairs, mut crossed, mut slices) = (0, 0, 0);
+    let (mut pairs, mut crossed, mut crossed_inside, mut slices) = (0, 0, 0, 0);
     let mut repairs: BTreeMap<String, usize> = BTreeMap::new();
     let mut worst: Vec<(f64, String)> = Vec::new();
     let mut options = 0;
+    let mut month_ahead: Vec<(&Snapshot, f64)> = Vec::new();
     for snapshot in &snapshots {
         options += snapshot.options;
         let surface = Surface::fit(&snapshot.quotes).unwrap();
         pairs += surface.slices().len() - 1;
         crossed += surface.crossed_before_repair();
+        crossed_inside += pairs_that_cross_inside(&snapshot.quotes);
         slices += surface.slices().len();
+        month_ahead.push((snapshot, surface.vol(0.0, 30.0 / 365.0)));
         let (density, rise, wing) = arbitrage_on_a_grid(&surface);
-        assert!(
-            density >= 0.0 && rise >= 0.0 && wing <= 2.0,
-            "{} {:?}: {density} {rise} {wing}",
-            snapshot.coin,
-            snapshot.at
-        );
-        let mut own = Tally::default();
+        assert!(density >= 0.0 && rise >= 0.0 && wing <= 2.0, "{}: {density} {rise} {wing}", snapshot.name);
+        let (mut own, mut spreads) = (Tally::default(), Vec::new());
         for (quotes, slice) in fitted(&snapshot.quotes, &surface) {
             assert!(slice.arbitrage().is_free(), "{:?}", slice.arbitrage());
             *repairs.entry(format!("{:?}", slice.arbitrage().repair)).or_default() += 1;
             let tally = if quotes.years >= DAY { &mut own } else { &mut short };
             for point in quotes.points.iter().filter(|point| in_reach(quotes, point)) {
                 tally.add(point, slice.vol(point.log_moneyness));
+                spreads.push(100.0 * (point.ask_vol - point.bid_vol));
             }
             if slice.arbitrage().repair == Repair::Neighbour {
-                println!("neighbour: {} {:?} {:.4} years", snapshot.coin, snapshot.at, quotes.years);
+                println!("a neighbour's smile: {}, {:.1} days", snapshot.name, quotes.years * 365.0);
             }
         }
-        worst.push((own.rank(0.9), format!("{} {:?}: {}", snapshot.coin, snapshot.at, own.line())));
+        spreads.sort_by(f64::total_cmp);
+        let line = format!("{}: {}, median spread {:.1}", snapshot.name, own.line(), spreads[spreads.len() / 2]);
+        worst.push((own.rank(0.9), line));
         long.merge(&own);
         // Every fifth strike, from another place at each snapshot, is withheld.
         let place = snapshot.at.nanos() as usize / 1_000_000_000 % 5;
@@ -247,6 +184,7 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
     }
     println!("{} snapshots, {options} options, {slices} slices", snapshots.len());
     println!("pairs that cross before repair: {crossed} of {pairs}, {:.1} %", 100.0 * crossed as f64 / pairs as f64);
+    println!("among strikes that both quote: {crossed_inside}, {:.1} %", 100.0 * crossed_inside as f64 / pairs as f64);
     println!("repairs: {repairs:?}");
     println!("a day and more:   {}", long.line());
     println!("under a day:      {}", short.line());
@@ -254,17 +192,45 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
     println!("withheld, under:  {}", held_short.line());
     worst.sort_by(|a, b| b.0.total_cmp(&a.0));
     worst.iter().take(5).for_each(|(_, line)| println!("worst: {line}"));
+    for pair in month_ahead.windows(2) {
+        let [(before, low), (after, high)] = pair else { unreachable!() };
+        if before.coin == after.coin && (high - low).abs() > 0.10 {
+            let forward = |snapshot: &Snapshot| snapshot.quotes[0].forward;
+            println!(
+                "jump: {} to {}: 30 days at the money {:.1} to {:.1} %, forward {:.0} to {:.0}",
+                before.name,
+                after.name,
+                100.0 * low,
+                100.0 * high,
+                forward(before),
+                forward(after)
+            );
+        }
+    }
     for tally in [&long, &held_long] {
         assert!(tally.rank(0.5) <= 0.20 && tally.rank(0.9) <= 0.6 && tally.inside_share() >= 0.95);
     }
     assert!(short.rank(0.5) <= 0.6 && held_short.rank(0.5) <= 0.6);
 }
 
+/// How many neighbouring expiries cross among the strikes that both quote when each is fitted without the other.
+fn pairs_that_cross_inside(quotes: &[SmileQuotes]) -> usize {
+    let alone: Vec<Surface> =
+        quotes.iter().filter_map(|quotes| Surface::fit(std::slice::from_ref(quotes)).ok()).collect();
+    let crosses = |pair: &[Surface]| {
+        let (below, above) = (&pair[0].slices()[0], &pair[1].slices()[0]);
+        let low = below.quoted().0.max(above.quoted().0);
+        let high = below.quoted().1.min(above.quoted().1);
+        (0..=400).any(|step| {
+            let k = low + (high - low) * f64::from(step) / 400.0;
+            above.total_variance(k) < below.total_variance(k)
+        })
+    };
+    alone.windows(2).filter(|pair| crosses(pair)).count()
+}
+
 /// Quotes and slice of each expiry that was fitted.
-fn fitted<'a>(
-    quotes: &'a [SmileQuotes],
-    surface: &'a Surface,
-) -> impl Iterator<Item = (&'a SmileQuotes, &'a pricing::surface::Slice)> {
+fn fitted<'a>(quotes: &'a [SmileQuotes], surface: &'a Surface) -> impl Iterator<Item = (&'a SmileQuotes, &'a Slice)> {
     let of =
         |quotes: &'a SmileQuotes| Some((quotes, surface.slices().iter().find(|slice| slice.years() == quotes.years)?));
     quotes.iter().filter_map(of)

@@ -3,24 +3,39 @@
 use super::smile::{Curve, durrleman};
 
 /// Where a piece of a curve is checked, as shares of its length.
-const STEPS: usize = 8;
+const STEPS: usize = 12;
+/// A dip of g on that grid that comes lower than this is followed to its bottom.
+const SHALLOW: f64 = 0.15;
+/// In so many steps.
+const NARROWINGS: usize = 16;
 
-/// The lowest of Durrleman's g over all strikes, and the steeper wing's slope. Between knots g is taken on a grid, in the straight
-/// wings its minimum is exact. Minus infinity where the curve is not positive or falls outwards.
+/// The lowest of Durrleman's g over all strikes, and the steeper wing's slope. Between knots g is taken on a grid and followed from
+/// there to the bottom of each dip; in the straight wings its minimum is exact. Minus infinity where the curve is not positive or
+/// falls outwards.
 pub(super) fn butterfly(curve: &Curve) -> (f64, f64) {
     let last = curve.knots.len() - 1;
     let mut lowest = f64::INFINITY;
     for piece in 0..last {
         let [value, slope, half, sixth] = curve.pieces[piece];
         let (begin, width) = (curve.knots[piece], curve.knots[piece + 1] - curve.knots[piece]);
-        for step in 0..STEPS {
-            let x = width * step as f64 / STEPS as f64;
+        let density = |x: f64| {
             let at = value + x * (slope + x * (half + x * sixth));
             let first = slope + x * (2.0 * half + x * 3.0 * sixth);
-            if at <= 0.0 || at.is_nan() {
+            // What is not positive has no density.
+            if at > 0.0 { durrleman(begin + x, (at, first, 2.0 * half + 6.0 * x * sixth)) } else { f64::NEG_INFINITY }
+        };
+        let step = width / STEPS as f64;
+        let grid: [f64; STEPS + 1] = std::array::from_fn(|at| density(step * at as f64));
+        for at in 0..=STEPS {
+            let here = grid[at];
+            if here.is_nan() || here == f64::NEG_INFINITY {
                 return (f64::NEG_INFINITY, f64::INFINITY);
             }
-            lowest = lowest.min(durrleman(begin + x, (at, first, 2.0 * half + 6.0 * x * sixth)));
+            lowest = lowest.min(here);
+            let (before, after) = (at.saturating_sub(1), (at + 1).min(STEPS));
+            if here < SHALLOW && here <= grid[before] && here <= grid[after] {
+                lowest = lowest.min(bottom(&density, step * before as f64, step * after as f64));
+            }
         }
     }
     let (left, right) = curve.ends();
@@ -32,6 +47,18 @@ pub(super) fn butterfly(curve: &Curve) -> (f64, f64) {
         lowest = lowest.min(wing(value - slope * distance, slope, 1.0 / value));
     }
     if lowest.is_nan() { (f64::NEG_INFINITY, f64::INFINITY) } else { (lowest, right.max(-left)) }
+}
+
+/// The lowest that narrowing the interval finds, by a quarter each time, on the side of the higher of two points.
+fn bottom(density: &impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
+    let mut lowest = f64::INFINITY;
+    for _ in 0..NARROWINGS {
+        let quarter = 0.25 * (high - low);
+        let (left, right) = (density(low + quarter), density(high - quarter));
+        lowest = lowest.min(left).min(right);
+        if left < right { high -= quarter } else { low += quarter }
+    }
+    lowest
 }
 
 /// The lowest g on the straight line `intercept + slope * k` where total variance is `1 / nearest` and more: of

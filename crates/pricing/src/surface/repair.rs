@@ -5,28 +5,28 @@ use super::fit::{Bounds, Fitter, Smile};
 use super::smile::{Arbitrage, Curve, FitError, Repair, Slice, SmileQuotes, Surface, SurfaceRefusal};
 
 /// Rounds of fitting under bounds; each adds a bound where the last result crossed a neighbour.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 12;
 /// In how many of them what all smiles agreed on is held, not only the shorter neighbour.
-const SOFT_ROUNDS: usize = 3;
+const SOFT_ROUNDS: usize = 4;
 
 impl Surface {
     /// Fits every expiry and repairs what of arbitrage the fits have.
     ///
     /// # Errors
     ///
-    /// If the expiries do not ascend or none of them can be fitted. One that cannot is told in [`Self::refused`].
+    /// If none of the expiries can be fitted or those that can do not ascend. One that cannot is told in [`Self::refused`].
     pub fn fit(quotes: &[SmileQuotes]) -> Result<Self, SurfaceRefusal> {
-        let later = |at: &usize| quotes[*at].years > quotes[at - 1].years || quotes[*at].years.is_nan();
-        if let Some(at) = (1..quotes.len()).find(|at| !later(at)) {
-            return Err(SurfaceRefusal::ExpiriesUnsorted { at });
-        }
         let mut fitter = Fitter::new();
-        let (mut refused, mut smiles) = (Vec::new(), Vec::new());
+        let (mut refused, mut smiles) = (Vec::new(), Vec::<(&SmileQuotes, Smile)>::new());
         for (at, one) in quotes.iter().enumerate() {
-            match one.check() {
-                Ok(()) => smiles.push((one, fitter.smile(one))),
-                Err(refusal) => refused.push((at, refusal)),
+            if let Err(refusal) = one.check() {
+                refused.push((at, refusal));
+                continue;
             }
+            if smiles.last().is_some_and(|(before, _)| before.years >= one.years) {
+                return Err(SurfaceRefusal::ExpiriesUnsorted { at });
+            }
+            smiles.push((one, fitter.smile(one)));
         }
         if smiles.is_empty() {
             return Err(SurfaceRefusal::NoSlices { first: refused.first().map(|(_, refusal)| *refusal) });
@@ -235,7 +235,7 @@ fn neighbours(smile: &Smile, below: Option<&Curve>, above: Option<&Curve>) -> Cu
         let room = above.map_or(f64::INFINITY, |above| crossing(below, above).lowest);
         let mut shift = wanted.min(room);
         for _ in 0..8 {
-            if !(shift > 0.0) {
+            if shift <= 0.0 || shift.is_nan() {
                 break;
             }
             let mut curve = below.clone();

@@ -86,7 +86,7 @@ pub enum SurfaceRefusal {
         /// Why the first expiry was refused.
         first: Option<SmileRefusal>,
     },
-    /// An expiry is not later than the one before it.
+    /// An expiry is not later than the last one before it that can be fitted.
     ExpiriesUnsorted {
         /// Which expiry.
         at: usize,
@@ -267,6 +267,11 @@ impl Slice {
     #[must_use]
     pub fn quoted(&self) -> (f64, f64) {
         self.quoted
+    }
+
+    /// The knots of its curve: log-moneyness and total variance.
+    pub fn knots(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.curve.knots.iter().zip(&self.curve.pieces).map(|(knot, piece)| (*knot, piece[0]))
     }
 
     /// Variance to expiry at the log-moneyness `k`.
