@@ -15,7 +15,7 @@ use engine::{Engine, Output, Plan, Purpose};
 use exchange::{AccountTerms, Exchange, ExchangeConfig};
 use market::*;
 use policy::Policy;
-use policy::spec::{Caps, Sides, SignalKind, SizeKind};
+use policy::spec::{Caps, Sides, SignalKind, SizeKind, Trigger};
 use policy::testing::{SERIES, policies};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -358,6 +358,13 @@ fn stops(desk: &Desk, moments: &[Moment], counts: &mut Counts) -> Checked {
                 "{}: strategy {index} holds {held}, {out} on its way, stops of {covered}",
                 moment.at
             );
+            // What the venue ended is sent again with the next decision on the market.
+            let rests = seat.policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Resting);
+            let has_stop = moment.open[index].as_ref().is_some_and(|campaign| campaign.initial_stop.is_some());
+            if rests && has_stop && moment.source == Source::Market {
+                ensure!(covered == -left, "{}: strategy {index} holds {held}, {out} on its way, no stop", moment.at);
+                counts.add("stop there");
+            }
             if shared && !out.is_zero() && !covered.is_zero() {
                 counts.add("stop of what a part leaves");
             }
@@ -641,6 +648,7 @@ fn any_desk_on_any_market() {
         "stop beside others",
         "stop alone",
         "stop of what a part leaves",
+        "stop there",
         "exit beside others",
         "exit alone",
         "increase under a leverage cap",
