@@ -215,7 +215,7 @@ fn any_history_tells_what_a_rebuild_tells() {
             let _ = greeks.underlying(coin);
         }
         if random.below(1_000) == 0 {
-            let simd = if random.below(8) == 0 { Simd::new(SimdName::Scalar).unwrap() } else { Simd::best() };
+            let simd = Simd::new(SimdName::ALL[random.below(3) as usize]).unwrap_or(Simd::best());
             assert_eq!(greeks.len(), asked.options.len() + asked.delta_ones.len());
             assert_eq!(told(&mut greeks), told(&mut asked.rebuilt(&mut random, simd)), "after {update} updates");
             rebuilds += 1;
