@@ -373,7 +373,8 @@ fn forwards_and_smiles_of_recorded_chains() {
         let [median, ninetieth, high] = [0.5, 0.9, 0.99].map(|rank| quantile(&mut apart, rank));
         println!(
             "{coin}: {expiries} expiries, {parity} with parity; its forward off the recorded one by {median:.2} bp in the median, \
-             {ninetieth:.2} bp at the 90th, {high:.2} bp at the 99th percentile; recorded inside parity's bounds in {agree}, outside in {outside}"
+             {ninetieth:.2} bp at the 90th, {high:.2} bp at the 99th percentile; recorded inside parity's bounds in {agree}, \
+             outside in {outside}"
         );
         println!(
             "{coin}: {listed} quotes, {used} used, dropped {:?}",
