@@ -81,7 +81,7 @@ fn a_chain_becomes_quotes_by_time_and_then_by_strike() {
     assert_eq!((text(first.mark()), text(first.underlying())), ("0.00301168".to_owned(), "88000.5".to_owned()));
     assert_eq!((first.open_interest().unwrap().to_string(), first.bid_qty()), ("324.5".to_owned(), None));
     let info = TapeReader::open(fixture.out()).unwrap().info().clone();
-    assert_eq!((info.version, info.provenance.quality["options"], info.provenance.quality["no_bid"]), (3, 2, 1));
+    assert_eq!((info.version, info.provenance.quality["no_ask"], info.provenance.quality["no_bid"]), (3, 0, 1));
     assert_eq!(info.span(Kind::Quote).unwrap().rows, 3);
 }
 

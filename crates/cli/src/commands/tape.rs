@@ -9,8 +9,9 @@ use crate::progress::Meter;
 use crate::render::rows::{self, Form};
 use crate::terminal::{ERROR, Terminal, WARNING};
 use ::tape::{GapsOf, Kind, Overlap, TapeError, TapeInfo, TapeReader, Verified};
-use market::InstrumentKind;
+use market::{Instrument, InstrumentKind};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use units::Timestamp;
 use units::show::{self, Style};
@@ -273,6 +274,9 @@ fn finding(name: &str, number: u64) -> String {
         "gaps" => "gap",
         "duplicates" => "duplicate",
         "empty" => "empty cell",
+        "no_bid" => return format!("{} without a bid", show::count(number, Style::Terminal)),
+        "no_ask" => return format!("{} without an ask", show::count(number, Style::Terminal)),
+        "between_steps" => return format!("{} between steps", show::count(number, Style::Terminal)),
         other => return format!("{} {other}", show::count(number, Style::Terminal)),
     };
     super::check::counted(number as usize, one)
@@ -294,6 +298,39 @@ pub(super) fn kind(kind: InstrumentKind) -> String {
     }
 }
 
+/// The options of a catalogue by venue, underlying and settlement, a sentence each; none where they are few.
+fn chains(instruments: &[Instrument]) -> Vec<String> {
+    const FEW: usize = 4;
+    let mut groups: BTreeMap<_, Vec<&Instrument>> = BTreeMap::new();
+    for known in instruments.iter().filter(|known| known.kind.is_option()) {
+        groups.entry((known.venue(), known.base, known.settle, known.tick, known.lot)).or_default().push(known);
+    }
+    if groups.values().map(Vec::len).sum::<usize>() <= FEW {
+        return Vec::new();
+    }
+    let count = |number: usize| show::count(number as u64, Style::Terminal);
+    let sentence = |((venue, base, settle, tick, lot), options): ((&str, _, _, _, _), Vec<&Instrument>)| {
+        let expiries: BTreeSet<Timestamp> = options.iter().filter_map(|known| known.kind.expiry()).collect();
+        let strikes: BTreeSet<_> =
+            options.iter().filter_map(|known| known.kind.option()).map(|(strike, _)| strike).collect();
+        let span = |first: Option<String>, last: Option<String>| match (first, last) {
+            (Some(first), Some(last)) if first != last => format!("{first} .. {last}"),
+            (Some(first), _) => first,
+            _ => String::new(),
+        };
+        let days =
+            span(expiries.first().map(|at| at.date().to_string()), expiries.last().map(|at| at.date().to_string()));
+        let range = span(strikes.first().map(ToString::to_string), strikes.last().map(ToString::to_string));
+        let expiries =
+            if expiries.len() == 1 { "expires".to_owned() } else { format!("{} expiries", count(expiries.len())) };
+        format!(
+            "{venue}   {} on {base}   {expiries} {days}   strikes {range}   tick {tick}   lot {lot}   settle in {settle}",
+            super::check::counted(options.len(), "option")
+        )
+    };
+    groups.into_iter().map(sentence).collect()
+}
+
 fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
     let count = |value: u64| show::count(value, Style::Terminal);
     let rows = super::check::counted(info.rows as usize, "row");
@@ -304,7 +341,11 @@ fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
         let text: String = text.chars().map(printable).collect();
         lines.push(format!("  {label:<11} {text}"));
     };
-    for instrument in &info.catalogue.instruments {
+    let all = &info.catalogue.instruments;
+    // A chain has thousands: one line says what they are, `--verbose` names them.
+    let chains = if verbose { Vec::new() } else { chains(all) };
+    let is_told = |instrument: &&Instrument| chains.is_empty() || !instrument.kind.is_option();
+    for instrument in all.iter().filter(is_told) {
         row(
             "holds",
             format!(
@@ -317,6 +358,9 @@ fn lines(info: &TapeInfo, verbose: bool) -> Vec<String> {
                 instrument.settle
             ),
         );
+    }
+    for chain in chains {
+        row("holds", chain);
     }
     for name in &info.catalogue.series {
         row("holds", name.clone());

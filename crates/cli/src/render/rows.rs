@@ -115,7 +115,8 @@ impl<'a> Printer<'a> {
                 let present: Vec<_> = names.iter().filter(|(kind, _)| has(*kind)).map(|(_, name)| *name).collect();
                 // The other columns are those of a bar.
                 let first = if has(Kind::Bar) { "open".to_owned() } else { present.join(", ") };
-                write!(out, "{:<20}  {:<7}  {:<width$}  {first:>14}", "received", "kind", "of")?;
+                let received = received_width(has_quotes);
+                write!(out, "{:<received$}  {:<7}  {:<width$}  {first:>14}", "received", "kind", "of")?;
                 if has(Kind::Bar) {
                     write!(out, " {:>14} {:>14} {:>14} {:>16}", "high", "low", "close", "volume")?;
                 }
@@ -136,7 +137,8 @@ impl<'a> Printer<'a> {
     fn text(&mut self, row: &TapeRow) -> io::Result<()> {
         let (kind, instrument, name) = what(&self.catalogue, &row.event);
         let (out, width) = (&mut *self.out, self.width);
-        write!(out, "{:<20}  {:<7}  {name:<width$}", show::time(row.receipt), kind.to_string())?;
+        let received = received_width(self.has_quotes);
+        write!(out, "{:<received$}  {:<7}  {name:<width$}", show::time(row.receipt), kind.to_string())?;
         match &row.event {
             Event::Bar(bar) => {
                 let tick = instrument.map_or(Price::from_raw(1), |instrument| instrument.tick);
@@ -234,6 +236,11 @@ impl<'a> Printer<'a> {
         serde_json::to_writer(&mut *self.out, &line).map_err(io::Error::from)?;
         self.out.write_all(b"\n")
     }
+}
+
+/// How wide receipt times are: those of quotes have fractions of a second.
+fn received_width(has_quotes: bool) -> usize {
+    if has_quotes { 27 } else { 20 }
 }
 
 /// What an event is of. The reader has checked that its id is in the catalogue.
