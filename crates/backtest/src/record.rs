@@ -83,6 +83,8 @@ pub(crate) struct Recorder {
     last_row: Timestamp,
     /// Money moved that is not translated yet.
     moved: Vec<CashChange>,
+    /// Positions from before whose first bar is not there yet.
+    carried: Vec<Fill>,
     paid_in: Cash,
     last_close: Vec<Option<Timestamp>>,
     at: Timestamp,
@@ -180,6 +182,7 @@ impl Recorder {
             has_bars: false,
             last_row: Timestamp::from_nanos(0),
             moved: Vec::new(),
+            carried: Vec::new(),
             paid_in: Cash::ZERO,
             last_close: vec![None; count],
             at: Timestamp::MIN,
@@ -239,6 +242,9 @@ impl Recorder {
             self.facts.gaps.push((bar.instrument, last, bar.opened));
         }
         self.last_close[index] = Some(bar.closed);
+        if !self.carried.is_empty() {
+            self.bring_in(bar);
+        }
         self.facts.bars += 1;
         self.has_bars = true;
         self.bars[index] = Some(match self.bars[index] {
@@ -254,6 +260,17 @@ impl Recorder {
         });
         if !self.sent[index].is_empty() {
             self.audit(bar);
+        }
+    }
+
+    /// What a position from before has earned by the first price of the run was brought into it, like money paid in.
+    #[cold]
+    fn bring_in(&mut self, bar: &Bar) {
+        let known = &self.catalogue.instruments[bar.instrument.index()];
+        let (contract, currency) = (known.kind.contract(), known.settle);
+        for fill in self.carried.extract_if(.., |fill| fill.instrument == bar.instrument) {
+            let amount = contract.profit(fill.signed_qty(), fill.price, bar.open);
+            self.moved.push(CashChange { account: fill.account, currency, amount, reason: CashReason::Deposit });
         }
     }
 
@@ -433,6 +450,9 @@ impl Recorder {
         self.facts.acted += u64::from(triggered);
         self.facts.fills += 1;
         self.ledger.trade(fill);
+        if purpose == Purpose::Opening {
+            self.carried.push(*fill);
+        }
         if fill.forced == Some(Forced::Liquidation) {
             self.facts.liquidated = self.facts.liquidated.or(Some(self.at));
         }

@@ -10,7 +10,7 @@ use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
 use policy::spec;
 use policy::{Policy, Program};
 use risk::TierTable;
-use units::{AccountId, InstrumentId, Round};
+use units::{AccountId, Cash, InstrumentId, Round};
 
 /// The accounts of a run, and what its exchange charges.
 pub(crate) struct Setup {
@@ -204,8 +204,10 @@ fn exchange_config(
         let account = Setup::account_of(accounts, instrument, catalogue);
         positions.push(OpeningPosition { account, instrument, qty: adopted.quantity, price: adopted.entry });
     }
+    let terms_of = accounts.iter().map(account).collect::<Result<Vec<_>, Error>>()?;
+    check_adopted(&positions, &terms_of, accounts, catalogue)?;
     let config = ExchangeConfig {
-        accounts: accounts.iter().map(account).collect::<Result<_, Error>>()?,
+        accounts: terms_of,
         taker: terms.taker_fee,
         maker: terms.maker_fee,
         half_spread: terms.half_spread,
@@ -218,6 +220,44 @@ fn exchange_config(
     };
     config.check(catalogue).map_err(|error| Error::Setup(error.to_string()))?;
     Ok(config)
+}
+
+/// What is taken over can be held: the deposits in a currency bear the initial margin of the positions that settle in it, and pay for
+/// spot.
+fn check_adopted(
+    positions: &[OpeningPosition],
+    terms: &[AccountTerms],
+    accounts: &[AccountSpec],
+    catalogue: &Catalogue,
+) -> Result<(), Error> {
+    let mut needed: Vec<(AccountId, Currency, Cash)> = Vec::new();
+    for OpeningPosition { account, instrument, qty, price } in positions {
+        let known = &catalogue.instruments[instrument.index()];
+        let value = known.kind.contract().exposure(*price, *qty);
+        let margin = match known.kind {
+            InstrumentKind::Spot => value.cash(),
+            _ => TierTable::for_symbol(&known.symbol).initial_margin(value),
+        };
+        let so_far = needed.iter().position(|(of, currency, _)| (of, currency) == (account, &known.settle));
+        let at = so_far.unwrap_or_else(|| {
+            needed.push((*account, known.settle, Cash::ZERO));
+            needed.len() - 1
+        });
+        needed[at].2 += margin;
+        let paid = terms[account.index()].deposits.iter().filter(|(_, paid)| *paid == known.settle);
+        let paid: Cash = paid.map(|(amount, _)| *amount).sum();
+        if needed[at].2 > paid {
+            let (symbol, settle, venue) = (&known.symbol, known.settle, &accounts[account.index()].venue);
+            return Err(Error::Setup(format!(
+                "`[[adopt]]` takes over {qty} of `{symbol}` at {price}, worth {:.2} {settle}: positions taken over need {:.2} {settle} \
+                 at the venue's largest leverage, and the account at `{venue}` is paid {paid:.2} {settle}: correct `quantity`, or \
+                 state the deposit that bears it",
+                value.cash().abs(),
+                needed[at].2
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A value that an order or a remainder is measured by can be told in the quote currency of each instrument.

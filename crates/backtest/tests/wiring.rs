@@ -339,7 +339,72 @@ fn a_position_from_before_becomes_a_campaign_with_its_anchors() {
     assert_eq!((campaign.ended_by.as_str(), campaign.profit), ("stop", cash("-10")));
     assert_eq!(campaign.r, Some(-1.0));
     assert_eq!(run.tables.fills[0].purpose, "opening");
-    assert_eq!(run.tables.equity[0].equity, cash("1010"), "two coins carried at 95 are worth 100 each");
+    let first = &run.tables.equity[0];
+    assert_eq!(first.equity, cash("1010"), "two coins carried at 95 are worth 100 each");
+    // That was brought in: the run lost 20 from there, not 10.
+    assert_eq!((first.paid_in, first.drawdown), (cash("1010"), 0.0));
+    assert_eq!(run.record.profit_adverse_first, "-20");
+    let last = run.tables.equity.last().unwrap();
+    assert!((last.drawdown - 20.0 / 1_010.0).abs() < 1e-12, "{}", last.drawdown);
+}
+
+/// A loss from before the run is no drawdown of it, and trips no limit.
+#[test]
+fn what_a_position_lost_before_the_run_is_no_drawdown() {
+    let walk = Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 10]).telling("signal.x", &[(1, 1.0)]);
+    let text = format!(
+        "{}[caps]\ndrawdown = [{{ at = \"10%\", restore = \"5%\", factor = 0.0 }}]\ndaily_loss = \"5%\"\non_loss = \"flat\"\n\
+         [backtest]\ndeposit = \"1_000 USDT\"\ntaker_fee = 0.0\nmaker_fee = 0.0\n{COSTLESS}\
+         [[adopt]]\nquantity = 2\nentry = 250\n",
+        follows("signal.x", "\"200 USDT\"")
+    );
+    let run = done(vec![policy("adopted", "\"binance:BTCUSDT-PERP\"", &text)], &[walk]);
+    let last = run.tables.equity.last().unwrap();
+    assert_eq!((last.equity, last.paid_in, last.drawdown), (cash("700"), cash("700"), 0.0));
+    assert_eq!(run.tables.fills.len(), 1, "it is held");
+    assert_eq!(run.record.profit_adverse_first, "0");
+}
+
+/// 1,000 dollars bear 125 times as much at this venue, and no more.
+#[test]
+fn a_position_that_nobody_could_hold_is_not_taken_over() {
+    let refused = |quantity: &str| {
+        let walk = Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 5]).telling("signal.x", &[(1, 1.0)]);
+        let text = format!(
+            "{}[backtest]\ndeposit = \"1_000 USDT\"\n[[adopt]]\nquantity = {quantity}\nentry = 95\n",
+            follows("signal.x", "\"200 USDT\"")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        try_run(vec![policy("absurd", "\"binance:BTCUSDT-PERP\"", &text)], &[walk], folder.path())
+            .err()
+            .map(|error| error.to_string())
+    };
+    let sentence = refused("-5_000_000").unwrap();
+    for part in ["takes over -5000000 of `binance:BTCUSDT-PERP` at 95", "is paid 1000.00 USDT", "correct `quantity`"] {
+        assert!(sentence.contains(part), "{part}: {sentence}");
+    }
+    assert_eq!(refused("100"), None);
+}
+
+/// The signal goes on and off after the contract has ended: plans say so once, and nothing else.
+#[test]
+fn an_expired_contract_is_told_once() {
+    let expiry = at("2024-01-01T12:00:00Z");
+    let known = instrument("binance:BTCUSDT-240101", InstrumentKind::LinearFuture { expiry }, "BTC", "USDT", "USDT");
+    let flips: Vec<(i64, f64)> = (1..40).map(|hour| (hour, if hour % 4 > 0 { 1.0 } else { 0.0 })).collect();
+    let future = Walk::new(known, BEGIN, &[100.0; 12]);
+    let other = Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 40]).telling("signal.x", &flips);
+    let text = format!("{}[backtest]\ndeposit = \"1_000 USDT\"\n{COSTLESS}", follows("signal.x", "\"200 USDT\""));
+    let listed = "\"binance:BTCUSDT-PERP\", \"binance:BTCUSDT-240101\"";
+    let run = done(vec![policy("expires", listed, &text)], &[other, future]);
+    let later =
+        run.tables.plans.iter().filter(|row| &*row.instrument == "binance:BTCUSDT-240101" && row.time >= expiry);
+    let mut plans: Vec<u64> = later.map(|row| row.plan).collect();
+    plans.dedup();
+    assert!(plans.len() <= 2, "the settlement, and that it expired: {plans:?}");
+    let told = run.tables.plans.iter().filter(|row| row.because.starts_with("the contract expired")).count();
+    assert!(told <= 1, "{told}");
+    assert!(run.tables.fills.iter().any(|fill| fill.purpose == "settlement"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use market::{Account, AccountSpec, CashChange, CashReason, Catalogue, Currency};
 use policy::facts::{self, Facts};
 use risk::TierTable;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, Notional, Qty, Ratio, Round, Timestamp};
+use units::{Cash, Notional, Price, Qty, Ratio, Round, Timestamp};
 
 /// One account and what is derived from it.
 pub(crate) struct Book {
@@ -31,6 +31,8 @@ pub(crate) struct Book {
     pub(crate) executions: Executions,
     /// Money paid in or out whose worth in the numéraire is not known yet.
     untold: Vec<(Currency, Cash)>,
+    /// Positions from before whose first price is not known yet: what they had earned by then is no profit of the run.
+    pub(crate) carried: Vec<(u32, Qty, Price)>,
 }
 
 /// Numbers of executions that were counted: each counts once, in whatever order they are told.
@@ -116,6 +118,7 @@ impl Book {
             plain,
             executions: Executions::default(),
             untold: Vec::new(),
+            carried: Vec::new(),
         }
     }
 
@@ -130,6 +133,17 @@ impl Book {
         }
         self.has_coins = self.account.has_coins();
         self.account.balances().len() > known
+    }
+
+    /// The first price of an instrument that a position is carried in: what it has earned by then was brought in, as if it were paid.
+    pub(crate) fn bring_in(&mut self, instrument: u32, price: Price) {
+        let (index, currency) = (instrument as usize, self.account.settlement(instrument as usize).currency);
+        let contract = self.account.contract(index);
+        let own = self.carried.iter().filter(|(known, ..)| *known == instrument);
+        let earned: Cash = own.map(|(_, qty, carried)| contract.profit(*qty, *carried, price)).sum();
+        self.carried.retain(|(known, ..)| *known != instrument);
+        self.untold.push((currency, earned));
+        self.deposit();
     }
 
     /// Money was paid in or out: a drawdown is of trading, not of money moved. What cannot be translated yet is no equity
@@ -276,6 +290,12 @@ impl Book {
             out.bytes(currency.as_str().as_bytes());
             out.i128(amount.raw());
         }
+        out.len(self.carried.len());
+        for (instrument, qty, price) in &self.carried {
+            out.u32(*instrument);
+            out.i64(qty.raw());
+            out.i64(price.raw());
+        }
         for gross in &self.gross {
             out.i128(gross.raw());
         }
@@ -297,6 +317,10 @@ impl Book {
             let code = std::str::from_utf8(from.bytes()?).ok().and_then(|code| code.parse().ok());
             let currency = code.ok_or(Corrupt { at: 0, what: "no currency" })?;
             self.untold.push((currency, Cash::from_raw(from.i128()?)));
+        }
+        self.carried.clear();
+        for _ in 0..from.len()? {
+            self.carried.push((from.u32()?, Qty::from_raw(from.i64()?), Price::from_raw(from.i64()?)));
         }
         self.gross_sum = Notional::ZERO;
         for gross in &mut self.gross {

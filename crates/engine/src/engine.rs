@@ -101,6 +101,8 @@ pub struct Engine {
     may_rest: bool,
     /// How often a strategy was evaluated since the engine was built: a measure, and no state.
     evaluations: u64,
+    /// Some account carries a position from before whose first price is not known yet.
+    pub(crate) has_carried: bool,
     pub(crate) now: Timestamp,
     inputs: u64,
     plans: u64,
@@ -150,6 +152,7 @@ impl Engine {
             has_shared_expiry: false,
             may_rest: true,
             evaluations: 0,
+            has_carried: false,
             now: Timestamp::MIN,
             inputs: 0,
             plans: 0,
@@ -277,6 +280,9 @@ impl Engine {
         for event in input.events {
             self.apply(event);
         }
+        if self.has_carried {
+            self.bring_in(input.events);
+        }
         for book in &mut self.books {
             book.measure_drawdown(self.now);
         }
@@ -291,6 +297,24 @@ impl Engine {
             // What was filled inside the book has stops and rungs to rest; the position itself was just decided.
             self.decide_all(Source::Venue);
         }
+    }
+
+    /// Positions from before are worth something else than they are carried at, as soon as a price is known.
+    #[cold]
+    fn bring_in(&mut self, events: &[Event]) {
+        for event in events {
+            let (instrument, price) = match event {
+                Event::Bar(bar) => (bar.instrument, bar.open),
+                Event::Trade(trade) => (trade.instrument, trade.price),
+                Event::Mark(mark) => (mark.instrument, mark.price),
+                _ => continue,
+            };
+            let book = &mut self.books[self.account_of[instrument.index()] as usize];
+            if book.carried.iter().any(|(known, ..)| *known == instrument.0) {
+                book.bring_in(instrument.0, price);
+            }
+        }
+        self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
     }
 
     fn decide_all(&mut self, source: Source) {
@@ -550,6 +574,9 @@ impl Engine {
     /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
     #[inline]
     fn decide(&mut self, index: usize, source: Source) {
+        if self.scopes[index].is_over(self.now) {
+            return;
+        }
         self.tell_beside(index);
         let may_rest = self.may_rest && source == Source::Market;
         let scope = &mut self.scopes[index];
@@ -763,6 +790,7 @@ impl Engine {
         }
         self.find_heeded();
         self.find_counts();
+        self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
         for index in 0..self.last.len() {
             self.has_marks[index] = from.bool()?;
             self.last[index] = Price::from_raw(from.i64()?);

@@ -153,6 +153,8 @@ impl Engine {
             Forced::Liquidation => Purpose::Liquidation,
             Forced::Settlement => Purpose::Settlement,
             Forced::Opening => {
+                book.carried.push((fill.instrument.0, fill.signed_qty(), fill.price));
+                self.has_carried = true;
                 let adopts = |scope: &&u32| self.scopes[**scope as usize].adoption.is_some();
                 if let Some(scope) = self.by_instrument[index].iter().find(adopts).copied() {
                     self.on_fill(scope as usize, order, Purpose::Opening, fill);

@@ -68,6 +68,10 @@ pub(crate) struct Scope {
     pub(crate) limits: u64,
     /// The version of days and weeks that its facts tell.
     pub(crate) periods: u32,
+    /// When its contract expires.
+    expiry: Option<Timestamp>,
+    /// That it has expired was told: nothing is decided from then on.
+    over: bool,
     /// Campaign facts are out of date.
     pub(crate) stale: bool,
     /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
@@ -141,6 +145,8 @@ impl Scope {
             refused_trigger: None,
             limits: 0,
             periods: 0,
+            expiry: instrument.kind.expiry(),
+            over: false,
             stale: false,
             crossed: false,
             region: Region::default(),
@@ -245,6 +251,16 @@ impl Scope {
             self.facts.put(facts::HIGH, None);
             self.facts.put(facts::LOW, None);
         }
+    }
+
+    /// Whether its contract has expired, nothing is left of it, and that was told in a decision already.
+    #[inline]
+    pub(crate) fn is_over(&mut self, now: Timestamp) -> bool {
+        if self.expiry.is_none_or(|expiry| now < expiry) {
+            return false;
+        }
+        let is_left = !self.position.is_zero() || !self.working.is_empty() || self.crossed;
+        !is_left && std::mem::replace(&mut self.over, true)
     }
 
     /// Tells rules what amounts of other currencies are in the quote currency, at the last prices of all instruments.
@@ -381,6 +397,7 @@ impl Scope {
         out.u64(self.limits);
         out.u32(self.periods);
         out.bool(self.stale);
+        out.bool(self.over);
         self.member.save(out);
         out.bool(self.adoption.is_some());
         out.len(self.refusals.len());
@@ -418,6 +435,7 @@ impl Scope {
         self.limits = from.u64()?;
         self.periods = from.u32()?;
         self.stale = from.bool()?;
+        self.over = from.bool()?;
         self.member = Member::load(from)?;
         if !from.bool()? {
             self.adoption = None;

@@ -159,7 +159,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig { max_global_rejects: 40_000, ..ProptestConfig::with_cases(4_000) })]
 
     /// Own and other exposure together stay under the limit, and nothing more is given up than it takes.
     #[test]
