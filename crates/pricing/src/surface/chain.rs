@@ -645,7 +645,8 @@ impl Chain {
                 if let Ok(slot) = self.expiries[index].smile {
                     let quotes = &mut self.smiles[slot];
                     (quotes.years, quotes.forward, quotes.discount) = (years, forward, discount);
-                    std::mem::swap(&mut quotes.points, &mut self.scratch.points);
+                    // Copied, not swapped, so that each keeps the storage that is enough for it.
+                    quotes.points.clone_from(&self.scratch.points);
                 }
             }
             Err(reason) => self.set_smile(index, Err(reason)),
