@@ -92,6 +92,11 @@ fn a_known_surface_comes_back() {
         assert_eq!(slice.error().inside, slice.error().points, "{:?}", slice.error());
         assert_eq!(slice.error().points, 34);
         assert!(slice.error().largest < 5e-4, "{:?}", slice.error());
+        // SSVI is SVI: the five parameters are enough.
+        for k in [-1.0, 0.0, 1.0].map(|z| z * 0.6 * slice.years().sqrt()) {
+            let own = slice.svi().with_derivatives(k).0;
+            assert!((own / ssvi(slice.years(), k) - 1.0).abs() < 0.02, "{:?}", slice.svi());
+        }
         // Between the strikes, too.
         for step in -25..=25 {
             let k = 0.6 * slice.years().sqrt() * f64::from(step) * 0.1;
@@ -245,12 +250,12 @@ fn the_same_quotes_give_the_same_bits_and_a_refit_what_a_fit_gives() {
     let quotes = chain(0.006, 0.6);
     let surface = Surface::fit(&quotes).unwrap();
     assert_eq!(surface, Surface::fit(&quotes).unwrap());
-    for at in 0..quotes.len() {
+    for (at, own) in quotes.iter().enumerate() {
         let mut again = surface.clone();
-        again.refit(at, &quotes[at]).unwrap();
+        again.refit(at, own).unwrap();
         assert_free(&again, "refit");
         for step in -10..=10 {
-            let k = 0.6 * quotes[at].years.sqrt() * f64::from(step) * 0.2;
+            let k = 0.6 * own.years.sqrt() * f64::from(step) * 0.2;
             let (first, second) = (surface.slices()[at].vol(k), again.slices()[at].vol(k));
             assert!((first - second).abs() < 0.002, "slice {at} at {k}: {first}, then {second}");
         }

@@ -11,9 +11,9 @@
 
 mod common;
 
-use pricing::options::OptionStyle;
 use pricing::options::functions::normal_distribution;
-use pricing::surface::{Chain, ChainSettings, Repair, Slice, SmilePoint, SmileQuotes, Surface};
+use pricing::options::{OptionKind, OptionStyle};
+use pricing::surface::{Chain, ChainSettings, Dropped, Repair, Slice, SmilePoint, SmileQuotes, Surface};
 use std::collections::BTreeMap;
 use units::Timestamp;
 
@@ -26,6 +26,8 @@ struct Snapshot {
     at: Timestamp,
     options: usize,
     quotes: Vec<SmileQuotes>,
+    /// Log-moneyness, reason and place among the quotes of what was left out, but for the strikes' other options.
+    dropped: Vec<(usize, f64, Dropped)>,
 }
 
 /// The snapshots of every file, or the seeded tenth of them.
@@ -43,7 +45,22 @@ fn snapshots(test: &str) -> Option<Vec<Snapshot>> {
                 chain.drop_expired(recorded.at);
                 chain.remake_all(recorded.at);
                 let name = format!("{coin} {}", recorded.at);
-                snapshots.push(Snapshot { coin, name, at: recorded.at, options, quotes: chain.smiles().to_vec() });
+                let mut dropped = Vec::new();
+                for index in 0..chain.len() {
+                    let Ok(slot) = chain.report(index).smile else { continue };
+                    let forward = chain.smiles()[slot].forward;
+                    let left = chain.dropped(index).filter(|(.., reason)| *reason != Dropped::OtherSide);
+                    let out = left.filter(|(strike, kind, _)| (*kind == OptionKind::Put) == (*strike < forward));
+                    dropped.extend(out.map(|(strike, _, reason)| (slot, (strike / forward).ln(), reason)));
+                }
+                snapshots.push(Snapshot {
+                    coin,
+                    name,
+                    at: recorded.at,
+                    options,
+                    quotes: chain.smiles().to_vec(),
+                    dropped,
+                });
             }
         }
     }
@@ -97,9 +114,11 @@ impl Tally {
 
 /// Whether the call's delta, unadjusted, of the option's own middle volatility lies between 0.10 and 0.90.
 fn in_reach(quotes: &SmileQuotes, point: &SmilePoint) -> bool {
-    let deviation = point.mid_vol * quotes.years.sqrt();
-    let delta = normal_distribution(-point.log_moneyness / deviation + 0.5 * deviation);
-    (0.10..=0.90).contains(&delta)
+    reaches(point.log_moneyness, point.mid_vol * quotes.years.sqrt())
+}
+
+fn reaches(log_moneyness: f64, deviation: f64) -> bool {
+    (0.10..=0.90).contains(&normal_distribution(-log_moneyness / deviation + 0.5 * deviation))
 }
 
 /// The lowest g, the lowest rise over the expiry before and the steepest wing, on a grid that knows nothing of knots.
@@ -134,6 +153,9 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
     let mut repairs: BTreeMap<String, usize> = BTreeMap::new();
     let mut worst: Vec<(f64, String)> = Vec::new();
     let mut options = 0;
+    let mut dropped: BTreeMap<String, usize> = BTreeMap::new();
+    let mut between = 0;
+    let mut ticked = Tally::default();
     let mut month_ahead: Vec<(&Snapshot, f64)> = Vec::new();
     for snapshot in &snapshots {
         options += snapshot.options;
@@ -162,6 +184,31 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
         let line = format!("{}: {}, median spread {:.1}", snapshot.name, own.line(), spreads[spreads.len() / 2]);
         worst.push((own.rank(0.9), line));
         long.merge(&own);
+        for (slot, k, reason) in &snapshot.dropped {
+            let years = snapshot.quotes[*slot].years;
+            let slice = surface.slices().iter().find(|slice| slice.years() == years);
+            if slice.is_some_and(|slice| years >= DAY && reaches(*k, slice.total_variance(*k).sqrt())) {
+                *dropped.entry(format!("{reason:?}")).or_default() += 1;
+            }
+        }
+        between += negative_between(&surface);
+        // Each expiry in turn after a tick of 2 % in volatility, up and down by turns.
+        let mut after = surface.clone();
+        for (index, quotes) in snapshot.quotes.iter().filter(|quotes| quotes.check().is_ok()).enumerate() {
+            let mut quotes = quotes.clone();
+            let factor = if index % 2 == 0 { 1.02 } else { 0.98 };
+            for point in &mut quotes.points {
+                point.bid_vol *= factor;
+                point.mid_vol *= factor;
+                point.ask_vol *= factor;
+            }
+            after.refit(index, &quotes).unwrap();
+            for point in quotes.points.iter().filter(|point| quotes.years >= DAY && in_reach(&quotes, point)) {
+                ticked.add(point, after.slices()[index].vol(point.log_moneyness));
+            }
+        }
+        let (density, rise, wing) = arbitrage_on_a_grid(&after);
+        assert!(density >= 0.0 && rise >= 0.0 && wing <= 2.0, "{} ticked: {density} {rise} {wing}", snapshot.name);
         // Every fifth strike, from another place at each snapshot, is withheld.
         let place = snapshot.at.nanos() as usize / 1_000_000_000 % 5;
         let mut kept = snapshot.quotes.clone();
@@ -186,6 +233,9 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
     println!("pairs that cross before repair: {crossed} of {pairs}, {:.1} %", 100.0 * crossed as f64 / pairs as f64);
     println!("among strikes that both quote: {crossed_inside}, {:.1} %", 100.0 * crossed_inside as f64 / pairs as f64);
     println!("repairs: {repairs:?}");
+    println!("left out in reach, a day and more: {dropped:?}");
+    println!("halfway between expiries g is negative somewhere in {between} of {pairs} pairs");
+    println!("after a tick:     {}", ticked.line());
     println!("a day and more:   {}", long.line());
     println!("under a day:      {}", short.line());
     println!("withheld, a day:  {}", held_long.line());
@@ -227,6 +277,22 @@ fn pairs_that_cross_inside(quotes: &[SmileQuotes]) -> usize {
         })
     };
     alone.windows(2).filter(|pair| crosses(pair)).count()
+}
+
+/// In how many pairs of neighbouring expiries g is negative somewhere halfway, where total variance is the mean of theirs.
+fn negative_between(surface: &Surface) -> usize {
+    let negative = |pair: &[Slice]| {
+        let unit = pair[1].total_variance(0.0).sqrt();
+        (-160..=160).any(|step| {
+            let x = f64::from(step) / 40.0;
+            let k = unit * x * (1.0 + x * x / 8.0);
+            let (low, high) = (pair[0].with_derivatives(k), pair[1].with_derivatives(k));
+            let [w, slope, second] = [low.0 + high.0, low.1 + high.1, low.2 + high.2].map(|sum| 0.5 * sum);
+            let drift = 1.0 - k * slope / (2.0 * w);
+            drift * drift - slope * slope / 4.0 * (1.0 / w + 0.25) + second / 2.0 < 0.0
+        })
+    };
+    surface.slices().windows(2).filter(|pair| negative(pair)).count()
 }
 
 /// Quotes and slice of each expiry that was fitted.

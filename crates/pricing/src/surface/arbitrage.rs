@@ -152,6 +152,7 @@ fn local(curve: &Curve, next: usize, k: f64) -> [f64; 4] {
 mod tests {
     use super::*;
     use crate::surface::spline::{Basis, Normal};
+    use crate::surface::svi::Svi;
 
     fn curve(function: impl Fn(f64) -> f64) -> Curve {
         let basis = Basis::new((-8..=8).map(|knot| f64::from(knot) * 0.25).collect());
@@ -168,9 +169,8 @@ mod tests {
 
     #[test]
     fn a_hyperbola_with_arbitrage_is_found_out_and_a_flat_one_is_not() {
-        let vogt = |k: f64| {
-            -0.0410 + 0.1331 * (0.3060 * (k - 0.3586) + ((k - 0.3586_f64).powi(2) + 0.4153_f64.powi(2)).sqrt())
-        };
+        let vogt = Svi { level: -0.0410, slope: 0.1331, skew: 0.3060, centre: 0.3586, width: 0.4153 };
+        let vogt = |k| vogt.with_derivatives(k).0;
         assert!(butterfly(&curve(vogt)).0 < -0.01);
         let (lowest, wing) = butterfly(&Curve { knots: vec![0.0], pieces: vec![[0.04, 0.0, 0.0, 0.0]] });
         assert_eq!((lowest, wing), (1.0, 0.0));

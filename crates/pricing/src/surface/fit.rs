@@ -249,10 +249,8 @@ impl Fitter {
 
     /// SVI alone, mended, as a curve.
     pub(super) fn plain(&mut self, smile: &Smile) -> Option<Curve> {
-        let Smile { unit, svi, .. } = *smile;
-        let level = svi.level * unit * unit;
-        let mended = Svi { level, slope: svi.slope * unit, centre: svi.centre * unit, width: svi.width * unit, ..svi }
-            .repaired();
+        let unit = smile.unit;
+        let mended = smile.svi().repaired();
         let own = Svi {
             level: mended.level / (unit * unit),
             slope: mended.slope / unit,
@@ -276,6 +274,18 @@ impl Fitter {
 }
 
 impl Smile {
+    /// The SVI in log-moneyness and total variance.
+    pub(super) fn svi(&self) -> Svi {
+        let Self { unit, svi, .. } = *self;
+        Svi {
+            level: svi.level * unit * unit,
+            slope: svi.slope * unit,
+            centre: svi.centre * unit,
+            width: svi.width * unit,
+            ..svi
+        }
+    }
+
     /// How uncertain total variance is at the log-moneyness `k`: by the spread of the nearest quote and the way to it.
     pub(super) fn doubt(&self, k: f64) -> f64 {
         let z = k / self.unit;

@@ -36,7 +36,7 @@ impl Surface {
         for ((quotes, smile), bounds) in smiles.iter().zip(&mut bounds) {
             let below = slices.last().map(|slice| &slice.curve);
             let (curve, repair) = settle(&mut fitter, smile, below, None, bounds);
-            slices.push(slice(quotes, curve, repair, below));
+            slices.push(slice(quotes, smile, curve, repair, below));
         }
         Ok(Self { slices, refused, crossed })
     }
@@ -64,7 +64,7 @@ impl Surface {
         let below = below.map(|below| &below.curve);
         let above = above.map(|above| &above.curve);
         let (curve, repair) = settle(&mut fitter, &smile, below, above, &mut Bounds::none());
-        self.slices[index] = slice(quotes, curve, repair, below);
+        self.slices[index] = slice(quotes, &smile, curve, repair, below);
         if let [this, next, ..] = &mut self.slices[index..] {
             next.arbitrage.lowest_rise = crossing(&this.curve, &next.curve).lowest;
         }
@@ -257,7 +257,7 @@ fn neighbours(smile: &Smile, below: Option<&Curve>, above: Option<&Curve>) -> Cu
     if is_free(&curve, None, Some(above)) { curve } else { above.clone() }
 }
 
-fn slice(quotes: &SmileQuotes, curve: Curve, repair: Repair, below: Option<&Curve>) -> Slice {
+fn slice(quotes: &SmileQuotes, smile: &Smile, curve: Curve, repair: Repair, below: Option<&Curve>) -> Slice {
     let (lowest_density, steepest_wing) = butterfly(&curve);
     let lowest_rise = below.map_or(f64::INFINITY, |below| crossing(below, &curve).lowest);
     let arbitrage = Arbitrage { lowest_density, lowest_rise, steepest_wing, repair };
@@ -275,5 +275,6 @@ fn slice(quotes: &SmileQuotes, curve: Curve, repair: Repair, below: Option<&Curv
         FitError { points: distances.len(), inside, median: rank(0.5), ninetieth: rank(0.9), largest: rank(1.0) };
     let ends = (counted().next(), counted().next_back());
     let quoted = (ends.0.map_or(0.0, |point| point.log_moneyness), ends.1.map_or(0.0, |point| point.log_moneyness));
-    Slice { years: quotes.years, forward: quotes.forward, discount: quotes.discount, curve, quoted, error, arbitrage }
+    let SmileQuotes { years, forward, discount, .. } = *quotes;
+    Slice { years, forward, discount, curve, svi: smile.svi(), quoted, error, arbitrage }
 }

@@ -1,5 +1,6 @@
 //! What goes into a surface and what comes out: quotes of an expiry, fitted slices, the surface of all expiries.
 
+use super::svi::Svi;
 use std::fmt;
 
 /// Fewest points of an expiry from which a smile is fitted: one strike says nothing of skew, two nothing of curvature.
@@ -203,6 +204,7 @@ pub struct Slice {
     pub(super) forward: f64,
     pub(super) discount: f64,
     pub(super) curve: Curve,
+    pub(super) svi: Svi,
     /// Lowest and highest log-moneyness of the quotes.
     pub(super) quoted: (f64, f64),
     pub(super) error: FitError,
@@ -261,6 +263,12 @@ impl Slice {
     #[must_use]
     pub fn discount(&self) -> f64 {
         self.discount
+    }
+
+    /// The SVI from which the curve departs as far as quotes and neighbours ask; by itself it need not be free of arbitrage.
+    #[must_use]
+    pub fn svi(&self) -> Svi {
+        self.svi
     }
 
     /// Lowest and highest log-moneyness that was quoted; beyond them the smile is extrapolated.
