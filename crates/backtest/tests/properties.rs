@@ -648,8 +648,10 @@ fn guards(case: &Case<'_>, counts: &mut Counts) -> Checked {
             if let Some(most) = guards.max_order {
                 // An add is valued where it is expected to fill: at its level, or at the price of a market that is beyond it
                 // already. A tick further it may be a lot more.
+                // A further piece of one waits for nothing.
                 let beyond = |level: Price| order.side.sign() * (price - level).raw().signum() > 0;
-                let waits = level.filter(|(level, _)| purpose_is_add(purpose) && !beyond(*level));
+                let is_stop = matches!(order.kind, OrderKind::Stop { .. } | OrderKind::StopLimit { .. });
+                let waits = level.filter(|(level, _)| is_stop && purpose_is_add(purpose) && !beyond(*level));
                 let at = waits.map_or(price, |(level, _)| level);
                 let most = most.at(units::Contract::Linear, at, units::Round::AwayFromZero).unwrap().max(least);
                 let most = most.to_lot(instrument.lot, units::Round::AwayFromZero);
