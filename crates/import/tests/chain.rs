@@ -110,7 +110,8 @@ const TARDIS: &str = "exchange,symbol,timestamp,local_timestamp,type,strike_pric
 fn a_tick_stream_is_received_when_it_was_and_counts_in_the_underlying() {
     let line = |local: i64, bid: &str, amount: &str| {
         format!(
-            "okex-options,BTC-USD-251031-80000-P,1760097600408000,{local},put,80000,1761897600000000,9260,{bid},{amount},,,0.0002147042094267,\n"
+            "okex-options,BTC-USD-251031-80000-P,1760097600408000,{local},put,80000,1761897600000000,9260,{bid},{amount},,,\
+             0.0002147042094267,\n"
         )
     };
     let fixture = Fixture::csv(
