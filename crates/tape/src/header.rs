@@ -291,8 +291,8 @@ impl InstrumentText {
                 return Err(refuse("strike"));
             }
             (
-                "spot" | "linear-perpetual" | "inverse-perpetual" | "linear-future" | "inverse-future" | "linear-option"
-                | "inverse-option",
+                "spot" | "linear-perpetual" | "inverse-perpetual" | "linear-future" | "inverse-future"
+                | "linear-option" | "inverse-option",
                 ..,
             ) => return Err(refuse("expiry")),
             _ => return Err(refuse("kind")),

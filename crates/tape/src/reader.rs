@@ -199,7 +199,8 @@ impl TapeReader {
         if hasher.finalize().to_hex().as_str() != seal.blake3 {
             return Err(TapeError::corrupt(path, format!("row group {} does not match its hash", index + 1)));
         }
-        let group = Group::new(metadata, self.info.version, start, Bytes::from(bytes)).map_err(TapeError::reading(path))?;
+        let group =
+            Group::new(metadata, self.info.version, start, Bytes::from(bytes)).map_err(TapeError::reading(path))?;
         self.group = Some(group);
         self.next_group += 1;
         Ok(true)

@@ -28,7 +28,9 @@ pub(crate) fn version(catalogue: &Catalogue) -> u32 {
         | InstrumentKind::InversePerpetual
         | InstrumentKind::LinearFuture { .. }
         | InstrumentKind::InverseFuture { .. } => 2,
-        InstrumentKind::LinearOption { .. } | InstrumentKind::InverseOption { .. } | InstrumentKind::Structure => QUOTES_VERSION,
+        InstrumentKind::LinearOption { .. } | InstrumentKind::InverseOption { .. } | InstrumentKind::Structure => {
+            QUOTES_VERSION
+        }
     };
     catalogue.instruments.iter().map(needed).max().unwrap_or(1)
 }

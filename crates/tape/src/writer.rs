@@ -276,7 +276,8 @@ impl Columns {
     }
 
     fn clear(&mut self) {
-        let Self { receipt, venue, kind, id, opened, open, high, low, close, volume, rate, interval, value, quotes } = self;
+        let Self { receipt, venue, kind, id, opened, open, high, low, close, volume, rate, interval, value, quotes } =
+            self;
         for integers in [receipt, venue, opened, open, high, low, close, volume, rate, interval] {
             integers.clear();
         }
