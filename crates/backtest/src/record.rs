@@ -692,7 +692,9 @@ impl Journal for Recorder {
                 self.on_fill(*strategy, *order, *purpose, *campaign, fill);
             }
             Output::Notice(Notice::CampaignClosed(record)) => self.on_campaign(record),
-            Output::Notice(Notice::Rejected { .. }) => {}
+            Output::Notice(
+                Notice::Rejected { .. } | Notice::Leg { .. } | Notice::Rolled { .. } | Notice::Unwound { .. },
+            ) => {}
         }
         Ok(())
     }

@@ -213,6 +213,13 @@ impl Book {
         }
     }
 
+    /// The same of a structure of options: its legs are what the account holds of it, and one unit stands for this much.
+    pub(crate) fn reserve_at(&mut self, instrument: usize, price: Price, held: Qty, bought: Qty, sold: Qty) {
+        let worst = (held + bought).abs().max((held - sold).abs()).max(held.abs());
+        let gross = price * worst;
+        self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument], gross);
+    }
+
     /// The gross exposure of all other instruments, in the settlement currency of this one.
     #[inline]
     fn other_instruments(&self, instrument: usize) -> Cash {

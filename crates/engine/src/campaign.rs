@@ -181,6 +181,7 @@ impl Campaign {
             | Purpose::Cut
             | Purpose::Liquidation
             | Purpose::Settlement
+            | Purpose::Roll
             | Purpose::Opening => {}
         }
         if self.held.abs() > self.peak.abs() {
@@ -254,6 +255,26 @@ impl Campaign {
 
     pub(crate) fn pay_funding(&mut self, amount: Cash) {
         self.funding += amount;
+        (self.high, self.low) = (Price::ZERO, Price::MAX);
+    }
+
+    /// What is held was replaced by something else of another price: the anchors move with it, and what that paid is the campaign's.
+    pub(crate) fn roll(&mut self, moved: Price, paid: Notional, fees: Cash, price: Price) {
+        for anchor in [&mut self.entry, &mut self.last_fill, &mut self.best, &mut self.average, &mut self.best_average]
+        {
+            *anchor += moved;
+        }
+        for anchor in [&mut self.initial_stop, &mut self.stop] {
+            *anchor = anchor.map(|anchor| anchor + moved);
+        }
+        self.pay(paid, fees);
+        self.reach(price, price);
+    }
+
+    /// Something was paid for what is held, beside fills of it.
+    pub(crate) fn pay(&mut self, paid: Notional, fees: Cash) {
+        self.cost += paid;
+        self.fees += fees;
         (self.high, self.low) = (Price::ZERO, Price::MAX);
     }
 

@@ -6,7 +6,11 @@ use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted, Working};
 use crate::scope::Scope;
 use crate::sharing::Group;
-use crate::{Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule};
+use crate::structures::Structures;
+use crate::{
+    Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule,
+    Structure, StructureRule,
+};
 use market::{
     Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Command, Conversion, Event, Fill,
     Input, InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
@@ -42,13 +46,15 @@ pub struct StrategyConfig {
     pub sharing: Option<Sharing>,
     /// The campaign that an opening position of the instrument belongs to.
     pub adoption: Option<Adoption>,
+    /// What its instrument is made of, if that is a structure of options. It is the only strategy in it.
+    pub structure: Option<Structure>,
 }
 
 impl StrategyConfig {
     /// A strategy that sizes on all of its account.
     #[must_use]
     pub fn new(instrument: InstrumentId, program: Program) -> Self {
-        Self { instrument, program, guard: None, sharing: None, adoption: None }
+        Self { instrument, program, guard: None, sharing: None, adoption: None, structure: None }
     }
 }
 
@@ -105,7 +111,7 @@ pub struct Engine {
     pub(crate) has_carried: bool,
     pub(crate) now: Timestamp,
     inputs: u64,
-    plans: u64,
+    pub(crate) plans: u64,
     campaigns: u64,
     /// Scopes to decide after the input's last event.
     pub(crate) dirty: Dirty,
@@ -116,6 +122,8 @@ pub struct Engine {
     pub(crate) outputs: VecDeque<Output>,
     /// A copy of a strategy's orders, to see what would be sent.
     routed: Working,
+    /// Quotes of options, and the desks of strategies that trade structures of them.
+    pub(crate) structures: Structures,
 }
 
 impl Engine {
@@ -162,6 +170,7 @@ impl Engine {
             early: Vec::new(),
             outputs: VecDeque::with_capacity(64),
             routed: Working::default(),
+            structures: Structures::new(&catalogue),
             books,
             catalogue,
         };
@@ -207,6 +216,10 @@ impl Engine {
         if let Some(expiry) = instrument.kind.expiry() {
             before_trim(Box::new(ExpiryRule { expiry }));
         }
+        if let Some(structure) = &config.structure {
+            before_trim(Box::new(StructureRule { structure: structure.clone() }));
+        }
+        let structure = config.structure.take();
         if let Some(sharing) = config.sharing {
             let group = sharing.group as usize;
             self.groups.resize(self.groups.len().max(group + 1), Group::default());
@@ -221,6 +234,7 @@ impl Engine {
         let mut scope =
             Scope::new(id, config, AccountId(self.account_of[index]), instrument, self.catalogue.series.len());
         scope.amounts = amounts;
+        scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
         self.scopes.push(scope);
         self.dirty.grow();
         let alone = self.by_instrument[index].len() == 1;
@@ -280,6 +294,10 @@ impl Engine {
         for event in input.events {
             self.apply(event);
         }
+        if !self.structures.desks.is_empty() {
+            self.run_desks(input.source);
+        }
+        self.structures.chains.expire(self.now);
         if self.has_carried {
             self.bring_in(input.events);
         }
@@ -295,6 +313,11 @@ impl Engine {
         if !self.crossing.is_empty() {
             self.cross();
             // What was filled inside the book has stops and rungs to rest; the position itself was just decided.
+            self.decide_all(Source::Venue);
+        }
+        // A desk may fill at once what needs no leg.
+        while let Some(scope) = self.structures.unsaid.pop() {
+            self.dirty.touch(scope);
             self.decide_all(Source::Venue);
         }
     }
@@ -370,7 +393,7 @@ impl Engine {
                     self.dirty.touch(scope);
                 }
             }
-            Event::OptionQuote(_) => {}
+            Event::OptionQuote(quote) => self.on_quote(quote),
             Event::Series(point) => {
                 for index in 0..self.scopes.len() {
                     let scope = &mut self.scopes[index];
@@ -421,6 +444,10 @@ impl Engine {
 
     /// Brings the gross exposure of an instrument up to date with its mark, position and pending orders.
     fn reserve(&mut self, instrument: usize) {
+        let only = self.by_instrument[instrument].first();
+        if let Some(desk) = only.and_then(|scope| self.scopes[*scope as usize].desk) {
+            return self.reserve_structure(desk as usize);
+        }
         let (mut bought, mut sold) = (Qty::ZERO, Qty::ZERO);
         for scope in &self.by_instrument[instrument] {
             let (more, less) = self.scopes[*scope as usize].working.pending();
@@ -448,6 +475,9 @@ impl Engine {
             return;
         }
         let Some(index) = self.scopes.iter().position(|scope| scope.working.knows(news.order)) else {
+            if !self.structures.desks.is_empty() {
+                self.on_leg(news);
+            }
             return;
         };
         if let OrderUpdate::Filled(fill) = &news.update
@@ -578,8 +608,9 @@ impl Engine {
             return;
         }
         self.tell_beside(index);
-        let may_rest = self.may_rest && source == Source::Market;
         let scope = &mut self.scopes[index];
+        // What a desk does follows from more than the rules' answer.
+        let may_rest = self.may_rest && source == Source::Market && scope.desk.is_none();
         if may_rest && scope.is_quiet() {
             return;
         }
@@ -593,6 +624,9 @@ impl Engine {
             scope.because.clear();
         }
         let target = if may_rest { scope.evaluate_asking() } else { scope.evaluate() };
+        if let Some(desk) = scope.desk {
+            self.structures.desks[desk as usize].wanted = target.qty;
+        }
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
         let limits = scope.because.limits();
@@ -633,11 +667,13 @@ impl Engine {
         self.outputs.push_back(Output::Plan(plan));
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
+        let (desk, asked) = (scope.desk, &mut self.structures.asked);
         let mut send = |command, purpose| {
             if counts && matches!(command, Command::Place(_)) {
                 sent.push_back(now);
             }
             match command {
+                command if desk.is_some() => asked.push((command, purpose)),
                 // Another strategy may want the opposite at this very instant: only the net goes out.
                 Command::Place(order) if !alone && order.kind == market::OrderKind::Market => {
                     crossing.push(Crossing { scope: index, order, purpose });
@@ -652,6 +688,9 @@ impl Engine {
         let wanted = Wanted { entering, ..wanted(&scope.because, scope.position, shares, target, source) };
         scope.working.route(&wanted, &mut outbox);
         adopt(scope, target);
+        if let Some(desk) = desk {
+            self.carry_out(desk as usize, id);
+        }
         if self.counts_others {
             self.reserve(instrument.index());
         }
@@ -776,6 +815,7 @@ impl Engine {
         }
         out.len(self.early.len());
         self.early.iter().for_each(|early| early.save(out));
+        self.structures.save(out);
     }
 
     /// Restores what [`Self::save`] wrote, into an engine built with the same configuration and strategies.
@@ -800,6 +840,7 @@ impl Engine {
             scope.load(from)?;
         }
         self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
+        self.structures.load(from)?;
         from.end()
     }
 }
@@ -975,6 +1016,7 @@ fn note_of(purpose: Purpose, fill: &Fill) -> (&'static str, [Arg; 3]) {
         Purpose::Exit => ("closed: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Cut => ("cut by a limit: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Liquidation => ("liquidated by the venue: {} filled at {}", [qty, price, Arg::None]),
+        Purpose::Roll => ("rolled: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Settlement => ("expired: {} settled in cash at {}", [qty, price, Arg::None]),
         Purpose::Opening => ("taken over: {} carried at {}", [qty, price, Arg::None]),
     }

@@ -11,6 +11,10 @@
 
 mod book;
 mod campaign;
+mod chain;
+mod desk;
+#[cfg(test)]
+mod desks;
 mod engine;
 mod guard;
 mod netting;
@@ -21,9 +25,15 @@ mod plan;
 mod route;
 mod scope;
 mod sharing;
+mod structure;
+mod structures;
+mod surfaces;
 
 pub use campaign::{Campaign, CampaignRecord, Ended};
+pub use chain::{Chain, ChainExpiry, Chains, QuotedOption};
 pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};
 pub use guard::{ExpiryRule, LiquidationGuard, SpotRule};
 pub use plan::{ENGINE_RULE, Notice, Output, Plan, Purpose};
 pub use sharing::Sharing;
+pub use structure::{LEGS_MAX, Leg, LegStrike, NoLeg, QUOTE_AGE_MAX, Refusal, Roll, Structure, StructureRule};
+pub use surfaces::FittedChain;

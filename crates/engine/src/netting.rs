@@ -19,9 +19,9 @@ pub(crate) struct Crossing {
 /// A close by the venue that was told before fills which came before it: what of it found no strategy that holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Early {
-    order: OrderId,
-    purpose: Purpose,
-    fill: Fill,
+    pub(crate) order: OrderId,
+    pub(crate) purpose: Purpose,
+    pub(crate) fill: Fill,
 }
 
 impl Engine {
@@ -162,6 +162,9 @@ impl Engine {
                 return;
             }
         };
+        if self.is_leg(fill.instrument) {
+            return self.on_forced_leg(order, fill, purpose);
+        }
         let net = self.books[fill.account.index()].account.position(index).qty;
         let closes = self.closes(fill, net.is_zero());
         let rest = if net.is_zero() { Qty::ZERO } else { fill.qty - whole(&closes) };
@@ -330,7 +333,7 @@ fn whole(closes: &[(usize, Side, Qty)]) -> Qty {
 }
 
 /// `amount × part ÷ whole`, toward zero; nothing of an empty whole.
-fn part_of(amount: Cash, part: i128, whole: i128) -> Cash {
+pub(crate) fn part_of(amount: Cash, part: i128, whole: i128) -> Cash {
     let amount = amount.raw();
     // Whole ones and the rest apart: a payment times a quantity may not fit.
     let each = amount.checked_div(whole).unwrap_or(0).checked_mul(part).unwrap_or(0);

@@ -88,6 +88,8 @@ pub enum Purpose {
     Settlement,
     /// A position that was there before is taken over.
     Opening,
+    /// Replaces the legs of a structure of options by later ones.
+    Roll,
 }
 
 impl Purpose {
@@ -105,6 +107,7 @@ impl Purpose {
             Self::Liquidation => "liquidation",
             Self::Settlement => "settlement",
             Self::Opening => "opening",
+            Self::Roll => "roll",
         }
     }
 
@@ -121,6 +124,7 @@ impl Purpose {
             Self::Liquidation => (7, 0),
             Self::Settlement => (8, 0),
             Self::Opening => (9, 0),
+            Self::Roll => (10, 0),
         };
         out.u8(kind);
         out.u32(number);
@@ -141,6 +145,7 @@ impl Purpose {
             7 => Self::Liquidation,
             8 => Self::Settlement,
             9 => Self::Opening,
+            10 => Self::Roll,
             _ => return Err(Corrupt { at: 0, what: "no purpose of an order" }),
         })
     }
@@ -183,6 +188,43 @@ pub enum Notice {
         /// Why.
         reason: RejectReason,
     },
+    /// An execution of a leg of a structure. The structure's own fill is told once all of its legs have one.
+    Leg {
+        /// Whose.
+        strategy: StrategyId,
+        /// Which order of the leg; the venue's own where it settled or liquidated.
+        order: OrderId,
+        /// What it was for.
+        purpose: Purpose,
+        /// The campaign that is open; `None`: it begins with the structure's fill.
+        campaign: Option<u64>,
+        /// The fill, for this strategy.
+        fill: Fill,
+    },
+    /// The legs of a structure were replaced, and its campaign goes on.
+    Rolled {
+        /// Whose.
+        strategy: StrategyId,
+        /// Which campaign.
+        campaign: u64,
+        /// By how much the structure's price is another: so far entry, stop and rungs moved.
+        moved: Price,
+        /// What the way from the reference prices to those of the fills cost. It is in the campaign's profit.
+        spread: Cash,
+        /// Fees. They are in the campaign's.
+        fee: Cash,
+    },
+    /// Legs were traded, and traded back because others could not be.
+    Unwound {
+        /// Whose.
+        strategy: StrategyId,
+        /// The campaign that bears it; `None`: there is none.
+        campaign: Option<u64>,
+        /// What it cost before fees.
+        cost: Cash,
+        /// Fees.
+        fee: Cash,
+    },
 }
 
 impl Output {
@@ -216,6 +258,29 @@ impl Output {
                 out.u64(order.0);
                 purpose.save(out);
                 out.u8(*reason as u8);
+            }
+            Self::Notice(Notice::Leg { strategy, order, purpose, campaign, fill }) => {
+                out.u8(5);
+                out.u32(strategy.0);
+                out.u64(order.0);
+                purpose.save(out);
+                out.option(*campaign, StateWriter::u64);
+                fill.save(out);
+            }
+            Self::Notice(Notice::Rolled { strategy, campaign, moved, spread, fee }) => {
+                out.u8(6);
+                out.u32(strategy.0);
+                out.u64(*campaign);
+                out.i64(moved.raw());
+                out.i128(spread.raw());
+                out.i128(fee.raw());
+            }
+            Self::Notice(Notice::Unwound { strategy, campaign, cost, fee }) => {
+                out.u8(7);
+                out.u32(strategy.0);
+                out.option(*campaign, StateWriter::u64);
+                out.i128(cost.raw());
+                out.i128(fee.raw());
             }
         }
     }

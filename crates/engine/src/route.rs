@@ -498,7 +498,7 @@ fn kind_of(add: &Add) -> OrderKind {
     }
 }
 
-fn load_kind(from: &mut StateReader<'_>) -> Result<OrderKind, Corrupt> {
+pub(crate) fn load_kind(from: &mut StateReader<'_>) -> Result<OrderKind, Corrupt> {
     let tag = from.u8()?;
     let mut price = || from.i64().map(Price::from_raw);
     Ok(match tag {

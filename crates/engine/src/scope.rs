@@ -18,6 +18,8 @@ pub(crate) struct Scope {
     pub(crate) id: StrategyId,
     pub(crate) account: AccountId,
     pub(crate) instrument: InstrumentId,
+    /// The number of its desk, if it trades a structure of options.
+    pub(crate) desk: Option<u32>,
     /// No other strategy of the account trades the instrument.
     pub(crate) alone: bool,
     /// How it shares the account's equity.
@@ -113,6 +115,7 @@ impl Scope {
         Self {
             id,
             account,
+            desk: None,
             alone: true,
             sharing: config.sharing,
             member: Member::default(),

@@ -271,6 +271,11 @@ facts! {
     51 DUST: Cash = "dust";
     /// The largest order, likewise.
     52 LARGEST: Cash = "max_order";
+    /// Of a structure of options: what one unit stands for in its settlement currency, a coin or the forward of its first expiry.
+    /// None of any other instrument, whose unit stands for its price.
+    53 EXPOSURE_PRICE: Price = "exposure.price";
+    /// Of a structure of options: that it has no legs now, and why, as the engine's own rule reads it.
+    54 NO_LEGS: u32 = "structure.no_legs";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

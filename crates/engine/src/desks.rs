@@ -1,0 +1,555 @@
+//! Desks of structures against a venue that fills in parts, refuses, cancels, settles, and tells all of it late, twice and in any
+//! order. Whatever it does, no leg is left over, and what strategies are told they won is what their account won.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+use crate::chain::tests::{NOW, days, option};
+use crate::{Engine, EngineConfig, Leg, LegStrike, Notice, Output, Roll, StrategyConfig, Structure};
+use market::{
+    Account, CancelReason, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Forced, Input,
+    Instrument, InstrumentKind, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderUpdate, RejectReason, SeriesPoint,
+    Source,
+};
+use policy::facts::{self, FactId, Facts};
+use policy::{Because, CampaignTerms, Exit, Program, Rule, Target, Verdict};
+use std::collections::{BTreeMap, VecDeque};
+use units::state::{StateReader, StateWriter};
+use units::{
+    AccountId, Cash, Duration, InstrumentId, OptionRight, OrderId, Price, Qty, Ratio, SeriesId, Side, StrategyId,
+    Timestamp,
+};
+
+fn qty(text: &str) -> Qty {
+    text.parse().unwrap()
+}
+
+fn price(text: &str) -> Price {
+    text.parse().unwrap()
+}
+
+fn btc() -> Currency {
+    "BTC".parse().unwrap()
+}
+
+const LOT: i64 = Qty::ONE / 10;
+
+/// Holds what a series says, with a stop and a rung where others say.
+struct Script {
+    series: u32,
+}
+
+impl Script {
+    fn told(&self, facts: &Facts, of: u32) -> f64 {
+        facts.get(facts::series(SeriesId(self.series + of))).map_or(0.0, Ratio::get)
+    }
+
+    fn price(&self, facts: &Facts, of: u32) -> Option<Price> {
+        Price::from_estimate(self.told(facts, of), units::Round::Nearest).filter(|price| !price.is_zero())
+    }
+}
+
+impl Rule for Script {
+    fn name(&self) -> &'static str {
+        "script"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        &[]
+    }
+
+    fn evaluate(&self, facts: &Facts, _proposed: Target, because: &mut Because) -> Verdict {
+        let held = facts.get(facts::POSITION).unwrap_or_default();
+        let wanted = Qty::from_estimate(self.told(facts, 0), units::Round::Nearest).unwrap();
+        let closed = facts.get(facts::RUNGS_USED).unwrap_or(0) != 0;
+        // After a rung what is left is held.
+        let target = if closed && wanted.signum() == held.signum() { held } else { wanted };
+        if !held.is_zero() && !target.is_zero() {
+            if let Some(trigger) = self.price(facts, 1) {
+                because.rest(Exit::Stop { trigger });
+            }
+            let lot = facts.get(facts::LOT).unwrap().raw();
+            let half = Qty::from_raw(held.abs().raw() / lot / 2 * lot);
+            if let Some(price) = self.price(facts, 2).filter(|_| !closed && !half.is_zero()) {
+                because.rest(Exit::Rung { index: 0, price, qty: half });
+            }
+        }
+        Verdict::set(Target { base: wanted, qty: target })
+    }
+}
+
+/// Series that each strategy reads.
+const SERIES: u32 = 3;
+
+fn leg(right: OptionRight, multiple: f64, days: f64, ratio: &str) -> Leg {
+    Leg { right, strike: LegStrike::Moneyness(Ratio::new(multiple).unwrap()), days, ratio: qty(ratio) }
+}
+
+fn strangle(roll: Roll) -> Structure {
+    let legs = vec![leg(OptionRight::Call, 1.1, 30.0, "1"), leg(OptionRight::Put, 0.9, 30.0, "1")];
+    Structure { legs, max_spread: None, min_open_interest: None, roll }
+}
+
+fn calendar(roll: Roll) -> Structure {
+    let legs = vec![leg(OptionRight::Call, 1.1, 60.0, "1"), leg(OptionRight::Call, 1.1, 30.0, "-0.5")];
+    Structure { legs, max_spread: None, min_open_interest: None, roll }
+}
+
+/// Options of four expiries, then an instrument for each structure.
+fn catalogue(structures: &[Structure]) -> Catalogue {
+    let mut instruments = Vec::new();
+    for expiry in 1..=6 {
+        for strike in ["90000", "100000", "110000"] {
+            for right in [OptionRight::Call, OptionRight::Put] {
+                instruments.push(option(days(30 * expiry), strike, right));
+            }
+        }
+    }
+    for (index, structure) in structures.iter().enumerate() {
+        let (lot, min_qty) = structure.grid(qty("0.1"), qty("0.1")).unwrap();
+        let kind = InstrumentKind::Structure;
+        instruments.push(Instrument { symbol: format!("sim:S{index}"), kind, lot, min_qty, ..instruments[0].clone() });
+    }
+    let series = (0..SERIES * structures.len() as u32).map(|index| format!("s{index}")).collect();
+    Catalogue { instruments, series }
+}
+
+fn engine(structures: &[Structure], catalogue: &Catalogue) -> Engine {
+    let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), ..EngineConfig::default() });
+    for (index, structure) in structures.iter().enumerate() {
+        let series = SERIES * index as u32;
+        let rules: Vec<Box<dyn Rule>> = vec![Box::new(Script { series }), Box::new(Script { series })];
+        let program =
+            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let id = InstrumentId((catalogue.instruments.len() - structures.len() + index) as u32);
+        engine.add_strategy(StrategyConfig { structure: Some(structure.clone()), ..StrategyConfig::new(id, program) });
+    }
+    engine
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+
+    fn chance(&mut self, of_a_thousand: u64) -> bool {
+        self.below(1_000) < of_a_thousand
+    }
+}
+
+/// The venue, and all that was told of it.
+struct World {
+    engine: Engine,
+    structures: Vec<Structure>,
+    catalogue: Catalogue,
+    random: Random,
+    at: Timestamp,
+    truth: Account,
+    quotes: Vec<OptionQuote>,
+    live: Vec<NewOrder>,
+    /// News that was not told yet.
+    news: Vec<OrderEvent>,
+    execution: u64,
+    /// How badly it behaves, in a thousand.
+    malice: u64,
+    settled: u64,
+    won: Cash,
+    rounding: i128,
+    counts: BTreeMap<&'static str, u64>,
+    outputs: VecDeque<Output>,
+}
+
+impl World {
+    fn new(structures: Vec<Structure>, seed: u64, malice: u64) -> Self {
+        let catalogue = catalogue(&structures);
+        let mut world = Self {
+            engine: engine(&structures, &catalogue),
+            truth: Account::new(&catalogue, None, None),
+            quotes: (0..catalogue.instruments.len() as u32)
+                .map(|index| OptionQuote::empty(InstrumentId(index)))
+                .collect(),
+            structures,
+            catalogue,
+            random: Random(seed),
+            at: NOW,
+            live: Vec::new(),
+            news: Vec::new(),
+            execution: 0,
+            malice,
+            settled: 0,
+            won: Cash::ZERO,
+            rounding: 0,
+            counts: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        };
+        let (account, reason) = (AccountId(0), CashReason::Deposit);
+        let deposit = CashChange { account, currency: btc(), amount: "100".parse().unwrap(), reason };
+        world.truth.change(&deposit);
+        world.deliver(Source::Venue, &[Event::Cash(deposit)]);
+        world
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    fn deliver(&mut self, source: Source, events: &[Event]) {
+        self.engine.handle(&Input { at: self.at, source, events });
+        while let Some(output) = self.engine.poll_output() {
+            match &output {
+                Output::Command { command, .. } => self.take(*command),
+                Output::Notice(Notice::CampaignClosed(record)) => {
+                    self.won += record.profit - record.fees + record.funding;
+                    self.count("campaigns");
+                }
+                Output::Notice(Notice::Filled { fill, .. }) => {
+                    assert_eq!(self.catalogue.instruments[fill.instrument.index()].kind, InstrumentKind::Structure);
+                    self.rounding += i128::from(fill.qty.raw());
+                    self.count("fills");
+                    self.count(if fill.forced.is_some() { "forced" } else { "ordered" });
+                }
+                Output::Notice(Notice::Unwound { campaign, cost, fee, .. }) => {
+                    self.count(if campaign.is_some() { "unwound in a campaign" } else { "unwound" });
+                    if campaign.is_none() {
+                        self.won = self.won - *cost - *fee;
+                    }
+                }
+                Output::Notice(Notice::Rolled { .. }) => self.count("rolls"),
+                _ => {}
+            }
+            self.outputs.push_back(output);
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Place(order) => {
+                let of = &self.catalogue.instruments[order.instrument.index()];
+                assert!(of.kind.is_option(), "only legs go to the venue");
+                assert!(order.qty.raw() > 0 && order.qty.raw() % of.lot.raw() == 0, "{order:?}");
+                assert!(order.id.0 % OrderId::PER_PLAN >= 128);
+                let expired = of.kind.expiry().unwrap() <= self.at;
+                let update = match () {
+                    () if expired => OrderUpdate::Rejected(RejectReason::Expired),
+                    () if self.random.chance(self.malice / 10) => OrderUpdate::Rejected(RejectReason::Margin),
+                    () => OrderUpdate::Accepted,
+                };
+                if update == OrderUpdate::Accepted {
+                    assert!(self.live.iter().all(|live| live.id != order.id), "an id is used once");
+                    self.live.push(order);
+                }
+                self.news.push(OrderEvent { order: order.id, update });
+            }
+            Command::Cancel { order } => {
+                if let Some(at) = self.live.iter().position(|live| live.id == order) {
+                    self.live.remove(at);
+                    self.news.push(OrderEvent { order, update: OrderUpdate::Cancelled(CancelReason::Requested) });
+                }
+            }
+            Command::Amend { .. } => panic!("orders of legs are not amended"),
+        }
+    }
+
+    fn fill(
+        &mut self,
+        order: OrderId,
+        instrument: InstrumentId,
+        side: Side,
+        qty: Qty,
+        at: Price,
+        forced: Option<Forced>,
+    ) {
+        self.execution += 1;
+        let fill = Fill {
+            account: AccountId(0),
+            instrument,
+            side,
+            qty,
+            price: at,
+            reference: self.quotes[instrument.index()].mid().unwrap_or(at),
+            fee: Cash::from_raw(i128::from(qty.raw()) * 3_000),
+            liquidity: Liquidity::Taker,
+            forced,
+            execution: self.execution,
+        };
+        self.truth.fill(&fill);
+        self.news.push(OrderEvent { order, update: OrderUpdate::Filled(fill) });
+    }
+
+    /// Works the orders at these quotes.
+    fn work(&mut self) {
+        for order in std::mem::take(&mut self.live) {
+            let quote = self.quotes[order.instrument.index()];
+            let offered = if order.side == Side::Buy { quote.ask() } else { quote.bid() };
+            let Some(at) = offered.filter(|_| !self.random.chance(self.malice / 4)) else {
+                self.live.push(order);
+                continue;
+            };
+            let mut left = order.qty;
+            let whole = !self.random.chance(self.malice);
+            let part = Qty::from_raw(1 + self.random.below((left.raw() / LOT) as u64) as i64).raw() * LOT;
+            let part = if whole { left } else { Qty::from_raw(part) };
+            self.fill(order.id, order.instrument, order.side, part, at, None);
+            left -= part;
+            if left.is_zero() {
+                continue;
+            }
+            let ends = match self.random.below(4) {
+                0 => Some(CancelReason::Margin),
+                1 => Some(CancelReason::NothingToReduce),
+                _ => None,
+            };
+            match ends {
+                Some(reason) => self.news.push(OrderEvent { order: order.id, update: OrderUpdate::Cancelled(reason) }),
+                None => self.live.push(NewOrder { qty: left, ..order }),
+            }
+        }
+    }
+
+    /// Settles what has expired.
+    fn settle(&mut self) {
+        for index in 0..self.catalogue.instruments.len() {
+            let of = &self.catalogue.instruments[index];
+            let net = self.truth.position(index).qty;
+            if of.kind.expiry().is_none_or(|expiry| expiry > self.at) {
+                continue;
+            }
+            let instrument = InstrumentId(index as u32);
+            for order in self.live.extract_if(.., |order| order.instrument == instrument) {
+                self.news.push(OrderEvent { order: order.id, update: OrderUpdate::Cancelled(CancelReason::Expired) });
+            }
+            if let Some(side) = (-net).side() {
+                self.settled += 1;
+                let at = Price::from_raw(i64::from(self.random.below(200) as u32) * 10_000);
+                self.fill(OrderId(1), instrument, side, net.abs(), at, Some(Forced::Settlement));
+            }
+        }
+    }
+
+    /// Tells news: well, or late, twice and in any order.
+    fn tell(&mut self, all: bool) {
+        if self.random.chance(self.malice) {
+            for at in (1..self.news.len()).rev() {
+                // Not too far: what is told sixty executions late is beyond any memory.
+                let other = at - self.random.below(4.min(at as u64 + 1)) as usize;
+                self.news.swap(at, other);
+            }
+        }
+        let mut now = std::mem::take(&mut self.news);
+        if !all && self.random.chance(self.malice) {
+            let later = now.len() - self.random.below(now.len() as u64 + 1) as usize;
+            self.news = now.split_off(later);
+        }
+        while !now.is_empty() {
+            let together = 1 + self.random.below(now.len().min(4) as u64) as usize;
+            let mut events: Vec<Event> = now.drain(..together).map(Event::Order).collect();
+            if self.random.chance(self.malice / 2) {
+                events.push(events[0]);
+            }
+            self.deliver(Source::Venue, &events);
+            self.check_legs(false);
+        }
+    }
+
+    /// What desks hold of each option is what the account holds.
+    fn check_legs(&self, truth: bool) {
+        let account = self.engine.account(AccountId(0));
+        for index in 0..self.catalogue.instruments.len() - self.structures.len() {
+            let instrument = InstrumentId(index as u32);
+            let held: Qty = self.engine.structures.desks.iter().map(|desk| desk.held(instrument)).sum();
+            let early: Qty = self.engine.structures.early_of(instrument);
+            assert_eq!(held + early, account.position(index).qty, "{index} at {}", self.at);
+            if truth {
+                assert_eq!(account.position(index), self.truth.position(index));
+            }
+        }
+    }
+
+    /// Where nothing is under way, what campaigns won so far is what the account won, to the rounding of prices.
+    fn check_profit(&mut self) {
+        let desks = &self.engine.structures.desks;
+        let quiet = |desk: &crate::desk::Desk| {
+            let whole = |line: &crate::desk::Line| line.held == crate::structure::times(line.ratio, desk.position);
+            !desk.is_busy() && desk.lines.iter().all(whole)
+        };
+        if !self.news.is_empty() || !desks.iter().all(quiet) {
+            return;
+        }
+        let mut won = self.won;
+        let mut rounding = self.rounding;
+        for strategy in (0..self.structures.len() as u32).map(StrategyId) {
+            if let Some(open) = self.engine.open_record(strategy) {
+                won += open.profit - open.fees + open.funding;
+                rounding += i128::from(self.engine.position(strategy).abs().raw());
+            }
+        }
+        let over = (self.engine.account(AccountId(0)).equity() - "100".parse::<Cash>().unwrap() - won).raw();
+        if over.abs() > rounding {
+            for output in self.outputs.iter().skip(self.outputs.len().saturating_sub(40)) {
+                match output {
+                    Output::Plan(plan) => {
+                        println!(
+                            "PLAN {} input {} of {} held {} target {} {:?}",
+                            plan.id, plan.input, plan.strategy.0, plan.position, plan.target.qty, plan.exits
+                        );
+                        for step in &plan.steps {
+                            println!("     {}", step.reason);
+                        }
+                    }
+                    other => println!("{other:?}"),
+                }
+            }
+            for desk in &self.engine.structures.desks {
+                println!("DESK {} {:?} {:#?}", desk.position, desk.terms.roll, desk.lines);
+                println!(
+                    "{:?} {:?} mark {}",
+                    desk.orders,
+                    desk.sent,
+                    self.engine.account(AccountId(0)).mark(desk.instrument.index())
+                );
+            }
+        }
+        assert!(over.abs() <= rounding, "{over} of {rounding} at {}", self.at);
+        self.count("quiet");
+    }
+
+    fn quote(&mut self, calm: bool) -> Vec<Event> {
+        let mut events = Vec::new();
+        for index in 0..self.catalogue.instruments.len() - self.structures.len() {
+            let of = &self.catalogue.instruments[index];
+            if of.kind.expiry().unwrap() <= self.at || (!calm && self.random.chance(self.malice / 3)) {
+                continue;
+            }
+            let ticks = 150 + self.random.below(100) as i64 + 40 * (index as i64 / 6);
+            let at = |ticks: i64| Price::from_raw(ticks * 10_000);
+            let bid =
+                (calm || !self.random.chance(self.malice / 6)).then(|| at(ticks - 1 - self.random.below(4) as i64));
+            let ask =
+                (calm || !self.random.chance(self.malice / 6)).then(|| at(ticks + 1 + self.random.below(4) as i64));
+            let quote = OptionQuote::empty(InstrumentId(index as u32))
+                .with_bid(bid, None)
+                .with_ask(ask, None)
+                .with_mark((index % 2 == 0).then(|| at(ticks)))
+                .with_underlying(price("100000"));
+            self.quotes[index] = quote;
+            if let Some(value) = quote.value() {
+                self.truth.set_mark(index, value);
+            }
+            events.push(Event::OptionQuote(quote));
+        }
+        events
+    }
+
+    /// One market input: what the venue did by then is told before it.
+    fn step(&mut self, hours: i64, calm: bool, mut events: Vec<Event>) {
+        self.at = self.at + Duration::from_nanos(hours * Duration::HOUR.nanos());
+        self.settle();
+        let mut quotes = self.quote(calm);
+        self.work();
+        self.tell(calm);
+        quotes.append(&mut events);
+        self.deliver(Source::Market, &quotes);
+        self.check_legs(false);
+        self.check_profit();
+    }
+
+    fn want(&mut self, strategy: u32, target: f64, stop: f64, rung: f64) -> Vec<Event> {
+        let series = |of: u32, value: f64| {
+            Event::Series(SeriesPoint { series: SeriesId(strategy * SERIES + of), value: Ratio::new(value).unwrap() })
+        };
+        vec![series(0, target), series(1, stop), series(2, rung)]
+    }
+
+    /// Saves the engine and goes on with a copy that loaded it.
+    fn reload(&mut self) {
+        let saved = |engine: &Engine| {
+            let mut out = StateWriter::new();
+            engine.save(&mut out);
+            out.as_bytes().to_vec()
+        };
+        let before = saved(&self.engine);
+        let mut loaded = engine(&self.structures, &self.catalogue);
+        loaded.load(&mut StateReader::new(&before)).unwrap();
+        assert_eq!(saved(&loaded), before);
+        self.engine = loaded;
+    }
+
+    /// Everything is closed and told: nothing is left, and what was won is what was told.
+    fn finish(&mut self) {
+        self.malice = 0;
+        for _ in 0..12 {
+            let mut events = Vec::new();
+            for strategy in 0..self.structures.len() as u32 {
+                events.extend(self.want(strategy, 0.0, 0.0, 0.0));
+            }
+            self.step(1, true, events);
+        }
+        self.tell(true);
+        self.check_legs(true);
+        for (index, desk) in self.engine.structures.desks.iter().enumerate() {
+            assert!(desk.is_idle() && desk.lines.is_empty() && desk.sent.is_empty(), "{index}: {desk:?}");
+            assert_eq!(self.engine.position(StrategyId(index as u32)), Qty::ZERO);
+            assert!(self.engine.campaign(StrategyId(index as u32)).is_none());
+        }
+        let account = self.engine.account(AccountId(0));
+        assert_eq!(account.balances(), self.truth.balances());
+        let won = account.equity() - "100".parse::<Cash>().unwrap();
+        // Each structure's price was rounded against it at 1e-8, once a fill.
+        let over = (won - self.won).raw();
+        assert!((0..=self.rounding).contains(&over), "{won} and {}: {over} of {}", self.won, self.rounding);
+    }
+}
+
+/// A year of random wants at a venue that behaves as badly as it can.
+fn live(structures: Vec<Structure>, seed: u64, malice: u64, reload: bool) -> World {
+    let mut world = World::new(structures, seed, malice);
+    let busy = [150, 12][(seed / 3) as usize % 2];
+    for step in 0..220 {
+        let mut events = Vec::new();
+        for strategy in 0..world.structures.len() as u32 {
+            if world.random.chance(busy) {
+                let lots = world.random.below(9) as f64 - 4.0;
+                let grid = world.catalogue.instruments
+                    [world.catalogue.instruments.len() - world.structures.len() + strategy as usize]
+                    .lot;
+                let target = lots * grid.approximate();
+                let level = |random: &mut Random, base: f64| if random.chance(600) { base } else { 0.0 };
+                // Prices of these structures lie between 0.02 and 0.06.
+                let (high, low) = (level(&mut world.random, 0.042), level(&mut world.random, 0.034));
+                let (stop, rung) = if target > 0.0 { (low, high) } else { (high, low) };
+                events.extend(world.want(strategy, target, stop, rung));
+            }
+        }
+        world.step(12, false, events);
+        if reload && step % 17 == 0 {
+            world.reload();
+        }
+    }
+    world
+}
+
+#[test]
+fn no_leg_is_left_over_whatever_the_venue_does() {
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let week = Roll::Before(Duration::from_nanos(7 * Duration::DAY.nanos()));
+    for seed in 0..120 {
+        let roll = [week, Roll::AtSettlement, Roll::Never][seed as usize % 3];
+        let malice = [0, 60, 250, 500][seed as usize % 4];
+        let structures = vec![strangle(roll), calendar(roll), strangle(Roll::Never)];
+        let mut world = live(structures.clone(), seed, malice, seed % 2 == 0);
+        let other = live(structures, seed, malice, seed % 2 == 1);
+        let differs = world.outputs.iter().zip(&other.outputs).find(|(one, other)| one != other);
+        assert_eq!(differs, None, "a loaded engine goes on as one that was not saved");
+        assert_eq!(world.outputs.len(), other.outputs.len());
+        world.finish();
+        for (what, count) in &world.counts {
+            *counts.entry(what).or_default() += count;
+        }
+        *counts.entry("settlements").or_default() += world.settled;
+    }
+    for what in ["campaigns", "forced", "ordered", "unwound", "unwound in a campaign", "rolls", "settlements", "quiet"]
+    {
+        assert!(counts.get(what).is_some_and(|count| *count > 20), "{what}: {counts:?}");
+    }
+}

@@ -1,0 +1,570 @@
+//! Structures of options: what a strategy trades as one instrument, and which options that is at a moment.
+
+use crate::chain::{Chain, ChainExpiry, QuotedOption};
+use arrayvec::ArrayVec;
+use policy::facts::{self, FactId, Facts};
+use policy::{Arg, Because, Rule, Target, Verdict};
+use pricing::options::functions::{ln, normal_distribution};
+use pricing::options::total_deviation;
+use units::{Duration, InstrumentId, OptionRight, Price, Qty, Ratio, Timestamp};
+
+/// The sentence for a right and a way to choose the strike.
+macro_rules! said {
+    ($right:expr, $by_delta:expr, $why:literal) => {
+        match ($right, $by_delta) {
+            (OptionRight::Call, true) => concat!("no call near delta {} at {} days: {} of {} ", $why),
+            (OptionRight::Put, true) => concat!("no put near delta {} at {} days: {} of {} ", $why),
+            (OptionRight::Call, false) => concat!("no call near {} of the forward at {} days: {} of {} ", $why),
+            (OptionRight::Put, false) => concat!("no put near {} of the forward at {} days: {} of {} ", $why),
+        }
+    };
+}
+/// Legs that a structure can have.
+pub const LEGS_MAX: usize = 8;
+
+/// Quotes older than this choose no leg.
+pub const QUOTE_AGE_MAX: Duration = Duration::HOUR;
+
+/// Options in fixed proportions that are traded as one instrument. Venue, underlying and settlement currency are those of its
+/// instrument.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Structure {
+    /// Its legs, up to [`LEGS_MAX`].
+    pub legs: Vec<Leg>,
+    /// No leg is chosen whose ask lies further over its bid, as a share of the middle.
+    pub max_spread: Option<Ratio>,
+    /// No leg is chosen with less open interest, or with none told.
+    pub min_open_interest: Option<Qty>,
+    /// When its legs are replaced.
+    pub roll: Roll,
+}
+
+/// One leg of a structure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Leg {
+    /// Call or put.
+    pub right: OptionRight,
+    /// Which strike.
+    pub strike: LegStrike,
+    /// How long before its expiry it is chosen.
+    pub days: f64,
+    /// Signed contracts for each unit of the structure.
+    pub ratio: Qty,
+}
+
+/// Which strike a leg has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LegStrike {
+    /// The one whose delta is nearest: unadjusted forward delta at the volatility of the middle, without its sign.
+    Delta(Ratio),
+    /// The one nearest to this multiple of the forward.
+    Moneyness(Ratio),
+}
+
+/// When the legs of a structure are replaced by new ones, while its campaign goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roll {
+    /// So long before the first of them expires.
+    Before(Duration),
+    /// Once the first of them was settled.
+    AtSettlement,
+    /// Never: the campaign ends when they are settled.
+    Never,
+}
+
+/// `ratio × qty`; exact on the grid of a structure.
+pub(crate) fn times(ratio: Qty, qty: Qty) -> Qty {
+    Qty::from_raw((i128::from(ratio.raw()) * i128::from(qty.raw()) / i128::from(Qty::ONE)) as i64)
+}
+
+impl Structure {
+    /// The quantity grid and the smallest order of a structure whose legs have these: the least quantities of which every leg is a
+    /// whole number of lots, and no order of a leg is too small. `None`: there are none that can be told.
+    #[must_use]
+    pub fn grid(&self, lot: Qty, min_qty: Qty) -> Option<(Qty, Qty)> {
+        let mut whole: i128 = 1;
+        for leg in &self.legs {
+            // The least q with ratio × q a multiple of the lot: lot × ONE ÷ gcd(ratio, lot × ONE).
+            let (ratio, step) = (i128::from(leg.ratio.raw().abs()), i128::from(lot.raw()) * i128::from(Qty::ONE));
+            if ratio == 0 || step <= 0 {
+                return None;
+            }
+            let least = step / gcd(ratio, step);
+            whole = whole.checked_mul(least)? / gcd(whole, least);
+        }
+        let smallest = self.legs.iter().map(|leg| i128::from(leg.ratio.raw().abs())).min()?;
+        // Rounded up to whole lots of the structure.
+        let needed = (i128::from(min_qty.raw().max(1)) * i128::from(Qty::ONE) + smallest - 1) / smallest;
+        let min = (needed + whole - 1) / whole * whole;
+        Some((Qty::from_raw(i64::try_from(whole).ok()?), Qty::from_raw(i64::try_from(min).ok()?)))
+    }
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The options that a structure is at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// Each option once, with its signed contracts for each unit.
+    pub(crate) legs: ArrayVec<(InstrumentId, Qty), LEGS_MAX>,
+    /// Σ ratio × value.
+    pub(crate) price: Price,
+    /// The forward of the first expiry.
+    pub(crate) forward: Price,
+}
+
+/// Why a structure has no options now, with the leg that has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The leg's number, from 0.
+    pub leg: u8,
+    /// Why.
+    pub reason: NoLeg,
+    /// How many options it is so of.
+    pub count: u32,
+    /// Of how many that were looked at.
+    pub of: u32,
+}
+
+/// Why an option is no leg, or a leg has no option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoLeg {
+    /// No expiry lies between half and twice the days, or none has this right.
+    Expiry,
+    /// No quote of the last hour.
+    Quote,
+    /// Nobody bids.
+    Bid,
+    /// Nobody offers.
+    Ask,
+    /// The bid is over the ask.
+    Crossed,
+    /// Bid and ask are too far apart.
+    Spread,
+    /// Too little open interest, or none told.
+    OpenInterest,
+    /// No forward is told, or the middle has no volatility.
+    Volatility,
+    /// Its delta or strike is too far from what is wanted.
+    Near,
+    /// Its quantity grid does not fit the structure's.
+    Lot,
+    /// All legs have options, and together they cost nothing or less.
+    Price,
+    /// To roll: no option expires later than the present ones.
+    Later,
+}
+
+impl NoLeg {
+    const ALL: [Self; 12] = [
+        Self::Expiry,
+        Self::Quote,
+        Self::Bid,
+        Self::Ask,
+        Self::Crossed,
+        Self::Spread,
+        Self::OpenInterest,
+        Self::Volatility,
+        Self::Near,
+        Self::Lot,
+        Self::Price,
+        Self::Later,
+    ];
+}
+
+/// The largest count that a refusal's fact can tell.
+const COUNT_MAX: u32 = (1 << 12) - 1;
+
+impl Refusal {
+    /// As the fact tells it: 4 bits of reason, 4 of leg, 12 each of the two counts.
+    pub(crate) fn code(self) -> u32 {
+        let counts = self.count.min(COUNT_MAX) << 12 | self.of.min(COUNT_MAX);
+        (self.reason as u32) << 28 | u32::from(self.leg) << 24 | counts
+    }
+
+    pub(crate) fn of_code(code: u32) -> Self {
+        let reason = NoLeg::ALL.get((code >> 28) as usize).copied().unwrap_or(NoLeg::Price);
+        Self { leg: (code >> 24 & 15) as u8, reason, count: code >> 12 & COUNT_MAX, of: code & COUNT_MAX }
+    }
+
+    /// The sentence and its numbers.
+    pub(crate) fn sentence(self, structure: &Structure) -> (&'static str, [Arg; 4]) {
+        let Some(leg) = structure.legs.get(usize::from(self.leg)) else { return ("no options", [Arg::None; 4]) };
+        let at = match leg.strike {
+            LegStrike::Delta(delta) => Arg::Number(delta.get()),
+            LegStrike::Moneyness(multiple) => Arg::Percent(multiple.get()),
+        };
+        let (days, count, of) = (Arg::Number(leg.days), Arg::Count(self.count), Arg::Count(self.of));
+        let by_delta = matches!(leg.strike, LegStrike::Delta(_));
+        let template = match self.reason {
+            NoLeg::Expiry => {
+                return (
+                    "no expiry near {} days: none between half and twice that",
+                    [days, Arg::None, Arg::None, Arg::None],
+                );
+            }
+            NoLeg::Price => return ("the legs together cost nothing or less", [Arg::None; 4]),
+            NoLeg::Later => return ("no option expires later than the present legs", [Arg::None; 4]),
+            NoLeg::Quote => said!(leg.right, by_delta, "were not quoted in the last hour"),
+            NoLeg::Bid => said!(leg.right, by_delta, "have no bid"),
+            NoLeg::Ask => said!(leg.right, by_delta, "have no ask"),
+            NoLeg::Crossed => said!(leg.right, by_delta, "have a bid over the ask"),
+            NoLeg::Spread => said!(leg.right, by_delta, "have bid and ask too far apart"),
+            NoLeg::OpenInterest => said!(leg.right, by_delta, "have too little open interest"),
+            NoLeg::Volatility => said!(leg.right, by_delta, "have no volatility"),
+            NoLeg::Near => said!(leg.right, by_delta, "are quoted, and too far from it"),
+            NoLeg::Lot => said!(leg.right, by_delta, "have another quantity grid"),
+        };
+        (template, [at, days, count, of])
+    }
+}
+
+/// Chooses the options of a structure: of each leg, in the expiry nearest to its days, the option nearest to its strike among
+/// those that pass. Together they cost something. `later`: none that expires up to then. `lot`: the structure's quantity grid.
+pub(crate) fn choose(
+    structure: &Structure,
+    chain: &Chain,
+    lot: Qty,
+    now: Timestamp,
+    later: Option<Timestamp>,
+) -> Result<Choice, Refusal> {
+    let choice = options(structure, chain, lot, now, later)?;
+    if choice.price.raw() <= 0 || choice.forward.raw() <= 0 || choice.legs.is_empty() {
+        return Err(Refusal { leg: 0, reason: NoLeg::Price, count: 0, of: 0 });
+    }
+    Ok(choice)
+}
+
+/// The same whatever they cost together.
+pub(crate) fn options(
+    structure: &Structure,
+    chain: &Chain,
+    lot: Qty,
+    now: Timestamp,
+    later: Option<Timestamp>,
+) -> Result<Choice, Refusal> {
+    let mut legs: ArrayVec<(InstrumentId, Qty), LEGS_MAX> = ArrayVec::new();
+    let (mut value, mut first): (i128, Option<&ChainExpiry>) = (0, None);
+    for (number, leg) in structure.legs.iter().take(LEGS_MAX).enumerate() {
+        let (expiry, option) = choose_leg(structure, number as u8, leg, chain, lot, now)?;
+        if later.is_some_and(|later| expiry.at() <= later) {
+            return Err(Refusal { leg: number as u8, reason: NoLeg::Later, count: 0, of: 0 });
+        }
+        if first.is_none_or(|first| expiry.at() < first.at()) {
+            first = Some(expiry);
+        }
+        value += i128::from(leg.ratio.raw()) * i128::from(option.value.unwrap_or_default().raw());
+        match legs.iter_mut().find(|(instrument, _)| *instrument == option.instrument) {
+            Some((_, ratio)) => *ratio += leg.ratio,
+            None => legs.push((option.instrument, leg.ratio)),
+        }
+    }
+    legs.retain(|(_, ratio)| !ratio.is_zero());
+    let price = price_of(value);
+    let forward = first.and_then(ChainExpiry::forward).unwrap_or_default();
+    Ok(Choice { legs, price, forward })
+}
+
+/// Σ raw ratio × raw price as a price, to the nearest.
+pub(crate) fn price_of(value: i128) -> Price {
+    let one = i128::from(Qty::ONE);
+    Price::from_raw(((2 * value + one).div_euclid(2 * one)) as i64)
+}
+
+/// The least distance to what is wanted that an option can have so far.
+struct Nearest<'a> {
+    distance: f64,
+    option: &'a QuotedOption,
+}
+
+fn choose_leg<'a>(
+    structure: &Structure,
+    number: u8,
+    leg: &Leg,
+    chain: &'a Chain,
+    lot: Qty,
+    now: Timestamp,
+) -> Result<(&'a ChainExpiry, &'a QuotedOption), Refusal> {
+    let days = |expiry: &ChainExpiry| expiry.at().since(now).days();
+    let fits = |expiry: &&ChainExpiry| {
+        let days = days(expiry);
+        expiry.at() > now && days >= leg.days * 0.5 && days <= leg.days * 2.0
+    };
+    let refuse = |reason, count, of| Refusal { leg: number, reason, count, of };
+    let expiry = chain.expiries().iter().filter(fits).min_by(|one, other| {
+        let away = |expiry: &ChainExpiry| (days(expiry) - leg.days).abs();
+        away(one).total_cmp(&away(other))
+    });
+    let expiry = expiry.ok_or(refuse(NoLeg::Expiry, 0, 0))?;
+    let (mut counts, mut of, mut nearest) = ([0_u32; NoLeg::ALL.len()], 0, None::<Nearest<'a>>);
+    for option in expiry.options().iter().filter(|option| option.right == leg.right) {
+        of += 1;
+        match distance(structure, leg, option, (expiry.forward(), chain.is_in_coin()), lot, now) {
+            Ok(distance) if nearest.as_ref().is_none_or(|best| distance < best.distance) => {
+                nearest = Some(Nearest { distance, option });
+            }
+            Ok(_) => {}
+            Err(reason) => counts[reason as usize] += 1,
+        }
+    }
+    if let Some(nearest) = nearest {
+        return Ok((expiry, nearest.option));
+    }
+    let most = NoLeg::ALL.into_iter().rev().max_by_key(|reason| counts[*reason as usize]);
+    let most = most.filter(|_| of > 0).unwrap_or(NoLeg::Expiry);
+    Err(refuse(most, counts[most as usize], of))
+}
+
+/// How far an option is from what a leg wants.
+fn distance(
+    structure: &Structure,
+    leg: &Leg,
+    option: &QuotedOption,
+    (forward, in_coin): (Option<Price>, bool),
+    lot: Qty,
+    now: Timestamp,
+) -> Result<f64, NoLeg> {
+    let quote = &option.quote;
+    if option.quoted == Timestamp::MIN || now.since(option.quoted) > QUOTE_AGE_MAX {
+        return Err(NoLeg::Quote);
+    }
+    let (bid, ask) = match (quote.bid(), quote.ask()) {
+        (None, None) => return Err(NoLeg::Quote),
+        (None, _) => return Err(NoLeg::Bid),
+        (_, None) => return Err(NoLeg::Ask),
+        (Some(bid), Some(ask)) => (bid.approximate(), ask.approximate()),
+    };
+    if quote.is_crossed() {
+        return Err(NoLeg::Crossed);
+    }
+    let middle = (bid + ask) * 0.5;
+    if structure.max_spread.is_some_and(|most| ask - bid > most.get() * middle) {
+        return Err(NoLeg::Spread);
+    }
+    if structure.min_open_interest.is_some_and(|least| quote.open_interest().is_none_or(|open| open < least)) {
+        return Err(NoLeg::OpenInterest);
+    }
+    let step = i128::from(leg.ratio.raw()) * i128::from(lot.raw());
+    if step % (i128::from(option.lot.raw()) * i128::from(Qty::ONE)) != 0 {
+        return Err(NoLeg::Lot);
+    }
+    let forward = quote.underlying().or(forward).filter(|forward| forward.raw() > 0);
+    let forward = forward.ok_or(NoLeg::Volatility)?.approximate();
+    let strike = option.strike.approximate();
+    let (away, most) = match leg.strike {
+        LegStrike::Moneyness(multiple) => (strike / forward - multiple.get(), 0.5 * multiple.get()),
+        LegStrike::Delta(wanted) => {
+            // What is paid in coin is worth the forward times as much.
+            let unit = if in_coin { forward } else { 1.0 };
+            let delta = forward_delta(option.right, forward, strike, middle * unit).ok_or(NoLeg::Volatility)?;
+            (delta.abs() - wanted.get(), 0.5 * wanted.get().min(1.0 - wanted.get()))
+        }
+    };
+    if away.abs() <= most { Ok(away.abs()) } else { Err(NoLeg::Near) }
+}
+
+/// The unadjusted forward delta at the volatility of a price, in the currency of the strike.
+fn forward_delta(right: OptionRight, forward: f64, strike: f64, price: f64) -> Option<f64> {
+    let exercise = ((forward - strike) * right.sign()).max(0.0);
+    let moneyness = ln(forward / strike);
+    let deviation = total_deviation(moneyness, (price - exercise) / (forward * strike).sqrt())?;
+    let call = normal_distribution(moneyness / deviation + deviation * 0.5);
+    let delta = if right == OptionRight::Call { call } else { call - 1.0 };
+    delta.is_finite().then_some(delta)
+}
+
+/// No campaign opens in a structure that has no options now.
+#[derive(Debug, Clone)]
+pub struct StructureRule {
+    /// The structure.
+    pub structure: Structure,
+}
+
+impl Rule for StructureRule {
+    fn name(&self) -> &'static str {
+        "structure"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        const READS: &[FactId] = &[facts::NO_LEGS.id(), facts::POSITION.id()];
+        READS
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let held = facts.get(facts::POSITION).unwrap_or(Qty::ZERO);
+        let Some(code) = facts.get(facts::NO_LEGS).filter(|_| held.is_zero() && !proposed.qty.is_zero()) else {
+            return Verdict::keep(proposed);
+        };
+        let (sentence, numbers) = Refusal::of_code(code).sentence(&self.structure);
+        because.set_add(None);
+        because.say(sentence, numbers);
+        Verdict::refuse(Target::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+    use super::*;
+    use crate::chain::Chains;
+    use crate::chain::tests::{NOW, days, option};
+    use market::{Catalogue, OptionQuote};
+    use policy::Reason;
+
+    fn qty(text: &str) -> Qty {
+        text.parse().unwrap()
+    }
+
+    fn price(text: &str) -> Price {
+        text.parse().unwrap()
+    }
+
+    fn ratio(value: f64) -> Ratio {
+        Ratio::new(value).unwrap()
+    }
+
+    pub(super) fn leg(right: OptionRight, delta: f64, days: f64, size: &str) -> Leg {
+        Leg { right, strike: LegStrike::Delta(ratio(delta)), days, ratio: qty(size) }
+    }
+
+    fn structure(legs: Vec<Leg>) -> Structure {
+        Structure { legs, max_spread: None, min_open_interest: None, roll: Roll::Never }
+    }
+
+    /// Published in Hull, Options, Futures and Other Derivatives: a call on a forward at 0.6 when delta is N(d1) = 0.5987; here by
+    /// the textbook's numbers d1 = 0.25, so forward = strike × e^(0.25·s − s²/2) at s = 0.2.
+    #[test]
+    fn a_delta_is_that_of_the_law_at_the_prices_own_volatility() {
+        let (s, strike): (f64, f64) = (0.2, 100.0);
+        // N(0.25) and N(0.05), from tables.
+        let (n1, n2) = (0.598_706_325_682_923_7, 0.519_938_805_838_372_5);
+        let forward = strike * pricing::options::functions::exp(0.25 * s - 0.5 * s * s);
+        let call = forward * n1 - strike * n2;
+        let delta = forward_delta(OptionRight::Call, forward, strike, call).unwrap();
+        assert!((delta - n1).abs() < 1e-12, "{delta}");
+        let put = call - forward + strike;
+        let delta = forward_delta(OptionRight::Put, forward, strike, put).unwrap();
+        assert!((delta - (n1 - 1.0)).abs() < 1e-12, "{delta}");
+        assert_eq!(forward_delta(OptionRight::Call, 100.0, 50.0, 49.0), None, "less than exercise gives");
+    }
+
+    /// A chain at a flat volatility: strikes 60,000 to 150,000 by 5,000 in two expiries, forward 100,000.
+    fn chains(tamper: impl Fn(usize, OptionQuote) -> OptionQuote) -> Chains {
+        let mut instruments = Vec::new();
+        for expiry in [days(30), days(58)] {
+            for strike in (12..=30).map(|step| format!("{}", step * 5_000)) {
+                for right in [OptionRight::Call, OptionRight::Put] {
+                    instruments.push(option(expiry, &strike, right));
+                }
+            }
+        }
+        let catalogue = Catalogue { instruments, series: Vec::new() };
+        let mut chains = Chains::new(&catalogue);
+        for (index, of) in catalogue.instruments.iter().enumerate() {
+            let (strike, right) = of.kind.option().unwrap();
+            let years = of.kind.expiry().unwrap().since(NOW).days() / 365.0;
+            let (forward, strike) = (100_000.0, strike.approximate());
+            let s = 0.6 * years.sqrt();
+            let d1 = ln(forward / strike) / s + s / 2.0;
+            let sign = right.sign();
+            let value =
+                sign * (forward * normal_distribution(sign * d1) - strike * normal_distribution(sign * (d1 - s)));
+            let at = |tick: i64| {
+                Price::from_estimate(value / forward, units::Round::Nearest).unwrap() + Price::from_raw(tick)
+            };
+            let quote = OptionQuote::empty(InstrumentId(index as u32))
+                .with_bid(at(-10_000), qty("5"))
+                .with_ask(at(10_000), qty("5"))
+                .with_underlying(price("100000"))
+                .with_open_interest(qty("10"));
+            chains.quote(&tamper(index, quote), NOW);
+        }
+        chains
+    }
+
+    fn strikes(chains: &Chains, choice: &Choice) -> Vec<(String, f64)> {
+        let of = |instrument| {
+            let option = chains.option(instrument).unwrap();
+            (option.strike.to_string(), chains.expiry(instrument).unwrap().0.since(NOW).days())
+        };
+        choice.legs.iter().map(|(instrument, _)| of(*instrument)).collect()
+    }
+
+    /// At 60 % for 30 days s is 0.172: a call of delta 0.25 has d1 = −0.6745 and its strike at 100,000 × e^(0.6745 s + s²/2), 113,991;
+    /// a put of the same delta 100,000 × e^(−0.6745 s + s²/2), 90,363.
+    #[test]
+    fn the_nearest_strike_to_a_delta_is_chosen_in_the_nearest_expiry() {
+        let chains = chains(|_, quote| quote);
+        let chain = &chains.chains()[0];
+        let strangle = structure(vec![leg(OptionRight::Call, 0.25, 33.0, "1"), leg(OptionRight::Put, 0.25, 33.0, "1")]);
+        let choice = choose(&strangle, chain, qty("0.1"), NOW, None).unwrap();
+        assert_eq!(strikes(&chains, &choice), [("115000".to_owned(), 30.0), ("90000".to_owned(), 30.0)]);
+        let value = |at: usize| chains.option(choice.legs[at].0).unwrap().value.unwrap();
+        assert_eq!((choice.price, choice.forward), (value(0) + value(1), price("100000")));
+        // A calendar: the far option bought, the near one sold. In 58 days s is 0.239: a call at 100,000 has a delta of 0.548, one at
+        // 105,000 of 0.466, which is nearer.
+        let calendar = structure(vec![leg(OptionRight::Call, 0.5, 55.0, "1"), leg(OptionRight::Call, 0.5, 30.0, "-1")]);
+        let choice = choose(&calendar, chain, qty("0.1"), NOW, None).unwrap();
+        assert_eq!(strikes(&chains, &choice), [("105000".to_owned(), 58.0), ("100000".to_owned(), 30.0)]);
+        let later = choose(&calendar, chain, qty("0.1"), NOW, Some(days(30))).unwrap_err();
+        assert_eq!((later.leg, later.reason), (1, NoLeg::Later));
+        let strikes_at = Leg { strike: LegStrike::Moneyness(ratio(1.2)), ..leg(OptionRight::Call, 0.5, 30.0, "2") };
+        let choice = choose(&structure(vec![strikes_at]), chain, qty("0.1"), NOW, None).unwrap();
+        assert_eq!(strikes(&chains, &choice), [("120000".to_owned(), 30.0)]);
+    }
+
+    #[test]
+    fn no_choice_says_why_with_counts() {
+        let call = |days: f64| structure(vec![leg(OptionRight::Call, 0.25, days, "1")]);
+        let said = |chains: &Chains, structure: &Structure| {
+            let refusal = choose(structure, &chains.chains()[0], qty("0.1"), NOW, None).unwrap_err();
+            assert_eq!(Refusal::of_code(refusal.code()), refusal);
+            let (template, args) = refusal.sentence(structure);
+            Reason { template, args }.to_string()
+        };
+        let all = chains(|_, quote| quote);
+        assert_eq!(said(&all, &call(10.0)), "no expiry near 10.00 days: none between half and twice that");
+        let wide = Structure { max_spread: Some(ratio(0.001)), ..call(30.0) };
+        // Only up to a strike of 80,000 is a call worth the 0.2 of which the spread of 0.0002 is a thousandth: five of nineteen.
+        assert_eq!(said(&all, &wide), "no call near delta 0.25 at 30.00 days: 14 of 19 have bid and ask too far apart");
+        let thin = Structure { min_open_interest: Some(qty("10.1")), ..call(30.0) };
+        assert_eq!(said(&all, &thin), "no call near delta 0.25 at 30.00 days: 19 of 19 have too little open interest");
+        // The same with a tenth less passes.
+        let enough = Structure { min_open_interest: Some(qty("10")), ..call(30.0) };
+        choose(&enough, &all.chains()[0], qty("0.1"), NOW, None).unwrap();
+        let no_bids = chains(|_, quote| quote.with_bid(None, None));
+        assert_eq!(said(&no_bids, &call(30.0)), "no call near delta 0.25 at 30.00 days: 19 of 19 have no bid");
+        let unknown = chains(|_, quote| quote.with_underlying(None));
+        assert_eq!(said(&unknown, &call(30.0)), "no call near delta 0.25 at 30.00 days: 19 of 19 have no volatility");
+        let other = structure(vec![leg(OptionRight::Put, 0.25, 30.0, "0.55")]);
+        assert_eq!(said(&all, &other), "no put near delta 0.25 at 30.00 days: 19 of 19 have another quantity grid");
+        let nothing = structure(vec![leg(OptionRight::Call, 0.25, 30.0, "1"), leg(OptionRight::Put, 0.5, 30.0, "-1")]);
+        assert_eq!(said(&all, &nothing), "the legs together cost nothing or less");
+        let stale = choose(
+            &call(30.0),
+            &all.chains()[0],
+            qty("0.1"),
+            NOW + Duration::from_nanos(2 * Duration::HOUR.nanos()),
+            None,
+        );
+        assert_eq!(stale.unwrap_err().reason, NoLeg::Quote);
+    }
+
+    #[test]
+    fn the_grid_is_the_least_quantity_of_which_every_leg_is_whole_lots() {
+        let grid = |ratios: &[&str]| {
+            let legs = ratios.iter().map(|size| leg(OptionRight::Call, 0.5, 30.0, size)).collect();
+            structure(legs).grid(qty("0.1"), qty("0.1")).map(|(lot, min)| (lot.to_string(), min.to_string()))
+        };
+        let some = |lot: &str, min: &str| Some((lot.to_owned(), min.to_owned()));
+        assert_eq!(grid(&["1", "-1"]), some("0.1", "0.1"));
+        assert_eq!(grid(&["1", "-2"]), some("0.1", "0.1"));
+        assert_eq!(grid(&["1", "-0.5"]), some("0.2", "0.2"));
+        assert_eq!(grid(&["1.5", "1"]), some("0.2", "0.2"));
+        assert_eq!(grid(&["1", "0"]), None);
+        let (lot, min) = structure(vec![leg(OptionRight::Put, 0.5, 30.0, "1")]).grid(qty("0.1"), qty("0.25")).unwrap();
+        assert_eq!((lot, min), (qty("0.1"), qty("0.3")));
+    }
+}

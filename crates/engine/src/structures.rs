@@ -1,0 +1,636 @@
+//! Strategies that trade structures of options: between their orders and the legs' stands a [desk](crate::desk).
+//!
+//! An order in structures has a number of its own in its plan, from 0; the orders of its legs have numbers from 128 in the plan
+//! that sends them, and what the desk itself decides has one from 64. Only the legs' go to the venue.
+
+use crate::chain::{Chains, QuotedOption};
+use crate::desk::{Desk, LegCommand, Line, Outcome, Traded};
+use crate::engine::Engine;
+use crate::netting::{Early, part_of};
+use crate::plan::ENGINE_RULE;
+use crate::structure::{Choice, NoLeg, Refusal, Roll, choose, options};
+use crate::{Notice, Output, Purpose};
+use market::{
+    CancelReason, Catalogue, Command, Fill, Forced, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderKind,
+    OrderUpdate, Source,
+};
+use policy::Arg;
+use policy::facts;
+use pricing::Ohlc;
+use std::collections::BTreeMap;
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, Timestamp};
+
+/// All desks of an engine, and the quotes that they look at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Structures {
+    pub(crate) chains: Chains,
+    pub(crate) desks: Vec<Desk>,
+    /// At what options that were held have been settled: a fill of one that is told later is settled as it comes.
+    settled: BTreeMap<InstrumentId, Price>,
+    /// What the venue closed of options before the fills were told that it closed.
+    early: Vec<Early>,
+    /// What strategies of structures ask their desks for in the present decision.
+    pub(crate) asked: Vec<(Command, Purpose)>,
+    /// Strategies that were told something after they had decided.
+    pub(crate) unsaid: Vec<u32>,
+    outcomes: Vec<Outcome>,
+    commands: Vec<LegCommand>,
+}
+
+/// Room that notes of legs leave to the rules of a plan.
+const NOTES_MAX: usize = 10;
+
+impl Structures {
+    pub(crate) fn new(catalogue: &Catalogue) -> Self {
+        Self { chains: Chains::new(catalogue), ..Self::default() }
+    }
+
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        self.chains.save(out);
+        if self.desks.is_empty() {
+            return;
+        }
+        self.desks.iter().for_each(|desk| desk.save(out));
+        out.len(self.settled.len());
+        for (instrument, price) in &self.settled {
+            out.u32(instrument.0);
+            out.i64(price.raw());
+        }
+        out.len(self.early.len());
+        self.early.iter().for_each(|early| early.save(out));
+    }
+
+    pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.chains.load(from)?;
+        if self.desks.is_empty() {
+            return Ok(());
+        }
+        for desk in &mut self.desks {
+            desk.load(from)?;
+        }
+        let settled = |from: &mut StateReader<'_>| Ok((InstrumentId(from.u32()?), Price::from_raw(from.i64()?)));
+        self.settled = (0..from.len()?).map(|_| settled(from)).collect::<Result<_, _>>()?;
+        self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Structures {
+    /// What the venue closed of an option that no desk has heard of yet, signed as the fills that close it.
+    pub(crate) fn early_of(&self, instrument: InstrumentId) -> Qty {
+        let of = self.early.iter().filter(|early| early.fill.instrument == instrument);
+        of.map(|early| early.fill.signed_qty()).sum()
+    }
+}
+
+/// What the holder of an option gets for one unit at a price of its underlying: in coin or in dollars, toward zero at 1e-8.
+fn exercised(option: &QuotedOption, in_coin: bool, underlying: Price) -> Price {
+    let (at, strike) = (i128::from(underlying.raw()), i128::from(option.strike.raw()));
+    let dollars = match option.right {
+        OptionRight::Call => at - strike,
+        OptionRight::Put => strike - at,
+    };
+    let dollars = dollars.max(0);
+    let raw = if in_coin { (dollars * i128::from(Price::ONE)).checked_div(at) } else { Some(dollars) };
+    Price::from_raw(raw.and_then(|raw| i64::try_from(raw).ok()).unwrap_or_default())
+}
+
+impl Engine {
+    /// What is quoted for the options of the run.
+    #[must_use]
+    pub fn chains(&self) -> &Chains {
+        &self.structures.chains
+    }
+
+    /// An option was quoted.
+    #[inline]
+    pub(crate) fn on_quote(&mut self, quote: &OptionQuote) {
+        let Some(value) = self.structures.chains.quote(quote, self.now) else { return };
+        let index = quote.instrument.index();
+        // An option's price translates nothing and is exposure of nobody: only its own account heeds it.
+        self.books[self.account_of[index] as usize].account.set_mark(index, value);
+    }
+
+    /// The desk of a strategy that trades a structure.
+    pub(crate) fn add_desk(&mut self, scope: u32, instrument: InstrumentId, terms: crate::Structure) -> u32 {
+        let of = &self.catalogue.instruments[instrument.index()];
+        let account = units::AccountId(self.account_of[instrument.index()]);
+        let mut desk = Desk::new(scope, instrument, account, terms, of.lot);
+        desk.chain = self.structures.chains.find(of.venue(), of.base, of.settle);
+        self.structures.desks.push(desk);
+        self.structures.desks.len() as u32 - 1
+    }
+
+    /// All events of an input were taken in: structures have new prices, triggers are reached, legs expire or are replaced.
+    pub(crate) fn run_desks(&mut self, source: Source) {
+        if source != Source::Market {
+            return;
+        }
+        self.settle_unheld();
+        for at in 0..self.structures.desks.len() {
+            self.run_desk(at);
+        }
+    }
+
+    fn run_desk(&mut self, at: usize) {
+        let now = self.now;
+        let Structures { chains, desks, .. } = &mut self.structures;
+        let desk = &mut desks[at];
+        let Some(chain) = desk.chain.map(|chain| &chains.chains()[chain]) else { return };
+        let moved = std::mem::replace(&mut desk.seen, chain.changes()) != chain.changes();
+        let mut ticks = false;
+        for line in &mut desk.lines {
+            let quoted = chains.option(line.instrument).is_some_and(|option| option.quoted == now);
+            line.blocked &= !quoted;
+            ticks |= quoted && !line.ratio.is_zero();
+        }
+        if desk.is_idle() {
+            if moved {
+                self.choose_again(at);
+            }
+            if self.structures.desks[at].lines.is_empty() {
+                return;
+            }
+        } else if ticks && !desk.is_choosing() {
+            let price = desk.price(chains);
+            self.see_structure(at, price);
+        }
+        let Structures { chains, desks, outcomes, .. } = &mut self.structures;
+        let desk = &mut desks[at];
+        let unwanted = desk.abandon_unwanted(outcomes);
+        if ticks {
+            let price = desk.price(chains);
+            desk.reach(price, chains, outcomes);
+        }
+        let acts = unwanted || !outcomes.is_empty();
+        self.apply_outcomes(at);
+        if moved {
+            self.roll(at);
+        }
+        let Structures { chains, desks, .. } = &mut self.structures;
+        let desk = &mut desks[at];
+        let waits = desk.outstanding(chains);
+        let is_news = waits > 0 && !desk.told_waiting;
+        let sends = desk.has_to_send(chains);
+        if acts || sends || is_news {
+            desk.told_waiting = waits > 0;
+            let scope = desk.scope;
+            if waits > 0 {
+                self.note(scope, "{} legs wait for a quote on their side", [Arg::Count(waits)]);
+            } else if sends && !acts {
+                self.note(scope, "legs still to trade are sent", []);
+            } else {
+                self.scopes[scope as usize].tell();
+            }
+            self.dirty.touch(scope);
+        }
+    }
+
+    /// Begins the next plan of a strategy with what its desk says.
+    fn note<const N: usize>(&mut self, scope: u32, sentence: &'static str, numbers: [Arg; N]) {
+        let scope = &mut self.scopes[scope as usize];
+        let held = scope.position;
+        scope.tell();
+        if scope.because.steps().len() < NOTES_MAX {
+            scope.because.note(ENGINE_RULE, held, held, sentence, numbers);
+        }
+    }
+
+    /// Tells a strategy the price of its structure.
+    fn see_structure(&mut self, at: usize, price: Option<Price>) {
+        let desk = &self.structures.desks[at];
+        let (scope, instrument) = (desk.scope, desk.instrument);
+        let Some(price) = price else { return };
+        let exposure = self.exposure_price(at);
+        self.last[instrument.index()] = price;
+        self.books[self.account_of[instrument.index()] as usize].account.set_mark(instrument.index(), price);
+        let now = self.now;
+        let state = &mut self.scopes[scope as usize];
+        state.facts.set_now(now);
+        state.facts.put(facts::EXPOSURE_PRICE, exposure);
+        state.see(Ohlc { opened: now, closed: now, open: price, high: price, low: price, close: price });
+        if price.raw() <= 0 {
+            // Indicators take logarithms of prices.
+            state.seen = None;
+        }
+        self.dirty.touch(scope);
+        if self.counts_others {
+            self.reserve_structure(at);
+        }
+    }
+
+    /// What one structure stands for in its settlement currency: a coin, or the forward of its first expiry.
+    fn exposure_price(&self, at: usize) -> Option<Price> {
+        let (desk, chains) = (&self.structures.desks[at], &self.structures.chains);
+        if chains.chains()[desk.chain?].is_in_coin() {
+            return Some(Price::from_raw(Price::ONE));
+        }
+        let held = desk.lines.iter().filter(|line| line.settled.is_none() && !desk.is_idle());
+        match (held.min_by_key(|line| line.expiry), &desk.candidate) {
+            (Some(line), _) => chains.expiry(line.instrument)?.1,
+            (None, Some(choice)) => Some(choice.forward),
+            (None, None) => self.scopes[desk.scope as usize].facts.get(facts::EXPOSURE_PRICE),
+        }
+    }
+
+    /// Brings the gross exposure of a structure up to date with what is held and ordered.
+    pub(crate) fn reserve_structure(&mut self, at: usize) {
+        let Some(price) = self.exposure_price(at) else { return };
+        let desk = &self.structures.desks[at];
+        let scope = &self.scopes[desk.scope as usize];
+        let (bought, sold) = scope.working.pending();
+        let book = &mut self.books[self.account_of[desk.instrument.index()] as usize];
+        book.reserve_at(desk.instrument.index(), price, scope.position, bought, sold);
+    }
+
+    fn choose(&self, at: usize, later: Option<Timestamp>) -> Option<Result<Choice, Refusal>> {
+        let desk = &self.structures.desks[at];
+        let chain = &self.structures.chains.chains()[desk.chain?];
+        Some(choose(&desk.terms, chain, desk.lot, self.now, later))
+    }
+
+    /// Nothing is held or ordered: looks up what the structure would be now.
+    fn choose_again(&mut self, at: usize) {
+        let Some(choice) = self.choose(at, None) else { return };
+        let desk = &mut self.structures.desks[at];
+        let scope = desk.scope;
+        let code = choice.as_ref().err().map(|refusal| refusal.code());
+        let is_news = std::mem::replace(&mut desk.refusal, code).map(|code| Refusal::of_code(code).reason)
+            != code.map(|code| Refusal::of_code(code).reason);
+        let price = choice.as_ref().ok().map(|choice| choice.price);
+        let free = matches!(&choice, Err(refusal) if refusal.reason == NoLeg::Price);
+        desk.candidate = choice.ok();
+        let state = &mut self.scopes[scope as usize];
+        state.facts.set_now(self.now);
+        state.facts.put(facts::NO_LEGS, code);
+        if is_news
+            && free
+            && self.scopes[scope as usize].facts.get(facts::SIGNAL).is_some_and(|signal| signal.get() != 0.0)
+        {
+            self.note_worthless(at);
+        }
+        self.see_structure(at, price);
+        self.dirty.touch(scope);
+    }
+
+    /// Names the options that together cost nothing or less.
+    #[cold]
+    fn note_worthless(&mut self, at: usize) {
+        let desk = &self.structures.desks[at];
+        let Some(chain) = desk.chain.map(|chain| &self.structures.chains.chains()[chain]) else { return };
+        if let Ok(choice) = options(&desk.terms, chain, desk.lot, self.now, None) {
+            self.note_options(desk.scope, &choice);
+        }
+    }
+
+    /// Replaces the legs of what is held when that is due.
+    fn roll(&mut self, at: usize) {
+        let desk = &self.structures.desks[at];
+        let due = match (desk.terms.roll, desk.first_expiry()) {
+            _ if desk.is_choosing() => true,
+            _ if desk.is_busy() || desk.position.is_zero() => false,
+            (Roll::Before(before), Some(expiry)) => self.now >= expiry - before,
+            (Roll::Before(_) | Roll::AtSettlement | Roll::Never, _) => false,
+        };
+        if !due {
+            return;
+        }
+        let first = if desk.is_choosing() { None } else { desk.first_expiry() };
+        let Some(choice) = self.choose(at, first) else { return };
+        let desk = &mut self.structures.desks[at];
+        let scope = desk.scope;
+        match choice {
+            Ok(choice) if desk.is_made_of(&choice) => {}
+            Ok(choice) => {
+                desk.refusal = None;
+                desk.roll_to(&choice, &self.structures.chains);
+                self.note(scope, "legs expire at {}: replaced by new ones", [first.map_or(Arg::None, Arg::Time)]);
+                self.note_options(scope, &choice);
+                self.dirty.touch(scope);
+            }
+            Err(refusal) => {
+                let code = refusal.code();
+                let told = desk.refusal.map(|code| Refusal::of_code(code).reason);
+                if told != Some(refusal.reason) {
+                    desk.refusal = Some(code);
+                    let (sentence, numbers) = refusal.sentence(&desk.terms);
+                    self.note(scope, "the legs are not replaced yet", []);
+                    self.note(scope, sentence, numbers);
+                    self.dirty.touch(scope);
+                }
+            }
+        }
+    }
+
+    /// Names the options of a choice.
+    fn note_options(&mut self, scope: u32, choice: &Choice) {
+        for (instrument, ratio) in &choice.legs {
+            let chains = &self.structures.chains;
+            let (Some(option), Some((expiry, _))) = (chains.option(*instrument), chains.expiry(*instrument)) else {
+                continue;
+            };
+            let sentence = match option.right {
+                OptionRight::Call => "{} of the call at {} until {}",
+                OptionRight::Put => "{} of the put at {} until {}",
+            };
+            self.note(scope, sentence, [Arg::Qty(*ratio), Arg::Price(option.strike), Arg::Time(expiry)]);
+        }
+    }
+
+    /// Carries out what a strategy asked its desk for in a plan, and sends the orders of legs that follow.
+    pub(crate) fn carry_out(&mut self, at: usize, plan: PlanId) {
+        let Structures { chains, desks, asked, outcomes, .. } = &mut self.structures;
+        for (command, purpose) in asked.drain(..) {
+            desks[at].command(command, purpose, chains, outcomes);
+        }
+        self.apply_outcomes(at);
+        let Structures { chains, desks, commands, unsaid, .. } = &mut self.structures;
+        let desk = &mut desks[at];
+        if self.scopes[desk.scope as usize].crossed {
+            unsaid.push(desk.scope);
+        }
+        desk.send(plan, chains, commands);
+        let (account, strategy) = (desk.account, self.scopes[desk.scope as usize].id);
+        for command in commands.drain(..) {
+            let (command, purpose) = match command {
+                LegCommand::Place { order, qty, exit } => {
+                    let order_of = NewOrder {
+                        id: order.id,
+                        account,
+                        instrument: order.instrument,
+                        side: order.side,
+                        qty,
+                        kind: OrderKind::Market,
+                        // Another strategy may hold the same option on the other side.
+                        reduce_only: false,
+                        exit,
+                    };
+                    (Command::Place(order_of), order.purpose)
+                }
+                LegCommand::Cancel { order } => (Command::Cancel { order: order.id }, order.purpose),
+            };
+            self.outputs.push_back(Output::Command { command, purpose, strategy });
+        }
+    }
+
+    /// Hands on what followed from the legs.
+    fn apply_outcomes(&mut self, at: usize) {
+        let mut outcomes = std::mem::take(&mut self.structures.outcomes);
+        for outcome in outcomes.drain(..) {
+            let scope = self.structures.desks[at].scope as usize;
+            match outcome {
+                Outcome::News(order, update) => self.tell_order(scope, order, &update),
+                Outcome::Filled(traded) => self.tell_traded(at, scope, &traded),
+                Outcome::Rolled { moved, value, spread, fee } => {
+                    self.tell_rolled(at, scope, moved, value, spread, fee);
+                }
+                Outcome::Unwound { value, fee } => {
+                    let state = &mut self.scopes[scope];
+                    let (strategy, cost) = (state.id, value.cash());
+                    let campaign = state.campaign.as_mut().map(|campaign| {
+                        campaign.pay(value, fee);
+                        campaign.id
+                    });
+                    state.stale = true;
+                    let unwound = Notice::Unwound { strategy, campaign, cost, fee };
+                    self.outputs.push_back(Output::Notice(unwound));
+                    let numbers = [Arg::Cash(cost), Arg::Cash(fee)];
+                    self.note(
+                        scope as u32,
+                        "legs that stayed alone were traded back at a cost of {} and {} of fees",
+                        numbers,
+                    );
+                    self.dirty.touch(scope as u32);
+                }
+            }
+        }
+        self.structures.outcomes = outcomes;
+    }
+
+    /// News from the desk of an order in structures.
+    fn tell_order(&mut self, scope: usize, order: OrderId, update: &OrderUpdate) {
+        let state = &mut self.scopes[scope];
+        let Some(live) = state.working.update(order, update) else { return };
+        state.region.forget();
+        match *update {
+            OrderUpdate::Rejected(reason) => {
+                let rejected = Notice::Rejected { order, purpose: live.purpose, reason };
+                self.outputs.push_back(Output::Notice(rejected));
+                state.note_refusal(&live, false);
+            }
+            OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds) => state.note_refusal(&live, true),
+            _ => {}
+        }
+        self.dirty.touch(scope as u32);
+    }
+
+    fn tell_traded(&mut self, at: usize, scope: usize, traded: &Traded) {
+        let (account, instrument) = {
+            let desk = &self.structures.desks[at];
+            (desk.account, desk.instrument)
+        };
+        let fill = Fill {
+            account,
+            instrument,
+            side: traded.side,
+            qty: traded.qty,
+            price: traded.price,
+            reference: traded.reference,
+            fee: traded.fee,
+            liquidity: Liquidity::Taker,
+            forced: traded.forced,
+            execution: 0,
+        };
+        self.scopes[scope].working.update(traded.order, &OrderUpdate::Filled(fill));
+        self.last[instrument.index()] = traded.reference;
+        self.on_fill(scope, traded.order, traded.purpose, &fill);
+        for (leg, qty, price) in &traded.legs {
+            let chains = &self.structures.chains;
+            let Some(option) = chains.option(*leg) else { continue };
+            let sentence = match option.right {
+                OptionRight::Call => "{} of the call at {} until {}, at {}",
+                OptionRight::Put => "{} of the put at {} until {}, at {}",
+            };
+            let expiry = chains.expiry(*leg).map_or(Arg::None, |(expiry, _)| Arg::Time(expiry));
+            let numbers = [Arg::Qty(*qty), Arg::Price(option.strike), expiry, Arg::Price(*price)];
+            self.note(scope as u32, sentence, numbers);
+        }
+    }
+
+    fn tell_rolled(&mut self, at: usize, scope: usize, moved: Price, value: units::Notional, spread: Cash, fee: Cash) {
+        let desk = &self.structures.desks[at];
+        let price = desk.price(&self.structures.chains);
+        let state = &mut self.scopes[scope];
+        let old = state.facts.get(facts::PRICE).unwrap_or_default();
+        let new = price.unwrap_or(old + moved);
+        if let Some(campaign) = &mut state.campaign {
+            campaign.roll(moved, value, fee, new);
+            let rolled = Notice::Rolled { strategy: state.id, campaign: campaign.id, moved, spread, fee };
+            self.outputs.push_back(Output::Notice(rolled));
+        }
+        let shift = |price: &mut Option<Price>| *price = price.map(|price| price + moved);
+        shift(&mut state.refused_trigger);
+        shift(&mut state.planned_chase);
+        state.stale = true;
+        let numbers = [Arg::Price(moved), Arg::Cash(spread), Arg::Cash(fee)];
+        let sentence = "rolled: entry, stop and rungs move by {}; spread cost {} and fees {}";
+        self.note(scope as u32, sentence, numbers);
+        self.see_structure(at, Some(new));
+    }
+
+    /// News of an order of a leg.
+    pub(crate) fn on_leg(&mut self, news: &OrderEvent) {
+        let Some(at) = self.structures.desks.iter().position(|desk| desk.knows(news.order)) else { return };
+        match &news.update {
+            OrderUpdate::Filled(fill) => self.on_leg_fill(at, news.order, fill),
+            update @ (OrderUpdate::Cancelled(_) | OrderUpdate::Rejected(_)) => {
+                let plan = PlanId(self.plans);
+                let Structures { desks, outcomes, .. } = &mut self.structures;
+                let desk = &mut desks[at];
+                let scope = desk.scope;
+                if desk.leg_ended(news.order, update) {
+                    desk.refused(plan, outcomes);
+                    self.scopes[scope as usize].tell();
+                    self.dirty.touch(scope);
+                    self.apply_outcomes(at);
+                }
+            }
+            OrderUpdate::Accepted | OrderUpdate::Triggered | OrderUpdate::Amended { .. } => {}
+        }
+    }
+
+    fn on_leg_fill(&mut self, at: usize, order: OrderId, fill: &Fill) {
+        if !self.books[fill.account.index()].executions.counts(fill.execution) {
+            return;
+        }
+        let Structures { chains, desks, outcomes, settled, .. } = &mut self.structures;
+        let desk = &mut desks[at];
+        let Some(purpose) = desk.leg_filled(order, fill, chains) else { return };
+        self.books[fill.account.index()].account.fill(fill);
+        let scope = &self.scopes[desk.scope as usize];
+        let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
+        self.outputs.push_back(Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill: *fill }));
+        if let Some(price) = settled.get(&fill.instrument) {
+            // It was settled before this was told.
+            let back = Fill { price: *price, reference: *price, side: fill.side.opposite(), fee: Cash::ZERO, ..*fill };
+            desk.forced(&back, Purpose::Settlement, chains, outcomes);
+        } else {
+            desk.resolve(outcomes);
+        }
+        self.apply_outcomes(at);
+        self.close_early(at, fill.instrument);
+    }
+
+    /// Whether what the venue forces in an instrument is a matter of desks.
+    pub(crate) fn is_leg(&self, instrument: InstrumentId) -> bool {
+        !self.structures.desks.is_empty() && self.catalogue.instruments[instrument.index()].kind.is_option()
+    }
+
+    /// The venue settled or liquidated an option: whoever holds it has his part of it. The account has taken it in.
+    pub(crate) fn on_forced_leg(&mut self, order: OrderId, fill: &Fill, purpose: Purpose) {
+        let settles = purpose == Purpose::Settlement;
+        if settles {
+            self.structures.settled.insert(fill.instrument, fill.price);
+        }
+        let flat = settles || self.books[fill.account.index()].account.position(fill.instrument.index()).qty.is_zero();
+        let mut left = fill.qty;
+        let mut closes = Vec::new();
+        for (at, desk) in self.structures.desks.iter().enumerate() {
+            let held = desk.held(fill.instrument);
+            let Some(side) = (-held).side() else { continue };
+            let qty = if flat { held.abs() } else { held.abs().min(left) };
+            if (flat || side == fill.side) && !qty.is_zero() {
+                closes.push((at, side, qty));
+                left = (left - qty).max(Qty::ZERO);
+            }
+        }
+        let whole: Qty = closes.iter().map(|(.., qty)| *qty).sum();
+        let untold = if flat { Qty::ZERO } else { left };
+        let later = part_of(fill.fee, untold.raw().into(), fill.qty.raw().into());
+        if !untold.is_zero() {
+            let rest = Early { order, purpose, fill: Fill { qty: untold, fee: later, ..*fill } };
+            self.structures.early.push(rest);
+        }
+        let mut fee = fill.fee - later;
+        for (number, (at, side, qty)) in closes.iter().copied().enumerate() {
+            let last = number + 1 == closes.len();
+            let part = if last { fee } else { part_of(fill.fee - later, qty.raw().into(), whole.raw().into()) };
+            fee -= part;
+            self.force_leg(at, order, purpose, &Fill { side, qty, fee: part, ..*fill });
+        }
+    }
+
+    fn force_leg(&mut self, at: usize, order: OrderId, purpose: Purpose, fill: &Fill) {
+        let Structures { chains, desks, outcomes, .. } = &mut self.structures;
+        let desk = &mut desks[at];
+        let scope = &self.scopes[desk.scope as usize];
+        let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
+        self.outputs.push_back(Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill: *fill }));
+        desk.forced(fill, purpose, chains, outcomes);
+        let (scope, choosing) = (desk.scope, desk.is_choosing());
+        self.scopes[scope as usize].tell();
+        self.dirty.touch(scope);
+        self.apply_outcomes(at);
+        if choosing {
+            let price = self.structures.desks[at].price(&self.structures.chains);
+            self.see_structure(at, price);
+        }
+    }
+
+    /// A desk heard of a fill: what the venue closed of it before is closed now.
+    fn close_early(&mut self, at: usize, instrument: InstrumentId) {
+        for number in 0..self.structures.early.len() {
+            let Early { order, purpose, fill } = self.structures.early[number];
+            let held = self.structures.desks[at].held(instrument);
+            if fill.instrument != instrument || held.side() != Some(fill.side.opposite()) {
+                continue;
+            }
+            let qty = held.abs().min(fill.qty);
+            let fee = part_of(fill.fee, qty.raw().into(), fill.qty.raw().into());
+            self.structures.early[number].fill = Fill { qty: fill.qty - qty, fee: fill.fee - fee, ..fill };
+            self.force_leg(at, order, purpose, &Fill { qty, fee, ..fill });
+        }
+        self.structures.early.retain(|early| !early.fill.qty.is_zero());
+    }
+
+    /// Options have expired of which strategies hold opposite sides: the venue settles nothing, so they settle with each other.
+    fn settle_unheld(&mut self) {
+        let due = |line: &&Line| line.expiry <= self.now && line.settled.is_none() && !line.held.is_zero();
+        let lines = self.structures.desks.iter().flat_map(|desk| &desk.lines);
+        // Empty on nearly every input, so that nothing is allocated.
+        let mut options: Vec<InstrumentId> = lines.filter(due).map(|line| line.instrument).collect();
+        options.sort_unstable();
+        options.dedup();
+        for instrument in options {
+            let index = instrument.index();
+            let account = units::AccountId(self.account_of[index]);
+            let held: Qty = self.structures.desks.iter().map(|desk| desk.held(instrument)).sum();
+            if !held.is_zero() || !self.books[account.index()].account.position(index).qty.is_zero() {
+                continue;
+            }
+            let chains = &self.structures.chains;
+            let (Some(option), Some((_, forward))) = (chains.option(instrument), chains.expiry(instrument)) else {
+                continue;
+            };
+            let of = &self.catalogue.instruments[index];
+            let price = forward
+                .map_or(option.value.unwrap_or_default(), |forward| exercised(option, of.base == of.settle, forward));
+            let fill = Fill {
+                account,
+                instrument,
+                side: Side::Sell,
+                qty: Qty::ZERO,
+                price,
+                reference: price,
+                fee: Cash::ZERO,
+                liquidity: Liquidity::Internal,
+                forced: Some(Forced::Settlement),
+                execution: 0,
+            };
+            // The venue's own number for settlements.
+            self.on_forced_leg(OrderId(1), &fill, Purpose::Settlement);
+        }
+    }
+}
