@@ -85,12 +85,12 @@ fn leg(right: OptionRight, multiple: f64, days: f64, ratio: &str) -> Leg {
 
 fn strangle(roll: Roll) -> Structure {
     let legs = vec![leg(OptionRight::Call, 1.1, 30.0, "1"), leg(OptionRight::Put, 0.9, 30.0, "1")];
-    Structure { legs, max_spread: None, min_open_interest: None, roll }
+    Structure { legs, max_spread: None, min_open_interest: None, roll, sticky: pricing::surface::Sticky::default() }
 }
 
 fn calendar(roll: Roll) -> Structure {
     let legs = vec![leg(OptionRight::Call, 1.1, 60.0, "1"), leg(OptionRight::Call, 1.1, 30.0, "-0.5")];
-    Structure { legs, max_spread: None, min_open_interest: None, roll }
+    Structure { legs, max_spread: None, min_open_interest: None, roll, sticky: pricing::surface::Sticky::default() }
 }
 
 /// Options of four expiries, then an instrument for each structure.

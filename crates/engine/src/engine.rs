@@ -7,6 +7,7 @@ use crate::route::{Outbox, Wanted, Working};
 use crate::scope::Scope;
 use crate::sharing::Group;
 use crate::structures::Structures;
+use crate::surfaces::{HeldGreeks, Surfaces};
 use crate::{
     Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule,
     Structure, StructureRule,
@@ -124,6 +125,12 @@ pub struct Engine {
     routed: Working,
     /// Quotes of options, and the desks of strategies that trade structures of them.
     pub(crate) structures: Structures,
+    /// Fitted surfaces that policies read of.
+    pub(crate) surfaces: Surfaces,
+    /// Greeks that policies read.
+    pub(crate) greeks: Option<HeldGreeks>,
+    /// A policy reads a fact of a surface or of what is held.
+    pub(crate) has_surface_facts: bool,
 }
 
 impl Engine {
@@ -145,6 +152,10 @@ impl Engine {
         let account_of = |venue: &str| accounts.iter().position(|spec| spec.venue == venue).unwrap_or(0) as u32;
         let account_of: Vec<u32> =
             catalogue.instruments.iter().map(|instrument| account_of(instrument.venue())).collect();
+        let structures = Structures::new(&catalogue);
+        let surfaces = Surfaces::new(&catalogue, &structures.chains);
+        let greeks = HeldGreeks::new(&catalogue);
+        let has_surface_facts = greeks.is_some() || !surfaces.is_empty();
         let mut engine = Self {
             heeded_by: vec![Vec::new(); count],
             account_of,
@@ -170,7 +181,10 @@ impl Engine {
             early: Vec::new(),
             outputs: VecDeque::with_capacity(64),
             routed: Working::default(),
-            structures: Structures::new(&catalogue),
+            structures,
+            surfaces,
+            greeks,
+            has_surface_facts,
             books,
             catalogue,
         };
@@ -296,6 +310,9 @@ impl Engine {
         }
         if !self.structures.desks.is_empty() {
             self.run_desks(input.source);
+        }
+        if self.has_surface_facts && input.source == Source::Market {
+            self.tell_surfaces();
         }
         self.structures.chains.expire(self.now);
         if self.has_carried {
@@ -816,6 +833,7 @@ impl Engine {
         out.len(self.early.len());
         self.early.iter().for_each(|early| early.save(out));
         self.structures.save(out);
+        self.surfaces.save(out);
     }
 
     /// Restores what [`Self::save`] wrote, into an engine built with the same configuration and strategies.
@@ -841,6 +859,7 @@ impl Engine {
         }
         self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
         self.structures.load(from)?;
+        self.surfaces.load(from, &self.structures.chains)?;
         from.end()
     }
 }

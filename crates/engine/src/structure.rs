@@ -6,6 +6,7 @@ use policy::facts::{self, FactId, Facts};
 use policy::{Arg, Because, Rule, Target, Verdict};
 use pricing::options::functions::{ln, normal_distribution};
 use pricing::options::total_deviation;
+use pricing::surface::Sticky;
 use units::{Duration, InstrumentId, OptionRight, Price, Qty, Ratio, Timestamp};
 
 /// The sentence for a right and a way to choose the strike.
@@ -37,6 +38,8 @@ pub struct Structure {
     pub min_open_interest: Option<Qty>,
     /// When its legs are replaced.
     pub roll: Roll,
+    /// How the smile moves with the price of the underlying, for what its volatility is taken to be.
+    pub sticky: Sticky,
 }
 
 /// One leg of a structure.
@@ -430,7 +433,7 @@ mod tests {
     }
 
     fn structure(legs: Vec<Leg>) -> Structure {
-        Structure { legs, max_spread: None, min_open_interest: None, roll: Roll::Never }
+        Structure { legs, max_spread: None, min_open_interest: None, roll: Roll::Never, sticky: Sticky::default() }
     }
 
     /// Published in Hull, Options, Futures and Other Derivatives: a call on a forward at 0.6 when delta is N(d1) = 0.5987; here by

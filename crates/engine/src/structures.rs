@@ -119,6 +119,10 @@ impl Engine {
         let account = units::AccountId(self.account_of[instrument.index()]);
         let mut desk = Desk::new(scope, instrument, account, terms, of.lot);
         desk.chain = self.structures.chains.find(of.venue(), of.base, of.settle);
+        if let Some(chain) = desk.chain {
+            self.surfaces.read_for_structure(chain, &self.structures.chains);
+            self.has_surface_facts |= !self.surfaces.is_empty();
+        }
         self.structures.desks.push(desk);
         self.structures.desks.len() as u32 - 1
     }

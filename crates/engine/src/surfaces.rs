@@ -1,13 +1,18 @@
 //! Fitted volatility surfaces of what is quoted, and the facts that policies read off them.
 
 use crate::chain::{Chain, ChainExpiry, Chains};
-use market::Catalogue;
-use policy::SurfaceFact;
-use pricing::options::{DeltaConvention, OptionKind, OptionStyle};
+use crate::engine::Engine;
+use market::{Catalogue, Currency, InstrumentKind};
+use policy::facts;
+use policy::{Greek, SurfaceFact};
+use pricing::options::{DeltaConvention, Inputs, OptionKind, OptionStyle, Simd};
 use pricing::surface::{ChainSettings, ExpiryReport, Surface, SurfaceRefusal};
+use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks};
+use risk::{Leg, OneDay, ProfitIn};
 use std::collections::VecDeque;
+use units::math::ln;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Duration, OptionRight, Price, SeriesId, Timestamp};
+use units::{Duration, InstrumentId, OptionRight, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp, Vol};
 
 /// Days of a year, in nanoseconds: tenors are ACT/365.
 const YEAR: f64 = 365.0 * Duration::DAY.nanos() as f64;
@@ -129,6 +134,8 @@ pub(crate) struct Surfaces {
     /// By the number of the chain; `None` where nothing reads it.
     fitted: Vec<Option<FittedChain>>,
     derived: Vec<Derived>,
+    /// The series by which strategies of structures read the volatility of their own.
+    structure: Option<SeriesId>,
 }
 
 impl Surfaces {
@@ -140,17 +147,29 @@ impl Surfaces {
             // Of equals the first.
             on.max_by_key(|(at, chain)| (size(chain), std::cmp::Reverse(*at))).map(|(at, _)| at)
         };
-        let mut surfaces = Self { fitted: vec![None; chains.chains().len()], derived: Vec::new() };
+        let mut surfaces = Self { fitted: vec![None; chains.chains().len()], derived: Vec::new(), structure: None };
         for (index, name) in catalogue.series.iter().enumerate() {
             let Ok(fact) = name.parse::<SurfaceFact>() else { continue };
-            if matches!(fact, SurfaceFact::Greek { .. } | SurfaceFact::Structure) {
-                continue;
+            let series = SeriesId(index as u32);
+            match fact {
+                SurfaceFact::Structure => {
+                    surfaces.structure = Some(series);
+                    continue;
+                }
+                // Greeks go by the smile of what is held.
+                SurfaceFact::Greek { ref base, .. } => {
+                    let on = |(_, chain): &(usize, &Chain)| chain.base().as_str() == base;
+                    for (chain, _) in chains.chains().iter().enumerate().filter(on) {
+                        surfaces.read(chain, chains);
+                    }
+                    continue;
+                }
+                _ => {}
             }
             let chain = fact.base().and_then(largest);
             if let Some(chain) = chain {
                 surfaces.read(chain, chains);
             }
-            let series = SeriesId(index as u32);
             surfaces.derived.push(Derived { series, fact, chain, past: VecDeque::new() });
         }
         surfaces
@@ -164,6 +183,13 @@ impl Surfaces {
     /// Whether nothing is read.
     pub(crate) fn is_empty(&self) -> bool {
         self.fitted.iter().all(Option::is_none)
+    }
+
+    /// A strategy of a structure reads the volatility of its own off a chain.
+    pub(crate) fn read_for_structure(&mut self, chain: usize, chains: &Chains) {
+        if self.structure.is_some() {
+            self.read(chain, chains);
+        }
     }
 
     /// The surface of a chain, if it is kept and could be fitted.
@@ -187,7 +213,7 @@ impl Surfaces {
 
     /// The values of facts of chains that were fitted, by series.
     pub(crate) fn values(&mut self, changed: u64, now: Timestamp, mut tell: impl FnMut(SeriesId, f64)) {
-        let Self { fitted, derived } = self;
+        let Self { fitted, derived, .. } = self;
         for derived in derived {
             let Some(chain) = derived.chain.filter(|chain| changed >> (*chain).min(63) & 1 == 1) else { continue };
             let surface = fitted[chain].as_ref().and_then(FittedChain::surface);
@@ -269,4 +295,200 @@ fn rank(past: &mut VecDeque<(Timestamp, f64)>, window: Duration, now: Timestamp,
     let share = (!past.is_empty()).then(|| under as f64 / past.len() as f64);
     past.push_back((hour, value));
     share
+}
+
+/// A fact of the Greeks of what is held on an underlying.
+#[derive(Debug, Clone)]
+struct GreekFact {
+    series: SeriesId,
+    greek: Greek,
+    base: Currency,
+}
+
+/// The Greeks of what an engine's accounts hold, for the facts that policies read of them.
+#[derive(Debug)]
+pub(crate) struct HeldGreeks {
+    greeks: PortfolioGreeks,
+    facts: Vec<GreekFact>,
+}
+
+impl HeldGreeks {
+    /// `None`: no series of the catalogue asks for a Greek.
+    pub(crate) fn new(catalogue: &Catalogue) -> Option<Self> {
+        let facts: Vec<GreekFact> = catalogue
+            .series
+            .iter()
+            .enumerate()
+            .filter_map(|(index, name)| {
+                let Ok(SurfaceFact::Greek { greek, base }) = name.parse() else { return None };
+                Some(GreekFact { series: SeriesId(index as u32), greek, base: base.parse().ok()? })
+            })
+            .collect();
+        (!facts.is_empty()).then(|| Self { greeks: PortfolioGreeks::new(Simd::best()), facts })
+    }
+
+    /// The underlyings that are asked for.
+    fn bases(&self) -> Vec<Currency> {
+        let mut bases: Vec<Currency> = self.facts.iter().map(|fact| fact.base).collect();
+        bases.sort_unstable();
+        bases.dedup();
+        bases
+    }
+}
+
+impl Engine {
+    /// Surfaces whose quotes have changed are fitted, and strategies told the facts that they read of them and of what is held.
+    pub(crate) fn tell_surfaces(&mut self) {
+        let now = self.now;
+        let Self { surfaces, structures, catalogue, last, .. } = self;
+        let spot = |chain: &Chain| price_of_underlying(chain.base(), catalogue, last);
+        let changed = surfaces.refit(&structures.chains, spot, now);
+        let mut told: Vec<(SeriesId, f64)> = Vec::new();
+        surfaces.values(changed, now, |series, value| told.push((series, value)));
+        self.tell_greeks(&mut told);
+        for (series, value) in told {
+            let Some(value) = Ratio::new(value) else { continue };
+            for index in 0..self.scopes.len() {
+                self.tell_fact(index, series, value);
+            }
+        }
+        let Some(series) = self.surfaces.structure else { return };
+        for at in 0..self.structures.desks.len() {
+            let scope = self.structures.desks[at].scope as usize;
+            let volatility = self.structure_volatility(at);
+            if let Some(volatility) = volatility.and_then(|volatility| Ratio::new(volatility.get())) {
+                self.tell_fact(scope, series, volatility);
+            }
+        }
+    }
+
+    /// Tells a strategy a fact, as a series would be told.
+    fn tell_fact(&mut self, scope: usize, series: SeriesId, value: Ratio) {
+        let state = &mut self.scopes[scope];
+        state.facts.set_now(self.now);
+        state.facts.set(facts::series(series), value);
+        self.dirty.touch(scope as u32);
+    }
+
+    /// Annualised standard deviation of the one-day profit of one unit of a structure, as a share of what it stands for: of the legs
+    /// that are held, else of those that would be chosen now.
+    fn structure_volatility(&self, at: usize) -> Option<Vol> {
+        let desk = &self.structures.desks[at];
+        let chain = desk.chain?;
+        let surface = self.surfaces.of(chain)?;
+        let quoted = &self.structures.chains.chains()[chain];
+        let mut legs = Vec::new();
+        let held = desk.lines.iter().filter(|line| !line.ratio.is_zero() && line.settled.is_none());
+        let chosen = desk.candidate.iter().flat_map(|choice| choice.legs.iter().copied());
+        let units: Vec<(InstrumentId, Qty)> =
+            if desk.is_idle() { chosen.collect() } else { held.map(|line| (line.instrument, line.ratio)).collect() };
+        let mut price = None;
+        for (instrument, ratio) in units {
+            let (expiry, forward) = self.structures.chains.expiry(instrument)?;
+            let (option, forward) = (self.structures.chains.option(instrument)?, forward?.approximate());
+            price = price.or(Some(forward));
+            let years = expiry.since(self.now).nanos() as f64 / YEAR;
+            let tenor = surface.tenor(years).ok()?;
+            let k = ln(option.strike.approximate() / forward);
+            let inputs =
+                Inputs { strike: option.strike.approximate(), years, vol: tenor.vol(k), forward, discount: 1.0 };
+            let (right, slope) = (option.right, tenor.vol_slope(k));
+            legs.push(Leg::Option { right, quantity: ratio.approximate(), inputs, slope });
+        }
+        let price =
+            price_of_underlying(quoted.base(), &self.catalogue, &self.last).map(Price::approximate).or(price)?;
+        let atm_vol = surface.tenor(1.0 / 365.0).ok()?.atm();
+        let profit_in = if quoted.is_in_coin() { ProfitIn::Coin } else { ProfitIn::Quote };
+        let day = OneDay { price, atm_vol, sticky: desk.terms.sticky, profit_in };
+        risk::ex_ante(&legs, &day).ok()?.of_exposure(price)
+    }
+
+    /// The Greeks of all that the accounts hold, made anew from what they hold now: the same whatever was held before.
+    fn tell_greeks(&mut self, told: &mut Vec<(SeriesId, f64)>) {
+        let Some(mut held) = self.greeks.take() else { return };
+        held.greeks = PortfolioGreeks::new(Simd::best());
+        for base in held.bases() {
+            // What cannot be priced is left out, and nothing is told of its underlying.
+            if self.hold_all(&mut held.greeks, base).is_none() {
+                continue;
+            }
+            let sums = held.greeks.underlying(base);
+            for fact in held.facts.iter().filter(|fact| fact.base == base) {
+                told.push((
+                    fact.series,
+                    match fact.greek {
+                        Greek::Delta => sums.delta - sums.premium,
+                        Greek::Gamma => sums.gamma,
+                        Greek::Vega => sums.vega,
+                        Greek::Theta => sums.theta,
+                    },
+                ));
+            }
+        }
+        self.greeks = Some(held);
+    }
+
+    /// Puts all positions on an underlying into a portfolio. `None`: one of them has no price, forward or volatility yet.
+    fn hold_all(&self, greeks: &mut PortfolioGreeks, base: Currency) -> Option<()> {
+        let quoted = || self.structures.chains.chains().iter().find(|chain| chain.base() == base);
+        let near = || quoted().and_then(|chain| chain.expiries().iter().find_map(ChainExpiry::forward));
+        let price = price_of_underlying(base, &self.catalogue, &self.last).or_else(near)?;
+        greeks.set_time(self.now).ok()?;
+        greeks.set_price(base, price.approximate()).ok()?;
+        for desk in &self.structures.desks {
+            let Some(chain) = desk.chain else { continue };
+            if self.structures.chains.chains()[chain].base() != base {
+                continue;
+            }
+            let surface = self.surfaces.of(chain);
+            let is_in_coin = self.structures.chains.chains()[chain].is_in_coin();
+            for line in desk.lines.iter().filter(|line| !line.held.is_zero() && line.settled.is_none()) {
+                let option = self.structures.chains.option(line.instrument)?;
+                let (expiry, forward) = self.structures.chains.expiry(line.instrument)?;
+                let forward = forward?.approximate();
+                let tenor = surface?.tenor(expiry.since(self.now).nanos() as f64 / YEAR).ok()?;
+                let k = ln(option.strike.approximate() / forward);
+                greeks.set_forward(base, expiry, forward).ok()?;
+                let key = OptionKey {
+                    underlying: base,
+                    expiry,
+                    strike: option.strike,
+                    right: option.right,
+                    style: if is_in_coin { OptionStyle::Inverse } else { OptionStyle::Linear },
+                    venue: desk.account,
+                    strategy: StrategyId(desk.scope),
+                };
+                greeks
+                    .hold(key, line.held, risk::greeks::SmilePoint { vol: tenor.vol(k), slope: tenor.vol_slope(k) })
+                    .ok()?;
+            }
+        }
+        for scope in self.scopes.iter().filter(|scope| scope.desk.is_none() && !scope.position.is_zero()) {
+            let instrument = &self.catalogue.instruments[scope.instrument.index()];
+            if instrument.base != base {
+                continue;
+            }
+            let expiry = instrument.kind.expiry();
+            if let Some(expiry) = expiry {
+                greeks.set_forward(base, expiry, self.last[scope.instrument.index()].approximate()).ok()?;
+            }
+            let (contract, venue) = (instrument.kind.contract(), scope.account);
+            let key = DeltaOneKey { underlying: base, expiry, contract, venue, strategy: scope.id };
+            greeks.hold_delta_one(key, scope.position).ok()?;
+        }
+        Some(())
+    }
+}
+
+/// The last price of an underlying in dollars: of a perpetual, else of spot.
+fn price_of_underlying(base: Currency, catalogue: &Catalogue, last: &[Price]) -> Option<Price> {
+    let on = |kinds: fn(InstrumentKind) -> bool| {
+        let of =
+            catalogue.instruments.iter().zip(last).filter(|(of, last)| {
+                of.base == base && market::is_dollar(of.quote) && kinds(of.kind) && !last.is_zero()
+            });
+        of.map(|(_, last)| *last).next()
+    };
+    on(|kind| matches!(kind, InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual))
+        .or_else(|| on(|kind| kind == InstrumentKind::Spot))
 }

@@ -55,15 +55,7 @@ pub enum Roll {
     Never,
 }
 
-/// How the smile moves when the price of the underlying does (SEMANTICS, Volatility and options).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sticky {
-    /// Each strike keeps its volatility.
-    Strike,
-    /// Each share of the forward keeps its volatility.
-    #[default]
-    Moneyness,
-}
+pub use pricing::surface::Sticky;
 
 /// What stands in the symbol of a structure between its chain and the policy's name.
 pub(crate) const MARK: &str = "-STRUCTURE";
