@@ -299,13 +299,19 @@ fn between_expiries_total_variance_is_linear_and_before_and_after_it_goes_on() {
 fn mutate(chain: &mut [SmileQuotes], random: &mut Random) {
     let expiry = random.below(chain.len());
     let count = chain[expiry].points.len();
-    let kind = random.below(14);
+    let kind = random.below(15);
     let factor = (random.within(-1.0, 1.0) * random.within(0.0, 4.0)).exp();
     let other = random.below(chain.len());
     if kind == 0 {
         // One expiry's quotes stand under another's.
         let points = chain[other].points.clone();
         chain[expiry].points = points;
+        return;
+    }
+    if kind == 1 {
+        // In another century, or a minute.
+        let scale = (random.within(-1.0, 1.0) * 14.0).exp();
+        chain.iter_mut().for_each(|quotes| quotes.years *= scale);
         return;
     }
     let quotes = &mut chain[expiry];
@@ -319,18 +325,18 @@ fn mutate(chain: &mut [SmileQuotes], random: &mut Random) {
         point.ask_vol *= factor;
     };
     match kind {
-        1 => quotes.points.iter_mut().for_each(|point| scale(point, factor)),
-        2 => scale(&mut quotes.points[at], factor),
-        3 => quotes.points[at..].iter_mut().for_each(|point| scale(point, factor)),
-        4 => drop(quotes.points.remove(at)),
-        5 => quotes.points.truncate(at + 1),
-        6 => drop(quotes.points.drain(..at)),
-        7 => quotes.points[at].bid_vol = 0.0,
-        8 => quotes.points.iter_mut().for_each(|point| point.bid_vol *= random.next()),
-        9 => quotes.points.iter_mut().for_each(|point| point.log_moneyness *= factor),
-        10 => quotes.points.iter_mut().for_each(|point| point.log_moneyness += 0.3 * (factor - 1.0)),
-        11 => quotes.points.iter_mut().for_each(|point| scale(point, 1.0 + 0.3 * random.within(-1.0, 1.0))),
-        12 => {
+        2 => quotes.points.iter_mut().for_each(|point| scale(point, factor)),
+        3 => scale(&mut quotes.points[at], factor),
+        4 => quotes.points[at..].iter_mut().for_each(|point| scale(point, factor)),
+        5 => drop(quotes.points.remove(at)),
+        6 => quotes.points.truncate(at + 1),
+        7 => drop(quotes.points.drain(..at)),
+        8 => quotes.points[at].bid_vol = 0.0,
+        9 => quotes.points.iter_mut().for_each(|point| point.bid_vol *= random.next()),
+        10 => quotes.points.iter_mut().for_each(|point| point.log_moneyness *= factor),
+        11 => quotes.points.iter_mut().for_each(|point| point.log_moneyness += 0.3 * (factor - 1.0)),
+        12 => quotes.points.iter_mut().for_each(|point| scale(point, 1.0 + 0.3 * random.within(-1.0, 1.0))),
+        13 => {
             quotes.points[at].mid_vol = [0.0, f64::NAN, f64::INFINITY, -1.0, 1e-300, 99.0][random.below(6)];
             quotes.points[at].ask_vol = 100.0;
         }

@@ -154,7 +154,7 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
     let mut worst: Vec<(f64, String)> = Vec::new();
     let mut options = 0;
     let mut dropped: BTreeMap<String, usize> = BTreeMap::new();
-    let mut between = 0;
+    let (mut between, mut crossed_plain) = (0, [0, 0]);
     let mut ticked = Tally::default();
     let mut month_ahead: Vec<(&Snapshot, f64)> = Vec::new();
     for snapshot in &snapshots {
@@ -192,6 +192,9 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
             }
         }
         between += negative_between(&surface);
+        for (wide, crossed) in crossed_plain.iter_mut().enumerate() {
+            *crossed += surface.slices().windows(2).filter(|pair| plain_cross(&pair[0], &pair[1], wide == 1)).count();
+        }
         // Each expiry in turn after a tick of 2 % in volatility, up and down by turns.
         let mut after = surface.clone();
         for (index, quotes) in snapshot.quotes.iter().filter(|quotes| quotes.check().is_ok()).enumerate() {
@@ -232,6 +235,9 @@ fn every_snapshot_is_free_of_arbitrage_and_near_its_quotes() {
     println!("{} snapshots, {options} options, {slices} slices", snapshots.len());
     println!("pairs that cross before repair: {crossed} of {pairs}, {:.1} %", 100.0 * crossed as f64 / pairs as f64);
     println!("among strikes that both quote: {crossed_inside}, {:.1} %", 100.0 * crossed_inside as f64 / pairs as f64);
+    let share = |count: usize| 100.0 * count as f64 / pairs as f64;
+    let [both, either] = crossed_plain.map(share);
+    println!("SVI alone: {both:.1} % among strikes that both quote, {either:.1} % among those that either quotes");
     println!("repairs: {repairs:?}");
     println!("left out in reach, a day and more: {dropped:?}");
     println!("halfway between expiries g is negative somewhere in {between} of {pairs} pairs");
@@ -277,6 +283,17 @@ fn pairs_that_cross_inside(quotes: &[SmileQuotes]) -> usize {
         })
     };
     alone.windows(2).filter(|pair| crosses(pair)).count()
+}
+
+/// Whether the SVI of two neighbours crosses, among the strikes that both quote or, `wide`, that either does.
+fn plain_cross(below: &Slice, above: &Slice, wide: bool) -> bool {
+    let ((low, high), (other_low, other_high)) = (below.quoted(), above.quoted());
+    let (low, high) =
+        if wide { (low.min(other_low), high.max(other_high)) } else { (low.max(other_low), high.min(other_high)) };
+    (0..=400).any(|step| {
+        let k = low + (high - low) * f64::from(step) / 400.0;
+        above.svi().with_derivatives(k).0 < below.svi().with_derivatives(k).0
+    })
 }
 
 /// In how many pairs of neighbouring expiries g is negative somewhere halfway, where total variance is the mean of theirs.
