@@ -163,7 +163,7 @@ impl Account {
                 settles,
                 holds,
                 coin: None,
-                base: instrument.base,
+                base: instrument.priced(),
                 quote: instrument.quote,
             });
         }
