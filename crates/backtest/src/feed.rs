@@ -104,7 +104,8 @@ impl Tapes {
         while end.is_none() && !followers.is_empty() {
             let mut shared = free_part(&mut parts);
             let Some(part) = Arc::get_mut(&mut shared) else { unreachable!("a part that nobody else has") };
-            (part.events.clear(), part.inputs.clear());
+            part.events.clear();
+            part.inputs.clear();
             while part.events.len() < EVENTS && end.is_none() {
                 match self.next(&mut events) {
                     Ok(Some(at)) => {
