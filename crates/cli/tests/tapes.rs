@@ -134,6 +134,87 @@ fn a_check_tells_damage_overlaps_grids_and_gaps() {
     negative("holes.tape --no-gaps", gap);
 }
 
+/// Two times of a chain of three strikes, as Deribit's own names have it.
+const CHAIN: &str = "\
+timestamp,instrument_name,best_bid_price,best_bid_amount,best_ask_price,best_ask_amount,mark_price,underlying_price,open_interest
+2026-01-15 00:30:05.022,BTC-16JAN26-90000-C,0.0715,4.3,0.0725,55.9,0.07201,96732.4,1.2
+2026-01-15 00:30:05.022,BTC-16JAN26-100000-C,0.0,0,0.0001,16.5,0.0,96732.4,19.1
+2026-01-15 00:30:05.022,BTC-16JAN26-100000-P,0.0335,1,0.035,2,0.0338,96732.4,0
+2026-01-15 06:30:00,BTC-16JAN26-90000-C,0.0730,1,0.0725,1,0.0727,97000,1.2
+2026-01-15 06:30:00,BTC-27MAR26-90000-P,0.02,1,0.0205,3,0.0202,97500,44
+";
+
+#[test]
+fn a_chain_is_told_in_a_line_printed_row_by_row_and_read_again() {
+    let sandbox = Sandbox::new();
+    sandbox.write("chain.csv", CHAIN);
+    let said = sandbox.line("trimtab import options chain.csv -o chain.tape").ok();
+    let first = said.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "  5 quotes of 4 options, 2 expiries, at 2 times  2026-01-15 00:30:05.022 .. 2026-01-15 06:30 UTC"
+    );
+    for warning in [
+        "1 quote without a bid, 0 without an ask",
+        "1 quote crossed, the bid above the ask",
+        "1 expiry of one strike alone",
+    ] {
+        assert!(said.contains(&format!("warning: {warning}")), "{said}");
+    }
+    let info = sandbox.line("trimtab tape info chain.tape").ok();
+    let held = "  holds       deribit:BTC-16JAN26-90000-C   inverse call at 90000 until 2026-01-16 08:00:00Z   tick 0.0001   lot 0.1";
+    assert!(info.contains(held) && info.contains("chain.tape   tape format 3   5 rows"), "{info}");
+
+    sandbox
+        .write("more.csv", format!("{CHAIN}2026-01-15 06:30:00,BTC-27MAR26-95000-P,0.03,1,0.0305,3,0.0302,97500,44\n"));
+    sandbox.line("trimtab import options more.csv -o more.tape").ok();
+    let info = sandbox.line("trimtab tape info more.tape").ok();
+    let held = "  holds       deribit   5 options on BTC   2 expiries 2026-01-16 .. 2026-03-27   strikes 90000 .. 100000   tick 0.0001   \
+                lot 0.1   settle in BTC\n";
+    assert!(info.contains(held) && !info.contains("BTC-16JAN26"), "{info}");
+    assert!(sandbox.line("trimtab tape info more.tape --verbose").ok().contains("deribit:BTC-27MAR26-95000-P"));
+
+    let text = sandbox.line("trimtab tape head chain.tape -n 2").ok();
+    let row = "2026-01-15 00:30:05.022Z     quote    deribit:BTC-16JAN26-100000-C  bid none             ask 0.0001 x 16.5    mark 0";
+    assert!(text.lines().nth(2).unwrap().starts_with(row), "{text}");
+    let line = sandbox.line("trimtab tape head chain.tape -n 1 --json").ok();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["bid"], &line["ask_qty"], &line["mark"], &line["kind"]),
+        (&"0.0715".into(), &"55.9".into(), &"0.07201".into(), &"quote".into())
+    );
+
+    let csv = sandbox.line("trimtab tape cat chain.tape --csv").ok();
+    assert!(
+        csv.lines().next().unwrap().ends_with("value,bid,ask,bid_qty,ask_qty,mark,underlying,open_interest"),
+        "{csv}"
+    );
+    sandbox.write("again.csv", &csv);
+    sandbox.line("trimtab import options again.csv -o again.tape").ok();
+    assert_eq!(sandbox.line("trimtab tape cat again.tape --csv").ok(), csv);
+}
+
+#[test]
+fn marks_are_told_printed_and_read_again() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "marks.csv",
+        "timestamp,instrument_name,mark_price\n2026-01-15,BTC-PERPETUAL,96732.41\n2026-01-15,BTC-27MAR26,97800\n",
+    );
+    let said = sandbox.line("trimtab import marks marks.csv -o marks.tape").ok();
+    assert_eq!(
+        said.lines().next(),
+        Some("  2 marks of 2 contracts at 1 time  2026-01-15 00:00 .. 2026-01-15 00:00 UTC")
+    );
+    let text = sandbox.line("trimtab tape cat marks.tape").ok();
+    assert!(text.lines().nth(1).unwrap().ends_with("mark     deribit:BTC-PERPETUAL        96732.41"), "{text}");
+    let csv = sandbox.line("trimtab tape cat marks.tape --csv").ok();
+    sandbox.write("again.csv", &csv);
+    sandbox.line("trimtab import marks again.csv -o again.tape").ok();
+    assert_eq!(sandbox.line("trimtab tape cat again.tape --csv").ok(), csv);
+    assert!(sandbox.line("trimtab tape check marks.tape").ok().contains("ok"));
+}
+
 #[test]
 fn a_column_map_reads_the_next_file_the_same_way() {
     let sandbox = Sandbox::new();

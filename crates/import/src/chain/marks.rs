@@ -61,9 +61,9 @@ const PRICES: [(&str, Option<&str>); 6] = [
     ("candle_price_used", Some("candle_price_timestamp_ms")),
 ];
 
-const SYMBOLS: [&str; 4] = ["instrument_name", "futures_instrument_name", "symbol", "instrument"];
-const TIMES: [&str; 8] =
-    ["local_timestamp", "timestamp", "obs_datetime", "quote_unixtime", "time", "ts", "datetime", "date"];
+const SYMBOLS: [&str; 5] = ["instrument_name", "futures_instrument_name", "symbol", "instrument", "of"];
+const TIMES: [&str; 9] =
+    ["local_timestamp", "timestamp", "obs_datetime", "quote_unixtime", "time", "ts", "datetime", "date", "receipt"];
 
 /// Makes a tape of marks: every row names its contract, or all are of the one named in the request.
 pub fn marks(request: &MarksRequest, progress: &mut dyn FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
@@ -83,13 +83,14 @@ pub fn marks(request: &MarksRequest, progress: &mut dyn FnMut(u64, u64)) -> Resu
     }
     let name = source.columns.get(price).map_or("", String::as_str);
     let known_at = PRICES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).and_then(|(_, at)| *at);
-    let is_received_apart = columns::recognised(&source, &["local_timestamp"]) == Some(receipt);
+    let is = |name: &str| columns::recognised(&source, &[name]) == Some(receipt);
+    let happened = if is("local_timestamp") { Some("timestamp") } else { is("receipt").then_some("venue") };
     let names = Names {
         symbol,
         exchange: columns::recognised(&source, &["exchange"]).filter(|_| symbol.is_some()),
         venue: request.instrument.clone().unwrap_or_else(|| "deribit".to_owned()),
         receipt,
-        happened: columns::recognised(&source, &["timestamp"]).filter(|_| is_received_apart),
+        happened: happened.and_then(|name| columns::recognised(&source, &[name])),
         known: known_at.and_then(|at| columns::recognised(&source, &[at])),
     };
     let mut content = Marks { terms: request.terms, ..Marks::default() };

@@ -93,9 +93,14 @@ impl Names {
         [or(self.symbol), or(self.exchange), self.receipt, or(self.happened), or(self.known)]
     }
 
-    /// Writes the symbol of a row to `out`.
+    /// Writes the symbol of a row to `out`. A name with its venue, as a tape prints it, is a whole symbol.
     fn symbol(&self, rows: &Selected, out: &mut String) {
         out.clear();
+        if let (Some(_), Cell::Text(text)) = (self.symbol, rows.rows.cell(SYMBOL))
+            && text.contains(':')
+        {
+            return out.push_str(text.trim());
+        }
         match (self.exchange, self.symbol) {
             (Some(_), _) => push(out, rows.rows.cell(EXCHANGE), venue),
             (None, _) => out.push_str(&self.venue),

@@ -96,17 +96,20 @@ fn recognise(source: &Source, map: &ColumnMap) -> Result<(Names, Roles, Vec<usiz
         )
     };
     let known = |names: &[&str]| columns::recognised(source, names);
-    let symbol = known(&["instrument_name", "symbol", "instrument"]).ok_or_else(|| missing("the name of an option"))?;
-    let times = ["local_timestamp", "timestamp", "quote_unixtime", "time", "ts", "datetime", "date"];
+    // The last of each list are what `trimtab tape cat --csv` prints.
+    let symbols = ["instrument_name", "symbol", "instrument", "of"];
+    let symbol = known(&symbols).ok_or_else(|| missing("the name of an option"))?;
+    let times = ["local_timestamp", "timestamp", "quote_unixtime", "time", "ts", "datetime", "date", "receipt"];
     let receipt = column(source, map.time.as_ref(), "--time-column", &times)?.ok_or_else(|| missing("time"))?;
-    let is_received_apart = map.time.is_none() && known(&["local_timestamp"]).is_some();
+    let is = |name: &str| known(&[name]) == Some(receipt);
+    let happened = if is("local_timestamp") { Some("timestamp") } else { is("receipt").then_some("venue") };
     let names = Names {
         symbol: Some(symbol),
         exchange: known(&["exchange"]),
         // Only Deribit's own files name no venue.
         venue: "deribit".to_owned(),
         receipt,
-        happened: known(&["timestamp"]).filter(|_| is_received_apart),
+        happened: happened.and_then(|name| known(&[name])),
         known: None,
     };
     let mut wanted = Vec::new();
