@@ -607,6 +607,10 @@ impl Engine {
         let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
         scope.facts.set_now(self.now);
         book.publish(instrument, &mut scope.periods, &mut scope.facts);
+        if scope.desk.is_some() {
+            // A structure's unit is no part of the coins that lie beside it: a covered call is sized on all of them.
+            scope.facts.put(facts::COLLATERAL, None);
+        }
         if !scope.amounts.is_empty() {
             scope.tell_amounts(&self.last);
         }

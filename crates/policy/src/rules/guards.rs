@@ -1,6 +1,6 @@
 //! How orders may go out: none of it holds an exit back.
 
-use super::{contract, in_quote, increases, position, same_side};
+use super::{contract, exposure_price, in_quote, increases, position, same_side};
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
 use crate::spec::{Blackout, OrderRate, OrderSize};
@@ -158,7 +158,7 @@ impl MaxOrderRule {
         let least = least.max(self.min_order.unwrap_or_default()).to_lot(lot, Round::AwayFromZero);
         // While nothing tells what the value is here, the smallest order is the largest.
         let most = match in_quote(facts, self.most, facts::LARGEST) {
-            Some(most) => most.at(contract(facts), price, Round::TowardZero).unwrap_or(Qty::MAX),
+            Some(most) => most.at(contract(facts), exposure_price(facts, price), Round::TowardZero).unwrap_or(Qty::MAX),
             None => Qty::ZERO,
         };
         Some(most.to_lot(lot, Round::TowardZero).max(least))

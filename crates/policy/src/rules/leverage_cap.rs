@@ -19,6 +19,7 @@ const READS: &[FactId] = &[
     facts::LOT.id(),
     facts::MIN_QTY.id(),
     facts::CONTRACT.id(),
+    facts::EXPOSURE_PRICE.id(),
     facts::OTHERS.id(),
     facts::COLLATERAL.id(),
     facts::COIN.id(),
@@ -37,6 +38,9 @@ impl Rule for LeverageCap {
         let (Some(equity), Some(price)) = (facts.get(facts::EQUITY), facts.get(facts::PRICE)) else {
             return Verdict::keep(proposed);
         };
+        // One structure of options is exposed as much at every price of its own.
+        let unit = facts.get(facts::EXPOSURE_PRICE);
+        let price = unit.unwrap_or(price);
         let held = position(facts);
         if because.add().is_none() && self.is_far_inside(facts, (equity, price), held, proposed.qty) {
             return Verdict::keep(proposed);
@@ -44,14 +48,15 @@ impl Rule for LeverageCap {
         let coins = collateral::coins(facts).map(|coins| (coins, facts.get(facts::COIN).unwrap_or_default()));
         let account = Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS), coins };
         let verdict = self.capped(account, price, held, proposed, because);
-        if let Some(add) = because.add() {
+        if let Some(asked) = because.add() {
+            let (at, add) = (asked.at, Add { at: unit.unwrap_or(asked.at), ..asked });
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
             // The worst of what may fill: with the increase that goes out now, and without its profit up to the trigger.
             let mut capped = self.capped_add(facts, account, price, base, add, because);
             if base != held {
                 capped = capped.and_then(|add| self.capped_add(facts, account, price, held, add, because));
             }
-            because.set_add(capped);
+            because.set_add(capped.map(|add| Add { at, ..add }));
         }
         verdict
     }
@@ -63,6 +68,9 @@ impl Rule for LeverageCap {
         else {
             return false;
         };
+        if facts.get(facts::EXPOSURE_PRICE).is_some() {
+            return false;
+        }
         let (held, add) = (position(facts), because.add());
         let now = Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS), coins: None };
         let Some(spare) = self.spare(now, price, held, proposed.qty, add).filter(|spare| *spare > 0.0) else {

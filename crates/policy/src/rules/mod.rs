@@ -51,6 +51,13 @@ fn contract(facts: &Facts) -> Contract {
     facts.get(facts::CONTRACT).unwrap_or_default()
 }
 
+/// What one unit stands for, in the settlement currency: what sizes and leverage are multiples of. Of a structure of options
+/// that is not its price.
+#[inline]
+fn exposure_price(facts: &Facts, price: Price) -> Price {
+    facts.get(facts::EXPOSURE_PRICE).unwrap_or(price)
+}
+
 /// The signed quantity held; zero before the first fill.
 #[inline]
 fn position(facts: &Facts) -> Qty {
@@ -73,7 +80,8 @@ fn increases(proposed: Qty, held: Qty) -> bool {
 /// What is less than a dust threshold at a price.
 fn dust_at(facts: &Facts, dust: Option<OrderSize>, price: Price) -> Qty {
     let dust = dust.and_then(|dust| in_quote(facts, dust, facts::DUST));
-    dust.and_then(|dust| dust.at(contract(facts), price, Round::AwayFromZero)).unwrap_or_default()
+    dust.and_then(|dust| dust.at(contract(facts), exposure_price(facts, price), Round::AwayFromZero))
+        .unwrap_or_default()
 }
 
 /// A size whose value in another currency was translated. `None`: it is not known yet.
@@ -87,4 +95,78 @@ fn in_quote(facts: &Facts, size: OrderSize, translated: Fact<Cash>) -> Option<Or
 /// Whether two quantities are on the same side; flat is on no side.
 fn same_side(a: Qty, b: Qty) -> bool {
     a.signum() * b.signum() > 0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+    use crate::rule::{Add, Because, Target};
+    use crate::spec::{Reentry, Resize, Sides, SizeKind};
+    use units::{Ratio, Timestamp};
+
+    fn qty(text: &str) -> Qty {
+        text.parse().unwrap()
+    }
+
+    fn ratio(value: f64) -> Ratio {
+        Ratio::new(value).unwrap()
+    }
+
+    /// Ten coins of equity, and a structure at 0.05 of which one unit stands for one coin.
+    fn structure(signal: f64) -> Facts {
+        let mut facts = Facts::new(0);
+        facts.set_now(Timestamp::from_nanos(1));
+        facts.set(facts::EQUITY, "10".parse().unwrap());
+        facts.set(facts::PRICE, "0.05".parse().unwrap());
+        facts.set(facts::EXPOSURE_PRICE, "1".parse().unwrap());
+        facts.set(facts::SIGNAL, ratio(signal));
+        facts.set(facts::UNIT, "0.01".parse().unwrap());
+        facts.set(facts::LOT, qty("0.1"));
+        facts.set(facts::MIN_QTY, qty("0.1"));
+        facts
+    }
+
+    fn sized(facts: &Facts, kind: SizeKind) -> Qty {
+        let signal = SignalRule { sides: Sides::Both, reentry: Reentry::NewSignal, sign_only: false };
+        let size = SizeRule { kind, resize: Resize::Continuous, needs_unit: false, stop_units: 2.0, first_share: 1.0 };
+        let mut because = Because::default();
+        let proposed = signal.evaluate(facts, Target::default(), &mut because).target;
+        size.evaluate(facts, proposed, &mut because).target.qty
+    }
+
+    /// A covered call of 1.0 on ten coins is ten calls, not the two hundred that their price would buy.
+    #[test]
+    fn a_structure_is_sized_by_what_it_stands_for() {
+        let facts = structure(-1.0);
+        assert_eq!(sized(&facts, SizeKind::FixedFraction { fraction: ratio(1.0) }), qty("-10"));
+        assert_eq!(sized(&facts, SizeKind::FixedNotional { notional: "3".parse().unwrap() }), qty("-3"));
+        // A hundredth of ten coins over two units of 0.01: five.
+        assert_eq!(sized(&facts, SizeKind::RiskPerTrade { risk: ratio(0.01) }), qty("-5"));
+        let mut perpetual = facts.clone();
+        perpetual.put(facts::EXPOSURE_PRICE, None);
+        assert_eq!(sized(&perpetual, SizeKind::FixedFraction { fraction: ratio(1.0) }), qty("-200"));
+        assert_eq!(sized(&perpetual, SizeKind::RiskPerTrade { risk: ratio(0.01) }), qty("-5"), "a loss is a loss");
+    }
+
+    #[test]
+    fn leverage_counts_what_a_structure_stands_for_at_every_price_of_it() {
+        let limit = |level: f64| LeverageCap { limit: Limit { limit: ratio(level), restore: ratio(level) } };
+        let facts = structure(-1.0);
+        let mut because = Because::default();
+        let wanted = Target { base: qty("-30"), qty: qty("-30") };
+        assert_eq!(limit(2.0).evaluate(&facts, wanted, &mut because).target.qty, qty("-20"));
+        assert_eq!(limit(3.0).evaluate(&facts, wanted, &mut because).target.qty, qty("-30"));
+        // An add of five where 2.2 carries twenty-two: two of it, at whatever price.
+        let mut because = Because::default();
+        let at = "0.04".parse().unwrap();
+        let (qty_of, rest) = (qty("-5"), Qty::ZERO);
+        let add = Add { trigger: at, at, limit: None, chase: None, qty: qty_of, whole: qty_of, rest, unit: 2 };
+        because.set_add(Some(add));
+        let held = Target { base: qty("-25"), qty: qty("-20") };
+        let mut facts = facts;
+        facts.set(facts::POSITION, qty("-20"));
+        assert_eq!(limit(2.2).evaluate(&facts, held, &mut because).target.qty, qty("-20"));
+        assert_eq!(because.add(), Some(Add { qty: qty("-2"), ..add }));
+    }
 }

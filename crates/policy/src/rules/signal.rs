@@ -1,6 +1,6 @@
 //! Conviction to a proposed position.
 
-use super::{contract, position, same_side};
+use super::{contract, exposure_price, position, same_side};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
@@ -22,6 +22,7 @@ const READS: &[FactId] = &[
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::CONTRACT.id(),
+    facts::EXPOSURE_PRICE.id(),
     facts::BASE.id(),
     facts::CLOSED_AT.id(),
     facts::CLOSED_PEAK.id(),
@@ -30,7 +31,8 @@ const READS: &[FactId] = &[
 impl SignalRule {
     /// What equity buys at a price, times strength.
     fn wanted(facts: &Facts, equity: Cash, price: Price, strength: f64) -> Option<Qty> {
-        let full = contract(facts).qty_for(equity.notional(), price, Round::TowardZero).filter(|_| equity.raw() > 0)?;
+        let each = exposure_price(facts, price);
+        let full = contract(facts).qty_for(equity.notional(), each, Round::TowardZero).filter(|_| equity.raw() > 0)?;
         full.scaled(strength, Round::TowardZero)
     }
 

@@ -1,7 +1,7 @@
 //! How large the full position is.
 
 use super::signal::is_flat;
-use super::{collateral, contract, position, same_side};
+use super::{collateral, contract, exposure_price, position, same_side};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
@@ -31,6 +31,7 @@ const READS: &[FactId] = &[
     facts::BASE.id(),
     facts::ENTERING.id(),
     facts::CONTRACT.id(),
+    facts::EXPOSURE_PRICE.id(),
     facts::SHARE.id(),
     facts::COLLATERAL.id(),
     facts::COLLATERAL_SHARE.id(),
@@ -147,7 +148,7 @@ impl SizeRule {
                 let strength = facts.get(facts::SIGNAL)?.get().abs();
                 // An inverse contract counts the quote currency that the amount is in.
                 let each = match contract(facts) {
-                    Contract::Linear => facts.get(facts::PRICE)?,
+                    Contract::Linear => exposure_price(facts, facts.get(facts::PRICE)?),
                     Contract::Inverse => Price::from_raw(Price::ONE),
                 };
                 let whole = notional.notional().qty_at(each, Round::TowardZero)?;
@@ -195,10 +196,10 @@ impl SizeRule {
             SizeKind::RiskPerTrade { risk } => {
                 let (unit, price) = (facts.get(facts::UNIT)?, facts.get(facts::PRICE)?);
                 let distance = self.stop_units * unit.approximate();
-                // What a quantity loses on the way to its stop, over what it is exposed to now, is distance ÷ price in a linear
+                // What a quantity loses on the way to its stop, over what it is exposed to now, is distance ÷ exposure in a linear
                 // contract. In an inverse one it is |1/stop − 1/price| × price, which is distance ÷ stop.
                 let over = match contract(facts) {
-                    Contract::Linear => price.approximate(),
+                    Contract::Linear => exposure_price(facts, price).approximate(),
                     Contract::Inverse => price.approximate() - distance * f64::from(proposed.signum() as i32),
                 };
                 let fraction = risk.get() * over.max(0.0) / distance / self.first_share;
