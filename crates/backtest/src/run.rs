@@ -1,5 +1,6 @@
 //! One backtest: the scaled run, the same with the other order of extremes, and the twin.
 
+use crate::derived;
 use crate::feed::{self, Feed, Market, Tee};
 use crate::record::{Keep, PaidSums, Recorder, RunFacts};
 use crate::records::{Tables, VariantRow};
@@ -263,7 +264,8 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
     let policies: Vec<Policy> = strategies.iter().map(|strategy| strategy.policy.clone()).collect();
     let tapes = request.tapes.iter().map(|path| stamp(path)).collect::<Result<Vec<_>, _>>()?;
     let what = |variant, keep| What { policies: &policies, variant, keep, until: Timestamp::MAX };
-    let (market, tapes_to_read) = feed::open(&request.tapes)?;
+    let (mut market, tapes_to_read) = feed::open(&request.tapes)?;
+    market.catalogue = derived::extended(market.catalogue, &policies)?;
     let [(to_scaled, for_scaled), (to_other, for_other), (to_twin, for_twin)] = [(); 3].map(|()| feed::follower());
     let path = PathLog::new(market.catalogue.instruments.len());
     let (scaled, other, twin) = thread::scope(|scope| {
@@ -491,7 +493,8 @@ pub(crate) fn single(
     tapes: &[PathBuf],
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Pass, Error> {
-    let (market, tapes) = feed::open(tapes)?;
+    let (mut market, tapes) = feed::open(tapes)?;
+    market.catalogue = derived::extended(market.catalogue, what.policies)?;
     pass(what, &market, (Feed::Tapes(Box::new(tapes)), Tee::default()), progress)
 }
 

@@ -86,6 +86,7 @@ impl Setup {
                         allocation: policy.allocation,
                     }),
                     adoption: adoption(policy, symbol),
+                    structure: policy.structure.as_ref().map(crate::derived::terms),
                     ..StrategyConfig::new(instrument, program)
                 })
             })
@@ -99,12 +100,24 @@ impl Setup {
     }
 }
 
+/// Symbols that a message lists at most.
+const LISTED_MAX: usize = 20;
+
 /// The instrument that a policy names.
 pub(crate) fn instrument_of(symbol: &str, catalogue: &Catalogue) -> Result<InstrumentId, Error> {
     catalogue.instrument_id(symbol).ok_or_else(|| {
-        let symbols: Vec<String> =
-            catalogue.instruments.iter().map(|instrument| format!("`{}`", instrument.symbol)).collect();
-        let found = if symbols.is_empty() { "no instrument".to_owned() } else { symbols.join(", ") };
+        // A chain has thousands of options: they are counted, not listed.
+        let (options, others): (Vec<_>, Vec<_>) =
+            catalogue.instruments.iter().partition(|instrument| instrument.kind.is_option());
+        let mut found: Vec<String> =
+            others.iter().take(LISTED_MAX).map(|instrument| format!("`{}`", instrument.symbol)).collect();
+        if others.len() > LISTED_MAX {
+            found.push(format!("{} more", others.len() - LISTED_MAX));
+        }
+        if !options.is_empty() {
+            found.push(format!("{} options", options.len()));
+        }
+        let found = if found.is_empty() { "no instrument".to_owned() } else { found.join(", ") };
         Error::NoInstrument { wanted: symbol.to_owned(), found }
     })
 }

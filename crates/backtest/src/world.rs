@@ -29,10 +29,13 @@ pub(crate) struct Recorded<'a> {
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
 }
 
-/// First and last bar of any tape.
+/// First and last bar of any tape; where no tape has bars, first and last mark or quote.
 pub(crate) fn span(tapes: &Merged) -> Option<(Timestamp, Timestamp)> {
-    let bars = || tapes.infos().filter_map(|info| info.span(Kind::Bar));
-    Some((bars().map(|span| span.first).min()?, bars().map(|span| span.last).max()?))
+    let of = |kinds: &[Kind]| {
+        let spans = || kinds.iter().flat_map(|kind| tapes.infos().filter_map(|info| info.span(*kind)));
+        Some((spans().map(|span| span.first).min()?, spans().map(|span| span.last).max()?))
+    };
+    of(&[Kind::Bar]).or_else(|| of(&[Kind::Mark, Kind::Quote]))
 }
 
 impl<'a> Recorded<'a> {
