@@ -168,7 +168,7 @@ fn bad_quotes_are_named() {
         assert_eq!(surface, before);
         refusal
     };
-    for years in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+    for years in [0.0, 1e-10, -1.0, 201.0, f64::NAN, f64::INFINITY] {
         assert_eq!(refused(&|quotes| quotes.years = years), SmileRefusal::BadTerms);
     }
     assert_eq!(refused(&|quotes| quotes.forward = 0.0), SmileRefusal::BadTerms);

@@ -26,7 +26,7 @@ const PASSES: usize = 15;
 const HOLDS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 
 /// What is kept from one expiry to the next.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Fitter {
     basis: Basis,
     /// Where g is held, with the forms of value and derivatives.
@@ -35,12 +35,10 @@ pub(super) struct Fitter {
     work: Normal,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 struct Datum {
     z: f64,
     y: f64,
-    low: f64,
-    high: f64,
     /// Of `y`.
     noise: f64,
     /// As given, and times what doubt leaves of it.
@@ -50,7 +48,7 @@ struct Datum {
 }
 
 /// An expiry on its way to a slice.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Smile {
     /// The standard deviation at the money.
     pub(super) unit: f64,
@@ -60,8 +58,8 @@ pub(super) struct Smile {
     unknowns: Vec<f64>,
 }
 
-/// Between which values a curve has to stay: pairs of log-moneyness and total variance, and the least slopes of its wings.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// Between which values a curve has to stay: pairs of log-moneyness and total variance, and slopes of its wings.
+#[derive(Debug, Clone)]
 pub(super) struct Bounds {
     pub(super) lower: Vec<(f64, f64)>,
     pub(super) upper: Vec<(f64, f64)>,
@@ -75,9 +73,7 @@ impl Bounds {
     pub(super) fn none() -> Self {
         Self { lower: Vec::new(), upper: Vec::new(), least: (0.0, 0.0), most: (f64::INFINITY, f64::INFINITY) }
     }
-}
 
-impl Bounds {
     /// Whether a curve stays within them.
     pub(super) fn hold(&self, curve: &Curve) -> bool {
         let (left, right) = curve.ends();
@@ -118,12 +114,9 @@ impl Fitter {
             let (mid, half) = (deviation(point.mid_vol), 0.5 * deviation(point.ask_vol - point.bid_vol));
             let noise = NOISE * scale + SPREAD_SHARE * half;
             let y = mid * mid;
-            let square = |vol: f64| deviation(vol) * deviation(vol);
             data.push(Datum {
                 z,
                 y,
-                low: square(point.bid_vol),
-                high: square(point.ask_vol),
                 noise: 2.0 * mid * noise + noise * noise,
                 given: point.weight,
                 weight: point.weight,
@@ -229,7 +222,7 @@ impl Fitter {
             for (at, (row, sign)) in ends.iter().enumerate() {
                 let steepness = sign * row.dot(&unknowns);
                 let (low, high) = (least[at] * (1.0 + BOUND_MARGIN) + 1e-4, most[at] * (1.0 - BOUND_MARGIN) - 1e-4);
-                if steepness < low || (low > high && steepness < 0.5 * (low + high)) {
+                if steepness < low {
                     violated |= steepness < least[at];
                     self.work.add(row, sign * low, hold * 1e8);
                 } else if steepness > high {

@@ -150,7 +150,8 @@ fn each_bound(blocks: &[Block], mut bound: impl FnMut(usize, bool, f64)) {
     }
 }
 
-/// A curve between the neighbours without arbitrage, the first of ever plainer ones that is; the last always is.
+/// A curve between the neighbours without arbitrage, the first of ever plainer ones that is; the last always is. Bounds that are found
+/// on the way are added to those that were agreed on.
 fn settle(
     fitter: &mut Fitter,
     smile: &Smile,
@@ -248,7 +249,9 @@ fn neighbours(smile: &Smile, below: Option<&Curve>, above: Option<&Curve>) -> Cu
         return below.clone();
     }
     let Some(above) = above else {
-        let level = smile.mean(|_, variance| variance).clamp(1e-12, 1e6);
+        let mean = smile.mean(|_, variance| variance);
+        // Weights that overflow have no mean.
+        let level = if mean.is_finite() { mean } else { smile.unit * smile.unit }.clamp(1e-12, 1e6);
         return Curve { knots: vec![0.0], pieces: vec![[level, 0.0, 0.0, 0.0]] };
     };
     let share = smile.mean(|k, variance| variance / above.value(k)).clamp(1e-3, 1.0);

@@ -1,6 +1,7 @@
 //! What goes into a surface and what comes out: quotes of an expiry, fitted slices, the surface of all expiries.
 
 use super::svi::Svi;
+use crate::options::Field;
 use std::fmt;
 
 /// Fewest points of an expiry from which a smile is fitted: one strike says nothing of skew, two nothing of curvature.
@@ -37,7 +38,7 @@ pub struct SmileQuotes {
 /// Why no smile can be fitted to an expiry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SmileRefusal {
-    /// Time to expiry, forward or discount is not a positive finite number.
+    /// Time to expiry, forward or discount is not positive or not in the range of an option's ([`Field::range`]).
     BadTerms,
     /// Fewer than [`MINIMUM_POINTS`] points that count.
     TooFewPoints {
@@ -64,7 +65,9 @@ pub enum SmileRefusal {
 impl fmt::Display for SmileRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadTerms => write!(f, "time to expiry, forward and discount must be positive and finite"),
+            Self::BadTerms => {
+                write!(f, "time to expiry, forward and discount must be positive and what an option can have")
+            }
             Self::TooFewPoints { count } => {
                 write!(f, "{count} usable strikes; a smile needs {MINIMUM_POINTS}")
             }
@@ -116,7 +119,9 @@ impl fmt::Display for SurfaceRefusal {
 impl std::error::Error for SurfaceRefusal {}
 
 impl SmileQuotes {
-    const HIGHEST_VOL: f64 = 100.0;
+    const HIGHEST_VOL: f64 = Field::Vol.range().1;
+    /// 32 milliseconds.
+    const SHORTEST_YEARS: f64 = 1e-9;
 
     /// Whether a smile can be fitted to these quotes.
     ///
@@ -124,8 +129,9 @@ impl SmileQuotes {
     ///
     /// What is wrong with them, the first in order.
     pub fn check(&self) -> Result<(), SmileRefusal> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        if !(positive(self.years) && positive(self.forward) && positive(self.discount)) {
+        let accepted = |field: Field, value: f64| value > 0.0 && (field.range().0..=field.range().1).contains(&value);
+        let terms = [(Field::Years, self.years), (Field::Forward, self.forward), (Field::Discount, self.discount)];
+        if !terms.into_iter().all(|(field, value)| accepted(field, value)) || self.years < Self::SHORTEST_YEARS {
             return Err(SmileRefusal::BadTerms);
         }
         for (at, point) in self.points.iter().enumerate() {
