@@ -10,13 +10,13 @@ use crate::table::Name;
 use drive::Journal;
 use engine::{CampaignRecord, Engine, Notice, Output, Plan, Purpose};
 use market::{
-    AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, NewOrder, OrderKind,
-    OrderUpdate, Source, is_dollar,
+    AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, InstrumentKind, NewOrder,
+    OrderKind, OrderUpdate, Source, is_dollar,
 };
 use policy::Outcome;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
-use units::{AccountId, Cash, Duration, InstrumentId, OrderId, Qty, Side, StrategyId, Timestamp};
+use units::{AccountId, Cash, Contract, Duration, InstrumentId, OrderId, Price, Qty, Side, StrategyId, Timestamp};
 
 /// An order as it was last sent.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +62,12 @@ pub(crate) struct Recorder {
     symbols: Vec<Name>,
     /// Instruments that somebody trades.
     traded: Vec<bool>,
+    /// Strategies that trade structures of options, by their place among the traders.
+    structures: Vec<usize>,
+    /// What structures are on: a price of it makes a row.
+    watched: Vec<bool>,
+    /// Instruments that are options.
+    options: Vec<bool>,
     keep: Keep,
     /// One row for each of these spans; zero: for each bar.
     every: Duration,
@@ -159,6 +165,14 @@ impl Recorder {
         let count = catalogue.instruments.len();
         let mut traded = vec![false; count];
         traders.iter().for_each(|trader| traded[trader.instrument.index()] = true);
+        let is_structure =
+            |trader: &Trader| catalogue.instruments[trader.instrument.index()].kind == InstrumentKind::Structure;
+        let structures: Vec<usize> = (0..traders.len()).filter(|at| is_structure(&traders[*at])).collect();
+        let bases: Vec<_> =
+            structures.iter().map(|at| catalogue.instruments[traders[*at].instrument.index()].base).collect();
+        let watched = catalogue.instruments.iter().map(|known| bases.contains(&known.base)).collect();
+        // Quotes come as often as they like.
+        let every = if structures.is_empty() { every } else { every.max(Duration::MINUTE) };
         let rules =
             |strategy: usize| (0..=u8::MAX).map(|rule| engine.rule_name(StrategyId(strategy as u32), rule)).collect();
         Self {
@@ -171,6 +185,9 @@ impl Recorder {
             accounts,
             traders,
             traded,
+            structures,
+            watched,
+            options: catalogue.instruments.iter().map(|known| known.kind.is_option()).collect(),
             keep,
             every,
             hasher: blake3::Hasher::new(),
@@ -224,14 +241,11 @@ impl Recorder {
     fn on_event(&mut self, event: &Event) {
         match event {
             Event::Bar(bar) if self.traded[bar.instrument.index()] => self.on_bar(bar),
+            Event::Bar(bar) => self.has_bars |= self.watched[bar.instrument.index()],
+            Event::OptionQuote(quote) => self.has_bars |= self.watched[quote.instrument.index()],
             Event::Cash(change) => self.on_cash(change),
             Event::Order(news) => self.on_news(news.order, &news.update),
-            Event::Bar(_)
-            | Event::Trade(_)
-            | Event::Mark(_)
-            | Event::OptionQuote(_)
-            | Event::Funding(_)
-            | Event::Series(_) => {}
+            Event::Trade(_) | Event::Mark(_) | Event::Funding(_) | Event::Series(_) => {}
         }
     }
 
@@ -446,8 +460,6 @@ impl Recorder {
     }
 
     fn on_fill(&mut self, strategy: StrategyId, order: OrderId, purpose: Purpose, campaign: u64, fill: &Fill) {
-        let triggered = matches!(purpose, Purpose::Stop | Purpose::Rung { .. } | Purpose::Add { .. });
-        self.facts.acted += u64::from(triggered);
         self.facts.fills += 1;
         self.ledger.trade(fill);
         if purpose == Purpose::Opening {
@@ -475,6 +487,22 @@ impl Recorder {
             liquidation: fill.forced == Some(Forced::Liquidation),
             campaign,
         });
+    }
+
+    fn count_trigger(&mut self, purpose: Purpose) {
+        let triggered = matches!(purpose, Purpose::Stop | Purpose::Rung { .. } | Purpose::Add { .. });
+        self.facts.acted += u64::from(triggered);
+    }
+
+    /// A structure was filled: the legs that opened it are of its campaign.
+    fn on_structure(&mut self, strategy: StrategyId, purpose: Purpose, campaign: u64) {
+        self.count_trigger(purpose);
+        let policy = &self.traders[strategy.index()].policy;
+        let mut late =
+            self.tables.fills.iter_mut().rev().take_while(|row| row.campaign == 0 || row.strategy != **policy);
+        for row in late.by_ref().filter(|row| row.strategy == **policy) {
+            row.campaign = campaign;
+        }
     }
 
     /// Adds what is still open at the end, valued at the mark, and the last row.
@@ -555,7 +583,8 @@ impl Recorder {
                 self.facts.residual = residual;
             }
         }
-        let (equity, held) = (self.total(engine), held(engine, &self.shown));
+        self.see_structures(engine);
+        let (equity, held) = (self.total(engine), held(engine, &self.shown, &self.options));
         let drawdown = self.drawdown(engine, equity);
         let over = |value: Cash| if equity.raw() > 0 { value.approximate() / equity.approximate() } else { 0.0 };
         self.tables.equity.push(EquityRow {
@@ -581,6 +610,17 @@ impl Recorder {
         self.bars.fill(None);
     }
 
+    /// A structure has no bars: its row shows what it is worth now.
+    fn see_structures(&mut self, engine: &Engine) {
+        for &at in &self.structures {
+            let instrument = self.traders[at].instrument;
+            let price = engine.account(engine.account_of(instrument)).mark(instrument.index());
+            let (opened, closed, volume) = (self.at, self.at, Qty::ZERO);
+            let bar = Bar { instrument, opened, closed, open: price, high: price, low: price, close: price, volume };
+            self.bars[instrument.index()] = (!price.is_zero()).then_some(bar);
+        }
+    }
+
     fn account_rows(&mut self, engine: &Engine) {
         for (index, (account, spec)) in engine.accounts().zip(&self.accounts).enumerate() {
             self.tables.accounts.push(AccountRow {
@@ -602,6 +642,7 @@ impl Recorder {
             let account = engine.account(engine.account_of(trader.instrument));
             let (mark, position) = (account.mark(instrument), engine.position(strategy));
             let equity = account.equity_for(instrument);
+            let unit = unit_of(engine, strategy).unwrap_or(mark);
             let cap = engine.binding_rule(strategy).map_or("", |rule| self.rule_names[index][usize::from(rule)]);
             self.tables.positions.push(PositionRow {
                 time: self.at,
@@ -615,7 +656,7 @@ impl Recorder {
                 twin_position: Qty::ZERO,
                 stop: engine.campaign(strategy).and_then(|campaign| campaign.stop),
                 exposure: if equity.raw() > 0 {
-                    account.contract(instrument).exposure(mark, position).approximate() / equity.approximate()
+                    account.contract(instrument).exposure(unit, position).approximate() / equity.approximate()
                 } else {
                     0.0
                 },
@@ -636,18 +677,38 @@ struct Held {
     gross: Cash,
 }
 
-fn held(engine: &Engine, shown: &Shown) -> Held {
+/// What one unit of a strategy's structure stands for in the currency that it settles in. `None`: it trades something else.
+fn unit_of(engine: &Engine, strategy: StrategyId) -> Option<Price> {
+    engine.facts(strategy).get(policy::facts::EXPOSURE_PRICE)
+}
+
+fn held(engine: &Engine, shown: &Shown, options: &[bool]) -> Held {
     let mut held = Held { value: Cash::ZERO, net: Cash::ZERO, gross: Cash::ZERO };
     for account in engine.accounts() {
         for (index, (position, mark)) in account.positions().enumerate().filter(|(_, (held, _))| !held.qty.is_zero()) {
             let shown = |amount| shown.of(engine, account.settlement(index).currency, amount).unwrap_or_default();
-            let exposure = account.exposure(index).cash();
             held.value += shown(account.contract(index).value(mark, position.qty).cash());
+            // What options stand for is told by the structures that they are legs of.
+            if options[index] {
+                continue;
+            }
+            let exposure = account.exposure(index).cash();
             held.gross += shown(exposure.abs());
             // A spot position is told by the coins that it holds, where coin counts.
             if account.holding(index).is_none() || !shown_in_dollars(engine) {
                 held.net += shown(exposure);
             }
+        }
+        let structures =
+            engine.strategies().filter_map(|(id, instrument)| Some((id, instrument, unit_of(engine, id)?)));
+        for (strategy, instrument, unit) in
+            structures.filter(|(_, of, _)| std::ptr::eq(engine.account(engine.account_of(*of)), account))
+        {
+            let exposure = Contract::Linear.exposure(unit, engine.position(strategy)).cash();
+            let exposure =
+                shown.of(engine, account.settlement(instrument.index()).currency, exposure).unwrap_or_default();
+            held.net += exposure;
+            held.gross += exposure.abs();
         }
         if shown_in_dollars(engine) {
             let coins = account.balances().iter().filter(|balance| !is_dollar(balance.currency));
@@ -688,13 +749,21 @@ impl Journal for Recorder {
         match output {
             Output::Plan(plan) => self.on_plan(plan),
             Output::Command { command, purpose, strategy } => self.on_command(command, *purpose, *strategy),
+            Output::Notice(Notice::Filled { strategy, purpose, campaign, .. })
+                if self.structures.contains(&strategy.index()) =>
+            {
+                self.on_structure(*strategy, *purpose, *campaign);
+            }
             Output::Notice(Notice::Filled { strategy, order, purpose, campaign, fill }) => {
+                self.count_trigger(*purpose);
                 self.on_fill(*strategy, *order, *purpose, *campaign, fill);
             }
+            // What the venue did; the structure's own fill sums it up, and says of which campaign the first ones are.
+            Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill }) => {
+                self.on_fill(*strategy, *order, *purpose, campaign.unwrap_or(0), fill);
+            }
             Output::Notice(Notice::CampaignClosed(record)) => self.on_campaign(record),
-            Output::Notice(
-                Notice::Rejected { .. } | Notice::Leg { .. } | Notice::Rolled { .. } | Notice::Unwound { .. },
-            ) => {}
+            Output::Notice(Notice::Rejected { .. } | Notice::Rolled { .. } | Notice::Unwound { .. }) => {}
         }
         Ok(())
     }
