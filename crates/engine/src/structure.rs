@@ -296,11 +296,16 @@ fn choose_leg<'a>(
         expiry.at() > now && days >= leg.days * 0.5 && days <= leg.days * 2.0
     };
     let refuse = |reason, count, of| Refusal { leg: number, reason, count, of };
-    let expiry = chain.expiries().iter().filter(fits).min_by(|one, other| {
-        let away = |expiry: &ChainExpiry| (days(expiry) - leg.days).abs();
-        away(one).total_cmp(&away(other))
-    });
-    let expiry = expiry.ok_or(refuse(NoLeg::Expiry, 0, 0))?;
+    let nearest = |wanted: &dyn Fn(&&ChainExpiry) -> bool| {
+        chain.expiries().iter().filter(fits).filter(wanted).min_by(|one, other| {
+            let away = |expiry: &ChainExpiry| (days(expiry) - leg.days).abs();
+            away(one).total_cmp(&away(other))
+        })
+    };
+    // A catalogue also has what is listed only later, or no longer.
+    let is_fresh = |option: &QuotedOption| option.quoted != Timestamp::MIN && now.since(option.quoted) <= QUOTE_AGE_MAX;
+    let is_listed = |expiry: &&ChainExpiry| expiry.options().iter().any(is_fresh);
+    let expiry = nearest(&is_listed).or_else(|| nearest(&|_| true)).ok_or(refuse(NoLeg::Expiry, 0, 0))?;
     let (mut counts, mut of, mut nearest) = ([0_u32; NoLeg::ALL.len()], 0, None::<Nearest<'a>>);
     for option in expiry.options().iter().filter(|option| option.right == leg.right) {
         of += 1;
@@ -391,13 +396,15 @@ impl Rule for StructureRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        const READS: &[FactId] = &[facts::NO_LEGS.id(), facts::POSITION.id()];
+        const READS: &[FactId] = &[facts::NO_LEGS.id(), facts::POSITION.id(), facts::SIGNAL.id()];
         READS
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let held = facts.get(facts::POSITION).unwrap_or(Qty::ZERO);
-        let Some(code) = facts.get(facts::NO_LEGS).filter(|_| held.is_zero() && !proposed.qty.is_zero()) else {
+        // Before the first choice there is no price either, and nothing is proposed.
+        let wanted = !proposed.qty.is_zero() || facts.get(facts::SIGNAL).is_some_and(|signal| signal.get() != 0.0);
+        let Some(code) = facts.get(facts::NO_LEGS).filter(|_| held.is_zero() && wanted) else {
             return Verdict::keep(proposed);
         };
         let (sentence, numbers) = Refusal::of_code(code).sentence(&self.structure);
@@ -454,7 +461,7 @@ mod tests {
     }
 
     /// A chain at a flat volatility: strikes 60,000 to 150,000 by 5,000 in two expiries, forward 100,000.
-    fn chains(tamper: impl Fn(usize, OptionQuote) -> OptionQuote) -> Chains {
+    fn catalogue() -> Catalogue {
         let mut instruments = Vec::new();
         for expiry in [days(30), days(58)] {
             for strike in (12..=30).map(|step| format!("{}", step * 5_000)) {
@@ -463,7 +470,11 @@ mod tests {
                 }
             }
         }
-        let catalogue = Catalogue { instruments, series: Vec::new() };
+        Catalogue { instruments, series: Vec::new() }
+    }
+
+    fn chains(tamper: impl Fn(usize, OptionQuote) -> OptionQuote) -> Chains {
+        let catalogue = catalogue();
         let mut chains = Chains::new(&catalogue);
         for (index, of) in catalogue.instruments.iter().enumerate() {
             let (strike, right) = of.kind.option().unwrap();
@@ -553,6 +564,21 @@ mod tests {
             None,
         );
         assert_eq!(stale.unwrap_err().reason, NoLeg::Quote);
+    }
+
+    /// The tapes of a run name options that are listed only later: an expiry without a quote is passed over, and told of only where there
+    /// is no other.
+    #[test]
+    fn an_expiry_that_is_not_listed_yet_is_no_choice() {
+        let (all, mut later) = (chains(|_, quote| quote), Chains::new(&catalogue()));
+        for option in all.chains()[0].expiries()[1].options() {
+            later.quote(&option.quote, NOW);
+        }
+        let call = || structure(vec![leg(OptionRight::Call, 0.25, 35.0, "1")]);
+        let choice = choose(&call(), &later.chains()[0], qty("0.1"), NOW, None).unwrap();
+        assert_eq!(strikes(&later, &choice)[0].1, 58.0);
+        let none = Chains::new(&catalogue());
+        assert_eq!(choose(&call(), &none.chains()[0], qty("0.1"), NOW, None).unwrap_err().reason, NoLeg::Quote);
     }
 
     #[test]
