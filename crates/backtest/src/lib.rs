@@ -3,6 +3,7 @@
 mod bars;
 pub mod chance;
 pub mod demo;
+mod derived;
 mod error;
 mod explain;
 mod feed;
@@ -18,6 +19,7 @@ pub mod report;
 mod run;
 mod setup;
 mod summary;
+pub mod surface;
 pub mod sweep;
 pub mod table;
 mod variants;

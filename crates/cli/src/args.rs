@@ -7,7 +7,7 @@ mod research;
 
 pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
-pub(crate) use research::{Compare, Sweep};
+pub(crate) use research::{Compare, Surface, Sweep};
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
@@ -125,6 +125,9 @@ pub(crate) enum Command {
     /// Put two to four runs side by side: measures, what their policies say differently, growth overlaid
     #[command(after_help = examples::COMPARE)]
     Compare(Compare),
+    /// Fit the volatility surface of the option quotes on tapes: forwards, smiles, errors, term structure, arbitrage
+    #[command(after_help = examples::SURFACE)]
+    Surface(Surface),
     /// Say why a run held what it held: the plan in force at an instant, step by step
     #[command(after_help = examples::EXPLAIN)]
     Explain(Explain),

@@ -25,6 +25,7 @@ mod price;
 mod scale;
 mod scorecard;
 mod sentence;
+mod smiles;
 mod summary;
 mod svg;
 mod variants;
@@ -33,6 +34,7 @@ mod view;
 pub use compare::{Difference, RUNS, comparison, differences, growth_html, growth_svg, letter, warnings};
 pub use heat::heat_map;
 pub use page::html;
+pub use smiles::surface_svg;
 pub use summary::{
     AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, Header, Headroom, Integrity,
     LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Stops,

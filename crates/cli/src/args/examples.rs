@@ -167,6 +167,16 @@ Keys are those of the policy, `section.key`; an entry of a list is
 came of the ranking. The deflated Sharpe ratio is the probability that the
 ranked one is more than the luck of so many trials.";
 
+pub(super) const SURFACE: &str = "\
+EXAMPLES
+  trimtab surface btc-options.tape --at 2026-01-15T12:00:00Z
+  trimtab surface btc.tape eth.tape --underlying ETH
+  trimtab surface btc-options.tape --plot surface.svg
+  trimtab surface btc-options.tape --json
+
+Volatilities come of bid and ask alone, never of the venue's marks. Exit code 1
+if there is no surface, or one with arbitrage.";
+
 pub(super) const COMPARE: &str = "\
 EXAMPLES
   trimtab compare runs/oct runs/oct-no-ladder

@@ -3,7 +3,9 @@
 use crate::settings::THREADS;
 use backtest::sweep::{Axis, By};
 use clap::{ArgAction, Args, ValueEnum};
+use market::Currency;
 use std::path::PathBuf;
+use units::Timestamp;
 
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
@@ -46,6 +48,25 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
     /// Replace files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Surface {
+    /// Tapes with option quotes; with bars or marks of the perpetual or of spot they also tell the price of the underlying
+    #[arg(value_name = "TAPE", required = true)]
+    pub(crate) tapes: Vec<PathBuf>,
+    /// The moment: quotes that came later are not looked at. Without it, the end of the tapes
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    /// Options on this coin alone
+    #[arg(long, value_name = "COIN", value_parser = |text: &str| text.to_ascii_uppercase().parse::<Currency>())]
+    pub(crate) underlying: Option<Currency>,
+    /// A picture to write, `.svg`: smiles with quotes and fit, term structure, risk reversals, density
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace the picture if it exists
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -14,6 +14,7 @@ mod man;
 mod plan;
 mod replay;
 mod report;
+mod surface;
 mod sweep;
 mod tape;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Backtest(args) => backtest::run(args, settings, terminal),
         Command::Sweep(args) => sweep::run(args, settings, terminal),
         Command::Compare(args) => compare::run(args, terminal),
+        Command::Surface(args) => surface::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Replay(args) => replay::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),

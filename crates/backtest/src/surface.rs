@@ -1,0 +1,405 @@
+//! The volatility surfaces of tapes at a moment, for people and programs to look at.
+
+use crate::Error;
+use engine::{Chain, Chains, FittedChain};
+use market::{Catalogue, Currency, Event, InstrumentKind};
+use pricing::options::DeltaConvention;
+use pricing::surface::{ExpiryReport, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use tape::{Merged, TapeReader};
+use units::{Duration, Price, Timestamp};
+
+/// Tenors that the term structure is told at, in days.
+pub const TENORS: [u32; 7] = [1, 7, 14, 30, 60, 90, 180];
+/// Log-moneyness between points of the grid that arbitrage is looked for on.
+const GRID_STEP: f64 = 0.01;
+/// How far that grid reaches on either side.
+const GRID_REACH: f64 = 3.0;
+/// A price of the underlying from before that is no price of it now.
+const SPOT_AGE_MAX: Duration = Duration::DAY;
+
+/// What tapes tell of surfaces.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The surfaces asked for, by venue and underlying.
+    pub surfaces: Vec<SurfaceView>,
+    /// Coins that the tapes list options on.
+    pub underlyings: BTreeSet<String>,
+    /// Where there is no surface: when the first quote comes that one could be made of.
+    pub first: Option<Timestamp>,
+}
+
+/// The surface of one chain of options.
+#[derive(Debug, Clone, Serialize)]
+pub struct SurfaceView {
+    /// Where they are listed.
+    pub venue: String,
+    /// What they are on.
+    pub underlying: String,
+    /// What they are paid and settled in.
+    pub settle: String,
+    /// The moment that was asked about; without one, the end of the tapes.
+    #[serde(serialize_with = "as_text")]
+    pub asked: Timestamp,
+    /// The last quote of the chain until then: the moment of the surface.
+    #[serde(serialize_with = "as_text")]
+    pub at: Timestamp,
+    /// The last price of the underlying, of its perpetual or spot, if the tapes have one.
+    pub spot: Option<f64>,
+    /// By time.
+    pub expiries: Vec<ExpiryView>,
+    /// Volatility at the money and 25-delta skew at fixed tenors, as far as there is a surface.
+    pub tenors: Vec<TenorView>,
+    /// Whether the surface is free of arbitrage.
+    pub arbitrage: Option<ArbitrageView>,
+    /// Why there is no surface, if there is none.
+    pub refusal: Option<String>,
+    #[serde(skip)]
+    fitted: FittedChain,
+}
+
+/// One expiry.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExpiryView {
+    /// When.
+    #[serde(serialize_with = "as_text")]
+    pub expiry: Timestamp,
+    /// Until then.
+    pub days: f64,
+    /// The forward, and where it is from.
+    pub forward: Option<ForwardView>,
+    /// Options that were ever quoted.
+    pub quoted: usize,
+    /// In the smile.
+    pub used: usize,
+    /// The others, by reason.
+    pub dropped: BTreeMap<String, usize>,
+    /// The fitted smile.
+    pub smile: Option<SmileView>,
+    /// Why there is none.
+    pub refusal: Option<String>,
+}
+
+/// A forward.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForwardView {
+    /// In dollars.
+    pub price: f64,
+    /// `recorded`, `future`, `parity` or `interpolated`.
+    pub source: String,
+    /// How far it lies over what put–call parity says, as a share.
+    pub over_parity: Option<f64>,
+}
+
+/// A fitted smile. Volatilities are annual shares.
+#[derive(Debug, Clone, Serialize)]
+pub struct SmileView {
+    /// At the money.
+    pub atm: f64,
+    /// ∂σ/∂ln K at the money.
+    pub skew: f64,
+    /// 25-delta risk reversal: call less put.
+    pub risk_reversal: Option<f64>,
+    /// 25-delta butterfly.
+    pub butterfly: Option<f64>,
+    /// Fair volatility of a variance swap.
+    pub variance_swap: f64,
+    /// Points that the smile was fitted to.
+    pub points: usize,
+    /// Of them, between bid and ask.
+    pub inside: usize,
+    /// Median distance from the middle of bid and ask, in volatility.
+    pub median_error: f64,
+    /// The distance that nine tenths do not exceed.
+    pub ninetieth_error: f64,
+    /// The largest distance.
+    pub largest_error: f64,
+    /// What was done against arbitrage: `none`, `refitted`, `plain` or `neighbour`.
+    pub repair: String,
+    /// The hyperbola that the curve is drawn to where quotes say little.
+    pub svi: SviView,
+    /// Knots of the fitted curve: log-moneyness and total variance. Cubic between them, linear beyond.
+    pub knots: Vec<(f64, f64)>,
+    /// What it was fitted to, by strike.
+    pub quotes: Vec<QuoteView>,
+}
+
+/// Raw SVI: total variance is `level + slope × (skew × (k − centre) + √((k − centre)² + width²))` at the log-moneyness k.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct SviView {
+    /// a.
+    pub level: f64,
+    /// b.
+    pub slope: f64,
+    /// ρ.
+    pub skew: f64,
+    /// m.
+    pub centre: f64,
+    /// σ.
+    pub width: f64,
+}
+
+/// A strike that a smile was fitted to: what its option out of the money is quoted at, and what the smile says. In volatility.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct QuoteView {
+    /// ln(strike ÷ forward).
+    pub log_moneyness: f64,
+    /// Of the bid; 0: the ask alone bounds it.
+    pub bid: f64,
+    /// Of the price in the middle.
+    pub mid: f64,
+    /// Of the ask.
+    pub ask: f64,
+    /// Of the smile.
+    pub fitted: f64,
+}
+
+/// A tenor of the term structure.
+#[derive(Debug, Clone, Serialize)]
+pub struct TenorView {
+    /// Days to expiry.
+    pub days: u32,
+    /// Volatility at the money, linear in total variance between expiries.
+    pub atm: f64,
+    /// 25-delta risk reversal.
+    pub risk_reversal: Option<f64>,
+    /// Whether it lies before the first or behind the last expiry.
+    pub extrapolated: bool,
+}
+
+/// What of arbitrage is left: on a grid of log-moneyness −3 to 3 in steps of 0.01 that the fit knows nothing of, and by the fit's own
+/// exact check.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ArbitrageView {
+    /// Neither found any.
+    pub free: bool,
+    /// The lowest of Durrleman's g; negative is butterfly arbitrage.
+    pub lowest_density: f64,
+    /// The lowest rise of total variance from an expiry to the next; negative is calendar arbitrage.
+    pub lowest_rise: f64,
+    /// Pairs of neighbouring expiries that crossed before the repair.
+    pub crossed_before_repair: usize,
+    /// Pairs looked at.
+    pub pairs: usize,
+}
+
+fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// The surfaces of all chains that tapes hold quotes of, as of a moment; of one underlying, if one is named. `progress` is told how
+/// many rows were read and how many there are, and answers whether to go on. `None`: it did not.
+pub fn surfaces<P: AsRef<Path>>(
+    tapes: &[P],
+    at: Option<Timestamp>,
+    underlying: Option<Currency>,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Option<Found>, Error> {
+    let readers = tapes.iter().map(TapeReader::open).collect::<Result<Vec<_>, _>>()?;
+    let mut merged = Merged::new(readers)?;
+    let catalogue = merged.catalogue().clone();
+    let mut chains = Chains::new(&catalogue);
+    let wanted: Vec<bool> =
+        chains.chains().iter().map(|chain| underlying.is_none_or(|wanted| chain.base() == wanted)).collect();
+    let mut last = vec![None; catalogue.instruments.len()];
+    let mut told: Vec<Option<Timestamp>> = vec![None; wanted.len()];
+    let (mut end, mut first) = (None, None);
+    let (mut events, mut count) = (Vec::new(), 0_u64);
+    while let Some(now) = merged.next_input(&mut events)? {
+        count += 1;
+        if count % 256 == 0 && !progress(merged.rows_read(), merged.rows_total()) {
+            return Ok(None);
+        }
+        if at.is_some_and(|at| now > at) {
+            if told.iter().any(Option::is_some) {
+                break;
+            }
+            // Nothing was told in time: when it will be is worth knowing.
+            let chain_of = |event: &Event| match event {
+                Event::OptionQuote(quote) => chains.chain_of(quote.instrument),
+                _ => None,
+            };
+            if events.iter().filter_map(chain_of).any(|chain| wanted[chain]) {
+                first = Some(now);
+                break;
+            }
+            continue;
+        }
+        end = Some(now);
+        chains.expire(now);
+        for event in &events {
+            match event {
+                Event::OptionQuote(quote) => {
+                    chains.quote(quote, now);
+                    if let Some(chain) = chains.chain_of(quote.instrument).filter(|chain| wanted[*chain]) {
+                        told[chain] = Some(now);
+                    }
+                }
+                Event::Bar(bar) => last[bar.instrument.index()] = Some((now, bar.close)),
+                Event::Mark(mark) => last[mark.instrument.index()] = Some((now, mark.price)),
+                Event::Trade(trade) => last[trade.instrument.index()] = Some((now, trade.price)),
+                Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => {}
+            }
+        }
+    }
+    let asked = at.or(end).unwrap_or_default();
+    let view = |(chain, told): (&Chain, &Option<Timestamp>)| {
+        let told = (*told)?;
+        let fresh = |(at, price): &(Timestamp, Price)| (told.since(*at) <= SPOT_AGE_MAX).then_some(*price);
+        let fresh: Vec<Option<Price>> = last.iter().map(|last| fresh(last.as_ref()?)).collect();
+        Some(SurfaceView::new(chain, spot_of(chain.base(), &catalogue, &fresh), told, asked))
+    };
+    Ok(Some(Found {
+        surfaces: chains.chains().iter().zip(&told).filter_map(view).collect(),
+        underlyings: chains.chains().iter().map(|chain| chain.base().to_string()).collect(),
+        first,
+    }))
+}
+
+/// The last price of a coin in dollars: of a perpetual, else of spot.
+pub(crate) fn spot_of(base: Currency, catalogue: &Catalogue, last: &[Option<Price>]) -> Option<Price> {
+    let of = |kinds: fn(InstrumentKind) -> bool| {
+        let listed = catalogue.instruments.iter().zip(last);
+        let mut on = listed.filter(|(of, _)| of.base == base && market::is_dollar(of.quote) && kinds(of.kind));
+        on.find_map(|(_, last)| *last)
+    };
+    of(|kind| matches!(kind, InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual))
+        .or_else(|| of(|kind| kind == InstrumentKind::Spot))
+}
+
+impl SurfaceView {
+    fn new(chain: &Chain, spot: Option<Price>, now: Timestamp, asked: Timestamp) -> Self {
+        let fitted = FittedChain::fitted(chain, spot, now);
+        let slice = |expiry: &ExpiryReport| {
+            let quotes = fitted.quotes().smiles().get(expiry.smile.ok()?)?;
+            Some((fitted.surface()?.slices().iter().find(|slice| slice.years() == quotes.years)?, quotes))
+        };
+        let expiries = fitted.reports().map(|expiry| ExpiryView::new(&expiry, slice(&expiry), now)).collect();
+        let tenors = TENORS.iter().filter_map(|days| TenorView::new(fitted.surface()?, *days)).collect();
+        let refusal = match (fitted.surface(), fitted.refusal()) {
+            (Some(_), _) => None,
+            (None, Some(refusal)) => Some(refusal.to_string()),
+            (None, None) => Some("no expiry has quotes that a smile could be fitted to".to_owned()),
+        };
+        Self {
+            venue: chain.venue().to_owned(),
+            underlying: chain.base().to_string(),
+            settle: chain.settle().to_string(),
+            asked,
+            at: now,
+            spot: spot.map(Price::approximate),
+            expiries,
+            tenors,
+            arbitrage: fitted.surface().map(ArbitrageView::new),
+            refusal,
+            fitted,
+        }
+    }
+
+    /// The surface, if there is one.
+    #[must_use]
+    pub fn surface(&self) -> Option<&Surface> {
+        self.fitted.surface()
+    }
+
+    /// The slice of an expiry.
+    #[must_use]
+    pub fn slice(&self, expiry: usize) -> Option<&Slice> {
+        let report = self.fitted.reports().nth(expiry)?;
+        let years = self.fitted.quotes().smiles().get(report.smile.ok()?)?.years;
+        self.surface()?.slices().iter().find(|slice| slice.years() == years)
+    }
+}
+
+impl ExpiryView {
+    fn new(report: &ExpiryReport, slice: Option<(&Slice, &SmileQuotes)>, now: Timestamp) -> Self {
+        let refusal = match (&report.smile, slice) {
+            (Err(reason), _) => Some(reason.to_string()),
+            (Ok(_), None) => Some("too few strikes to fit a smile to".to_owned()),
+            (Ok(_), Some(_)) => None,
+        };
+        Self {
+            expiry: report.expiry,
+            days: report.expiry.since(now).nanos() as f64 / Duration::DAY.nanos() as f64,
+            forward: report.forward.map(|forward| ForwardView {
+                price: forward.price,
+                source: forward.source.to_string(),
+                over_parity: forward.disagreement(),
+            }),
+            quoted: report.listed,
+            used: report.used,
+            dropped: report.dropped.iter().map(|(reason, count)| (reason.to_string(), count)).collect(),
+            smile: slice.map(|(slice, quotes)| SmileView::new(slice, quotes)),
+            refusal,
+        }
+    }
+}
+
+impl SmileView {
+    fn new(slice: &Slice, quotes: &SmileQuotes) -> Self {
+        let (tenor, error) = (slice.tenor(), slice.error());
+        let wings = tenor.wings(DeltaConvention::BlackScholes, QUARTER_DELTA).ok();
+        let Svi { level, slope, skew, centre, width } = slice.svi();
+        let quote = |point: &SmilePoint| QuoteView {
+            log_moneyness: point.log_moneyness,
+            bid: point.bid_vol,
+            mid: point.mid_vol,
+            ask: point.ask_vol,
+            fitted: slice.vol(point.log_moneyness),
+        };
+        Self {
+            atm: tenor.atm(),
+            skew: tenor.skew(),
+            risk_reversal: wings.map(|wings| wings.risk_reversal()),
+            butterfly: wings.map(|wings| wings.butterfly()),
+            variance_swap: tenor.variance_swap().vol,
+            points: error.points,
+            inside: error.inside,
+            median_error: error.median,
+            ninetieth_error: error.ninetieth,
+            largest_error: error.largest,
+            repair: match slice.arbitrage().repair {
+                Repair::None => "none",
+                Repair::Refitted => "refitted",
+                Repair::Plain => "plain",
+                Repair::Neighbour => "neighbour",
+            }
+            .to_owned(),
+            svi: SviView { level, slope, skew, centre, width },
+            knots: slice.knots().collect(),
+            quotes: quotes.points.iter().map(quote).collect(),
+        }
+    }
+}
+
+impl TenorView {
+    fn new(surface: &Surface, days: u32) -> Option<Self> {
+        let tenor = surface.tenor(f64::from(days) / 365.0).ok()?;
+        let wings = tenor.wings(DeltaConvention::BlackScholes, QUARTER_DELTA).ok();
+        let risk_reversal = wings.map(|wings| wings.risk_reversal());
+        Some(Self { days, atm: tenor.atm(), risk_reversal, extrapolated: tenor.extrapolated() })
+    }
+}
+
+impl ArbitrageView {
+    /// Looked for anew, on a grid that the fit does not know.
+    fn new(surface: &Surface) -> Self {
+        let steps = (GRID_REACH / GRID_STEP) as i32;
+        let grid = || (-steps..=steps).map(|at| f64::from(at) * GRID_STEP);
+        let slices = surface.slices();
+        let density = slices.iter().flat_map(|slice| grid().map(|k| slice.durrleman(k)));
+        let rise =
+            slices.windows(2).flat_map(|pair| grid().map(|k| pair[1].total_variance(k) - pair[0].total_variance(k)));
+        let lowest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::INFINITY, f64::min);
+        let (lowest_density, lowest_rise) = (lowest(&mut { density }), lowest(&mut { rise }));
+        Self {
+            free: lowest_density >= 0.0 && lowest_rise >= 0.0 && slices.iter().all(|slice| slice.arbitrage().is_free()),
+            lowest_density,
+            lowest_rise: if lowest_rise.is_finite() { lowest_rise } else { 0.0 },
+            crossed_before_repair: surface.crossed_before_repair(),
+            pairs: slices.len().saturating_sub(1),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `trimtab surface`.
+
+use super::Outcome;
+use crate::args::Surface;
+use crate::failure::Failure;
+use crate::files;
+use crate::interrupt::Cooperation;
+use crate::progress::Meter;
+use crate::render;
+use crate::terminal::Terminal;
+use ::backtest::report;
+use ::backtest::surface::{Found, SurfaceView, surfaces};
+use units::show;
+
+pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failure> {
+    if let Some(plot) = &args.plot {
+        if plot.extension().is_none_or(|end| end != "svg") {
+            return Err(Failure::input(format_args!("`{}` is no name of a picture", plot.display()))
+                .hint("name a file that ends in `.svg`"));
+        }
+        files::refuse_existing(plot, args.force)?;
+    }
+    let cooperation = Cooperation::begin();
+    let mut meter = Meter::new(terminal, "reading", "rows");
+    let mut progress = |done, total| {
+        meter.at(done, total, || files::name(&args.tapes[0]));
+        !cooperation.is_over()
+    };
+    let found = surfaces(&args.tapes, args.at, args.underlying, &mut progress).map_err(super::backtest::failure)?;
+    drop(meter);
+    let Some(found) = found else { return Err(Failure::interrupted()) };
+    if found.surfaces.is_empty() {
+        return Err(nothing(args, &found));
+    }
+    for (at, view) in found.surfaces.iter().enumerate() {
+        if at > 0 {
+            terminal.result("");
+        }
+        render::surface::show(view, terminal);
+    }
+    if let Some(file) = args.plot.as_ref().filter(|_| found.surfaces.iter().any(|view| view.refusal.is_none())) {
+        files::write(file, report::surface_svg(&found.surfaces).as_bytes(), args.force)?;
+        terminal.result(format_args!("  wrote {}       next: open it in a browser", file.display()));
+    } else if args.plot.is_some() {
+        terminal.note("no picture was written: there is no smile to draw");
+    } else {
+        let tapes: Vec<String> = args.tapes.iter().map(files::word).collect();
+        let at = args.at.map_or(String::new(), |at| format!(" --at {at}"));
+        let which = args.underlying.map_or(String::new(), |underlying| format!(" --underlying {underlying}"));
+        terminal.result(format_args!("  next: trimtab surface {}{at}{which} --plot surface.svg", tapes.join(" ")));
+    }
+    let whole = |view: &SurfaceView| view.arbitrage.is_some_and(|arbitrage| arbitrage.free);
+    Ok(if found.surfaces.iter().all(whole) { Outcome::Done } else { Outcome::Negative })
+}
+
+/// Why there is no surface at all, and what to do.
+fn nothing(args: &Surface, found: &Found) -> Failure {
+    let known: Vec<&str> = found.underlyings.iter().map(String::as_str).collect();
+    if known.is_empty() {
+        return Failure::input("the tapes list no options")
+            .hint("`trimtab import options FILE -o TAPE` makes a tape of a recorded chain");
+    }
+    if let Some(coin) = args.underlying.filter(|coin| !known.contains(&coin.as_str())) {
+        let known = known.join(" and ");
+        return Failure::input(format_args!("the tapes list no options on `{coin}`, but on {known}")).hint(
+            format_args!("`--underlying {}`, or leave it out for all", known.replace(" and ", "` or `--underlying ")),
+        );
+    }
+    let of = args.underlying.map_or(String::new(), |underlying| format!(" on {underlying}"));
+    match (args.at, found.first) {
+        (Some(at), Some(first)) => Failure::input(format_args!(
+            "no option{of} was quoted until {}: the first quote came at {}",
+            show::time(at),
+            show::time(first)
+        ))
+        .hint("name a later time with `--at`, or leave it out for the end of the tapes"),
+        _ => Failure::input(format_args!("the tapes list options{of}, but have no quotes of any"))
+            .hint("`trimtab tape info TAPE` says what a tape holds"),
+    }
+}

@@ -1,0 +1,126 @@
+//! A volatility surface in a terminal.
+
+use crate::terminal::{Terminal, WARNING};
+use backtest::surface::{SurfaceView, TenorView};
+use units::Duration;
+use units::show::{self, Style};
+
+/// Quotes that came so long before the moment asked about are told to be old.
+const OLD: Duration = Duration::from_nanos(Duration::HOUR.nanos());
+
+/// Prints one surface: forwards and smiles by expiry, how well they fit, fixed tenors, and whether arbitrage is left.
+pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
+    terminal.json("surface", view);
+    let SurfaceView { venue, underlying, settle, .. } = view;
+    let spot = view.spot.map_or(String::new(), |spot| format!("   {underlying} {}", number(spot, 1)));
+    let (quoted, used) = view.expiries.iter().fold((0, 0), |(q, u), expiry| (q + expiry.quoted, u + expiry.used));
+    terminal.result(format_args!(
+        "  {underlying} options at {venue}, in {settle}   {}{spot}   {used} of {quoted} quotes fitted",
+        show::time(view.at.floor(Duration::SECOND)),
+    ));
+    let age = view.asked.since(view.at);
+    if age >= OLD {
+        terminal.note(format_args!(
+            "{WARNING}warning{WARNING:#}: the last quotes came {} before {}",
+            show::duration(age, Style::Terminal),
+            show::time(view.asked.floor(Duration::SECOND))
+        ));
+    }
+    smiles(view, terminal);
+    if let Some(refusal) = &view.refusal {
+        terminal.note(format_args!("{WARNING}warning{WARNING:#}: no surface: {refusal}"));
+        return;
+    }
+    fits(view, terminal);
+    tenors(view, terminal);
+    if let Some(arbitrage) = &view.arbitrage {
+        let found = if arbitrage.free { "none" } else { "FOUND" };
+        terminal.result(format_args!(
+            "\n  arbitrage   {found}   lowest density {:.1e}, lowest rise of variance {:.1e}\n              {} of {} neighbouring \
+             expiries crossed before the repair",
+            arbitrage.lowest_density, arbitrage.lowest_rise, arbitrage.crossed_before_repair, arbitrage.pairs
+        ));
+    }
+    terminal.result("  ATM, var swap: % a year, ACT/365; skew, RR, BF, errors: volatility points;");
+    terminal.result("  RR and BF at a forward delta of 0.25, not premium-adjusted");
+}
+
+/// Forwards and the shape of each smile.
+fn smiles(view: &SurfaceView, terminal: &Terminal) {
+    terminal.result(format_args!(
+        "\n  {:<12}{:>7}{:>12} {:<12}{:>8}{:>8}{:>8}{:>8}",
+        "expiry", "days", "forward", "from", "ATM", "RR 25", "BF 25", "var sw"
+    ));
+    for expiry in &view.expiries {
+        let (forward, from) = expiry
+            .forward
+            .as_ref()
+            .map_or((show::MISSING.to_owned(), ""), |forward| (number(forward.price, 2), forward.source.as_str()));
+        let head = format!("  {:<12}{:>7}{forward:>12} {from:<12}", show::day(expiry.expiry), number(expiry.days, 2));
+        terminal.result(match &expiry.smile {
+            Some(smile) => format!(
+                "{head}{:>8}{:>8}{:>8}{:>8}",
+                points(smile.atm),
+                told(smile.risk_reversal),
+                told(smile.butterfly),
+                points(smile.variance_swap)
+            ),
+            None => format!("{head}  {}", expiry.refusal.as_deref().unwrap_or_default()),
+        });
+    }
+}
+
+/// How well each smile says what is quoted.
+fn fits(view: &SurfaceView, terminal: &Terminal) {
+    terminal.result(format_args!(
+        "\n  {:<12}{:>7}{:>8}{:>10}{:>9}{:>9}{:>9}  {}",
+        "fit", "quotes", "fitted", "inside %", "median", "90 %", "largest", "repair"
+    ));
+    for expiry in &view.expiries {
+        let Some(smile) = &expiry.smile else { continue };
+        let inside = smile.inside as f64 / smile.points.max(1) as f64;
+        terminal.result(format_args!(
+            "  {:<12}{:>7}{:>8}{:>10}{:>9}{:>9}{:>9}  {}",
+            show::day(expiry.expiry),
+            expiry.quoted,
+            smile.points,
+            number(inside * 100.0, 0),
+            points(smile.median_error),
+            points(smile.ninetieth_error),
+            points(smile.largest_error),
+            smile.repair
+        ));
+        if terminal.is_verbose() {
+            let dropped = expiry.dropped.iter().map(|(reason, count)| format!("{count} {reason}"));
+            terminal.result(format_args!("    left out: {}", dropped.collect::<Vec<_>>().join(", ")));
+        }
+    }
+}
+
+/// At fixed tenors.
+fn tenors(view: &SurfaceView, terminal: &Terminal) {
+    let cells = |label: &str, cell: &dyn Fn(&TenorView) -> String| {
+        let cells: String = view.tenors.iter().map(|tenor| format!("{:>9}", cell(tenor))).collect();
+        terminal.result(format_args!("  {label:<12}{cells}"));
+    };
+    terminal.result("");
+    cells("tenor", &|tenor| format!("{} d{}", tenor.days, if tenor.extrapolated { "*" } else { "" }));
+    cells("ATM", &|tenor| points(tenor.atm));
+    cells("RR 25", &|tenor| told(tenor.risk_reversal));
+    if view.tenors.iter().any(|tenor| tenor.extrapolated) {
+        terminal.result("  * before the first or behind the last expiry");
+    }
+}
+
+fn number(value: f64, decimals: usize) -> String {
+    show::number(value, decimals, Style::Terminal)
+}
+
+/// A share in hundredths.
+fn points(share: f64) -> String {
+    number(share * 100.0, 2)
+}
+
+fn told(share: Option<f64>) -> String {
+    share.map_or_else(|| show::MISSING.to_owned(), points)
+}

@@ -1,0 +1,306 @@
+//! `trimtab surface`: a chain made of known smiles, recorded chains, and what cannot be fitted.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is a finding")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod common;
+
+use common::{Sandbox, bars_csv};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// 2026-01-15 12:00 UTC, in seconds.
+const NOW: i64 = 1_768_478_400;
+const FORWARD: f64 = 96_000.0;
+
+/// An expiry: its name, when, strikes from … to … in steps, volatility at the money.
+type Expiry = (&'static str, i64, (u32, u32, usize), f64);
+const EXPIRIES: [Expiry; 3] = [
+    ("16JAN26", 1_768_550_400, (92_000, 100_000, 1_000), 0.45),
+    ("30JAN26", 1_769_760_000, (80_000, 115_000, 5_000), 0.48),
+    ("27MAR26", 1_774_598_400, (60_000, 150_000, 10_000), 0.50),
+];
+
+fn years(expiry: &Expiry) -> f64 {
+    (expiry.1 - NOW) as f64 / (365.0 * 86_400.0)
+}
+
+/// The smile that the chain is made of: lower strikes cost more.
+fn smile(expiry: &Expiry, strike: f64) -> f64 {
+    let z = (strike / FORWARD).ln() / years(expiry).sqrt();
+    expiry.3 - 0.04 * z + 0.03 * z * z
+}
+
+/// Standard normal distribution, by Simpson's rule.
+fn normal(x: f64) -> f64 {
+    let (steps, density) = (400, |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt());
+    let width = x / f64::from(steps);
+    let weight = |at: i32| if at == 0 || at == steps { 1.0 } else { f64::from(2 + 2 * (at % 2)) };
+    0.5 + width / 3.0 * (0..=steps).map(|at| weight(at) * density(f64::from(at) * width)).sum::<f64>()
+}
+
+/// Price in coin, by Black's formula.
+fn price(expiry: &Expiry, strike: f64, is_call: bool) -> f64 {
+    let deviation = smile(expiry, strike) * years(expiry).sqrt();
+    let d1 = (FORWARD / strike).ln() / deviation + deviation / 2.0;
+    let call = normal(d1) - strike / FORWARD * normal(d1 - deviation);
+    if is_call { call } else { call - 1.0 + strike / FORWARD }
+}
+
+/// Rows as Tardis records them: bids a step of the price grid under, asks one over what the smile says.
+fn chain(expiries: &[Expiry]) -> String {
+    let mut rows = "exchange,symbol,timestamp,local_timestamp,type,strike_price,expiration,open_interest,last_price,bid_price,\
+                    bid_amount,bid_iv,ask_price,ask_amount,ask_iv,mark_price,mark_iv,underlying_index,underlying_price,delta\n"
+        .to_owned();
+    for expiry in expiries {
+        let (name, at, (from, to, step), _) = expiry;
+        for (strike, is_call) in (*from..=*to).step_by(*step).flat_map(|strike| [(strike, true), (strike, false)]) {
+            let fair = price(expiry, f64::from(strike), is_call);
+            let step = if fair > 0.005 { 0.0005 } else { 0.0001 };
+            let (bid, ask) = ((fair / step - 0.5).floor() * step, (fair / step + 0.5).ceil() * step);
+            let (right, letter) = if is_call { ("call", "C") } else { ("put", "P") };
+            let bid = if bid > 0.0 { format!("{bid:.4}") } else { String::new() };
+            writeln!(
+                rows,
+                "deribit,BTC-{name}-{strike}-{letter},{NOW}000000,{NOW}250000,{right},{strike},{at}000000,10,,{bid},5,,{ask:.4},5,,\
+                 {fair:.6},,BTC-{name},{FORWARD},"
+            )
+            .unwrap();
+        }
+    }
+    rows
+}
+
+fn with_chain(expiries: &[Expiry]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("chain.csv", chain(expiries));
+    sandbox.line("trimtab import options chain.csv -o chain.tape").ok();
+    sandbox
+}
+
+#[track_caller]
+fn near(found: &Value, wanted: f64, within: f64) {
+    let found = found.as_f64().unwrap();
+    assert!((found - wanted).abs() <= within, "{found} is not within {within} of {wanted}");
+}
+
+#[test]
+fn the_smiles_that_a_chain_was_made_of_are_found_again() {
+    let sandbox = with_chain(&EXPIRIES);
+    let line = sandbox.line("trimtab surface chain.tape --json").ok();
+    let view: Value = serde_json::from_str(line.trim()).unwrap();
+    assert_eq!(
+        (&view["schema"], &view["venue"], &view["underlying"], &view["settle"]),
+        (&"trimtab.surface/1".into(), &"deribit".into(), &"BTC".into(), &"BTC".into())
+    );
+    assert_eq!(
+        (&view["at"], &view["spot"], &view["refusal"]),
+        (&"2026-01-15T12:00:00.25Z".into(), &Value::Null, &Value::Null)
+    );
+    assert_eq!(view["arbitrage"]["free"], true);
+    let expiries = view["expiries"].as_array().unwrap();
+    assert_eq!(expiries.len(), EXPIRIES.len());
+    for (found, made) in expiries.iter().zip(&EXPIRIES) {
+        assert_eq!(found["forward"]["source"], "recorded");
+        near(&found["forward"]["price"], FORWARD, 1e-6);
+        near(&found["forward"]["over_parity"], 0.0, 1e-3);
+        let fitted = &found["smile"];
+        near(&fitted["atm"], made.3, 0.004);
+        // The known smile, where its deltas are a quarter: z = ±0.6745 σ + σ² √T ÷ 2.
+        let at = |side: f64| {
+            let mut strike = FORWARD;
+            for _ in 0..50 {
+                let deviation = smile(made, strike) * years(made).sqrt();
+                strike = FORWARD * (side * 0.674_49 * deviation + deviation * deviation / 2.0).exp();
+            }
+            smile(made, strike)
+        };
+        near(&fitted["risk_reversal"], at(1.0) - at(-1.0), 0.006);
+        near(&fitted["butterfly"], f64::midpoint(at(1.0), at(-1.0)) - made.3, 0.004);
+        assert_eq!(fitted["points"], fitted["inside"], "{fitted}");
+        for quote in fitted["quotes"].as_array().unwrap() {
+            let strike = FORWARD * quote["log_moneyness"].as_f64().unwrap().exp();
+            let known = smile(made, strike);
+            let (bid, ask) = (quote["bid"].as_f64().unwrap(), quote["ask"].as_f64().unwrap());
+            assert!(bid < known && known < ask, "{quote}: {known}");
+            near(&quote["fitted"], known, (ask - bid) / 2.0);
+        }
+        let dropped: u64 = found["dropped"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(found["quoted"].as_u64().unwrap(), found["used"].as_u64().unwrap() + dropped);
+    }
+    let month = view["tenors"].as_array().unwrap().iter().find(|tenor| tenor["days"] == 30).unwrap();
+    // Linear in total variance between the second and the third expiry.
+    let (near_years, far_years, wanted) = (years(&EXPIRIES[1]), years(&EXPIRIES[2]), 30.0 / 365.0);
+    let (near_w, far_w) = (0.48_f64.powi(2) * near_years, 0.5_f64.powi(2) * far_years);
+    let share = (wanted - near_years) / (far_years - near_years);
+    near(&month["atm"], ((near_w + share * (far_w - near_w)) / wanted).sqrt(), 0.003);
+    assert_eq!(month["extrapolated"], false);
+}
+
+#[test]
+fn a_surface_in_words_fits_eighty_columns() {
+    let sandbox = with_chain(&EXPIRIES);
+    let said = sandbox.line("trimtab surface chain.tape --at 2026-01-15T18:00:00Z");
+    assert_eq!(said.stderr, "warning: the last quotes came 5 h 59 min before 2026-01-15 18:00:00Z\n");
+    let text = said.ok();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert_eq!(text, TOLD, "{text}");
+    let verbose = sandbox.line("trimtab surface chain.tape -v --underlying btc").ok();
+    assert!(verbose.contains("    left out: "), "{verbose}");
+}
+
+const TOLD: &str = "  BTC options at deribit, in BTC   2026-01-15 12:00:00Z   26 of 54 quotes fitted
+
+  expiry         days     forward from             ATM   RR 25   BF 25  var sw
+  16 Jan 2026    0.83   96,000.00 recorded       45.00   -2.33    0.29   45.83
+  30 Jan 2026   14.83   96,000.00 recorded       47.88   -2.53    0.33   48.91
+  27 Mar 2026   70.83   96,000.00 recorded       49.98   -2.57    0.21   51.29
+
+  fit          quotes  fitted  inside %   median     90 %  largest  repair
+  16 Jan 2026      18       8       100     0.24     0.41     0.51  none
+  30 Jan 2026      16       8       100     0.04     0.18     0.36  none
+  27 Mar 2026      20      10       100     0.03     0.06     0.15  none
+
+  tenor             1 d      7 d     14 d     30 d     60 d    90 d*   180 d*
+  ATM             45.52    47.70    47.87    49.24    49.88    49.98    49.98
+  RR 25           -2.20    -2.02    -2.48    -2.45    -2.53    -2.21    -1.37
+  * before the first or behind the last expiry
+
+  arbitrage   none   lowest density 2.7e-1, lowest rise of variance 8.3e-3
+              0 of 2 neighbouring expiries crossed before the repair
+  ATM, var swap: % a year, ACT/365; skew, RR, BF, errors: volatility points;
+  RR and BF at a forward delta of 0.25, not premium-adjusted
+  next: trimtab surface chain.tape --at 2026-01-15T18:00:00Z --plot surface.svg
+";
+
+#[test]
+fn a_picture_is_small_and_well_formed() {
+    let sandbox = with_chain(&EXPIRIES);
+    let said = sandbox.line("trimtab surface chain.tape --plot surface.svg").ok();
+    assert!(said.contains("wrote surface.svg"), "{said}");
+    let picture = std::fs::read_to_string(sandbox.path("surface.svg")).unwrap();
+    well_formed(&picture);
+    assert!(picture.len() < 100_000 && !picture.contains("NaN") && !picture.contains("inf"), "{} bytes", picture.len());
+    for part in [
+        "BTC options at deribit, in BTC, 2026-01-15 12:00:00Z",
+        "30 Jan 2026, 14.83 d",
+        "At the money, % a year",
+        "25-delta risk reversal, points",
+        "Risk-neutral density",
+        "Implied volatility of BTC at the money by expiry: 0.83 days 4",
+    ] {
+        assert!(picture.contains(part), "{part}: {picture}");
+    }
+    let said = sandbox.line("trimtab surface chain.tape --plot surface.svg");
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("`surface.svg` exists already") && said.stderr.contains("--force"), "{}", said.stderr);
+    sandbox.line("trimtab surface chain.tape --plot surface.svg --force").ok();
+    assert_eq!(std::fs::read_to_string(sandbox.path("surface.svg")).unwrap(), picture);
+}
+
+/// Tags are closed in order, and attributes are in quotes.
+fn well_formed(picture: &str) {
+    let mut open = Vec::new();
+    for tag in picture.split('<').skip(1) {
+        let tag = tag.split('>').next().unwrap();
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name), "{tag}"),
+            None => {
+                assert_eq!(tag.matches('"').count() % 2, 0, "{tag}");
+                if !tag.ends_with('/') {
+                    open.push(tag.split(' ').next().unwrap());
+                }
+            }
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_with_what_to_do() {
+    let sandbox = with_chain(&EXPIRIES);
+    let refused = |line: &str, parts: &[&str]| {
+        let said = sandbox.line(line);
+        assert_eq!(said.code, Some(2), "{line}: {}{}", said.stdout, said.stderr);
+        assert!(
+            said.stdout.is_empty() && parts.iter().all(|part| said.stderr.contains(part)),
+            "{line}: {}",
+            said.stderr
+        );
+    };
+    refused(
+        "trimtab surface chain.tape --underlying eth",
+        &["the tapes list no options on `ETH`, but on BTC", "hint: `--underlying BTC`, or leave it out"],
+    );
+    refused(
+        "trimtab surface chain.tape --at 2026-01-15T11:00:00Z",
+        &["no option was quoted until 2026-01-15 11:00:00Z: the first quote came at 2026-01-15 12:00:00.25Z", "`--at`"],
+    );
+    refused("trimtab surface chain.tape --plot surface.png", &["`surface.png` is no name of a picture", "`.svg`"]);
+    refused("trimtab surface chain.tape --plot", &["--plot <FILE>"]);
+    refused("trimtab surface chain.tape --at noon", &["noon"]);
+    refused("trimtab surface missing.tape", &["missing.tape"]);
+    refused("trimtab surface chain.csv", &["chain.csv"]);
+    sandbox.write("bars.csv", bars_csv(4));
+    sandbox.line("trimtab import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape").ok();
+    refused("trimtab surface bars.tape", &["the tapes list no options", "trimtab import options"]);
+    let mut torn = std::fs::read(sandbox.path("chain.tape")).unwrap();
+    torn.truncate(torn.len() / 2);
+    sandbox.write("torn.tape", torn);
+    refused("trimtab surface torn.tape", &["torn.tape"]);
+    let shown = sandbox.line("trimtab surface chain.tape bars.tape").ok();
+    assert!(!shown.contains("BTC 60"), "bars of a year before tell no price: {shown}");
+}
+
+#[test]
+fn two_strikes_make_no_surface_and_no_picture() {
+    let sandbox = with_chain(&[("30JAN26", 1_769_760_000, (95_000, 100_000, 5_000), 0.48)]);
+    let said = sandbox.line("trimtab surface chain.tape --plot surface.svg");
+    assert_eq!(said.code, Some(1), "{}{}", said.stdout, said.stderr);
+    assert!(said.stderr.contains("no surface") && said.stderr.contains("no picture was written"), "{}", said.stderr);
+    assert!(said.stdout.contains("too few strikes to fit a smile to"), "{}", said.stdout);
+    assert!(!sandbox.path("surface.svg").exists());
+    let line = sandbox.line("trimtab surface chain.tape --json");
+    let view: Value = serde_json::from_str(line.stdout.trim()).unwrap();
+    assert_eq!((&view["arbitrage"], &view["expiries"][0]["smile"]), (&Value::Null, &Value::Null));
+    assert!(view["refusal"].as_str().is_some_and(|why| !why.is_empty()), "{view}");
+}
+
+/// The shared data, or `None` where it is absent; that is a failure in CI.
+fn shared(test: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("TRIMTAB_SHARED").map_or(beside, PathBuf::from);
+    if folder.join("data/deribit_options_6h").is_dir() {
+        return Some(folder.canonicalize().unwrap());
+    }
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "shared data absent at {}", folder.display());
+    eprintln!("skipped: {test}: shared data absent");
+    None
+}
+
+#[test]
+fn recorded_chains_of_two_coins_have_surfaces_without_arbitrage() {
+    let Some(shared) = shared("recorded_chains_of_two_coins_have_surfaces_without_arbitrage") else { return };
+    let sandbox = Sandbox::new();
+    for coin in ["BTC", "ETH"] {
+        let file = shared.join(format!("data/deribit_options_6h/{coin}_2026-01.parquet"));
+        sandbox.line(&format!("trimtab import options '{}' -o {coin}.tape", file.display())).ok();
+    }
+    let at = "--at 2026-01-15T12:00:00Z";
+    let lines = sandbox.line(&format!("trimtab surface BTC.tape ETH.tape {at} --json")).ok();
+    let views: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(views.iter().map(|view| view["underlying"].as_str().unwrap()).collect::<Vec<_>>(), ["BTC", "ETH"]);
+    for view in &views {
+        assert_eq!(view["arbitrage"]["free"], true, "{}", view["arbitrage"]);
+        assert!(view["expiries"].as_array().unwrap().len() >= 8);
+        for tenor in view["tenors"].as_array().unwrap() {
+            assert!((0.2..1.5).contains(&tenor["atm"].as_f64().unwrap()), "{tenor}");
+        }
+    }
+    let text = sandbox.line(&format!("trimtab surface BTC.tape ETH.tape {at} --plot both.svg")).ok();
+    assert_eq!(text.matches("arbitrage   none").count(), 2, "{text}");
+    let picture = std::fs::read_to_string(sandbox.path("both.svg")).unwrap();
+    well_formed(&picture);
+    assert!(picture.len() < 200_000, "{} bytes for two", picture.len());
+}
