@@ -402,8 +402,8 @@ impl Rule for StructureRule {
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let held = facts.get(facts::POSITION).unwrap_or(Qty::ZERO);
-        // Before the first choice there is no price either, and nothing is proposed.
-        let wanted = !proposed.qty.is_zero() || facts.get(facts::SIGNAL).is_some_and(|signal| signal.get() != 0.0);
+        // Before the first choice there is no price, so that a signal may not be known and nothing is proposed.
+        let wanted = !proposed.qty.is_zero() || facts.get(facts::SIGNAL).is_none_or(|signal| signal.get() != 0.0);
         let Some(code) = facts.get(facts::NO_LEGS).filter(|_| held.is_zero() && wanted) else {
             return Verdict::keep(proposed);
         };

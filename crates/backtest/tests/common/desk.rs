@@ -7,6 +7,7 @@ use super::common::{Tick, snapshot};
 use drive::{Journal, World};
 use engine::{
     Adoption, CampaignRecord, Engine, EngineConfig, LiquidationGuard, Notice, Output, Sharing, StrategyConfig,
+    Structure,
 };
 use exchange::{Exchange, ExchangeConfig};
 use market::*;
@@ -24,11 +25,12 @@ pub struct Seat {
     pub instrument: InstrumentId,
     pub sharing: Option<Sharing>,
     pub adoption: Option<Adoption>,
+    pub structure: Option<Structure>,
 }
 
 impl Seat {
     pub fn new(policy: Policy, instrument: u32) -> Self {
-        Self { policy, instrument: InstrumentId(instrument), sharing: None, adoption: None }
+        Self { policy, instrument: InstrumentId(instrument), sharing: None, adoption: None, structure: None }
     }
 }
 
@@ -79,7 +81,7 @@ impl Desk {
         let tiers = self.terms.tiers.clone();
         let mut engine = Engine::new(EngineConfig { catalogue, accounts: self.accounts.clone(), tiers });
         for seat in &self.seats {
-            let Seat { policy, instrument, sharing, adoption } = seat.clone();
+            let Seat { policy, instrument, sharing, adoption, structure } = seat.clone();
             let symbol = &self.catalogue.instruments[instrument.index()].symbol;
             let program = Program::compile(&policy, symbol, &|name| self.catalogue.series_id(name)).unwrap();
             let guard = policy.caps.liquidation_distance.map(|distance| LiquidationGuard {
@@ -91,6 +93,7 @@ impl Desk {
                 guard,
                 sharing,
                 adoption,
+                structure,
                 ..StrategyConfig::new(instrument, program)
             });
         }
