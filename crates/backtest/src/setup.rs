@@ -5,12 +5,12 @@ use crate::record::Trader;
 use crate::run::LIQUIDATION_FEE;
 use crate::table::Name;
 use engine::{Adoption, LiquidationGuard, Sharing, StrategyConfig};
-use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition};
+use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition, OptionTerms};
 use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
 use policy::spec;
 use policy::{Policy, Program};
 use risk::TierTable;
-use units::{AccountId, Cash, InstrumentId, Round};
+use units::{AccountId, Cash, InstrumentId, Rate, Round};
 
 /// The accounts of a run, and what its exchange charges.
 pub(crate) struct Setup {
@@ -219,7 +219,16 @@ fn exchange_config(
     }
     let terms_of = accounts.iter().map(account).collect::<Result<Vec<_>, Error>>()?;
     check_adopted(&positions, &terms_of, accounts, catalogue)?;
+    let options = OptionTerms {
+        fee: terms.options.fee,
+        // Halved toward zero: an odd last digit of a rate is no money.
+        delivery_fee: Rate::from_raw(terms.options.fee.raw() / 2),
+        initial: terms.options.margin,
+        maintenance: terms.options.maintenance,
+        ..OptionTerms::new(catalogue)
+    };
     let config = ExchangeConfig {
+        options,
         accounts: terms_of,
         taker: terms.taker_fee,
         maker: terms.maker_fee,

@@ -3,9 +3,9 @@
 use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, LegStrike, Money, OrderSize,
-    Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource,
-    VERSION, VolatilitySource, settlements,
+    AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, LegStrike, Money, OptionCosts,
+    OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade,
+    UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -305,6 +305,11 @@ impl Printer {
         }
         self.quoted("half_spread", basis_points(backtest.half_spread));
         self.quoted("slippage", basis_points(backtest.slippage));
+        if backtest.options != OptionCosts::default() {
+            self.quoted("option_fee", basis_points(backtest.options.fee));
+            self.quoted("option_margin", basis_points(backtest.options.margin));
+            self.quoted("option_maintenance", basis_points(backtest.options.maintenance));
+        }
         self.quoted("latency", time(backtest.latency));
         self.line("twin_base", backtest.twin_base);
     }

@@ -902,12 +902,32 @@ pub struct Backtest {
     pub half_spread: Rate,
     /// Further cost of market and stop fills, as a share of the price.
     pub slippage: Rate,
+    /// What options cost and need.
+    pub options: OptionCosts,
     /// From decision to the venue.
     pub latency: Duration,
     /// The twin's quantity: this × equity at entry ÷ entry price.
     pub twin_base: Ratio,
     /// Money moved during the run, in the order of time.
     pub flows: Vec<Flow>,
+}
+
+/// What a backtest assumes that options cost and need: shares of the underlying. The margin is a flat one, nobody's real rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionCosts {
+    /// Fee of a fill; at most an eighth of the option's price.
+    pub fee: Rate,
+    /// Needed to sell an option, beside what it is worth.
+    pub margin: Rate,
+    /// Under this, beside what it is worth, what was sold is liquidated; not over the margin.
+    pub maintenance: Rate,
+}
+
+impl Default for OptionCosts {
+    fn default() -> Self {
+        let basis_points = |count: i64| Rate::from_raw(count * (Rate::ONE / 10_000));
+        Self { fee: basis_points(3), margin: basis_points(1_500), maintenance: basis_points(1_000) }
+    }
 }
 
 impl Default for Backtest {
@@ -923,6 +943,7 @@ impl Default for Backtest {
             fee_currency: None,
             half_spread: hundredths_of_bp(50),
             slippage: hundredths_of_bp(100),
+            options: OptionCosts::default(),
             latency: Duration::from_nanos(Duration::SECOND.nanos() / 4),
             twin_base: Ratio::new(1.0).unwrap_or_default(),
             flows: Vec::new(),

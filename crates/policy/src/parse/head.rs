@@ -6,7 +6,7 @@ use super::reader::{Doc, Reader, Section};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, AccountTerms, Allocation, Backtest, INSTRUMENTS_MAX, VERSION};
+use crate::spec::{self, AccountTerms, Allocation, Backtest, INSTRUMENTS_MAX, OptionCosts, VERSION};
 use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -166,6 +166,16 @@ pub(super) const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "between 0
 pub(super) const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "between -1% and 10%", "\"2bp\"");
 const HALF_SPREAD: Field = fee("half_spread", Low::Least(0.0), "between 0 and 10%", "\"0.5bp\"");
 const SLIPPAGE: Field = fee("slippage", Low::Least(0.0), "between 0 and 10%", "\"1bp\"");
+const OPTION_FEE: Field = fee("option_fee", Low::Least(0.0), "between 0 and 10%", "\"3bp\"");
+const OPTION_MARGIN: Field = Field {
+    key: "option_margin",
+    takes: Takes::Share,
+    low: Low::Least(0.001),
+    most: 1.0,
+    range: "between 0.1% and 100% of the underlying",
+    example: "\"15%\"",
+};
+const OPTION_MAINTENANCE: Field = Field { key: "option_maintenance", example: "\"10%\"", ..OPTION_MARGIN };
 const TWIN_BASE: Field = Field {
     key: "twin_base",
     takes: Takes::Number,
@@ -195,11 +205,16 @@ pub(super) fn backtest<'t>(
         let raw = reader.exact(section, field, Rate::SCALE)?;
         i64::try_from(raw).ok().map(Rate::from_raw)
     };
-    Backtest {
+    let terms = Backtest {
         taker_fee: rate(&TAKER_FEE).or(first.map(|tier| tier.taker)).unwrap_or(default.taker_fee),
         maker_fee: rate(&MAKER_FEE).or(first.map(|tier| tier.maker)).unwrap_or(default.maker_fee),
         half_spread: rate(&HALF_SPREAD).unwrap_or(default.half_spread),
         slippage: rate(&SLIPPAGE).unwrap_or(default.slippage),
+        options: OptionCosts {
+            fee: rate(&OPTION_FEE).unwrap_or(default.options.fee),
+            margin: rate(&OPTION_MARGIN).unwrap_or(default.options.margin),
+            maintenance: rate(&OPTION_MAINTENANCE).unwrap_or(default.options.maintenance),
+        },
         deposit: deposit.unwrap_or(default.deposit),
         deposit_currency: deposit_currency.flatten(),
         fee_tiers,
@@ -209,7 +224,19 @@ pub(super) fn backtest<'t>(
             .unwrap_or(default.latency),
         twin_base: reader.ratio(section, &TWIN_BASE).unwrap_or(default.twin_base),
         flows: portfolio::flows(reader, section, &venues),
+    };
+    if terms.options.maintenance > terms.options.margin {
+        let key = if section.has("option_maintenance") { "option_maintenance" } else { "option_margin" };
+        let message = "options would be liquidated as they are sold";
+        let label = format!(
+            "the maintenance of {} % is over the margin of {} %",
+            terms.options.maintenance.approximate() * 100.0,
+            terms.options.margin.approximate() * 100.0
+        );
+        let help = "raise `option_margin`, or lower `option_maintenance`";
+        reader.error(Code::OutOfRange, section.place(key), message, label, help);
     }
+    terms
 }
 
 /// The venues that have an account. Empty where they cannot be told: what is missing may only be unread.

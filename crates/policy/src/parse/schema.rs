@@ -45,7 +45,20 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
     ("guards", &["price_collar", "max_order", "max_orders", "per", "blackout"]),
     (
         "backtest",
-        &["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "twin_base", "fee_tiers", "flows"],
+        &[
+            "deposit",
+            "taker_fee",
+            "maker_fee",
+            "half_spread",
+            "slippage",
+            "latency",
+            "twin_base",
+            "fee_tiers",
+            "option_fee",
+            "option_margin",
+            "option_maintenance",
+            "flows",
+        ],
     ),
 ];
 
