@@ -339,6 +339,45 @@ fn a_strangle_is_settled_and_opened_anew() {
     assert!(engine.campaign(StrategyId(0)).is_some_and(|campaign| campaign.id > 3));
 }
 
+/// Legs of two expiries: when the first is settled the other is closed at the market, and both are one campaign's.
+#[test]
+fn what_is_left_of_a_calendar_goes_with_its_first_leg() {
+    let far = Leg { days: 60.0, ..leg(OptionRight::Call, 0.5, "1") };
+    let calendar = structure(vec![far, leg(OptionRight::Call, 0.5, "-1")], Roll::Never);
+    let path = walk(7, 400);
+    let (moments, _, desk) = run(vec![(calendar, policy(""))], 45, |step| path[step as usize]);
+    let closed = moments.iter().flat_map(Moment::closed).next().unwrap();
+    assert_eq!(closed.ended, Some(Purpose::Settlement));
+    let of = |notice: &Notice| match notice {
+        Notice::Leg { fill, purpose, campaign: Some(1), .. } => Some((fill.forced, *purpose, fill.signed_qty())),
+        _ => None,
+    };
+    let ends: Vec<_> = notices(&moments).filter_map(of).collect();
+    let (settled, market) = (Some(Forced::Settlement), None);
+    let (up, down) = (qty("10"), qty("-10"));
+    assert_eq!(ends, [(settled, Purpose::Settlement, down), (market, Purpose::Settlement, up)]);
+    let at = moments.iter().position(|moment| moment.closed().next().is_some()).unwrap();
+    assert!(moments[at].accounts[0].positions().all(|(position, _)| position.qty.is_zero()), "{:?}", desk.accounts);
+}
+
+/// Rolled once the legs are settled: the campaign goes on over a time without any.
+#[test]
+fn a_roll_at_settlement_keeps_the_campaign() {
+    let legs = vec![leg(OptionRight::Call, 0.25, "1"), leg(OptionRight::Put, 0.25, "1")];
+    let path = walk(13, 400);
+    let sold = vec![(structure(legs, Roll::AtSettlement), policy(""))];
+    let (moments, engine, _) = run(sold, 100, |step| path[step as usize]);
+    let rolls = notices(&moments).filter(|notice| matches!(notice, Notice::Rolled { .. })).count();
+    assert!(rolls >= 2, "{rolls} rolls");
+    let settled = |notice: &&Notice| matches!(notice, Notice::Leg { purpose: Purpose::Settlement, .. });
+    assert_eq!(notices(&moments).filter(settled).count(), 2 * rolls);
+    let campaign = engine.campaign(StrategyId(0)).unwrap();
+    assert_eq!((campaign.id, engine.position(StrategyId(0))), (1, qty("-10")));
+    let moved = |notice: &Notice| if let Notice::Rolled { moved, .. } = notice { moved.raw() } else { 0 };
+    let entered = moments.iter().flat_map(Moment::filled).next().unwrap().2;
+    assert_eq!(campaign.entry.raw(), entered.price.raw() + notices(&moments).map(moved).sum::<i64>());
+}
+
 /// A price of what the legs cost together stops the campaign, takes half of it off on the way, and is the same at both legs.
 #[test]
 fn a_stop_and_a_rung_close_all_legs_in_proportion() {

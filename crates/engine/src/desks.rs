@@ -414,6 +414,24 @@ impl World {
         self.count("quiet");
     }
 
+    /// The venue takes a leg away for want of margin.
+    fn liquidate(&mut self) {
+        let held = (0..self.catalogue.instruments.len()).filter(|index| !self.truth.position(*index).qty.is_zero());
+        let held: Vec<usize> = held.collect();
+        if held.is_empty() || !self.random.chance(self.malice / 25) {
+            return;
+        }
+        let index = held[self.random.below(held.len() as u64) as usize];
+        for order in std::mem::take(&mut self.live) {
+            self.news.push(OrderEvent { order: order.id, update: OrderUpdate::Cancelled(CancelReason::Liquidated) });
+        }
+        let net = self.truth.position(index).qty;
+        let at = self.quotes[index].value().unwrap_or(price("0.02"));
+        let side = (-net).side().unwrap();
+        self.fill(OrderId(0), InstrumentId(index as u32), side, net.abs(), at, Some(Forced::Liquidation));
+        self.count("liquidations");
+    }
+
     fn quote(&mut self, calm: bool) -> Vec<Event> {
         let mut events = Vec::new();
         for index in 0..self.catalogue.instruments.len() - self.structures.len() {
@@ -447,6 +465,7 @@ impl World {
         self.settle();
         let mut quotes = self.quote(calm);
         self.work();
+        self.liquidate();
         self.tell(calm);
         quotes.append(&mut events);
         self.deliver(Source::Market, &quotes);
@@ -548,8 +567,17 @@ fn no_leg_is_left_over_whatever_the_venue_does() {
         }
         *counts.entry("settlements").or_default() += world.settled;
     }
-    for what in ["campaigns", "forced", "ordered", "unwound", "unwound in a campaign", "rolls", "settlements", "quiet"]
-    {
+    for what in [
+        "campaigns",
+        "forced",
+        "ordered",
+        "unwound",
+        "unwound in a campaign",
+        "rolls",
+        "settlements",
+        "quiet",
+        "liquidations",
+    ] {
         assert!(counts.get(what).is_some_and(|count| *count > 20), "{what}: {counts:?}");
     }
 }
