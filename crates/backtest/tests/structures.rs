@@ -310,10 +310,13 @@ fn a_strangle_is_settled_and_opened_anew() {
                 let sums = legs.entry(campaign.unwrap_or(next)).or_default();
                 if fill.forced == Some(Forced::Settlement) {
                     let (strike, right) = desk.catalogue.instruments[fill.instrument.index()].kind.option().unwrap();
-                    let at = moments.iter().find(|moment| {
-                        moment.events.iter().any(|event| matches!(event, Event::Order(news) if
-                            matches!(&news.update, OrderUpdate::Filled(told) if told.instrument == fill.instrument && told.forced.is_some())))
-                    });
+                    let settles = |event: &Event| match event {
+                        Event::Order(OrderEvent { update: OrderUpdate::Filled(told), .. }) => {
+                            told.instrument == fill.instrument && told.forced.is_some()
+                        }
+                        _ => false,
+                    };
+                    let at = moments.iter().find(|moment| moment.events.iter().any(settles));
                     // The bar that closes with the expiry is the only price of its last half hour.
                     let step = at.unwrap().at.since(BEGIN).nanos() / hours(6).nanos();
                     let spot = (path[step as usize] * 2.0).round() / 2.0;
