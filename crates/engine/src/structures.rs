@@ -78,6 +78,11 @@ impl Structures {
 
 #[cfg(test)]
 impl Structures {
+    /// Whether an option was settled, so that fills of it that are still to be told change nothing.
+    pub(crate) fn is_settled(&self, instrument: InstrumentId) -> bool {
+        self.settled.contains_key(&instrument)
+    }
+
     /// What the venue closed of an option that no desk has heard of yet, signed as the fills that close it.
     pub(crate) fn early_of(&self, instrument: InstrumentId) -> Qty {
         let of = self.early.iter().filter(|early| early.fill.instrument == instrument);
