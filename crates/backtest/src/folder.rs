@@ -1,8 +1,8 @@
 //! The run folder: what is written, and reading it back (docs/run-folder.md).
 
 use crate::records::{
-    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OrderRow, PlanRow, PositionRow, Tables,
-    VariantRow,
+    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, OrderRow, PlanRow, PositionRow,
+    SmileRow, SurfaceRow, Tables, VariantRow,
 };
 use crate::run::{Run, RunRecord, Strategy};
 use crate::table::{Row, Table};
@@ -21,7 +21,7 @@ pub(crate) fn policy_file(at: usize) -> String {
 
 impl Tables {
     /// Each table made of its rows, in the order in which a replay compares them: causes before effects.
-    pub(crate) const EACH: [fn(&Self) -> Table; 9] = [
+    pub(crate) const EACH: [fn(&Self) -> Table; 12] = [
         |tables| Row::table(&tables.plans),
         |tables| Row::table(&tables.orders),
         |tables| Row::table(&tables.fills),
@@ -31,11 +31,17 @@ impl Tables {
         |tables| Row::table(&tables.accounts),
         |tables| Row::table(&tables.flows),
         |tables| Row::table(&tables.campaigns),
+        |tables| Row::table(&tables.surfaces),
+        |tables| Row::table(&tables.smiles),
+        |tables| Row::table(&tables.greeks),
     ];
+
+    /// Tables that only runs with options have: without rows there is no file.
+    const OPTIONAL: [&str; 3] = [SurfaceRow::NAME, SmileRow::NAME, GreekRow::NAME];
 
     /// Writes all of them, and tells the name of each file that is complete.
     fn write(&self, folder: &Path, done: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
-        let Self { fills, funding, equity, positions, accounts, flows, orders, plans, campaigns } = self;
+        let Self { fills, funding, equity, positions, accounts, flows, orders, plans, campaigns, .. } = self;
         write_rows(plans, folder, done)?;
         write_rows(orders, folder, done)?;
         write_rows(fills, folder, done)?;
@@ -44,7 +50,11 @@ impl Tables {
         write_rows(positions, folder, done)?;
         write_rows(accounts, folder, done)?;
         write_rows(flows, folder, done)?;
-        write_rows(campaigns, folder, done)
+        write_rows(campaigns, folder, done)?;
+        let Self { surfaces, smiles, greeks, .. } = self;
+        write_if_any(surfaces, folder, done)?;
+        write_if_any(smiles, folder, done)?;
+        write_if_any(greeks, folder, done)
     }
 }
 
@@ -57,6 +67,14 @@ fn write_rows<T: Row + Clone>(
     let path = folder.join(&name);
     T::write(rows, &path).map_err(|error| Error::io(&path)(std::io::Error::other(error)))?;
     done(name)
+}
+
+fn write_if_any<T: Row + Clone>(
+    rows: &[T],
+    folder: &Path,
+    done: &mut dyn FnMut(String) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if rows.is_empty() { Ok(()) } else { write_rows(rows, folder, done) }
 }
 
 /// The file of a table.
@@ -78,9 +96,7 @@ impl Run {
             Ok(())
         };
         self.tables.write(folder, &mut hashed)?;
-        if !self.variants.is_empty() {
-            write_rows(&self.variants, folder, &mut hashed)?;
-        }
+        write_if_any(&self.variants, folder, &mut hashed)?;
         for (at, strategy) in self.strategies.iter().enumerate() {
             let name = policy_file(at);
             let path = folder.join(&name);
@@ -252,6 +268,9 @@ pub fn open(folder: &Path) -> Result<Run, Error> {
         orders: rows::<OrderRow>(folder)?,
         plans: rows::<PlanRow>(folder)?,
         campaigns: rows::<CampaignRow>(folder)?,
+        surfaces: rows::<SurfaceRow>(folder)?,
+        smiles: rows::<SmileRow>(folder)?,
+        greeks: rows::<GreekRow>(folder)?,
     };
     let has_variants = folder.join(file_of(VariantRow::NAME)).is_file();
     let variants = if has_variants { rows::<VariantRow>(folder)? } else { Vec::new() };
@@ -280,6 +299,9 @@ fn rows<T: Row>(folder: &Path) -> Result<Vec<T>, Error> {
 pub(crate) fn table(folder: &Path, shape: Table) -> Result<Table, Error> {
     let path = folder.join(file_of(shape.name));
     if !path.is_file() {
+        if Tables::OPTIONAL.contains(&shape.name) {
+            return Ok(shape);
+        }
         return Err(Error::not_a_run(folder, format!("it has no {}", file_of(shape.name))));
     }
     shape.read(&path).map_err(|error| Error::not_a_run(&path, error))

@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod feed;
 mod folder;
+mod greeks;
 mod ledger;
 pub mod metrics;
 mod money;

@@ -1,6 +1,7 @@
 //! The journal of a backtest: a hash chain over everything, and the rows of the run folder.
 
 use crate::Error;
+use crate::greeks::GreeksRecorder;
 use crate::ledger::Ledger;
 use crate::money::Shown;
 use crate::records::{
@@ -97,6 +98,8 @@ pub(crate) struct Recorder {
     source: Source,
     market_inputs: u64,
     rule_names: Vec<Vec<&'static str>>,
+    /// Of a run on whose underlyings options are listed.
+    greeks: Option<GreeksRecorder>,
     /// Words that rows share, each kept once.
     words: Words,
 }
@@ -205,8 +208,16 @@ impl Recorder {
             at: Timestamp::MIN,
             source: Source::Market,
             market_inputs: 0,
+            greeks: None,
             words: Words::default(),
         }
+    }
+
+    /// Keeps rows of the options on what is traded too, if there are any. `span` is that of the run.
+    pub(crate) fn follow_options(&mut self, span: (Timestamp, Timestamp)) {
+        let base = |trader: &Trader| self.catalogue.instruments[trader.instrument.index()].base;
+        let bases: Vec<_> = self.traders.iter().map(base).collect();
+        self.greeks = GreeksRecorder::new(&self.catalogue, &bases, span);
     }
 
     /// The hash of all inputs and outputs so far.
@@ -515,6 +526,11 @@ impl Recorder {
         if self.has_bars && self.keep != Keep::Total {
             self.rows(engine);
         }
+        if let Some(mut greeks) = self.greeks.take() {
+            greeks.finish(self.at, &positions(engine));
+            (self.tables.greeks, self.tables.surfaces, self.tables.smiles) =
+                (greeks.greeks, greeks.surfaces, greeks.smiles);
+        }
         self.facts.paid_in = self.paid_in;
         self.facts.equity = self.total(engine);
         self.facts.paid = self.ledger.paid(engine, &self.shown);
@@ -722,6 +738,16 @@ fn held(engine: &Engine, shown: &Shown, options: &[bool]) -> Held {
 /// In dollars, coin that is held is a position in it, collateral too.
 fn shown_in_dollars(engine: &Engine) -> bool {
     is_dollar(engine.account(AccountId(0)).numeraire())
+/// What is held, instrument by instrument, account by account.
+fn positions(engine: &Engine) -> Vec<(AccountId, InstrumentId, Qty)> {
+    let mut held = Vec::new();
+    for (at, account) in engine.accounts().enumerate() {
+        let of = account.positions().enumerate().filter(|(_, (position, _))| !position.qty.is_zero());
+        held.extend(of.map(|(of, (position, _))| (AccountId(at as u32), InstrumentId(of as u32), position.qty)));
+    }
+    held
+}
+
 }
 
 impl Journal for Recorder {
@@ -741,6 +767,9 @@ impl Journal for Recorder {
         Ok(())
     }
 
+        if let Some(greeks) = self.greeks.as_mut().filter(|_| input.source == Source::Market) {
+            greeks.observe(input.at, input.events);
+        }
     fn output(&mut self, output: &Output) -> Result<(), Error> {
         if self.keep == Keep::All {
             output.save(&mut self.scratch);
@@ -782,3 +811,6 @@ impl Journal for Recorder {
         Ok(())
     }
 }
+        if let Some(greeks) = self.greeks.as_mut().filter(|greeks| greeks.is_due(self.at)) {
+            greeks.row(self.at, &positions(engine));
+        }

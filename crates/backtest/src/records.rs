@@ -1,5 +1,6 @@
 //! The rows of a run folder (docs/run-folder.md).
 
+pub use crate::greeks::{GreekRow, SmileRow, SurfaceRow};
 use crate::table::{Name, rows};
 use units::{Cash, Price, Qty, Rate, Timestamp};
 
@@ -321,4 +322,10 @@ pub struct Tables {
     pub plans: Vec<PlanRow>,
     /// Campaigns.
     pub campaigns: Vec<CampaignRow>,
+    /// Greeks of the options held, of runs that held some.
+    pub greeks: Vec<GreekRow>,
+    /// Fitted surfaces, of runs on whose underlyings options are quoted.
+    pub surfaces: Vec<SurfaceRow>,
+    /// The smiles of the last of them.
+    pub smiles: Vec<SmileRow>,
 }

@@ -409,7 +409,7 @@ impl InstrumentStamp {
 
 fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
     let terms = &policy.backtest;
-    BTreeMap::from([
+    let mut assumed = BTreeMap::from([
         ("deposit".to_owned(), terms.deposit.to_string()),
         ("taker_fee".to_owned(), terms.taker_fee.to_string()),
         ("maker_fee".to_owned(), terms.maker_fee.to_string()),
@@ -420,7 +420,14 @@ fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
         ("path".to_owned(), "adverse extreme first".to_owned()),
         ("twin_base".to_owned(), terms.twin_base.to_string()),
         ("rows".to_owned(), if every == Duration::ZERO { "each bar".to_owned() } else { format!("each {every}") }),
-    ])
+    ]);
+    if policy.structure.is_some() {
+        let options = &terms.options;
+        assumed.insert("option_fee".to_owned(), options.fee.to_string());
+        assumed.insert("option_margin".to_owned(), options.margin.to_string());
+        assumed.insert("option_maintenance".to_owned(), options.maintenance.to_string());
+    }
+    assumed
 }
 
 /// A policy's text, checked.
@@ -529,6 +536,9 @@ fn pass(
     let every = sampling(span, market.bars, setup.traders.len());
     let traders = setup.named_traders(policies);
     let mut recorder = Recorder::new(&engine, &catalogue, setup.accounts.clone(), traders, keep, every);
+    if keep == Keep::All {
+        recorder.follow_options(span);
+    }
     let exchange = Exchange::new(setup.exchange, &catalogue);
     let mut world = Recorded::new(feed, tee, exchange, span, until, progress);
     drive::run(&mut engine, &mut world, &mut recorder).map_err(|error| match error {

@@ -1,5 +1,6 @@
 //! From a run to what its page shows.
 
+mod greeks;
 mod headroom;
 mod traded;
 
@@ -44,6 +45,8 @@ impl Run {
             method: self.method(),
             plans: shown.into_iter().filter_map(|plan| self.plan(&book, plan)).collect(),
             variants: self.variants.iter().map(variant).collect(),
+            greeks: greeks::paths(&self.tables.greeks),
+            surfaces: greeks::surfaces(&self.tables.surfaces, &self.tables.smiles),
             instruments: book.traded,
         }
     }

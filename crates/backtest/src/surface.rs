@@ -5,7 +5,7 @@ use engine::{Chain, Chains, FittedChain};
 use market::{Catalogue, Currency, Event, InstrumentKind};
 use pricing::options::DeltaConvention;
 use pricing::surface::{ExpiryReport, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tape::{Merged, TapeReader};
@@ -142,7 +142,7 @@ pub struct SviView {
 }
 
 /// A strike that a smile was fitted to: what its option out of the money is quoted at, and what the smile says. In volatility.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct QuoteView {
     /// ln(strike ÷ forward).
     pub log_moneyness: f64,

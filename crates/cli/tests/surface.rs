@@ -1,4 +1,4 @@
-//! `trimtab surface`: a chain made of known smiles, recorded chains, and what cannot be fitted.
+//! `trimtab surface`, and what reports say of options: a chain made of known smiles, recorded chains, and what cannot be fitted.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is a finding")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
@@ -22,13 +22,17 @@ const EXPIRIES: [Expiry; 3] = [
     ("27MAR26", 1_774_598_400, (60_000, 150_000, 10_000), 0.50),
 ];
 
-fn years(expiry: &Expiry) -> f64 {
-    (expiry.1 - NOW) as f64 / (365.0 * 86_400.0)
+/// When, and the forward of all expiries then.
+type Moment = (i64, f64);
+const NOON: Moment = (NOW, FORWARD);
+
+fn years(expiry: &Expiry, (now, _): Moment) -> f64 {
+    (expiry.1 - now) as f64 / (365.0 * 86_400.0)
 }
 
 /// The smile that the chain is made of: lower strikes cost more.
-fn smile(expiry: &Expiry, strike: f64) -> f64 {
-    let z = (strike / FORWARD).ln() / years(expiry).sqrt();
+fn smile(expiry: &Expiry, moment: Moment, strike: f64) -> f64 {
+    let z = (strike / moment.1).ln() / years(expiry, moment).sqrt();
     expiry.3 - 0.04 * z + 0.03 * z * z
 }
 
@@ -41,30 +45,34 @@ fn normal(x: f64) -> f64 {
 }
 
 /// Price in coin, by Black's formula.
-fn price(expiry: &Expiry, strike: f64, is_call: bool) -> f64 {
-    let deviation = smile(expiry, strike) * years(expiry).sqrt();
-    let d1 = (FORWARD / strike).ln() / deviation + deviation / 2.0;
-    let call = normal(d1) - strike / FORWARD * normal(d1 - deviation);
-    if is_call { call } else { call - 1.0 + strike / FORWARD }
+fn price(expiry: &Expiry, moment: Moment, strike: f64, is_call: bool) -> f64 {
+    black(moment.1 / strike, smile(expiry, moment, strike) * years(expiry, moment).sqrt(), is_call)
+}
+
+/// Black's formula over the forward.
+fn black(moneyness: f64, deviation: f64, is_call: bool) -> f64 {
+    let d1 = moneyness.ln() / deviation + deviation / 2.0;
+    let call = normal(d1) - normal(d1 - deviation) / moneyness;
+    if is_call { call } else { call - 1.0 + 1.0 / moneyness }
 }
 
 /// Rows as Tardis records them: bids a step of the price grid under, asks one over what the smile says.
-fn chain(expiries: &[Expiry]) -> String {
+fn chain(expiries: &[Expiry], moments: &[Moment]) -> String {
     let mut rows = "exchange,symbol,timestamp,local_timestamp,type,strike_price,expiration,open_interest,last_price,bid_price,\
                     bid_amount,bid_iv,ask_price,ask_amount,ask_iv,mark_price,mark_iv,underlying_index,underlying_price,delta\n"
         .to_owned();
-    for expiry in expiries {
-        let (name, at, (from, to, step), _) = expiry;
+    for (moment, expiry) in moments.iter().flat_map(|moment| expiries.iter().map(move |expiry| (*moment, expiry))) {
+        let ((now, forward), (name, at, (from, to, step), _)) = (moment, expiry);
         for (strike, is_call) in (*from..=*to).step_by(*step).flat_map(|strike| [(strike, true), (strike, false)]) {
-            let fair = price(expiry, f64::from(strike), is_call);
+            let fair = price(expiry, moment, f64::from(strike), is_call);
             let step = if fair > 0.005 { 0.0005 } else { 0.0001 };
             let (bid, ask) = ((fair / step - 0.5).floor() * step, (fair / step + 0.5).ceil() * step);
             let (right, letter) = if is_call { ("call", "C") } else { ("put", "P") };
             let bid = if bid > 0.0 { format!("{bid:.4}") } else { String::new() };
             writeln!(
                 rows,
-                "deribit,BTC-{name}-{strike}-{letter},{NOW}000000,{NOW}250000,{right},{strike},{at}000000,10,,{bid},5,,{ask:.4},5,,\
-                 {fair:.6},,BTC-{name},{FORWARD},"
+                "deribit,BTC-{name}-{strike}-{letter},{now}000000,{now}250000,{right},{strike},{at}000000,10,,{bid},50,,{ask:.4},50,,\
+                 {fair:.6},,BTC-{name},{forward},"
             )
             .unwrap();
         }
@@ -74,7 +82,7 @@ fn chain(expiries: &[Expiry]) -> String {
 
 fn with_chain(expiries: &[Expiry]) -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("chain.csv", chain(expiries));
+    sandbox.write("chain.csv", chain(expiries, &[NOON]));
     sandbox.line("trimtab import options chain.csv -o chain.tape").ok();
     sandbox
 }
@@ -111,17 +119,17 @@ fn the_smiles_that_a_chain_was_made_of_are_found_again() {
         let at = |side: f64| {
             let mut strike = FORWARD;
             for _ in 0..50 {
-                let deviation = smile(made, strike) * years(made).sqrt();
+                let deviation = smile(made, NOON, strike) * years(made, NOON).sqrt();
                 strike = FORWARD * (side * 0.674_49 * deviation + deviation * deviation / 2.0).exp();
             }
-            smile(made, strike)
+            smile(made, NOON, strike)
         };
         near(&fitted["risk_reversal"], at(1.0) - at(-1.0), 0.006);
         near(&fitted["butterfly"], f64::midpoint(at(1.0), at(-1.0)) - made.3, 0.004);
         assert_eq!(fitted["points"], fitted["inside"], "{fitted}");
         for quote in fitted["quotes"].as_array().unwrap() {
             let strike = FORWARD * quote["log_moneyness"].as_f64().unwrap().exp();
-            let known = smile(made, strike);
+            let known = smile(made, NOON, strike);
             let (bid, ask) = (quote["bid"].as_f64().unwrap(), quote["ask"].as_f64().unwrap());
             assert!(bid < known && known < ask, "{quote}: {known}");
             near(&quote["fitted"], known, (ask - bid) / 2.0);
@@ -131,7 +139,7 @@ fn the_smiles_that_a_chain_was_made_of_are_found_again() {
     }
     let month = view["tenors"].as_array().unwrap().iter().find(|tenor| tenor["days"] == 30).unwrap();
     // Linear in total variance between the second and the third expiry.
-    let (near_years, far_years, wanted) = (years(&EXPIRIES[1]), years(&EXPIRIES[2]), 30.0 / 365.0);
+    let (near_years, far_years, wanted) = (years(&EXPIRIES[1], NOON), years(&EXPIRIES[2], NOON), 30.0 / 365.0);
     let (near_w, far_w) = (0.48_f64.powi(2) * near_years, 0.5_f64.powi(2) * far_years);
     let share = (wanted - near_years) / (far_years - near_years);
     near(&month["atm"], ((near_w + share * (far_w - near_w)) / wanted).sqrt(), 0.003);
@@ -303,4 +311,121 @@ fn recorded_chains_of_two_coins_have_surfaces_without_arbitrage() {
     let picture = std::fs::read_to_string(sandbox.path("both.svg")).unwrap();
     well_formed(&picture);
     assert!(picture.len() < 200_000, "{} bytes for two", picture.len());
+}
+
+/// Ten days of a market that falls and comes back, told every six hours; the perpetual every hour.
+fn days(sandbox: &Sandbox) {
+    let at =
+        |hour: i64| (NOW + hour * 3_600, (FORWARD * (1.0 - 0.05 * (hour as f64 / 40.0).sin()) / 10.0).round() * 10.0);
+    let moments: Vec<Moment> = (0..40).map(|step| at(step * 6)).collect();
+    sandbox.write("days.csv", chain(&EXPIRIES[1..], &moments));
+    sandbox.line("trimtab import options days.csv -o days.tape").ok();
+    let mut bars = "time,open,high,low,close,volume\n".to_owned();
+    for ((time, open), (_, close)) in (-1..240).map(|hour| (at(hour), at(hour + 1))) {
+        let (high, low) = (open.max(close), open.min(close));
+        writeln!(bars, "{time},{open},{high},{low},{close},1").unwrap();
+    }
+    sandbox.write("bars.csv", bars);
+    sandbox.line("trimtab import bars bars.csv --instrument deribit:BTC-PERPETUAL --labelled open -o bars.tape").ok();
+}
+
+const STRANGLE: &str = "\
+policy = 1
+name = \"strangle\"
+[structure]
+chain = \"deribit:BTC\"
+legs = [{ right = \"call\", delta = 0.25, days = 70 }, { right = \"put\", delta = 0.25, days = 70 }]
+[signal]
+kind = \"constant\"
+strength = -1.0
+[size]
+kind = \"fixed_fraction\"
+fraction = 1.0
+resize = \"entry\"
+[backtest]
+deposit = \"10 BTC\"
+";
+
+#[test]
+fn a_run_with_options_keeps_their_greeks_and_the_surface_and_its_report_shows_them() {
+    let sandbox = Sandbox::new();
+    days(&sandbox);
+    sandbox.write("strangle.toml", STRANGLE);
+    sandbox.line("trimtab backtest strangle.toml --tape days.tape --tape bars.tape --out run").ok();
+    assert!(sandbox.line("trimtab replay run --verify").ok().contains("same"));
+    let run = backtest::open(&sandbox.path("run")).unwrap();
+
+    // What was bought and sold is held; its vega and theta by differences of Black's formula at the known smile.
+    let mut held = std::collections::BTreeMap::<&str, f64>::new();
+    for fill in &run.tables.fills {
+        let sign = if fill.side == "sell" { -1.0 } else { 1.0 };
+        *held.entry(fill.instrument.as_str()).or_default() += sign * fill.quantity.approximate();
+    }
+    let legs: Vec<(f64, bool, f64)> = held
+        .iter()
+        .filter_map(|(symbol, qty)| {
+            let mut parts = symbol.rsplit('-');
+            let (right, strike) = (parts.next()?, parts.next()?.parse().ok()?);
+            Some((strike, right == "C", *qty))
+        })
+        .collect();
+    assert_eq!(legs.len(), 2, "{held:?}");
+    let wholes: Vec<_> = run.tables.greeks.iter().filter(|row| row.expiry.is_none()).collect();
+    assert!(wholes.len() > 35 && wholes.iter().all(|row| row.unpriced == 0 && row.options == 2), "{}", wholes.len());
+    for row in &wholes {
+        let now = (row.time.nanos() / 1_000_000_000, row.price);
+        let march = &EXPIRIES[2];
+        let worth = |more: f64, later: f64| -> f64 {
+            let one = |(strike, is_call, qty): &(f64, bool, f64)| {
+                let years = years(march, now) - later / 365.0;
+                qty * now.1 * black(now.1 / strike, (smile(march, now, *strike) + more) * years.sqrt(), *is_call)
+            };
+            legs.iter().map(one).sum()
+        };
+        let (vega, theta) =
+            ((worth(1e-4, 0.0) - worth(-1e-4, 0.0)) / 0.02, (worth(0.0, 0.01) - worth(0.0, -0.01)) / 0.02);
+        assert!((row.vega / vega - 1.0).abs() < 0.01, "{}: vega {} is not {vega}", row.time, row.vega);
+        assert!((row.theta / theta - 1.0).abs() < 0.03, "{}: theta {} is not {theta}", row.time, row.theta);
+        assert!(row.gamma < 0.0 && row.hedge == 0.0, "{row:?}");
+    }
+    let cells: Vec<_> = run.tables.greeks.iter().filter(|row| row.expiry.is_some()).collect();
+    let (sum, last) = (cells.iter().map(|row| row.vega).sum::<f64>(), wholes[wholes.len() - 1].vega);
+    assert!(cells.len() == 2 && (sum / last - 1.0).abs() < 1e-9, "{sum} of {last}");
+    assert!(run.tables.surfaces.iter().all(|row| row.atm_30d.is_some_and(|vol| (vol - 0.485).abs() < 0.02)));
+    assert!(run.tables.surfaces.len() >= 39 && run.tables.smiles.len() > 15);
+
+    sandbox.line("trimtab report run -o run.html").ok();
+    let page = std::fs::read_to_string(sandbox.path("run.html")).unwrap();
+    for part in [
+        "<a href=\"#greeks\">",
+        "Delta, BTC",
+        "Vega, USD for a point of volatility",
+        "BTC options by strike and expiry",
+        "<a href=\"#surface\">",
+        "25-delta risk reversal, 30 days, points",
+        "What does each strike cost at the end?",
+        "a flat 15 % of the underlying, 10 % to be kept: nobody&#39;s real rule",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("NaN") && page.len() < 400 << 10, "{} bytes", page.len());
+
+    std::fs::remove_file(sandbox.path("run/greeks.parquet")).unwrap();
+    let said = sandbox.line("trimtab replay run --verify");
+    assert_eq!(said.code, Some(1), "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("greeks has 0 rows, the replay gives"), "{}", said.stdout);
+}
+
+#[test]
+fn a_run_without_options_has_none_of_it() {
+    let sandbox = Sandbox::new();
+    sandbox.bars("bars.tape");
+    sandbox.write("policy.toml", common::POLICY);
+    sandbox.line("trimtab backtest policy.toml --tape bars.tape --out run").ok();
+    for file in ["greeks", "surfaces", "smiles"] {
+        assert!(!sandbox.path(format!("run/{file}.parquet")).exists(), "{file}");
+    }
+    sandbox.line("trimtab report run -o run.html").ok();
+    let page = std::fs::read_to_string(sandbox.path("run.html")).unwrap();
+    assert!(!page.contains("#greeks") && !page.contains("#surface") && !page.contains("option margin"));
 }

@@ -13,6 +13,7 @@ mod costs;
 mod drawdown;
 mod execution;
 mod exposure;
+mod greeks;
 mod heat;
 mod integrity;
 mod limits;
@@ -27,6 +28,7 @@ mod scorecard;
 mod sentence;
 mod smiles;
 mod summary;
+mod surface;
 mod svg;
 mod variants;
 mod view;
@@ -36,7 +38,7 @@ pub use heat::heat_map;
 pub use page::html;
 pub use smiles::surface_svg;
 pub use summary::{
-    AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, Header, Headroom, Integrity,
-    LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RunSummary, Rung, RungEnd, SUMMARY_VERSION, Stops,
-    Traded, Twin, Variant,
+    AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, GreekCell, GreekPath, Header,
+    Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RunSummary, Rung, RungEnd,
+    SUMMARY_VERSION, SmileCurve, Stops, SurfacePath, Traded, Twin, Variant,
 };

@@ -3,8 +3,8 @@
 use super::markup::Markup;
 use super::summary::{AccountPath, Bars, Fill, Method, RunSummary, Traded, Twin};
 use super::view::View;
-use super::{actions, book, campaigns, cards, costs, drawdown, exposure, integrity, limits, method, months, overview};
-use super::{scorecard, sentence, variants};
+use super::{actions, book, campaigns, cards, costs, drawdown, exposure, greeks, integrity, limits, method, months};
+use super::{overview, scorecard, sentence, surface, variants};
 use units::show;
 use units::{Duration, Timestamp};
 
@@ -60,6 +60,8 @@ fn render(view: &View<'_>) -> String {
         actions::section,
         campaigns::section,
         exposure::section,
+        greeks::section,
+        surface::section,
         drawdown::section,
         costs::section,
         months::section,
@@ -99,6 +101,8 @@ fn header(page: &mut Markup, view: &View<'_>) {
         "<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a \
         href=\"#drawdown\">Drawdown &amp; tail</a>",
     )
+    .raw(if view.run.greeks.is_empty() { "" } else { "<a href=\"#greeks\">Greeks</a>" })
+    .raw(if view.run.surfaces.is_empty() { "" } else { "<a href=\"#surface\">Surface</a>" })
     .raw("<a href=\"#costs\">Costs &amp; fills</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a>")
     .raw("<a href=\"#integrity\">Integrity</a>")
     .raw("<a href=\"#method\">Method</a></nav>");
@@ -154,6 +158,8 @@ fn embedded(view: &View<'_>) -> String {
         method: Method { policy: String::new(), ..run.method.clone() },
         plans: Vec::new(),
         variants: run.variants.clone(),
+        greeks: Vec::new(),
+        surfaces: Vec::new(),
     };
     serde_json::to_string(&small).unwrap_or_else(|_| "null".to_owned())
 }

@@ -32,7 +32,8 @@ pub(super) struct Smile<'a> {
 #[must_use]
 pub fn surface_svg(views: &[SurfaceView]) -> String {
     let shown: Vec<Vec<usize>> = views.iter().map(drawn).collect();
-    let heights: Vec<f64> = shown.iter().map(|shown| HEAD + panels_height(shown.len()) + 2.0 * WIDE + 20.0).collect();
+    let heights: Vec<f64> =
+        shown.iter().map(|shown| HEAD + panels_height(shown.len(), COLUMNS) + 2.0 * WIDE + 20.0).collect();
     let told: Vec<String> = views.iter().zip(&shown).map(|(view, shown)| summary(view, shown)).collect();
     let mut svg = Svg::standalone(WIDTH, heights.iter().sum(), &told.join(" "));
     let mut top = 0.0;
@@ -76,8 +77,8 @@ fn surface(svg: &mut Svg, view: &SurfaceView, shown: &[usize], top: f64) {
             Some(Smile { expiry: expiry.expiry, days: expiry.days, quotes, fitted })
         })
         .collect();
-    panels(svg, &smiles, top + HEAD);
-    let below = top + HEAD + panels_height(shown.len());
+    panels(svg, &smiles, top + HEAD, COLUMNS);
+    let below = top + HEAD + panels_height(shown.len(), COLUMNS);
     let by_expiry = |read: fn(&crate::surface::SmileView) -> Option<f64>| -> Vec<(f64, f64)> {
         let point = |at: &usize| Some((view.expiries[*at].days.max(0.05), read(view.expiries[*at].smile.as_ref()?)?));
         shown.iter().filter_map(point).collect()
@@ -95,14 +96,14 @@ pub(super) const KEY: &str =
     "implied volatility, % a year; across: strike as % of the forward; grey: bid to ask, blue: the fit";
 
 /// How high so many smiles are together.
-pub(super) fn panels_height(smiles: usize) -> f64 {
-    smiles.div_ceil(COLUMNS) as f64 * SMILE.1
+pub(super) fn panels_height(smiles: usize, columns: usize) -> f64 {
+    smiles.div_ceil(columns) as f64 * SMILE.1
 }
 
 /// Smiles side by side, so many to a row.
-pub(super) fn panels(svg: &mut Svg, smiles: &[Smile<'_>], top: f64) {
+pub(super) fn panels(svg: &mut Svg, smiles: &[Smile<'_>], top: f64, columns: usize) {
     for (place, smile) in smiles.iter().enumerate() {
-        panel(svg, smile, (20.0 + (place % COLUMNS) as f64 * SMILE.0, top + (place / COLUMNS) as f64 * SMILE.1));
+        panel(svg, smile, (20.0 + (place % columns) as f64 * SMILE.0, top + (place / columns) as f64 * SMILE.1));
     }
 }
 

@@ -4,6 +4,7 @@
 //! stand in the run folder. Fractions are fractions (`0.6` is 60 %). Per-bar lists are equally long.
 
 use crate::metrics::{Amounts, EqualVol, Missing, Path, Scores, equal_volatility, mean, time_weighted};
+use crate::surface::QuoteView;
 use serde::{Deserialize, Serialize};
 use units::Timestamp;
 
@@ -48,6 +49,100 @@ pub struct RunSummary {
     /// The policy with one technique at a time switched off; empty: not run.
     #[serde(default)]
     pub variants: Vec<Variant>,
+    /// Greeks of the options held, by underlying; empty: none were.
+    #[serde(default)]
+    pub greeks: Vec<GreekPath>,
+    /// Surfaces of what is traded; empty: its options are not quoted.
+    #[serde(default)]
+    pub surfaces: Vec<SurfacePath>,
+}
+
+/// Greeks of all options on one underlying over time, while some were held. Lists are equally long.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GreekPath {
+    /// The coin.
+    pub underlying: String,
+    /// When.
+    pub time: Vec<i64>,
+    /// The coin's price in dollars.
+    pub price: Vec<f64>,
+    /// Options held.
+    pub options: Vec<u64>,
+    /// Coins that they move like, the smile sticky by strike.
+    pub delta: Vec<f64>,
+    /// What is added if it is sticky by moneyness.
+    pub skew_delta: Vec<f64>,
+    /// The price in coin of those that are paid for in coin.
+    pub premium: Vec<f64>,
+    /// Coins that spot, perpetuals and futures beside them move like.
+    pub hedge: Vec<f64>,
+    /// Dollars by which delta in dollars changes for a move of 1 %.
+    pub cash_gamma: Vec<f64>,
+    /// Dollars for 0.01 of volatility.
+    pub vega: Vec<f64>,
+    /// Dollars for a day.
+    pub theta: Vec<f64>,
+    /// Moments at which an option had no volatility and is left out.
+    pub unpriced: u64,
+    /// By expiry and strike, at the last moment.
+    pub cells: Vec<GreekCell>,
+}
+
+/// Greeks of the options of one expiry and strike.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct GreekCell {
+    /// When.
+    pub time: i64,
+    /// When they expire.
+    pub expiry: i64,
+    /// In dollars.
+    pub strike: f64,
+    /// How many positions.
+    pub options: u64,
+    /// As in [`GreekPath`].
+    pub delta: f64,
+    /// Likewise.
+    pub skew_delta: f64,
+    /// Likewise.
+    pub vega: f64,
+}
+
+/// The surfaces of one chain over time. Volatilities are annual fractions; none: there was no surface.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SurfacePath {
+    /// Where the options are listed.
+    pub venue: String,
+    /// What they are on.
+    pub underlying: String,
+    /// What they settle in.
+    pub settle: String,
+    /// When.
+    pub time: Vec<i64>,
+    /// At the money, 7 days.
+    pub atm_7d: Vec<Option<f64>>,
+    /// At the money, 30 days.
+    pub atm_30d: Vec<Option<f64>>,
+    /// At the money, 90 days.
+    pub atm_90d: Vec<Option<f64>>,
+    /// 25-delta risk reversal of 30 days.
+    pub risk_reversal_30d: Vec<Option<f64>>,
+    /// 25-delta butterfly of 30 days.
+    pub butterfly_30d: Vec<Option<f64>>,
+    /// When the last surface was.
+    pub smiles_at: i64,
+    /// Its smiles, by expiry.
+    pub smiles: Vec<SmileCurve>,
+}
+
+/// The smile of one expiry.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SmileCurve {
+    /// When it expires.
+    pub expiry: i64,
+    /// Its forward in dollars.
+    pub forward: f64,
+    /// By strike.
+    pub quotes: Vec<QuoteView>,
 }
 
 /// An instrument that was traded, one entry a bar of its own.

@@ -180,6 +180,8 @@ impl Walk {
             method,
             plans: Vec::new(),
             variants: Vec::new(),
+            greeks: Vec::new(),
+            surfaces: Vec::new(),
         };
         Self {
             dice: Dice(seed),
