@@ -3,7 +3,8 @@
 
 equity = sum(flows) - sum(value of each fill at its price) - sum(fee) + sum(funding amount) + sum(value of positions at marks),
 over all flows, fills and payments with time <= the row's. The value of a quantity at a price is quantity x price; of a
-coin-settled contract -quantity / price, cut toward zero at 1e-16. Exact decimals throughout. Runs in one currency.
+coin-settled contract -quantity / price, cut toward zero at 1e-16. Options that are legs of a structure are worth together what the
+structure is: its position at its mark. Exact decimals throughout. Runs in one currency.
 
     python3 vectors/recompute_equity.py RUN
 
@@ -46,17 +47,19 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     record = json.loads((folder / "run.json").read_text())
     inverse = {known["symbol"]: known["kind"].startswith("inverse") for known in record["instruments"]}
+    structures = {known["symbol"] for known in record["instruments"] if known["kind"] == "structure"}
     flows, fills, funding, seen = (Until(rows(folder, name)) for name in ["flows", "fills", "funding", "positions"])
     currencies = {row["currency"] for table in [flows, fills, funding] for row in table.rows}
     if currencies != {record["currency"]}:
         sys.exit(f"this run is in {', '.join(sorted(currencies))}; this script knows one currency at a time")
 
     def value(symbol, quantity, price):
-        if inverse[symbol]:
+        # Options are no instruments of the run, and linear in the currency that they are priced in.
+        if inverse.get(symbol, False):
             return (-quantity / price).quantize(UNIT) if price else ZERO
         return quantity * price
 
-    cash, positions, marks, worst, worst_at = ZERO, {}, {}, ZERO, None
+    cash, positions, marks, standing, worst, worst_at = ZERO, {}, {}, {}, ZERO, None
     table = rows(folder, "equity")
     for row in table:
         cash += sum((flow["amount"] for flow in flows.take(row["time"])), ZERO)
@@ -69,8 +72,12 @@ def main():
         for position in seen.take(row["time"]):
             symbol = position["instrument"]
             marks[symbol] = position["mark"]
+            if symbol in structures:
+                standing[symbol] = position["position"] * position["mark"]
+                continue
             held[symbol] = held.get(symbol, ZERO) + position["position"]
-        worth = sum((value(symbol, positions[symbol], marks[symbol]) for symbol in positions), ZERO)
+        known = [symbol for symbol in positions if symbol in inverse]
+        worth = sum((value(symbol, positions[symbol], marks[symbol]) for symbol in known), sum(standing.values(), ZERO))
         differences = [cash + worth - row["equity"], cash - row["cash"]]
         differences += [positions.get(symbol, ZERO) - quantity for symbol, quantity in held.items()]
         for residual in differences:

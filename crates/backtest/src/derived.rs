@@ -4,6 +4,7 @@ use crate::Error;
 use engine::{Leg, LegStrike, Roll, Structure};
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::{Policy, SurfaceFact, spec};
+use std::collections::BTreeSet;
 
 /// A catalogue with the structures and derived series of policies behind what the tapes have.
 pub(crate) fn extended(mut catalogue: Catalogue, policies: &[Policy]) -> Result<Catalogue, Error> {
@@ -56,8 +57,16 @@ fn instrument(structure: &spec::Structure, symbol: &str, catalogue: &Catalogue) 
         .filter(|of| of.base.as_str() == base && of.settle.as_str() == quote)
         .collect();
     let (Some(first), chain) = (legs.first(), &structure.chain) else {
+        let options = catalogue.instruments.iter().filter(|of| of.kind.is_option());
+        let chain = |of: &Instrument| {
+            let paid = if of.settle == of.base { String::new() } else { format!("_{}", of.settle) };
+            format!("`{}:{}{paid}`", of.venue(), of.base)
+        };
+        let others: Vec<String> = options.map(chain).collect::<BTreeSet<_>>().into_iter().collect();
+        let others =
+            if others.is_empty() { String::new() } else { format!("; they have those of {}", others.join(" and ")) };
         return Err(Error::Setup(format!(
-            "no tape has options of the chain `{}`: make one with `trimtab import options` and give it with `--tape`",
+            "no tape has options of the chain `{}`{others}: make one with `trimtab import options` and give it with `--tape`",
             structure.chain
         )));
     };

@@ -8,7 +8,7 @@ use policy::Policy;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use units::{Cash, Price, Qty, StrategyId, Timestamp};
+use units::{Cash, Price, Qty, Round, StrategyId, Timestamp};
 
 /// The decision in force at an instant.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +93,8 @@ pub struct StateView {
     pub position: Qty,
     /// Signed position value over equity.
     pub exposure: f64,
+    /// What a unit of a structure of options stands for, in what it settles in. `None`: anything else stands for its price.
+    pub unit: Option<Price>,
     /// Under the highest equity.
     pub drawdown: f64,
     /// The stop in force.
@@ -180,12 +182,33 @@ impl Run {
             equity: equity.equity,
             position: position.map_or(Qty::ZERO, |row| row.position),
             exposure: position.map_or(0.0, |row| row.exposure),
+            unit: self.unit(until, strategy, instrument),
             drawdown: equity.drawdown,
             stop: position.and_then(|row| row.stop),
             twin_position: position.map_or(Qty::ZERO, |row| row.twin_position),
             twin_equity: equity.twin_equity,
             resting: self.resting(at, strategy, instrument),
         }
+    }
+
+    /// What a unit of a structure stands for: a coin, or the forward of its options, as the last row tells in which any were held.
+    fn unit(&self, until: usize, strategy: &str, instrument: &str) -> Option<Price> {
+        let known = self.record.instruments.iter().find(|known| known.symbol == instrument)?;
+        if known.kind != "structure" {
+            return None;
+        }
+        if known.base == known.settle {
+            return Some(Price::from_raw(Price::ONE));
+        }
+        let held = |row: &&PositionRow| {
+            &*row.strategy == strategy && &*row.instrument == instrument && !row.position.is_zero()
+        };
+        let (before, after) = self.tables.positions.split_at(until);
+        let row = before.iter().rev().find(held).or_else(|| after.iter().find(held))?;
+        let equity =
+            &self.tables.equity[self.tables.equity.partition_point(|total| total.time <= row.time).checked_sub(1)?];
+        let each = row.exposure * equity.equity.approximate() / row.position.approximate();
+        Price::from_estimate(each, Round::Nearest)
     }
 
     /// Replays to the instant and evaluates the rules there, without adopting anything.

@@ -633,7 +633,10 @@ impl Recorder {
             let price = engine.account(engine.account_of(instrument)).mark(instrument.index());
             let (opened, closed, volume) = (self.at, self.at, Qty::ZERO);
             let bar = Bar { instrument, opened, closed, open: price, high: price, low: price, close: price, volume };
-            self.bars[instrument.index()] = (!price.is_zero()).then_some(bar);
+            // From its first price on, worth nothing or between two choices too: the twin's rows stand at the same times.
+            let index = instrument.index();
+            self.last_close[index] = self.last_close[index].or((!price.is_zero()).then_some(self.at));
+            self.bars[index] = self.last_close[index].map(|_| bar);
         }
     }
 
@@ -735,9 +738,6 @@ fn held(engine: &Engine, shown: &Shown, options: &[bool]) -> Held {
     held
 }
 
-/// In dollars, coin that is held is a position in it, collateral too.
-fn shown_in_dollars(engine: &Engine) -> bool {
-    is_dollar(engine.account(AccountId(0)).numeraire())
 /// What is held, instrument by instrument, account by account.
 fn positions(engine: &Engine) -> Vec<(AccountId, InstrumentId, Qty)> {
     let mut held = Vec::new();
@@ -748,6 +748,9 @@ fn positions(engine: &Engine) -> Vec<(AccountId, InstrumentId, Qty)> {
     held
 }
 
+/// In dollars, coin that is held is a position in it, collateral too.
+fn shown_in_dollars(engine: &Engine) -> bool {
+    is_dollar(engine.account(AccountId(0)).numeraire())
 }
 
 impl Journal for Recorder {
@@ -764,12 +767,12 @@ impl Journal for Recorder {
         for event in input.events {
             self.on_event(event);
         }
-        Ok(())
-    }
-
         if let Some(greeks) = self.greeks.as_mut().filter(|_| input.source == Source::Market) {
             greeks.observe(input.at, input.events);
         }
+        Ok(())
+    }
+
     fn output(&mut self, output: &Output) -> Result<(), Error> {
         if self.keep == Keep::All {
             output.save(&mut self.scratch);
@@ -808,9 +811,9 @@ impl Journal for Recorder {
         if self.has_bars && due && self.keep != Keep::Total {
             self.rows(engine);
         }
-        Ok(())
-    }
-}
         if let Some(greeks) = self.greeks.as_mut().filter(|greeks| greeks.is_due(self.at)) {
             greeks.row(self.at, &positions(engine));
         }
+        Ok(())
+    }
+}

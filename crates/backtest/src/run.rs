@@ -9,7 +9,7 @@ use crate::world::Recorded;
 use crate::{Error, Progress};
 use drive::DriveError;
 use engine::{Engine, EngineConfig};
-use exchange::{Exchange, PathLog, PathRule};
+use exchange::{Exchange, OptionSettlement, PathLog, PathRule, SettlementSource};
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -130,6 +130,9 @@ pub struct RunRecord {
     pub paid_in: String,
     /// Movements of money that were refused.
     pub refused_flows: Vec<String>,
+    /// At what options were settled where the tapes have no mean of half an hour, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settlements: Vec<String>,
     /// Profit with the adverse extreme of each bar first.
     pub profit_adverse_first: String,
     /// Profit with the favourable extreme first.
@@ -340,6 +343,7 @@ fn record(
         ambiguous_bars: scaled.ambiguous_bars,
         paid_in: facts.paid_in.to_string(),
         refused_flows: scaled.refused_flows.clone(),
+        settlements: scaled.settlements.clone(),
         profit_adverse_first: profit(scaled),
         profit_favourable_first: profit(other),
         triggers: Triggers {
@@ -483,6 +487,7 @@ pub(crate) struct Pass {
     pub(crate) paths: PathLog,
     pub(crate) ambiguous_bars: u64,
     pub(crate) refused_flows: Vec<String>,
+    pub(crate) settlements: Vec<String>,
 }
 
 /// What one pass runs.
@@ -563,11 +568,30 @@ fn pass(
         paths: world.exchange.paths().clone(),
         ambiguous_bars: world.exchange.ambiguous_bars(),
         refused_flows: world.exchange.refused_flows().iter().map(ToString::to_string).collect(),
+        settlements: settlements(world.exchange.settled_options()),
         tables: recorder.tables,
         facts: recorder.facts,
         engine,
         catalogue,
     })
+}
+
+/// At what options were settled where that was no mean of several prices.
+fn settlements(settled: &[OptionSettlement]) -> Vec<String> {
+    let count = |of: &dyn Fn(SettlementSource) -> bool| settled.iter().filter(|option| of(option.source)).count();
+    let sentence = |count: usize, what: &str| {
+        let options = if count == 1 { "option was" } else { "options were" };
+        (count > 0).then(|| format!("{count} {options} settled at {what}"))
+    };
+    let one = count(&|source| source == SettlementSource::Average { prices: 1 });
+    let last = count(&|source| source == SettlementSource::Last);
+    let forward = count(&|source| source == SettlementSource::Quote);
+    let told = [
+        sentence(one, "one price of the underlying, the only one that the tapes have of the half hour before expiry"),
+        sentence(last, "the last price of the underlying: the tapes have none of the half hour before expiry"),
+        sentence(forward, "the forward that they were last quoted on: no tape has prices of their underlying"),
+    ];
+    told.into_iter().flatten().collect()
 }
 
 /// Rows of positions that a run keeps at most, about: enough for any picture, and in bounded memory.

@@ -185,7 +185,13 @@ impl Run {
         let terms = &self.policy().backtest;
         let (half_spread, slip) = (terms.half_spread.approximate(), terms.slippage.approximate());
         let both = number(&paid.slippage);
-        let spread = if half_spread + slip > 0.0 { both * half_spread / (half_spread + slip) } else { 0.0 };
+        // Options fill at the bid or the ask: what that costs beside the middle is all spread.
+        let is_quoted = self.record.instruments.iter().all(|known| known.kind == "structure");
+        let spread = match half_spread + slip {
+            _ if is_quoted => both,
+            whole if whole > 0.0 => both * half_spread / whole,
+            _ => 0.0,
+        };
         let (fees, funding) = (number(&paid.fees), number(&paid.funding));
         let net = self.tables.equity.last().map_or(0.0, |row| {
             let earned = if is_twin { row.twin_equity - row.twin_paid_in } else { row.equity - row.paid_in };
@@ -259,6 +265,7 @@ impl Run {
             doubts.push(format!("{more} more movements of money were refused"));
         }
         doubts.extend(self.lacks_funding());
+        doubts.extend(self.record.settlements.iter().cloned());
         doubts
     }
 

@@ -156,7 +156,10 @@ impl Engine {
             ticks |= quoted && !line.ratio.is_zero();
         }
         if desk.is_idle() {
-            if moved {
+            // Once the options held were settled nothing is chosen, though what else is quoted did not change.
+            let facts = &self.scopes[desk.scope as usize].facts;
+            let is_unknown = desk.candidate.is_none() && facts.get(facts::NO_LEGS).is_none();
+            if moved || is_unknown {
                 self.choose_again(at);
             }
             if self.structures.desks[at].lines.is_empty() {
@@ -185,10 +188,10 @@ impl Engine {
         let sends = desk.has_to_send(chains);
         if acts || sends || is_news {
             desk.told_waiting = waits > 0;
-            let scope = desk.scope;
+            let (scope, replaces) = (desk.scope, desk.rolling);
             if waits > 0 {
                 self.note(scope, "{} legs wait for a quote on their side", [Arg::Count(waits)]);
-            } else if sends && !acts {
+            } else if sends && !acts && !replaces {
                 self.note(scope, "legs still to trade are sent", []);
             } else {
                 self.scopes[scope as usize].tell();

@@ -209,6 +209,12 @@ impl fmt::Display for Arg {
             Self::None => Ok(()),
             Self::Price(value) => value.fmt(f),
             Self::Qty(value) => value.fmt(f),
+            // A fee in coin is small: what rounds to nothing is told with the digits it has.
+            Self::Cash(value) if !value.is_zero() && value.abs() < Cash::from_raw(Cash::ONE) => {
+                let shown = format!("{value:.8}");
+                let decimals = shown.trim_end_matches('0').len().max(shown.len() - 6);
+                f.write_str(&shown[..decimals])
+            }
             Self::Cash(value) => write!(f, "{value:.2}"),
             Self::Coins(value, code) => {
                 let shown = format!("{value:.4}");

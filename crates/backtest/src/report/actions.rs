@@ -3,7 +3,7 @@
 
 use super::campaigns::MARKS as CAMPAIGN_MARKS;
 use super::markup::Markup;
-use super::price::{Figure, draw, key, largest_move, moment};
+use super::price::{Figure, draw, key, largest_move, moment, move_of};
 use super::summary::Plan;
 use super::view::{Known, View, counted, purpose, sentence, time};
 use std::collections::BTreeSet;
@@ -189,9 +189,13 @@ fn left_out(page: &mut Markup, known: &Known<'_>, most: usize) {
 fn zoom(page: &mut Markup, view: &View<'_>, known: &Known<'_>, detail: Detail, (largest, bars): (usize, Range<usize>)) {
     let all = known.traded;
     let start = all.time[largest] - view.run.header.bar;
-    let share = (all.high[largest] - all.low[largest]) / all.open[largest];
+    let went = move_of(known, largest);
     let title = format!("Around the largest move of {}, {} UTC", known.symbol(), moment(start));
-    let question = format!("One bar spans {} %: what was done?", show::percent(share, 1, Style::Page));
+    let question = if all.is_structure {
+        format!("It moved by {} {} from quote to quote: what was done?", known.price(went), all.quote)
+    } else {
+        format!("One bar spans {} %: what was done?", show::percent(went, 1, Style::Page))
+    };
     let id = if known.at == 0 { "move".to_owned() } else { format!("move{}", known.at) };
     let figure = Figure {
         id: &id,

@@ -13,7 +13,9 @@ use units::show::{self, Style};
 pub(super) fn moved(view: &View<'_>) -> Option<Markup> {
     let mut plans: BTreeMap<&'static str, BTreeSet<(u64, Purpose)>> = BTreeMap::new();
     for fill in view.fills() {
-        plans.entry(kind(fill.purpose)).or_default().insert((fill.plan, fill.purpose));
+        // The venue settles under a number of its own.
+        let plan = if fill.purpose == Purpose::Settlement { fill.time as u64 } else { fill.plan };
+        plans.entry(kind(fill.purpose)).or_default().insert((plan, fill.purpose));
     }
     let done = |kind: &str| plans.get(kind).map_or(0, BTreeSet::len);
     let refusals = || view.run.instruments.iter().flat_map(|traded| &traded.refusals);
@@ -24,6 +26,8 @@ pub(super) fn moved(view: &View<'_>) -> Option<Markup> {
         ("add", "c-gain", "Pyramid units added", done("add")),
         ("rung", "c-warn", "Ladder rungs filled", done("rung")),
         ("exit", "c-scaled", "Signals ended", done("exit")),
+        ("roll", "c-scaled", "Options rolled", done("roll")),
+        ("settlement", "c-scaled", "Options settled at expiry", done("settlement")),
         ("stop", "c-loss", "Stops hit", done("stop")),
         ("cut", "c-loss", "Limits cut size", done("cut")),
         ("hedge", "c-hedge", "Hedges", done("hedge")),
@@ -39,7 +43,12 @@ pub(super) fn moved(view: &View<'_>) -> Option<Markup> {
     for (mark, class, name, count) in rows {
         let share = (count as f64 / most as f64).min(1.0);
         let width = format!("width:{}%", show::number((share * 88.0).max(1.0), 0, Style::Terminal));
-        page.raw("<tr><td>").piece(&mark_alone(mark)).raw("</td>");
+        let shape = match mark {
+            "roll" => "resize",
+            "settlement" => "exit",
+            own => own,
+        };
+        page.raw("<tr><td>").piece(&mark_alone(shape)).raw("</td>");
         page.element("th", &[("scope", "row")], name);
         page.element("td", &[("class", "n")], &show::count(count as u64, Style::Page));
         page.raw("<td class=\"b\">").open("i", &[("class", class), ("style", &width)]).close("i");
@@ -61,7 +70,11 @@ pub(super) fn mark_alone(mark: &str) -> Markup {
 }
 
 fn kind(purpose: Purpose) -> &'static str {
-    super::view::purpose(purpose).0
+    match purpose {
+        Purpose::Roll => "roll",
+        Purpose::Settlement => "settlement",
+        other => super::view::purpose(other).0,
+    }
 }
 
 /// One dot a campaign over its R; the twin under it where it has an R.
@@ -162,8 +175,13 @@ pub(super) fn findings(view: &View<'_>) -> Vec<Finding> {
             finding(false, "Gaps in the tape", format!("{}, longest {longest}", count(gaps().count() as u64)))
         }
     });
-    let fills = format!("Fills from {} bars, not trades", view.bar_name());
-    list.push(finding(false, &fills, format!("ambiguous {} of {}", count(seen.ambiguous_bars), count(seen.bars))));
+    if view.instruments.iter().any(|known| known.traded.is_structure) {
+        list.push(finding(false, "Options fill at quotes, in full where no size is recorded", String::new()));
+    }
+    if view.instruments.iter().any(|known| !known.traded.is_structure) {
+        let fills = format!("Fills from {} bars, not trades", view.bar_name());
+        list.push(finding(false, &fills, format!("ambiguous {} of {}", count(seen.ambiguous_bars), count(seen.bars))));
+    }
     if !seen.liquidations.is_empty() {
         list.push(finding(false, "Liquidations and near misses", count(seen.liquidations.len() as u64)));
     }

@@ -89,6 +89,7 @@ fn bar(svg: &mut Svg, class: &'static str, y: &Axis, x: f64, width: f64, (from, 
 fn table(page: &mut Markup, view: &View<'_>) {
     let (scaled, twin) = (&view.run.costs.scaled, &view.run.costs.twin);
     let header = &view.run.header;
+    let is_coin = show::minor_unit(&header.currency) > 2;
     page.raw("<div class=\"card scroll\"><h3>From gross to net<span>")
         .text(&header.currency)
         .raw("</span></h3><table class=\"sc\"><thead><tr>")
@@ -104,7 +105,12 @@ fn table(page: &mut Markup, view: &View<'_>) {
         ("Value traded, both sides", scaled.traded, twin.traded),
     ];
     for (name, scaled_value, twin_value) in rows {
-        let decimals = if scaled_value.abs().max(twin_value.abs()) >= 10_000.0 { 0 } else { 2 };
+        let largest = scaled_value.abs().max(twin_value.abs());
+        let decimals = match largest {
+            10_000.0.. => 0,
+            ..100.0 if is_coin => 4,
+            _ => 2,
+        };
         let money = |value: f64| show::number(value, decimals, Style::Page);
         page.raw("<tr>").element("th", &[("scope", "row")], name);
         page.element("td", &[("class", "s")], &money(scaled_value)).element("td", &[], &money(twin_value));

@@ -74,9 +74,18 @@ fn by_size<'a>(view: &View<'_>, mut orders: Vec<&'a Execution>) -> Vec<Class<'a>
     let class = |at: usize| {
         let own = &orders[orders.len() * at / count..orders.len() * (at + 1) / count];
         let ends = [own.first(), own.last()].map(|order| order.map_or(0.0, |order| order.value));
-        Class { label: ends.map(|value| view.money(value)).join(" – "), orders: own.to_vec() }
+        Class { label: ends.map(|value| brief(view, value)).join(" – "), orders: own.to_vec() }
     };
     (0..count).map(class).collect()
+}
+
+/// An amount short enough to stand under a bar: of little coin three digits.
+fn brief(view: &View<'_>, value: f64) -> String {
+    if !(f64::MIN_POSITIVE..1.0).contains(&value) {
+        return view.money(value);
+    }
+    let zeros = (1..7).take_while(|zeros| value < units::math::pow(10.0, -f64::from(*zeros))).count();
+    show::number(value, zeros + 3, Style::Page)
 }
 
 fn points(value: f64) -> String {

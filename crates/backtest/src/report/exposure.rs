@@ -29,6 +29,10 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     if forecast.is_none() {
         let mut known = view.instruments.iter().flat_map(|known| &known.traded.volatility).flatten();
         why.push(match known.next() {
+            Some(_) if view.instruments.first().is_some_and(|main| main.traded.is_structure) => {
+                "Forecast against what followed: the volatility of a structure is of what a unit stands for, and its price is \
+                 that of other options after each expiry. The two do not compare."
+            }
             None => "Forecast against what followed: the sizing rule reads no volatility.",
             Some(_) => "Forecast against what followed: needs 15 days of bars of an hour or less, or 124 days.",
         });
@@ -231,6 +235,9 @@ struct Forecast {
 fn followed(view: &View<'_>) -> Option<Forecast> {
     // Of several instruments the main one stands for all.
     let bars = view.instruments.first()?.traded;
+    if bars.is_structure {
+        return None;
+    }
     let times: Vec<Timestamp> = bars.time.iter().map(|time| Timestamp::from_nanos(*time)).collect();
     let path = Path { times: &times, equity: &bars.close };
     let daily = path.span().days() >= 124.0;

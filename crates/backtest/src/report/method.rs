@@ -33,7 +33,10 @@ const GLOSSARY: [(&str, &str); 14] = [
     ("Unit, add", "A part of the position, added when price has moved in favour."),
     ("Rung", "A step of the ladder: a partial exit at a price set at entry."),
     ("Open risk", "The loss from price to stop on what is held; shaded between stop and average entry."),
-    ("Exposure", "Position value over equity, signed."),
+    (
+        "Exposure",
+        "Position value over equity, signed; of a structure of options what it stands for, a unit of the underlying each.",
+    ),
     (
         "Volatility",
         "Standard deviation of UTC-day returns × √365. Volatility of volatility: standard deviation of its 63-day \

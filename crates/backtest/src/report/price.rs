@@ -46,12 +46,29 @@ impl Figure<'_> {
 /// nearly the whole run.
 pub(super) fn largest_move(view: &View<'_>, known: &Known<'_>) -> Option<(usize, Range<usize>)> {
     let bars = known.traded;
-    let range = |at: usize| (bars.high[at] - bars.low[at]) / bars.open[at].max(f64::MIN_POSITIVE);
-    let largest = (0..bars.time.len()).max_by(|a, b| range(*a).total_cmp(&range(*b)).then(b.cmp(a)))?;
+    let largest =
+        (0..bars.time.len()).max_by(|a, b| move_of(known, *a).total_cmp(&move_of(known, *b)).then(b.cmp(a)))?;
     let reach = (6 * Duration::HOUR.nanos()).max(72 * view.run.header.bar);
     let middle = bars.time[largest];
     let around = known.between(middle - reach, middle + reach);
     (around.len() < bars.time.len() * 4 / 5).then_some((largest, around))
+}
+
+/// How far a bar went, over its open. A structure of options is quoted now and then: how far from the quotes before, in its
+/// currency, while the same options were held.
+pub(super) fn move_of(known: &Known<'_>, at: usize) -> f64 {
+    let bars = known.traded;
+    if !bars.is_structure {
+        return (bars.high[at] - bars.low[at]) / bars.open[at].max(f64::MIN_POSITIVE);
+    }
+    let Some(before) = at.checked_sub(1).filter(|before| bars.position[*before] != 0.0) else { return 0.0 };
+    let mut fills = bars.fills.iter().filter(|fill| fill.time > bars.time[before] && fill.time <= bars.time[at]);
+    match fills.next() {
+        Some(fill) if fill.purpose == Purpose::Roll => 0.0,
+        // What is held after it are other options, or none.
+        Some(fill) => (fill.price - bars.close[before]).abs(),
+        None => (bars.close[at] - bars.close[before]).abs(),
+    }
 }
 
 /// The figure. `None` for an empty window.
@@ -61,7 +78,10 @@ pub(super) fn draw(view: &View<'_>, known: &Known<'_>, figure: &Figure<'_>) -> O
     let (first, last) = (*all.time.get(bars.start)?, *all.time.get(bars.end.checked_sub(1)?)?);
     let span = (first - view.run.header.bar, last);
     let x = Axis::linear((span.0 as f64, span.1 as f64), (LEFT, RIGHT));
-    let (low, high) = extent(bars.clone().flat_map(|at| [all.low[at], all.high[at]]))?;
+    // A structure trades at bids and asks, which its middle may never reach.
+    let traded = all.fills.iter().filter(|fill| all.is_structure && fill.time > span.0 && fill.time <= span.1);
+    let prices = bars.clone().flat_map(|at| [all.low[at], all.high[at]]);
+    let (low, high) = extent(prices.chain(traded.map(|fill| fill.price)))?;
     let room = (high - low).max(high * 1e-6) * 0.06;
     let y = Axis::linear((low - room, high + room), (BOTTOM, TOP));
 

@@ -160,6 +160,9 @@ pub struct Traded {
     pub tick: f64,
     /// Quantity grid, such as `0.001`.
     pub lot: f64,
+    /// Whether it is a structure of options, whose price is what its legs are worth together.
+    #[serde(default)]
+    pub is_structure: bool,
     /// Receipt times: the close of each bar.
     pub time: Vec<i64>,
     /// Opening prices.
@@ -410,6 +413,10 @@ pub enum Purpose {
     Hedge,
     /// The venue liquidated.
     Liquidation,
+    /// Options that expire were replaced by others.
+    Roll,
+    /// The venue settled what had expired.
+    Settlement,
 }
 
 /// One execution.

@@ -273,6 +273,8 @@ pub(super) fn purpose(purpose: Purpose) -> (&'static str, String) {
         Purpose::Cut => ("cut", "limit cut".into()),
         Purpose::Hedge => ("hedge", "hedge".into()),
         Purpose::Liquidation => ("liquidation", "liquidated by the venue".into()),
+        Purpose::Roll => ("resize", "rolled".into()),
+        Purpose::Settlement => ("exit", "settled at expiry".into()),
     }
 }
 

@@ -59,6 +59,44 @@ impl<'a> Book<'a> {
         self.at.get(symbol).copied().unwrap_or_default()
     }
 
+    /// The instrument that a fill is of: an option's is the structure of the strategy that trades it.
+    fn instrument_of(&self, row: &FillRow) -> usize {
+        let own = || {
+            let strategies = self.run.strategies.iter();
+            let mut own = strategies.filter(|strategy| *strategy.policy.name == *row.strategy);
+            own.next().and_then(|strategy| self.at.get(strategy.policy.instruments.first()?.as_str()).copied())
+        };
+        self.at.get(row.instrument.as_str()).copied().or_else(own).unwrap_or_default()
+    }
+
+    /// The fill of a structure that legs make together, traded at one time for one reason: so many structures as the position
+    /// changed by, at what the legs paid for each. Replaced legs change no position: the fill is at what the new ones are worth.
+    fn add_leg(&mut self, row: &FillRow, strategy: usize, at: usize) {
+        let (time, why) = (row.time.nanos(), purpose(&row.purpose));
+        let same = |fill: &Fill| fill.time == time && fill.purpose == why && fill.strategy == strategy;
+        if self.traded[at].fills.last().is_some_and(same) {
+            return;
+        }
+        let traded = &self.traded[at];
+        let after = traded.time.partition_point(|known| *known < time);
+        let held = |at: Option<usize>| at.and_then(|at| traded.position.get(at)).copied().unwrap_or_default();
+        let quantity = held(Some(after)) - held(after.checked_sub(1));
+        let legs = self
+            .run
+            .tables
+            .fills
+            .iter()
+            .filter(|leg| leg.time == row.time && leg.purpose == row.purpose && leg.strategy == row.strategy);
+        let value: f64 = legs.map(|leg| signed(leg) * leg.price.approximate()).sum();
+        let price = if quantity == 0.0 || why == Purpose::Roll {
+            traded.close.get(after).copied().unwrap_or_default()
+        } else {
+            value / quantity
+        };
+        let because = self.deciding_sentence(row, strategy, at);
+        self.traded[at].fills.push(Fill { strategy, time, price, quantity, purpose: why, plan: row.plan, because });
+    }
+
     pub(super) fn strategy(&self, name: &str) -> usize {
         self.strategies.get(name).copied().unwrap_or_default()
     }
@@ -165,13 +203,17 @@ impl<'a> Book<'a> {
     fn actions(&mut self) {
         let tables = &self.run.tables;
         for row in &tables.fills {
-            let (at, strategy) = (self.instrument(&row.instrument), self.strategy(&row.strategy));
+            let (at, strategy) = (self.instrument_of(row), self.strategy(&row.strategy));
             let value = self.instruments[at].contract().exposure(row.price, row.quantity).approximate() * self.rate(at);
             let part = self.parts.entry((strategy, at)).or_insert(Part { strategy, instrument: at, ..Part::default() });
             if row.liquidity == "internal" {
                 part.crossed += value;
             } else {
                 part.traded += value;
+            }
+            if self.traded[at].is_structure {
+                self.add_leg(row, strategy, at);
+                continue;
             }
             let because = self.deciding_sentence(row, strategy, at);
             self.traded[at].fills.push(Fill {
@@ -203,7 +245,8 @@ impl<'a> Book<'a> {
     fn rungs(&mut self) {
         let end = self.run.tables.equity.last().map_or(0, |row| row.time.nanos());
         let mut open: BTreeMap<&str, (usize, Rung)> = BTreeMap::new();
-        for row in &self.run.tables.orders {
+        // Orders of a structure's legs have no price of the structure.
+        for row in self.run.tables.orders.iter().filter(|row| self.at.contains_key(row.instrument.as_str())) {
             let Some(index) = row.purpose.strip_prefix("rung ").and_then(|number| number.parse().ok()) else {
                 continue;
             };
@@ -296,7 +339,7 @@ impl<'a> Book<'a> {
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();
         let mut orders: Vec<Order> = Vec::new();
         for row in self.run.tables.fills.iter().filter(|row| row.liquidity != "internal") {
-            let at = self.instrument(&row.instrument);
+            let at = self.instrument_of(row);
             let (contract, rate) = (self.instruments[at].contract(), self.rate(at));
             let sign = if row.side == "sell" { -row.quantity } else { row.quantity };
             let price = row.price.approximate();
@@ -356,6 +399,7 @@ fn stamped(known: &InstrumentStamp) -> Traded {
         currency: known.settle.clone(),
         tick: number(&known.tick),
         lot: number(&known.lot),
+        is_structure: known.kind == "structure",
         ..Traded::default()
     }
 }
@@ -375,6 +419,8 @@ fn purpose(text: &str) -> Purpose {
         "stop" => Purpose::Stop,
         "cut" => Purpose::Cut,
         "liquidation" => Purpose::Liquidation,
+        "roll" => Purpose::Roll,
+        "settlement" => Purpose::Settlement,
         _ => Purpose::Resize,
     }
 }

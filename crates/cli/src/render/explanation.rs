@@ -17,11 +17,13 @@ struct Grids<'a> {
     unit: &'a str,
     contract: Contract,
     minor: usize,
+    /// What a unit of a structure stands for; `None`: its price.
+    exposure: Option<Price>,
 }
 
 impl<'a> Grids<'a> {
-    fn of(record: &'a RunRecord, symbol: &str) -> Self {
-        let own = record.instruments.iter().find(|known| known.symbol == symbol);
+    fn of(record: &'a RunRecord, explained: &Explanation) -> Self {
+        let own = record.instruments.iter().find(|known| known.symbol == explained.instrument);
         let instrument = own.unwrap_or_else(|| record.instrument());
         let contract = instrument.contract();
         Self {
@@ -33,7 +35,12 @@ impl<'a> Grids<'a> {
             },
             contract,
             minor: show::minor_unit(&instrument.settle),
+            exposure: explained.state.unit,
         }
+    }
+
+    fn measure(self, price: Price, equity: Cash) -> Measure {
+        Measure { contract: self.contract, price: self.exposure.unwrap_or(price), equity }
     }
 
     fn price(self, value: Price) -> String {
@@ -69,7 +76,7 @@ impl Measure {
 
 /// The lines for a terminal.
 pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, verbose: bool) -> Vec<String> {
-    let grids = Grids::of(record, &explained.instrument);
+    let grids = Grids::of(record, explained);
     let mut lines = Vec::new();
     match &explained.plan {
         None => lines.push(format!("  no plan yet at {}: nothing was decided before", show::time(explained.at))),
@@ -84,7 +91,8 @@ pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, v
                 lines.push(format!("  {plans} before it in the same bar (--verbose shows them)"));
             }
             lines.extend(plan_lines(plan, explained, grids, width, "in force"));
-            lines.extend(explained.orders.iter().map(|order| order_line(order, plan, grids)));
+            let own = &explained.instrument;
+            lines.extend(explained.orders.iter().map(|order| order_line(order, plan, grids, own)));
         }
     }
     lines.extend(state_lines(explained, grids));
@@ -96,7 +104,7 @@ pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, v
 }
 
 fn plan_lines(plan: &PlanView, explained: &Explanation, grids: Grids<'_>, width: usize, standing: &str) -> Vec<String> {
-    let measure = Measure { contract: grids.contract, price: plan.price, equity: plan.equity };
+    let measure = grids.measure(plan.price, plan.equity);
     let symbol = explained.instrument.split_once(':').map_or(explained.instrument.as_str(), |(_, symbol)| symbol);
     let (number, since) = (plan.plan, show::time(plan.time));
     let (from, to) = (measure.exposure(plan.position), measure.exposure(plan.target));
@@ -129,17 +137,25 @@ pub(super) fn step_lines(steps: &[StepView], measure: Measure, width: usize) -> 
     steps.iter().map(line).collect()
 }
 
-fn order_line(view: &OrderView, plan: &PlanView, grids: Grids<'_>) -> String {
+fn order_line(view: &OrderView, plan: &PlanView, grids: Grids<'_>, own: &str) -> String {
     let OrderView { order, fills, state } = view;
     let mut line = format!("  sent {}", order_text(order, grids));
+    // An option of a structure has a price of its own.
+    let is_leg = order.instrument != *own;
+    if is_leg {
+        line += &format!(" of {}", order.instrument.split_once(':').map_or(&*order.instrument, |(_, symbol)| symbol));
+    }
     let filled: Qty = fills.iter().map(|fill| fill.quantity).sum();
     if let Some(average) = average(fills, grids.contract) {
         let shown = show::price_estimate(average, grids.tick, Style::Terminal);
         line += &format!(", filled {} at {shown}", grids.qty(filled));
-        line += &slippage(average, plan.price, &order.side, fills.iter().any(|fill| fill.liquidity == "maker"));
+        if !is_leg {
+            line += &slippage(average, plan.price, &order.side, fills.iter().any(|fill| fill.liquidity == "maker"));
+        }
     } else {
         line += match state.as_str() {
             "place" | "amend" => ", on its way",
+            "accepted" if order.kind == "market" => ", waiting for a price",
             "accepted" => ", resting",
             "cancelled" => ", cancelled",
             "rejected" => ", rejected",
@@ -217,7 +233,7 @@ fn now_lines(explained: &Explanation, grids: Grids<'_>, width: usize, verbose: b
         "  the rules at that instant want {}",
         wanted.map_or(show::MISSING.to_owned(), |size| grids.qty(size))
     )];
-    let measure = Measure { contract: grids.contract, price: state.price, equity: state.equity };
+    let measure = grids.measure(state.price, state.equity);
     lines.extend(step_lines(now, measure, width));
     lines
 }
@@ -306,7 +322,7 @@ fn fill_json(fill: &FillRow) -> Value {
 
 /// A moment and what the run decided then, in a few lines.
 pub(crate) fn brief(explained: &Explanation, record: &RunRecord, width: usize) -> Vec<String> {
-    let grids = Grids::of(record, &explained.instrument);
+    let grids = Grids::of(record, explained);
     let Some(plan) = &explained.plan else { return Vec::new() };
     plan_lines(plan, explained, grids, width, "in force")
 }
