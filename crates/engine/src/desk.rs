@@ -583,6 +583,12 @@ impl Desk {
         self.sent.iter().chain(&self.ended).any(|order| order.id == id)
     }
 
+    /// Whether it has traded an option lately.
+    pub(crate) fn traded(&self, instrument: InstrumentId) -> bool {
+        let orders = self.sent.iter().chain(&self.ended).any(|order| order.instrument == instrument);
+        orders || self.lines.iter().any(|line| line.instrument == instrument)
+    }
+
     /// What is held of an option.
     pub(crate) fn held(&self, instrument: InstrumentId) -> Qty {
         self.lines.iter().find(|line| line.instrument == instrument).map_or(Qty::ZERO, |line| line.held)

@@ -369,14 +369,14 @@ impl World {
             let instrument = InstrumentId(index as u32);
             let held: Qty = self.engine.structures.desks.iter().map(|desk| desk.held(instrument)).sum();
             let early: Qty = self.engine.structures.early_of(instrument);
-            // Of what was settled the account lacks the fills that are still to be told, and desks hold nothing.
-            let expected = if self.engine.structures.is_settled(instrument) && !truth {
-                Qty::ZERO
+            if self.engine.structures.is_settled(instrument) {
+                // The account lacks the fills that are still to be told.
+                assert_eq!(held, Qty::ZERO, "{index} at {}", self.at);
             } else {
-                account.position(index).qty
-            };
-            assert_eq!(held + early, expected, "{index} at {}", self.at);
+                assert_eq!(held + early, account.position(index).qty, "{index} at {}", self.at);
+            }
             if truth {
+                assert_eq!(early, Qty::ZERO);
                 assert_eq!(account.position(index), self.truth.position(index));
             }
         }

@@ -26,8 +26,9 @@ use units::{Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, 
 pub(crate) struct Structures {
     pub(crate) chains: Chains,
     pub(crate) desks: Vec<Desk>,
-    /// At what options that were held have been settled: a fill of one that is told later is settled as it comes.
-    settled: BTreeMap<InstrumentId, Price>,
+    /// At what options that were held have been settled, and fees of it that nobody who was known to hold any could be told: a fill
+    /// that is told later is settled as it comes.
+    settled: BTreeMap<InstrumentId, (Price, Cash)>,
     /// What the venue closed of options before the fills were told that it closed.
     early: Vec<Early>,
     /// What strategies of structures ask their desks for in the present decision.
@@ -53,9 +54,10 @@ impl Structures {
         }
         self.desks.iter().for_each(|desk| desk.save(out));
         out.len(self.settled.len());
-        for (instrument, price) in &self.settled {
+        for (instrument, (price, fee)) in &self.settled {
             out.u32(instrument.0);
             out.i64(price.raw());
+            out.i128(fee.raw());
         }
         out.len(self.early.len());
         self.early.iter().for_each(|early| early.save(out));
@@ -69,7 +71,10 @@ impl Structures {
         for desk in &mut self.desks {
             desk.load(from)?;
         }
-        let settled = |from: &mut StateReader<'_>| Ok((InstrumentId(from.u32()?), Price::from_raw(from.i64()?)));
+        let settled = |from: &mut StateReader<'_>| {
+            let instrument = InstrumentId(from.u32()?);
+            Ok((instrument, (Price::from_raw(from.i64()?), Cash::from_raw(from.i128()?))))
+        };
         self.settled = (0..from.len()?).map(|_| settled(from)).collect::<Result<_, _>>()?;
         self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
         Ok(())
@@ -517,22 +522,28 @@ impl Engine {
         if !self.books[fill.account.index()].executions.counts(fill.execution) {
             return;
         }
-        let Structures { chains, desks, outcomes, settled, .. } = &mut self.structures;
+        let Structures { chains, desks, .. } = &mut self.structures;
         let desk = &mut desks[at];
         let Some(purpose) = desk.leg_filled(order, fill, chains) else { return };
         self.books[fill.account.index()].account.fill(fill);
         let scope = &self.scopes[desk.scope as usize];
         let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
         self.outputs.push_back(Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill: *fill }));
-        if let Some(price) = settled.get(&fill.instrument) {
+        self.close_early(at, fill.instrument);
+        let Structures { chains, desks, outcomes, settled, .. } = &mut self.structures;
+        let desk = &mut desks[at];
+        let held = desk.held(fill.instrument);
+        match (settled.get_mut(&fill.instrument), (-held).side()) {
             // It was settled before this was told.
-            let back = Fill { price: *price, reference: *price, side: fill.side.opposite(), fee: Cash::ZERO, ..*fill };
-            desk.forced(&back, Purpose::Settlement, chains, outcomes);
-        } else {
-            desk.resolve(outcomes);
+            (Some((price, fee)), Some(side)) => {
+                let (qty, price, fee) = (held.abs(), *price, std::mem::take(fee));
+                let back = Fill { price, reference: price, side, qty, fee, ..*fill };
+                desk.forced(&back, Purpose::Settlement, chains, outcomes);
+            }
+            _ => desk.resolve(outcomes),
         }
         self.apply_outcomes(at);
-        self.close_early(at, fill.instrument);
+        self.close_told();
     }
 
     /// Whether what the venue forces in an instrument is a matter of desks.
@@ -543,10 +554,9 @@ impl Engine {
     /// The venue settled or liquidated an option: whoever holds it has his part of it. The account has taken it in.
     pub(crate) fn on_forced_leg(&mut self, order: OrderId, fill: &Fill, purpose: Purpose) {
         let settles = purpose == Purpose::Settlement;
-        if settles {
-            self.structures.settled.insert(fill.instrument, fill.price);
-        }
-        let flat = settles || self.books[fill.account.index()].account.position(fill.instrument.index()).qty.is_zero();
+        // Whoever is on the other side goes too where all of it goes.
+        let held: Qty = self.structures.desks.iter().map(|desk| desk.held(fill.instrument)).sum();
+        let flat = settles || (held + fill.signed_qty()).is_zero();
         let mut left = fill.qty;
         let mut closes = Vec::new();
         for (at, desk) in self.structures.desks.iter().enumerate() {
@@ -565,12 +575,33 @@ impl Engine {
             let rest = Early { order, purpose, fill: Fill { qty: untold, fee: later, ..*fill } };
             self.structures.early.push(rest);
         }
+        if settles {
+            let untold = if closes.is_empty() { fill.fee } else { Cash::ZERO };
+            self.structures.settled.insert(fill.instrument, (fill.price, untold));
+        }
         let mut fee = fill.fee - later;
         for (number, (at, side, qty)) in closes.iter().copied().enumerate() {
             let last = number + 1 == closes.len();
             let part = if last { fee } else { part_of(fill.fee - later, qty.raw().into(), whole.raw().into()) };
             fee -= part;
             self.force_leg(at, order, purpose, &Fill { side, qty, fee: part, ..*fill });
+        }
+        self.close_told();
+    }
+
+    /// What the venue closed, and of which no fill is still to be told, was closed by an order too: whoever traded the option last has
+    /// the rest, and trades it back.
+    fn close_told(&mut self) {
+        let books = &self.books;
+        let is_told = |early: &Early| {
+            let Fill { account, execution, .. } = early.fill;
+            execution != 0 && books[account.index()].executions.all_told(execution)
+        };
+        if let Some(number) = self.structures.early.iter().position(is_told) {
+            let Early { order, purpose, fill } = self.structures.early.remove(number);
+            let traded = self.structures.desks.iter().position(|desk| desk.traded(fill.instrument));
+            self.force_leg(traded.unwrap_or(0), order, purpose, &fill);
+            self.close_told();
         }
     }
 
