@@ -15,6 +15,8 @@ pub struct Chains {
     places: Vec<Option<Place>>,
     /// When the next options expire.
     next_expiry: Timestamp,
+    /// How many quotes came so far.
+    changes: u64,
 }
 
 /// Where an option's row is.
@@ -191,6 +193,12 @@ impl Chains {
         &self.chains
     }
 
+    /// How many quotes of all chains came so far.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// The number of the chain at a venue, on an underlying, settled in a currency.
     #[must_use]
     pub fn find(&self, venue: &str, base: Currency, settle: Currency) -> Option<usize> {
@@ -237,6 +245,7 @@ impl Chains {
         expiry.forward = quote.underlying().or(expiry.forward);
         expiry.changes += 1;
         chain.changes += 1;
+        self.changes += 1;
         row.value
     }
 
@@ -307,6 +316,7 @@ impl Chains {
                 }
             }
         }
+        self.changes = self.chains.iter().map(|chain| chain.changes).sum();
         self.find_next_expiry();
         Ok(())
     }

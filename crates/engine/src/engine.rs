@@ -1,13 +1,14 @@
 //! One input in, one decision out.
 
 use crate::book::Book;
+use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
 use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted, Working};
 use crate::scope::Scope;
 use crate::sharing::Group;
 use crate::structures::Structures;
-use crate::surfaces::{HeldGreeks, Surfaces};
+use crate::surfaces::Surfaces;
 use crate::{
     Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule,
     Structure, StructureRule,
@@ -154,7 +155,7 @@ impl Engine {
             catalogue.instruments.iter().map(|instrument| account_of(instrument.venue())).collect();
         let structures = Structures::new(&catalogue);
         let surfaces = Surfaces::new(&catalogue, &structures.chains);
-        let greeks = HeldGreeks::new(&catalogue);
+        let greeks = HeldGreeks::new(&catalogue, &structures.chains);
         let has_surface_facts = greeks.is_some() || !surfaces.is_empty();
         let mut engine = Self {
             heeded_by: vec![Vec::new(); count],
@@ -838,6 +839,9 @@ impl Engine {
         self.early.iter().for_each(|early| early.save(out));
         self.structures.save(out);
         self.surfaces.save(out);
+        if let Some(greeks) = &self.greeks {
+            greeks.save(out);
+        }
     }
 
     /// Restores what [`Self::save`] wrote, into an engine built with the same configuration and strategies.
@@ -863,7 +867,10 @@ impl Engine {
         }
         self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
         self.structures.load(from)?;
-        self.surfaces.load(from, &self.structures.chains)?;
+        self.surfaces.load(from)?;
+        if let Some(greeks) = &mut self.greeks {
+            greeks.load(from)?;
+        }
         from.end()
     }
 }
@@ -1009,7 +1016,8 @@ fn adopt(scope: &mut Scope, target: Target) {
         scope.planned_base = target.base;
         scope.planned_unit = scope.facts.get(facts::UNIT);
         // What goes out in pieces, or may be filled in part, goes on until it is there.
-        scope.entering = scope.because.whole().map(|whole| (whole, Purpose::Entry));
+        let whole = scope.because.whole().or(scope.desk.map(|_| target.qty));
+        scope.entering = whole.map(|whole| (whole, Purpose::Entry));
     }
     if !target.qty.is_zero() {
         let cut = scope.because.steps().iter().find(|step| step.outcome == Outcome::Cut);

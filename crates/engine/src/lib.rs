@@ -17,6 +17,7 @@ mod desk;
 mod desks;
 mod engine;
 mod guard;
+mod held;
 mod netting;
 #[cfg(test)]
 mod news;
@@ -27,6 +28,8 @@ mod scope;
 mod sharing;
 mod structure;
 mod structures;
+#[cfg(test)]
+mod surface_facts;
 mod surfaces;
 
 pub use campaign::{Campaign, CampaignRecord, Ended};

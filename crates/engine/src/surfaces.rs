@@ -2,17 +2,21 @@
 
 use crate::chain::{Chain, ChainExpiry, Chains};
 use crate::engine::Engine;
+use crate::held::{HeldGreeks, Holdings};
+use crate::structure::LEGS_MAX;
+use crate::structures::Structures;
+use arrayvec::ArrayVec;
 use market::{Catalogue, Currency, InstrumentKind};
+use policy::SurfaceFact;
 use policy::facts;
-use policy::{Greek, SurfaceFact};
-use pricing::options::{DeltaConvention, Inputs, OptionKind, OptionStyle, Simd};
-use pricing::surface::{ChainSettings, ExpiryReport, Surface, SurfaceRefusal};
-use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks};
+use pricing::options::{DeltaConvention, Inputs, OptionKind, OptionStyle};
+use pricing::surface::{ChainSettings, ExpiryReport, Repair, Slice, Surface, SurfaceRefusal, Tenor};
+use risk::greeks::PortfolioGreeks;
 use risk::{Leg, OneDay, ProfitIn};
 use std::collections::VecDeque;
 use units::math::ln;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Duration, InstrumentId, OptionRight, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp, Vol};
+use units::{Duration, InstrumentId, OptionRight, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
 
 /// Days of a year, in nanoseconds: tenors are ACT/365.
 const YEAR: f64 = 365.0 * Duration::DAY.nanos() as f64;
@@ -21,23 +25,38 @@ const RANK_STEP: Duration = Duration::HOUR;
 /// The delta of a risk reversal's options.
 const QUARTER: f64 = 0.25;
 
+/// A surface that was fitted in parts is fitted whole at the latest after this time...
+const WHOLE_AFTER: Duration = Duration::MINUTE;
+/// ... and after this part of what its first expiry had left to live.
+const LIFE_PART: i64 = 1_000;
+/// If more than one in so many expiries have new quotes, it is fitted whole at once.
+const FEW: usize = 3;
+
 /// The surface of one chain of options.
+///
+/// It is fitted to the quotes as they stand. Where only few expiries have new ones, these alone are fitted anew, each between its
+/// neighbours as they are; where one cannot follow its quotes between them, all are. The others stay as of the moment they were fitted at, so that
+/// their time to expiry is too long by what has passed since: at most a minute, and at most a thousandth of what the first expiry has
+/// left. Then all are fitted.
 #[derive(Debug, Clone)]
 pub struct FittedChain {
     quotes: pricing::surface::Chain,
     fit: Option<Result<Surface, SurfaceRefusal>>,
-    /// When it was fitted, and after how many quotes of the chain.
+    /// When it was fitted last, and after how many quotes of the chain.
     at: Timestamp,
     changes: u64,
-    /// The price of the underlying then.
-    spot: Option<Price>,
+    /// When it was last fitted whole.
+    whole: Timestamp,
+    /// The expiries that had quotes then, and after how many of them each was fitted.
+    fitted: Vec<(Timestamp, u64)>,
 }
 
 impl FittedChain {
     fn new(chain: &Chain) -> Self {
         let style = if chain.is_in_coin() { OptionStyle::Inverse } else { OptionStyle::Linear };
         let quotes = pricing::surface::Chain::new(style, ChainSettings::default());
-        Self { quotes, fit: None, at: Timestamp::MIN, changes: 0, spot: None }
+        let (at, whole) = (Timestamp::MIN, Timestamp::MIN);
+        Self { quotes, fit: None, at, changes: 0, whole, fitted: Vec::new() }
     }
 
     /// Fits a chain as it is quoted now: whole, so that the surface follows from the quotes and the moment alone.
@@ -48,19 +67,117 @@ impl FittedChain {
         fitted
     }
 
+    /// Fits what has new quotes.
+    fn refit(&mut self, chain: &Chain, spot: Option<Price>, now: Timestamp) {
+        if self.refit_few(chain, spot, now).is_none() {
+            self.fit(chain, spot, now);
+        }
+    }
+
     fn fit(&mut self, chain: &Chain, spot: Option<Price>, now: Timestamp) {
-        (self.at, self.changes, self.spot) = (now, chain.changes(), spot);
+        (self.at, self.whole, self.changes) = (now, now, chain.changes());
         self.quotes.clear();
         self.quotes.set_spot(spot.map(Price::approximate));
-        for expiry in chain.expiries() {
+        self.fitted.clear();
+        for expiry in quoted(chain) {
+            self.fitted.push((expiry.at(), expiry.changes()));
             for quote in quotes_of(expiry) {
                 // What no option can cost is left out, as a quote that is stale or crossed is.
                 let _placed = self.quotes.push(&quote);
             }
         }
         self.quotes.remake_all(now);
+        self.fit_smiles();
+    }
+
+    fn fit_smiles(&mut self) {
         let smiles = self.quotes.smiles();
         self.fit = (!smiles.is_empty()).then(|| Surface::fit(smiles));
+    }
+
+    /// Fits the few expiries that have new quotes. `None`: it is to be fitted whole, and what is here is of no use.
+    fn refit_few(&mut self, chain: &Chain, spot: Option<Price>, now: Timestamp) -> Option<()> {
+        let Some(Ok(surface)) = &mut self.fit else { return None };
+        let first = surface.slices().first()?.years() * YEAR;
+        let lasts = WHOLE_AFTER.nanos().min(first as i64 / LIFE_PART);
+        let same = quoted(chain).map(ChainExpiry::at).eq(self.fitted.iter().map(|(expiry, _)| *expiry));
+        if !same || now.since(self.whole).nanos() > lasts {
+            return None;
+        }
+        let new = quoted(chain).zip(&self.fitted).filter(|(expiry, (_, changes))| expiry.changes() != *changes).count();
+        if new * FEW > self.fitted.len() {
+            return None;
+        }
+        (self.at, self.changes) = (now, chain.changes());
+        self.quotes.set_spot(spot.map(Price::approximate));
+        for (expiry, (at, changes)) in quoted(chain).zip(&mut self.fitted) {
+            if *changes == expiry.changes() {
+                continue;
+            }
+            *changes = expiry.changes();
+            for quote in quotes_of(expiry) {
+                self.quotes.push(&quote).ok()?;
+            }
+            let index = self.quotes.index_of(*at)?;
+            let before = self.quotes.smile(index).ok();
+            let after = self.quotes.remake(index, now).ok();
+            let slice = after.and_then(|smile| slice_of(surface, smile));
+            match (before, after, slice) {
+                // It had none and has none.
+                (None, None, _) => {}
+                (Some(_), Some(smile), Some(slice)) => {
+                    surface.refit(slice, &self.quotes.smiles()[smile]).ok()?;
+                    if !fits(&surface.slices()[slice]) {
+                        return None;
+                    }
+                }
+                // It could not be fitted, and still cannot.
+                (Some(_), Some(smile), None) if self.quotes.smiles()[smile].check().is_err() => {}
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// The smile of an expiry: its own as it was fitted, else the one between its neighbours.
+    pub(crate) fn smile(&self, expiry: Timestamp, now: Timestamp) -> Option<Tenor<'_>> {
+        let surface = self.surface()?;
+        let own = self.quotes.index_of(expiry).and_then(|index| self.quotes.smile(index).ok());
+        match own.and_then(|smile| slice_of(surface, smile)) {
+            Some(slice) => Some(surface.slices()[slice].tenor()),
+            None => surface.tenor(expiry.since(now).nanos() as f64 / YEAR).ok(),
+        }
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        for at in [self.at, self.whole] {
+            out.i64(at.nanos());
+        }
+        out.u64(self.changes);
+        out.len(self.fitted.len());
+        for (expiry, changes) in &self.fitted {
+            out.i64(expiry.nanos());
+            out.u64(*changes);
+        }
+        self.quotes.save(out);
+        out.option(self.fit.as_ref(), |out, fit| out.option(fit.as_ref().ok(), |out, surface| surface.save(out)));
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        (self.at, self.whole) = (Timestamp::from_nanos(from.i64()?), Timestamp::from_nanos(from.i64()?));
+        self.changes = from.u64()?;
+        self.fitted.clear();
+        for _ in 0..from.len()? {
+            self.fitted.push((Timestamp::from_nanos(from.i64()?), from.u64()?));
+        }
+        self.quotes.load(from)?;
+        match from.option(|from| from.option(Surface::load))? {
+            None => self.fit = None,
+            Some(Some(surface)) => self.fit = Some(Ok(surface)),
+            // Only what was fitted whole is refused: that follows from its quotes.
+            Some(None) => self.fit_smiles(),
+        }
+        Ok(())
     }
 
     /// The surface. `None`: nothing could be fitted.
@@ -91,6 +208,24 @@ impl FittedChain {
     pub fn quotes(&self) -> &pricing::surface::Chain {
         &self.quotes
     }
+}
+
+/// Which slice of a surface a smile of the quotes that it was fitted to is. `None`: that one could not be fitted.
+fn slice_of(surface: &Surface, smile: usize) -> Option<usize> {
+    let refused = || surface.refused().iter().map(|(at, _)| *at);
+    (!refused().any(|at| at == smile)).then(|| smile - refused().filter(|at| *at < smile).count())
+}
+
+/// Whether an expiry that was fitted between its neighbours follows its quotes: nine in ten lie between bid and ask. Where the whole
+/// market moves, neighbours as they were hold it back.
+fn fits(slice: &Slice) -> bool {
+    let error = slice.error();
+    matches!(slice.arbitrage().repair, Repair::None | Repair::Refitted) && error.inside * 10 >= error.points * 9
+}
+
+/// The expiries of which an option was ever quoted.
+fn quoted(chain: &Chain) -> impl Iterator<Item = &ChainExpiry> {
+    chain.expiries().iter().filter(|expiry| expiry.changes() > 0)
 }
 
 /// The options of an expiry that were ever quoted.
@@ -136,6 +271,10 @@ pub(crate) struct Surfaces {
     derived: Vec<Derived>,
     /// The series by which strategies of structures read the volatility of their own.
     structure: Option<SeriesId>,
+    /// How many quotes of all chains have been looked at.
+    seen: u64,
+    /// Room for values that are told.
+    told: Vec<(SeriesId, f64)>,
 }
 
 impl Surfaces {
@@ -147,7 +286,7 @@ impl Surfaces {
             // Of equals the first.
             on.max_by_key(|(at, chain)| (size(chain), std::cmp::Reverse(*at))).map(|(at, _)| at)
         };
-        let mut surfaces = Self { fitted: vec![None; chains.chains().len()], derived: Vec::new(), structure: None };
+        let mut surfaces = Self { fitted: vec![None; chains.chains().len()], ..Self::default() };
         for (index, name) in catalogue.series.iter().enumerate() {
             let Ok(fact) = name.parse::<SurfaceFact>() else { continue };
             let series = SeriesId(index as u32);
@@ -192,19 +331,20 @@ impl Surfaces {
         }
     }
 
-    /// The surface of a chain, if it is kept and could be fitted.
-    pub(crate) fn of(&self, chain: usize) -> Option<&Surface> {
-        self.fitted.get(chain)?.as_ref()?.surface()
+    /// The surface of a chain, if it is kept.
+    pub(crate) fn of(&self, chain: usize) -> Option<&FittedChain> {
+        self.fitted.get(chain)?.as_ref()
     }
 
     /// Fits the surfaces whose quotes have changed. `spot` is the price of a chain's underlying. Which chains were fitted is one bit
     /// each, of the first 64.
-    pub(crate) fn refit(&mut self, chains: &Chains, spot: impl Fn(&Chain) -> Option<Price>, now: Timestamp) -> u64 {
+    fn refit(&mut self, chains: &Chains, spot: impl Fn(&Chain) -> Option<Price>, now: Timestamp) -> u64 {
+        self.seen = chains.changes();
         let mut changed = 0;
         for (at, fitted) in self.fitted.iter_mut().enumerate() {
             let (Some(fitted), chain) = (fitted, &chains.chains()[at]) else { continue };
             if fitted.changes != chain.changes() {
-                fitted.fit(chain, spot(chain), now);
+                fitted.refit(chain, spot(chain), now);
                 changed |= 1_u64 << at.min(63);
             }
         }
@@ -212,10 +352,10 @@ impl Surfaces {
     }
 
     /// The values of facts of chains that were fitted, by series.
-    pub(crate) fn values(&mut self, changed: u64, now: Timestamp, mut tell: impl FnMut(SeriesId, f64)) {
+    fn values(&mut self, changed: u64, now: Timestamp, mut tell: impl FnMut(SeriesId, f64)) {
         let Self { fitted, derived, .. } = self;
         for derived in derived {
-            let Some(chain) = derived.chain.filter(|chain| changed >> (*chain).min(63) & 1 == 1) else { continue };
+            let Some(chain) = derived.chain.filter(|chain| has(changed, *chain)) else { continue };
             let surface = fitted[chain].as_ref().and_then(FittedChain::surface);
             let Some(value) = surface.and_then(|surface| value_of(&derived.fact, surface)) else { continue };
             let told = match derived.fact {
@@ -228,13 +368,13 @@ impl Surfaces {
         }
     }
 
-    /// Writes what quotes do not tell: when each surface was fitted, and what ranks remember.
+    /// Writes the surfaces, of which some expiries may be older than others, and what ranks remember.
     pub(crate) fn save(&self, out: &mut StateWriter) {
-        for fitted in self.fitted.iter().flatten() {
-            out.i64(fitted.at.nanos());
-            out.u64(fitted.changes);
-            out.option(fitted.spot, |out, spot| out.i64(spot.raw()));
+        if self.is_empty() {
+            return;
         }
+        out.u64(self.seen);
+        self.fitted.iter().flatten().for_each(|fitted| fitted.save(out));
         for derived in &self.derived {
             out.len(derived.past.len());
             for (at, value) in &derived.past {
@@ -244,17 +384,14 @@ impl Surfaces {
         }
     }
 
-    /// Reads what [`Self::save`] wrote, and fits the surfaces again: to the quotes of the same chains, restored before.
-    pub(crate) fn load(&mut self, from: &mut StateReader<'_>, chains: &Chains) -> Result<(), Corrupt> {
-        for (at, fitted) in self.fitted.iter_mut().enumerate() {
-            let Some(fitted) = fitted else { continue };
-            let (when, changes) = (Timestamp::from_nanos(from.i64()?), from.u64()?);
-            let spot = from.option(StateReader::i64)?.map(Price::from_raw);
-            *fitted = FittedChain::new(&chains.chains()[at]);
-            if when != Timestamp::MIN {
-                fitted.fit(&chains.chains()[at], spot, when);
-            }
-            fitted.changes = changes;
+    /// Reads what [`Self::save`] wrote.
+    pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.seen = from.u64()?;
+        for fitted in self.fitted.iter_mut().flatten() {
+            fitted.load(from)?;
         }
         for derived in &mut self.derived {
             derived.past.clear();
@@ -264,6 +401,11 @@ impl Surfaces {
         }
         Ok(())
     }
+}
+
+/// Whether a chain is one of those that were fitted.
+fn has(changed: u64, chain: usize) -> bool {
+    changed >> chain.min(63) & 1 == 1
 }
 
 /// A fact as a surface tells it now; of a rank, the value that is ranked.
@@ -297,65 +439,44 @@ fn rank(past: &mut VecDeque<(Timestamp, f64)>, window: Duration, now: Timestamp,
     share
 }
 
-/// A fact of the Greeks of what is held on an underlying.
-#[derive(Debug, Clone)]
-struct GreekFact {
-    series: SeriesId,
-    greek: Greek,
-    base: Currency,
-}
-
-/// The Greeks of what an engine's accounts hold, for the facts that policies read of them.
-#[derive(Debug)]
-pub(crate) struct HeldGreeks {
-    greeks: PortfolioGreeks,
-    facts: Vec<GreekFact>,
-}
-
-impl HeldGreeks {
-    /// `None`: no series of the catalogue asks for a Greek.
-    pub(crate) fn new(catalogue: &Catalogue) -> Option<Self> {
-        let facts: Vec<GreekFact> = catalogue
-            .series
-            .iter()
-            .enumerate()
-            .filter_map(|(index, name)| {
-                let Ok(SurfaceFact::Greek { greek, base }) = name.parse() else { return None };
-                Some(GreekFact { series: SeriesId(index as u32), greek, base: base.parse().ok()? })
-            })
-            .collect();
-        (!facts.is_empty()).then(|| Self { greeks: PortfolioGreeks::new(Simd::best()), facts })
-    }
-
-    /// The underlyings that are asked for.
-    fn bases(&self) -> Vec<Currency> {
-        let mut bases: Vec<Currency> = self.facts.iter().map(|fact| fact.base).collect();
-        bases.sort_unstable();
-        bases.dedup();
-        bases
-    }
-}
-
 impl Engine {
     /// Surfaces whose quotes have changed are fitted, and strategies told the facts that they read of them and of what is held.
+    #[inline]
     pub(crate) fn tell_surfaces(&mut self) {
+        let is_quoted = self.structures.chains.changes() != self.surfaces.seen;
+        if is_quoted || self.greeks.is_some() {
+            self.tell_changed();
+        }
+    }
+
+    fn tell_changed(&mut self) {
         let now = self.now;
-        let Self { surfaces, structures, catalogue, last, .. } = self;
-        let spot = |chain: &Chain| price_of_underlying(chain.base(), catalogue, last);
-        let changed = surfaces.refit(&structures.chains, spot, now);
-        let mut told: Vec<(SeriesId, f64)> = Vec::new();
-        surfaces.values(changed, now, |series, value| told.push((series, value)));
-        self.tell_greeks(&mut told);
-        for (series, value) in told {
+        let Self { surfaces, structures, catalogue, last, greeks, scopes, .. } = self;
+        let mut told = std::mem::take(&mut surfaces.told);
+        let mut changed = 0;
+        if structures.chains.changes() != surfaces.seen {
+            let spot = |chain: &Chain| price_of_underlying(chain.base(), catalogue, last);
+            changed = surfaces.refit(&structures.chains, spot, now);
+            surfaces.values(changed, now, |series, value| told.push((series, value)));
+        }
+        if let Some(greeks) = greeks {
+            let Structures { chains, desks, .. } = structures;
+            let holdings = Holdings { catalogue, last, chains, desks, scopes, surfaces, now };
+            greeks.update(&holdings, |series, value| told.push((series, value)));
+        }
+        for (series, value) in told.drain(..) {
             let Some(value) = Ratio::new(value) else { continue };
             for index in 0..self.scopes.len() {
                 self.tell_fact(index, series, value);
             }
         }
-        let Some(series) = self.surfaces.structure else { return };
+        self.surfaces.told = told;
+        let Some(series) = self.surfaces.structure.filter(|_| changed != 0) else { return };
         for at in 0..self.structures.desks.len() {
-            let scope = self.structures.desks[at].scope as usize;
-            let volatility = self.structure_volatility(at);
+            let desk = &self.structures.desks[at];
+            let scope = desk.scope as usize;
+            let Some(chain) = desk.chain.filter(|chain| has(changed, *chain)) else { continue };
+            let volatility = self.structure_volatility(at, chain);
             if let Some(volatility) = volatility.and_then(|volatility| Ratio::new(volatility.get())) {
                 self.tell_fact(scope, series, volatility);
             }
@@ -372,111 +493,44 @@ impl Engine {
 
     /// Annualised standard deviation of the one-day profit of one unit of a structure, as a share of what it stands for: of the legs
     /// that are held, else of those that would be chosen now.
-    fn structure_volatility(&self, at: usize) -> Option<Vol> {
+    fn structure_volatility(&self, at: usize, chain: usize) -> Option<Vol> {
         let desk = &self.structures.desks[at];
-        let chain = desk.chain?;
-        let surface = self.surfaces.of(chain)?;
-        let quoted = &self.structures.chains.chains()[chain];
-        let mut legs = Vec::new();
-        let held = desk.lines.iter().filter(|line| !line.ratio.is_zero() && line.settled.is_none());
-        let chosen = desk.candidate.iter().flat_map(|choice| choice.legs.iter().copied());
-        let units: Vec<(InstrumentId, Qty)> =
-            if desk.is_idle() { chosen.collect() } else { held.map(|line| (line.instrument, line.ratio)).collect() };
+        let (fitted, chains) = (self.surfaces.of(chain)?, &self.structures.chains);
+        let quoted = &chains.chains()[chain];
+        // Of a roll under way the old legs.
+        let mut units: ArrayVec<(InstrumentId, Qty), { 2 * LEGS_MAX }> = ArrayVec::new();
+        if desk.is_idle() {
+            units.extend(desk.candidate.iter().flat_map(|choice| choice.legs.iter().copied()));
+        } else {
+            let held = desk.lines.iter().filter(|line| !line.ratio.is_zero() && line.settled.is_none());
+            units.extend(held.map(|line| (line.instrument, line.ratio)).take(2 * LEGS_MAX));
+        }
+        let mut legs: ArrayVec<Leg, { 2 * LEGS_MAX }> = ArrayVec::new();
         let mut price = None;
         for (instrument, ratio) in units {
-            let (expiry, forward) = self.structures.chains.expiry(instrument)?;
-            let (option, forward) = (self.structures.chains.option(instrument)?, forward?.approximate());
+            let (expiry, forward) = chains.expiry(instrument)?;
+            let (option, smile) = (chains.option(instrument)?, fitted.smile(expiry, self.now)?);
+            let forward = forward.map_or(smile.forward(), Price::approximate);
             price = price.or(Some(forward));
-            let years = expiry.since(self.now).nanos() as f64 / YEAR;
-            let tenor = surface.tenor(years).ok()?;
-            let k = ln(option.strike.approximate() / forward);
-            let inputs =
-                Inputs { strike: option.strike.approximate(), years, vol: tenor.vol(k), forward, discount: 1.0 };
-            let (right, slope) = (option.right, tenor.vol_slope(k));
+            let (strike, years) = (option.strike.approximate(), expiry.since(self.now).nanos() as f64 / YEAR);
+            let k = ln(strike / forward);
+            let inputs = Inputs { strike, years, vol: smile.vol(k), forward, discount: 1.0 };
+            let (right, slope) = (option.right, smile.vol_slope(k));
             legs.push(Leg::Option { right, quantity: ratio.approximate(), inputs, slope });
         }
         let price =
             price_of_underlying(quoted.base(), &self.catalogue, &self.last).map(Price::approximate).or(price)?;
-        let atm_vol = surface.tenor(1.0 / 365.0).ok()?.atm();
+        let atm_vol = fitted.surface()?.tenor(1.0 / 365.0).ok()?.atm();
         let profit_in = if quoted.is_in_coin() { ProfitIn::Coin } else { ProfitIn::Quote };
         let day = OneDay { price, atm_vol, sticky: desk.terms.sticky, profit_in };
         risk::ex_ante(&legs, &day).ok()?.of_exposure(price)
     }
 
-    /// The Greeks of all that the accounts hold, made anew from what they hold now: the same whatever was held before.
-    fn tell_greeks(&mut self, told: &mut Vec<(SeriesId, f64)>) {
-        let Some(mut held) = self.greeks.take() else { return };
-        held.greeks = PortfolioGreeks::new(Simd::best());
-        for base in held.bases() {
-            // What cannot be priced is left out, and nothing is told of its underlying.
-            if self.hold_all(&mut held.greeks, base).is_none() {
-                continue;
-            }
-            let sums = held.greeks.underlying(base);
-            for fact in held.facts.iter().filter(|fact| fact.base == base) {
-                told.push((
-                    fact.series,
-                    match fact.greek {
-                        Greek::Delta => sums.delta - sums.premium,
-                        Greek::Gamma => sums.gamma,
-                        Greek::Vega => sums.vega,
-                        Greek::Theta => sums.theta,
-                    },
-                ));
-            }
-        }
-        self.greeks = Some(held);
-    }
-
-    /// Puts all positions on an underlying into a portfolio. `None`: one of them has no price, forward or volatility yet.
-    fn hold_all(&self, greeks: &mut PortfolioGreeks, base: Currency) -> Option<()> {
-        let quoted = || self.structures.chains.chains().iter().find(|chain| chain.base() == base);
-        let near = || quoted().and_then(|chain| chain.expiries().iter().find_map(ChainExpiry::forward));
-        let price = price_of_underlying(base, &self.catalogue, &self.last).or_else(near)?;
-        greeks.set_time(self.now).ok()?;
-        greeks.set_price(base, price.approximate()).ok()?;
-        for desk in &self.structures.desks {
-            let Some(chain) = desk.chain else { continue };
-            if self.structures.chains.chains()[chain].base() != base {
-                continue;
-            }
-            let surface = self.surfaces.of(chain);
-            let is_in_coin = self.structures.chains.chains()[chain].is_in_coin();
-            for line in desk.lines.iter().filter(|line| !line.held.is_zero() && line.settled.is_none()) {
-                let option = self.structures.chains.option(line.instrument)?;
-                let (expiry, forward) = self.structures.chains.expiry(line.instrument)?;
-                let forward = forward?.approximate();
-                let tenor = surface?.tenor(expiry.since(self.now).nanos() as f64 / YEAR).ok()?;
-                let k = ln(option.strike.approximate() / forward);
-                greeks.set_forward(base, expiry, forward).ok()?;
-                let key = OptionKey {
-                    underlying: base,
-                    expiry,
-                    strike: option.strike,
-                    right: option.right,
-                    style: if is_in_coin { OptionStyle::Inverse } else { OptionStyle::Linear },
-                    venue: desk.account,
-                    strategy: StrategyId(desk.scope),
-                };
-                greeks
-                    .hold(key, line.held, risk::greeks::SmilePoint { vol: tenor.vol(k), slope: tenor.vol_slope(k) })
-                    .ok()?;
-            }
-        }
-        for scope in self.scopes.iter().filter(|scope| scope.desk.is_none() && !scope.position.is_zero()) {
-            let instrument = &self.catalogue.instruments[scope.instrument.index()];
-            if instrument.base != base {
-                continue;
-            }
-            let expiry = instrument.kind.expiry();
-            if let Some(expiry) = expiry {
-                greeks.set_forward(base, expiry, self.last[scope.instrument.index()].approximate()).ok()?;
-            }
-            let (contract, venue) = (instrument.kind.contract(), scope.account);
-            let key = DeltaOneKey { underlying: base, expiry, contract, venue, strategy: scope.id };
-            greeks.hold_delta_one(key, scope.position).ok()?;
-        }
-        Some(())
+    /// The Greeks of what strategies hold, of the underlyings that policies read them of, as of the last market input that changed
+    /// them. `None`: no policy reads any.
+    #[must_use]
+    pub fn greeks(&self) -> Option<&PortfolioGreeks> {
+        self.greeks.as_ref().map(HeldGreeks::portfolio)
     }
 }
 

@@ -379,3 +379,36 @@ fn whatever_goes_in_no_arbitrage_comes_out() {
     println!("{fitted} fitted, {refused} refused; slices by repair (none, refitted, plain, neighbour): {slices:?}");
     assert!(fitted > rounds / 2 && slices.iter().sum::<usize>() > fitted);
 }
+
+#[test]
+fn a_surface_fitted_in_parts_is_saved_and_loaded_bit_for_bit() {
+    use units::state::{StateReader, StateWriter};
+    let mut random = Random(17);
+    let mut chain = chain(0.012, 0.6);
+    // Two expiries that cannot be fitted.
+    chain[4].points.truncate(2);
+    chain[7].points[3].bid_vol = f64::NAN;
+    let mut surface = Surface::fit(&chain).unwrap();
+    for index in [0, 3, 9] {
+        let years = surface.slices()[index].years();
+        surface.refit(index, &quotes(years, 30, 0.01, 0.5, &mut random)).unwrap();
+    }
+    assert_eq!(surface.refused().len(), 2);
+    let mut out = StateWriter::new();
+    surface.save(&mut out);
+    let mut from = StateReader::new(out.as_bytes());
+    let loaded = Surface::load(&mut from).unwrap();
+    from.end().unwrap();
+    assert_eq!(loaded, surface);
+    for end in 0..out.as_bytes().len() {
+        assert!(Surface::load(&mut StateReader::new(&out.as_bytes()[..end])).is_err(), "{end} bytes of it");
+    }
+    // Whatever a byte becomes, the answer is a surface or a refusal.
+    for _ in 0..2_000 {
+        let mut bytes = out.as_bytes().to_vec();
+        bytes[random.below(out.as_bytes().len())] = random.below(256) as u8;
+        if let Ok(other) = Surface::load(&mut StateReader::new(&bytes)) {
+            assert!(!other.slices().is_empty());
+        }
+    }
+}

@@ -576,3 +576,36 @@ fn without_time() {
     greeks.set_price(btc, 60_001.0).unwrap();
     assert_eq!((greeks.underlying(btc).delta, greeks.unbounded()), (2.0, 0));
 }
+
+#[test]
+fn forwards_of_expiries_that_are_past_are_forgotten_once_nothing_is_held() {
+    let btc = coin("BTC");
+    let mut greeks = PortfolioGreeks::new(Simd::best());
+    greeks.set_time(days(0)).unwrap();
+    greeks.set_price(btc, 60_000.0).unwrap();
+    for expiry in [1, 2, 30] {
+        greeks.set_forward(btc, days(expiry), 60_000.0).unwrap();
+    }
+    let point = SmilePoint { vol: 0.6, slope: -0.1 };
+    let (first, last) = (option(2, 60_000, OptionRight::Call, OptionStyle::Inverse), 30);
+    let last = option(last, 65_000, OptionRight::Put, OptionStyle::Inverse);
+    greeks.hold(first, Qty::from_raw(100_000_000), point).unwrap();
+    greeks.hold(last, Qty::from_raw(-300_000_000), point).unwrap();
+    greeks.set_time(days(3)).unwrap();
+    let before = told(&mut greeks);
+    greeks.drop_expired(btc);
+    greeks.drop_expired(coin("ETH"));
+    assert_eq!(told(&mut greeks), before, "what is held has its forward");
+    let refused = greeks.hold(option(1, 60_000, OptionRight::Put, OptionStyle::Inverse), Qty::from_raw(1), point);
+    assert_eq!(refused, Err(GreeksError::NoForward(btc, days(1))));
+    greeks.resize(&first, Qty::ZERO).unwrap();
+    greeks.drop_expired(btc);
+    assert_eq!(greeks.hold(first, Qty::from_raw(1), point), Err(GreeksError::NoForward(btc, days(2))));
+    // What is left is a portfolio of the last alone.
+    let mut anew = PortfolioGreeks::new(Simd::best());
+    anew.set_time(days(3)).unwrap();
+    anew.set_price(btc, 60_000.0).unwrap();
+    anew.set_forward(btc, days(30), 60_000.0).unwrap();
+    anew.hold(last, Qty::from_raw(-300_000_000), point).unwrap();
+    assert_eq!(told(&mut greeks), told(&mut anew));
+}

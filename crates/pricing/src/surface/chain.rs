@@ -522,6 +522,19 @@ impl Chain {
         ExpiryReport { expiry, forward, listed, used, dropped: counts, smile }
     }
 
+    /// Which of [`Self::smiles`] an expiry is.
+    ///
+    /// # Errors
+    ///
+    /// Why it has none.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such expiry.
+    pub fn smile(&self, index: usize) -> Result<usize, NoSmile> {
+        self.expiries[index].smile
+    }
+
     /// The quotes of one expiry that were dropped when it was last made, with the reason.
     ///
     /// # Panics

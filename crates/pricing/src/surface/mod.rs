@@ -12,6 +12,7 @@ mod query;
 mod repair;
 mod smile;
 mod spline;
+mod state;
 mod svi;
 
 pub use chain::{

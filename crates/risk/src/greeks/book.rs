@@ -157,6 +157,15 @@ impl Book {
         Ok(())
     }
 
+    pub(super) fn drop_expired(&mut self, now: Timestamp) {
+        let Self { terms, options, delta_ones, .. } = self;
+        terms.retain(|term| {
+            term.expiry > now
+                || options.iter().any(|line| line.key.expiry == term.expiry)
+                || delta_ones.iter().any(|line| line.key.expiry == Some(term.expiry))
+        });
+    }
+
     pub(super) fn set_discount(&mut self, expiry: Timestamp, discount: f64) -> Result<(), GreeksError> {
         let discount = check(Field::Discount, discount)?;
         let at = self.term(expiry)?;

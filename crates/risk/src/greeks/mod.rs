@@ -190,6 +190,14 @@ impl PortfolioGreeks {
         self.book(underlying)?.set_forward(now, expiry, forward)
     }
 
+    /// Forgets the forwards of expiries that are past and hold nothing.
+    pub fn drop_expired(&mut self, underlying: Currency) {
+        let now = self.now;
+        if let Ok(at) = self.find(underlying) {
+            self.books[at].drop_expired(now);
+        }
+    }
+
     /// Sets the discount factor to an expiry for options paid for in USD; 1 until set. Options paid for in coin have none.
     ///
     /// # Errors
