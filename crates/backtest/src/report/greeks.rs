@@ -12,8 +12,10 @@ use units::{Timestamp, math};
 
 /// Rows of the heat table at most: strikes beyond share a bucket.
 const BUCKETS: usize = 14;
-/// Rows of the data table.
-const ROWS: usize = 80;
+/// Rows of the data tables of all coins together.
+const ROWS: usize = 60;
+/// Pixels that share a column of a line.
+const COLUMN: f64 = 2.0;
 const HEIGHT: f64 = 110.0;
 
 /// The section; none of a run that held no options.
@@ -26,7 +28,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         .raw("What moved the options that were held?</span></h2>");
     for path in &view.run.greeks {
         page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&figure(view, path)).raw("</div>");
-        data(&mut page, path);
+        data(&mut page, path, ROWS / view.run.greeks.len());
         page.raw("</div>");
         cells(&mut page, path);
     }
@@ -106,7 +108,7 @@ fn figure(view: &View<'_>, path: &GreekPath) -> Markup {
         svg.rows(&y, (left, right), &labels(&ticks, decimals));
         svg.line("ze", (left, y.at(0.0)), (right, y.at(0.0)));
         for (class, values) in &plot.lines {
-            svg.path(class, thin_line((&x, &y), &path.time, values, &gaps, 1.0));
+            svg.path(class, thin_line((&x, &y), &path.time, values, &gaps, COLUMN));
         }
         if let Some(last) = plot.lines.last().and_then(|(_, values)| values.last()) {
             svg.text("lb", right + 7.0, y.at(*last) + 4.0, Anchor::Start, &significant(*last));
@@ -118,8 +120,8 @@ fn figure(view: &View<'_>, path: &GreekPath) -> Markup {
     svg.finish()
 }
 
-fn data(page: &mut Markup, path: &GreekPath) {
-    let every = path.time.len().div_ceil(ROWS).max(1);
+fn data(page: &mut Markup, path: &GreekPath, rows: usize) {
+    let every = path.time.len().div_ceil(rows.max(1)).max(1);
     page.raw("<details class=\"data\"><summary>Data</summary>");
     if every > 1 {
         let told = format!("One row for {every} of {}.", counted(path.time.len(), "row", "rows"));

@@ -9,8 +9,10 @@ use super::view::{View, counted, or_missing, time};
 use units::show::{self, Style};
 use units::{Duration, Timestamp};
 
-/// Rows of the data table.
-const ROWS: usize = 80;
+/// Rows of the data tables of all chains together.
+const ROWS: usize = 60;
+/// Pixels that share a column of a line.
+const COLUMN: f64 = 2.0;
 const HEIGHT: f64 = 110.0;
 /// Smiles to a row.
 const COLUMNS: usize = 4;
@@ -26,7 +28,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     for path in &view.run.surfaces {
         if let Some(figure) = figure(view, path) {
             page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&figure).raw("</div>");
-            data(&mut page, path);
+            data(&mut page, path, ROWS / view.run.surfaces.len());
             page.raw("</div>");
         }
         if let Some(figure) = at_the_end(path) {
@@ -86,7 +88,7 @@ fn figure(view: &View<'_>, path: &SurfacePath) -> Option<Markup> {
         for run in path.time.iter().zip(values).collect::<Vec<_>>().split(|(_, value)| value.is_none()) {
             let (times, values): (Vec<i64>, Vec<f64>) =
                 run.iter().filter_map(|(time, value)| Some((**time, (**value)?))).unzip();
-            svg.path("sl", thin_line((&x, &y), &times, &values, &gaps, 1.0));
+            svg.path("sl", thin_line((&x, &y), &times, &values, &gaps, COLUMN));
         }
         if let Some(last) = values.iter().flatten().last() {
             svg.text("lb", right + 7.0, y.at(*last) + 4.0, Anchor::Start, &percent(*last));
@@ -99,8 +101,8 @@ fn percent(share: f64) -> String {
     show::percent(share, 1, Style::Page)
 }
 
-fn data(page: &mut Markup, path: &SurfacePath) {
-    let every = path.time.len().div_ceil(ROWS).max(1);
+fn data(page: &mut Markup, path: &SurfacePath, rows: usize) {
+    let every = path.time.len().div_ceil(rows.max(1)).max(1);
     page.raw("<details class=\"data\"><summary>Data</summary>");
     if every > 1 {
         let told = format!("One row for {every} of {}.", counted(path.time.len(), "surface", "surfaces"));

@@ -4,6 +4,7 @@
 //! `UPDATE_GOLDEN=1 cargo test -p trimtab-backtest --test report` writes `tests/golden` anew; look at the difference
 //! before it is committed. `REPORT_OUT=folder` keeps the pages to look at.
 
+mod options;
 mod synthetic;
 
 use backtest::report::{AccountPath, Bars, Campaign, Fill, Plan, Purpose, RunSummary, Traded, Twin, html};
