@@ -325,11 +325,14 @@ impl Desk {
             self.orders[at].stage = if waits { Stage::Queued } else { Stage::Active };
             return;
         }
+        let mut given_up = Qty::ZERO;
         if self.increases() {
+            given_up = (self.goal() - self.position).abs();
             self.abandon(CancelReason::Requested, out);
         }
         let room = self.goal().abs();
-        let open = order.open().abs().min(room);
+        // The order was sent beside an increase on its way, and takes that off as well.
+        let open = if order.open().abs() >= room { room } else { (order.open().abs() - given_up).max(Qty::ZERO) };
         if self.rolling && open < self.position.abs() {
             self.set_stage(id, Stage::Queued);
             return;
