@@ -79,9 +79,9 @@ EXAMPLES
   trimtab import options deribit_options_chain_2020-06-07.csv.gz -o day.tape
   trimtab import options tickers.parquet --repair sort -o tickers.tape
 
-The columns of Tardis (`options_chain`), of Deribit's book summaries, tickers and
-order books, and of end-of-day chains are known by their names. Several files
-become one tape with `trimtab tape merge`.";
+The columns of Tardis (`options_chain`), of Deribit's book summaries, tickers
+and order books, and of end-of-day chains are known by their names. Several
+files become one tape with `trimtab tape merge`.";
 
 pub(super) const IMPORT_MARKS: &str = "\
 EXAMPLES
