@@ -71,7 +71,7 @@ impl Rule for Script {
             // A unit more on the way to the rung, with a limit for every other strategy.
             if let Some(at) = self.price(facts, 2).filter(|_| !closed && !added) {
                 let trigger = Price::from_raw(at.raw() - 20_000 * held.signum());
-                let limit = (self.series % 2 == 0).then(|| Price::from_raw(at.raw() + 30_000 * held.signum()));
+                let limit = self.series.is_multiple_of(2).then(|| Price::from_raw(at.raw() + 30_000 * held.signum()));
                 let qty = Qty::from_raw(lot * held.signum());
                 let (whole, rest, chase) = (qty, Qty::ZERO, limit);
                 because.set_add(Some(Add { trigger, at: trigger, limit, chase, qty, whole, rest, unit: 2 }));
