@@ -8,6 +8,7 @@ pub mod greeks;
 mod liquidation;
 mod margin;
 mod tiers;
+pub mod venues;
 
 pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante, ex_ante_on};
 pub use liquidation::liquidation_price;

@@ -1,0 +1,154 @@
+//! Options revalued in every scenario of a list, and kept per unit, so that a fill costs an addition and not a revaluation.
+
+use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, Refusal, Simd, Values};
+use std::ops::Range;
+
+/// One scenario: how the forward moves, and which column of volatilities is used.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Move {
+    /// Factor of the forward.
+    pub(crate) spot: f64,
+    /// Index into the columns of volatilities.
+    pub(crate) vols: usize,
+}
+
+/// What an option is, without its market.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Leg {
+    pub(crate) kind: OptionKind,
+    pub(crate) strike: f64,
+    pub(crate) quantity: f64,
+}
+
+/// What the options of an expiry share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Shared {
+    pub(crate) forward: f64,
+    pub(crate) years: f64,
+    pub(crate) discount: f64,
+}
+
+/// Options by expiry. The value of one unit of each in each scenario lies scenario by scenario, so that a sum over an expiry is over
+/// neighbours. Sums are taken anew over an expiry, in the order of its options: nothing depends on what was held before.
+#[derive(Debug, Clone)]
+pub(crate) struct Grid {
+    moves: Vec<Move>,
+    /// One batch for each column of volatilities; forwards are moved in place.
+    batches: Vec<Batch>,
+    expiries: Vec<(Range<usize>, Shared)>,
+    quantities: Vec<f64>,
+    /// Scenario-major: scenario × options + option.
+    unit: Vec<f64>,
+    /// Expiry-major: expiry × scenarios + scenario.
+    totals: Vec<f64>,
+    values: Values,
+}
+
+impl Grid {
+    pub(crate) fn new(moves: Vec<Move>, columns: usize) -> Self {
+        Self {
+            moves,
+            batches: vec![Batch::default(); columns],
+            expiries: Vec::new(),
+            quantities: Vec::new(),
+            unit: Vec::new(),
+            totals: Vec::new(),
+            values: Values::default(),
+        }
+    }
+
+    /// Adds an expiry with its options and, for each, the volatility in each column. Volatilities are cut at the kernel's largest, where
+    /// an option is worth its bound.
+    pub(crate) fn push(
+        &mut self,
+        shared: Shared,
+        legs: &[Leg],
+        mut vol: impl FnMut(usize, usize) -> f64,
+    ) -> Result<(), (usize, Refusal)> {
+        let start = self.quantities.len();
+        let most = pricing::options::Field::Vol.range().1;
+        for (at, leg) in legs.iter().enumerate() {
+            for (column, batch) in self.batches.iter_mut().enumerate() {
+                let Shared { forward, years, discount } = shared;
+                let inputs = Inputs { forward, strike: leg.strike, years, vol: vol(at, column).min(most), discount };
+                batch.push(&EuropeanOption::new(leg.kind, inputs).map_err(|refusal| (at, refusal))?);
+            }
+            self.quantities.push(leg.quantity);
+        }
+        self.expiries.push((start..self.quantities.len(), shared));
+        Ok(())
+    }
+
+    /// Revalues everything.
+    pub(crate) fn revalue(&mut self, simd: Simd) -> Result<(), Refusal> {
+        let count = self.quantities.len();
+        self.unit.clear();
+        self.unit.resize(self.moves.len() * count, 0.0);
+        self.totals.resize(self.expiries.len() * self.moves.len(), 0.0);
+        for (scenario, step) in self.moves.iter().enumerate() {
+            let batch = &mut self.batches[step.vols];
+            for (range, shared) in &self.expiries {
+                batch.set_forward(range.clone(), shared.forward * step.spot)?;
+            }
+            batch.values(simd, &mut self.values);
+            let row = &mut self.unit[scenario * count..][..count];
+            for (unit, greeks) in row.iter_mut().zip(self.values.iter()) {
+                *unit = greeks.price;
+            }
+        }
+        (0..self.expiries.len()).for_each(|expiry| self.add_up(expiry));
+        Ok(())
+    }
+
+    /// Changes how much is held of an option, and adds its expiry up again.
+    pub(crate) fn hold(&mut self, option: usize, quantity: f64) {
+        self.quantities[option] = quantity;
+        if let Some(expiry) = self.expiries.iter().position(|(range, _)| range.contains(&option)) {
+            self.add_up(expiry);
+        }
+    }
+
+    /// Σ quantity × value of an expiry in a scenario.
+    pub(crate) fn total(&self, expiry: usize, scenario: usize) -> f64 {
+        self.totals[expiry * self.moves.len() + scenario]
+    }
+
+    pub(crate) fn quantity(&self, option: usize) -> f64 {
+        self.quantities[option]
+    }
+
+    /// The value of one unit of an option in a scenario.
+    pub(crate) fn unit(&self, option: usize, scenario: usize) -> f64 {
+        self.unit[scenario * self.quantities.len() + option]
+    }
+
+    pub(crate) fn expiry(&self, expiry: usize) -> Range<usize> {
+        self.expiries[expiry].0.clone()
+    }
+
+    fn add_up(&mut self, expiry: usize) {
+        let (count, scenarios) = (self.quantities.len(), self.moves.len());
+        let range = self.expiries[expiry].0.clone();
+        let quantities = &self.quantities[range.clone()];
+        for scenario in 0..scenarios {
+            let units = &self.unit[scenario * count..][range.clone()];
+            self.totals[expiry * scenarios + scenario] = dot(quantities, units);
+        }
+    }
+}
+
+/// Σ a × b in four accumulators, folded in one order.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 4];
+    let (whole_a, rest_a) = a.as_chunks::<4>();
+    let (whole_b, rest_b) = b.as_chunks::<4>();
+    for (a, b) in whole_a.iter().zip(whole_b) {
+        for lane in 0..4 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    for (lane, (a, b)) in rest_a.iter().zip(rest_b).enumerate() {
+        sums[lane] += a * b;
+    }
+    (sums[0] + sums[2]) + (sums[1] + sums[3])
+}

@@ -1,0 +1,175 @@
+//! A venue's parameters: dated rows of names and values, each with what it is worth.
+
+use super::MarginError;
+use std::fmt;
+use std::str::FromStr;
+use units::Timestamp;
+
+/// What a parameter's value is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Reproduced against numbers that the venue published: `V`.
+    Verified,
+    /// Read in documentation or code: `D`.
+    Documented,
+    /// Neither: `U`.
+    Unverified,
+    /// Replaced by the user.
+    Replaced,
+}
+
+/// The parameters of one model over one span of time.
+///
+/// ```
+/// use risk::venues::{Parameters, derive::Pmrm2Terms};
+/// let mut parameters = Parameters::derive_pmrm2();
+/// parameters.replace("vol_range_up", "0.6");
+/// let terms = Pmrm2Terms::new(&parameters)?;
+/// assert_eq!(terms.vol_range_up, 0.6);
+/// assert!(parameters.notes().iter().any(|note| note == "set by the user: vol_range_up = 0.6"));
+/// # Ok::<(), risk::venues::MarginError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters {
+    file: String,
+    from: Timestamp,
+    until: Option<Timestamp>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    name: String,
+    value: String,
+    standing: Standing,
+}
+
+/// Why a text is no parameter file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileError {
+    /// There is no `# name:` at its top.
+    NoName,
+    /// There is no `# valid_from:` with a time, or `# valid_until:` is none.
+    Validity,
+    /// A line, from 1, that is not `name,value,standing`.
+    Line(usize),
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoName => write!(f, "a parameter file begins with `# name: …`"),
+            Self::Validity => {
+                write!(f, "a parameter file has `# valid_from: 2026-02-01`, and perhaps `# valid_until: …`")
+            }
+            Self::Line(line) => write!(f, "line {line} is not `name,value,standing` with the standing V, D or U"),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+impl Parameters {
+    /// Reads a file: `# name:`, `# valid_from:` and perhaps `# valid_until:` among its comments, one header line, then
+    /// `name,value,standing`. A name may stand on several rows, whose order counts.
+    pub fn parse(text: &str) -> Result<Self, FileError> {
+        let comment = |key: &str| {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix("# "));
+            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':').map(str::trim))
+        };
+        let file = comment("name").ok_or(FileError::NoName)?.to_owned();
+        let time = |text: &str| text.parse::<Timestamp>().map_err(|_| FileError::Validity);
+        let from = time(comment("valid_from").ok_or(FileError::Validity)?)?;
+        let until = comment("valid_until").map(time).transpose()?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let rows =
+            lines.skip(1).map(|(at, line)| row(line).ok_or(FileError::Line(at + 1))).collect::<Result<_, _>>()?;
+        Ok(Self { file, from, until, rows })
+    }
+
+    /// Derive's portfolio margin of the second generation, as it comes with Trimtab.
+    #[must_use]
+    pub fn derive_pmrm2() -> Self {
+        Self::shipped(include_str!("../../data/derive-pmrm2.csv"))
+    }
+
+    fn shipped(text: &str) -> Self {
+        Self::parse(text).expect("the files that come with the crate are read by its tests")
+    }
+
+    /// The file's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.file
+    }
+
+    /// Refuses a time at which the file does not hold.
+    pub fn check(&self, at: Timestamp) -> Result<(), MarginError> {
+        if at >= self.from && self.until.is_none_or(|until| at < until) {
+            return Ok(());
+        }
+        Err(MarginError::OutsideValidity { file: self.file.clone(), at, from: self.from, until: self.until })
+    }
+
+    /// Puts a value in place of all rows of this name, or adds one.
+    pub fn replace(&mut self, name: &str, value: &str) {
+        let row = Row { name: name.to_owned(), value: value.to_owned(), standing: Standing::Replaced };
+        let at = self.rows.iter().position(|row| row.name == name).unwrap_or(self.rows.len());
+        self.rows.retain(|row| row.name != name);
+        self.rows.insert(at, row);
+    }
+
+    /// Names what a result must be read with: rows that are unverified, and rows that were replaced.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let note = |row: &Row| match row.standing {
+            Standing::Verified | Standing::Documented => None,
+            Standing::Unverified => Some(format!("unverified: {} = {}", row.name, row.value)),
+            Standing::Replaced => Some(format!("set by the user: {} = {}", row.name, row.value)),
+        };
+        self.rows.iter().filter_map(note).collect()
+    }
+
+    /// The value of the first row of this name, as whatever it should be.
+    pub(crate) fn get<T: FromStr>(&self, name: &str) -> Result<T, MarginError> {
+        self.optional(name)?.ok_or_else(|| MarginError::NoParameter { file: self.file.clone(), name: name.to_owned() })
+    }
+
+    pub(crate) fn optional<T: FromStr>(&self, name: &str) -> Result<Option<T>, MarginError> {
+        let Some(row) = self.rows.iter().find(|row| row.name == name) else { return Ok(None) };
+        row.value.parse().map(Some).map_err(|_| self.refuse(name, &row.value))
+    }
+
+    /// A number of at least zero.
+    pub(crate) fn number(&self, name: &str) -> Result<f64, MarginError> {
+        let value = self.signed(name)?;
+        if value < 0.0 { Err(self.refuse(name, &value.to_string())) } else { Ok(value) }
+    }
+
+    /// A finite number.
+    pub(crate) fn signed(&self, name: &str) -> Result<f64, MarginError> {
+        let value: f64 = self.get(name)?;
+        if value.is_finite() { Ok(value) } else { Err(self.refuse(name, &value.to_string())) }
+    }
+
+    /// The values of all rows whose name begins so, with what follows.
+    pub(crate) fn each<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.rows.iter().filter_map(move |row| Some((row.name.strip_prefix(prefix)?, row.value.as_str())))
+    }
+
+    pub(crate) fn refuse(&self, name: &str, value: &str) -> MarginError {
+        MarginError::Parameter { file: self.file.clone(), name: name.to_owned(), value: value.to_owned() }
+    }
+}
+
+fn row(line: &str) -> Option<Row> {
+    let mut fields = line.split(',').map(str::trim);
+    let (name, value) = (fields.next()?.to_owned(), fields.next()?.to_owned());
+    let standing = match fields.next()? {
+        "V" => Standing::Verified,
+        "D" => Standing::Documented,
+        "U" => Standing::Unverified,
+        _ => return None,
+    };
+    (fields.next().is_none() && !name.is_empty() && !value.is_empty()).then_some(Row { name, value, standing })
+}

@@ -1,0 +1,168 @@
+//! What a margin model looks at.
+
+use super::MarginError;
+use market::{Currency, Instrument};
+use units::{Cash, Price, Qty, Timestamp};
+
+/// An account as every model takes it. Rows are counted from 0 in errors, list by list.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Portfolio {
+    /// When this is so.
+    pub at: Timestamp,
+    /// Money and coin.
+    pub balances: Vec<Balance>,
+    /// What is held.
+    pub positions: Vec<Position>,
+    /// What rests at the venue.
+    pub orders: Vec<Order>,
+    /// Prices of the coins.
+    pub underlyings: Vec<Underlying>,
+    /// Forwards and rates.
+    pub expiries: Vec<Term>,
+}
+
+/// An amount of one currency.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Balance {
+    /// Of what.
+    pub currency: Currency,
+    /// How much; negative if owed.
+    pub amount: Cash,
+}
+
+/// A position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// In what.
+    pub instrument: Instrument,
+    /// How much, signed: of the underlying, of the quote currency for inverse contracts.
+    pub quantity: Qty,
+    /// Average price at which it was opened.
+    pub entry: Option<Price>,
+    /// The venue's mark, in the instrument's own currency: a part of a coin for an option that is paid for in coin.
+    pub mark: Option<Price>,
+    /// Implied volatility a year, of an option.
+    pub vol: Option<f64>,
+    /// Profit that is not settled, if the venue states it; else it is what entry and mark make it.
+    pub unrealised: Option<Cash>,
+    /// How sure the venue's oracle is of this instrument's price, 0 to 1.
+    pub confidence: f64,
+    /// What was set aside for it, if it is isolated.
+    pub isolated: Option<Cash>,
+    /// The leverage that the user chose for it.
+    pub leverage: Option<f64>,
+}
+
+impl Position {
+    /// A position of which nothing but instrument and quantity is known.
+    #[must_use]
+    pub fn new(instrument: Instrument, quantity: Qty) -> Self {
+        Self {
+            instrument,
+            quantity,
+            entry: None,
+            mark: None,
+            vol: None,
+            unrealised: None,
+            confidence: 1.0,
+            isolated: None,
+            leverage: None,
+        }
+    }
+}
+
+/// An order that rests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// The position's row whose instrument it is in; a position of zero stands for an instrument that is not held.
+    pub position: usize,
+    /// How much would be added, signed.
+    pub quantity: Qty,
+    /// At which price.
+    pub price: Price,
+}
+
+/// A coin's price in dollars.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Underlying {
+    /// The coin.
+    pub currency: Currency,
+    /// Its index.
+    pub index: f64,
+    /// How sure the venue's oracle is, 0 to 1; 1 where there is none.
+    pub confidence: f64,
+}
+
+/// What is known of an expiry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    /// The coin.
+    pub underlying: Currency,
+    /// When it is settled.
+    pub expiry: Timestamp,
+    /// Its forward, in dollars.
+    pub forward: f64,
+    /// Interest a year, continuous.
+    pub rate: f64,
+    /// The lowest of what the venue's oracles say how sure they are of forward, rate and volatility; 1 where there are none.
+    pub confidence: f64,
+}
+
+impl Portfolio {
+    /// The price of a coin.
+    pub(crate) fn underlying(&self, row: usize, currency: Currency) -> Result<&Underlying, MarginError> {
+        let found = self.underlyings.iter().find(|underlying| underlying.currency == currency);
+        let found = found.ok_or(MarginError::NoIndex { row, currency })?;
+        if !(found.index.is_finite() && found.index > 0.0) {
+            return Err(MarginError::Number { row, what: format!("the index of {currency}"), value: found.index });
+        }
+        Ok(found)
+    }
+
+    /// What is known of a position's expiry.
+    pub(crate) fn term(&self, row: usize, instrument: &Instrument, expiry: Timestamp) -> Result<&Term, MarginError> {
+        let mut terms = self.expiries.iter();
+        let found = terms.find(|term| term.underlying == instrument.base && term.expiry == expiry);
+        found.ok_or_else(|| MarginError::NoForward { row, symbol: instrument.symbol.clone(), expiry })
+    }
+
+    /// The amount of a currency.
+    pub(crate) fn amount(&self, currency: Currency) -> Cash {
+        self.balances.iter().filter(|balance| balance.currency == currency).map(|balance| balance.amount).sum()
+    }
+}
+
+impl Position {
+    pub(crate) fn unknown(&self, row: usize, model: &'static str) -> MarginError {
+        MarginError::UnknownInstrument { row, symbol: self.instrument.symbol.clone(), model }
+    }
+
+    pub(crate) fn needed_mark(&self, row: usize) -> Result<Price, MarginError> {
+        let mark =
+            self.mark.filter(|mark| *mark > Price::ZERO || (*mark == Price::ZERO && self.instrument.kind.is_option()));
+        mark.ok_or_else(|| MarginError::NoMark { row, symbol: self.instrument.symbol.clone() })
+    }
+
+    pub(crate) fn needed_vol(&self, row: usize) -> Result<f64, MarginError> {
+        let vol = self.vol.ok_or_else(|| MarginError::NoVol { row, symbol: self.instrument.symbol.clone() })?;
+        if !(vol.is_finite() && vol >= 0.0) {
+            let what = format!("the volatility of {}", self.instrument.symbol);
+            return Err(MarginError::Number { row, what, value: vol });
+        }
+        Ok(vol)
+    }
+
+    /// Profit that is not settled: as stated, or of entry and mark.
+    pub(crate) fn profit(&self, row: usize) -> Result<Cash, MarginError> {
+        if let Some(stated) = self.unrealised {
+            return Ok(stated);
+        }
+        if self.quantity.is_zero() {
+            return Ok(Cash::ZERO);
+        }
+        let mark = self.needed_mark(row)?;
+        let entry = self.entry.filter(|entry| *entry > Price::ZERO || self.instrument.kind.is_option());
+        let entry = entry.ok_or_else(|| MarginError::NoEntry { row, symbol: self.instrument.symbol.clone() })?;
+        Ok(self.instrument.kind.contract().profit(self.quantity, entry, mark))
+    }
+}
