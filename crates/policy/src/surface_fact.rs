@@ -120,6 +120,12 @@ impl SurfaceFact {
         matches!(self, Self::AtTheMoney { .. } | Self::Structure)
     }
 
+    /// Whether it is a plain number that a conviction can be: a rank, or a difference of volatilities.
+    #[must_use]
+    pub fn is_conviction(&self) -> bool {
+        matches!(self, Self::Rank { .. } | Self::Skew { .. } | Self::TermSlope { .. })
+    }
+
     /// The fact that a call names; its arguments in order. The underlying may be in lower case, as `{base}` fills it in.
     pub(crate) fn of(function: &str, args: &[Node<'_>]) -> Option<Self> {
         let base = |at: usize| match &args.get(at)?.expr {

@@ -65,11 +65,21 @@ pub(super) fn signal<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
     Some(Signal { kind, sides, reentry })
 }
 
-/// The series that convictions come from, by its name in the tape.
+/// The series that convictions come from, by its name in the tape; or a fact of the surface that is a plain number.
 fn series_name<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<String> {
     let node = reader.node(section, "series", section.get("series")?)?;
     if let Expr::Name(name) = node.expr {
         return Some(name.to_owned());
+    }
+    if let Expr::Call { .. } = node.expr {
+        let told = surface_fact(reader, &node)?;
+        if told.is_conviction() {
+            return Some(told.to_string());
+        }
+        let help = "write for example `iv.rank(BTC, 30d, 90d)`";
+        let message = "a conviction is a number from -1 to 1";
+        reader.error(Code::WrongUnit, node.span.clone(), message, format!("`{told}` is none"), help);
+        return None;
     }
     reader.wrong_unit(&section.slot("series", "\"signal.btc\""), &node, "a series' name");
     None
