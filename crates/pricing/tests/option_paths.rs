@@ -109,6 +109,13 @@ fn same_bits(count: usize, seed: u64, reference: Simd, others: &[(SimdName, Simd
         }
     }
     for (name, simd) in others {
+        let mut prices = vec![f64::NAN; 3];
+        batch.prices(*simd, &mut prices);
+        let alone = expected.iter().map(|greeks| greeks.price.to_bits());
+        assert!(
+            prices.len() == count && prices.iter().map(|price| price.to_bits()).eq(alone),
+            "{name}, prices of {count}"
+        );
         batch.values(*simd, &mut values);
         for (index, (a, b)) in expected.iter().zip(values.iter()).enumerate() {
             let (a, b) = (a.values().map(f64::to_bits), b.values().map(f64::to_bits));

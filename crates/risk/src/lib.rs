@@ -7,6 +7,7 @@ mod ex_ante;
 pub mod greeks;
 mod liquidation;
 mod margin;
+pub mod scenario;
 mod tiers;
 pub mod venues;
 

@@ -187,6 +187,13 @@ impl Batch {
         simd.enter_wide(Evaluate { batch: self, values });
     }
 
+    /// Prices alone, in order: the bits of [`Self::values`], sooner.
+    pub fn prices(&self, simd: Simd, prices: &mut Vec<f64>) {
+        prices.resize(self.sign.blocks.len() * LANES, 0.0);
+        simd.enter_wide(Price { batch: self, prices });
+        prices.truncate(self.len());
+    }
+
     /// Σ quantity × (price, Greeks), without storing anything per option.
     ///
     /// Sixteen accumulators, one for each index modulo sixteen, are added up in one fixed order: the same bits on every path.
@@ -339,6 +346,34 @@ impl Work for Evaluate<'_> {
                 ];
                 put_limits(&options, marks, index, columns);
             }
+        }
+    }
+}
+
+struct Price<'a> {
+    batch: &'a Batch,
+    /// Whole blocks.
+    prices: &'a mut [f64],
+}
+
+impl Work for Price<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, lanes: S) {
+        for (options, prices) in self.batch.blocks().zip(self.prices.chunks_exact_mut(LANES)) {
+            let mut marks = 0;
+            let mut block = Block([0.0; LANES]);
+            for part in 0..LANES / S::WIDTH {
+                let (values, void) = kernel::evaluate(lanes, &options, part);
+                values[0].store(&mut block, part);
+                marks |= void << (part * S::WIDTH);
+            }
+            for lane in (0..LANES).filter(|lane| marks >> lane & 1 == 1) {
+                let (sign, inputs) = options.lane(lane);
+                block.0[lane] = kernel::limits(sign, &inputs)[0];
+            }
+            prices.copy_from_slice(&block.0);
         }
     }
 }

@@ -1,0 +1,355 @@
+//! What is held and the market it is held in.
+
+use super::ScenarioError;
+use crate::greeks::SmilePoint;
+use market::{Currency, is_dollar};
+use pricing::options::{Field, Refusal};
+use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Timestamp};
+
+/// What a contract's profit is paid in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Settlement {
+    /// The underlying coin: inverse contracts. Options have their strike in USD, their premium in coin.
+    Coin,
+    /// This currency, in which it is quoted too: linear contracts.
+    Quote(Currency),
+}
+
+/// An amount of something whose value moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Holding {
+    /// A European option.
+    Option {
+        /// Its coin.
+        underlying: Currency,
+        /// When it is settled.
+        expiry: Timestamp,
+        /// In USD if settled in coin, else in the currency of settlement.
+        strike: Price,
+        /// Call or put.
+        right: OptionRight,
+        /// In what it is paid for.
+        settlement: Settlement,
+        /// Signed, in units of the underlying.
+        quantity: Qty,
+        /// Volatility at its strike, and the smile's slope there.
+        point: SmilePoint,
+    },
+    /// A perpetual (without expiry) or a future.
+    Future {
+        /// Its coin.
+        underlying: Currency,
+        /// When it is settled; `None` of a perpetual, which trades at its underlying's price.
+        expiry: Option<Timestamp>,
+        /// In what its profit is paid.
+        settlement: Settlement,
+        /// Signed, in units of the underlying; of one settled in coin in USD.
+        quantity: Qty,
+        /// What was paid for it: Σ of [`Contract::value`](units::Contract::value) of its fills, as in [`Position`](market::Position).
+        cost: Notional,
+    },
+    /// Coins or money: a balance, collateral, spot that was bought. Debt is negative.
+    Balance {
+        /// Of what.
+        currency: Currency,
+        /// How much.
+        amount: Cash,
+    },
+}
+
+/// A currency with its price.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Quoted {
+    pub(super) currency: Currency,
+    /// In USD.
+    pub(super) price: f64,
+    /// Moves by its peg alone.
+    pub(super) dollar: bool,
+    /// A year's volatility, for moves told in deviations.
+    pub(super) vol: Option<f64>,
+}
+
+/// An expiry of an underlying.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Term {
+    /// Index of the underlying.
+    pub(super) underlying: usize,
+    pub(super) expiry: Timestamp,
+    /// In USD, and the underlying's price at which it was told.
+    forward: (f64, f64),
+    /// Of linear options.
+    pub(super) discount: f64,
+}
+
+/// A holding with the places of what it depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Line {
+    pub(super) holding: Holding,
+    /// Index of the underlying, or of a balance's currency.
+    pub(super) underlying: usize,
+    /// Index of the currency of settlement; the underlying's for what is settled in coin.
+    pub(super) settlement: usize,
+    /// Index of its expiry.
+    pub(super) term: Option<usize>,
+}
+
+/// An account's holdings with the market that values them.
+///
+/// ```
+/// use risk::greeks::SmilePoint;
+/// use risk::scenario::{Holding, Move, Outcomes, Portfolio, Revaluation, Scenario, Settlement, SpotMoves};
+/// use pricing::options::Simd;
+/// use units::{OptionRight, Timestamp};
+///
+/// let (btc, usd) = ("BTC".parse().unwrap(), market::Currency::USD);
+/// let expiry: Timestamp = "2026-03-27T08:00:00Z".parse().unwrap();
+/// let mut portfolio = Portfolio::new(usd, "2026-03-01".parse().unwrap());
+/// portfolio.set_price(btc, 60_000.0)?;
+/// portfolio.set_forward(btc, expiry, 60_300.0)?;
+/// // A synthetic dollar: one coin, and an inverse perpetual sold for all that it is worth.
+/// portfolio.hold(Holding::Balance { currency: btc, amount: "1".parse().unwrap() })?;
+/// portfolio.hold(Holding::Future {
+///     underlying: btc,
+///     expiry: None,
+///     settlement: Settlement::Coin,
+///     quantity: "-60000".parse().unwrap(),
+///     cost: "1".parse().unwrap(),
+/// })?;
+/// let fall = Scenario { spot: SpotMoves::all(Move::Return(-0.5)), ..Scenario::still("half") };
+/// let mut outcomes = Outcomes::default();
+/// Revaluation::new(Simd::best()).run(&portfolio, &[fall], &mut outcomes)?;
+/// assert!(outcomes.total(0).abs() < 1e-9);
+/// # Ok::<(), risk::scenario::ScenarioError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Portfolio {
+    pub(super) account: usize,
+    pub(super) now: Timestamp,
+    pub(super) currencies: Vec<Quoted>,
+    pub(super) terms: Vec<Term>,
+    pub(super) lines: Vec<Line>,
+    /// Options' lines, those of one expiry and settlement side by side.
+    pub(super) options: Vec<usize>,
+}
+
+impl Portfolio {
+    /// An empty portfolio of an account that reckons in `account`.
+    #[must_use]
+    pub fn new(account: Currency, now: Timestamp) -> Self {
+        let mut portfolio = Self {
+            account: 0,
+            now,
+            currencies: vec![Quoted { currency: Currency::USD, price: 1.0, dollar: true, vol: None }],
+            terms: Vec::new(),
+            lines: Vec::new(),
+            options: Vec::new(),
+        };
+        if account != Currency::USD {
+            portfolio.account = 1;
+            // One that is no dollar has no price until it is told.
+            let price = if is_dollar(account) { 1.0 } else { f64::NAN };
+            portfolio.currencies.push(Quoted { currency: account, price, dollar: is_dollar(account), vol: None });
+        }
+        portfolio
+    }
+
+    /// Moves time. Options past their expiry are worth what exercise would give.
+    pub fn set_time(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// Sets the price of a coin or stablecoin in USD; every forward of it moves along in proportion. Dollars and stablecoins of them
+    /// are at 1 until set.
+    ///
+    /// # Errors
+    ///
+    /// A price outside its range, of USD one that is not 1, or one that throws a forward out of its range.
+    pub fn set_price(&mut self, currency: Currency, price: f64) -> Result<(), ScenarioError> {
+        if check(Field::Forward, price).is_err() || (currency == Currency::USD && price != 1.0) {
+            return Err(ScenarioError::Price(currency, price));
+        }
+        match self.currencies.iter().position(|quoted| quoted.currency == currency) {
+            None => {
+                let dollar = is_dollar(currency);
+                self.currencies.push(Quoted { currency, price, dollar, vol: None });
+            }
+            Some(at) => {
+                let before = std::mem::replace(&mut self.currencies[at].price, price);
+                let fits = |term: &&Term| check(Field::Forward, self.forward(term)).is_err();
+                if self.terms.iter().filter(|term| term.underlying == at).find(fits).is_some() {
+                    self.currencies[at].price = before;
+                    return Err(ScenarioError::Price(currency, price));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a coin's volatility a year, by which moves in deviations are measured.
+    ///
+    /// # Errors
+    ///
+    /// A coin without a price; a volatility outside its range.
+    pub fn set_vol(&mut self, coin: Currency, vol: f64) -> Result<(), ScenarioError> {
+        let at = self.currency(coin)?;
+        self.currencies[at].vol = Some(check(Field::Vol, vol)?);
+        Ok(())
+    }
+
+    /// Sets the forward of an expiry in USD, at the present price of its coin.
+    ///
+    /// # Errors
+    ///
+    /// A coin without a price; a forward outside its range.
+    pub fn set_forward(&mut self, coin: Currency, expiry: Timestamp, forward: f64) -> Result<(), ScenarioError> {
+        let underlying = self.currency(coin)?;
+        let forward = (check(Field::Forward, forward)?, self.currencies[underlying].price);
+        match self.find_term(underlying, expiry) {
+            Some(at) => self.terms[at].forward = forward,
+            None => self.terms.push(Term { underlying, expiry, forward, discount: 1.0 }),
+        }
+        Ok(())
+    }
+
+    /// Sets the discount factor to an expiry for options that are not paid for in coin; 1 until set.
+    ///
+    /// # Errors
+    ///
+    /// An expiry without a forward; a factor outside its range.
+    pub fn set_discount(&mut self, coin: Currency, expiry: Timestamp, discount: f64) -> Result<(), ScenarioError> {
+        let at = self.term(coin, expiry)?;
+        self.terms[at].discount = check(Field::Discount, discount)?;
+        Ok(())
+    }
+
+    /// Adds a holding; gives its line, by which results name it.
+    ///
+    /// # Errors
+    ///
+    /// A currency without a price, an expiry without a forward, a strike, volatility or slope that cannot be.
+    pub fn hold(&mut self, holding: Holding) -> Result<usize, ScenarioError> {
+        let (underlying, settlement, term) = match holding {
+            Holding::Balance { currency, .. } => {
+                let at = self.currency(currency)?;
+                (at, at, None)
+            }
+            Holding::Future { underlying, expiry, settlement, .. } => {
+                let term = expiry.map(|expiry| self.term(underlying, expiry)).transpose()?;
+                let (underlying, settlement) = self.pair(underlying, settlement)?;
+                (underlying, settlement, term)
+            }
+            Holding::Option { underlying, expiry, strike, settlement, point, .. } => {
+                check(Field::Strike, strike.approximate())?;
+                check_point(point)?;
+                let term = self.term(underlying, expiry)?;
+                let (underlying, settlement) = self.pair(underlying, settlement)?;
+                (underlying, settlement, Some(term))
+            }
+        };
+        let line = self.lines.len();
+        self.lines.push(Line { holding, underlying, settlement, term });
+        if matches!(holding, Holding::Option { .. }) {
+            let key = |line: usize| (self.lines[line].term, self.lines[line].settlement, self.style(line));
+            let at = self.options.partition_point(|other| key(*other) <= key(line));
+            self.options.insert(at, line);
+        }
+        Ok(line)
+    }
+
+    /// Changes an option's volatility and the smile's slope at it.
+    ///
+    /// # Errors
+    ///
+    /// A line that is no option; a volatility or slope that cannot be.
+    pub fn set_point(&mut self, line: usize, to: SmilePoint) -> Result<(), ScenarioError> {
+        let to = check_point(to)?;
+        match self.lines.get_mut(line) {
+            Some(Line { holding: Holding::Option { point, .. }, .. }) => *point = to,
+            _ => return Err(ScenarioError::NoOption(line)),
+        }
+        Ok(())
+    }
+
+    /// What is held, line by line.
+    pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
+        self.lines.iter().map(|line| &line.holding)
+    }
+
+    /// Number of holdings.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// In what the account reckons.
+    #[must_use]
+    pub fn account(&self) -> Currency {
+        self.currencies[self.account].currency
+    }
+
+    /// The forward now, in USD.
+    pub(super) fn forward(&self, term: &Term) -> f64 {
+        let (forward, at_price) = term.forward;
+        forward * (self.currencies[term.underlying].price / at_price)
+    }
+
+    /// Years of 365 days to an expiry, after some time; 0 once it is past.
+    pub(super) fn years(&self, term: &Term, after: Duration) -> f64 {
+        let left = i128::from(term.expiry.nanos()) - i128::from(self.now.nanos()) - i128::from(after.nanos());
+        left.max(0) as f64 / (365.0 * Duration::DAY.nanos() as f64)
+    }
+
+    /// Whether the settlement is in coin.
+    pub(super) fn style(&self, line: usize) -> bool {
+        match self.lines[line].holding {
+            Holding::Option { settlement, .. } | Holding::Future { settlement, .. } => settlement == Settlement::Coin,
+            Holding::Balance { .. } => false,
+        }
+    }
+
+    fn pair(&mut self, underlying: Currency, settlement: Settlement) -> Result<(usize, usize), ScenarioError> {
+        let coin = self.currency(underlying)?;
+        match settlement {
+            Settlement::Coin => Ok((coin, coin)),
+            Settlement::Quote(currency) => Ok((coin, self.currency(currency)?)),
+        }
+    }
+
+    /// Where a currency stands; a dollar comes in at 1.
+    fn currency(&mut self, currency: Currency) -> Result<usize, ScenarioError> {
+        match self.currencies.iter().position(|quoted| quoted.currency == currency) {
+            Some(at) if self.currencies[at].price.is_nan() => Err(ScenarioError::NoPrice(currency)),
+            Some(at) => Ok(at),
+            None if is_dollar(currency) => {
+                self.currencies.push(Quoted { currency, price: 1.0, dollar: true, vol: None });
+                Ok(self.currencies.len() - 1)
+            }
+            None => Err(ScenarioError::NoPrice(currency)),
+        }
+    }
+
+    fn find_term(&self, underlying: usize, expiry: Timestamp) -> Option<usize> {
+        self.terms.iter().position(|term| term.underlying == underlying && term.expiry == expiry)
+    }
+
+    fn term(&mut self, coin: Currency, expiry: Timestamp) -> Result<usize, ScenarioError> {
+        let underlying = self.currency(coin)?;
+        self.find_term(underlying, expiry).ok_or(ScenarioError::NoForward(coin, expiry))
+    }
+}
+
+pub(super) fn check(field: Field, value: f64) -> Result<f64, Refusal> {
+    let (low, high) = field.range();
+    if (low..=high).contains(&value) { Ok(value) } else { Err(Refusal { field, value }) }
+}
+
+fn check_point(point: SmilePoint) -> Result<SmilePoint, ScenarioError> {
+    check(Field::Vol, point.vol)?;
+    if point.slope.is_finite() { Ok(point) } else { Err(ScenarioError::Slope(point.slope)) }
+}

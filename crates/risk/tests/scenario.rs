@@ -1,0 +1,548 @@
+//! Profits under joint moves: against options priced one by one, closed forms, parity and homogeneity.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+use market::Currency;
+use pricing::options::{EuropeanOption, Inputs, Simd, SimdName};
+use pricing::surface::Sticky;
+use risk::greeks::SmilePoint;
+use risk::scenario::{
+    Holding, Move, Outcomes, Portfolio, Revaluation, Scenario, ScenarioError, Settlement, SpotMoves, VolMove,
+};
+use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
+
+const DAY: i64 = Duration::DAY.nanos();
+
+fn currency(code: &str) -> Currency {
+    code.parse().unwrap()
+}
+
+fn days(days: i64) -> Timestamp {
+    Timestamp::from_nanos(days * DAY)
+}
+
+fn qty(value: f64) -> Qty {
+    Qty::from_estimate(value, Round::TowardZero).unwrap()
+}
+
+fn cash(value: f64) -> Cash {
+    Cash::from_estimate(value, Round::TowardZero).unwrap()
+}
+
+fn notional(value: f64) -> Notional {
+    Notional::from_estimate(value, Round::TowardZero).unwrap()
+}
+
+fn spot(by: f64) -> Scenario {
+    Scenario { spot: SpotMoves::all(Move::Return(by)), ..Scenario::still(format!("{by}")) }
+}
+
+fn run(portfolio: &Portfolio, scenarios: &[Scenario]) -> Outcomes {
+    let mut outcomes = Outcomes::default();
+    Revaluation::new(Simd::best()).run(portfolio, scenarios, &mut outcomes).unwrap();
+    outcomes
+}
+
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.next() as f64 / (1_u64 << 53) as f64
+    }
+}
+
+const COINS: [(&str, f64, f64); 2] = [("BTC", 60_000.0, 0.6), ("ETH", 3_000.0, 0.8)];
+const STABLE: [(&str, f64); 2] = [("USDT", 0.999), ("USDC", 1.001)];
+
+/// The forward told for an expiry so many days away.
+fn forward(coin: usize, days: i64) -> f64 {
+    COINS[coin].1 * (1.0 + 0.0002 * days as f64)
+}
+
+fn discount(days: i64) -> f64 {
+    1.0 - 0.0001 * days as f64
+}
+
+const EXPIRIES: [i64; 4] = [2, 9, 30, 180];
+
+fn empty(account: &str) -> Portfolio {
+    let mut portfolio = Portfolio::new(currency(account), days(0));
+    for (index, (code, price, vol)) in COINS.into_iter().enumerate() {
+        portfolio.set_price(currency(code), price).unwrap();
+        portfolio.set_vol(currency(code), vol).unwrap();
+        for expiry in EXPIRIES {
+            portfolio.set_forward(currency(code), days(expiry), forward(index, expiry)).unwrap();
+            portfolio.set_discount(currency(code), days(expiry), discount(expiry)).unwrap();
+        }
+    }
+    for (code, price) in STABLE {
+        portfolio.set_price(currency(code), price).unwrap();
+    }
+    portfolio
+}
+
+fn holding(random: &mut Random) -> Holding {
+    let coin = random.below(2) as usize;
+    let underlying = currency(COINS[coin].0);
+    let price = COINS[coin].1;
+    let settlement = match random.below(4) {
+        0 => Settlement::Quote(Currency::USD),
+        1 => Settlement::Quote(currency("USDT")),
+        2 => Settlement::Quote(currency("USDC")),
+        _ => Settlement::Coin,
+    };
+    match random.below(6) {
+        0 => {
+            let currency = currency(["BTC", "ETH", "USDT", "USDC", "USD"][random.below(5) as usize]);
+            Holding::Balance { currency, amount: cash(random.between(-2.0, 5.0)) }
+        }
+        1 => {
+            let expiry = (random.below(2) == 0).then(|| days(EXPIRIES[random.below(4) as usize]));
+            let size = random.between(-3.0, 3.0);
+            let (quantity, cost) = match settlement {
+                Settlement::Coin => (size * price, -size * random.between(0.9, 1.1)),
+                Settlement::Quote(_) => (size, size * price * random.between(0.9, 1.1)),
+            };
+            Holding::Future { underlying, expiry, settlement, quantity: qty(quantity), cost: notional(cost) }
+        }
+        _ => Holding::Option {
+            underlying,
+            expiry: days(EXPIRIES[random.below(4) as usize]),
+            strike: Price::from_estimate((price * random.between(0.5, 2.0)).round(), Round::TowardZero).unwrap(),
+            right: if random.below(2) == 0 { OptionRight::Call } else { OptionRight::Put },
+            settlement,
+            quantity: qty(random.between(-5.0, 5.0)),
+            point: SmilePoint { vol: random.between(0.3, 1.2), slope: random.between(-0.3, 0.2) },
+        },
+    }
+}
+
+fn scenario(random: &mut Random) -> Scenario {
+    let by = |random: &mut Random| match random.below(3) {
+        0 => Move::Deviations(random.between(-4.0, 4.0)),
+        _ => Move::Return(random.between(-0.6, 0.9)),
+    };
+    Scenario {
+        spot: SpotMoves { others: by(random), each: vec![(currency("ETH"), by(random))] },
+        vol: VolMove {
+            absolute: random.between(-0.1, 0.2),
+            relative: random.between(-0.4, 1.0),
+            twist: random.between(-0.3, 0.3),
+            skew: random.between(-0.2, 0.2),
+            short_power: random.between(0.0, 0.4),
+            long_power: random.between(0.0, 0.2),
+            shortest_days: random.between(0.5, 5.0),
+            floor: random.between(0.0, 0.3),
+        },
+        sticky: if random.below(2) == 0 { Sticky::Strike } else { Sticky::Moneyness },
+        time: Duration::from_nanos(random.below(20 * DAY as u64) as i64),
+        funding: random.between(-0.003, 0.003),
+        dollars: vec![(currency("USDT"), random.between(-0.2, 0.05))],
+        ..Scenario::still("random")
+    }
+}
+
+/// The market as a scenario leaves it, for one holding at a time.
+struct World<'a>(&'a Scenario);
+
+impl World<'_> {
+    fn price(&self, code: Currency, moved: bool) -> f64 {
+        for (index, (coin, price, vol)) in COINS.into_iter().enumerate() {
+            if currency(coin) == code {
+                let by = if index == 1 { self.0.spot.each[0].1 } else { self.0.spot.others };
+                return match by {
+                    _ if !moved => price,
+                    Move::Return(by) => price * (1.0 + by),
+                    Move::Deviations(number) => price * units::math::exp(number * vol / 365_f64.sqrt()),
+                };
+            }
+        }
+        match code.as_str() {
+            "USDT" if moved => 0.999 * (1.0 + self.0.dollars[0].1),
+            "USDT" => 0.999,
+            "USDC" => 1.001,
+            _ => 1.0,
+        }
+    }
+
+    fn usd(&self, holding: &Holding, moved: bool) -> f64 {
+        let forward_of = |underlying: Currency, expiry: Option<Timestamp>| {
+            let coin = COINS.iter().position(|(code, ..)| currency(code) == underlying).unwrap();
+            let told = expiry.map_or(COINS[coin].1, |expiry| forward(coin, expiry.nanos() / DAY));
+            told * self.price(underlying, moved) / COINS[coin].1
+        };
+        match *holding {
+            Holding::Balance { currency, amount } => amount.approximate() * self.price(currency, moved),
+            Holding::Future { underlying, expiry, settlement, quantity, cost } => {
+                let (forward, quantity) = (forward_of(underlying, expiry), quantity.approximate());
+                let funding = if moved && expiry.is_none() { self.0.funding } else { 0.0 };
+                match settlement {
+                    Settlement::Coin => {
+                        let coins = -cost.approximate() - quantity / forward - funding * quantity / forward;
+                        coins * self.price(underlying, moved)
+                    }
+                    Settlement::Quote(quote) => {
+                        // In the currency of settlement, then in USD.
+                        let peg = self.price(quote, moved);
+                        let quoted = forward / peg;
+                        (quantity * quoted - cost.approximate() - funding * quantity * quoted) * peg
+                    }
+                }
+            }
+            Holding::Option { underlying, expiry, strike, right, settlement, quantity, point } => {
+                let days_left = (expiry.nanos() / DAY) as f64;
+                let passed = if moved { self.0.time.days() } else { 0.0 };
+                let years = ((days_left - passed) / 365.0).max(0.0);
+                let (peg, before) = match settlement {
+                    Settlement::Coin => (1.0, 1.0),
+                    Settlement::Quote(quote) => (self.price(quote, moved), self.price(quote, false)),
+                };
+                let strike = strike.approximate();
+                let quoted = forward_of(underlying, Some(expiry)) / peg;
+                let first = self.forward_now(underlying, expiry) / before;
+                let vol = if moved {
+                    let m = &self.0.vol;
+                    let tenor = days_left.max(m.shortest_days);
+                    let power = if tenor < 30.0 { m.short_power } else { m.long_power };
+                    let w = units::math::pow(30.0 / tenor, power);
+                    let followed = match self.0.sticky {
+                        Sticky::Strike => point.vol,
+                        Sticky::Moneyness => point.vol - point.slope * units::math::ln(quoted / first),
+                    };
+                    let base = followed * (1.0 + m.relative * w + m.twist * (w - 1.0)) + m.absolute * w;
+                    (base + m.skew * units::math::ln(strike / first)).max(m.floor)
+                } else {
+                    point.vol
+                };
+                let factor = match settlement {
+                    Settlement::Coin => 1.0,
+                    Settlement::Quote(_) => {
+                        units::math::pow(discount(expiry.nanos() / DAY), years / (days_left / 365.0))
+                    }
+                };
+                let inputs = Inputs { forward: quoted, strike, years, vol, discount: factor };
+                let value = EuropeanOption::new(right, inputs).unwrap().greeks();
+                let quantity = quantity.approximate();
+                match settlement {
+                    Settlement::Coin => quantity * value.in_coin(quoted).price * self.price(underlying, moved),
+                    Settlement::Quote(_) => quantity * value.price * peg,
+                }
+            }
+        }
+    }
+
+    fn forward_now(&self, underlying: Currency, expiry: Timestamp) -> f64 {
+        let coin = COINS.iter().position(|(code, ..)| currency(code) == underlying).unwrap();
+        forward(coin, expiry.nanos() / DAY)
+    }
+}
+
+#[test]
+fn profits_are_those_of_holdings_priced_one_by_one() {
+    let mut random = Random(0x5eed_0001);
+    for round in 0..60 {
+        let account = ["USD", "USDT", "BTC", "ETH"][round % 4];
+        let mut portfolio = empty(account);
+        let holdings: Vec<Holding> = (0..1 + random.below(70)).map(|_| holding(&mut random)).collect();
+        for (line, holding) in holdings.iter().enumerate() {
+            assert_eq!(portfolio.hold(*holding), Ok(line));
+        }
+        let scenarios: Vec<Scenario> = (0..5).map(|_| scenario(&mut random)).collect();
+        let outcomes = run(&portfolio, &scenarios);
+        for (index, scenario) in scenarios.iter().enumerate() {
+            let world = World(scenario);
+            let mut sum = 0.0;
+            for (line, holding) in holdings.iter().enumerate() {
+                let (now, then) = (world.usd(holding, false), world.usd(holding, true));
+                let unit = [false, true].map(|moved| world.price(currency(account), moved));
+                let expected = then / unit[1] - now / unit[0];
+                let told = outcomes.profits(index)[line];
+                let size = 1.0 + now.abs() / unit[0] + then.abs() / unit[1] + 60_000.0 / unit[0];
+                assert!((told - expected).abs() < 1e-11 * size, "{holding:?} {scenario:?}: {told}, not {expected}");
+                sum += told;
+            }
+            let total = outcomes.total(index);
+            let size: f64 = outcomes.profits(index).iter().map(|profit| profit.abs()).sum();
+            assert!((total - sum).abs() <= 1e-13 * size, "{total}, not {sum}");
+        }
+    }
+}
+
+#[test]
+fn nothing_that_moves_is_no_profit_at_all() {
+    let mut random = Random(0x5eed_0002);
+    for account in ["USD", "USDC", "BTC"] {
+        let mut portfolio = empty(account);
+        for _ in 0..100 {
+            portfolio.hold(holding(&mut random)).unwrap();
+        }
+        let outcomes = run(&portfolio, &[Scenario::still("still"), spot(-0.2), Scenario::still("again")]);
+        assert!(outcomes.profits(0).iter().chain(outcomes.profits(2)).all(|profit| *profit == 0.0));
+        assert_eq!((outcomes.total(0), outcomes.total(2)), (0.0, 0.0));
+        assert!(outcomes.total(1) != 0.0);
+    }
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_bits() {
+    let mut random = Random(0x5eed_0003);
+    let mut portfolio = empty("USD");
+    for _ in 0..333 {
+        portfolio.hold(holding(&mut random)).unwrap();
+    }
+    let scenarios: Vec<Scenario> = (0..9).map(|_| scenario(&mut random)).collect();
+    let told: Vec<Vec<u64>> = SimdName::ALL
+        .into_iter()
+        .filter_map(Simd::new)
+        .map(|simd| {
+            let mut outcomes = Outcomes::default();
+            let mut revaluation = Revaluation::new(simd);
+            // What was run before leaves nothing behind.
+            revaluation.run(&empty("BTC"), &scenarios, &mut outcomes).unwrap();
+            revaluation.run(&portfolio, &scenarios, &mut outcomes).unwrap();
+            let profits = (0..scenarios.len()).flat_map(|index| outcomes.profits(index).to_vec());
+            profits.chain(outcomes.totals().to_vec()).map(f64::to_bits).collect()
+        })
+        .collect();
+    assert!(!told.is_empty() && told.iter().all(|bits| *bits == told[0]));
+}
+
+/// Closed forms, in coin and in dollars: an inverse long of N coins that moves by m earns N (1 − 1 ÷ (1 + m)) coins.
+#[test]
+fn linear_and_inverse_perpetuals_follow_their_closed_forms() {
+    let btc = currency("BTC");
+    let moves = [-0.9, -0.5, -0.16, -0.01, 0.0, 0.16, 1.0, 5.0];
+    let inverse = |quantity, cost| Holding::Future {
+        underlying: btc,
+        expiry: None,
+        settlement: Settlement::Coin,
+        quantity: qty(quantity),
+        cost: notional(cost),
+    };
+    let mut in_coin = empty("BTC");
+    in_coin.hold(inverse(120_000.0, -2.0)).unwrap();
+    let mut in_usd = empty("USD");
+    in_usd
+        .hold(Holding::Future {
+            underlying: btc,
+            expiry: None,
+            settlement: Settlement::Quote(Currency::USD),
+            quantity: qty(2.0),
+            cost: notional(100_000.0),
+        })
+        .unwrap();
+    let mut synthetic = empty("USD");
+    synthetic.hold(Holding::Balance { currency: btc, amount: cash(2.0) }).unwrap();
+    synthetic.hold(inverse(-120_000.0, 2.0)).unwrap();
+    let scenarios: Vec<Scenario> = moves.into_iter().map(spot).collect();
+    let (coins, dollars, nothing) = (run(&in_coin, &scenarios), run(&in_usd, &scenarios), run(&synthetic, &scenarios));
+    for (index, by) in moves.into_iter().enumerate() {
+        let expected = 2.0 * (1.0 - 1.0 / (1.0 + by));
+        assert!((coins.total(index) - expected).abs() < 1e-14 * (1.0 + expected.abs()), "{by}");
+        assert!((dollars.total(index) - 120_000.0 * by).abs() < 1e-9, "{by}");
+        assert!(nothing.total(index).abs() < 1e-9, "{by}: a synthetic dollar moved");
+    }
+    // What the venue prints: −16 % costs a long 19.05 % of its size, +16 % pays 13.79 %.
+    assert_eq!(format!("{:.4} {:.4}", coins.total(2) / 2.0, coins.total(5) / 2.0), "-0.1905 0.1379");
+    // Funding of 0.1 % takes from the long what it gives to the short.
+    let funding = Scenario { funding: 0.001, ..spot(0.25) };
+    let paid = run(&in_usd, std::slice::from_ref(&funding)).total(0) - 120_000.0 * 0.25;
+    assert!((paid + 150.0).abs() < 1e-9, "{paid}");
+    let paid = run(&in_coin, std::slice::from_ref(&funding)).total(0) - 2.0 * (1.0 - 1.0 / 1.25);
+    assert!((paid + 0.0016).abs() < 1e-12, "{paid}");
+}
+
+/// A long that is settled in a stablecoin owes stablecoins: they are worth less after a depeg, and the coin is not.
+#[test]
+fn a_depeg_takes_from_the_balance_and_gives_to_who_owes() {
+    let (btc, usdt) = (currency("BTC"), currency("USDT"));
+    let mut portfolio = Portfolio::new(Currency::USD, days(0));
+    portfolio.set_price(btc, 60_000.0).unwrap();
+    portfolio.hold(Holding::Balance { currency: usdt, amount: cash(100_000.0) }).unwrap();
+    let settlement = Settlement::Quote(usdt);
+    let (quantity, cost) = (qty(1.0), notional(60_000.0));
+    portfolio.hold(Holding::Future { underlying: btc, expiry: None, settlement, quantity, cost }).unwrap();
+    let depeg = Scenario { dollars: vec![(usdt, -0.1)], ..Scenario::still("USDT at 0.90") };
+    let outcomes = run(&portfolio, std::slice::from_ref(&depeg));
+    let profits = outcomes.profits(0);
+    assert!((profits[0] + 10_000.0).abs() < 1e-9 && (profits[1] - 6_000.0).abs() < 1e-9, "{profits:?}");
+    // An account that reckons in USDT sees its balance stand still and the coin rise by a ninth.
+    let mut own = Portfolio::new(usdt, days(0));
+    own.set_price(btc, 60_000.0).unwrap();
+    portfolio.holdings().for_each(|holding| assert!(own.hold(*holding).is_ok()));
+    let outcomes = run(&own, &[depeg]);
+    assert!(outcomes.profits(0)[0] == 0.0 && (outcomes.profits(0)[1] - 60_000.0 / 9.0).abs() < 1e-9);
+}
+
+/// A call less a put is a forward, whatever moves.
+#[test]
+fn parity_holds_under_every_scenario() {
+    let mut random = Random(0x5eed_0004);
+    for settlement in [Settlement::Coin, Settlement::Quote(Currency::USD), Settlement::Quote(currency("USDT"))] {
+        let mut portfolio = empty("USD");
+        let option = |right, quantity| Holding::Option {
+            underlying: currency("BTC"),
+            expiry: days(30),
+            strike: Price::from_raw(66_000 * Price::ONE),
+            right,
+            settlement,
+            quantity: qty(quantity),
+            point: SmilePoint { vol: 0.7, slope: -0.1 },
+        };
+        portfolio.hold(option(OptionRight::Call, 3.0)).unwrap();
+        portfolio.hold(option(OptionRight::Put, -3.0)).unwrap();
+        let scenarios: Vec<Scenario> = (0..20).map(|_| scenario(&mut random)).collect();
+        let outcomes = run(&portfolio, &scenarios);
+        for (index, scenario) in scenarios.iter().enumerate() {
+            let value = |moved: bool| {
+                let world = World(scenario);
+                let coin = world.price(currency("BTC"), moved);
+                let forward = forward(0, 30) * coin / 60_000.0;
+                let passed = if moved { scenario.time.days() } else { 0.0 };
+                match settlement {
+                    Settlement::Coin => 3.0 * (forward - 66_000.0) / forward * coin,
+                    Settlement::Quote(quote) => {
+                        let peg = world.price(quote, moved);
+                        let left = units::math::pow(discount(30), 1.0 - passed / 30.0);
+                        3.0 * left * (forward / peg - 66_000.0) * peg
+                    }
+                }
+            };
+            let expected = value(true) - value(false);
+            assert!((outcomes.total(index) - expected).abs() < 1e-8, "{scenario:?}: {}", outcomes.total(index));
+        }
+    }
+}
+
+/// A smile that stays at its moneyness: price and strike scale together.
+#[test]
+fn a_smile_that_moves_along_makes_prices_homogeneous() {
+    let smile = |place: f64| 0.6 - 0.15 * place + 0.3 * place * place;
+    let (by, strike) = (-0.25, 50_000.0);
+    let mut portfolio = Portfolio::new(Currency::USD, days(0));
+    portfolio.set_price(currency("BTC"), 60_000.0).unwrap();
+    portfolio.set_forward(currency("BTC"), days(40), 60_000.0).unwrap();
+    let place = units::math::ln(strike / 60_000.0);
+    portfolio
+        .hold(Holding::Option {
+            underlying: currency("BTC"),
+            expiry: days(40),
+            strike: Price::from_raw(50_000 * Price::ONE),
+            right: OptionRight::Put,
+            settlement: Settlement::Quote(Currency::USD),
+            quantity: qty(1.0),
+            point: SmilePoint { vol: smile(place), slope: 0.0 },
+        })
+        .unwrap();
+    let scenario = Scenario { sticky: Sticky::Moneyness, ..spot(by) };
+    let mut outcomes = Outcomes::default();
+    let mut revaluation = Revaluation::new(Simd::best());
+    let told = |line: usize, place: f64| if line == 0 { smile(place) } else { f64::NAN };
+    revaluation.run_on(&portfolio, std::slice::from_ref(&scenario), &mut outcomes, told).unwrap();
+    let price = |strike: f64| {
+        let vol = smile(units::math::ln(strike / 60_000.0));
+        let inputs = Inputs { forward: 60_000.0, strike, years: 40.0 / 365.0, vol, discount: 1.0 };
+        EuropeanOption::new(OptionRight::Put, inputs).unwrap().greeks().price
+    };
+    let expected = (1.0 + by) * price(strike / (1.0 + by)) - price(strike);
+    assert!((outcomes.total(0) - expected).abs() < 1e-9, "{}, not {expected}", outcomes.total(0));
+}
+
+#[test]
+fn grids_go_move_by_move() {
+    let returns = Scenario::even_returns(0.16, 4);
+    assert_eq!(returns.len(), 9);
+    assert!((returns[0] + 0.16).abs() < 1e-15 && returns[4] == 0.0 && (returns[7] - 0.12).abs() < 1e-15);
+    let vols = [0.5, 0.0, -0.25].map(VolMove::relative);
+    let grid = Scenario::grid(&returns, &vols, &Scenario::still("grid"));
+    assert_eq!(grid.len(), 27);
+    assert_eq!(grid[0].name, "spot -16.00 %, vol +50.00 %");
+    assert_eq!((grid[13].name.as_str(), grid[13].vol), ("spot +0.00 %", VolMove::NONE));
+    // A straddle that is held loses most where nothing moves but volatility, downward.
+    let mut portfolio = empty("USD");
+    for right in [OptionRight::Call, OptionRight::Put] {
+        portfolio
+            .hold(Holding::Option {
+                underlying: currency("BTC"),
+                expiry: days(30),
+                strike: Price::from_raw(60_000 * Price::ONE),
+                right,
+                settlement: Settlement::Quote(Currency::USD),
+                quantity: qty(1.0),
+                point: SmilePoint { vol: 0.6, slope: 0.0 },
+            })
+            .unwrap();
+    }
+    let (worst, loss) = run(&portfolio, &grid).worst().unwrap();
+    assert_eq!(grid[worst].name, "spot +0.00 %, vol -25.00 %");
+    assert!(loss < 0.0);
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_place() {
+    let mut portfolio = Portfolio::new(currency("ETH"), days(0));
+    let btc = currency("BTC");
+    assert_eq!(portfolio.set_price(btc, 0.0), Err(ScenarioError::Price(btc, 0.0)));
+    assert_eq!(portfolio.set_price(Currency::USD, 1.1), Err(ScenarioError::Price(Currency::USD, 1.1)));
+    assert_eq!(portfolio.set_vol(btc, 0.5), Err(ScenarioError::NoPrice(btc)));
+    assert_eq!(portfolio.set_forward(btc, days(7), 1.0), Err(ScenarioError::NoPrice(btc)));
+    portfolio.set_price(btc, 60_000.0).unwrap();
+    let option = |vol, slope| Holding::Option {
+        underlying: btc,
+        expiry: days(7),
+        strike: Price::from_raw(60_000 * Price::ONE),
+        right: OptionRight::Call,
+        settlement: Settlement::Coin,
+        quantity: qty(1.0),
+        point: SmilePoint { vol, slope },
+    };
+    assert_eq!(portfolio.hold(option(0.5, 0.0)), Err(ScenarioError::NoForward(btc, days(7))));
+    portfolio.set_forward(btc, days(7), 60_100.0).unwrap();
+    assert!(matches!(portfolio.hold(option(-0.5, 0.0)), Err(ScenarioError::Number(_))));
+    assert_eq!(portfolio.hold(option(0.5, f64::INFINITY)), Err(ScenarioError::Slope(f64::INFINITY)));
+    assert_eq!(portfolio.hold(option(0.5, -0.5)), Ok(0));
+    let balance = Holding::Balance { currency: currency("SOL"), amount: cash(1.0) };
+    assert_eq!(portfolio.hold(balance), Err(ScenarioError::NoPrice(currency("SOL"))));
+
+    let mut outcomes = Outcomes::default();
+    let mut revaluation = Revaluation::new(Simd::best());
+    let mut refuse = |portfolio: &Portfolio, scenario: Scenario| {
+        let error = revaluation.run(portfolio, &[Scenario::still("fine"), scenario], &mut outcomes).unwrap_err();
+        assert!(outcomes.is_empty());
+        error.to_string()
+    };
+    assert_eq!(refuse(&portfolio, spot(0.1)), "ETH has no price; set its price first");
+    portfolio.set_price(currency("ETH"), 3_000.0).unwrap();
+    assert_eq!(
+        refuse(&portfolio, spot(-1.0)),
+        "scenario `-1`: the move of a price is -1; it must be finite and above -1"
+    );
+    let vol = |vol| Scenario { vol, ..Scenario::still("vol") };
+    assert_eq!(
+        refuse(&portfolio, vol(VolMove { shortest_days: 0.0, ..VolMove::NONE })),
+        "scenario `vol`: the shortest tenor in days is 0; it must be finite and above 0"
+    );
+    assert_eq!(
+        refuse(&portfolio, vol(VolMove::absolute(200.0))),
+        "scenario `vol`, line 0: `vol` is 200.5; it must lie between 0 and 100"
+    );
+    let deviations = Scenario { spot: SpotMoves::all(Move::Deviations(-4.0)), ..Scenario::still("one") };
+    assert!(refuse(&portfolio, deviations).contains("has no volatility; set its volatility"));
+    let time = Scenario { time: Duration::from_nanos(-1), ..Scenario::still("back") };
+    assert!(refuse(&portfolio, time).contains("must be finite and not under 0"));
+    let far = Scenario { spot: SpotMoves::all(Move::Return(1e14)), ..Scenario::still("far") };
+    assert!(refuse(&portfolio, far).contains("which is no price; move it less"));
+    let peg = Scenario { dollars: vec![(currency("USDT"), -1.5)], ..Scenario::still("peg") };
+    assert!(refuse(&portfolio, peg).contains("the move of a dollar is -1.5"));
+}
