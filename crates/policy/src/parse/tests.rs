@@ -11,6 +11,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 const EXAMPLE: &str = include_str!("../../../../examples/btc-trend.toml");
+const COVERED_CALL: &str = include_str!("../../../../examples/covered-call.toml");
+const SHORT_STRANGLE: &str = include_str!("../../../../examples/short-strangle.toml");
+const IMPLIED_VOL_TARGET: &str = include_str!("../../../../examples/implied-vol-target.toml");
 const PORTFOLIO: &str = include_str!("../../../../examples/portfolio.toml");
 
 #[test]
@@ -34,6 +37,21 @@ fn the_portfolio_is_read_and_printed() {
     assert_eq!((policy.accounts.len(), policy.backtest.flows.len(), policy.adopt.len()), (2, 2, 1));
     assert_eq!(policy.backtest.taker_fee.to_string(), "0.0005");
     assert_eq!(to_toml(&policy), include_str!("../../tests/canonical/portfolio.toml"));
+}
+
+/// No finding, and what is printed is read as the same policy.
+#[test]
+fn the_examples_with_options_are_read_and_printed() {
+    for text in [COVERED_CALL, SHORT_STRANGLE, IMPLIED_VOL_TARGET] {
+        let parsed = parse(text);
+        assert_eq!(parsed.diagnostics, []);
+        let policy = parsed.policy.unwrap();
+        let printed = parse(&to_toml(&policy));
+        assert_eq!((printed.diagnostics, printed.policy), (Vec::new(), Some(policy)));
+    }
+    let legs = |text: &str| parse(text).policy.unwrap().structure.map(|structure| structure.legs.len());
+    assert_eq!([COVERED_CALL, SHORT_STRANGLE, IMPLIED_VOL_TARGET].map(legs), [Some(1), Some(2), None]);
+    assert_eq!(parse(IMPLIED_VOL_TARGET).policy.unwrap().series(), ["iv.atm(BTC, 30d)", "dvol.btc"]);
 }
 
 #[test]
