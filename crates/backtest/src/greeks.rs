@@ -613,8 +613,8 @@ mod tests {
         .into_iter()
         .map(|(of, qty)| (ACCOUNT, of, qty.parse().unwrap()))
         .collect();
-        recorder.observe(hours(30), &[mark(FORWARD)]);
-        recorder.row(hours(30), &held);
+        recorder.observe(hours(20), &[mark(FORWARD)]);
+        recorder.row(hours(20), &held);
         // Another chain is quoted, at another volatility; all is closed by the end.
         recorder.observe(hours(31), &quotes(hours(31), FORWARD, 0.6));
         recorder.finish(hours(32), &[]);
@@ -633,7 +633,7 @@ mod tests {
         near(sum(|row| row.delta), whole.delta, 1e-9);
         near(sum(|row| row.vega), whole.vega, 1e-9);
         near(sum(|row| row.theta), whole.theta, 1e-9);
-        assert!(cells.iter().all(|row| row.time == hours(30)), "the last moment at which something was held");
+        assert!(cells.iter().all(|row| row.time == hours(20)), "the last moment at which something was held");
 
         assert_eq!(recorder.surfaces.len(), 2);
         near(recorder.surfaces[1].atm_30d.unwrap(), 0.6, 2e-3);
