@@ -1,7 +1,6 @@
 //! What policies trade and read that no tape has: structures of options, and facts that the engine makes of quotes.
 
 use crate::Error;
-use engine::{Leg, LegStrike, Roll, Structure};
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::{Policy, SurfaceFact, spec};
 use std::collections::BTreeSet;
@@ -72,7 +71,7 @@ fn instrument(structure: &spec::Structure, symbol: &str, catalogue: &Catalogue) 
     };
     let lot = legs.iter().map(|of| of.lot).max().unwrap_or(first.lot);
     let least = legs.iter().map(|of| of.min_qty).max().unwrap_or(first.min_qty);
-    let (lot, min_qty) = terms(structure).grid(lot, least).ok_or_else(|| {
+    let (lot, min_qty) = structure.grid(lot, least).ok_or_else(|| {
         Error::Setup(format!(
             "the ratios of `structure.legs` fit no quantity: every leg is a whole number of lots of {lot} in `{chain}`"
         ))
@@ -87,28 +86,4 @@ fn instrument(structure: &spec::Structure, symbol: &str, catalogue: &Catalogue) 
         lot,
         min_qty,
     })
-}
-
-/// A policy's structure as the engine trades it.
-pub(crate) fn terms(structure: &spec::Structure) -> Structure {
-    let leg = |leg: &spec::StructureLeg| Leg {
-        right: leg.right,
-        strike: match leg.strike {
-            spec::LegStrike::Delta(delta) => LegStrike::Delta(delta),
-            spec::LegStrike::Moneyness(share) => LegStrike::Moneyness(share),
-        },
-        days: leg.days.get(),
-        ratio: leg.ratio,
-    };
-    Structure {
-        legs: structure.legs.iter().map(leg).collect(),
-        max_spread: structure.max_spread,
-        min_open_interest: structure.min_open_interest,
-        roll: match structure.roll {
-            spec::Roll::Before(before) => Roll::Before(before),
-            spec::Roll::AtSettlement => Roll::AtSettlement,
-            spec::Roll::Never => Roll::Never,
-        },
-        sticky: structure.sticky,
-    }
 }

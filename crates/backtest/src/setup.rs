@@ -86,7 +86,7 @@ impl Setup {
                         allocation: policy.allocation,
                     }),
                     adoption: adoption(policy, symbol),
-                    structure: policy.structure.as_ref().map(crate::derived::terms),
+                    structure: policy.structure.clone(),
                     ..StrategyConfig::new(instrument, program)
                 })
             })

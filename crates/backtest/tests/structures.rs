@@ -8,10 +8,11 @@ mod desk;
 
 use common::Tick;
 use desk::{Desk, Moment, Seat};
-use engine::{Leg, LegStrike, Notice, Output, Purpose, Roll, Structure};
+use engine::{Notice, Output, Purpose};
 use exchange::ExchangeConfig;
 use market::*;
 use policy::Policy;
+use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
 use pricing::options::functions::{ln, normal_distribution};
 use std::collections::BTreeMap;
 use units::{
@@ -121,13 +122,21 @@ fn walk(seed: u64, steps: i64) -> Vec<f64> {
     (0..steps).map(step).collect()
 }
 
-fn leg(right: OptionRight, delta: f64, ratio: &str) -> Leg {
-    Leg { right, strike: LegStrike::Delta(Ratio::new(delta).unwrap()), days: 30.0, ratio: qty(ratio) }
+fn leg(right: OptionRight, delta: f64, ratio: &str) -> StructureLeg {
+    let of = |number: f64| Ratio::new(number).unwrap();
+    StructureLeg { right, strike: LegStrike::Delta(of(delta)), days: of(30.0), ratio: qty(ratio) }
 }
 
-fn structure(legs: Vec<Leg>, roll: Roll) -> Structure {
+fn structure(legs: Vec<StructureLeg>, roll: Roll) -> Structure {
     let (max_spread, min_open_interest) = (Some(Ratio::new(0.5).unwrap()), Some(qty("10")));
-    Structure { legs, max_spread, min_open_interest, roll, sticky: pricing::surface::Sticky::default() }
+    Structure {
+        chain: String::new(),
+        legs,
+        max_spread,
+        min_open_interest,
+        roll,
+        sticky: pricing::surface::Sticky::default(),
+    }
 }
 
 /// Sold once, a unit for each coin, with what else is said.
@@ -345,7 +354,7 @@ fn a_strangle_is_settled_and_opened_anew() {
 /// Legs of two expiries: when the first is settled the other is closed at the market, and both are one campaign's.
 #[test]
 fn what_is_left_of_a_calendar_goes_with_its_first_leg() {
-    let far = Leg { days: 60.0, ..leg(OptionRight::Call, 0.5, "1") };
+    let far = StructureLeg { days: Ratio::new(60.0).unwrap(), ..leg(OptionRight::Call, 0.5, "1") };
     let calendar = structure(vec![far, leg(OptionRight::Call, 0.5, "-1")], Roll::Never);
     let path = walk(7, 400);
     let (moments, _, desk) = run(vec![(calendar, policy(""))], 45, |step| path[step as usize]);

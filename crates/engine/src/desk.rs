@@ -5,9 +5,10 @@
 
 use crate::Purpose;
 use crate::chain::Chains;
-use crate::structure::{Choice, LEGS_MAX, Roll, Structure, price_of, times};
+use crate::structure::{Choice, price_of, times};
 use arrayvec::ArrayVec;
 use market::{CancelReason, Command, Fill, Forced, OrderKind, OrderUpdate, RejectReason};
+use policy::spec::{LEGS_MAX, Roll, Structure};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, Cash, InstrumentId, Notional, OrderId, PlanId, Price, Qty, Side, Timestamp};
 

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 use crate::chain::tests::{NOW, days, option};
-use crate::{Engine, EngineConfig, Leg, LegStrike, Notice, Output, Roll, StrategyConfig, Structure};
+use crate::{Engine, EngineConfig, Notice, Output, StrategyConfig};
 use market::{
     Account, CancelReason, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Forced, Input,
     Instrument, InstrumentKind, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderUpdate, RejectReason, SeriesPoint,
     Source,
 };
 use policy::facts::{self, FactId, Facts};
+use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
 use policy::{Add, Because, CampaignTerms, Exit, Program, Rule, Target, Verdict};
 use std::collections::{BTreeMap, VecDeque};
 use units::state::{StateReader, StateWriter};
@@ -88,18 +89,33 @@ impl Rule for Script {
 /// Series that each strategy reads.
 const SERIES: u32 = 3;
 
-fn leg(right: OptionRight, multiple: f64, days: f64, ratio: &str) -> Leg {
-    Leg { right, strike: LegStrike::Moneyness(Ratio::new(multiple).unwrap()), days, ratio: qty(ratio) }
+fn leg(right: OptionRight, multiple: f64, days: f64, ratio: &str) -> StructureLeg {
+    let of = |number: f64| Ratio::new(number).unwrap();
+    StructureLeg { right, strike: LegStrike::Moneyness(of(multiple)), days: of(days), ratio: qty(ratio) }
 }
 
 fn strangle(roll: Roll) -> Structure {
     let legs = vec![leg(OptionRight::Call, 1.1, 30.0, "1"), leg(OptionRight::Put, 0.9, 30.0, "1")];
-    Structure { legs, max_spread: None, min_open_interest: None, roll, sticky: pricing::surface::Sticky::default() }
+    Structure {
+        chain: String::new(),
+        legs,
+        max_spread: None,
+        min_open_interest: None,
+        roll,
+        sticky: pricing::surface::Sticky::default(),
+    }
 }
 
 fn calendar(roll: Roll) -> Structure {
     let legs = vec![leg(OptionRight::Call, 1.1, 60.0, "1"), leg(OptionRight::Call, 1.1, 30.0, "-0.5")];
-    Structure { legs, max_spread: None, min_open_interest: None, roll, sticky: pricing::surface::Sticky::default() }
+    Structure {
+        chain: String::new(),
+        legs,
+        max_spread: None,
+        min_open_interest: None,
+        roll,
+        sticky: pricing::surface::Sticky::default(),
+    }
 }
 
 /// Options of four expiries, then an instrument for each structure.

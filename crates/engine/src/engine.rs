@@ -11,13 +11,14 @@ use crate::structures::Structures;
 use crate::surfaces::Surfaces;
 use crate::{
     Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule,
-    Structure, StructureRule,
+    StructureRule,
 };
 use market::{
     Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Command, Conversion, Event, Fill,
     Input, InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
 };
 use policy::facts::{self, Facts};
+use policy::spec::Structure;
 use policy::{Arg, Because, Exit, Outcome, Program, Target};
 use pricing::Ohlc;
 use risk::TierTable;

@@ -38,5 +38,5 @@ pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};
 pub use guard::{ExpiryRule, LiquidationGuard, SpotRule};
 pub use plan::{ENGINE_RULE, Notice, Output, Plan, Purpose};
 pub use sharing::Sharing;
-pub use structure::{LEGS_MAX, Leg, LegStrike, NoLeg, QUOTE_AGE_MAX, Refusal, Roll, Structure, StructureRule};
+pub use structure::{NoLeg, QUOTE_AGE_MAX, Refusal, StructureRule};
 pub use surfaces::FittedChain;

@@ -3,11 +3,11 @@
 use crate::chain::{Chain, ChainExpiry, QuotedOption};
 use arrayvec::ArrayVec;
 use policy::facts::{self, FactId, Facts};
+use policy::spec::{LEGS_MAX, LegStrike, Structure, StructureLeg};
 use policy::{Arg, Because, Rule, Target, Verdict};
 use pricing::options::functions::{ln, normal_distribution};
 use pricing::options::total_deviation;
-use pricing::surface::Sticky;
-use units::{Duration, InstrumentId, OptionRight, Price, Qty, Ratio, Timestamp};
+use units::{Duration, InstrumentId, OptionRight, Price, Qty, Timestamp};
 
 /// The sentence for a right and a way to choose the strike.
 macro_rules! said {
@@ -20,91 +20,12 @@ macro_rules! said {
         }
     };
 }
-/// Legs that a structure can have.
-pub const LEGS_MAX: usize = 8;
-
 /// Quotes older than this choose no leg.
 pub const QUOTE_AGE_MAX: Duration = Duration::HOUR;
-
-/// Options in fixed proportions that are traded as one instrument. Venue, underlying and settlement currency are those of its
-/// instrument.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Structure {
-    /// Its legs, up to [`LEGS_MAX`].
-    pub legs: Vec<Leg>,
-    /// No leg is chosen whose ask lies further over its bid, as a share of the middle.
-    pub max_spread: Option<Ratio>,
-    /// No leg is chosen with less open interest, or with none told.
-    pub min_open_interest: Option<Qty>,
-    /// When its legs are replaced.
-    pub roll: Roll,
-    /// How the smile moves with the price of the underlying, for what its volatility is taken to be.
-    pub sticky: Sticky,
-}
-
-/// One leg of a structure.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Leg {
-    /// Call or put.
-    pub right: OptionRight,
-    /// Which strike.
-    pub strike: LegStrike,
-    /// How long before its expiry it is chosen.
-    pub days: f64,
-    /// Signed contracts for each unit of the structure.
-    pub ratio: Qty,
-}
-
-/// Which strike a leg has.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum LegStrike {
-    /// The one whose delta is nearest: unadjusted forward delta at the volatility of the middle, without its sign.
-    Delta(Ratio),
-    /// The one nearest to this multiple of the forward.
-    Moneyness(Ratio),
-}
-
-/// When the legs of a structure are replaced by new ones, while its campaign goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roll {
-    /// So long before the first of them expires.
-    Before(Duration),
-    /// Once the first of them was settled.
-    AtSettlement,
-    /// Never: the campaign ends when they are settled.
-    Never,
-}
 
 /// `ratio × qty`; exact on the grid of a structure.
 pub(crate) fn times(ratio: Qty, qty: Qty) -> Qty {
     Qty::from_raw((i128::from(ratio.raw()) * i128::from(qty.raw()) / i128::from(Qty::ONE)) as i64)
-}
-
-impl Structure {
-    /// The quantity grid and the smallest order of a structure whose legs have these: the least quantities of which every leg is a
-    /// whole number of lots, and no order of a leg is too small. `None`: there are none that can be told.
-    #[must_use]
-    pub fn grid(&self, lot: Qty, min_qty: Qty) -> Option<(Qty, Qty)> {
-        let mut whole: i128 = 1;
-        for leg in &self.legs {
-            // The least q with ratio × q a multiple of the lot: lot × ONE ÷ gcd(ratio, lot × ONE).
-            let (ratio, step) = (i128::from(leg.ratio.raw().abs()), i128::from(lot.raw()) * i128::from(Qty::ONE));
-            if ratio == 0 || step <= 0 {
-                return None;
-            }
-            let least = step / gcd(ratio, step);
-            whole = whole.checked_mul(least)? / gcd(whole, least);
-        }
-        let smallest = self.legs.iter().map(|leg| i128::from(leg.ratio.raw().abs())).min()?;
-        // Rounded up to whole lots of the structure.
-        let needed = (i128::from(min_qty.raw().max(1)) * i128::from(Qty::ONE) + smallest - 1) / smallest;
-        let min = (needed + whole - 1) / whole * whole;
-        Some((Qty::from_raw(i64::try_from(whole).ok()?), Qty::from_raw(i64::try_from(min).ok()?)))
-    }
-}
-
-fn gcd(a: i128, b: i128) -> i128 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The options that a structure is at a moment.
@@ -199,7 +120,7 @@ impl Refusal {
             LegStrike::Delta(delta) => Arg::Number(delta.get()),
             LegStrike::Moneyness(multiple) => Arg::Percent(multiple.get()),
         };
-        let (days, count, of) = (Arg::Number(leg.days), Arg::Count(self.count), Arg::Count(self.of));
+        let (days, count, of) = (Arg::Number(leg.days.get()), Arg::Count(self.count), Arg::Count(self.of));
         let by_delta = matches!(leg.strike, LegStrike::Delta(_));
         let template = match self.reason {
             NoLeg::Expiry => {
@@ -285,7 +206,7 @@ struct Nearest<'a> {
 fn choose_leg<'a>(
     structure: &Structure,
     number: u8,
-    leg: &Leg,
+    leg: &StructureLeg,
     chain: &'a Chain,
     lot: Qty,
     now: Timestamp,
@@ -293,12 +214,12 @@ fn choose_leg<'a>(
     let days = |expiry: &ChainExpiry| expiry.at().since(now).days();
     let fits = |expiry: &&ChainExpiry| {
         let days = days(expiry);
-        expiry.at() > now && days >= leg.days * 0.5 && days <= leg.days * 2.0
+        expiry.at() > now && days >= leg.days.get() * 0.5 && days <= leg.days.get() * 2.0
     };
     let refuse = |reason, count, of| Refusal { leg: number, reason, count, of };
     let nearest = |wanted: &dyn Fn(&&ChainExpiry) -> bool| {
         chain.expiries().iter().filter(fits).filter(wanted).min_by(|one, other| {
-            let away = |expiry: &ChainExpiry| (days(expiry) - leg.days).abs();
+            let away = |expiry: &ChainExpiry| (days(expiry) - leg.days.get()).abs();
             away(one).total_cmp(&away(other))
         })
     };
@@ -328,7 +249,7 @@ fn choose_leg<'a>(
 /// How far an option is from what a leg wants.
 fn distance(
     structure: &Structure,
-    leg: &Leg,
+    leg: &StructureLeg,
     option: &QuotedOption,
     (forward, in_coin): (Option<Price>, bool),
     lot: Qty,
@@ -422,6 +343,8 @@ mod tests {
     use crate::chain::tests::{NOW, days, option};
     use market::{Catalogue, OptionQuote};
     use policy::Reason;
+    use policy::spec::{Roll, Sticky};
+    use units::Ratio;
 
     fn qty(text: &str) -> Qty {
         text.parse().unwrap()
@@ -435,12 +358,19 @@ mod tests {
         Ratio::new(value).unwrap()
     }
 
-    pub(super) fn leg(right: OptionRight, delta: f64, days: f64, size: &str) -> Leg {
-        Leg { right, strike: LegStrike::Delta(ratio(delta)), days, ratio: qty(size) }
+    pub(super) fn leg(right: OptionRight, delta: f64, days: f64, size: &str) -> StructureLeg {
+        StructureLeg { right, strike: LegStrike::Delta(ratio(delta)), days: ratio(days), ratio: qty(size) }
     }
 
-    fn structure(legs: Vec<Leg>) -> Structure {
-        Structure { legs, max_spread: None, min_open_interest: None, roll: Roll::Never, sticky: Sticky::default() }
+    fn structure(legs: Vec<StructureLeg>) -> Structure {
+        Structure {
+            chain: String::new(),
+            legs,
+            max_spread: None,
+            min_open_interest: None,
+            roll: Roll::Never,
+            sticky: Sticky::default(),
+        }
     }
 
     /// Published in Hull, Options, Futures and Other Derivatives: a call on a forward at 0.6 when delta is N(d1) = 0.5987; here by
@@ -524,7 +454,8 @@ mod tests {
         assert_eq!(strikes(&chains, &choice), [("105000".to_owned(), 58.0), ("100000".to_owned(), 30.0)]);
         let later = choose(&calendar, chain, qty("0.1"), NOW, Some(days(30))).unwrap_err();
         assert_eq!((later.leg, later.reason), (1, NoLeg::Later));
-        let strikes_at = Leg { strike: LegStrike::Moneyness(ratio(1.2)), ..leg(OptionRight::Call, 0.5, 30.0, "2") };
+        let strikes_at =
+            StructureLeg { strike: LegStrike::Moneyness(ratio(1.2)), ..leg(OptionRight::Call, 0.5, 30.0, "2") };
         let choice = choose(&structure(vec![strikes_at]), chain, qty("0.1"), NOW, None).unwrap();
         assert_eq!(strikes(&chains, &choice), [("120000".to_owned(), 30.0)]);
     }
@@ -579,21 +510,5 @@ mod tests {
         assert_eq!(strikes(&later, &choice)[0].1, 58.0);
         let none = Chains::new(&catalogue());
         assert_eq!(choose(&call(), &none.chains()[0], qty("0.1"), NOW, None).unwrap_err().reason, NoLeg::Quote);
-    }
-
-    #[test]
-    fn the_grid_is_the_least_quantity_of_which_every_leg_is_whole_lots() {
-        let grid = |ratios: &[&str]| {
-            let legs = ratios.iter().map(|size| leg(OptionRight::Call, 0.5, 30.0, size)).collect();
-            structure(legs).grid(qty("0.1"), qty("0.1")).map(|(lot, min)| (lot.to_string(), min.to_string()))
-        };
-        let some = |lot: &str, min: &str| Some((lot.to_owned(), min.to_owned()));
-        assert_eq!(grid(&["1", "-1"]), some("0.1", "0.1"));
-        assert_eq!(grid(&["1", "-2"]), some("0.1", "0.1"));
-        assert_eq!(grid(&["1", "-0.5"]), some("0.2", "0.2"));
-        assert_eq!(grid(&["1.5", "1"]), some("0.2", "0.2"));
-        assert_eq!(grid(&["1", "0"]), None);
-        let (lot, min) = structure(vec![leg(OptionRight::Put, 0.5, 30.0, "1")]).grid(qty("0.1"), qty("0.25")).unwrap();
-        assert_eq!((lot, min), (qty("0.1"), qty("0.3")));
     }
 }

@@ -8,7 +8,7 @@ use crate::desk::{Desk, LegCommand, Line, Outcome, Traded};
 use crate::engine::Engine;
 use crate::netting::{Early, part_of};
 use crate::plan::ENGINE_RULE;
-use crate::structure::{Choice, NoLeg, Refusal, Roll, choose, options};
+use crate::structure::{Choice, NoLeg, Refusal, choose, options};
 use crate::{Notice, Output, Purpose};
 use market::{
     CancelReason, Catalogue, Command, Fill, Forced, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderKind,
@@ -16,6 +16,7 @@ use market::{
 };
 use policy::Arg;
 use policy::facts;
+use policy::spec::{Roll, Structure};
 use pricing::Ohlc;
 use std::collections::BTreeMap;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -124,7 +125,7 @@ impl Engine {
     }
 
     /// The desk of a strategy that trades a structure.
-    pub(crate) fn add_desk(&mut self, scope: u32, instrument: InstrumentId, terms: crate::Structure) -> u32 {
+    pub(crate) fn add_desk(&mut self, scope: u32, instrument: InstrumentId, terms: Structure) -> u32 {
         let of = &self.catalogue.instruments[instrument.index()];
         let account = units::AccountId(self.account_of[instrument.index()]);
         let mut desk = Desk::new(scope, instrument, account, terms, of.lot);

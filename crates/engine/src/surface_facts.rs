@@ -5,12 +5,13 @@
 
 use crate::chain::tests::{NOW, days, option};
 use crate::surfaces::FittedChain;
-use crate::{Engine, EngineConfig, Leg, LegStrike, Output, Roll, StrategyConfig, Structure};
+use crate::{Engine, EngineConfig, Output, StrategyConfig};
 use market::{
     Bar, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Input, Instrument, InstrumentKind,
     Liquidity, OptionQuote, OrderEvent, OrderUpdate, SeriesPoint, Source,
 };
 use policy::facts::{self, FactId, Facts};
+use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
 use policy::{Because, CampaignTerms, Program, Rule, Target, Verdict};
 use pricing::options::{DeltaConvention, OptionKind, OptionStyle, Simd};
 use pricing::surface::{ChainSettings, NoSmile, Surface};
@@ -109,13 +110,14 @@ const STRIKES: [&str; 15] = [
 ];
 
 fn strangle() -> Structure {
-    let leg = |right, share: f64| Leg {
+    let leg = |right, share: f64| StructureLeg {
         right,
         strike: LegStrike::Moneyness(Ratio::new(share).unwrap()),
-        days: 30.0,
+        days: Ratio::new(30.0).unwrap(),
         ratio: qty("1"),
     };
     Structure {
+        chain: String::new(),
         legs: vec![leg(OptionRight::Call, 1.1), leg(OptionRight::Put, 0.9)],
         max_spread: None,
         min_open_interest: None,
@@ -521,6 +523,40 @@ fn greeks_follow_ticks_of_the_underlying_and_are_those_of_a_portfolio_made_anew(
     world.deliver(Source::Market, &[bar]);
     assert_eq!(told(&world), [0.0; 4]);
     assert_eq!(world.engine.greeks().unwrap().len(), 0);
+}
+
+#[test]
+fn without_a_price_of_the_underlying_forwards_are_what_was_quoted() {
+    let mut world = World::new(&EXPIRIES, &STRIKES);
+    world.quote(&[0], |_, _| 0.6, Vec::new());
+    world.forward = 104_000.0;
+    world.quote(&[1, 2, 3, 4], |_, _| 0.6, Vec::new());
+    let want = world.want(0, 1.0);
+    world.deliver(Source::Market, &[want]);
+    let legs = world.engine.greeks().unwrap().len();
+    world.quote(&[2], |_, _| 0.6, Vec::new());
+    assert_eq!((legs, world.engine.greeks().unwrap().len()), (0, 2));
+    let delta = |days: f64| -> f64 {
+        let coins = |forward: f64| {
+            let of = |right, strike| black(right, forward, strike, days / 365.0, 0.6) / forward;
+            of(OptionRight::Call, 115_000.0) + of(OptionRight::Put, 95_000.0)
+        };
+        (coins(104_000.0 * 1.0001) - coins(104_000.0 * 0.9999)) / 0.0002
+    };
+    near("delta", world.told("greeks.delta(BTC)"), delta(30.0), 1e-4);
+    // The first expiry passes, and with it the forward that stood for the price.
+    world.at = days(7);
+    world.quote(&[], |_, _| 0.6, vec![want]);
+    world.quote(&[], |_, _| 0.6, vec![want]);
+    near("a week later", world.told("greeks.delta(BTC)"), delta(23.0), 1e-4);
+    // A perpetual trades two percent lower: from here on it moves the forwards.
+    let bars = [101_920.0, 101_920.0 * 1.01].map(|close| world.bar(close));
+    world.deliver(Source::Market, &bars[..1]);
+    near("its own price", world.told("greeks.delta(BTC)"), delta(23.0), 1e-4);
+    let before = world.told("greeks.delta(BTC)");
+    world.deliver(Source::Market, &bars[1..]);
+    let gamma = world.told("greeks.gamma(BTC)");
+    assert!(gamma > 0.0 && world.told("greeks.delta(BTC)") > before);
 }
 
 #[test]

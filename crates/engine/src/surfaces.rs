@@ -3,12 +3,12 @@
 use crate::chain::{Chain, ChainExpiry, Chains};
 use crate::engine::Engine;
 use crate::held::{HeldGreeks, Holdings};
-use crate::structure::LEGS_MAX;
 use crate::structures::Structures;
 use arrayvec::ArrayVec;
 use market::{Catalogue, Currency, InstrumentKind};
 use policy::SurfaceFact;
 use policy::facts;
+use policy::spec::LEGS_MAX;
 use pricing::options::{DeltaConvention, Inputs, OptionKind, OptionStyle};
 use pricing::surface::{ChainSettings, ExpiryReport, Repair, Slice, Surface, SurfaceRefusal, Tenor};
 use risk::greeks::PortfolioGreeks;

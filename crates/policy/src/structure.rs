@@ -61,6 +61,27 @@ pub use pricing::surface::Sticky;
 pub(crate) const MARK: &str = "-STRUCTURE";
 
 impl Structure {
+    /// The quantity grid and the smallest order of a structure whose legs have these: the least quantities of which every leg is a
+    /// whole number of lots, and no order of a leg is too small. `None`: there are none that can be told.
+    #[must_use]
+    pub fn grid(&self, lot: Qty, min_qty: Qty) -> Option<(Qty, Qty)> {
+        let mut whole: i128 = 1;
+        for leg in &self.legs {
+            // The least q with ratio × q a multiple of the lot: lot × ONE ÷ gcd(ratio, lot × ONE).
+            let (ratio, step) = (i128::from(leg.ratio.raw().abs()), i128::from(lot.raw()) * i128::from(Qty::ONE));
+            if ratio == 0 || step <= 0 {
+                return None;
+            }
+            let least = step / gcd(ratio, step);
+            whole = whole.checked_mul(least)? / gcd(whole, least);
+        }
+        let smallest = self.legs.iter().map(|leg| i128::from(leg.ratio.raw().abs())).min()?;
+        // Rounded up to whole lots of the structure.
+        let needed = (i128::from(min_qty.raw().max(1)) * i128::from(Qty::ONE) + smallest - 1) / smallest;
+        let min = (needed + whole - 1) / whole * whole;
+        Some((Qty::from_raw(i64::try_from(whole).ok()?), Qty::from_raw(i64::try_from(min).ok()?)))
+    }
+
     /// The symbol of the instrument that a policy's structure is: its chain, and the policy's name in what symbols consist of.
     ///
     /// ```
@@ -70,6 +91,10 @@ impl Structure {
     pub fn symbol(&self, policy: &str) -> String {
         structure_symbol(&self.chain, policy)
     }
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// See [`Structure::symbol`].
@@ -83,4 +108,29 @@ pub fn structure_symbol(chain: &str, policy: &str) -> String {
 #[must_use]
 pub fn is_structure(symbol: &str) -> bool {
     symbol.split_once(':').is_some_and(|(_, contract)| contract.contains(MARK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_is_the_least_quantity_of_which_every_leg_is_whole_lots() {
+        let qty = |text: &str| text.parse::<Qty>().unwrap();
+        let structure = |ratios: &[&str]| {
+            let (right, strike) = (OptionRight::Call, LegStrike::Delta(Ratio::default()));
+            let leg = |ratio: &&str| StructureLeg { right, strike, days: Ratio::default(), ratio: qty(ratio) };
+            let (max_spread, min_open_interest, roll) = (None, None, Roll::Never);
+            let legs = ratios.iter().map(leg).collect();
+            Structure { chain: String::new(), legs, max_spread, min_open_interest, roll, sticky: Sticky::default() }
+        };
+        let grid = |ratios: &[&str], min: &str| structure(ratios).grid(qty("0.1"), qty(min));
+        let some = |lot: &str, min: &str| Some((qty(lot), qty(min)));
+        assert_eq!(grid(&["1", "-1"], "0.1"), some("0.1", "0.1"));
+        assert_eq!(grid(&["1", "-2"], "0.1"), some("0.1", "0.1"));
+        assert_eq!(grid(&["1", "-0.5"], "0.1"), some("0.2", "0.2"));
+        assert_eq!(grid(&["1.5", "1"], "0.1"), some("0.2", "0.2"));
+        assert_eq!(grid(&["1", "0"], "0.1"), None);
+        assert_eq!(grid(&["1"], "0.25"), some("0.1", "0.3"));
+    }
 }

@@ -7,10 +7,10 @@ use super::common::{Tick, snapshot};
 use drive::{Journal, World};
 use engine::{
     Adoption, CampaignRecord, Engine, EngineConfig, LiquidationGuard, Notice, Output, Sharing, StrategyConfig,
-    Structure,
 };
 use exchange::{Exchange, ExchangeConfig};
 use market::*;
+use policy::spec::Structure;
 use policy::{Policy, Program};
 use std::cell::RefCell;
 use std::convert::Infallible;
