@@ -197,14 +197,6 @@ impl Listed {
         }
     }
 
-    /// What it is valued at: the venue's mark, else the middle, where nobody bids between nothing and the ask.
-    fn mark(&self) -> Option<Price> {
-        let between =
-            |bid: Option<Price>, ask: Price| Price::from_raw(bid.unwrap_or_default().raw().midpoint(ask.raw()));
-        let quoted = self.quote.ask().map(|ask| between(self.quote.bid(), ask)).or(self.quote.bid());
-        self.quote.mark().or(quoted)
-    }
-
     /// What its holder gets for one unit if the underlying is at a price: in coin or in dollars, toward zero at 1e-8.
     fn exercise(&self, underlying: Price) -> Price {
         let (at, strike) = (i128::from(underlying.raw()), i128::from(self.strike.raw()));
@@ -252,7 +244,7 @@ impl Exchange {
         let index = quote.instrument.index();
         let Some(options) = &mut self.options else { return };
         options.see(quote);
-        let Some(mark) = options.listed[index].as_ref().and_then(Listed::mark) else { return };
+        let Some(mark) = options.listed[index].as_ref().and_then(|listed| listed.quote.value()) else { return };
         self.terms[index].last = mark;
         self.mark(index, mark);
     }
