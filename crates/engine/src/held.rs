@@ -206,9 +206,10 @@ impl Underlying {
             greeks.drop_expired(self.base);
             self.forwards.retain(|(_, expiry, _)| *expiry > now);
         }
-        if is_quoted || is_other {
-            // Where no price of its own moves them, forwards are what was quoted last.
-            self.set_forwards(greeks, holdings, is_other || source.is_none());
+        // Where no price of its own moves them, forwards are what was quoted last.
+        let all = is_other || source.is_none();
+        if is_quoted || all {
+            self.set_forwards(greeks, holdings, all);
         }
         if has_moved || is_quoted || is_other || !self.is_complete {
             self.hold_all(greeks, holdings, has_moved, is_other);
@@ -300,7 +301,7 @@ impl Underlying {
     /// As what a position stands in the portfolio.
     fn key(&self, position: &Position, holdings: &Holdings<'_>) -> Option<Key> {
         let Position { strategy, account: venue, instrument, .. } = *position;
-        let (underlying, kind) = (self.base, holdings.catalogue.instruments[instrument.index()].kind);
+        let (underlying, kind) = (self.base, holdings.catalogue.instruments.get(instrument.index())?.kind);
         let Some((strike, right)) = kind.option() else {
             let (expiry, contract) = (kind.expiry(), kind.contract());
             return Some(Key::DeltaOne(DeltaOneKey { underlying, expiry, contract, venue, strategy }));
