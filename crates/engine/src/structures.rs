@@ -96,18 +96,6 @@ impl Structures {
     }
 }
 
-/// What the holder of an option gets for one unit at a price of its underlying: in coin or in dollars, toward zero at 1e-8.
-fn exercised(option: &QuotedOption, in_coin: bool, underlying: Price) -> Price {
-    let (at, strike) = (i128::from(underlying.raw()), i128::from(option.strike.raw()));
-    let dollars = match option.right {
-        OptionRight::Call => at - strike,
-        OptionRight::Put => strike - at,
-    };
-    let dollars = dollars.max(0);
-    let raw = if in_coin { (dollars * i128::from(Price::ONE)).checked_div(at) } else { Some(dollars) };
-    Price::from_raw(raw.and_then(|raw| i64::try_from(raw).ok()).unwrap_or_default())
-}
-
 impl Engine {
     /// What is quoted for the options of the run.
     #[must_use]
@@ -659,8 +647,7 @@ impl Engine {
                 continue;
             };
             let of = &self.catalogue.instruments[index];
-            let price = forward
-                .map_or(option.value.unwrap_or_default(), |forward| exercised(option, of.base == of.settle, forward));
+            let price = forward.and_then(|forward| of.kind.exercise(forward)).or(option.value).unwrap_or_default();
             let fill = Fill {
                 account,
                 instrument,

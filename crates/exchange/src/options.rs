@@ -7,7 +7,7 @@ use crate::walk::{Kind, Walk};
 use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
 use market::{OptionQuote, OrderKind, OrderState, OrderUpdate};
 use units::state::StateWriter;
-use units::{AccountId, Cash, Contract, Duration, InstrumentId, OptionRight, Price, Qty, Rate, Round, Side, Timestamp};
+use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Round, Side, Timestamp};
 
 /// What the venue charges and asks for options. All of it is a share of the underlying, of the price where it says so.
 ///
@@ -118,9 +118,7 @@ struct Listed {
     bid_left: Option<Qty>,
     ask_left: Option<Qty>,
     expiry: Timestamp,
-    strike: Price,
-    right: OptionRight,
-    is_inverse: bool,
+    kind: InstrumentKind,
 }
 
 /// The prices of an underlying within the settlement window.
@@ -134,15 +132,13 @@ impl Options {
     /// `None`: the catalogue has none.
     pub(crate) fn of(catalogue: &Catalogue) -> Option<Self> {
         let list = |(index, of): (usize, &Instrument)| {
-            let (strike, right) = of.kind.option()?;
+            of.kind.option()?;
             Some(Listed {
                 quote: OptionQuote::empty(InstrumentId(index as u32)),
                 bid_left: None,
                 ask_left: None,
                 expiry: of.kind.expiry()?,
-                strike,
-                right,
-                is_inverse: matches!(of.kind, InstrumentKind::InverseOption { .. }),
+                kind: of.kind,
             })
         };
         let listed: Vec<_> = catalogue.instruments.iter().enumerate().map(list).collect();
@@ -195,18 +191,6 @@ impl Listed {
             Side::Buy => Some((self.quote.ask()?, self.ask_left)),
             Side::Sell => Some((self.quote.bid()?, self.bid_left)),
         }
-    }
-
-    /// What its holder gets for one unit if the underlying is at a price: in coin or in dollars, toward zero at 1e-8.
-    fn exercise(&self, underlying: Price) -> Price {
-        let (at, strike) = (i128::from(underlying.raw()), i128::from(self.strike.raw()));
-        let dollars = match self.right {
-            OptionRight::Call => at - strike,
-            OptionRight::Put => strike - at,
-        };
-        let dollars = dollars.max(0);
-        let raw = if self.is_inverse { (dollars * i128::from(Price::ONE)).checked_div(at) } else { Some(dollars) };
-        Price::from_raw(raw.and_then(|raw| i64::try_from(raw).ok()).unwrap_or_default())
     }
 }
 
@@ -334,10 +318,14 @@ impl Exchange {
     fn unit_of(&self, listed: &Listed) -> Price {
         let last = |instrument: InstrumentId| Some(self.terms[instrument.index()].last).filter(|last| !last.is_zero());
         let underlying = self.config.options.underlyings[listed.quote.instrument.index()].and_then(last);
-        if listed.is_inverse {
+        if matches!(listed.kind, InstrumentKind::InverseOption { .. }) {
             Price::from_raw(Price::ONE)
         } else {
-            listed.quote.underlying().or(underlying).unwrap_or(listed.strike)
+            listed
+                .quote
+                .underlying()
+                .or(underlying)
+                .unwrap_or_else(|| listed.kind.option().map_or(Price::ZERO, |(strike, _)| strike))
         }
     }
 
@@ -463,7 +451,7 @@ impl Exchange {
         let last = known.map(|index| self.terms[index].last).filter(|last| !last.is_zero());
         let quoted = listed.quote.underlying().map(|price| (price, SettlementSource::Quote));
         let (underlying, source) = average.or(last.map(|last| (last, SettlementSource::Last))).or(quoted)?;
-        let (at, price) = (listed.expiry, listed.exercise(underlying));
+        let (at, price) = (listed.expiry, listed.kind.exercise(underlying).unwrap_or_default());
         let settled = OptionSettlement { at, instrument: InstrumentId(instrument as u32), underlying, source };
         self.options.as_mut()?.settled.push(settled);
         Some(price)

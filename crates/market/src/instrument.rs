@@ -144,6 +144,20 @@ impl InstrumentKind {
         }
     }
 
+    /// What the holder of an option gets for one unit if the underlying is at a price: in coin of an inverse one (toward zero at
+    /// 1e-8), else in dollars. `None`: it is none.
+    #[must_use]
+    pub fn exercise(self, underlying: Price) -> Option<Price> {
+        let (strike, right) = self.option()?;
+        let above = i128::from(underlying.raw()) - i128::from(strike.raw());
+        let dollars = if right == OptionRight::Call { above } else { -above }.max(0);
+        let raw = match self {
+            Self::InverseOption { .. } => (dollars * i128::from(Price::ONE)).checked_div(underlying.raw().into()),
+            _ => Some(dollars),
+        };
+        Some(Price::from_raw(raw.and_then(|raw| i64::try_from(raw).ok()).unwrap_or_default()))
+    }
+
     /// Whether it is an option.
     #[must_use]
     pub fn is_option(self) -> bool {
