@@ -3,7 +3,7 @@
 //! An order in structures has a number of its own in its plan, from 0; the orders of its legs have numbers from 128 in the plan
 //! that sends them, and what the desk itself decides has one from 64. Only the legs' go to the venue.
 
-use crate::chain::{Chains, QuotedOption};
+use crate::chain::Chains;
 use crate::desk::{Desk, LegCommand, Line, Outcome, Traded};
 use crate::engine::Engine;
 use crate::netting::{Early, part_of};
