@@ -237,7 +237,11 @@ mod tests {
         let quote = OptionQuote::empty(InstrumentId(1));
         assert_eq!(quote.value(), None);
         assert_eq!(quote.with_bid(price("0.02"), None).value(), Some(price("0.02")));
-        assert_eq!(quote.with_ask(price("0.03"), None).value(), Some(price("0.015")), "nobody bids: nothing is the other end");
+        assert_eq!(
+            quote.with_ask(price("0.03"), None).value(),
+            Some(price("0.015")),
+            "nobody bids: nothing is the other end"
+        );
         let both = quote.with_bid(price("0.02"), None).with_ask(price("0.03"), None);
         assert_eq!(both.value(), Some(price("0.025")));
         assert_eq!(both.with_mark(Price::ZERO).value(), Some(Price::ZERO));
