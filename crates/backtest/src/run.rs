@@ -411,10 +411,24 @@ impl InstrumentStamp {
     }
 }
 
+/// What is paid in at the start, in each account.
+fn deposits(policy: &Policy) -> String {
+    let amount = |deposit: &policy::spec::Deposit| match &deposit.currency {
+        Some(currency) => format!("{} {currency}", deposit.amount),
+        None => deposit.amount.to_string(),
+    };
+    let account = |account: &policy::spec::AccountTerms| {
+        let amounts: Vec<String> = account.deposits.iter().map(amount).collect();
+        format!("{} at {}", amounts.join(" and "), account.venue)
+    };
+    let accounts: Vec<String> = policy.accounts.iter().map(account).collect();
+    if accounts.is_empty() { policy.backtest.deposit.to_string() } else { accounts.join(", ") }
+}
+
 fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
     let terms = &policy.backtest;
     let mut assumed = BTreeMap::from([
-        ("deposit".to_owned(), terms.deposit.to_string()),
+        ("deposit".to_owned(), deposits(policy)),
         ("taker_fee".to_owned(), terms.taker_fee.to_string()),
         ("maker_fee".to_owned(), terms.maker_fee.to_string()),
         ("half_spread".to_owned(), terms.half_spread.to_string()),
