@@ -131,6 +131,8 @@ pub struct Engine {
     pub(crate) surfaces: Surfaces,
     /// Greeks that policies read.
     pub(crate) greeks: Option<HeldGreeks>,
+    /// A position has changed since they were told; no state, because it is set when a snapshot is loaded.
+    pub(crate) has_traded: bool,
     /// A policy reads a fact of a surface or of what is held.
     pub(crate) has_surface_facts: bool,
 }
@@ -186,6 +188,7 @@ impl Engine {
             structures,
             surfaces,
             greeks,
+            has_traded: true,
             has_surface_facts,
             books,
             catalogue,
@@ -550,6 +553,7 @@ impl Engine {
             scope.held.step(now, before);
         }
         scope.position += signed;
+        self.has_traded = true;
         if before.is_zero() && scope.campaign.is_none() {
             self.campaigns += 1;
             let mut campaign = Campaign::open(self.campaigns, now, fill.price, scope.planned_base, &scope.facts);
@@ -871,6 +875,7 @@ impl Engine {
         self.surfaces.load(from)?;
         if let Some(greeks) = &mut self.greeks {
             greeks.load(from)?;
+            self.has_traded = true;
         }
         from.end()
     }

@@ -30,6 +30,8 @@ pub(crate) struct Holdings<'a> {
     pub(crate) scopes: &'a [Scope],
     pub(crate) surfaces: &'a Surfaces,
     pub(crate) now: Timestamp,
+    /// Whether positions may have changed since the last update.
+    pub(crate) has_traded: bool,
 }
 
 /// The Greeks of what strategies hold.
@@ -61,6 +63,10 @@ struct Underlying {
     before: Vec<Position>,
     /// Every position has a price.
     is_complete: bool,
+    /// Positions may have changed since they were taken over.
+    has_traded: bool,
+    /// A future is held, whose own price is part of the position.
+    has_futures: bool,
 }
 
 /// A position of a strategy.
@@ -152,6 +158,7 @@ impl HeldGreeks {
                 Ok(Position { strategy, account, instrument, qty, price: Price::from_raw(from.i64()?) })
             };
             of.positions = (0..from.len()?).map(|_| position(from)).collect::<Result<_, _>>()?;
+            of.has_futures = of.positions.iter().any(|position| !position.price.is_zero());
             of.is_complete = from.bool()?;
         }
         Ok(())
@@ -179,6 +186,8 @@ impl Underlying {
             positions: Vec::new(),
             before: Vec::new(),
             is_complete: false,
+            has_traded: true,
+            has_futures: false,
         }
     }
 
@@ -189,11 +198,16 @@ impl Underlying {
         let changes = chains().map(Chain::changes).sum();
         let source = self.sources.iter().copied().find(|source| !last[*source as usize].is_zero());
         let near = || chains().find_map(|chain| chain.expiries().iter().find_map(ChainExpiry::forward));
+        self.has_traded |= holdings.has_traded;
         let Some(price) = source.map(|source| last[source as usize]).or_else(near) else { return false };
-        let has_moved = !holdings.positions(self.base, &self.chains).eq(self.positions.iter().copied());
+        let moved = || !holdings.positions(self.base, &self.chains).eq(self.positions.iter().copied());
+        let may_move = self.has_traded || self.has_futures;
+        debug_assert!(may_move || !moved(), "a position changed and was not told");
+        let has_moved = may_move && moved();
         let (is_quoted, is_other) = (changes != self.changes, source != self.source || self.price.is_zero());
         let is_tick = price != self.price;
         if !(has_moved || is_quoted || is_other || is_tick) {
+            self.has_traded = false;
             return false;
         }
         (self.source, self.price, self.changes) = (source, price, changes);
@@ -211,6 +225,7 @@ impl Underlying {
         if is_quoted || all {
             self.set_forwards(greeks, holdings, all);
         }
+        self.has_traded = false;
         if has_moved || is_quoted || is_other || !self.is_complete {
             self.hold_all(greeks, holdings, has_moved, is_other);
         }
@@ -245,6 +260,7 @@ impl Underlying {
             std::mem::swap(&mut self.positions, &mut self.before);
             self.positions.clear();
             self.positions.extend(holdings.positions(self.base, &self.chains));
+            self.has_futures = self.positions.iter().any(|position| !position.price.is_zero());
             for before in &self.before {
                 if !self.positions.iter().any(|position| position.is_of(before)) {
                     // What was not in it cannot be taken out, and need not.

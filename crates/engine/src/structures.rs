@@ -508,6 +508,7 @@ impl Engine {
     }
 
     fn on_leg_fill(&mut self, at: usize, order: OrderId, fill: &Fill) {
+        self.has_traded = true;
         if !self.books[fill.account.index()].executions.counts(fill.execution) {
             return;
         }
@@ -595,6 +596,7 @@ impl Engine {
     }
 
     fn force_leg(&mut self, at: usize, order: OrderId, purpose: Purpose, fill: &Fill) {
+        self.has_traded = true;
         let Structures { chains, desks, outcomes, .. } = &mut self.structures;
         let desk = &mut desks[at];
         let scope = &self.scopes[desk.scope as usize];

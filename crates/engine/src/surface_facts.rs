@@ -146,8 +146,12 @@ fn saved(engine: &Engine) -> Vec<u8> {
 }
 
 impl World {
-    /// Options, then the structure and the perpetual that strategies 0 and 1 trade.
     fn new(expiries: &[i64], strikes: &[&'static str]) -> Self {
+        Self::beside(InstrumentKind::InversePerpetual, expiries, strikes)
+    }
+
+    /// Options, then the structure and the contract that strategies 0 and 1 trade.
+    fn beside(contract: InstrumentKind, expiries: &[i64], strikes: &[&'static str]) -> Self {
         let mut instruments = Vec::new();
         for expiry in expiries {
             for strike in strikes {
@@ -160,7 +164,7 @@ impl World {
         let first = instruments[0].clone();
         let (kind, lot) = (InstrumentKind::Structure, qty("0.1"));
         instruments.push(Instrument { symbol: "sim:STRANGLE".into(), kind, lot, ..first.clone() });
-        let (kind, lot) = (InstrumentKind::InversePerpetual, qty("10"));
+        let (kind, lot) = (contract, qty("10"));
         let (symbol, tick) = ("sim:BTC-PERPETUAL".into(), price(0.5));
         instruments.push(Instrument { symbol, kind, quote: usd, tick, lot, min_qty: lot, ..first });
         let wants = (0..WANTS).map(|index| format!("want{index}"));
@@ -526,6 +530,21 @@ fn greeks_follow_ticks_of_the_underlying_and_are_those_of_a_portfolio_made_anew(
 }
 
 #[test]
+fn a_future_counts_by_its_own_price_or_by_the_forward_of_options_that_expire_with_it() {
+    for (expiry, at) in [(45, [101_000.0, 102_000.0]), (30, [100_000.0; 2])] {
+        let kind = InstrumentKind::InverseFuture { expiry: days(expiry) };
+        let mut world = World::beside(kind, &EXPIRIES, &STRIKES);
+        let (bar, want) = (world.bar(101_000.0), world.want(1, -30_000.0));
+        world.quote(&ALL, |_, _| 0.6, vec![bar, want]);
+        world.deliver(Source::Market, &[bar]);
+        assert_eq!(world.told("greeks.delta(BTC)"), -30_000.0 / at[0], "{expiry} days");
+        let bar = world.bar(102_000.0);
+        world.deliver(Source::Market, &[bar]);
+        assert_eq!(world.told("greeks.delta(BTC)"), -30_000.0 / at[1], "{expiry} days");
+    }
+}
+
+#[test]
 fn without_a_price_of_the_underlying_forwards_are_what_was_quoted() {
     let mut world = World::new(&EXPIRIES, &STRIKES);
     world.quote(&[0], |_, _| 0.6, Vec::new());
@@ -689,7 +708,8 @@ impl Random {
 /// A random day of a market: one or a few expiries quoted at a time, sometimes all, sometimes badly; ticks; positions that come and go;
 /// milliseconds to hours between inputs; expiries that pass. `step` is called after each input.
 fn live(seed: u64, mut step: impl FnMut(&mut World, &mut Random)) -> World {
-    let mut world = World::new(&EXPIRIES, &STRIKES);
+    let kinds = [InstrumentKind::InversePerpetual, InstrumentKind::InverseFuture { expiry: days(2) }];
+    let mut world = World::beside(kinds[(seed % 2) as usize], &EXPIRIES, &STRIKES);
     let (mut random, mut own) = (Random(seed), Random(seed ^ 99));
     let mut vols = [0.6; 5];
     let bar = world.bar(99_500.0);

@@ -451,7 +451,7 @@ impl Engine {
 
     fn tell_changed(&mut self) {
         let now = self.now;
-        let Self { surfaces, structures, catalogue, last, greeks, scopes, .. } = self;
+        let Self { surfaces, structures, catalogue, last, greeks, scopes, has_traded, .. } = self;
         let mut told = std::mem::take(&mut surfaces.told);
         let mut changed = 0;
         if structures.chains.changes() != surfaces.seen {
@@ -461,7 +461,8 @@ impl Engine {
         }
         if let Some(greeks) = greeks {
             let Structures { chains, desks, .. } = structures;
-            let holdings = Holdings { catalogue, last, chains, desks, scopes, surfaces, now };
+            let has_traded = std::mem::take(has_traded);
+            let holdings = Holdings { catalogue, last, chains, desks, scopes, surfaces, now, has_traded };
             greeks.update(&holdings, |series, value| told.push((series, value)));
         }
         for (series, value) in told.drain(..) {
