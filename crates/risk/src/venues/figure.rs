@@ -32,6 +32,16 @@ impl Figure {
     }
 }
 
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owed(cash) => cash.fmt(f),
+            Self::Estimated(value) => value.fmt(f),
+            Self::Absent(reason) => write!(f, "absent: {reason}"),
+        }
+    }
+}
+
 /// Why there is no figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
@@ -260,6 +270,22 @@ pub enum MarginError {
         /// The position's row it names.
         position: usize,
     },
+    /// A position over the value up to which the parameters know the venue's tiers.
+    BeyondTiers {
+        /// The position's row.
+        row: usize,
+        /// The instrument.
+        symbol: String,
+        /// What it is worth, open orders included.
+        value: Cash,
+    },
+    /// Open interest counts, and is not stated.
+    NoOpenInterest {
+        /// The position's row.
+        row: usize,
+        /// The instrument.
+        symbol: String,
+    },
     /// An amount beyond what fixed point holds.
     TooLarge {
         /// The position's row.
@@ -304,6 +330,13 @@ impl fmt::Display for MarginError {
                 write!(f, "{count} open orders; the worst subset is searched among at most {}", super::ORDERS_MAX)
             }
             Self::Order { row, position } => write!(f, "order {row}: there is no position {position}"),
+            Self::BeyondTiers { row, symbol, value } => {
+                write!(f, "position {row}: `{symbol}` is or may become worth {value}, over the last tier that the parameters ")?;
+                write!(f, "have; add the venue's further tiers")
+            }
+            Self::NoOpenInterest { row, symbol } => {
+                write!(f, "position {row}: the margin of `{symbol}` depends on open interest, which is not stated")
+            }
             Self::TooLarge { row } => write!(f, "position {row}: its value is beyond 1.7e22"),
         }
     }

@@ -8,6 +8,7 @@ mod grid;
 mod parameters;
 mod portfolio;
 
+pub mod deribit;
 pub mod derive;
 
 pub use change::{MarginalMargin, ORDERS_MAX, WorstOrders, marginal, worst_orders};

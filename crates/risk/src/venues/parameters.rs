@@ -93,6 +93,58 @@ impl Parameters {
         Self::shipped(include_str!("../../data/derive-pmrm2.csv"))
     }
 
+    /// Derive's standard margin, as it comes with Trimtab.
+    #[must_use]
+    pub fn derive_srm() -> Self {
+        Self::shipped(include_str!("../../data/derive-srm.csv"))
+    }
+
+    /// Deribit's standard margin of 2022 to 2026, as it comes with Trimtab.
+    #[must_use]
+    pub fn deribit_standard() -> Self {
+        Self::shipped(include_str!("../../data/deribit-standard.csv"))
+    }
+
+    /// Deribit's portfolio margin of BTC or ETH, as it comes with Trimtab; `None` of another coin.
+    #[must_use]
+    pub fn deribit_portfolio(coin: &str) -> Option<Self> {
+        match coin {
+            "BTC" => Some(Self::shipped(include_str!("../../data/deribit-portfolio-BTC.csv"))),
+            "ETH" => Some(Self::shipped(include_str!("../../data/deribit-portfolio-ETH.csv"))),
+            _ => None,
+        }
+    }
+
+    /// Hyperliquid's tiers, as they come with Trimtab.
+    #[must_use]
+    pub fn hyperliquid() -> Self {
+        Self::shipped(include_str!("../../data/hyperliquid.csv"))
+    }
+
+    /// dYdX v4's classes of markets, as they come with Trimtab.
+    #[must_use]
+    pub fn dydx() -> Self {
+        Self::shipped(include_str!("../../data/dydx.csv"))
+    }
+
+    /// Binance's tiers of contracts margined in USDT, as they come with Trimtab: of BTCUSDT alone.
+    #[must_use]
+    pub fn binance() -> Self {
+        Self::shipped(include_str!("../../data/binance.csv"))
+    }
+
+    /// Bybit's tiers, as they come with Trimtab: the first of BTCUSDT alone.
+    #[must_use]
+    pub fn bybit() -> Self {
+        Self::shipped(include_str!("../../data/bybit.csv"))
+    }
+
+    /// OKX's tiers: a file without rows, to be filled in.
+    #[must_use]
+    pub fn okx() -> Self {
+        Self::shipped(include_str!("../../data/okx.csv"))
+    }
+
     fn shipped(text: &str) -> Self {
         Self::parse(text).expect("the files that come with the crate are read by its tests")
     }

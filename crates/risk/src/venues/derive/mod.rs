@@ -1,7 +1,9 @@
 //! Derive: portfolio margin of the second generation (PMRM-2) and standard margin (SRM).
 
 mod portfolio_margin;
+mod standard_margin;
 mod terms;
 
 pub use portfolio_margin::{Pmrm2, Pmrm2Sums};
+pub use standard_margin::standard_margin;
 pub use terms::{CollateralTerms, Pmrm2Scenario, Pmrm2Terms, VolMove};

@@ -1,0 +1,202 @@
+//! Standard margin: each position by itself, exact.
+
+use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Portfolio, Position};
+use market::{Currency, InstrumentKind};
+use units::{Cash, Notional, OptionRight, Price, Qty, Rate, Round};
+
+const MODEL: &str = "Deribit standard margin";
+
+/// Rates of a future: both grow with its size in coin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StandardTerms {
+    /// Initial, of the smallest position.
+    pub initial: Rate,
+    /// Maintenance, of the smallest position.
+    pub maintenance: Rate,
+    /// What one coin of position adds to both.
+    pub per_coin: Rate,
+}
+
+impl StandardTerms {
+    fn new(parameters: &Parameters, settle: Currency, coin: Currency) -> Result<Option<Self>, MarginError> {
+        let name = format!("future.{settle}.{coin}");
+        let Some(text) = parameters.optional::<String>(&name)? else { return Ok(None) };
+        let mut parts = text.split(':');
+        let mut rate = || parts.next()?.parse::<Rate>().ok().filter(|rate| *rate >= Rate::ZERO);
+        let terms = (|| Some(Self { initial: rate()?, maintenance: rate()?, per_coin: rate()? }))();
+        terms.map(Some).ok_or_else(|| parameters.refuse(&name, &text))
+    }
+
+    /// Initial and maintenance margin of a position of this size in coin and value in what it settles in; rounded up at 1e-16, the rate
+    /// at 1e-12. `None` beyond the range.
+    #[must_use]
+    pub fn margins(self, coins: Notional, value: Notional) -> Option<(Cash, Cash)> {
+        let grown = coins.abs().at_rate(self.per_coin, Round::AwayFromZero)?;
+        let step = Cash::ONE / i128::from(Rate::ONE);
+        let grown = Rate::from_raw(i64::try_from(grown.raw().checked_add(step - 1)? / step).ok()?);
+        let margin = |rate: Rate| value.abs().at_rate(rate.checked_add(grown)?, Round::AwayFromZero);
+        Some((margin(self.initial)?, margin(self.maintenance)?))
+    }
+}
+
+/// The standard margin of what settles in one currency: futures and perpetuals, and options that are paid for in coin. What bears it is
+/// the balance with the profit of futures; options held are paid for and count nothing, the mark of those sold is part of their margin.
+///
+/// # Errors
+///
+/// Parameters that do not hold; what has no rule, mark or index, by row; amounts beyond the range.
+pub fn standard_margin(
+    portfolio: &Portfolio,
+    parameters: &Parameters,
+    settle: Currency,
+) -> Result<Margin, MarginError> {
+    parameters.check(portfolio.at)?;
+    let (most, least): (Rate, Rate) = (parameters.get("option_most")?, parameters.get("option_least")?);
+    let floor: Rate = parameters.get("option_maintenance")?;
+    let mut components = Vec::new();
+    let mut add = |name: &str, position: Option<usize>, cash: Cash| {
+        components.push(Component { name: name.to_owned(), position, figure: Figure::Owed(cash) });
+    };
+    let mut equity = portfolio.amount(settle);
+    let (mut initial, mut maintenance, mut has_options) = (Cash::ZERO, Cash::ZERO, false);
+    add("balance", None, equity);
+    for (row, position) in portfolio.positions.iter().enumerate() {
+        let instrument = &position.instrument;
+        if instrument.settle != settle {
+            return Err(position.unknown(row, MODEL));
+        }
+        if let Some(expiry) = instrument.kind.expiry().filter(|expiry| *expiry < portfolio.at) {
+            return Err(MarginError::Expired { row, symbol: instrument.symbol.clone(), expiry });
+        }
+        let of = |quantity: Qty| -> Result<(Cash, Cash), MarginError> {
+            let margins = match instrument.kind {
+                InstrumentKind::InverseOption { strike, right, .. } => {
+                    let mark = position.needed_mark(row)?;
+                    let index = index(portfolio, position, row)?;
+                    option_margins((most, least, floor), (right, strike, index), mark, quantity)
+                }
+                InstrumentKind::LinearPerpetual
+                | InstrumentKind::InversePerpetual
+                | InstrumentKind::LinearFuture { .. }
+                | InstrumentKind::InverseFuture { .. } => {
+                    let terms = StandardTerms::new(parameters, settle, instrument.base)?;
+                    let terms = terms.ok_or_else(|| position.unknown(row, MODEL))?;
+                    let (coins, value) = size(portfolio, position, row, quantity)?;
+                    terms.margins(coins, value)
+                }
+                _ => return Err(position.unknown(row, MODEL)),
+            };
+            margins.ok_or(MarginError::TooLarge { row })
+        };
+        let own = of(position.quantity)?;
+        add("initial", Some(row), own.0);
+        add("maintenance", Some(row), own.1);
+        if instrument.kind.is_option() {
+            has_options = true;
+        } else {
+            let profit = position.profit(row)?;
+            add("profit", Some(row), profit);
+            equity += profit;
+        }
+        // Margin is convex in the quantity, so of all subsets of the orders all buys or all sales need most.
+        let orders = |buys: bool| -> Option<Qty> {
+            let mut orders =
+                portfolio.orders.iter().filter(|order| order.position == row && (order.quantity > Qty::ZERO) == buys);
+            orders.try_fold(position.quantity, |sum, order| sum.checked_add(order.quantity))
+        };
+        let mut worst = own.0;
+        for buys in [true, false] {
+            worst = worst.max(of(orders(buys).ok_or(MarginError::TooLarge { row })?)?.0);
+        }
+        if worst > own.0 {
+            add("open orders, initial", Some(row), worst - own.0);
+        }
+        let mut premium = Cash::ZERO;
+        if instrument.kind.is_option() {
+            let buys = portfolio.orders.iter().filter(|order| order.position == row && order.quantity > Qty::ZERO);
+            premium = buys.map(|order| (order.price * order.quantity).cash()).sum();
+            if !premium.is_zero() {
+                add("open orders, premium", Some(row), premium);
+            }
+        }
+        initial += worst + premium;
+        maintenance += own.1;
+    }
+    if let Some((row, order)) =
+        portfolio.orders.iter().enumerate().find(|(_, order)| order.position >= portfolio.positions.len())
+    {
+        return Err(MarginError::Order { row, position: order.position });
+    }
+    let mut notes = Vec::new();
+    if has_options {
+        notes.push("options: no published figure of this model exists to compare with".to_owned());
+    }
+    notes.extend(parameters.notes());
+    Ok(Margin {
+        model: MODEL,
+        currency: settle,
+        equity: Figure::Owed(equity),
+        initial: Figure::Owed(initial),
+        maintenance: Figure::Owed(maintenance),
+        components,
+        scenarios: Vec::new(),
+        worst: None,
+        notes,
+    })
+}
+
+fn index(portfolio: &Portfolio, position: &Position, row: usize) -> Result<Price, MarginError> {
+    let found = portfolio.underlying(row, position.instrument.base)?;
+    let index = Price::from_estimate(found.index, Round::Nearest).filter(|index| *index > Price::ZERO);
+    let what = || format!("the index of {}", found.currency);
+    index.ok_or_else(|| MarginError::Number { row, what: what(), value: found.index })
+}
+
+/// Size in coin, and value in what it settles in: of an inverse contract the same, of a linear one at the index.
+fn size(
+    portfolio: &Portfolio,
+    position: &Position,
+    row: usize,
+    quantity: Qty,
+) -> Result<(Notional, Notional), MarginError> {
+    match position.instrument.kind.contract() {
+        units::Contract::Inverse => {
+            let coins = units::Contract::Inverse.exposure(position.needed_mark(row)?, quantity);
+            Ok((coins, coins))
+        }
+        units::Contract::Linear => {
+            let coins = Price::from_raw(Price::ONE) * quantity;
+            Ok((coins, index(portfolio, position, row)? * quantity))
+        }
+    }
+}
+
+/// Of a short option, in coin; of one held, nothing. How far it is out of the money is rounded down at 1e-12, so that no less is asked.
+fn option_margins(
+    (most, least, floor): (Rate, Rate, Rate),
+    (right, strike, index): (OptionRight, Price, Price),
+    mark: Price,
+    quantity: Qty,
+) -> Option<(Cash, Cash)> {
+    if quantity >= Qty::ZERO {
+        return Some((Cash::ZERO, Cash::ZERO));
+    }
+    let out_of_money = match right {
+        OptionRight::Call => strike - index,
+        OptionRight::Put => index - strike,
+    };
+    let share = i128::from(out_of_money.max(Price::ZERO).raw()) * i128::from(Rate::ONE) / i128::from(index.raw());
+    let cut = i128::from(most.raw()).checked_sub(share)?.max(i128::from(least.raw()));
+    let coins = (Price::from_raw(Price::ONE) * quantity).abs();
+    let premium = (mark * quantity).abs().cash();
+    let part = |rate: Rate| coins.at_rate(rate, Round::AwayFromZero);
+    let initial = part(Rate::from_raw(i64::try_from(cut).ok()?))?.checked_add(premium)?;
+    let (least, of_mark) = (part(floor)?, premium.notional().at_rate(floor, Round::AwayFromZero)?);
+    Some(match right {
+        OptionRight::Call => (initial, least.checked_add(premium)?),
+        OptionRight::Put => {
+            let maintenance = least.max(of_mark).checked_add(premium)?;
+            (initial.max(maintenance), maintenance)
+        }
+    })
+}
