@@ -7,10 +7,12 @@
 mod moves;
 mod portfolio;
 mod revaluation;
+mod stress;
 
 pub use moves::{Move, REFERENCE_DAYS, Scenario, SpotMoves, VolMove};
 pub use portfolio::{Holding, Portfolio, Settlement};
 pub use revaluation::{Outcomes, Revaluation};
+pub use stress::{Basis, MarginChange, NamedStress, StressError, StressNumber};
 
 use market::Currency;
 use pricing::options::Refusal;

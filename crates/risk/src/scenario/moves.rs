@@ -136,7 +136,8 @@ pub struct Scenario {
     pub time: Duration,
     /// What longs of perpetuals pay to shorts over that time, as a share of notional at the moved price.
     pub funding: f64,
-    /// Moves of dollars and stablecoins against USD, as shares: −0.1 is a depeg to 0.90. Those not named stay.
+    /// Moves of dollars and stablecoins against USD, as shares: −0.1 is a depeg to 0.90. Those not named stay, and a coin that is
+    /// named moves so, whatever `spot` says.
     pub dollars: Vec<(Currency, f64)>,
 }
 

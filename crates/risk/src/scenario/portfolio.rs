@@ -185,6 +185,18 @@ impl Portfolio {
         Ok(())
     }
 
+    /// Sets the price of a stablecoin that [`is_dollar`] does not know: scenarios move it where they name it, and not as a coin.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::set_price`].
+    pub fn set_stablecoin(&mut self, currency: Currency, price: f64) -> Result<(), ScenarioError> {
+        self.set_price(currency, price)?;
+        let at = self.currency(currency)?;
+        self.currencies[at].dollar = true;
+        Ok(())
+    }
+
     /// Sets a coin's volatility a year, by which moves in deviations are measured.
     ///
     /// # Errors

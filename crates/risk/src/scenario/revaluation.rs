@@ -264,16 +264,14 @@ impl Revaluation {
         self.prices.clear();
         for quoted in &portfolio.currencies {
             let currency = quoted.currency;
-            let by = if quoted.dollar {
-                let named = scenario.dollars.iter().find(|(named, _)| *named == currency);
-                named.map_or(0.0, |(_, by)| *by)
-            } else {
-                match (scenario.spot.of(currency), quoted.vol) {
-                    (Move::Return(by), _) => by,
-                    (Move::Deviations(number), Some(vol)) => exp(number * vol / sqrt(365.0)) - 1.0,
-                    (Move::Deviations(_), None) => {
-                        return Err(ScenarioError::NoVol { scenario: scenario.name.clone(), coin: currency });
-                    }
+            let peg = scenario.dollars.iter().find(|(named, _)| *named == currency);
+            let by = match (peg, scenario.spot.of(currency), quoted.vol) {
+                (Some((_, by)), ..) => *by,
+                (None, ..) if quoted.dollar => 0.0,
+                (None, Move::Return(by), _) => by,
+                (None, Move::Deviations(number), Some(vol)) => exp(number * vol / sqrt(365.0)) - 1.0,
+                (None, Move::Deviations(_), None) => {
+                    return Err(ScenarioError::NoVol { scenario: scenario.name.clone(), coin: currency });
                 }
             };
             let price = quoted.price * (1.0 + by);
