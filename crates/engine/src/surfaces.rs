@@ -35,9 +35,9 @@ const FEW: usize = 3;
 /// The surface of one chain of options.
 ///
 /// It is fitted to the quotes as they stand. Where only few expiries have new ones, these alone are fitted anew, each between its
-/// neighbours as they are; where one cannot follow its quotes between them, all are. The others stay as of the moment they were fitted at, so that
-/// their time to expiry is too long by what has passed since: at most a minute, and at most a thousandth of what the first expiry has
-/// left. Then all are fitted.
+/// neighbours as they are; where one cannot follow its quotes between them, all are. The others stay as of the moment they were fitted
+/// at, so that their time to expiry is too long by what has passed since: at most a minute, and at most a thousandth of what the first
+/// expiry has left. Then all are fitted.
 #[derive(Debug, Clone)]
 pub struct FittedChain {
     quotes: pricing::surface::Chain,

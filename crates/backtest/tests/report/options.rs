@@ -21,7 +21,7 @@ fn greeks(run: &RunSummary, coin: &str, strikes: u64) -> GreekPath {
         options: 1,
         delta: 0.1,
         skew_delta: -0.01,
-        vega: if at % 2 == 0 { -2.5 } else { 1.25 },
+        vega: if at.is_multiple_of(2) { -2.5 } else { 1.25 },
     };
     GreekPath {
         underlying: coin.to_owned(),
