@@ -413,3 +413,42 @@ fn standard_margin_by_hand() {
     let found = standard_margin(&portfolio, &parameters, dollar()).unwrap();
     assert_eq!((found.initial.value(), found.equity.value()), (Some(300.0), Some(2100.0)));
 }
+
+/// After ticks the account is that of the portfolio with index, forwards, mark and collateral where they are now, whatever came between.
+#[test]
+fn a_tick_is_a_portfolio_at_other_prices() {
+    let Some(cases) = cases() else { return };
+    let mut ticked = 0;
+    for case in cases.iter().filter(|case| case["options"].as_array().unwrap().len() >= 3) {
+        let mut portfolio = portfolio(case);
+        let mut account = account(case);
+        let spot = portfolio.underlyings[0].index;
+        for factor in [1.5, 0.4, 1.07] {
+            account.set_index(spot * factor, Simd::best()).unwrap();
+        }
+        let sums = account.sums();
+        portfolio.underlyings[0].index = spot * 1.07;
+        portfolio.expiries.iter_mut().for_each(|term| term.forward *= 1.07);
+        for (index, collateral) in rows(&case["collateral"]).enumerate().filter(|(_, row)| row[3] == 1.0) {
+            portfolio.underlyings[index + 2].index = collateral[1] * 1.07;
+        }
+        for position in portfolio.positions.iter_mut().filter(|position| !position.instrument.kind.is_option()) {
+            let mark = position.mark.unwrap().approximate();
+            let gained = position.quantity.approximate() * mark * 0.07;
+            position.unrealised = Some(cash(position.unrealised.unwrap().approximate() + gained));
+            position.mark = Some(price(mark * 1.07));
+        }
+        let anew = Pmrm2::with(&portfolio, terms(case), (coin(), dollar()), Simd::portable()).unwrap().sums();
+        for (found, expected) in [
+            (sums.equity, anew.equity),
+            (sums.initial_excess, anew.initial_excess),
+            (sums.maintenance_excess, anew.maintenance_excess),
+        ] {
+            let scale = 1e-9 * (anew.equity.abs() + anew.worst.abs());
+            assert!((found - expected).abs() <= scale, "{}: {found}, {expected}", case["case"]);
+        }
+        assert!(account.set_index(0.0, Simd::best()).is_err() && account.set_index(f64::NAN, Simd::best()).is_err());
+        ticked += 1;
+    }
+    assert!(ticked > 20);
+}

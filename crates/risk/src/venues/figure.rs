@@ -331,7 +331,10 @@ impl fmt::Display for MarginError {
             }
             Self::Order { row, position } => write!(f, "order {row}: there is no position {position}"),
             Self::BeyondTiers { row, symbol, value } => {
-                write!(f, "position {row}: `{symbol}` is or may become worth {value}, over the last tier that the parameters ")?;
+                write!(
+                    f,
+                    "position {row}: `{symbol}` is or may become worth {value}, over the last tier that the parameters "
+                )?;
                 write!(f, "have; add the venue's further tiers")
             }
             Self::NoOpenInterest { row, symbol } => {

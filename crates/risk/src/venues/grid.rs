@@ -100,6 +100,26 @@ impl Grid {
         Ok(())
     }
 
+    /// Puts every forward where `forward` has it by expiry, and volatilities of the columns `bent` where `vol` has them by option, column
+    /// and forward; to be followed by [`revalue`](Self::revalue).
+    pub(crate) fn move_forwards(
+        &mut self,
+        forward: impl Fn(usize) -> f64,
+        bent: Range<usize>,
+        vol: impl Fn(usize, usize, usize, f64) -> f64,
+    ) -> Result<(), Refusal> {
+        let most = pricing::options::Field::Vol.range().1;
+        for (index, (range, shared)) in self.expiries.iter_mut().enumerate() {
+            shared.forward = forward(index);
+            for column in bent.clone() {
+                for option in range.clone() {
+                    self.batches[column].set_vol(option, vol(index, option, column, shared.forward).min(most))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Changes how much is held of an option, and adds its expiry up again.
     pub(crate) fn hold(&mut self, option: usize, quantity: f64) {
         self.quantities[option] = quantity;

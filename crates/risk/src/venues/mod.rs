@@ -3,15 +3,21 @@
 //! Which numbers each model reproduces, and which it cannot, stands in `docs/margin.md`.
 
 mod change;
+mod dydx;
 mod figure;
 mod grid;
+mod hyperliquid;
 mod parameters;
 mod portfolio;
+mod tiered;
 
 pub mod deribit;
 pub mod derive;
 
 pub use change::{MarginalMargin, ORDERS_MAX, WorstOrders, marginal, worst_orders};
+pub use dydx::{DydxClass, dydx};
 pub use figure::{Absent, Component, Figure, Margin, MarginError, ScenarioRow};
+pub use hyperliquid::{hyperliquid, hyperliquid_tiers};
 pub use parameters::{FileError, Parameters, Standing};
 pub use portfolio::{Balance, Order, Portfolio, Position, Term, Underlying};
+pub use tiered::{Tiered, TieredPosition, tiered};

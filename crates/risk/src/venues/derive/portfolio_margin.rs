@@ -27,6 +27,10 @@ pub struct Pmrm2 {
     options: Vec<Option<usize>>,
     /// By option.
     strikes: Vec<f64>,
+    /// By option.
+    vols: Vec<f64>,
+    /// Index when the account was made: what all that moves with it is told from.
+    first: f64,
     spot: f64,
     stable: f64,
     confidence: f64,
@@ -38,6 +42,8 @@ pub struct Pmrm2 {
 #[derive(Debug, Clone)]
 struct Expiry {
     at: Timestamp,
+    forward: f64,
+    shocks: Shocks,
     gain: f64,
     loss: f64,
     basis: f64,
@@ -57,6 +63,19 @@ struct Held {
     terms: CollateralTerms,
     value: f64,
     confidence: f64,
+}
+
+impl Held {
+    /// Its value once the coin has moved.
+    fn worth(&self, moved: f64) -> f64 {
+        if self.terms.risk_cancelling { self.value * moved } else { self.value }
+    }
+}
+
+impl Perpetual {
+    fn profit(&self, moved: f64) -> f64 {
+        self.profit + self.quantity * self.mark * (moved - 1.0)
+    }
 }
 
 /// What PMRM-2 adds up, in dollars. The figures that decide, without names.
@@ -140,6 +159,8 @@ impl Pmrm2 {
             expiries: Vec::new(),
             options: vec![None; portfolio.positions.len()],
             strikes: Vec::new(),
+            vols: Vec::new(),
+            first: spot.index,
             spot: spot.index,
             stable: portfolio.underlying(0, cash)?.index,
             confidence: spot.confidence,
@@ -218,9 +239,12 @@ impl Pmrm2 {
         };
         let pushed = self.grid.push(shared, &legs, vol);
         pushed.map_err(|(at, refusal)| number(rows[at], refusal))?;
+        self.vols.extend(vols);
         let terms = &self.terms;
         self.expiries.push(Expiry {
             at: term.expiry,
+            forward: term.forward,
+            shocks,
             gain: terms.gain_discount * exp(-years * (rate * terms.gain_rate_factor + terms.gain_rate_add)),
             loss: (1.0 / shared.discount)
                 .min(terms.loss_discount * exp(years * (rate * terms.loss_rate_factor + terms.loss_rate_add))),
@@ -253,13 +277,48 @@ impl Pmrm2 {
             self.grid.hold(option, quantity.approximate());
             return true;
         }
+        let moved = self.moved();
         match self.perpetual.as_mut().filter(|perpetual| perpetual.row == row) {
             Some(perpetual) => {
-                perpetual.quantity = quantity.approximate();
+                // What is added or taken away changes hands at the mark of now: the profit so far stays.
+                let quantity = quantity.approximate();
+                perpetual.profit += (perpetual.quantity - quantity) * perpetual.mark * (moved - 1.0);
+                perpetual.quantity = quantity;
                 true
             }
             None => false,
         }
+    }
+
+    /// A tick: the coin's index is this now, and forwards, the perpetual's mark and profit, and collateral that moves with the coin
+    /// have moved with it in proportion, as from when the account was made. Volatilities stay where they are by strike. What other
+    /// ticks came before does not count.
+    ///
+    /// # Errors
+    ///
+    /// An index, or a forward that follows from it, outside the range of prices; the account is worth nothing then, and must be ticked
+    /// again.
+    pub fn set_index(&mut self, index: f64, simd: Simd) -> Result<(), MarginError> {
+        let refuse = |refusal: Refusal| number(0, refusal);
+        let Self { terms, expiries, vols, strikes, grid, first, spot, .. } = self;
+        let factor = index / *first;
+        let vol = |expiry: usize, option: usize, column: usize, forward: f64| {
+            let shocks: &Shocks = &expiries[expiry].shocks;
+            shocks.vol(terms, VolMove::ALL[column], vols[option], ln(strikes[option] / forward))
+        };
+        if !(index.is_finite() && index > 0.0) {
+            return Err(refuse(Refusal { field: Field::Forward, value: index }));
+        }
+        let bent = VolMove::Linear.column()..VolMove::ALL.len();
+        grid.move_forwards(|expiry| expiries[expiry].forward * factor, bent, vol).map_err(refuse)?;
+        grid.revalue(simd).map_err(refuse)?;
+        *spot = index;
+        Ok(())
+    }
+
+    /// How far the index is from where it was when the account was made.
+    fn moved(&self) -> f64 {
+        self.spot / self.first
     }
 
     /// Adds to cash.
@@ -289,10 +348,11 @@ impl Pmrm2 {
             sums.confidence += self.unsure(expiry.confidence, gross * self.spot);
         }
         for held in &self.collateral {
-            sums.collateral += held.value;
-            sums.collateral_maintenance += held.value * held.terms.maintenance;
-            sums.collateral_initial += held.value * held.terms.initial;
-            sums.confidence += self.unsure(held.confidence, held.value);
+            let value = held.worth(self.moved());
+            sums.collateral += value;
+            sums.collateral_maintenance += value * held.terms.maintenance;
+            sums.collateral_initial += value * held.terms.initial;
+            sums.confidence += self.unsure(held.confidence, value);
         }
         sums.worst = sums.basis;
         for scenario in 0..terms.scenarios.len() {
@@ -303,8 +363,10 @@ impl Pmrm2 {
             }
         }
         sums.initial_factor = terms.initial_factor + (terms.peg_threshold - self.stable).max(0.0) * terms.peg_factor;
-        sums.equity =
-            self.cash + sums.options + sums.collateral + self.perpetual.map_or(0.0, |perpetual| perpetual.profit);
+        sums.equity = self.cash
+            + sums.options
+            + sums.collateral
+            + self.perpetual.map_or(0.0, |perpetual| perpetual.profit(self.moved()));
         let maintenance = sums.perpetual_maintenance + sums.option_maintenance + sums.collateral_maintenance;
         let initial = sums.perpetual_initial + sums.option_initial + sums.collateral_initial + sums.confidence;
         sums.maintenance_excess = sums.worst * terms.maintenance_factor - maintenance + sums.equity;
@@ -318,7 +380,8 @@ impl Pmrm2 {
         let which = self.terms.scenarios[scenario];
         let shift = which.spot - 1.0;
         let mut profit =
-            self.perpetual.map_or(0.0, |perpetual| perpetual.quantity * perpetual.mark * shift) * which.weight;
+            self.perpetual.map_or(0.0, |perpetual| perpetual.quantity * perpetual.mark * self.moved() * shift)
+                * which.weight;
         for (index, expiry) in self.expiries.iter().enumerate() {
             let value = self.grid.total(index, FIRST + scenario);
             let discounted = value * if value >= 0.0 { expiry.gain } else { expiry.loss };
@@ -326,7 +389,7 @@ impl Pmrm2 {
             profit += if which.vol.is_skew() { -change.abs() } else { change };
         }
         for held in self.collateral.iter().filter(|held| held.terms.risk_cancelling) {
-            profit += held.value * shift * which.weight;
+            profit += held.worth(self.moved()) * shift * which.weight;
         }
         profit
     }
@@ -361,10 +424,10 @@ impl Pmrm2 {
         };
         add("cash", None, self.cash);
         for held in &self.collateral {
-            add(&format!("collateral {}", held.terms.currency), None, held.value);
+            add(&format!("collateral {}", held.terms.currency), None, held.worth(self.moved()));
         }
         if let Some(perpetual) = &self.perpetual {
-            add("perpetual profit", Some(perpetual.row), perpetual.profit);
+            add("perpetual profit", Some(perpetual.row), perpetual.profit(self.moved()));
         }
         for (row, option) in self.options.iter().enumerate() {
             if let Some(option) = option {
@@ -412,6 +475,7 @@ impl Pmrm2 {
 }
 
 /// What an expiry's length makes of volatilities.
+#[derive(Debug, Clone, Copy)]
 struct Shocks {
     up: f64,
     down: f64,

@@ -1,0 +1,50 @@
+//! Hyperliquid: perpetuals margined by tiers of leverage.
+
+use super::tiered::{Rule, assess, linear_perpetual, rate_of};
+use super::{MarginError, Parameters, Portfolio, Position, Tiered};
+use crate::{Tier, TierTable};
+use market::Currency;
+use units::Rate;
+
+const MODEL: &str = "Hyperliquid";
+
+/// The tiers of a coin from rows `tier.COIN,floor:largest leverage`: initial margin at one over the leverage, maintenance at half of it.
+///
+/// # Errors
+///
+/// A row that is none; tiers that make no table. `None`: the coin has no rows.
+pub fn hyperliquid_tiers(parameters: &Parameters, coin: Currency) -> Result<Option<TierTable>, MarginError> {
+    let name = format!("tier.{coin}");
+    let mut tiers = Vec::new();
+    for (_, value) in parameters.each(&name).filter(|(rest, _)| rest.is_empty()) {
+        tiers.push(tier(value).ok_or_else(|| parameters.refuse(&name, value))?);
+    }
+    if tiers.is_empty() {
+        return Ok(None);
+    }
+    TierTable::new(tiers).map(Some).map_err(|error| parameters.refuse(&name, &error.to_string()))
+}
+
+fn tier(value: &str) -> Option<Tier> {
+    let (floor, leverage) = value.split_once(':')?;
+    let leverage: f64 = leverage.parse().ok()?;
+    let (initial, maintenance) = (rate_of(leverage)?, rate_of(2.0 * leverage)?);
+    Some(Tier { floor: floor.parse().ok()?, initial, maintenance })
+}
+
+/// The margin of an account at Hyperliquid. Initial margin is value ÷ the leverage chosen; without one, ÷ the tier's largest.
+///
+/// # Errors
+///
+/// Parameters that do not hold; a coin without tiers, what has no mark or entry, by row.
+pub fn hyperliquid(portfolio: &Portfolio, parameters: &Parameters, settle: Currency) -> Result<Tiered, MarginError> {
+    parameters.check(portfolio.at)?;
+    let transfer: Rate = parameters.get("transfer_share")?;
+    let rule = |row: usize, position: &Position| {
+        linear_perpetual(position, row, MODEL)?;
+        let table = hyperliquid_tiers(parameters, position.instrument.base)?;
+        let table = table.ok_or_else(|| position.unknown(row, MODEL))?;
+        Ok(Rule { table, limit: None, transfer: Some(transfer) })
+    };
+    assess(portfolio, settle, MODEL, parameters.notes(), rule)
+}

@@ -1,0 +1,273 @@
+//! Futures margined by tiers of their value, exact: Hyperliquid, dYdX, and any venue whose tiers are data.
+//!
+//! A position is isolated if something was set aside for it, and bears its own loss alone; the others share the balance of the currency
+//! that they settle in.
+
+use super::{Absent, Component, Figure, Margin, MarginError, Parameters, Portfolio, Position};
+use crate::{Tier, TierTable, liquidation_price};
+use market::Currency;
+use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
+
+/// An account margined by tiers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tiered {
+    /// What is margined together. Isolated positions are components of it with their own equity, and in none of its totals.
+    pub margin: Margin,
+    /// Every position.
+    pub positions: Vec<TieredPosition>,
+}
+
+/// A position margined by tiers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TieredPosition {
+    /// Its row.
+    pub row: usize,
+    /// Its value at the mark, without sign.
+    pub value: Cash,
+    /// Its initial margin.
+    pub initial: Cash,
+    /// Its maintenance margin.
+    pub maintenance: Cash,
+    /// Its profit that is not settled.
+    pub profit: Cash,
+    /// What bears it alone, profit included, if it is isolated.
+    pub equity: Option<Cash>,
+    /// The mark at which it is liquidated while nothing else moves, or why there is none.
+    pub liquidation: Result<Price, Absent>,
+}
+
+/// The rule for one instrument.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) table: TierTable,
+    /// The largest value for which the table is known.
+    pub(crate) limit: Option<Notional>,
+    /// A part of the value that equity must be over to be withdrawn.
+    pub(crate) transfer: Option<Rate>,
+}
+
+/// Margin by tiers from a parameter file with rows `tier.SYMBOL,floor:initial:maintenance`, one a tier, and perhaps
+/// `limit.SYMBOL,value`, over which the file knows nothing. SYMBOL is the instrument's without its venue. Where the user chose a leverage,
+/// initial margin is value ÷ leverage if that is more.
+///
+/// # Errors
+///
+/// Parameters that do not hold; an instrument without tiers, a position over the limit, what has no mark or entry, by row.
+///
+/// ```
+/// use risk::venues::{Parameters, Portfolio, tiered};
+/// let portfolio = Portfolio { at: "2024-08-01".parse().unwrap(), ..Portfolio::default() };
+/// let account = tiered(&portfolio, &Parameters::binance(), "USDT".parse().unwrap())?;
+/// assert_eq!(account.margin.ratio().to_string(), "absent: equity is not over zero");
+/// # Ok::<(), risk::venues::MarginError>(())
+/// ```
+pub fn tiered(portfolio: &Portfolio, parameters: &Parameters, settle: Currency) -> Result<Tiered, MarginError> {
+    parameters.check(portfolio.at)?;
+    const MODEL: &str = "margin by tiers";
+    let rule = |row: usize, position: &Position| {
+        let symbol = position
+            .instrument
+            .symbol
+            .split_once(':')
+            .map_or(position.instrument.symbol.as_str(), |(_, symbol)| symbol);
+        let name = format!("tier.{symbol}");
+        let mut tiers = Vec::new();
+        for (_, value) in parameters.each(&name).filter(|(rest, _)| rest.is_empty()) {
+            tiers.push(parse_tier(value).ok_or_else(|| parameters.refuse(&name, value))?);
+        }
+        if tiers.is_empty() {
+            return Err(position.unknown(row, MODEL));
+        }
+        let table = TierTable::new(tiers).map_err(|error| parameters.refuse(&name, &error.to_string()))?;
+        Ok(Rule { table, limit: parameters.optional(&format!("limit.{symbol}"))?, transfer: None })
+    };
+    assess(portfolio, settle, MODEL, parameters.notes(), rule)
+}
+
+fn parse_tier(value: &str) -> Option<Tier> {
+    let mut parts = value.split(':');
+    let floor = parts.next()?.parse().ok()?;
+    let (initial, maintenance) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    parts.next().is_none().then_some(Tier { floor, initial, maintenance })
+}
+
+/// One over a number as a rate, rounded up.
+pub(crate) fn rate_of(leverage: f64) -> Option<Rate> {
+    // Divided as a whole number of units, so that what is exact stays so.
+    let raw = (Rate::ONE as f64 / leverage).ceil();
+    (leverage > 0.0 && raw >= 1.0 && raw < 9e18).then_some(Rate::from_raw(raw as i64))
+}
+
+pub(crate) fn assess(
+    portfolio: &Portfolio,
+    settle: Currency,
+    model: &'static str,
+    notes: Vec<String>,
+    rule: impl Fn(usize, &Position) -> Result<Rule, MarginError>,
+) -> Result<Tiered, MarginError> {
+    let mut components = Vec::new();
+    let mut add = |name: &str, position: Option<usize>, cash: Cash| {
+        components.push(Component { name: name.to_owned(), position, figure: Figure::Owed(cash) });
+    };
+    if let Some((row, order)) =
+        portfolio.orders.iter().enumerate().find(|(_, order)| order.position >= portfolio.positions.len())
+    {
+        return Err(MarginError::Order { row, position: order.position });
+    }
+    let mut equity = portfolio.amount(settle);
+    add("balance", None, equity);
+    let (mut initial, mut maintenance, mut transfer) = (Cash::ZERO, Cash::ZERO, None);
+    let mut positions: Vec<TieredPosition> = Vec::new();
+    let mut rules = Vec::new();
+    for (row, position) in portfolio.positions.iter().enumerate() {
+        if position.instrument.settle != settle || position.instrument.kind.is_option() {
+            return Err(position.unknown(row, model));
+        }
+        if let Some(expiry) = position.instrument.kind.expiry().filter(|expiry| *expiry < portfolio.at) {
+            return Err(MarginError::Expired { row, symbol: position.instrument.symbol.clone(), expiry });
+        }
+        let rule = rule(row, position)?;
+        let (value, own, worst) = {
+            let needed = needs(position, row, &rule)?;
+            let (value, own) = needed(position.quantity)?;
+            (value, own, worst_of_orders(portfolio, row, &needed)?.max(own))
+        };
+        let kept = rule.table.maintenance_margin(value.notional());
+        let profit = position.profit(row)?;
+        add("value", Some(row), value);
+        add("profit", Some(row), profit);
+        add("initial", Some(row), own);
+        if worst > own {
+            add("open orders, initial", Some(row), worst - own);
+        }
+        add("maintenance", Some(row), kept);
+        let alone = position.isolated.map(|aside| aside + profit);
+        match alone {
+            Some(alone) => add("isolated equity", Some(row), alone),
+            None => {
+                equity += profit;
+                initial += worst;
+                maintenance += kept;
+                if let Some(share) = rule.transfer {
+                    let least =
+                        value.notional().at_rate(share, Round::AwayFromZero).ok_or(MarginError::TooLarge { row })?;
+                    transfer = Some(transfer.unwrap_or(Cash::ZERO) + least);
+                }
+            }
+        }
+        let liquidation = Err(Absent::NoMargin);
+        let own = TieredPosition { row, value, initial: worst, maintenance: kept, profit, equity: alone, liquidation };
+        positions.push(own);
+        rules.push(rule);
+    }
+    if let Some(least) = transfer {
+        add("left behind by a transfer", None, least.max(initial));
+    }
+    for (held, rule) in positions.iter_mut().zip(&rules) {
+        let position = &portfolio.positions[held.row];
+        let others = match held.equity {
+            Some(alone) => alone - held.profit,
+            None => equity - held.profit - (maintenance - held.maintenance),
+        };
+        held.liquidation = liquidation(position, held.row, others, held.profit, &rule.table)?;
+        let figure = match held.liquidation {
+            Ok(price) => Figure::Estimated(price.approximate()),
+            Err(reason) => Figure::Absent(reason),
+        };
+        components.push(Component { name: "liquidation price".to_owned(), position: Some(held.row), figure });
+    }
+    let margin = Margin {
+        model,
+        currency: settle,
+        equity: Figure::Owed(equity),
+        initial: Figure::Owed(initial),
+        maintenance: Figure::Owed(maintenance),
+        components,
+        scenarios: Vec::new(),
+        worst: None,
+        notes,
+    };
+    Ok(Tiered { margin, positions })
+}
+
+/// Value and initial margin of a quantity of a position's instrument.
+fn needs<'a>(
+    position: &'a Position,
+    row: usize,
+    rule: &'a Rule,
+) -> Result<impl Fn(Qty) -> Result<(Cash, Cash), MarginError> + use<'a>, MarginError> {
+    let mark = position.needed_mark(row)?;
+    let chosen = match position.leverage {
+        Some(leverage) => {
+            let what = || format!("the leverage of {}", position.instrument.symbol);
+            let rate = rate_of(leverage).filter(|rate| *rate <= Rate::from_raw(Rate::ONE));
+            Some(rate.ok_or_else(|| MarginError::Number { row, what: what(), value: leverage })?)
+        }
+        None => None,
+    };
+    Ok(move |quantity: Qty| {
+        let value = position.instrument.kind.contract().exposure(mark, quantity).abs();
+        if rule.limit.is_some_and(|limit| value > limit) {
+            return Err(MarginError::BeyondTiers {
+                row,
+                symbol: position.instrument.symbol.clone(),
+                value: value.cash(),
+            });
+        }
+        let by_choice = match chosen {
+            Some(rate) => value.at_rate(rate, Round::AwayFromZero).ok_or(MarginError::TooLarge { row })?,
+            None => Cash::ZERO,
+        };
+        Ok((value.cash(), rule.table.initial_margin(value).max(by_choice)))
+    })
+}
+
+/// The largest initial margin that any subset of the open orders could lead to. Margin rises with the value, and the value is least
+/// between, so all buys or all sales need most.
+fn worst_of_orders(
+    portfolio: &Portfolio,
+    row: usize,
+    needed: &impl Fn(Qty) -> Result<(Cash, Cash), MarginError>,
+) -> Result<Cash, MarginError> {
+    let mut worst = Cash::ZERO;
+    for buys in [true, false] {
+        let mut orders =
+            portfolio.orders.iter().filter(|order| order.position == row && (order.quantity > Qty::ZERO) == buys);
+        let held = portfolio.positions[row].quantity;
+        let sum = orders.try_fold(held, |sum, order| sum.checked_add(order.quantity));
+        worst = worst.max(needed(sum.ok_or(MarginError::TooLarge { row })?)?.1);
+    }
+    Ok(worst)
+}
+
+fn liquidation(
+    position: &Position,
+    row: usize,
+    others: Cash,
+    profit: Cash,
+    table: &TierTable,
+) -> Result<Result<Price, Absent>, MarginError> {
+    let (quantity, contract) = (position.quantity, position.instrument.kind.contract());
+    if quantity.is_zero() {
+        return Ok(Err(Absent::NoMargin));
+    }
+    let mark = position.needed_mark(row)?;
+    let cost = Notional::from_raw(contract.value(mark, quantity).raw() - profit.raw());
+    let held = market::Position { qty: quantity, cost };
+    let long = quantity > Qty::ZERO;
+    Ok(match liquidation_price(contract, held, others, table) {
+        None => Err(Absent::NoLiquidation),
+        Some(price) if (long && price == Price::MAX) || (!long && price == Price::ZERO) => Err(Absent::AlwaysUnder),
+        Some(price) => Ok(price),
+    })
+}
+
+/// Refuses whatever is not a linear perpetual.
+pub(crate) fn linear_perpetual(position: &Position, row: usize, model: &'static str) -> Result<(), MarginError> {
+    let is = position.instrument.kind == market::InstrumentKind::LinearPerpetual;
+    if is && position.instrument.kind.contract() == Contract::Linear {
+        Ok(())
+    } else {
+        Err(position.unknown(row, model))
+    }
+}
