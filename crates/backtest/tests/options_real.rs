@@ -229,6 +229,30 @@ impl Outside {
     }
 }
 
+/// Each option that is ordered to open or replace is the one whose delta the venue itself published nearest to the policy's, or next to
+/// it within 0.003; `legs`: the columns of `vectors/option_choices.json` for calls and puts. How many there were.
+fn are_the_nearest(run: &Run, outside: &Outside, legs: [usize; 2]) -> usize {
+    let cases: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../../vectors/option_choices.json")).unwrap();
+    let opened = run.tables.orders.iter().filter(|row| row.event == "place" && row.side == "sell");
+    let opened = opened.filter(|row| row.purpose == "entry" || row.purpose == "roll");
+    let mut count = 0;
+    for row in opened {
+        let coin = &row.instrument[.."deribit:BTC-".len()];
+        let name = &row.instrument["deribit:".len()..];
+        let here = cases.iter().find(|case| {
+            let of = case[1][0].as_str().or(case[2][0].as_str()).unwrap_or_default();
+            case[0] == row.time.nanos() / 1_000 && coin.ends_with(of.get(..4).unwrap_or("none"))
+        });
+        let right = outside.options[row.instrument.as_str()].1;
+        let nearest = &here.unwrap_or_else(|| panic!("{} is no snapshot", row.time))
+            [legs[usize::from(right == OptionRight::Put)]];
+        assert!(nearest.as_array().unwrap().iter().any(|known| known == name), "{name} at {}, not {nearest}", row.time);
+        count += 1;
+    }
+    count
+}
+
 fn replays(run: &Run, folder: &Path) {
     let out = folder.join("run");
     run.write(&out, true).unwrap();
@@ -264,6 +288,7 @@ fn a_covered_call_through_the_spring_of_2026() {
     let sold: Vec<Timestamp> = run.tables.fills.iter().filter(|row| row.side == "sell").map(expiry_of).collect();
     assert_eq!(sold[..3], expiries[..]);
     assert_eq!(sold[3], "2026-05-29T08:00:00Z".parse().unwrap());
+    assert_eq!(are_the_nearest(&run, &outside, [1, 1]), 4);
     // Nine calls on ten coins, and never more calls than coins.
     assert!(run.tables.positions.iter().all(|row| row.position >= "-10".parse().unwrap() && row.exposure >= -1.0));
     assert_eq!(run.tables.fills[0].quantity, "9".parse().unwrap());
@@ -296,6 +321,7 @@ fn strangles(coin: &str, text: String, shared: &Path) {
         assert!((stop - entry - n).abs() <= 10_000, "campaign {}: {stop} is not {entry} and {n}", row.campaign);
     }
     assert!(run.tables.positions.iter().all(|row| row.exposure >= -0.6), "half of equity, and what it fell since");
+    assert_eq!(are_the_nearest(&run, &outside, [2, 3]), 2 * run.tables.campaigns.len());
     // On the page each entry, stop and settlement is one action, at what the legs paid together.
     let summary = run.summary();
     let shown = &summary.instruments[0];
