@@ -306,3 +306,32 @@ fn the_synthetic_dollar_has_no_liquidation_price() {
     let price = solve(&portfolio).unwrap().approximate();
     assert!((price / (50_000.0 * 0.99 / 0.1) - 1.0).abs() < 1e-9, "{price}");
 }
+
+/// Whatever an account may hold, nothing is added up that could leave its range, and what is not looked at is said.
+#[test]
+fn amounts_that_no_account_has() {
+    let solve = |portfolio: &Portfolio| hyperliquid(portfolio, &Parameters::hyperliquid(), currency("USDC"));
+    let good = account(vec![perpetual("BTC", "1", "50000")], "1000");
+    let refuse = |change: &dyn Fn(&mut Portfolio)| {
+        let mut portfolio = good.clone();
+        change(&mut portfolio);
+        solve(&portfolio).unwrap_err().to_string()
+    };
+    let large = "row 0: an amount is over a quadrillion, which no account has";
+    assert_eq!(refuse(&|portfolio| portfolio.balances[0].amount = Cash::MAX), large);
+    assert_eq!(refuse(&|portfolio| portfolio.positions[0].quantity = Qty::MAX), large);
+    assert_eq!(refuse(&|portfolio| portfolio.positions[0].unrealised = Some(-Cash::MAX)), large);
+    assert_eq!(refuse(&|portfolio| portfolio.positions[0].isolated = Some(Cash::MAX)), large);
+    let order = |quantity| Order { position: 0, quantity, price: "50000".parse().unwrap() };
+    assert_eq!(refuse(&|portfolio| portfolio.orders = vec![order(-Qty::MAX)]), large);
+    let words = refuse(&|portfolio| portfolio.positions[0].entry = Some("-1".parse().unwrap()));
+    assert_eq!(words, "row 0: a price of v:BTC-PERP is -1, which it cannot be");
+    let words = refuse(&|portfolio| portfolio.positions[0].confidence = f64::NAN);
+    assert_eq!(words, "row 0: the confidence of v:BTC-PERP is NaN, which it cannot be");
+    let mut beside = good.clone();
+    beside.balances.push(Balance { currency: currency("BTC"), amount: cash("2") });
+    assert_eq!(solve(&beside).unwrap().margin.notes[0], "2 BTC bear nothing here: the margin is in USDC");
+    // Nothing is left of equity: there is no ratio, and it is not zero.
+    let poor = account(vec![perpetual("BTC", "1", "50000")], "0");
+    assert_eq!(solve(&poor).unwrap().margin.ratio(), Figure::Absent(Absent::NoEquity));
+}

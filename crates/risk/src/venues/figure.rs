@@ -286,9 +286,9 @@ pub enum MarginError {
         /// The instrument.
         symbol: String,
     },
-    /// An amount beyond what fixed point holds.
+    /// An amount over a quadrillion.
     TooLarge {
-        /// The position's row.
+        /// The row, of a balance or a position.
         row: usize,
     },
 }
@@ -340,7 +340,7 @@ impl fmt::Display for MarginError {
             Self::NoOpenInterest { row, symbol } => {
                 write!(f, "position {row}: the margin of `{symbol}` depends on open interest, which is not stated")
             }
-            Self::TooLarge { row } => write!(f, "position {row}: its value is beyond 1.7e22"),
+            Self::TooLarge { row } => write!(f, "row {row}: an amount is over a quadrillion, which no account has"),
         }
     }
 }

@@ -108,7 +108,65 @@ pub struct Term {
     pub confidence: f64,
 }
 
+/// The largest amount that a model takes: a quadrillion. Sums of as many rows as fit into memory stay exact under it.
+const AMOUNT_MAX: Cash = Cash::from_raw(1_000_000_000_000_000 * Cash::ONE);
+
 impl Portfolio {
+    /// Refuses numbers that no account has, so that no sum leaves its range and nothing that is not a number passes for one.
+    pub(crate) fn check(&self) -> Result<(), MarginError> {
+        let share = |row: usize, what: String, value: f64| {
+            if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(MarginError::Number { row, what, value }) }
+        };
+        let fits = |row: usize, amount: Cash| {
+            if (-AMOUNT_MAX..=AMOUNT_MAX).contains(&amount) { Ok(()) } else { Err(MarginError::TooLarge { row }) }
+        };
+        for (row, balance) in self.balances.iter().enumerate() {
+            fits(row, balance.amount)?;
+        }
+        for (row, position) in self.positions.iter().enumerate() {
+            share(row, format!("the confidence of {}", position.instrument.symbol), position.confidence)?;
+            let contract = position.instrument.kind.contract();
+            for price in [position.mark, position.entry].into_iter().flatten() {
+                if price < Price::ZERO {
+                    let what = format!("a price of {}", position.instrument.symbol);
+                    return Err(MarginError::Number { row, what, value: price.approximate() });
+                }
+                fits(row, contract.exposure(price, position.quantity).cash())?;
+            }
+            for amount in [position.unrealised, position.isolated].into_iter().flatten() {
+                fits(row, amount)?;
+            }
+        }
+        for (row, order) in self.orders.iter().enumerate() {
+            let Some(position) = self.positions.get(order.position) else {
+                return Err(MarginError::Order { row, position: order.position });
+            };
+            for price in std::iter::once(order.price).chain(position.mark) {
+                fits(order.position, position.instrument.kind.contract().exposure(price, order.quantity).cash())?;
+            }
+        }
+        for (row, underlying) in self.underlyings.iter().enumerate() {
+            share(row, format!("the confidence of {}", underlying.currency), underlying.confidence)?;
+        }
+        for (row, term) in self.expiries.iter().enumerate() {
+            share(row, format!("the confidence of {} {}", term.underlying, term.expiry), term.confidence)?;
+            if !term.rate.is_finite() {
+                let what = format!("the rate of {} {}", term.underlying, term.expiry);
+                return Err(MarginError::Number { row, what, value: term.rate });
+            }
+        }
+        Ok(())
+    }
+
+    /// Names the balances that a margin in one currency does not look at.
+    pub(crate) fn beside(&self, settle: Currency) -> impl Iterator<Item = String> {
+        let beside =
+            self.balances.iter().filter(move |balance| balance.currency != settle && !balance.amount.is_zero());
+        beside.map(move |balance| {
+            format!("{} {} bear nothing here: the margin is in {settle}", balance.amount, balance.currency)
+        })
+    }
+
     /// The price of a coin.
     pub(crate) fn underlying(&self, row: usize, currency: Currency) -> Result<&Underlying, MarginError> {
         let found = self.underlyings.iter().find(|underlying| underlying.currency == currency);

@@ -95,7 +95,7 @@ fn parse_tier(value: &str) -> Option<Tier> {
 pub(crate) fn rate_of(leverage: f64) -> Option<Rate> {
     // Divided as a whole number of units, so that what is exact stays so.
     let raw = (Rate::ONE as f64 / leverage).ceil();
-    (leverage > 0.0 && raw >= 1.0 && raw < 9e18).then_some(Rate::from_raw(raw as i64))
+    (leverage > 0.0 && (1.0..9e18).contains(&raw)).then_some(Rate::from_raw(raw as i64))
 }
 
 pub(crate) fn assess(
@@ -109,11 +109,7 @@ pub(crate) fn assess(
     let mut add = |name: &str, position: Option<usize>, cash: Cash| {
         components.push(Component { name: name.to_owned(), position, figure: Figure::Owed(cash) });
     };
-    if let Some((row, order)) =
-        portfolio.orders.iter().enumerate().find(|(_, order)| order.position >= portfolio.positions.len())
-    {
-        return Err(MarginError::Order { row, position: order.position });
-    }
+    portfolio.check()?;
     let mut equity = portfolio.amount(settle);
     add("balance", None, equity);
     let (mut initial, mut maintenance, mut transfer) = (Cash::ZERO, Cash::ZERO, None);
@@ -176,6 +172,7 @@ pub(crate) fn assess(
         };
         components.push(Component { name: "liquidation price".to_owned(), position: Some(held.row), figure });
     }
+    let notes = portfolio.beside(settle).chain(notes).collect();
     let margin = Margin {
         model,
         currency: settle,

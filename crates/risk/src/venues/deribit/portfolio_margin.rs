@@ -141,6 +141,7 @@ impl DeribitPortfolio {
         simd: Simd,
     ) -> Result<Self, MarginError> {
         parameters.check(portfolio.at)?;
+        portfolio.check()?;
         let number = |name: &str| parameters.number(name);
         let scenarios = scenarios(parameters)?;
         let terms = Terms {
@@ -182,6 +183,7 @@ impl DeribitPortfolio {
         }
         account.grid.revalue(simd).map_err(|refusal| number_error(0, refusal))?;
         account.take_orders(portfolio)?;
+        account.notes.extend(portfolio.beside(coin));
         account.note(parameters);
         Ok(account)
     }

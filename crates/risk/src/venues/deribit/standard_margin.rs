@@ -51,6 +51,7 @@ pub fn standard_margin(
     settle: Currency,
 ) -> Result<Margin, MarginError> {
     parameters.check(portfolio.at)?;
+    portfolio.check()?;
     let (most, least): (Rate, Rate) = (parameters.get("option_most")?, parameters.get("option_least")?);
     let floor: Rate = parameters.get("option_maintenance")?;
     let mut components = Vec::new();
@@ -122,12 +123,7 @@ pub fn standard_margin(
         initial += worst + premium;
         maintenance += own.1;
     }
-    if let Some((row, order)) =
-        portfolio.orders.iter().enumerate().find(|(_, order)| order.position >= portfolio.positions.len())
-    {
-        return Err(MarginError::Order { row, position: order.position });
-    }
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = portfolio.beside(settle).collect();
     if has_options {
         notes.push("options: no published figure of this model exists to compare with".to_owned());
     }

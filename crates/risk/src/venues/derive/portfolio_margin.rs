@@ -144,6 +144,7 @@ impl Pmrm2 {
         (coin, cash): (Currency, Currency),
         simd: Simd,
     ) -> Result<Self, MarginError> {
+        portfolio.check()?;
         let spot = portfolio.underlying(0, coin)?;
         let moves = [1.0, terms.basis_up, terms.basis_down].map(|spot| Move { spot, vols: VolMove::Same.column() });
         let scenarios = terms.scenarios.iter().map(|scenario| Move {

@@ -37,6 +37,7 @@ impl Both {
 /// Parameters that do not hold; what has no rule, mark, forward, index or terms, by row.
 pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Currency) -> Result<Margin, MarginError> {
     parameters.check(portfolio.at)?;
+    portfolio.check()?;
     let mut components = Vec::new();
     let mut add = |name: String, position: Option<usize>, value: f64| {
         components.push(Component { name, position, figure: Figure::estimated(value) });
