@@ -3,9 +3,10 @@
 //! Margin lives here alone. A [`TierTable`] is dated data (see `data/`), never a constant in code; everything that is
 //! owed is exact, and where a last digit must be rounded it goes to the side that liquidates earlier.
 
+pub mod collateral;
 mod ex_ante;
 pub mod greeks;
-mod liquidation;
+pub mod liquidation;
 mod margin;
 pub mod scenario;
 mod tiers;

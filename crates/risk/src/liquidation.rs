@@ -1,4 +1,13 @@
-//! The price at which a position is liquidated.
+//! How far an account is from being liquidated: the price at which a position is, exactly; the boundaries of any account over price or
+//! volatility; how likely they are touched; how leverage changes; how long it takes to get out.
+
+mod boundaries;
+mod exit;
+mod touch;
+
+pub use boundaries::{Boundaries, BoundariesError, Boundary, Search, boundaries};
+pub use exit::{ExitError, LeverageRatio, time_to_exit};
+pub use touch::{Drift, Path, TouchError};
 
 use crate::TierTable;
 use market::Position;

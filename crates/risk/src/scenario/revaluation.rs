@@ -17,6 +17,7 @@ const LANES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcomes {
     holdings: usize,
+    value: f64,
     totals: Vec<f64>,
     /// Scenario by scenario, each line by line.
     profits: Vec<f64>,
@@ -51,6 +52,12 @@ impl Outcomes {
         self.totals[scenario]
     }
 
+    /// What the account is worth now, so that this and a total is its equity under a scenario.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
     /// Each holding's profit under one scenario, line by line.
     ///
     /// # Panics
@@ -70,6 +77,7 @@ impl Outcomes {
 
     fn clear(&mut self, holdings: usize) {
         self.holdings = holdings;
+        self.value = 0.0;
         self.totals.clear();
         self.profits.clear();
     }
@@ -170,6 +178,7 @@ impl Revaluation {
     ) -> Result<(), ScenarioError> {
         outcomes.clear(portfolio.len());
         self.prepare(portfolio)?;
+        outcomes.value = total(&self.before) / portfolio.currencies[portfolio.account].price;
         let result =
             scenarios.iter().try_for_each(|scenario| self.scenario(portfolio, scenario, outcomes, smile.as_ref()));
         if result.is_err() {
