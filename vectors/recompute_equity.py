@@ -3,7 +3,8 @@
 
 equity = sum(flows) - sum(value of each fill at its price) - sum(fee) + sum(funding amount) + sum(value of positions at marks),
 over all flows, fills and payments with time <= the row's. The value of a quantity at a price is quantity x price; of a
-coin-settled contract -quantity / price, cut toward zero at 1e-16. Options that are legs of a structure are worth together what the
+coin-settled contract -quantity / price, cut toward zero at 1e-16. Rows of one input, instrument, order and price are one execution,
+which the venue made of an account's net and strategies share: they are valued together. Options that are legs of a structure are worth together what the
 structure is: its position at its mark. Exact decimals throughout. Runs in one currency.
 
     python3 vectors/recompute_equity.py RUN
@@ -63,10 +64,17 @@ def main():
     table = rows(folder, "equity")
     for row in table:
         cash += sum((flow["amount"] for flow in flows.take(row["time"])), ZERO)
+        executions = {}
         for fill in fills.take(row["time"]):
             symbol, signed = fill["instrument"], fill["quantity"] if fill["side"] == "buy" else -fill["quantity"]
             positions[symbol] = positions.get(symbol, ZERO) + signed
-            cash -= value(symbol, signed, fill["price"]) + fill["fee"]
+            one = (fill["input"], symbol, fill["order"], fill["price"])
+            # What crossed between two strategies is bought and sold, and no money moves.
+            if fill["liquidity"] != "internal":
+                executions[one] = executions.get(one, ZERO) + signed
+            cash -= fill["fee"]
+        for (_, symbol, _, price), signed in executions.items():
+            cash -= value(symbol, signed, price)
         cash += sum((payment["amount"] for payment in funding.take(row["time"])), ZERO)
         held = {}
         for position in seen.take(row["time"]):
