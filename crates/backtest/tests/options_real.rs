@@ -79,12 +79,15 @@ fn run(name: &str, text: String, tapes: &[PathBuf]) -> Run {
     run
 }
 
+/// Bid and ask at a time.
+type Offered = (Timestamp, Option<Price>, Option<Price>);
+
 /// What the tapes say, without the engine: the options, what each was worth when, and the underlying's closes.
 struct Outside {
     options: BTreeMap<String, (Price, OptionRight, Timestamp)>,
     ticks: BTreeMap<String, Price>,
     worth: BTreeMap<String, Vec<(Timestamp, Price)>>,
-    quotes: BTreeMap<String, Vec<(Timestamp, Option<Price>, Option<Price>)>>,
+    quotes: BTreeMap<String, Vec<Offered>>,
     closes: Vec<(Timestamp, Price)>,
     /// When quotes came.
     snapshots: BTreeSet<Timestamp>,
