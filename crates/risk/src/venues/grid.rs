@@ -1,6 +1,6 @@
 //! Options revalued in every scenario of a list, and kept per unit, so that a fill costs an addition and not a revaluation.
 
-use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, Refusal, Simd, Values};
+use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, Refusal, Simd};
 use std::ops::Range;
 
 /// One scenario: how the forward moves, and which column of volatilities is used.
@@ -41,7 +41,7 @@ pub(crate) struct Grid {
     unit: Vec<f64>,
     /// Expiry-major: expiry × scenarios + scenario.
     totals: Vec<f64>,
-    values: Values,
+    prices: Vec<f64>,
 }
 
 impl Grid {
@@ -53,7 +53,7 @@ impl Grid {
             quantities: Vec::new(),
             unit: Vec::new(),
             totals: Vec::new(),
-            values: Values::default(),
+            prices: Vec::new(),
         }
     }
 
@@ -90,11 +90,8 @@ impl Grid {
             for (range, shared) in &self.expiries {
                 batch.set_forward(range.clone(), shared.forward * step.spot)?;
             }
-            batch.values(simd, &mut self.values);
-            let row = &mut self.unit[scenario * count..][..count];
-            for (unit, greeks) in row.iter_mut().zip(self.values.iter()) {
-                *unit = greeks.price;
-            }
+            batch.prices(simd, &mut self.prices);
+            self.unit[scenario * count..][..count].copy_from_slice(&self.prices);
         }
         (0..self.expiries.len()).for_each(|expiry| self.add_up(expiry));
         Ok(())
@@ -120,12 +117,12 @@ impl Grid {
         Ok(())
     }
 
-    /// Changes how much is held of an option, and adds its expiry up again.
-    pub(crate) fn hold(&mut self, option: usize, quantity: f64) {
+    /// Changes how much is held of an option, and adds its expiry up again, which is given.
+    pub(crate) fn hold(&mut self, option: usize, quantity: f64) -> Option<usize> {
         self.quantities[option] = quantity;
-        if let Some(expiry) = self.expiries.iter().position(|(range, _)| range.contains(&option)) {
-            self.add_up(expiry);
-        }
+        let expiry = self.expiries.iter().position(|(range, _)| range.contains(&option))?;
+        self.add_up(expiry);
+        Some(expiry)
     }
 
     /// Σ quantity × value of an expiry in a scenario.

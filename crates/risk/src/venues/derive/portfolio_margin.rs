@@ -48,6 +48,9 @@ struct Expiry {
     loss: f64,
     basis: f64,
     confidence: f64,
+    /// Options sold beyond what is held at the same strike, and the sum of all quantities without sign.
+    naked: f64,
+    gross: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -251,7 +254,10 @@ impl Pmrm2 {
                 .min(terms.loss_discount * exp(years * (rate * terms.loss_rate_factor + terms.loss_rate_add))),
             basis: terms.basis_add + terms.basis_per_year * years,
             confidence: self.confidence.min(term.confidence),
+            naked: 0.0,
+            gross: 0.0,
         });
+        self.count_naked(self.expiries.len() - 1);
         Ok(())
     }
 
@@ -275,7 +281,9 @@ impl Pmrm2 {
     /// position is there.
     pub fn hold(&mut self, row: usize, quantity: Qty) -> bool {
         if let Some(option) = self.options.get(row).copied().flatten() {
-            self.grid.hold(option, quantity.approximate());
+            if let Some(expiry) = self.grid.hold(option, quantity.approximate()) {
+                self.count_naked(expiry);
+            }
             return true;
         }
         let moved = self.moved();
@@ -343,10 +351,9 @@ impl Pmrm2 {
             sums.options += total(0);
             let change = (total(1) - total(0)).min(total(2) - total(0)).min(0.0);
             sums.basis += change * expiry.basis;
-            let (naked, gross) = self.naked(index);
-            sums.option_maintenance += naked * self.spot * terms.option_maintenance;
-            sums.option_initial += naked * self.spot * terms.option_initial;
-            sums.confidence += self.unsure(expiry.confidence, gross * self.spot);
+            sums.option_maintenance += expiry.naked * self.spot * terms.option_maintenance;
+            sums.option_initial += expiry.naked * self.spot * terms.option_initial;
+            sums.confidence += self.unsure(expiry.confidence, expiry.gross * self.spot);
         }
         for held in &self.collateral {
             let value = held.worth(self.moved());
@@ -395,8 +402,8 @@ impl Pmrm2 {
         profit
     }
 
-    /// Options sold of an expiry beyond what is held at the same strike, and the sum of all quantities without sign.
-    fn naked(&self, expiry: usize) -> (f64, f64) {
+    /// Counts an expiry's naked shorts anew; strikes lie beside each other.
+    fn count_naked(&mut self, expiry: usize) {
         let (mut naked, mut gross, mut net, mut strike) = (0.0, 0.0, 0.0_f64, f64::NAN);
         for option in self.grid.expiry(expiry) {
             if self.strikes[option] != strike {
@@ -407,7 +414,8 @@ impl Pmrm2 {
             net += quantity;
             gross += quantity.abs();
         }
-        (naked + (-net).max(0.0), gross)
+        self.expiries[expiry].naked = naked + (-net).max(0.0);
+        self.expiries[expiry].gross = gross;
     }
 
     fn unsure(&self, confidence: f64, notional: f64) -> f64 {
