@@ -86,6 +86,10 @@ impl Grid {
         self.unit.resize(self.moves.len() * count, 0.0);
         self.totals.resize(self.expiries.len() * self.moves.len(), 0.0);
         for (scenario, step) in self.moves.iter().enumerate() {
+            if let Some(same) = self.moves[..scenario].iter().position(|earlier| earlier == step) {
+                self.unit.copy_within(same * count..(same + 1) * count, scenario * count);
+                continue;
+            }
             let batch = &mut self.batches[step.vols];
             for (range, shared) in &self.expiries {
                 batch.set_forward(range.clone(), shared.forward * step.spot)?;
@@ -98,7 +102,7 @@ impl Grid {
     }
 
     /// Puts every forward where `forward` has it by expiry, and volatilities of the columns `bent` where `vol` has them by option, column
-    /// and forward; to be followed by [`revalue`](Self::revalue).
+    /// and logarithm of the forward; to be followed by [`revalue`](Self::revalue).
     pub(crate) fn move_forwards(
         &mut self,
         forward: impl Fn(usize) -> f64,
@@ -108,9 +112,10 @@ impl Grid {
         let most = pricing::options::Field::Vol.range().1;
         for (index, (range, shared)) in self.expiries.iter_mut().enumerate() {
             shared.forward = forward(index);
+            let log = units::math::ln(shared.forward);
             for column in bent.clone() {
                 for option in range.clone() {
-                    self.batches[column].set_vol(option, vol(index, option, column, shared.forward).min(most))?;
+                    self.batches[column].set_vol(option, vol(index, option, column, log).min(most))?;
                 }
             }
         }

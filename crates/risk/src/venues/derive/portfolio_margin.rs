@@ -28,6 +28,8 @@ pub struct Pmrm2 {
     /// By option.
     strikes: Vec<f64>,
     /// By option.
+    log_strikes: Vec<f64>,
+    /// By option.
     vols: Vec<f64>,
     /// Index when the account was made: what all that moves with it is told from.
     first: f64,
@@ -163,6 +165,7 @@ impl Pmrm2 {
             expiries: Vec::new(),
             options: vec![None; portfolio.positions.len()],
             strikes: Vec::new(),
+            log_strikes: Vec::new(),
             vols: Vec::new(),
             first: spot.index,
             spot: spot.index,
@@ -236,14 +239,17 @@ impl Pmrm2 {
                 vols.push(position.needed_vol(*row)?);
             }
         }
+        let log_forward = ln(term.forward);
+        let log_strikes: Vec<f64> = legs.iter().map(|leg| ln(leg.strike)).collect();
         let shocks = Shocks::new(&self.terms, seconds, years);
         let vol = |at: usize, column: usize| {
-            let moneyness = ln(legs[at].strike / term.forward);
+            let moneyness = log_strikes[at] - log_forward;
             shocks.vol(&self.terms, VolMove::ALL[column], vols[at], moneyness)
         };
         let pushed = self.grid.push(shared, &legs, vol);
         pushed.map_err(|(at, refusal)| number(rows[at], refusal))?;
         self.vols.extend(vols);
+        self.log_strikes.extend(log_strikes);
         let terms = &self.terms;
         self.expiries.push(Expiry {
             at: term.expiry,
@@ -309,11 +315,11 @@ impl Pmrm2 {
     /// again.
     pub fn set_index(&mut self, index: f64, simd: Simd) -> Result<(), MarginError> {
         let refuse = |refusal: Refusal| number(0, refusal);
-        let Self { terms, expiries, vols, strikes, grid, first, spot, .. } = self;
+        let Self { terms, expiries, vols, log_strikes, grid, first, spot, .. } = self;
         let factor = index / *first;
-        let vol = |expiry: usize, option: usize, column: usize, forward: f64| {
+        let vol = |expiry: usize, option: usize, column: usize, log_forward: f64| {
             let shocks: &Shocks = &expiries[expiry].shocks;
-            shocks.vol(terms, VolMove::ALL[column], vols[option], ln(strikes[option] / forward))
+            shocks.vol(terms, VolMove::ALL[column], vols[option], log_strikes[option] - log_forward)
         };
         if !(index.is_finite() && index > 0.0) {
             return Err(refuse(Refusal { field: Field::Forward, value: index }));
