@@ -311,6 +311,13 @@ fn every_instruction_set_gives_the_same_bits() {
             // What was run before leaves nothing behind.
             revaluation.run(&empty("BTC"), &scenarios, &mut outcomes).unwrap();
             revaluation.run(&portfolio, &scenarios, &mut outcomes).unwrap();
+            // One by one as all at once.
+            let mut ready = revaluation.ready(&portfolio).unwrap();
+            let mut one = Outcomes::default();
+            for (index, scenario) in scenarios.iter().enumerate() {
+                ready.run(std::slice::from_ref(scenario), &mut one).unwrap();
+                assert_eq!((one.total(0), one.value()), (outcomes.total(index), outcomes.value()));
+            }
             let profits = (0..scenarios.len()).flat_map(|index| outcomes.profits(index).to_vec());
             profits.chain(outcomes.totals().to_vec()).map(f64::to_bits).collect()
         })

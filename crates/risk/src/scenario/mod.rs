@@ -11,7 +11,7 @@ mod stress;
 
 pub use moves::{Move, REFERENCE_DAYS, Scenario, SpotMoves, VolMove};
 pub use portfolio::{Holding, Portfolio, Settlement};
-pub use revaluation::{Outcomes, Revaluation};
+pub use revaluation::{Outcomes, Ready, Revaluation};
 pub use stress::{Basis, MarginChange, NamedStress, StressError, StressNumber};
 
 use market::Currency;

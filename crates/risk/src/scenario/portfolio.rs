@@ -91,6 +91,10 @@ pub(super) struct Line {
     pub(super) settlement: usize,
     /// Index of its expiry.
     pub(super) term: Option<usize>,
+    /// Quantity, or amount of a balance.
+    pub(super) quantity: f64,
+    /// Strike of an option, cost of a future.
+    pub(super) basis: f64,
 }
 
 /// An account's holdings with the market that values them.
@@ -130,6 +134,8 @@ pub struct Portfolio {
     pub(super) lines: Vec<Line>,
     /// Options' lines, those of one expiry and settlement side by side.
     pub(super) options: Vec<usize>,
+    /// The other lines, in order.
+    pub(super) others: Vec<usize>,
 }
 
 impl Portfolio {
@@ -143,6 +149,7 @@ impl Portfolio {
             terms: Vec::new(),
             lines: Vec::new(),
             options: Vec::new(),
+            others: Vec::new(),
         };
         if account != Currency::USD {
             portfolio.account = 1;
@@ -240,30 +247,32 @@ impl Portfolio {
     ///
     /// A currency without a price, an expiry without a forward, a strike, volatility or slope that cannot be.
     pub fn hold(&mut self, holding: Holding) -> Result<usize, ScenarioError> {
-        let (underlying, settlement, term) = match holding {
-            Holding::Balance { currency, .. } => {
+        let (underlying, settlement, term, quantity, basis) = match holding {
+            Holding::Balance { currency, amount } => {
                 let at = self.currency(currency)?;
-                (at, at, None)
+                (at, at, None, amount.approximate(), 0.0)
             }
-            Holding::Future { underlying, expiry, settlement, .. } => {
+            Holding::Future { underlying, expiry, settlement, quantity, cost } => {
                 let term = expiry.map(|expiry| self.term(underlying, expiry)).transpose()?;
                 let (underlying, settlement) = self.pair(underlying, settlement)?;
-                (underlying, settlement, term)
+                (underlying, settlement, term, quantity.approximate(), cost.approximate())
             }
-            Holding::Option { underlying, expiry, strike, settlement, point, .. } => {
-                check(Field::Strike, strike.approximate())?;
+            Holding::Option { underlying, expiry, strike, settlement, quantity, point, .. } => {
+                let strike = check(Field::Strike, strike.approximate())?;
                 check_point(point)?;
                 let term = self.term(underlying, expiry)?;
                 let (underlying, settlement) = self.pair(underlying, settlement)?;
-                (underlying, settlement, Some(term))
+                (underlying, settlement, Some(term), quantity.approximate(), strike)
             }
         };
         let line = self.lines.len();
-        self.lines.push(Line { holding, underlying, settlement, term });
+        self.lines.push(Line { holding, underlying, settlement, term, quantity, basis });
         if matches!(holding, Holding::Option { .. }) {
             let key = |line: usize| (self.lines[line].term, self.lines[line].settlement, self.style(line));
             let at = self.options.partition_point(|other| key(*other) <= key(line));
             self.options.insert(at, line);
+        } else {
+            self.others.push(line);
         }
         Ok(line)
     }

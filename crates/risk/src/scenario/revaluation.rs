@@ -95,6 +95,8 @@ struct Group {
     forward: f64,
     years: f64,
     discount: f64,
+    /// The forward in the currency of settlement, as its options are priced.
+    quoted: f64,
     /// To expiry.
     days: f64,
 }
@@ -104,8 +106,8 @@ struct Group {
 struct Smile {
     vol: f64,
     slope: f64,
-    /// ln(strike ÷ forward).
-    place: f64,
+    strike: f64,
+    quantity: f64,
 }
 
 /// Prices a portfolio again under scenarios. What it keeps between runs is memory alone.
@@ -153,6 +155,16 @@ impl Revaluation {
         self.run_all(portfolio, scenarios, outcomes, None::<fn(usize, f64) -> f64>)
     }
 
+    /// A portfolio made ready once, for many runs that come one by one, as a search for boundaries of liquidation makes them.
+    ///
+    /// # Errors
+    ///
+    /// A price that is missing.
+    pub fn ready<'a>(&'a mut self, portfolio: &'a Portfolio) -> Result<Ready<'a>, ScenarioError> {
+        self.prepare(portfolio)?;
+        Ok(Ready { revaluation: self, portfolio })
+    }
+
     /// As [`Self::run`], on whole smiles: `smile` gives the volatility of the expiry of an option (its line) at ln(strike ÷ forward).
     /// Under a scenario in which the smile stays at its moneyness, an option's volatility changes by what that changes.
     ///
@@ -178,6 +190,17 @@ impl Revaluation {
     ) -> Result<(), ScenarioError> {
         outcomes.clear(portfolio.len());
         self.prepare(portfolio)?;
+        self.run_prepared(portfolio, scenarios, outcomes, smile)
+    }
+
+    fn run_prepared(
+        &mut self,
+        portfolio: &Portfolio,
+        scenarios: &[Scenario],
+        outcomes: &mut Outcomes,
+        smile: Option<impl Fn(usize, f64) -> f64>,
+    ) -> Result<(), ScenarioError> {
+        outcomes.clear(portfolio.len());
         outcomes.value = total(&self.before) / portfolio.currencies[portfolio.account].price;
         let result =
             scenarios.iter().try_for_each(|scenario| self.scenario(portfolio, scenario, outcomes, smile.as_ref()));
@@ -196,18 +219,17 @@ impl Revaluation {
         self.groups.clear();
         self.smiles.clear();
         for (index, line) in portfolio.options.iter().enumerate() {
-            let Line { holding: Holding::Option { strike, right, point, .. }, term: Some(term), .. } =
-                portfolio.lines[*line]
+            let Line {
+                holding: Holding::Option { right, point, .. }, term: Some(term), quantity, basis: strike, ..
+            } = portfolio.lines[*line]
             else {
                 continue;
             };
             let group = self.group(portfolio, index, *line, term);
-            let (dollar, strike) = (portfolio.currencies[group.settlement].price, strike.approximate());
-            let forward = if group.coin { group.forward } else { group.forward / dollar };
-            let Group { years, discount, .. } = *group;
+            let Group { years, discount, quoted: forward, .. } = *group;
             let inputs = Inputs { forward, strike, years, vol: point.vol, discount };
             self.batch.push(&EuropeanOption::new(right, inputs)?);
-            self.smiles.push(Smile { vol: point.vol, slope: point.slope, place: ln(strike / forward) });
+            self.smiles.push(Smile { vol: point.vol, slope: point.slope, strike, quantity });
         }
         self.prices.clear();
         self.prices.extend(portfolio.currencies.iter().map(|quoted| quoted.price));
@@ -231,7 +253,8 @@ impl Revaluation {
             let discount = if coin { 1.0 } else { of.discount };
             let options = index..index;
             let days = years * 365.0;
-            self.groups.push(Group { options, term, settlement, coin, forward, years, discount, days });
+            let quoted = if coin { forward } else { forward / portfolio.currencies[settlement].price };
+            self.groups.push(Group { options, term, settlement, coin, forward, years, discount, quoted, days });
         }
         let last = self.groups.len() - 1;
         self.groups[last].options.end = index + 1;
@@ -327,16 +350,19 @@ impl Revaluation {
         let shift = vol.absolute * weight;
         let by = if scenario.sticky == Sticky::Moneyness { ln(factor) } else { 0.0 };
         for index in group.options.clone() {
-            let Smile { vol: now, slope, place } = smiles[index];
+            let Smile { vol: now, slope, strike, .. } = smiles[index];
+            let place = || ln(strike / group.quoted);
             let follow = match smile {
                 _ if by == 0.0 => 0.0,
                 None => -slope * by,
                 Some(smile) => {
                     let line = portfolio.options[index];
+                    let place = place();
                     smile(line, place - by) - smile(line, place)
                 }
             };
-            let moved = ((now + follow) * level + shift + vol.skew * place).max(vol.floor);
+            let skew = if vol.skew == 0.0 { 0.0 } else { vol.skew * place() };
+            let moved = ((now + follow) * level + shift + skew).max(vol.floor);
             let line = |refusal: Refusal| refused(portfolio.options[index], refusal);
             batch.set_vol(index, moved).map_err(line)?;
             if !group.coin {
@@ -348,27 +374,27 @@ impl Revaluation {
 
     /// The value in USD of each line at the prices and options' worth at hand, funding taken off.
     fn value(&self, portfolio: &Portfolio, funding: f64, values: &mut [f64]) {
-        for (line, value) in portfolio.lines.iter().zip(values.iter_mut()) {
-            let price = self.prices[line.underlying];
-            match line.holding {
-                Holding::Balance { amount, .. } => *value = amount.approximate() * price,
-                Holding::Future { settlement, quantity, cost, expiry, .. } => {
+        for at in &portfolio.others {
+            let line = &portfolio.lines[*at];
+            let (price, quantity) = (self.prices[line.underlying], line.quantity);
+            values[*at] = match line.holding {
+                Holding::Future { settlement, expiry, .. } => {
                     let ratio = line.term.map_or(1.0, |term| {
                         let term = &portfolio.terms[term];
                         portfolio.forward(term) / portfolio.currencies[term.underlying].price
                     });
-                    let (forward, quantity, cost) = (price * ratio, quantity.approximate(), cost.approximate());
+                    let (forward, cost) = (price * ratio, line.basis);
                     // Futures pay no funding.
                     let paid = if expiry.is_none() { funding } else { 0.0 };
-                    *value = match settlement {
+                    match settlement {
                         Settlement::Coin => (-quantity / forward - cost - quantity / forward * paid) * price,
                         Settlement::Quote(_) => {
                             quantity * forward - cost * self.prices[line.settlement] - quantity * forward * paid
                         }
-                    };
+                    }
                 }
-                Holding::Option { .. } => {}
-            }
+                Holding::Balance { .. } | Holding::Option { .. } => quantity * price,
+            };
         }
         for group in &self.groups {
             let unit = if group.coin {
@@ -378,12 +404,27 @@ impl Revaluation {
                 self.prices[group.settlement]
             };
             for index in group.options.clone() {
-                let line = portfolio.options[index];
-                if let Holding::Option { quantity, .. } = portfolio.lines[line].holding {
-                    values[line] = quantity.approximate() * (self.worth[index] * unit);
-                }
+                values[portfolio.options[index]] = self.smiles[index].quantity * (self.worth[index] * unit);
             }
         }
+    }
+}
+
+/// A portfolio whose columns stand; see [`Revaluation::ready`].
+#[derive(Debug)]
+pub struct Ready<'a> {
+    revaluation: &'a mut Revaluation,
+    portfolio: &'a Portfolio,
+}
+
+impl Ready<'_> {
+    /// As [`Revaluation::run`], the same bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Revaluation::run`].
+    pub fn run(&mut self, scenarios: &[Scenario], outcomes: &mut Outcomes) -> Result<(), ScenarioError> {
+        self.revaluation.run_prepared(self.portfolio, scenarios, outcomes, None::<fn(usize, f64) -> f64>)
     }
 }
 
