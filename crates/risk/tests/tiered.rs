@@ -10,7 +10,7 @@ use market::{Currency, Instrument, InstrumentKind};
 use risk::TierTable;
 use risk::venues::{
     Absent, Balance, DydxClass, Figure, MarginError, Order, Parameters, Portfolio, Position, dydx, hyperliquid,
-    hyperliquid_tiers, tiered,
+    hyperliquid_tiers, marginal, tiered, worst_orders,
 };
 use serde_json::Value;
 use std::path::PathBuf;
@@ -334,4 +334,40 @@ fn amounts_that_no_account_has() {
     // Nothing is left of equity: there is no ratio, and it is not zero.
     let poor = account(vec![perpetual("BTC", "1", "50000")], "0");
     assert_eq!(solve(&poor).unwrap().margin.ratio(), Figure::Absent(Absent::NoEquity));
+}
+
+/// What the model adds for open orders is what the worst of all their subsets adds, each filled and margined by itself.
+#[test]
+fn open_orders_are_their_worst_subset() {
+    let model =
+        |portfolio: &Portfolio| Ok(hyperliquid(portfolio, &Parameters::hyperliquid(), currency("USDC"))?.margin);
+    let mut portfolio = account(vec![perpetual("BTC", "1", "50000"), perpetual("ETH", "-20", "2500")], "30000");
+    let order = |position: usize, quantity: &str, price: &str| Order {
+        position,
+        quantity: quantity.parse().unwrap(),
+        price: price.parse().unwrap(),
+    };
+    portfolio.orders = vec![
+        order(0, "2", "50000"),
+        order(0, "-5", "50000"),
+        order(1, "15", "2500"),
+        order(0, "1.5", "50000"),
+        order(1, "-3", "2500"),
+        order(0, "-0.5", "50000"),
+    ];
+    let worst = worst_orders(&portfolio, model).unwrap();
+    assert_eq!(worst.filled, [0, 3, 4]);
+    let bare = model(&Portfolio { orders: vec![], ..portfolio.clone() }).unwrap();
+    let added = value(&model(&portfolio).unwrap().initial) - value(&bare.initial);
+    assert!((worst.needed - added).abs() < 1e-9 && added > 0.0, "{}, {added}", worst.needed);
+
+    // A fill beside the mark is a profit or a loss at once; one unit more at the mark needs its share and costs nothing.
+    portfolio.orders = vec![order(0, "1", "51000")];
+    let worst = worst_orders(&portfolio, model).unwrap();
+    assert!((worst.needed - (1250.0 + 1000.0)).abs() < 1e-9, "{}", worst.needed);
+    let more = marginal(&portfolio, 0, "-1".parse().unwrap(), model).unwrap();
+    assert_eq!(
+        (more.initial, more.maintenance, more.after.equity),
+        (Some(-1250.0), Some(-625.0), Figure::Owed(cash("30000")))
+    );
 }
