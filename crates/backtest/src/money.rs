@@ -31,6 +31,11 @@ impl Shown {
         way.forward(amount, mark)
     }
 
+    /// The instrument whose mark tells what a currency is worth, if one does.
+    pub(crate) fn read_from(&self, currency: Currency) -> Option<usize> {
+        if currency == self.currency { None } else { self.way(currency).instrument() }
+    }
+
     fn way(&self, currency: Currency) -> Conversion {
         let mut ways = self.ways.borrow_mut();
         if let Some((_, way)) = ways.iter().find(|(known, _)| *known == currency) {

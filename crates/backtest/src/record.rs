@@ -92,7 +92,13 @@ pub(crate) struct Recorder {
     moved: Vec<CashChange>,
     /// Positions from before whose first bar is not there yet.
     carried: Vec<Fill>,
+    /// Those that became known with this input, each with its first price.
+    brought_in: Vec<(Fill, Price)>,
+    /// Deposits less withdrawals of each account, in the run's currency.
+    paid_by: Vec<Cash>,
     paid_in: Cash,
+    /// Of the money that is not translated yet, what it is worth at prices that positions from before are carried at.
+    paid_in_for_now: Cash,
     last_close: Vec<Option<Timestamp>>,
     at: Timestamp,
     source: Source,
@@ -185,6 +191,7 @@ impl Recorder {
             shown: Shown::new(catalogue, accounts[0].numeraire),
             high_water: Cash::ZERO,
             catalogue: catalogue.clone(),
+            paid_by: vec![Cash::ZERO; accounts.len()],
             accounts,
             traders,
             traded,
@@ -203,7 +210,9 @@ impl Recorder {
             last_row: Timestamp::from_nanos(0),
             moved: Vec::new(),
             carried: Vec::new(),
+            brought_in: Vec::new(),
             paid_in: Cash::ZERO,
+            paid_in_for_now: Cash::ZERO,
             last_close: vec![None; count],
             at: Timestamp::MIN,
             source: Source::Market,
@@ -296,6 +305,7 @@ impl Recorder {
         for fill in self.carried.extract_if(.., |fill| fill.instrument == bar.instrument) {
             let amount = contract.profit(fill.signed_qty(), fill.price, bar.open);
             self.moved.push(CashChange { account: fill.account, currency, amount, reason: CashReason::Deposit });
+            self.brought_in.push((fill, bar.open));
         }
     }
 
@@ -531,7 +541,7 @@ impl Recorder {
             (self.tables.greeks, self.tables.surfaces, self.tables.smiles) =
                 (greeks.greeks, greeks.surfaces, greeks.smiles);
         }
-        self.facts.paid_in = self.paid_in;
+        self.facts.paid_in = self.paid_in + self.paid_in_for_now;
         self.facts.equity = self.total(engine);
         self.facts.paid = self.ledger.paid(engine, &self.shown);
     }
@@ -561,16 +571,52 @@ impl Recorder {
         });
     }
 
-    /// Money that moved, in the run's currency, as soon as that can be told.
+    /// Money that moved, in the run's currency, as soon as that can be told. What a position is carried at is no price of the
+    /// market: at that it is told only for now.
     fn translate_moved(&mut self, engine: &Engine) {
-        let mut told = Cash::ZERO;
+        let (mut told, mut for_now) = (Cash::ZERO, Cash::ZERO);
         self.moved.retain(|change| {
             let worth = self.shown.of(engine, change.currency, change.amount);
-            told += worth.unwrap_or_default();
-            worth.is_none()
+            let from = self.shown.read_from(change.currency);
+            let is_carried = self.carried.iter().any(|fill| Some(fill.instrument.index()) == from);
+            let worth_now = worth.unwrap_or_default();
+            if is_carried {
+                for_now += worth_now;
+            } else {
+                told += worth_now;
+                self.paid_by[change.account.index()] += worth_now;
+            }
+            is_carried || worth.is_none()
         });
+        self.paid_in_for_now = for_now;
         self.paid_in += told;
         self.high_water += told;
+    }
+
+    /// What a position from before had lost by its first price was paid for by its account, and left something.
+    #[cold]
+    fn check_brought_in(&mut self) -> Result<(), Error> {
+        for (fill, price) in std::mem::take(&mut self.brought_in) {
+            let account = fill.account;
+            let waits = self.carried.iter().any(|other| other.account == account)
+                || self.moved.iter().any(|other| other.account == account);
+            let paid = self.paid_by[account.index()];
+            if waits || paid.signum() > 0 {
+                continue;
+            }
+            let known = &self.catalogue.instruments[fill.instrument.index()];
+            let (symbol, settle, numeraire) = (&known.symbol, known.settle, self.accounts[0].numeraire);
+            let venue = &self.accounts[account.index()].venue;
+            let profit = known.kind.contract().profit(fill.signed_qty(), fill.price, price);
+            return Err(Error::Setup(format!(
+                "`[[adopt]]` takes over {} of `{symbol}` at {}; at the run's first price of it, {price}, that has earned {profit:.2} \
+                 {settle}, which leaves the account at `{venue}` with {paid:.2} {numeraire}: correct `quantity` or `entry`, or state \
+                 the deposit that bears it",
+                fill.signed_qty(),
+                fill.price
+            )));
+        }
+        Ok(())
     }
 
     /// All accounts together.
@@ -585,9 +631,11 @@ impl Recorder {
         if self.accounts.len() == 1 {
             return engine.drawdown(AccountId(0));
         }
+        let equity = equity - self.paid_in_for_now;
         self.high_water = self.high_water.max(equity);
         let under = (self.high_water - equity).approximate();
-        if self.high_water.raw() > 0 { under / self.high_water.approximate() } else { 0.0 }
+        let highest = (self.high_water + self.paid_in_for_now).approximate();
+        if highest > 0.0 { under / highest } else { 0.0 }
     }
 
     fn rows(&mut self, engine: &Engine) {
@@ -605,7 +653,7 @@ impl Recorder {
         let over = |value: Cash| if equity.raw() > 0 { value.approximate() / equity.approximate() } else { 0.0 };
         self.tables.equity.push(EquityRow {
             time: self.at,
-            paid_in: self.paid_in,
+            paid_in: self.paid_in + self.paid_in_for_now,
             // As the file defines it: partial exits stay in the position's cost.
             cash: equity - held.value,
             equity,
@@ -806,6 +854,9 @@ impl Journal for Recorder {
         }
         if !self.moved.is_empty() {
             self.translate_moved(engine);
+        }
+        if !self.brought_in.is_empty() {
+            self.check_brought_in()?;
         }
         let due = self.every == Duration::ZERO || self.at.floor(self.every) != self.last_row.floor(self.every);
         if self.has_bars && due && self.keep != Keep::Total {

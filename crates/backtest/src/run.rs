@@ -4,7 +4,7 @@ use crate::derived;
 use crate::feed::{self, Feed, Market, Tee};
 use crate::record::{Keep, PaidSums, Recorder, RunFacts};
 use crate::records::{Tables, VariantRow};
-use crate::setup::Setup;
+use crate::setup::{Setup, check_opened};
 use crate::world::Recorded;
 use crate::{Error, Progress};
 use drive::DriveError;
@@ -537,6 +537,7 @@ fn pass(
     let catalogue = market.catalogue.clone();
     let mut setup = Setup::new(policies, &catalogue)?;
     let span = market.span.ok_or_else(|| Error::NoBars(policies[0].instruments[0].clone()))?;
+    check_opened(policies, span.0)?;
     let is_twin = matches!(variant, Variant::Twin(_));
     let strategies = setup.strategies(policies, &catalogue, is_twin)?;
     setup.exchange.path = match variant {

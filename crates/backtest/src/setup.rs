@@ -10,7 +10,7 @@ use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
 use policy::spec;
 use policy::{Policy, Program};
 use risk::TierTable;
-use units::{AccountId, Cash, InstrumentId, Rate, Round};
+use units::{AccountId, Cash, InstrumentId, Rate, Round, Timestamp};
 
 /// The accounts of a run, and what its exchange charges.
 pub(crate) struct Setup {
@@ -244,6 +244,20 @@ fn exchange_config(
     Ok(config)
 }
 
+/// What is taken over was opened before there are bars.
+pub(crate) fn check_opened(policies: &[Policy], first: Timestamp) -> Result<(), Error> {
+    for adopted in policies.iter().flat_map(|policy| &policy.adopt) {
+        if let Some(opened) = adopted.opened.filter(|opened| *opened > first) {
+            let symbol = &adopted.instrument;
+            return Err(Error::Setup(format!(
+                "`[[adopt]]` takes over a position in `{symbol}` that was opened at {opened}, and the first bar of the run is of \
+                 {first}: a position from before is opened before it; correct `opened`, or leave it out"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What is taken over can be held: the deposits in a currency bear the initial margin of the positions that settle in it, and pay for
 /// spot.
 fn check_adopted(
@@ -255,6 +269,12 @@ fn check_adopted(
     let mut needed: Vec<(AccountId, Currency, Cash)> = Vec::new();
     for OpeningPosition { account, instrument, qty, price } in positions {
         let known = &catalogue.instruments[instrument.index()];
+        if known.lot.raw() > 0 && qty.raw() % known.lot.raw() != 0 {
+            let (symbol, lot) = (&known.symbol, known.lot);
+            return Err(Error::Setup(format!(
+                "`[[adopt]]` takes over {qty} of `{symbol}`, which is traded in steps of {lot}: correct `quantity`"
+            )));
+        }
         let value = known.kind.contract().exposure(*price, *qty);
         let margin = match known.kind {
             InstrumentKind::Spot => value.cash(),

@@ -365,6 +365,109 @@ fn what_a_position_lost_before_the_run_is_no_drawdown() {
     assert_eq!(run.record.profit_adverse_first, "0");
 }
 
+/// Coin in an account in dollars is worth what the market says, not what the position beside it is carried at: also where a value
+/// of a series, which nothing reads, is there before the first price.
+#[test]
+fn what_a_position_is_carried_at_translates_no_coin() {
+    let prices: Vec<f64> = (0..40).map(|hour| 150.0 + f64::from(hour % 7)).collect();
+    let coin = instrument("deribit:BTC-PERPETUAL", InstrumentKind::InversePerpetual, "BTC", "USD", "BTC");
+    let spot = instrument("binance:BTCUSDT-SPOT", InstrumentKind::Spot, "BTC", "USDT", "USDT");
+    let usdt = usdt("binance:BTCUSDT-PERP");
+    let (both, none) = ("[\"1_000 USDT\", \"10 BTC\"]", "\"10 BTC\"");
+    // What was paid in: 10 coins of 150, the dollars, and what was earned from the entry to 150.
+    let cases = [
+        (&usdt, both, "2", 100, "2600"),
+        (&usdt, both, "2", 200, "2400"),
+        (&usdt, both, "-2", 100, "2400"),
+        (&spot, both, "2", 100, "2600"),
+        (&coin, none, "300", 100, "1650"),
+        (&coin, none, "300", 200, "1425"),
+        (&coin, none, "-300", 100, "1350"),
+    ];
+    for (known, deposit, quantity, entry, paid_in) in cases {
+        let of = |first: i64| {
+            let mut flat = prices.clone();
+            flat[0] = 150.0;
+            let walk = Walk::new(known.clone(), BEGIN, &flat).telling("signal.unread", &[(first, 1.0)]);
+            let venue = known.venue();
+            let text = format!(
+                "[signal]\nkind = \"constant\"\nstrength = {}\n[size]\nkind = \"fixed_fraction\"\nfraction = 0.2\n\
+                 [caps]\ndaily_loss = \"5%\"\non_loss = \"flat\"\n\
+                 [[accounts]]\nvenue = \"{venue}\"\nnumeraire = \"USD\"\ndeposit = {deposit}\n{FREE}\
+                 [[adopt]]\nquantity = {quantity}\nentry = {entry}\n",
+                if quantity.starts_with('-') { "-1.0" } else { "1.0" },
+            );
+            done(vec![policy("coins", &format!("\"{}\"", known.symbol), &text)], &[walk])
+        };
+        let (with, without) = (of(-48), of(20));
+        let symbol = &known.symbol;
+        assert_eq!(without.record.paid_in, paid_in, "{quantity} of {symbol}");
+        assert_eq!(with.record.paid_in, paid_in, "{quantity} of {symbol}");
+        assert_eq!(with.record.profit_adverse_first, without.record.profit_adverse_first, "{quantity} of {symbol}");
+        let rows = |run: &Run| -> Vec<_> {
+            run.tables
+                .equity
+                .iter()
+                .map(|row| (row.time, row.paid_in, row.equity, row.drawdown, row.twin_equity))
+                .collect()
+        };
+        assert_eq!(rows(&with), rows(&without), "{quantity} of {symbol}");
+        let first = &with.tables.equity[0];
+        assert_eq!(
+            (first.equity, first.drawdown),
+            (first.paid_in, 0.0),
+            "nothing was earned yet by {quantity} of {symbol}"
+        );
+    }
+}
+
+/// A loss from before that the deposit does not bear is no run at all.
+#[test]
+fn a_loss_from_before_over_the_deposit_is_refused() {
+    let run = |entry: &str, deposit: &str| {
+        let walk = Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 5]).telling("signal.x", &[(1, 1.0)]);
+        let text = format!(
+            "{}[backtest]\ndeposit = \"{deposit} USDT\"\n{COSTLESS}[[adopt]]\nquantity = 30\nentry = {entry}\n",
+            follows("signal.x", "\"200 USDT\"")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let run = try_run(vec![policy("lost", "\"binance:BTCUSDT-PERP\"", &text)], &[walk], folder.path());
+        run.err().map(|error| error.to_string())
+    };
+    let sentence = run("140", "1_000").unwrap();
+    for part in [
+        "takes over 30 of `binance:BTCUSDT-PERP` at 140",
+        "first price of it, 100,",
+        "earned -1200.00 USDT",
+        "with -200.00 USDT",
+    ] {
+        assert!(sentence.contains(part), "{part}: {sentence}");
+    }
+    assert!(run("140", "1_200").is_some(), "nothing left is nothing to begin with");
+    assert_eq!(run("140", "1_500"), None);
+    assert_eq!(run("60", "1_000"), None);
+}
+
+#[test]
+fn a_position_from_before_was_opened_before_and_is_whole_lots() {
+    let sentence = |adopted: &str| {
+        let walk = Walk::new(usdt("binance:BTCUSDT-PERP"), BEGIN, &[100.0; 5]).telling("signal.x", &[(1, 1.0)]);
+        let text = format!(
+            "{}[backtest]\ndeposit = \"1_000 USDT\"\n{COSTLESS}[[adopt]]\nentry = 100\n{adopted}\n",
+            follows("signal.x", "\"200 USDT\"")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let run = try_run(vec![policy("before", "\"binance:BTCUSDT-PERP\"", &text)], &[walk], folder.path());
+        run.err().map(|error| error.to_string())
+    };
+    let late = sentence("quantity = 1\nopened = \"2024-01-01T01:00:01Z\"").unwrap();
+    assert!(late.contains("opened at 2024-01-01T01:00:01Z") && late.contains("correct `opened`"), "{late}");
+    assert_eq!(sentence("quantity = 1\nopened = \"2024-01-01T01:00:00Z\""), None);
+    let odd = sentence("quantity = -1.0005").unwrap();
+    assert!(odd.contains("takes over -1.0005 of") && odd.contains("in steps of 0.001: correct `quantity`"), "{odd}");
+    assert_eq!(sentence("quantity = -1.005"), None);
+}
+
 /// 1,000 dollars bear 125 times as much at this venue, and no more.
 #[test]
 fn a_position_that_nobody_could_hold_is_not_taken_over() {

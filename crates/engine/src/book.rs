@@ -101,6 +101,11 @@ pub(crate) fn with_money(earlier: Cash, paid: Cash, before: Cash) -> Cash {
     earlier + Cash::from_estimate(paid.approximate() * share, Round::Nearest).unwrap_or(paid)
 }
 
+/// Whether an instrument's mark is still what a position from before is carried at, which is no price of the market.
+fn is_carried(carried: &[(u32, Qty, Price)], instrument: Option<usize>) -> bool {
+    instrument.is_some_and(|index| carried.iter().any(|(known, ..)| *known as usize == index))
+}
+
 impl Book {
     pub(crate) fn new(catalogue: &Catalogue, spec: Option<&AccountSpec>) -> Self {
         let account = Account::new(catalogue, spec.map(|spec| spec.venue.as_str()), spec.map(|spec| spec.numeraire));
@@ -151,9 +156,9 @@ impl Book {
     #[cold]
     fn deposit(&mut self) {
         let mut told = Cash::ZERO;
-        let account = &self.account;
+        let (account, carried) = (&self.account, &self.carried);
         self.untold.retain(|(currency, amount)| {
-            let known = account.translates(*currency);
+            let known = account.translates(*currency) && !is_carried(carried, account.translated_by(*currency));
             told += if known { account.translate(*currency, *amount) } else { Cash::ZERO };
             !known
         });
@@ -164,10 +169,19 @@ impl Book {
         }
     }
 
+    /// Whether money is translated by what a position is carried at: until the first price, equity tells of no gain and no loss.
+    #[cold]
+    fn waits(&self) -> bool {
+        self.untold.iter().any(|(currency, _)| is_carried(&self.carried, self.account.translated_by(*currency)))
+    }
+
     #[inline]
     pub(crate) fn measure_drawdown(&mut self, now: Timestamp) {
         if !self.untold.is_empty() {
             self.deposit();
+            if self.waits() {
+                return;
+            }
         }
         let equity = self.account.equity();
         self.periods.reach(now, equity);

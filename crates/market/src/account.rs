@@ -414,6 +414,13 @@ impl Account {
             })
     }
 
+    /// The instrument whose mark tells what a currency of the account is worth in the numéraire, if one does.
+    #[must_use]
+    pub fn translated_by(&self, currency: Currency) -> Option<usize> {
+        let index = self.balances.iter().position(|balance| balance.currency == currency)?;
+        if currency == self.numeraire { None } else { self.conversions[index].instrument() }
+    }
+
     /// An amount of the numéraire in a currency, toward zero at 1e-16. `None` while that cannot be told.
     #[must_use]
     pub fn translate_back(&self, currency: Currency, amount: Cash) -> Option<Cash> {
