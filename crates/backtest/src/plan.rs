@@ -1,10 +1,13 @@
 //! `plan`: what should be held now, and why, from a portfolio's state alone.
 
 mod contradictions;
+mod numeraire;
 mod state;
 
 use crate::explain::StepView;
 use crate::{Error, run};
+use numeraire::Numeraire;
+use policy::spec::SignalKind;
 use policy::{Add, Because, Exit, Facts, Program, facts};
 use state::Portfolio;
 use units::{Cash, Contract, Price, Qty, SeriesId, Timestamp};
@@ -24,7 +27,7 @@ pub struct PlanAnswer {
     pub contract: Contract,
     /// Price that it was decided at.
     pub price: Price,
-    /// Equity of the account.
+    /// Equity of the account, in what the contract settles in.
     pub equity: Cash,
     /// Signed quantity held.
     pub position: Qty,
@@ -62,19 +65,25 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
         program.rules.insert(last, Box::new(guard));
     }
     let scope = portfolio.scope(symbol).map_err(wrong)?;
-    let found = contradictions::of(&portfolio, &scope, &policy);
+    let numeraire = Numeraire::of(&policy, &scope).map_err(wrong)?;
+    let found = contradictions::of(&portfolio, &scope, &policy, &numeraire);
     match found.as_slice() {
         [] => {}
         [one] => return Err(wrong(one.clone())),
         all => return Err(wrong(format!("{} contradictions:\n  {}", all.len(), all.join("\n  ")))),
     }
-    let mut facts = portfolio.facts(&scope);
+    let mut facts = portfolio.facts(&scope, &numeraire);
     let alone = policy.allocation.share(policy.capital, 1);
     if alone.get() != 1.0 {
         facts.set(facts::SHARE, alone);
     }
     for indicator in &mut program.indicators {
         indicator.observe(None, &mut facts);
+    }
+    if let SignalKind::Constant { strength } = policy.signal.kind {
+        facts.set(facts::SIGNAL, strength);
+        // It was there before all that was traded on it.
+        facts.set(facts::SIGNAL_SINCE, portfolio.facts.campaign_closed_at.map_or(portfolio.time.0, |closed| closed.0));
     }
     portfolio.stated(&mut facts);
     observe(&mut program, &portfolio, &mut facts);
@@ -263,10 +272,154 @@ mod tests {
     #[test]
     fn coin_that_lies_in_the_account_counts() {
         let state = STATE.replace("\"lot\": 0.001", "\"lot\": 10, \"contract\": \"inverse\"");
-        let state = state.replace("\"1000000\"", "\"20\", \"collateral\": 10");
-        let answer = plan(&example(), &state).unwrap();
+        let state = state.replace("\"1000000\"", "\"2000000\", \"collateral\": 10");
+        let account = "[[accounts]]\nvenue = \"binance\"\nnumeraire = \"USD\"\ndeposit = \"20 BTC\"\n";
+        let example = example();
+        let terms: Vec<&str> = example.lines().filter(|line| !line.starts_with("deposit =")).collect();
+        let answer = plan(&format!("{}\n{account}", terms.join("\n")), &state).unwrap();
         assert_eq!(answer.target.to_string(), "800000");
         assert!(answer.steps.iter().any(|step| step.because.starts_with("holds 10 BTC as collateral")), "{answer:?}");
+    }
+
+    /// A constant signal of 1 or less in Deribit's inverse perpetual, in an account that counts in `numeraire`.
+    fn coin_policy(numeraire: &str, signal: f64, rules: &str) -> String {
+        format!(
+            "policy = 1\nname = \"c\"\ninstrument = \"deribit:BTC-PERPETUAL\"\n[[accounts]]\nvenue = \"deribit\"\n{numeraire}\
+             deposit = \"10 BTC\"\n[signal]\nkind = \"constant\"\nstrength = {signal:?}\n{rules}"
+        )
+    }
+
+    fn coin_state(account: &str, contract: &str) -> String {
+        format!(
+            r#"{{ "schema": "trimtab.portfolio/2", "time": "2025-10-10T16:00:00Z", "accounts": [{{ "name": "a", {account} }}],
+            "instruments": [{{ "symbol": "deribit:BTC-PERPETUAL", "price": 100000, "tick": "0.5", "lot": 10, "contract": "{contract}" }}],
+            "series": {{ "v": {{ "value": 0.4, "time": "2025-10-10T00:00:00Z" }} }} }}"#
+        )
+    }
+
+    const USD: &str = "numeraire = \"USD\"\n";
+
+    fn fraction(multiple: f64) -> String {
+        format!("[size]\nkind = \"fixed_fraction\"\nfraction = {multiple:?}\n")
+    }
+
+    fn volatility(target: f64) -> String {
+        format!("[size]\nkind = \"volatility_target\"\ntarget = {target:?}\nvolatility = \"series(v, 4d)\"\n")
+    }
+
+    /// The table of docs/collateral.md, with equity as an account tells it: in dollars.
+    #[test]
+    fn the_table_of_collateral_by_hand() {
+        let leverage = |limit: f64| format!("[caps]\nleverage = {limit:?}\n");
+        for (signal, rules, wanted) in [
+            (1.0, volatility(0.6), "500000"),
+            (1.0, volatility(0.4), "0"),
+            (1.0, volatility(0.2), "0"),
+            (-1.0, volatility(0.2), "-1500000"),
+            (1.0, fraction(1.5), "1500000"),
+            (1.0, fraction(1.5) + &leverage(2.0), "1000000"),
+            (-1.0, fraction(1.0) + &leverage(2.0), "-1000000"),
+            (1.0, fraction(1.0) + &leverage(0.5), "0"),
+        ] {
+            let state = coin_state(r#""equity": "1000000", "collateral": "10""#, "inverse");
+            let answer = plan(&coin_policy(USD, signal, &rules), &state).unwrap();
+            assert_eq!(answer.target.to_string(), wanted, "{rules} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn equity_is_counted_in_the_numeraire() {
+        let target = |numeraire: &str, rules: &str, account: &str, contract: &str| {
+            plan(&coin_policy(numeraire, 1.0, rules), &coin_state(account, contract))
+                .map(|answer| answer.target.to_string())
+        };
+        let (btc, eth) = ("numeraire = \"BTC\"\n", "numeraire = \"ETH\"\n");
+        // 1.5 x 1,000 dollars, also where they are told as 0.01 coins.
+        let small = r#""equity": "1000""#;
+        assert_eq!(target(USD, &volatility(0.6), small, "inverse").unwrap(), "1500");
+        assert_eq!(
+            target(USD, &volatility(0.6), r#""equity": "1000", "collateral": "0.01""#, "inverse").unwrap(),
+            "500"
+        );
+        for numeraire in ["", btc] {
+            assert_eq!(target(numeraire, &fraction(1.5), r#""equity": "0.01""#, "inverse").unwrap(), "1500");
+        }
+        // A linear contract of ten coins a lot: 40 coins, told in coins or in dollars.
+        assert_eq!(target(btc, &fraction(1.0), r#""equity": "40""#, "linear").unwrap(), "40");
+        assert_eq!(target(USD, &fraction(1.0), r#""equity": "4000000""#, "linear").unwrap(), "40");
+        // The day began at 1,030 dollars: 2.9 % are lost.
+        let caps = fraction(1.5) + "[caps]\ndaily_loss = \"2%\"\non_loss = \"no_increase\"\n";
+        let lost = r#""equity": "1000", "day_start": "1030""#;
+        assert_eq!(target(USD, &caps, lost, "inverse").unwrap(), "0");
+        assert_eq!(target(USD, &caps, r#""equity": "1000", "day_start": "1019""#, "inverse").unwrap(), "1500");
+        let told = |numeraire, account, contract| {
+            target(numeraire, &fraction(1.5), account, contract).unwrap_err().to_string()
+        };
+        for (numeraire, account, contract, wanted) in [
+            (
+                eth,
+                small,
+                "inverse",
+                "accounts[0].equity is counted in ETH (`numeraire` of the policy's account), `deribit:BTC-PERPETUAL` settles in BTC",
+            ),
+            (eth, small, "linear", "settles in USD"),
+            (
+                "",
+                r#""equity": "20", "collateral": "10""#,
+                "inverse",
+                "accounts[0].collateral is 10: equity is counted in BTC",
+            ),
+            (
+                btc,
+                r#""equity": "20", "collateral": "10""#,
+                "linear",
+                "accounts[0].collateral is 10: equity is counted in BTC",
+            ),
+            (
+                USD,
+                r#""equity": "1000", "collateral": "-3""#,
+                "inverse",
+                "accounts[0].collateral is -3: it is coin that lies",
+            ),
+            (
+                USD,
+                r#""equity": "1000", "collateral": "99999999999""#,
+                "inverse",
+                "accounts[0].collateral is 99999999999: at a price",
+            ),
+            (
+                USD,
+                r#""equity": "1000", "collateral": "99999999999""#,
+                "linear",
+                "than the largest quantity, 92233720368.54775807",
+            ),
+        ] {
+            let said = told(numeraire, account, contract);
+            assert!(said.contains(wanted), "{said}");
+        }
+    }
+
+    /// Other inverse contracts of the account count in dollars, whatever their coin: 1,000 of ETH and 2,000 of BTC are 3 x 1,000.
+    #[test]
+    fn dollars_of_other_coins_count_toward_leverage() {
+        let rules = fraction(5.0) + "[caps]\nleverage = 3.0\n";
+        let state = coin_state(r#""equity": "1000""#, "inverse");
+        let other = r#""instruments": [{ "symbol": "deribit:ETH-PERPETUAL", "price": 2000, "tick": 1, "lot": 1, "contract": "inverse" },"#;
+        let position =
+            r#""positions": [{ "account": "a", "instrument": "deribit:ETH-PERPETUAL", "quantity": "1000" }], "series""#;
+        let state = state.replace("\"instruments\": [", other).replace("\"series\"", position);
+        assert_eq!(plan(&coin_policy(USD, 1.0, &rules), &state).unwrap().target.to_string(), "2000");
+    }
+
+    #[test]
+    fn a_constant_signal_needs_no_statement() {
+        let short = coin_policy(USD, -0.5, &fraction(1.0));
+        let state = coin_state(r#""equity": "1000""#, "inverse");
+        let answer = plan(&short, &state).unwrap();
+        assert_eq!(answer.target.to_string(), "-500");
+        assert_eq!(answer.steps[0].because, "signal -0.50");
+        let stated = state.replace("\"series\"", "\"facts\": { \"signal\": 0.2 }, \"series\"");
+        assert_eq!(plan(&short, &stated).unwrap().target.to_string(), "200", "what is stated stands");
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! What in a portfolio's state cannot be at once: field, value, why and remedy, all of them.
 
+use super::numeraire::Numeraire;
 use super::state::{CampaignState, Portfolio, Scope};
 use policy::Policy;
 use policy::spec::{Resize, SizeKind};
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use units::{Cash, Price, Qty, Timestamp};
+use units::{Cash, Contract, Price, Qty, Round, Timestamp};
 
 /// All contradictions of a state, each a sentence.
-pub(super) fn of(portfolio: &Portfolio, scope: &Scope<'_>, policy: &Policy) -> Vec<String> {
+pub(super) fn of(portfolio: &Portfolio, scope: &Scope<'_>, policy: &Policy, numeraire: &Numeraire) -> Vec<String> {
     let mut found = Found(Vec::new());
     found.accounts(portfolio);
     found.instruments(portfolio, scope);
+    found.money(scope, numeraire);
     let now = portfolio.time.0;
     for (name, series) in &portfolio.series {
         found.not_later(&format!("series.{name}.time"), Some(series.time.0), now);
@@ -79,6 +81,53 @@ impl Found {
             }
             self.positive(&format!("{place}.day_start"), account.day_start.map(|start| start.0));
             self.positive(&format!("{place}.week_start"), account.week_start.map(|start| start.0));
+        }
+    }
+
+    /// Coin beside equity, and amounts of the numéraire in what the contract settles in: what is counted must be there and fit.
+    fn money(&mut self, scope: &Scope<'_>, numeraire: &Numeraire) {
+        let ((at, account), instrument) = (scope.account, scope.instrument.1);
+        if instrument.price.0.raw() <= 0 {
+            return;
+        }
+        let place = format!("accounts[{at}]");
+        let contract = Contract::from(instrument.contract);
+        let (price, symbol) = (instrument.price.0, &instrument.symbol);
+        let amounts = [
+            ("equity", Some(account.equity)),
+            ("day_start", account.day_start),
+            ("week_start", account.week_start),
+            ("deposits", account.deposits),
+        ];
+        for (name, amount) in amounts {
+            if let Some(amount) = amount.filter(|amount| numeraire.settled(amount.0, instrument).is_none()) {
+                let why =
+                    format!("at a price of {price} it is more than an amount of what `{symbol}` settles in can say");
+                self.say(
+                    &format!("{place}.{name}"),
+                    amount.0,
+                    why,
+                    "state the numéraire's amount and the price as they are",
+                );
+            }
+        }
+        let Some(coins) = account.collateral.map(|coins| coins.0).filter(|coins| coins.raw() != 0) else { return };
+        let field = format!("{place}.collateral");
+        let whole = match contract {
+            Contract::Linear => coins.notional().qty_at(Price::from_raw(Price::ONE), Round::TowardZero),
+            Contract::Inverse => contract.qty_for(coins.notional(), price, Round::TowardZero),
+        };
+        if coins.raw() < 0 {
+            let why = "it is coin that lies in the account, zero or more";
+            self.say(&field, coins, why, "state what lies there, or leave it out");
+        } else if whole.is_none() {
+            let why = format!("at a price of {price} it is more of `{symbol}` than the largest quantity, {}", Qty::MAX);
+            self.say(&field, coins, why, "state whole coins, not their smallest unit");
+        } else if let Some(coin) = &numeraire.coin {
+            let why = format!("equity is counted in {coin}, so coin that lies there is part of it and no exposure");
+            let remedy =
+                "leave it out, or state equity in dollars, with `numeraire = \"USD\"` for the policy's account";
+            self.say(&field, coins, why, remedy);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A portfolio's state as a file says it, and the facts that it makes.
 
+use super::numeraire::Numeraire;
 use policy::facts::{self, Code, Facts};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -29,6 +30,7 @@ pub(super) struct Portfolio {
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountState {
     pub(super) name: String,
+    /// In the account's numéraire, like all its amounts but `collateral`.
     pub(super) equity: Decimal<Cash>,
     /// Highest equity net of deposits and withdrawals; the present one if absent.
     pub(super) high_water: Option<Decimal<Cash>>,
@@ -209,7 +211,7 @@ impl Portfolio {
     }
 
     /// The facts of a scope that was found free of contradictions.
-    pub(super) fn facts(&self, scope: &Scope<'_>) -> Facts {
+    pub(super) fn facts(&self, scope: &Scope<'_>, numeraire: &Numeraire) -> Facts {
         let ((_, account), (_, instrument)) = (scope.account, scope.instrument);
         let mut facts = Facts::new(self.series.len());
         for (at, state) in self.series.values().enumerate() {
@@ -223,12 +225,14 @@ impl Portfolio {
         facts.set(facts::MIN_QTY, instrument.min_qty.map_or(instrument.lot.0, |least| least.0));
         facts.set(facts::CONTRACT, instrument.contract.into());
         let equity = account.equity.0;
-        facts.set(facts::EQUITY, equity);
+        let settled = |amount| numeraire.settled(amount, instrument).unwrap_or_default();
+        facts.set(facts::EQUITY, settled(equity));
         let high_water = account.high_water.map_or(equity, |high| high.0);
         facts.put(facts::DRAWDOWN, Ratio::new((high_water - equity).approximate() / high_water.approximate()));
-        facts.set(facts::DAY_START, account.day_start.map_or(equity, |start| start.0));
-        facts.set(facts::WEEK_START, account.week_start.or(account.day_start).map_or(equity, |start| start.0));
-        facts.put(facts::DEPOSITS, account.deposits.map(|deposits| deposits.0));
+        facts.set(facts::DAY_START, settled(account.day_start.map_or(equity, |start| start.0)));
+        let week_start = account.week_start.or(account.day_start);
+        facts.set(facts::WEEK_START, settled(week_start.map_or(equity, |start| start.0)));
+        facts.put(facts::DEPOSITS, account.deposits.map(|deposits| settled(deposits.0)));
         facts.put(facts::COLLATERAL, account.collateral.map(|coins| coins.0));
         facts.set(facts::COIN, Code::new(policy::spec::base(&instrument.symbol).unwrap_or("coins")));
         facts.set(facts::OTHERS, self.others(scope));
@@ -251,8 +255,9 @@ impl Portfolio {
         let gross = |position: &PositionState| {
             let other = self.instruments.iter().find(|known| known.symbol == position.instrument)?;
             let contract = Contract::from(other.contract);
-            (other.contract == instrument.contract)
-                .then(|| contract.exposure(other.price.0, position.quantity.0).cash().abs())
+            // Dollars of an inverse contract on another coin are worth so much of this one.
+            let price = if contract == Contract::Inverse { instrument.price.0 } else { other.price.0 };
+            (other.contract == instrument.contract).then(|| contract.exposure(price, position.quantity.0).cash().abs())
         };
         others.filter_map(gross).sum()
     }
