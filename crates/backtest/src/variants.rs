@@ -66,7 +66,13 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
         }
     });
     without("without pyramid", "the whole size at once", policy.pyramid.is_some(), &|policy| policy.pyramid = None);
-    without("without ladder", "no partial exits", policy.ladder.is_some(), &|policy| policy.ladder = None);
+    without("without ladder", "no partial exits", policy.ladder.is_some(), &|policy| {
+        policy.ladder = None;
+        // It counts rungs.
+        if let Some(stop) = &mut policy.stop {
+            stop.break_even_after = None;
+        }
+    });
     let stop = policy.stop.as_ref();
     let follows = stop.is_some_and(|stop| stop.follow == Follow::LastFill);
     without("without following stop", "adds leave the stop", follows, &|policy| {
@@ -80,9 +86,33 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
             stop.trail = None;
         }
     });
+    let evens = stop.is_some_and(|stop| stop.break_even_after.is_some());
+    without("without break-even", "rungs move no stop", evens, &|policy| {
+        if let Some(stop) = &mut policy.stop {
+            stop.break_even_after = None;
+        }
+    });
+    let times = stop.is_some_and(|stop| stop.time.is_some());
+    without("without time stop", "time closes nothing", times, &|policy| {
+        if let Some(stop) = &mut policy.stop {
+            stop.time = None;
+        }
+    });
+    without("without streak", "every campaign at its own size", policy.streak.is_some(), &|policy| {
+        policy.streak = None
+    });
     let caps = &policy.caps;
     without("without drawdown cap", "no cut by drawdown", !caps.drawdown.is_empty(), &|policy| {
         policy.caps.drawdown.clear();
+    });
+    without("without daily loss limit", "a bad day stops nothing", caps.daily_loss.is_some(), &|policy| {
+        policy.caps.daily_loss = None;
+    });
+    without("without weekly loss limit", "a bad week stops nothing", caps.weekly_loss.is_some(), &|policy| {
+        policy.caps.weekly_loss = None;
+    });
+    without("without open-risk cap", "adds whatever is at risk", caps.open_risk.is_some(), &|policy| {
+        policy.caps.open_risk = None;
     });
     without("without leverage cap", "the venue's margin alone", caps.leverage.is_some(), &|policy| {
         policy.caps.leverage = None;
@@ -93,6 +123,19 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     });
     let buffered = policy.trade.buffer.is_some_and(|buffer| buffer.get() > 0.0);
     without("without buffer", "every change is traded", buffered, &|policy| policy.trade.buffer = None);
+    let guards = &policy.guards;
+    without("without blackout", "trades at any time", !guards.blackout.is_empty(), &|policy| {
+        policy.guards.blackout.clear()
+    });
+    without("without order-rate cap", "as many orders as wanted", guards.max_orders.is_some(), &|policy| {
+        policy.guards.max_orders = None;
+    });
+    without("without order-size cap", "one order, however large", guards.max_order.is_some(), &|policy| {
+        policy.guards.max_order = None;
+    });
+    without("without price collar", "increases at any price", guards.price_collar.is_some(), &|policy| {
+        policy.guards.price_collar = None;
+    });
 }
 
 /// Runs the policy once for each technique with it switched off, on `threads` threads. The first row is the policy as
@@ -158,6 +201,47 @@ fn row(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The techniques that the demo has not.
+    #[test]
+    fn limits_on_losses_times_and_orders_are_techniques_too() {
+        let text = r#"
+            policy = 1
+            name = "all"
+            instrument = "binance:BTCUSDT-PERP"
+            signal = { kind = "ema_cross", bar = "1h", fast = 10, slow = 40 }
+            unit = { n = "atr(24, 1h)" }
+            size = { kind = "risk_per_trade", risk = "1%" }
+            stop = { initial = "2N", time = "1d", break_even_after = 1 }
+            ladder = { at = ["1R"], fractions = [0.3] }
+            streak = { factor = 1.5, cap = 3.0 }
+            caps = { daily_loss = "2%", weekly_loss = "4%", on_loss = "flat", open_risk = "2%" }
+            guards = { price_collar = "0.5%", max_order = "50_000 USDT", max_orders = 3, per = "1h", blackout = ["22:00-23:00"] }
+        "#;
+        let policies = [crate::run::checked(text).unwrap()];
+        let all = switched_off(&policies);
+        let names: Vec<&str> = all.iter().map(|technique| technique.name).collect();
+        let expected = [
+            "risk per trade",
+            "ladder",
+            "break-even",
+            "time stop",
+            "streak",
+            "daily loss limit",
+            "weekly loss limit",
+            "open-risk cap",
+            "blackout",
+            "order-rate cap",
+            "order-size cap",
+            "price collar",
+        ];
+        assert_eq!(names, expected.map(|name| format!("without {name}")));
+        for technique in &all {
+            assert_ne!(technique.policies, policies, "{}", technique.name);
+            let again = crate::run::checked(&policy::to_toml(&technique.policies[0])).unwrap();
+            assert_eq!(again, technique.policies[0], "{} is a policy that could have been written", technique.name);
+        }
+    }
 
     #[test]
     fn every_declared_technique_is_switched_off_once_and_alone() {
