@@ -11,7 +11,7 @@ pub struct LeverageRatio {
     /// Change of the ratio for one more unit of borrowed capital that is invested: 1 ÷ equity. The less equity there is, the more each
     /// borrowed unit weighs.
     pub per_borrowed: f64,
-    /// Change of the ratio for a rise of the assets by one part (a small one, told for 100 %): −ratio × (ratio − 1). Over a ratio of 1 a
+    /// Change of the ratio with the return of the assets, per 100 % but of a small one: −ratio × (ratio − 1). Where the ratio is over 1 a
     /// fall raises leverage by itself, with the square of it.
     pub per_return: f64,
 }
