@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 use tape::{Kind, Merged};
 use units::Timestamp;
 
-/// How many tape inputs pass between two reports of progress.
-const REPORT_EVERY: u64 = 4_096;
+/// How many events of the tapes pass between two reports of progress, at most about: an input of a whole chain of options is as much work
+/// as a thousand bars.
+const REPORT_EVERY: u64 = 16_384;
 
 /// A market through the exchange.
 pub(crate) struct Recorded<'a> {
@@ -25,7 +26,8 @@ pub(crate) struct Recorded<'a> {
     last_bar: Timestamp,
     /// Stops after inputs with this receipt time.
     until: Timestamp,
-    inputs: u64,
+    /// Events since the last report of progress, and what an input counts for by itself.
+    unreported: u64,
     progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
 }
 
@@ -47,8 +49,8 @@ impl<'a> Recorded<'a> {
         until: Timestamp,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Self {
-        let (events, pending, inputs) = (Vec::new(), None, 0);
-        Self { feed, tee, exchange, events, pending, first_bar, last_bar, until, inputs, progress }
+        let (events, pending, unreported) = (Vec::new(), None, 0);
+        Self { feed, tee, exchange, events, pending, first_bar, last_bar, until, unreported, progress }
     }
 
     /// Moves to the next tape input of the run: it spans its bars, what is earlier only warms up, what is later is ignored.
@@ -70,8 +72,9 @@ impl<'a> Recorded<'a> {
                 self.exchange.advance(due, &[]);
                 return Ok(true);
             }
-            self.inputs += 1;
-            if self.inputs.is_multiple_of(REPORT_EVERY) {
+            self.unreported += 4 + self.events.len() as u64;
+            if self.unreported >= REPORT_EVERY {
+                self.unreported = 0;
                 let (done, total) = self.feed.rows();
                 if (self.progress)(Progress { done, total, reached: at }).is_break() {
                     return Err(Error::Interrupted);
