@@ -33,6 +33,8 @@ pub struct Explanation {
     pub state: StateView,
     /// The rules evaluated at the instant itself, if the tapes are still what the run was made from.
     pub now: Option<Vec<StepView>>,
+    /// The equity that they saw, in what the instrument settles in.
+    pub now_equity: Option<Cash>,
 }
 
 /// A recorded plan.
@@ -156,6 +158,7 @@ impl Run {
         let mut recent = plan_views(same_time_as_last(&past));
         let plan = recent.pop();
         let index = traders.iter().position(|trader| *trader == (name, symbol)).unwrap_or(*default);
+        let now = self.evaluated(at, StrategyId(index as u32));
         Ok(Explanation {
             at,
             strategy: name.to_owned(),
@@ -166,7 +169,8 @@ impl Run {
             orders: plan.as_ref().map_or_else(Vec::new, |plan| self.orders_of(plan.plan, at)),
             plan,
             state: self.state(at, name, symbol),
-            now: self.evaluated(at, StrategyId(index as u32)),
+            now_equity: now.as_ref().map(|(_, equity)| *equity),
+            now: now.map(|(steps, _)| steps),
         })
     }
 
@@ -212,7 +216,7 @@ impl Run {
     }
 
     /// Replays to the instant and evaluates the rules there, without adopting anything.
-    fn evaluated(&self, at: Timestamp, strategy: StrategyId) -> Option<Vec<StepView>> {
+    fn evaluated(&self, at: Timestamp, strategy: StrategyId) -> Option<(Vec<StepView>, Cash)> {
         let unchanged = |stored: &crate::TapeStamp| stamp(&stored.path).is_ok_and(|now| now.hash == stored.hash);
         if !self.record.tapes.iter().all(unchanged) {
             return None;
@@ -229,7 +233,7 @@ impl Run {
             after: step.after,
             because: step.reason.to_string(),
         };
-        Some(plan.steps.iter().map(step).collect())
+        Some((plan.steps.iter().map(step).collect(), plan.equity))
     }
 
     fn orders_of(&self, plan: u64, at: Timestamp) -> Vec<OrderView> {

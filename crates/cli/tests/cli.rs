@@ -303,6 +303,15 @@ fn sizes_of_a_coin_settled_contract_are_parts_of_its_coin() {
     let plan = said.lines().find(|line| line.contains("in force")).unwrap();
     assert!(plan.contains("   0.60 x equity   299,") && plan.ends_with(" USD"), "{said}");
     assert!(said.contains("1.00 ->  0.60   0.60 x equity"), "{said}");
+
+    // In an account that counts in dollars the rules at the instant have the same sizes as the plan, not dollars for coins.
+    let account = "[[accounts]]\nvenue = \"binance\"\nnumeraire = \"USD\"\ndeposit = \"10 BTC\"\n";
+    let head = "policy = 1\nname = \"dollars\"\ninstrument = \"binance:BTCUSD-PERP\"\n";
+    sandbox.write("dollars.toml", format!("{head}{account}{body}"));
+    sandbox.line("trimtab backtest dollars.toml --tape coin.tape --out dollars").ok();
+    let said = sandbox.line("trimtab explain dollars --at 2025-01-01T12:00:00Z --verbose").ok();
+    assert!(said.contains("equity 499,"), "equity is in dollars: {said}");
+    assert_eq!(said.matches("1.00 ->  0.60   0.60 x equity").count(), 2, "{said}");
 }
 
 #[test]

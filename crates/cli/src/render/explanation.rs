@@ -233,14 +233,14 @@ fn now_lines(explained: &Explanation, grids: Grids<'_>, width: usize, verbose: b
         "  the rules at that instant want {}",
         wanted.map_or(show::MISSING.to_owned(), |size| grids.qty(size))
     )];
-    let measure = grids.measure(state.price, state.equity);
+    let measure = grids.measure(state.price, explained.now_equity.unwrap_or(state.equity));
     lines.extend(step_lines(now, measure, width));
     lines
 }
 
 /// The same as a value. Quantities, prices and amounts are exact decimals as text.
 pub(crate) fn json(explained: &Explanation, record: &RunRecord) -> Value {
-    let Explanation { at, strategy, instrument, others: _, plan, before, replaced, orders, state, now } = explained;
+    let Explanation { at, strategy, instrument, plan, before, replaced, orders, state, now, .. } = explained;
     json!({
         "run": record.chain,
         "at": at.to_string(),
