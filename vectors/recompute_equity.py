@@ -4,8 +4,8 @@
 equity = sum(flows) - sum(value of each fill at its price) - sum(fee) + sum(funding amount) + sum(value of positions at marks),
 over all flows, fills and payments with time <= the row's. The value of a quantity at a price is quantity x price; of a
 coin-settled contract -quantity / price, cut toward zero at 1e-16. Rows of one input, instrument, order and price are one execution,
-which the venue made of an account's net and strategies share: they are valued together. Options that are legs of a structure are worth together what the
-structure is: its position at its mark. Exact decimals throughout. Runs in one currency.
+which the venue made of an account's net and strategies share: they are valued together. Options held are
+in options.parquet with their marks. Exact decimals throughout. Runs in one currency.
 
     python3 vectors/recompute_equity.py RUN
 
@@ -60,7 +60,8 @@ def main():
             return (-quantity / price).quantize(UNIT) if price else ZERO
         return quantity * price
 
-    cash, positions, marks, standing, worst, worst_at = ZERO, {}, {}, {}, ZERO, None
+    options = Until(rows(folder, "options") if (folder / "options.parquet").exists() else [])
+    cash, positions, marks, worst, worst_at = ZERO, {}, {}, ZERO, None
     table = rows(folder, "equity")
     for row in table:
         cash += sum((flow["amount"] for flow in flows.take(row["time"])), ZERO)
@@ -80,12 +81,15 @@ def main():
         for position in seen.take(row["time"]):
             symbol = position["instrument"]
             marks[symbol] = position["mark"]
+            # What a structure is, its options are.
             if symbol in structures:
-                standing[symbol] = position["position"] * position["mark"]
                 continue
             held[symbol] = held.get(symbol, ZERO) + position["position"]
         known = [symbol for symbol in positions if symbol in inverse]
-        worth = sum((value(symbol, positions[symbol], marks[symbol]) for symbol in known), sum(standing.values(), ZERO))
+        now = [option for option in options.take(row["time"]) if option["time"] == row["time"]]
+        worth = sum((option["position"] * option["mark"] for option in now), ZERO)
+        worth += sum((value(symbol, positions[symbol], marks[symbol]) for symbol in known), ZERO)
+        held |= {option["instrument"]: option["position"] for option in now}
         differences = [cash + worth - row["equity"], cash - row["cash"]]
         differences += [positions.get(symbol, ZERO) - quantity for symbol, quantity in held.items()]
         for residual in differences:

@@ -1,8 +1,8 @@
 //! The run folder: what is written, and reading it back (docs/run-folder.md).
 
 use crate::records::{
-    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, OrderRow, PlanRow, PositionRow,
-    SmileRow, SurfaceRow, Tables, VariantRow,
+    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, OptionRow, OrderRow, PlanRow,
+    PositionRow, SmileRow, SurfaceRow, Tables, VariantRow,
 };
 use crate::run::{Run, RunRecord, Strategy};
 use crate::table::{Row, Table};
@@ -21,7 +21,7 @@ pub(crate) fn policy_file(at: usize) -> String {
 
 impl Tables {
     /// Each table made of its rows, in the order in which a replay compares them: causes before effects.
-    pub(crate) const EACH: [fn(&Self) -> Table; 12] = [
+    pub(crate) const EACH: [fn(&Self) -> Table; 13] = [
         |tables| Row::table(&tables.plans),
         |tables| Row::table(&tables.orders),
         |tables| Row::table(&tables.fills),
@@ -29,6 +29,7 @@ impl Tables {
         |tables| Row::table(&tables.equity),
         |tables| Row::table(&tables.positions),
         |tables| Row::table(&tables.accounts),
+        |tables| Row::table(&tables.options),
         |tables| Row::table(&tables.flows),
         |tables| Row::table(&tables.campaigns),
         |tables| Row::table(&tables.surfaces),
@@ -37,7 +38,7 @@ impl Tables {
     ];
 
     /// Tables that only runs with options have: without rows there is no file.
-    const OPTIONAL: [&str; 3] = [SurfaceRow::NAME, SmileRow::NAME, GreekRow::NAME];
+    const OPTIONAL: [&str; 4] = [OptionRow::NAME, SurfaceRow::NAME, SmileRow::NAME, GreekRow::NAME];
 
     /// Writes all of them, and tells the name of each file that is complete.
     fn write(&self, folder: &Path, done: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
@@ -51,7 +52,8 @@ impl Tables {
         write_rows(accounts, folder, done)?;
         write_rows(flows, folder, done)?;
         write_rows(campaigns, folder, done)?;
-        let Self { surfaces, smiles, greeks, .. } = self;
+        let Self { options, surfaces, smiles, greeks, .. } = self;
+        write_if_any(options, folder, done)?;
         write_if_any(surfaces, folder, done)?;
         write_if_any(smiles, folder, done)?;
         write_if_any(greeks, folder, done)
@@ -264,6 +266,7 @@ pub fn open(folder: &Path) -> Result<Run, Error> {
         equity: rows::<EquityRow>(folder)?,
         positions: rows::<PositionRow>(folder)?,
         accounts: rows::<AccountRow>(folder)?,
+        options: rows::<OptionRow>(folder)?,
         flows: rows::<FlowRow>(folder)?,
         orders: rows::<OrderRow>(folder)?,
         plans: rows::<PlanRow>(folder)?,

@@ -5,7 +5,7 @@ use crate::greeks::GreeksRecorder;
 use crate::ledger::Ledger;
 use crate::money::Shown;
 use crate::records::{
-    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OrderRow, PlanRow, PositionRow, Tables,
+    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OptionRow, OrderRow, PlanRow, PositionRow, Tables,
 };
 use crate::table::Name;
 use drive::Journal;
@@ -648,6 +648,9 @@ impl Recorder {
             }
         }
         self.see_structures(engine);
+        if self.keep == Keep::All && !self.structures.is_empty() {
+            self.option_rows(engine);
+        }
         let (equity, held) = (self.total(engine), held(engine, &self.shown, &self.options));
         let drawdown = self.drawdown(engine, equity);
         let over = |value: Cash| if equity.raw() > 0 { value.approximate() / equity.approximate() } else { 0.0 };
@@ -672,6 +675,22 @@ impl Recorder {
             self.position_rows(engine);
         }
         self.bars.fill(None);
+    }
+
+    /// The legs that are held: with their marks, and what is paid for them, equity can be recomputed.
+    fn option_rows(&mut self, engine: &Engine) {
+        for (account, of) in engine.accounts().enumerate() {
+            let held =
+                of.positions().enumerate().filter(|(index, (held, _))| self.options[*index] && !held.qty.is_zero());
+            let row = |(index, (held, mark)): (usize, (market::Position, Price))| OptionRow {
+                time: self.at,
+                account: account as u64,
+                instrument: self.symbols[index].clone(),
+                position: held.qty,
+                mark,
+            };
+            self.tables.options.extend(held.map(row));
+        }
     }
 
     /// A structure has no bars: its row shows what it is worth now.

@@ -142,6 +142,20 @@ rows! {
         drawdown: f64,
     }
 
+    /// An option that an account held at a moment.
+    OptionRow in "options" {
+        /// Receipt time, as in `equity`.
+        time: Timestamp,
+        /// Account index.
+        account: u64,
+        /// Symbol.
+        instrument: Name,
+        /// Signed quantity of all strategies together.
+        position: Qty,
+        /// What it was valued at.
+        mark: Price,
+    }
+
     /// Money that moved other than by fills and funding.
     FlowRow in "flows" {
         /// Receipt time.
@@ -314,6 +328,8 @@ pub struct Tables {
     pub positions: Vec<PositionRow>,
     /// The worth of each account, where there are several.
     pub accounts: Vec<AccountRow>,
+    /// Options held, of runs that held some.
+    pub options: Vec<OptionRow>,
     /// Deposits, withdrawals, transfers, conversions.
     pub flows: Vec<FlowRow>,
     /// Changes of orders.
