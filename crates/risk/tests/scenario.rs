@@ -552,4 +552,8 @@ fn what_cannot_be_is_refused_with_its_place() {
     assert!(refuse(&portfolio, far).contains("which is no price; move it less"));
     let peg = Scenario { dollars: vec![(currency("USDT"), -1.5)], ..Scenario::still("peg") };
     assert!(refuse(&portfolio, peg).contains("the move of a dollar is -1.5"));
+    // A smile that has no answer is no volatility of zero.
+    let along = Scenario { sticky: Sticky::Moneyness, ..spot(0.1) };
+    let error = revaluation.run_on(&portfolio, &[along], &mut outcomes, |_, _| f64::NAN).unwrap_err();
+    assert!(matches!(error, ScenarioError::Line { line: 0, .. }) && outcomes.is_empty(), "{error}");
 }

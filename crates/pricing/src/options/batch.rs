@@ -165,6 +165,34 @@ impl Batch {
         Ok(())
     }
 
+    /// Moves the volatilities of the options `range`, each to what `vol` gives for its index.
+    ///
+    /// # Errors
+    ///
+    /// The first index whose volatility lies outside its range; those before it are changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer options.
+    pub fn set_vols(&mut self, range: Range<usize>, mut vol: impl FnMut(usize) -> f64) -> Result<(), (usize, Refusal)> {
+        assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
+        let (low, high) = Field::Vol.range();
+        let (mut index, negligible) = (range.start, Field::Vol.negligible());
+        while index < range.end {
+            let end = range.end.min((index / LANES + 1) * LANES);
+            let lanes = &mut self.vol.blocks[index / LANES].0[index % LANES..][..end - index];
+            for (lane, at) in lanes.iter_mut().zip(index..) {
+                let value = vol(at);
+                if !(low..=high).contains(&value) {
+                    return Err((at, Refusal { field: Field::Vol, value }));
+                }
+                *lane = if value < negligible { 0.0 } else { value };
+            }
+            index = end;
+        }
+        Ok(())
+    }
+
     /// Moves the discount factor of one option.
     ///
     /// # Errors

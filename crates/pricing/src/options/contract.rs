@@ -47,7 +47,7 @@ impl Field {
     }
 
     /// Below this, time and volatility count as none. A nanosecond is 3.2e-17 years.
-    const fn negligible(self) -> f64 {
+    pub(super) const fn negligible(self) -> f64 {
         match self {
             Self::Years => 1e-17,
             Self::Vol => 1e-8,

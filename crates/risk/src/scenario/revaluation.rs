@@ -349,24 +349,27 @@ impl Revaluation {
         let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
         let shift = vol.absolute * weight;
         let by = if scenario.sticky == Sticky::Moneyness { ln(factor) } else { 0.0 };
-        for index in group.options.clone() {
+        let moved = |index: usize| {
             let Smile { vol: now, slope, strike, .. } = smiles[index];
             let place = || ln(strike / group.quoted);
             let follow = match smile {
                 _ if by == 0.0 => 0.0,
                 None => -slope * by,
                 Some(smile) => {
-                    let line = portfolio.options[index];
-                    let place = place();
+                    let (line, place) = (portfolio.options[index], place());
                     smile(line, place - by) - smile(line, place)
                 }
             };
             let skew = if vol.skew == 0.0 { 0.0 } else { vol.skew * place() };
-            let moved = ((now + follow) * level + shift + skew).max(vol.floor);
-            let line = |refusal: Refusal| refused(portfolio.options[index], refusal);
-            batch.set_vol(index, moved).map_err(line)?;
-            if !group.coin {
-                batch.set_discount(index, discount).map_err(line)?;
+            let moved = (now + follow) * level + shift + skew;
+            // Not `max`, which would make a floor of what is no number.
+            if moved < vol.floor { vol.floor } else { moved }
+        };
+        let line = |(index, refusal): (usize, Refusal)| refused(portfolio.options[index], refusal);
+        batch.set_vols(group.options.clone(), moved).map_err(line)?;
+        if !group.coin {
+            for index in group.options.clone() {
+                batch.set_discount(index, discount).map_err(|refusal| line((index, refusal)))?;
             }
         }
         Ok(())
