@@ -227,6 +227,26 @@ impl Desk {
         !change.is_zero() && change.signum() != -self.position.signum()
     }
 
+    /// Whether legs are held that are no part of a structure and of no order in force. They are traded back before more is begun.
+    fn has_strays(&self) -> bool {
+        let rests = self.rests();
+        let is_stray = |line: &Line| match line.is_part() {
+            true => rests && line.settled.is_none() && !self.beyond(line).is_zero(),
+            false => !line.held.is_zero(),
+        };
+        self.lines.iter().any(is_stray)
+    }
+
+    /// Whether no increase may be ordered, because legs stayed alone, or may be filled yet before they are taken back.
+    pub(crate) fn is_unwinding(&self) -> bool {
+        self.has_strays() || (self.rests() && !self.sent.is_empty())
+    }
+
+    /// Whether what is held is to stay what it is.
+    fn rests(&self) -> bool {
+        !self.rolling && self.closing.is_none() && self.goal() == self.position
+    }
+
     /// The structure's price: Σ ratio × value of its options, settled ones at what they were settled at. `None`: not known.
     pub(crate) fn price(&self, chains: &Chains) -> Option<Price> {
         let value = |line: &Line| match line.settled {
@@ -322,7 +342,7 @@ impl Desk {
         let reduces = !self.position.is_zero() && order.side.sign() == -self.position.signum();
         if !reduces {
             // Nothing is added to what is about to be closed or replaced.
-            let waits = self.rolling || (!self.increases() && self.goal() != self.position);
+            let waits = self.rolling || self.has_strays() || (!self.increases() && self.goal() != self.position);
             self.orders[at].stage = if waits { Stage::Queued } else { Stage::Active };
             return;
         }
@@ -906,7 +926,7 @@ impl Desk {
 
     /// Goes on with what waited. Whether there was anything.
     fn start_queued(&mut self, out: &mut Vec<Outcome>) -> bool {
-        if self.rolling || self.closing.is_some() {
+        if self.rolling || self.closing.is_some() || self.has_strays() {
             return false;
         }
         let Some(id) = self.orders.iter().find(|order| order.stage == Stage::Queued).map(|order| order.id) else {

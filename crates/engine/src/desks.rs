@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 use crate::chain::tests::{NOW, days, option};
-use crate::{Engine, EngineConfig, Notice, Output, StrategyConfig};
+use crate::{Engine, EngineConfig, Notice, Output, Purpose, StrategyConfig};
 use market::{
     Account, CancelReason, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Forced, Input,
     Instrument, InstrumentKind, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderUpdate, RejectReason, SeriesPoint,
@@ -182,6 +182,8 @@ struct World {
     won: Cash,
     rounding: i128,
     counts: BTreeMap<&'static str, u64>,
+    /// Options that it cancels for want of margin.
+    refuses: Option<OptionRight>,
     outputs: VecDeque<Output>,
 }
 
@@ -206,6 +208,7 @@ impl World {
             won: Cash::ZERO,
             rounding: 0,
             counts: BTreeMap::new(),
+            refuses: None,
             outputs: VecDeque::new(),
         };
         let (account, reason) = (AccountId(0), CashReason::Deposit);
@@ -220,7 +223,23 @@ impl World {
     }
 
     fn deliver(&mut self, source: Source, events: &[Event]) {
+        let before: Vec<_> = self.engine.structures.desks.iter().map(strays).collect();
         self.engine.handle(&Input { at: self.at, source, events });
+        for (desk, (position, alone)) in self.engine.structures.desks.iter().zip(&before) {
+            let (_, still) = strays(desk);
+            let stays = |(instrument, _): &&(InstrumentId, Qty)| {
+                !desk.held(*instrument).is_zero() && still.iter().any(|(of, _)| of == instrument)
+            };
+            if desk.position == *position && alone.iter().any(|stray| stays(&stray)) {
+                let change = desk.goal() - desk.position;
+                let reduces = change.is_zero() || change.signum() == -position.signum();
+                assert!(reduces, "{change} more at {} beside {still:?}", self.at);
+            }
+        }
+        let alone = before.iter().any(|(_, alone)| !alone.is_empty());
+        if alone {
+            self.count("alone");
+        }
         while let Some(output) = self.engine.poll_output() {
             match &output {
                 Output::Command { command, .. } => self.take(*command),
@@ -307,6 +326,13 @@ impl World {
     fn work(&mut self) {
         for order in std::mem::take(&mut self.live) {
             let quote = self.quotes[order.instrument.index()];
+            let chains = &self.engine.structures.chains;
+            let right = chains.option(order.instrument).map(|option| option.right);
+            if right.is_some() && right == self.refuses {
+                let update = OrderUpdate::Cancelled(CancelReason::Margin);
+                self.news.push(OrderEvent { order: order.id, update });
+                continue;
+            }
             let offered = if order.side == Side::Buy { quote.ask() } else { quote.bid() };
             let Some(at) = offered.filter(|_| !self.random.chance(self.malice / 4)) else {
                 self.live.push(order);
@@ -552,6 +578,20 @@ impl World {
     }
 }
 
+/// What a desk holds in structures, and which legs it holds beside them that no order of it asks for.
+fn strays(desk: &crate::desk::Desk) -> (Qty, Vec<(InstrumentId, Qty)>) {
+    let mut alone = Vec::new();
+    if desk.goal() == desk.position && !desk.rolling && desk.closing.is_none() {
+        for line in desk.lines.iter().filter(|line| line.settled.is_none()) {
+            let beyond = line.held - crate::structure::times(line.ratio, desk.position);
+            if !beyond.is_zero() {
+                alone.push((line.instrument, beyond));
+            }
+        }
+    }
+    (desk.position, alone)
+}
+
 /// A year of random wants at a venue that behaves as badly as it can.
 fn live(structures: Vec<Structure>, seed: u64, malice: u64, reload: bool) -> World {
     let mut world = World::new(structures, seed, malice);
@@ -608,6 +648,7 @@ fn no_leg_is_left_over_whatever_the_venue_does() {
         "rolls",
         "settlements",
         "quiet",
+        "alone",
         "liquidations",
         "add",
         "rung",
@@ -615,4 +656,46 @@ fn no_leg_is_left_over_whatever_the_venue_does() {
     ] {
         assert!(counts.get(what).is_some_and(|count| *count > 20), "{what}: {counts:?}");
     }
+}
+
+/// The venue has margin for one leg only: that leg goes before another entry is sent, whatever is wanted meanwhile.
+#[test]
+fn a_leg_that_stayed_alone_goes_before_the_next_entry() {
+    let mut world = World::new(vec![strangle(Roll::Never)], 1, 0);
+    let entries = |world: &World| {
+        let entry = |output: &&Output| {
+            matches!(output, Output::Command { command: Command::Place(_), purpose: Purpose::Entry, .. })
+        };
+        world.outputs.iter().filter(entry).count()
+    };
+    let held = |world: &World| -> Qty {
+        (0..world.catalogue.instruments.len()).map(|index| world.truth.position(index).qty.abs()).sum()
+    };
+    world.step(1, true, Vec::new());
+    let events = world.want(0, -2.0, 0.0, 0.0);
+    world.step(1, true, events);
+    assert_eq!(entries(&world), 2);
+    world.refuses = Some(OptionRight::Call);
+    // Another size is wanted, so that the venue's refusal alone keeps nothing back.
+    let events = world.want(0, -1.0, 0.0, 0.0);
+    world.step(1, true, events);
+    assert_eq!(held(&world), qty("2"), "the put stayed alone");
+    assert_eq!(entries(&world), 2);
+    let told = |world: &World, sentence: &str| {
+        let steps = |output: &Output| match output {
+            Output::Plan(plan) => plan.steps.iter().any(|step| step.reason.to_string() == sentence),
+            _ => false,
+        };
+        world.outputs.iter().any(steps)
+    };
+    assert!(told(&world, "legs that stayed alone are traded back first"));
+    let events = world.want(0, -1.5, 0.0, 0.0);
+    world.refuses = None;
+    world.step(1, true, events);
+    assert_eq!(held(&world), Qty::ZERO, "the put is gone");
+    assert_eq!(world.counts.get("unwound"), Some(&1));
+    world.step(1, true, Vec::new());
+    world.step(1, true, Vec::new());
+    assert_eq!(world.engine.position(StrategyId(0)), qty("-1.5"), "and the entry is made whole");
+    world.finish();
 }

@@ -654,15 +654,16 @@ impl Engine {
         if let Some(desk) = scope.desk {
             self.structures.desks[desk as usize].wanted = target.qty;
         }
+        let unwinds = scope.desk.is_some_and(|desk| self.structures.desks[desk as usize].is_unwinding());
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
         let limits = scope.because.limits();
         // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
         let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
-        let sends = !idle
-            && scope
-                .working
-                .would_send(&wanted(&scope.because, scope.position, !scope.alone, target, source), &mut self.routed);
+        let sends = !idle && {
+            let wanted = Wanted { unwinds, ..wanted(&scope.because, scope.position, !scope.alone, target, source) };
+            scope.working.would_send(&wanted, &mut self.routed)
+        };
         // A watched stop that moves sends nothing, and is told like one that rests.
         let moves = scope.reads_range && moves_stop(scope);
         let sends = sends || moves;
@@ -694,7 +695,9 @@ impl Engine {
         self.outputs.push_back(Output::Plan(plan));
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
-        let (desk, asked) = (scope.desk, &mut self.structures.asked);
+        let desk = scope.desk;
+        let unwinds = desk.is_some_and(|desk| self.structures.desks[desk as usize].is_unwinding());
+        let asked = &mut self.structures.asked;
         let mut send = |command, purpose| {
             if counts && matches!(command, Command::Place(_)) {
                 sent.push_back(now);
@@ -712,7 +715,7 @@ impl Engine {
         let (account, instrument) = (scope.account, scope.instrument);
         let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
         let shares = !scope.alone;
-        let wanted = Wanted { entering, ..wanted(&scope.because, scope.position, shares, target, source) };
+        let wanted = Wanted { entering, unwinds, ..wanted(&scope.because, scope.position, shares, target, source) };
         scope.working.route(&wanted, &mut outbox);
         adopt(scope, target);
         if let Some(desk) = desk {
@@ -946,6 +949,7 @@ fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: So
         worst: because.worst(),
         entering: None,
         shared,
+        unwinds: false,
         may_trade: source != Source::Venue,
     }
 }

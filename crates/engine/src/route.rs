@@ -402,7 +402,7 @@ impl Working {
         let in_flight_at_all = !in_flight.is_zero() || !rungs.is_zero() || self.orders.iter().any(Live::is_collared);
         // An increase waits for all that is in flight: a turned signal would otherwise double an entry on its way, or open
         // what a close on its way is about to end. It is not repeated once the venue has refused it.
-        let waits = in_flight_at_all || self.rejected == Some(change);
+        let waits = wanted.unwinds || in_flight_at_all || self.rejected == Some(change);
         let blocked = !reduces && waits;
         (!change.is_zero() && !blocked).then_some((change, reduces))
     }
@@ -489,6 +489,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) may_trade: bool,
     /// Other strategies of the account trade the instrument.
     pub(crate) shared: bool,
+    /// Legs of a structure that stayed alone are traded back before the position is increased.
+    pub(crate) unwinds: bool,
 }
 
 fn kind_of(add: &Add) -> OrderKind {

@@ -40,6 +40,9 @@ pub(crate) struct Structures {
     commands: Vec<LegCommand>,
 }
 
+/// Told while nothing more is ordered.
+const ALONE: &str = "legs that stayed alone are traded back first";
+
 /// Room that notes of legs leave to the rules of a plan.
 const NOTES_MAX: usize = 10;
 
@@ -180,11 +183,14 @@ impl Engine {
         let waits = desk.outstanding(chains);
         let is_news = waits > 0 && !desk.told_waiting;
         let sends = desk.has_to_send(chains);
+        let unwinds = desk.is_unwinding();
         if acts || sends || is_news {
             desk.told_waiting = waits > 0;
             let (scope, replaces) = (desk.scope, desk.rolling);
             if waits > 0 {
                 self.note(scope, "{} legs wait for a quote on their side", [Arg::Count(waits)]);
+            } else if sends && unwinds {
+                self.note(scope, ALONE, []);
             } else if sends && !acts && !replaces {
                 self.note(scope, "legs still to trade are sent", []);
             } else {
@@ -498,7 +504,11 @@ impl Engine {
                 let scope = desk.scope;
                 if desk.leg_ended(news.order, update) {
                     desk.refused(plan, outcomes);
+                    let unwinds = desk.is_unwinding();
                     self.scopes[scope as usize].tell();
+                    if unwinds {
+                        self.note(scope, ALONE, []);
+                    }
                     self.dirty.touch(scope);
                     self.apply_outcomes(at);
                 }
@@ -641,6 +651,11 @@ impl Engine {
             let index = instrument.index();
             let account = units::AccountId(self.account_of[index]);
             let held: Qty = self.structures.desks.iter().map(|desk| desk.held(instrument)).sum();
+            // What of it is under way was filled or not before it expired: the venue is about to tell, and settles what was.
+            let is_sent = |desk: &Desk| desk.sent.iter().any(|order| order.instrument == instrument);
+            if self.structures.desks.iter().any(is_sent) {
+                continue;
+            }
             if !held.is_zero() || !self.books[account.index()].account.position(index).qty.is_zero() {
                 continue;
             }
