@@ -134,8 +134,24 @@ struct Watched {
     /// How many quotes there were when it was fitted.
     changes: u64,
     fitted: Option<FittedChain>,
-    /// The underlying's price then.
-    anchor: Option<f64>,
+    /// The underlying's price at the last quote, and at the last one that the surface in force was fitted to.
+    spot: Option<Price>,
+    anchor: Option<Price>,
+    /// The forwards that were told with quotes, by expiry.
+    forwards: BTreeMap<Timestamp, QuotedForward>,
+    /// Instruments whose price is the underlying's: the first that has one tells it.
+    sources: Vec<InstrumentId>,
+    /// Everything quoted has the underlying's price beside it.
+    is_anchored: bool,
+}
+
+/// A forward as it was last told.
+#[derive(Debug, Clone, Copy)]
+struct QuotedForward {
+    at: Timestamp,
+    forward: Price,
+    /// The underlying's price at that moment; where none was known, the first one after it.
+    spot: Option<Price>,
 }
 
 impl GreeksRecorder {
@@ -148,7 +164,7 @@ impl GreeksRecorder {
     ) -> Option<Self> {
         let chains = Chains::new(catalogue);
         let watched = chains.chains().iter().enumerate().filter(|(_, chain)| traded.contains(&chain.base()));
-        let watched: Vec<Watched> = watched.map(|(at, chain)| Watched::new(at, chain)).collect();
+        let watched: Vec<Watched> = watched.map(|(at, chain)| Watched::new(at, chain, catalogue)).collect();
         if watched.is_empty() {
             return None;
         }
@@ -182,6 +198,10 @@ impl GreeksRecorder {
                     let chain = self.chains.chain_of(quote.instrument);
                     if let Some(watched) = self.watched.iter_mut().find(|watched| Some(watched.chain) == chain) {
                         watched.told = now;
+                        let expiry = self.chains.expiry(quote.instrument).map(|(expiry, _)| expiry);
+                        if let (Some(expiry), Some(forward)) = (expiry, quote.underlying()) {
+                            watched.forwards.insert(expiry, QuotedForward { at: now, forward, spot: None });
+                        }
                     }
                 }
                 Event::Bar(bar) => self.last[bar.instrument.index()] = Some(bar.close),
@@ -189,6 +209,9 @@ impl GreeksRecorder {
                 Event::Mark(mark) => self.last[mark.instrument.index()] = Some(mark.price),
                 Event::Funding(_) | Event::Series(_) | Event::Order(_) | Event::Cash(_) => {}
             }
+        }
+        for watched in &mut self.watched {
+            watched.anchor_at(now, &self.last);
         }
     }
 
@@ -222,19 +245,19 @@ impl GreeksRecorder {
     /// Fits the surfaces again that quotes have come for since.
     fn refit(&mut self) {
         for at in 0..self.watched.len() {
-            let spot = spot_of(self.watched[at].base, &self.catalogue, &self.last);
             let watched = &mut self.watched[at];
             let chain = &self.chains.chains()[watched.chain];
             if watched.changes == chain.changes() {
                 continue;
             }
             watched.changes = chain.changes();
-            let fitted = FittedChain::fitted(chain, spot, watched.told);
+            // By now the underlying may stand elsewhere: its price when the quotes came is theirs.
+            let fitted = FittedChain::fitted(chain, watched.spot, watched.told);
             self.surfaces.push(watched.surface_row(fitted.surface()));
             // What nothing could be fitted to leaves the surface before it in force.
             if fitted.surface().is_some() {
                 watched.fitted = Some(fitted);
-                watched.anchor = spot.map(Price::approximate);
+                watched.anchor = watched.spot;
             }
         }
     }
@@ -338,6 +361,20 @@ impl GreeksRecorder {
     }
 }
 
+/// The instruments whose price is that of a coin, those first that are asked first, as [`spot_of`] does.
+fn sources_of(base: Currency, catalogue: &Catalogue) -> Vec<InstrumentId> {
+    let listed = catalogue.instruments.iter().enumerate();
+    let on = listed.filter(|(_, of)| of.base == base && market::is_dollar(of.quote));
+    let rank = |kind| match kind {
+        InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => Some(0),
+        InstrumentKind::Spot => Some(1),
+        _ => None,
+    };
+    let mut ranked: Vec<_> = on.filter_map(|(at, of)| Some((rank(of.kind)?, InstrumentId(at as u32)))).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, instrument)| instrument).collect()
+}
+
 /// How often a row is made.
 fn sampling(span: Duration) -> Duration {
     let steps = [1, 5, 15, 60, 240].map(|minutes| Duration::from_nanos(minutes * 60 * Duration::SECOND.nanos()));
@@ -372,7 +409,7 @@ impl Book {
 }
 
 impl Watched {
-    fn new(at: usize, chain: &Chain) -> Self {
+    fn new(at: usize, chain: &Chain, catalogue: &Catalogue) -> Self {
         Self {
             chain: at,
             base: chain.base(),
@@ -380,8 +417,29 @@ impl Watched {
             told: Timestamp::MIN,
             changes: 0,
             fitted: None,
+            spot: None,
             anchor: None,
+            forwards: BTreeMap::new(),
+            sources: sources_of(chain.base(), catalogue),
+            is_anchored: true,
         }
+    }
+
+    /// Keeps the underlying's price beside what was quoted now, whichever of both came first at this moment, and beside what was
+    /// quoted when there was none.
+    fn anchor_at(&mut self, now: Timestamp, last: &[Option<Price>]) {
+        if self.told != now && self.is_anchored {
+            return;
+        }
+        let spot = self.sources.iter().find_map(|source| last[source.index()]);
+        let is_open = |at: Timestamp, known: Option<Price>| at == now || known.is_none();
+        if is_open(self.told, self.spot) {
+            self.spot = spot;
+        }
+        for quoted in self.forwards.values_mut().filter(|quoted| is_open(quoted.at, quoted.spot)) {
+            quoted.spot = spot;
+        }
+        self.is_anchored = spot.is_some();
     }
 
     fn surface_row(&self, surface: Option<&Surface>) -> SurfaceRow {
@@ -407,11 +465,16 @@ impl Watched {
         Some(self.fitted.as_ref()?.surface()?.slices().first()?.forward())
     }
 
-    /// An expiry's forward moves with the underlying from where the surface was fitted; its smile stays at its moneyness.
+    /// An expiry's forward moves with the underlying from where that stood when the forward was quoted, one that was not quoted from
+    /// where it stood at the surface's last quote; the smile stays at its moneyness.
     fn point(&self, fitted: &FittedChain, key: &OptionKey, price: f64) -> Option<(f64, SmilePoint)> {
         let years = key.expiry.since(fitted.at()).nanos() as f64 / (365.0 * Duration::DAY.nanos() as f64);
         let tenor = fitted.surface()?.tenor(years).ok()?;
-        let forward = tenor.forward() * self.anchor.map_or(1.0, |anchor| price / anchor);
+        let (forward, spot) = match self.forwards.get(&key.expiry) {
+            Some(quoted) => (quoted.forward.approximate(), quoted.spot),
+            None => (tenor.forward(), self.anchor),
+        };
+        let forward = forward * spot.map_or(1.0, |spot| price / spot.approximate());
         let k = units::math::ln(key.strike.approximate() / forward);
         let point = SmilePoint { vol: tenor.vol(k), slope: tenor.vol_slope(k) };
         (forward.is_finite() && point.vol.is_finite() && point.slope.is_finite()).then_some((forward, point))
@@ -597,6 +660,35 @@ mod tests {
         assert!(row.skew_delta.abs() < 0.02, "the smile is flat: {}", row.skew_delta);
         // The perpetual counts dollars: 96,960 of them are a coin at 96,960.
         near(row.hedge, -1.0, 1e-9);
+    }
+
+    #[test]
+    fn a_forward_moves_from_the_price_at_which_it_was_quoted() {
+        // A call less the put at its strike costs 1 − strike ÷ forward in coin, whatever the volatility.
+        let parity = |days| {
+            let of = |right, qty: &str| (ACCOUNT, id(days, 100_000, right), qty.parse().unwrap());
+            [of(OptionRight::Call, "1"), of(OptionRight::Put, "-1")]
+        };
+        // The near expiry is quoted at hour 2 over a price of 95,000, the far one at hour 5 over 94,000; at both moments the price comes
+        // last. It is at 92,000 before the first surface is made, and at 90,000 with the first row.
+        let is_near = |event: &Event| matches!(event, Event::OptionQuote(quote) if quote.instrument.0 <= 14);
+        let mut recorder = recorder();
+        recorder.observe(hours(1), &[mark(99_000.0)]);
+        for (at, quoted, forward, spot) in [(2, true, 96_000.0, 95_000.0), (5, false, 96_500.0, 94_000.0)] {
+            let all = quotes(hours(at), forward, VOL);
+            let part: Vec<Event> = all.into_iter().filter(|event| is_near(event) == quoted).collect();
+            recorder.observe(hours(at), &part);
+            recorder.observe(hours(at), &[mark(spot)]);
+        }
+        recorder.observe(hours(7), &[mark(92_000.0)]);
+        recorder.observe(hours(9), &[mark(90_000.0)]);
+        for (days, forward) in [(10, 96_000.0 * 90_000.0 / 95_000.0), (40, 96_500.0 * 90_000.0 / 94_000.0)] {
+            recorder.greeks.clear();
+            recorder.row(hours(9), &parity(days));
+            let [row] = recorder.greeks.as_slice() else { panic!("{:?}", recorder.greeks) };
+            assert_eq!((row.unpriced, row.price), (0, 90_000.0));
+            near(100_000.0 / (1.0 - row.premium), forward, 1e-9);
+        }
     }
 
     #[test]

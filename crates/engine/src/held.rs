@@ -1,6 +1,6 @@
 //! The Greeks of what strategies hold, kept current for the facts that policies read of them.
 
-use crate::chain::{Chain, ChainExpiry, Chains};
+use crate::chain::{Chain, ChainExpiry, Chains, QuotedOption};
 use crate::desk::Desk;
 use crate::scope::Scope;
 use crate::surfaces::Surfaces;
@@ -239,11 +239,18 @@ impl Underlying {
             for expiry in listed.iter().filter(|expiry| expiry.changes() > 0 && expiry.at() > holdings.now) {
                 let (at, changes, key) = (expiry.at(), expiry.changes(), *chain as u32);
                 let known = self.forwards.iter_mut().find(|(chain, expiry, _)| (*chain, *expiry) == (key, at));
-                let is_new = known.as_ref().is_none_or(|(.., set)| *set != changes);
-                match known {
-                    Some((.., set)) => *set = changes,
-                    None => self.forwards.push((key, at, changes)),
-                }
+                // A quote that tells no forward leaves the one before it at the price of the underlying that it was told at.
+                let is_told = || {
+                    let told = |of: &QuotedOption| of.quoted == holdings.now && of.quote.underlying().is_some();
+                    expiry.forward().is_none() || expiry.options().iter().any(told)
+                };
+                let is_new = match known {
+                    Some((.., set)) => std::mem::replace(set, changes) != changes && is_told(),
+                    None => {
+                        self.forwards.push((key, at, changes));
+                        true
+                    }
+                };
                 let fitted = || Some(holdings.surfaces.of(*chain)?.smile(at, holdings.now)?.forward());
                 let forward = expiry.forward().map(Price::approximate).or_else(fitted);
                 if let Some(forward) = forward.filter(|_| is_new || all) {

@@ -504,6 +504,11 @@ fn made_anew(world: &World, at_price: f64, price_now: f64) -> [f64; 4] {
     [sums.delta - sums.premium, sums.gamma, sums.vega, sums.theta]
 }
 
+fn without_forward(of: &OptionQuote) -> Event {
+    let quote = OptionQuote::empty(of.instrument);
+    Event::OptionQuote(quote.with_bid(of.bid(), None).with_ask(of.ask(), None))
+}
+
 #[test]
 fn greeks_follow_ticks_of_the_underlying_and_are_those_of_a_portfolio_made_anew() {
     let mut world = covered();
@@ -514,6 +519,13 @@ fn greeks_follow_ticks_of_the_underlying_and_are_those_of_a_portfolio_made_anew(
     world.deliver(Source::Market, &[bar]);
     // The forward moves in proportion, no volatility does, and a minute is gone.
     assert_eq!(told(&world), made_anew(&world, 99_500.0, 99_900.0));
+    // Quotes that tell no forward do not tie the old one to the price of their moment.
+    let sides: Vec<Event> = world.quotes(2, |_| 0.6).iter().map(without_forward).collect();
+    world.deliver(Source::Market, &sides);
+    let bar = world.bar(99_900.0);
+    world.deliver(Source::Market, &[bar]);
+    let delta = told(&world)[0];
+    near("as before", delta, made_anew(&world, 99_500.0, 99_900.0)[0], 1e-9);
     // What is nothing to them tells nothing, and they are as old as what they follow from.
     world.later(Duration::HOUR.nanos());
     let before = told(&world);
