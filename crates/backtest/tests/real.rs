@@ -189,7 +189,9 @@ fn the_example_of_a_portfolio_runs() {
         tapes.push(out);
     }
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/portfolio.toml");
-    let policies = vec![PolicyFile::new("portfolio.toml", std::fs::read_to_string(path).unwrap())];
+    // It takes over a position of January 2024, these bars begin a year before.
+    let text = std::fs::read_to_string(path).unwrap().replace("opened = \"2024-01-05", "opened = \"2022-12-30");
+    let policies = vec![PolicyFile::new("portfolio.toml", text)];
     let request = Request { policies, tapes, program: "test".into(), seed: None };
     let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
     let record = &run.record;
