@@ -52,6 +52,8 @@ pub(crate) struct Desk {
     pub(crate) refusal: Option<u32>,
     /// What the strategy wanted to hold at its last decision.
     pub(crate) wanted: Qty,
+    /// The increase that the venue refused last: one of about its size is not sent again while the same is held.
+    declined: Option<Qty>,
     /// Quotes of its chain that were looked at.
     pub(crate) seen: u64,
     /// It was told that an order waits for quotes.
@@ -183,6 +185,7 @@ impl Desk {
             candidate: None,
             refusal: None,
             wanted: Qty::ZERO,
+            declined: None,
             seen: 0,
             told_waiting: false,
         }
@@ -240,6 +243,17 @@ impl Desk {
     /// Whether no increase may be ordered, because legs stayed alone, or may be filled yet before they are taken back.
     pub(crate) fn is_unwinding(&self) -> bool {
         self.has_strays() || (self.rests() && !self.sent.is_empty())
+    }
+
+    /// Whether an increase to what the strategy wants is kept back: legs stay alone, or the venue refused it, to a tenth of its size.
+    /// A size that follows equity differs a little with every quote, and each attempt pays the spread of a leg twice.
+    pub(crate) fn keeps_back(&self) -> bool {
+        let change = i128::from((self.wanted - self.position).raw());
+        let is_declined = |declined: Qty| {
+            let declined = i128::from(declined.raw());
+            10 * (change - declined).abs() < declined.abs()
+        };
+        self.is_unwinding() || self.declined.is_some_and(is_declined)
     }
 
     /// Whether what is held is to stay what it is.
@@ -661,6 +675,7 @@ impl Desk {
     /// The venue refused an order of a leg: an increase is given up, and a roll becomes the end of the campaign.
     pub(crate) fn refused(&mut self, plan: PlanId, out: &mut Vec<Outcome>) {
         if self.increases() {
+            self.declined = Some(self.goal() - self.position);
             self.abandon(CancelReason::Margin, out);
         } else if self.rolling {
             self.rolling = false;
@@ -854,6 +869,7 @@ impl Desk {
             self.orders.retain(|order| order.filled < order.qty);
         }
         self.position += signed;
+        self.declined = None;
         if done {
             self.settle_lines();
             if own.is_some() {
@@ -1100,6 +1116,7 @@ impl Desk {
         });
         out.option(self.refusal, StateWriter::u32);
         out.i64(self.wanted.raw());
+        out.option(self.declined, |out, qty| out.i64(qty.raw()));
         out.u64(self.seen);
     }
 
@@ -1120,6 +1137,7 @@ impl Desk {
         })?;
         self.refusal = from.option(StateReader::u32)?;
         self.wanted = Qty::from_raw(from.i64()?);
+        self.declined = from.option(StateReader::i64)?.map(Qty::from_raw);
         self.seen = from.u64()?;
         Ok(())
     }

@@ -689,12 +689,20 @@ fn a_leg_that_stayed_alone_goes_before_the_next_entry() {
         world.outputs.iter().any(steps)
     };
     assert!(told(&world, "legs that stayed alone are traded back first"));
-    let events = world.want(0, -1.5, 0.0, 0.0);
+    let events = world.want(0, -1.9, 0.0, 0.0);
     world.refuses = None;
     world.step(1, true, events);
     assert_eq!(held(&world), Qty::ZERO, "the put is gone");
     assert_eq!(world.counts.get("unwound"), Some(&1));
-    world.step(1, true, Vec::new());
+    // About what was refused is not tried again.
+    for wanted in [-2.1, -2.0] {
+        let events = world.want(0, wanted, 0.0, 0.0);
+        world.step(1, true, events);
+        assert_eq!(entries(&world), 2);
+    }
+    let events = world.want(0, -1.5, 0.0, 0.0);
+    world.step(1, true, events);
+    assert_eq!(entries(&world), 4);
     world.step(1, true, Vec::new());
     assert_eq!(world.engine.position(StrategyId(0)), qty("-1.5"), "and the entry is made whole");
     world.finish();

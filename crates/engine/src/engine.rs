@@ -654,14 +654,14 @@ impl Engine {
         if let Some(desk) = scope.desk {
             self.structures.desks[desk as usize].wanted = target.qty;
         }
-        let unwinds = scope.desk.is_some_and(|desk| self.structures.desks[desk as usize].is_unwinding());
+        let keeps_back = scope.desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
         let limits = scope.because.limits();
         // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
         let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
         let sends = !idle && {
-            let wanted = Wanted { unwinds, ..wanted(&scope.because, scope.position, !scope.alone, target, source) };
+            let wanted = Wanted { keeps_back, ..wanted(&scope.because, scope.position, !scope.alone, target, source) };
             scope.working.would_send(&wanted, &mut self.routed)
         };
         // A watched stop that moves sends nothing, and is told like one that rests.
@@ -696,7 +696,7 @@ impl Engine {
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
         let desk = scope.desk;
-        let unwinds = desk.is_some_and(|desk| self.structures.desks[desk as usize].is_unwinding());
+        let keeps_back = desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
         let asked = &mut self.structures.asked;
         let mut send = |command, purpose| {
             if counts && matches!(command, Command::Place(_)) {
@@ -715,7 +715,7 @@ impl Engine {
         let (account, instrument) = (scope.account, scope.instrument);
         let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
         let shares = !scope.alone;
-        let wanted = Wanted { entering, unwinds, ..wanted(&scope.because, scope.position, shares, target, source) };
+        let wanted = Wanted { entering, keeps_back, ..wanted(&scope.because, scope.position, shares, target, source) };
         scope.working.route(&wanted, &mut outbox);
         adopt(scope, target);
         if let Some(desk) = desk {
@@ -949,7 +949,7 @@ fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: So
         worst: because.worst(),
         entering: None,
         shared,
-        unwinds: false,
+        keeps_back: false,
         may_trade: source != Source::Venue,
     }
 }

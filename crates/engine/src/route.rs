@@ -402,7 +402,7 @@ impl Working {
         let in_flight_at_all = !in_flight.is_zero() || !rungs.is_zero() || self.orders.iter().any(Live::is_collared);
         // An increase waits for all that is in flight: a turned signal would otherwise double an entry on its way, or open
         // what a close on its way is about to end. It is not repeated once the venue has refused it.
-        let waits = wanted.unwinds || in_flight_at_all || self.rejected == Some(change);
+        let waits = wanted.keeps_back || in_flight_at_all || self.rejected == Some(change);
         let blocked = !reduces && waits;
         (!change.is_zero() && !blocked).then_some((change, reduces))
     }
@@ -489,8 +489,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) may_trade: bool,
     /// Other strategies of the account trade the instrument.
     pub(crate) shared: bool,
-    /// Legs of a structure that stayed alone are traded back before the position is increased.
-    pub(crate) unwinds: bool,
+    /// The desk of a structure takes no increase now.
+    pub(crate) keeps_back: bool,
 }
 
 fn kind_of(add: &Add) -> OrderKind {
