@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a long test is asked for in the environment")]
 
+mod common;
+
+use common::Random;
 use market::Currency;
 use pricing::options::{EuropeanOption, Inputs, OptionStyle, Simd, SimdName};
 use risk::greeks::{
@@ -47,26 +50,6 @@ fn told(greeks: &mut PortfolioGreeks) -> Vec<(Option<Group>, Vec<u64>)> {
         told.extend(groups.iter().map(|(group, sums)| (Some(*group), bits(*sums))));
     }
     told
-}
-
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.next() as f64 / (1_u64 << 53) as f64
-    }
 }
 
 /// What was asked for, without anything that is computed.

@@ -1,6 +1,9 @@
 //! Boundaries of liquidation against the exact price, closed forms and both sides; touching against simulation and limits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
+mod common;
+
+use common::Random;
 use market::{Currency, Position};
 use pricing::options::{EuropeanOption, Inputs, Simd};
 use risk::greeks::SmilePoint;
@@ -11,33 +14,6 @@ use risk::scenario::{Holding, Move, Outcomes, Portfolio, Revaluation, Scenario, 
 use risk::{TierTable, liquidation_price};
 use units::math::{exp, ln};
 use units::{Cash, Contract, Duration, OptionRight, Price, Qty, Round, Timestamp};
-
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn unit(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.unit()
-    }
-
-    /// Marsaglia's polar method.
-    fn normal(&mut self) -> f64 {
-        loop {
-            let (x, y) = (self.between(-1.0, 1.0), self.between(-1.0, 1.0));
-            let square = x * x + y * y;
-            if square > 0.0 && square < 1.0 {
-                return x * (-2.0 * ln(square) / square).sqrt();
-            }
-        }
-    }
-}
 
 /// Both sides were really evaluated, they differ in sign, and lie as near as was told.
 fn verify(found: &Boundaries, slack: impl Fn(f64) -> f64) {

@@ -1,6 +1,9 @@
 //! Profits under joint moves: against options priced one by one, closed forms, parity and homogeneity.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
+mod common;
+
+use common::Random;
 use market::Currency;
 use pricing::options::{EuropeanOption, Inputs, Simd, SimdName};
 use pricing::surface::Sticky;
@@ -40,26 +43,6 @@ fn run(portfolio: &Portfolio, scenarios: &[Scenario]) -> Outcomes {
     let mut outcomes = Outcomes::default();
     Revaluation::new(Simd::best()).run(portfolio, scenarios, &mut outcomes).unwrap();
     outcomes
-}
-
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.next() as f64 / (1_u64 << 53) as f64
-    }
 }
 
 const COINS: [(&str, f64, f64); 2] = [("BTC", 60_000.0, 0.6), ("ETH", 3_000.0, 0.8)];
