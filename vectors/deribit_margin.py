@@ -1,7 +1,6 @@
 """Deribit portfolio margin of an account with options, computed with math.erfc alone: python3 vectors/deribit_margin.py"""
 import json
 import math
-import pathlib
 
 INDEX, DAY = 60_000.0, 86_400
 # days to expiry, forward, then options: strike, call, quantity, volatility
@@ -64,8 +63,7 @@ def main():
         "standard": standard, "extended": extended, "worst": worst, "roll": roll, "delta_total": delta,
         "initial": matrix, "maintenance": 0.8 * matrix,
     }
-    path = pathlib.Path(__file__).with_suffix(".json")
-    path.write_text(json.dumps(answer, indent=1) + "\n")
+    print(json.dumps(answer, indent=1))
 
 
 main()
