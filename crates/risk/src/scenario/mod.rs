@@ -4,6 +4,7 @@
 //! volatilities, time, funding and pegs; [`Revaluation`] prices every option again under each of them and gives the profit of every
 //! holding in the account's currency.
 
+mod account;
 mod moves;
 mod portfolio;
 mod revaluation;

@@ -2,7 +2,7 @@
 
 use market::Currency;
 use std::fmt;
-use units::{Cash, Timestamp};
+use units::{Cash, Duration, Timestamp};
 
 /// An amount of the margin's currency.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,6 +222,19 @@ pub enum MarginError {
         /// When it was settled.
         expiry: Timestamp,
     },
+    /// A mark that is too old, or of a later time than the portfolio.
+    Stale {
+        /// The position's row.
+        row: usize,
+        /// The instrument.
+        symbol: String,
+        /// When it was marked.
+        marked_at: Timestamp,
+        /// The portfolio's time.
+        at: Timestamp,
+        /// How old a mark may be.
+        stale_after: Option<Duration>,
+    },
     /// A number that makes no sense.
     Number {
         /// The row.
@@ -313,6 +326,13 @@ impl fmt::Display for MarginError {
             }
             Self::Expired { row, symbol, expiry } => {
                 write!(f, "position {row}: `{symbol}` was settled at {expiry}; take it out")
+            }
+            Self::Stale { row, symbol, marked_at, at, .. } if marked_at > at => {
+                write!(f, "position {row}: `{symbol}` was marked at {marked_at}, after {at}; nobody knows that yet")
+            }
+            Self::Stale { row, symbol, marked_at, at, stale_after } => {
+                write!(f, "position {row}: `{symbol}` was marked at {marked_at}; at {at} no mark may be older than ")?;
+                write!(f, "{}; mark it anew", stale_after.unwrap_or(Duration::ZERO))
             }
             Self::Number { row, what, value } => write!(f, "row {row}: {what} is {value}, which it cannot be"),
             Self::OutsideValidity { file, at, from, until } => {

@@ -2,13 +2,15 @@
 
 use super::MarginError;
 use market::{Currency, Instrument};
-use units::{Cash, Price, Qty, Timestamp};
+use units::{Cash, Duration, Price, Qty, Timestamp};
 
 /// An account as every model takes it. Rows are counted from 0 in errors, list by list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Portfolio {
     /// When this is so.
     pub at: Timestamp,
+    /// Marks that were taken longer ago are refused; `None`: however old they are.
+    pub stale_after: Option<Duration>,
     /// Money and coin.
     pub balances: Vec<Balance>,
     /// What is held.
@@ -43,6 +45,8 @@ pub struct Position {
     pub mark: Option<Price>,
     /// Implied volatility a year, of an option.
     pub vol: Option<f64>,
+    /// When mark and volatility were taken; `None`: at the portfolio's time.
+    pub marked_at: Option<Timestamp>,
     /// Profit that is not settled, if the venue states it; else it is what entry and mark make it.
     pub unrealised: Option<Cash>,
     /// How sure the venue's oracle is of this instrument's price, 0 to 1.
@@ -63,6 +67,7 @@ impl Position {
             entry: None,
             mark: None,
             vol: None,
+            marked_at: None,
             unrealised: None,
             confidence: 1.0,
             isolated: None,
@@ -125,6 +130,7 @@ impl Portfolio {
         }
         for (row, position) in self.positions.iter().enumerate() {
             share(row, format!("the confidence of {}", position.instrument.symbol), position.confidence)?;
+            self.check_age(row, position)?;
             let contract = position.instrument.kind.contract();
             for price in [position.mark, position.entry].into_iter().flatten() {
                 if price < Price::ZERO {
@@ -156,6 +162,17 @@ impl Portfolio {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a mark that is too old, or of a time that is yet to come.
+    fn check_age(&self, row: usize, position: &Position) -> Result<(), MarginError> {
+        let Some(marked_at) = position.marked_at else { return Ok(()) };
+        let age = i128::from(self.at.nanos()) - i128::from(marked_at.nanos());
+        if age >= 0 && self.stale_after.is_none_or(|most| age <= i128::from(most.nanos())) {
+            return Ok(());
+        }
+        let symbol = position.instrument.symbol.clone();
+        Err(MarginError::Stale { row, symbol, marked_at, at: self.at, stale_after: self.stale_after })
     }
 
     /// Names the balances that a margin in one currency does not look at.

@@ -1,0 +1,171 @@
+//! An account as venues' margins take it, as a portfolio that scenarios move.
+
+use super::portfolio::Term;
+use super::{Holding, Portfolio, ScenarioError, Settlement};
+use crate::greeks::SmilePoint;
+use crate::venues::{self, MarginError};
+use market::{Currency, InstrumentKind, is_dollar};
+use pricing::options::Field;
+use units::math::exp;
+use units::{Contract, Duration, Notional, Price, Round, Timestamp};
+
+impl Portfolio {
+    /// The same account that margins are asked for, so that margin and stress are of one portfolio. It reckons in `currency`.
+    ///
+    /// Position `n` is line `n`, whatever it is; then come the balances in their order, then what was set aside for isolated
+    /// positions, in theirs. A position of nothing whose market is not told is a balance of nothing.
+    ///
+    /// Futures and perpetuals are worth the profit that entry and mark make (or that is stated), now, and move with index and forward
+    /// from there; a future whose expiry has no forward is taken for one at its own mark. Options are worth what forward and
+    /// volatility make, not their marks, and their smiles have no slope until [`Self::set_point`] tells it. Spot is a balance of its
+    /// coin. What is lost beyond what was set aside for an isolated position is counted. Orders are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// By row: an instrument that no scenario can move, a missing index, forward, volatility, mark or entry, a mark that is stale, a
+    /// contract past its expiry, a number that cannot be.
+    ///
+    /// ```
+    /// use risk::scenario::{Holding, Portfolio};
+    /// use risk::venues;
+    /// let (btc, usd) = ("BTC".parse().unwrap(), market::Currency::USD);
+    /// let account = venues::Portfolio {
+    ///     balances: vec![venues::Balance { currency: btc, amount: "2".parse().unwrap() }],
+    ///     ..venues::Portfolio::default()
+    /// };
+    /// let refused = Portfolio::of(&account, usd).unwrap_err();
+    /// assert_eq!(refused.to_string(), "row 0: BTC has no index; state its price");
+    /// let priced = venues::Underlying { currency: btc, index: 60_000.0, confidence: 1.0 };
+    /// let portfolio = Portfolio::of(&venues::Portfolio { underlyings: vec![priced], ..account }, usd)?;
+    /// assert_eq!(portfolio.len(), 1);
+    /// # Ok::<(), venues::MarginError>(())
+    /// ```
+    pub fn of(account: &venues::Portfolio, currency: Currency) -> Result<Self, MarginError> {
+        account.check()?;
+        let mut portfolio = Self::new(currency, account.at);
+        for (row, underlying) in account.underlyings.iter().enumerate() {
+            let index = account.underlying(row, underlying.currency)?.index;
+            portfolio.set_price(underlying.currency, index).map_err(|error| refused(row, &error))?;
+        }
+        for (row, term) in account.expiries.iter().enumerate() {
+            account.underlying(row, term.underlying)?;
+            let place = (term.underlying, term.expiry);
+            portfolio.set_forward(place.0, place.1, term.forward).map_err(|error| refused(row, &error))?;
+            let left = i128::from(term.expiry.nanos()) - i128::from(account.at.nanos());
+            let years = left.max(0) as f64 / (365.0 * Duration::DAY.nanos() as f64);
+            let discount = exp(-term.rate * years);
+            portfolio.set_discount(place.0, place.1, discount).map_err(|error| refused(row, &error))?;
+        }
+        for (row, position) in account.positions.iter().enumerate() {
+            let holding = match portfolio.holding(account, row, position) {
+                Err(_) if position.quantity.is_zero() => {
+                    Holding::Balance { currency: Currency::USD, amount: units::Cash::ZERO }
+                }
+                other => other?,
+            };
+            portfolio.hold(holding).map_err(|error| refused(row, &error))?;
+        }
+        let aside = account.positions.iter().enumerate().filter_map(|(row, position)| {
+            Some((row, venues::Balance { currency: position.instrument.settle, amount: position.isolated? }))
+        });
+        for (row, venues::Balance { currency, amount }) in account.balances.iter().cloned().enumerate().chain(aside) {
+            if !is_dollar(currency) {
+                account.underlying(row, currency)?;
+            }
+            portfolio.hold(Holding::Balance { currency, amount }).map_err(|error| refused(row, &error))?;
+        }
+        if portfolio.currencies[portfolio.account].price.is_nan() {
+            return Err(MarginError::NoIndex { row: 0, currency });
+        }
+        Ok(portfolio)
+    }
+
+    /// The forward of an expiry, if it is told.
+    fn known_forward(&self, coin: Currency, expiry: Timestamp) -> Option<f64> {
+        let of = |term: &&Term| term.expiry == expiry && self.currencies[term.underlying].currency == coin;
+        self.terms.iter().find(of).map(|term| self.forward(term))
+    }
+
+    /// A position as a holding.
+    fn holding(
+        &mut self,
+        account: &venues::Portfolio,
+        row: usize,
+        position: &venues::Position,
+    ) -> Result<Holding, MarginError> {
+        let instrument = &position.instrument;
+        let (kind, underlying, quantity) = (instrument.kind, instrument.base, position.quantity);
+        let index = account.underlying(row, underlying)?.index;
+        let expiry = kind.expiry();
+        if let Some(expiry) = expiry.filter(|expiry| *expiry < account.at) {
+            return Err(MarginError::Expired { row, symbol: instrument.symbol.clone(), expiry });
+        }
+        let settlement = match kind {
+            InstrumentKind::Spot => {
+                return Ok(Holding::Balance {
+                    currency: underlying,
+                    amount: (Price::from_raw(Price::ONE) * quantity).cash(),
+                });
+            }
+            InstrumentKind::Structure => return Err(position.unknown(row, "a scenario")),
+            InstrumentKind::InversePerpetual
+            | InstrumentKind::InverseFuture { .. }
+            | InstrumentKind::InverseOption { .. } => Settlement::Coin,
+            InstrumentKind::LinearPerpetual
+            | InstrumentKind::LinearFuture { .. }
+            | InstrumentKind::LinearOption { .. } => Settlement::Quote(instrument.settle),
+        };
+        // A dollar comes in at 1, any other currency of settlement must have its price.
+        let dollar = match settlement {
+            Settlement::Quote(settle) if !is_dollar(settle) => account.underlying(row, settle)?.index,
+            Settlement::Quote(settle) => {
+                account.underlyings.iter().find(|other| other.currency == settle).map_or(1.0, |other| other.index)
+            }
+            Settlement::Coin => 1.0,
+        };
+        if let (Some((strike, right)), Some(expiry)) = (kind.option(), expiry) {
+            account.term(row, instrument, expiry)?;
+            let point = SmilePoint { vol: position.needed_vol(row)?, slope: 0.0 };
+            return Ok(Holding::Option { underlying, expiry, strike, right, settlement, quantity, point });
+        }
+        let profit = position.profit(row)?.approximate();
+        let forward = match expiry {
+            None => index,
+            Some(at) => match self.known_forward(underlying, at) {
+                Some(forward) => forward,
+                None => {
+                    let missing = |_| MarginError::NoForward { row, symbol: instrument.symbol.clone(), expiry: at };
+                    let mark = position.needed_mark(row).map_err(missing)?.approximate() * dollar;
+                    self.set_forward(underlying, at, mark).map_err(|error| refused(row, &error))?;
+                    mark
+                }
+            },
+        };
+        // What makes the profit of now what it is.
+        let value = match kind.contract() {
+            Contract::Linear => quantity.approximate() * forward / dollar,
+            Contract::Inverse => -quantity.approximate() / forward,
+        };
+        let cost = Notional::from_estimate(value - profit, Round::Nearest).ok_or(MarginError::TooLarge { row })?;
+        Ok(Holding::Future { underlying, expiry, settlement, quantity, cost })
+    }
+}
+
+/// A refusal of a number of a row.
+fn refused(row: usize, error: &ScenarioError) -> MarginError {
+    match error {
+        ScenarioError::NoPrice(currency) => MarginError::NoIndex { row, currency: *currency },
+        ScenarioError::Price(currency, value) => {
+            MarginError::Number { row, what: format!("the index of {currency}"), value: *value }
+        }
+        ScenarioError::Number(refusal) => {
+            let what = match refusal.field {
+                Field::Forward => "a forward".to_owned(),
+                field => format!("the {field}"),
+            };
+            MarginError::Number { row, what, value: refusal.value }
+        }
+        // Prices, forwards and volatilities alone are told here.
+        other => MarginError::Number { row, what: other.to_string(), value: f64::NAN },
+    }
+}
