@@ -38,9 +38,9 @@ const READS: &[FactId] = &[
     facts::PRICE.id(),
     facts::OPENED.id(),
     facts::VOLATILITY.id(),
+    facts::DUST.id(),
     facts::HIGH.id(),
     facts::LOW.id(),
-    facts::DUST.id(),
 ];
 /// What it reads of a campaign that is open: all but the position.
 const READS_RESTING_WHEN_HELD: &[FactId] = READS.split_at(1).1;
@@ -253,5 +253,34 @@ impl LadderRule {
         };
         let round = if held.signum() > 0 { Round::AwayFromZero } else { Round::TowardZero };
         Some(price.to_tick(facts.get(facts::TICK)?, round)).filter(|price| price.raw() > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facts::{self, FactId};
+    use crate::{Program, parse};
+    use std::collections::BTreeSet;
+
+    /// What all rules of a policy read, with a ladder and a stop of one trigger.
+    fn reads(trigger: &str) -> BTreeSet<FactId> {
+        let text = format!(
+            "policy = 1\nname = \"p\"\ninstrument = \"sim:A\"\n[signal]\nkind = \"donchian\"\nbar = \"1h\"\nentry = 8\nexit = 4\n\
+             [unit]\nn = \"atr(8, 1h)\"\n[size]\nkind = \"fixed_fraction\"\nfraction = 0.5\n\
+             [stop]\ninitial = \"2N\"\ntrigger = \"{trigger}\"\n[ladder]\nat = [\"2R\"]\nfractions = [0.5]\ntrigger = \"{trigger}\"\n"
+        );
+        let parsed = parse(&text);
+        let policy = parsed.policy.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics));
+        let program = Program::compile(&policy, "sim:A", &|_| None).unwrap();
+        program.rules.iter().flat_map(|rule| rule.reads().iter().copied()).collect()
+    }
+
+    /// Extremes of an input change with every input: whoever reads them without need is evaluated on every input.
+    #[test]
+    fn only_what_is_watched_reads_the_extremes_of_an_input() {
+        let extremes = [facts::HIGH.id(), facts::LOW.id()];
+        let (resting, watched) = (reads("resting"), reads("synthetic"));
+        assert!(extremes.iter().all(|fact| watched.contains(fact) && !resting.contains(fact)));
+        assert_eq!(watched.difference(&resting).count(), extremes.len(), "all else is read by both");
     }
 }
