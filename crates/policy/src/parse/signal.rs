@@ -8,6 +8,7 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::spec::{MAX_AGE, Reentry, SOURCES_MAX, Sides, Signal, SignalKind, UnitSource, VolatilitySource};
 use crate::surface_fact::{SIGNATURES, SurfaceFact};
+use crate::{RiskFact, risk_fact};
 use units::{Duration, Ratio, Vol};
 
 /// The shortest and the longest indicator, in bars.
@@ -72,7 +73,7 @@ fn series_name<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option
         return Some(name.to_owned());
     }
     if let Expr::Call { .. } = node.expr {
-        let told = surface_fact(reader, &node)?;
+        let told = told_fact(reader, &node)?;
         if told.is_conviction() {
             return Some(told.to_string());
         }
@@ -159,7 +160,7 @@ fn source<'t>(
         }
         ("blend", args) => blend(reader, section, node, args),
         ("iv.atm" | "structure.volatility", _) => {
-            let name = surface_fact(reader, node)?.to_string();
+            let name = told_fact(reader, node)?.to_string();
             Some(VolatilitySource::Series { name, max_age: MAX_AGE })
         }
         ("parkinson", args) => {
@@ -314,11 +315,45 @@ fn fact<'n, 't>(
     None
 }
 
-/// A fact of the surface that a call names, `iv.atm(BTC, 30d)`.
-fn surface_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<SurfaceFact> {
+/// A fact that the engine tells.
+enum Told {
+    Surface(SurfaceFact),
+    Risk(RiskFact),
+}
+
+impl Told {
+    fn is_volatility(&self) -> bool {
+        matches!(self, Self::Surface(fact) if fact.is_volatility())
+    }
+
+    fn is_conviction(&self) -> bool {
+        matches!(self, Self::Surface(fact) if fact.is_conviction())
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Surface(fact) => fact.fmt(f),
+            Self::Risk(fact) => fact.fmt(f),
+        }
+    }
+}
+
+/// A fact that the engine tells and a call names, `iv.atm(BTC, 30d)`.
+fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<Told> {
     let Expr::Call { function, place, args } = &node.expr else { return None };
-    let Some((_, signature)) = SIGNATURES.iter().find(|(name, _)| name == function) else {
-        let help = match nearest(function, SIGNATURES.map(|(name, _)| name)) {
+    let signature = |of: &'static [(&str, &str)]| of.iter().find(|(name, _)| name == function);
+    let (fact, signature, label, example) = if let Some((_, signature)) = signature(&SIGNATURES) {
+        let label = "takes an underlying such as BTC, and spans of time from a minute to ten years";
+        (SurfaceFact::of(function, args).map(Told::Surface), signature, label, "iv.atm(BTC, 30d)")
+    } else if let Some((_, signature)) = signature(&risk_fact::SIGNATURES) {
+        let label =
+            "takes a venue such as deribit, a horizon from a minute to a year, or a stress, each where it is named";
+        (RiskFact::of(function, args).map(Told::Risk), signature, label, "margin.ratio(deribit)")
+    } else {
+        let known = || SIGNATURES.iter().chain(&risk_fact::SIGNATURES).map(|(name, _)| *name);
+        let help = match nearest(function, known()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("facts of the surface are {}", list(SIGNATURES.map(|(name, _)| name))),
         };
@@ -326,10 +361,8 @@ fn surface_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<SurfaceF
         reader.error(Code::UnknownFunction, place.clone(), message, "unknown fact", help);
         return None;
     };
-    let fact = SurfaceFact::of(function, args);
     if fact.is_none() {
-        let label = "takes an underlying such as BTC, and spans of time from a minute to ten years";
-        let help = "write for example `iv.atm(BTC, 30d)`";
+        let help = format!("write for example `{example}`");
         reader.error(Code::Arguments, node.span.clone(), format!("the fact is `{signature}`"), label, help);
     }
     fact
@@ -366,7 +399,7 @@ fn series<'t>(reader: &mut Reader<'t>, fact: &Fact, node: &Node<'t>, args: &[Nod
     };
     let name = name?;
     if let Expr::Call { .. } = name.expr {
-        let told = surface_fact(reader, name)?;
+        let told = told_fact(reader, name)?;
         if told.is_volatility() {
             return Some((told.to_string(), max_age?));
         }

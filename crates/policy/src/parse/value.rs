@@ -4,7 +4,7 @@
 //! value    = quantity | name | name "(" [ value { "," value } ] ")"
 //! quantity = [ "-" | "+" ] digits [ unit ]
 //! unit     = "%" | "bp" | "R" | "N" | "ns" | "us" | "ms" | "s" | "m" | "min" | "h" | "d" | "w" | CURRENCY
-//! name     = word { "." word }, `{base}` standing for a word or a part of one
+//! name     = word { "." word }, `{base}` standing for a word or a part of one; in `stress(…)` a name as stresses have them
 //! ```
 //!
 //! Spans are bytes of the whole policy text. Expressions will grow from here: a value is what stands between operators.
@@ -238,7 +238,7 @@ impl<'t> Parser<'t> {
                 "write it flatter".to_owned(),
             ));
         }
-        Ok(Expr::Call { function: name, place, args: self.args(start, depth)? })
+        Ok(Expr::Call { function: name, place, args: self.args(start, name, depth)? })
     }
 
     /// Words joined by dots; a placeholder may stand in for a word or a part of one.
@@ -259,14 +259,14 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn args(&mut self, start: usize, depth: usize) -> Result<Vec<Node<'t>>, Fault> {
+    fn args(&mut self, start: usize, function: &str, depth: usize) -> Result<Vec<Node<'t>>, Fault> {
         let mut args = Vec::new();
         self.skip_space();
         if self.eat(')') {
             return Ok(args);
         }
         loop {
-            args.push(self.value(depth + 1)?);
+            args.push(if function == "stress" { self.stress()? } else { self.value(depth + 1)? });
             if self.eat(')') {
                 return Ok(args);
             }
@@ -283,6 +283,18 @@ impl<'t> Parser<'t> {
             }
             self.skip_space();
         }
+    }
+
+    /// The name of a stress: a day such as `2025-10-10`, or words joined by hyphens.
+    fn stress(&mut self) -> Result<Node<'t>, Fault> {
+        let start = self.at;
+        let name = self.take_while(|character| character.is_ascii_alphanumeric() || character == '-');
+        if name.is_empty() {
+            return Err(self.nothing_here(self.rest().chars().next()));
+        }
+        let span = self.span(start..self.at);
+        self.skip_space();
+        Ok(Node { expr: Expr::Name(name), span })
     }
 
     fn nothing_here(&self, found: Option<char>) -> Fault {

@@ -76,21 +76,29 @@ pub fn dydx(
     open_interest: &[(Currency, Notional)],
 ) -> Result<Tiered, MarginError> {
     parameters.check(portfolio.at)?;
-    let rule = |row: usize, position: &Position| {
-        linear_perpetual(position, row, MODEL)?;
-        let coin = position.instrument.base;
-        let class = DydxClass::new(parameters, coin)?.ok_or_else(|| position.unknown(row, MODEL))?;
-        let stated = open_interest.iter().find(|(other, _)| *other == coin).map(|(_, value)| *value);
-        let initial = match (class.caps, stated) {
-            (None, _) => class.initial,
-            (Some(_), Some(value)) => class.initial_at(value),
-            (Some(_), None) => {
-                return Err(MarginError::NoOpenInterest { row, symbol: position.instrument.symbol.clone() });
-            }
-        };
-        let tier = Tier { floor: Notional::ZERO, initial, maintenance: class.maintenance };
-        let table = TierTable::new(vec![tier]).map_err(|error| parameters.refuse("class", &error.to_string()))?;
-        Ok(Rule { table, limit: None, transfer: None })
-    };
+    let rule = |row: usize, position: &Position| dydx_rule(parameters, open_interest, row, position);
     assess(portfolio, settle, MODEL, parameters.notes(), rule)
+}
+
+/// The class of a position's coin.
+pub(crate) fn dydx_rule(
+    parameters: &Parameters,
+    open_interest: &[(Currency, Notional)],
+    row: usize,
+    position: &Position,
+) -> Result<Rule, MarginError> {
+    linear_perpetual(position, row, MODEL)?;
+    let coin = position.instrument.base;
+    let class = DydxClass::new(parameters, coin)?.ok_or_else(|| position.unknown(row, MODEL))?;
+    let stated = open_interest.iter().find(|(other, _)| *other == coin).map(|(_, value)| *value);
+    let initial = match (class.caps, stated) {
+        (None, _) => class.initial,
+        (Some(_), Some(value)) => class.initial_at(value),
+        (Some(_), None) => {
+            return Err(MarginError::NoOpenInterest { row, symbol: position.instrument.symbol.clone() });
+        }
+    };
+    let tier = Tier { floor: Notional::ZERO, initial, maintenance: class.maintenance };
+    let table = TierTable::new(vec![tier]).map_err(|error| parameters.refuse("class", &error.to_string()))?;
+    Ok(Rule { table, limit: None, transfer: None })
 }

@@ -39,12 +39,15 @@ fn tier(value: &str) -> Option<Tier> {
 /// Parameters that do not hold; a coin without tiers, what has no mark or entry, by row.
 pub fn hyperliquid(portfolio: &Portfolio, parameters: &Parameters, settle: Currency) -> Result<Tiered, MarginError> {
     parameters.check(portfolio.at)?;
-    let transfer: Rate = parameters.get("transfer_share")?;
-    let rule = |row: usize, position: &Position| {
-        linear_perpetual(position, row, MODEL)?;
-        let table = hyperliquid_tiers(parameters, position.instrument.base)?;
-        let table = table.ok_or_else(|| position.unknown(row, MODEL))?;
-        Ok(Rule { table, limit: None, transfer: Some(transfer) })
-    };
+    let rule = |row: usize, position: &Position| hyperliquid_rule(parameters, row, position);
     assess(portfolio, settle, MODEL, parameters.notes(), rule)
+}
+
+/// The tiers of a position's coin.
+pub(crate) fn hyperliquid_rule(parameters: &Parameters, row: usize, position: &Position) -> Result<Rule, MarginError> {
+    linear_perpetual(position, row, MODEL)?;
+    let transfer: Rate = parameters.get("transfer_share")?;
+    let table = hyperliquid_tiers(parameters, position.instrument.base)?;
+    let table = table.ok_or_else(|| position.unknown(row, MODEL))?;
+    Ok(Rule { table, limit: None, transfer: Some(transfer) })
 }

@@ -7,6 +7,7 @@ mod dydx;
 mod figure;
 mod grid;
 mod hyperliquid;
+mod model;
 mod parameters;
 mod portfolio;
 mod tiered;
@@ -18,6 +19,7 @@ pub use change::{MarginalMargin, ORDERS_MAX, WorstOrders, marginal, worst_orders
 pub use dydx::{DydxClass, dydx};
 pub use figure::{Absent, Component, Figure, Margin, MarginError, ScenarioRow};
 pub use hyperliquid::{hyperliquid, hyperliquid_tiers};
+pub use model::{PositionRule, VenueModel};
 pub use parameters::{FileError, Parameters, Standing};
 pub use portfolio::{Balance, Order, Portfolio, Position, Term, Underlying};
 pub use tiered::{Tiered, TieredPosition, tiered};

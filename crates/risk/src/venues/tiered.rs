@@ -36,6 +36,8 @@ pub struct TieredPosition {
     pub liquidation: Result<Price, Absent>,
 }
 
+const MODEL: &str = "margin by tiers";
+
 /// The rule for one instrument.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rule {
@@ -44,6 +46,24 @@ pub(crate) struct Rule {
     pub(crate) limit: Option<Notional>,
     /// A part of the value that equity must be over to be withdrawn.
     pub(crate) transfer: Option<Rate>,
+}
+
+impl Rule {
+    /// What a quantity is worth at a mark, without sign, if the table is known that far.
+    pub(crate) fn value(
+        &self,
+        position: &Position,
+        row: usize,
+        mark: Price,
+        quantity: Qty,
+    ) -> Result<Notional, MarginError> {
+        let value = position.instrument.kind.contract().exposure(mark, quantity).abs();
+        if self.limit.is_some_and(|limit| value > limit) {
+            let (symbol, value) = (position.instrument.symbol.clone(), value.cash());
+            return Err(MarginError::BeyondTiers { row, symbol, value });
+        }
+        Ok(value)
+    }
 }
 
 /// Margin by tiers from a parameter file with rows `tier.SYMBOL,floor:initial:maintenance`, one a tier, and perhaps
@@ -63,25 +83,23 @@ pub(crate) struct Rule {
 /// ```
 pub fn tiered(portfolio: &Portfolio, parameters: &Parameters, settle: Currency) -> Result<Tiered, MarginError> {
     parameters.check(portfolio.at)?;
-    const MODEL: &str = "margin by tiers";
-    let rule = |row: usize, position: &Position| {
-        let symbol = position
-            .instrument
-            .symbol
-            .split_once(':')
-            .map_or(position.instrument.symbol.as_str(), |(_, symbol)| symbol);
-        let name = format!("tier.{symbol}");
-        let mut tiers = Vec::new();
-        for (_, value) in parameters.each(&name).filter(|(rest, _)| rest.is_empty()) {
-            tiers.push(parse_tier(value).ok_or_else(|| parameters.refuse(&name, value))?);
-        }
-        if tiers.is_empty() {
-            return Err(position.unknown(row, MODEL));
-        }
-        let table = TierTable::new(tiers).map_err(|error| parameters.refuse(&name, &error.to_string()))?;
-        Ok(Rule { table, limit: parameters.optional(&format!("limit.{symbol}"))?, transfer: None })
-    };
-    assess(portfolio, settle, MODEL, parameters.notes(), rule)
+    assess(portfolio, settle, MODEL, parameters.notes(), |row, position| tier_rule(parameters, row, position))
+}
+
+/// The tiers of a position's instrument.
+pub(crate) fn tier_rule(parameters: &Parameters, row: usize, position: &Position) -> Result<Rule, MarginError> {
+    let symbol =
+        position.instrument.symbol.split_once(':').map_or(position.instrument.symbol.as_str(), |(_, symbol)| symbol);
+    let name = format!("tier.{symbol}");
+    let mut tiers = Vec::new();
+    for (_, value) in parameters.each(&name).filter(|(rest, _)| rest.is_empty()) {
+        tiers.push(parse_tier(value).ok_or_else(|| parameters.refuse(&name, value))?);
+    }
+    if tiers.is_empty() {
+        return Err(position.unknown(row, MODEL));
+    }
+    let table = TierTable::new(tiers).map_err(|error| parameters.refuse(&name, &error.to_string()))?;
+    Ok(Rule { table, limit: parameters.optional(&format!("limit.{symbol}"))?, transfer: None })
 }
 
 fn parse_tier(value: &str) -> Option<Tier> {
@@ -203,14 +221,7 @@ fn needs<'a>(
         None => None,
     };
     Ok(move |quantity: Qty| {
-        let value = position.instrument.kind.contract().exposure(mark, quantity).abs();
-        if rule.limit.is_some_and(|limit| value > limit) {
-            return Err(MarginError::BeyondTiers {
-                row,
-                symbol: position.instrument.symbol.clone(),
-                value: value.cash(),
-            });
-        }
+        let value = rule.value(position, row, mark, quantity)?;
         let by_choice = match chosen {
             Some(rate) => value.at_rate(rate, Round::AwayFromZero).ok_or(MarginError::TooLarge { row })?,
             None => Cash::ZERO,

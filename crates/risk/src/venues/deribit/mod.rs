@@ -4,6 +4,7 @@ mod portfolio_margin;
 mod standard_margin;
 
 pub use portfolio_margin::{DeribitPortfolio, DeribitSums, RiskVector, StatedMargins};
+pub(crate) use standard_margin::StandardRule;
 pub use standard_margin::{StandardTerms, standard_margin};
 
 use units::Timestamp;

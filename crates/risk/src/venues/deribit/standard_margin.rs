@@ -2,7 +2,7 @@
 
 use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Portfolio, Position};
 use market::{Currency, InstrumentKind};
-use units::{Cash, Notional, OptionRight, Price, Qty, Rate, Round};
+use units::{Cash, Contract, Notional, OptionRight, Price, Qty, Rate, Round};
 
 const MODEL: &str = "Deribit standard margin";
 
@@ -52,8 +52,6 @@ pub fn standard_margin(
 ) -> Result<Margin, MarginError> {
     parameters.check(portfolio.at)?;
     portfolio.check()?;
-    let (most, least): (Rate, Rate) = (parameters.get("option_most")?, parameters.get("option_least")?);
-    let floor: Rate = parameters.get("option_maintenance")?;
     let mut components = Vec::new();
     let mut add = |name: &str, position: Option<usize>, cash: Cash| {
         components.push(Component { name: name.to_owned(), position, figure: Figure::Owed(cash) });
@@ -69,26 +67,10 @@ pub fn standard_margin(
         if let Some(expiry) = instrument.kind.expiry().filter(|expiry| *expiry < portfolio.at) {
             return Err(MarginError::Expired { row, symbol: instrument.symbol.clone(), expiry });
         }
-        let of = |quantity: Qty| -> Result<(Cash, Cash), MarginError> {
-            let margins = match instrument.kind {
-                InstrumentKind::InverseOption { strike, right, .. } => {
-                    let mark = position.needed_mark(row)?;
-                    let index = index(portfolio, position, row)?;
-                    option_margins((most, least, floor), (right, strike, index), mark, quantity)
-                }
-                InstrumentKind::LinearPerpetual
-                | InstrumentKind::InversePerpetual
-                | InstrumentKind::LinearFuture { .. }
-                | InstrumentKind::InverseFuture { .. } => {
-                    let terms = StandardTerms::new(parameters, settle, instrument.base)?;
-                    let terms = terms.ok_or_else(|| position.unknown(row, MODEL))?;
-                    let (coins, value) = size(portfolio, position, row, quantity)?;
-                    terms.margins(coins, value)
-                }
-                _ => return Err(position.unknown(row, MODEL)),
-            };
-            margins.ok_or(MarginError::TooLarge { row })
-        };
+        let rule = StandardRule::new(parameters, settle, row, position)?;
+        let mark = if rule.needs_mark() { position.needed_mark(row)? } else { Price::ZERO };
+        let index = if rule.needs_index() { index(portfolio, position, row)? } else { Price::ZERO };
+        let of = |quantity: Qty| rule.margins(quantity, mark, index).ok_or(MarginError::TooLarge { row });
         let own = of(position.quantity)?;
         add("initial", Some(row), own.0);
         add("maintenance", Some(row), own.1);
@@ -148,21 +130,63 @@ fn index(portfolio: &Portfolio, position: &Position, row: usize) -> Result<Price
     index.ok_or_else(|| MarginError::Number { row, what: what(), value: found.index })
 }
 
-/// Size in coin, and value in what it settles in: of an inverse contract the same, of a linear one at the index.
-fn size(
-    portfolio: &Portfolio,
-    position: &Position,
-    row: usize,
-    quantity: Qty,
-) -> Result<(Notional, Notional), MarginError> {
-    match position.instrument.kind.contract() {
-        units::Contract::Inverse => {
-            let coins = units::Contract::Inverse.exposure(position.needed_mark(row)?, quantity);
-            Ok((coins, coins))
+/// The rule of one position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StandardRule {
+    Future { terms: StandardTerms, contract: Contract },
+    Option { most: Rate, least: Rate, floor: Rate, right: OptionRight, strike: Price },
+}
+
+impl StandardRule {
+    pub(crate) fn new(
+        parameters: &Parameters,
+        settle: Currency,
+        row: usize,
+        position: &Position,
+    ) -> Result<Self, MarginError> {
+        let instrument = &position.instrument;
+        match instrument.kind {
+            InstrumentKind::InverseOption { strike, right, .. } => Ok(Self::Option {
+                most: parameters.get("option_most")?,
+                least: parameters.get("option_least")?,
+                floor: parameters.get("option_maintenance")?,
+                right,
+                strike,
+            }),
+            InstrumentKind::LinearPerpetual
+            | InstrumentKind::InversePerpetual
+            | InstrumentKind::LinearFuture { .. }
+            | InstrumentKind::InverseFuture { .. } => {
+                let terms = StandardTerms::new(parameters, settle, instrument.base)?;
+                let terms = terms.ok_or_else(|| position.unknown(row, MODEL))?;
+                Ok(Self::Future { terms, contract: instrument.kind.contract() })
+            }
+            _ => Err(position.unknown(row, MODEL)),
         }
-        units::Contract::Linear => {
-            let coins = Price::from_raw(Price::ONE) * quantity;
-            Ok((coins, index(portfolio, position, row)? * quantity))
+    }
+
+    /// The value of a linear contract is at the index alone.
+    pub(crate) fn needs_mark(&self) -> bool {
+        !matches!(self, Self::Future { contract: Contract::Linear, .. })
+    }
+
+    pub(crate) fn needs_index(&self) -> bool {
+        !matches!(self, Self::Future { contract: Contract::Inverse, .. })
+    }
+
+    /// Initial and maintenance margin of a quantity. `None` beyond the range.
+    pub(crate) fn margins(&self, quantity: Qty, mark: Price, index: Price) -> Option<(Cash, Cash)> {
+        match *self {
+            Self::Option { most, least, floor, right, strike } => {
+                option_margins((most, least, floor), (right, strike, index), mark, quantity)
+            }
+            Self::Future { terms, contract: Contract::Inverse } => {
+                let coins = Contract::Inverse.exposure(mark, quantity);
+                terms.margins(coins, coins)
+            }
+            Self::Future { terms, contract: Contract::Linear } => {
+                terms.margins(Price::from_raw(Price::ONE) * quantity, index * quantity)
+            }
         }
     }
 }

@@ -1,0 +1,169 @@
+//! Facts of what accounts hold and how near their venues are to liquidating it. As those of surfaces, each has a name that is also how
+//! it is written: `margin.ratio(deribit)`.
+
+use crate::parse::value::{self, Expr, Node, Quantity, Unit};
+use crate::print::time;
+use std::fmt;
+use std::str::FromStr;
+use units::Duration;
+
+/// The longest horizon: a year.
+const HORIZON_MAX: Duration = Duration::from_nanos(365 * Duration::DAY.nanos());
+
+/// A fact of an account's margin, of its distance to liquidation, or of a stress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RiskFact {
+    /// `margin.ratio(deribit)` and its like, of the account at a venue, by that venue's model.
+    Margin {
+        /// Which figure.
+        figure: MarginFigure,
+        /// The part of symbols before the colon.
+        venue: String,
+    },
+    /// `liquidation.distance()`: how far the price of the strategy's underlying is from where its account is liquidated, on the nearer
+    /// side, as a fraction of the price.
+    Distance,
+    /// `liquidation.probability(1d)`: of touching that price, on either side, before a horizon.
+    Probability {
+        /// How far ahead.
+        horizon: Duration,
+    },
+    /// `stress(2025-10-10)`: what all accounts together lose in a named stress, as a fraction of their equity; negative if they gain.
+    Stress {
+        /// The stress.
+        name: String,
+    },
+}
+
+/// A figure of a margin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarginFigure {
+    /// Maintenance margin ÷ equity: liquidated at 1.
+    Ratio,
+    /// Initial margin, with what rests at the venue, in the account's numéraire.
+    Initial,
+    /// Maintenance margin, likewise.
+    Maintenance,
+}
+
+impl MarginFigure {
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Ratio, "margin.ratio"), (Self::Initial, "margin.initial"), (Self::Maintenance, "margin.maintenance")];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(figure, _)| *figure == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// Every function that names such a fact, with how it is called.
+pub(crate) const SIGNATURES: [(&str, &str); 6] = [
+    ("margin.ratio", "margin.ratio(venue)"),
+    ("margin.initial", "margin.initial(venue)"),
+    ("margin.maintenance", "margin.maintenance(venue)"),
+    ("liquidation.distance", "liquidation.distance()"),
+    ("liquidation.probability", "liquidation.probability(horizon)"),
+    ("stress", "stress(name)"),
+];
+
+/// A text that names no such fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRiskFact;
+
+impl RiskFact {
+    /// The fact that a call names; its arguments in order.
+    pub(crate) fn of(function: &str, args: &[Node<'_>]) -> Option<Self> {
+        match (function, args) {
+            ("liquidation.distance", []) => Some(Self::Distance),
+            ("liquidation.probability", [Node { expr: Expr::Quantity(of), .. }]) => {
+                let Quantity { number, unit: Unit::Time(unit) } = of else { return None };
+                let nanos = number.approximate() * unit.nanos() as f64;
+                let fits = nanos >= Duration::MINUTE.nanos() as f64 && nanos <= HORIZON_MAX.nanos() as f64;
+                fits.then_some(Self::Probability { horizon: Duration::from_nanos(nanos as i64) })
+            }
+            ("stress", [Node { expr: Expr::Name(name), .. }]) => Some(Self::Stress { name: (*name).to_owned() }),
+            (_, [Node { expr: Expr::Name(venue), .. }]) => {
+                let (figure, _) = MarginFigure::ALL.into_iter().find(|(_, name)| *name == function)?;
+                let fits = venue.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                fits.then_some(Self::Margin { figure, venue: (*venue).to_owned() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it follows from the volatilities of options that are held, or from that of the underlying.
+    #[must_use]
+    pub fn needs_volatility(&self) -> bool {
+        !matches!(self, Self::Margin { .. })
+    }
+}
+
+impl FromStr for RiskFact {
+    type Err = NoRiskFact;
+
+    fn from_str(text: &str) -> Result<Self, NoRiskFact> {
+        let node = value::parse(text, 0).map_err(|_| NoRiskFact)?;
+        let Expr::Call { function, args, .. } = &node.expr else { return Err(NoRiskFact) };
+        Self::of(function, args).ok_or(NoRiskFact)
+    }
+}
+
+impl fmt::Display for RiskFact {
+    /// As it is written in a policy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Margin { figure, venue } => write!(f, "{}({venue})", figure.name()),
+            Self::Distance => f.write_str("liquidation.distance()"),
+            Self::Probability { horizon } => write!(f, "liquidation.probability({})", time(*horizon)),
+            Self::Stress { name } => write!(f, "stress({name})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_is_printed_as_it_is_read() {
+        for text in [
+            "margin.ratio(deribit)",
+            "margin.initial(binance)",
+            "margin.maintenance(hyperliquid)",
+            "liquidation.distance()",
+            "liquidation.probability(1d)",
+            "liquidation.probability(12h)",
+            "stress(2025-10-10)",
+            "stress(vol-doubling)",
+        ] {
+            let fact: RiskFact = text.parse().unwrap_or_else(|_| panic!("{text}"));
+            assert_eq!(fact.to_string(), text);
+        }
+        assert_eq!(
+            "stress( 2025-10-10 )".parse::<RiskFact>().map(|fact| fact.to_string()),
+            Ok("stress(2025-10-10)".into())
+        );
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        for text in [
+            "margin.ratio",
+            "margin.ratio()",
+            "margin.ratio(2d)",
+            "margin.ratio(a, b)",
+            "margin.excess(deribit)",
+            "liquidation.distance(BTC)",
+            "liquidation.probability()",
+            "liquidation.probability(1)",
+            "liquidation.probability(1s)",
+            "liquidation.probability(400d)",
+            "stress()",
+            "stress(a, b)",
+            "stress(a b)",
+            "stress(2025-10-10",
+            "iv.atm(BTC, 30d)",
+        ] {
+            assert_eq!(text.parse::<RiskFact>(), Err(NoRiskFact), "{text}");
+        }
+    }
+}
