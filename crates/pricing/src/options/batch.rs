@@ -311,17 +311,37 @@ impl Values {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Quantities(Column);
 
+impl Quantities {
+    /// Puts others in their place, in the same memory.
+    ///
+    /// # Panics
+    ///
+    /// If a quantity is not finite.
+    pub fn refill(&mut self, values: impl IntoIterator<Item = f64>) {
+        self.0.clear();
+        for value in values {
+            assert!(value.is_finite(), "a quantity is {value}");
+            self.0.push(value, 0.0);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn blocks(&self) -> &[Block] {
+        &self.0.blocks
+    }
+}
+
 impl FromIterator<f64> for Quantities {
     /// # Panics
     ///
     /// If a quantity is not finite.
     fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
-        let mut column = Column::default();
-        for value in values {
-            assert!(value.is_finite(), "a quantity is {value}");
-            column.push(value, 0.0);
-        }
-        Self(column)
+        let mut quantities = Self::default();
+        quantities.refill(values);
+        quantities
     }
 }
 

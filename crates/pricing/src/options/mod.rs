@@ -3,6 +3,7 @@
 //! Units, conventions, accuracy and the reasons are told in `docs/options.md`.
 
 mod batch;
+mod bends;
 mod contract;
 pub mod functions;
 mod greeks;
@@ -14,6 +15,7 @@ mod simd;
 mod weighted;
 
 pub use batch::{Batch, Quantities, Sums, Values};
+pub use bends::{Bends, Near};
 pub use contract::{EuropeanOption, Expiry, Field, Inputs, OptionKind, OptionStyle, Refusal};
 pub use greeks::{DeltaConvention, Greeks, ThetaConvention};
 pub use implied::{Implied, ImpliedVols, NoVol, QuoteInputs, Quotes, total_deviation};

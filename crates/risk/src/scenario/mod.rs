@@ -5,11 +5,13 @@
 //! holding in the account's currency.
 
 mod account;
+mod bound;
 mod moves;
 mod portfolio;
 mod revaluation;
 mod stress;
 
+pub use bound::{Bound, Drift, Reach};
 pub use moves::{Move, REFERENCE_DAYS, Scenario, SpotMoves, VolMove};
 pub use portfolio::{Holding, Portfolio, Settlement};
 pub use revaluation::{Outcomes, Ready, Revaluation};

@@ -5,7 +5,7 @@
 
 use super::portfolio::{Line, Portfolio, Term, check};
 use super::{Holding, Move, REFERENCE_DAYS, Scenario, ScenarioError, Settlement, VolMove};
-use pricing::options::{Batch, EuropeanOption, Field, Inputs, Refusal, Simd};
+use pricing::options::{Batch, EuropeanOption, Field, Inputs, Quantities, Refusal, Simd};
 use pricing::surface::Sticky;
 use std::ops::Range;
 use units::Duration;
@@ -85,43 +85,45 @@ impl Outcomes {
 
 /// Options of one expiry and settlement.
 #[derive(Debug, Clone)]
-struct Group {
-    options: Range<usize>,
-    term: usize,
+pub(super) struct Group {
+    pub(super) options: Range<usize>,
+    pub(super) term: usize,
     /// Index of the currency in which they are paid for.
-    settlement: usize,
-    coin: bool,
+    pub(super) settlement: usize,
+    pub(super) coin: bool,
     /// The forward now, in USD, and the years to expiry.
-    forward: f64,
-    years: f64,
-    discount: f64,
+    pub(super) forward: f64,
+    pub(super) years: f64,
+    pub(super) discount: f64,
     /// The forward in the currency of settlement, as its options are priced.
-    quoted: f64,
+    pub(super) quoted: f64,
     /// To expiry.
-    days: f64,
+    pub(super) days: f64,
 }
 
 /// An option's numbers that a scenario needs beside its columns.
 #[derive(Debug, Clone, Copy)]
-struct Smile {
-    vol: f64,
-    slope: f64,
-    strike: f64,
-    quantity: f64,
+pub(super) struct Smile {
+    pub(super) vol: f64,
+    pub(super) slope: f64,
+    pub(super) strike: f64,
+    pub(super) quantity: f64,
 }
 
 /// Prices a portfolio again under scenarios. What it keeps between runs is memory alone.
 #[derive(Debug, Clone)]
 pub struct Revaluation {
-    simd: Simd,
-    batch: Batch,
-    groups: Vec<Group>,
-    smiles: Vec<Smile>,
+    pub(super) simd: Simd,
+    pub(super) batch: Batch,
+    pub(super) groups: Vec<Group>,
+    pub(super) smiles: Vec<Smile>,
     /// Value in USD of each line now.
     before: Vec<f64>,
     /// Price of each currency, and of each option, under the scenario at hand.
-    prices: Vec<f64>,
+    pub(super) prices: Vec<f64>,
     worth: Vec<f64>,
+    /// Quantities of a bound.
+    pub(super) quantities: Quantities,
 }
 
 impl Revaluation {
@@ -136,6 +138,7 @@ impl Revaluation {
             before: Vec::new(),
             prices: Vec::new(),
             worth: Vec::new(),
+            quantities: Quantities::default(),
         }
     }
 
@@ -272,11 +275,7 @@ impl Revaluation {
         outcomes: &mut Outcomes,
         smile: Option<&impl Fn(usize, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
-        check_scenario(scenario)?;
-        self.move_prices(portfolio, scenario)?;
-        for at in 0..self.groups.len() {
-            self.move_group(portfolio, scenario, at, smile)?;
-        }
+        self.move_market(portfolio, scenario, smile)?;
         self.price_options();
         let start = outcomes.profits.len();
         outcomes.profits.resize(start + portfolio.len(), 0.0);
@@ -289,6 +288,18 @@ impl Revaluation {
         }
         outcomes.totals.push(total(profits));
         Ok(())
+    }
+
+    /// Prices and columns after the scenario.
+    pub(super) fn move_market(
+        &mut self,
+        portfolio: &Portfolio,
+        scenario: &Scenario,
+        smile: Option<&impl Fn(usize, f64) -> f64>,
+    ) -> Result<(), ScenarioError> {
+        check_scenario(scenario)?;
+        self.move_prices(portfolio, scenario)?;
+        (0..self.groups.len()).try_for_each(|at| self.move_group(portfolio, scenario, at, smile))
     }
 
     /// Prices of currencies after the scenario.
@@ -416,8 +427,8 @@ impl Revaluation {
 /// A portfolio whose columns stand; see [`Revaluation::ready`].
 #[derive(Debug)]
 pub struct Ready<'a> {
-    revaluation: &'a mut Revaluation,
-    portfolio: &'a Portfolio,
+    pub(super) revaluation: &'a mut Revaluation,
+    pub(super) portfolio: &'a Portfolio,
 }
 
 impl Ready<'_> {
@@ -432,7 +443,7 @@ impl Ready<'_> {
 }
 
 /// (30 ÷ days)^power.
-fn tenor_weight(vol: &VolMove, days: f64) -> f64 {
+pub(super) fn tenor_weight(vol: &VolMove, days: f64) -> f64 {
     let days = days.max(vol.shortest_days);
     let power = if days < REFERENCE_DAYS { vol.short_power } else { vol.long_power };
     if power == 0.0 { 1.0 } else { exp(power * ln(REFERENCE_DAYS / days)) }
