@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that CI runs, one closing line.
 
 use crate::tally::Tally;
-use crate::{setup, tools};
+use crate::{oracles, setup, tools};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
@@ -51,6 +51,9 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         rustfmt(&mut tally);
         clippy(&mut tally, ci);
         deny(&mut tally);
+    }
+    if options.long && !options.narrowed() {
+        golden(&mut tally);
     }
     tests(&mut tally, options, ci);
 
@@ -113,6 +116,14 @@ fn deny(tally: &mut Tally) {
         }
         Err(error) => println!("note: cargo-deny did not start: {error}"),
     }
+}
+
+/// Golden cases are what their generators print today. Behind `--long`: the last digit of a logarithm is the machine's.
+fn golden(tally: &mut Tally) {
+    if !timed("golden cases", || oracles::run(true).inspect_err(|error| println!("{error}")).is_ok()) {
+        return tally.fail("golden cases");
+    }
+    tally.pass();
 }
 
 fn tests(tally: &mut Tally, options: &Options, ci: bool) {

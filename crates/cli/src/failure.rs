@@ -66,12 +66,13 @@ impl Failure {
 
     /// What the system said about a file; `doing` is a verb such as `read`.
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
-        use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound};
+        use io::ErrorKind::{AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound};
         let (kind, said) = match error.kind() {
             NotFound => (Kind::Input, "there is no such file or folder".to_owned()),
             IsADirectory => (Kind::Input, "it is a folder".to_owned()),
             NotADirectory => (Kind::Input, "a part of the path is a file, not a folder".to_owned()),
             AlreadyExists => (Kind::Input, "it exists already".to_owned()),
+            InvalidInput => (Kind::Input, error.to_string()),
             _ => (Kind::Outside, error.to_string()),
         };
         Self::new(kind, format_args!("cannot {doing} `{}`: {said}", path.display()))

@@ -1,5 +1,7 @@
-//! Ctrl-C. Long work looks at a flag and stops cleanly; anything else ends at once, as it has nothing to clean up.
+//! Ctrl-C. Long work looks at a flag and stops cleanly; anything else ends at once, as it has nothing to clean up: files are
+//! written whole or not at all.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
@@ -13,6 +15,7 @@ pub(crate) fn install() {
     let _ = ctrlc::set_handler(|| {
         let again = REQUESTED.swap(true, Ordering::SeqCst);
         if again || COOPERATING.load(Ordering::SeqCst) == 0 {
+            let _ = writeln!(std::io::stderr(), "interrupted");
             std::process::exit(EXIT_CODE);
         }
     });

@@ -425,6 +425,21 @@ fn interrupted_work_leaves_nothing_behind() {
     panic!("no run could be interrupted");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let sandbox = Sandbox::new();
+    let pipe = sandbox.path("pipe").display().to_string();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let import = ["import", "bars", &pipe, "--instrument", "BTCUSDT@binance", "-o", "bars.tape"];
+    for args in [&["tape", "info", &pipe][..], &["tape", "check", &pipe], &import] {
+        let output = sandbox.command(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains("is a pipe or a device"), "{args:?}: {said}");
+    }
+}
+
 #[test]
 fn a_demo_replaces_a_demo_and_nothing_else() {
     let sandbox = Sandbox::new();

@@ -10,7 +10,7 @@ use market::{Catalogue, Event};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use units::Timestamp;
@@ -24,6 +24,15 @@ pub struct TapeRow {
     pub venue: Timestamp,
     /// What happened.
     pub event: Event,
+}
+
+/// A file that can be read from any place. A pipe cannot, and opening one waits for whoever writes into it.
+fn regular(path: &Path) -> io::Result<File> {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return File::open(path);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or a device, and a tape is read from any place in it"))
 }
 
 /// Reads a tape row by row.
@@ -46,7 +55,7 @@ impl TapeReader {
     /// Opens a tape and reads what it says about itself.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, TapeError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(TapeError::io(path))?;
+        let file = regular(path).map_err(TapeError::io(path))?;
         let metadata = read_metadata(path, &file)?;
         let (version, document) = read_document(path, metadata.file_metadata())?;
         if !schema::is_ours(metadata.file_metadata().schema_descr(), version) {

@@ -38,6 +38,11 @@ pub(crate) enum Rows {
 impl Source {
     /// Looks at a file's first bytes and names its columns.
     pub(crate) fn open(path: &Path, map: &ColumnMap) -> Result<Self, ImportError> {
+        let kind = std::fs::metadata(path).map_err(ImportError::io(path))?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            let what = "is a pipe or a device: it is read more than once, so write it to a file first";
+            return Err(ImportError::source(path, "not-a-file", what));
+        }
         let start = first_bytes(path, File::open(path).map_err(ImportError::io(path))?)?;
         if start.is_empty() {
             return Err(ImportError::source(path, "empty", "is empty"));
