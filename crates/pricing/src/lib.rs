@@ -6,6 +6,7 @@
 
 mod bars;
 mod channel;
+pub mod garch;
 mod momentum;
 mod moving;
 pub mod options;

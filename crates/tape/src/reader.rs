@@ -32,7 +32,10 @@ fn regular(path: &Path) -> io::Result<File> {
     if kind.is_file() || kind.is_dir() {
         return File::open(path);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or a device, and a tape is read from any place in it"))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it is a pipe or a device, and a tape is read from any place in it",
+    ))
 }
 
 /// Reads a tape row by row.
