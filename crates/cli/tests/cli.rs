@@ -431,7 +431,7 @@ fn a_pipe_is_refused_and_not_waited_for() {
     let sandbox = Sandbox::new();
     let pipe = sandbox.path("pipe").display().to_string();
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let import = ["import", "bars", &pipe, "--instrument", "BTCUSDT@binance", "-o", "bars.tape"];
+    let import = ["import", "bars", &pipe, "--instrument", "binance:BTCUSDT", "--labelled", "open", "-o", "bars.tape"];
     for args in [&["tape", "info", &pipe][..], &["tape", "check", &pipe], &import] {
         let output = sandbox.command(args).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
