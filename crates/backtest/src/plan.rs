@@ -5,16 +5,16 @@ mod numeraire;
 mod state;
 
 use crate::explain::StepView;
-use crate::{Error, run};
+use crate::{Error, portfolio, run};
 use numeraire::Numeraire;
 use policy::spec::SignalKind;
 use policy::{Add, Because, Exit, Facts, Program, facts};
 use state::Portfolio;
 use units::{Cash, Contract, Price, Qty, SeriesId, Timestamp};
 
-/// The portfolio's schema name, with the latest version. Version 2 added optional fields: a state of version 1 is read as it was.
-pub const SCHEMA: &str = "trimtab.portfolio/2";
-const SCHEMAS: [&str; 2] = ["trimtab.portfolio/1", SCHEMA];
+/// Fields that a plan needs and a margin does not.
+const NEEDED: [(&str, &str); 4] =
+    [("accounts", "equity"), ("instruments", "price"), ("instruments", "tick"), ("instruments", "lot")];
 
 /// What should be held now, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,11 +51,14 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
             "the policy trades {count} instruments; a plan is of one: give it one under `instrument`"
         )));
     };
-    let portfolio: Portfolio = serde_json::from_str(state_json).map_err(|error| wrong(error.to_string()))?;
-    if !SCHEMAS.contains(&portfolio.schema.as_str()) {
-        let known = SCHEMAS.map(|schema| format!("`{schema}`")).join(" and ");
-        return Err(wrong(format!("schema is `{}`; this version reads {known}", portfolio.schema)));
-    }
+    let checked = portfolio::read(state_json, &NEEDED).map_err(|found| {
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        match lines.as_slice() {
+            [one] => wrong(one.clone()),
+            all => wrong(format!("{} errors:\n  {}", all.len(), all.join("\n  "))),
+        }
+    })?;
+    let portfolio: Portfolio = serde_json::from_value(checked).map_err(|error| wrong(error.to_string()))?;
     let names: Vec<&String> = portfolio.series.keys().collect();
     let series = |name: &str| names.iter().position(|known| *known == name).map(|at| SeriesId(at as u32));
     let mut program =

@@ -4,10 +4,12 @@ mod calculators;
 mod examples;
 mod remedy;
 mod research;
+mod risk;
 
 pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
+pub(crate) use risk::Margin;
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
@@ -140,6 +142,9 @@ pub(crate) enum Command {
     /// Say what to hold now, and why, without a backtest
     #[command(after_help = examples::PLAN)]
     Plan(Plan),
+    /// Say what a venue's rules ask of a portfolio, part by part, and where it is liquidated
+    #[command(after_help = risk::MARGIN)]
+    Margin(Margin),
     /// Price options: rows on standard input, price and twelve Greeks of each on standard output
     #[command(after_help = calculators::PRICE)]
     Price(Calculator),

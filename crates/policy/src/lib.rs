@@ -23,7 +23,7 @@ pub mod testing;
 mod words;
 
 pub use codes::Code;
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Severity, nearest};
 pub use facts::{Code as CurrencyCode, Fact, FactId, FactValue, Facts};
 pub use indicator::Indicator;
 pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, parse};

@@ -1,22 +1,18 @@
 //! A portfolio's state as a file says it, and the facts that it makes.
 
 use super::numeraire::Numeraire;
+use crate::portfolio::Decimal;
 use policy::facts::{self, Code, Facts};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
-use std::str::FromStr;
 use units::{Cash, Contract, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
 
-/// A portfolio as a file states it. Amounts, prices and quantities are decimals, as text or as plain JSON numbers.
+/// What `plan` reads of a portfolio file, whose names and values [`crate::portfolio::read`] has checked.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Portfolio {
-    pub(super) schema: String,
     pub(super) time: Decimal<Timestamp>,
     pub(super) accounts: Vec<AccountState>,
+    #[serde(default)]
     pub(super) instruments: Vec<InstrumentState>,
     #[serde(default)]
     pub(super) series: BTreeMap<String, SeriesState>,
@@ -27,7 +23,6 @@ pub(super) struct Portfolio {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct AccountState {
     pub(super) name: String,
     /// In the account's numéraire, like all its amounts but `collateral`.
@@ -44,7 +39,6 @@ pub(super) struct AccountState {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct InstrumentState {
     pub(super) symbol: String,
     pub(super) price: Decimal<Price>,
@@ -76,7 +70,6 @@ impl From<ContractState> for Contract {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct SeriesState {
     pub(super) value: f64,
     pub(super) time: Decimal<Timestamp>,
@@ -84,7 +77,6 @@ pub(super) struct SeriesState {
 
 /// What the policy's indicators would have found out from history.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct FactsState {
     pub(super) signal: Option<f64>,
     pub(super) signal_since: Option<Decimal<Timestamp>>,
@@ -102,7 +94,6 @@ pub(super) struct FactsState {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct PositionState {
     pub(super) account: String,
     pub(super) instrument: String,
@@ -111,7 +102,6 @@ pub(super) struct PositionState {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct CampaignState {
     /// When its first fill was.
     pub(super) opened: Option<Decimal<Timestamp>>,
@@ -139,41 +129,6 @@ pub(super) struct CampaignState {
 
 fn first_unit() -> Vec<u32> {
     vec![1]
-}
-
-/// A value written as text or as a JSON number.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Decimal<T>(pub(super) T);
-
-impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Decimal<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text<T>(PhantomData<T>);
-        impl<T: FromStr<Err: fmt::Display>> Text<T> {
-            fn parse<E: de::Error>(text: &str) -> Result<Decimal<T>, E> {
-                text.parse().map(Decimal).map_err(|error| E::custom(format!("`{text}`: {error}")))
-            }
-        }
-        impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
-            type Value = Decimal<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a decimal as text, such as \"117904.1\", or a plain number")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Self::parse(text)
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
-                Self::parse(&value.to_string())
-            }
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
-                Self::parse(&value.to_string())
-            }
-            // The shortest text that gives the same double is the decimal that was written.
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
-                Self::parse(&value.to_string())
-            }
-        }
-        deserializer.deserialize_any(Text(PhantomData))
-    }
 }
 
 /// What of a portfolio concerns the policy's instrument.

@@ -17,6 +17,7 @@ mod greeks;
 mod heat;
 mod integrity;
 mod limits;
+mod margin;
 mod markup;
 mod method;
 mod months;
@@ -35,6 +36,7 @@ mod view;
 
 pub use compare::{Difference, RUNS, comparison, differences, growth_html, growth_svg, letter, warnings};
 pub use heat::heat_map;
+pub use margin::margin_svg;
 pub use page::html;
 pub use smiles::surface_svg;
 pub use summary::{

@@ -16,7 +16,7 @@ svg{font-family:Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}.bg
 .gr,.yr{stroke:var(--grid);fill:none}.ze{stroke:var(--mute);fill:none}.up{fill:var(--scaled)}.dn{fill:var(--loss)}\
 .best{fill:none;stroke:var(--ink);stroke-width:1.6}.tw{stroke:var(--twin);stroke-width:1.1;fill:none}\
 .sl{stroke:var(--scaled);stroke-width:1.9;fill:none;stroke-linejoin:round}.bs,.bt{stroke:var(--scaled);stroke-linecap:round;fill:none}\
-.bt{stroke:var(--twin)}\
+.bt{stroke:var(--twin)}.lq{stroke:var(--loss);fill:none}\
 .r0,.r1,.r2,.r3{stroke-width:1.8;fill:none;stroke-linejoin:round}.r0{stroke:var(--scaled)}.r1{stroke:var(--b)}.r2{stroke:var(--c)}\
 .r3{stroke:var(--d)}.t0{fill:var(--scaled)}.t1{fill:var(--b)}.t2{fill:var(--c)}.t3{fill:var(--d)}";
 

@@ -207,7 +207,7 @@ EXAMPLES
   trimtab plan examples/btc-trend.toml --state examples/state.json
   trimtab plan examples/btc-trend.toml --state examples/state.json --json
 
-The state is a portfolio as JSON (schema trimtab.portfolio/2): accounts,
+The state is a portfolio as JSON (schema trimtab.portfolio/3): accounts,
 instruments, series, positions, and the facts that indicators would have found
 in history. Decimals are text or plain numbers.";
 

@@ -11,6 +11,7 @@ mod explain;
 mod import;
 mod init;
 mod man;
+mod margin;
 mod plan;
 mod replay;
 mod report;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Replay(args) => replay::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
+        Command::Margin(args) => margin::run(args, terminal),
         Command::Price(args) => calculators::price(args, terminal),
         Command::Iv(args) => calculators::iv(args, terminal),
         Command::Config(_) => config::run(settings, terminal),

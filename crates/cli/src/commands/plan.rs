@@ -17,8 +17,10 @@ pub(super) fn run(args: &Plan, terminal: &Terminal) -> Result<Outcome, Failure> 
     let answer = ::backtest::plan(&policy, &state).map_err(|error| match error {
         Error::State(message) => {
             let message = message.trim_start_matches("portfolio state: ");
-            Failure::input(format_args!("`{}`: {message}", args.state.display()))
-                .hint(format_args!("examples/state.json shows a state whole (schema {})", ::backtest::PORTFOLIO_SCHEMA))
+            Failure::input(format_args!("`{}`: {message}", args.state.display())).hint(format_args!(
+                "examples/state.json shows a state whole (schema {})",
+                ::backtest::portfolio::SCHEMA
+            ))
         }
         error => backtest::failure(error),
     })?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod explanation;
+pub(crate) mod margin;
 pub(crate) mod pages;
 pub(crate) mod plan;
 pub(crate) mod rows;

@@ -96,6 +96,14 @@ impl VolMove {
         Self { absolute: amount, ..Self::NONE }
     }
 
+    /// What it makes of a volatility that has so many days left, at ln(strike ÷ forward).
+    #[must_use]
+    pub fn apply(&self, vol: f64, days: f64, log_moneyness: f64) -> f64 {
+        let weight = super::revaluation::tenor_weight(self, days);
+        let level = 1.0 + self.relative * weight + self.twist * (weight - 1.0);
+        (vol * level + self.absolute * weight + self.skew * log_moneyness).max(self.floor)
+    }
+
     /// Names and values, for checks.
     pub(super) fn fields(&self) -> [(&'static str, f64); 8] {
         [

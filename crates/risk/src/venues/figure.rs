@@ -306,6 +306,65 @@ pub enum MarginError {
     },
 }
 
+impl MarginError {
+    /// The position's row that it is about, if it is about one.
+    #[must_use]
+    pub fn row(&self) -> Option<usize> {
+        match self {
+            Self::UnknownInstrument { row, .. }
+            | Self::NoMark { row, .. }
+            | Self::NoEntry { row, .. }
+            | Self::NoVol { row, .. }
+            | Self::NoForward { row, .. }
+            | Self::Expired { row, .. }
+            | Self::Stale { row, .. }
+            | Self::BeyondTiers { row, .. }
+            | Self::NoOpenInterest { row, .. } => Some(*row),
+            Self::UnknownCollateral { .. }
+            | Self::NoIndex { .. }
+            | Self::Number { .. }
+            | Self::OutsideValidity { .. }
+            | Self::NoParameter { .. }
+            | Self::Parameter { .. }
+            | Self::TooManyOrders { .. }
+            | Self::Order { .. }
+            | Self::TooLarge { .. } => None,
+        }
+    }
+
+    /// The same with rows counted as a caller counts them, who made the portfolio of a part of his own lists.
+    #[must_use]
+    pub fn with_rows(
+        mut self,
+        position: impl Fn(usize) -> usize,
+        balance: impl Fn(usize) -> usize,
+        order: impl Fn(usize) -> usize,
+    ) -> Self {
+        match &mut self {
+            Self::UnknownInstrument { row, .. }
+            | Self::NoMark { row, .. }
+            | Self::NoEntry { row, .. }
+            | Self::NoVol { row, .. }
+            | Self::NoForward { row, .. }
+            | Self::Expired { row, .. }
+            | Self::Stale { row, .. }
+            | Self::BeyondTiers { row, .. }
+            | Self::NoOpenInterest { row, .. } => *row = position(*row),
+            Self::UnknownCollateral { row, .. } => *row = balance(*row),
+            Self::Order { row, .. } => *row = order(*row),
+            // Rows of any list, or of none.
+            Self::NoIndex { .. }
+            | Self::Number { .. }
+            | Self::TooLarge { .. }
+            | Self::OutsideValidity { .. }
+            | Self::NoParameter { .. }
+            | Self::Parameter { .. }
+            | Self::TooManyOrders { .. } => {}
+        }
+        self
+    }
+}
+
 impl fmt::Display for MarginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

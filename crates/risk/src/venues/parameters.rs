@@ -171,6 +171,38 @@ impl Parameters {
         self.rows.insert(at, row);
     }
 
+    /// Puts rows `name,value` in place of all rows of the same names; what a third column says is not looked at. Lines that are empty or
+    /// begin with `#` are left out, and so is a header `name,value…`.
+    ///
+    /// # Errors
+    ///
+    /// The first line that is no row. Nothing is replaced then.
+    pub fn replace_rows(&mut self, text: &str) -> Result<(), FileError> {
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+        let mut rows: Vec<Row> = Vec::new();
+        for (at, line) in lines.filter(|(_, line)| !line.starts_with("name,value")) {
+            let mut fields = line.split(',').map(|field| field.trim().to_owned()).filter(|field| !field.is_empty());
+            match (fields.next(), fields.next(), fields.count()) {
+                (Some(name), Some(value), 0 | 1) => rows.push(Row { name, value, standing: Standing::Replaced }),
+                _ => return Err(FileError::Line(at + 1)),
+            }
+        }
+        for (at, row) in rows.iter().enumerate().filter(|(at, row)| !rows[..*at].iter().any(|had| had.name == row.name))
+        {
+            let place = self.rows.iter().position(|had| had.name == row.name).unwrap_or(self.rows.len());
+            self.rows.retain(|had| had.name != row.name);
+            let same = rows[at..].iter().filter(|more| more.name == row.name).cloned();
+            self.rows.splice(place..place, same.collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// From when it holds, and until when, if that is known.
+    #[must_use]
+    pub fn validity(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.from, self.until)
+    }
+
     /// Names what a result must be read with: rows that are unverified, and rows that were replaced.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {

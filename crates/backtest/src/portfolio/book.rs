@@ -1,0 +1,561 @@
+//! A portfolio file with its names resolved: which contract each symbol is, which account holds what.
+
+use super::schema::read;
+use super::shape::Wrong;
+use super::{Decimal, Model};
+use import::{ContractKind, Terms};
+use market::{Currency, Instrument, InstrumentKind, is_dollar};
+use risk::venues::deribit::StatedMargins;
+use risk::venues::{Balance, MarginError, Order, Portfolio, Position, Term, Underlying};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Timestamp};
+
+/// What the commands on risk read of a file whose names and values were checked.
+#[derive(Debug, Clone, Deserialize)]
+struct File {
+    time: Decimal<Timestamp>,
+    accounts: Vec<AccountRow>,
+    #[serde(default)]
+    instruments: Vec<InstrumentRow>,
+    #[serde(default)]
+    prices: Vec<PriceRow>,
+    #[serde(default)]
+    expiries: Vec<ExpiryRow>,
+    #[serde(default)]
+    positions: Vec<PositionRow>,
+    #[serde(default)]
+    orders: Vec<OrderRow>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct AccountRow {
+    name: String,
+    venue: Option<String>,
+    margin: Option<String>,
+    #[serde(default)]
+    balances: Vec<BalanceRow>,
+    #[serde(default)]
+    stated_margins: StatedRow,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct BalanceRow {
+    currency: Decimal<Currency>,
+    amount: Decimal<Cash>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct StatedRow {
+    spot: Option<f64>,
+    mmp: Option<f64>,
+    open_orders: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct InstrumentRow {
+    symbol: String,
+    kind: Option<String>,
+    contract: Option<String>,
+    underlying: Option<Decimal<Currency>>,
+    quote: Option<Decimal<Currency>>,
+    settle: Option<Decimal<Currency>>,
+    expiry: Option<Decimal<Timestamp>>,
+    strike: Option<Decimal<Price>>,
+    right: Option<String>,
+    price: Option<Decimal<Price>>,
+    vol: Option<f64>,
+    time: Option<Decimal<Timestamp>>,
+    confidence: Option<f64>,
+    open_interest: Option<Decimal<Cash>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct PriceRow {
+    currency: Decimal<Currency>,
+    price: f64,
+    vol: Option<f64>,
+    confidence: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ExpiryRow {
+    underlying: Decimal<Currency>,
+    expiry: Decimal<Timestamp>,
+    forward: f64,
+    rate: Option<f64>,
+    confidence: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct PositionRow {
+    account: String,
+    instrument: String,
+    quantity: Decimal<Qty>,
+    entry: Option<Decimal<Price>>,
+    unrealised: Option<Decimal<Cash>>,
+    isolated: Option<Decimal<Cash>>,
+    leverage: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct OrderRow {
+    account: String,
+    instrument: String,
+    quantity: Decimal<Qty>,
+    price: Decimal<Price>,
+}
+
+/// A portfolio whose names all mean something.
+#[derive(Debug, Clone)]
+pub struct Book {
+    file: File,
+    /// By symbol: what it is, and its row under `instruments`, if it has one.
+    contracts: BTreeMap<String, (Instrument, Option<usize>)>,
+}
+
+/// A coin's or stablecoin's price as the file tells it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Quoted {
+    pub(crate) currency: Currency,
+    pub(crate) price: f64,
+    pub(crate) vol: Option<f64>,
+}
+
+/// What a venue margins together: an account, or the part of it that settles in one currency.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) account: String,
+    /// Its row in the file.
+    account_row: usize,
+    pub(crate) model: Model,
+    /// The coin of models that margin one; else the currency of settlement.
+    pub(crate) coin: Currency,
+    /// In what it settles.
+    pub(crate) settle: Currency,
+    pub(crate) portfolio: Portfolio,
+    pub(crate) stated: StatedMargins,
+    pub(crate) open_interest: Vec<(Currency, Notional)>,
+    /// Row in the file of each position; of what orders alone are in, none.
+    positions: Vec<Option<usize>>,
+    balances: Vec<usize>,
+    orders: Vec<usize>,
+    /// What the caller must know beside the model's own notes.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Group {
+    /// An error by the rows of the file.
+    pub(crate) fn in_file(&self, error: MarginError) -> Wrong {
+        let position = |row: usize| self.positions.get(row).copied().flatten();
+        let balance = |row: usize| self.balances.get(row).copied().unwrap_or(row);
+        let order = |row: usize| self.orders.get(row).copied().unwrap_or(row);
+        let error = error.with_rows(|row| position(row).unwrap_or(row), balance, order);
+        let path = match &error {
+            MarginError::UnknownCollateral { row, .. } => format!("accounts[{}].balances[{row}]", self.account_row),
+            MarginError::Order { row, .. } => format!("orders[{row}]"),
+            error => error.row().map_or(String::new(), |row| format!("positions[{row}]")),
+        };
+        let text = error.to_string();
+        let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "correct the row, or margin it elsewhere"));
+        // The row stands in the path.
+        let is_row = |head: &str| ["position ", "balance ", "order "].iter().any(|list| head.starts_with(list));
+        let what =
+            what.split_once(": ").filter(|(head, _)| !path.is_empty() && is_row(head)).map_or(what, |(_, rest)| rest);
+        Wrong::new(path, what, remedy)
+    }
+
+    /// The row under `positions` of the file.
+    pub(crate) fn row(&self, position: usize) -> Option<usize> {
+        self.positions.get(position).copied().flatten()
+    }
+
+    /// The rows under `orders` of the file.
+    pub(crate) fn order_rows(&self, orders: &[usize]) -> Vec<usize> {
+        orders.iter().filter_map(|order| self.orders.get(*order).copied()).collect()
+    }
+}
+
+impl Book {
+    /// Reads a portfolio.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, each with its place and what to do.
+    pub fn read(text: &str) -> Result<Self, Vec<Wrong>> {
+        let value = read(text, &[])?;
+        let file: File = serde_json::from_value(value)
+            .map_err(|error| vec![Wrong::new("", error, "docs/portfolio.md says what a portfolio is")])?;
+        let mut wrong = Vec::new();
+        let contracts = file.resolve(&mut wrong);
+        file.check_names(&mut wrong);
+        file.check_times(&contracts, &mut wrong);
+        if wrong.is_empty() { Ok(Self { file, contracts }) } else { Err(wrong) }
+    }
+
+    /// When all of it holds.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.file.time.0
+    }
+
+    /// Coins' prices, as the file tells them.
+    pub(crate) fn prices(&self) -> impl Iterator<Item = Quoted> + '_ {
+        let row = |row: &PriceRow| Quoted { currency: row.currency.0, price: row.price, vol: row.vol };
+        self.file.prices.iter().map(row)
+    }
+
+    /// What one of the venues margins together, account by account.
+    ///
+    /// # Errors
+    ///
+    /// No account of it; an account that does not say whose rules; nothing to margin.
+    pub(crate) fn groups(&self, venue: &str, max_age: Option<Duration>) -> Result<Vec<Group>, Vec<Wrong>> {
+        let (name, margin) = Model::split(venue).map_err(|wrong| vec![wrong])?;
+        let of_venue = |account: &AccountRow| match &account.venue {
+            Some(venue) => venue == name,
+            // One account that does not say where it is, is where it is looked at.
+            None => self.file.accounts.len() == 1,
+        };
+        let (mut groups, mut wrong, mut found) = (Vec::new(), Vec::new(), false);
+        for (at, account) in self.file.accounts.iter().enumerate().filter(|(_, account)| of_venue(account)) {
+            found = true;
+            match Model::of(name, margin.or(account.margin.as_deref())) {
+                Some(model) => groups.extend(self.groups_of(at, model)),
+                None => wrong.push(Wrong::new(
+                    format_args!("accounts[{at}].margin"),
+                    format_args!("missing: {name} has standard and portfolio margin"),
+                    format_args!(
+                        "add \"margin\": \"standard\" or \"portfolio\", or say `--venue {name}-standard` or `--venue \
+                         {name}-portfolio`"
+                    ),
+                )),
+            }
+        }
+        if !found {
+            let known: BTreeSet<&str> = self.file.accounts.iter().filter_map(|row| row.venue.as_deref()).collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            let what = match known.as_slice() {
+                [] => format!("none of the accounts says that it is at {name}"),
+                known => format!("no account is at {name}, but at {}", known.join(" and ")),
+            };
+            wrong.push(Wrong::new("accounts", what, "give the account its \"venue\", or name another one"));
+        } else if groups.is_empty() && wrong.is_empty() {
+            let what = format!("nothing is held at {name}: no balance, position or order");
+            wrong.push(Wrong::new("positions", what, "add what is held"));
+        }
+        groups.iter_mut().for_each(|group: &mut Group| group.portfolio.stale_after = max_age);
+        if wrong.is_empty() { Ok(groups) } else { Err(wrong) }
+    }
+
+    fn groups_of(&self, row: usize, model: Model) -> Vec<Group> {
+        let account = &self.file.accounts[row];
+        let held = |symbol: &str| self.contracts.get(symbol).map(|(instrument, _)| instrument);
+        let positions = self.file.positions.iter().filter(|row| row.account == account.name);
+        let orders = self.file.orders.iter().filter(|row| row.account == account.name);
+        let symbols = positions.map(|row| &row.instrument).chain(orders.map(|row| &row.instrument));
+        let mut keys: Vec<(Currency, Currency)> = Vec::new();
+        for instrument in symbols.filter_map(|symbol| held(symbol)) {
+            let key = model.key(instrument);
+            // Of models that margin one coin a second one is refused by row.
+            if !keys.contains(&key) && (keys.is_empty() || model.is_split()) {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            let balances = account.balances.iter().map(|row| row.currency.0);
+            keys = model.keys_of_balances(balances, self.file.prices.iter().map(|row| row.currency.0));
+        }
+        keys.into_iter().map(|key| self.group(row, model, key)).collect()
+    }
+
+    fn group(&self, account_row: usize, model: Model, (coin, settle): (Currency, Currency)) -> Group {
+        let account = &self.file.accounts[account_row];
+        let mut group = Group {
+            account: account.name.clone(),
+            account_row,
+            model,
+            coin,
+            settle,
+            portfolio: Portfolio { at: self.file.time.0, ..Portfolio::default() },
+            stated: StatedMargins {
+                spot: account.stated_margins.spot.unwrap_or_default(),
+                mmp: account.stated_margins.mmp.unwrap_or_default(),
+                open_orders: account.stated_margins.open_orders,
+            },
+            open_interest: Vec::new(),
+            positions: Vec::new(),
+            balances: (0..account.balances.len()).collect(),
+            orders: Vec::new(),
+            notes: Vec::new(),
+        };
+        group.portfolio.balances =
+            account.balances.iter().map(|row| Balance { currency: row.currency.0, amount: row.amount.0 }).collect();
+        let belongs = |instrument: &Instrument| !model.is_split() || model.key(instrument) == (coin, settle);
+        for (row, held) in self.file.positions.iter().enumerate().filter(|(_, row)| row.account == account.name) {
+            let Some((instrument, listed)) = self.contracts.get(&held.instrument) else { continue };
+            if belongs(instrument) {
+                let mut position = self.position(instrument, *listed, held.quantity.0);
+                position.entry = held.entry.map(|price| price.0);
+                position.unrealised = held.unrealised.map(|cash| cash.0);
+                position.isolated = held.isolated.map(|cash| cash.0);
+                position.leverage = held.leverage;
+                group.portfolio.positions.push(position);
+                group.positions.push(Some(row));
+            }
+        }
+        for (row, order) in self.file.orders.iter().enumerate().filter(|(_, row)| row.account == account.name) {
+            let Some((instrument, listed)) = self.contracts.get(&order.instrument) else { continue };
+            if belongs(instrument) {
+                let positions = &mut group.portfolio.positions;
+                let at = positions.iter().position(|position| position.instrument.symbol == order.instrument);
+                let position = at.unwrap_or_else(|| {
+                    positions.push(self.position(instrument, *listed, Qty::ZERO));
+                    group.positions.push(None);
+                    positions.len() - 1
+                });
+                group.portfolio.orders.push(Order { position, quantity: order.quantity.0, price: order.price.0 });
+                group.orders.push(row);
+            }
+        }
+        self.market(&mut group);
+        group
+    }
+
+    fn position(&self, instrument: &Instrument, listed: Option<usize>, quantity: Qty) -> Position {
+        let mut position = Position::new(instrument.clone(), quantity);
+        if let Some(row) = listed.map(|row| &self.file.instruments[row]) {
+            position.mark = row.price.map(|price| price.0);
+            position.vol = row.vol;
+            position.marked_at = row.time.map(|time| time.0);
+            position.confidence = row.confidence.unwrap_or(1.0);
+        }
+        position
+    }
+
+    /// Prices, forwards and open interest. Dollars whose price is not stated are at 1, and the group says so.
+    fn market(&self, group: &mut Group) {
+        let Group { portfolio, open_interest, notes, settle, .. } = group;
+        portfolio.underlyings = self
+            .file
+            .prices
+            .iter()
+            .map(|row| Underlying {
+                currency: row.currency.0,
+                index: row.price,
+                confidence: row.confidence.unwrap_or(1.0),
+            })
+            .collect();
+        let used = portfolio.balances.iter().map(|balance| balance.currency).chain([*settle]);
+        for currency in used.filter(|currency| is_dollar(*currency)).collect::<BTreeSet<_>>() {
+            if !portfolio.underlyings.iter().any(|known| known.currency == currency) {
+                portfolio.underlyings.push(Underlying { currency, index: 1.0, confidence: 1.0 });
+                if currency != Currency::USD {
+                    notes.push(format!("{currency} is taken at 1 USD: its price is not stated"));
+                }
+            }
+        }
+        portfolio.expiries = self
+            .file
+            .expiries
+            .iter()
+            .map(|row| Term {
+                underlying: row.underlying.0,
+                expiry: row.expiry.0,
+                forward: row.forward,
+                rate: row.rate.unwrap_or_default(),
+                confidence: row.confidence.unwrap_or(1.0),
+            })
+            .collect();
+        for (instrument, listed) in self.contracts.values() {
+            let stated = listed.and_then(|row| self.file.instruments[row].open_interest);
+            if let Some(value) = stated.filter(|_| !instrument.kind.is_option()) {
+                open_interest.push((instrument.base, value.0.notional()));
+            }
+        }
+    }
+}
+
+impl File {
+    /// What each symbol is.
+    fn resolve(&self, wrong: &mut Vec<Wrong>) -> BTreeMap<String, (Instrument, Option<usize>)> {
+        let mut contracts = BTreeMap::new();
+        for (at, row) in self.instruments.iter().enumerate() {
+            let path = format!("instruments[{at}]");
+            if contracts.contains_key(&row.symbol) {
+                let what = format!("`{}` is listed more than once", row.symbol);
+                wrong.push(Wrong::new(format_args!("{path}.symbol"), what, "list it once"));
+            } else if let Some(instrument) = row.instrument(&path, wrong) {
+                contracts.insert(row.symbol.clone(), (instrument, Some(at)));
+            }
+        }
+        let named =
+            |list: &'static str| move |(at, symbol): (usize, &String)| (format!("{list}[{at}]"), symbol.clone());
+        let positions = self.positions.iter().map(|row| &row.instrument).enumerate().map(named("positions"));
+        let orders = self.orders.iter().map(|row| &row.instrument).enumerate().map(named("orders"));
+        for (path, symbol) in positions.chain(orders) {
+            let listed = || self.instruments.iter().any(|row| row.symbol == symbol);
+            if !contracts.contains_key(&symbol) && !listed() {
+                let row = InstrumentRow::of_symbol(&symbol);
+                if let Some(instrument) = row.instrument(&format!("{path}.instrument"), wrong) {
+                    contracts.insert(symbol, (instrument, None));
+                }
+            }
+        }
+        contracts
+    }
+
+    /// Names that must be there, and those that must be there once.
+    fn check_names(&self, wrong: &mut Vec<Wrong>) {
+        let mut once = |list: &str, field: &str, rows: Vec<String>| {
+            let mut seen = BTreeSet::new();
+            for (at, name) in rows.into_iter().enumerate() {
+                if !seen.insert(name.clone()) {
+                    let what = format!("`{name}` is there more than once");
+                    wrong.push(Wrong::new(format_args!("{list}[{at}].{field}"), what, "state it once"));
+                }
+            }
+        };
+        once("accounts", "name", self.accounts.iter().map(|row| row.name.clone()).collect());
+        once("prices", "currency", self.prices.iter().map(|row| row.currency.0.to_string()).collect());
+        let expiry = |row: &ExpiryRow| format!("{} {}", row.underlying.0, row.expiry.0);
+        once("expiries", "expiry", self.expiries.iter().map(expiry).collect());
+        let held = |row: &PositionRow| format!("{} of {}", row.instrument, row.account);
+        once("positions", "instrument", self.positions.iter().map(held).collect());
+        for (at, account) in self.accounts.iter().enumerate() {
+            let rows = account.balances.iter().map(|row| row.currency.0.to_string()).collect();
+            once(&format!("accounts[{at}].balances"), "currency", rows);
+        }
+        let positions = self.positions.iter().map(|row| &row.account).enumerate();
+        let orders = self.orders.iter().map(|row| &row.account).enumerate();
+        let named = positions.map(|row| ("positions", row)).chain(orders.map(|row| ("orders", row)));
+        for (list, (at, account)) in named {
+            if !self.accounts.iter().any(|row| row.name == *account) {
+                let what = format!("no account is called `{account}`");
+                wrong.push(Wrong::new(format_args!("{list}[{at}].account"), what, "add it under \"accounts\""));
+            }
+        }
+        for (at, order) in self.orders.iter().enumerate() {
+            if order.quantity.0.is_zero() {
+                let place = format!("orders[{at}].quantity");
+                wrong.push(Wrong::new(place, "an order of nothing", "state what it would add, or leave it out"));
+            }
+        }
+    }
+
+    /// Contracts that are settled already.
+    fn check_times(&self, contracts: &BTreeMap<String, (Instrument, Option<usize>)>, wrong: &mut Vec<Wrong>) {
+        for (at, position) in self.positions.iter().enumerate() {
+            let expiry = contracts.get(&position.instrument).and_then(|(instrument, _)| instrument.kind.expiry());
+            if let Some(expiry) = expiry.filter(|expiry| *expiry < self.time.0) {
+                let what = format!("`{}` was settled at {expiry}, before {}", position.instrument, self.time.0);
+                let remedy = "leave it out: what it was worth is in the balance";
+                wrong.push(Wrong::new(format_args!("positions[{at}].instrument"), what, remedy));
+            }
+        }
+    }
+}
+
+impl InstrumentRow {
+    fn of_symbol(symbol: &str) -> Self {
+        Self {
+            symbol: symbol.to_owned(),
+            kind: None,
+            contract: None,
+            underlying: None,
+            quote: None,
+            settle: None,
+            expiry: None,
+            strike: None,
+            right: None,
+            price: None,
+            vol: None,
+            time: None,
+            confidence: None,
+            open_interest: None,
+        }
+    }
+
+    /// What it is: as it is described, else as its symbol tells.
+    fn instrument(&self, path: &str, wrong: &mut Vec<Wrong>) -> Option<Instrument> {
+        let found = match &self.kind {
+            Some(kind) => self.described(kind),
+            None => self.told(),
+        };
+        found.map_err(|(what, remedy)| wrong.push(Wrong::new(path, what, remedy))).ok()
+    }
+
+    fn is_inverse(&self) -> bool {
+        self.contract.as_deref() == Some("inverse")
+    }
+
+    fn described(&self, kind: &str) -> Result<Instrument, (String, String)> {
+        let missing = |what: &str| {
+            let whole = format!("`{}` is described as {kind} without `{what}`", self.symbol);
+            (whole, format!("add \"{what}\""))
+        };
+        let base = self.underlying.ok_or_else(|| missing("underlying"))?.0;
+        let inverse = self.is_inverse();
+        let quote = match (self.quote, inverse) {
+            (Some(quote), _) => quote.0,
+            (None, true) => Currency::USD,
+            (None, false) => self.settle.ok_or_else(|| missing("quote"))?.0,
+        };
+        let settle = if inverse { base } else { quote };
+        if let Some(stated) = self.settle.filter(|stated| stated.0 != settle) {
+            let kind =
+                if inverse { "an inverse contract settles in coin" } else { "a linear contract settles in its quote" };
+            let what = format!("`{}` is said to settle in {}, but {kind}: {settle}", self.symbol, stated.0);
+            return Err((what, "correct \"settle\" or \"contract\"".to_owned()));
+        }
+        let expiry = || self.expiry.map(|expiry| expiry.0).ok_or_else(|| missing("expiry"));
+        let kind = match (kind, inverse) {
+            ("perpetual", false) => InstrumentKind::LinearPerpetual,
+            ("perpetual", true) => InstrumentKind::InversePerpetual,
+            ("future", false) => InstrumentKind::LinearFuture { expiry: expiry()? },
+            ("future", true) => InstrumentKind::InverseFuture { expiry: expiry()? },
+            ("option", inverse) => {
+                let (expiry, strike) = (expiry()?, self.strike.ok_or_else(|| missing("strike"))?.0);
+                let right = match self.right.as_deref().ok_or_else(|| missing("right"))? {
+                    "call" => OptionRight::Call,
+                    _ => OptionRight::Put,
+                };
+                if inverse {
+                    InstrumentKind::InverseOption { expiry, strike, right }
+                } else {
+                    InstrumentKind::LinearOption { expiry, strike, right }
+                }
+            }
+            _ => InstrumentKind::Spot,
+        };
+        // What is paid for an inverse option is coin.
+        let quote = if matches!(kind, InstrumentKind::InverseOption { .. }) { base } else { quote };
+        Ok(Instrument { symbol: self.symbol.clone(), kind, base, quote, settle, tick: TICK, lot: LOT, min_qty: LOT })
+    }
+
+    fn told(&self) -> Result<Instrument, (String, String)> {
+        let kind = match self.contract.as_deref() {
+            Some("inverse") => Some(ContractKind::Inverse),
+            Some(_) => Some(ContractKind::Linear),
+            None => None,
+        };
+        let terms = Terms {
+            kind,
+            expiry: self.expiry.map(|expiry| expiry.0),
+            settle: self.settle.map(|settle| settle.0),
+            tick: Some(TICK),
+            lot: Some(LOT),
+            min_qty: None,
+        };
+        import::instrument(&self.symbol, &terms).map_err(|_| {
+            let what = format!("the symbol `{}` does not tell what the contract is", self.symbol);
+            let remedy = "list it under \"instruments\" with kind, underlying, quote and contract (and expiry, strike, \
+                          right); docs/symbols.md says which symbols do";
+            (what, remedy.to_owned())
+        })
+    }
+}
+
+/// No margin depends on grids.
+const TICK: Price = Price::from_raw(1);
+const LOT: Qty = Qty::from_raw(1);

@@ -1,0 +1,403 @@
+//! What a venue's rules make of an account, as a reader reconciles it with the venue's screen.
+
+use super::book::{Book, Group};
+use super::liquidation::{Elsewhere, LiquidationView, VolView};
+use super::shape::Wrong;
+use super::venue::{Request, orders_beside};
+use market::{Currency, is_dollar};
+use pricing::options::Simd;
+use risk::venues::{Figure, Margin, MarginError, Parameters, Portfolio, TieredPosition, marginal};
+use serde::Serialize;
+use units::{Contract, Qty, Round, Timestamp};
+
+/// Reasons that are told in more than one place.
+pub(super) struct Absence;
+
+impl Absence {
+    pub(super) const NO_VOL: &'static str = "no volatility of the coin is stated: add `vol` to its row under `prices`";
+}
+
+/// An amount, or why there is none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FigureView {
+    /// The amount.
+    pub value: Option<f64>,
+    /// The same as an exact decimal, where the venue's rule makes it of exact numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absent: Option<String>,
+}
+
+impl From<&Figure> for FigureView {
+    fn from(figure: &Figure) -> Self {
+        match figure {
+            Figure::Owed(cash) => Self { value: Some(cash.approximate()), exact: Some(cash.to_string()), absent: None },
+            Figure::Estimated(value) => Self { value: Some(*value), exact: None, absent: None },
+            Figure::Absent(reason) => Self { value: None, exact: None, absent: Some(reason.to_string()) },
+        }
+    }
+}
+
+impl From<Option<f64>> for FigureView {
+    fn from(value: Option<f64>) -> Self {
+        let absent = value.is_none().then(|| "a part of it is absent".to_owned());
+        Self { value, exact: None, absent }
+    }
+}
+
+/// A part of a margin, by the venue's name for it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComponentView {
+    /// Its name.
+    pub name: String,
+    /// The position's symbol, if it is one position's.
+    pub position: Option<String>,
+    /// How much.
+    #[serde(flatten)]
+    pub figure: FigureView,
+}
+
+/// A scenario of the venue's rules.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScenarioView {
+    /// Its name.
+    pub name: String,
+    /// What it does, with its weight.
+    pub profit: f64,
+}
+
+/// Which parameters were used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ParametersView {
+    /// The file's name.
+    pub file: String,
+    /// From when it holds.
+    #[serde(serialize_with = "as_text")]
+    pub from: Timestamp,
+    /// Until when, if that is known.
+    pub until: Option<String>,
+}
+
+/// What one more unit of a position needs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Marginal {
+    /// The unit, signed as the position: one coin, or a coin's worth of an inverse contract.
+    pub quantity: String,
+    /// More initial margin.
+    pub initial: FigureView,
+    /// More maintenance margin.
+    pub maintenance: FigureView,
+}
+
+/// A position.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PositionView {
+    /// Its symbol.
+    pub instrument: String,
+    /// Row under `positions` of the file; `None`: only orders are in it.
+    pub row: Option<usize>,
+    /// How much is held.
+    pub quantity: String,
+    /// The mark, if there is one.
+    pub price: Option<String>,
+    /// What was set aside for it with its profit, if it is isolated.
+    pub isolated_equity: Option<String>,
+    /// Mark at which it is liquidated while nothing else moves, of margin by tiers.
+    pub liquidation: Option<FigureView>,
+    /// One unit more.
+    pub one_more: Option<Marginal>,
+    /// Why that is not told.
+    pub one_more_absent: Option<String>,
+}
+
+/// What open orders need.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OrdersView {
+    /// How many there are.
+    pub count: usize,
+    /// More initial margin if the worst of them fill; part of the initial margin where the model counts orders itself.
+    pub needed: FigureView,
+    /// Whether that is part of the initial margin told.
+    pub is_in_initial: bool,
+    /// Rows under `orders` that fill in the worst case, where the model does not count orders itself.
+    pub filled: Option<Vec<usize>>,
+}
+
+/// An account's margin.
+#[derive(Debug, Clone, Serialize)]
+pub struct MarginView {
+    /// The venue.
+    pub venue: String,
+    /// Whose rules.
+    pub model: String,
+    /// The account.
+    pub account: String,
+    /// When it held.
+    #[serde(serialize_with = "as_text")]
+    pub time: Timestamp,
+    /// In what all amounts are.
+    pub currency: String,
+    /// Which parameters.
+    pub parameters: ParametersView,
+    /// What bears the margin.
+    pub equity: FigureView,
+    /// Needed to open or to add.
+    pub initial: FigureView,
+    /// Under which it is liquidated.
+    pub maintenance: FigureView,
+    /// Maintenance over equity: liquidated at 1.
+    pub ratio: FigureView,
+    /// Equity less initial margin.
+    pub free: FigureView,
+    /// Equity less maintenance margin.
+    pub headroom: FigureView,
+    /// Every part.
+    pub components: Vec<ComponentView>,
+    /// Every scenario of the venue's rules.
+    pub scenarios: Vec<ScenarioView>,
+    /// Which of them is the worst.
+    pub worst: Option<usize>,
+    /// Every position.
+    pub positions: Vec<PositionView>,
+    /// Open orders, if there are some.
+    pub orders: Option<OrdersView>,
+    /// Over prices: coin by coin, then, of several, all by one factor.
+    pub liquidation: Vec<LiquidationView>,
+    /// Over all volatilities, where options are held.
+    pub volatility: Option<VolView>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+    /// Equity and maintenance margin over prices, for the picture.
+    #[serde(skip)]
+    pub curves: Vec<Curve>,
+}
+
+/// Equity and maintenance margin over the price of a coin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// The coin; all coins by one factor if there is none.
+    pub coin: Option<String>,
+    /// The price now.
+    pub price: f64,
+    /// Price, equity, maintenance margin; ascending.
+    pub points: Vec<(f64, f64, f64)>,
+    /// Places of liquidation.
+    pub edges: Vec<f64>,
+}
+
+pub(super) fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// What a venue asks of every account that a portfolio has there, its own words for the parts included.
+///
+/// ```
+/// use backtest::portfolio::{Book, Request, margin};
+/// let portfolio = Book::read(
+///     r#"{ "schema": "trimtab.portfolio/3", "time": "2025-10-10T16:00:00Z",
+///          "accounts": [{ "name": "main", "venue": "hyperliquid", "balances": [{ "currency": "USDC", "amount": "20000" }] }],
+///          "instruments": [{ "symbol": "hyperliquid:BTCUSDC-PERP", "price": "100000" }],
+///          "positions": [{ "account": "main", "instrument": "hyperliquid:BTCUSDC-PERP", "quantity": "1", "entry": "100000" }] }"#,
+/// )
+/// .unwrap();
+/// let account = &margin(&portfolio, "hyperliquid", &Request::default()).unwrap()[0];
+/// assert_eq!(account.maintenance.exact.as_deref(), Some("1250"));
+/// ```
+///
+/// # Errors
+///
+/// Everything that stands in the way, each with its place in the file and what to do.
+pub fn margin(book: &Book, venue: &str, request: &Request) -> Result<Vec<MarginView>, Vec<Wrong>> {
+    let groups = book.groups(venue, request.max_age)?;
+    let (mut views, mut wrong) = (Vec::new(), Vec::new());
+    for group in &groups {
+        match view(book, group, request) {
+            Ok(view) => views.push(view),
+            Err(refused) => wrong.push(refused),
+        }
+    }
+    if wrong.is_empty() { Ok(views) } else { Err(wrong) }
+}
+
+fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wrong> {
+    let parameters = group.model.parameters(group.coin, request)?;
+    let simd = Simd::best();
+    let in_file = |error| group.in_file(error);
+    let (margin, tiered) = group.model.margin(group, &group.portfolio, &parameters, simd).map_err(in_file)?;
+    let elsewhere = Elsewhere { group, parameters: &parameters, simd };
+    let symbol = |row: usize| group.portfolio.positions[row].instrument.symbol.clone();
+    let mut notes = group.notes.clone();
+    notes.extend(margin.notes.iter().cloned());
+    notes.extend(group.model.unchecked().map(str::to_owned));
+    let has_options = group.portfolio.positions.iter().any(|position| position.instrument.kind.is_option());
+    let (from, until) = parameters.validity();
+    let mut view = MarginView {
+        venue: group.model.venue().to_owned(),
+        model: margin.model.to_owned(),
+        account: group.account.clone(),
+        time: group.portfolio.at,
+        currency: margin.currency.to_string(),
+        parameters: ParametersView {
+            file: parameters.name().to_owned(),
+            from,
+            until: until.map(|until| until.to_string()),
+        },
+        equity: (&margin.equity).into(),
+        initial: (&margin.initial).into(),
+        maintenance: (&margin.maintenance).into(),
+        ratio: (&margin.ratio()).into(),
+        free: (&margin.initial_excess()).into(),
+        headroom: (&margin.maintenance_excess()).into(),
+        components: margin
+            .components
+            .iter()
+            .map(|component| ComponentView {
+                name: component.name.clone(),
+                position: component.position.map(symbol),
+                figure: (&component.figure).into(),
+            })
+            .collect(),
+        scenarios: margin
+            .scenarios
+            .iter()
+            .map(|row| ScenarioView { name: row.name.clone(), profit: row.profit })
+            .collect(),
+        worst: margin.worst,
+        positions: positions(group, &parameters, &tiered, simd),
+        orders: orders(group, &parameters, &margin, simd),
+        liquidation: Vec::new(),
+        volatility: has_options.then(|| elsewhere.over_vol()),
+        notes,
+        curves: Vec::new(),
+    };
+    let coins = coins(book, group);
+    view.liquidation = coins.iter().map(|(coin, price, vol)| elsewhere.over_price(*coin, *price, *vol)).collect();
+    view.curves = view
+        .liquidation
+        .iter()
+        .zip(&coins)
+        .map(|(found, (coin, price, _))| curve(&elsewhere, *coin, *price, found))
+        .collect();
+    Ok(view)
+}
+
+/// Coins that the account depends on with price and volatility, and all of them together where there are several.
+fn coins(book: &Book, group: &Group) -> Vec<(Option<Currency>, f64, Option<f64>)> {
+    let held = group.portfolio.positions.iter().filter(|position| !position.quantity.is_zero());
+    let mut names: Vec<Currency> = held.map(|position| position.instrument.base).collect();
+    let balances = group.portfolio.balances.iter().filter(|balance| !balance.amount.is_zero());
+    // Coin that is not the account's own currency is worth what its price says.
+    names.extend(balances.map(|balance| balance.currency).filter(|coin| !is_dollar(*coin) && *coin != group.settle));
+    names.sort_unstable();
+    names.dedup();
+    let mut found: Vec<(Option<Currency>, f64, Option<f64>)> = Vec::new();
+    for coin in names {
+        let stated = book.prices().find(|row| row.currency == coin);
+        let mut on_it = group.portfolio.positions.iter().filter(|held| held.instrument.base == coin);
+        // Of one contract alone its own mark is what its holder watches; of several, the index.
+        let mark = match (on_it.next(), on_it.next()) {
+            (Some(only), None) if !only.instrument.kind.is_option() => only.mark.map(|mark| mark.approximate()),
+            _ => None,
+        };
+        let vol = stated.and_then(|row| row.vol);
+        if let Some(price) = mark.or(stated.map(|row| row.price)) {
+            found.push((Some(coin), price, vol));
+        }
+    }
+    if found.len() > 1 {
+        found.push((None, 1.0, None));
+    }
+    found
+}
+
+fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], simd: Simd) -> Vec<PositionView> {
+    let model = |portfolio: &Portfolio| Ok(group.model.margin(group, portfolio, parameters, simd)?.0);
+    let view = |(at, held): (usize, &risk::venues::Position)| {
+        let own = tiered.iter().find(|own| own.row == at);
+        let more = one_more(held).ok_or_else(|| "it has no mark".to_owned()).and_then(|quantity| {
+            let more = marginal(&group.portfolio, at, quantity, model);
+            more.map(|more| (quantity, more)).map_err(|error: MarginError| group.in_file(error).what)
+        });
+        let figure = |liquidation: &Result<units::Price, risk::venues::Absent>| match liquidation {
+            Ok(price) => FigureView::from(&Figure::Estimated(price.approximate())),
+            Err(reason) => FigureView::from(&Figure::Absent(*reason)),
+        };
+        let (one_more, one_more_absent) = match more {
+            Ok((quantity, more)) => {
+                let marginal = Marginal {
+                    quantity: quantity.to_string(),
+                    initial: more.initial.into(),
+                    maintenance: more.maintenance.into(),
+                };
+                (Some(marginal), None)
+            }
+            Err(reason) => (None, Some(reason)),
+        };
+        PositionView {
+            instrument: held.instrument.symbol.clone(),
+            row: group.row(at),
+            quantity: held.quantity.to_string(),
+            price: held.mark.map(|mark| mark.to_string()),
+            isolated_equity: own.and_then(|own| own.equity).map(|equity| equity.to_string()),
+            liquidation: own.map(|own| figure(&own.liquidation)),
+            one_more,
+            one_more_absent,
+        }
+    };
+    group.portfolio.positions.iter().enumerate().map(view).collect()
+}
+
+/// One unit more in the position's own direction: one coin, or what a coin is worth of an inverse contract.
+fn one_more(held: &risk::venues::Position) -> Option<Qty> {
+    let unit = match held.instrument.kind.contract() {
+        Contract::Linear => Qty::from_raw(Qty::ONE),
+        Contract::Inverse => Qty::from_estimate(held.mark?.approximate(), Round::Nearest)?,
+    };
+    Some(if held.quantity < Qty::ZERO { -unit } else { unit })
+}
+
+fn orders(group: &Group, parameters: &Parameters, margin: &Margin, simd: Simd) -> Option<OrdersView> {
+    let count = group.portfolio.orders.len();
+    if count == 0 {
+        return None;
+    }
+    Some(match orders_beside(group, parameters, simd) {
+        None => {
+            let of_orders = |name: &str| name.starts_with("open orders");
+            let parts = margin.components.iter().filter(|component| of_orders(&component.name));
+            let needed: f64 = parts.filter_map(|component| component.figure.value()).sum();
+            OrdersView { count, needed: Some(needed).into(), is_in_initial: true, filled: None }
+        }
+        Some(Ok((needed, filled))) => OrdersView {
+            count,
+            needed: Some(needed).into(),
+            is_in_initial: false,
+            filled: Some(group.order_rows(&filled)),
+        },
+        Some(Err(error)) => {
+            let absent = Some(group.in_file(error).what);
+            let needed = FigureView { value: None, exact: None, absent };
+            OrdersView { count, needed, is_in_initial: false, filled: None }
+        }
+    })
+}
+
+/// Points of a curve.
+const POINTS: usize = 121;
+
+fn curve(elsewhere: &Elsewhere<'_>, coin: Option<Currency>, price: f64, found: &LiquidationView) -> Curve {
+    let edges: Vec<f64> = [&found.below, &found.above].into_iter().filter_map(|edge| edge.at).collect();
+    // Half of the price on either side, and what it takes to show the edges.
+    let reach = |share: f64, edge: Option<f64>| edge.map_or(share, |edge| edge / price);
+    let low = reach(0.5, found.below.at).min(0.5) * 0.95;
+    let high = reach(1.5, found.above.at).clamp(1.5, 5.0) * 1.02;
+    let step = (high - low) / (POINTS - 1) as f64;
+    let point = |at: usize| {
+        let factor = low + step * at as f64;
+        elsewhere.at(coin, factor, 1.0).ok().map(|(equity, maintenance)| (factor * price, equity, maintenance))
+    };
+    let points = (0..POINTS).filter_map(point).collect();
+    Curve { coin: coin.map(|coin| coin.to_string()), price, points, edges }
+}

@@ -1,0 +1,21 @@
+//! Portfolios as files tell them (docs/portfolio.md), and what venues' rules and stresses make of them.
+
+mod book;
+mod decimal;
+mod liquidation;
+mod margin;
+mod schema;
+mod shape;
+mod venue;
+
+pub use book::Book;
+pub(crate) use decimal::Decimal;
+pub use liquidation::{Edge, LiquidationView, TouchView, VolView};
+pub use margin::{
+    ComponentView, Curve, FigureView, MarginView, Marginal, OrdersView, ParametersView, PositionView, ScenarioView,
+    margin,
+};
+pub(crate) use schema::read;
+pub use schema::{SCHEMA, portfolio_schema};
+pub use shape::Wrong;
+pub use venue::{Model, Request};

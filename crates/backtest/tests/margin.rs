@@ -1,0 +1,432 @@
+//! Portfolios as JSON, margined: the venues' own figures (shared reference), and errors told all at once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a malformed reference file fails the test; an absent one is named"
+)]
+
+use backtest::portfolio::{Book, MarginView, Request, Wrong, margin, portfolio_schema};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use units::{Cash, Price, Qty, Round, Timestamp};
+
+fn shared(file: &str) -> Option<String> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("TRIMTAB_SHARED").map_or(beside, PathBuf::from);
+    let Ok(text) = std::fs::read_to_string(shared.join("reference/pricing").join(file)) else {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{file}: shared data absent under CI");
+        eprintln!("skipped: {file} absent");
+        return None;
+    };
+    Some(text)
+}
+
+#[track_caller]
+fn margined(portfolio: &Value, venue: &str, parameters: Option<&str>) -> MarginView {
+    let book = Book::read(&portfolio.to_string()).unwrap_or_else(|wrong| unreachable!("{wrong:?}\n{portfolio}"));
+    let request = Request { parameters: parameters.map(str::to_owned), max_age: None };
+    let mut views = margin(&book, venue, &request).unwrap_or_else(|wrong| unreachable!("{wrong:?}\n{portfolio}"));
+    assert_eq!(views.len(), 1);
+    views.remove(0)
+}
+
+#[track_caller]
+fn near(found: Option<f64>, expected: f64, tolerance: f64) {
+    let found = found.unwrap();
+    assert!((found - expected).abs() <= tolerance, "{found} is not within {tolerance} of {expected}");
+}
+
+fn price(value: &Value) -> String {
+    Price::from_estimate(value.as_f64().unwrap(), Round::Nearest).unwrap().to_string()
+}
+
+fn cash(value: f64) -> String {
+    Cash::from_estimate(value, Round::Nearest).unwrap().to_string()
+}
+
+/// A case of Derive's own test data as a portfolio and a parameter file.
+fn derive(case: &Value) -> (Value, String) {
+    let now: Timestamp = "2025-06-01".parse().unwrap();
+    let after = |seconds: &Value| Timestamp::from_nanos(now.nanos() + seconds.as_i64().unwrap() * 1_000_000_000);
+    let rows = |name: &str| case[name].as_array().unwrap().iter().enumerate();
+    let mut balances = vec![json!({ "currency": "USDC", "amount": cash(case["cash"].as_f64().unwrap()) })];
+    let mut prices = vec![
+        json!({ "currency": "ETH", "price": case["spot"][0], "confidence": case["spot"][1] }),
+        json!({ "currency": "USDC", "price": case["stable"] }),
+    ];
+    let mut file = "# name: case\n# valid_from: 2025-01-01\nname,value,standing\n".to_owned();
+    for (at, row) in rows("collateral") {
+        balances.push(json!({ "currency": format!("C{at}"), "amount": cash(row[0].as_f64().unwrap()) }));
+        prices.push(json!({ "currency": format!("C{at}"), "price": row[1], "confidence": row[2] }));
+        writeln!(file, "collateral.C{at},{}:{}:{},V", row[3], row[4], row[5]).unwrap();
+    }
+    for (_, row) in rows("scenarios") {
+        let vol = match row[1].as_str().unwrap() {
+            "None" => "same",
+            "LINEAR" => "linear",
+            "ABS" => "absolute",
+            "Up" => "up",
+            _ => "down",
+        };
+        writeln!(file, "scenario,{}:{vol}:{},V", row[0], row[2]).unwrap();
+    }
+    let names = "vol_range_up VolShock VOLRANGEUP vol_range_down VolShock VOLRANGEDOWN vol_floor_up VolShock MIN_VOL_EVAL_SHOCKED \
+                 short_term_power VolShock SHORTTERMPOWER long_term_power VolShock LONGTERMPOWER days_floor VolShock DTE_FLOOR \
+                 linear_cap SkewShock LINEAR_SCALE_CAP linear_cap_slope SkewShock LINEAR_CBASE absolute_cap SkewShock ABS_SCALE_CAP \
+                 absolute_cap_slope SkewShock ABS_CBASE width_min SkewShock MIN_K_STAR width_scale SkewShock MIN_WIDTH_SCALE \
+                 width_vol SkewShock VOL_PARAM_STATIC width_vol_slope SkewShock VOL_PARAM_SCALE initial_factor Margin IM_LOSS_FACTOR \
+                 maintenance_factor Margin MM_LOSS_FACTOR gain_discount Margin BASE_STATIC_DISCOUNT gain_rate_factor Margin \
+                 LONG_RATE_MULTSCALE gain_rate_add Margin LONG_RATE_ADDSCALE loss_discount Margin BASE_STATIC_DISCOUNT_NEG \
+                 loss_rate_factor Margin SHORT_RATE_MULTSCALE loss_rate_add Margin SHORT_RATE_ADDSCALE basis_up BasisContingency \
+                 SCENARIO_SPOT_UP basis_down BasisContingency SCENARIO_SPOT_DOWN basis_add BasisContingency BASIS_CONT_ADD_FACTOR \
+                 basis_per_year BasisContingency BASIS_CONT_MULT_FACTOR peg_threshold OtherContingency PEG_LOSS_THRESHOLD peg_factor \
+                 OtherContingency PEG_LOSS_FACTOR confidence_threshold OtherContingency CONF_THRESHOLD confidence_factor \
+                 OtherContingency CONF_MARGIN perpetual_maintenance OtherContingency MM_PERP_PERCENT perpetual_initial \
+                 OtherContingency IM_PERP_PERCENT option_maintenance OtherContingency MM_OPTION_PERCENT option_initial \
+                 OtherContingency IM_OPTION_PERCENT";
+    for row in names.split_whitespace().collect::<Vec<_>>().chunks(3) {
+        writeln!(file, "{},{},V", row[0], case["params"][row[1]][row[2]]).unwrap();
+    }
+    let (mut instruments, mut positions) = (Vec::new(), Vec::new());
+    let mut hold = |instrument: Value, quantity: &Value, unrealised: Option<String>| {
+        let quantity = Qty::from_estimate(quantity.as_f64().unwrap(), Round::Nearest).unwrap().to_string();
+        let symbol = instrument["symbol"].clone();
+        positions.push(json!({ "account": "a", "instrument": symbol, "quantity": quantity, "unrealised": unrealised }));
+        instruments.push(instrument);
+    };
+    let perpetual = &case["perp"];
+    if perpetual[0].as_f64() != Some(0.0) {
+        let unrealised = cash(perpetual[3].as_f64().unwrap() + perpetual[4].as_f64().unwrap());
+        let described = json!({
+            "symbol": "ETH-PERP", "kind": "perpetual", "underlying": "ETH", "quote": "USDC",
+            "price": price(&perpetual[1]), "confidence": perpetual[2],
+        });
+        hold(described, &perpetual[0], Some(unrealised));
+    }
+    for (at, row) in rows("options") {
+        let right = if row[2] == true || row[2] == 1.0 || row[2] == 1 { "call" } else { "put" };
+        let described = json!({
+            "symbol": format!("option {at}"), "kind": "option", "underlying": "ETH", "quote": "USDC",
+            "expiry": after(&row[0]).to_string(), "strike": price(&row[1]), "right": right, "vol": row[4],
+        });
+        hold(described, &row[3], None);
+    }
+    let expiry = |(_, row): (usize, &Value)| {
+        let confidence = [2, 4, 5].map(|at| row[at].as_f64().unwrap()).into_iter().fold(1.0, f64::min);
+        json!({
+            "underlying": "ETH", "expiry": after(&row[0]).to_string(), "forward": row[1], "rate": row[3], "confidence": confidence,
+        })
+    };
+    let portfolio = json!({
+        "schema": "trimtab.portfolio/3",
+        "time": now.to_string(),
+        "accounts": [{ "name": "a", "venue": "derive", "margin": "portfolio", "balances": balances }],
+        "prices": prices,
+        "expiries": rows("feeds").map(expiry).collect::<Vec<_>>(),
+        "instruments": instruments,
+        "positions": positions,
+    });
+    (portfolio, file)
+}
+
+/// All cases of Derive's own test data, each as a portfolio in JSON with a parameter file: both margins to 1e-9 of themselves.
+#[test]
+fn derives_own_cases() {
+    let Some(text) = shared("derive_pmrm2_cases.jsonl") else { return };
+    let mut met = 0;
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let (portfolio, file) = derive(&case);
+        let found = margined(&portfolio, "derive", Some(&file));
+        for (figure, expected) in [(&found.free, &case["im"]), (&found.headroom, &case["mm"])] {
+            let expected = expected.as_f64().unwrap();
+            near(figure.value, expected, 1e-9 * expected.abs());
+        }
+        met += 1;
+    }
+    assert_eq!(met, 70);
+}
+
+/// Deribit's answer of 17 June 2024 to a portfolio of two futures: scenarios to 1e-10, margins to 1e-9.
+#[test]
+fn deribits_own_answer() {
+    let Some(text) = shared("deribit_pm_btc_futures.json") else { return };
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let (index, margins) = (answer["index"].as_f64().unwrap(), &answer["margins"]);
+    let details = &margins["initial_margin_details"];
+    let mark = price(&answer["index"]);
+    let names = ["BTC-PERPETUAL", "BTC-28JUN24"];
+    let held = |name: &&str| {
+        let coins = answer["inverse_positions_coin"][*name].as_f64().unwrap();
+        let quantity = Qty::from_estimate(coins * index, Round::Nearest).unwrap().to_string();
+        json!({ "account": "a", "instrument": format!("deribit:{name}"), "quantity": quantity, "entry": mark })
+    };
+    let portfolio = json!({
+        "schema": "trimtab.portfolio/3",
+        "time": Timestamp::from_nanos(answer["timestamp_ms"].as_i64().unwrap() * 1_000_000).to_string(),
+        "accounts": [{
+            "name": "a", "venue": "deribit",
+            "stated_margins": {
+                "spot": details["spot_margin"], "mmp": details["mmp_margin"], "open_orders": details["open_orders_margin"],
+            },
+        }],
+        "prices": [{ "currency": "BTC", "price": index }],
+        "instruments": names.map(|name| json!({ "symbol": format!("deribit:{name}"), "price": mark })),
+        "positions": names.iter().map(held).collect::<Vec<_>>(),
+    });
+    let found = margined(&portfolio, "deribit-portfolio", None);
+    for (row, expected) in found.scenarios.iter().zip(answer["aggregated_standard"].as_array().unwrap()) {
+        near(Some(row.profit), expected.as_f64().unwrap(), 1e-10);
+    }
+    near(found.initial.value, margins["initial_margin"].as_f64().unwrap(), 1e-9);
+    near(found.maintenance.value, margins["maintenance_margin"].as_f64().unwrap(), 1e-9);
+    assert_eq!(found.worst, Some(0));
+}
+
+fn perpetuals(venue: &str, balance: &str, held: &[(&str, &str, &str)], more: &Value) -> Value {
+    let symbol = |coin: &str| format!("{venue}:{coin}USDC-PERP");
+    let mut positions: Vec<Value> = held
+        .iter()
+        .map(|(coin, quantity, entry)| {
+            json!({ "account": "a", "instrument": symbol(coin), "quantity": quantity, "entry": entry })
+        })
+        .collect();
+    for (name, value) in more.as_object().into_iter().flatten() {
+        positions[0][name] = value.clone();
+    }
+    json!({
+        "schema": "trimtab.portfolio/3",
+        "time": "2025-06-01T00:00:00Z",
+        "accounts": [{ "name": "a", "venue": venue, "balances": [{ "currency": "USDC", "amount": balance }] }],
+        "instruments": held.iter().map(|(coin, _, entry)| json!({ "symbol": symbol(coin), "price": entry })).collect::<Vec<_>>(),
+        "positions": positions,
+    })
+}
+
+/// The venue's own liquidation prices of isolated positions, to 1e-4 of themselves, by its rules of 2024.
+#[test]
+fn hyperliquids_liquidation_prices() {
+    let Some(text) = shared("hyperliquid_isolated_liq.csv") else { return };
+    let mut met = 0;
+    for line in text.lines().skip(1) {
+        let row: Vec<&str> = line.split(',').collect();
+        let quantity = if row[1] == "short" { format!("-{}", row[3]) } else { row[3].to_owned() };
+        let more = json!({ "isolated": row[4], "leverage": row[5].parse::<f64>().unwrap() });
+        let portfolio = perpetuals("hyperliquid", "1000000", &[(row[0], &quantity, row[2])], &more);
+        let found = margined(&portfolio, "hyperliquid", Some(&format!("tier.{},0:{}\n", row[0], row[6])));
+        let expected: f64 = row[7].parse().unwrap();
+        let at = found.positions[0].liquidation.as_ref().unwrap();
+        near(at.value, expected, expected * row[8].parse::<f64>().unwrap());
+        assert!(found.notes.contains(&format!("set by the user: tier.{} = 0:{}", row[0], row[6])), "{:?}", found.notes);
+        met += 1;
+    }
+    assert_eq!(met, 15);
+}
+
+/// The two examples of dYdX's documentation, to the decimals printed. What other positions need is a position of its own here.
+#[test]
+fn dydxs_liquidation_prices() {
+    let Some(text) = shared("dydx_liquidation_price.csv") else { return };
+    let mut met = 0;
+    for line in text.lines().skip(1) {
+        let row: Vec<&str> = line.split(',').collect();
+        let mut held = vec![("ETH", row[2], row[3])];
+        if row[5] != "0" {
+            held.push(("SOL", "1", row[5]));
+        }
+        let parameters = format!("class.test,{}:1\nmarket.ETH,test\nclass.other,1:1\nmarket.SOL,other\n", row[4]);
+        let found = margined(&perpetuals("dydx", row[1], &held, &Value::Null), "dydx", Some(&parameters));
+        let expected: f64 = row[6].parse().unwrap();
+        near(found.positions[0].liquidation.as_ref().unwrap().value, expected, 0.005);
+        // The same by the search over all that the account holds.
+        let eth = found.liquidation.iter().find(|found| found.coin.as_deref() == Some("ETH")).unwrap();
+        near(eth.above.at, expected, 0.005);
+        met += 1;
+    }
+    assert_eq!(met, 2);
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn examples() -> Vec<(String, Value)> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(root().join("examples/margin")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.push(root().join("examples/state.json"));
+    paths.sort();
+    let json = paths.into_iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
+    json.map(|path| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        (path.file_stem().unwrap().display().to_string(), serde_json::from_str(&text).unwrap())
+    })
+    .collect()
+}
+
+/// Every edge that an example tells is one: at prices a hair before it the account lives, a hair behind it it is liquidated, by the
+/// command's own answer to a portfolio in which the user moved the price.
+#[test]
+fn edges_are_edges() {
+    let mut seen = 0;
+    for (name, portfolio) in examples().into_iter().filter(|(name, _)| name == "hyperliquid" || name == "binance") {
+        let found = margined(&portfolio, &name, None);
+        for (coin, edge) in
+            found.liquidation.iter().flat_map(|found| [(&found.coin, &found.below), (&found.coin, &found.above)])
+        {
+            let (Some(coin), Some(distance)) = (coin, edge.distance) else { continue };
+            for (hair, is_alive) in [(-1e-6, true), (1e-6, false)] {
+                let factor = 1.0 + distance + hair * distance.signum();
+                let mut moved = portfolio.clone();
+                for instrument in moved["instruments"].as_array_mut().unwrap() {
+                    if instrument["symbol"].as_str().unwrap().contains(&format!(":{coin}")) {
+                        let now: f64 = instrument["price"].as_str().unwrap().parse().unwrap();
+                        instrument["price"] = price(&json!(now * factor)).into();
+                    }
+                }
+                let there = margined(&moved, &name, None).headroom.value.unwrap();
+                assert_eq!(there >= 0.0, is_alive, "{name}, {coin} at {factor}: {there}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 6, "{seen}");
+}
+
+/// docs/portfolio.schema.json is the schema that the command prints, and a validator that is not ours agrees with our reader on every
+/// example, and on what is wrong.
+#[test]
+fn the_schema_is_kept_and_right() {
+    let kept = root().join("docs/portfolio.schema.json");
+    if std::env::var_os("UPDATE").is_some() {
+        write(&kept, &portfolio_schema());
+    }
+    assert_eq!(read(&kept), portfolio_schema(), "`UPDATE=1 cargo test -p trimtab-backtest --test margin` writes it");
+    let mut cases: Vec<(Value, bool)> = examples().into_iter().map(|(_, portfolio)| (portfolio, true)).collect();
+    for (place, value) in [
+        ("/accounts/0/name", json!(1)),
+        ("/accounts/0/equty", json!("1")),
+        ("/time", json!("soon")),
+        ("/instruments/0/price", json!("1 USD")),
+        ("/positions/0/quantity", json!([])),
+        ("/prices", json!([{ "currency": "btc", "price": 1 }])),
+        ("/prices", json!([{ "currency": "BTC", "price": -1 }])),
+        ("/accounts", Value::Null),
+    ] {
+        let mut wrong = cases[0].0.clone();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        wrong.pointer_mut(parent).unwrap()[name] = value;
+        cases.push((wrong, false));
+    }
+    for (portfolio, is_right) in &cases {
+        assert_eq!(Book::read(&portfolio.to_string()).is_ok(), *is_right, "{portfolio}");
+    }
+    let script = "import json, sys\ntry:\n import jsonschema\nexcept ImportError:\n sys.exit(9)\nschema, cases = json.load(sys.stdin)\n\
+                  jsonschema.Draft202012Validator.check_schema(schema)\ncheck = jsonschema.Draft202012Validator(schema)\n\
+                  print(json.dumps([check.is_valid(case) for case in cases]))";
+    let schema: Value = serde_json::from_str(&portfolio_schema()).unwrap();
+    let asked = json!([schema, cases.iter().map(|(portfolio, _)| portfolio).collect::<Vec<_>>()]);
+    let Some(said) = python(script, &asked.to_string()) else {
+        eprintln!("skipped: the_schema_is_kept_and_right: Python's jsonschema is absent");
+        return;
+    };
+    let expected: Vec<bool> = cases.iter().map(|(_, is_right)| *is_right).collect();
+    assert_eq!(serde_json::from_str::<Vec<bool>>(&said).unwrap(), expected);
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
+
+/// What a Python script says to an input; `None`: it cannot run here.
+fn python(script: &str, input: &str) -> Option<String> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    child.stdin.take()?.write_all(input.as_bytes()).ok()?;
+    let output = child.wait_with_output().ok()?;
+    if output.status.code() == Some(9) {
+        return None;
+    }
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+fn wrong(portfolio: &Value, venue: &str) -> Vec<String> {
+    let told = |wrong: Vec<Wrong>| wrong.iter().map(ToString::to_string).collect();
+    match Book::read(&portfolio.to_string()) {
+        Ok(book) => margin(&book, venue, &Request::default()).map_or_else(told, |views| unreachable!("{views:?}")),
+        Err(wrong) => told(wrong),
+    }
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_with_its_place() {
+    let mut portfolio = perpetuals("hyperliquid", "1000", &[("BTC", "1", "60000"), ("ETH", "1", "3000")], &Value::Null);
+    portfolio["accounts"][0]["balances"][0]["amuont"] = json!("5");
+    portfolio["positions"][0]["quantity"] = json!("1 BTC");
+    portfolio["positions"][1].as_object_mut().unwrap().remove("account");
+    portfolio["time"] = json!("yesterday");
+    let said = wrong(&portfolio, "hyperliquid");
+    assert_eq!(said.len(), 4, "{said:#?}");
+    assert!(
+        said[0].starts_with("accounts[0].balances[0].amuont: an unknown name; did you mean `amount`?"),
+        "{said:#?}"
+    );
+    assert!(
+        said.iter().any(|line| line.starts_with("positions[0].quantity: `1 BTC`: not a decimal number; ")),
+        "{said:#?}"
+    );
+    assert!(said.iter().any(|line| line == "positions[1].account: missing; add a text"), "{said:#?}");
+    assert!(said.iter().any(|line| line.starts_with("time: `yesterday`")), "{said:#?}");
+}
+
+#[test]
+fn what_cannot_be_margined_names_its_row() {
+    let held = [("BTC", "1", "60000"), ("DOGE", "1", "0.2")];
+    let mut portfolio = perpetuals("hyperliquid", "1000", &held, &Value::Null);
+    let one = |portfolio: &Value, venue: &str| {
+        let said = wrong(portfolio, venue);
+        assert_eq!(said.len(), 1, "{said:#?}");
+        said[0].clone()
+    };
+    assert_eq!(
+        one(&portfolio, "hyperliquid"),
+        "positions[1]: Hyperliquid has no rule for `hyperliquid:DOGEUSDC-PERP`; margin it by the venue that lists it"
+    );
+    portfolio["positions"].as_array_mut().unwrap().remove(1);
+    portfolio["instruments"][0].as_object_mut().unwrap().remove("price");
+    assert_eq!(
+        one(&portfolio, "hyperliquid"),
+        "positions[0]: `hyperliquid:BTCUSDC-PERP` has no mark; state one over zero"
+    );
+    assert!(one(&portfolio, "binance").starts_with("accounts: no account is at binance, but at hyperliquid; "));
+    portfolio["positions"][0]["instrument"] = json!("hyperliquid:BTC");
+    assert!(
+        one(&portfolio, "hyperliquid")
+            .starts_with("positions[0].instrument: the symbol `hyperliquid:BTC` does not tell")
+    );
+    portfolio["positions"][0]["instrument"] = json!("deribit:BTC-27DEC24-100000-C");
+    assert!(
+        one(&portfolio, "hyperliquid").contains("was settled at 2024-12-27T08:00:00Z, before 2025-06-01T00:00:00Z")
+    );
+}
+
+/// A figure that cannot be computed is absent with its reason, and never zero.
+#[test]
+fn what_is_absent_says_why() {
+    let found = margined(&perpetuals("hyperliquid", "0", &[("BTC", "1", "60000")], &Value::Null), "hyperliquid", None);
+    assert_eq!((found.ratio.value, found.ratio.absent.as_deref()), (None, Some("equity is not over zero")));
+    let btc = &found.liquidation[0];
+    assert_eq!(btc.below.absent.as_deref(), Some("it is liquidated now"));
+    assert!(btc.touch.is_none() && btc.touch_absent.as_deref().unwrap().contains("add `vol`"), "{btc:?}");
+    let line = serde_json::to_value(&found).unwrap();
+    assert_eq!(line["ratio"], json!({ "value": null, "absent": "equity is not over zero" }));
+}

@@ -1,0 +1,89 @@
+//! `trimtab margin`.
+
+use super::Outcome;
+use crate::args::Margin;
+use crate::failure::Failure;
+use crate::files;
+use crate::render;
+use crate::terminal::Terminal;
+use ::backtest::portfolio::{Book, MarginView, Request, Wrong, margin, portfolio_schema};
+use ::backtest::report;
+use std::path::Path;
+
+/// A portfolio of thousands of positions is smaller.
+const PORTFOLIO_BYTES_MAX: usize = 16 << 20;
+/// The largest shipped one has four kilobytes.
+const PARAMETERS_BYTES_MAX: usize = 4 << 20;
+
+pub(super) fn run(args: &Margin, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let (Some(file), Some(venue)) = (&args.portfolio, &args.venue) else {
+        terminal.stream(|out| out.write_all(portfolio_schema().as_bytes()));
+        return Ok(Outcome::Done);
+    };
+    check_plot(args.plot.as_deref(), args.force)?;
+    let Some(book) = read(file, terminal)? else { return Ok(Outcome::Refused) };
+    let request = Request { parameters: parameters(args.parameters.as_deref())?, max_age: args.max_age };
+    let views = match margin(&book, venue, &request) {
+        Ok(views) => views,
+        Err(wrong) => return Ok(refused(file, &wrong, terminal)),
+    };
+    for (at, view) in views.iter().enumerate() {
+        if at > 0 {
+            terminal.result("");
+        }
+        render::margin::show(view, args.explain, terminal);
+    }
+    if let Some(plot) = &args.plot {
+        match report::margin_svg(&views) {
+            Some(picture) => {
+                files::write(plot, picture.as_bytes(), args.force)?;
+                terminal.result(format_args!("  wrote {}       next: open it in a browser", plot.display()));
+            }
+            None => terminal.note("no picture was written: no coin has a price that margin depends on"),
+        }
+    } else {
+        let more = if args.explain { "--plot margin.svg" } else { "--explain" };
+        terminal.result(format_args!("  next: trimtab margin {} --venue {venue} {more}", files::word(file)));
+    }
+    let under = |view: &MarginView| view.headroom.value.is_some_and(|headroom| headroom < 0.0);
+    Ok(if views.iter().any(under) { Outcome::Negative } else { Outcome::Done })
+}
+
+/// Refuses a name that is no picture's, and a picture that is there.
+pub(super) fn check_plot(plot: Option<&Path>, force: bool) -> Result<(), Failure> {
+    let Some(plot) = plot else { return Ok(()) };
+    if plot.extension().is_none_or(|end| end != "svg") {
+        return Err(Failure::input(format_args!("`{}` is no name of a picture", plot.display()))
+            .hint("name a file that ends in `.svg`"));
+    }
+    files::refuse_existing(plot, force)
+}
+
+/// The portfolio of a file; `None`: all that is wrong with it has been said.
+pub(super) fn read(file: &Path, terminal: &Terminal) -> Result<Option<Book>, Failure> {
+    let text = match file.as_os_str() == "-" {
+        true => files::read_stdin(PORTFOLIO_BYTES_MAX, "portfolio"),
+        false => files::read_text(file, PORTFOLIO_BYTES_MAX, "portfolio"),
+    }?;
+    match Book::read(&text) {
+        Ok(book) => Ok(Some(book)),
+        Err(wrong) => {
+            refused(file, &wrong, terminal);
+            Ok(None)
+        }
+    }
+}
+
+/// The user's own parameters.
+pub(super) fn parameters(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    file.map(|file| files::read_text(file, PARAMETERS_BYTES_MAX, "parameter file")).transpose()
+}
+
+/// Says all that is wrong, each with its place and what to do.
+pub(super) fn refused(file: &Path, wrong: &[Wrong], terminal: &Terminal) -> Outcome {
+    for Wrong { path, what, remedy } in wrong {
+        let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        terminal.failure(&Failure::input(format_args!("`{}`: {place}{what}", file.display())).hint(remedy));
+    }
+    Outcome::Refused
+}

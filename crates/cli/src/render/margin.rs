@@ -1,0 +1,249 @@
+//! A venue's margin in a terminal.
+
+use super::wrap;
+use crate::terminal::{Terminal, WARNING};
+use backtest::portfolio::{Edge, FigureView, LiquidationView, MarginView, PositionView};
+use units::Duration;
+use units::show::{self, Style};
+
+/// Prices are shown to so many digits at least.
+const DIGITS: usize = 7;
+
+/// Prints one account: totals, positions, where it is liquidated, what must be known; with `explain` every component and scenario.
+pub(crate) fn show(view: &MarginView, explain: bool, terminal: &Terminal) {
+    terminal.json("margin", view);
+    terminal.result(format_args!(
+        "  {}   {}   {}   in {}",
+        view.model,
+        view.account,
+        show::time(view.time.floor(Duration::SECOND)),
+        view.currency
+    ));
+    totals(view, terminal);
+    components(view, explain, terminal);
+    if explain {
+        scenarios(view, terminal);
+    }
+    positions(view, terminal);
+    liquidation(view, terminal);
+    notes(view, explain, terminal);
+}
+
+fn totals(view: &MarginView, terminal: &Terminal) {
+    let told = |figure: &FigureView| amount(figure, view);
+    let ratio = figure_or_missing(&view.ratio, |ratio| show::percent(ratio, 1, Style::Terminal));
+    terminal.result(format_args!("\n  {:<20}{:>15}", "equity", told(&view.equity)));
+    terminal.result(format_args!(
+        "  {:<20}{:>15}   {:<9}{:>15}",
+        "initial margin",
+        told(&view.initial),
+        "free",
+        told(&view.free)
+    ));
+    terminal.result(format_args!(
+        "  {:<20}{:>15}   {:<9}{:>15}   ratio {ratio} %",
+        "maintenance margin",
+        told(&view.maintenance),
+        "headroom",
+        told(&view.headroom)
+    ));
+    if let Some(worst) = view.worst.and_then(|worst| view.scenarios.get(worst)) {
+        terminal.result(format_args!("  {:<20}{:>15}   {}", "worst scenario", money(worst.profit, view), worst.name));
+    }
+    if let Some(orders) = &view.orders {
+        let which = match (&orders.filled, orders.is_in_initial) {
+            (_, true) => "in the initial margin".to_owned(),
+            (Some(filled), _) if filled.is_empty() => "no fill of them needs more".to_owned(),
+            (Some(filled), _) => format!("on top, if {} fill", rows("orders", filled)),
+            (None, _) => orders.needed.absent.clone().unwrap_or_default(),
+        };
+        let name = format!("{} open order{}", orders.count, if orders.count == 1 { "" } else { "s" });
+        terminal.result(format_args!("  {name:<20}{:>15}   {which}", told(&orders.needed)));
+    }
+    if view.headroom.value.is_some_and(|headroom| headroom < 0.0) {
+        terminal.result(format_args!(
+            "  {WARNING}LIQUIDATED{WARNING:#}: equity is under the maintenance margin at these prices"
+        ));
+    }
+    for (name, figure) in [("equity", &view.equity), ("ratio", &view.ratio)] {
+        if let Some(reason) = &figure.absent {
+            terminal.result(format_args!("  no {name}: {reason}"));
+        }
+    }
+}
+
+fn components(view: &MarginView, explain: bool, terminal: &Terminal) {
+    let shown = view.components.iter().filter(|component| explain || component.position.is_none());
+    let shown: Vec<_> = shown.collect();
+    if shown.is_empty() {
+        return;
+    }
+    terminal.result(format_args!("\n  {:<44}{:>20}", "component", view.currency));
+    let mut of = None;
+    for component in shown {
+        if explain && of != Some(&component.position) {
+            if let Some(position) = &component.position {
+                terminal.result(format_args!("  {position}"));
+            }
+            of = Some(&component.position);
+        }
+        let indent = if component.position.is_some() { "  " } else { "" };
+        let value = match (&component.figure.exact, component.figure.value) {
+            (Some(exact), _) if explain => exact.clone(),
+            // To be compared with a screen.
+            (None, Some(value)) if explain => show::significant(value, 8, Style::Terminal),
+            _ => amount(&component.figure, view),
+        };
+        let why = component.figure.absent.as_ref().map_or(String::new(), |reason| format!("   {reason}"));
+        let name = format!("{indent}{}", component.name);
+        terminal.result(format_args!("  {name:<44}{value:>20}{why}"));
+    }
+}
+
+fn scenarios(view: &MarginView, terminal: &Terminal) {
+    if view.scenarios.is_empty() {
+        return;
+    }
+    terminal.result(format_args!("\n  {:<44}{:>20}", "scenario, with its weight", view.currency));
+    for (at, row) in view.scenarios.iter().enumerate() {
+        let worst = if view.worst == Some(at) { "   worst" } else { "" };
+        let profit = show::significant(row.profit, 8, Style::Terminal);
+        terminal.result(format_args!("  {:<44}{profit:>20}{worst}", row.name));
+    }
+}
+
+fn positions(view: &MarginView, terminal: &Terminal) {
+    if view.positions.is_empty() {
+        return;
+    }
+    let by_tiers = view.positions.iter().any(|position| position.liquidation.is_some());
+    let last = if by_tiers { "liquidated" } else { "mark" };
+    terminal.result(format_args!("\n  {:<52}{:>12}", "", "one more needs"));
+    terminal
+        .result(format_args!("  {:<29}{:>11}{:>14}{:>12}{:>12}", "position", "quantity", last, "initial", "maint."));
+    for position in &view.positions {
+        let more = |figure: fn(&backtest::portfolio::Marginal) -> &FigureView| {
+            let found = position.one_more.as_ref().and_then(|more| figure(more).value);
+            found.map_or_else(|| show::MISSING.to_owned(), short)
+        };
+        let (initial, maintenance) = (more(|more| &more.initial), more(|more| &more.maintenance));
+        let at = match &position.liquidation {
+            Some(found) => figure_or_missing(found, price),
+            None => position.price.clone().unwrap_or_else(|| show::MISSING.to_owned()),
+        };
+        terminal.result(format_args!(
+            "  {:<29}{:>11}{at:>14}{initial:>12}{maintenance:>12}",
+            position.instrument, position.quantity
+        ));
+        reasons(position, terminal);
+    }
+    terminal.result("  one more: a coin, or its worth of an inverse contract, in the same direction");
+}
+
+fn reasons(position: &PositionView, terminal: &Terminal) {
+    let isolated = position.isolated_equity.as_ref().map(|equity| format!("isolated, equity {equity}"));
+    let liquidation = position.liquidation.as_ref().and_then(|found| found.absent.clone());
+    let more = position.one_more_absent.as_ref().map(|reason| format!("one more: {reason}"));
+    for reason in [isolated, liquidation, more].into_iter().flatten() {
+        terminal.result(format_args!("    {}", wrap(&reason, terminal.width(), 4)));
+    }
+}
+
+fn liquidation(view: &MarginView, terminal: &Terminal) {
+    if view.liquidation.is_empty() {
+        return;
+    }
+    terminal.result(format_args!(
+        "\n  {:<11}{:>10}{:>11}{:>7}{:>6}{:>11}{:>7}{:>6}{:>8}",
+        "liquidation", "now", "under", "%", "moves", "over", "%", "moves", "1 d %"
+    ));
+    for found in &view.liquidation {
+        let LiquidationView { coin, price: now, below, above, touch, .. } = found;
+        let name = coin.as_deref().unwrap_or("all coins");
+        let touch = touch
+            .as_ref()
+            .map_or_else(|| show::MISSING.to_owned(), |touch| show::percent(touch.martingale, 2, Style::Terminal));
+        let now = if coin.is_some() { price(*now) } else { "x 1".to_owned() };
+        terminal.result(format_args!("  {name:<11}{now:>10}{}{}{touch:>8}", edge(below), edge(above)));
+    }
+    if let Some(vol) = &view.volatility {
+        let told = |edge: &Edge| {
+            edge.at.map_or_else(|| show::MISSING.to_owned(), |at| format!("x {}", show::ratio(at, Style::Terminal)))
+        };
+        terminal.result(format_args!(
+            "  {:<11}{:>10}{:>11}{:>24}",
+            "volatility",
+            "x 1",
+            told(&vol.below),
+            told(&vol.above)
+        ));
+    }
+    terminal.result("  moves: standard deviations of a day; 1 d: touched within a day, without drift");
+    let mut said: Vec<String> = Vec::new();
+    for found in &view.liquidation {
+        let name = found.coin.as_deref().unwrap_or("all coins");
+        let none = [&found.below, &found.above].map(|edge| edge.absent.as_deref());
+        for (side, reason) in ["under", "over"].into_iter().zip(none) {
+            // A dash says that there is none.
+            if let Some(reason) = reason.filter(|reason| !reason.starts_with("nothing")) {
+                said.push(format!("{name} {side}: {reason}"));
+            }
+        }
+        if let Some(reason) = found.touch_absent.as_ref().filter(|_| found.coin.is_some()) {
+            said.push(format!("{name} in 1 d: {reason}"));
+        }
+    }
+    for line in said {
+        terminal.result(format_args!("  {}", wrap(&line, terminal.width(), 2)));
+    }
+}
+
+fn edge(edge: &Edge) -> String {
+    let missing = || show::MISSING.to_owned();
+    let at = edge.at.map_or_else(missing, price);
+    let distance = edge.distance.map_or_else(String::new, |share| show::percent(share, 1, Style::Terminal));
+    let moves = edge.daily_moves.map_or_else(String::new, |moves| show::number(moves, 1, Style::Terminal));
+    format!("{at:>11}{distance:>7}{moves:>6}")
+}
+
+fn notes(view: &MarginView, explain: bool, terminal: &Terminal) {
+    let until = view.parameters.until.as_ref().map_or(String::new(), |until| format!(" until {until}"));
+    let parameters = format!("parameters: {}, valid from {}{until}", view.parameters.file, view.parameters.from);
+    let unverified: Vec<&str> = view.notes.iter().filter_map(|note| note.strip_prefix("unverified: ")).collect();
+    terminal.result("");
+    let mut lines = vec![parameters];
+    lines.extend(view.notes.iter().filter(|note| explain || !note.starts_with("unverified: ")).cloned());
+    if !explain && !unverified.is_empty() {
+        let names: Vec<&str> = unverified.iter().map(|row| row.split(" = ").next().unwrap_or(row)).collect();
+        lines.push(format!("unverified parameters [U]: {}", names.join(", ")));
+    }
+    for line in lines {
+        terminal.result(format_args!("  {}", wrap(&line, terminal.width(), 4)));
+    }
+}
+
+fn rows(list: &str, rows: &[usize]) -> String {
+    let rows: Vec<String> = rows.iter().map(|row| format!("{list}[{row}]")).collect();
+    rows.join(" and ")
+}
+
+fn amount(figure: &FigureView, view: &MarginView) -> String {
+    figure_or_missing(figure, |value| money(value, view))
+}
+
+fn figure_or_missing(figure: &FigureView, show: impl Fn(f64) -> String) -> String {
+    figure.value.map_or_else(|| show::MISSING.to_owned(), show)
+}
+
+fn money(value: f64, view: &MarginView) -> String {
+    show::money_estimate(value, show::minor_unit(&view.currency), Style::Terminal)
+}
+
+fn price(value: f64) -> String {
+    show::significant(value, DIGITS, Style::Terminal)
+}
+
+/// An amount in a narrow column.
+fn short(value: f64) -> String {
+    show::significant(value, 5, Style::Terminal)
+}

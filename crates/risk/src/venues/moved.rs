@@ -1,0 +1,138 @@
+//! A portfolio after a joint move of prices and volatilities, for its margin there.
+
+use super::{MarginError, Portfolio, Position};
+use crate::scenario::{Move, Scenario, VolMove};
+use market::{Currency, is_dollar};
+use pricing::options::{EuropeanOption, Inputs, Refusal};
+use units::math::{exp, sqrt};
+use units::{Duration, Notional, Price, Round, Timestamp};
+
+const YEAR: f64 = 365.0;
+
+/// The portfolio as a scenario leaves it: indices and forwards moved, futures' marks in proportion, volatilities and time moved, and each
+/// option's mark changed by what its Black-76 value changes. Options keep their volatility by strike before the scenario moves it. Profit
+/// that is stated grows by what marks change; funding of perpetuals is taken off it. `vol` gives a coin's volatility a year, for moves told
+/// in deviations.
+///
+/// # Errors
+///
+/// What has no mark, forward or volatility and needs one; a coin without a volatility that moves by deviations; what a move throws out of
+/// its range; by row.
+///
+/// ```
+/// use risk::scenario::{Move, Scenario, SpotMoves};
+/// use risk::venues::{Portfolio, Underlying, moved};
+/// let underlyings = vec![Underlying { currency: "BTC".parse().unwrap(), index: 60_000.0, confidence: 1.0 }];
+/// let portfolio = Portfolio { underlyings, ..Portfolio::default() };
+/// let fall = Scenario { spot: SpotMoves::all(Move::Return(-0.5)), ..Scenario::still("half") };
+/// assert_eq!(moved(&portfolio, &fall, |_| None)?.underlyings[0].index, 30_000.0);
+/// # Ok::<(), risk::venues::MarginError>(())
+/// ```
+pub fn moved(
+    portfolio: &Portfolio,
+    scenario: &Scenario,
+    vol: impl Fn(Currency) -> Option<f64>,
+) -> Result<Portfolio, MarginError> {
+    let factor = |currency: Currency| -> Result<f64, MarginError> {
+        let peg = scenario.dollars.iter().find(|(named, _)| *named == currency);
+        let by = match (peg, scenario.spot.of(currency)) {
+            (Some((_, by)), _) => *by,
+            (None, _) if is_dollar(currency) => 0.0,
+            (None, Move::Return(by)) => by,
+            (None, Move::Deviations(number)) => {
+                let what = || format!("the volatility of {currency}, which `{}` moves by deviations,", scenario.name);
+                let vol = vol(currency).ok_or_else(|| MarginError::Number { row: 0, what: what(), value: f64::NAN })?;
+                exp(number * vol / sqrt(YEAR)) - 1.0
+            }
+        };
+        Ok(1.0 + by)
+    };
+    let mut after = portfolio.clone();
+    after.at = portfolio.at + scenario.time;
+    if scenario.time > Duration::ZERO {
+        // Marks are as old as they are; time that passes in a scenario makes none of them stale.
+        after.stale_after = None;
+    }
+    for underlying in &mut after.underlyings {
+        underlying.index *= factor(underlying.currency)?;
+    }
+    for term in &mut after.expiries {
+        term.forward *= factor(term.underlying)?;
+    }
+    for (row, position) in after.positions.iter_mut().enumerate() {
+        let now = &portfolio.positions[row];
+        // Of what is quoted in a stablecoin the price is in that.
+        let quote = if is_dollar(now.instrument.quote) { factor(now.instrument.quote)? } else { 1.0 };
+        let factor = factor(now.instrument.base)? / quote;
+        if now.instrument.kind.is_option() {
+            option(position, row, now, portfolio, scenario, factor)?;
+        } else if let Some(mark) = now.mark {
+            let estimate = mark.approximate() * factor;
+            let moved = price(estimate, row, &now.instrument.symbol)?;
+            position.mark = Some(moved);
+            let contract = now.instrument.kind.contract();
+            if let Some(profit) = &mut position.unrealised {
+                *profit += contract.profit(now.quantity, mark, moved);
+            }
+            let paid = if now.instrument.kind.expiry().is_none() { scenario.funding } else { 0.0 };
+            if paid != 0.0 {
+                let cost = contract.exposure(moved, now.quantity).approximate() * paid;
+                let cost = Notional::from_estimate(cost, Round::Nearest).ok_or(MarginError::TooLarge { row })?.cash();
+                position.unrealised = Some(position.profit(row)? - cost);
+            }
+        }
+    }
+    Ok(after)
+}
+
+fn option(
+    position: &mut Position,
+    row: usize,
+    now: &Position,
+    portfolio: &Portfolio,
+    scenario: &Scenario,
+    factor: f64,
+) -> Result<(), MarginError> {
+    let (Some((strike, right)), Some(expiry)) = (now.instrument.kind.option(), now.instrument.kind.expiry()) else {
+        return Ok(());
+    };
+    if now.vol.is_none() && scenario.vol == VolMove::NONE && factor == 1.0 && scenario.time == Duration::ZERO {
+        return Ok(());
+    }
+    let vol = now.needed_vol(row)?;
+    let (forward, rate) = match portfolio.term(row, &now.instrument, expiry) {
+        Ok(term) => (term.forward, term.rate),
+        // A model that needs no forward has only the index.
+        Err(_) => (portfolio.underlying(row, now.instrument.base)?.index, 0.0),
+    };
+    let days = days_left(portfolio.at, expiry);
+    let is_inverse = now.instrument.settle == now.instrument.base;
+    let log_moneyness = units::math::ln(strike.approximate() / forward);
+    let after = scenario.vol.apply(vol, days, log_moneyness);
+    position.vol = Some(after);
+    let Some(mark) = now.mark else { return Ok(()) };
+    let value = |forward: f64, vol: f64, days: f64| -> Result<f64, MarginError> {
+        let years = days / YEAR;
+        let discount = if is_inverse { 1.0 } else { exp(-rate * years) };
+        let inputs = Inputs { forward, strike: strike.approximate(), years, vol, discount };
+        let priced = EuropeanOption::new(right, inputs).map_err(|refusal| refused(row, refusal))?.greeks().price;
+        Ok(if is_inverse { priced / forward } else { priced })
+    };
+    let later = days_left(portfolio.at + scenario.time, expiry);
+    let change = value(forward * factor, after, later)? - value(forward, vol, days)?;
+    position.mark = Some(price((mark.approximate() + change).max(0.0), row, &now.instrument.symbol)?);
+    Ok(())
+}
+
+fn days_left(at: Timestamp, expiry: Timestamp) -> f64 {
+    expiry.since(at).days().max(0.0)
+}
+
+fn price(value: f64, row: usize, symbol: &str) -> Result<Price, MarginError> {
+    let what = || format!("the moved price of {symbol}");
+    Price::from_estimate(value, Round::Nearest).ok_or_else(|| MarginError::Number { row, what: what(), value })
+}
+
+fn refused(row: usize, refusal: Refusal) -> MarginError {
+    MarginError::Number { row, what: format!("`{}`", refusal.field), value: refusal.value }
+}
