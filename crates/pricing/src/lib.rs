@@ -7,6 +7,7 @@
 mod bars;
 mod channel;
 pub mod garch;
+pub mod laws;
 mod momentum;
 mod moving;
 pub mod options;

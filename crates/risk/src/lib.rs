@@ -4,8 +4,10 @@
 //! owed is exact, and where a last digit must be rounded it goes to the side that liquidates earlier.
 
 pub mod collateral;
+pub mod coverage;
 mod ex_ante;
 pub mod greeks;
+pub mod growth;
 pub mod liquidation;
 mod margin;
 pub mod scenario;

@@ -1,28 +1,13 @@
 //! Liquidation prices that venues themselves reported, from the shared reference data.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a malformed reference file fails the test; an absent one is named"
-)]
+#![allow(clippy::unwrap_used, reason = "a malformed reference file fails the test")]
 
+mod common;
+
+use common::rows;
 use market::Position;
 use risk::{Tier, TierTable, liquidation_price};
-use std::path::PathBuf;
 use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
-
-/// The rows of a reference file without its header, or `None` (said on stderr; a failure under CI) where it is absent.
-#[expect(clippy::disallowed_methods, reason = "tests find and read the shared reference data")]
-fn rows(test: &str, file: &str) -> Option<Vec<Vec<String>>> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("TRIMTAB_SHARED").map_or(beside, PathBuf::from);
-    let Ok(text) = std::fs::read_to_string(shared.join("reference/pricing").join(file)) else {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{test}: shared data absent under CI");
-        eprintln!("skipped: {test}: shared data absent");
-        return None;
-    };
-    Some(text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect())
-}
 
 fn one_tier(maintenance: Rate) -> TierTable {
     TierTable::new(vec![Tier { floor: Notional::ZERO, initial: maintenance, maintenance }]).unwrap()

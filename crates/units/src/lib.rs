@@ -21,6 +21,7 @@ mod estimate;
 mod fixed;
 mod id;
 pub mod math;
+pub mod random;
 mod right;
 pub mod show;
 pub mod state;

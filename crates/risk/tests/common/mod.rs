@@ -1,6 +1,7 @@
-//! Random cases that are the same on every machine.
+//! Random cases that are the same on every machine, and the rows of reference files.
 #![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
 
+use std::path::PathBuf;
 use units::math::ln;
 
 /// xorshift64*.
@@ -36,4 +37,21 @@ impl Random {
             }
         }
     }
+}
+
+/// The rows of a reference file without its header, or `None` (said on stderr; a failure under CI) where it is absent.
+#[allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests find and read the shared reference data, and name what is absent"
+)]
+pub fn rows(test: &str, file: &str) -> Option<Vec<Vec<String>>> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("TRIMTAB_SHARED").map_or(beside, PathBuf::from);
+    let Ok(text) = std::fs::read_to_string(shared.join("reference/pricing").join(file)) else {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{test}: shared data absent under CI");
+        eprintln!("skipped: {test}: shared data absent");
+        return None;
+    };
+    Some(text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect())
 }
