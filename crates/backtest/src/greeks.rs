@@ -3,7 +3,6 @@
 //! The recorder stands beside the engine. It follows the same quotes and prices, is told what is held, and decides nothing. A
 //! surface is fitted once in each span of time that has quotes, at its end; between rows nothing is computed.
 
-use crate::surface::spot_of;
 use crate::table::{Name, rows};
 use engine::{Chain, Chains, FittedChain};
 use market::{Catalogue, Currency, Event, InstrumentKind};
@@ -343,7 +342,11 @@ impl GreeksRecorder {
     /// The price of a coin now; where no tape has one, the forward of the nearest expiry.
     fn price_now(&self, base: Currency) -> Option<f64> {
         let nearest = || self.watched.iter().filter(|watched| watched.base == base).find_map(Watched::nearest);
-        spot_of(base, &self.catalogue, &self.last).map(Price::approximate).or_else(nearest)
+        self.catalogue
+            .prices_of(base)
+            .find_map(|source| self.last[source.index()])
+            .map(Price::approximate)
+            .or_else(nearest)
     }
 
     /// The forward and the smile's point of an option, moved to a price of the underlying. `None`: nothing tells them.
@@ -359,20 +362,6 @@ impl GreeksRecorder {
         let is_fresh = |fitted: &&FittedChain| now.since(fitted.at()) <= AGE_MAX;
         watched.point(watched.fitted.as_ref().filter(is_fresh)?, key, price)
     }
-}
-
-/// The instruments whose price is that of a coin, those first that are asked first, as [`spot_of`] does.
-fn sources_of(base: Currency, catalogue: &Catalogue) -> Vec<InstrumentId> {
-    let listed = catalogue.instruments.iter().enumerate();
-    let on = listed.filter(|(_, of)| of.base == base && market::is_dollar(of.quote));
-    let rank = |kind| match kind {
-        InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => Some(0),
-        InstrumentKind::Spot => Some(1),
-        _ => None,
-    };
-    let mut ranked: Vec<_> = on.filter_map(|(at, of)| Some((rank(of.kind)?, InstrumentId(at as u32)))).collect();
-    ranked.sort_unstable();
-    ranked.into_iter().map(|(_, instrument)| instrument).collect()
 }
 
 /// How often a row is made.
@@ -420,7 +409,7 @@ impl Watched {
             spot: None,
             anchor: None,
             forwards: BTreeMap::new(),
-            sources: sources_of(chain.base(), catalogue),
+            sources: catalogue.prices_of(chain.base()).collect(),
             is_anchored: true,
         }
     }

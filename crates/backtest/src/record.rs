@@ -742,7 +742,8 @@ impl Recorder {
                 twin_position: Qty::ZERO,
                 stop: engine.campaign(strategy).and_then(|campaign| campaign.stop),
                 exposure: if equity.raw() > 0 {
-                    account.contract(instrument).exposure(unit, position).approximate() / equity.approximate()
+                    account.contract(instrument).exposure(unit, engine.exposed(strategy)).approximate()
+                        / equity.approximate()
                 } else {
                     0.0
                 },
@@ -790,7 +791,7 @@ fn held(engine: &Engine, shown: &Shown, options: &[bool]) -> Held {
         for (strategy, instrument, unit) in
             structures.filter(|(_, of, _)| std::ptr::eq(engine.account(engine.account_of(*of)), account))
         {
-            let exposure = Contract::Linear.exposure(unit, engine.position(strategy)).cash();
+            let exposure = Contract::Linear.exposure(unit, engine.exposed(strategy)).cash();
             let exposure =
                 shown.of(engine, account.settlement(instrument.index()).currency, exposure).unwrap_or_default();
             held.net += exposure;

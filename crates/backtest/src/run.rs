@@ -133,6 +133,9 @@ pub struct RunRecord {
     /// At what options were settled where the tapes have no mean of half an hour, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settlements: Vec<String>,
+    /// Chains whose quotes record no forward, so that put–call parity tells it, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub implied_forwards: Vec<String>,
     /// Profit with the adverse extreme of each bar first.
     pub profit_adverse_first: String,
     /// Profit with the favourable extreme first.
@@ -344,6 +347,7 @@ fn record(
         paid_in: facts.paid_in.to_string(),
         refused_flows: scaled.refused_flows.clone(),
         settlements: scaled.settlements.clone(),
+        implied_forwards: implied_forwards(&scaled.engine),
         profit_adverse_first: profit(scaled),
         profit_favourable_first: profit(other),
         triggers: Triggers {
@@ -589,6 +593,24 @@ fn pass(
         engine,
         catalogue,
     })
+}
+
+/// Chains with expiries whose forward is that of put–call parity.
+fn implied_forwards(engine: &Engine) -> Vec<String> {
+    let chains = engine.chains().chains().iter().filter(|chain| chain.implied() > 0);
+    let sentence = |chain: &engine::Chain| {
+        let (expiries, it) = if chain.implied() == 1 {
+            ("1 expiry".to_owned(), "its")
+        } else {
+            (format!("{} expiries", chain.implied()), "their")
+        };
+        format!(
+            "no quote of {expiries} of {}:{} options records a forward: legs were chosen and valued by {it} put–call parity",
+            chain.venue(),
+            chain.base()
+        )
+    };
+    chains.map(sentence).collect()
 }
 
 /// At what options were settled where that was no mean of several prices.

@@ -249,7 +249,11 @@ impl Run {
                 Some((reason, count)) => format!("; most often refused, {count} times: {reason}"),
                 None => String::new(),
             };
-            doubts.push(format!("nothing was traded in {} bars{most}", self.record.bars));
+            let bars = match self.record.bars {
+                0 => String::new(),
+                bars => format!(" in {bars} bars"),
+            };
+            doubts.push(format!("nothing was traded{bars}{most}"));
         }
         let margin = market::CancelReason::Margin.to_string();
         let cancelled =
@@ -266,7 +270,21 @@ impl Run {
         }
         doubts.extend(self.lacks_funding());
         doubts.extend(self.record.settlements.iter().cloned());
+        doubts.extend(self.record.implied_forwards.iter().cloned());
+        doubts.extend(self.quotes_worsened());
         doubts
+    }
+
+    /// That a slippage under a tick is a whole one where options fill at quotes.
+    fn quotes_worsened(&self) -> Option<String> {
+        let slippage = self.policy().backtest.slippage;
+        let has_structures = self.record.instruments.iter().any(|known| known.kind == "structure");
+        (has_structures && slippage.raw() > 0 && !self.tables.fills.is_empty()).then(|| {
+            format!(
+                "options were filled worse than the quoted bid or ask by {slippage}, rounded up to a whole tick, which is far more of \
+                 a cheap option: `slippage = \"0bp\"` fills at the quote"
+            )
+        })
     }
 
     /// Perpetuals that were held over an interval of funding and neither paid nor received any, and those that did only

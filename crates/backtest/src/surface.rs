@@ -2,7 +2,7 @@
 
 use crate::Error;
 use engine::{Chain, Chains, FittedChain};
-use market::{Catalogue, Currency, Event, InstrumentKind};
+use market::{Currency, Event};
 use pricing::options::DeltaConvention;
 use pricing::surface::{ExpiryReport, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
 use serde::{Deserialize, Serialize};
@@ -249,24 +249,18 @@ pub fn surfaces<P: AsRef<Path>>(
         let told = (*told)?;
         let fresh = |(at, price): &(Timestamp, Price)| (told.since(*at) <= SPOT_AGE_MAX).then_some(*price);
         let fresh: Vec<Option<Price>> = last.iter().map(|last| fresh(last.as_ref()?)).collect();
-        Some(SurfaceView::new(chain, spot_of(chain.base(), &catalogue, &fresh), told, asked))
+        Some(SurfaceView::new(
+            chain,
+            catalogue.prices_of(chain.base()).find_map(|source| fresh[source.index()]),
+            told,
+            asked,
+        ))
     };
     Ok(Some(Found {
         surfaces: chains.chains().iter().zip(&told).filter_map(view).collect(),
         underlyings: chains.chains().iter().map(|chain| chain.base().to_string()).collect(),
         first,
     }))
-}
-
-/// The last price of a coin in dollars: of a perpetual, else of spot.
-pub(crate) fn spot_of(base: Currency, catalogue: &Catalogue, last: &[Option<Price>]) -> Option<Price> {
-    let of = |kinds: fn(InstrumentKind) -> bool| {
-        let listed = catalogue.instruments.iter().zip(last);
-        let mut on = listed.filter(|(of, _)| of.base == base && market::is_dollar(of.quote) && kinds(of.kind));
-        on.find_map(|(_, last)| *last)
-    };
-    of(|kind| matches!(kind, InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual))
-        .or_else(|| of(|kind| kind == InstrumentKind::Spot))
 }
 
 impl SurfaceView {

@@ -227,9 +227,10 @@ impl Book {
         }
     }
 
-    /// The same of a structure of options: its legs are what the account holds of it, and one unit stands for this much.
-    pub(crate) fn reserve_at(&mut self, instrument: usize, price: Price, held: Qty, bought: Qty, sold: Qty) {
-        let worst = (held + bought).abs().max((held - sold).abs()).max(held.abs());
+    /// The same of a structure of options: its legs are what the account holds of it, and one unit stands for this much. `legs`: as
+    /// many structures as they stand for at worst.
+    pub(crate) fn reserve_at(&mut self, instrument: usize, price: Price, held: Qty, bought: Qty, sold: Qty, legs: Qty) {
+        let worst = (held + bought).abs().max((held - sold).abs()).max(legs);
         let gross = price * worst;
         self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument], gross);
     }

@@ -3,9 +3,11 @@
 //! All rows are there from the catalogue on, so that a quote is one look-up and never an allocation.
 
 use market::{Catalogue, Currency, Instrument, OptionQuote};
+use pricing::options::{OptionKind, OptionStyle};
+use pricing::surface::ChainSettings;
 use std::collections::BTreeMap;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{InstrumentId, OptionRight, Price, Qty, Timestamp};
+use units::{InstrumentId, OptionRight, Price, Qty, Round, Timestamp};
 
 /// The quotes of all options of a run.
 #[derive(Debug, Clone, Default)]
@@ -15,8 +17,9 @@ pub struct Chains {
     places: Vec<Option<Place>>,
     /// When the next options expire.
     next_expiry: Timestamp,
-    /// How many quotes came so far.
+    /// How many quotes came so far, and how many when implied forwards were last looked for.
     changes: u64,
+    implied: u64,
 }
 
 /// Where an option's row is.
@@ -37,6 +40,8 @@ pub struct Chain {
     expiries: Vec<ChainExpiry>,
     expired: usize,
     changes: u64,
+    /// Quotes when implied forwards were last looked for, as of each expiry.
+    implied: u64,
 }
 
 /// The options of one expiry.
@@ -44,7 +49,10 @@ pub struct Chain {
 pub struct ChainExpiry {
     at: Timestamp,
     forward: Option<Price>,
+    /// When calls and puts implied it; `None`: it was told.
+    implied_at: Option<Timestamp>,
     changes: u64,
+    implied: u64,
     /// By strike, the call before the put.
     rows: Vec<QuotedOption>,
 }
@@ -95,10 +103,21 @@ impl ChainExpiry {
         self.at
     }
 
-    /// The forward that was last told with any of its quotes.
+    /// The forward that was last told with any of its quotes; where none ever was, the one that its calls and puts last implied.
     #[must_use]
     pub fn forward(&self) -> Option<Price> {
         self.forward
+    }
+
+    /// Whether no quote ever told a forward, so that it is that of put–call parity.
+    #[must_use]
+    pub fn is_implied(&self) -> bool {
+        self.implied_at.is_some()
+    }
+
+    /// When its calls and puts implied its forward last.
+    pub(crate) fn implied_at(&self) -> Option<Timestamp> {
+        self.implied_at
     }
 
     /// How many quotes of it came so far: whoever keeps the number knows whether anything changed since.
@@ -111,6 +130,37 @@ impl ChainExpiry {
     #[must_use]
     pub fn options(&self) -> &[QuotedOption] {
         &self.rows
+    }
+
+    /// Its options that were ever quoted, as a surface takes them.
+    pub(crate) fn quotes(&self) -> impl Iterator<Item = pricing::surface::OptionQuote> + '_ {
+        self.rows.iter().filter(|option| option.quoted != Timestamp::MIN).map(|option| {
+            let side = |price: Option<Price>| price.map(Price::approximate);
+            let kind = match option.right {
+                OptionRight::Call => OptionKind::Call,
+                OptionRight::Put => OptionKind::Put,
+            };
+            pricing::surface::OptionQuote {
+                expiry: self.at,
+                strike: option.strike.approximate(),
+                kind,
+                bid: side(option.quote.bid()),
+                ask: side(option.quote.ask()),
+                tick: option.tick.approximate(),
+                at: option.quoted,
+                forward: side(option.quote.underlying()),
+            }
+        })
+    }
+
+    /// The forward that its calls and puts imply, as the surface has it.
+    #[cold]
+    fn parity(&self, in_coin: bool, now: Timestamp) -> Option<Price> {
+        let style = if in_coin { OptionStyle::Inverse } else { OptionStyle::Linear };
+        let mut chain = pricing::surface::Chain::new(style, ChainSettings::default());
+        chain.read(self.quotes());
+        let forward = chain.forward_of(chain.index_of(self.at)?, now)?.price;
+        Price::from_estimate(forward, Round::Nearest).filter(|forward| forward.raw() > 0)
     }
 }
 
@@ -145,6 +195,12 @@ impl Chain {
         self.changes
     }
 
+    /// How many of its expiries, past ones counted, have a forward that their calls and puts imply because no quote told one.
+    #[must_use]
+    pub fn implied(&self) -> usize {
+        self.expiries.iter().filter(|expiry| expiry.is_implied()).count()
+    }
+
     /// The expiries to come, in order of time.
     #[must_use]
     pub fn expiries(&self) -> &[ChainExpiry] {
@@ -169,11 +225,25 @@ impl Chains {
         }
         let mut chains = Self { places: vec![None; catalogue.instruments.len()], ..Self::default() };
         for ((venue, base, settle), rows) in found {
-            let mut chain =
-                Chain { venue: venue.to_owned(), base, settle, expiries: Vec::new(), expired: 0, changes: 0 };
+            let mut chain = Chain {
+                venue: venue.to_owned(),
+                base,
+                settle,
+                expiries: Vec::new(),
+                expired: 0,
+                changes: 0,
+                implied: 0,
+            };
             for ((at, strike, right), instrument) in rows {
                 if chain.expiries.last().is_none_or(|last| last.at != at) {
-                    chain.expiries.push(ChainExpiry { at, forward: None, changes: 0, rows: Vec::new() });
+                    chain.expiries.push(ChainExpiry {
+                        at,
+                        forward: None,
+                        implied_at: None,
+                        changes: 0,
+                        implied: 0,
+                        rows: Vec::new(),
+                    });
                 }
                 let expiry = chain.expiries.len() - 1;
                 let rows = &mut chain.expiries[expiry].rows;
@@ -203,6 +273,18 @@ impl Chains {
     #[must_use]
     pub fn find(&self, venue: &str, base: Currency, settle: Currency) -> Option<usize> {
         self.chains.iter().position(|chain| chain.venue == venue && chain.base == base && chain.settle == settle)
+    }
+
+    /// Whether a chain's options are on a coin and paid in it.
+    pub(crate) fn is_in_coin(&self, chain: Option<usize>, coin: Currency) -> bool {
+        chain.is_some_and(|chain| self.chains[chain].base == coin && self.chains[chain].is_in_coin())
+    }
+
+    /// The number of the chain on a coin that lists most options now; of equals the first.
+    pub(crate) fn largest(&self, base: &str) -> Option<usize> {
+        let on = self.chains.iter().enumerate().filter(|(_, chain)| chain.base.as_str() == base);
+        let size = |chain: &Chain| chain.expiries().iter().map(|expiry| expiry.options().len()).sum::<usize>();
+        on.max_by_key(|(at, chain)| (size(chain), std::cmp::Reverse(*at))).map(|(at, _)| at)
     }
 
     fn place(&self, instrument: InstrumentId) -> Option<Place> {
@@ -242,11 +324,37 @@ impl Chains {
         let row = &mut expiry.rows[place.row as usize];
         (row.quote, row.quoted) = (*quote, now);
         row.value = quote.value().or(row.value);
-        expiry.forward = quote.underlying().or(expiry.forward);
+        if let Some(told) = quote.underlying() {
+            (expiry.forward, expiry.implied_at) = (Some(told), None);
+        }
         expiry.changes += 1;
         chain.changes += 1;
         self.changes += 1;
         row.value
+    }
+
+    /// Finds the forwards of expiries whose quotes tell none by put–call parity. After the quotes of an input.
+    pub fn imply_forwards(&mut self, now: Timestamp) {
+        if self.changes == self.implied {
+            return;
+        }
+        self.implied = self.changes;
+        for chain in &mut self.chains {
+            if std::mem::replace(&mut chain.implied, chain.changes) == chain.changes {
+                continue;
+            }
+            let in_coin = chain.is_in_coin();
+            for expiry in &mut chain.expiries[chain.expired..] {
+                let is_new = std::mem::replace(&mut expiry.implied, expiry.changes) != expiry.changes;
+                if !is_new || (expiry.forward.is_some() && !expiry.is_implied()) {
+                    continue;
+                }
+                // What no strike implies now leaves the last one, as what is not told does.
+                if let Some(forward) = expiry.parity(in_coin, now) {
+                    (expiry.forward, expiry.implied_at) = (Some(forward), Some(now));
+                }
+            }
+        }
     }
 
     /// Drops what has expired.
@@ -281,6 +389,7 @@ impl Chains {
                     continue;
                 }
                 out.option(expiry.forward, |out, price| out.i64(price.raw()));
+                out.option(expiry.implied_at, |out, at| out.i64(at.nanos()));
                 for row in &expiry.rows {
                     out.i64(row.quoted.nanos());
                     if row.quoted != Timestamp::MIN {
@@ -297,9 +406,12 @@ impl Chains {
         for chain in &mut self.chains {
             chain.expired = from.len()?.min(chain.expiries.len());
             chain.changes = from.u64()?;
+            chain.implied = chain.changes;
             for expiry in &mut chain.expiries {
                 expiry.changes = from.u64()?;
-                expiry.forward = None;
+                (expiry.forward, expiry.implied_at) = (None, None);
+                // Between inputs nothing is left to be looked for.
+                expiry.implied = expiry.changes;
                 for row in &mut expiry.rows {
                     (row.quote, row.quoted, row.value) = (OptionQuote::empty(row.instrument), Timestamp::MIN, None);
                 }
@@ -307,6 +419,7 @@ impl Chains {
                     continue;
                 }
                 expiry.forward = from.option(StateReader::i64)?.map(Price::from_raw);
+                expiry.implied_at = from.option(StateReader::i64)?.map(Timestamp::from_nanos);
                 for row in &mut expiry.rows {
                     row.quoted = Timestamp::from_nanos(from.i64()?);
                     if row.quoted != Timestamp::MIN {
@@ -317,6 +430,7 @@ impl Chains {
             }
         }
         self.changes = self.chains.iter().map(|chain| chain.changes).sum();
+        self.implied = self.changes;
         self.find_next_expiry();
         Ok(())
     }
@@ -409,6 +523,7 @@ pub(crate) mod tests {
         let mut chains = Chains::new(&catalogue);
         chains.quote(&quote(2, "0.01", "0.02", "100000"), days(1));
         chains.quote(&quote(0, "0.03", "0.05", "101000"), days(2));
+        chains.imply_forwards(days(2));
         chains.expire(days(30));
         let mut out = StateWriter::new();
         chains.save(&mut out);
@@ -418,6 +533,33 @@ pub(crate) mod tests {
         loaded.load(&mut from).unwrap();
         from.end().unwrap();
         assert_eq!(format!("{chains:?}"), format!("{loaded:?}"));
+    }
+
+    /// F = K ÷ (1 − (call − put)) in coin: 90,000 ÷ (1 − 0.1).
+    #[test]
+    fn where_no_forward_is_told_calls_and_puts_imply_it_until_one_is() {
+        let mut chains = Chains::new(&catalogue());
+        let side = |instrument, bid, ask| {
+            let told = quote(instrument, bid, ask, "1");
+            told.with_underlying(None)
+        };
+        let forward = |chains: &Chains| {
+            let expiry = &chains.chains()[1].expiries()[0];
+            (expiry.forward().map(|forward| forward.to_string()), expiry.is_implied())
+        };
+        chains.quote(&side(3, "0.119", "0.121"), NOW);
+        chains.imply_forwards(NOW);
+        assert_eq!(forward(&chains), (None, false), "a call alone implies none");
+        chains.quote(&side(2, "0.019", "0.021"), NOW);
+        chains.imply_forwards(NOW);
+        assert_eq!(forward(&chains), (Some("100000".into()), true));
+        // What no strike implies now leaves the last one.
+        chains.quote(&side(2, "0.03", "0.02"), days(1));
+        chains.imply_forwards(days(1));
+        assert_eq!(forward(&chains), (Some("100000".into()), true));
+        chains.quote(&quote(2, "0.019", "0.021", "101000"), days(1));
+        chains.imply_forwards(days(1));
+        assert_eq!(forward(&chains), (Some("101000".into()), false));
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub(crate) struct Desk {
     pub(crate) wanted: Qty,
     /// The increase that the venue refused last: one of about its size is not sent again while the same is held.
     declined: Option<Qty>,
+    /// The most structures that limits let be held at once, if any does: what new legs may be opened beside old ones. Looked up
+    /// whenever it is used.
+    pub(crate) most: Option<Qty>,
     /// Quotes of its chain that were looked at.
     pub(crate) seen: u64,
     /// It was told that an order waits for quotes.
@@ -186,6 +189,7 @@ impl Desk {
             refusal: None,
             wanted: Qty::ZERO,
             declined: None,
+            most: None,
             seen: 0,
             told_waiting: false,
         }
@@ -222,6 +226,69 @@ impl Desk {
         }
         let active = self.orders.iter().filter(|order| order.stage == Stage::Active);
         self.position + active.map(Waiting::open).sum::<Qty>()
+    }
+
+    /// How many structures the legs that are held stand for: those of a roll that are old and those that are new, and legs that
+    /// stand alone. Never fewer than the strategy was told of.
+    pub(crate) fn stands_for(&self) -> Qty {
+        self.counted(|line| line.held.abs()).max(self.position.abs())
+    }
+
+    /// The same at worst, with what is under way of legs.
+    pub(crate) fn stands_for_at_worst(&self) -> Qty {
+        let worst = |line: &Line| {
+            let of = self.sent.iter().filter(|order| order.instrument == line.instrument);
+            let under_way: Qty = of.map(LegOrder::open).sum();
+            line.held.abs().max((line.held + under_way).abs())
+        };
+        self.counted(worst).max(self.position.abs())
+    }
+
+    /// The signed count of the legs that are held; where nothing whole is held, on the side of what there is.
+    pub(crate) fn exposed(&self) -> Qty {
+        let side = match self.position.signum() {
+            0 => self.lines.iter().map(|line| line.held.signum() * line.sign()).sum::<i64>().signum(),
+            side => side,
+        };
+        Qty::from_raw(self.stands_for().raw() * if side < 0 { -1 } else { 1 })
+    }
+
+    /// Structures that an unsigned quantity of each leg stands for: by the leg that there is most of, old legs beside new ones. Of
+    /// what is no part of any structure a unit of the underlying counts as one.
+    fn counted(&self, held: impl Fn(&Line) -> Qty) -> Qty {
+        let (old, both) = self.old(&held);
+        let new = self.lines.iter().filter(|line| line.is_new()).map(|line| units(held(line), line.next));
+        (old + new.max().unwrap_or(Qty::ZERO)).max(both)
+    }
+
+    /// The part of them that goes before or beside new legs: the old legs of a roll and what is left over; and the legs that stay.
+    fn old(&self, held: impl Fn(&Line) -> Qty) -> (Qty, Qty) {
+        let (mut old, mut stays, mut left) = (Qty::ZERO, Qty::ZERO, Qty::ZERO);
+        for line in self.lines.iter().filter(|line| line.settled.is_none() && !line.is_new()) {
+            match (line.ratio.is_zero(), line.next.is_zero()) {
+                (true, _) => left += held(line),
+                (false, true) => old = old.max(units(held(line), line.ratio)),
+                (false, false) => {
+                    let ratio = line.ratio.abs().max(line.next.abs());
+                    stays = stays.max(units(held(line), ratio));
+                }
+            }
+        }
+        (old + left, stays)
+    }
+
+    /// The signed structures that new legs of a roll may be held of now: as many as limits leave beside the old ones, or as
+    /// those have made room for. None before every new leg is quoted on its side.
+    pub(crate) fn opened(&self, goal: Qty, chains: &Chains) -> Qty {
+        let Some(most) = self.most.filter(|_| self.rolling) else { return goal };
+        let (old, _) = self.old(|line| line.held.abs());
+        let room = (most.max(self.position.abs()) - old).max(Qty::ZERO).min(goal.abs());
+        let lot = self.lot.raw().max(1);
+        let opened = Qty::from_raw(room.raw() / lot * lot * goal.signum());
+        let new = || self.lines.iter().filter(|line| line.is_new());
+        let untouched = new().all(|line| line.held.is_zero() && self.in_flight(line.instrument).is_zero());
+        let lacks = |line: &Line| offered(chains, line.instrument, times(line.next, goal)).is_none();
+        if untouched && new().any(lacks) { Qty::ZERO } else { opened }
     }
 
     /// Whether more is about to be held.
@@ -541,10 +608,14 @@ impl Desk {
 
     /// The signed quantity of a leg to send now.
     fn missing(&self, line: &Line, goal: Qty, chains: &Chains) -> Qty {
-        let needed = times(line.next, goal) - line.held;
         let in_flight = if self.is_wrong(line, goal) { Qty::ZERO } else { self.in_flight(line.instrument) };
-        let missing = needed - in_flight;
+        let opens = self.rolling && line.is_new();
+        let wanted = times(line.next, if opens { self.opened(goal, chains) } else { goal });
+        let missing = wanted - line.held - in_flight;
+        // What is there already, or on its way, is not traded back because there is less room now.
+        let waits = opens && missing.signum() != times(line.next, goal).signum();
         if missing.is_zero()
+            || waits
             || line.blocked
             || line.settled.is_some()
             || offered(chains, line.instrument, missing).is_none()
@@ -964,6 +1035,12 @@ fn offered(chains: &Chains, instrument: InstrumentId, signed: Qty) -> Option<Pri
     }
 }
 
+/// The least structures that need an unsigned quantity of a leg.
+fn units(held: Qty, ratio: Qty) -> Qty {
+    let (held, ratio) = (i128::from(held.raw()) * i128::from(Qty::ONE), i128::from(ratio.abs().raw()));
+    Qty::from_raw(held.div_euclid(ratio).saturating_add(i128::from(held % ratio != 0)).min(i64::MAX.into()) as i64)
+}
+
 /// What was paid ÷ a signed quantity: up for a purchase (`against` 1), down for a sale (−1), or to the nearest (0).
 fn to_price(value: i128, signed: i128, against: i64) -> i64 {
     if signed == 0 {
@@ -992,6 +1069,17 @@ impl Line {
             settled: None,
             blocked: false,
         }
+    }
+
+    /// Whether it becomes a leg by the roll that is under way.
+    fn is_new(&self) -> bool {
+        self.ratio.is_zero() && !self.next.is_zero()
+    }
+
+    /// On which side it is of a structure that is bought.
+    fn sign(&self) -> i64 {
+        let ratio = if self.ratio.is_zero() { self.next } else { self.ratio };
+        if ratio.is_zero() { 1 } else { ratio.signum() }
     }
 
     /// Whether it is a leg of the structure, or about to be. Else it is what was left over, and goes.

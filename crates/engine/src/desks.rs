@@ -86,6 +86,30 @@ impl Rule for Script {
     }
 }
 
+/// A limit on what may be held at once.
+struct Most(Qty);
+
+impl Rule for Most {
+    fn name(&self) -> &'static str {
+        "most"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        &[]
+    }
+
+    fn evaluate(&self, _facts: &Facts, proposed: Target, _because: &mut Because) -> Verdict {
+        Verdict::keep(proposed)
+    }
+
+    fn most(&self, _facts: &Facts) -> Option<Qty> {
+        Some(self.0)
+    }
+}
+
+/// Of structures that are rolled before they expire: a lot more than is ever wanted.
+const MOST: Qty = Qty::from_raw(5 * LOT);
+
 /// Series that each strategy reads.
 const SERIES: u32 = 3;
 
@@ -141,7 +165,10 @@ fn engine(structures: &[Structure], catalogue: &Catalogue) -> Engine {
     let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), ..EngineConfig::default() });
     for (index, structure) in structures.iter().enumerate() {
         let series = SERIES * index as u32;
-        let rules: Vec<Box<dyn Rule>> = vec![Box::new(Script { series }), Box::new(Script { series })];
+        let mut rules: Vec<Box<dyn Rule>> = vec![Box::new(Script { series }), Box::new(Script { series })];
+        if matches!(structure.roll, Roll::Before(_)) {
+            rules.push(Box::new(Most(MOST)));
+        }
         let program =
             Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
         let id = InstrumentId((catalogue.instruments.len() - structures.len() + index) as u32);
@@ -224,7 +251,19 @@ impl World {
 
     fn deliver(&mut self, source: Source, events: &[Event]) {
         let before: Vec<_> = self.engine.structures.desks.iter().map(strays).collect();
+        let strangles = |world: &Self| {
+            let desk = &world.engine.structures.desks[0];
+            (desk.rolling, strangles_of(desk))
+        };
+        let (was_rolling, held) = strangles(self);
         self.engine.handle(&Input { at: self.at, source, events });
+        let (rolls, holds) = strangles(self);
+        if was_rolling && rolls && matches!(self.structures[0].roll, Roll::Before(_)) {
+            let (position, bears) = (self.engine.structures.desks[0].position.abs(), MOST);
+            assert!(holds <= held.max(position).max(bears), "{holds} strangles at {}, {held} before", self.at);
+            self.count("rolled in parts");
+            self.count(if holds > position { "old beside new" } else { "not more" });
+        }
         for (desk, (position, alone)) in self.engine.structures.desks.iter().zip(&before) {
             let (_, still) = strays(desk);
             let stays = |(instrument, _): &&(InstrumentId, Qty)| {
@@ -578,6 +617,16 @@ impl World {
     }
 }
 
+/// How many strangles legs stand for: of each expiry as many as it has most of.
+fn strangles_of(desk: &crate::desk::Desk) -> Qty {
+    let mut most: BTreeMap<Timestamp, Qty> = BTreeMap::new();
+    for line in desk.lines.iter().filter(|line| line.settled.is_none()) {
+        let of = most.entry(line.expiry).or_default();
+        *of = line.held.abs().max(*of);
+    }
+    most.into_values().sum()
+}
+
 /// What a desk holds in structures, and which legs it holds beside them that no order of it asks for.
 fn strays(desk: &crate::desk::Desk) -> (Qty, Vec<(InstrumentId, Qty)>) {
     let mut alone = Vec::new();
@@ -650,12 +699,14 @@ fn no_leg_is_left_over_whatever_the_venue_does() {
         "quiet",
         "alone",
         "liquidations",
+        "rolled in parts",
         "add",
         "rung",
         "stop",
     ] {
         assert!(counts.get(what).is_some_and(|count| *count > 20), "{what}: {counts:?}");
     }
+    assert!(counts["old beside new"] > 10, "{counts:?}");
 }
 
 /// The venue has margin for one leg only: that leg goes before another entry is sent, whatever is wanted meanwhile.
@@ -680,6 +731,7 @@ fn a_leg_that_stayed_alone_goes_before_the_next_entry() {
     let events = world.want(0, -1.0, 0.0, 0.0);
     world.step(1, true, events);
     assert_eq!(held(&world), qty("2"), "the put stayed alone");
+    assert_eq!((world.engine.position(StrategyId(0)), world.engine.exposed(StrategyId(0))), (qty("0"), qty("-2")));
     assert_eq!(entries(&world), 2);
     let told = |world: &World, sentence: &str| {
         let steps = |output: &Output| match output {
@@ -705,5 +757,61 @@ fn a_leg_that_stayed_alone_goes_before_the_next_entry() {
     assert_eq!(entries(&world), 4);
     world.step(1, true, Vec::new());
     assert_eq!(world.engine.position(StrategyId(0)), qty("-1.5"), "and the entry is made whole");
+    world.finish();
+}
+
+/// Four strangles are held where five may be: one new one beside them, the others as the old ones close, and a leg that closes in part
+/// makes no more room than the other.
+#[test]
+fn new_legs_of_a_roll_are_opened_as_old_ones_close() {
+    let week = Roll::Before(Duration::from_nanos(7 * Duration::DAY.nanos()));
+    let mut world = World::new(vec![strangle(week)], 1, 0);
+    world.step(1, true, Vec::new());
+    let events = world.want(0, -0.4, 0.0, 0.0);
+    world.step(1, true, events);
+    world.step(1, true, Vec::new());
+    assert_eq!(world.engine.position(StrategyId(0)), qty("-0.4"));
+    world.step(23 * 24, true, Vec::new());
+    let sent = |world: &World, opens: bool| -> Qty {
+        let of = world.live.iter().filter(|order| (order.side == Side::Sell) == opens);
+        of.map(|order| order.qty).sum()
+    };
+    // The legs sold are bought back, both of each strangle; one new strangle is sold.
+    assert_eq!((sent(&world, false), sent(&world, true)), (qty("0.8"), qty("0.2")));
+    let told = world.outputs.iter().any(|output| match output {
+        Output::Plan(plan) => plan.steps.iter().any(|step| {
+            step.reason.to_string() == "beside the old legs limits bear 0.1 of the 0.4 new: the rest as those close"
+        }),
+        _ => false,
+    });
+    assert!(told, "the plan says that the rest waits");
+    // Half of one old leg closes: the other still stands for four.
+    let fill = |world: &mut World, right: OptionRight, opens: bool, part: &str| {
+        let is_of = |order: &NewOrder| {
+            let option = world.engine.structures.chains.option(order.instrument).unwrap();
+            option.right == right && (order.side == Side::Sell) == opens
+        };
+        let at = world.live.iter().position(is_of).unwrap();
+        let order = world.live.remove(at);
+        let left = order.qty - qty(part);
+        if !left.is_zero() {
+            world.live.push(NewOrder { qty: left, ..order });
+        }
+        let price = world.quotes[order.instrument.index()].mid().unwrap();
+        world.fill(order.id, order.instrument, order.side, qty(part), price, None);
+        world.tell(true);
+    };
+    fill(&mut world, OptionRight::Call, false, "0.2");
+    assert_eq!(sent(&world, true), qty("0.2"));
+    assert_eq!(world.engine.exposed(StrategyId(0)), qty("-0.4"));
+    fill(&mut world, OptionRight::Put, true, "0.1");
+    assert_eq!(world.engine.exposed(StrategyId(0)), qty("-0.5"), "four old ones, and a new leg alone");
+    fill(&mut world, OptionRight::Put, false, "0.2");
+    // Two old ones are left, so three new ones may be there: one put is, one call is on its way.
+    assert_eq!(sent(&world, true), qty("0.5"));
+    world.step(1, true, Vec::new());
+    world.step(1, true, Vec::new());
+    assert_eq!(world.counts.get("rolls"), Some(&1));
+    assert_eq!(world.engine.exposed(StrategyId(0)), qty("-0.4"));
     world.finish();
 }

@@ -313,6 +313,7 @@ impl Engine {
         for event in input.events {
             self.apply(event);
         }
+        self.structures.chains.imply_forwards(self.now);
         if !self.structures.desks.is_empty() {
             self.run_desks(input.source);
         }

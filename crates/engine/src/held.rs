@@ -1,22 +1,53 @@
-//! The Greeks of what strategies hold, kept current for the facts that policies read of them.
+//! The Greeks of what strategies hold, and how much it is expected to move, kept current for the facts that policies read of them.
 
+use crate::book::Book;
 use crate::chain::{Chain, ChainExpiry, Chains, QuotedOption};
 use crate::desk::Desk;
 use crate::scope::Scope;
-use crate::surfaces::Surfaces;
+use crate::surfaces::{FittedChain, Surfaces};
 use market::{Catalogue, Currency, InstrumentKind};
 use policy::{Greek, SurfaceFact};
 use pricing::options::{OptionStyle, Simd};
+use pricing::surface::Sticky;
 use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks, SmilePoint};
+use risk::{Leg, OneDay, ProfitIn};
 use units::math::ln;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, InstrumentId, Price, Qty, SeriesId, StrategyId, Timestamp};
+use units::{AccountId, Cash, Contract, InstrumentId, Price, Qty, SeriesId, StrategyId, Timestamp};
 
 /// A fact of the Greeks of what is held on an underlying.
 #[derive(Debug, Clone)]
 struct GreekFact {
     series: SeriesId,
     greek: Greek,
+}
+
+/// The fact of how much what an account holds on an underlying is expected to move.
+#[derive(Debug, Clone)]
+struct VolatilityFact {
+    series: SeriesId,
+    /// The coins in each account that counts in dollars, as of the last update: they are part of what moves.
+    coins: Vec<(AccountId, Cash)>,
+    /// Room for what they are now, and for legs.
+    now: Vec<(AccountId, Cash)>,
+    legs: Vec<Leg>,
+}
+
+/// A fact that strategies are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) series: SeriesId,
+    /// Those of this account, or all.
+    pub(crate) to: Option<AccountId>,
+    pub(crate) value: Value,
+}
+
+/// What they are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value {
+    Is(f64),
+    /// Nothing is held on the coin: what a unit of each strategy's own would be.
+    Flat(Currency),
 }
 
 /// What is held, and what it is priced by.
@@ -29,6 +60,7 @@ pub(crate) struct Holdings<'a> {
     pub(crate) desks: &'a [Desk],
     pub(crate) scopes: &'a [Scope],
     pub(crate) surfaces: &'a Surfaces,
+    pub(crate) books: &'a [Book],
     pub(crate) now: Timestamp,
     /// Whether positions may have changed since the last update.
     pub(crate) has_traded: bool,
@@ -47,10 +79,12 @@ pub(crate) struct HeldGreeks {
 struct Underlying {
     base: Currency,
     facts: Vec<GreekFact>,
+    volatility: Option<VolatilityFact>,
     /// Instruments whose price is that of the underlying: the first that has one tells it.
     sources: Vec<u32>,
-    /// Where its options are listed.
+    /// Where its options are listed, and the largest of these chains.
     chains: Vec<usize>,
+    largest: Option<usize>,
     /// Which instrument told its price. `None`: none did, and the nearest forward stands for it.
     source: Option<u32>,
     price: Price,
@@ -81,16 +115,27 @@ struct Position {
 }
 
 impl HeldGreeks {
-    /// `None`: no series of the catalogue asks for a Greek.
+    /// `None`: no series of the catalogue asks for a Greek or a book's volatility.
     pub(crate) fn new(catalogue: &Catalogue, chains: &Chains) -> Option<Self> {
         let mut underlyings: Vec<Underlying> = Vec::new();
         for (index, name) in catalogue.series.iter().enumerate() {
-            let Ok(SurfaceFact::Greek { greek, base }) = name.parse() else { continue };
+            let (greek, base) = match name.parse() {
+                Ok(SurfaceFact::Greek { greek, base }) => (Some(greek), base),
+                Ok(SurfaceFact::Book { base }) => (None, base),
+                _ => continue,
+            };
             let Ok(base) = base.parse::<Currency>() else { continue };
-            let fact = GreekFact { series: SeriesId(index as u32), greek };
-            match underlyings.binary_search_by_key(&base, |of| of.base) {
-                Ok(at) => underlyings[at].facts.push(fact),
-                Err(at) => underlyings.insert(at, Underlying::new(base, fact, catalogue, chains)),
+            let at = underlyings.binary_search_by_key(&base, |of| of.base).unwrap_or_else(|at| {
+                underlyings.insert(at, Underlying::new(base, catalogue, chains));
+                at
+            });
+            let series = SeriesId(index as u32);
+            match greek {
+                Some(greek) => underlyings[at].facts.push(GreekFact { series, greek }),
+                None => {
+                    let (coins, now, legs) = Default::default();
+                    underlyings[at].volatility = Some(VolatilityFact { series, coins, now, legs });
+                }
             }
         }
         (!underlyings.is_empty()).then(|| Self { greeks: PortfolioGreeks::new(Simd::best()), underlyings })
@@ -101,10 +146,15 @@ impl HeldGreeks {
     }
 
     /// Takes over what has changed, and tells the facts that follow from it.
-    pub(crate) fn update(&mut self, holdings: &Holdings<'_>, mut tell: impl FnMut(SeriesId, f64)) {
+    pub(crate) fn update(&mut self, holdings: &Holdings<'_>, mut tell: impl FnMut(Told)) {
         let Self { greeks, underlyings } = self;
         for underlying in underlyings {
-            if !(underlying.update(greeks, holdings) && underlying.is_complete) {
+            let has_changed = underlying.update(greeks, holdings);
+            let has_coins = underlying.see_coins(holdings);
+            if underlying.is_complete && (has_changed || has_coins) {
+                underlying.tell_volatility(greeks, holdings, &mut tell);
+            }
+            if !(has_changed && underlying.is_complete) || underlying.facts.is_empty() {
                 continue;
             }
             let sums = greeks.underlying(underlying.base);
@@ -115,7 +165,7 @@ impl HeldGreeks {
                     Greek::Vega => sums.vega,
                     Greek::Theta => sums.theta,
                 };
-                tell(fact.series, value);
+                tell(Told { series: fact.series, to: None, value: Value::Is(value) });
             }
         }
     }
@@ -141,6 +191,13 @@ impl HeldGreeks {
                 out.i64(price.raw());
             }
             out.bool(of.is_complete);
+            if let Some(volatility) = &of.volatility {
+                out.len(volatility.coins.len());
+                for (account, coins) in &volatility.coins {
+                    out.u32(account.0);
+                    out.i128(coins.raw());
+                }
+            }
         }
     }
 
@@ -160,25 +217,25 @@ impl HeldGreeks {
             of.positions = (0..from.len()?).map(|_| position(from)).collect::<Result<_, _>>()?;
             of.has_futures = of.positions.iter().any(|position| !position.price.is_zero());
             of.is_complete = from.bool()?;
+            if let Some(volatility) = &mut of.volatility {
+                let coins = |from: &mut StateReader<'_>| Ok((AccountId(from.u32()?), Cash::from_raw(from.i128()?)));
+                volatility.coins = (0..from.len()?).map(|_| coins(from)).collect::<Result<_, _>>()?;
+            }
         }
         Ok(())
     }
 }
 
 impl Underlying {
-    fn new(base: Currency, fact: GreekFact, catalogue: &Catalogue, chains: &Chains) -> Self {
-        let of = |kinds: fn(InstrumentKind) -> bool| {
-            let all = catalogue.instruments.iter().enumerate();
-            all.filter(move |(_, of)| of.base == base && market::is_dollar(of.quote) && kinds(of.kind))
-                .map(|(index, _)| index as u32)
-        };
-        let perpetuals = of(|kind| matches!(kind, InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual));
+    fn new(base: Currency, catalogue: &Catalogue, chains: &Chains) -> Self {
         let listed = chains.chains().iter().enumerate().filter(|(_, chain)| chain.base() == base);
         Self {
             base,
-            facts: vec![fact],
-            sources: perpetuals.chain(of(|kind| kind == InstrumentKind::Spot)).collect(),
+            facts: Vec::new(),
+            volatility: None,
+            sources: catalogue.prices_of(base).map(|source| source.0).collect(),
             chains: listed.map(|(at, _)| at).collect(),
+            largest: chains.largest(base.as_str()),
             source: None,
             price: Price::ZERO,
             changes: 0,
@@ -189,6 +246,88 @@ impl Underlying {
             has_traded: true,
             has_futures: false,
         }
+    }
+
+    /// Looks what coins lie in accounts that count in dollars. Whether they are others than before, and anybody asks.
+    fn see_coins(&mut self, holdings: &Holdings<'_>) -> bool {
+        let Some(volatility) = &mut self.volatility else { return false };
+        volatility.now.clear();
+        for (at, book) in holdings.books.iter().enumerate() {
+            let (id, account) = (AccountId(at as u32), &book.account);
+            let of = |(at, coins): (usize, Cash)| (account.balances()[at].currency == self.base).then_some(coins);
+            let Some(coins) = account.coins().find_map(of) else { continue };
+            // What options in coin are worth is profit in the balance, and told by their own prices.
+            let is_own = |desk: &&Desk| desk.account == id && holdings.chains.is_in_coin(desk.chain, self.base);
+            let lines = holdings.desks.iter().filter(is_own).flat_map(|desk| &desk.lines);
+            let worth = lines.map(|line| (account.mark(line.instrument.index()) * line.held).cash());
+            let coins = coins - worth.sum();
+            if !coins.is_zero() {
+                volatility.now.push((id, coins));
+            }
+        }
+        std::mem::swap(&mut volatility.now, &mut volatility.coins);
+        volatility.now != volatility.coins
+    }
+
+    /// Tells the strategies of each account how much what it holds is expected to move: the annualised standard deviation of the
+    /// profit of one day, as a share of what it stands for.
+    fn tell_volatility(&mut self, greeks: &PortfolioGreeks, holdings: &Holdings<'_>, tell: &mut impl FnMut(Told)) {
+        let (base, price) = (self.base, self.price.approximate());
+        let Some(mut volatility) = self.volatility.take() else { return };
+        let surface = self.largest.and_then(|chain| holdings.surfaces.of(chain));
+        let atm_vol = surface.and_then(FittedChain::one_day_vol);
+        for (account, book) in holdings.books.iter().enumerate() {
+            let (Some(atm_vol), account) = (atm_vol, AccountId(account as u32)) else { break };
+            let VolatilityFact { legs, coins, .. } = &mut volatility;
+            legs.clear();
+            legs.extend(greeks.legs(base).filter(|(of, ..)| *of == account).map(|(_, strategy, leg)| {
+                let desk = holdings.desks.iter().find(|desk| desk.scope == strategy.0);
+                match leg {
+                    // Under a strike that keeps its volatility there is no smile to move along.
+                    Leg::Option { right, quantity, inputs, .. }
+                        if desk.is_some_and(|desk| desk.terms.sticky == Sticky::Strike) =>
+                    {
+                        Leg::Option { right, quantity, inputs, slope: 0.0 }
+                    }
+                    leg => leg,
+                }
+            }));
+            let coins = coins.iter().find(|(of, _)| *of == account).map_or(0.0, |(_, coins)| coins.approximate());
+            if coins != 0.0 {
+                legs.push(Leg::DeltaOne { contract: Contract::Linear, quantity: coins, forward: price });
+            }
+            let profit_in = if book.account.numeraire() == base { ProfitIn::Coin } else { ProfitIn::Quote };
+            let day = OneDay { price, atm_vol, sticky: Sticky::Moneyness, profit_in };
+            let exposure = self.stands_for(account, coins, holdings) * price;
+            let value = match risk::ex_ante(legs, &day).ok().and_then(|day| day.of_exposure(exposure)) {
+                _ if legs.is_empty() => Value::Flat(base),
+                Some(told) => Value::Is(told.get()),
+                None => continue,
+            };
+            tell(Told { series: volatility.series, to: Some(account), value });
+        }
+        self.volatility = Some(volatility);
+    }
+
+    /// How many coins what an account holds stands for, as the limit on leverage counts them: structures by their units, contracts and
+    /// spot each by itself, coins that lie there with what contracts make up for them.
+    fn stands_for(&self, account: AccountId, coins: f64, holdings: &Holdings<'_>) -> f64 {
+        let on = |desk: &&Desk| desk.account == account && desk.chain.is_some_and(|chain| self.chains.contains(&chain));
+        let structures: f64 = holdings.desks.iter().filter(on).map(|desk| desk.stands_for().approximate()).sum();
+        let (mut gross, mut net) = (0.0, 0.0);
+        for (at, position) in self.positions.iter().enumerate() {
+            let is_of = |other: &Position| (other.account, other.instrument) == (account, position.instrument);
+            let kind = holdings.catalogue.instruments[position.instrument.index()].kind;
+            // Several strategies in one instrument hold their net.
+            if kind.is_option() || !is_of(position) || self.positions[..at].iter().any(is_of) {
+                continue;
+            }
+            let qty: f64 = self.positions.iter().filter(|other| is_of(other)).map(|of| of.qty.approximate()).sum();
+            let price = if position.price.is_zero() { self.price } else { position.price }.approximate();
+            let held = if kind.contract() == Contract::Inverse { qty / price } else { qty };
+            (gross, net) = (gross + held.abs(), net + held);
+        }
+        structures + gross - net.abs() + (net + coins).abs()
     }
 
     /// Takes over what has changed. Whether anything has that its Greeks follow from.
@@ -242,7 +381,8 @@ impl Underlying {
                 // A quote that tells no forward leaves the one before it at the price of the underlying that it was told at.
                 let is_told = || {
                     let told = |of: &QuotedOption| of.quoted == holdings.now && of.quote.underlying().is_some();
-                    expiry.forward().is_none() || expiry.options().iter().any(told)
+                    let is_implied = expiry.implied_at() == Some(holdings.now);
+                    expiry.forward().is_none() || is_implied || expiry.options().iter().any(told)
                 };
                 let is_new = match known {
                     Some((.., set)) => std::mem::replace(set, changes) != changes && is_told(),

@@ -20,7 +20,7 @@ use policy::spec::{Roll, Structure};
 use pricing::Ohlc;
 use std::collections::BTreeMap;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, Timestamp};
+use units::{Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, StrategyId, Timestamp};
 
 /// All desks of an engine, and the quotes that they look at.
 #[derive(Debug, Clone, Default)]
@@ -175,9 +175,8 @@ impl Engine {
         }
         let acts = unwanted || !outcomes.is_empty();
         self.apply_outcomes(at);
-        if moved {
-            self.roll(at);
-        }
+        let begins = moved && self.roll(at);
+        self.find_most(at);
         let Structures { chains, desks, .. } = &mut self.structures;
         let desk = &mut desks[at];
         let waits = desk.outstanding(chains);
@@ -186,12 +185,12 @@ impl Engine {
         let unwinds = desk.is_unwinding();
         if acts || sends || is_news {
             desk.told_waiting = waits > 0;
-            let (scope, replaces) = (desk.scope, desk.rolling);
+            let scope = desk.scope;
             if waits > 0 {
                 self.note(scope, "{} legs wait for a quote on their side", [Arg::Count(waits)]);
             } else if sends && unwinds {
                 self.note(scope, ALONE, []);
-            } else if sends && !acts && !replaces {
+            } else if sends && !acts && !begins {
                 self.note(scope, "legs still to trade are sent", []);
             } else {
                 self.scopes[scope as usize].tell();
@@ -254,7 +253,29 @@ impl Engine {
         let scope = &self.scopes[desk.scope as usize];
         let (bought, sold) = scope.working.pending();
         let book = &mut self.books[self.account_of[desk.instrument.index()] as usize];
-        book.reserve_at(desk.instrument.index(), price, scope.position, bought, sold);
+        book.reserve_at(desk.instrument.index(), price, scope.position, bought, sold, desk.stands_for_at_worst());
+    }
+
+    /// How many structures a strategy holds, signed, legs counted that stand alone and, in a roll, old ones beside new ones. Of a
+    /// strategy that trades something else its position.
+    #[must_use]
+    pub fn exposed(&self, strategy: StrategyId) -> Qty {
+        let scope = &self.scopes[strategy.index()];
+        scope.desk.map_or(scope.position, |desk| self.structures.desks[desk as usize].exposed())
+    }
+
+    /// Legs were traded: what they stand for is another, also where no structure has become whole.
+    fn see_legs(&mut self, at: usize) {
+        if self.counts_others {
+            self.reserve_structure(at);
+        }
+        self.find_most(at);
+        let (desk, chains) = (&self.structures.desks[at], &self.structures.chains);
+        if desk.rolling && desk.has_to_send(chains) {
+            let scope = desk.scope;
+            self.note(scope, "old legs are closed: new ones follow", []);
+            self.dirty.touch(scope);
+        }
     }
 
     fn choose(&self, at: usize, later: Option<Timestamp>) -> Option<Result<Choice, Refusal>> {
@@ -297,8 +318,16 @@ impl Engine {
         }
     }
 
-    /// Replaces the legs of what is held when that is due.
-    fn roll(&mut self, at: usize) {
+    /// The most that limits let a strategy hold, where old legs stand beside new ones.
+    fn find_most(&mut self, at: usize) {
+        let desk = &mut self.structures.desks[at];
+        let scope = &self.scopes[desk.scope as usize];
+        let limits = scope.rules.iter().filter_map(|rule| rule.most(&scope.facts));
+        desk.most = if desk.rolling { limits.min() } else { None };
+    }
+
+    /// Replaces the legs of what is held when that is due. Whether that begins now.
+    fn roll(&mut self, at: usize) -> bool {
         let desk = &self.structures.desks[at];
         let due = match (desk.terms.roll, desk.first_expiry()) {
             _ if desk.is_choosing() => true,
@@ -307,20 +336,32 @@ impl Engine {
             (Roll::Before(_) | Roll::AtSettlement | Roll::Never, _) => false,
         };
         if !due {
-            return;
+            return false;
         }
         let first = if desk.is_choosing() { None } else { desk.first_expiry() };
-        let Some(choice) = self.choose(at, first) else { return };
+        let Some(choice) = self.choose(at, first) else { return false };
         let desk = &mut self.structures.desks[at];
         let scope = desk.scope;
         match choice {
-            Ok(choice) if desk.is_made_of(&choice) => {}
+            Ok(choice) if desk.is_made_of(&choice) => false,
             Ok(choice) => {
                 desk.refusal = None;
                 desk.roll_to(&choice, &self.structures.chains);
                 self.note(scope, "legs expire at {}: replaced by new ones", [first.map_or(Arg::None, Arg::Time)]);
                 self.note_options(scope, &choice);
+                self.find_most(at);
+                let (desk, chains) = (&self.structures.desks[at], &self.structures.chains);
+                let (goal, opened) = (desk.goal(), desk.opened(desk.goal(), chains));
+                if opened != goal {
+                    let numbers = [Arg::Qty(opened.abs()), Arg::Qty(goal.abs())];
+                    self.note(
+                        scope,
+                        "beside the old legs limits bear {} of the {} new: the rest as those close",
+                        numbers,
+                    );
+                }
                 self.dirty.touch(scope);
+                true
             }
             Err(refusal) => {
                 let code = refusal.code();
@@ -332,6 +373,7 @@ impl Engine {
                     self.note(scope, sentence, numbers);
                     self.dirty.touch(scope);
                 }
+                false
             }
         }
     }
@@ -358,6 +400,7 @@ impl Engine {
             desks[at].command(command, purpose, chains, outcomes);
         }
         self.apply_outcomes(at);
+        self.find_most(at);
         let Structures { chains, desks, commands, unsaid, .. } = &mut self.structures;
         let desk = &mut desks[at];
         if self.scopes[desk.scope as usize].crossed {
@@ -512,6 +555,9 @@ impl Engine {
                     self.dirty.touch(scope);
                     self.apply_outcomes(at);
                 }
+                if self.counts_others {
+                    self.reserve_structure(at);
+                }
             }
             OrderUpdate::Accepted | OrderUpdate::Triggered | OrderUpdate::Amended { .. } => {}
         }
@@ -543,6 +589,7 @@ impl Engine {
             _ => desk.resolve(outcomes),
         }
         self.apply_outcomes(at);
+        self.see_legs(at);
         self.close_told();
     }
 
@@ -621,6 +668,7 @@ impl Engine {
             let price = self.structures.desks[at].price(&self.structures.chains);
             self.see_structure(at, price);
         }
+        self.see_legs(at);
     }
 
     /// A desk heard of a fill: what the venue closed of it before is closed now.

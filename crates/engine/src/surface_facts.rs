@@ -7,8 +7,8 @@ use crate::chain::tests::{NOW, days, option};
 use crate::surfaces::FittedChain;
 use crate::{Engine, EngineConfig, Output, StrategyConfig};
 use market::{
-    Bar, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Input, Instrument, InstrumentKind,
-    Liquidity, OptionQuote, OrderEvent, OrderUpdate, SeriesPoint, Source,
+    AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Input, Instrument,
+    InstrumentKind, Liquidity, OptionQuote, OrderEvent, OrderUpdate, SeriesPoint, Source,
 };
 use policy::facts::{self, FactId, Facts};
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
@@ -74,7 +74,7 @@ impl Rule for Wants {
 }
 
 /// The names of the facts, behind the series by which the two strategies are told what to hold.
-const FACTS: [&str; 11] = [
+const FACTS: [&str; 12] = [
     "iv.atm(BTC, 30d)",
     "iv.atm(BTC, 60d)",
     "iv.rank(BTC, 30d, 6h)",
@@ -86,6 +86,7 @@ const FACTS: [&str; 11] = [
     "greeks.vega(BTC)",
     "greeks.theta(BTC)",
     "iv.atm(ETH, 30d)",
+    "book.volatility(BTC)",
 ];
 const WANTS: u32 = 2;
 
@@ -102,6 +103,8 @@ struct World {
     execution: u64,
     /// What was quoted last.
     quotes: Vec<OptionQuote>,
+    /// Whether quotes have forwards.
+    tells_forwards: bool,
 }
 
 const STRIKES: [&str; 15] = [
@@ -127,7 +130,12 @@ fn strangle() -> Structure {
 }
 
 fn engine(catalogue: &Catalogue) -> Engine {
-    let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), ..EngineConfig::default() });
+    engine_with(catalogue, Vec::new())
+}
+
+fn engine_with(catalogue: &Catalogue, accounts: Vec<AccountSpec>) -> Engine {
+    let config = EngineConfig { catalogue: catalogue.clone(), accounts, ..EngineConfig::default() };
+    let mut engine = Engine::new(config);
     let count = catalogue.instruments.len() as u32;
     for (number, structure) in [(0, Some(strangle())), (1, None)] {
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Wants(number)), Box::new(Wants(number))];
@@ -172,8 +180,16 @@ impl World {
         let catalogue = Catalogue { instruments, series };
         let engine = engine(&catalogue);
         let quotes = Vec::new();
-        let mut world =
-            Self { engine, catalogue, strikes: strikes.to_vec(), at: NOW, forward: 1e5, execution: 0, quotes };
+        let mut world = Self {
+            engine,
+            catalogue,
+            strikes: strikes.to_vec(),
+            at: NOW,
+            forward: 1e5,
+            execution: 0,
+            quotes,
+            tells_forwards: true,
+        };
         let (account, reason) = (AccountId(0), CashReason::Deposit);
         let deposit = CashChange { account, currency: btc(), amount: "100".parse::<Cash>().unwrap(), reason };
         world.deliver(Source::Venue, &[Event::Cash(deposit)]);
@@ -234,7 +250,7 @@ impl World {
                 quote
                     .with_bid(Some(price(worth * 0.995)), None)
                     .with_ask(Some(price(worth * 1.005)), None)
-                    .with_underlying(price(self.forward)),
+                    .with_underlying(self.tells_forwards.then(|| price(self.forward))),
             );
         }
         quotes
@@ -411,17 +427,8 @@ fn the_volatility_of_a_strangle_is_that_of_a_dense_integral_of_full_revaluation(
     let value = |forward: f64, days: f64| -> f64 {
         legs.iter().map(|(right, strike)| black(*right, forward, *strike, days / 365.0, vol) / forward).sum()
     };
-    let deviation = vol / 365.0_f64.sqrt();
-    let (mut mean, mut square, mut mass) = (0.0, 0.0, 0.0);
-    for step in -1_600..=1_600 {
-        let z = f64::from(step) / 200.0;
-        let weight = (-0.5 * z * z).exp();
-        let forward = world.forward * (deviation * z - deviation * deviation / 2.0).exp();
-        let profit = value(forward, 29.0) - value(world.forward, 30.0);
-        (mean, square, mass) = (mean + weight * profit, square + weight * profit * profit, mass + weight);
-    }
-    let one_day = (square / mass - (mean / mass) * (mean / mass)).sqrt();
-    near("against the integral", told / (one_day * 365.0_f64.sqrt()), 1.0, 2e-3);
+    let expected = integral(vol, |factor, days| value(world.forward * factor, 30.0 - days));
+    near("against the integral", told / expected, 1.0, 2e-3);
 
     // And what `risk` gives for the legs on the volatility that was quoted.
     let legs = legs.map(|(right, strike)| risk::Leg::Option {
@@ -480,6 +487,116 @@ fn greeks_are_those_of_repricing_by_hand() {
     let theta = (dollars(forward, years - hour, vol) - dollars(forward, years + hour, vol)) * 12.0;
     assert!(theta < 0.0, "what is held loses with time");
     near("theta", world.told("greeks.theta(BTC)") / theta, 1.0, 1e-3);
+}
+
+/// The standard deviation of the profit of a day on a fine grid of the normal law, in the currency of `value`, annualised. `value`
+/// is what is held is worth at a factor of the price and after a day or none.
+fn integral(vol: f64, value: impl Fn(f64, f64) -> f64) -> f64 {
+    let deviation = vol / 365.0_f64.sqrt();
+    let (mut mean, mut square, mut mass) = (0.0, 0.0, 0.0);
+    let now = value(1.0, 0.0);
+    for step in -1_600..=1_600 {
+        let z = f64::from(step) / 200.0;
+        let weight = (-0.5 * z * z).exp();
+        let profit = value((deviation * z - deviation * deviation / 2.0).exp(), 1.0) - now;
+        (mean, square, mass) = (mean + weight * profit, square + weight * profit * profit, mass + weight);
+    }
+    ((square / mass - (mean / mass) * (mean / mass)) * 365.0).sqrt()
+}
+
+/// Two strangles of a coin account and 30 000 dollars sold of the perpetual; the smile is sloped, and moves along with the price.
+#[test]
+fn the_volatility_of_a_book_is_that_of_a_dense_integral_of_all_that_it_holds() {
+    let mut world = World::new(&EXPIRIES, &STRIKES);
+    let smile = |k: f64| 0.6 - 0.1 * k;
+    let bar = world.bar(99_500.0);
+    world.quote(&ALL, |_, k| smile(k), vec![bar]);
+    // Nothing is held: each is told of its own next unit.
+    assert_eq!(world.told("book.volatility(BTC)"), world.told("structure.volatility()"));
+    let at = FACTS.iter().position(|fact| *fact == "book.volatility(BTC)").unwrap() as u32;
+    let contract = world.engine.facts(StrategyId(1)).get(facts::series(SeriesId(WANTS + at))).unwrap().get();
+    near("of the perpetual", contract / integral(world.told("iv.atm(BTC, 30d)"), |factor, _| 1.0 / factor), 1.0, 1e-3);
+    let wants = [world.want(0, 2.0)];
+    world.deliver(Source::Market, &wants);
+    world.quote(&ALL, |_, k| smile(k), vec![bar]);
+    let alone = world.told("book.volatility(BTC)");
+    near("of one structure, its own", alone / world.told("structure.volatility()"), 1.0, 1e-12);
+    let wants = [world.want(1, -30_000.0)];
+    world.deliver(Source::Market, &wants);
+    world.later(1);
+    let bar = world.bar(99_500.0);
+    world.deliver(Source::Market, &[bar]);
+    let told = world.told("book.volatility(BTC)");
+    // In coin: options at their own forward, the perpetual's dollars at its price.
+    let legs = [(OptionRight::Call, 110_000.0), (OptionRight::Put, 90_000.0)];
+    let value = |factor: f64, days: f64| -> f64 {
+        let forward = 100_000.0 * factor;
+        let of = |(right, strike): &(OptionRight, f64)| {
+            black(*right, forward, *strike, (30.0 - days) / 365.0, smile((strike / forward).ln())) / forward
+        };
+        2.0 * legs.iter().map(of).sum::<f64>() + 30_000.0 / 99_500.0 / factor
+    };
+    let stands_for = 2.0 + 30_000.0 / 99_500.0;
+    let expected = integral(world.told("iv.atm(BTC, 30d)"), value) / stands_for;
+    near("against the integral", told / expected, 1.0, 3e-3);
+    assert!(told > alone, "a perpetual moves more than a strangle");
+    // It follows ticks of the underlying, and is as old as what it follows from.
+    world.later(Duration::MINUTE.nanos());
+    let bar = world.bar(97_000.0);
+    world.deliver(Source::Market, &[bar]);
+    let moved = world.told("book.volatility(BTC)");
+    assert!((moved / told - 1.0).abs() > 0.01, "{told} to {moved}");
+    let seconds = |nanos: i64| Some(Duration::from_nanos(nanos));
+    world.later(5);
+    let other = world.want(1, -30_000.0);
+    world.deliver(Source::Market, &[other]);
+    assert_eq!((world.told("book.volatility(BTC)"), world.age("book.volatility(BTC)")), (moved, seconds(5)));
+    // Sold out, it is that of the next unit again.
+    let wants = [world.want(0, 0.0), world.want(1, 0.0)];
+    world.deliver(Source::Market, &wants);
+    world.quote(&ALL, |_, k| smile(k), vec![bar]);
+    assert_eq!(world.told("book.volatility(BTC)"), world.told("structure.volatility()"));
+}
+
+/// An account that counts in dollars: the coins in it move with the price, and sold calls and a future make up for a part of them.
+#[test]
+fn in_dollars_coins_that_lie_in_the_account_are_part_of_what_moves() {
+    let kind = InstrumentKind::InverseFuture { expiry: days(90) };
+    let mut world = World::beside(kind, &EXPIRIES, &STRIKES);
+    let usd: Currency = "USD".parse().unwrap();
+    let spec = AccountSpec { venue: "sim".into(), numeraire: usd };
+    world.engine = engine_with(&world.catalogue, vec![spec]);
+    let deposit = |amount: &str| {
+        let (account, reason) = (AccountId(0), CashReason::Deposit);
+        Event::Cash(CashChange { account, currency: btc(), amount: amount.parse::<Cash>().unwrap(), reason })
+    };
+    world.deliver(Source::Venue, &[deposit("10")]);
+    let bar = world.bar(100_000.0);
+    world.quote(&ALL, |_, _| 0.6, vec![bar]);
+    let told = world.told("book.volatility(BTC)");
+    near("coins alone move as the coin does", told / integral(0.6, |factor, _| factor), 1.0, 1e-4);
+    let wants = [world.want(0, -4.0), world.want(1, -300_000.0)];
+    world.deliver(Source::Market, &wants);
+    world.quote(&ALL, |_, _| 0.6, vec![bar]);
+    // What the options brought lies there as coin, and so does what the future won, which is nothing yet.
+    let quote = |right, strike: f64| black(right, 100_000.0, strike, 30.0 / 365.0, 0.6) / 100_000.0;
+    let legs = [(OptionRight::Call, 110_000.0), (OptionRight::Put, 90_000.0)];
+    let coins = 10.0 + 4.0 * legs.iter().map(|(right, strike)| quote(*right, *strike)).sum::<f64>();
+    let value = |factor: f64, days: f64| -> f64 {
+        let of = |(right, strike): &(OptionRight, f64)| {
+            black(*right, 100_000.0 * factor, *strike, (30.0 - days) / 365.0, 0.6)
+        };
+        // 300,000 dollars of coin sold at the price as it was.
+        (coins - 3.0) * 100_000.0 * factor - 4.0 * legs.iter().map(of).sum::<f64>()
+    };
+    let expected = integral(0.6, value) / 100_000.0 / (coins - 3.0 + 4.0);
+    near("with options and a future", world.told("book.volatility(BTC)") / expected, 1.0, 3e-3);
+    // More coin is another book, and no tick of anything.
+    let before = world.told("book.volatility(BTC)");
+    world.deliver(Source::Venue, &[deposit("10")]);
+    let series = world.want(1, -300_000.0);
+    world.deliver(Source::Market, &[series]);
+    assert!(world.told("book.volatility(BTC)") > before);
 }
 
 /// A portfolio made at once of what is held: the forwards as quoted at the first price of the underlying, then at its price now.
@@ -829,5 +946,35 @@ fn a_snapshot_that_is_none_is_refused() {
     let bytes = saved(&world.engine);
     for end in (0..bytes.len()).step_by(97) {
         assert!(engine(&world.catalogue).load(&mut StateReader::new(&bytes[..end])).is_err(), "{end} bytes of it");
+    }
+}
+
+/// Chains that record no forward: legs are chosen, held and priced by the one that calls and puts imply.
+#[test]
+fn a_chain_without_forwards_is_traded_by_put_call_parity() {
+    let mut told = World::new(&EXPIRIES, &STRIKES);
+    let mut untold = World::new(&EXPIRIES, &STRIKES);
+    untold.tells_forwards = false;
+    for world in [&mut told, &mut untold] {
+        let bar = world.bar(99_500.0);
+        world.quote(&ALL, |_, k| 0.6 - 0.1 * k, vec![bar]);
+        let want = world.want(0, 2.0);
+        world.deliver(Source::Market, &[want]);
+        assert_eq!(world.engine.position(StrategyId(0)), qty("2"));
+        world.later(Duration::MINUTE.nanos());
+        let bar = world.bar(99_600.0);
+        world.quote(&ALL, |_, k| 0.6 - 0.1 * k, vec![bar]);
+    }
+    let legs = |world: &World| -> Vec<InstrumentId> {
+        world.engine.structures.desks[0].lines.iter().map(|line| line.instrument).collect()
+    };
+    assert_eq!(legs(&told), legs(&untold), "the same options");
+    for expiry in untold.engine.chains().chains()[0].expiries() {
+        assert!(expiry.is_implied());
+        near("implied", expiry.forward().unwrap().approximate() / told.forward, 1.0, 2e-4);
+    }
+    assert!(told.engine.chains().chains()[0].expiries().iter().all(|expiry| !expiry.is_implied()));
+    for name in &FACTS[5..10] {
+        near(name, untold.told(name) / told.told(name), 1.0, 0.02);
     }
 }

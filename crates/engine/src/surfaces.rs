@@ -2,21 +2,21 @@
 
 use crate::chain::{Chain, ChainExpiry, Chains};
 use crate::engine::Engine;
-use crate::held::{HeldGreeks, Holdings};
+use crate::held::{HeldGreeks, Holdings, Told, Value};
 use crate::structures::Structures;
 use arrayvec::ArrayVec;
-use market::{Catalogue, Currency, InstrumentKind};
+use market::{Catalogue, Currency};
 use policy::SurfaceFact;
 use policy::facts;
 use policy::spec::LEGS_MAX;
-use pricing::options::{DeltaConvention, Inputs, OptionKind, OptionStyle};
-use pricing::surface::{ChainSettings, ExpiryReport, Repair, Slice, Surface, SurfaceRefusal, Tenor};
+use pricing::options::{DeltaConvention, Inputs, OptionStyle};
+use pricing::surface::{ChainSettings, ExpiryReport, Repair, Slice, Sticky, Surface, SurfaceRefusal, Tenor};
 use risk::greeks::PortfolioGreeks;
 use risk::{Leg, OneDay, ProfitIn};
 use std::collections::VecDeque;
 use units::math::ln;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Duration, InstrumentId, OptionRight, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
+use units::{Contract, Duration, InstrumentId, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
 
 /// Days of a year, in nanoseconds: tenors are ACT/365.
 const YEAR: f64 = 365.0 * Duration::DAY.nanos() as f64;
@@ -81,7 +81,7 @@ impl FittedChain {
         self.fitted.clear();
         for expiry in quoted(chain) {
             self.fitted.push((expiry.at(), expiry.changes()));
-            for quote in quotes_of(expiry) {
+            for quote in expiry.quotes() {
                 // What no option can cost is left out, as a quote that is stale or crossed is.
                 let _placed = self.quotes.push(&quote);
             }
@@ -115,7 +115,7 @@ impl FittedChain {
                 continue;
             }
             *changes = expiry.changes();
-            for quote in quotes_of(expiry) {
+            for quote in expiry.quotes() {
                 self.quotes.push(&quote).ok()?;
             }
             let index = self.quotes.index_of(*at)?;
@@ -180,6 +180,11 @@ impl FittedChain {
         Ok(())
     }
 
+    /// Volatility at the money of one day, annualised: what the spot of the day ahead is drawn with.
+    pub(crate) fn one_day_vol(&self) -> Option<f64> {
+        Some(self.surface()?.tenor(1.0 / 365.0).ok()?.atm())
+    }
+
     /// The surface. `None`: nothing could be fitted.
     #[must_use]
     pub fn surface(&self) -> Option<&Surface> {
@@ -228,30 +233,6 @@ fn quoted(chain: &Chain) -> impl Iterator<Item = &ChainExpiry> {
     chain.expiries().iter().filter(|expiry| expiry.changes() > 0)
 }
 
-/// The options of an expiry that were ever quoted.
-fn quotes_of(expiry: &ChainExpiry) -> impl Iterator<Item = pricing::surface::OptionQuote> + '_ {
-    expiry.options().iter().filter(|option| option.quoted != Timestamp::MIN).map(|option| {
-        let side = |price: Option<Price>| price.map(Price::approximate);
-        pricing::surface::OptionQuote {
-            expiry: expiry.at(),
-            strike: option.strike.approximate(),
-            kind: kind_of(option.right),
-            bid: side(option.quote.bid()),
-            ask: side(option.quote.ask()),
-            tick: option.tick.approximate(),
-            at: option.quoted,
-            forward: side(option.quote.underlying()),
-        }
-    })
-}
-
-fn kind_of(right: OptionRight) -> OptionKind {
-    match right {
-        OptionRight::Call => OptionKind::Call,
-        OptionRight::Put => OptionKind::Put,
-    }
-}
-
 /// A fact that some policy reads, as a series of the run.
 #[derive(Debug, Clone)]
 struct Derived {
@@ -273,19 +254,13 @@ pub(crate) struct Surfaces {
     structure: Option<SeriesId>,
     /// How many quotes of all chains have been looked at.
     seen: u64,
-    /// Room for values that are told.
-    told: Vec<(SeriesId, f64)>,
+    /// Room for facts that are told.
+    told: Vec<Told>,
 }
 
 impl Surfaces {
     /// What the series of a catalogue ask for: those that are named as such facts are.
     pub(crate) fn new(catalogue: &Catalogue, chains: &Chains) -> Self {
-        let largest = |base: &str| {
-            let on = chains.chains().iter().enumerate().filter(|(_, chain)| chain.base().as_str() == base);
-            let size = |chain: &Chain| chain.expiries().iter().map(|expiry| expiry.options().len()).sum::<usize>();
-            // Of equals the first.
-            on.max_by_key(|(at, chain)| (size(chain), std::cmp::Reverse(*at))).map(|(at, _)| at)
-        };
         let mut surfaces = Self { fitted: vec![None; chains.chains().len()], ..Self::default() };
         for (index, name) in catalogue.series.iter().enumerate() {
             let Ok(fact) = name.parse::<SurfaceFact>() else { continue };
@@ -295,8 +270,8 @@ impl Surfaces {
                     surfaces.structure = Some(series);
                     continue;
                 }
-                // Greeks go by the smile of what is held.
-                SurfaceFact::Greek { ref base, .. } => {
+                // They go by the smile of what is held.
+                SurfaceFact::Greek { ref base, .. } | SurfaceFact::Book { ref base } => {
                     let on = |(_, chain): &(usize, &Chain)| chain.base().as_str() == base;
                     for (chain, _) in chains.chains().iter().enumerate().filter(on) {
                         surfaces.read(chain, chains);
@@ -305,7 +280,7 @@ impl Surfaces {
                 }
                 _ => {}
             }
-            let chain = fact.base().and_then(largest);
+            let chain = fact.base().and_then(|base| chains.largest(base));
             if let Some(chain) = chain {
                 surfaces.read(chain, chains);
             }
@@ -419,7 +394,7 @@ fn value_of(fact: &SurfaceFact, surface: &Surface) -> Option<f64> {
             tenor.wings(DeltaConvention::BlackScholes, QUARTER).ok()?.risk_reversal()
         }
         SurfaceFact::TermSlope { short, long, .. } => atm(long)? - atm(short)?,
-        SurfaceFact::Greek { .. } | SurfaceFact::Structure => return None,
+        SurfaceFact::Greek { .. } | SurfaceFact::Book { .. } | SurfaceFact::Structure => return None,
     };
     value.is_finite().then_some(value)
 }
@@ -451,24 +426,33 @@ impl Engine {
 
     fn tell_changed(&mut self) {
         let now = self.now;
-        let Self { surfaces, structures, catalogue, last, greeks, scopes, has_traded, .. } = self;
+        let Self { surfaces, structures, catalogue, last, greeks, scopes, books, has_traded, .. } = self;
         let mut told = std::mem::take(&mut surfaces.told);
         let mut changed = 0;
         if structures.chains.changes() != surfaces.seen {
-            let spot = |chain: &Chain| price_of_underlying(chain.base(), catalogue, last);
+            let spot = |chain: &Chain| price_of(chain.base(), catalogue, last);
             changed = surfaces.refit(&structures.chains, spot, now);
-            surfaces.values(changed, now, |series, value| told.push((series, value)));
+            surfaces
+                .values(changed, now, |series, value| told.push(Told { series, to: None, value: Value::Is(value) }));
         }
         if let Some(greeks) = greeks {
             let Structures { chains, desks, .. } = structures;
             let has_traded = std::mem::take(has_traded);
-            let holdings = Holdings { catalogue, last, chains, desks, scopes, surfaces, now, has_traded };
-            greeks.update(&holdings, |series, value| told.push((series, value)));
+            let holdings = Holdings { catalogue, last, chains, desks, scopes, surfaces, books, now, has_traded };
+            greeks.update(&holdings, |fact| told.push(fact));
         }
-        for (series, value) in told.drain(..) {
-            let Some(value) = Ratio::new(value) else { continue };
+        for Told { series, to, value } in told.drain(..) {
             for index in 0..self.scopes.len() {
-                self.tell_fact(index, series, value);
+                if to.is_some_and(|account| account != self.scopes[index].account) {
+                    continue;
+                }
+                let value = match value {
+                    Value::Is(value) => Some(value),
+                    Value::Flat(base) => self.unit_volatility(index, base).map(Vol::get),
+                };
+                if let Some(value) = value.and_then(Ratio::new) {
+                    self.tell_fact(index, series, value);
+                }
             }
         }
         self.surfaces.told = told;
@@ -490,6 +474,24 @@ impl Engine {
         state.facts.set_now(self.now);
         state.facts.set(facts::series(series), value);
         self.dirty.touch(scope as u32);
+    }
+
+    /// How much a strategy's next unit of what it trades on a coin is expected to move, as a share of what that stands for.
+    fn unit_volatility(&self, index: usize, base: Currency) -> Option<Vol> {
+        let scope = &self.scopes[index];
+        if let Some(at) = scope.desk {
+            return self.structure_volatility(at as usize, self.structures.desks[at as usize].chain?);
+        }
+        let (of, chains) = (&self.catalogue.instruments[scope.instrument.index()], &self.structures.chains);
+        let chain = chains.largest(base.as_str()).filter(|_| of.base == base)?;
+        let atm_vol = self.surfaces.of(chain)?.one_day_vol()?;
+        let price = price_of(base, &self.catalogue, &self.last)?.approximate();
+        let contract = of.kind.contract();
+        let quantity = if contract == Contract::Inverse { price } else { 1.0 };
+        let is_in_coin = self.books[scope.account.index()].account.numeraire() == base;
+        let profit_in = if is_in_coin { ProfitIn::Coin } else { ProfitIn::Quote };
+        let day = OneDay { price, atm_vol, sticky: Sticky::default(), profit_in };
+        risk::ex_ante(&[Leg::DeltaOne { contract, quantity, forward: price }], &day).ok()?.of_exposure(price)
     }
 
     /// Annualised standard deviation of the one-day profit of one unit of a structure, as a share of what it stands for: of the legs
@@ -519,9 +521,8 @@ impl Engine {
             let (right, slope) = (option.right, smile.vol_slope(k));
             legs.push(Leg::Option { right, quantity: ratio.approximate(), inputs, slope });
         }
-        let price =
-            price_of_underlying(quoted.base(), &self.catalogue, &self.last).map(Price::approximate).or(price)?;
-        let atm_vol = fitted.surface()?.tenor(1.0 / 365.0).ok()?.atm();
+        let price = price_of(quoted.base(), &self.catalogue, &self.last).map(Price::approximate).or(price)?;
+        let atm_vol = fitted.one_day_vol()?;
         let profit_in = if quoted.is_in_coin() { ProfitIn::Coin } else { ProfitIn::Quote };
         let day = OneDay { price, atm_vol, sticky: desk.terms.sticky, profit_in };
         risk::ex_ante(&legs, &day).ok()?.of_exposure(price)
@@ -535,15 +536,7 @@ impl Engine {
     }
 }
 
-/// The last price of an underlying in dollars: of a perpetual, else of spot.
-fn price_of_underlying(base: Currency, catalogue: &Catalogue, last: &[Price]) -> Option<Price> {
-    let on = |kinds: fn(InstrumentKind) -> bool| {
-        let of =
-            catalogue.instruments.iter().zip(last).filter(|(of, last)| {
-                of.base == base && market::is_dollar(of.quote) && kinds(of.kind) && !last.is_zero()
-            });
-        of.map(|(_, last)| *last).next()
-    };
-    on(|kind| matches!(kind, InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual))
-        .or_else(|| on(|kind| kind == InstrumentKind::Spot))
+/// The last price of an underlying in dollars.
+fn price_of(base: Currency, catalogue: &Catalogue, last: &[Price]) -> Option<Price> {
+    catalogue.prices_of(base).map(|source| last[source.index()]).find(|last| !last.is_zero())
 }

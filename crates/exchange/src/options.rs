@@ -50,23 +50,26 @@ impl OptionTerms {
 }
 
 fn underlyings(catalogue: &Catalogue) -> Vec<Option<InstrumentId>> {
-    let rank = |of: &Instrument, option: &Instrument| {
-        let perpetual = matches!(of.kind, InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual);
-        match of.kind {
-            _ if of.base != option.base || !market::is_dollar(of.quote) => None,
-            _ if perpetual => Some(u8::from(of.venue() != option.venue())),
-            InstrumentKind::Spot => Some(2),
-            _ => None,
-        }
-    };
-    let others: Vec<(usize, &Instrument)> =
-        catalogue.instruments.iter().enumerate().filter(|(_, of)| of.kind.expiry().is_none()).collect();
     let best = |option: &Instrument| {
-        let ranked = others.iter().filter_map(|(index, of)| Some((rank(of, option)?, *index)));
-        ranked.min().map(|(_, index)| InstrumentId(index as u32))
+        let of = |at: &InstrumentId| &catalogue.instruments[at.index()];
+        let is_own = |at: &InstrumentId| of(at).kind.is_perpetual() && of(at).venue() == option.venue();
+        catalogue.prices_of(option.base).find(is_own).or_else(|| catalogue.prices_of(option.base).next())
     };
-    let of = |instrument: &Instrument| if instrument.kind.is_option() { best(instrument) } else { None };
-    catalogue.instruments.iter().map(of).collect()
+    // Options on one coin at one venue are many, and each would walk the catalogue.
+    let mut known: Vec<(&str, Currency, Option<InstrumentId>)> = Vec::new();
+    let mut underlyings = vec![None; catalogue.instruments.len()];
+    for (option, underlying) in catalogue.instruments.iter().zip(&mut underlyings) {
+        if !option.kind.is_option() {
+            continue;
+        }
+        let (venue, coin) = (option.venue(), option.base);
+        let at = known.iter().position(|(of, on, _)| (*of, *on) == (venue, coin)).unwrap_or_else(|| {
+            known.push((venue, coin, best(option)));
+            known.len() - 1
+        });
+        *underlying = known[at].2;
+    }
+    underlyings
 }
 
 /// At what an expired option was settled, and how that price is known.

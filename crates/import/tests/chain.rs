@@ -225,6 +225,20 @@ fn a_chain_crossed_throughout_is_kept_and_counted() {
     assert!(quotes(&fixture).iter().all(|(_, quote)| quote.is_crossed()));
 }
 
+/// A call in coin is worth a coin at most, and a put its strike: at 88,000.5 a put of 90,000 is worth 1.0227 coins at most. Venues
+/// quote a little over that; ten times as much is another unit.
+#[test]
+fn a_price_that_no_option_can_be_worth_is_told() {
+    let call = row("09:00", "BTC-16JAN26-90000-C", "0.01", "99999999");
+    let put = |ask: &str| row("09:00", "BTC-16JAN26-90000-P", "0.9", ask);
+    let told = |rows: &[String]| {
+        let fixture = Fixture::csv(&format!("{HEAD}{}", rows.concat()));
+        let lines = fixture.options(&[]).unwrap().lines();
+        lines.iter().filter(|line| line.contains("1 quote ten times dearer than an option can be worth")).count()
+    };
+    assert_eq!((told(&[call, put("1")]), told(&[put("10.22")]), told(&[put("10.23")])), (1, 0, 1));
+}
+
 #[test]
 fn an_expiry_of_one_strike_is_told() {
     let body =

@@ -163,6 +163,12 @@ impl InstrumentKind {
     pub fn is_option(self) -> bool {
         self.option().is_some()
     }
+
+    /// Whether it is a perpetual.
+    #[must_use]
+    pub fn is_perpetual(self) -> bool {
+        matches!(self, Self::LinearPerpetual | Self::InversePerpetual)
+    }
 }
 
 /// What can be traded, as its venue defines it.
@@ -218,6 +224,16 @@ impl Catalogue {
     /// How the value of each instrument follows its price, by [`InstrumentId`].
     pub fn contracts(&self) -> impl Iterator<Item = Contract> + '_ {
         self.instruments.iter().map(|instrument| instrument.kind.contract())
+    }
+
+    /// The instruments whose price is that of a coin in dollars, the first that has one tells it: its perpetuals, then spot.
+    pub fn prices_of(&self, coin: Currency) -> impl Iterator<Item = InstrumentId> + '_ {
+        let of = move |is: fn(InstrumentKind) -> bool| {
+            let all = self.instruments.iter().enumerate();
+            all.filter(move |(_, of)| of.base == coin && crate::is_dollar(of.quote) && is(of.kind))
+                .map(|(index, _)| InstrumentId(index as u32))
+        };
+        of(InstrumentKind::is_perpetual).chain(of(|kind| kind == InstrumentKind::Spot))
     }
 
     /// The id of a series by its name.

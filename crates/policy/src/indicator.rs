@@ -306,8 +306,8 @@ impl Indicator for ImpliedMove {
 /// only shrink a size; before the first source has said anything, nothing is known.
 struct VolatilityChain {
     sources: Vec<Source>,
-    /// What the first source last said.
-    primary: Option<f64>,
+    /// What the first source last said, and when that was last news.
+    primary: Option<(f64, Timestamp)>,
 }
 
 impl Indicator for VolatilityChain {
@@ -320,10 +320,14 @@ impl Indicator for VolatilityChain {
         let known = self.sources.iter().enumerate().find_map(|(index, source)| Some((index, source.value(facts)?)));
         let used = match known {
             Some((0, (vol, since))) => {
-                self.primary = Some(vol);
+                self.primary = Some((vol, since));
                 Some((0, vol, since))
             }
-            Some((index, (vol, since))) => self.primary.map(|least| (index as u32, vol.max(least), since)),
+            // Where the first source's last word is the larger one it counts, and is what a plan names.
+            Some((index, (vol, since))) => self.primary.map(|(least, told)| match vol < least {
+                true => (0, least, told),
+                false => (index as u32, vol, since),
+            }),
             None => None,
         };
         facts.put(facts::VOLATILITY, used.and_then(|(_, vol, _)| Vol::new(vol)));
@@ -337,14 +341,17 @@ impl Indicator for VolatilityChain {
         for source in &self.sources {
             source.save(out);
         }
-        out.option(self.primary, StateWriter::f64);
+        out.option(self.primary, |out, (vol, since)| {
+            out.f64(vol);
+            out.i64(since.nanos());
+        });
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         for source in &mut self.sources {
             source.load(from)?;
         }
-        self.primary = from.option(StateReader::f64)?;
+        self.primary = from.option(|from| Ok((from.f64()?, Timestamp::from_nanos(from.i64()?))))?;
         Ok(())
     }
 }

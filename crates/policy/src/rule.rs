@@ -519,6 +519,12 @@ pub trait Rule: Send {
         false
     }
 
+    /// The most that its limit lets be held at once: also for a moment, as while old legs of a structure stand beside the new ones.
+    /// `None`: it has no such limit, or does not know it now.
+    fn most(&self, _facts: &Facts) -> Option<Qty> {
+        None
+    }
+
     /// The plan with this step was adopted.
     fn commit(&mut self, _step: &Step) {}
 

@@ -52,6 +52,12 @@ pub enum SurfaceFact {
         /// The underlying.
         base: String,
     },
+    /// `book.volatility(BTC)`: annualised standard deviation of the one-day P&L of all that the strategy's account holds on an
+    /// underlying, as a share of what it stands for.
+    Book {
+        /// The underlying.
+        base: String,
+    },
     /// `structure.volatility()`: annualised standard deviation of the one-day P&L of one unit of the policy's structure, as a share of
     /// what the unit stands for.
     Structure,
@@ -84,7 +90,7 @@ impl Greek {
 }
 
 /// Every function that names such a fact, with how it is called.
-pub(crate) const SIGNATURES: [(&str, &str); 9] = [
+pub(crate) const SIGNATURES: [(&str, &str); 10] = [
     ("iv.atm", "iv.atm(underlying, tenor)"),
     ("iv.rank", "iv.rank(underlying, tenor, window)"),
     ("skew", "skew(underlying, tenor)"),
@@ -93,6 +99,7 @@ pub(crate) const SIGNATURES: [(&str, &str); 9] = [
     ("greeks.gamma", "greeks.gamma(underlying)"),
     ("greeks.vega", "greeks.vega(underlying)"),
     ("greeks.theta", "greeks.theta(underlying)"),
+    ("book.volatility", "book.volatility(underlying)"),
     ("structure.volatility", "structure.volatility()"),
 ];
 
@@ -109,7 +116,8 @@ impl SurfaceFact {
             | Self::Rank { base, .. }
             | Self::Skew { base, .. }
             | Self::TermSlope { base, .. }
-            | Self::Greek { base, .. } => Some(base),
+            | Self::Greek { base, .. }
+            | Self::Book { base } => Some(base),
             Self::Structure => None,
         }
     }
@@ -117,7 +125,7 @@ impl SurfaceFact {
     /// Whether it is an annualised volatility, which a position can be sized by.
     #[must_use]
     pub fn is_volatility(&self) -> bool {
-        matches!(self, Self::AtTheMoney { .. } | Self::Structure)
+        matches!(self, Self::AtTheMoney { .. } | Self::Book { .. } | Self::Structure)
     }
 
     /// Whether it is a plain number that a conviction can be: a rank, or a difference of volatilities.
@@ -151,6 +159,7 @@ impl SurfaceFact {
                 count(3).filter(|()| short < long)?;
                 Some(Self::TermSlope { base: base()?, short, long })
             }
+            "book.volatility" => count(1).and_then(|()| Some(Self::Book { base: base()? })),
             "structure.volatility" => count(0).map(|()| Self::Structure),
             _ => {
                 let (greek, _) = Greek::ALL.into_iter().find(|(_, name)| *name == function)?;
@@ -191,6 +200,7 @@ impl fmt::Display for SurfaceFact {
                 write!(f, "term.slope({}, {}, {})", shown(base), time(*short), time(*long))
             }
             Self::Greek { greek, base } => write!(f, "{}({})", greek.name(), shown(base)),
+            Self::Book { base } => write!(f, "book.volatility({})", shown(base)),
             Self::Structure => f.write_str("structure.volatility()"),
         }
     }
@@ -210,6 +220,7 @@ mod tests {
             "term.slope(BTC, 7d, 90d)",
             "greeks.delta(BTC)",
             "greeks.theta(SOL)",
+            "book.volatility(BTC)",
             "structure.volatility()",
         ] {
             let fact: SurfaceFact = text.parse().unwrap_or_else(|_| panic!("{text}"));
@@ -234,6 +245,7 @@ mod tests {
             "term.slope(BTC, 90d, 7d)",
             "greeks.rho(BTC)",
             "structure.volatility(BTC)",
+            "book.volatility()",
             "iv.atm(BTC, 99999999999d)",
         ] {
             assert_eq!(text.parse::<SurfaceFact>(), Err(NoSurfaceFact), "{text}");

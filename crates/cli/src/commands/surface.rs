@@ -38,12 +38,13 @@ pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failur
         }
         render::surface::show(view, terminal);
     }
-    if let Some(file) = args.plot.as_ref().filter(|_| found.surfaces.iter().any(|view| view.refusal.is_none())) {
+    let is_drawn = found.surfaces.iter().any(|view| view.refusal.is_none());
+    if let Some(file) = args.plot.as_ref().filter(|_| is_drawn) {
         files::write(file, report::surface_svg(&found.surfaces).as_bytes(), args.force)?;
         terminal.result(format_args!("  wrote {}       next: open it in a browser", file.display()));
     } else if args.plot.is_some() {
         terminal.note("no picture was written: there is no smile to draw");
-    } else {
+    } else if is_drawn {
         let tapes: Vec<String> = args.tapes.iter().map(files::word).collect();
         let at = args.at.map_or(String::new(), |at| format!(" --at {at}"));
         let which = args.underlying.map_or(String::new(), |underlying| format!(" --underlying {underlying}"));

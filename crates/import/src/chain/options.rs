@@ -176,6 +176,7 @@ struct Counts {
     no_side: u64,
     crossed: u64,
     between_steps: u64,
+    too_dear: u64,
     no_underlying: u64,
     no_mark: u64,
     sized: u64,
@@ -189,9 +190,18 @@ struct Quotes {
     terms: Terms,
     roles: Roles,
     expiries: TimeReader,
-    /// By instrument: what sizes count, and the coarser grid; they are looked up for every row.
-    habits: BTreeMap<u32, (Option<Qty>, Option<Coarse>)>,
+    /// By instrument; looked up for every row.
+    habits: BTreeMap<u32, Habits>,
     counts: Counts,
+}
+
+/// What is to be known of an option beside its name.
+#[derive(Debug, Clone, Copy)]
+struct Habits {
+    /// What sizes count.
+    size: Option<Qty>,
+    coarse: Option<Coarse>,
+    kind: InstrumentKind,
 }
 
 /// A side of the book: its price and its size.
@@ -328,8 +338,8 @@ impl Content for Quotes {
 
     fn take(&mut self, row: &NamedRow<'_>, ledger: &mut Ledger) -> Option<Event> {
         let NamedRow { number, receipt, id, instrument, .. } = *row;
-        let habit = || (contract_size(instrument), coarse(instrument));
-        let (size, _) = *self.habits.entry(id.0).or_insert_with(habit);
+        let habits = || Habits { size: contract_size(instrument), coarse: coarse(instrument), kind: instrument.kind };
+        let size = self.habits.entry(id.0).or_insert_with(habits).size;
         if let Some(told) = self.differs(row) {
             ledger.refuse(Problem::NameDiffers, number, || format!("{} has {told}", instrument.symbol));
             return None;
@@ -379,8 +389,10 @@ impl Content for Quotes {
         counts.no_underlying += u64::from(quote.underlying().is_none());
         counts.no_mark += u64::from(quote.mark().is_none());
         counts.sized += u64::from(quote.bid_qty().or(quote.ask_qty()).is_some());
-        let (size, coarse) = self.habits.get(&quote.instrument.0).copied().unwrap_or_default();
+        // Every quote that is counted was taken.
+        let Some(Habits { size, coarse, kind }) = self.habits.get(&quote.instrument.0).copied() else { return };
         counts.between_steps += u64::from(coarse.is_some_and(|coarse| is_between_steps(quote, coarse)));
+        counts.too_dear += u64::from(is_too_dear(quote, kind));
         counts.in_contracts += u64::from(size.is_some_and(|size| size.raw() != Qty::ONE));
         counts.unknown_size += u64::from(size.is_none());
     }
@@ -429,6 +441,14 @@ impl Content for Quotes {
                 DERIBIT.tick
             ));
         }
+        if counts.too_dear > 0 {
+            ledger.counts.insert("too_dear", counts.too_dear);
+            note(format!(
+                "{} ten times dearer than an option can be worth (a call its coin, a put its strike); kept as recorded: \
+                 check the unit of prices",
+                quotes(counts.too_dear)
+            ));
+        }
         if lonely > 0 {
             note(format!("{} of one strike alone: no smile can be fitted to it", expiries(lonely)));
         }
@@ -461,4 +481,20 @@ impl Content for Quotes {
 fn is_between_steps(quote: &OptionQuote, coarse: Coarse) -> bool {
     let off = |price: Price| price > coarse.above && price.to_tick(coarse.tick, Round::Nearest) != price;
     quote.bid().is_some_and(off) || quote.ask().is_some_and(off)
+}
+
+/// Whether a bid or ask is over ten times what the option is worth at most: a call its coin, a put its strike. Asks that are a little over
+/// that are quoted. Where the price of the coin has to be known for that and is not, nothing is.
+fn is_too_dear(quote: &OptionQuote, kind: InstrumentKind) -> bool {
+    let Some((strike, right)) = kind.option() else { return false };
+    let in_coin = matches!(kind, InstrumentKind::InverseOption { .. });
+    let (strike, coin) = (strike.approximate(), quote.underlying().map(Price::approximate));
+    let most = match (right, in_coin) {
+        (OptionRight::Call, true) => Some(1.0),
+        (OptionRight::Call, false) => coin,
+        (OptionRight::Put, true) => coin.map(|coin| strike / coin),
+        (OptionRight::Put, false) => Some(strike),
+    };
+    let over = |price: Price| most.is_some_and(|most| price.approximate() > 10.0 * most);
+    quote.bid().is_some_and(over) || quote.ask().is_some_and(over)
 }

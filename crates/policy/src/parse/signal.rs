@@ -159,7 +159,7 @@ fn source<'t>(
             Some(VolatilitySource::Series { name, max_age })
         }
         ("blend", args) => blend(reader, section, node, args),
-        ("iv.atm" | "structure.volatility", _) => {
+        ("iv.atm" | "book.volatility" | "structure.volatility", _) => {
             let name = told_fact(reader, node)?.to_string();
             Some(VolatilitySource::Series { name, max_age: MAX_AGE })
         }
@@ -258,7 +258,7 @@ pub(super) fn volatility_level<'t>(reader: &mut Reader<'t>, section: &Section<'_
     Vol::new(share)
 }
 
-const FACTS: [&str; 10] = [
+const FACTS: [&str; 11] = [
     "series",
     "ewma",
     "parkinson",
@@ -268,11 +268,12 @@ const FACTS: [&str; 10] = [
     "implied_move",
     "of_price",
     "iv.atm",
+    "book.volatility",
     "structure.volatility",
 ];
 /// Facts that are a volatility; a blend, of two others, is the last.
-const VOLATILITIES: [&str; 7] =
-    ["series", "ewma", "parkinson", "garman_klass", "iv.atm", "structure.volatility", "blend"];
+const VOLATILITIES: [&str; 8] =
+    ["series", "ewma", "parkinson", "garman_klass", "iv.atm", "book.volatility", "structure.volatility", "blend"];
 
 /// How a fact is called.
 struct Fact {

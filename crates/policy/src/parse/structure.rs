@@ -116,6 +116,12 @@ fn legs<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<St
     let entries = reader.tables(LEGS, section.key_place("legs"), value, LEGS_MAX);
     let legs: Vec<_> = entries.iter().map(|entry| leg(reader, entry)).collect();
     let legs = legs.into_iter().collect::<Option<Vec<_>>>().filter(|legs| !legs.is_empty())?;
+    if legs.iter().all(|leg| leg.ratio.raw() < 0) {
+        let message = "a structure of sold legs alone costs less than zero";
+        let help = "write its legs with ratios over zero and sell it: `strength = -1.0` in `[signal]`";
+        reader.error(Code::Structure, section.key_place("legs"), message, "every `ratio` is negative", help);
+        return None;
+    }
     for (at, entry) in entries.iter().enumerate() {
         let (this, before) = (&legs[at], &legs[..at]);
         let same =
@@ -260,6 +266,11 @@ volatility = ["structure.volatility()", "series(iv.atm(BTC, 30d), 12h)", "iv.atm
             ("moneyness = \"90%\"", "moneyness = \"90%\", delta = 0.1", "a leg has one strike"),
             ("right = \"put\", moneyness = \"90%\"", "right = \"call\", delta = 0.25", "the same option"),
             ("ratio = 2", "ratio = 0", "and not 0"),
+            (
+                "{ right = \"call\", delta = 0.25, days = 30 },\n    { right = \"put\", moneyness = \"90%\", days = 30, ratio = 2 },",
+                "{ right = \"put\", moneyness = \"90%\", days = 30, ratio = -1 },",
+                "sold legs alone",
+            ),
             ("roll = \"3d\"", "roll = \"30d\"", "roll at once"),
             ("roll = \"3d\"", "roll = \"daily\"", "a span of time before the expiry"),
             ("days = 30 }", "days = \"30d\" }", "structure.legs.days"),

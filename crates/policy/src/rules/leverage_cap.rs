@@ -1,6 +1,6 @@
 //! Leverage: gross exposure over equity, the account's other positions and the coin that lies in it counted.
 
-use super::{collateral, contract, position, same_side};
+use super::{collateral, contract, exposure_price, position, same_side};
 use crate::Region;
 use crate::facts::{self, Code, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
@@ -45,8 +45,7 @@ impl Rule for LeverageCap {
         if because.add().is_none() && self.is_far_inside(facts, (equity, price), held, proposed.qty) {
             return Verdict::keep(proposed);
         }
-        let coins = collateral::coins(facts).map(|coins| (coins, facts.get(facts::COIN).unwrap_or_default()));
-        let account = Account { contract: contract(facts), equity, others: facts.get(facts::OTHERS), coins };
+        let account = Account::of(facts, equity);
         let verdict = self.capped(account, price, held, proposed, because);
         if let Some(asked) = because.add() {
             let (at, add) = (asked.at, Add { at: unit.unwrap_or(asked.at), ..asked });
@@ -59,6 +58,11 @@ impl Rule for LeverageCap {
             because.set_add(capped.map(|add| Add { at, ..add }));
         }
         verdict
+    }
+
+    fn most(&self, facts: &Facts) -> Option<Qty> {
+        let price = exposure_price(facts, facts.get(facts::PRICE)?);
+        Account::of(facts, facts.get(facts::EQUITY)?).carried(price, self.limit.limit, position(facts))
     }
 
     /// As long as all is far inside the limit: price, equity and the others may each take a part of what is left.
@@ -271,6 +275,11 @@ struct Account {
 }
 
 impl Account {
+    fn of(facts: &Facts, equity: Cash) -> Self {
+        let coins = collateral::coins(facts).map(|coins| (coins, facts.get(facts::COIN).unwrap_or_default()));
+        Self { contract: contract(facts), equity, others: facts.get(facts::OTHERS), coins }
+    }
+
     #[inline]
     fn with_others(self, exposure: f64) -> f64 {
         self.others.map_or(exposure, |others| exposure + others.approximate())

@@ -11,6 +11,7 @@ mod implied;
 mod inverse;
 mod kernel;
 mod lanes;
+mod rows;
 mod simd;
 mod weighted;
 
@@ -19,5 +20,6 @@ pub use bends::{Bends, Near};
 pub use contract::{EuropeanOption, Expiry, Field, Inputs, OptionKind, OptionStyle, Refusal};
 pub use greeks::{DeltaConvention, Greeks, ThetaConvention};
 pub use implied::{Implied, ImpliedVols, NoVol, QuoteInputs, Quotes, total_deviation};
+pub use rows::Rows;
 pub use simd::{Simd, SimdName, UnknownSimd};
 pub use weighted::{GreekSums, Weight, Weighted, Weights};

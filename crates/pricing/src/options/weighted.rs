@@ -15,7 +15,7 @@ use std::ops::{Add, Range};
 /// Children of a node.
 const CHILDREN: usize = 8;
 /// Numbers of a [`GreekSums`].
-const COLUMNS: usize = 12;
+pub(super) const COLUMNS: usize = 12;
 
 macro_rules! sums {
     ($($(#[$meta:meta])* $field:ident),* $(,)?) => {
@@ -181,7 +181,7 @@ impl Weights {
 }
 
 /// Columns of a block of options, or of a node of the tree.
-type Node = [Block; COLUMNS];
+pub(super) type Node = [Block; COLUMNS];
 
 /// Each option's quantity × (price, Greeks), and their sum.
 ///
@@ -279,16 +279,9 @@ impl Weighted {
         GreekSums::from_values(std::array::from_fn(|k| node[k].0[index % LANES]))
     }
 
-    /// What each adds, in order, as rows of numbers in the order of [`GreekSums::NAMES`]. Keeps the memory of `rows`.
-    pub fn rows(&self, rows: &mut Vec<[f64; COLUMNS]>) {
-        let blocks = self.levels.first().map_or(&[][..], |level| level);
-        rows.resize(blocks.len() * LANES, [0.0; COLUMNS]);
-        for (node, rows) in blocks.iter().zip(rows.as_chunks_mut::<LANES>().0) {
-            for (lane, row) in rows.iter_mut().enumerate() {
-                *row = std::array::from_fn(|k| node[k].0[lane]);
-            }
-        }
-        rows.truncate(self.len);
+    /// What each option adds, sixteen to a node. The lanes behind the last are of no meaning.
+    pub(super) fn leaves(&self) -> &[Node] {
+        self.levels.first().map_or(&[][..], |level| level)
     }
 
     /// Options exactly at the strike without time or volatility. Their gamma has no finite limit; what is unbounded is left out.

@@ -572,6 +572,16 @@ impl Chain {
         self.expiries[index].smile
     }
 
+    /// The forward that an expiry has by itself, of its quotes and its future: no smile is made, and no neighbour asked.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such expiry.
+    pub fn forward_of(&mut self, index: usize, now: Timestamp) -> Option<Forward> {
+        self.look(index, now);
+        self.expiries[index].forward
+    }
+
     /// Writes the state: quotes, and what was made of them when.
     pub fn save(&self, out: &mut StateWriter) {
         out.option(self.spot, StateWriter::f64);

@@ -1,11 +1,12 @@
 //! What is held in one underlying.
 
-use super::group::{Dimension, Group, Index, Row};
+use super::group::{Dimension, Group, Grouping};
 use super::{DeltaOneKey, GreekSums, GreeksError, OptionKey, Part, SmilePoint};
+use crate::Leg;
 use market::Currency;
 use pricing::options::{Batch, EuropeanOption, Field, Inputs, OptionStyle, Refusal, Simd, Weight, Weighted, Weights};
 use std::ops::Range;
-use units::{Contract, Duration, Price, Qty, Timestamp};
+use units::{AccountId, Contract, Duration, Price, Qty, StrategyId, Timestamp};
 
 /// An expiry's market.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,10 +56,9 @@ pub(super) struct Book {
     reshaped: bool,
     /// Options whose numbers have changed since they were priced.
     stale: Range<usize>,
-    /// What each position adds, for groups, if current.
-    rows: Vec<Row>,
-    rows_current: bool,
-    indices: [Index; 5],
+    /// Where positions belong, and what runs and cells of them add, if current.
+    grouping: Grouping,
+    groups_current: bool,
     /// Room for volatilities that are not checked yet.
     points: Vec<SmilePoint>,
 }
@@ -77,9 +77,8 @@ impl Book {
             weighted: Weighted::default(),
             reshaped: false,
             stale: 0..0,
-            rows: Vec::new(),
-            rows_current: false,
-            indices: Default::default(),
+            grouping: Grouping::default(),
+            groups_current: false,
             points: Vec::new(),
         })
     }
@@ -129,7 +128,7 @@ impl Book {
         check(Field::Forward, price)?;
         self.terms.iter().try_for_each(|term| check(Field::Forward, forward(term.anchor, price)).map(|_| ()))?;
         self.price = price;
-        self.rows_current = false;
+        self.groups_current = false;
         for at in 0..self.terms.len() {
             let term = &mut self.terms[at];
             term.forward = forward(term.anchor, price);
@@ -144,7 +143,7 @@ impl Book {
         match self.terms.binary_search_by_key(&expiry, |term| term.expiry) {
             Ok(at) => {
                 (self.terms[at].anchor, self.terms[at].forward) = (anchor, forward);
-                self.rows_current = false;
+                self.groups_current = false;
                 self.fill(at, |batch, options, term| batch.set_forward(options, term.forward));
             }
             Err(at) => {
@@ -206,7 +205,8 @@ impl Book {
 
     pub(super) fn set_bucket_width(&mut self, width: Price) {
         self.bucket_width = Some(width);
-        self.indices.iter_mut().for_each(Index::forget);
+        self.groups_current = false;
+        self.grouping.forget();
     }
 
     pub(super) fn hold(&mut self, key: OptionKey, quantity: Qty, point: SmilePoint) -> Result<(), GreeksError> {
@@ -257,16 +257,16 @@ impl Book {
         match self.delta_ones.binary_search_by_key(&order(&key), |line| order(&line.key)) {
             Ok(at) if quantity.is_zero() => {
                 self.delta_ones.remove(at);
-                self.indices.iter_mut().for_each(Index::forget);
+                self.grouping.forget();
             }
             Ok(at) => self.delta_ones[at].quantity = quantity,
             Err(_) if quantity.is_zero() => {}
             Err(at) => {
                 self.delta_ones.insert(at, DeltaOneLine { key, quantity });
-                self.indices.iter_mut().for_each(Index::forget);
+                self.grouping.forget();
             }
         }
-        self.rows_current = false;
+        self.groups_current = false;
         Ok(())
     }
 
@@ -274,6 +274,25 @@ impl Book {
     pub(super) fn sum(&mut self, simd: Simd) -> GreekSums {
         self.price_stale(simd);
         self.delta_ones.iter().fold(self.weighted.sum(), |sum, line| sum + self.delta_one(line))
+    }
+
+    /// What is held, at the market as it was set: options, then the others.
+    pub(super) fn legs(&self) -> impl Iterator<Item = (AccountId, StrategyId, Leg)> + '_ {
+        let options = self.options.iter().filter_map(|line| {
+            let OptionKey { expiry, strike, right, style, venue, strategy, .. } = line.key;
+            // An option is held only where its expiry has a forward.
+            let term = &self.terms[self.term(expiry).ok()?];
+            let discount = if style == OptionStyle::Linear { term.discount } else { 1.0 };
+            let (strike, SmilePoint { vol, slope }) = (strike.approximate(), line.point);
+            let inputs = Inputs { forward: term.forward, strike, years: term.years, vol, discount };
+            Some((venue, strategy, Leg::Option { right, quantity: line.quantity.approximate(), inputs, slope }))
+        });
+        let delta_ones = self.delta_ones.iter().map(|line| {
+            let DeltaOneKey { contract, venue, strategy, .. } = line.key;
+            let (quantity, forward) = (line.quantity.approximate(), self.forward_of(&line.key));
+            (venue, strategy, Leg::DeltaOne { contract, quantity, forward })
+        });
+        options.chain(delta_ones)
     }
 
     pub(super) fn unbounded(&mut self, simd: Simd) -> usize {
@@ -290,30 +309,32 @@ impl Book {
             return groups.push(named((Part::Whole, sum)));
         }
         self.price_stale(simd);
-        if !self.rows_current {
-            let mut rows = std::mem::take(&mut self.rows);
-            self.weighted.rows(&mut rows);
-            rows.extend(self.delta_ones.iter().map(|line| self.delta_one(line).values()));
-            self.rows = rows;
-            self.rows_current = true;
+        if !self.groups_current {
+            let mut grouping = std::mem::take(&mut self.grouping);
+            let options = self.options.iter().map(|line| Dimension::of_option(&line.key, self.bucket_width));
+            grouping.build(options, self.delta_ones.iter().map(|line| Dimension::of_delta_one(&line.key)));
+            let others = self.delta_ones.iter().map(|line| self.delta_one(line));
+            grouping.add_up(simd, &self.weighted, others);
+            self.grouping = grouping;
+            self.groups_current = true;
         }
-        let options = self.options.iter().map(|line| dimension.of_option(&line.key, self.bucket_width));
-        let delta_ones = self.delta_ones.iter().map(|line| dimension.of_delta_one(&line.key));
-        let index = &mut self.indices[dimension as usize];
-        index.build(options.chain(delta_ones));
-        groups.extend(index.sums(&self.rows).map(named));
+        groups.extend(self.grouping.sums(simd, dimension).map(named));
     }
 
     fn delta_one(&self, line: &DeltaOneLine) -> GreekSums {
-        // A future was held only where its expiry has a forward.
-        let term = line.key.expiry.and_then(|expiry| self.term(expiry).ok());
-        let forward = term.map_or(self.price, |at| self.terms[at].forward);
+        let forward = self.forward_of(&line.key);
         let quantity = line.quantity.approximate();
         let delta = match line.key.contract {
             Contract::Linear => quantity,
             Contract::Inverse => quantity / forward,
         };
         GreekSums { delta, strike_cash_delta: delta * forward, ..GreekSums::default() }
+    }
+
+    fn forward_of(&self, key: &DeltaOneKey) -> f64 {
+        // A future was held only where its expiry has a forward.
+        let term = key.expiry.and_then(|expiry| self.term(expiry).ok());
+        term.map_or(self.price, |at| self.terms[at].forward)
     }
 
     fn term(&self, expiry: Timestamp) -> Result<usize, GreeksError> {
@@ -323,8 +344,8 @@ impl Book {
 
     fn reshape(&mut self) {
         self.reshaped = true;
-        self.rows_current = false;
-        self.indices.iter_mut().for_each(Index::forget);
+        self.groups_current = false;
+        self.grouping.forget();
     }
 
     /// These options must be priced again.
@@ -332,7 +353,7 @@ impl Book {
         if options.is_empty() {
             return;
         }
-        self.rows_current = false;
+        self.groups_current = false;
         self.stale = if self.stale.is_empty() {
             options
         } else {
@@ -391,7 +412,7 @@ impl Book {
 }
 
 /// The order of positions in the underlying.
-fn order(key: &DeltaOneKey) -> (Option<Timestamp>, bool, units::AccountId, units::StrategyId) {
+fn order(key: &DeltaOneKey) -> (Option<Timestamp>, bool, AccountId, StrategyId) {
     (key.expiry, key.contract == Contract::Inverse, key.venue, key.strategy)
 }
 

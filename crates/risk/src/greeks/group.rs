@@ -2,10 +2,8 @@
 
 use super::{DeltaOneKey, GreekSums, OptionKey};
 use market::Currency;
+use pricing::options::{Rows, Simd, Weighted};
 use units::{AccountId, Price, StrategyId, Timestamp};
-
-/// One number of each [`GreekSums`], for each position.
-pub(super) type Row = [f64; GreekSums::NAMES.len()];
 
 /// What sums are split by. Always by underlying too, because coins of different kinds do not add up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,101 +49,133 @@ pub enum Part {
     Strategy(StrategyId),
 }
 
-/// Where each position of a book belongs, in one dimension. Depends on what is held, not on the market.
+/// Where the positions of a book belong. Depends on what is held, not on the market.
+///
+/// Options stand by expiry and strike, so that those of one expiry and one bucket of strikes are a run; venue and strategy together name
+/// a cell. Each position is added twice, in its run and in its cell, and the groups of a dimension are sums of runs or of cells.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Index {
+pub(super) struct Grouping {
     current: bool,
-    /// Positions with their parts, in order.
-    sorted: Vec<(Part, u32)>,
-    /// The same positions: group by group, within a group in canonical order.
-    members: Vec<u32>,
-    /// Each group, and how many of `members` lie before its end.
-    groups: Vec<(Part, usize)>,
+    /// One past the last option of each run.
+    ends: Vec<u32>,
+    /// Of each option its cell; then of each other position.
+    cells: Vec<u32>,
+    /// Runs first, a run for each position that is no option; then cells.
+    halves: [Half; 2],
+    /// Expiry and strikes of each run; venue and strategy of each cell, in order.
+    runs: Vec<[Part; 2]>,
+    pairs: Vec<[Part; 2]>,
 }
 
-impl Index {
+/// The dimensions that are sums of the same rows.
+#[derive(Debug, Clone, Default)]
+struct Half {
+    /// Sums of runs, or of cells.
+    rows: Rows,
+    /// Which dimension each of the two is: its groups in order, and the group of each row.
+    by: [(Vec<Part>, Vec<u32>); 2],
+    /// Room for the groups' sums.
+    sums: Rows,
+}
+
+/// A dimension as one of the two of a half.
+fn place(dimension: Dimension) -> Option<(usize, usize)> {
+    match dimension {
+        Dimension::Underlying => None,
+        Dimension::Expiry => Some((0, 0)),
+        Dimension::Strike => Some((0, 1)),
+        Dimension::Venue => Some((1, 0)),
+        Dimension::Strategy => Some((1, 1)),
+    }
+}
+
+impl Grouping {
     /// Positions have changed.
     pub(super) fn forget(&mut self) {
         self.current = false;
     }
 
-    /// Finds where `parts` belong, if positions have changed.
-    pub(super) fn build(&mut self, parts: impl Iterator<Item = Part>) {
+    /// Finds where positions belong, if they have changed: of options, then of the others, expiry, strikes, venue, strategy.
+    pub(super) fn build(
+        &mut self,
+        options: impl Iterator<Item = [Part; 4]> + Clone,
+        others: impl Iterator<Item = [Part; 4]> + Clone,
+    ) {
         if self.current {
             return;
         }
         self.current = true;
-        self.sorted.clear();
-        self.sorted.extend(parts.zip(0..));
-        // No two are equal, so that an unstable sort has one outcome.
-        self.sorted.sort_unstable();
-        self.members.clear();
-        self.members.extend(self.sorted.iter().map(|(_, member)| member));
-        self.groups.clear();
-        let mut end = 0;
-        for group in self.sorted.chunk_by(|a, b| a.0 == b.0) {
-            end += group.len();
-            self.groups.push((group[0].0, end));
+        let all = || options.clone().chain(others.clone());
+        self.pairs.clear();
+        self.pairs.extend(all().map(|[.., venue, strategy]| [venue, strategy]));
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        self.ends.clear();
+        self.cells.clear();
+        let [runs, cells] = &mut self.halves;
+        // Expiry and strikes of each run.
+        let of_runs = &mut self.runs;
+        of_runs.clear();
+        for (at, [expiry, strike, ..]) in options.clone().enumerate() {
+            if of_runs.last() != Some(&[expiry, strike]) {
+                of_runs.push([expiry, strike]);
+                self.ends.push(at as u32);
+            }
+            if let Some(end) = self.ends.last_mut() {
+                *end = at as u32 + 1;
+            }
+        }
+        of_runs.extend(others.clone().map(|[expiry, strike, ..]| [expiry, strike]));
+        for [.., venue, strategy] in all() {
+            // Each is among them.
+            let cell = self.pairs.binary_search(&[venue, strategy]).unwrap_or_default();
+            self.cells.push(cell as u32);
+        }
+        for (half, of_rows) in [(runs, &*of_runs), (cells, &self.pairs)] {
+            for (which, (parts, of)) in half.by.iter_mut().enumerate() {
+                parts.clear();
+                of.clear();
+                parts.extend(of_rows.iter().map(|of| of[which]));
+                parts.sort_unstable();
+                parts.dedup();
+                of.extend(of_rows.iter().map(|of| parts.binary_search(&of[which]).unwrap_or_default() as u32));
+            }
         }
     }
 
-    /// The groups with their sums.
-    pub(super) fn sums<'a>(&'a self, rows: &'a [Row]) -> impl Iterator<Item = (Part, GreekSums)> + 'a {
-        let mut start = 0;
-        self.groups.iter().map(move |(part, end)| {
-            let members = &self.members[start..*end];
-            start = *end;
-            (*part, sum(members, rows))
-        })
+    /// Adds up what positions add: options as they were priced, then the others in order.
+    pub(super) fn add_up(&mut self, simd: Simd, weighted: &Weighted, others: impl Iterator<Item = GreekSums>) {
+        let [runs, cells] = &mut self.halves;
+        let (of_options, of_others) = self.cells.split_at(weighted.len());
+        weighted.group(simd, &self.ends, (of_options, self.pairs.len()), &mut runs.rows, &mut cells.rows);
+        for (sums, cell) in others.zip(of_others) {
+            runs.rows.push(&sums);
+            cells.rows.add(*cell as usize, &sums);
+        }
     }
-}
 
-/// In order, in two accumulators that take turns: one shape for a number of members, and half of the waiting.
-fn sum(members: &[u32], rows: &[Row]) -> GreekSums {
-    let mut sums = [Row::default(); 2];
-    let (pairs, rest) = members.as_chunks::<2>();
-    for [first, second] in pairs {
-        add(&mut sums[0], &rows[*first as usize]);
-        add(&mut sums[1], &rows[*second as usize]);
-    }
-    for last in rest {
-        add(&mut sums[0], &rows[*last as usize]);
-    }
-    let [mut sum, second] = sums;
-    add(&mut sum, &second);
-    GreekSums::from_values(sum)
-}
-
-#[inline]
-fn add(sum: &mut Row, row: &Row) {
-    for k in 0..sum.len() {
-        sum[k] += row[k];
+    /// The groups of a dimension with their sums, in order. None of the whole.
+    pub(super) fn sums(&mut self, simd: Simd, dimension: Dimension) -> impl Iterator<Item = (Part, GreekSums)> + '_ {
+        let (half, which) = place(dimension).unwrap_or_default();
+        let Half { rows, by, sums } = &mut self.halves[half];
+        let (parts, of) = &by[which];
+        rows.add_up(simd, of, parts.len(), sums);
+        parts.iter().copied().zip((0..).map(|group| sums.get(group)))
     }
 }
 
 impl Dimension {
-    /// Where an option belongs.
-    pub(super) fn of_option(self, key: &OptionKey, bucket_width: Option<Price>) -> Part {
-        match self {
-            Self::Underlying => Part::Whole,
-            Self::Expiry => Part::Expiry(Some(key.expiry)),
-            Self::Strike => {
-                let below = bucket_width.map_or(0, |width| key.strike.raw().rem_euclid(width.raw()));
-                Part::Strike(Some(Price::from_raw(key.strike.raw() - below)))
-            }
-            Self::Venue => Part::Venue(key.venue),
-            Self::Strategy => Part::Strategy(key.strategy),
-        }
+    /// Where an option belongs: expiry, strikes, venue, strategy.
+    pub(super) fn of_option(key: &OptionKey, bucket_width: Option<Price>) -> [Part; 4] {
+        let below = bucket_width.map_or(0, |width| key.strike.raw().rem_euclid(width.raw()));
+        let strike = Price::from_raw(key.strike.raw() - below);
+        let (venue, strategy) = (Part::Venue(key.venue), Part::Strategy(key.strategy));
+        [Part::Expiry(Some(key.expiry)), Part::Strike(Some(strike)), venue, strategy]
     }
 
     /// Where a position in the underlying belongs.
-    pub(super) fn of_delta_one(self, key: &DeltaOneKey) -> Part {
-        match self {
-            Self::Underlying => Part::Whole,
-            Self::Expiry => Part::Expiry(key.expiry),
-            Self::Strike => Part::Strike(None),
-            Self::Venue => Part::Venue(key.venue),
-            Self::Strategy => Part::Strategy(key.strategy),
-        }
+    pub(super) fn of_delta_one(key: &DeltaOneKey) -> [Part; 4] {
+        let (venue, strategy) = (Part::Venue(key.venue), Part::Strategy(key.strategy));
+        [Part::Expiry(key.expiry), Part::Strike(None), venue, strategy]
     }
 }

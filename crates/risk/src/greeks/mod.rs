@@ -15,6 +15,7 @@ pub use group::{Dimension, Group, Part};
 pub use pricing::options::GreekSums;
 pub use pricing::surface::Sticky;
 
+use crate::Leg;
 use book::Book;
 use market::Currency;
 use pricing::options::{OptionStyle, Refusal, Simd};
@@ -295,6 +296,13 @@ impl PortfolioGreeks {
         for book in self.books.iter_mut().filter(|book| book.len() > 0) {
             book.by(simd, dimension, groups);
         }
+    }
+
+    /// What is held in an underlying at the market as it was set, as legs whose profit [`ex_ante`](crate::ex_ante) can reckon: whose
+    /// account, whose position, what.
+    pub fn legs(&self, underlying: Currency) -> impl Iterator<Item = (AccountId, StrategyId, Leg)> + '_ {
+        let book = self.find(underlying).ok().map(|at| &self.books[at]);
+        book.into_iter().flat_map(Book::legs)
     }
 
     /// Options exactly at the strike without time or volatility. Their gamma has no finite limit; what is unbounded is left out.

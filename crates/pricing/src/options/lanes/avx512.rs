@@ -9,8 +9,8 @@ use std::arch::x86_64::{
     __m512d, __m512i, __mmask8, _CMP_EQ_OQ, _CMP_LT_OQ, _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512,
     _mm512_andnot_pd, _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_cmp_pd_mask, _mm512_div_pd, _mm512_fmadd_pd,
     _mm512_fnmadd_pd, _mm512_load_pd, _mm512_mask_blend_pd, _mm512_mul_pd, _mm512_or_si512, _mm512_set1_epi64,
-    _mm512_set1_pd, _mm512_slli_epi64, _mm512_sqrt_pd, _mm512_srli_epi64, _mm512_store_pd, _mm512_sub_epi64,
-    _mm512_sub_pd, _mm512_xor_pd,
+    _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_slli_epi64, _mm512_sqrt_pd, _mm512_srli_epi64, _mm512_store_pd,
+    _mm512_sub_epi64, _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_pd,
 };
 
 /// Eight lanes. Exists only where the processor has the instructions.
@@ -25,6 +25,40 @@ impl Avx512 {
             && std::arch::is_x86_feature_detected!("avx2")
             && std::arch::is_x86_feature_detected!("fma");
         has.then_some(Self(()))
+    }
+}
+
+impl Avx512 {
+    /// Eight vectors of eight: lane `i` of each, in order, becomes vector `i`.
+    #[inline(always)]
+    fn transposed(self, [a, b, c, d, e, f, g, h]: [__m512d; 8]) -> [__m512d; 8] {
+        // SAFETY: as of `intrinsic`, the token proves that the processor has the instructions.
+        unsafe {
+            // Pairs of columns: their even lanes, then their odd ones.
+            let evens = [
+                _mm512_unpacklo_pd(a, b),
+                _mm512_unpacklo_pd(c, d),
+                _mm512_unpacklo_pd(e, f),
+                _mm512_unpacklo_pd(g, h),
+            ];
+            let odds = [
+                _mm512_unpackhi_pd(a, b),
+                _mm512_unpackhi_pd(c, d),
+                _mm512_unpackhi_pd(e, f),
+                _mm512_unpackhi_pd(g, h),
+            ];
+            let mut rows = [a; 8];
+            for (first, [ab, cd, ef, gh]) in [(0, evens), (1, odds)] {
+                // Of four quarters the first and third of both, or the second and fourth.
+                let (low, high) = (_mm512_shuffle_f64x2::<0x88>(ab, cd), _mm512_shuffle_f64x2::<0x88>(ef, gh));
+                rows[first] = _mm512_shuffle_f64x2::<0x88>(low, high);
+                rows[first + 4] = _mm512_shuffle_f64x2::<0xdd>(low, high);
+                let (low, high) = (_mm512_shuffle_f64x2::<0xdd>(ab, cd), _mm512_shuffle_f64x2::<0xdd>(ef, gh));
+                rows[first + 2] = _mm512_shuffle_f64x2::<0x88>(low, high);
+                rows[first + 6] = _mm512_shuffle_f64x2::<0xdd>(low, high);
+            }
+            rows
+        }
     }
 }
 
@@ -91,6 +125,21 @@ impl Lanes for Avx512 {
     intrinsic!(bits_or(a: __m512i, b: __m512i) -> __m512i = _mm512_or_si512(a, b));
     intrinsic!(bits_up(a: __m512i) -> __m512i = _mm512_slli_epi64::<52>(a));
     intrinsic!(bits_down(a: __m512i) -> __m512i = _mm512_srli_epi64::<52>(a));
+
+    #[inline(always)]
+    fn rows<const COLUMNS: usize>(self, columns: &[Block; COLUMNS], part: usize, rows: &mut [Block; LANES]) {
+        for eight in 0..COLUMNS.div_ceil(Self::WIDTH) {
+            let column = |at: usize| {
+                let column = columns.get(eight * Self::WIDTH + at);
+                column.map_or_else(|| self.splat(0.0), |column| self.load(column, part))
+            };
+            let by_row = self.transposed(std::array::from_fn(column));
+            let rows = &mut rows[part * Self::WIDTH..][..Self::WIDTH];
+            for (row, values) in rows.iter_mut().zip(by_row) {
+                self.store(values, row, eight);
+            }
+        }
+    }
 
     #[inline(always)]
     fn both(self, a: __mmask8, b: __mmask8) -> __mmask8 {

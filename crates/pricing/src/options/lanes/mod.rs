@@ -77,6 +77,15 @@ pub(super) trait Lanes: Copy + std::fmt::Debug {
     fn bits_sub(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
     fn bits_and(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
     fn bits_or(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
+    /// A part of columns as rows: lane `i` of each column side by side in row `i`, zeros behind them.
+    #[inline(always)]
+    fn rows<const COLUMNS: usize>(self, columns: &[Block; COLUMNS], part: usize, rows: &mut [Block; LANES]) {
+        for (lane, row) in rows.iter_mut().enumerate().skip(part * Self::WIDTH).take(Self::WIDTH) {
+            for (column, value) in columns.iter().zip(&mut row.0) {
+                *value = column.0[lane];
+            }
+        }
+    }
     /// Shifted up by 52: an integer into the exponent.
     fn bits_up(self, a: Self::Bits) -> Self::Bits;
     /// Shifted down by 52: the exponent into an integer.
