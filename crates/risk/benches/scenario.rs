@@ -7,9 +7,11 @@ use market::Currency;
 use pricing::options::{Simd, SimdName};
 use risk::greeks::SmilePoint;
 use risk::liquidation::{Search, boundaries};
-use risk::scenario::{Holding, Move, Outcomes, Portfolio, Revaluation, Scenario, Settlement, VolMove};
+use risk::scenario::{
+    Bound, Drift, Holding, Move, Outcomes, Portfolio, Reach, Revaluation, Scenario, Settlement, VolMove,
+};
 use std::hint::black_box;
-use units::{Duration, OptionRight, Price, Qty, Timestamp};
+use units::{Duration, Notional, OptionRight, Price, Qty, Timestamp};
 
 const ROUNDS: usize = 9;
 const RUNS: usize = 300;
@@ -30,16 +32,65 @@ fn main() {
             revaluation.run(&portfolio, &grid, &mut outcomes).unwrap();
             black_box(&outcomes);
         });
-        let mut scenario = [Scenario::still("price")];
-        measure(&format!("boundaries over price, both sides, {name}"), || {
-            let mut ready = revaluation.ready(&portfolio).unwrap();
-            let found = boundaries(&Search::price(60_000.0), |price| {
-                scenario[0].spot.others = Move::Return(price / 60_000.0 - 1.0);
-                ready.run(&scenario, &mut outcomes).unwrap();
-                2_000_000.0 + outcomes.total(0)
-            });
-            black_box(found.unwrap());
+        let mut ready = revaluation.ready(&portfolio).unwrap();
+        measure(&format!("the same, the portfolio ready, {name}"), || {
+            ready.run(&grid, &mut outcomes).unwrap();
+            black_box(&outcomes);
         });
+        measure(&format!("value under one scenario, the portfolio ready, {name}"), || {
+            black_box(ready.value(&grid[0]).unwrap());
+        });
+        revaluation.run(&portfolio, &grid, &mut outcomes).unwrap();
+        let mut lots = 0;
+        measure(&format!("after a fill, 40 scenarios, {name}"), || {
+            lots = lots % 1_000 + 1;
+            outcomes.hold(250, Qty::from_raw(lots * 1_000_000), Notional::ZERO);
+            black_box(&outcomes);
+        });
+        let mut bound = Bound::default();
+        let still = Scenario::still("now");
+        measure(&format!("a bound made anew, {name}"), || {
+            revaluation.ready(&portfolio).unwrap().bound(&still, &Reach::default(), &mut bound).unwrap();
+            black_box(&bound);
+        });
+        let mut ready = revaluation.ready(&portfolio).unwrap();
+        measure(&format!("a bound, the portfolio ready, {name}"), || {
+            ready.bound(&still, &Reach::default(), &mut bound).unwrap();
+            black_box(&bound);
+        });
+        let (mut drift, mut price, btc) = (Drift::of(&portfolio), 60_000.0, "BTC".parse().unwrap());
+        measure(&format!("a thousand ticks inside it, {name}"), || {
+            for _ in 0..1_000 {
+                price += if price > 60_500.0 { -400.0 } else { 1.7 };
+                drift.set_price(btc, price).unwrap();
+                black_box(bound.interval(&drift));
+            }
+        });
+        measure(&format!("a region of one threshold, a thousand times, {name}"), || {
+            for _ in 0..1_000 {
+                black_box(bound.region(black_box(-2_000_000.0), &drift, btc));
+            }
+        });
+        let mut scenario = Scenario::still("price");
+        let mut evaluations = 0;
+        let mut search = |ready: &mut risk::scenario::Ready<'_>| {
+            evaluations = 0;
+            let found = boundaries(&Search::price(60_000.0), |price| {
+                evaluations += 1;
+                scenario.spot.others = Move::Return(price / 60_000.0 - 1.0);
+                2_850_000.0 + ready.value(&scenario).unwrap()
+            });
+            found.unwrap()
+        };
+        measure(&format!("boundaries over price, both sides, {name}"), || {
+            black_box(search(&mut revaluation.ready(&portfolio).unwrap()));
+        });
+        let mut ready = revaluation.ready(&portfolio).unwrap();
+        measure(&format!("the same, the portfolio ready, {name}"), || {
+            black_box(search(&mut ready));
+        });
+        let found = search(&mut ready);
+        println!("    {evaluations} evaluations, {:?} {:?}", found.below.is_some(), found.above.is_some());
     }
 }
 

@@ -264,7 +264,11 @@ fn the_shipped_parameters_are_those_of_the_cases() {
     assert!((shipped.perpetual_initial - perpetual_initial).abs() < 1e-15);
     assert_eq!(
         Parameters::derive_pmrm2().notes(),
-        ["unverified: collateral.ETH = true:0.005:0.015", "unverified: collateral.BTC = true:0.01:0.02"]
+        [
+            "unverified: valid_from = 2025-01-01T00:00:00Z",
+            "unverified: collateral.ETH = true:0.005:0.015",
+            "unverified: collateral.BTC = true:0.01:0.02"
+        ]
     );
 }
 

@@ -11,6 +11,7 @@ use risk::greeks::SmilePoint;
 use risk::scenario::{
     Holding, Move, Outcomes, Portfolio, Revaluation, Scenario, ScenarioError, Settlement, SpotMoves, VolMove,
 };
+use serde_json::Value;
 use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
 
 const DAY: i64 = Duration::DAY.nanos();
@@ -539,4 +540,137 @@ fn what_cannot_be_is_refused_with_its_place() {
     let along = Scenario { sticky: Sticky::Moneyness, ..spot(0.1) };
     let error = revaluation.run_on(&portfolio, &[along], &mut outcomes, |_, _| f64::NAN).unwrap_err();
     assert!(matches!(error, ScenarioError::Line { line: 0, .. }) && outcomes.is_empty(), "{error}");
+}
+
+/// Fills one after the other: the bits of a portfolio made anew, and the value of a single scenario is that of the list.
+#[test]
+fn a_fill_gives_what_a_portfolio_made_anew_gives() {
+    let mut random = Random(31);
+    for _ in 0..20 {
+        let holdings: Vec<Holding> = (0..1 + random.below(200)).map(|_| holding(&mut random)).collect();
+        let scenarios: Vec<Scenario> = (0..5).map(|_| scenario(&mut random)).collect();
+        let made = |holdings: &[Holding]| {
+            let mut portfolio = empty("USDT");
+            holdings.iter().for_each(|holding| assert!(portfolio.hold(*holding).is_ok()));
+            portfolio
+        };
+        let (mut outcomes, mut changed) = (run(&made(&holdings), &scenarios), holdings.clone());
+        for _ in 0..10 {
+            let line = random.below(holdings.len() as u64) as usize;
+            let (size, price) = (random.between(-4.0, 4.0), notional(random.between(-1e5, 1e5)));
+            let (filled, paid) = match &mut changed[line] {
+                Holding::Option { quantity, .. } => {
+                    *quantity = qty(size);
+                    (qty(size), Notional::ZERO)
+                }
+                Holding::Future { quantity, cost, .. } => {
+                    (*quantity, *cost) = (qty(size), price);
+                    (qty(size), price)
+                }
+                Holding::Balance { amount, .. } => {
+                    *amount = cash(qty(size).approximate());
+                    (qty(size), Notional::ZERO)
+                }
+            };
+            outcomes.hold(line, filled, paid);
+        }
+        let portfolio = made(&changed);
+        assert_eq!(outcomes, run(&portfolio, &scenarios));
+        let mut revaluation = Revaluation::new(Simd::best());
+        let mut ready = revaluation.ready(&portfolio).unwrap();
+        for (index, scenario) in scenarios.iter().enumerate() {
+            let (alone, listed) = (ready.value(scenario).unwrap(), outcomes.value() + outcomes.total(index));
+            assert!((alone - listed).abs() < 1e-9 * listed.abs().max(1e5), "{alone} {listed}");
+        }
+    }
+}
+
+/// A mixed portfolio under a grid, skew, twist, floors, time, funding, pegs and smiles that follow: an independent computation
+/// (`vectors/scenarios.py`), line by line to 1e-10 of what is held.
+#[test]
+fn agrees_with_an_independent_computation() {
+    let vector: Value = serde_json::from_str(include_str!("../../../vectors/scenarios.json")).unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    let code = |value: &Value| currency(value.as_str().unwrap());
+    let rows = |name: &str| vector[name].as_array().unwrap().iter();
+    let mut portfolio = Portfolio::new(code(&vector["account"]), days(0));
+    for (name, price) in vector["prices"].as_object().unwrap().iter().filter(|(name, _)| *name != "USD") {
+        portfolio.set_price(currency(name), number(price)).unwrap();
+    }
+    for (name, vol) in vector["vols"].as_object().unwrap() {
+        portfolio.set_vol(currency(name), number(vol)).unwrap();
+    }
+    for term in rows("terms") {
+        let (coin, expiry) = (code(&term[0]), days(term[1].as_i64().unwrap()));
+        portfolio.set_forward(coin, expiry, number(&term[2])).unwrap();
+        portfolio.set_discount(coin, expiry, number(&term[3])).unwrap();
+    }
+    let settlement = |value: &Value| if value.is_null() { Settlement::Coin } else { Settlement::Quote(code(value)) };
+    for option in rows("options") {
+        let right = if option[3].as_bool().unwrap() { OptionRight::Call } else { OptionRight::Put };
+        let holding = Holding::Option {
+            underlying: code(&option[0]),
+            expiry: days(option[1].as_i64().unwrap()),
+            strike: Price::from_estimate(number(&option[2]), Round::Nearest).unwrap(),
+            right,
+            settlement: settlement(&option[4]),
+            quantity: qty(number(&option[5])),
+            point: SmilePoint { vol: number(&option[6]), slope: number(&option[7]) },
+        };
+        portfolio.hold(holding).unwrap();
+    }
+    for future in rows("futures") {
+        let holding = Holding::Future {
+            underlying: code(&future[0]),
+            expiry: future[1].as_i64().map(days),
+            settlement: settlement(&future[2]),
+            quantity: qty(number(&future[3])),
+            cost: Notional::from_estimate(number(&future[4]), Round::Nearest).unwrap(),
+        };
+        portfolio.hold(holding).unwrap();
+    }
+    for balance in rows("balances") {
+        let amount = Cash::from_estimate(number(&balance[1]), Round::Nearest).unwrap();
+        portfolio.hold(Holding::Balance { currency: code(&balance[0]), amount }).unwrap();
+    }
+    let named = |value: &Value| -> Vec<(Currency, f64)> {
+        value.as_object().unwrap().iter().map(|(name, by)| (currency(name), number(by))).collect()
+    };
+    let scenarios: Vec<Scenario> = rows("scenarios")
+        .map(|row| {
+            let returns = named(&row["spot"]).into_iter().map(|(coin, by)| (coin, Move::Return(by)));
+            let deviations = named(&row["deviations"]).into_iter().map(|(coin, by)| (coin, Move::Deviations(by)));
+            Scenario {
+                spot: SpotMoves {
+                    others: Move::Return(number(&row["others"])),
+                    each: returns.chain(deviations).collect(),
+                },
+                vol: VolMove {
+                    relative: number(&row["relative"]),
+                    absolute: number(&row["absolute"]),
+                    twist: number(&row["twist"]),
+                    skew: number(&row["skew"]),
+                    short_power: number(&row["short"]),
+                    long_power: number(&row["long"]),
+                    shortest_days: number(&row["shortest"]),
+                    floor: number(&row["floor"]),
+                },
+                sticky: if row["moneyness"].as_bool().unwrap() { Sticky::Moneyness } else { Sticky::Strike },
+                time: Duration::from_nanos(row["hours"].as_i64().unwrap() * DAY / 24),
+                funding: number(&row["funding"]),
+                dollars: named(&row["dollars"]),
+                ..Scenario::still("golden")
+            }
+        })
+        .collect();
+    let outcomes = run(&portfolio, &scenarios);
+    assert!((outcomes.value() - number(&vector["value"])).abs() < 1e-10 * 5e5, "{}", outcomes.value());
+    for (index, expected) in rows("profits").enumerate() {
+        let expected: Vec<f64> = expected.as_array().unwrap().iter().map(number).collect();
+        assert_eq!(outcomes.profits(index).len(), expected.len());
+        for (line, (found, expected)) in outcomes.profits(index).iter().zip(&expected).enumerate() {
+            let near = (found - expected).abs() <= 1e-10 * expected.abs().max(1e3);
+            assert!(near, "scenario {index}, line {line}: {found} {expected}");
+        }
+    }
 }

@@ -28,7 +28,7 @@ impl Column {
     }
 
     /// Sets all of a range, block by block.
-    fn fill(&mut self, range: Range<usize>, value: f64) {
+    pub(super) fn fill(&mut self, range: Range<usize>, value: f64) {
         let mut index = range.start;
         while index < range.end {
             let end = range.end.min((index / LANES + 1) * LANES);
@@ -39,6 +39,13 @@ impl Column {
 
     pub(super) fn get(&self, index: usize) -> f64 {
         self.blocks[index / LANES].0[index % LANES]
+    }
+
+    /// As long as asked for, all of one number.
+    pub(super) fn refit(&mut self, len: usize, value: f64) {
+        self.blocks.clear();
+        self.blocks.resize(len.div_ceil(LANES), Block([value; LANES]));
+        self.len = len;
     }
 
     /// As long as asked for, with whatever numbers.
@@ -206,6 +213,22 @@ impl Batch {
         let discount = Field::Discount.check(discount)?;
         assert!(index < self.len(), "option {index} of {}", self.len());
         self.discount.set(index, discount);
+        Ok(())
+    }
+
+    /// Moves the discount factor of the options `range`.
+    ///
+    /// # Errors
+    ///
+    /// A discount factor outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer options.
+    pub fn set_discounts(&mut self, range: Range<usize>, discount: f64) -> Result<(), Refusal> {
+        let discount = Field::Discount.check(discount)?;
+        assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
+        self.discount.fill(range, discount);
         Ok(())
     }
 

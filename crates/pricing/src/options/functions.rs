@@ -134,7 +134,14 @@ pub(super) fn density_lanes<S: Lanes>(d: Real<S>) -> Real<S> {
 /// N(−a) ÷ n(a) for a ≥ 0.
 #[inline(always)]
 pub(super) fn mills<S: Lanes>(a: Real<S>) -> Real<S> {
-    polynomial(a, &MILLS_NUMERATOR) / polynomial(a, &MILLS_DENOMINATOR)
+    let (numerator, denominator) = mills_parts(a);
+    numerator / denominator
+}
+
+/// The same as a numerator and a denominator, for a up to 1e20.
+#[inline(always)]
+pub(super) fn mills_parts<S: Lanes>(a: Real<S>) -> (Real<S>, Real<S>) {
+    (polynomial(a, &MILLS_NUMERATOR), polynomial(a, &MILLS_DENOMINATOR))
 }
 
 /// e to the power of `y`, for y up to 709; 0 below −708.

@@ -126,7 +126,7 @@ impl std::error::Error for BoundariesError {}
 /// The nearest place under and over the present at which `slack`, equity less maintenance margin, turns negative.
 ///
 /// It is looked for outward in steps that grow by half, from 0.4 % on, and at every kink; the bracket is then closed to 1e-12 of the
-/// place by the secant, by halves where that is slow. Both ends were evaluated, and are told. What turns negative and back between two
+/// place by parabolas, by halves where they are not safe. Both ends were evaluated, and are told. What turns negative and back between two
 /// steps is not seen: give the places where that may happen as kinks.
 ///
 /// ```
@@ -192,41 +192,36 @@ fn outward(
     Ok(None)
 }
 
-/// Closes a bracket.
+/// Closes a bracket: by the parabola through three points where that is safe (Chandrupatla's rule), else by halves.
 fn close(
-    mut alive: (f64, f64),
-    mut dead: (f64, f64),
+    alive: (f64, f64),
+    dead: (f64, f64),
     slack: &mut impl FnMut(f64) -> Result<f64, BoundariesError>,
 ) -> Result<Boundary, BoundariesError> {
-    // Values for the secant: one that stays is halved, so that its end moves too (the Illinois rule).
-    let (mut alive_value, mut dead_value) = (alive.1, dead.1);
-    let mut last_width = f64::INFINITY;
-    for round in 0..STEPS {
-        let width = dead.0 - alive.0;
-        let least = 0.5 * WIDTH * alive.0.abs().max(dead.0.abs());
+    let (mut near, mut far) = if alive.1 < -dead.1 { (alive, dead) } else { (dead, alive) };
+    let mut share = near.1 / (near.1 - far.1);
+    for _ in 0..STEPS {
+        let width = far.0 - near.0;
+        let least = 0.5 * WIDTH * near.0.abs().max(far.0.abs());
         if width.abs() <= 2.0 * least {
             break;
         }
-        let slow = round % 4 == 3 && width.abs() > 0.125 * last_width;
-        if round % 4 == 3 {
-            last_width = width.abs();
-        }
-        let share = alive_value / (alive_value - dead_value);
-        let share = if slow || !share.is_finite() { 0.5 } else { share };
         // Never nearer to an end than half the width that is asked for: so the far end comes up once the near one is there.
         let inset = (least / width.abs()).min(0.5);
-        let at = alive.0 + width * share.clamp(inset, 1.0 - inset);
-        if at == alive.0 || at == dead.0 {
+        let at = near.0 + width * share.clamp(inset, 1.0 - inset);
+        if at == near.0 || at == far.0 {
             break;
         }
         let value = slack(at)?;
-        if value < 0.0 {
-            dead = (at, value);
-            (alive_value, dead_value) = (alive_value * 0.5, value);
-        } else {
-            alive = (at, value);
-            (alive_value, dead_value) = (value, dead_value * 0.5);
-        }
+        let before = if (value < 0.0) == (near.1 < 0.0) { near } else { std::mem::replace(&mut far, near) };
+        near = (at, value);
+        let place = (near.0 - far.0) / (before.0 - far.0);
+        let rise = (near.1 - far.1) / (before.1 - far.1);
+        let safe = rise * rise < place && (1.0 - rise) * (1.0 - rise) < 1.0 - place;
+        let parabola = near.1 / (far.1 - near.1) * before.1 / (far.1 - before.1)
+            + (before.0 - near.0) / (far.0 - near.0) * near.1 / (before.1 - near.1) * far.1 / (before.1 - far.1);
+        share = if safe && parabola.is_finite() { parabola } else { 0.5 };
     }
+    let (alive, dead) = if near.1 < 0.0 { (far, near) } else { (near, far) };
     Ok(Boundary { alive, dead })
 }

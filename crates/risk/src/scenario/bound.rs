@@ -50,6 +50,7 @@ pub struct Drift {
 struct Price {
     currency: Currency,
     start: f64,
+    over_start: f64,
     /// Now ÷ start, and its square root.
     factor: f64,
     root: f64,
@@ -62,6 +63,7 @@ impl Drift {
         let price = |quoted: &super::portfolio::Quoted| Price {
             currency: quoted.currency,
             start: quoted.price,
+            over_start: 1.0 / quoted.price,
             factor: 1.0,
             root: 1.0,
         };
@@ -82,7 +84,7 @@ impl Drift {
         if !(low..=high).contains(&price) || currency == Currency::USD {
             return Err(ScenarioError::Price(currency, price));
         }
-        known.factor = price / known.start;
+        known.factor = if price == known.start { 1.0 } else { price * known.over_start };
         known.root = sqrt(known.factor);
         Ok(())
     }
@@ -222,8 +224,11 @@ impl Bound {
             high += linear + bent * pair.bend.1 + cross * shifted.1;
         }
         let account = drift.prices[self.account].factor;
+        if account != 1.0 {
+            (low, high) = (low / account, high / account);
+        }
         // Nothing is known where a number left its range.
-        (low <= high).then_some((low / account, high / account))
+        (low <= high).then_some((low, high))
     }
 
     /// Between which prices of a currency the value is on one side of `threshold` for sure, while all else stays as in `drift` but time,
@@ -297,7 +302,8 @@ impl Bound {
         for pair in &self.pairs {
             let (coin, dollar) = (&drift.prices[pair.coin], &drift.prices[pair.dollar]);
             // The farthest that the price may go, for what depends on how far it went.
-            let log = 2.0 * ln(pair.roots.1).max(-ln(pair.roots.0));
+            let straight = pair.deviates.by_price == 0.0;
+            let log = if straight { 0.0 } else { 2.0 * ln(pair.roots.1).max(-ln(pair.roots.0)) };
             let shift = self.shift(pair, drift, log)?;
             let (bend, shifted) = (2.0 * pick(pair.bend), 0.5 * pick(shift.ends(pair, true)));
             match (pair.coin == place, pair.dollar == place) {
@@ -408,7 +414,7 @@ impl Ready<'_> {
         let shares = [reach.price, reach.vol];
         assert!(shares.iter().all(|share| (0.0..0.5).contains(share)) && reach.time >= Duration::ZERO, "{reach:?}");
         let (revaluation, portfolio) = (&mut *self.revaluation, self.portfolio);
-        revaluation.move_market(portfolio, scenario, None::<&fn(usize, f64) -> f64>)?;
+        revaluation.move_market(portfolio, scenario)?;
         let account = revaluation.prices[portfolio.account];
         bound.account = portfolio.account;
         bound.vol = reach.vol;
@@ -418,7 +424,7 @@ impl Ready<'_> {
         revaluation.straight(portfolio, scenario, bound);
         let mut pairs = std::mem::take(&mut bound.pairs);
         for group in &revaluation.groups {
-            let key = (portfolio.terms[group.term].underlying, if group.coin { 0 } else { group.settlement });
+            let key = (group.underlying, if group.coin { 0 } else { group.settlement });
             if !pairs.iter().any(|pair: &Pair| (pair.coin, pair.dollar) == key) {
                 pairs.push(Pair { coin: key.0, dollar: key.1, ..Pair::default() });
             }
@@ -501,14 +507,9 @@ impl Revaluation {
     fn bend(&mut self, portfolio: &Portfolio, scenario: &Scenario, reach: &Reach, years: f64, pair: &mut Pair) -> f64 {
         let Self { simd, batch, groups, smiles, prices, quantities, .. } = self;
         let of = |group: &Group| {
-            let underlying = portfolio.terms[group.term].underlying;
-            (underlying, if group.coin { 0 } else { group.settlement }) == (pair.coin, pair.dollar)
+            (group.underlying, if group.coin { 0 } else { group.settlement }) == (pair.coin, pair.dollar)
         };
-        let unit = |group: &Group| match (of(group), group.coin) {
-            (false, _) => 0.0,
-            (true, true) => portfolio.currencies[pair.coin].price / group.forward,
-            (true, false) => prices[pair.dollar],
-        };
+        let unit = |group: &Group| if of(group) { group.unit(portfolio, prices) } else { 0.0 };
         quantities.refill(groups.iter().flat_map(|group| {
             let unit = unit(group);
             smiles[group.options.clone()].iter().map(move |smile| smile.quantity * unit)
@@ -519,9 +520,8 @@ impl Revaluation {
         let mut discounting: f64 = 0.0;
         pair.deviates = Deviates::default();
         for group in groups.iter().filter(|group| of(group)) {
-            let factor = |at: usize| prices[at] / portfolio.currencies[at].price;
             let sticks = scenario.sticky == Sticky::Strike;
-            let by = if sticks { 0.0 } else { ln(factor(pair.coin) / factor(pair.dollar)) };
+            let by = if sticks { 0.0 } else { ln(group.factor(portfolio, prices)) };
             let own = deviates(group, &smiles[group.options.clone()], scenario, by, (reach.vol, years));
             pair.deviates = pair.deviates.most(own);
             discounting = discounting.max(discounted(group, portfolio, scenario, years));

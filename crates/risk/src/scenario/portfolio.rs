@@ -97,6 +97,17 @@ pub(super) struct Line {
     pub(super) basis: f64,
 }
 
+impl Line {
+    /// The cost of a future, and the index of the currency in which it is owed.
+    pub(super) fn cost(&self) -> Option<(f64, usize)> {
+        match self.holding {
+            Holding::Future { settlement: Settlement::Coin, .. } => Some((self.basis, self.underlying)),
+            Holding::Future { settlement: Settlement::Quote(_), .. } => Some((self.basis, self.settlement)),
+            Holding::Balance { .. } | Holding::Option { .. } => None,
+        }
+    }
+}
+
 /// An account's holdings with the market that values them.
 ///
 /// ```

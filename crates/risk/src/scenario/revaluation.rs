@@ -1,17 +1,23 @@
 //! Every option priced again under every scenario.
 //!
-//! A block of options goes through the pricing kernel once for each scenario, so that profits are the same bits with AVX-512, AVX2 and
-//! without. A scenario's total is added up by sixteen accumulators, one for each line modulo sixteen, that are folded pairwise.
+//! What options have in common under scenarios is computed once ([`MovedPrices`]); profits are the same bits with AVX-512, AVX2 and
+//! without.
+//! A scenario's total is added up in parts of 64 lines, each by sixteen accumulators that are folded pairwise, so that a fill adds up one
+//! part again.
 
 use super::portfolio::{Line, Portfolio, Term, check};
 use super::{Holding, Move, REFERENCE_DAYS, Scenario, ScenarioError, Settlement, VolMove};
-use pricing::options::{Batch, EuropeanOption, Field, Inputs, Quantities, Refusal, Simd};
+use pricing::options::{Batch, EuropeanOption, Field, Inputs, MovedPrices, Quantities, Simd};
 use pricing::surface::Sticky;
 use std::ops::Range;
-use units::Duration;
 use units::math::{exp, ln, sqrt};
+use units::{Duration, Notional, Qty};
 
 const LANES: usize = 16;
+/// Lines that are added up together.
+const PART: usize = 64;
+/// Columns of volatilities that are kept for scenarios that share them.
+const COLUMNS: usize = 8;
 
 /// Profits of a portfolio's holdings under scenarios, in the account's currency.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,8 +25,21 @@ pub struct Outcomes {
     holdings: usize,
     value: f64,
     totals: Vec<f64>,
-    /// Scenario by scenario, each line by line.
+    /// Scenario by scenario, each line by line: of the holding, and of one unit of it.
     profits: Vec<f64>,
+    units: Vec<f64>,
+    /// By line: quantity, what one unit is worth now, and what the line is.
+    quantities: Vec<f64>,
+    worth: Vec<f64>,
+    values: Vec<f64>,
+    /// Lines that have a cost, in order, the cost, and the index of the currency in which it is owed.
+    costs: Vec<(usize, f64, usize)>,
+    /// Currency by currency, what one is worth now; and scenario by scenario how much more then.
+    prices: Vec<f64>,
+    changes: Vec<f64>,
+    /// What [`PART`] lines add up to: values, and scenario by scenario profits.
+    value_parts: Vec<f64>,
+    parts: Vec<f64>,
 }
 
 impl Outcomes {
@@ -75,11 +94,80 @@ impl Outcomes {
         all.reduce(|worst, next| if next.1 < worst.1 { next } else { worst })
     }
 
+    /// A fill: holds another quantity of a line, of a future at another cost (which no other holding has). No option is priced; the numbers
+    /// are those of a portfolio made anew, bit for bit.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such line.
+    pub fn hold(&mut self, line: usize, quantity: Qty, cost: Notional) {
+        self.quantities[line] = quantity.approximate();
+        let mut owed = None;
+        if let Some((_, held, currency)) = self.costs.iter_mut().find(|(of, ..)| *of == line) {
+            *held = cost.approximate();
+            owed = Some((*held, *currency));
+        }
+        let own = |unit: f64, prices: &[f64]| match owed {
+            None => self.quantities[line] * unit,
+            Some((cost, currency)) => self.quantities[line] * unit - cost * prices[currency],
+        };
+        let (part, parts) = (line / PART, self.holdings.div_ceil(PART));
+        let lines = part * PART..self.holdings.min((part + 1) * PART);
+        self.values[line] = own(self.worth[line], &self.prices);
+        self.value_parts[part] = total(&self.values[lines.clone()]);
+        self.value = self.value_parts.iter().sum();
+        for scenario in 0..self.totals.len() {
+            let start = scenario * self.holdings;
+            let changes = &self.changes[scenario * self.prices.len()..];
+            self.profits[start + line] = own(self.units[start + line], changes);
+            self.parts[scenario * parts + part] = total(&self.profits[start + lines.start..start + lines.end]);
+            self.totals[scenario] = self.parts[scenario * parts..][..parts].iter().sum();
+        }
+    }
+
+    /// What is held, and what it is worth now.
+    fn take(&mut self, portfolio: &Portfolio, worth: &[f64]) {
+        self.clear(portfolio.len());
+        let now = 1.0 / portfolio.currencies[portfolio.account].price;
+        self.prices.extend(portfolio.currencies.iter().map(|quoted| quoted.price * now));
+        self.quantities.extend(portfolio.lines.iter().map(|line| line.quantity));
+        self.worth.extend_from_slice(worth);
+        for at in &portfolio.others {
+            self.costs.extend(portfolio.lines[*at].cost().map(|(cost, currency)| (*at, cost, currency)));
+        }
+        let Self { values, quantities, worth, costs, prices, value_parts, .. } = self;
+        multiply(values, quantities, worth, costs, prices);
+        value_parts.extend(values.chunks(PART).map(total));
+        self.value = value_parts.iter().sum();
+    }
+
+    /// Adds a scenario of which the changes of prices are there: what a unit of each line is worth then and now.
+    fn add(&mut self, then: &[f64], now: &[f64], rate: f64) {
+        let Self { profits, quantities, units, costs, changes, prices, parts, totals, .. } = self;
+        let (start, first) = (profits.len(), parts.len());
+        units.extend(then.iter().zip(now).map(|(then, now)| then * rate - now));
+        let changes = &changes[changes.len() - prices.len()..];
+        multiply(profits, quantities, &units[start..], costs, changes);
+        parts.extend(profits[start..].chunks(PART).map(total));
+        totals.push(parts[first..].iter().sum());
+    }
+
     fn clear(&mut self, holdings: usize) {
         self.holdings = holdings;
         self.value = 0.0;
-        self.totals.clear();
-        self.profits.clear();
+        let Self { totals, profits, units, quantities, worth, values, prices, changes, value_parts, parts, .. } = self;
+        let all = [totals, profits, units, quantities, worth, values, prices, changes, value_parts, parts];
+        all.into_iter().for_each(Vec::clear);
+        self.costs.clear();
+    }
+}
+
+/// Quantity × unit, less what costs are at such prices, behind `out`.
+fn multiply(out: &mut Vec<f64>, quantities: &[f64], units: &[f64], costs: &[(usize, f64, usize)], prices: &[f64]) {
+    let start = out.len();
+    out.extend(quantities.iter().zip(units).map(|(quantity, unit)| quantity * unit));
+    for (line, cost, currency) in costs {
+        out[start + line] -= cost * prices[*currency];
     }
 }
 
@@ -88,6 +176,7 @@ impl Outcomes {
 pub(super) struct Group {
     pub(super) options: Range<usize>,
     pub(super) term: usize,
+    pub(super) underlying: usize,
     /// Index of the currency in which they are paid for.
     pub(super) settlement: usize,
     pub(super) coin: bool,
@@ -117,11 +206,19 @@ pub struct Revaluation {
     pub(super) batch: Batch,
     pub(super) groups: Vec<Group>,
     pub(super) smiles: Vec<Smile>,
-    /// Value in USD of each line now.
-    before: Vec<f64>,
-    /// Price of each currency, and of each option, under the scenario at hand.
+    moved: MovedPrices,
+    /// What the columns of `moved` are of, from the second on; the first is nobody's for long.
+    columns: Vec<Option<(VolMove, Duration)>>,
+    /// The next of them to be used again.
+    next: usize,
+    /// Whether `batch` has the options.
+    stands: bool,
+    /// Price of each currency under the scenario at hand; of each option, and of a unit of each line in USD.
     pub(super) prices: Vec<f64>,
     worth: Vec<f64>,
+    units: Vec<f64>,
+    /// A unit of each line now, in the account's currency.
+    before: Vec<f64>,
     /// Quantities of a bound.
     pub(super) quantities: Quantities,
 }
@@ -135,9 +232,14 @@ impl Revaluation {
             batch: Batch::default(),
             groups: Vec::new(),
             smiles: Vec::new(),
-            before: Vec::new(),
+            moved: MovedPrices::default(),
+            columns: Vec::new(),
+            next: 0,
+            stands: false,
             prices: Vec::new(),
             worth: Vec::new(),
+            units: Vec::new(),
+            before: Vec::new(),
             quantities: Quantities::default(),
         }
     }
@@ -203,8 +305,7 @@ impl Revaluation {
         outcomes: &mut Outcomes,
         smile: Option<impl Fn(usize, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
-        outcomes.clear(portfolio.len());
-        outcomes.value = total(&self.before) / portfolio.currencies[portfolio.account].price;
+        outcomes.take(portfolio, &self.before);
         let result =
             scenarios.iter().try_for_each(|scenario| self.scenario(portfolio, scenario, outcomes, smile.as_ref()));
         if result.is_err() {
@@ -218,31 +319,44 @@ impl Revaluation {
         if portfolio.currencies[portfolio.account].price.is_nan() {
             return Err(ScenarioError::NoPrice(portfolio.account()));
         }
-        self.batch.clear();
+        self.stands = false;
+        self.moved.clear();
         self.groups.clear();
         self.smiles.clear();
+        self.columns.clear();
+        self.next = 0;
         for (index, line) in portfolio.options.iter().enumerate() {
-            let Line {
-                holding: Holding::Option { right, point, .. }, term: Some(term), quantity, basis: strike, ..
-            } = portfolio.lines[*line]
-            else {
-                continue;
-            };
-            let group = self.group(portfolio, index, *line, term);
-            let Group { years, discount, quoted: forward, .. } = *group;
-            let inputs = Inputs { forward, strike, years, vol: point.vol, discount };
-            self.batch.push(&EuropeanOption::new(right, inputs)?);
-            self.smiles.push(Smile { vol: point.vol, slope: point.slope, strike, quantity });
+            let Some((option, smile)) = self.option(portfolio, index, *line)? else { continue };
+            self.moved.push(&option);
+            self.smiles.push(smile);
         }
+        self.moved.settle(self.simd);
         self.prices.clear();
         self.prices.extend(portfolio.currencies.iter().map(|quoted| quoted.price));
-        self.price_options();
-        let mut before = std::mem::take(&mut self.before);
-        before.clear();
-        before.extend((0..portfolio.len()).map(|_| 0.0));
-        self.value(portfolio, 0.0, &mut before);
-        self.before = before;
+        self.price_options(portfolio, &Scenario::still(""), None::<&fn(usize, f64) -> f64>)?;
+        self.value(portfolio, 0.0);
+        let now = 1.0 / portfolio.currencies[portfolio.account].price;
+        self.before.clear();
+        self.before.extend(self.units.iter().map(|unit| unit * now));
         Ok(())
+    }
+
+    /// An option as it is now; its group is made if it is the first of it.
+    fn option(
+        &mut self,
+        portfolio: &Portfolio,
+        index: usize,
+        line: usize,
+    ) -> Result<Option<(EuropeanOption, Smile)>, ScenarioError> {
+        let Line { holding: Holding::Option { right, point, .. }, term: Some(term), quantity, basis: strike, .. } =
+            &portfolio.lines[line]
+        else {
+            return Ok(None);
+        };
+        let Group { years, discount, quoted: forward, .. } = *self.group(portfolio, index, line, *term);
+        let inputs = Inputs { forward, strike: *strike, years, vol: point.vol, discount };
+        let smile = Smile { vol: point.vol, slope: point.slope, strike: *strike, quantity: *quantity };
+        Ok(Some((EuropeanOption::new(*right, inputs)?, smile)))
     }
 
     /// The group that an option belongs to, the last one or a new one.
@@ -257,15 +371,92 @@ impl Revaluation {
             let options = index..index;
             let days = years * 365.0;
             let quoted = if coin { forward } else { forward / portfolio.currencies[settlement].price };
-            self.groups.push(Group { options, term, settlement, coin, forward, years, discount, quoted, days });
+            let underlying = of.underlying;
+            self.groups.push(Group {
+                options,
+                term,
+                underlying,
+                settlement,
+                coin,
+                forward,
+                years,
+                discount,
+                quoted,
+                days,
+            });
         }
         let last = self.groups.len() - 1;
         self.groups[last].options.end = index + 1;
         &self.groups[last]
     }
 
-    fn price_options(&mut self) {
-        self.batch.prices(self.simd, &mut self.worth);
+    /// Prices of all options under a scenario, those of one coin and settlement that lie together at once.
+    fn price_options(
+        &mut self,
+        portfolio: &Portfolio,
+        scenario: &Scenario,
+        smile: Option<&impl Fn(usize, f64) -> f64>,
+    ) -> Result<(), ScenarioError> {
+        let column = self.column(portfolio, scenario, smile)?;
+        let Self { simd, moved, groups, prices, worth, .. } = self;
+        worth.resize(moved.len(), 0.0);
+        let same = |a: &Group, b: &Group| (a.underlying, a.settlement, a.coin) == (b.underlying, b.settlement, b.coin);
+        for run in groups.chunk_by(same) {
+            let factor = run[0].factor(portfolio, prices);
+            for group in run {
+                let forward = group.quoted * factor;
+                check(Field::Forward, forward).map_err(|refusal| {
+                    let line = portfolio.options[group.options.start];
+                    ScenarioError::Line { scenario: scenario.name.clone(), line, refusal }
+                })?;
+            }
+            let options = run[0].options.start..run[run.len() - 1].options.end;
+            moved.prices(*simd, column, options.clone(), factor, &mut worth[options]);
+        }
+        Ok(())
+    }
+
+    /// The column of volatilities of a scenario, made unless one of before is the same.
+    fn column(
+        &mut self,
+        portfolio: &Portfolio,
+        scenario: &Scenario,
+        smile: Option<&impl Fn(usize, f64) -> f64>,
+    ) -> Result<usize, ScenarioError> {
+        let Self { moved, groups, smiles, prices, columns, next, .. } = self;
+        // Where smiles follow the price, volatilities are this scenario's alone.
+        let key = (scenario.sticky == Sticky::Strike).then_some((scenario.vol, scenario.time));
+        if let Some(known) = key.and_then(|key| columns.iter().position(|column| *column == Some(key))) {
+            return Ok(known + 1);
+        }
+        let column = match key {
+            None => 0,
+            Some(_) if columns.len() < COLUMNS => {
+                columns.push(None);
+                columns.len()
+            }
+            Some(_) => {
+                *next = (*next + 1) % COLUMNS;
+                *next + 1
+            }
+        };
+        if column > 0 {
+            columns[column - 1] = None;
+        }
+        for group in groups.iter() {
+            let shape = Shape::new(portfolio, scenario, group, prices);
+            let vol = |index| shape.vol(portfolio, scenario, group, (index, &smiles[index]), smile);
+            let set = moved.set_vols(column, group.options.clone(), shape.years, shape.discount, vol);
+            set.map_err(|(index, refusal)| ScenarioError::Line {
+                scenario: scenario.name.clone(),
+                line: portfolio.options[index],
+                refusal,
+            })?;
+        }
+        if column > 0 {
+            columns[column - 1] = key;
+        }
+        Ok(column)
     }
 
     fn scenario(
@@ -275,31 +466,64 @@ impl Revaluation {
         outcomes: &mut Outcomes,
         smile: Option<&impl Fn(usize, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
-        self.move_market(portfolio, scenario, smile)?;
-        self.price_options();
-        let start = outcomes.profits.len();
-        outcomes.profits.resize(start + portfolio.len(), 0.0);
-        let profits = &mut outcomes.profits[start..];
-        self.value(portfolio, scenario.funding, profits);
-        let account = portfolio.account;
-        let (then, now) = (self.prices[account], portfolio.currencies[account].price);
-        for (profit, before) in profits.iter_mut().zip(&self.before) {
-            *profit = *profit / then - before / now;
-        }
-        outcomes.totals.push(total(profits));
+        check_scenario(scenario)?;
+        self.move_prices(portfolio, scenario)?;
+        self.price_options(portfolio, scenario, smile)?;
+        self.value(portfolio, scenario.funding);
+        let then = 1.0 / self.prices[portfolio.account];
+        outcomes.changes.extend(self.prices.iter().zip(&outcomes.prices).map(|(price, now)| price * then - now));
+        outcomes.add(&self.units, &self.before, then);
         Ok(())
     }
 
-    /// Prices and columns after the scenario.
-    pub(super) fn move_market(
-        &mut self,
-        portfolio: &Portfolio,
-        scenario: &Scenario,
-        smile: Option<&impl Fn(usize, f64) -> f64>,
-    ) -> Result<(), ScenarioError> {
+    /// What the account is worth under a scenario, in its currency.
+    fn worth_under(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<f64, ScenarioError> {
         check_scenario(scenario)?;
         self.move_prices(portfolio, scenario)?;
-        (0..self.groups.len()).try_for_each(|at| self.move_group(portfolio, scenario, at, smile))
+        self.price_options(portfolio, scenario, None::<&fn(usize, f64) -> f64>)?;
+        self.value_others(portfolio, scenario.funding);
+        let mut sum = 0.0;
+        for at in &portfolio.others {
+            let line = &portfolio.lines[*at];
+            sum += line.quantity * self.units[*at];
+            if let Some((cost, currency)) = line.cost() {
+                sum -= cost * self.prices[currency];
+            }
+        }
+        for group in &self.groups {
+            let unit = group.unit(portfolio, &self.prices);
+            let (smiles, worth) = (&self.smiles[group.options.clone()], &self.worth[group.options.clone()]);
+            // One accumulator for each index modulo eight.
+            let mut lanes = [0.0; 8];
+            for (smiles, worth) in smiles.chunks(8).zip(worth.chunks(8)) {
+                for (lane, (smile, worth)) in lanes.iter_mut().zip(smiles.iter().zip(worth)) {
+                    *lane += smile.quantity * worth;
+                }
+            }
+            let halves: [f64; 4] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 4]);
+            sum += unit * ((halves[0] + halves[2]) + (halves[1] + halves[3]));
+        }
+        Ok(sum / self.prices[portfolio.account])
+    }
+
+    /// Prices and the columns of a bound after the scenario.
+    pub(super) fn move_market(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<(), ScenarioError> {
+        check_scenario(scenario)?;
+        self.move_prices(portfolio, scenario)?;
+        if !self.stands {
+            self.batch.clear();
+            for group in &self.groups {
+                let Group { years, discount, quoted: forward, .. } = *group;
+                for (index, smile) in group.options.clone().zip(&self.smiles[group.options.clone()]) {
+                    if let Holding::Option { right, .. } = portfolio.lines[portfolio.options[index]].holding {
+                        let inputs = Inputs { forward, strike: smile.strike, years, vol: smile.vol, discount };
+                        self.batch.push(&EuropeanOption::new(right, inputs)?);
+                    }
+                }
+            }
+            self.stands = true;
+        }
+        (0..self.groups.len()).try_for_each(|at| self.move_group(portfolio, scenario, at))
     }
 
     /// Prices of currencies after the scenario.
@@ -327,29 +551,91 @@ impl Revaluation {
     }
 
     /// Forward, time and volatilities of a group after the scenario.
-    fn move_group(
-        &mut self,
-        portfolio: &Portfolio,
-        scenario: &Scenario,
-        at: usize,
-        smile: Option<&impl Fn(usize, f64) -> f64>,
-    ) -> Result<(), ScenarioError> {
+    fn move_group(&mut self, portfolio: &Portfolio, scenario: &Scenario, at: usize) -> Result<(), ScenarioError> {
         let Self { batch, groups, smiles, prices, .. } = self;
         let group = &groups[at];
-        let refused = |line: usize, refusal| ScenarioError::Line { scenario: scenario.name.clone(), line, refusal };
-        let first = portfolio.options[group.options.start];
-        let term = &portfolio.terms[group.term];
-        // What an option's own forward is multiplied by.
-        let (coin, dollar) = (term.underlying, group.settlement);
-        let mut factor = prices[coin] / portfolio.currencies[coin].price;
-        let mut forward = group.forward * factor;
-        if !group.coin {
-            forward /= prices[dollar];
-            factor /= prices[dollar] / portfolio.currencies[dollar].price;
+        let refused = |index: usize, refusal| {
+            let line = portfolio.options[index];
+            ScenarioError::Line { scenario: scenario.name.clone(), line, refusal }
+        };
+        let (options, first) = (group.options.clone(), group.options.start);
+        let forward = group.quoted * group.factor(portfolio, prices);
+        batch.set_forward(options.clone(), forward).map_err(|refusal| refused(first, refusal))?;
+        let shape = Shape::new(portfolio, scenario, group, prices);
+        batch.set_years(options.clone(), shape.years).map_err(|refusal| refused(first, refusal))?;
+        let none = None::<&fn(usize, f64) -> f64>;
+        let vol = |index| shape.vol(portfolio, scenario, group, (index, &smiles[index]), none);
+        batch.set_vols(options.clone(), vol).map_err(|(index, refusal)| refused(index, refusal))?;
+        batch.set_discounts(options, shape.discount).map_err(|refusal| refused(first, refusal))
+    }
+
+    /// The value in USD of one unit of each line at the prices and options' worth at hand, funding taken off; of futures without their
+    /// cost.
+    fn value(&mut self, portfolio: &Portfolio, funding: f64) {
+        self.value_others(portfolio, funding);
+        let Self { groups, prices, worth, units, .. } = self;
+        for group in groups.iter() {
+            let unit = group.unit(portfolio, prices);
+            for (line, worth) in portfolio.options[group.options.clone()].iter().zip(&worth[group.options.clone()]) {
+                units[*line] = worth * unit;
+            }
         }
-        batch.set_forward(group.options.clone(), forward).map_err(|refusal| refused(first, refusal))?;
-        let years = portfolio.years(term, scenario.time);
-        batch.set_years(group.options.clone(), years).map_err(|refusal| refused(first, refusal))?;
+    }
+
+    /// The same of all but options.
+    fn value_others(&mut self, portfolio: &Portfolio, funding: f64) {
+        let Self { prices, units, .. } = self;
+        units.resize(portfolio.len(), 0.0);
+        for at in &portfolio.others {
+            let line = &portfolio.lines[*at];
+            let price = prices[line.underlying];
+            units[*at] = match line.holding {
+                Holding::Future { settlement, expiry, .. } => {
+                    let ratio = line.term.map_or(1.0, |term| {
+                        let term = &portfolio.terms[term];
+                        portfolio.forward(term) / portfolio.currencies[term.underlying].price
+                    });
+                    // Futures pay no funding.
+                    let paid = if expiry.is_none() { funding } else { 0.0 };
+                    match settlement {
+                        // −1 ÷ forward coins, whatever the coin's price: the two move alike.
+                        Settlement::Coin => -(1.0 + paid) / ratio,
+                        Settlement::Quote(_) => price * ratio * (1.0 - paid),
+                    }
+                }
+                Holding::Balance { .. } | Holding::Option { .. } => price,
+            };
+        }
+    }
+}
+
+impl Group {
+    /// USD that one of what its options are priced in is worth. Options paid for in coin are worth their price ÷ forward in coins, each
+    /// at the coin's price: the two move alike.
+    pub(super) fn unit(&self, portfolio: &Portfolio, prices: &[f64]) -> f64 {
+        if self.coin { portfolio.currencies[self.underlying].price / self.forward } else { prices[self.settlement] }
+    }
+
+    /// What an option's own forward is multiplied by.
+    pub(super) fn factor(&self, portfolio: &Portfolio, prices: &[f64]) -> f64 {
+        let factor = |at: usize| prices[at] / portfolio.currencies[at].price;
+        if self.coin { factor(self.underlying) } else { factor(self.underlying) / factor(self.settlement) }
+    }
+}
+
+/// What a scenario makes of a group's time, discount and volatilities.
+struct Shape {
+    years: f64,
+    discount: f64,
+    level: f64,
+    shift: f64,
+    /// ln of what the forward is multiplied by, if smiles follow it.
+    by: f64,
+}
+
+impl Shape {
+    fn new(portfolio: &Portfolio, scenario: &Scenario, group: &Group, prices: &[f64]) -> Self {
+        let years = portfolio.years(&portfolio.terms[group.term], scenario.time);
         let discount = if group.discount == 1.0 || group.years == 0.0 || years == group.years {
             group.discount
         } else {
@@ -358,69 +644,34 @@ impl Revaluation {
         let vol = &scenario.vol;
         let weight = tenor_weight(vol, group.days);
         let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
-        let shift = vol.absolute * weight;
-        let by = if scenario.sticky == Sticky::Moneyness { ln(factor) } else { 0.0 };
-        let moved = |index: usize| {
-            let Smile { vol: now, slope, strike, .. } = smiles[index];
-            let place = || ln(strike / group.quoted);
-            let follow = match smile {
-                _ if by == 0.0 => 0.0,
-                None => -slope * by,
-                Some(smile) => {
-                    let (line, place) = (portfolio.options[index], place());
-                    smile(line, place - by) - smile(line, place)
-                }
-            };
-            let skew = if vol.skew == 0.0 { 0.0 } else { vol.skew * place() };
-            let moved = (now + follow) * level + shift + skew;
-            // Not `max`, which would make a floor of what is no number.
-            if moved < vol.floor { vol.floor } else { moved }
-        };
-        let line = |(index, refusal): (usize, Refusal)| refused(portfolio.options[index], refusal);
-        batch.set_vols(group.options.clone(), moved).map_err(line)?;
-        if !group.coin {
-            for index in group.options.clone() {
-                batch.set_discount(index, discount).map_err(|refusal| line((index, refusal)))?;
-            }
-        }
-        Ok(())
+        let by = if scenario.sticky == Sticky::Moneyness { ln(group.factor(portfolio, prices)) } else { 0.0 };
+        Self { years, discount, level, shift: vol.absolute * weight, by }
     }
 
-    /// The value in USD of each line at the prices and options' worth at hand, funding taken off.
-    fn value(&self, portfolio: &Portfolio, funding: f64, values: &mut [f64]) {
-        for at in &portfolio.others {
-            let line = &portfolio.lines[*at];
-            let (price, quantity) = (self.prices[line.underlying], line.quantity);
-            values[*at] = match line.holding {
-                Holding::Future { settlement, expiry, .. } => {
-                    let ratio = line.term.map_or(1.0, |term| {
-                        let term = &portfolio.terms[term];
-                        portfolio.forward(term) / portfolio.currencies[term.underlying].price
-                    });
-                    let (forward, cost) = (price * ratio, line.basis);
-                    // Futures pay no funding.
-                    let paid = if expiry.is_none() { funding } else { 0.0 };
-                    match settlement {
-                        Settlement::Coin => (-quantity / forward - cost - quantity / forward * paid) * price,
-                        Settlement::Quote(_) => {
-                            quantity * forward - cost * self.prices[line.settlement] - quantity * forward * paid
-                        }
-                    }
-                }
-                Holding::Balance { .. } | Holding::Option { .. } => quantity * price,
-            };
-        }
-        for group in &self.groups {
-            let unit = if group.coin {
-                // Worth ÷ forward coins, each at the coin's price; the two move alike.
-                portfolio.currencies[portfolio.terms[group.term].underlying].price / group.forward
-            } else {
-                self.prices[group.settlement]
-            };
-            for index in group.options.clone() {
-                values[portfolio.options[index]] = self.smiles[index].quantity * (self.worth[index] * unit);
+    /// An option's volatility.
+    #[inline]
+    fn vol(
+        &self,
+        portfolio: &Portfolio,
+        scenario: &Scenario,
+        group: &Group,
+        (index, smile): (usize, &Smile),
+        whole: Option<&impl Fn(usize, f64) -> f64>,
+    ) -> f64 {
+        let VolMove { skew, floor, .. } = scenario.vol;
+        let place = || ln(smile.strike / group.quoted);
+        let follow = match whole {
+            _ if self.by == 0.0 => 0.0,
+            None => -smile.slope * self.by,
+            Some(whole) => {
+                let (line, place) = (portfolio.options[index], place());
+                whole(line, place - self.by) - whole(line, place)
             }
-        }
+        };
+        let skew = if skew == 0.0 { 0.0 } else { skew * place() };
+        let moved = (smile.vol + follow) * self.level + self.shift + skew;
+        // Not `max`, which would make a floor of what is no number.
+        if moved < floor { floor } else { moved }
     }
 }
 
@@ -439,6 +690,16 @@ impl Ready<'_> {
     /// As [`Revaluation::run`].
     pub fn run(&mut self, scenarios: &[Scenario], outcomes: &mut Outcomes) -> Result<(), ScenarioError> {
         self.revaluation.run_prepared(self.portfolio, scenarios, outcomes, None::<fn(usize, f64) -> f64>)
+    }
+
+    /// What the account is worth under a scenario, in its currency, without what each holding gains: [`Outcomes::value`] and the total to
+    /// rounding, in half the time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Revaluation::run`].
+    pub fn value(&mut self, scenario: &Scenario) -> Result<f64, ScenarioError> {
+        self.revaluation.worth_under(self.portfolio, scenario)
     }
 }
 
@@ -482,7 +743,7 @@ fn check_scenario(scenario: &Scenario) -> Result<(), ScenarioError> {
 }
 
 /// The sum of all, by one accumulator for each index modulo sixteen, folded pairwise.
-pub(super) fn total(values: &[f64]) -> f64 {
+fn total(values: &[f64]) -> f64 {
     let mut lanes = [0.0; LANES];
     for block in values.chunks(LANES) {
         for (lane, value) in lanes.iter_mut().zip(block) {

@@ -1,6 +1,6 @@
 //! Options revalued in every scenario of a list, and kept per unit, so that a fill costs an addition and not a revaluation.
 
-use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, Refusal, Simd};
+use pricing::options::{EuropeanOption, Field, Inputs, MovedPrices, OptionKind, Refusal, Simd};
 use std::ops::Range;
 
 /// One scenario: how the forward moves, and which column of volatilities is used.
@@ -33,27 +33,29 @@ pub(crate) struct Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
     moves: Vec<Move>,
-    /// One batch for each column of volatilities; forwards are moved in place.
-    batches: Vec<Batch>,
+    options: MovedPrices,
+    /// By column, option by option; and which columns have changed since the last revaluation.
+    vols: Vec<Vec<f64>>,
+    changed: Range<usize>,
     expiries: Vec<(Range<usize>, Shared)>,
     quantities: Vec<f64>,
     /// Scenario-major: scenario × options + option.
     unit: Vec<f64>,
     /// Expiry-major: expiry × scenarios + scenario.
     totals: Vec<f64>,
-    prices: Vec<f64>,
 }
 
 impl Grid {
     pub(crate) fn new(moves: Vec<Move>, columns: usize) -> Self {
         Self {
             moves,
-            batches: vec![Batch::default(); columns],
+            options: MovedPrices::default(),
+            vols: vec![Vec::new(); columns],
+            changed: 0..columns,
             expiries: Vec::new(),
             quantities: Vec::new(),
             unit: Vec::new(),
             totals: Vec::new(),
-            prices: Vec::new(),
         }
     }
 
@@ -66,36 +68,48 @@ impl Grid {
         mut vol: impl FnMut(usize, usize) -> f64,
     ) -> Result<(), (usize, Refusal)> {
         let start = self.quantities.len();
-        let most = pricing::options::Field::Vol.range().1;
+        let most = Field::Vol.range().1;
+        let Shared { forward, years, discount } = shared;
         for (at, leg) in legs.iter().enumerate() {
-            for (column, batch) in self.batches.iter_mut().enumerate() {
-                let Shared { forward, years, discount } = shared;
-                let inputs = Inputs { forward, strike: leg.strike, years, vol: vol(at, column).min(most), discount };
-                batch.push(&EuropeanOption::new(leg.kind, inputs).map_err(|refusal| (at, refusal))?);
+            let of =
+                |vol: f64| EuropeanOption::new(leg.kind, Inputs { forward, strike: leg.strike, years, vol, discount });
+            for (column, vols) in self.vols.iter_mut().enumerate() {
+                let vol = vol(at, column).min(most);
+                of(vol).map_err(|refusal| (at, refusal))?;
+                vols.push(vol);
             }
+            self.options.push(&of(0.0).map_err(|refusal| (at, refusal))?);
             self.quantities.push(leg.quantity);
         }
         self.expiries.push((start..self.quantities.len(), shared));
+        self.changed = 0..self.vols.len();
         Ok(())
     }
 
     /// Revalues everything.
     pub(crate) fn revalue(&mut self, simd: Simd) -> Result<(), Refusal> {
-        let count = self.quantities.len();
-        self.unit.clear();
-        self.unit.resize(self.moves.len() * count, 0.0);
-        self.totals.resize(self.expiries.len() * self.moves.len(), 0.0);
-        for (scenario, step) in self.moves.iter().enumerate() {
-            if let Some(same) = self.moves[..scenario].iter().position(|earlier| earlier == step) {
-                self.unit.copy_within(same * count..(same + 1) * count, scenario * count);
+        let Self { moves, options, vols, changed, expiries, quantities, unit, totals } = self;
+        let count = quantities.len();
+        options.settle(simd);
+        for column in std::mem::take(changed) {
+            for (range, Shared { years, discount, .. }) in expiries.iter() {
+                let vol = |option: usize| vols[column][option];
+                options.set_vols(column, range.clone(), *years, *discount, vol).map_err(|(_, refusal)| refusal)?;
+            }
+        }
+        unit.resize(moves.len() * count, 0.0);
+        totals.resize(expiries.len() * moves.len(), 0.0);
+        let (low, high) = Field::Forward.range();
+        for (scenario, step) in moves.iter().enumerate() {
+            if let Some(same) = moves[..scenario].iter().position(|earlier| earlier == step) {
+                unit.copy_within(same * count..(same + 1) * count, scenario * count);
                 continue;
             }
-            let batch = &mut self.batches[step.vols];
-            for (range, shared) in &self.expiries {
-                batch.set_forward(range.clone(), shared.forward * step.spot)?;
+            let moved = expiries.iter().map(|(_, shared)| shared.forward * step.spot);
+            if let Some(value) = moved.into_iter().find(|forward| !(low..=high).contains(forward)) {
+                return Err(Refusal { field: Field::Forward, value });
             }
-            batch.prices(simd, &mut self.prices);
-            self.unit[scenario * count..][..count].copy_from_slice(&self.prices);
+            options.prices(simd, step.vols, 0..count, step.spot, &mut unit[scenario * count..][..count]);
         }
         (0..self.expiries.len()).for_each(|expiry| self.add_up(expiry));
         Ok(())
@@ -109,16 +123,19 @@ impl Grid {
         bent: Range<usize>,
         vol: impl Fn(usize, usize, usize, f64) -> f64,
     ) -> Result<(), Refusal> {
-        let most = pricing::options::Field::Vol.range().1;
+        let most = Field::Vol.range().1;
         for (index, (range, shared)) in self.expiries.iter_mut().enumerate() {
-            shared.forward = forward(index);
-            let log = units::math::ln(shared.forward);
+            let moved = forward(index);
+            self.options.set_forward(range.clone(), moved)?;
+            shared.forward = moved;
+            let log = units::math::ln(moved);
             for column in bent.clone() {
                 for option in range.clone() {
-                    self.batches[column].set_vol(option, vol(index, option, column, log).min(most))?;
+                    self.vols[column][option] = vol(index, option, column, log).min(most);
                 }
             }
         }
+        self.changed = bent;
         Ok(())
     }
 

@@ -34,6 +34,8 @@ pub struct Parameters {
     file: String,
     from: Timestamp,
     until: Option<Timestamp>,
+    /// Whether it is known from when the values hold.
+    known: bool,
     rows: Vec<Row>,
 }
 
@@ -49,7 +51,7 @@ struct Row {
 pub enum FileError {
     /// There is no `# name:` at its top.
     NoName,
-    /// There is no `# valid_from:` with a time, or `# valid_until:` is none.
+    /// There is no `# valid_from:` with a time, or `# valid_until:` is none, or `# validity:` says something but `unverified`.
     Validity,
     /// A line, from 1, that is not `name,value,standing`.
     Line(usize),
@@ -70,8 +72,8 @@ impl fmt::Display for FileError {
 impl std::error::Error for FileError {}
 
 impl Parameters {
-    /// Reads a file: `# name:`, `# valid_from:` and perhaps `# valid_until:` among its comments, one header line, then
-    /// `name,value,standing`. A name may stand on several rows, whose order counts.
+    /// Reads a file: `# name:`, `# valid_from:` and perhaps `# valid_until:` and `# validity: unverified` among its comments, one header
+    /// line, then `name,value,standing`. A name may stand on several rows, whose order counts.
     pub fn parse(text: &str) -> Result<Self, FileError> {
         let comment = |key: &str| {
             let mut lines = text.lines().filter_map(|line| line.strip_prefix("# "));
@@ -81,10 +83,15 @@ impl Parameters {
         let time = |text: &str| text.parse::<Timestamp>().map_err(|_| FileError::Validity);
         let from = time(comment("valid_from").ok_or(FileError::Validity)?)?;
         let until = comment("valid_until").map(time).transpose()?;
+        let known = match comment("validity") {
+            None => true,
+            Some("unverified") => false,
+            Some(_) => return Err(FileError::Validity),
+        };
         let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let rows =
             lines.skip(1).map(|(at, line)| row(line).ok_or(FileError::Line(at + 1))).collect::<Result<_, _>>()?;
-        Ok(Self { file, from, until, rows })
+        Ok(Self { file, from, until, known, rows })
     }
 
     /// Derive's portfolio margin of the second generation, as it comes with Trimtab.
@@ -203,7 +210,7 @@ impl Parameters {
         (self.from, self.until)
     }
 
-    /// Names what a result must be read with: rows that are unverified, and rows that were replaced.
+    /// Names what a result must be read with: from when the values hold if that is unverified, rows that are, and rows that were replaced.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let note = |row: &Row| match row.standing {
@@ -211,7 +218,8 @@ impl Parameters {
             Standing::Unverified => Some(format!("unverified: {} = {}", row.name, row.value)),
             Standing::Replaced => Some(format!("set by the user: {} = {}", row.name, row.value)),
         };
-        self.rows.iter().filter_map(note).collect()
+        let validity = (!self.known).then(|| format!("unverified: valid_from = {}", self.from));
+        validity.into_iter().chain(self.rows.iter().filter_map(note)).collect()
     }
 
     /// The value of the first row of this name, as whatever it should be.

@@ -129,6 +129,12 @@ impl<S: Lanes> Real<S> {
         self.lanes.store(self.raw, block, part);
     }
 
+    /// The token.
+    #[inline(always)]
+    pub(super) fn lanes(self) -> S {
+        self.lanes
+    }
+
     /// The same constant in all lanes.
     #[inline(always)]
     pub(super) fn constant(self, value: f64) -> Self {
