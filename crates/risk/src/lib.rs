@@ -5,12 +5,14 @@
 
 pub mod collateral;
 pub mod coverage;
+pub mod delta_gamma;
 mod ex_ante;
 pub mod greeks;
 pub mod growth;
 pub mod liquidation;
 mod margin;
 pub mod scenario;
+pub mod tail;
 mod tiers;
 pub mod venues;
 
