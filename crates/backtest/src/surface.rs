@@ -2,7 +2,7 @@
 
 use crate::Error;
 use engine::{Chain, Chains, FittedChain};
-use market::{Currency, Event};
+use market::{Currency, Event, Instrument};
 use pricing::options::DeltaConvention;
 use pricing::surface::{ExpiryReport, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub struct Found {
     pub surfaces: Vec<SurfaceView>,
     /// Coins that the tapes list options on.
     pub underlyings: BTreeSet<String>,
+    /// What has a price of its own (a bar's close, a mark, a trade) on the tapes until then, with the last one.
+    pub prices: Vec<(Instrument, Timestamp, Price)>,
     /// Where there is no surface: when the first quote comes that one could be made of.
     pub first: Option<Timestamp>,
 }
@@ -258,6 +260,12 @@ pub fn surfaces<P: AsRef<Path>>(
     };
     Ok(Some(Found {
         surfaces: chains.chains().iter().zip(&told).filter_map(view).collect(),
+        prices: catalogue
+            .instruments
+            .iter()
+            .zip(&last)
+            .filter_map(|(instrument, last)| last.map(|(at, price)| (instrument.clone(), at, price)))
+            .collect(),
         underlyings: chains.chains().iter().map(|chain| chain.base().to_string()).collect(),
         first,
     }))

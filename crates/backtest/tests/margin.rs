@@ -430,3 +430,54 @@ fn what_is_absent_says_why() {
     let line = serde_json::to_value(&found).unwrap();
     assert_eq!(line["ratio"], json!({ "value": null, "absent": "equity is not over zero" }));
 }
+
+/// A figure or an edge that is not there and does not say why.
+fn silent(view: &Value) -> Option<Value> {
+    let is_silent = |map: &serde_json::Map<String, Value>| {
+        let missing = ["value", "at"].iter().any(|name| map.get(*name).is_some_and(Value::is_null));
+        missing && !map.get("absent").is_some_and(Value::is_string)
+    };
+    match view {
+        Value::Object(map) if is_silent(map) => Some(view.clone()),
+        Value::Object(map) => map.values().find_map(silent),
+        Value::Array(rows) => rows.iter().find_map(silent),
+        _ => None,
+    }
+}
+
+/// Whatever stands in a file, it is answered or refused: every leaf of the examples is replaced by what no account has.
+#[test]
+fn no_number_is_too_odd() {
+    fn leaves(value: &Value, path: String, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(name, value)| leaves(value, format!("{path}/{name}"), found)),
+            Value::Array(rows) => {
+                rows.iter().enumerate().for_each(|(at, row)| leaves(row, format!("{path}/{at}"), found));
+            }
+            _ => found.push(path),
+        }
+    }
+    let odd = [json!(0), json!("-99999999999.9"), json!("92233720368.54775807"), json!(1e300), json!("")];
+    let (mut answered, mut refused) = (0, 0);
+    for (venue, portfolio) in examples().into_iter().filter(|(name, _)| name != "state") {
+        let mut paths = Vec::new();
+        leaves(&portfolio, String::new(), &mut paths);
+        for (path, value) in paths.iter().flat_map(|path| odd.iter().map(move |value| (path, value))) {
+            let mut portfolio = portfolio.clone();
+            *portfolio.pointer_mut(path).unwrap() = value.clone();
+            let Ok(book) = Book::read(&portfolio.to_string()) else {
+                refused += 1;
+                continue;
+            };
+            match margin(&book, &venue, &Request::default()) {
+                Err(_) => refused += 1,
+                Ok(views) => {
+                    answered += 1;
+                    let silent = silent(&serde_json::to_value(&views).unwrap());
+                    assert!(silent.is_none(), "{path} = {value}: {silent:?}");
+                }
+            }
+        }
+    }
+    assert!(answered > 50 && refused > 500, "{answered}, {refused}");
+}

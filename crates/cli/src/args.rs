@@ -9,7 +9,7 @@ mod risk;
 pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
-pub(crate) use risk::Margin;
+pub(crate) use risk::{Margin, Moves, StickyArg, Stress};
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
@@ -145,6 +145,9 @@ pub(crate) enum Command {
     /// Say what a venue's rules ask of a portfolio, part by part, and where it is liquidated
     #[command(after_help = risk::MARGIN)]
     Margin(Margin),
+    /// Put a portfolio under named stresses and grids of moves: profit and loss, and what is left of each margin
+    #[command(after_help = risk::STRESS)]
+    Stress(Stress),
     /// Price options: rows on standard input, price and twelve Greeks of each on standard output
     #[command(after_help = calculators::PRICE)]
     Price(Calculator),

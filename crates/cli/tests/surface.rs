@@ -429,3 +429,60 @@ fn a_run_without_options_has_none_of_it() {
     let page = std::fs::read_to_string(sandbox.path("run.html")).unwrap();
     assert!(!page.contains("#greeks") && !page.contains("#surface") && !page.contains("option margin"));
 }
+
+/// A portfolio whose market the tapes tell: options are valued on the smile that the chain was made of, the perpetual at its forward.
+#[test]
+fn a_portfolio_takes_its_market_from_the_tapes() {
+    let sandbox = with_chain(&EXPIRIES);
+    let portfolio = |more: &str| {
+        format!(
+            r#"{{ "schema": "trimtab.portfolio/3", "time": "2026-01-10T00:00:00Z",
+                 "accounts": [{{ "name": "a", "venue": "deribit", "margin": "portfolio",
+                                "balances": [{{ "currency": "BTC", "amount": "3" }}] }}],
+                 "positions": [
+                   {{ "account": "a", "instrument": "deribit:BTC-30JAN26-100000-C", "quantity": "-5" }}{more} ] }}"#
+        )
+    };
+    sandbox.write("p.json", portfolio(""));
+    let line = "trimtab stress p.json --market chain.tape --at 2026-01-15T12:30:00Z --json";
+    let said = sandbox.line(line);
+    let view: Value = serde_json::from_str(said.stdout.trim()).unwrap_or_else(|_| panic!("{said:?}"));
+    assert_eq!((view["time"].as_str(), view["sticky"].as_str()), (Some("2026-01-15T12:30:00Z"), Some("moneyness")));
+    // Three coins less five calls by the known smile.
+    let expiry = &EXPIRIES[1];
+    let worth = 3.0 * FORWARD - 5.0 * price(expiry, NOON, 100_000.0, true) * FORWARD;
+    near(&view["value"], worth, 2e-3 * worth);
+    // Where volatilities double, the call is priced at twice the smile's.
+    let doubled = view["stresses"].as_array().unwrap().iter().find(|row| row["name"] == "vol-doubling").unwrap();
+    let moved = doubled["numbers"].as_array().unwrap().iter().find(|number| number["field"] == "vol.relative").unwrap();
+    let by = 1.0 + moved["value"].as_f64().unwrap();
+    let deviation = smile(expiry, NOON, 100_000.0) * years(expiry, NOON).sqrt();
+    let calls = [1.0, by].map(|by| black(FORWARD / 100_000.0, deviation * by, true) * FORWARD);
+    let lost = -5.0 * (calls[1] - calls[0]);
+    near(&doubled["profit"], lost, 0.02 * lost.abs());
+    assert!(view["now"][0]["maintenance"].as_f64().unwrap() > 0.0, "{}", view["now"]);
+
+    // A surface that is too old, by the row that stands on it; allowed if asked for.
+    let late = sandbox.line("trimtab stress p.json --market chain.tape --at 2026-01-15T18:00:00Z");
+    assert_eq!((late.code, late.stdout.as_str()), (Some(2), ""));
+    assert!(
+        late.stderr.contains("positions[0]: the surface of BTC at deribit is of 2026-01-15T12:00:00.25Z"),
+        "{late:?}"
+    );
+    let allowed =
+        sandbox.line("trimtab stress p.json --market chain.tape --at 2026-01-15T18:00:00Z --max-age 1d --json");
+    assert!(allowed.code.is_some_and(|code| code < 2), "{allowed:?}");
+    // A contract that is settled by then.
+    let expired = sandbox.line("trimtab stress p.json --market chain.tape --at 2026-02-01T00:00:00Z --max-age 60d");
+    assert!(
+        expired.code == Some(2) && expired.stderr.contains("was settled at 2026-01-30T08:00:00Z, before"),
+        "{expired:?}"
+    );
+    // What the tapes have no price of and the file neither is told by its row.
+    sandbox.write(
+        "q.json",
+        portfolio(r#", { "account": "a", "instrument": "deribit:ETH-PERPETUAL", "quantity": "10", "entry": "3000" }"#),
+    );
+    let said = sandbox.line("trimtab stress q.json --market chain.tape --at 2026-01-15T12:30:00Z");
+    assert!(said.code == Some(2) && said.stderr.contains("ETH has no index"), "{said:?}");
+}

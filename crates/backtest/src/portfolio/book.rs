@@ -1,5 +1,6 @@
 //! A portfolio file with its names resolved: which contract each symbol is, which account holds what.
 
+use super::market::Smiles;
 use super::schema::read;
 use super::shape::Wrong;
 use super::{Decimal, Model};
@@ -43,6 +44,7 @@ struct AccountRow {
 struct BalanceRow {
     currency: Decimal<Currency>,
     amount: Decimal<Cash>,
+    haircut: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -112,6 +114,8 @@ pub struct Book {
     file: File,
     /// By symbol: what it is, and its row under `instruments`, if it has one.
     contracts: BTreeMap<String, (Instrument, Option<usize>)>,
+    /// Fitted to tapes, if they were.
+    smiles: Smiles,
 }
 
 /// A coin's or stablecoin's price as the file tells it.
@@ -126,8 +130,6 @@ pub(crate) struct Quoted {
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) account: String,
-    /// Its row in the file.
-    account_row: usize,
     pub(crate) model: Model,
     /// The coin of models that margin one; else the currency of settlement.
     pub(crate) coin: Currency,
@@ -136,42 +138,56 @@ pub(crate) struct Group {
     pub(crate) portfolio: Portfolio,
     pub(crate) stated: StatedMargins,
     pub(crate) open_interest: Vec<(Currency, Notional)>,
-    /// Row in the file of each position; of what orders alone are in, none.
-    positions: Vec<Option<usize>>,
-    balances: Vec<usize>,
-    orders: Vec<usize>,
+    pub(crate) rows: Rows,
     /// What the caller must know beside the model's own notes.
     pub(crate) notes: Vec<String>,
 }
 
-impl Group {
+/// All that an account holds, whatever is margined apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Whole {
+    pub(crate) account: String,
+    pub(crate) portfolio: Portfolio,
+    pub(crate) rows: Rows,
+}
+
+/// Where in the file the rows of a portfolio stand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rows {
+    /// Of the account.
+    account: usize,
+    /// Of each position; of what orders alone are in, none.
+    positions: Vec<Option<usize>>,
+    orders: Vec<usize>,
+}
+
+impl Rows {
     /// An error by the rows of the file.
     pub(crate) fn in_file(&self, error: MarginError) -> Wrong {
         let position = |row: usize| self.positions.get(row).copied().flatten();
-        let balance = |row: usize| self.balances.get(row).copied().unwrap_or(row);
         let order = |row: usize| self.orders.get(row).copied().unwrap_or(row);
-        let error = error.with_rows(|row| position(row).unwrap_or(row), balance, order);
+        let error = error.with_rows(|row| position(row).unwrap_or(row), |row| row, order);
         let path = match &error {
-            MarginError::UnknownCollateral { row, .. } => format!("accounts[{}].balances[{row}]", self.account_row),
+            MarginError::UnknownCollateral { row, .. } => format!("accounts[{}].balances[{row}]", self.account),
             MarginError::Order { row, .. } => format!("orders[{row}]"),
             error => error.row().map_or(String::new(), |row| format!("positions[{row}]")),
         };
         let text = error.to_string();
         let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "correct the row, or margin it elsewhere"));
-        // The row stands in the path.
-        let is_row = |head: &str| ["position ", "balance ", "order "].iter().any(|list| head.starts_with(list));
-        let what =
-            what.split_once(": ").filter(|(head, _)| !path.is_empty() && is_row(head)).map_or(what, |(_, rest)| rest);
+        // The row stands in the path, or what is wrong names itself.
+        let named = !path.is_empty() || matches!(error, MarginError::NoIndex { .. } | MarginError::Number { .. });
+        let is_row = |head: &str| ["position ", "balance ", "order ", "row "].iter().any(|list| head.starts_with(list));
+        let what = what.split_once(": ").filter(|(head, _)| named && is_row(head)).map_or(what, |(_, rest)| rest);
         Wrong::new(path, what, remedy)
     }
 
     /// The row under `positions` of the file.
-    pub(crate) fn row(&self, position: usize) -> Option<usize> {
+    pub(crate) fn position(&self, position: usize) -> Option<usize> {
         self.positions.get(position).copied().flatten()
     }
 
     /// The rows under `orders` of the file.
-    pub(crate) fn order_rows(&self, orders: &[usize]) -> Vec<usize> {
+    pub(crate) fn of_orders(&self, orders: &[usize]) -> Vec<usize> {
         orders.iter().filter_map(|order| self.orders.get(*order).copied()).collect()
     }
 }
@@ -190,7 +206,7 @@ impl Book {
         let contracts = file.resolve(&mut wrong);
         file.check_names(&mut wrong);
         file.check_times(&contracts, &mut wrong);
-        if wrong.is_empty() { Ok(Self { file, contracts }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(Self { file, contracts, smiles: Smiles::default() }) } else { Err(wrong) }
     }
 
     /// When all of it holds.
@@ -269,29 +285,51 @@ impl Book {
         keys.into_iter().map(|key| self.group(row, model, key)).collect()
     }
 
-    fn group(&self, account_row: usize, model: Model, (coin, settle): (Currency, Currency)) -> Group {
-        let account = &self.file.accounts[account_row];
-        let mut group = Group {
+    /// All that each account holds.
+    pub(crate) fn wholes(&self, max_age: Option<Duration>) -> Vec<Whole> {
+        let whole = |row: usize| {
+            let (mut portfolio, rows) = self.gather(row, |_| true);
+            portfolio.stale_after = max_age;
+            self.prices_of(&mut portfolio, None);
+            Whole { account: self.file.accounts[row].name.clone(), portfolio, rows }
+        };
+        (0..self.file.accounts.len()).map(whole).collect()
+    }
+
+    /// The venue of each account and, at venues that have two, whose rules.
+    pub(crate) fn venues(&self) -> impl Iterator<Item = (&str, Option<&str>, Option<&str>)> {
+        self.file.accounts.iter().map(|row| (row.name.as_str(), row.venue.as_deref(), row.margin.as_deref()))
+    }
+
+    fn group(&self, row: usize, model: Model, (coin, settle): (Currency, Currency)) -> Group {
+        let account = &self.file.accounts[row];
+        let belongs = |instrument: &Instrument| !model.is_split() || model.key(instrument) == (coin, settle);
+        let (mut portfolio, rows) = self.gather(row, belongs);
+        let notes = self.prices_of(&mut portfolio, Some(settle));
+        Group {
             account: account.name.clone(),
-            account_row,
             model,
             coin,
             settle,
-            portfolio: Portfolio { at: self.file.time.0, ..Portfolio::default() },
+            portfolio,
             stated: StatedMargins {
                 spot: account.stated_margins.spot.unwrap_or_default(),
                 mmp: account.stated_margins.mmp.unwrap_or_default(),
                 open_orders: account.stated_margins.open_orders,
             },
-            open_interest: Vec::new(),
-            positions: Vec::new(),
-            balances: (0..account.balances.len()).collect(),
-            orders: Vec::new(),
-            notes: Vec::new(),
-        };
-        group.portfolio.balances =
+            open_interest: self.open_interest(),
+            rows,
+            notes,
+        }
+    }
+
+    /// Balances of an account, and the positions and orders whose instruments belong.
+    fn gather(&self, account_row: usize, belongs: impl Fn(&Instrument) -> bool) -> (Portfolio, Rows) {
+        let account = &self.file.accounts[account_row];
+        let balances =
             account.balances.iter().map(|row| Balance { currency: row.currency.0, amount: row.amount.0 }).collect();
-        let belongs = |instrument: &Instrument| !model.is_split() || model.key(instrument) == (coin, settle);
+        let mut portfolio = Portfolio { at: self.file.time.0, balances, ..Portfolio::default() };
+        let mut rows = Rows { account: account_row, ..Rows::default() };
         for (row, held) in self.file.positions.iter().enumerate().filter(|(_, row)| row.account == account.name) {
             let Some((instrument, listed)) = self.contracts.get(&held.instrument) else { continue };
             if belongs(instrument) {
@@ -300,26 +338,25 @@ impl Book {
                 position.unrealised = held.unrealised.map(|cash| cash.0);
                 position.isolated = held.isolated.map(|cash| cash.0);
                 position.leverage = held.leverage;
-                group.portfolio.positions.push(position);
-                group.positions.push(Some(row));
+                portfolio.positions.push(position);
+                rows.positions.push(Some(row));
             }
         }
         for (row, order) in self.file.orders.iter().enumerate().filter(|(_, row)| row.account == account.name) {
             let Some((instrument, listed)) = self.contracts.get(&order.instrument) else { continue };
             if belongs(instrument) {
-                let positions = &mut group.portfolio.positions;
+                let positions = &mut portfolio.positions;
                 let at = positions.iter().position(|position| position.instrument.symbol == order.instrument);
                 let position = at.unwrap_or_else(|| {
                     positions.push(self.position(instrument, *listed, Qty::ZERO));
-                    group.positions.push(None);
+                    rows.positions.push(None);
                     positions.len() - 1
                 });
-                group.portfolio.orders.push(Order { position, quantity: order.quantity.0, price: order.price.0 });
-                group.orders.push(row);
+                portfolio.orders.push(Order { position, quantity: order.quantity.0, price: order.price.0 });
+                rows.orders.push(row);
             }
         }
-        self.market(&mut group);
-        group
+        (portfolio, rows)
     }
 
     fn position(&self, instrument: &Instrument, listed: Option<usize>, quantity: Qty) -> Position {
@@ -333,9 +370,9 @@ impl Book {
         position
     }
 
-    /// Prices, forwards and open interest. Dollars whose price is not stated are at 1, and the group says so.
-    fn market(&self, group: &mut Group) {
-        let Group { portfolio, open_interest, notes, settle, .. } = group;
+    /// Prices and forwards. Dollars whose price is not stated are at 1, and that is said.
+    fn prices_of(&self, portfolio: &mut Portfolio, settle: Option<Currency>) -> Vec<String> {
+        let mut notes = Vec::new();
         portfolio.underlyings = self
             .file
             .prices
@@ -346,7 +383,7 @@ impl Book {
                 confidence: row.confidence.unwrap_or(1.0),
             })
             .collect();
-        let used = portfolio.balances.iter().map(|balance| balance.currency).chain([*settle]);
+        let used = portfolio.balances.iter().map(|balance| balance.currency).chain(settle);
         for currency in used.filter(|currency| is_dollar(*currency)).collect::<BTreeSet<_>>() {
             if !portfolio.underlyings.iter().any(|known| known.currency == currency) {
                 portfolio.underlyings.push(Underlying { currency, index: 1.0, confidence: 1.0 });
@@ -367,12 +404,105 @@ impl Book {
                 confidence: row.confidence.unwrap_or(1.0),
             })
             .collect();
-        for (instrument, listed) in self.contracts.values() {
-            let stated = listed.and_then(|row| self.file.instruments[row].open_interest);
-            if let Some(value) = stated.filter(|_| !instrument.kind.is_option()) {
-                open_interest.push((instrument.base, value.0.notional()));
+        notes
+    }
+
+    fn open_interest(&self) -> Vec<(Currency, Notional)> {
+        let stated = |(instrument, listed): &(Instrument, Option<usize>)| {
+            let value = self.file.instruments[(*listed)?].open_interest?;
+            (!instrument.kind.is_option()).then(|| (instrument.base, value.0.notional()))
+        };
+        self.contracts.values().filter_map(stated).collect()
+    }
+
+    /// The volatility of an option's expiry at a log-moneyness, where a surface was fitted.
+    pub(crate) fn smile(&self, symbol: &str, log_moneyness: f64) -> Option<f64> {
+        self.smiles.vol(symbol, log_moneyness)
+    }
+
+    /// Whether any option stands on a surface.
+    pub(crate) fn has_smiles(&self) -> bool {
+        !self.smiles.on.is_empty()
+    }
+
+    pub(super) fn set_smiles(&mut self, smiles: Smiles) {
+        self.smiles = smiles;
+    }
+
+    /// Moves the portfolio to another time: contracts that are settled then are refused by whoever values them.
+    pub(super) fn set_time(&mut self, at: Timestamp) {
+        self.file.time = Decimal(at);
+    }
+
+    /// Coins that anything depends on.
+    pub(super) fn coins(&self) -> BTreeSet<Currency> {
+        let held = self.held().into_iter().map(|(_, instrument)| instrument.base);
+        let balances = self.file.accounts.iter().flat_map(|account| account.balances.iter().map(|row| row.currency.0));
+        held.chain(balances).collect()
+    }
+
+    /// What is held or ordered, each contract once, with the place in the file that names it first.
+    pub(super) fn held(&self) -> Vec<(String, Instrument)> {
+        let positions = self.file.positions.iter().map(|row| &row.instrument).enumerate();
+        let orders = self.file.orders.iter().map(|row| &row.instrument).enumerate();
+        let named = positions.map(|row| ("positions", row)).chain(orders.map(|row| ("orders", row)));
+        let mut found: Vec<(String, Instrument)> = Vec::new();
+        for (list, (at, symbol)) in named {
+            if let Some((instrument, _)) = self.contracts.get(symbol)
+                && !found.iter().any(|(_, had)| had.symbol == *symbol)
+            {
+                found.push((format!("{list}[{at}]"), instrument.clone()));
             }
         }
+        found
+    }
+
+    pub(super) fn set_price(&mut self, currency: Currency, price: f64) {
+        match self.file.prices.iter_mut().find(|row| row.currency.0 == currency) {
+            Some(row) => row.price = price,
+            None => self.file.prices.push(PriceRow { currency: Decimal(currency), price, vol: None, confidence: None }),
+        }
+    }
+
+    /// A coin's volatility, where it has a price.
+    pub(super) fn set_coin_vol(&mut self, currency: Currency, vol: f64) {
+        if let Some(row) = self.file.prices.iter_mut().find(|row| row.currency.0 == currency) {
+            row.vol = Some(vol);
+        }
+    }
+
+    pub(super) fn set_forward(&mut self, underlying: Currency, expiry: Timestamp, forward: f64) {
+        let same = |row: &&mut ExpiryRow| row.underlying.0 == underlying && row.expiry.0 == expiry;
+        match self.file.expiries.iter_mut().find(same) {
+            Some(row) => row.forward = forward,
+            None => self.file.expiries.push(ExpiryRow {
+                underlying: Decimal(underlying),
+                expiry: Decimal(expiry),
+                forward,
+                rate: None,
+                confidence: None,
+            }),
+        }
+    }
+
+    /// Mark and volatility of a contract, taken at a time.
+    pub(super) fn set_market(&mut self, symbol: &str, mark: Option<Price>, vol: Option<f64>, at: Timestamp) {
+        let Some((_, listed)) = self.contracts.get_mut(symbol) else { return };
+        let row = *listed.get_or_insert_with(|| {
+            self.file.instruments.push(InstrumentRow::of_symbol(symbol));
+            self.file.instruments.len() - 1
+        });
+        let row = &mut self.file.instruments[row];
+        (row.price, row.vol, row.time) = (mark.map(Decimal), vol, Some(Decimal(at)));
+    }
+
+    /// Balances with their haircuts, account by account: of collateral.
+    pub(crate) fn balances(&self) -> impl Iterator<Item = (&str, Currency, Cash, f64)> {
+        self.file.accounts.iter().flat_map(|account| {
+            let venue = account.venue.as_deref().unwrap_or(&account.name);
+            let row = move |row: &BalanceRow| (venue, row.currency.0, row.amount.0, row.haircut.unwrap_or_default());
+            account.balances.iter().map(row)
+        })
     }
 }
 

@@ -81,7 +81,7 @@ impl Elsewhere<'_> {
             None => SpotMoves::all(by),
         };
         let vol = if vol == 1.0 { VolMove::NONE } else { VolMove::relative(vol - 1.0) };
-        moved(&self.group.portfolio, &Scenario { spot, vol, ..Scenario::still("a search") }, |_| None)
+        moved(&self.group.portfolio, &Scenario { spot, vol, ..Scenario::still("a search") }, |_| None, |_, _| None)
     }
 
     /// Equity and maintenance margin there.
@@ -108,7 +108,7 @@ impl Elsewhere<'_> {
         };
         let found = boundaries(&side, slack);
         if let Some((multiple, error)) = refused.into_inner() {
-            let reason = self.group.in_file(error);
+            let reason = self.group.rows.in_file(error);
             let place = if multiple == 1.0 { String::new() } else { format!("at {multiple:.4} times the present: ") };
             return Edge::absent(format!("{place}{}", reason.what));
         }

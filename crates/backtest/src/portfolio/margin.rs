@@ -6,7 +6,7 @@ use super::shape::Wrong;
 use super::venue::{Request, orders_beside};
 use market::{Currency, is_dollar};
 use pricing::options::Simd;
-use risk::venues::{Figure, Margin, MarginError, Parameters, Portfolio, TieredPosition, marginal};
+use risk::venues::{Figure, Margin, MarginError, Parameters, Portfolio, Position, TieredPosition, marginal};
 use serde::Serialize;
 use units::{Contract, Qty, Round, Timestamp};
 
@@ -224,7 +224,7 @@ pub fn margin(book: &Book, venue: &str, request: &Request) -> Result<Vec<MarginV
 fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wrong> {
     let parameters = group.model.parameters(group.coin, request)?;
     let simd = Simd::best();
-    let in_file = |error| group.in_file(error);
+    let in_file = |error| group.rows.in_file(error);
     let (margin, tiered) = group.model.margin(group, &group.portfolio, &parameters, simd).map_err(in_file)?;
     let elsewhere = Elsewhere { group, parameters: &parameters, simd };
     let symbol = |row: usize| group.portfolio.positions[row].instrument.symbol.clone();
@@ -285,7 +285,9 @@ fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wro
 
 /// Coins that the account depends on with price and volatility, and all of them together where there are several.
 fn coins(book: &Book, group: &Group) -> Vec<(Option<Currency>, f64, Option<f64>)> {
-    let held = group.portfolio.positions.iter().filter(|position| !position.quantity.is_zero());
+    // Isolated positions stand apart; each has its own price of liquidation.
+    let is_shared = |position: &&Position| !position.quantity.is_zero() && position.isolated.is_none();
+    let held = group.portfolio.positions.iter().filter(is_shared);
     let mut names: Vec<Currency> = held.map(|position| position.instrument.base).collect();
     let balances = group.portfolio.balances.iter().filter(|balance| !balance.amount.is_zero());
     // Coin that is not the account's own currency is worth what its price says.
@@ -314,11 +316,11 @@ fn coins(book: &Book, group: &Group) -> Vec<(Option<Currency>, f64, Option<f64>)
 
 fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], simd: Simd) -> Vec<PositionView> {
     let model = |portfolio: &Portfolio| Ok(group.model.margin(group, portfolio, parameters, simd)?.0);
-    let view = |(at, held): (usize, &risk::venues::Position)| {
+    let view = |(at, held): (usize, &Position)| {
         let own = tiered.iter().find(|own| own.row == at);
         let more = one_more(held).ok_or_else(|| "it has no mark".to_owned()).and_then(|quantity| {
             let more = marginal(&group.portfolio, at, quantity, model);
-            more.map(|more| (quantity, more)).map_err(|error: MarginError| group.in_file(error).what)
+            more.map(|more| (quantity, more)).map_err(|error: MarginError| group.rows.in_file(error).what)
         });
         let figure = |liquidation: &Result<units::Price, risk::venues::Absent>| match liquidation {
             Ok(price) => FigureView::from(&Figure::Estimated(price.approximate())),
@@ -337,7 +339,7 @@ fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], 
         };
         PositionView {
             instrument: held.instrument.symbol.clone(),
-            row: group.row(at),
+            row: group.rows.position(at),
             quantity: held.quantity.to_string(),
             price: held.mark.map(|mark| mark.to_string()),
             isolated_equity: own.and_then(|own| own.equity).map(|equity| equity.to_string()),
@@ -350,7 +352,7 @@ fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], 
 }
 
 /// One unit more in the position's own direction: one coin, or what a coin is worth of an inverse contract.
-fn one_more(held: &risk::venues::Position) -> Option<Qty> {
+fn one_more(held: &Position) -> Option<Qty> {
     let unit = match held.instrument.kind.contract() {
         Contract::Linear => Qty::from_raw(Qty::ONE),
         Contract::Inverse => Qty::from_estimate(held.mark?.approximate(), Round::Nearest)?,
@@ -374,10 +376,10 @@ fn orders(group: &Group, parameters: &Parameters, margin: &Margin, simd: Simd) -
             count,
             needed: Some(needed).into(),
             is_in_initial: false,
-            filled: Some(group.order_rows(&filled)),
+            filled: Some(group.rows.of_orders(&filled)),
         },
         Some(Err(error)) => {
-            let absent = Some(group.in_file(error).what);
+            let absent = Some(group.rows.in_file(error).what);
             let needed = FigureView { value: None, exact: None, absent };
             OrdersView { count, needed, is_in_initial: false, filled: None }
         }

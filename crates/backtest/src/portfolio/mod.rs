@@ -4,8 +4,10 @@ mod book;
 mod decimal;
 mod liquidation;
 mod margin;
+mod market;
 mod schema;
 mod shape;
+mod stress;
 mod venue;
 
 pub use book::Book;
@@ -15,7 +17,12 @@ pub use margin::{
     ComponentView, Curve, FigureView, MarginView, Marginal, OrdersView, ParametersView, PositionView, ScenarioView,
     margin,
 };
+pub use market::Market;
 pub(crate) use schema::read;
 pub use schema::{SCHEMA, portfolio_schema};
 pub use shape::Wrong;
+pub use stress::{
+    AfterView, ConcentrationView, GridView, HoldingView, NumberView, StressRequest, StressRow, StressView, bases,
+    stress,
+};
 pub use venue::{Model, Request};

@@ -28,6 +28,7 @@ mod scale;
 mod scorecard;
 mod sentence;
 mod smiles;
+mod stress;
 mod summary;
 mod surface;
 mod svg;
@@ -39,6 +40,7 @@ pub use heat::heat_map;
 pub use margin::margin_svg;
 pub use page::html;
 pub use smiles::surface_svg;
+pub use stress::stress_svg;
 pub use summary::{
     AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, GreekCell, GreekPath, Header,
     Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RunSummary, Rung, RungEnd,

@@ -1,9 +1,9 @@
 //! Arguments of the commands that look at a portfolio's risk.
 
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
-use units::Duration;
+use units::{Duration, Timestamp};
 
 pub(super) const MARGIN: &str = "\
 EXAMPLES
@@ -66,4 +66,123 @@ pub(crate) struct Margin {
     /// Print the JSON Schema of portfolios instead
     #[arg(long, conflicts_with_all = ["portfolio", "venue", "parameters", "max_age", "explain", "plot"])]
     pub(crate) schema: bool,
+}
+
+pub(super) const STRESS: &str = "\
+EXAMPLES
+  trimtab stress examples/margin/deribit.json
+  trimtab stress book.json --market chain.tape --market perp.tape \\
+      --at 2026-01-15T12:00:00Z
+  trimtab stress book.json --explain      by holding, with the sources
+  trimtab stress book.json --spot -30%..30%:7 --vol -50%..100%:4
+  trimtab stress book.json --spot -50%,-20%,0,20% --plot stress.svg
+  trimtab stress book.json --stress my-fear.csv
+
+Named stresses come with trimtab (docs/risk.md): what coins, volatilities and
+pegs did in a window, at once. Each number of them is recorded, reported or
+assumed; `--explain` says which. What is left of each account's margin is by
+its own venue's rules, where `venue` (and `margin`) of the account tell them.
+
+With `--market` prices, forwards and volatilities are those of the tapes at
+`--at`; without it, those of the portfolio. Exit code 1 if a stress leaves an
+account under its maintenance margin.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Stress {
+    /// The portfolio, as JSON; `-` reads it from standard input
+    #[arg(value_name = "PORTFOLIO")]
+    pub(crate) portfolio: PathBuf,
+    /// A tape of option quotes, bars or marks that tells the market; give it once for each tape
+    #[arg(long, value_name = "TAPE", action = ArgAction::Append, requires = "at")]
+    pub(crate) market: Vec<PathBuf>,
+    /// The moment of the market, UTC
+    #[arg(long, value_name = "TIME", requires = "market")]
+    pub(crate) at: Option<Timestamp>,
+    /// Refuse surfaces, prices and marks that are older: `30s`, `5m`, `1d`
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = super::duration)]
+    pub(crate) max_age: Duration,
+    /// A stress of your own beside the named ones, as docs/risk.md has it; give it once for each file
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub(crate) stress: Vec<PathBuf>,
+    /// Returns of all coins for a grid: `-30%..30%:7` or `-30%,-10%,0,10%`
+    #[arg(long, value_name = "MOVES", allow_hyphen_values = true, value_parser = moves)]
+    pub(crate) spot: Option<Moves>,
+    /// Relative moves of all volatilities for a grid: `-50%..100%:4` or `0,50%`
+    #[arg(long, value_name = "MOVES", allow_hyphen_values = true, value_parser = moves)]
+    pub(crate) vol: Option<Moves>,
+    /// What of a smile stays when the forward moves
+    #[arg(long, value_name = "WHAT", default_value = "moneyness")]
+    pub(crate) sticky: StickyArg,
+    /// Parameters of the venues in place of those that come with trimtab: rows that hold at each of them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) parameters: Option<PathBuf>,
+    /// List profits by holding, and what each number of a stress rests on
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// A picture to write, `.svg`: profit over spot and volatility as a heat map
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace the picture if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What of a smile stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StickyArg {
+    Strike,
+    Moneyness,
+}
+
+/// Moves of a grid, as shares.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Moves(pub(crate) Vec<f64>);
+
+/// Moves of one grid at most.
+const MOVES_MAX: usize = 101;
+
+/// `-30%..30%:7` or `-30%,0,0.1`.
+fn moves(text: &str) -> Result<Moves, String> {
+    let share = |text: &str| -> Result<f64, String> {
+        let text = text.trim();
+        let value = match text.strip_suffix('%') {
+            Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+            None => text.parse(),
+        };
+        match value {
+            Ok(value) if value.is_finite() && value > -1.0 => Ok(value),
+            Ok(_) => Err(format!("`{text}` is no move: more than everything cannot be lost, so it is over -100%")),
+            Err(_) => Err(format!("`{text}` is no share; write `-30%..30%:7`, or a list such as `-30%,0,30%`")),
+        }
+    };
+    let found = match text.split_once("..") {
+        Some((from, rest)) => {
+            let (to, count) = rest.split_once(':').ok_or("say how many moves there are: `-30%..30%:7`")?;
+            let (from, to) = (share(from)?, share(to)?);
+            let count: usize = count.trim().parse().map_err(|_| format!("`{count}` is no whole number"))?;
+            if !(2..=MOVES_MAX).contains(&count) || from >= to {
+                return Err(format!("a range goes up, in 2 to {MOVES_MAX} moves"));
+            }
+            let step = (to - from) / (count - 1) as f64;
+            // What is meant to be zero is.
+            let round = |value: f64| if value.abs() < step * 1e-9 { 0.0 } else { value };
+            (0..count).map(|at| round(from + step * at as f64)).collect()
+        }
+        None => text.split(',').map(share).collect::<Result<Vec<_>, _>>()?,
+    };
+    if found.len() > MOVES_MAX { Err(format!("at most {MOVES_MAX} moves")) } else { Ok(Moves(found)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moves_are_ranges_or_lists() {
+        assert_eq!(moves("-30%..30%:3"), Ok(Moves(vec![-0.3, 0.0, 0.3])));
+        assert_eq!(moves("-10%,0,0.5"), Ok(Moves(vec![-0.1, 0.0, 0.5])));
+        for text in ["", "x", "-30%..30%", "30%..-30%:7", "-100%,0", "0..1:1", "0..1:1000"] {
+            assert!(moves(text).is_err(), "{text}");
+        }
+    }
 }

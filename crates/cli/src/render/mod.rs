@@ -7,6 +7,7 @@ pub(crate) mod pages;
 pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod sparkline;
+pub(crate) mod stress;
 pub(crate) mod summary;
 pub(crate) mod surface;
 pub(crate) mod sweep;

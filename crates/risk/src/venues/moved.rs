@@ -4,15 +4,16 @@ use super::{MarginError, Portfolio, Position};
 use crate::scenario::{Move, Scenario, VolMove};
 use market::{Currency, is_dollar};
 use pricing::options::{EuropeanOption, Inputs, Refusal};
-use units::math::{exp, sqrt};
+use pricing::surface::Sticky;
+use units::math::{exp, ln, sqrt};
 use units::{Duration, Notional, Price, Round, Timestamp};
 
 const YEAR: f64 = 365.0;
 
 /// The portfolio as a scenario leaves it: indices and forwards moved, futures' marks in proportion, volatilities and time moved, and each
-/// option's mark changed by what its Black-76 value changes. Options keep their volatility by strike before the scenario moves it. Profit
-/// that is stated grows by what marks change; funding of perpetuals is taken off it. `vol` gives a coin's volatility a year, for moves told
-/// in deviations.
+/// option's mark changed by what its Black-76 value changes. Profit that is stated grows by what marks change; funding of perpetuals is
+/// taken off it. `vol` gives a coin's volatility a year, for moves told in deviations. `smile` gives the volatility of the expiry of an
+/// option (its row) at ln(strike ÷ forward), for smiles that move along with the forward; where it gives none, an option keeps its own.
 ///
 /// # Errors
 ///
@@ -25,13 +26,14 @@ const YEAR: f64 = 365.0;
 /// let underlyings = vec![Underlying { currency: "BTC".parse().unwrap(), index: 60_000.0, confidence: 1.0 }];
 /// let portfolio = Portfolio { underlyings, ..Portfolio::default() };
 /// let fall = Scenario { spot: SpotMoves::all(Move::Return(-0.5)), ..Scenario::still("half") };
-/// assert_eq!(moved(&portfolio, &fall, |_| None)?.underlyings[0].index, 30_000.0);
+/// assert_eq!(moved(&portfolio, &fall, |_| None, |_, _| None)?.underlyings[0].index, 30_000.0);
 /// # Ok::<(), risk::venues::MarginError>(())
 /// ```
 pub fn moved(
     portfolio: &Portfolio,
     scenario: &Scenario,
     vol: impl Fn(Currency) -> Option<f64>,
+    smile: impl Fn(usize, f64) -> Option<f64>,
 ) -> Result<Portfolio, MarginError> {
     let factor = |currency: Currency| -> Result<f64, MarginError> {
         let peg = scenario.dollars.iter().find(|(named, _)| *named == currency);
@@ -65,7 +67,7 @@ pub fn moved(
         let quote = if is_dollar(now.instrument.quote) { factor(now.instrument.quote)? } else { 1.0 };
         let factor = factor(now.instrument.base)? / quote;
         if now.instrument.kind.is_option() {
-            option(position, row, now, portfolio, scenario, factor)?;
+            option(position, row, (now, factor), (portfolio, scenario), &smile)?;
         } else if let Some(mark) = now.mark {
             let estimate = mark.approximate() * factor;
             let moved = price(estimate, row, &now.instrument.symbol)?;
@@ -88,10 +90,9 @@ pub fn moved(
 fn option(
     position: &mut Position,
     row: usize,
-    now: &Position,
-    portfolio: &Portfolio,
-    scenario: &Scenario,
-    factor: f64,
+    (now, factor): (&Position, f64),
+    (portfolio, scenario): (&Portfolio, &Scenario),
+    smile: &impl Fn(usize, f64) -> Option<f64>,
 ) -> Result<(), MarginError> {
     let (Some((strike, right)), Some(expiry)) = (now.instrument.kind.option(), now.instrument.kind.expiry()) else {
         return Ok(());
@@ -107,8 +108,13 @@ fn option(
     };
     let days = days_left(portfolio.at, expiry);
     let is_inverse = now.instrument.settle == now.instrument.base;
-    let log_moneyness = units::math::ln(strike.approximate() / forward);
-    let after = scenario.vol.apply(vol, days, log_moneyness);
+    let log_moneyness = ln(strike.approximate() / forward);
+    let by = if scenario.sticky == Sticky::Moneyness { ln(factor) } else { 0.0 };
+    let follow = match (smile(row, log_moneyness - by), smile(row, log_moneyness)) {
+        (Some(there), Some(here)) if by != 0.0 => there - here,
+        _ => 0.0,
+    };
+    let after = scenario.vol.apply(vol + follow, days, log_moneyness);
     position.vol = Some(after);
     let Some(mark) = now.mark else { return Ok(()) };
     let value = |forward: f64, vol: f64, days: f64| -> Result<f64, MarginError> {

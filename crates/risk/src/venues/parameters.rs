@@ -204,6 +204,11 @@ impl Parameters {
         Ok(())
     }
 
+    /// Every row's name and value, in order.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rows.iter().map(|row| (row.name.as_str(), row.value.as_str()))
+    }
+
     /// From when it holds, and until when, if that is known.
     #[must_use]
     pub fn validity(&self) -> (Timestamp, Option<Timestamp>) {

@@ -1,0 +1,207 @@
+//! A portfolio at the market that tapes tell: prices, forwards and volatilities of a moment.
+
+use super::book::Book;
+use super::shape::Wrong;
+use crate::Error;
+use crate::surface::{SurfaceView, surfaces};
+use market::{Catalogue, Currency, Instrument, is_dollar};
+use pricing::options::{EuropeanOption, Inputs};
+use pricing::surface::Tenor;
+use std::path::Path;
+use units::{Duration, Price, Round, Timestamp};
+
+const YEAR: f64 = 365.0;
+/// Tenor of the volatility at the money that stands for a coin's own.
+const MONTH: f64 = 30.0;
+/// Years that stand for no time.
+const AT_ONCE: f64 = 1e-6;
+
+/// What tapes tell of a moment.
+#[derive(Debug, Clone)]
+pub struct Market {
+    at: Timestamp,
+    surfaces: Vec<SurfaceView>,
+    /// What has a price of its own.
+    catalogue: Catalogue,
+    /// By instrument, with its time.
+    prices: Vec<(Timestamp, Price)>,
+}
+
+impl Market {
+    /// Reads tapes up to a moment and fits the chains of options on them. `progress` is told how many rows were read and how many there
+    /// are, and answers whether to go on. `None`: it did not.
+    ///
+    /// # Errors
+    ///
+    /// A tape that cannot be read.
+    pub fn read<P: AsRef<Path>>(
+        tapes: &[P],
+        at: Timestamp,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Option<Self>, Error> {
+        let found = surfaces(tapes, Some(at), None, progress)?;
+        Ok(found.map(|found| {
+            let (instruments, prices) = found.prices.into_iter().map(|(of, at, price)| (of, (at, price))).unzip();
+            let catalogue = Catalogue { instruments, series: Vec::new() };
+            Self { at, surfaces: found.surfaces, catalogue, prices }
+        }))
+    }
+
+    /// The last price of a coin in dollars, no older than `max_age`: of a perpetual, else of spot.
+    fn coin(&self, coin: Currency, max_age: Duration) -> Option<f64> {
+        self.catalogue.prices_of(coin).find_map(|source| {
+            let (at, price) = self.prices[source.index()];
+            (self.at.since(at) <= max_age).then(|| price.approximate())
+        })
+    }
+
+    /// The forward of a coin for delivery at once, by its surface.
+    fn forward(&self, coin: Currency, max_age: Duration) -> Option<f64> {
+        let view = self.on(coin).filter(|view| self.at.since(view.at) <= max_age)?;
+        view.surface()?.tenor(AT_ONCE).ok().map(|tenor| tenor.forward())
+    }
+
+    /// The first surface of a coin.
+    fn on(&self, coin: Currency) -> Option<&SurfaceView> {
+        self.surfaces.iter().find(|view| view.underlying == coin.as_str())
+    }
+
+    fn of(&self, instrument: &Instrument) -> Option<usize> {
+        let on = |view: &SurfaceView| view.underlying == instrument.base.as_str();
+        let own = |view: &SurfaceView| view.venue == instrument.venue() && view.settle == instrument.settle.as_str();
+        let exact = self.surfaces.iter().position(|view| on(view) && own(view));
+        exact.or_else(|| self.surfaces.iter().position(on))
+    }
+}
+
+/// A smile that a position stands on: which surface, and the years to its expiry there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct On {
+    surface: usize,
+    years: f64,
+}
+
+/// Surfaces with the positions that stand on them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Smiles {
+    pub(super) surfaces: Vec<SurfaceView>,
+    pub(super) on: Vec<(String, On)>,
+}
+
+impl Smiles {
+    fn tenor(&self, symbol: &str) -> Option<Tenor<'_>> {
+        let (_, on) = self.on.iter().find(|(of, _)| of == symbol)?;
+        self.surfaces.get(on.surface)?.surface()?.tenor(on.years).ok()
+    }
+
+    /// The volatility of an option's expiry at a log-moneyness.
+    pub(crate) fn vol(&self, symbol: &str, log_moneyness: f64) -> Option<f64> {
+        self.tenor(symbol).map(|tenor| tenor.vol(log_moneyness)).filter(|vol| vol.is_finite())
+    }
+}
+
+impl Book {
+    /// Puts the portfolio at the market of tapes, and gives what a reader must know of that: its time is that moment; coins have their last
+    /// price, options the volatility of the surface fitted then and what it makes them worth, futures their own last price or the forward,
+    /// perpetuals their own or the coin's. What the tapes do not tell stays as the file has it, and is named.
+    ///
+    /// # Errors
+    ///
+    /// By row: an option whose surface is older than `max_age`, or could not be fitted, and whose volatility the file does not tell.
+    pub fn at_market(&mut self, market: &Market, max_age: Duration) -> Result<Vec<String>, Vec<Wrong>> {
+        let (mut wrong, mut kept, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut smiles = Smiles { surfaces: market.surfaces.clone(), on: Vec::new() };
+        self.set_time(market.at);
+        for coin in self.coins() {
+            match (market.coin(coin, max_age), market.forward(coin, max_age)) {
+                (Some(price), _) => self.set_price(coin, price),
+                (None, Some(forward)) => {
+                    self.set_price(coin, forward);
+                    notes.push(format!("the price of {coin} is its forward: the tapes have no perpetual or spot then"));
+                }
+                (None, None) if is_dollar(coin) => {}
+                (None, None) => kept.push(format!("the price of {coin}")),
+            }
+            let month = market.on(coin).and_then(|view| view.surface()?.tenor(MONTH / YEAR).ok());
+            if let Some(month) = month {
+                self.set_coin_vol(coin, month.atm());
+            }
+        }
+        for (place, instrument) in self.held() {
+            let symbol = instrument.symbol.clone();
+            if let Some(expiry) = instrument.kind.expiry().filter(|expiry| *expiry < market.at) {
+                let what = format!("`{symbol}` was settled at {expiry}, before {}", market.at);
+                wrong.push(Wrong::new(place, what, "leave it out: what it was worth is in the balance"));
+                continue;
+            }
+            let told = market.catalogue.instrument_id(&symbol).map(|id| market.prices[id.index()]);
+            let own = told.filter(|(at, _)| market.at.since(*at) <= max_age).map(|(_, price)| price);
+            let expiry = instrument.kind.expiry();
+            let view = market.of(&instrument).map(|at| (at, &market.surfaces[at]));
+            match (instrument.kind.option(), expiry) {
+                (Some((strike, right)), Some(expiry)) => {
+                    let Some((surface, view)) = view else {
+                        kept.push(format!("mark and volatility of {symbol}"));
+                        continue;
+                    };
+                    let age = market.at.since(view.at);
+                    if age > max_age {
+                        let what = format!(
+                            "the surface of {} at {} is of {}, {:.1} hours before {}",
+                            view.underlying,
+                            view.venue,
+                            view.at,
+                            age.days() * 24.0,
+                            market.at
+                        );
+                        wrong.push(Wrong::new(
+                            place,
+                            what,
+                            "ask about a time with quotes, or allow it with `--max-age`",
+                        ));
+                        continue;
+                    }
+                    let years = expiry.since(view.at).days() / YEAR;
+                    let Some(tenor) = view.surface().and_then(|surface| surface.tenor(years).ok()) else {
+                        let reason = view.refusal.clone().unwrap_or_else(|| "its expiry is too near".to_owned());
+                        let what = format!("`{symbol}` has no volatility at {}: {reason}", view.at);
+                        wrong.push(Wrong::new(place, what, "ask about another time"));
+                        continue;
+                    };
+                    let (forward, strike) = (tenor.forward(), strike.approximate());
+                    let vol = tenor.vol(units::math::ln(strike / forward));
+                    let is_inverse = instrument.settle == instrument.base;
+                    let inputs = Inputs { forward, strike, years, vol, discount: 1.0 };
+                    let worth = EuropeanOption::new(right, inputs).ok().map(|option| option.greeks().price);
+                    let worth = worth.map(|worth| if is_inverse { worth / forward } else { worth });
+                    let mark = worth.and_then(|worth| Price::from_estimate(worth, Round::Nearest));
+                    self.set_forward(instrument.base, expiry, forward);
+                    self.set_market(&symbol, mark, Some(vol), view.at);
+                    smiles.on.push((symbol, On { surface, years }));
+                }
+                (_, expiry) => {
+                    let forward = expiry.and_then(|expiry| {
+                        let (_, view) = view.filter(|(_, view)| market.at.since(view.at) <= max_age)?;
+                        Some(view.surface()?.tenor(expiry.since(view.at).days() / YEAR).ok()?.forward())
+                    });
+                    let coin =
+                        market.coin(instrument.base, max_age).or_else(|| market.forward(instrument.base, max_age));
+                    let coin = coin.filter(|_| expiry.is_none());
+                    let mark = own.or_else(|| Price::from_estimate(forward.or(coin)?, Round::Nearest));
+                    if let (Some(expiry), Some(mark)) = (expiry, mark) {
+                        self.set_forward(instrument.base, expiry, mark.approximate());
+                    }
+                    match mark {
+                        Some(mark) => self.set_market(&symbol, Some(mark), None, market.at),
+                        None => kept.push(format!("the mark of {symbol}")),
+                    }
+                }
+            }
+        }
+        self.set_smiles(smiles);
+        if !kept.is_empty() {
+            notes.push(format!("not on the tapes, as the portfolio has it: {}", kept.join(", ")));
+        }
+        if wrong.is_empty() { Ok(notes) } else { Err(wrong) }
+    }
+}

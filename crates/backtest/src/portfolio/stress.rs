@@ -1,0 +1,486 @@
+//! What a portfolio gains or loses under joint moves, and what is left of its margin by each venue's own rules.
+
+use super::book::{Book, Group, Whole};
+use super::margin::as_text;
+use super::shape::Wrong;
+use super::venue::{Model, Request};
+use market::{Currency, is_dollar};
+use pricing::options::Simd;
+use pricing::surface::Sticky;
+use risk::collateral::{Balance, Collateral};
+use risk::scenario::{
+    Basis, MarginChange, NamedStress, Outcomes, Portfolio, Revaluation, Scenario, ScenarioError, VolMove,
+};
+use risk::venues::{Parameters, moved};
+use serde::Serialize;
+use units::{AccountId, Timestamp};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct StressRequest {
+    /// Parameters of the venues and how old marks may be.
+    pub request: Request,
+    /// Stresses, in the order in which they are told.
+    pub stresses: Vec<NamedStress>,
+    /// Returns of all coins and relative moves of all volatilities, each with each.
+    pub grid: Option<(Vec<f64>, Vec<f64>)>,
+    /// What of a smile stays when the forward moves.
+    pub sticky: Sticky,
+}
+
+/// A number of a stress, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NumberView {
+    /// `recorded`, `reported` or `assumed`.
+    pub basis: String,
+    /// `spot`, `peg`, `vol.relative`, …
+    pub field: String,
+    /// Of what.
+    pub subject: String,
+    /// The number.
+    pub value: f64,
+}
+
+/// Profit of one holding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HoldingView {
+    /// The account.
+    pub account: String,
+    /// The symbol, or the currency of a balance.
+    pub holding: String,
+    /// In dollars.
+    pub profit: f64,
+}
+
+/// What is left of a margin.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AfterView {
+    /// The account.
+    pub account: String,
+    /// Whose rules.
+    pub model: String,
+    /// In what its amounts are.
+    pub currency: String,
+    /// What bears the margin after the move.
+    pub equity: Option<f64>,
+    /// Initial margin after it.
+    pub initial: Option<f64>,
+    /// Maintenance margin after it.
+    pub maintenance: Option<f64>,
+    /// Whether it is liquidated then.
+    pub is_liquidated: Option<bool>,
+    /// Isolated positions that are liquidated by themselves.
+    pub isolated_liquidated: Vec<String>,
+    /// Why there are no figures.
+    pub absent: Option<String>,
+}
+
+/// One stress.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StressRow {
+    /// Its name.
+    pub name: String,
+    /// What happened, or is feared.
+    pub title: String,
+    /// Profit of the whole portfolio in dollars; negative is a loss.
+    pub profit: Option<f64>,
+    /// Why there is none.
+    pub absent: Option<String>,
+    /// By holding.
+    pub holdings: Vec<HoldingView>,
+    /// What is left of each account's margin.
+    pub after: Vec<AfterView>,
+    /// Its numbers, and what they rest on.
+    pub numbers: Vec<NumberView>,
+    /// Where the numbers are from: of what, and the source.
+    pub sources: Vec<(String, String)>,
+    /// Changes of venues' parameters that no rule here has.
+    pub not_applied: Vec<String>,
+}
+
+/// Profit of the whole portfolio over spot and volatility, in dollars.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GridView {
+    /// Returns of all coins.
+    pub spots: Vec<f64>,
+    /// Relative moves of all volatilities.
+    pub vols: Vec<f64>,
+    /// Spot by spot, each volatility by volatility.
+    pub profits: Vec<f64>,
+}
+
+/// How what lies at venues is spread, in shares of what is held net of debts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConcentrationView {
+    /// Worth at the market, in dollars.
+    pub market: f64,
+    /// The same less haircuts.
+    pub counted: f64,
+    /// By venue, the largest first.
+    pub venues: Vec<(String, f64)>,
+    /// Sum of the squared shares of venues.
+    pub venues_herfindahl: Option<f64>,
+    /// By stablecoin, the largest first.
+    pub stablecoins: Vec<(String, f64)>,
+    /// Sum of the squared shares of stablecoins.
+    pub stablecoins_herfindahl: Option<f64>,
+    /// What of all is in stablecoins.
+    pub stablecoin_share: Option<f64>,
+    /// What it would be worth after the pegs of the stablecoin stress, in dollars.
+    pub after_depeg: Option<f64>,
+}
+
+/// A portfolio under stresses.
+#[derive(Debug, Clone, Serialize)]
+pub struct StressView {
+    /// When it held.
+    #[serde(serialize_with = "as_text")]
+    pub time: Timestamp,
+    /// What all is worth now, in dollars.
+    pub value: Option<f64>,
+    /// Margins now, as they would stand after no move.
+    pub now: Vec<AfterView>,
+    /// Stress by stress.
+    pub stresses: Vec<StressRow>,
+    /// The user's own grid.
+    pub grid: Option<GridView>,
+    /// What lies at venues; `None`: no balance has a price.
+    pub concentration: Option<ConcentrationView>,
+    /// `strike`, also where no surface was fitted that could move along; or `moneyness`.
+    pub sticky: String,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+/// Puts a portfolio under stresses.
+///
+/// # Errors
+///
+/// Everything that no scenario can move or price, by the row of the file; a grid whose numbers cannot be.
+pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wrong>> {
+    let wholes = book.wholes(asked.request.max_age);
+    let (accounts, wrong): (Vec<_>, Vec<_>) =
+        wholes.iter().map(|whole| Account::new(book, whole)).partition(Result::is_ok);
+    let wrong: Vec<Wrong> = wrong.into_iter().filter_map(Result::err).collect();
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut accounts: Vec<Account<'_>> = accounts.into_iter().filter_map(Result::ok).collect();
+    let mut notes = Vec::new();
+    let margins = margins(book, asked, &mut notes);
+    let still = Scenario::still("now");
+    let after = |scenario: &Scenario, changes: &[MarginChange]| -> (Vec<AfterView>, Vec<String>) {
+        let mut missed: Vec<String> = Vec::new();
+        let views = margins.iter().map(|margin| margin.after(book, scenario, changes)).collect();
+        for change in changes {
+            let known = margins.iter().any(|margin| margin.knows(change));
+            if !known {
+                missed.push(change.parameter.clone());
+            }
+        }
+        (views, missed)
+    };
+    let now = after(&still, &[]).0;
+    let value = total(book, &mut accounts, &still).ok().map(|(_, value, _)| value);
+    let mut rows = Vec::new();
+    for stress in &asked.stresses {
+        for account in &mut accounts {
+            account.peg(stress);
+        }
+        let scenario = Scenario { sticky: asked.sticky, ..stress.scenario.clone() };
+        let (profit, holdings, absent) = match total(book, &mut accounts, &scenario) {
+            Ok((profit, _, holdings)) => (Some(profit), holdings, None),
+            Err(error) => (None, Vec::new(), Some(error.to_string())),
+        };
+        let (after, not_applied) = after(&scenario, &stress.margin);
+        rows.push(StressRow {
+            name: stress.name.clone(),
+            title: stress.title.clone(),
+            profit,
+            absent,
+            holdings,
+            after,
+            numbers: stress
+                .numbers
+                .iter()
+                .map(|number| NumberView {
+                    basis: number.basis.to_string(),
+                    field: number.field.clone(),
+                    subject: number.subject.clone(),
+                    value: number.value,
+                })
+                .collect(),
+            sources: stress.sources.clone(),
+            not_applied,
+        });
+    }
+    let strikes = asked.sticky == Sticky::Strike || !book.has_smiles();
+    let grid = match &asked.grid {
+        None => None,
+        Some((spots, vols)) => Some(grid(book, &mut accounts, asked.sticky, spots, vols)?),
+    };
+    Ok(StressView {
+        time: book.time(),
+        value,
+        now,
+        stresses: rows,
+        grid,
+        concentration: concentration(book),
+        sticky: if strikes { "strike" } else { "moneyness" }.to_owned(),
+        notes,
+    })
+}
+
+/// An account ready to be moved.
+struct Account<'a> {
+    whole: &'a Whole,
+    portfolio: Portfolio,
+    revaluation: Revaluation,
+    outcomes: Outcomes,
+}
+
+impl<'a> Account<'a> {
+    fn new(book: &Book, whole: &'a Whole) -> Result<Self, Wrong> {
+        let mut portfolio =
+            Portfolio::of(&whole.portfolio, Currency::USD).map_err(|error| whole.rows.in_file(error))?;
+        for row in book.prices() {
+            if let Some(vol) = row.vol {
+                let refused = |error: ScenarioError| {
+                    Wrong::new(
+                        "prices",
+                        format_args!("{}: {error}", row.currency),
+                        "correct the price or its volatility",
+                    )
+                };
+                portfolio.set_vol(row.currency, vol).map_err(refused)?;
+            }
+        }
+        let revaluation = Revaluation::new(Simd::best());
+        Ok(Self { whole, portfolio, revaluation, outcomes: Outcomes::default() })
+    }
+
+    /// Takes for a stablecoin what a stress takes for one, where it has a price.
+    fn peg(&mut self, stress: &NamedStress) {
+        for coin in stress.stablecoins().filter(|coin| !is_dollar(*coin)) {
+            let priced = self.whole.portfolio.underlyings.iter().find(|row| row.currency == coin);
+            if let Some(priced) = priced {
+                // It had that price before.
+                let _ = self.portfolio.set_stablecoin(coin, priced.index);
+            }
+        }
+    }
+
+    fn run(&mut self, book: &Book, scenarios: &[Scenario]) -> Result<&Outcomes, ScenarioError> {
+        let positions = &self.whole.portfolio.positions;
+        // Where no smile is known it is flat, so that nothing follows.
+        let smile = |line: usize, log_moneyness: f64| {
+            let symbol = positions.get(line).map(|position| &position.instrument.symbol);
+            symbol.and_then(|symbol| book.smile(symbol, log_moneyness)).unwrap_or_default()
+        };
+        self.revaluation.run_on(&self.portfolio, scenarios, &mut self.outcomes, smile)?;
+        Ok(&self.outcomes)
+    }
+
+    /// What a line of the scenarios' portfolio is.
+    fn holding(&self, line: usize) -> String {
+        let held = &self.whole.portfolio;
+        let balances = held.positions.len()..held.positions.len() + held.balances.len();
+        match line {
+            line if line < held.positions.len() => held.positions[line].instrument.symbol.clone(),
+            line if balances.contains(&line) => held.balances[line - balances.start].currency.to_string(),
+            _ => "set aside for isolated positions".to_owned(),
+        }
+    }
+}
+
+/// Profit and value of all accounts under one scenario, and profit by holding.
+fn total(
+    book: &Book,
+    accounts: &mut [Account<'_>],
+    scenario: &Scenario,
+) -> Result<(f64, f64, Vec<HoldingView>), ScenarioError> {
+    let (mut profit, mut value, mut holdings) = (0.0, 0.0, Vec::new());
+    for account in accounts {
+        let outcomes = account.run(book, std::slice::from_ref(scenario))?;
+        profit += outcomes.total(0);
+        value += outcomes.value();
+        let profits = outcomes.profits(0).to_vec();
+        for (line, profit) in profits.into_iter().enumerate() {
+            let (holding, account) = (account.holding(line), account.whole.account.clone());
+            holdings.push(HoldingView { account, holding, profit });
+        }
+    }
+    Ok((profit, value, holdings))
+}
+
+fn grid(
+    book: &Book,
+    accounts: &mut [Account<'_>],
+    sticky: Sticky,
+    spots: &[f64],
+    vols: &[f64],
+) -> Result<GridView, Vec<Wrong>> {
+    let moves: Vec<VolMove> = vols.iter().map(|vol| VolMove::relative(*vol)).collect();
+    let like = Scenario { sticky, ..Scenario::still("grid") };
+    let scenarios = Scenario::grid(spots, &moves, &like);
+    let mut profits = vec![0.0; scenarios.len()];
+    for account in accounts {
+        let refused = |error: ScenarioError| vec![Wrong::new("", error, "move it less")];
+        let outcomes = account.run(book, &scenarios).map_err(refused)?;
+        profits.iter_mut().zip(outcomes.totals()).for_each(|(sum, profit)| *sum += profit);
+    }
+    Ok(GridView { spots: spots.to_vec(), vols: vols.to_vec(), profits })
+}
+
+/// A part of an account that is margined together, with its venue's parameters.
+struct Margined {
+    group: Group,
+    parameters: Parameters,
+}
+
+/// Every account whose venue's rules are known; of the others it is said why not.
+fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Vec<Margined> {
+    let mut found = Vec::new();
+    let mut asked_for: Vec<&str> = Vec::new();
+    for (account, venue, margin) in book.venues() {
+        let Some(venue) = venue else {
+            notes.push(format!("no margin of {account}: its venue is not stated"));
+            continue;
+        };
+        if Model::of(venue, margin).is_none() {
+            let why = match Model::split(venue) {
+                Ok(_) => format!("{venue} has two margins; state `margin`, standard or portfolio"),
+                Err(_) => format!("the rules of {venue} are not known"),
+            };
+            notes.push(format!("no margin of {account}: {why}"));
+        } else if !asked_for.contains(&venue) {
+            asked_for.push(venue);
+        }
+    }
+    for venue in asked_for {
+        match book.groups(venue, asked.request.max_age) {
+            Ok(groups) => {
+                for group in groups {
+                    match group.model.parameters(group.coin, &asked.request) {
+                        Ok(parameters) => found.push(Margined { group, parameters }),
+                        Err(wrong) => notes.push(format!("no margin of {}: {}", group.account, wrong.what)),
+                    }
+                }
+            }
+            Err(wrong) => notes.extend(wrong.iter().map(|wrong| format!("no margin at {venue}: {}", wrong.what))),
+        }
+    }
+    found
+}
+
+impl Margined {
+    /// The rows that a change of the venue's parameters is of, with their values then.
+    fn changed(&self, change: &MarginChange) -> Vec<(String, String)> {
+        let Some((venue, name)) = change.parameter.split_once('.') else { return Vec::new() };
+        if venue != self.group.model.venue() {
+            return Vec::new();
+        }
+        let factor = change.factor();
+        let scaled = |text: &str, factor: f64| text.parse::<f64>().ok().map(|value| (value * factor).to_string());
+        let row = |(row, value): (&str, &str)| {
+            let is_it = row == name || (name == "vol_range" && matches!(row, "vol_range_up" | "vol_range_down"));
+            if is_it {
+                return Some((row.to_owned(), scaled(value, factor)?));
+            }
+            // Half of the leverage is twice the margin of futures.
+            let mut rates = value.split(':');
+            let (initial, maintenance, rest) = (rates.next()?, rates.next()?, rates.next()?);
+            if name == "leverage" && row.starts_with("future.") {
+                let decimal = |text: &str| text.parse::<f64>().ok().map(|rate| format!("{:.12}", rate / factor));
+                return Some((row.to_owned(), format!("{}:{}:{rest}", decimal(initial)?, decimal(maintenance)?)));
+            }
+            None
+        };
+        self.parameters.rows().filter_map(row).collect()
+    }
+
+    fn knows(&self, change: &MarginChange) -> bool {
+        !self.changed(change).is_empty()
+    }
+
+    fn after(&self, book: &Book, scenario: &Scenario, changes: &[MarginChange]) -> AfterView {
+        let Self { group, .. } = self;
+        let mut view = AfterView {
+            account: group.account.clone(),
+            model: String::new(),
+            currency: group.settle.to_string(),
+            equity: None,
+            initial: None,
+            maintenance: None,
+            is_liquidated: None,
+            isolated_liquidated: Vec::new(),
+            absent: None,
+        };
+        let vol = |coin| book.prices().find(|row| row.currency == coin)?.vol;
+        let positions = &group.portfolio.positions;
+        let smile = |row: usize, log_moneyness: f64| book.smile(&positions[row].instrument.symbol, log_moneyness);
+        let mut parameters = self.parameters.clone();
+        for (name, value) in changes.iter().flat_map(|change| self.changed(change)) {
+            parameters.replace(&name, &value);
+        }
+        let found = moved(&group.portfolio, scenario, vol, smile)
+            .and_then(|portfolio| group.model.margin(group, &portfolio, &parameters, Simd::best()));
+        match found {
+            Err(error) => view.absent = Some(group.rows.in_file(error).what),
+            Ok((margin, tiered)) => {
+                view.model = margin.model.to_owned();
+                view.equity = margin.equity.value();
+                view.initial = margin.initial.value();
+                view.maintenance = margin.maintenance.value();
+                view.is_liquidated = margin.maintenance_excess().value().map(|headroom| headroom < 0.0);
+                let under = tiered.iter().filter(|own| own.equity.is_some_and(|equity| equity < own.maintenance));
+                view.isolated_liquidated = under.map(|own| positions[own.row].instrument.symbol.clone()).collect();
+            }
+        }
+        view
+    }
+}
+
+fn concentration(book: &Book) -> Option<ConcentrationView> {
+    let mut venues: Vec<&str> = book.balances().map(|(venue, ..)| venue).collect();
+    venues.sort_unstable();
+    venues.dedup();
+    let price = |currency: Currency| {
+        let stated = book.prices().find(|row| row.currency == currency).map(|row| row.price);
+        stated.or_else(|| is_dollar(currency).then_some(1.0))
+    };
+    let balance = |(venue, currency, amount, haircut): (&str, Currency, units::Cash, f64)| {
+        let at = venues.iter().position(|known| *known == venue)?;
+        Some(Balance { venue: AccountId(u32::try_from(at).ok()?), currency, amount, price: price(currency)?, haircut })
+    };
+    let collateral = Collateral::new(book.balances().filter_map(balance).collect()).ok()?;
+    let depeg = NamedStress::named("stablecoin-depeg");
+    let named: Vec<Currency> = depeg.as_ref().map(|stress| stress.stablecoins().collect()).unwrap_or_default();
+    let by_venue = collateral.by_venue()?;
+    let by_coin = collateral.by_stablecoin(&named);
+    let value = collateral.value();
+    Some(ConcentrationView {
+        market: value.market,
+        counted: value.counted,
+        venues: by_venue.shares.iter().map(|(venue, share)| (venues[venue.0 as usize].to_owned(), *share)).collect(),
+        venues_herfindahl: Some(by_venue.herfindahl),
+        stablecoins: by_coin
+            .iter()
+            .flat_map(|found| found.shares.iter().map(|(coin, share)| (coin.to_string(), *share)))
+            .collect(),
+        stablecoins_herfindahl: by_coin.as_ref().map(|found| found.herfindahl),
+        stablecoin_share: collateral.stablecoin_share(&named),
+        after_depeg: depeg
+            .and_then(|stress| collateral.after_pegs(&stress.scenario).ok())
+            .map(|after| after.value().market),
+    })
+}
+
+/// How many of a stress's numbers rest on what: recorded, reported, assumed.
+#[must_use]
+pub fn bases(row: &StressRow) -> [usize; 3] {
+    [Basis::Recorded, Basis::Reported, Basis::Assumed].map(|basis| {
+        let name = basis.to_string();
+        row.numbers.iter().filter(|number| number.basis == name).count()
+    })
+}

@@ -1,0 +1,170 @@
+//! Portfolios under stresses: two ways to the same profit, margins by hand, and what cannot be moved.
+
+#![allow(clippy::unwrap_used, reason = "a malformed example fails the test")]
+
+use backtest::portfolio::{Book, Request, StressRequest, StressView, margin, stress};
+use pricing::surface::Sticky;
+use risk::scenario::NamedStress;
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn example(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/margin").join(format!("{name}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn asked(stresses: Vec<NamedStress>) -> StressRequest {
+    StressRequest { request: Request::default(), stresses, grid: None, sticky: Sticky::Strike }
+}
+
+#[track_caller]
+fn stressed(portfolio: &Value, asked: &StressRequest) -> StressView {
+    let book = Book::read(&portfolio.to_string()).unwrap_or_else(|wrong| unreachable!("{wrong:?}"));
+    stress(&book, asked).unwrap_or_else(|wrong| unreachable!("{wrong:?}"))
+}
+
+/// What the scenario engine gains is what the venue's own equity gains, in dollars: the two share no line of code that values anything.
+#[test]
+fn profits_are_changes_of_the_venues_equity() {
+    let mut met = 0;
+    for (venue, coin) in
+        [("deribit", Some("BTC")), ("hyperliquid", None), ("dydx", None), ("binance", None), ("derive", None)]
+    {
+        let mut portfolio = example(venue);
+        // Isolated positions stand apart from the account's equity.
+        portfolio["positions"].as_array_mut().unwrap().retain(|row| row.get("isolated").is_none());
+        let view = stressed(&portfolio, &asked(NamedStress::all()));
+        let price = |currency: &str| {
+            let rows = portfolio["prices"].as_array().unwrap();
+            rows.iter().find(|row| row["currency"] == currency).map_or(1.0, |row| row["price"].as_f64().unwrap())
+        };
+        // Moves in deviations are another test's; Derive's rules count its cash as a dollar, whatever a depeg does.
+        let is_asked = |name: &str| name != "correlations-to-one" && !(venue == "derive" && name == "stablecoin-depeg");
+        for row in view.stresses.iter().filter(|row| is_asked(&row.name)) {
+            let (now, after) = (&view.now[0], &row.after[0]);
+            let by = |currency: &str| {
+                let number = row
+                    .numbers
+                    .iter()
+                    .find(|number| number.subject == currency && (number.field == "spot" || number.field == "peg"));
+                let others = row.numbers.iter().find(|number| number.field == "spot" && number.subject == "others");
+                let moves = number.or(others.filter(|_| currency == "BTC"));
+                1.0 + moves.map_or(0.0, |number| number.value)
+            };
+            // What the venue counts is in its own currency; Derive counts in its cash at par.
+            let settle = coin.unwrap_or(now.currency.as_str());
+            let (before, then) = (price(settle), price(settle) * by(settle));
+            let expected = after.equity.unwrap() * then - now.equity.unwrap() * before;
+            let found = row.profit.unwrap();
+            let size = now.equity.unwrap().abs() * before;
+            // Marks are not quite at the index, and a haircut is no loss: a thousandth of what is there.
+            assert!((found - expected).abs() <= 2e-3 * size, "{venue}, {}: {found}, {expected}", row.name);
+            met += 1;
+        }
+    }
+    assert_eq!(met, 44);
+}
+
+/// What is left after a fall is what the margin command says of a portfolio whose prices the user lowered by hand.
+#[test]
+fn margins_after_are_margins_of_the_moved_portfolio() {
+    let portfolio = example("hyperliquid");
+    let crash = NamedStress::named("2025-10-10").unwrap();
+    let view = stressed(&portfolio, &asked(vec![crash.clone()]));
+    let mut moved = portfolio.clone();
+    for instrument in moved["instruments"].as_array_mut().unwrap() {
+        let coin = &instrument["symbol"].as_str().unwrap()[12..15];
+        let risk::scenario::Move::Return(by) = crash.scenario.spot.of(coin.parse().unwrap()) else { unreachable!() };
+        let price: f64 = instrument["price"].as_str().unwrap().parse().unwrap();
+        instrument["price"] = json!(format!("{:.8}", price * (1.0 + by)));
+    }
+    let book = Book::read(&moved.to_string()).unwrap();
+    let by_hand = &margin(&book, "hyperliquid", &Request::default()).unwrap()[0];
+    let after = &view.stresses[0].after[0];
+    for (found, expected) in [(after.equity, by_hand.equity.value), (after.maintenance, by_hand.maintenance.value)] {
+        assert!(
+            (found.unwrap() - expected.unwrap()).abs() <= 1e-6 * expected.unwrap().abs(),
+            "{found:?}, {expected:?}"
+        );
+    }
+    assert_eq!(after.is_liquidated, Some(by_hand.headroom.value.unwrap() < 0.0));
+    assert_eq!(after.isolated_liquidated, ["hyperliquid:SOLUSDC-PERP"]);
+}
+
+/// A venue that raises its parameters moves no price, and asks for more.
+#[test]
+fn parameters_that_rise_ask_for_more() {
+    for (margin, factor) in [("portfolio", None), ("standard", Some(2.0))] {
+        let mut portfolio = example("deribit");
+        portfolio["accounts"][0]["margin"] = json!(margin);
+        if factor.is_some() {
+            // Futures alone: their margin doubles where leverage halves.
+            portfolio["positions"].as_array_mut().unwrap().truncate(1);
+            portfolio["orders"] = json!([]);
+        }
+        let view = stressed(&portfolio, &asked(vec![NamedStress::named("deribit-margin-2023-10").unwrap()]));
+        let (now, row) = (&view.now[0], &view.stresses[0]);
+        assert_eq!(row.profit, Some(0.0));
+        let more = row.after[0].maintenance.unwrap() / now.maintenance.unwrap();
+        assert!(more > 1.0 && factor.is_none_or(|factor| (more - factor).abs() < 0.01), "{margin}: {more}");
+    }
+    // A venue that has no such parameter is told so.
+    let view = stressed(&example("dydx"), &asked(vec![NamedStress::named("deribit-margin-2023-10").unwrap()]));
+    assert_eq!(view.stresses[0].not_applied, ["deribit.price_range", "deribit.vol_range", "deribit.leverage"]);
+}
+
+#[test]
+fn a_depeg_takes_its_share_of_what_lies_there() {
+    let portfolio = json!({
+        "schema": "trimtab.portfolio/3",
+        "time": "2025-06-01T00:00:00Z",
+        "accounts": [
+            { "name": "a", "venue": "hyperliquid", "balances": [{ "currency": "USDC", "amount": "60000" }] },
+            { "name": "b", "venue": "elsewhere", "balances": [
+                { "currency": "USDT", "amount": "30000" }, { "currency": "BTC", "amount": "0.1", "haircut": 0.1 },
+            ] },
+        ],
+        "prices": [{ "currency": "BTC", "price": 100_000 }],
+    });
+    let view = stressed(&portfolio, &asked(vec![NamedStress::named("stablecoin-depeg").unwrap()]));
+    let expected = -0.1226 * 90_000.0;
+    assert!((view.stresses[0].profit.unwrap() - expected).abs() < 1e-6, "{:?}", view.stresses[0].profit);
+    let found = view.concentration.unwrap();
+    assert_eq!((found.market, found.counted), (100_000.0, 99_000.0));
+    assert_eq!(found.venues[0], ("hyperliquid".to_owned(), 0.6));
+    assert!((found.after_depeg.unwrap() - 100_000.0 - expected).abs() < 1e-6);
+    assert!((found.stablecoin_share.unwrap() - 0.9).abs() < 1e-12);
+    assert_eq!(view.notes, ["no margin of b: the rules of elsewhere are not known"]);
+}
+
+/// A stress that needs what is not stated is absent with its reason; the others are told.
+#[test]
+fn a_stress_that_cannot_be_computed_is_absent() {
+    let mut portfolio = example("dydx");
+    for row in portfolio["prices"].as_array_mut().unwrap() {
+        row.as_object_mut().unwrap().remove("vol");
+    }
+    let stresses = ["correlations-to-one", "2020-03-12"].map(|name| NamedStress::named(name).unwrap());
+    let view = stressed(&portfolio, &asked(stresses.to_vec()));
+    assert!(view.stresses[0].absent.as_deref().unwrap().contains("has no volatility"), "{:?}", view.stresses[0]);
+    assert_eq!(view.stresses[0].profit, None);
+    assert!(view.stresses[1].profit.is_some());
+    // A position that nothing prices refuses the whole, by its row.
+    portfolio["prices"].as_array_mut().unwrap().remove(0);
+    let book = Book::read(&portfolio.to_string()).unwrap();
+    let wrong = stress(&book, &asked(stresses.to_vec())).unwrap_err();
+    assert_eq!(wrong.len(), 1);
+    assert!(wrong[0].to_string().contains("BTC has no index"), "{}", wrong[0]);
+}
+
+/// A grid is every spot with every volatility, and nothing moved is nothing gained.
+#[test]
+fn grids_are_full() {
+    let spots = vec![-0.2, 0.0, 0.2];
+    let request = StressRequest { grid: Some((spots, vec![-0.5, 0.0, 0.5])), ..asked(Vec::new()) };
+    let grid = stressed(&example("deribit"), &request).grid.unwrap();
+    assert_eq!(grid.profits.len(), 9);
+    assert_eq!(grid.profits[4], 0.0);
+    // Short options lose when volatility rises, and gain when it falls.
+    assert!(grid.profits[3] > 0.0 && grid.profits[5] < 0.0, "{:?}", grid.profits);
+}

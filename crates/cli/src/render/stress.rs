@@ -1,0 +1,172 @@
+//! A portfolio under stresses in a terminal.
+
+use super::wrap;
+use crate::terminal::{Terminal, WARNING};
+use backtest::portfolio::{AfterView, GridView, StressRow, StressView, bases};
+use units::Duration;
+use units::show::{self, Style};
+
+/// Prints the table of stresses, what is left of each margin, the grid and the concentration; with `explain` each holding's profit and
+/// what every number rests on.
+pub(crate) fn show(view: &StressView, explain: bool, terminal: &Terminal) {
+    terminal.json("stress", view);
+    let value = view.value.map_or_else(|| show::MISSING.to_owned(), dollars);
+    terminal.result(format_args!(
+        "  {}   worth {value} USD   smiles stay by {}",
+        show::time(view.time.floor(Duration::SECOND)),
+        view.sticky
+    ));
+    stresses(view, terminal);
+    margins(view, terminal);
+    if explain {
+        view.stresses.iter().for_each(|row| explained(row, terminal));
+    }
+    if let Some(grid) = &view.grid {
+        self::grid(grid, terminal);
+    }
+    concentration(view, terminal);
+    for note in &view.notes {
+        terminal.result(format_args!("  {}", wrap(note, terminal.width(), 4)));
+    }
+}
+
+fn stresses(view: &StressView, terminal: &Terminal) {
+    terminal.result(format_args!(
+        "\n  {:<24}{:>13}{:>9}  {:<20}{:>10}",
+        "stress", "P&L, USD", "%", "worst holding", "rec/rep/as"
+    ));
+    for row in &view.stresses {
+        let [recorded, reported, assumed] = bases(row);
+        let bases = format!("{recorded}/{reported}/{assumed}");
+        let Some(profit) = row.profit else {
+            terminal.result(format_args!("  {:<24}{:>13}", row.name, show::MISSING));
+            let reason = row.absent.as_deref().unwrap_or_default();
+            terminal.result(format_args!("    {}", wrap(reason, terminal.width(), 4)));
+            continue;
+        };
+        let share = view.value.filter(|value| *value > 0.0).map(|value| profit / value);
+        let share = share.map_or_else(|| show::MISSING.to_owned(), |share| show::percent(share, 1, Style::Terminal));
+        let worst = row.holdings.iter().min_by(|a, b| a.profit.total_cmp(&b.profit));
+        let worst = worst.filter(|worst| worst.profit < 0.0).map_or("", |worst| worst.holding.as_str());
+        // The venue stands in the file; the contract is what is looked for.
+        let worst = worst.split_once(':').map_or(worst, |(_, symbol)| symbol);
+        terminal.result(format_args!("  {:<24}{:>13}{share:>9}  {worst:<20}{bases:>10}", row.name, dollars(profit)));
+    }
+    terminal.result("  rec/rep/as: how many of a stress's numbers are recorded, reported, assumed");
+}
+
+fn margins(view: &StressView, terminal: &Terminal) {
+    for (at, now) in view.now.iter().enumerate() {
+        let model = if now.model.is_empty() { "margin" } else { now.model.as_str() };
+        terminal.result(format_args!("\n  {model}, {}, {}", now.account, now.currency));
+        terminal
+            .result(format_args!("  {:<25}{:>15}{:>15}{:>9}  liquidated", "after", "equity", "maintenance", "ratio %"));
+        line("no move", now, terminal);
+        for row in &view.stresses {
+            if let Some(after) = row.after.get(at) {
+                line(&row.name, after, terminal);
+            }
+        }
+    }
+    for row in view.stresses.iter().filter(|row| !row.not_applied.is_empty()) {
+        let said = format!("{}: no account here has {}, which the venue changed", row.name, row.not_applied.join(", "));
+        terminal.result(format_args!("  {}", wrap(&said, terminal.width(), 4)));
+    }
+}
+
+fn line(name: &str, after: &AfterView, terminal: &Terminal) {
+    if let Some(reason) = &after.absent {
+        terminal.result(format_args!("  {name:<25}{:>15}", show::MISSING));
+        terminal.result(format_args!("    {}", wrap(reason, terminal.width(), 4)));
+        return;
+    }
+    let money = |value: Option<f64>| {
+        let minor = show::minor_unit(&after.currency);
+        value.map_or_else(|| show::MISSING.to_owned(), |value| show::money_estimate(value, minor, Style::Terminal))
+    };
+    let ratio = match (after.equity, after.maintenance) {
+        (Some(equity), Some(maintenance)) if equity > 0.0 => show::percent(maintenance / equity, 1, Style::Terminal),
+        _ => show::MISSING.to_owned(),
+    };
+    let end = match (after.is_liquidated, after.isolated_liquidated.as_slice()) {
+        (Some(true), _) => format!("  {WARNING}LIQUIDATED{WARNING:#}"),
+        (_, []) => String::new(),
+        (_, isolated) => {
+            let names: Vec<&str> =
+                isolated.iter().map(|name| name.split_once(':').map_or(name.as_str(), |(_, symbol)| symbol)).collect();
+            format!("  {WARNING}{}{WARNING:#}", names.join(", "))
+        }
+    };
+    terminal.result(format_args!(
+        "  {name:<25}{:>15}{:>15}{ratio:>9}{end}",
+        money(after.equity),
+        money(after.maintenance)
+    ));
+}
+
+fn explained(row: &StressRow, terminal: &Terminal) {
+    terminal.result(format_args!("\n  {}: {}", row.name, row.title));
+    for holding in row.holdings.iter().filter(|holding| holding.profit != 0.0) {
+        let name = format!("{} {}", holding.account, holding.holding);
+        terminal.result(format_args!("    {name:<44}{:>14}", dollars(holding.profit)));
+    }
+    for number in &row.numbers {
+        let of = if number.subject.is_empty() { String::new() } else { format!(" {}", number.subject) };
+        let name = format!("{}{of}", number.field);
+        let value = show::number(number.value, 4, Style::Terminal);
+        terminal.result(format_args!("    {name:<44}{value:>14}  {}", number.basis));
+    }
+    for (of, source) in &row.sources {
+        let said = format!("{of}: {source}");
+        terminal.result(format_args!("    {}", wrap(&said, terminal.width(), 6)));
+    }
+}
+
+/// Columns of a grid beside the label.
+const COLUMN: usize = 10;
+const LABEL: usize = 8;
+
+fn grid(grid: &GridView, terminal: &Terminal) {
+    terminal.result("\n  P&L in USD: all coins across, all volatilities down, %");
+    let fits = ((terminal.width() - LABEL - 2) / COLUMN).max(1);
+    let indices: Vec<usize> = (0..grid.spots.len()).collect();
+    for columns in indices.chunks(fits) {
+        let head: String = columns
+            .iter()
+            .map(|at| format!("{:>COLUMN$}", show::percent(grid.spots[*at], 1, Style::Terminal)))
+            .collect();
+        terminal.result(format_args!("  {:<LABEL$}{head}", "vol"));
+        for (row, vol) in grid.vols.iter().enumerate() {
+            let cells: String = columns
+                .iter()
+                .map(|at| format!("{:>COLUMN$}", dollars(grid.profits[at * grid.vols.len() + row])))
+                .collect();
+            terminal.result(format_args!("  {:<LABEL$}{cells}", show::percent(*vol, 1, Style::Terminal)));
+        }
+    }
+}
+
+fn concentration(view: &StressView, terminal: &Terminal) {
+    let Some(found) = &view.concentration else { return };
+    let shares = |parts: &[(String, f64)]| {
+        let parts: Vec<String> =
+            parts.iter().map(|(name, share)| format!("{name} {}", show::percent(*share, 1, Style::Terminal))).collect();
+        parts.join(", ")
+    };
+    let (market, counted) = (dollars(found.market), dollars(found.counted));
+    let said = format!("balances {market} USD, less haircuts {counted}; by venue, %: {}", shares(&found.venues));
+    terminal.result(format_args!("\n  {}", wrap(&said, terminal.width(), 4)));
+    if !found.stablecoins.is_empty() {
+        let share = found.stablecoin_share.map_or_else(String::new, |share| show::percent(share, 1, Style::Terminal));
+        let depeg = found.after_depeg.map_or_else(|| show::MISSING.to_owned(), dollars);
+        let said = format!(
+            "in stablecoins {share} %, of that by coin, %: {}; after their depeg the balances are {depeg}",
+            shares(&found.stablecoins)
+        );
+        terminal.result(format_args!("  {}", wrap(&said, terminal.width(), 4)));
+    }
+}
+
+fn dollars(value: f64) -> String {
+    show::money_estimate(value, 2, Style::Terminal)
+}

@@ -1,0 +1,106 @@
+//! `trimtab stress`: what it prints, for people and for programs, and its exit codes.
+//!
+//! `UPDATE=1 cargo test -p trimtab --test stress` writes what is printed into `tests/stress`; read the difference before you keep it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is a finding")]
+
+mod common;
+
+use common::Sandbox;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/margin")
+}
+
+fn desk() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for entry in std::fs::read_dir(examples()).unwrap() {
+        let path = entry.unwrap().path();
+        sandbox.write(path.file_name().unwrap().to_str().unwrap(), std::fs::read(&path).unwrap());
+    }
+    sandbox.write(
+        "fear.csv",
+        "basis,field,subject,value\ntext,name,,fear\ntext,title,,Everything halves\nassumed,spot,others,-0.5\n",
+    );
+    sandbox
+}
+
+/// Names of what is kept, the command lines, and the exit codes.
+const PRINTED: [(&str, &str, i32); 4] = [
+    ("deribit", "trimtab stress deribit.json --spot -30%..30%:7 --vol -50%,0,50%", 1),
+    ("deribit-explained", "trimtab stress deribit.json --explain --sticky strike", 1),
+    ("hyperliquid", "trimtab stress hyperliquid.json --stress fear.csv", 0),
+    ("derive", "trimtab stress derive.json", 0),
+];
+
+#[test]
+fn what_is_printed() {
+    let sandbox = desk();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stress");
+    let mut stale = Vec::new();
+    for (name, line, code) in PRINTED {
+        let said = sandbox.line(line);
+        assert_eq!(said.code, Some(code), "{line}: {said:?}");
+        let path = kept.join(format!("{name}.txt"));
+        let text = format!("$ {line}\n{}", said.stdout);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(&kept).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        if std::fs::read_to_string(&path).unwrap_or_default() != text {
+            stale.push(format!("{name} is now\n{text}"));
+        }
+        let is_long = |line: &&str| line.chars().count() > 80 && !line.starts_with("  next: ");
+        let long: Vec<&str> = said.stdout.lines().filter(is_long).collect();
+        assert!(long.is_empty(), "{name}: {long:#?}");
+    }
+    assert!(stale.is_empty(), "{}", stale.join("\n"));
+}
+
+#[test]
+fn a_line_for_programs() {
+    let sandbox = desk();
+    for (_, line, code) in PRINTED {
+        let said = sandbox.line(&format!("{line} --json"));
+        assert_eq!(said.code, Some(code));
+        let view: Value = serde_json::from_str(said.stdout.trim()).unwrap();
+        assert_eq!(view["schema"], "trimtab.stress/1");
+        let stresses = view["stresses"].as_array().unwrap();
+        assert!(stresses.len() >= 10);
+        for row in stresses.iter().filter(|row| row["profit"].is_number()) {
+            let sum: f64 =
+                row["holdings"].as_array().unwrap().iter().map(|holding| holding["profit"].as_f64().unwrap()).sum();
+            let profit = row["profit"].as_f64().unwrap();
+            assert!((sum - profit).abs() <= 1e-9 * (1.0 + profit.abs()) * 1e3, "{row}");
+            assert!(!row["numbers"].as_array().unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_picture_has_every_cell() {
+    let sandbox = desk();
+    sandbox.line("trimtab stress deribit.json --spot -10%..10%:3 --vol 0,10% --plot heat.svg");
+    let picture = std::fs::read_to_string(sandbox.path("heat.svg")).unwrap();
+    assert_eq!(picture.matches("fill-opacity").count(), 6, "{picture}");
+    assert!(picture.contains("P&amp;L, USD") && !picture.contains("NaN"), "{picture}");
+}
+
+#[test]
+fn bad_moves_and_files_are_refused() {
+    let sandbox = desk();
+    sandbox.write("none.csv", "basis,field,subject,value\ntext,name,,x\ntext,title,,x\nrecorded,spot,others,-0.5\n");
+    for (line, wanted) in [
+        ("trimtab stress deribit.json --spot -120%..0:3", "cannot be lost"),
+        ("trimtab stress deribit.json --spot 1..2", "say how many moves"),
+        ("trimtab stress deribit.json --stress none.csv", "no source"),
+        ("trimtab stress deribit.json --market x.tape", "--at"),
+        ("trimtab stress deribit.json --market x.tape --at 2026-01-01", "x.tape"),
+        ("trimtab stress nowhere.json", "nowhere.json"),
+    ] {
+        let said = sandbox.line(line);
+        assert!(said.code == Some(2) && said.stderr.contains(wanted), "{line}: {said:?}");
+    }
+}
