@@ -1,5 +1,6 @@
 //! The run folder: what is written, and reading it back (docs/run-folder.md).
 
+use crate::parallel::{cores, parallel};
 use crate::records::{
     AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, OptionRow, OrderRow, PlanRow,
     PositionRow, SmileRow, SurfaceRow, Tables, VariantRow,
@@ -10,6 +11,7 @@ use crate::{Error, run};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// The recipe and summary of a run.
@@ -40,43 +42,41 @@ impl Tables {
     /// Tables that only runs with options have: without rows there is no file.
     const OPTIONAL: [&str; 4] = [OptionRow::NAME, SurfaceRow::NAME, SmileRow::NAME, GreekRow::NAME];
 
-    /// Writes all of them, and tells the name of each file that is complete.
-    fn write(&self, folder: &Path, done: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
+    /// Writes all of them, each beside others, the largest first. Gives each file's hash by its name.
+    fn write(&self, folder: &Path) -> Result<Vec<Option<Hashed>>, Error> {
         let Self { fills, funding, equity, positions, accounts, flows, orders, plans, campaigns, .. } = self;
-        write_rows(plans, folder, done)?;
-        write_rows(orders, folder, done)?;
-        write_rows(fills, folder, done)?;
-        write_rows(funding, folder, done)?;
-        write_rows(equity, folder, done)?;
-        write_rows(positions, folder, done)?;
-        write_rows(accounts, folder, done)?;
-        write_rows(flows, folder, done)?;
-        write_rows(campaigns, folder, done)?;
         let Self { options, surfaces, smiles, greeks, .. } = self;
-        write_if_any(options, folder, done)?;
-        write_if_any(surfaces, folder, done)?;
-        write_if_any(smiles, folder, done)?;
-        write_if_any(greeks, folder, done)
+        let pieces: [&(dyn Fn() -> Result<Option<Hashed>, Error> + Sync); 13] = [
+            &|| write_rows(plans, folder),
+            &|| write_rows(positions, folder),
+            &|| write_rows(orders, folder),
+            &|| write_rows(fills, folder),
+            &|| write_rows(equity, folder),
+            &|| write_rows(campaigns, folder),
+            &|| write_rows(funding, folder),
+            &|| write_rows(accounts, folder),
+            &|| write_rows(flows, folder),
+            &|| write_if_any(options, folder),
+            &|| write_if_any(surfaces, folder),
+            &|| write_if_any(smiles, folder),
+            &|| write_if_any(greeks, folder),
+        ];
+        parallel(pieces.len(), cores(), &mut |_| ControlFlow::Continue(()), |at, _| pieces[at]())
     }
 }
 
-fn write_rows<T: Row + Clone>(
-    rows: &[T],
-    folder: &Path,
-    done: &mut dyn FnMut(String) -> Result<(), Error>,
-) -> Result<(), Error> {
+/// A file's name and its hash.
+type Hashed = (String, String);
+
+fn write_rows<T: Row + Clone>(rows: &[T], folder: &Path) -> Result<Option<Hashed>, Error> {
     let name = file_of(T::NAME);
     let path = folder.join(&name);
     T::write(rows, &path).map_err(|error| Error::io(&path)(std::io::Error::other(error)))?;
-    done(name)
+    Ok(hash_of(&path)?.map(|hash| (name, hash)))
 }
 
-fn write_if_any<T: Row + Clone>(
-    rows: &[T],
-    folder: &Path,
-    done: &mut dyn FnMut(String) -> Result<(), Error>,
-) -> Result<(), Error> {
-    if rows.is_empty() { Ok(()) } else { write_rows(rows, folder, done) }
+fn write_if_any<T: Row + Clone>(rows: &[T], folder: &Path) -> Result<Option<Hashed>, Error> {
+    if rows.is_empty() { Ok(None) } else { write_rows(rows, folder) }
 }
 
 /// The file of a table.
@@ -91,19 +91,13 @@ impl Run {
     }
 
     fn write_files(&self, folder: &Path) -> Result<(), Error> {
-        let mut files = BTreeMap::new();
-        let mut hashed = |name: String| -> Result<(), Error> {
-            let hash = hash_of(&folder.join(&name))?;
-            files.extend(hash.map(|hash| (name, hash)));
-            Ok(())
-        };
-        self.tables.write(folder, &mut hashed)?;
-        write_if_any(&self.variants, folder, &mut hashed)?;
+        let mut files: BTreeMap<String, String> = self.tables.write(folder)?.into_iter().flatten().collect();
+        files.extend(write_if_any(&self.variants, folder)?);
         for (at, strategy) in self.strategies.iter().enumerate() {
             let name = policy_file(at);
             let path = folder.join(&name);
             fs::write(&path, &strategy.text).map_err(Error::io(&path))?;
-            hashed(name)?;
+            files.extend(hash_of(&path)?.map(|hash| (name, hash)));
         }
         let path = folder.join(RECORD);
         let text =

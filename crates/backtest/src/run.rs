@@ -2,6 +2,7 @@
 
 use crate::derived;
 use crate::feed::{self, Feed, Market, Tee};
+use crate::parallel::{Tick, cores, parallel};
 use crate::record::{Keep, PaidSums, Recorder, RunFacts};
 use crate::records::{Tables, VariantRow};
 use crate::setup::{Setup, check_opened};
@@ -268,7 +269,8 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
         .map(|file| Ok(Strategy { policy: checked(&file.text)?, text: file.text.clone() }))
         .collect::<Result<Vec<_>, Error>>()?;
     let policies: Vec<Policy> = strategies.iter().map(|strategy| strategy.policy.clone()).collect();
-    let tapes = request.tapes.iter().map(|path| stamp(path)).collect::<Result<Vec<_>, _>>()?;
+    let stamped = |at: usize, _: &mut Tick<'_>| stamp(&request.tapes[at]);
+    let tapes = parallel(request.tapes.len(), cores(), &mut |_| ControlFlow::Continue(()), stamped)?;
     let what = |variant, keep| What { policies: &policies, variant, keep, until: Timestamp::MAX };
     let (mut market, tapes_to_read) = feed::open(&request.tapes)?;
     market.catalogue = derived::extended(market.catalogue, &policies)?;

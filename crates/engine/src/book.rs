@@ -200,10 +200,18 @@ impl Book {
 
     /// Sets what a scope knows of its account, in the settlement currency of its instrument. `told` is the version of days and
     /// weeks that it knows.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&self, instrument: usize, told: &mut u32, facts: &mut Facts) {
         facts.set(facts::EQUITY, self.account.equity_for(instrument));
         facts.put(facts::DRAWDOWN, Ratio::new(self.drawdown));
+        if *told != self.periods.version || !self.plain || self.has_coins {
+            self.publish_more(instrument, told, facts);
+        }
+    }
+
+    /// What changes with a day or a deposit, and with every mark where amounts are translated or coins count.
+    #[inline(never)]
+    fn publish_more(&self, instrument: usize, told: &mut u32, facts: &mut Facts) {
         if *told != self.periods.version || !self.plain {
             *told = self.periods.version;
             let currency = self.account.settlement(instrument).currency;
@@ -219,6 +227,9 @@ impl Book {
     pub(crate) fn reserve(&mut self, instrument: usize, bought: Qty, sold: Qty) {
         let (net, contract) = (self.account.position(instrument).qty, self.account.contract(instrument));
         let worst = (net + bought).abs().max((net - sold).abs()).max(net.abs());
+        if worst.is_zero() && self.gross[instrument].is_zero() && !self.has_coins {
+            return;
+        }
         let gross = contract.exposure(self.account.mark(instrument), worst);
         self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument], gross);
         if self.has_coins {

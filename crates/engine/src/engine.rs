@@ -135,6 +135,8 @@ pub struct Engine {
     pub(crate) has_traded: bool,
     /// A policy reads a fact of a surface or of what is held.
     pub(crate) has_surface_facts: bool,
+    /// Some instrument is an option or a structure of them, or some fact is of them.
+    has_options: bool,
 }
 
 impl Engine {
@@ -160,6 +162,8 @@ impl Engine {
         let surfaces = Surfaces::new(&catalogue, &structures.chains);
         let greeks = HeldGreeks::new(&catalogue, &structures.chains);
         let has_surface_facts = greeks.is_some() || !surfaces.is_empty();
+        let is_of_options = |kind: InstrumentKind| kind.is_option() || kind == InstrumentKind::Structure;
+        let has_options = has_surface_facts || catalogue.instruments.iter().any(|known| is_of_options(known.kind));
         let mut engine = Self {
             heeded_by: vec![Vec::new(); count],
             account_of,
@@ -190,6 +194,7 @@ impl Engine {
             greeks,
             has_traded: true,
             has_surface_facts,
+            has_options,
             books,
             catalogue,
         };
@@ -239,6 +244,7 @@ impl Engine {
             before_trim(Box::new(StructureRule { structure: structure.clone() }));
         }
         let structure = config.structure.take();
+        self.has_options |= structure.is_some();
         if let Some(sharing) = config.sharing {
             let group = sharing.group as usize;
             self.groups.resize(self.groups.len().max(group + 1), Group::default());
@@ -254,6 +260,7 @@ impl Engine {
             Scope::new(id, config, AccountId(self.account_of[index]), instrument, self.catalogue.series.len());
         scope.amounts = amounts;
         scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
+        scope.find_special();
         self.scopes.push(scope);
         self.dirty.grow();
         let alone = self.by_instrument[index].len() == 1;
@@ -313,16 +320,8 @@ impl Engine {
         for event in input.events {
             self.apply(event);
         }
-        self.structures.chains.imply_forwards(self.now);
-        if !self.structures.desks.is_empty() {
-            self.run_desks(input.source);
-        }
-        if self.has_surface_facts && input.source == Source::Market {
-            self.tell_surfaces();
-        }
-        self.structures.chains.expire(self.now);
-        if self.has_carried {
-            self.bring_in(input.events);
+        if self.has_options || self.has_carried {
+            self.take_in_more(input);
         }
         for book in &mut self.books {
             book.measure_drawdown(self.now);
@@ -342,6 +341,22 @@ impl Engine {
         while let Some(scope) = self.structures.unsaid.pop() {
             self.dirty.touch(scope);
             self.decide_all(Source::Venue);
+        }
+    }
+
+    /// What prices and news bring beside facts where options are traded or positions are carried.
+    #[inline(never)]
+    fn take_in_more(&mut self, input: &Input<'_>) {
+        self.structures.chains.imply_forwards(self.now);
+        if !self.structures.desks.is_empty() {
+            self.run_desks(input.source);
+        }
+        if self.has_surface_facts && input.source == Source::Market {
+            self.tell_surfaces();
+        }
+        self.structures.chains.expire(self.now);
+        if self.has_carried {
+            self.bring_in(input.events);
         }
     }
 
@@ -399,15 +414,25 @@ impl Engine {
         None
     }
 
+    #[inline(always)]
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::Bar(bar) => self.see(bar.instrument, ohlc(bar)),
+            Event::Bar(bar) => self.see(bar.instrument, &ohlc(bar)),
             Event::Trade(trade) => {
                 let Self { now, .. } = *self;
                 let price = trade.price;
                 let seen = Ohlc { opened: now, closed: now, open: price, high: price, low: price, close: price };
-                self.see(trade.instrument, seen);
+                self.see(trade.instrument, &seen);
             }
+            other => self.apply_rare(other),
+        }
+    }
+
+    /// Apart, so that prices are taken in without the frame of all that may follow from news.
+    #[inline(never)]
+    fn apply_rare(&mut self, event: &Event) {
+        match event {
+            Event::Bar(_) | Event::Trade(_) => {}
             Event::Mark(mark) => {
                 let index = mark.instrument.index();
                 self.has_marks[index] = true;
@@ -433,7 +458,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn see(&mut self, instrument: InstrumentId, seen: Ohlc) {
+    fn see(&mut self, instrument: InstrumentId, seen: &Ohlc) {
         let index = instrument.index();
         self.last[index] = seen.close;
         if !self.has_marks[index] {
@@ -614,37 +639,32 @@ impl Engine {
         let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
         scope.facts.set_now(self.now);
         book.publish(instrument, &mut scope.periods, &mut scope.facts);
-        if scope.desk.is_some() {
-            // A structure's unit is no part of the coins that lie beside it: a covered call is sized on all of them.
-            scope.facts.put(facts::COLLATERAL, None);
-        }
-        if !scope.amounts.is_empty() {
-            scope.tell_amounts(&self.last);
+        if scope.is_special {
+            scope.tell_special(&self.last, self.now);
         }
         scope.tell_refusals();
         lapse_chased_add(scope);
-        if scope.reads_sent {
-            scope.count_sent(self.now);
-        }
         scope.observe();
     }
 
     /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
     #[inline]
     fn decide(&mut self, index: usize, source: Source) {
-        if self.scopes[index].is_over(self.now) {
+        if self.scopes[index].is_special && self.scopes[index].is_over(self.now) {
             return;
         }
-        self.tell_beside(index);
+        if self.counts_others || self.scopes[index].is_special {
+            self.tell_beside(index);
+        }
         let scope = &mut self.scopes[index];
         // What a desk does follows from more than the rules' answer.
-        let may_rest = self.may_rest && source == Source::Market && scope.desk.is_none();
+        let may_rest = self.may_rest && source == Source::Market && !(scope.is_special && scope.desk.is_some());
         if may_rest && scope.is_quiet() {
             return;
         }
         scope.region.forget();
         self.evaluations += 1;
-        if scope.collared && source != Source::Venue {
+        if scope.is_special && scope.collared && source != Source::Venue {
             tell_unfilled(scope);
         }
         // Notes of fills come first in the same plan.
@@ -652,21 +672,23 @@ impl Engine {
             scope.because.clear();
         }
         let target = if may_rest { scope.evaluate_asking() } else { scope.evaluate() };
-        if let Some(desk) = scope.desk {
+        let desk = if scope.is_special { scope.desk } else { None };
+        if let Some(desk) = desk {
             self.structures.desks[desk as usize].wanted = target.qty;
         }
-        let keeps_back = scope.desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
+        let keeps_back = || desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
         let refused = scope.because.last_refused_add();
         scope.refused_trigger = refused.map(|add| add.trigger);
         let limits = scope.because.limits();
         // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
         let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
         let sends = !idle && {
-            let wanted = Wanted { keeps_back, ..wanted(&scope.because, scope.position, !scope.alone, target, source) };
+            let wanted = wanted(&scope.because, scope.position, !scope.alone, target, source);
+            let wanted = Wanted { keeps_back: keeps_back(), ..wanted };
             scope.working.would_send(&wanted, &mut self.routed)
         };
         // A watched stop that moves sends nothing, and is told like one that rests.
-        let moves = scope.reads_range && moves_stop(scope);
+        let moves = scope.is_special && scope.reads_range && moves_stop(scope);
         let sends = sends || moves;
         let crossed = std::mem::take(&mut scope.crossed);
         if !sends && !crossed && limits == scope.limits {
@@ -908,9 +930,10 @@ impl Dirty {
 
     #[inline]
     fn clear(&mut self) {
-        for scope in self.list.drain(..) {
-            self.listed[scope as usize] = false;
+        for scope in &self.list {
+            self.listed[*scope as usize] = false;
         }
+        self.list.clear();
     }
 }
 
@@ -978,8 +1001,7 @@ fn tell_unfilled(scope: &mut Scope) {
             [Arg::Qty(unfilled)],
         );
     }
-    let add = scope.working.add().filter(|add| add.state == market::OrderState::Triggered && add.filled.is_zero());
-    let add = add.filter(|add| add.limit() != scope.planned_chase);
+    let add = scope.working.triggered_add().filter(|add| add.limit() != scope.planned_chase);
     if let Some(Purpose::Add { unit }) = add.map(|add| add.purpose)
         && scope.campaign.as_ref().is_some_and(|campaign| campaign.units_up_to(unit) != 0)
     {
@@ -996,8 +1018,16 @@ fn tell_unfilled(scope: &mut Scope) {
 }
 
 /// An add whose fill would be worse than its limit lapses; later levels do not move.
+#[inline]
 fn lapse_chased_add(scope: &mut Scope) {
-    let (Some(order), Some(price)) = (scope.working.add(), scope.facts.get(facts::PRICE)) else { return };
+    if scope.working.triggered_add().is_some() {
+        lapse_if_left_behind(scope);
+    }
+}
+
+#[cold]
+fn lapse_if_left_behind(scope: &mut Scope) {
+    let (Some(order), Some(price)) = (scope.working.triggered_add(), scope.facts.get(facts::PRICE)) else { return };
     let (Purpose::Add { unit }, market::OrderKind::StopLimit { price: limit, .. }) = (order.purpose, order.kind) else {
         return;
     };
@@ -1008,7 +1038,7 @@ fn lapse_chased_add(scope: &mut Scope) {
         units::Side::Buy => price > limit,
         units::Side::Sell => price < limit,
     };
-    if order.state != market::OrderState::Triggered || !beyond || !order.filled.is_zero() {
+    if !beyond {
         return;
     }
     if let Some(campaign) = &mut scope.campaign {

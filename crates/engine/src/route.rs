@@ -97,6 +97,16 @@ pub(crate) struct Working {
     ended: Vec<Live>,
     /// A discretionary target that the venue rejected: not sent again until it changes.
     rejected: Option<Qty>,
+    /// What is asked of the orders with every price. It follows from them, and is no state.
+    reckoned: Reckoned,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Reckoned {
+    /// What orders that may raise the position could still buy and sell.
+    pending: (Qty, Qty),
+    /// An add that waits at its level was triggered, and nothing of it is filled.
+    has_triggered_add: bool,
 }
 
 /// How many ended orders are remembered.
@@ -159,12 +169,26 @@ impl Working {
     }
 
     /// What orders that may raise the position could still buy and sell.
+    #[inline]
     pub(crate) fn pending(&self) -> (Qty, Qty) {
+        self.reckoned.pending
+    }
+
+    /// An add that was triggered, of which nothing is filled.
+    #[inline]
+    pub(crate) fn triggered_add(&self) -> Option<&Live> {
+        if self.reckoned.has_triggered_add { self.add() } else { None }
+    }
+
+    /// After every change of the orders.
+    fn reckon(&mut self) {
         let open = self.orders.iter().filter(|live| !live.is_exit()).map(Live::open);
-        open.fold((Qty::ZERO, Qty::ZERO), |(bought, sold), open| match open.side() {
+        let pending = open.fold((Qty::ZERO, Qty::ZERO), |(bought, sold), open| match open.side() {
             Some(Side::Buy) => (bought + open, sold),
             _ => (bought, sold - open),
-        })
+        });
+        let is_unfilled = |add: &Live| add.state == OrderState::Triggered && add.filled.is_zero();
+        self.reckoned = Reckoned { pending, has_triggered_add: self.add().is_some_and(is_unfilled) };
     }
 
     /// Takes in news of an order; stale and repeated news changes nothing, but a fill counts however late it is told.
@@ -203,11 +227,17 @@ impl Working {
                 self.ended.push(ended);
             }
         }
+        self.reckon();
         Some(before)
     }
 
     /// Sends what brings the working orders in line with a plan: protective orders first, then the change of position.
     pub(crate) fn route(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
+        self.route_all(wanted, outbox);
+        self.reckon();
+    }
+
+    fn route_all(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
         self.route_exits(wanted, outbox);
         self.route_add(wanted, outbox);
         if wanted.may_trade {
@@ -288,7 +318,7 @@ impl Working {
         // A copy in a list that is kept: a decision allocates nothing.
         copy.orders.clone_from(&self.orders);
         copy.rejected = self.rejected;
-        copy.route(wanted, &mut outbox);
+        copy.route_all(wanted, &mut outbox);
         sent
     }
 
@@ -421,7 +451,9 @@ impl Working {
         let rejected = from.option(StateReader::i64)?.map(Qty::from_raw);
         let orders = (0..from.len()?).map(|_| Live::load(from)).collect::<Result<_, _>>()?;
         let ended = (0..from.len()?).map(|_| Live::load(from)).collect::<Result<_, _>>()?;
-        Ok(Self { orders, ended, rejected })
+        let mut working = Self { orders, ended, rejected, reckoned: Reckoned::default() };
+        working.reckon();
+        Ok(working)
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Scope {
     pub(crate) reads_sent: bool,
     /// Increases go out at a limit.
     pub(crate) collared: bool,
+    /// It has anything that most strategies have not: looked at first, so that those pay for one look.
+    pub(crate) is_special: bool,
     /// Values that are told in the quote currency of the instrument, and how they are translated.
     pub(crate) amounts: Vec<(Fact<Cash>, Cash, Conversion)>,
     pub(crate) indicators: Vec<Box<dyn Indicator>>,
@@ -125,6 +127,7 @@ impl Scope {
             reads_range: reads(facts::HIGH.id()),
             reads_sent: config.program.campaign.order_window.is_some(),
             collared: rules.iter().any(|rule| rule.name() == "price_collar"),
+            is_special: true,
             instrument: config.instrument,
             amounts: Vec::new(),
             indicators: config.program.indicators,
@@ -160,16 +163,35 @@ impl Scope {
         }
     }
 
+    /// Once it is complete.
+    pub(crate) fn find_special(&mut self) {
+        let reads = self.reads_funds || self.reads_margin || self.reads_range || self.reads_sent;
+        let expires = self.expiry.is_some();
+        self.is_special = reads || expires || self.collared || self.desk.is_some() || !self.amounts.is_empty();
+    }
+
+    /// Tells rules what only those of a special strategy read.
+    #[inline(never)]
+    pub(crate) fn tell_special(&mut self, last: &[Price], now: Timestamp) {
+        if self.desk.is_some() {
+            // A structure's unit is no part of the coins that lie beside it: a covered call is sized on all of them.
+            self.facts.put(facts::COLLATERAL, None);
+        }
+        if !self.amounts.is_empty() {
+            self.tell_amounts(last);
+        }
+        if self.reads_sent {
+            self.count_sent(now);
+        }
+    }
+
     /// New price information: the fact, the campaign's extremes, and whether a refused trigger was crossed.
     #[inline]
-    pub(crate) fn see(&mut self, seen: Ohlc) {
+    pub(crate) fn see(&mut self, seen: &Ohlc) {
         self.facts.set(facts::PRICE, seen.close);
         self.facts.set(facts::PRICES, self.facts.get(facts::PRICES).unwrap_or(0).wrapping_add(1));
-        if self.reads_range {
-            let high = self.facts.get(facts::HIGH).map_or(seen.high, |high| high.max(seen.high));
-            let low = self.facts.get(facts::LOW).map_or(seen.low, |low| low.min(seen.low));
-            self.facts.set(facts::HIGH, high);
-            self.facts.set(facts::LOW, low);
+        if self.is_special && self.reads_range {
+            self.see_range(seen);
         }
         if let Some(campaign) = &mut self.campaign {
             let before = campaign.best;
@@ -192,10 +214,18 @@ impl Scope {
                 open: earlier.open,
                 high: earlier.high.max(seen.high),
                 low: earlier.low.min(seen.low),
-                ..seen
+                ..*seen
             },
-            None => seen,
+            None => *seen,
         });
+    }
+
+    #[inline(never)]
+    fn see_range(&mut self, seen: &Ohlc) {
+        let high = self.facts.get(facts::HIGH).map_or(seen.high, |high| high.max(seen.high));
+        let low = self.facts.get(facts::LOW).map_or(seen.low, |low| low.min(seen.low));
+        self.facts.set(facts::HIGH, high);
+        self.facts.set(facts::LOW, low);
     }
 
     /// The venue refused an order: the next plan says so.
@@ -226,6 +256,7 @@ impl Scope {
     }
 
     /// The next plan is recorded in any case. It begins with what is told from here on, not with the last decision.
+    #[cold]
     pub(crate) fn tell(&mut self) {
         if !std::mem::replace(&mut self.crossed, true) {
             self.because.clear();
@@ -238,9 +269,10 @@ impl Scope {
     }
 
     /// Brings facts up to date, then lets indicators and rules see the input.
+    #[inline]
     pub(crate) fn observe(&mut self) {
         if std::mem::take(&mut self.stale) {
-            Campaign::publish(self.campaign.as_ref(), &mut self.facts);
+            self.publish_campaign();
         }
         self.facts.set(facts::POSITION, self.position);
         for indicator in &mut self.indicators {
@@ -250,10 +282,15 @@ impl Scope {
         for rule in &mut self.rules {
             rule.observe(&self.facts);
         }
-        if self.reads_range {
+        if self.is_special && self.reads_range {
             self.facts.put(facts::HIGH, None);
             self.facts.put(facts::LOW, None);
         }
+    }
+
+    #[inline(never)]
+    fn publish_campaign(&mut self) {
+        Campaign::publish(self.campaign.as_ref(), &mut self.facts);
     }
 
     /// Whether its contract has expired, nothing is left of it, and that was told in a decision already.

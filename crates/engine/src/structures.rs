@@ -221,7 +221,7 @@ impl Engine {
         let state = &mut self.scopes[scope as usize];
         state.facts.set_now(now);
         state.facts.put(facts::EXPOSURE_PRICE, exposure);
-        state.see(Ohlc { opened: now, closed: now, open: price, high: price, low: price, close: price });
+        state.see(&Ohlc { opened: now, closed: now, open: price, high: price, low: price, close: price });
         if price.raw() <= 0 {
             // Indicators take logarithms of prices.
             state.seen = None;

@@ -445,6 +445,7 @@ impl Account {
         if self.is_single { self.balances[0].equity() } else { self.translated_equity() }
     }
 
+    #[inline(never)]
     fn translated_equity(&self) -> Cash {
         self.balances.iter().enumerate().map(|(index, balance)| self.translate_at(index, balance.equity())).sum()
     }
@@ -456,6 +457,11 @@ impl Account {
         if self.is_single {
             return self.balances[0].equity();
         }
+        self.translated_equity_for(instrument)
+    }
+
+    #[inline(never)]
+    fn translated_equity_for(&self, instrument: usize) -> Cash {
         self.translate_back(self.settlement(instrument).currency, self.translated_equity()).unwrap_or_default()
     }
 

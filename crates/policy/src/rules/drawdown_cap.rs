@@ -30,13 +30,13 @@ impl DrawdownCap {
 
     /// Drawdown from the account's high-water mark, or from the one that re-arming restarted.
     fn drawdown(&self, facts: &Facts) -> f64 {
-        let drawdown = facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get);
-        match (self.mark, facts.get(facts::EQUITY)) {
-            (Some((mark, _)), Some(equity)) if mark.raw() > 0 => {
-                ((mark - equity).approximate() / mark.approximate()).max(0.0)
-            }
-            _ => drawdown,
+        if let Some((mark, _)) = self.mark
+            && let Some(equity) = facts.get(facts::EQUITY)
+            && mark.raw() > 0
+        {
+            return ((mark - equity).approximate() / mark.approximate()).max(0.0);
         }
+        facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get)
     }
 
     /// The restarted mark follows equity up, and deposits; the account's own mark is back in force once it is reached.

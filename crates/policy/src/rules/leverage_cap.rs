@@ -45,19 +45,7 @@ impl Rule for LeverageCap {
         if because.add().is_none() && self.is_far_inside(facts, (equity, price), held, proposed.qty) {
             return Verdict::keep(proposed);
         }
-        let account = Account::of(facts, equity);
-        let verdict = self.capped(account, price, held, proposed, because);
-        if let Some(asked) = because.add() {
-            let (at, add) = (asked.at, Add { at: unit.unwrap_or(asked.at), ..asked });
-            let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
-            // The worst of what may fill: with the increase that goes out now, and without its profit up to the trigger.
-            let mut capped = self.capped_add(facts, account, price, base, add, because);
-            if base != held {
-                capped = capped.and_then(|add| self.capped_add(facts, account, price, held, add, because));
-            }
-            because.set_add(capped.map(|add| Add { at, ..add }));
-        }
-        verdict
+        self.evaluate_closely(facts, (equity, price, unit), proposed, because)
     }
 
     fn most(&self, facts: &Facts) -> Option<Qty> {
@@ -108,10 +96,36 @@ impl Rule for LeverageCap {
 }
 
 impl LeverageCap {
+    /// Where an add rests, or something is near the limit. Apart, so that the frequent case has no large frame.
+    #[inline(never)]
+    fn evaluate_closely(
+        &self,
+        facts: &Facts,
+        (equity, price, unit): (Cash, Price, Option<Price>),
+        proposed: Target,
+        because: &mut Because,
+    ) -> Verdict {
+        let held = position(facts);
+        let account = Account::of(facts, equity);
+        let verdict = self.capped(account, price, held, proposed, because);
+        if let Some(asked) = because.add() {
+            let (at, add) = (asked.at, Add { at: unit.unwrap_or(asked.at), ..asked });
+            let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
+            // The worst of what may fill: with the increase that goes out now, and without its profit up to the trigger.
+            let mut capped = self.capped_add(facts, account, price, base, add, because);
+            if base != held {
+                capped = capped.and_then(|add| self.capped_add(facts, account, price, held, add, because));
+            }
+            because.set_add(capped.map(|add| Add { at, ..add }));
+        }
+        verdict
+    }
+
     /// Whether nothing is near the limit, told without a wide division or a look at what lies beside: by far the most frequent case.
     #[inline]
     fn is_far_inside(&self, facts: &Facts, (equity, price): (Cash, Price), held: Qty, qty: Qty) -> bool {
-        let least = self.limit.limit.get().min(self.limit.restore.get());
+        let (limit, restore) = (self.limit.limit.get(), self.limit.restore.get());
+        let least = if restore < limit { restore } else { limit };
         let exposed = contract(facts).approximate_exposure(price, qty.abs().max(held.abs()));
         let others = facts.get(facts::OTHERS).map_or(0.0, Cash::approximate);
         facts.get(facts::COLLATERAL).is_none() && exposed + others < equity.approximate() * least * 0.999_999
