@@ -50,10 +50,13 @@ pub fn run<W: World, J: Journal>(
         let at = input.at;
         journal.append(&input).map_err(DriveError::Journal)?;
         engine.handle(&input);
-        while let Some(output) = engine.poll_output() {
-            journal.output(&output).map_err(DriveError::Journal)?;
+        loop {
+            // Looked at where it is: a plan is large.
+            let output = engine.poll_output();
+            let Some(output) = &output else { break };
+            journal.output(output).map_err(DriveError::Journal)?;
             if let Output::Command { command, .. } = output {
-                world.send(command);
+                world.send(*command);
             }
         }
         journal.settled(at, engine).map_err(DriveError::Journal)?;

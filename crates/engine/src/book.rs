@@ -203,7 +203,8 @@ impl Book {
     #[inline(always)]
     pub(crate) fn publish(&self, instrument: usize, told: &mut u32, facts: &mut Facts) {
         facts.set(facts::EQUITY, self.account.equity_for(instrument));
-        facts.put(facts::DRAWDOWN, Ratio::new(self.drawdown));
+        // A difference over a mark that is not zero: it is finite.
+        facts.set(facts::DRAWDOWN, Ratio::new(self.drawdown).unwrap_or_default());
         if *told != self.periods.version || !self.plain || self.has_coins {
             self.publish_more(instrument, told, facts);
         }
@@ -224,6 +225,7 @@ impl Book {
     }
 
     /// Takes in what the pending orders of an instrument could make of its position at worst.
+    #[inline]
     pub(crate) fn reserve(&mut self, instrument: usize, bought: Qty, sold: Qty) {
         let (net, contract) = (self.account.position(instrument).qty, self.account.contract(instrument));
         let worst = (net + bought).abs().max((net - sold).abs()).max(net.abs());
@@ -233,9 +235,14 @@ impl Book {
         let gross = contract.exposure(self.account.mark(instrument), worst);
         self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument], gross);
         if self.has_coins {
-            let mark = self.account.mark(instrument);
-            self.ranges[instrument] = (contract.exposure(mark, net - sold), contract.exposure(mark, net + bought));
+            self.reserve_range(instrument, net - sold, net + bought);
         }
+    }
+
+    #[inline(never)]
+    fn reserve_range(&mut self, instrument: usize, least: Qty, most: Qty) {
+        let (mark, contract) = (self.account.mark(instrument), self.account.contract(instrument));
+        self.ranges[instrument] = (contract.exposure(mark, least), contract.exposure(mark, most));
     }
 
     /// The same of a structure of options: its legs are what the account holds of it, and one unit stands for this much. `legs`: as

@@ -481,17 +481,31 @@ impl Engine {
     }
 
     /// What follows from a mark for others than the account that trades the instrument.
+    #[inline(always)]
     fn share_mark(&mut self, instrument: usize, mark: Price) {
-        for other in &self.heeded_by[instrument] {
-            self.books[*other as usize].account.set_mark(instrument, mark);
+        if self.books.len() > 1 {
+            self.tell_heeding(instrument, mark);
         }
         if self.counts_others {
-            self.reserve(instrument);
+            self.reserve_here(instrument);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_heeding(&mut self, instrument: usize, mark: Price) {
+        for other in &self.heeded_by[instrument] {
+            self.books[*other as usize].account.set_mark(instrument, mark);
         }
     }
 
     /// Brings the gross exposure of an instrument up to date with its mark, position and pending orders.
+    #[inline(never)]
     fn reserve(&mut self, instrument: usize) {
+        self.reserve_here(instrument);
+    }
+
+    #[inline(always)]
+    fn reserve_here(&mut self, instrument: usize) {
         let only = self.by_instrument[instrument].first();
         if let Some(desk) = only.and_then(|scope| self.scopes[*scope as usize].desk) {
             return self.reserve_structure(desk as usize);
@@ -711,11 +725,10 @@ impl Engine {
         let (id, at) = (PlanId(self.plans), self.now);
         let scope = &mut self.scopes[index];
         let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
-        let plan = plan_of(scope, id, self.inputs, at, equity, target);
-        for step in plan.steps.iter().filter(|step| step.rule != ENGINE_RULE) {
+        for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {
             scope.rules[usize::from(step.rule)].commit(step);
         }
-        self.outputs.push_back(Output::Plan(plan));
+        self.outputs.push_back(Output::Plan(plan_of(scope, id, self.inputs, at, equity, target)));
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
         let desk = scope.desk;

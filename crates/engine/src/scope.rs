@@ -186,13 +186,20 @@ impl Scope {
     }
 
     /// New price information: the fact, the campaign's extremes, and whether a refused trigger was crossed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn see(&mut self, seen: &Ohlc) {
         self.facts.set(facts::PRICE, seen.close);
         self.facts.set(facts::PRICES, self.facts.get(facts::PRICES).unwrap_or(0).wrapping_add(1));
         if self.is_special && self.reads_range {
             self.see_range(seen);
         }
+        if self.campaign.is_some() || !self.indicators.is_empty() {
+            self.see_more(seen);
+        }
+    }
+
+    #[inline(never)]
+    fn see_more(&mut self, seen: &Ohlc) {
         if let Some(campaign) = &mut self.campaign {
             let before = campaign.best;
             campaign.reach(seen.high, seen.low);

@@ -51,6 +51,23 @@ impl DrawdownCap {
         }
     }
 
+    #[inline(never)]
+    fn observe_closely(&mut self, facts: &Facts) {
+        self.follow_mark(facts);
+        let drawdown = self.drawdown(facts);
+        while self.levels.get(self.reached as usize).is_some_and(|next| drawdown >= next.at.get()) {
+            self.reached += 1;
+        }
+        while self.reached > 0 && drawdown < self.levels[self.reached as usize - 1].restore.get() {
+            self.reached -= 1;
+        }
+        if self.may_rearm(facts, drawdown) {
+            (self.reached, self.flat) = (0, None);
+            let deposits = facts.get(facts::DEPOSITS).unwrap_or(Cash::ZERO);
+            self.mark = facts.get(facts::EQUITY).map(|equity| (equity, deposits));
+        }
+    }
+
     /// Once flat by the last level: whether the declared rule lets it begin again.
     fn may_rearm(&mut self, facts: &Facts, drawdown: f64) -> bool {
         let is_last = self.reached as usize == self.levels.len();
@@ -79,19 +96,16 @@ impl Rule for DrawdownCap {
     }
 
     fn observe(&mut self, facts: &Facts) {
-        self.follow_mark(facts);
-        let drawdown = self.drawdown(facts);
-        while self.levels.get(self.reached as usize).is_some_and(|next| drawdown >= next.at.get()) {
-            self.reached += 1;
+        // Nothing in force and nothing reached: by far the most frequent case, told without looking closer.
+        if self.reached == 0
+            && self.mark.is_none()
+            && let Some(first) = self.levels.first()
+            && facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get) < first.at.get()
+        {
+            self.flat = None;
+            return;
         }
-        while self.reached > 0 && drawdown < self.levels[self.reached as usize - 1].restore.get() {
-            self.reached -= 1;
-        }
-        if self.may_rearm(facts, drawdown) {
-            (self.reached, self.flat) = (0, None);
-            let deposits = facts.get(facts::DEPOSITS).unwrap_or(Cash::ZERO);
-            self.mark = facts.get(facts::EQUITY).map(|equity| (equity, deposits));
-        }
+        self.observe_closely(facts);
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
