@@ -296,14 +296,8 @@ struct Slot {
 const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
 
 /// All facts of one scope (a strategy in its instrument).
-///
-/// Its two sets of bits lie apart: side by side they would be read as one value of double width, which has to wait for the two
-/// halves that were just written.
 #[derive(Debug, Clone)]
-#[repr(C)]
 pub struct Facts {
-    /// Which of the engine's own facts are known: one bit a slot. It follows from the slots, and spares looking at empty ones.
-    known: u64,
     /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
     own: [Slot; NAMES.len()],
     series: Box<[Slot]>,
@@ -325,16 +319,7 @@ impl Facts {
     /// No fact known yet, with room for a run's series.
     #[must_use]
     pub fn new(series: usize) -> Self {
-        let (own, series) = ([EMPTY; NAMES.len()], vec![EMPTY; series].into());
-        Self { known: 0, own, series, now: Timestamp::MIN, changed: 0 }
-    }
-
-    #[inline]
-    fn is_known(&self, fact: FactId) -> bool {
-        match bit(fact) {
-            0 => self.slot(fact).set != Timestamp::MIN,
-            own => self.known & own != 0,
-        }
+        Self { own: [EMPTY; NAMES.len()], series: vec![EMPTY; series].into(), now: Timestamp::MIN, changed: 0 }
     }
 
     #[inline]
@@ -367,13 +352,11 @@ impl Facts {
     /// Sets a fact, now.
     #[inline]
     pub fn set<T: FactValue>(&mut self, fact: Fact<T>, value: T) {
-        let (raw, set, own) = (value.to_raw(), self.now, bit(fact.id));
-        let was_known = self.known & own != 0;
+        let (raw, set) = (value.to_raw(), self.now);
         let slot = self.slot_mut(fact.id);
-        let changes = own & RESTLESS != 0 || slot.raw != raw || !was_known;
+        let changes = bit(fact.id) & RESTLESS != 0 || slot.raw != raw || slot.set == Timestamp::MIN;
         *slot = Slot { raw, set };
-        self.known |= own;
-        self.changed |= if changes { own } else { 0 };
+        self.changed |= if changes { bit(fact.id) } else { 0 };
     }
 
     /// Sets or forgets a fact, now.
@@ -382,9 +365,10 @@ impl Facts {
         match value {
             Some(value) => self.set(fact, value),
             None => {
-                *self.slot_mut(fact.id) = EMPTY;
-                self.changed |= self.known & bit(fact.id);
-                self.known &= !bit(fact.id);
+                let slot = self.slot_mut(fact.id);
+                let changes = slot.set != Timestamp::MIN;
+                *slot = EMPTY;
+                self.changed |= if changes { bit(fact.id) } else { 0 };
             }
         }
     }
@@ -406,20 +390,23 @@ impl Facts {
     #[inline]
     #[must_use]
     pub fn raw(&self, fact: FactId) -> Option<i128> {
-        self.is_known(fact).then(|| self.slot(fact).raw)
+        let slot = self.slot(fact);
+        (slot.set != Timestamp::MIN).then_some(slot.raw)
     }
 
     /// A fact, if it is known.
     #[inline]
     #[must_use]
     pub fn get<T: FactValue>(&self, fact: Fact<T>) -> Option<T> {
-        self.raw(fact.id).map(T::from_raw)
+        let slot = self.slot(fact.id);
+        (slot.set != Timestamp::MIN).then(|| T::from_raw(slot.raw))
     }
 
     /// How long ago a fact was set.
     #[must_use]
     pub fn age(&self, fact: FactId) -> Option<Duration> {
-        self.is_known(fact).then(|| self.now.since(self.slot(fact).set))
+        let slot = self.slot(fact);
+        (slot.set != Timestamp::MIN).then(|| self.now.since(slot.set))
     }
 
     /// Writes every slot.
@@ -442,8 +429,6 @@ impl Facts {
         for slot in self.own.iter_mut().chain(&mut self.series) {
             *slot = Slot { raw: from.i128()?, set: Timestamp::from_nanos(from.i64()?) };
         }
-        let is_known = |(at, slot): (usize, &Slot)| u64::from(slot.set != Timestamp::MIN) << at;
-        self.known = self.own.iter().enumerate().map(is_known).fold(0, |known, one| known | one);
         Ok(())
     }
 }

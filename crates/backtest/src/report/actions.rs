@@ -12,8 +12,9 @@ use units::show::{self, Style};
 
 /// Rows of a table of actions.
 const ROWS: usize = 40;
-/// Bytes of plans on a page, at most: more than a thousand plans nobody reads here.
-const PLAN_BYTES: usize = 700_000;
+/// Bytes of plans on a page, at most: more than some hundreds of plans nobody reads here, and each is a table that a browser has to
+/// make before the page is ready.
+const PLAN_BYTES: usize = 350_000;
 /// Marks on the figure of the main instrument, at least.
 const MARKS: usize = 120;
 /// How often a figure is tried again, coarser.
