@@ -11,7 +11,7 @@ use market::{
 };
 use policy::facts::{self, FactId, Facts};
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
-use policy::{Because, CampaignTerms, Program, Rule, Target, Verdict};
+use policy::{Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
 use pricing::options::{EuropeanOption, Inputs};
 use std::hint::black_box;
 use units::{AccountId, Cash, Duration, InstrumentId, OptionRight, Price, Qty, Ratio, SeriesId, Timestamp};
@@ -24,6 +24,28 @@ const NOW: Timestamp = Timestamp::from_nanos(1_772_400_000_000_000_000);
 const LEGS: usize = 8;
 /// Strategies of eight options each: 504 options.
 const STRATEGIES: u32 = 63;
+
+/// Reads facts of risk, all but "want", and decides the same while they stay under a share that they are far from.
+struct Watches(Vec<FactId>, bool);
+
+impl Rule for Watches {
+    fn name(&self) -> &'static str {
+        "watches"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        &self.0
+    }
+
+    fn evaluate(&self, _facts: &Facts, proposed: Target, _because: &mut Because) -> Verdict {
+        Verdict::keep(proposed)
+    }
+
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        self.0.iter().for_each(|fact| region.within_ratio(*fact, 0.0, Some(1e6)));
+        self.1
+    }
+}
 
 /// Holds what a series says.
 struct Wants;
@@ -41,6 +63,10 @@ impl Rule for Wants {
         let wanted = facts.get(facts::series(SeriesId(0))).map_or(0.0, Ratio::get);
         let qty = Qty::from_estimate(wanted, units::Round::Nearest).unwrap_or_default();
         Verdict::set(Target { base: qty, qty })
+    }
+
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, _region: &mut Region) -> bool {
+        true
     }
 }
 
@@ -62,6 +88,11 @@ struct World {
 
 impl World {
     fn new(strategies: u32, series: &[&str]) -> Self {
+        Self::watching(strategies, series, None)
+    }
+
+    /// With a strategy in the perpetual that reads all series as facts of risk, and says or does not say where it decides the same.
+    fn watching(strategies: u32, series: &[&str], says: Option<bool>) -> Self {
         let btc: Currency = "BTC".parse().unwrap();
         let unit: Qty = "0.1".parse().unwrap();
         let of = |symbol: String, kind: InstrumentKind, quote: Currency, lot: Qty| Instrument {
@@ -83,19 +114,19 @@ impl World {
                 let strike = price((FORWARD * (unit_move * f64::from(step) * 0.2).exp() / 100.0).round() * 100.0);
                 for right in [OptionRight::Call, OptionRight::Put] {
                     let kind = InstrumentKind::InverseOption { expiry, strike, right };
-                    instruments.push(of(format!("sim:BTC-{expiry}-{strike}-{right}"), kind, btc, unit));
+                    instruments.push(of(format!("deribit:BTC-{expiry}-{strike}-{right}"), kind, btc, unit));
                     options.push((expiry, strike.approximate(), right));
                 }
             }
         }
         for number in 0..strategies {
-            instruments.push(of(format!("sim:S{number}"), InstrumentKind::Structure, btc, unit));
+            instruments.push(of(format!("deribit:S{number}"), InstrumentKind::Structure, btc, unit));
         }
         let usd = "USD".parse().unwrap();
         let (perpetual, ten) = (InstrumentKind::InversePerpetual, "10".parse().unwrap());
-        instruments.push(of("sim:BTC-PERPETUAL".into(), perpetual, usd, ten));
+        instruments.push(of("deribit:BTC-PERPETUAL".into(), perpetual, usd, ten));
         let eth = "ETH".parse().unwrap();
-        let other = of("sim:ETH-PERPETUAL".into(), perpetual, usd, ten);
+        let other = of("deribit:ETH-PERPETUAL".into(), perpetual, usd, ten);
         instruments.push(Instrument { base: eth, settle: eth, ..other });
         let series = std::iter::once("want").chain(series.iter().copied()).map(str::to_owned).collect();
         let catalogue = Catalogue { instruments, series };
@@ -121,12 +152,30 @@ impl World {
             let id = InstrumentId(options.len() as u32 + number);
             engine.add_strategy(StrategyConfig { structure: Some(structure), ..StrategyConfig::new(id, program) });
         }
+        if let Some(says) = says {
+            let reads = (1..=catalogue_series(&catalogue)).map(|at| facts::series(SeriesId(at)).id()).collect();
+            let rules: Vec<Box<dyn Rule>> = vec![
+                Box::new(Watches(Vec::new(), true)),
+                Box::new(Watches(reads, says)),
+                Box::new(Watches(Vec::new(), true)),
+            ];
+            let program =
+                Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+            engine.add_strategy(StrategyConfig::new(InstrumentId(catalogue.instruments.len() as u32 - 2), program));
+        }
         let mut world = Self { engine, catalogue, options, at: NOW, execution: 0 };
+        if says.is_some() {
+            let (account, amount, reason) = (AccountId(0), "10000".parse().unwrap(), market::CashReason::Deposit);
+            let deposit = Event::Cash(market::CashChange { account, currency: btc, amount, reason });
+            world.engine.handle(&Input { at: NOW, source: Source::Venue, events: &[deposit] });
+        }
         let all: Vec<Event> = (0..world.options.len()).map(|at| world.quote(at, 1.0)).collect();
+        // What is sold needs margin.
+        let wanted = if says.is_some() { -1.0 } else { 1.0 };
         let bars = world.bars(FORWARD);
         world.deliver(&bars);
         world.deliver(&all);
-        world.deliver(&[Event::Series(SeriesPoint { series: SeriesId(0), value: Ratio::new(1.0).unwrap() })]);
+        world.deliver(&[Event::Series(SeriesPoint { series: SeriesId(0), value: Ratio::new(wanted).unwrap() })]);
         world.deliver(&all);
         world
     }
@@ -211,6 +260,26 @@ fn main() {
         let held = world.engine.greeks().map_or(0, |greeks| greeks.len());
         tick(&mut world, &format!("{STRATEGIES} strategies, a tick of the perpetual, {what}: of {held} options"));
     }
+    for (what, series) in [
+        ("margin.ratio", "margin.ratio(deribit)"),
+        ("margin.initial", "margin.initial(deribit)"),
+        ("liquidation.distance", "liquidation.distance()"),
+        ("stress", "stress(2025-10-10)"),
+    ] {
+        for (how, says) in [("anew", false), ("by a proof", true)] {
+            let mut world = World::watching(STRATEGIES, &[series], Some(says));
+            tick(&mut world, &format!("{STRATEGIES} strategies, a tick, {what} of 504 options {how}"));
+            let refusal = world.engine.risk_refusal(units::StrategyId(STRATEGIES), SeriesId(1));
+            if let Some(refusal) = refusal {
+                println!("  not told: {refusal}");
+            }
+            println!("  computed, spared: {:?}", world.engine.risk_readings());
+        }
+    }
+}
+
+fn catalogue_series(catalogue: &Catalogue) -> u32 {
+    catalogue.series.len() as u32 - 1
 }
 
 fn tick(world: &mut World, what: &str) {

@@ -2,7 +2,7 @@
 
 use crate::periods::Periods;
 use arrayvec::ArrayVec;
-use market::{Account, AccountSpec, CashChange, CashReason, Catalogue, Currency};
+use market::{Account, AccountSpec, CashChange, CashReason, Catalogue, Currency, Fill};
 use policy::facts::{self, Facts};
 use risk::TierTable;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -33,6 +33,8 @@ pub(crate) struct Book {
     untold: Vec<(Currency, Cash)>,
     /// Positions from before whose first price is not known yet: what they had earned by then is no profit of the run.
     pub(crate) carried: Vec<(u32, Qty, Price)>,
+    /// How often a position or a balance changed since the engine was built or loaded: no state.
+    pub(crate) moves: u64,
 }
 
 /// Numbers of executions that were counted: each counts once, in whatever order they are told.
@@ -124,13 +126,21 @@ impl Book {
             executions: Executions::default(),
             untold: Vec::new(),
             carried: Vec::new(),
+            moves: 0,
         }
+    }
+
+    /// A position changed.
+    pub(crate) fn fill(&mut self, fill: &Fill) {
+        self.moves += 1;
+        self.account.fill(fill);
     }
 
     /// Money moved other than by a fill. Whether a currency is new to the account, so that it may need marks that it did not
     /// heed.
     pub(crate) fn change(&mut self, change: &CashChange) -> bool {
         let known = self.account.balances().len();
+        self.moves += 1;
         self.account.change(change);
         if matches!(change.reason, CashReason::Deposit | CashReason::Withdrawal | CashReason::Transfer { .. }) {
             self.untold.push((change.currency, change.amount));
@@ -346,6 +356,7 @@ impl Book {
     }
 
     pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.moves += 1;
         self.account.load(from)?;
         self.high_water = Cash::from_raw(from.i128()?);
         self.per_high_water = from.f64()?;

@@ -122,7 +122,8 @@ pub(crate) struct LegOrder {
 }
 
 impl LegOrder {
-    fn open(&self) -> Qty {
+    /// Signed quantity still to fill.
+    pub(crate) fn open(&self) -> Qty {
         (self.qty - self.filled).max(Qty::ZERO).on(self.side)
     }
 }

@@ -1,5 +1,6 @@
 //! One input in, one decision out.
 
+use crate::account_risk::AccountRisk;
 use crate::book::Book;
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
@@ -135,8 +136,10 @@ pub struct Engine {
     pub(crate) has_traded: bool,
     /// A policy reads a fact of a surface or of what is held.
     pub(crate) has_surface_facts: bool,
-    /// Some instrument is an option or a structure of them, or some fact is of them.
+    /// Some instrument is an option or a structure of them, or some fact is of them or of risk.
     has_options: bool,
+    /// Margin, liquidation and stresses that rules read.
+    pub(crate) risk: Option<Box<AccountRisk>>,
 }
 
 impl Engine {
@@ -161,9 +164,11 @@ impl Engine {
         let structures = Structures::new(&catalogue);
         let surfaces = Surfaces::new(&catalogue, &structures.chains);
         let greeks = HeldGreeks::new(&catalogue, &structures.chains);
+        let risk = AccountRisk::new(&catalogue, &accounts, &structures.chains).map(Box::new);
         let has_surface_facts = greeks.is_some() || !surfaces.is_empty();
         let is_of_options = |kind: InstrumentKind| kind.is_option() || kind == InstrumentKind::Structure;
-        let has_options = has_surface_facts || catalogue.instruments.iter().any(|known| is_of_options(known.kind));
+        let has_options =
+            has_surface_facts || risk.is_some() || catalogue.instruments.iter().any(|known| is_of_options(known.kind));
         let mut engine = Self {
             heeded_by: vec![Vec::new(); count],
             account_of,
@@ -195,6 +200,7 @@ impl Engine {
             has_traded: true,
             has_surface_facts,
             has_options,
+            risk,
             books,
             catalogue,
         };
@@ -261,6 +267,9 @@ impl Engine {
         scope.amounts = amounts;
         scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
         scope.find_special();
+        if let Some(risk) = &mut self.risk {
+            risk.read(&mut scope);
+        }
         self.scopes.push(scope);
         self.dirty.grow();
         let alone = self.by_instrument[index].len() == 1;
@@ -353,6 +362,9 @@ impl Engine {
         }
         if self.has_surface_facts && input.source == Source::Market {
             self.tell_surfaces();
+        }
+        if self.risk.is_some() {
+            self.touch_risk_readers(input.source);
         }
         self.structures.chains.expire(self.now);
         if self.has_carried {
@@ -556,7 +568,7 @@ impl Engine {
         }
         match &news.update {
             OrderUpdate::Filled(fill) => {
-                self.books[fill.account.index()].account.fill(fill);
+                self.books[fill.account.index()].fill(fill);
                 self.on_fill(index, news.order, order.purpose, fill);
                 if !self.early.is_empty() {
                     self.close_late(index, fill);
@@ -670,12 +682,19 @@ impl Engine {
         if self.counts_others || self.scopes[index].is_special {
             self.tell_beside(index);
         }
+        if self.risk.is_some() {
+            self.tell_risk(index, source);
+        }
         let scope = &mut self.scopes[index];
         // What a desk does follows from more than the rules' answer.
         let may_rest = self.may_rest && source == Source::Market && !(scope.is_special && scope.desk.is_some());
         if may_rest && scope.is_quiet() {
             return;
         }
+        if self.risk.is_some() {
+            self.tell_spared(index);
+        }
+        let scope = &mut self.scopes[index];
         scope.region.forget();
         self.evaluations += 1;
         if scope.is_special && scope.collared && source != Source::Venue {
@@ -708,6 +727,9 @@ impl Engine {
         if !sends && !crossed && limits == scope.limits {
             if may_rest {
                 scope.rest(target);
+                if self.risk.is_some() {
+                    self.prove_risk(index);
+                }
             }
             return;
         }
@@ -723,6 +745,9 @@ impl Engine {
     fn record(&mut self, index: usize, target: Target, source: Source) {
         self.plans += 1;
         let (id, at) = (PlanId(self.plans), self.now);
+        if self.risk.is_some() {
+            self.note_risk(index);
+        }
         let scope = &mut self.scopes[index];
         let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
         for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {
@@ -851,6 +876,9 @@ impl Engine {
 
     /// The strategy's plan were it decided now, without adopting it: the answer to "what should I hold, and why".
     pub fn preview(&mut self, strategy: StrategyId) -> Plan {
+        if self.risk.is_some() {
+            self.tell_risk(strategy.index(), Source::Venue);
+        }
         let scope = &mut self.scopes[strategy.index()];
         let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
         scope.because.clear();

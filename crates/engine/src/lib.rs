@@ -9,6 +9,7 @@
 //! No clock, socket, file, environment, thread, randomness or hash order is in here. The same inputs give the same
 //! commands and the same snapshot, bit for bit.
 
+mod account_risk;
 mod book;
 mod campaign;
 mod chain;
@@ -32,6 +33,7 @@ mod structures;
 mod surface_facts;
 mod surfaces;
 
+pub use account_risk::RiskRefusal;
 pub use campaign::{Campaign, CampaignRecord, Ended};
 pub use chain::{Chain, ChainExpiry, Chains, QuotedOption};
 pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};

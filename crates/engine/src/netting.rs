@@ -147,7 +147,7 @@ impl Engine {
         if !book.executions.counts(fill.execution) {
             return;
         }
-        book.account.fill(fill);
+        book.fill(fill);
         let index = fill.instrument.index();
         let purpose = match forced {
             Forced::Liquidation => Purpose::Liquidation,

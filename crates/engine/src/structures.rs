@@ -571,7 +571,7 @@ impl Engine {
         let Structures { chains, desks, .. } = &mut self.structures;
         let desk = &mut desks[at];
         let Some(purpose) = desk.leg_filled(order, fill, chains) else { return };
-        self.books[fill.account.index()].account.fill(fill);
+        self.books[fill.account.index()].fill(fill);
         let scope = &self.scopes[desk.scope as usize];
         let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
         self.outputs.push_back(Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill: *fill }));

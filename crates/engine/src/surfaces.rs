@@ -6,9 +6,9 @@ use crate::held::{HeldGreeks, Holdings, Told, Value};
 use crate::structures::Structures;
 use arrayvec::ArrayVec;
 use market::{Catalogue, Currency};
-use policy::SurfaceFact;
 use policy::facts;
 use policy::spec::LEGS_MAX;
+use policy::{RiskFact, SurfaceFact};
 use pricing::options::{DeltaConvention, Inputs, OptionStyle};
 use pricing::surface::{ChainSettings, ExpiryReport, Repair, Slice, Sticky, Surface, SurfaceRefusal, Tenor};
 use risk::greeks::PortfolioGreeks;
@@ -263,6 +263,9 @@ impl Surfaces {
     pub(crate) fn new(catalogue: &Catalogue, chains: &Chains) -> Self {
         let mut surfaces = Self { fitted: vec![None; chains.chains().len()], ..Self::default() };
         for (index, name) in catalogue.series.iter().enumerate() {
+            if name.parse().is_ok_and(|fact: RiskFact| fact.needs_volatility()) {
+                (0..chains.chains().len()).for_each(|chain| surfaces.read(chain, chains));
+            }
             let Ok(fact) = name.parse::<SurfaceFact>() else { continue };
             let series = SeriesId(index as u32);
             match fact {

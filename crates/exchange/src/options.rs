@@ -7,7 +7,7 @@ use crate::walk::{Kind, Walk};
 use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
 use market::{OptionQuote, OrderKind, OrderState, OrderUpdate};
 use units::state::StateWriter;
-use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Round, Side, Timestamp};
+use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Side, Timestamp};
 
 /// What the venue charges and asks for options. All of it is a share of the underlying, of the price where it says so.
 ///
@@ -350,11 +350,7 @@ impl Exchange {
         let Some(listed) = self.options.as_ref().and_then(|options| options.listed[instrument].as_ref()) else {
             return Cash::ZERO;
         };
-        if qty.raw() > 0 {
-            return Contract::Linear.exposure(self.terms[instrument].mark, qty).cash();
-        }
-        let share = Contract::Linear.exposure(self.unit_of(listed), qty.abs()).at_rate(rate, Round::AwayFromZero);
-        share.expect("a rate under one never leaves the range")
+        risk::flat_option_margin(qty, self.terms[instrument].mark, self.unit_of(listed), rate)
     }
 
     /// Margin of all options that settle with an instrument, without that instrument's own.

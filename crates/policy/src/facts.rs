@@ -304,6 +304,8 @@ pub struct Facts {
     now: Timestamp,
     /// Which of the engine's own facts changed since [`Self::watch`]: one bit a slot. It follows from what is set, and is no state.
     changed: u64,
+    /// Series that are told anew before each evaluation: no state.
+    passing: Vec<FactId>,
 }
 
 const _: () = assert!(NAMES.len() <= u64::BITS as usize, "one bit for each of the engine's own facts");
@@ -319,7 +321,13 @@ impl Facts {
     /// No fact known yet, with room for a run's series.
     #[must_use]
     pub fn new(series: usize) -> Self {
-        Self { own: [EMPTY; NAMES.len()], series: vec![EMPTY; series].into(), now: Timestamp::MIN, changed: 0 }
+        Self {
+            own: [EMPTY; NAMES.len()],
+            series: vec![EMPTY; series].into(),
+            now: Timestamp::MIN,
+            changed: 0,
+            passing: Vec::new(),
+        }
     }
 
     #[inline]
@@ -332,6 +340,11 @@ impl Facts {
     fn slot_mut(&mut self, fact: FactId) -> &mut Slot {
         let at = usize::from(fact.0);
         if at < NAMES.len() { &mut self.own[at] } else { &mut self.series[at - NAMES.len()] }
+    }
+
+    /// A series is told anew before each evaluation, so that it is no part of the state.
+    pub fn pass(&mut self, fact: FactId) {
+        self.passing.push(fact);
     }
 
     /// The time at which facts are set from now on.
@@ -413,7 +426,9 @@ impl Facts {
     pub fn save(&self, out: &mut StateWriter) {
         out.i64(self.now.nanos());
         out.len(self.series.len());
-        for slot in self.own.iter().chain(&self.series) {
+        for (index, slot) in self.own.iter().chain(&self.series).enumerate() {
+            let passes = self.passing.iter().any(|fact| usize::from(fact.0) == index);
+            let slot = if passes { &EMPTY } else { slot };
             out.i128(slot.raw);
             out.i64(slot.set.nanos());
         }

@@ -60,6 +60,13 @@ impl Region {
         (self.varies, self.settled) = (false, true);
     }
 
+    /// Between which raw values a fact has to stay. `None`: it is not told, because any value will do or because all must stay.
+    #[must_use]
+    pub fn bounds(&self, fact: FactId) -> Option<(i128, i128)> {
+        let bound = self.bounds.iter().find(|bound| bound.fact == fact)?;
+        Some((bound.low, bound.high))
+    }
+
     /// Forgets it.
     #[inline]
     pub fn forget(&mut self) {

@@ -18,5 +18,5 @@ pub mod venues;
 
 pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante, ex_ante_on};
 pub use liquidation::liquidation_price;
-pub use margin::{free, initial_margin, maintenance_margin};
+pub use margin::{flat_option_margin, free, initial_margin, maintenance_margin};
 pub use tiers::{Tier, TierError, TierTable};

@@ -3,7 +3,7 @@
 
 use crate::TierTable;
 use market::{Account, Currency};
-use units::{Cash, Notional};
+use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
 
 /// Σ initial margin, at their marks, of the positions that settle in the same currency as the instrument at this index;
 /// `tables` by instrument index.
@@ -16,6 +16,17 @@ pub fn initial_margin(account: &Account, tables: &[TierTable], instrument: usize
 #[must_use]
 pub fn maintenance_margin(account: &Account, tables: &[TierTable], instrument: usize) -> Cash {
     sum(account, tables, instrument, TierTable::maintenance_margin)
+}
+
+/// Margin of a signed quantity of an option by a flat rate, beside what it is worth: the whole value of what is bought, a share of what its
+/// units stand for (`unit`: one coin, or the underlying's price) of what is sold. Nobody's real rule; for runs that assume one.
+#[must_use]
+pub fn flat_option_margin(qty: Qty, mark: Price, unit: Price, rate: Rate) -> Cash {
+    if qty > Qty::ZERO {
+        return Contract::Linear.exposure(mark, qty).cash();
+    }
+    let share = Contract::Linear.exposure(unit, qty.abs()).at_rate(rate, Round::AwayFromZero);
+    share.expect("a rate of at most one never leaves the range")
 }
 
 /// What of a currency may be taken out, exchanged or spent: cash, less losses that are not realised yet, less initial margin.

@@ -162,6 +162,12 @@ impl Parameters {
         &self.file
     }
 
+    /// Until when the file holds, if that is known.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
     /// Refuses a time at which the file does not hold.
     pub fn check(&self, at: Timestamp) -> Result<(), MarginError> {
         if at >= self.from && self.until.is_none_or(|until| at < until) {
