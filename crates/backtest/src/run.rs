@@ -349,7 +349,11 @@ fn record(
         paid_in: facts.paid_in.to_string(),
         refused_flows: scaled.refused_flows.clone(),
         settlements: scaled.settlements.clone(),
-        implied_forwards: implied_forwards(&scaled.engine),
+        implied_forwards: if scaled.instruments.iter().any(|of| of.kind == InstrumentKind::Structure) {
+            implied_forwards(&scaled.engine)
+        } else {
+            Vec::new()
+        },
         profit_adverse_first: profit(scaled),
         profit_favourable_first: profit(other),
         triggers: Triggers {

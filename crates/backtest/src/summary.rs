@@ -281,8 +281,9 @@ impl Run {
         let has_structures = self.record.instruments.iter().any(|known| known.kind == "structure");
         (has_structures && slippage.raw() > 0 && !self.tables.fills.is_empty()).then(|| {
             format!(
-                "options were filled worse than the quoted bid or ask by {slippage}, rounded up to a whole tick, which is far more of \
-                 a cheap option: `slippage = \"0bp\"` fills at the quote"
+                "options were filled worse than the quoted bid or ask by {} bp, rounded up to a whole tick, which is far more of a \
+                 cheap option: `slippage = \"0bp\"` fills at the quote",
+                slippage.approximate() * 1e4
             )
         })
     }

@@ -475,6 +475,10 @@ fn a_covered_call_in_june_2021() {
 /// Puts and calls in USDC as Tardis files name them, every six hours of four weeks, at a flat volatility; and the perpetual's bars of
 /// ten minutes, so that a settlement is the mean of three closes.
 fn chain_in_usdc(folder: &Path) -> Vec<PathBuf> {
+    chain_in_usdc_telling(folder, true)
+}
+
+fn chain_in_usdc_telling(folder: &Path, forwards: bool) -> Vec<PathBuf> {
     let begin = times(&["2026-01-02T08:00:00Z"])[0];
     let hour = Duration::HOUR.nanos();
     let at = |nanos: i64| begin + Duration::from_nanos(nanos);
@@ -505,12 +509,13 @@ fn chain_in_usdc(folder: &Path) -> Vec<PathBuf> {
                 let worth = sign * (spot * n(sign * d1) - f64::from(strike) * n(sign * (d1 - s)));
                 let mark = (worth / 5.0).round() * 5.0;
                 let bid = if mark > 10.0 { format!("{},2.5", mark - 10.0) } else { ",".to_owned() };
+                let forward = if forwards { spot.to_string() } else { String::new() };
                 let (micros, letter) = (at(now).nanos() / 1_000, right[..1].to_uppercase());
                 let expiration = at(week * 7 * 24 * hour).nanos() / 1_000;
                 writeln!(
                     rows,
                     "deribit,BTC_USDC-{name}-{strike}-{letter},{micros},{micros},{right},{strike},{expiration},50,,{bid},,{},3,,\
-                     {mark},50,BTC_USDC,{spot},,,,,",
+                     {mark},50,BTC_USDC,{forward},,,,,",
                     mark + 10.0
                 )
                 .unwrap();
@@ -579,6 +584,23 @@ fn puts_in_usdc_are_settled_in_usdc() {
     let held = run.tables.positions.iter().filter(|row| row.position.raw() != 0).map(|row| row.exposure);
     assert!(held.clone().all(|exposure| exposure < -0.1 && exposure > -0.45), "{:?}", held.collect::<Vec<_>>());
     replays(&run, folder.path());
+}
+
+/// Where no quote records a forward, calls and puts imply it: the same puts are sold, exposed and settled, and the run says so.
+#[test]
+fn puts_of_a_chain_without_forwards_are_chosen_by_parity() {
+    let [told, implied] = [true, false].map(|forwards| {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run("puts by parity", PUTS.into(), &chain_in_usdc_telling(folder.path(), forwards));
+        let exposure = run.tables.positions.iter().map(|row| row.exposure).fold(0.0, f64::min);
+        let fills: Vec<_> = run.tables.fills.iter().map(|row| (row.time, row.instrument.to_string())).collect();
+        (fills, exposure, run.summary().integrity.notes.join("\n"))
+    });
+    assert!(told.0.len() > 5, "{:?}", told.0);
+    assert_eq!(told.0, implied.0, "the same legs at the same times");
+    assert!((implied.1 / told.1 - 1.0).abs() < 1e-3, "{} and {}", implied.1, told.1);
+    let note = "of deribit:BTC options records a forward: legs were chosen and valued by their put–call parity";
+    assert!(implied.2.contains(note) && !told.2.contains("put–call parity"), "{}", implied.2);
 }
 
 /// What a run cannot be made of is told before it begins, with the remedy.

@@ -255,7 +255,13 @@ fn main() {
         });
     }
     let other = ["greeks.delta(ETH)", "greeks.gamma(ETH)", "greeks.vega(ETH)", "greeks.theta(ETH)"];
-    for (what, series) in [("no Greeks", &[][..]), ("Greeks of ETH", &other[..]), ("Greeks of BTC", &greeks[..])] {
+    let book = ["book.volatility(BTC)"];
+    for (what, series) in [
+        ("no Greeks", &[][..]),
+        ("Greeks of ETH", &other[..]),
+        ("Greeks of BTC", &greeks[..]),
+        ("volatility of the book", &book[..]),
+    ] {
         let mut world = World::new(STRATEGIES, series);
         let held = world.engine.greeks().map_or(0, |greeks| greeks.len());
         tick(&mut world, &format!("{STRATEGIES} strategies, a tick of the perpetual, {what}: of {held} options"));
