@@ -186,6 +186,8 @@ fn profits(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Res
         (if index % 2 == 0 { node } else { -node }, weight)
     });
     let moves = nodes.map(|(node, _)| deviation * node - deviation * deviation / 2.0);
+    // Every leg's forward moves by the same factors.
+    let factors = moves.map(exp);
     // Of each option the value now, then its values at the nodes.
     let mut batch = Batch::default();
     for (index, leg) in legs.iter().enumerate() {
@@ -202,12 +204,12 @@ fn profits(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Res
                 let discount = if inputs.years > 0.0 { exp(ln(inputs.discount) * (years / inputs.years)) } else { 1.0 };
                 let place = ln(inputs.strike / inputs.forward);
                 let vol_here = smile(index, place);
-                for by in moves {
+                for (by, factor) in moves.into_iter().zip(factors) {
                     let change = match day.sticky {
                         Sticky::Strike => 0.0,
                         Sticky::Moneyness => smile(index, place - by) - vol_here,
                     };
-                    let forward = inputs.forward * exp(by);
+                    let forward = inputs.forward * factor;
                     let moved = Inputs { forward, years, vol: (inputs.vol + change).max(0.0), discount, ..inputs };
                     batch.push(&EuropeanOption::new(right, moved)?);
                 }
@@ -220,8 +222,7 @@ fn profits(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Res
     let mut profits = nodes.map(|(_, weight)| (weight, 0.0));
     let mut next = 0;
     for leg in legs {
-        for (node, by) in moves.into_iter().enumerate() {
-            let factor = exp(by);
+        for (node, factor) in factors.into_iter().enumerate() {
             // What was worth something now, what is worth something then; at which prices.
             let (now, then, forward) = match *leg {
                 Leg::Option { quantity, inputs, .. } => {
