@@ -58,6 +58,14 @@ fn main() {
             ready.bound(&still, &Reach::default(), &mut bound).unwrap();
             black_box(&bound);
         });
+        let mut followed = risk::scenario::Followed::new(portfolio.clone(), simd);
+        let (mut tick, coin) = (60_000.0, "BTC".parse().unwrap());
+        measure(&format!("a tick out of reach: priced again, a bound made anew, {name}"), || {
+            tick += if tick > 60_500.0 { -400.0 } else { 1.7 };
+            followed.set_price(coin, tick).unwrap();
+            followed.ready().unwrap().bound(&still, &Reach::default(), &mut bound).unwrap();
+            black_box(&bound);
+        });
         let (mut drift, mut price, btc) = (Drift::of(&portfolio), 60_000.0, "BTC".parse().unwrap());
         measure(&format!("a thousand ticks inside it, {name}"), || {
             for _ in 0..1_000 {

@@ -9,7 +9,8 @@ use pricing::options::{EuropeanOption, Inputs, Simd, SimdName};
 use pricing::surface::Sticky;
 use risk::greeks::SmilePoint;
 use risk::scenario::{
-    Holding, Move, Outcomes, Portfolio, Revaluation, Scenario, ScenarioError, Settlement, SpotMoves, VolMove,
+    Bound, Followed, Holding, Move, Outcomes, Portfolio, Reach, Revaluation, Scenario, ScenarioError, Settlement,
+    SpotMoves, VolMove,
 };
 use serde_json::Value;
 use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
@@ -671,6 +672,42 @@ fn agrees_with_an_independent_computation() {
         for (line, (found, expected)) in outcomes.profits(index).iter().zip(&expected).enumerate() {
             let near = (found - expected).abs() <= 1e-10 * expected.abs().max(1e3);
             assert!(near, "scenario {index}, line {line}: {found} {expected}");
+        }
+    }
+}
+
+/// Ticks of prices and forwards, and now and then another change: the bits of a portfolio made anew.
+#[test]
+fn a_tick_gives_what_a_portfolio_made_anew_gives() {
+    let mut random = Random(53);
+    for _ in 0..20 {
+        let mut portfolio = empty("USD");
+        (0..60).for_each(|_| assert!(portfolio.hold(holding(&mut random)).is_ok()));
+        let mut followed = Followed::new(portfolio, Simd::best());
+        let (mut found, mut bound, mut anew) = (Outcomes::default(), Bound::default(), Bound::default());
+        for _ in 0..10 {
+            let coin = random.below(2) as usize;
+            let code = currency(COINS[coin].0);
+            match random.below(5) {
+                0 => {
+                    let expiry = EXPIRIES[random.below(4) as usize];
+                    followed.set_forward(code, days(expiry), forward(coin, expiry) * random.between(0.9, 1.1)).unwrap();
+                }
+                1 => {
+                    assert!(followed.portfolio_mut().hold(holding(&mut random)).is_ok());
+                }
+                2 => followed.set_price(currency("USDT"), random.between(0.95, 1.05)).unwrap(),
+                _ => followed.set_price(code, COINS[coin].1 * random.between(0.8, 1.2)).unwrap(),
+            }
+            let scenarios: Vec<Scenario> = (0..3).map(|_| scenario(&mut random)).collect();
+            let mut ready = followed.ready().unwrap();
+            ready.bound(&scenarios[0], &Reach::default(), &mut bound).unwrap();
+            ready.run(&scenarios, &mut found).unwrap();
+            let portfolio = followed.portfolio();
+            assert_eq!(found, run(portfolio, &scenarios));
+            let mut revaluation = Revaluation::new(Simd::best());
+            revaluation.ready(portfolio).unwrap().bound(&scenarios[0], &Reach::default(), &mut anew).unwrap();
+            assert_eq!(bound, anew);
         }
     }
 }

@@ -216,22 +216,6 @@ impl Batch {
         Ok(())
     }
 
-    /// Moves the discount factor of the options `range`.
-    ///
-    /// # Errors
-    ///
-    /// A discount factor outside its range; nothing is changed then.
-    ///
-    /// # Panics
-    ///
-    /// If there are fewer options.
-    pub fn set_discounts(&mut self, range: Range<usize>, discount: f64) -> Result<(), Refusal> {
-        let discount = Field::Discount.check(discount)?;
-        assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
-        self.discount.fill(range, discount);
-        Ok(())
-    }
-
     /// Price and Greeks of every option, into `values`, whose storage is used again.
     pub fn values(&self, simd: Simd, values: &mut Values) {
         values.columns.iter_mut().for_each(|column| column.resize(self.len()));

@@ -9,10 +9,12 @@
 //!
 //! Over a rectangle of ln(F÷K) and s each factor is greatest and least at a known end, which encloses P.
 
-use super::batch::{Batch, Quantities, fold};
-use super::functions::{INVERSE_SQRT_TWO_PI, exp_lanes, ln, ln_ratio};
-use super::kernel::{self, Options};
+use super::batch::{Quantities, fold};
+use super::contract::Inputs;
+use super::functions::{INVERSE_SQRT_TWO_PI, exp_lanes, ln};
+use super::kernel;
 use super::lanes::{Block, LANES, Lanes, Real, Work};
+use super::moved::{Abreast, Deviations, MovedPrices, option};
 use super::simd::Simd;
 use std::ops::Range;
 
@@ -26,7 +28,7 @@ pub struct Near {
     pub forward: (f64, f64),
     /// Volatilities change by at most this share, up or down.
     pub vol: f64,
-    /// Years that may pass: less than any option has that has any.
+    /// Years that may pass: a quarter of what any option has, that has any, at most.
     pub years: f64,
 }
 
@@ -59,24 +61,34 @@ pub struct Bends {
     pub between: (f64, f64),
 }
 
-impl Batch {
-    /// Sums over the options `range` and how far they can bend, with quantities of which those of other options in the same blocks of
-    /// sixteen are looked at too, and should be zero. The same bits on every path.
+impl MovedPrices {
+    /// Sums over the options `range` under a column and with every forward multiplied by `factor`, and how far they can bend from there.
+    /// Quantities of other options in the same blocks of sixteen are looked at too, and should be zero. The same bits on every path.
     ///
     /// # Panics
     ///
-    /// If there are fewer options, or not as many quantities.
+    /// If there are fewer options, or not as many quantities, or the column was not set for all options.
     #[must_use]
-    pub fn bends(&self, simd: Simd, quantities: &Quantities, range: Range<usize>, near: &Near) -> Bends {
+    pub fn bends(
+        &self,
+        simd: Simd,
+        (column, factor): (usize, f64),
+        range: Range<usize>,
+        quantities: &Quantities,
+        near: &Near,
+    ) -> Bends {
         assert!(range.end <= self.len() && quantities.len() == self.len(), "options {range:?} of {}", self.len());
+        let column = self.column(column);
         let blocks = range.start / LANES..range.end.div_ceil(LANES);
         let logs = (ln(near.forward.0), ln(near.forward.1));
-        simd.enter(AddBends { batch: self, quantities, blocks, logs, near: *near })
+        simd.enter_wide(AddBends { options: self, column, factor, quantities, blocks, logs, near: *near })
     }
 }
 
 struct AddBends<'a> {
-    batch: &'a Batch,
+    options: &'a MovedPrices,
+    column: &'a Deviations,
+    factor: f64,
     quantities: &'a Quantities,
     blocks: Range<usize>,
     logs: (f64, f64),
@@ -90,35 +102,41 @@ impl Work for AddBends<'_> {
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) -> Bends {
-        let Self { batch, quantities, blocks, logs, near } = self;
+        let Self { options, column, factor, quantities, blocks, logs, near } = self;
+        let log = Real::splat(lanes, if factor == 1.0 { 0.0 } else { ln(factor) });
+        let factor = Real::splat(lanes, factor);
         let mut totals = [Block([0.0; LANES]); SUMS];
         let mut between = (0.0, f64::INFINITY);
-        let rows = batch.blocks().zip(quantities.blocks()).skip(blocks.start).take(blocks.len());
-        for (options, quantities) in rows {
-            let (mut prices, mut deltas) = (Block([0.0; LANES]), Block([0.0; LANES]));
-            let mut marks = 0;
+        let zero = Real::splat(lanes, 0.0);
+        for index in blocks {
+            let quantities = &quantities.blocks()[index];
+            let [mut prices, mut deltas, mut lows, mut highs] = [Block([0.0; LANES]); 4];
             for part in 0..LANES / S::WIDTH {
-                let (values, void) = kernel::evaluate(lanes, &options, part);
-                values[0].store(&mut prices, part);
-                values[1].store(&mut deltas, part);
-                marks |= void << (part * S::WIDTH);
+                let one = Abreast::load(lanes, options, column, (index, part), (factor, log));
+                let values = option(&one);
+                values.price.store(&mut prices, part);
+                values.delta.store(&mut deltas, part);
+                let over_years = Real::load(lanes, &column.over_years.blocks[index], part);
+                let (low, high) = enclosed(&one, over_years, logs, &near);
+                low.store(&mut lows, part);
+                high.store(&mut highs, part);
             }
-            if marks != 0 {
-                put_limits(&options, quantities, marks, (&mut prices, &mut deltas), &mut between);
+            if column.void[index] != 0 {
+                let blocks = [&mut prices, &mut deltas, &mut lows, &mut highs];
+                put_limits((options, column), (index, factor), quantities, blocks, &mut between);
             }
             for part in 0..LANES / S::WIDTH {
+                let one = Abreast::load(lanes, options, column, (index, part), (factor, log));
                 let load = |block: &Block| Real::load(lanes, block, part);
-                let (low, high, variance) = enclosed(lanes, &options, part, logs, &near);
-                let zero = Real::splat(lanes, 0.0);
-                let quantity = load(quantities);
-                let weight = quantity * load(options.discount);
+                let (low, high, quantity) = (load(&lows), load(&highs), load(quantities));
+                let variance = one.half * one.half * 4.0;
+                let square = variance * load(&column.over_years.blocks[index]);
+                let weight = quantity * one.discount;
                 let sold = weight.less(zero);
                 let (least, most) = (weight * sold.select(high, low), weight * sold.select(low, high));
-                let square = load(options.vol) * load(options.vol);
-                let forward = load(options.forward);
                 let terms = [
                     quantity * load(&prices),
-                    quantity * load(&deltas) * forward,
+                    quantity * load(&deltas),
                     least,
                     most,
                     least * variance,
@@ -126,7 +144,7 @@ impl Work for AddBends<'_> {
                     least * square,
                     most * square,
                     weight.abs() * high * variance,
-                    quantity.abs() * (forward + load(options.strike)),
+                    quantity.abs() * (one.forward + one.strike),
                 ];
                 for (term, total) in terms.into_iter().zip(&mut totals) {
                     (term + Real::load(lanes, total, part)).store(total, part);
@@ -148,50 +166,45 @@ impl Work for AddBends<'_> {
     }
 }
 
-/// Ends of Π and the total variance; all zero where there is no time or no volatility.
+/// Ends of Π. Void where there is no time or no volatility.
+///
+/// With u the share of its time that may pass, 1 ÷ √(1 − u) is convex and so under its chord, 1 + 0.62 u up to a quarter. √(F K) is
+/// F e^(−ln(F÷K) ÷ 2), which goes into the exponents.
 #[inline(always)]
-fn enclosed<S: Lanes>(
-    lanes: S,
-    options: &Options<'_>,
-    part: usize,
-    logs: (f64, f64),
-    near: &Near,
-) -> (Real<S>, Real<S>, Real<S>) {
-    let load = |block: &Block| Real::load(lanes, block, part);
-    let (forward, strike, years, vol) =
-        (load(options.forward), load(options.strike), load(options.years), load(options.vol));
-    let zero = Real::splat(lanes, 0.0);
-    let deviation = vol * years.sqrt();
-    let least = vol * (1.0 - near.vol) * (years - near.years).or_zero().sqrt();
-    let most = deviation * (1.0 + near.vol);
-    let place = ln_ratio(forward, strike);
-    let (left, right) = (place + logs.0, place + logs.1);
-    let nearest = left.at_least(-right).or_zero();
-    let farthest = right.at_least(-left);
-    let (near_by, far) = (nearest / most, farthest / least);
-    let high = exp_lanes((near_by * near_by).fma(zero - 0.5, least * least * -0.125)) / least;
-    let low = exp_lanes((far * far).fma(zero - 0.5, most * most * -0.125)) / most;
-    let scale = (forward * strike).sqrt() * INVERSE_SQRT_TWO_PI;
-    let void = deviation.equal(zero);
-    let (low, high) = (scale * low * (1.0 - ROUNDING), scale * high * (1.0 + ROUNDING));
-    (void.select(zero, low), void.select(zero, high), deviation * deviation)
+fn enclosed<S: Lanes>(one: &Abreast<S>, over_years: Real<S>, logs: (f64, f64), near: &Near) -> (Real<S>, Real<S>) {
+    let (lower, upper) = (1.0 - near.vol, 1.0 + near.vol);
+    let passing = over_years * near.years;
+    let over_least = one.over * (1.0 / lower) * (passing * 0.62 + 1.0);
+    let over_most = one.over * (1.0 / upper);
+    let eighth = one.half * one.half * -0.5;
+    let (least, most) = (eighth * (lower * lower) * (passing.constant(1.0) - passing), eighth * (upper * upper));
+    let (left, right) = (one.place + logs.0, one.place + logs.1);
+    let nearest = left.at_least(-right).or_zero() * over_most;
+    let farthest = right.at_least(-left) * over_least;
+    let minus_half = one.place.constant(-0.5);
+    let root = one.place * -0.5;
+    let high = exp_lanes((nearest * nearest).fma(minus_half, least) + root) * over_least;
+    let low = exp_lanes((farthest * farthest).fma(minus_half, most) + root) * over_most;
+    let scale = one.forward * INVERSE_SQRT_TWO_PI;
+    (scale * low * (1.0 - ROUNDING), scale * high * (1.0 + ROUNDING))
 }
 
-/// Price and delta of the options that are marked, and how near their strikes are.
+/// Price, delta × forward and the ends of Π of the options that have no time or volatility, and how near their strikes are.
 #[cold]
 #[inline(never)]
-fn put_limits(
-    options: &Options<'_>,
+fn put_limits<S: Lanes>(
+    (options, column): (&MovedPrices, &Deviations),
+    (index, factor): (usize, Real<S>),
     quantities: &Block,
-    marks: u32,
-    (prices, deltas): (&mut Block, &mut Block),
+    [prices, deltas, lows, highs]: [&mut Block; 4],
     between: &mut (f64, f64),
 ) {
-    for lane in (0..LANES).filter(|lane| marks >> lane & 1 == 1) {
-        let (sign, inputs) = options.lane(lane);
+    for (lane, (sign, inputs)) in options.void(column, index, factor) {
+        let Inputs { forward, strike, .. } = inputs;
         let [price, delta, ..] = kernel::limits(sign, &inputs);
-        (prices.0[lane], deltas.0[lane]) = (price, delta);
-        let kink = inputs.strike / inputs.forward;
+        (prices.0[lane], deltas.0[lane]) = (price, delta * forward);
+        (lows.0[lane], highs.0[lane]) = (0.0, 0.0);
+        let kink = strike / forward;
         if quantities.0[lane] != 0.0 {
             // At the strike itself there is no room on either side.
             between.0 = if kink <= 1.0 { kink.max(between.0) } else { between.0 };

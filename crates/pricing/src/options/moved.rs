@@ -1,10 +1,9 @@
 //! Prices alone of the same options, many times: as their forwards move by one factor, under a few columns of volatility.
 
 use super::batch::Column;
-use super::contract::{EuropeanOption, Field, Refusal};
+use super::contract::{Field, Inputs, OptionKind, Refusal};
 use super::functions::{density_lanes, ln_ratio, mills_parts};
 use super::kernel;
-use super::kernel::Options;
 use super::lanes::{Block, LANES, Lanes, Real, Work};
 use super::simd::Simd;
 use std::ops::Range;
@@ -15,13 +14,13 @@ const FARTHEST: f64 = -100.0;
 /// Options that are priced again and again.
 ///
 /// What does not change from one time to the next is kept: ln(F÷K), 1 ÷ σ√T and ½σ√T. A price then needs one exponential and one division.
-/// It agrees with [`EuropeanOption::greeks`] to rounding, and is the same bits on every path.
+/// It agrees with [`EuropeanOption::greeks`](super::EuropeanOption::greeks) to rounding, and is the same bits on every path.
 ///
 /// ```
 /// use pricing::options::{EuropeanOption, Inputs, MovedPrices, OptionKind, Simd};
 /// let inputs = Inputs { forward: 60_000.0, strike: 65_000.0, years: 0.1, vol: 0.65, discount: 1.0 };
 /// let mut options = MovedPrices::default();
-/// options.push(&EuropeanOption::new(OptionKind::Call, inputs)?);
+/// options.push(OptionKind::Call, 65_000.0, 60_000.0)?;
 /// options.settle(Simd::best());
 /// options.set_vols(0, 0..1, 0.1, 1.0, |_| 0.7).unwrap(); // column 0: volatility 0.7, over a tenth of a year, not discounted
 /// let mut prices = [0.0];
@@ -42,13 +41,15 @@ pub struct MovedPrices {
 
 /// What volatility, time and discount make of each option.
 #[derive(Debug, Clone, PartialEq, Default)]
-struct Deviations {
+pub(super) struct Deviations {
     /// 1 ÷ σ√T, and ½σ√T; both 1 where either is none.
     over: Column,
     half: Column,
     discount: Column,
+    /// 1 ÷ T; 0 where there is none.
+    pub(super) over_years: Column,
     /// By block: which options have no time or no volatility left, as bits.
-    void: Vec<u32>,
+    pub(super) void: Vec<u32>,
 }
 
 impl MovedPrices {
@@ -59,11 +60,16 @@ impl MovedPrices {
     }
 
     /// Adds an option at the end: its right, strike and forward. Volatility, time and discount come in columns.
-    pub fn push(&mut self, option: &EuropeanOption) {
-        let inputs = option.inputs();
-        self.sign.push(option.kind().sign(), 1.0);
-        self.forward.push(inputs.forward, 1.0);
-        self.strike.push(inputs.strike, 1.0);
+    ///
+    /// # Errors
+    ///
+    /// A strike or a forward outside its range; nothing is added then.
+    pub fn push(&mut self, kind: OptionKind, strike: f64, forward: f64) -> Result<(), Refusal> {
+        let (strike, forward) = (Field::Strike.check(strike)?, Field::Forward.check(forward)?);
+        self.sign.push(kind.sign(), 1.0);
+        self.forward.push(forward, 1.0);
+        self.strike.push(strike, 1.0);
+        Ok(())
     }
 
     /// Number of options.
@@ -125,13 +131,14 @@ impl MovedPrices {
         if self.columns.len() <= column {
             self.columns.resize(column + 1, Deviations::default());
         }
-        let Deviations { over, half, discount: discounts, void } = &mut self.columns[column];
+        let Deviations { over, half, discount: discounts, over_years, void } = &mut self.columns[column];
         if over.len() != count {
-            [&mut *over, half, discounts].into_iter().for_each(|column| column.refit(count, 1.0));
+            [&mut *over, half, discounts, over_years].into_iter().for_each(|column| column.refit(count, 1.0));
             void.clear();
             void.resize(count.div_ceil(LANES), 0);
         }
         discounts.fill(range.clone(), discount);
+        over_years.fill(range.clone(), if years > 0.0 { 1.0 / years } else { 0.0 });
         let (root, negligible, (low, high)) = (years.sqrt(), Field::Vol.negligible(), Field::Vol.range());
         let mut index = range.start;
         while index < range.end {
@@ -180,10 +187,36 @@ impl MovedPrices {
         if range.is_empty() {
             return;
         }
-        let column = &self.columns[column];
-        assert!(column.over.len() == self.len() && self.place.len() == self.len(), "the column is not of all options");
+        let column = self.column(column);
         let log = if factor == 1.0 { 0.0 } else { super::functions::ln(factor) };
         simd.enter_wide(Price { options: self, column, range, factor, log, prices });
+    }
+
+    /// A column that is of all options.
+    pub(super) fn column(&self, column: usize) -> &Deviations {
+        let column = &self.columns[column];
+        assert!(column.over.len() == self.len() && self.place.len() == self.len(), "the column is not of all options");
+        column
+    }
+
+    /// The options of a block that have no time or no volatility left, by lane, with their sign.
+    pub(super) fn void<S: Lanes>(
+        &self,
+        column: &Deviations,
+        block: usize,
+        factor: Real<S>,
+    ) -> impl Iterator<Item = (usize, (f64, Inputs))> {
+        let mut moved = Block([0.0; LANES]);
+        for part in 0..LANES / S::WIDTH {
+            (Real::load(factor.lanes(), &self.forward.blocks[block], part) * factor).store(&mut moved, part);
+        }
+        let lanes = (0..LANES).filter(move |lane| column.void[block] >> lane & 1 == 1);
+        lanes.map(move |lane| {
+            let strike = self.strike.blocks[block].0[lane];
+            let discount = column.discount.blocks[block].0[lane];
+            let inputs = Inputs { forward: moved.0[lane], strike, years: 0.0, vol: 0.0, discount };
+            (lane, (self.sign.blocks[block].0[lane], inputs))
+        })
     }
 }
 
@@ -224,18 +257,8 @@ impl Work for Price<'_> {
         let mut block = Block([0.0; LANES]);
         for index in range.start / LANES..range.end.div_ceil(LANES) {
             for part in 0..LANES / S::WIDTH {
-                let load = |column: &Column| Real::load(lanes, &column.blocks[index], part);
-                let forward = load(&options.forward) * factor;
-                let inputs = Inputs {
-                    sign: load(&options.sign),
-                    forward,
-                    strike: load(&options.strike),
-                    place: load(&options.place) + log,
-                    over: load(&column.over),
-                    half: load(&column.half),
-                    discount: load(&column.discount),
-                };
-                price(&inputs).store(&mut block, part);
+                let one = Abreast::load(lanes, options, column, (index, part), (factor, log));
+                option(&one).price.store(&mut block, part);
             }
             if column.void[index] != 0 {
                 put_limits(options, column, index, factor, &mut block);
@@ -253,22 +276,52 @@ impl Work for Price<'_> {
     }
 }
 
-struct Inputs<S: Lanes> {
+/// Some options, side by side.
+pub(super) struct Abreast<S: Lanes> {
     sign: Real<S>,
-    forward: Real<S>,
-    strike: Real<S>,
-    place: Real<S>,
-    over: Real<S>,
-    half: Real<S>,
-    discount: Real<S>,
+    pub(super) forward: Real<S>,
+    pub(super) strike: Real<S>,
+    pub(super) place: Real<S>,
+    pub(super) over: Real<S>,
+    pub(super) half: Real<S>,
+    pub(super) discount: Real<S>,
+}
+
+impl<S: Lanes> Abreast<S> {
+    #[inline(always)]
+    pub(super) fn load(
+        lanes: S,
+        options: &MovedPrices,
+        column: &Deviations,
+        (block, part): (usize, usize),
+        (factor, log): (Real<S>, Real<S>),
+    ) -> Self {
+        let load = |column: &Column| Real::load(lanes, &column.blocks[block], part);
+        Self {
+            sign: load(&options.sign),
+            forward: load(&options.forward) * factor,
+            strike: load(&options.strike),
+            place: load(&options.place) + log,
+            over: load(&column.over),
+            half: load(&column.half),
+            discount: load(&column.discount),
+        }
+    }
+}
+
+/// Price, and delta × forward.
+pub(super) struct Valued<S: Lanes> {
+    pub(super) price: Real<S>,
+    pub(super) delta: Real<S>,
 }
 
 /// With h = −|ln(F÷K)| ÷ s, D₁ = h + s/2 and D₂ = h − s/2, whichever of call and put is out of the money is worth min(F, K) times
-/// N(D₁) − n(D₁) m(−D₂), m the Mills ratio: of a call min is F, of a put K, and F n(d₁) = K n(d₂) makes the rest alike.
+/// N(D₁) − n(D₁) m(−D₂), m the Mills ratio: of a call min is F, of a put K, and F n(d₁) = K n(d₂) makes the rest alike. So F N(d₁) is
+/// F N(D₁) of a call, and F − K n(D₁) m(−D₂) where the put is out of the money.
 #[inline(always)]
-fn price<S: Lanes>(inputs: &Inputs<S>) -> Real<S> {
-    let Inputs { sign, forward, strike, place, over, half, discount } = *inputs;
-    let zero = place.constant(0.0);
+pub(super) fn option<S: Lanes>(one: &Abreast<S>) -> Valued<S> {
+    let Abreast { sign, forward, strike, place, over, half, discount } = *one;
+    let (zero, whole) = (place.constant(0.0), place.constant(1.0));
     let h = (-place.abs() * over).at_least(place.constant(FARTHEST));
     let d1 = h + half;
     let density = density_lanes(d1);
@@ -277,31 +330,22 @@ fn price<S: Lanes>(inputs: &Inputs<S>) -> Real<S> {
     let left = d1.less(zero);
     let signed = left.select(numerator1, -numerator1);
     let tails = numerator2.neg_fma(denominator1, signed * denominator2) / (denominator1 * denominator2);
-    let share = density.fma(tails, left.select(zero, place.constant(1.0)));
-    let smaller = place.less(zero).select(forward, strike);
-    let out_of_money = (smaller * share).or_zero();
+    let share = density.fma(tails, left.select(zero, whole));
+    let under = place.less(zero);
+    let out_of_money = (under.select(forward, strike) * share).or_zero();
     let exercise = (sign * (forward - strike)).or_zero();
-    discount * (out_of_money + exercise)
+    let price = discount * (out_of_money + exercise);
+
+    let tail = density * (under.select(numerator1, numerator2) / under.select(denominator1, denominator2));
+    let call = under.select(forward * left.select(tail, whole - tail), forward - strike * tail);
+    let delta = discount * sign.less(zero).select(call - forward, call);
+    Valued { price, delta }
 }
 
 #[cold]
 #[inline(never)]
 fn put_limits<S: Lanes>(options: &MovedPrices, column: &Deviations, index: usize, factor: Real<S>, block: &mut Block) {
-    let mut moved = Block([0.0; LANES]);
-    for part in 0..LANES / S::WIDTH {
-        (Real::load(factor.lanes(), &options.forward.blocks[index], part) * factor).store(&mut moved, part);
-    }
-    let none = Block([0.0; LANES]);
-    let options = Options {
-        sign: &options.sign.blocks[index],
-        forward: &moved,
-        strike: &options.strike.blocks[index],
-        years: &none,
-        vol: &none,
-        discount: &column.discount.blocks[index],
-    };
-    for lane in (0..LANES).filter(|lane| column.void[index] >> lane & 1 == 1) {
-        let (sign, inputs) = options.lane(lane);
+    for (lane, (sign, inputs)) in options.void(column, index, factor) {
         block.0[lane] = kernel::limits(sign, &inputs)[0];
     }
 }
@@ -309,7 +353,7 @@ fn put_limits<S: Lanes>(options: &MovedPrices, column: &Deviations, index: usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{Inputs, OptionKind, SimdName};
+    use crate::options::{EuropeanOption, Inputs, SimdName};
 
     /// Against prices one by one over strikes, volatilities, times and moves that are near, far and none: to rounding, and relative to
     /// themselves where they are out of the money; and the same bits with any instructions, wherever a range begins.
@@ -332,7 +376,7 @@ mod tests {
                 let vol = if unit() < 0.1 { 0.0 } else { 0.01 + 2.0 * unit() * unit() };
                 let kind = if unit() < 0.5 { OptionKind::Call } else { OptionKind::Put };
                 let inputs = Inputs { forward, strike, years, vol, discount };
-                options.push(&EuropeanOption::new(kind, inputs).unwrap());
+                options.push(kind, strike, forward).unwrap();
                 held.push((kind, inputs));
             }
             let factor = if round % 3 == 0 { 1.0 } else { super::super::functions::exp(4.0 * unit() * unit() - 1.0) };
@@ -367,9 +411,9 @@ mod tests {
 
     #[test]
     fn refuses_what_no_option_has() {
-        let inputs = Inputs { forward: 1.0, strike: 1.0, years: 1.0, vol: 0.5, discount: 1.0 };
         let mut options = MovedPrices::default();
-        (0..20).for_each(|_| options.push(&EuropeanOption::new(OptionKind::Call, inputs).unwrap()));
+        (0..20).for_each(|_| options.push(OptionKind::Call, 1.0, 1.0).unwrap());
+        assert_eq!(options.push(OptionKind::Put, 1.0, f64::NAN).unwrap_err().field, Field::Forward);
         let refused =
             options.set_vols(0, 0..20, 1.0, 1.0, |index| if index == 18 { f64::NAN } else { 0.5 }).unwrap_err();
         assert_eq!((refused.0, refused.1.field), (18, Field::Vol));

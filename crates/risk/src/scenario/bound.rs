@@ -414,7 +414,7 @@ impl Ready<'_> {
         let shares = [reach.price, reach.vol];
         assert!(shares.iter().all(|share| (0.0..0.5).contains(share)) && reach.time >= Duration::ZERO, "{reach:?}");
         let (revaluation, portfolio) = (&mut *self.revaluation, self.portfolio);
-        revaluation.move_market(portfolio, scenario)?;
+        let column = revaluation.move_market(portfolio, scenario)?;
         let account = revaluation.prices[portfolio.account];
         bound.account = portfolio.account;
         bound.vol = reach.vol;
@@ -430,7 +430,7 @@ impl Ready<'_> {
             }
         }
         for pair in &mut pairs {
-            bound.slack += revaluation.bend(portfolio, scenario, reach, bound.years, pair);
+            bound.slack += revaluation.bend(portfolio, scenario, column, reach, bound.years, pair);
         }
         bound.pairs = pairs;
         bound.scale(1.0 / account);
@@ -504,8 +504,16 @@ impl Revaluation {
     }
 
     /// The options of a pair, in USD; gives their gross worth.
-    fn bend(&mut self, portfolio: &Portfolio, scenario: &Scenario, reach: &Reach, years: f64, pair: &mut Pair) -> f64 {
-        let Self { simd, batch, groups, smiles, prices, quantities, .. } = self;
+    fn bend(
+        &mut self,
+        portfolio: &Portfolio,
+        scenario: &Scenario,
+        column: usize,
+        reach: &Reach,
+        years: f64,
+        pair: &mut Pair,
+    ) -> f64 {
+        let Self { simd, moved, groups, smiles, prices, quantities, .. } = self;
         let of = |group: &Group| {
             (group.underlying, if group.coin { 0 } else { group.settlement }) == (pair.coin, pair.dollar)
         };
@@ -527,7 +535,8 @@ impl Revaluation {
             discounting = discounting.max(discounted(group, portfolio, scenario, years));
         }
         let near = Near { forward: (1.0 - reach.price, 1.0 + reach.price), vol: reach.vol, years };
-        let bends = batch.bends(*simd, quantities, first..last, &near);
+        let factor = groups.iter().find(|group| of(group)).map_or(1.0, |group| group.factor(portfolio, prices));
+        let bends = moved.bends(*simd, (column, factor), first..last, quantities, &near);
         pair.value = bends.price;
         pair.delta = bends.delta;
         pair.bend = bends.bend;

@@ -6,12 +6,14 @@
 
 mod account;
 mod bound;
+mod followed;
 mod moves;
 mod portfolio;
 mod revaluation;
 mod stress;
 
 pub use bound::{Bound, Drift, Reach};
+pub use followed::Followed;
 pub use moves::{Move, REFERENCE_DAYS, Scenario, SpotMoves, VolMove};
 pub use portfolio::{Holding, Portfolio, Settlement};
 pub use revaluation::{Outcomes, Ready, Revaluation};

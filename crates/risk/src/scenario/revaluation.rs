@@ -7,7 +7,7 @@
 
 use super::portfolio::{Line, Portfolio, Term, check};
 use super::{Holding, Move, REFERENCE_DAYS, Scenario, ScenarioError, Settlement, VolMove};
-use pricing::options::{Batch, EuropeanOption, Field, Inputs, MovedPrices, Quantities, Simd};
+use pricing::options::{Field, MovedPrices, Quantities, Simd};
 use pricing::surface::Sticky;
 use std::ops::Range;
 use units::math::{exp, ln, sqrt};
@@ -203,15 +203,14 @@ pub(super) struct Smile {
 #[derive(Debug, Clone)]
 pub struct Revaluation {
     pub(super) simd: Simd,
-    pub(super) batch: Batch,
     pub(super) groups: Vec<Group>,
     pub(super) smiles: Vec<Smile>,
-    moved: MovedPrices,
+    pub(super) moved: MovedPrices,
     /// What the columns of `moved` are of, from the second on; the first is nobody's for long.
     columns: Vec<Option<(VolMove, Duration)>>,
     /// The next of them to be used again.
     next: usize,
-    /// Whether `batch` has the options.
+    /// Whether `before` is of now.
     stands: bool,
     /// Price of each currency under the scenario at hand; of each option, and of a unit of each line in USD.
     pub(super) prices: Vec<f64>,
@@ -229,7 +228,6 @@ impl Revaluation {
     pub fn new(simd: Simd) -> Self {
         Self {
             simd,
-            batch: Batch::default(),
             groups: Vec::new(),
             smiles: Vec::new(),
             moved: MovedPrices::default(),
@@ -305,6 +303,8 @@ impl Revaluation {
         outcomes: &mut Outcomes,
         smile: Option<impl Fn(usize, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
+        outcomes.clear(0);
+        self.value_now(portfolio)?;
         outcomes.take(portfolio, &self.before);
         let result =
             scenarios.iter().try_for_each(|scenario| self.scenario(portfolio, scenario, outcomes, smile.as_ref()));
@@ -314,8 +314,8 @@ impl Revaluation {
         result
     }
 
-    /// The columns and the value of everything now.
-    fn prepare(&mut self, portfolio: &Portfolio) -> Result<(), ScenarioError> {
+    /// What of the options stays under all scenarios.
+    pub(super) fn prepare(&mut self, portfolio: &Portfolio) -> Result<(), ScenarioError> {
         if portfolio.currencies[portfolio.account].price.is_nan() {
             return Err(ScenarioError::NoPrice(portfolio.account()));
         }
@@ -326,11 +326,40 @@ impl Revaluation {
         self.columns.clear();
         self.next = 0;
         for (index, line) in portfolio.options.iter().enumerate() {
-            let Some((option, smile)) = self.option(portfolio, index, *line)? else { continue };
-            self.moved.push(&option);
-            self.smiles.push(smile);
+            let Line { holding: Holding::Option { right, point, .. }, term: Some(term), quantity, basis, .. } =
+                &portfolio.lines[*line]
+            else {
+                continue;
+            };
+            let forward = self.group(portfolio, index, *line, *term).quoted;
+            self.moved.push(*right, *basis, forward)?;
+            self.smiles.push(Smile { vol: point.vol, slope: point.slope, strike: *basis, quantity: *quantity });
         }
         self.moved.settle(self.simd);
+        Ok(())
+    }
+
+    /// As [`Self::prepare`] of the same portfolio once more, of which nothing has changed since but prices and forwards.
+    pub(super) fn prepare_prices(&mut self, portfolio: &Portfolio) -> Result<(), ScenarioError> {
+        self.stands = false;
+        for group in &mut self.groups {
+            group.forward = portfolio.forward(&portfolio.terms[group.term]);
+            group.quoted = group.quotes(portfolio);
+            self.moved.set_forward(group.options.clone(), group.quoted)?;
+        }
+        // A skew looks at the place of strikes.
+        for column in self.columns.iter_mut().filter(|column| column.is_some_and(|(vol, _)| vol.skew != 0.0)) {
+            *column = None;
+        }
+        self.moved.settle(self.simd);
+        Ok(())
+    }
+
+    /// What a unit of each line is worth now.
+    fn value_now(&mut self, portfolio: &Portfolio) -> Result<(), ScenarioError> {
+        if self.stands {
+            return Ok(());
+        }
         self.prices.clear();
         self.prices.extend(portfolio.currencies.iter().map(|quoted| quoted.price));
         self.price_options(portfolio, &Scenario::still(""), None::<&fn(usize, f64) -> f64>)?;
@@ -338,25 +367,8 @@ impl Revaluation {
         let now = 1.0 / portfolio.currencies[portfolio.account].price;
         self.before.clear();
         self.before.extend(self.units.iter().map(|unit| unit * now));
+        self.stands = true;
         Ok(())
-    }
-
-    /// An option as it is now; its group is made if it is the first of it.
-    fn option(
-        &mut self,
-        portfolio: &Portfolio,
-        index: usize,
-        line: usize,
-    ) -> Result<Option<(EuropeanOption, Smile)>, ScenarioError> {
-        let Line { holding: Holding::Option { right, point, .. }, term: Some(term), quantity, basis: strike, .. } =
-            &portfolio.lines[line]
-        else {
-            return Ok(None);
-        };
-        let Group { years, discount, quoted: forward, .. } = *self.group(portfolio, index, line, *term);
-        let inputs = Inputs { forward, strike: *strike, years, vol: point.vol, discount };
-        let smile = Smile { vol: point.vol, slope: point.slope, strike: *strike, quantity: *quantity };
-        Ok(Some((EuropeanOption::new(*right, inputs)?, smile)))
     }
 
     /// The group that an option belongs to, the last one or a new one.
@@ -370,7 +382,7 @@ impl Revaluation {
             let discount = if coin { 1.0 } else { of.discount };
             let options = index..index;
             let days = years * 365.0;
-            let quoted = if coin { forward } else { forward / portfolio.currencies[settlement].price };
+            let quoted = f64::NAN;
             let underlying = of.underlying;
             self.groups.push(Group {
                 options,
@@ -386,8 +398,12 @@ impl Revaluation {
             });
         }
         let last = self.groups.len() - 1;
-        self.groups[last].options.end = index + 1;
-        &self.groups[last]
+        let group = &mut self.groups[last];
+        if group.options.is_empty() {
+            group.quoted = group.quotes(portfolio);
+        }
+        group.options.end = index + 1;
+        group
     }
 
     /// Prices of all options under a scenario, those of one coin and settlement that lie together at once.
@@ -399,17 +415,11 @@ impl Revaluation {
     ) -> Result<(), ScenarioError> {
         let column = self.column(portfolio, scenario, smile)?;
         let Self { simd, moved, groups, prices, worth, .. } = self;
+        check_forwards(groups, portfolio, scenario, prices)?;
         worth.resize(moved.len(), 0.0);
         let same = |a: &Group, b: &Group| (a.underlying, a.settlement, a.coin) == (b.underlying, b.settlement, b.coin);
         for run in groups.chunk_by(same) {
             let factor = run[0].factor(portfolio, prices);
-            for group in run {
-                let forward = group.quoted * factor;
-                check(Field::Forward, forward).map_err(|refusal| {
-                    let line = portfolio.options[group.options.start];
-                    ScenarioError::Line { scenario: scenario.name.clone(), line, refusal }
-                })?;
-            }
             let options = run[0].options.start..run[run.len() - 1].options.end;
             moved.prices(*simd, column, options.clone(), factor, &mut worth[options]);
         }
@@ -506,24 +516,12 @@ impl Revaluation {
         Ok(sum / self.prices[portfolio.account])
     }
 
-    /// Prices and the columns of a bound after the scenario.
-    pub(super) fn move_market(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<(), ScenarioError> {
+    /// Prices after the scenario, and the column of its volatilities.
+    pub(super) fn move_market(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<usize, ScenarioError> {
         check_scenario(scenario)?;
         self.move_prices(portfolio, scenario)?;
-        if !self.stands {
-            self.batch.clear();
-            for group in &self.groups {
-                let Group { years, discount, quoted: forward, .. } = *group;
-                for (index, smile) in group.options.clone().zip(&self.smiles[group.options.clone()]) {
-                    if let Holding::Option { right, .. } = portfolio.lines[portfolio.options[index]].holding {
-                        let inputs = Inputs { forward, strike: smile.strike, years, vol: smile.vol, discount };
-                        self.batch.push(&EuropeanOption::new(right, inputs)?);
-                    }
-                }
-            }
-            self.stands = true;
-        }
-        (0..self.groups.len()).try_for_each(|at| self.move_group(portfolio, scenario, at))
+        check_forwards(&self.groups, portfolio, scenario, &self.prices)?;
+        self.column(portfolio, scenario, None::<&fn(usize, f64) -> f64>)
     }
 
     /// Prices of currencies after the scenario.
@@ -548,25 +546,6 @@ impl Revaluation {
             self.prices.push(price);
         }
         Ok(())
-    }
-
-    /// Forward, time and volatilities of a group after the scenario.
-    fn move_group(&mut self, portfolio: &Portfolio, scenario: &Scenario, at: usize) -> Result<(), ScenarioError> {
-        let Self { batch, groups, smiles, prices, .. } = self;
-        let group = &groups[at];
-        let refused = |index: usize, refusal| {
-            let line = portfolio.options[index];
-            ScenarioError::Line { scenario: scenario.name.clone(), line, refusal }
-        };
-        let (options, first) = (group.options.clone(), group.options.start);
-        let forward = group.quoted * group.factor(portfolio, prices);
-        batch.set_forward(options.clone(), forward).map_err(|refusal| refused(first, refusal))?;
-        let shape = Shape::new(portfolio, scenario, group, prices);
-        batch.set_years(options.clone(), shape.years).map_err(|refusal| refused(first, refusal))?;
-        let none = None::<&fn(usize, f64) -> f64>;
-        let vol = |index| shape.vol(portfolio, scenario, group, (index, &smiles[index]), none);
-        batch.set_vols(options.clone(), vol).map_err(|(index, refusal)| refused(index, refusal))?;
-        batch.set_discounts(options, shape.discount).map_err(|refusal| refused(first, refusal))
     }
 
     /// The value in USD of one unit of each line at the prices and options' worth at hand, funding taken off; of futures without their
@@ -610,6 +589,11 @@ impl Revaluation {
 }
 
 impl Group {
+    /// The forward in the currency of settlement.
+    fn quotes(&self, portfolio: &Portfolio) -> f64 {
+        if self.coin { self.forward } else { self.forward / portfolio.currencies[self.settlement].price }
+    }
+
     /// USD that one of what its options are priced in is worth. Options paid for in coin are worth their price ÷ forward in coins, each
     /// at the coin's price: the two move alike.
     pub(super) fn unit(&self, portfolio: &Portfolio, prices: &[f64]) -> f64 {
@@ -620,6 +604,22 @@ impl Group {
     pub(super) fn factor(&self, portfolio: &Portfolio, prices: &[f64]) -> f64 {
         let factor = |at: usize| prices[at] / portfolio.currencies[at].price;
         if self.coin { factor(self.underlying) } else { factor(self.underlying) / factor(self.settlement) }
+    }
+}
+
+/// Refuses a scenario that throws a forward out of its range.
+fn check_forwards(
+    groups: &[Group],
+    portfolio: &Portfolio,
+    scenario: &Scenario,
+    prices: &[f64],
+) -> Result<(), ScenarioError> {
+    let moved = |group: &Group| check(Field::Forward, group.quoted * group.factor(portfolio, prices)).err();
+    match groups.iter().find_map(|group| Some((group.options.start, moved(group)?))) {
+        None => Ok(()),
+        Some((first, refusal)) => {
+            Err(ScenarioError::Line { scenario: scenario.name.clone(), line: portfolio.options[first], refusal })
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl Grid {
                 of(vol).map_err(|refusal| (at, refusal))?;
                 vols.push(vol);
             }
-            self.options.push(&of(0.0).map_err(|refusal| (at, refusal))?);
+            self.options.push(leg.kind, leg.strike, forward).map_err(|refusal| (at, refusal))?;
             self.quantities.push(leg.quantity);
         }
         self.expiries.push((start..self.quantities.len(), shared));
