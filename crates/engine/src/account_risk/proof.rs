@@ -110,7 +110,8 @@ impl Stressed {
         for coin in &self.coins {
             let coin = &risk.coins[*coin];
             let price = coin.price(engine).map(Price::approximate);
-            if !price.is_some_and(|price| self.drift.set_price(coin.base, price).is_ok()) {
+            let is_set = price.is_some_and(|price| self.drift.set_price(coin.base, price).is_ok());
+            if !is_set {
                 return false;
             }
         }
