@@ -13,6 +13,7 @@ use engine::{Engine, EngineConfig};
 use exchange::{Exchange, OptionSettlement, PathLog, PathRule, SettlementSource};
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::Policy;
+use policy::spec::OptionMargin;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -452,8 +453,15 @@ fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
     if policy.structure.is_some() {
         let options = &terms.options;
         assumed.insert("option_fee".to_owned(), options.fee.to_string());
-        assumed.insert("option_margin".to_owned(), options.margin.to_string());
-        assumed.insert("option_maintenance".to_owned(), options.maintenance.to_string());
+        match options.margin {
+            OptionMargin::Flat { initial, maintenance } => {
+                assumed.insert("option_margin".to_owned(), initial.to_string());
+                assumed.insert("option_maintenance".to_owned(), maintenance.to_string());
+            }
+            OptionMargin::Venue => {
+                assumed.insert("option_margin".to_owned(), "venue".to_owned());
+            }
+        }
     }
     assumed
 }
@@ -548,6 +556,7 @@ fn pass(
     let mut setup = Setup::new(policies, &catalogue)?;
     let span = market.span.ok_or_else(|| Error::NoBars(policies[0].instruments[0].clone()))?;
     check_opened(policies, span.0)?;
+    setup.margin_options(policies, &catalogue, span)?;
     let is_twin = matches!(variant, Variant::Twin(_));
     let strategies = setup.strategies(policies, &catalogue, is_twin)?;
     setup.exchange.path = match variant {

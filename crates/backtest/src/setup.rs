@@ -10,6 +10,9 @@ use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
 use policy::spec;
 use policy::{Policy, Program};
 use risk::TierTable;
+use risk::venues::VenueModel;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use units::{AccountId, Cash, InstrumentId, Rate, Round, Timestamp};
 
 /// The accounts of a run, and what its exchange charges.
@@ -223,9 +226,11 @@ fn exchange_config(
         fee: terms.options.fee,
         // Halved toward zero: an odd last digit of a rate is no money.
         delivery_fee: Rate::from_raw(terms.options.fee.raw() / 2),
-        initial: terms.options.margin,
-        maintenance: terms.options.maintenance,
         ..OptionTerms::new(catalogue)
+    };
+    let options = match terms.options.margin {
+        spec::OptionMargin::Flat { initial, maintenance } => OptionTerms { initial, maintenance, ..options },
+        spec::OptionMargin::Venue => options,
     };
     let config = ExchangeConfig {
         options,
@@ -242,6 +247,48 @@ fn exchange_config(
     };
     config.check(catalogue).map_err(|error| Error::Setup(error.to_string()))?;
     Ok(config)
+}
+
+impl Setup {
+    /// Where a policy says so, options need what the rules of their venues ask for, from the first to the last time of a run.
+    pub(crate) fn margin_options(
+        &mut self,
+        policies: &[Policy],
+        catalogue: &Catalogue,
+        span: (Timestamp, Timestamp),
+    ) -> Result<(), Error> {
+        if policies[0].backtest.options.margin != spec::OptionMargin::Venue {
+            return Ok(());
+        }
+        let refused = |why: String| {
+            let help = "write a share of the underlying instead, such as `option_margin = \"15%\"`";
+            Error::Setup(format!("`option_margin = \"venue\"`: {why}; {help}"))
+        };
+        let mut models: BTreeMap<&str, VenueModel> = BTreeMap::new();
+        let mut rules = Vec::with_capacity(catalogue.instruments.len());
+        for (row, instrument) in catalogue.instruments.iter().enumerate() {
+            // What expired before the run is never held in it.
+            let is_listed = instrument.kind.is_option() && instrument.kind.expiry().is_some_and(|at| at > span.0);
+            if !is_listed {
+                rules.push(None);
+                continue;
+            }
+            let venue = instrument.venue();
+            let model = match models.entry(venue) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let model = VenueModel::of_venue(venue)
+                        .ok_or_else(|| refused(format!("no rules of `{venue}` for options are known")))?;
+                    model.check(span.1).map_err(|error| refused(error.to_string()))?;
+                    new.insert(model)
+                }
+            };
+            let rule = model.rule(instrument, row, span.0).map_err(|error| refused(error.to_string()))?;
+            rules.push(Some(rule));
+        }
+        self.exchange.options.rules = rules;
+        Ok(())
+    }
 }
 
 /// What is taken over was opened before there are bars.

@@ -8,7 +8,7 @@ use std::fmt;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Round, Side};
 
 /// The simulated venue's terms, and the accounts at it. All rates are fractions of notional or price, and less than one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExchangeConfig {
     /// The accounts, by [`AccountId`].
     pub accounts: Vec<AccountTerms>,

@@ -1,4 +1,4 @@
-//! Options at the simulated venue: fills at quotes, a flat margin, fees of the underlying, settlement in cash.
+//! Options at the simulated venue: fills at quotes, margin, fees of the underlying, settlement in cash.
 
 use crate::book::{Arrival, Order};
 use crate::execution::Terms;
@@ -6,13 +6,15 @@ use crate::venue::Exchange;
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
 use market::{OptionQuote, OrderKind, OrderState, OrderUpdate};
+use risk::venues::PositionRule;
 use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Side, Timestamp};
 
 /// What the venue charges and asks for options. All of it is a share of the underlying, of the price where it says so.
 ///
-/// The margin is nobody's real rule: a flat share for what is sold, and the whole value of what is bought. Reports name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Without the rules of venues the margin is nobody's real one: a flat share for what is sold. What is bought is paid for in full. Reports
+/// name it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct OptionTerms {
     /// Fee of a fill.
     pub fee: Rate,
@@ -20,12 +22,23 @@ pub struct OptionTerms {
     pub delivery_fee: Rate,
     /// Neither fee is more than this share of the option's price.
     pub fee_cap: Rate,
+    /// By instrument index, the venue's own rule for an option, in place of the flat shares. May end early.
+    pub rules: Vec<Option<PositionRule>>,
     /// Needed to sell an option, beside what it is worth.
     pub initial: Rate,
     /// Under this, beside what it is worth, what was sold is liquidated.
     pub maintenance: Rate,
     /// By instrument index, whose prices an option settles at. `None`: the forward that it was last quoted on.
     pub underlyings: Vec<Option<InstrumentId>>,
+}
+
+/// Which of the two margins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// To open.
+    Initial,
+    /// To keep.
+    Maintenance,
 }
 
 /// How long before its expiry an option's settlement price is averaged.
@@ -42,6 +55,7 @@ impl OptionTerms {
             fee: basis_points(30),
             delivery_fee: basis_points(15),
             fee_cap: percent(125),
+            rules: Vec::new(),
             initial: percent(150),
             maintenance: percent(100),
             underlyings: underlyings(catalogue),
@@ -344,34 +358,48 @@ impl Exchange {
         self.options.as_ref().is_some_and(|options| options.is_option(instrument))
     }
 
-    /// Margin of a signed quantity of an option: its whole value bought, a share of the underlying sold (what it is worth is in
-    /// equity already).
-    fn option_margin(&self, instrument: usize, qty: Qty, rate: Rate) -> Cash {
+    /// Margin of a signed quantity of an option: its whole value bought; sold what the venue's rule or the flat share asks for beside what
+    /// it is worth, which is in equity already.
+    fn option_margin(&self, instrument: usize, qty: Qty, need: Need) -> Cash {
         let Some(listed) = self.options.as_ref().and_then(|options| options.listed[instrument].as_ref()) else {
             return Cash::ZERO;
         };
-        risk::flat_option_margin(qty, self.terms[instrument].mark, self.unit_of(listed), rate)
+        let (mark, terms) = (self.terms[instrument].mark, &self.config.options);
+        let rule = terms.rules.get(instrument).and_then(Option::as_ref).filter(|_| qty < Qty::ZERO);
+        if let Some(margins) = rule.and_then(|rule| rule.margins(qty, mark, self.index_of(listed), instrument).ok()) {
+            let (initial, maintenance) = margins;
+            return if need == Need::Initial { initial } else { maintenance } - (mark * qty).abs().cash();
+        }
+        // Beyond the range of a rule there is no account that would bear it, by either.
+        let rate = if need == Need::Initial { terms.initial } else { terms.maintenance };
+        risk::flat_option_margin(qty, mark, self.unit_of(listed), rate)
+    }
+
+    /// The price of an option's underlying: its last one, else the forward that the option was last quoted on, else the strike.
+    fn index_of(&self, listed: &Listed) -> Option<Price> {
+        let last = |instrument: InstrumentId| Some(self.terms[instrument.index()].last).filter(|last| !last.is_zero());
+        let underlying = self.config.options.underlyings[listed.quote.instrument.index()].and_then(last);
+        underlying.or(listed.quote.underlying()).or(listed.kind.option().map(|(strike, _)| strike))
     }
 
     /// Margin of all options that settle with an instrument, without that instrument's own.
-    fn margin_beside(&self, instrument: usize, rate: Rate) -> Cash {
+    fn margin_beside(&self, instrument: usize, need: Need) -> Cash {
         let Some(options) = &self.options else { return Cash::ZERO };
         let pool = self.terms[instrument].pool;
         let others = options.held.iter().map(|index| *index as usize);
         let others = others.filter(|index| *index != instrument && self.terms[*index].pool == pool);
-        others.map(|index| self.option_margin(index, self.account_of(index).position(index).qty, rate)).sum()
+        others.map(|index| self.option_margin(index, self.account_of(index).position(index).qty, need)).sum()
     }
 
     /// Initial margin of all options that settle with an instrument, its own as if it held a quantity.
     pub(crate) fn initial_of_options(&self, instrument: usize, qty: Qty) -> Cash {
-        let rate = self.config.options.initial;
-        self.margin_beside(instrument, rate) + self.option_margin(instrument, qty, rate)
+        self.margin_beside(instrument, Need::Initial) + self.option_margin(instrument, qty, Need::Initial)
     }
 
     /// Maintenance margin of all options that settle with an instrument.
     pub(crate) fn maintenance_of_options(&self, instrument: usize) -> Cash {
-        let (rate, qty) = (self.config.options.maintenance, self.account_of(instrument).position(instrument).qty);
-        self.margin_beside(instrument, rate) + self.option_margin(instrument, qty, rate)
+        let qty = self.account_of(instrument).position(instrument).qty;
+        self.margin_beside(instrument, Need::Maintenance) + self.option_margin(instrument, qty, Need::Maintenance)
     }
 
     /// What of a currency an account may take out, exchange or spend.
@@ -382,13 +410,13 @@ impl Exchange {
         let held = options.held.iter().map(|index| *index as usize);
         let held =
             held.filter(|index| self.terms[*index].account == account && own.settlement(*index).currency == currency);
-        free - held.map(|index| self.option_margin(index, own.position(index).qty, self.config.options.initial)).sum()
+        free - held.map(|index| self.option_margin(index, own.position(index).qty, Need::Initial)).sum()
     }
 
     /// After a new mark: the maintenance margin of an option's position counts in its pool.
     pub(crate) fn bound_option(&mut self, instrument: usize) {
         let qty = self.account_of(instrument).position(instrument).qty;
-        let bound = self.option_margin(instrument, qty, self.config.options.maintenance);
+        let bound = self.option_margin(instrument, qty, Need::Maintenance);
         let terms = &mut self.terms[instrument];
         self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
     }

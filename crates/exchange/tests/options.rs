@@ -277,6 +277,36 @@ fn an_account_that_no_longer_bears_its_options_is_liquidated_at_the_ask() {
     assert_eq!(desk.equity("BTC"), "0.5764");
 }
 
+/// By Deribit's own rule (margin-rules.md): a call 25 % out of the money needs max(0.15 − 0.25, 0.1) of a coin beside its mark, and 0.075 to
+/// be kept. Nine are sold for 0.09 on 1 BTC less fees of 0.0027; a tenth does not fit, and at the money, where each needs 0.15, not one
+/// more. Equity 1.0873 − 9 p falls to 9 × 0.075 at p = 0.045811.
+#[test]
+fn sold_options_need_what_their_venue_asks_for() {
+    let at = "2026-02-01".parse().unwrap();
+    let model = risk::venues::VenueModel::of_venue("deribit").unwrap();
+    let rule = |option: u32| {
+        let mut listed = catalogue().instruments[option as usize].clone();
+        if let InstrumentKind::InverseOption { expiry, .. } = &mut listed.kind {
+            *expiry = "2026-03-27T08:00:00Z".parse().unwrap();
+        }
+        Some(model.rule(&listed, option as usize, at).unwrap())
+    };
+    let mut desk = Desk::with("1", |config| config.options.rules = vec![None, rule(CALL), rule(PUT)]);
+    let quoted = || event(quote(CALL, "0.01", "0.01"));
+    desk.advance(5, &[bar(5, "80000"), quoted()]);
+    desk.market(CALL, Side::Sell, "10");
+    assert_eq!(desk.advance(6, &[quoted()]), ["Cancelled(Margin)"]);
+    desk.market(CALL, Side::Sell, "9");
+    assert_eq!(desk.advance(7, &[quoted()]), ["Sell 9 of 1 at 0.01 fee 0.0027"]);
+    desk.advance(10, &[bar(10, "100000"), quoted()]);
+    desk.market(CALL, Side::Sell, "0.1");
+    assert_eq!(desk.advance(11, &[quoted()]), ["Cancelled(Margin)"]);
+    let marked = |mark: &str| event(quote(CALL, "0.04", "0.05").with_mark(price(mark)));
+    assert_eq!(desk.advance(12, &[marked("0.0458")]), [""; 0]);
+    assert_eq!(desk.advance(13, &[marked("0.0459")]), ["Buy 9 of 1 at 0.05 fee 0.0027 Liquidation"]);
+    assert_eq!(desk.equity("BTC"), "0.6346");
+}
+
 /// A perpetual of the same currency is liquidated where what the options need is no longer there: 1 BTC, 200,000 USD bought at 100,000,
 /// and four calls sold that need 0.4. Without them the position lives on at 78,000: 1 − (2.564 − 2) ≥ 0.064.
 #[test]

@@ -4,8 +4,8 @@ use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, LegStrike, Money, OptionCosts,
-    OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade,
-    UnitSource, VERSION, VolatilitySource, settlements,
+    OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Structure,
+    Trade, UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -307,8 +307,13 @@ impl Printer {
         self.quoted("slippage", basis_points(backtest.slippage));
         if backtest.options != OptionCosts::default() {
             self.quoted("option_fee", basis_points(backtest.options.fee));
-            self.quoted("option_margin", basis_points(backtest.options.margin));
-            self.quoted("option_maintenance", basis_points(backtest.options.maintenance));
+            match backtest.options.margin {
+                OptionMargin::Venue => self.quoted("option_margin", "venue"),
+                OptionMargin::Flat { initial, maintenance } => {
+                    self.quoted("option_margin", basis_points(initial));
+                    self.quoted("option_maintenance", basis_points(maintenance));
+                }
+            }
         }
         self.quoted("latency", time(backtest.latency));
         self.line("twin_base", backtest.twin_base);

@@ -912,21 +912,34 @@ pub struct Backtest {
     pub flows: Vec<Flow>,
 }
 
-/// What a backtest assumes that options cost and need: shares of the underlying. The margin is a flat one, nobody's real rule.
+/// What a backtest assumes that options cost and need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionCosts {
-    /// Fee of a fill; at most an eighth of the option's price.
+    /// Fee of a fill, a share of the underlying; at most an eighth of the option's price.
     pub fee: Rate,
-    /// Needed to sell an option, beside what it is worth.
-    pub margin: Rate,
-    /// Under this, beside what it is worth, what was sold is liquidated; not over the margin.
-    pub maintenance: Rate,
+    /// What options that are sold need.
+    pub margin: OptionMargin,
+}
+
+/// What options that are sold need beside what they are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionMargin {
+    /// Flat shares of the underlying, nobody's real rule.
+    Flat {
+        /// To sell one.
+        initial: Rate,
+        /// Under this, what was sold is liquidated; not over the initial one.
+        maintenance: Rate,
+    },
+    /// By the rule of the venue that lists them.
+    Venue,
 }
 
 impl Default for OptionCosts {
     fn default() -> Self {
         let basis_points = |count: i64| Rate::from_raw(count * (Rate::ONE / 10_000));
-        Self { fee: basis_points(3), margin: basis_points(1_500), maintenance: basis_points(1_000) }
+        let margin = OptionMargin::Flat { initial: basis_points(1_500), maintenance: basis_points(1_000) };
+        Self { fee: basis_points(3), margin }
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FeeTier, Flow,
-    FlowKind, Follow, FractionOf, Guards, Ladder, Limit, Money, OnLoss, OpenRisk, OptionCosts, OrderRate, OrderSize,
-    Over, Policy, Pyramid, Rearm, Reentry, Resize, Rung, RungAt, Sides, Signal, SignalKind, Size, SizeKind, Spacing,
-    Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
+    FlowKind, Follow, FractionOf, Guards, Ladder, Limit, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate,
+    OrderSize, Over, Policy, Pyramid, Rearm, Reentry, Resize, Rung, RungAt, Sides, Signal, SignalKind, Size, SizeKind,
+    Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
 };
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -605,8 +605,13 @@ fn backtest() -> impl Strategy<Value = Backtest> {
             half_spread,
             slippage,
             options: OptionCosts {
-                margin: Rate::from_raw((1 + thousands as i64 % 100) * (Rate::ONE / 100)),
-                maintenance: Rate::from_raw((1 + thousands as i64 % 100) * (Rate::ONE / 1_000)),
+                margin: match thousands as i64 % 100 {
+                    0 => OptionMargin::Venue,
+                    part => OptionMargin::Flat {
+                        initial: Rate::from_raw((1 + part) * (Rate::ONE / 100)),
+                        maintenance: Rate::from_raw((1 + part) * (Rate::ONE / 1_000)),
+                    },
+                },
                 ..OptionCosts::default()
             },
             latency: Duration::from_nanos(milliseconds * 1_000_000),

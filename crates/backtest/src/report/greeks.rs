@@ -272,10 +272,14 @@ fn note(page: &mut Markup, view: &View<'_>) {
 
 /// What the venue asks for sold options, as the run assumed it.
 fn margin(view: &View<'_>) -> Option<String> {
-    let of = |name: &str| {
-        let (_, rate) = view.run.method.fills.iter().find(|(known, _)| known == name)?;
-        Some(show::percent(rate.parse().ok()?, 0, Style::Page))
-    };
+    let stated = |name: &str| view.run.method.fills.iter().find(|(known, _)| known == name).map(|(_, what)| what);
+    if stated("option margin").is_some_and(|what| what == "venue") {
+        return Some(
+            "Margin of sold options: by the rule of the venue that lists them; no published figure of it exists to compare with."
+                .to_owned(),
+        );
+    }
+    let of = |name: &str| Some(show::percent(stated(name)?.parse().ok()?, 0, Style::Page));
     let (initial, maintenance) = (of("option margin")?, of("option maintenance")?);
     Some(format!(
         "Margin of sold options: a flat {initial} % of the underlying, {maintenance} % to be kept: nobody's real rule."

@@ -10,6 +10,7 @@ use crate::args::Global;
 use crate::failure::Failure;
 use clap::ValueEnum;
 use file::ProjectFile;
+use policy::nearest;
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -472,14 +473,6 @@ fn paths(given: &Given<'_>) -> Result<Vec<PathBuf>, Unfit> {
         return Err(Unfit { why: "an entry is empty".to_owned(), help });
     }
     Ok(given.words.iter().map(|word| given.base.join(word)).collect())
-}
-
-/// The nearest of some names, if one is near enough to have been meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (name.chars().count() / 3).max(1);
-    let name = name.to_lowercase();
-    let near = known.into_iter().map(|known| (strsim::osa_distance(&name, known), known));
-    near.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
 /// Variables that look like ours and are none, each with the one that may have been meant. Their values are not looked at.

@@ -6,7 +6,7 @@ use super::reader::{Doc, Reader, Section};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, AccountTerms, Allocation, Backtest, INSTRUMENTS_MAX, OptionCosts, VERSION};
+use crate::spec::{self, AccountTerms, Allocation, Backtest, INSTRUMENTS_MAX, OptionCosts, OptionMargin, VERSION};
 use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -172,10 +172,15 @@ const OPTION_MARGIN: Field = Field {
     takes: Takes::Share,
     low: Low::Least(0.001),
     most: 1.0,
-    range: "between 0.1% and 100% of the underlying",
+    range: "between 0.1% and 100% of the underlying, or \"venue\"",
     example: "\"15%\"",
 };
-const OPTION_MAINTENANCE: Field = Field { key: "option_maintenance", example: "\"10%\"", ..OPTION_MARGIN };
+const OPTION_MAINTENANCE: Field = Field {
+    key: "option_maintenance",
+    range: "between 0.1% and 100% of the underlying",
+    example: "\"10%\"",
+    ..OPTION_MARGIN
+};
 const TWIN_BASE: Field = Field {
     key: "twin_base",
     takes: Takes::Number,
@@ -201,20 +206,17 @@ pub(super) fn backtest<'t>(
     let (fee_tiers, fee_currency) = portfolio::fee_tiers(reader, section);
     let first = fee_tiers.first().copied();
     let venues = venues(doc, instruments, accounts);
+    let margin = option_margin(reader, section);
     let mut rate = |field: &Field| {
         let raw = reader.exact(section, field, Rate::SCALE)?;
         i64::try_from(raw).ok().map(Rate::from_raw)
     };
-    let terms = Backtest {
+    Backtest {
         taker_fee: rate(&TAKER_FEE).or(first.map(|tier| tier.taker)).unwrap_or(default.taker_fee),
         maker_fee: rate(&MAKER_FEE).or(first.map(|tier| tier.maker)).unwrap_or(default.maker_fee),
         half_spread: rate(&HALF_SPREAD).unwrap_or(default.half_spread),
         slippage: rate(&SLIPPAGE).unwrap_or(default.slippage),
-        options: OptionCosts {
-            fee: rate(&OPTION_FEE).unwrap_or(default.options.fee),
-            margin: rate(&OPTION_MARGIN).unwrap_or(default.options.margin),
-            maintenance: rate(&OPTION_MAINTENANCE).unwrap_or(default.options.maintenance),
-        },
+        options: OptionCosts { fee: rate(&OPTION_FEE).unwrap_or(default.options.fee), margin },
         deposit: deposit.unwrap_or(default.deposit),
         deposit_currency: deposit_currency.flatten(),
         fee_tiers,
@@ -224,19 +226,41 @@ pub(super) fn backtest<'t>(
             .unwrap_or(default.latency),
         twin_base: reader.ratio(section, &TWIN_BASE).unwrap_or(default.twin_base),
         flows: portfolio::flows(reader, section, &venues),
+    }
+}
+
+/// What sold options need: `"venue"`, or a share for each of the two margins.
+fn option_margin<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> OptionMargin {
+    const VENUE: &str = "venue";
+    let (key, least) = (OPTION_MARGIN.key, OPTION_MAINTENANCE.key);
+    if section.get(key).is_some_and(|value| value.get_ref().as_str() == Some(VENUE)) {
+        if section.has(least) {
+            let message = "the venue's own rule says what sold options need to be kept";
+            let label = format!("beside `{key} = \"{VENUE}\"` there is nothing to declare");
+            let help = format!("leave `{least}` out, or write a share as `{key}`");
+            reader.error(Code::OutOfRange, section.place(least), message, label, help);
+        }
+        return OptionMargin::Venue;
+    }
+    let OptionMargin::Flat { initial, maintenance } = OptionCosts::default().margin else {
+        return OptionMargin::Venue;
     };
-    if terms.options.maintenance > terms.options.margin {
-        let key = if section.has("option_maintenance") { "option_maintenance" } else { "option_margin" };
+    let mut rate = |field: &Field| {
+        let raw = reader.exact(section, field, Rate::SCALE)?;
+        i64::try_from(raw).ok().map(Rate::from_raw)
+    };
+    let initial = rate(&OPTION_MARGIN).unwrap_or(initial);
+    let maintenance = rate(&OPTION_MAINTENANCE).unwrap_or(maintenance);
+    if maintenance > initial {
+        let key = if section.has(least) { least } else { key };
         let message = "options would be liquidated as they are sold";
-        let label = format!(
-            "the maintenance of {} % is over the margin of {} %",
-            terms.options.maintenance.approximate() * 100.0,
-            terms.options.margin.approximate() * 100.0
-        );
+        let percent = |rate: Rate| rate.approximate() * 100.0;
+        let label =
+            format!("the maintenance of {} % is over the margin of {} %", percent(maintenance), percent(initial));
         let help = "raise `option_margin`, or lower `option_maintenance`";
         reader.error(Code::OutOfRange, section.place(key), message, label, help);
     }
-    terms
+    OptionMargin::Flat { initial, maintenance }
 }
 
 /// The venues that have an account. Empty where they cannot be told: what is missing may only be unread.
