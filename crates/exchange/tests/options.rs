@@ -277,8 +277,8 @@ fn an_account_that_no_longer_bears_its_options_is_liquidated_at_the_ask() {
     assert_eq!(desk.equity("BTC"), "0.5764");
 }
 
-/// By Deribit's own rule (margin-rules.md): a call 25 % out of the money needs max(0.15 − 0.25, 0.1) of a coin beside its mark, and 0.075 to
-/// be kept. Nine are sold for 0.09 on 1 BTC less fees of 0.0027; a tenth does not fit, and at the money, where each needs 0.15, not one
+/// By Deribit's own rule (margin-rules.md): a call 25 % out of the money needs max(0.15 − 0.25, 0.1) of a coin beside its mark, and 0.075
+/// to be kept. Nine are sold for 0.09 on 1 BTC less fees of 0.0027; a tenth does not fit, and at the money, where each needs 0.15, not one
 /// more. Equity 1.0873 − 9 p falls to 9 × 0.075 at p = 0.045811.
 #[test]
 fn sold_options_need_what_their_venue_asks_for() {
