@@ -234,15 +234,15 @@ impl Campaign {
         }
     }
 
-    /// The market went this high and this low.
+    /// The market went this high and this low. Whether that is better than ever since entry.
     #[inline]
-    pub(crate) fn reach(&mut self, high: Price, low: Price) {
-        if high > self.high || low < self.low {
-            self.extend(high.max(self.high), low.min(self.low));
-        }
+    pub(crate) fn reach(&mut self, high: Price, low: Price) -> bool {
+        (high > self.high || low < self.low) && self.extend(high.max(self.high), low.min(self.low))
     }
 
-    fn extend(&mut self, high: Price, low: Price) {
+    #[inline(never)]
+    fn extend(&mut self, high: Price, low: Price) -> bool {
+        let before = self.best;
         (self.high, self.low) = (high, low);
         let long = self.peak.signum() >= 0;
         self.best = if long { self.best.max(high) } else { self.best.min(low) };
@@ -251,6 +251,7 @@ impl Campaign {
             self.best_profit = self.best_profit.max(profit);
             self.worst_profit = self.worst_profit.min(profit);
         }
+        self.best != before
     }
 
     pub(crate) fn pay_funding(&mut self, amount: Cash) {
@@ -268,7 +269,7 @@ impl Campaign {
             *anchor = anchor.map(|anchor| anchor + moved);
         }
         self.pay(paid, fees);
-        self.reach(price, price);
+        let _is_best = self.reach(price, price);
     }
 
     /// Something was paid for what is held, beside fills of it.

@@ -340,7 +340,24 @@ impl Engine {
                 self.settle_expired(index, input.source);
             }
         }
-        self.decide_all(input.source);
+        if self.groups.is_empty() {
+            for at in 0..self.dirty.list.len() {
+                let index = self.dirty.list[at] as usize;
+                self.prepare(index);
+                self.decide(index, input.source);
+            }
+            self.dirty.clear();
+        } else {
+            self.decide_all(input.source);
+        }
+        if !self.crossing.is_empty() || !self.structures.unsaid.is_empty() {
+            self.follow_up();
+        }
+    }
+
+    /// What strategies and desks did to each other at once is decided on too.
+    #[inline(never)]
+    fn follow_up(&mut self) {
         if !self.crossing.is_empty() {
             self.cross();
             // What was filled inside the book has stops and rungs to rest; the position itself was just decided.
@@ -390,6 +407,9 @@ impl Engine {
         self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
     }
 
+    /// Decides what was touched, where strategies may share one capital. Apart, so that [`Self::handle`] holds the way of those that
+    /// do not in one piece.
+    #[inline(never)]
     fn decide_all(&mut self, source: Source) {
         // What is shared among instruments is known before the first of them is sized.
         if !self.groups.is_empty() {
@@ -674,18 +694,20 @@ impl Engine {
     }
 
     /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
-    #[inline]
+    #[inline(always)]
     fn decide(&mut self, index: usize, source: Source) {
-        if self.scopes[index].is_special && self.scopes[index].is_over(self.now) {
+        let mut scope = &mut self.scopes[index];
+        if scope.is_special && scope.is_over(self.now) {
             return;
         }
-        if self.counts_others || self.scopes[index].is_special {
+        if self.counts_others || scope.is_special {
             self.tell_beside(index);
+            scope = &mut self.scopes[index];
         }
         if self.risk.is_some() {
             self.tell_risk(index, source);
+            scope = &mut self.scopes[index];
         }
-        let scope = &mut self.scopes[index];
         // What a desk does follows from more than the rules' answer.
         let may_rest = self.may_rest && source == Source::Market && !(scope.is_special && scope.desk.is_some());
         if may_rest && scope.is_quiet() {
@@ -693,8 +715,8 @@ impl Engine {
         }
         if self.risk.is_some() {
             self.tell_spared(index);
+            scope = &mut self.scopes[index];
         }
-        let scope = &mut self.scopes[index];
         scope.region.forget();
         self.evaluations += 1;
         if scope.is_special && scope.collared && source != Source::Venue {
@@ -704,7 +726,7 @@ impl Engine {
         if !scope.crossed {
             scope.because.clear();
         }
-        let target = if may_rest { scope.evaluate_asking() } else { scope.evaluate() };
+        let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
         let desk = if scope.is_special { scope.desk } else { None };
         if let Some(desk) = desk {
             self.structures.desks[desk as usize].wanted = target.qty;

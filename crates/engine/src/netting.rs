@@ -27,14 +27,21 @@ pub(crate) struct Early {
 impl Engine {
     /// Sets what a strategy knows of what it has to share: leverage, margin and money that others use, this input's orders
     /// included.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tell_beside(&mut self, index: usize) {
-        let scope = &self.scopes[index];
-        if self.counts_others || scope.reads_funds || scope.reads_margin {
+        let scope = &mut self.scopes[index];
+        if scope.alone && !scope.is_special {
+            // Nothing stands beside it in its instrument, and it reads of nothing else.
+            if self.counts_others {
+                let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
+                scope.facts.set(facts::OTHERS, others);
+            }
+        } else if self.counts_others || scope.reads_funds || scope.reads_margin {
             self.find_beside(index);
         }
     }
 
+    #[inline(never)]
     fn find_beside(&mut self, index: usize) {
         let beside = if self.scopes[index].alone { Qty::ZERO } else { self.beside(index) };
         let spoken_for = if self.scopes[index].reads_funds { self.spoken_for(index) } else { Cash::ZERO };

@@ -193,17 +193,8 @@ impl Scope {
         if self.is_special && self.reads_range {
             self.see_range(seen);
         }
-        if self.campaign.is_some() || !self.indicators.is_empty() {
-            self.see_more(seen);
-        }
-    }
-
-    #[inline(never)]
-    fn see_more(&mut self, seen: &Ohlc) {
         if let Some(campaign) = &mut self.campaign {
-            let before = campaign.best;
-            campaign.reach(seen.high, seen.low);
-            self.stale |= campaign.best != before;
+            self.stale |= campaign.reach(seen.high, seen.low);
             if let Some(trigger) = self.refused_trigger {
                 let long = campaign.peak.signum() > 0;
                 let crossed = if long { seen.high >= trigger } else { seen.low <= trigger };
@@ -212,9 +203,14 @@ impl Scope {
                 }
             }
         }
-        if self.indicators.is_empty() {
-            return;
+        if !self.indicators.is_empty() {
+            self.see_bar(seen);
         }
+    }
+
+    /// What indicators see of the input.
+    #[inline]
+    fn see_bar(&mut self, seen: &Ohlc) {
         self.seen = Some(match self.seen {
             Some(earlier) => Ohlc {
                 opened: earlier.opened,
@@ -276,7 +272,7 @@ impl Scope {
     }
 
     /// Brings facts up to date, then lets indicators and rules see the input.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn observe(&mut self) {
         if std::mem::take(&mut self.stale) {
             self.publish_campaign();
@@ -356,18 +352,22 @@ impl Scope {
     }
 
     /// Runs the rules in order over the facts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn evaluate(&mut self) -> Target {
         policy::evaluate(&self.rules, &self.facts, &mut self.because)
     }
 
-    /// The same, and looks for a region if none was missing lately.
-    #[inline]
+    /// Whether the next evaluation is to look for a region: none was missing lately.
+    #[inline(always)]
+    pub(crate) fn asks(&mut self) -> bool {
+        let asks = self.until_asked == 0;
+        self.until_asked = self.until_asked.saturating_sub(1);
+        asks
+    }
+
+    /// The same as [`Self::evaluate`], and looks for a region.
+    #[inline(never)]
     pub(crate) fn evaluate_asking(&mut self) -> Target {
-        if self.until_asked > 0 {
-            self.until_asked -= 1;
-            return self.evaluate();
-        }
         let target = policy::evaluate_asking(&self.rules, &self.facts, &mut self.because, &mut self.region);
         if !self.region.is_known() {
             self.until_asked = ASK_EVERY;
