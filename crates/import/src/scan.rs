@@ -135,7 +135,18 @@ pub(crate) fn scan(
     }
     let chosen = candidates.iter().find(|each| each.alive).or(candidates.first());
     let (column, unit) = chosen.map_or((0, None), |each| (each.column, each.reader.unit()));
+    if chosen.is_some_and(|each| each.reader.ignores_day()) {
+        return Err(has_day(source, column));
+    }
     Ok(Scan { column, unit, step: steps.most_common() })
+}
+
+/// A day was given for times that have their own.
+pub(crate) fn has_day(source: &Source, column: usize) -> ImportError {
+    let name = source.columns.get(column).map_or("", String::as_str);
+    let what =
+        format!("has times in column `{name}` that have their day; leave out `--day`, or `day` in the file of columns");
+    ImportError::column(&source.path, "day-twice", what)
 }
 
 /// How often each step between rows occurs.

@@ -63,12 +63,14 @@ pub(crate) struct TimeReader {
     unit: Option<TimeUnit>,
     /// Where integers are milliseconds since the midnight that began this day.
     day: Option<Timestamp>,
+    /// Whether a time was read that has its day.
+    is_dated: bool,
 }
 
 impl TimeReader {
     /// A reader of times since 1970, or of milliseconds since the midnight that began `day`.
     pub(crate) fn new(day: Option<Timestamp>) -> Self {
-        Self { unit: None, day }
+        Self { day, ..Self::default() }
     }
 
     /// The unit found, where the column holds integers.
@@ -76,10 +78,15 @@ impl TimeReader {
         self.unit
     }
 
+    /// Whether a day was given for times that have their own.
+    pub(crate) fn ignores_day(self) -> bool {
+        self.day.is_some() && self.is_dated
+    }
+
     /// The instant in a cell, or `None` if there is none.
     pub(crate) fn read(&mut self, cell: Cell<'_>) -> Option<Timestamp> {
         match cell {
-            Cell::Time(time) => Some(time),
+            Cell::Time(time) => self.dated(Some(time)),
             Cell::Int(value) => self.integer(value),
             Cell::Double(value) => self.double(value),
             Cell::Text(text) => self.text(text.trim()),
@@ -116,7 +123,7 @@ impl TimeReader {
         if self.day.is_none()
             && let Some(time) = compact_date(text)
         {
-            return Some(time);
+            return self.dated(Some(time));
         }
         if let Ok(value) = text.parse::<i64>() {
             return self.integer(value);
@@ -124,7 +131,12 @@ impl TimeReader {
         if let Ok(value) = text.parse::<f64>() {
             return self.double(value);
         }
-        text.strip_suffix(" UTC").unwrap_or(text).parse().ok()
+        self.dated(text.strip_suffix(" UTC").unwrap_or(text).parse().ok())
+    }
+
+    fn dated(&mut self, time: Option<Timestamp>) -> Option<Timestamp> {
+        self.is_dated |= time.is_some();
+        time
     }
 }
 

@@ -11,7 +11,7 @@
 mod common;
 
 use common::Fixture;
-use import::{ColumnMap, MarksRequest, OptionsRequest, Repair, Terms};
+use import::{BarsRequest, ColumnMap, MarksRequest, OptionsRequest, Repair, Terms};
 use market::{Event, OptionQuote};
 use tape::{Kind, TapeReader, TapeRow};
 use units::Price;
@@ -62,7 +62,7 @@ fn a_chain_becomes_quotes_by_time_and_then_by_strike() {
         report.lines(),
         [
             "3 quotes of 2 options, 1 expiry, at 2 times  2026-01-01 09:00 .. 2026-01-01 15:00 UTC",
-            "warning: 1 quote without a bid, 0 without an ask (0 without either)",
+            "warning: 1 quote without a bid",
             "warning: no sizes are recorded: how much stood at a quote is not known",
         ]
     );
@@ -205,6 +205,42 @@ fn what_no_chain_may_hold_is_named_with_its_place_and_remedy() {
         let report = fixture.options(&[Repair::DropRow]).unwrap();
         assert_eq!((report.rows_written, report.repairs[0].rows), (1, 1), "{code}");
     }
+}
+
+/// Of rows that were all refused nothing is known but which columns there are.
+#[test]
+fn a_forward_of_refused_rows_is_recorded() {
+    let refused = |forward: &str| {
+        let bad = row("09:00", "BTC-16JAN26-90000-C", "0.01", "0.0105").replace(",88000.5,", forward);
+        Fixture::csv(&(HEAD.to_owned() + &bad)).options(&[]).unwrap_err().to_string()
+    };
+    for forward in [",-5,", ",1e12,"] {
+        let text = refused(forward);
+        assert!(text.contains("1 of 1 row cannot be taken") && !text.contains("no forward"), "{text}");
+        assert!(text.contains("no sizes are recorded"), "{text}");
+    }
+    let none = row("09:00", "BTC-16JAN26-90000-C", "-1", "0.0105").replace(",88000.5,", ",,");
+    let taken = row("09:00", "BTC-16JAN26-95000-C", "0.01", "0.0105").replace(",88000.5,", ",0,");
+    let error = Fixture::csv(&(HEAD.to_owned() + &none + &taken)).options(&[]).unwrap_err();
+    assert!(error.to_string().contains("no forward is recorded"), "{error}");
+}
+
+/// A day beside times that have their own is refused, in every kind of import; milliseconds of a day need it.
+#[test]
+fn a_day_is_for_times_that_have_none() {
+    let columns = ColumnMap { day: "2026-01-01".parse().ok(), ..ColumnMap::default() };
+    let with = |at: &str| {
+        let text = HEAD.to_owned() + &row("09:00", "BTC-16JAN26-90000-C", "0.01", "0.0105");
+        let fixture = Fixture::csv(&text.replace("2026-01-01 09:00", at));
+        fixture.options_of(&OptionsRequest { columns: columns.clone(), ..fixture.options_request() })
+    };
+    assert_eq!(with("32400000").unwrap().first.to_string(), "2026-01-01T09:00:00Z");
+    let error = with("2026-01-01 09:00").unwrap_err();
+    assert_eq!(error.code(), "day-twice");
+    assert!(error.to_string().contains("leave out `--day`"), "{error}");
+    let fixture = Fixture::csv("Date,Open,High,Low,Close,Volume\n2025-10-10,1,1,1,1,1\n2025-10-11,1,1,1,1,1\n");
+    let error = fixture.run(&BarsRequest { columns, ..fixture.bars_request() }).unwrap_err();
+    assert_eq!(error.code(), "day-twice", "{error}");
 }
 
 #[test]

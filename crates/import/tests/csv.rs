@@ -337,6 +337,20 @@ fn a_bom_and_windows_lines_are_text_like_any() {
     assert_eq!(fixture.bars().unwrap().rows_written, 2);
 }
 
+/// Lines are counted as an editor counts them, whatever ends them and with or without a header.
+#[test]
+fn a_place_is_the_line_of_an_editor() {
+    let body = "2025-10-10,1,1,1,1,1\n2025-10-11,1,1,1,1,1\n2025-10-12,1,1,much,1,1\n2025-10-13,1,1,1,1,1\n";
+    let torn = "2025-10-14,1,1\n";
+    for (head, number, last) in [("Date,Open,High,Low,Close,Volume\n", 4, 6), ("", 3, 5)] {
+        for end in ["\n", "\r\n"] {
+            let text = |rows: &str| format!("{head}{rows}").replace('\n', end);
+            refused(&Fixture::csv(&text(body)), &[&format!(": line {number} (")]);
+            refused(&Fixture::csv(&text(&format!("{body}{torn}"))), &[&format!("line {last}: 3 fields")]);
+        }
+    }
+}
+
 #[test]
 fn a_hostile_text_does_not_reach_the_terminal() {
     let cell = format!("\u{1b}[31m{}", "x".repeat(100_000));

@@ -380,8 +380,16 @@ right
     of = \"peak\"";
 
     UnknownFunction = "P024", "unknown fact",
-"The facts that a policy may name are `series(name, max_age)`, `ewma(half_life, bar)`,
-`atr(bars, bar)` and `implied_move(series, max_age)`.
+"`unit.n` is a distance in price: `atr(bars, bar)`, `implied_move(series, max_age)` or
+`of_price(share)`.
+
+`size.volatility` is an annualised volatility: `series(name, max_age)`, `ewma(half_life, bar)`,
+`parkinson(half_life, bar)`, `garman_klass(half_life, bar)`, `iv.atm(underlying, tenor)`,
+`book.volatility(underlying)`, `structure.volatility()`, or of two of them
+`blend(first, second, weight of the first)`.
+
+`signal.series` is a series' name, or `iv.rank(underlying, tenor, window)`,
+`skew(underlying, tenor)` or `term.slope(underlying, short tenor, long tenor)`.
 
 wrong
     [unit]

@@ -55,14 +55,14 @@ impl MarginFigure {
     }
 }
 
-/// Every function that names such a fact, with how it is called.
-pub(crate) const SIGNATURES: [(&str, &str); 6] = [
-    ("margin.ratio", "margin.ratio(venue)"),
-    ("margin.initial", "margin.initial(venue)"),
-    ("margin.maintenance", "margin.maintenance(venue)"),
-    ("liquidation.distance", "liquidation.distance()"),
-    ("liquidation.probability", "liquidation.probability(horizon)"),
-    ("stress", "stress(name)"),
+/// Every function that names such a fact, with how it is called and an example.
+pub(crate) const SIGNATURES: [(&str, &str, &str); 6] = [
+    ("margin.ratio", "margin.ratio(venue)", "margin.ratio(deribit)"),
+    ("margin.initial", "margin.initial(venue)", "margin.initial(deribit)"),
+    ("margin.maintenance", "margin.maintenance(venue)", "margin.maintenance(deribit)"),
+    ("liquidation.distance", "liquidation.distance()", "liquidation.distance()"),
+    ("liquidation.probability", "liquidation.probability(horizon)", "liquidation.probability(1d)"),
+    ("stress", "stress(name)", "stress(2025-10-10)"),
 ];
 
 /// A text that names no such fact.

@@ -89,18 +89,18 @@ impl Greek {
     }
 }
 
-/// Every function that names such a fact, with how it is called.
-pub(crate) const SIGNATURES: [(&str, &str); 10] = [
-    ("iv.atm", "iv.atm(underlying, tenor)"),
-    ("iv.rank", "iv.rank(underlying, tenor, window)"),
-    ("skew", "skew(underlying, tenor)"),
-    ("term.slope", "term.slope(underlying, short tenor, long tenor)"),
-    ("greeks.delta", "greeks.delta(underlying)"),
-    ("greeks.gamma", "greeks.gamma(underlying)"),
-    ("greeks.vega", "greeks.vega(underlying)"),
-    ("greeks.theta", "greeks.theta(underlying)"),
-    ("book.volatility", "book.volatility(underlying)"),
-    ("structure.volatility", "structure.volatility()"),
+/// Every function that names such a fact, with how it is called and an example.
+pub(crate) const SIGNATURES: [(&str, &str, &str); 10] = [
+    ("iv.atm", "iv.atm(underlying, tenor)", "iv.atm(BTC, 30d)"),
+    ("iv.rank", "iv.rank(underlying, tenor, window)", "iv.rank(BTC, 30d, 90d)"),
+    ("skew", "skew(underlying, tenor)", "skew(BTC, 30d)"),
+    ("term.slope", "term.slope(underlying, short tenor, long tenor)", "term.slope(BTC, 7d, 90d)"),
+    ("greeks.delta", "greeks.delta(underlying)", "greeks.delta(BTC)"),
+    ("greeks.gamma", "greeks.gamma(underlying)", "greeks.gamma(BTC)"),
+    ("greeks.vega", "greeks.vega(underlying)", "greeks.vega(BTC)"),
+    ("greeks.theta", "greeks.theta(underlying)", "greeks.theta(BTC)"),
+    ("book.volatility", "book.volatility(underlying)", "book.volatility(BTC)"),
+    ("structure.volatility", "structure.volatility()", "structure.volatility()"),
 ];
 
 /// A text that names no such fact.
@@ -230,6 +230,18 @@ mod tests {
             "iv.atm(btc,30d)".parse::<SurfaceFact>().map(|fact| fact.to_string()),
             Ok("iv.atm(BTC, 30d)".into())
         );
+    }
+
+    #[test]
+    fn every_example_is_of_its_fact() {
+        for (name, signature, example) in SIGNATURES {
+            assert!(signature.starts_with(name) && example.starts_with(name), "{example}");
+            assert_eq!(example.parse::<SurfaceFact>().map(|fact| fact.to_string()), Ok(example.to_owned()));
+        }
+        for (name, _, example) in crate::risk_fact::SIGNATURES {
+            let fact = example.parse::<crate::RiskFact>().map(|fact| fact.to_string());
+            assert_eq!((example.starts_with(name), fact), (true, Ok(example.to_owned())));
+        }
     }
 
     #[test]

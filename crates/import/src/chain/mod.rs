@@ -230,6 +230,9 @@ fn scan<C: Content>(
     if rows == 0 {
         return Err(crate::scan::no_rows(request.source, request.columns));
     }
+    if time.ignores_day() {
+        return Err(crate::scan::has_day(request.source, names.receipt));
+    }
     Ok((found, time.unit()))
 }
 

@@ -422,13 +422,16 @@ impl Content for Quotes {
         let quotes = |number: u64| count(number, "quote");
         let expiries =
             |number: u64| if number == 1 { "1 expiry".to_owned() } else { format!("{} expiries", count(number, "")) };
-        if counts.no_bid + counts.no_ask > 0 {
-            note(format!(
+        match (counts.no_bid, counts.no_ask) {
+            (0, 0) => {}
+            (no_bid, 0) => note(format!("{} without a bid", quotes(no_bid))),
+            (0, no_ask) => note(format!("{} without an ask", quotes(no_ask))),
+            (no_bid, no_ask) => note(format!(
                 "{} without a bid, {} without an ask ({} without either)",
-                quotes(counts.no_bid),
-                count(counts.no_ask, ""),
+                quotes(no_bid),
+                count(no_ask, ""),
                 count(counts.no_side, "")
-            ));
+            )),
         }
         if counts.crossed > 0 {
             note(format!("{} crossed, the bid above the ask; kept as recorded", quotes(counts.crossed)));
@@ -452,7 +455,11 @@ impl Content for Quotes {
         if lonely > 0 {
             note(format!("{} of one strike alone: no smile can be fitted to it", expiries(lonely)));
         }
-        if counts.sized == 0 {
+        // Of rows that were all refused nothing is known but the columns.
+        let roles = &self.roles;
+        let has_sizes = [roles.bid_qty, roles.ask_qty, roles.bids, roles.asks].iter().any(Option::is_some);
+        let is_recorded = |told: u64, has_column: bool| told > 0 || counts.rows == 0 && has_column;
+        if !is_recorded(counts.sized, has_sizes) {
             note("no sizes are recorded: how much stood at a quote is not known".to_owned());
         }
         if counts.in_contracts > 0 {
@@ -464,7 +471,7 @@ impl Content for Quotes {
                 quotes(counts.unknown_size)
             ));
         }
-        if counts.no_underlying == counts.rows {
+        if !is_recorded(counts.rows - counts.no_underlying, roles.underlying.is_some()) {
             note("no forward is recorded: it has to come from parity or from futures".to_owned());
         } else if counts.no_underlying > 0 {
             note(format!("{} without a forward", quotes(counts.no_underlying)));

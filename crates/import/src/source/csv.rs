@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Text {
     packing: Packing,
     delimiter: u8,
+    /// Whether lines end in CR and LF.
+    has_cr: bool,
     has_header: bool,
 }
 
@@ -26,6 +28,7 @@ pub(super) struct Header {
 
 pub(crate) struct CsvRows {
     path: PathBuf,
+    text: Text,
     reader: Reader<Box<dyn Read>>,
     wanted: Vec<usize>,
     record: StringRecord,
@@ -39,10 +42,11 @@ impl Text {
         start: &[u8],
         map: &ColumnMap,
     ) -> Result<(Self, Header), ImportError> {
-        let mut text = Self { packing, delimiter: delimiter(start), has_header: false };
+        let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut text = Self { packing, delimiter: delimiter(line), has_cr: line.ends_with(b"\r"), has_header: false };
         let mut reader = text.reader(path)?;
         let mut first = StringRecord::new();
-        reader.read_record(&mut first).map_err(|error| refuse(path, error))?;
+        reader.read_record(&mut first).map_err(|error| text.refuse(path, error))?;
         text.has_header = !map.no_header && !is_row(&first);
         let header = if text.has_header { named(&first) } else { unnamed(&first, map) };
         Ok((text, header))
@@ -52,11 +56,33 @@ impl Text {
         let text = self.packing.open(path)?;
         Ok(ReaderBuilder::new().delimiter(self.delimiter).has_headers(self.has_header).from_reader(text))
     }
+
+    /// The line that a row begins in. The reader ends a line at its CR: an LF behind that it counts with the next row.
+    fn line(self, position: Option<&Position>) -> u64 {
+        position.map_or(0, |at| at.line() + u64::from(self.has_cr && at.record() > 0))
+    }
+
+    fn refuse(self, path: &Path, error: csv::Error) -> ImportError {
+        match error.into_kind() {
+            ErrorKind::Io(error) => reading(path)(error),
+            ErrorKind::Utf8 { pos, .. } => {
+                ImportError::source(path, "no-text", format!("line {}: not UTF-8 text", self.line(pos.as_ref())))
+            }
+            ErrorKind::UnequalLengths { pos, expected_len, len } => {
+                let line = self.line(pos.as_ref());
+                ImportError::source(
+                    path,
+                    "ragged",
+                    format!("line {line}: {len} fields, but the first line has {expected_len}"),
+                )
+            }
+            other => ImportError::source(path, "no-table", format!("cannot be read as CSV: {other:?}")),
+        }
+    }
 }
 
 /// The separator that the first line uses most.
-fn delimiter(start: &[u8]) -> u8 {
-    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn delimiter(line: &[u8]) -> u8 {
     let uses = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
     [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(uses).unwrap_or(b',')
 }
@@ -118,11 +144,11 @@ fn unnamed(first: &StringRecord, map: &ColumnMap) -> Header {
 impl CsvRows {
     pub(super) fn open(path: &Path, text: Text, wanted: &[usize]) -> Result<Self, ImportError> {
         let reader = text.reader(path)?;
-        Ok(Self { path: path.to_owned(), reader, wanted: wanted.to_vec(), record: StringRecord::new() })
+        Ok(Self { path: path.to_owned(), text, reader, wanted: wanted.to_vec(), record: StringRecord::new() })
     }
 
     pub(super) fn next(&mut self) -> Result<bool, ImportError> {
-        self.reader.read_record(&mut self.record).map_err(|error| refuse(&self.path, error))
+        self.reader.read_record(&mut self.record).map_err(|error| self.text.refuse(&self.path, error))
     }
 
     pub(super) fn cell(&self, wanted: usize) -> Cell<'_> {
@@ -133,7 +159,7 @@ impl CsvRows {
     }
 
     pub(super) fn number(&self) -> u64 {
-        self.record.position().map_or(0, Position::line)
+        self.text.line(self.record.position())
     }
 
     pub(super) fn done(&self) -> u64 {
@@ -148,24 +174,5 @@ pub(super) fn reading(path: &Path) -> impl FnOnce(io::Error) -> ImportError {
             ImportError::source(path, "damaged", format!("is damaged: {error}; fetch it again"))
         }
         _ => ImportError::io(path)(error),
-    }
-}
-
-fn refuse(path: &Path, error: csv::Error) -> ImportError {
-    let line = |position: &Option<Position>| position.as_ref().map_or(0, Position::line);
-    match error.into_kind() {
-        ErrorKind::Io(error) => reading(path)(error),
-        ErrorKind::Utf8 { pos, .. } => {
-            ImportError::source(path, "no-text", format!("line {}: not UTF-8 text", line(&pos)))
-        }
-        ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = line(&pos);
-            ImportError::source(
-                path,
-                "ragged",
-                format!("line {line}: {len} fields, but the first line has {expected_len}"),
-            )
-        }
-        other => ImportError::source(path, "no-table", format!("cannot be read as CSV: {other:?}")),
     }
 }

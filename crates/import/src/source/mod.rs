@@ -31,7 +31,7 @@ enum Format {
 
 /// The rows of a source, one at a time.
 pub(crate) enum Rows {
-    Csv(csv::CsvRows),
+    Csv(Box<csv::CsvRows>),
     Parquet(Box<parquet::ParquetRows>),
 }
 
@@ -63,7 +63,9 @@ impl Source {
     /// Starts reading; cell `n` of each row is that of the `n`-th wanted column.
     pub(crate) fn rows(&self, wanted: &[usize]) -> Result<Rows, ImportError> {
         match self.format {
-            Format::Csv { text, .. } => csv::CsvRows::open(&self.path, text, wanted).map(Rows::Csv),
+            Format::Csv { text, .. } => {
+                csv::CsvRows::open(&self.path, text, wanted).map(|rows| Rows::Csv(Box::new(rows)))
+            }
             Format::Parquet { .. } => {
                 parquet::ParquetRows::open(&self.path, wanted).map(|rows| Rows::Parquet(Box::new(rows)))
             }

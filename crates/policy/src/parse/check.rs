@@ -2,6 +2,7 @@
 
 use super::Draft;
 use super::reader::{Doc, Reader};
+use crate::SurfaceFact;
 use crate::codes::Code;
 use crate::diagnostic::quoted;
 use crate::spec::{
@@ -15,6 +16,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
         needs_stop(reader, doc, draft);
         needs_unit(reader, doc, draft);
         needs_volatility(reader, doc, draft);
+        needs_structure(reader, doc, draft);
     }
     accounts(reader, doc, draft);
     collateral(reader, doc, draft);
@@ -92,6 +94,23 @@ fn needs_volatility(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let label = "it is the volatility that sizing reads";
         let help = "size by `volatility_target`, or measure the rung otherwise";
         reader.error(Code::NeedsVolatility, doc.place("ladder", "at"), message, label, help);
+    }
+}
+
+/// The volatility of the policy's structure is one where there is a structure.
+fn needs_structure(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    if doc.section("structure").is_some() {
+        return;
+    }
+    let fact = SurfaceFact::Structure.to_string();
+    let size = draft.size.as_ref().map_or_else(Vec::new, |size| size.kind.series());
+    let unit = draft.unit.as_ref().and_then(UnitSource::series);
+    for (section, key, names) in [("size", "volatility", size), ("unit", "n", unit.into_iter().collect())] {
+        if names.contains(&fact.as_str()) {
+            let message = format!("`{fact}` without `[structure]`");
+            let help = "add `[structure]`, or take `iv.atm(BTC, 30d)`";
+            reader.error(Code::Structure, doc.place(section, key), message, "the policy trades no structure", help);
+        }
     }
 }
 

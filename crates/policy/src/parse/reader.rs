@@ -178,7 +178,12 @@ impl<'t> Reader<'t> {
         };
         if !(1..=most).contains(&list.len()) {
             let label = format!("has {} entries", list.len());
-            let help = if list.is_empty() { "leave it out" } else { "leave some out" };
+            let help = match name {
+                _ if !list.is_empty() => "leave some out".to_owned(),
+                // A structure is its legs.
+                schema::LEGS => help,
+                _ => "leave it out".to_owned(),
+            };
             self.error(Code::OutOfRange, place, format!("`{name}` takes from 1 to {most} entries"), label, help);
             return Vec::new();
         }

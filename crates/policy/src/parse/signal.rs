@@ -299,6 +299,10 @@ fn fact<'n, 't>(
             let message = format!("`{}` takes {takes}", slot.path);
             reader.error(Code::WrongUnit, place.clone(), message, format!("`{function}` is {is}"), help);
         }
+        Expr::Call { function, place, .. } if is_told(function) => {
+            let message = format!("`{}` takes {takes}", slot.path);
+            reader.error(Code::WrongUnit, place.clone(), message, format!("`{function}` is none"), help);
+        }
         Expr::Call { function, place, .. } => {
             let help = match nearest(function, FACTS) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -314,6 +318,11 @@ fn fact<'n, 't>(
         Expr::Name(_) | Expr::Quantity(_) => reader.wrong_unit(slot, node, takes),
     }
     None
+}
+
+/// Whether a function names a fact that the engine tells.
+fn is_told(function: &str) -> bool {
+    SIGNATURES.iter().chain(&risk_fact::SIGNATURES).any(|(name, ..)| *name == function)
 }
 
 /// A fact that the engine tells.
@@ -344,19 +353,32 @@ impl std::fmt::Display for Told {
 /// A fact that the engine tells and a call names, `iv.atm(BTC, 30d)`.
 fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<Told> {
     let Expr::Call { function, place, args } = &node.expr else { return None };
-    let signature = |of: &'static [(&str, &str)]| of.iter().find(|(name, _)| name == function);
-    let (fact, signature, label, example) = if let Some((_, signature)) = signature(&SIGNATURES) {
-        let label = "takes an underlying such as BTC, and spans of time from a minute to ten years";
-        (SurfaceFact::of(function, args).map(Told::Surface), signature, label, "iv.atm(BTC, 30d)")
-    } else if let Some((_, signature)) = signature(&risk_fact::SIGNATURES) {
+    let known = |of: &'static [(&str, &str, &str)]| of.iter().find(|(name, ..)| name == function);
+    let (fact, (_, signature, example), label) = if let Some(known) = known(&SIGNATURES) {
+        let label = match *function {
+            "term.slope" => "takes an underlying such as BTC, and the shorter tenor before the longer one",
+            "structure.volatility" => "takes nothing: it is that of the policy's own structure",
+            "iv.atm" | "iv.rank" | "skew" => {
+                "takes an underlying such as BTC, and spans of time from a minute to ten years"
+            }
+            _ => "takes an underlying such as BTC",
+        };
+        (SurfaceFact::of(function, args).map(Told::Surface), known, label)
+    } else if let Some(known) = known(&risk_fact::SIGNATURES) {
         let label =
             "takes a venue such as deribit, a horizon from a minute to a year, or a stress, each where it is named";
-        (RiskFact::of(function, args).map(Told::Risk), signature, label, "margin.ratio(deribit)")
+        (RiskFact::of(function, args).map(Told::Risk), known, label)
     } else {
-        let known = || SIGNATURES.iter().chain(&risk_fact::SIGNATURES).map(|(name, _)| *name);
-        let help = match nearest(function, known()) {
+        let told = || SIGNATURES.iter().chain(&risk_fact::SIGNATURES).map(|(name, ..)| *name);
+        let all = format!("facts of the surface are {}", list(SIGNATURES.map(|(name, ..)| name)));
+        if FACTS.contains(function) {
+            let message = format!("{} is read by `unit.n` and `size.volatility` alone", quoted(function));
+            reader.error(Code::WrongUnit, place.clone(), message, "another fact is needed here", all);
+            return None;
+        }
+        let help = match nearest(function, told()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("facts of the surface are {}", list(SIGNATURES.map(|(name, _)| name))),
+            None => all,
         };
         let message = format!("there is no fact {}", quoted(function));
         reader.error(Code::UnknownFunction, place.clone(), message, "unknown fact", help);
