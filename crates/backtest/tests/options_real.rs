@@ -458,8 +458,19 @@ fn a_covered_call_in_june_2021() {
     let csv = folder.path().join("june.csv");
     std::fs::write(&csv, june).unwrap();
     import::bars(&BarsRequest::new(csv, spot, Labelled::Open, &bars), &mut |_, _| {}).unwrap();
-    let text =
-        example("covered-call.toml").replace("roll = \"3d\"", "roll = \"never\"").replace("days = 30", "days = 14");
+    // The venue's rules of 2021 are not known.
+    let text = example("covered-call.toml")
+        .replace("roll = \"3d\"", "roll = \"never\"")
+        .replace("days = 30", "days = 14")
+        .replace("option_margin = \"venue\"", "option_margin = \"15%\"");
+    let of_today = example("covered-call.toml").replace("roll = \"3d\"", "roll = \"never\"");
+    let policies = vec![PolicyFile::new("today.toml", of_today)];
+    let request = Request { policies, tapes: vec![chain.clone(), bars.clone()], program: "test".into(), seed: None };
+    let refused = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(
+        refused.contains("`option_margin = \"venue\"`: the parameters `deribit-standard` hold from 2022-01-11"),
+        "{refused}"
+    );
     let tapes = [chain, bars];
     let run = run("June 2021", text, &tapes);
     let outside = Outside::of(&run, &tapes);
