@@ -104,6 +104,8 @@ pub struct PositionView {
     pub price: Option<String>,
     /// What was set aside for it with its profit, if it is isolated.
     pub isolated_equity: Option<String>,
+    /// Whether that is under its own maintenance margin, if it is isolated.
+    pub is_liquidated: Option<bool>,
     /// Mark at which it is liquidated while nothing else moves, of margin by tiers.
     pub liquidation: Option<FigureView>,
     /// One unit more.
@@ -343,6 +345,7 @@ fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], 
             quantity: held.quantity.to_string(),
             price: held.mark.map(|mark| mark.to_string()),
             isolated_equity: own.and_then(|own| own.equity).map(|equity| equity.to_string()),
+            is_liquidated: own.and_then(|own| own.equity.map(|equity| equity < own.maintenance)),
             liquidation: own.map(|own| figure(&own.liquidation)),
             one_more,
             one_more_absent,

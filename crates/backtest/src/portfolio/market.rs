@@ -7,6 +7,7 @@ use crate::surface::{SurfaceView, surfaces};
 use market::{Catalogue, Currency, Instrument, is_dollar};
 use pricing::options::{EuropeanOption, Inputs};
 use pricing::surface::Tenor;
+use std::collections::BTreeSet;
 use std::path::Path;
 use units::{Duration, Price, Round, Timestamp};
 
@@ -109,7 +110,7 @@ impl Book {
     ///
     /// By row: an option whose surface is older than `max_age`, or could not be fitted, and whose volatility the file does not tell.
     pub fn at_market(&mut self, market: &Market, max_age: Duration) -> Result<Vec<String>, Vec<Wrong>> {
-        let (mut wrong, mut kept, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut wrong, mut kept, mut notes, mut aged) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
         let mut smiles = Smiles { surfaces: market.surfaces.clone(), on: Vec::new() };
         self.set_time(market.at);
         for coin in self.coins() {
@@ -161,6 +162,19 @@ impl Book {
                         ));
                         continue;
                     }
+                    // Since the quotes of the surface the coin may have moved, and forwards with it.
+                    let now = market.coin(instrument.base, max_age);
+                    let moved = now.zip(view.spot).map_or(1.0, |(now, then)| now / then);
+                    if age > Duration::ZERO {
+                        aged.insert(format!(
+                            "volatilities of {} at {} are of {}, {:.0} minutes before; forwards moved with the coin by {:+.2} % since",
+                            view.underlying,
+                            view.venue,
+                            view.at,
+                            age.days() * 1440.0,
+                            (moved - 1.0) * 100.0
+                        ));
+                    }
                     let years = expiry.since(view.at).days() / YEAR;
                     let Some(tenor) = view.surface().and_then(|surface| surface.tenor(years).ok()) else {
                         let reason = view.refusal.clone().unwrap_or_else(|| "its expiry is too near".to_owned());
@@ -168,10 +182,11 @@ impl Book {
                         wrong.push(Wrong::new(place, what, "ask about another time"));
                         continue;
                     };
-                    let (forward, strike) = (tenor.forward(), strike.approximate());
+                    let (forward, strike) = (tenor.forward() * moved, strike.approximate());
                     let vol = tenor.vol(units::math::ln(strike / forward));
                     let is_inverse = instrument.settle == instrument.base;
-                    let inputs = Inputs { forward, strike, years, vol, discount: 1.0 };
+                    let left = expiry.since(market.at).days() / YEAR;
+                    let inputs = Inputs { forward, strike, years: left, vol, discount: 1.0 };
                     let worth = EuropeanOption::new(right, inputs).ok().map(|option| option.greeks().price);
                     let worth = worth.map(|worth| if is_inverse { worth / forward } else { worth });
                     let mark = worth.and_then(|worth| Price::from_estimate(worth, Round::Nearest));
@@ -199,6 +214,7 @@ impl Book {
             }
         }
         self.set_smiles(smiles);
+        notes.extend(aged);
         if !kept.is_empty() {
             notes.push(format!("not on the tapes, as the portfolio has it: {}", kept.join(", ")));
         }

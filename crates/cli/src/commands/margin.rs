@@ -45,7 +45,10 @@ pub(super) fn run(args: &Margin, terminal: &Terminal) -> Result<Outcome, Failure
         let more = if args.explain { "--plot margin.svg" } else { "--explain" };
         terminal.result(format_args!("  next: trimtab margin {} --venue {venue} {more}", files::word(file)));
     }
-    let under = |view: &MarginView| view.headroom.value.is_some_and(|headroom| headroom < 0.0);
+    let under = |view: &MarginView| {
+        view.headroom.value.is_some_and(|headroom| headroom < 0.0)
+            || view.positions.iter().any(|position| position.is_liquidated == Some(true))
+    };
     Ok(if views.iter().any(under) { Outcome::Negative } else { Outcome::Done })
 }
 

@@ -141,7 +141,8 @@ fn positions(view: &MarginView, terminal: &Terminal) {
 }
 
 fn reasons(position: &PositionView, terminal: &Terminal) {
-    let isolated = position.isolated_equity.as_ref().map(|equity| format!("isolated, equity {equity}"));
+    let end = if position.is_liquidated == Some(true) { ", under its maintenance margin: LIQUIDATED" } else { "" };
+    let isolated = position.isolated_equity.as_ref().map(|equity| format!("isolated, equity {equity}{end}"));
     let liquidation = position.liquidation.as_ref().and_then(|found| found.absent.clone());
     let more = position.one_more_absent.as_ref().map(|reason| format!("one more: {reason}"));
     for reason in [isolated, liquidation, more].into_iter().flatten() {
