@@ -235,7 +235,7 @@ impl Book {
     }
 
     /// Takes in what the pending orders of an instrument could make of its position at worst.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(&mut self, instrument: usize, bought: Qty, sold: Qty) {
         let (net, contract) = (self.account.position(instrument).qty, self.account.contract(instrument));
         let worst = (net + bought).abs().max((net - sold).abs()).max(net.abs());
@@ -264,13 +264,19 @@ impl Book {
     }
 
     /// The gross exposure of all other instruments, in the settlement currency of this one.
-    #[inline]
+    #[inline(always)]
     fn other_instruments(&self, instrument: usize) -> Cash {
+        if self.plain && !self.has_coins {
+            return (self.gross_sum - self.gross[instrument]).cash();
+        }
+        self.translated_instruments(instrument)
+    }
+
+    /// The same where they settle in other currencies or coins lie beside them.
+    #[inline(never)]
+    fn translated_instruments(&self, instrument: usize) -> Cash {
         if self.has_coins {
             return self.beside_coins(instrument);
-        }
-        if self.plain {
-            return (self.gross_sum - self.gross[instrument]).cash();
         }
         let others = self.gross.iter().enumerate().filter(|(other, gross)| *other != instrument && !gross.is_zero());
         let translated =
@@ -304,7 +310,7 @@ impl Book {
     }
 
     /// The same with what other strategies hold and may yet hold in this instrument.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn others(&self, instrument: usize, beside: Qty) -> Cash {
         let others = self.other_instruments(instrument);
         if beside.is_zero() {
