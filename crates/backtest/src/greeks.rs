@@ -455,7 +455,8 @@ impl Watched {
     }
 
     /// An expiry's forward moves with the underlying from where that stood when the forward was quoted, one that was not quoted from
-    /// where it stood at the surface's last quote; the smile stays at its moneyness.
+    /// where it stood at the surface's last quote. The option's volatility is that of its strike as the surface was fitted: a tick moves
+    /// none.
     fn point(&self, fitted: &FittedChain, key: &OptionKey, price: f64) -> Option<(f64, SmilePoint)> {
         let years = key.expiry.since(fitted.at()).nanos() as f64 / (365.0 * Duration::DAY.nanos() as f64);
         let tenor = fitted.surface()?.tenor(years).ok()?;
@@ -464,7 +465,7 @@ impl Watched {
             None => (tenor.forward(), self.anchor),
         };
         let forward = forward * spot.map_or(1.0, |spot| price / spot.approximate());
-        let k = units::math::ln(key.strike.approximate() / forward);
+        let k = units::math::ln(key.strike.approximate() / tenor.forward());
         let point = SmilePoint { vol: tenor.vol(k), slope: tenor.vol_slope(k) };
         (forward.is_finite() && point.vol.is_finite() && point.slope.is_finite()).then_some((forward, point))
     }
@@ -580,10 +581,16 @@ mod tests {
 
     /// The chain quoted at a volatility, 2e-5 coin on each side.
     fn quotes(at: Timestamp, forward: f64, vol: f64) -> Vec<Event> {
+        quotes_of(at, forward, |_| vol)
+    }
+
+    /// The same at each strike's volatility.
+    fn quotes_of(at: Timestamp, forward: f64, vol: impl Fn(f64) -> f64) -> Vec<Event> {
         let of = |(index, of): (usize, &Instrument)| {
             let (strike, right) = of.kind.option()?;
             let years = of.kind.expiry()?.since(at).nanos() as f64 / (365.0 * 24.0 * HOUR as f64);
-            let fair = black(forward, strike.approximate(), years, vol, right) / forward;
+            let strike = strike.approximate();
+            let fair = black(forward, strike, years, vol(strike), right) / forward;
             let quote = OptionQuote::empty(InstrumentId(index as u32)).with_underlying(price(forward));
             let quote = quote.with_ask(price(fair + 2e-5), None);
             Some(Event::OptionQuote(if fair > 3e-5 { quote.with_bid(price(fair - 2e-5), None) } else { quote }))
@@ -649,6 +656,21 @@ mod tests {
         assert!(row.skew_delta.abs() < 0.02, "the smile is flat: {}", row.skew_delta);
         // The perpetual counts dollars: 96,960 of them are a coin at 96,960.
         near(row.hedge, -1.0, 1e-9);
+    }
+
+    #[test]
+    fn a_price_that_moves_leaves_an_option_its_volatility() {
+        let skewed = |strike: f64| VOL - 0.3 * units::math::ln(strike / FORWARD);
+        let mut recorder = recorder();
+        recorder.observe(hours(1), &[mark(FORWARD)]);
+        recorder.observe(hours(2), &quotes_of(hours(2), FORWARD, skewed));
+        let (now, moved, strike) = (hours(5), FORWARD * 1.03, 100_000.0);
+        recorder.observe(now, &[mark(moved)]);
+        recorder.row(now, &[(ACCOUNT, id(10, 100_000, OptionRight::Call), "1".parse().unwrap())]);
+        let years = (10.0 - 5.0 / 24.0) / 365.0;
+        // The volatility of its moneyness is 0.009 more, and the option then worth 2 % more.
+        let worth = black(moved, strike, years, skewed(strike), OptionRight::Call) / moved;
+        near(recorder.greeks[0].premium, worth, 6e-3);
     }
 
     #[test]

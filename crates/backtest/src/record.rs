@@ -726,7 +726,7 @@ impl Recorder {
             let Some(bar) = self.bars[trader.instrument.index()] else { continue };
             let (strategy, instrument) = (StrategyId(index as u32), trader.instrument.index());
             let account = engine.account(engine.account_of(trader.instrument));
-            let (mark, position) = (account.mark(instrument), engine.position(strategy));
+            let (mark, position) = (account.mark(instrument), engine.exposed(strategy));
             let equity = account.equity_for(instrument);
             let unit = unit_of(engine, strategy).unwrap_or(mark);
             let cap = engine.binding_rule(strategy).map_or("", |rule| self.rule_names[index][usize::from(rule)]);
@@ -742,8 +742,7 @@ impl Recorder {
                 twin_position: Qty::ZERO,
                 stop: engine.campaign(strategy).and_then(|campaign| campaign.stop),
                 exposure: if equity.raw() > 0 {
-                    account.contract(instrument).exposure(unit, engine.exposed(strategy)).approximate()
-                        / equity.approximate()
+                    account.contract(instrument).exposure(unit, position).approximate() / equity.approximate()
                 } else {
                     0.0
                 },

@@ -141,8 +141,8 @@ pub(crate) enum Outcome {
     News(OrderId, OrderUpdate),
     /// Structures were traded.
     Filled(Traded),
-    /// The legs were replaced: by how much the price is another, what the trades paid, and what of it the way to quotes cost.
-    Rolled { moved: Price, value: Notional, spread: Cash, fee: Cash },
+    /// The legs were replaced.
+    Rolled(Rolled),
     /// Legs were traded and traded back.
     Unwound { value: Notional, fee: Cash },
 }
@@ -160,6 +160,19 @@ pub(crate) struct Traded {
     pub(crate) forced: Option<Forced>,
     /// What was traded of each leg for it, signed, and at which average price.
     pub(crate) legs: ArrayVec<(InstrumentId, Qty, Price), LEGS_MAX>,
+}
+
+/// Legs that were replaced.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rolled {
+    /// By how much the price is another.
+    pub(crate) moved: Price,
+    /// What the trades paid, and what of it the way to quotes cost.
+    pub(crate) value: Notional,
+    pub(crate) spread: Cash,
+    pub(crate) fee: Cash,
+    /// What was traded of each leg for it, signed, and at which average price: settled ones are told as they settle.
+    pub(crate) legs: ArrayVec<(InstrumentId, Qty, Price), { 2 * LEGS_MAX }>,
 }
 
 /// An order of a leg to send, or to take back.
@@ -230,12 +243,12 @@ impl Desk {
     }
 
     /// How many structures the legs that are held stand for: those of a roll that are old and those that are new, and legs that
-    /// stand alone. Never fewer than the strategy was told of.
+    /// stand alone. None while a roll waits whose old legs were settled.
     pub(crate) fn stands_for(&self) -> Qty {
-        self.counted(|line| line.held.abs()).max(self.position.abs())
+        self.counted(|line| line.held.abs())
     }
 
-    /// The same at worst, with what is under way of legs.
+    /// The same at worst, with what is under way of legs; never fewer than the strategy was told of, which a roll opens again.
     pub(crate) fn stands_for_at_worst(&self) -> Qty {
         let worst = |line: &Line| {
             let of = self.sent.iter().filter(|order| order.instrument == line.instrument);
@@ -984,9 +997,15 @@ impl Desk {
     fn finish_roll(&mut self, out: &mut Vec<Outcome>) {
         let (value, reference, fee) = self.sums();
         let moved = Price::from_raw(to_price(reference.raw(), i128::from(self.position.raw()), 0));
+        let traded = |line: &Line| {
+            let qty = times(line.next - line.ratio, self.position);
+            let price = Price::from_raw(to_price(line.value.raw(), i128::from(qty.raw()), 0));
+            (line.settled.is_none() && !qty.is_zero()).then_some((line.instrument, qty, price))
+        };
+        let legs = self.lines.iter().filter_map(traded).take(2 * LEGS_MAX).collect();
         self.rolling = false;
         self.settle_lines();
-        out.push(Outcome::Rolled { moved, value, spread: (value - reference).cash(), fee });
+        out.push(Outcome::Rolled(Rolled { moved, value, spread: (value - reference).cash(), fee, legs }));
         for order in &mut self.orders {
             order.kind = match order.kind {
                 OrderKind::Market => OrderKind::Market,

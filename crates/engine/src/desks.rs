@@ -815,3 +815,39 @@ fn new_legs_of_a_roll_are_opened_as_old_ones_close() {
     assert_eq!(world.engine.exposed(StrategyId(0)), qty("-0.4"));
     world.finish();
 }
+
+/// The strangle expires with nothing else quoted: its campaign goes on and nothing is held. The plans say that, and what replaced it.
+#[test]
+fn a_settled_structure_is_exposed_to_nothing_before_it_has_new_legs() {
+    let mut world = World::new(vec![strangle(Roll::AtSettlement)], 1, 0);
+    world.step(1, true, Vec::new());
+    let events = world.want(0, -0.4, 0.0, 0.0);
+    world.step(1, true, events);
+    world.step(1, true, Vec::new());
+    let holds = |world: &World| (world.engine.position(StrategyId(0)), world.engine.exposed(StrategyId(0)));
+    assert_eq!(holds(&world), (qty("-0.4"), qty("-0.4")));
+    world.at = days(30);
+    world.settle();
+    world.tell(true);
+    assert_eq!(holds(&world), (qty("-0.4"), Qty::ZERO));
+    let told = |world: &World, starts: &str, ends: &str| -> usize {
+        let plans =
+            world.outputs.iter().filter_map(|output| if let Output::Plan(plan) = output { Some(plan) } else { None });
+        let said = plans.flat_map(|plan| &plan.steps).map(|step| step.reason.to_string());
+        said.filter(|said| said.starts_with(starts) && said.contains(ends)).count()
+    };
+    for right in ["call at 110000", "put at 90000"] {
+        assert_eq!(told(&world, &format!("expired: -0.4 of the {right} until "), ", settled in cash at "), 1);
+        assert_eq!(told(&world, &format!("-0.4 of the {right} until "), ", at "), 1, "as the entry");
+    }
+    assert_eq!(told(&world, "new legs follow once they are quoted", ""), 1);
+    world.step(1, true, Vec::new());
+    assert_eq!(told(&world, "legs have expired: replaced by new ones", ""), 1);
+    assert_eq!(holds(&world), (qty("-0.4"), Qty::ZERO), "ordered and not there");
+    world.step(1, true, Vec::new());
+    assert_eq!(holds(&world), (qty("-0.4"), qty("-0.4")));
+    for right in ["call at 110000", "put at 90000"] {
+        assert_eq!(told(&world, &format!("-0.4 of the {right} until "), ", at "), 2, "and as the roll");
+    }
+    world.finish();
+}

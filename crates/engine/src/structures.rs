@@ -4,11 +4,11 @@
 //! that sends them, and what the desk itself decides has one from 64. Only the legs' go to the venue.
 
 use crate::chain::Chains;
-use crate::desk::{Desk, LegCommand, Line, Outcome, Traded};
+use crate::desk::{Desk, LegCommand, Line, Outcome, Rolled, Traded};
 use crate::engine::Engine;
 use crate::netting::{Early, part_of};
 use crate::plan::ENGINE_RULE;
-use crate::structure::{Choice, NoLeg, Refusal, choose, options};
+use crate::structure::{Choice, NoLeg, Refusal, choose, options, times};
 use crate::{Notice, Output, Purpose};
 use market::{
     CancelReason, Catalogue, Command, Fill, Forced, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderKind,
@@ -256,8 +256,8 @@ impl Engine {
         book.reserve_at(desk.instrument.index(), price, scope.position, bought, sold, desk.stands_for_at_worst());
     }
 
-    /// How many structures a strategy holds, signed, legs counted that stand alone and, in a roll, old ones beside new ones. Of a
-    /// strategy that trades something else its position.
+    /// How many structures a strategy holds, signed, legs counted that stand alone and, in a roll, old ones beside new ones; none while
+    /// a roll waits whose old legs were settled. Of a strategy that trades something else its position.
     #[must_use]
     pub fn exposed(&self, strategy: StrategyId) -> Qty {
         let scope = &self.scopes[strategy.index()];
@@ -314,7 +314,7 @@ impl Engine {
         let desk = &self.structures.desks[at];
         let Some(chain) = desk.chain.map(|chain| &self.structures.chains.chains()[chain]) else { return };
         if let Ok(choice) = options(&desk.terms, chain, desk.lot, self.now, None) {
-            self.note_options(desk.scope, &choice);
+            self.note_options(desk.scope, &choice, Qty::from_raw(Qty::ONE));
         }
     }
 
@@ -347,11 +347,17 @@ impl Engine {
             Ok(choice) => {
                 desk.refusal = None;
                 desk.roll_to(&choice, &self.structures.chains);
-                self.note(scope, "legs expire at {}: replaced by new ones", [first.map_or(Arg::None, Arg::Time)]);
-                self.note_options(scope, &choice);
+                let goal = desk.goal();
+                match first {
+                    Some(first) => {
+                        self.note(scope, "legs expire at {}: replaced by new ones", [Arg::Time(first)]);
+                    }
+                    None => self.note(scope, "legs have expired: replaced by new ones", []),
+                }
+                self.note_options(scope, &choice, goal);
                 self.find_most(at);
                 let (desk, chains) = (&self.structures.desks[at], &self.structures.chains);
-                let (goal, opened) = (desk.goal(), desk.opened(desk.goal(), chains));
+                let opened = desk.opened(goal, chains);
                 if opened != goal {
                     let numbers = [Arg::Qty(opened.abs()), Arg::Qty(goal.abs())];
                     self.note(
@@ -378,8 +384,8 @@ impl Engine {
         }
     }
 
-    /// Names the options of a choice.
-    fn note_options(&mut self, scope: u32, choice: &Choice) {
+    /// Names the options of a choice, with how many of each so many structures are.
+    fn note_options(&mut self, scope: u32, choice: &Choice, structures: Qty) {
         for (instrument, ratio) in &choice.legs {
             let chains = &self.structures.chains;
             let (Some(option), Some((expiry, _))) = (chains.option(*instrument), chains.expiry(*instrument)) else {
@@ -389,7 +395,8 @@ impl Engine {
                 OptionRight::Call => "{} of the call at {} until {}",
                 OptionRight::Put => "{} of the put at {} until {}",
             };
-            self.note(scope, sentence, [Arg::Qty(*ratio), Arg::Price(option.strike), Arg::Time(expiry)]);
+            let qty = times(*ratio, structures);
+            self.note(scope, sentence, [Arg::Qty(qty), Arg::Price(option.strike), Arg::Time(expiry)]);
         }
     }
 
@@ -438,9 +445,7 @@ impl Engine {
             match outcome {
                 Outcome::News(order, update) => self.tell_order(scope, order, &update),
                 Outcome::Filled(traded) => self.tell_traded(at, scope, &traded),
-                Outcome::Rolled { moved, value, spread, fee } => {
-                    self.tell_rolled(at, scope, moved, value, spread, fee);
-                }
+                Outcome::Rolled(rolled) => self.tell_rolled(at, scope, &rolled),
                 Outcome::Unwound { value, fee } => {
                     let state = &mut self.scopes[scope];
                     let (strategy, cost) = (state.id, value.cash());
@@ -501,20 +506,28 @@ impl Engine {
         self.scopes[scope].working.update(traded.order, &OrderUpdate::Filled(fill));
         self.last[instrument.index()] = traded.reference;
         self.on_fill(scope, traded.order, traded.purpose, &fill);
-        for (leg, qty, price) in &traded.legs {
-            let chains = &self.structures.chains;
-            let Some(option) = chains.option(*leg) else { continue };
-            let sentence = match option.right {
-                OptionRight::Call => "{} of the call at {} until {}, at {}",
-                OptionRight::Put => "{} of the put at {} until {}, at {}",
-            };
-            let expiry = chains.expiry(*leg).map_or(Arg::None, |(expiry, _)| Arg::Time(expiry));
-            let numbers = [Arg::Qty(*qty), Arg::Price(option.strike), expiry, Arg::Price(*price)];
-            self.note(scope as u32, sentence, numbers);
+        self.note_legs(scope as u32, &traded.legs);
+    }
+
+    /// Names what was traded of legs, and at which prices.
+    fn note_legs(&mut self, scope: u32, legs: &[(InstrumentId, Qty, Price)]) {
+        for (leg, qty, price) in legs {
+            let sentence = ["{} of the call at {} until {}, at {}", "{} of the put at {} until {}, at {}"];
+            self.note_leg(scope, *leg, *qty, *price, sentence);
         }
     }
 
-    fn tell_rolled(&mut self, at: usize, scope: usize, moved: Price, value: units::Notional, spread: Cash, fee: Cash) {
+    /// Says something of a leg that is a call, or a put: its quantity, strike, expiry and a price.
+    fn note_leg(&mut self, scope: u32, leg: InstrumentId, qty: Qty, price: Price, [call, put]: [&'static str; 2]) {
+        let chains = &self.structures.chains;
+        let Some(option) = chains.option(leg) else { return };
+        let sentence = if option.right == OptionRight::Call { call } else { put };
+        let expiry = chains.expiry(leg).map_or(Arg::None, |(expiry, _)| Arg::Time(expiry));
+        self.note(scope, sentence, [Arg::Qty(qty), Arg::Price(option.strike), expiry, Arg::Price(price)]);
+    }
+
+    fn tell_rolled(&mut self, at: usize, scope: usize, rolled: &Rolled) {
+        let Rolled { moved, value, spread, fee, ref legs } = *rolled;
         let desk = &self.structures.desks[at];
         let price = desk.price(&self.structures.chains);
         let state = &mut self.scopes[scope];
@@ -532,6 +545,7 @@ impl Engine {
         let numbers = [Arg::Price(moved), Arg::Cash(spread), Arg::Cash(fee)];
         let sentence = "rolled: entry, stop and rungs move by {}; spread cost {} and fees {}";
         self.note(scope as u32, sentence, numbers);
+        self.note_legs(scope as u32, legs);
         self.see_structure(at, Some(new));
     }
 
@@ -659,12 +673,24 @@ impl Engine {
         let scope = &self.scopes[desk.scope as usize];
         let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
         self.outputs.push_back(Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill: *fill }));
+        let waited = desk.is_choosing();
         desk.forced(fill, purpose, chains, outcomes);
         let (scope, choosing) = (desk.scope, desk.is_choosing());
+        let rolls = desk.rolling;
         self.scopes[scope as usize].tell();
         self.dirty.touch(scope);
+        if rolls && purpose == Purpose::Settlement {
+            let sentence = [
+                "expired: {} of the call at {} until {}, settled in cash at {}",
+                "expired: {} of the put at {} until {}, settled in cash at {}",
+            ];
+            self.note_leg(scope, fill.instrument, -fill.signed_qty(), fill.price, sentence);
+        }
         self.apply_outcomes(at);
         if choosing {
+            if !waited {
+                self.note(scope, "new legs follow once they are quoted", []);
+            }
             let price = self.structures.desks[at].price(&self.structures.chains);
             self.see_structure(at, price);
         }

@@ -331,16 +331,18 @@ impl Exchange {
         }
     }
 
-    /// What one unit of an option stands for in the currency that it settles in: a coin, or the underlying in dollars.
+    /// What one unit of an option stands for in the currency that it settles in: a coin, or the underlying in dollars, once it is
+    /// settled at the price that it was settled at.
     fn unit_of(&self, listed: &Listed) -> Price {
+        let settled = self.settled_options().last().filter(|last| last.instrument == listed.quote.instrument);
         let last = |instrument: InstrumentId| Some(self.terms[instrument.index()].last).filter(|last| !last.is_zero());
         let underlying = self.config.options.underlyings[listed.quote.instrument.index()].and_then(last);
         if matches!(listed.kind, InstrumentKind::InverseOption { .. }) {
             Price::from_raw(Price::ONE)
         } else {
-            listed
-                .quote
-                .underlying()
+            settled
+                .map(|settled| settled.underlying)
+                .or(listed.quote.underlying())
                 .or(underlying)
                 .unwrap_or_else(|| listed.kind.option().map_or(Price::ZERO, |(strike, _)| strike))
         }

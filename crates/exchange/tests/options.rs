@@ -216,7 +216,7 @@ fn what_stands_in_for_the_settlement_average() {
     assert_eq!(desk.advance(2, &[linear()]), ["Buy 1 of 3 at 1600 fee 29.7"], "0.03 % of 99,000");
     let mut other = Desk { exchange: desk.exchange.clone(), orders: 9 };
     desk.advance(400, &[bar(400, "103000")]);
-    assert_eq!(desk.advance(600, &[bar(600, "1")]), ["Sell 1 of 3 at 3000 fee 14.85 Settlement"]);
+    assert_eq!(desk.advance(600, &[bar(600, "1")]), ["Sell 1 of 3 at 3000 fee 15.45 Settlement"], "0.015 % of 103,000");
     assert_eq!(desk.exchange.settled_options()[0].source, SettlementSource::Last);
     let quoted = event(quote(LINEAR, "2000", "2100").with_underlying(price("102000")));
     other.advance(300, &[quoted]);
