@@ -25,6 +25,11 @@ const PASSES: usize = 15;
 /// How hard, from pass to pass.
 const HOLDS: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 
+/// Passes in small steps, how many of them at the end are whole, and how hard the first one holds.
+const GENTLE_PASSES: usize = 30;
+const WHOLE_PASSES: usize = 4;
+const GENTLEST: f64 = 1e-5;
+
 /// What is kept from one expiry to the next.
 #[derive(Debug)]
 pub(super) struct Fitter {
@@ -39,6 +44,8 @@ pub(super) struct Fitter {
 struct Datum {
     z: f64,
     y: f64,
+    /// Bid and ask.
+    quoted: (f64, f64),
     /// Of `y`.
     noise: f64,
     /// As given, and times what doubt leaves of it.
@@ -56,6 +63,17 @@ pub(super) struct Smile {
     /// In own units.
     svi: Svi,
     unknowns: Vec<f64>,
+}
+
+/// How a smile is brought within its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// A bound is held as soon as it is near.
+    Sticky,
+    /// When it is crossed.
+    Loose,
+    /// In many small steps, the first ones hardly held: g is linearised in each, and a large step leaves where that is true.
+    Gentle,
 }
 
 /// Between which values a curve has to stay: pairs of log-moneyness and total variance, and slopes of its wings.
@@ -111,12 +129,14 @@ impl Fitter {
                 continue;
             }
             let deviation = |vol: f64| vol * scale;
+            let variance = |vol: f64| deviation(vol) * deviation(vol);
             let (mid, half) = (deviation(point.mid_vol), 0.5 * deviation(point.ask_vol - point.bid_vol));
             let noise = NOISE * scale + SPREAD_SHARE * half;
             let y = mid * mid;
             data.push(Datum {
                 z,
                 y,
+                quoted: (variance(point.bid_vol), variance(point.ask_vol)),
                 noise: 2.0 * mid * noise + noise * noise,
                 given: point.weight,
                 weight: point.weight,
@@ -168,13 +188,16 @@ impl Fitter {
     }
 
     /// The curve of the smile within bounds and without butterfly arbitrage, as far as a limited number of passes brings it.
-    pub(super) fn within(&mut self, smile: &Smile, bounds: &Bounds, sticky: bool) -> Option<Curve> {
+    pub(super) fn within(&mut self, smile: &Smile, bounds: &Bounds, manner: Manner) -> Option<Curve> {
         if smile.unknowns.is_empty() {
             return None;
         }
         let unit = smile.unit;
         let mut unknowns = smile.unknowns.clone();
-        let slack = if sticky { -BOUND_MARGIN } else { 0.0 };
+        let slack = if manner == Manner::Loose { 0.0 } else { -BOUND_MARGIN };
+        let passes = if manner == Manner::Gentle { GENTLE_PASSES } else { PASSES };
+        let hardest = HOLDS[HOLDS.len() - 1];
+        let mut before = Vec::new();
         self.set_base(smile);
         let square = unit * unit;
         let form = |basis: &Basis, (k, w): &(f64, f64)| (basis.rows(k / unit)[0], w / square);
@@ -185,9 +208,12 @@ impl Fitter {
             [(self.basis.rows(self.basis.knots()[0])[1], -1.0), (self.basis.rows(self.basis.knots()[last])[1], 1.0)];
         let least = [bounds.least.0 / unit, bounds.least.1 / unit];
         let most = [(bounds.most.0 / unit).min(1.95 / unit), (bounds.most.1 / unit).min(1.95 / unit)];
-        for pass in 0..PASSES {
+        for pass in 0..passes {
             self.work.clone_from(&self.base);
-            let hold = HOLDS[pass * HOLDS.len() / PASSES];
+            let hold = match manner {
+                Manner::Gentle => GENTLEST * units::math::pow(hardest / GENTLEST, pass as f64 / (passes - 1) as f64),
+                Manner::Sticky | Manner::Loose => HOLDS[pass * HOLDS.len() / PASSES],
+            };
             let mut violated = false;
             for (z, rows) in &self.grid {
                 let [y, slope, second] = std::array::from_fn(|order| rows[order].dot(&unknowns));
@@ -233,8 +259,12 @@ impl Fitter {
             if !violated {
                 break;
             }
+            before.clone_from(&unknowns);
             if !self.work.solve(&mut unknowns) {
                 return None;
+            }
+            if manner == Manner::Gentle && pass + WHOLE_PASSES < passes {
+                unknowns.iter_mut().zip(&before).for_each(|(new, old)| *new = 0.5 * (*new + old));
             }
         }
         Some(self.basis.curve(&unknowns, unit))
@@ -286,6 +316,21 @@ impl Smile {
         let near = [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|at| self.data.get(at));
         let doubt = near.map(|datum| datum.noise + 0.1 * (datum.z - z).abs() * (1.0 + (datum.z - z).abs()));
         doubt.fold(f64::INFINITY, f64::min).min(1e6) * self.unit * self.unit
+    }
+
+    /// How many quotes a curve passes outside of bid and ask.
+    pub(super) fn outside(&self, curve: &Curve) -> usize {
+        let square = self.unit * self.unit;
+        let outside = |datum: &&Datum| {
+            let y = curve.value(datum.z * self.unit) / square;
+            y < datum.quoted.0 || y > datum.quoted.1
+        };
+        self.data.iter().filter(outside).count()
+    }
+
+    /// Of how many.
+    pub(super) fn quotes(&self) -> usize {
+        self.data.len()
     }
 
     /// The mean of `wanted(log-moneyness, total variance)` over the quotes, by their weights.

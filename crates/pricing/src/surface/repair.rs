@@ -1,13 +1,15 @@
 //! All expiries: each fitted by itself, then freed of arbitrage from the shortest on, each against its neighbours.
 
 use super::arbitrage::{butterfly, crossing};
-use super::fit::{Bounds, Fitter, Smile};
+use super::fit::{Bounds, Fitter, Manner, Smile};
 use super::smile::{Arbitrage, Curve, FitError, Repair, Slice, SmileQuotes, Surface, SurfaceRefusal};
 
 /// Rounds of fitting under bounds; each adds a bound where the last result crossed a neighbour.
 const ROUNDS: usize = 12;
 /// In how many of them what all smiles agreed on is held, not only the shorter neighbour.
 const SOFT_ROUNDS: usize = 4;
+/// Of so many quotes a repair may leave one outside of bid and ask that the smile by itself had inside, before other ways are tried.
+const OUTSIDE_SHARE: usize = 20;
 
 impl Surface {
     /// Fits every expiry and repairs what of arbitrage the fits have.
@@ -150,8 +152,9 @@ fn each_bound(blocks: &[Block], mut bound: impl FnMut(usize, bool, f64)) {
     }
 }
 
-/// A curve between the neighbours without arbitrage, the first of ever plainer ones that is; the last always is. Bounds that are found
-/// on the way are added to those that were agreed on.
+/// A curve between the neighbours without arbitrage: the first that is and leaves nearly as many quotes between bid and ask as the
+/// smile by itself, else of ever plainer ones that which leaves most; the last is always free. Bounds that are found on the way are
+/// added to those that were agreed on.
 fn settle(
     fitter: &mut Fitter,
     smile: &Smile,
@@ -159,21 +162,57 @@ fn settle(
     above: Option<&Curve>,
     bounds: &mut Bounds,
 ) -> (Curve, Repair) {
-    if let Some(curve) = fitter.curve(smile)
-        && bounds.hold(&curve)
-        && is_free(&curve, below, above)
+    let alone = fitter.curve(smile);
+    if let Some(curve) = &alone
+        && bounds.hold(curve)
+        && is_free(curve, below, above)
     {
-        return (curve, Repair::None);
+        return (curve.clone(), Repair::None);
     }
-    for round in 0..ROUNDS {
+    let accepted = alone.map_or(0, |curve| smile.outside(&curve)) + smile.quotes() / OUTSIDE_SHARE;
+    let mut best: Option<(usize, Curve, Repair)> = None;
+    let mut consider = |curve: Option<Curve>, repair: Repair| {
+        let Some(curve) = curve else { return false };
+        let outside = smile.outside(&curve);
+        if best.as_ref().is_none_or(|(least, ..)| outside < *least) {
+            best = Some((outside, curve, repair));
+        }
+        outside <= accepted
+    };
+    let agreed = bounds.clone();
+    // Few large steps are quick, and now and then settle into a wave far from the quotes that is free too.
+    let manners: [&[Manner]; 2] = [&[Manner::Sticky, Manner::Loose], &[Manner::Gentle]];
+    let done = manners.into_iter().any(|manners| {
+        bounds.clone_from(&agreed);
+        consider(bounded(fitter, smile, below, above, bounds, manners), Repair::Refitted)
+    });
+    if !done {
+        let plain = fitter.plain(smile).and_then(|curve| raised(curve, below));
+        if !consider(plain.filter(|curve| is_free(curve, below, above)), Repair::Plain) {
+            consider(Some(neighbours(smile, below, above)), Repair::Neighbour);
+        }
+    }
+    best.map_or_else(|| (neighbours(smile, below, above), Repair::Neighbour), |(_, curve, repair)| (curve, repair))
+}
+
+/// The smile fitted again within bounds, and within those that it crosses then, until it is free.
+fn bounded(
+    fitter: &mut Fitter,
+    smile: &Smile,
+    below: Option<&Curve>,
+    above: Option<&Curve>,
+    bounds: &mut Bounds,
+    manners: &[Manner],
+) -> Option<Curve> {
+    for (round, manner) in manners.iter().cycle().take(ROUNDS).enumerate() {
         if round == SOFT_ROUNDS {
             // What was agreed on did not hold: the longer expiries give way.
             bounds.upper.clear();
             bounds.most = (f64::INFINITY, f64::INFINITY);
         }
-        let Some(curve) = fitter.within(smile, bounds, round % 2 == 0) else { break };
+        let curve = fitter.within(smile, bounds, *manner)?;
         if is_free(&curve, below, above) {
-            return (curve, Repair::Refitted);
+            return Some(curve);
         }
         if let Some(below) = below {
             let found = crossing(below, &curve);
@@ -196,15 +235,10 @@ fn settle(
             && let Some(raised) = raised(curve, below)
             && is_free(&raised, below, above)
         {
-            return (raised, Repair::Refitted);
+            return Some(raised);
         }
     }
-    if let Some(plain) = fitter.plain(smile).and_then(|curve| raised(curve, below))
-        && is_free(&plain, below, above)
-    {
-        return (plain, Repair::Plain);
-    }
-    (neighbours(smile, below, above), Repair::Neighbour)
+    None
 }
 
 fn is_free(curve: &Curve, below: Option<&Curve>, above: Option<&Curve>) -> bool {
