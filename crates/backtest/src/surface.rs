@@ -82,6 +82,8 @@ pub struct ExpiryView {
     pub smile: Option<SmileView>,
     /// Why there is none.
     pub refusal: Option<String>,
+    /// What makes its numbers doubtful.
+    pub warnings: Vec<String>,
 }
 
 /// A forward.
@@ -93,6 +95,8 @@ pub struct ForwardView {
     pub source: String,
     /// How far it lies over what put–call parity says, as a share.
     pub over_parity: Option<f64>,
+    /// Whether it lies outside what bids and asks of calls and puts allow; none where those contradict each other.
+    pub outside_parity: Option<bool>,
 }
 
 /// A fitted smile. Volatilities are annual shares.
@@ -207,6 +211,10 @@ pub fn surfaces<P: AsRef<Path>>(
         chains.chains().iter().map(|chain| underlying.is_none_or(|wanted| chain.base() == wanted)).collect();
     let mut last = vec![None; catalogue.instruments.len()];
     let mut told: Vec<Option<Timestamp>> = vec![None; wanted.len()];
+    // What the underlying of each chain costs, on what, and at the chain's last quote.
+    let sources: Vec<Vec<_>> =
+        chains.chains().iter().map(|chain| catalogue.prices_of(chain.base()).collect()).collect();
+    let mut spots: Vec<Option<Price>> = vec![None; wanted.len()];
     let (mut end, mut first) = (None, None);
     let (mut events, mut count) = (Vec::new(), 0_u64);
     while let Some(now) = merged.next_input(&mut events)? {
@@ -230,7 +238,10 @@ pub fn surfaces<P: AsRef<Path>>(
             continue;
         }
         end = Some(now);
-        chains.expire(now);
+        // A surface is of its last quote: what the tapes tell of later moments neither ends an option nor moves the spot.
+        if events.iter().any(|event| matches!(event, Event::OptionQuote(_))) {
+            chains.expire(now);
+        }
         for event in &events {
             match event {
                 Event::OptionQuote(quote) => {
@@ -245,21 +256,17 @@ pub fn surfaces<P: AsRef<Path>>(
                 Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => {}
             }
         }
+        for (chain, spot) in spots.iter_mut().enumerate().filter(|(chain, _)| told[*chain] == Some(now)) {
+            let fresh = |(at, price): (Timestamp, Price)| (now.since(at) <= SPOT_AGE_MAX).then_some(price);
+            *spot = sources[chain].iter().find_map(|source| last[source.index()].and_then(fresh));
+        }
     }
     let asked = at.or(end).unwrap_or_default();
-    let view = |(chain, told): (&Chain, &Option<Timestamp>)| {
-        let told = (*told)?;
-        let fresh = |(at, price): &(Timestamp, Price)| (told.since(*at) <= SPOT_AGE_MAX).then_some(*price);
-        let fresh: Vec<Option<Price>> = last.iter().map(|last| fresh(last.as_ref()?)).collect();
-        Some(SurfaceView::new(
-            chain,
-            catalogue.prices_of(chain.base()).find_map(|source| fresh[source.index()]),
-            told,
-            asked,
-        ))
+    let view = |((chain, told), spot): ((&Chain, &Option<Timestamp>), &Option<Price>)| {
+        Some(SurfaceView::new(chain, *spot, (*told)?, asked))
     };
     Ok(Some(Found {
-        surfaces: chains.chains().iter().zip(&told).filter_map(view).collect(),
+        surfaces: chains.chains().iter().zip(&told).zip(&spots).filter_map(view).collect(),
         prices: catalogue
             .instruments
             .iter()
@@ -322,6 +329,20 @@ impl ExpiryView {
             (Ok(_), None) => Some("too few strikes to fit a smile to".to_owned()),
             (Ok(_), Some(_)) => None,
         };
+        let mut warnings = Vec::new();
+        if let Some(error) =
+            slice.map(|(slice, _)| slice.error()).filter(|error| error.inside * 100 < error.points * 85)
+        {
+            warnings
+                .push(format!("only {} of {} fitted volatilities lie between bid and ask", error.inside, error.points));
+        }
+        if let Some(forward) = report.forward.filter(|forward| forward.outside_parity() == Some(true)) {
+            let over = forward.disagreement().unwrap_or_default() * 100.0;
+            warnings.push(format!(
+                "the {} forward lies {over:+.2} % from put–call parity, outside what calls and puts allow",
+                forward.source
+            ));
+        }
         Self {
             expiry: report.expiry,
             days: report.expiry.since(now).nanos() as f64 / Duration::DAY.nanos() as f64,
@@ -329,12 +350,14 @@ impl ExpiryView {
                 price: forward.price,
                 source: forward.source.to_string(),
                 over_parity: forward.disagreement(),
+                outside_parity: forward.outside_parity(),
             }),
             quoted: report.listed,
             used: report.used,
             dropped: report.dropped.iter().map(|(reason, count)| (reason.to_string(), count)).collect(),
             smile: slice.map(|(slice, quotes)| SmileView::new(slice, quotes)),
             refusal,
+            warnings,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A volatility surface in a terminal.
 
 use crate::terminal::{Terminal, WARNING};
-use backtest::surface::{SurfaceView, TenorView};
+use backtest::surface::{ExpiryView, SurfaceView, TenorView};
 use units::Duration;
 use units::show::{self, Style};
 
@@ -27,6 +27,11 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
         ));
     }
     smiles(view, terminal);
+    for expiry in &view.expiries {
+        for warning in &expiry.warnings {
+            terminal.note(format_args!("{WARNING}warning{WARNING:#}: {}: {warning}", show::day(expiry.expiry)));
+        }
+    }
     if let Some(refusal) = &view.refusal {
         terminal.note(format_args!("{WARNING}warning{WARNING:#}: no surface: {refusal}"));
         return;
@@ -48,7 +53,7 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
 /// Forwards and the shape of each smile.
 fn smiles(view: &SurfaceView, terminal: &Terminal) {
     terminal.result(format_args!(
-        "\n  {:<12}{:>7}{:>12} {:<12}{:>8}{:>8}{:>8}{:>8}",
+        "\n  {:<12}{:>7}{:>12} {:<12} {:>7} {:>7} {:>7} {:>7}",
         "expiry", "days", "forward", "from", "ATM", "RR 25", "BF 25", "var sw"
     ));
     for expiry in &view.expiries {
@@ -59,7 +64,7 @@ fn smiles(view: &SurfaceView, terminal: &Terminal) {
         let head = format!("  {:<12}{:>7}{forward:>12} {from:<12}", show::day(expiry.expiry), number(expiry.days, 2));
         terminal.result(match &expiry.smile {
             Some(smile) => format!(
-                "{head}{:>8}{:>8}{:>8}{:>8}",
+                "{head} {:>7} {:>7} {:>7} {:>7}",
                 points(smile.atm),
                 told(smile.risk_reversal),
                 told(smile.butterfly),
@@ -67,20 +72,23 @@ fn smiles(view: &SurfaceView, terminal: &Terminal) {
             ),
             None => format!("{head}  {}", expiry.refusal.as_deref().unwrap_or_default()),
         });
+        if expiry.smile.is_none() && terminal.is_verbose() {
+            left_out(expiry, terminal);
+        }
     }
 }
 
 /// How well each smile says what is quoted.
 fn fits(view: &SurfaceView, terminal: &Terminal) {
     terminal.result(format_args!(
-        "\n  {:<12}{:>7}{:>8}{:>10}{:>9}{:>9}{:>9}  {}",
+        "\n  {:<12}{:>7}{:>8}{:>10} {:>8} {:>8} {:>8}  {}",
         "fit", "quotes", "fitted", "inside %", "median", "90 %", "largest", "repair"
     ));
     for expiry in &view.expiries {
         let Some(smile) = &expiry.smile else { continue };
         let inside = smile.inside as f64 / smile.points.max(1) as f64;
         terminal.result(format_args!(
-            "  {:<12}{:>7}{:>8}{:>10}{:>9}{:>9}{:>9}  {}",
+            "  {:<12}{:>7}{:>8}{:>10} {:>8} {:>8} {:>8}  {}",
             show::day(expiry.expiry),
             expiry.quoted,
             smile.points,
@@ -91,16 +99,23 @@ fn fits(view: &SurfaceView, terminal: &Terminal) {
             smile.repair
         ));
         if terminal.is_verbose() {
-            let dropped = expiry.dropped.iter().map(|(reason, count)| format!("{count} {reason}"));
-            terminal.result(format_args!("    left out: {}", dropped.collect::<Vec<_>>().join(", ")));
+            left_out(expiry, terminal);
         }
+    }
+}
+
+/// What cleaning dropped, and why.
+fn left_out(expiry: &ExpiryView, terminal: &Terminal) {
+    if !expiry.dropped.is_empty() {
+        let dropped = expiry.dropped.iter().map(|(reason, count)| format!("{count} {reason}"));
+        terminal.result(format_args!("    left out: {}", dropped.collect::<Vec<_>>().join(", ")));
     }
 }
 
 /// At fixed tenors.
 fn tenors(view: &SurfaceView, terminal: &Terminal) {
     let cells = |label: &str, cell: &dyn Fn(&TenorView) -> String| {
-        let cells: String = view.tenors.iter().map(|tenor| format!("{:>9}", cell(tenor))).collect();
+        let cells: String = view.tenors.iter().map(|tenor| format!(" {:>8}", cell(tenor))).collect();
         terminal.result(format_args!("  {label:<12}{cells}"));
     };
     terminal.result("");
