@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::{Tick, cases, shared, snapshot};
-use drive::{Journal, World};
+use common::{Memory, Tick, cases, shared, snapshot};
+use drive::Journal;
 use engine::{Engine, EngineConfig, Output, RiskRefusal, StrategyConfig};
 use exchange::{AccountTerms, Exchange, ExchangeConfig};
 use import::{BarsRequest, Labelled};
@@ -176,7 +176,7 @@ impl Case {
     fn run(&self, market: &[Tick]) -> (Vec<Turn>, Engine) {
         let mut engine = self.engine();
         let exchange = Rc::new(RefCell::new(self.exchange()));
-        let mut world = Floor { exchange: exchange.clone(), market, delivered: Vec::new() };
+        let mut world = Memory::new(exchange.clone(), market);
         let mut journal = Keeper { exchange, turns: Vec::new() };
         drive::run(&mut engine, &mut world, &mut journal).unwrap();
         (journal.turns, engine)
@@ -193,34 +193,6 @@ struct Turn {
     venue: Account,
     facts: Facts,
     refusals: Vec<Option<RiskRefusal>>,
-}
-
-struct Floor<'a> {
-    exchange: Rc<RefCell<Exchange>>,
-    market: &'a [Tick],
-    delivered: Vec<Event>,
-}
-
-impl World for Floor<'_> {
-    type Error = Infallible;
-
-    fn next(&mut self, _wakeup: Option<Timestamp>) -> Result<Option<Input<'_>>, Infallible> {
-        let mut exchange = self.exchange.borrow_mut();
-        loop {
-            if let Some(Input { at, source, events }) = exchange.poll() {
-                self.delivered.clear();
-                self.delivered.extend_from_slice(events);
-                return Ok(Some(Input { at, source, events: &self.delivered }));
-            }
-            let Some((tick, rest)) = self.market.split_first() else { return Ok(None) };
-            self.market = rest;
-            exchange.advance(tick.at, &tick.events);
-        }
-    }
-
-    fn send(&mut self, command: Command) {
-        self.exchange.borrow_mut().command(command);
-    }
 }
 
 struct Keeper {

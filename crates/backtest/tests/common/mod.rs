@@ -111,7 +111,7 @@ impl Setup {
     pub fn run(&self, market: &[Tick]) -> (Vec<Turn>, Engine) {
         let mut engine = self.engine();
         let exchange = Rc::new(RefCell::new(self.exchange()));
-        let mut world = Memory { exchange: exchange.clone(), market, delivered: Vec::new() };
+        let mut world = Memory::new(exchange.clone(), market);
         let mut journal = Keeper { exchange, turns: Vec::new() };
         drive::run(&mut engine, &mut world, &mut journal).unwrap();
         (journal.turns, engine)
@@ -119,10 +119,16 @@ impl Setup {
 }
 
 /// The market and the exchange, as the driver's world.
-struct Memory<'a> {
+pub struct Memory<'a> {
     exchange: Rc<RefCell<Exchange>>,
     market: &'a [Tick],
     delivered: Vec<Event>,
+}
+
+impl<'a> Memory<'a> {
+    pub fn new(exchange: Rc<RefCell<Exchange>>, market: &'a [Tick]) -> Self {
+        Self { exchange, market, delivered: Vec::new() }
+    }
 }
 
 impl World for Memory<'_> {
