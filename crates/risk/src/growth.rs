@@ -5,10 +5,13 @@
 //! "Optimal Investment Strategies for Controlling Drawdowns", Mathematical Finance 3 (1993); Black and Perold, "Theory of Constant
 //! Proportion Portfolio Insurance", Journal of Economic Dynamics and Control 16 (1992).
 
+mod bootstrap;
+
+pub use bootstrap::{Bootstrap, Dependence, Future, Share};
+
 use pricing::laws::normal_distribution;
 use std::f64::consts::PI;
 use units::math::{exp, ln, pow, sin_cos, sqrt};
-use units::random::Random;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -229,89 +232,6 @@ fn bisect(low: f64, high: f64, function: impl Fn(f64) -> f64) -> f64 {
     low + (high - low) / 2.0
 }
 
-/// Capital over many futures that are drawn from past returns in blocks, so that what follows each other in the past does so in them.
-/// Politis and Romano, "A Circular Block-Resampling Procedure for Stationary Data" (1992).
-#[derive(Debug, Clone, Copy)]
-pub struct Bootstrap<'a> {
-    returns: &'a [f64],
-    block: usize,
-    periods: usize,
-    random: Random,
-}
-
-/// What became of capital on one path, as fractions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Future {
-    /// The lowest capital ever was under the start: zero or more.
-    pub worst_loss: f64,
-    /// The largest drawdown from the highest so far.
-    pub worst_drawdown: f64,
-    /// Capital at the end over capital at the start.
-    pub growth: f64,
-}
-
-/// A share of many paths, and how exact it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share {
-    /// The share.
-    pub value: f64,
-    /// Its standard error.
-    pub error: f64,
-}
-
-impl<'a> Bootstrap<'a> {
-    /// Paths of `periods` periods from returns (as fractions, over minus one) in blocks of `block`.
-    ///
-    /// # Errors
-    ///
-    /// Fewer returns than two blocks, a block or horizon of none, a return that is not finite or loses everything or more.
-    pub fn new(returns: &'a [f64], block: usize, periods: usize, seed: u64) -> Result<Self, GrowthError> {
-        within("the length of a block", block as f64, "1 or more", block > 0)?;
-        within("the number of periods", periods as f64, "1 or more", periods > 0)?;
-        if returns.len() < 2 * block {
-            return Err(GrowthError::TooFew { count: returns.len(), fewest: 2 * block });
-        }
-        for value in returns {
-            within("a return", *value, "over -1: nothing is left to draw from after it", *value > -1.0)?;
-        }
-        Ok(Self { returns, block, periods, random: Random::new(seed) })
-    }
-
-    /// Path number `index`; the same whichever were made before it.
-    #[must_use]
-    pub fn path(&self, index: u64) -> Future {
-        let count = self.returns.len();
-        let (mut capital, mut high, mut low, mut worst_drawdown) = (1.0_f64, 1.0_f64, 1.0_f64, 0.0_f64);
-        let mut left = self.periods;
-        for block in 0_u64.. {
-            let start = self.random.below(count as u64, index, block) as usize;
-            for at in 0..self.block.min(left) {
-                capital *= 1.0 + self.returns[(start + at) % count];
-                high = high.max(capital);
-                low = low.min(capital);
-                worst_drawdown = worst_drawdown.max(1.0 - capital / high);
-            }
-            left = left.saturating_sub(self.block);
-            if left == 0 {
-                break;
-            }
-        }
-        Future { worst_loss: 1.0 - low, worst_drawdown, growth: capital }
-    }
-
-    /// The share of the first `paths` paths of which something holds.
-    ///
-    /// # Errors
-    ///
-    /// No paths.
-    pub fn share(&self, paths: u64, holds: impl Fn(&Future) -> bool) -> Result<Share, GrowthError> {
-        within("the number of paths", paths as f64, "1 or more", paths > 0)?;
-        let hits = (0..paths).filter(|index| holds(&self.path(*index))).count() as f64;
-        let value = hits / paths as f64;
-        Ok(Share { value, error: sqrt(value * (1.0 - value) / paths as f64) })
-    }
-}
-
 /// Kelly's fraction of capital for a bet that is won with the probability `win` and pays `odds` for one: win − (1 − win) ÷ odds.
 /// Below zero:
 /// bet on the other side, if that is offered.
@@ -361,12 +281,11 @@ pub fn kelly_empirical(returns: &[f64]) -> Result<f64, GrowthError> {
 }
 
 /// What to take of Kelly's multiple because mean and variance are estimates of `count` returns: mean² ÷ (mean² + variance ÷ count).
+/// Of returns that follow each other the variance is the one of their sums ([`Dependence::long_run_variance`]).
 ///
 /// Growth at c × m ÷ variance, where m is the estimate with the error variance ÷ count about the truth, is on average c (mean² ÷
-/// variance) −
-/// c² (mean² + variance ÷ count) ÷ (2 variance), and this c is its highest place. The truth is not known, so the estimate stands
-/// for it, as
-/// in Baker and McHale, "Optimal Betting Under Parameter Uncertainty", Decision Analysis 10 (2013).
+/// variance) − c² (mean² + variance ÷ count) ÷ (2 variance), and this c is its highest place. The truth is not known, so the
+/// estimate stands for it, as in Baker and McHale, "Optimal Betting Under Parameter Uncertainty", Decision Analysis 10 (2013).
 ///
 /// # Errors
 ///

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Random, rows};
 use risk::growth::{
-    Bootstrap, GrowthError, Walk, cppi, gamblers_ruin, grossman_zhou, kelly_bet, kelly_empirical, kelly_normal,
+    Bootstrap, Dependence, GrowthError, Walk, cppi, gamblers_ruin, grossman_zhou, kelly_bet, kelly_empirical, kelly_normal,
     kelly_shrinkage,
 };
 use units::math::{exp, ln, sqrt};
@@ -180,7 +180,7 @@ fn a_bootstrap_of_a_random_walk_is_a_brownian_motion() {
     let deviation = sqrt(raw.iter().map(|one| (one - mean) * (one - mean)).sum::<f64>() / 2e4);
     let exact = |one: &f64| exp(drift * step + volatility * sqrt(step) * (one - mean) / deviation) - 1.0;
     let returns: Vec<f64> = raw.iter().map(exact).collect();
-    let bootstrap = Bootstrap::new(&returns, 1, steps as usize, 5).unwrap();
+    let bootstrap = Bootstrap::new(&returns, 1.0, steps as usize, 5).unwrap();
     let walk = Walk::new(drift, volatility).unwrap();
     let paths = 8_000;
     // Steps see less than what happens between them: the level moves by 0.5826 standard deviations of a step (Broadie, Glasserman and
@@ -193,7 +193,7 @@ fn a_bootstrap_of_a_random_walk_is_a_brownian_motion() {
     // At the highest and at the lowest, both.
     let expected = walk.draws_down(shifted(shifted(0.25)), years).unwrap();
     assert!((down.value - expected).abs() < 4.0 * down.error, "{down:?} is not {expected}");
-    assert_eq!(bootstrap.path(77), Bootstrap::new(&returns, 1, steps as usize, 5).unwrap().path(77));
+    assert_eq!(bootstrap.path(77), Bootstrap::new(&returns, 1.0, steps as usize, 5).unwrap().path(77));
 }
 
 /// Runs of losses stay runs in blocks, and are torn apart without: drawdowns are deeper with them.
@@ -204,7 +204,75 @@ fn blocks_keep_what_follows_each_other() {
         let bootstrap = Bootstrap::new(&returns, block, 250, 1).unwrap();
         bootstrap.share(2_000, |future| future.worst_drawdown >= 0.17).unwrap().value
     };
-    assert!(deep(50) > deep(1) + 0.3, "{} {}", deep(50), deep(1));
+    assert!(deep(50.0) > deep(1.0) + 0.3, "{} {}", deep(50.0), deep(1.0));
+}
+
+/// The series of `vectors/block_lengths.py`.
+fn remembering(seed: u64, count: usize, memory: f64) -> Vec<f64> {
+    let (mut state, mut value) = (seed, 0.0);
+    let mut next = || {
+        let mut sum = 0.0;
+        for _ in 0..12 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            sum += (state >> 32) as f64 / 4_294_967_296.0;
+        }
+        value = memory * value + (sum - 6.0);
+        value
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// Lengths of blocks are those of the package arch where it gives one or more; under that a block is one return. The variance of sums is
+/// what theory has for such a series.
+#[test]
+fn blocks_are_as_long_as_arch_says() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/block_lengths.json");
+    let cases: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(golden).unwrap()).unwrap();
+    for case in cases.as_array().unwrap() {
+        let number = |name: &str| case[name].as_f64().unwrap();
+        let (memory, expected) = (number("memory"), number("stationary").max(1.0));
+        let values = remembering(number("seed") as u64, number("count") as usize, memory);
+        let found = Dependence::of(&values).unwrap();
+        assert!((found.block / expected - 1.0).abs() < 1e-9, "{case}: {found:?}");
+        // Of noise with a memory: the noise's variance, one, over (1 - memory)². A memory that undoes itself is not counted on.
+        let theory = if memory < 0.0 { 1.0 / (1.0 - memory * memory) } else { 1.0 / (1.0 - memory) / (1.0 - memory) };
+        assert!((0.6..1.6).contains(&(found.long_run_variance / theory)), "{case}: {found:?}");
+    }
+    // Storms that come in spells ask for blocks of their length, though returns themselves have no memory.
+    let stormy: Vec<f64> = remembering(9, 1_000, 0.0)
+        .into_iter()
+        .enumerate()
+        .map(|(at, value)| value * if at % 200 < 60 { 3.0 } else { 1.0 })
+        .collect();
+    let (own, both) = (Dependence::of(&stormy).unwrap(), Dependence::of_returns(&stormy).unwrap());
+    assert!(own.block < 12.0 && both.block > 20.0, "{own:?} {both:?}");
+    assert!(matches!(Dependence::of(&[0.01; 7]), Err(GrowthError::TooFew { count: 7, fewest: 8 })));
+    assert!(Dependence::of(&[0.01; 100]).is_err() && Dependence::of(&[f64::NAN; 100]).is_err());
+}
+
+/// Every return is drawn as often as any other, and blocks are as long on average as asked for.
+#[test]
+fn drawn_futures_are_as_stationary_as_the_past() {
+    let returns = [0.01; 40];
+    let bootstrap = Bootstrap::new(&returns, 8.0, 365, 3).unwrap();
+    let (mut seen, mut jumps, mut drawn) = ([0_u32; 40], 0.0, 0.0);
+    for index in 0..4_000 {
+        let mut last: Option<usize> = None;
+        bootstrap.draw(index, |at| {
+            seen[at] += 1;
+            drawn += 1.0;
+            jumps += f64::from(u8::from(last.is_some_and(|last| (last + 1) % 40 != at)));
+            last = Some(at);
+        });
+    }
+    assert_eq!(drawn, 4_000.0 * 365.0);
+    // A new block follows on by chance once in 40 times.
+    let block = (drawn - 4_000.0) / jumps * 39.0 / 40.0;
+    assert!((block / 8.0 - 1.0).abs() < 0.01, "{block}");
+    let expected = drawn / 40.0;
+    for count in seen {
+        assert!((f64::from(count) / expected - 1.0).abs() < 0.03, "{count} of {expected}");
+    }
 }
 
 #[test]
@@ -244,7 +312,7 @@ fn what_has_no_answer_is_refused() {
     assert!(Walk::new(0.1, 0.0).is_err() && Walk::new(f64::NAN, 1.0).is_err());
     let walk = Walk::new(0.1, 0.2).unwrap();
     assert!(outside(walk.loses(1.0, 1.0)) && outside(walk.draws_down(0.0, 1.0)) && outside(walk.loses(0.5, 0.0)));
-    assert!(Bootstrap::new(&[0.1, -1.0, 0.2, 0.1], 1, 5, 1).is_err());
-    assert!(matches!(Bootstrap::new(&[0.1, 0.2, 0.3], 2, 5, 1), Err(GrowthError::TooFew { count: 3, fewest: 4 })));
+    assert!(Bootstrap::new(&[0.1, -1.0, 0.2, 0.1], 1.0, 5, 1).is_err());
+    assert!(matches!(Bootstrap::new(&[0.1, 0.2, 0.3], 2.0, 5, 1), Err(GrowthError::TooFew { count: 3, fewest: 4 })));
     assert!(cppi(0.0, 0.0, 1.0, 1.0).is_err() && grossman_zhou(2.0, 1.0, 0.5, 1.0, 1.0).is_err());
 }
