@@ -54,6 +54,9 @@ pub enum Error {
     /// A portfolio state that cannot be used.
     #[error("{0}")]
     State(String),
+    /// A run that says nothing about ruin.
+    #[error(transparent)]
+    Ruin(#[from] crate::ruin::RuinError),
     /// Reading or writing failed.
     #[error("`{}`: {source}", path.display())]
     Io {

@@ -18,6 +18,7 @@ pub mod portfolio;
 mod record;
 pub mod records;
 pub mod report;
+pub mod ruin;
 mod run;
 mod setup;
 mod summary;

@@ -9,7 +9,7 @@ mod risk;
 pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
-pub(crate) use risk::{Margin, Moves, StickyArg, Stress};
+pub(crate) use risk::{Margin, Moves, Ruin, StickyArg, Stress};
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
@@ -148,6 +148,9 @@ pub(crate) enum Command {
     /// Put a portfolio under named stresses and grids of moves: profit and loss, and what is left of each margin
     #[command(after_help = risk::STRESS)]
     Stress(Stress),
+    /// Say how likely a run is to lose much, from its own returns, what Kelly makes of them, and what a floor costs
+    #[command(after_help = risk::RUIN)]
+    Ruin(Ruin),
     /// Price options: rows on standard input, price and twelve Greeks of each on standard output
     #[command(after_help = calculators::PRICE)]
     Price(Calculator),

@@ -5,8 +5,8 @@ mod common;
 
 use common::{Random, rows};
 use risk::growth::{
-    Bootstrap, Dependence, GrowthError, Walk, cppi, gamblers_ruin, grossman_zhou, kelly_bet, kelly_empirical, kelly_normal,
-    kelly_shrinkage,
+    Bootstrap, Dependence, GrowthError, Walk, cppi, gamblers_ruin, grossman_zhou, kelly_bet, kelly_empirical,
+    kelly_normal, kelly_shrinkage,
 };
 use units::math::{exp, ln, sqrt};
 

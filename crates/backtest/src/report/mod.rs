@@ -24,6 +24,7 @@ mod months;
 mod overview;
 mod page;
 mod price;
+mod ruin;
 mod scale;
 mod scorecard;
 mod sentence;
@@ -39,6 +40,7 @@ pub use compare::{Difference, RUNS, comparison, differences, growth_html, growth
 pub use heat::heat_map;
 pub use margin::margin_svg;
 pub use page::html;
+pub use ruin::ruin_svg;
 pub use smiles::surface_svg;
 pub use stress::stress_svg;
 pub use summary::{

@@ -1,5 +1,7 @@
 //! Arguments of the commands that look at a portfolio's risk.
 
+use crate::settings::THREADS;
+use backtest::ruin::PATHS_MAX;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
 use std::path::PathBuf;
@@ -127,6 +129,93 @@ pub(crate) struct Stress {
     pub(crate) force: bool,
 }
 
+pub(super) const RUIN: &str = "\
+EXAMPLES
+  trimtab ruin runs/btc
+  trimtab ruin runs/btc --level 20%,50% --horizon 730d
+  trimtab ruin runs/btc --floor 80%       CPPI, Grossman and Zhou, cash-lock
+  trimtab ruin runs/oct --step 1h --horizon 30d
+  trimtab ruin runs/btc --plot ruin.svg
+
+Futures are drawn from the run's own returns, in blocks of random length
+(stationary bootstrap); their mean length is Politis and White's rule for the
+returns or for their squares, the longer one. A future holds nothing that the
+run has not seen. The standard error is that of the drawing alone; what the
+mean is not known to is shown beside it (docs/ruin-and-growth.md).";
+
+#[derive(Debug, Args)]
+pub(crate) struct Ruin {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Losses and drawdowns to tell the probability of; several are apart by commas
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', default_value = "20%,50%", value_parser = part)]
+    pub(crate) level: Vec<f64>,
+    /// How far ahead: `90d`, `365d`
+    #[arg(long, value_name = "SPAN", default_value = "365d", value_parser = super::duration)]
+    pub(crate) horizon: Duration,
+    /// How long a return is; drawdowns within one are not seen: `1h`, `1d`
+    #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::duration)]
+    pub(crate) step: Duration,
+    /// Futures to draw
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=PATHS_MAX))]
+    pub(crate) paths: u64,
+    /// Which futures: the same seed draws the same ones
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The mean length of blocks, in returns; by the rule if not given
+    #[arg(long, value_name = "N", value_parser = block)]
+    pub(crate) block: Option<f64>,
+    /// A floor under capital, as a share of it: exposures that keep it, and how often they end in cash
+    #[arg(long, value_name = "SHARE", value_parser = part)]
+    pub(crate) floor: Option<f64>,
+    /// What is put at risk for each unit over the floor, in multiples of the run's own exposure; Kelly's, shrunk, if not given
+    #[arg(long, value_name = "X", requires = "floor", value_parser = multiple)]
+    pub(crate) multiple: Option<f64>,
+    /// Threads; as many as there are cores if not given. No result depends on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(THREADS))]
+    pub(crate) threads: Option<u16>,
+    /// A picture to write, `.svg`: growth over time, and how deep the worst drawdown is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace the picture if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// A part of the whole: `50%` or `0.5`.
+fn part(text: &str) -> Result<f64, String> {
+    match fraction(text) {
+        Some(value) if value > 0.0 && value < 1.0 => Ok(value),
+        Some(_) => Err("a part of capital lies between 0% and 100%, neither of them".to_owned()),
+        None => Err("write a part of capital as `50%` or `0.5`".to_owned()),
+    }
+}
+
+/// `50%` or `0.5`.
+fn fraction(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let value = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().ok()? / 100.0,
+        None => text.parse().ok()?,
+    };
+    value.is_finite().then_some(value)
+}
+
+fn block(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(length) if length >= 1.0 && length.is_finite() => Ok(length),
+        _ => Err("a block has a mean length of one return or more: `--block 10`".to_owned()),
+    }
+}
+
+fn multiple(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(multiple) if multiple > 0.0 && multiple.is_finite() => Ok(multiple),
+        _ => Err("a multiple is over 0: `--multiple 3`".to_owned()),
+    }
+}
+
 /// What of a smile stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StickyArg {
@@ -145,14 +234,10 @@ const MOVES_MAX: usize = 101;
 fn moves(text: &str) -> Result<Moves, String> {
     let share = |text: &str| -> Result<f64, String> {
         let text = text.trim();
-        let value = match text.strip_suffix('%') {
-            Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
-            None => text.parse(),
-        };
-        match value {
-            Ok(value) if value.is_finite() && value > -1.0 => Ok(value),
-            Ok(_) => Err(format!("`{text}` is no move: more than everything cannot be lost, so it is over -100%")),
-            Err(_) => Err(format!("`{text}` is no share; write `-30%..30%:7`, or a list such as `-30%,0,30%`")),
+        match fraction(text) {
+            Some(value) if value > -1.0 => Ok(value),
+            Some(_) => Err(format!("`{text}` is no move: more than everything cannot be lost, so it is over -100%")),
+            None => Err(format!("`{text}` is no share; write `-30%..30%:7`, or a list such as `-30%,0,30%`")),
         }
     };
     let found = match text.split_once("..") {
@@ -176,6 +261,15 @@ fn moves(text: &str) -> Result<Moves, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_parts() {
+        assert_eq!((part("50%"), part(" 0.2 ")), (Ok(0.5), Ok(0.2)));
+        for text in ["0", "100%", "1", "-5%", "nan", "inf", "half", ""] {
+            assert!(part(text).is_err(), "{text}");
+        }
+        assert!(block("0.5").is_err() && block("inf").is_err() && multiple("0").is_err() && multiple("x").is_err());
+    }
 
     #[test]
     fn moves_are_ranges_or_lists() {

@@ -82,6 +82,7 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Io { path, source } => Failure::io("use", &path, &source),
         Error::Tape(error) => super::tape::failure(&error),
         error @ Error::NotARun { .. } => Failure::input(error).hint(RUN_FOLDER),
+        Error::Ruin(error) => Failure::input(&error).hint(error.remedy()),
         error @ Error::NoInstrument { .. } => {
             Failure::input(error).hint("name a tape of that instrument, or change `instrument` in the policy")
         }

@@ -6,6 +6,7 @@ pub(crate) mod margin;
 pub(crate) mod pages;
 pub(crate) mod plan;
 pub(crate) mod rows;
+pub(crate) mod ruin;
 pub(crate) mod sparkline;
 pub(crate) mod stress;
 pub(crate) mod summary;

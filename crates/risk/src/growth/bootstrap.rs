@@ -131,7 +131,7 @@ impl Future {
 pub struct Share {
     /// The share.
     pub value: f64,
-    /// Its standard error.
+    /// Its standard error; where none or all did, that of one that did or did not: so many paths tell no more.
     pub error: f64,
 }
 
@@ -141,7 +141,8 @@ impl Share {
     pub fn of(hits: usize, paths: usize) -> Self {
         let paths = paths.max(1) as f64;
         let value = hits as f64 / paths;
-        Self { value, error: sqrt(value * (1.0 - value) / paths) }
+        let told = value.min(1.0 - 1.0 / paths).max(1.0 / paths);
+        Self { value, error: sqrt(told * (1.0 - told) / paths) }
     }
 }
 
