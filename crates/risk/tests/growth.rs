@@ -226,8 +226,8 @@ fn remembering(seed: u64, count: usize, memory: f64) -> Vec<f64> {
 /// what theory has for such a series.
 #[test]
 fn blocks_are_as_long_as_arch_says() {
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/block_lengths.json");
-    let cases: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(golden).unwrap()).unwrap();
+    let golden = include_str!("../../../vectors/block_lengths.json");
+    let cases: serde_json::Value = serde_json::from_str(golden).unwrap();
     for case in cases.as_array().unwrap() {
         let number = |name: &str| case[name].as_f64().unwrap();
         let (memory, expected) = (number("memory"), number("stationary").max(1.0));
