@@ -1,5 +1,6 @@
 //! Leverage tiers: what margin a position of a size needs.
 
+use crate::venues::{Parameters, tier_table};
 use std::fmt;
 use units::{Cash, Notional, Rate, Ratio, Round};
 
@@ -136,11 +137,18 @@ impl TierTable {
     /// large positions) for any other. See `crates/risk/data/` for what each figure is worth.
     #[must_use]
     pub fn for_symbol(symbol: &str) -> Self {
-        let text = match symbol {
-            "binance:BTCUSDT-PERP" => include_str!("../data/binance-BTCUSDT-PERP.csv"),
-            "deribit:BTCUSD-PERP" => include_str!("../data/deribit-BTCUSD-PERP.csv"),
-            _ => include_str!("../data/generic.csv"),
+        let found = match symbol.split_once(':') {
+            Some(("binance", symbol)) => tier_table(&Parameters::binance(), symbol),
+            Some(("deribit", "BTCUSD-PERP")) => {
+                Ok(Some(Self::shipped(include_str!("../data/deribit-BTCUSD-PERP.csv"))))
+            }
+            _ => Ok(None),
         };
+        let found = found.expect("the tables that come with the crate are read by its tests");
+        found.unwrap_or_else(|| Self::shipped(include_str!("../data/generic.csv")))
+    }
+
+    fn shipped(text: &str) -> Self {
         Self::parse(text).expect("the tables that come with the crate are read by its tests")
     }
 

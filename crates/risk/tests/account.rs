@@ -118,21 +118,21 @@ type Broken = (fn(&mut venues::Portfolio), &'static str);
 fn what_is_refused_names_its_row() {
     let cases: &[Broken] = &[
         (|account| account.positions[3].vol = None, "position 3: "),
-        (|account| account.positions[3].vol = Some(f64::NAN), "row 3: the volatility of "),
+        (|account| account.positions[3].vol = Some(f64::NAN), "position 3: the volatility of "),
         (|account| account.positions[0].mark = None, "position 0: `venue:LinearPerpetual` has no mark"),
         (|account| account.positions[1].entry = None, "position 1: `venue:InversePerpetual` has no entry"),
         (|account| account.positions[2].mark = None, "position 2: "),
         (|account| account.expiries.clear(), "position 3: "),
-        (|account| account.underlyings.truncate(0), "row 0: BTC has no index"),
-        (|account| account.underlyings[0].index = -1.0, "row 0: the index of BTC is -1"),
-        (|account| account.expiries[0].forward = f64::INFINITY, "row 0: a forward is inf"),
+        (|account| account.underlyings.truncate(0), "expiry 0: BTC has no index"),
+        (|account| account.underlyings[0].index = -1.0, "price 0: the index of BTC is -1; it must be "),
+        (|account| account.expiries[0].forward = f64::INFINITY, "expiry 0: the forward of it is inf"),
         (|account| account.at = day(31), "position 3: "),
         (
             |account| account.positions[6].instrument.kind = InstrumentKind::Structure,
             "position 6: a scenario has no rule",
         ),
-        (|account| account.positions[4].instrument.settle = currency("DOGE"), "row 4: DOGE has no index"),
-        (|account| account.balances[1].currency = currency("ETH"), "row 1: ETH has no index"),
+        (|account| account.positions[4].instrument.settle = currency("DOGE"), "position 4: DOGE has no index"),
+        (|account| account.balances[1].currency = currency("ETH"), "balance 1: ETH has no index"),
         (|account| account.positions[4].marked_at = Some(day(1)), "position 4: "),
         (
             |account| {

@@ -309,13 +309,13 @@ fn what_is_missing_is_refused_by_row() {
         ),
         (
             &|portfolio| portfolio.positions[0].vol = Some(f64::NAN),
-            format!("row 0: the volatility of {symbol} is NaN, which it cannot be"),
+            format!("position 0: the volatility of {symbol} is NaN; it must be 0 or more"),
         ),
         (
             &|portfolio| portfolio.expiries.clear(),
             format!("position 0: `{symbol}` has no forward for {}; state it", after(30 * 86_400)),
         ),
-        (&|portfolio| portfolio.underlyings.truncate(1), "row 0: USDC has no index; state its price".to_owned()),
+        (&|portfolio| portfolio.underlyings.truncate(1), "position 0: USDC has no index; state its price".to_owned()),
         (
             &|portfolio| portfolio.at = "2024-01-01".parse().unwrap(),
             "the parameters `derive-pmrm2` hold from 2025-01-01T00:00:00Z, not at 2024-01-01T00:00:00Z; \
@@ -334,7 +334,10 @@ fn what_is_missing_is_refused_by_row() {
             &|portfolio| portfolio.positions[0].instrument.base = "BTC".parse().unwrap(),
             format!("position 0: Derive PMRM-2 has no rule for `{symbol}`; margin it by the venue that lists it"),
         ),
-        (&|portfolio| portfolio.expiries[0].forward = -1.0, "row 0: a forward is -1, which it cannot be".to_owned()),
+        (
+            &|portfolio| portfolio.expiries[0].forward = -1.0,
+            format!("position 0: the forward of {symbol} is -1; it must be over 0, up to 1000000000000000"),
+        ),
     ] {
         assert_eq!(refuse(change), words);
     }

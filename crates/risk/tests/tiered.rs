@@ -258,11 +258,11 @@ fn tables_as_data() {
     assert_eq!(found.margin.component("open orders, initial"), Some(&Figure::Owed(cash("15000"))));
     portfolio.orders.push(Order { position: 7, ..order("1") });
     let error = tiered(&portfolio, &Parameters::binance(), currency("USDT")).unwrap_err();
-    assert_eq!(error.to_string(), "order 2: there is no position 7");
+    assert_eq!(error.to_string(), "order 2: there is no position 7; name one that is there");
     portfolio.orders.clear();
     portfolio.positions[0].leverage = Some(0.5);
     let error = tiered(&portfolio, &Parameters::binance(), currency("USDT")).unwrap_err();
-    assert_eq!(error.to_string(), "row 0: the leverage of binance:BTCUSDT-PERP is 0.5, which it cannot be");
+    assert_eq!(error.to_string(), "position 0: the leverage of binance:BTCUSDT-PERP is 0.5; it must be 1 or more");
 }
 
 /// Over the last tier that a file has there is no margin, and where it has none neither.
@@ -287,7 +287,10 @@ fn beyond_what_a_file_knows() {
     assert!(matches!(error, MarginError::UnknownInstrument { row: 0, .. }));
     parameters.replace("tier.BTCUSDT-PERP", "0:0.01");
     let error = tiered(&account(vec![bought("1")], "0"), &parameters, currency("USDT")).unwrap_err();
-    assert_eq!(error.to_string(), "the parameters `okx`: `tier.BTCUSDT-PERP` is `0:0.01`, which it cannot be");
+    assert_eq!(
+        error.to_string(),
+        "the parameters `okx`: `tier.BTCUSDT-PERP` is `0:0.01`; it must be value:initial:maintenance"
+    );
 }
 
 /// A coin-margined short of the size of the equity is a dollar that no price liquidates; with a little less coin one does.
@@ -317,17 +320,19 @@ fn amounts_that_no_account_has() {
         change(&mut portfolio);
         solve(&portfolio).unwrap_err().to_string()
     };
-    let large = "row 0: an amount is over a quadrillion, which no account has";
-    assert_eq!(refuse(&|portfolio| portfolio.balances[0].amount = Cash::MAX), large);
+    let large = "position 0: an amount is over a quadrillion, which no account has; correct it";
+    let of_balance = refuse(&|portfolio| portfolio.balances[0].amount = Cash::MAX);
+    assert_eq!(of_balance, large.replace("position", "balance"));
     assert_eq!(refuse(&|portfolio| portfolio.positions[0].quantity = Qty::MAX), large);
     assert_eq!(refuse(&|portfolio| portfolio.positions[0].unrealised = Some(-Cash::MAX)), large);
     assert_eq!(refuse(&|portfolio| portfolio.positions[0].isolated = Some(Cash::MAX)), large);
     let order = |quantity| Order { position: 0, quantity, price: "50000".parse().unwrap() };
-    assert_eq!(refuse(&|portfolio| portfolio.orders = vec![order(-Qty::MAX)]), large);
+    let of_order = refuse(&|portfolio| portfolio.orders = vec![order(-Qty::MAX)]);
+    assert_eq!(of_order, large.replace("position", "order"));
     let words = refuse(&|portfolio| portfolio.positions[0].entry = Some("-1".parse().unwrap()));
-    assert_eq!(words, "row 0: a price of v:BTC-PERP is -1, which it cannot be");
+    assert_eq!(words, "position 0: a price of v:BTC-PERP is -1; it must be 0 or more");
     let words = refuse(&|portfolio| portfolio.positions[0].confidence = f64::NAN);
-    assert_eq!(words, "row 0: the confidence of v:BTC-PERP is NaN, which it cannot be");
+    assert_eq!(words, "position 0: the confidence of v:BTC-PERP is NaN; it must be 0 to 1");
     let mut beside = good.clone();
     beside.balances.push(Balance { currency: currency("BTC"), amount: cash("2") });
     assert_eq!(solve(&beside).unwrap().margin.notes[0], "2 BTC bear nothing here: the margin is in USDC");

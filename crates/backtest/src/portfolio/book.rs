@@ -1,13 +1,14 @@
 //! A portfolio file with its names resolved: which contract each symbol is, which account holds what.
 
+use super::Decimal;
 use super::market::Smiles;
 use super::schema::read;
 use super::shape::Wrong;
-use super::{Decimal, Model};
+use super::venue::{is_split, key, keys_of_balances, split};
 use import::{ContractKind, Terms};
 use market::{Currency, Instrument, InstrumentKind, is_dollar};
 use risk::venues::deribit::StatedMargins;
-use risk::venues::{Balance, MarginError, Order, Portfolio, Position, Term, Underlying};
+use risk::venues::{Balance, MarginError, Order, Place, Portfolio, Position, Term, Underlying, VenueRules};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Timestamp};
@@ -130,7 +131,7 @@ pub(crate) struct Quoted {
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) account: String,
-    pub(crate) model: Model,
+    pub(crate) rules: VenueRules,
     /// The coin of models that margin one; else the currency of settlement.
     pub(crate) coin: Currency,
     /// In what it settles.
@@ -158,27 +159,34 @@ pub(crate) struct Rows {
     account: usize,
     /// Of each position; of what orders alone are in, none.
     positions: Vec<Option<usize>>,
-    orders: Vec<usize>,
+    /// Of each order, with the position that it is in.
+    orders: Vec<(usize, usize)>,
 }
 
 impl Rows {
     /// An error by the rows of the file.
     pub(crate) fn in_file(&self, error: MarginError) -> Wrong {
-        let position = |row: usize| self.positions.get(row).copied().flatten();
-        let order = |row: usize| self.orders.get(row).copied().unwrap_or(row);
-        let error = error.with_rows(|row| position(row).unwrap_or(row), |row| row, order);
-        let path = match &error {
-            MarginError::UnknownCollateral { row, .. } => format!("accounts[{}].balances[{row}]", self.account),
-            MarginError::Order { row, .. } => format!("orders[{row}]"),
-            error => error.row().map_or(String::new(), |row| format!("positions[{row}]")),
+        let path = match error.place() {
+            // Rows of nothing held stand for orders.
+            Some(Place::Position(row)) => match self.position(row) {
+                Some(position) => format!("positions[{position}]"),
+                None => self.order_in(row).map_or(String::new(), |order| format!("orders[{order}]")),
+            },
+            Some(Place::Balance(row)) => format!("accounts[{}].balances[{row}]", self.account),
+            Some(Place::Order(row)) => format!("orders[{}]", self.orders.get(row).map_or(row, |(order, _)| *order)),
+            Some(Place::Underlying(row)) => format!("prices[{row}]"),
+            Some(Place::Expiry(row)) => format!("expiries[{row}]"),
+            Some(Place::Account) => format!("accounts[{}]", self.account),
+            None => String::new(),
         };
-        let text = error.to_string();
-        let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "correct the row, or margin it elsewhere"));
-        // The row stands in the path, or what is wrong names itself.
-        let named = !path.is_empty() || matches!(error, MarginError::NoIndex { .. } | MarginError::Number { .. });
-        let is_row = |head: &str| ["position ", "balance ", "order ", "row "].iter().any(|list| head.starts_with(list));
-        let what = what.split_once(": ").filter(|(head, _)| named && is_row(head)).map_or(what, |(_, rest)| rest);
+        let text = error.reason().to_string();
+        let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "correct it"));
         Wrong::new(path, what, remedy)
+    }
+
+    /// The first row under `orders` that is in a position.
+    fn order_in(&self, position: usize) -> Option<usize> {
+        self.orders.iter().find(|(_, of)| *of == position).map(|(order, _)| *order)
     }
 
     /// The row under `positions` of the file.
@@ -188,7 +196,7 @@ impl Rows {
 
     /// The rows under `orders` of the file.
     pub(crate) fn of_orders(&self, orders: &[usize]) -> Vec<usize> {
-        orders.iter().filter_map(|order| self.orders.get(*order).copied()).collect()
+        orders.iter().filter_map(|order| Some(self.orders.get(*order)?.0)).collect()
     }
 }
 
@@ -227,7 +235,7 @@ impl Book {
     ///
     /// No account of it; an account that does not say whose rules; nothing to margin.
     pub(crate) fn groups(&self, venue: &str, max_age: Option<Duration>) -> Result<Vec<Group>, Vec<Wrong>> {
-        let (name, margin) = Model::split(venue).map_err(|wrong| vec![wrong])?;
+        let (name, margin) = split(venue).map_err(|wrong| vec![wrong])?;
         let of_venue = |account: &AccountRow| match &account.venue {
             Some(venue) => venue == name,
             // One account that does not say where it is, is where it is looked at.
@@ -236,8 +244,8 @@ impl Book {
         let (mut groups, mut wrong, mut found) = (Vec::new(), Vec::new(), false);
         for (at, account) in self.file.accounts.iter().enumerate().filter(|(_, account)| of_venue(account)) {
             found = true;
-            match Model::of(name, margin.or(account.margin.as_deref())) {
-                Some(model) => groups.extend(self.groups_of(at, model)),
+            match VenueRules::of(name, margin.or(account.margin.as_deref())) {
+                Some(rules) => groups.extend(self.groups_of(at, rules)),
                 None => wrong.push(Wrong::new(
                     format_args!("accounts[{at}].margin"),
                     format_args!("missing: {name} has standard and portfolio margin"),
@@ -264,7 +272,7 @@ impl Book {
         if wrong.is_empty() { Ok(groups) } else { Err(wrong) }
     }
 
-    fn groups_of(&self, row: usize, model: Model) -> Vec<Group> {
+    fn groups_of(&self, row: usize, rules: VenueRules) -> Vec<Group> {
         let account = &self.file.accounts[row];
         let held = |symbol: &str| self.contracts.get(symbol).map(|(instrument, _)| instrument);
         let positions = self.file.positions.iter().filter(|row| row.account == account.name);
@@ -272,17 +280,17 @@ impl Book {
         let symbols = positions.map(|row| &row.instrument).chain(orders.map(|row| &row.instrument));
         let mut keys: Vec<(Currency, Currency)> = Vec::new();
         for instrument in symbols.filter_map(|symbol| held(symbol)) {
-            let key = model.key(instrument);
+            let key = key(rules, instrument);
             // Of models that margin one coin a second one is refused by row.
-            if !keys.contains(&key) && (keys.is_empty() || model.is_split()) {
+            if !keys.contains(&key) && (keys.is_empty() || is_split(rules)) {
                 keys.push(key);
             }
         }
         if keys.is_empty() {
             let balances = account.balances.iter().map(|row| row.currency.0);
-            keys = model.keys_of_balances(balances, self.file.prices.iter().map(|row| row.currency.0));
+            keys = keys_of_balances(rules, balances, self.file.prices.iter().map(|row| row.currency.0));
         }
-        keys.into_iter().map(|key| self.group(row, model, key)).collect()
+        keys.into_iter().map(|key| self.group(row, rules, key)).collect()
     }
 
     /// All that each account holds.
@@ -301,14 +309,14 @@ impl Book {
         self.file.accounts.iter().map(|row| (row.name.as_str(), row.venue.as_deref(), row.margin.as_deref()))
     }
 
-    fn group(&self, row: usize, model: Model, (coin, settle): (Currency, Currency)) -> Group {
+    fn group(&self, row: usize, rules: VenueRules, (coin, settle): (Currency, Currency)) -> Group {
         let account = &self.file.accounts[row];
-        let belongs = |instrument: &Instrument| !model.is_split() || model.key(instrument) == (coin, settle);
+        let belongs = |instrument: &Instrument| !is_split(rules) || key(rules, instrument) == (coin, settle);
         let (mut portfolio, rows) = self.gather(row, belongs);
         let notes = self.prices_of(&mut portfolio, Some(settle));
         Group {
             account: account.name.clone(),
-            model,
+            rules,
             coin,
             settle,
             portfolio,
@@ -353,7 +361,7 @@ impl Book {
                     positions.len() - 1
                 });
                 portfolio.orders.push(Order { position, quantity: order.quantity.0, price: order.price.0 });
-                rows.orders.push(row);
+                rows.orders.push((row, position));
             }
         }
         (portfolio, rows)

@@ -87,7 +87,7 @@ impl Elsewhere<'_> {
     /// Equity and maintenance margin there.
     pub(super) fn at(&self, coin: Option<Currency>, factor: f64, vol: f64) -> Result<(f64, f64), MarginError> {
         let portfolio = self.portfolio(coin, factor, vol)?;
-        let (margin, _) = self.group.model.margin(self.group, &portfolio, self.parameters, self.simd)?;
+        let (margin, _) = self.group.margin(&portfolio, self.parameters, self.simd)?;
         // Both are there: models give them, or an error.
         Ok((margin.equity.value().unwrap_or(f64::NAN), margin.maintenance.value().unwrap_or(f64::NAN)))
     }

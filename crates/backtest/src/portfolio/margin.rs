@@ -3,7 +3,7 @@
 use super::book::{Book, Group};
 use super::liquidation::{Elsewhere, LiquidationView, VolView};
 use super::shape::Wrong;
-use super::venue::{Request, orders_beside};
+use super::venue::{Request, orders_beside, parameters, unchecked};
 use market::{Currency, is_dollar};
 use pricing::options::Simd;
 use risk::venues::{Figure, Margin, MarginError, Parameters, Portfolio, Position, TieredPosition, marginal};
@@ -224,19 +224,19 @@ pub fn margin(book: &Book, venue: &str, request: &Request) -> Result<Vec<MarginV
 }
 
 fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wrong> {
-    let parameters = group.model.parameters(group.coin, request)?;
+    let parameters = parameters(group.rules, group.coin, request)?;
     let simd = Simd::best();
     let in_file = |error| group.rows.in_file(error);
-    let (margin, tiered) = group.model.margin(group, &group.portfolio, &parameters, simd).map_err(in_file)?;
+    let (margin, tiered) = group.margin(&group.portfolio, &parameters, simd).map_err(in_file)?;
     let elsewhere = Elsewhere { group, parameters: &parameters, simd };
     let symbol = |row: usize| group.portfolio.positions[row].instrument.symbol.clone();
     let mut notes = group.notes.clone();
     notes.extend(margin.notes.iter().cloned());
-    notes.extend(group.model.unchecked().map(str::to_owned));
+    notes.extend(unchecked(group.rules).map(str::to_owned));
     let has_options = group.portfolio.positions.iter().any(|position| position.instrument.kind.is_option());
     let (from, until) = parameters.validity();
     let mut view = MarginView {
-        venue: group.model.venue().to_owned(),
+        venue: group.rules.venue().to_owned(),
         model: margin.model.to_owned(),
         account: group.account.clone(),
         time: group.portfolio.at,
@@ -317,7 +317,7 @@ fn coins(book: &Book, group: &Group) -> Vec<(Option<Currency>, f64, Option<f64>)
 }
 
 fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], simd: Simd) -> Vec<PositionView> {
-    let model = |portfolio: &Portfolio| Ok(group.model.margin(group, portfolio, parameters, simd)?.0);
+    let model = |portfolio: &Portfolio| Ok(group.margin(portfolio, parameters, simd)?.0);
     let view = |(at, held): (usize, &Position)| {
         let own = tiered.iter().find(|own| own.row == at);
         let more = one_more(held).ok_or_else(|| "it has no mark".to_owned()).and_then(|quantity| {

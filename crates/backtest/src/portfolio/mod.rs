@@ -25,4 +25,4 @@ pub use stress::{
     AfterView, ConcentrationView, GridView, HoldingView, NumberView, StressRequest, StressRow, StressView, bases,
     stress,
 };
-pub use venue::{Model, Request};
+pub use venue::Request;

@@ -3,7 +3,7 @@
 use super::book::{Book, Group, Whole};
 use super::margin::as_text;
 use super::shape::Wrong;
-use super::venue::{Model, Request};
+use super::venue::{Request, parameters, split};
 use market::{Currency, is_dollar};
 use pricing::options::Simd;
 use pricing::surface::Sticky;
@@ -11,7 +11,7 @@ use risk::collateral::{Balance, Collateral};
 use risk::scenario::{
     Basis, MarginChange, NamedStress, Outcomes, Portfolio, Revaluation, Scenario, ScenarioError, VolMove,
 };
-use risk::venues::{Parameters, moved};
+use risk::venues::{Parameters, VenueRules, moved};
 use serde::Serialize;
 use units::{AccountId, Timestamp};
 
@@ -347,8 +347,8 @@ fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Vec<M
             notes.push(format!("no margin of {account}: its venue is not stated"));
             continue;
         };
-        if Model::of(venue, margin).is_none() {
-            let why = match Model::split(venue) {
+        if VenueRules::of(venue, margin).is_none() {
+            let why = match split(venue) {
                 Ok(_) => format!("{venue} has two margins; state `margin`, standard or portfolio"),
                 Err(_) => format!("the rules of {venue} are not known"),
             };
@@ -361,7 +361,7 @@ fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Vec<M
         match book.groups(venue, asked.request.max_age) {
             Ok(groups) => {
                 for group in groups {
-                    match group.model.parameters(group.coin, &asked.request) {
+                    match parameters(group.rules, group.coin, &asked.request) {
                         Ok(parameters) => found.push(Margined { group, parameters }),
                         Err(wrong) => notes.push(format!("no margin of {}: {}", group.account, wrong.what)),
                     }
@@ -377,7 +377,7 @@ impl Margined {
     /// The rows that a change of the venue's parameters is of, with their values then.
     fn changed(&self, change: &MarginChange) -> Vec<(String, String)> {
         let Some((venue, name)) = change.parameter.split_once('.') else { return Vec::new() };
-        if venue != self.group.model.venue() {
+        if venue != self.group.rules.venue() {
             return Vec::new();
         }
         let factor = change.factor();
@@ -424,7 +424,7 @@ impl Margined {
             parameters.replace(&name, &value);
         }
         let found = moved(&group.portfolio, scenario, vol, smile)
-            .and_then(|portfolio| group.model.margin(group, &portfolio, &parameters, Simd::best()));
+            .and_then(|portfolio| group.margin(&portfolio, &parameters, Simd::best()));
         match found {
             Err(error) => view.absent = Some(group.rows.in_file(error).what),
             Ok((margin, tiered)) => {

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use market::{Account, Currency};
 use pricing::options::{Batch, EuropeanOption, Inputs, Simd};
 use risk::liquidation::{Search, boundaries};
-use risk::venues::MarginError;
+use risk::venues::{MarginError, Place, refused};
 use std::ops::Range;
 use units::{Cash, Contract, Duration, InstrumentId, Price};
 
@@ -90,11 +90,7 @@ impl Edges {
             let years = left.nanos().max(0) as f64 / YEAR;
             let inputs = Inputs { forward, strike, years, vol: point.vol, discount: 1.0 };
             let option = EuropeanOption::new(right, inputs);
-            let option = option.map_err(|refusal| MarginError::Number {
-                row: number,
-                what: format!("the {} of {}", refusal.field, of.symbol),
-                value: refusal.value,
-            })?;
+            let option = option.map_err(|refusal| refused(Place::Position(number), &of.symbol, refusal))?;
             match groups.last_mut() {
                 Some((known, range)) if *known == forward => range.end += 1,
                 _ => groups.push((forward, batch.len()..batch.len() + 1)),

@@ -3,9 +3,9 @@
 use super::portfolio::Term;
 use super::{Holding, Portfolio, ScenarioError, Settlement};
 use crate::greeks::SmilePoint;
-use crate::venues::{self, MarginError};
+use crate::venues::{self, MarginError, Place};
 use market::{Currency, InstrumentKind, is_dollar};
-use pricing::options::Field;
+use pricing::options::{Field, Refusal};
 use units::math::exp;
 use units::{Contract, Duration, Notional, Price, Round, Timestamp};
 
@@ -34,7 +34,7 @@ impl Portfolio {
     ///     ..venues::Portfolio::default()
     /// };
     /// let refused = Portfolio::of(&account, usd).unwrap_err();
-    /// assert_eq!(refused.to_string(), "row 0: BTC has no index; state its price");
+    /// assert_eq!(refused.to_string(), "balance 0: BTC has no index; state its price");
     /// let priced = venues::Underlying { currency: btc, index: 60_000.0, confidence: 1.0 };
     /// let portfolio = Portfolio::of(&venues::Portfolio { underlyings: vec![priced], ..account }, usd)?;
     /// assert_eq!(portfolio.len(), 1);
@@ -44,17 +44,19 @@ impl Portfolio {
         account.check()?;
         let mut portfolio = Self::new(currency, account.at);
         for (row, underlying) in account.underlyings.iter().enumerate() {
-            let index = account.underlying(row, underlying.currency)?.index;
-            portfolio.set_price(underlying.currency, index).map_err(|error| refused(row, &error))?;
+            let place = Place::Underlying(row);
+            let index = account.underlying(place, underlying.currency)?.index;
+            portfolio.set_price(underlying.currency, index).map_err(|error| refused(place, &error))?;
         }
         for (row, term) in account.expiries.iter().enumerate() {
-            account.underlying(row, term.underlying)?;
-            let place = (term.underlying, term.expiry);
-            portfolio.set_forward(place.0, place.1, term.forward).map_err(|error| refused(row, &error))?;
+            let place = Place::Expiry(row);
+            account.underlying(place, term.underlying)?;
+            let (coin, expiry) = (term.underlying, term.expiry);
+            portfolio.set_forward(coin, expiry, term.forward).map_err(|error| refused(place, &error))?;
             let left = i128::from(term.expiry.nanos()) - i128::from(account.at.nanos());
             let years = left.max(0) as f64 / (365.0 * Duration::DAY.nanos() as f64);
             let discount = exp(-term.rate * years);
-            portfolio.set_discount(place.0, place.1, discount).map_err(|error| refused(row, &error))?;
+            portfolio.set_discount(coin, expiry, discount).map_err(|error| refused(place, &error))?;
         }
         for (row, position) in account.positions.iter().enumerate() {
             let holding = match portfolio.holding(account, row, position) {
@@ -63,19 +65,22 @@ impl Portfolio {
                 }
                 other => other?,
             };
-            portfolio.hold(holding).map_err(|error| refused(row, &error))?;
+            portfolio.hold(holding).map_err(|error| refused(Place::Position(row), &error))?;
         }
-        let aside = account.positions.iter().enumerate().filter_map(|(row, position)| {
-            Some((row, venues::Balance { currency: position.instrument.settle, amount: position.isolated? }))
-        });
-        for (row, venues::Balance { currency, amount }) in account.balances.iter().cloned().enumerate().chain(aside) {
+        let balances = account.balances.iter().enumerate();
+        let balances = balances.map(|(row, balance)| (Place::Balance(row), balance.currency, balance.amount));
+        let aside =
+            account.positions.iter().enumerate().filter_map(|(row, position)| {
+                Some((Place::Position(row), position.instrument.settle, position.isolated?))
+            });
+        for (place, currency, amount) in balances.chain(aside) {
             if !is_dollar(currency) {
-                account.underlying(row, currency)?;
+                account.underlying(place, currency)?;
             }
-            portfolio.hold(Holding::Balance { currency, amount }).map_err(|error| refused(row, &error))?;
+            portfolio.hold(Holding::Balance { currency, amount }).map_err(|error| refused(place, &error))?;
         }
         if portfolio.currencies[portfolio.account].price.is_nan() {
-            return Err(MarginError::NoIndex { row: 0, currency });
+            return Err(MarginError::NoIndex { place: Place::Account, currency });
         }
         Ok(portfolio)
     }
@@ -95,7 +100,8 @@ impl Portfolio {
     ) -> Result<Holding, MarginError> {
         let instrument = &position.instrument;
         let (kind, underlying, quantity) = (instrument.kind, instrument.base, position.quantity);
-        let index = account.underlying(row, underlying)?.index;
+        let place = Place::Position(row);
+        let index = account.underlying(place, underlying)?.index;
         let expiry = kind.expiry();
         if let Some(expiry) = expiry.filter(|expiry| *expiry < account.at) {
             return Err(MarginError::Expired { row, symbol: instrument.symbol.clone(), expiry });
@@ -117,7 +123,7 @@ impl Portfolio {
         };
         // A dollar comes in at 1, any other currency of settlement must have its price.
         let dollar = match settlement {
-            Settlement::Quote(settle) if !is_dollar(settle) => account.underlying(row, settle)?.index,
+            Settlement::Quote(settle) if !is_dollar(settle) => account.underlying(place, settle)?.index,
             Settlement::Quote(settle) => {
                 account.underlyings.iter().find(|other| other.currency == settle).map_or(1.0, |other| other.index)
             }
@@ -136,7 +142,7 @@ impl Portfolio {
                 None => {
                     let missing = |_| MarginError::NoForward { row, symbol: instrument.symbol.clone(), expiry: at };
                     let mark = position.needed_mark(row).map_err(missing)?.approximate() * dollar;
-                    self.set_forward(underlying, at, mark).map_err(|error| refused(row, &error))?;
+                    self.set_forward(underlying, at, mark).map_err(|error| refused(place, &error))?;
                     mark
                 }
             },
@@ -146,26 +152,24 @@ impl Portfolio {
             Contract::Linear => quantity.approximate() * forward / dollar,
             Contract::Inverse => -quantity.approximate() / forward,
         };
-        let cost = Notional::from_estimate(value - profit, Round::Nearest).ok_or(MarginError::TooLarge { row })?;
+        let cost = Notional::from_estimate(value - profit, Round::Nearest).ok_or(MarginError::TooLarge { place })?;
         Ok(Holding::Future { underlying, expiry, settlement, quantity, cost })
     }
 }
 
 /// A refusal of a number of a row.
-fn refused(row: usize, error: &ScenarioError) -> MarginError {
+fn refused(place: Place, error: &ScenarioError) -> MarginError {
     match error {
-        ScenarioError::NoPrice(currency) => MarginError::NoIndex { row, currency: *currency },
+        ScenarioError::NoPrice(currency) => MarginError::NoIndex { place, currency: *currency },
         ScenarioError::Price(currency, value) => {
-            MarginError::Number { row, what: format!("the index of {currency}"), value: *value }
+            let refusal = Refusal { field: Field::Forward, value: *value };
+            venues::refused(place, &currency.to_string(), refusal)
         }
-        ScenarioError::Number(refusal) => {
-            let what = match refusal.field {
-                Field::Forward => "a forward".to_owned(),
-                field => format!("the {field}"),
-            };
-            MarginError::Number { row, what, value: refusal.value }
-        }
+        ScenarioError::Number(refusal) => venues::refused(place, "it", *refusal),
         // Prices, forwards and volatilities alone are told here.
-        other => MarginError::Number { row, what: other.to_string(), value: f64::NAN },
+        other => {
+            let allowed = "a number that can be".to_owned();
+            MarginError::Number { place, what: other.to_string(), value: f64::NAN, allowed }
+        }
     }
 }

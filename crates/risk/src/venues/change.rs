@@ -1,6 +1,6 @@
 //! What a change of the portfolio does to its margin: one unit more, and orders that may fill.
 
-use super::{Margin, MarginError, Portfolio};
+use super::{Margin, MarginError, Place, Portfolio};
 use units::{Price, Qty};
 
 /// The largest number of open orders among whose subsets the worst is searched: 4,096 of them.
@@ -98,7 +98,7 @@ pub fn worst_orders(
 fn fill(portfolio: &mut Portfolio, row: usize, quantity: Qty, price: Price) -> Result<(), MarginError> {
     let position = &mut portfolio.positions[row];
     let contract = position.instrument.kind.contract();
-    let total = position.quantity.checked_add(quantity).ok_or(MarginError::TooLarge { row })?;
+    let total = position.quantity.checked_add(quantity).ok_or(MarginError::TooLarge { place: Place::Position(row) })?;
     let settle = position.instrument.settle;
     let paid = if position.instrument.kind.is_option() {
         // What an option is worth stands in equity by its mark, so its price leaves the balance.

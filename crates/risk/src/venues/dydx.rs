@@ -30,7 +30,8 @@ impl DydxClass {
         let Some(class) = parameters.optional::<String>(&format!("market.{coin}"))? else { return Ok(None) };
         let name = format!("class.{class}");
         let text: String = parameters.get(&name)?;
-        Self::parse(&text).map(Some).ok_or_else(|| parameters.refuse(&name, &text))
+        let allowed = "initial:maintenance as a part of it, both over 0 and up to 1, then perhaps lower cap:upper cap";
+        Self::parse(&text).map(Some).ok_or_else(|| parameters.refuse(&name, &text, allowed))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -99,6 +100,7 @@ pub(crate) fn dydx_rule(
         }
     };
     let tier = Tier { floor: Notional::ZERO, initial, maintenance: class.maintenance };
-    let table = TierTable::new(vec![tier]).map_err(|error| parameters.refuse("class", &error.to_string()))?;
+    let table = TierTable::new(vec![tier])
+        .map_err(|error| parameters.refuse("class", &coin.to_string(), &error.to_string()))?;
     Ok(Rule { table, limit: None, transfer: None })
 }

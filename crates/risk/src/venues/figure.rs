@@ -1,5 +1,6 @@
 //! What a margin model gives: figures, components, scenarios, and why not.
 
+use super::ORDERS_MAX;
 use market::Currency;
 use std::fmt;
 use units::{Cash, Duration, Timestamp};
@@ -157,6 +158,36 @@ fn difference(from: &Figure, what: &Figure) -> Figure {
     }
 }
 
+/// A row of one of a portfolio's lists, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Of the positions.
+    Position(usize),
+    /// Of the balances.
+    Balance(usize),
+    /// Of the orders.
+    Order(usize),
+    /// Of the prices of coins.
+    Underlying(usize),
+    /// Of the expiries.
+    Expiry(usize),
+    /// The account itself.
+    Account,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Position(row) => write!(f, "position {row}"),
+            Self::Balance(row) => write!(f, "balance {row}"),
+            Self::Order(row) => write!(f, "order {row}"),
+            Self::Underlying(row) => write!(f, "price {row}"),
+            Self::Expiry(row) => write!(f, "expiry {row}"),
+            Self::Account => f.write_str("the account"),
+        }
+    }
+}
+
 /// Why a margin cannot be computed. Rows count from 0.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MarginError {
@@ -199,8 +230,8 @@ pub enum MarginError {
     },
     /// A coin has no index.
     NoIndex {
-        /// The row that needs it.
-        row: usize,
+        /// What needs it.
+        place: Place,
         /// The coin.
         currency: Currency,
     },
@@ -237,12 +268,14 @@ pub enum MarginError {
     },
     /// A number that makes no sense.
     Number {
-        /// The row.
-        row: usize,
+        /// Where it stands.
+        place: Place,
         /// Of what.
         what: String,
         /// The number.
         value: f64,
+        /// What it must be: `over 0`.
+        allowed: String,
     },
     /// The parameters do not hold at the portfolio's time.
     OutsideValidity {
@@ -270,6 +303,8 @@ pub enum MarginError {
         name: String,
         /// What stands there.
         value: String,
+        /// What it must be: `0 to 1`.
+        allowed: String,
     },
     /// More open orders than their subsets can be tried.
     TooManyOrders {
@@ -301,15 +336,15 @@ pub enum MarginError {
     },
     /// An amount over a quadrillion.
     TooLarge {
-        /// The row, of a balance or a position.
-        row: usize,
+        /// Where it stands.
+        place: Place,
     },
 }
 
 impl MarginError {
-    /// The position's row that it is about, if it is about one.
+    /// The row that it is about, if it is about one.
     #[must_use]
-    pub fn row(&self) -> Option<usize> {
+    pub fn place(&self) -> Option<Place> {
         match self {
             Self::UnknownInstrument { row, .. }
             | Self::NoMark { row, .. }
@@ -319,109 +354,95 @@ impl MarginError {
             | Self::Expired { row, .. }
             | Self::Stale { row, .. }
             | Self::BeyondTiers { row, .. }
-            | Self::NoOpenInterest { row, .. } => Some(*row),
-            Self::UnknownCollateral { .. }
-            | Self::NoIndex { .. }
-            | Self::Number { .. }
-            | Self::OutsideValidity { .. }
+            | Self::NoOpenInterest { row, .. } => Some(Place::Position(*row)),
+            Self::UnknownCollateral { row, .. } => Some(Place::Balance(*row)),
+            Self::Order { row, .. } => Some(Place::Order(*row)),
+            Self::NoIndex { place, .. } | Self::Number { place, .. } | Self::TooLarge { place } => Some(*place),
+            Self::OutsideValidity { .. }
             | Self::NoParameter { .. }
             | Self::Parameter { .. }
-            | Self::TooManyOrders { .. }
-            | Self::Order { .. }
-            | Self::TooLarge { .. } => None,
+            | Self::TooManyOrders { .. } => None,
         }
     }
 
-    /// The same with rows counted as a caller counts them, who made the portfolio of a part of his own lists.
-    #[must_use]
-    pub fn with_rows(
-        mut self,
-        position: impl Fn(usize) -> usize,
-        balance: impl Fn(usize) -> usize,
-        order: impl Fn(usize) -> usize,
-    ) -> Self {
-        match &mut self {
-            Self::UnknownInstrument { row, .. }
-            | Self::NoMark { row, .. }
-            | Self::NoEntry { row, .. }
-            | Self::NoVol { row, .. }
-            | Self::NoForward { row, .. }
-            | Self::Expired { row, .. }
-            | Self::Stale { row, .. }
-            | Self::BeyondTiers { row, .. }
-            | Self::NoOpenInterest { row, .. } => *row = position(*row),
-            Self::UnknownCollateral { row, .. } => *row = balance(*row),
-            Self::Order { row, .. } => *row = order(*row),
-            // Rows of any list, or of none.
-            Self::NoIndex { .. }
-            | Self::Number { .. }
-            | Self::TooLarge { .. }
-            | Self::OutsideValidity { .. }
-            | Self::NoParameter { .. }
-            | Self::Parameter { .. }
-            | Self::TooManyOrders { .. } => {}
-        }
-        self
+    /// What is wrong and what to do about it, `; ` between them, without the row: for callers who made the portfolio of a part of their
+    /// own lists and name their own rows by [`Self::place`].
+    pub fn reason(&self) -> impl fmt::Display + '_ {
+        Reason(self)
     }
 }
 
 impl fmt::Display for MarginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownInstrument { row, symbol, model } => {
-                write!(f, "position {row}: {model} has no rule for `{symbol}`; margin it by the venue that lists it")
+        if let Some(place) = self.place() {
+            write!(f, "{place}: ")?;
+        }
+        self.reason().fmt(f)
+    }
+}
+
+impl std::error::Error for MarginError {}
+
+struct Reason<'a>(&'a MarginError);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use MarginError as E;
+        match self.0 {
+            E::UnknownInstrument { symbol, model, .. } => {
+                write!(f, "{model} has no rule for `{symbol}`; margin it by the venue that lists it")
             }
-            Self::UnknownCollateral { row, currency } => {
-                write!(f, "balance {row}: the parameters have no terms for {currency} as collateral; add them")
+            E::UnknownCollateral { currency, .. } => {
+                write!(f, "the parameters have no terms for {currency} as collateral; add them")
             }
-            Self::NoMark { row, symbol } => write!(f, "position {row}: `{symbol}` has no mark; state one over zero"),
-            Self::NoEntry { row, symbol } => {
-                write!(f, "position {row}: `{symbol}` has no entry price; state it, or the profit not yet settled")
+            E::NoMark { symbol, .. } => write!(f, "`{symbol}` has no mark; state one over zero"),
+            E::NoEntry { symbol, .. } => {
+                write!(f, "`{symbol}` has no entry price; state it, or the profit not yet settled")
             }
-            Self::NoVol { row, symbol } => write!(f, "position {row}: `{symbol}` has no volatility; state it"),
-            Self::NoIndex { row, currency } => write!(f, "row {row}: {currency} has no index; state its price"),
-            Self::NoForward { row, symbol, expiry } => {
-                write!(f, "position {row}: `{symbol}` has no forward for {expiry}; state it")
+            E::NoVol { symbol, .. } => write!(f, "`{symbol}` has no volatility; state it"),
+            E::NoIndex { currency, .. } => write!(f, "{currency} has no index; state its price"),
+            E::NoForward { symbol, expiry, .. } => {
+                write!(f, "`{symbol}` has no forward for {expiry}; state it")
             }
-            Self::Expired { row, symbol, expiry } => {
-                write!(f, "position {row}: `{symbol}` was settled at {expiry}; take it out")
+            E::Expired { symbol, expiry, .. } => {
+                write!(f, "`{symbol}` was settled at {expiry}; take it out")
             }
-            Self::Stale { row, symbol, marked_at, at, .. } if marked_at > at => {
-                write!(f, "position {row}: `{symbol}` was marked at {marked_at}, after {at}; nobody knows that yet")
+            E::Stale { symbol, marked_at, at, .. } if marked_at > at => {
+                write!(f, "`{symbol}` was marked at {marked_at}, after {at}; nobody knows that yet")
             }
-            Self::Stale { row, symbol, marked_at, at, stale_after } => {
-                write!(f, "position {row}: `{symbol}` was marked at {marked_at}; at {at} no mark may be older than ")?;
+            E::Stale { symbol, marked_at, at, stale_after, .. } => {
+                write!(f, "`{symbol}` was marked at {marked_at}; at {at} no mark may be older than ")?;
                 write!(f, "{}; mark it anew", stale_after.unwrap_or(Duration::ZERO))
             }
-            Self::Number { row, what, value } => write!(f, "row {row}: {what} is {value}, which it cannot be"),
-            Self::OutsideValidity { file, at, from, until } => {
+            E::Number { what, value, allowed, .. } => write!(f, "{what} is {value}; it must be {allowed}"),
+            E::OutsideValidity { file, at, from, until } => {
                 write!(f, "the parameters `{file}` hold from {from}")?;
                 if let Some(until) = until {
                     write!(f, " until {until}")?;
                 }
                 write!(f, ", not at {at}; give the venue's parameters of that time")
             }
-            Self::NoParameter { file, name } => write!(f, "the parameters `{file}` have no `{name}`; add the row"),
-            Self::Parameter { file, name, value } => {
-                write!(f, "the parameters `{file}`: `{name}` is `{value}`, which it cannot be")
+            E::NoParameter { file, name } => write!(f, "the parameters `{file}` have no `{name}`; add the row"),
+            E::Parameter { file, name, value, allowed } => {
+                write!(f, "the parameters `{file}`: `{name}` is `{value}`; it must be {allowed}")
             }
-            Self::TooManyOrders { count } => {
-                write!(f, "{count} open orders; the worst subset is searched among at most {}", super::ORDERS_MAX)
-            }
-            Self::Order { row, position } => write!(f, "order {row}: there is no position {position}"),
-            Self::BeyondTiers { row, symbol, value } => {
+            E::TooManyOrders { count } => {
                 write!(
                     f,
-                    "position {row}: `{symbol}` is or may become worth {value}, over the last tier that the parameters "
+                    "{count} open orders: the worst of their subsets is found by trying every one, of {} orders at ",
+                    ORDERS_MAX
                 )?;
+                write!(f, "most ({} subsets); leave out those that add least", 1 << ORDERS_MAX)
+            }
+            E::Order { position, .. } => write!(f, "there is no position {position}; name one that is there"),
+            E::BeyondTiers { symbol, value, .. } => {
+                write!(f, "`{symbol}` is or may become worth {value}, over the last tier that the parameters ")?;
                 write!(f, "have; add the venue's further tiers")
             }
-            Self::NoOpenInterest { row, symbol } => {
-                write!(f, "position {row}: the margin of `{symbol}` depends on open interest, which is not stated")
+            E::NoOpenInterest { symbol, .. } => {
+                write!(f, "the margin of `{symbol}` depends on open interest; state that of its market")
             }
-            Self::TooLarge { row } => write!(f, "row {row}: an amount is over a quadrillion, which no account has"),
+            E::TooLarge { .. } => write!(f, "an amount is over a quadrillion, which no account has; correct it"),
         }
     }
 }
-
-impl std::error::Error for MarginError {}

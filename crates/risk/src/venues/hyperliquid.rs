@@ -1,6 +1,6 @@
 //! Hyperliquid: perpetuals margined by tiers of leverage.
 
-use super::tiered::{Rule, assess, linear_perpetual, rate_of};
+use super::tiered::{Rule, assess, linear_perpetual, rate_of, tiers};
 use super::{MarginError, Parameters, Portfolio, Position, Tiered};
 use crate::{Tier, TierTable};
 use market::Currency;
@@ -14,20 +14,12 @@ const MODEL: &str = "Hyperliquid";
 ///
 /// A row that is none; tiers that make no table. `None`: the coin has no rows.
 pub fn hyperliquid_tiers(parameters: &Parameters, coin: Currency) -> Result<Option<TierTable>, MarginError> {
-    let name = format!("tier.{coin}");
-    let mut tiers = Vec::new();
-    for (_, value) in parameters.each(&name).filter(|(rest, _)| rest.is_empty()) {
-        tiers.push(tier(value).ok_or_else(|| parameters.refuse(&name, value))?);
-    }
-    if tiers.is_empty() {
-        return Ok(None);
-    }
-    TierTable::new(tiers).map(Some).map_err(|error| parameters.refuse(&name, &error.to_string()))
+    tiers(parameters, &format!("tier.{coin}"), "value:largest leverage, of 1 to 1000", tier)
 }
 
 fn tier(value: &str) -> Option<Tier> {
     let (floor, leverage) = value.split_once(':')?;
-    let leverage: f64 = leverage.parse().ok()?;
+    let leverage: f64 = leverage.parse().ok().filter(|leverage| (1.0..=1000.0).contains(leverage))?;
     let (initial, maintenance) = (rate_of(leverage)?, rate_of(2.0 * leverage)?);
     Some(Tier { floor: floor.parse().ok()?, initial, maintenance })
 }
@@ -46,6 +38,7 @@ pub fn hyperliquid(portfolio: &Portfolio, parameters: &Parameters, settle: Curre
 /// The tiers of a position's coin.
 pub(crate) fn hyperliquid_rule(parameters: &Parameters, row: usize, position: &Position) -> Result<Rule, MarginError> {
     linear_perpetual(position, row, MODEL)?;
+    parameters.share("transfer_share")?;
     let transfer: Rate = parameters.get("transfer_share")?;
     let table = hyperliquid_tiers(parameters, position.instrument.base)?;
     let table = table.ok_or_else(|| position.unknown(row, MODEL))?;

@@ -1,10 +1,182 @@
 //! By which model a venue margins an account, and the rule of one position where the model looks at each by itself.
 
-use super::deribit::{self, StandardRule};
+use super::deribit::{self, DeribitPortfolio, StandardRule, StatedMargins};
+use super::derive::{self, Pmrm2};
 use super::tiered::{Rule, tier_rule};
-use super::{Margin, MarginError, Parameters, Portfolio, Position, derive, dydx, hyperliquid, tiered};
+use super::{
+    Margin, MarginError, Parameters, Place, Portfolio, Position, Tiered, TieredPosition, dydx, hyperliquid, tiered,
+};
 use market::{Currency, Instrument};
-use units::{Cash, OptionRight, Price, Qty, Timestamp};
+use pricing::options::Simd;
+use units::{Cash, Notional, OptionRight, Price, Qty, Timestamp};
+
+/// The rules of a venue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VenueRules {
+    /// Deribit, standard margin.
+    DeribitStandard,
+    /// Deribit, portfolio margin.
+    DeribitPortfolio,
+    /// Derive, standard margin (SRM).
+    DeriveStandard,
+    /// Derive, portfolio margin (PMRM-2).
+    DerivePortfolio,
+    /// Hyperliquid.
+    Hyperliquid,
+    /// dYdX v4.
+    Dydx,
+    /// Binance, by tiers.
+    Binance,
+    /// Bybit, by tiers.
+    Bybit,
+    /// OKX, by tiers.
+    Okx,
+}
+
+/// Venues by the part of symbols before the colon, in the order of help: the rules of a new account, and those of portfolio margin where
+/// there are two.
+const VENUES: [(&str, VenueRules, Option<VenueRules>); 7] = [
+    ("deribit", VenueRules::DeribitStandard, Some(VenueRules::DeribitPortfolio)),
+    ("derive", VenueRules::DeriveStandard, Some(VenueRules::DerivePortfolio)),
+    ("hyperliquid", VenueRules::Hyperliquid, None),
+    ("dydx", VenueRules::Dydx, None),
+    ("binance", VenueRules::Binance, None),
+    ("bybit", VenueRules::Bybit, None),
+    ("okx", VenueRules::Okx, None),
+];
+
+/// What a margin depends on beside portfolio and parameters.
+#[derive(Debug, Clone)]
+pub struct MarginTerms<'a> {
+    /// The coin of rules that margin one; else the currency of settlement.
+    pub coin: Currency,
+    /// In what the account settles.
+    pub settle: Currency,
+    /// What Deribit states and no known rule gives.
+    pub stated: StatedMargins,
+    /// Open interest of each coin's market, of dYdX.
+    pub open_interest: &'a [(Currency, Notional)],
+    /// By which instructions options are priced; no figure depends on it.
+    pub simd: Simd,
+}
+
+impl MarginTerms<'_> {
+    /// What settles in one currency, with nothing stated.
+    #[must_use]
+    pub fn of(coin: Currency, settle: Currency) -> Self {
+        Self { coin, settle, stated: StatedMargins::default(), open_interest: &[], simd: Simd::best() }
+    }
+}
+
+impl VenueRules {
+    /// The names of venues, in the order of help.
+    pub fn venues() -> impl Iterator<Item = &'static str> {
+        VENUES.iter().map(|(venue, ..)| *venue)
+    }
+
+    /// A venue's rules: where it has two, `margin` says which, `standard` or `portfolio`. `None`: no such venue, or not said which.
+    #[must_use]
+    pub fn of(venue: &str, margin: Option<&str>) -> Option<Self> {
+        let (_, standard, portfolio) = VENUES.iter().find(|(known, ..)| *known == venue)?;
+        match (margin, portfolio) {
+            (_, None) | (Some("standard"), _) => Some(*standard),
+            (Some("portfolio"), portfolio) => *portfolio,
+            _ => None,
+        }
+    }
+
+    /// Whether a venue has standard and portfolio margin.
+    #[must_use]
+    pub fn has_two(venue: &str) -> bool {
+        VENUES.iter().any(|(known, _, portfolio)| *known == venue && portfolio.is_some())
+    }
+
+    /// The venue's name.
+    #[must_use]
+    pub fn venue(self) -> &'static str {
+        let known = VENUES.iter().find(|(_, standard, portfolio)| *standard == self || *portfolio == Some(self));
+        known.map_or("", |(venue, ..)| venue)
+    }
+
+    /// The parameters that come with Trimtab. `None`: of this coin there are none.
+    #[must_use]
+    pub fn parameters(self, coin: Currency) -> Option<Parameters> {
+        Some(match self {
+            Self::DeribitStandard => Parameters::deribit_standard(),
+            Self::DeribitPortfolio => return Parameters::deribit_portfolio(coin.as_str()),
+            Self::DeriveStandard => Parameters::derive_srm(),
+            Self::DerivePortfolio => Parameters::derive_pmrm2(),
+            Self::Hyperliquid => Parameters::hyperliquid(),
+            Self::Dydx => Parameters::dydx(),
+            Self::Binance => Parameters::binance(),
+            Self::Bybit => Parameters::bybit(),
+            Self::Okx => Parameters::okx(),
+        })
+    }
+
+    /// Whether a parameter of this name is looked at by these rules.
+    #[must_use]
+    pub fn reads(self, name: &str) -> bool {
+        let is_currency = |code: &str| code.parse::<Currency>().is_ok();
+        let (head, rest) = name.split_once('.').unwrap_or((name, ""));
+        let listed = |parameters: Parameters| parameters.rows().any(|(known, _)| known == name);
+        match self {
+            Self::DeribitStandard => {
+                let pair =
+                    || rest.split_once('.').is_some_and(|(settle, coin)| is_currency(settle) && is_currency(coin));
+                listed(Parameters::deribit_standard()) || (head == "future" && pair())
+            }
+            Self::DeribitPortfolio => Parameters::deribit_portfolio("BTC").is_some_and(listed),
+            Self::DeriveStandard => {
+                let known = ["perpetual_initial", "perpetual_maintenance"].contains(&name);
+                known || listed(Parameters::derive_srm()) || (head == "collateral_factor" && is_currency(rest))
+            }
+            Self::DerivePortfolio => listed(Parameters::derive_pmrm2()) || (head == "collateral" && is_currency(rest)),
+            Self::Hyperliquid => name == "transfer_share" || (head == "tier" && is_currency(rest)),
+            Self::Dydx => (head == "class" && !rest.is_empty()) || (head == "market" && is_currency(rest)),
+            Self::Binance | Self::Bybit | Self::Okx => ["tier", "limit"].contains(&head) && !rest.is_empty(),
+        }
+    }
+
+    /// The margin of a portfolio, and, of margin by tiers, each position's own.
+    ///
+    /// # Errors
+    ///
+    /// What the model refuses.
+    pub fn margin(
+        self,
+        portfolio: &Portfolio,
+        parameters: &Parameters,
+        terms: &MarginTerms<'_>,
+    ) -> Result<(Margin, Vec<TieredPosition>), MarginError> {
+        let MarginTerms { coin, settle, stated, open_interest, simd } = *terms;
+        let by_tiers = |found: Tiered| (found.margin, found.positions);
+        let alone = |margin: Margin| (margin, Vec::new());
+        match self {
+            Self::DeribitStandard => deribit::standard_margin(portfolio, parameters, settle).map(alone),
+            Self::DeribitPortfolio => {
+                Ok(alone(DeribitPortfolio::new(portfolio, parameters, coin, stated, simd)?.margin()))
+            }
+            Self::DeriveStandard => derive::standard_margin(portfolio, parameters, settle).map(alone),
+            Self::DerivePortfolio => Ok(alone(Pmrm2::new(portfolio, parameters, (coin, settle), simd)?.margin())),
+            Self::Hyperliquid => hyperliquid(portfolio, parameters, settle).map(by_tiers),
+            Self::Dydx => dydx(portfolio, parameters, settle, open_interest).map(by_tiers),
+            Self::Binance | Self::Bybit | Self::Okx => tiered(portfolio, parameters, settle).map(by_tiers),
+        }
+    }
+
+    /// Whether the model itself counts open orders.
+    #[must_use]
+    pub fn counts_orders(self) -> bool {
+        !matches!(self, Self::DeriveStandard | Self::DerivePortfolio)
+    }
+
+    /// Whether a margin is the sum of what each position needs by itself.
+    #[must_use]
+    pub fn is_sum(self) -> bool {
+        !matches!(self, Self::DeribitPortfolio | Self::DeriveStandard | Self::DerivePortfolio)
+    }
+}
 
 /// A venue's margin model with its parameters.
 ///
@@ -18,45 +190,23 @@ use units::{Cash, OptionRight, Price, Qty, Timestamp};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct VenueModel {
-    kind: Kind,
+    rules: VenueRules,
     parameters: Parameters,
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Tiers,
-    Hyperliquid,
-    Dydx,
-    DeribitStandard,
-    DeriveStandard,
-}
-
-/// Makes the parameters that come with Trimtab.
-type Shipped = fn() -> Parameters;
-
-/// Venues whose model is known, by the part of symbols before the colon.
-const VENUES: [(&str, Kind, Shipped); 7] = [
-    ("binance", Kind::Tiers, Parameters::binance),
-    ("bybit", Kind::Tiers, Parameters::bybit),
-    ("okx", Kind::Tiers, Parameters::okx),
-    ("hyperliquid", Kind::Hyperliquid, Parameters::hyperliquid),
-    ("dydx", Kind::Dydx, Parameters::dydx),
-    ("deribit", Kind::DeribitStandard, Parameters::deribit_standard),
-    ("derive", Kind::DeriveStandard, Parameters::derive_srm),
-];
 
 impl VenueModel {
     /// The model that a venue margins a new account by, with the parameters that come with Trimtab: of Deribit and Derive standard
     /// margin, of dYdX that of low open interest. `None`: no model of that venue is known.
     #[must_use]
     pub fn of_venue(venue: &str) -> Option<Self> {
-        let (_, kind, parameters) = VENUES.iter().find(|(known, ..)| *known == venue)?;
-        Some(Self { kind: *kind, parameters: parameters() })
+        let (_, rules, _) = VENUES.iter().find(|(known, ..)| *known == venue)?;
+        // Those of standard margin are there, whatever the coin.
+        Some(Self { rules: *rules, parameters: rules.parameters(Currency::USD)? })
     }
 
     /// The venues that [`Self::of_venue`] knows.
     pub fn venues() -> impl Iterator<Item = &'static str> {
-        VENUES.iter().map(|(venue, ..)| *venue)
+        VenueRules::venues()
     }
 
     /// The parameters.
@@ -76,20 +226,13 @@ impl VenueModel {
     ///
     /// What the model refuses.
     pub fn margin(&self, portfolio: &Portfolio, settle: Currency) -> Result<Margin, MarginError> {
-        let parameters = &self.parameters;
-        match self.kind {
-            Kind::Tiers => tiered(portfolio, parameters, settle).map(|tiered| tiered.margin),
-            Kind::Hyperliquid => hyperliquid(portfolio, parameters, settle).map(|tiered| tiered.margin),
-            Kind::Dydx => dydx(portfolio, parameters, settle, &[]).map(|tiered| tiered.margin),
-            Kind::DeribitStandard => deribit::standard_margin(portfolio, parameters, settle),
-            Kind::DeriveStandard => derive::standard_margin(portfolio, parameters, settle),
-        }
+        Ok(self.rules.margin(portfolio, &self.parameters, &MarginTerms::of(settle, settle))?.0)
     }
 
     /// Whether a margin is the sum of what each position needs by itself, so that [`Self::rule`] tells it.
     #[must_use]
     pub fn is_sum(&self) -> bool {
-        self.kind != Kind::DeriveStandard
+        self.rules.is_sum()
     }
 
     /// The rule of one position, at a time. `row` is told in errors.
@@ -104,15 +247,19 @@ impl VenueModel {
         }
         let position = Position::new(instrument.clone(), Qty::ZERO);
         let parameters = &self.parameters;
-        let own = match self.kind {
-            Kind::Tiers | Kind::Hyperliquid | Kind::Dydx if instrument.kind.is_option() => {
-                return Err(position.unknown(row, "margin by tiers"));
+        let own = match self.rules {
+            VenueRules::DeribitStandard => {
+                Own::Standard(StandardRule::new(parameters, instrument.settle, row, &position)?)
             }
-            Kind::Tiers => Own::Tiers(tier_rule(parameters, row, &position)?),
-            Kind::Hyperliquid => Own::Tiers(super::hyperliquid::hyperliquid_rule(parameters, row, &position)?),
-            Kind::Dydx => Own::Tiers(super::dydx::dydx_rule(parameters, &[], row, &position)?),
-            Kind::DeribitStandard => Own::Standard(StandardRule::new(parameters, instrument.settle, row, &position)?),
-            Kind::DeriveStandard => return Err(position.unknown(row, "a sum of positions")),
+            VenueRules::DeribitPortfolio | VenueRules::DeriveStandard | VenueRules::DerivePortfolio => {
+                return Err(position.unknown(row, "a sum of positions"));
+            }
+            _ if instrument.kind.is_option() => return Err(position.unknown(row, "margin by tiers")),
+            VenueRules::Binance | VenueRules::Bybit | VenueRules::Okx => {
+                Own::Tiers(tier_rule(parameters, row, &position)?)
+            }
+            VenueRules::Hyperliquid => Own::Tiers(super::hyperliquid::hyperliquid_rule(parameters, row, &position)?),
+            VenueRules::Dydx => Own::Tiers(super::dydx::dydx_rule(parameters, &[], row, &position)?),
         };
         Ok(PositionRule { position, own })
     }
@@ -183,11 +330,13 @@ impl PositionRule {
                 }
                 let index = if rule.needs_index() {
                     let currency = instrument.base;
-                    index.filter(|index| *index > Price::ZERO).ok_or(MarginError::NoIndex { row, currency })?
+                    index
+                        .filter(|index| *index > Price::ZERO)
+                        .ok_or(MarginError::NoIndex { place: Place::Position(row), currency })?
                 } else {
                     Price::ZERO
                 };
-                rule.margins(quantity, mark, index).ok_or(MarginError::TooLarge { row })
+                rule.margins(quantity, mark, index).ok_or(MarginError::TooLarge { place: Place::Position(row) })
             }
         }
     }

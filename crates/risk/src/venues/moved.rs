@@ -1,9 +1,10 @@
 //! A portfolio after a joint move of prices and volatilities, for its margin there.
 
-use super::{MarginError, Portfolio, Position};
+use super::portfolio::refused;
+use super::{MarginError, Place, Portfolio, Position};
 use crate::scenario::{Move, Scenario, VolMove};
 use market::{Currency, is_dollar};
-use pricing::options::{EuropeanOption, Inputs, Refusal};
+use pricing::options::{EuropeanOption, Inputs};
 use pricing::surface::Sticky;
 use units::math::{exp, ln, sqrt};
 use units::{Duration, Notional, Price, Round, Timestamp};
@@ -43,7 +44,11 @@ pub fn moved(
             (None, Move::Return(by)) => by,
             (None, Move::Deviations(number)) => {
                 let what = || format!("the volatility of {currency}, which `{}` moves by deviations,", scenario.name);
-                let vol = vol(currency).ok_or_else(|| MarginError::Number { row: 0, what: what(), value: f64::NAN })?;
+                let row = portfolio.underlyings.iter().position(|known| known.currency == currency);
+                let place = row.map_or(Place::Account, Place::Underlying);
+                let allowed = || "stated".to_owned();
+                let missing = || MarginError::Number { place, what: what(), value: f64::NAN, allowed: allowed() };
+                let vol = vol(currency).ok_or_else(missing)?;
                 exp(number * vol / sqrt(YEAR)) - 1.0
             }
         };
@@ -79,7 +84,9 @@ pub fn moved(
             let paid = if now.instrument.kind.expiry().is_none() { scenario.funding } else { 0.0 };
             if paid != 0.0 {
                 let cost = contract.exposure(moved, now.quantity).approximate() * paid;
-                let cost = Notional::from_estimate(cost, Round::Nearest).ok_or(MarginError::TooLarge { row })?.cash();
+                let cost = Notional::from_estimate(cost, Round::Nearest)
+                    .ok_or(MarginError::TooLarge { place: Place::Position(row) })?
+                    .cash();
                 position.unrealised = Some(position.profit(row)? - cost);
             }
         }
@@ -104,7 +111,7 @@ fn option(
     let (forward, rate) = match portfolio.term(row, &now.instrument, expiry) {
         Ok(term) => (term.forward, term.rate),
         // A model that needs no forward has only the index.
-        Err(_) => (portfolio.underlying(row, now.instrument.base)?.index, 0.0),
+        Err(_) => (portfolio.underlying(Place::Position(row), now.instrument.base)?.index, 0.0),
     };
     let days = days_left(portfolio.at, expiry);
     let is_inverse = now.instrument.settle == now.instrument.base;
@@ -117,11 +124,15 @@ fn option(
     let after = scenario.vol.apply(vol + follow, days, log_moneyness);
     position.vol = Some(after);
     let Some(mark) = now.mark else { return Ok(()) };
+    let place = Place::Position(row);
     let value = |forward: f64, vol: f64, days: f64| -> Result<f64, MarginError> {
         let years = days / YEAR;
         let discount = if is_inverse { 1.0 } else { exp(-rate * years) };
         let inputs = Inputs { forward, strike: strike.approximate(), years, vol, discount };
-        let priced = EuropeanOption::new(right, inputs).map_err(|refusal| refused(row, refusal))?.greeks().price;
+        let priced = EuropeanOption::new(right, inputs)
+            .map_err(|refusal| refused(place, &now.instrument.symbol, refusal))?
+            .greeks()
+            .price;
         Ok(if is_inverse { priced / forward } else { priced })
     };
     let later = days_left(portfolio.at + scenario.time, expiry);
@@ -136,9 +147,7 @@ fn days_left(at: Timestamp, expiry: Timestamp) -> f64 {
 
 fn price(value: f64, row: usize, symbol: &str) -> Result<Price, MarginError> {
     let what = || format!("the moved price of {symbol}");
-    Price::from_estimate(value, Round::Nearest).ok_or_else(|| MarginError::Number { row, what: what(), value })
-}
-
-fn refused(row: usize, refusal: Refusal) -> MarginError {
-    MarginError::Number { row, what: format!("`{}`", refusal.field), value: refusal.value }
+    let allowed = || format!("0 to {}", Price::MAX);
+    let (place, found) = (Place::Position(row), Price::from_estimate(value, Round::Nearest));
+    found.ok_or_else(|| MarginError::Number { place, what: what(), value, allowed: allowed() })
 }

@@ -240,19 +240,21 @@ impl Parameters {
 
     pub(crate) fn optional<T: FromStr>(&self, name: &str) -> Result<Option<T>, MarginError> {
         let Some(row) = self.rows.iter().find(|row| row.name == name) else { return Ok(None) };
-        row.value.parse().map(Some).map_err(|_| self.refuse(name, &row.value))
+        row.value.parse().map(Some).map_err(|_| self.refuse(name, &row.value, "a number"))
     }
 
-    /// A number of at least zero.
-    pub(crate) fn number(&self, name: &str) -> Result<f64, MarginError> {
-        let value = self.signed(name)?;
-        if value < 0.0 { Err(self.refuse(name, &value.to_string())) } else { Ok(value) }
-    }
-
-    /// A finite number.
-    pub(crate) fn signed(&self, name: &str) -> Result<f64, MarginError> {
+    /// A number between two bounds, both of them allowed.
+    pub(crate) fn within(&self, name: &str, low: f64, high: f64) -> Result<f64, MarginError> {
         let value: f64 = self.get(name)?;
-        if value.is_finite() { Ok(value) } else { Err(self.refuse(name, &value.to_string())) }
+        if (low..=high).contains(&value) {
+            return Ok(value);
+        }
+        Err(self.refuse(name, &value.to_string(), &format!("{low} to {high}")))
+    }
+
+    /// A share: 0 to 1.
+    pub(crate) fn share(&self, name: &str) -> Result<f64, MarginError> {
+        self.within(name, 0.0, 1.0)
     }
 
     /// The values of all rows whose name begins so, with what follows.
@@ -260,8 +262,9 @@ impl Parameters {
         self.rows.iter().filter_map(move |row| Some((row.name.strip_prefix(prefix)?, row.value.as_str())))
     }
 
-    pub(crate) fn refuse(&self, name: &str, value: &str) -> MarginError {
-        MarginError::Parameter { file: self.file.clone(), name: name.to_owned(), value: value.to_owned() }
+    pub(crate) fn refuse(&self, name: &str, value: &str, allowed: &str) -> MarginError {
+        let (name, value, allowed) = (name.to_owned(), value.to_owned(), allowed.to_owned());
+        MarginError::Parameter { file: self.file.clone(), name, value, allowed }
     }
 }
 

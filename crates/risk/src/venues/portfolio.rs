@@ -1,7 +1,8 @@
 //! What a margin model looks at.
 
-use super::MarginError;
+use super::{MarginError, Place};
 use market::{Currency, Instrument};
+use pricing::options::{Field, Refusal};
 use units::{Cash, Duration, Price, Qty, Timestamp};
 
 /// An account as every model takes it. Rows are counted from 0 in errors, list by list.
@@ -119,46 +120,59 @@ const AMOUNT_MAX: Cash = Cash::from_raw(1_000_000_000_000_000 * Cash::ONE);
 impl Portfolio {
     /// Refuses numbers that no account has, so that no sum leaves its range and nothing that is not a number passes for one.
     pub(crate) fn check(&self) -> Result<(), MarginError> {
-        let share = |row: usize, what: String, value: f64| {
-            if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(MarginError::Number { row, what, value }) }
+        let number = |place, what, value, allowed: &str| {
+            Err(MarginError::Number { place, what, value, allowed: allowed.to_owned() })
         };
-        let fits = |row: usize, amount: Cash| {
-            if (-AMOUNT_MAX..=AMOUNT_MAX).contains(&amount) { Ok(()) } else { Err(MarginError::TooLarge { row }) }
+        let share = |place: Place, what: String, value: f64| {
+            if (0.0..=1.0).contains(&value) { Ok(()) } else { number(place, what, value, "0 to 1") }
+        };
+        let fits = |place: Place, amount: Cash| {
+            if (-AMOUNT_MAX..=AMOUNT_MAX).contains(&amount) { Ok(()) } else { Err(MarginError::TooLarge { place }) }
         };
         for (row, balance) in self.balances.iter().enumerate() {
-            fits(row, balance.amount)?;
+            fits(Place::Balance(row), balance.amount)?;
         }
         for (row, position) in self.positions.iter().enumerate() {
-            share(row, format!("the confidence of {}", position.instrument.symbol), position.confidence)?;
+            let place = Place::Position(row);
+            share(place, format!("the confidence of {}", position.instrument.symbol), position.confidence)?;
             self.check_age(row, position)?;
             let contract = position.instrument.kind.contract();
             for price in [position.mark, position.entry].into_iter().flatten() {
                 if price < Price::ZERO {
                     let what = format!("a price of {}", position.instrument.symbol);
-                    return Err(MarginError::Number { row, what, value: price.approximate() });
+                    return number(place, what, price.approximate(), "0 or more");
                 }
-                fits(row, contract.exposure(price, position.quantity).cash())?;
+                fits(place, contract.exposure(price, position.quantity).cash())?;
             }
             for amount in [position.unrealised, position.isolated].into_iter().flatten() {
-                fits(row, amount)?;
+                fits(place, amount)?;
+            }
+            if let Some(aside) = position.isolated.filter(|aside| *aside < Cash::ZERO) {
+                let what = format!("what is set aside for {}", position.instrument.symbol);
+                return number(place, what, aside.approximate(), "0 or more");
             }
         }
         for (row, order) in self.orders.iter().enumerate() {
             let Some(position) = self.positions.get(order.position) else {
                 return Err(MarginError::Order { row, position: order.position });
             };
+            if order.price < Price::ZERO {
+                let what = format!("the price of the order in {}", position.instrument.symbol);
+                return number(Place::Order(row), what, order.price.approximate(), "0 or more");
+            }
             for price in std::iter::once(order.price).chain(position.mark) {
-                fits(order.position, position.instrument.kind.contract().exposure(price, order.quantity).cash())?;
+                fits(Place::Order(row), position.instrument.kind.contract().exposure(price, order.quantity).cash())?;
             }
         }
         for (row, underlying) in self.underlyings.iter().enumerate() {
-            share(row, format!("the confidence of {}", underlying.currency), underlying.confidence)?;
+            share(Place::Underlying(row), format!("the confidence of {}", underlying.currency), underlying.confidence)?;
         }
         for (row, term) in self.expiries.iter().enumerate() {
-            share(row, format!("the confidence of {} {}", term.underlying, term.expiry), term.confidence)?;
+            let place = Place::Expiry(row);
+            share(place, format!("the confidence of {} {}", term.underlying, term.expiry), term.confidence)?;
             if !term.rate.is_finite() {
                 let what = format!("the rate of {} {}", term.underlying, term.expiry);
-                return Err(MarginError::Number { row, what, value: term.rate });
+                return number(place, what, term.rate, "a finite number");
             }
         }
         Ok(())
@@ -184,14 +198,31 @@ impl Portfolio {
         })
     }
 
-    /// The price of a coin.
-    pub(crate) fn underlying(&self, row: usize, currency: Currency) -> Result<&Underlying, MarginError> {
-        let found = self.underlyings.iter().find(|underlying| underlying.currency == currency);
-        let found = found.ok_or(MarginError::NoIndex { row, currency })?;
-        if !(found.index.is_finite() && found.index > 0.0) {
-            return Err(MarginError::Number { row, what: format!("the index of {currency}"), value: found.index });
+    /// The price of a coin, which the row at `place` needs.
+    pub(crate) fn underlying(&self, place: Place, currency: Currency) -> Result<&Underlying, MarginError> {
+        let found = self.underlyings.iter().enumerate().find(|(_, underlying)| underlying.currency == currency);
+        let (row, found) = found.ok_or(MarginError::NoIndex { place, currency })?;
+        let (low, high) = Field::Forward.range();
+        if !(low..=high).contains(&found.index) {
+            return Err(MarginError::Number {
+                place: Place::Underlying(row),
+                what: format!("the index of {currency}"),
+                value: found.index,
+                allowed: allowed(Field::Forward),
+            });
         }
         Ok(found)
+    }
+
+    /// The price of a coin that the whole account needs: what it is needed for is the first row in it.
+    pub(crate) fn underlying_of_all(&self, currency: Currency) -> Result<&Underlying, MarginError> {
+        let held = |position: &Position| {
+            let instrument = &position.instrument;
+            [instrument.base, instrument.quote, instrument.settle].contains(&currency)
+        };
+        let position = self.positions.iter().position(held).map(Place::Position);
+        let balance = || self.balances.iter().position(|balance| balance.currency == currency).map(Place::Balance);
+        self.underlying(position.or_else(balance).unwrap_or(Place::Account), currency)
     }
 
     /// What is known of a position's expiry.
@@ -204,6 +235,32 @@ impl Portfolio {
     /// The amount of a currency.
     pub(crate) fn amount(&self, currency: Currency) -> Cash {
         self.balances.iter().filter(|balance| balance.currency == currency).map(|balance| balance.amount).sum()
+    }
+}
+
+/// What a field takes, in words.
+fn allowed(field: Field) -> String {
+    let (low, high) = field.range();
+    if low == 0.0 { format!("0 to {high}") } else { format!("over 0, up to {high}") }
+}
+
+/// A number of a row, `of` something, that the pricing of options refuses.
+#[must_use]
+pub fn refused(place: Place, of: &str, refusal: Refusal) -> MarginError {
+    let what = match refusal.field {
+        Field::Forward => "the forward",
+        Field::Strike => "the strike",
+        Field::Years => "the time to expiry in years",
+        Field::Vol => "the volatility",
+        Field::Discount => "the discount factor",
+        Field::Price => "the price",
+        Field::Tick => "the tick",
+    };
+    MarginError::Number {
+        place,
+        what: format!("{what} of {of}"),
+        value: refusal.value,
+        allowed: allowed(refusal.field),
     }
 }
 
@@ -222,7 +279,8 @@ impl Position {
         let vol = self.vol.ok_or_else(|| MarginError::NoVol { row, symbol: self.instrument.symbol.clone() })?;
         if !(vol.is_finite() && vol >= 0.0) {
             let what = format!("the volatility of {}", self.instrument.symbol);
-            return Err(MarginError::Number { row, what, value: vol });
+            let (place, allowed) = (Place::Position(row), "0 or more".to_owned());
+            return Err(MarginError::Number { place, what, value: vol, allowed });
         }
         Ok(vol)
     }

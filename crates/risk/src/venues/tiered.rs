@@ -3,8 +3,8 @@
 //! A position is isolated if something was set aside for it, and bears its own loss alone; the others share the balance of the currency
 //! that they settle in.
 
-use super::{Absent, Component, Figure, Margin, MarginError, Parameters, Portfolio, Position};
-use crate::{Tier, TierTable, liquidation_price};
+use super::{Absent, Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position};
+use crate::{Tier, TierError, TierTable, liquidation_price};
 use market::Currency;
 use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
 
@@ -90,16 +90,30 @@ pub fn tiered(portfolio: &Portfolio, parameters: &Parameters, settle: Currency) 
 pub(crate) fn tier_rule(parameters: &Parameters, row: usize, position: &Position) -> Result<Rule, MarginError> {
     let symbol =
         position.instrument.symbol.split_once(':').map_or(position.instrument.symbol.as_str(), |(_, symbol)| symbol);
-    let name = format!("tier.{symbol}");
-    let mut tiers = Vec::new();
-    for (_, value) in parameters.each(&name).filter(|(rest, _)| rest.is_empty()) {
-        tiers.push(parse_tier(value).ok_or_else(|| parameters.refuse(&name, value))?);
-    }
-    if tiers.is_empty() {
-        return Err(position.unknown(row, MODEL));
-    }
-    let table = TierTable::new(tiers).map_err(|error| parameters.refuse(&name, &error.to_string()))?;
+    let table = tier_table(parameters, symbol)?.ok_or_else(|| position.unknown(row, MODEL))?;
     Ok(Rule { table, limit: parameters.optional(&format!("limit.{symbol}"))?, transfer: None })
+}
+
+/// The tiers of a symbol from rows `tier.SYMBOL,floor:initial:maintenance`. `None`: it has no rows.
+pub(crate) fn tier_table(parameters: &Parameters, symbol: &str) -> Result<Option<TierTable>, MarginError> {
+    tiers(parameters, &format!("tier.{symbol}"), "value:initial:maintenance", parse_tier)
+}
+
+/// The tiers of all rows of a name, `None` if there are none.
+pub(crate) fn tiers(
+    parameters: &Parameters,
+    name: &str,
+    allowed: &str,
+    parse: impl Fn(&str) -> Option<Tier>,
+) -> Result<Option<TierTable>, MarginError> {
+    let rows = parameters.each(name).filter(|(rest, _)| rest.is_empty());
+    let tier = |(_, value): (&str, &str)| parse(value).ok_or_else(|| parameters.refuse(name, value, allowed));
+    let tiers = rows.map(tier).collect::<Result<Vec<_>, _>>()?;
+    if tiers.is_empty() {
+        return Ok(None);
+    }
+    let refused = |error: TierError| parameters.refuse(name, "a list of tiers", &format!("one in order: {error}"));
+    TierTable::new(tiers).map(Some).map_err(refused)
 }
 
 fn parse_tier(value: &str) -> Option<Tier> {
@@ -163,8 +177,10 @@ pub(crate) fn assess(
                 initial += worst;
                 maintenance += kept;
                 if let Some(share) = rule.transfer {
-                    let least =
-                        value.notional().at_rate(share, Round::AwayFromZero).ok_or(MarginError::TooLarge { row })?;
+                    let least = value
+                        .notional()
+                        .at_rate(share, Round::AwayFromZero)
+                        .ok_or(MarginError::TooLarge { place: Place::Position(row) })?;
                     transfer = Some(transfer.unwrap_or(Cash::ZERO) + least);
                 }
             }
@@ -216,14 +232,22 @@ fn needs<'a>(
         Some(leverage) => {
             let what = || format!("the leverage of {}", position.instrument.symbol);
             let rate = rate_of(leverage).filter(|rate| *rate <= Rate::from_raw(Rate::ONE));
-            Some(rate.ok_or_else(|| MarginError::Number { row, what: what(), value: leverage })?)
+            let allowed = || "1 or more".to_owned();
+            Some(rate.ok_or_else(|| MarginError::Number {
+                place: Place::Position(row),
+                what: what(),
+                value: leverage,
+                allowed: allowed(),
+            })?)
         }
         None => None,
     };
     Ok(move |quantity: Qty| {
         let value = rule.value(position, row, mark, quantity)?;
         let by_choice = match chosen {
-            Some(rate) => value.at_rate(rate, Round::AwayFromZero).ok_or(MarginError::TooLarge { row })?,
+            Some(rate) => {
+                value.at_rate(rate, Round::AwayFromZero).ok_or(MarginError::TooLarge { place: Place::Position(row) })?
+            }
             None => Cash::ZERO,
         };
         Ok((value.cash(), rule.table.initial_margin(value).max(by_choice)))
@@ -243,7 +267,7 @@ fn worst_of_orders(
             portfolio.orders.iter().filter(|order| order.position == row && (order.quantity > Qty::ZERO) == buys);
         let held = portfolio.positions[row].quantity;
         let sum = orders.try_fold(held, |sum, order| sum.checked_add(order.quantity));
-        worst = worst.max(needed(sum.ok_or(MarginError::TooLarge { row })?)?.1);
+        worst = worst.max(needed(sum.ok_or(MarginError::TooLarge { place: Place::Position(row) })?)?.1);
     }
     Ok(worst)
 }

@@ -2,9 +2,12 @@
 
 use super::{net_delta, undecided};
 use crate::venues::grid::{Grid, Leg, Move, Shared};
-use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Portfolio, Position, ScenarioRow, Term};
+use crate::venues::portfolio::refused;
+use crate::venues::{
+    Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position, ScenarioRow, Term,
+};
 use market::{Currency, InstrumentKind};
-use pricing::options::{EuropeanOption, Inputs, Refusal, Simd};
+use pricing::options::{EuropeanOption, Inputs, Simd};
 use units::math::pow;
 use units::{Duration, Qty};
 
@@ -142,21 +145,21 @@ impl DeribitPortfolio {
     ) -> Result<Self, MarginError> {
         parameters.check(portfolio.at)?;
         portfolio.check()?;
-        let number = |name: &str| parameters.number(name);
+        let within = |name: &str, high: f64| parameters.within(name, 0.0, high);
         let scenarios = scenarios(parameters)?;
         let terms = Terms {
-            vol_range_up: number("vol_range_up")?,
-            vol_range_down: number("vol_range_down")?,
-            vol_floor_up: number("vol_floor_up")?,
-            short_term_power: number("short_term_power")?,
-            long_term_power: number("long_term_power")?,
-            days_floor: number("days_floor")?.max(1e-9),
-            pnl_offset: number("pnl_offset")?,
-            roll_least: number("roll_least")?,
-            roll_per_year: number("roll_per_year")?,
-            delta_shock_threshold: number("delta_shock_threshold")?,
-            delta_shock_most: number("delta_shock_most")?,
-            maintenance_factor: number("maintenance_factor")?,
+            vol_range_up: within("vol_range_up", 10.0)?,
+            vol_range_down: parameters.share("vol_range_down")?,
+            vol_floor_up: within("vol_floor_up", 100.0)?,
+            short_term_power: within("short_term_power", 5.0)?,
+            long_term_power: within("long_term_power", 5.0)?,
+            days_floor: parameters.within("days_floor", 1e-3, 365.0)?,
+            pnl_offset: parameters.share("pnl_offset")?,
+            roll_least: within("roll_least", 10.0)?,
+            roll_per_year: within("roll_per_year", 10.0)?,
+            delta_shock_threshold: within("delta_shock_threshold", 1e15)?,
+            delta_shock_most: parameters.share("delta_shock_most")?,
+            maintenance_factor: parameters.share("maintenance_factor")?,
         };
         let moves = scenarios.iter().map(|scenario| Move { spot: 1.0 + scenario.shift, vols: scenario.vols });
         let now = Move { spot: 1.0, vols: SAME };
@@ -166,7 +169,7 @@ impl DeribitPortfolio {
             terms,
             notes: Vec::new(),
             scenarios,
-            index: portfolio.underlying(0, coin)?.index,
+            index: portfolio.underlying_of_all(coin)?.index,
             balance: portfolio.amount(coin).approximate(),
             futures_profit: 0.0,
             futures: Vec::new(),
@@ -181,7 +184,7 @@ impl DeribitPortfolio {
         for term in portfolio.expiries.iter().filter(|term| term.underlying == coin) {
             account.take_expiry(portfolio, term)?;
         }
-        account.grid.revalue(simd).map_err(|refusal| number_error(0, refusal))?;
+        account.grid.revalue(simd).map_err(|refusal| refused(Place::Account, "a scenario", refusal))?;
         account.take_orders(portfolio)?;
         account.notes.extend(portfolio.beside(coin));
         account.note(parameters);
@@ -253,7 +256,9 @@ impl DeribitPortfolio {
             let vol = position.needed_vol(*row)?;
             let leg = Leg { kind, strike: strike.approximate(), quantity: position.quantity.approximate() };
             let inputs = Inputs { forward: term.forward, strike: leg.strike, years: shared.years, vol, discount: 1.0 };
-            let greeks = EuropeanOption::new(kind, inputs).map_err(|refusal| number_error(*row, refusal))?.greeks();
+            let greeks = EuropeanOption::new(kind, inputs)
+                .map_err(|refusal| refused(Place::Position(*row), &position.instrument.symbol, refusal))?
+                .greeks();
             let open = undecided(portfolio.at, term.expiry);
             self.options[*row] = Some(self.deltas.len());
             self.deltas.push(net_delta(greeks.delta, greeks.price / term.forward, open));
@@ -269,7 +274,9 @@ impl DeribitPortfolio {
             DOWN => (vols[at] * (1.0 - vol_range_down * factor)).max(0.0),
             _ => vols[at],
         };
-        self.grid.push(shared, &legs, vol).map_err(|(at, refusal)| number_error(rows[at], refusal))?;
+        self.grid.push(shared, &legs, vol).map_err(|(at, refusal)| {
+            refused(Place::Position(rows[at]), &portfolio.positions[rows[at]].instrument.symbol, refusal)
+        })?;
         self.expiries.push(Expiry { forward: term.forward, open: undecided(portfolio.at, term.expiry) });
         Ok(())
     }
@@ -456,15 +463,12 @@ fn inverse(shift: f64) -> f64 {
 }
 
 fn scenarios(parameters: &Parameters) -> Result<Vec<Scenario>, MarginError> {
-    let range = parameters.number("price_range")?;
+    let range = parameters.within("price_range", 1e-3, 0.99)?;
     let buckets: u32 = parameters.get("buckets")?;
-    if range <= 0.0 || range >= 1.0 {
-        return Err(parameters.refuse("price_range", &range.to_string()));
-    }
     if !(1..=100).contains(&buckets) {
-        return Err(parameters.refuse("buckets", &buckets.to_string()));
+        return Err(parameters.refuse("buckets", &buckets.to_string(), "1 to 100"));
     }
-    let factor = parameters.number("extended_factor")?;
+    let factor = parameters.within("extended_factor", 0.0, 10.0)?;
     let mut scenarios = Vec::new();
     for step in -i64::from(buckets)..=i64::from(buckets) {
         let shift = range * step as f64 / f64::from(buckets);
@@ -478,13 +482,10 @@ fn scenarios(parameters: &Parameters) -> Result<Vec<Scenario>, MarginError> {
     }
     for (_, value) in parameters.each("extended_move") {
         let shift = value.parse().ok().filter(|shift: &f64| shift.is_finite() && *shift > -1.0 && shift.abs() >= range);
-        let shift = shift.ok_or_else(|| parameters.refuse("extended_move", value))?;
+        let allowed = "a move over -1 that is no less than `price_range`";
+        let shift = shift.ok_or_else(|| parameters.refuse("extended_move", value, allowed))?;
         let (weight, edge) = (range / shift.abs() * factor, range.copysign(shift));
         scenarios.push(Scenario { shift, vols: UP, weight, extended: true, edge });
     }
     Ok(scenarios)
-}
-
-fn number_error(row: usize, refusal: Refusal) -> MarginError {
-    MarginError::Number { row, what: format!("`{}`", refusal.field), value: refusal.value }
 }

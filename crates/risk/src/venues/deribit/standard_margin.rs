@@ -1,6 +1,6 @@
 //! Standard margin: each position by itself, exact.
 
-use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Portfolio, Position};
+use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position};
 use market::{Currency, InstrumentKind};
 use units::{Cash, Contract, Notional, OptionRight, Price, Qty, Rate, Round};
 
@@ -22,9 +22,11 @@ impl StandardTerms {
         let name = format!("future.{settle}.{coin}");
         let Some(text) = parameters.optional::<String>(&name)? else { return Ok(None) };
         let mut parts = text.split(':');
-        let mut rate = || parts.next()?.parse::<Rate>().ok().filter(|rate| *rate >= Rate::ZERO);
+        let mut rate = || parts.next()?.parse::<Rate>().ok().filter(is_share);
         let terms = (|| Some(Self { initial: rate()?, maintenance: rate()?, per_coin: rate()? }))();
-        terms.map(Some).ok_or_else(|| parameters.refuse(&name, &text))
+        let terms = terms.filter(|terms| terms.maintenance <= terms.initial && parts.next().is_none());
+        let allowed = "initial:maintenance:more of both per coin, rates of 0 to 1, maintenance no more than initial";
+        terms.map(Some).ok_or_else(|| parameters.refuse(&name, &text, allowed))
     }
 
     /// Initial and maintenance margin of a position of this size in coin and value in what it settles in; rounded up at 1e-16, the rate
@@ -70,7 +72,9 @@ pub fn standard_margin(
         let rule = StandardRule::new(parameters, settle, row, position)?;
         let mark = if rule.needs_mark() { position.needed_mark(row)? } else { Price::ZERO };
         let index = if rule.needs_index() { index(portfolio, position, row)? } else { Price::ZERO };
-        let of = |quantity: Qty| rule.margins(quantity, mark, index).ok_or(MarginError::TooLarge { row });
+        let of = |quantity: Qty| {
+            rule.margins(quantity, mark, index).ok_or(MarginError::TooLarge { place: Place::Position(row) })
+        };
         let own = of(position.quantity)?;
         add("initial", Some(row), own.0);
         add("maintenance", Some(row), own.1);
@@ -89,7 +93,7 @@ pub fn standard_margin(
         };
         let mut worst = own.0;
         for buys in [true, false] {
-            worst = worst.max(of(orders(buys).ok_or(MarginError::TooLarge { row })?)?.0);
+            worst = worst.max(of(orders(buys).ok_or(MarginError::TooLarge { place: Place::Position(row) })?)?.0);
         }
         if worst > own.0 {
             add("open orders, initial", Some(row), worst - own.0);
@@ -124,10 +128,20 @@ pub fn standard_margin(
 }
 
 fn index(portfolio: &Portfolio, position: &Position, row: usize) -> Result<Price, MarginError> {
-    let found = portfolio.underlying(row, position.instrument.base)?;
+    let found = portfolio.underlying(Place::Position(row), position.instrument.base)?;
     let index = Price::from_estimate(found.index, Round::Nearest).filter(|index| *index > Price::ZERO);
-    let what = || format!("the index of {}", found.currency);
-    index.ok_or_else(|| MarginError::Number { row, what: what(), value: found.index })
+    let (what, allowed) = (|| format!("the index of {}", found.currency), || format!("over 0, up to {}", Price::MAX));
+    let place = Place::Position(row);
+    index.ok_or_else(|| MarginError::Number { place, what: what(), value: found.index, allowed: allowed() })
+}
+
+fn is_share(rate: &Rate) -> bool {
+    (0..=Rate::ONE).contains(&rate.raw())
+}
+
+fn share(parameters: &Parameters, name: &str) -> Result<Rate, MarginError> {
+    let rate: Rate = parameters.get(name)?;
+    if is_share(&rate) { Ok(rate) } else { Err(parameters.refuse(name, &rate.to_string(), "0 to 1")) }
 }
 
 /// The rule of one position.
@@ -147,9 +161,9 @@ impl StandardRule {
         let instrument = &position.instrument;
         match instrument.kind {
             InstrumentKind::InverseOption { strike, right, .. } => Ok(Self::Option {
-                most: parameters.get("option_most")?,
-                least: parameters.get("option_least")?,
-                floor: parameters.get("option_maintenance")?,
+                most: share(parameters, "option_most")?,
+                least: share(parameters, "option_least")?,
+                floor: share(parameters, "option_maintenance")?,
                 right,
                 strike,
             }),

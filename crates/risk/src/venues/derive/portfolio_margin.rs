@@ -2,7 +2,10 @@
 
 use super::terms::{CollateralTerms, Pmrm2Terms, VolMove};
 use crate::venues::grid::{Grid, Leg, Move, Shared};
-use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Portfolio, Position, ScenarioRow, Term};
+use crate::venues::portfolio::refused;
+use crate::venues::{
+    Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position, ScenarioRow, Term,
+};
 use market::{Currency, InstrumentKind};
 use pricing::options::{Field, Refusal, Simd};
 use units::math::{exp, ln, pow, sqrt};
@@ -150,7 +153,7 @@ impl Pmrm2 {
         simd: Simd,
     ) -> Result<Self, MarginError> {
         portfolio.check()?;
-        let spot = portfolio.underlying(0, coin)?;
+        let spot = portfolio.underlying_of_all(coin)?;
         let moves = [1.0, terms.basis_up, terms.basis_down].map(|spot| Move { spot, vols: VolMove::Same.column() });
         let scenarios = terms.scenarios.iter().map(|scenario| Move {
             // A bent smile is valued where spot is.
@@ -169,7 +172,7 @@ impl Pmrm2 {
             vols: Vec::new(),
             first: spot.index,
             spot: spot.index,
-            stable: portfolio.underlying(0, cash)?.index,
+            stable: portfolio.underlying_of_all(cash)?.index,
             confidence: spot.confidence,
             cash: portfolio.amount(cash).approximate(),
             perpetual: None,
@@ -178,7 +181,7 @@ impl Pmrm2 {
         };
         account.take_positions(portfolio, coin)?;
         account.take_collateral(portfolio, spot.confidence)?;
-        account.grid.revalue(simd).map_err(|refusal| number(0, refusal))?;
+        account.grid.revalue(simd).map_err(|refusal| refused(Place::Account, "a scenario", refusal))?;
         Ok(account)
     }
 
@@ -247,7 +250,9 @@ impl Pmrm2 {
             shocks.vol(&self.terms, VolMove::ALL[column], vols[at], moneyness)
         };
         let pushed = self.grid.push(shared, &legs, vol);
-        pushed.map_err(|(at, refusal)| number(rows[at], refusal))?;
+        pushed.map_err(|(at, refusal)| {
+            refused(Place::Position(rows[at]), &portfolio.positions[rows[at]].instrument.symbol, refusal)
+        })?;
         self.vols.extend(vols);
         self.log_strikes.extend(log_strikes);
         let terms = &self.terms;
@@ -275,7 +280,7 @@ impl Pmrm2 {
             let terms = self.terms.collateral.iter().find(|terms| terms.currency == balance.currency);
             let unknown = MarginError::UnknownCollateral { row, currency: balance.currency };
             let terms = *terms.ok_or(unknown)?;
-            let price = portfolio.underlying(row, balance.currency)?;
+            let price = portfolio.underlying(Place::Balance(row), balance.currency)?;
             let value = balance.amount.approximate() * price.index / self.stable;
             // The venue looks at spot's oracle here, not at the perpetual's.
             self.collateral.push(Held { terms, value, confidence: price.confidence.min(spot_confidence) });
@@ -314,7 +319,7 @@ impl Pmrm2 {
     /// An index, or a forward that follows from it, outside the range of prices; the account is worth nothing then, and must be ticked
     /// again.
     pub fn set_index(&mut self, index: f64, simd: Simd) -> Result<(), MarginError> {
-        let refuse = |refusal: Refusal| number(0, refusal);
+        let refuse = |refusal: Refusal| refused(Place::Account, "the account", refusal);
         let Self { terms, expiries, vols, log_strikes, grid, first, spot, .. } = self;
         let factor = index / *first;
         let vol = |expiry: usize, option: usize, column: usize, log_forward: f64| {
@@ -528,12 +533,4 @@ impl Shocks {
             VolMove::Absolute => bent(self.absolute_cap, moneyness.abs()),
         }
     }
-}
-
-fn number(row: usize, refusal: Refusal) -> MarginError {
-    let what = match refusal.field {
-        Field::Forward => "a forward".to_owned(),
-        field => format!("`{field}`"),
-    };
-    MarginError::Number { row, what, value: refusal.value }
 }

@@ -1,6 +1,6 @@
 //! SRM: each short option by itself, or the largest loss at expiry, whichever asks for less.
 
-use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Portfolio, Position};
+use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position};
 use market::{Currency, InstrumentKind};
 use units::{OptionRight, Timestamp};
 
@@ -45,9 +45,13 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
     let mut equity = portfolio.amount(cash).approximate();
     add("cash".to_owned(), None, equity);
     for (row, balance) in portfolio.balances.iter().enumerate().filter(|(_, balance)| balance.currency != cash) {
-        let factor = parameters.optional::<f64>(&format!("collateral_factor.{}", balance.currency))?;
-        let factor = factor.ok_or(MarginError::UnknownCollateral { row, currency: balance.currency })?;
-        let value = balance.amount.approximate() * portfolio.underlying(row, balance.currency)?.index * factor;
+        let name = format!("collateral_factor.{}", balance.currency);
+        if parameters.optional::<f64>(&name)?.is_none() {
+            return Err(MarginError::UnknownCollateral { row, currency: balance.currency });
+        }
+        let factor = parameters.share(&name)?;
+        let value =
+            balance.amount.approximate() * portfolio.underlying(Place::Balance(row), balance.currency)?.index * factor;
         add(format!("collateral {}", balance.currency), None, value);
         equity += value;
     }
@@ -58,8 +62,8 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
             InstrumentKind::LinearPerpetual => {
                 let notional = position.quantity.approximate().abs() * position.needed_mark(row)?.approximate();
                 let own = Both {
-                    initial: notional * parameters.number("perpetual_initial")?,
-                    maintenance: notional * parameters.number("perpetual_maintenance")?,
+                    initial: notional * parameters.share("perpetual_initial")?,
+                    maintenance: notional * parameters.share("perpetual_maintenance")?,
                 };
                 let profit = position.profit(row)?.approximate();
                 add("perpetual profit".to_owned(), Some(row), profit);
@@ -85,7 +89,7 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
         let held = holdings(portfolio, coin, expiry)?;
         let first = held.first().map_or(0, |held| held.row);
         let forward = portfolio.term(first, &portfolio.positions[first].instrument, expiry)?.forward;
-        let spot = portfolio.underlying(first, coin)?.index;
+        let spot = portfolio.underlying(Place::Position(first), coin)?.index;
         let mut isolated = Both::default();
         for option in held.iter().filter(|option| option.quantity < 0.0) {
             let own = short(parameters, option, spot)?;
@@ -97,8 +101,8 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
         let net_calls: f64 = held.iter().filter(|held| held.right == OptionRight::Call).map(|held| held.quantity).sum();
         let unpaired = (-net_calls).max(0.0) * forward;
         let most = Both {
-            initial: loss + unpaired * parameters.number("unpaired_initial")?,
-            maintenance: loss + unpaired * parameters.number("unpaired_maintenance")?,
+            initial: loss + unpaired * parameters.within("unpaired_initial", 0.0, 10.0)?,
+            maintenance: loss + unpaired * parameters.within("unpaired_maintenance", 0.0, 10.0)?,
         };
         let own = Both {
             initial: isolated.initial.min(most.initial),
@@ -146,18 +150,21 @@ fn short(parameters: &Parameters, option: &Held, spot: f64) -> Result<Both, Marg
     let short = -quantity;
     let out_of_money = right.sign() * (strike - spot);
     let share =
-        (parameters.number("option_most")? - out_of_money.max(0.0) / spot).max(parameters.number("option_least")?);
+        (parameters.share("option_most")? - out_of_money.max(0.0) / spot).max(parameters.share("option_least")?);
     let initial = short * (share * spot + mark);
     Ok(match right {
         OptionRight::Call => {
-            let maintenance = short * (parameters.number("call_maintenance")? * spot + mark);
+            let maintenance = short * (parameters.share("call_maintenance")? * spot + mark);
             Both { initial, maintenance }
         }
         OptionRight::Put => {
-            let least = parameters.number("put_maintenance")? * spot;
-            let of_mark = parameters.number("put_mark_maintenance")? * mark;
+            let least = parameters.share("put_maintenance")? * spot;
+            let of_mark = parameters.share("put_mark_maintenance")? * mark;
             let maintenance = short * (least.max(of_mark) + mark);
-            Both { initial: initial.max(maintenance * parameters.number("put_initial_of_maintenance")?), maintenance }
+            Both {
+                initial: initial.max(maintenance * parameters.within("put_initial_of_maintenance", 0.0, 10.0)?),
+                maintenance,
+            }
         }
     })
 }

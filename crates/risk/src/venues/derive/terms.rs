@@ -119,17 +119,17 @@ impl Pmrm2Terms {
     ///
     /// A parameter that is missing, or no number that it can be.
     pub fn new(parameters: &Parameters) -> Result<Self, MarginError> {
-        let number = |name: &str| parameters.number(name);
-        let positive = |name: &str| match number(name)? {
-            0.0 => Err(parameters.refuse(name, "0")),
-            value => Ok(value),
-        };
-        let scenario = |value: &str| scenario(value).ok_or_else(|| parameters.refuse("scenario", value));
+        // As wide as the venue's own test data, which go up to multiples of everything.
+        let number = |name: &str| parameters.within(name, 0.0, 100.0);
+        let signed = |name: &str| parameters.within(name, -100.0, 100.0);
+        let scenario =
+            |value: &str| scenario(value).ok_or_else(|| parameters.refuse("scenario", value, ALLOWED_SCENARIO));
         let scenarios: Vec<_> =
             parameters.each("scenario").map(|(_, value)| scenario(value)).collect::<Result<_, _>>()?;
         let named = parameters.each("collateral.");
         let terms = |(code, value): (&str, &str)| {
-            collateral(code, value).ok_or_else(|| parameters.refuse(&format!("collateral.{code}"), value))
+            collateral(code, value)
+                .ok_or_else(|| parameters.refuse(&format!("collateral.{code}"), value, ALLOWED_COLLATERAL))
         };
         Ok(Self {
             scenarios,
@@ -139,15 +139,15 @@ impl Pmrm2Terms {
             vol_floor_up: number("vol_floor_up")?,
             short_term_power: number("short_term_power")?,
             long_term_power: number("long_term_power")?,
-            days_floor: positive("days_floor")?,
+            days_floor: parameters.within("days_floor", 1e-3, 1e4)?,
             linear_cap: number("linear_cap")?,
-            linear_cap_slope: parameters.signed("linear_cap_slope")?,
+            linear_cap_slope: signed("linear_cap_slope")?,
             absolute_cap: number("absolute_cap")?,
-            absolute_cap_slope: parameters.signed("absolute_cap_slope")?,
-            width_min: positive("width_min")?,
+            absolute_cap_slope: signed("absolute_cap_slope")?,
+            width_min: parameters.within("width_min", 1e-6, 100.0)?,
             width_scale: number("width_scale")?,
             width_vol: number("width_vol")?,
-            width_vol_slope: parameters.signed("width_vol_slope")?,
+            width_vol_slope: signed("width_vol_slope")?,
             initial_factor: number("initial_factor")?,
             maintenance_factor: number("maintenance_factor")?,
             gain_discount: number("gain_discount")?,
@@ -156,8 +156,8 @@ impl Pmrm2Terms {
             loss_discount: number("loss_discount")?,
             loss_rate_factor: number("loss_rate_factor")?,
             loss_rate_add: number("loss_rate_add")?,
-            basis_up: positive("basis_up")?,
-            basis_down: positive("basis_down")?,
+            basis_up: parameters.within("basis_up", 1e-3, 100.0)?,
+            basis_down: parameters.within("basis_down", 1e-3, 100.0)?,
             basis_add: number("basis_add")?,
             basis_per_year: number("basis_per_year")?,
             peg_threshold: number("peg_threshold")?,
@@ -171,6 +171,10 @@ impl Pmrm2Terms {
         })
     }
 }
+
+const ALLOWED_SCENARIO: &str =
+    "factor of spot, over 0:`same`, `up`, `down`, `linear` or `absolute`:weight of 0 or more";
+const ALLOWED_COLLATERAL: &str = "`true` or `false`:haircut of initial margin:haircut of maintenance margin, 0 to 1";
 
 fn scenario(value: &str) -> Option<Pmrm2Scenario> {
     let mut parts = value.split(':');
