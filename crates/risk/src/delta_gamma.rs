@@ -356,7 +356,7 @@ impl DeltaGamma {
 }
 
 /// Lower triangle whose product with its transpose is the covariance.
-fn cholesky(covariance: &[f64], factors: usize) -> Result<Vec<f64>, QuadraticError> {
+pub(crate) fn cholesky(covariance: &[f64], factors: usize) -> Result<Vec<f64>, QuadraticError> {
     let mut root = vec![0.0; factors * factors];
     for row in 0..factors {
         for column in 0..=row {

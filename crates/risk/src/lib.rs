@@ -14,6 +14,7 @@ mod margin;
 pub mod scenario;
 pub mod tail;
 mod tiers;
+pub mod value_at_risk;
 pub mod venues;
 
 pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante, ex_ante_on};

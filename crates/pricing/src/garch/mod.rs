@@ -114,13 +114,22 @@ impl Parameters {
     ///
     /// As [`Self::log_likelihood`].
     pub fn filter(&self, returns: &[f64]) -> Result<Filter, FitError> {
+        self.filter_with(returns, |_| {})
+    }
+
+    /// As [`Self::filter`]; `tell` is told how surprising each return was, as [`Filter::push`] has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::log_likelihood`].
+    pub fn filter_with(&self, returns: &[f64], mut tell: impl FnMut(f64)) -> Result<Filter, FitError> {
         if !self.is_sound() {
             return Err(FitError::Parameters);
         }
         let start = Likelihood::of(returns, self.mean != 0.0)?.first_variance(self);
         let mut filter = Filter { parameters: *self, variance: start };
         for value in returns {
-            filter.push(*value);
+            tell(filter.push(*value));
         }
         Ok(filter)
     }

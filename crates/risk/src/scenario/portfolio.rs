@@ -307,6 +307,42 @@ impl Portfolio {
         self.lines.iter().map(|line| &line.holding)
     }
 
+    /// Coins that what is held depends on, or that the account reckons in; dollars are none.
+    pub(crate) fn coins(&self) -> Vec<Currency> {
+        let held = self.lines.iter().filter(|line| line.quantity != 0.0);
+        let mut places: Vec<usize> = held.flat_map(|line| [line.underlying, line.settlement]).collect();
+        places.push(self.account);
+        places.sort_unstable();
+        places.dedup();
+        places.retain(|at| !self.currencies[*at].dollar);
+        places.into_iter().map(|at| self.currencies[at].currency).collect()
+    }
+
+    /// Whether any option is held.
+    pub(crate) fn has_options(&self) -> bool {
+        self.options.iter().any(|line| self.lines[*line].quantity != 0.0)
+    }
+
+    /// What is held apart by underlying (or by currency, of balances), each in the same market, with the lines that it is.
+    pub(crate) fn by_underlying(&self) -> Vec<(Currency, Self, Vec<usize>)> {
+        let mut parts = Vec::new();
+        for (at, quoted) in self.currencies.iter().enumerate() {
+            let lines: Vec<usize> = (0..self.lines.len()).filter(|line| self.lines[*line].underlying == at).collect();
+            if lines.is_empty() {
+                continue;
+            }
+            let own = |of: &[usize]| of.iter().filter_map(|line| lines.binary_search(line).ok()).collect();
+            let part = Self {
+                lines: lines.iter().map(|line| self.lines[*line]).collect(),
+                options: own(&self.options),
+                others: own(&self.others),
+                ..self.clone()
+            };
+            parts.push((quoted.currency, part, lines));
+        }
+        parts
+    }
+
     /// Number of holdings.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,0 +1,127 @@
+//! Profits under scenarios, and what they say of the tail.
+
+use super::ValueAtRiskError;
+use crate::scenario::Outcomes;
+use crate::tail::Tail;
+
+/// Profits of a book under equally likely scenarios, of the whole and of each group of its lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profits {
+    totals: Vec<f64>,
+    /// Group by group, each scenario by scenario.
+    groups: Vec<Vec<f64>>,
+}
+
+/// What a part of a book adds to its figures.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Share {
+    /// Its share of value at risk (Euler): what value at risk grows by if the part does by a share, divided by that share. Divided by the
+    /// part's quantity it is the marginal value at risk. The shares of all parts add up to the whole.
+    pub value_at_risk: f64,
+    /// Its share of expected shortfall.
+    pub expected_shortfall: f64,
+    /// How much less the whole would have without the part (incremental); under zero: the part is a hedge.
+    pub incremental_value_at_risk: f64,
+    /// The same of expected shortfall.
+    pub incremental_expected_shortfall: f64,
+}
+
+/// What may be lost, over zero where it is a loss.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures {
+    /// Value at risk.
+    pub value_at_risk: f64,
+    /// Its standard error from the number of scenarios; `None` where nothing is drawn.
+    pub value_at_risk_error: Option<f64>,
+    /// Expected shortfall.
+    pub expected_shortfall: f64,
+    /// Its standard error.
+    pub expected_shortfall_error: Option<f64>,
+    /// Group by group.
+    pub shares: Vec<Share>,
+}
+
+impl Profits {
+    pub(super) fn zero(count: usize, groups: usize) -> Self {
+        Self { totals: vec![0.0; count], groups: vec![vec![0.0; count]; groups] }
+    }
+
+    /// Adds what part of the book makes, from scenario `first` on.
+    pub(super) fn add(&mut self, first: usize, outcomes: &Outcomes, lines: &[usize], groups: &[usize]) {
+        for scenario in 0..outcomes.len() {
+            self.totals[first + scenario] += outcomes.total(scenario);
+            if !groups.is_empty() {
+                for (line, profit) in lines.iter().zip(outcomes.profits(scenario)) {
+                    self.groups[groups[*line]][first + scenario] += profit;
+                }
+            }
+        }
+    }
+
+    /// Profits of parts of the scenarios, in order, as of all.
+    #[must_use]
+    pub fn joined(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self { totals: Vec::new(), groups: Vec::new() };
+        for part in parts {
+            all.totals.extend(part.totals);
+            all.groups.resize_with(all.groups.len().max(part.groups.len()), Vec::new);
+            for (group, more) in all.groups.iter_mut().zip(part.groups) {
+                group.extend(more);
+            }
+        }
+        all
+    }
+
+    /// Adds another book's profits under the same scenarios; its groups come behind.
+    ///
+    /// # Panics
+    ///
+    /// If it is of another number of scenarios.
+    pub fn and(&mut self, other: Self) {
+        assert_eq!(self.totals.len(), other.totals.len(), "both are of the same scenarios");
+        self.totals.iter_mut().zip(&other.totals).for_each(|(sum, profit)| *sum += profit);
+        self.groups.extend(other.groups);
+    }
+
+    /// Profit of the whole, scenario by scenario.
+    #[must_use]
+    pub fn totals(&self) -> &[f64] {
+        &self.totals
+    }
+
+    /// Profit of a group, scenario by scenario.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such group.
+    #[must_use]
+    pub fn group(&self, group: usize) -> &[f64] {
+        &self.groups[group]
+    }
+
+    /// Value at risk, expected shortfall and what each group adds, at a confidence such as 0.99.
+    ///
+    /// # Errors
+    ///
+    /// A confidence that is none, fewer scenarios than 1 ÷ (1 − confidence).
+    pub fn figures(&self, confidence: f64) -> Result<Figures, ValueAtRiskError> {
+        let tail = Tail::of(&self.totals, confidence)?;
+        let share = |group: &Vec<f64>| -> Result<Share, ValueAtRiskError> {
+            let rest: Vec<f64> = self.totals.iter().zip(group).map(|(total, own)| total - own).collect();
+            let without = Tail::of(&rest, confidence)?;
+            Ok(Share {
+                value_at_risk: tail.value_at_risk_of(group)?,
+                expected_shortfall: tail.shortfall_of(group)?,
+                incremental_value_at_risk: tail.value_at_risk() - without.value_at_risk(),
+                incremental_expected_shortfall: tail.expected_shortfall() - without.expected_shortfall(),
+            })
+        };
+        Ok(Figures {
+            value_at_risk: tail.value_at_risk(),
+            value_at_risk_error: Some(tail.value_at_risk_error()),
+            expected_shortfall: tail.expected_shortfall(),
+            expected_shortfall_error: Some(tail.expected_shortfall_error()),
+            shares: self.groups.iter().map(share).collect::<Result<_, _>>()?,
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! How prices and implied volatilities changed together, step by step.
+
+use super::{Factor, ValueAtRiskError};
+use units::Duration;
+use units::math::{ln, sqrt};
+
+/// Fewer changes tell of no distribution.
+pub const FEWEST: usize = 30;
+
+/// Changes of factors, each as ln(after ÷ before), those of one step side by side: so a draw takes all factors of one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    step: Duration,
+    factors: Vec<Factor>,
+    /// Oldest first, step by step.
+    changes: Vec<f64>,
+}
+
+impl History {
+    /// An empty history.
+    ///
+    /// # Errors
+    ///
+    /// No factor, or one twice; a step that is not over zero.
+    pub fn new(step: Duration, factors: Vec<Factor>) -> Result<Self, ValueAtRiskError> {
+        let twice = factors.iter().enumerate().any(|(at, factor)| factors[..at].contains(factor));
+        if factors.is_empty() || twice {
+            return Err(ValueAtRiskError::Shape { factors: factors.len(), numbers: 0 });
+        }
+        if step <= Duration::ZERO {
+            return Err(ValueAtRiskError::Horizon { horizon: step, step });
+        }
+        Ok(Self { step, factors, changes: Vec::new() })
+    }
+
+    /// Of levels (prices, volatilities), a row a moment, oldest first, each `step` after the one before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]; rows that do not fit the factors; a level that is not over zero.
+    pub fn of_levels(step: Duration, factors: Vec<Factor>, levels: &[f64]) -> Result<Self, ValueAtRiskError> {
+        let mut history = Self::new(step, factors)?;
+        let width = history.factors.len();
+        if !levels.len().is_multiple_of(width) {
+            return Err(ValueAtRiskError::Shape { factors: width, numbers: levels.len() });
+        }
+        for (at, value) in levels.iter().enumerate() {
+            if !(value.is_finite() && *value > 0.0) {
+                return Err(ValueAtRiskError::Number {
+                    factor: history.factors[at % width],
+                    row: at / width,
+                    value: *value,
+                });
+            }
+        }
+        history.changes.extend(levels.iter().skip(width).zip(levels).map(|(after, before)| ln(after / before)));
+        Ok(history)
+    }
+
+    /// Adds the changes of the next step, in the order of the factors.
+    ///
+    /// # Errors
+    ///
+    /// Another number of changes than of factors, one that is not finite.
+    pub fn push(&mut self, changes: &[f64]) -> Result<(), ValueAtRiskError> {
+        if changes.len() != self.factors.len() {
+            return Err(ValueAtRiskError::Shape { factors: self.factors.len(), numbers: changes.len() });
+        }
+        if let Some(at) = changes.iter().position(|change| !change.is_finite()) {
+            let (factor, row) = (self.factors[at], self.len());
+            return Err(ValueAtRiskError::Number { factor, row, value: changes[at] });
+        }
+        self.changes.extend_from_slice(changes);
+        Ok(())
+    }
+
+    /// Forgets all but the last `most` steps.
+    pub fn keep_last(&mut self, most: usize) {
+        let over = self.len().saturating_sub(most);
+        self.changes.drain(..over * self.factors.len());
+    }
+
+    /// Time between two rows.
+    #[must_use]
+    pub fn step(&self) -> Duration {
+        self.step
+    }
+
+    /// What changes, in the order of each row.
+    #[must_use]
+    pub fn factors(&self) -> &[Factor] {
+        &self.factors
+    }
+
+    /// Number of steps.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len() / self.factors.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The changes of one step.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such step.
+    #[must_use]
+    pub fn row(&self, step: usize) -> &[f64] {
+        &self.changes[step * self.factors.len()..][..self.factors.len()]
+    }
+
+    /// The changes of one factor.
+    pub fn column(&self, factor: usize) -> impl Iterator<Item = f64> + '_ {
+        self.changes.iter().skip(factor).step_by(self.factors.len()).copied()
+    }
+
+    /// How many steps a horizon is.
+    ///
+    /// # Errors
+    ///
+    /// A horizon that is no whole number of steps, or longer than the history.
+    pub fn steps(&self, horizon: Duration) -> Result<u32, ValueAtRiskError> {
+        let (whole, rest) = (horizon.nanos() / self.step.nanos(), horizon.nanos() % self.step.nanos());
+        if horizon <= Duration::ZERO || rest != 0 {
+            return Err(ValueAtRiskError::Horizon { horizon, step: self.step });
+        }
+        match u32::try_from(whole) {
+            Ok(steps) if steps as usize <= self.len() => Ok(steps),
+            _ => {
+                let length = self.step.nanos().saturating_mul(self.len() as i64);
+                Err(ValueAtRiskError::Beyond { horizon, history: Duration::from_nanos(length) })
+            }
+        }
+    }
+
+    /// Root mean square of a factor's changes over a step. No mean is taken off: of a few hundred changes it is noise.
+    #[must_use]
+    pub fn deviation(&self, factor: usize) -> f64 {
+        let squares: f64 = self.column(factor).map(|change| change * change).sum();
+        sqrt(squares / self.len().max(1) as f64)
+    }
+
+    /// Refuses what tells of no distribution: too few changes, a factor that never changes.
+    pub(super) fn check(&self) -> Result<(), ValueAtRiskError> {
+        if self.len() < FEWEST {
+            return Err(ValueAtRiskError::TooLittle { count: self.len(), fewest: FEWEST });
+        }
+        for (at, factor) in self.factors.iter().enumerate() {
+            let first = self.changes[at];
+            if self.column(at).all(|change| change == first) {
+                return Err(ValueAtRiskError::Constant(*factor));
+            }
+        }
+        Ok(())
+    }
+}

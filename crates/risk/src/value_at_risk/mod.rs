@@ -1,0 +1,199 @@
+//! Value at risk and expected shortfall of a portfolio, from where its scenarios come to whose the loss is (docs/value-at-risk.md).
+//!
+//! A [`History`] holds how prices and implied volatilities changed together; [`Moves`] are joint moves over a horizon that are made of
+//! it: what happened, what happened at today's volatility, or drawn from a [`Law`]. A [`Book`] is priced again under each of them, time
+//! gone by to the horizon ([`Profits`]), or looked at by its Greeks there ([`ByGreeks`]). [`Figures`] say what may be lost, how
+//! exactly that is known, and what each part of the book adds.
+
+mod book;
+mod by_greeks;
+mod figures;
+mod history;
+mod law;
+mod moves;
+
+pub use book::{Book, Dynamics};
+pub use by_greeks::ByGreeks;
+pub use figures::{Figures, Profits, Share};
+pub use history::{FEWEST, History};
+pub use law::{Law, Tails};
+pub use moves::{Forecast, Moves, Paths};
+
+use crate::delta_gamma::QuadraticError;
+use crate::scenario::ScenarioError;
+use crate::tail::TailError;
+use market::Currency;
+use pricing::garch::FitError;
+use std::fmt;
+use units::Duration;
+
+/// What moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Factor {
+    /// The price of a coin, its forwards with it.
+    Price(Currency),
+    /// Implied volatilities of a coin's options: at the money, thirty days ahead.
+    Vol(Currency),
+}
+
+impl Factor {
+    /// The coin.
+    #[must_use]
+    pub fn coin(self) -> Currency {
+        match self {
+            Self::Price(coin) | Self::Vol(coin) => coin,
+        }
+    }
+}
+
+impl fmt::Display for Factor {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Price(coin) => write!(out, "{coin}"),
+            Self::Vol(coin) => write!(out, "volatility of {coin}"),
+        }
+    }
+}
+
+/// Why there are no figures.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ValueAtRiskError {
+    /// Rows, deviations or correlations of another number than there are factors; factors that are none, or one twice.
+    Shape {
+        /// Factors.
+        factors: usize,
+        /// Numbers.
+        numbers: usize,
+    },
+    /// A change, level or deviation that cannot be.
+    Number {
+        /// Of what.
+        factor: Factor,
+        /// In which row, from zero.
+        row: usize,
+        /// What it is.
+        value: f64,
+    },
+    /// Too little history.
+    TooLittle {
+        /// So many changes are there.
+        count: usize,
+        /// So many are needed.
+        fewest: usize,
+    },
+    /// A factor that never changes.
+    Constant(Factor),
+    /// A factor that moves as those before it do, or correlations that cannot be.
+    Singular(Factor),
+    /// A correlation that is none, or is stated differently in the other direction.
+    Correlation(Factor, Factor, f64),
+    /// Degrees of freedom under which there is no variance.
+    Degrees(f64),
+    /// A horizon that is no whole number of the history's steps.
+    Horizon {
+        /// What was asked for.
+        horizon: Duration,
+        /// The history's step.
+        step: Duration,
+    },
+    /// A horizon that is longer than the history.
+    Beyond {
+        /// What was asked for.
+        horizon: Duration,
+        /// So long the history is.
+        history: Duration,
+    },
+    /// A coin that is held, and nothing says how it moves.
+    NoHistory(Currency),
+    /// No forecast of a factor's variance.
+    Forecast(Factor, FitError),
+    /// No scenario is asked for.
+    NoScenarios,
+    /// What the tail of profits refuses.
+    Tail(TailError),
+    /// What the revaluation refuses.
+    Scenario(ScenarioError),
+    /// What the distribution by Greeks refuses.
+    Quadratic(QuadraticError),
+}
+
+impl fmt::Display for ValueAtRiskError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape { factors, numbers } => {
+                write!(
+                    out,
+                    "{numbers} numbers do not fit {factors} factors: state each factor once, and a number for each"
+                )
+            }
+            Self::Number { factor, row, value } => {
+                write!(out, "{factor}, row {}: {value} cannot be; leave the row out or repair it", row + 1)
+            }
+            Self::TooLittle { count, fewest } => {
+                write!(
+                    out,
+                    "{count} changes are too little history: {fewest} are the fewest; take a longer history or a shorter step"
+                )
+            }
+            Self::Constant(factor) => {
+                write!(
+                    out,
+                    "{factor} never changes in the history: is it the right series? A price that stands still has no risk to tell"
+                )
+            }
+            Self::Singular(factor) => write!(
+                out,
+                "the covariance is singular at {factor}: it moves as those before it do; leave it out, or take a longer history"
+            ),
+            Self::Correlation(one, other, value) => {
+                write!(
+                    out,
+                    "the correlation of {one} with {other} is {value}; it lies between -1 and 1, and is the same both ways"
+                )
+            }
+            Self::Degrees(degrees) => {
+                write!(out, "Student's law with {degrees} degrees of freedom has no variance: more than 2 are needed")
+            }
+            Self::Horizon { horizon, step } => write!(
+                out,
+                "the horizon of {} is no whole number of the history's steps of {}: choose a horizon that is, or another step",
+                span(*horizon),
+                span(*step)
+            ),
+            Self::Beyond { horizon, history } => write!(
+                out,
+                "the horizon of {} is longer than the history of {}: take a longer history or a shorter horizon",
+                span(*horizon),
+                span(*history)
+            ),
+            Self::NoHistory(coin) => {
+                write!(out, "{coin} is held and the history does not tell how it moves: add its prices to the history")
+            }
+            Self::Forecast(factor, error) => write!(out, "{factor}: {error}"),
+            Self::NoScenarios => out.write_str("no scenario is asked for: ask for 1,000 or more"),
+            Self::Tail(error) => error.fmt(out),
+            Self::Scenario(error) => error.fmt(out),
+            Self::Quadratic(error) => error.fmt(out),
+        }
+    }
+}
+
+impl std::error::Error for ValueAtRiskError {}
+
+impl From<TailError> for ValueAtRiskError {
+    fn from(error: TailError) -> Self {
+        Self::Tail(error)
+    }
+}
+
+impl From<ScenarioError> for ValueAtRiskError {
+    fn from(error: ScenarioError) -> Self {
+        Self::Scenario(error)
+    }
+}
+
+/// In days or hours, whichever is whole.
+fn span(span: Duration) -> String {
+    let hours = span.days() * 24.0;
+    if span.days().fract() == 0.0 { format!("{} d", span.days()) } else { format!("{hours} h") }
+}

@@ -1,0 +1,421 @@
+//! Value at risk from a history to whose loss it is: against closed forms, options priced one by one, and laws drawn from.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod common;
+
+use common::Random;
+use market::Currency;
+use pricing::garch::{Model, Parameters};
+use pricing::laws::{normal_density, normal_distribution, normal_quantile};
+use pricing::options::{EuropeanOption, Inputs, Simd};
+use pricing::surface::Sticky;
+use risk::greeks::SmilePoint;
+use risk::scenario::{Holding, Portfolio, Settlement};
+use risk::tail::TailError;
+use risk::value_at_risk::{
+    Book, ByGreeks, Dynamics, Factor, Forecast, History, Law, Moves, Paths, Tails, ValueAtRiskError,
+};
+use units::math::{exp, ln, pow, sqrt};
+use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
+
+const DAY: Duration = Duration::DAY;
+const PRICES: [f64; 2] = [60_000.0, 3_000.0];
+const PATHS: Paths = Paths { count: 20_000, seed: 7 };
+
+fn coin(at: usize) -> Currency {
+    ["BTC", "ETH"][at].parse().unwrap()
+}
+
+fn prices() -> Vec<Factor> {
+    vec![Factor::Price(coin(0)), Factor::Price(coin(1))]
+}
+
+fn all() -> Vec<Factor> {
+    let mut factors = prices();
+    factors.extend([Factor::Vol(coin(0)), Factor::Vol(coin(1))]);
+    factors
+}
+
+fn market() -> Portfolio {
+    let mut portfolio = Portfolio::new(Currency::USD, Timestamp::from_nanos(0));
+    for (at, price) in PRICES.into_iter().enumerate() {
+        portfolio.set_price(coin(at), price).unwrap();
+        for days in [2, 9, 40, 180] {
+            portfolio.set_forward(coin(at), expiry(days), price * (1.0 + 1e-4 * days as f64)).unwrap();
+        }
+    }
+    portfolio
+}
+
+fn expiry(days: i64) -> Timestamp {
+    Timestamp::from_nanos(days * DAY.nanos())
+}
+
+fn perpetual(at: usize, dollars: f64) -> Holding {
+    let quantity = dollars / PRICES[at];
+    Holding::Future {
+        underlying: coin(at),
+        expiry: None,
+        settlement: Settlement::Quote(Currency::USD),
+        quantity: Qty::from_estimate(quantity, Round::Nearest).unwrap(),
+        cost: Notional::from_estimate(dollars, Round::Nearest).unwrap(),
+    }
+}
+
+fn option(at: usize, days: i64, moneyness: f64, right: OptionRight, quantity: f64, vol: f64) -> Holding {
+    let settlement = if at == 0 { Settlement::Coin } else { Settlement::Quote(Currency::USD) };
+    Holding::Option {
+        underlying: coin(at),
+        expiry: expiry(days),
+        strike: Price::from_estimate(PRICES[at] * moneyness, Round::Nearest).unwrap(),
+        right,
+        settlement,
+        quantity: Qty::from_estimate(quantity, Round::Nearest).unwrap(),
+        point: SmilePoint { vol, slope: -0.2 },
+    }
+}
+
+/// Options, perpetuals and coin of both underlyings, each line with its group: BTC, ETH.
+fn mixed() -> (Portfolio, Vec<usize>) {
+    let mut portfolio = market();
+    let mut groups = Vec::new();
+    let coins = Holding::Balance { currency: coin(0), amount: "0.4".parse::<Cash>().unwrap() };
+    for (group, holding) in [
+        (0, option(0, 9, 1.05, OptionRight::Call, -3.0, 0.55)),
+        (1, option(1, 40, 0.9, OptionRight::Put, 20.0, 0.8)),
+        (0, option(0, 180, 1.0, OptionRight::Put, 2.0, 0.5)),
+        (1, perpetual(1, -20_000.0)),
+        (0, coins),
+        (1, option(1, 9, 1.1, OptionRight::Call, -30.0, 0.7)),
+    ] {
+        portfolio.hold(holding).unwrap();
+        groups.push(group);
+    }
+    (portfolio, groups)
+}
+
+fn law(factors: Vec<Factor>, deviations: &[f64], degrees: Option<f64>) -> Law {
+    let width = factors.len();
+    // Prices move together, each against its own volatility.
+    let of = |one: usize, other: usize| match (one, other) {
+        (one, other) if one == other => 1.0,
+        (0, 1) | (1, 0) | (2, 3) | (3, 2) => 0.6,
+        _ => -0.3,
+    };
+    let correlation = (0..width * width).map(|at| of(at / width, at % width)).collect();
+    Law::new(DAY, factors, deviations.to_vec(), correlation, degrees).unwrap()
+}
+
+fn book(portfolio: &Portfolio) -> Book {
+    Book::new(portfolio, Dynamics::default(), Simd::best())
+}
+
+fn close(found: f64, expected: f64, within: f64) {
+    assert!((found - expected).abs() <= within, "{found} is not {expected} within {within}");
+}
+
+/// Long both coins: a lognormal loss of one, a nearly normal one of two with their covariance.
+#[test]
+fn a_linear_book_has_the_figures_of_its_closed_form() {
+    for confidence in [0.9, 0.95, 0.99] {
+        let quantile = normal_quantile(confidence);
+        // One coin over four days: ln(after ÷ before) has the deviation σ √4.
+        let mut portfolio = market();
+        portfolio.hold(perpetual(0, 100_000.0)).unwrap();
+        let one = law(vec![Factor::Price(coin(0))], &[0.03], None);
+        let horizon = Duration::from_nanos(4 * DAY.nanos());
+        let moves = Moves::monte_carlo(&one, horizon, PATHS).unwrap();
+        let profits = book(&portfolio).profits(&moves, 0..moves.len(), &[]).unwrap();
+        let figures = profits.figures(confidence).unwrap();
+        let sigma: f64 = 0.06;
+        let var = 1e5 * (1.0 - exp(-sigma * quantile));
+        let mean = exp(sigma * sigma / 2.0) * normal_distribution(-quantile - sigma) / (1.0 - confidence);
+        close(figures.value_at_risk, var, 4.0 * figures.value_at_risk_error.unwrap());
+        close(figures.expected_shortfall, 1e5 * (1.0 - mean), 4.0 * figures.expected_shortfall_error.unwrap());
+        assert!(figures.value_at_risk_error.unwrap() < 0.03 * var);
+        // By Greeks: ½ σ² of what a fall by σ is not straight, and no more.
+        let greeks = ByGreeks::of(&mut book(&portfolio), one.factors(), horizon, &[]).unwrap();
+        let figures = greeks.figures(&one, confidence).unwrap();
+        close(figures.value_at_risk, var, 1e5 * pow(sigma * quantile, 3.0) / 5.0);
+        // Two coins, small moves: normal.
+        portfolio.hold(perpetual(1, -50_000.0)).unwrap();
+        let both = law(prices(), &[1e-4, 2e-4], None);
+        let deviation = sqrt(100.0 + 100.0 - 2.0 * 0.6 * 10.0 * 10.0);
+        let (var, es) = (deviation * quantile, deviation * normal_density(quantile) / (1.0 - confidence));
+        let moves = Moves::monte_carlo(&both, DAY, PATHS).unwrap();
+        let figures = book(&portfolio).profits(&moves, 0..moves.len(), &[0, 1]).unwrap().figures(confidence).unwrap();
+        close(figures.value_at_risk, var, 4.0 * figures.value_at_risk_error.unwrap());
+        close(figures.expected_shortfall, es, 4.0 * figures.expected_shortfall_error.unwrap());
+        let greeks = ByGreeks::of(&mut book(&portfolio), both.factors(), DAY, &[0, 1]).unwrap();
+        let exact = greeks.figures(&both, confidence).unwrap();
+        close(exact.value_at_risk, var, 1e-3 * var);
+        close(exact.expected_shortfall, es, 1e-3 * es);
+        // Each part's share is its covariance with the whole; alone it would lose its own.
+        for (share, (covariance, alone)) in exact.shares.iter().zip([(100.0 - 60.0, 10.0), (100.0 - 60.0, 10.0)]) {
+            close(share.value_at_risk, covariance / (deviation * deviation) * var, 2e-3 * var);
+            close(share.incremental_value_at_risk, var - alone * quantile, 2e-3 * var);
+        }
+    }
+}
+
+/// Every option priced again by itself, at prices and volatilities that this test moves, a day later.
+#[test]
+fn a_book_is_worth_what_its_options_are_at_the_horizon() {
+    let (portfolio, groups) = mixed();
+    let changes = vec![-0.12, 0.07, 0.2, -0.1, 0.0, 0.0, 0.0, 0.0];
+    let horizon = Duration::from_nanos(3 * DAY.nanos());
+    let moves = Moves::given(&all(), horizon, changes.clone()).unwrap();
+    for sticky in [Sticky::Strike, Sticky::Moneyness] {
+        let dynamics = Dynamics { sticky, ..Dynamics::default() };
+        let profits = Book::new(&portfolio, dynamics, Simd::best()).profits(&moves, 0..2, &groups).unwrap();
+        for (scenario, changes) in changes.chunks(4).enumerate() {
+            let mut sums = [0.0; 2];
+            for (line, holding) in portfolio.holdings().enumerate() {
+                let value = |changes: &[f64], days: f64| match *holding {
+                    Holding::Balance { amount, .. } => amount.approximate() * PRICES[0] * exp(changes[0]),
+                    Holding::Future { quantity, cost, .. } => {
+                        quantity.approximate() * PRICES[1] * exp(changes[1]) - cost.approximate()
+                    }
+                    Holding::Option { underlying, expiry, strike, right, quantity, point, .. } => {
+                        let at = usize::from(underlying == coin(1));
+                        let left = expiry.since(Timestamp::from_nanos(0)).days();
+                        let forward = PRICES[at] * (1.0 + 1e-4 * left) * exp(changes[at]);
+                        let power = if left < 30.0 { 0.33 } else { 0.5 };
+                        let follows = if sticky == Sticky::Moneyness { -point.slope * changes[at] } else { 0.0 };
+                        let vol =
+                            (point.vol + follows) * (1.0 + (exp(changes[2 + at]) - 1.0) * pow(30.0 / left, power));
+                        let inputs = Inputs {
+                            forward,
+                            strike: strike.approximate(),
+                            years: (left - days) / 365.0,
+                            vol,
+                            discount: 1.0,
+                        };
+                        let price = EuropeanOption::new(right, inputs).unwrap().greeks().price;
+                        // Paid for in coin, at the coin's price and not at the forward.
+                        let paid = if at == 0 { price / (1.0 + 1e-4 * left) } else { price };
+                        quantity.approximate() * paid
+                    }
+                };
+                sums[groups[line]] += value(changes, 3.0) - value(&[0.0; 4], 0.0);
+            }
+            for (group, expected) in sums.into_iter().enumerate() {
+                close(profits.group(group)[scenario], expected, 1e-8 * 60_000.0);
+            }
+            close(profits.totals()[scenario], sums[0] + sums[1], 1e-8 * 60_000.0);
+        }
+    }
+}
+
+#[test]
+fn shares_add_up_and_a_part_that_is_all_adds_all() {
+    let (portfolio, groups) = mixed();
+    let law = law(all(), &[0.03, 0.04, 0.05, 0.06], Some(4.0));
+    let moves = Moves::monte_carlo(&law, DAY, PATHS).unwrap();
+    let mut book = book(&portfolio);
+    let drawn = book.profits(&moves, 0..moves.len(), &groups).unwrap().figures(0.99).unwrap();
+    let greeks = ByGreeks::of(&mut book, law.factors(), DAY, &groups).unwrap().figures(&law, 0.99).unwrap();
+    for figures in [&drawn, &greeks] {
+        let sum = |of: fn(&risk::value_at_risk::Share) -> f64| figures.shares.iter().map(of).sum::<f64>();
+        close(sum(|share| share.value_at_risk), figures.value_at_risk, 1e-6 * figures.value_at_risk);
+        close(sum(|share| share.expected_shortfall), figures.expected_shortfall, 1e-6 * figures.expected_shortfall);
+    }
+    let alone = book.profits(&moves, 0..moves.len(), &vec![0; groups.len()]).unwrap().figures(0.99).unwrap();
+    close(alone.shares[0].incremental_value_at_risk, alone.value_at_risk, 1e-9 * alone.value_at_risk);
+    close(alone.shares[0].value_at_risk, alone.value_at_risk, 1e-9 * alone.value_at_risk);
+}
+
+#[test]
+fn greeks_and_full_revaluation_agree_for_small_moves() {
+    let (portfolio, groups) = mixed();
+    let law = law(all(), &[0.004, 0.005, 0.006, 0.007], None);
+    let mut book = book(&portfolio);
+    let greeks = ByGreeks::of(&mut book, law.factors(), DAY, &groups).unwrap();
+    let moves = Moves::monte_carlo(&law, DAY, Paths { count: 50_000, seed: 3 }).unwrap();
+    let profits = book.profits(&moves, 0..moves.len(), &groups).unwrap();
+    let (by_greeks, full) = (greeks.figures(&law, 0.99).unwrap(), profits.figures(0.99).unwrap());
+    close(by_greeks.value_at_risk, full.value_at_risk, 4.0 * full.value_at_risk_error.unwrap());
+    close(by_greeks.expected_shortfall, full.expected_shortfall, 4.0 * full.expected_shortfall_error.unwrap());
+    // What is left out is of the third order: a thousandth of a move ten times as small.
+    for (scenario, profit) in profits.totals().iter().enumerate().take(500) {
+        close(greeks.profit(moves.of(scenario)), *profit, 0.02 * full.value_at_risk);
+    }
+    // Time alone: what sold options bring less what bought ones cost.
+    let still = Moves::given(&all(), DAY, vec![0.0; 4]).unwrap();
+    close(greeks.theta(), book.profits(&still, 0..1, &[]).unwrap().totals()[0], 1e-12);
+}
+
+/// Any division of the scenarios gives the same bits.
+#[test]
+fn scenarios_may_be_divided_in_any_way() {
+    let (portfolio, groups) = mixed();
+    let law = law(all(), &[0.03, 0.04, 0.05, 0.06], Some(4.0));
+    let moves = Moves::monte_carlo(&law, DAY, Paths { count: 3_001, seed: 1 }).unwrap();
+    let mut book = book(&portfolio);
+    let whole = book.profits(&moves, 0..3_001, &groups).unwrap();
+    for size in [1, 255, 256, 1_000] {
+        let starts = (0..3_001).step_by(size);
+        let parts = starts.map(|first| book.clone().profits(&moves, first..3_001.min(first + size), &groups).unwrap());
+        assert_eq!(risk::value_at_risk::Profits::joined(parts), whole, "{size} at a time");
+    }
+    // Fewer paths are the first of more.
+    let fewer = Moves::monte_carlo(&law, DAY, Paths { count: 10, seed: 1 }).unwrap();
+    assert!((0..10).all(|path| fewer.of(path) == moves.of(path)));
+}
+
+/// A history drawn from a law gives the law back; quantiles of Student's law with four degrees are those of the tables.
+#[test]
+fn a_law_is_found_again_in_what_was_drawn_of_it() {
+    let drawn = law(all(), &[0.03, 0.04, 0.05, 0.06], Some(4.0));
+    let moves = Moves::monte_carlo(&drawn, DAY, Paths { count: 40_000, seed: 11 }).unwrap();
+    let mut history = History::new(DAY, all()).unwrap();
+    (0..moves.len()).for_each(|path| history.push(moves.of(path)).unwrap());
+    let found = Law::of(&history, None, Tails::Fitted, 1).unwrap();
+    close(found.degrees().unwrap(), 4.0, 0.15);
+    for (one, other) in found.deviations().iter().zip(drawn.deviations()) {
+        close(*one, *other, 0.03 * other);
+    }
+    for (one, other) in found.correlation().iter().zip(drawn.correlation()) {
+        close(*one, *other, 0.03);
+    }
+    let normal = Moves::monte_carlo(&law(all(), &[0.03, 0.04, 0.05, 0.06], None), DAY, PATHS).unwrap();
+    let mut history = History::new(DAY, all()).unwrap();
+    (0..normal.len()).for_each(|path| history.push(normal.of(path)).unwrap());
+    assert!(Law::of(&history, None, Tails::Fitted, 1).unwrap().degrees().is_none_or(|degrees| degrees > 60.0));
+    // t of four degrees: 2.131847 at 95 %, 3.746947 at 99 %; its variance is two.
+    for (factor, deviation) in drawn.deviations().iter().enumerate() {
+        for (confidence, quantile) in [(0.95, 2.131_847), (0.99, 3.746_947)] {
+            let column: Vec<f64> = (0..moves.len()).map(|path| moves.of(path)[factor]).collect();
+            let tail = risk::tail::Tail::of(&column, confidence).unwrap();
+            close(tail.value_at_risk(), quantile / sqrt(2.0) * deviation, 4.0 * tail.value_at_risk_error());
+        }
+    }
+}
+
+/// Variances that follow GARCH: a quiet history that ends in turmoil, and the other way.
+#[test]
+fn filtered_histories_are_of_the_volatility_now() {
+    let parameters = Parameters { mean: 0.0, omega: 2e-6, alpha: 0.08, gamma: 0.0, beta: 0.9, degrees: None };
+    let mut random = Random(5);
+    let (mut variance, mut changes) = (1e-4, Vec::new());
+    for _ in 0..3_000 {
+        let change = sqrt(variance) * random.normal();
+        changes.push(change);
+        variance = parameters.omega + parameters.alpha * change * change + parameters.beta * variance;
+    }
+    let factor = Factor::Price(coin(0));
+    let mut history = History::new(DAY, vec![factor]).unwrap();
+    changes.iter().for_each(|change| history.push(&[*change]).unwrap());
+    let model = Model { asymmetric: false, innovations: pricing::garch::Innovations::Normal, mean: false };
+    let forecast = Forecast::Fitted(model);
+    let fitted = model.fit(&changes).unwrap().parameters.filter(&changes).unwrap();
+    for steps in [1, 10] {
+        let horizon = Duration::from_nanos(i64::from(steps) * DAY.nanos());
+        let moves = Moves::filtered(&history, horizon, forecast, PATHS).unwrap();
+        let squares: f64 = (0..moves.len()).map(|path| moves.of(path)[0] * moves.of(path)[0]).sum();
+        // Forecasts take surprises for ones of variance one; the history's own are so to a few percent.
+        let expected = fitted.forecast_of_sum(steps as u32);
+        close(squares / moves.len() as f64, expected, 0.08 * expected);
+    }
+    // With exponential weights by hand, one step: each change by the volatility told of it, times the one told now.
+    let moves = Moves::filtered(&history, DAY, Forecast::Exponential(0.94), PATHS).unwrap();
+    let (mut told, mut surprises) = (Vec::new(), Vec::new());
+    let weights: Vec<f64> = (0..75).map(|at| pow(0.94, f64::from(at))).collect();
+    let total: f64 = weights.iter().sum();
+    let mut variance: f64 = weights.iter().zip(&changes).map(|(weight, change)| weight / total * change * change).sum();
+    for change in &changes {
+        told.push(variance);
+        surprises.push(change / sqrt(variance));
+        variance = 0.94 * variance + 0.06 * change * change;
+    }
+    assert_eq!(moves.len(), changes.len());
+    for (path, surprise) in surprises.iter().enumerate() {
+        close(moves.of(path)[0], surprise * sqrt(variance), 1e-12);
+    }
+}
+
+/// A history over one step is itself; over several, paths have its moments, and factors of a moment stay together.
+#[test]
+fn histories_are_what_happened() {
+    let mut random = Random(9);
+    let levels: Vec<f64> = (0..802)
+        .scan([PRICES[0], 0.5], |[price, vol], _| {
+            let move_ = 0.03 * random.normal();
+            *price *= exp(move_);
+            *vol *= exp(-2.0 * move_);
+            Some([*price, *vol])
+        })
+        .flatten()
+        .collect();
+    let factors = vec![Factor::Price(coin(0)), Factor::Vol(coin(0))];
+    let history = History::of_levels(DAY, factors.clone(), &levels).unwrap();
+    assert_eq!(history.len(), 801);
+    let moves = Moves::historical(&history, DAY, PATHS).unwrap();
+    assert!((0..801).all(|row| moves.of(row) == history.row(row)) && moves.len() == 801);
+    close(moves.of(3)[0], ln(levels[8] / levels[6]), 1e-15);
+    let moves = Moves::historical(&history, Duration::from_nanos(5 * DAY.nanos()), PATHS).unwrap();
+    assert_eq!(moves.len(), PATHS.count);
+    let mut squares = 0.0;
+    for path in 0..moves.len() {
+        let [price, vol] = [moves.of(path)[0], moves.of(path)[1]];
+        close(vol, -2.0 * price, 1e-12);
+        squares += price * price;
+    }
+    let mean: f64 = history.column(0).sum::<f64>() / 801.0;
+    let expected = 5.0 * pow(history.deviation(0), 2.0) + 20.0 * mean * mean;
+    close(squares / moves.len() as f64, expected, 0.04 * expected);
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_with_what_to_do() {
+    let factors = prices();
+    let history = |rows: usize, change: &dyn Fn(usize) -> [f64; 2]| {
+        let mut history = History::new(DAY, factors.clone()).unwrap();
+        (0..rows).for_each(|row| history.push(&change(row)).unwrap());
+        history
+    };
+    let mut random = Random(3);
+    let noise: Vec<[f64; 2]> = (0..200).map(|_| [0.01 * random.normal(), 0.01 * random.normal()]).collect();
+    let sound = history(200, &|row| noise[row]);
+    let few = history(29, &|row| noise[row]);
+    let still = history(200, &|row| [noise[row][0], 0.0]);
+    let twin = history(200, &|row| [noise[row][0], -2.0 * noise[row][0]]);
+    let historical = |history: &History, days: i64| {
+        Moves::historical(history, Duration::from_nanos(days * DAY.nanos()), PATHS).unwrap_err()
+    };
+    assert_eq!(historical(&few, 1), ValueAtRiskError::TooLittle { count: 29, fewest: 30 });
+    assert_eq!(historical(&still, 1), ValueAtRiskError::Constant(factors[1]));
+    assert!(matches!(historical(&sound, 201), ValueAtRiskError::Beyond { .. }));
+    assert!(matches!(historical(&sound, 0), ValueAtRiskError::Horizon { .. }));
+    let half = Moves::historical(&sound, Duration::from_nanos(DAY.nanos() / 2), PATHS).unwrap_err();
+    assert_eq!(
+        half.to_string(),
+        "the horizon of 12 h is no whole number of the history's steps of 1 d: choose a horizon that is, or another step"
+    );
+    assert_eq!(Law::of(&twin, None, Tails::Normal, 1).unwrap_err(), ValueAtRiskError::Singular(factors[1]));
+    let stated = |correlation: [f64; 4], degrees| {
+        Law::new(DAY, factors.clone(), vec![0.01, 0.02], correlation.to_vec(), degrees).unwrap_err()
+    };
+    assert_eq!(stated([1.0, 1.0, 1.0, 1.0], None), ValueAtRiskError::Singular(factors[1]));
+    assert!(matches!(stated([1.0, 1.2, 1.2, 1.0], None), ValueAtRiskError::Correlation(..)));
+    assert!(matches!(stated([1.0, 0.2, 0.3, 1.0], None), ValueAtRiskError::Correlation(..)));
+    assert_eq!(stated([1.0, 0.2, 0.2, 1.0], Some(2.0)), ValueAtRiskError::Degrees(2.0));
+    // A confidence outside, a coin without a history.
+    let mut portfolio = market();
+    portfolio.hold(perpetual(1, 1_000.0)).unwrap();
+    let moves = Moves::historical(&sound, DAY, PATHS).unwrap();
+    let profits = book(&portfolio).profits(&moves, 0..200, &[]).unwrap();
+    for confidence in [0.0, 1.0, -0.5, 99.0, f64::NAN] {
+        assert!(matches!(profits.figures(confidence), Err(ValueAtRiskError::Tail(TailError::Confidence(_)))));
+    }
+    assert_eq!(
+        profits.figures(0.999).unwrap_err().to_string(),
+        "200 scenarios have no tail at this confidence: 1000 are the fewest; take a longer history or a lower confidence"
+    );
+    let bitcoin = Moves::given(&factors[..1], DAY, vec![0.1]).unwrap();
+    let missing = book(&portfolio).profits(&bitcoin, 0..1, &[]).unwrap_err();
+    assert_eq!(missing, ValueAtRiskError::NoHistory(coin(1)));
+    // Levels that cannot be.
+    let levels = History::of_levels(DAY, factors.clone(), &[1.0, 2.0, 0.0, 3.0]).unwrap_err();
+    assert_eq!(levels.to_string(), "BTC, row 2: 0 cannot be; leave the row out or repair it");
+}
