@@ -107,7 +107,7 @@ fn law(factors: Vec<Factor>, deviations: &[f64], degrees: Option<f64>) -> Law {
 }
 
 fn book(portfolio: &Portfolio) -> Book {
-    Book::new(portfolio, Dynamics::default(), Simd::best())
+    Book::new(std::slice::from_ref(portfolio), Dynamics::default(), Simd::best())
 }
 
 fn close(found: f64, expected: f64, within: f64) {
@@ -167,7 +167,8 @@ fn a_book_is_worth_what_its_options_are_at_the_horizon() {
     let moves = Moves::given(&all(), horizon, changes.clone()).unwrap();
     for sticky in [Sticky::Strike, Sticky::Moneyness] {
         let dynamics = Dynamics { sticky, ..Dynamics::default() };
-        let profits = Book::new(&portfolio, dynamics, Simd::best()).profits(&moves, 0..2, &groups).unwrap();
+        let mut book = Book::new(std::slice::from_ref(&portfolio), dynamics, Simd::best());
+        let profits = book.profits(&moves, 0..2, &groups).unwrap();
         for (scenario, changes) in changes.chunks(4).enumerate() {
             let mut sums = [0.0; 2];
             for (line, holding) in portfolio.holdings().enumerate() {
@@ -220,6 +221,19 @@ fn shares_add_up_and_a_part_that_is_all_adds_all() {
         close(sum(|share| share.value_at_risk), figures.value_at_risk, 1e-6 * figures.value_at_risk);
         close(sum(|share| share.expected_shortfall), figures.expected_shortfall, 1e-6 * figures.expected_shortfall);
     }
+    // Two accounts are what one is that holds both; groups put together are what they would be from the start.
+    let both = [portfolio.clone(), portfolio.clone()];
+    let mut two = Book::new(&both, Dynamics::default(), Simd::best());
+    let lines: Vec<usize> = (0..2 * groups.len()).collect();
+    let by_account: Vec<usize> = lines.iter().map(|line| line / groups.len()).collect();
+    let profits = two.profits(&moves, 0..moves.len(), &lines).unwrap().regrouped(&by_account);
+    assert_eq!(profits.group(0), profits.group(1));
+    let double = profits.figures(0.99).unwrap();
+    close(double.value_at_risk, 2.0 * drawn.value_at_risk, 1e-9 * drawn.value_at_risk);
+    close(double.shares[0].value_at_risk, drawn.value_at_risk, 1e-9 * drawn.value_at_risk);
+    let doubled = ByGreeks::of(&mut two, law.factors(), DAY, &lines).unwrap().regrouped(&by_account);
+    let doubled = doubled.figures(&law, 0.99).unwrap();
+    close(doubled.shares[1].incremental_value_at_risk, greeks.value_at_risk, 1e-6 * greeks.value_at_risk);
     let alone = book.profits(&moves, 0..moves.len(), &vec![0; groups.len()]).unwrap().figures(0.99).unwrap();
     close(alone.shares[0].incremental_value_at_risk, alone.value_at_risk, 1e-9 * alone.value_at_risk);
     close(alone.shares[0].value_at_risk, alone.value_at_risk, 1e-9 * alone.value_at_risk);

@@ -34,7 +34,7 @@ impl Default for Dynamics {
     }
 }
 
-/// What is held, ready to be moved. Coins' volatilities move apart from each other.
+/// What is held in one account or several, ready to be moved. Coins' volatilities move apart from each other.
 #[derive(Debug, Clone)]
 pub struct Book {
     parts: Vec<Part>,
@@ -58,29 +58,38 @@ struct Part {
 pub(super) type Smile<'a> = dyn Fn(usize, f64) -> f64 + Sync + 'a;
 
 impl Book {
-    /// Of a portfolio: its lines are those of the figures.
+    /// Of the portfolios of one or more accounts that reckon in one currency. Their lines are numbered one after the other.
+    ///
+    /// # Panics
+    ///
+    /// If they reckon in different currencies.
     #[must_use]
-    pub fn new(portfolio: &Portfolio, dynamics: Dynamics, simd: Simd) -> Self {
-        let part = |(underlying, portfolio, lines)| Part {
-            underlying,
-            portfolio,
-            lines,
-            revaluation: Revaluation::new(simd),
-            outcomes: Outcomes::default(),
-        };
-        Self {
-            parts: portfolio.by_underlying().into_iter().map(part).collect(),
-            lines: portfolio.len(),
-            dynamics,
-            coins: portfolio.coins(),
+    pub fn new(portfolios: &[Portfolio], dynamics: Dynamics, simd: Simd) -> Self {
+        let alike = portfolios.windows(2).all(|pair| pair[0].account() == pair[1].account());
+        assert!(alike, "profits in different currencies do not add up");
+        let (mut parts, mut coins, mut before) = (Vec::new(), Vec::new(), 0);
+        for whole in portfolios {
+            for (underlying, portfolio, mut lines) in whole.by_underlying() {
+                lines.iter_mut().for_each(|line| *line += before);
+                let (revaluation, outcomes) = (Revaluation::new(simd), Outcomes::default());
+                parts.push(Part { underlying, portfolio, lines, revaluation, outcomes });
+            }
+            coins.extend(whole.coins());
+            before += whole.len();
         }
+        coins.sort_unstable();
+        coins.dedup();
+        Self { parts, lines: before, dynamics, coins }
     }
 
     /// Coins that options are held on and whose volatilities stand still, because nothing among the factors moves them.
     #[must_use]
     pub fn still(&self, factors: &[Factor]) -> Vec<Currency> {
         let options = self.parts.iter().filter(|part| part.portfolio.has_options()).map(|part| part.underlying);
-        options.filter(|coin| !factors.contains(&Factor::Vol(*coin))).collect()
+        let mut still: Vec<Currency> = options.filter(|coin| !factors.contains(&Factor::Vol(*coin))).collect();
+        still.sort_unstable();
+        still.dedup();
+        still
     }
 
     /// Profits under some of the moves. `groups` tells the group of each line, from zero; empty: the whole alone is asked for. Two

@@ -105,6 +105,23 @@ impl ByGreeks {
         })
     }
 
+    /// The same with groups put together: `into` tells the new group of each, from zero.
+    ///
+    /// # Panics
+    ///
+    /// If `into` is of another number of groups.
+    #[must_use]
+    pub fn regrouped(&self, into: &[usize]) -> Self {
+        assert_eq!(into.len(), self.groups.len(), "each group has its new one");
+        let width = self.factors.len();
+        let none = Quadratic { constant: 0.0, delta: vec![0.0; width], gamma: vec![0.0; width * width] };
+        let mut groups = vec![none; into.iter().max().map_or(0, |last| last + 1)];
+        for (group, to) in self.groups.iter().zip(into) {
+            groups[*to] = groups[*to].with(group, 1.0);
+        }
+        Self { groups, ..self.clone() }
+    }
+
     /// What time alone brings until the horizon.
     #[must_use]
     pub fn theta(&self) -> f64 {

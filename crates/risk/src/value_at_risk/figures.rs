@@ -72,15 +72,20 @@ impl Profits {
         all
     }
 
-    /// Adds another book's profits under the same scenarios; its groups come behind.
+    /// The same with groups put together: `into` tells the new group of each, from zero.
     ///
     /// # Panics
     ///
-    /// If it is of another number of scenarios.
-    pub fn and(&mut self, other: Self) {
-        assert_eq!(self.totals.len(), other.totals.len(), "both are of the same scenarios");
-        self.totals.iter_mut().zip(&other.totals).for_each(|(sum, profit)| *sum += profit);
-        self.groups.extend(other.groups);
+    /// If `into` is of another number of groups.
+    #[must_use]
+    pub fn regrouped(&self, into: &[usize]) -> Self {
+        assert_eq!(into.len(), self.groups.len(), "each group has its new one");
+        let count = into.iter().max().map_or(0, |last| last + 1);
+        let mut groups = vec![vec![0.0; self.totals.len()]; count];
+        for (group, to) in self.groups.iter().zip(into) {
+            groups[*to].iter_mut().zip(group).for_each(|(sum, profit)| *sum += profit);
+        }
+        Self { totals: self.totals.clone(), groups }
     }
 
     /// Profit of the whole, scenario by scenario.
