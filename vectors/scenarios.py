@@ -28,7 +28,7 @@ FUTURES = [
 BALANCES = [("BTC", 1.75), ("ETH", -4.5), ("USDT", 100_000.0), ("USDC", -25_000.0), ("USD", 1_000.0)]
 
 STILL = dict(spot={}, others=0.0, deviations={}, relative=0.0, absolute=0.0, twist=0.0, skew=0.0, short=0.0, long=0.0,
-             shortest=1.0, floor=0.0, moneyness=False, hours=0, funding=0.0, dollars={})
+             shortest=1.0, floor=0.0, moneyness=False, hours=0, funding=0.0, dollars={}, vols={}, points={})
 SCENARIOS = [dict(STILL, others=spot, relative=vol, short=0.3, long=0.13)
              for spot in (-0.16, -0.08, 0.0, 0.08, 0.16) for vol in (0.5, 0.0, -0.25)]
 SCENARIOS += [
@@ -39,6 +39,30 @@ SCENARIOS += [
     dict(STILL, others=-0.4, relative=0.8, twist=0.1, skew=0.06, short=0.35, long=0.1, floor=0.5, moneyness=True, hours=50,
          funding=-0.003, dollars={"USDT": -0.15, "USDC": 0.01}),
 ]
+# Many joint moves: what they have in common, and a row for each. Volatilities of coins move beside what is common.
+LIKE = dict(STILL, others=-0.01, relative=0.05, twist=0.02, skew=-0.03, absolute=0.01, short=0.35, long=0.12, shortest=2.0,
+            floor=0.2, moneyness=True, hours=24, funding=0.0004, dollars={"USDT": -0.001})
+
+
+def joint_rows(count):
+    state = 20_260_101
+
+    def unit():
+        nonlocal state
+        state = (state * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % 2**64
+        return (state >> 11) / 2**53
+
+    def bell(width):
+        return width * (sum(unit() for _ in range(12)) - 6)
+
+    return [dict(BTC=math.exp(bell(0.08)), ETH=math.exp(bell(0.12)), USDC=1 + bell(0.004), vol_BTC=bell(0.15), vol_ETH=bell(0.2),
+                 points_ETH=bell(0.03)) for _ in range(count)]
+
+
+def joint(row):
+    """A row as a scenario. A price that has a column moves by it alone."""
+    return dict(LIKE, spot={"BTC": row["BTC"] - 1, "ETH": row["ETH"] - 1}, dollars=dict(LIKE["dollars"], USDC=row["USDC"] - 1),
+                vols={"BTC": row["vol_BTC"], "ETH": row["vol_ETH"]}, points={"ETH": row["points_ETH"]})
 
 
 def normal(x):
@@ -68,14 +92,15 @@ def moved(currency, by):
     return price * (1 + by["spot"].get(currency, by["others"]))
 
 
-def shocked(vol, slope, strike, quoted, factor, days, by):
+def shocked(coin, vol, slope, strike, quoted, factor, days, by):
     """A volatility after a scenario, of a smile that stays at its strikes or follows the forward."""
     counted = max(days, by["shortest"])
     weight = (30 / counted) ** (by["short"] if counted < 30 else by["long"])
     if by["moneyness"]:
         vol = vol - slope * math.log(factor)
-    level = 1 + by["relative"] * weight + by["twist"] * (weight - 1)
-    return max(vol * level + by["absolute"] * weight + by["skew"] * math.log(strike / quoted), by["floor"])
+    level = 1 + (by["relative"] + by["vols"].get(coin, 0.0)) * weight + by["twist"] * (weight - 1)
+    points = by["absolute"] + by["points"].get(coin, 0.0)
+    return max(vol * level + points * weight + by["skew"] * math.log(strike / quoted), by["floor"])
 
 
 def values(by):
@@ -89,7 +114,7 @@ def values(by):
         factor = moved(coin, by) / PRICES[coin] / (dollar / before)
         quoted = forward / before
         left = max(days - by["hours"] / 24, 0.0)
-        price = black(quoted * factor, strike, left / 365, shocked(vol, slope, strike, quoted, factor, days, by), call,
+        price = black(quoted * factor, strike, left / 365, shocked(coin, vol, slope, strike, quoted, factor, days, by), call,
                       discount ** (left / days) if settle else 1.0)
         worth.append(quantity * (price * dollar if settle else price / (forward * factor) * moved(coin, by)))
     for coin, days, settle, quantity, cost in FUTURES:
@@ -104,10 +129,18 @@ def values(by):
 
 def main():
     now = [value / PRICES[ACCOUNT] for value in values(STILL)]
-    profits = [[value / moved(ACCOUNT, by) - before for value, before in zip(values(by), now)] for by in SCENARIOS]
+
+    def profits(by):
+        return [value / moved(ACCOUNT, by) - before for value, before in zip(values(by), now)]
+
+    rows = joint_rows(200)
     answer = {
         "account": ACCOUNT, "prices": PRICES, "vols": VOLS, "terms": TERMS, "options": OPTIONS, "futures": FUTURES,
-        "balances": BALANCES, "value": math.fsum(now), "scenarios": SCENARIOS, "profits": profits,
+        "balances": BALANCES, "value": math.fsum(now), "scenarios": SCENARIOS,
+        "profits": [profits(by) for by in SCENARIOS], "like": LIKE,
+        "joint": {name: [row[name] for row in rows] for name in rows[0]},
+        "joint_totals": [math.fsum(profits(joint(row))) for row in rows],
+        "joint_first": [profits(joint(row)) for row in rows[:5]],
     }
     print(json.dumps(answer, indent=1))
 

@@ -9,8 +9,8 @@ use pricing::options::{EuropeanOption, Inputs, Simd, SimdName};
 use pricing::surface::Sticky;
 use risk::greeks::SmilePoint;
 use risk::scenario::{
-    Bound, Followed, Holding, Move, Outcomes, Portfolio, Reach, Revaluation, Scenario, ScenarioError, Settlement,
-    SpotMoves, VolMove,
+    Bound, Followed, Holding, JointMoves, Move, Outcomes, Portfolio, Reach, Revaluation, Scenario, ScenarioError,
+    Settlement, SpotMoves, VolMove,
 };
 use serde_json::Value;
 use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
@@ -262,6 +262,94 @@ fn profits_are_those_of_holdings_priced_one_by_one() {
             assert!((total - sum).abs() <= 1e-13 * size, "{total}, not {sum}");
         }
     }
+}
+
+/// Many scenarios side by side, as one by one: two computations that share a price's formula alone. Parts add up to the whole, and what
+/// does not move gains nothing at all.
+#[test]
+fn joint_moves_are_as_scenarios_one_by_one() {
+    let mut random = Random(0x5eed_0011);
+    for round in 0..40 {
+        let account = ["USD", "USDT", "BTC", "ETH"][round % 4];
+        let mut portfolio = empty(account);
+        for _ in 0..1 + random.below(90) {
+            portfolio.hold(holding(&mut random)).unwrap();
+        }
+        let (like, count) = (scenario(&mut random), 1 + random.below(40) as usize);
+        let mut column = |low: f64, high: f64| -> Vec<f64> { (0..count).map(|_| random.between(low, high)).collect() };
+        let (btc, usdc, shares, points) = (column(0.5, 2.0), column(0.9, 1.1), column(-0.5, 1.0), column(-0.1, 0.3));
+        let mut moves = JointMoves::new(count, like.clone());
+        moves.set_prices(currency("BTC"), btc.clone()).unwrap();
+        moves.set_prices(currency("USDC"), usdc.clone()).unwrap();
+        for (code, ..) in COINS {
+            moves.set_vols(currency(code), shares.clone()).unwrap();
+            moves.set_vol_points(currency(code), points.clone()).unwrap();
+        }
+        let scenarios: Vec<Scenario> = (0..count)
+            .map(|row| {
+                let mut one = like.clone();
+                one.spot.each.push((currency("BTC"), Move::Return(btc[row] - 1.0)));
+                one.dollars.push((currency("USDC"), usdc[row] - 1.0));
+                one.vol.relative += shares[row];
+                one.vol.absolute += points[row];
+                one
+            })
+            .collect();
+        let outcomes = run(&portfolio, &scenarios);
+        let mut told: Vec<Vec<f64>> = Vec::new();
+        let mut sums = vec![0.0; count];
+        for simd in SimdName::ALL.into_iter().filter_map(Simd::new) {
+            let mut revaluation = Revaluation::new(simd);
+            let (mut ready, mut profits) = (revaluation.ready(&portfolio).unwrap(), Vec::new());
+            ready.profits(&moves, &mut profits).unwrap();
+            told.push(profits);
+            // Of one scenario alone.
+            let mut last = Vec::new();
+            ready.profits(&moves.select(&[count - 1]), &mut last).unwrap();
+            assert_eq!(last[0].to_bits(), told[0][count - 1].to_bits());
+            sums.fill(0.0);
+            let by_line = ready.profits_by_line(&moves, |line, profits| {
+                for (row, (profit, sum)) in profits.iter().zip(&mut sums).enumerate() {
+                    let (expected, size) = (outcomes.profits(row)[line], 1e6 / price_of(account));
+                    assert!((profit - expected).abs() < 1e-11 * size, "line {line}, row {row}: {profit} {expected}");
+                    *sum += profit;
+                }
+            });
+            by_line.unwrap();
+            // Nothing moves, and no time passes.
+            ready.profits(&JointMoves::new(3, Scenario::still("still")), &mut last).unwrap();
+            assert_eq!(last, [0.0; 3]);
+        }
+        assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "round {round}");
+        for (row, (profit, sum)) in told[0].iter().zip(&sums).enumerate() {
+            let size = 1e7 / price_of(account);
+            assert!((profit - sum).abs() < 1e-12 * size && (profit - outcomes.total(row)).abs() < 1e-12 * size);
+        }
+    }
+}
+
+/// A price that makes sizes of amounts in an account's currency.
+fn price_of(account: &str) -> f64 {
+    COINS.iter().find(|(code, ..)| *code == account).map_or(1.0, |(_, price, _)| *price)
+}
+
+#[test]
+fn joint_moves_that_cannot_be_are_refused() {
+    let btc = currency("BTC");
+    let mut moves = JointMoves::new(2, Scenario::still("day"));
+    let refused = moves.set_prices(btc, vec![1.0, 0.0]).unwrap_err();
+    assert_eq!(refused.to_string(), "scenario 2: the factor of a price of BTC is 0; it must be finite and above 0");
+    assert!(matches!(moves.set_vols(btc, vec![f64::NAN, 0.0]), Err(ScenarioError::Row { row: 0, .. })));
+    assert!(matches!(moves.set_vol_points(btc, vec![0.0, f64::INFINITY]), Err(ScenarioError::Row { row: 1, .. })));
+    moves.set_prices(btc, vec![1.0, 1e20]).unwrap();
+    let portfolio = empty("USD");
+    let mut revaluation = Revaluation::new(Simd::best());
+    let refused = revaluation.ready(&portfolio).unwrap().profits(&moves, &mut Vec::new()).unwrap_err();
+    assert!(matches!(refused, ScenarioError::Moved { .. }), "{refused}");
+    moves.set_prices(btc, vec![1.0, 1.0]).unwrap();
+    let like = Scenario { funding: f64::NAN, ..Scenario::still("day") };
+    let refused = revaluation.ready(&portfolio).unwrap().profits(&JointMoves::new(1, like), &mut Vec::new());
+    assert!(matches!(refused, Err(ScenarioError::Move { .. })));
 }
 
 #[test]
@@ -590,8 +678,61 @@ fn a_fill_gives_what_a_portfolio_made_anew_gives() {
 /// (`vectors/scenarios.py`), line by line to 1e-10 of what is held.
 #[test]
 fn agrees_with_an_independent_computation() {
+    let (vector, portfolio) = golden();
+    let rows = |name: &str| vector[name].as_array().unwrap().iter();
+    let scenarios: Vec<Scenario> = rows("scenarios").map(golden_scenario).collect();
+    let outcomes = run(&portfolio, &scenarios);
+    assert!((outcomes.value() - number(&vector["value"])).abs() < 1e-10 * 5e5, "{}", outcomes.value());
+    for (index, expected) in rows("profits").enumerate() {
+        let expected: Vec<f64> = expected.as_array().unwrap().iter().map(number).collect();
+        assert_eq!(outcomes.profits(index).len(), expected.len());
+        for (line, (found, expected)) in outcomes.profits(index).iter().zip(&expected).enumerate() {
+            let near = (found - expected).abs() <= 1e-10 * expected.abs().max(1e3);
+            assert!(near, "scenario {index}, line {line}: {found} {expected}");
+        }
+    }
+}
+
+/// The same under two hundred joint moves of which each coin has its own: totals, and line by line.
+#[test]
+fn joint_moves_agree_with_an_independent_computation() {
+    let (vector, portfolio) = golden();
+    let column = |value: &Value| -> Vec<f64> { value.as_array().unwrap().iter().map(number).collect() };
+    let (joint, totals) = (&vector["joint"], column(&vector["joint_totals"]));
+    let mut moves = JointMoves::new(totals.len(), golden_scenario(&vector["like"]));
+    for code in ["BTC", "ETH", "USDC"] {
+        moves.set_prices(currency(code), column(&joint[code])).unwrap();
+    }
+    moves.set_vols(currency("BTC"), column(&joint["vol_BTC"])).unwrap();
+    moves.set_vols(currency("ETH"), column(&joint["vol_ETH"])).unwrap();
+    moves.set_vol_points(currency("ETH"), column(&joint["points_ETH"])).unwrap();
+    let (mut revaluation, mut profits) = (Revaluation::new(Simd::best()), Vec::new());
+    let mut ready = revaluation.ready(&portfolio).unwrap();
+    ready.profits(&moves, &mut profits).unwrap();
+    assert_eq!(profits.len(), totals.len());
+    for (row, (found, expected)) in profits.iter().zip(&totals).enumerate() {
+        assert!((found - expected).abs() <= 1e-10 * expected.abs().max(1e4), "row {row}: {found} {expected}");
+    }
+    let first: Vec<Vec<f64>> = vector["joint_first"].as_array().unwrap().iter().map(column).collect();
+    let mut lines = 0;
+    let by_line = ready.profits_by_line(&moves, |line, profits| {
+        lines += 1;
+        for (row, (found, expected)) in profits.iter().zip(first.iter().map(|row| row[line])).enumerate() {
+            let near = (found - expected).abs() <= 1e-10 * expected.abs().max(1e3);
+            assert!(near, "row {row}, line {line}: {found} {expected}");
+        }
+    });
+    by_line.unwrap();
+    assert_eq!(lines, portfolio.len());
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+/// What `vectors/scenarios.py` told, and its portfolio.
+fn golden() -> (Value, Portfolio) {
     let vector: Value = serde_json::from_str(include_str!("../../../vectors/scenarios.json")).unwrap();
-    let number = |value: &Value| value.as_f64().unwrap();
     let code = |value: &Value| currency(value.as_str().unwrap());
     let rows = |name: &str| vector[name].as_array().unwrap().iter();
     let mut portfolio = Portfolio::new(code(&vector["account"]), days(0));
@@ -634,45 +775,32 @@ fn agrees_with_an_independent_computation() {
         let amount = Cash::from_estimate(number(&balance[1]), Round::Nearest).unwrap();
         portfolio.hold(Holding::Balance { currency: code(&balance[0]), amount }).unwrap();
     }
+    (vector, portfolio)
+}
+
+fn golden_scenario(row: &Value) -> Scenario {
     let named = |value: &Value| -> Vec<(Currency, f64)> {
         value.as_object().unwrap().iter().map(|(name, by)| (currency(name), number(by))).collect()
     };
-    let scenarios: Vec<Scenario> = rows("scenarios")
-        .map(|row| {
-            let returns = named(&row["spot"]).into_iter().map(|(coin, by)| (coin, Move::Return(by)));
-            let deviations = named(&row["deviations"]).into_iter().map(|(coin, by)| (coin, Move::Deviations(by)));
-            Scenario {
-                spot: SpotMoves {
-                    others: Move::Return(number(&row["others"])),
-                    each: returns.chain(deviations).collect(),
-                },
-                vol: VolMove {
-                    relative: number(&row["relative"]),
-                    absolute: number(&row["absolute"]),
-                    twist: number(&row["twist"]),
-                    skew: number(&row["skew"]),
-                    short_power: number(&row["short"]),
-                    long_power: number(&row["long"]),
-                    shortest_days: number(&row["shortest"]),
-                    floor: number(&row["floor"]),
-                },
-                sticky: if row["moneyness"].as_bool().unwrap() { Sticky::Moneyness } else { Sticky::Strike },
-                time: Duration::from_nanos(row["hours"].as_i64().unwrap() * DAY / 24),
-                funding: number(&row["funding"]),
-                dollars: named(&row["dollars"]),
-                ..Scenario::still("golden")
-            }
-        })
-        .collect();
-    let outcomes = run(&portfolio, &scenarios);
-    assert!((outcomes.value() - number(&vector["value"])).abs() < 1e-10 * 5e5, "{}", outcomes.value());
-    for (index, expected) in rows("profits").enumerate() {
-        let expected: Vec<f64> = expected.as_array().unwrap().iter().map(number).collect();
-        assert_eq!(outcomes.profits(index).len(), expected.len());
-        for (line, (found, expected)) in outcomes.profits(index).iter().zip(&expected).enumerate() {
-            let near = (found - expected).abs() <= 1e-10 * expected.abs().max(1e3);
-            assert!(near, "scenario {index}, line {line}: {found} {expected}");
-        }
+    let returns = named(&row["spot"]).into_iter().map(|(coin, by)| (coin, Move::Return(by)));
+    let deviations = named(&row["deviations"]).into_iter().map(|(coin, by)| (coin, Move::Deviations(by)));
+    Scenario {
+        spot: SpotMoves { others: Move::Return(number(&row["others"])), each: returns.chain(deviations).collect() },
+        vol: VolMove {
+            relative: number(&row["relative"]),
+            absolute: number(&row["absolute"]),
+            twist: number(&row["twist"]),
+            skew: number(&row["skew"]),
+            short_power: number(&row["short"]),
+            long_power: number(&row["long"]),
+            shortest_days: number(&row["shortest"]),
+            floor: number(&row["floor"]),
+        },
+        sticky: if row["moneyness"].as_bool().unwrap() { Sticky::Moneyness } else { Sticky::Strike },
+        time: Duration::from_nanos(row["hours"].as_i64().unwrap() * DAY / 24),
+        funding: number(&row["funding"]),
+        dollars: named(&row["dollars"]),
+        ..Scenario::still("golden")
     }
 }
 

@@ -14,6 +14,7 @@ mod lanes;
 mod moved;
 mod rows;
 mod simd;
+mod sweep;
 mod weighted;
 
 pub use batch::{Batch, Quantities, Sums, Values};
@@ -24,4 +25,5 @@ pub use implied::{Implied, ImpliedVols, NoVol, QuoteInputs, Quotes, total_deviat
 pub use moved::MovedPrices;
 pub use rows::Rows;
 pub use simd::{Simd, SimdName, UnknownSimd};
+pub use sweep::{Exposure, Exposures, Sweep};
 pub use weighted::{GreekSums, Weight, Weighted, Weights};

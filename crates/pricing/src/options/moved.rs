@@ -31,11 +31,11 @@ const FARTHEST: f64 = -100.0;
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MovedPrices {
-    sign: Column,
-    forward: Column,
-    strike: Column,
+    pub(super) sign: Column,
+    pub(super) forward: Column,
+    pub(super) strike: Column,
     /// ln(F÷K); void until settled.
-    place: Column,
+    pub(super) place: Column,
     columns: Vec<Deviations>,
 }
 
@@ -278,7 +278,7 @@ impl Work for Price<'_> {
 
 /// Some options, side by side.
 pub(super) struct Abreast<S: Lanes> {
-    sign: Real<S>,
+    pub(super) sign: Real<S>,
     pub(super) forward: Real<S>,
     pub(super) strike: Real<S>,
     pub(super) place: Real<S>,

@@ -3,9 +3,9 @@
 //! The proof is in `docs/risk.md`. Everything is a quadratic form in the square roots of the factors by which prices have moved, with
 //! coefficients of which both ends are known.
 
-use super::portfolio::Portfolio;
+use super::portfolio::{Portfolio, USD};
 use super::revaluation::{Group, Ready, Revaluation, Smile, tenor_weight};
-use super::{Holding, Scenario, ScenarioError, Settlement};
+use super::{Scenario, ScenarioError};
 use market::Currency;
 use pricing::options::{Field, Near};
 use pricing::surface::Sticky;
@@ -470,35 +470,14 @@ impl Revaluation {
         bound.lines.resize(portfolio.currencies.len(), 0.0);
         for at in &portfolio.others {
             let line = &portfolio.lines[*at];
-            let (price, quantity) = (self.prices[line.underlying], line.quantity);
-            match line.holding {
-                Holding::Future { settlement, expiry, .. } => {
-                    let ratio = line.term.map_or(1.0, |term| {
-                        let term = &portfolio.terms[term];
-                        portfolio.forward(term) / portfolio.currencies[term.underlying].price
-                    });
-                    let paid = if expiry.is_none() { scenario.funding } else { 0.0 };
-                    let terms = match settlement {
-                        Settlement::Coin => {
-                            let fixed = -quantity / ratio * (1.0 + paid);
-                            bound.constant += fixed;
-                            bound.lines[line.underlying] -= line.basis * price;
-                            [fixed, line.basis * price]
-                        }
-                        Settlement::Quote(_) => {
-                            let moving = quantity * price * ratio * (1.0 - paid);
-                            let owed = line.basis * self.prices[line.settlement];
-                            bound.lines[line.underlying] += moving;
-                            bound.lines[line.settlement] -= owed;
-                            [moving, owed]
-                        }
-                    };
-                    bound.slack += terms[0].abs() + terms[1].abs();
-                }
-                Holding::Balance { .. } | Holding::Option { .. } => {
-                    bound.lines[line.underlying] += quantity * price;
-                    bound.slack += (quantity * price).abs();
-                }
+            let (currency, unit) = portfolio.linear(line, scenario.funding);
+            let held = line.quantity * unit * self.prices[currency];
+            *(if currency == USD { &mut bound.constant } else { &mut bound.lines[currency] }) += held;
+            bound.slack += held.abs();
+            if let Some((cost, currency)) = line.cost() {
+                let owed = cost * self.prices[currency];
+                bound.lines[currency] -= owed;
+                bound.slack += owed.abs();
             }
         }
     }

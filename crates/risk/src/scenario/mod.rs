@@ -7,6 +7,7 @@
 mod account;
 mod bound;
 mod followed;
+mod joint;
 mod moves;
 mod portfolio;
 mod revaluation;
@@ -14,6 +15,7 @@ mod stress;
 
 pub use bound::{Bound, Drift, Reach};
 pub use followed::Followed;
+pub use joint::JointMoves;
 pub use moves::{Move, REFERENCE_DAYS, Scenario, SpotMoves, VolMove};
 pub use portfolio::{Holding, Portfolio, Settlement};
 pub use revaluation::{Outcomes, Ready, Revaluation};
@@ -45,6 +47,17 @@ pub enum ScenarioError {
         scenario: String,
         /// Which number.
         what: &'static str,
+        /// What it was.
+        value: f64,
+    },
+    /// A number of one scenario of many that cannot be.
+    Row {
+        /// Which scenario, from zero.
+        row: usize,
+        /// Which number.
+        what: &'static str,
+        /// Of which currency.
+        currency: Currency,
         /// What it was.
         value: f64,
     },
@@ -96,6 +109,10 @@ impl fmt::Display for ScenarioError {
                     "shortest tenor in days" => f.write_str("it must be finite and above 0"),
                     _ => f.write_str("it must be finite"),
                 }
+            }
+            Self::Row { row, what, currency, value } => {
+                let remedy = if *what == "factor of a price" { "finite and above 0" } else { "finite" };
+                write!(f, "scenario {}: the {what} of {currency} is {value}; it must be {remedy}", row + 1)
             }
             Self::NoVol { scenario, coin } => write!(
                 f,

@@ -57,6 +57,9 @@ pub enum Holding {
     },
 }
 
+/// Index of the US dollar among currencies.
+pub(super) const USD: usize = 0;
+
 /// A currency with its price.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Quoted {
@@ -371,6 +374,25 @@ impl Portfolio {
     pub(super) fn years(&self, term: &Term, after: Duration) -> f64 {
         let left = i128::from(term.expiry.nanos()) - i128::from(self.now.nanos()) - i128::from(after.nanos());
         left.max(0) as f64 / (365.0 * Duration::DAY.nanos() as f64)
+    }
+
+    /// What a unit of a line that is no option is worth: so much of a currency, its index first. Funding is a share of notional, of
+    /// perpetuals.
+    pub(super) fn linear(&self, line: &Line, funding: f64) -> (usize, f64) {
+        let Holding::Future { settlement, expiry, .. } = line.holding else {
+            return (line.underlying, 1.0);
+        };
+        let ratio = line.term.map_or(1.0, |term| {
+            let term = &self.terms[term];
+            self.forward(term) / self.currencies[term.underlying].price
+        });
+        // Futures pay no funding.
+        let paid = if expiry.is_none() { funding } else { 0.0 };
+        match settlement {
+            // −1 ÷ forward coins are as many dollars whatever the coin's price: the two move alike.
+            Settlement::Coin => (USD, -(1.0 + paid) / ratio),
+            Settlement::Quote(_) => (line.underlying, ratio * (1.0 - paid)),
+        }
     }
 
     /// Whether the settlement is in coin.

@@ -6,7 +6,7 @@
 //! part again.
 
 use super::portfolio::{Line, Portfolio, Term, check};
-use super::{Holding, Move, REFERENCE_DAYS, Scenario, ScenarioError, Settlement, VolMove};
+use super::{Holding, Move, REFERENCE_DAYS, Scenario, ScenarioError, VolMove};
 use pricing::options::{Field, MovedPrices, Quantities, Simd};
 use pricing::surface::Sticky;
 use std::ops::Range;
@@ -417,8 +417,7 @@ impl Revaluation {
         let Self { simd, moved, groups, prices, worth, .. } = self;
         check_forwards(groups, portfolio, scenario, prices)?;
         worth.resize(moved.len(), 0.0);
-        let same = |a: &Group, b: &Group| (a.underlying, a.settlement, a.coin) == (b.underlying, b.settlement, b.coin);
-        for run in groups.chunk_by(same) {
+        for run in groups.chunk_by(Group::together) {
             let factor = run[0].factor(portfolio, prices);
             let options = run[0].options.start..run[run.len() - 1].options.end;
             moved.prices(*simd, column, options.clone(), factor, &mut worth[options]);
@@ -525,7 +524,7 @@ impl Revaluation {
     }
 
     /// Prices of currencies after the scenario.
-    fn move_prices(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<(), ScenarioError> {
+    pub(super) fn move_prices(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<(), ScenarioError> {
         self.prices.clear();
         for quoted in &portfolio.currencies {
             let currency = quoted.currency;
@@ -567,28 +566,30 @@ impl Revaluation {
         units.resize(portfolio.len(), 0.0);
         for at in &portfolio.others {
             let line = &portfolio.lines[*at];
-            let price = prices[line.underlying];
-            units[*at] = match line.holding {
-                Holding::Future { settlement, expiry, .. } => {
-                    let ratio = line.term.map_or(1.0, |term| {
-                        let term = &portfolio.terms[term];
-                        portfolio.forward(term) / portfolio.currencies[term.underlying].price
-                    });
-                    // Futures pay no funding.
-                    let paid = if expiry.is_none() { funding } else { 0.0 };
-                    match settlement {
-                        // −1 ÷ forward coins, whatever the coin's price: the two move alike.
-                        Settlement::Coin => -(1.0 + paid) / ratio,
-                        Settlement::Quote(_) => price * ratio * (1.0 - paid),
-                    }
-                }
-                Holding::Balance { .. } | Holding::Option { .. } => price,
-            };
+            let (currency, unit) = portfolio.linear(line, funding);
+            units[*at] = unit * prices[currency];
         }
     }
 }
 
 impl Group {
+    /// Whether the options of two groups move by one factor.
+    pub(super) fn together(&self, other: &Self) -> bool {
+        let key = |group: &Self| (group.underlying, group.settlement, group.coin);
+        key(self) == key(other)
+    }
+
+    /// Years to expiry after some time, and the discount factor then.
+    pub(super) fn left(&self, portfolio: &Portfolio, after: Duration) -> (f64, f64) {
+        let years = portfolio.years(&portfolio.terms[self.term], after);
+        let discount = if self.discount == 1.0 || self.years == 0.0 || years == self.years {
+            self.discount
+        } else {
+            exp(ln(self.discount) * (years / self.years))
+        };
+        (years, discount)
+    }
+
     /// The forward in the currency of settlement.
     fn quotes(&self, portfolio: &Portfolio) -> f64 {
         if self.coin { self.forward } else { self.forward / portfolio.currencies[self.settlement].price }
@@ -635,12 +636,7 @@ struct Shape {
 
 impl Shape {
     fn new(portfolio: &Portfolio, scenario: &Scenario, group: &Group, prices: &[f64]) -> Self {
-        let years = portfolio.years(&portfolio.terms[group.term], scenario.time);
-        let discount = if group.discount == 1.0 || group.years == 0.0 || years == group.years {
-            group.discount
-        } else {
-            exp(ln(group.discount) * (years / group.years))
-        };
+        let (years, discount) = group.left(portfolio, scenario.time);
         let vol = &scenario.vol;
         let weight = tenor_weight(vol, group.days);
         let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
@@ -710,7 +706,7 @@ pub(super) fn tenor_weight(vol: &VolMove, days: f64) -> f64 {
     if power == 0.0 { 1.0 } else { exp(power * ln(REFERENCE_DAYS / days)) }
 }
 
-fn check_scenario(scenario: &Scenario) -> Result<(), ScenarioError> {
+pub(super) fn check_scenario(scenario: &Scenario) -> Result<(), ScenarioError> {
     let refuse = |what, value| Err(ScenarioError::Move { scenario: scenario.name.clone(), what, value });
     for (what, value) in scenario.vol.fields() {
         let fits = match what {

@@ -1,0 +1,439 @@
+//! Thousands of joint moves as columns, for value at risk: every option priced again in every one of them.
+//!
+//! What [`Revaluation::run`] does scenario by scenario is done here option by option, many scenarios side by side
+//! ([`MovedPrices::sweep`](pricing::options::MovedPrices::sweep)): a division more a price, and nothing kept of a price but the sum.
+
+use super::portfolio::{Portfolio, check};
+use super::revaluation::{Group, Ready, Revaluation, check_scenario, tenor_weight};
+use super::{Scenario, ScenarioError};
+use market::Currency;
+use pricing::options::{Exposure, Exposures, Field, MovedPrices, Simd, Sweep};
+use pricing::surface::Sticky;
+use std::ops::Range;
+use units::Duration;
+use units::math::ln;
+
+/// Joint moves of prices and volatilities in many scenarios, a column for each currency; what they have in common is a [`Scenario`].
+///
+/// ```
+/// use risk::greeks::SmilePoint;
+/// use risk::scenario::{Holding, JointMoves, Portfolio, Revaluation, Scenario, Settlement};
+/// use pricing::options::Simd;
+/// let (btc, usd) = ("BTC".parse().unwrap(), market::Currency::USD);
+/// let expiry = "2026-03-27T08:00:00Z".parse().unwrap();
+/// let mut portfolio = Portfolio::new(usd, "2026-03-01".parse().unwrap());
+/// portfolio.set_price(btc, 60_000.0)?;
+/// portfolio.set_forward(btc, expiry, 60_300.0)?;
+/// portfolio.hold(Holding::Option {
+///     underlying: btc,
+///     expiry,
+///     strike: "55000".parse().unwrap(),
+///     right: units::OptionRight::Put,
+///     settlement: Settlement::Coin,
+///     quantity: "-2".parse().unwrap(),
+///     point: SmilePoint { vol: 0.6, slope: -0.2 },
+/// })?;
+/// // Over a day: a fall by a tenth with volatility up by a fifth, and the other way round.
+/// let day = Scenario { time: units::Duration::DAY, ..Scenario::still("a day") };
+/// let mut moves = JointMoves::new(2, day);
+/// moves.set_prices(btc, vec![0.9, 1.1])?;
+/// moves.set_vols(btc, vec![0.2, -0.2])?;
+/// let mut profits = Vec::new();
+/// Revaluation::new(Simd::best()).ready(&portfolio)?.profits(&moves, &mut profits)?;
+/// assert!(profits[0] < 0.0 && profits[1] > 0.0);
+/// # Ok::<(), risk::scenario::ScenarioError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct JointMoves {
+    count: usize,
+    like: Scenario,
+    prices: Vec<(Currency, Vec<f64>)>,
+    vols: Vec<(Currency, Vec<f64>)>,
+    points: Vec<(Currency, Vec<f64>)>,
+}
+
+impl JointMoves {
+    /// So many scenarios. In all of them time passes, funding is paid, smiles stick and everything moves as in `like`, until columns are
+    /// set.
+    #[must_use]
+    pub fn new(count: usize, like: Scenario) -> Self {
+        Self { count, like, prices: Vec::new(), vols: Vec::new(), points: Vec::new() }
+    }
+
+    /// What the price of a currency is multiplied by in each scenario, in place of how [`Self::like`] moves it.
+    ///
+    /// # Errors
+    ///
+    /// The first factor that is not over zero and finite; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one for each scenario.
+    pub fn set_prices(&mut self, currency: Currency, factors: Vec<f64>) -> Result<(), ScenarioError> {
+        self.set(
+            "factor of a price",
+            currency,
+            factors,
+            |factor| factor > 0.0 && factor.is_finite(),
+            |all| &mut all.prices,
+        )
+    }
+
+    /// By what share of itself the volatility of a coin moves in each scenario, told at thirty days: added to
+    /// [`VolMove::relative`](super::VolMove::relative), and spread over tenors as that is.
+    ///
+    /// # Errors
+    ///
+    /// The first share that is not finite; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one for each scenario.
+    pub fn set_vols(&mut self, coin: Currency, shares: Vec<f64>) -> Result<(), ScenarioError> {
+        self.set("relative move of volatility", coin, shares, f64::is_finite, |all| &mut all.vols)
+    }
+
+    /// By how much the volatility of a coin moves in each scenario, told at thirty days: added to
+    /// [`VolMove::absolute`](super::VolMove::absolute), and spread over tenors as that is.
+    ///
+    /// # Errors
+    ///
+    /// The first move that is not finite; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one for each scenario.
+    pub fn set_vol_points(&mut self, coin: Currency, moves: Vec<f64>) -> Result<(), ScenarioError> {
+        self.set("absolute move of volatility", coin, moves, f64::is_finite, |all| &mut all.points)
+    }
+
+    fn set(
+        &mut self,
+        what: &'static str,
+        currency: Currency,
+        values: Vec<f64>,
+        fits: impl Fn(f64) -> bool,
+        columns: impl Fn(&mut Self) -> &mut Vec<(Currency, Vec<f64>)>,
+    ) -> Result<(), ScenarioError> {
+        assert_eq!(values.len(), self.count, "a {what} for each scenario");
+        if let Some(row) = values.iter().position(|value| !fits(*value)) {
+            return Err(ScenarioError::Row { row, what, currency, value: values[row] });
+        }
+        let columns = columns(self);
+        match columns.iter_mut().find(|(known, _)| *known == currency) {
+            Some((_, column)) => *column = values,
+            None => columns.push((currency, values)),
+        }
+        Ok(())
+    }
+
+    /// Number of scenarios.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// What the scenarios have in common.
+    #[must_use]
+    pub fn like(&self) -> &Scenario {
+        &self.like
+    }
+
+    /// Some of the scenarios, in the order given.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such scenario.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let pick = |columns: &[(Currency, Vec<f64>)]| {
+            let of =
+                |(currency, column): &(Currency, Vec<f64>)| (*currency, rows.iter().map(|row| column[*row]).collect());
+            columns.iter().map(of).collect()
+        };
+        let (prices, vols, points) = (pick(&self.prices), pick(&self.vols), pick(&self.points));
+        Self { count: rows.len(), like: self.like.clone(), prices, vols, points }
+    }
+}
+
+/// Of which currencies a line that is no option is worth how much, now and after the moves.
+fn amounts_of(
+    portfolio: &Portfolio,
+    line: usize,
+    moves: &JointMoves,
+) -> impl Iterator<Item = (usize, f64, f64)> + use<> {
+    let line = &portfolio.lines[line];
+    let ((currency, now), (_, then)) = (portfolio.linear(line, 0.0), portfolio.linear(line, moves.like.funding));
+    let owed = line.cost().map(|(cost, currency)| (currency, -cost, -cost));
+    std::iter::once((currency, line.quantity * now, line.quantity * then)).chain(owed)
+}
+
+fn column(columns: &[(Currency, Vec<f64>)], currency: Currency) -> Option<&[f64]> {
+    columns.iter().find(|(of, _)| *of == currency).map(|(_, column)| column.as_slice())
+}
+
+/// A currency's price in each scenario.
+enum Prices<'a> {
+    /// The price now, and what it is multiplied by.
+    Each(f64, &'a [f64]),
+    /// The same in all.
+    Same { now: f64, then: f64 },
+}
+
+impl Prices<'_> {
+    fn now(&self) -> f64 {
+        match *self {
+            Self::Each(now, _) | Self::Same { now, .. } => now,
+        }
+    }
+
+    fn then(&self, row: usize) -> f64 {
+        match *self {
+            Self::Each(now, factors) => now * factors[row],
+            Self::Same { then, .. } => then,
+        }
+    }
+
+    fn factor(&self, row: usize) -> f64 {
+        match *self {
+            Self::Each(_, factors) => factors[row],
+            Self::Same { now, then } => then / now,
+        }
+    }
+
+    fn ends(&self) -> (f64, f64) {
+        match *self {
+            Self::Each(_, factors) => {
+                factors.iter().fold((f64::INFINITY, 0.0), |(low, high), by| (low.min(*by), high.max(*by)))
+            }
+            Self::Same { now, then } => (then / now, then / now),
+        }
+    }
+}
+
+/// A coin and what its options are paid in: what moves them is the same.
+struct Pair {
+    underlying: usize,
+    settlement: usize,
+    coin: bool,
+    sweep: Sweep,
+}
+
+/// What is priced again, now and after the moves.
+struct Swept<'a> {
+    simd: Simd,
+    moved: &'a MovedPrices,
+    prices: Vec<Prices<'a>>,
+    account: usize,
+    pairs: Vec<Pair>,
+    /// Options that lie together, and the index of their pair.
+    runs: Vec<(Range<usize>, usize)>,
+    now: Exposures,
+    then: Exposures,
+    /// One scenario, in which nothing moves.
+    still: Sweep,
+}
+
+impl Ready<'_> {
+    /// The account's profit in each scenario, in its currency: what [`Self::run`] gives as totals, to rounding, in a fraction of the time
+    /// where scenarios are many. Where a smile stays at its moneyness, it is a line through each option's point with its slope.
+    /// The same bits with any instructions, and whatever other scenarios stand beside one.
+    ///
+    /// # Errors
+    ///
+    /// A price that is missing; a number of the scenarios that cannot be, or what they make of a price; the first line at fault.
+    pub fn profits(&mut self, moves: &JointMoves, profits: &mut Vec<f64>) -> Result<(), ScenarioError> {
+        let Self { revaluation, portfolio } = self;
+        let swept = revaluation.swept(portfolio, moves)?;
+        profits.clear();
+        profits.resize(moves.count, 0.0);
+        for at in 0..swept.prices.len() {
+            // What is linear in one price, together.
+            let mut amounts = (0.0, 0.0);
+            for line in &portfolio.others {
+                for (_, now, then) in amounts_of(portfolio, *line, moves).filter(|(currency, ..)| *currency == at) {
+                    amounts = (amounts.0 + now, amounts.1 + then);
+                }
+            }
+            swept.add_amounts(at, amounts, profits);
+        }
+        let mut worth = Vec::new();
+        for (options, pair) in &swept.runs {
+            swept.add_options(&swept.pairs[*pair], options.clone(), &mut worth, profits);
+        }
+        Ok(())
+    }
+
+    /// Each holding's profit in each scenario, line by line, to `each` as its line and a column as long as there are scenarios. They add
+    /// up to [`Self::profits`], to rounding.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::profits`]; nothing was given to `each` then.
+    pub fn profits_by_line(
+        &mut self,
+        moves: &JointMoves,
+        mut each: impl FnMut(usize, &[f64]),
+    ) -> Result<(), ScenarioError> {
+        let Self { revaluation, portfolio } = self;
+        let swept = revaluation.swept(portfolio, moves)?;
+        let (mut worth, mut profits) = (Vec::new(), vec![0.0; moves.count]);
+        for at in &portfolio.others {
+            profits.fill(0.0);
+            for (currency, now, then) in amounts_of(portfolio, *at, moves) {
+                swept.add_amounts(currency, (now, then), &mut profits);
+            }
+            each(*at, &profits);
+        }
+        for (options, pair) in &swept.runs {
+            for option in options.clone() {
+                profits.fill(0.0);
+                swept.add_options(&swept.pairs[*pair], option..option + 1, &mut worth, &mut profits);
+                each(portfolio.options[option], &profits);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Revaluation {
+    fn swept<'a>(&'a mut self, portfolio: &Portfolio, moves: &'a JointMoves) -> Result<Swept<'a>, ScenarioError> {
+        check_scenario(&moves.like)?;
+        // What is the same in all.
+        self.move_prices(portfolio, &moves.like)?;
+        let mut prices = Vec::new();
+        for (quoted, then) in portfolio.currencies.iter().zip(&self.prices) {
+            let Some(factors) = column(&moves.prices, quoted.currency) else {
+                prices.push(Prices::Same { now: quoted.price, then: *then });
+                continue;
+            };
+            let wrong = |factor: &f64| check(Field::Forward, quoted.price * factor).is_err();
+            if let Some(row) = factors.iter().position(wrong) {
+                let (scenario, price) = (format!("{} {}", moves.like.name, row + 1), quoted.price * factors[row]);
+                return Err(ScenarioError::Moved { scenario, currency: quoted.currency, price });
+            }
+            prices.push(Prices::Each(quoted.price, factors));
+        }
+        let (mut now, mut then) = (Exposures::default(), Exposures::default());
+        for group in &self.groups {
+            let Scenario { vol, sticky, time, name, .. } = &moves.like;
+            let weight = tenor_weight(vol, group.days);
+            let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
+            // As in `Group::unit`.
+            let unit = if group.coin { portfolio.currencies[group.underlying].price / group.forward } else { 1.0 };
+            let ((years, discount), (years_then, discount_then)) =
+                (group.left(portfolio, Duration::ZERO), group.left(portfolio, *time));
+            for index in group.options.clone() {
+                let smile = &self.smiles[index];
+                let quantity = smile.quantity * unit;
+                let still = Exposure {
+                    quantity,
+                    vol: smile.vol,
+                    slope: 0.0,
+                    level: 1.0,
+                    weight: 0.0,
+                    shift: 0.0,
+                    floor: 0.0,
+                    years,
+                    discount,
+                };
+                let skew = if vol.skew == 0.0 { 0.0 } else { vol.skew * ln(smile.strike / group.quoted) };
+                let moved = Exposure {
+                    slope: if *sticky == Sticky::Moneyness { smile.slope } else { 0.0 },
+                    level,
+                    weight,
+                    shift: vol.absolute * weight + skew,
+                    floor: vol.floor,
+                    years: years_then,
+                    discount: discount_then,
+                    ..still
+                };
+                let line = portfolio.options[index];
+                let refused = |refusal| ScenarioError::Line { scenario: name.clone(), line, refusal };
+                now.push(&still).map_err(refused)?;
+                then.push(&moved).map_err(refused)?;
+            }
+        }
+        let (pairs, runs) = self.pairs(portfolio, moves, &prices)?;
+        let mut still = Sweep::default();
+        still.refill(self.simd, [(1.0, 0.0, 0.0)]);
+        let Self { simd, moved, .. } = self;
+        Ok(Swept { simd: *simd, moved, prices, account: portfolio.account, pairs, runs, now, then, still })
+    }
+
+    /// Pairs with what moves them, and which options are theirs.
+    fn pairs(
+        &self,
+        portfolio: &Portfolio,
+        moves: &JointMoves,
+        prices: &[Prices<'_>],
+    ) -> Result<(Vec<Pair>, Vec<(Range<usize>, usize)>), ScenarioError> {
+        let (mut pairs, mut runs): (Vec<Pair>, Vec<_>) = (Vec::new(), Vec::new());
+        for run in self.groups.chunk_by(Group::together) {
+            let Group { underlying, settlement, coin, .. } = run[0];
+            let (of, paid) = (&prices[underlying], &prices[settlement]);
+            // How far the forwards go, at most.
+            let ((low, high), (least, most)) = (of.ends(), if coin { (1.0, 1.0) } else { paid.ends() });
+            for group in run {
+                for forward in [group.quoted * (low / most), group.quoted * (high / least)] {
+                    check(Field::Forward, forward).map_err(|refusal| ScenarioError::Line {
+                        scenario: moves.like.name.clone(),
+                        line: portfolio.options[group.options.start],
+                        refusal,
+                    })?;
+                }
+            }
+            let key = (underlying, settlement, coin);
+            let known = pairs.iter().position(|pair| (pair.underlying, pair.settlement, pair.coin) == key);
+            runs.push((run[0].options.start..run[run.len() - 1].options.end, known.unwrap_or(pairs.len())));
+            if known.is_some() {
+                continue;
+            }
+            let code = portfolio.currencies[underlying].currency;
+            let (vols, points) = (column(&moves.vols, code), column(&moves.points, code));
+            let mut sweep = Sweep::default();
+            sweep.refill(
+                self.simd,
+                (0..moves.count).map(|row| {
+                    let by = if coin { of.factor(row) } else { of.factor(row) / paid.factor(row) };
+                    (by, vols.map_or(0.0, |column| column[row]), points.map_or(0.0, |column| column[row]))
+                }),
+            );
+            pairs.push(Pair { underlying, settlement, coin, sweep });
+        }
+        Ok((pairs, runs))
+    }
+}
+
+impl Swept<'_> {
+    /// Adds what amounts of a currency gain, `now` and `then`.
+    fn add_amounts(&self, currency: usize, (now, then): (f64, f64), profits: &mut [f64]) {
+        if now == 0.0 && then == 0.0 {
+            return;
+        }
+        let (price, account) = (&self.prices[currency], &self.prices[self.account]);
+        let before = now * (price.now() * (1.0 / account.now()));
+        for (row, profit) in profits.iter_mut().enumerate() {
+            *profit += then * (price.then(row) * (1.0 / account.then(row))) - before;
+        }
+    }
+
+    /// Adds what options of a pair gain.
+    fn add_options(&self, pair: &Pair, options: Range<usize>, worth: &mut Vec<f64>, profits: &mut [f64]) {
+        let account = &self.prices[self.account];
+        // What is paid for in coin has the coin's price in its quantity.
+        let paid = if pair.coin { &Prices::Same { now: 1.0, then: 1.0 } } else { &self.prices[pair.settlement] };
+        self.moved.sweep(self.simd, options.clone(), &self.now, &self.still, worth);
+        let now = worth[0] * paid.now() * (1.0 / account.now());
+        self.moved.sweep(self.simd, options, &self.then, &pair.sweep, worth);
+        for (row, (profit, worth)) in profits.iter_mut().zip(worth).enumerate() {
+            *profit += *worth * paid.then(row) * (1.0 / account.then(row)) - now;
+        }
+    }
+}
