@@ -10,7 +10,7 @@ use risk::growth::{
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
-use units::math::{ln, sqrt};
+use units::math::sqrt;
 use units::show::{self, Style};
 use units::{Duration, Timestamp};
 
@@ -370,7 +370,7 @@ impl Run {
         };
         let drawn: Vec<Drawn> =
             parallel(chunks as usize, request.threads, progress, work)?.into_iter().flatten().collect();
-        let walk = past.walk(&own).map_err(RuinError::from)?;
+        let walk = Walk::of_returns(&own, past.per_year()).map_err(RuinError::from)?;
         let years = periods as f64 * request.step.days() / YEAR;
         let chances = |worst: fn(&Future) -> f64, brownian: &dyn Fn(f64) -> Result<f64, GrowthError>| {
             let chance = |level: &f64| -> Result<Chance, RuinError> {
@@ -520,13 +520,6 @@ impl Past {
             used_of_shrunk: used(shrunk),
             absent,
         }
-    }
-
-    /// Brownian motion with the mean and the variance of logarithms.
-    fn walk(&self, values: &[f64]) -> Result<Walk, GrowthError> {
-        let logs: Vec<f64> = values.iter().map(|value| ln(1.0 + value)).collect();
-        let (mean, variance) = moments(&logs);
-        Walk::new(mean * self.per_year(), sqrt(variance * self.per_year()))
     }
 
     fn notes(&self, request: &RuinRequest, periods: usize, kelly: &KellyView) -> Vec<String> {

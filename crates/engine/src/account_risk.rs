@@ -1,5 +1,5 @@
-//! What venues ask of accounts, how near they are to being liquidated, and what a stress would cost: facts that rules read, exact at
-//! every decision.
+//! What venues ask of accounts, how near they are to being liquidated, what a stress would cost, and how they have grown: facts that
+//! rules read, exact at every decision, those of growth at every midnight.
 //!
 //! A margin that is a sum over positions is kept as exact sums, of which a mark changes one part. All else is computed anew for the
 //! decision that reads it. What cannot be computed is not told, and the reason is kept.
@@ -9,6 +9,7 @@ mod proof;
 
 use crate::chain::Chains;
 use crate::engine::Engine;
+use crate::periods::DayReturns;
 use crate::scope::Scope;
 use edges::Edges;
 use market::{Account, AccountSpec, Catalogue, Currency, InstrumentKind, Source, is_dollar};
@@ -18,6 +19,7 @@ use policy::{Arg, MarginFigure, RiskFact, STEPS_MAX};
 use pricing::options::Simd;
 use proof::Proof;
 use risk::greeks::SmilePoint;
+use risk::growth::{Dependence, GrowthError, Walk, kelly_empirical, kelly_shrinkage};
 use risk::liquidation::{BoundariesError, Drift, Path, TouchError};
 use risk::scenario::{NamedStress, Outcomes, Revaluation, Scenario, ScenarioError};
 use risk::venues::{
@@ -36,6 +38,8 @@ const NEVER: f64 = 1_000.0;
 const ASK_EVERY: u8 = 16;
 /// Facts of risk that one strategy reads at most.
 const READ_MAX: usize = 16;
+/// Days of returns that tell anything of ruin and growth.
+const DAYS_MIN: usize = 60;
 
 /// Why a fact of margin, liquidation or a stress is not told.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +66,13 @@ pub enum RiskRefusal {
     Boundaries(BoundariesError),
     /// A number of the path whose touching is asked for.
     Touch(TouchError),
+    /// The account has run for fewer whole days than tell of ruin and growth.
+    TooFewDays {
+        /// So many.
+        count: usize,
+    },
+    /// What the account's returns say of ruin and growth.
+    Growth(GrowthError),
 }
 
 impl fmt::Display for RiskRefusal {
@@ -88,6 +99,13 @@ impl fmt::Display for RiskRefusal {
             Self::Scenario(error) => error.fmt(f),
             Self::Boundaries(error) => error.fmt(f),
             Self::Touch(error) => error.fmt(f),
+            Self::TooFewDays { count } => {
+                write!(
+                    f,
+                    "the account has returns of {count} days, and {DAYS_MIN} are the fewest that tell of ruin and growth"
+                )
+            }
+            Self::Growth(error) => error.fmt(f),
         }
     }
 }
@@ -97,6 +115,12 @@ impl std::error::Error for RiskRefusal {}
 impl From<MarginError> for RiskRefusal {
     fn from(error: MarginError) -> Self {
         Self::Margin(error)
+    }
+}
+
+impl From<GrowthError> for RiskRefusal {
+    fn from(error: GrowthError) -> Self {
+        Self::Growth(error)
     }
 }
 
@@ -205,6 +229,16 @@ struct Whole {
     until: Timestamp,
 }
 
+/// A fact of the returns of an account's days, which stays until the next one.
+#[derive(Debug)]
+struct Grown {
+    account: usize,
+    fact: RiskFact,
+    /// After how many changes of the returns it was computed.
+    version: u32,
+    value: Result<f64, RiskRefusal>,
+}
+
 /// Facts of risk that rules read, and what they are computed from.
 #[derive(Debug)]
 pub(crate) struct AccountRisk {
@@ -219,6 +253,7 @@ pub(crate) struct AccountRisk {
     whole: Option<Whole>,
     revaluation: Revaluation,
     outcomes: Outcomes,
+    grown: Vec<Grown>,
     /// Inputs so far: no state.
     moment: u64,
     /// How often a fact was computed, and how often a proof spared that: measures, and no state.
@@ -269,6 +304,7 @@ impl AccountRisk {
             whole: None,
             revaluation: Revaluation::new(Simd::best()),
             outcomes: Outcomes::default(),
+            grown: Vec::new(),
             moment: 1,
             computed: 0,
             spared: 0,
@@ -296,6 +332,11 @@ impl AccountRisk {
         self.readers.push(readings);
     }
 
+    /// Whether a fact follows from the returns of accounts.
+    pub(crate) fn needs_returns(&self) -> bool {
+        self.named.iter().any(|(_, fact)| fact.needs_returns())
+    }
+
     fn coin(&self, base: Currency) -> Option<&Coin> {
         let at = self.coins.binary_search_by_key(&base, |coin| coin.base).ok()?;
         self.coins.get(at)
@@ -309,7 +350,28 @@ impl AccountRisk {
             RiskFact::Distance => Ok(self.edges(engine, scope)?.distance().unwrap_or(NEVER)),
             RiskFact::Probability { horizon } => self.probability(engine, scope, *horizon),
             RiskFact::Stress { name } => self.stress(engine, name),
+            RiskFact::Ruin { .. } | RiskFact::Kelly { .. } => self.grown(engine, scope, fact),
         }
+    }
+
+    /// A fact of the returns of the strategy's account: computed once a day.
+    fn grown(&mut self, engine: &Engine, scope: usize, fact: &RiskFact) -> Result<f64, RiskRefusal> {
+        let account = engine.scopes[scope].account.index();
+        let Some(returns) = engine.books[account].periods.returns() else {
+            return Err(RiskRefusal::TooFewDays { count: 0 });
+        };
+        let version = returns.version;
+        let known = self.grown.iter().position(|grown| grown.account == account && grown.fact == *fact);
+        if let Some(known) = known.map(|at| &self.grown[at]).filter(|known| known.version == version) {
+            return known.value.clone();
+        }
+        let value = growth(returns, fact);
+        let grown = Grown { account, fact: fact.clone(), version, value: value.clone() };
+        match known {
+            Some(at) => self.grown[at] = grown,
+            None => self.grown.push(grown),
+        }
+        value
     }
 
     fn account_at(&self, venue: &str) -> Result<usize, RiskRefusal> {
@@ -677,6 +739,28 @@ impl AccountRisk {
     }
 }
 
+/// What the returns of an account's days say. Of no returns, and of too few, nothing.
+fn growth(returns: &DayReturns, fact: &RiskFact) -> Result<f64, RiskRefusal> {
+    let enough = |days: Vec<f64>| {
+        if days.len() < DAYS_MIN { Err(RiskRefusal::TooFewDays { count: days.len() }) } else { Ok(days) }
+    };
+    match fact {
+        RiskFact::Kelly { window } => {
+            let days = enough(returns.last((window.nanos() / Duration::DAY.nanos()) as usize))?;
+            let mean = days.iter().sum::<f64>() / days.len() as f64;
+            let variance = Dependence::of(&days)?.long_run_variance;
+            Ok(kelly_empirical(&days)? * kelly_shrinkage(mean, variance, days.len() as u32)?)
+        }
+        RiskFact::Ruin { loss, horizon } => {
+            let days = enough(returns.last(usize::MAX))?;
+            let year = YEAR / Duration::DAY.nanos() as f64;
+            let walk = Walk::of_returns(&days, year)?;
+            Ok(walk.loses(f64::from(*loss) / 10_000.0, horizon.nanos() as f64 / YEAR)?)
+        }
+        _ => Err(RiskRefusal::Absent(Absent::NotFinite)),
+    }
+}
+
 /// What is held by an account and margined: by instrument index.
 fn margined(engine: &Engine, at: usize) -> impl Iterator<Item = (usize, market::Position)> + '_ {
     let positions = engine.books[at].account.positions().enumerate();
@@ -944,6 +1028,15 @@ impl Engine {
                     continue;
                 }
                 RiskFact::Stress { .. } => ("the stress costs {} of equity: exact", Arg::Percent(value)),
+                RiskFact::Ruin { loss, horizon } => {
+                    let loss = Arg::Percent(f64::from(loss) / 10_000.0);
+                    let args = [loss, Arg::Duration(horizon), Arg::Percent(value)];
+                    let held = scope.position;
+                    let template = "down by {} within {}: {} likely, by days until midnight";
+                    scope.because.note(crate::ENGINE_RULE, held, held, template, args);
+                    continue;
+                }
+                RiskFact::Kelly { .. } => ("Kelly's multiple is {}, by days until midnight", Arg::Number(value)),
             };
             let held = scope.position;
             scope.because.note(crate::ENGINE_RULE, held, held, template, [number]);

@@ -367,7 +367,7 @@ impl Book {
         self.high_water = Cash::from_raw(from.i128()?);
         self.per_high_water = from.f64()?;
         self.drawdown = from.f64()?;
-        self.periods = Periods::load(from)?;
+        self.periods.load(from)?;
         self.executions = Executions::load(from)?;
         self.untold.clear();
         for _ in 0..from.len()? {

@@ -204,6 +204,9 @@ impl Engine {
             books,
             catalogue,
         };
+        if engine.risk.as_ref().is_some_and(|risk| risk.needs_returns()) {
+            engine.books.iter_mut().for_each(|book| book.periods.keep_returns());
+        }
         engine.find_heeded();
         engine
     }

@@ -1,7 +1,8 @@
-//! Equity when the UTC day and week began, and the money moved since the beginning.
+//! Equity when the UTC day and week began, the money moved since the beginning, and the returns of days where something reads them.
 
 use crate::book::with_money;
 use policy::facts::{self, Facts};
+use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Timestamp};
 
@@ -15,6 +16,62 @@ pub(crate) struct Periods {
     last: Cash,
     /// Counts changes, so that facts are set only after one.
     pub(crate) version: u32,
+    returns: Option<Box<DayReturns>>,
+}
+
+/// Days whose returns are kept.
+const KEPT: usize = 365;
+
+/// Returns of whole days, from midnight to midnight, the oldest first; across a hole in the market, one. Money moved is none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DayReturns {
+    days: VecDeque<f64>,
+    /// Where the last of them began.
+    before: Cash,
+    /// Counts changes.
+    pub(crate) version: u32,
+}
+
+impl DayReturns {
+    /// A day that began at `before` has ended at `after`.
+    fn close(&mut self, before: Cash, after: Cash) {
+        if before.signum() > 0 {
+            if self.days.len() == KEPT {
+                self.days.pop_front();
+            }
+            self.days.push_back(0.0);
+        }
+        self.before = before;
+        self.end(after);
+    }
+
+    /// The end of the last day, which more inputs of that very moment move.
+    fn end(&mut self, after: Cash) {
+        if self.before.signum() > 0
+            && let Some(last) = self.days.back_mut()
+        {
+            *last = after.approximate() / self.before.approximate() - 1.0;
+        }
+        self.version = self.version.wrapping_add(1);
+    }
+
+    /// The last days, at most so many.
+    pub(crate) fn last(&self, most: usize) -> Vec<f64> {
+        self.days.range(self.days.len().saturating_sub(most)..).copied().collect()
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        out.i128(self.before.raw());
+        out.len(self.days.len());
+        self.days.iter().for_each(|day| out.f64(*day));
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.before = Cash::from_raw(from.i128()?);
+        self.days = (0..from.len()?).map(|_| from.f64()).collect::<Result<_, _>>()?;
+        self.version = self.version.wrapping_add(1);
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +91,9 @@ impl Periods {
         for start in [&mut self.day, &mut self.week] {
             start.equity = with_money(start.equity, amount, before);
         }
+        if let Some(returns) = self.returns.as_deref_mut().filter(|returns| returns.before.signum() > 0) {
+            returns.before = with_money(returns.before, amount, before);
+        }
         self.last += amount;
         self.version = self.version.wrapping_add(1);
     }
@@ -49,12 +109,31 @@ impl Periods {
         self.last = equity;
     }
 
+    /// Something reads the returns of days: they are kept from now on.
+    pub(crate) fn keep_returns(&mut self) {
+        self.returns.get_or_insert_default();
+    }
+
+    pub(crate) fn returns(&self) -> Option<&DayReturns> {
+        self.returns.as_deref()
+    }
+
     #[cold]
     fn begin(&mut self, now: Timestamp, equity: Cash) {
+        let was = self.day;
         let starts = [(&mut self.day, now.floor(Duration::DAY)), (&mut self.week, (now - MONDAY).floor(WEEK) + MONDAY)];
         for (start, at) in starts {
             if at != start.at || now == at {
                 *start = Start { at, equity: if now == at { equity } else { self.last } };
+            }
+        }
+        if let Some(returns) = &mut self.returns {
+            if self.day.at == was.at {
+                returns.end(self.day.equity)
+            } else {
+                // Before the first input there was no day, only money paid in.
+                let before = if was.at == Timestamp::default() { Cash::ZERO } else { was.equity };
+                returns.close(before, self.day.equity)
             }
         }
         self.version = self.version.wrapping_add(1);
@@ -75,12 +154,18 @@ impl Periods {
         out.i128(self.deposits.raw());
         out.i128(self.last.raw());
         out.u32(self.version);
+        if let Some(returns) = &self.returns {
+            returns.save(out);
+        }
     }
 
-    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
-        let mut start = || Ok(Start { at: Timestamp::from_nanos(from.i64()?), equity: Cash::from_raw(from.i128()?) });
-        let (day, week) = (start()?, start()?);
-        let (deposits, last) = (Cash::from_raw(from.i128()?), Cash::from_raw(from.i128()?));
-        Ok(Self { day, week, deposits, last, version: from.u32()? })
+    pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        for start in [&mut self.day, &mut self.week] {
+            *start = Start { at: Timestamp::from_nanos(from.i64()?), equity: Cash::from_raw(from.i128()?) };
+        }
+        self.deposits = Cash::from_raw(from.i128()?);
+        self.last = Cash::from_raw(from.i128()?);
+        self.version = from.u32()?;
+        self.returns.as_deref_mut().map_or(Ok(()), |returns| returns.load(from))
     }
 }

@@ -1,4 +1,4 @@
-//! Facts of what accounts hold and how near their venues are to liquidating it. As those of surfaces, each has a name that is also how
+//! Facts of what accounts hold, how near their venues are to liquidating it, and how they have grown. As those of surfaces, each has a name that is also how
 //! it is written: `margin.ratio(deribit)`.
 
 use crate::parse::value::{self, Expr, Node, Quantity, Unit};
@@ -10,7 +10,10 @@ use units::Duration;
 /// The longest horizon: a year.
 const HORIZON_MAX: Duration = Duration::from_nanos(365 * Duration::DAY.nanos());
 
-/// A fact of an account's margin, of its distance to liquidation, or of a stress.
+/// The fewest days that returns are looked back on, and the most.
+const WINDOW: (Duration, Duration) = (Duration::from_nanos(60 * Duration::DAY.nanos()), HORIZON_MAX);
+
+/// A fact of an account's margin, of its distance to liquidation, of a stress, or of its growth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RiskFact {
     /// `margin.ratio(deribit)` and its like, of the account at a venue, by that venue's model.
@@ -32,6 +35,20 @@ pub enum RiskFact {
     Stress {
         /// The stress.
         name: String,
+    },
+    /// `ruin(50%)`, `ruin(20%, 90d)`: the probability that the account is ever down by a share of what it is worth, before a horizon (a
+    /// year if none is written), by its returns of the last 365 days.
+    Ruin {
+        /// The share in basis points: over none and under 10,000.
+        loss: u16,
+        /// How far ahead.
+        horizon: Duration,
+    },
+    /// `kelly(365d)`: the multiple of its own exposure at which the account would have grown most in the last days, less what their mean is
+    /// not known to.
+    Kelly {
+        /// Back from the last midnight.
+        window: Duration,
     },
 }
 
@@ -56,13 +73,15 @@ impl MarginFigure {
 }
 
 /// Every function that names such a fact, with how it is called and an example.
-pub(crate) const SIGNATURES: [(&str, &str, &str); 6] = [
+pub(crate) const SIGNATURES: [(&str, &str, &str); 8] = [
     ("margin.ratio", "margin.ratio(venue)", "margin.ratio(deribit)"),
     ("margin.initial", "margin.initial(venue)", "margin.initial(deribit)"),
     ("margin.maintenance", "margin.maintenance(venue)", "margin.maintenance(deribit)"),
     ("liquidation.distance", "liquidation.distance()", "liquidation.distance()"),
     ("liquidation.probability", "liquidation.probability(horizon)", "liquidation.probability(1d)"),
     ("stress", "stress(name)", "stress(2025-10-10)"),
+    ("ruin", "ruin(loss, horizon)", "ruin(50%, 90d)"),
+    ("kelly", "kelly(window)", "kelly(365d)"),
 ];
 
 /// A text that names no such fact.
@@ -75,10 +94,22 @@ impl RiskFact {
         match (function, args) {
             ("liquidation.distance", []) => Some(Self::Distance),
             ("liquidation.probability", [Node { expr: Expr::Quantity(of), .. }]) => {
-                let Quantity { number, unit: Unit::Time(unit) } = of else { return None };
-                let nanos = number.approximate() * unit.nanos() as f64;
-                let fits = nanos >= Duration::MINUTE.nanos() as f64 && nanos <= HORIZON_MAX.nanos() as f64;
-                fits.then_some(Self::Probability { horizon: Duration::from_nanos(nanos as i64) })
+                Some(Self::Probability { horizon: span(of, (Duration::MINUTE, HORIZON_MAX))? })
+            }
+            ("ruin", [Node { expr: Expr::Quantity(loss), .. }, rest @ ..]) => {
+                let horizon = match rest {
+                    [] => HORIZON_MAX,
+                    [Node { expr: Expr::Quantity(of), .. }] => span(of, (Duration::DAY, HORIZON_MAX))?,
+                    _ => return None,
+                };
+                let Quantity { number, unit: Unit::Percent } = loss else { return None };
+                let points = number.approximate() * 100.0;
+                let fits = (1.0..10_000.0).contains(&points) && (points - points.round()).abs() < 1e-9;
+                fits.then_some(Self::Ruin { loss: points.round() as u16, horizon })
+            }
+            ("kelly", [Node { expr: Expr::Quantity(of), .. }]) => {
+                let window = span(of, WINDOW)?;
+                (window.nanos() % Duration::DAY.nanos() == 0).then_some(Self::Kelly { window })
             }
             ("stress", [Node { expr: Expr::Name(name), .. }]) => Some(Self::Stress { name: (*name).to_owned() }),
             (_, [Node { expr: Expr::Name(venue), .. }]) => {
@@ -93,8 +124,22 @@ impl RiskFact {
     /// Whether it follows from the volatilities of options that are held, or from that of the underlying.
     #[must_use]
     pub fn needs_volatility(&self) -> bool {
-        !matches!(self, Self::Margin { .. })
+        !matches!(self, Self::Margin { .. }) && !self.needs_returns()
     }
+
+    /// Whether it follows from the returns of an account.
+    #[must_use]
+    pub fn needs_returns(&self) -> bool {
+        matches!(self, Self::Ruin { .. } | Self::Kelly { .. })
+    }
+}
+
+/// A span of time within two.
+fn span(of: &Quantity<'_>, (least, most): (Duration, Duration)) -> Option<Duration> {
+    let Quantity { number, unit: Unit::Time(unit) } = of else { return None };
+    let nanos = number.approximate() * unit.nanos() as f64;
+    let fits = nanos >= least.nanos() as f64 && nanos <= most.nanos() as f64;
+    fits.then_some(Duration::from_nanos(nanos as i64))
 }
 
 impl FromStr for RiskFact {
@@ -115,6 +160,15 @@ impl fmt::Display for RiskFact {
             Self::Distance => f.write_str("liquidation.distance()"),
             Self::Probability { horizon } => write!(f, "liquidation.probability({})", time(*horizon)),
             Self::Stress { name } => write!(f, "stress({name})"),
+            Self::Ruin { loss, horizon } => {
+                let loss = f64::from(*loss) / 100.0;
+                if *horizon == HORIZON_MAX {
+                    write!(f, "ruin({loss}%)")
+                } else {
+                    write!(f, "ruin({loss}%, {})", time(*horizon))
+                }
+            }
+            Self::Kelly { window } => write!(f, "kelly({})", time(*window)),
         }
     }
 }
@@ -134,6 +188,9 @@ mod tests {
             "liquidation.probability(12h)",
             "stress(2025-10-10)",
             "stress(vol-doubling)",
+            "ruin(50%)",
+            "ruin(12.5%, 90d)",
+            "kelly(180d)",
         ] {
             let fact: RiskFact = text.parse().unwrap_or_else(|_| panic!("{text}"));
             assert_eq!(fact.to_string(), text);
@@ -162,6 +219,18 @@ mod tests {
             "stress(a b)",
             "stress(2025-10-10",
             "iv.atm(BTC, 30d)",
+            "ruin()",
+            "ruin(50)",
+            "ruin(0%)",
+            "ruin(100%)",
+            "ruin(12.345%)",
+            "ruin(50%, 366d)",
+            "ruin(50%, 1h)",
+            "ruin(50%, 90d, 1d)",
+            "kelly()",
+            "kelly(59d)",
+            "kelly(90.5d)",
+            "kelly(366d)",
         ] {
             assert_eq!(text.parse::<RiskFact>(), Err(NoRiskFact), "{text}");
         }

@@ -54,6 +54,7 @@ fn within(name: &'static str, value: f64, allowed: &'static str, holds: bool) ->
 
 const CHANCE: &str = "between 0 and 1";
 const POSITIVE: &str = "over 0";
+const WHOLE: &str = "over -1: nothing is left to draw from after it";
 
 /// A gambler who stakes one unit at a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,6 +107,25 @@ impl Walk {
         within("the drift", drift, "finite", true)?;
         within("the volatility", volatility, POSITIVE, volatility > 0.0)?;
         Ok(Self { drift, volatility })
+    }
+
+    /// With the mean and the sample variance of the logarithms of returns (as fractions), so many a year.
+    ///
+    /// # Errors
+    ///
+    /// Fewer than two returns, one that is not finite or loses everything or more, returns that are all the same.
+    pub fn of_returns(returns: &[f64], per_year: f64) -> Result<Self, GrowthError> {
+        if returns.len() < 2 {
+            return Err(GrowthError::TooFew { count: returns.len(), fewest: 2 });
+        }
+        for value in returns {
+            within("a return", *value, WHOLE, *value > -1.0)?;
+        }
+        let count = returns.len() as f64;
+        let mean = returns.iter().map(|value| ln(1.0 + value)).sum::<f64>() / count;
+        let square = |value: &f64| (ln(1.0 + value) - mean) * (ln(1.0 + value) - mean);
+        let variance = returns.iter().map(square).sum::<f64>() / (count - 1.0);
+        Self::new(mean * per_year, sqrt(variance * per_year))
     }
 
     /// The probability that capital is ever down by the fraction `loss` from its start, within `years`.

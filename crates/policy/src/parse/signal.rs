@@ -365,8 +365,13 @@ fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<Told> {
         };
         (SurfaceFact::of(function, args).map(Told::Surface), known, label)
     } else if let Some(known) = known(&risk_fact::SIGNATURES) {
-        let label =
-            "takes a venue such as deribit, a horizon from a minute to a year, or a stress, each where it is named";
+        let label = match *function {
+            "ruin" => "takes a loss such as 50%, and perhaps a horizon from a day to a year",
+            "kelly" => "takes a window of whole days, from 60d to 365d",
+            _ => {
+                "takes a venue such as deribit, a horizon from a minute to a year, or a stress, each where it is named"
+            }
+        };
         (RiskFact::of(function, args).map(Told::Risk), known, label)
     } else {
         let told = || SIGNATURES.iter().chain(&risk_fact::SIGNATURES).map(|(name, ..)| *name);

@@ -1,6 +1,6 @@
 //! Capital over many futures, drawn from returns as they were.
 
-use super::{GrowthError, POSITIVE, within};
+use super::{GrowthError, POSITIVE, WHOLE, within};
 use units::math::{ln, pow, sqrt};
 use units::random::Random;
 
@@ -160,7 +160,7 @@ impl<'a> Bootstrap<'a> {
             return Err(GrowthError::TooFew { count: returns.len(), fewest: (2.0 * block).ceil() as usize });
         }
         for value in returns {
-            within("a return", *value, "over -1: nothing is left to draw from after it", *value > -1.0)?;
+            within("a return", *value, WHOLE, *value > -1.0)?;
         }
         let goes_on = if block > 1.0 { ln(1.0 - 1.0 / block) } else { f64::NEG_INFINITY };
         Ok(Self { returns, goes_on, periods, random: Random::new(seed) })
