@@ -1,5 +1,5 @@
-//! Facts of what accounts hold, how near their venues are to liquidating it, and how they have grown. As those of surfaces, each has a name that is also how
-//! it is written: `margin.ratio(deribit)`.
+//! Facts of what accounts hold, how near their venues are to liquidating it, and how they have grown. As those of surfaces, each has a
+//! name that is also how it is written: `margin.ratio(deribit)`.
 
 use crate::parse::value::{self, Expr, Node, Quantity, Unit};
 use crate::print::time;
