@@ -2,14 +2,14 @@
 
 use crate::Error;
 use engine::{Chain, Chains, FittedChain};
-use market::{Currency, Event, Instrument};
+use market::{Catalogue, Currency, Event, Instrument};
 use pricing::options::DeltaConvention;
 use pricing::surface::{ExpiryReport, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use tape::{Merged, TapeReader};
-use units::{Duration, Price, Timestamp};
+use tape::{Merged, Overlaps, TapeError, TapeReader};
+use units::{Duration, InstrumentId, Price, Timestamp};
 
 /// Tenors that the term structure is told at, in days.
 pub const TENORS: [u32; 7] = [1, 7, 14, 30, 60, 90, 180];
@@ -212,11 +212,11 @@ pub fn surfaces<P: AsRef<Path>>(
     let mut last = vec![None; catalogue.instruments.len()];
     let mut told: Vec<Option<Timestamp>> = vec![None; wanted.len()];
     // What the underlying of each chain costs, on what, and at the chain's last quote.
-    let sources: Vec<Vec<_>> =
-        chains.chains().iter().map(|chain| catalogue.prices_of(chain.base()).collect()).collect();
+    let sources: Vec<_> = chains.chains().iter().map(|chain| sources(chain, &catalogue)).collect();
     let mut spots: Vec<Option<Price>> = vec![None; wanted.len()];
     let (mut end, mut first) = (None, None);
     let (mut events, mut count) = (Vec::new(), 0_u64);
+    let mut overlaps = Overlaps::new(&catalogue);
     while let Some(now) = merged.next_input(&mut events)? {
         count += 1;
         if count % 256 == 0 && !progress(merged.rows_read(), merged.rows_total()) {
@@ -238,9 +238,9 @@ pub fn surfaces<P: AsRef<Path>>(
             continue;
         }
         end = Some(now);
-        // A surface is of its last quote: what the tapes tell of later moments neither ends an option nor moves the spot.
-        if events.iter().any(|event| matches!(event, Event::OptionQuote(_))) {
-            chains.expire(now);
+        // Of two quotes of one option at one moment the order of the tapes would choose.
+        if let Some(overlap) = overlaps.look(now, &events, &catalogue) {
+            return Err(TapeError::Overlap(Box::new(overlap)).into());
         }
         for event in &events {
             match event {
@@ -261,6 +261,13 @@ pub fn surfaces<P: AsRef<Path>>(
             *spot = sources[chain].iter().find_map(|source| last[source.index()].and_then(fresh));
         }
     }
+    // A surface is of its chain's last quote: what the tapes tell of later moments, of other chains too, neither ends an option nor moves
+    // the spot.
+    for (chain, told) in told.iter().enumerate() {
+        if let Some(told) = told {
+            chains.expire_chain(chain, *told);
+        }
+    }
     let asked = at.or(end).unwrap_or_default();
     let view = |((chain, told), spot): ((&Chain, &Option<Timestamp>), &Option<Price>)| {
         Some(SurfaceView::new(chain, *spot, (*told)?, asked))
@@ -276,6 +283,17 @@ pub fn surfaces<P: AsRef<Path>>(
         underlyings: chains.chains().iter().map(|chain| chain.base().to_string()).collect(),
         first,
     }))
+}
+
+/// The instruments whose price is that of a chain's coin, the first that has one tells it: perpetuals before spot, those of the chain's
+/// venue before others, then by name, whichever tape names them first.
+fn sources(chain: &Chain, catalogue: &Catalogue) -> Vec<InstrumentId> {
+    let mut sources: Vec<_> = catalogue.prices_of(chain.base()).collect();
+    sources.sort_by_key(|source| {
+        let of = &catalogue.instruments[source.index()];
+        (!of.kind.is_perpetual(), of.venue() != chain.venue(), &of.symbol)
+    });
+    sources
 }
 
 impl SurfaceView {

@@ -275,6 +275,44 @@ fn two_strikes_make_no_surface_and_no_picture() {
     assert!(view["refusal"].as_str().is_some_and(|why| !why.is_empty()), "{view}");
 }
 
+/// A chain that is quoted again after another's expiry, one of another coin in between: each surface is of its own last quote.
+#[test]
+fn tapes_tell_the_same_in_any_order_and_what_they_tell_twice_is_refused() {
+    let sandbox = with_chain(&EXPIRIES);
+    let later = chain(&EXPIRIES, &[(NOW + 20 * 86_400, FORWARD)]).replace("BTC-", "ETH-");
+    let alive: Vec<&str> = later.lines().filter(|row| !row.contains("JAN26")).collect();
+    sandbox.write("ether.csv", alive.join("\n"));
+    sandbox.line("trimtab import options ether.csv -o ether.tape").ok();
+    for (venue, price) in [("okx", 96_000), ("binance", 95_000)] {
+        let bar = format!("time,open,high,low,close\n{},{price},{price},{price},{price}\n", NOW - 7_200);
+        sandbox.write("bars.csv", bar + &format!("{},{price},{price},{price},{price}\n", NOW - 3_600));
+        let name = format!("{venue}:BTCUSDT-PERP --labelled open -o {venue}.tape");
+        sandbox.line(&format!("trimtab import bars bars.csv --instrument {name}")).ok();
+    }
+    let told = |tapes: &str| sandbox.line(&format!("trimtab surface {tapes} --json")).ok();
+    let both = told("chain.tape ether.tape");
+    let alone = |line: &str| -> Value {
+        let mut view: Value = serde_json::from_str(line).unwrap();
+        view["asked"] = Value::Null;
+        view
+    };
+    assert_eq!(alone(both.lines().next().unwrap()), alone(told("chain.tape").trim()));
+    assert_eq!(both, told("ether.tape chain.tape"));
+    let told_of_both = told("chain.tape okx.tape binance.tape");
+    assert_eq!(told_of_both, told("binance.tape okx.tape chain.tape"));
+    assert!(told_of_both.contains("\"spot\":95000.0"), "{told_of_both}");
+
+    // The same options at the same moment, quoted otherwise.
+    sandbox.write("other.csv", chain(&EXPIRIES, &[(NOW, FORWARD * 1.01)]));
+    sandbox.line("trimtab import options other.csv -o other.tape").ok();
+    for tapes in ["chain.tape other.tape", "other.tape chain.tape"] {
+        let said = sandbox.line(&format!("trimtab surface {tapes}"));
+        assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""), "{}", said.stderr);
+        let why = "the tapes overlap: `deribit:BTC-16JAN26-92000-C` has more than one quote at 2026-01-15T12:00:00.25Z";
+        assert!(said.stderr.contains(why) && said.stderr.contains("leave out one tape"), "{}", said.stderr);
+    }
+}
+
 /// The shared data, or `None` where it is absent; that is a failure in CI.
 fn shared(test: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");

@@ -217,8 +217,11 @@ impl Chains {
         for (index, of) in catalogue.instruments.iter().enumerate() {
             let (Some((strike, right)), Some(expiry)) = (of.kind.option(), of.kind.expiry()) else { continue };
             let rows = found.entry((of.venue(), of.base, of.settle)).or_default();
-            // Of two that are one option the first is taken; the other stays without a row.
-            rows.entry((expiry, strike, right)).or_insert(InstrumentId(index as u32));
+            // Of two that are one option that of the first name is taken, whichever tape comes first; the other stays without a row.
+            let taken = rows.entry((expiry, strike, right)).or_insert(InstrumentId(index as u32));
+            if of.symbol < catalogue.instruments[taken.index()].symbol {
+                *taken = InstrumentId(index as u32);
+            }
         }
         if found.is_empty() {
             return Self { next_expiry: Timestamp::MAX, ..Self::default() };
@@ -367,9 +370,15 @@ impl Chains {
 
     #[cold]
     fn drop_expired(&mut self, now: Timestamp) {
-        for chain in &mut self.chains {
-            chain.expired = chain.expiries.partition_point(|expiry| expiry.at <= now);
+        for chain in 0..self.chains.len() {
+            self.expire_chain(chain, now);
         }
+    }
+
+    /// Drops what of one chain has expired.
+    pub fn expire_chain(&mut self, chain: usize, now: Timestamp) {
+        let chain = &mut self.chains[chain];
+        chain.expired = chain.expiries.partition_point(|expiry| expiry.at <= now);
         self.find_next_expiry();
     }
 
