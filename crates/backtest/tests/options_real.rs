@@ -199,8 +199,13 @@ impl Outside {
             assert!(fill.time < expiry && !fill.liquidation);
             let known = &self.quotes[fill.instrument.as_str()];
             let (_, bid, ask) = known[known.partition_point(|(at, ..)| *at <= fill.time) - 1];
-            // One basis point of slippage is less than a tick, and rounds to one.
-            let tick = self.ticks[fill.instrument.as_str()].raw();
+            // One basis point of slippage is less than a tick, and rounds to one: of Deribit's options in coin 0.0005 over 0.005, and in
+            // 2021 under it too.
+            let is_dear = if fill.side == "buy" { ask.unwrap().raw() >= 500_000 } else { bid.unwrap().raw() > 500_050 };
+            let tick = match self.ticks[fill.instrument.as_str()].raw() {
+                10_000 if is_dear || fill.time.to_string().starts_with("2021") => 50_000,
+                tick => tick,
+            };
             let expected = match fill.side.as_str() {
                 "buy" => -(-ask.unwrap().raw() * 10_001).div_euclid(tick * 10_000) * tick,
                 _ => (bid.unwrap().raw() * 9_999).div_euclid(tick * 10_000) * tick,

@@ -1,11 +1,12 @@
 //! Options at the simulated venue: fills at quotes, margin, fees of the underlying, settlement in cash.
 
 use crate::book::{Arrival, Order};
+use crate::config::worsened;
 use crate::execution::Terms;
 use crate::venue::Exchange;
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
-use market::{OptionQuote, OrderKind, OrderState, OrderUpdate};
+use market::{OptionQuote, OrderKind, OrderState, OrderUpdate, PriceSteps, StepsOf};
 use risk::venues::PositionRule;
 use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Side, Timestamp};
@@ -28,6 +29,8 @@ pub struct OptionTerms {
     pub initial: Rate,
     /// Under this, beside what it is worth, what was sold is liquidated.
     pub maintenance: Rate,
+    /// Where prices lie on a coarser grid than an option's finest.
+    pub steps: PriceSteps,
     /// By instrument index, whose prices an option settles at. `None`: the forward that it was last quoted on.
     pub underlyings: Vec<Option<InstrumentId>>,
 }
@@ -58,6 +61,7 @@ impl OptionTerms {
             rules: Vec::new(),
             initial: percent(150),
             maintenance: percent(100),
+            steps: PriceSteps::known(),
             underlyings: underlyings(catalogue),
         }
     }
@@ -136,6 +140,7 @@ struct Listed {
     ask_left: Option<Qty>,
     expiry: Timestamp,
     kind: InstrumentKind,
+    steps: StepsOf,
 }
 
 /// The prices of an underlying within the settlement window.
@@ -147,7 +152,7 @@ struct Window {
 
 impl Options {
     /// `None`: the catalogue has none.
-    pub(crate) fn of(catalogue: &Catalogue) -> Option<Self> {
+    pub(crate) fn of(catalogue: &Catalogue, steps: &PriceSteps) -> Option<Self> {
         let list = |(index, of): (usize, &Instrument)| {
             of.kind.option()?;
             Some(Listed {
@@ -156,6 +161,7 @@ impl Options {
                 ask_left: None,
                 expiry: of.kind.expiry()?,
                 kind: of.kind,
+                steps: steps.of(of),
             })
         };
         let listed: Vec<_> = catalogue.instruments.iter().enumerate().map(list).collect();
@@ -301,9 +307,13 @@ impl Exchange {
 
     /// At what an order fills: what rests at its own price, what takes at the quote, worse by the slippage.
     fn terms_at(&self, listed: &Listed, order: &Order, price: Price) -> Terms {
-        let (side, tick) = (order.order.side, self.terms[listed.quote.instrument.index()].tick);
+        let side = order.order.side;
         let reference = listed.quote.mid().unwrap_or(price);
-        let taken = crate::config::worsened(price, self.config.slippage, side, tick);
+        let moved = worsened(price, self.config.slippage, side, Price::from_raw(1));
+        // A quote is taken as it was recorded, between the steps too.
+        let tick =
+            if moved == price { Price::from_raw(1) } else { self.tick_at(listed.quote.instrument.index(), moved) };
+        let taken = worsened(moved, Rate::ZERO, side, tick);
         match (order.limit(), order.arrival) {
             (Some(limit), Arrival::Crossing) => {
                 let price = if side == Side::Buy { taken.min(limit) } else { taken.max(limit) };
@@ -312,6 +322,14 @@ impl Exchange {
             (Some(limit), _) => Terms { price: limit, reference: limit, liquidity: Liquidity::Maker },
             (None, _) => Terms { price: taken, reference, liquidity: Liquidity::Taker },
         }
+    }
+
+    /// The grid that a price of an instrument lies on now: over the price steps of its venue a coarser one than its finest.
+    pub(crate) fn tick_at(&self, instrument: usize, price: Price) -> Price {
+        let tick = self.terms[instrument].tick;
+        let listed = self.options.as_ref().and_then(|options| options.listed[instrument].as_ref());
+        let step = listed.and_then(|listed| self.config.options.steps.at(listed.steps, price, self.at));
+        step.map_or(tick, |step| step.tick.max(tick))
     }
 
     fn use_up(&mut self, instrument: usize, side: Side, qty: Qty) {

@@ -94,15 +94,16 @@ impl Exchange {
     }
 
     fn is_on_grid(&self, order: &NewOrder) -> bool {
-        let terms = &self.terms[order.instrument.index()];
-        let on_tick = |price: Price| price.raw() > 0 && price.raw() % terms.tick.raw() == 0;
+        let index = order.instrument.index();
+        let terms = &self.terms[index];
+        let on_tick = |price: Price| price.raw() > 0 && price.raw() % self.tick_at(index, price).raw() == 0;
         let prices = match order.kind {
             OrderKind::Market => true,
             OrderKind::Limit { price } => on_tick(price),
             OrderKind::Stop { trigger } => on_tick(trigger),
             OrderKind::StopLimit { trigger, price } => on_tick(trigger) && on_tick(price),
         };
-        let net = self.account_of(order.instrument.index()).position(order.instrument.index()).qty;
+        let net = self.account_of(index).position(index).qty;
         let closes_all = order.reduce_only && !net.is_zero() && order.qty >= net.abs();
         let lots = order.qty.raw() > 0 && order.qty.raw() % terms.lot.raw() == 0;
         prices && lots && (order.qty >= terms.min_qty || closes_all)

@@ -154,7 +154,7 @@ impl Exchange {
         let clients = config.accounts.iter().map(|terms| Client::new(terms, &config, catalogue)).collect::<Vec<_>>();
         let mut exchange = Self {
             terms: terms.collect(),
-            options: Options::of(catalogue),
+            options: Options::of(catalogue, &config.options.steps),
             bounds: vec![Cash::ZERO; count],
             watchers: vec![Vec::new(); count],
             book: Book::new(count),

@@ -386,3 +386,53 @@ fn equity_is_what_fills_paid_and_what_is_held_is_worth() {
         assert_eq!(first, run().0);
     }
 }
+
+/// Over 0.005 Deribit's options in coin are quoted in steps of 0.0005: orders between them are refused, an amendment to one leaves the terms
+/// that stand, and slippage ends on one. Steps have a day from which on they hold.
+#[test]
+fn prices_lie_on_the_steps_of_the_venue() {
+    let steps = [("2026-01-15T00:00:00Z", "0.0125", "0.0115"), ("1990-01-01T00:00:00Z", "0.0121", "0.0119")];
+    for (day, bought, sold) in steps {
+        let begins = day.parse::<Timestamp>().unwrap();
+        let later = |minutes: i64| Timestamp::from_nanos(begins.nanos() + minutes * MINUTE);
+        let mut catalogue = catalogue();
+        for of in &mut catalogue.instruments {
+            let right = OptionRight::Call;
+            if let InstrumentKind::InverseOption { strike, .. } = of.kind {
+                of.kind = InstrumentKind::InverseOption { expiry: later(480), strike, right };
+            }
+        }
+        let mut config = ExchangeConfig::new("10".parse().unwrap(), &catalogue);
+        config.slippage = "0.0001".parse().unwrap();
+        config.latency = Duration::ZERO;
+        let mut desk = Desk { exchange: Exchange::new(config, &catalogue), orders: 0 };
+        let advance = |desk: &mut Desk, minutes: i64, quote: OptionQuote| {
+            let shift = later(minutes).nanos() / MINUTE;
+            desk.advance(shift, &[event(quote)])
+        };
+        advance(&mut desk, 1, quote(CALL, "0.0100", "0.0200"));
+        let limit = |price: &str| OrderKind::Limit { price: price.parse().unwrap() };
+        desk.send(CALL, Side::Buy, "1", limit("0.0101"));
+        desk.send(CALL, Side::Sell, "1", OrderKind::Stop { trigger: price("0.0051") });
+        let resting = desk.send(CALL, Side::Buy, "1", limit("0.0050"));
+        desk.send(CALL, Side::Buy, "1", limit("0.0049"));
+        desk.exchange.command(Command::Amend { order: resting, qty: qty("1"), kind: limit("0.0052") });
+        let told = advance(&mut desk, 2, quote(CALL, "0.0100", "0.0200"));
+        let refused = told.iter().filter(|told| told.as_str() == "Rejected(Grid)").count();
+        let (stands, amended) =
+            ("Amended { qty: Qty(1), kind: Limit { price: Price(0.005) } }", "Limit { price: Price(0.0052) }");
+        if day.starts_with("2026") {
+            assert_eq!(refused, 2, "{told:?}");
+            assert!(told.iter().any(|told| told == stands), "{told:?}");
+        } else {
+            assert_eq!(refused, 0, "{told:?}");
+            assert!(told.iter().any(|told| told.contains(amended)), "{told:?}");
+        }
+        desk.market(CALL, Side::Buy, "1");
+        let told = advance(&mut desk, 3, quote(CALL, "0.0100", "0.0120"));
+        assert!(told.iter().any(|told| told.contains(&format!("at {bought} "))), "{told:?}");
+        desk.market(CALL, Side::Sell, "1");
+        let told = advance(&mut desk, 4, quote(CALL, "0.0120", "0.0200"));
+        assert!(told.iter().any(|told| told.contains(&format!("at {sold} "))), "{told:?}");
+    }
+}

@@ -347,6 +347,10 @@ fn a_shuffled_chain_is_refused_or_sorted_to_the_same_tape() {
 fn a_file_that_is_no_chain_says_what_it_lacks() {
     for (text, expected) in [
         ("date,open,high,low,close\n2026-01-01,1,1,1,1\n", "has no column known as the name of an option"),
+        (
+            "2026-01-14 04:03:25,BTC-16JAN26-90000-C,0.1,0.2\n",
+            "`local_timestamp,symbol,bid_price,ask_price,…` before its rows",
+        ),
         ("symbol,bid_price,ask_price\nBTC-16JAN26-90000-C,1,1\n", "has no column known as time"),
         ("timestamp,symbol,ask_price\n2026-01-01,BTC-16JAN26-90000-C,1\n", "has no column known as the best bid"),
         ("timestamp,symbol,bid_price\n2026-01-01,BTC-16JAN26-90000-C,1\n", "has no column known as the best ask"),

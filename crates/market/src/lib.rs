@@ -9,6 +9,7 @@ mod event;
 mod instrument;
 mod order;
 mod quote;
+mod steps;
 
 pub use account::{Account, AccountSpec, Balance, Position};
 pub use conversion::{Conversion, is_dollar};
@@ -19,3 +20,4 @@ pub use order::{
     RejectReason,
 };
 pub use quote::OptionQuote;
+pub use steps::{PriceStep, PriceSteps, StepsOf};

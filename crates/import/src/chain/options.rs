@@ -11,7 +11,7 @@ use crate::source::Source;
 use crate::symbol::{self, Form};
 use crate::time::TimeReader;
 use crate::{ImportError, Repair};
-use market::{Catalogue, Event, Instrument, InstrumentKind, OptionQuote};
+use market::{Catalogue, Event, Instrument, InstrumentKind, OptionQuote, PriceStep, PriceSteps, StepsOf};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tape::Kind;
@@ -88,6 +88,20 @@ struct Roles {
 }
 
 fn recognise(source: &Source, map: &ColumnMap) -> Result<(Names, Roles, Vec<usize>), ImportError> {
+    // The last of each list are what `trimtab tape cat --csv` prints.
+    let symbols = ["instrument_name", "symbol", "instrument", "of"];
+    let known = |names: &[&str]| columns::recognised(source, names);
+    let is_option = |name: &String| {
+        symbol::parts(&format!("deribit:{name}")).is_some_and(|parts| matches!(parts.form, Form::Option { .. }))
+    };
+    if known(&symbols).is_none() && (source.headless.is_some() || source.columns.iter().any(is_option)) {
+        return Err(ImportError::column(
+            &source.path,
+            "column-missing",
+            "does not name its columns, and those of a chain are known by their names alone: put a first line such as \
+             `local_timestamp,symbol,bid_price,ask_price,…` before its rows",
+        ));
+    }
     let missing = |what: &str| {
         ImportError::column(
             &source.path,
@@ -95,9 +109,6 @@ fn recognise(source: &Source, map: &ColumnMap) -> Result<(Names, Roles, Vec<usiz
             format!("has no column known as {what}, so it is no option chain; it has {}", columns::list(source)),
         )
     };
-    let known = |names: &[&str]| columns::recognised(source, names);
-    // The last of each list are what `trimtab tape cat --csv` prints.
-    let symbols = ["instrument_name", "symbol", "instrument", "of"];
     let symbol = known(&symbols).ok_or_else(|| missing("the name of an option"))?;
     let times = ["local_timestamp", "timestamp", "quote_unixtime", "time", "ts", "datetime", "date", "receipt"];
     let receipt = column(source, map.time.as_ref(), "--time-column", &times)?.ok_or_else(|| missing("time"))?;
@@ -141,21 +152,6 @@ fn recognise(source: &Source, map: &ColumnMap) -> Result<(Names, Roles, Vec<usiz
     Ok((names, roles, wanted))
 }
 
-/// Where a venue quotes an option on a coarser grid than its finest.
-#[derive(Debug, Clone, Copy)]
-struct Coarse {
-    above: Price,
-    tick: Price,
-}
-
-/// `tick_size_steps` of Deribit's instrument records: options in coin go in steps of 0.0005 above 0.005.
-const DERIBIT: Coarse = Coarse { above: Price::from_raw(500_000), tick: Price::from_raw(50_000) };
-
-fn coarse(instrument: &Instrument) -> Option<Coarse> {
-    let is_it = instrument.venue() == "deribit" && matches!(instrument.kind, InstrumentKind::InverseOption { .. });
-    is_it.then_some(DERIBIT)
-}
-
 /// How much of the underlying one is in which sizes and open interest of a venue are counted; `None`: not known.
 fn contract_size(instrument: &Instrument) -> Option<Qty> {
     match (instrument.venue(), instrument.base.as_str()) {
@@ -176,6 +172,8 @@ struct Counts {
     no_side: u64,
     crossed: u64,
     between_steps: u64,
+    /// The last step that one lay between.
+    step: Option<PriceStep>,
     too_dear: u64,
     no_underlying: u64,
     no_mark: u64,
@@ -190,6 +188,7 @@ struct Quotes {
     terms: Terms,
     roles: Roles,
     expiries: TimeReader,
+    steps: PriceSteps,
     /// By instrument; looked up for every row.
     habits: BTreeMap<u32, Habits>,
     counts: Counts,
@@ -200,7 +199,7 @@ struct Quotes {
 struct Habits {
     /// What sizes count.
     size: Option<Qty>,
-    coarse: Option<Coarse>,
+    steps: StepsOf,
     kind: InstrumentKind,
 }
 
@@ -209,7 +208,8 @@ type Side = Option<(Price, Option<Qty>)>;
 
 impl Quotes {
     fn new(terms: Terms, roles: Roles) -> Self {
-        Self { terms, roles, expiries: TimeReader::default(), habits: BTreeMap::new(), counts: Counts::default() }
+        let (expiries, steps) = (TimeReader::default(), PriceSteps::known());
+        Self { terms, roles, expiries, steps, habits: BTreeMap::new(), counts: Counts::default() }
     }
 
     /// Whether a row tells another strike, right or expiry than its name.
@@ -338,7 +338,8 @@ impl Content for Quotes {
 
     fn take(&mut self, row: &NamedRow<'_>, ledger: &mut Ledger) -> Option<Event> {
         let NamedRow { number, receipt, id, instrument, .. } = *row;
-        let habits = || Habits { size: contract_size(instrument), coarse: coarse(instrument), kind: instrument.kind };
+        let steps = &self.steps;
+        let habits = || Habits { size: contract_size(instrument), steps: steps.of(instrument), kind: instrument.kind };
         let size = self.habits.entry(id.0).or_insert_with(habits).size;
         if let Some(told) = self.differs(row) {
             ledger.refuse(Problem::NameDiffers, number, || format!("{} has {told}", instrument.symbol));
@@ -390,8 +391,13 @@ impl Content for Quotes {
         counts.no_mark += u64::from(quote.mark().is_none());
         counts.sized += u64::from(quote.bid_qty().or(quote.ask_qty()).is_some());
         // Every quote that is counted was taken.
-        let Some(Habits { size, coarse, kind }) = self.habits.get(&quote.instrument.0).copied() else { return };
-        counts.between_steps += u64::from(coarse.is_some_and(|coarse| is_between_steps(quote, coarse)));
+        let Some(Habits { size, steps, kind }) = self.habits.get(&quote.instrument.0).copied() else { return };
+        let missed = |price: Price| {
+            self.steps.at(steps, price, at).filter(|step| price.to_tick(step.tick, Round::Nearest) != price)
+        };
+        let missed = quote.bid().and_then(missed).or_else(|| quote.ask().and_then(missed));
+        counts.between_steps += u64::from(missed.is_some());
+        counts.step = missed.or(counts.step);
         counts.too_dear += u64::from(is_too_dear(quote, kind));
         counts.in_contracts += u64::from(size.is_some_and(|size| size.raw() != Qty::ONE));
         counts.unknown_size += u64::from(size.is_none());
@@ -436,12 +442,10 @@ impl Content for Quotes {
         if counts.crossed > 0 {
             note(format!("{} crossed, the bid above the ask; kept as recorded", quotes(counts.crossed)));
         }
-        if counts.between_steps > 0 {
+        if let Some(PriceStep { above, tick, .. }) = counts.step {
             note(format!(
-                "{} above {} between the venue's steps of {} there; kept as recorded",
-                quotes(counts.between_steps),
-                DERIBIT.above,
-                DERIBIT.tick
+                "{} above {above} between the venue's steps of {tick} there; kept as recorded",
+                quotes(counts.between_steps)
             ));
         }
         if counts.too_dear > 0 {
@@ -482,12 +486,6 @@ impl Content for Quotes {
         let options = count(catalogue.instruments.len() as u64, "option");
         format!("{options}, {}, at {}", expiries(strikes.len() as u64), count(counts.times, "time"))
     }
-}
-
-/// Whether a bid or ask lies between the coarser steps of its venue.
-fn is_between_steps(quote: &OptionQuote, coarse: Coarse) -> bool {
-    let off = |price: Price| price > coarse.above && price.to_tick(coarse.tick, Round::Nearest) != price;
-    quote.bid().is_some_and(off) || quote.ask().is_some_and(off)
 }
 
 /// Whether a bid or ask is over ten times what the option is worth at most: a call its coin, a put its strike. Asks that are a little over
