@@ -697,7 +697,7 @@ impl Recorder {
     fn see_structures(&mut self, engine: &Engine) {
         for &at in &self.structures {
             let instrument = self.traders[at].instrument;
-            let price = engine.account(engine.account_of(instrument)).mark(instrument.index());
+            let price = engine.exposed_mark(StrategyId(at as u32));
             let (opened, closed, volume) = (self.at, self.at, Qty::ZERO);
             let bar = Bar { instrument, opened, closed, open: price, high: price, low: price, close: price, volume };
             // From its first price on, worth nothing or between two choices too: the twin's rows stand at the same times.
@@ -726,7 +726,7 @@ impl Recorder {
             let Some(bar) = self.bars[trader.instrument.index()] else { continue };
             let (strategy, instrument) = (StrategyId(index as u32), trader.instrument.index());
             let account = engine.account(engine.account_of(trader.instrument));
-            let (mark, position) = (account.mark(instrument), engine.exposed(strategy));
+            let (mark, position) = (engine.exposed_mark(strategy), engine.exposed(strategy));
             let equity = account.equity_for(instrument);
             let unit = unit_of(engine, strategy).unwrap_or(mark);
             let cap = engine.binding_rule(strategy).map_or("", |rule| self.rule_names[index][usize::from(rule)]);

@@ -329,12 +329,16 @@ impl Desk {
     /// Whether an increase to what the strategy wants is kept back: legs stay alone, or the venue refused it, to a tenth of its size.
     /// A size that follows equity differs a little with every quote, and each attempt pays the spread of a leg twice.
     pub(crate) fn keeps_back(&self) -> bool {
+        self.is_unwinding() || self.is_declined()
+    }
+
+    /// Whether the venue refused about the increase that the strategy wants.
+    pub(crate) fn is_declined(&self) -> bool {
         let change = i128::from((self.wanted - self.position).raw());
-        let is_declined = |declined: Qty| {
+        self.declined.is_some_and(|declined| {
             let declined = i128::from(declined.raw());
             10 * (change - declined).abs() < declined.abs()
-        };
-        self.is_unwinding() || self.declined.is_some_and(is_declined)
+        })
     }
 
     /// Whether what is held is to stay what it is.
@@ -354,6 +358,20 @@ impl Desk {
             sum += i128::from(line.ratio.raw()) * i128::from(value(line)?.raw());
         }
         self.lines.iter().any(|line| !line.ratio.is_zero()).then(|| price_of(sum))
+    }
+
+    /// What each of [`exposed`](Self::exposed) is worth where those are not the structures that the strategy was told of: by the legs
+    /// that are held, old and new ones of a roll together. `None`: they are, none are held, or a value is not known.
+    pub(crate) fn worth_of_each(&self, chains: &Chains) -> Option<Price> {
+        let exposed = self.exposed();
+        if exposed.is_zero() || (exposed == self.position && !self.rolling) {
+            return None;
+        }
+        let mut worth = Notional::ZERO;
+        for line in self.lines.iter().filter(|line| !line.held.is_zero()) {
+            worth += chains.option(line.instrument)?.value? * line.held;
+        }
+        Some(Price::from_raw(to_price(worth.raw(), exposed.raw().into(), 0)))
     }
 
     /// What one structure costs, or brings, at the quotes. `None`: a leg is not quoted on that side.
@@ -787,13 +805,18 @@ impl Desk {
         }
     }
 
+    /// An option of it has expired: nothing more of it is ordered.
+    pub(crate) fn note_settled(&mut self, instrument: InstrumentId, price: Price) {
+        if let Some(line) = self.lines.iter_mut().find(|line| line.instrument == instrument) {
+            line.settled = Some(price);
+        }
+    }
+
     /// The venue changed what is held of a leg without an order: it was settled or liquidated, at a price.
     pub(crate) fn forced(&mut self, fill: &Fill, purpose: Purpose, chains: &Chains, out: &mut Vec<Outcome>) {
         self.book(fill.instrument, fill.signed_qty(), fill.price, fill.reference, fill.fee, chains);
-        if let Some(line) = self.lines.iter_mut().find(|line| line.instrument == fill.instrument)
-            && purpose == Purpose::Settlement
-        {
-            line.settled = Some(fill.price);
+        if purpose == Purpose::Settlement {
+            self.note_settled(fill.instrument, fill.price);
             let gone = self.sent.extract_if(.., |order| order.instrument == fill.instrument);
             self.ended.extend(gone);
             let over = self.ended.len().saturating_sub(ENDED_MAX);

@@ -752,6 +752,7 @@ fn a_leg_that_stayed_alone_goes_before_the_next_entry() {
         world.step(1, true, events);
         assert_eq!(entries(&world), 2);
     }
+    assert!(told(&world, "not sent again: the venue refused about as much"), "and the plan says so");
     let events = world.want(0, -1.5, 0.0, 0.0);
     world.step(1, true, events);
     assert_eq!(entries(&world), 4);
@@ -806,6 +807,13 @@ fn new_legs_of_a_roll_are_opened_as_old_ones_close() {
     assert_eq!(world.engine.exposed(StrategyId(0)), qty("-0.4"));
     fill(&mut world, OptionRight::Put, true, "0.1");
     assert_eq!(world.engine.exposed(StrategyId(0)), qty("-0.5"), "four old ones, and a new leg alone");
+    // What each of these five is worth, times five, is what the legs are: not the old legs' price.
+    let desk = &world.engine.structures.desks[0];
+    let worth = |line: &crate::desk::Line| world.quotes[line.instrument.index()].value().unwrap() * line.held;
+    let whole: units::Notional = desk.lines.iter().map(worth).sum();
+    let shown = world.engine.exposed_mark(StrategyId(0)) * qty("-0.5");
+    assert!((shown.raw() - whole.raw()).abs() <= i128::from(qty("0.5").raw()), "{shown:?} {whole:?}");
+    assert_ne!(Some(world.engine.exposed_mark(StrategyId(0))), desk.price(&world.engine.structures.chains));
     fill(&mut world, OptionRight::Put, false, "0.2");
     // Two old ones are left, so three new ones may be there: one put is, one call is on its way.
     assert_eq!(sent(&world, true), qty("0.5"));
@@ -846,8 +854,63 @@ fn a_settled_structure_is_exposed_to_nothing_before_it_has_new_legs() {
     assert_eq!(holds(&world), (qty("-0.4"), Qty::ZERO), "ordered and not there");
     world.step(1, true, Vec::new());
     assert_eq!(holds(&world), (qty("-0.4"), qty("-0.4")));
+    let position = |world: &World, sentence: &str| {
+        world.outputs.iter().find_map(|output| match output {
+            Output::Plan(plan) if plan.steps.iter().any(|step| step.reason.to_string() == sentence) => {
+                Some(plan.position)
+            }
+            _ => None,
+        })
+    };
+    assert_eq!(position(&world, "new legs follow once they are quoted"), Some(Qty::ZERO));
+    assert_eq!(position(&world, "legs have expired: replaced by new ones"), Some(Qty::ZERO));
     for right in ["call at 110000", "put at 90000"] {
         assert_eq!(told(&world, &format!("-0.4 of the {right} until "), ", at "), 2, "and as the roll");
     }
     world.finish();
+}
+
+/// Two strategies stand against each other in a strangle that expires, and of one of them a last fill is told only after they have settled
+/// with each other: it has what the venue settled it at, whichever of the two is told first.
+#[test]
+fn a_fill_that_is_told_after_opposite_sides_settled_has_the_price_of_the_venue() {
+    for fills_first in [true, false] {
+        let mut world = World::new(vec![strangle(Roll::Never), strangle(Roll::Never)], 1, 0);
+        world.step(1, true, Vec::new());
+        let mut events = world.want(0, 0.4, 0.0, 0.0);
+        events.extend(world.want(1, -0.4, 0.0, 0.0));
+        world.step(1, true, events);
+        let events = world.want(0, 0.6, 0.0, 0.0);
+        world.step(1, true, events);
+        let held = |world: &World| [0, 1].map(|strategy| world.engine.position(StrategyId(strategy)));
+        assert_eq!(held(&world), [qty("0.4"), qty("-0.4")]);
+        // Of 0.2 more strangles the venue fills one half as they expire, and tells first that the rest is cancelled.
+        world.at = days(30);
+        let live = std::mem::take(&mut world.live);
+        assert_eq!(live.len(), 2);
+        for order in &live {
+            world.fill(order.id, order.instrument, order.side, qty("0.1"), price("0.01"), None);
+        }
+        let mut late = vec![std::mem::take(&mut world.news)];
+        let expired =
+            |order: &NewOrder| OrderEvent { order: order.id, update: OrderUpdate::Cancelled(CancelReason::Expired) };
+        world.news = live.iter().map(expired).collect();
+        world.tell(true);
+        world.settle();
+        late.push(std::mem::take(&mut world.news));
+        assert_eq!(late[1].len(), 2, "a call and a put");
+        let mut events = world.quote(true);
+        events.extend(world.want(0, 0.0, 0.0, 0.0));
+        events.extend(world.want(1, 0.0, 0.0, 0.0));
+        world.deliver(Source::Market, &events);
+        assert_eq!(held(&world), [Qty::ZERO; 2], "they have settled with each other");
+        if !fills_first {
+            late.swap(0, 1);
+        }
+        for news in late {
+            world.news = news;
+            world.tell(true);
+        }
+        world.finish();
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::account_risk::AccountRisk;
 use crate::book::Book;
+use crate::desk::Desk;
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
 use crate::plan::ENGINE_RULE;
@@ -778,7 +779,14 @@ impl Engine {
         for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {
             scope.rules[usize::from(step.rule)].commit(step);
         }
-        self.outputs.push_back(Output::Plan(plan_of(scope, id, self.inputs, at, equity, target)));
+        let desk = scope.desk.map(|desk| &self.structures.desks[desk as usize]);
+        if desk.is_some_and(Desk::is_declined) {
+            let held = scope.position;
+            scope.because.note(ENGINE_RULE, held, held, "not sent again: the venue refused about as much", []);
+        }
+        // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
+        let held = desk.map_or(scope.position, Desk::exposed);
+        self.outputs.push_back(Output::Plan(plan_of(scope, id, self.inputs, at, equity, held, target)));
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
         let desk = scope.desk;
@@ -909,7 +917,8 @@ impl Engine {
         scope.because.clear();
         scope.region.forget();
         let target = scope.evaluate();
-        plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, target)
+        let held = scope.desk.map_or(scope.position, |desk| self.structures.desks[desk as usize].exposed());
+        plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, held, target)
     }
 
     /// Writes every field that changes: the state hash is a hash of this.
@@ -1004,7 +1013,7 @@ impl Dirty {
 }
 
 /// The decision that a strategy's rules have just made, as a plan.
-fn plan_of(scope: &Scope, id: PlanId, input: u64, at: Timestamp, equity: Cash, target: Target) -> Plan {
+fn plan_of(scope: &Scope, id: PlanId, input: u64, at: Timestamp, equity: Cash, held: Qty, target: Target) -> Plan {
     Plan {
         id,
         input,
@@ -1013,7 +1022,7 @@ fn plan_of(scope: &Scope, id: PlanId, input: u64, at: Timestamp, equity: Cash, t
         instrument: scope.instrument,
         price: scope.facts.get(facts::PRICE).unwrap_or_default(),
         equity,
-        position: scope.position,
+        position: held,
         target,
         add: scope.because.add().filter(|_| !target.qty.is_zero()),
         steps: scope.because.steps().iter().copied().collect(),

@@ -27,9 +27,8 @@ use units::{Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, 
 pub(crate) struct Structures {
     pub(crate) chains: Chains,
     pub(crate) desks: Vec<Desk>,
-    /// At what options that were held have been settled, and fees of it that nobody who was known to hold any could be told: a fill
-    /// that is told later is settled as it comes.
-    settled: BTreeMap<InstrumentId, (Price, Cash)>,
+    /// What options that were held have been settled at: a fill that is told later is settled as it comes.
+    settled: BTreeMap<InstrumentId, Settled>,
     /// What the venue closed of options before the fills were told that it closed.
     early: Vec<Early>,
     /// What strategies of structures ask their desks for in the present decision.
@@ -38,6 +37,16 @@ pub(crate) struct Structures {
     pub(crate) unsaid: Vec<u32>,
     outcomes: Vec<Outcome>,
     commands: Vec<LegCommand>,
+}
+
+/// At what an option was settled.
+#[derive(Debug, Clone, Copy)]
+struct Settled {
+    price: Price,
+    /// Fees of it that nobody who was known to hold any could be told.
+    fee: Cash,
+    /// Whether the venue said so. Else strategies on opposite sides settled with each other, and what is told later waits for the venue.
+    by_venue: bool,
 }
 
 /// Told while nothing more is ordered.
@@ -58,10 +67,11 @@ impl Structures {
         }
         self.desks.iter().for_each(|desk| desk.save(out));
         out.len(self.settled.len());
-        for (instrument, (price, fee)) in &self.settled {
+        for (instrument, settled) in &self.settled {
             out.u32(instrument.0);
-            out.i64(price.raw());
-            out.i128(fee.raw());
+            out.i64(settled.price.raw());
+            out.i128(settled.fee.raw());
+            out.bool(settled.by_venue);
         }
         out.len(self.early.len());
         self.early.iter().for_each(|early| early.save(out));
@@ -76,8 +86,9 @@ impl Structures {
             desk.load(from)?;
         }
         let settled = |from: &mut StateReader<'_>| {
-            let instrument = InstrumentId(from.u32()?);
-            Ok((instrument, (Price::from_raw(from.i64()?), Cash::from_raw(from.i128()?))))
+            let (instrument, price, fee) = (InstrumentId(from.u32()?), from.i64()?, from.i128()?);
+            let (price, fee) = (Price::from_raw(price), Cash::from_raw(fee));
+            Ok((instrument, Settled { price, fee, by_venue: from.bool()? }))
         };
         self.settled = (0..from.len()?).map(|_| settled(from)).collect::<Result<_, _>>()?;
         self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
@@ -87,9 +98,9 @@ impl Structures {
 
 #[cfg(test)]
 impl Structures {
-    /// Whether an option was settled, so that fills of it that are still to be told change nothing.
+    /// Whether the venue settled an option, so that fills of it that are still to be told change nothing.
     pub(crate) fn is_settled(&self, instrument: InstrumentId) -> bool {
-        self.settled.contains_key(&instrument)
+        self.settled.get(&instrument).is_some_and(|settled| settled.by_venue)
     }
 
     /// What the venue closed of an option that no desk has heard of yet, signed as the fills that close it.
@@ -262,6 +273,16 @@ impl Engine {
     pub fn exposed(&self, strategy: StrategyId) -> Qty {
         let scope = &self.scopes[strategy.index()];
         scope.desk.map_or(scope.position, |desk| self.structures.desks[desk as usize].exposed())
+    }
+
+    /// What one of [`exposed`](Self::exposed) is worth by the legs that are held; where none are, and of a strategy that trades something
+    /// else, the mark of its instrument.
+    #[must_use]
+    pub fn exposed_mark(&self, strategy: StrategyId) -> Price {
+        let scope = &self.scopes[strategy.index()];
+        let mark = self.books[scope.account.index()].account.mark(scope.instrument.index());
+        let chains = &self.structures.chains;
+        scope.desk.and_then(|desk| self.structures.desks[desk as usize].worth_of_each(chains)).unwrap_or(mark)
     }
 
     /// Legs were traded: what they stand for is another, also where no structure has become whole.
@@ -595,10 +616,15 @@ impl Engine {
         let held = desk.held(fill.instrument);
         match (settled.get_mut(&fill.instrument), (-held).side()) {
             // It was settled before this was told.
-            (Some((price, fee)), Some(side)) => {
+            (Some(Settled { price, fee, by_venue: true }), Some(side)) => {
                 let (qty, price, fee) = (held.abs(), *price, std::mem::take(fee));
                 let back = Fill { price, reference: price, side, qty, fee, ..*fill };
                 desk.forced(&back, Purpose::Settlement, chains, outcomes);
+            }
+            // The venue is about to settle what it holds of this.
+            (Some(settled), Some(_)) => {
+                desk.note_settled(fill.instrument, settled.price);
+                desk.resolve(outcomes);
             }
             _ => desk.resolve(outcomes),
         }
@@ -637,8 +663,9 @@ impl Engine {
             self.structures.early.push(rest);
         }
         if settles {
-            let untold = if closes.is_empty() { fill.fee } else { Cash::ZERO };
-            self.structures.settled.insert(fill.instrument, (fill.price, untold));
+            let fee = if closes.is_empty() { fill.fee } else { Cash::ZERO };
+            let by_venue = fill.liquidity != Liquidity::Internal;
+            self.structures.settled.insert(fill.instrument, Settled { price: fill.price, fee, by_venue });
         }
         let mut fee = fill.fee - later;
         for (number, (at, side, qty)) in closes.iter().copied().enumerate() {
@@ -715,7 +742,7 @@ impl Engine {
 
     /// Options have expired of which strategies hold opposite sides: the venue settles nothing, so they settle with each other.
     fn settle_unheld(&mut self) {
-        let due = |line: &&Line| line.expiry <= self.now && line.settled.is_none() && !line.held.is_zero();
+        let due = |line: &&Line| line.expiry <= self.now && !line.held.is_zero();
         let lines = self.structures.desks.iter().flat_map(|desk| &desk.lines);
         // Empty on nearly every input, so that nothing is allocated.
         let mut options: Vec<InstrumentId> = lines.filter(due).map(|line| line.instrument).collect();
