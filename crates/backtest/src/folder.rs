@@ -16,6 +16,8 @@ use std::path::Path;
 
 /// The recipe and summary of a run.
 pub(crate) const RECORD: &str = "run.json";
+/// What the last replay of the run found.
+const REPLAY: &str = "replay.json";
 /// The text of a policy as run: `policy.toml`, then `policy-2.toml` and so on.
 pub(crate) fn policy_file(at: usize) -> String {
     if at == 0 { "policy.toml".to_owned() } else { format!("policy-{}.toml", at + 1) }
@@ -251,7 +253,8 @@ pub(crate) fn record(folder: &Path) -> Result<(RunRecord, Result<(), String>), E
 
 /// Reads a run folder.
 pub fn open(folder: &Path) -> Result<Run, Error> {
-    let (record, _) = record(folder)?;
+    let (record, sealed) = record(folder)?;
+    let replayed = sealed.ok().and_then(|()| replayed(folder, &record));
     tracing::info!(folder = %folder.display(), chain = record.chain, "run read");
     let strategies = (0..record.policies.len()).map(|at| strategy(folder, at)).collect::<Result<Vec<_>, _>>()?;
     let tables = Tables {
@@ -271,7 +274,34 @@ pub fn open(folder: &Path) -> Result<Run, Error> {
     };
     let has_variants = folder.join(file_of(VariantRow::NAME)).is_file();
     let variants = if has_variants { rows::<VariantRow>(folder)? } else { Vec::new() };
-    Ok(Run { strategies, record, tables, variants })
+    Ok(Run { strategies, record, tables, variants, replayed })
+}
+
+/// What a replay found, beside the record that it looked at.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Replayed {
+    record: String,
+    same: bool,
+}
+
+/// Keeps in a run folder whether its replay gave the same, for reports to tell.
+pub fn keep_replay(folder: &Path, same: bool) -> Result<(), Error> {
+    let (record, _) = record(folder)?;
+    let path = folder.join(REPLAY);
+    let text = serde_json::to_value(&record)
+        .and_then(|record| serde_json::to_string_pretty(&Replayed { record: seal_of(&record), same }))
+        .map_err(|error| Error::io(&path)(error.into()))?;
+    fs::write(&path, text + "\n").map_err(Error::io(&path))
+}
+
+/// What the last replay found; nothing where it was of another record, or a file that it found the same is another now.
+fn replayed(folder: &Path, record: &RunRecord) -> Option<bool> {
+    let text = fs::read_to_string(folder.join(REPLAY)).ok()?;
+    let found: Replayed = serde_json::from_str(&text).ok()?;
+    let is_this = serde_json::to_value(record).is_ok_and(|record| seal_of(&record) == found.record);
+    let is_as_written =
+        |(name, hash): (&String, &String)| hash_of(&folder.join(name)).ok().flatten().as_ref() == Some(hash);
+    (is_this && (!found.same || record.files.iter().all(is_as_written))).then_some(found.same)
 }
 
 fn strategy(folder: &Path, at: usize) -> Result<Strategy, Error> {

@@ -31,7 +31,7 @@ mod world;
 
 pub use error::Error;
 pub use explain::{Explanation, OrderView, PlanView, StateView, StepView};
-pub use folder::{check_free, check_free_sweep, open};
+pub use folder::{check_free, check_free_sweep, keep_replay, open};
 pub use parallel::{Share, cores};
 pub use plan::{PlanAnswer, plan};
 pub use run::{GapStamp, Paid, PolicyFile, Request, Run, RunRecord, Strategy, TapeStamp, Triggers, run};

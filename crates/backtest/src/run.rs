@@ -75,6 +75,8 @@ pub struct Run {
     pub tables: Tables,
     /// The policy with one technique at a time switched off; empty: not run.
     pub variants: Vec<VariantRow>,
+    /// Whether the last replay of the folder that it was read from gave the same; `None`: there was none since it was written.
+    pub replayed: Option<bool>,
 }
 
 impl Run {
@@ -302,7 +304,7 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
     for (row, twin) in tables.accounts.iter_mut().zip(&twin.tables.accounts) {
         row.twin_equity = twin.equity;
     }
-    Ok(Run { record, strategies, tables, variants: Vec::new() })
+    Ok(Run { record, strategies, tables, variants: Vec::new(), replayed: None })
 }
 
 fn record(

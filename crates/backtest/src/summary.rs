@@ -218,7 +218,7 @@ impl Run {
         report::Integrity {
             chain: record.chain.clone(),
             state: record.state.clone(),
-            replayed: None,
+            replayed: self.replayed,
             residual: record.residual.clone(),
             acted: record.triggers.acted,
             refused: record.triggers.refused.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
@@ -242,25 +242,17 @@ impl Run {
     /// money did not move, that funding is missing.
     fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
+        let cancelled = self.cancelled_for_margin();
         if self.tables.fills.is_empty() {
-            let refused = self.record.triggers.refused.iter().max_by_key(|(_, count)| **count);
-            let most = match refused {
-                Some((reason, 1)) => format!("; refused once: {reason}"),
-                Some((reason, count)) => format!("; most often refused, {count} times: {reason}"),
-                None => String::new(),
-            };
             let bars = match self.record.bars {
                 0 => String::new(),
                 bars => format!(" in {bars} bars"),
             };
-            doubts.push(format!("nothing was traded{bars}{most}"));
-        }
-        let margin = market::CancelReason::Margin.to_string();
-        let cancelled =
-            self.tables.orders.iter().filter(|row| row.event == "cancelled" && *row.reason == *margin).count();
-        if cancelled > 0 {
-            let orders = if cancelled == 1 { "order" } else { "orders" };
-            doubts.push(format!("the venue cancelled {cancelled} {orders} for margin: {margin}"));
+            // What the venue refused was ordered, so nothing else stood in its way.
+            let why = cancelled.as_ref().map_or_else(|| self.most_refused(), |cancelled| format!(": {cancelled}"));
+            doubts.push(format!("nothing was traded{bars}{why}"));
+        } else {
+            doubts.extend(cancelled);
         }
         let refused = &self.record.refused_flows;
         doubts.extend(refused.iter().take(shown(refused.len())).cloned());
@@ -273,6 +265,31 @@ impl Run {
         doubts.extend(self.record.implied_forwards.iter().cloned());
         doubts.extend(self.quotes_worsened());
         doubts
+    }
+
+    /// That the venue took back orders for want of margin.
+    fn cancelled_for_margin(&self) -> Option<String> {
+        let margin = market::CancelReason::Margin.to_string();
+        let is_one = |row: &&crate::records::OrderRow| row.event == "cancelled" && *row.reason == *margin;
+        let cancelled = self.tables.orders.iter().filter(is_one).count();
+        let orders = if cancelled == 1 { "order" } else { "orders" };
+        (cancelled > 0).then(|| format!("the venue cancelled {cancelled} {orders} for margin: {margin}"))
+    }
+
+    /// Why nothing was ordered: the most frequent refusal, with the numbers that it had the last time.
+    fn most_refused(&self) -> String {
+        let refused = &self.record.triggers.refused;
+        let Some((reason, count)) = refused.iter().max_by_key(|(_, count)| **count) else { return String::new() };
+        let (rule, sentence) = reason.split_once(": ").unwrap_or(("", reason));
+        let is_said = |row: &&crate::records::PlanRow| {
+            *row.rule == *rule && *row.outcome == *"refused" && is_of(&row.because, sentence)
+        };
+        let last = self.tables.plans.iter().rev().find(is_said);
+        let said = last.map_or_else(|| reason.clone(), |row| format!("{rule}: {}", row.because));
+        match count {
+            1 => format!("; refused once: {said}"),
+            count => format!("; most often refused, {count} times, the last time: {said}"),
+        }
     }
 
     /// That a slippage under a tick is a whole one where options fill at quotes.
@@ -356,6 +373,14 @@ impl Run {
                 .collect(),
         }
     }
+}
+
+/// Whether a text is a sentence whose numbers are left out.
+fn is_of(text: &str, sentence: &str) -> bool {
+    let mut left = text;
+    let mut pieces = sentence.split('…');
+    let begins = pieces.next().and_then(|first| left.strip_prefix(first)).map(|rest| left = rest).is_some();
+    begins && pieces.all(|piece| left.find(piece).map(|at| left = &left[at + piece.len()..]).is_some())
 }
 
 /// For how long something was held.

@@ -99,6 +99,23 @@ fn a_run_that_traded_nothing_says_so() {
 }
 
 #[test]
+fn the_most_frequent_refusal_is_told_with_the_numbers_of_the_last_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let size =
+        "[size]\nkind = \"risk_per_trade\"\nrisk = \"1%\"\n[unit]\nn = \"atr(20, 1d)\"\n[stop]\ninitial = \"2N\"\n";
+    let mut run = run(size, beginning(1, folder.path()));
+    let row = run.tables.plans.iter().find(|row| *row.outcome == *"refused").unwrap().clone();
+    for said in ["3 of 9 are not quoted", "5 of 9 are not quoted", "5 of 9 are crossed"] {
+        run.tables.plans.push(backtest::records::PlanRow { because: said.into(), ..row.clone() });
+    }
+    run.record.triggers.refused =
+        [(format!("{}: … of … are not quoted", row.rule), 2), (format!("{}: … of … are crossed", row.rule), 1)].into();
+    let notes = run.summary().integrity.notes;
+    let told = format!("most often refused, 2 times, the last time: {}: 5 of 9 are not quoted", row.rule);
+    assert!(notes[0].ends_with(&told), "{notes:?}");
+}
+
+#[test]
 fn orders_that_the_venue_took_back_for_margin_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let tapes = beginning(1, folder.path());
@@ -106,9 +123,7 @@ fn orders_that_the_venue_took_back_for_margin_are_counted() {
     let run = run(&HALF.replace("0.5", "100.0"), tapes);
     let notes = run.summary().integrity.notes;
     assert!(run.tables.fills.is_empty(), "nothing was filled");
-    assert!(notes.iter().any(|note| note.starts_with("nothing was traded in 289 bars")), "{notes:?}");
-    assert!(
-        notes.iter().any(|note| note.starts_with("the venue cancelled ") && note.contains("for margin")),
-        "{notes:?}"
-    );
+    let why = "nothing was traded in 289 bars: the venue cancelled ";
+    assert!(notes.iter().any(|note| note.starts_with(why) && note.contains("for margin")), "{notes:?}");
+    assert!(notes.iter().all(|note| !note.contains('…')), "{notes:?}");
 }

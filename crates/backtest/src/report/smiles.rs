@@ -49,22 +49,44 @@ fn drawn(view: &SurfaceView) -> Vec<usize> {
     (0..view.expiries.len()).filter(|at| view.expiries[*at].smile.is_some()).take(SMILES_MAX).collect()
 }
 
+/// The picture in words: what it is of, what its curves say at each expiry, and whether arbitrage is left.
 fn summary(view: &SurfaceView, shown: &[usize]) -> String {
     let told: Vec<String> = shown
         .iter()
-        .filter_map(|at| Some((view.expiries[*at].days, view.expiries[*at].smile.as_ref()?.atm)))
-        .map(|(days, atm)| format!("{} days {} %", show::ratio(days, Style::Page), show::percent(atm, 1, Style::Page)))
+        .filter_map(|at| Some((&view.expiries[*at], view.expiries[*at].smile.as_ref()?)))
+        .map(|(expiry, smile)| {
+            let points = |number: f64| show::number(number * 100.0, 1, Style::Page);
+            let reversal =
+                smile.risk_reversal.map_or(String::new(), |points_of| format!(", risk reversal {}", points(points_of)));
+            let days = show::ratio(expiry.days, Style::Page);
+            format!("{days} days {} %{reversal}", show::percent(smile.atm, 1, Style::Page))
+        })
         .collect();
-    match told.as_slice() {
-        [] => format!("{} options: no smile could be fitted.", view.underlying),
-        told => format!("Implied volatility of {} at the money by expiry: {}.", view.underlying, told.join(", ")),
+    let title = title(view);
+    if told.is_empty() {
+        return format!("{title}: no smile could be fitted.");
     }
+    let more = match view.expiries.iter().filter(|expiry| expiry.smile.is_some()).count() - told.len() {
+        0 => String::new(),
+        more => format!("; {more} later not drawn"),
+    };
+    let free = match view.arbitrage {
+        Some(arbitrage) if arbitrage.free => " No arbitrage is left.",
+        _ => "",
+    };
+    format!(
+        "{title}: implied volatility at the money and 25-delta risk reversal in points by expiry: {}{more}.{free}",
+        told.join("; ")
+    )
+}
+
+fn title(view: &SurfaceView) -> String {
+    let at = show::time(view.at.floor(Duration::SECOND));
+    format!("{} options at {}, in {}, {at}", view.underlying, view.venue, view.settle)
 }
 
 fn surface(svg: &mut Svg, view: &SurfaceView, shown: &[usize], top: f64) {
-    let at = show::time(view.at.floor(Duration::SECOND));
-    let title = format!("{} options at {}, in {}, {at}", view.underlying, view.venue, view.settle);
-    svg.title(20.0, top + 24.0, &title, "What does the market pay for each strike, and does the fit say so?");
+    svg.title(20.0, top + 24.0, &title(view), "What does the market pay for each strike, and does the fit say so?");
     svg.text("lb", 20.0, top + 44.0, Anchor::Start, KEY);
     let smiles: Vec<Smile<'_>> = shown
         .iter()

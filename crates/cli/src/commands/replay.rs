@@ -33,6 +33,10 @@ pub(super) fn run(args: &Replay, terminal: &Terminal) -> Result<Outcome, Failure
     let verification = verified.map_err(backtest::failure)?;
     let Verification { difference, inputs, chain, state } = &verification;
     let same = difference.is_none();
+    // A folder that cannot be written to is compared all the same.
+    if let Err(error) = ::backtest::keep_replay(&folder, same) {
+        terminal.note(format_args!("a report of it will not tell of this replay: {error}"));
+    }
     terminal.json(
         "verification",
         &Line { run: &folder, same, difference: difference.as_deref(), inputs: *inputs, chain, state },
