@@ -156,6 +156,8 @@ fn a_surface_in_words_fits_eighty_columns() {
     assert_eq!(text, TOLD, "{text}");
     let verbose = sandbox.line("trimtab surface chain.tape -v --underlying btc").ok();
     assert!(verbose.contains("    left out: "), "{verbose}");
+    assert_eq!(verbose.matches("    SVI: level ").count(), EXPIRIES.len(), "{verbose}");
+    assert!(verbose.lines().all(|line| line.chars().count() <= 100), "{verbose}");
 }
 
 const TOLD: &str = "  BTC options at deribit, in BTC   2026-01-15 12:00:00Z   26 of 54 quotes fitted
@@ -196,7 +198,9 @@ fn a_picture_is_small_and_well_formed() {
         "At the money, % a year",
         "25-delta risk reversal, points",
         "Risk-neutral density",
-        "Implied volatility of BTC at the money by expiry: 0.83 days 4",
+        "aria-label=\"BTC options at deribit, in BTC, 2026-01-15 12:00:00Z: implied volatility at the money and 25-delta risk reversal",
+        "by expiry: 0.83 days 45.0 %, risk reversal −2.3; 14.83 days 47.9 %, risk reversal −2.5; ",
+        ". No arbitrage is left.\"",
     ] {
         assert!(picture.contains(part), "{part}: {picture}");
     }
@@ -392,6 +396,7 @@ fn a_run_with_options_keeps_their_greeks_and_the_surface_and_its_report_shows_th
     sandbox.line("trimtab backtest strangle.toml --tape days.tape --tape bars.tape --out run").ok();
     assert!(sandbox.line("trimtab replay run --verify").ok().contains("same"));
     let run = backtest::open(&sandbox.path("run")).unwrap();
+    assert_eq!(run.replayed, Some(true));
 
     // What was bought and sold is held; its vega and theta by differences of Black's formula at the known smile.
     let mut held = std::collections::BTreeMap::<&str, f64>::new();
@@ -443,15 +448,19 @@ fn a_run_with_options_keeps_their_greeks_and_the_surface_and_its_report_shows_th
         "25-delta risk reversal, 30 days, points",
         "What does each strike cost at the end?",
         "a flat 15 % of the underlying, 10 % to be kept: nobody&#39;s real rule",
+        "Replay gives the same commands",
     ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("NaN") && page.len() < 400 << 10, "{} bytes", page.len());
 
+    // What was found the same is another now: nothing is known until the next replay.
     std::fs::remove_file(sandbox.path("run/greeks.parquet")).unwrap();
+    assert_eq!(backtest::open(&sandbox.path("run")).unwrap().replayed, None);
     let said = sandbox.line("trimtab replay run --verify");
     assert_eq!(said.code, Some(1), "{}{}", said.stdout, said.stderr);
     assert!(said.stdout.contains("greeks has 0 rows, the replay gives"), "{}", said.stdout);
+    assert_eq!(backtest::open(&sandbox.path("run")).unwrap().replayed, Some(false));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A volatility surface in a terminal.
 
 use crate::terminal::{Terminal, WARNING};
-use backtest::surface::{ExpiryView, SurfaceView, TenorView};
+use backtest::surface::{ExpiryView, SmileView, SurfaceView, SviView, TenorView};
 use units::Duration;
 use units::show::{self, Style};
 
@@ -99,9 +99,21 @@ fn fits(view: &SurfaceView, terminal: &Terminal) {
             smile.repair
         ));
         if terminal.is_verbose() {
+            parameters(smile, terminal);
             left_out(expiry, terminal);
         }
     }
+}
+
+/// The hyperbola that the curve of a smile is drawn to, and how many knots the curve has; `--json` has all of them.
+fn parameters(smile: &SmileView, terminal: &Terminal) {
+    let SviView { level, slope, skew, centre, width } = smile.svi;
+    let [level, slope, skew, centre, width] =
+        [level, slope, skew, centre, width].map(|value| show::significant(value, 4, Style::Terminal));
+    let knots = smile.knots.len();
+    terminal.result(format_args!(
+        "    SVI: level {level}, slope {slope}, skew {skew}, centre {centre}, width {width}; {knots} knots"
+    ));
 }
 
 /// What cleaning dropped, and why.
