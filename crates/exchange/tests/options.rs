@@ -387,8 +387,8 @@ fn equity_is_what_fills_paid_and_what_is_held_is_worth() {
     }
 }
 
-/// Over 0.005 Deribit's options in coin are quoted in steps of 0.0005: orders between them are refused, an amendment to one leaves the terms
-/// that stand, and slippage ends on one. Steps have a day from which on they hold.
+/// Over 0.005 Deribit's options in coin are quoted in steps of 0.0005: orders between them are refused, an amendment to one leaves the
+/// terms that stand, and slippage ends on one. Steps have a day from which on they hold.
 #[test]
 fn prices_lie_on_the_steps_of_the_venue() {
     let steps = [("2026-01-15T00:00:00Z", "0.0125", "0.0115"), ("1990-01-01T00:00:00Z", "0.0121", "0.0119")];
