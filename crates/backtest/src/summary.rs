@@ -2,6 +2,7 @@
 
 mod greeks;
 mod headroom;
+mod risk;
 mod traded;
 
 use crate::bars::BarRow;
@@ -48,6 +49,7 @@ impl Run {
             greeks: greeks::paths(&self.tables.greeks),
             surfaces: greeks::surfaces(&self.tables.surfaces, &self.tables.smiles),
             instruments: book.traded,
+            risk: None,
         }
     }
 

@@ -7,9 +7,11 @@
 //! "Evaluating Interval Forecasts", International Economic Review 39 (1998); Basel Committee, "Supervisory Framework for the Use of
 //! Backtesting" (1996); Acerbi and Székely, "Backtesting Expected Shortfall", Risk (2014).
 
-use pricing::laws::{binomial_at_most, binomial_exactly, chi_squared_tail};
+use pricing::laws::{binomial_at_most, binomial_exactly, chi_squared_tail, normal_distribution, normal_quantile};
+use std::f64::consts::PI;
 use std::ops::RangeInclusive;
-use units::math::ln;
+use units::math::{exp, ln, sqrt};
+use units::random::Random;
 
 /// Why nothing can be tested.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,6 +154,15 @@ impl Coverage {
         }
     }
 
+    /// The probability that the light is not green for figures that are breached with the probability `truth` in each period.
+    #[must_use]
+    pub fn zone_power(&self, truth: f64) -> f64 {
+        let is_green = |breaches: u64| Self { breaches, ..*self }.zone() == Zone::Green;
+        let over = first_true(0, self.periods + 1, |breaches| breaches > self.periods || !is_green(breaches));
+        let green = over.checked_sub(1).map_or(0.0, |most| binomial_at_most(self.periods, truth, most));
+        (1.0 - green).clamp(0.0, 1.0)
+    }
+
     /// What the Basel Committee multiplies value at risk by: 3 to 4. It is defined of 250 periods at 99 % and nothing else.
     #[must_use]
     pub fn multiplier(&self) -> Option<f64> {
@@ -258,6 +269,79 @@ pub fn acerbi_szekely(periods: &[Period], confidence: f64) -> Result<Shortfall, 
     }
     let expected = periods.len() as f64 * (1.0 - confidence);
     Ok(Shortfall { first: (breaches > 0).then(|| 1.0 - sum / breaches as f64), second: 1.0 - sum / expected, breaches })
+}
+
+/// When a test rejects, and how often it finds figures out that are wrong. Of drawn records, so known to about two percent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Power {
+    /// What the statistic has to pass for the test to reject figures that are right as often as its level says.
+    pub critical: f64,
+    /// How often it rejects the wrong ones.
+    pub power: f64,
+}
+
+/// Records that a power is drawn from.
+const RECORDS: u64 = 1_000;
+
+/// How often Christoffersen's test of independence at `level` rejects figures whose number of breaches is as promised, but each of which
+/// is followed by another with the probability `again`. By the law for many periods, as the test itself.
+///
+/// # Panics
+///
+/// Never: a confidence that is none, or one that needs more than `again`, is answered by a power of zero.
+#[must_use]
+pub fn clustering_power(periods: u64, confidence: f64, level: f64, again: f64) -> Power {
+    let chance = 1.0 - confidence;
+    // So often after a quiet period that breaches are as many as promised.
+    let first = chance * (1.0 - again) / (1.0 - chance);
+    let random = Random::new(periods);
+    let mut breached = vec![false; periods as usize];
+    let mut rejected = 0_u64;
+    for record in 0..RECORDS {
+        let mut last = false;
+        for (at, place) in breached.iter_mut().enumerate() {
+            let drawn = random.uniform(record, at as u64)[0];
+            last = drawn
+                < if at == 0 {
+                    chance
+                } else if last {
+                    again
+                } else {
+                    first
+                };
+            *place = last;
+        }
+        let found = christoffersen(&breached, confidence);
+        rejected += u64::from(found.is_ok_and(|found| found.independence.probability < level));
+    }
+    Power { critical: level, power: rejected as f64 / RECORDS as f64 }
+}
+
+/// What Acerbi and Székely's second statistic falls under so often as `level` says if normal figures are right, and how often it does if
+/// losses are `worse` times as volatile as was told: 1.25 for a quarter more.
+#[must_use]
+pub fn shortfall_power(periods: u64, confidence: f64, level: f64, worse: f64) -> Power {
+    let chance = 1.0 - confidence;
+    let quantile = normal_quantile(confidence);
+    let shortfall = exp(-quantile * quantile / 2.0) / sqrt(2.0 * PI) / chance;
+    let random = Random::new(periods ^ 1);
+    let expected = periods as f64 * chance;
+    let drawn = |worse: f64, from: u64| {
+        let breach = normal_distribution(-quantile / worse);
+        let mut all: Vec<f64> = (0..RECORDS)
+            .map(|record| {
+                let beyond =
+                    (0..periods).map(|at| random.uniform(from + record, at)[0]).filter(|drawn| *drawn < breach);
+                1.0 - beyond.map(|drawn| -worse * normal_quantile(drawn) / shortfall).sum::<f64>() / expected
+            })
+            .collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let right = drawn(1.0, 0);
+    let critical = right[((level * RECORDS as f64) as usize).min(right.len() - 1)];
+    let found = drawn(worse, RECORDS).iter().filter(|second| **second < critical).count();
+    Power { critical, power: found as f64 / RECORDS as f64 }
 }
 
 /// The first number from `low` on, under `high`, at which what is false before and true after is true; else `high`.

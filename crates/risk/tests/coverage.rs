@@ -5,7 +5,9 @@ mod common;
 
 use common::{Random, rows};
 use pricing::laws::{chi_squared_tail, normal_density, normal_quantile};
-use risk::coverage::{Coverage, CoverageError, Period, Zone, acerbi_szekely, christoffersen};
+use risk::coverage::{
+    Coverage, CoverageError, Period, Shortfall, Zone, acerbi_szekely, christoffersen, clustering_power, shortfall_power,
+};
 use units::math::{ln, pow};
 
 /// Kupiec (1995), table 3: regions at 95 %.
@@ -137,6 +139,27 @@ fn shortfall_is_tested_by_its_own_mean() {
     assert!((0.03..0.07).contains(&low), "{low}");
     let (first, second, low) = of(2.0 / 3.0);
     assert!(first < -0.05 && second < -2.0 && low > 0.95, "{first} {second} {low}");
+}
+
+/// Simulated powers against what is known: Acerbi and Székely's −0.70 of 250 days at 97.5 %, the traffic light's binomial probabilities,
+/// and that a test rejects what is right no more often than its level says, and more the longer the record.
+#[test]
+fn powers_are_those_of_the_literature_and_of_hand() {
+    let published = shortfall_power(250, 0.975, 0.05, 1.25);
+    assert!((published.critical - Shortfall::SECOND_AT_FIVE_PERCENT).abs() < 0.06, "{published:?}");
+    let (short, long) = (shortfall_power(108, 0.99, 0.05, 1.25), shortfall_power(2_000, 0.99, 0.05, 1.25));
+    assert!(short.power > 0.2 && long.power > 0.99 && long.critical > short.critical, "{short:?} {long:?}");
+    assert!((shortfall_power(500, 0.95, 0.05, 1.0).power - 0.05).abs() < 0.025);
+
+    // Basel, table 2: of 250 days at 99 % five breaches and more are not green; at 98 % these are 56 in a hundred.
+    let year = Coverage::new(250, 0, 0.99).unwrap();
+    assert!((year.zone_power(0.01) - 0.108).abs() < 5e-4, "{}", year.zone_power(0.01));
+    assert!((year.zone_power(0.02) - 0.561).abs() < 5e-4, "{}", year.zone_power(0.02));
+
+    let independent = clustering_power(1_000, 0.95, 0.05, 0.05).power;
+    let (month, years) =
+        (clustering_power(108, 0.95, 0.05, 0.25).power, clustering_power(1_000, 0.95, 0.05, 0.25).power);
+    assert!(independent < 0.1 && month < 0.6 && years > 0.95, "{independent} {month} {years}");
 }
 
 #[test]

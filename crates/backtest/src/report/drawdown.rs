@@ -32,7 +32,6 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     }
     table(&mut page, view, &scaled, &twin);
     page.raw("</div>");
-    page.raw("<p class=\"note\">VaR breaches: this version forecasts no value at risk, so there is nothing that a day could breach.</p>");
     if tail.is_none() {
         let why = format!("Tail of daily losses: needs {LOSSES} losing days.");
         page.element("p", &[("class", "note")], &why);

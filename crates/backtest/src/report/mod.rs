@@ -24,6 +24,7 @@ mod months;
 mod overview;
 mod page;
 mod price;
+mod risk;
 mod ruin;
 mod scale;
 mod scorecard;
@@ -45,6 +46,6 @@ pub use smiles::surface_svg;
 pub use stress::stress_svg;
 pub use summary::{
     AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, GreekCell, GreekPath, Header,
-    Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RunSummary, Rung, RungEnd,
-    SUMMARY_VERSION, SmileCurve, Stops, SurfacePath, Traded, Twin, Variant,
+    Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RiskLevel, RiskPath, RiskRecord,
+    RiskShare, RunSummary, Rung, RungEnd, SUMMARY_VERSION, SmileCurve, Stops, SurfacePath, Traded, Twin, Variant,
 };

@@ -4,7 +4,7 @@ use super::markup::Markup;
 use super::summary::{AccountPath, Bars, Fill, Method, RunSummary, Traded, Twin};
 use super::view::View;
 use super::{actions, book, campaigns, cards, costs, drawdown, exposure, greeks, integrity, limits, method, months};
-use super::{overview, scorecard, sentence, surface, variants};
+use super::{overview, risk, scorecard, sentence, surface, variants};
 use units::show;
 use units::{Duration, Timestamp};
 
@@ -61,6 +61,7 @@ fn render(view: &View<'_>) -> String {
         campaigns::section,
         exposure::section,
         drawdown::section,
+        risk::section,
         greeks::section,
         surface::section,
         costs::section,
@@ -101,6 +102,7 @@ fn header(page: &mut Markup, view: &View<'_>) {
         "<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a \
         href=\"#drawdown\">Drawdown &amp; tail</a>",
     )
+    .raw(if view.run.risk.is_some() { "<a href=\"#risk\">Value at risk</a>" } else { "" })
     .raw(if view.run.greeks.is_empty() { "" } else { "<a href=\"#greeks\">Greeks</a>" })
     .raw(if view.run.surfaces.is_empty() { "" } else { "<a href=\"#surface\">Surface</a>" })
     .raw("<a href=\"#costs\">Costs &amp; fills</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a>")
@@ -160,6 +162,7 @@ fn embedded(view: &View<'_>) -> String {
         variants: run.variants.clone(),
         greeks: Vec::new(),
         surfaces: Vec::new(),
+        risk: None,
     };
     serde_json::to_string(&small).unwrap_or_else(|_| "null".to_owned())
 }

@@ -55,6 +55,67 @@ pub struct RunSummary {
     /// Surfaces of what is traded; empty: its options are not quoted.
     #[serde(default)]
     pub surfaces: Vec<SurfacePath>,
+    /// Value at risk at each step, where it was asked for.
+    #[serde(default)]
+    pub risk: Option<RiskRecord>,
+}
+
+/// Value at risk told one step ahead, and what came. Lists are equally long.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RiskRecord {
+    /// Why there is none.
+    pub absent: Option<String>,
+    /// Length of a step in nanoseconds.
+    pub step: i64,
+    /// Changes that the first forecast has behind it, and that any has at most.
+    pub behind: u64,
+    /// See `behind`.
+    pub window: u64,
+    /// Decay of the weights that volatilities are forecast by.
+    pub decay: f64,
+    /// Ends of the steps that were forecast.
+    pub time: Vec<i64>,
+    /// Steps that span a hole in the market.
+    pub holes: u64,
+    /// The scaled run.
+    pub scaled: RiskPath,
+    /// Its twin.
+    pub twin: RiskPath,
+    /// Whose the scaled run's risk was, the largest first.
+    pub shares: Vec<RiskShare>,
+}
+
+/// Forecasts of one path, as fractions of equity at the start of each step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RiskPath {
+    /// What equity made.
+    pub made: Vec<f64>,
+    /// What the positions at the start would have made.
+    pub still: Vec<f64>,
+    /// What was told before, by confidence.
+    pub levels: Vec<RiskLevel>,
+}
+
+/// Forecasts at one confidence; zero where nothing was held.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RiskLevel {
+    /// Such as `0.99`.
+    pub confidence: f64,
+    /// Over zero where a loss.
+    pub value_at_risk: Vec<f64>,
+    /// Likewise.
+    pub expected_shortfall: Vec<f64>,
+}
+
+/// What one strategy in one instrument added to expected shortfall at 95 %.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RiskShare {
+    /// Position in [`RunSummary::strategies`].
+    pub strategy: usize,
+    /// Position in [`RunSummary::instruments`].
+    pub instrument: usize,
+    /// Mean over the steps at whose start something was held, as a fraction of equity.
+    pub shortfall: f64,
 }
 
 /// Greeks of all options on one underlying over time, while some were held. Lists are equally long.

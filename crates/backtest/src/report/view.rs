@@ -1,5 +1,6 @@
 //! A run with everything computed once that several sections need.
 
+use super::risk::{Tested, tested};
 use super::summary::{Columns, Fill, Purpose, RunSummary, Traded};
 use crate::metrics::{EqualVol, Missing, Path, Scores};
 use std::collections::BTreeSet;
@@ -142,6 +143,8 @@ pub(super) struct View<'a> {
     pub(super) limits: Limits,
     /// Plans that the page holds; a link to any other would lead nowhere.
     pub(super) plans: BTreeSet<u64>,
+    /// Tests of its value at risk.
+    pub(super) tested: Vec<Tested>,
     minor: usize,
 }
 
@@ -154,6 +157,7 @@ impl<'a> View<'a> {
         Self {
             instruments: run.instruments.iter().enumerate().map(|(at, traded)| Known::new(at, traded)).collect(),
             minor: show::minor_unit(&run.header.currency),
+            tested: tested(run),
             limits: Limits::of(is_month, run.instruments.len()),
             run,
             times,

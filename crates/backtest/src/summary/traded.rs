@@ -104,12 +104,7 @@ impl<'a> Book<'a> {
     /// What a unit of the instrument's settlement currency is worth in the run's, at the last marks.
     pub(super) fn rate(&self, instrument: usize) -> f64 {
         let settle = self.instruments.get(instrument).map_or("", |known| known.settle.as_str());
-        self.rate_of(settle)
-    }
-
-    fn rate_of(&self, currency: &str) -> f64 {
-        let known = self.run.record.rates.get(currency).and_then(|rate| rate.parse().ok());
-        known.unwrap_or(1.0)
+        rate_of(self.run, settle)
     }
 
     /// The value that a rule took off a target, over equity.
@@ -128,7 +123,7 @@ impl<'a> Book<'a> {
 
     /// An instrument's bars, and what each strategy held in it.
     fn bars(&mut self) {
-        let weights = self.weights();
+        let weights = weights(self.run);
         let mut bars: BTreeMap<(usize, usize), f64> = BTreeMap::new();
         for row in &self.run.tables.positions {
             let (at, strategy) = (self.instrument(&row.instrument), self.strategy(&row.strategy));
@@ -178,25 +173,6 @@ impl<'a> Book<'a> {
                 self.traded[*at].gaps.push(Gap { from, to });
             }
         }
-    }
-
-    /// Each account's share of all equity at each row, by venue, so that exposures of several accounts add up. Empty with
-    /// one account.
-    fn weights(&self) -> BTreeMap<&'a str, Vec<f64>> {
-        let tables = &self.run.tables;
-        let mut weights: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        let mut next = tables.accounts.as_slice();
-        for total in &tables.equity {
-            let count = next.iter().take_while(|row| row.time == total.time).count();
-            let (now, later) = next.split_at(count);
-            next = later;
-            for row in now {
-                let rate = if *row.currency == self.run.record.currency { 1.0 } else { self.rate_of(&row.currency) };
-                let share = row.equity.approximate() * rate / total.equity.approximate();
-                weights.entry(&row.venue).or_default().push(if share.is_finite() { share } else { 0.0 });
-            }
-        }
-        weights
     }
 
     /// Fills, refusals and rungs.
@@ -388,6 +364,30 @@ impl<'a> Book<'a> {
         }
         paths
     }
+}
+
+/// Each account's share of all equity at each row, by venue, so that exposures of several accounts add up. Empty with
+/// one account.
+pub(super) fn weights(run: &Run) -> BTreeMap<&str, Vec<f64>> {
+    let tables = &run.tables;
+    let mut weights: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let mut next = tables.accounts.as_slice();
+    for total in &tables.equity {
+        let count = next.iter().take_while(|row| row.time == total.time).count();
+        let (now, later) = next.split_at(count);
+        next = later;
+        for row in now {
+            let rate = if *row.currency == run.record.currency { 1.0 } else { rate_of(run, &row.currency) };
+            let share = row.equity.approximate() * rate / total.equity.approximate();
+            weights.entry(&row.venue).or_default().push(if share.is_finite() { share } else { 0.0 });
+        }
+    }
+    weights
+}
+
+/// What a unit of a currency is worth in the run's, at the last marks.
+fn rate_of(run: &Run, currency: &str) -> f64 {
+    run.record.rates.get(currency).and_then(|rate| rate.parse().ok()).unwrap_or(1.0)
 }
 
 fn stamped(known: &InstrumentStamp) -> Traded {

@@ -7,7 +7,10 @@
 mod options;
 mod synthetic;
 
-use backtest::report::{AccountPath, Bars, Campaign, Fill, Plan, Purpose, RunSummary, Traded, Twin, html};
+use backtest::report::{
+    AccountPath, Bars, Campaign, Fill, Plan, Purpose, RiskLevel, RiskPath, RiskRecord, RiskShare, RunSummary, Traded,
+    Twin, html,
+};
 use std::path::PathBuf;
 
 /// 5-minute bars for 31 days and some.
@@ -314,7 +317,42 @@ fn money_paid_in_is_no_profit_on_the_page() {
     assert!(html(&run).contains("% of the most that was paid in"));
 }
 
+/// Forecasts of 108 days with two breaches at 99 %: accepted, and the page says how little that proves. A run that is too short gets the
+/// reason.
 #[test]
-fn value_at_risk_is_said_to_be_missing() {
-    assert!(html(&month()).contains("forecasts no value at risk"));
+fn tests_of_value_at_risk_come_with_their_power() {
+    let mut run = month();
+    let days = 108_usize;
+    let span = (run.header.end - run.header.start) / days as i64;
+    let level = |confidence, value: f64| RiskLevel {
+        confidence,
+        value_at_risk: vec![value; days],
+        expected_shortfall: vec![value * 1.2; days],
+    };
+    let mut made = vec![0.001; days];
+    for at in [20, 50, 51, 90] {
+        made[at] = -0.025;
+    }
+    made[20] = -0.04;
+    made[90] = -0.05;
+    let path = RiskPath { still: made.clone(), made, levels: vec![level(0.95, 0.02), level(0.99, 0.03)] };
+    run.risk = Some(RiskRecord {
+        step: 86_400_000_000_000,
+        time: (0..days as i64).map(|at| run.header.start + at * span).collect(),
+        twin: path.clone(),
+        scaled: path,
+        shares: vec![RiskShare { strategy: 0, instrument: 0, shortfall: 0.024 }],
+        ..RiskRecord::default()
+    });
+    let page = html(&run);
+    keep("risk.html", &page);
+    assert!(page.contains("108 forecasts at 99 % accept 0 to 3 breaches; there were 2: no test rejects them"));
+    assert!(page.contains("108 forecasts at 95 % accept 2 to 10 breaches; there were 4"));
+    assert!(page.contains("href=\"#risk\"") && page.contains("finds twice as many breaches"));
+    let figure = page.split("id=\"risk\"").nth(1).unwrap();
+    assert_eq!(figure.split("</svg>").next().unwrap().matches("<circle").count(), 4, "a mark a breach");
+    assert!(page.len() < 400_000, "{}", page.len());
+
+    run.risk = Some(RiskRecord { absent: Some("the run is short".to_owned()), ..RiskRecord::default() });
+    assert!(html(&run).contains("Value at risk is not told: the run is short."));
 }

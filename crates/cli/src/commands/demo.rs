@@ -118,7 +118,7 @@ fn make(args: &Demo, folder: &Path, terminal: &Terminal, cooperation: &Cooperati
         tape.path = home.join(tape.path.file_name().unwrap_or_default());
     }
     run.write(&folder.join(RUN), false).map_err(backtest::failure)?;
-    files::write(&folder.join(REPORT), report::html(&run.summary()).as_bytes(), false)?;
+    files::write(&folder.join(REPORT), report::html(&run.page()).as_bytes(), false)?;
     Ok(run)
 }
 

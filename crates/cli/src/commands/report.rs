@@ -19,7 +19,7 @@ struct Line<'a> {
 pub(super) fn run(args: &Report, terminal: &Terminal) -> Result<Outcome, Failure> {
     files::refuse_existing(&args.output, args.force)?;
     let run = backtest::open(&args.run)?;
-    let page = ::backtest::report::html(&run.summary());
+    let page = ::backtest::report::html(&run.page());
     files::write(&args.output, page.as_bytes(), args.force)?;
     terminal.json("report", &Line { run: &args.run, file: &args.output, bytes: page.len() });
     let size = show::count(page.len().div_ceil(1024) as u64, Style::Terminal);

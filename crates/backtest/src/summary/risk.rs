@@ -1,0 +1,279 @@
+//! Value at risk of a run, told one step ahead from what was known then.
+
+use super::traded::weights;
+use crate::metrics::{Path, Return};
+use crate::report::{Columns, RiskLevel, RiskPath, RiskRecord, RiskShare, RunSummary};
+use crate::run::{InstrumentStamp, Run};
+use market::Currency;
+use risk::tail::Tail;
+use risk::value_at_risk::{Factor, Forecast, History, Moves, Paths, ValueAtRiskError};
+use std::collections::BTreeMap;
+use units::math::{exp, ln};
+use units::show::{self, Style};
+use units::{Duration, Timestamp};
+
+/// Steps that are tried, the longest first: the first that a run has enough of.
+const STEPS: [Duration; 3] = [Duration::DAY, Duration::from_nanos(6 * Duration::HOUR.nanos()), Duration::HOUR];
+/// Changes that the first forecast has behind it: one scenario beyond the quantile at 99 %.
+const BEHIND: usize = 100;
+/// Changes that a forecast looks back on at most.
+const WINDOW: usize = 500;
+/// Steps of a run that are enough, and the fewest that are looked at.
+const ENOUGH: usize = 350;
+const FEWEST: usize = BEHIND + 100;
+/// Decay of the weights that volatilities are forecast by.
+const DECAY: f64 = 0.94;
+/// What is told of each step.
+const CONFIDENCES: [f64; 2] = [0.95, 0.99];
+
+/// Whose exposure.
+const SCALED: usize = 0;
+const TWIN: usize = 1;
+
+/// The exposure of one strategy in one instrument over time, as a share of equity.
+struct Held<'a> {
+    strategy: usize,
+    instrument: usize,
+    stamp: &'a InstrumentStamp,
+    coin: usize,
+    /// At the end of each step: of the scaled run, of its twin.
+    exposure: [Vec<f64>; 2],
+}
+
+impl Held<'_> {
+    /// What an exposure of one makes of a change of the price, ln(after ÷ before).
+    fn unit(&self, change: f64) -> f64 {
+        // A coin-settled contract is worth less coin the dearer the coin is.
+        if self.stamp.kind.starts_with("inverse") { 1.0 - exp(-change) } else { exp(change) - 1.0 }
+    }
+}
+
+impl Run {
+    /// The summary with what takes longer: value at risk at each step.
+    #[must_use]
+    pub fn page(&self) -> RunSummary {
+        let mut summary = self.summary();
+        summary.risk = Some(record(self, &summary));
+        summary
+    }
+}
+
+fn record(run: &Run, summary: &RunSummary) -> RiskRecord {
+    let absent = |why: String| RiskRecord { absent: Some(why), ..RiskRecord::default() };
+    if summary.instruments.iter().any(|known| known.is_structure) {
+        return absent(
+            "options are held, and what they lose is no multiple of what the coin does; `trimtab risk` and `trimtab stress` \
+             price them again"
+                .to_owned(),
+        );
+    }
+    let Columns { times, equity, twin_equity, .. } = summary.columns();
+    let path = |equity| Path { times: &times, equity };
+    let Some(step) = step(run, &path(&equity)) else {
+        let longest = STEPS.iter().map(|step| path(&equity).returns(*step).len()).max().unwrap_or_default();
+        return absent(format!(
+            "the run has {longest} steps of an hour, and {FEWEST} are the fewest: {BEHIND} changes behind the first forecast, and \
+             100 forecasts to test"
+        ));
+    };
+    match told(run, summary, step, &path(&equity).returns(step), &path(&twin_equity).returns(step)) {
+        Ok(record) => record,
+        Err(error) => absent(error.to_string()),
+    }
+}
+
+/// The longest step that the run has enough of, else the one that it has most of, if they are any use.
+fn step(run: &Run, path: &Path<'_>) -> Option<Duration> {
+    let rows = &run.tables.equity;
+    let mut apart: Vec<Duration> = rows.windows(2).map(|pair| pair[1].time.since(pair[0].time)).collect();
+    apart.sort_unstable();
+    let apart = apart.get(apart.len() / 2).copied()?;
+    let counts = STEPS.into_iter().filter(|step| *step >= apart).map(|step| (step, path.returns(step).len()));
+    let counts: Vec<(Duration, usize)> = counts.collect();
+    let enough =
+        counts.iter().find(|(_, count)| *count >= ENOUGH).or_else(|| counts.iter().max_by_key(|(_, count)| *count));
+    enough.filter(|(_, count)| *count >= FEWEST).map(|(step, _)| *step)
+}
+
+fn told(
+    run: &Run,
+    summary: &RunSummary,
+    step: Duration,
+    scaled: &[Return],
+    twin: &[Return],
+) -> Result<RiskRecord, ValueAtRiskError> {
+    let ends: Vec<Timestamp> = scaled.iter().map(|value| value.end).collect();
+    let (coins, held) = held(run, summary, &ends);
+    let levels = levels(summary, &held, coins.len(), &ends);
+    let factors: Vec<Factor> = coins.iter().map(|coin| Factor::Price(*coin)).collect();
+    let mut history = History::new(step, factors)?;
+    let empty = || CONFIDENCES.map(|confidence| RiskLevel { confidence, ..RiskLevel::default() }).to_vec();
+    let mut record = RiskRecord {
+        step: step.nanos(),
+        behind: BEHIND as u64,
+        window: WINDOW as u64,
+        decay: DECAY,
+        scaled: RiskPath { levels: empty(), ..RiskPath::default() },
+        twin: RiskPath { levels: empty(), ..RiskPath::default() },
+        ..RiskRecord::default()
+    };
+    let mut shares = vec![0.0; held.len()];
+    let mut shared = 0.0;
+    for at in 1..ends.len() {
+        // What was known at the end of step `at - 1`.
+        let known = at >= 2 && levels[at - 2].iter().chain(&levels[at - 1]).all(|level| *level > 0.0);
+        if known {
+            let pair = levels[at - 2].iter().zip(&levels[at - 1]);
+            let changes: Vec<f64> = pair.map(|(before, after)| ln(after / before)).collect();
+            history.push(&changes)?;
+            history.keep_last(WINDOW);
+        }
+        if history.len() < BEHIND {
+            continue;
+        }
+        let exposed = [SCALED, TWIN].map(|whose| held.iter().any(|held| held.exposure[whose][at - 1] != 0.0));
+        // What an exposure of one makes of each move, of what is held by either.
+        let units: Option<Vec<Vec<f64>>> = if exposed.contains(&true) {
+            let paths = Paths { count: history.len(), seed: 0 };
+            let moves = Moves::filtered(&history, step, Forecast::Exponential(DECAY), paths)?;
+            let unit = |held: &Held<'_>| match held.exposure.iter().all(|exposure| exposure[at - 1] == 0.0) {
+                true => Vec::new(),
+                false => (0..moves.len()).map(|scenario| held.unit(moves.of(scenario)[held.coin])).collect(),
+            };
+            Some(held.iter().map(unit).collect())
+        } else {
+            None
+        };
+        record.time.push(ends[at].nanos());
+        record.holes += u64::from(ends[at].since(ends[at - 1]) != step);
+        let changes: Vec<f64> =
+            held.iter().map(|held| change(summary, held.instrument, (ends[at - 1], ends[at]))).collect();
+        for (whose, path, made) in [(SCALED, &mut record.scaled, scaled), (TWIN, &mut record.twin, twin)] {
+            let still =
+                held.iter().zip(&changes).map(|(held, change)| held.exposure[whose][at - 1] * held.unit(*change));
+            path.still.push(still.sum());
+            path.made.push(made.get(at).map_or(0.0, |value| value.value));
+            let units = units.as_ref().filter(|_| exposed[whose]);
+            let profits = units.map(|units| profits(units, &held, (whose, at - 1)));
+            for level in &mut path.levels {
+                let tail = profits.as_ref().map(|profits| Tail::of(profits, level.confidence)).transpose()?;
+                level.value_at_risk.push(tail.as_ref().map_or(0.0, Tail::value_at_risk));
+                level.expected_shortfall.push(tail.as_ref().map_or(0.0, Tail::expected_shortfall));
+            }
+            if let (SCALED, Some(units), Some(whole)) = (whose, units, &profits) {
+                let tail = Tail::of(whole, CONFIDENCES[0])?;
+                for ((share, held), unit) in shares.iter_mut().zip(&held).zip(units) {
+                    let exposure = held.exposure[whose][at - 1];
+                    if exposure != 0.0 {
+                        *share += exposure * tail.shortfall_of(unit)?;
+                    }
+                }
+                shared += 1.0;
+            }
+        }
+    }
+    let parts = held.iter().zip(shares).filter(|_| shared > 0.0);
+    record.shares = parts
+        .map(|(held, sum)| RiskShare { strategy: held.strategy, instrument: held.instrument, shortfall: sum / shared })
+        .filter(|share| share.shortfall != 0.0)
+        .collect();
+    record.shares.sort_by(|a, b| b.shortfall.total_cmp(&a.shortfall));
+    if record.time.is_empty() {
+        let why = format!(
+            "prices of all coins together go back less than {BEHIND} steps of {} before the run's end",
+            show::duration(step, Style::Page)
+        );
+        return Ok(RiskRecord { absent: Some(why), ..RiskRecord::default() });
+    }
+    Ok(record)
+}
+
+/// Profits of what was held at the end of a step under each move, as shares of equity.
+fn profits(units: &[Vec<f64>], held: &[Held<'_>], (whose, at): (usize, usize)) -> Vec<f64> {
+    let mut profits = Vec::new();
+    for (unit, held) in units.iter().zip(held) {
+        let exposure = held.exposure[whose][at];
+        if exposure != 0.0 {
+            profits.resize(unit.len(), 0.0);
+            profits.iter_mut().zip(unit).for_each(|(profit, unit)| *profit += exposure * unit);
+        }
+    }
+    profits
+}
+
+/// ln(after ÷ before) of an instrument's price; zero where it has none.
+fn change(summary: &RunSummary, instrument: usize, (before, after): (Timestamp, Timestamp)) -> f64 {
+    let [before, after] = [before, after].map(|at| price(summary, instrument, at));
+    if before > 0.0 && after > 0.0 { ln(after / before) } else { 0.0 }
+}
+
+/// What each strategy held in each instrument at the end of each step, and the coins that these move with.
+fn held<'a>(run: &'a Run, summary: &RunSummary, ends: &[Timestamp]) -> (Vec<Currency>, Vec<Held<'a>>) {
+    let weights = weights(run);
+    let stamps: BTreeMap<&str, &InstrumentStamp> =
+        run.record.instruments.iter().map(|stamp| (stamp.symbol.as_str(), stamp)).collect();
+    let places: BTreeMap<&str, usize> =
+        summary.instruments.iter().enumerate().map(|(at, known)| (known.symbol.as_str(), at)).collect();
+    let strategies: BTreeMap<&str, usize> =
+        summary.strategies.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    let mut coins: Vec<Currency> = Vec::new();
+    let mut all: Vec<Held<'a>> = Vec::new();
+    let mut known: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let (mut end, mut row) = (0, 0);
+    for position in &run.tables.positions {
+        while ends.get(end).is_some_and(|last| *last < position.time) {
+            end += 1;
+        }
+        let (Some(instrument), Some(stamp)) =
+            (places.get(&*position.instrument).copied(), stamps.get(&*position.instrument).copied())
+        else {
+            continue;
+        };
+        let strategy = strategies.get(&*position.strategy).copied().unwrap_or_default();
+        let Ok(coin) = stamp.base.parse::<Currency>() else { continue };
+        let at = *known.entry((strategy, instrument)).or_insert_with(|| {
+            let coin = coins.iter().position(|known| *known == coin).unwrap_or_else(|| {
+                coins.push(coin);
+                coins.len() - 1
+            });
+            all.push(Held { strategy, instrument, stamp, coin, exposure: [Vec::new(), Vec::new()] });
+            all.len() - 1
+        });
+        let rows = &run.tables.equity;
+        while rows.get(row).is_some_and(|known| known.time < position.time) {
+            row += 1;
+        }
+        let weight = match weights.get(stamp.venue()) {
+            Some(weights) => weights.get(row).copied().unwrap_or(1.0),
+            None => 1.0,
+        };
+        // The last row of a step stands for its end, and until there is another one.
+        for (list, value) in all[at].exposure.iter_mut().zip([position.exposure, position.twin_exposure]) {
+            let before = list.last().copied().unwrap_or_default();
+            list.resize(end, before);
+            // Of an account that was wiped out there is no share.
+            list.push(if value.is_finite() { value * weight } else { 0.0 });
+        }
+    }
+    for list in all.iter_mut().flat_map(|held| &mut held.exposure) {
+        let last = list.last().copied().unwrap_or_default();
+        list.resize(ends.len(), last);
+    }
+    (coins, all)
+}
+
+/// The price of each coin at the end of each step: that of its instrument that was traded most. Zero before there is one.
+fn levels(summary: &RunSummary, held: &[Held<'_>], coins: usize, ends: &[Timestamp]) -> Vec<Vec<f64>> {
+    let of = |coin: usize| {
+        held.iter().filter(|held| held.coin == coin).map(|held| held.instrument).min().unwrap_or_default()
+    };
+    let main: Vec<usize> = (0..coins).map(of).collect();
+    ends.iter().map(|end| main.iter().map(|instrument| price(summary, *instrument, *end)).collect()).collect()
+}
+
+/// The last close of an instrument until then.
+fn price(summary: &RunSummary, instrument: usize, at: Timestamp) -> f64 {
+    let known = &summary.instruments[instrument];
+    let after = known.time.partition_point(|time| *time <= at.nanos());
+    after.checked_sub(1).and_then(|at| known.close.get(at)).copied().unwrap_or_default()
+}
