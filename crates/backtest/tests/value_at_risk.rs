@@ -102,9 +102,9 @@ fn figures_are_of_the_size_of_the_market() {
             assert!((breaches - expected).abs() < 4.0 * expected.sqrt(), "{breaches} of {expected}");
         }
     }
-    // Nothing is traded but the entry: what is held still is what was made.
+    // Little is traded but the entry: what is held still is what was made, but for the size kept within each step.
     for (made, still) in record.scaled.made.iter().zip(&record.scaled.still) {
-        assert!((made - still).abs() < 1e-6, "{made} {still}");
+        assert!((made - still).abs() < 0.05 * still.abs() + 5e-5, "{made} {still}");
     }
     let whole = mean(&record.scaled.levels[0].expected_shortfall);
     let parts: f64 = record.shares.iter().map(|share| share.shortfall).sum();

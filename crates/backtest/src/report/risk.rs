@@ -315,9 +315,9 @@ fn sentences(view: &View<'_>, record: &RiskRecord) -> Vec<String> {
     let flat = record.time.len() - told;
     let mut method = format!(
         "Filtered historical simulation: before each {} the positions held meet the last {} to {} changes of their coins' prices, each \
-         divided by the volatility that was forecast of it (exponential weights, {}) and multiplied by the present one. Only what was known \
-         then is used. Scaled: what equity made, trades and costs within the step included; held still: what the positions at its start \
-         would have made. Coin held as money stands still.",
+         divided by the volatility that was forecast of it (exponential weights, {}) and multiplied by the present one. Only what was \
+         known then is used. Scaled: what equity made, trades and costs within the step included; held still: what the positions at \
+         its start would have made. Coin held as money stands still.",
         step_name(record),
         record.behind,
         record.window,
