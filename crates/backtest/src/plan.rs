@@ -63,11 +63,13 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     let series = |name: &str| names.iter().position(|known| *known == name).map(|at| SeriesId(at as u32));
     let mut program =
         Program::compile(&policy, symbol, &series).map_err(|error| Error::State(unknown_series(&error)))?;
-    if let Some(guard) = crate::setup::guard(&policy, symbol) {
+    let scope = portfolio.scope(symbol).map_err(wrong)?;
+    let base = policy::spec::base(symbol).and_then(|base| base.parse().ok()).unwrap_or(market::Currency::USD);
+    let tiers = risk::venues::tiers_of(symbol, scope.instrument.1.contract.into(), base);
+    if let Some(guard) = crate::setup::guard(&policy, tiers) {
         let last = program.rules.len().saturating_sub(1);
         program.rules.insert(last, Box::new(guard));
     }
-    let scope = portfolio.scope(symbol).map_err(wrong)?;
     let numeraire = Numeraire::of(&policy, &scope).map_err(wrong)?;
     let found = contradictions::of(&portfolio, &scope, &policy, &numeraire);
     match found.as_slice() {

@@ -74,7 +74,8 @@ impl Setup {
         self.traders
             .iter()
             .map(|&(at, instrument)| {
-                let (policy, symbol) = (&policies[at], &catalogue.instruments[instrument.index()].symbol);
+                let (policy, known) = (&policies[at], &catalogue.instruments[instrument.index()]);
+                let symbol = &known.symbol;
                 let program = if twin {
                     Program::twin(policy, symbol, &series)?
                 } else {
@@ -82,7 +83,7 @@ impl Setup {
                 };
                 let whole = policy.capital.get() == 1.0 && policy.instruments.len() == 1;
                 Ok(StrategyConfig {
-                    guard: if twin { None } else { guard(policy, symbol) },
+                    guard: if twin { None } else { guard(policy, ExchangeConfig::tiers_of(known)) },
                     sharing: (!whole).then_some(Sharing {
                         group: at as u32,
                         capital: policy.capital,
@@ -325,7 +326,7 @@ fn check_adopted(
         let value = known.kind.contract().exposure(*price, *qty);
         let margin = match known.kind {
             InstrumentKind::Spot => value.cash(),
-            _ => TierTable::for_symbol(&known.symbol).initial_margin(value),
+            _ => ExchangeConfig::tiers_of(known).initial_margin(value),
         };
         let so_far = needed.iter().position(|(of, currency, _)| (of, currency) == (account, &known.settle));
         let at = so_far.unwrap_or_else(|| {
@@ -484,9 +485,9 @@ fn deposit_currency(
     }
 }
 
-pub(crate) fn guard(policy: &Policy, symbol: &str) -> Option<LiquidationGuard> {
+pub(crate) fn guard(policy: &Policy, tiers: TierTable) -> Option<LiquidationGuard> {
     policy.caps.liquidation_distance.map(|distance| LiquidationGuard {
-        tiers: TierTable::for_symbol(symbol),
+        tiers,
         distance,
         initial_stop: policy.stop.as_ref().map(|stop| stop.initial),
     })

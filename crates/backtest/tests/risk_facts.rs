@@ -159,14 +159,9 @@ impl Case {
     }
 
     fn exchange(&self) -> Exchange {
-        let of = self.catalogue.instruments.iter();
-        let model = VenueModel::of_venue(self.venue).unwrap();
-        let at = "2025-10-01".parse().unwrap();
-        let table = |of: &Instrument| model.rule(of, 0, at).unwrap().tiers().unwrap().clone();
         let settle = self.catalogue.instruments[0].settle;
         let deposits = vec![(self.deposit.parse().unwrap(), settle)];
         let config = ExchangeConfig {
-            tiers: of.map(table).collect(),
             accounts: vec![AccountTerms { spec: Some(self.account()), deposits, fees: None }],
             ..ExchangeConfig::new(self.deposit.parse().unwrap(), &self.catalogue)
         };
@@ -274,13 +269,18 @@ fn bars(shared: &Path, file: &str, symbol: &str) -> (Catalogue, Vec<(Timestamp, 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bars.tape");
     let base = symbol.split_once(':').unwrap().1.split_once('-').unwrap().0.trim_end_matches("USDT");
-    let settle = if symbol.starts_with("binance") { "USDT" } else { "USDC" };
+    let (kind, settle) = match symbol.split_once(':').unwrap().0 {
+        "binance" => (InstrumentKind::LinearPerpetual, "USDT"),
+        "deribit" => (InstrumentKind::InversePerpetual, base),
+        _ => (InstrumentKind::LinearPerpetual, "USDC"),
+    };
+    let quote = if kind == InstrumentKind::InversePerpetual { "USD" } else { settle };
     let (lot, tick) = ("0.001".parse().unwrap(), "0.001".parse().unwrap());
     let instrument = Instrument {
         symbol: symbol.into(),
-        kind: InstrumentKind::LinearPerpetual,
+        kind,
         base: base.parse().unwrap(),
-        quote: settle.parse().unwrap(),
+        quote: quote.parse().unwrap(),
         settle: settle.parse().unwrap(),
         tick,
         lot,
@@ -352,7 +352,7 @@ fn the_exchange_liquidates_where_the_ratio_passes_one() {
     let (turns, _) = case.run(&ticks);
     let parameters = venues::Parameters::binance();
     let usdt: Currency = "USDT".parse().unwrap();
-    let tiers = vec![risk::TierTable::for_symbol("binance:BTCUSDT-PERP")];
+    let tiers = vec![ExchangeConfig::tiers_of(&case.catalogue.instruments[0])];
     let (mut edge, mut liquidated, mut checked) = (None, 0, 0);
     let mut before: Option<&Turn> = None;
     for turn in &turns {
@@ -413,6 +413,55 @@ fn the_exchange_liquidates_where_the_ratio_passes_one() {
     }
     assert_eq!(liquidated, 1);
     assert!(checked > 500, "{checked}");
+}
+
+/// 600 coins long and 750 short on 60 coins of equity, by Deribit's rates that grow with the size: the ratio is that of the venue's
+/// model and of the exchange's own account, and the exchange liquidates at the last price at which it is not over 1, which is the one that
+/// the distance told.
+#[test]
+fn deribit_is_one_rule_for_facts_and_exchange() {
+    let Some(shared) = shared("deribit_is_one_rule_for_facts_and_exchange") else { return };
+    let span = (time("2025-10-09"), time("2025-10-11"));
+    let (catalogue, ticks) = market(&shared, &[(CRASH.0, "deribit:BTC-PERPETUAL")], "deribit", span);
+    let (model, coin) = (VenueModel::of_venue("deribit").unwrap(), "BTC".parse().unwrap());
+    let margin = |portfolio: &venues::Portfolio| model.margin(portfolio, coin).unwrap();
+    let tiers = vec![ExchangeConfig::tiers_of(&catalogue.instruments[0])];
+    for (from, size) in [("2025-10-09T12:00:00Z", "72000000"), ("2025-10-10T21:25:00Z", "-82000000")] {
+        let holds = vec![Holds(vec![(time(from), qty(size))])];
+        let cuts = Cuts { reads: (0..FACTS.len()).map(fact_id).collect(), at: None };
+        let case = Case { catalogue: catalogue.clone(), venue: "deribit", deposit: "60", holds, cuts };
+        let (turns, _) = case.run(&ticks);
+        let (mut edge, mut liquidated, mut checked) = (None, 0, 0);
+        let mut before: Option<&Turn> = None;
+        for turn in &turns {
+            if let Some(fill) = turn.forced() {
+                let account = &before.unwrap().venue;
+                let ratio_at = |price: Price| {
+                    let mut there = account.clone();
+                    there.set_mark(0, price);
+                    margin(&anew(&there, &catalogue, turn.at, |_| 1.0)).ratio().value().unwrap()
+                };
+                let worse = Price::from_raw(if size.starts_with('-') { 1 } else { -1 });
+                let ratios = [Price::ZERO, worse].map(|by| ratio_at(fill.reference + by));
+                assert!(ratios[0] <= 1.0 && ratios[1] >= 1.0, "{ratios:?} at {}", fill.reference);
+                let told: f64 = edge.unwrap();
+                assert!((told / fill.reference.approximate() - 1.0).abs() < 1e-9, "told {told}, at {}", fill.reference);
+                liquidated += 1;
+            }
+            before = Some(turn);
+            let Some(ratio) = turn.fact(0).filter(|_| turn.source == Source::Market) else { continue };
+            checked += 1;
+            let fresh = margin(&anew(&turn.account, &catalogue, turn.at, |_| 1.0));
+            assert_eq!(Some(ratio), fresh.ratio().value(), "{}", turn.at);
+            let own = risk::maintenance_margin(&turn.venue, &tiers, 0).approximate();
+            let equity = turn.venue.balance(coin).unwrap().equity().approximate();
+            assert_eq!(ratio, own / equity, "{}: the exchange's own", turn.at);
+            let distance = turn.fact(3).unwrap();
+            let sign = if size.starts_with('-') { 1.0 } else { -1.0 };
+            edge = (distance < 1_000.0).then(|| turn.account.mark(0).approximate() * (1.0 + sign * distance));
+        }
+        assert_eq!((liquidated, checked > 100), (1, true), "{size}: {checked}");
+    }
 }
 
 const COINS: [(&str, &str); 3] = [

@@ -184,7 +184,7 @@ impl ExchangeConfig {
             liquidation_fee: Rate::ZERO,
             settlement_fee: Rate::ZERO,
             latency: Duration::ZERO,
-            tiers: instruments.iter().map(tiers).collect(),
+            tiers: instruments.iter().map(Self::tiers_of).collect(),
             continuous_funding: instruments.iter().map(|instrument| instrument.venue() == "deribit").collect(),
             settlements: Vec::new(),
             options: OptionTerms::new(catalogue),
@@ -192,6 +192,15 @@ impl ExchangeConfig {
             flows: Vec::new(),
             path: PathRule::AdverseFirst,
         }
+    }
+
+    /// The margin of an instrument, as its venue's model has it. Options have one of their own, which is no share of their price.
+    #[must_use]
+    pub fn tiers_of(instrument: &market::Instrument) -> TierTable {
+        if instrument.kind.is_option() {
+            return TierTable::none();
+        }
+        risk::venues::tiers_of(&instrument.symbol, instrument.kind.contract(), instrument.base)
     }
 
     /// Whether an exchange can be opened with it.
@@ -263,11 +272,6 @@ impl ExchangeConfig {
     pub(crate) fn taken(&self, reference: Price, side: Side, tick: Price) -> Price {
         worsened(reference, self.half_spread + self.slippage, side, tick)
     }
-}
-
-/// The margin tiers of an instrument. Options have a margin of their own, which is no share of their price.
-fn tiers(instrument: &market::Instrument) -> TierTable {
-    if instrument.kind.is_option() { TierTable::none() } else { TierTable::for_symbol(&instrument.symbol) }
 }
 
 /// A price moved against a side by a rate, then to the tick on the worse side; never under one tick.

@@ -387,7 +387,7 @@ impl Client {
     }
 
     fn initial_margin(&self, account: &Account, of: Currency) -> Cash {
-        let table = risk::TierTable::for_symbol("generic");
+        let table = risk::TierTable::generic();
         let margin = |(index, instrument): (usize, &Instrument)| {
             let counts = instrument.settle == of && index != SPOT && !self.held[index].is_zero();
             let exposure = instrument.kind.contract().exposure(account.mark(index), self.held[index]);

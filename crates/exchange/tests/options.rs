@@ -308,7 +308,7 @@ fn sold_options_need_what_their_venue_asks_for() {
 }
 
 /// A perpetual of the same currency is liquidated where what the options need is no longer there: 1 BTC, 200,000 USD bought at 100,000,
-/// and four calls sold that need 0.4. Without them the position lives on at 78,000: 1 − (2.564 − 2) ≥ 0.064.
+/// and four calls sold that need 0.4. Without them the position lives on at 77,500: 1 − (2.581 − 2) ≥ 0.026.
 #[test]
 fn options_count_against_a_perpetual_of_the_same_currency() {
     for (sold, survives) in [("", true), ("4", false)] {
@@ -320,7 +320,7 @@ fn options_count_against_a_perpetual_of_the_same_currency() {
         }
         desk.advance(10, &[bar(10, "100000"), event(quote(CALL, "0.010", "0.010"))]);
         assert_eq!(desk.exchange.account(AccountId(0)).position(0).qty, qty("200000"));
-        let told = desk.advance(15, &[bar(15, "78000")]);
+        let told = desk.advance(15, &[bar(15, "77500")]);
         assert_eq!(told.is_empty(), survives, "{told:?}");
     }
 }

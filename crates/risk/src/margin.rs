@@ -74,7 +74,7 @@ mod tests {
             instrument("v:S", InstrumentKind::Spot, "USDT"),
         ];
         let catalogue = Catalogue { instruments, series: vec![] };
-        let tables = vec![TierTable::for_symbol("generic"); 3];
+        let tables = vec![TierTable::generic(); 3];
         let mut account = Account::new(&catalogue, None, None);
         for (currency, amount) in [("USDT", "1000"), ("BTC", "10")] {
             let (currency, amount) = (currency.parse().unwrap(), amount.parse().unwrap());

@@ -1,6 +1,5 @@
 //! Leverage tiers: what margin a position of a size needs.
 
-use crate::venues::{Parameters, tier_table};
 use std::fmt;
 use units::{Cash, Notional, Rate, Ratio, Round};
 
@@ -19,11 +18,13 @@ pub struct Tier {
 ///
 /// Maintenance margin is `notional × rate − deduction`, the deduction chosen so that it is continuous at each floor
 /// (`deduction_n = deduction_{n−1} + floor_n × (rate_n − rate_{n−1})`, which is what Binance publishes as `cum`).
-/// As rates do not fall, it is convex: the largest of the tiers' straight lines, whatever the notional.
+/// As rates do not fall, it is convex: the largest of the tiers' straight lines, whatever the notional. Where the venue's rates grow with
+/// the size, as Deribit's do, `notional × growth × notional` comes on top, and it is convex still.
 ///
 /// ```
-/// let table = risk::TierTable::for_symbol("binance:BTCUSDT-PERP");
-/// let notional = "700000".parse::<units::Cash>().unwrap().notional();
+/// use units::{Cash, Contract};
+/// let table = risk::venues::tiers_of("binance:BTCUSDT-PERP", Contract::Linear, "BTC".parse().unwrap());
+/// let notional = "700000".parse::<Cash>().unwrap().notional();
 /// assert_eq!(table.maintenance_margin(notional).to_string(), "3600"); // 700,000 × 0.65 % − 950
 /// assert_eq!(table.max_leverage(notional).get().round(), 75.0);
 /// ```
@@ -33,7 +34,19 @@ pub struct TierTable {
     deductions: Vec<Cash>,
     /// Maintenance rates in 1/1024, up.
     shares: Vec<i128>,
+    /// What each unit of notional adds to every rate.
+    growth: Rate,
+    /// What each 2⁻⁵⁰ of [`Notional`]'s raw range adds to a share, in 2⁻³⁰, up.
+    grown_shares: i128,
 }
+
+/// Bits of a raw notional in the steps by which a bound grows.
+const STEP_BITS: u32 = 50;
+/// Bits behind a share of 1/1024 in what a step adds to it.
+const SHARE_BITS: u32 = 20;
+/// Of a position over a hundred million coins, which nobody has, where rates grow: more than any account bears.
+const BEYOND: Cash = Cash::from_raw(i128::MAX >> 10);
+const LARGEST: i128 = 1 << 80;
 
 /// Why a list is no tier table. Rows count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +136,19 @@ impl TierTable {
             (i128::from(tier.maintenance.raw()) * 1024 + i128::from(Rate::ONE - 1)) / i128::from(Rate::ONE)
         };
         let shares = tiers.iter().map(share).collect();
-        Ok(Self { tiers, deductions, shares })
+        Ok(Self { tiers, deductions, shares, growth: Rate::ZERO, grown_shares: 0 })
+    }
+
+    /// The same rates, to which each unit of notional adds `growth`. `None` for one that is under 0 or over a thousandth.
+    #[must_use]
+    pub fn growing(self, growth: Rate) -> Option<Self> {
+        if !(0..=Rate::ONE / 1_000).contains(&growth.raw()) {
+            return None;
+        }
+        // growth ÷ 1e12 × 2^50 ÷ 1e16 × 1024 × 2^20, up.
+        let one = i128::from(Rate::ONE) * 10_i128.pow(Notional::SCALE);
+        let grown_shares = ((i128::from(growth.raw()) << (STEP_BITS + SHARE_BITS + 10)) + one - 1) / one;
+        Some(Self { growth, grown_shares, ..self })
     }
 
     /// Reads a tier file: `#` lines are comments, one header line, then `notional_floor,initial_rate,maintenance_rate`.
@@ -133,30 +158,19 @@ impl TierTable {
         Self::new(tiers.collect::<Result<_, _>>()?)
     }
 
-    /// The dated table that comes with Trimtab for an instrument, or the generic one (20x, 2.5 % maintenance, less for
-    /// large positions) for any other. See `crates/risk/data/` for what each figure is worth.
+    /// A table of no venue: 20x, 2.5 % maintenance, less for large positions. Where nothing is known of a contract.
     #[must_use]
-    pub fn for_symbol(symbol: &str) -> Self {
-        let found = match symbol.split_once(':') {
-            Some(("binance", symbol)) => tier_table(&Parameters::binance(), symbol),
-            Some(("deribit", "BTCUSD-PERP")) => {
-                Ok(Some(Self::shipped(include_str!("../data/deribit-BTCUSD-PERP.csv"))))
-            }
-            _ => Ok(None),
-        };
-        let found = found.expect("the tables that come with the crate are read by its tests");
-        found.unwrap_or_else(|| Self::shipped(include_str!("../data/generic.csv")))
-    }
-
-    fn shipped(text: &str) -> Self {
-        Self::parse(text).expect("the tables that come with the crate are read by its tests")
+    pub fn generic() -> Self {
+        Self::parse(include_str!("../data/generic.csv"))
+            .expect("the table that comes with the crate is read by its tests")
     }
 
     /// No margin at all: for what is paid in full, or margined by other rules.
     #[must_use]
     pub fn none() -> Self {
         let tier = Tier { floor: Notional::ZERO, initial: Rate::ZERO, maintenance: Rate::ZERO };
-        Self { tiers: vec![tier], deductions: vec![Cash::ZERO], shares: vec![0] }
+        let (growth, grown_shares) = (Rate::ZERO, 0);
+        Self { tiers: vec![tier], deductions: vec![Cash::ZERO], shares: vec![0], growth, grown_shares }
     }
 
     /// The checked tiers, smallest first.
@@ -171,17 +185,31 @@ impl TierTable {
         &self.deductions
     }
 
+    /// What each unit of notional adds to every rate.
+    #[must_use]
+    pub fn growth(&self) -> Rate {
+        self.growth
+    }
+
     /// Equity needed to open or add to a position of this notional (its sign does not matter), rounded up at 1e-16.
     #[must_use]
     pub fn initial_margin(&self, notional: Notional) -> Cash {
-        part(notional.abs(), self.tiers[self.tier_of(notional)].initial, Round::AwayFromZero)
+        self.at(notional, self.tiers[self.tier_of(notional)].initial)
     }
 
     /// Equity under which a position of this notional (its sign does not matter) is liquidated, rounded up at 1e-16.
     #[must_use]
     pub fn maintenance_margin(&self, notional: Notional) -> Cash {
         let at = self.tier_of(notional);
-        part(notional.abs(), self.tiers[at].maintenance, Round::AwayFromZero) - self.deductions[at]
+        self.at(notional, self.tiers[at].maintenance) - self.deductions[at]
+    }
+
+    fn at(&self, notional: Notional, rate: Rate) -> Cash {
+        if self.growth == Rate::ZERO {
+            return part(notional.abs(), rate, Round::AwayFromZero);
+        }
+        let is_known = notional.abs().raw() <= LARGEST;
+        is_known.then(|| grown(notional, notional, (rate, self.growth))).flatten().unwrap_or(BEYOND)
     }
 
     /// No less than the maintenance margin of a position of this notional, and not much more: found without a division, for
@@ -192,14 +220,24 @@ impl TierTable {
         if notional.is_zero() {
             return Cash::ZERO;
         }
-        Cash::from_raw(((notional.abs().raw() >> 10) + 1) * self.shares[self.tier_of(notional)])
+        let raw = notional.abs().raw();
+        let share = self.shares[self.tier_of(notional)];
+        if self.grown_shares == 0 {
+            return Cash::from_raw(((raw >> 10) + 1) * share);
+        }
+        if raw > LARGEST {
+            return BEYOND;
+        }
+        let grown = ((((raw >> STEP_BITS) + 1) * self.grown_shares) >> SHARE_BITS) + 1;
+        Cash::from_raw(((raw >> 10) + 1) * (share + grown))
     }
 
     /// The largest leverage at which a position of this notional can be opened.
     #[must_use]
     pub fn max_leverage(&self, notional: Notional) -> Ratio {
+        let grown = self.growth.approximate() * notional.abs().approximate();
         // A checked rate is over zero, so one over it is finite.
-        Ratio::new(1.0 / self.tiers[self.tier_of(notional)].initial.approximate()).unwrap_or_default()
+        Ratio::new(1.0 / (self.tiers[self.tier_of(notional)].initial.approximate() + grown)).unwrap_or_default()
     }
 
     fn tier_of(&self, notional: Notional) -> usize {
@@ -241,6 +279,20 @@ fn parse_tier(line: &str) -> Option<Tier> {
     field().is_none().then_some(Tier { floor, initial, maintenance })
 }
 
+/// `notional × (rate + growth × size)` without signs, rounded up at 1e-16 and nowhere before: so it rises with each unit, and by less than
+/// the unit where the rates are under one half. `None` beyond the range.
+pub(crate) fn grown(notional: Notional, size: Notional, (rate, growth): (Rate, Rate)) -> Option<Cash> {
+    const UNIT: i128 = 10_i128.pow(Notional::SCALE);
+    const CUT: i128 = Rate::ONE as i128;
+    let up = |value: i128, by: i128| Some(value.checked_add(by - 1)? / by);
+    // At 1e-28, in parts, so that each product fits where the margin does.
+    let rate = (i128::from(rate.raw()) * UNIT).checked_add(size.raw().abs().checked_mul(i128::from(growth.raw()))?)?;
+    let (notional, whole, rest) = (notional.raw().abs(), rate / CUT, rate % CUT);
+    let rest = rest.checked_mul(notional / CUT)?.checked_add(up(rest * (notional % CUT), CUT)?)?;
+    let under = up(whole.checked_mul(notional % UNIT)?.checked_add(rest)?, UNIT)?;
+    whole.checked_mul(notional / UNIT)?.checked_add(under).map(Cash::from_raw)
+}
+
 /// A part of a notional, at a rate of at most one.
 fn part(notional: Notional, rate: Rate, round: Round) -> Cash {
     notional.at_rate(rate, round).expect("a rate of at most one never leaves the range")
@@ -249,9 +301,19 @@ fn part(notional: Notional, rate: Rate, round: Round) -> Cash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::venues::tiers_of;
+    use units::Contract;
 
     fn tier(floor: &str, initial: &str, maintenance: &str) -> Tier {
         parse_tier(&format!("{floor},{initial},{maintenance}")).unwrap()
+    }
+
+    fn binance() -> TierTable {
+        tiers_of("binance:BTCUSDT-PERP", Contract::Linear, "BTC".parse().unwrap())
+    }
+
+    fn deribit() -> TierTable {
+        tiers_of("deribit:BTCUSD-PERP", Contract::Inverse, "BTC".parse().unwrap())
     }
 
     fn notional(text: &str) -> Notional {
@@ -261,7 +323,7 @@ mod tests {
     /// The deductions are derived; the venue publishes its own (`cum`), and both must agree to the last unit.
     #[test]
     fn derived_deductions_are_the_published_ones() {
-        let table = TierTable::for_symbol("binance:BTCUSDT-PERP");
+        let table = binance();
         let published = [
             0,
             50,
@@ -289,8 +351,7 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             seed >> 33
         };
-        for symbol in ["binance:BTCUSDT-PERP", "deribit:BTCUSD-PERP", "generic"] {
-            let table = TierTable::for_symbol(symbol);
+        for table in [binance(), deribit(), TierTable::generic()] {
             let ends = [0, 1, -1, 1_023, 1_024, 1_i128 << 126, -(1_i128 << 126)];
             let floors = table.tiers().iter().flat_map(|tier| [tier.floor.raw() - 1, tier.floor.raw()]);
             let any = (0..50_000).map(|_| i128::from(random()) << (random() % 95)).collect::<Vec<_>>();
@@ -300,43 +361,94 @@ mod tests {
                 assert!(bound >= margin, "{bound} under {margin} for {notional}");
                 let tier = table.tier_of(notional);
                 let over = bound - margin - table.deductions()[tier];
-                assert!(over.raw() <= raw.abs() / 1_000 + 1_024, "{bound} far over {margin} for {notional}");
+                let within = if table.growth() == Rate::ZERO {
+                    raw.abs() / 1_000
+                } else {
+                    raw.abs() / 490 + margin.raw() / 5_000
+                };
+                assert!(over.raw() <= within + 1_024, "{bound} far over {margin} for {notional}");
             }
         }
-        assert_eq!(TierTable::for_symbol("generic").maintenance_bound(Notional::ZERO), Cash::ZERO);
+        assert_eq!(TierTable::generic().maintenance_bound(Notional::ZERO), Cash::ZERO);
     }
 
     #[test]
     fn maintenance_margin_is_continuous_at_every_floor() {
-        for symbol in ["binance:BTCUSDT-PERP", "generic"] {
-            let table = TierTable::for_symbol(symbol);
+        for table in [binance(), TierTable::generic()] {
             for tier in &table.tiers()[1..] {
                 let under = table.maintenance_margin(tier.floor - Notional::from_raw(1));
                 let at = table.maintenance_margin(tier.floor);
-                assert!((0..=1).contains(&(at - under).raw()), "{symbol} {}", tier.floor);
+                assert!((0..=1).contains(&(at - under).raw()), "{}", tier.floor);
                 assert_eq!(table.maintenance_margin(-tier.floor), at);
             }
         }
     }
 
-    /// The venue's rule is quadratic in coin: the table meets it at every floor and is never cheaper between them.
+    /// Deribit's rule is quadratic in coin. By another way: whole numbers of 1e-44, in words of 32 bits.
     #[test]
-    fn coin_tiers_cover_a_margin_that_grows_with_the_square() {
-        let table = TierTable::for_symbol("deribit:BTCUSD-PERP");
-        for coin in 1..=3_200_u32 {
-            let (ours, size) = (notional(&coin.to_string()), f64::from(coin));
-            let needed = [0.02, 0.01].map(|rate| size * (rate + 0.000_05 * size));
-            let kept = [table.initial_margin(ours), table.maintenance_margin(ours)].map(Cash::approximate);
-            assert!(kept[0] >= needed[0] - 1e-9 && kept[1] >= needed[1] - 1e-9, "{coin}: {kept:?} under {needed:?}");
-            if table.tiers().iter().any(|tier| tier.floor == ours) {
-                assert!((kept[1] - needed[1]).abs() < 1e-9, "{coin}: {} for {}", kept[1], needed[1]);
+    fn a_margin_that_grows_with_the_square_is_exact() {
+        /// ⌈a × b ÷ 10^zeros⌉ of numbers in words, least first.
+        fn product(a: &[u32], b: &[u32]) -> Vec<u32> {
+            let mut words = vec![0_u64; a.len() + b.len() + 1];
+            for (at, a) in a.iter().enumerate() {
+                for (by, b) in b.iter().enumerate() {
+                    let product = u64::from(*a) * u64::from(*b);
+                    words[at + by] += product & 0xffff_ffff;
+                    words[at + by + 1] += product >> 32;
+                }
+                for at in 0..words.len() - 1 {
+                    words[at + 1] += words[at] >> 32;
+                    words[at] &= 0xffff_ffff;
+                }
+            }
+            words.into_iter().map(|word| word as u32).collect()
+        }
+        fn words(mut value: u128) -> Vec<u32> {
+            let mut words = Vec::new();
+            while value > 0 {
+                words.push(value as u32);
+                value >>= 32;
+            }
+            words
+        }
+        /// Divided by ten, and whether something was left.
+        fn tenth(words: &mut [u32]) -> bool {
+            let mut rest = 0_u64;
+            for word in words.iter_mut().rev() {
+                let value = rest << 32 | u64::from(*word);
+                (*word, rest) = ((value / 10) as u32, value % 10);
+            }
+            rest > 0
+        }
+        let table = deribit();
+        let mut seed = 29_u64;
+        let mut random = |range: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % range
+        };
+        for _ in 0..3_000 {
+            let raw = (u128::from(random(1 << 31)) << 31 | u128::from(random(1 << 31))) * u128::from(random(3_000) + 1);
+            for (rate, margin) in
+                [("0.02", TierTable::initial_margin as fn(&_, _) -> _), ("0.01", TierTable::maintenance_margin)]
+            {
+                // (rate × 1e12 × 1e16 + 5e7 × raw) × raw ÷ 1e28.
+                let rate: Rate = rate.parse().unwrap();
+                let sum = (rate.raw() as u128) * 10_u128.pow(16) + 50_000_000 * raw;
+                let mut exact = product(&words(sum), &words(raw));
+                let is_over = (0..28).fold(false, |over, _| tenth(&mut exact) | over);
+                let low =
+                    (0..4).rev().fold(0_u128, |sum, at| sum << 32 | u128::from(exact.get(at).copied().unwrap_or(0)));
+                let found: Cash = margin(&table, Notional::from_raw(raw as i128));
+                assert_eq!(found.raw() as u128, low + u128::from(is_over), "{raw}");
             }
         }
+        let most = Notional::from_raw(i128::MAX / 2);
+        assert_eq!(table.maintenance_margin(most), BEYOND);
     }
 
     #[test]
     fn margins_and_leverage_by_size() {
-        let table = TierTable::for_symbol("other:ETHUSDT-PERP");
+        let table = TierTable::generic();
         for (size, initial, maintenance, leverage) in [
             ("0", "0", "0", 20.0),
             ("1000", "50", "25", 20.0),
@@ -373,7 +485,7 @@ mod tests {
 
     #[test]
     fn the_largest_notional_has_a_margin() {
-        let table = TierTable::for_symbol("generic");
+        let table = TierTable::generic();
         assert!(table.maintenance_margin(Notional::MAX) > Cash::ZERO);
         assert_eq!(table.initial_margin(Notional::MAX), Notional::MAX.cash());
     }

@@ -10,11 +10,11 @@ use market::{Currency, Instrument, InstrumentKind};
 use risk::TierTable;
 use risk::venues::{
     Absent, Balance, DydxClass, Figure, MarginError, Order, Parameters, Portfolio, Position, dydx, hyperliquid,
-    hyperliquid_tiers, marginal, tiered, worst_orders,
+    hyperliquid_tiers, marginal, tiered, tiers_of, worst_orders,
 };
 use serde_json::Value;
 use std::path::PathBuf;
-use units::{Cash, Notional, Price, Qty};
+use units::{Cash, Contract, Notional, Price, Qty};
 
 #[expect(clippy::disallowed_methods, reason = "tests find and read the shared reference data")]
 fn text(file: &str) -> Option<String> {
@@ -220,19 +220,21 @@ fn both_sides_of_the_liquidation_price() {
                 "{quantity}: {price}"
             );
             let notional = (price * portfolio.positions[0].quantity).abs();
-            tiers.insert(
-                TierTable::for_symbol("binance:BTCUSDT-PERP").tiers().iter().rposition(|tier| tier.floor <= notional),
-            );
+            tiers.insert(binance().tiers().iter().rposition(|tier| tier.floor <= notional));
             met += 1;
         }
     }
     assert!(met >= 12 && tiers.len() >= 5, "{met} met, in {tiers:?}");
 }
 
+fn binance() -> TierTable {
+    tiers_of("binance:BTCUSDT-PERP", Contract::Linear, currency("BTC"))
+}
+
 /// The table as parameters is the table as a file, offsets of the two sides of one instrument are none, and orders count on the worse side.
 #[test]
 fn tables_as_data() {
-    let table = TierTable::for_symbol("binance:BTCUSDT-PERP");
+    let table = binance();
     let bought = |quantity: &str| {
         position("binance:BTCUSDT-PERP", InstrumentKind::LinearPerpetual, ("BTC", "USDT"), quantity, "50000")
     };

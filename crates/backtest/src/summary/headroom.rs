@@ -4,6 +4,7 @@ use super::traded::Book;
 use crate::bars::BarRow;
 use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
+use market::Currency;
 use policy::spec::SizeKind;
 use risk::TierTable;
 use units::show::{self, Style};
@@ -33,8 +34,9 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
     });
     let distance = caps.liquidation_distance.map(|distance| {
         let instrument = run.record.instrument();
-        let tiers = TierTable::for_symbol(&instrument.symbol);
         let contract = instrument.contract();
+        let base = instrument.base.parse().unwrap_or(Currency::USD);
+        let tiers = risk::venues::tiers_of(&instrument.symbol, contract, base);
         Headroom {
             name: "liquidation distance".to_owned(),
             limit: format!("{} % beyond the stop", percent(distance.get())),

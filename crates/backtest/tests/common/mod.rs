@@ -90,7 +90,7 @@ impl Setup {
     }
 
     pub fn tiers(&self) -> risk::TierTable {
-        risk::TierTable::for_symbol(&self.policy.instruments[0])
+        exchange::ExchangeConfig::tiers_of(&self.catalogue.instruments[0])
     }
 
     pub fn exchange(&self) -> Exchange {

@@ -6,9 +6,10 @@ use super::tiered::{Rule, tier_rule};
 use super::{
     Margin, MarginError, Parameters, Place, Portfolio, Position, Tiered, TieredPosition, dydx, hyperliquid, tiered,
 };
-use market::{Currency, Instrument};
+use crate::TierTable;
+use market::{Currency, Instrument, InstrumentKind};
 use pricing::options::Simd;
-use units::{Cash, Notional, OptionRight, Price, Qty, Timestamp};
+use units::{Cash, Contract, Notional, OptionRight, Price, Qty, Timestamp};
 
 /// The rules of a venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -245,12 +246,20 @@ impl VenueModel {
         if let Some(expiry) = instrument.kind.expiry().filter(|expiry| *expiry < at) {
             return Err(MarginError::Expired { row, symbol: instrument.symbol.clone(), expiry });
         }
+        self.rule_of(instrument, row)
+    }
+
+    fn rule_of(&self, instrument: &Instrument, row: usize) -> Result<PositionRule, MarginError> {
         let position = Position::new(instrument.clone(), Qty::ZERO);
         let parameters = &self.parameters;
         let own = match self.rules {
-            VenueRules::DeribitStandard => {
-                Own::Standard(StandardRule::new(parameters, instrument.settle, row, &position)?)
-            }
+            VenueRules::DeribitStandard => match StandardRule::new(parameters, instrument.settle, row, &position)? {
+                StandardRule::Future { terms, contract: Contract::Inverse } => {
+                    let no_rule = || position.unknown(row, "Deribit standard margin with such rates");
+                    Own::Tiers(Rule { table: terms.tiers().ok_or_else(no_rule)?, limit: None, transfer: None })
+                }
+                rule => Own::Standard(rule),
+            },
             VenueRules::DeribitPortfolio | VenueRules::DeriveStandard | VenueRules::DerivePortfolio => {
                 return Err(position.unknown(row, "a sum of positions"));
             }
@@ -272,6 +281,24 @@ impl VenueModel {
     pub fn check(&self, at: Timestamp) -> Result<(), MarginError> {
         self.parameters.check(at)
     }
+}
+
+/// The tiers of a contract by its venue's model with the parameters that come with Trimtab, whatever the date: by these an exchange
+/// liquidates, and an engine keeps clear of it. The [generic](TierTable::generic) table where no model of the venue is known, where the
+/// model has no rule for it, and where what a position needs is no function of its notional alone (Deribit's linear contracts).
+#[must_use]
+pub fn tiers_of(symbol: &str, contract: Contract, base: Currency) -> TierTable {
+    let kind = match contract {
+        Contract::Linear => InstrumentKind::LinearPerpetual,
+        Contract::Inverse => InstrumentKind::InversePerpetual,
+    };
+    let settle = if contract == Contract::Inverse { base } else { Currency::USD };
+    let (tick, lot) = (Price::ZERO, Qty::ZERO);
+    let instrument =
+        Instrument { symbol: symbol.to_owned(), kind, base, quote: settle, settle, tick, lot, min_qty: lot };
+    let model = VenueModel::of_venue(instrument.venue());
+    let rule = model.and_then(|model| model.rule_of(&instrument, 0).ok());
+    rule.and_then(|rule| rule.tiers().cloned()).unwrap_or_else(TierTable::generic)
 }
 
 /// What one position needs by its venue's rule, whatever else is held.
@@ -296,7 +323,7 @@ impl PositionRule {
 
     /// The tiers, if it goes by nothing else.
     #[must_use]
-    pub fn tiers(&self) -> Option<&crate::TierTable> {
+    pub fn tiers(&self) -> Option<&TierTable> {
         match &self.own {
             Own::Tiers(rule) => Some(&rule.table),
             Own::Standard(_) => None,
@@ -347,19 +374,18 @@ impl PositionRule {
         match &self.own {
             Own::Tiers(rule) => {
                 let value = match self.position.instrument.kind.contract() {
-                    units::Contract::Linear => (quantity * mark).abs(),
-                    units::Contract::Inverse => (quantity / mark).abs(),
+                    Contract::Linear => (quantity * mark).abs(),
+                    Contract::Inverse => (quantity / mark).abs(),
                 };
+                let grown = value * rule.table.growth().approximate() * value;
                 let tiers = rule.table.tiers().iter().zip(rule.table.deductions());
                 // Convex: the largest of the tiers' lines.
                 let lines = tiers.map(|(tier, less)| value * tier.maintenance.approximate() - less.approximate());
-                lines.fold(0.0, f64::max)
+                lines.fold(0.0, f64::max) + grown
             }
-            Own::Standard(StandardRule::Future { terms, contract }) => {
-                let (coins, value) = match contract {
-                    units::Contract::Inverse => ((quantity / mark).abs(), (quantity / mark).abs()),
-                    units::Contract::Linear => (quantity.abs(), (quantity * index).abs()),
-                };
+            // Inverse ones go by tiers.
+            Own::Standard(StandardRule::Future { terms, .. }) => {
+                let (coins, value) = (quantity.abs(), (quantity * index).abs());
                 value * (terms.maintenance.approximate() + coins * terms.per_coin.approximate())
             }
             Own::Standard(StandardRule::Option { floor, right, .. }) if quantity < 0.0 => {
@@ -375,7 +401,6 @@ impl PositionRule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use market::InstrumentKind;
     use units::Round;
 
     fn instrument(symbol: &str, kind: InstrumentKind, settle: &str) -> Instrument {
@@ -436,8 +461,7 @@ mod tests {
                 let mark = if kind.is_option() { Price::from_raw(random(20_000) * 10_000) } else { index };
                 let (_, exact) = rule.margins(qty, mark, Some(index), 0).unwrap();
                 let estimate = rule.maintenance_estimate(qty.approximate(), mark.approximate(), index.approximate());
-                // Deribit's rate is rounded at 1e-12, and is at least 0.01.
-                let within = 1.1e-10 * exact.approximate().max(1.0);
+                let within = 1e-13 * exact.approximate().max(1.0);
                 assert!((estimate - exact.approximate()).abs() <= within, "{symbol} {qty} {mark}: {estimate}, {exact}");
                 let rounded = Cash::from_estimate(estimate, Round::Nearest).unwrap();
                 assert!((rounded - exact).abs().approximate() <= within);

@@ -90,13 +90,9 @@ pub fn tiered(portfolio: &Portfolio, parameters: &Parameters, settle: Currency) 
 pub(crate) fn tier_rule(parameters: &Parameters, row: usize, position: &Position) -> Result<Rule, MarginError> {
     let symbol =
         position.instrument.symbol.split_once(':').map_or(position.instrument.symbol.as_str(), |(_, symbol)| symbol);
-    let table = tier_table(parameters, symbol)?.ok_or_else(|| position.unknown(row, MODEL))?;
+    let table = tiers(parameters, &format!("tier.{symbol}"), "value:initial:maintenance", parse_tier)?;
+    let table = table.ok_or_else(|| position.unknown(row, MODEL))?;
     Ok(Rule { table, limit: parameters.optional(&format!("limit.{symbol}"))?, transfer: None })
-}
-
-/// The tiers of a symbol from rows `tier.SYMBOL,floor:initial:maintenance`. `None`: it has no rows.
-pub(crate) fn tier_table(parameters: &Parameters, symbol: &str) -> Result<Option<TierTable>, MarginError> {
-    tiers(parameters, &format!("tier.{symbol}"), "value:initial:maintenance", parse_tier)
 }
 
 /// The tiers of all rows of a name, `None` if there are none.

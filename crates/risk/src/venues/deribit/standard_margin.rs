@@ -1,6 +1,7 @@
 //! Standard margin: each position by itself, exact.
 
 use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position};
+use crate::{Tier, TierTable};
 use market::{Currency, InstrumentKind};
 use units::{Cash, Contract, Notional, OptionRight, Price, Qty, Rate, Round};
 
@@ -29,15 +30,18 @@ impl StandardTerms {
         terms.map(Some).ok_or_else(|| parameters.refuse(&name, &text, allowed))
     }
 
-    /// Initial and maintenance margin of a position of this size in coin and value in what it settles in; rounded up at 1e-16, the rate
-    /// at 1e-12. `None` beyond the range.
+    /// Initial and maintenance margin of a position of this size in coin and value in what it settles in; rounded up at 1e-16. `None`
+    /// beyond the range.
     #[must_use]
     pub fn margins(self, coins: Notional, value: Notional) -> Option<(Cash, Cash)> {
-        let grown = coins.abs().at_rate(self.per_coin, Round::AwayFromZero)?;
-        let step = Cash::ONE / i128::from(Rate::ONE);
-        let grown = Rate::from_raw(i64::try_from(grown.raw().checked_add(step - 1)? / step).ok()?);
-        let margin = |rate: Rate| value.abs().at_rate(rate.checked_add(grown)?, Round::AwayFromZero);
+        let margin = |rate: Rate| crate::tiers::grown(value, coins, (rate, self.per_coin));
         Some((margin(self.initial)?, margin(self.maintenance)?))
+    }
+
+    /// Of contracts whose value is their size in coin, the same as one tier whose rates grow. `None` of rates that no tier has.
+    pub(crate) fn tiers(self) -> Option<TierTable> {
+        let tier = Tier { floor: Notional::ZERO, initial: self.initial, maintenance: self.maintenance };
+        TierTable::new(vec![tier]).ok()?.growing(self.per_coin)
     }
 }
 
