@@ -57,6 +57,9 @@ pub enum Error {
     /// A run that says nothing about ruin.
     #[error(transparent)]
     Ruin(#[from] crate::ruin::RuinError),
+    /// A portfolio whose value at risk cannot be told.
+    #[error(transparent)]
+    ValueAtRisk(#[from] risk::value_at_risk::ValueAtRiskError),
     /// Reading or writing failed.
     #[error("`{}`: {source}", path.display())]
     Io {

@@ -9,7 +9,7 @@ mod risk;
 pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
-pub(crate) use risk::{Margin, Moves, Ruin, StickyArg, Stress};
+pub(crate) use risk::{Margin, MethodArg, Moves, Risk, Ruin, StickyArg, Stress, VolatilityArg};
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};
@@ -148,6 +148,9 @@ pub(crate) enum Command {
     /// Put a portfolio under named stresses and grids of moves: profit and loss, and what is left of each margin
     #[command(after_help = risk::STRESS)]
     Stress(Stress),
+    /// Say what a portfolio may lose over a horizon, how exactly that is known, and what each part of it adds
+    #[command(after_help = risk::RISK)]
+    Risk(Risk),
     /// Say how likely a run is to lose much, from its own returns, what Kelly makes of them, and what a floor costs
     #[command(after_help = risk::RUIN)]
     Ruin(Ruin),

@@ -99,6 +99,7 @@ struct PositionRow {
     unrealised: Option<Decimal<Cash>>,
     isolated: Option<Decimal<Cash>>,
     leverage: Option<f64>,
+    strategy: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -426,6 +427,11 @@ impl Book {
     /// The volatility of an option's expiry at a log-moneyness, where a surface was fitted.
     pub(crate) fn smile(&self, symbol: &str, log_moneyness: f64) -> Option<f64> {
         self.smiles.vol(symbol, log_moneyness)
+    }
+
+    /// The strategy that a row under `positions` is held for.
+    pub(crate) fn strategy(&self, row: usize) -> Option<&str> {
+        self.file.positions.get(row)?.strategy.as_deref()
     }
 
     /// Whether any option stands on a surface.

@@ -2,16 +2,19 @@
 
 mod book;
 mod decimal;
+mod history;
 mod liquidation;
 mod margin;
 mod market;
 mod schema;
 mod shape;
 mod stress;
+mod value_at_risk;
 mod venue;
 
 pub use book::Book;
 pub(crate) use decimal::Decimal;
+pub use history::{HistoryRequest, MarketHistory};
 pub use liquidation::{Edge, LiquidationView, TouchView, VolView};
 pub use margin::{
     ComponentView, Curve, FigureView, MarginView, Marginal, OrdersView, ParametersView, PositionView, ScenarioView,
@@ -25,4 +28,5 @@ pub use stress::{
     AfterView, ConcentrationView, GridView, HoldingView, NumberView, StressRequest, StressRow, StressView, bases,
     stress,
 };
+pub use value_at_risk::{BarView, FactorView, Held, HistoryView, PartView, RiskMethod, RiskRequest, RiskView, risk};
 pub use venue::Request;

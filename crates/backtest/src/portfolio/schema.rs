@@ -1,4 +1,4 @@
-//! The one portfolio schema: what `plan`, `margin` and `stress` read.
+//! The one portfolio schema: what `plan`, `margin`, `stress` and `risk` read.
 
 use super::shape::{Field, Kind, Wrong, check, json_schema, one_of};
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ static EXPIRY: [Field; 5] = [
     optional("confidence", SHARE, "the lowest of what oracles say of forward, rate and volatility"),
 ];
 
-static POSITION: [Field; 8] = [
+static POSITION: [Field; 9] = [
     needed("account", Kind::Text, "name of the account"),
     needed("instrument", Kind::Text, "symbol of the contract"),
     needed(
@@ -115,6 +115,7 @@ static POSITION: [Field; 8] = [
     optional("unrealised", Kind::Cash, "profit that is not settled, as the venue states it; in place of entry"),
     optional("isolated", Kind::Cash, "what was set aside for it alone"),
     optional("leverage", Kind::Number(0.01, 1000.0), "the leverage chosen for it at the venue"),
+    optional("strategy", Kind::Text, "whose it is, for what each strategy adds to value at risk"),
     optional("campaign", Kind::Object(&CAMPAIGN), "plan: the campaign that it belongs to"),
 ];
 
@@ -194,7 +195,7 @@ pub fn portfolio_schema() -> String {
     let mut schema = json_schema(&PORTFOLIO);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["$id"] = json!(SCHEMA);
-    schema["title"] = json!("A portfolio as trimtab plan, margin and stress read it");
+    schema["title"] = json!("A portfolio as trimtab plan, margin, stress and risk read it");
     schema["properties"]["schema"]["enum"] = json!(SCHEMAS);
     format!("{schema:#}\n")
 }

@@ -241,20 +241,7 @@ struct Account<'a> {
 
 impl<'a> Account<'a> {
     fn new(book: &Book, whole: &'a Whole) -> Result<Self, Wrong> {
-        let mut portfolio =
-            Portfolio::of(&whole.portfolio, Currency::USD).map_err(|error| whole.rows.in_file(error))?;
-        for row in book.prices() {
-            if let Some(vol) = row.vol {
-                let refused = |error: ScenarioError| {
-                    Wrong::new(
-                        "prices",
-                        format_args!("{}: {error}", row.currency),
-                        "correct the price or its volatility",
-                    )
-                };
-                portfolio.set_vol(row.currency, vol).map_err(refused)?;
-            }
-        }
+        let portfolio = scenarios_of(book, whole)?;
         let revaluation = Revaluation::new(Simd::best());
         Ok(Self { whole, portfolio, revaluation, outcomes: Outcomes::default() })
     }
@@ -280,16 +267,30 @@ impl<'a> Account<'a> {
         self.revaluation.run_on(&self.portfolio, scenarios, &mut self.outcomes, smile)?;
         Ok(&self.outcomes)
     }
+}
 
-    /// What a line of the scenarios' portfolio is.
-    fn holding(&self, line: usize) -> String {
-        let held = &self.whole.portfolio;
-        let balances = held.positions.len()..held.positions.len() + held.balances.len();
-        match line {
-            line if line < held.positions.len() => held.positions[line].instrument.symbol.clone(),
-            line if balances.contains(&line) => held.balances[line - balances.start].currency.to_string(),
-            _ => "set aside for isolated positions".to_owned(),
+/// All that an account holds, ready for scenarios.
+pub(super) fn scenarios_of(book: &Book, whole: &Whole) -> Result<Portfolio, Wrong> {
+    let mut portfolio = Portfolio::of(&whole.portfolio, Currency::USD).map_err(|error| whole.rows.in_file(error))?;
+    for row in book.prices() {
+        if let Some(vol) = row.vol {
+            let refused = |error: ScenarioError| {
+                Wrong::new("prices", format_args!("{}: {error}", row.currency), "correct the price or its volatility")
+            };
+            portfolio.set_vol(row.currency, vol).map_err(refused)?;
         }
+    }
+    Ok(portfolio)
+}
+
+/// What a line of the scenarios' portfolio is.
+pub(super) fn holding(whole: &Whole, line: usize) -> String {
+    let held = &whole.portfolio;
+    let balances = held.positions.len()..held.positions.len() + held.balances.len();
+    match line {
+        line if line < held.positions.len() => held.positions[line].instrument.symbol.clone(),
+        line if balances.contains(&line) => held.balances[line - balances.start].currency.to_string(),
+        _ => "set aside for isolated positions".to_owned(),
     }
 }
 
@@ -306,7 +307,7 @@ fn total(
         value += outcomes.value();
         let profits = outcomes.profits(0).to_vec();
         for (line, profit) in profits.into_iter().enumerate() {
-            let (holding, account) = (account.holding(line), account.whole.account.clone());
+            let (holding, account) = (self::holding(account.whole, line), account.whole.account.clone());
             holdings.push(HoldingView { account, holding, profit });
         }
     }

@@ -34,6 +34,7 @@ mod stress;
 mod summary;
 mod surface;
 mod svg;
+mod value_at_risk;
 mod variants;
 mod view;
 
@@ -49,3 +50,4 @@ pub use summary::{
     Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RiskLevel, RiskPath, RiskRecord,
     RiskShare, RunSummary, Rung, RungEnd, SUMMARY_VERSION, SmileCurve, Stops, SurfacePath, Traded, Twin, Variant,
 };
+pub use value_at_risk::risk_svg;

@@ -1,6 +1,7 @@
 //! Arguments of the commands that look at a portfolio's risk.
 
 use crate::settings::THREADS;
+use ::risk::value_at_risk::Tails;
 use backtest::ruin::PATHS_MAX;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
@@ -181,6 +182,146 @@ pub(crate) struct Ruin {
     /// Replace the picture if it exists
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+pub(super) const RISK: &str = "\
+EXAMPLES
+  trimtab risk book.json --market chain.tape --market perp.tape \\
+      --at 2026-03-15T12:00:00Z
+  trimtab risk book.json --market chain.tape --at 2026-03-15 --step 6h \\
+      --method filtered --volatility garch --confidence 97.5%
+  trimtab risk book.json --market chain.tape --at 2026-03-15 --step 6h \\
+      --method montecarlo --horizon 7d --scenarios 50000
+  trimtab risk book.json --market chain.tape --at 2026-03-15 --step 6h \\
+      --method delta-gamma --plot risk.svg
+
+The tapes tell the market at `--at`, as in `trimtab stress`, and how prices and
+implied volatilities changed before it: one row a step, all of a moment
+together. Every option is priced again at the horizon, so that time counts and
+nothing is scaled by the root of time. docs/value-at-risk.md says what each
+method does, and how each did on recorded markets.";
+
+/// Scenarios that are drawn at most.
+const SCENARIOS_MAX: u64 = 1_000_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct Risk {
+    /// The portfolio, as JSON; `-` reads it from standard input
+    #[arg(value_name = "PORTFOLIO")]
+    pub(crate) portfolio: PathBuf,
+    /// A tape of option quotes, bars or marks that tells the market and its history; give it once for each tape
+    #[arg(long, value_name = "TAPE", action = ArgAction::Append, required = true)]
+    pub(crate) market: Vec<PathBuf>,
+    /// The moment of the market, UTC
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Timestamp,
+    /// Where scenarios come from
+    #[arg(long, value_name = "HOW", default_value = "filtered")]
+    pub(crate) method: MethodArg,
+    /// The probability with which value at risk is not exceeded: `99%` or `0.99`
+    #[arg(long, value_name = "SHARE", default_value = "99%", value_parser = confidence)]
+    pub(crate) confidence: f64,
+    /// How far ahead: `6h`, `1d`, `10d`
+    #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::duration)]
+    pub(crate) horizon: Duration,
+    /// Between two rows of the history; the horizon, or a day where that is longer
+    #[arg(long, value_name = "SPAN", value_parser = super::duration)]
+    pub(crate) step: Option<Duration>,
+    /// How far back the history goes; to the beginning of the tapes if not given
+    #[arg(long, value_name = "SPAN", value_parser = super::duration)]
+    pub(crate) window: Option<Duration>,
+    /// Forecasts of the volatility of now, for all methods but `historical`; `ewma` if not given
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) volatility: Option<VolatilityArg>,
+    /// What is left of a weight a step later, with `ewma`
+    #[arg(long, value_name = "SHARE", default_value = "0.94", value_parser = part)]
+    pub(crate) decay: f64,
+    /// Tails of what `montecarlo` draws: `normal`, degrees of freedom of Student's law, or `fitted` to the history
+    #[arg(long, value_name = "WHICH", value_parser = tails)]
+    pub(crate) tails: Option<TailsArg>,
+    /// What of a smile stays when the forward moves
+    #[arg(long, value_name = "WHAT", default_value = "moneyness")]
+    pub(crate) sticky: StickyArg,
+    /// Paths to draw, where any are: by `montecarlo`, and by histories over more than one step
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=SCENARIOS_MAX))]
+    pub(crate) scenarios: u64,
+    /// Which paths: the same seed draws the same ones
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Refuse surfaces, prices and marks that are older than this at `--at`: `5m`, `1h`
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = super::duration)]
+    pub(crate) max_age: Duration,
+    /// Threads; as many as there are cores if not given. No result depends on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(THREADS))]
+    pub(crate) threads: Option<u16>,
+    /// Print how factors move together, too
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// A picture to write, `.svg`: the distribution with value at risk, expected shortfall and what each holding adds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace the picture if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Where scenarios come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodArg {
+    Historical,
+    Filtered,
+    #[value(name = "montecarlo")]
+    MonteCarlo,
+    DeltaGamma,
+}
+
+impl MethodArg {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Historical => "historical",
+            Self::Filtered => "filtered",
+            Self::MonteCarlo => "montecarlo",
+            Self::DeltaGamma => "delta-gamma",
+        }
+    }
+}
+
+/// What forecasts variances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VolatilityArg {
+    History,
+    Ewma,
+    Garch,
+    GarchT,
+    Gjr,
+    GjrT,
+}
+
+/// Tails of a law.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct TailsArg(pub(crate) Tails);
+
+/// `normal`, `fitted` or degrees of freedom.
+fn tails(text: &str) -> Result<TailsArg, String> {
+    match text {
+        "normal" => Ok(TailsArg(Tails::Normal)),
+        "fitted" => Ok(TailsArg(Tails::Fitted)),
+        number => match number.parse::<f64>() {
+            Ok(degrees) if degrees > 2.0 && degrees.is_finite() => Ok(TailsArg(Tails::Student(degrees))),
+            Ok(_) => Err("Student's law has a variance with more than 2 degrees of freedom".to_owned()),
+            Err(_) => Err("write `normal`, `fitted` or degrees of freedom such as `4`".to_owned()),
+        },
+    }
+}
+
+/// `99%` or `0.99`.
+fn confidence(text: &str) -> Result<f64, String> {
+    match fraction(text) {
+        Some(value) if value > 0.0 && value < 1.0 => Ok(value),
+        Some(_) => Err("a confidence lies between 0% and 100%, neither of them: `99%` or `0.99`".to_owned()),
+        None => Err("write a confidence as `99%` or `0.99`".to_owned()),
+    }
 }
 
 /// A part of the whole: `50%` or `0.5`.

@@ -15,6 +15,7 @@ mod margin;
 mod plan;
 mod replay;
 mod report;
+mod risk;
 mod ruin;
 mod stress;
 mod surface;
@@ -54,6 +55,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Plan(args) => plan::run(args, terminal),
         Command::Margin(args) => margin::run(args, terminal),
         Command::Stress(args) => stress::run(args, terminal),
+        Command::Risk(args) => risk::run(args, settings, terminal),
         Command::Ruin(args) => ruin::run(args, settings, terminal),
         Command::Price(args) => calculators::price(args, terminal),
         Command::Iv(args) => calculators::iv(args, terminal),

@@ -82,7 +82,7 @@ fn own(file: &Path) -> Result<NamedStress, Failure> {
 }
 
 /// The market of a moment; `None`: stopped by the user.
-fn market(tapes: &[PathBuf], at: Timestamp, terminal: &Terminal) -> Result<Option<Market>, Failure> {
+pub(super) fn market(tapes: &[PathBuf], at: Timestamp, terminal: &Terminal) -> Result<Option<Market>, Failure> {
     let cooperation = Cooperation::begin();
     let mut meter = Meter::new(terminal, "reading", "rows");
     let mut progress = |done, total| {

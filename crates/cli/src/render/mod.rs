@@ -5,6 +5,7 @@ pub(crate) mod explanation;
 pub(crate) mod margin;
 pub(crate) mod pages;
 pub(crate) mod plan;
+pub(crate) mod risk;
 pub(crate) mod rows;
 pub(crate) mod ruin;
 pub(crate) mod sparkline;

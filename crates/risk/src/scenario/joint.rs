@@ -225,6 +225,9 @@ struct Pair {
     sweep: Sweep,
 }
 
+/// Options that lie together, and the index of their pair.
+type Runs = Vec<(Range<usize>, usize)>;
+
 /// What is priced again, now and after the moves.
 struct Swept<'a> {
     simd: Simd,
@@ -232,8 +235,7 @@ struct Swept<'a> {
     prices: Vec<Prices<'a>>,
     account: usize,
     pairs: Vec<Pair>,
-    /// Options that lie together, and the index of their pair.
-    runs: Vec<(Range<usize>, usize)>,
+    runs: Runs,
     now: Exposures,
     then: Exposures,
     /// One scenario, in which nothing moves.
@@ -373,7 +375,7 @@ impl Revaluation {
         portfolio: &Portfolio,
         moves: &JointMoves,
         prices: &[Prices<'_>],
-    ) -> Result<(Vec<Pair>, Vec<(Range<usize>, usize)>), ScenarioError> {
+    ) -> Result<(Vec<Pair>, Runs), ScenarioError> {
         let (mut pairs, mut runs): (Vec<Pair>, Vec<_>) = (Vec::new(), Vec::new());
         for run in self.groups.chunk_by(Group::together) {
             let Group { underlying, settlement, coin, .. } = run[0];

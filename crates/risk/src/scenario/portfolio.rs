@@ -321,9 +321,10 @@ impl Portfolio {
         places.into_iter().map(|at| self.currencies[at].currency).collect()
     }
 
-    /// Whether any option is held.
-    pub(crate) fn has_options(&self) -> bool {
-        self.options.iter().any(|line| self.lines[*line].quantity != 0.0)
+    /// Coins that options are held on.
+    pub(crate) fn coins_of_options(&self) -> impl Iterator<Item = Currency> + '_ {
+        let held = self.options.iter().map(|line| &self.lines[*line]).filter(|line| line.quantity != 0.0);
+        held.map(|line| self.currencies[line.underlying].currency)
     }
 
     /// What is held apart by underlying (or by currency, of balances), each in the same market, with the lines that it is.

@@ -2,7 +2,7 @@
 
 use super::figures::Profits;
 use super::{Factor, Moves, ValueAtRiskError};
-use crate::scenario::{Outcomes, Portfolio, Revaluation, Scenario, VolMove};
+use crate::scenario::{JointMoves, Outcomes, Portfolio, Revaluation, Scenario, VolMove};
 use market::Currency;
 use pricing::options::Simd;
 use pricing::surface::Sticky;
@@ -37,13 +37,24 @@ impl Default for Dynamics {
 /// What is held in one account or several, ready to be moved. Coins' volatilities move apart from each other.
 #[derive(Debug, Clone)]
 pub struct Book {
+    accounts: Vec<Account>,
+    /// Made when they are first asked for.
     parts: Vec<Part>,
     lines: usize,
     dynamics: Dynamics,
     coins: Vec<Currency>,
 }
 
-/// What is held with one underlying.
+/// What one account holds.
+#[derive(Debug, Clone)]
+struct Account {
+    portfolio: Portfolio,
+    /// Its first line in the whole.
+    first: usize,
+    revaluation: Revaluation,
+}
+
+/// What an account holds with one underlying.
 #[derive(Debug, Clone)]
 struct Part {
     underlying: Currency,
@@ -67,25 +78,28 @@ impl Book {
     pub fn new(portfolios: &[Portfolio], dynamics: Dynamics, simd: Simd) -> Self {
         let alike = portfolios.windows(2).all(|pair| pair[0].account() == pair[1].account());
         assert!(alike, "profits in different currencies do not add up");
-        let (mut parts, mut coins, mut before) = (Vec::new(), Vec::new(), 0);
-        for whole in portfolios {
-            for (underlying, portfolio, mut lines) in whole.by_underlying() {
-                lines.iter_mut().for_each(|line| *line += before);
-                let (revaluation, outcomes) = (Revaluation::new(simd), Outcomes::default());
-                parts.push(Part { underlying, portfolio, lines, revaluation, outcomes });
-            }
-            coins.extend(whole.coins());
-            before += whole.len();
+        let (mut accounts, mut coins, mut first) = (Vec::new(), Vec::new(), 0);
+        for portfolio in portfolios {
+            coins.extend(portfolio.coins());
+            let revaluation = Revaluation::new(simd);
+            accounts.push(Account { portfolio: portfolio.clone(), first, revaluation });
+            first += portfolio.len();
         }
         coins.sort_unstable();
         coins.dedup();
-        Self { parts, lines: before, dynamics, coins }
+        Self { accounts, parts: Vec::new(), lines: first, dynamics, coins }
+    }
+
+    /// Coins that its value depends on; dollars are none.
+    #[must_use]
+    pub fn coins(&self) -> &[Currency] {
+        &self.coins
     }
 
     /// Coins that options are held on and whose volatilities stand still, because nothing among the factors moves them.
     #[must_use]
     pub fn still(&self, factors: &[Factor]) -> Vec<Currency> {
-        let options = self.parts.iter().filter(|part| part.portfolio.has_options()).map(|part| part.underlying);
+        let options = self.accounts.iter().flat_map(|account| account.portfolio.coins_of_options());
         let mut still: Vec<Currency> = options.filter(|coin| !factors.contains(&Factor::Vol(*coin))).collect();
         still.sort_unstable();
         still.dedup();
@@ -93,7 +107,7 @@ impl Book {
     }
 
     /// Profits under some of the moves. `groups` tells the group of each line, from zero; empty: the whole alone is asked for. Two
-    /// calls for parts of the moves give the same bits as one for all.
+    /// calls for parts of the moves give the same bits as one for all. A smile is a line through each option's point with its slope.
     ///
     /// # Errors
     ///
@@ -144,47 +158,95 @@ impl Book {
         }
         let count = groups.iter().max().map_or(0, |last| last + 1);
         let mut profits = Profits::zero(range.len(), count);
-        let mut scenarios: Vec<Scenario> = Vec::new();
-        for part in &mut self.parts {
-            let vol = factors.iter().position(|factor| *factor == Factor::Vol(part.underlying));
-            let mut first = range.start;
-            while first < range.end {
-                let chunk = first..range.end.min(first + CHUNK);
-                scenarios.resize_with(chunk.len(), || Scenario::still(""));
-                for (scenario, at) in scenarios.iter_mut().zip(chunk.clone()) {
-                    set(scenario, moves, at, vol, self.dynamics);
-                }
-                let Part { portfolio, lines, revaluation, outcomes, .. } = part;
-                match smile {
-                    None => revaluation.run(portfolio, &scenarios, outcomes)?,
-                    Some(smile) => {
-                        revaluation.run_on(portfolio, &scenarios, outcomes, |line, place| smile(lines[line], place))?;
-                    }
-                }
-                profits.add(chunk.start - range.start, outcomes, lines, groups);
-                first = chunk.end;
-            }
+        match smile {
+            None => self.run_at_slopes(moves, range, groups, &mut profits)?,
+            Some(smile) => self.run_on_smiles(moves, range, groups, smile, &mut profits)?,
         }
         Ok(profits)
     }
+
+    /// Smiles are lines through each option's point: all scenarios side by side.
+    fn run_at_slopes(
+        &mut self,
+        moves: &Moves,
+        range: Range<usize>,
+        groups: &[usize],
+        profits: &mut Profits,
+    ) -> Result<(), ValueAtRiskError> {
+        let mut joint = JointMoves::new(range.len(), like(moves, self.dynamics));
+        for (at, factor) in moves.factors().iter().enumerate() {
+            let factors = range.clone().map(|scenario| exp(moves.of(scenario)[at]));
+            match factor {
+                Factor::Price(coin) => joint.set_prices(*coin, factors.collect())?,
+                Factor::Vol(coin) => joint.set_vols(*coin, factors.map(|factor| factor - 1.0).collect())?,
+            }
+        }
+        let mut own = Vec::new();
+        for Account { portfolio, first, revaluation } in &mut self.accounts {
+            let mut ready = revaluation.ready(portfolio)?;
+            if groups.is_empty() {
+                ready.profits(&joint, &mut own)?;
+                profits.add(None, &own);
+            } else {
+                ready.profits_by_line(&joint, |line, column| profits.add(Some(groups[*first + line]), column))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whole smiles, scenario by scenario. There volatilities of one portfolio move together, so each coin has its own.
+    fn run_on_smiles(
+        &mut self,
+        moves: &Moves,
+        range: Range<usize>,
+        groups: &[usize],
+        smile: &Smile<'_>,
+        profits: &mut Profits,
+    ) -> Result<(), ValueAtRiskError> {
+        if self.parts.is_empty() {
+            for Account { portfolio, first, revaluation } in &self.accounts {
+                for (underlying, portfolio, mut lines) in portfolio.by_underlying() {
+                    lines.iter_mut().for_each(|line| *line += first);
+                    let (revaluation, outcomes) = (revaluation.clone(), Outcomes::default());
+                    self.parts.push(Part { underlying, portfolio, lines, revaluation, outcomes });
+                }
+            }
+        }
+        let mut scenarios: Vec<Scenario> = Vec::new();
+        for Part { underlying, portfolio, lines, revaluation, outcomes } in &mut self.parts {
+            let vol = moves.factors().iter().position(|factor| *factor == Factor::Vol(*underlying));
+            let mut first = range.start;
+            while first < range.end {
+                let chunk = first..range.end.min(first + CHUNK);
+                scenarios.resize_with(chunk.len(), || like(moves, self.dynamics));
+                for (scenario, at) in scenarios.iter_mut().zip(chunk.clone()) {
+                    set(scenario, moves, at, vol);
+                }
+                revaluation.run_on(portfolio, &scenarios, outcomes, |line, place| smile(lines[line], place))?;
+                profits.add_outcomes(chunk.start - range.start, outcomes, lines, groups);
+                first = chunk.end;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The scenario of a move.
-fn set(scenario: &mut Scenario, moves: &Moves, at: usize, vol: Option<usize>, dynamics: Dynamics) {
+/// What all scenarios have in common.
+fn like(moves: &Moves, dynamics: Dynamics) -> Scenario {
+    let Dynamics { sticky, short_power, long_power, floor } = dynamics;
+    let vol = VolMove { short_power, long_power, floor, ..VolMove::NONE };
+    Scenario { vol, sticky, time: moves.horizon(), ..Scenario::still("") }
+}
+
+/// The scenario of a move, of which `vol` is the volatility's.
+fn set(scenario: &mut Scenario, moves: &Moves, at: usize, vol: Option<usize>) {
     let changes = moves.of(at);
+    // What is named here moves so, coin or dollar.
     scenario.dollars.clear();
     for (factor, change) in moves.factors().iter().zip(changes) {
         if let Factor::Price(coin) = factor {
             scenario.dollars.push((*coin, exp(*change) - 1.0));
         }
     }
-    scenario.vol = VolMove {
-        relative: vol.map_or(0.0, |vol| exp(changes[vol]) - 1.0),
-        short_power: dynamics.short_power,
-        long_power: dynamics.long_power,
-        floor: dynamics.floor,
-        ..VolMove::NONE
-    };
-    scenario.sticky = dynamics.sticky;
-    scenario.time = moves.horizon();
+    scenario.vol.relative = vol.map_or(0.0, |vol| exp(changes[vol]) - 1.0);
 }

@@ -151,6 +151,15 @@ impl ByGreeks {
         constant + linear + gamma.chunks_exact(delta.len()).zip(changes).map(row).sum::<f64>() / 2.0
     }
 
+    /// The distribution of the whole's profit, moves being normal with the law's covariance over the horizon.
+    ///
+    /// # Errors
+    ///
+    /// A law of other factors, a covariance that is singular, a profit that nothing moves.
+    pub fn distribution(&self, law: &Law) -> Result<DeltaGamma, ValueAtRiskError> {
+        self.whole.distribution(&self.covariance(law)?, &self.factors)
+    }
+
     /// Value at risk, expected shortfall and what each group adds, moves being normal with the law's covariance over the horizon:
     /// quantiles by inversion ([`crate::delta_gamma`]). The law's tails are not looked at.
     ///
@@ -158,10 +167,7 @@ impl ByGreeks {
     ///
     /// A law of other factors, a confidence that is none, a covariance that is singular.
     pub fn figures(&self, law: &Law, confidence: f64) -> Result<Figures, ValueAtRiskError> {
-        if law.factors() != self.factors {
-            return Err(ValueAtRiskError::Shape { factors: self.factors.len(), numbers: law.factors().len() });
-        }
-        let covariance = law.covariance(self.horizon)?;
+        let covariance = self.covariance(law)?;
         let tail = |of: &Quadratic| of.tail(&covariance, confidence, &self.factors);
         let all = tail(&self.whole)?;
         let share = |group: &Quadratic| -> Result<Share, ValueAtRiskError> {
@@ -181,6 +187,15 @@ impl ByGreeks {
             expected_shortfall_error: None,
             shares: self.groups.iter().map(share).collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl ByGreeks {
+    fn covariance(&self, law: &Law) -> Result<Vec<f64>, ValueAtRiskError> {
+        if law.factors() != self.factors {
+            return Err(ValueAtRiskError::Shape { factors: self.factors.len(), numbers: law.factors().len() });
+        }
+        law.covariance(self.horizon)
     }
 }
 
@@ -215,16 +230,21 @@ impl Quadratic {
         }
     }
 
+    fn distribution(&self, covariance: &[f64], factors: &[Factor]) -> Result<DeltaGamma, ValueAtRiskError> {
+        DeltaGamma::new(self.constant, &self.delta, &self.gamma, covariance).map_err(|error| match error {
+            QuadraticError::Singular { factor } => ValueAtRiskError::Singular(factors[factor]),
+            error => ValueAtRiskError::Quadratic(error),
+        })
+    }
+
     fn tail(&self, covariance: &[f64], confidence: f64, factors: &[Factor]) -> Result<QuadraticTail, ValueAtRiskError> {
-        match DeltaGamma::new(self.constant, &self.delta, &self.gamma, covariance) {
+        match self.distribution(covariance, factors) {
             Ok(distribution) => Ok(distribution.tail(confidence)?),
             // What never changes is lost, or won, for sure.
-            Err(QuadraticError::Constant) if confidence > 0.0 && confidence < 1.0 => {
+            Err(ValueAtRiskError::Quadratic(QuadraticError::Constant)) if confidence > 0.0 && confidence < 1.0 => {
                 Ok(QuadraticTail { value_at_risk: -self.constant, expected_shortfall: -self.constant })
             }
-            Err(QuadraticError::Constant) => Err(crate::tail::TailError::Confidence(confidence).into()),
-            Err(QuadraticError::Singular { factor }) => Err(ValueAtRiskError::Singular(factors[factor])),
-            Err(error) => Err(ValueAtRiskError::Quadratic(error)),
+            Err(error) => Err(error),
         }
     }
 }

@@ -46,8 +46,17 @@ impl Profits {
         Self { totals: vec![0.0; count], groups: vec![vec![0.0; count]; groups] }
     }
 
+    /// Adds profits of some lines, all of one group, if of any.
+    pub(super) fn add(&mut self, group: Option<usize>, profits: &[f64]) {
+        let add = |sums: &mut [f64]| sums.iter_mut().zip(profits).for_each(|(sum, profit)| *sum += profit);
+        add(&mut self.totals);
+        if let Some(group) = group {
+            add(&mut self.groups[group]);
+        }
+    }
+
     /// Adds what part of the book makes, from scenario `first` on.
-    pub(super) fn add(&mut self, first: usize, outcomes: &Outcomes, lines: &[usize], groups: &[usize]) {
+    pub(super) fn add_outcomes(&mut self, first: usize, outcomes: &Outcomes, lines: &[usize], groups: &[usize]) {
         for scenario in 0..outcomes.len() {
             self.totals[first + scenario] += outcomes.total(scenario);
             if !groups.is_empty() {

@@ -12,6 +12,8 @@ use units::random::Random;
 const DEGREES_MOST: f64 = 200.0;
 /// Fewer have no fourth moment to speak of, and a fit runs off to two.
 const DEGREES_LEAST: f64 = 2.1;
+/// Rounds in which a scatter is found; each begins where the last one ended.
+const SCATTERS: u32 = 100;
 /// Numbers that one step of a path may use.
 const STEP: u64 = 1 << 20;
 /// Those of its chi-squared number start here.
@@ -86,8 +88,10 @@ impl Law {
         Ok(Self { step, factors, deviations, correlation, root, degrees })
     }
 
-    /// As a history has it. With a forecast deviations are those that it tells of the next `steps` steps, on average, and correlation
-    /// and tails are those of the surprises; without one, all are of the changes themselves.
+    /// As a history has it. With a forecast deviations are those that it tells of the next `steps` steps, on average, times how far it
+    /// was off on average before; correlation and tails are those of the surprises. Without one, all are of the changes themselves.
+    /// Fitted tails bring the width of their middle with them: degrees of freedom and one factor of all deviations are the likeliest
+    /// together, for a few extremes would make the middle too narrow else.
     ///
     /// # Errors
     ///
@@ -103,9 +107,8 @@ impl Law {
         if count <= width {
             return Err(ValueAtRiskError::TooLittle { count, fewest: FEWEST.max(width + 1) });
         }
-        let own: Vec<f64> = (0..width).map(|at| history.deviation(at)).collect();
-        let (deviations, mut rows) = match forecast {
-            None => (own.clone(), (0..count).flat_map(|row| history.row(row).iter().copied()).collect::<Vec<f64>>()),
+        let (mut deviations, mut rows): (Vec<f64>, Vec<f64>) = match forecast {
+            None => (vec![1.0; width], (0..count).flat_map(|row| history.row(row).iter().copied()).collect()),
             Some(forecast) => {
                 let (filters, surprises) = forecast.filtered(history)?;
                 let steps = steps.max(1);
@@ -114,10 +117,11 @@ impl Law {
             }
         };
         // Rows of unit variance each, so that their products are correlations.
-        for at in 0..width {
+        for (at, deviation) in deviations.iter_mut().enumerate() {
             let squares: f64 = rows.iter().skip(at).step_by(width).map(|value| value * value).sum();
-            let scale = 1.0 / sqrt(squares / count as f64);
-            rows.iter_mut().skip(at).step_by(width).for_each(|value| *value *= scale);
+            let size = sqrt(squares / count as f64);
+            rows.iter_mut().skip(at).step_by(width).for_each(|value| *value /= size);
+            *deviation *= size;
         }
         let mut correlation = vec![1.0; width * width];
         for one in 0..width {
@@ -128,17 +132,18 @@ impl Law {
                 correlation[other * width + one] = value;
             }
         }
-        let degrees = match tails {
-            Tails::Normal => None,
-            Tails::Student(degrees) => Some(degrees),
-            Tails::Fitted => None,
-        };
-        let law = Self::new(history.step(), factors, deviations, correlation, degrees)?;
-        Ok(if tails == Tails::Fitted { Self { degrees: law.likeliest(&rows), ..law } } else { law })
+        let degrees = if let Tails::Student(degrees) = tails { Some(degrees) } else { None };
+        let mut law = Self::new(history.step(), factors, deviations, correlation, degrees)?;
+        if let (Tails::Fitted, Some((degrees, by))) = (tails, law.likeliest(&rows)) {
+            law.degrees = Some(degrees);
+            law.deviations.iter_mut().for_each(|deviation| *deviation *= by);
+        }
+        Ok(law)
     }
 
-    /// Degrees of freedom that make rows of unit variance likeliest; `None` where that is the normal law.
-    fn likeliest(&self, rows: &[f64]) -> Option<f64> {
+    /// Degrees of freedom, and what deviations are multiplied by, that make rows of unit variance likeliest; `None` where that is the
+    /// normal law.
+    fn likeliest(&self, rows: &[f64]) -> Option<(f64, f64)> {
         let width = self.factors.len();
         // What a row is far from the middle, by the inverse of the correlation.
         let mut solved = vec![0.0; width];
@@ -153,19 +158,30 @@ impl Law {
             })
             .collect();
         let (count, dimensions) = (distances.len() as f64, width as f64);
-        let likelihood = |degrees: f64| {
+        // The likeliest scatter of given degrees is found by weights that fall with the distance (Dempster, Laird and Rubin 1977).
+        let mut scatter = 1.0;
+        let mut fit = |degrees: f64| {
+            for _ in 0..SCATTERS {
+                let weighted: f64 = distances.iter().map(|far| far / (degrees + far / scatter)).sum();
+                let next = (degrees + dimensions) * weighted / (count * dimensions);
+                let change = (next / scatter - 1.0).abs();
+                scatter = next;
+                if change < 1e-9 {
+                    break;
+                }
+            }
             let (half, whole) = (degrees / 2.0, (degrees + dimensions) / 2.0);
-            let constant = ln_gamma(whole) - ln_gamma(half) - dimensions / 2.0 * ln(degrees - 2.0);
-            let far: f64 = distances.iter().map(|distance| ln(1.0 + distance / (degrees - 2.0))).sum();
-            count * constant - whole * far
+            let constant = ln_gamma(whole) - ln_gamma(half) - dimensions / 2.0 * ln(degrees * scatter);
+            let far: f64 = distances.iter().map(|far| ln(1.0 + far / (degrees * scatter))).sum();
+            (count * constant - whole * far, scatter)
         };
         // Golden section in the logarithm of what is over two.
         let ratio = (sqrt(5.0) - 1.0) / 2.0;
-        let at = |place: f64| likelihood(2.0 + exp(place));
         let (mut low, mut high) = (ln(DEGREES_LEAST - 2.0), ln(DEGREES_MOST - 2.0));
         let (mut one, mut other) = (high - ratio * (high - low), low + ratio * (high - low));
+        let mut at = |place: f64| fit(2.0 + exp(place)).0;
         let (mut of_one, mut of_other) = (at(one), at(other));
-        while high - low > 1e-6 {
+        while high - low > 1e-4 {
             if of_one > of_other {
                 (high, other, of_other) = (other, one, of_one);
                 one = high - ratio * (high - low);
@@ -177,7 +193,8 @@ impl Law {
             }
         }
         let degrees = 2.0 + exp((low + high) / 2.0);
-        (degrees < DEGREES_MOST * 0.99).then_some(degrees)
+        let (_, scatter) = fit(degrees);
+        (degrees < DEGREES_MOST * 0.99).then(|| (degrees, sqrt(scatter * degrees / (degrees - 2.0))))
     }
 
     /// What is drawn, in the order of each draw.

@@ -1,0 +1,635 @@
+//! Value at risk and expected shortfall of a portfolio, and whose they are.
+
+use super::book::{Book, Whole};
+use super::history::MarketHistory;
+use super::margin::as_text;
+use super::shape::Wrong;
+use crate::Error;
+use crate::parallel::{Share, parallel};
+use market::Currency;
+use pricing::options::Simd;
+use risk::delta_gamma::DeltaGamma;
+use risk::scenario::Portfolio;
+use risk::value_at_risk::{
+    self, ByGreeks, Dynamics, Factor, Figures, Forecast, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
+};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use units::math::sqrt;
+use units::{Duration, Timestamp};
+
+/// Scenarios that a thread prices at a time.
+const PIECE: usize = 512;
+/// Bars of the distribution.
+const BARS: usize = 80;
+/// What the outermost bars hold on each side, as a share of the scenarios.
+const BEYOND: f64 = 0.001;
+/// Fewer scenarios beyond value at risk are named.
+const FEW: f64 = 5.0;
+/// A smile is kept as its volatilities so far around an option's own place, in steps of log-moneyness.
+const SMILE: (f64, usize) = (0.005, 300);
+/// What a portfolio's row of nothing is called.
+const NO_STRATEGY: &str = "(none)";
+
+/// Where scenarios come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RiskMethod {
+    /// What happened.
+    Historical,
+    /// What happened, at the volatility of now.
+    Filtered,
+    /// Drawn from a law.
+    MonteCarlo,
+    /// By Greeks.
+    DeltaGamma,
+}
+
+impl RiskMethod {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Historical => "historical",
+            Self::Filtered => "filtered",
+            Self::MonteCarlo => "montecarlo",
+            Self::DeltaGamma => "delta-gamma",
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RiskRequest {
+    /// Where scenarios come from.
+    pub method: RiskMethod,
+    /// Such as 0.99.
+    pub confidence: f64,
+    /// How far ahead.
+    pub horizon: Duration,
+    /// Paths that are drawn, where any are.
+    pub scenarios: usize,
+    /// Of what is drawn.
+    pub seed: u64,
+    /// Forecasts of variances; `None`: those of the history as a whole. Filtered histories need one.
+    pub forecast: Option<Forecast>,
+    /// Tails of what is drawn from a law.
+    pub tails: Tails,
+    /// How volatilities follow.
+    pub dynamics: Dynamics,
+    /// Threads; no number depends on it.
+    pub threads: usize,
+}
+
+/// What changes, as the history has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FactorView {
+    /// `BTC`, `volatility of BTC`.
+    pub name: String,
+    /// Of what the numbers are.
+    pub source: String,
+    /// Deviation of ln(after ÷ before) over the horizon, by the scenarios.
+    pub deviation: f64,
+}
+
+/// The history that scenarios are made of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistoryView {
+    /// First and last row.
+    #[serde(serialize_with = "as_text")]
+    pub from: Timestamp,
+    /// See `from`.
+    #[serde(serialize_with = "as_text")]
+    pub to: Timestamp,
+    /// Days between two rows.
+    pub step_days: f64,
+    /// Changes that are used.
+    pub changes: usize,
+    /// Steps that are left out, because something was not told at an end of them.
+    pub left_out: usize,
+    /// What changes.
+    pub factors: Vec<FactorView>,
+}
+
+/// What a part of the portfolio adds. In dollars; a figure under zero lessens the whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartView {
+    /// The account of a holding.
+    pub account: Option<String>,
+    /// The holding, coin, strategy or account.
+    pub name: String,
+    /// Signed; of a holding.
+    pub quantity: Option<f64>,
+    /// Share of value at risk; those of all add up to the whole.
+    pub value_at_risk: f64,
+    /// Share of expected shortfall.
+    pub expected_shortfall: f64,
+    /// What one more unit of a holding would add to value at risk.
+    pub marginal_value_at_risk: Option<f64>,
+    /// The same to expected shortfall.
+    pub marginal_expected_shortfall: Option<f64>,
+    /// What value at risk would be less without it.
+    pub incremental_value_at_risk: f64,
+    /// What expected shortfall would be less without it.
+    pub incremental_expected_shortfall: f64,
+}
+
+/// A bar of the distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BarView {
+    /// Profits from here.
+    pub from: f64,
+    /// To here.
+    pub to: f64,
+    /// Share of the scenarios, or probability.
+    pub share: f64,
+}
+
+/// What may be lost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RiskView {
+    /// When.
+    #[serde(serialize_with = "as_text")]
+    pub time: Timestamp,
+    /// What all is worth, in dollars.
+    pub value: f64,
+    /// `historical`, `filtered`, `montecarlo`, `delta-gamma`.
+    pub method: String,
+    /// What that is, in words.
+    pub method_text: String,
+    /// What value at risk and expected shortfall are, in words.
+    pub quantile_text: String,
+    /// Such as 0.99.
+    pub confidence: f64,
+    /// How far ahead, in days.
+    pub horizon_days: f64,
+    /// Scenarios; `None`: none are drawn.
+    pub scenarios: Option<usize>,
+    /// Of what was drawn.
+    pub seed: Option<u64>,
+    /// Degrees of freedom of Student's law that was drawn from.
+    pub degrees: Option<f64>,
+    /// Correlation of the factors, in their order; of methods that use a law.
+    pub correlation: Option<Vec<Vec<f64>>>,
+    /// The history.
+    pub history: HistoryView,
+    /// The loss that is not exceeded with the confidence, in dollars.
+    pub value_at_risk: f64,
+    /// Its standard error, of the number of scenarios alone.
+    pub value_at_risk_error: Option<f64>,
+    /// The mean of the losses beyond.
+    pub expected_shortfall: f64,
+    /// Its standard error.
+    pub expected_shortfall_error: Option<f64>,
+    /// What the time to the horizon brings if nothing moves.
+    pub time_alone: f64,
+    /// By holding, in the order of the file, balances behind positions.
+    pub holdings: Vec<PartView>,
+    /// By underlying.
+    pub underlyings: Vec<PartView>,
+    /// By strategy, where positions name one.
+    pub strategies: Vec<PartView>,
+    /// By account, where there is more than one.
+    pub accounts: Vec<PartView>,
+    /// Profits, from the least to the most; the outermost bars hold what lies beyond.
+    pub distribution: Vec<BarView>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+/// A holding as figures name it.
+#[derive(Debug, Clone)]
+struct Line {
+    account: String,
+    name: String,
+    underlying: Currency,
+    strategy: Option<String>,
+    quantity: f64,
+    /// Volatilities around the option's own place.
+    smile: Option<Smile>,
+}
+
+#[derive(Debug, Clone)]
+struct Smile {
+    first: f64,
+    vols: Vec<f64>,
+}
+
+impl Smile {
+    /// The smile around a place; linear between its points, flat beyond.
+    fn of(centre: f64, vol: impl Fn(f64) -> Option<f64>) -> Option<Self> {
+        let (step, reach) = SMILE;
+        let first = centre - step * reach as f64;
+        let vols = (0..=2 * reach).map(|at| vol(first + step * at as f64)).collect::<Option<Vec<f64>>>()?;
+        Some(Self { first, vols })
+    }
+
+    fn at(&self, place: f64) -> f64 {
+        let last = self.vols.len() - 1;
+        let along = ((place - self.first) / SMILE.0).clamp(0.0, last as f64);
+        let below = (along as usize).min(last - 1);
+        self.vols[below] + (along - below as f64) * (self.vols[below + 1] - self.vols[below])
+    }
+}
+
+/// A portfolio ready to be moved.
+#[derive(Debug, Clone)]
+pub struct Held {
+    time: Timestamp,
+    value: f64,
+    lines: Vec<Line>,
+    portfolios: Vec<Portfolio>,
+}
+
+impl Held {
+    /// Of a portfolio with its market.
+    ///
+    /// # Errors
+    ///
+    /// Everything that cannot be moved or priced, by the row of the file; nothing that is held.
+    pub fn new(book: &Book, max_age: Option<Duration>) -> Result<Self, Vec<Wrong>> {
+        let (mut lines, mut portfolios, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        for whole in &book.wholes(max_age) {
+            match super::stress::scenarios_of(book, whole) {
+                Ok(portfolio) => {
+                    lines.extend(lines_of(book, whole));
+                    portfolios.push(portfolio);
+                }
+                Err(error) => wrong.push(error),
+            }
+        }
+        if wrong.is_empty() && lines.is_empty() {
+            wrong.push(Wrong::new("positions", "nothing is held", "add what is held"));
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let mut value = 0.0;
+        for portfolio in &portfolios {
+            let (mut revaluation, mut outcomes) = (risk::scenario::Revaluation::new(Simd::best()), Default::default());
+            revaluation
+                .run(portfolio, &[], &mut outcomes)
+                .map_err(|error| vec![Wrong::new("", error, "correct the row")])?;
+            value += outcomes.value();
+        }
+        Ok(Self { time: book.time(), value, lines, portfolios })
+    }
+
+    /// Coins that its value depends on, and whether their volatilities do.
+    #[must_use]
+    pub fn coins(&self) -> Vec<(Currency, bool)> {
+        let book = self.book(Dynamics::default());
+        let options = book.still(&[]);
+        book.coins().iter().map(|coin| (*coin, options.contains(coin))).collect()
+    }
+
+    fn book(&self, dynamics: Dynamics) -> value_at_risk::Book {
+        value_at_risk::Book::new(&self.portfolios, dynamics, Simd::best())
+    }
+
+    /// The volatility of an option's smile at a log-moneyness; where no smile is known it is flat, so that nothing follows.
+    fn smile(&self, line: usize, place: f64) -> f64 {
+        self.lines[line].smile.as_ref().map_or(0.0, |smile| smile.at(place))
+    }
+}
+
+fn lines_of<'a>(book: &'a Book, whole: &'a Whole) -> impl Iterator<Item = Line> + 'a {
+    let held = &whole.portfolio;
+    let aside = held.positions.iter().filter(|position| position.isolated.is_some()).count();
+    (0..held.positions.len() + held.balances.len() + aside).map(move |line| {
+        let position = held.positions.get(line);
+        let balance = held.balances.get(line.wrapping_sub(held.positions.len()));
+        let quantity = match (position, balance) {
+            (Some(position), _) => position.quantity.approximate(),
+            (None, balance) => balance.map_or(0.0, |balance| balance.amount.approximate()),
+        };
+        let instrument = position.map(|position| &position.instrument);
+        let strike = instrument.and_then(|instrument| instrument.kind.option()).map(|(strike, _)| strike.approximate());
+        let forward = instrument.and_then(|instrument| {
+            let expiry = instrument.kind.expiry()?;
+            let of = |term: &&risk::venues::Term| term.expiry == expiry && term.underlying == instrument.base;
+            held.expiries.iter().find(of).map(|term| term.forward)
+        });
+        let smile = strike.zip(forward).zip(instrument).and_then(|((strike, forward), instrument)| {
+            let vol = |place| book.smile(&instrument.symbol, place);
+            Smile::of(units::math::ln(strike / forward), vol)
+        });
+        Line {
+            account: whole.account.clone(),
+            name: super::stress::holding(whole, line),
+            underlying: instrument.map_or_else(
+                || balance.map_or(Currency::USD, |balance| balance.currency),
+                |instrument| instrument.base,
+            ),
+            strategy: whole.rows.position(line).and_then(|row| book.strategy(row)).map(str::to_owned),
+            quantity,
+            smile,
+        }
+    })
+}
+
+/// Where the figures come from.
+enum Made {
+    Drawn(Moves, Profits),
+    ByGreeks(Law, ByGreeks, DeltaGamma),
+}
+
+/// Value at risk, expected shortfall and what each part adds. `progress` answers whether to go on.
+///
+/// # Errors
+///
+/// What the history or the request does not allow, each with the remedy; a request to stop.
+pub fn risk(
+    held: &Held,
+    market: &MarketHistory,
+    asked: &RiskRequest,
+    progress: &mut dyn FnMut(Share) -> ControlFlow<()>,
+) -> Result<RiskView, Error> {
+    if !(asked.confidence > 0.0 && asked.confidence < 1.0) {
+        return Err(ValueAtRiskError::Tail(risk::tail::TailError::Confidence(asked.confidence)).into());
+    }
+    let history = &market.history;
+    let steps = history.steps(asked.horizon)?;
+    let paths = Paths { count: asked.scenarios, seed: asked.seed };
+    let mut book = held.book(asked.dynamics);
+    let each: Vec<usize> = (0..held.lines.len()).collect();
+    let smile = |line: usize, place: f64| held.smile(line, place);
+    let law = || Law::of(history, asked.forecast, asked.tails, steps);
+    let still = Moves::given(history.factors(), asked.horizon, vec![0.0; history.factors().len()])?;
+    let time_alone = book.profits_on(&still, 0..1, &[], smile)?.totals()[0];
+    let (moves, drawn_of) = match asked.method {
+        RiskMethod::Historical => (Some(Moves::historical(history, asked.horizon, paths)?), None),
+        RiskMethod::Filtered => {
+            let forecast = asked.forecast.unwrap_or(Forecast::Exponential(0.94));
+            (Some(Moves::filtered(history, asked.horizon, forecast, paths)?), None)
+        }
+        RiskMethod::MonteCarlo => {
+            let law = law()?;
+            (Some(Moves::monte_carlo(&law, asked.horizon, paths)?), Some(law))
+        }
+        RiskMethod::DeltaGamma => (None, Some(law()?)),
+    };
+    let made = match (moves, &drawn_of) {
+        (Some(moves), _) => {
+            // What cannot be told is told before the work, not after it.
+            risk::tail::Tail::of(&vec![0.0; moves.len()], asked.confidence).map_err(ValueAtRiskError::from)?;
+            let pieces = moves.len().div_ceil(PIECE);
+            let found = parallel(pieces, asked.threads, progress, |piece, _| {
+                let range = piece * PIECE..moves.len().min((piece + 1) * PIECE);
+                Ok(book.clone().profits_on(&moves, range, &each, smile))
+            })?;
+            let profits = Profits::joined(found.into_iter().collect::<Result<Vec<_>, _>>()?);
+            Made::Drawn(moves, profits)
+        }
+        (None, law) => {
+            let law = law.clone().ok_or(ValueAtRiskError::NoScenarios)?;
+            let greeks = ByGreeks::on(&mut book, history.factors(), asked.horizon, &each, smile)?;
+            let distribution = greeks.distribution(&law)?;
+            Made::ByGreeks(law, greeks, distribution)
+        }
+    };
+    let figures = |into: &[usize]| match &made {
+        Made::Drawn(_, profits) => profits.regrouped(into).figures(asked.confidence),
+        Made::ByGreeks(law, greeks, _) => greeks.regrouped(into).figures(law, asked.confidence),
+    };
+    let all = figures(&each)?;
+    let named = |name: fn(&Line) -> &str| -> Result<Vec<PartView>, ValueAtRiskError> {
+        let mut names: Vec<&str> = held.lines.iter().map(name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let into: Vec<usize> = held.lines.iter().filter_map(|line| names.binary_search(&name(line)).ok()).collect();
+        let figures = figures(&into)?;
+        Ok(names.iter().zip(&figures.shares).map(|(name, share)| PartView::new(None, name, None, share)).collect())
+    };
+    let holdings = held.lines.iter().zip(&all.shares);
+    let holdings = holdings
+        .map(|(line, share)| PartView::new(Some(line.account.clone()), &line.name, Some(line.quantity), share))
+        .collect();
+    let has_strategies = held.lines.iter().any(|line| line.strategy.is_some());
+    Ok(RiskView {
+        time: held.time,
+        value: held.value,
+        method: asked.method.name().to_owned(),
+        method_text: method_text(asked, history.len(), steps),
+        quantile_text: quantile_text(&made, asked.confidence),
+        confidence: asked.confidence,
+        horizon_days: asked.horizon.days(),
+        scenarios: match &made {
+            Made::Drawn(moves, _) => Some(moves.len()),
+            Made::ByGreeks(..) => None,
+        },
+        seed: matches!(&made, Made::Drawn(..) if steps > 1 || drawn_of.is_some()).then_some(asked.seed),
+        degrees: drawn_of.as_ref().filter(|_| asked.method == RiskMethod::MonteCarlo).and_then(Law::degrees),
+        correlation: drawn_of
+            .as_ref()
+            .map(|law| law.correlation().chunks_exact(law.factors().len()).map(<[f64]>::to_vec).collect()),
+        history: history_view(market, &made, asked.horizon)?,
+        value_at_risk: all.value_at_risk,
+        value_at_risk_error: all.value_at_risk_error,
+        expected_shortfall: all.expected_shortfall,
+        expected_shortfall_error: all.expected_shortfall_error,
+        time_alone,
+        holdings,
+        underlyings: named(|line| line.underlying.as_str())?,
+        strategies: if has_strategies {
+            named(|line| line.strategy.as_deref().unwrap_or(NO_STRATEGY))?
+        } else {
+            Vec::new()
+        },
+        accounts: if held.portfolios.len() > 1 { named(|line| &line.account)? } else { Vec::new() },
+        distribution: distribution(&made, &all),
+        notes: notes(held, &book, market, asked, &made),
+    })
+}
+
+impl PartView {
+    fn new(account: Option<String>, name: &str, quantity: Option<f64>, share: &value_at_risk::Share) -> Self {
+        let by_unit = |figure: f64| quantity.filter(|quantity| *quantity != 0.0).map(|quantity| figure / quantity);
+        Self {
+            account,
+            name: name.to_owned(),
+            quantity,
+            value_at_risk: share.value_at_risk,
+            expected_shortfall: share.expected_shortfall,
+            marginal_value_at_risk: by_unit(share.value_at_risk),
+            marginal_expected_shortfall: by_unit(share.expected_shortfall),
+            incremental_value_at_risk: share.incremental_value_at_risk,
+            incremental_expected_shortfall: share.incremental_expected_shortfall,
+        }
+    }
+}
+
+fn forecast_text(forecast: Option<Forecast>) -> String {
+    match forecast {
+        None => "of the history as a whole".to_owned(),
+        Some(Forecast::Exponential(decay)) => format!("by exponential weights, {decay}"),
+        Some(Forecast::Fitted(model)) => {
+            let kind = if model.asymmetric { "GJR" } else { "GARCH(1,1)" };
+            let law = match model.innovations {
+                pricing::garch::Innovations::Normal => "normal",
+                pricing::garch::Innovations::Student => "Student",
+            };
+            format!("by {kind}, {law}")
+        }
+    }
+}
+
+fn method_text(asked: &RiskRequest, changes: usize, steps: u32) -> String {
+    let paths =
+        if steps == 1 { "each once".to_owned() } else { format!("in paths of {steps} steps that are drawn from them") };
+    let forecast = forecast_text(asked.forecast);
+    match asked.method {
+        RiskMethod::Historical => format!("full revaluation under {changes} changes of the history, {paths}"),
+        RiskMethod::Filtered => {
+            format!(
+                "full revaluation under {changes} changes of the history at the volatility of now ({forecast}), {paths}"
+            )
+        }
+        RiskMethod::MonteCarlo => {
+            let tails = match asked.tails {
+                Tails::Normal => "normal tails",
+                Tails::Student(_) => "Student's tails",
+                Tails::Fitted => "tails as fat as the history's",
+            };
+            format!("full revaluation under draws with the history's correlation, deviations {forecast}, {tails}")
+        }
+        RiskMethod::DeltaGamma => format!(
+            "delta, vega, gamma, vanna and volga at the horizon, under normal moves with the history's correlation, deviations \
+             {forecast}; quantile by inversion of the characteristic function"
+        ),
+    }
+}
+
+fn quantile_text(made: &Made, confidence: f64) -> String {
+    // Without what multiplying leaves behind the last digit.
+    let rounded = |value: f64| (value * 1e9).round() / 1e9;
+    let (percent, rest) = (rounded(confidence * 100.0), rounded(100.0 - confidence * 100.0));
+    match made {
+        Made::Drawn(moves, _) => format!(
+            "value at risk: the smallest of {} losses that at least {percent} % of them do not exceed; expected shortfall: the mean \
+             of the worst {rest} %, the last in part. Standard errors are of independent scenarios",
+            moves.len()
+        ),
+        Made::ByGreeks(..) => format!(
+            "value at risk: the loss that is not exceeded with the probability {percent} %; expected shortfall: the mean loss beyond. \
+             Nothing is drawn, so neither has an error of drawing; that of the covariance is not told"
+        ),
+    }
+}
+
+fn history_view(market: &MarketHistory, made: &Made, horizon: Duration) -> Result<HistoryView, ValueAtRiskError> {
+    let factors = market.history.factors();
+    let deviations: Vec<f64> = match made {
+        Made::Drawn(moves, _) => (0..factors.len())
+            .map(|at| {
+                let squares: f64 =
+                    (0..moves.len()).map(|scenario| moves.of(scenario)[at] * moves.of(scenario)[at]).sum();
+                sqrt(squares / moves.len() as f64)
+            })
+            .collect(),
+        Made::ByGreeks(law, ..) => {
+            let covariance = law.covariance(horizon)?;
+            (0..factors.len()).map(|at| sqrt(covariance[at * factors.len() + at])).collect()
+        }
+    };
+    let view = |((factor, source), deviation): ((&Factor, &String), f64)| FactorView {
+        name: factor.to_string(),
+        source: source.clone(),
+        deviation,
+    };
+    Ok(HistoryView {
+        from: market.from,
+        to: market.to,
+        step_days: market.history.step().days(),
+        changes: market.history.len(),
+        left_out: market.left_out,
+        factors: factors.iter().zip(&market.sources).zip(deviations).map(view).collect(),
+    })
+}
+
+/// Even bars from a thousandth of the profits to all but one, and to what is told anyway.
+fn distribution(made: &Made, all: &Figures) -> Vec<BarView> {
+    let reach = |low: f64, high: f64| (low.min(-1.1 * all.expected_shortfall), high.max(-all.value_at_risk));
+    let bars = |(low, high): (f64, f64), share: &dyn Fn(f64, f64) -> f64| -> Vec<BarView> {
+        let width = (high - low) / BARS as f64;
+        (0..BARS)
+            .map(|at| {
+                let (from, to) = (low + width * at as f64, low + width * (at + 1) as f64);
+                // The outermost hold what lies beyond.
+                let below = if at == 0 { f64::NEG_INFINITY } else { from };
+                let above = if at + 1 == BARS { f64::INFINITY } else { to };
+                BarView { from, to, share: share(below, above) }
+            })
+            .collect()
+    };
+    match made {
+        Made::Drawn(_, profits) => {
+            let mut sorted = profits.totals().to_vec();
+            sorted.sort_by(f64::total_cmp);
+            let last = sorted.len() - 1;
+            let beyond = ((sorted.len() as f64 * BEYOND) as usize).min(last / 2);
+            let (low, high) = reach(sorted[beyond], sorted[last - beyond]);
+            if high <= low {
+                return Vec::new();
+            }
+            let under = |profit: f64| sorted.partition_point(|value| *value < profit) as f64;
+            bars((low, high), &|from, to| (under(to) - under(from)) / sorted.len() as f64)
+        }
+        Made::ByGreeks(_, _, distribution) => {
+            let quantile = |probability| distribution.quantile(probability).unwrap_or_default();
+            let (low, high) = reach(quantile(BEYOND), quantile(1.0 - BEYOND));
+            if high <= low {
+                return Vec::new();
+            }
+            let under = |profit: f64| match profit {
+                f64::NEG_INFINITY => 0.0,
+                f64::INFINITY => 1.0,
+                profit => distribution.probability_under(profit),
+            };
+            bars((low, high), &|from, to| (under(to) - under(from)).max(0.0))
+        }
+    }
+}
+
+fn notes(
+    held: &Held,
+    book: &value_at_risk::Book,
+    market: &MarketHistory,
+    asked: &RiskRequest,
+    made: &Made,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Made::Drawn(moves, _) = made {
+        let beyond = moves.len() as f64 * (1.0 - asked.confidence);
+        if beyond < FEW {
+            notes.push(format!(
+                "only {beyond:.1} of the {} scenarios lie beyond: the tail is a guess, and so are its errors; take a longer history, a \
+                 shorter step, or draw with `--method montecarlo`",
+                moves.len()
+            ));
+        }
+    }
+    let still = book.still(market.history.factors());
+    if !still.is_empty() {
+        let names: Vec<&str> = still.iter().map(Currency::as_str).collect();
+        notes.push(format!(
+            "volatilities of {} stand still: the tapes tell no history of them; add a tape of option quotes",
+            names.join(" and ")
+        ));
+    }
+    if held.lines.iter().any(|line| line.smile.is_some()) {
+        notes.push(format!(
+            "one factor moves all volatilities of a coin: tenors by (30 days ÷ tenor)^{} under thirty days, ^{} from there on; smiles stay \
+             by {}",
+            asked.dynamics.short_power, asked.dynamics.long_power, asked.dynamics.sticky
+        ));
+    }
+    if market.left_out > 0 {
+        notes.push(format!(
+            "{} steps of the history are left out: something was not told within a step of one of their ends",
+            market.left_out
+        ));
+    }
+    notes.push(
+        "nothing has drift; funding on the way, trades and liquidations are not counted; moves are of the coin's price, a basis stays"
+            .to_owned(),
+    );
+    notes
+}

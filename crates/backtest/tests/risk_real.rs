@@ -1,0 +1,384 @@
+//! Value at risk on recorded markets: how often losses were over it, and what the tests of coverage say. Hours and days of BTC and ETH over
+//! years, and books of options every six hours of 2026.
+//!
+//! A part of it; all of it with `TRIMTAB_LONG=1`, which takes minutes: `cargo xtask test --long -p trimtab-backtest -- risk_real` prints
+//! the table of docs/value-at-risk.md.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod common;
+
+use backtest::portfolio::{HistoryRequest, MarketHistory};
+use common::shared;
+use import::{BarsRequest, Labelled, OptionsRequest};
+use market::{Currency, Event, Instrument, InstrumentKind};
+use pricing::garch::{FitError, Innovations, Model};
+use pricing::options::{Simd, total_deviation};
+use risk::coverage::{Coverage, Period, acerbi_szekely, christoffersen};
+use risk::greeks::SmilePoint;
+use risk::scenario::{Holding, Portfolio, Settlement};
+use risk::value_at_risk::{
+    Book, ByGreeks, Dynamics, Figures, Forecast, History, Law, Moves, Paths, Tails, ValueAtRiskError,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use units::math::{ln, sqrt};
+use units::{Duration, OptionRight, Price, Qty, Round, Timestamp};
+
+const LEVELS: [f64; 2] = [0.95, 0.99];
+const EWMA: Forecast = Forecast::Exponential(0.94);
+const GJR: Forecast = Forecast::Fitted(Model { asymmetric: true, innovations: Innovations::Student, mean: false });
+
+fn is_long() -> bool {
+    std::env::var_os("TRIMTAB_LONG").is_some()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Historical,
+    FilteredEwma,
+    FilteredGjr,
+    MonteCarlo,
+    DeltaGamma,
+}
+
+impl Method {
+    const ALL: [Self; 5] =
+        [Self::Historical, Self::FilteredEwma, Self::FilteredGjr, Self::MonteCarlo, Self::DeltaGamma];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Historical => "historical",
+            Self::FilteredEwma => "filtered, ewma",
+            Self::FilteredGjr => "filtered, gjr-t",
+            Self::MonteCarlo => "montecarlo, ewma, fitted t",
+            Self::DeltaGamma => "delta-gamma, ewma",
+        }
+    }
+
+    /// Figures of a book one step ahead, at both levels. `ahead` is how long that step is, which recorded ones are only about.
+    fn figures(
+        self,
+        book: &mut Book,
+        history: &History,
+        (ahead, seed): (Duration, u64),
+        unfitted: &mut usize,
+    ) -> [Figures; 2] {
+        let (step, paths) = (history.step(), Paths { count: 2_000, seed });
+        let moves = match self {
+            Self::Historical => Moves::historical(history, step, paths),
+            Self::FilteredEwma => Moves::filtered(history, step, EWMA, paths),
+            // Where no model can be fitted, it is told and not guessed: the caller takes the simpler one.
+            Self::FilteredGjr => match Moves::filtered(history, step, GJR, paths) {
+                Err(ValueAtRiskError::Forecast(_, FitError::NotConverged)) => {
+                    *unfitted += 1;
+                    Moves::filtered(history, step, EWMA, paths)
+                }
+                found => found,
+            },
+            Self::MonteCarlo => {
+                Moves::monte_carlo(&Law::of(history, Some(EWMA), Tails::Fitted, 1).unwrap(), step, paths)
+            }
+            Self::DeltaGamma => {
+                let law = Law::of(history, Some(EWMA), Tails::Normal, 1).unwrap();
+                let (factors, deviations) = (law.factors().to_vec(), law.deviations().to_vec());
+                let law = Law::new(ahead, factors, deviations, law.correlation().to_vec(), None).unwrap();
+                let greeks = ByGreeks::of(book, history.factors(), ahead, &[]).unwrap();
+                return LEVELS.map(|level| greeks.figures(&law, level).unwrap());
+            }
+        };
+        let moves = moves.unwrap();
+        let changes = (0..moves.len()).flat_map(|scenario| moves.of(scenario).to_vec()).collect();
+        let moves = Moves::given(history.factors(), ahead, changes).unwrap();
+        let profits = book.profits(&moves, 0..moves.len(), &[]).unwrap();
+        LEVELS.map(|level| profits.figures(level).unwrap())
+    }
+}
+
+/// What came of figures.
+#[derive(Default)]
+struct Record([Vec<Period>; 2]);
+
+/// What the tests say of a record at one level.
+struct Verdict {
+    breaches: u64,
+    periods: u64,
+    kupiec: f64,
+    independence: f64,
+}
+
+impl Verdict {
+    fn passes(&self) -> bool {
+        self.kupiec >= 0.05 && self.independence >= 0.05
+    }
+}
+
+impl Record {
+    fn push(&mut self, figures: [Figures; 2], profit: f64) {
+        for (periods, Figures { value_at_risk, expected_shortfall, .. }) in self.0.iter_mut().zip(figures) {
+            periods.push(Period { profit, value_at_risk, expected_shortfall });
+        }
+    }
+
+    /// Prints a row at each level.
+    fn verdicts(&self, of: &str, method: Method) -> [Verdict; 2] {
+        let verdict = |(periods, level): (&Vec<Period>, f64)| {
+            let breached: Vec<bool> = periods.iter().map(|period| -period.profit > period.value_at_risk).collect();
+            let count = breached.iter().filter(|breached| **breached).count() as u64;
+            let coverage = Coverage::new(periods.len() as u64, count, level).unwrap();
+            let clustering = christoffersen(&breached, level).unwrap();
+            let shortfall = acerbi_szekely(periods, level).unwrap();
+            let verdict = Verdict {
+                breaches: count,
+                periods: periods.len() as u64,
+                kupiec: coverage.kupiec().probability,
+                independence: clustering.independence.probability,
+            };
+            // What the figures would reject of ones that are breached twice as often.
+            println!(
+                "| {of} | {} | {:.0} % | {} | {count} | {:.1} | {:.3} | {:.3} | {:?} | {:+.2} | {:.2} | {} |",
+                method.name(),
+                level * 100.0,
+                periods.len(),
+                periods.len() as f64 * (1.0 - level),
+                verdict.kupiec,
+                verdict.independence,
+                coverage.zone(),
+                shortfall.second,
+                coverage.power(0.05, 2.0 * (1.0 - level)),
+                if verdict.passes() { "passes" } else { "fails" }
+            );
+            verdict
+        };
+        let [first, second] = &self.0;
+        [verdict((first, LEVELS[0])), verdict((second, LEVELS[1]))]
+    }
+}
+
+fn head() {
+    println!(
+        "| what | method | level | periods | breaches | expected | Kupiec p | independence p | Basel | Acerbi–Székely 2 | power | |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+}
+
+fn bars(shared: &Path, folder: &Path, coin: &str, file: &str, kind: InstrumentKind) -> PathBuf {
+    let out = folder.join(format!("{coin}-{}.tape", if kind == InstrumentKind::Spot { "spot" } else { "perp" }));
+    let instrument = Instrument {
+        symbol: format!("binance:{coin}USDT{}", if kind == InstrumentKind::Spot { "" } else { "-PERP" }),
+        kind,
+        base: coin.parse().unwrap(),
+        quote: "USDT".parse().unwrap(),
+        settle: "USDT".parse().unwrap(),
+        tick: "0.01".parse().unwrap(),
+        lot: "0.001".parse().unwrap(),
+        min_qty: "0.001".parse().unwrap(),
+    };
+    let source = shared.join(format!("data/bars_multiyear/{coin}USDT_binance_{file}.parquet"));
+    import::bars(&BarsRequest::new(source, instrument, Labelled::Open, &out), &mut |_, _| {}).unwrap();
+    out
+}
+
+fn history(tapes: &[PathBuf], at: &str, step: Duration, coins: Vec<(Currency, bool)>) -> MarketHistory {
+    let asked = HistoryRequest { at: at.parse().unwrap(), step, window: None, coins };
+    MarketHistory::read(tapes, &asked, &mut |_, _| true).unwrap().unwrap().unwrap()
+}
+
+/// One coin, bought or sold short, over every hour or day of 2017 to 2024.
+#[test]
+fn one_coin_over_years() {
+    let Some(shared) = shared("one_coin_over_years") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    head();
+    let coins: &[&str] = if is_long() { &["BTC", "ETH"] } else { &["BTC"] };
+    for coin in coins {
+        let tapes = [
+            bars(&shared, folder.path(), coin, "spot_1h_2017_2022", InstrumentKind::Spot),
+            bars(&shared, folder.path(), coin, "perp_1h_2023_2024", InstrumentKind::LinearPerpetual),
+        ];
+        let currency: Currency = coin.parse().unwrap();
+        for (step, name, window) in [(Duration::DAY, "days", 500), (Duration::HOUR, "hours", 1_000)] {
+            let market = history(&tapes, "2025-01-01T00:00:00Z", step, vec![(currency, false)]);
+            let rows = market.history.len();
+            println!("{coin} {name}: {rows} changes, {} left out", market.left_out);
+            // A year has hours enough for what is slow, and for all where no more is asked for.
+            let first =
+                |slow: bool| if step == Duration::DAY || (is_long() && !slow) { window } else { rows - 24 * 365 };
+            let signs: &[&str] = if step == Duration::DAY && is_long() { &["bought", "sold"] } else { &["bought"] };
+            for sign in signs {
+                let amount = if *sign == "bought" { "1" } else { "-1" };
+                let mut portfolio = Portfolio::new(Currency::USD, market.from);
+                portfolio.set_price(currency, 1.0).unwrap();
+                portfolio.hold(Holding::Balance { currency, amount: amount.parse().unwrap() }).unwrap();
+                let mut book = Book::new(&[portfolio], Dynamics::default(), Simd::best());
+                for method in Method::ALL {
+                    let slow = step == Duration::HOUR && !matches!(method, Method::Historical | Method::FilteredEwma);
+                    if slow && !is_long() {
+                        continue;
+                    }
+                    let first = first(slow);
+                    let mut told = History::new(step, market.history.factors().to_vec()).unwrap();
+                    (first - window..first).for_each(|row| told.push(market.history.row(row)).unwrap());
+                    let (mut record, mut unfitted) = (Record::default(), 0);
+                    for row in first..rows {
+                        let figures = method.figures(&mut book, &told, (step, row as u64), &mut unfitted);
+                        let change = market.history.row(row);
+                        let moved = Moves::given(told.factors(), step, change.to_vec()).unwrap();
+                        record.push(figures, book.profits(&moved, 0..1, &[]).unwrap().totals()[0]);
+                        told.push(change).unwrap();
+                        told.keep_last(window);
+                    }
+                    let from = market.ends[first].date();
+                    let [_, at_99] = record.verdicts(&format!("{coin} {sign}, {name} from {from}"), method);
+                    assert!(unfitted * 20 < rows - first, "{unfitted} of {} fits did not end", rows - first);
+                    // Whatever is told, it is no other quantity than asked for.
+                    let share = at_99.breaches as f64 / at_99.periods as f64;
+                    assert!((0.002..0.03).contains(&share), "{}: {share} of losses were over 99 %", method.name());
+                }
+            }
+        }
+    }
+}
+
+/// Mark and forward of each option of a moment.
+type Chain = BTreeMap<(Timestamp, Price, bool), (f64, f64)>;
+
+/// What each coin's chain was at each snapshot.
+fn snapshots(tapes: &[PathBuf]) -> BTreeMap<Currency, BTreeMap<Timestamp, Chain>> {
+    let mut all: BTreeMap<Currency, BTreeMap<Timestamp, Chain>> = BTreeMap::new();
+    for tape in tapes {
+        let mut reader = tape::TapeReader::open(tape).unwrap();
+        let known = reader.catalogue().instruments.clone();
+        while let Some((at, event)) = reader.next().unwrap() {
+            let Event::OptionQuote(quote) = event else { continue };
+            let of = &known[quote.instrument.index()];
+            let (Some((strike, right)), Some(expiry)) = (of.kind.option(), of.kind.expiry()) else { continue };
+            let (Some(mark), Some(forward)) = (quote.mark(), quote.underlying()) else { continue };
+            let chain = all.entry(of.base).or_default().entry(at).or_default();
+            chain.insert((expiry, strike, right == OptionRight::Call), (mark.approximate(), forward.approximate()));
+        }
+    }
+    all
+}
+
+/// The volatility that an option's mark stands for.
+fn vol(at: Timestamp, (expiry, strike, call): (Timestamp, Price, bool), (mark, forward): (f64, f64)) -> Option<f64> {
+    let (strike, years) = (strike.approximate(), expiry.since(at).days() / 365.0);
+    let inside = if call { (forward - strike).max(0.0) } else { (strike - forward).max(0.0) };
+    let outside = mark * forward - inside;
+    Some(total_deviation(ln(forward / strike), outside / sqrt(forward * strike))? / sqrt(years))
+}
+
+/// The option of a chain nearest to so many days and such a moneyness, with its volatility and the smile's slope there.
+fn nearest(
+    at: Timestamp,
+    chain: &Chain,
+    days: f64,
+    moneyness: f64,
+    call: bool,
+) -> Option<((Timestamp, Price, bool), SmilePoint)> {
+    let far = |expiry: &Timestamp| (expiry.since(at).days() - days).abs();
+    let expiry = chain.keys().map(|key| key.0).min_by(|a, b| far(a).total_cmp(&far(b)))?;
+    let of: Vec<_> = chain.iter().filter(|(key, _)| key.0 == expiry && key.2 == call).collect();
+    let place = |strike: Price, forward: f64| (strike.approximate() / forward - moneyness).abs();
+    let by = |a: usize| place(of[a].0.1, of[a].1.1);
+    let middle = (1..of.len().checked_sub(1)?).min_by(|a, b| by(*a).total_cmp(&by(*b)))?;
+    let vols: Option<Vec<f64>> =
+        of[middle - 1..=middle + 1].iter().map(|(key, quote)| vol(at, **key, **quote)).collect();
+    let vols = vols?;
+    let width = ln(of[middle + 1].0.1.approximate() / of[middle - 1].0.1.approximate());
+    Some((*of[middle].0, SmilePoint { vol: vols[1], slope: (vols[2] - vols[0]) / width }))
+}
+
+/// Options of a book: days, moneyness, call, quantity of BTC.
+type Legs = [(f64, f64, bool, f64)];
+
+const BOOKS: [(&str, &Legs); 3] = [
+    ("30 d strangles sold", &[(30.0, 0.9, false, -1.0), (30.0, 1.1, true, -1.0)]),
+    ("10 d straddles bought", &[(10.0, 1.0, false, 1.0), (10.0, 1.0, true, 1.0)]),
+    ("puts bought, calls sold", &[(30.0, 0.9, false, 1.0), (30.0, 1.1, true, -1.0)]),
+];
+
+/// Books of options in both coins, formed anew and marked by the venue's own marks every six hours.
+#[test]
+fn options_every_six_hours() {
+    let Some(shared) = shared("options_every_six_hours") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let coins: &[&str] = if is_long() { &["BTC", "ETH"] } else { &["BTC"] };
+    let months = ["2025-12", "2026-01", "2026-02", "2026-03", "2026-04", "2026-05"];
+    let mut tapes = Vec::new();
+    for (coin, month) in coins.iter().flat_map(|coin| months.iter().map(move |month| (coin, month))) {
+        let source = shared.join(format!("data/deribit_options_6h/{coin}_{month}.parquet"));
+        let out = folder.path().join(format!("{coin}-{month}.tape"));
+        import::options(&OptionsRequest::new(source, &out), &mut |_, _| {}).unwrap();
+        tapes.push(out);
+    }
+    // Snapshots come around 4, 9, 15 and 21 o'clock.
+    let step = Duration::from_nanos(6 * Duration::HOUR.nanos());
+    let currencies: Vec<Currency> = coins.iter().map(|coin| coin.parse().unwrap()).collect();
+    let market = history(&tapes, "2026-05-15T19:30:00Z", step, currencies.iter().map(|coin| (*coin, true)).collect());
+    println!("{} changes, {} left out; {:?}", market.history.len(), market.left_out, market.sources);
+    assert_eq!(market.history.factors().len(), 2 * currencies.len());
+    let chains = snapshots(&tapes);
+    let last = |coin: &Currency, at: Timestamp| chains[coin].range(..=at).next_back();
+    head();
+    let warm = 200;
+    for (name, legs) in BOOKS {
+        for method in Method::ALL {
+            if matches!(method, Method::MonteCarlo | Method::DeltaGamma) && !is_long() {
+                continue;
+            }
+            let mut told = History::new(step, market.history.factors().to_vec()).unwrap();
+            (0..warm).for_each(|row| told.push(market.history.row(row)).unwrap());
+            let (mut record, mut unfitted) = (Record::default(), 0);
+            for (row, end) in market.ends.iter().enumerate().skip(warm) {
+                if row > warm {
+                    told.push(market.history.row(row - 1)).unwrap();
+                }
+                // As time goes from snapshot to snapshot.
+                let at = |time: Timestamp| last(&currencies[0], time).map(|(at, _)| *at);
+                let (Some(at), Some(then)) = (at(*end - step), at(*end)) else { continue };
+                let ahead = then.since(at);
+                let mut portfolio = Portfolio::new(Currency::USD, at);
+                let mut profit = Some(0.0);
+                for coin in &currencies {
+                    let size = if coin.as_str() == "BTC" { 1.0 } else { 20.0 };
+                    let (Some((_, now)), Some((_, then))) = (last(coin, at), last(coin, then)) else { continue };
+                    // What is nearest to settlement has the index for its forward.
+                    let index = |chain: &Chain| chain.values().next().map(|(_, forward)| *forward);
+                    let (Some(before), Some(after)) = (index(now), index(then)) else { continue };
+                    portfolio.set_price(*coin, before).unwrap();
+                    for (days, moneyness, call, quantity) in legs {
+                        let found = nearest(at, now, *days, *moneyness, *call);
+                        let quotes = found.and_then(|(key, _)| Some((now[&key], then.get(&key)?)));
+                        let (Some(((expiry, strike, _), point)), Some((old, new))) = (found, quotes) else {
+                            profit = None;
+                            continue;
+                        };
+                        let quantity = *quantity * size;
+                        portfolio.set_forward(*coin, expiry, old.1).unwrap();
+                        let holding = Holding::Option {
+                            underlying: *coin,
+                            expiry,
+                            strike,
+                            right: if *call { OptionRight::Call } else { OptionRight::Put },
+                            settlement: Settlement::Coin,
+                            quantity: Qty::from_estimate(quantity, Round::Nearest).unwrap(),
+                            point,
+                        };
+                        portfolio.hold(holding).unwrap();
+                        profit = profit.map(|sum| sum + quantity * (new.0 * after - old.0 * before));
+                    }
+                }
+                if let Some(profit) = profit {
+                    let mut book = Book::new(&[portfolio], Dynamics::default(), Simd::best());
+                    record.push(method.figures(&mut book, &told, (ahead, row as u64), &mut unfitted), profit);
+                }
+            }
+            assert!(unfitted * 20 < market.ends.len() - warm, "{unfitted} fits did not end");
+            let [at_95, _] = record.verdicts(name, method);
+            let share = at_95.breaches as f64 / at_95.periods as f64;
+            assert!((0.005..0.15).contains(&share), "{name}, {}: {share} of losses were over 95 %", method.name());
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! `trimtab risk`: what it prints, its figures against those of the same prices by hand, and what it refuses.
+//!
+//! `UPDATE=1 cargo test -p trimtab --test risk` writes what is printed into `tests/risk`; read the difference before you keep it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is a finding")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod common;
+
+use common::Sandbox;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use units::{Duration, Timestamp};
+
+const DAYS: usize = 362;
+
+/// Closes of so many days: changes are sums of twelve uniform numbers less six. Ether goes along with bitcoin.
+fn closes(days: usize) -> Vec<[f64; 2]> {
+    let mut state = 7_u64;
+    let mut normal = || {
+        let mut sum = -6.0;
+        for _ in 0..12 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            sum += (state >> 32) as f64 / 4_294_967_296.0;
+        }
+        sum
+    };
+    let mut prices = [60_000.0_f64, 3_000.0];
+    let mut all = Vec::new();
+    for _ in 0..days {
+        let (one, other) = (normal(), normal());
+        prices = [prices[0] * (1.0 + 0.02 * one), prices[1] * (1.0 + 0.03 * (0.7 * one + 0.7 * other))];
+        all.push(prices.map(|price| (price * 10.0).round() / 10.0));
+    }
+    all
+}
+
+fn tape(sandbox: &Sandbox, name: &str, coin: &str, closes: impl Iterator<Item = f64>) {
+    let first: Timestamp = "2025-01-01".parse().unwrap();
+    let mut text = "date,open,high,low,close,volume\n".to_owned();
+    for (day, close) in closes.enumerate() {
+        let date = (first + Duration::from_nanos(day as i64 * Duration::DAY.nanos())).date();
+        text += &format!("{date},{close:.1},{close:.1},{close:.1},{close:.1},5\n");
+    }
+    sandbox.write("bars.csv", text);
+    let line = format!(
+        "trimtab import bars bars.csv --instrument binance:{coin}USDT-PERP --labelled open --interval 1d --repair snap -o {name}.tape"
+    );
+    sandbox.line(&line).ok();
+}
+
+fn desk() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let closes = closes(DAYS);
+    tape(&sandbox, "btc", "BTC", closes.iter().map(|close| close[0]));
+    tape(&sandbox, "eth", "ETH", closes.iter().map(|close| close[1]));
+    tape(&sandbox, "still", "ETH", closes.iter().map(|_| 3_000.0));
+    tape(&sandbox, "twin", "ETH", closes.iter().map(|close| close[0]));
+    tape(&sandbox, "short", "BTC", closes.iter().take(20).map(|close| close[0]));
+    sandbox.write(
+        "book.json",
+        r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z",
+  "accounts": [
+    { "name": "a", "balances": [{ "currency": "BTC", "amount": "1.5" }, { "currency": "USDT", "amount": "20000" }] },
+    { "name": "b", "balances": [{ "currency": "USDT", "amount": "5000" }] } ],
+  "positions": [
+    { "account": "a", "instrument": "binance:BTCUSDT-PERP", "quantity": "-1", "entry": "60000", "strategy": "hedge" },
+    { "account": "b", "instrument": "binance:ETHUSDT-PERP", "quantity": "-10", "entry": "3000", "strategy": "trend" } ] }"#,
+    );
+    sandbox
+}
+
+const AT: &str = "--at 2025-12-29T00:00:00Z";
+
+fn line(more: &str) -> String {
+    format!("trimtab risk book.json --market btc.tape --market eth.tape {AT}{more}")
+}
+
+fn json(sandbox: &Sandbox, more: &str) -> Value {
+    let said = sandbox.line(&format!("{}{more} --json", line("")));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    serde_json::from_str(said.stdout.trim()).unwrap()
+}
+
+fn near(found: &Value, expected: f64, within: f64) {
+    let found = found.as_f64().unwrap();
+    assert!((found - expected).abs() <= within, "{found} is not {expected}");
+}
+
+/// Names of what is kept, and the command's options.
+const PRINTED: [(&str, &str); 4] = [
+    ("filtered", " --confidence 95%"),
+    ("historical", " --method historical --confidence 0.975"),
+    ("montecarlo", " --method montecarlo --horizon 10d --explain --tails 4"),
+    ("delta-gamma", " --method delta-gamma --volatility history"),
+];
+
+#[test]
+fn what_is_printed() {
+    let sandbox = desk();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/risk");
+    let mut stale = Vec::new();
+    for (name, more) in PRINTED {
+        let line = line(more);
+        let said = sandbox.line(&line).ok();
+        let path = kept.join(format!("{name}.txt"));
+        let text = format!("$ {line}\n{said}");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(&kept).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        if std::fs::read_to_string(&path).unwrap_or_default() != text {
+            stale.push(format!("{name} is now\n{text}"));
+        }
+        let is_long = |line: &&str| line.chars().count() > 80 && !line.starts_with("  next: ");
+        let long: Vec<&str> = said.lines().filter(is_long).collect();
+        assert!(long.is_empty(), "{name}: {long:#?}");
+    }
+    assert!(stale.is_empty(), "{}", stale.join("\n"));
+}
+
+/// Half a coin and ten of ether sold, under each change of the file, by hand.
+#[test]
+fn a_linear_book_loses_what_its_prices_say() {
+    let sandbox = desk();
+    let closes = closes(DAYS);
+    let last = closes[DAYS - 1];
+    let view = json(&sandbox, " --method historical --confidence 95%");
+    assert_eq!(view["schema"], "trimtab.risk/1");
+    let count = view["scenarios"].as_u64().unwrap() as usize;
+    assert_eq!((count, view["history"]["left_out"].as_u64()), (DAYS - 1, Some(0)), "{}", view["history"]);
+    let mut losses: Vec<f64> = closes
+        .windows(2)
+        .map(|pair| 10.0 * last[1] * (pair[1][1] / pair[0][1] - 1.0) - 0.5 * last[0] * (pair[1][0] / pair[0][0] - 1.0))
+        .collect();
+    losses.sort_by(|one, other| other.total_cmp(one));
+    let beyond = count as f64 * (1.0 - 0.95);
+    near(&view["value_at_risk"], losses[beyond as usize], 1e-4);
+    let whole = beyond.floor();
+    let sum: f64 = losses[..whole as usize].iter().sum();
+    near(&view["expected_shortfall"], (sum + (beyond - whole) * losses[whole as usize]) / beyond, 1e-4);
+    near(&view["value"], 20_000.0 + 5_000.0 + 1.5 * last[0] + (60_000.0 - last[0]) + 10.0 * (3_000.0 - last[1]), 1e-6);
+    near(&view["time_alone"], 0.0, 1e-6);
+    for (list, parts) in [("holdings", 5), ("underlyings", 3), ("strategies", 3), ("accounts", 2)] {
+        let parts_told = view[list].as_array().unwrap();
+        assert_eq!(parts_told.len(), parts, "{list}");
+        for figure in ["value_at_risk", "expected_shortfall"] {
+            let sum: f64 = parts_told.iter().map(|part| part[figure].as_f64().unwrap()).sum();
+            near(&view[figure], sum, 1e-6);
+        }
+    }
+    let shares: f64 = view["distribution"].as_array().unwrap().iter().map(|bar| bar["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-12, "{shares}");
+    // Normal changes: by Greeks about the same.
+    let greeks = json(&sandbox, " --method delta-gamma --volatility history --confidence 95%");
+    assert!(greeks["value_at_risk_error"].is_null() && greeks["scenarios"].is_null());
+    let error = view["value_at_risk_error"].as_f64().unwrap();
+    near(&greeks["value_at_risk"], view["value_at_risk"].as_f64().unwrap(), 4.0 * error);
+}
+
+#[test]
+fn the_same_bits_whatever_the_threads() {
+    let sandbox = desk();
+    for method in [" --method montecarlo", " --method filtered --volatility garch --horizon 5d"] {
+        let one = json(&sandbox, &format!("{method} --threads 1"));
+        assert_eq!(one, json(&sandbox, &format!("{method} --threads 7")));
+        assert_ne!(one["value_at_risk"], json(&sandbox, &format!("{method} --seed 2"))["value_at_risk"]);
+        assert_eq!(one["scenarios"], 10_000);
+    }
+}
+
+#[test]
+fn the_picture_has_the_distribution_and_the_shares() {
+    let sandbox = desk();
+    sandbox.line(&line(" --plot risk.svg")).ok();
+    let picture = std::fs::read_to_string(sandbox.path("risk.svg")).unwrap();
+    for part in ["VaR 99 %", "ES 99 %", "P&amp;L over 1 d, USD", "ETHUSDT-PERP", "Shares of expected shortfall"] {
+        assert!(picture.contains(part), "{part}");
+    }
+    assert!(!picture.contains("NaN"), "{picture}");
+    let again = sandbox.line(&line(" --plot risk.svg"));
+    assert_eq!(again.code, Some(2), "{again:?}");
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_with_what_to_do() {
+    let sandbox = desk();
+    let market = |tapes: &str, more: &str| format!("trimtab risk book.json {tapes} {AT} {more}");
+    let both = "--market btc.tape --market eth.tape";
+    for (line, wanted) in [
+        (market(both, "--confidence 100%"), "between 0% and 100%"),
+        (market(both, "--confidence 99"), "`99%` or `0.99`"),
+        (market(both, "--confidence high"), "write a confidence"),
+        (market(both, "--method historical --confidence 99.9%"), "take a longer history or a lower confidence"),
+        (market(both, "--horizon 400d"), "take a longer history or a shorter horizon"),
+        (market(both, "--horizon 36h"), "choose a horizon that is"),
+        (market(both, "--window 10d"), "too little history"),
+        (market("--market btc.tape --market still.tape", ""), "ETH never changes"),
+        (market("--market btc.tape --market twin.tape", "--method delta-gamma"), "the covariance is singular at ETH"),
+        (market("--market btc.tape --market twin.tape", "--method montecarlo"), "leave it out"),
+        (market("--market btc.tape", ""), "ETH"),
+        (market(both, "--method historical --volatility garch"), "--method filtered"),
+        (market(both, "--tails normal"), "--method montecarlo"),
+        (market(both, "--method montecarlo --tails 2"), "more than 2 degrees"),
+        (market(both, "--plot risk.png"), ".svg"),
+        ("trimtab risk book.json --at 2025-12-29".to_owned(), "--market"),
+        ("trimtab risk nowhere.json --market btc.tape --at 2025-12-29".to_owned(), "nowhere.json"),
+    ] {
+        let said = sandbox.line(&line);
+        assert!(said.code == Some(2) && said.stderr.contains(wanted), "{line}: {said:?}");
+        assert!(said.stdout.is_empty(), "{line}: {said:?}");
+    }
+}
+
+/// A book of options on recorded chains: filtered history of prices and implied volatilities together.
+#[test]
+fn options_on_recorded_chains() {
+    let Some(shared) = shared("options_on_recorded_chains") else { return };
+    let sandbox = Sandbox::new();
+    let source = shared.join("data/deribit_options_6h/BTC_2026-03.parquet");
+    sandbox.line(&format!("trimtab import options {} -o chain.tape", source.display())).ok();
+    sandbox.write(
+        "book.json",
+        r#"{ "schema": "trimtab.portfolio/3", "time": "2026-03-28T00:00:00Z",
+  "accounts": [{ "name": "a", "venue": "deribit", "balances": [{ "currency": "BTC", "amount": "2" }] }],
+  "positions": [
+    { "account": "a", "instrument": "deribit:BTC-24APR26-80000-C", "quantity": "-5" },
+    { "account": "a", "instrument": "deribit:BTC-24APR26-60000-P", "quantity": "-5" } ] }"#,
+    );
+    let line =
+        "trimtab risk book.json --market chain.tape --at 2026-03-29T01:30:00Z --max-age 12h --step 6h --confidence 95%";
+    let run = |more: &str| -> Value {
+        let said = sandbox.line(&format!("{line} {more} --json"));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        serde_json::from_str(said.stdout.trim()).unwrap()
+    };
+    let methods = ["filtered", "historical", "montecarlo", "delta-gamma"];
+    let views = methods.map(|method| run(&format!("--method {method} --horizon 6h")));
+    for (method, view) in methods.iter().zip(&views) {
+        let factors = view["history"]["factors"].as_array().unwrap();
+        assert_eq!(factors.len(), 2, "{view}");
+        assert!(factors[1]["source"].as_str().unwrap().contains("of the surface of BTC options at deribit"), "{view}");
+        assert!(view["history"]["changes"].as_u64().unwrap() > 80, "{view}");
+        // Sold options earn with time.
+        assert!(view["time_alone"].as_f64().unwrap() > 0.0, "{view}");
+        let (var, es) = (view["value_at_risk"].as_f64().unwrap(), view["expected_shortfall"].as_f64().unwrap());
+        assert!(var > 0.0 && es > var, "{method}: {var} {es}");
+        // Four ways of one market: none is another order of magnitude.
+        let other = views[0]["value_at_risk"].as_f64().unwrap();
+        assert!(var / other > 0.4 && var / other < 2.5, "{method}: {var} beside {other}");
+    }
+    // Two days ahead are not six hours times the root of eight.
+    let far = run("--method montecarlo --horizon 2d");
+    let near = views[2]["value_at_risk"].as_f64().unwrap();
+    let ratio = far["value_at_risk"].as_f64().unwrap() / near;
+    assert!(ratio > 1.5 && (ratio - 8.0_f64.sqrt()).abs() > 0.1, "{ratio}");
+}
+
+/// The folder of shared data; `None`, said aloud, where it is absent. In CI that is a failure.
+fn shared(test: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("TRIMTAB_SHARED").map_or_else(beside, PathBuf::from);
+    if folder.join("data").is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{test}: shared data absent");
+    eprintln!("skipped: {test}: shared data absent");
+    None
+}
