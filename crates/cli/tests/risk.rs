@@ -89,7 +89,7 @@ fn near(found: &Value, expected: f64, within: f64) {
 
 /// Names of what is kept, and the command's options.
 const PRINTED: [(&str, &str); 4] = [
-    ("filtered", " --confidence 95%"),
+    ("filtered", " --confidence 95% --method filtered"),
     ("historical", " --method historical --confidence 0.975"),
     ("montecarlo", " --method montecarlo --horizon 10d --explain --tails 4"),
     ("delta-gamma", " --method delta-gamma --volatility history"),
@@ -200,7 +200,7 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
         (market("--market btc.tape --market twin.tape", "--method montecarlo"), "leave it out"),
         (market("--market btc.tape", ""), "ETH"),
         (market(both, "--method historical --volatility garch"), "--method filtered"),
-        (market(both, "--tails normal"), "--method montecarlo"),
+        (market(both, "--method filtered --tails normal"), "--method montecarlo"),
         (market(both, "--method montecarlo --tails 2"), "more than 2 degrees"),
         (market(both, "--plot risk.png"), ".svg"),
         ("trimtab risk book.json --at 2025-12-29".to_owned(), "--market"),

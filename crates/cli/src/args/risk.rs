@@ -216,7 +216,7 @@ pub(crate) struct Risk {
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Timestamp,
     /// Where scenarios come from
-    #[arg(long, value_name = "HOW", default_value = "filtered")]
+    #[arg(long, value_name = "HOW", default_value = "montecarlo")]
     pub(crate) method: MethodArg,
     /// The probability with which value at risk is not exceeded: `99%` or `0.99`
     #[arg(long, value_name = "SHARE", default_value = "99%", value_parser = confidence)]
