@@ -26,7 +26,7 @@ fn shared(file: &str) -> Option<String> {
 #[track_caller]
 fn margined(portfolio: &Value, venue: &str, parameters: Option<&str>) -> MarginView {
     let book = Book::read(&portfolio.to_string()).unwrap_or_else(|wrong| unreachable!("{wrong:?}\n{portfolio}"));
-    let request = Request { parameters: parameters.map(str::to_owned), max_age: None };
+    let request = Request { parameters: parameters.map(str::to_owned), max_age: None, participation: None };
     let mut views = margin(&book, venue, &request).unwrap_or_else(|wrong| unreachable!("{wrong:?}\n{portfolio}"));
     assert_eq!(views.len(), 1);
     views.remove(0)
@@ -272,9 +272,9 @@ fn edges_are_edges() {
     let mut seen = 0;
     for (name, portfolio) in examples().into_iter().filter(|(name, _)| name == "hyperliquid" || name == "binance") {
         let found = margined(&portfolio, &name, None);
-        for (coin, edge) in
-            found.liquidation.iter().flat_map(|found| [(&found.coin, &found.below), (&found.coin, &found.above)])
-        {
+        // What is isolated has an edge of its own.
+        let together = found.liquidation.iter().filter(|found| found.position.is_none());
+        for (coin, edge) in together.flat_map(|found| [(&found.coin, &found.below), (&found.coin, &found.above)]) {
             let (Some(coin), Some(distance)) = (coin, edge.distance) else { continue };
             for (hair, is_alive) in [(-1e-6, true), (1e-6, false)] {
                 let factor = 1.0 + distance + hair * distance.signum();
@@ -413,10 +413,130 @@ fn what_cannot_be_margined_names_its_row() {
         one(&portfolio, "hyperliquid")
             .starts_with("positions[0].instrument: the symbol `hyperliquid:BTC` does not tell")
     );
+    portfolio["accounts"][0].as_object_mut().unwrap().remove("venue");
     portfolio["positions"][0]["instrument"] = json!("deribit:BTC-27DEC24-100000-C");
     assert!(
-        one(&portfolio, "hyperliquid").contains("was settled at 2024-12-27T08:00:00Z, before 2025-06-01T00:00:00Z")
+        one(&portfolio, "hyperliquid").contains("was settled at 2024-12-27T08:00:00Z, and it is 2025-06-01T00:00:00Z")
     );
+}
+
+/// What a model refuses is told of all rows, not of the first alone.
+#[test]
+fn every_row_that_a_model_refuses_is_told() {
+    let held = [("BTC", "1", "60000"), ("DOGE", "1", "0.2"), ("ETH", "1", "3000"), ("SOL", "1", "100")];
+    let mut portfolio = perpetuals("hyperliquid", "100000", &held, &Value::Null);
+    portfolio["instruments"][2].as_object_mut().unwrap().remove("price");
+    portfolio["positions"][3]["leverage"] = json!(21);
+    let said = wrong(&portfolio, "hyperliquid");
+    assert_eq!(said.len(), 3, "{said:#?}");
+    for (line, wanted) in said.iter().zip([
+        "positions[1]: Hyperliquid has no rule for `hyperliquid:DOGEUSDC-PERP`; ",
+        "positions[2]: `hyperliquid:ETHUSDC-PERP` has no mark; ",
+        "positions[3]: the leverage of hyperliquid:SOLUSDC-PERP is 21; it must be 1 to 20, ",
+    ]) {
+        assert!(line.starts_with(wanted), "{line}");
+    }
+}
+
+/// A description is held against what its symbol says, also where a symbol leaves the currency out.
+#[test]
+fn descriptions_that_contradict_their_symbol() {
+    let (_, derive) = examples().into_iter().find(|(name, _)| name == "derive").unwrap();
+    let symbol = "derive:ETH-20250627-2800-C";
+    for (field, value, told) in [
+        ("strike", "2900", "2800"),
+        ("right", "put", "call"),
+        ("underlying", "BTC", "ETH"),
+        ("kind", "future", "option"),
+    ] {
+        let mut portfolio = derive.clone();
+        portfolio["instruments"][1][field] = json!(value);
+        let said = format!("instruments[1].{field}: `{value}`, and the symbol `{symbol}` says {told}; ");
+        let found = wrong(&portfolio, "derive");
+        assert!(found.iter().any(|line| line.starts_with(&said)), "{found:#?}");
+    }
+}
+
+/// An isolated position has its row and its curve: at the price of the venue's own figure its money is its maintenance margin.
+#[test]
+fn isolated_positions_have_their_own_edge() {
+    let (_, portfolio) = examples().into_iter().find(|(name, _)| name == "hyperliquid").unwrap();
+    let found = margined(&portfolio, "hyperliquid", None);
+    let alone: Vec<_> = found.liquidation.iter().filter(|found| found.position.is_some()).collect();
+    assert_eq!((alone.len(), alone[0].position.as_deref()), (1, Some("hyperliquid:SOLUSDC-PERP")));
+    // 200 SOL from 225 with 9,000 aside, maintenance at 1/40: 200 (p - 225) + 9,000 = 200 p / 40.
+    near(alone[0].below.at, 36_000.0 / 195.0, 1e-5);
+    assert!(alone[0].touch.is_some() && alone[0].above.at.is_none());
+    let curve = found.curves.iter().find(|curve| curve.position.is_some()).unwrap();
+    let (price, equity, maintenance) = curve.points[60];
+    near(Some(equity), 200.0 * (price - 225.0) + 9_000.0, 1e-3);
+    near(Some(maintenance), 200.0 * price / 40.0, 1e-3);
+    let own = found.positions.iter().find_map(|position| position.leverage.as_ref()).unwrap();
+    near(own.ratio, 200.0 * 222.1 / 8_420.0, 1e-9);
+}
+
+/// Leverage is what assets and equity make it, and its change is that of one more unit borrowed and held.
+#[test]
+fn leverage_and_the_way_out() {
+    let (_, mut portfolio) = examples().into_iter().find(|(name, _)| name == "hyperliquid").unwrap();
+    let found = margined(&portfolio, "hyperliquid", None);
+    let (assets, equity) = (1.5 * 117_904.0 + 30.0 * 4_351.2, found.equity.value.unwrap());
+    near(found.leverage.assets, assets, 1e-6);
+    near(found.leverage.ratio, assets / equity, 1e-12);
+    near(found.leverage.per_borrowed, (assets + 1_000.0) / equity / 1_000.0 - assets / equity / 1_000.0, 1e-12);
+    let after = |by: f64| assets * (1.0 + by) / (equity + assets * by);
+    near(found.leverage.per_return, (after(1e-6) - after(-1e-6)) / 2e-6, 1e-6);
+    // 1.5 of 120 a day at a tenth: an eighth of a day; of ETH no volume is stated.
+    portfolio["instruments"][0]["volume"] = json!(120);
+    let book = Book::read(&portfolio.to_string()).unwrap();
+    let request = Request { participation: Some(0.1), ..Request::default() };
+    let found = margin(&book, "hyperliquid", &request).unwrap().remove(0);
+    near(found.positions[0].exit.as_ref().unwrap().seconds, 3.0 * 3_600.0, 1e-6);
+    let (eth, all) = (found.positions[1].exit.as_ref().unwrap(), found.exit.as_ref().unwrap());
+    assert!(eth.seconds.is_none() && eth.absent.as_deref().unwrap().contains("`volume`"), "{eth:?}");
+    assert_eq!((all.seconds, &all.absent), (None, &eth.absent));
+}
+
+/// The marks of options stand in the equity of Deribit's portfolio margin, a mark that its volatility does not make is told, and what
+/// positions do to the worst scenario adds up to it.
+#[test]
+fn marks_and_volatilities_of_options() {
+    let (_, mut portfolio) = examples().into_iter().find(|(name, _)| name == "deribit").unwrap();
+    let component = |found: &MarginView, name: &str| -> f64 {
+        found.components.iter().filter(|part| part.name == name).map(|part| part.figure.value.unwrap()).sum()
+    };
+    let found = margined(&portfolio, "deribit", None);
+    let marks = -10.0 * 0.0168 - 10.0 * 0.0067 + 5.0 * 0.0212;
+    near(found.equity.value, 5.0 + component(&found, "profit of futures") + marks, 1e-12);
+    near(Some(component(&found, "in the worst case")), -component(&found, "worst case"), 1e-12);
+    assert!(!found.notes.iter().any(|note| note.contains("marked at")), "{:?}", found.notes);
+    portfolio["instruments"][1]["price"] = json!("0.0176");
+    let found = margined(&portfolio, "deribit", None);
+    assert!(found.notes.iter().any(|note| note.starts_with("deribit:BTC-31OCT25-125000-C: marked at 0.0176")));
+}
+
+/// In the last half hour before expiry the delta and the risk of what expires fall linearly, as the venue's example has it.
+#[test]
+fn the_settlement_window() {
+    let (_, mut portfolio) = examples().into_iter().find(|(name, _)| name == "deribit").unwrap();
+    portfolio["positions"].as_array_mut().unwrap().truncate(2);
+    portfolio["orders"] = json!([]);
+    portfolio["positions"][0]["quantity"] = json!("0");
+    portfolio["instruments"][1].as_object_mut().unwrap().remove("price");
+    // Deep in the money: the net delta of one is strike over forward, a half.
+    portfolio["expiries"][0]["forward"] = json!(250_000);
+    let mut delta = |time: &str| {
+        portfolio["time"] = json!(time);
+        let found = margined(&portfolio, "deribit", None);
+        let part = |name: &str| found.components.iter().find(|part| part.name == name).unwrap().figure.value.unwrap();
+        let is_told = found.notes.iter().any(|note| note.starts_with("settlement window"));
+        (part("delta total"), part("worst case"), is_told)
+    };
+    let (before, risk, is_told) = delta("2025-10-31T07:30:00Z");
+    assert!((before + 5.0).abs() < 1e-6 && !is_told, "{before}");
+    let (half, half_risk, is_told) = delta("2025-10-31T07:45:00Z");
+    let halves = (half / before - 0.5).abs() < 1e-6 && (half_risk / risk - 0.5).abs() < 1e-3;
+    assert!(halves && is_told, "{half} {half_risk}");
 }
 
 /// A figure that cannot be computed is absent with its reason, and never zero.

@@ -100,7 +100,6 @@ impl Global {
 }
 
 /// Every command.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check, backtest and report an example policy on an embedded market; needs no data and no network

@@ -83,10 +83,10 @@ fn the_picture_has_both_lines_and_the_points_of_liquidation() {
     let said = sandbox.line("trimtab margin hyperliquid.json --venue hyperliquid --plot margin.svg").ok();
     assert!(said.contains("wrote margin.svg"), "{said}");
     let picture = std::fs::read_to_string(sandbox.path("margin.svg")).unwrap();
-    // BTC, ETH and all coins together; what is isolated stands apart.
+    // BTC, ETH and all coins together, and SOL, which is isolated, by itself.
     assert_eq!(
         (picture.matches(">equity</text>").count(), picture.matches(">maintenance margin</text>").count()),
-        (3, 3)
+        (4, 4)
     );
     assert!(picture.matches('✕').count() >= 2 && !picture.contains("NaN"), "{picture}");
     let again = sandbox.line("trimtab margin hyperliquid.json --venue hyperliquid --plot margin.svg");
@@ -119,7 +119,7 @@ fn every_error_is_told_and_nothing_else() {
     assert_eq!((said.code, said.stdout.as_str()), (Some(2), ""));
     assert_eq!(
         said.stderr,
-        "error: `odd.json`: instruments[1].vol: `high`\nhint: write a number from 0 on\n\
+        "error: `odd.json`: instruments[1].vol: `high`\nhint: write a number over 0, up to 10000\n\
          error: `odd.json`: positions[0].entri: an unknown name\nhint: did you mean `entry`?\n"
     );
     let json = sandbox.line("trimtab margin odd.json --venue deribit --json");

@@ -221,8 +221,10 @@ struct Held {
 #[derive(Debug)]
 struct Whole {
     portfolio: risk::scenario::Portfolio,
-    /// The instrument of each line that is a position.
+    /// The instrument of each position.
     lines: Vec<usize>,
+    /// Lines of perpetuals and futures, which move from their marks: the book and the instrument of each.
+    futures: Vec<(usize, usize, usize)>,
     made: u64,
     quotes: u64,
     /// Until when no option's quote is too old and no contract has expired.
@@ -645,13 +647,25 @@ impl AccountRisk {
         if !self.whole.as_ref().is_some_and(stays) {
             self.whole = None;
             let account = self.portfolio(engine, 0..engine.books.len())?;
-            let lines = (0..engine.books.len()).flat_map(|at| margined(engine, at).map(|(index, _)| index)).collect();
+            let held: Vec<(usize, usize)> = (0..engine.books.len())
+                .flat_map(|book| margined(engine, book).map(move |(index, _)| (book, index)))
+                .collect();
+            // What is settled in a coin that is no dollar keeps its basis.
+            let future = |(line, position): (usize, &Position)| {
+                let of = &position.instrument;
+                let is_dollars = is_dollar(of.settle) || of.settle == of.base;
+                let id = engine.catalogue.instrument_id(&of.symbol).filter(|_| !of.kind.is_option() && is_dollars)?;
+                let (book, index) = held.iter().find(|(_, index)| *index == id.index())?;
+                Some((line, *book, *index))
+            };
+            let lines = held.iter().map(|(_, index)| *index).collect();
+            let futures = account.positions.iter().enumerate().filter_map(future).collect();
             let portfolio = risk::scenario::Portfolio::of(&account, numeraire)?;
             let ends = account.positions.iter().flat_map(|position| {
                 [position.marked_at.map(|quoted| quoted + MAX_AGE), position.instrument.kind.expiry()]
             });
             let until = ends.flatten().fold(Timestamp::MAX, Timestamp::min);
-            self.whole = Some(Whole { portfolio, lines, made, quotes, until });
+            self.whole = Some(Whole { portfolio, lines, futures, made, quotes, until });
         }
         let Self { whole: Some(whole), coins, .. } = self else { return Ok(()) };
         whole.portfolio.set_time(engine.now);
@@ -660,11 +674,8 @@ impl AccountRisk {
                 whole.portfolio.set_price(coin.base, price.approximate())?;
             }
         }
-        for index in &whole.lines {
-            let of = &engine.catalogue.instruments[*index];
-            if let Some(expiry) = of.kind.expiry().filter(|_| !of.kind.is_option()) {
-                whole.portfolio.set_forward(of.base, expiry, engine.last[*index].approximate())?;
-            }
+        for (line, book, index) in &whole.futures {
+            whole.portfolio.set_own_price(*line, engine.books[*book].account.mark(*index).approximate())?;
         }
         Ok(())
     }

@@ -84,19 +84,18 @@ fn is_worth_what_the_account_is() {
     let discount = units::math::exp(-0.04 * 30.0 / 365.0);
     let lines = |factor: f64| {
         let btc = 60_000.0 * factor;
-        // Profits at the marks; from there they move with the index, or the future's own mark.
-        let inverse = |quantity: f64, entry: f64, mark: f64, place: f64| {
-            (quantity / entry - quantity / mark + quantity / place - quantity / (place * factor)) * btc
-        };
+        // Profits at the marks, which move in proportion with the coin.
+        let inverse = |quantity: f64, entry: f64, mark: f64| (quantity / entry - quantity / (mark * factor)) * btc;
+        let linear = |quantity: f64, entry: f64, mark: f64| quantity * (mark * factor - entry) * usdc;
         vec![
-            -2.0 * (60_050.0 - 61_000.0) * usdc - 2.0 * 60_000.0 * (factor - 1.0),
-            inverse(-90_000.0, 50_000.0, 60_020.0, 60_000.0),
-            inverse(30_000.0, 62_000.0, 61_500.0, 61_500.0),
+            linear(-2.0, 61_000.0, 60_050.0),
+            inverse(-90_000.0, 50_000.0, 60_020.0),
+            inverse(30_000.0, 62_000.0, 61_500.0),
             -3.0 * black(OptionRight::Call, 60_300.0 * factor, 0.6, 1.0) * 60_000.0 / 60_300.0,
             2.0 * black(OptionRight::Put, 60_300.0 * factor / usdc, 0.7, discount) * usdc,
             0.0,
             0.25 * btc,
-            (60_100.0 - 58_000.0) * usdc + 60_000.0 * (factor - 1.0),
+            linear(1.0, 58_000.0, 60_100.0),
             1.5 * btc,
             -20_000.0 * usdc,
             5_000.0 * usdc,

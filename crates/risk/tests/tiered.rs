@@ -264,7 +264,10 @@ fn tables_as_data() {
     portfolio.orders.clear();
     portfolio.positions[0].leverage = Some(0.5);
     let error = tiered(&portfolio, &Parameters::binance(), currency("USDT")).unwrap_err();
-    assert_eq!(error.to_string(), "position 0: the leverage of binance:BTCUSDT-PERP is 0.5; it must be 1 or more");
+    assert_eq!(
+        error.to_string(),
+        "position 0: the leverage of binance:BTCUSDT-PERP is 0.5; it must be 1 to 125, the largest that the parameters have"
+    );
 }
 
 /// Over the last tier that a file has there is no margin, and where it has none neither.

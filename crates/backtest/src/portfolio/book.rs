@@ -2,11 +2,12 @@
 
 use super::Decimal;
 use super::market::Smiles;
-use super::schema::read;
+use super::schema::{WRONG_MAX, read};
 use super::shape::Wrong;
 use super::venue::{is_split, key, keys_of_balances, split};
 use import::{ContractKind, Terms};
 use market::{Currency, Instrument, InstrumentKind, is_dollar};
+use pricing::options::Expiry;
 use risk::venues::deribit::StatedMargins;
 use risk::venues::{Balance, MarginError, Order, Place, Portfolio, Position, Term, Underlying, VenueRules};
 use serde::Deserialize;
@@ -71,6 +72,7 @@ struct InstrumentRow {
     time: Option<Decimal<Timestamp>>,
     confidence: Option<f64>,
     open_interest: Option<Decimal<Cash>>,
+    volume: Option<f64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -160,6 +162,8 @@ pub(crate) struct Rows {
     account: usize,
     /// Of each position; of what orders alone are in, none.
     positions: Vec<Option<usize>>,
+    /// Of each balance.
+    balances: Vec<usize>,
     /// Of each order, with the position that it is in.
     orders: Vec<(usize, usize)>,
 }
@@ -173,7 +177,9 @@ impl Rows {
                 Some(position) => format!("positions[{position}]"),
                 None => self.order_in(row).map_or(String::new(), |order| format!("orders[{order}]")),
             },
-            Some(Place::Balance(row)) => format!("accounts[{}].balances[{row}]", self.account),
+            Some(Place::Balance(row)) => {
+                format!("accounts[{}].balances[{}]", self.account, self.balances.get(row).copied().unwrap_or(row))
+            }
             Some(Place::Order(row)) => format!("orders[{}]", self.orders.get(row).map_or(row, |(order, _)| *order)),
             Some(Place::Underlying(row)) => format!("prices[{row}]"),
             Some(Place::Expiry(row)) => format!("expiries[{row}]"),
@@ -183,6 +189,55 @@ impl Rows {
         let text = error.reason().to_string();
         let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "correct it"));
         Wrong::new(path, what, remedy)
+    }
+
+    /// All that is wrong with a portfolio: what `checked` refuses of it, row by row, until it refuses nothing more or what no row can be
+    /// left out for.
+    pub(crate) fn all_wrong(
+        &self,
+        portfolio: &Portfolio,
+        first: MarginError,
+        checked: impl Fn(&Portfolio) -> Result<(), MarginError>,
+    ) -> Vec<Wrong> {
+        let (mut rest, mut rows, mut error) = (portfolio.clone(), self.clone(), first);
+        let mut wrong: Vec<Wrong> = Vec::new();
+        loop {
+            let found = rows.in_file(error.clone());
+            // One price that is missing is said once, of the first row that needs it.
+            if !wrong.iter().any(|said| said.what == found.what) {
+                wrong.push(found);
+            }
+            match error.place() {
+                Some(Place::Position(row)) if row < rest.positions.len() => rows.drop_position(&mut rest, row),
+                Some(Place::Balance(row)) if row < rest.balances.len() => {
+                    rest.balances.remove(row);
+                    rows.balances.remove(row);
+                }
+                Some(Place::Order(row)) if row < rest.orders.len() => {
+                    rest.orders.remove(row);
+                    rows.orders.remove(row);
+                }
+                _ => return wrong,
+            }
+            match checked(&rest) {
+                Err(next) if wrong.len() < WRONG_MAX => error = next,
+                _ => return wrong,
+            }
+        }
+    }
+
+    /// Leaves a position and its orders out.
+    fn drop_position(&mut self, portfolio: &mut Portfolio, row: usize) {
+        portfolio.positions.remove(row);
+        self.positions.remove(row);
+        let kept: Vec<bool> = portfolio.orders.iter().map(|order| order.position != row).collect();
+        let mut keep = kept.iter().copied();
+        portfolio.orders.retain(|_| keep.next() == Some(true));
+        let mut keep = kept.into_iter();
+        self.orders.retain(|_| keep.next() == Some(true));
+        let after = portfolio.orders.iter_mut().map(|order| &mut order.position);
+        let orders = self.orders.iter_mut().map(|(_, position)| position);
+        after.chain(orders).filter(|position| **position > row).for_each(|position| *position -= 1);
     }
 
     /// The first row under `orders` that is in a position.
@@ -214,6 +269,7 @@ impl Book {
         let mut wrong = Vec::new();
         let contracts = file.resolve(&mut wrong);
         file.check_names(&mut wrong);
+        file.check_positions(&mut wrong);
         file.check_times(&contracts, &mut wrong);
         if wrong.is_empty() { Ok(Self { file, contracts, smiles: Smiles::default() }) } else { Err(wrong) }
     }
@@ -314,7 +370,16 @@ impl Book {
         let account = &self.file.accounts[row];
         let belongs = |instrument: &Instrument| !is_split(rules) || key(rules, instrument) == (coin, settle);
         let (mut portfolio, rows) = self.gather(row, belongs);
-        let notes = self.prices_of(&mut portfolio, Some(settle));
+        let mut notes = self.prices_of(&mut portfolio, Some(settle));
+        notes.extend(self.in_window());
+        let elsewhere = |position: &&Position| {
+            let listed_at = position.instrument.venue();
+            !listed_at.is_empty() && listed_at != rules.venue()
+        };
+        notes.extend(portfolio.positions.iter().filter(elsewhere).map(|position| {
+            let symbol = &position.instrument.symbol;
+            format!("{symbol} is taken for what {} lists of that name", rules.venue())
+        }));
         Group {
             account: account.name.clone(),
             rules,
@@ -335,10 +400,11 @@ impl Book {
     /// Balances of an account, and the positions and orders whose instruments belong.
     fn gather(&self, account_row: usize, belongs: impl Fn(&Instrument) -> bool) -> (Portfolio, Rows) {
         let account = &self.file.accounts[account_row];
-        let balances =
-            account.balances.iter().map(|row| Balance { currency: row.currency.0, amount: row.amount.0 }).collect();
+        let held = |row: &BalanceRow| Balance { currency: row.currency.0, amount: row.amount.0 };
+        let balances = account.balances.iter().map(held).collect();
         let mut portfolio = Portfolio { at: self.file.time.0, balances, ..Portfolio::default() };
-        let mut rows = Rows { account: account_row, ..Rows::default() };
+        let balances = (0..account.balances.len()).collect();
+        let mut rows = Rows { account: account_row, balances, ..Rows::default() };
         for (row, held) in self.file.positions.iter().enumerate().filter(|(_, row)| row.account == account.name) {
             let Some((instrument, listed)) = self.contracts.get(&held.instrument) else { continue };
             if belongs(instrument) {
@@ -414,6 +480,26 @@ impl Book {
             })
             .collect();
         notes
+    }
+
+    /// Names what is held of contracts whose price of settlement is being averaged.
+    pub(crate) fn in_window(&self) -> Option<String> {
+        let at = self.file.time.0;
+        let in_it = |expiry: Timestamp| expiry.since(at) < Expiry::WINDOW;
+        let held = self.held().into_iter().filter(|(_, held)| held.kind.expiry().is_some_and(in_it));
+        let symbols: Vec<String> = held.map(|(_, held)| held.symbol).collect();
+        (!symbols.is_empty()).then(|| {
+            format!(
+                "settlement window, half an hour before expiry: the price of {} is fixed in part, and moves in whole here; \
+                 Deribit's portfolio margin lets delta and risk decay, of other margins it is not known",
+                symbols.join(", ")
+            )
+        })
+    }
+
+    /// What is traded of a contract in a day, in the unit of its quantities.
+    pub(crate) fn volume(&self, symbol: &str) -> Option<f64> {
+        self.file.instruments.iter().find(|row| row.symbol == symbol)?.volume
     }
 
     fn open_interest(&self) -> Vec<(Currency, Notional)> {
@@ -510,12 +596,15 @@ impl Book {
         (row.price, row.vol, row.time) = (mark.map(Decimal), vol, Some(Decimal(at)));
     }
 
-    /// Balances with their haircuts, account by account: of collateral.
+    /// Balances with their haircuts, account by account, and what is set aside for isolated positions: of collateral.
     pub(crate) fn balances(&self) -> impl Iterator<Item = (&str, Currency, Cash, f64)> {
-        self.file.accounts.iter().flat_map(|account| {
+        self.file.accounts.iter().flat_map(move |account| {
             let venue = account.venue.as_deref().unwrap_or(&account.name);
             let row = move |row: &BalanceRow| (venue, row.currency.0, row.amount.0, row.haircut.unwrap_or_default());
-            account.balances.iter().map(row)
+            let aside = self.file.positions.iter().filter(|row| row.account == account.name).filter_map(move |row| {
+                Some((venue, self.contracts.get(&row.instrument)?.0.settle, row.isolated?.0, 0.0))
+            });
+            account.balances.iter().map(row).chain(aside)
         })
     }
 }
@@ -587,12 +676,36 @@ impl File {
         }
     }
 
+    /// What contradicts itself, or the account that it is in.
+    fn check_positions(&self, wrong: &mut Vec<Wrong>) {
+        for (at, position) in self.positions.iter().enumerate() {
+            if position.entry.is_some() && position.unrealised.is_some() {
+                let what = "an entry beside the profit that is not settled, which may say two things";
+                wrong.push(Wrong::new(format_args!("positions[{at}].unrealised"), what, "keep one of them"));
+            }
+        }
+        let positions = self.positions.iter().map(|row| (&row.account, &row.instrument)).enumerate();
+        let orders = self.orders.iter().map(|row| (&row.account, &row.instrument)).enumerate();
+        let named = positions.map(|row| ("positions", row)).chain(orders.map(|row| ("orders", row)));
+        for (list, (at, (account, symbol))) in named {
+            let account = self.accounts.iter().find(|row| row.name == *account);
+            let venue = account.and_then(|row| row.venue.as_deref());
+            if let (Some(venue), Some((listed_at, _))) = (venue, symbol.split_once(':'))
+                && listed_at != venue
+            {
+                let what = format!("`{symbol}` is listed at {listed_at}, and the account is at {venue}");
+                let remedy = format!("name the contract as {venue} lists it, `{venue}:…`, or another account");
+                wrong.push(Wrong::new(format_args!("{list}[{at}].instrument"), what, remedy));
+            }
+        }
+    }
+
     /// Contracts that are settled already.
     fn check_times(&self, contracts: &BTreeMap<String, (Instrument, Option<usize>)>, wrong: &mut Vec<Wrong>) {
         for (at, position) in self.positions.iter().enumerate() {
             let expiry = contracts.get(&position.instrument).and_then(|(instrument, _)| instrument.kind.expiry());
-            if let Some(expiry) = expiry.filter(|expiry| *expiry < self.time.0) {
-                let what = format!("`{}` was settled at {expiry}, before {}", position.instrument, self.time.0);
+            if let Some(expiry) = expiry.filter(|expiry| *expiry <= self.time.0) {
+                let what = format!("`{}` was settled at {expiry}, and it is {}", position.instrument, self.time.0);
                 let remedy = "leave it out: what it was worth is in the balance";
                 wrong.push(Wrong::new(format_args!("positions[{at}].instrument"), what, remedy));
             }
@@ -617,16 +730,68 @@ impl InstrumentRow {
             time: None,
             confidence: None,
             open_interest: None,
+            volume: None,
         }
     }
 
     /// What it is: as it is described, else as its symbol tells.
     fn instrument(&self, path: &str, wrong: &mut Vec<Wrong>) -> Option<Instrument> {
+        if self.contradicts(path, wrong) {
+            return None;
+        }
         let found = match &self.kind {
             Some(kind) => self.described(kind),
             None => self.told(),
         };
         found.map_err(|(what, remedy)| wrong.push(Wrong::new(path, what, remedy))).ok()
+    }
+
+    /// Whether it is described as what its symbol says that it is not; each such field is told.
+    fn contradicts(&self, path: &str, wrong: &mut Vec<Wrong>) -> bool {
+        let plain = Terms { tick: Some(TICK), lot: Some(LOT), ..Terms::default() };
+        // Some venues' symbols leave out the currency and the hour: those are as they are described.
+        let settle = self.settle.or(self.quote).map(|settle| settle.0);
+        let helped = Terms { settle, expiry: self.expiry.map(|expiry| expiry.0), ..plain };
+        let told = import::instrument(&self.symbol, &plain).or_else(|_| import::instrument(&self.symbol, &helped));
+        let Ok(told) = told else { return false };
+        // A pair without an ending is spot at most venues, and a perpetual at some.
+        if told.kind == InstrumentKind::Spot && !self.symbol.ends_with("-SPOT") {
+            return false;
+        }
+        let (strike, right) = told.kind.option().unzip();
+        let is_inverse = told.settle == told.base;
+        let (word, is_option) = match told.kind {
+            InstrumentKind::Spot | InstrumentKind::Structure => ("spot", false),
+            InstrumentKind::LinearPerpetual | InstrumentKind::InversePerpetual => ("perpetual", false),
+            InstrumentKind::LinearFuture { .. } | InstrumentKind::InverseFuture { .. } => ("future", false),
+            InstrumentKind::LinearOption { .. } | InstrumentKind::InverseOption { .. } => ("option", true),
+        };
+        // The strike of an inverse option is in dollars, its price in coin: either is what some call its quote.
+        let quote = self.quote.filter(|quote| !(is_option && is_inverse && quote.0 == Currency::USD));
+        let text = |value: &dyn std::fmt::Display| Some(value.to_string());
+        let fields = [
+            ("kind", self.kind.clone(), Some(word.to_owned())),
+            ("contract", self.contract.clone(), text(&if is_inverse { "inverse" } else { "linear" })),
+            ("underlying", self.underlying.and_then(|own| text(&own.0)), text(&told.base)),
+            ("quote", quote.and_then(|own| text(&own.0)), text(&told.quote)),
+            ("settle", self.settle.and_then(|own| text(&own.0)), text(&told.settle)),
+            ("expiry", self.expiry.and_then(|own| text(&own.0)), told.kind.expiry().map(|at| at.to_string())),
+            ("strike", self.strike.and_then(|own| text(&own.0)), strike.map(|strike| strike.to_string())),
+            ("right", self.right.clone(), right.map(|right| right.to_string())),
+        ];
+        let before = wrong.len();
+        for (field, own, told) in fields {
+            if let Some(own) = own.filter(|own| Some(own) != told.as_ref()) {
+                let says = told.map_or_else(|| "has none".to_owned(), |told| format!("says {told}"));
+                let what = format!("`{own}`, and the symbol `{}` {says}", self.symbol);
+                wrong.push(Wrong::new(
+                    format_args!("{path}.{field}"),
+                    what,
+                    "correct one of them, or leave the field out",
+                ));
+            }
+        }
+        wrong.len() > before
     }
 
     fn is_inverse(&self) -> bool {

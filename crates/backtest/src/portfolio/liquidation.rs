@@ -42,6 +42,8 @@ pub struct TouchView {
 pub struct LiquidationView {
     /// The coin; `None`: all coins by one factor.
     pub coin: Option<String>,
+    /// The isolated position, of whose mark and own money it is.
+    pub position: Option<String>,
     /// Its price now; 1 of all coins.
     pub price: f64,
     /// Its volatility a year, if the portfolio tells it.
@@ -126,13 +128,42 @@ impl Elsewhere<'_> {
         }
     }
 
+    /// What an isolated position's own money is worth, and its maintenance margin, with its coin moved by a factor.
+    pub(super) fn alone_at(&self, row: usize, factor: f64) -> Result<(f64, f64), MarginError> {
+        let coin = self.group.portfolio.positions[row].instrument.base;
+        let portfolio = self.portfolio(Some(coin), factor, 1.0)?;
+        let (_, tiered) = self.group.margin(&portfolio, self.parameters, self.simd)?;
+        let own = tiered.iter().find(|own| own.row == row);
+        let equity = own.and_then(|own| own.equity).map_or(f64::NAN, units::Cash::approximate);
+        Ok((equity, own.map_or(f64::NAN, |own| own.maintenance.approximate())))
+    }
+
+    /// Over the mark of an isolated position.
+    pub(super) fn alone(&self, row: usize, price: f64, vol: Option<f64>) -> LiquidationView {
+        let instrument = &self.group.portfolio.positions[row].instrument;
+        let mut view = self.searched(&[], |factor| self.alone_at(row, factor), price, vol);
+        (view.coin, view.position) = (Some(instrument.base.to_string()), Some(instrument.symbol.clone()));
+        view
+    }
+
     /// Over the price of a coin, or of all.
     pub(super) fn over_price(&self, coin: Option<Currency>, price: f64, vol: Option<f64>) -> LiquidationView {
         let kinks = self.kinks(coin, price);
-        let search = Search { kinks: &kinks, ..Search::price(1.0) };
-        let at = |factor| self.at(coin, factor, 1.0);
+        let mut view = self.searched(&kinks, |factor| self.at(coin, factor, 1.0), price, vol);
+        view.coin = coin.map(|coin| coin.to_string());
+        view
+    }
+
+    fn searched(
+        &self,
+        kinks: &[f64],
+        at: impl Fn(f64) -> Result<(f64, f64), MarginError>,
+        price: f64,
+        vol: Option<f64>,
+    ) -> LiquidationView {
+        let search = Search { kinks, ..Search::price(1.0) };
         let daily = vol.map(|vol| vol / sqrt(YEAR)).filter(|daily| *daily > 0.0);
-        let mut edges = [true, false].map(|is_below| self.edge(&search, at, is_below));
+        let mut edges = [true, false].map(|is_below| self.edge(&search, &at, is_below));
         for edge in &mut edges {
             let factor = edge.at;
             edge.at = factor.map(|factor| factor * price);
@@ -140,7 +171,7 @@ impl Elsewhere<'_> {
         }
         let [below, above] = edges;
         let (touch, touch_absent) = touch(vol, price, &below, &above);
-        LiquidationView { coin: coin.map(|coin| coin.to_string()), price, vol, below, above, touch, touch_absent }
+        LiquidationView { coin: None, position: None, price, vol, below, above, touch, touch_absent }
     }
 
     /// Over all volatilities.

@@ -3,12 +3,15 @@
 use super::book::{Book, Group};
 use super::liquidation::{Elsewhere, LiquidationView, VolView};
 use super::shape::Wrong;
-use super::venue::{Request, orders_beside, parameters, unchecked};
+use super::venue::{Own, Request, orders_beside, parameters, unchecked};
 use market::{Currency, is_dollar};
-use pricing::options::Simd;
-use risk::venues::{Figure, Margin, MarginError, Parameters, Portfolio, Position, TieredPosition, marginal};
+use pricing::options::{EuropeanOption, Inputs, Simd};
+use risk::liquidation::{ExitError, LeverageRatio, time_to_exit};
+use risk::venues::{
+    Figure, Margin, MarginError, Parameters, Portfolio, Position, TieredPosition, VenueRules, marginal,
+};
 use serde::Serialize;
-use units::{Contract, Qty, Round, Timestamp};
+use units::{Contract, Duration, Qty, Round, Timestamp};
 
 /// Reasons that are told in more than one place.
 pub(super) struct Absence;
@@ -91,6 +94,60 @@ pub struct Marginal {
     pub maintenance: FigureView,
 }
 
+/// Assets over equity, and how they change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LeverageView {
+    /// What positions are worth without sign: futures at their marks, options at their deltas, and at Derive coin that bears margin.
+    pub assets: Option<f64>,
+    /// Assets over equity.
+    pub ratio: Option<f64>,
+    /// Change of the ratio for one more borrowed unit that is invested: 1 ÷ equity.
+    pub per_borrowed: Option<f64>,
+    /// Change of the ratio with the return of the assets, per 100 % but of a small one.
+    pub per_return: Option<f64>,
+    /// Why there is none.
+    pub absent: Option<String>,
+}
+
+impl LeverageView {
+    fn new(assets: Result<f64, String>, equity: Option<f64>) -> Self {
+        let none = |assets, absent: &str| Self {
+            assets,
+            ratio: None,
+            per_borrowed: None,
+            per_return: None,
+            absent: Some(absent.to_owned()),
+        };
+        match (assets, equity) {
+            (Err(reason), _) => none(None, &reason),
+            (Ok(assets), None) => none(Some(assets), "the equity is absent"),
+            (Ok(assets), Some(equity)) => match LeverageRatio::new(assets, equity) {
+                None => none(Some(assets), "equity is not over zero"),
+                Some(LeverageRatio { ratio, per_borrowed, per_return }) => Self {
+                    assets: Some(assets),
+                    ratio: Some(ratio),
+                    per_borrowed: Some(per_borrowed),
+                    per_return: Some(per_return),
+                    absent: None,
+                },
+            },
+        }
+    }
+}
+
+/// How long it takes to get out of a position, or of all of them side by side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExitView {
+    /// The share of what is traded that the exit takes part in.
+    pub participation: f64,
+    /// What is traded in a day, in the unit of the quantity; of an account none.
+    pub volume: Option<f64>,
+    /// How long, in seconds.
+    pub seconds: Option<f64>,
+    /// Why that is not told.
+    pub absent: Option<String>,
+}
+
 /// A position.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PositionView {
@@ -106,12 +163,16 @@ pub struct PositionView {
     pub isolated_equity: Option<String>,
     /// Whether that is under its own maintenance margin, if it is isolated.
     pub is_liquidated: Option<bool>,
+    /// Its value over that, if it is isolated.
+    pub leverage: Option<LeverageView>,
     /// Mark at which it is liquidated while nothing else moves, of margin by tiers.
     pub liquidation: Option<FigureView>,
     /// One unit more.
     pub one_more: Option<Marginal>,
     /// Why that is not told.
     pub one_more_absent: Option<String>,
+    /// How long it takes to get out, if that was asked.
+    pub exit: Option<ExitView>,
 }
 
 /// What open orders need.
@@ -155,6 +216,10 @@ pub struct MarginView {
     pub free: FigureView,
     /// Equity less maintenance margin.
     pub headroom: FigureView,
+    /// Assets over equity; isolated positions have their own.
+    pub leverage: LeverageView,
+    /// How long it takes to get out of all positions side by side, if that was asked.
+    pub exit: Option<ExitView>,
     /// Every part.
     pub components: Vec<ComponentView>,
     /// Every scenario of the venue's rules.
@@ -165,7 +230,7 @@ pub struct MarginView {
     pub positions: Vec<PositionView>,
     /// Open orders, if there are some.
     pub orders: Option<OrdersView>,
-    /// Over prices: coin by coin, then, of several, all by one factor.
+    /// Over prices: coin by coin, then, of several, all by one factor, then each isolated position by itself.
     pub liquidation: Vec<LiquidationView>,
     /// Over all volatilities, where options are held.
     pub volatility: Option<VolView>,
@@ -181,6 +246,8 @@ pub struct MarginView {
 pub struct Curve {
     /// The coin; all coins by one factor if there is none.
     pub coin: Option<String>,
+    /// The isolated position, if it is one's.
+    pub position: Option<String>,
     /// The price now.
     pub price: f64,
     /// Price, equity, maintenance margin; ascending.
@@ -213,21 +280,26 @@ pub(super) fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Re
 /// Everything that stands in the way, each with its place in the file and what to do.
 pub fn margin(book: &Book, venue: &str, request: &Request) -> Result<Vec<MarginView>, Vec<Wrong>> {
     let groups = book.groups(venue, request.max_age)?;
+    let asked: Vec<_> = groups.iter().map(|group| (group.rules, group.coin)).collect();
+    let own = Own::new(request, &asked, book.time())?;
     let (mut views, mut wrong) = (Vec::new(), Vec::new());
     for group in &groups {
-        match view(book, group, request) {
+        match view(book, group, request, own.as_ref()) {
             Ok(view) => views.push(view),
-            Err(refused) => wrong.push(refused),
+            Err(refused) => wrong.extend(refused),
         }
     }
     if wrong.is_empty() { Ok(views) } else { Err(wrong) }
 }
 
-fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wrong> {
-    let parameters = parameters(group.rules, group.coin, request)?;
+fn view(book: &Book, group: &Group, request: &Request, own: Option<&Own<'_>>) -> Result<MarginView, Vec<Wrong>> {
+    let parameters = parameters(group.rules, group.coin, own).map_err(|wrong| vec![wrong])?;
     let simd = Simd::best();
-    let in_file = |error| group.rows.in_file(error);
-    let (margin, tiered) = group.margin(&group.portfolio, &parameters, simd).map_err(in_file)?;
+    let all_wrong = |first| {
+        let checked = |portfolio: &Portfolio| group.margin(portfolio, &parameters, simd).map(|_| ());
+        group.rows.all_wrong(&group.portfolio, first, checked)
+    };
+    let (margin, tiered) = group.margin(&group.portfolio, &parameters, simd).map_err(all_wrong)?;
     let elsewhere = Elsewhere { group, parameters: &parameters, simd };
     let symbol = |row: usize| group.portfolio.positions[row].instrument.symbol.clone();
     let mut notes = group.notes.clone();
@@ -252,6 +324,8 @@ fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wro
         ratio: (&margin.ratio()).into(),
         free: (&margin.initial_excess()).into(),
         headroom: (&margin.maintenance_excess()).into(),
+        leverage: LeverageView::new(assets(group), margin.equity.value()),
+        exit: None,
         components: margin
             .components
             .iter()
@@ -267,7 +341,7 @@ fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wro
             .map(|row| ScenarioView { name: row.name.clone(), profit: row.profit })
             .collect(),
         worst: margin.worst,
-        positions: positions(group, &parameters, &tiered, simd),
+        positions: positions(book, group, &parameters, &tiered, request),
         orders: orders(group, &parameters, &margin, simd),
         liquidation: Vec::new(),
         volatility: has_options.then(|| elsewhere.over_vol()),
@@ -276,12 +350,21 @@ fn view(book: &Book, group: &Group, request: &Request) -> Result<MarginView, Wro
     };
     let coins = coins(book, group);
     view.liquidation = coins.iter().map(|(coin, price, vol)| elsewhere.over_price(*coin, *price, *vol)).collect();
-    view.curves = view
-        .liquidation
-        .iter()
-        .zip(&coins)
-        .map(|(found, (coin, price, _))| curve(&elsewhere, *coin, *price, found))
-        .collect();
+    let mut places: Vec<Place<'_>> = coins.iter().map(|(coin, ..)| Place { coin: *coin, alone: None }).collect();
+    for (at, held) in group.portfolio.positions.iter().enumerate() {
+        if let (Some(mark), true) = (held.mark, held.isolated.is_some() && !held.quantity.is_zero()) {
+            let vol = book.prices().find(|row| row.currency == held.instrument.base).and_then(|row| row.vol);
+            view.liquidation.push(elsewhere.alone(at, mark.approximate(), vol));
+            places.push(Place { coin: Some(held.instrument.base), alone: Some((at, held.instrument.symbol.as_str())) });
+        }
+    }
+    view.curves = view.liquidation.iter().zip(&places).map(|(found, place)| curve(&elsewhere, place, found)).collect();
+    view.exit = request.participation.map(|participation| {
+        let exits = || view.positions.iter().filter_map(|position| position.exit.as_ref());
+        let absent = exits().find_map(|exit| exit.absent.clone());
+        let longest = exits().filter_map(|exit| exit.seconds).fold(0.0, f64::max);
+        ExitView { participation, volume: None, seconds: absent.is_none().then_some(longest), absent }
+    });
     Ok(view)
 }
 
@@ -292,7 +375,9 @@ fn coins(book: &Book, group: &Group) -> Vec<(Option<Currency>, f64, Option<f64>)
     let held = group.portfolio.positions.iter().filter(is_shared);
     let mut names: Vec<Currency> = held.map(|position| position.instrument.base).collect();
     let balances = group.portfolio.balances.iter().filter(|balance| !balance.amount.is_zero());
-    // Coin that is not the account's own currency is worth what its price says.
+    // Coin that bears margin beside the account's own currency is worth what its price says.
+    let bears = matches!(group.rules, VenueRules::DeriveStandard | VenueRules::DerivePortfolio);
+    let balances = balances.filter(|_| bears);
     names.extend(balances.map(|balance| balance.currency).filter(|coin| !is_dollar(*coin) && *coin != group.settle));
     names.sort_unstable();
     names.dedup();
@@ -316,12 +401,22 @@ fn coins(book: &Book, group: &Group) -> Vec<(Option<Currency>, f64, Option<f64>)
     found
 }
 
-fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], simd: Simd) -> Vec<PositionView> {
+fn positions(
+    book: &Book,
+    group: &Group,
+    parameters: &Parameters,
+    tiered: &[TieredPosition],
+    request: &Request,
+) -> Vec<PositionView> {
+    let simd = Simd::best();
     let model = |portfolio: &Portfolio| Ok(group.margin(portfolio, parameters, simd)?.0);
     let view = |(at, held): (usize, &Position)| {
         let own = tiered.iter().find(|own| own.row == at);
         let more = one_more(held).ok_or_else(|| "it has no mark".to_owned()).and_then(|quantity| {
-            let more = marginal(&group.portfolio, at, quantity, model);
+            let more = match own.filter(|own| own.equity.is_some()) {
+                Some(own) => more_alone(group, parameters, own, quantity),
+                None => marginal(&group.portfolio, at, quantity, model).map(|more| (more.initial, more.maintenance)),
+            };
             more.map(|more| (quantity, more)).map_err(|error: MarginError| group.rows.in_file(error).what)
         });
         let figure = |liquidation: &Result<units::Price, risk::venues::Absent>| match liquidation {
@@ -329,11 +424,11 @@ fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], 
             Err(reason) => FigureView::from(&Figure::Absent(*reason)),
         };
         let (one_more, one_more_absent) = match more {
-            Ok((quantity, more)) => {
+            Ok((quantity, (initial, maintenance))) => {
                 let marginal = Marginal {
                     quantity: quantity.to_string(),
-                    initial: more.initial.into(),
-                    maintenance: more.maintenance.into(),
+                    initial: initial.into(),
+                    maintenance: maintenance.into(),
                 };
                 (Some(marginal), None)
             }
@@ -346,12 +441,94 @@ fn positions(group: &Group, parameters: &Parameters, tiered: &[TieredPosition], 
             price: held.mark.map(|mark| mark.to_string()),
             isolated_equity: own.and_then(|own| own.equity).map(|equity| equity.to_string()),
             is_liquidated: own.and_then(|own| own.equity.map(|equity| equity < own.maintenance)),
+            leverage: own
+                .and_then(|own| Some(LeverageView::new(Ok(own.value.approximate()), Some(own.equity?.approximate())))),
             liquidation: own.map(|own| figure(&own.liquidation)),
             one_more,
             one_more_absent,
+            exit: request.participation.map(|participation| exit(book, held, participation)),
         }
     };
     group.portfolio.positions.iter().enumerate().map(view).collect()
+}
+
+/// What more of an isolated position needs of its own money: initial and maintenance.
+fn more_alone(
+    group: &Group,
+    parameters: &Parameters,
+    own: &TieredPosition,
+    quantity: Qty,
+) -> Result<(Option<f64>, Option<f64>), MarginError> {
+    let mut changed = group.portfolio.clone();
+    let held = &mut changed.positions[own.row];
+    let too_large = MarginError::TooLarge { place: risk::venues::Place::Position(own.row) };
+    held.quantity = held.quantity.checked_add(quantity).ok_or(too_large)?;
+    let (_, after) = group.margin(&changed, parameters, Simd::best())?;
+    let after = after.iter().find(|after| after.row == own.row);
+    let more = |part: fn(&TieredPosition) -> units::Cash| Some((part(after?) - part(own)).approximate());
+    Ok((more(|own| own.initial), more(|own| own.maintenance)))
+}
+
+/// How long it takes to get out of a position at a share of what is traded, day by day as the file says.
+fn exit(book: &Book, held: &Position, participation: f64) -> ExitView {
+    let volume = book.volume(&held.instrument.symbol);
+    let found = match volume {
+        None if held.quantity.is_zero() => Ok(Duration::ZERO),
+        None => Err("no `volume` is stated: add what is traded in a day under `instruments`".to_owned()),
+        Some(volume) => {
+            let days = std::iter::repeat_n(volume, EXIT_DAYS);
+            time_to_exit(held.quantity.approximate(), participation, Duration::DAY, days).map_err(|error| match error {
+                ExitError::Left(_) => format!("more than {EXIT_DAYS} days"),
+                other => other.to_string(),
+            })
+        }
+    };
+    let (seconds, absent) = match found {
+        Ok(time) => (Some(time.nanos() as f64 / 1e9), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    ExitView { participation, volume, seconds, absent }
+}
+
+/// No exit is looked for beyond so many days.
+const EXIT_DAYS: usize = 3_650;
+
+/// What the positions that share the equity are worth without sign, in what they settle in; or what is missing.
+fn assets(group: &Group) -> Result<f64, String> {
+    let portfolio = &group.portfolio;
+    let mut sum = 0.0;
+    for held in portfolio.positions.iter().filter(|held| held.isolated.is_none() && !held.quantity.is_zero()) {
+        let (instrument, quantity) = (&held.instrument, held.quantity.approximate().abs());
+        let Some(((strike, right), expiry)) = instrument.kind.option().zip(instrument.kind.expiry()) else {
+            let mark = held.mark.ok_or_else(|| format!("{} has no mark", instrument.symbol))?;
+            sum += instrument.kind.contract().exposure(mark, held.quantity).cash().approximate().abs();
+            continue;
+        };
+        let term = portfolio.expiries.iter().find(|term| term.underlying == instrument.base && term.expiry == expiry);
+        let forward = term.map(|term| term.forward);
+        let years = expiry.since(portfolio.at).days() / 365.0;
+        let (Some(forward), Some(vol)) = (forward, held.vol) else {
+            return Err(format!(
+                "no delta of {}: it needs a volatility and the forward of its expiry",
+                instrument.symbol
+            ));
+        };
+        let inputs = Inputs { forward, strike: strike.approximate(), years, vol, discount: 1.0 };
+        let option =
+            EuropeanOption::new(right, inputs).map_err(|refusal| format!("{}: {refusal}", instrument.symbol))?;
+        let value = if instrument.settle == instrument.base { 1.0 } else { forward };
+        sum += quantity * option.greeks().delta.abs() * value;
+    }
+    if matches!(group.rules, VenueRules::DeriveStandard | VenueRules::DerivePortfolio) {
+        let price =
+            |currency| portfolio.underlyings.iter().find(|known| known.currency == currency).map(|known| known.index);
+        for held in portfolio.balances.iter().filter(|held| !is_dollar(held.currency)) {
+            let (price, settle) = (price(held.currency), price(group.settle));
+            let missing = || format!("{} has no price", held.currency);
+            sum += held.amount.approximate().abs() * price.ok_or_else(missing)? / settle.unwrap_or(1.0);
+        }
+    }
+    Ok(sum)
 }
 
 /// One unit more in the position's own direction: one coin, or what a coin is worth of an inverse contract.
@@ -392,7 +569,14 @@ fn orders(group: &Group, parameters: &Parameters, margin: &Margin, simd: Simd) -
 /// Points of a curve.
 const POINTS: usize = 121;
 
-fn curve(elsewhere: &Elsewhere<'_>, coin: Option<Currency>, price: f64, found: &LiquidationView) -> Curve {
+/// Over what a curve runs: a coin, all of them, or the mark of a position that is margined by itself.
+struct Place<'a> {
+    coin: Option<Currency>,
+    alone: Option<(usize, &'a str)>,
+}
+
+fn curve(elsewhere: &Elsewhere<'_>, place: &Place<'_>, found: &LiquidationView) -> Curve {
+    let price = found.price;
     let edges: Vec<f64> = [&found.below, &found.above].into_iter().filter_map(|edge| edge.at).collect();
     // Half of the price on either side, and what it takes to show the edges.
     let reach = |share: f64, edge: Option<f64>| edge.map_or(share, |edge| edge / price);
@@ -401,8 +585,13 @@ fn curve(elsewhere: &Elsewhere<'_>, coin: Option<Currency>, price: f64, found: &
     let step = (high - low) / (POINTS - 1) as f64;
     let point = |at: usize| {
         let factor = low + step * at as f64;
-        elsewhere.at(coin, factor, 1.0).ok().map(|(equity, maintenance)| (factor * price, equity, maintenance))
+        let there = match place.alone {
+            None => elsewhere.at(place.coin, factor, 1.0),
+            Some((row, _)) => elsewhere.alone_at(row, factor),
+        };
+        there.ok().map(|(equity, maintenance)| (factor * price, equity, maintenance))
     };
     let points = (0..POINTS).filter_map(point).collect();
-    Curve { coin: coin.map(|coin| coin.to_string()), price, points, edges }
+    let coin = place.coin.map(|coin| coin.to_string());
+    Curve { coin, position: place.alone.map(|(_, symbol)| symbol.to_owned()), price, points, edges }
 }

@@ -130,8 +130,8 @@ impl Book {
         }
         for (place, instrument) in self.held() {
             let symbol = instrument.symbol.clone();
-            if let Some(expiry) = instrument.kind.expiry().filter(|expiry| *expiry < market.at) {
-                let what = format!("`{symbol}` was settled at {expiry}, before {}", market.at);
+            if let Some(expiry) = instrument.kind.expiry().filter(|expiry| *expiry <= market.at) {
+                let what = format!("`{symbol}` was settled at {expiry}, and it is {}", market.at);
                 wrong.push(Wrong::new(place, what, "leave it out: what it was worth is in the balance"));
                 continue;
             }

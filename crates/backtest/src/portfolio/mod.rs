@@ -17,8 +17,8 @@ pub(crate) use decimal::Decimal;
 pub use history::{HistoryRequest, MarketHistory};
 pub use liquidation::{Edge, LiquidationView, TouchView, VolView};
 pub use margin::{
-    ComponentView, Curve, FigureView, MarginView, Marginal, OrdersView, ParametersView, PositionView, ScenarioView,
-    margin,
+    ComponentView, Curve, ExitView, FigureView, LeverageView, MarginView, Marginal, OrdersView, ParametersView,
+    PositionView, ScenarioView, margin,
 };
 pub use market::Market;
 pub(crate) use schema::read;

@@ -1,13 +1,13 @@
 //! The one portfolio schema: what `plan`, `margin`, `stress` and `risk` read.
 
-use super::shape::{Field, Kind, Wrong, check, json_schema, one_of};
+use super::shape::{Field, Kind, Wrong, check, json_schema, one_of, parse_json};
 use serde_json::{Value, json};
 
 /// The schema's name, with the latest version. Each version added optional fields: a portfolio of an earlier one is read as it was.
 pub const SCHEMA: &str = "trimtab.portfolio/3";
 const SCHEMAS: [&str; 3] = ["trimtab.portfolio/1", "trimtab.portfolio/2", SCHEMA];
 /// Errors of one file that are told.
-const WRONG_MAX: usize = 50;
+pub(super) const WRONG_MAX: usize = 50;
 
 const fn needed(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field { name, kind, is_needed: true, about }
@@ -60,7 +60,7 @@ static STATED: [Field; 3] = [
     optional("open_orders", FROM_ZERO, "of open orders"),
 ];
 
-static INSTRUMENT: [Field; 17] = [
+static INSTRUMENT: [Field; 18] = [
     needed(
         "symbol",
         Kind::Text,
@@ -76,13 +76,22 @@ static INSTRUMENT: [Field; 17] = [
     optional("quote", Kind::Currency, "what prices are in, where the symbol does not tell"),
     optional("settle", Kind::Currency, "what it settles in, where the symbol does not tell"),
     optional("expiry", Kind::Time, "when it is settled"),
-    optional("strike", Kind::Price, "of an option"),
+    optional("strike", Kind::PriceOverZero, "of an option"),
     optional("right", Kind::Word(&["call", "put"]), "of an option"),
-    optional("price", Kind::Price, "the venue's mark, in the contract's own currency: of an inverse option, coin"),
-    optional("vol", FROM_ZERO, "implied volatility a year of an option: 0.65"),
+    optional(
+        "price",
+        Kind::PriceFromZero,
+        "the venue's mark, in the contract's own currency: of an inverse option, coin",
+    ),
+    optional("vol", Kind::OverZero(1e4), "implied volatility a year of an option: 0.65"),
     optional("time", Kind::Time, "when price and vol were taken; the portfolio's time"),
     optional("confidence", SHARE, "how sure the venue's oracle is of its price"),
     optional("open_interest", Kind::Cash, "of its market in the quote currency, where margin depends on it"),
+    optional(
+        "volume",
+        Kind::OverZero(1e18),
+        "what is traded in a day, in the unit of quantities: for the time to exit",
+    ),
     optional("tick", Kind::Price, "price grid"),
     optional("lot", Kind::Qty, "quantity grid"),
     optional("min_qty", Kind::Qty, "smallest order"),
@@ -90,16 +99,16 @@ static INSTRUMENT: [Field; 17] = [
 
 static PRICE: [Field; 4] = [
     needed("currency", Kind::Currency, "coin or stablecoin"),
-    needed("price", Kind::Number(1e-15, 1e15), "its index in dollars"),
-    optional("vol", FROM_ZERO, "its implied volatility a year, for distances and probabilities"),
+    needed("price", Kind::OverZero(1e15), "its index in dollars"),
+    optional("vol", Kind::OverZero(100.0), "its implied volatility a year, for distances and probabilities"),
     optional("confidence", SHARE, "how sure the venue's oracle is"),
 ];
 
 static EXPIRY: [Field; 5] = [
     needed("underlying", Kind::Currency, "the coin"),
     needed("expiry", Kind::Time, "when it is settled"),
-    needed("forward", Kind::Number(1e-15, 1e15), "its forward in dollars"),
-    optional("rate", ANY, "interest a year, continuous"),
+    needed("forward", Kind::OverZero(1e15), "its forward in dollars"),
+    optional("rate", Kind::Number(-10.0, 10.0), "interest a year, continuous"),
     optional("confidence", SHARE, "the lowest of what oracles say of forward, rate and volatility"),
 ];
 
@@ -111,10 +120,10 @@ static POSITION: [Field; 9] = [
         Kind::Qty,
         "signed, of the underlying; of an inverse contract that is no option, of the quote currency",
     ),
-    optional("entry", Kind::Price, "average price at which it was opened"),
+    optional("entry", Kind::PriceFromZero, "average price at which it was opened"),
     optional("unrealised", Kind::Cash, "profit that is not settled, as the venue states it; in place of entry"),
-    optional("isolated", Kind::Cash, "what was set aside for it alone"),
-    optional("leverage", Kind::Number(0.01, 1000.0), "the leverage chosen for it at the venue"),
+    optional("isolated", Kind::CashFromZero, "what was set aside for it alone, beside the balances"),
+    optional("leverage", Kind::Number(1.0, 1000.0), "the leverage chosen for it at the venue"),
     optional("strategy", Kind::Text, "whose it is, for what each strategy adds to value at risk"),
     optional("campaign", Kind::Object(&CAMPAIGN), "plan: the campaign that it belongs to"),
 ];
@@ -123,7 +132,7 @@ static ORDER: [Field; 4] = [
     needed("account", Kind::Text, "name of the account"),
     needed("instrument", Kind::Text, "symbol of the contract"),
     needed("quantity", Kind::Qty, "what a fill would add, signed"),
-    needed("price", Kind::Price, "at which it would be filled"),
+    needed("price", Kind::PriceFromZero, "at which it would be filled"),
 ];
 
 static SERIES: [Field; 2] = [needed("value", ANY, "the value"), needed("time", Kind::Time, "when it was told")];
@@ -165,14 +174,14 @@ static CAMPAIGN: [Field; 15] = [
 ///
 /// Everything that is wrong, each with its place and what to do.
 pub(crate) fn read(text: &str, also: &[(&str, &str)]) -> Result<Value, Vec<Wrong>> {
-    let value: Value = serde_json::from_str(text).map_err(|error| {
+    let (value, twice) = parse_json(text).map_err(|error| {
         vec![Wrong::new("", format_args!("no JSON: {error}"), "docs/portfolio.md says what a portfolio is")]
     })?;
     if let Some(schema) = value.get("schema").and_then(Value::as_str).filter(|schema| !SCHEMAS.contains(schema)) {
         let what = format!("`{schema}`, which this version does not read");
         return Err(vec![Wrong::new("schema", what, format_args!("write {}", one_of(&SCHEMAS)))]);
     }
-    let mut wrong = Vec::new();
+    let mut wrong = twice;
     check("", &value, &Kind::Object(&PORTFOLIO), &mut wrong);
     for (list, field) in also {
         for (at, row) in value[*list].as_array().into_iter().flatten().enumerate() {

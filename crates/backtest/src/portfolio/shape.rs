@@ -1,7 +1,9 @@
 //! What a JSON file may hold: one description, from which the check (all errors at once) and the JSON Schema are made.
 
 use market::Currency;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 use units::{Cash, Price, Qty, Timestamp};
@@ -20,10 +22,18 @@ pub(super) enum Kind {
     Time,
     Currency,
     Price,
+    /// A price of zero or more.
+    PriceFromZero,
+    /// A price over zero.
+    PriceOverZero,
     Qty,
     Cash,
+    /// An amount of zero or more.
+    CashFromZero,
     /// An estimate between two bounds, both of them allowed.
     Number(f64, f64),
+    /// An estimate over zero, up to a bound.
+    OverZero(f64),
     /// A whole number from 0 on.
     Count,
     Numbers,
@@ -68,10 +78,14 @@ impl Kind {
             Self::Time => "a time in UTC, such as \"2025-10-10T16:00:00Z\"".to_owned(),
             Self::Currency => "a currency, such as \"USDC\"".to_owned(),
             Self::Price => "a decimal as text, such as \"117904.1\", or a plain number".to_owned(),
+            Self::PriceFromZero => "a decimal of zero or more, such as \"117904.1\"".to_owned(),
+            Self::PriceOverZero => "a decimal over zero, such as \"117904.1\"".to_owned(),
+            Self::CashFromZero => "a decimal of zero or more, such as \"9000.5\"".to_owned(),
+            Self::OverZero(high) => format!("a number over 0, up to {}", plain_number(*high)),
             Self::Qty => "a decimal as text, such as \"-0.35\", or a plain number".to_owned(),
             Self::Cash => "a decimal as text, such as \"250000.5\", or a plain number".to_owned(),
             Self::Number(low, high) => match (low.is_finite(), high.is_finite()) {
-                (true, true) => format!("a number from {low} to {high}"),
+                (true, true) => format!("a number from {low} to {}", plain_number(*high)),
                 (true, false) => format!("a number from {low} on"),
                 _ => "a number".to_owned(),
             },
@@ -161,6 +175,13 @@ fn leaf(value: &Value, kind: &Kind) -> Result<(), String> {
         (Kind::Price, _) => decimal::<Price>(value),
         (Kind::Qty, _) => decimal::<Qty>(value),
         (Kind::Cash, _) => decimal::<Cash>(value),
+        (Kind::PriceFromZero, _) => least(decimal_of::<Price>(value)?, |price| price >= Price::ZERO),
+        (Kind::PriceOverZero, _) => least(decimal_of::<Price>(value)?, |price| price > Price::ZERO),
+        (Kind::CashFromZero, _) => least(decimal_of::<Cash>(value)?, |cash| cash >= Cash::ZERO),
+        (Kind::OverZero(high), Value::Number(number)) => match number.as_f64() {
+            Some(number) if number > 0.0 && number <= *high => Ok(()),
+            _ => Err("out of range".to_owned()),
+        },
         (Kind::Number(low, high), Value::Number(number)) => match number.as_f64() {
             Some(number) if number.is_finite() && (*low..=*high).contains(&number) => Ok(()),
             _ => Err("out of range".to_owned()),
@@ -176,10 +197,102 @@ fn parse<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<(), String> {
 }
 
 fn decimal<T: FromStr<Err: fmt::Display>>(value: &Value) -> Result<(), String> {
+    decimal_of::<T>(value).map(|_| ())
+}
+
+fn decimal_of<T: FromStr<Err: fmt::Display>>(value: &Value) -> Result<T, String> {
+    let read = |text: &str| text.parse::<T>().map_err(|error| error.to_string());
     match value {
-        Value::String(text) => parse::<T>(text),
-        Value::Number(number) => parse::<T>(&plain(number)),
+        Value::String(text) => read(text),
+        Value::Number(number) => read(&plain(number)),
         _ => Err(String::new()),
+    }
+}
+
+fn least<T>(value: T, fits: impl Fn(T) -> bool) -> Result<(), String> {
+    if fits(value) { Ok(()) } else { Err("out of range".to_owned()) }
+}
+
+/// A bound without a row of zeros.
+fn plain_number(value: f64) -> String {
+    if value >= 1e6 { format!("{value:e}") } else { value.to_string() }
+}
+
+/// JSON as a value, and every name that an object has more than once.
+pub(super) fn parse_json(text: &str) -> Result<(Value, Vec<Wrong>), serde_json::Error> {
+    let wrong = RefCell::new(Vec::new());
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Strict { path: String::new(), wrong: &wrong }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok((value, wrong.into_inner()))
+}
+
+/// A place in a JSON text.
+struct Strict<'a> {
+    path: String,
+    wrong: &'a RefCell<Vec<Wrong>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Value, A::Error> {
+        let mut found = Vec::new();
+        loop {
+            let path = format!("{}[{}]", self.path, found.len());
+            match rows.next_element_seed(Strict { path, wrong: self.wrong })? {
+                Some(row) => found.push(row),
+                None => return Ok(found.into()),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut rows: A) -> Result<Value, A::Error> {
+        let mut found = Map::new();
+        while let Some(name) = rows.next_key::<String>()? {
+            let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
+            let value = rows.next_value_seed(Strict { path: path.clone(), wrong: self.wrong })?;
+            if found.insert(name, value).is_some() {
+                self.wrong.borrow_mut().push(Wrong::new(path, "there more than once", "state it once"));
+            }
+        }
+        Ok(found.into())
     }
 }
 
@@ -218,6 +331,15 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Price | Kind::Qty | Kind::Cash => {
             json!({ "type": ["string", "number"], "pattern": "^[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)$" })
         }
+        Kind::PriceFromZero | Kind::CashFromZero => {
+            json!({ "type": ["string", "number"], "pattern": "^[+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)$", "minimum": 0 })
+        }
+        Kind::PriceOverZero => json!({
+            "type": ["string", "number"],
+            "pattern": "^[+]?(?=.*[1-9])([0-9]+\\.?[0-9]*|\\.[0-9]+)$",
+            "exclusiveMinimum": 0,
+        }),
+        Kind::OverZero(high) => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": high }),
         Kind::Number(low, high) => {
             let mut schema = json!({ "type": "number" });
             for (name, bound) in [("minimum", low), ("maximum", high)] {

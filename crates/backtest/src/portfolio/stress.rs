@@ -3,7 +3,7 @@
 use super::book::{Book, Group, Whole};
 use super::margin::as_text;
 use super::shape::Wrong;
-use super::venue::{Request, parameters, split};
+use super::venue::{Own, Request, parameters, split};
 use market::{Currency, is_dollar};
 use pricing::options::Simd;
 use pricing::surface::Sticky;
@@ -13,6 +13,7 @@ use risk::scenario::{
 };
 use risk::venues::{Parameters, VenueRules, moved};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use units::{AccountId, Timestamp};
 
 /// What is asked.
@@ -161,13 +162,14 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
     let wholes = book.wholes(asked.request.max_age);
     let (accounts, wrong): (Vec<_>, Vec<_>) =
         wholes.iter().map(|whole| Account::new(book, whole)).partition(Result::is_ok);
-    let wrong: Vec<Wrong> = wrong.into_iter().filter_map(Result::err).collect();
+    let wrong: Vec<Wrong> = wrong.into_iter().filter_map(Result::err).flatten().collect();
     if !wrong.is_empty() {
         return Err(wrong);
     }
     let mut accounts: Vec<Account<'_>> = accounts.into_iter().filter_map(Result::ok).collect();
     let mut notes = Vec::new();
-    let margins = margins(book, asked, &mut notes);
+    notes.extend(book.in_window());
+    let margins = margins(book, asked, &mut notes)?;
     let still = Scenario::still("now");
     let after = |scenario: &Scenario, changes: &[MarginChange]| -> (Vec<AfterView>, Vec<String>) {
         let mut missed: Vec<String> = Vec::new();
@@ -240,7 +242,7 @@ struct Account<'a> {
 }
 
 impl<'a> Account<'a> {
-    fn new(book: &Book, whole: &'a Whole) -> Result<Self, Wrong> {
+    fn new(book: &Book, whole: &'a Whole) -> Result<Self, Vec<Wrong>> {
         let portfolio = scenarios_of(book, whole)?;
         let revaluation = Revaluation::new(Simd::best());
         Ok(Self { whole, portfolio, revaluation, outcomes: Outcomes::default() })
@@ -270,12 +272,15 @@ impl<'a> Account<'a> {
 }
 
 /// All that an account holds, ready for scenarios.
-pub(super) fn scenarios_of(book: &Book, whole: &Whole) -> Result<Portfolio, Wrong> {
-    let mut portfolio = Portfolio::of(&whole.portfolio, Currency::USD).map_err(|error| whole.rows.in_file(error))?;
-    for row in book.prices() {
+pub(super) fn scenarios_of(book: &Book, whole: &Whole) -> Result<Portfolio, Vec<Wrong>> {
+    let of = |account: &risk::venues::Portfolio| Portfolio::of(account, Currency::USD);
+    let all_wrong = |first| whole.rows.all_wrong(&whole.portfolio, first, |rest| of(rest).map(|_| ()));
+    let mut portfolio = of(&whole.portfolio).map_err(all_wrong)?;
+    for (at, row) in book.prices().enumerate() {
         if let Some(vol) = row.vol {
             let refused = |error: ScenarioError| {
-                Wrong::new("prices", format_args!("{}: {error}", row.currency), "correct the price or its volatility")
+                let remedy = "correct the price or its volatility";
+                vec![Wrong::new(format_args!("prices[{at}].vol"), format_args!("{}: {error}", row.currency), remedy)]
             };
             portfolio.set_vol(row.currency, vol).map_err(refused)?;
         }
@@ -340,7 +345,7 @@ struct Margined {
 }
 
 /// Every account whose venue's rules are known; of the others it is said why not.
-fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Vec<Margined> {
+fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Result<Vec<Margined>, Vec<Wrong>> {
     let mut found = Vec::new();
     let mut asked_for: Vec<&str> = Vec::new();
     for (account, venue, margin) in book.venues() {
@@ -358,20 +363,32 @@ fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Vec<M
             asked_for.push(venue);
         }
     }
+    let mut groups: Vec<Group> = Vec::new();
     for venue in asked_for {
         match book.groups(venue, asked.request.max_age) {
-            Ok(groups) => {
-                for group in groups {
-                    match parameters(group.rules, group.coin, &asked.request) {
-                        Ok(parameters) => found.push(Margined { group, parameters }),
-                        Err(wrong) => notes.push(format!("no margin of {}: {}", group.account, wrong.what)),
-                    }
-                }
-            }
+            Ok(found) => groups.extend(found),
             Err(wrong) => notes.extend(wrong.iter().map(|wrong| format!("no margin at {venue}: {}", wrong.what))),
         }
     }
-    found
+    let rules: Vec<_> = groups.iter().map(|group| (group.rules, group.coin)).collect();
+    let own = Own::new(&asked.request, &rules, book.time())?;
+    for group in groups {
+        match parameters(group.rules, group.coin, own.as_ref()) {
+            Ok(parameters) => found.push(Margined { group, parameters }),
+            Err(wrong) => notes.push(format!("no margin of {}: {}", group.account, wrong.what)),
+        }
+    }
+    if let Some(own) = &own {
+        let whose: BTreeSet<&str> =
+            rules.iter().filter(|(rules, coin)| own.is_for(*rules, *coin)).map(|(rules, _)| rules.venue()).collect();
+        let whose: Vec<&str> = whose.into_iter().collect();
+        notes.push(format!(
+            "--parameters: {} of {}",
+            if own.is_whole { "in place of those" } else { "rows" },
+            whose.join(" and ")
+        ));
+    }
+    Ok(found)
 }
 
 impl Margined {

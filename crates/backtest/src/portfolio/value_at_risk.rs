@@ -245,14 +245,14 @@ impl Held {
     ///
     /// Everything that cannot be moved or priced, by the row of the file; nothing that is held.
     pub fn new(book: &Book, max_age: Option<Duration>) -> Result<Self, Vec<Wrong>> {
-        let (mut lines, mut portfolios, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lines, mut portfolios, mut wrong) = (Vec::new(), Vec::new(), Vec::<Wrong>::new());
         for whole in &book.wholes(max_age) {
             match super::stress::scenarios_of(book, whole) {
                 Ok(portfolio) => {
                     lines.extend(lines_of(book, whole));
                     portfolios.push(portfolio);
                 }
-                Err(error) => wrong.push(error),
+                Err(error) => wrong.extend(error),
             }
         }
         if wrong.is_empty() && lines.is_empty() {

@@ -7,7 +7,8 @@ use pricing::options::Simd;
 use risk::venues::{
     FileError, Margin, MarginError, MarginTerms, Parameters, Portfolio, TieredPosition, VenueRules, worst_orders,
 };
-use units::Duration;
+use std::collections::BTreeSet;
+use units::{Duration, Timestamp};
 
 /// What is asked beside the portfolio.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct Request {
     pub parameters: Option<String>,
     /// Marks whose time is told and that are older are refused.
     pub max_age: Option<Duration>,
+    /// The share of what is traded that an exit takes part in; `None`: no time to exit is asked for.
+    pub participation: Option<f64>,
 }
 
 /// A venue's name, and whose rules if it says so: `deribit`, `deribit-portfolio`.
@@ -70,22 +73,128 @@ pub(super) fn keys_of_balances(
     }
 }
 
+/// The user's own parameters, and whose they are.
+pub(super) struct Own<'a> {
+    text: &'a str,
+    /// Whether they stand in place of a whole file.
+    pub(super) is_whole: bool,
+    /// What its `# name:` says, if it begins with a venue.
+    of: Option<(&'a str, Option<&'a str>, Option<&'a str>)>,
+}
+
+impl<'a> Own<'a> {
+    /// Checks them against the rules that are asked for, each with its coin, at a time.
+    pub(super) fn new(
+        request: &'a Request,
+        asked: &[(VenueRules, Currency)],
+        at: Timestamp,
+    ) -> Result<Option<Self>, Vec<Wrong>> {
+        let Some(text) = &request.parameters else { return Ok(None) };
+        let wrong = |what: String, remedy: &str| vec![Wrong::new("", format_args!("--parameters: {what}"), remedy)];
+        let comment = |key: &str| {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix("# "));
+            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':').map(str::trim))
+        };
+        let name = comment("name");
+        let is_whole = comment("valid_from").is_some();
+        let mut words = name.unwrap_or_default().splitn(3, '-');
+        let venue = words.next().filter(|venue| VenueRules::venues().any(|known| known == *venue));
+        let margin = words.next().map(|margin| match margin {
+            "srm" => "standard",
+            "pmrm2" => "portfolio",
+            other => other,
+        });
+        let of = venue
+            .map(|venue| (venue, margin.filter(|margin| matches!(*margin, "standard" | "portfolio")), words.next()));
+        let own = Self { text, is_whole, of };
+        let refused = |error: FileError| wrong(error.to_string(), "docs/margin.md says how it is written");
+        let names: Vec<String> = if is_whole {
+            let parameters = Parameters::parse(text).map_err(refused)?;
+            parameters.rows().map(|(name, _)| name.to_owned()).collect()
+        } else {
+            let mut rows = Parameters::okx();
+            rows.replace_rows(text).map_err(refused)?;
+            if let Some(until) = comment("valid_until") {
+                let until: Timestamp = until.parse().map_err(|_| refused(FileError::Validity))?;
+                if at >= until {
+                    let what = format!("its rows hold until {until}, and it is {at}");
+                    return Err(wrong(what, "give the venue's parameters of that time"));
+                }
+            }
+            rows.rows().map(|(name, _)| name.to_owned()).collect()
+        };
+        let whose: Vec<VenueRules> =
+            asked.iter().filter(|(rules, coin)| own.is_for(*rules, *coin)).map(|(rules, _)| *rules).collect();
+        let is_one = || asked.windows(2).all(|pair| pair[0].0 == pair[1].0);
+        if whose.is_empty() {
+            let venues: BTreeSet<&str> = asked.iter().map(|(rules, _)| rules.venue()).collect();
+            let venues: Vec<&str> = venues.into_iter().collect();
+            let what = format!(
+                "`{}` is of none of the accounts, which are at {}",
+                name.unwrap_or_default(),
+                venues.join(", ")
+            );
+            return Err(wrong(what, "give the parameters of their venue, or correct its `# name:`"));
+        }
+        if is_whole && of.is_none() && !is_one() {
+            let what =
+                format!("`{}` does not say of which venue it is, and there are several", name.unwrap_or_default());
+            return Err(wrong(what, "begin its `# name:` with the venue, such as `hyperliquid-own`"));
+        }
+        let mut unread: Vec<Wrong> = Vec::new();
+        for name in names.iter().filter(|name| !whose.iter().any(|rules| rules.reads(name))) {
+            let shipped: Vec<String> = asked
+                .iter()
+                .filter_map(|(rules, coin)| rules.parameters(*coin))
+                .flat_map(|known| known.rows().map(|(name, _)| name.to_owned()).collect::<Vec<_>>())
+                .collect();
+            let remedy = match policy::nearest(name, shipped.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "docs/margin.md says which rows each model has; leave it out".to_owned(),
+            };
+            let what = format!("--parameters: nothing reads `{name}`");
+            if !unread.iter().any(|said| said.what == what) {
+                unread.push(Wrong::new("", what, remedy));
+            }
+        }
+        if unread.is_empty() { Ok(Some(own)) } else { Err(unread) }
+    }
+
+    /// Whether they are for these rules.
+    pub(super) fn is_for(&self, rules: VenueRules, coin: Currency) -> bool {
+        let Some((venue, margin, of_coin)) = self.of else { return true };
+        let is_coin = of_coin.is_none_or(|of| margin.is_none() || !is_coins(rules) || of == coin.as_str());
+        venue == rules.venue()
+            && margin.is_none_or(|margin| VenueRules::of(venue, Some(margin)) == Some(rules))
+            && is_coin
+    }
+}
+
+/// Whether parameters are of one coin.
+fn is_coins(rules: VenueRules) -> bool {
+    rules == VenueRules::DeribitPortfolio
+}
+
 /// The parameters: those that come with Trimtab, and what the user puts in their place.
-pub(super) fn parameters(rules: VenueRules, coin: Currency, request: &Request) -> Result<Parameters, Wrong> {
+pub(super) fn parameters(rules: VenueRules, coin: Currency, own: Option<&Own<'_>>) -> Result<Parameters, Wrong> {
     let shipped = rules.parameters(coin);
     let refused = |error: FileError| {
-        Wrong::new("", format_args!("the parameter file: {error}"), "docs/margin.md says how it is written")
+        Wrong::new("", format_args!("--parameters: {error}"), "docs/margin.md says how it is written")
     };
     let none = || {
         let what = format!("no parameters of {}'s portfolio margin for {coin} come with Trimtab", rules.venue());
         Wrong::new("", what, "give a whole file with `--parameters FILE`")
     };
-    let Some(text) = &request.parameters else { return shipped.ok_or_else(none) };
-    if text.lines().any(|line| line.starts_with("# valid_from:")) {
-        return Parameters::parse(text).map_err(refused);
+    let Some(own) = own.filter(|own| own.is_for(rules, coin)) else { return shipped.ok_or_else(none) };
+    if own.is_whole {
+        return Parameters::parse(own.text).map_err(refused);
     }
     let mut parameters = shipped.ok_or_else(none)?;
-    parameters.replace_rows(text).map_err(refused)?;
+    // What only other rules read is left to them.
+    let is_read =
+        |line: &&str| line.starts_with('#') || line.split(',').next().is_some_and(|name| rules.reads(name.trim()));
+    let rows: Vec<&str> = own.text.lines().filter(is_read).collect();
+    parameters.replace_rows(&rows.join("\n")).map_err(refused)?;
     Ok(parameters)
 }
 

@@ -31,7 +31,7 @@ pub fn margin_svg(views: &[MarginView]) -> Option<String> {
 }
 
 fn name(curve: &Curve) -> &str {
-    curve.coin.as_deref().unwrap_or("all coins")
+    curve.position.as_deref().or(curve.coin.as_deref()).unwrap_or("all coins")
 }
 
 fn summary(view: &MarginView, curve: &Curve) -> String {
@@ -48,7 +48,8 @@ fn plot(svg: &mut Svg, view: &MarginView, curve: &Curve, top: f64) {
     let (low, high) = extent(all.chain([0.0])).unwrap_or_default();
     let x = Axis::linear((first, last), (LEFT, RIGHT));
     let y = Axis::linear((low, high), (top + PLOT, top));
-    let title = format!("{}, {}: equity and maintenance margin, {}", view.model, view.account, view.currency);
+    let alone = curve.position.as_ref().map_or_else(String::new, |symbol| format!(", {symbol} by itself"));
+    let title = format!("{}, {}{alone}: equity and maintenance margin, {}", view.model, view.account, view.currency);
     svg.title(LEFT, top - 34.0, &title, "At which price is it liquidated?");
     let (ticks, decimals) = y.ticks(5);
     let rows: Vec<(f64, String)> =
@@ -60,7 +61,11 @@ fn plot(svg: &mut Svg, view: &MarginView, curve: &Curve, top: f64) {
         let label = show::number(value, decimals, Style::Page);
         svg.text("ax", x.at(value), top + PLOT + 18.0, Anchor::Middle, &label);
     }
-    let unit = if curve.coin.is_some() { "USD" } else { "times the present" };
+    let unit = match (&curve.position, &curve.coin) {
+        (Some(_), _) => "its mark",
+        (None, Some(_)) => "USD",
+        (None, None) => "times the present",
+    };
     let label = format!("{}, {unit}", name(curve));
     svg.text("lb", RIGHT, top + PLOT + 36.0, Anchor::End, &label);
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));

@@ -15,6 +15,7 @@ EXAMPLES
   trimtab margin examples/margin/hyperliquid.json --venue hyperliquid --explain
   trimtab margin portfolio.json --venue binance --parameters tiers.csv
   trimtab margin portfolio.json --venue derive --plot margin.svg
+  trimtab margin portfolio.json --venue dydx --participation 10%
   trimtab margin --schema > portfolio.schema.json
 
 The portfolio is JSON (schema trimtab.portfolio/3, docs/portfolio.md). Deribit
@@ -26,7 +27,11 @@ cannot be computed is absent with its reason.
 A parameter file with `# valid_from:` stands in place of the one that comes
 with trimtab; one without it replaces rows of that one (docs/margin.md).
 
-Exit code 1 if an account is under its maintenance margin.";
+`--participation` tells how long it takes to get out at that share of what is
+traded in a day: `volume` under `instruments`, in the unit of quantities.
+
+Exit code 1 if an account, or a position that is margined by itself, is under
+its maintenance margin.";
 
 /// Venues, with the margin behind it where there are two.
 const VENUES: [&str; 11] = [
@@ -57,6 +62,9 @@ pub(crate) struct Margin {
     /// Refuse marks and volatilities that are older, where the portfolio tells their time: `30s`, `5m`
     #[arg(long, value_name = "SPAN", value_parser = super::duration)]
     pub(crate) max_age: Option<Duration>,
+    /// Tell how long it takes to get out, trading this share of what the market trades: `10%`
+    #[arg(long, value_name = "SHARE", value_parser = participation)]
+    pub(crate) participation: Option<f64>,
     /// List every component of every position, and every scenario
     #[arg(long)]
     pub(crate) explain: bool,
@@ -67,7 +75,7 @@ pub(crate) struct Margin {
     #[arg(long)]
     pub(crate) force: bool,
     /// Print the JSON Schema of portfolios instead
-    #[arg(long, conflicts_with_all = ["portfolio", "venue", "parameters", "max_age", "explain", "plot"])]
+    #[arg(long, conflicts_with_all = ["portfolio", "venue", "parameters", "max_age", "participation", "explain", "plot"])]
     pub(crate) schema: bool,
 }
 
@@ -116,7 +124,7 @@ pub(crate) struct Stress {
     /// What of a smile stays when the forward moves
     #[arg(long, value_name = "WHAT", default_value = "moneyness")]
     pub(crate) sticky: StickyArg,
-    /// Parameters of the venues in place of those that come with trimtab: rows that hold at each of them
+    /// Parameters in place of those that come with trimtab: a file of the venue that its `# name:` says, or rows for all that read them
     #[arg(long, value_name = "FILE")]
     pub(crate) parameters: Option<PathBuf>,
     /// List profits by holding, and what each number of a stress rests on
@@ -324,6 +332,14 @@ fn confidence(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share of what is traded.
+fn participation(text: &str) -> Result<f64, String> {
+    match fraction(text) {
+        Some(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("a share of what is traded is over 0% and up to 100%: `10%`".to_owned()),
+    }
+}
+
 /// A part of the whole: `50%` or `0.5`.
 fn part(text: &str) -> Result<f64, String> {
     match fraction(text) {
@@ -364,9 +380,12 @@ pub(crate) enum StickyArg {
     Moneyness,
 }
 
-/// Moves of a grid, as shares.
+/// Moves of a grid, as shares, and as they were written.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Moves(pub(crate) Vec<f64>);
+pub(crate) struct Moves {
+    pub(crate) moves: Vec<f64>,
+    pub(crate) text: String,
+}
 
 /// Moves of one grid at most.
 const MOVES_MAX: usize = 101;
@@ -396,7 +415,11 @@ fn moves(text: &str) -> Result<Moves, String> {
         }
         None => text.split(',').map(share).collect::<Result<Vec<_>, _>>()?,
     };
-    if found.len() > MOVES_MAX { Err(format!("at most {MOVES_MAX} moves")) } else { Ok(Moves(found)) }
+    if found.len() > MOVES_MAX {
+        Err(format!("at most {MOVES_MAX} moves"))
+    } else {
+        Ok(Moves { moves: found, text: text.to_owned() })
+    }
 }
 
 #[cfg(test)]
@@ -414,8 +437,9 @@ mod tests {
 
     #[test]
     fn moves_are_ranges_or_lists() {
-        assert_eq!(moves("-30%..30%:3"), Ok(Moves(vec![-0.3, 0.0, 0.3])));
-        assert_eq!(moves("-10%,0,0.5"), Ok(Moves(vec![-0.1, 0.0, 0.5])));
+        let read = |text: &str| moves(text).map(|read| read.moves);
+        assert_eq!(read("-30%..30%:3"), Ok(vec![-0.3, 0.0, 0.3]));
+        assert_eq!(read("-10%,0,0.5"), Ok(vec![-0.1, 0.0, 0.5]));
         for text in ["", "x", "-30%..30%", "30%..-30%:7", "-100%,0", "0..1:1", "0..1:1000"] {
             assert!(moves(text).is_err(), "{text}");
         }

@@ -9,6 +9,7 @@ use crate::terminal::Terminal;
 use ::backtest::portfolio::{Book, MarginView, Request, Wrong, margin, portfolio_schema};
 use ::backtest::report;
 use std::path::Path;
+use units::Duration;
 
 /// A portfolio of thousands of positions is smaller.
 const PORTFOLIO_BYTES_MAX: usize = 16 << 20;
@@ -22,7 +23,8 @@ pub(super) fn run(args: &Margin, terminal: &Terminal) -> Result<Outcome, Failure
     };
     check_plot(args.plot.as_deref(), args.force)?;
     let Some(book) = read(file, terminal)? else { return Ok(Outcome::Refused) };
-    let request = Request { parameters: parameters(args.parameters.as_deref())?, max_age: args.max_age };
+    let parameters = parameters(args.parameters.as_deref())?;
+    let request = Request { parameters, max_age: args.max_age, participation: args.participation };
     let views = match margin(&book, venue, &request) {
         Ok(views) => views,
         Err(wrong) => return Ok(refused(file, &wrong, terminal)),
@@ -42,14 +44,26 @@ pub(super) fn run(args: &Margin, terminal: &Terminal) -> Result<Outcome, Failure
             None => terminal.note("no picture was written: no coin has a price that margin depends on"),
         }
     } else {
-        let more = if args.explain { "--plot margin.svg" } else { "--explain" };
-        terminal.result(format_args!("  next: trimtab margin {} --venue {venue} {more}", files::word(file)));
+        let more = if args.explain { " --plot margin.svg" } else { " --explain" };
+        let own = args.parameters.as_ref().map(|file| format!(" --parameters {}", files::word(file)));
+        let age = args.max_age.map(|age| format!(" --max-age {}", span(age)));
+        let part = args.participation.map(|part| format!(" --participation {}%", (part * 1e8).round() / 1e6));
+        let kept = [own, age, part].into_iter().flatten().collect::<String>();
+        terminal.result(format_args!("  next: trimtab margin {} --venue {venue}{kept}{more}", files::word(file)));
     }
     let under = |view: &MarginView| {
         view.headroom.value.is_some_and(|headroom| headroom < 0.0)
             || view.positions.iter().any(|position| position.is_liquidated == Some(true))
     };
     Ok(if views.iter().any(under) { Outcome::Negative } else { Outcome::Done })
+}
+
+/// A span as the command line takes it.
+pub(super) fn span(span: Duration) -> String {
+    let units = [("d", Duration::DAY), ("h", Duration::HOUR), ("m", Duration::MINUTE), ("s", Duration::SECOND)];
+    let whole = units.into_iter().find(|(_, unit)| span.nanos() % unit.nanos() == 0);
+    let (name, unit) = whole.unwrap_or(("ms", Duration::from_nanos(1_000_000)));
+    format!("{}{name}", span.nanos() / unit.nanos())
 }
 
 /// Refuses a name that is no picture's, and a picture that is there.

@@ -1,7 +1,7 @@
 //! `trimtab stress`.
 
 use super::Outcome;
-use super::margin::{check_plot, parameters, read, refused};
+use super::margin::{check_plot, parameters, read, refused, span};
 use crate::args::{Moves, StickyArg, Stress};
 use crate::failure::Failure;
 use crate::files;
@@ -14,7 +14,7 @@ use ::backtest::report;
 use pricing::surface::Sticky;
 use risk::scenario::NamedStress;
 use std::path::{Path, PathBuf};
-use units::Timestamp;
+use units::{Duration, Timestamp};
 
 /// A stress has a dozen lines.
 const STRESS_BYTES_MAX: usize = 1 << 20;
@@ -38,7 +38,11 @@ pub(super) fn run(args: &Stress, terminal: &Terminal) -> Result<Outcome, Failure
         }
     }
     let asked = StressRequest {
-        request: Request { parameters: parameters(args.parameters.as_deref())?, max_age: Some(args.max_age) },
+        request: Request {
+            parameters: parameters(args.parameters.as_deref())?,
+            max_age: Some(args.max_age),
+            participation: None,
+        },
         stresses,
         grid: grid(args),
         sticky: match args.sticky {
@@ -62,15 +66,33 @@ pub(super) fn run(args: &Stress, terminal: &Terminal) -> Result<Outcome, Failure
         }
     } else {
         let more = if args.explain { "--plot stress.svg" } else { "--explain" };
-        let market = args.at.map_or(String::new(), |at| {
-            let tapes: Vec<String> =
-                args.market.iter().map(|tape| format!(" --market {}", files::word(tape))).collect();
-            format!("{} --at {at}", tapes.concat())
-        });
-        terminal.result(format_args!("  next: trimtab stress {}{market} {more}", files::word(&args.portfolio)));
+        terminal.result(format_args!("  next: trimtab stress {}{} {more}", files::word(&args.portfolio), kept(args)));
     }
     let under = |row: &StressRow| row.after.iter().any(|after| after.is_liquidated == Some(true));
     Ok(if view.stresses.iter().any(under) { Outcome::Negative } else { Outcome::Done })
+}
+
+/// The flags that were given, but those of output.
+fn kept(args: &Stress) -> String {
+    let files = |flag: &str, files: &[PathBuf]| -> String {
+        files.iter().map(|file| format!(" --{flag} {}", files::word(file))).collect()
+    };
+    let moves = |flag: &str, moves: &Option<Moves>| {
+        let told = moves.as_ref().map(|moves| format!(" --{flag} {}", files::word(&moves.text)));
+        told.unwrap_or_default()
+    };
+    let mut told = files("market", &args.market);
+    told += &args.at.map(|at| format!(" --at {at}")).unwrap_or_default();
+    if args.max_age != Duration::HOUR {
+        told += &format!(" --max-age {}", span(args.max_age));
+    }
+    told += &files("stress", &args.stress);
+    told += &moves("spot", &args.spot);
+    told += &moves("vol", &args.vol);
+    if args.sticky == StickyArg::Strike {
+        told += " --sticky strike";
+    }
+    told + &files("parameters", args.parameters.as_slice())
 }
 
 /// A stress of the user's own.
@@ -94,7 +116,7 @@ pub(super) fn market(tapes: &[PathBuf], at: Timestamp, terminal: &Terminal) -> R
 
 /// The grid that is asked for; a picture has one in any case.
 fn grid(args: &Stress) -> Option<(Vec<f64>, Vec<f64>)> {
-    let of = |moves: &Option<Moves>| moves.as_ref().map(|Moves(moves)| moves.clone());
+    let of = |moves: &Option<Moves>| moves.as_ref().map(|moves| moves.moves.clone());
     match (of(&args.spot), of(&args.vol)) {
         (None, None) if args.plot.is_none() => None,
         (None, None) => Some((SPOTS.to_vec(), VOLS.to_vec())),

@@ -25,6 +25,7 @@ pub(crate) fn show(view: &MarginView, explain: bool, terminal: &Terminal) {
         scenarios(view, terminal);
     }
     positions(view, terminal);
+    exits(view, terminal);
     liquidation(view, terminal);
     notes(view, explain, terminal);
 }
@@ -47,6 +48,7 @@ fn totals(view: &MarginView, terminal: &Terminal) {
         "headroom",
         told(&view.headroom)
     ));
+    leverage(view, terminal);
     if let Some(worst) = view.worst.and_then(|worst| view.scenarios.get(worst)) {
         terminal.result(format_args!("  {:<20}{:>15}   {}", "worst scenario", money(worst.profit, view), worst.name));
     }
@@ -54,7 +56,10 @@ fn totals(view: &MarginView, terminal: &Terminal) {
         let which = match (&orders.filled, orders.is_in_initial) {
             (_, true) => "in the initial margin".to_owned(),
             (Some(filled), _) if filled.is_empty() => "no fill of them needs more".to_owned(),
-            (Some(filled), _) => format!("on top, if {} fill", rows("orders", filled)),
+            (Some(filled), _) => {
+                let end = if filled.len() == 1 { "fills" } else { "fill" };
+                format!("on top, if {} {end}", rows("orders", filled))
+            }
             (None, _) => orders.needed.absent.clone().unwrap_or_default(),
         };
         let name = format!("{} open order{}", orders.count, if orders.count == 1 { "" } else { "s" });
@@ -70,6 +75,74 @@ fn totals(view: &MarginView, terminal: &Terminal) {
             terminal.result(format_args!("  no {name}: {reason}"));
         }
     }
+}
+
+/// Assets over equity, and what a little more borrowed, or a little less worth, makes of it.
+fn leverage(view: &MarginView, terminal: &Terminal) {
+    let found = &view.leverage;
+    let (Some(assets), Some(ratio), Some(more), Some(by)) =
+        (found.assets, found.ratio, found.per_borrowed, found.per_return)
+    else {
+        if let Some(reason) = &found.absent {
+            terminal.result(format_args!("  {}", wrap(&format!("no leverage: {reason}"), terminal.width(), 4)));
+        }
+        return;
+    };
+    if assets == 0.0 {
+        return;
+    }
+    // A coin is much, a dollar little.
+    let unit = if show::minor_unit(&view.currency) > 2 { 1.0 } else { 1_000.0 };
+    let number = |value: f64| show::significant(value, 3, Style::Terminal);
+    let sign = |value: f64| if value > 0.0 { "+" } else { "" };
+    let (ratio, fall) = (show::ratio(ratio, Style::Terminal), -by * 0.01);
+    terminal.result(format_args!("  {:<20}{:>15}   {ratio} x the equity", "assets", money(assets, view)));
+    terminal.result(format_args!(
+        "    +{} x per {} {} borrowed, {}{} x per 1 % that assets fall",
+        number(more * unit),
+        show::number(unit, 0, Style::Terminal),
+        view.currency,
+        sign(fall),
+        number(fall)
+    ));
+}
+
+fn exits(view: &MarginView, terminal: &Terminal) {
+    let Some(whole) = &view.exit else { return };
+    let share = show::percent(whole.participation, 1, Style::Terminal);
+    terminal.result(format_args!(
+        "\n  {:<34}{:>20}{:>24}",
+        format!("exit at {share} % of the volume"),
+        "traded a day",
+        "takes"
+    ));
+    let told = |seconds: Option<f64>| seconds.map_or_else(|| show::MISSING.to_owned(), time);
+    for position in &view.positions {
+        let Some(exit) = &position.exit else { continue };
+        let volume =
+            exit.volume.map_or_else(|| show::MISSING.to_owned(), |volume| show::number(volume, 0, Style::Terminal));
+        terminal.result(format_args!("  {:<34}{volume:>20}{:>24}", position.instrument, told(exit.seconds)));
+    }
+    if view.positions.len() > 1 {
+        terminal.result(format_args!("  {:<34}{:>20}{:>24}", "all, side by side", "", told(whole.seconds)));
+    }
+    let exits = view.positions.iter().filter_map(|position| Some((position, position.exit.as_ref()?.absent.as_ref()?)));
+    let mut reasons: Vec<(&String, Vec<&str>)> = Vec::new();
+    for (position, reason) in exits {
+        match reasons.iter_mut().find(|(said, _)| *said == reason) {
+            Some((_, of)) => of.push(&position.instrument),
+            None => reasons.push((reason, vec![&position.instrument])),
+        }
+    }
+    for (reason, of) in reasons {
+        let said = format!("{}: {reason}", of.join(", "));
+        terminal.result(format_args!("    {}", wrap(&said, terminal.width(), 4)));
+    }
+}
+
+/// Whole seconds, up, in the two largest parts.
+fn time(seconds: f64) -> String {
+    show::duration(Duration::from_nanos((seconds.ceil() * 1e9) as i64), Style::Terminal)
 }
 
 fn components(view: &MarginView, explain: bool, terminal: &Terminal) {
@@ -135,14 +208,19 @@ fn positions(view: &MarginView, terminal: &Terminal) {
             "  {:<29}{:>11}{at:>14}{initial:>12}{maintenance:>12}",
             position.instrument, position.quantity
         ));
-        reasons(position, terminal);
+        reasons(position, view, terminal);
     }
     terminal.result("  one more: a coin, or its worth of an inverse contract, in the same direction");
 }
 
-fn reasons(position: &PositionView, terminal: &Terminal) {
+fn reasons(position: &PositionView, view: &MarginView, terminal: &Terminal) {
     let end = if position.is_liquidated == Some(true) { ", under its maintenance margin: LIQUIDATED" } else { "" };
-    let isolated = position.isolated_equity.as_ref().map(|equity| format!("isolated, equity {equity}{end}"));
+    let isolated = position.isolated_equity.as_ref().map(|equity| {
+        let equity = equity.parse().map_or_else(|_| equity.clone(), |equity| money(equity, view));
+        let ratio = position.leverage.as_ref().and_then(|leverage| leverage.ratio);
+        let ratio = ratio.map_or_else(String::new, |ratio| format!(", {} x", show::ratio(ratio, Style::Terminal)));
+        format!("isolated, equity {equity} {}{ratio}{end}", view.currency)
+    });
     let liquidation = position.liquidation.as_ref().and_then(|found| found.absent.clone());
     let more = position.one_more_absent.as_ref().map(|reason| format!("one more: {reason}"));
     for reason in [isolated, liquidation, more].into_iter().flatten() {
@@ -159,8 +237,12 @@ fn liquidation(view: &MarginView, terminal: &Terminal) {
         "liquidation", "now", "under", "%", "moves", "over", "%", "moves", "1 d %"
     ));
     for found in &view.liquidation {
-        let LiquidationView { coin, price: now, below, above, touch, .. } = found;
-        let name = coin.as_deref().unwrap_or("all coins");
+        let LiquidationView { coin, position, price: now, below, above, touch, .. } = found;
+        let name = match (coin, position) {
+            (Some(coin), Some(_)) => format!("{coin} alone"),
+            (Some(coin), None) => coin.clone(),
+            (None, _) => "all coins".to_owned(),
+        };
         let touch = touch
             .as_ref()
             .map_or_else(|| show::MISSING.to_owned(), |touch| show::percent(touch.martingale, 2, Style::Terminal));
@@ -180,9 +262,12 @@ fn liquidation(view: &MarginView, terminal: &Terminal) {
         ));
     }
     terminal.result("  moves: standard deviations of a day; 1 d: touched within a day, without drift");
+    if view.liquidation.iter().any(|found| found.position.is_some()) {
+        terminal.result("  alone: an isolated position, by its own mark and the money set aside for it");
+    }
     let mut said: Vec<String> = Vec::new();
     for found in &view.liquidation {
-        let name = found.coin.as_deref().unwrap_or("all coins");
+        let name = found.position.as_deref().or(found.coin.as_deref()).unwrap_or("all coins");
         let none = [&found.below, &found.above].map(|edge| edge.absent.as_deref());
         for (side, reason) in ["under", "over"].into_iter().zip(none) {
             // A dash says that there is none.
@@ -215,7 +300,8 @@ fn notes(view: &MarginView, explain: bool, terminal: &Terminal) {
     let mut lines = vec![parameters];
     lines.extend(view.notes.iter().filter(|note| explain || !note.starts_with("unverified: ")).cloned());
     if !explain && !unverified.is_empty() {
-        let names: Vec<&str> = unverified.iter().map(|row| row.split(" = ").next().unwrap_or(row)).collect();
+        let mut names: Vec<&str> = unverified.iter().map(|row| row.split(" = ").next().unwrap_or(row)).collect();
+        names.dedup();
         lines.push(format!("unverified parameters [U]: {}", names.join(", ")));
     }
     for line in lines {

@@ -58,6 +58,8 @@ pub(super) struct Stressed {
     drift: Drift,
     /// Coins whose prices it follows.
     coins: Vec<usize>,
+    /// Perpetuals, which move from their marks: the book, the instrument and the coin of each.
+    perpetuals: Vec<(usize, usize, usize)>,
     made: u64,
     quotes: u64,
     until: Timestamp,
@@ -89,6 +91,14 @@ impl Stressed {
             price.is_some_and(|price| drift.set_price(coins[*coin].base, price).is_ok())
         });
         let followed = followed.collect();
+        let perpetual = |(_, book, index): &(usize, usize, usize)| {
+            let base = engine.catalogue.instruments[*index].base;
+            Some((*book, *index, coins.iter().position(|coin| coin.base == base)?))
+        };
+        let perpetuals: Vec<_> = whole.futures.iter().filter_map(perpetual).collect();
+        if perpetuals.len() < whole.futures.len() {
+            return None;
+        }
         let quoted = whole.lines.iter().filter_map(|index| {
             let option = engine.structures.chains.option(units::InstrumentId(*index as u32))?;
             Some(option.quoted + MAX_AGE)
@@ -96,7 +106,8 @@ impl Stressed {
         let expires = kinds().filter_map(market::InstrumentKind::expiry);
         let until = quoted.chain(expires).fold(Timestamp::MAX, Timestamp::min);
         let (made, quotes) = (whole.made, whole.quotes);
-        let mut stressed = Self { bound: bound.less(&still), drift, coins: followed, made, quotes, until, low, high };
+        let bound = bound.less(&still);
+        let mut stressed = Self { bound, drift, coins: followed, perpetuals, made, quotes, until, low, high };
         // What does not hold now would be looked at for nothing.
         stressed.holds(risk, engine).then_some(stressed)
     }
@@ -104,6 +115,13 @@ impl Stressed {
     fn holds(&mut self, risk: &AccountRisk, engine: &Engine) -> bool {
         let made: u64 = engine.books.iter().map(|book| book.moves).sum();
         if made != self.made || engine.structures.chains.changes() != self.quotes || engine.now >= self.until {
+            return false;
+        }
+        // The bound follows coins alone: a mark that is not its coin's price has a basis, which may have changed.
+        let has_basis = |(book, index, coin): &(usize, usize, usize)| {
+            risk.coins[*coin].price(engine) != Some(engine.books[*book].account.mark(*index))
+        };
+        if self.perpetuals.iter().any(has_basis) {
             return false;
         }
         self.drift.set_time(engine.now);

@@ -1,13 +1,12 @@
 //! An account as venues' margins take it, as a portfolio that scenarios move.
 
-use super::portfolio::Term;
 use super::{Holding, Portfolio, ScenarioError, Settlement};
 use crate::greeks::SmilePoint;
 use crate::venues::{self, MarginError, Place};
 use market::{Currency, InstrumentKind, is_dollar};
 use pricing::options::{Field, Refusal};
 use units::math::exp;
-use units::{Contract, Duration, Notional, Price, Round, Timestamp};
+use units::{Contract, Duration, Notional, Price, Round};
 
 impl Portfolio {
     /// The same account that margins are asked for, so that margin and stress are of one portfolio. It reckons in `currency`.
@@ -15,10 +14,10 @@ impl Portfolio {
     /// Position `n` is line `n`, whatever it is; then come the balances in their order, then what was set aside for isolated
     /// positions, in theirs. A position of nothing whose market is not told is a balance of nothing.
     ///
-    /// Futures and perpetuals are worth the profit that entry and mark make (or that is stated), now, and move with index and forward
-    /// from there; a future whose expiry has no forward is taken for one at its own mark. Options are worth what forward and
-    /// volatility make, not their marks, and their smiles have no slope until [`Self::set_point`] tells it. Spot is a balance of its
-    /// coin. What is lost beyond what was set aside for an isolated position is counted. Orders are not looked at.
+    /// Futures and perpetuals are worth the profit that entry and mark make (or that is stated), now, and move from their marks in
+    /// proportion with their coin, so that the basis stays as a share; without a mark, from forward or index. Options are worth what
+    /// forward and volatility make, not their marks, and their smiles have no slope until [`Self::set_point`] tells it. Spot is a balance
+    /// of its coin. What is lost beyond what was set aside for an isolated position is counted. Orders are not looked at.
     ///
     /// # Errors
     ///
@@ -59,13 +58,13 @@ impl Portfolio {
             portfolio.set_discount(coin, expiry, discount).map_err(|error| refused(place, &error))?;
         }
         for (row, position) in account.positions.iter().enumerate() {
-            let holding = match portfolio.holding(account, row, position) {
+            let (holding, price) = match portfolio.holding(account, row, position) {
                 Err(_) if position.quantity.is_zero() => {
-                    Holding::Balance { currency: Currency::USD, amount: units::Cash::ZERO }
+                    (Holding::Balance { currency: Currency::USD, amount: units::Cash::ZERO }, f64::NAN)
                 }
                 other => other?,
             };
-            portfolio.hold(holding).map_err(|error| refused(Place::Position(row), &error))?;
+            portfolio.hold_at(holding, price).map_err(|error| refused(Place::Position(row), &error))?;
         }
         let balances = account.balances.iter().enumerate();
         let balances = balances.map(|(row, balance)| (Place::Balance(row), balance.currency, balance.amount));
@@ -85,19 +84,13 @@ impl Portfolio {
         Ok(portfolio)
     }
 
-    /// The forward of an expiry, if it is told.
-    fn known_forward(&self, coin: Currency, expiry: Timestamp) -> Option<f64> {
-        let of = |term: &&Term| term.expiry == expiry && self.currencies[term.underlying].currency == coin;
-        self.terms.iter().find(of).map(|term| self.forward(term))
-    }
-
-    /// A position as a holding.
+    /// A position as a holding, and of a future or perpetual the price in USD from which it moves.
     fn holding(
-        &mut self,
+        &self,
         account: &venues::Portfolio,
         row: usize,
         position: &venues::Position,
-    ) -> Result<Holding, MarginError> {
+    ) -> Result<(Holding, f64), MarginError> {
         let instrument = &position.instrument;
         let (kind, underlying, quantity) = (instrument.kind, instrument.base, position.quantity);
         let place = Place::Position(row);
@@ -108,10 +101,8 @@ impl Portfolio {
         }
         let settlement = match kind {
             InstrumentKind::Spot => {
-                return Ok(Holding::Balance {
-                    currency: underlying,
-                    amount: (Price::from_raw(Price::ONE) * quantity).cash(),
-                });
+                let amount = (Price::from_raw(Price::ONE) * quantity).cash();
+                return Ok((Holding::Balance { currency: underlying, amount }, index));
             }
             InstrumentKind::Structure => return Err(position.unknown(row, "a scenario")),
             InstrumentKind::InversePerpetual
@@ -132,20 +123,14 @@ impl Portfolio {
         if let (Some((strike, right)), Some(expiry)) = (kind.option(), expiry) {
             account.term(row, instrument, expiry)?;
             let point = SmilePoint { vol: position.needed_vol(row)?, slope: 0.0 };
-            return Ok(Holding::Option { underlying, expiry, strike, right, settlement, quantity, point });
+            return Ok((Holding::Option { underlying, expiry, strike, right, settlement, quantity, point }, index));
         }
         let profit = position.profit(row)?.approximate();
-        let forward = match expiry {
-            None => index,
-            Some(at) => match self.known_forward(underlying, at) {
-                Some(forward) => forward,
-                None => {
-                    let missing = |_| MarginError::NoForward { row, symbol: instrument.symbol.clone(), expiry: at };
-                    let mark = position.needed_mark(row).map_err(missing)?.approximate() * dollar;
-                    self.set_forward(underlying, at, mark).map_err(|error| refused(place, &error))?;
-                    mark
-                }
-            },
+        let mark = position.mark.filter(|mark| *mark > Price::ZERO).map(|mark| mark.approximate() * dollar);
+        let forward = match (mark, expiry) {
+            (Some(mark), _) => mark,
+            (None, None) => index,
+            (None, Some(expiry)) => account.term(row, instrument, expiry)?.forward,
         };
         // What makes the profit of now what it is.
         let value = match kind.contract() {
@@ -153,7 +138,7 @@ impl Portfolio {
             Contract::Inverse => -quantity.approximate() / forward,
         };
         let cost = Notional::from_estimate(value - profit, Round::Nearest).ok_or(MarginError::TooLarge { place })?;
-        Ok(Holding::Future { underlying, expiry, settlement, quantity, cost })
+        Ok((Holding::Future { underlying, expiry, settlement, quantity, cost }, forward))
     }
 }
 

@@ -39,7 +39,8 @@ pub enum Holding {
     Future {
         /// Its coin.
         underlying: Currency,
-        /// When it is settled; `None` of a perpetual, which trades at its underlying's price.
+        /// When it is settled; `None` of a perpetual, which trades at its underlying's price unless it is [held at](Portfolio::hold_at)
+        /// its own.
         expiry: Option<Timestamp>,
         /// In what its profit is paid.
         settlement: Settlement,
@@ -98,6 +99,8 @@ pub(super) struct Line {
     pub(super) quantity: f64,
     /// Strike of an option, cost of a future.
     pub(super) basis: f64,
+    /// Of a future that is held at a price of its own: that price over its coin's.
+    ratio: Option<f64>,
 }
 
 impl Line {
@@ -279,8 +282,42 @@ impl Portfolio {
                 (underlying, settlement, Some(term), quantity.approximate(), strike)
             }
         };
-        let line = self.lines.len();
-        self.lines.push(Line { holding, underlying, settlement, term, quantity, basis });
+        Ok(self.push(Line { holding, underlying, settlement, term, quantity, basis, ratio: None }))
+    }
+
+    /// Adds a future or perpetual that trades at a price of its own, in USD: it moves from there in proportion with its coin, so that what
+    /// it stands over or under the index or the forward stays as a share. Gives its line. Of another holding the price is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// A currency without a price, a price that cannot be.
+    pub fn hold_at(&mut self, holding: Holding, price: f64) -> Result<usize, ScenarioError> {
+        let Holding::Future { underlying, settlement, quantity, cost, .. } = holding else {
+            return self.hold(holding);
+        };
+        let (underlying, settlement) = self.pair(underlying, settlement)?;
+        let ratio = Some(check(Field::Forward, price)? / self.currencies[underlying].price);
+        let (term, quantity, basis) = (None, quantity.approximate(), cost.approximate());
+        let line = self.push(Line { holding, underlying, settlement, term, quantity, basis, ratio });
+        Ok(line)
+    }
+
+    /// A tick of a future that is held at a price of its own, in USD, at the present price of its coin. Of another line nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// A price that cannot be.
+    pub fn set_own_price(&mut self, line: usize, price: f64) -> Result<(), ScenarioError> {
+        let price = check(Field::Forward, price)?;
+        if let Some(Line { underlying, ratio: Some(ratio), .. }) = self.lines.get_mut(line) {
+            *ratio = price / self.currencies[*underlying].price;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, added: Line) -> usize {
+        let (line, holding) = (self.lines.len(), added.holding);
+        self.lines.push(added);
         if matches!(holding, Holding::Option { .. }) {
             let key = |line: usize| (self.lines[line].term, self.lines[line].settlement, self.style(line));
             let at = self.options.partition_point(|other| key(*other) <= key(line));
@@ -288,7 +325,7 @@ impl Portfolio {
         } else {
             self.others.push(line);
         }
-        Ok(line)
+        line
     }
 
     /// Changes an option's volatility and the smile's slope at it.
@@ -383,10 +420,11 @@ impl Portfolio {
         let Holding::Future { settlement, expiry, .. } = line.holding else {
             return (line.underlying, 1.0);
         };
-        let ratio = line.term.map_or(1.0, |term| {
+        let of_term = |term: usize| {
             let term = &self.terms[term];
             self.forward(term) / self.currencies[term.underlying].price
-        });
+        };
+        let ratio = line.ratio.or_else(|| line.term.map(of_term)).unwrap_or(1.0);
         // Futures pay no funding.
         let paid = if expiry.is_none() { funding } else { 0.0 };
         match settlement {

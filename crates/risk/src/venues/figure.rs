@@ -200,6 +200,17 @@ pub enum MarginError {
         /// The model.
         model: &'static str,
     },
+    /// A position that was given what its venue does not do.
+    NotOfVenue {
+        /// The position's row.
+        row: usize,
+        /// The instrument.
+        symbol: String,
+        /// `isolated` or `leverage`.
+        what: &'static str,
+        /// The model.
+        model: &'static str,
+    },
     /// A balance in a currency for which the parameters have no terms.
     UnknownCollateral {
         /// The balance's row.
@@ -347,6 +358,7 @@ impl MarginError {
     pub fn place(&self) -> Option<Place> {
         match self {
             Self::UnknownInstrument { row, .. }
+            | Self::NotOfVenue { row, .. }
             | Self::NoMark { row, .. }
             | Self::NoEntry { row, .. }
             | Self::NoVol { row, .. }
@@ -391,6 +403,9 @@ impl fmt::Display for Reason<'_> {
         match self.0 {
             E::UnknownInstrument { symbol, model, .. } => {
                 write!(f, "{model} has no rule for `{symbol}`; margin it by the venue that lists it")
+            }
+            E::NotOfVenue { symbol, what, model, .. } => {
+                write!(f, "{model} knows no `{what}` of a single position, as `{symbol}` has; leave it out")
             }
             E::UnknownCollateral { currency, .. } => {
                 write!(f, "the parameters have no terms for {currency} as collateral; add them")

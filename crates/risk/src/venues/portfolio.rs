@@ -178,6 +178,17 @@ impl Portfolio {
         Ok(())
     }
 
+    /// Refuses what a venue that margins all positions together does not do: money set aside for one, a leverage chosen for one.
+    pub(crate) fn check_together(&self, model: &'static str) -> Result<(), MarginError> {
+        for (row, position) in self.positions.iter().enumerate() {
+            let stated = [("isolated", position.isolated.is_some()), ("leverage", position.leverage.is_some())];
+            if let Some((what, _)) = stated.into_iter().find(|(_, is_there)| *is_there) {
+                return Err(MarginError::NotOfVenue { row, symbol: position.instrument.symbol.clone(), what, model });
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a mark that is too old, or of a time that is yet to come.
     fn check_age(&self, row: usize, position: &Position) -> Result<(), MarginError> {
         let Some(marked_at) = position.marked_at else { return Ok(()) };
@@ -262,6 +273,15 @@ pub fn refused(place: Place, of: &str, refusal: Refusal) -> MarginError {
         value: refusal.value,
         allowed: allowed(refusal.field),
     }
+}
+
+/// Names a mark that is not what the volatility makes of an option, both in a currency of which a coin is worth `coin`: where they are
+/// apart by over a hundredth and by over half of Deribit's step of 0.0001 coin.
+pub(crate) fn doubt(position: &Position, mark: f64, model: f64, coin: f64, stands: &str) -> Option<String> {
+    let apart = (mark - model).abs();
+    let is_doubtful = apart > 0.01 * mark.abs().max(model.abs()) && apart > 5e-5 * coin && !position.quantity.is_zero();
+    let symbol = &position.instrument.symbol;
+    is_doubtful.then(|| format!("{symbol}: marked at {mark}, and its volatility makes it {model:.6}: {stands}"))
 }
 
 impl Position {

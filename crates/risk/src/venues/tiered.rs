@@ -226,15 +226,16 @@ fn needs<'a>(
     let mark = position.needed_mark(row)?;
     let chosen = match position.leverage {
         Some(leverage) => {
-            let what = || format!("the leverage of {}", position.instrument.symbol);
-            let rate = rate_of(leverage).filter(|rate| *rate <= Rate::from_raw(Rate::ONE));
-            let allowed = || "1 or more".to_owned();
-            Some(rate.ok_or_else(|| MarginError::Number {
+            let most = rule.table.max_leverage(Notional::ZERO).get();
+            // Rates are rounded up at 1e-12, so the largest leverage is a hair under its number.
+            let is_allowed = (1.0..=most * (1.0 + 1e-9)).contains(&leverage);
+            let refused = || MarginError::Number {
                 place: Place::Position(row),
-                what: what(),
+                what: format!("the leverage of {}", position.instrument.symbol),
                 value: leverage,
-                allowed: allowed(),
-            })?)
+                allowed: format!("1 to {}, the largest that the parameters have", (most * 1e6).round() / 1e6),
+            };
+            Some(rate_of(leverage).filter(|_| is_allowed).ok_or_else(refused)?)
         }
         None => None,
     };

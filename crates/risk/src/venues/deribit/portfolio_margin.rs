@@ -2,7 +2,7 @@
 
 use super::{net_delta, undecided};
 use crate::venues::grid::{Grid, Leg, Move, Shared};
-use crate::venues::portfolio::refused;
+use crate::venues::portfolio::{doubt, refused};
 use crate::venues::{
     Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position, ScenarioRow, Term,
 };
@@ -89,6 +89,8 @@ pub struct DeribitPortfolio {
     options: Vec<Option<usize>>,
     /// By option: net delta of one, in coin.
     deltas: Vec<f64>,
+    /// By option: what its mark is over what its volatility makes it, in coin; 0 without a mark.
+    excess: Vec<f64>,
     /// By option: its expiry.
     of: Vec<usize>,
     stated: StatedMargins,
@@ -145,6 +147,7 @@ impl DeribitPortfolio {
     ) -> Result<Self, MarginError> {
         parameters.check(portfolio.at)?;
         portfolio.check()?;
+        portfolio.check_together(MODEL)?;
         let within = |name: &str, high: f64| parameters.within(name, 0.0, high);
         let scenarios = scenarios(parameters)?;
         let terms = Terms {
@@ -176,6 +179,7 @@ impl DeribitPortfolio {
             expiries: Vec::new(),
             options: vec![None; portfolio.positions.len()],
             deltas: Vec::new(),
+            excess: Vec::new(),
             of: Vec::new(),
             stated,
             orders: Vec::new(),
@@ -232,7 +236,8 @@ impl DeribitPortfolio {
             };
             let mark = position.needed_mark(row)?.approximate();
             self.futures_profit += position.profit(row)?.approximate();
-            let roll = self.terms.roll_least.max(self.terms.roll_per_year * years);
+            // What is settled already is not rolled.
+            let roll = self.terms.roll_least.max(self.terms.roll_per_year * years) * open;
             self.futures.push(Future { row, coins: position.quantity.approximate() / mark, mark, open, roll });
         }
         Ok(())
@@ -261,7 +266,12 @@ impl DeribitPortfolio {
                 .greeks();
             let open = undecided(portfolio.at, term.expiry);
             self.options[*row] = Some(self.deltas.len());
-            self.deltas.push(net_delta(greeks.delta, greeks.price / term.forward, open));
+            let model = greeks.price / term.forward;
+            self.deltas.push(net_delta(greeks.delta, model, open));
+            let mark = position.mark.map_or(model, |mark| mark.approximate());
+            self.excess.push(mark - model);
+            let stands = "its mark stands in the equity, and scenarios start from its volatility";
+            self.notes.extend(doubt(position, mark, model, 1.0, stands));
             self.of.push(self.expiries.len());
             legs.push(leg);
             vols.push(vol);
@@ -388,8 +398,9 @@ impl DeribitPortfolio {
             sums.roll_shock += future.coins.abs() * future.roll;
             sums.delta_total += future.coins * future.open;
         }
-        for (option, delta) in self.deltas.iter().enumerate() {
+        for (option, (delta, excess)) in self.deltas.iter().zip(&self.excess).enumerate() {
             sums.delta_total += self.grid.quantity(option) * delta;
+            sums.equity += self.grid.quantity(option) * excess;
         }
         for (index, expiry) in self.expiries.iter().enumerate() {
             sums.equity += self.grid.total(index, 0) / expiry.forward;
@@ -419,10 +430,22 @@ impl DeribitPortfolio {
         }
         for (row, option) in self.options.iter().enumerate() {
             if let Some(option) = option {
-                let value =
-                    self.grid.quantity(*option) * self.grid.unit(*option, 0) / self.expiries[self.of[*option]].forward;
-                add("option value", Some(row), value);
+                let forward = self.expiries[self.of[*option]].forward;
+                let value = self.grid.unit(*option, 0) / forward + self.excess[*option];
+                add("option value", Some(row), self.grid.quantity(*option) * value);
                 add("net delta", Some(row), self.grid.quantity(*option) * self.deltas[*option]);
+            }
+        }
+        if let Some(worst) = sums.worst_scenario {
+            let weight = self.scenarios[worst].weight;
+            let rows = self.futures.iter().map(|future| (future.row, future.coins));
+            let options = self.options.iter().enumerate();
+            let options = options.filter_map(|(row, option)| Some((row, self.grid.quantity((*option)?))));
+            for (row, quantity) in rows.chain(options) {
+                let extended = self.scenarios[worst].extended && self.options[row].is_none();
+                // Futures stand in the extended table at its edge and not in its sum.
+                let weight = if extended { 0.0 } else { weight };
+                add("in the worst case", Some(row), quantity * self.unit(row, worst) * weight);
             }
         }
         for (name, value) in [

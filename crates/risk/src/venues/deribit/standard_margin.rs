@@ -58,6 +58,7 @@ pub fn standard_margin(
 ) -> Result<Margin, MarginError> {
     parameters.check(portfolio.at)?;
     portfolio.check()?;
+    portfolio.check_together(MODEL)?;
     let mut components = Vec::new();
     let mut add = |name: &str, position: Option<usize>, cash: Cash| {
         components.push(Component { name: name.to_owned(), position, figure: Figure::Owed(cash) });
@@ -84,6 +85,7 @@ pub fn standard_margin(
         add("maintenance", Some(row), own.1);
         if instrument.kind.is_option() {
             has_options = true;
+            add("option value, not in the equity", Some(row), (mark * position.quantity).cash());
         } else {
             let profit = position.profit(row)?;
             add("profit", Some(row), profit);

@@ -1,8 +1,8 @@
 //! PMRM-2: the worst of scenarios and of the basis, with discounts to what options are worth then.
 
-use super::terms::{CollateralTerms, Pmrm2Terms, VolMove};
+use super::terms::{CollateralTerms, Pmrm2Scenario, Pmrm2Terms, VolMove};
 use crate::venues::grid::{Grid, Leg, Move, Shared};
-use crate::venues::portfolio::refused;
+use crate::venues::portfolio::{doubt, refused};
 use crate::venues::{
     Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position, ScenarioRow, Term,
 };
@@ -137,7 +137,14 @@ impl Pmrm2 {
     ) -> Result<Self, MarginError> {
         parameters.check(portfolio.at)?;
         let mut account = Self::with(portfolio, Pmrm2Terms::new(parameters)?, (coin, cash), simd)?;
-        account.notes = parameters.notes();
+        for (row, position) in portfolio.positions.iter().enumerate() {
+            if let (Some(option), Some(mark)) = (account.options[row], position.mark) {
+                let stands = "the venue's rule goes by the volatility";
+                let (mark, model) = (mark.approximate(), account.grid.unit(option, 0));
+                account.notes.extend(doubt(position, mark, model, account.spot, stands));
+            }
+        }
+        account.notes.extend(parameters.notes());
         Ok(account)
     }
 
@@ -153,6 +160,7 @@ impl Pmrm2 {
         simd: Simd,
     ) -> Result<Self, MarginError> {
         portfolio.check()?;
+        portfolio.check_together(MODEL)?;
         let spot = portfolio.underlying_of_all(coin)?;
         let moves = [1.0, terms.basis_up, terms.basis_down].map(|spot| Move { spot, vols: VolMove::Same.column() });
         let scenarios = terms.scenarios.iter().map(|scenario| Move {
@@ -401,16 +409,22 @@ impl Pmrm2 {
         let mut profit =
             self.perpetual.map_or(0.0, |perpetual| perpetual.quantity * perpetual.mark * self.moved() * shift)
                 * which.weight;
-        for (index, expiry) in self.expiries.iter().enumerate() {
-            let value = self.grid.total(index, FIRST + scenario);
-            let discounted = value * if value >= 0.0 { expiry.gain } else { expiry.loss };
-            let change = (discounted - self.grid.total(index, 0)) * which.weight;
-            profit += if which.vol.is_skew() { -change.abs() } else { change };
+        for index in 0..self.expiries.len() {
+            profit += self.profit_of(index, scenario);
         }
         for held in self.collateral.iter().filter(|held| held.terms.risk_cancelling) {
             profit += held.worth(self.moved()) * shift * which.weight;
         }
         profit
+    }
+
+    /// What an expiry's options gain in a scenario over the marks, weighted.
+    fn profit_of(&self, index: usize, scenario: usize) -> f64 {
+        let (which, expiry) = (self.terms.scenarios[scenario], &self.expiries[index]);
+        let value = self.grid.total(index, FIRST + scenario);
+        let discounted = value * if value >= 0.0 { expiry.gain } else { expiry.loss };
+        let change = (discounted - self.grid.total(index, 0)) * which.weight;
+        if which.vol.is_skew() { -change.abs() } else { change }
     }
 
     /// Counts an expiry's naked shorts anew; strikes lie beside each other.
@@ -456,6 +470,20 @@ impl Pmrm2 {
         }
         for (index, expiry) in self.expiries.iter().enumerate() {
             add(&format!("options of {}", expiry.at), None, self.grid.total(index, 0));
+        }
+        if let Some(worst) = sums.worst_scenario {
+            let Pmrm2Scenario { spot, weight, .. } = self.terms.scenarios[worst];
+            let by = (spot - 1.0) * weight;
+            if let Some(Perpetual { row, quantity, mark, .. }) = self.perpetual {
+                add("in the worst case", Some(row), quantity * mark * self.moved() * by);
+            }
+            for (index, expiry) in self.expiries.iter().enumerate() {
+                add(&format!("worst scenario, options of {}", expiry.at), None, self.profit_of(index, worst));
+            }
+            for held in self.collateral.iter().filter(|held| held.terms.risk_cancelling) {
+                let name = format!("worst scenario, collateral {}", held.terms.currency);
+                add(&name, None, held.worth(self.moved()) * by);
+            }
         }
         for (name, value) in [
             ("basis contingency", sums.basis),

@@ -38,6 +38,7 @@ impl Both {
 pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Currency) -> Result<Margin, MarginError> {
     parameters.check(portfolio.at)?;
     portfolio.check()?;
+    portfolio.check_together(MODEL)?;
     let mut components = Vec::new();
     let mut add = |name: String, position: Option<usize>, value: f64| {
         components.push(Component { name, position, figure: Figure::estimated(value) });
