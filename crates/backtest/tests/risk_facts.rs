@@ -22,7 +22,7 @@ use units::state::StateReader;
 use units::{AccountId, Duration, InstrumentId, Price, Qty, Ratio, Round, SeriesId, StrategyId, Timestamp};
 
 /// The facts that strategies are told.
-const FACTS: [&str; 8] = [
+const FACTS: [&str; 13] = [
     "margin.ratio(binance)",
     "margin.maintenance(binance)",
     "margin.initial(binance)",
@@ -31,6 +31,11 @@ const FACTS: [&str; 8] = [
     "stress(2025-10-10)",
     "stress(nowhere)",
     "margin.ratio(okx)",
+    "margin.ratio(binance, portfolio)",
+    "margin.maintenance(binance, portfolio)",
+    "margin.initial(binance, portfolio)",
+    "concentration.venue()",
+    "concentration.stablecoin()",
 ];
 
 fn fact_id(index: usize) -> FactId {
@@ -404,6 +409,9 @@ fn the_exchange_liquidates_where_the_ratio_passes_one() {
         assert_eq!(turn.refusals[6], Some(RiskRefusal::NoStress("nowhere".into())));
         assert_eq!(turn.refusals[7], Some(RiskRefusal::NoAccount("okx".into())));
         assert_eq!((turn.fact(6), turn.fact(7)), (None, None));
+        // All of it is dollars of one kind at one venue; of portfolio margin there nothing is known.
+        assert_eq!((turn.fact(11), turn.fact(12)), (Some(1.0), Some(1.0)));
+        assert_eq!(turn.refusals[8], Some(RiskRefusal::NoModel("binance".into())));
         if position.qty.is_zero() {
             assert_eq!(turn.fact(4), Some(0.0), "nothing to liquidate");
         } else {
@@ -592,6 +600,40 @@ fn a_proof_changes_no_decision() {
         (computed, spared) = (computed + mine, spared + saved);
     }
     assert!(spared > 2 * computed && cut > 20, "{computed} computed, {spared} spared, {cut} cuts");
+}
+
+/// 3,000 USDT at one venue, 1,000 USDC and 0.05 BTC at 100,000 at another: two thirds of 9,000 lie there, a third of all is USDT.
+#[test]
+fn concentration_is_of_all_accounts() {
+    let Some(shared) = shared("concentration_is_of_all_accounts") else { return };
+    let span = (time("2025-10-09"), time("2025-10-09T01:00:00Z"));
+    let (catalogue, _) = market(&shared, &[CRASH, (CRASH.0, "deribit:BTC-PERPETUAL")], "binance", span);
+    let currency = |code: &str| code.parse::<Currency>().unwrap();
+    let account = |venue: &str, code| AccountSpec { venue: venue.into(), numeraire: currency(code) };
+    let accounts = vec![account("binance", "USDT"), account("deribit", "BTC")];
+    let mut engine = Engine::new(EngineConfig { catalogue, accounts, tiers: Vec::new() });
+    let cuts = Cuts { reads: (0..FACTS.len()).map(fact_id).collect(), at: None };
+    let rules: Vec<Box<dyn Rule>> = vec![Box::new(Holds(Vec::new())), Box::new(cuts), Box::new(Trim)];
+    let program = Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+    engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
+    let at = time("2025-10-09");
+    let paid = |account, code, amount: &str| {
+        let (currency, amount) = (currency(code), amount.parse().unwrap());
+        Event::Cash(CashChange { account: AccountId(account), currency, amount, reason: CashReason::Deposit })
+    };
+    let paid = [paid(0, "USDT", "3000"), paid(1, "USDC", "1000"), paid(1, "BTC", "0.05")];
+    common::feed(&mut engine, at, Source::Venue, &paid);
+    let close = "100000".parse().unwrap();
+    for instrument in [0, 1] {
+        let (instrument, volume) = (InstrumentId(instrument), Qty::ZERO);
+        let bar = Bar { instrument, opened: at, closed: at, open: close, high: close, low: close, close, volume };
+        common::feed(&mut engine, at, Source::Market, &[Event::Bar(bar)]);
+    }
+    let fact = |index: u32| engine.facts(StrategyId(0)).get(facts::series(SeriesId(index))).map(Ratio::get);
+    let told = [11, 12].map(|index| fact(index).unwrap());
+    for (told, share) in told.into_iter().zip([2.0 / 3.0, 1.0 / 3.0]) {
+        assert!((told - share).abs() < 1e-12, "{told}, not {share}");
+    }
 }
 
 /// Before its parameters hold and at a venue without a model nothing is told, and it is said why.
@@ -883,6 +925,15 @@ fn options_are_margined_and_stressed_as_portfolios_made_anew() {
         assert!((world.fact(5).unwrap() - share).abs() < 1e-9, "{}: {:?}, {share}", tick.at, world.fact(5));
         // The engine tells the account as the test made it.
         let told = world.engine.venue_portfolio(AccountId(0)).unwrap();
+        let whole = venues::VenueRules::DeribitPortfolio;
+        let (own, terms) = (whole.parameters(coin).unwrap(), venues::MarginTerms::of(coin, coin));
+        let (by_grid, _) = whole.margin(&told, &own, &terms).unwrap();
+        assert_eq!(world.fact(8), by_grid.ratio().value(), "{}: portfolio margin", tick.at);
+        for (fact, amount) in [(9, &by_grid.maintenance), (10, &by_grid.initial)] {
+            let told = world.fact(fact).unwrap();
+            assert!((told - amount.value().unwrap()).abs() < 1e-15, "{told} and {amount}");
+        }
+        assert_eq!((world.fact(11), world.fact(12)), (Some(1.0), Some(0.0)));
         assert_eq!(margin(&told).ratio(), now.ratio());
     }
     assert!(checked > 60 && snapshots >= 8, "{checked} {snapshots}");

@@ -15,15 +15,17 @@ use edges::Edges;
 use market::{Account, AccountSpec, Catalogue, Currency, InstrumentKind, Source, is_dollar};
 use policy::facts::{self, Fact};
 use policy::spec::MAX_AGE;
-use policy::{Arg, MarginFigure, RiskFact, STEPS_MAX};
+use policy::{Arg, Concentrated, MarginFigure, RiskFact, STEPS_MAX};
 use pricing::options::Simd;
 use proof::Proof;
+use risk::collateral::{self, Collateral};
 use risk::greeks::SmilePoint;
 use risk::growth::{Dependence, GrowthError, Walk, kelly_empirical, kelly_shrinkage};
 use risk::liquidation::{BoundariesError, Drift, Path, TouchError};
 use risk::scenario::{NamedStress, Outcomes, Revaluation, Scenario, ScenarioError};
 use risk::venues::{
-    Absent, Balance, MarginError, Order, Portfolio, Position, PositionRule, Term, Underlying, VenueModel,
+    Absent, Balance, MarginError, MarginTerms, Order, Parameters, Portfolio, Position, PositionRule, Term, Underlying,
+    VenueModel, VenueRules, worst_orders,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,8 +38,6 @@ const YEAR: f64 = 365.0 * Duration::DAY.nanos() as f64;
 const NEVER: f64 = 1_000.0;
 /// Inputs between two searches for a proof where none was found.
 const ASK_EVERY: u8 = 16;
-/// Facts of risk that one strategy reads at most.
-const READ_MAX: usize = 16;
 /// Days of returns that tell anything of ruin and growth.
 const DAYS_MIN: usize = 60;
 
@@ -256,6 +256,8 @@ pub(crate) struct AccountRisk {
     revaluation: Revaluation,
     outcomes: Outcomes,
     grown: Vec<Grown>,
+    /// Of rules that look at a portfolio as a whole, by coin.
+    parameters: Vec<(VenueRules, Currency, Parameters)>,
     /// Inputs so far: no state.
     moment: u64,
     /// How often a fact was computed, and how often a proof spared that: measures, and no state.
@@ -307,6 +309,7 @@ impl AccountRisk {
             revaluation: Revaluation::new(Simd::best()),
             outcomes: Outcomes::default(),
             grown: Vec::new(),
+            parameters: Vec::new(),
             moment: 1,
             computed: 0,
             spared: 0,
@@ -318,7 +321,7 @@ impl AccountRisk {
         let mut readings = Vec::new();
         for (series, fact) in &self.named {
             let id = facts::series(*series).id();
-            if scope.reads(id) && readings.len() < READ_MAX {
+            if scope.reads(id) {
                 scope.facts.pass(id);
                 readings.push(Reading {
                     series: *series,
@@ -348,7 +351,8 @@ impl AccountRisk {
     fn value(&mut self, engine: &Engine, scope: usize, fact: &RiskFact) -> Result<f64, RiskRefusal> {
         self.computed += 1;
         match fact {
-            RiskFact::Margin { figure, venue } => self.margin(engine, *figure, venue),
+            RiskFact::Margin { figure, venue, portfolio } => self.margin(engine, *figure, (venue, *portfolio)),
+            RiskFact::Concentration { of } => self.concentration(engine, *of),
             RiskFact::Distance => Ok(self.edges(engine, scope)?.distance().unwrap_or(NEVER)),
             RiskFact::Probability { horizon } => self.probability(engine, scope, *horizon),
             RiskFact::Stress { name } => self.stress(engine, name),
@@ -382,12 +386,19 @@ impl AccountRisk {
     }
 
     /// A figure of a venue's margin.
-    fn margin(&mut self, engine: &Engine, figure: MarginFigure, venue: &str) -> Result<f64, RiskRefusal> {
+    fn margin(
+        &mut self,
+        engine: &Engine,
+        figure: MarginFigure,
+        (venue, portfolio): (&str, bool),
+    ) -> Result<f64, RiskRefusal> {
         let at = self.account_at(venue)?;
         let account = &engine.books[at].account;
-        let model = self.held[at].model.as_ref().ok_or_else(|| RiskRefusal::NoModel(venue.to_owned()))?;
-        if !model.is_sum() {
-            return self.whole_margin(engine, at, figure);
+        let margin = if portfolio { "portfolio" } else { "standard" };
+        let rules = VenueRules::of(venue, Some(margin)).filter(|_| !portfolio || VenueRules::has_two(venue));
+        let rules = rules.ok_or_else(|| RiskRefusal::NoModel(venue.to_owned()))?;
+        if !rules.is_sum() {
+            return self.whole_margin(engine, at, figure, rules);
         }
         self.update(engine, at)?;
         let held = &self.held[at];
@@ -410,25 +421,75 @@ impl AccountRisk {
     }
 
     /// A figure of a model that looks at the portfolio as a whole.
-    fn whole_margin(&mut self, engine: &Engine, at: usize, figure: MarginFigure) -> Result<f64, RiskRefusal> {
+    fn whole_margin(
+        &mut self,
+        engine: &Engine,
+        at: usize,
+        figure: MarginFigure,
+        rules: VenueRules,
+    ) -> Result<f64, RiskRefusal> {
         let account = &engine.books[at].account;
         let all = self.portfolio(engine, at..at + 1)?;
-        let Some(model) = &self.held[at].model else { return Err(RiskRefusal::NoModel(self.held[at].venue.clone())) };
         let mut settles: Vec<Currency> = all.positions.iter().map(|position| position.instrument.settle).collect();
         settles.sort_unstable();
         settles.dedup();
         let (mut worst, mut sum) = (0.0_f64, 0.0);
         for settle in settles {
-            let margin = model.margin(&of_pool(&all, settle), settle)?;
+            let pool = of_pool(&all, settle);
+            // Rules of one coin refuse what is held of another.
+            let coin = pool.positions.first().map_or(settle, |position| position.instrument.base);
+            let known = self.parameters.iter().position(|(known, of, _)| (*known, *of) == (rules, coin));
+            let known = match known {
+                Some(known) => known,
+                None => {
+                    let own = rules.parameters(coin).ok_or_else(|| RiskRefusal::NoModel(rules.venue().to_owned()))?;
+                    self.parameters.push((rules, coin, own));
+                    self.parameters.len() - 1
+                }
+            };
+            let (terms, own) = (MarginTerms::of(coin, settle), &self.parameters[known].2);
+            let (margin, _) = rules.margin(&pool, own, &terms)?;
             let value = |of: &risk::venues::Figure| of.value().ok_or(RiskRefusal::Absent(Absent::Part));
             let (maintenance, equity) = (value(&margin.maintenance)?, value(&margin.equity)?);
             worst = worst.max(ratio(maintenance, equity)?);
-            let amount = if figure == MarginFigure::Initial { value(&margin.initial)? } else { maintenance };
+            let amount = match figure {
+                MarginFigure::Initial if !rules.counts_orders() && !pool.orders.is_empty() => {
+                    let of = |portfolio: &Portfolio| Ok(rules.margin(portfolio, own, &terms)?.0);
+                    value(&margin.initial)? + worst_orders(&pool, of)?.needed
+                }
+                MarginFigure::Initial => value(&margin.initial)?,
+                _ => maintenance,
+            };
             let amount = Cash::from_estimate(amount, units::Round::AwayFromZero);
             let amount = amount.ok_or(RiskRefusal::Absent(Absent::NotFinite))?;
             sum += translated(account, std::iter::once((settle, amount)))?;
         }
         Ok(if figure == MarginFigure::Ratio { worst } else { sum })
+    }
+
+    /// The part of what all accounts hold, profit included, that lies at one venue or in one stablecoin, at most.
+    fn concentration(&self, engine: &Engine, of: Concentrated) -> Result<f64, RiskRefusal> {
+        let mut balances = Vec::new();
+        for (at, book) in engine.books.iter().enumerate() {
+            for balance in book.account.balances().iter().filter(|balance| !balance.equity().is_zero()) {
+                let (venue, currency, amount) = (AccountId(at as u32), balance.currency, balance.equity());
+                let price = self.coin(currency).and_then(|coin| coin.price(engine)).map(Price::approximate);
+                let price = price.or(is_dollar(currency).then_some(1.0)).ok_or(RiskRefusal::NoPrice(currency))?;
+                balances.push(collateral::Balance { venue, currency, amount, price, haircut: 0.0 });
+            }
+        }
+        let held = Collateral::new(balances).map_err(|_| RiskRefusal::Absent(Absent::NotFinite))?;
+        let share = held.stablecoin_share(&[]).ok_or(RiskRefusal::Absent(Absent::NoEquity))?;
+        match of {
+            Concentrated::Venue => {
+                let largest = held.by_venue().and_then(|venues| Some(venues.largest()?.1));
+                largest.ok_or(RiskRefusal::Absent(Absent::NoEquity))
+            }
+            Concentrated::Stablecoin => {
+                let largest = held.by_stablecoin(&[]).and_then(|coins| Some(coins.largest()?.1));
+                Ok(largest.map_or(0.0, |largest| largest * share))
+            }
+        }
     }
 
     /// Initial margin by settlement currency, each position with the worst of its pending orders.
@@ -1029,6 +1090,12 @@ impl Engine {
                     let template =
                         if initial { "initial margin is {}: exact" } else { "maintenance margin is {}: exact" };
                     (template, Arg::Cash(amount))
+                }
+                RiskFact::Concentration { of: Concentrated::Venue } => {
+                    ("the largest venue holds {} of all: exact", Arg::Percent(value))
+                }
+                RiskFact::Concentration { of: Concentrated::Stablecoin } => {
+                    ("the largest stablecoin is {} of all: exact", Arg::Percent(value))
                 }
                 RiskFact::Distance if value >= NEVER => ("no price is near that liquidates: exact", Arg::None),
                 RiskFact::Distance => ("liquidated {} from here: exact", Arg::Percent(value)),

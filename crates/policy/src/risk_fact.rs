@@ -16,12 +16,21 @@ const WINDOW: (Duration, Duration) = (Duration::from_nanos(60 * Duration::DAY.na
 /// A fact of an account's margin, of its distance to liquidation, of a stress, or of its growth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RiskFact {
-    /// `margin.ratio(deribit)` and its like, of the account at a venue, by that venue's model.
+    /// `margin.ratio(deribit)` and its like, of the account at a venue, by that venue's model; `margin.ratio(deribit, portfolio)` by its
+    /// portfolio margin.
     Margin {
         /// Which figure.
         figure: MarginFigure,
         /// The part of symbols before the colon.
         venue: String,
+        /// By portfolio margin.
+        portfolio: bool,
+    },
+    /// `concentration.venue()` and `concentration.stablecoin()`: the part of what all accounts hold that lies at one venue, or in one
+    /// stablecoin, at most.
+    Concentration {
+        /// In one of what.
+        of: Concentrated,
     },
     /// `liquidation.distance()`: how far the price of the strategy's underlying is from where its account is liquidated, on the nearer
     /// side, as a fraction of the price.
@@ -52,6 +61,15 @@ pub enum RiskFact {
     },
 }
 
+/// What something hangs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concentrated {
+    /// One venue.
+    Venue,
+    /// One stablecoin.
+    Stablecoin,
+}
+
 /// A figure of a margin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarginFigure {
@@ -73,7 +91,7 @@ impl MarginFigure {
 }
 
 /// Every function that names such a fact, with how it is called and an example.
-pub(crate) const SIGNATURES: [(&str, &str, &str); 8] = [
+pub(crate) const SIGNATURES: [(&str, &str, &str); 10] = [
     ("margin.ratio", "margin.ratio(venue)", "margin.ratio(deribit)"),
     ("margin.initial", "margin.initial(venue)", "margin.initial(deribit)"),
     ("margin.maintenance", "margin.maintenance(venue)", "margin.maintenance(deribit)"),
@@ -82,6 +100,8 @@ pub(crate) const SIGNATURES: [(&str, &str, &str); 8] = [
     ("stress", "stress(name)", "stress(2025-10-10)"),
     ("ruin", "ruin(loss, horizon)", "ruin(50%, 90d)"),
     ("kelly", "kelly(window)", "kelly(365d)"),
+    ("concentration.venue", "concentration.venue()", "concentration.venue()"),
+    ("concentration.stablecoin", "concentration.stablecoin()", "concentration.stablecoin()"),
 ];
 
 /// A text that names no such fact.
@@ -93,6 +113,8 @@ impl RiskFact {
     pub(crate) fn of(function: &str, args: &[Node<'_>]) -> Option<Self> {
         match (function, args) {
             ("liquidation.distance", []) => Some(Self::Distance),
+            ("concentration.venue", []) => Some(Self::Concentration { of: Concentrated::Venue }),
+            ("concentration.stablecoin", []) => Some(Self::Concentration { of: Concentrated::Stablecoin }),
             ("liquidation.probability", [Node { expr: Expr::Quantity(of), .. }]) => {
                 Some(Self::Probability { horizon: span(of, (Duration::MINUTE, HORIZON_MAX))? })
             }
@@ -112,10 +134,15 @@ impl RiskFact {
                 (window.nanos() % Duration::DAY.nanos() == 0).then_some(Self::Kelly { window })
             }
             ("stress", [Node { expr: Expr::Name(name), .. }]) => Some(Self::Stress { name: (*name).to_owned() }),
-            (_, [Node { expr: Expr::Name(venue), .. }]) => {
+            (_, [Node { expr: Expr::Name(venue), .. }, rest @ ..]) => {
+                let portfolio = match rest {
+                    [] => false,
+                    [Node { expr: Expr::Name("portfolio"), .. }] => true,
+                    _ => return None,
+                };
                 let (figure, _) = MarginFigure::ALL.into_iter().find(|(_, name)| *name == function)?;
                 let fits = venue.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                fits.then_some(Self::Margin { figure, venue: (*venue).to_owned() })
+                fits.then_some(Self::Margin { figure, venue: (*venue).to_owned(), portfolio })
             }
             _ => None,
         }
@@ -124,7 +151,12 @@ impl RiskFact {
     /// Whether it follows from the volatilities of options that are held, or from that of the underlying.
     #[must_use]
     pub fn needs_volatility(&self) -> bool {
-        !matches!(self, Self::Margin { .. }) && !self.needs_returns()
+        // Portfolio margin prices options again.
+        match self {
+            Self::Margin { portfolio, .. } => *portfolio,
+            Self::Concentration { .. } => false,
+            _ => !self.needs_returns(),
+        }
     }
 
     /// Whether it follows from the returns of an account.
@@ -156,8 +188,12 @@ impl fmt::Display for RiskFact {
     /// As it is written in a policy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Margin { figure, venue } => write!(f, "{}({venue})", figure.name()),
+            Self::Margin { figure, venue, portfolio } => {
+                write!(f, "{}({venue}{})", figure.name(), if *portfolio { ", portfolio" } else { "" })
+            }
             Self::Distance => f.write_str("liquidation.distance()"),
+            Self::Concentration { of: Concentrated::Venue } => f.write_str("concentration.venue()"),
+            Self::Concentration { of: Concentrated::Stablecoin } => f.write_str("concentration.stablecoin()"),
             Self::Probability { horizon } => write!(f, "liquidation.probability({})", time(*horizon)),
             Self::Stress { name } => write!(f, "stress({name})"),
             Self::Ruin { loss, horizon } => {
@@ -183,6 +219,9 @@ mod tests {
             "margin.ratio(deribit)",
             "margin.initial(binance)",
             "margin.maintenance(hyperliquid)",
+            "margin.ratio(deribit, portfolio)",
+            "concentration.venue()",
+            "concentration.stablecoin()",
             "liquidation.distance()",
             "liquidation.probability(1d)",
             "liquidation.probability(12h)",
@@ -210,6 +249,7 @@ mod tests {
             "margin.ratio(a, b)",
             "margin.excess(deribit)",
             "liquidation.distance(BTC)",
+            "concentration.venue(deribit)",
             "liquidation.probability()",
             "liquidation.probability(1)",
             "liquidation.probability(1s)",

@@ -173,7 +173,7 @@ impl PriceBox {
     fn of(risk: &AccountRisk, engine: &Engine, scope: usize, fact: &RiskFact, (low, high): (f64, f64)) -> Option<Self> {
         let scope = &engine.scopes[scope];
         let at = match fact {
-            RiskFact::Margin { figure: MarginFigure::Ratio, venue } => risk.account_at(venue).ok()?,
+            RiskFact::Margin { figure: MarginFigure::Ratio, venue, portfolio: false } => risk.account_at(venue).ok()?,
             RiskFact::Distance => scope.account.index(),
             _ => return None,
         };
