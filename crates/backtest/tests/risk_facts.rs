@@ -411,7 +411,7 @@ fn the_exchange_liquidates_where_the_ratio_passes_one() {
         assert_eq!((turn.fact(6), turn.fact(7)), (None, None));
         // All of it is dollars of one kind at one venue; of portfolio margin there nothing is known.
         assert_eq!((turn.fact(11), turn.fact(12)), (Some(1.0), Some(1.0)));
-        assert_eq!(turn.refusals[8], Some(RiskRefusal::NoModel("binance".into())));
+        assert_eq!(turn.refusals[8], Some(RiskRefusal::NoModel("binance, portfolio".into())));
         if position.qty.is_zero() {
             assert_eq!(turn.fact(4), Some(0.0), "nothing to liquidate");
         } else {

@@ -396,7 +396,8 @@ impl AccountRisk {
         let account = &engine.books[at].account;
         let margin = if portfolio { "portfolio" } else { "standard" };
         let rules = VenueRules::of(venue, Some(margin)).filter(|_| !portfolio || VenueRules::has_two(venue));
-        let rules = rules.ok_or_else(|| RiskRefusal::NoModel(venue.to_owned()))?;
+        let named = || if portfolio { format!("{venue}, portfolio") } else { venue.to_owned() };
+        let rules = rules.ok_or_else(|| RiskRefusal::NoModel(named()))?;
         if !rules.is_sum() {
             return self.whole_margin(engine, at, figure, rules);
         }
