@@ -128,7 +128,9 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     }
     page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&breaches(view, record)).raw("</div></div>");
     table(&mut page, view);
-    shares(&mut page, view, record);
+    if !record.shares.is_empty() {
+        shares(&mut page, view, record);
+    }
     for line in sentences(view, record) {
         page.element("p", &[("class", "note")], &line);
     }
@@ -323,6 +325,10 @@ fn sentences(view: &View<'_>, record: &RiskRecord) -> Vec<String> {
         record.window,
         show::ratio(record.decay, Style::Page)
     );
+    if record.has_options {
+        method += " Options meet moves of the coin and of its volatility at the money together, by delta, gamma, vega and theta of the \
+                   step's start, smiles moving along; all tenors move alike. Of the twin no Greeks are kept.";
+    }
     if flat > 0 {
         method += &format!(" Of {all}, {} began flat and were told nothing.", count(flat as u64));
     }

@@ -73,6 +73,9 @@ pub struct RiskRecord {
     pub window: u64,
     /// Decay of the weights that volatilities are forecast by.
     pub decay: f64,
+    /// Whether options are held, so that figures are by their Greeks; of the twin there are none then.
+    #[serde(default)]
+    pub has_options: bool,
     /// Ends of the steps that were forecast.
     pub time: Vec<i64>,
     /// Steps that span a hole in the market.

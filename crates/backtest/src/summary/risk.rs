@@ -1,9 +1,12 @@
 //! Value at risk of a run, told one step ahead from what was known then.
 
+mod by_greeks;
+
 use super::traded::weights;
 use crate::metrics::{Path, Return};
 use crate::report::{Columns, RiskLevel, RiskPath, RiskRecord, RiskShare, RunSummary};
 use crate::run::{InstrumentStamp, Run};
+use by_greeks::{Moving, Slopes};
 use market::Currency;
 use risk::tail::Tail;
 use risk::value_at_risk::{Factor, Forecast, History, Moves, Paths, ValueAtRiskError};
@@ -30,21 +33,34 @@ const CONFIDENCES: [f64; 2] = [0.95, 0.99];
 const SCALED: usize = 0;
 const TWIN: usize = 1;
 
-/// The exposure of one strategy in one instrument over time, as a share of equity.
-struct Held<'a> {
+/// The exposure of one strategy in one instrument over time, as a share of equity; of options, one or none.
+struct Held {
     strategy: usize,
     instrument: usize,
-    stamp: &'a InstrumentStamp,
     coin: usize,
+    law: Law,
     /// At the end of each step: of the scaled run, of its twin.
     exposure: [Vec<f64>; 2],
 }
 
-impl Held<'_> {
-    /// What an exposure of one makes of a change of the price, ln(after ÷ before).
-    fn unit(&self, change: f64) -> f64 {
-        // A coin-settled contract is worth less coin the dearer the coin is.
-        if self.stamp.kind.starts_with("inverse") { 1.0 - exp(-change) } else { exp(change) - 1.0 }
+/// What an exposure of one makes of changes ln(after ÷ before).
+enum Law {
+    /// What is paid in the quote currency.
+    Linear,
+    /// A coin-settled contract: worth less coin the dearer the coin is.
+    Inverse,
+    /// Options, by their Greeks at the end of each step.
+    Greeks(Vec<Option<Slopes>>),
+}
+
+impl Held {
+    /// What was held at the end of step `at` makes of the coin's changes of price and volatility, for each unit of exposure.
+    fn unit(&self, at: usize, (price, vol): (f64, f64)) -> f64 {
+        match &self.law {
+            Law::Linear => exp(price) - 1.0,
+            Law::Inverse => 1.0 - exp(-price),
+            Law::Greeks(rows) => rows.get(at).copied().flatten().map_or(0.0, |slopes| slopes.profit(price, vol)),
+        }
     }
 }
 
@@ -60,13 +76,6 @@ impl Run {
 
 fn record(run: &Run, summary: &RunSummary) -> RiskRecord {
     let absent = |why: String| RiskRecord { absent: Some(why), ..RiskRecord::default() };
-    if summary.instruments.iter().any(|known| known.is_structure) {
-        return absent(
-            "options are held, and what they lose is no multiple of what the coin does; `trimtab risk` and `trimtab stress` \
-             price them again"
-                .to_owned(),
-        );
-    }
     let Columns { times, equity, twin_equity, .. } = summary.columns();
     let path = |equity| Path { times: &times, equity };
     let Some(step) = step(run, &path(&equity)) else {
@@ -76,8 +85,23 @@ fn record(run: &Run, summary: &RunSummary) -> RiskRecord {
              100 forecasts to test"
         ));
     };
-    match told(run, summary, step, &path(&equity).returns(step), &path(&twin_equity).returns(step)) {
-        Ok(record) => record,
+    let (scaled, twin) = (path(&equity).returns(step), path(&twin_equity).returns(step));
+    let ends: Vec<Timestamp> = scaled.iter().map(|value| value.end).collect();
+    let has_options = summary.instruments.iter().any(|known| known.is_structure);
+    let (moving, held) = if has_options {
+        match by_greeks::held(summary, &ends, step) {
+            Ok(held) => held,
+            Err(why) => return absent(why),
+        }
+    } else {
+        held(run, summary, &ends)
+    };
+    if held.iter().all(|held| held.exposure[SCALED].iter().all(|exposure| *exposure == 0.0)) {
+        return absent("nothing was held at the end of any step".to_owned());
+    }
+    let record = told(summary, step, (&moving, &held), (&scaled, &twin));
+    match record {
+        Ok(record) => RiskRecord { has_options, ..record },
         Err(error) => absent(error.to_string()),
     }
 }
@@ -96,16 +120,30 @@ fn step(run: &Run, path: &Path<'_>) -> Option<Duration> {
 }
 
 fn told(
-    run: &Run,
     summary: &RunSummary,
     step: Duration,
-    scaled: &[Return],
-    twin: &[Return],
+    (moving, held): (&[Moving], &[Held]),
+    (scaled, twin): (&[Return], &[Return]),
 ) -> Result<RiskRecord, ValueAtRiskError> {
-    let ends: Vec<Timestamp> = scaled.iter().map(|value| value.end).collect();
-    let (coins, held) = held(run, summary, &ends);
-    let levels = levels(summary, &held, coins.len(), &ends);
-    let factors: Vec<Factor> = coins.iter().map(|coin| Factor::Price(*coin)).collect();
+    // Prices first, then volatilities.
+    let vols: Vec<&Moving> = moving.iter().filter(|moving| moving.vol.is_some()).collect();
+    let prices = moving.iter().map(|moving| Factor::Price(moving.coin));
+    let factors: Vec<Factor> = prices.chain(vols.iter().map(|moving| Factor::Vol(moving.coin))).collect();
+    let series: Vec<&[f64]> = moving
+        .iter()
+        .map(|moving| moving.price.as_slice())
+        .chain(vols.iter().filter_map(|moving| moving.vol.as_deref()))
+        .collect();
+    // Which change is the volatility's of each coin.
+    let vol_of: Vec<Option<usize>> = moving
+        .iter()
+        .map(|coin| vols.iter().position(|other| other.coin == coin.coin).map(|at| moving.len() + at))
+        .collect();
+    let change = |levels: &[f64], at: usize| {
+        let (before, after) = (levels[at - 1], levels[at]);
+        if before > 0.0 && after > 0.0 { Some(ln(after / before)) } else { None }
+    };
+    let of_coin = |changes: &[f64], held: &Held| (changes[held.coin], vol_of[held.coin].map_or(0.0, |at| changes[at]));
     let mut history = History::new(step, factors)?;
     let empty = || CONFIDENCES.map(|confidence| RiskLevel { confidence, ..RiskLevel::default() }).to_vec();
     let mut record = RiskRecord {
@@ -119,12 +157,10 @@ fn told(
     };
     let mut shares = vec![0.0; held.len()];
     let mut shared = 0.0;
-    for at in 1..ends.len() {
+    for at in 1..scaled.len() {
         // What was known at the end of step `at - 1`.
-        let known = at >= 2 && levels[at - 2].iter().chain(&levels[at - 1]).all(|level| *level > 0.0);
-        if known {
-            let pair = levels[at - 2].iter().zip(&levels[at - 1]);
-            let changes: Vec<f64> = pair.map(|(before, after)| ln(after / before)).collect();
+        let known = || series.iter().map(|levels| change(levels, at - 1)).collect::<Option<Vec<f64>>>();
+        if let Some(changes) = (at >= 2).then(known).flatten() {
             history.push(&changes)?;
             history.keep_last(WINDOW);
         }
@@ -136,25 +172,32 @@ fn told(
         let units: Option<Vec<Vec<f64>>> = if exposed.contains(&true) {
             let paths = Paths { count: history.len(), seed: 0 };
             let moves = Moves::filtered(&history, step, Forecast::Exponential(DECAY), paths)?;
-            let unit = |held: &Held<'_>| match held.exposure.iter().all(|exposure| exposure[at - 1] == 0.0) {
+            let unit = |held: &Held| match held.exposure.iter().all(|exposure| exposure[at - 1] == 0.0) {
                 true => Vec::new(),
-                false => (0..moves.len()).map(|scenario| held.unit(moves.of(scenario)[held.coin])).collect(),
+                false => {
+                    (0..moves.len()).map(|scenario| held.unit(at - 1, of_coin(moves.of(scenario), held))).collect()
+                }
             };
             Some(held.iter().map(unit).collect())
         } else {
             None
         };
-        record.time.push(ends[at].nanos());
-        record.holes += u64::from(ends[at].since(ends[at - 1]) != step);
-        let changes: Vec<f64> =
-            held.iter().map(|held| change(summary, held.instrument, (ends[at - 1], ends[at]))).collect();
+        let (from, to) = (scaled[at - 1].end, scaled[at].end);
+        record.time.push(to.nanos());
+        record.holes += u64::from(to.since(from) != step);
+        let came: Vec<f64> = series.iter().map(|levels| change(levels, at).unwrap_or_default()).collect();
+        let unit = |held: &Held| match held.law {
+            Law::Greeks(_) => held.unit(at - 1, of_coin(&came, held)),
+            // Its own price, which need not do as the coin's does.
+            _ => held.unit(at - 1, (own_change(summary, held.instrument, (from, to)), 0.0)),
+        };
+        let came: Vec<f64> = held.iter().map(unit).collect();
         for (whose, path, made) in [(SCALED, &mut record.scaled, scaled), (TWIN, &mut record.twin, twin)] {
-            let still =
-                held.iter().zip(&changes).map(|(held, change)| held.exposure[whose][at - 1] * held.unit(*change));
+            let still = held.iter().zip(&came).map(|(held, unit)| held.exposure[whose][at - 1] * unit);
             path.still.push(still.sum());
             path.made.push(made.get(at).map_or(0.0, |value| value.value));
             let units = units.as_ref().filter(|_| exposed[whose]);
-            let profits = units.map(|units| profits(units, &held, (whose, at - 1)));
+            let profits = units.map(|units| profits(units, held, (whose, at - 1)));
             for level in &mut path.levels {
                 let tail = profits.as_ref().map(|profits| Tail::of(profits, level.confidence)).transpose()?;
                 level.value_at_risk.push(tail.as_ref().map_or(0.0, Tail::value_at_risk));
@@ -162,7 +205,7 @@ fn told(
             }
             if let (SCALED, Some(units), Some(whole)) = (whose, units, &profits) {
                 let tail = Tail::of(whole, CONFIDENCES[0])?;
-                for ((share, held), unit) in shares.iter_mut().zip(&held).zip(units) {
+                for ((share, held), unit) in shares.iter_mut().zip(held).zip(units) {
                     let exposure = held.exposure[whose][at - 1];
                     if exposure != 0.0 {
                         *share += exposure * tail.shortfall_of(unit)?;
@@ -172,7 +215,9 @@ fn told(
             }
         }
     }
-    let parts = held.iter().zip(shares).filter(|_| shared > 0.0);
+    // Greeks do not tell one structure on an underlying from another.
+    let is_told = summary.instruments.len() == 1 || held.iter().all(|held| !matches!(held.law, Law::Greeks(_)));
+    let parts = held.iter().zip(shares).filter(|_| shared > 0.0 && is_told);
     record.shares = parts
         .map(|(held, sum)| RiskShare { strategy: held.strategy, instrument: held.instrument, shortfall: sum / shared })
         .filter(|share| share.shortfall != 0.0)
@@ -189,7 +234,7 @@ fn told(
 }
 
 /// Profits of what was held at the end of a step under each move, as shares of equity.
-fn profits(units: &[Vec<f64>], held: &[Held<'_>], (whose, at): (usize, usize)) -> Vec<f64> {
+fn profits(units: &[Vec<f64>], held: &[Held], (whose, at): (usize, usize)) -> Vec<f64> {
     let mut profits = Vec::new();
     for (unit, held) in units.iter().zip(held) {
         let exposure = held.exposure[whose][at];
@@ -202,13 +247,13 @@ fn profits(units: &[Vec<f64>], held: &[Held<'_>], (whose, at): (usize, usize)) -
 }
 
 /// ln(after ÷ before) of an instrument's price; zero where it has none.
-fn change(summary: &RunSummary, instrument: usize, (before, after): (Timestamp, Timestamp)) -> f64 {
+fn own_change(summary: &RunSummary, instrument: usize, (before, after): (Timestamp, Timestamp)) -> f64 {
     let [before, after] = [before, after].map(|at| price(summary, instrument, at));
     if before > 0.0 && after > 0.0 { ln(after / before) } else { 0.0 }
 }
 
 /// What each strategy held in each instrument at the end of each step, and the coins that these move with.
-fn held<'a>(run: &'a Run, summary: &RunSummary, ends: &[Timestamp]) -> (Vec<Currency>, Vec<Held<'a>>) {
+fn held(run: &Run, summary: &RunSummary, ends: &[Timestamp]) -> (Vec<Moving>, Vec<Held>) {
     let weights = weights(run);
     let stamps: BTreeMap<&str, &InstrumentStamp> =
         run.record.instruments.iter().map(|stamp| (stamp.symbol.as_str(), stamp)).collect();
@@ -217,7 +262,7 @@ fn held<'a>(run: &'a Run, summary: &RunSummary, ends: &[Timestamp]) -> (Vec<Curr
     let strategies: BTreeMap<&str, usize> =
         summary.strategies.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let mut coins: Vec<Currency> = Vec::new();
-    let mut all: Vec<Held<'a>> = Vec::new();
+    let mut all: Vec<Held> = Vec::new();
     let mut known: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let (mut end, mut row) = (0, 0);
     for position in &run.tables.positions {
@@ -236,7 +281,8 @@ fn held<'a>(run: &'a Run, summary: &RunSummary, ends: &[Timestamp]) -> (Vec<Curr
                 coins.push(coin);
                 coins.len() - 1
             });
-            all.push(Held { strategy, instrument, stamp, coin, exposure: [Vec::new(), Vec::new()] });
+            let law = if stamp.kind.starts_with("inverse") { Law::Inverse } else { Law::Linear };
+            all.push(Held { strategy, instrument, coin, law, exposure: [Vec::new(), Vec::new()] });
             all.len() - 1
         });
         let rows = &run.tables.equity;
@@ -259,16 +305,13 @@ fn held<'a>(run: &'a Run, summary: &RunSummary, ends: &[Timestamp]) -> (Vec<Curr
         let last = list.last().copied().unwrap_or_default();
         list.resize(ends.len(), last);
     }
-    (coins, all)
-}
-
-/// The price of each coin at the end of each step: that of its instrument that was traded most. Zero before there is one.
-fn levels(summary: &RunSummary, held: &[Held<'_>], coins: usize, ends: &[Timestamp]) -> Vec<Vec<f64>> {
-    let of = |coin: usize| {
-        held.iter().filter(|held| held.coin == coin).map(|held| held.instrument).min().unwrap_or_default()
-    };
-    let main: Vec<usize> = (0..coins).map(of).collect();
-    ends.iter().map(|end| main.iter().map(|instrument| price(summary, *instrument, *end)).collect()).collect()
+    let moving = coins.into_iter().enumerate().map(|(coin, name)| {
+        // The price of a coin is that of its instrument that was traded most.
+        let main = all.iter().filter(|held| held.coin == coin).map(|held| held.instrument).min().unwrap_or_default();
+        let price = ends.iter().map(|end| price(summary, main, *end)).collect();
+        Moving { coin: name, price, vol: None }
+    });
+    (moving.collect(), all)
 }
 
 /// The last close of an instrument until then.
