@@ -225,7 +225,7 @@ fn told(
     record.shares.sort_by(|a, b| b.shortfall.total_cmp(&a.shortfall));
     if record.time.is_empty() {
         let why = format!(
-            "prices of all coins together go back less than {BEHIND} steps of {} before the run's end",
+            "prices, and volatilities where options are held, are known of fewer than {BEHIND} steps of {} before the run's end",
             show::duration(step, Style::Page)
         );
         return Ok(RiskRecord { absent: Some(why), ..RiskRecord::default() });
