@@ -328,6 +328,11 @@ impl Smile {
         self.data.iter().filter(outside).count()
     }
 
+    /// Log-moneyness of each.
+    pub(super) fn strikes(&self) -> impl Iterator<Item = f64> + '_ {
+        self.data.iter().map(|datum| datum.z * self.unit)
+    }
+
     /// Of how many.
     pub(super) fn quotes(&self) -> usize {
         self.data.len()

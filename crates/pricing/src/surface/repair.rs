@@ -40,6 +40,11 @@ impl Surface {
             let (curve, repair) = settle(&mut fitter, smile, below, None, bounds);
             slices.push(slice(quotes, smile, curve, repair, below));
         }
+        for longer in 1..slices.len() {
+            if slices[longer].arbitrage.repair != Repair::None {
+                give_way(&mut fitter, &smiles, &mut slices, longer);
+            }
+        }
         Ok(Self { slices, refused, crossed })
     }
 
@@ -150,6 +155,34 @@ fn each_bound(blocks: &[Block], mut bound: impl FnMut(usize, bool, f64)) {
         }
         first += count;
     }
+}
+
+/// Where an expiry has been left outside of many of its quotes by the shorter one before it, that one is fitted again under the other's own
+/// smile; kept if more quotes of the two are inside then.
+fn give_way(fitter: &mut Fitter, smiles: &[(&SmileQuotes, Smile)], slices: &mut [Slice], longer: usize) -> Option<()> {
+    let shorter = longer - 1;
+    let own = fitter.curve(&smiles[longer].1)?;
+    let outside = |at: usize, curve: &Curve| smiles[at].1.outside(curve);
+    let given_up = outside(longer, &slices[longer].curve);
+    if given_up <= outside(longer, &own) + smiles[longer].1.quotes() / OUTSIDE_SHARE {
+        return None;
+    }
+    let mut bounds = Bounds::none();
+    bounds.upper.extend(smiles[longer].1.strikes().map(|k| (k, own.value(k))));
+    let below = shorter.checked_sub(1).map(|below| slices[below].curve.clone());
+    let above = slices.get(longer + 1).map(|above| above.curve.clone());
+    let lower = bounded(fitter, &smiles[shorter].1, below.as_ref(), above.as_ref(), &mut bounds, &[Manner::Gentle])?;
+    let (upper, repair) = settle(fitter, &smiles[longer].1, Some(&lower), above.as_ref(), &mut Bounds::none());
+    let before = outside(shorter, &slices[shorter].curve) + given_up;
+    if outside(shorter, &lower) + outside(longer, &upper) >= before {
+        return None;
+    }
+    slices[longer] = slice(smiles[longer].0, &smiles[longer].1, upper, repair, Some(&lower));
+    slices[shorter] = slice(smiles[shorter].0, &smiles[shorter].1, lower, Repair::Refitted, below.as_ref());
+    if let [this, next, ..] = &mut slices[longer..] {
+        next.arbitrage.lowest_rise = crossing(&this.curve, &next.curve).lowest;
+    }
+    Some(())
 }
 
 /// A curve between the neighbours without arbitrage: the first that is and leaves nearly as many quotes between bid and ask as the
