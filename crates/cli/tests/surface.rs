@@ -522,7 +522,7 @@ fn a_portfolio_takes_its_market_from_the_tapes() {
     // A contract that is settled by then.
     let expired = sandbox.line("trimtab stress p.json --market chain.tape --at 2026-02-01T00:00:00Z --max-age 60d");
     assert!(
-        expired.code == Some(2) && expired.stderr.contains("was settled at 2026-01-30T08:00:00Z, before"),
+        expired.code == Some(2) && expired.stderr.contains("was settled at 2026-01-30T08:00:00Z, and it is 2026-02-01"),
         "{expired:?}"
     );
     // What the tapes have no price of and the file neither is told by its row.
