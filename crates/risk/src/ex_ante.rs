@@ -3,7 +3,9 @@
 //! Every leg is priced again at fixed places of the spot a day ahead, so that curvature counts and not the delta alone. The spot is
 //! lognormal at the at-the-money volatility without drift, the smile moves as told, and one day is gone.
 
-use pricing::options::{Batch, EuropeanOption, Field, Inputs, Refusal, Simd, Values};
+use pricing::options::{
+    EuropeanOption, Exposure, Exposures, Field, Inputs, MovedPrices, OptionKind, Refusal, Simd, Sweep,
+};
 use pricing::surface::Sticky;
 use std::fmt;
 use units::math::{exp, ln, sqrt};
@@ -135,7 +137,8 @@ impl From<Refusal> for ExAnteError {
     }
 }
 
-/// The volatility of `legs`, each option's smile a line through its point with its slope.
+/// The volatility of `legs`, each option's smile a line through its point with its slope; where a volatility would fall under zero it is
+/// zero.
 ///
 /// ```
 /// use pricing::options::Inputs;
@@ -153,20 +156,7 @@ impl From<Refusal> for ExAnteError {
 ///
 /// A number outside its range, here or at a place of the spot; a quantity or slope that is not finite.
 pub fn ex_ante(legs: &[Leg], day: &OneDay) -> Result<ExAnte, ExAnteError> {
-    ex_ante_on(legs, day, |leg, log_moneyness| match legs[leg] {
-        Leg::Option { slope, .. } => slope * log_moneyness,
-        Leg::DeltaOne { .. } => 0.0,
-    })
-}
-
-/// The volatility of `legs` on whole smiles: `smile` gives the volatility of the expiry of a leg (its index) at ln(strike ÷ forward).
-/// An option's volatility changes by what that changes; where it would fall under zero it is zero.
-///
-/// # Errors
-///
-/// As [`ex_ante`].
-pub fn ex_ante_on(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Result<ExAnte, ExAnteError> {
-    let profits = profits(legs, day, smile)?;
+    let profits = profits(legs, day)?;
     let mean: f64 = profits.iter().map(|(weight, profit)| weight * profit).sum();
     let variance: f64 = profits.iter().map(|(weight, profit)| weight * (profit - mean) * (profit - mean)).sum();
     let price = match day.profit_in {
@@ -176,8 +166,8 @@ pub fn ex_ante_on(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64)
     Ok(ExAnte { one_day: sqrt(variance) * price })
 }
 
-/// Weight and profit at each node.
-fn profits(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Result<[(f64, f64); NODES], ExAnteError> {
+/// Weight and profit at each node, less what is the same at all of them: what options are worth now.
+fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteError> {
     in_range(Field::Vol, day.atm_vol)?;
     in_range(Field::Forward, day.price)?;
     let deviation = day.atm_vol / sqrt(DAYS_A_YEAR);
@@ -185,63 +175,69 @@ fn profits(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, f64) -> f64) -> Res
         let (node, weight) = HALF[index / 2];
         (if index % 2 == 0 { node } else { -node }, weight)
     });
-    let moves = nodes.map(|(node, _)| deviation * node - deviation * deviation / 2.0);
-    // Every leg's forward moves by the same factors.
-    let factors = moves.map(exp);
-    // Of each option the value now, then its values at the nodes.
-    let mut batch = Batch::default();
-    for (index, leg) in legs.iter().enumerate() {
+    // Every leg's forward moves by the same factors. The last two nodes are the farthest.
+    let factors = nodes.map(|(node, _)| exp(deviation * node - deviation * deviation / 2.0));
+    let farthest = [factors[NODES - 2], factors[NODES - 1]];
+    let mut profits = nodes.map(|(_, weight)| (weight, 0.0));
+    let (mut options, mut exposures) = (MovedPrices::default(), Exposures::default());
+    for leg in legs {
         match *leg {
-            Leg::DeltaOne { quantity, forward, .. } => {
-                finite("quantity", quantity)?;
-                in_range(Field::Forward, forward)?;
-            }
             Leg::Option { right, quantity, inputs, slope } => {
                 finite("quantity", quantity)?;
                 finite("slope", slope)?;
-                batch.push(&EuropeanOption::new(right, inputs)?);
+                // What cannot be now is refused too.
+                EuropeanOption::new(right, inputs)?;
+                let Inputs { forward, strike, vol, .. } = inputs;
+                let slope = if day.sticky == Sticky::Moneyness { slope } else { 0.0 };
+                for factor in farthest {
+                    in_range(Field::Forward, forward * factor)?;
+                    in_range(Field::Vol, (vol - slope * ln(factor)).max(0.0))?;
+                }
                 let years = (inputs.years - 1.0 / DAYS_A_YEAR).max(0.0);
-                let discount = if inputs.years > 0.0 { exp(ln(inputs.discount) * (years / inputs.years)) } else { 1.0 };
-                let place = ln(inputs.strike / inputs.forward);
-                let vol_here = smile(index, place);
-                for (by, factor) in moves.into_iter().zip(factors) {
-                    let change = match day.sticky {
-                        Sticky::Strike => 0.0,
-                        Sticky::Moneyness => smile(index, place - by) - vol_here,
+                let certain = inputs.discount == 1.0 || inputs.years == 0.0;
+                let discount = if certain { 1.0 } else { exp(ln(inputs.discount) * (years / inputs.years)) };
+                let quantity = match day.profit_in {
+                    ProfitIn::Quote => quantity,
+                    ProfitIn::Coin => quantity / forward,
+                };
+                options.push(OptionKind::from(right), strike, forward)?;
+                exposures.push(&Exposure {
+                    quantity,
+                    vol,
+                    slope,
+                    level: 1.0,
+                    weight: 0.0,
+                    shift: 0.0,
+                    floor: 0.0,
+                    years,
+                    discount,
+                })?;
+            }
+            Leg::DeltaOne { contract, quantity, forward } => {
+                finite("quantity", quantity)?;
+                in_range(Field::Forward, forward)?;
+                for ((_, profit), factor) in profits.iter_mut().zip(factors) {
+                    let then = match contract {
+                        Contract::Linear => quantity * (forward * factor - forward),
+                        Contract::Inverse => quantity * (factor - 1.0),
                     };
-                    let forward = inputs.forward * factor;
-                    let moved = Inputs { forward, years, vol: (inputs.vol + change).max(0.0), discount, ..inputs };
-                    batch.push(&EuropeanOption::new(right, moved)?);
+                    *profit += match day.profit_in {
+                        ProfitIn::Quote => then,
+                        ProfitIn::Coin => then / (forward * factor),
+                    };
                 }
             }
         }
     }
-    let mut values = Values::default();
-    batch.values(Simd::best(), &mut values);
-
-    let mut profits = nodes.map(|(_, weight)| (weight, 0.0));
-    let mut next = 0;
-    for leg in legs {
-        for (node, factor) in factors.into_iter().enumerate() {
-            // What was worth something now, what is worth something then; at which prices.
-            let (now, then, forward) = match *leg {
-                Leg::Option { quantity, inputs, .. } => {
-                    let price = |at: usize| quantity * values.get(at).price;
-                    (price(next), price(next + 1 + node), inputs.forward)
-                }
-                Leg::DeltaOne { contract: Contract::Linear, quantity, forward } => {
-                    (0.0, quantity * (forward * factor - forward), forward)
-                }
-                Leg::DeltaOne { contract: Contract::Inverse, quantity, forward } => {
-                    (0.0, quantity * (factor - 1.0), forward)
-                }
-            };
-            profits[node].1 += match day.profit_in {
-                ProfitIn::Quote => then - now,
-                ProfitIn::Coin => then / (forward * factor) - now / forward,
-            };
-        }
-        next += if matches!(leg, Leg::Option { .. }) { 1 + NODES } else { 0 };
+    let (simd, mut sweep, mut worth) = (Simd::best(), Sweep::default(), Vec::new());
+    options.settle(simd);
+    sweep.refill(simd, factors.map(|factor| (factor, 0.0, 0.0)));
+    options.sweep(simd, 0..options.len(), &exposures, &sweep, &mut worth);
+    for (((_, profit), worth), factor) in profits.iter_mut().zip(worth).zip(factors) {
+        *profit += match day.profit_in {
+            ProfitIn::Quote => worth,
+            ProfitIn::Coin => worth / factor,
+        };
     }
     Ok(profits)
 }

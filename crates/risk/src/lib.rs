@@ -17,7 +17,7 @@ mod tiers;
 pub mod value_at_risk;
 pub mod venues;
 
-pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante, ex_ante_on};
+pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante};
 pub use liquidation::liquidation_price;
 pub use margin::{flat_option_margin, free, initial_margin, maintenance_margin};
 pub use tiers::{Tier, TierError, TierTable};

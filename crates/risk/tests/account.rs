@@ -104,8 +104,8 @@ fn is_worth_what_the_account_is() {
     let (now, then) = (lines(1.0), lines(0.9));
     let value: f64 = now.iter().sum();
     assert!((outcomes.value() - value).abs() < 1e-6, "{} {value}", outcomes.value());
-    assert!(outcomes.profits(0).iter().all(|profit| *profit == 0.0));
-    for (line, profit) in outcomes.profits(1).iter().enumerate() {
+    assert!(outcomes.profits(0).all(|profit| profit == 0.0));
+    for (line, profit) in outcomes.profits(1).enumerate() {
         assert!((profit - (then[line] - now[line])).abs() < 1e-6, "line {line}: {profit} {}", then[line] - now[line]);
     }
 }

@@ -3,7 +3,7 @@
 
 use pricing::options::{EuropeanOption, Inputs, OptionStyle, Simd};
 use risk::greeks::{OptionKey, PortfolioGreeks, SmilePoint, Sticky};
-use risk::{ExAnteError, Leg, OneDay, ProfitIn, ex_ante, ex_ante_on};
+use risk::{ExAnteError, Leg, OneDay, ProfitIn, ex_ante};
 use units::math::{exp, sqrt};
 use units::{AccountId, Contract, Duration, OptionRight, StrategyId, Timestamp};
 
@@ -142,9 +142,6 @@ fn on_a_quiet_day_it_is_the_hedge_delta() {
         near("quote", one.annual(), sums.hedge_delta(sticky).abs() * F * 1e-5, 1e-5);
         let coin = OneDay { profit_in: ProfitIn::Coin, ..day(1e-5, sticky) };
         near("coin", ex_ante(&legs, &coin).unwrap().annual(), sums.net_delta(sticky).abs() * F * 1e-5, 1e-5);
-        // The same line as a whole smile.
-        let whole = ex_ante_on(&legs, &day(0.7, sticky), |_, k| 0.9 - 0.25 * k).unwrap();
-        near("whole smile", whole.one_day, ex_ante(&legs, &day(0.7, sticky)).unwrap().one_day, 1e-12);
     }
 }
 

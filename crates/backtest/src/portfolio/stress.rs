@@ -310,7 +310,7 @@ fn total(
         let outcomes = account.run(book, std::slice::from_ref(scenario))?;
         profit += outcomes.total(0);
         value += outcomes.value();
-        let profits = outcomes.profits(0).to_vec();
+        let profits: Vec<f64> = outcomes.profits(0).collect();
         for (line, profit) in profits.into_iter().enumerate() {
             let (holding, account) = (self::holding(account.whole, line), account.whole.account.clone());
             holdings.push(HoldingView { account, holding, profit });

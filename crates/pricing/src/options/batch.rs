@@ -332,12 +332,21 @@ impl Quantities {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// A block of which only the lanes of `range` count; the others are zero.
+    #[inline(always)]
+    pub(super) fn block_within(&self, block: usize, range: &Range<usize>) -> Block {
+        let mut own = self.0.blocks[block];
+        let (first, last) = (block * LANES, (block + 1) * LANES);
+        if first < range.start || last > range.end {
+            for (lane, quantity) in own.0.iter_mut().enumerate() {
+                *quantity = if range.contains(&(first + lane)) { *quantity } else { 0.0 };
+            }
+        }
+        own
     }
 
-    pub(super) fn blocks(&self) -> &[Block] {
-        &self.0.blocks
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -61,9 +61,55 @@ pub struct Bends {
     pub between: (f64, f64),
 }
 
+impl Bends {
+    /// Of no option.
+    pub const NONE: Self = Self {
+        price: 0.0,
+        delta: 0.0,
+        bend: (0.0, 0.0),
+        by_variance: (0.0, 0.0),
+        by_years: (0.0, 0.0),
+        spread: 0.0,
+        gross: 0.0,
+        between: (0.0, f64::INFINITY),
+    };
+
+    /// Both together.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let both = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, a.1 + b.1);
+        Self {
+            price: self.price + other.price,
+            delta: self.delta + other.delta,
+            bend: both(self.bend, other.bend),
+            by_variance: both(self.by_variance, other.by_variance),
+            by_years: both(self.by_years, other.by_years),
+            spread: self.spread + other.spread,
+            gross: self.gross + other.gross,
+            between: (self.between.0.max(other.between.0), self.between.1.min(other.between.1)),
+        }
+    }
+
+    /// As many times as much.
+    #[must_use]
+    pub fn times(&self, by: f64) -> Self {
+        let ends = |ends: (f64, f64)| (ends.0 * by, ends.1 * by);
+        Self {
+            price: self.price * by,
+            delta: self.delta * by,
+            bend: ends(self.bend),
+            by_variance: ends(self.by_variance),
+            by_years: ends(self.by_years),
+            spread: self.spread * by,
+            gross: self.gross * by,
+            between: self.between,
+        }
+    }
+}
+
 impl MovedPrices {
     /// Sums over the options `range` under a column and with every forward multiplied by `factor`, and how far they can bend from there.
-    /// Quantities of other options in the same blocks of sixteen are looked at too, and should be zero. The same bits on every path.
+    /// The same bits on every path.
     ///
     /// # Panics
     ///
@@ -79,9 +125,8 @@ impl MovedPrices {
     ) -> Bends {
         assert!(range.end <= self.len() && quantities.len() == self.len(), "options {range:?} of {}", self.len());
         let column = self.column(column);
-        let blocks = range.start / LANES..range.end.div_ceil(LANES);
         let logs = (ln(near.forward.0), ln(near.forward.1));
-        simd.enter_wide(AddBends { options: self, column, factor, quantities, blocks, logs, near: *near })
+        simd.enter_wide(AddBends { options: self, column, factor, quantities, range, logs, near: *near })
     }
 }
 
@@ -90,7 +135,7 @@ struct AddBends<'a> {
     column: &'a Deviations,
     factor: f64,
     quantities: &'a Quantities,
-    blocks: Range<usize>,
+    range: Range<usize>,
     logs: (f64, f64),
     near: Near,
 }
@@ -102,14 +147,14 @@ impl Work for AddBends<'_> {
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) -> Bends {
-        let Self { options, column, factor, quantities, blocks, logs, near } = self;
+        let Self { options, column, factor, quantities, range, logs, near } = self;
         let log = Real::splat(lanes, if factor == 1.0 { 0.0 } else { ln(factor) });
         let factor = Real::splat(lanes, factor);
         let mut totals = [Block([0.0; LANES]); SUMS];
         let mut between = (0.0, f64::INFINITY);
         let zero = Real::splat(lanes, 0.0);
-        for index in blocks {
-            let quantities = &quantities.blocks()[index];
+        for index in range.start / LANES..range.end.div_ceil(LANES) {
+            let quantities = &quantities.block_within(index, &range);
             let [mut prices, mut deltas, mut lows, mut highs] = [Block([0.0; LANES]); 4];
             for part in 0..LANES / S::WIDTH {
                 let one = Abreast::load(lanes, options, column, (index, part), (factor, log));

@@ -1,12 +1,15 @@
 //! Prices alone of the same options, many times: as their forwards move by one factor, under a few columns of volatility.
 
-use super::batch::Column;
+use super::batch::{Column, Quantities, fold};
 use super::contract::{Field, Inputs, OptionKind, Refusal};
 use super::functions::{density_lanes, ln_ratio, mills_parts};
 use super::kernel;
 use super::lanes::{Block, LANES, Lanes, Real, Work};
 use super::simd::Simd;
 use std::ops::Range;
+
+/// Where d₁ of what is out of the money is under this, it is worth less than 2⁻⁵⁶ of the smaller of forward and strike.
+const NOTHING_LEFT: f64 = -8.5;
 
 /// ln(F÷K) ÷ σ√T counts as no less than this, where nothing is left of an option out of the money.
 const FARTHEST: f64 = -100.0;
@@ -192,6 +195,21 @@ impl MovedPrices {
         simd.enter_wide(Price { options: self, column, range, factor, log, prices });
     }
 
+    /// Σ quantity × price of the options `range` under a column, with every forward multiplied by `factor`: as [`Self::prices`] gives them,
+    /// to rounding. Where none of sixteen has value beyond exercise that a double could tell, exercise alone is added. Sixteen accumulators,
+    /// folded pairwise: the same bits on every path.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer options, not as many quantities, or the column was not set for all options.
+    #[must_use]
+    pub fn total(&self, simd: Simd, column: usize, range: Range<usize>, factor: f64, quantities: &Quantities) -> f64 {
+        assert!(range.end <= self.len() && quantities.len() == self.len(), "options {range:?} of {}", self.len());
+        let column = self.column(column);
+        let log = if factor == 1.0 { 0.0 } else { super::functions::ln(factor) };
+        simd.enter_wide(Total { options: self, column, range, factor, log, quantities })
+    }
+
     /// A column that is of all options.
     pub(super) fn column(&self, column: usize) -> &Deviations {
         let column = &self.columns[column];
@@ -276,6 +294,47 @@ impl Work for Price<'_> {
     }
 }
 
+struct Total<'a> {
+    options: &'a MovedPrices,
+    column: &'a Deviations,
+    range: Range<usize>,
+    factor: f64,
+    log: f64,
+    quantities: &'a Quantities,
+}
+
+impl Work for Total<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Lanes>(self, lanes: S) -> f64 {
+        let Self { options, column, range, factor, log, quantities } = self;
+        let (factor, log) = (Real::splat(lanes, factor), Real::splat(lanes, log));
+        let (mut sums, mut block) = (Block([0.0; LANES]), Block([0.0; LANES]));
+        for index in range.start / LANES..range.end.div_ceil(LANES) {
+            let mut near = 0;
+            for part in 0..LANES / S::WIDTH {
+                let one = Abreast::load(lanes, options, column, (index, part), (factor, log));
+                near |= Real::splat(lanes, NOTHING_LEFT).less(one.nearer()).bits();
+            }
+            for part in 0..LANES / S::WIDTH {
+                let one = Abreast::load(lanes, options, column, (index, part), (factor, log));
+                let price = if near == 0 { one.discount * one.exercise() } else { option(&one).price };
+                price.store(&mut block, part);
+            }
+            if column.void[index] != 0 {
+                put_limits(options, column, index, factor, &mut block);
+            }
+            let quantities = quantities.block_within(index, &range);
+            for part in 0..LANES / S::WIDTH {
+                let load = |block: &Block| Real::load(lanes, block, part);
+                load(&block).fma(load(&quantities), load(&sums)).store(&mut sums, part);
+            }
+        }
+        fold(&sums)
+    }
+}
+
 /// Some options, side by side.
 pub(super) struct Abreast<S: Lanes> {
     pub(super) sign: Real<S>,
@@ -307,6 +366,24 @@ impl<S: Lanes> Abreast<S> {
             discount: load(&column.discount),
         }
     }
+
+    /// −|ln(F÷K)| ÷ σ√T.
+    #[inline(always)]
+    fn away(&self) -> Real<S> {
+        (-self.place.abs() * self.over).at_least(self.place.constant(FARTHEST))
+    }
+
+    /// d₁ of whichever of call and put is out of the money, seen from the smaller of forward and strike.
+    #[inline(always)]
+    fn nearer(&self) -> Real<S> {
+        self.away() + self.half
+    }
+
+    /// What exercise would give.
+    #[inline(always)]
+    fn exercise(&self) -> Real<S> {
+        (self.sign * (self.forward - self.strike)).or_zero()
+    }
 }
 
 /// Price, and delta × forward.
@@ -320,9 +397,9 @@ pub(super) struct Valued<S: Lanes> {
 /// F N(D₁) of a call, and F − K n(D₁) m(−D₂) where the put is out of the money.
 #[inline(always)]
 pub(super) fn option<S: Lanes>(one: &Abreast<S>) -> Valued<S> {
-    let Abreast { sign, forward, strike, place, over, half, discount } = *one;
+    let Abreast { sign, forward, strike, place, half, discount, .. } = *one;
     let (zero, whole) = (place.constant(0.0), place.constant(1.0));
-    let h = (-place.abs() * over).at_least(place.constant(FARTHEST));
+    let h = one.away();
     let d1 = h + half;
     let density = density_lanes(d1);
     let (numerator1, denominator1) = mills_parts(d1.abs());
@@ -333,8 +410,7 @@ pub(super) fn option<S: Lanes>(one: &Abreast<S>) -> Valued<S> {
     let share = density.fma(tails, left.select(zero, whole));
     let under = place.less(zero);
     let out_of_money = (under.select(forward, strike) * share).or_zero();
-    let exercise = (sign * (forward - strike)).or_zero();
-    let price = discount * (out_of_money + exercise);
+    let price = discount * (out_of_money + one.exercise());
 
     let tail = density * (under.select(numerator1, numerator2) / under.select(denominator1, denominator2));
     let call = under.select(forward * left.select(tail, whole - tail), forward - strike * tail);
@@ -390,6 +466,14 @@ mod tests {
                 all.push(prices);
             }
             assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "round {round}");
+            let quantities = Quantities::from_iter((0..count).map(|_| unit() - 0.5));
+            let total = |simd| options.total(simd, 1, first..count, factor, &quantities);
+            let totals: Vec<f64> = SimdName::ALL.into_iter().filter_map(Simd::new).map(total).collect();
+            assert!(totals.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits()), "round {round}");
+            let held_at = |index: usize| quantities.block_within(index / LANES, &(0..count)).0[index % LANES];
+            let sum: f64 = (first..count).map(|index| held_at(index) * all[0][index - first]).sum();
+            let gross: f64 = held[first..].iter().map(|(_, inputs)| inputs.forward * factor + inputs.strike).sum();
+            assert!((totals[0] - sum).abs() <= 4.0 * f64::EPSILON * gross, "round {round}: {} {sum}", totals[0]);
             for ((kind, inputs), found) in held[first..].iter().zip(&all[0]) {
                 let moved = Inputs { forward: inputs.forward * factor, ..*inputs };
                 let expected = EuropeanOption::new(*kind, moved).unwrap().greeks().price;

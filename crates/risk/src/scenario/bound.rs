@@ -7,7 +7,7 @@ use super::portfolio::{Portfolio, USD};
 use super::revaluation::{Group, Ready, Revaluation, Smile, tenor_weight};
 use super::{Scenario, ScenarioError};
 use market::Currency;
-use pricing::options::{Field, Near};
+use pricing::options::{Bends, Field, Near};
 use pricing::surface::Sticky;
 use units::math::{exp, ln, sqrt};
 use units::{Duration, Timestamp};
@@ -492,18 +492,11 @@ impl Revaluation {
         years: f64,
         pair: &mut Pair,
     ) -> f64 {
-        let Self { simd, moved, groups, smiles, prices, quantities, .. } = self;
+        self.weigh();
+        let Self { simd, moved, groups, smiles, prices, weights, .. } = &*self;
         let of = |group: &Group| {
             (group.underlying, if group.coin { 0 } else { group.settlement }) == (pair.coin, pair.dollar)
         };
-        let unit = |group: &Group| if of(group) { group.unit(portfolio, prices) } else { 0.0 };
-        quantities.refill(groups.iter().flat_map(|group| {
-            let unit = unit(group);
-            smiles[group.options.clone()].iter().map(move |smile| smile.quantity * unit)
-        }));
-        // Every pair is one of a group. Options of other pairs between the first and the last have no quantity here.
-        let first = groups.iter().find(|group| of(group)).map_or(0, |group| group.options.start);
-        let last = groups.iter().rfind(|group| of(group)).map_or(0, |group| group.options.end);
         let mut discounting: f64 = 0.0;
         pair.deviates = Deviates::default();
         for group in groups.iter().filter(|group| of(group)) {
@@ -514,8 +507,13 @@ impl Revaluation {
             discounting = discounting.max(discounted(group, portfolio, scenario, years));
         }
         let near = Near { forward: (1.0 - reach.price, 1.0 + reach.price), vol: reach.vol, years };
-        let factor = groups.iter().find(|group| of(group)).map_or(1.0, |group| group.factor(portfolio, prices));
-        let bends = moved.bends(*simd, (column, factor), first..last, quantities, &near);
+        let mut bends = Bends::NONE;
+        for run in groups.chunk_by(Group::together).filter(|run| of(&run[0])) {
+            let options = run[0].options.start..run[run.len() - 1].options.end;
+            let moved_by = (column, run[0].factor(portfolio, prices));
+            let own = moved.bends(*simd, moved_by, options, weights, &near);
+            bends = bends.with(&own.times(run[0].paid(prices)));
+        }
         pair.value = bends.price;
         pair.delta = bends.delta;
         pair.bend = bends.bend;

@@ -327,8 +327,8 @@ impl Revaluation {
             let Scenario { vol, sticky, time, name, .. } = &moves.like;
             let weight = tenor_weight(vol, group.days);
             let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
-            // As in `Group::unit`.
-            let unit = if group.coin { portfolio.currencies[group.underlying].price / group.forward } else { 1.0 };
+            // As in `Revaluation::weigh`.
+            let unit = if group.coin { group.parity } else { 1.0 };
             let ((years, discount), (years_then, discount_then)) =
                 (group.left(portfolio, Duration::ZERO), group.left(portfolio, *time));
             for index in group.options.clone() {

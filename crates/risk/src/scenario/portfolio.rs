@@ -85,6 +85,14 @@ pub(super) struct Term {
     pub(super) discount: f64,
 }
 
+impl Term {
+    /// The price of the coin ÷ the forward, which stays as they move together.
+    pub(super) fn parity(&self) -> f64 {
+        let (forward, at_price) = self.forward;
+        at_price / forward
+    }
+}
+
 /// A holding with the places of what it depends on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Line {

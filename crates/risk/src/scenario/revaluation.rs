@@ -22,22 +22,23 @@ const COLUMNS: usize = 8;
 /// Profits of a portfolio's holdings under scenarios, in the account's currency.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcomes {
-    holdings: usize,
+    /// By line, its slot: where its numbers stand. Options come first, in the order in which they are priced.
+    slots: Vec<u32>,
     value: f64,
     totals: Vec<f64>,
-    /// Scenario by scenario, each line by line: of the holding, and of one unit of it.
+    /// Scenario by scenario, each slot by slot: of the holding, and of one unit of it.
     profits: Vec<f64>,
     units: Vec<f64>,
-    /// By line: quantity, what one unit is worth now, and what the line is.
+    /// By slot: quantity, what one unit is worth now, and what the holding is.
     quantities: Vec<f64>,
     worth: Vec<f64>,
     values: Vec<f64>,
-    /// Lines that have a cost, in order, the cost, and the index of the currency in which it is owed.
+    /// Slots that have a cost, in order, the cost, and the index of the currency in which it is owed.
     costs: Vec<(usize, f64, usize)>,
     /// Currency by currency, what one is worth now; and scenario by scenario how much more then.
     prices: Vec<f64>,
     changes: Vec<f64>,
-    /// What [`PART`] lines add up to: values, and scenario by scenario profits.
+    /// What [`PART`] slots add up to: values, and scenario by scenario profits.
     value_parts: Vec<f64>,
     parts: Vec<f64>,
 }
@@ -82,9 +83,19 @@ impl Outcomes {
     /// # Panics
     ///
     /// If there is no such scenario.
+    pub fn profits(&self, scenario: usize) -> impl ExactSizeIterator<Item = f64> {
+        let profits = &self.profits[scenario * self.slots.len()..][..self.slots.len()];
+        self.slots.iter().map(|slot| profits[*slot as usize])
+    }
+
+    /// A holding's profit under one scenario.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such scenario, or no such line.
     #[must_use]
-    pub fn profits(&self, scenario: usize) -> &[f64] {
-        &self.profits[scenario * self.holdings..][..self.holdings]
+    pub fn profit(&self, scenario: usize, line: usize) -> f64 {
+        self.profits[scenario * self.slots.len()..][self.slots[line] as usize]
     }
 
     /// The scenario with the least profit, the first of equals, and that profit.
@@ -101,59 +112,70 @@ impl Outcomes {
     ///
     /// If there is no such line.
     pub fn hold(&mut self, line: usize, quantity: Qty, cost: Notional) {
-        self.quantities[line] = quantity.approximate();
+        let slot = self.slots[line] as usize;
+        self.quantities[slot] = quantity.approximate();
         let mut owed = None;
-        if let Some((_, held, currency)) = self.costs.iter_mut().find(|(of, ..)| *of == line) {
+        if let Some((_, held, currency)) = self.costs.iter_mut().find(|(of, ..)| *of == slot) {
             *held = cost.approximate();
             owed = Some((*held, *currency));
         }
         let own = |unit: f64, prices: &[f64]| match owed {
-            None => self.quantities[line] * unit,
-            Some((cost, currency)) => self.quantities[line] * unit - cost * prices[currency],
+            None => self.quantities[slot] * unit,
+            Some((cost, currency)) => self.quantities[slot] * unit - cost * prices[currency],
         };
-        let (part, parts) = (line / PART, self.holdings.div_ceil(PART));
-        let lines = part * PART..self.holdings.min((part + 1) * PART);
-        self.values[line] = own(self.worth[line], &self.prices);
-        self.value_parts[part] = total(&self.values[lines.clone()]);
+        let (holdings, part) = (self.slots.len(), slot / PART);
+        let parts = holdings.div_ceil(PART);
+        let together = part * PART..holdings.min((part + 1) * PART);
+        self.values[slot] = own(self.worth[slot], &self.prices);
+        self.value_parts[part] = total(&self.values[together.clone()]);
         self.value = self.value_parts.iter().sum();
         for scenario in 0..self.totals.len() {
-            let start = scenario * self.holdings;
+            let start = scenario * holdings;
             let changes = &self.changes[scenario * self.prices.len()..];
-            self.profits[start + line] = own(self.units[start + line], changes);
-            self.parts[scenario * parts + part] = total(&self.profits[start + lines.start..start + lines.end]);
+            self.profits[start + slot] = own(self.units[start + slot], changes);
+            self.parts[scenario * parts + part] = total(&self.profits[start + together.start..start + together.end]);
             self.totals[scenario] = self.parts[scenario * parts..][..parts].iter().sum();
         }
     }
 
-    /// What is held, and what it is worth now.
+    /// What is held, and what a unit of it is worth now, slot by slot.
     fn take(&mut self, portfolio: &Portfolio, worth: &[f64]) {
-        self.clear(portfolio.len());
+        self.clear();
         let now = 1.0 / portfolio.currencies[portfolio.account].price;
         self.prices.extend(portfolio.currencies.iter().map(|quoted| quoted.price * now));
-        self.quantities.extend(portfolio.lines.iter().map(|line| line.quantity));
-        self.worth.extend_from_slice(worth);
-        for at in &portfolio.others {
-            self.costs.extend(portfolio.lines[*at].cost().map(|(cost, currency)| (*at, cost, currency)));
+        self.slots.resize(portfolio.len(), 0);
+        for (slot, line) in portfolio.options.iter().chain(&portfolio.others).enumerate() {
+            self.slots[*line] = slot as u32;
+            self.quantities.push(portfolio.lines[*line].quantity);
+            self.costs.extend(portfolio.lines[*line].cost().map(|(cost, currency)| (slot, cost, currency)));
         }
+        self.worth.extend_from_slice(worth);
         let Self { values, quantities, worth, costs, prices, value_parts, .. } = self;
-        multiply(values, quantities, worth, costs, prices);
+        values.extend(quantities.iter().zip(&*worth).map(|(quantity, unit)| quantity * unit));
+        owe(values, costs, prices);
         value_parts.extend(values.chunks(PART).map(total));
         self.value = value_parts.iter().sum();
     }
 
-    /// Adds a scenario of which the changes of prices are there: what a unit of each line is worth then and now.
+    /// Adds a scenario of which the changes of prices are there: what a unit of each slot is worth then and now.
     fn add(&mut self, then: &[f64], now: &[f64], rate: f64) {
         let Self { profits, quantities, units, costs, changes, prices, parts, totals, .. } = self;
-        let (start, first) = (profits.len(), parts.len());
-        units.extend(then.iter().zip(now).map(|(then, now)| then * rate - now));
-        let changes = &changes[changes.len() - prices.len()..];
-        multiply(profits, quantities, &units[start..], costs, changes);
-        parts.extend(profits[start..].chunks(PART).map(total));
+        let (start, first, end) = (profits.len(), parts.len(), profits.len() + then.len());
+        units.resize(end, 0.0);
+        profits.resize(end, 0.0);
+        let (units, profits) = (&mut units[start..], &mut profits[start..]);
+        let held = then.iter().zip(now).zip(&*quantities);
+        for (((then, now), quantity), (unit, profit)) in held.zip(units.iter_mut().zip(profits.iter_mut())) {
+            *unit = then * rate - now;
+            *profit = quantity * *unit;
+        }
+        owe(profits, costs, &changes[changes.len() - prices.len()..]);
+        parts.extend(profits.chunks(PART).map(total));
         totals.push(parts[first..].iter().sum());
     }
 
-    fn clear(&mut self, holdings: usize) {
-        self.holdings = holdings;
+    fn clear(&mut self) {
+        self.slots.clear();
         self.value = 0.0;
         let Self { totals, profits, units, quantities, worth, values, prices, changes, value_parts, parts, .. } = self;
         let all = [totals, profits, units, quantities, worth, values, prices, changes, value_parts, parts];
@@ -162,12 +184,10 @@ impl Outcomes {
     }
 }
 
-/// Quantity × unit, less what costs are at such prices, behind `out`.
-fn multiply(out: &mut Vec<f64>, quantities: &[f64], units: &[f64], costs: &[(usize, f64, usize)], prices: &[f64]) {
-    let start = out.len();
-    out.extend(quantities.iter().zip(units).map(|(quantity, unit)| quantity * unit));
-    for (line, cost, currency) in costs {
-        out[start + line] -= cost * prices[*currency];
+/// Takes off what costs are at such prices.
+fn owe(values: &mut [f64], costs: &[(usize, f64, usize)], prices: &[f64]) {
+    for (slot, cost, currency) in costs {
+        values[*slot] -= cost * prices[*currency];
     }
 }
 
@@ -180,6 +200,8 @@ pub(super) struct Group {
     /// Index of the currency in which they are paid for.
     pub(super) settlement: usize,
     pub(super) coin: bool,
+    /// The price of the coin ÷ the forward, which stays as they move together.
+    pub(super) parity: f64,
     /// The forward now, in USD, and the years to expiry.
     pub(super) forward: f64,
     pub(super) years: f64,
@@ -212,14 +234,16 @@ pub struct Revaluation {
     next: usize,
     /// Whether `before` is of now.
     stands: bool,
-    /// Price of each currency under the scenario at hand; of each option, and of a unit of each line in USD.
+    /// Price of each currency under the scenario at hand; of each option, and of a unit of each holding in USD: options in order, then the
+    /// others.
     pub(super) prices: Vec<f64>,
     worth: Vec<f64>,
     units: Vec<f64>,
-    /// A unit of each line now, in the account's currency.
+    /// A unit of each holding now, in the account's currency.
     before: Vec<f64>,
-    /// Quantities of a bound.
-    pub(super) quantities: Quantities,
+    /// Quantity × what a price counts of each option, and whether they are of now.
+    pub(super) weights: Quantities,
+    weighted: bool,
 }
 
 impl Revaluation {
@@ -238,7 +262,8 @@ impl Revaluation {
             worth: Vec::new(),
             units: Vec::new(),
             before: Vec::new(),
-            quantities: Quantities::default(),
+            weights: Quantities::default(),
+            weighted: false,
         }
     }
 
@@ -291,7 +316,7 @@ impl Revaluation {
         outcomes: &mut Outcomes,
         smile: Option<impl Fn(usize, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
-        outcomes.clear(portfolio.len());
+        outcomes.clear();
         self.prepare(portfolio)?;
         self.run_prepared(portfolio, scenarios, outcomes, smile)
     }
@@ -303,19 +328,20 @@ impl Revaluation {
         outcomes: &mut Outcomes,
         smile: Option<impl Fn(usize, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
-        outcomes.clear(0);
+        outcomes.clear();
         self.value_now(portfolio)?;
         outcomes.take(portfolio, &self.before);
         let result =
             scenarios.iter().try_for_each(|scenario| self.scenario(portfolio, scenario, outcomes, smile.as_ref()));
         if result.is_err() {
-            outcomes.clear(0);
+            outcomes.clear();
         }
         result
     }
 
     /// What of the options stays under all scenarios.
     pub(super) fn prepare(&mut self, portfolio: &Portfolio) -> Result<(), ScenarioError> {
+        self.weighted = false;
         if portfolio.currencies[portfolio.account].price.is_nan() {
             return Err(ScenarioError::NoPrice(portfolio.account()));
         }
@@ -343,7 +369,9 @@ impl Revaluation {
     pub(super) fn prepare_prices(&mut self, portfolio: &Portfolio) -> Result<(), ScenarioError> {
         self.stands = false;
         for group in &mut self.groups {
-            group.forward = portfolio.forward(&portfolio.terms[group.term]);
+            let term = &portfolio.terms[group.term];
+            self.weighted &= group.parity == term.parity();
+            (group.forward, group.parity) = (portfolio.forward(term), term.parity());
             group.quoted = group.quotes(portfolio);
             self.moved.set_forward(group.options.clone(), group.quoted)?;
         }
@@ -390,6 +418,7 @@ impl Revaluation {
                 underlying,
                 settlement,
                 coin,
+                parity: of.parity(),
                 forward,
                 years,
                 discount,
@@ -489,30 +518,24 @@ impl Revaluation {
     fn worth_under(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<f64, ScenarioError> {
         check_scenario(scenario)?;
         self.move_prices(portfolio, scenario)?;
-        self.price_options(portfolio, scenario, None::<&fn(usize, f64) -> f64>)?;
-        self.value_others(portfolio, scenario.funding);
+        check_forwards(&self.groups, portfolio, scenario, &self.prices)?;
+        let column = self.column(portfolio, scenario, None::<&fn(usize, f64) -> f64>)?;
+        self.weigh();
+        let Self { simd, moved, groups, weights, prices, .. } = self;
         let mut sum = 0.0;
-        for at in &portfolio.others {
-            let line = &portfolio.lines[*at];
-            sum += line.quantity * self.units[*at];
+        for line in portfolio.others.iter().map(|line| &portfolio.lines[*line]) {
+            let (currency, unit) = portfolio.linear(line, scenario.funding);
+            sum += line.quantity * unit * prices[currency];
             if let Some((cost, currency)) = line.cost() {
-                sum -= cost * self.prices[currency];
+                sum -= cost * prices[currency];
             }
         }
-        for group in &self.groups {
-            let unit = group.unit(portfolio, &self.prices);
-            let (smiles, worth) = (&self.smiles[group.options.clone()], &self.worth[group.options.clone()]);
-            // One accumulator for each index modulo eight.
-            let mut lanes = [0.0; 8];
-            for (smiles, worth) in smiles.chunks(8).zip(worth.chunks(8)) {
-                for (lane, (smile, worth)) in lanes.iter_mut().zip(smiles.iter().zip(worth)) {
-                    *lane += smile.quantity * worth;
-                }
-            }
-            let halves: [f64; 4] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 4]);
-            sum += unit * ((halves[0] + halves[2]) + (halves[1] + halves[3]));
+        for run in groups.chunk_by(Group::together) {
+            let options = run[0].options.start..run[run.len() - 1].options.end;
+            let factor = run[0].factor(portfolio, prices);
+            sum += run[0].paid(prices) * moved.total(*simd, column, options, factor, weights);
         }
-        Ok(sum / self.prices[portfolio.account])
+        Ok(sum / prices[portfolio.account])
     }
 
     /// Prices after the scenario, and the column of its volatilities.
@@ -547,28 +570,34 @@ impl Revaluation {
         Ok(())
     }
 
-    /// The value in USD of one unit of each line at the prices and options' worth at hand, funding taken off; of futures without their
+    /// The value in USD of one unit of each holding at the prices and options' worth at hand, funding taken off; of futures without their
     /// cost.
     fn value(&mut self, portfolio: &Portfolio, funding: f64) {
-        self.value_others(portfolio, funding);
         let Self { groups, prices, worth, units, .. } = self;
+        units.resize(portfolio.len(), 0.0);
+        let (options, others) = units.split_at_mut(worth.len());
         for group in groups.iter() {
-            let unit = group.unit(portfolio, prices);
-            for (line, worth) in portfolio.options[group.options.clone()].iter().zip(&worth[group.options.clone()]) {
-                units[*line] = worth * unit;
-            }
+            let unit = group.unit(prices);
+            let each = options[group.options.clone()].iter_mut().zip(&worth[group.options.clone()]);
+            each.for_each(|(value, worth)| *value = worth * unit);
+        }
+        for (value, line) in others.iter_mut().zip(&portfolio.others) {
+            let (currency, unit) = portfolio.linear(&portfolio.lines[*line], funding);
+            *value = unit * prices[currency];
         }
     }
 
-    /// The same of all but options.
-    fn value_others(&mut self, portfolio: &Portfolio, funding: f64) {
-        let Self { prices, units, .. } = self;
-        units.resize(portfolio.len(), 0.0);
-        for at in &portfolio.others {
-            let line = &portfolio.lines[*at];
-            let (currency, unit) = portfolio.linear(line, funding);
-            units[*at] = unit * prices[currency];
+    /// Quantities of options × what their prices count in the currency that they are told in, if they are not there.
+    pub(super) fn weigh(&mut self) {
+        if self.weighted {
+            return;
         }
+        let Self { groups, smiles, weights, .. } = self;
+        weights.refill(groups.iter().flat_map(|group| {
+            let unit = if group.coin { group.parity } else { 1.0 };
+            smiles[group.options.clone()].iter().map(move |smile| smile.quantity * unit)
+        }));
+        self.weighted = true;
     }
 }
 
@@ -597,8 +626,13 @@ impl Group {
 
     /// USD that one of what its options are priced in is worth. Options paid for in coin are worth their price ÷ forward in coins, each
     /// at the coin's price: the two move alike.
-    pub(super) fn unit(&self, portfolio: &Portfolio, prices: &[f64]) -> f64 {
-        if self.coin { portfolio.currencies[self.underlying].price / self.forward } else { prices[self.settlement] }
+    fn unit(&self, prices: &[f64]) -> f64 {
+        if self.coin { self.parity } else { self.paid(prices) }
+    }
+
+    /// The same of what [`Revaluation::weigh`] counts.
+    pub(super) fn paid(&self, prices: &[f64]) -> f64 {
+        if self.coin { 1.0 } else { prices[self.settlement] }
     }
 
     /// What an option's own forward is multiplied by.
@@ -615,13 +649,17 @@ fn check_forwards(
     scenario: &Scenario,
     prices: &[f64],
 ) -> Result<(), ScenarioError> {
-    let moved = |group: &Group| check(Field::Forward, group.quoted * group.factor(portfolio, prices)).err();
-    match groups.iter().find_map(|group| Some((group.options.start, moved(group)?))) {
-        None => Ok(()),
-        Some((first, refusal)) => {
-            Err(ScenarioError::Line { scenario: scenario.name.clone(), line: portfolio.options[first], refusal })
+    for run in groups.chunk_by(Group::together) {
+        let factor = run[0].factor(portfolio, prices);
+        for group in run {
+            check(Field::Forward, group.quoted * factor).map_err(|refusal| ScenarioError::Line {
+                scenario: scenario.name.clone(),
+                line: portfolio.options[group.options.start],
+                refusal,
+            })?;
         }
     }
+    Ok(())
 }
 
 /// What a scenario makes of a group's time, discount and volatilities.
@@ -708,13 +746,16 @@ pub(super) fn tenor_weight(vol: &VolMove, days: f64) -> f64 {
 
 pub(super) fn check_scenario(scenario: &Scenario) -> Result<(), ScenarioError> {
     let refuse = |what, value| Err(ScenarioError::Move { scenario: scenario.name.clone(), what, value });
-    for (what, value) in scenario.vol.fields() {
-        let fits = match what {
+    let VolMove { shortest_days, floor, .. } = scenario.vol;
+    let fields = scenario.vol.fields();
+    if !(fields.iter().all(|(_, value)| value.is_finite()) && shortest_days > 0.0 && floor >= 0.0) {
+        let fits = |what: &str, value: f64| match what {
             "shortest tenor in days" => value > 0.0,
             "floor of volatility" => value >= 0.0,
             _ => true,
         };
-        if !(value.is_finite() && fits) {
+        if let Some((what, value)) = fields.into_iter().find(|(what, value)| !(value.is_finite() && fits(what, *value)))
+        {
             return refuse(what, value);
         }
     }
