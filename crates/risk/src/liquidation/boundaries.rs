@@ -7,7 +7,7 @@ use units::math::exp;
 const WIDTH: f64 = 1e-12;
 /// First step away from the present, in logarithms, and what each next one is multiplied by.
 const FIRST_STEP: f64 = 0.004;
-const GROWTH: f64 = 1.5;
+const GROWTH: f64 = 1.75;
 /// Steps to close a bracket in; bisection alone would need fifty from the widest.
 const STEPS: usize = 200;
 
@@ -125,7 +125,7 @@ impl std::error::Error for BoundariesError {}
 
 /// The nearest place under and over the present at which `slack`, equity less maintenance margin, turns negative.
 ///
-/// It is looked for outward in steps that grow by half, from 0.4 % on, and at every kink; the bracket is then closed to 1e-12 of the
+/// It is looked for outward in steps that grow by three quarters, from 0.4 % on, and at every kink; the bracket is then closed to 1e-12 of the
 /// place by parabolas, by halves where they are not safe. Both ends were evaluated, and are told. What turns negative and back between two
 /// steps is not seen: give the places where that may happen as kinks.
 ///

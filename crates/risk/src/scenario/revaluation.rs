@@ -160,15 +160,10 @@ impl Outcomes {
     /// Adds a scenario of which the changes of prices are there: what a unit of each slot is worth then and now.
     fn add(&mut self, then: &[f64], now: &[f64], rate: f64) {
         let Self { profits, quantities, units, costs, changes, prices, parts, totals, .. } = self;
-        let (start, first, end) = (profits.len(), parts.len(), profits.len() + then.len());
-        units.resize(end, 0.0);
-        profits.resize(end, 0.0);
-        let (units, profits) = (&mut units[start..], &mut profits[start..]);
-        let held = then.iter().zip(now).zip(&*quantities);
-        for (((then, now), quantity), (unit, profit)) in held.zip(units.iter_mut().zip(profits.iter_mut())) {
-            *unit = then * rate - now;
-            *profit = quantity * *unit;
-        }
+        let (start, first) = (profits.len(), parts.len());
+        units.extend(then.iter().zip(now).map(|(then, now)| then * rate - now));
+        profits.extend(quantities.iter().zip(&units[start..]).map(|(quantity, unit)| quantity * unit));
+        let profits = &mut profits[start..];
         owe(profits, costs, &changes[changes.len() - prices.len()..]);
         parts.extend(profits.chunks(PART).map(total));
         totals.push(parts[first..].iter().sum());
@@ -782,11 +777,12 @@ pub(super) fn check_scenario(scenario: &Scenario) -> Result<(), ScenarioError> {
 /// The sum of all, by one accumulator for each index modulo sixteen, folded pairwise.
 fn total(values: &[f64]) -> f64 {
     let mut lanes = [0.0; LANES];
-    for block in values.chunks(LANES) {
-        for (lane, value) in lanes.iter_mut().zip(block) {
-            *lane += value;
-        }
+    let blocks = values.chunks_exact(LANES);
+    let rest = blocks.remainder();
+    for block in blocks {
+        lanes.iter_mut().zip(block).for_each(|(lane, value)| *lane += value);
     }
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += value);
     let mut width = LANES;
     while width > 1 {
         width /= 2;
