@@ -195,9 +195,9 @@ impl MovedPrices {
         simd.enter_wide(Price { options: self, column, range, factor, log, prices });
     }
 
-    /// Σ quantity × price of the options `range` under a column, with every forward multiplied by `factor`: as [`Self::prices`] gives them,
-    /// to rounding. Where none of sixteen has value beyond exercise that a double could tell, exercise alone is added. Sixteen accumulators,
-    /// folded pairwise: the same bits on every path.
+    /// Σ quantity × price of the options `range` under a column, with every forward multiplied by `factor`: as [`Self::prices`] gives
+    /// them, to rounding. Where none of sixteen has value beyond exercise that a double could tell, exercise alone is added. Sixteen
+    /// accumulators, folded pairwise: the same bits on every path.
     ///
     /// # Panics
     ///

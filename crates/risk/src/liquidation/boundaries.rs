@@ -125,9 +125,9 @@ impl std::error::Error for BoundariesError {}
 
 /// The nearest place under and over the present at which `slack`, equity less maintenance margin, turns negative.
 ///
-/// It is looked for outward in steps that grow by three quarters, from 0.4 % on, and at every kink; the bracket is then closed to 1e-12 of the
-/// place by parabolas, by halves where they are not safe. Both ends were evaluated, and are told. What turns negative and back between two
-/// steps is not seen: give the places where that may happen as kinks.
+/// It is looked for outward in steps that grow by three quarters, from 0.4 % on, and at every kink; the bracket is then closed to
+/// 1e-12 of the place by parabolas, by halves where they are not safe. Both ends were evaluated, and are told. What turns negative and
+/// back between two steps is not seen: give the places where that may happen as kinks.
 ///
 /// ```
 /// use risk::liquidation::{Search, boundaries};
