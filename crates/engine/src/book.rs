@@ -18,7 +18,7 @@ pub(crate) struct Book {
     pub(crate) drawdown: f64,
     pub(crate) periods: Periods,
     /// Of each instrument, the gross exposure with the worst of its pending orders, at its mark.
-    gross: Vec<Notional>,
+    gross: Vec<Gross>,
     /// Σ of them while all settle in one currency: exact, so that a running sum is right.
     gross_sum: Notional,
     /// Whether every instrument settles in the numéraire, so that nothing is translated.
@@ -35,6 +35,17 @@ pub(crate) struct Book {
     pub(crate) carried: Vec<(u32, Qty, Price)>,
     /// How often a position or a balance changed since the engine was built or loaded: no state.
     pub(crate) moves: u64,
+    /// How often a position of the account or an order of its strategies changed, from one on: no state.
+    changes: u64,
+}
+
+/// The gross exposure of one instrument.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gross {
+    value: Notional,
+    /// The quantity that it is the value of, and after how many changes of orders and positions that was so: no state.
+    worst: Qty,
+    as_of: u64,
 }
 
 /// Numbers of executions that were counted: each counts once, in whatever order they are told.
@@ -103,6 +114,11 @@ pub(crate) fn with_money(earlier: Cash, paid: Cash, before: Cash) -> Cash {
     earlier + Cash::from_estimate(paid.approximate() * share, Round::Nearest).unwrap_or(paid)
 }
 
+/// The largest position, unsigned, that pending orders could make of this one.
+fn worst(net: Qty, bought: Qty, sold: Qty) -> Qty {
+    (net + bought).abs().max((net - sold).abs()).max(net.abs())
+}
+
 /// Whether an instrument's mark is still what a position from before is carried at, which is no price of the market.
 fn is_carried(carried: &[(u32, Qty, Price)], instrument: Option<usize>) -> bool {
     instrument.is_some_and(|index| carried.iter().any(|(known, ..)| *known as usize == index))
@@ -120,19 +136,27 @@ impl Book {
             per_high_water: 0.0,
             drawdown: 0.0,
             periods: Periods::default(),
-            gross: vec![Notional::ZERO; catalogue.instruments.len()],
+            gross: vec![Gross::default(); catalogue.instruments.len()],
             gross_sum: Notional::ZERO,
             plain,
             executions: Executions::default(),
             untold: Vec::new(),
             carried: Vec::new(),
             moves: 0,
+            changes: 1,
         }
+    }
+
+    /// An order of one of its strategies was sent or changed.
+    #[inline]
+    pub(crate) fn on_order(&mut self) {
+        self.changes += 1;
     }
 
     /// A position changed.
     pub(crate) fn fill(&mut self, fill: &Fill) {
         self.moves += 1;
+        self.changes += 1;
         self.account.fill(fill);
     }
 
@@ -212,9 +236,9 @@ impl Book {
     /// weeks that it knows.
     #[inline(always)]
     pub(crate) fn publish(&self, instrument: usize, told: &mut u32, facts: &mut Facts) {
-        facts.set(facts::EQUITY, self.account.equity_for(instrument));
         // A difference over a mark that is not zero: it is finite.
-        facts.set(facts::DRAWDOWN, Ratio::new(self.drawdown).unwrap_or_default());
+        let drawdown = Ratio::new(self.drawdown).unwrap_or_default();
+        facts.set_both((facts::EQUITY, self.account.equity_for(instrument)), (facts::DRAWDOWN, drawdown));
         if *told != self.periods.version || !self.plain || self.has_coins {
             self.publish_more(instrument, told, facts);
         }
@@ -235,21 +259,44 @@ impl Book {
     }
 
     /// Takes in what the pending orders of an instrument could make of its position at worst.
-    #[inline(always)]
     pub(crate) fn reserve(&mut self, instrument: usize, bought: Qty, sold: Qty) {
-        let (net, contract) = (self.account.position(instrument).qty, self.account.contract(instrument));
-        let worst = (net + bought).abs().max((net - sold).abs()).max(net.abs());
-        if worst.is_zero() && self.gross[instrument].is_zero() && !self.has_coins {
-            return;
-        }
-        let gross = contract.exposure(self.account.mark(instrument), worst);
-        self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument], gross);
+        let gross = &mut self.gross[instrument];
+        (gross.worst, gross.as_of) = (worst(self.account.position(instrument).qty, bought, sold), self.changes);
+        self.value_gross(instrument);
         if self.has_coins {
+            let net = self.account.position(instrument).qty;
             self.reserve_range(instrument, net - sold, net + bought);
         }
     }
 
-    #[inline(never)]
+    /// The same when only the mark is another: `false` where more has changed.
+    #[inline]
+    pub(crate) fn reserve_as_before(&mut self, instrument: usize) -> bool {
+        let same = self.gross[instrument].as_of == self.changes && !self.has_coins;
+        if same {
+            self.value_gross(instrument);
+        }
+        same
+    }
+
+    /// Whether what is reserved for an instrument, if it is known to be of now, is what these pending orders ask for.
+    #[cfg(debug_assertions)]
+    pub(crate) fn reserves(&self, instrument: usize, bought: Qty, sold: Qty) -> bool {
+        let reserved = self.gross[instrument];
+        reserved.as_of != self.changes
+            || reserved.worst == worst(self.account.position(instrument).qty, bought, sold)
+    }
+
+    #[inline]
+    fn value_gross(&mut self, instrument: usize) {
+        let Gross { value, worst, .. } = &mut self.gross[instrument];
+        if worst.is_zero() && value.is_zero() {
+            return;
+        }
+        let now = self.account.contract(instrument).exposure(self.account.mark(instrument), *worst);
+        self.gross_sum += now - std::mem::replace(value, now);
+    }
+
     fn reserve_range(&mut self, instrument: usize, least: Qty, most: Qty) {
         let (mark, contract) = (self.account.mark(instrument), self.account.contract(instrument));
         self.ranges[instrument] = (contract.exposure(mark, least), contract.exposure(mark, most));
@@ -260,14 +307,14 @@ impl Book {
     pub(crate) fn reserve_at(&mut self, instrument: usize, price: Price, held: Qty, bought: Qty, sold: Qty, legs: Qty) {
         let worst = (held + bought).abs().max((held - sold).abs()).max(legs);
         let gross = price * worst;
-        self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument], gross);
+        self.gross_sum += gross - std::mem::replace(&mut self.gross[instrument].value, gross);
     }
 
     /// The gross exposure of all other instruments, in the settlement currency of this one.
     #[inline(always)]
     fn other_instruments(&self, instrument: usize) -> Cash {
         if self.plain && !self.has_coins {
-            return (self.gross_sum - self.gross[instrument]).cash();
+            return (self.gross_sum - self.gross[instrument].value).cash();
         }
         self.translated_instruments(instrument)
     }
@@ -278,7 +325,8 @@ impl Book {
         if self.has_coins {
             return self.beside_coins(instrument);
         }
-        let others = self.gross.iter().enumerate().filter(|(other, gross)| *other != instrument && !gross.is_zero());
+        let known = self.gross.iter().map(|gross| gross.value).enumerate();
+        let others = known.filter(|(other, gross)| *other != instrument && !gross.is_zero());
         let translated =
             others.map(|(other, gross)| self.account.translate(self.account.settlement(other).currency, gross.cash()));
         let currency = self.account.settlement(instrument).currency;
@@ -292,15 +340,15 @@ impl Book {
         let worth = |other: usize, amount: Notional| {
             self.account.translate(self.account.settlement(other).currency, amount.cash())
         };
-        let others = || (0..self.gross.len()).filter(|other| *other != instrument && !self.gross[*other].is_zero());
+        let others = || (0..self.gross.len()).filter(|other| *other != instrument && !self.gross[*other].value.is_zero());
         let of_coin = |coin: usize| others().filter(move |other| self.account.coin_of(*other) == Some(coin));
         let plain: Cash = others()
             .filter(|other| self.account.coin_of(*other).is_none_or(|coin| Some(coin) == own))
-            .map(|other| worth(other, self.gross[other]))
+            .map(|other| worth(other, self.gross[other].value))
             .sum();
         let coins = self.account.coins().filter(|(coin, _)| Some(*coin) != own).map(|(coin, held)| {
             let held = self.account.translate(self.account.balances()[coin].currency, held);
-            let gross: Cash = of_coin(coin).map(|other| worth(other, self.gross[other])).sum();
+            let gross: Cash = of_coin(coin).map(|other| worth(other, self.gross[other].value)).sum();
             let low: Cash = of_coin(coin).map(|other| worth(other, self.ranges[other].0)).sum();
             let high: Cash = of_coin(coin).map(|other| worth(other, self.ranges[other].1)).sum();
             gross - low.abs().max(high.abs()) + (held + low).abs().max((held + high).abs())
@@ -353,7 +401,7 @@ impl Book {
             out.i64(price.raw());
         }
         for gross in &self.gross {
-            out.i128(gross.raw());
+            out.i128(gross.value.raw());
         }
         for (low, high) in self.ranges.iter().filter(|_| self.has_coins) {
             out.i128(low.raw());
@@ -363,6 +411,7 @@ impl Book {
 
     pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.moves += 1;
+        self.changes += 1;
         self.account.load(from)?;
         self.high_water = Cash::from_raw(from.i128()?);
         self.per_high_water = from.f64()?;
@@ -381,8 +430,8 @@ impl Book {
         }
         self.gross_sum = Notional::ZERO;
         for gross in &mut self.gross {
-            *gross = Notional::from_raw(from.i128()?);
-            self.gross_sum += *gross;
+            gross.value = Notional::from_raw(from.i128()?);
+            self.gross_sum += gross.value;
         }
         self.has_coins = self.account.has_coins();
         for (low, high) in self.ranges.iter_mut().filter(|_| self.has_coins) {

@@ -9,6 +9,9 @@ use units::{Cash, Contract, InstrumentId, Notional, Price, Qty, Round, StrategyI
 /// A strategy's open position. Its anchors (entry, N, initial stop, base) are frozen by the first fill.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Campaign {
+    /// Highest and lowest price since the last fill or payment: inside them no new extreme of profit can lie.
+    high: Price,
+    low: Price,
     /// Counts the engine's campaigns from 1.
     pub id: u64,
     /// How the instrument's value follows its price.
@@ -46,9 +49,6 @@ pub struct Campaign {
     /// Lowest and highest net profit so far, at the prices that the market reached.
     worst_profit: Cash,
     best_profit: Cash,
-    /// Highest and lowest price since the last fill or payment: inside them no new extreme of profit can lie.
-    high: Price,
-    low: Price,
     cost: Notional,
     closed_notional: Notional,
     closed_qty: Qty,

@@ -82,28 +82,35 @@ pub struct Adoption {
     pub opened: Option<Timestamp>,
 }
 
+/// What the engine knows of an instrument beside its price: who is concerned by it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Traded {
+    /// The strategies that trade it.
+    pub(crate) scopes: Vec<u32>,
+    /// Other accounts that its mark translates balances of.
+    heeded_by: Vec<u32>,
+    /// When funding was last paid.
+    pub(crate) paid: Timestamp,
+    /// The account that trades it.
+    pub(crate) account: u32,
+    /// It has a mark feed of its own.
+    has_marks: bool,
+}
+
 /// The state machine.
 pub struct Engine {
     pub(crate) catalogue: Catalogue,
     pub(crate) tiers: Vec<TierTable>,
     pub(crate) books: Vec<Book>,
-    /// The account of each instrument.
-    pub(crate) account_of: Vec<u32>,
-    /// Other accounts that an instrument's mark translates balances of.
-    heeded_by: Vec<Vec<u32>>,
+    /// What is known of each instrument, by its number.
+    pub(crate) traded: Vec<Traded>,
     pub(crate) scopes: Vec<Scope>,
-    /// Scopes by instrument.
-    pub(crate) by_instrument: Vec<Vec<u32>>,
     /// Instruments that share one capital.
     groups: Vec<Group>,
-    /// Instruments that have a mark feed of their own.
-    has_marks: Vec<bool>,
     /// A rule counts the exposure of other instruments and strategies.
     pub(crate) counts_others: bool,
     /// The last price of each instrument: what crosses inside the book crosses at.
     pub(crate) last: Vec<Price>,
-    /// When funding was last paid, by instrument.
-    pub(crate) paid: Vec<Timestamp>,
     /// A mark concerns others than the account that trades its instrument.
     shares_marks: bool,
     /// Several strategies trade one contract that expires.
@@ -160,8 +167,8 @@ impl Engine {
             books[0].account.watch(numeraire);
         }
         let account_of = |venue: &str| accounts.iter().position(|spec| spec.venue == venue).unwrap_or(0) as u32;
-        let account_of: Vec<u32> =
-            catalogue.instruments.iter().map(|instrument| account_of(instrument.venue())).collect();
+        let traded = |account| Traded { account, paid: Timestamp::MIN, ..Traded::default() };
+        let traded = catalogue.instruments.iter().map(|instrument| traded(account_of(instrument.venue()))).collect();
         let structures = Structures::new(&catalogue);
         let surfaces = Surfaces::new(&catalogue, &structures.chains);
         let greeks = HeldGreeks::new(&catalogue, &structures.chains);
@@ -171,16 +178,12 @@ impl Engine {
         let has_options =
             has_surface_facts || risk.is_some() || catalogue.instruments.iter().any(|known| is_of_options(known.kind));
         let mut engine = Self {
-            heeded_by: vec![Vec::new(); count],
-            account_of,
+            traded,
             tiers,
             scopes: Vec::new(),
-            by_instrument: vec![Vec::new(); count],
             groups: Vec::new(),
-            has_marks: vec![false; count],
             counts_others: false,
             last: vec![Price::ZERO; count],
-            paid: vec![Timestamp::MIN; count],
             shares_marks: false,
             has_shared_expiry: false,
             may_rest: true,
@@ -215,8 +218,8 @@ impl Engine {
     /// Looks up which accounts need the marks of instruments that they do not trade, and tells them the present ones.
     fn find_heeded(&mut self) {
         self.shares_marks = self.counts_others || self.books.len() > 1;
-        for instrument in 0..self.heeded_by.len() {
-            let own = self.account_of[instrument] as usize;
+        for instrument in 0..self.traded.len() {
+            let own = self.traded[instrument].account as usize;
             let mark = self.books[own].account.mark(instrument);
             let others = self.books.iter_mut().enumerate().filter(|(book, _)| *book != own);
             let heed = others.filter_map(|(number, book)| {
@@ -226,7 +229,7 @@ impl Engine {
                 }
                 heeds.then_some(number as u32)
             });
-            self.heeded_by[instrument] = heed.collect();
+            self.traded[instrument].heeded_by = heed.collect();
         }
     }
 
@@ -260,14 +263,14 @@ impl Engine {
             self.groups.resize(self.groups.len().max(group + 1), Group::default());
             self.groups[group].join();
         }
-        self.by_instrument[index].push(id.0);
+        self.traded[index].scopes.push(id.0);
         let way = |code: policy::CurrencyCode| {
             let from = code.as_str().parse::<market::Currency>().ok();
             from.map_or(Conversion::Unknown, |from| Conversion::between(from, instrument.quote, &self.catalogue))
         };
         let amounts = config.program.amounts.iter().map(|(fact, value, code)| (*fact, *value, way(*code))).collect();
         let mut scope =
-            Scope::new(id, config, AccountId(self.account_of[index]), instrument, self.catalogue.series.len());
+            Scope::new(id, config, AccountId(self.traded[index].account), instrument, self.catalogue.series.len());
         scope.amounts = amounts;
         scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
         scope.find_special();
@@ -276,8 +279,8 @@ impl Engine {
         }
         self.scopes.push(scope);
         self.dirty.grow();
-        let alone = self.by_instrument[index].len() == 1;
-        for scope in &self.by_instrument[index] {
+        let alone = self.traded[index].scopes.len() == 1;
+        for scope in &self.traded[index].scopes {
             self.scopes[*scope as usize].alone = alone;
         }
         self.has_shared_expiry |= !alone && self.catalogue.instruments[index].kind.expiry().is_some();
@@ -296,10 +299,10 @@ impl Engine {
     /// Divides the coins of an account among those who trade the coin of an instrument there, by their capital: each counts its
     /// part of them in its size, so that together they count them once.
     fn share_collateral(&mut self, instrument: usize) {
-        let (account, base) = (self.account_of[instrument], self.catalogue.instruments[instrument].base);
+        let (account, base) = (self.traded[instrument].account, self.catalogue.instruments[instrument].base);
         let trades = |scope: &Scope| {
             let index = scope.instrument.index();
-            self.account_of[index] == account && self.catalogue.instruments[index].base == base
+            self.traded[index].account == account && self.catalogue.instruments[index].base == base
         };
         let those: Vec<usize> = (0..self.scopes.len()).filter(|at| trades(&self.scopes[*at])).collect();
         let group = |at: usize| self.scopes[at].sharing.map(|sharing| sharing.group);
@@ -340,7 +343,7 @@ impl Engine {
             book.measure_drawdown(self.now);
         }
         if self.has_shared_expiry {
-            for index in 0..self.by_instrument.len() {
+            for index in 0..self.traded.len() {
                 self.settle_expired(index, input.source);
             }
         }
@@ -403,7 +406,7 @@ impl Engine {
                 Event::Mark(mark) => (mark.instrument, mark.price),
                 _ => continue,
             };
-            let book = &mut self.books[self.account_of[instrument.index()] as usize];
+            let book = &mut self.books[self.traded[instrument.index()].account as usize];
             if book.carried.iter().any(|(known, ..)| *known == instrument.0) {
                 book.bring_in(instrument.0, price);
             }
@@ -471,9 +474,9 @@ impl Engine {
             Event::Bar(_) | Event::Trade(_) => {}
             Event::Mark(mark) => {
                 let index = mark.instrument.index();
-                self.has_marks[index] = true;
+                self.traded[index].has_marks = true;
                 self.set_mark(index, mark.price);
-                for &scope in &self.by_instrument[index] {
+                for &scope in &self.traded[index].scopes {
                     self.dirty.touch(scope);
                 }
             }
@@ -497,10 +500,10 @@ impl Engine {
     fn see(&mut self, instrument: InstrumentId, seen: &Ohlc) {
         let index = instrument.index();
         self.last[index] = seen.close;
-        if !self.has_marks[index] {
+        if !self.traded[index].has_marks {
             self.set_mark(index, seen.close);
         }
-        for &scope in &self.by_instrument[index] {
+        for &scope in &self.traded[index].scopes {
             let state = &mut self.scopes[scope as usize];
             state.facts.set_now(self.now);
             state.see(seen);
@@ -510,26 +513,24 @@ impl Engine {
 
     #[inline(always)]
     fn set_mark(&mut self, instrument: usize, mark: Price) {
-        self.books[self.account_of[instrument] as usize].account.set_mark(instrument, mark);
+        let book = &mut self.books[self.traded[instrument].account as usize];
+        book.account.set_mark(instrument, mark);
         if self.shares_marks {
-            self.share_mark(instrument, mark);
-        }
-    }
-
-    /// What follows from a mark for others than the account that trades the instrument.
-    #[inline(always)]
-    fn share_mark(&mut self, instrument: usize, mark: Price) {
-        if self.books.len() > 1 {
-            self.tell_heeding(instrument, mark);
-        }
-        if self.counts_others {
-            self.reserve_here(instrument);
+            // As nearly always, nothing but the mark has changed.
+            if self.counts_others && !book.reserve_as_before(instrument) {
+                self.reserve(instrument);
+            }
+            if self.books.len() > 1 {
+                self.tell_heeding(instrument, mark);
+            }
+            #[cfg(debug_assertions)]
+            self.check_reserved(instrument);
         }
     }
 
     #[inline(never)]
     fn tell_heeding(&mut self, instrument: usize, mark: Price) {
-        for other in &self.heeded_by[instrument] {
+        for other in &self.traded[instrument].heeded_by {
             self.books[*other as usize].account.set_mark(instrument, mark);
         }
     }
@@ -537,22 +538,26 @@ impl Engine {
     /// Brings the gross exposure of an instrument up to date with its mark, position and pending orders.
     #[inline(never)]
     fn reserve(&mut self, instrument: usize) {
-        self.reserve_here(instrument);
-    }
-
-    #[inline(always)]
-    fn reserve_here(&mut self, instrument: usize) {
-        let only = self.by_instrument[instrument].first();
+        let only = self.traded[instrument].scopes.first();
         if let Some(desk) = only.and_then(|scope| self.scopes[*scope as usize].desk) {
             return self.reserve_structure(desk as usize);
         }
-        let (mut bought, mut sold) = (Qty::ZERO, Qty::ZERO);
-        for scope in &self.by_instrument[instrument] {
-            let (more, less) = self.scopes[*scope as usize].working.pending();
-            bought += more;
-            sold += less;
-        }
-        self.books[self.account_of[instrument] as usize].reserve(instrument, bought, sold);
+        let (bought, sold) = self.pending(instrument);
+        self.books[self.traded[instrument].account as usize].reserve(instrument, bought, sold);
+    }
+
+    /// What orders of all strategies in an instrument that may raise a position could still buy and sell.
+    fn pending(&self, instrument: usize) -> (Qty, Qty) {
+        let each = self.traded[instrument].scopes.iter().map(|scope| self.scopes[*scope as usize].working.pending());
+        each.fold((Qty::ZERO, Qty::ZERO), |(bought, sold), (more, less)| (bought + more, sold + less))
+    }
+
+    /// That nothing but the mark has changed is true; in builds that check, of every mark.
+    #[cfg(debug_assertions)]
+    fn check_reserved(&self, instrument: usize) {
+        let (bought, sold) = self.pending(instrument);
+        let book = &self.books[self.traded[instrument].account as usize];
+        assert!(book.reserves(instrument, bought, sold), "orders or a position changed and nobody said so");
     }
 
     fn on_cash(&mut self, change: &CashChange) {
@@ -585,6 +590,7 @@ impl Engine {
         }
         self.scopes[index].region.forget();
         let Some(order) = self.scopes[index].working.update(news.order, &news.update) else { return };
+        self.books[self.scopes[index].account.index()].on_order();
         // What an order at the market would have taken off is covered again at once.
         let ended = matches!(news.update, OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(_));
         if ended && order.kind == market::OrderKind::Market && !self.scopes[index].alone {
@@ -704,9 +710,13 @@ impl Engine {
         if scope.is_special && scope.is_over(self.now) {
             return;
         }
-        if self.counts_others || scope.is_special {
+        if scope.is_special || !scope.alone {
             self.tell_beside(index);
             scope = &mut self.scopes[index];
+        } else if self.counts_others {
+            // Nothing stands beside it in its instrument, and it reads of nothing else.
+            let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
+            scope.facts.set(facts::OTHERS, others);
         }
         if self.risk.is_some() {
             self.tell_risk(index, source);
@@ -811,6 +821,7 @@ impl Engine {
         let shares = !scope.alone;
         let wanted = Wanted { entering, keeps_back, ..wanted(&scope.because, scope.position, shares, target, source) };
         scope.working.route(&wanted, &mut outbox);
+        self.books[account.index()].on_order();
         adopt(scope, target);
         if let Some(desk) = desk {
             self.carry_out(desk as usize, id);
@@ -834,7 +845,7 @@ impl Engine {
     /// The account that trades an instrument.
     #[must_use]
     pub fn account_of(&self, instrument: InstrumentId) -> AccountId {
-        AccountId(self.account_of[instrument.index()])
+        AccountId(self.traded[instrument.index()].account)
     }
 
     /// How far an account's equity is under its highest, net of deposits and withdrawals.
@@ -934,9 +945,9 @@ impl Engine {
             group.save(out);
         }
         for index in 0..self.last.len() {
-            out.bool(self.has_marks[index]);
+            out.bool(self.traded[index].has_marks);
             out.i64(self.last[index].raw());
-            out.i64(self.paid[index].nanos());
+            out.i64(self.traded[index].paid.nanos());
         }
         for scope in &self.scopes {
             scope.save(out);
@@ -964,9 +975,9 @@ impl Engine {
         self.find_counts();
         self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
         for index in 0..self.last.len() {
-            self.has_marks[index] = from.bool()?;
+            self.traded[index].has_marks = from.bool()?;
             self.last[index] = Price::from_raw(from.i64()?);
-            self.paid[index] = Timestamp::from_nanos(from.i64()?);
+            self.traded[index].paid = Timestamp::from_nanos(from.i64()?);
         }
         for scope in &mut self.scopes {
             scope.load(from)?;

@@ -27,22 +27,12 @@ pub(crate) struct Early {
 impl Engine {
     /// Sets what a strategy knows of what it has to share: leverage, margin and money that others use, this input's orders
     /// included.
-    #[inline(always)]
-    pub(crate) fn tell_beside(&mut self, index: usize) {
-        let scope = &mut self.scopes[index];
-        if scope.alone && !scope.is_special {
-            // Nothing stands beside it in its instrument, and it reads of nothing else.
-            if self.counts_others {
-                let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
-                scope.facts.set(facts::OTHERS, others);
-            }
-        } else if self.counts_others || scope.reads_funds || scope.reads_margin {
-            self.find_beside(index);
-        }
-    }
-
     #[inline(never)]
-    fn find_beside(&mut self, index: usize) {
+    pub(crate) fn tell_beside(&mut self, index: usize) {
+        let scope = &self.scopes[index];
+        if !self.counts_others && !scope.reads_funds && !scope.reads_margin {
+            return;
+        }
         let beside = if self.scopes[index].alone { Qty::ZERO } else { self.beside(index) };
         let spoken_for = if self.scopes[index].reads_funds { self.spoken_for(index) } else { Cash::ZERO };
         let scope = &mut self.scopes[index];
@@ -70,7 +60,7 @@ impl Engine {
             0 => signal() >= 0.0,
             side => side > 0,
         };
-        let others = self.by_instrument[scope.instrument.index()].iter().filter(|other| **other as usize != index);
+        let others = self.traded[scope.instrument.index()].scopes.iter().filter(|other| **other as usize != index);
         let worst = others.map(|other| {
             let other = &self.scopes[*other as usize];
             let (bought, sold) = other.working.pending();
@@ -145,6 +135,7 @@ impl Engine {
         };
         let counted = self.scopes[scope].working.update(id, &OrderUpdate::Filled(fill));
         debug_assert!(counted.is_some(), "the order was routed a moment ago");
+        self.books[account.index()].on_order();
         self.on_fill(scope, id, purpose, &fill);
     }
 
@@ -163,7 +154,7 @@ impl Engine {
                 book.carried.push((fill.instrument.0, fill.signed_qty(), fill.price));
                 self.has_carried = true;
                 let adopts = |scope: &&u32| self.scopes[**scope as usize].adoption.is_some();
-                if let Some(scope) = self.by_instrument[index].iter().find(adopts).copied() {
+                if let Some(scope) = self.traded[index].scopes.iter().find(adopts).copied() {
                     self.on_fill(scope as usize, order, Purpose::Opening, fill);
                 }
                 return;
@@ -223,7 +214,7 @@ impl Engine {
     fn closes(&self, fill: &Fill, flat: bool) -> Vec<(usize, Side, Qty)> {
         let mut left = fill.qty;
         let mut closes = Vec::new();
-        for scope in self.by_instrument[fill.instrument.index()].iter().map(|scope| *scope as usize) {
+        for scope in self.traded[fill.instrument.index()].scopes.iter().map(|scope| *scope as usize) {
             let held = self.scopes[scope].position;
             let Some(side) = (-held).side() else { continue };
             let qty = if flat { held.abs() } else { held.abs().min(left) };
@@ -252,10 +243,10 @@ impl Engine {
     /// strategy that is flat by now owes stays with the account.
     pub(crate) fn attribute_funding(&mut self, instrument: InstrumentId, net: Qty, amount: Cash) {
         let index = instrument.index();
-        self.paid[index] = self.now;
-        let account = &self.books[self.account_of[index] as usize].account;
-        let accrued = net != account.position(index).qty && self.by_instrument[index].len() > 1;
-        let parts = self.by_instrument[index].iter().map(|scope| {
+        self.traded[index].paid = self.now;
+        let account = &self.books[self.traded[index].account as usize].account;
+        let accrued = net != account.position(index).qty && self.traded[index].scopes.len() > 1;
+        let parts = self.traded[index].scopes.iter().map(|scope| {
             let scope = &self.scopes[*scope as usize];
             (scope.id, if accrued { scope.held.until(self.now, scope.position) } else { scope.position.raw().into() })
         });
@@ -276,19 +267,19 @@ impl Engine {
     /// A rate fell due. Strategies whose positions cancel out: the venue asks for nothing, and one pays what the other receives.
     pub(crate) fn settle_between(&mut self, due: &FundingRate) {
         let index = due.instrument.index();
-        if self.by_instrument[index].len() < 2 {
+        if self.traded[index].scopes.len() < 2 {
             return;
         }
-        for scope in &self.by_instrument[index] {
+        for scope in &self.traded[index].scopes {
             self.scopes[*scope as usize].held = Held { area: 0, since: self.now };
         }
-        let account = &self.books[self.account_of[index] as usize].account;
-        if !account.position(index).qty.is_zero() || self.paid[index] == self.now {
+        let account = &self.books[self.traded[index].account as usize].account;
+        if !account.position(index).qty.is_zero() || self.traded[index].paid == self.now {
             return;
         }
         let (contract, mark) = (account.contract(index), account.mark(index));
         let holds = |scope: &&u32| self.scopes[**scope as usize].campaign.is_some();
-        let holders: Vec<u32> = self.by_instrument[index].iter().filter(holds).copied().collect();
+        let holders: Vec<u32> = self.traded[index].scopes.iter().filter(holds).copied().collect();
         let mut left = Cash::ZERO;
         for (at, scope) in holders.iter().enumerate() {
             let scope = &mut self.scopes[*scope as usize];
@@ -306,16 +297,16 @@ impl Engine {
     /// A contract has expired while its strategies cancelled out: the venue settles nothing, so they settle with each other, once
     /// all fills of that instant are told.
     pub(crate) fn settle_expired(&mut self, index: usize, source: Source) {
-        let account = &self.books[self.account_of[index] as usize].account;
+        let account = &self.books[self.traded[index].account as usize].account;
         let is_over = |expiry| self.now > expiry || (self.now == expiry && source == Source::Market);
         let expired = self.catalogue.instruments[index].kind.expiry().is_some_and(is_over);
-        let open = self.by_instrument[index].iter().any(|scope| !self.scopes[*scope as usize].position.is_zero());
+        let open = self.traded[index].scopes.iter().any(|scope| !self.scopes[*scope as usize].position.is_zero());
         if !expired || !open || !account.position(index).qty.is_zero() {
             return;
         }
         let price = account.mark(index);
         let fill = Fill {
-            account: self.scopes[self.by_instrument[index][0] as usize].account,
+            account: self.scopes[self.traded[index].scopes[0] as usize].account,
             instrument: InstrumentId(index as u32),
             side: Side::Sell,
             qty: Qty::ZERO,
@@ -326,7 +317,7 @@ impl Engine {
             forced: Some(Forced::Settlement),
             execution: 0,
         };
-        for scope in self.by_instrument[index].clone() {
+        for scope in self.traded[index].scopes.clone() {
             self.dirty.touch(scope);
         }
         // The venue's own id for settlements.

@@ -13,15 +13,48 @@ use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, Cash, InstrumentId, Price, Qty, StrategyId, Timestamp};
 
-/// One strategy in its instrument.
+/// One strategy in its instrument. Laid out as it is written: what every price asks for comes first and close together, so that with
+/// many strategies an event touches few lines of memory.
+#[repr(C)]
 pub(crate) struct Scope {
-    pub(crate) id: StrategyId,
+    pub(crate) position: Qty,
+    /// A fingerprint of which rules refuse, cut or hold back: a plan is recorded when it changes.
+    pub(crate) limits: u64,
+    /// Trigger of an add that the last decision refused.
+    pub(crate) refused_trigger: Option<Price>,
+    pub(crate) rules: Vec<Box<dyn Rule>>,
     pub(crate) account: AccountId,
     pub(crate) instrument: InstrumentId,
     /// The number of its desk, if it trades a structure of options.
     pub(crate) desk: Option<u32>,
+    pub(crate) indicators: Vec<Box<dyn Indicator>>,
+    pub(crate) id: StrategyId,
+    /// The version of days and weeks that its facts tell.
+    pub(crate) periods: u32,
+    /// It has anything that most strategies have not: looked at first, so that those pay for one look.
+    pub(crate) is_special: bool,
     /// No other strategy of the account trades the instrument.
     pub(crate) alone: bool,
+    /// Campaign facts are out of date.
+    pub(crate) stale: bool,
+    /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
+    pub(crate) crossed: bool,
+    /// Decisions until a region is looked for again, after none was found.
+    until_asked: u8,
+    /// Whether the region has spared an evaluation.
+    passed: bool,
+    /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
+    pub(crate) region: Region,
+    pub(crate) because: Because,
+    pub(crate) working: Working,
+    /// Signed quantities that the venue refused since the last decision, and whether for want of margin.
+    refusals: ArrayVec<(Qty, bool), REFUSALS_MAX>,
+    pub(crate) facts: Facts,
+    pub(crate) campaign: Option<Campaign>,
+    /// Price information of the input being handled.
+    pub(crate) seen: Option<Ohlc>,
+    /// What the region's decision came to, to check it by.
+    settled: Target,
     /// How it shares the account's equity.
     pub(crate) sharing: Option<Sharing>,
     /// What it counts for in its group.
@@ -36,19 +69,11 @@ pub(crate) struct Scope {
     pub(crate) reads_sent: bool,
     /// Increases go out at a limit.
     pub(crate) collared: bool,
-    /// It has anything that most strategies have not: looked at first, so that those pay for one look.
-    pub(crate) is_special: bool,
     /// Values that are told in the quote currency of the instrument, and how they are translated.
     pub(crate) amounts: Vec<(Fact<Cash>, Cash, Conversion)>,
-    pub(crate) indicators: Vec<Box<dyn Indicator>>,
-    pub(crate) rules: Vec<Box<dyn Rule>>,
     pub(crate) terms: CampaignTerms,
-    pub(crate) facts: Facts,
-    pub(crate) campaign: Option<Campaign>,
-    pub(crate) position: Qty,
     /// Since the last payment of funding; kept where others trade the instrument too.
     pub(crate) held: Held,
-    pub(crate) working: Working,
     /// Full size that the entry order in flight belongs to.
     pub(crate) planned_base: Qty,
     /// N when the entry in flight was decided: what its fill falls back on, if N is too old by then.
@@ -63,33 +88,10 @@ pub(crate) struct Scope {
     pub(crate) entering: Option<(Qty, Purpose)>,
     /// When orders were sent, over the time in which they are counted.
     pub(crate) sent: VecDeque<Timestamp>,
-    pub(crate) because: Because,
-    /// Price information of the input being handled.
-    pub(crate) seen: Option<Ohlc>,
-    /// Trigger of an add that the last decision refused.
-    pub(crate) refused_trigger: Option<Price>,
-    /// A fingerprint of which rules refuse, cut or hold back: a plan is recorded when it changes.
-    pub(crate) limits: u64,
-    /// The version of days and weeks that its facts tell.
-    pub(crate) periods: u32,
     /// When its contract expires.
     expiry: Option<Timestamp>,
     /// That it has expired was told: nothing is decided from then on.
     over: bool,
-    /// Campaign facts are out of date.
-    pub(crate) stale: bool,
-    /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
-    pub(crate) crossed: bool,
-    /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
-    pub(crate) region: Region,
-    /// Decisions until a region is looked for again, after none was found.
-    until_asked: u8,
-    /// Whether the region has spared an evaluation.
-    passed: bool,
-    /// What the region's decision came to, to check it by.
-    settled: Target,
-    /// Signed quantities that the venue refused since the last decision, and whether for want of margin.
-    refusals: ArrayVec<(Qty, bool), REFUSALS_MAX>,
 }
 
 /// Decisions between two searches for a region where none was found.
@@ -188,8 +190,7 @@ impl Scope {
     /// New price information: the fact, the campaign's extremes, and whether a refused trigger was crossed.
     #[inline(always)]
     pub(crate) fn see(&mut self, seen: &Ohlc) {
-        self.facts.set(facts::PRICE, seen.close);
-        self.facts.set(facts::PRICES, self.facts.get(facts::PRICES).unwrap_or(0).wrapping_add(1));
+        self.facts.set_price(seen.close);
         if self.is_special && self.reads_range {
             self.see_range(seen);
         }
@@ -278,10 +279,12 @@ impl Scope {
             self.publish_campaign();
         }
         self.facts.set(facts::POSITION, self.position);
-        for indicator in &mut self.indicators {
-            indicator.observe(self.seen.as_ref(), &mut self.facts);
+        if !self.indicators.is_empty() {
+            for indicator in &mut self.indicators {
+                indicator.observe(self.seen.as_ref(), &mut self.facts);
+            }
+            self.seen = None;
         }
-        self.seen = None;
         for rule in &mut self.rules {
             rule.observe(&self.facts);
         }

@@ -123,13 +123,13 @@ impl Engine {
         let Some(value) = self.structures.chains.quote(quote, self.now) else { return };
         let index = quote.instrument.index();
         // An option's price translates nothing and is exposure of nobody: only its own account heeds it.
-        self.books[self.account_of[index] as usize].account.set_mark(index, value);
+        self.books[self.traded[index].account as usize].account.set_mark(index, value);
     }
 
     /// The desk of a strategy that trades a structure.
     pub(crate) fn add_desk(&mut self, scope: u32, instrument: InstrumentId, terms: Structure) -> u32 {
         let of = &self.catalogue.instruments[instrument.index()];
-        let account = units::AccountId(self.account_of[instrument.index()]);
+        let account = units::AccountId(self.traded[instrument.index()].account);
         let mut desk = Desk::new(scope, instrument, account, terms, of.lot);
         desk.chain = self.structures.chains.find(of.venue(), of.base, of.settle);
         if let Some(chain) = desk.chain {
@@ -227,7 +227,7 @@ impl Engine {
         let Some(price) = price else { return };
         let exposure = self.exposure_price(at);
         self.last[instrument.index()] = price;
-        self.books[self.account_of[instrument.index()] as usize].account.set_mark(instrument.index(), price);
+        self.books[self.traded[instrument.index()].account as usize].account.set_mark(instrument.index(), price);
         let now = self.now;
         let state = &mut self.scopes[scope as usize];
         state.facts.set_now(now);
@@ -263,7 +263,7 @@ impl Engine {
         let desk = &self.structures.desks[at];
         let scope = &self.scopes[desk.scope as usize];
         let (bought, sold) = scope.working.pending();
-        let book = &mut self.books[self.account_of[desk.instrument.index()] as usize];
+        let book = &mut self.books[self.traded[desk.instrument.index()].account as usize];
         book.reserve_at(desk.instrument.index(), price, scope.position, bought, sold, desk.stands_for_at_worst());
     }
 
@@ -750,7 +750,7 @@ impl Engine {
         options.dedup();
         for instrument in options {
             let index = instrument.index();
-            let account = units::AccountId(self.account_of[index]);
+            let account = units::AccountId(self.traded[index].account);
             let held: Qty = self.structures.desks.iter().map(|desk| desk.held(instrument)).sum();
             // What of it is under way was filled or not before it expired: the venue is about to tell, and settles what was.
             let is_sent = |desk: &Desk| desk.sent.iter().any(|order| order.instrument == instrument);

@@ -295,15 +295,19 @@ struct Slot {
 
 const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
 
-/// All facts of one scope (a strategy in its instrument).
+/// All facts of one scope (a strategy in its instrument). Laid out as it is written, from the beginning of a line of memory: what is
+/// written with every price lies in few of them.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 pub struct Facts {
-    /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
-    own: [Slot; NAMES.len()],
-    series: Box<[Slot]>,
+    /// Which of the engine's own facts are known: one bit a slot, so that what nobody told is not looked at.
+    known: u64,
     now: Timestamp,
     /// Which of the engine's own facts changed since [`Self::watch`]: one bit a slot. It follows from what is set, and is no state.
     changed: u64,
+    /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
+    own: [Slot; NAMES.len()],
+    series: Box<[Slot]>,
     /// Series that are told anew before each evaluation: no state.
     passing: Vec<FactId>,
 }
@@ -324,6 +328,7 @@ impl Facts {
         Self {
             own: [EMPTY; NAMES.len()],
             series: vec![EMPTY; series].into(),
+            known: 0,
             now: Timestamp::MIN,
             changed: 0,
             passing: Vec::new(),
@@ -356,6 +361,36 @@ impl Facts {
         }
     }
 
+    /// The market told a price, now.
+    #[inline]
+    pub fn set_price(&mut self, price: Price) {
+        let count = self.get(PRICES).unwrap_or(0).wrapping_add(1);
+        self.set_both((PRICE, price), (PRICES, count));
+    }
+
+    /// Sets two facts that change with nearly every input, now.
+    #[inline]
+    pub fn set_both<T: FactValue, U: FactValue>(&mut self, first: (Fact<T>, T), second: (Fact<U>, U)) {
+        debug_assert!(self.now != Timestamp::MIN, "facts are set at a time");
+        let both = bit(first.0.id) | bit(second.0.id);
+        debug_assert!(both & !RESTLESS == 0, "whether others changed is looked at");
+        let set = self.now;
+        *self.slot_mut(first.0.id) = Slot { raw: first.1.to_raw(), set };
+        *self.slot_mut(second.0.id) = Slot { raw: second.1.to_raw(), set };
+        self.learn(both);
+        self.changed |= both;
+    }
+
+    /// Whether any of these facts was not known until now. They are from here on.
+    #[inline]
+    fn learn(&mut self, bits: u64) -> bool {
+        let is_new = self.known & bits != bits;
+        if is_new {
+            self.known |= bits;
+        }
+        is_new
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -365,11 +400,15 @@ impl Facts {
     /// Sets a fact, now.
     #[inline]
     pub fn set<T: FactValue>(&mut self, fact: Fact<T>, value: T) {
-        let (raw, set) = (value.to_raw(), self.now);
+        debug_assert!(self.now != Timestamp::MIN, "facts are set at a time");
+        let (raw, set, bit) = (value.to_raw(), self.now, bit(fact.id));
+        let is_new = self.learn(bit);
         let slot = self.slot_mut(fact.id);
-        let changes = bit(fact.id) & RESTLESS != 0 || slot.raw != raw || slot.set == Timestamp::MIN;
+        let changes = bit & RESTLESS != 0 || is_new || slot.raw != raw;
         *slot = Slot { raw, set };
-        self.changed |= if changes { bit(fact.id) } else { 0 };
+        if changes {
+            self.changed |= bit;
+        }
     }
 
     /// Sets or forgets a fact, now.
@@ -377,12 +416,12 @@ impl Facts {
     pub fn put<T: FactValue>(&mut self, fact: Fact<T>, value: Option<T>) {
         match value {
             Some(value) => self.set(fact, value),
-            None => {
-                let slot = self.slot_mut(fact.id);
-                let changes = slot.set != Timestamp::MIN;
-                *slot = EMPTY;
-                self.changed |= if changes { bit(fact.id) } else { 0 };
+            None if self.is_known(fact.id) => {
+                *self.slot_mut(fact.id) = EMPTY;
+                self.known &= !bit(fact.id);
+                self.changed |= bit(fact.id);
             }
+            None => {}
         }
     }
 
@@ -399,27 +438,33 @@ impl Facts {
         self.changed
     }
 
+    #[inline]
+    fn is_known(&self, fact: FactId) -> bool {
+        if usize::from(fact.0) < NAMES.len() {
+            self.known & bit(fact) != 0
+        } else {
+            self.slot(fact).set != Timestamp::MIN
+        }
+    }
+
     /// The raw value of a fact, if it is known.
     #[inline]
     #[must_use]
     pub fn raw(&self, fact: FactId) -> Option<i128> {
-        let slot = self.slot(fact);
-        (slot.set != Timestamp::MIN).then_some(slot.raw)
+        self.is_known(fact).then(|| self.slot(fact).raw)
     }
 
     /// A fact, if it is known.
     #[inline]
     #[must_use]
     pub fn get<T: FactValue>(&self, fact: Fact<T>) -> Option<T> {
-        let slot = self.slot(fact.id);
-        (slot.set != Timestamp::MIN).then(|| T::from_raw(slot.raw))
+        self.is_known(fact.id).then(|| T::from_raw(self.slot(fact.id).raw))
     }
 
     /// How long ago a fact was set.
     #[must_use]
     pub fn age(&self, fact: FactId) -> Option<Duration> {
-        let slot = self.slot(fact);
-        (slot.set != Timestamp::MIN).then(|| self.now.since(slot.set))
+        self.is_known(fact).then(|| self.now.since(self.slot(fact).set))
     }
 
     /// Writes every slot.
@@ -444,6 +489,8 @@ impl Facts {
         for slot in self.own.iter_mut().chain(&mut self.series) {
             *slot = Slot { raw: from.i128()?, set: Timestamp::from_nanos(from.i64()?) };
         }
+        let known = self.own.iter().enumerate().filter(|(_, slot)| slot.set != Timestamp::MIN);
+        self.known = known.fold(0, |known, (at, _)| known | 1 << at);
         Ok(())
     }
 }

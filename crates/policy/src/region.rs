@@ -7,6 +7,7 @@ use units::Ratio;
 /// Open intervals of facts inside which all rules of a program answer as they answered last. What a rule reads and says nothing
 /// about must stay as it is.
 #[derive(Debug, Clone, Default)]
+#[repr(C)]
 pub struct Region {
     /// Whether there is one.
     known: bool,

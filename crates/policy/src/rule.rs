@@ -259,24 +259,48 @@ pub struct Step {
 }
 
 /// Collects what rules say beside their verdicts: the numbers behind it, the triggers they refuse, the exits and the add
-/// that they leave resting at the venue.
-#[derive(Debug, Clone, Default)]
+/// that they leave resting at the venue. Laid out as it is written: what every evaluation asks for comes first.
+#[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Because {
-    steps: ArrayVec<Step, STEPS_MAX>,
-    exits: ArrayVec<Exit, EXITS_MAX>,
-    add: Option<Add>,
-    refused_add: Option<Add>,
-    cut: bool,
-    limits: u64,
-    reason: Option<Reason>,
-    /// A limit does not bear what is held.
-    cannot_wait: bool,
-    rule: u8,
+    /// At most [`STEPS_MAX`], apart from the rest: they are large, and most evaluations say nothing.
+    steps: Vec<Step>,
     before: Qty,
-    holds: bool,
-    stopped: bool,
+    limits: u64,
     worst: Option<Price>,
     whole: Option<Qty>,
+    rule: u8,
+    cut: bool,
+    holds: bool,
+    /// A limit does not bear what is held.
+    cannot_wait: bool,
+    stopped: bool,
+    reason: Option<Reason>,
+    add: Option<Add>,
+    refused_add: Option<Add>,
+    exits: ArrayVec<Exit, EXITS_MAX>,
+}
+
+impl Default for Because {
+    /// Nothing said yet, with room for all that may be: an evaluation allocates nothing.
+    fn default() -> Self {
+        Self {
+            steps: Vec::with_capacity(STEPS_MAX),
+            exits: ArrayVec::new(),
+            add: None,
+            refused_add: None,
+            cut: false,
+            limits: 0,
+            reason: None,
+            cannot_wait: false,
+            rule: 0,
+            before: Qty::ZERO,
+            holds: false,
+            stopped: false,
+            worst: None,
+            whole: None,
+        }
+    }
 }
 
 impl Because {
@@ -363,7 +387,7 @@ impl Because {
     }
 
     fn push(&mut self, step: Step) {
-        debug_assert!(!self.steps.is_full(), "the program's length was checked at load");
+        debug_assert!(self.steps.len() < STEPS_MAX, "the program's length was checked at load");
         if matches!(step.outcome, Outcome::Refused | Outcome::Cut | Outcome::Held | Outcome::Unmet) {
             self.cut |= step.outcome == Outcome::Cut;
             // FNV-1a over rule, outcome and sentence.
@@ -372,7 +396,9 @@ impl Because {
                 self.limits = (self.limits ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }
         }
-        let _fits = self.steps.try_push(step);
+        if self.steps.len() < STEPS_MAX {
+            self.steps.push(step);
+        }
     }
 
     /// A fingerprint of what refuses, cuts or holds back: rules and sentences, not their numbers, which change with every

@@ -126,7 +126,8 @@ fn to_double(value: i128) -> f64 {
     // Split at 62 bits: both halves then convert as signed integers, in one instruction each.
     match i64::try_from(value >> 62) {
         Ok(high) => high as f64 * 4_611_686_018_427_387_904.0 + (value as i64 & (i64::MAX >> 1)) as f64,
-        Err(_) => value as f64,
+        // What is lost of a number this wide is no part of a double.
+        Err(_) => (value >> 64) as i64 as f64 * 18_446_744_073_709_551_616.0,
     }
 }
 
@@ -426,6 +427,18 @@ impl Cash {
     #[must_use]
     pub const fn notional(self) -> Notional {
         Notional(self.0)
+    }
+
+    /// A step of [`Self::coarse`], 2^38 raw units: about 0.00003.
+    pub const COARSE: f64 = (1_u64 << 38) as f64 / Self::ONE as f64;
+
+    /// How many whole steps of [`Self::COARSE`] it is, downwards, within the precision of an `f64`: to compare amounts at little cost.
+    /// Not a number beyond 10^14 units, so that any comparison says no.
+    #[must_use]
+    #[inline]
+    pub fn coarse(self) -> f64 {
+        // Whole bytes would be read across the halves that were just written, which processors wait for.
+        i64::try_from(self.0 >> 38).map_or(f64::NAN, |steps| steps as f64)
     }
 }
 

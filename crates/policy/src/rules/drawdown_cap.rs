@@ -15,7 +15,7 @@ pub(crate) struct DrawdownCap {
     rearm: Option<Rearm>,
     /// How many levels are in force.
     reached: u32,
-    /// When the last level was reached, and the worst drawdown since.
+    /// When the last level was reached, and the worst drawdown since. Nothing while no level is in force.
     flat: Option<(Timestamp, f64)>,
     /// The high-water mark that re-arming restarted, net of deposits, and the deposits that it knows of.
     mark: Option<(Cash, Cash)>,
@@ -68,47 +68,9 @@ impl DrawdownCap {
         }
     }
 
-    /// Once flat by the last level: whether the declared rule lets it begin again.
-    fn may_rearm(&mut self, facts: &Facts, drawdown: f64) -> bool {
-        let is_last = self.reached as usize == self.levels.len();
-        if !is_last {
-            self.flat = None;
-            return false;
-        }
-        let (since, worst) = self.flat.unwrap_or((facts.now(), drawdown));
-        self.flat = Some((since, worst.max(drawdown)));
-        position(facts).is_zero()
-            && match self.rearm {
-                None => false,
-                Some(Rearm::After(span)) => facts.now().since(since) >= span,
-                Some(Rearm::Recovered(share)) => drawdown <= worst * (1.0 - share.get()),
-            }
-    }
-}
-
-impl Rule for DrawdownCap {
-    fn name(&self) -> &'static str {
-        "drawdown_cap"
-    }
-
-    fn reads(&self) -> &[FactId] {
-        READS
-    }
-
-    fn observe(&mut self, facts: &Facts) {
-        // Nothing in force and nothing reached: by far the most frequent case, told without looking closer.
-        if self.reached == 0
-            && self.mark.is_none()
-            && let Some(first) = self.levels.first()
-            && facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get) < first.at.get()
-        {
-            self.flat = None;
-            return;
-        }
-        self.observe_closely(facts);
-    }
-
-    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+    /// Where a level is in force, or the mark was restarted. Apart, so that the frequent case has no large frame.
+    #[inline(never)]
+    fn evaluate_closely(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let Some(level) = self.reached.checked_sub(1).map(|at| self.levels[at as usize]) else {
             if let Some((mark, _)) = self.mark {
                 because.say("re-armed: drawdown counts from {}", [Arg::Cash(mark)]);
@@ -143,6 +105,53 @@ impl Rule for DrawdownCap {
         }
         let qty = if proposed.qty.signum() < 0 { -most } else { most };
         Verdict::cut(Target { qty, ..proposed })
+    }
+
+    /// Once flat by the last level: whether the declared rule lets it begin again.
+    fn may_rearm(&mut self, facts: &Facts, drawdown: f64) -> bool {
+        let is_last = self.reached as usize == self.levels.len();
+        if !is_last {
+            self.flat = None;
+            return false;
+        }
+        let (since, worst) = self.flat.unwrap_or((facts.now(), drawdown));
+        self.flat = Some((since, worst.max(drawdown)));
+        position(facts).is_zero()
+            && match self.rearm {
+                None => false,
+                Some(Rearm::After(span)) => facts.now().since(since) >= span,
+                Some(Rearm::Recovered(share)) => drawdown <= worst * (1.0 - share.get()),
+            }
+    }
+}
+
+impl Rule for DrawdownCap {
+    fn name(&self) -> &'static str {
+        "drawdown_cap"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        READS
+    }
+
+    fn observe(&mut self, facts: &Facts) {
+        // Nothing in force and nothing reached: by far the most frequent case, told without looking closer.
+        if self.reached == 0
+            && self.mark.is_none()
+            && let Some(first) = self.levels.first()
+            && facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get) < first.at.get()
+        {
+            return;
+        }
+        self.observe_closely(facts);
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        // Nothing is in force: by far the most frequent case.
+        if self.reached == 0 && self.mark.is_none() {
+            return Verdict::keep(proposed);
+        }
+        self.evaluate_closely(facts, proposed, because)
     }
 
     /// As long as the same levels are in force.

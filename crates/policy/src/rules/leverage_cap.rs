@@ -45,7 +45,7 @@ impl Rule for LeverageCap {
         if because.add().is_none() && self.is_far_inside(facts, (equity, price), held, proposed.qty) {
             return Verdict::keep(proposed);
         }
-        self.evaluate_closely(facts, (equity, price, unit), proposed, because)
+        self.evaluate_closely(facts, proposed, because)
     }
 
     fn most(&self, facts: &Facts) -> Option<Qty> {
@@ -98,14 +98,12 @@ impl Rule for LeverageCap {
 impl LeverageCap {
     /// Where an add rests, or something is near the limit. Apart, so that the frequent case has no large frame.
     #[inline(never)]
-    fn evaluate_closely(
-        &self,
-        facts: &Facts,
-        (equity, price, unit): (Cash, Price, Option<Price>),
-        proposed: Target,
-        because: &mut Because,
-    ) -> Verdict {
-        let held = position(facts);
+    fn evaluate_closely(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let (Some(equity), Some(price)) = (facts.get(facts::EQUITY), facts.get(facts::PRICE)) else {
+            return Verdict::keep(proposed);
+        };
+        let unit = facts.get(facts::EXPOSURE_PRICE);
+        let (price, held) = (unit.unwrap_or(price), position(facts));
         let account = Account::of(facts, equity);
         let verdict = self.capped(account, price, held, proposed, because);
         if let Some(asked) = because.add() {
@@ -121,14 +119,19 @@ impl LeverageCap {
         verdict
     }
 
-    /// Whether nothing is near the limit, told without a wide division or a look at what lies beside: by far the most frequent case.
+    /// Whether nothing is near the limit, told without a division or a look at what lies beside: by far the most frequent case.
     #[inline]
     fn is_far_inside(&self, facts: &Facts, (equity, price): (Cash, Price), held: Qty, qty: Qty) -> bool {
         let (limit, restore) = (self.limit.limit.get(), self.limit.restore.get());
         let least = if restore < limit { restore } else { limit };
-        let exposed = contract(facts).approximate_exposure(price, qty.abs().max(held.abs()));
-        let others = facts.get(facts::OTHERS).map_or(0.0, Cash::approximate);
-        facts.get(facts::COLLATERAL).is_none() && exposed + others < equity.approximate() * least * 0.999_999
+        let qty = qty.abs().max(held.abs());
+        let exposed = match contract(facts) {
+            Contract::Linear => (price * qty).cash().coarse(),
+            inverse => inverse.approximate_exposure(price, qty) / Cash::COARSE,
+        };
+        // Each is less than a step under what it is.
+        let others = facts.get(facts::OTHERS).map_or(0.0, Cash::coarse);
+        facts.get(facts::COLLATERAL).is_none() && exposed + others + 2.0 < equity.coarse() * least * 0.999
     }
 
     /// By how much what is exposed is inside the limit without a wide division, with the add that follows: less is more exposed,
