@@ -220,7 +220,9 @@ impl Book {
         let equity = self.account.equity();
         self.periods.reach(now, equity);
         if equity >= self.high_water {
-            self.set_high_water(equity);
+            if equity != self.high_water {
+                self.set_high_water(equity);
+            }
             self.drawdown = 0.0;
         } else {
             self.drawdown = (self.high_water - equity).approximate() * self.per_high_water;
