@@ -285,8 +285,7 @@ impl Book {
     #[cfg(debug_assertions)]
     pub(crate) fn reserves(&self, instrument: usize, bought: Qty, sold: Qty) -> bool {
         let reserved = self.gross[instrument];
-        reserved.as_of != self.changes
-            || reserved.worst == worst(self.account.position(instrument).qty, bought, sold)
+        reserved.as_of != self.changes || reserved.worst == worst(self.account.position(instrument).qty, bought, sold)
     }
 
     #[inline]
@@ -342,7 +341,8 @@ impl Book {
         let worth = |other: usize, amount: Notional| {
             self.account.translate(self.account.settlement(other).currency, amount.cash())
         };
-        let others = || (0..self.gross.len()).filter(|other| *other != instrument && !self.gross[*other].value.is_zero());
+        let others =
+            || (0..self.gross.len()).filter(|other| *other != instrument && !self.gross[*other].value.is_zero());
         let of_coin = |coin: usize| others().filter(move |other| self.account.coin_of(*other) == Some(coin));
         let plain: Cash = others()
             .filter(|other| self.account.coin_of(*other).is_none_or(|coin| Some(coin) == own))
