@@ -34,7 +34,7 @@ fn stating(mut policy: Policy) -> Policy {
     }
     policy.ladder = policy.ladder.and_then(|mut ladder| {
         ladder.trigger = Trigger::Resting;
-        ladder.rungs.retain(|rung| !matches!(rung.at, RungAt::Time(_) | RungAt::Volatility(_)));
+        ladder.rungs.retain(|rung| !matches!(rung.at, RungAt::Time(_) | RungAt::Volatility(_) | RungAt::When(_)));
         (!ladder.rungs.is_empty()).then_some(ladder)
     });
     let rungs = policy.ladder.as_ref().map_or(0, |ladder| ladder.rungs.len());

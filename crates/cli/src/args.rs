@@ -111,6 +111,9 @@ pub(crate) enum Command {
     /// Check a policy: all errors at once, each with its place, the reason and the remedy
     #[command(after_help = examples::CHECK)]
     Check(Check),
+    /// List what policies may ask of: every fact and function, with its unit, meaning, source and age
+    #[command(after_help = examples::FACTS)]
+    Facts(Facts),
     /// Turn recorded data into a tape, with a quality report; nothing is repaired unasked
     #[command(subcommand, after_help = examples::IMPORT)]
     Import(Import),
@@ -567,6 +570,13 @@ pub(crate) struct Plan {
     /// The portfolio and the market as they are, as JSON
     #[arg(long, value_name = "STATE.json")]
     pub(crate) state: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Facts {
+    /// Only those whose name holds this text
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -77,7 +77,7 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 24] = [
+const WORK: [(&str, &[&str]); 25] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -89,6 +89,7 @@ const WORK: [(&str, &[&str]); 24] = [
     ("init desk", &["init"]),
     ("check policy.toml", &["check"]),
     ("check --explain P014", &["code"]),
+    ("facts campaign.age", &["fact"]),
     ("backtest policy.toml --tape bars.tape --tape funding.tape --out run", &["run"]),
     ("backtest policy.toml --tape bars.tape --out ablated --ablation", &["run", "variant", "variant"]),
     ("explain run --at 2025-01-02T12:00:00Z", &["explanation"]),

@@ -1,5 +1,6 @@
 //! Indicators: what turns prices and series into the facts that rules read.
 
+use crate::expression::fresh;
 use crate::facts::{self, Facts};
 use crate::spec::{SignalKind, UnitSource, VolatilitySource};
 use pricing::{
@@ -273,13 +274,6 @@ impl Indicator for PriceUnit {
     fn load(&mut self, _from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         Ok(())
     }
-}
-
-/// The series' value, unless it is older than allowed.
-fn fresh(facts: &Facts, series: SeriesId, max_age: Duration) -> Option<f64> {
-    let fact = facts::series(series);
-    let fresh = facts.age(fact.id())? <= max_age;
-    fresh.then(|| facts.get(fact)).flatten().map(Ratio::get)
 }
 
 struct ImpliedMove {

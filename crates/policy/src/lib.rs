@@ -5,6 +5,7 @@
 mod codes;
 mod diagnostic;
 pub mod edit;
+pub mod expression;
 pub mod facts;
 mod indicator;
 mod parse;

@@ -110,6 +110,7 @@ impl Printer {
         }
         self.quoted("sides", signal.sides.word());
         self.quoted("reentry", signal.reentry.word());
+        self.each("when", signal.when.as_ref().map(|when| format!("\"{when}\"")));
     }
 
     fn structure(&mut self, structure: &Structure) {
@@ -190,6 +191,7 @@ impl Printer {
         self.quoted("step", format!("{}N", pyramid.step));
         self.each("max_chase", pyramid.max_chase.map(|chase| format!("\"{chase}N\"")));
         self.line("max_units_per_event", pyramid.max_units_per_event);
+        self.each("when", pyramid.when.as_ref().map(|when| format!("\"{when}\"")));
     }
 
     fn stop(&mut self, stop: &Stop) {
@@ -208,7 +210,7 @@ impl Printer {
 
     fn ladder(&mut self, ladder: &Ladder, quote: Option<&str>) {
         self.section("ladder");
-        self.list("at", ladder.rungs.iter().map(|rung| format!("\"{}\"", rung_at(rung.at, quote))));
+        self.list("at", ladder.rungs.iter().map(|rung| format!("\"{}\"", rung_at(rung.at, ladder, quote))));
         self.list("fractions", ladder.rungs.iter().map(|rung| rung.fraction));
         self.quoted("of", ladder.of.word());
         self.line("readd", ladder.readd);
@@ -403,7 +405,7 @@ impl Printer {
 }
 
 /// What a rung waits for, as it is written.
-fn rung_at(at: RungAt, quote: Option<&str>) -> String {
+fn rung_at(at: RungAt, ladder: &Ladder, quote: Option<&str>) -> String {
     match at {
         RungAt::R(r) => format!("{r}R"),
         RungAt::N(n) => format!("{n}N"),
@@ -414,6 +416,7 @@ fn rung_at(at: RungAt, quote: Option<&str>) -> String {
         }
         RungAt::Time(span) => time(span),
         RungAt::Volatility(level) => format!("volatility({})", percent(level)),
+        RungAt::When(at) => ladder.conditions.get(usize::from(at)).map(ToString::to_string).unwrap_or_default(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! A policy compiled to indicators and rules, and its unscaled twin.
 
 use crate::Region;
+use crate::expression::{Condition, Expression};
 use crate::facts::{self, Code, Fact, Facts};
 use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{
-    BlackoutRule, CollarRule, DrawdownCap, LadderRule, LeverageCap, LossLimit, MaxOrderRule, OpenRiskCap,
-    OrderRateRule, PyramidRule, SignalRule, SizeRule, StopRule, StreakRule, TrimRule,
+    BlackoutRule, CollarRule, DrawdownCap, Gates, LadderRule, LeverageCap, LossLimit, MaxOrderRule, OpenRiskCap,
+    OrderRateRule, PyramidRule, SignalRule, SizeRule, StopRule, StreakRule, TrimRule, WhenRule,
 };
 use crate::spec::{OrderSize, Policy, Reentry, Resize, RungAt, SizeKind, Trade, filled};
 use std::fmt;
@@ -91,7 +92,7 @@ impl Program {
             _ => None,
         };
         let amounts = sizes.into_iter().filter_map(amount).collect();
-        Self { indicators, rules: rules(policy, instrument), campaign, amounts }.checked()
+        Self { indicators, rules: rules(policy, instrument, series)?, campaign, amounts }.checked()
     }
 
     /// The unscaled twin (SEMANTICS): same signal, constant quantity base × equity at entry ÷ entry price × sign of the
@@ -163,7 +164,11 @@ pub fn evaluate_asking(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Bec
 }
 
 /// SEMANTICS, Composition: signal, size, scale in, scale out, stop, caps, trim; then how orders may go out.
-fn rules(policy: &Policy, instrument: &str) -> Vec<Box<dyn Rule>> {
+fn rules(
+    policy: &Policy,
+    instrument: &str,
+    series: &dyn Fn(&str) -> Option<SeriesId>,
+) -> Result<Vec<Box<dyn Rule>>, CompileError> {
     let dust = policy.trade.dust.map(|dust| dust.of(instrument));
     let resize = policy.size.resize;
     let has_unit_rung =
@@ -183,7 +188,8 @@ fn rules(policy: &Policy, instrument: &str) -> Vec<Box<dyn Rule>> {
         rules.push(Box::new(PyramidRule { pyramid: pyramid.clone(), resize, readd }));
     }
     if let Some(ladder) = &policy.ladder {
-        rules.push(Box::new(LadderRule::new(ladder.clone(), resize, policy.trade.min_order, dust)));
+        let conditions = ladder.conditions.iter().map(|asked| condition(asked, series)).collect::<Result<_, _>>()?;
+        rules.push(Box::new(LadderRule::new(ladder.clone(), conditions, resize, policy.trade.min_order, dust)));
     }
     if let Some(streak) = policy.streak {
         rules.push(Box::new(StreakRule::new(streak, resize)));
@@ -211,6 +217,15 @@ fn rules(policy: &Policy, instrument: &str) -> Vec<Box<dyn Rule>> {
     let counts_collateral = matches!(policy.size.kind, SizeKind::VolatilityTarget { .. });
     rules.push(Box::new(TrimRule { trade: Trade { dust, ..policy.trade.clone() }, resize, counts_collateral }));
     // Behind the trim they see the change that would go out.
+    let gates = [
+        (Gates::Increases, policy.signal.when.as_ref()),
+        (Gates::Adds, policy.pyramid.as_ref().and_then(|pyramid| pyramid.when.as_ref())),
+    ];
+    for (gates, asked) in gates {
+        if let Some(asked) = asked {
+            rules.push(Box::new(WhenRule::new(gates, condition(asked, series)?)));
+        }
+    }
     let guards = &policy.guards;
     if !guards.blackout.is_empty() {
         rules.push(Box::new(BlackoutRule { windows: guards.blackout.clone() }));
@@ -224,7 +239,13 @@ fn rules(policy: &Policy, instrument: &str) -> Vec<Box<dyn Rule>> {
     if let Some(collar) = guards.price_collar {
         rules.push(Box::new(CollarRule { collar }));
     }
-    rules
+    Ok(rules)
+}
+
+/// A condition for the instrument whose series these are.
+fn condition(asked: &Expression, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Condition, CompileError> {
+    let missing = || asked.series().into_iter().find(|name| series(name).is_none()).unwrap_or_default().to_owned();
+    asked.condition(series).ok_or_else(|| CompileError::UnknownSeries(missing()))
 }
 
 /// The trigger of an initial stop at a distance behind an entry, rounded to the tick nearer to the market.

@@ -1,5 +1,6 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
+use crate::expression::Expression;
 use crate::facts::Code;
 pub use crate::structure::{
     LEGS_MAX, LegStrike, Roll, Sticky, Structure, StructureLeg, is_structure, structure_symbol,
@@ -121,13 +122,21 @@ impl Policy {
         shared_quote(&self.instruments)
     }
 
+    /// The conditions that it states.
+    pub fn conditions(&self) -> impl Iterator<Item = &Expression> {
+        let pyramid = self.pyramid.as_ref().and_then(|pyramid| pyramid.when.as_ref());
+        let ladder = self.ladder.iter().flat_map(|ladder| &ladder.conditions);
+        self.signal.when.iter().chain(pyramid).chain(ladder)
+    }
+
     /// The series as the policy names them, with placeholders, each once.
     pub(crate) fn declared_series(&self) -> Vec<&str> {
         let signal = self.signal.kind.series();
         let unit = self.unit.as_ref().and_then(UnitSource::series);
         let size = self.size.kind.series();
         let mut names = Vec::new();
-        for name in signal.into_iter().chain(unit).chain(size) {
+        let asked = self.conditions().flat_map(Expression::series);
+        for name in signal.into_iter().chain(unit).chain(size).chain(asked) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -312,6 +321,8 @@ pub struct Signal {
     pub sides: Sides,
     /// After a campaign closed while its signal is still on: wait until it is issued anew (default), or re-enter at once.
     pub reentry: Reentry,
+    /// Nothing is opened or added but while this holds.
+    pub when: Option<Expression>,
 }
 
 /// The indicator behind a signal.
@@ -543,6 +554,8 @@ pub struct Pyramid {
     pub max_chase: Option<Ratio>,
     /// When the market is beyond several levels at once, this many units at most are added in one order.
     pub max_units_per_event: u32,
+    /// No unit is added but while this holds.
+    pub when: Option<Expression>,
 }
 
 /// What add levels are measured from.
@@ -613,13 +626,15 @@ pub enum Follow {
 pub struct Ladder {
     /// The rungs, those of one kind nearest first.
     pub rungs: Vec<Rung>,
+    /// What rungs wait for that wait for a condition.
+    pub conditions: Vec<Expression>,
     /// What the fractions are of.
     pub of: FractionOf,
     /// Whether units may still be added after the first rung.
     pub readd: bool,
     /// This share of the peak size is never taken by rungs.
     pub runner: f64,
-    /// Whether rungs at a price rest at the venue; those by time and volatility never do.
+    /// Whether rungs at a price rest at the venue; others never do.
     pub trigger: Trigger,
 }
 
@@ -648,9 +663,16 @@ pub enum RungAt {
     Time(Duration),
     /// The volatility that sizing reads is at or over this.
     Volatility(Vol),
+    /// The condition of this number among those of the ladder holds.
+    When(u8),
 }
 
 impl RungAt {
+    /// Whether it is not at a price: it can only be watched.
+    pub(crate) fn is_watched(self) -> bool {
+        matches!(self, Self::Time(_) | Self::Volatility(_) | Self::When(_))
+    }
+
     /// The same for rungs of one kind: they are in order among themselves.
     pub(crate) fn kind(self) -> u8 {
         match self {
@@ -660,6 +682,7 @@ impl RungAt {
             Self::Price(_) => 3,
             Self::Time(_) => 4,
             Self::Volatility(_) => 5,
+            Self::When(_) => 6,
         }
     }
 }

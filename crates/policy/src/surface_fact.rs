@@ -10,6 +10,9 @@ use units::Duration;
 /// The longest tenor and window: ten years.
 const SPAN_MAX: Duration = Duration::from_nanos(3_650 * Duration::DAY.nanos());
 
+/// The window of a rank that names none.
+const YEAR: Duration = Duration::from_nanos(365 * Duration::DAY.nanos());
+
 /// A fact of the fitted volatility surface or of the Greeks of what is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SurfaceFact {
@@ -150,6 +153,16 @@ impl SurfaceFact {
             _ => None,
         };
         let count = |wanted: usize| (args.len() == wanted).then_some(());
+        // `iv.atm(30d)` is of the instrument's own base currency, `iv.rank(30d)` of the last year.
+        if let [Node { expr: Expr::Quantity(_), .. }] = args {
+            let base = crate::spec::BASE_PLACEHOLDER.to_uppercase();
+            return match function {
+                "iv.atm" => Some(Self::AtTheMoney { base, tenor: span(0)? }),
+                "iv.rank" => Some(Self::Rank { base, tenor: span(0)?, window: YEAR }),
+                "skew" => Some(Self::Skew { base, tenor: span(0)? }),
+                _ => None,
+            };
+        }
         match function {
             "iv.atm" => count(2).and_then(|()| Some(Self::AtTheMoney { base: base()?, tenor: span(1)? })),
             "iv.rank" => count(3).and_then(|()| Some(Self::Rank { base: base()?, tenor: span(1)?, window: span(2)? })),
@@ -225,6 +238,13 @@ mod tests {
         ] {
             let fact: SurfaceFact = text.parse().unwrap_or_else(|_| panic!("{text}"));
             assert_eq!(fact.to_string(), text);
+        }
+        for (short, long) in [
+            ("iv.rank(30d)", "iv.rank({base}, 30d, 365d)"),
+            ("iv.atm(7d)", "iv.atm({base}, 7d)"),
+            ("skew(7d)", "skew({base}, 7d)"),
+        ] {
+            assert_eq!(short.parse::<SurfaceFact>().map(|fact| fact.to_string()), Ok(long.to_owned()));
         }
         assert_eq!(
             "iv.atm(btc,30d)".parse::<SurfaceFact>().map(|fact| fact.to_string()),

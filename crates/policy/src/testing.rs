@@ -1,5 +1,6 @@
 //! Random valid policies, for the tests of this crate and of those above it (feature `testing`).
 
+use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FeeTier, Flow,
@@ -30,7 +31,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                     RungAt::R(_) => stop.is_some(),
                     RungAt::N(_) => has_unit,
                     RungAt::Volatility(_) => has_volatility,
-                    RungAt::Profit(_) | RungAt::Price(_) | RungAt::Time(_) => true,
+                    RungAt::Profit(_) | RungAt::Price(_) | RungAt::Time(_) | RungAt::When(_) => true,
                 });
                 (!ladder.rungs.is_empty()).then_some(ladder)
             });
@@ -323,6 +324,9 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         (has_rung(policy, |at| matches!(at, RungAt::Profit(_))), "rung by profit"),
         (has_rung(policy, |at| matches!(at, RungAt::Price(_))), "rung at a price"),
         (has_rung(policy, |at| matches!(at, RungAt::Time(_))), "rung by time"),
+        (has_rung(policy, |at| matches!(at, RungAt::When(_))), "rung by condition"),
+        (policy.signal.when.is_some(), "condition on entries"),
+        (policy.pyramid.as_ref().is_some_and(|pyramid| pyramid.when.is_some()), "condition on adds"),
         (policy.guards.price_collar.is_some(), "price collar"),
         (policy.guards.max_order.is_some(), "order size"),
         (policy.guards.max_orders.is_some(), "order rate"),
@@ -390,7 +394,33 @@ fn signal() -> impl Strategy<Value = Signal> {
     ];
     let sides = select(vec![Sides::Both, Sides::Both, Sides::Long, Sides::Short]);
     let reentry = select(vec![Reentry::NewSignal, Reentry::AtOnce]);
-    (kind, sides, reentry).prop_map(|(kind, sides, reentry)| Signal { kind, sides, reentry })
+    (kind, sides, reentry, weighted(0.1, condition())).prop_map(|(kind, sides, reentry, when)| Signal {
+        kind,
+        sides,
+        reentry,
+        when,
+    })
+}
+
+/// A condition that needs neither a stop nor a unit.
+fn condition() -> impl Strategy<Value = Expression> {
+    let number = 1..=99i32;
+    let plain = || {
+        let operator = select(vec!["<", "<=", ">", ">="]);
+        (0..8u8, operator, number.clone()).prop_map(|(fact, operator, by)| match fact {
+            0 => format!("drawdown {operator} {}%", by / 4),
+            1 => format!("unrealised {operator} {}%", by / 4 - 5),
+            2 => format!("campaign.age {operator} {by}h"),
+            3 => format!("series({SERIES}, 4d) {operator} {by}%"),
+            4 => format!("price {operator} {}", by * 1_000),
+            5 => format!("campaign.units {operator} {}", by / 25),
+            6 => format!("loss.day {operator} {}%", by / 10 - 3),
+            _ => format!("(price - campaign.average) / price {operator} {}bp", by - 50),
+        })
+    };
+    let joined = (plain(), select(vec!["&&", "||"]), plain())
+        .prop_map(|(left, operator, right)| format!("{left} {operator} !({right})"));
+    prop_oneof![2 => plain(), 1 => joined].prop_filter_map("a condition", |text| Expression::parse(&text).ok())
 }
 
 fn unit() -> impl Strategy<Value = UnitSource> {
@@ -445,12 +475,12 @@ fn pyramid() -> impl Strategy<Value = Pyramid> {
         prop::collection::vec((1..=16u32).prop_map(f64::from), 1..=8),
     ];
     let spacing = select(vec![Spacing::Entry, Spacing::LastFill]);
-    let chase = proptest::option::of(0..=200i32);
-    (weights, spacing, 10..=300i32, chase, 1..=4u32).prop_map(|(weights, spacing, step, chase, at_once)| {
+    let rest = (proptest::option::of(0..=200i32), 1..=4u32, weighted(0.2, condition()));
+    (weights, spacing, 10..=300i32, rest).prop_map(|(weights, spacing, step, (chase, at_once, when))| {
         let sum: f64 = weights.iter().sum();
         let shares = weights.iter().map(|weight| weight / sum).collect();
         let (step, max_chase) = (ratio(step, 100), chase.map(|chase| ratio(chase, 100)));
-        Pyramid { shares, spacing, step, max_chase, max_units_per_event: at_once }
+        Pyramid { shares, spacing, step, max_chase, max_units_per_event: at_once, when }
     })
 }
 
@@ -484,10 +514,12 @@ fn streak() -> impl Strategy<Value = Streak> {
 }
 
 fn ladder() -> impl Strategy<Value = Ladder> {
-    let gaps = prop::collection::vec((10..=300i32, 1..=100u32, 0..10u8), 1..=8);
+    let gaps = prop::collection::vec((10..=300i32, 1..=100u32, 0..11u8), 1..=8);
     let of = select(vec![FractionOf::First, FractionOf::Peak, FractionOf::Current]);
     let rest = (any::<bool>(), 1..=100u32, weighted(0.4, 1..=50u32), trigger());
-    (gaps, of, rest).prop_map(|(gaps, of, (readd, left, runner, trigger))| {
+    let asked = prop::collection::vec(condition(), 8);
+    (gaps, of, rest, asked).prop_map(|(gaps, of, (readd, left, runner, trigger), asked)| {
+        let mut conditions = Vec::new();
         // Fractions share what `left` and the runner leave, so that their sum stays at or under one.
         let runner = runner.map_or(0.0, |percent| f64::from(percent) / 100.0);
         let sum = gaps.iter().map(|(_, weight, _)| weight).sum::<u32>() + left;
@@ -501,11 +533,16 @@ fn ladder() -> impl Strategy<Value = Ladder> {
                 3 | 4 => RungAt::Price(Price::from_raw(i64::from(at) * 40 * Price::ONE)),
                 5 => RungAt::Time(Duration::from_nanos(i64::from(at) * 10 * Duration::MINUTE.nanos())),
                 6 => RungAt::Volatility(vol(at / 3 + 1)),
+                7 => {
+                    conditions.push(asked[conditions.len()].clone());
+                    RungAt::When(conditions.len() as u8 - 1)
+                }
                 _ => RungAt::R(ratio(at, 100)),
             };
             Rung { at, fraction: f64::from(*weight) / f64::from(sum) * (1.0 - runner) }
         };
-        Ladder { rungs: gaps.iter().map(rung).collect(), of, readd, runner, trigger }
+        let rungs = gaps.iter().map(rung).collect();
+        Ladder { rungs, conditions, of, readd, runner, trigger }
     })
 }
 

@@ -29,6 +29,13 @@ EXAMPLES
 
 Exit code 2 if the policy has errors; warnings alone leave it 0.";
 
+pub(super) const FACTS: &str = "\
+EXAMPLES
+  trimtab facts                           all, with their units
+  trimtab facts campaign                  those of the open campaign
+  trimtab facts margin.ratio --verbose    its source and its age
+  trimtab facts --json                    for an editor";
+
 pub(super) const IMPORT: &str = "\
 EXAMPLES
   trimtab import bars btc.parquet --instrument binance:BTCUSDT-PERP \\

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod demo;
 mod explain;
+mod facts;
 mod import;
 mod init;
 mod man;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Demo(args) => demo::run(args, terminal),
         Command::Init(args) => init::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
+        Command::Facts(args) => facts::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Tape(args) => tape::run(args, terminal),
         Command::Backtest(args) => backtest::run(args, settings, terminal),

@@ -5,6 +5,7 @@ use super::reader::{Doc, Reader};
 use crate::SurfaceFact;
 use crate::codes::Code;
 use crate::diagnostic::quoted;
+use crate::expression::{Expression, Unit};
 use crate::spec::{
     self, Allocation, BASE_PLACEHOLDER, Follow, Reentry, Resize, RungAt, Sides, SignalKind, Size, SizeKind, Trigger,
     UNITS_MAX, UnitSource,
@@ -39,11 +40,24 @@ fn has_rung(draft: &Draft, is_one: impl Fn(RungAt) -> bool) -> bool {
     draft.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| is_one(rung.at)))
 }
 
+/// The conditions of the policy, as far as they could be read, with their keys.
+fn conditions(draft: &Draft) -> impl Iterator<Item = (&'static str, &'static str, &Expression)> {
+    let signal = draft.signal.iter().filter_map(|signal| signal.when.as_ref()).map(|when| ("signal", "when", when));
+    let pyramid =
+        draft.pyramid.iter().filter_map(|pyramid| pyramid.when.as_ref()).map(|when| ("pyramid", "when", when));
+    let ladder = draft.ladder.iter().flat_map(|ladder| &ladder.conditions).map(|when| ("ladder", "at", when));
+    signal.chain(pyramid).chain(ladder)
+}
+
 fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     if doc.section("stop").is_some() {
         return;
     }
     let help = "add `[stop]` with for example `initial = \"2N\"`";
+    for (section, key, _) in conditions(draft).filter(|(.., when)| when.measures_in(Unit::R)) {
+        let label = "R is the distance to the initial stop, and there is no stop";
+        reader.error(Code::NeedsStop, doc.place(section, key), "condition in R without a stop", label, help);
+    }
     if has_rung(draft, |at| matches!(at, RungAt::R(_))) {
         let label = "R is the distance to the initial stop, and there is no stop";
         reader.error(Code::NeedsStop, doc.place("ladder", "at"), "ladder in R without a stop", label, help);
@@ -76,6 +90,11 @@ fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let message = "`ladder.at` is in N without a unit";
         reader.error(Code::NeedsUnit, doc.place("ladder", "at"), message, "nothing says what N is", help);
     }
+    for (section, key, _) in conditions(draft).filter(|(.., when)| when.measures_in(Unit::N)) {
+        let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
+        let message = format!("`{section}.{key}` reads N without a unit");
+        reader.error(Code::NeedsUnit, doc.place(section, key), message, "nothing says what N is", help);
+    }
     // One complaint a section is enough.
     for keys in [&[("pyramid", "step"), ("pyramid", "max_chase")], &[("stop", "initial"), ("stop", "trail")]] {
         if let Some((section, key)) = keys.iter().find(|(section, key)| doc.has(section, key)) {
@@ -95,6 +114,11 @@ fn needs_volatility(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let help = "size by `volatility_target`, or measure the rung otherwise";
         reader.error(Code::NeedsVolatility, doc.place("ladder", "at"), message, label, help);
     }
+    for (section, key, _) in conditions(draft).filter(|(.., when)| !reads && when.names("volatility")) {
+        let (message, label) = ("a condition asks for volatility, and nothing reads it", "it is what sizing reads");
+        let help = "size by `volatility_target`, or name a volatility such as `iv.atm(BTC, 30d)`";
+        reader.error(Code::NeedsVolatility, doc.place(section, key), message, label, help);
+    }
 }
 
 /// The volatility of the policy's structure is one where there is a structure.
@@ -105,7 +129,9 @@ fn needs_structure(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let fact = SurfaceFact::Structure.to_string();
     let size = draft.size.as_ref().map_or_else(Vec::new, |size| size.kind.series());
     let unit = draft.unit.as_ref().and_then(UnitSource::series);
-    for (section, key, names) in [("size", "volatility", size), ("unit", "n", unit.into_iter().collect())] {
+    let mut named = vec![("size", "volatility", size), ("unit", "n", unit.into_iter().collect())];
+    named.extend(conditions(draft).map(|(section, key, when)| (section, key, when.series())));
+    for (section, key, names) in named {
         if names.contains(&fact.as_str()) {
             let message = format!("`{fact}` without `[structure]`");
             let help = "add `[structure]`, or take `iv.atm(BTC, 30d)`";
@@ -237,11 +263,13 @@ fn placeholders(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let signal = draft.signal.as_ref().and_then(|signal| signal.kind.series());
     let unit = draft.unit.as_ref().and_then(UnitSource::series);
     let size = draft.size.as_ref().map_or_else(Vec::new, |size| size.kind.series());
-    for (section, key, names) in [
+    let mut named = vec![
         ("signal", "series", signal.into_iter().collect()),
         ("unit", "n", unit.into_iter().collect()),
         ("size", "volatility", size),
-    ] {
+    ];
+    named.extend(conditions(draft).map(|(section, key, when)| (section, key, when.series())));
+    for (section, key, names) in named {
         if names.iter().any(|name: &&str| name.contains(BASE_PLACEHOLDER)) {
             let message = format!("`{BASE_PLACEHOLDER}` cannot be filled in for {}", quoted(symbol));
             let help = "name the series itself, such as `dvol.btc`, or write the symbol as `venue:BASEQUOTE-PERP`";

@@ -394,6 +394,17 @@ impl<'t> Reader<'t> {
         key: &str,
         value: &Spanned<DeValue<'t>>,
     ) -> Option<Node<'t>> {
+        self.read_string(section, key, value, value::parse)
+    }
+
+    /// What a string says, as a grammar reads it.
+    pub(super) fn read_string(
+        &mut self,
+        section: &Section<'_, 't>,
+        key: &str,
+        value: &Spanned<DeValue<'t>>,
+        grammar: fn(&'t str, usize) -> Result<Node<'t>, value::Fault>,
+    ) -> Option<Node<'t>> {
         let text = self.string(section, key, value)?;
         let span = value.span();
         // Places inside are places in the file only if the string stands there letter for letter.
@@ -409,7 +420,7 @@ impl<'t> Reader<'t> {
                 return None;
             }
         };
-        match value::parse(&source[inside.clone()], inside.start) {
+        match grammar(&source[inside.clone()], inside.start) {
             Ok(node) => Some(node),
             Err(fault) => {
                 // An empty place cannot be underlined: the quotes can.
@@ -427,6 +438,7 @@ impl<'t> Reader<'t> {
             Expr::Quantity(quantity) => quantity.unit.describe(),
             Expr::Name(_) => "a name",
             Expr::Call { .. } => "a fact",
+            Expr::Unary { .. } | Expr::Binary { .. } => "an expression",
         };
         let message = format!("`{}` takes {takes}", slot.path);
         self.error(Code::WrongUnit, node.span.clone(), message, format!("{shown} is {is}"), slot.help());

@@ -5,6 +5,7 @@
 //! builds the parts, and `check` tests what only several sections together can show.
 
 mod check;
+pub(crate) mod expression;
 mod fields;
 pub(crate) mod guards;
 mod head;
@@ -19,6 +20,7 @@ mod structure;
 mod syntax;
 #[cfg(test)]
 mod tests;
+pub(crate) mod typed;
 pub(crate) mod value;
 
 use crate::codes::Code;
@@ -29,6 +31,7 @@ use crate::spec::{
 };
 use reader::{Doc, Reader};
 use toml::de::DeTable;
+use typed::Currencies;
 use units::Ratio;
 
 /// The longest policy text that is read.
@@ -126,15 +129,16 @@ impl Draft {
             [only] => Some(only.as_str()),
             _ => None,
         };
+        let currencies = Currencies::of(&instruments, &accounts);
         Self {
             name,
             structure,
-            signal: signal::signal(reader, doc),
+            signal: signal::signal(reader, doc, currencies),
             unit: signal::unit(reader, doc),
             size: size::size(reader, doc, &instruments),
-            pyramid: scale::pyramid(reader, doc),
+            pyramid: scale::pyramid(reader, doc, currencies),
             stop: scale::stop(reader, doc),
-            ladder: scale::ladder(reader, doc, &instruments),
+            ladder: scale::ladder(reader, doc, &instruments, currencies),
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc),
             trade: limits::trade(reader, doc, &instruments, symbol),
@@ -172,14 +176,16 @@ impl Draft {
     }
 }
 
-/// What the text declares: signal, size, each technique, each cap, each guard, and the trim that every policy ends with.
+/// What the text declares: signal, size, each technique, each cap, each guard, each condition, and the trim that every policy ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
     let guards = ["price_collar", "max_order", "max_orders", "blackout"];
+    let conditions = ["signal", "pyramid"].into_iter().filter(|section| doc.has(section, "when")).count();
     let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
         + caps.into_iter().filter(|key| doc.has("caps", key)).count()
-        + guards.into_iter().filter(|key| doc.has("guards", key)).count();
+        + guards.into_iter().filter(|key| doc.has("guards", key)).count()
+        + conditions;
     if declared > 0 { declared + 1 } else { 0 }
 }
 

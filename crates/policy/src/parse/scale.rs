@@ -3,9 +3,11 @@
 use super::fields::{Field, Low, Takes};
 use super::reader::{Doc, Reader, Section};
 use super::signal::volatility_level;
+use super::typed::{self, Currencies};
 use super::value::{Expr, Node, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
+use crate::expression::Expression;
 use crate::spec::{
     self, Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, RungAt, Spacing, Stop, Streak, TimeStop, Trigger,
     UNITS_MAX,
@@ -71,7 +73,7 @@ const fn distance(key: &'static str, example: &'static str) -> Field {
     Field { key, takes: Takes::MultipleOfN, low: Low::Over(0.0), most: 100.0, range, example }
 }
 
-pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Pyramid> {
+pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: Currencies<'_>) -> Option<Pyramid> {
     let section = doc.section("pyramid")?;
     // A list of weights says how many units there are.
     let required: &[_] =
@@ -82,6 +84,7 @@ pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<
     let spacing = reader.word(section, "spacing").unwrap_or(Spacing::LastFill);
     let step = reader.ratio(section, &STEP);
     let max_chase = reader.ratio(section, &MAX_CHASE);
+    let when = typed::condition(reader, section, "when", currencies);
     let max_units_per_event = match section.has("max_units_per_event") {
         true => reader.count(section, "max_units_per_event", (1, UNITS_MAX as u32), "1"),
         false => Some(1),
@@ -104,7 +107,7 @@ pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<
         reader.out_of_range(&slot, section.place("weights"), "a millionth of their sum or more, each");
         return None;
     }
-    Some(Pyramid { shares, spacing, step: step?, max_chase, max_units_per_event: max_units_per_event? })
+    Some(Pyramid { shares, spacing, step: step?, max_chase, max_units_per_event: max_units_per_event?, when })
 }
 
 const SMALLEST_SHARE: f64 = 1e-6;
@@ -146,10 +149,16 @@ pub(super) fn streak<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
     Some(Streak { factor: factor?, cap: cap? })
 }
 
-pub(super) fn ladder<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: &[String]) -> Option<Ladder> {
+pub(super) fn ladder<'t>(
+    reader: &mut Reader<'t>,
+    doc: &Doc<'_, 't>,
+    instruments: &[String],
+    currencies: Currencies<'_>,
+) -> Option<Ladder> {
     let section = doc.section("ladder")?;
     reader.require(section, &[("at", "[\"2R\", \"4R\"]"), ("fractions", "[0.25, 0.25]")]);
-    let at = rungs(reader, section, instruments);
+    let mut conditions = Vec::new();
+    let at = rungs(reader, section, instruments, currencies, &mut conditions);
     let fractions = numbers(reader, section, &FRACTION, RUNGS_MAX);
     let of = if section.has("of") { reader.word(section, "of") } else { Some(FractionOf::Peak) };
     let readd = reader.switch(section, "readd").unwrap_or(false);
@@ -170,13 +179,27 @@ pub(super) fn ladder<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments
         return None;
     }
     let rungs = at.into_iter().zip(fractions).map(|(at, fraction)| Rung { at, fraction }).collect();
-    Some(Ladder { rungs, of: of?, readd, runner: runner?, trigger })
+    Some(Ladder { rungs, conditions, of: of?, readd, runner: runner?, trigger })
 }
 
 /// Each rung says by its unit what it waits for.
-fn rungs<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Vec<RungAt>> {
+fn rungs<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    instruments: &[String],
+    currencies: Currencies<'_>,
+    conditions: &mut Vec<Expression>,
+) -> Option<Vec<RungAt>> {
     let entries = reader.entries(section, "at", RUNGS_MAX, AT.example)?;
-    let rungs: Vec<_> = entries.iter().map(|entry| rung(reader, section, instruments, entry)).collect();
+    let mut read = |entry: &Spanned<DeValue<'t>>| match entry.get_ref() {
+        // No quantity holds one of these.
+        DeValue::String(text) if text.contains(['<', '>', '=', '&', '|', '!']) => {
+            conditions.push(typed::condition_of(reader, section, "at", entry, currencies)?);
+            Some(RungAt::When(conditions.len() as u8 - 1))
+        }
+        _ => rung(reader, section, instruments, entry),
+    };
+    let rungs: Vec<_> = entries.into_iter().map(&mut read).collect();
     rungs.into_iter().collect()
 }
 

@@ -13,7 +13,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         "signal",
         &[
             "kind", "strength", "series", "max_age", "bar", "fast", "slow", "entry", "exit", "lookback", "sides",
-            "reentry",
+            "reentry", "when",
         ],
     ),
     ("unit", &["n"]),
@@ -21,7 +21,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
         "size",
         &["kind", "notional", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"],
     ),
-    ("pyramid", &["units", "weights", "spacing", "step", "max_chase", "max_units_per_event"]),
+    ("pyramid", &["units", "weights", "spacing", "step", "max_chase", "max_units_per_event", "when"]),
     ("stop", &["initial", "follow", "trail", "break_even_after", "time", "time_reach", "trigger"]),
     ("ladder", &["at", "fractions", "of", "readd", "runner", "trigger"]),
     ("streak", &["factor", "cap"]),

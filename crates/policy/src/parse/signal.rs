@@ -3,6 +3,7 @@
 use super::fields::{Field, Low, Slot, Takes};
 use super::reader::{Doc, Reader, Section, list};
 use super::schema::{Kinds, SIGNAL_KINDS};
+use super::typed::{self, Currencies};
 use super::value::{Expr, Node, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
@@ -23,11 +24,12 @@ const STRENGTH: Field = Field {
     example: "1.0",
 };
 
-pub(super) fn signal<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Signal> {
+pub(super) fn signal<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: Currencies<'_>) -> Option<Signal> {
     let section = doc.section("signal")?;
     // Everything is read before the kind decides what counts, so that an unknown kind hides no other error.
     let sides = reader.word(section, "sides").unwrap_or(Sides::Both);
     let reentry = reader.word(section, "reentry").unwrap_or(Reentry::NewSignal);
+    let when = typed::condition(reader, section, "when", currencies);
     let strength = reader.ratio(section, &STRENGTH);
     let bar = reader.bar(section, "bar");
     let fast = reader.count(section, "fast", BARS, "20");
@@ -63,7 +65,7 @@ pub(super) fn signal<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
             SignalKind::Donchian { bar: bar?, entry: entry?, exit: exit? }
         }
     };
-    Some(Signal { kind, sides, reentry })
+    Some(Signal { kind, sides, reentry, when })
 }
 
 /// The series that convictions come from, by its name in the tape; or a fact of the surface that is a plain number.
@@ -229,7 +231,7 @@ fn blend<'t>(
 }
 
 /// The longest age and half-life: ten years.
-const AGE_MAX: Duration = Duration::from_nanos(3_650 * Duration::DAY.nanos());
+pub(super) const AGE_MAX: Duration = Duration::from_nanos(3_650 * Duration::DAY.nanos());
 
 /// A level of volatility that a rung waits for: `volatility(80%)`.
 pub(super) fn volatility_level<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, node: &Node<'t>) -> Option<Vol> {
@@ -315,7 +317,9 @@ fn fact<'n, 't>(
             let message = format!("`{name}` has no arguments");
             reader.error(Code::Arguments, node.span.clone(), message, "names a fact, without what it needs", help);
         }
-        Expr::Name(_) | Expr::Quantity(_) => reader.wrong_unit(slot, node, takes),
+        Expr::Name(_) | Expr::Quantity(_) | Expr::Unary { .. } | Expr::Binary { .. } => {
+            reader.wrong_unit(slot, node, takes);
+        }
     }
     None
 }
@@ -326,7 +330,7 @@ fn is_told(function: &str) -> bool {
 }
 
 /// A fact that the engine tells.
-enum Told {
+pub(super) enum Told {
     Surface(SurfaceFact),
     Risk(RiskFact),
 }
@@ -351,7 +355,7 @@ impl std::fmt::Display for Told {
 }
 
 /// A fact that the engine tells and a call names, `iv.atm(BTC, 30d)`.
-fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<Told> {
+pub(super) fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<Told> {
     let Expr::Call { function, place, args } = &node.expr else { return None };
     let known = |of: &'static [(&str, &str, &str)]| of.iter().find(|(name, ..)| name == function);
     let (fact, (_, signature, example), label) = if let Some(known) = known(&SIGNATURES) {

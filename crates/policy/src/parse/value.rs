@@ -1,4 +1,4 @@
-//! The text of one value: a number, a quantity, a name, or a call that names a fact.
+//! The text of one value: a number, a quantity, a name, or a call that names a fact. [`super::expression`] puts operators between them.
 //!
 //! ```text
 //! value    = quantity | name | name "(" [ value { "," value } ] ")"
@@ -7,8 +7,9 @@
 //! name     = word { "." word }, `{base}` standing for a word or a part of one; in `stress(…)` a name as stresses have them
 //! ```
 //!
-//! Spans are bytes of the whole policy text. Expressions will grow from here: a value is what stands between operators.
+//! Spans are bytes of the whole policy text.
 
+use super::expression::{Binary, Unary};
 use crate::diagnostic::{nearest, quoted};
 use crate::spec::BASE_PLACEHOLDER;
 use std::ops::Range;
@@ -16,7 +17,7 @@ use units::Duration;
 use units::decimal::{self, DecimalError};
 
 /// Calls inside calls: deeper than any fact needs, shallow enough for any stack.
-const DEPTH_MAX: usize = 8;
+const CALLS_MAX: usize = 8;
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +30,21 @@ pub(crate) struct Node<'t> {
 pub(crate) enum Expr<'t> {
     Quantity(Quantity<'t>),
     Name(&'t str),
-    Call { function: &'t str, place: Range<usize>, args: Vec<Node<'t>> },
+    Call {
+        function: &'t str,
+        place: Range<usize>,
+        args: Vec<Node<'t>>,
+    },
+    /// Only in expressions.
+    Unary {
+        operator: Unary,
+        operand: Box<Node<'t>>,
+    },
+    /// Only in expressions.
+    Binary {
+        operator: Binary,
+        operands: Box<[Node<'t>; 2]>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +81,7 @@ pub(crate) struct Fault {
 
 /// Reads a whole text that begins at `offset` of the policy text.
 pub(crate) fn parse(text: &str, offset: usize) -> Result<Node<'_>, Fault> {
-    let mut parser = Parser { text, at: 0, offset };
+    let mut parser = Parser { text, at: 0, offset, depth_max: None };
     parser.skip_space();
     let node = parser.value(0)?;
     match parser.rest().chars().next() {
@@ -89,6 +104,11 @@ impl Number {
         let is_decimal = digits.bytes().any(|byte| byte.is_ascii_digit())
             && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
         is_decimal.then(|| Self { digits: digits.to_owned(), exponent })
+    }
+
+    /// As it was written, without underscores.
+    pub(super) fn digits(&self) -> &str {
+        &self.digits
     }
 
     /// The same number × 10^`power`.
@@ -126,6 +146,21 @@ impl Unit<'_> {
             Self::Currency(_) => "an amount in a currency",
         }
     }
+
+    /// As it is written behind a number.
+    pub(super) fn suffix(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Percent => "%".to_owned(),
+            Self::BasisPoint => "bp".to_owned(),
+            Self::R => "R".to_owned(),
+            Self::N => "N".to_owned(),
+            Self::Time(span) => {
+                TIMES.iter().find(|(_, nanos)| *nanos == span.nanos()).map_or("", |(name, _)| name).to_owned()
+            }
+            Self::Currency(code) => format!(" {code}"),
+        }
+    }
 }
 
 /// Units of time by name. `m` is minutes: nothing in a policy lasts months.
@@ -143,17 +178,20 @@ pub(crate) const TIMES: [(&str, i64); 9] = [
 
 const UNIT_NAMES: [&str; 4] = ["%", "bp", "R", "N"];
 
-struct Parser<'t> {
-    text: &'t str,
-    at: usize,
-    offset: usize,
+pub(super) struct Parser<'t> {
+    pub(super) text: &'t str,
+    pub(super) at: usize,
+    pub(super) offset: usize,
+    /// How deep an expression may be nested. `None`: this is one value, in which a sign belongs to its number.
+    pub(super) depth_max: Option<usize>,
 }
 
 impl<'t> Parser<'t> {
-    fn value(&mut self, depth: usize) -> Result<Node<'t>, Fault> {
+    pub(super) fn value(&mut self, depth: usize) -> Result<Node<'t>, Fault> {
         let start = self.at;
         let expr = match self.rest().chars().next() {
-            Some('0'..='9' | '-' | '+' | '.') => Expr::Quantity(self.quantity(depth)?),
+            Some('0'..='9' | '.') => Expr::Quantity(self.quantity(depth)?),
+            Some('-' | '+') if self.depth_max.is_none() => Expr::Quantity(self.quantity(depth)?),
             Some(letter) if letter.is_ascii_alphabetic() || matches!(letter, '_' | '{') => self.name_or_call(depth)?,
             found => return Err(self.nothing_here(found)),
         };
@@ -166,9 +204,11 @@ impl<'t> Parser<'t> {
     fn quantity(&mut self, depth: usize) -> Result<Quantity<'t>, Fault> {
         let start = self.at;
         // Inside a call a comma separates arguments; outside it can only be meant for thousands, and is refused whole.
+        let is_value = self.depth_max.is_none();
         let written = self.take_while(|character| match character {
-            ',' | '\'' => depth == 0,
-            _ => character.is_ascii_digit() || matches!(character, '_' | '.' | '-' | '+'),
+            ',' | '\'' => depth == 0 && is_value,
+            '-' | '+' => is_value,
+            _ => character.is_ascii_digit() || matches!(character, '_' | '.'),
         });
         let digits = written.replace('_', "");
         // `decimal` knows what a number is; a scale of 40 keeps any that fits a value's length limit or says so later.
@@ -180,7 +220,8 @@ impl<'t> Parser<'t> {
             ));
         }
         self.skip_space();
-        let unit = self.unit()?;
+        // A word that people write for an operator is told as one.
+        let unit = if self.depth_max.is_some() && self.slip().is_some() { Unit::None } else { self.unit()? };
         Ok(Quantity { number: Number { digits, exponent: 0 }, unit })
     }
 
@@ -231,10 +272,11 @@ impl<'t> Parser<'t> {
             self.at = before_space;
             return Ok(Expr::Name(name));
         }
-        if depth == DEPTH_MAX {
+        let depth_max = self.depth_max.unwrap_or(CALLS_MAX);
+        if depth >= depth_max {
             return Err(self.fault(
                 start..self.at,
-                format!("is nested deeper than {DEPTH_MAX} calls"),
+                format!("is nested deeper than {depth_max} calls"),
                 "write it flatter".to_owned(),
             ));
         }
@@ -266,7 +308,11 @@ impl<'t> Parser<'t> {
             return Ok(args);
         }
         loop {
-            args.push(if function == "stress" { self.stress()? } else { self.value(depth + 1)? });
+            args.push(match self.depth_max {
+                _ if function == "stress" => self.stress()?,
+                None => self.value(depth + 1)?,
+                Some(_) => self.expression(0, depth + 1)?,
+            });
             if self.eat(')') {
                 return Ok(args);
             }
@@ -297,7 +343,7 @@ impl<'t> Parser<'t> {
         Ok(Node { expr: Expr::Name(name), span })
     }
 
-    fn nothing_here(&self, found: Option<char>) -> Fault {
+    pub(super) fn nothing_here(&self, found: Option<char>) -> Fault {
         let help = "write a number, a quantity such as `60%` or `2R`, or a fact such as `series(dvol.btc, 4d)`";
         match found {
             None if self.text.trim().is_empty() => {
@@ -312,32 +358,32 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn rest(&self) -> &'t str {
+    pub(super) fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
 
-    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'t str {
+    pub(super) fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
         let taken = &rest[..rest.find(|character| !wanted(character)).unwrap_or(rest.len())];
         self.at += taken.len();
         taken
     }
 
-    fn skip_space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         self.take_while(char::is_whitespace);
     }
 
-    fn eat(&mut self, wanted: char) -> bool {
+    pub(super) fn eat(&mut self, wanted: char) -> bool {
         let found = self.rest().starts_with(wanted);
         self.at += if found { wanted.len_utf8() } else { 0 };
         found
     }
 
-    fn span(&self, local: Range<usize>) -> Range<usize> {
+    pub(super) fn span(&self, local: Range<usize>) -> Range<usize> {
         self.offset + local.start..self.offset + local.end
     }
 
-    fn fault(&self, local: Range<usize>, label: String, help: String) -> Fault {
+    pub(super) fn fault(&self, local: Range<usize>, label: String, help: String) -> Fault {
         Fault { span: self.span(local), label, help }
     }
 }
@@ -373,6 +419,7 @@ mod tests {
             Expr::Call { function, args, .. } => {
                 format!("{function}({})", args.iter().map(show).collect::<Vec<_>>().join("; "))
             }
+            Expr::Unary { .. } | Expr::Binary { .. } => panic!("one value has no operators"),
         }
     }
 

@@ -13,7 +13,7 @@ fn is_discretionary(proposed: Qty, held: Qty, because: &Because) -> bool {
 }
 
 /// The proposal without its change: what is held, or flat where it was to be turned.
-fn unchanged(proposed: Target, held: Qty) -> Target {
+pub(super) fn unchanged(proposed: Target, held: Qty) -> Target {
     Target { qty: if same_side(proposed.qty, held) { held } else { Qty::ZERO }, ..proposed }
 }
 

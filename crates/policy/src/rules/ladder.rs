@@ -3,6 +3,7 @@
 use super::signal::is_flat;
 use super::{away, dust_at, position};
 use crate::Region;
+use crate::expression::Condition;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
 use crate::spec::{FractionOf, Ladder, OrderSize, Resize, RungAt, Trigger};
@@ -18,6 +19,9 @@ pub(crate) struct LadderRule {
     dust: Option<OrderSize>,
     /// Some rung is watched.
     watches: bool,
+    /// Those of the ladder, compiled.
+    conditions: Vec<Condition>,
+    reads: Vec<FactId>,
     /// One bit per watched rung that was reached: it is taken, whatever the market does then.
     reached: u32,
 }
@@ -53,7 +57,7 @@ impl Rule for LadderRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        if self.watches { READS } else { &READS[..READS_RESTING] }
+        &self.reads
     }
 
     fn observe(&mut self, facts: &Facts) {
@@ -123,20 +127,30 @@ struct Shares {
 }
 
 impl LadderRule {
-    pub(crate) fn new(ladder: Ladder, resize: Resize, min_order: Option<Qty>, dust: Option<OrderSize>) -> Self {
-        let watches = ladder.trigger == Trigger::Synthetic
-            || ladder.rungs.iter().any(|rung| matches!(rung.at, RungAt::Time(_) | RungAt::Volatility(_)));
-        Self { ladder, resize, min_order, dust, watches, reached: 0 }
+    pub(crate) fn new(
+        ladder: Ladder,
+        conditions: Vec<Condition>,
+        resize: Resize,
+        min_order: Option<Qty>,
+        dust: Option<OrderSize>,
+    ) -> Self {
+        let is_synthetic = ladder.trigger == Trigger::Synthetic;
+        let watches = is_synthetic || ladder.rungs.iter().any(|rung| rung.at.is_watched());
+        let own = if watches { READS } else { &READS[..READS_RESTING] };
+        let asked = conditions.iter().flat_map(|condition| condition.reads()).filter(|fact| !own.contains(fact));
+        let reads = own.iter().chain(asked).copied().collect();
+        Self { ladder, resize, min_order, dust, watches, conditions, reads, reached: 0 }
     }
 
     fn is_watched(&self, at: RungAt) -> bool {
-        self.ladder.trigger == Trigger::Synthetic || matches!(at, RungAt::Time(_) | RungAt::Volatility(_))
+        self.ladder.trigger == Trigger::Synthetic || at.is_watched()
     }
 
     fn is_reached(&self, facts: &Facts, held: Qty, at: RungAt, best: Option<Price>) -> bool {
         let reached = match at {
             RungAt::Time(span) => facts.get(facts::OPENED).map(|opened| facts.now().since(opened) >= span),
             RungAt::Volatility(level) => facts.get(facts::VOLATILITY).map(|vol| vol.get() >= level.get()),
+            RungAt::When(at) => self.conditions.get(usize::from(at)).and_then(|condition| condition.holds(facts)),
             _ => best.zip(self.price(facts, held, at)).map(|(best, price)| match held.signum() > 0 {
                 true => best >= price,
                 false => best <= price,
@@ -178,6 +192,7 @@ impl LadderRule {
                         let numbers = [number, Arg::Percent(level.get()), Arg::Qty(qty)];
                         because.say("rung {} at a volatility of {}: {} go out", numbers);
                     }
+                    RungAt::When(_) => because.say("rung {}: its condition holds, {} go out", [number, Arg::Qty(qty)]),
                     at => {
                         let price = self.price(facts, held, at).map_or(Arg::None, Arg::Price);
                         because.say("rung {} at {} crossed: {} go out", [number, price, Arg::Qty(qty)]);
@@ -249,7 +264,7 @@ impl LadderRule {
             RungAt::Price(price) => {
                 Some(price).filter(|price| if held.signum() > 0 { *price > entry } else { *price < entry })?
             }
-            RungAt::Time(_) | RungAt::Volatility(_) => return None,
+            RungAt::Time(_) | RungAt::Volatility(_) | RungAt::When(_) => return None,
         };
         let round = if held.signum() > 0 { Round::AwayFromZero } else { Round::TowardZero };
         Some(price.to_tick(facts.get(facts::TICK)?, round)).filter(|price| price.raw() > 0)

@@ -13,6 +13,7 @@ mod size;
 mod stop;
 mod streak;
 mod trim;
+mod when;
 
 pub(crate) use drawdown_cap::DrawdownCap;
 pub(crate) use guards::{BlackoutRule, CollarRule, MaxOrderRule, OrderRateRule};
@@ -27,6 +28,7 @@ pub(crate) use stop::StopRule;
 pub use stop::initial_stop;
 pub(crate) use streak::StreakRule;
 pub(crate) use trim::TrimRule;
+pub(crate) use when::{Gates, WhenRule};
 
 use crate::facts::{self, Fact, Facts};
 use crate::rule::Rule;

@@ -1,0 +1,87 @@
+//! Conditions of a policy, from its text to the orders of a run.
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+#[path = "common/tapes.rs"]
+mod tapes;
+
+use backtest::{PolicyFile, Request, Run, demo};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use tapes::beginning;
+use units::Duration;
+
+const DAYS: usize = 10;
+
+fn try_run(signal: &str, rest: &str, tapes: Vec<PathBuf>) -> Result<Run, backtest::Error> {
+    let text = format!(
+        "policy = 1\nname = \"asks\"\ninstrument = \"{}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n{signal}\n\
+         [size]\nkind = \"fixed_fraction\"\nfraction = 3.0\nresize = \"continuous\"\n{rest}\n\
+         [backtest]\ndeposit = \"1_000_000 USDT\"\n",
+        demo::SYMBOL
+    );
+    let parsed = policy::parse(&text);
+    assert_eq!(parsed.diagnostics, [], "{text}");
+    let request = Request { policies: vec![PolicyFile::new("asks.toml", text)], tapes, ..Request::default() };
+    backtest::run(&request, &mut |_| ControlFlow::Continue(()))
+}
+
+fn run(signal: &str, rest: &str) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    try_run(signal, rest, beginning(DAYS as i64, folder.path())).unwrap()
+}
+
+/// A condition on the price: what is traded is as if the signal had been on only there.
+#[test]
+fn nothing_is_opened_before_the_condition_holds() {
+    let free = run("", "");
+    let first = free.tables.fills[0].clone();
+    let highest = free.tables.fills.iter().map(|fill| fill.price).max().unwrap();
+    let waits = run(&format!("when = \"price > {highest}\""), "");
+    let opened = waits.tables.fills.first();
+    assert!(
+        opened.is_none_or(|fill| fill.time > first.time && fill.price.approximate() > highest.approximate() * 0.999)
+    );
+    let never = run("when = \"price < 1\"", "");
+    assert_eq!(never.tables.fills.len(), 0);
+    let always = run("when = \"price > 1 && drawdown < 100%\"", "");
+    assert_eq!(always.tables.fills, free.tables.fills, "a condition that always holds changes nothing");
+}
+
+/// The venue's own margin holds a position back: it stops growing where the ratio would be passed, though the size asks for more.
+#[test]
+fn a_fact_of_risk_holds_increases_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = beginning(DAYS as i64, folder.path());
+    let stepped = "[guards]\nmax_order = \"100_000 USDT\"\n";
+    let free = try_run("", stepped, tapes.clone()).unwrap();
+    let held = |run: &Run| {
+        run.tables.fills.iter().filter(|fill| fill.side == "buy").map(|fill| fill.quantity.approximate()).sum::<f64>()
+    };
+    let capped = try_run("when = \"stress(2025-10-10) < 10%\"", stepped, tapes.clone()).unwrap();
+    let (all, some) = (held(&free), held(&capped));
+    assert!(some > 0.0 && some < all * 0.9, "{some} of {all}");
+    let said = "`signal.when` does not hold: nothing is opened or added";
+    assert!(capped.tables.plans.iter().any(|step| &*step.outcome == "refused" && step.because == said));
+
+    for (condition, said) in [
+        ("margin.ratio(nowhere) < 50%", "has no account at `nowhere`"),
+        ("stress(2025-13-13) < 50%", "there is no such stress"),
+        ("series(dvol.moon, 4d) < 50%", "which no tape has"),
+    ] {
+        let refused = try_run(&format!("when = \"{condition}\""), "", tapes.clone()).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+}
+
+/// A rung that waits for a condition goes out at the market once it holds, and once only.
+#[test]
+fn a_rung_waits_for_its_condition() {
+    let stop = "[unit]\nn = \"atr(20, 1h)\"\n[stop]\ninitial = \"50N\"\n";
+    let ladder = "[ladder]\nat = [\"campaign.age >= 1d && unrealised > -50%\"]\nfractions = [0.25]\n";
+    let run = run("reentry = \"new_signal\"", &format!("{stop}{ladder}"));
+    let fills = &run.tables.fills;
+    let rungs: Vec<_> = fills.iter().filter(|fill| fill.purpose.starts_with("rung")).collect();
+    assert_eq!(rungs.len(), 1, "{fills:?}");
+    let waited = rungs[0].time.since(fills[0].time);
+    assert!(waited >= Duration::DAY && waited.nanos() < Duration::DAY.nanos() * 11 / 10, "{waited}");
+}

@@ -1,0 +1,240 @@
+//! Checked expressions: what a policy asks of facts, `unrealised.r >= 2 && iv.rank(BTC, 30d, 90d) > 80%`.
+//!
+//! Text is read by `parse::expression`, its units are checked by `parse::unit`; what comes out is a tree in which nothing can go wrong
+//! any more but a fact that is not known. It is compiled once, for one instrument, to closures that allocate nothing.
+//!
+//! **What is not known.** A fact that is not known makes what is reckoned from it unknown. `&&` and `||` know their answer where one
+//! side decides it (S. Kleene, Introduction to Metamathematics, 1952, §64). What is not finite, as a division by zero, is not known.
+
+mod catalogue;
+mod compile;
+mod fact;
+mod print;
+mod quiet;
+
+pub use catalogue::{Family, Known, catalogue};
+pub(crate) use compile::fresh;
+pub use compile::{Compiled, Condition};
+pub(crate) use fact::find;
+pub use fact::{OwnFact, own_facts};
+
+use crate::Diagnostic;
+use crate::parse::expression::Binary;
+use std::fmt;
+use units::Duration;
+
+/// What kind of value an expression is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Yes or no.
+    Switch,
+    /// A plain number, a share, a count, an annualised volatility.
+    Number,
+    /// In the quote currency of the instrument.
+    Price,
+    /// Signed, in the base currency; of an inverse contract in dollars.
+    Quantity,
+    /// In the numéraire of the account.
+    Money,
+    /// A span of time.
+    Span,
+    /// A multiple of R.
+    R,
+    /// A multiple of N.
+    N,
+}
+
+impl Unit {
+    /// For messages.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Switch => "a condition, true or false",
+            Self::Number => "a number",
+            Self::Price => "a price",
+            Self::Quantity => "a quantity",
+            Self::Money => "an amount of money",
+            Self::Span => "a span of time",
+            Self::R => "a multiple of R",
+            Self::N => "a multiple of N",
+        }
+    }
+
+    /// A value of it, for messages.
+    #[must_use]
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Switch => "drawdown < 10%",
+            Self::Number => "80%",
+            Self::Price => "100_000",
+            Self::Quantity => "2.5",
+            Self::Money => "50_000 USD",
+            Self::Span => "5d",
+            Self::R => "2R",
+            Self::N => "3N",
+        }
+    }
+}
+
+/// A checked expression: every fact is there, every unit fits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expression {
+    pub(crate) root: Term,
+    unit: Unit,
+}
+
+/// A node of a checked expression. Values are doubles: prices, quantities and money in whole units, spans in nanoseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Term {
+    Literal {
+        value: f64,
+        /// As it is written, without underscores.
+        text: String,
+    },
+    Own(&'static OwnFact),
+    /// A series of the tapes, or a fact that the engine tells as one; older than this it is not known.
+    Told {
+        name: String,
+        max_age: Duration,
+    },
+    Not(Box<Term>),
+    Negative(Box<Term>),
+    Binary {
+        operator: Binary,
+        operands: Box<[Term; 2]>,
+    },
+    Call {
+        function: Function,
+        args: Vec<Term>,
+    },
+    /// A multiple of R or N beside a price: that far in price.
+    Distance {
+        unit: Unit,
+        of: Box<Term>,
+    },
+}
+
+/// What expressions may call, beside facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    Abs,
+    Min,
+    Max,
+    Clamp,
+    SquareRoot,
+    If,
+    Known,
+}
+
+impl Function {
+    /// Name, how it is called, how many arguments it takes.
+    pub(crate) const ALL: [(Self, &'static str, &'static str, (usize, usize)); 7] = [
+        (Self::Abs, "abs", "abs(value)", (1, 1)),
+        (Self::Min, "min", "min(value, value, …)", (2, 8)),
+        (Self::Max, "max", "max(value, value, …)", (2, 8)),
+        (Self::Clamp, "clamp", "clamp(value, least, most)", (3, 3)),
+        (Self::SquareRoot, "sqrt", "sqrt(number)", (1, 1)),
+        (Self::If, "if", "if(condition, value, otherwise)", (3, 3)),
+        (Self::Known, "known", "known(value)", (1, 1)),
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(function, ..)| *function == self).map_or("", |(_, name, ..)| name)
+    }
+}
+
+impl Expression {
+    /// Reads an expression alone, as `trimtab check` reads one in a policy; amounts may be in any currency.
+    ///
+    /// ```
+    /// use policy::expression::{Expression, Unit};
+    /// let expression = Expression::parse("unrealised.r>=2&&iv.rank(BTC,30d,90d)>80%").unwrap();
+    /// assert_eq!(expression.to_string(), "unrealised.r >= 2 && iv.rank(BTC, 30d, 90d) > 80%");
+    /// assert_eq!((expression.unit(), expression.cost()), (Unit::Switch, 5));
+    /// let wrong = Expression::parse("price > 5%").unwrap_err();
+    /// assert_eq!(wrong[0].label, "`5%` is a number, beside a price");
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with it, each with its place.
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        crate::parse::typed::parse(text)
+    }
+
+    pub(crate) fn new(root: Term, unit: Unit) -> Self {
+        Self { root, unit }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// How many facts, operators and calls one evaluation takes at most.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        let mut cost = 0;
+        self.root.walk(&mut |term| cost += usize::from(!matches!(term, Term::Literal { .. })));
+        cost
+    }
+
+    /// The series and told facts that it reads, with placeholders, each once.
+    #[must_use]
+    pub fn series(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        self.root.walk(&mut |term| {
+            if let Term::Told { name, .. } = term
+                && !names.contains(&name.as_str())
+            {
+                names.push(name);
+            }
+        });
+        names
+    }
+
+    /// Whether it measures in R or in N.
+    #[must_use]
+    pub fn measures_in(&self, unit: Unit) -> bool {
+        let mut does = false;
+        self.root.walk(&mut |term| {
+            does |= match term {
+                Term::Own(fact) => fact.unit == unit,
+                Term::Distance { unit: of, .. } => *of == unit,
+                _ => false,
+            };
+        });
+        does || (unit == Unit::N && ["unit", "campaign.unit"].iter().any(|name| self.names(name)))
+    }
+
+    /// Whether it names one of the engine's own facts.
+    #[must_use]
+    pub fn names(&self, fact: &str) -> bool {
+        let mut does = false;
+        self.root.walk(&mut |term| does |= matches!(term, Term::Own(own) if own.name == fact));
+        does
+    }
+}
+
+impl Term {
+    /// Itself and all that it is made of, from the left.
+    fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
+        visit(self);
+        match self {
+            Self::Literal { .. } | Self::Own(_) | Self::Told { .. } => {}
+            Self::Not(of) | Self::Negative(of) | Self::Distance { of, .. } => of.walk(visit),
+            Self::Binary { operands, .. } => operands.iter().for_each(|operand| operand.walk(visit)),
+            Self::Call { args, .. } => args.iter().for_each(|arg| arg.walk(visit)),
+        }
+    }
+}
+
+impl fmt::Display for Expression {
+    /// As it is read, with the parentheses that it needs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.root.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests;
