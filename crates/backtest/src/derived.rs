@@ -59,9 +59,13 @@ fn check_risk(fact: &RiskFact, name: &str, policy: &Policy) -> Result<(), Error>
                 venues.join(", ")
             )))
         }
-        RiskFact::Stress { name: stress } if NamedStress::named(stress).is_none() => Err(Error::Setup(format!(
-            "the policy reads `{name}`, and there is no such stress: `trimtab stress --help` lists them"
-        ))),
+        RiskFact::Stress { name: stress } if NamedStress::named(stress).is_none() => {
+            let known: Vec<String> = NamedStress::all().into_iter().map(|known| known.name).collect();
+            Err(Error::Setup(format!(
+                "the policy reads `{name}`, and there is no such stress: they are {}",
+                known.join(", ")
+            )))
+        }
         _ => Ok(()),
     }
 }

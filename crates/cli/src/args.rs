@@ -635,6 +635,11 @@ fn with_variables(mut command: clap::Command) -> clap::Command {
 }
 
 /// A span of time on the command line: `250ms`, `5m`, `8h`, `1d`.
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    let span = duration(text)?;
+    if span.nanos() > 0 { Ok(span) } else { Err("the span has to be over zero".to_owned()) }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (count, unit) = text.split_at(digits);
@@ -681,5 +686,6 @@ mod tests {
         for text in ["", "1", "d", "1.5d", "-1d", "1y", "99999999999d"] {
             assert!(duration(text).is_err(), "{text}");
         }
+        assert!(positive_duration("0d").is_err() && positive_duration("1d") == Ok(Duration::DAY));
     }
 }

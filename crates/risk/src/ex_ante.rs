@@ -3,9 +3,7 @@
 //! Every leg is priced again at fixed places of the spot a day ahead, so that curvature counts and not the delta alone. The spot is
 //! lognormal at the at-the-money volatility without drift, the smile moves as told, and one day is gone.
 
-use pricing::options::{
-    EuropeanOption, Exposure, Exposures, Field, Inputs, MovedPrices, OptionKind, Refusal, Simd, Sweep,
-};
+use pricing::options::{EuropeanOption, Exposure, Exposures, Field, Inputs, MovedPrices, Refusal, Simd, Sweep};
 use pricing::surface::Sticky;
 use std::fmt;
 use units::math::{exp, ln, sqrt};
@@ -200,7 +198,7 @@ fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteErro
                     ProfitIn::Quote => quantity,
                     ProfitIn::Coin => quantity / forward,
                 };
-                options.push(OptionKind::from(right), strike, forward)?;
+                options.push(right, strike, forward)?;
                 exposures.push(&Exposure {
                     quantity,
                     vol,

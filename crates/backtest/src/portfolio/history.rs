@@ -207,6 +207,13 @@ impl MarketHistory {
                 "take a longer `--step`, or tapes of one time",
             ));
         };
+        let (end, ended) = (rows[last].0, asked.at.since(rows[last].0));
+        if ended.nanos() > ENDED_MAX * asked.step.nanos() {
+            return Err(refused(
+                format!("the tapes end at {end}, {:.1} days before {}", ended.days(), asked.at),
+                "ask about a time that they reach: volatilities of then are not those of now",
+            ));
+        }
         let (mut left_out, mut ends) = (0, Vec::new());
         for (pair, (end, _)) in whole[first..=last].windows(2).zip(&rows[first + 1..]) {
             match (&pair[0], &pair[1]) {
@@ -229,6 +236,9 @@ impl MarketHistory {
         })
     }
 }
+
+/// A history that ends more steps than this before the moment that is asked about is none of that moment.
+const ENDED_MAX: i64 = 10;
 
 fn list(sources: &[Source]) -> String {
     let names: Vec<String> = sources.iter().map(|source| source.factor.to_string()).collect();

@@ -123,7 +123,12 @@ const TOLD: [(Family, &str, &str, &str); 28] = [
     (Family::Surface, "greeks.theta(underlying)", "dollars", "for a day"),
     (Family::Surface, "book.volatility(underlying)", ANNUAL, "of the one-day P&L of what the account holds on it"),
     (Family::Surface, "structure.volatility()", ANNUAL, "of the one-day P&L of one unit of the policy's structure"),
-    (Family::Risk, "margin.ratio(venue)", "a number", "maintenance margin ÷ equity: liquidated at 1"),
+    (
+        Family::Risk,
+        "margin.ratio(venue)",
+        "a number",
+        "maintenance margin ÷ equity: liquidated at 1; `(venue, portfolio)` by its portfolio margin",
+    ),
     (Family::Risk, "margin.initial(venue)", "an amount of money", "initial margin, with the worst of pending orders"),
     (Family::Risk, "margin.maintenance(venue)", "an amount of money", "maintenance margin"),
     (
