@@ -51,6 +51,12 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
             "the policy trades {count} instruments; a plan is of one: give it one under `instrument`"
         )));
     };
+    if policy.structure.is_some() {
+        // What one unit stands for and which legs are held is in no portfolio's state: a price alone would size it by the premium.
+        return Err(wrong(format!(
+            "the policy trades `{symbol}`, a structure of options, which is planned in a backtest alone: ask `trimtab explain` of its run"
+        )));
+    }
     let checked = portfolio::read(state_json, &NEEDED).map_err(|found| {
         let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         match lines.as_slice() {
@@ -58,6 +64,13 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
             all => wrong(format!("{} errors:\n  {}", all.len(), all.join("\n  "))),
         }
     })?;
+    let stated = |row: &serde_json::Value| row["symbol"] == symbol.as_str() && row.get("contract").is_some();
+    let rows = checked["instruments"].as_array().map_or(&[][..], Vec::as_slice);
+    if policy::spec::settlements(symbol).len() > 1 && rows.iter().all(|row| !stated(row)) {
+        return Err(wrong(format!(
+            "`{symbol}` may be linear or inverse, and its symbol does not tell: add `\"contract\": \"inverse\"` (or linear) to its instrument"
+        )));
+    }
     let portfolio: Portfolio = serde_json::from_value(checked).map_err(|error| wrong(error.to_string()))?;
     let names: Vec<&String> = portfolio.series.keys().collect();
     let series = |name: &str| names.iter().position(|known| *known == name).map(|at| SeriesId(at as u32));
@@ -146,6 +159,28 @@ fn unknown_series(error: &policy::CompileError) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
     use super::*;
+
+    /// A structure would be sized by its premium, and a contract in dollars by a guess.
+    #[test]
+    fn what_a_state_cannot_tell_is_not_planned() {
+        let covered = include_str!("../../../examples/covered-call.toml");
+        let refused = plan(covered, STATE).unwrap_err().to_string();
+        assert!(refused.contains("is planned in a backtest alone"), "{refused}");
+
+        let policy = "policy = 1\nname = \"c\"\ninstrument = \"deribit:BTC-PERPETUAL\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+                      [size]\nkind = \"fixed_fraction\"\nfraction = 1.0\n[backtest]\ndeposit = \"10 BTC\"\n";
+        let state = |contract: &str| {
+            format!(
+                r#"{{ "schema": "trimtab.portfolio/1", "time": "2025-01-02T00:00:00Z",
+                "accounts": [{{ "name": "a", "equity": "10" }}],
+                "instruments": [{{ "symbol": "deribit:BTC-PERPETUAL", "price": 100000, "tick": "0.5", "lot": 10{contract} }}] }}"#
+            )
+        };
+        let refused = plan(policy, &state("")).unwrap_err().to_string();
+        assert!(refused.contains("may be linear or inverse"), "{refused}");
+        let answer = plan(policy, &state(", \"contract\": \"inverse\"")).unwrap();
+        assert_eq!(answer.target.to_string(), "1000000", "ten coins in dollars");
+    }
 
     const STATE: &str = r#"{
         "schema": "trimtab.portfolio/2",
