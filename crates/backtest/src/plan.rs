@@ -68,7 +68,7 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     let rows = checked["instruments"].as_array().map_or(&[][..], Vec::as_slice);
     if policy::spec::settlements(symbol).len() > 1 && rows.iter().all(|row| !stated(row)) {
         return Err(wrong(format!(
-            "`{symbol}` may be linear or inverse, and its symbol tells neither: add `\"contract\": \"inverse\"` (or linear) to its instrument"
+            "`{symbol}` may be linear or inverse: add `\"contract\": \"inverse\"` (or linear) to its instrument"
         )));
     }
     let portfolio: Portfolio = serde_json::from_value(checked).map_err(|error| wrong(error.to_string()))?;
