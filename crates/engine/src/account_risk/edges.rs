@@ -1,6 +1,8 @@
 //! Where an account stops being able to bear what it holds, as the price of one coin moves and nothing else does.
 
-use super::{Pool, RiskRefusal, Row, YEAR, point};
+use super::margins::{Pool, Row};
+use super::portfolio::point;
+use super::{RiskRefusal, YEAR};
 use crate::engine::Engine;
 use market::{Account, Currency};
 use pricing::options::{Batch, EuropeanOption, Inputs, Simd};

@@ -6,9 +6,12 @@
 //! is marked at changes with its quotes alone, which end every proof. A stress is a profit, between whose ends
 //! [`risk::scenario::Bound`] proves that it lies until prices or time have gone far.
 
-use super::{AccountRisk, Held, MAX_AGE, NEVER, Pool, equity_of_all};
+use super::margins::{Held, Pool};
+use super::stress::equity_of_all;
+use super::{AccountRisk, NEVER};
 use crate::engine::Engine;
 use market::{Account, Currency};
+use policy::spec::MAX_AGE;
 use policy::{MarginFigure, RiskFact};
 use risk::scenario::{Bound, Drift, Reach, Scenario};
 use units::{Cash, Duration, Price, Round, Timestamp};

@@ -1,0 +1,195 @@
+//! Facts of risk told to a strategy at its decision, spared where a proof stands for them, and noted in its plan.
+
+use super::proof::Proof;
+use super::{AccountRisk, NEVER, Reading, RiskRefusal};
+use crate::engine::Engine;
+use market::Source;
+use policy::facts::{self, Fact};
+use policy::{Arg, Concentrated, MarginFigure, RiskFact, STEPS_MAX};
+use risk::venues::{Absent, Portfolio};
+use units::{AccountId, Cash, Ratio, SeriesId, StrategyId};
+
+/// Inputs between two searches for a proof where none was found.
+const ASK_EVERY: u8 = 16;
+
+/// The share that a raw bound of a region stands for; the bits of shares that are not negative stand in their order.
+fn share_over(raw: i128) -> Option<f64> {
+    // Under zero there is no share: every one is over it.
+    if raw < 0 {
+        return Some(-1.0);
+    }
+    u64::try_from(raw).ok().map(f64::from_bits).filter(|share| share.is_finite() && *share >= 0.0)
+}
+
+impl Engine {
+    /// Strategies that read facts of risk decide with every input of the market: what they read may have changed with any price.
+    #[cold]
+    pub(crate) fn touch_risk_readers(&mut self, source: Source) {
+        let Some(risk) = &mut self.risk else { return };
+        risk.moment += 1;
+        if source != Source::Market {
+            return;
+        }
+        for (scope, readings) in risk.readers.iter().enumerate() {
+            if !readings.is_empty() {
+                self.dirty.touch(scope as u32);
+            }
+        }
+    }
+
+    /// Tells a strategy the facts of risk that it reads, as they are now: before its rules are evaluated. Where its region leaves a
+    /// fact enough room, a proof that it is still inside stands for that; if the region is left all the same, the rest is told then.
+    #[cold]
+    pub(crate) fn tell_risk(&mut self, index: usize, source: Source) {
+        let Some(mut risk) = self.risk.take() else { return };
+        let mut readings = std::mem::take(&mut risk.readers[index]);
+        let may_spare = source == Source::Market && self.scopes[index].region.is_known();
+        for reading in &mut readings {
+            let mut stands = || reading.is_free || reading.proof.as_mut().is_some_and(|proof| proof.holds(&risk, self));
+            reading.is_spared = may_spare && stands();
+            if reading.is_spared {
+                risk.spared += 1;
+            } else {
+                self.tell_reading(&mut risk, index, reading);
+                if may_spare {
+                    self.prove_reading(&mut risk, index, reading);
+                }
+            }
+        }
+        risk.readers[index] = readings;
+        self.risk = Some(risk);
+    }
+
+    /// The region was left: what a proof stood for is told after all, so that a decision goes by exact values alone.
+    #[cold]
+    pub(crate) fn tell_spared(&mut self, index: usize) {
+        let Some(mut risk) = self.risk.take() else { return };
+        let mut readings = std::mem::take(&mut risk.readers[index]);
+        for reading in readings.iter_mut().filter(|reading| reading.is_spared) {
+            self.tell_reading(&mut risk, index, reading);
+        }
+        risk.readers[index] = readings;
+        self.risk = Some(risk);
+    }
+
+    /// The decision just made changed nothing, and its region is known: looks for boxes in which facts of risk stay in it.
+    #[cold]
+    pub(crate) fn prove_risk(&mut self, index: usize) {
+        let Some(mut risk) = self.risk.take() else { return };
+        let mut readings = std::mem::take(&mut risk.readers[index]);
+        for reading in &mut readings {
+            self.prove_reading(&mut risk, index, reading);
+        }
+        risk.readers[index] = readings;
+        self.risk = Some(risk);
+    }
+
+    /// Looks for a proof that a fact stays where the strategy's region lets it be, if it is there and none was missing lately.
+    fn prove_reading(&self, risk: &mut AccountRisk, index: usize, reading: &mut Reading) {
+        let (scope, id) = (&self.scopes[index], facts::series(reading.series).id());
+        if !scope.region.is_known() || reading.is_spared {
+            return;
+        }
+        // A region that says nothing of a series does not care.
+        let Some((low, high)) = scope.region.bounds(id) else {
+            reading.is_free = true;
+            return;
+        };
+        if !scope.facts.raw(id).is_some_and(|raw| low < raw && raw < high) {
+            return;
+        }
+        if reading.until_asked > 0 {
+            reading.until_asked -= 1;
+            return;
+        }
+        let within = share_over(low).map(|low| (low, share_over(high).unwrap_or(f64::INFINITY)));
+        reading.proof = within.and_then(|within| Proof::of(risk, self, index, &reading.fact, within));
+        if reading.proof.is_none() {
+            reading.until_asked = ASK_EVERY;
+        }
+    }
+
+    fn tell_reading(&mut self, risk: &mut AccountRisk, index: usize, reading: &mut Reading) {
+        let value = risk.value(self, index, &reading.fact);
+        let value = value.and_then(|value| Ratio::new(value).ok_or(RiskRefusal::Absent(Absent::NotFinite)));
+        (reading.proof, reading.is_free, reading.is_spared) = (None, false, false);
+        self.scopes[index].facts.put(facts::series(reading.series), value.as_ref().ok().copied());
+        reading.refusal = value.err();
+    }
+
+    /// A decision is about to be recorded: its plan tells the facts of risk that it rests on, which are exact.
+    #[cold]
+    pub(crate) fn note_risk(&mut self, index: usize) {
+        let Some(risk) = &self.risk else { return };
+        let scope = &mut self.scopes[index];
+        for reading in &risk.readers[index] {
+            if scope.because.steps().len() >= STEPS_MAX {
+                return;
+            }
+            let fact: Fact<Ratio> = facts::series(reading.series);
+            let Some(value) = scope.facts.get(fact).map(Ratio::get) else { continue };
+            let (template, number) = match reading.fact {
+                RiskFact::Margin { figure: MarginFigure::Ratio, .. } => {
+                    ("maintenance margin is {} of equity: exact", Arg::Percent(value))
+                }
+                RiskFact::Margin { figure, .. } => {
+                    let amount = Cash::from_estimate(value, units::Round::Nearest).unwrap_or_default();
+                    let initial = figure == MarginFigure::Initial;
+                    let template =
+                        if initial { "initial margin is {}: exact" } else { "maintenance margin is {}: exact" };
+                    (template, Arg::Cash(amount))
+                }
+                RiskFact::Concentration { of: Concentrated::Venue } => {
+                    ("the largest venue holds {} of all: exact", Arg::Percent(value))
+                }
+                RiskFact::Concentration { of: Concentrated::Stablecoin } => {
+                    ("the largest stablecoin is {} of all: exact", Arg::Percent(value))
+                }
+                RiskFact::Distance if value >= NEVER => ("no price is near that liquidates: exact", Arg::None),
+                RiskFact::Distance => ("liquidated {} from here: exact", Arg::Percent(value)),
+                RiskFact::Probability { horizon } => {
+                    let args = [Arg::Duration(horizon), Arg::Percent(value)];
+                    let held = scope.position;
+                    scope.because.note(crate::ENGINE_RULE, held, held, "liquidated within {}: {} likely, exact", args);
+                    continue;
+                }
+                RiskFact::Stress { .. } => ("the stress costs {} of equity: exact", Arg::Percent(value)),
+                RiskFact::Ruin { loss, horizon } => {
+                    let loss = Arg::Percent(f64::from(loss) / 10_000.0);
+                    let args = [loss, Arg::Duration(horizon), Arg::Percent(value)];
+                    let held = scope.position;
+                    let template = "down by {} within {}: {} likely, by days until midnight";
+                    scope.because.note(crate::ENGINE_RULE, held, held, template, args);
+                    continue;
+                }
+                RiskFact::Kelly { .. } => ("Kelly's multiple is {}, by days until midnight", Arg::Number(value)),
+            };
+            let held = scope.position;
+            scope.because.note(crate::ENGINE_RULE, held, held, template, [number]);
+        }
+    }
+
+    /// Why a fact of risk that a strategy's rules read was not told at its last decision. `None`: it was, or no rule reads it.
+    #[must_use]
+    pub fn risk_refusal(&self, strategy: StrategyId, series: SeriesId) -> Option<&RiskRefusal> {
+        let readings = self.risk.as_ref()?.readers.get(strategy.index())?;
+        readings.iter().find(|reading| reading.series == series)?.refusal.as_ref()
+    }
+
+    /// An account as its venue's margin model takes it, at the last marks. It needs a fact of risk in the catalogue.
+    ///
+    /// # Errors
+    ///
+    /// A position without a mark; a catalogue without such a fact.
+    pub fn venue_portfolio(&self, account: AccountId) -> Result<Portfolio, RiskRefusal> {
+        let at = account.index();
+        let risk = self.risk.as_ref().ok_or_else(|| RiskRefusal::NoModel(String::new()))?;
+        risk.portfolio(self, at..at + 1)
+    }
+
+    /// How often a fact of risk was computed since the engine was built, and how often a proof spared that.
+    #[must_use]
+    pub fn risk_readings(&self) -> (u64, u64) {
+        self.risk.as_ref().map_or((0, 0), |risk| (risk.computed, risk.spared))
+    }
+}
