@@ -85,8 +85,12 @@ pub(crate) struct Recorder {
     high_water: Cash,
     /// Bars since the last row, merged, by instrument.
     bars: Vec<Option<Bar>>,
-    /// A bar of this input, or before it since the last row.
+    /// A bar of this input, or before it since the last row; where options are traded, also a quote or price of their underlying.
     has_bars: bool,
+    /// This input settles options.
+    has_settled: bool,
+    /// The last rows are those of a settlement, and no input of the market came after it.
+    has_settled_row: bool,
     last_row: Timestamp,
     /// Money moved that is not translated yet.
     moved: Vec<CashChange>,
@@ -207,6 +211,8 @@ impl Recorder {
             facts: RunFacts::default(),
             bars: vec![None; count],
             has_bars: false,
+            has_settled: false,
+            has_settled_row: false,
             last_row: Timestamp::from_nanos(0),
             moved: Vec::new(),
             carried: Vec::new(),
@@ -265,7 +271,9 @@ impl Recorder {
             Event::OptionQuote(quote) => self.has_bars |= self.watched[quote.instrument.index()],
             Event::Cash(change) => self.on_cash(change),
             Event::Order(news) => self.on_news(news.order, &news.update),
-            Event::Trade(_) | Event::Mark(_) | Event::Funding(_) | Event::Series(_) => {}
+            Event::Mark(mark) => self.has_bars |= self.watched[mark.instrument.index()],
+            Event::Trade(trade) => self.has_bars |= self.watched[trade.instrument.index()],
+            Event::Funding(_) | Event::Series(_) => {}
         }
     }
 
@@ -367,6 +375,7 @@ impl Recorder {
             OrderUpdate::Amended { .. } => ("amended", String::new()),
             OrderUpdate::Filled(fill) => {
                 self.ledger.fill(fill);
+                self.has_settled |= fill.forced == Some(Forced::Settlement) && self.options[fill.instrument.index()];
                 ("filled", String::new())
             }
             OrderUpdate::Cancelled(why) => ("cancelled", why.to_string()),
@@ -533,7 +542,9 @@ impl Recorder {
                 self.on_campaign(&record);
             }
         }
-        if self.has_bars && self.keep != Keep::Total {
+        // What came after the last row's bar, a settlement among it, may have moved no price that makes one.
+        let is_told = self.tables.equity.last().is_none_or(|row| row.equity == self.total(engine));
+        if (self.has_bars || !is_told) && self.keep != Keep::Total {
             self.rows(engine);
         }
         if let Some(mut greeks) = self.greeks.take() {
@@ -640,7 +651,6 @@ impl Recorder {
 
     fn rows(&mut self, engine: &Engine) {
         self.last_row = self.at;
-        self.has_bars = false;
         if self.keep == Keep::All {
             let residual = self.ledger.residual(engine);
             if residual.abs() > self.facts.residual.abs() {
@@ -674,7 +684,15 @@ impl Recorder {
         if matches!(self.keep, Keep::All | Keep::Positions) {
             self.position_rows(engine);
         }
-        self.bars.fill(None);
+    }
+
+    /// Takes out the rows of this instant.
+    fn forget_rows(&mut self) {
+        let (at, tables) = (self.at, &mut self.tables);
+        let _ = tables.equity.pop_if(|row| row.time == at);
+        while tables.accounts.pop_if(|row| row.time == at).is_some() {}
+        while tables.positions.pop_if(|row| row.time == at).is_some() {}
+        while tables.options.pop_if(|row| row.time == at).is_some() {}
     }
 
     /// The legs that are held: with their marks, and what is paid for them, equity can be recomputed.
@@ -868,7 +886,12 @@ impl Journal for Recorder {
     }
 
     fn settled(&mut self, _at: Timestamp, engine: &Engine) -> Result<(), Error> {
+        let has_settled = std::mem::take(&mut self.has_settled) && self.keep != Keep::Total;
         if self.source != Source::Market {
+            if has_settled {
+                self.rows(engine);
+                self.has_settled_row = true;
+            }
             return Ok(());
         }
         if !self.moved.is_empty() {
@@ -878,8 +901,15 @@ impl Journal for Recorder {
             self.check_brought_in()?;
         }
         let due = self.every == Duration::ZERO || self.at.floor(self.every) != self.last_row.floor(self.every);
-        if self.has_bars && due && self.keep != Keep::Total {
+        // Prices of the instant of a settlement belong into its row.
+        let has_row = std::mem::take(&mut self.has_settled_row) && self.at == self.last_row;
+        if self.has_bars && (due || has_row) && self.keep != Keep::Total {
+            if has_row {
+                self.forget_rows();
+            }
             self.rows(engine);
+            self.has_bars = false;
+            self.bars.fill(None);
         }
         if let Some(greeks) = self.greeks.as_mut().filter(|greeks| greeks.is_due(self.at)) {
             greeks.row(self.at, &positions(engine));

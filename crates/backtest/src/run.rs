@@ -295,16 +295,43 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress) -> ControlFlow<
     })?;
     let record = record(request, &policies, tapes, &scaled, &other, &twin);
     let mut tables = scaled.tables;
-    for (row, twin) in tables.equity.iter_mut().zip(&twin.tables.equity) {
-        (row.twin_equity, row.twin_paid_in, row.twin_exposure) = (twin.equity, twin.paid_in, twin.exposure);
-    }
-    for (row, twin) in tables.positions.iter_mut().zip(&twin.tables.positions) {
-        (row.twin_position, row.twin_exposure) = (twin.position, twin.exposure);
-    }
-    for (row, twin) in tables.accounts.iter_mut().zip(&twin.tables.accounts) {
-        row.twin_equity = twin.equity;
-    }
+    set_twin(&mut tables, &twin.tables);
     Ok(Run { record, strategies, tables, variants: Vec::new(), replayed: None })
+}
+
+/// Writes what the twin had beside each row: its last row by then. Options that only one of the two held were settled by themselves, so
+/// neither has a row for each of the other's.
+fn set_twin(tables: &mut Tables, twin: &Tables) {
+    let mut rows = twin.equity.iter().peekable();
+    let mut last = None;
+    for row in &mut tables.equity {
+        while let Some(twin) = rows.next_if(|twin| twin.time <= row.time) {
+            last = Some(twin);
+        }
+        if let Some(twin) = last {
+            (row.twin_equity, row.twin_paid_in, row.twin_exposure) = (twin.equity, twin.paid_in, twin.exposure);
+        }
+    }
+    let mut rows = twin.positions.iter().peekable();
+    let mut last = BTreeMap::new();
+    for row in &mut tables.positions {
+        while let Some(twin) = rows.next_if(|twin| twin.time <= row.time) {
+            last.insert((&*twin.strategy, &*twin.instrument), (twin.position, twin.exposure));
+        }
+        if let Some(twin) = last.get(&(&*row.strategy, &*row.instrument)) {
+            (row.twin_position, row.twin_exposure) = *twin;
+        }
+    }
+    let mut rows = twin.accounts.iter().peekable();
+    let mut last = BTreeMap::new();
+    for row in &mut tables.accounts {
+        while let Some(twin) = rows.next_if(|twin| twin.time <= row.time) {
+            last.insert(twin.account, twin.equity);
+        }
+        if let Some(equity) = last.get(&row.account) {
+            row.twin_equity = *equity;
+        }
+    }
 }
 
 fn record(
@@ -638,12 +665,20 @@ fn settlements(settled: &[OptionSettlement]) -> Vec<String> {
         (count > 0).then(|| format!("{count} {options} settled at {what}"))
     };
     let one = count(&|source| source == SettlementSource::Average { prices: 1 });
-    let last = count(&|source| source == SettlementSource::Last);
+    let ages = settled.iter().filter_map(|option| match option.source {
+        SettlementSource::Last { age } => Some(age),
+        _ => None,
+    });
+    let old = ages.clone().max().map_or_else(String::new, |oldest| {
+        let youngest = ages.clone().min().unwrap_or(oldest);
+        let span = if youngest == oldest { oldest.to_string() } else { format!("{youngest} to {oldest}") };
+        format!("the last price of the underlying, {span} before expiry: the tapes have none of the half hour before it")
+    });
     let forward = count(&|source| source == SettlementSource::Quote);
     let told = [
         sentence(one, "one price of the underlying, the only one that the tapes have of the half hour before expiry"),
-        sentence(last, "the last price of the underlying: the tapes have none of the half hour before expiry"),
-        sentence(forward, "the forward that they were last quoted on: no tape has prices of their underlying"),
+        sentence(ages.count(), &old),
+        sentence(forward, "the forward of the last quote: until then the tapes have no price of the underlying"),
     ];
     told.into_iter().flatten().collect()
 }

@@ -9,7 +9,7 @@ use backtest::records::{FillRow, PlanRow};
 use backtest::report::Purpose;
 use backtest::{PolicyFile, Request, Run};
 use common::shared;
-use import::{BarsRequest, Labelled, OptionsRequest, SeriesRequest, SeriesUnit};
+use import::{BarsRequest, Labelled, MarksRequest, OptionsRequest, SeriesRequest, SeriesUnit};
 use market::{Event, Instrument, InstrumentKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -432,6 +432,47 @@ fn a_position_follows_implied_volatility_and_shrinks_without_it() {
     replays(&run, folder.path());
 }
 
+/// Quotes end in February and marks of the perpetual in April: the options that are held expire between, and equity goes on.
+#[test]
+fn equity_goes_on_after_the_last_quote() {
+    let Some(shared) = shared("equity_goes_on_after_the_last_quote") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, marks) = (folder.path().join("chain.tape"), folder.path().join("marks.tape"));
+    let source = |name: &str| shared.join("data/deribit_options_6h").join(name);
+    import::options(&OptionsRequest::new(source("BTC_2026-02.parquet"), &chain), &mut |_, _| {}).unwrap();
+    import::marks(&MarksRequest::new(source("perpetual_futures_prices.parquet"), &marks), &mut |_, _| {}).unwrap();
+    let run = run("quotes until February", example("covered-call.toml"), &[chain.clone(), marks.clone()]);
+    // Once everything is settled nothing is held: equity is the deposit, less what was paid for options and in fees.
+    let (cash, fees) = run.tables.fills.iter().fold((0_i128, Cash::ZERO), |(cash, fees), fill| {
+        let paid = i128::from(fill.price.raw()) * i128::from(fill.quantity.raw());
+        (if fill.side == "sell" { cash + paid } else { cash - paid }, fees + fill.fee)
+    });
+    let left = "10".parse::<Cash>().unwrap() + Cash::from_raw(cash) - fees;
+    let settled = run.tables.fills.iter().filter(|fill| fill.purpose == "settlement").map(|fill| fill.time);
+    let settled: Vec<_> = settled.collect();
+    let equity = |at: Timestamp| run.tables.equity.iter().find(|row| row.time == at).map(|row| row.equity);
+    assert_eq!(settled, times(&["2026-03-27T08:00:00Z"]));
+    assert_eq!(equity(settled[0]), Some(left));
+    let last = run.tables.equity.last().unwrap();
+    assert_eq!((last.time.to_string(), last.equity), (run.record.last.clone(), left));
+    let [ours, twins] = [last.equity, last.twin_equity].map(|equity| (equity - last.paid_in).approximate());
+    assert_eq!(run.record.profit_adverse_first, (last.equity - last.paid_in).to_string());
+    // The twin sold ten where the run sold nine, at the same prices.
+    assert!((ours / twins - 0.9).abs() < 1e-12, "{ours} and {twins}");
+    let mut reader = tape::TapeReader::open(&marks).unwrap();
+    let bitcoin = reader.catalogue().instruments.iter().position(|of| of.base.as_str() == "BTC").unwrap();
+    let mut later = BTreeSet::new();
+    while let Some((at, event)) = reader.next().unwrap() {
+        let is_price = matches!(event, Event::Mark(mark) if mark.instrument.index() == bitcoin);
+        if is_price && at > times(&["2026-03-01"])[0] {
+            later.insert(at);
+        }
+    }
+    assert!(later.len() > 100 && later.iter().all(|at| equity(*at).is_some()), "a row at each mark");
+    let notes = run.summary().integrity.notes.join("\n");
+    assert!(notes.contains("1 option was settled at the last price of the underlying, "), "{notes}");
+}
+
 /// Quotes at the end of each day with sizes, 0.000000 for none; the underlying is spot elsewhere.
 #[test]
 fn a_covered_call_in_june_2021() {
@@ -651,7 +692,7 @@ fn a_run_says_at_what_its_options_were_settled() {
     let tapes = chain_in_usdc(folder.path());
     let notes = |tapes: &[PathBuf]| run("puts without bars", PUTS.into(), tapes).summary().integrity.notes.join("\n");
     let alone = notes(&tapes[..1]);
-    assert!(alone.contains("settled at the forward that they were last quoted on"), "{alone}");
+    assert!(alone.contains("settled at the forward of the last quote"), "{alone}");
     let with_bars = notes(&tapes);
     assert!(!with_bars.contains("settled at"), "{with_bars}");
 }

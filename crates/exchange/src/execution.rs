@@ -133,6 +133,7 @@ impl Exchange {
         if !terms.has_mark_feed {
             self.mark(instrument, price);
         }
+        self.note_price(instrument, price);
     }
 
     /// Works an order that was reached: triggers, fills, cancels.

@@ -112,7 +112,10 @@ pub enum SettlementSource {
         prices: u32,
     },
     /// The last price of the underlying, because none was recorded in the last 30 minutes.
-    Last,
+    Last {
+        /// How long before the expiry.
+        age: Duration,
+    },
     /// The forward that the option was last quoted on.
     Quote,
 }
@@ -128,6 +131,8 @@ pub(crate) struct Options {
     next_expiry: Timestamp,
     /// Prices of underlyings within the window before that expiry.
     windows: Vec<Window>,
+    /// By instrument index, the last price of an underlying, traded or marked, and when it was received.
+    latest: Vec<Option<(Price, Timestamp)>>,
     settled: Vec<OptionSettlement>,
 }
 
@@ -166,9 +171,9 @@ impl Options {
         };
         let listed: Vec<_> = catalogue.instruments.iter().enumerate().map(list).collect();
         listed.iter().any(Option::is_some).then(|| {
-            let windows = vec![Window::default(); listed.len()];
-            let mut options =
-                Self { listed, held: Vec::new(), next_expiry: Timestamp::MIN, windows, settled: Vec::new() };
+            let (windows, latest) = (vec![Window::default(); listed.len()], vec![None; listed.len()]);
+            let (held, settled) = (Vec::new(), Vec::new());
+            let mut options = Self { listed, held, next_expiry: Timestamp::MIN, windows, latest, settled };
             options.find_next_expiry(Timestamp::MIN);
             options
         })
@@ -192,6 +197,11 @@ impl Options {
         self.listed[instrument].is_some()
     }
 
+    /// The last price of an option's underlying.
+    fn last(&self, underlying: Option<InstrumentId>) -> Option<(Price, Timestamp)> {
+        self.latest[underlying?.index()]
+    }
+
     pub(crate) fn save(&self, out: &mut StateWriter) {
         for listed in self.listed.iter().flatten() {
             listed.quote.save(out);
@@ -202,6 +212,12 @@ impl Options {
         for window in &self.windows {
             out.i128(window.sum);
             out.u32(window.prices);
+        }
+        for latest in &self.latest {
+            out.option(*latest, |out, (price, at)| {
+                out.i64(price.raw());
+                out.i64(at.nanos());
+            });
         }
         out.len(self.settled.len());
     }
@@ -243,6 +259,13 @@ impl Exchange {
                 window.sum += i128::from(price.raw());
                 window.prices += 1;
             }
+        }
+    }
+
+    /// An instrument trades or is marked at a price.
+    pub(crate) fn note_price(&mut self, instrument: usize, price: Price) {
+        if let Some(options) = &mut self.options {
+            options.latest[instrument] = Some((price, self.at));
         }
     }
 
@@ -353,15 +376,13 @@ impl Exchange {
     /// settled at the price that it was settled at.
     fn unit_of(&self, listed: &Listed) -> Price {
         let settled = self.settled_options().last().filter(|last| last.instrument == listed.quote.instrument);
-        let last = |instrument: InstrumentId| Some(self.terms[instrument.index()].last).filter(|last| !last.is_zero());
-        let underlying = self.config.options.underlyings[listed.quote.instrument.index()].and_then(last);
         if matches!(listed.kind, InstrumentKind::InverseOption { .. }) {
             Price::from_raw(Price::ONE)
         } else {
             settled
                 .map(|settled| settled.underlying)
                 .or(listed.quote.underlying())
-                .or(underlying)
+                .or_else(|| self.price_under(listed))
                 .unwrap_or_else(|| listed.kind.option().map_or(Price::ZERO, |(strike, _)| strike))
         }
     }
@@ -397,9 +418,13 @@ impl Exchange {
 
     /// The price of an option's underlying: its last one, else the forward that the option was last quoted on, else the strike.
     fn index_of(&self, listed: &Listed) -> Option<Price> {
-        let last = |instrument: InstrumentId| Some(self.terms[instrument.index()].last).filter(|last| !last.is_zero());
-        let underlying = self.config.options.underlyings[listed.quote.instrument.index()].and_then(last);
-        underlying.or(listed.quote.underlying()).or(listed.kind.option().map(|(strike, _)| strike))
+        self.price_under(listed).or(listed.quote.underlying()).or(listed.kind.option().map(|(strike, _)| strike))
+    }
+
+    /// The last price of an option's underlying.
+    fn price_under(&self, listed: &Listed) -> Option<Price> {
+        let underlying = self.config.options.underlyings[listed.quote.instrument.index()];
+        self.options.as_ref()?.last(underlying).map(|(price, _)| price)
     }
 
     /// Margin of all options that settle with an instrument, without that instrument's own.
@@ -487,17 +512,18 @@ impl Exchange {
     pub(crate) fn exercise(&mut self, instrument: usize) -> Option<Price> {
         let options = self.options.as_ref()?;
         let listed = options.listed[instrument].as_ref()?;
-        let known = self.config.options.underlyings[instrument].map(InstrumentId::index);
-        let average = known.map(|index| options.windows[index]).filter(|window| window.prices > 0).map(|window| {
+        let known = self.config.options.underlyings[instrument];
+        let average = known.map(|known| options.windows[known.index()]).filter(|window| window.prices > 0).map(|window| {
             let mean = window.sum / i128::from(window.prices);
             (
                 i64::try_from(mean).map(Price::from_raw).unwrap_or_default(),
                 SettlementSource::Average { prices: window.prices },
             )
         });
-        let last = known.map(|index| self.terms[index].last).filter(|last| !last.is_zero());
+        let age = |at| SettlementSource::Last { age: listed.expiry.since(at) };
+        let last = options.last(known).map(|(price, at)| (price, age(at)));
         let quoted = listed.quote.underlying().map(|price| (price, SettlementSource::Quote));
-        let (underlying, source) = average.or(last.map(|last| (last, SettlementSource::Last))).or(quoted)?;
+        let (underlying, source) = average.or(last).or(quoted)?;
         let (at, price) = (listed.expiry, listed.kind.exercise(underlying).unwrap_or_default());
         let settled = OptionSettlement { at, instrument: InstrumentId(instrument as u32), underlying, source };
         self.options.as_mut()?.settled.push(settled);

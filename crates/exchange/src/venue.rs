@@ -409,6 +409,7 @@ impl Exchange {
         let instrument = mark.instrument.index();
         self.terms[instrument].has_mark_feed = true;
         self.mark(instrument, mark.price);
+        self.note_price(instrument, mark.price);
         self.walk = Some(Walk::point(instrument, self.at, Kind::Mark, mark.price));
         Stage::Marks(index + 1)
     }

@@ -205,8 +205,8 @@ fn a_call_settles_at_the_mean_of_the_last_half_hour() {
     assert_eq!(desk.advance(481, &[event(quote(CALL, "0.01", "0.02"))]), ["Rejected(Expired)"]);
 }
 
-/// Without prices in the window the last one counts, also where nothing arrives at the expiry itself; without any, the forward of the
-/// last quote. A linear call pays in dollars; its fee is of the underlying.
+/// Without prices in the window the last one counts, traded or marked, also where nothing arrives at the expiry itself; without any, the
+/// forward of the last quote. A linear call pays in dollars; its fee is of the underlying.
 #[test]
 fn what_stands_in_for_the_settlement_average() {
     let mut desk = Desk::new("10");
@@ -217,12 +217,25 @@ fn what_stands_in_for_the_settlement_average() {
     let mut other = Desk { exchange: desk.exchange.clone(), orders: 9 };
     desk.advance(400, &[bar(400, "103000")]);
     assert_eq!(desk.advance(600, &[bar(600, "1")]), ["Sell 1 of 3 at 3000 fee 15.45 Settlement"], "0.015 % of 103,000");
-    assert_eq!(desk.exchange.settled_options()[0].source, SettlementSource::Last);
+    let source = |desk: &Desk| desk.exchange.settled_options()[0].source;
+    assert_eq!(source(&desk), SettlementSource::Last { age: Duration::from_nanos(80 * MINUTE) });
+    // What is marked after the expiry is too late.
+    let mark = |at: i64, told: &str| {
+        let mark = Event::Mark(Mark { instrument: InstrumentId(0), price: price(told) });
+        (at, mark)
+    };
+    let mut marked = Desk { exchange: other.exchange.clone(), orders: 9 };
+    for (at, mark) in [mark(300, "1"), mark(420, "103000")] {
+        marked.advance(at, &[mark]);
+    }
+    let (at, late) = mark(500, "1");
+    assert_eq!(marked.advance(at, &[late]), ["Sell 1 of 3 at 3000 fee 15.45 Settlement"], "the newer of two marks");
+    assert_eq!(source(&marked), SettlementSource::Last { age: Duration::HOUR });
     let quoted = event(quote(LINEAR, "2000", "2100").with_underlying(price("102000")));
     other.advance(300, &[quoted]);
     assert_eq!(other.exchange.next_due(), Some(minute(480)));
     assert_eq!(other.advance(480, &[]), ["Sell 1 of 3 at 2000 fee 15.3 Settlement"]);
-    assert_eq!(other.exchange.settled_options()[0].source, SettlementSource::Quote);
+    assert_eq!(source(&other), SettlementSource::Quote);
 }
 
 /// With 1 BTC and 15 % for each call sold, six fit: 6 × 0.15 = 0.9, seven need 1.05. What was sold is worth −0.01 each at once.
