@@ -209,7 +209,11 @@ impl GreeksRecorder {
                 Event::Funding(_) | Event::Series(_) | Event::Order(_) | Event::Cash(_) => {}
             }
         }
+        self.chains.imply_forwards(now);
         for watched in &mut self.watched {
+            if watched.told == now {
+                watched.refuse_forwards(now, &self.chains.chains()[watched.chain]);
+            }
             watched.anchor_at(now, &self.last);
         }
     }
@@ -411,6 +415,16 @@ impl Watched {
             forwards: BTreeMap::new(),
             sources: catalogue.prices_of(chain.base()).collect(),
             is_anchored: true,
+        }
+    }
+
+    /// Where calls and puts contradict the forward told now, theirs takes its place.
+    fn refuse_forwards(&mut self, now: Timestamp, chain: &Chain) {
+        for expiry in chain.expiries().iter().filter(|expiry| expiry.is_refused()) {
+            let told = self.forwards.get_mut(&expiry.at()).filter(|quoted| quoted.at == now);
+            if let (Some(quoted), Some(forward)) = (told, expiry.forward()) {
+                quoted.forward = forward;
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use exchange::{Exchange, OptionSettlement, PathLog, PathRule, SettlementSource};
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::Policy;
 use policy::spec::OptionMargin;
+use pricing::surface::PARITY_TOLERANCE;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -137,7 +138,7 @@ pub struct RunRecord {
     /// At what options were settled where the tapes have no mean of half an hour, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settlements: Vec<String>,
-    /// Chains whose quotes record no forward, so that put–call parity tells it, in sentences.
+    /// Chains whose quotes record no forward, or one that calls and puts contradict, so that put–call parity tells it, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub implied_forwards: Vec<String>,
     /// Profit with the adverse extreme of each bar first.
@@ -639,7 +640,7 @@ fn pass(
     })
 }
 
-/// Chains with expiries whose forward is that of put–call parity.
+/// Chains with expiries whose forward is that of put–call parity: none was recorded, or one that calls and puts contradict.
 fn implied_forwards(engine: &Engine) -> Vec<String> {
     let chains = engine.chains().chains().iter().filter(|chain| chain.implied() > 0);
     let sentence = |chain: &engine::Chain| {
@@ -654,7 +655,22 @@ fn implied_forwards(engine: &Engine) -> Vec<String> {
             chain.base()
         )
     };
-    chains.map(sentence).collect()
+    let refused = engine.chains().chains().iter().filter_map(|chain| {
+        let refused: Vec<_> = chain.refused_forwards().collect();
+        let worst = refused.iter().max_by(|a, b| a.over().abs().total_cmp(&b.over().abs()))?;
+        let expiries = if refused.len() == 1 { "1 expiry".to_owned() } else { format!("{} expiries", refused.len()) };
+        Some(format!(
+            "recorded forwards of {expiries} of {}:{} options were not taken: calls and puts contradict them by more than {} % (one of {} \
+             where they imply {:.2}, {:+.1} %), so legs were chosen and valued by put–call parity there",
+            chain.venue(),
+            chain.base(),
+            PARITY_TOLERANCE * 100.0,
+            worst.told,
+            worst.parity.approximate(),
+            worst.over() * 100.0
+        ))
+    });
+    chains.map(sentence).chain(refused).collect()
 }
 
 /// At what options were settled where that was no mean of several prices.
@@ -672,7 +688,9 @@ fn settlements(settled: &[OptionSettlement]) -> Vec<String> {
     let old = ages.clone().max().map_or_else(String::new, |oldest| {
         let youngest = ages.clone().min().unwrap_or(oldest);
         let span = if youngest == oldest { oldest.to_string() } else { format!("{youngest} to {oldest}") };
-        format!("the last price of the underlying, {span} before expiry: the tapes have none of the half hour before it")
+        format!(
+            "the last price of the underlying, {span} before expiry: the tapes have none of the half hour before it"
+        )
     });
     let forward = count(&|source| source == SettlementSource::Quote);
     let told = [

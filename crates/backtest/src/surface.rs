@@ -4,7 +4,8 @@ use crate::Error;
 use engine::{Chain, Chains, FittedChain};
 use market::{Catalogue, Currency, Event, Instrument};
 use pricing::options::DeltaConvention;
-use pricing::surface::{ExpiryReport, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
+pub use pricing::surface::PARITY_TOLERANCE;
+use pricing::surface::{ExpiryReport, Forward, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -93,9 +94,11 @@ pub struct ForwardView {
     pub price: f64,
     /// `recorded`, `future`, `parity` or `interpolated`.
     pub source: String,
-    /// How far it lies over what put–call parity says, as a share.
+    /// What was recorded, where calls and puts contradict it and it was not taken.
+    pub refused: Option<f64>,
+    /// How far it, or what was refused, lies over what put–call parity says, as a share.
     pub over_parity: Option<f64>,
-    /// Whether it lies outside what bids and asks of calls and puts allow; none where those contradict each other.
+    /// Whether that lies outside what bids and asks of calls and puts allow; none where those contradict each other.
     pub outside_parity: Option<bool>,
 }
 
@@ -354,7 +357,9 @@ impl ExpiryView {
             warnings
                 .push(format!("only {} of {} fitted volatilities lie between bid and ask", error.inside, error.points));
         }
-        if let Some(forward) = report.forward.filter(|forward| forward.outside_parity() == Some(true)) {
+        // What was refused is told with the forward.
+        let is_outside = |forward: &Forward| forward.refused.is_none() && forward.outside_parity() == Some(true);
+        if let Some(forward) = report.forward.filter(is_outside) {
             let over = forward.disagreement().unwrap_or_default() * 100.0;
             warnings.push(format!(
                 "the {} forward lies {over:+.2} % from put–call parity, outside what calls and puts allow",
@@ -367,6 +372,7 @@ impl ExpiryView {
             forward: report.forward.map(|forward| ForwardView {
                 price: forward.price,
                 source: forward.source.to_string(),
+                refused: forward.refused,
                 over_parity: forward.disagreement(),
                 outside_parity: forward.outside_parity(),
             }),

@@ -532,10 +532,11 @@ fn a_covered_call_in_june_2021() {
 /// Puts and calls in USDC as Tardis files name them, every six hours of four weeks, at a flat volatility; and the perpetual's bars of
 /// ten minutes, so that a settlement is the mean of three closes.
 fn chain_in_usdc(folder: &Path) -> Vec<PathBuf> {
-    chain_in_usdc_telling(folder, true)
+    chain_in_usdc_telling(folder, Some(1.0))
 }
 
-fn chain_in_usdc_telling(folder: &Path, forwards: bool) -> Vec<PathBuf> {
+/// The same whose quotes record so many times the forward, or none.
+fn chain_in_usdc_telling(folder: &Path, times_forward: Option<f64>) -> Vec<PathBuf> {
     let begin = times(&["2026-01-02T08:00:00Z"])[0];
     let hour = Duration::HOUR.nanos();
     let at = |nanos: i64| begin + Duration::from_nanos(nanos);
@@ -566,7 +567,7 @@ fn chain_in_usdc_telling(folder: &Path, forwards: bool) -> Vec<PathBuf> {
                 let worth = sign * (spot * n(sign * d1) - f64::from(strike) * n(sign * (d1 - s)));
                 let mark = (worth / 5.0).round() * 5.0;
                 let bid = if mark > 10.0 { format!("{},2.5", mark - 10.0) } else { ",".to_owned() };
-                let forward = if forwards { spot.to_string() } else { String::new() };
+                let forward = times_forward.map_or(String::new(), |times| (spot * times).to_string());
                 let (micros, letter) = (at(now).nanos() / 1_000, right[..1].to_uppercase());
                 let expiration = at(week * 7 * 24 * hour).nanos() / 1_000;
                 writeln!(
@@ -643,21 +644,33 @@ fn puts_in_usdc_are_settled_in_usdc() {
     replays(&run, folder.path());
 }
 
-/// Where no quote records a forward, calls and puts imply it: the same puts are sold, exposed and settled, and the run says so.
+/// Where no quote records a forward, or one that is half the true one, calls and puts imply it: the same puts are sold, exposed and settled,
+/// and the run says so.
 #[test]
-fn puts_of_a_chain_without_forwards_are_chosen_by_parity() {
-    let [told, implied] = [true, false].map(|forwards| {
+fn puts_of_a_chain_without_true_forwards_are_chosen_by_parity() {
+    let [told, implied, halved] = [Some(1.0), None, Some(0.5)].map(|times_forward| {
         let folder = tempfile::tempdir().unwrap();
-        let run = run("puts by parity", PUTS.into(), &chain_in_usdc_telling(folder.path(), forwards));
+        let run = run("puts by parity", PUTS.into(), &chain_in_usdc_telling(folder.path(), times_forward));
         let exposure = run.tables.positions.iter().map(|row| row.exposure).fold(0.0, f64::min);
         let fills: Vec<_> = run.tables.fills.iter().map(|row| (row.time, row.instrument.to_string())).collect();
-        (fills, exposure, run.summary().integrity.notes.join("\n"))
+        let vols = run.tables.greeks.iter().map(|row| row.delta).fold(0.0, f64::max);
+        (fills, exposure, run.summary().integrity.notes.join("\n"), vols)
     });
     assert!(told.0.len() > 5, "{:?}", told.0);
-    assert_eq!(told.0, implied.0, "the same legs at the same times");
-    assert!((implied.1 / told.1 - 1.0).abs() < 1e-3, "{} and {}", implied.1, told.1);
+    for by_parity in [&implied, &halved] {
+        assert_eq!(told.0, by_parity.0, "the same legs at the same times");
+        assert!((by_parity.1 / told.1 - 1.0).abs() < 1e-3, "{} and {}", by_parity.1, told.1);
+        assert!(
+            (by_parity.3 / told.3 - 1.0).abs() < 0.01,
+            "the delta of what was sold: {} and {}",
+            by_parity.3,
+            told.3
+        );
+    }
     let note = "of deribit:BTC options records a forward: legs were chosen and valued by their put–call parity";
     assert!(implied.2.contains(note) && !told.2.contains("put–call parity"), "{}", implied.2);
+    let note = "recorded forwards of 6 expiries of deribit:BTC options were not taken: calls and puts contradict them by more than 0.2 % (";
+    assert!(halved.2.contains(note) && halved.2.contains("-50.") && !halved.2.contains(" records "), "{}", halved.2);
 }
 
 /// What a run cannot be made of is told before it begins, with the remedy.

@@ -249,6 +249,19 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
         "trimtab surface chain.tape --at 2026-01-15T11:00:00Z",
         &["no option was quoted until 2026-01-15 11:00:00Z: the first quote came at 2026-01-15 12:00:00.25Z", "`--at`"],
     );
+    refused(
+        "trimtab surface chain.tape --at 2027-01-15T12:00:00Z",
+        &[
+            "the last quotes of BTC options at deribit, in BTC, came 364 d 23 h before 2027-01-15 12:00:00Z: over 1 d",
+            "hint: ask with `--at 2026-01-15T12:00:01Z`, or let them be that old with `--max-age 365d`",
+        ],
+    );
+    refused(
+        "trimtab surface chain.tape --at 2026-01-15T13:00:00Z --max-age 30m",
+        &["came 59 min 59 s before", "over 30 min"],
+    );
+    sandbox.line("trimtab surface chain.tape --at 2026-01-15T12:00:01Z").ok();
+    sandbox.line("trimtab surface chain.tape --at 2027-01-15T12:00:00Z --max-age 365d").ok();
     refused("trimtab surface chain.tape --plot surface.png", &["`surface.png` is no name of a picture", "`.svg`"]);
     refused("trimtab surface chain.tape --plot", &["--plot <FILE>"]);
     refused("trimtab surface chain.tape --at noon", &["noon"]);
@@ -263,6 +276,28 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     refused("trimtab surface torn.tape", &["torn.tape"]);
     let shown = sandbox.line("trimtab surface chain.tape bars.tape").ok();
     assert!(!shown.contains("BTC 60"), "bars of a year before tell no price: {shown}");
+}
+
+/// Half the forward with every quote: the surface is that of the true one, the star and the field say why.
+#[test]
+fn a_recorded_forward_that_parity_contradicts_is_marked_and_not_taken() {
+    let sandbox = with_chain(&EXPIRIES);
+    let halved =
+        chain(&EXPIRIES, &[(NOW, FORWARD)]).replace(&format!("26,{FORWARD},"), &format!("26,{},", FORWARD / 2.0));
+    sandbox.write("halved.csv", halved);
+    sandbox.line("trimtab import options halved.csv -o halved.tape").ok();
+    let text = sandbox.line("trimtab surface halved.tape").ok();
+    assert_eq!(text.matches(" parity* ").count(), EXPIRIES.len(), "{text}");
+    assert!(text.contains("* the recorded forward, up to -50.") && text.contains("is not taken"), "{text}");
+    let view: Value = serde_json::from_str(sandbox.line("trimtab surface halved.tape --json").ok().trim()).unwrap();
+    for (found, made) in view["expiries"].as_array().unwrap().iter().zip(&EXPIRIES) {
+        assert_eq!(
+            (&found["forward"]["source"], &found["forward"]["refused"]),
+            (&"parity".into(), &(FORWARD / 2.0).into())
+        );
+        near(&found["forward"]["price"], FORWARD, 100.0);
+        near(&found["smile"]["atm"], made.3, 0.01);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use market::{Catalogue, Currency, Instrument, OptionQuote};
 use pricing::options::{OptionKind, OptionStyle};
-use pricing::surface::ChainSettings;
+use pricing::surface::{ChainSettings, ForwardSource};
 use std::collections::BTreeMap;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{InstrumentId, OptionRight, Price, Qty, Round, Timestamp};
@@ -51,10 +51,32 @@ pub struct ChainExpiry {
     forward: Option<Price>,
     /// When calls and puts implied it; `None`: it was told.
     implied_at: Option<Timestamp>,
+    /// The one that was last told with any of its quotes.
+    told: Option<Price>,
+    /// The forward told that calls and puts contradicted most, if they ever did; and whether they contradict the present one.
+    refused: Option<RefusedForward>,
+    is_refused: bool,
     changes: u64,
     implied: u64,
     /// By strike, the call before the put.
     rows: Vec<QuotedOption>,
+}
+
+/// A forward that came with quotes and that put–call parity contradicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedForward {
+    /// As it was recorded.
+    pub told: Price,
+    /// What calls and puts implied, and was taken in its place.
+    pub parity: Price,
+}
+
+impl RefusedForward {
+    /// How far the recorded one lies over parity's, as a fraction.
+    #[must_use]
+    pub fn over(&self) -> f64 {
+        self.told.approximate() / self.parity.approximate() - 1.0
+    }
 }
 
 /// An option as it was last quoted.
@@ -103,16 +125,23 @@ impl ChainExpiry {
         self.at
     }
 
-    /// The forward that was last told with any of its quotes; where none ever was, the one that its calls and puts last implied.
+    /// The forward that was last told with any of its quotes; where none ever was, or calls and puts contradict it, the one that they last
+    /// implied.
     #[must_use]
     pub fn forward(&self) -> Option<Price> {
         self.forward
     }
 
-    /// Whether no quote ever told a forward, so that it is that of put–call parity.
+    /// Whether its forward is that of put–call parity: no quote ever told one, or calls and puts contradict it.
     #[must_use]
     pub fn is_implied(&self) -> bool {
         self.implied_at.is_some()
+    }
+
+    /// Whether calls and puts contradict the forward that its quotes tell.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// When its calls and puts implied its forward last.
@@ -153,14 +182,41 @@ impl ChainExpiry {
         })
     }
 
-    /// The forward that its calls and puts imply, as the surface has it.
-    #[cold]
-    fn parity(&self, in_coin: bool, now: Timestamp) -> Option<Price> {
+    /// The forward by its quotes, as the surface has it.
+    fn seen(&self, in_coin: bool, now: Timestamp) -> Option<pricing::surface::Forward> {
         let style = if in_coin { OptionStyle::Inverse } else { OptionStyle::Linear };
         let mut chain = pricing::surface::Chain::new(style, ChainSettings::default());
         chain.read(self.quotes());
-        let forward = chain.forward_of(chain.index_of(self.at)?, now)?.price;
-        Price::from_estimate(forward, Round::Nearest).filter(|forward| forward.raw() > 0)
+        chain.forward_of(chain.index_of(self.at)?, now)
+    }
+
+    /// Takes parity's forward where no quote ever told one, or where calls and puts contradict what they tell.
+    fn imply_forward(&mut self, in_coin: bool, now: Timestamp) {
+        let seen = self.seen(in_coin, now);
+        let price = |estimate| Price::from_estimate(estimate, Round::Nearest).filter(|price| price.raw() > 0);
+        let refused = seen.and_then(|seen| {
+            let (told, parity) = (price(seen.refused?)?, price(seen.price)?);
+            (seen.source == ForwardSource::Parity).then_some(RefusedForward { told, parity })
+        });
+        match (seen, refused) {
+            (_, Some(refused)) => {
+                let is_most = |before: &RefusedForward| refused.over().abs() > before.over().abs();
+                if self.refused.as_ref().is_none_or(is_most) {
+                    self.refused = Some(refused);
+                }
+                (self.forward, self.implied_at, self.is_refused) = (Some(refused.parity), Some(now), true);
+            }
+            (Some(seen), None) if self.told.is_none() => {
+                // What no strike implies now leaves the last one, as what is not told does.
+                if let Some(forward) = price(seen.price) {
+                    (self.forward, self.implied_at) = (Some(forward), Some(now));
+                }
+            }
+            (Some(seen), None) if self.is_refused && seen.parity.is_some() => {
+                (self.forward, self.implied_at, self.is_refused) = (self.told, None, false);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -198,7 +254,12 @@ impl Chain {
     /// How many of its expiries, past ones counted, have a forward that their calls and puts imply because no quote told one.
     #[must_use]
     pub fn implied(&self) -> usize {
-        self.expiries.iter().filter(|expiry| expiry.is_implied()).count()
+        self.expiries.iter().filter(|expiry| expiry.is_implied() && expiry.told.is_none()).count()
+    }
+
+    /// The forwards that calls and puts contradicted: of each expiry, past ones counted, the one that lay furthest off.
+    pub fn refused_forwards(&self) -> impl Iterator<Item = RefusedForward> + '_ {
+        self.expiries.iter().filter_map(|expiry| expiry.refused)
     }
 
     /// The expiries to come, in order of time.
@@ -243,6 +304,9 @@ impl Chains {
                         at,
                         forward: None,
                         implied_at: None,
+                        told: None,
+                        refused: None,
+                        is_refused: false,
                         changes: 0,
                         implied: 0,
                         rows: Vec::new(),
@@ -328,7 +392,11 @@ impl Chains {
         (row.quote, row.quoted) = (*quote, now);
         row.value = quote.value().or(row.value);
         if let Some(told) = quote.underlying() {
-            (expiry.forward, expiry.implied_at) = (Some(told), None);
+            expiry.told = Some(told);
+            // What calls and puts contradict stays refused until they allow what is told.
+            if !expiry.is_refused {
+                (expiry.forward, expiry.implied_at) = (Some(told), None);
+            }
         }
         expiry.changes += 1;
         chain.changes += 1;
@@ -336,7 +404,8 @@ impl Chains {
         row.value
     }
 
-    /// Finds the forwards of expiries whose quotes tell none by put–call parity. After the quotes of an input.
+    /// Finds the forwards of expiries whose quotes tell none, or one that calls and puts contradict, by put–call parity. After the quotes of
+    /// an input.
     pub fn imply_forwards(&mut self, now: Timestamp) {
         if self.changes == self.implied {
             return;
@@ -348,13 +417,8 @@ impl Chains {
             }
             let in_coin = chain.is_in_coin();
             for expiry in &mut chain.expiries[chain.expired..] {
-                let is_new = std::mem::replace(&mut expiry.implied, expiry.changes) != expiry.changes;
-                if !is_new || (expiry.forward.is_some() && !expiry.is_implied()) {
-                    continue;
-                }
-                // What no strike implies now leaves the last one, as what is not told does.
-                if let Some(forward) = expiry.parity(in_coin, now) {
-                    (expiry.forward, expiry.implied_at) = (Some(forward), Some(now));
+                if std::mem::replace(&mut expiry.implied, expiry.changes) != expiry.changes {
+                    expiry.imply_forward(in_coin, now);
                 }
             }
         }
@@ -399,6 +463,12 @@ impl Chains {
                 }
                 out.option(expiry.forward, |out, price| out.i64(price.raw()));
                 out.option(expiry.implied_at, |out, at| out.i64(at.nanos()));
+                out.option(expiry.told, |out, price| out.i64(price.raw()));
+                out.bool(expiry.is_refused);
+                out.option(expiry.refused, |out, refused| {
+                    out.i64(refused.told.raw());
+                    out.i64(refused.parity.raw());
+                });
                 for row in &expiry.rows {
                     out.i64(row.quoted.nanos());
                     if row.quoted != Timestamp::MIN {
@@ -418,7 +488,8 @@ impl Chains {
             chain.implied = chain.changes;
             for expiry in &mut chain.expiries {
                 expiry.changes = from.u64()?;
-                (expiry.forward, expiry.implied_at) = (None, None);
+                (expiry.forward, expiry.implied_at, expiry.refused) = (None, None, None);
+                (expiry.told, expiry.is_refused) = (None, false);
                 // Between inputs nothing is left to be looked for.
                 expiry.implied = expiry.changes;
                 for row in &mut expiry.rows {
@@ -429,6 +500,12 @@ impl Chains {
                 }
                 expiry.forward = from.option(StateReader::i64)?.map(Price::from_raw);
                 expiry.implied_at = from.option(StateReader::i64)?.map(Timestamp::from_nanos);
+                expiry.told = from.option(StateReader::i64)?.map(Price::from_raw);
+                expiry.is_refused = from.bool()?;
+                expiry.refused = from.option(|from| {
+                    let [told, parity] = [Price::from_raw(from.i64()?), Price::from_raw(from.i64()?)];
+                    Ok(RefusedForward { told, parity })
+                })?;
                 for row in &mut expiry.rows {
                     row.quoted = Timestamp::from_nanos(from.i64()?);
                     if row.quoted != Timestamp::MIN {
@@ -566,9 +643,34 @@ pub(crate) mod tests {
         chains.quote(&side(2, "0.03", "0.02"), days(1));
         chains.imply_forwards(days(1));
         assert_eq!(forward(&chains), (Some("100000".into()), true));
-        chains.quote(&quote(2, "0.019", "0.021", "101000"), days(1));
+        chains.quote(&quote(2, "0.019", "0.021", "100100"), days(1));
         chains.imply_forwards(days(1));
-        assert_eq!(forward(&chains), (Some("101000".into()), false));
+        assert_eq!(forward(&chains), (Some("100100".into()), false));
+    }
+
+    /// 90,000 ÷ (1 − 0.1) again, bounds 1 − 0.098 and 1 − 0.102: 99,778 to 100,223, and 0.2 % beyond.
+    #[test]
+    fn a_forward_that_calls_and_puts_contradict_is_refused_until_they_allow_it() {
+        let mut chains = Chains::new(&catalogue());
+        let mut say = |call: [&str; 3], put: [&str; 3], now| {
+            chains.quote(&quote(3, call[0], call[1], call[2]), now);
+            chains.quote(&quote(2, put[0], put[1], put[2]), now);
+            chains.imply_forwards(now);
+            let expiry = &chains.chains()[1].expiries()[0];
+            let refused: Vec<_> =
+                chains.chains()[1].refused_forwards().map(|refused| refused.told.to_string()).collect();
+            (expiry.forward().unwrap().to_string(), expiry.is_refused(), chains.chains()[1].implied(), refused)
+        };
+        let halved = |told| (["0.119", "0.121", told], ["0.019", "0.021", told]);
+        let (call, put) = halved("50000");
+        assert_eq!(say(call, put, NOW), ("100000".into(), true, 0, vec!["50000".into()]));
+        // Quotes that imply nothing leave it refused.
+        let crossed = ["0.021", "0.019", "50000"];
+        assert_eq!(say(call, crossed, days(1)), ("100000".into(), true, 0, vec!["50000".into()]));
+        let (call, put) = halved("100400");
+        assert_eq!(say(call, put, days(2)), ("100400".into(), false, 0, vec!["50000".into()]), "within the tolerance");
+        let (call, put) = halved("100500");
+        assert_eq!(say(call, put, days(3)), ("100000".into(), true, 0, vec!["50000".into()]), "the furthest is told");
     }
 
     #[test]

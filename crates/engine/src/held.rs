@@ -382,7 +382,8 @@ impl Underlying {
                 let is_told = || {
                     let told = |of: &QuotedOption| of.quoted == holdings.now && of.quote.underlying().is_some();
                     let is_implied = expiry.implied_at() == Some(holdings.now);
-                    expiry.forward().is_none() || is_implied || expiry.options().iter().any(told)
+                    let is_told = !expiry.is_refused() && expiry.options().iter().any(told);
+                    expiry.forward().is_none() || is_implied || is_told
                 };
                 let is_new = match known {
                     Some((.., set)) => std::mem::replace(set, changes) != changes && is_told(),

@@ -35,7 +35,7 @@ mod surfaces;
 
 pub use account_risk::RiskRefusal;
 pub use campaign::{Campaign, CampaignRecord, Ended};
-pub use chain::{Chain, ChainExpiry, Chains, QuotedOption};
+pub use chain::{Chain, ChainExpiry, Chains, QuotedOption, RefusedForward};
 pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};
 pub use guard::{ExpiryRule, LiquidationGuard, SpotRule};
 pub use plan::{ENGINE_RULE, Notice, Output, Plan, Purpose};

@@ -230,7 +230,9 @@ fn choose_leg<'a>(
     let (mut counts, mut of, mut nearest) = ([0_u32; NoLeg::ALL.len()], 0, None::<Nearest<'a>>);
     for option in expiry.options().iter().filter(|option| option.right == leg.right) {
         of += 1;
-        match distance(structure, leg, option, (expiry.forward(), chain.is_in_coin()), lot, now) {
+        // What calls and puts contradict is no forward of any of them.
+        let told = option.quote.underlying().filter(|_| !expiry.is_refused());
+        match distance(structure, leg, option, (told.or(expiry.forward()), chain.is_in_coin()), lot, now) {
             Ok(distance) if nearest.as_ref().is_none_or(|best| distance < best.distance) => {
                 nearest = Some(Nearest { distance, option });
             }
@@ -279,8 +281,7 @@ fn distance(
     if step % (i128::from(option.lot.raw()) * i128::from(Qty::ONE)) != 0 {
         return Err(NoLeg::Lot);
     }
-    let forward = quote.underlying().or(forward).filter(|forward| forward.raw() > 0);
-    let forward = forward.ok_or(NoLeg::Volatility)?.approximate();
+    let forward = forward.filter(|forward| forward.raw() > 0).ok_or(NoLeg::Volatility)?.approximate();
     let strike = option.strike.approximate();
     let (away, most) = match leg.strike {
         LegStrike::Moneyness(multiple) => (strike / forward - multiple.get(), 0.5 * multiple.get()),

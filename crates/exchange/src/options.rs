@@ -513,13 +513,14 @@ impl Exchange {
         let options = self.options.as_ref()?;
         let listed = options.listed[instrument].as_ref()?;
         let known = self.config.options.underlyings[instrument];
-        let average = known.map(|known| options.windows[known.index()]).filter(|window| window.prices > 0).map(|window| {
-            let mean = window.sum / i128::from(window.prices);
-            (
-                i64::try_from(mean).map(Price::from_raw).unwrap_or_default(),
-                SettlementSource::Average { prices: window.prices },
-            )
-        });
+        let average =
+            known.map(|known| options.windows[known.index()]).filter(|window| window.prices > 0).map(|window| {
+                let mean = window.sum / i128::from(window.prices);
+                (
+                    i64::try_from(mean).map(Price::from_raw).unwrap_or_default(),
+                    SettlementSource::Average { prices: window.prices },
+                )
+            });
         let age = |at| SettlementSource::Last { age: listed.expiry.since(at) };
         let last = options.last(known).map(|(price, at)| (price, age(at)));
         let quoted = listed.quote.underlying().map(|price| (price, SettlementSource::Quote));

@@ -116,6 +116,28 @@ fn a_recorded_forward_gives_the_volatility_to_the_tick() {
     }
 }
 
+/// Half the forward with every quote, the index in place of a forward of a carry of 2 %: the smile is that of the true one, to the bit of
+/// a chain without any.
+#[test]
+fn a_forward_that_calls_and_puts_contradict_is_not_taken() {
+    for style in [OptionStyle::Inverse, OptionStyle::Linear] {
+        let all = quotes(style, 90.0, 60_000.0, 0.0, &strikes(60_000.0));
+        let telling = |told: f64| {
+            let all: Vec<_> = all.iter().map(|quote| OptionQuote { forward: Some(told), ..*quote }).collect();
+            let chain = chain(style, &all);
+            (chain.report(0), chain.smiles()[0].clone())
+        };
+        let blind = chain(style, &all);
+        for wrong in [30_000.0, 58_800.0, 120_000.0] {
+            let (report, smile) = telling(wrong);
+            let forward = report.forward.unwrap();
+            assert_eq!((forward.source, forward.refused), (ForwardSource::Parity, Some(wrong)));
+            assert_eq!((report.dropped.of(Dropped::Forward), &smile), (0, &blind.smiles()[0]), "{style:?} {wrong}");
+        }
+        assert_eq!(telling(60_000.0).0.forward.unwrap().refused, None);
+    }
+}
+
 #[test]
 fn forwards_by_hand() {
     // In coin c − p = 1 − K/F: of 0.0570…0.0580 and 0.0370…0.0380 at 60,000 the middle is 0.02, so F = 60,000 ÷ 0.98.
@@ -138,14 +160,23 @@ fn forwards_by_hand() {
     assert_eq!((parity.strikes, forward.disagreement()), (1, Some(0.0)));
 
     // A future goes before it, and how far it lies away is told.
-    chain.set_future(days(30.0), Some(61_500.0));
+    chain.set_future(days(30.0), Some(61_400.0));
     chain.remake_all(NOW);
     let forward = chain.report(0).forward.unwrap();
-    assert_eq!((forward.source, forward.price), (ForwardSource::Future, 61_500.0));
-    assert!((forward.disagreement().unwrap() - (61_500.0 * 0.98 / 60_000.0 - 1.0)).abs() < 1e-12);
+    assert_eq!((forward.source, forward.price), (ForwardSource::Future, 61_400.0));
+    assert!((forward.disagreement().unwrap() - (61_400.0 * 0.98 / 60_000.0 - 1.0)).abs() < 1e-12);
     assert_eq!(forward.outside_parity(), Some(true));
 
-    // Without either: ln F is linear in time. Spot 60,000 now, 61,500 in 30 days; in 10 days 60,000 × (61,500/60,000)^(1/3), in 60
+    // Further off than the tolerance it is refused, and parity takes its place.
+    chain.set_future(days(30.0), Some(61_600.0));
+    chain.remake_all(NOW);
+    let forward = chain.report(0).forward.unwrap();
+    assert_eq!((forward.source, forward.refused), (ForwardSource::Parity, Some(61_600.0)));
+    assert!((forward.price - 60_000.0 / 0.98).abs() < 1e-6);
+    assert!((forward.disagreement().unwrap() - (61_600.0 * 0.98 / 60_000.0 - 1.0)).abs() < 1e-12);
+    chain.set_future(days(30.0), Some(61_400.0));
+
+    // Without either: ln F is linear in time. Spot 60,000 now, 61,400 in 30 days; in 10 days 60,000 × (61,400/60,000)^(1/3), in 60
     // at the same carry.
     chain.set_spot(Some(60_000.0));
     for expiry in [10.0, 60.0] {
@@ -158,7 +189,7 @@ fn forwards_by_hand() {
     for (index, power) in [(0, 1.0 / 3.0), (2, 2.0)] {
         let forward = chain.report(index).forward.unwrap();
         assert_eq!(forward.source, ForwardSource::Interpolated);
-        let expected = 60_000.0 * exp(ln(61_500.0 / 60_000.0) * power);
+        let expected = 60_000.0 * exp(ln(61_400.0 / 60_000.0) * power);
         assert!((forward.price / expected - 1.0).abs() < 1e-12, "{index}: {forward:?}, {expected}");
     }
 }
@@ -343,7 +374,7 @@ fn forwards_and_smiles_of_recorded_chains() {
                         continue;
                     };
                     expiries += 1;
-                    assert_eq!(forward.source, ForwardSource::Recorded);
+                    assert_eq!((forward.source, forward.refused), (ForwardSource::Recorded, None));
                     // With spot, there is always a forward.
                     let found = seen.forward.unwrap();
                     if found.source == ForwardSource::Parity {

@@ -5,7 +5,7 @@ use backtest::sweep::{Axis, By};
 use clap::{ArgAction, Args, ValueEnum};
 use market::Currency;
 use std::path::PathBuf;
-use units::Timestamp;
+use units::{Duration, Timestamp};
 
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
@@ -60,6 +60,9 @@ pub(crate) struct Surface {
     /// The moment: quotes that came later are not looked at. Without it, the end of the tapes
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<Timestamp>,
+    /// Refuse a chain whose last quotes are older than this at `--at`: `1h`, `30d`
+    #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::duration)]
+    pub(crate) max_age: Duration,
     /// Options on this coin alone
     #[arg(long, value_name = "COIN", value_parser = |text: &str| text.to_ascii_uppercase().parse::<Currency>())]
     pub(crate) underlying: Option<Currency>,

@@ -7,10 +7,11 @@ use crate::files;
 use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::render;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, WARNING};
 use ::backtest::report;
 use ::backtest::surface::{Found, SurfaceView, surfaces};
-use units::show;
+use units::Duration;
+use units::show::{self, Style};
 
 pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failure> {
     if let Some(plot) = &args.plot {
@@ -28,10 +29,11 @@ pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failur
     };
     let found = surfaces(&args.tapes, args.at, args.underlying, &mut progress).map_err(super::backtest::failure)?;
     drop(meter);
-    let Some(found) = found else { return Err(Failure::interrupted()) };
+    let Some(mut found) = found else { return Err(Failure::interrupted()) };
     if found.surfaces.is_empty() {
         return Err(nothing(args, &found));
     }
+    leave_out_old(args, &mut found, terminal)?;
     for (at, view) in found.surfaces.iter().enumerate() {
         if at > 0 {
             terminal.result("");
@@ -52,6 +54,29 @@ pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failur
     }
     let whole = |view: &SurfaceView| view.arbitrage.is_some_and(|arbitrage| arbitrage.free);
     Ok(if found.surfaces.iter().all(whole) { Outcome::Done } else { Outcome::Negative })
+}
+
+/// Takes out the chains whose last quotes are too old for the moment that is asked about; it is refused where that is all of them.
+fn leave_out_old(args: &Surface, found: &mut Found, terminal: &Terminal) -> Result<(), Failure> {
+    let Some(at) = args.at else { return Ok(()) };
+    let is_old = |view: &SurfaceView| at.since(view.at) > args.max_age;
+    let told = |view: &SurfaceView| {
+        let SurfaceView { venue, underlying, settle, .. } = view;
+        let (age, asked) = (show::duration(at.since(view.at), Style::Terminal), show::time(at.floor(Duration::SECOND)));
+        format!("the last quotes of {underlying} options at {venue}, in {settle}, came {age} before {asked}")
+    };
+    let Some(last) = found.surfaces.iter().max_by_key(|view| view.at).filter(|last| is_old(last)) else {
+        for old in found.surfaces.extract_if(.., |view| is_old(view)) {
+            terminal.note(format_args!("{WARNING}warning{WARNING:#}: left out: {}", told(&old)));
+        }
+        return Ok(());
+    };
+    // Rounded up, so that it can be typed and is enough.
+    let last_at = (last.at + Duration::SECOND).floor(Duration::SECOND);
+    let days = at.since(last.at).nanos() / Duration::DAY.nanos() + 1;
+    let longest = show::duration(args.max_age, Style::Terminal);
+    Err(Failure::input(format_args!("{}: over {longest}", told(last)))
+        .hint(format_args!("ask with `--at {last_at}`, or let them be that old with `--max-age {days}d`")))
 }
 
 /// Why there is no surface at all, and what to do.

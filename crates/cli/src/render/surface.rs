@@ -1,7 +1,7 @@
 //! A volatility surface in a terminal.
 
 use crate::terminal::{Terminal, WARNING};
-use backtest::surface::{ExpiryView, SmileView, SurfaceView, SviView, TenorView};
+use backtest::surface::{ExpiryView, ForwardView, PARITY_TOLERANCE, SmileView, SurfaceView, SviView, TenorView};
 use units::Duration;
 use units::show::{self, Style};
 
@@ -60,7 +60,7 @@ fn smiles(view: &SurfaceView, terminal: &Terminal) {
         let (forward, from) = expiry
             .forward
             .as_ref()
-            .map_or((show::MISSING.to_owned(), ""), |forward| (number(forward.price, 2), forward.source.as_str()));
+            .map_or((show::MISSING.to_owned(), String::new()), |forward| (number(forward.price, 2), source(forward)));
         let head = format!("  {:<12}{:>7}{forward:>12} {from:<12}", show::day(expiry.expiry), number(expiry.days, 2));
         terminal.result(match &expiry.smile {
             Some(smile) => format!(
@@ -76,6 +76,19 @@ fn smiles(view: &SurfaceView, terminal: &Terminal) {
             left_out(expiry, terminal);
         }
     }
+    let refused = view.expiries.iter().filter_map(|expiry| expiry.forward.as_ref().filter(|of| of.refused.is_some()));
+    let over = refused.filter_map(|forward| forward.over_parity).max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    if let Some(over) = over {
+        let (over, most) = (number(over * 100.0, 2), number(PARITY_TOLERANCE * 100.0, 1));
+        terminal
+            .result(format_args!("  * the recorded forward, up to {over} % off, is not taken: it lies over {most} %"));
+        terminal.result("    beyond what the bids and asks of calls and puts allow");
+    }
+}
+
+/// Where a forward is from; with a star where what was recorded was refused.
+fn source(forward: &ForwardView) -> String {
+    format!("{}{}", forward.source, if forward.refused.is_some() { "*" } else { "" })
 }
 
 /// How well each smile says what is quoted.

@@ -142,7 +142,7 @@ impl DropCounts {
     }
 }
 
-/// Where a forward comes from; the first that there is.
+/// Where a forward comes from; the first that there is and that parity does not contradict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardSource {
     /// The median of the forwards recorded with the expiry's quotes.
@@ -165,6 +165,10 @@ impl fmt::Display for ForwardSource {
         })
     }
 }
+
+/// How far a forward may lie outside what calls and puts allow before it is taken for an error, as a fraction: six times the furthest of
+/// 12,843 recorded ones (0.035 %).
+pub const PARITY_TOLERANCE: f64 = 0.002;
 
 /// What put–call parity says about a forward.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -189,20 +193,33 @@ pub struct Forward {
     pub source: ForwardSource,
     /// What parity says, wherever the price comes from.
     pub parity: Option<Parity>,
+    /// The price that was recorded, or the future's, where parity [contradicts](Parity::contradicts) it and took its place.
+    pub refused: Option<f64>,
 }
 
 impl Forward {
-    /// How far the price lies over what parity says, as a fraction; 0 of a forward that is parity's.
+    /// How far the price, or the one that was refused, lies over what parity says, as a fraction; 0 of a forward that is parity's for
+    /// want of another.
     #[must_use]
     pub fn disagreement(&self) -> Option<f64> {
-        self.parity.map(|parity| self.price / parity.forward - 1.0)
+        self.parity.map(|parity| self.refused.unwrap_or(self.price) / parity.forward - 1.0)
     }
 
-    /// Whether it lies outside what the bids and asks of calls and puts allow. No answer where those contradict each other.
+    /// Whether that price lies outside what the bids and asks of calls and puts allow. No answer where those contradict each other.
     #[must_use]
     pub fn outside_parity(&self) -> Option<bool> {
         let parity = self.parity.filter(|parity| parity.low <= parity.high)?;
-        Some(!(parity.low..=parity.high).contains(&self.price))
+        Some(!(parity.low..=parity.high).contains(&self.refused.unwrap_or(self.price)))
+    }
+}
+
+impl Parity {
+    /// Whether a forward lies further outside what calls and puts allow than [`PARITY_TOLERANCE`] of it; where strikes contradict each
+    /// other, outside of what either of them allows.
+    #[must_use]
+    pub fn contradicts(&self, forward: f64) -> bool {
+        let (low, high) = (self.low.min(self.high), self.low.max(self.high));
+        !(low * (1.0 - PARITY_TOLERANCE)..=high * (1.0 + PARITY_TOLERANCE)).contains(&forward)
     }
 }
 
@@ -651,10 +668,14 @@ impl Chain {
         expiring.forward = discount.and_then(|discount| {
             let parity = expiring.parity(self.style, discount, &mut self.scratch.forwards);
             let recorded = expiring.recorded(&mut self.scratch.forwards);
-            let first = recorded.map(|price| (price, ForwardSource::Recorded));
-            let first = first.or(expiring.future.map(|price| (price, ForwardSource::Future)));
+            let recorded = recorded.map(|price| (price, ForwardSource::Recorded));
+            let future = expiring.future.map(|price| (price, ForwardSource::Future));
+            let told = [recorded, future].into_iter().flatten();
+            let is_wrong = |price: f64| parity.is_some_and(|parity| parity.contradicts(price));
+            let first = told.clone().find(|(price, _)| !is_wrong(*price));
             let (price, source) = first.or(parity.map(|parity| (parity.forward, ForwardSource::Parity)))?;
-            Some(Forward { price, source, parity })
+            let refused = told.map(|(price, _)| price).find(|price| is_wrong(*price));
+            Some(Forward { price, source, parity, refused })
         });
     }
 
@@ -709,7 +730,7 @@ impl Chain {
             self.expiries[index].forward = self.interpolated(index, now);
         }
         let expiring = &mut self.expiries[index];
-        let forward = expiring.forward.ok_or(NoSmile::NoForward)?.price;
+        let Forward { price: forward, refused, .. } = expiring.forward.ok_or(NoSmile::NoForward)?;
         let none_left = expiring.nothing_left();
 
         let Scratch { quotes, vols, candidates, points, .. } = &mut self.scratch;
@@ -719,7 +740,8 @@ impl Chain {
         for (row_index, row) in expiring.rows.iter_mut().enumerate() {
             for (side_index, side) in row.sides.iter_mut().enumerate() {
                 let Some(side) = side.as_mut().filter(|side| side.dropped.is_none()) else { continue };
-                let own = side.forward.unwrap_or(forward);
+                // What parity contradicts is no forward of any quote.
+                let own = side.forward.filter(|_| refused.is_none()).unwrap_or(forward);
                 if (own / forward - 1.0).abs() > RECORDED_APART {
                     side.dropped = Some(Dropped::Forward);
                     continue;
@@ -800,7 +822,7 @@ impl Chain {
         let slope = second.map_or(0.0, |second| (second.1 - first.1) / (second.0 - first.0));
         let price = exp((first.1 + slope * (years - first.0)).clamp(-700.0, 700.0));
         let price = Some(price).filter(|price| accepts(Field::Forward, *price))?;
-        Some(Forward { price, source: ForwardSource::Interpolated, parity: None })
+        Some(Forward { price, source: ForwardSource::Interpolated, parity: None, refused: None })
     }
 }
 
@@ -896,6 +918,7 @@ impl Forward {
             }
             out.u64(strikes as u64);
         });
+        out.option(self.refused, StateWriter::f64);
     }
 
     fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
@@ -904,7 +927,7 @@ impl Forward {
             let (forward, low, high) = (from.f64()?, from.f64()?, from.f64()?);
             Ok(Parity { forward, low, high, strikes: from.u64()? as usize })
         })?;
-        Ok(Self { price, source, parity })
+        Ok(Self { price, source, parity, refused: from.option(StateReader::f64)? })
     }
 }
 

@@ -16,8 +16,8 @@ mod state;
 mod svi;
 
 pub use chain::{
-    Chain, ChainSettings, DropCounts, Dropped, ExpiryReport, Forward, ForwardSource, NoSmile, OptionQuote, Parity,
-    Placed, ReadCounts, Sides,
+    Chain, ChainSettings, DropCounts, Dropped, ExpiryReport, Forward, ForwardSource, NoSmile, OptionQuote,
+    PARITY_TOLERANCE, Parity, Placed, ReadCounts, Sides,
 };
 pub use dynamics::{HedgeDeltas, Sticky, UnknownSticky};
 pub use history::{Reading, SurfaceHistory};
