@@ -644,8 +644,8 @@ fn puts_in_usdc_are_settled_in_usdc() {
     replays(&run, folder.path());
 }
 
-/// Where no quote records a forward, or one that is half the true one, calls and puts imply it: the same puts are sold, exposed and settled,
-/// and the run says so.
+/// Where no quote records a forward, or half the true one, calls and puts imply it: the same puts are sold, exposed and settled, and the
+/// run says so.
 #[test]
 fn puts_of_a_chain_without_true_forwards_are_chosen_by_parity() {
     let [told, implied, halved] = [Some(1.0), None, Some(0.5)].map(|times_forward| {

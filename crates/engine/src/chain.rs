@@ -404,8 +404,8 @@ impl Chains {
         row.value
     }
 
-    /// Finds the forwards of expiries whose quotes tell none, or one that calls and puts contradict, by put–call parity. After the quotes of
-    /// an input.
+    /// Finds the forwards of expiries whose quotes tell none, or one that calls and puts contradict, by put–call parity. After the quotes
+    /// of an input.
     pub fn imply_forwards(&mut self, now: Timestamp) {
         if self.changes == self.implied {
             return;
