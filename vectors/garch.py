@@ -108,4 +108,5 @@ def main():
     print(f'{{"horizons": {json.dumps(HORIZONS)}, "cases": [\n{lines}\n]}}')
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -68,6 +68,9 @@ pub enum RuinError {
         /// What it is.
         value: f64,
     },
+    /// A level that is asked for twice.
+    #[error("the level of {} % is asked for twice", *.0 * 100.0)]
+    Twice(f64),
     /// A horizon shorter than a return, or far longer than the run.
     #[error("the horizon of {horizon} is {}", if *.horizon < *.step { "shorter than a return" } else { "far beyond the run" })]
     Horizon {
@@ -77,6 +80,14 @@ pub enum RuinError {
         step: Duration,
         /// The longest that the run bears.
         longest: Duration,
+    },
+    /// A horizon that ends within a return.
+    #[error("the horizon of {horizon} is no whole number of returns of {step}")]
+    Part {
+        /// What was asked for.
+        horizon: Duration,
+        /// How long a return is.
+        step: Duration,
     },
     /// What the formulas refuse.
     #[error(transparent)]
@@ -94,9 +105,15 @@ impl RuinError {
             }
             Self::NeverMoved => "take a run that traded; the report says why one did not".to_owned(),
             Self::WipedOut { .. } => "run the policy with a smaller size".to_owned(),
+            Self::Twice(_) => "name each level once: `--level 20%,50%`".to_owned(),
             Self::Share { .. } => "write it as 50% or 0.5".to_owned(),
             Self::Horizon { step, longest, .. } => {
                 format!("take one from {step} to {longest}, {HORIZON_MAX} times the run: `--horizon 90d`")
+            }
+            Self::Part { horizon, step } => {
+                let (horizon, step) = (horizon.nanos(), step.nanos());
+                let whole = |count: i64| Duration::from_nanos(count * step);
+                format!("take {} or {}, or another `--step`", whole(horizon / step), whole(horizon / step + 1))
             }
             Self::Growth(_) => "take another run, or other numbers".to_owned(),
         }
@@ -434,8 +451,11 @@ struct Past {
 impl Past {
     fn of(run: &Run, request: &RuinRequest) -> Result<Self, RuinError> {
         let step = request.step;
-        for level in &request.levels {
+        for (at, level) in request.levels.iter().enumerate() {
             share("a level", *level)?;
+            if request.levels[..at].contains(level) {
+                return Err(RuinError::Twice(*level));
+            }
         }
         request.floor.map_or(Ok(()), |floor| share("the floor", floor))?;
         let rows = &run.tables.equity;
@@ -481,11 +501,15 @@ impl Past {
 
     /// Returns until the horizon.
     fn periods(&self, request: &RuinRequest) -> Result<usize, RuinError> {
-        let periods = (request.horizon.days() / self.step.days()).round() as usize;
+        let (whole, rest) = (request.horizon.nanos() / self.step.nanos(), request.horizon.nanos() % self.step.nanos());
+        let periods = usize::try_from(whole).unwrap_or(0);
         let most = self.own.len() * HORIZON_MAX;
         if periods == 0 || request.horizon < self.step || periods > most {
             let longest = Duration::from_nanos(self.step.nanos().saturating_mul(most as i64));
             return Err(RuinError::Horizon { horizon: request.horizon, step: self.step, longest });
+        }
+        if rest != 0 {
+            return Err(RuinError::Part { horizon: request.horizon, step: self.step });
         }
         Ok(periods)
     }

@@ -228,7 +228,7 @@ fn one_coin_over_years() {
                         told.push(change).unwrap();
                         told.keep_last(window);
                     }
-                    let from = market.ends[first].date();
+                    let from = market.spans[first].1.date();
                     let [_, at_99] = record.verdicts(&format!("{coin} {sign}, {name} from {from}"), method);
                     assert!(unfitted * 20 < rows - first, "{unfitted} of {} fits did not end", rows - first);
                     // Whatever is told, it is no other quantity than asked for.
@@ -331,13 +331,13 @@ fn options_every_six_hours() {
             let mut told = History::new(step, market.history.factors().to_vec()).unwrap();
             (0..warm).for_each(|row| told.push(market.history.row(row)).unwrap());
             let (mut record, mut unfitted) = (Record::default(), 0);
-            for (row, end) in market.ends.iter().enumerate().skip(warm) {
+            for (row, (begin, end)) in market.spans.iter().enumerate().skip(warm) {
                 if row > warm {
                     told.push(market.history.row(row - 1)).unwrap();
                 }
                 // As time goes from snapshot to snapshot.
                 let at = |time: Timestamp| last(&currencies[0], time).map(|(at, _)| *at);
-                let (Some(at), Some(then)) = (at(*end - step), at(*end)) else { continue };
+                let (Some(at), Some(then)) = (at(*begin), at(*end)) else { continue };
                 let ahead = then.since(at);
                 let mut portfolio = Portfolio::new(Currency::USD, at);
                 let mut profit = Some(0.0);
@@ -375,7 +375,7 @@ fn options_every_six_hours() {
                     record.push(method.figures(&mut book, &told, (ahead, row as u64), &mut unfitted), profit);
                 }
             }
-            assert!(unfitted * 20 < market.ends.len() - warm, "{unfitted} fits did not end");
+            assert!(unfitted * 20 < market.spans.len() - warm, "{unfitted} fits did not end");
             let [at_95, _] = record.verdicts(name, method);
             let share = at_95.breaches as f64 / at_95.periods as f64;
             assert!((0.005..0.15).contains(&share), "{name}, {}: {share} of losses were over 95 %", method.name());

@@ -55,8 +55,15 @@ fn desk() -> Sandbox {
     tape(&sandbox, "btc", "BTC", closes.iter().map(|close| close[0]));
     tape(&sandbox, "eth", "ETH", closes.iter().map(|close| close[1]));
     tape(&sandbox, "still", "ETH", closes.iter().map(|_| 3_000.0));
+    let still = |at: usize, from: usize, to: usize| closes[if (from..to).contains(&at) { from } else { at }][1];
+    tape(&sandbox, "ended", "ETH", (0..DAYS).map(|at| still(at, DAYS - 60, DAYS)));
+    tape(&sandbox, "began", "ETH", (0..DAYS).map(|at| still(at, 0, 60)));
     tape(&sandbox, "twin", "ETH", closes.iter().map(|close| close[0]));
     tape(&sandbox, "short", "BTC", closes.iter().take(20).map(|close| close[0]));
+    for (name, balances) in [("empty", ""), ("dollars", r#"{ "currency": "USDT", "amount": "20000" }"#)] {
+        let text = r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z", "positions": [], "accounts": [{ "name": "a", "balances": ["#;
+        sandbox.write(&format!("{name}.json"), format!("{text}{balances}] }}] }}"));
+    }
     sandbox.write(
         "book.json",
         r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z",
@@ -154,7 +161,8 @@ fn a_linear_book_loses_what_its_prices_say() {
     // Normal changes: by Greeks about the same.
     let greeks = json(&sandbox, " --method delta-gamma --volatility history --confidence 95%");
     assert!(greeks["value_at_risk_error"].is_null() && greeks["scenarios"].is_null());
-    let error = view["value_at_risk_error"].as_f64().unwrap();
+    assert!(view["value_at_risk_error"].is_null(), "nothing is drawn");
+    let error = view["value_at_risk_history_error"].as_f64().unwrap();
     near(&greeks["value_at_risk"], view["value_at_risk"].as_f64().unwrap(), 4.0 * error);
 }
 
@@ -191,17 +199,32 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
         (market(both, "--confidence 100%"), "between 0% and 100%"),
         (market(both, "--confidence 99"), "`99%` or `0.99`"),
         (market(both, "--confidence high"), "write a confidence"),
+        (market(both, "--confidence -0.1"), "between 0% and 100%"),
+        (market(both, "--confidence -5%"), "between 0% and 100%"),
+        (market(both, "--decay 1"), "a decay lies between"),
+        (market(both, "--horizon 1h"), "take `--step 24h`"),
+        (market(both, "").replace("book", "empty"), "add what is held"),
+        (market(both, "").replace("book", "dollars"), "add positions, or balances of coins"),
         (market(both, "--method historical --confidence 99.9%"), "take a longer history or a lower confidence"),
         (market(both, "--horizon 400d"), "take a longer history or a shorter horizon"),
         (market(both, "--horizon 36h"), "choose a horizon that is"),
         (market(both, "--window 10d"), "too little history"),
         (market("--market btc.tape --market still.tape", ""), "ETH never changes"),
+        (
+            market("--market btc.tape --market ended.tape", "--method filtered"),
+            "ETH stands still for 59 changes in a row",
+        ),
+        (market("--market btc.tape --market ended.tape", "--volatility garch"), "take a longer step"),
+        (
+            market("--market btc.tape --market began.tape", "--method filtered --volatility garch"),
+            "from number 1 of 361 on",
+        ),
         (market("--market btc.tape --market twin.tape", "--method delta-gamma"), "the covariance is singular at ETH"),
         (market("--market btc.tape --market twin.tape", "--method montecarlo"), "leave it out"),
         (market("--market btc.tape", ""), "ETH"),
         (market(both, "--method historical --volatility garch"), "--method filtered"),
         (market(both, "--method filtered --tails normal"), "--method montecarlo"),
-        (market(both, "--method montecarlo --tails 2"), "more than 2 degrees"),
+        (market(both, "--method montecarlo --tails 2"), "from 2.1 degrees"),
         (market(both, "--plot risk.png"), ".svg"),
         ("trimtab risk book.json --at 2025-12-29".to_owned(), "--market"),
         ("trimtab risk nowhere.json --market btc.tape --at 2025-12-29".to_owned(), "nowhere.json"),

@@ -193,10 +193,10 @@ impl DeltaGamma {
             return Err(TailError::Confidence(confidence));
         }
         let quantile = self.quantile(1.0 - confidence)?;
-        let place = -self.beside_zero(self.saddle(quantile)).abs();
-        // Left of the nearest pole there is none of its own.
-        let place = place.max(self.strip().0 / 2.0);
-        let short = self.invert(quantile, place, 2);
+        let place = self.beside_zero(self.saddle(quantile));
+        // Left of zero the integral is the mean of what profits fall short of the quantile by, right of it of what they exceed it by.
+        let integral = self.invert(quantile, place, 2);
+        let short = if place < 0.0 { integral } else { quantile - self.mean + integral };
         Ok(QuadraticTail { value_at_risk: -quantile, expected_shortfall: short / (1.0 - confidence) - quantile })
     }
 

@@ -38,6 +38,20 @@ fn distributions_are_those_of_closed_forms() {
     assert!((tail.value_at_risk - (deviation * quantile - 1.0)).abs() < 1e-11);
     assert!((tail.expected_shortfall - (deviation * normal_density(quantile) / 0.01 - 1.0)).abs() < 1e-10);
 
+    // At any confidence: at next to none the shortfall is the mean loss.
+    for confidence in [1e-9, 1e-6, 0.001, 0.05, 0.3, 0.5, 0.7, 0.95, 0.9999] {
+        let (tail, quantile) = (normal.tail(confidence).unwrap(), normal_quantile(confidence));
+        let expected = deviation * normal_density(quantile) / (1.0 - confidence) - 1.0;
+        assert!((tail.expected_shortfall - expected).abs() < 1e-9, "{confidence}: {tail:?} is not {expected}");
+        // −y²: E[y² | y² > q] = 1 + 2 √q φ(√q) ÷ P(y² > q), and P(y² > q) = 1 − confidence.
+        let square = DeltaGamma::new(0.0, &[0.0], &[-2.0], &[1.0]).unwrap().tail(confidence).unwrap();
+        let root = sqrt(square.value_at_risk.max(0.0));
+        // The quantile of the smallest squares is noise; with nothing left out, the mean is shared by those that are left.
+        let left_out = if confidence < 1e-5 { confidence } else { 2.0 * root * normal_density(root) };
+        let expected = 1.0 + left_out / (1.0 - confidence);
+        assert!((square.expected_shortfall - expected).abs() < 1e-8, "{confidence}: {square:?} is not {expected}");
+    }
+
     for degrees in 1..=6_u32 {
         let size = degrees as usize;
         let mut identity = vec![0.0; size * size];

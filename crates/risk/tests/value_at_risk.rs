@@ -13,7 +13,7 @@ use risk::greeks::SmilePoint;
 use risk::scenario::{Holding, Portfolio, Settlement};
 use risk::tail::TailError;
 use risk::value_at_risk::{
-    Book, ByGreeks, Dynamics, Factor, Forecast, History, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
+    Again, Book, ByGreeks, Dynamics, Factor, Forecast, History, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
 };
 use units::math::{exp, ln, pow, sqrt};
 use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
@@ -316,6 +316,58 @@ fn a_law_is_found_again_in_what_was_drawn_of_it() {
     }
 }
 
+/// Sold short, a loss has a mean under Student's law: by SciPy's t with three degrees of freedom, scale 0.02, the shortfall is the scale's
+/// multiple of t's own; bought, the integral of 1 − e^(−x). A tenth of the draws tells the same, within its error.
+#[test]
+fn the_shortfall_of_what_is_sold_short_does_not_grow_with_the_draws() {
+    let one = law(vec![Factor::Price(coin(0))], &[0.02 * sqrt(3.0)], Some(3.0));
+    let moves = Moves::monte_carlo(&one, DAY, Paths { count: 1_000_000, seed: 1 }).unwrap();
+    for (dollars, confidence, expected) in [
+        (-1e5, 0.95, 1e5 * 0.02 * 3.874_267_517_7),
+        (-1e5, 0.99, 1e5 * 0.02 * 7.003_082_036_2),
+        (1e5, 0.95, 1e5 * 0.073_586_031_1),
+        (1e5, 0.99, 1e5 * 0.128_308_650_8),
+    ] {
+        let mut portfolio = market();
+        portfolio.hold(perpetual(0, dollars)).unwrap();
+        let mut book = book(&portfolio);
+        let [few, many] = [100_000, 1_000_000].map(|count| {
+            let figures = book.profits(&moves, 0..count, &[]).unwrap().figures(confidence).unwrap();
+            (figures.expected_shortfall, figures.expected_shortfall_error.unwrap())
+        });
+        close(many.0, expected, 4.0 * many.1);
+        close(few.0, many.0, 4.0 * sqrt(few.1 * few.1 + many.1 * many.1));
+        assert!(many.1 < 0.01 * expected, "{many:?}");
+    }
+}
+
+/// Degrees that are told and degrees that are fitted keep the middle alike: fewer of them make the tail longer, not the middle narrower.
+#[test]
+fn fewer_degrees_are_never_less_risk() {
+    let factor = vec![Factor::Price(coin(0))];
+    let drawn = law(factor.clone(), &[0.03], Some(4.0));
+    let moves = Moves::monte_carlo(&drawn, DAY, Paths { count: 2_000, seed: 5 }).unwrap();
+    let mut history = History::new(DAY, factor).unwrap();
+    (0..moves.len()).for_each(|path| history.push(moves.of(path)).unwrap());
+    let figure = |tails, confidence| {
+        let law = Law::of(&history, None, tails, 1).unwrap();
+        let moves = Moves::monte_carlo(&law, DAY, PATHS).unwrap();
+        let column: Vec<f64> = (0..moves.len()).map(|path| moves.of(path)[0]).collect();
+        risk::tail::Tail::of(&column, confidence).unwrap().value_at_risk()
+    };
+    let fitted = Law::of(&history, None, Tails::Fitted, 1).unwrap();
+    let told = Law::of(&history, None, Tails::Student(fitted.degrees().unwrap()), 1).unwrap();
+    close(told.deviations()[0], fitted.deviations()[0], 1e-8);
+    let tails = [2.1, 2.5, 4.0, 8.0, 30.0].map(Tails::Student);
+    for (confidence, apart) in [(0.75, 1.3), (0.99, 4.0)] {
+        let all = tails.map(|tails| figure(tails, confidence));
+        assert!(all.iter().all(|value| value / all[4] < apart && all[4] / value < 1.3), "{confidence}: {all:?}");
+    }
+    let all = tails.map(|tails| figure(tails, 0.999));
+    assert!(all.windows(2).all(|pair| pair[0] > pair[1]), "{all:?}");
+    assert!(matches!(Law::of(&history, None, Tails::Student(2.05), 1), Err(ValueAtRiskError::Degrees(_))));
+}
+
 /// Variances that follow GARCH: a quiet history that ends in turmoil, and the other way.
 #[test]
 fn filtered_histories_are_of_the_volatility_now() {
@@ -355,6 +407,73 @@ fn filtered_histories_are_of_the_volatility_now() {
     assert_eq!(moves.len(), changes.len());
     for (path, surprise) in surprises.iter().enumerate() {
         close(moves.of(path)[0], surprise * sqrt(variance), 1e-12);
+    }
+}
+
+/// How far figures of histories that are drawn again lie apart, over their mean.
+fn apart(count: u64, figure: impl Fn(u64) -> Result<f64, ValueAtRiskError>) -> f64 {
+    let figures: Vec<f64> = (0..count).filter_map(|which| figure(which).ok()).collect();
+    // A fit in twenty may not end.
+    assert!(figures.len() as u64 * 20 >= count * 19, "{} of {count}", figures.len());
+    let count = figures.len();
+    let mean = figures.iter().sum::<f64>() / count as f64;
+    let squares: f64 = figures.iter().map(|value| (value - mean) * (value - mean)).sum();
+    sqrt(squares / (count as f64 - 1.0)) / mean
+}
+
+/// Independent normal changes: the error of a deviation is known, that of a quantile is, and that of a weighted mean of squares.
+#[test]
+fn histories_drawn_again_lie_as_far_apart_as_the_closed_forms_say() {
+    let mut random = Random(21);
+    let mut history = History::new(DAY, vec![Factor::Price(coin(0))]).unwrap();
+    (0..1_000).for_each(|_| history.push(&[0.02 * random.normal()]).unwrap());
+    let law = |forecast| {
+        let again = Again::of(&history, forecast, Tails::Normal, 1).unwrap();
+        apart(400, |which| Ok(again.law(which, 1)?.deviations()[0]))
+    };
+    // Of a deviation: 1 ÷ √2n. By exponential weights: √((1 − λ) ÷ 2 (1 + λ)), and what the size of surprises is not known to.
+    close(law(None), 1.0 / sqrt(2_000.0), 0.15 / sqrt(2_000.0));
+    let expected = sqrt(0.06 / 1.94 / 2.0 + 1.0 / 2_000.0);
+    close(law(Some(Forecast::Exponential(0.94))), expected, 0.15 * expected);
+    // Of the quantile at 95 %: √(α (1 − α) ÷ n) ÷ the density there.
+    let again = Again::of(&history, None, Tails::Normal, 1).unwrap();
+    let quantile = normal_quantile(0.95);
+    let expected = sqrt(0.95 * 0.05 / 1_000.0) / normal_density(quantile) / quantile;
+    let found = apart(400, |which| {
+        let moves = again.moves(which, DAY, PATHS)?;
+        let column: Vec<f64> = (0..moves.len()).map(|path| moves.of(path)[0]).collect();
+        Ok(risk::tail::Tail::of(&column, 0.95)?.value_at_risk())
+    });
+    close(found, expected, 0.35 * expected);
+    // The same ones again, and others of another seed.
+    assert_eq!(again.law(3, 1).unwrap(), again.law(3, 1).unwrap());
+    assert_ne!(again.law(3, 1).unwrap(), Again::of(&history, None, Tails::Normal, 2).unwrap().law(3, 1).unwrap());
+}
+
+/// The volatility of the next return by GARCH: as far apart as the package arch has it from the curvature of the likelihood.
+#[test]
+fn garch_histories_drawn_again_are_as_uncertain_as_the_likelihood_says() {
+    let text = include_str!("../../../vectors/garch_error.json");
+    let cases: Vec<serde_json::Value> = serde_json::from_str(text).unwrap();
+    for case in cases {
+        let mut history = History::new(DAY, vec![Factor::Price(coin(0))]).unwrap();
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        case["returns"].as_array().unwrap().iter().for_each(|value| history.push(&[number(value) / 100.0]).unwrap());
+        let innovations = if case["student"].as_bool().unwrap() {
+            pricing::garch::Innovations::Student
+        } else {
+            pricing::garch::Innovations::Normal
+        };
+        let forecast = Forecast::Fitted(Model { asymmetric: false, innovations, mean: false });
+        let law = Law::of(&history, Some(forecast), Tails::Normal, 1).unwrap();
+        close(law.deviations()[0], number(&case["vol"]) / 100.0, 0.02 * law.deviations()[0]);
+        let again = Again::of(&history, Some(forecast), Tails::Normal, 1).unwrap();
+        let found = apart(200, |which| Ok(again.law(which, 1)?.deviations()[0]));
+        // A law's deviation has the size of surprises in it too: √((kurtosis − 1) ÷ 4 n).
+        let (error, size) =
+            (number(&case["error"]) / number(&case["vol"]), (number(&case["kurtosis"]) - 1.0) / 4_000.0);
+        let expected = sqrt(error * error + size);
+        assert!((0.65..1.5).contains(&(found / expected)), "{found} is not about {expected}");
     }
 }
 
@@ -409,6 +528,19 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     };
     assert_eq!(historical(&few, 1), ValueAtRiskError::TooLittle { count: 29, fewest: 30 });
     assert_eq!(historical(&still, 1), ValueAtRiskError::Constant(factors[1]));
+    // Constant for a part: no forecast, and no surprise, is of the volatility that there was.
+    for (first, last) in [(0, 100), (170, 200), (90, 111)] {
+        let still = history(200, &|row| if (first..last).contains(&row) { [noise[row][0], 1e-9] } else { noise[row] });
+        let expected = ValueAtRiskError::Still { factor: factors[1], first, count: last - first, of: 200 };
+        assert_eq!(historical(&still, 1), expected);
+        let model = Model { asymmetric: false, innovations: pricing::garch::Innovations::Normal, mean: false };
+        for forecast in [Forecast::Exponential(0.94), Forecast::Fitted(model)] {
+            assert_eq!(Moves::filtered(&still, DAY, forecast, PATHS).unwrap_err(), expected);
+            assert_eq!(Law::of(&still, Some(forecast), Tails::Fitted, 1).unwrap_err(), expected);
+        }
+    }
+    let calm = history(200, &|row| if (90..110).contains(&row) { [0.0, 0.0] } else { noise[row] });
+    assert!(Moves::filtered(&calm, DAY, Forecast::Exponential(0.94), PATHS).is_ok());
     assert!(matches!(historical(&sound, 201), ValueAtRiskError::Beyond { .. }));
     assert!(matches!(historical(&sound, 0), ValueAtRiskError::Horizon { .. }));
     let half = Moves::historical(&sound, Duration::from_nanos(DAY.nanos() / 2), PATHS).unwrap_err();
@@ -439,6 +571,11 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     let bitcoin = Moves::given(&factors[..1], DAY, vec![0.1]).unwrap();
     let missing = book(&portfolio).profits(&bitcoin, 0..1, &[]).unwrap_err();
     assert_eq!(missing, ValueAtRiskError::NoHistory(coin(1)));
+    // An option that is gone at the horizon has no Greeks there.
+    let (portfolio, groups) = mixed();
+    let far = Duration::from_nanos(9 * DAY.nanos());
+    let gone = ByGreeks::of(&mut book(&portfolio), &all(), far, &groups).unwrap_err();
+    assert_eq!(gone, ValueAtRiskError::Expires { name: "of line 1".to_owned(), expiry: expiry(9) });
     // Levels that cannot be.
     let levels = History::of_levels(DAY, factors.clone(), &[1.0, 2.0, 0.0, 3.0]).unwrap_err();
     assert_eq!(levels.to_string(), "BTC, row 2: 0 cannot be; leave the row out or repair it");

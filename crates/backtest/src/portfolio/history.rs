@@ -3,8 +3,8 @@
 use super::shape::Wrong;
 use crate::Error;
 use engine::{Chains, FittedChain};
-use market::{Currency, Event};
-use risk::value_at_risk::{Factor, History};
+use market::{Catalogue, Currency, Event};
+use risk::value_at_risk::{FEWEST, Factor, History};
 use std::path::Path;
 use tape::{Merged, TapeReader};
 use units::math::ln;
@@ -15,10 +15,15 @@ const MONTH: f64 = 30.0 / 365.0;
 /// Years that stand for no time.
 const AT_ONCE: f64 = 1e-6;
 
+/// So far from its moment a row may be told, as a part of the step: recorded snapshots do not come on the minute.
+const TOLERANCE: i64 = 4;
+/// Steps that are named to who asks for one that the tapes do not tell, in minutes.
+const STEPS: [i64; 11] = [1, 5, 15, 30, 60, 120, 240, 360, 480, 720, 1_440];
+
 /// What is asked of tapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRequest {
-    /// The last moment; rows lie whole steps before it.
+    /// The last moment; rows lie whole steps before the last one until then at which all was told.
     pub at: Timestamp,
     /// Between two rows.
     pub step: Duration,
@@ -39,14 +44,13 @@ pub struct MarketHistory {
     pub to: Timestamp,
     /// Steps in between that are left out, because something was not told at one of their ends.
     pub left_out: usize,
-    /// When each change ended.
-    pub ends: Vec<Timestamp>,
+    /// How far back it was asked for.
+    pub window: Option<Duration>,
+    /// When each change began and ended.
+    pub spans: Vec<(Timestamp, Timestamp)>,
     /// By factor: of what the numbers are.
     pub sources: Vec<String>,
 }
-
-/// The last of each, if any was told.
-type Told<T> = [Option<(Timestamp, T)>];
 
 /// What a factor is read from.
 struct Source {
@@ -60,129 +64,171 @@ struct Source {
     told: usize,
 }
 
-impl MarketHistory {
-    /// Reads tapes up to a moment, and takes the last prices and volatilities of each step: what was told longer than a step ago is
-    /// not known. A volatility is that at the money thirty days ahead, of the surface that is fitted to the quotes of that moment.
-    /// `progress` is told how many rows were read and how many there are, and answers whether to go on. `None`: it did not.
-    ///
-    /// # Errors
-    ///
-    /// A tape that cannot be read. Inside: a coin of which the tapes tell no price.
-    pub fn read<P: AsRef<Path>>(
-        tapes: &[P],
-        asked: &HistoryRequest,
-        progress: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<Option<Result<Self, Vec<Wrong>>>, Error> {
-        let readers = tapes.iter().map(TapeReader::open).collect::<Result<Vec<_>, _>>()?;
-        let mut merged = Merged::new(readers)?;
-        let catalogue = merged.catalogue().clone();
-        let mut chains = Chains::new(&catalogue);
-        let mut last: Vec<Option<(Timestamp, Price)>> = vec![None; catalogue.instruments.len()];
-        // When a chain was quoted last, and what its coin cost then.
-        let mut quoted: Vec<Option<(Timestamp, Option<Price>)>> = vec![None; chains.chains().len()];
-        let coins: Vec<Vec<InstrumentId>> =
-            chains.chains().iter().map(|chain| catalogue.prices_of(chain.base()).collect()).collect();
-        let mut sources: Vec<Source> = Vec::new();
+/// What the tapes told last, as far as they are read.
+struct Known {
+    catalogue: Catalogue,
+    chains: Chains,
+    last: Vec<Option<(Timestamp, Price)>>,
+    /// When a chain was quoted last, and what its coin cost then.
+    quoted: Vec<Option<(Timestamp, Option<Price>)>>,
+    /// What tells the price of each chain's coin.
+    coins: Vec<Vec<InstrumentId>>,
+}
+
+impl Known {
+    fn new(catalogue: Catalogue) -> Self {
+        let chains = Chains::new(&catalogue);
+        let coins = chains.chains().iter().map(|chain| catalogue.prices_of(chain.base()).collect()).collect();
+        let (last, quoted) = (vec![None; catalogue.instruments.len()], vec![None; chains.chains().len()]);
+        Self { catalogue, chains, last, quoted, coins }
+    }
+
+    /// What is asked for: prices, then volatilities.
+    fn sources(&self, asked: &HistoryRequest) -> Vec<Source> {
+        let mut sources = Vec::new();
         for is_price in [true, false] {
             for (coin, _) in asked.coins.iter().filter(|(_, vols)| is_price || *vols) {
-                let chain = chains.chains().iter().position(|chain| chain.base() == *coin);
-                let venue = chain.map_or("", |chain| chains.chains()[chain].venue());
+                let chain = self.chains.chains().iter().position(|chain| chain.base() == *coin);
+                let venue = chain.map_or("", |chain| self.chains.chains()[chain].venue());
                 let (factor, name) = if is_price {
                     (Factor::Price(*coin), format!("the forward of {coin} options at {venue}, for delivery at once"))
                 } else {
                     let name = format!("at the money, 30 days ahead, of the surface of {coin} options at {venue}");
                     (Factor::Vol(*coin), name)
                 };
-                sources.push(Source { factor, prices: catalogue.prices_of(*coin).collect(), chain, name, told: 0 });
+                let prices = self.catalogue.prices_of(*coin).collect();
+                sources.push(Source { factor, prices, chain, name, told: 0 });
             }
         }
-        let begin = asked.window.map(|window| asked.at - window);
-        let mut rows: Vec<(Timestamp, Vec<Option<f64>>)> = Vec::new();
-        let mut next: Option<Timestamp> = None;
-        let mut take = |at: Timestamp, chains: &Chains, last: &Told<Price>, quoted: &Told<Option<Price>>| {
-            let fresh = |told: Timestamp| at.since(told) < asked.step;
-            let price = |prices: &[InstrumentId]| {
-                prices.iter().find_map(|of| Some((*of, last[of.index()].filter(|(told, _)| fresh(*told))?.1)))
-            };
-            let mut row = Vec::with_capacity(sources.len());
-            let mut surfaces: Vec<Option<FittedChain>> = vec![None; chains.chains().len()];
-            for source in &mut sources {
-                let spot = price(&source.prices);
-                let value = match (source.factor, source.chain) {
-                    (Factor::Price(_), chain) if !source.prices.is_empty() || chain.is_none() => {
-                        spot.map(|(of, price)| {
-                            source.name.clone_from(&catalogue.instruments[of.index()].symbol);
-                            price.approximate()
-                        })
-                    }
-                    (factor, Some(chain)) => quoted[chain].filter(|(told, _)| fresh(*told)).and_then(|(told, spot)| {
-                        // A surface is of its last quote: later, its quotes would be stale.
-                        let fit = || FittedChain::fitted(&chains.chains()[chain], spot, told);
-                        let tenor = if matches!(factor, Factor::Price(_)) { AT_ONCE } else { MONTH };
-                        let surface = surfaces[chain].get_or_insert_with(fit).surface();
-                        let tenor = surface.and_then(|surface| surface.tenor(tenor).ok());
-                        tenor
-                            .map(|tenor| if matches!(factor, Factor::Price(_)) { tenor.forward() } else { tenor.atm() })
-                    }),
-                    (_, None) => None,
-                };
-                let value = value.filter(|value| value.is_finite() && *value > 0.0);
-                source.told += usize::from(value.is_some());
-                row.push(value);
+        sources
+    }
+
+    fn tell(&mut self, now: Timestamp, events: &[Event], step: Duration) {
+        let Self { chains, last, quoted, coins, .. } = self;
+        if events.iter().any(|event| matches!(event, Event::OptionQuote(_))) {
+            chains.expire(now);
+        }
+        for event in events {
+            if let Event::OptionQuote(quote) = event {
+                chains.quote(quote, now);
+                if let Some(chain) = chains.chain_of(quote.instrument) {
+                    quoted[chain] = Some((now, None));
+                }
+            } else if let Some((instrument, price)) = price_of(event) {
+                last[instrument.index()] = Some((now, price));
             }
-            rows.push((at, row));
-        };
+        }
+        for (told, coin) in quoted.iter_mut().zip(coins) {
+            if let Some((at, spot)) = told.as_mut().filter(|(at, _)| *at == now) {
+                let fresh = |(told, _): &(Timestamp, Price)| at.since(*told) < step;
+                *spot = coin.iter().find_map(|of| last[of.index()].filter(fresh)).map(|(_, price)| price);
+            }
+        }
+    }
+
+    /// The best price that was told less than a step before.
+    fn price(&self, source: &Source, at: Timestamp, step: Duration) -> Option<(InstrumentId, Timestamp, Price)> {
+        source.prices.iter().find_map(|of| {
+            let (told, price) = self.last[of.index()].filter(|(told, _)| at.since(*told) < step)?;
+            Some((*of, told, price))
+        })
+    }
+
+    /// When a factor was told last, less than a step before.
+    fn told(&self, source: &Source, at: Timestamp, step: Duration) -> Option<Timestamp> {
+        if source.is_of_prices() {
+            self.price(source, at, step).map(|(_, told, _)| told)
+        } else {
+            self.quoted[source.chain?].map(|(told, _)| told).filter(|told| at.since(*told) < step)
+        }
+    }
+
+    /// What all is at a moment, as far as it was told less than a step before.
+    fn row(&self, sources: &mut [Source], at: Timestamp, step: Duration) -> Vec<Option<f64>> {
+        let mut surfaces: Vec<Option<FittedChain>> = vec![None; self.quoted.len()];
+        let mut row = Vec::with_capacity(sources.len());
+        for source in sources {
+            let value = match (source.is_of_prices(), source.chain) {
+                (true, _) => self.price(source, at, step).map(|(of, _, price)| (Some(of), price.approximate())),
+                (false, Some(chain)) => {
+                    let quoted = self.quoted[chain].filter(|(told, _)| at.since(*told) < step);
+                    quoted.and_then(|(told, spot)| {
+                        // A surface is of its last quote: later, its quotes would be stale.
+                        let fit = || FittedChain::fitted(&self.chains.chains()[chain], spot, told);
+                        let surface = surfaces[chain].get_or_insert_with(fit).surface()?;
+                        match source.factor {
+                            Factor::Price(_) => Some((None, surface.tenor(AT_ONCE).ok()?.forward())),
+                            Factor::Vol(_) => Some((None, surface.tenor(MONTH).ok()?.atm())),
+                        }
+                    })
+                }
+                (false, None) => None,
+            };
+            let value = value.filter(|(_, value)| value.is_finite() && *value > 0.0);
+            source.told += usize::from(value.is_some());
+            row.push(value.map(|(of, value)| {
+                if let Some(of) = of {
+                    source.name.clone_from(&self.catalogue.instruments[of.index()].symbol);
+                }
+                value
+            }));
+        }
+        row
+    }
+}
+
+impl Source {
+    fn is_of_prices(&self) -> bool {
+        matches!(self.factor, Factor::Price(_)) && (!self.prices.is_empty() || self.chain.is_none())
+    }
+}
+
+fn price_of(event: &Event) -> Option<(InstrumentId, Price)> {
+    match event {
+        Event::Bar(bar) => Some((bar.instrument, bar.close)),
+        Event::Mark(mark) => Some((mark.instrument, mark.price)),
+        Event::Trade(trade) => Some((trade.instrument, trade.price)),
+        Event::OptionQuote(_) | Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => None,
+    }
+}
+
+impl MarketHistory {
+    /// Reads tapes up to a moment, and takes prices and volatilities of each step. Rows lie whole steps before the last moment at which all
+    /// was told; where something was not told within a quarter of a step before such a moment, the row is of the first one within a
+    /// quarter after it at which all was, else of what was told within the step before. A volatility is that at the money thirty days
+    /// ahead, of the surface that is fitted to the quotes of that moment. `progress` is told how many rows were read and how many there
+    /// are, and answers whether to go on. `None`: it did not.
+    ///
+    /// # Errors
+    ///
+    /// A tape that cannot be read. Inside: a coin of which the tapes tell no price; rows that all lie further apart than a step.
+    pub fn read<P: AsRef<Path>>(
+        tapes: &[P],
+        asked: &HistoryRequest,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Option<Result<Self, Vec<Wrong>>>, Error> {
+        let Some(times) = Times::read(tapes, asked, progress)? else { return Ok(None) };
+        let mut merged = opened(tapes)?;
+        let mut known = Known::new(merged.catalogue().clone());
+        let mut rows = Rows::new(known.sources(asked), &times, asked);
         let (mut events, mut count) = (Vec::new(), 0_u64);
         while let Some(now) = merged.next_input(&mut events)? {
             count += 1;
-            if count % 256 == 0 && !progress(merged.rows_read(), merged.rows_total()) {
+            if count % 256 == 0 && !progress(merged.rows_total() + merged.rows_read(), 2 * merged.rows_total()) {
                 return Ok(None);
             }
             if now > asked.at {
                 break;
             }
-            let mut at = *next.get_or_insert_with(|| first_row(begin.unwrap_or(now).max(now), asked));
-            while now > at {
-                take(at, &chains, &last, &quoted);
-                at = at + asked.step;
-            }
-            next = Some(at);
-            if events.iter().any(|event| matches!(event, Event::OptionQuote(_))) {
-                chains.expire(now);
-            }
-            for event in &events {
-                match event {
-                    Event::OptionQuote(quote) => {
-                        chains.quote(quote, now);
-                        if let Some(chain) = chains.chain_of(quote.instrument) {
-                            quoted[chain] = Some((now, None));
-                        }
-                    }
-                    Event::Bar(bar) => last[bar.instrument.index()] = Some((now, bar.close)),
-                    Event::Mark(mark) => last[mark.instrument.index()] = Some((now, mark.price)),
-                    Event::Trade(trade) => last[trade.instrument.index()] = Some((now, trade.price)),
-                    Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => {}
-                }
-            }
-            for (told, coin) in quoted.iter_mut().zip(&coins) {
-                if let Some((at, spot)) = told.as_mut().filter(|(at, _)| *at == now) {
-                    let fresh = |(told, _): &(Timestamp, Price)| at.since(*told) < asked.step;
-                    *spot = coin.iter().find_map(|of| last[of.index()].filter(fresh)).map(|(_, price)| price);
-                }
-            }
+            rows.pass(&known, now);
+            known.tell(now, &events, asked.step);
+            rows.told(&known, now);
         }
-        while let Some(at) = next.filter(|at| *at <= asked.at) {
-            take(at, &chains, &last, &quoted);
-            next = Some(at + asked.step);
-        }
-        Ok(Some(Self::of(sources, rows, asked)))
+        rows.pass(&known, asked.at + Duration::from_nanos(1));
+        Ok(Some(Self::of(rows, &times, asked)))
     }
 
-    fn of(
-        sources: Vec<Source>,
-        rows: Vec<(Timestamp, Vec<Option<f64>>)>,
-        asked: &HistoryRequest,
-    ) -> Result<Self, Vec<Wrong>> {
+    fn of(Rows { sources, rows, .. }: Rows<'_>, times: &Times, asked: &HistoryRequest) -> Result<Self, Vec<Wrong>> {
         let refused = |what: String, remedy: &str| vec![Wrong::new("", what, remedy)];
         let mut wrong = Vec::new();
         for source in sources.iter().filter(|source| source.told == 0 && matches!(source.factor, Factor::Price(_))) {
@@ -214,24 +260,38 @@ impl MarketHistory {
                 "ask about a time that they reach: volatilities of then are not those of now",
             ));
         }
-        let (mut left_out, mut ends) = (0, Vec::new());
-        for (pair, (end, _)) in whole[first..=last].windows(2).zip(&rows[first + 1..]) {
+        let (mut left_out, mut spans) = (0, Vec::new());
+        for (pair, moments) in whole[first..=last].windows(2).zip(rows[first..].windows(2)) {
             match (&pair[0], &pair[1]) {
                 (Some(before), Some(after)) => {
                     let changes: Vec<f64> =
                         before.iter().zip(after).map(|(before, after)| ln(after / before)).collect();
                     history.push(&changes).map_err(|error| refused(error.to_string(), "repair the tape"))?;
-                    ends.push(*end);
+                    spans.push((moments[0].0, moments[1].0));
                 }
                 _ => left_out += 1,
             }
+        }
+        let kept = history.len();
+        if let Some((slowest, apart)) = times.slowest.filter(|_| left_out > kept && kept < FEWEST) {
+            let minutes = apart.nanos() / Duration::MINUTE.nanos();
+            let step = STEPS.into_iter().find(|step| 10 * step > 9 * minutes).unwrap_or(STEPS[STEPS.len() - 1]);
+            let step = if step % 60 == 0 { format!("{}h", step / 60) } else { format!("{step}m") };
+            return Err(refused(
+                format!(
+                    "{slowest} is told each {apart} on average, so the tapes have {kept} changes of {}",
+                    asked.step
+                ),
+                &format!("take `--step {step}`, and a horizon of whole steps"),
+            ));
         }
         Ok(Self {
             history,
             from: rows[first].0,
             to: rows[last].0,
             left_out,
-            ends,
+            window: asked.window,
+            spans,
             sources: used.iter().map(|at| sources[*at].name.clone()).collect(),
         })
     }
@@ -245,8 +305,148 @@ fn list(sources: &[Source]) -> String {
     names.join(", ")
 }
 
-/// The first moment from `from` on that lies whole steps before the last.
-fn first_row(from: Timestamp, asked: &HistoryRequest) -> Timestamp {
-    let before = asked.at.since(from).nanos() / asked.step.nanos();
-    asked.at - Duration::from_nanos(before * asked.step.nanos())
+fn opened<P: AsRef<Path>>(tapes: &[P]) -> Result<Merged, Error> {
+    Ok(Merged::new(tapes.iter().map(TapeReader::open).collect::<Result<Vec<_>, _>>()?)?)
+}
+
+/// When things were told: a first look at the tapes, in which nothing is fitted.
+struct Times {
+    /// The last moment at which all was told that ever was.
+    last: Timestamp,
+    /// What is told most rarely, and how far apart on average.
+    slowest: Option<(Factor, Duration)>,
+    /// Which sources ever told anything.
+    ever: Vec<bool>,
+}
+
+impl Times {
+    fn read<P: AsRef<Path>>(
+        tapes: &[P],
+        asked: &HistoryRequest,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Option<Self>, Error> {
+        let mut merged = opened(tapes)?;
+        let known = Known::new(merged.catalogue().clone());
+        let sources = known.sources(asked);
+        // First and last moment of each, and how many there were.
+        let mut told: Vec<Option<(Timestamp, Timestamp, i64)>> = vec![None; sources.len()];
+        let (mut events, mut count) = (Vec::new(), 0_u64);
+        while let Some(now) = merged.next_input(&mut events)? {
+            count += 1;
+            if count % 256 == 0 && !progress(merged.rows_read(), 2 * merged.rows_total()) {
+                return Ok(None);
+            }
+            if now > asked.at {
+                break;
+            }
+            for (source, told) in sources.iter().zip(&mut told) {
+                let tells = |event: &Event| match event {
+                    Event::OptionQuote(quote) => {
+                        !source.is_of_prices() && source.chain == known.chains.chain_of(quote.instrument)
+                    }
+                    event => {
+                        source.is_of_prices() && price_of(event).is_some_and(|(of, _)| source.prices.contains(&of))
+                    }
+                };
+                if events.iter().any(tells) {
+                    let (first, _, moments) = told.unwrap_or((now, now, -1));
+                    *told = Some((first, now, moments + 1));
+                }
+            }
+        }
+        let last = told.iter().flatten().map(|(_, last, _)| *last).min().unwrap_or(asked.at);
+        let apart = |(source, told): (&Source, &Option<(Timestamp, Timestamp, i64)>)| {
+            let (first, last, moments) = told.filter(|(.., moments)| *moments > 0)?;
+            Some((source.factor, Duration::from_nanos(last.since(first).nanos() / moments)))
+        };
+        let slowest = sources.iter().zip(&told).filter_map(apart).max_by_key(|(_, apart)| *apart);
+        Ok(Some(Self { last, slowest, ever: told.iter().map(Option::is_some).collect() }))
+    }
+}
+
+/// Rows as they come about.
+struct Rows<'a> {
+    asked: &'a HistoryRequest,
+    times: &'a Times,
+    sources: Vec<Source>,
+    rows: Vec<(Timestamp, Vec<Option<f64>>)>,
+    /// When each was told that the last whole row has.
+    used: Vec<Timestamp>,
+    /// The moment of the next row.
+    next: Option<Timestamp>,
+    /// What was known at that moment, where not all of it was told just before.
+    waiting: Option<Vec<Option<f64>>>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(sources: Vec<Source>, times: &'a Times, asked: &'a HistoryRequest) -> Self {
+        let used = vec![Timestamp::from_nanos(i64::MIN); sources.len()];
+        Self { asked, times, sources, rows: Vec::new(), used, next: None, waiting: None }
+    }
+
+    fn tolerance(&self) -> Duration {
+        Duration::from_nanos(self.asked.step.nanos() / TOLERANCE)
+    }
+
+    /// Whether all that has ever been told was told anew and within the tolerance before `at`.
+    fn is_whole(&self, known: &Known, at: Timestamp) -> bool {
+        let tolerance = self.tolerance();
+        self.sources.iter().zip(&self.used).zip(&self.times.ever).all(|((source, used), ever)| {
+            let told = known.told(source, at, self.asked.step);
+            !ever || told.is_some_and(|told| told > *used && at.since(told) <= tolerance)
+        })
+    }
+
+    fn push(&mut self, known: &Known, at: Timestamp, row: Vec<Option<f64>>) {
+        let step = self.asked.step;
+        for ((source, used), value) in self.sources.iter().zip(&mut self.used).zip(&row) {
+            *used = known.told(source, at, step).filter(|_| value.is_some()).unwrap_or(*used);
+        }
+        self.rows.push((at, row));
+    }
+
+    /// Time goes by to `now`, before what is told then.
+    fn pass(&mut self, known: &Known, now: Timestamp) {
+        let begin = self.asked.window.map_or(now, |window| self.asked.at - window).max(now);
+        let mut at = *self.next.get_or_insert_with(|| {
+            let before = self.times.last.since(begin).nanos() / self.asked.step.nanos();
+            self.times.last - Duration::from_nanos(before * self.asked.step.nanos())
+        });
+        while now > at && at <= self.times.last {
+            if self.waiting.is_none() {
+                let row = known.row(&mut self.sources, at, self.asked.step);
+                if self.is_whole(known, at) {
+                    self.push(known, at, row);
+                    at = at + self.asked.step;
+                    continue;
+                }
+                // What the last row has already is no news.
+                let anew = self
+                    .sources
+                    .iter()
+                    .zip(&self.used)
+                    .map(|(source, used)| known.told(source, at, self.asked.step).is_some_and(|told| told > *used));
+                self.waiting = Some(row.into_iter().zip(anew).map(|(value, anew)| value.filter(|_| anew)).collect());
+            }
+            if now <= at + self.tolerance() {
+                break;
+            }
+            if let Some(row) = self.waiting.take() {
+                self.push(known, at, row);
+            }
+            at = at + self.asked.step;
+        }
+        self.next = Some(at);
+    }
+
+    /// Something was told.
+    fn told(&mut self, known: &Known, now: Timestamp) {
+        let Some(at) = self.next else { return };
+        if self.waiting.is_some() && self.is_whole(known, now) {
+            self.waiting = None;
+            let row = known.row(&mut self.sources, now, self.asked.step);
+            self.push(known, now, row);
+            self.next = Some(at + self.asked.step);
+        }
+    }
 }

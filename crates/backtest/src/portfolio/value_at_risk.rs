@@ -11,13 +11,16 @@ use pricing::options::Simd;
 use risk::delta_gamma::DeltaGamma;
 use risk::scenario::Portfolio;
 use risk::value_at_risk::{
-    self, ByGreeks, Dynamics, Factor, Figures, Forecast, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
+    self, Again, ByGreeks, Dynamics, Factor, Figures, Forecast, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
 use units::math::sqrt;
+use units::show;
 use units::{Duration, Timestamp};
 
+/// What is left of a weight a step later where nothing else is said.
+const DECAY: f64 = 0.94;
 /// Scenarios that a thread prices at a time.
 const PIECE: usize = 512;
 /// Bars of the distribution.
@@ -28,6 +31,12 @@ const BEYOND: f64 = 0.001;
 const FEW: f64 = 5.0;
 /// A smile is kept as its volatilities so far around an option's own place, in steps of log-moneyness.
 const SMILE: (f64, usize) = (0.005, 300);
+/// Histories that are drawn again for the error of the history, and how many of them must have figures.
+const AGAIN: u64 = 100;
+const AGAIN_FEWEST: usize = 50;
+/// Paths under each of them, and scenarios beyond value at risk if that takes more.
+const AGAIN_PATHS: usize = 2_000;
+const AGAIN_BEYOND: f64 = 20.0;
 /// What a portfolio's row of nothing is called.
 const NO_STRATEGY: &str = "(none)";
 
@@ -172,12 +181,16 @@ pub struct RiskView {
     pub history: HistoryView,
     /// The loss that is not exceeded with the confidence, in dollars.
     pub value_at_risk: f64,
-    /// Its standard error, of the number of scenarios alone.
+    /// Its standard error, of the number of paths that are drawn alone; `None`: none are.
     pub value_at_risk_error: Option<f64>,
+    /// Its standard error, of the history that it is told by; `None`: too few histories could be drawn again.
+    pub value_at_risk_history_error: Option<f64>,
     /// The mean of the losses beyond.
     pub expected_shortfall: f64,
-    /// Its standard error.
+    /// Its standard error, of the paths.
     pub expected_shortfall_error: Option<f64>,
+    /// Its standard error, of the history.
+    pub expected_shortfall_history_error: Option<f64>,
     /// What the time to the horizon brings if nothing moves.
     pub time_alone: f64,
     /// By holding, in the order of the file, balances behind positions.
@@ -256,7 +269,11 @@ impl Held {
             }
         }
         if wrong.is_empty() && lines.is_empty() {
-            wrong.push(Wrong::new("positions", "nothing is held", "add what is held"));
+            wrong.push(Wrong::new(
+                "positions",
+                "nothing is held, so nothing can be lost",
+                "add what is held: rows of `positions`, or `balances` of an account",
+            ));
         }
         if !wrong.is_empty() {
             return Err(wrong);
@@ -269,7 +286,15 @@ impl Held {
                 .map_err(|error| vec![Wrong::new("", error, "correct the row")])?;
             value += outcomes.value();
         }
-        Ok(Self { time: book.time(), value, lines, portfolios })
+        let held = Self { time: book.time(), value, lines, portfolios };
+        if held.book(Dynamics::default()).coins().is_empty() {
+            return Err(vec![Wrong::new(
+                "positions",
+                "nothing that is held depends on the price of a coin: dollars have no risk that a history tells",
+                "add positions, or balances of coins",
+            )]);
+        }
+        Ok(held)
     }
 
     /// Coins that its value depends on, and whether their volatilities do.
@@ -351,13 +376,20 @@ pub fn risk(
     let mut book = held.book(asked.dynamics);
     let each: Vec<usize> = (0..held.lines.len()).collect();
     let smile = |line: usize, place: f64| held.smile(line, place);
-    let law = || Law::of(history, asked.forecast, asked.tails, steps);
+    // Of normal moves the deviation is the history's own, not that of a law with tails.
+    let tails = if asked.method == RiskMethod::DeltaGamma { Tails::Normal } else { asked.tails };
+    let law = || Law::of(history, asked.forecast, tails, steps);
+    if let (RiskMethod::DeltaGamma, Some((line, expiry))) = (asked.method, book.expires_within(asked.horizon)) {
+        let named = |line: &Line| format!("`{}`", line.name);
+        let name = held.lines.get(line).map_or_else(String::new, named);
+        return Err(ValueAtRiskError::Expires { name, expiry }.into());
+    }
     let still = Moves::given(history.factors(), asked.horizon, vec![0.0; history.factors().len()])?;
     let time_alone = book.profits_on(&still, 0..1, &[], smile)?.totals()[0];
     let (moves, drawn_of) = match asked.method {
         RiskMethod::Historical => (Some(Moves::historical(history, asked.horizon, paths)?), None),
         RiskMethod::Filtered => {
-            let forecast = asked.forecast.unwrap_or(Forecast::Exponential(0.94));
+            let forecast = asked.forecast.unwrap_or(Forecast::Exponential(DECAY));
             (Some(Moves::filtered(history, asked.horizon, forecast, paths)?), None)
         }
         RiskMethod::MonteCarlo => {
@@ -385,6 +417,7 @@ pub fn risk(
             Made::ByGreeks(law, greeks, distribution)
         }
     };
+    let again = again(held, &book, history, asked, (tails, steps), &made, progress)?;
     let figures = |into: &[usize]| match &made {
         Made::Drawn(_, profits) => profits.regrouped(into).figures(asked.confidence),
         Made::ByGreeks(law, greeks, _) => greeks.regrouped(into).figures(law, asked.confidence),
@@ -402,29 +435,33 @@ pub fn risk(
     let holdings = holdings
         .map(|(line, share)| PartView::new(Some(line.account.clone()), &line.name, Some(line.quantity), share))
         .collect();
+    // Where each change of the history is taken once, nothing is.
+    let is_drawn = matches!(made, Made::Drawn(..)) && (steps > 1 || asked.method == RiskMethod::MonteCarlo);
     let has_strategies = held.lines.iter().any(|line| line.strategy.is_some());
     Ok(RiskView {
         time: held.time,
         value: held.value,
         method: asked.method.name().to_owned(),
         method_text: method_text(asked, history.len(), steps),
-        quantile_text: quantile_text(&made, asked.confidence),
+        quantile_text: quantile_text(&made, asked.confidence, is_drawn, &again),
         confidence: asked.confidence,
         horizon_days: asked.horizon.days(),
         scenarios: match &made {
             Made::Drawn(moves, _) => Some(moves.len()),
             Made::ByGreeks(..) => None,
         },
-        seed: matches!(&made, Made::Drawn(..) if steps > 1 || drawn_of.is_some()).then_some(asked.seed),
+        seed: is_drawn.then_some(asked.seed),
         degrees: drawn_of.as_ref().filter(|_| asked.method == RiskMethod::MonteCarlo).and_then(Law::degrees),
         correlation: drawn_of
             .as_ref()
             .map(|law| law.correlation().chunks_exact(law.factors().len()).map(<[f64]>::to_vec).collect()),
         history: history_view(market, &made, asked.horizon)?,
         value_at_risk: all.value_at_risk,
-        value_at_risk_error: all.value_at_risk_error,
+        value_at_risk_error: all.value_at_risk_error.filter(|_| is_drawn),
+        value_at_risk_history_error: again.error(|tail| tail.0),
         expected_shortfall: all.expected_shortfall,
-        expected_shortfall_error: all.expected_shortfall_error,
+        expected_shortfall_error: all.expected_shortfall_error.filter(|_| is_drawn),
+        expected_shortfall_history_error: again.error(|tail| tail.1),
         time_alone,
         holdings,
         underlyings: named(|line| line.underlying.as_str())?,
@@ -437,6 +474,66 @@ pub fn risk(
         distribution: distribution(&made, &all),
         notes: notes(held, &book, market, asked, &made),
     })
+}
+
+/// Figures under histories that are drawn again from the one.
+struct Told {
+    /// Value at risk and expected shortfall.
+    tails: Vec<(f64, f64)>,
+    /// Mean length of their blocks, in changes.
+    block: f64,
+}
+
+impl Told {
+    /// How far a figure of them lies from its mean, on average.
+    fn error(&self, of: impl Fn(&(f64, f64)) -> f64) -> Option<f64> {
+        let count = self.tails.len() as f64;
+        let mean = self.tails.iter().map(&of).sum::<f64>() / count;
+        let squares: f64 = self.tails.iter().map(|tail| (of(tail) - mean) * (of(tail) - mean)).sum();
+        (self.tails.len() >= AGAIN_FEWEST).then(|| sqrt(squares / (count - 1.0)))
+    }
+}
+
+/// The method again, under histories that could have come as well. Paths are drawn by the same numbers for each of them, so that what
+/// differs is the history.
+fn again(
+    held: &Held,
+    book: &value_at_risk::Book,
+    history: &value_at_risk::History,
+    asked: &RiskRequest,
+    (tails, steps): (Tails, u32),
+    made: &Made,
+    progress: &mut dyn FnMut(Share) -> ControlFlow<()>,
+) -> Result<Told, Error> {
+    let is_law = matches!(asked.method, RiskMethod::MonteCarlo | RiskMethod::DeltaGamma);
+    let (forecast, tails) = match asked.method {
+        RiskMethod::Historical => (None, Tails::Normal),
+        RiskMethod::Filtered => (Some(asked.forecast.unwrap_or(Forecast::Exponential(DECAY))), Tails::Normal),
+        RiskMethod::MonteCarlo | RiskMethod::DeltaGamma => (asked.forecast, tails),
+    };
+    // Other numbers than those of the paths.
+    let again = Again::of(history, forecast, tails, !asked.seed)?;
+    let fewest = (AGAIN_BEYOND / (1.0 - asked.confidence)) as usize;
+    let paths = Paths { count: asked.scenarios.min(AGAIN_PATHS.max(fewest)), seed: asked.seed };
+    let one = |which: usize| -> Result<(f64, f64), ValueAtRiskError> {
+        let which = which as u64;
+        if let Made::ByGreeks(_, greeks, _) = made {
+            let tail = greeks.distribution(&again.law(which, steps)?)?.tail(asked.confidence)?;
+            return Ok((tail.value_at_risk, tail.expected_shortfall));
+        }
+        let moves = if is_law {
+            Moves::monte_carlo(&again.law(which, steps)?, asked.horizon, paths)?
+        } else {
+            again.moves(which, asked.horizon, paths)?
+        };
+        let smile = |line: usize, place: f64| held.smile(line, place);
+        let profits = book.clone().profits_on(&moves, 0..moves.len(), &[], smile)?;
+        let tail = risk::tail::Tail::of(profits.totals(), asked.confidence)?;
+        Ok((tail.value_at_risk(), tail.expected_shortfall()))
+    };
+    let found = parallel(AGAIN as usize, asked.threads, progress, |which, _| Ok(one(which)))?;
+    // A history that happens to be singular, or that no model fits, says nothing.
+    Ok(Told { tails: found.into_iter().filter_map(Result::ok).collect(), block: again.block() })
 }
 
 impl PartView {
@@ -497,21 +594,31 @@ fn method_text(asked: &RiskRequest, changes: usize, steps: u32) -> String {
     }
 }
 
-fn quantile_text(made: &Made, confidence: f64) -> String {
+fn quantile_text(made: &Made, confidence: f64, is_drawn: bool, again: &Told) -> String {
     // Without what multiplying leaves behind the last digit.
     let rounded = |value: f64| (value * 1e9).round() / 1e9;
     let (percent, rest) = (rounded(confidence * 100.0), rounded(100.0 - confidence * 100.0));
-    match made {
+    let what = match made {
         Made::Drawn(moves, _) => format!(
             "value at risk: the smallest of {} losses that at least {percent} % of them do not exceed; expected shortfall: the mean \
-             of the worst {rest} %, the last in part. Standard errors are of independent scenarios",
+             of the worst {rest} %, the last in part",
             moves.len()
         ),
         Made::ByGreeks(..) => format!(
-            "value at risk: the loss that is not exceeded with the probability {percent} %; expected shortfall: the mean loss beyond. \
-             Nothing is drawn, so neither has an error of drawing; that of the covariance is not told"
+            "value at risk: the loss that is not exceeded with the probability {percent} %; expected shortfall: the mean loss beyond"
         ),
-    }
+    };
+    let drawing = if is_drawn { "of so many independent paths" } else { "none, for nothing is drawn" };
+    let history = match again.tails.len() {
+        count if count < AGAIN_FEWEST => {
+            "not known: too few histories that are drawn again from this one have figures".to_owned()
+        }
+        count => format!(
+            "how far the figures of {count} histories lie apart that are drawn again from this one in blocks of {} changes on average",
+            show::number(again.block, 1, show::Style::Terminal)
+        ),
+    };
+    format!("{what}. Standard error of drawing: {drawing}; of the history: {history}")
 }
 
 fn history_view(market: &MarketHistory, made: &Made, horizon: Duration) -> Result<HistoryView, ValueAtRiskError> {
@@ -605,6 +712,12 @@ fn notes(
                 moves.len()
             ));
         }
+    }
+    let told = market.to.since(market.from);
+    if let Some(window) =
+        market.window.filter(|window| window.nanos() >= told.nanos() + 2 * market.history.step().nanos())
+    {
+        notes.push(format!("the history is {told} long, not {window}: the tapes tell no more"));
     }
     let still = book.still(market.history.factors());
     if !still.is_empty() {

@@ -1,7 +1,7 @@
 //! Arguments of the commands that look at a portfolio's risk.
 
 use crate::settings::THREADS;
-use ::risk::value_at_risk::Tails;
+use ::risk::value_at_risk::{DEGREES_LEAST, Tails};
 use backtest::ruin::PATHS_MAX;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
@@ -63,7 +63,7 @@ pub(crate) struct Margin {
     #[arg(long, value_name = "SPAN", value_parser = super::duration)]
     pub(crate) max_age: Option<Duration>,
     /// Tell how long it takes to get out, trading this share of what the market trades: `10%`
-    #[arg(long, value_name = "SHARE", value_parser = participation)]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = participation)]
     pub(crate) participation: Option<f64>,
     /// List every component of every position, and every scenario
     #[arg(long)]
@@ -158,7 +158,8 @@ pub(crate) struct Ruin {
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
     /// Losses and drawdowns to tell the probability of; several are apart by commas
-    #[arg(long, value_name = "SHARES", value_delimiter = ',', default_value = "20%,50%", value_parser = part)]
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', default_value = "20%,50%", allow_hyphen_values = true)]
+    #[arg(value_parser = part)]
     pub(crate) level: Vec<f64>,
     /// How far ahead: `90d`, `365d`
     #[arg(long, value_name = "SPAN", default_value = "365d", value_parser = super::positive_duration)]
@@ -173,13 +174,13 @@ pub(crate) struct Ruin {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// The mean length of blocks, in returns; by the rule if not given
-    #[arg(long, value_name = "N", value_parser = block)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = block)]
     pub(crate) block: Option<f64>,
     /// A floor under capital, as a share of it: exposures that keep it, and how often they end in cash
-    #[arg(long, value_name = "SHARE", value_parser = part)]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = part)]
     pub(crate) floor: Option<f64>,
     /// What is put at risk for each unit over the floor, in multiples of the run's own exposure; Kelly's, shrunk, if not given
-    #[arg(long, value_name = "X", requires = "floor", value_parser = multiple)]
+    #[arg(long, value_name = "X", requires = "floor", allow_hyphen_values = true, value_parser = multiple)]
     pub(crate) multiple: Option<f64>,
     /// Threads; as many as there are cores if not given. No result depends on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(THREADS))]
@@ -227,7 +228,7 @@ pub(crate) struct Risk {
     #[arg(long, value_name = "HOW", default_value = "montecarlo")]
     pub(crate) method: MethodArg,
     /// The probability with which value at risk is not exceeded: `99%` or `0.99`
-    #[arg(long, value_name = "SHARE", default_value = "99%", value_parser = confidence)]
+    #[arg(long, value_name = "SHARE", default_value = "99%", allow_hyphen_values = true, value_parser = confidence)]
     pub(crate) confidence: f64,
     /// How far ahead: `6h`, `1d`, `10d`
     #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::positive_duration)]
@@ -242,10 +243,10 @@ pub(crate) struct Risk {
     #[arg(long, value_name = "MODEL")]
     pub(crate) volatility: Option<VolatilityArg>,
     /// What is left of a weight a step later, with `ewma`
-    #[arg(long, value_name = "SHARE", default_value = "0.94", value_parser = part)]
+    #[arg(long, value_name = "SHARE", default_value = "0.94", allow_hyphen_values = true, value_parser = decay)]
     pub(crate) decay: f64,
     /// Tails of what `montecarlo` draws: `normal`, degrees of freedom of Student's law, or `fitted` to the history
-    #[arg(long, value_name = "WHICH", value_parser = tails)]
+    #[arg(long, value_name = "WHICH", allow_hyphen_values = true, value_parser = tails)]
     pub(crate) tails: Option<TailsArg>,
     /// What of a smile stays when the forward moves
     #[arg(long, value_name = "WHAT", default_value = "moneyness")]
@@ -316,8 +317,10 @@ fn tails(text: &str) -> Result<TailsArg, String> {
         "normal" => Ok(TailsArg(Tails::Normal)),
         "fitted" => Ok(TailsArg(Tails::Fitted)),
         number => match number.parse::<f64>() {
-            Ok(degrees) if degrees > 2.0 && degrees.is_finite() => Ok(TailsArg(Tails::Student(degrees))),
-            Ok(_) => Err("Student's law has a variance with more than 2 degrees of freedom".to_owned()),
+            Ok(degrees) if degrees >= DEGREES_LEAST && degrees.is_finite() => Ok(TailsArg(Tails::Student(degrees))),
+            Ok(_) => {
+                Err(format!("Student's law has a variance to speak of from {DEGREES_LEAST} degrees of freedom on"))
+            }
             Err(_) => Err("write `normal`, `fitted` or degrees of freedom such as `4`".to_owned()),
         },
     }
@@ -337,6 +340,14 @@ fn participation(text: &str) -> Result<f64, String> {
     match fraction(text) {
         Some(value) if value > 0.0 && value <= 1.0 => Ok(value),
         _ => Err("a share of what is traded is over 0% and up to 100%: `10%`".to_owned()),
+    }
+}
+
+/// What is left of a weight.
+fn decay(text: &str) -> Result<f64, String> {
+    match fraction(text) {
+        Some(value) if value > 0.0 && value < 1.0 => Ok(value),
+        _ => Err("a decay lies between 0 and 1, neither of them: `0.94`".to_owned()),
     }
 }
 

@@ -46,20 +46,23 @@ pub(crate) fn show(view: &RiskView, explain: bool, terminal: &Terminal) {
 }
 
 fn figures(view: &RiskView, terminal: &Terminal) {
-    terminal.result(format_args!("\n  {:<30}{:>14}{:>14}{:>12}", "", "USD", "std error", "% of worth"));
-    for (name, figure, error) in [
-        ("value at risk", view.value_at_risk, view.value_at_risk_error),
-        ("expected shortfall", view.expected_shortfall, view.expected_shortfall_error),
+    terminal.result(format_args!("\n  {:<34}{:>24}", "", "standard error of"));
+    terminal.result(format_args!("  {:<20}{:>14}{:>12}{:>12}{:>12}", "", "USD", "drawing", "history", "% of worth"));
+    let (of_var, of_es) = (view.value_at_risk_history_error, view.expected_shortfall_history_error);
+    for (name, figure, error, of_history) in [
+        ("value at risk", view.value_at_risk, view.value_at_risk_error, of_var),
+        ("expected shortfall", view.expected_shortfall, view.expected_shortfall_error, of_es),
     ] {
         let share = if view.value > 0.0 {
             show::percent(figure / view.value, 2, Style::Terminal)
         } else {
             show::MISSING.to_owned()
         };
-        let error = error.map_or_else(|| show::MISSING.to_owned(), dollars);
-        terminal.result(format_args!("  {name:<30}{:>14}{error:>14}{share:>12}", dollars(figure)));
+        let [error, of_history] =
+            [error, of_history].map(|error| error.map_or_else(|| show::MISSING.to_owned(), dollars));
+        terminal.result(format_args!("  {name:<20}{:>14}{error:>12}{of_history:>12}{share:>12}", dollars(figure)));
     }
-    terminal.result(format_args!("  {:<30}{:>14}", "P&L if nothing moves", dollars(view.time_alone)));
+    terminal.result(format_args!("  {:<20}{:>14}", "P&L if nothing moves", dollars(view.time_alone)));
 }
 
 fn parts(what: &str, parts: &[PartView], by_unit: bool, terminal: &Terminal) {

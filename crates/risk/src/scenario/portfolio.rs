@@ -355,6 +355,11 @@ impl Portfolio {
         self.lines.iter().map(|line| &line.holding)
     }
 
+    /// The moment that it is priced at.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Coins that what is held depends on, or that the account reckons in; dollars are none.
     pub(crate) fn coins(&self) -> Vec<Currency> {
         let held = self.lines.iter().filter(|line| line.quantity != 0.0);

@@ -2,12 +2,13 @@
 
 use super::figures::Profits;
 use super::{Factor, Moves, ValueAtRiskError};
-use crate::scenario::{JointMoves, Outcomes, Portfolio, Revaluation, Scenario, VolMove};
+use crate::scenario::{Holding, JointMoves, Outcomes, Portfolio, Revaluation, Scenario, VolMove};
 use market::Currency;
 use pricing::options::Simd;
 use pricing::surface::Sticky;
 use std::ops::Range;
 use units::math::exp;
+use units::{Duration, Timestamp};
 
 /// Scenarios that are priced at a time, so that what is kept of them stays small.
 const CHUNK: usize = 256;
@@ -104,6 +105,19 @@ impl Book {
         still.sort_unstable();
         still.dedup();
         still
+    }
+
+    /// The first option that expires before so much time has gone by, and when.
+    #[must_use]
+    pub fn expires_within(&self, horizon: Duration) -> Option<(usize, Timestamp)> {
+        let expiry_of = |holding: &Holding| match holding {
+            Holding::Option { expiry, .. } => Some(*expiry),
+            _ => None,
+        };
+        self.accounts.iter().find_map(|Account { portfolio, first, .. }| {
+            let mut lines = portfolio.holdings().map(expiry_of).enumerate();
+            lines.find_map(|(line, expiry)| Some((first + line, expiry.filter(|at| *at <= portfolio.now() + horizon)?)))
+        })
     }
 
     /// Profits under some of the moves. `groups` tells the group of each line, from zero; empty: the whole alone is asked for. Two

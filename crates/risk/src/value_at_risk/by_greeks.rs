@@ -35,7 +35,7 @@ impl ByGreeks {
     ///
     /// # Errors
     ///
-    /// A coin that no factor moves, a price or volatility that cannot be.
+    /// A coin that no factor moves, a price or volatility that cannot be, an option that expires before the horizon.
     ///
     /// # Panics
     ///
@@ -75,6 +75,9 @@ impl ByGreeks {
         groups: &[usize],
         smile: Option<&Smile<'_>>,
     ) -> Result<Self, ValueAtRiskError> {
+        if let Some((line, expiry)) = book.expires_within(horizon) {
+            return Err(ValueAtRiskError::Expires { name: format!("of line {}", line + 1), expiry });
+        }
         let width = factors.len();
         // Nothing, each factor up and down, each pair in its four directions.
         let mut changes = vec![0.0; width];

@@ -7,6 +7,11 @@ use units::math::{ln, sqrt};
 /// Fewer changes tell of no distribution.
 pub const FEWEST: usize = 30;
 
+/// More changes in a row of next to nothing are no calm: the series stands still, or was not told.
+const STILL_MOST: usize = 20;
+/// What is next to nothing beside a factor's deviation.
+const STILL: f64 = 1e-3;
+
 /// Changes of factors, each as ln(after ÷ before), those of one step side by side: so a draw takes all factors of one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
@@ -119,6 +124,12 @@ impl History {
         self.changes.iter().skip(factor).step_by(self.factors.len()).copied()
     }
 
+    /// The same with each change as `of` has it.
+    pub(super) fn mapped(&self, of: impl Fn(f64) -> f64) -> Self {
+        let changes = self.changes.iter().map(|change| of(*change)).collect();
+        Self { changes, ..self.clone() }
+    }
+
     /// How many steps a horizon is.
     ///
     /// # Errors
@@ -145,7 +156,7 @@ impl History {
         sqrt(squares / self.len().max(1) as f64)
     }
 
-    /// Refuses what tells of no distribution: too few changes, a factor that never changes.
+    /// Refuses what tells of no distribution: too few changes, a factor that never changes, or stands still for a part of the history.
     pub(super) fn check(&self) -> Result<(), ValueAtRiskError> {
         if self.len() < FEWEST {
             return Err(ValueAtRiskError::TooLittle { count: self.len(), fewest: FEWEST });
@@ -154,6 +165,18 @@ impl History {
             let first = self.changes[at];
             if self.column(at).all(|change| change == first) {
                 return Err(ValueAtRiskError::Constant(*factor));
+            }
+            let nothing = STILL * self.deviation(at);
+            let (mut run, mut longest, mut last) = (0, 0, 0);
+            for (row, change) in self.column(at).enumerate() {
+                run = if change.abs() <= nothing { run + 1 } else { 0 };
+                if run > longest {
+                    (longest, last) = (run, row);
+                }
+            }
+            if longest > STILL_MOST {
+                let first = last + 1 - longest;
+                return Err(ValueAtRiskError::Still { factor: *factor, first, count: longest, of: self.len() });
             }
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! A law that joint changes are drawn from: normal, or Student's with tails that a history has.
 
+use super::again::Seen;
 use super::history::FEWEST;
-use super::moves::Forecast;
-use super::{Factor, History, ValueAtRiskError};
+use super::{Factor, Forecast, History, ValueAtRiskError};
 use crate::delta_gamma::{QuadraticError, cholesky};
 use units::Duration;
 use units::math::{exp, ln, ln_gamma, sin_cos, sqrt};
@@ -10,8 +10,8 @@ use units::random::Random;
 
 /// Over this many degrees of freedom Student's law is told apart from the normal one by nobody.
 const DEGREES_MOST: f64 = 200.0;
-/// Fewer have no fourth moment to speak of, and a fit runs off to two.
-const DEGREES_LEAST: f64 = 2.1;
+/// Fewest degrees of freedom of Student's law, told or fitted: at two it has no variance, and next to two its variance says nothing of it.
+pub const DEGREES_LEAST: f64 = 2.1;
 /// Rounds in which a scatter is found; each begins where the last one ended.
 const SCATTERS: u32 = 100;
 /// Numbers that one step of a path may use.
@@ -24,13 +24,18 @@ const CHI: u64 = 1 << 10;
 pub enum Tails {
     /// Those of the normal law.
     Normal,
-    /// Those of Student's law with so many degrees of freedom, over two; all factors have them together.
+    /// Those of Student's law with so many degrees of freedom, [`DEGREES_LEAST`] or more; all factors have them together. Its width is
+    /// the one that makes the history most likely at these degrees.
     Student(f64),
-    /// Those of Student's law with the degrees of freedom that make the history most likely.
+    /// Those of Student's law with the degrees of freedom and the width that make the history most likely together.
     Fitted,
 }
 
 /// Changes of factors over a step: no drift, deviations, correlations, tails.
+///
+/// The normal law is one of logarithms, ln(after ÷ before). Student's law is one of logarithms where a factor falls and of simple returns,
+/// after ÷ before − 1, where it rises: of logarithms alone, exp of a rise had no mean, and so had no loss of what is sold short. As it is
+/// all figures exist, and nothing falls under zero. The two are alike for small changes: x − x²/2 beside x.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Law {
     step: Duration,
@@ -43,7 +48,7 @@ pub struct Law {
 }
 
 impl Law {
-    /// Deviations of ln(after ÷ before) over a step, and the correlation of factors row by row. `degrees` of freedom of Student's law;
+    /// Deviations of changes over a step, and the correlation of factors row by row. `degrees` of freedom of Student's law;
     /// `None`: normal. The deviations are those of the law in any case.
     ///
     /// # Errors
@@ -78,7 +83,7 @@ impl Law {
                 }
             }
         }
-        if let Some(degrees) = degrees.filter(|degrees| !(*degrees > 2.0 && degrees.is_finite())) {
+        if let Some(degrees) = degrees.filter(|degrees| !(*degrees >= DEGREES_LEAST && degrees.is_finite())) {
             return Err(ValueAtRiskError::Degrees(degrees));
         }
         let root = cholesky(&correlation, width).map_err(|error| match error {
@@ -90,8 +95,8 @@ impl Law {
 
     /// As a history has it. With a forecast deviations are those that it tells of the next `steps` steps, on average, times how far it
     /// was off on average before; correlation and tails are those of the surprises. Without one, all are of the changes themselves.
-    /// Fitted tails bring the width of their middle with them: degrees of freedom and one factor of all deviations are the likeliest
-    /// together, for a few extremes would make the middle too narrow else.
+    /// Student's law has the width that is likeliest at its degrees of freedom, told or fitted, one factor of all deviations: were the
+    /// history's own deviations kept, a few extremes, or few degrees, would make the middle too narrow.
     ///
     /// # Errors
     ///
@@ -102,20 +107,34 @@ impl Law {
         tails: Tails,
         steps: u32,
     ) -> Result<Self, ValueAtRiskError> {
-        history.check()?;
+        let law = Self::seen(&Self::sees(history, forecast, tails)?, tails, steps)?;
+        match (tails, law.degrees) {
+            // Then it is the normal law of logarithms.
+            (Tails::Fitted, None) => Self::of(history, forecast, Tails::Normal, steps),
+            _ => Ok(law),
+        }
+    }
+
+    /// What of a history such tails are told by.
+    pub(super) fn sees(history: &History, forecast: Option<Forecast>, tails: Tails) -> Result<Seen, ValueAtRiskError> {
+        match tails {
+            Tails::Normal => Seen::of(history, forecast),
+            Tails::Student(_) | Tails::Fitted => Seen::of(&history.mapped(straight), forecast),
+        }
+    }
+
+    pub(super) fn seen(seen: &Seen, tails: Tails, steps: u32) -> Result<Self, ValueAtRiskError> {
+        let history = &seen.history;
         let (factors, width, count) = (history.factors().to_vec(), history.factors().len(), history.len());
         if count <= width {
             return Err(ValueAtRiskError::TooLittle { count, fewest: FEWEST.max(width + 1) });
         }
-        let (mut deviations, mut rows): (Vec<f64>, Vec<f64>) = match forecast {
-            None => (vec![1.0; width], (0..count).flat_map(|row| history.row(row).iter().copied()).collect()),
-            Some(forecast) => {
-                let (filters, surprises) = forecast.filtered(history)?;
-                let steps = steps.max(1);
-                let ahead = filters.iter().map(|filter| sqrt(filter.forecast_of_sum(steps) / f64::from(steps)));
-                (ahead.collect(), surprises)
-            }
-        };
+        let (mut deviations, mut rows) = (vec![1.0; width], seen.rows.clone());
+        if let Some(filters) = &seen.filters {
+            let steps = steps.max(1);
+            let ahead = filters.iter().map(|filter| sqrt(filter.forecast_of_sum(steps) / f64::from(steps)));
+            deviations = ahead.collect();
+        }
         // Rows of unit variance each, so that their products are correlations.
         for (at, deviation) in deviations.iter_mut().enumerate() {
             let squares: f64 = rows.iter().skip(at).step_by(width).map(|value| value * value).sum();
@@ -134,16 +153,19 @@ impl Law {
         }
         let degrees = if let Tails::Student(degrees) = tails { Some(degrees) } else { None };
         let mut law = Self::new(history.step(), factors, deviations, correlation, degrees)?;
-        if let (Tails::Fitted, Some((degrees, by))) = (tails, law.likeliest(&rows)) {
+        if tails == Tails::Normal {
+            return Ok(law);
+        }
+        if let Some((degrees, by)) = law.likeliest(&rows, degrees) {
             law.degrees = Some(degrees);
             law.deviations.iter_mut().for_each(|deviation| *deviation *= by);
         }
         Ok(law)
     }
 
-    /// Degrees of freedom, and what deviations are multiplied by, that make rows of unit variance likeliest; `None` where that is the
-    /// normal law.
-    fn likeliest(&self, rows: &[f64]) -> Option<(f64, f64)> {
+    /// Degrees of freedom, unless they are told, and what deviations are multiplied by, that make rows of unit variance likeliest; `None`
+    /// where that is the normal law.
+    fn likeliest(&self, rows: &[f64], told: Option<f64>) -> Option<(f64, f64)> {
         let width = self.factors.len();
         // What a row is far from the middle, by the inverse of the correlation.
         let mut solved = vec![0.0; width];
@@ -175,6 +197,10 @@ impl Law {
             let far: f64 = distances.iter().map(|far| ln(1.0 + far / (degrees * scatter))).sum();
             (count * constant - whole * far, scatter)
         };
+        let by = |degrees: f64, scatter: f64| sqrt(scatter * degrees / (degrees - 2.0));
+        if let Some(degrees) = told {
+            return Some((degrees, by(degrees, fit(degrees).1)));
+        }
         // Golden section in the logarithm of what is over two.
         let ratio = (sqrt(5.0) - 1.0) / 2.0;
         let (mut low, mut high) = (ln(DEGREES_LEAST - 2.0), ln(DEGREES_MOST - 2.0));
@@ -194,7 +220,7 @@ impl Law {
         }
         let degrees = 2.0 + exp((low + high) / 2.0);
         let (_, scatter) = fit(degrees);
-        (degrees < DEGREES_MOST * 0.99).then(|| (degrees, sqrt(scatter * degrees / (degrees - 2.0))))
+        (degrees < DEGREES_MOST * 0.99).then(|| (degrees, by(degrees, scatter)))
     }
 
     /// What is drawn, in the order of each draw.
@@ -243,7 +269,9 @@ impl Law {
     /// Adds the changes of a path to `out`.
     pub(super) fn draw(&self, random: Random, path: u64, steps: u32, out: &mut [f64]) {
         let width = self.factors.len();
+        let mut moves = vec![0.0; width];
         for step in 0..steps {
+            moves.fill(0.0);
             let start = u64::from(step) * STEP;
             let scale = match self.degrees {
                 None => 1.0,
@@ -252,13 +280,25 @@ impl Law {
             for pair in 0..width.div_ceil(2) {
                 let normals = normal_pair(random, path, start + pair as u64);
                 for (column, normal) in (2 * pair..width).zip(normals) {
-                    for (row, change) in out.iter_mut().enumerate().skip(column) {
+                    for (row, change) in moves.iter_mut().enumerate().skip(column) {
                         *change += scale * self.deviations[row] * self.root[row * width + column] * normal;
                     }
                 }
             }
+            let logarithm = |change: f64| if self.degrees.is_some() { logarithm(change) } else { change };
+            out.iter_mut().zip(&moves).for_each(|(sum, change)| *sum += logarithm(*change));
         }
     }
+}
+
+/// What Student's law is one of: the logarithm of a fall, the simple return of a rise.
+fn straight(change: f64) -> f64 {
+    if change > 0.0 { exp(change) - 1.0 } else { change }
+}
+
+/// The logarithm again.
+fn logarithm(straight: f64) -> f64 {
+    if straight > 0.0 { ln(1.0 + straight) } else { straight }
 }
 
 /// Two standard normal numbers: Box and Muller, Annals of Mathematical Statistics 29 (1958).

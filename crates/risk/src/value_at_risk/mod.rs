@@ -5,6 +5,7 @@
 //! gone by to the horizon ([`Profits`]), or looked at by its Greeks there ([`ByGreeks`]). [`Figures`] say what may be lost, how
 //! exactly that is known, and what each part of the book adds.
 
+mod again;
 mod book;
 mod by_greeks;
 mod figures;
@@ -12,11 +13,12 @@ mod history;
 mod law;
 mod moves;
 
+pub use again::Again;
 pub use book::{Book, Dynamics};
 pub use by_greeks::ByGreeks;
 pub use figures::{Figures, Profits, Share};
 pub use history::{FEWEST, History};
-pub use law::{Law, Tails};
+pub use law::{DEGREES_LEAST, Law, Tails};
 pub use moves::{Forecast, Moves, Paths};
 
 use crate::delta_gamma::QuadraticError;
@@ -25,7 +27,7 @@ use crate::tail::TailError;
 use market::Currency;
 use pricing::garch::FitError;
 use std::fmt;
-use units::Duration;
+use units::{Duration, Timestamp};
 
 /// What moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,11 +85,29 @@ pub enum ValueAtRiskError {
     },
     /// A factor that never changes.
     Constant(Factor),
+    /// A factor that stands still for a part of the history: its volatility of then, or of now, would be none.
+    Still {
+        /// Which one.
+        factor: Factor,
+        /// The first change that is none, from zero.
+        first: usize,
+        /// How many in a row.
+        count: usize,
+        /// Of so many in all.
+        of: usize,
+    },
+    /// An option that expires on the way, where Greeks at the horizon are asked for.
+    Expires {
+        /// What it is called, or its line.
+        name: String,
+        /// When.
+        expiry: Timestamp,
+    },
     /// A factor that moves as those before it do, or correlations that cannot be.
     Singular(Factor),
     /// A correlation that is none, or is stated differently in the other direction.
     Correlation(Factor, Factor, f64),
-    /// Degrees of freedom under which there is no variance.
+    /// Degrees of freedom under which there is no variance to speak of.
     Degrees(f64),
     /// A horizon that is no whole number of the history's steps.
     Horizon {
@@ -141,6 +161,17 @@ impl fmt::Display for ValueAtRiskError {
                     "{factor} never changes in the history: is it the right series? A price that stands still has no risk to tell"
                 )
             }
+            Self::Still { factor, first, count, of } => write!(
+                out,
+                "{factor} stands still for {count} changes in a row, from number {} of {of} on: was it told then? Leave that time out, or \
+                 take a longer step",
+                first + 1
+            ),
+            Self::Expires { name, expiry } => write!(
+                out,
+                "the option {name} expires at {expiry}, before the horizon, where it has no Greeks but a kink: take another method, \
+                 which prices it in full, or a shorter horizon"
+            ),
             Self::Singular(factor) => write!(
                 out,
                 "the covariance is singular at {factor}: it moves as those before it do; leave it out, or take a longer history"
@@ -152,7 +183,10 @@ impl fmt::Display for ValueAtRiskError {
                 )
             }
             Self::Degrees(degrees) => {
-                write!(out, "Student's law with {degrees} degrees of freedom has no variance: more than 2 are needed")
+                write!(
+                    out,
+                    "Student's law with {degrees} degrees of freedom has no variance to speak of: {DEGREES_LEAST} are the fewest"
+                )
             }
             Self::Horizon { horizon, step } => write!(
                 out,

@@ -1,7 +1,8 @@
 //! Joint moves over a horizon: what happened, what happened at today's volatility, or drawn from a law.
 
+use super::again::Seen;
 use super::{Factor, History, Law, ValueAtRiskError};
-use pricing::garch::{Filter, FitError, Model, Parameters};
+use pricing::garch::Model;
 use units::Duration;
 use units::math::sqrt;
 use units::random::Random;
@@ -24,31 +25,6 @@ pub enum Forecast {
     Fitted(Model),
 }
 
-impl Forecast {
-    /// Each factor's model with its history taken in, and how surprising each change was, in the order of the history.
-    pub(super) fn filtered(self, history: &History) -> Result<(Vec<Filter>, Vec<f64>), ValueAtRiskError> {
-        let width = history.factors().len();
-        let mut surprises = vec![0.0; history.len() * width];
-        let mut filters = Vec::with_capacity(width);
-        for (at, factor) in history.factors().iter().enumerate() {
-            let changes: Vec<f64> = history.column(at).collect();
-            let mut places = surprises.iter_mut().skip(at).step_by(width);
-            let mut tell = |surprise| {
-                if let Some(place) = places.next() {
-                    *place = surprise;
-                }
-            };
-            let filter = match self {
-                Self::Exponential(decay) => Parameters::exponential(decay).ok_or(FitError::Parameters),
-                Self::Fitted(model) => model.fit(&changes).map(|fit| fit.parameters),
-            };
-            let filter = filter.and_then(|parameters| parameters.filter_with(&changes, &mut tell));
-            filters.push(filter.map_err(|error| ValueAtRiskError::Forecast(*factor, error))?);
-        }
-        Ok((filters, surprises))
-    }
-}
-
 /// Joint moves of factors over a horizon, each as likely as any other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moves {
@@ -66,13 +42,7 @@ impl Moves {
     ///
     /// Too little history, a factor that never changes, a horizon that does not fit it, no path.
     pub fn historical(history: &History, horizon: Duration, paths: Paths) -> Result<Self, ValueAtRiskError> {
-        history.check()?;
-        let steps = history.steps(horizon)?;
-        let mut moves = Self::new(history.factors(), horizon, steps, history.len(), paths)?;
-        moves.drawn(history.len(), steps, paths, |_, step, out| {
-            out.iter_mut().zip(history.row(step)).for_each(|(sum, change)| *sum += change);
-        });
-        Ok(moves)
+        Self::seen(&Seen::of(history, None)?, horizon, paths)
     }
 
     /// What happened, at the volatility of now: each factor's changes are divided by the volatility that was forecast of them, and
@@ -89,15 +59,25 @@ impl Moves {
         forecast: Forecast,
         paths: Paths,
     ) -> Result<Self, ValueAtRiskError> {
-        history.check()?;
+        Self::seen(&Seen::of(history, Some(forecast))?, horizon, paths)
+    }
+
+    /// As [`Self::filtered`], or [`Self::historical`] where nothing is forecast.
+    pub(super) fn seen(seen: &Seen, horizon: Duration, paths: Paths) -> Result<Self, ValueAtRiskError> {
+        let history = &seen.history;
         let steps = history.steps(horizon)?;
-        let (now, surprises) = forecast.filtered(history)?;
-        let width = now.len();
         let mut moves = Self::new(history.factors(), horizon, steps, history.len(), paths)?;
+        let Some(now) = &seen.filters else {
+            moves.drawn(history.len(), steps, paths, |_, step, out| {
+                out.iter_mut().zip(history.row(step)).for_each(|(sum, change)| *sum += change);
+            });
+            return Ok(moves);
+        };
+        let (width, surprises) = (now.len(), &seen.rows);
         let mut filters = now.clone();
         moves.drawn(history.len(), steps, paths, |is_first, row, out| {
             if is_first {
-                filters.copy_from_slice(&now);
+                filters.copy_from_slice(now);
             }
             for ((sum, filter), surprise) in out.iter_mut().zip(&mut filters).zip(&surprises[row * width..]) {
                 let change = filter.parameters().mean + sqrt(filter.variance()) * surprise;
