@@ -27,12 +27,12 @@ FUTURES = [
 ]
 BALANCES = [("BTC", 1.75), ("ETH", -4.5), ("USDT", 100_000.0), ("USDC", -25_000.0), ("USD", 1_000.0)]
 
-STILL = dict(spot={}, others=0.0, deviations={}, relative=0.0, absolute=0.0, twist=0.0, skew=0.0, short=0.0, long=0.0,
+STILL = dict(spot={}, others=0.0, deviations={}, relative=0.0, absolute=0.0, twist=0.0, early=0.0, skew=0.0, short=0.0, long=0.0,
              shortest=1.0, floor=0.0, moneyness=False, hours=0, funding=0.0, dollars={}, vols={}, points={})
 SCENARIOS = [dict(STILL, others=spot, relative=vol, short=0.3, long=0.13)
              for spot in (-0.16, -0.08, 0.0, 0.08, 0.16) for vol in (0.5, 0.0, -0.25)]
 SCENARIOS += [
-    dict(STILL, skew=-0.12, others=-0.05), dict(STILL, twist=0.3, short=0.4, long=0.2),
+    dict(STILL, skew=-0.12, others=-0.05), dict(STILL, twist=0.3, short=0.4, long=0.2), dict(STILL, early=0.25, relative=-0.1),
     dict(STILL, absolute=-0.4, floor=0.35, short=0.2, shortest=7.0),
     dict(STILL, hours=26, funding=0.0012, others=0.03), dict(STILL, moneyness=True, others=-0.22, spot={"ETH": -0.3}),
     dict(STILL, deviations={"BTC": -3.0, "ETH": -3.0}, relative=1.0), dict(STILL, dollars={"USDT": -0.08, "USDC": -0.02}),
@@ -96,9 +96,10 @@ def shocked(coin, vol, slope, strike, quoted, factor, days, by):
     """A volatility after a scenario, of a smile that stays at its strikes or follows the forward."""
     counted = max(days, by["shortest"])
     weight = (30 / counted) ** (by["short"] if counted < 30 else by["long"])
+    early = (math.sqrt(30 / counted) - 1) / (math.sqrt(30 / 7) - 1) if counted < 30 else 0.0
     if by["moneyness"]:
         vol = vol - slope * math.log(factor)
-    level = 1 + (by["relative"] + by["vols"].get(coin, 0.0)) * weight + by["twist"] * (weight - 1)
+    level = 1 + (by["relative"] + by["vols"].get(coin, 0.0)) * weight + by["twist"] * (weight - 1) + by["early"] * early
     points = by["absolute"] + by["points"].get(coin, 0.0)
     return max(vol * level + points * weight + by["skew"] * math.log(strike / quoted), by["floor"])
 

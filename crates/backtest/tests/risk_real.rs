@@ -8,7 +8,7 @@
 
 mod common;
 
-use backtest::portfolio::{HistoryRequest, MarketHistory};
+use backtest::portfolio::{HistoryRequest, MarketHistory, Vols};
 use common::shared;
 use import::{BarsRequest, Labelled, OptionsRequest};
 use market::{Currency, Event, Instrument, InstrumentKind};
@@ -179,7 +179,7 @@ fn bars(shared: &Path, folder: &Path, coin: &str, file: &str, kind: InstrumentKi
     out
 }
 
-fn history(tapes: &[PathBuf], at: &str, step: Duration, coins: Vec<(Currency, bool)>) -> MarketHistory {
+fn history(tapes: &[PathBuf], at: &str, step: Duration, coins: Vec<(Currency, Vols)>) -> MarketHistory {
     let asked = HistoryRequest { at: at.parse().unwrap(), step, window: None, coins };
     MarketHistory::read(tapes, &asked, &mut |_, _| true).unwrap().unwrap().unwrap()
 }
@@ -198,7 +198,7 @@ fn one_coin_over_years() {
         ];
         let currency: Currency = coin.parse().unwrap();
         for (step, name, window) in [(Duration::DAY, "days", 500), (Duration::HOUR, "hours", 1_000)] {
-            let market = history(&tapes, "2025-01-01T00:00:00Z", step, vec![(currency, false)]);
+            let market = history(&tapes, "2025-01-01T00:00:00Z", step, vec![(currency, Vols::None)]);
             let rows = market.history.len();
             println!("{coin} {name}: {rows} changes, {} left out", market.left_out);
             // A year has hours enough for what is slow, and for all where no more is asked for.
@@ -316,9 +316,10 @@ fn options_every_six_hours() {
     // Snapshots come around 4, 9, 15 and 21 o'clock.
     let step = Duration::from_nanos(6 * Duration::HOUR.nanos());
     let currencies: Vec<Currency> = coins.iter().map(|coin| coin.parse().unwrap()).collect();
-    let market = history(&tapes, "2026-05-15T19:30:00Z", step, currencies.iter().map(|coin| (*coin, true)).collect());
+    let market =
+        history(&tapes, "2026-05-15T19:30:00Z", step, currencies.iter().map(|coin| (*coin, Vols::Short)).collect());
     println!("{} changes, {} left out; {:?}", market.history.len(), market.left_out, market.sources);
-    assert_eq!(market.history.factors().len(), 2 * currencies.len());
+    assert_eq!(market.history.factors().len(), 3 * currencies.len());
     let chains = snapshots(&tapes);
     let last = |coin: &Currency, at: Timestamp| chains[coin].range(..=at).next_back();
     head();

@@ -61,8 +61,9 @@ fn desk() -> Sandbox {
     tape(&sandbox, "twin", "ETH", closes.iter().map(|close| close[0]));
     tape(&sandbox, "short", "BTC", closes.iter().take(20).map(|close| close[0]));
     for (name, balances) in [("empty", ""), ("dollars", r#"{ "currency": "USDT", "amount": "20000" }"#)] {
-        let text = r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z", "positions": [], "accounts": [{ "name": "a", "balances": ["#;
-        sandbox.write(&format!("{name}.json"), format!("{text}{balances}] }}] }}"));
+        let head = r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z", "positions": [],"#;
+        let text = format!(r#"{head} "accounts": [{{ "name": "a", "balances": [{balances}] }}] }}"#);
+        sandbox.write(&format!("{name}.json"), text);
     }
     sandbox.write(
         "book.json",
@@ -261,7 +262,8 @@ fn options_on_recorded_chains() {
     let views = methods.map(|method| run(&format!("--method {method} --horizon 6h")));
     for (method, view) in methods.iter().zip(&views) {
         let factors = view["history"]["factors"].as_array().unwrap();
-        assert_eq!(factors.len(), 2, "{view}");
+        assert_eq!(factors.len(), 3, "{view}");
+        assert_eq!(factors[2]["name"], "short volatility of BTC");
         assert!(factors[1]["source"].as_str().unwrap().contains("of the surface of BTC options at deribit"), "{view}");
         assert!(view["history"]["changes"].as_u64().unwrap() > 80, "{view}");
         // Sold options earn with time.

@@ -98,6 +98,7 @@ fn scenario(random: &mut Random) -> Scenario {
             relative: some(random, -0.3, 1.0),
             absolute: some(random, -0.1, 0.3),
             twist: some(random, -0.05, 0.2),
+            short: some(random, -0.05, 0.2),
             skew: some(random, -0.1, 0.1),
             short_power: some(random, 0.0, 0.4),
             long_power: some(random, 0.0, 0.3),

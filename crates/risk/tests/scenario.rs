@@ -124,6 +124,7 @@ fn scenario(random: &mut Random) -> Scenario {
             absolute: random.between(-0.1, 0.2),
             relative: random.between(-0.4, 1.0),
             twist: random.between(-0.3, 0.3),
+            short: if random.below(2) == 0 { 0.0 } else { random.between(-0.1, 0.2) },
             skew: random.between(-0.2, 0.2),
             short_power: random.between(0.0, 0.4),
             long_power: random.between(0.0, 0.2),
@@ -205,7 +206,9 @@ impl World<'_> {
                         Sticky::Strike => point.vol,
                         Sticky::Moneyness => point.vol - point.slope * units::math::ln(quoted / first),
                     };
-                    let base = followed * (1.0 + m.relative * w + m.twist * (w - 1.0)) + m.absolute * w;
+                    let root = |days: f64| units::math::sqrt(30.0 / days) - 1.0;
+                    let v = if tenor < 30.0 { root(tenor) / root(7.0) } else { 0.0 };
+                    let base = followed * (1.0 + m.relative * w + m.twist * (w - 1.0) + m.short * v) + m.absolute * w;
                     (base + m.skew * units::math::ln(strike / first)).max(m.floor)
                 } else {
                     point.vol
@@ -278,12 +281,17 @@ fn joint_moves_are_as_scenarios_one_by_one() {
         let (like, count) = (scenario(&mut random), 1 + random.below(40) as usize);
         let mut column = |low: f64, high: f64| -> Vec<f64> { (0..count).map(|_| random.between(low, high)).collect() };
         let (btc, usdc, shares, points) = (column(0.5, 2.0), column(0.9, 1.1), column(-0.5, 1.0), column(-0.1, 0.3));
+        let shorts = column(-0.2, 0.3);
+        let has_shorts = round % 2 == 0;
         let mut moves = JointMoves::new(count, like.clone());
         moves.set_prices(currency("BTC"), btc.clone()).unwrap();
         moves.set_prices(currency("USDC"), usdc.clone()).unwrap();
         for (code, ..) in COINS {
             moves.set_vols(currency(code), shares.clone()).unwrap();
             moves.set_vol_points(currency(code), points.clone()).unwrap();
+            if has_shorts {
+                moves.set_short_vols(currency(code), shorts.clone()).unwrap();
+            }
         }
         let scenarios: Vec<Scenario> = (0..count)
             .map(|row| {
@@ -292,6 +300,7 @@ fn joint_moves_are_as_scenarios_one_by_one() {
                 one.dollars.push((currency("USDC"), usdc[row] - 1.0));
                 one.vol.relative += shares[row];
                 one.vol.absolute += points[row];
+                one.vol.short += if has_shorts { shorts[row] } else { 0.0 };
                 one
             })
             .collect();
@@ -790,6 +799,7 @@ fn golden_scenario(row: &Value) -> Scenario {
             relative: number(&row["relative"]),
             absolute: number(&row["absolute"]),
             twist: number(&row["twist"]),
+            short: number(&row["early"]),
             skew: number(&row["skew"]),
             short_power: number(&row["short"]),
             long_power: number(&row["long"]),

@@ -218,6 +218,51 @@ fn a_book_is_worth_what_its_options_are_at_the_horizon() {
     }
 }
 
+/// The volatility at seven days moves what is under thirty days alone: all of it at seven days, of what the one at thirty days tells of it
+/// no more than that. The same on smiles and on lines.
+#[test]
+fn short_volatilities_move_short_options_alone() {
+    let mut portfolio = market();
+    portfolio.set_forward(coin(0), expiry(7), PRICES[0]).unwrap();
+    for days in [2, 7, 40] {
+        let Holding::Option { underlying, expiry, strike, right, settlement, quantity, .. } =
+            option(0, days, 1.0, OptionRight::Call, 1.0, 0.5)
+        else {
+            panic!("an option");
+        };
+        let point = SmilePoint { vol: 0.5, slope: 0.0 };
+        portfolio.hold(Holding::Option { underlying, expiry, strike, right, settlement, quantity, point }).unwrap();
+    }
+    let factors = vec![Factor::Price(coin(0)), Factor::Vol(coin(0)), Factor::ShortVol(coin(0))];
+    // Nothing; the short one alone; the longer one with what it tells of the short one.
+    let (up, told) = (0.2, pow(30.0 / 7.0, 0.33) * (exp(0.1) - 1.0));
+    let changes = vec![0.0, 0.0, 0.0, 0.0, 0.0, up, 0.0, 0.1, ln(1.0 + told)];
+    let hour = Duration::HOUR;
+    let moves = Moves::given(&factors, hour, changes).unwrap();
+    let one = Moves::given(&factors[..2], hour, vec![0.0, 0.1]).unwrap();
+    let mut book = book(&portfolio);
+    let groups = [0, 1, 2];
+    let profits = book.profits(&moves, 0..3, &groups).unwrap();
+    let followed = book.profits(&one, 0..1, &groups).unwrap();
+    let on_smiles = book.profits_on(&moves, 0..3, &groups, |_, _| 0.5).unwrap();
+    for line in groups {
+        close(profits.group(line)[2], followed.group(line)[0], 1e-7);
+        for row in 0..3 {
+            close(on_smiles.group(line)[row], profits.group(line)[row], 1e-7);
+        }
+    }
+    let forward = PRICES[0];
+    let worth = |vol: f64| {
+        let years = (7.0 - 1.0 / 24.0) / 365.0;
+        let inputs = Inputs { forward, strike: forward, years, vol, discount: 1.0 };
+        EuropeanOption::new(OptionRight::Call, inputs).unwrap().greeks().price
+    };
+    close(profits.group(1)[1] - profits.group(1)[0], worth(0.5 * exp(up)) - worth(0.5), 1e-6);
+    close(profits.group(2)[1], profits.group(2)[0], 1e-9);
+    assert!(profits.group(0)[1] > profits.group(0)[0]);
+    assert_eq!(book.short(), [coin(0)]);
+}
+
 #[test]
 fn shares_add_up_and_a_part_that_is_all_adds_all() {
     let (portfolio, groups) = mixed();

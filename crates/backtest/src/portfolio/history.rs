@@ -4,14 +4,20 @@ use super::shape::Wrong;
 use crate::Error;
 use engine::{Chains, FittedChain};
 use market::{Catalogue, Currency, Event};
+use risk::scenario::{REFERENCE_DAYS, SHORT_DAYS};
 use risk::value_at_risk::{FEWEST, Factor, History};
 use std::path::Path;
 use tape::{Merged, TapeReader};
 use units::math::ln;
 use units::{Duration, InstrumentId, Price, Timestamp};
 
-/// Tenor of the volatility that stands for all of a coin's, in years.
-const MONTH: f64 = 30.0 / 365.0;
+/// Tenors of the volatilities that stand for all of a coin's, in years.
+const MONTH: f64 = REFERENCE_DAYS / 365.0;
+const WEEK: f64 = SHORT_DAYS / 365.0;
+/// A short volatility is a factor of its own where it is told in this share of the rows that have the other one, at least.
+const SHORT_TOLD: f64 = 0.95;
+/// And where the other one leaves at least this share of its variance unexplained.
+const SHORT_OWN: f64 = 1e-4;
 /// Years that stand for no time.
 const AT_ONCE: f64 = 1e-6;
 
@@ -29,8 +35,19 @@ pub struct HistoryRequest {
     pub step: Duration,
     /// How far back; `None`: to the beginning of the tapes.
     pub window: Option<Duration>,
-    /// Coins, and whether their volatilities are asked for.
-    pub coins: Vec<(Currency, bool)>,
+    /// Coins, and which of their volatilities are asked for.
+    pub coins: Vec<(Currency, Vols)>,
+}
+
+/// Volatilities of a coin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vols {
+    /// None: no options are held.
+    None,
+    /// The one thirty days ahead.
+    Month,
+    /// That, and the one seven days ahead: options of under thirty days are held.
+    Short,
 }
 
 /// What tapes tell of a time.
@@ -86,15 +103,19 @@ impl Known {
     /// What is asked for: prices, then volatilities.
     fn sources(&self, asked: &HistoryRequest) -> Vec<Source> {
         let mut sources = Vec::new();
-        for is_price in [true, false] {
-            for (coin, _) in asked.coins.iter().filter(|(_, vols)| is_price || *vols) {
+        for vols in [Vols::None, Vols::Month, Vols::Short] {
+            for (coin, _) in asked.coins.iter().filter(|(_, asked)| *asked >= vols) {
                 let chain = self.chains.chains().iter().position(|chain| chain.base() == *coin);
                 let venue = chain.map_or("", |chain| self.chains.chains()[chain].venue());
-                let (factor, name) = if is_price {
-                    (Factor::Price(*coin), format!("the forward of {coin} options at {venue}, for delivery at once"))
-                } else {
-                    let name = format!("at the money, 30 days ahead, of the surface of {coin} options at {venue}");
-                    (Factor::Vol(*coin), name)
+                let at_the_money =
+                    |days| format!("at the money, {days} days ahead, of the surface of {coin} options at {venue}");
+                let (factor, name) = match vols {
+                    Vols::None => {
+                        let name = format!("the forward of {coin} options at {venue}, for delivery at once");
+                        (Factor::Price(*coin), name)
+                    }
+                    Vols::Month => (Factor::Vol(*coin), at_the_money(REFERENCE_DAYS)),
+                    Vols::Short => (Factor::ShortVol(*coin), at_the_money(SHORT_DAYS)),
                 };
                 let prices = self.catalogue.prices_of(*coin).collect();
                 sources.push(Source { factor, prices, chain, name, told: 0 });
@@ -159,6 +180,11 @@ impl Known {
                         match source.factor {
                             Factor::Price(_) => Some((None, surface.tenor(AT_ONCE).ok()?.forward())),
                             Factor::Vol(_) => Some((None, surface.tenor(MONTH).ok()?.atm())),
+                            // No expiry before it tells nothing of it.
+                            Factor::ShortVol(_) => {
+                                let tenor = surface.tenor(WEEK).ok().filter(|tenor| !tenor.extrapolated())?;
+                                Some((None, tenor.atm()))
+                            }
                         }
                     })
                 }
@@ -240,7 +266,8 @@ impl MarketHistory {
             return Err(wrong);
         }
         // A chain that was never fitted tells nothing: its coin's volatilities stand still, and that is said.
-        let used: Vec<usize> = (0..sources.len()).filter(|at| sources[*at].told > 0).collect();
+        let is_used = |at: usize| sources[at].told > 0 && has_own(&sources, &rows, at);
+        let used: Vec<usize> = (0..sources.len()).filter(|at| is_used(*at)).collect();
         let factors = used.iter().map(|at| sources[*at].factor).collect();
         let mut history = History::new(asked.step, factors)
             .map_err(|error| refused(error.to_string(), "name a step such as `1d`"))?;
@@ -295,6 +322,25 @@ impl MarketHistory {
             sources: used.iter().map(|at| sources[*at].name.clone()).collect(),
         })
     }
+}
+
+/// Whether a short volatility tells more than the other one of its coin; all else does.
+fn has_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], at: usize) -> bool {
+    let Factor::ShortVol(coin) = sources[at].factor else { return true };
+    let Some(month) = sources.iter().position(|source| source.factor == Factor::Vol(coin)) else { return true };
+    let both: Vec<[f64; 2]> = rows.iter().filter_map(|(_, row)| Some([ln(row[month]?), ln(row[at]?)])).collect();
+    let with_month = rows.iter().filter(|(_, row)| row[month].is_some()).count();
+    if (both.len() as f64) < SHORT_TOLD * with_month as f64 {
+        return false;
+    }
+    let (mut square, mut product, mut own) = (0.0, 0.0, 0.0);
+    for pair in both.windows(2) {
+        let [of_month, of_short] = [pair[1][0] - pair[0][0], pair[1][1] - pair[0][1]];
+        square += of_month * of_month;
+        product += of_month * of_short;
+        own += of_short * of_short;
+    }
+    own * square - product * product > SHORT_OWN * own * square
 }
 
 /// A history that ends more steps than this before the moment that is asked about is none of that moment.

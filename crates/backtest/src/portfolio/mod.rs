@@ -14,7 +14,7 @@ mod venue;
 
 pub use book::Book;
 pub(crate) use decimal::Decimal;
-pub use history::{HistoryRequest, MarketHistory};
+pub use history::{HistoryRequest, MarketHistory, Vols};
 pub use liquidation::{Edge, LiquidationView, TouchView, VolView};
 pub use margin::{
     ComponentView, Curve, ExitView, FigureView, LeverageView, MarginView, Marginal, OrdersView, ParametersView,

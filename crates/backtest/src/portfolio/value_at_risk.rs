@@ -1,7 +1,7 @@
 //! Value at risk and expected shortfall of a portfolio, and whose they are.
 
 use super::book::{Book, Whole};
-use super::history::MarketHistory;
+use super::history::{MarketHistory, Vols};
 use super::margin::as_text;
 use super::shape::Wrong;
 use crate::Error;
@@ -297,12 +297,17 @@ impl Held {
         Ok(held)
     }
 
-    /// Coins that its value depends on, and whether their volatilities do.
+    /// Coins that its value depends on, and on which of their volatilities.
     #[must_use]
-    pub fn coins(&self) -> Vec<(Currency, bool)> {
+    pub fn coins(&self) -> Vec<(Currency, Vols)> {
         let book = self.book(Dynamics::default());
-        let options = book.still(&[]);
-        book.coins().iter().map(|coin| (*coin, options.contains(coin))).collect()
+        let (options, short) = (book.still(&[]), book.short());
+        let vols = |coin: &Currency| match (options.contains(coin), short.contains(coin)) {
+            (false, _) => Vols::None,
+            (true, false) => Vols::Month,
+            (true, true) => Vols::Short,
+        };
+        book.coins().iter().map(|coin| (*coin, vols(coin))).collect()
     }
 
     fn book(&self, dynamics: Dynamics) -> value_at_risk::Book {
@@ -728,10 +733,21 @@ fn notes(
         ));
     }
     if held.lines.iter().any(|line| line.smile.is_some()) {
+        let Dynamics { short_power, long_power, sticky, .. } = asked.dynamics;
+        let has_short = market.history.factors().iter().any(|factor| matches!(factor, Factor::ShortVol(_)));
+        let how = if has_short {
+            "two factors move the volatilities of a coin, at thirty days and at seven: tenors follow the first by"
+        } else {
+            "one factor moves all volatilities of a coin: tenors by"
+        };
+        let rest = if has_short {
+            ", and under thirty days what the second moves beyond that, by √(30 days ÷ tenor) − 1"
+        } else {
+            ""
+        };
         notes.push(format!(
-            "one factor moves all volatilities of a coin: tenors by (30 days ÷ tenor)^{} under thirty days, ^{} from there on; smiles stay \
-             by {}",
-            asked.dynamics.short_power, asked.dynamics.long_power, asked.dynamics.sticky
+            "{how} (30 days ÷ tenor)^{short_power} under thirty days, ^{long_power} from there on{rest}; smiles stay by {sticky}, so that \
+             skews have no risk of their own"
         ));
     }
     if market.left_out > 0 {

@@ -5,7 +5,7 @@
 
 use super::portfolio::{Portfolio, USD};
 use super::revaluation::{Group, Ready, Revaluation, Smile, tenor_weight};
-use super::{Scenario, ScenarioError};
+use super::{REFERENCE_DAYS, SHORT_DAYS, Scenario, ScenarioError};
 use market::Currency;
 use pricing::options::{Bends, Field, Near};
 use pricing::surface::Sticky;
@@ -539,11 +539,11 @@ fn discounted(group: &Group, portfolio: &Portfolio, scenario: &Scenario, years: 
 fn deviates(group: &Group, smiles: &[Smile], scenario: &Scenario, by: f64, (reach, years): (f64, f64)) -> Deviates {
     let vol = &scenario.vol;
     let weight = tenor_weight(vol, group.days);
-    let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
+    let level = vol.level(group.days, weight);
     let shift = vol.absolute * weight;
-    let steepest = steepest(vol, group.days, years);
+    let (steepest, short) = (steepest(vol, group.days, years), steepest_short(vol, group.days, years));
     let mut deviates = Deviates { by_radius: 1.0, ..Deviates::default() };
-    if steepest == 0.0 && shift == 0.0 && vol.skew == 0.0 && vol.floor == 0.0 && by == 0.0 {
+    if steepest == 0.0 && short == 0.0 && shift == 0.0 && vol.skew == 0.0 && vol.floor == 0.0 && by == 0.0 {
         return deviates;
     }
     for smile in smiles {
@@ -560,10 +560,20 @@ fn deviates(group: &Group, smiles: &[Smile], scenario: &Scenario, by: f64, (reac
         deviates.by_price = deviates.by_price.max(share(vol.skew));
         deviates.by_radius = deviates.by_radius.max(share(proportional));
         let own = smile.vol + follow.abs();
-        let tenor = ((vol.relative.abs() + vol.twist.abs()) * own + vol.absolute.abs()) * steepest;
+        let tenor = ((vol.relative.abs() + vol.twist.abs()) * own + vol.absolute.abs()) * steepest + short * own;
         deviates.by_years = deviates.by_years.max(share(tenor));
     }
     deviates
+}
+
+/// The same of the part of short tenors: half √30 ÷ d^1.5 a day, over what there is at seven days.
+fn steepest_short(vol: &super::VolMove, days: f64, years: f64) -> f64 {
+    let soon = (days - 365.0 * years).max(vol.shortest_days);
+    if vol.short == 0.0 || soon >= REFERENCE_DAYS {
+        return 0.0;
+    }
+    let unit = sqrt(REFERENCE_DAYS / SHORT_DAYS) - 1.0;
+    vol.short.abs() * 365.0 * sqrt(REFERENCE_DAYS / soon) / (2.0 * soon * unit)
 }
 
 /// The most that the weight of a tenor changes in a year that passes, over the years within reach.

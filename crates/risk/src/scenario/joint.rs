@@ -49,6 +49,7 @@ pub struct JointMoves {
     like: Scenario,
     prices: Vec<(Currency, Vec<f64>)>,
     vols: Vec<(Currency, Vec<f64>)>,
+    shorts: Vec<(Currency, Vec<f64>)>,
     points: Vec<(Currency, Vec<f64>)>,
 }
 
@@ -57,7 +58,7 @@ impl JointMoves {
     /// set.
     #[must_use]
     pub fn new(count: usize, like: Scenario) -> Self {
-        Self { count, like, prices: Vec::new(), vols: Vec::new(), points: Vec::new() }
+        Self { count, like, prices: Vec::new(), vols: Vec::new(), shorts: Vec::new(), points: Vec::new() }
     }
 
     /// What the price of a currency is multiplied by in each scenario, in place of how [`Self::like`] moves it.
@@ -91,6 +92,20 @@ impl JointMoves {
     /// If there is not one for each scenario.
     pub fn set_vols(&mut self, coin: Currency, shares: Vec<f64>) -> Result<(), ScenarioError> {
         self.set("relative move of volatility", coin, shares, f64::is_finite, |all| &mut all.vols)
+    }
+
+    /// By what share of itself short volatilities of a coin move in each scenario beside that, told at seven days: added to
+    /// [`VolMove::short`](super::VolMove::short), and spread over tenors as that is.
+    ///
+    /// # Errors
+    ///
+    /// The first share that is not finite; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one for each scenario.
+    pub fn set_short_vols(&mut self, coin: Currency, shares: Vec<f64>) -> Result<(), ScenarioError> {
+        self.set("relative move of short volatility", coin, shares, f64::is_finite, |all| &mut all.shorts)
     }
 
     /// By how much the volatility of a coin moves in each scenario, told at thirty days: added to
@@ -158,7 +173,8 @@ impl JointMoves {
             columns.iter().map(of).collect()
         };
         let (prices, vols, points) = (pick(&self.prices), pick(&self.vols), pick(&self.points));
-        Self { count: rows.len(), like: self.like.clone(), prices, vols, points }
+        let shorts = pick(&self.shorts);
+        Self { count: rows.len(), like: self.like.clone(), prices, vols, shorts, points }
     }
 }
 
@@ -217,11 +233,13 @@ impl Prices<'_> {
     }
 }
 
-/// A coin and what its options are paid in: what moves them is the same.
+/// A coin and what its options are paid in: what moves them is the same, but for the part of short volatilities that their tenor has.
 struct Pair {
     underlying: usize,
     settlement: usize,
     coin: bool,
+    /// How much of the move of short volatilities there is for each unit of the other one's.
+    short: f64,
     sweep: Sweep,
 }
 
@@ -326,7 +344,7 @@ impl Revaluation {
         for group in &self.groups {
             let Scenario { vol, sticky, time, name, .. } = &moves.like;
             let weight = tenor_weight(vol, group.days);
-            let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
+            let level = vol.level(group.days, weight);
             // As in `Revaluation::weigh`.
             let unit = if group.coin { group.parity } else { 1.0 };
             let ((years, discount), (years_then, discount_then)) =
@@ -391,23 +409,37 @@ impl Revaluation {
                     })?;
                 }
             }
-            let key = (underlying, settlement, coin);
-            let known = pairs.iter().position(|pair| (pair.underlying, pair.settlement, pair.coin) == key);
-            runs.push((run[0].options.start..run[run.len() - 1].options.end, known.unwrap_or(pairs.len())));
-            if known.is_some() {
-                continue;
-            }
             let code = portfolio.currencies[underlying].currency;
             let (vols, points) = (column(&moves.vols, code), column(&moves.points, code));
-            let mut sweep = Sweep::default();
-            sweep.refill(
-                self.simd,
-                (0..moves.count).map(|row| {
-                    let by = if coin { of.factor(row) } else { of.factor(row) / paid.factor(row) };
-                    (by, vols.map_or(0.0, |column| column[row]), points.map_or(0.0, |column| column[row]))
-                }),
-            );
-            pairs.push(Pair { underlying, settlement, coin, sweep });
+            let shorts = column(&moves.shorts, code);
+            let vol = &moves.like.vol;
+            // The weight of short volatilities differs by expiry, so each has moves of its own.
+            let share = |group: &Group| match shorts {
+                Some(_) => vol.short_weight(group.days) / tenor_weight(vol, group.days),
+                None => 0.0,
+            };
+            for run in run.chunk_by(|one, other| share(one) == share(other)) {
+                let short = share(&run[0]);
+                let known = pairs.iter().position(|pair| {
+                    (pair.underlying, pair.settlement, pair.coin, pair.short) == (underlying, settlement, coin, short)
+                });
+                runs.push((run[0].options.start..run[run.len() - 1].options.end, known.unwrap_or(pairs.len())));
+                if known.is_some() {
+                    continue;
+                }
+                let shorts = shorts.filter(|_| short != 0.0);
+                let mut sweep = Sweep::default();
+                sweep.refill(
+                    self.simd,
+                    (0..moves.count).map(|row| {
+                        let by = if coin { of.factor(row) } else { of.factor(row) / paid.factor(row) };
+                        let share = vols.map_or(0.0, |column| column[row]);
+                        let share = shorts.map_or(share, |column| share + short * column[row]);
+                        (by, share, points.map_or(0.0, |column| column[row]))
+                    }),
+                );
+                pairs.push(Pair { underlying, settlement, coin, short, sweep });
+            }
         }
         Ok((pairs, runs))
     }

@@ -16,7 +16,7 @@ mod stress;
 pub use bound::{Bound, Drift, Reach};
 pub use followed::Followed;
 pub use joint::JointMoves;
-pub use moves::{Move, REFERENCE_DAYS, Scenario, SpotMoves, VolMove};
+pub use moves::{Move, REFERENCE_DAYS, SHORT_DAYS, Scenario, SpotMoves, VolMove};
 pub use portfolio::{Holding, Portfolio, Settlement};
 pub use revaluation::{Outcomes, Ready, Revaluation};
 pub use stress::{Basis, MarginChange, NamedStress, StressError, StressNumber};

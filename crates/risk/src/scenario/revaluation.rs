@@ -672,7 +672,7 @@ impl Shape {
         let (years, discount) = group.left(portfolio, scenario.time);
         let vol = &scenario.vol;
         let weight = tenor_weight(vol, group.days);
-        let level = 1.0 + vol.relative * weight + vol.twist * (weight - 1.0);
+        let level = vol.level(group.days, weight);
         let by = if scenario.sticky == Sticky::Moneyness { ln(group.factor(portfolio, prices)) } else { 0.0 };
         Self { years, discount, level, shift: vol.absolute * weight, by }
     }

@@ -214,7 +214,7 @@ impl File {
             "spot" | "peg" => number > -1.0,
             "vol.floor" => number >= 0.0,
             "vol.shortest_days" | "margin.from" | "margin.to" => number > 0.0,
-            "deviations" | "funding" | "vol.relative" | "vol.absolute" | "vol.twist" | "vol.skew"
+            "deviations" | "funding" | "vol.relative" | "vol.absolute" | "vol.twist" | "vol.short" | "vol.skew"
             | "vol.short_power" | "vol.long_power" => true,
             _ => return Err(StressError::Field(at, field.to_owned())),
         };
@@ -318,6 +318,7 @@ fn set_vol(vol: &mut VolMove, field: &str, value: f64) {
         "vol.relative" => &mut vol.relative,
         "vol.absolute" => &mut vol.absolute,
         "vol.twist" => &mut vol.twist,
+        "vol.short" => &mut vol.short,
         "vol.skew" => &mut vol.skew,
         "vol.short_power" => &mut vol.short_power,
         "vol.long_power" => &mut vol.long_power,

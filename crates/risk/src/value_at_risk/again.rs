@@ -102,8 +102,8 @@ fn rebuilt(parameters: &Parameters, variance: f64, surprises: impl Iterator<Item
 /// longest of all factors): figures of them lie as far apart as those of the one history may lie from the truth.
 ///
 /// What is drawn is what a method takes for independent of the volatility: changes where nothing is forecast, else surprises, all factors
-/// of a moment together. With exponential weights, which estimate nothing but the volatility of now, the market is taken to have had that all
-/// the time. A GARCH model's returns are rebuilt of the surprises, its parameters fitted to them anew, and the volatility of now
+/// of a moment together. With exponential weights, which estimate nothing but the volatility of now, the market is taken to have had that
+/// all the time. A GARCH model's returns are rebuilt of the surprises, its parameters fitted to them anew, and the volatility of now
 /// forecast from the changes as they came (Pascual, Romo and Ruiz, "Bootstrap Prediction for Returns and Volatilities in GARCH Models",
 /// Computational Statistics and Data Analysis 50, 2006).
 #[derive(Debug, Clone)]

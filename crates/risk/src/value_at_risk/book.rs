@@ -2,12 +2,14 @@
 
 use super::figures::Profits;
 use super::{Factor, Moves, ValueAtRiskError};
-use crate::scenario::{Holding, JointMoves, Outcomes, Portfolio, Revaluation, Scenario, VolMove};
+use crate::scenario::{
+    Holding, JointMoves, Outcomes, Portfolio, REFERENCE_DAYS, Revaluation, SHORT_DAYS, Scenario, VolMove,
+};
 use market::Currency;
 use pricing::options::Simd;
 use pricing::surface::Sticky;
 use std::ops::Range;
-use units::math::exp;
+use units::math::{exp, ln};
 use units::{Duration, Timestamp};
 
 /// Scenarios that are priced at a time, so that what is kept of them stays small.
@@ -32,6 +34,16 @@ impl Default for Dynamics {
     /// sixty to 180.
     fn default() -> Self {
         Self { sticky: Sticky::Moneyness, short_power: 0.33, long_power: 0.5, floor: 0.05 }
+    }
+}
+
+impl Dynamics {
+    /// By what share of itself the volatility at seven days moves beyond what the one at thirty days tells of it, by where their changes
+    /// stand among those of a scenario.
+    fn beyond(&self, changes: &[f64], vol: Option<usize>, short: Option<usize>) -> f64 {
+        let share = |at: usize| exp(changes[at]) - 1.0;
+        let told = exp(self.short_power * ln(REFERENCE_DAYS / SHORT_DAYS));
+        short.map_or(0.0, |short| share(short) - vol.map_or(0.0, |vol| told * share(vol)))
     }
 }
 
@@ -105,6 +117,24 @@ impl Book {
         still.sort_unstable();
         still.dedup();
         still
+    }
+
+    /// Coins that options of under thirty days are held on.
+    #[must_use]
+    pub fn short(&self) -> Vec<Currency> {
+        let reach = Duration::from_nanos(REFERENCE_DAYS as i64 * Duration::DAY.nanos());
+        let of = |account: &Account| {
+            let until = account.portfolio.now() + reach;
+            let short = account.portfolio.holdings().filter_map(move |holding| match holding {
+                Holding::Option { underlying, expiry, .. } if *expiry < until => Some(*underlying),
+                _ => None,
+            });
+            short.collect::<Vec<_>>()
+        };
+        let mut short: Vec<Currency> = self.accounts.iter().flat_map(of).collect();
+        short.sort_unstable();
+        short.dedup();
+        short
     }
 
     /// The first option that expires before so much time has gone by, and when.
@@ -193,6 +223,11 @@ impl Book {
             match factor {
                 Factor::Price(coin) => joint.set_prices(*coin, factors.collect())?,
                 Factor::Vol(coin) => joint.set_vols(*coin, factors.map(|factor| factor - 1.0).collect())?,
+                Factor::ShortVol(coin) => {
+                    let vol = moves.factors().iter().position(|factor| *factor == Factor::Vol(*coin));
+                    let beyond = |scenario| self.dynamics.beyond(moves.of(scenario), vol, Some(at));
+                    joint.set_short_vols(*coin, range.clone().map(beyond).collect())?;
+                }
             }
         }
         let mut own = Vec::new();
@@ -228,13 +263,14 @@ impl Book {
         }
         let mut scenarios: Vec<Scenario> = Vec::new();
         for Part { underlying, portfolio, lines, revaluation, outcomes } in &mut self.parts {
-            let vol = moves.factors().iter().position(|factor| *factor == Factor::Vol(*underlying));
+            let place = |of: Factor| moves.factors().iter().position(|factor| *factor == of);
+            let vols = (place(Factor::Vol(*underlying)), place(Factor::ShortVol(*underlying)));
             let mut first = range.start;
             while first < range.end {
                 let chunk = first..range.end.min(first + CHUNK);
                 scenarios.resize_with(chunk.len(), || like(moves, self.dynamics));
                 for (scenario, at) in scenarios.iter_mut().zip(chunk.clone()) {
-                    set(scenario, moves, at, vol);
+                    set(scenario, moves, at, vols, self.dynamics);
                 }
                 revaluation.run_on(portfolio, &scenarios, outcomes, |line, place| smile(lines[line], place))?;
                 profits.add_outcomes(chunk.start - range.start, outcomes, lines, groups);
@@ -252,8 +288,14 @@ fn like(moves: &Moves, dynamics: Dynamics) -> Scenario {
     Scenario { vol, sticky, time: moves.horizon(), ..Scenario::still("") }
 }
 
-/// The scenario of a move, of which `vol` is the volatility's.
-fn set(scenario: &mut Scenario, moves: &Moves, at: usize, vol: Option<usize>) {
+/// The scenario of a move, of which `vols` are the volatilities': at thirty days, at seven.
+fn set(
+    scenario: &mut Scenario,
+    moves: &Moves,
+    at: usize,
+    (vol, short): (Option<usize>, Option<usize>),
+    dynamics: Dynamics,
+) {
     let changes = moves.of(at);
     // What is named here moves so, coin or dollar.
     scenario.dollars.clear();
@@ -263,4 +305,5 @@ fn set(scenario: &mut Scenario, moves: &Moves, at: usize, vol: Option<usize>) {
         }
     }
     scenario.vol.relative = vol.map_or(0.0, |vol| exp(changes[vol]) - 1.0);
+    scenario.vol.short = dynamics.beyond(changes, vol, short);
 }

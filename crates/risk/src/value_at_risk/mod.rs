@@ -36,6 +36,8 @@ pub enum Factor {
     Price(Currency),
     /// Implied volatilities of a coin's options: at the money, thirty days ahead.
     Vol(Currency),
+    /// Those of short options: at the money, seven days ahead.
+    ShortVol(Currency),
 }
 
 impl Factor {
@@ -43,7 +45,7 @@ impl Factor {
     #[must_use]
     pub fn coin(self) -> Currency {
         match self {
-            Self::Price(coin) | Self::Vol(coin) => coin,
+            Self::Price(coin) | Self::Vol(coin) | Self::ShortVol(coin) => coin,
         }
     }
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Factor {
         match self {
             Self::Price(coin) => write!(out, "{coin}"),
             Self::Vol(coin) => write!(out, "volatility of {coin}"),
+            Self::ShortVol(coin) => write!(out, "short volatility of {coin}"),
         }
     }
 }
