@@ -66,7 +66,16 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
         None => {
             let tapes: Vec<String> =
                 args.market.iter().map(|tape| format!(" --market {}", files::word(tape))).collect();
-            let method = format!("--method {} --horizon {}", view.method, span(args.horizon));
+            let mut method = format!("--method {} --horizon {}", view.method, span(args.horizon));
+            if let Some(step) = args.step {
+                method += &format!(" --step {}", span(step));
+            }
+            if args.confidence != 0.99 {
+                method += &format!(" --confidence {}", args.confidence);
+            }
+            if args.max_age != Duration::HOUR {
+                method += &format!(" --max-age {}", span(args.max_age));
+            }
             terminal.result(format_args!(
                 "  next: trimtab risk {}{} --at {} {method} --plot risk.svg",
                 files::word(&args.portfolio),
