@@ -1,5 +1,6 @@
 //! Tapes through the driver, twins, run folders and reports.
 
+pub mod audit;
 mod bars;
 pub mod chance;
 pub mod demo;

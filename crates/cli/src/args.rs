@@ -138,6 +138,9 @@ pub(crate) enum Command {
     /// Run a run folder's recipe again and compare: the first difference, or none
     #[command(after_help = examples::REPLAY)]
     Replay(Replay),
+    /// Recompute a run folder from its tables, its policy and the tapes: every crossing acted on or refused, nothing unexplained
+    #[command(after_help = examples::AUDIT)]
+    Audit(Audit),
     /// Write a run's report: one HTML file, readable without script and without network
     #[command(after_help = examples::REPORT)]
     Report(Report),
@@ -547,6 +550,13 @@ pub(crate) struct Replay {
     /// Compare every file and row with what the folder holds; exit 1 at the first difference
     #[arg(long, required = true)]
     pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -77,7 +77,7 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 25] = [
+const WORK: [(&str, &[&str]); 26] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -94,6 +94,7 @@ const WORK: [(&str, &[&str]); 25] = [
     ("backtest policy.toml --tape bars.tape --out ablated --ablation", &["run", "variant", "variant"]),
     ("explain run --at 2025-01-02T12:00:00Z", &["explanation"]),
     ("replay run --verify", &["verification"]),
+    ("audit run", &["audit"]),
     ("report run -o run.html", &["report"]),
     ("plan policy.toml --state state.json", &["plan"]),
     ("sweep policy.toml --set size.fraction=0.5,1 --tape bars.tape --out sweep", &["sweep_run", "sweep_run", "sweep"]),

@@ -104,6 +104,9 @@ fn a_crash_month_from_a_file_to_an_explained_decision() {
     let replay = json(&sandbox, "trimtab replay runs/oct --verify");
     assert_eq!((&replay["same"], &replay["chain"]), (&true.into(), &backtest["chain"]));
 
+    let audit = json(&sandbox, "trimtab audit runs/oct");
+    assert_eq!((&audit["ok"], &audit["triggers"]["unexplained"]), (&true.into(), &0.into()), "{audit}");
+
     json(&sandbox, "trimtab report runs/oct -o oct.html");
     let page = std::fs::read_to_string(sandbox.path("clone/oct.html")).unwrap();
     assert!(page.contains("btc-trend") && page.len() <= 400 << 10, "{} bytes", page.len());
@@ -128,9 +131,12 @@ fn altered_runs_are_told(sandbox: &Sandbox) {
         let said = run(sandbox, "trimtab replay runs/oct --verify");
         assert_eq!(said.code, Some(1), "{file}: {}{}", said.stdout, said.stderr);
         assert!(said.stdout.contains("differs") && said.stdout.contains(what), "{file}: {}", said.stdout);
+        let said = run(sandbox, "trimtab audit runs/oct");
+        assert!(said.code == Some(1) && said.stdout.contains(what), "{file}: {}{}", said.stdout, said.stderr);
         std::fs::write(&path, &good).unwrap();
     }
     assert_eq!(run(sandbox, "trimtab replay runs/oct --verify").code, Some(0));
+    assert_eq!(run(sandbox, "trimtab audit runs/oct").code, Some(0));
 }
 
 #[test]

@@ -204,6 +204,15 @@ EXAMPLES
 
 Exit code 1 if a stored fill, plan or input differs from what the recipe gives.";
 
+pub(super) const AUDIT: &str = "\
+EXAMPLES
+  trimtab audit runs/oct
+  trimtab audit runs/oct --verbose
+  trimtab audit runs/oct --json
+
+Exit code 1 if anything does not hold: each finding names the check, table, row, time, order and plan, and what was expected.
+docs/audit.md lists the checks.";
+
 pub(super) const REPORT: &str = "\
 EXAMPLES
   trimtab report runs/oct -o oct.html

@@ -1,5 +1,6 @@
 //! One file a command; here they are told apart and nothing else.
 
+mod audit;
 mod backtest;
 mod calculators;
 mod check;
@@ -53,6 +54,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Surface(args) => surface::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Replay(args) => replay::run(args, terminal),
+        Command::Audit(args) => audit::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Plan(args) => plan::run(args, terminal),
         Command::Margin(args) => margin::run(args, terminal),

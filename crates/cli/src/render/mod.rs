@@ -1,5 +1,6 @@
 //! Results laid out for a terminal, and as values for JSON.
 
+pub(crate) mod audit;
 pub(crate) mod compare;
 pub(crate) mod explanation;
 pub(crate) mod margin;

@@ -1,0 +1,310 @@
+//! A campaign made again from its fills and payments.
+
+use super::finding::{At, Found};
+use super::live::For;
+use crate::records::{CampaignRow, FillRow};
+use policy::Policy;
+use policy::spec::{Follow, RungAt, Spacing};
+use std::collections::BTreeMap;
+use units::{Cash, Contract, Notional, Price, Qty, Round, Timestamp};
+
+/// What its fills say so far.
+#[derive(Debug, Clone)]
+pub(super) struct Camp {
+    pub(super) id: u64,
+    opened: Timestamp,
+    pub(super) entry: Price,
+    contract: Contract,
+    pub(super) held: Qty,
+    pub(super) peak: Qty,
+    pub(super) first: Qty,
+    cost: Notional,
+    fees: Cash,
+    pub(super) funding: Cash,
+    closed_qty: Qty,
+    closed_value: Notional,
+    /// One bit a unit filled, and one a unit that lapsed.
+    units: u32,
+    lapsed: u32,
+    pub(super) rungs: u32,
+    rung_orders: BTreeMap<u8, (u64, u64)>,
+    last_fill: Price,
+    average: Price,
+    pub(super) best_average: Price,
+    /// Most favourable price that it has seen.
+    pub(super) best: Price,
+    /// The stop that rests or is watched.
+    pub(super) stop: Option<Price>,
+    /// N and initial stop, as the campaign's row says.
+    pub(super) unit: Option<Price>,
+    pub(super) initial_stop: Option<Price>,
+    /// Its full size, as its entry was planned.
+    pub(super) base: Option<Qty>,
+    /// Taken over from before: its anchors are declared.
+    pub(super) adopted: bool,
+    /// A payment of which it is not known whether it was before or after a fill.
+    pub(super) uncertain: bool,
+}
+
+/// A price at a distance from another, up or down.
+pub(super) fn off(anchor: Price, distance: f64, up: bool) -> Price {
+    let distance = Price::from_estimate(distance, Round::Nearest).unwrap_or(Price::ZERO);
+    if up { anchor + distance } else { anchor - distance }
+}
+
+impl Camp {
+    pub(super) fn open(fill: &FillRow, contract: Contract, row: Option<&CampaignRow>) -> Self {
+        Self {
+            id: fill.campaign,
+            opened: fill.time,
+            entry: fill.price,
+            contract,
+            held: Qty::ZERO,
+            peak: Qty::ZERO,
+            first: Qty::ZERO,
+            cost: Notional::ZERO,
+            fees: Cash::ZERO,
+            funding: Cash::ZERO,
+            closed_qty: Qty::ZERO,
+            closed_value: Notional::ZERO,
+            units: 1,
+            lapsed: 0,
+            rungs: 0,
+            rung_orders: BTreeMap::new(),
+            last_fill: fill.price,
+            average: fill.price,
+            best_average: fill.price,
+            best: fill.price,
+            stop: None,
+            unit: row.and_then(|row| row.unit_n),
+            initial_stop: row.and_then(|row| row.initial_stop),
+            base: None,
+            adopted: fill.purpose == "opening",
+            uncertain: false,
+        }
+    }
+
+    /// It was taken over with so many units.
+    pub(super) fn adopt(&mut self, units: u32) {
+        self.units = (1 << units.clamp(1, 31)) - 1;
+    }
+
+    /// Whether the policy's stop has a place for it.
+    pub(super) fn has_stop(&self, policy: &Policy, tick: Price) -> bool {
+        let (Some(stop), Some(unit)) = (&policy.stop, self.unit) else { return false };
+        !self.held.is_zero() && self.stop_behind(self.entry, stop.initial.get() * unit.approximate(), tick).raw() > 0
+    }
+
+    pub(super) fn is_long(&self) -> bool {
+        self.peak.signum() >= 0
+    }
+
+    /// Takes in a fill. `false`: the rung was used before.
+    pub(super) fn fill(&mut self, fill: &FillRow, signed: Qty, order: Option<(u64, u64)>) -> bool {
+        let before = self.held;
+        self.held += signed;
+        self.cost += self.contract.value(fill.price, signed);
+        self.fees += fill.fee;
+        if before.signum() * signed.signum() < 0 {
+            self.closed_value += self.contract.exposure(fill.price, signed.abs());
+            self.closed_qty += signed.abs();
+        } else if !self.adopted || !before.is_zero() {
+            self.average = self.averaged(before, signed, fill.price);
+            let better = if signed.signum() > 0 { Price::max } else { Price::min };
+            self.best_average = better(self.best_average, self.average);
+        }
+        if self.held.abs() > self.peak.abs() {
+            self.peak = self.held;
+        }
+        self.see(fill.price, fill.price);
+        match For::of(&fill.purpose) {
+            For::Entry => self.first += signed,
+            For::Add(unit) => {
+                self.units |= self.units_up_to(unit);
+                self.last_fill = fill.price;
+            }
+            For::Rung(rung) => {
+                self.rungs |= 1 << rung;
+                let used = *self.rung_orders.entry(rung).or_insert(order.unwrap_or_default());
+                return Some(used) == order;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Average entry price: by value, so that it is harmonic for inverse contracts.
+    fn averaged(&self, before: Qty, signed: Qty, price: Price) -> Price {
+        let (held, more) = (before.abs().approximate(), signed.abs().approximate());
+        let (average, price) = (self.average.approximate(), price.approximate());
+        let mean = match self.contract {
+            Contract::Linear => (average * held + price * more) / (held + more),
+            Contract::Inverse => (held + more) / (held / average + more / price),
+        };
+        Price::from_estimate(mean, Round::Nearest).unwrap_or(self.average)
+    }
+
+    /// The market went this high and this low.
+    pub(super) fn see(&mut self, high: Price, low: Price) {
+        self.best = if self.is_long() { self.best.max(high) } else { self.best.min(low) };
+    }
+
+    /// The units that an add up to this one fills.
+    fn units_up_to(&self, unit: u32) -> u32 {
+        let filled = u32::BITS - self.units.leading_zeros();
+        ((1_u32 << unit.min(31)) - 1) & !((1 << filled.min(31)) - 1) & !self.lapsed
+    }
+
+    /// The plan says that a unit lapsed.
+    pub(super) fn lapse(&mut self, unit: u32) {
+        self.lapsed |= self.units_up_to(unit);
+    }
+
+    /// The level of the next unit, if one is left.
+    pub(super) fn next_level(&self, policy: &Policy, tick: Price) -> Option<(u32, Price)> {
+        let pyramid = policy.pyramid.as_ref()?;
+        let next = u32::BITS - (self.units | self.lapsed).leading_zeros();
+        let ended = self.rungs != 0 && policy.ladder.as_ref().is_some_and(|ladder| !ladder.readd);
+        if next as usize >= pyramid.shares.len() || ended || self.adopted {
+            return None;
+        }
+        let (anchor, steps) = match pyramid.spacing {
+            Spacing::Entry => (self.entry, next),
+            Spacing::LastFill => (self.last_fill, next - (u32::BITS - 1 - self.units.leading_zeros())),
+        };
+        let level = off(anchor, pyramid.step.get() * self.unit?.approximate() * f64::from(steps), self.is_long());
+        let round = if self.is_long() { Round::AwayFromZero } else { Round::TowardZero };
+        Some(level.to_tick(tick, round)).filter(|level| level.raw() > 0).map(|level| (next, level))
+    }
+
+    /// The shares of the base that units up to one add, counted from 1.
+    pub(super) fn shares_up_to(&self, policy: &Policy, unit: u32) -> f64 {
+        let shares = policy.pyramid.as_ref().map_or(&[][..], |pyramid| &pyramid.shares);
+        let units = self.units_up_to(unit);
+        shares.iter().enumerate().filter(|(at, _)| units & (1 << at) != 0).map(|(_, share)| share).sum()
+    }
+
+    /// Where a rung is that is at a price.
+    pub(super) fn rung_price(&self, at: RungAt, tick: Price) -> Option<Price> {
+        let price = match at {
+            RungAt::R(r) => {
+                off(self.entry, r.get() * (self.entry - self.initial_stop?).abs().approximate(), self.is_long())
+            }
+            RungAt::N(n) => off(self.entry, n.get() * self.unit?.approximate(), self.is_long()),
+            RungAt::Profit(share) => {
+                off(self.best_average, share.get() * self.best_average.approximate(), self.is_long())
+            }
+            RungAt::Price(price) => price,
+            RungAt::Time(_) | RungAt::Volatility(_) | RungAt::When(_) => return None,
+        };
+        let round = if self.is_long() { Round::AwayFromZero } else { Round::TowardZero };
+        Some(price.to_tick(tick, round)).filter(|price| price.raw() > 0)
+    }
+
+    fn stop_behind(&self, anchor: Price, distance: f64, tick: Price) -> Price {
+        let round = if self.is_long() { Round::AwayFromZero } else { Round::TowardZero };
+        off(anchor, distance, !self.is_long()).to_tick(tick, round)
+    }
+
+    /// Whether a stop may be where it is: at one of its declared places, the trail being somewhere between two best prices.
+    pub(super) fn may_stop_at(&self, policy: &Policy, level: Price, best: (Price, Price), tick: Price) -> bool {
+        let (Some(stop), Some(unit)) = (&policy.stop, self.unit.map(Price::approximate)) else { return self.adopted };
+        let near = |place: Price| (place - level).abs() <= tick;
+        let initial = stop.initial.get() * unit;
+        let trails = stop.trail.is_some_and(|trail| {
+            let ends = [best.0, best.1].map(|best| self.stop_behind(best, trail.get() * unit, tick));
+            let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+            (low - tick..=high + tick).contains(&level)
+        });
+        trails
+            || near(self.stop_behind(self.entry, initial, tick))
+            || (stop.follow == Follow::LastFill && near(self.stop_behind(self.last_fill, initial, tick)))
+            || (stop.break_even_after.is_some() && level == self.entry)
+            || self.stop == Some(level)
+            || (self.adopted && self.initial_stop.is_some_and(near))
+    }
+
+    /// Whether a stop is no worse for the position than another.
+    pub(super) fn is_no_worse(&self, level: Price, than: Price) -> bool {
+        if self.is_long() { level >= than } else { level <= than }
+    }
+
+    /// Compares a campaign's row with what its fills and payments give; `mark` values what is still open.
+    pub(super) fn check(
+        &self,
+        row: usize,
+        told: &CampaignRow,
+        ended: Option<&FillRow>,
+        mark: Option<Price>,
+        policy: &Policy,
+        tick: Price,
+        found: &mut Found,
+    ) {
+        let at = At::campaign(row, told);
+        let mut same = |what: &str, told: String, made: String| {
+            found.ensure("campaign", told == made, at, || {
+                format!("campaign {}: {what} is {told}, its fills and payments give {made}", self.id)
+            });
+        };
+        let shown = |price: Option<Price>| price.map_or_else(|| "nothing".to_owned(), |price| price.to_string());
+        same("closed", format!("{:?}", told.closed), format!("{:?}", ended.map(|fill| fill.time)));
+        let how = ended.map_or("", |fill| fill.purpose.split(' ').next().unwrap_or_default());
+        same("ended_by", told.ended_by.clone(), how.to_owned());
+        let side = if self.is_long() { "long" } else { "short" };
+        same("side", told.side.clone(), side.to_owned());
+        same("peak", told.peak.to_string(), self.peak.to_string());
+        same("rungs", told.rungs.to_string(), self.rungs.count_ones().to_string());
+        same("fees", told.fees.to_string(), self.fees.to_string());
+        if !self.uncertain {
+            same("funding", told.funding.to_string(), self.funding.to_string());
+        }
+        let exit = match self.contract {
+            _ if self.closed_qty.is_zero() => None,
+            Contract::Linear => self.closed_value.raw().checked_div(i128::from(self.closed_qty.raw())),
+            Contract::Inverse => {
+                (i128::from(self.closed_qty.raw()) * Notional::ONE).checked_div(self.closed_value.raw())
+            }
+        };
+        same("exit", shown(told.exit), shown(exit.and_then(|raw| i64::try_from(raw).ok()).map(Price::from_raw)));
+        if !self.adopted {
+            same("opened", told.opened.to_string(), self.opened.to_string());
+            same("entry", told.entry.to_string(), self.entry.to_string());
+            same("units", told.units.to_string(), self.units.count_ones().to_string());
+            if let (Some(stop), Some(unit)) = (&policy.stop, self.unit) {
+                let initial = self.stop_behind(self.entry, stop.initial.get() * unit.approximate(), tick);
+                let initial = Some(initial).filter(|price| price.raw() > 0);
+                same("initial_stop", shown(told.initial_stop), shown(initial));
+            }
+        }
+        let value =
+            if ended.is_some() { Some(Notional::ZERO) } else { mark.map(|mark| self.contract.value(mark, self.held)) };
+        let Some(value) = value else { return };
+        let profit = (value - self.cost).cash();
+        same("profit", told.profit.to_string(), profit.to_string());
+        let risked = |stop: Price| self.contract.profit(self.first, stop, self.entry).abs().approximate();
+        if let (Some(stop), Some(r), false, false) = (self.initial_stop, told.r, self.adopted, self.uncertain) {
+            let made = (profit - self.fees + self.funding).approximate() / risked(stop);
+            let near = (r - made).abs() <= 1e-9 * made.abs().max(1.0);
+            found.ensure("campaign", near, at, || format!("campaign {}: r is {r}, its fills give {made}", self.id));
+            let around =
+                told.mae_r.is_none_or(|worst| worst <= r + 1e-9) && told.mfe_r.is_none_or(|best| best >= r - 1e-9);
+            found.ensure("campaign", around, at, || {
+                format!(
+                    "campaign {}: {r} R is outside its own worst and best, {:?} and {:?}",
+                    self.id, told.mae_r, told.mfe_r
+                )
+            });
+        }
+    }
+
+    /// Average entry price of what is held.
+    pub(super) fn average(&self) -> Price {
+        self.average
+    }
+
+    /// The cash that the first unit was planned to risk.
+    pub(super) fn risked(&self) -> Option<f64> {
+        let risked = self.contract.profit(self.first, self.initial_stop?, self.entry).abs().approximate();
+        Some(risked).filter(|risked| *risked > 0.0)
+    }
+}

@@ -1,0 +1,167 @@
+//! `audit`: what a run folder must hold to be true, recomputed from its tables, its policy and the tapes (docs/audit.md).
+//!
+//! Its own, simple code: no engine, no exchange, no rule runs here. What it shares with them are types, and the policy's parser.
+
+mod campaign;
+mod figures;
+mod files;
+mod finding;
+mod ledger;
+mod live;
+mod plans;
+mod seat;
+mod walk;
+
+pub use figures::{CapWorst, Disposition, Overrides, TimeIn, TriggerCount};
+pub use finding::{CheckCount, Finding};
+
+use crate::run::Run;
+use crate::{Error, Progress, folder};
+use finding::Found;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Audit {
+    /// What does not hold, in the order in which it was found; of each check the first few.
+    pub findings: Vec<Finding>,
+    /// How often each check was made, and how often it failed.
+    pub checks: Vec<CheckCount>,
+    /// What of this run could not be checked, in sentences.
+    pub unchecked: Vec<String>,
+    /// Triggers that the market crossed, and what became of them.
+    pub triggers: TriggerCount,
+    /// Orders that no plan of the policy made.
+    pub overrides: Overrides,
+    /// How gains and losses were realised.
+    pub disposition: Disposition,
+    /// Shares of the run's time.
+    pub time: Vec<TimeIn>,
+    /// Each cap at its worst.
+    pub caps: Vec<CapWorst>,
+    /// Bars read from the tapes.
+    pub bars: u64,
+    /// Bars within which orders waited on both sides of the open, so that the order of the extremes could matter.
+    pub ambiguous_bars: u64,
+}
+
+impl Audit {
+    /// A folder of which so much was altered that nothing else can be told.
+    fn of_files(found: Found) -> Self {
+        let (findings, checks) = found.told();
+        Self {
+            findings,
+            checks,
+            unchecked: vec!["everything but the files: they cannot be read".to_owned()],
+            triggers: TriggerCount::default(),
+            overrides: Overrides::default(),
+            disposition: Disposition::default(),
+            time: Vec::new(),
+            caps: Vec::new(),
+            bars: 0,
+            ambiguous_bars: 0,
+        }
+    }
+
+    /// Whether nothing failed.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.checks.iter().all(|check| check.failed == 0)
+    }
+
+    /// Checks that failed, all their failures counted.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.checks.iter().map(|check| check.failed).sum()
+    }
+}
+
+/// Audits a run folder: its files against their hashes, then its tables against each other, the policy and the tapes.
+pub fn audit(path: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Audit, Error> {
+    let mut found = Found::default();
+    files::check(path, &mut found)?;
+    match folder::open(path) {
+        Ok(run) => check(&run, found, progress),
+        // What was altered and cannot even be read is the finding, not a failure.
+        Err(Error::NotARun { .. } | Error::Policy(_)) if !found.is_clean() => Ok(Audit::of_files(found)),
+        Err(error) => Err(error),
+    }
+}
+
+fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Audit, Error> {
+    in_range(run)?;
+    plans::check(run, &mut found);
+    ledger::check(run, &mut found);
+    let walked = walk::walk(run, &mut found, progress)?;
+    let triggers = figures::triggers(run, walked.crossed, walked.unexplained);
+    plans::check_record(run, walked.bars, &mut found);
+    let (findings, checks) = found.told();
+    Ok(Audit {
+        findings,
+        checks,
+        unchecked: unchecked(run),
+        triggers,
+        overrides: walked.overrides,
+        disposition: walked.disposition,
+        time: figures::times(run),
+        caps: figures::caps(run, walked.leverage),
+        bars: walked.bars,
+        ambiguous_bars: walked.ambiguous,
+    })
+}
+
+/// Numbers that no market has, and whose sums would not fit, are no run.
+fn in_range(run: &Run) -> Result<(), Error> {
+    let tables = &run.tables;
+    let most = i64::MAX / 4;
+    let prices = tables.fills.iter().flat_map(|fill| [fill.price, fill.reference]);
+    let prices = prices.chain(tables.orders.iter().flat_map(|order| [order.price, order.trigger]).flatten());
+    let prices = prices.chain(tables.positions.iter().flat_map(|row| [row.mark, row.stop.unwrap_or_default()]));
+    let prices = prices.chain(tables.campaigns.iter().flat_map(|row| [row.entry, row.unit_n.unwrap_or_default()]));
+    let prices = prices.chain(tables.campaigns.iter().filter_map(|row| row.initial_stop));
+    let is_price = |price: units::Price| (0..most).contains(&price.raw());
+    let sum = |quantities: &mut dyn Iterator<Item = units::Qty>| {
+        quantities.fold(0_i64, |sum, quantity| sum.saturating_add(quantity.raw().saturating_abs()))
+    };
+    let held = sum(&mut tables.fills.iter().map(|fill| fill.quantity));
+    let ordered = tables.orders.iter().map(|order| order.quantity);
+    let planned = tables.plans.iter().flat_map(|step| [step.before, step.after, step.position, step.target]);
+    let other = ordered.chain(planned).chain(tables.positions.iter().map(|row| row.position));
+    let other =
+        other.chain(tables.options.iter().map(|row| row.position)).chain(tables.funding.iter().map(|row| row.position));
+    let cash = i128::MAX / 4 / (tables.fills.len() + tables.funding.len() + tables.flows.len() + 4) as i128;
+    let money = tables.fills.iter().map(|fill| fill.fee).chain(tables.funding.iter().map(|paid| paid.amount));
+    let money = money.chain(tables.flows.iter().map(|flow| flow.amount));
+    let money = money.chain(tables.equity.iter().flat_map(|row| [row.equity, row.cash, row.paid_in]));
+    let fits = prices.into_iter().all(is_price)
+        && held < most
+        && other.into_iter().all(|quantity| quantity.raw().saturating_abs() < most)
+        && money.into_iter().all(|amount| amount.raw().saturating_abs() < cash);
+    if fits { Ok(()) } else { Err(Error::Setup("the run's tables hold numbers that no market has".to_owned())) }
+}
+
+/// What of a run the audit cannot tell, in sentences.
+fn unchecked(run: &Run) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut tell = |applies: bool, sentence: &str| {
+        if applies {
+            told.push(sentence.to_owned());
+        }
+    };
+    let is_structure = run.policies().iter().any(|policy| policy.structure.is_some());
+    tell(is_structure, "structures of options: their campaigns, stops, rungs and adds, and at what quotes legs filled");
+    tell(
+        !seat::has_one_currency(run),
+        "equity: the run has several currencies, which are translated at marks on the way",
+    );
+    tell(
+        seat::shares_instruments(run),
+        "quantities of orders and stops of strategies that share an instrument: bounds only",
+    );
+    tell(
+        run.record.configuration.get("rows").is_some_and(|rows| rows != "each bar"),
+        "watched stops between rows: the run does not keep a row a bar",
+    );
+    told
+}

@@ -1,0 +1,173 @@
+//! Plans against themselves and against the record: the chain of steps, numbers and times; what the record counts.
+
+use super::finding::{At, Found};
+use super::live::side_of;
+use crate::records::{FillRow, PlanRow};
+use crate::run::Run;
+use std::collections::BTreeMap;
+use units::{Cash, Qty, Timestamp};
+
+/// Steps that the engine records of what the market and the venue did: they stand apart from the chain of rules.
+pub(super) const MARKET: &str = "market";
+
+/// Plans and times, without the market.
+pub(super) fn check(run: &Run, found: &mut Found) {
+    times(run, found);
+    positions(run, found);
+    let plans = &run.tables.plans;
+    let (mut begin, mut last) = (0, None::<(u64, u64)>);
+    for steps in plans.chunk_by(|a, b| a.plan == b.plan) {
+        steps_of(begin, steps, found);
+        let first = &steps[0];
+        let follows = last.is_none_or(|(plan, input)| first.plan == plan + 1 && first.input >= input);
+        found.ensure("plan.number", follows, At::plan(begin, first), || {
+            let (plan, input) = last.unwrap_or_default();
+            format!(
+                "plan {} of input {} follows plan {plan} of input {input}: a plan is missing, twice or out of order",
+                first.plan, first.input
+            )
+        });
+        last = Some((first.plan, first.input));
+        begin += steps.len();
+    }
+    let begins = plans.first().is_none_or(|first| first.plan == 1);
+    found.ensure("plan.number", begins, At::file("plans"), || "the first plan is not number 1".to_owned());
+}
+
+/// One plan: all rows say the same of it, steps are numbered from 1, each begins where the one before ended, and the last one is
+/// the target.
+fn steps_of(begin: usize, steps: &[PlanRow], found: &mut Found) {
+    let first = &steps[0];
+    let mut reached = Qty::ZERO;
+    for (index, step) in steps.iter().enumerate() {
+        let at = At::plan(begin + index, step);
+        let same = step.time == first.time
+            && step.input == first.input
+            && step.strategy == first.strategy
+            && step.instrument == first.instrument
+            && step.price == first.price
+            && step.equity == first.equity
+            && step.position == first.position
+            && step.target == first.target;
+        found.ensure("plan.head", same && step.step == index as u64 + 1, at, || {
+            format!(
+                "step {} should be step {} and say what step 1 says of time, input, price, equity, position and target",
+                step.step,
+                index + 1
+            )
+        });
+        if &*step.rule == MARKET {
+            continue;
+        }
+        found.ensure("plan.chain", step.before == reached, at, || {
+            format!("`{}` begins at {}; the steps before it end at {reached}", &*step.rule, step.before)
+        });
+        let kept = matches!(&*step.outcome, "kept");
+        found.ensure("plan.chain", !kept || step.before == step.after, at, || {
+            format!("`{}` kept {} and ends at {}", &*step.rule, step.before, step.after)
+        });
+        let lowers = step.after.abs() <= step.before.abs() && step.after.signum() * step.before.signum() >= 0;
+        found.ensure("plan.limit", &*step.outcome != "cut" || lowers, at, || {
+            format!("the limit `{}` raised {} to {}", &*step.rule, step.before, step.after)
+        });
+        reached = step.after;
+    }
+    let at = At::plan(begin + steps.len() - 1, &steps[steps.len() - 1]);
+    let has_rules = steps.iter().any(|step| &*step.rule != MARKET);
+    found.ensure("plan.target", !has_rules || reached == first.target, at, || {
+        format!("the last step ends at {reached}, the target is {}", first.target)
+    });
+}
+
+/// What a plan says is held is what was filled by its input.
+fn positions(run: &Run, found: &mut Found) {
+    let structured: Vec<_> =
+        run.strategies.iter().filter(|of| of.policy.structure.is_some()).map(|of| of.policy.name.as_str()).collect();
+    let (fills, mut next) = (&run.tables.fills, 0);
+    let mut held: BTreeMap<(&str, &str), Qty> = BTreeMap::new();
+    for (row, plan) in run.tables.plans.iter().enumerate().filter(|(_, plan)| plan.step == 1) {
+        if structured.contains(&plan.strategy.as_str()) {
+            continue;
+        }
+        let signed = |fill: &FillRow| fill.quantity.on(side_of(&fill.side));
+        while let Some(fill) = fills.get(next).filter(|fill| fill.input < plan.input) {
+            *held.entry((&fill.strategy, &fill.instrument)).or_default() += signed(fill);
+            next += 1;
+        }
+        let own = |fill: &&FillRow| *fill.strategy == *plan.strategy && *fill.instrument == *plan.instrument;
+        let before = held.get(&(plan.strategy.as_str(), plan.instrument.as_str())).copied().unwrap_or_default();
+        // What crosses inside the book is filled after the decision, and may be decided on once more.
+        let now = || fills[next..].iter().take_while(|fill| fill.input == plan.input).filter(own);
+        let told: Qty = now().filter(|fill| fill.liquidity != "internal").map(signed).sum();
+        let all: Qty = now().map(signed).sum();
+        let fits = plan.position == before + told || plan.position == before + all;
+        found.ensure("plan.position", fits, At::plan(row, plan), || {
+            format!("it says that {} is held, the fills give {}", plan.position, before + told)
+        });
+    }
+}
+
+/// Times only grow.
+fn times(run: &Run, found: &mut Found) {
+    let tables = &run.tables;
+    grows("plans", tables.plans.iter().map(|row| row.time), found);
+    grows("orders", tables.orders.iter().map(|row| row.time), found);
+    grows("fills", tables.fills.iter().map(|row| row.time), found);
+    grows("funding", tables.funding.iter().map(|row| row.time), found);
+    grows("flows", tables.flows.iter().map(|row| row.time), found);
+    grows("equity", tables.equity.iter().map(|row| row.time), found);
+    grows("positions", tables.positions.iter().map(|row| row.time), found);
+    let mut last = 0;
+    for (row, fill) in tables.fills.iter().enumerate() {
+        found.ensure("times", fill.input >= last, At::fill(row, fill), || {
+            format!("input {} follows input {last}", fill.input)
+        });
+        last = fill.input;
+    }
+}
+
+fn grows(table: &'static str, times: impl Iterator<Item = Timestamp>, found: &mut Found) {
+    let mut last = Timestamp::MIN;
+    for (row, time) in times.enumerate() {
+        let at = At { row: Some(row), time: Some(time), ..At::file(table) };
+        found.ensure("times", time >= last, at, || format!("{time} follows {last}"));
+        last = time;
+    }
+}
+
+/// What run.json counts against the tables.
+pub(super) fn check_record(run: &Run, bars: u64, found: &mut Found) {
+    let (record, tables) = (&run.record, &run.tables);
+    let mut same = |what: &str, stored: &str, counted: String| {
+        found.ensure("record", stored == counted, At::file("run.json"), || {
+            format!("{what} is {stored}, the tables give {counted}")
+        });
+    };
+    let count = |outcome: &str| tables.plans.iter().filter(|step| &*step.outcome == outcome).count().to_string();
+    same("triggers.unmet", &record.triggers.unmet.to_string(), count("unmet"));
+    let mut stored: BTreeMap<&str, u64> = BTreeMap::new();
+    for (sentence, times) in &record.triggers.refused {
+        *stored.entry(sentence.split(':').next().unwrap_or_default()).or_default() += times;
+    }
+    let counted = super::figures::refused(run);
+    let told = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
+        counts.map(|(rule, times)| format!("{rule} {times}")).collect::<Vec<_>>().join(", ")
+    };
+    same(
+        "triggers.refused by rule",
+        &told(&mut stored.into_iter()),
+        told(&mut counted.iter().map(|(rule, times)| (rule.as_str(), *times))),
+    );
+    let rejected = tables.orders.iter().filter(|row| &*row.event == "rejected").count();
+    same("rejected", &record.rejected.to_string(), rejected.to_string());
+    same("bars", &record.bars.to_string(), bars.to_string());
+    if !run.strategies.iter().any(|strategy| strategy.policy.structure.is_some()) {
+        same("triggers.acted", &record.triggers.acted.to_string(), super::figures::acted(run).to_string());
+    }
+    if super::seat::has_one_currency(run) {
+        let fees: Cash = tables.fills.iter().map(|fill| fill.fee).sum();
+        same("scaled.fees", &record.scaled.fees, fees.to_string());
+        let funding: Cash = tables.funding.iter().map(|payment| payment.amount).sum();
+        same("scaled.funding", &record.scaled.funding, funding.to_string());
+    }
+}

@@ -1,0 +1,47 @@
+//! Who trades what: a strategy in an instrument, and what it holds.
+
+use super::campaign::Camp;
+use crate::run::Run;
+use policy::Policy;
+use units::{Price, Qty};
+
+/// A strategy in one of its instruments.
+#[derive(Debug)]
+pub(super) struct Seat {
+    /// The strategy's number among the run's.
+    pub(super) strategy: usize,
+    /// Signed, from fills.
+    pub(super) held: Qty,
+    /// No other strategy trades the instrument.
+    pub(super) alone: bool,
+    pub(super) camp: Option<Camp>,
+    /// A watched stop that was in force after the input before.
+    pub(super) watched: Option<Price>,
+    /// Something of it happened at the present time.
+    pub(super) is_touched: bool,
+    /// It was filled at the present time.
+    pub(super) is_filled: bool,
+}
+
+/// Whether everything is in the currency that the run is told in, so that nothing has to be translated.
+pub(super) fn has_one_currency(run: &Run) -> bool {
+    let own = |currency: &str| currency == run.record.currency;
+    run.record.instruments.iter().all(|known| own(&known.settle))
+        && run.tables.flows.iter().all(|flow| own(&flow.currency))
+        && run.tables.fills.iter().all(|fill| own(&fill.currency))
+}
+
+/// Whether several strategies trade one instrument.
+pub(super) fn shares_instruments(run: &Run) -> bool {
+    let policies = run.policies();
+    let mut all: Vec<&String> = policies.iter().flat_map(|policy| &policy.instruments).collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    all.len() < count
+}
+
+/// Whether it trades something that a tape has: no structure of options.
+pub(super) fn is_plain(policy: &Policy) -> bool {
+    policy.structure.is_none()
+}

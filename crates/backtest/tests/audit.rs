@@ -1,0 +1,495 @@
+//! The audit: it finds nothing in runs as they were made, and each kind of alteration in runs that were altered.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod common;
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "only markets and policies are used here")]
+mod random;
+#[path = "common/tapes.rs"]
+#[allow(dead_code, reason = "only the demo's market is used here")]
+mod tapes;
+
+use backtest::audit::{Audit, audit};
+use backtest::records::{FillRow, OrderRow, PlanRow};
+use backtest::{PolicyFile, Request, Run};
+use common::{Setup, cases};
+use market::{Catalogue, Event};
+use policy::Policy;
+use policy::testing::policies;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use tape::{Provenance, TapeHeader, TapeWriter};
+use units::{Cash, Duration, Price, Qty, Timestamp};
+
+fn audited(folder: &Path) -> Audit {
+    audit(folder, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn told(audit: &Audit) -> String {
+    let line = |finding: &backtest::audit::Finding| format!("{finding:?}");
+    audit.findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A random policy on a random market, run from a tape into a folder. `None`: they do not go together.
+fn run_of(policy: &Policy, seed: u64, bars: usize, folder: &Path) -> Option<Run> {
+    let Setup { policy, catalogue } = random::setup(policy.clone(), seed);
+    let path = folder.join(format!("{seed}.tape"));
+    let signed = matches!(policy.signal.kind, policy::spec::SignalKind::Series { .. });
+    write(&path, &catalogue, &random::market(seed, bars, signed));
+    let request = Request {
+        policies: vec![PolicyFile::new("random.toml", policy::to_toml(&policy))],
+        tapes: vec![path],
+        program: "test".to_owned(),
+        seed: None,
+    };
+    backtest::run(&request, &mut |_| ControlFlow::Continue(())).ok()
+}
+
+fn write(path: &Path, catalogue: &Catalogue, ticks: &[common::Tick]) {
+    let header = TapeHeader { catalogue: catalogue.clone(), provenance: Provenance::default() };
+    let mut writer = TapeWriter::with_quotes(path, &header).unwrap();
+    for tick in ticks {
+        let mut events: Vec<&Event> = tick.events.iter().collect();
+        events.sort_by_key(|event| event.rank());
+        events.into_iter().for_each(|event| writer.push(tick.at, tick.at, event).unwrap());
+    }
+    writer.finish().unwrap();
+}
+
+/// Policies and markets of many kinds: whatever the engine did with them holds by the audit's own code, and nothing that the market
+/// crossed is unexplained.
+#[test]
+fn random_runs_hold() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let (mut checks, mut broken) = (BTreeMap::<&str, u64>::new(), Vec::new());
+    let (mut runs, mut bars, mut acted, mut refused) = (0, 0, 0, 0);
+    for seed in 0..u64::from(cases(60)) {
+        let policy = policies().new_tree(&mut runner).unwrap().current();
+        let home = tempfile::tempdir().unwrap();
+        let Some(run) = run_of(&policy, seed, 400, home.path()) else { continue };
+        let folder = home.path().join("run");
+        run.write(&folder, false).unwrap();
+        let audit = audited(&folder);
+        runs += 1;
+        bars += audit.bars;
+        acted += audit.triggers.acted;
+        refused += audit.triggers.refusals();
+        for check in &audit.checks {
+            *checks.entry(check.check).or_default() += check.made;
+        }
+        if !audit.is_clean() || audit.triggers.unexplained > 0 {
+            broken.push(format!("seed {seed}: {}\n{}", audit.failed(), told(&audit)));
+        }
+    }
+    assert!(broken.is_empty(), "{} of {runs}\n{}\n{checks:?}", broken.len(), broken.join("\n\n"));
+    assert!(runs > 40 && acted > 100 && refused > 100, "{runs} runs, {bars} bars, {acted} acted, {refused} refused");
+    println!("{runs} runs, {bars} bars, {acted} acted, {refused} refused: {checks:?}");
+}
+
+/// The demo's policy, with adds that nights and a small open risk refuse.
+fn demo_with(more: &[(&str, &str)]) -> String {
+    let mut text = backtest::demo::POLICY.to_owned();
+    for (from, to) in more {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+/// A run of the demo's market in a folder beside its tapes.
+struct Stored {
+    home: tempfile::TempDir,
+    run: Run,
+}
+
+fn stored(policy: &str) -> Stored {
+    let home = tempfile::tempdir().unwrap();
+    let tapes = backtest::demo::market(7, home.path()).unwrap();
+    let policies = vec![PolicyFile::new("demo.toml", policy)];
+    let request = Request { policies, tapes, program: "test".to_owned(), seed: Some(7) };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    Stored { home, run }
+}
+
+impl Stored {
+    fn write(&self, name: &str, run: &Run) -> PathBuf {
+        let folder = self.home.path().join(name);
+        run.write(&folder, false).unwrap();
+        folder
+    }
+
+    /// Alters the run, writes it with hashes that fit, and audits it: the checks that failed, and what they said.
+    fn failed(&self, name: &str, alter: impl FnOnce(&mut Run)) -> (Vec<&'static str>, String) {
+        let mut run = self.run.clone();
+        alter(&mut run);
+        assert!(run != self.run, "{name} alters nothing");
+        let audit = audited(&self.write(name, &run));
+        let failed = audit.checks.iter().filter(|check| check.failed > 0).map(|check| check.check).collect();
+        (failed, told(&audit))
+    }
+}
+
+fn place_of<T>(rows: &[T], is_it: impl Fn(&T) -> bool) -> usize {
+    rows.iter().position(is_it).expect("the run has such a row")
+}
+
+/// Where an order of a purpose is filled that rested over several bars before.
+fn filled(run: &Run, purpose: &str) -> (usize, usize) {
+    let of_it = |row: &OrderRow| &*row.event == "filled" && row.purpose.starts_with(purpose);
+    let rested = |row: &OrderRow| {
+        let orders = run.tables.orders.iter();
+        let last =
+            orders.filter(|other| other.order == row.order && matches!(&*other.event, "place" | "amend")).next_back();
+        last.is_some_and(|last| row.time.since(last.time) > Duration::from_nanos(4 * Duration::HOUR.nanos()))
+    };
+    let order = place_of(&run.tables.orders, |row| of_it(row) && rested(row));
+    let row = &run.tables.orders[order];
+    (order, place_of(&run.tables.fills, |fill| fill.order == row.order && fill.time == row.time))
+}
+
+fn ids_of(rows: &[PlanRow], plan: u64) -> std::ops::Range<usize> {
+    let begin = place_of(rows, |row| row.plan == plan);
+    begin..begin + rows[begin..].iter().take_while(|row| row.plan == plan).count()
+}
+
+fn cash(text: &str) -> Cash {
+    text.parse().unwrap()
+}
+
+fn price(text: &str) -> Price {
+    text.parse().unwrap()
+}
+
+#[test]
+fn the_demo_holds() {
+    let stored = stored(backtest::demo::POLICY);
+    let audit = audited(&stored.write("run", &stored.run));
+    assert!(audit.is_clean(), "{}", told(&audit));
+    let triggers = &audit.triggers;
+    assert_eq!((triggers.acted, triggers.unexplained), (stored.run.record.triggers.acted, 0));
+    assert_eq!((audit.bars, audit.overrides.fills), (17_280, 0));
+    let limits = audit.caps.iter().map(|cap| (cap.cap.as_str(), cap.worst <= cap.limit)).collect::<Vec<_>>();
+    assert_eq!(limits, [("leverage", true), ("drawdown", true)]);
+    let held: f64 =
+        audit.time.iter().filter(|time| matches!(time.mode.as_str(), "held" | "flat")).map(|time| time.share).sum();
+    assert!((held - 1.0).abs() < 1e-9, "a run is held or flat: {held}");
+}
+
+type Alteration<'a> = (&'a str, &'a str, Box<dyn FnOnce(&mut Run)>);
+
+fn altered<'a>(name: &'a str, check: &'a str, alter: impl FnOnce(&mut Run) + 'static) -> Alteration<'a> {
+    (name, check, Box::new(alter))
+}
+
+/// Of each kind of alteration, with every hash made anew, the check that is there for it says so.
+#[test]
+fn every_kind_of_alteration_is_found() {
+    let stored = stored(backtest::demo::POLICY);
+    let fills = |change: fn(&mut FillRow)| move |run: &mut Run| change(&mut run.tables.fills[20]);
+    let alterations = vec![
+        altered("a fill is gone", "fill.order", |run| drop(run.tables.fills.remove(20))),
+        altered("a fill is twice", "fill.order", |run| {
+            let twice = run.tables.fills[20].clone();
+            run.tables.fills.insert(20, twice);
+        }),
+        altered("a fill has another order", "fill.order", fills(|fill| fill.order = "p3-9".to_owned())),
+        altered("a fill is a minute later", "fill.order", fills(|fill| fill.time = fill.time + Duration::MINUTE)),
+        altered("a fee is a last digit less", "fill.fee", fills(|fill| fill.fee = fill.fee - Cash::from_raw(1))),
+        altered(
+            "a fill is of the other side",
+            "fill.order",
+            fills(|fill| fill.side = if fill.side == "buy" { "sell" } else { "buy" }.to_owned()),
+        ),
+        altered("a fill is of another campaign", "campaign", fills(|fill| fill.campaign += 1)),
+        altered("a reference is another", "fill.price", fills(|fill| fill.reference = fill.reference + price("0.1"))),
+        altered("a price is better in both tables", "fill.price", |run| {
+            let (order, fill) = filled(run, "rung");
+            run.tables.orders[order].price = run.tables.orders[order].price.map(|at| at + price("10"));
+            run.tables.fills[fill].price = run.tables.fills[fill].price + price("10");
+            run.tables.fills[fill].reference = run.tables.fills[fill].price;
+        }),
+        altered("a quantity is less in both tables", "position", |run| {
+            let (order, fill) = filled(run, "rung");
+            let half = |qty: Qty| Qty::from_raw(qty.raw() / 2);
+            run.tables.orders[order].quantity = half(run.tables.orders[order].quantity);
+            run.tables.fills[fill].quantity = half(run.tables.fills[fill].quantity);
+        }),
+        altered("an order was never placed", "order.life", |run| {
+            let order = run.tables.orders[filled(run, "stop").0].order.clone();
+            run.tables.orders.retain(|row| row.order != order || &*row.event != "place");
+        }),
+        altered("nobody asked an order back", "order.life", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "cancel");
+            run.tables.orders.remove(at);
+        }),
+        altered("a stop is moved against the position", "stop.moved", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "amend" && &*row.purpose == "stop");
+            let against = price(if &*run.tables.orders[at].side == "sell" { "-5000" } else { "5000" });
+            run.tables.orders[at].trigger = run.tables.orders[at].trigger.map(|trigger| trigger + against);
+        }),
+        altered("a stop is nearer than declared", "stop.level", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && &*row.purpose == "stop");
+            let nearer = price(if &*run.tables.orders[at].side == "sell" { "50" } else { "-50" });
+            run.tables.orders[at].trigger = run.tables.orders[at].trigger.map(|trigger| trigger + nearer);
+        }),
+        altered("a stop covers less", "stop.covers", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && &*row.purpose == "stop");
+            run.tables.orders[at].quantity = Qty::from_raw(run.tables.orders[at].quantity.raw() / 2);
+        }),
+        altered("a rung is elsewhere", "rung.level", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && row.purpose.starts_with("rung"));
+            run.tables.orders[at].price = run.tables.orders[at].price.map(|at| at + price("25"));
+        }),
+        altered("a rung takes more", "rung.size", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && row.purpose.starts_with("rung"));
+            run.tables.orders[at].quantity = Qty::from_raw(run.tables.orders[at].quantity.raw() * 3);
+        }),
+        altered("a rung is used twice", "rung.twice", |run| {
+            let second = place_of(&run.tables.fills, |fill| fill.purpose == "rung 2");
+            let order = run.tables.fills[second].order.clone();
+            run.tables.fills[second].purpose = "rung 1".to_owned();
+            for row in run.tables.orders.iter_mut().filter(|row| row.order == order) {
+                row.purpose = "rung 1".into();
+            }
+        }),
+        altered("a unit is elsewhere", "add.level", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && row.purpose.starts_with("add"));
+            run.tables.orders[at].trigger = run.tables.orders[at].trigger.map(|at| at + price("15"));
+        }),
+        altered("a unit is larger", "add.size", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && row.purpose.starts_with("add"));
+            run.tables.orders[at].quantity = Qty::from_raw(run.tables.orders[at].quantity.raw() * 2);
+        }),
+        altered("two steps are swapped", "plan.chain", |run| {
+            let at = place_of(&run.tables.plans, |row| &*row.rule == "vol_target" || &*row.rule == "size");
+            let rows = &mut run.tables.plans;
+            let [first, second] = [at, at + 1].map(|row| (rows[row].rule.clone(), rows[row].before, rows[row].after));
+            (rows[at].rule, rows[at].before, rows[at].after) = second;
+            (rows[at + 1].rule, rows[at + 1].before, rows[at + 1].after) = first;
+        }),
+        altered("a refusal is gone", "record", |run| {
+            let at = place_of(&run.tables.plans, |row| &*row.outcome == "refused");
+            run.tables.plans.remove(at);
+        }),
+        altered("a limit raises", "plan.limit", |run| {
+            let at = place_of(&run.tables.plans, |row| &*row.outcome == "cut");
+            run.tables.plans[at].after = Qty::from_raw(run.tables.plans[at].after.raw() * 100);
+        }),
+        altered("a target is not what the steps give", "plan.target", |run| {
+            let plan = run.tables.plans[place_of(&run.tables.plans, |row| !row.target.is_zero())].plan;
+            for row in ids_of(&run.tables.plans, plan) {
+                run.tables.plans[row].target = Qty::from_raw(run.tables.plans[row].target.raw() * 4);
+            }
+        }),
+        altered("leverage is over its cap", "cap.leverage", |run| {
+            let plan = run.tables.plans[place_of(&run.tables.plans, |row| !row.target.is_zero())].plan;
+            for row in ids_of(&run.tables.plans, plan) {
+                run.tables.plans[row].target = Qty::from_raw(run.tables.plans[row].target.raw() * 20);
+            }
+        }),
+        altered("an entry is not what was planned", "order.quantity", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && &*row.purpose == "entry");
+            run.tables.orders[at].quantity = Qty::from_raw(run.tables.orders[at].quantity.raw() + Qty::ONE);
+        }),
+        altered("a plan holds something else", "plan.position", |run| {
+            for row in ids_of(&run.tables.plans, 100) {
+                run.tables.plans[row].position = run.tables.plans[row].position + Qty::from_raw(1);
+            }
+        }),
+        altered("a plan is gone", "plan.number", |run| run.tables.plans.retain(|row| row.plan != 100)),
+        altered("an order has no plan", "order.plan", |run| {
+            let at = place_of(&run.tables.orders, |row| &*row.event == "place" && &*row.purpose == "entry");
+            let plan = run.tables.orders[at].plan;
+            run.tables.plans.retain(|row| row.plan != plan);
+        }),
+        altered("an order sold beyond flat", "order.reduce_only", |run| {
+            let order = run.tables.orders[filled(run, "rung").0].order.clone();
+            run.tables.orders.iter_mut().filter(|row| row.order == order).for_each(|row| row.reduce_only = false);
+        }),
+        altered("a stop was crossed and not filled", "order.crossed", |run| {
+            let (order, fill) = filled(run, "stop");
+            let (id, time) = (run.tables.orders[order].order.clone(), run.tables.orders[order].time);
+            run.tables.fills.remove(fill);
+            run.tables.orders.retain(|row| row.order != id || row.time != time);
+        }),
+        altered("a rung was filled before it was reached", "order.not_crossed", |run| {
+            let (order, fill) = filled(run, "rung");
+            let earlier = run.tables.orders[order].time - Duration::HOUR;
+            let row = move_to(&mut run.tables.orders, order, |row| row.time, earlier);
+            run.tables.orders[row].time = earlier;
+            let row = move_to(&mut run.tables.fills, fill, |row| row.time, earlier);
+            run.tables.fills[row].time = earlier;
+        }),
+        altered("an exit was not sent", "exit.blocked", |run| {
+            let at =
+                place_of(&run.tables.orders, |row| &*row.event == "place" && matches!(&*row.purpose, "exit" | "cut"));
+            let order = run.tables.orders[at].order.clone();
+            run.tables.orders.retain(|row| row.order != order);
+            run.tables.fills.retain(|row| row.order != order);
+        }),
+        altered("funding is another", "funding", |run| {
+            run.tables.funding[9].amount = run.tables.funding[9].amount + Cash::from_raw(1)
+        }),
+        altered("funding was not paid", "funding", |run| drop(run.tables.funding.remove(9))),
+        altered("more was paid in", "equity", |run| {
+            run.tables.flows[0].amount = run.tables.flows[0].amount + cash("1")
+        }),
+        altered("equity is another", "equity", |run| {
+            run.tables.equity[500].equity = run.tables.equity[500].equity + Cash::from_raw(1)
+        }),
+        altered("a position is another", "position", |run| {
+            run.tables.positions[500].position = run.tables.positions[500].position + Qty::from_raw(1);
+        }),
+        altered("a mark is another", "bars", |run| {
+            run.tables.positions[500].mark = run.tables.positions[500].mark + price("0.1")
+        }),
+        altered("a high is another", "bars", |run| {
+            run.tables.positions[500].high = run.tables.positions[500].high + price("0.1")
+        }),
+        altered("a row of positions is gone", "bars", |run| drop(run.tables.positions.remove(500))),
+        altered("a campaign earned more", "campaign", |run| {
+            run.tables.campaigns[3].profit = run.tables.campaigns[3].profit + cash("1")
+        }),
+        altered("a campaign's R is another", "campaign", |run| {
+            run.tables.campaigns[3].r = run.tables.campaigns[3].r.map(|r| r + 0.01)
+        }),
+        altered("a campaign was cheaper", "campaign", |run| {
+            run.tables.campaigns[3].fees = run.tables.campaigns[3].fees - cash("1")
+        }),
+        altered("a campaign is gone", "campaign", |run| drop(run.tables.campaigns.remove(3))),
+        altered("times run back", "times", |run| run.tables.equity.swap(10, 11)),
+        altered("more triggers were acted on", "record", |run| run.record.triggers.acted += 1),
+        altered("the policy had a wider stop", "campaign", |run| {
+            let text = run.strategies[0].text.replace("initial = \"3N\"", "initial = \"4N\"");
+            run.record.policies[0].hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+            run.strategies[0].text = text;
+        }),
+        altered("the policy had a lower cap", "cap.leverage", |run| {
+            let text = run.strategies[0].text.replace("leverage_restore = 2.0", "leverage_restore = 0.5");
+            run.record.policies[0].hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+            run.strategies[0].text = text;
+        }),
+    ];
+    assert!(alterations.len() >= 40);
+    let mut missed = Vec::new();
+    for (name, check, alter) in alterations {
+        let (failed, told) = stored.failed(name, alter);
+        assert!(!failed.contains(&"files"), "{name}: its hashes fit\n{told}");
+        if !failed.contains(&check) {
+            missed.push(format!("{name}: `{check}` did not fail, but {failed:?}\n{told}"));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n\n"));
+}
+
+/// Moves a row to where rows of an earlier time end; gives its new place.
+fn move_to<T>(rows: &mut Vec<T>, from: usize, time: impl Fn(&T) -> Timestamp, earlier: Timestamp) -> usize {
+    let row = rows.remove(from);
+    let at = rows.partition_point(|other| time(other) <= earlier);
+    rows.insert(at, row);
+    at
+}
+
+/// Bytes that are not those that were written are found by their hashes, and a tape by its own.
+#[test]
+fn altered_bytes_are_found() {
+    let stored = stored(backtest::demo::POLICY);
+    let folder = stored.write("run", &stored.run);
+    for file in ["fills.parquet", "policy.toml"] {
+        let path = folder.join(file);
+        let whole = std::fs::read(&path).unwrap();
+        let mut other = stored.run.clone();
+        other.tables.fills[0].purpose = "entry ".to_owned();
+        let text = format!("{}\n", stored.run.strategies[0].text);
+        if file == "policy.toml" {
+            std::fs::write(&path, text).unwrap();
+        } else {
+            let aside = stored.write("aside", &other);
+            std::fs::copy(aside.join(file), &path).unwrap();
+        }
+        let audit = audited(&folder);
+        let named = audit.findings.iter().any(|finding| finding.check == "files" && finding.table == file);
+        assert!(named, "{file}: {}", told(&audit));
+        std::fs::write(&path, whole).unwrap();
+    }
+    let tape = &stored.run.record.tapes[0].path;
+    let other = stored.home.path().join("other.tape");
+    tapes::rewrite(tape, &other, |number, _, event| match event {
+        Event::Bar(bar) if number == 5_000 => Some(Event::Bar(market::Bar { high: bar.high + price("50"), ..bar })),
+        event => Some(event),
+    });
+    std::fs::copy(&other, tape).unwrap();
+    let audit = audited(&folder);
+    for check in ["files", "bars"] {
+        assert!(audit.findings.iter().any(|finding| finding.check == check), "{check}: {}", told(&audit));
+    }
+}
+
+/// Adds that nights refuse: a plan that is to say so and does not, is missed.
+#[test]
+fn a_crossed_unit_that_no_plan_tells_of_is_unexplained() {
+    let night = "[trade]\nmin_order = 0.001\n\n[guards]\nblackout = [\"daily 16:00 to 04:00\"]";
+    let stored = stored(&demo_with(&[("[trade]\nmin_order = 0.001", night)]));
+    let audit = audited(&stored.write("run", &stored.run));
+    assert!(audit.is_clean(), "{}", told(&audit));
+    assert!(audit.triggers.refused.get("blackout").is_some_and(|times| *times > 10), "{:?}", audit.triggers);
+    assert!(
+        audit.time.iter().any(|time| time.mode == "blackout" && (0.45..0.55).contains(&time.share)),
+        "{:?}",
+        audit.time
+    );
+    let (failed, told) = stored.failed("silent", |run| {
+        for step in run.tables.plans.iter_mut().filter(|step| &*step.rule == "blackout") {
+            step.outcome = "held".into();
+        }
+        run.record.triggers.refused.retain(|sentence, _| !sentence.starts_with("blackout"));
+    });
+    assert_eq!(failed, ["add.unexplained"], "{told}");
+}
+
+/// A stop that is watched and crossed, and of which nothing goes out.
+#[test]
+fn a_watched_stop_that_is_crossed_goes_out() {
+    let watched = [("trail = \"6N\"", "trail = \"6N\"\ntrigger = \"synthetic\"")];
+    let stored = stored(&demo_with(&watched));
+    let audit = audited(&stored.write("run", &stored.run));
+    assert!(audit.is_clean(), "{}", told(&audit));
+    let (failed, told) = stored.failed("silent", |run| {
+        let at = place_of(&run.tables.orders, |row| {
+            &*row.event == "place" && &*row.purpose == "stop" && &*row.kind == "market"
+        });
+        let order = run.tables.orders[at].order.clone();
+        run.tables.orders.retain(|row| row.order != order);
+        run.tables.fills.retain(|row| row.order != order);
+    });
+    assert!(failed.contains(&"watched.stop"), "{failed:?}\n{told}");
+}
+
+/// An order that nobody planned: it is counted, and what it cost is told in R.
+#[test]
+fn what_is_done_by_hand_is_counted() {
+    let stored = stored(backtest::demo::POLICY);
+    let mut run = stored.run.clone();
+    let (order, fill) = filled(&run, "rung");
+    let id = run.tables.orders[order].order.clone();
+    let campaign = run.tables.fills[fill].campaign;
+    for row in run.tables.orders.iter_mut().filter(|row| row.order == id) {
+        (row.order, row.plan) = ("p0-7".to_owned(), 0);
+    }
+    (run.tables.fills[fill].order, run.tables.fills[fill].plan) = ("p0-7".to_owned(), 0);
+    let audit = audited(&stored.write("by hand", &run));
+    assert_eq!((audit.overrides.fills, audit.overrides.winners_cut), (1, 1), "{}", told(&audit));
+    let fills = || run.tables.fills.iter().filter(|fill| fill.campaign == campaign);
+    let (first, last) = (fills().next().unwrap(), fills().next_back().unwrap());
+    let row = run.tables.campaigns.iter().find(|row| row.campaign == campaign).unwrap();
+    let sign = if run.tables.fills[fill].side == "buy" { 1.0 } else { -1.0 };
+    let entry = fills().filter(|fill| fill.purpose == "entry").map(|fill| fill.quantity.approximate()).sum::<f64>();
+    let risk = entry * (first.price - row.initial_stop.unwrap()).abs().approximate();
+    let taken = &run.tables.fills[fill];
+    let cost = sign * taken.quantity.approximate() * (taken.price - last.price).approximate() / risk;
+    assert!((audit.overrides.cost_r - cost).abs() < 1e-9, "{} {cost}", audit.overrides.cost_r);
+}
