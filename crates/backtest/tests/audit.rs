@@ -432,7 +432,7 @@ fn altered_bytes_are_found() {
 /// Adds that nights refuse: a plan that is to say so and does not, is missed.
 #[test]
 fn a_crossed_unit_that_no_plan_tells_of_is_unexplained() {
-    let night = "[trade]\nmin_order = 0.001\n\n[guards]\nblackout = [\"daily 16:00 to 04:00\"]";
+    let night = "[trade]\nmin_order = 0.001\n\n[guards]\nblackout = [\"16:00-04:00\"]";
     let stored = stored(&demo_with(&[("[trade]\nmin_order = 0.001", night)]));
     let audit = audited(&stored.write("run", &stored.run));
     assert!(audit.is_clean(), "{}", told(&audit));
@@ -492,4 +492,27 @@ fn what_is_done_by_hand_is_counted() {
     let taken = &run.tables.fills[fill];
     let cost = sign * taken.quantity.approximate() * (taken.price - last.price).approximate() / risk;
     assert!((audit.overrides.cost_r - cost).abs() < 1e-9, "{} {cost}", audit.overrides.cost_r);
+}
+
+/// Two strategies in one instrument, the second with the other channel and watched stops: what crosses between them, what they share.
+#[test]
+fn strategies_that_share_an_instrument_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let tapes = backtest::demo::market(7, home.path()).unwrap();
+    let other = demo_with(&[
+        ("name = \"demo-trend\"", "name = \"demo-fast\""),
+        ("entry = 48 ", "entry = 20 "),
+        ("exit = 24 ", "exit = 10 "),
+        ("trail = \"6N\"", "trail = \"5N\"\ntrigger = \"synthetic\""),
+    ]);
+    let policies = vec![PolicyFile::new("demo.toml", backtest::demo::POLICY), PolicyFile::new("fast.toml", other)];
+    let request = Request { policies, tapes, program: "test".to_owned(), seed: Some(7) };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let crossed = run.tables.fills.iter().filter(|fill| fill.liquidity == "internal").count();
+    let folder = home.path().join("run");
+    run.write(&folder, false).unwrap();
+    let audit = audited(&folder);
+    assert!(audit.is_clean(), "{}", told(&audit));
+    assert!(crossed > 0 && audit.triggers.acted > 60, "{crossed} crossed, {:?}", audit.triggers);
+    assert!(audit.unchecked.iter().any(|sentence| sentence.contains("share an instrument")));
 }

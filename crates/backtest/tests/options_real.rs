@@ -61,6 +61,7 @@ fn run(name: &str, text: String, tapes: &[PathBuf]) -> Run {
     let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
     let record = &run.record;
     assert_eq!((record.residual.as_str(), record.triggers.unexplained, record.rejected), ("0", 0, 0), "{name}");
+    common::assert_it_holds(&run);
     let last = run.tables.equity.last().unwrap();
     let worst = run.tables.equity.iter().map(|row| row.drawdown).fold(0.0, f64::max);
     println!(

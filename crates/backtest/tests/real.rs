@@ -33,6 +33,7 @@ fn done(name: &str, text: String, tapes: Vec<PathBuf>) -> Run {
     let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
     let record = &run.record;
     assert_eq!((record.residual.as_str(), record.triggers.unexplained, record.rejected), ("0", 0, 0));
+    common::assert_it_holds(&run);
     let last = run.tables.equity.last().unwrap();
     let mut earned: BTreeMap<&str, Cash> = BTreeMap::new();
     for row in &run.tables.campaigns {
@@ -197,6 +198,7 @@ fn the_example_of_a_portfolio_runs() {
     let record = &run.record;
     assert_eq!((record.residual.as_str(), record.triggers.unexplained, record.rejected), ("0", 0, 0));
     assert!(record.refused_flows.is_empty(), "{:?}", record.refused_flows);
+    common::assert_it_holds(&run);
     assert!(run.tables.campaigns.iter().map(|row| &*row.instrument).collect::<BTreeSet<_>>().len() == 2);
     let last = run.tables.equity.last().unwrap();
     println!(

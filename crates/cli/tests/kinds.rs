@@ -37,13 +37,15 @@ fn json(sandbox: &Sandbox, line: &str) -> Value {
     serde_json::from_str(said.lines().last().unwrap()).unwrap()
 }
 
-/// Runs the policy, checks that the run repeats to the byte, and opens its folder.
+/// Runs the policy, checks that the run repeats to the byte and holds by the audit's own code, and opens its folder.
 #[track_caller]
 fn run(sandbox: &Sandbox, policy: &str, tapes: &str) -> Run {
     sandbox.write("policy.toml", policy);
     let said = json(sandbox, &format!("trimtab backtest policy.toml {tapes} --out run"));
     assert_eq!(said["residual"], "0");
     assert_eq!(json(sandbox, "trimtab replay run --verify")["same"], true);
+    let audit = sandbox.line("trimtab audit run");
+    assert_eq!(audit.code, Some(0), "{}{}", audit.stdout, audit.stderr);
     backtest::open(&sandbox.path("run")).unwrap()
 }
 

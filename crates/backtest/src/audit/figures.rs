@@ -176,7 +176,8 @@ pub(super) fn caps(run: &Run, leverage: Vec<(f64, Option<Timestamp>)>) -> Vec<Ca
         let mut tell = |cap: &str, (worst, at): (f64, Option<Timestamp>), limit: f64| {
             told.push(CapWorst { cap: cap.to_owned(), strategy: policy.name.clone(), worst, limit, at });
         };
-        if let Some(limit) = policy.caps.leverage {
+        // What a structure stands for is told by the legs that it holds.
+        if let Some(limit) = policy.caps.leverage.filter(|_| policy.structure.is_none()) {
             tell("leverage", leverage.get(at).copied().unwrap_or_default(), limit.limit.get());
         }
         if let Some(last) = policy.caps.drawdown.last() {

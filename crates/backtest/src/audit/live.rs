@@ -87,6 +87,8 @@ pub(super) struct Live {
     pub(super) placed: Timestamp,
     /// Sent in answer to news of the venue, and told to have arrived at the same time.
     pub(super) inside: bool,
+    /// Its terms were last set inside a bar.
+    pub(super) set_inside: bool,
     pub(super) accepted: bool,
     pub(super) triggered: bool,
     pub(super) cancelling: bool,
@@ -122,6 +124,7 @@ impl Live {
             reduce_only: row.reduce_only,
             placed: row.time,
             inside: false,
+            set_inside: false,
             accepted: false,
             triggered: false,
             cancelling: false,

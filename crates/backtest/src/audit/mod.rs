@@ -18,6 +18,7 @@ pub use finding::{CheckCount, Finding};
 use crate::run::Run;
 use crate::{Error, Progress, folder};
 use finding::Found;
+use policy::spec::Trigger;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -159,9 +160,11 @@ fn unchecked(run: &Run) -> Vec<String> {
         seat::shares_instruments(run),
         "quantities of orders and stops of strategies that share an instrument: bounds only",
     );
+    let watches = |policy: &policy::Policy| policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Synthetic);
+    let is_sampled = run.record.configuration.get("rows").is_some_and(|rows| rows != "each bar");
     tell(
-        run.record.configuration.get("rows").is_some_and(|rows| rows != "each bar"),
-        "watched stops between rows: the run does not keep a row a bar",
+        is_sampled && run.policies().iter().any(watches),
+        "whether watched stops were crossed: the run does not keep a row for each bar",
     );
     told
 }

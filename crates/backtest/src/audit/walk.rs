@@ -51,6 +51,8 @@ struct Market {
     mark: Option<Price>,
     /// Since the last row of positions.
     span: Option<Bar>,
+    /// When the bar before this input closed.
+    before: Timestamp,
     /// Of the present input.
     now: Now,
 }
@@ -65,12 +67,13 @@ struct Now {
     funding: Vec<Rate>,
     /// Reference prices of fills, in order, of which there is one path through the bar.
     path: Vec<Price>,
-    has_maker: bool,
+    /// A limit order opened something within the bar, which no limit order closes before the next one.
+    has_opened: bool,
 }
 
 impl Now {
     fn clear(&mut self) {
-        (self.bar, self.mark, self.has_quote, self.has_maker) = (None, None, false, false);
+        (self.bar, self.mark, self.has_quote, self.has_opened) = (None, None, false, false);
         self.trades.clear();
         self.funding.clear();
         self.path.clear();
@@ -189,6 +192,7 @@ impl<'a> Walk<'a> {
             last: Price::ZERO,
             mark: None,
             span: None,
+            before: Timestamp::MIN,
             now: Now::default(),
         };
         let mut markets: Vec<Market> = catalogue.instruments.iter().map(market).collect();
@@ -439,7 +443,7 @@ impl<'a> Walk<'a> {
                     order.cancelling = true;
                 } else {
                     (order.quantity, order.price, order.trigger) = (told.quantity, told.price, told.trigger);
-                    order.changed = told.time;
+                    (order.changed, order.set_inside) = (told.time, inside);
                 }
                 let copy = order.clone();
                 let planned = self.is_planned(&told.strategy, plans);
@@ -456,6 +460,7 @@ impl<'a> Walk<'a> {
                 let first = !order.accepted;
                 order.accepted = true;
                 order.inside = order.placed == told.time && !has_trades;
+                order.set_inside |= order.inside;
                 self.found.ensure("order.life", first, at, || "accepted twice".to_owned());
             }
             "triggered" => {
@@ -475,7 +480,7 @@ impl<'a> Walk<'a> {
                 order.acted = told.time;
                 let (asked, reason) = (order.cancelling, &*told.reason);
                 // An amendment to what was filled already takes an order back too.
-                let is_told = !reason.is_empty() && (reason != "requested" || asked || order.quantity <= order.filled);
+                let is_told = !reason.is_empty() && (reason != "as asked" || asked || order.quantity <= order.filled);
                 let event = &*told.event;
                 let fits = if event == "rejected" { !order.accepted } else { order.accepted };
                 self.markets[market].orders.remove(index);
@@ -511,6 +516,9 @@ impl<'a> Walk<'a> {
         self.found.ensure("order.plan", known, at, || {
             format!("no plan {} of `{}` in `{}` at that time", id.0, &*told.strategy, &*told.instrument)
         });
+        if let Some(plan) = plan {
+            self.fills_before(plan.input);
+        }
         self.lapses(seat, plans.start, id.0);
         if let (Some(seat), Some(plan)) = (seat, plan) {
             self.quantity(row, market, seat, &order, plan);
@@ -644,8 +652,9 @@ impl<'a> Walk<'a> {
         let fill = &self.tables.fills[row];
         let at = At::fill(row, fill);
         let terms = &self.policies[0].backtest;
-        let Market { tick, now, is_option, .. } = &self.markets[market];
-        let (tick, is_option) = (*tick, *is_option);
+        let Market { tick, now, is_option, before, net, .. } = &self.markets[market];
+        let (tick, is_option, before) = (*tick, *is_option, *before);
+        let opens = fill.liquidity == "maker" && net.signum() * order.side.sign() >= 0;
         let side = order.side;
         let no_worse = |price: Price, than: Price| if side == Side::Buy { price <= than } else { price >= than };
         let limit = order.price;
@@ -673,29 +682,44 @@ impl<'a> Walk<'a> {
         });
         let Some(bar) = now.bar.filter(|_| now.trades.is_empty()) else { return };
         // What rested untouched is reached at its level, or at the open where the market opened beyond it.
-        let rested = order.changed < self.at && order.placed < self.at;
+        // What waited for the rule of the opening bar is filled on the way.
+        let waited = is_maker && now.has_opened;
+        let rested = order.changed < self.at && order.placed < self.at && !waited;
         let level = order.trigger.or(order.price);
         let open = worsened(bar.open, Rate::from_raw(0), side, tick);
+        // Sent inside the bar before, which closed beyond it: a venue would have filled it on the way, at its own price.
+        let was_passed = is_maker && order.set_inside && order.changed == before && limit == Some(fill.reference);
         let place = match level {
             _ if !rested => None,
             None => Some(bar.open),
             Some(_) if order.trigger.is_some() && order.price.is_some() => None,
             Some(level) if order.trigger.is_some() => Some(if no_worse(bar.open, level) { level } else { bar.open }),
-            // Gapped over: at the open, or at its own price where it was sent inside the bar before.
-            Some(level) if is_maker && no_worse(bar.open, level) && fill.reference != level => Some(open),
+            Some(level) if is_maker && no_worse(bar.open, level) && !was_passed => Some(open),
             Some(level) if is_maker => Some(level),
             Some(_) => None,
         };
         self.found.ensure("fill.price", place.is_none_or(|place| place == fill.reference), at, || {
             format!("its reference is {}, it rested and was reached at {}", fill.reference, place.unwrap_or_default())
         });
+        if was_passed && rested && limit.is_some_and(|limit| no_worse(bar.open, limit)) {
+            self.markets[market].now.has_opened |= opens;
+            return;
+        }
         let inside = (bar.low..=bar.high).contains(&fill.reference) || fill.reference == open;
         self.found.ensure("fill.price", inside, at, || {
             format!("its reference {} is outside the bar, {} to {}", fill.reference, bar.low, bar.high)
         });
         let market = &mut self.markets[market];
         market.now.path.push(fill.reference);
-        market.now.has_maker |= is_maker;
+        market.now.has_opened |= opens;
+    }
+
+    /// Takes in what the venue did by itself before a plan of an input was made: it is no news of an order.
+    fn fills_before(&mut self, input: u64) {
+        let fills = &self.tables.fills[self.next.fill..];
+        let came = |fill: &&FillRow| fill.input < input || (fill.input == input && fill.liquidity != "internal");
+        let count = fills.iter().take_while(|fill| fill.time <= self.at).take_while(came).count();
+        self.fills_to(self.next.fill + count);
     }
 
     /// Takes fills in up to a row.
@@ -918,7 +942,9 @@ impl<'a> Walk<'a> {
                 });
                 if policy.size.resize == Resize::Entry && seat.alone && camp.base.is_some() {
                     let base = camp.base.unwrap_or_default().abs().approximate();
-                    let most = base * camp.shares_up_to(policy, unit) + lot.approximate();
+                    // Wins in a row make the base larger than the plan's first steps.
+                    let streak = policy.streak.map_or(1.0, |streak| streak.cap.get().max(1.0));
+                    let most = base * streak * camp.shares_up_to(policy, unit) + lot.approximate();
                     let fits = order.open().approximate() <= most * (1.0 + 1e-9);
                     self.found.ensure("add.size", fits, at, || {
                         format!("unit {unit} adds {}; its share of {base} is at most {most}", order.open())
@@ -1028,7 +1054,7 @@ impl<'a> Walk<'a> {
                 continue;
             };
             // Quantity that a limit opened within this bar takes no profit in it.
-            let waits = order.price.is_some() && known.now.has_maker;
+            let waits = order.price.is_some() && known.now.has_opened;
             let (order_id, placed) = (format!("p{}-{}", id.0, id.1), order.placed);
             let row = self.tables.orders.iter().position(|row| row.order == order_id);
             let at = At { row, time: Some(self.at), order: Some(&order_id), plan: Some(id.0), ..At::file("orders") };
@@ -1229,6 +1255,10 @@ impl<'a> Walk<'a> {
             told.push(seat);
             let known = &self.markets[market];
             let mark = known.mark.unwrap_or(known.last);
+            let worst = &mut self.told.leverage[self.seats[seat].strategy];
+            if position.exposure.abs() > worst.0 {
+                *worst = (position.exposure.abs(), Some(position.time));
+            }
             self.found.ensure("bars", position.mark == mark, at, || {
                 format!("the mark is {}, the tapes give {mark}", position.mark)
             });
@@ -1294,7 +1324,9 @@ impl<'a> Walk<'a> {
     /// The present time is over.
     fn leave(&mut self) {
         for index in self.busy.drain(..) {
-            self.markets[index].now.clear();
+            let market = &mut self.markets[index];
+            market.before = market.now.bar.map_or(market.before, |bar| bar.closed);
+            market.now.clear();
         }
         for seat in &mut self.seats {
             (seat.is_touched, seat.is_filled) = (false, false);

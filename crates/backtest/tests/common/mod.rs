@@ -325,3 +325,12 @@ pub fn skip(test: &str, why: &str) {
 pub fn cases(usual: u32) -> u32 {
     if std::env::var_os("TRIMTAB_LONG").is_some_and(|long| long == "1") { usual * 10 } else { usual }
 }
+
+/// The run holds by the audit's own code.
+pub fn assert_it_holds(run: &backtest::Run) {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("run");
+    run.write(&folder, false).unwrap();
+    let audit = backtest::audit::audit(&folder, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+    assert!(audit.is_clean() && audit.triggers.unexplained == 0, "{:#?}", audit.findings);
+}

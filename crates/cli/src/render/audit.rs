@@ -31,6 +31,7 @@ pub(crate) fn show(audit: &Audit, run: &Path, terminal: &Terminal) {
         terminal.json("audit_finding", &Line { run, check, table, row: *row, time, order, plan: *plan, finding });
     }
     terminal.json("audit", &figures(audit, run));
+    terminal.result(triggers_told(audit, terminal.width()));
     for line in figures_told(audit) {
         terminal.result(wrap(&line, terminal.width(), 4));
     }
@@ -73,19 +74,27 @@ fn told(finding: &Finding) -> String {
     format!("  {check}   {}: {text}", place.join(" · "))
 }
 
-fn figures_told(audit: &Audit) -> Vec<String> {
-    let count = |number: u64| show::count(number, STYLE);
+/// What the market crossed, and what became of it.
+fn triggers_told(audit: &Audit, width: usize) -> String {
     let triggers = &audit.triggers;
+    let [crossed, acted, refusals, unexplained] =
+        [triggers.crossed(), triggers.acted, triggers.refusals(), triggers.unexplained].map(count);
     let refused: Vec<String> =
         triggers.refused.iter().map(|(rule, times)| format!("{rule} {}", count(*times))).collect();
     let refused = if refused.is_empty() { String::new() } else { format!(" ({})", refused.join(", ")) };
-    let mut lines = vec![format!(
-        "  triggers crossed {} = acted {} + refused {}{refused}    unexplained {}",
-        count(triggers.crossed()),
-        count(triggers.acted),
-        count(triggers.refusals()),
-        count(triggers.unexplained)
-    )];
+    let told = wrap(&format!("  triggers crossed {crossed} = acted {acted} + refused {refusals}{refused}"), width, 4);
+    let last = told.lines().last().map_or(0, |line| line.chars().count());
+    let rest = format!("unexplained {unexplained}");
+    let gap = if last + 4 + rest.len() <= width { "    " } else { "\n    " };
+    format!("{told}{gap}{rest}")
+}
+
+fn count(number: u64) -> String {
+    show::count(number, STYLE)
+}
+
+fn figures_told(audit: &Audit) -> Vec<String> {
+    let mut lines = Vec::new();
     let hand = audit.overrides;
     let changes = hand.fills + hand.losers_held;
     lines.push(if changes == 0 {
