@@ -368,6 +368,15 @@ fn every_kind_of_alteration_is_found() {
             run.record.policies[0].hash = blake3::hash(text.as_bytes()).to_hex().to_string();
             run.strategies[0].text = text;
         }),
+        altered("the policy was to be flat earlier", "cap.drawdown", |run| {
+            let level = "    { at = \"10%\", restore = \"5%\", factor = 0.5 },\n";
+            let text = run.strategies[0]
+                .text
+                .replace(level, "")
+                .replace("{ at = \"20%\", restore = \"10%\"", "{ at = \"8%\", restore = \"4%\"");
+            run.record.policies[0].hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+            run.strategies[0].text = text;
+        }),
         altered("the policy had a lower cap", "cap.leverage", |run| {
             let text = run.strategies[0].text.replace("leverage_restore = 2.0", "leverage_restore = 0.5");
             run.record.policies[0].hash = blake3::hash(text.as_bytes()).to_hex().to_string();

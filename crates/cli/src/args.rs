@@ -138,7 +138,7 @@ pub(crate) enum Command {
     /// Run a run folder's recipe again and compare: the first difference, or none
     #[command(after_help = examples::REPLAY)]
     Replay(Replay),
-    /// Recompute a run folder from its tables, its policy and the tapes: every crossing acted on or refused, nothing unexplained
+    /// Recompute a run from its tables, policy and tapes, without the engine: what was crossed, what came of it
     #[command(after_help = examples::AUDIT)]
     Audit(Audit),
     /// Write a run's report: one HTML file, readable without script and without network

@@ -462,3 +462,31 @@ fn a_demo_replaces_a_demo_and_nothing_else() {
     let again = sandbox.line(&format!("trimtab backtest trimtab-demo/policy.toml {tapes} --out again --json"));
     assert_eq!(serde_json::from_str::<Value>(&again.ok()).unwrap()["chain"], first);
 }
+
+/// Exit 1, a line that names the place, and the same as JSON.
+#[test]
+fn an_audit_names_what_does_not_hold() {
+    let sandbox = Sandbox::new();
+    sandbox.line("trimtab demo --seed 3").ok();
+    let clean = sandbox.line("trimtab audit trimtab-demo").ok();
+    assert!(clean.starts_with("  triggers crossed ") && clean.contains("unexplained 0"), "{clean}");
+    assert!(
+        clean.contains("manual overrides 0") && clean.contains("disposition effect") && clean.contains("  ok "),
+        "{clean}"
+    );
+    let policy = sandbox.path("trimtab-demo/run/policy.toml");
+    let text = std::fs::read_to_string(&policy).unwrap().replace("initial = \"3N\"", "initial = \"2N\"");
+    std::fs::write(policy, text).unwrap();
+    let said = sandbox.line("trimtab audit trimtab-demo");
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stdout.contains("  files   policy.toml: its hash is "), "{}", said.stdout);
+    assert!(said.stdout.contains("  stop.level   orders · row "), "{}", said.stdout);
+    let said = sandbox.line("trimtab audit trimtab-demo --json");
+    let lines: Vec<Value> = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (last, findings) = lines.split_last().unwrap();
+    assert_eq!((&last["schema"], &last["ok"]), (&"trimtab.audit/1".into(), &false.into()));
+    let named = |finding: &Value| finding["schema"] == "trimtab.audit_finding/1" && finding["finding"].is_string();
+    assert!(!findings.is_empty() && findings.iter().all(named), "{findings:?}");
+    let of_order = findings.iter().find(|finding| finding["check"] == "stop.level").unwrap();
+    assert!(of_order["row"].is_u64() && of_order["time"].is_string() && of_order["order"].is_string(), "{of_order}");
+}

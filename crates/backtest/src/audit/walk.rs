@@ -1309,6 +1309,7 @@ impl<'a> Walk<'a> {
         if !has_row {
             return;
         }
+        self.drawdown();
         while tables.equity.get(self.next.equity).is_some_and(|row| row.time <= self.at) {
             self.next.equity += 1;
         }
@@ -1317,6 +1318,29 @@ impl<'a> Walk<'a> {
                 let missing = market.seats.iter().any(|seat| !told.contains(seat));
                 let at = At { time: Some(self.at), ..At::file("positions") };
                 self.found.ensure("bars", !missing, at, || "no row of an instrument that had a bar".to_owned());
+            }
+        }
+    }
+
+    /// At the last level of drawdown, where nothing lets it begin again, all is closed or on its way out.
+    fn drawdown(&mut self) {
+        let tables = self.tables;
+        let Some(equity) = tables.equity.get(self.next.equity).filter(|_| tables.accounts.is_empty()) else { return };
+        for (index, market) in self.markets.iter().enumerate() {
+            for seat in market.seats.iter().copied().filter(|seat| self.seats[*seat].alone) {
+                let policy = &self.policies[self.seats[seat].strategy];
+                let last = policy
+                    .caps
+                    .drawdown
+                    .last()
+                    .filter(|level| level.factor.get() == 0.0 && policy.caps.rearm.is_none());
+                let Some(last) = last.filter(|last| equity.drawdown >= last.at.get()) else { continue };
+                let own =
+                    self.markets[index].orders.iter().filter(|order| order.seat == Some(seat) && order.is_market());
+                let left = self.seats[seat].held + own.map(Live::signed).sum::<Qty>();
+                self.found.ensure("cap.drawdown", left.is_zero(), At::equity(self.next.equity, equity), || {
+                    format!("drawdown {} is over the last level {}, and {left} stays", equity.drawdown, last.at.get())
+                });
             }
         }
     }
