@@ -67,7 +67,7 @@ fn random_runs_hold() {
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let (mut checks, mut broken) = (BTreeMap::<&str, u64>::new(), Vec::new());
     let (mut runs, mut bars, mut acted, mut refused) = (0, 0, 0, 0);
-    for seed in 0..u64::from(cases(60)) {
+    for seed in 0..u64::from(cases(30)) {
         let policy = policies().new_tree(&mut runner).unwrap().current();
         let home = tempfile::tempdir().unwrap();
         let Some(run) = run_of(&policy, seed, 400, home.path()) else { continue };
@@ -86,7 +86,7 @@ fn random_runs_hold() {
         }
     }
     assert!(broken.is_empty(), "{} of {runs}\n{}\n{checks:?}", broken.len(), broken.join("\n\n"));
-    assert!(runs > 40 && acted > 100 && refused > 100, "{runs} runs, {bars} bars, {acted} acted, {refused} refused");
+    assert!(runs > 20 && acted > 100 && refused > 100, "{runs} runs, {bars} bars, {acted} acted, {refused} refused");
     println!("{runs} runs, {bars} bars, {acted} acted, {refused} refused: {checks:?}");
 }
 
@@ -223,8 +223,9 @@ fn every_kind_of_alteration_is_found() {
             run.tables.orders.retain(|row| row.order != order || &*row.event != "place");
         }),
         altered("nobody asked an order back", "order.life", |run| {
-            let at = place_of(&run.tables.orders, |row| &*row.event == "cancel");
-            run.tables.orders.remove(at);
+            let ended = place_of(&run.tables.orders, |row| &*row.reason == "as asked");
+            let order = run.tables.orders[ended].order.clone();
+            run.tables.orders.retain(|row| row.order != order || &*row.event != "cancel");
         }),
         altered("a stop is moved against the position", "stop.moved", |run| {
             let at = place_of(&run.tables.orders, |row| &*row.event == "amend" && &*row.purpose == "stop");
@@ -503,17 +504,18 @@ fn what_is_done_by_hand_is_counted() {
     assert!((audit.overrides.cost_r - cost).abs() < 1e-9, "{} {cost}", audit.overrides.cost_r);
 }
 
-/// Two strategies in one instrument, the second with the other channel and watched stops: what crosses between them, what they share.
+/// Two strategies in one instrument, the second always on one side or the other with watched stops: what crosses between them, what
+/// they share.
 #[test]
 fn strategies_that_share_an_instrument_hold() {
     let home = tempfile::tempdir().unwrap();
     let tapes = backtest::demo::market(7, home.path()).unwrap();
-    let other = demo_with(&[
-        ("name = \"demo-trend\"", "name = \"demo-fast\""),
-        ("entry = 48 ", "entry = 20 "),
-        ("exit = 24 ", "exit = 10 "),
-        ("trail = \"6N\"", "trail = \"5N\"\ntrigger = \"synthetic\""),
-    ]);
+    let text = backtest::demo::POLICY;
+    let (begin, end) = (text.find("[signal]").unwrap(), text.find("[unit]").unwrap());
+    let signal = "[signal]\nkind = \"momentum\"\nbar = \"1h\"\nlookback = 4\nreentry = \"at_once\"\n\n";
+    let other = format!("{}{signal}{}", &text[..begin], &text[end..])
+        .replace("name = \"demo-trend\"", "name = \"demo-fast\"")
+        .replace("trail = \"6N\"", "trail = \"5N\"\ntrigger = \"synthetic\"");
     let policies = vec![PolicyFile::new("demo.toml", backtest::demo::POLICY), PolicyFile::new("fast.toml", other)];
     let request = Request { policies, tapes, program: "test".to_owned(), seed: Some(7) };
     let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();

@@ -232,10 +232,9 @@ impl Camp {
     /// Compares a campaign's row with what its fills and payments give; `mark` values what is still open.
     pub(super) fn check(
         &self,
-        row: usize,
-        told: &CampaignRow,
+        (row, told): (usize, &CampaignRow),
         ended: Option<&FillRow>,
-        mark: Option<Price>,
+        mark: Price,
         policy: &Policy,
         tick: Price,
         found: &mut Found,
@@ -276,9 +275,7 @@ impl Camp {
                 same("initial_stop", shown(told.initial_stop), shown(initial));
             }
         }
-        let value =
-            if ended.is_some() { Some(Notional::ZERO) } else { mark.map(|mark| self.contract.value(mark, self.held)) };
-        let Some(value) = value else { return };
+        let value = if ended.is_some() { Notional::ZERO } else { self.contract.value(mark, self.held) };
         let profit = (value - self.cost).cash();
         same("profit", told.profit.to_string(), profit.to_string());
         let risked = |stop: Price| self.contract.profit(self.first, stop, self.entry).abs().approximate();
@@ -286,9 +283,11 @@ impl Camp {
             let made = (profit - self.fees + self.funding).approximate() / risked(stop);
             let near = (r - made).abs() <= 1e-9 * made.abs().max(1.0);
             found.ensure("campaign", near, at, || format!("campaign {}: r is {r}, its fills give {made}", self.id));
+            // What is open is valued at its mark, which need not be a price that was traded.
+            let is_open = ended.is_none();
             let around =
                 told.mae_r.is_none_or(|worst| worst <= r + 1e-9) && told.mfe_r.is_none_or(|best| best >= r - 1e-9);
-            found.ensure("campaign", around, at, || {
+            found.ensure("campaign", is_open || around, at, || {
                 format!(
                     "campaign {}: {r} R is outside its own worst and best, {:?} and {:?}",
                     self.id, told.mae_r, told.mfe_r

@@ -50,13 +50,13 @@ pub(super) fn check(run: &Run, found: &mut Found) {
                 let quantity = if part.side == "buy" { part.quantity } else { -part.quantity };
                 *sums.by_seat.entry((&part.strategy, &part.instrument)).or_default() += quantity;
                 signed += quantity;
-                sums.cash = sums.cash - part.fee.notional();
+                sums.cash -= part.fee.notional();
                 fill += 1;
             }
             *sums.held.entry(&first.instrument).or_default() += signed;
             if first.liquidity != "internal" {
                 let contract = contracts.get(first.instrument.as_str()).copied().unwrap_or_default();
-                sums.cash = sums.cash - contract.value(first.price, signed);
+                sums.cash -= contract.value(first.price, signed);
             }
         }
         while let Some(position) = tables.positions.get(seen).filter(|row| until(row.time)) {

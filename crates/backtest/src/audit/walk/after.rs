@@ -1,0 +1,320 @@
+//! What holds at a time after all orders and fills of it: plans, payments, what each strategy holds, the rows of positions.
+
+use super::orders::change;
+use super::{Live, Walk};
+use crate::audit::finding::At;
+use crate::audit::live::For;
+use crate::records::PlanRow;
+use policy::spec::Trigger;
+use std::ops::Range;
+use units::{Cash, Qty, Round};
+
+impl Walk<'_> {
+    /// Plans of this time: their position is that of the fills, their target is within the caps.
+    pub(super) fn plans(&mut self, rows: Range<usize>) {
+        let tables = self.tables;
+        let mut begin = rows.start;
+        for steps in tables.plans[rows.clone()].chunk_by(|a, b| a.plan == b.plan) {
+            let (first, at) = (&steps[0], At::plan(begin, &steps[0]));
+            begin += steps.len();
+            let seat = self.by_symbol.get(&*first.instrument).and_then(|market| self.seat_of(&first.strategy, *market));
+            let Some(seat) = seat else { continue };
+            self.seats[seat].is_touched = true;
+            self.lapses(Some(seat), begin - steps.len(), first.plan);
+            self.leverage(seat, steps, at);
+        }
+        // The last plan of each strategy stands beside the position after all fills of now.
+        self.next.plan = rows.end;
+    }
+
+    pub(super) fn leverage(&mut self, seat: usize, steps: &[PlanRow], at: At<'_>) {
+        let first = &steps[0];
+        let strategy = self.seats[seat].strategy;
+        let policy = &self.policies[strategy];
+        let market = self.by_symbol.get(&*first.instrument).copied().unwrap_or_default();
+        let (known, equity) = (&self.markets[market], first.equity.approximate());
+        let exposed = known.contract.approximate_exposure(first.price, first.target).abs();
+        if equity > 0.0 {
+            let now = exposed / equity;
+            if now > self.told.leverage[strategy].0 {
+                self.told.leverage[strategy] = (now, Some(first.time));
+            }
+        }
+        let Some(limit) = policy.caps.leverage else { return };
+        let unmet = steps.iter().any(|step| &*step.outcome == "unmet");
+        if unmet || first.price.is_zero() {
+            return;
+        }
+        let increases = !first.target.is_zero()
+            && (first.target.abs() > first.position.abs() || first.target.signum() * first.position.signum() <= 0);
+        let most = if increases { limit.restore } else { limit.limit }.get() * equity.max(0.0);
+        // Coins that lie in the account count too, and only for shorts against them: then less is exposed.
+        let covered = known.is_spot || first.target.signum() < 0 && self.has_coins();
+        self.found.ensure("cap.leverage", covered || exposed <= most * (1.0 + 1e-9) + 1e-9, at, || {
+            format!("the target {} at {} is {exposed} of at most {most}", first.target, first.price)
+        });
+    }
+
+    pub(super) fn has_coins(&self) -> bool {
+        self.policies[0].accounts.iter().any(|account| account.deposits.len() > 1 || account.numeraire.is_some())
+    }
+
+    /// Payments of this time, and rates that nobody paid.
+    pub(super) fn funding(&mut self) {
+        let tables = self.tables;
+        let mut paid = Vec::new();
+        while let Some(payment) = tables.funding.get(self.next.funding).filter(|row| row.time <= self.at) {
+            let row = self.next.funding;
+            self.next.funding += 1;
+            let at = At::funding(row, payment);
+            let market = self.by_symbol.get(&payment.instrument).copied();
+            let due = market.is_some_and(|market| self.markets[market].now.funding.contains(&payment.rate));
+            self.found.ensure("funding", due && payment.time == self.at, at, || {
+                format!("no tape has a rate of {} for `{}` then", payment.rate, payment.instrument)
+            });
+            let Some(market) = market else { continue };
+            paid.push(market);
+            let known = &self.markets[market];
+            let owed = -known.contract.exposure(payment.mark, payment.position);
+            let received = owed.signum() * payment.rate.signum() > 0;
+            let round = if received { Round::TowardZero } else { Round::AwayFromZero };
+            let exact = owed.at_rate(payment.rate, round).unwrap_or_default();
+            // Over time what is paid on is a mean, of which the row shows eight decimals.
+            let off = if known.accrues {
+                known.contract.exposure(payment.mark, Qty::from_raw(1)).cash().abs()
+            } else {
+                Cash::ZERO
+            };
+            self.found.ensure("funding", (payment.amount - exact).abs() <= off, at, || {
+                format!(
+                    "{} is paid; {} of {} at {} is {exact}",
+                    payment.amount, payment.rate, payment.position, payment.mark
+                )
+            });
+            if !known.accrues && known.now.trades.is_empty() {
+                self.found.ensure("funding", payment.position == known.net, at, || {
+                    format!("paid on {}, the fills give {}", payment.position, known.net)
+                });
+                let mark = known.mark.unwrap_or(known.last);
+                self.found.ensure("funding", payment.mark == mark, at, || {
+                    format!("paid at a mark of {}, the tapes give {mark}", payment.mark)
+                });
+            }
+            for index in &self.markets[market].seats {
+                let seat = &mut self.seats[*index];
+                let is_sure = seat.alone && self.markets[market].now.trades.is_empty();
+                if let Some(camp) = &mut seat.camp {
+                    camp.funding += payment.amount;
+                    camp.uncertain |= !is_sure;
+                }
+            }
+        }
+        for index in &self.busy {
+            let known = &self.markets[*index];
+            let owes = known.is_traded
+                && !known.now.funding.is_empty()
+                && !known.is_spot
+                && !known.accrues
+                && known.now.trades.is_empty();
+            if !owes || known.net.is_zero() {
+                continue;
+            }
+            let at = At { time: Some(self.at), ..At::file("funding") };
+            let count = paid.iter().filter(|market| *market == index).count();
+            self.found.ensure("funding", count == known.now.funding.len(), at, || {
+                format!("{} rates are due on {}, {count} were paid", known.now.funding.len(), known.net)
+            });
+        }
+    }
+
+    /// What holds of each strategy after all that happened at this time.
+    pub(super) fn seats_now(&mut self) {
+        let plans = &self.tables.plans[self.plans_now.clone()];
+        for index in 0..self.markets.len() {
+            let is_busy = self.busy.contains(&index);
+            for at in 0..self.markets[index].seats.len() {
+                let seat = self.markets[index].seats[at];
+                if is_busy || self.seats[seat].is_touched {
+                    self.seat_now(index, seat, plans);
+                }
+            }
+        }
+    }
+
+    pub(super) fn seat_now(&mut self, market: usize, index: usize, plans: &[PlanRow]) {
+        let known = &self.markets[market];
+        let seat = &mut self.seats[index];
+        let policy = &self.policies[seat.strategy];
+        if let Some(camp) = &mut seat.camp {
+            if let Some(bar) = known.now.bar {
+                camp.see(bar.high, bar.low);
+            }
+            known.now.trades.iter().for_each(|trade| camp.see(*trade, *trade));
+        }
+        let seat = &self.seats[index];
+        let Some(camp) = seat.camp.as_ref().filter(|_| seat.alone) else { return };
+        let own = |order: &&Live| order.seat == Some(index);
+        let orders = || known.orders.iter().filter(own);
+        let symbol = &self.policies[seat.strategy].name;
+        let plan = plans
+            .iter()
+            .rev()
+            .find(|plan| plan.strategy.as_str() == symbol && self.by_symbol.get(&*plan.instrument) == Some(&market));
+        let here = At { time: Some(self.at), plan: plan.map(|plan| plan.plan), ..At::file("orders") };
+        let rests = policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Resting);
+        let flight: Qty = orders().filter(|order| order.is_market()).map(Live::signed).sum();
+        if seat.is_touched && rests && camp.has_stop(policy, known.tick) {
+            let stops = orders().filter(|order| order.is_resting_stop() && !order.cancelling);
+            let covered: Qty = stops.map(Live::open).sum();
+            self.found.ensure("stop.covers", covered == seat.held.abs(), here, || {
+                format!("{} is held, stops cover {covered}", seat.held)
+            });
+        }
+        // A plan of the market's own input: what reduces goes out with it.
+        let answers = self.tables.orders[self.orders_now.clone()].iter().enumerate();
+        let on_market = answers
+            .skip(self.boundary - self.orders_now.start)
+            .any(|(_, row)| row.strategy.as_str() == symbol && self.by_symbol.get(&*row.instrument) == Some(&market));
+        let quiet = !self.has_news && known.now.funding.is_empty() && !seat.is_filled && known.now.bar.is_some();
+        if let Some(plan) = plan.filter(|_| on_market || quiet) {
+            let missing = change(plan.target, seat.held, &known.orders, index);
+            let is_blocked = missing.signum() * seat.held.signum() < 0;
+            self.found.ensure("exit.blocked", !is_blocked, here, || {
+                format!("target {} with {} held: {missing} was not sent", plan.target, seat.held)
+            });
+        }
+        let Some(bar) = known.now.bar.filter(|_| !seat.is_filled) else { return };
+        let leaves = (seat.held + flight).is_zero();
+        if let Some(level) = seat.watched {
+            let crossed = if camp.is_long() { bar.low <= level } else { bar.high >= level };
+            let holds = !crossed || leaves;
+            let holds = self.found.ensure("watched.stop", holds, here, || {
+                format!(
+                    "the watched stop {level} was crossed, the bar went from {} to {}: {} of {} goes out",
+                    bar.low, bar.high, flight, seat.held
+                )
+            });
+            self.told.unexplained += u64::from(!holds);
+        }
+        let waits = orders().any(|order| matches!(order.purpose, For::Add(_)));
+        if let Some((unit, level)) = camp.next_level(policy, known.tick).filter(|_| !waits && !leaves) {
+            let crossed = if camp.is_long() { bar.high >= level } else { bar.low <= level };
+            let mut told = plans.iter().filter(|plan| {
+                plan.strategy.as_str() == symbol && self.by_symbol.get(&*plan.instrument) == Some(&market)
+            });
+            let holds = !crossed || told.any(|plan| &*plan.outcome == "refused" || plan.target.is_zero());
+            let holds = self.found.ensure("add.unexplained", holds, here, || {
+                format!(
+                    "unit {} was due at {level}, the bar went from {} to {}: neither added nor refused",
+                    unit + 1,
+                    bar.low,
+                    bar.high
+                )
+            });
+            self.told.unexplained += u64::from(!holds);
+        }
+    }
+
+    /// Rows of positions of this time: marks and extremes from the tapes, the stop from the orders.
+    pub(super) fn positions(&mut self) {
+        let tables = self.tables;
+        let has_row = tables.equity.get(self.next.equity).is_some_and(|row| row.time <= self.at);
+        let mut told = Vec::new();
+        while let Some(position) = tables.positions.get(self.next.position).filter(|row| row.time <= self.at) {
+            let at = At::position(self.next.position, position);
+            self.next.position += 1;
+            let Some(market) = self.by_symbol.get(&*position.instrument).copied() else { continue };
+            let Some(seat) = self.seat_of(&position.strategy, market) else { continue };
+            told.push(seat);
+            let known = &self.markets[market];
+            let mark = known.mark.unwrap_or(known.last);
+            let worst = &mut self.told.leverage[self.seats[seat].strategy];
+            if position.exposure.abs() > worst.0 {
+                *worst = (position.exposure.abs(), Some(position.time));
+            }
+            self.found.ensure("bars", position.mark == mark, at, || {
+                format!("the mark is {}, the tapes give {mark}", position.mark)
+            });
+            let seen = known.span.is_some_and(|span| {
+                (span.open, span.high, span.low, span.volume)
+                    == (position.open, position.high, position.low, position.volume)
+            });
+            self.found.ensure("bars", seen, at, || match known.span {
+                Some(span) => format!(
+                    "open, high, low and volume are {} {} {} {}, the tapes give {} {} {} {}",
+                    position.open,
+                    position.high,
+                    position.low,
+                    position.volume,
+                    span.open,
+                    span.high,
+                    span.low,
+                    span.volume
+                ),
+                None => "the tapes have no bar of it since the row before".to_owned(),
+            });
+            let is_watched = self.policies[self.seats[seat].strategy]
+                .stop
+                .as_ref()
+                .is_some_and(|stop| stop.trigger == Trigger::Synthetic);
+            let each = self.has_each_bar;
+            let of = &mut self.seats[seat];
+            of.watched = position.stop.filter(|_| is_watched && each);
+            match (&mut of.camp, position.stop) {
+                (Some(camp), Some(stop)) if is_watched => {
+                    let holds = camp.stop.is_none_or(|before| camp.is_no_worse(stop, before));
+                    self.found.ensure("stop.moved", holds, at, || {
+                        format!(
+                            "the watched stop moves from {} to {stop}, against the position",
+                            camp.stop.unwrap_or_default()
+                        )
+                    });
+                    camp.stop = Some(stop);
+                }
+                (camp, stop) => {
+                    let expected = camp.as_ref().and_then(|camp| camp.stop);
+                    self.found.ensure("stop.level", stop == expected, at, || {
+                        format!("the stop is {stop:?}, the orders give {expected:?}")
+                    });
+                }
+            }
+        }
+        if !has_row {
+            return;
+        }
+        self.drawdown();
+        while tables.equity.get(self.next.equity).is_some_and(|row| row.time <= self.at) {
+            self.next.equity += 1;
+        }
+        for market in &mut self.markets {
+            if market.span.take().is_some() {
+                let missing = market.seats.iter().any(|seat| !told.contains(seat));
+                let at = At { time: Some(self.at), ..At::file("positions") };
+                self.found.ensure("bars", !missing, at, || "no row of an instrument that had a bar".to_owned());
+            }
+        }
+    }
+
+    /// At the last level of drawdown, where nothing lets it begin again, all is closed or on its way out.
+    pub(super) fn drawdown(&mut self) {
+        let tables = self.tables;
+        let Some(equity) = tables.equity.get(self.next.equity).filter(|_| tables.accounts.is_empty()) else { return };
+        for (index, market) in self.markets.iter().enumerate() {
+            for seat in market.seats.iter().copied().filter(|seat| self.seats[*seat].alone) {
+                let policy = &self.policies[self.seats[seat].strategy];
+                let last = policy
+                    .caps
+                    .drawdown
+                    .last()
+                    .filter(|level| level.factor.get() == 0.0 && policy.caps.rearm.is_none());
+                let Some(last) = last.filter(|last| equity.drawdown >= last.at.get()) else { continue };
+                let own =
+                    self.markets[index].orders.iter().filter(|order| order.seat == Some(seat) && order.is_market());
+                let left = self.seats[seat].held + own.map(Live::signed).sum::<Qty>();
+                self.found.ensure("cap.drawdown", left.is_zero(), At::equity(self.next.equity, equity), || {
+                    format!("drawdown {} is over the last level {}, and {left} stays", equity.drawdown, last.at.get())
+                });
+            }
+        }
+    }
+}
