@@ -4,6 +4,7 @@ use super::orders::change;
 use super::{Live, Walk};
 use crate::audit::finding::At;
 use crate::audit::live::For;
+use crate::audit::seat::is_plain;
 use crate::records::PlanRow;
 use policy::spec::Trigger;
 use std::ops::Range;
@@ -219,6 +220,7 @@ impl Walk<'_> {
     pub(super) fn positions(&mut self) {
         let tables = self.tables;
         let has_row = tables.equity.get(self.next.equity).is_some_and(|row| row.time <= self.at);
+        let has_structures = !self.policies.iter().all(is_plain);
         let mut told = Vec::new();
         while let Some(position) = tables.positions.get(self.next.position).filter(|row| row.time <= self.at) {
             let at = At::position(self.next.position, position);
@@ -235,10 +237,12 @@ impl Walk<'_> {
             self.found.ensure("bars", position.mark == mark, at, || {
                 format!("the mark is {}, the tapes give {mark}", position.mark)
             });
-            let seen = known.span.is_some_and(|span| {
-                (span.open, span.high, span.low, span.volume)
-                    == (position.open, position.high, position.low, position.volume)
-            });
+            // Settlements of options make rows between those of bars, which begin no new span.
+            let seen = has_structures
+                || known.span.is_some_and(|span| {
+                    (span.open, span.high, span.low, span.volume)
+                        == (position.open, position.high, position.low, position.volume)
+                });
             self.found.ensure("bars", seen, at, || match known.span {
                 Some(span) => format!(
                     "open, high, low and volume are {} {} {} {}, the tapes give {} {} {} {}",
@@ -288,7 +292,7 @@ impl Walk<'_> {
         }
         for market in &mut self.markets {
             if market.span.take().is_some() {
-                let missing = market.seats.iter().any(|seat| !told.contains(seat));
+                let missing = !has_structures && market.seats.iter().any(|seat| !told.contains(seat));
                 let at = At { time: Some(self.at), ..At::file("positions") };
                 self.found.ensure("bars", !missing, at, || "no row of an instrument that had a bar".to_owned());
             }
