@@ -2,6 +2,7 @@
 
 use super::finding::{At, Found};
 use super::live::For;
+use super::seat::plus;
 use crate::records::{CampaignRow, FillRow};
 use policy::Policy;
 use policy::spec::{Follow, RungAt, Spacing};
@@ -48,8 +49,10 @@ pub(super) struct Camp {
 
 /// A price at a distance from another, up or down.
 pub(super) fn off(anchor: Price, distance: f64, up: bool) -> Price {
-    let distance = Price::from_estimate(distance, Round::Nearest).unwrap_or(Price::ZERO);
-    if up { anchor + distance } else { anchor - distance }
+    let distance = Price::from_estimate(distance, Round::Nearest).unwrap_or(Price::ZERO).raw();
+    let raw = if up { anchor.raw().saturating_add(distance) } else { anchor.raw().saturating_sub(distance) };
+    // No market is beyond; what is compared with it can be subtracted.
+    Price::from_raw(raw.clamp(-(i64::MAX / 4), i64::MAX / 4))
 }
 
 impl Camp {
@@ -102,12 +105,12 @@ impl Camp {
     /// Takes in a fill. `false`: the rung was used before.
     pub(super) fn fill(&mut self, fill: &FillRow, signed: Qty, order: Option<(u64, u64)>) -> bool {
         let before = self.held;
-        self.held += signed;
+        self.held = plus(self.held, signed);
         self.cost += self.contract.value(fill.price, signed);
         self.fees += fill.fee;
         if before.signum() * signed.signum() < 0 {
             self.closed_value += self.contract.exposure(fill.price, signed.abs());
-            self.closed_qty += signed.abs();
+            self.closed_qty = plus(self.closed_qty, signed.abs());
         } else if !self.adopted || !before.is_zero() {
             self.average = self.averaged(before, signed, fill.price);
             let better = if signed.signum() > 0 { Price::max } else { Price::min };
@@ -118,7 +121,7 @@ impl Camp {
         }
         self.see(fill.price, fill.price);
         match For::of(&fill.purpose) {
-            For::Entry => self.first += signed,
+            For::Entry => self.first = plus(self.first, signed),
             For::Add(unit) => {
                 self.units |= self.units_up_to(unit);
                 self.last_fill = fill.price;

@@ -48,12 +48,14 @@ pub(super) fn check(run: &Run, found: &mut Found) {
             let mut signed = Qty::ZERO;
             for part in tables.fills[fill..].iter().take_while(one) {
                 let quantity = if part.side == "buy" { part.quantity } else { -part.quantity };
-                *sums.by_seat.entry((&part.strategy, &part.instrument)).or_default() += quantity;
-                signed += quantity;
+                let seat = sums.by_seat.entry((&part.strategy, &part.instrument)).or_default();
+                *seat = seat::plus(*seat, quantity);
+                signed = seat::plus(signed, quantity);
                 sums.cash -= part.fee.notional();
                 fill += 1;
             }
-            *sums.held.entry(&first.instrument).or_default() += signed;
+            let held = sums.held.entry(&first.instrument).or_default();
+            *held = seat::plus(*held, signed);
             if first.liquidity != "internal" {
                 let contract = contracts.get(first.instrument.as_str()).copied().unwrap_or_default();
                 sums.cash -= contract.value(first.price, signed);

@@ -15,12 +15,14 @@ mod walk;
 pub use figures::{CapWorst, Disposition, Overrides, TimeIn, TriggerCount};
 pub use finding::{CheckCount, Finding};
 
+use crate::records::FillRow;
 use crate::run::Run;
 use crate::{Error, Progress, folder};
 use finding::Found;
 use policy::spec::Trigger;
 use std::ops::ControlFlow;
 use std::path::Path;
+use units::{Contract, Notional, Price};
 
 /// What an audit found.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,22 +123,31 @@ fn in_range(run: &Run) -> Result<(), Error> {
     let prices = prices.chain(tables.positions.iter().flat_map(|row| [row.mark, row.stop.unwrap_or_default()]));
     let prices = prices.chain(tables.campaigns.iter().flat_map(|row| [row.entry, row.unit_n.unwrap_or_default()]));
     let prices = prices.chain(tables.campaigns.iter().filter_map(|row| row.initial_stop));
-    let is_price = |price: units::Price| (0..most).contains(&price.raw());
-    let sum = |quantities: &mut dyn Iterator<Item = units::Qty>| {
-        quantities.fold(0_i64, |sum, quantity| sum.saturating_add(quantity.raw().saturating_abs()))
-    };
-    let held = sum(&mut tables.fills.iter().map(|fill| fill.quantity));
+    let is_price = |price: Price| (0..most).contains(&price.raw());
+    let traded = tables.fills.iter().map(|fill| fill.quantity);
     let ordered = tables.orders.iter().map(|order| order.quantity);
     let planned = tables.plans.iter().flat_map(|step| [step.before, step.after, step.position, step.target]);
-    let other = ordered.chain(planned).chain(tables.positions.iter().map(|row| row.position));
+    let other = traded.chain(ordered).chain(planned).chain(tables.positions.iter().map(|row| row.position));
     let other =
         other.chain(tables.options.iter().map(|row| row.position)).chain(tables.funding.iter().map(|row| row.position));
     let cash = i128::MAX / 4 / (tables.fills.len() + tables.funding.len() + tables.flows.len() + 4) as i128;
     let money = tables.fills.iter().map(|fill| fill.fee).chain(tables.funding.iter().map(|paid| paid.amount));
     let money = money.chain(tables.flows.iter().map(|flow| flow.amount));
     let money = money.chain(tables.equity.iter().flat_map(|row| [row.equity, row.cash, row.paid_in]));
+    // So many values of these can be added up.
+    let is_inverse = |symbol: &str| {
+        run.record.instruments.iter().any(|known| known.symbol == symbol && known.contract() == Contract::Inverse)
+    };
+    let is_value = |fill: &FillRow| {
+        let (price, quantity) = (i128::from(fill.price.raw()), i128::from(fill.quantity.raw()));
+        let worth = match is_inverse(&fill.instrument) {
+            true => (quantity * 10_i128.pow(Notional::SCALE)).checked_div(price).unwrap_or(0),
+            false => price * quantity,
+        };
+        worth.abs() < 1 << 96
+    };
     let fits = prices.into_iter().all(is_price)
-        && held < most
+        && tables.fills.iter().all(is_value)
         && other.into_iter().all(|quantity| quantity.raw().saturating_abs() < most)
         && money.into_iter().all(|amount| amount.raw().saturating_abs() < cash);
     if fits { Ok(()) } else { Err(Error::Setup("the run's tables hold numbers that no market has".to_owned())) }

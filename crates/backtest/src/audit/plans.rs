@@ -2,6 +2,7 @@
 
 use super::finding::{At, Found};
 use super::live::side_of;
+use super::seat::plus;
 use crate::records::{FillRow, PlanRow};
 use crate::run::Run;
 use std::collections::BTreeMap;
@@ -91,18 +92,19 @@ fn positions(run: &Run, found: &mut Found) {
         }
         let signed = |fill: &FillRow| fill.quantity.on(side_of(&fill.side));
         while let Some(fill) = fills.get(next).filter(|fill| fill.input < plan.input) {
-            *held.entry((&fill.strategy, &fill.instrument)).or_default() += signed(fill);
+            let seat = held.entry((&fill.strategy, &fill.instrument)).or_default();
+            *seat = plus(*seat, signed(fill));
             next += 1;
         }
         let own = |fill: &&FillRow| *fill.strategy == *plan.strategy && *fill.instrument == *plan.instrument;
         let before = held.get(&(plan.strategy.as_str(), plan.instrument.as_str())).copied().unwrap_or_default();
         // What crosses inside the book is filled after the decision, and may be decided on once more.
         let now = || fills[next..].iter().take_while(|fill| fill.input == plan.input).filter(own);
-        let told: Qty = now().filter(|fill| fill.liquidity != "internal").map(signed).sum();
-        let all: Qty = now().map(signed).sum();
-        let fits = plan.position == before + told || plan.position == before + all;
+        let told = now().filter(|fill| fill.liquidity != "internal").map(signed).fold(before, plus);
+        let all = now().map(signed).fold(before, plus);
+        let fits = plan.position == told || plan.position == all;
         found.ensure("plan.position", fits, At::plan(row, plan), || {
-            format!("it says that {} is held, the fills give {}", plan.position, before + told)
+            format!("it says that {} is held, the fills give {}", plan.position, told)
         });
     }
 }

@@ -23,6 +23,11 @@ pub(super) struct Seat {
     pub(super) is_filled: bool,
 }
 
+/// A sum, at most what fits: a table may hold anything.
+pub(super) fn plus(a: Qty, b: Qty) -> Qty {
+    Qty::from_raw(a.raw().saturating_add(b.raw()).max(-i64::MAX))
+}
+
 /// Whether everything is in the currency that the run is told in, so that nothing has to be translated.
 pub(super) fn has_one_currency(run: &Run) -> bool {
     let own = |currency: &str| currency == run.record.currency;

@@ -4,7 +4,7 @@ use super::orders::change;
 use super::{Live, Walk};
 use crate::audit::finding::At;
 use crate::audit::live::For;
-use crate::audit::seat::is_plain;
+use crate::audit::seat::{is_plain, plus};
 use crate::records::PlanRow;
 use policy::spec::Trigger;
 use std::ops::Range;
@@ -163,10 +163,10 @@ impl Walk<'_> {
             .find(|plan| plan.strategy.as_str() == symbol && self.by_symbol.get(&*plan.instrument) == Some(&market));
         let here = At { time: Some(self.at), plan: plan.map(|plan| plan.plan), ..At::file("orders") };
         let rests = policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Resting);
-        let flight: Qty = orders().filter(|order| order.is_market()).map(Live::signed).sum();
+        let flight: Qty = orders().filter(|order| order.is_market()).map(Live::signed).fold(Qty::ZERO, plus);
         if seat.is_touched && rests && camp.has_stop(policy, known.tick) {
             let stops = orders().filter(|order| order.is_resting_stop() && !order.cancelling);
-            let covered: Qty = stops.map(Live::open).sum();
+            let covered: Qty = stops.map(Live::open).fold(Qty::ZERO, plus);
             self.found.ensure("stop.covers", covered == seat.held.abs(), here, || {
                 format!("{} is held, stops cover {covered}", seat.held)
             });
@@ -185,7 +185,7 @@ impl Walk<'_> {
             });
         }
         let Some(bar) = known.now.bar.filter(|_| !seat.is_filled) else { return };
-        let leaves = (seat.held + flight).is_zero();
+        let leaves = plus(seat.held, flight).is_zero();
         if let Some(level) = seat.watched {
             let crossed = if camp.is_long() { bar.low <= level } else { bar.high >= level };
             let holds = !crossed || leaves;
@@ -314,7 +314,7 @@ impl Walk<'_> {
                 let Some(last) = last.filter(|last| equity.drawdown >= last.at.get()) else { continue };
                 let own =
                     self.markets[index].orders.iter().filter(|order| order.seat == Some(seat) && order.is_market());
-                let left = self.seats[seat].held + own.map(Live::signed).sum::<Qty>();
+                let left = own.map(Live::signed).fold(self.seats[seat].held, plus);
                 self.found.ensure("cap.drawdown", left.is_zero(), At::equity(self.next.equity, equity), || {
                     format!("drawdown {} is over the last level {}, and {left} stays", equity.drawdown, last.at.get())
                 });

@@ -5,7 +5,7 @@ use crate::audit::campaign::Camp;
 use crate::audit::finding::At;
 use crate::audit::live::{Live, id_of, is_venues, side_of};
 use crate::audit::plans::MARKET;
-use crate::audit::seat::Seat;
+use crate::audit::seat::{Seat, plus};
 use crate::records::{FillRow, PlanRow};
 use units::{Cash, Price, Qty, Rate, Round, Side};
 
@@ -52,7 +52,7 @@ impl Walk<'_> {
         });
         {
             let order = &mut self.markets[market].orders[index];
-            order.filled += told.quantity;
+            order.filled = plus(order.filled, told.quantity);
             order.acted = told.time;
         }
         let over = self.markets[market].orders[index].filled > order.quantity;
@@ -186,7 +186,8 @@ impl Walk<'_> {
         self.fee(row, market);
         let signed = signed_of(fill);
         if fill.liquidity != "internal" {
-            self.markets[market].net += signed;
+            let net = &mut self.markets[market].net;
+            *net = plus(*net, signed);
         }
         let Some(seat) = self.seat_of(&fill.strategy, market) else { return };
         self.seats[seat].is_touched = true;
@@ -231,7 +232,7 @@ impl Walk<'_> {
         let (fill, at) = (&tables.fills[row], At::fill(row, &tables.fills[row]));
         let seat = &mut self.seats[index];
         let before = seat.held;
-        seat.held += signed;
+        seat.held = plus(seat.held, signed);
         let reduce_only =
             self.markets[market].orders.iter().find(|order| order.id == id).map(|order| order.reduce_only);
         if reduce_only == Some(true) {
@@ -315,7 +316,7 @@ impl Walk<'_> {
             None => {}
         }
         for (other, held) in self.seats.iter().enumerate() {
-            let stays = if other == seat { !(held.held + signed).is_zero() } else { !held.held.is_zero() };
+            let stays = if other == seat { !plus(held.held, signed).is_zero() } else { !held.held.is_zero() };
             let price = if other == seat { Some(fill.price) } else { self.mark_of(other) };
             match price.filter(|_| stays).and_then(|price| gains(held, price)) {
                 Some(true) => self.told.disposition.paper_gains += 1,

@@ -4,7 +4,7 @@ use super::{Crossed, Live, Market, Walk, range};
 use crate::audit::finding::At;
 use crate::audit::live::{For, id_of, is_venues, side_of};
 use crate::audit::plans::MARKET;
-use crate::audit::seat::{Seat, is_plain};
+use crate::audit::seat::{Seat, is_plain, plus};
 use crate::records::{OrderRow, PlanRow};
 use std::ops::Range;
 use units::{Duration, Qty};
@@ -267,16 +267,16 @@ pub(super) fn change(target: Qty, held: Qty, orders: &[Live], seat: usize) -> Qt
     let (mut flight, mut rungs) = (Qty::ZERO, Qty::ZERO);
     for order in own {
         match order.purpose {
-            For::Rung(_) => rungs += order.signed(),
-            _ => flight += order.signed(),
+            For::Rung(_) => rungs = plus(rungs, order.signed()),
+            _ => flight = plus(flight, order.signed()),
         }
     }
-    let change = target - held - flight;
+    let change = plus(plus(target, -held), -flight);
     let reduces = change.signum() * held.signum() < 0;
     if !reduces || rungs.is_zero() {
         return change;
     }
     // A rung on its way takes its part.
-    let rest = change - rungs;
+    let rest = plus(change, -rungs);
     if rest.signum() == change.signum() { rest } else { Qty::ZERO }
 }
