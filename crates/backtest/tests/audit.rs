@@ -1,12 +1,12 @@
 //! The audit: it finds nothing in runs as they were made, and each kind of alteration in runs that were altered.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stdout, reason = "what the random runs covered is worth a line")]
 
 mod common;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "only markets and policies are used here")]
 mod random;
 #[path = "common/tapes.rs"]
-#[allow(dead_code, reason = "only the demo's market is used here")]
 mod tapes;
 
 use backtest::audit::{Audit, audit};
@@ -141,9 +141,8 @@ fn place_of<T>(rows: &[T], is_it: impl Fn(&T) -> bool) -> usize {
 fn filled(run: &Run, purpose: &str) -> (usize, usize) {
     let of_it = |row: &OrderRow| &*row.event == "filled" && row.purpose.starts_with(purpose);
     let rested = |row: &OrderRow| {
-        let orders = run.tables.orders.iter();
-        let last =
-            orders.filter(|other| other.order == row.order && matches!(&*other.event, "place" | "amend")).next_back();
+        let is_last = |other: &&OrderRow| other.order == row.order && matches!(&*other.event, "place" | "amend");
+        let last = run.tables.orders.iter().rfind(is_last);
         last.is_some_and(|last| row.time.since(last.time) > Duration::from_nanos(4 * Duration::HOUR.nanos()))
     };
     let order = place_of(&run.tables.orders, |row| of_it(row) && rested(row));
@@ -198,18 +197,18 @@ fn every_kind_of_alteration_is_found() {
         }),
         altered("a fill has another order", "fill.order", fills(|fill| fill.order = "p3-9".to_owned())),
         altered("a fill is a minute later", "fill.order", fills(|fill| fill.time = fill.time + Duration::MINUTE)),
-        altered("a fee is a last digit less", "fill.fee", fills(|fill| fill.fee = fill.fee - Cash::from_raw(1))),
+        altered("a fee is a last digit less", "fill.fee", fills(|fill| fill.fee -= Cash::from_raw(1))),
         altered(
             "a fill is of the other side",
             "fill.order",
             fills(|fill| fill.side = if fill.side == "buy" { "sell" } else { "buy" }.to_owned()),
         ),
         altered("a fill is of another campaign", "campaign", fills(|fill| fill.campaign += 1)),
-        altered("a reference is another", "fill.price", fills(|fill| fill.reference = fill.reference + price("0.1"))),
+        altered("a reference is another", "fill.price", fills(|fill| fill.reference += price("0.1"))),
         altered("a price is better in both tables", "fill.price", |run| {
             let (order, fill) = filled(run, "rung");
             run.tables.orders[order].price = run.tables.orders[order].price.map(|at| at + price("10"));
-            run.tables.fills[fill].price = run.tables.fills[fill].price + price("10");
+            run.tables.fills[fill].price += price("10");
             run.tables.fills[fill].reference = run.tables.fills[fill].price;
         }),
         altered("a quantity is less in both tables", "position", |run| {
@@ -298,7 +297,7 @@ fn every_kind_of_alteration_is_found() {
         }),
         altered("a plan holds something else", "plan.position", |run| {
             for row in ids_of(&run.tables.plans, 100) {
-                run.tables.plans[row].position = run.tables.plans[row].position + Qty::from_raw(1);
+                run.tables.plans[row].position += Qty::from_raw(1);
             }
         }),
         altered("a plan is gone", "plan.number", |run| run.tables.plans.retain(|row| row.plan != 100)),
@@ -332,35 +331,21 @@ fn every_kind_of_alteration_is_found() {
             run.tables.orders.retain(|row| row.order != order);
             run.tables.fills.retain(|row| row.order != order);
         }),
-        altered("funding is another", "funding", |run| {
-            run.tables.funding[9].amount = run.tables.funding[9].amount + Cash::from_raw(1)
-        }),
+        altered("funding is another", "funding", |run| run.tables.funding[9].amount += Cash::from_raw(1)),
         altered("funding was not paid", "funding", |run| drop(run.tables.funding.remove(9))),
-        altered("more was paid in", "equity", |run| {
-            run.tables.flows[0].amount = run.tables.flows[0].amount + cash("1")
-        }),
-        altered("equity is another", "equity", |run| {
-            run.tables.equity[500].equity = run.tables.equity[500].equity + Cash::from_raw(1)
-        }),
+        altered("more was paid in", "equity", |run| run.tables.flows[0].amount += cash("1")),
+        altered("equity is another", "equity", |run| run.tables.equity[500].equity += Cash::from_raw(1)),
         altered("a position is another", "position", |run| {
-            run.tables.positions[500].position = run.tables.positions[500].position + Qty::from_raw(1);
+            run.tables.positions[500].position += Qty::from_raw(1);
         }),
-        altered("a mark is another", "bars", |run| {
-            run.tables.positions[500].mark = run.tables.positions[500].mark + price("0.1")
-        }),
-        altered("a high is another", "bars", |run| {
-            run.tables.positions[500].high = run.tables.positions[500].high + price("0.1")
-        }),
+        altered("a mark is another", "bars", |run| run.tables.positions[500].mark += price("0.1")),
+        altered("a high is another", "bars", |run| run.tables.positions[500].high += price("0.1")),
         altered("a row of positions is gone", "bars", |run| drop(run.tables.positions.remove(500))),
-        altered("a campaign earned more", "campaign", |run| {
-            run.tables.campaigns[3].profit = run.tables.campaigns[3].profit + cash("1")
-        }),
+        altered("a campaign earned more", "campaign", |run| run.tables.campaigns[3].profit += cash("1")),
         altered("a campaign's R is another", "campaign", |run| {
             run.tables.campaigns[3].r = run.tables.campaigns[3].r.map(|r| r + 0.01)
         }),
-        altered("a campaign was cheaper", "campaign", |run| {
-            run.tables.campaigns[3].fees = run.tables.campaigns[3].fees - cash("1")
-        }),
+        altered("a campaign was cheaper", "campaign", |run| run.tables.campaigns[3].fees -= cash("1")),
         altered("a campaign is gone", "campaign", |run| drop(run.tables.campaigns.remove(3))),
         altered("times run back", "times", |run| run.tables.equity.swap(10, 11)),
         altered("more triggers were acted on", "record", |run| run.record.triggers.acted += 1),
