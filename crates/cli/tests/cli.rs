@@ -479,8 +479,9 @@ fn an_audit_names_what_does_not_hold() {
     std::fs::write(policy, text).unwrap();
     let said = sandbox.line("trimtab audit trimtab-demo");
     assert_eq!(said.code, Some(1), "{}", said.stderr);
-    assert!(said.stdout.contains("  files   policy.toml: its hash is "), "{}", said.stdout);
-    assert!(said.stdout.contains("  stop.level   orders · row "), "{}", said.stdout);
+    let flat = said.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("files policy.toml: its hash is "), "{flat}");
+    assert!(flat.contains("stop.level orders · row "), "{flat}");
     let said = sandbox.line("trimtab audit trimtab-demo --json");
     let lines: Vec<Value> = said.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (last, findings) = lines.split_last().unwrap();

@@ -210,8 +210,8 @@ EXAMPLES
   trimtab audit runs/oct --verbose
   trimtab audit runs/oct --json
 
-Exit code 1 if anything does not hold: each finding names the check, the row, order and plan, and
-what was expected. docs/audit.md lists the checks.";
+Exit code 1 if anything does not hold: each finding names the check, the row,
+order and plan, and what was expected. docs/audit.md lists the checks.";
 
 pub(super) const REPORT: &str = "\
 EXAMPLES
