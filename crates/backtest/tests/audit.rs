@@ -489,26 +489,43 @@ fn what_is_done_by_hand_is_counted() {
     assert!((audit.overrides.cost_r - cost).abs() < 1e-9, "{} {cost}", audit.overrides.cost_r);
 }
 
-/// Two strategies in one instrument, the second always on one side or the other with watched stops: what crosses between them, what
-/// they share.
-#[test]
-fn strategies_that_share_an_instrument_hold() {
+/// Runs policies on the demo's market, and audits them; how many fills crossed inside the book.
+fn shared(policies: [String; 2]) -> (Audit, usize) {
     let home = tempfile::tempdir().unwrap();
     let tapes = backtest::demo::market(7, home.path()).unwrap();
+    let policies = policies.into_iter().map(|text| PolicyFile::new("shared.toml", text)).collect();
+    let request = Request { policies, tapes, program: "test".to_owned(), seed: Some(7) };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let folder = home.path().join("run");
+    run.write(&folder, false).unwrap();
+    let audit = audited(&folder);
+    assert!(audit.is_clean(), "{}", told(&audit));
+    assert!(audit.unchecked.iter().any(|sentence| sentence.contains("share an instrument")));
+    (audit, run.tables.fills.iter().filter(|fill| fill.liquidity == "internal").count())
+}
+
+/// Two strategies in one instrument, the second always on one side or the other with watched stops.
+#[test]
+fn strategies_that_share_an_instrument_hold() {
     let text = backtest::demo::POLICY;
     let (begin, end) = (text.find("[signal]").unwrap(), text.find("[unit]").unwrap());
     let signal = "[signal]\nkind = \"momentum\"\nbar = \"1h\"\nlookback = 4\nreentry = \"at_once\"\n\n";
     let other = format!("{}{signal}{}", &text[..begin], &text[end..])
         .replace("name = \"demo-trend\"", "name = \"demo-fast\"")
         .replace("trail = \"6N\"", "trail = \"5N\"\ntrigger = \"synthetic\"");
-    let policies = vec![PolicyFile::new("demo.toml", backtest::demo::POLICY), PolicyFile::new("fast.toml", other)];
-    let request = Request { policies, tapes, program: "test".to_owned(), seed: Some(7) };
-    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
-    let crossed = run.tables.fills.iter().filter(|fill| fill.liquidity == "internal").count();
-    let folder = home.path().join("run");
-    run.write(&folder, false).unwrap();
-    let audit = audited(&folder);
-    assert!(audit.is_clean(), "{}", told(&audit));
-    assert!(crossed > 0 && audit.triggers.acted > 60, "{crossed} crossed, {:?}", audit.triggers);
-    assert!(audit.unchecked.iter().any(|sentence| sentence.contains("share an instrument")));
+    let (audit, _) = shared([text.to_owned(), other]);
+    assert!(audit.triggers.acted > 60, "{:?}", audit.triggers);
+}
+
+/// Two strategies that follow volatility, the one quickly and the other slowly: what one sells the other buys.
+#[test]
+fn what_crosses_inside_the_book_holds() {
+    let policy = |name: &str, half_life: &str| {
+        format!(
+            "policy = 1\nname = \"{name}\"\ninstrument = \"demo:BTCUSDT-PERP\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+             [size]\nkind = \"volatility_target\"\ntarget = \"20%\"\nvolatility = \"ewma({half_life}, 1h)\"\nresize = \"continuous\"\n"
+        )
+    };
+    let (_, crossed) = shared([policy("quick", "1d"), policy("slow", "10d")]);
+    assert!(crossed > 20, "{crossed} crossed");
 }
