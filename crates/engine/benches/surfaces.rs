@@ -25,28 +25,6 @@ const LEGS: usize = 8;
 /// Strategies of eight options each: 504 options.
 const STRATEGIES: u32 = 63;
 
-/// Reads facts of risk, all but "want", and decides the same while they stay under a share that they are far from.
-struct Watches(Vec<FactId>, bool);
-
-impl Rule for Watches {
-    fn name(&self) -> &'static str {
-        "watches"
-    }
-
-    fn reads(&self) -> &[FactId] {
-        &self.0
-    }
-
-    fn evaluate(&self, _facts: &Facts, proposed: Target, _because: &mut Because) -> Verdict {
-        Verdict::keep(proposed)
-    }
-
-    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
-        self.0.iter().for_each(|fact| region.within_ratio(*fact, 0.0, Some(1e6)));
-        self.1
-    }
-}
-
 /// Holds what a series says.
 struct Wants;
 
@@ -88,11 +66,6 @@ struct World {
 
 impl World {
     fn new(strategies: u32, series: &[&str]) -> Self {
-        Self::watching(strategies, series, None)
-    }
-
-    /// With a strategy in the perpetual that reads all series as facts of risk, and says or does not say where it decides the same.
-    fn watching(strategies: u32, series: &[&str], says: Option<bool>) -> Self {
         let btc: Currency = "BTC".parse().unwrap();
         let unit: Qty = "0.1".parse().unwrap();
         let of = |symbol: String, kind: InstrumentKind, quote: Currency, lot: Qty| Instrument {
@@ -152,30 +125,12 @@ impl World {
             let id = InstrumentId(options.len() as u32 + number);
             engine.add_strategy(StrategyConfig { structure: Some(structure), ..StrategyConfig::new(id, program) });
         }
-        if let Some(says) = says {
-            let reads = (1..=catalogue_series(&catalogue)).map(|at| facts::series(SeriesId(at)).id()).collect();
-            let rules: Vec<Box<dyn Rule>> = vec![
-                Box::new(Watches(Vec::new(), true)),
-                Box::new(Watches(reads, says)),
-                Box::new(Watches(Vec::new(), true)),
-            ];
-            let program =
-                Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
-            engine.add_strategy(StrategyConfig::new(InstrumentId(catalogue.instruments.len() as u32 - 2), program));
-        }
         let mut world = Self { engine, catalogue, options, at: NOW, execution: 0 };
-        if says.is_some() {
-            let (account, amount, reason) = (AccountId(0), "10000".parse().unwrap(), market::CashReason::Deposit);
-            let deposit = Event::Cash(market::CashChange { account, currency: btc, amount, reason });
-            world.engine.handle(&Input { at: NOW, source: Source::Venue, events: &[deposit] });
-        }
         let all: Vec<Event> = (0..world.options.len()).map(|at| world.quote(at, 1.0)).collect();
-        // What is sold needs margin.
-        let wanted = if says.is_some() { -1.0 } else { 1.0 };
         let bars = world.bars(FORWARD);
         world.deliver(&bars);
         world.deliver(&all);
-        world.deliver(&[Event::Series(SeriesPoint { series: SeriesId(0), value: Ratio::new(wanted).unwrap() })]);
+        world.deliver(&[Event::Series(SeriesPoint { series: SeriesId(0), value: Ratio::new(1.0).unwrap() })]);
         world.deliver(&all);
         world
     }
@@ -266,26 +221,6 @@ fn main() {
         let held = world.engine.greeks().map_or(0, |greeks| greeks.len());
         tick(&mut world, &format!("{STRATEGIES} strategies, a tick of the perpetual, {what}: of {held} options"));
     }
-    for (what, series) in [
-        ("margin.ratio", "margin.ratio(deribit)"),
-        ("margin.initial", "margin.initial(deribit)"),
-        ("liquidation.distance", "liquidation.distance()"),
-        ("stress", "stress(2025-10-10)"),
-    ] {
-        for (how, says) in [("anew", false), ("by a proof", true)] {
-            let mut world = World::watching(STRATEGIES, &[series], Some(says));
-            tick(&mut world, &format!("{STRATEGIES} strategies, a tick, {what} of 504 options {how}"));
-            let refusal = world.engine.risk_refusal(units::StrategyId(STRATEGIES), SeriesId(1));
-            if let Some(refusal) = refusal {
-                println!("  not told: {refusal}");
-            }
-            println!("  computed, spared: {:?}", world.engine.risk_readings());
-        }
-    }
-}
-
-fn catalogue_series(catalogue: &Catalogue) -> u32 {
-    catalogue.series.len() as u32 - 1
 }
 
 fn tick(world: &mut World, what: &str) {

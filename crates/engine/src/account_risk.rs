@@ -20,6 +20,7 @@ use crate::chain::Chains;
 use crate::engine::Engine;
 use crate::scope::Scope;
 use coin::Coin;
+use edges::Edges;
 use growth::Grown;
 use margins::Held;
 use market::{AccountSpec, Catalogue, Currency};
@@ -67,6 +68,8 @@ pub(crate) struct AccountRisk {
     coins: Vec<Coin>,
     stresses: Vec<(String, Option<Scenario>)>,
     whole: Option<Whole>,
+    /// Boundaries of an account in a coin, and of which input they are.
+    searched: Vec<(usize, Currency, u64, Edges)>,
     revaluation: Revaluation,
     outcomes: Outcomes,
     grown: Vec<Grown>,
@@ -96,6 +99,7 @@ impl AccountRisk {
             made: None,
             quotes: 0,
             oldest: (Timestamp::MAX, 0),
+            expires: Timestamp::MAX,
             result: Ok(()),
             moment: 0,
         };
@@ -120,6 +124,7 @@ impl AccountRisk {
             coins: coin::coins(catalogue, chains),
             stresses,
             whole: None,
+            searched: Vec::new(),
             revaluation: Revaluation::new(Simd::best()),
             outcomes: Outcomes::default(),
             grown: Vec::new(),

@@ -36,7 +36,7 @@ pub(crate) struct Book {
     /// How often a position or a balance changed since the engine was built or loaded: no state.
     pub(crate) moves: u64,
     /// How often a position of the account or an order of its strategies changed, from one on: no state.
-    changes: u64,
+    pub(crate) changes: u64,
 }
 
 /// The gross exposure of one instrument.

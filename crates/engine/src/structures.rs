@@ -37,6 +37,8 @@ pub(crate) struct Structures {
     pub(crate) unsaid: Vec<u32>,
     outcomes: Vec<Outcome>,
     commands: Vec<LegCommand>,
+    /// How many orders desks have sent since the engine was built: a measure, and no state.
+    pub(crate) sent: u64,
 }
 
 /// At what an option was settled.
@@ -429,7 +431,7 @@ impl Engine {
         }
         self.apply_outcomes(at);
         self.find_most(at);
-        let Structures { chains, desks, commands, unsaid, .. } = &mut self.structures;
+        let Structures { chains, desks, commands, unsaid, sent, .. } = &mut self.structures;
         let desk = &mut desks[at];
         if self.scopes[desk.scope as usize].crossed {
             unsaid.push(desk.scope);
@@ -454,6 +456,7 @@ impl Engine {
                 }
                 LegCommand::Cancel { order } => (Command::Cancel { order: order.id }, order.purpose),
             };
+            *sent += 1;
             self.outputs.push_back(Output::Command { command, purpose, strategy });
         }
     }

@@ -149,6 +149,12 @@ impl FittedChain {
         }
     }
 
+    /// Whether an expiry has a smile of its own, which stays until the next quote; else it lies between two.
+    pub(crate) fn has_smile(&self, expiry: Timestamp) -> bool {
+        let own = self.quotes.index_of(expiry).and_then(|index| self.quotes.smile(index).ok());
+        self.surface().is_some_and(|surface| own.and_then(|smile| slice_of(surface, smile)).is_some())
+    }
+
     fn save(&self, out: &mut StateWriter) {
         for at in [self.at, self.whole] {
             out.i64(at.nanos());

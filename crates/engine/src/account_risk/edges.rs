@@ -12,7 +12,7 @@ use std::ops::Range;
 use units::{Cash, Contract, Duration, InstrumentId, Price};
 
 /// What is looked at: prices from a thousandth to a thousandfold of the present one.
-const REACH: f64 = 1_000.0;
+pub(super) const REACH: f64 = 1_000.0;
 /// Before its expiry, an option's value bends so much at the strike that the search looks there in any case.
 const KINKED: Duration = Duration::from_nanos(2 * Duration::DAY.nanos());
 

@@ -3,11 +3,12 @@
 use super::portfolio::{margined, mark_of, pending};
 use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
-use market::{Account, Currency};
+use market::{Account, Currency, Instrument, is_dollar};
 use policy::MarginFigure;
 use policy::spec::MAX_AGE;
 use risk::venues::{
-    Absent, Figure, MarginError, MarginTerms, Order, Portfolio, PositionRule, VenueModel, VenueRules, worst_orders,
+    Absent, Figure, MarginError, MarginTerms, Order, Portfolio, PositionRule, Underlying, VenueModel, VenueRules,
+    worst_orders,
 };
 use std::collections::BTreeMap;
 use units::{AccountId, Cash, InstrumentId, Price, Qty, Timestamp};
@@ -16,6 +17,7 @@ use units::{AccountId, Cash, InstrumentId, Price, Qty, Timestamp};
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) instrument: usize,
+    pub(super) base: Currency,
     pub(super) qty: Qty,
     pub(super) mark: Price,
     /// Of the coin, where the margin follows it.
@@ -27,17 +29,37 @@ pub(super) struct Row {
     pub(super) rule: PositionRule,
 }
 
+impl Row {
+    /// Without a mark.
+    fn new(instrument: usize, qty: Qty, rule: PositionRule, of: &Instrument) -> Self {
+        let (mark, zero) = (Price::ZERO, Cash::ZERO);
+        let (base, is_option) = (of.base, of.kind.is_option());
+        Self { instrument, base, qty, mark, index: None, is_option, maintenance: zero, apart: zero, rule }
+    }
+}
+
 /// Positions that settle in one currency.
 #[derive(Debug, Clone)]
 pub(super) struct Pool {
     pub(super) settle: Currency,
     pub(super) rows: Vec<Row>,
+    /// Which of them are no options.
+    pub(super) futures: Vec<usize>,
     /// Σ of the rows: exact, so that sums are kept up by differences.
     pub(super) maintenance: Cash,
     pub(super) apart: Cash,
 }
 
 impl Pool {
+    pub(super) fn futures(&self) -> impl Iterator<Item = &Row> {
+        self.futures.iter().map(|at| &self.rows[*at])
+    }
+
+    /// The maintenance margin of its options, which hangs on their marks alone.
+    pub(super) fn of_options(&self) -> Cash {
+        self.maintenance - self.futures().map(|row| row.maintenance).sum()
+    }
+
     /// What bears the margin: balance and profit, without what options are worth.
     pub(super) fn equity(&self, account: &Account) -> Cash {
         account.balance(self.settle).map_or(Cash::ZERO, market::Balance::equity) - self.apart
@@ -56,6 +78,8 @@ pub(super) struct Held {
     pub(super) quotes: u64,
     /// When the oldest quote of an option held was told, and which.
     pub(super) oldest: (Timestamp, usize),
+    /// When the first contract held expires.
+    pub(super) expires: Timestamp,
     /// What brought them up to date last came to, and in which input.
     pub(super) result: Result<(), RiskRefusal>,
     pub(super) moment: u64,
@@ -118,7 +142,12 @@ impl AccountRisk {
         settles.dedup();
         let (mut worst, mut sum) = (0.0_f64, 0.0);
         for settle in settles {
-            let pool = of_pool(&all, settle);
+            let mut pool = of_pool(&all, settle);
+            // What a stablecoin is worth is asked by rules of options: its price where the tapes have one, else par.
+            if is_dollar(settle) && pool.underlyings.iter().all(|known| known.currency != settle) {
+                let price = self.coin(settle).and_then(|coin| coin.price(engine)).map_or(1.0, Price::approximate);
+                pool.underlyings.push(Underlying { currency: settle, index: price, confidence: 1.0 });
+            }
             // Rules of one coin refuse what is held of another.
             let coin = pool.positions.first().map_or(settle, |position| position.instrument.base);
             let known = self.parameters.iter().position(|(known, of, _)| (*known, *of) == (rules, coin));
@@ -134,7 +163,10 @@ impl AccountRisk {
             let (margin, _) = rules.margin(&pool, own, &terms)?;
             let value = |of: &Figure| of.value().ok_or(RiskRefusal::Absent(Absent::Part));
             let (maintenance, equity) = (value(&margin.maintenance)?, value(&margin.equity)?);
-            worst = worst.max(ratio(maintenance, equity)?);
+            if figure == MarginFigure::Ratio {
+                worst = worst.max(ratio(maintenance, equity)?);
+                continue;
+            }
             let amount = match figure {
                 MarginFigure::Initial if !rules.counts_orders() && !pool.orders.is_empty() => {
                     let of = |portfolio: &Portfolio| Ok(rules.margin(portfolio, own, &terms)?.0);
@@ -158,23 +190,31 @@ impl AccountRisk {
             Some((_, sum)) => *sum += amount,
             None => needed.push((settle, amount)),
         };
-        let held: Vec<(usize, Qty)> =
-            self.held[at].pools.iter().flat_map(|pool| &pool.rows).map(|row| (row.instrument, row.qty)).collect();
-        let others = pending.iter().filter(|(index, ..)| held.iter().all(|(known, _)| known != index));
-        let all = held.iter().copied().chain(others.map(|(index, ..)| (*index, Qty::ZERO)));
-        for (row, (index, qty)) in all.collect::<Vec<_>>().into_iter().enumerate() {
-            let of = &engine.catalogue.instruments[index];
-            let rule = self.rule(engine, at, index, row)?;
-            let mark = mark_of(engine, at, index, row)?;
-            let price = self.coin(of.base).and_then(|coin| coin.price(engine));
-            let (_, bought, sold) = pending.iter().find(|(known, ..)| *known == index).copied().unwrap_or_default();
-            let mut worst = Cash::ZERO;
-            for qty in [qty, qty + bought, qty - sold] {
-                worst = worst.max(rule.margins(qty, mark, price, row)?.0);
-            }
-            // What is bought of an option is paid in full.
-            let premium = if of.kind.is_option() { (mark * bought).cash() } else { Cash::ZERO };
-            add(of.settle, worst + premium);
+        let orders = |index: usize| pending.iter().find(|(known, ..)| *known == index).copied().unwrap_or_default();
+        let of = |index: usize| &engine.catalogue.instruments[index];
+        let price = |index: usize| self.coin(of(index).base).and_then(|coin| coin.price(engine));
+        // Options stand coin by coin, and all of a coin have one price.
+        let mut known: Option<(Currency, Option<Price>)> = None;
+        let mut count = 0;
+        for row in self.held[at].pools.iter().flat_map(|pool| &pool.rows) {
+            let base = of(row.instrument).base;
+            let index = match known {
+                Some((coin, price)) if coin == base => price,
+                _ => price(row.instrument),
+            };
+            known = Some((base, index));
+            add(of(row.instrument).settle, initial_of(row, of(row.instrument), orders(row.instrument), index, count)?);
+            count += 1;
+        }
+        let is_held =
+            |index: usize| self.held[at].pools.iter().flat_map(|pool| &pool.rows).any(|row| row.instrument == index);
+        let others: Vec<usize> = pending.iter().map(|(index, ..)| *index).filter(|index| !is_held(*index)).collect();
+        for (row, index) in others.into_iter().enumerate() {
+            let rule = self.rule(engine, at, index, count + row)?;
+            let mark = mark_of(engine, at, index, count + row)?;
+            let own = Row { mark, ..Row::new(index, Qty::ZERO, rule, of(index)) };
+            let price = self.coin(of(index).base).and_then(|coin| coin.price(engine));
+            add(of(index).settle, initial_of(&own, of(index), orders(index), price, count + row)?);
         }
         Ok(needed)
     }
@@ -214,30 +254,30 @@ impl AccountRisk {
         self.held[at].result.clone()
     }
 
-    pub(super) fn bring_up(&mut self, engine: &Engine, at: usize) -> Result<(), RiskRefusal> {
-        let (book, quotes) = (&engine.books[at], engine.structures.chains.changes());
-        let held = &self.held[at];
+    fn bring_up(&mut self, engine: &Engine, account: usize) -> Result<(), RiskRefusal> {
+        let (book, quotes) = (&engine.books[account], engine.structures.chains.changes());
+        let held = &self.held[account];
         if let Some(model) = &held.model {
             model.check(engine.now)?;
         }
         let is_new = held.made != Some(book.moves);
         let is_quoted = is_new || held.quotes != quotes;
         if is_new {
-            self.make_rows(engine, at)?;
+            self.make_rows(engine, account)?;
         }
         let Self { held, coins, .. } = self;
-        let held = &mut held[at];
+        let held = &mut held[account];
         let chains = &engine.structures.chains;
         if is_quoted {
             held.oldest = (Timestamp::MAX, 0);
         }
-        let mut number = 0;
+        let mut first = 0;
         for pool in &mut held.pools {
-            for row in &mut pool.rows {
-                number += 1;
-                if row.is_option && !is_quoted {
-                    continue;
-                }
+            // Between two quotes only futures and perpetuals are marked.
+            let count = if is_quoted { pool.rows.len() } else { pool.futures.len() };
+            for at in 0..count {
+                let at = if is_quoted { at } else { pool.futures[at] };
+                let (row, number) = (&mut pool.rows[at], first + at);
                 if let Some(quoted) = chains.option(InstrumentId(row.instrument as u32)).map(|option| option.quoted) {
                     held.oldest = held.oldest.min((quoted, row.instrument));
                 }
@@ -252,14 +292,15 @@ impl AccountRisk {
                     continue;
                 }
                 if is_new {
-                    mark_of(engine, at, row.instrument, number - 1)?;
+                    mark_of(engine, account, row.instrument, number)?;
                 }
-                let (_, maintenance) = row.rule.margins(row.qty, mark, index, number - 1)?;
+                let (_, maintenance) = row.rule.margins(row.qty, mark, index, number)?;
                 let apart = if row.is_option { book.account.exposure(row.instrument).cash() } else { Cash::ZERO };
                 pool.maintenance += maintenance - std::mem::replace(&mut row.maintenance, maintenance);
                 pool.apart += apart - std::mem::replace(&mut row.apart, apart);
                 (row.mark, row.index) = (mark, index);
             }
+            first += pool.rows.len();
         }
         (held.made, held.quotes) = (Some(book.moves), quotes);
         let (quoted, instrument) = held.oldest;
@@ -274,6 +315,9 @@ impl AccountRisk {
             }
             .into());
         }
+        if engine.now <= held.expires {
+            return Ok(());
+        }
         let over = held.pools.iter().flat_map(|pool| &pool.rows).enumerate().find_map(|(row, of)| {
             let instrument = &engine.catalogue.instruments[of.instrument];
             let expiry = instrument.kind.expiry().filter(|expiry| *expiry < engine.now)?;
@@ -283,31 +327,46 @@ impl AccountRisk {
     }
 
     /// Rows of what an account holds, without their margins.
-    pub(super) fn make_rows(&mut self, engine: &Engine, at: usize) -> Result<(), RiskRefusal> {
+    fn make_rows(&mut self, engine: &Engine, at: usize) -> Result<(), RiskRefusal> {
         self.held[at].made = None;
         self.held[at].pools.clear();
+        self.held[at].expires = Timestamp::MAX;
         for (number, (index, position)) in margined(engine, at).enumerate() {
             let rule = self.rule(engine, at, index, number)?;
             let of = &engine.catalogue.instruments[index];
             let pools = &mut self.held[at].pools;
             let place = pools.iter().position(|pool| pool.settle == of.settle).unwrap_or(pools.len());
             if place == pools.len() {
-                let (rows, zero) = (Vec::new(), Cash::ZERO);
-                pools.push(Pool { settle: of.settle, rows, maintenance: zero, apart: zero });
+                let (rows, futures, zero) = (Vec::new(), Vec::new(), Cash::ZERO);
+                pools.push(Pool { settle: of.settle, rows, futures, maintenance: zero, apart: zero });
             }
-            pools[place].rows.push(Row {
-                instrument: index,
-                qty: position.qty,
-                mark: Price::ZERO,
-                index: None,
-                is_option: of.kind.is_option(),
-                maintenance: Cash::ZERO,
-                apart: Cash::ZERO,
-                rule,
-            });
+            if !of.kind.is_option() {
+                let at = pools[place].rows.len();
+                pools[place].futures.push(at);
+            }
+            pools[place].rows.push(Row::new(index, position.qty, rule, of));
+            let held = &mut self.held[at];
+            held.expires = of.kind.expiry().map_or(held.expires, |expiry| expiry.min(held.expires));
         }
         Ok(())
     }
+}
+
+/// The initial margin of a position with the worst of its pending orders; what is bought of an option is paid in full.
+fn initial_of(
+    row: &Row,
+    of: &Instrument,
+    (_, bought, sold): (usize, Qty, Qty),
+    index: Option<Price>,
+    number: usize,
+) -> Result<Cash, MarginError> {
+    let initial = |qty: Qty| Ok::<_, MarginError>(row.rule.margins(qty, row.mark, index, number)?.0);
+    let mut worst = initial(row.qty)?;
+    for by in [bought, -sold].into_iter().filter(|by| !by.is_zero()) {
+        worst = worst.max(initial(row.qty + by)?);
+    }
+    let premium = if of.kind.is_option() { (row.mark * bought).cash() } else { Cash::ZERO };
+    Ok(worst + premium)
 }
 
 /// What of a portfolio settles in one currency.

@@ -46,7 +46,7 @@ impl Engine {
         let may_spare = source == Source::Market && self.scopes[index].region.is_known();
         for reading in &mut readings {
             let mut stands = || reading.is_free || reading.proof.as_mut().is_some_and(|proof| proof.holds(&risk, self));
-            reading.is_spared = may_spare && stands();
+            reading.is_spared = may_spare && (stands() || self.proves_again(&mut risk, index, reading));
             if reading.is_spared {
                 risk.spared += 1;
             } else {
@@ -84,7 +84,7 @@ impl Engine {
         self.risk = Some(risk);
     }
 
-    /// Looks for a proof that a fact stays where the strategy's region lets it be, if it is there and none was missing lately.
+    /// Looks for a proof that a fact, which was told, stays where the strategy's region lets it be, if none was missing lately.
     fn prove_reading(&self, risk: &mut AccountRisk, index: usize, reading: &mut Reading) {
         let (scope, id) = (&self.scopes[index], facts::series(reading.series).id());
         if !scope.region.is_known() || reading.is_spared {
@@ -102,11 +102,33 @@ impl Engine {
             reading.until_asked -= 1;
             return;
         }
+        self.find_proof(risk, index, reading, (low, high));
+    }
+
+    /// The proof of a fact ends: looks for another before the fact is computed.
+    #[inline(never)]
+    fn proves_again(&self, risk: &mut AccountRisk, index: usize, reading: &mut Reading) -> bool {
+        let bounds = self.scopes[index].region.bounds(facts::series(reading.series).id());
+        match bounds {
+            Some(bounds) if reading.proof.is_some() => self.find_proof(risk, index, reading, bounds),
+            _ => false,
+        }
+    }
+
+    fn find_proof(
+        &self,
+        risk: &mut AccountRisk,
+        index: usize,
+        reading: &mut Reading,
+        (low, high): (i128, i128),
+    ) -> bool {
         let within = share_over(low).map(|low| (low, share_over(high).unwrap_or(f64::INFINITY)));
-        reading.proof = within.and_then(|within| Proof::of(risk, self, index, &reading.fact, within));
+        let before = reading.proof.take();
+        reading.proof = within.and_then(|within| Proof::of(risk, self, index, &reading.fact, within, before));
         if reading.proof.is_none() {
             reading.until_asked = ASK_EVERY;
         }
+        reading.proof.is_some()
     }
 
     fn tell_reading(&mut self, risk: &mut AccountRisk, index: usize, reading: &mut Reading) {

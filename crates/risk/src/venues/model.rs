@@ -368,6 +368,29 @@ impl PositionRule {
         }
     }
 
+    /// Initial margin of an option as an estimate at two prices of its coin; of all else see [`Self::margins`]. Its rate grows or falls
+    /// with that price, so between the two lies what it is at any price between them.
+    #[must_use]
+    pub fn initial_estimates(&self, quantity: f64, mark: f64, index: [f64; 2]) -> [f64; 2] {
+        match &self.own {
+            Own::Standard(StandardRule::Option { most, least, right, strike, .. }) if quantity < 0.0 => {
+                let (most, least, strike) = (most.approximate(), least.approximate(), strike.approximate());
+                let own = |out_of_money: f64, index: f64| {
+                    -quantity * ((most - out_of_money.max(0.0) / index).max(least) + mark)
+                };
+                match right {
+                    OptionRight::Call => index.map(|index| own(strike - index, index)),
+                    OptionRight::Put => {
+                        let least = self.maintenance_estimate(quantity, mark, index[0]);
+                        index.map(|index| own(index - strike, index).max(least))
+                    }
+                }
+            }
+            Own::Standard(StandardRule::Option { .. }) => [0.0; 2],
+            _ => [f64::NAN; 2],
+        }
+    }
+
     /// The maintenance margin as an estimate at prices that need not be on any grid, for searches: what [`Self::margins`] rounds.
     #[must_use]
     pub fn maintenance_estimate(&self, quantity: f64, mark: f64, index: f64) -> f64 {
@@ -459,7 +482,16 @@ mod tests {
                 let qty = Qty::from_raw((random(size * 1_000) - size * 500) * 100_000);
                 let index = Price::from_raw(random(200_000) * Price::ONE);
                 let mark = if kind.is_option() { Price::from_raw(random(20_000) * 10_000) } else { index };
-                let (_, exact) = rule.margins(qty, mark, Some(index), 0).unwrap();
+                let (initial, exact) = rule.margins(qty, mark, Some(index), 0).unwrap();
+                if kind.is_option() {
+                    let (qty, mark, index) = (qty.approximate(), mark.approximate(), index.approximate());
+                    let [estimate, _] = rule.initial_estimates(qty, mark, [index, index]);
+                    let off = (estimate - initial.approximate()).abs();
+                    assert!(
+                        off <= 2e-12 * qty.abs().max(1.0) * (1.0 + mark),
+                        "{symbol} {qty} {mark}: {estimate}, {initial}"
+                    );
+                }
                 let estimate = rule.maintenance_estimate(qty.approximate(), mark.approximate(), index.approximate());
                 let within = 1e-13 * exact.approximate().max(1.0);
                 assert!((estimate - exact.approximate()).abs() <= within, "{symbol} {qty} {mark}: {estimate}, {exact}");

@@ -1,0 +1,323 @@
+//! A fact over a box of prices.
+
+use super::Within;
+use crate::account_risk::AccountRisk;
+use crate::account_risk::margins::{Held, Pool, Row};
+use crate::account_risk::portfolio::{margined, pending};
+use crate::engine::Engine;
+use market::{Account, Currency, is_dollar};
+use policy::spec::MAX_AGE;
+use policy::{Concentrated, MarginFigure, RiskFact};
+use std::collections::BTreeMap;
+use units::{AccountId, Cash, Price, Round, Timestamp};
+
+/// How wide a box is tried to each side, as a share of the price.
+pub(super) const WIDTHS: [f64; 5] = [0.2, 0.05, 0.01, 0.003, 0.001];
+/// What sums of doubles are off by at most, of all that went into them.
+pub(super) const ROUNDING: f64 = 1e-11;
+
+/// What an amount lies between.
+type Span = (Cash, Cash);
+
+/// A box of prices, and what must not have changed beside them.
+#[derive(Debug, Clone)]
+pub(in crate::account_risk) struct PriceBox {
+    /// Accounts and after how many changes of their positions and money.
+    accounts: Vec<(usize, u64)>,
+    quotes: u64,
+    until: Timestamp,
+    /// Accounts and instruments with the least and most of their marks.
+    marks: Vec<(usize, usize, Price, Price)>,
+    /// Coins with the least and most of their prices.
+    coins: Vec<(usize, Price, Price)>,
+    /// Where orders count: the account, after how many changes of them, and how many desks had sent.
+    orders: Option<(usize, u64, u64)>,
+}
+
+impl PriceBox {
+    #[inline]
+    pub(in crate::account_risk) fn holds(&self, risk: &AccountRisk, engine: &Engine) -> bool {
+        let same = |(at, moves): &(usize, u64)| engine.books[*at].moves == *moves;
+        let marked = |(at, index, low, high): &(usize, usize, Price, Price)| {
+            (*low..=*high).contains(&engine.books[*at].account.mark(*index))
+        };
+        let priced = |(coin, low, high): &(usize, Price, Price)| {
+            risk.coins[*coin].price(engine).is_some_and(|price| (*low..=*high).contains(&price))
+        };
+        let ordered = |(at, changes, sent): &(usize, u64, u64)| {
+            engine.books[*at].changes == *changes && engine.structures.sent == *sent
+        };
+        self.accounts.iter().all(same)
+            && engine.structures.chains.changes() == self.quotes
+            && engine.now < self.until
+            && self.marks.iter().all(marked)
+            && self.coins.iter().all(priced)
+            && self.orders.as_ref().is_none_or(ordered)
+    }
+
+    pub(super) fn of(risk: &mut AccountRisk, engine: &Engine, fact: &RiskFact, (low, high): Within) -> Option<Self> {
+        let at = match fact {
+            RiskFact::Margin { venue, portfolio: false, .. } => {
+                let at = risk.account_at(venue).ok()?;
+                risk.update(engine, at).ok()?;
+                Some(at)
+            }
+            RiskFact::Concentration { .. } => None,
+            _ => return None,
+        };
+        WIDTHS.into_iter().find_map(|width| {
+            let mut sides = Sides::new(risk, engine, width);
+            let (least, most) = match (fact, at) {
+                (RiskFact::Margin { figure: MarginFigure::Ratio, .. }, Some(at)) => sides.ratio(at)?,
+                (RiskFact::Margin { figure, .. }, Some(at)) => sides.amount(at, *figure)?,
+                (RiskFact::Concentration { of }, _) => sides.concentration(*of)?,
+                _ => return None,
+            };
+            (low < least && most < high).then(|| sides.drawn())
+        })
+    }
+}
+
+/// Prices to both sides of those of now. What is asked of them is what the box watches.
+pub(super) struct Sides<'a> {
+    risk: &'a AccountRisk,
+    engine: &'a Engine,
+    width: f64,
+    found: PriceBox,
+}
+
+impl<'a> Sides<'a> {
+    pub(super) fn new(risk: &'a AccountRisk, engine: &'a Engine, width: f64) -> Self {
+        let found = PriceBox {
+            accounts: Vec::new(),
+            quotes: engine.structures.chains.changes(),
+            until: Timestamp::MAX,
+            marks: Vec::new(),
+            coins: Vec::new(),
+            orders: None,
+        };
+        Self { risk, engine, width, found }
+    }
+
+    /// The box of all that was asked.
+    pub(super) fn drawn(self) -> PriceBox {
+        self.found
+    }
+
+    /// Nothing is proved from then on.
+    pub(super) fn ends(&mut self, at: Timestamp) {
+        self.found.until = self.found.until.min(at);
+    }
+
+    /// The positions of an account, brought up to date, stay. When a fact of them may be refused though no price moved: parameters end,
+    /// a contract expires, a quote is too old.
+    pub(super) fn account(&mut self, at: usize) -> (&'a Account, &'a Held) {
+        let (risk, engine) = (self.risk, self.engine);
+        let held = &risk.held[at];
+        self.found.accounts.push((at, engine.books[at].moves));
+        let ends = held.model.as_ref().and_then(|model| model.parameters().valid_until()).unwrap_or(Timestamp::MAX);
+        let (oldest, _) = held.oldest;
+        let stale = if oldest == Timestamp::MAX { oldest } else { oldest + MAX_AGE };
+        self.ends(ends.min(stale).min(held.expires));
+        (&engine.books[at].account, held)
+    }
+
+    fn range(&self, price: Price) -> Option<(Price, Price)> {
+        let price = price.approximate();
+        let low = Price::from_estimate(price * (1.0 - self.width), Round::TowardZero)?;
+        let high = Price::from_estimate(price * (1.0 + self.width), Round::AwayFromZero)?;
+        (low > Price::ZERO).then_some((low, high))
+    }
+
+    fn mark(&mut self, at: usize, instrument: usize) -> Option<(Price, Price)> {
+        let (low, high) = self.range(self.engine.books[at].account.mark(instrument))?;
+        self.found.marks.push((at, instrument, low, high));
+        Some((low, high))
+    }
+
+    fn coin(&mut self, base: Currency) -> Option<(Price, Price)> {
+        let at = self.risk.coins.binary_search_by_key(&base, |coin| coin.base).ok()?;
+        if let Some((_, low, high)) = self.found.coins.iter().find(|(known, ..)| *known == at) {
+            return Some((*low, *high));
+        }
+        let (low, high) = self.range(self.risk.coins[at].price(self.engine)?)?;
+        self.found.coins.push((at, low, high));
+        Some((low, high))
+    }
+
+    /// The marks of a future or perpetual, and prices of the coin where its margin follows that.
+    pub(super) fn future(&mut self, at: usize, row: &Row) -> Option<[(Price, Price); 2]> {
+        let marks = self.mark(at, row.instrument)?;
+        if !row.rule.needs_index() {
+            return Some([marks, marks]);
+        }
+        Some([marks, self.coin(self.engine.catalogue.instruments[row.instrument].base)?])
+    }
+
+    /// Σ of initial and of maintenance margin of a future at an end of its ranges, and its profit since now.
+    fn at_ends(&mut self, at: usize, row: &Row, account: &Account) -> Option<[Span; 3]> {
+        let [marks, index] = self.future(at, row)?;
+        let contract = account.contract(row.instrument);
+        let end = |mark: Price, index: Price| {
+            let (initial, maintenance) = row.rule.margins(row.qty, mark, Some(index), 0).ok()?;
+            Some([initial, maintenance, contract.profit(row.qty, row.mark, mark)])
+        };
+        let (a, b) = (end(marks.0, index.0)?, end(marks.1, index.1)?);
+        Some([0, 1, 2].map(|which| (a[which].min(b[which]), a[which].max(b[which]))))
+    }
+
+    /// The ratio of maintenance margin to equity, of several currencies of settlement the worst.
+    fn ratio(&mut self, at: usize) -> Option<(f64, f64)> {
+        let (account, held) = self.account(at);
+        let (mut least, mut most) = (0.0_f64, 0.0_f64);
+        for pool in &held.pools {
+            let (equity, maintenance) = self.equity_and_maintenance(at, pool, account)?;
+            if equity.0 <= Cash::ZERO {
+                return None;
+            }
+            // Conversion and division round the same way everywhere, so they keep the order.
+            least = least.max(maintenance.0.approximate() / equity.1.approximate());
+            most = most.max(maintenance.1.approximate() / equity.0.approximate());
+        }
+        Some((least, most))
+    }
+
+    fn equity_and_maintenance(&mut self, at: usize, pool: &Pool, account: &Account) -> Option<(Span, Span)> {
+        let (equity, still) = (pool.equity(account), pool.of_options());
+        let (mut equity, mut maintenance) = ((equity, equity), (still, still));
+        for row in pool.futures() {
+            let [_, needed, profit] = self.at_ends(at, row, account)?;
+            maintenance = (maintenance.0 + needed.0, maintenance.1 + needed.1);
+            equity = (equity.0 + profit.0, equity.1 + profit.1);
+        }
+        Some((equity, maintenance))
+    }
+
+    /// Initial or maintenance margin in the account's numéraire.
+    fn amount(&mut self, at: usize, figure: MarginFigure) -> Option<(f64, f64)> {
+        let (account, held) = self.account(at);
+        let initial = figure == MarginFigure::Initial;
+        if initial {
+            // What orders add is not followed.
+            if !pending(self.engine, AccountId(at as u32)).is_empty() {
+                return None;
+            }
+            self.found.orders = Some((at, self.engine.books[at].changes, self.engine.structures.sent));
+        }
+        let mut sum = (Cash::ZERO, Cash::ZERO);
+        for pool in &held.pools {
+            let mut of = if initial { self.initial_of_options(pool)? } else { (pool.of_options(), pool.of_options()) };
+            for row in pool.futures() {
+                let [first, maintenance, _] = self.at_ends(at, row, account)?;
+                let own = if initial { first } else { maintenance };
+                of = (of.0 + own.0, of.1 + own.1);
+            }
+            let of = self.translated(at, account, pool.settle, of)?;
+            sum = (sum.0 + of.0, sum.1 + of.1);
+        }
+        Some((sum.0.approximate(), sum.1.approximate()))
+    }
+
+    /// Of each option the initial margin grows or falls with the price of the coin, so the ends of that hold what lies between.
+    fn initial_of_options(&mut self, pool: &Pool) -> Option<Span> {
+        let (mut least, mut most, mut all) = (0.0, 0.0, 0.0);
+        let mut known: Option<(Currency, [f64; 2])> = None;
+        for row in pool.rows.iter().filter(|row| row.is_option && row.qty.signum() < 0) {
+            let base = row.base;
+            let index = match known {
+                Some((of, index)) if of == base => index,
+                _ => {
+                    let (low, high) = self.coin(base)?;
+                    let index = [low.approximate(), high.approximate()];
+                    known = Some((base, index));
+                    index
+                }
+            };
+            let (qty, mark) = (row.qty.approximate(), row.mark.approximate());
+            let [a, b] = row.rule.initial_estimates(qty, mark, index);
+            (least, most) = (least + a.min(b), most + a.max(b));
+            all += qty.abs() * (1.0 + mark);
+        }
+        let least = Cash::from_estimate((least - ROUNDING * all).max(0.0), Round::TowardZero)?;
+        Some((least, Cash::from_estimate(most + ROUNDING * all, Round::AwayFromZero)?))
+    }
+
+    /// What an amount that is not negative comes to in the numéraire.
+    fn translated(&mut self, at: usize, account: &Account, currency: Currency, of: Span) -> Option<Span> {
+        if currency == account.numeraire() {
+            return Some(of);
+        }
+        if !account.translates(currency) {
+            return None;
+        }
+        let conversion = account.conversion(currency)?;
+        let marks =
+            conversion.instrument().map(|instrument| self.mark(at, instrument)).map_or(Some(None), |of| of.map(Some));
+        let end = |amount: Cash, mark| conversion.forward(amount, mark);
+        let Some((low, high)) = marks? else { return Some((end(of.0, None)?, end(of.1, None)?)) };
+        let ends = [end(of.0, Some(low))?, end(of.0, Some(high))?, end(of.1, Some(low))?, end(of.1, Some(high))?];
+        Some((ends.into_iter().min()?, ends.into_iter().max()?))
+    }
+
+    /// The largest part that lies at one venue or in one stablecoin.
+    fn concentration(&mut self, of: Concentrated) -> Option<(f64, f64)> {
+        let mut parts: BTreeMap<(u32, Option<Currency>), (f64, f64)> = BTreeMap::new();
+        for (at, book) in self.engine.books.iter().enumerate() {
+            self.found.accounts.push((at, book.moves));
+            let account = &book.account;
+            let mut profits: Vec<(Currency, Span)> = Vec::new();
+            for (index, position) in margined(self.engine, at) {
+                let instrument = &self.engine.catalogue.instruments[index];
+                if instrument.kind.is_option() {
+                    continue;
+                }
+                let (mark, (low, high)) = (account.mark(index), self.mark(at, index)?);
+                let profit = |to: Price| account.contract(index).profit(position.qty, mark, to);
+                let (a, b) = (profit(low), profit(high));
+                profits.push((instrument.settle, (a.min(b), a.max(b))));
+            }
+            for balance in account.balances() {
+                let mut amount = (balance.equity(), balance.equity());
+                for (_, by) in profits.iter().filter(|(settle, _)| *settle == balance.currency) {
+                    amount = (amount.0 + by.0, amount.1 + by.1);
+                }
+                if amount == (Cash::ZERO, Cash::ZERO) {
+                    continue;
+                }
+                let price = match self.risk.coin(balance.currency) {
+                    Some(_) => self.coin(balance.currency)?,
+                    None if is_dollar(balance.currency) => (Price::from_raw(Price::ONE), Price::from_raw(Price::ONE)),
+                    None => return None,
+                };
+                let worth = |amount: Cash, price: Price| amount.approximate() * price.approximate();
+                let low = worth(amount.0, if amount.0 < Cash::ZERO { price.1 } else { price.0 });
+                let high = worth(amount.1, if amount.1 < Cash::ZERO { price.0 } else { price.1 });
+                let slip = ROUNDING * (low.abs() + high.abs());
+                let key = match of {
+                    Concentrated::Venue => (at as u32, None),
+                    Concentrated::Stablecoin => (0, Some(balance.currency)),
+                };
+                let part = parts.entry(key).or_default();
+                *part = (part.0 + low - slip, part.1 + high + slip);
+            }
+        }
+        let counts = |currency: &Option<Currency>| currency.is_none_or(|of| of != Currency::USD && is_dollar(of));
+        let all: (f64, f64) =
+            parts.values().fold((0.0, 0.0), |sum, part| (sum.0 + part.0.max(0.0), sum.1 + part.1.max(0.0)));
+        if all.0 <= 0.0 {
+            return None;
+        }
+        let (mut least, mut most) = (0.0_f64, 0.0_f64);
+        for (_, (low, high)) in parts.iter().filter(|((_, currency), _)| counts(currency)) {
+            let (low, high) = (low.max(0.0), high.max(0.0));
+            // Its share is least where it is least and all others are most.
+            if low > 0.0 {
+                least = least.max(low / (low + (all.1 - high)));
+            }
+            if high > 0.0 {
+                most = most.max(high / (high + (all.0 - low)));
+            }
+        }
+        Some((least * (1.0 - ROUNDING) - f64::MIN_POSITIVE, most * (1.0 + ROUNDING)))
+    }
+}
