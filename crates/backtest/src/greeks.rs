@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use units::{AccountId, Duration, InstrumentId, Price, Qty, StrategyId, Timestamp};
 
 rows! {
-    /// Greeks of all options on one underlying that a run holds, at a moment; of the last such moment also those of each expiry and strike.
+    /// Greeks of all options on one underlying that a run holds, at a moment; of the last such moment also those of each expiry and strike,
+    /// of each venue and of each strategy.
     GreekRow in "greeks" {
         /// Receipt time.
         time: Timestamp,
@@ -23,6 +24,10 @@ rows! {
         expiry: Option<Timestamp>,
         /// Likewise.
         strike: Option<Price>,
+        /// Of what is held there; empty: anywhere.
+        venue: Name,
+        /// Of what this strategy holds; empty: of all.
+        strategy: Name,
         /// The coin's price in dollars.
         price: f64,
         /// Options held.
@@ -101,9 +106,22 @@ const AGE_MAX: Duration = Duration::DAY;
 /// Rows of each underlying that a run keeps at most, about: more than a plot has pixels for.
 const ROWS: i64 = 1_000;
 
+/// A position: whose, in which account, in what, how many.
+type Held = (StrategyId, AccountId, InstrumentId, Qty);
+
+/// What rows are named by.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// By [`StrategyId`]; of a policy on several instruments each the same.
+    pub(crate) strategies: Vec<Name>,
+    /// By [`AccountId`].
+    pub(crate) venues: Vec<Name>,
+}
+
 /// Follows a run's quotes and keeps rows.
 #[derive(Debug)]
 pub(crate) struct GreeksRecorder {
+    names: Names,
     catalogue: Catalogue,
     chains: Chains,
     /// The chains followed.
@@ -115,7 +133,7 @@ pub(crate) struct GreeksRecorder {
     span: Option<Timestamp>,
     /// When the last row was made.
     row: Option<Timestamp>,
-    /// The last rows by expiry and strike, of each underlying.
+    /// The last rows by expiry and strike, venue and strategy, of each underlying.
     cells: BTreeMap<Currency, Vec<GreekRow>>,
     pub(crate) greeks: Vec<GreekRow>,
     pub(crate) surfaces: Vec<SurfaceRow>,
@@ -160,6 +178,7 @@ impl GreeksRecorder {
         catalogue: &Catalogue,
         traded: &[Currency],
         (first, last): (Timestamp, Timestamp),
+        names: Names,
     ) -> Option<Self> {
         let chains = Chains::new(catalogue);
         let watched = chains.chains().iter().enumerate().filter(|(_, chain)| traded.contains(&chain.base()));
@@ -168,6 +187,7 @@ impl GreeksRecorder {
             return None;
         }
         Some(Self {
+            names,
             chains,
             watched,
             last: vec![None; catalogue.instruments.len()],
@@ -224,8 +244,8 @@ impl GreeksRecorder {
         is_next && self.watched.iter().any(|watched| watched.fitted.is_some())
     }
 
-    /// Makes rows of what is held now: each instrument of an account once.
-    pub(crate) fn row(&mut self, now: Timestamp, held: &[(AccountId, InstrumentId, Qty)]) {
+    /// Makes rows of what is held now: each instrument of a strategy once.
+    pub(crate) fn row(&mut self, now: Timestamp, held: &[Held]) {
         self.row = Some(now);
         let mut bases: Vec<Currency> = self.watched.iter().map(|watched| watched.base).collect();
         bases.sort_unstable();
@@ -236,7 +256,7 @@ impl GreeksRecorder {
     }
 
     /// The last row, and what is kept of the end alone.
-    pub(crate) fn finish(&mut self, now: Timestamp, held: &[(AccountId, InstrumentId, Qty)]) {
+    pub(crate) fn finish(&mut self, now: Timestamp, held: &[Held]) {
         self.refit();
         if self.row != Some(now) {
             self.row(now, held);
@@ -265,17 +285,16 @@ impl GreeksRecorder {
         }
     }
 
-    fn greeks_of(&mut self, base: Currency, now: Timestamp, held: &[(AccountId, InstrumentId, Qty)]) {
+    fn greeks_of(&mut self, base: Currency, now: Timestamp, held: &[Held]) {
         let of = |instrument: &InstrumentId| &self.catalogue.instruments[instrument.index()];
-        let on = || held.iter().filter(|(_, instrument, qty)| of(instrument).base == base && !qty.is_zero());
+        let on = || held.iter().filter(|(_, _, instrument, qty)| of(instrument).base == base && !qty.is_zero());
         let alive = |at: Timestamp| at > now;
         let options: Vec<_> = on()
-            .filter_map(|(account, instrument, qty)| {
+            .filter_map(|(strategy, account, instrument, qty)| {
                 let ((strike, right), expiry) = (of(instrument).kind.option()?, of(instrument).kind.expiry()?);
                 let style = if of(instrument).settle == base { OptionStyle::Inverse } else { OptionStyle::Linear };
-                // In place of a strategy the instrument: no two positions have the same key.
-                let strategy = StrategyId(instrument.0);
-                let key = OptionKey { underlying: base, expiry, strike, right, style, venue: *account, strategy };
+                let (venue, strategy) = (*account, *strategy);
+                let key = OptionKey { underlying: base, expiry, strike, right, style, venue, strategy };
                 alive(expiry).then_some((*instrument, key, *qty))
             })
             .collect();
@@ -285,39 +304,40 @@ impl GreeksRecorder {
         let Some(price) = self.price_now(base) else { return };
         let mut book = Book::new(base, now, price);
         let mut by_expiry: BTreeMap<Timestamp, Book> = BTreeMap::new();
-        let mut unpriced = 0;
+        let mut unpriced = Vec::new();
         for (instrument, key, qty) in &options {
-            match self.point_of(*instrument, key, price, now) {
-                Some((forward, point)) => {
-                    let own = by_expiry.entry(key.expiry).or_insert_with(|| Book::new(base, now, price));
-                    let taken = [&mut book, own].into_iter().all(|book| book.hold(*key, *qty, forward, point).is_ok());
-                    unpriced += u64::from(!taken);
-                }
-                None => unpriced += 1,
+            let taken = self.point_of(*instrument, key, price, now).is_some_and(|(forward, point)| {
+                let own = by_expiry.entry(key.expiry).or_insert_with(|| Book::new(base, now, price));
+                [&mut book, own].into_iter().all(|book| book.hold(*key, *qty, forward, point).is_ok())
+            });
+            if !taken {
+                unpriced.push(*key);
             }
         }
-        let sums = book.greeks.underlying(base);
-        for (account, instrument, qty) in on().filter(|(_, instrument, _)| !of(instrument).kind.is_option()) {
+        let (sums, of_options) = (book.greeks.underlying(base), book.parts());
+        for (strategy, account, instrument, qty) in on().filter(|(_, _, held, _)| !of(held).kind.is_option()) {
             let known = of(instrument);
             let expiry = known.kind.expiry();
             let last = self.last[instrument.index()].map_or(price, Price::approximate);
             if known.kind == InstrumentKind::Structure || expiry.is_some_and(|at| !alive(at)) {
                 continue;
             }
-            let (contract, strategy) = (known.kind.contract(), StrategyId(instrument.0));
-            let key = DeltaOneKey { underlying: base, expiry, contract, venue: *account, strategy };
+            let contract = known.kind.contract();
+            let key = DeltaOneKey { underlying: base, expiry, contract, venue: *account, strategy: *strategy };
             // A number that no price can have adds nothing.
             let _taken = book.hedge(key, *qty, last);
         }
-        let hedge = book.greeks.underlying(base).delta - sums.delta;
-        let row = |expiry, strike, count: usize, unpriced, sums: &GreekSums, hedge| GreekRow {
+        let (nowhere, nobody) = (Name::from(""), Name::from(""));
+        let row = |count: usize, unpriced: usize, sums: &GreekSums, hedge: f64| GreekRow {
             time: now,
             underlying: Name::from(base.as_str()),
-            expiry,
-            strike,
+            expiry: None,
+            strike: None,
+            venue: nowhere.clone(),
+            strategy: nobody.clone(),
             price,
             options: count as u64,
-            unpriced,
+            unpriced: unpriced as u64,
             delta: sums.delta,
             skew_delta: sums.skew_delta,
             premium: sums.premium,
@@ -327,20 +347,43 @@ impl GreeksRecorder {
             vega: sums.vega,
             theta: sums.theta,
         };
-        self.greeks.push(row(None, None, options.len(), unpriced, &sums, hedge));
-        let mut groups = Vec::new();
+        let hedge = book.greeks.underlying(base).delta - sums.delta;
+        self.greeks.push(row(options.len(), unpriced.len(), &sums, hedge));
         let mut cells = Vec::new();
+        let mut groups = Vec::new();
         for (expiry, book) in &mut by_expiry {
             book.greeks.by(Dimension::Strike, &mut groups);
             for (group, sums) in &groups {
                 let Part::Strike(Some(strike)) = group.part else { continue };
                 let count = options.iter().filter(|(_, key, _)| key.expiry == *expiry && key.strike == strike).count();
-                cells.push(row(Some(*expiry), Some(strike), count, 0, sums, 0.0));
+                let cell = row(count, 0, sums, 0.0);
+                cells.push(GreekRow { expiry: Some(*expiry), strike: Some(strike), ..cell });
             }
         }
-        if !cells.is_empty() {
-            self.cells.insert(base, cells);
+        if cells.is_empty() {
+            return;
         }
+        // By name: a policy on several instruments is one strategy.
+        let mut named: BTreeMap<(bool, &str), (GreekSums, f64)> = BTreeMap::new();
+        for (part, all) in book.parts() {
+            let own = of_options.get(&part).copied().unwrap_or_default();
+            let Some(name) = self.names.of(part) else { continue };
+            let sum = named.entry(name).or_default();
+            *sum = (sum.0 + own, sum.1 + all.delta - own.delta);
+        }
+        for ((is_strategy, name), (sums, hedge)) in named {
+            let is_its = |key: &OptionKey| {
+                let part = if is_strategy { Part::Strategy(key.strategy) } else { Part::Venue(key.venue) };
+                self.names.of(part) == Some((is_strategy, name))
+            };
+            let count = options.iter().filter(|(_, key, _)| is_its(key)).count();
+            let part = row(count, unpriced.iter().filter(|key| is_its(key)).count(), &sums, hedge);
+            cells.push(match is_strategy {
+                true => GreekRow { strategy: Name::from(name), ..part },
+                false => GreekRow { venue: Name::from(name), ..part },
+            });
+        }
+        self.cells.insert(base, cells);
     }
 
     /// The price of a coin now; where no tape has one, the forward of the nearest expiry.
@@ -368,6 +411,17 @@ impl GreeksRecorder {
     }
 }
 
+impl Names {
+    /// Whether a part is a strategy or else a venue, and its name. `None`: neither.
+    fn of(&self, part: Part) -> Option<(bool, &str)> {
+        match part {
+            Part::Venue(account) => Some((false, self.venues.get(account.index())?)),
+            Part::Strategy(strategy) => Some((true, self.strategies.get(strategy.index())?)),
+            Part::Whole | Part::Expiry(_) | Part::Strike(_) => None,
+        }
+    }
+}
+
 /// How often a row is made.
 fn sampling(span: Duration) -> Duration {
     let steps = [1, 5, 15, 60, 240].map(|minutes| Duration::from_nanos(minutes * 60 * Duration::SECOND.nanos()));
@@ -386,6 +440,16 @@ impl Book {
         // A price that is none leaves every position refused, and counted.
         let _set = greeks.set_time(now).and_then(|()| greeks.set_price(base, price));
         Self { base, greeks }
+    }
+
+    /// By venue and by strategy.
+    fn parts(&mut self) -> BTreeMap<Part, GreekSums> {
+        let (mut groups, mut parts) = (Vec::new(), BTreeMap::new());
+        for dimension in [Dimension::Venue, Dimension::Strategy] {
+            self.greeks.by(dimension, &mut groups);
+            parts.extend(groups.iter().map(|(group, sums)| (group.part, *sums)));
+        }
+        parts
     }
 
     fn hold(&mut self, key: OptionKey, qty: Qty, forward: f64, point: SmilePoint) -> Result<(), GreeksError> {
@@ -525,6 +589,13 @@ mod tests {
     const STRIKES: [i64; 7] = [80_000, 86_000, 92_000, 96_000, 100_000, 106_000, 112_000];
     const DAYS: [i64; 2] = [10, 40];
     const ACCOUNT: AccountId = AccountId(0);
+    const OWN: StrategyId = StrategyId(0);
+
+    /// Two strategies at one venue and one at another; the last two are one policy's.
+    fn names() -> Names {
+        let of = |names: &[&str]| names.iter().map(|name| Name::from(*name)).collect();
+        Names { strategies: of(&["calls", "puts", "puts"]), venues: of(&["sim", "other"]) }
+    }
 
     fn hours(hours: i64) -> Timestamp {
         START + Duration::from_nanos(hours * HOUR)
@@ -613,7 +684,7 @@ mod tests {
     }
 
     fn recorder() -> GreeksRecorder {
-        GreeksRecorder::new(&catalogue(), &[btc()], (hours(0), hours(24 * 30))).unwrap()
+        GreeksRecorder::new(&catalogue(), &[btc()], (hours(0), hours(24 * 30)), names()).unwrap()
     }
 
     #[track_caller]
@@ -644,7 +715,7 @@ mod tests {
         assert!(recorder.is_due(now));
         let (short, long) = (id(10, 100_000, OptionRight::Call), id(40, 92_000, OptionRight::Put));
         let held = [(short, -10.0), (long, 4.0), (InstrumentId(0), -96_960.0)]
-            .map(|(of, qty)| (ACCOUNT, of, Qty::from_estimate(qty, Round::Nearest).unwrap()));
+            .map(|(of, qty)| (OWN, ACCOUNT, of, Qty::from_estimate(qty, Round::Nearest).unwrap()));
         recorder.row(now, &held);
         assert!(!recorder.is_due(now) && recorder.is_due(hours(9)));
 
@@ -680,7 +751,7 @@ mod tests {
         recorder.observe(hours(2), &quotes_of(hours(2), FORWARD, skewed));
         let (now, moved, strike) = (hours(5), FORWARD * 1.03, 100_000.0);
         recorder.observe(now, &[mark(moved)]);
-        recorder.row(now, &[(ACCOUNT, id(10, 100_000, OptionRight::Call), "1".parse().unwrap())]);
+        recorder.row(now, &[(OWN, ACCOUNT, id(10, 100_000, OptionRight::Call), "1".parse().unwrap())]);
         let years = (10.0 - 5.0 / 24.0) / 365.0;
         // The volatility of its moneyness is 0.009 more, and the option then worth 2 % more.
         let worth = black(moved, strike, years, skewed(strike), OptionRight::Call) / moved;
@@ -691,7 +762,7 @@ mod tests {
     fn a_forward_moves_from_the_price_at_which_it_was_quoted() {
         // A call less the put at its strike costs 1 − strike ÷ forward in coin, whatever the volatility.
         let parity = |days| {
-            let of = |right, qty: &str| (ACCOUNT, id(days, 100_000, right), qty.parse().unwrap());
+            let of = |right, qty: &str| (OWN, ACCOUNT, id(days, 100_000, right), qty.parse().unwrap());
             [of(OptionRight::Call, "1"), of(OptionRight::Put, "-1")]
         };
         // The near expiry is quoted at hour 2 over a price of 95,000, the far one at hour 5 over 94,000; at both moments the price comes
@@ -728,14 +799,19 @@ mod tests {
             (id(40, 86_000, OptionRight::Put), "1.5"),
         ]
         .into_iter()
-        .map(|(of, qty)| (ACCOUNT, of, qty.parse().unwrap()))
+        .map(|(of, qty)| (OWN, ACCOUNT, of, qty.parse().unwrap()))
         .collect();
         recorder.observe(hours(20), &[mark(FORWARD)]);
         recorder.row(hours(20), &held);
         // Another chain is quoted, at another volatility; all is closed by the end.
         recorder.observe(hours(31), &quotes(hours(31), FORWARD, 0.6));
         recorder.finish(hours(32), &[]);
-        let [whole, cells @ ..] = recorder.greeks.as_slice() else { panic!("no row") };
+        let [whole, cells @ .., venue, strategy] = recorder.greeks.as_slice() else { panic!("no row") };
+        assert_eq!((venue.venue.as_str(), strategy.strategy.as_str()), ("sim", "calls"));
+        for part in [venue, strategy] {
+            assert_eq!((part.options, part.expiry, part.strike), (4, None, None));
+            near(part.vega, whole.vega, 1e-9);
+        }
         let named: Vec<_> = cells.iter().map(|row| (row.expiry, row.strike, row.options)).collect();
         let strike = |text: &str| Some(text.parse::<Price>().unwrap());
         assert_eq!(
@@ -762,11 +838,59 @@ mod tests {
         assert!(recorder.smiles.iter().all(inside), "{:?}", recorder.smiles);
     }
 
+    /// Three strategies in two accounts, one of them hedged by a perpetual that another one has: what a venue or a strategy has is what a
+    /// recorder makes of its positions alone.
+    #[test]
+    fn the_end_tells_each_venue_and_each_strategy_by_itself() {
+        let of = |strategy, account, instrument, qty: &str| -> Held {
+            (StrategyId(strategy), AccountId(account), instrument, qty.parse().unwrap())
+        };
+        let call = id(10, 100_000, OptionRight::Call);
+        let held = [
+            of(0, 0, call, "-2"),
+            of(0, 0, id(40, 106_000, OptionRight::Call), "1"),
+            // What cancels out in an account is each one's own.
+            of(1, 0, call, "2"),
+            of(2, 1, id(40, 86_000, OptionRight::Put), "-3"),
+            of(2, 1, InstrumentId(0), "-48000"),
+        ];
+        let told = |held: &[Held]| {
+            let mut recorder = recorder();
+            recorder.observe(hours(1), &[mark(FORWARD)]);
+            recorder.observe(hours(2), &quotes(hours(2), FORWARD, VOL));
+            recorder.observe(hours(5), &[mark(FORWARD)]);
+            recorder.finish(hours(5), held);
+            recorder.greeks
+        };
+        let all = told(&held);
+        let parts: Vec<_> = all.iter().filter(|row| !row.venue.is_empty() || !row.strategy.is_empty()).collect();
+        let named: Vec<_> = parts.iter().map(|row| (row.venue.as_str(), row.strategy.as_str(), row.options)).collect();
+        assert_eq!(named, [("other", "", 1), ("sim", "", 3), ("", "calls", 2), ("", "puts", 2)]);
+        let owns: [fn(&Held) -> bool; 4] = [|of| of.1.0 == 1, |of| of.1.0 == 0, |of| of.0.0 == 0, |of| of.0.0 > 0];
+        for (part, is_own) in parts.iter().zip(owns) {
+            let own: Vec<Held> = held.iter().filter(|of| is_own(of)).copied().collect();
+            let alone = &told(&own)[0];
+            let pairs = [
+                (part.delta, alone.delta),
+                (part.skew_delta, alone.skew_delta),
+                (part.premium, alone.premium),
+                (part.hedge, alone.hedge),
+                (part.cash_gamma, alone.cash_gamma),
+                (part.vega, alone.vega),
+                (part.theta, alone.theta),
+            ];
+            for (found, wanted) in pairs {
+                assert!((found - wanted).abs() <= 1e-9 * wanted.abs().max(1.0), "{part:?} and {alone:?}");
+            }
+        }
+        near(parts[0].hedge, -0.5, 1e-9);
+    }
+
     #[test]
     fn what_has_no_volatility_is_counted_and_left_out() {
         let mut recorder = recorder();
         recorder.observe(hours(1), &[mark(FORWARD)]);
-        let held = [(ACCOUNT, id(10, 96_000, OptionRight::Call), "1".parse().unwrap())];
+        let held = [(OWN, ACCOUNT, id(10, 96_000, OptionRight::Call), "1".parse().unwrap())];
         recorder.finish(hours(2), &held);
         let [whole] = recorder.greeks.as_slice() else { panic!("{:?}", recorder.greeks) };
         assert_eq!((whole.options, whole.unpriced, whole.delta, whole.vega), (1, 1, 0.0, 0.0));
@@ -778,14 +902,15 @@ mod tests {
         let mut recorder = recorder();
         recorder.observe(hours(1), &[mark(FORWARD)]);
         recorder.observe(hours(2), &quotes(hours(2), FORWARD, VOL));
-        let held = [(ACCOUNT, id(10, 96_000, OptionRight::Call), "1".parse().unwrap())];
+        let held = [(OWN, ACCOUNT, id(10, 96_000, OptionRight::Call), "1".parse().unwrap())];
         for (at, unpriced) in [(26, 0), (27, 1)] {
             recorder.observe(hours(at), &[mark(FORWARD)]);
             recorder.row(hours(at), &held);
             assert_eq!(recorder.greeks.last().unwrap().unpriced, unpriced, "{at} h");
         }
         recorder.finish(hours(27), &held);
-        assert_eq!(recorder.greeks.last().map(|row| (row.time, row.strike)), Some((hours(26), "96000".parse().ok())));
+        let cell = recorder.greeks.iter().rev().find(|row| row.strike.is_some()).unwrap();
+        assert_eq!((cell.time, cell.strike), (hours(26), "96000".parse().ok()));
     }
 
     #[test]
@@ -793,7 +918,7 @@ mod tests {
         let mut recorder = recorder();
         recorder.observe(hours(1), &[mark(FORWARD)]);
         recorder.observe(hours(2), &quotes(hours(2), FORWARD, VOL));
-        let held = [(ACCOUNT, id(10, 96_000, OptionRight::Call), "1".parse().unwrap())];
+        let held = [(OWN, ACCOUNT, id(10, 96_000, OptionRight::Call), "1".parse().unwrap())];
         recorder.observe(hours(240), &[mark(FORWARD)]);
         recorder.finish(hours(240), &held);
         assert!(recorder.greeks.is_empty(), "{:?}", recorder.greeks);
@@ -802,9 +927,9 @@ mod tests {
     #[test]
     fn a_run_without_options_has_no_recorder() {
         let span = (hours(0), hours(24));
-        assert!(GreeksRecorder::new(&catalogue(), &["ETH".parse().unwrap()], span).is_none());
+        assert!(GreeksRecorder::new(&catalogue(), &["ETH".parse().unwrap()], span, names()).is_none());
         let without = Catalogue { instruments: catalogue().instruments[..1].to_vec(), series: Vec::new() };
-        assert!(GreeksRecorder::new(&without, &[btc()], span).is_none());
+        assert!(GreeksRecorder::new(&without, &[btc()], span, names()).is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::money::Shown;
 use crate::record::PaidSums;
 use engine::Engine;
+use exchange::Exchange;
 use market::{CashChange, CashReason, Catalogue, Currency, Fill, Instrument, InstrumentKind, Liquidity};
 use std::collections::BTreeMap;
 use units::{AccountId, Cash, Notional, Qty};
@@ -28,6 +29,8 @@ struct Line {
     /// Net bought on spot, of what is held in it.
     held: Cash,
     slippage: Cash,
+    /// Of it, that of options.
+    of_options: Cash,
     traded: Cash,
 }
 
@@ -70,7 +73,9 @@ impl Ledger {
         let instrument = &self.instruments[fill.instrument.index()];
         let contract = instrument.kind.contract();
         let line = self.lines.entry((fill.account, instrument.settle)).or_default();
-        line.slippage += fill.slippage(contract);
+        let slippage = fill.slippage(contract);
+        line.slippage += slippage;
+        line.of_options += if instrument.kind.is_option() { slippage } else { Cash::ZERO };
         line.traded += contract.exposure(fill.price, fill.qty).cash();
     }
 
@@ -97,14 +102,19 @@ impl Ledger {
         worst
     }
 
-    /// What was paid and traded, in the numéraire of the first account at the last marks.
-    pub(crate) fn paid(&self, engine: &Engine, shown: &Shown) -> PaidSums {
+    /// What was paid and traded, in the numéraire of the first account at the last marks. The exchange tells what options were filled
+    /// worse than their quotes.
+    pub(crate) fn paid(&self, engine: &Engine, shown: &Shown, exchange: &Exchange) -> PaidSums {
         let mut sums = PaidSums::default();
+        for (_, currency, amount) in exchange.option_slippage() {
+            sums.beyond_quotes += shown.of(engine, currency, amount).unwrap_or_default();
+        }
         for ((_, currency), line) in &self.lines {
             let shown = |amount| shown.of(engine, *currency, amount).unwrap_or_default();
             sums.fees += shown(line.fees);
             sums.funding += shown(line.funding);
             sums.slippage += shown(line.slippage);
+            sums.of_options += shown(line.of_options);
             sums.traded += shown(line.traded);
         }
         sums

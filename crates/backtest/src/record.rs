@@ -1,7 +1,7 @@
 //! The journal of a backtest: a hash chain over everything, and the rows of the run folder.
 
 use crate::Error;
-use crate::greeks::GreeksRecorder;
+use crate::greeks::{GreeksRecorder, Names};
 use crate::ledger::Ledger;
 use crate::money::Shown;
 use crate::records::{
@@ -10,6 +10,7 @@ use crate::records::{
 use crate::table::Name;
 use drive::Journal;
 use engine::{CampaignRecord, Engine, Notice, Output, Plan, Purpose};
+use exchange::Exchange;
 use market::{
     AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, InstrumentKind, NewOrder,
     OrderKind, OrderUpdate, Source, is_dollar,
@@ -163,6 +164,9 @@ pub(crate) struct PaidSums {
     pub(crate) fees: Cash,
     pub(crate) funding: Cash,
     pub(crate) slippage: Cash,
+    /// Of it, what options cost beside the middle of bid and ask; and of that, what they were filled worse than bid or ask.
+    pub(crate) of_options: Cash,
+    pub(crate) beyond_quotes: Cash,
     pub(crate) traded: Cash,
 }
 
@@ -230,9 +234,13 @@ impl Recorder {
 
     /// Keeps rows of the options on what is traded too, if there are any. `span` is that of the run.
     pub(crate) fn follow_options(&mut self, span: (Timestamp, Timestamp)) {
+        let names = Names {
+            strategies: self.traders.iter().map(|trader| trader.policy.clone()).collect(),
+            venues: self.accounts.iter().map(|account| Name::from(account.venue.as_str())).collect(),
+        };
         let base = |trader: &Trader| self.catalogue.instruments[trader.instrument.index()].base;
         let bases: Vec<_> = self.traders.iter().map(base).collect();
-        self.greeks = GreeksRecorder::new(&self.catalogue, &bases, span);
+        self.greeks = GreeksRecorder::new(&self.catalogue, &bases, span, names);
     }
 
     /// The hash of all inputs and outputs so far.
@@ -536,7 +544,7 @@ impl Recorder {
     }
 
     /// Adds what is still open at the end, valued at the mark, and the last row.
-    pub(crate) fn finish(&mut self, engine: &Engine) {
+    pub(crate) fn finish(&mut self, engine: &Engine, exchange: &Exchange) {
         for strategy in 0..self.traders.len() {
             if let Some(record) = engine.open_record(StrategyId(strategy as u32)) {
                 self.on_campaign(&record);
@@ -548,13 +556,13 @@ impl Recorder {
             self.rows(engine);
         }
         if let Some(mut greeks) = self.greeks.take() {
-            greeks.finish(self.at, &positions(engine));
+            greeks.finish(self.at, &engine.holdings().collect::<Vec<_>>());
             (self.tables.greeks, self.tables.surfaces, self.tables.smiles) =
                 (greeks.greeks, greeks.surfaces, greeks.smiles);
         }
         self.facts.paid_in = self.paid_in + self.paid_in_for_now;
         self.facts.equity = self.total(engine);
-        self.facts.paid = self.ledger.paid(engine, &self.shown);
+        self.facts.paid = self.ledger.paid(engine, &self.shown, exchange);
     }
 
     fn on_campaign(&mut self, record: &CampaignRecord) {
@@ -823,16 +831,6 @@ fn held(engine: &Engine, shown: &Shown, options: &[bool]) -> Held {
     held
 }
 
-/// What is held, instrument by instrument, account by account.
-fn positions(engine: &Engine) -> Vec<(AccountId, InstrumentId, Qty)> {
-    let mut held = Vec::new();
-    for (at, account) in engine.accounts().enumerate() {
-        let of = account.positions().enumerate().filter(|(_, (position, _))| !position.qty.is_zero());
-        held.extend(of.map(|(of, (position, _))| (AccountId(at as u32), InstrumentId(of as u32), position.qty)));
-    }
-    held
-}
-
 /// In dollars, coin that is held is a position in it, collateral too.
 fn shown_in_dollars(engine: &Engine) -> bool {
     is_dollar(engine.account(AccountId(0)).numeraire())
@@ -912,7 +910,7 @@ impl Journal for Recorder {
             self.bars.fill(None);
         }
         if let Some(greeks) = self.greeks.as_mut().filter(|greeks| greeks.is_due(self.at)) {
-            greeks.row(self.at, &positions(engine));
+            greeks.row(self.at, &engine.holdings().collect::<Vec<_>>());
         }
         Ok(())
     }

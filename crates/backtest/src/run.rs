@@ -243,6 +243,12 @@ pub struct Paid {
     pub funding: String,
     /// Spread and slippage.
     pub slippage: String,
+    /// Of `slippage`, what options cost beside the middle of bid and ask; none of a run that trades none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
+    /// Of `options`, what they were filled worse than bid or ask: slippage and whole ticks. The rest is half spreads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beyond_quotes: Option<String>,
     /// Value traded, both sides.
     pub traded: String,
     /// When the venue liquidated it.
@@ -251,11 +257,15 @@ pub struct Paid {
 
 impl Paid {
     fn of(pass: &Pass) -> Self {
-        let PaidSums { fees, funding, slippage, traded } = pass.facts.paid;
+        let PaidSums { fees, funding, slippage, of_options, beyond_quotes, traded } = pass.facts.paid;
+        let has_options = pass.instruments.iter().any(|of| of.kind == InstrumentKind::Structure);
+        let if_any = |amount: Cash| has_options.then(|| amount.to_string());
         Self {
             fees: fees.to_string(),
             funding: funding.to_string(),
             slippage: slippage.to_string(),
+            options: if_any(of_options),
+            beyond_quotes: if_any(beyond_quotes),
             traded: traded.to_string(),
             liquidated: pass.facts.liquidated.map(|at| at.to_string()),
         }
@@ -613,7 +623,7 @@ fn pass(
     drive::run(&mut engine, &mut world, &mut recorder).map_err(|error| match error {
         DriveError::World(error) | DriveError::Journal(error) => error,
     })?;
-    recorder.finish(&engine);
+    recorder.finish(&engine, &world.exchange);
     let (inputs, spent_ms) = (recorder.facts.inputs, started.elapsed().as_millis() as u64);
     tracing::info!(pass, policy = policies[0].name, inputs, spent_ms, "pass ended");
     let mut snapshot = StateWriter::new();

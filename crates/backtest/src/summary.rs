@@ -187,13 +187,10 @@ impl Run {
         let terms = &self.policy().backtest;
         let (half_spread, slip) = (terms.half_spread.approximate(), terms.slippage.approximate());
         let both = number(&paid.slippage);
-        // Options fill at the bid or the ask: what that costs beside the middle is all spread.
-        let is_quoted = self.record.instruments.iter().all(|known| known.kind == "structure");
-        let spread = match half_spread + slip {
-            _ if is_quoted => both,
-            whole if whole > 0.0 => both * half_spread / whole,
-            _ => 0.0,
-        };
+        // Options fill at the bid or the ask, which are recorded: what is worse than those is slippage. Of others the run states both.
+        let [of_options, beyond] = [&paid.options, &paid.beyond_quotes].map(|told| told.as_deref().map_or(0.0, number));
+        let stated = if half_spread + slip > 0.0 { half_spread / (half_spread + slip) } else { 0.0 };
+        let spread = of_options - beyond + (both - of_options) * stated;
         let (fees, funding) = (number(&paid.fees), number(&paid.funding));
         let net = self.tables.equity.last().map_or(0.0, |row| {
             let earned = if is_twin { row.twin_equity - row.twin_paid_in } else { row.equity - row.paid_in };
@@ -251,7 +248,10 @@ impl Run {
                 bars => format!(" in {bars} bars"),
             };
             // What the venue refused was ordered, so nothing else stood in its way.
-            let why = cancelled.as_ref().map_or_else(|| self.most_refused(), |cancelled| format!(": {cancelled}"));
+            let why = cancelled.as_ref().map_or_else(
+                || Some(self.most_refused()).filter(|why| !why.is_empty()).unwrap_or_else(|| self.unfilled()),
+                |cancelled| format!(": {cancelled}"),
+            );
             doubts.push(format!("nothing was traded{bars}{why}"));
         } else {
             doubts.extend(cancelled);
@@ -291,6 +291,23 @@ impl Run {
         match count {
             1 => format!("; refused once: {said}"),
             count => format!("; most often refused, {count} times, the last time: {said}"),
+        }
+    }
+
+    /// Why nothing was filled where nothing was refused.
+    fn unfilled(&self) -> String {
+        let mut sent = self.tables.orders.iter().filter(|row| row.event == "place").peekable();
+        let Some(first) = sent.peek().map(|row| row.time) else {
+            return "; the policy never asked for a position".to_owned();
+        };
+        let count = sent.count();
+        let orders = if count == 1 { "1 order was" } else { &format!("{count} orders were") };
+        if first.to_string() == self.record.last {
+            format!(
+                "; {orders} sent on the last input of the tapes, and no order fills before the next quote or bar of what it is for"
+            )
+        } else {
+            format!("; {orders} sent, the first on {first}, and no quote or bar after it reached any")
         }
     }
 

@@ -448,7 +448,12 @@ fn a_run_with_options_keeps_their_greeks_and_the_surface_and_its_report_shows_th
         })
         .collect();
     assert_eq!(legs.len(), 2, "{held:?}");
-    let wholes: Vec<_> = run.tables.greeks.iter().filter(|row| row.expiry.is_none()).collect();
+    let wholes: Vec<_> = run
+        .tables
+        .greeks
+        .iter()
+        .filter(|row| row.expiry.is_none() && row.venue.is_empty() && row.strategy.is_empty())
+        .collect();
     assert!(wholes.len() > 35 && wholes.iter().all(|row| row.unpriced == 0 && row.options == 2), "{}", wholes.len());
     for row in &wholes {
         let now = (row.time.nanos() / 1_000_000_000, row.price);
@@ -469,6 +474,10 @@ fn a_run_with_options_keeps_their_greeks_and_the_surface_and_its_report_shows_th
     let cells: Vec<_> = run.tables.greeks.iter().filter(|row| row.expiry.is_some()).collect();
     let (sum, last) = (cells.iter().map(|row| row.vega).sum::<f64>(), wholes[wholes.len() - 1].vega);
     assert!(cells.len() == 2 && (sum / last - 1.0).abs() < 1e-9, "{sum} of {last}");
+    let parts: Vec<_> =
+        run.tables.greeks.iter().filter(|row| !row.venue.is_empty() || !row.strategy.is_empty()).collect();
+    let named: Vec<_> = parts.iter().map(|row| (row.venue.as_str(), row.strategy.as_str(), row.vega)).collect();
+    assert_eq!(named, [("deribit", "", last), ("", "strangle", last)], "one account, one policy");
     assert!(run.tables.surfaces.iter().all(|row| row.atm_30d.is_some_and(|vol| (vol - 0.485).abs() < 0.02)));
     assert!(run.tables.surfaces.len() >= 39 && run.tables.smiles.len() > 15);
 
@@ -479,6 +488,7 @@ fn a_run_with_options_keeps_their_greeks_and_the_surface_and_its_report_shows_th
         "Delta, BTC",
         "Vega, USD for a point of volatility",
         "BTC options by strike and expiry",
+        "BTC Greeks by part",
         "<a href=\"#surface\">",
         "25-delta risk reversal, 30 days, points",
         "What does each strike cost at the end?",

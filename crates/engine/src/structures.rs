@@ -20,7 +20,7 @@ use policy::spec::{Roll, Structure};
 use pricing::Ohlc;
 use std::collections::BTreeMap;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, StrategyId, Timestamp};
+use units::{AccountId, Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, StrategyId, Timestamp};
 
 /// All desks of an engine, and the quotes that they look at.
 #[derive(Debug, Clone, Default)]
@@ -285,6 +285,17 @@ impl Engine {
         let mark = self.books[scope.account.index()].account.mark(scope.instrument.index());
         let chains = &self.structures.chains;
         scope.desk.and_then(|desk| self.structures.desks[desk as usize].worth_of_each(chains)).unwrap_or(mark)
+    }
+
+    /// What strategies hold at venues, each by itself: of structures the legs. What cancels out between strategies of an account is there
+    /// on both sides.
+    pub fn holdings(&self) -> impl Iterator<Item = (StrategyId, AccountId, InstrumentId, Qty)> + '_ {
+        let legs = self.structures.desks.iter().flat_map(|desk| {
+            let held = desk.lines.iter().filter(|line| !line.held.is_zero() && line.settled.is_none());
+            held.map(|line| (StrategyId(desk.scope), desk.account, line.instrument, line.held))
+        });
+        let others = self.scopes.iter().filter(|scope| scope.desk.is_none() && !scope.position.is_zero());
+        legs.chain(others.map(|scope| (scope.id, scope.account, scope.instrument, scope.position)))
     }
 
     /// Legs were traded: what they stand for is another, also where no structure has become whole.

@@ -8,6 +8,7 @@ use crate::walk::{Kind, Walk};
 use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
 use market::{OptionQuote, OrderKind, OrderState, OrderUpdate, PriceSteps, StepsOf};
 use risk::venues::PositionRule;
+use std::collections::BTreeMap;
 use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Side, Timestamp};
 
@@ -134,6 +135,8 @@ pub(crate) struct Options {
     /// By instrument index, the last price of an underlying, traded or marked, and when it was received.
     latest: Vec<Option<(Price, Timestamp)>>,
     settled: Vec<OptionSettlement>,
+    /// What fills were worse than the quotes that they took, by account and currency.
+    slippage: BTreeMap<(AccountId, Currency), Cash>,
 }
 
 /// An option as it was last quoted.
@@ -172,8 +175,8 @@ impl Options {
         let listed: Vec<_> = catalogue.instruments.iter().enumerate().map(list).collect();
         listed.iter().any(Option::is_some).then(|| {
             let (windows, latest) = (vec![Window::default(); listed.len()], vec![None; listed.len()]);
-            let (held, settled) = (Vec::new(), Vec::new());
-            let mut options = Self { listed, held, next_expiry: Timestamp::MIN, windows, latest, settled };
+            let (held, settled, slippage) = (Vec::new(), Vec::new(), BTreeMap::new());
+            let mut options = Self { listed, held, next_expiry: Timestamp::MIN, windows, latest, settled, slippage };
             options.find_next_expiry(Timestamp::MIN);
             options
         })
@@ -238,6 +241,13 @@ impl Exchange {
     #[must_use]
     pub fn settled_options(&self) -> &[OptionSettlement] {
         self.options.as_ref().map_or(&[], |options| &options.settled)
+    }
+
+    /// What orders for options were filled worse than the bid or ask that they took, by account and currency; the rest of what such a
+    /// fill cost beside its reference price, the middle, is half the spread.
+    pub fn option_slippage(&self) -> impl Iterator<Item = (AccountId, Currency, Cash)> + '_ {
+        let all = self.options.iter().flat_map(|options| &options.slippage);
+        all.map(|((account, currency), amount)| (*account, *currency, *amount))
     }
 
     /// Counts the prices of the present input that belong to a settlement average.
@@ -318,6 +328,13 @@ impl Exchange {
         if !qty.is_zero() {
             let fill = self.fill(instrument, order.order.side, qty, terms);
             let fill = self.take(fill);
+            if terms.liquidity == Liquidity::Taker {
+                let worse = Contract::Linear.profit(fill.signed_qty(), price, fill.price);
+                let currency = self.account_of(instrument).settlement(instrument).currency;
+                if let Some(options) = &mut self.options {
+                    *options.slippage.entry((fill.account, currency)).or_default() += worse;
+                }
+            }
             self.use_up(instrument, order.order.side, qty);
             self.update(&walk, index, OrderUpdate::Filled(fill));
         }

@@ -144,6 +144,21 @@ fn an_order_fills_at_the_next_quote() {
     assert_eq!(desk.equity("BTC"), "9.9741");
 }
 
+/// 100 bp of 0.013 are 0.00013, up to the next tick 0.0132: two bought are worse by 0.0004 than the quote, by 0.0024 than the middle.
+#[test]
+fn what_a_fill_is_worse_than_the_quote_is_told_apart_from_the_spread() {
+    let mut desk = Desk::with("10", |config| config.slippage = "0.01".parse().unwrap());
+    desk.advance(1, &[event(quote(CALL, "0.011", "0.013"))]);
+    desk.market(CALL, Side::Buy, "2");
+    desk.send(CALL, Side::Buy, "1", OrderKind::Limit { price: price("0.0119") });
+    let filled = desk.advance(2, &[event(quote(CALL, "0.011", "0.013"))]);
+    assert_eq!(filled, ["Buy 2 of 1 at 0.0132 fee 0.0006"]);
+    assert_eq!(desk.advance(3, &[event(quote(CALL, "0.0105", "0.0115"))]), ["Buy 1 of 1 at 0.0119 fee 0.0003"]);
+    let told: Vec<_> =
+        desk.exchange.option_slippage().map(|(_, currency, told)| (currency.to_string(), told)).collect();
+    assert_eq!(told, [("BTC".to_owned(), "0.0004".parse().unwrap())], "a limit has none");
+}
+
 #[test]
 fn recorded_sizes_bound_what_fills() {
     let mut desk = Desk::new("10");

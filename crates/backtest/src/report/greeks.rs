@@ -188,10 +188,7 @@ fn cells(page: &mut Markup, path: &GreekPath) {
     for cell in &path.cells {
         let key = ((bucket(cell) * 1_000.0).round() as i64, cell.expiry);
         let sum = sums.entry(key).or_insert(GreekCell { expiry: cell.expiry, ..GreekCell::default() });
-        sum.options += cell.options;
-        sum.delta += cell.delta;
-        sum.skew_delta += cell.skew_delta;
-        sum.vega += cell.vega;
+        add(sum, cell);
     }
     let Some(at) = path.cells.first().map(|cell| cell.time) else { return };
     let most = sums.values().map(|sum| sum.vega.abs()).fold(1e-12, f64::max);
@@ -242,6 +239,88 @@ fn cells(page: &mut Markup, path: &GreekPath) {
         path.underlying
     );
     page.element("p", &[("class", "note")], &told).raw("</div>");
+    let bucket = |(strike, _): &(i64, i64)| {
+        let low = *strike as f64 / 1_000.0;
+        let decimals = if strike % 1_000 == 0 { 0 } else { 3 };
+        let name = |strike: f64| show::number(strike, decimals, Style::Page);
+        width.map_or_else(|| name(low), |width| format!("{} to {}", name(low), name(low + width)))
+    };
+    parts(page, path, &sums, &bucket);
+}
+
+fn add(sum: &mut GreekCell, cell: &GreekCell) {
+    sum.options += cell.options;
+    sum.delta += cell.delta;
+    sum.skew_delta += cell.skew_delta;
+    sum.premium += cell.premium;
+    sum.hedge += cell.hedge;
+    sum.cash_gamma += cell.cash_gamma;
+    sum.vega += cell.vega;
+    sum.theta += cell.theta;
+}
+
+/// All Greeks by underlying, expiry, strike, venue and strategy, at the moment of the cells.
+fn parts(
+    page: &mut Markup,
+    path: &GreekPath,
+    cells: &BTreeMap<(i64, i64), GreekCell>,
+    bucket: &dyn Fn(&(i64, i64)) -> String,
+) {
+    let Some(at) = path.cells.first().map(|cell| cell.time) else { return };
+    let coin = &path.underlying;
+    page.raw("<div class=\"card scroll\"><h3>");
+    page.text(&format!("{coin} Greeks by part, {}", time(at)));
+    page.raw("<span>Whose is the risk?</span></h3><table class=\"dt\"><thead><tr>");
+    for name in [
+        "Part".to_owned(),
+        "Options".to_owned(),
+        format!("Delta, sticky strike, {coin}"),
+        format!("Sticky moneyness, {coin}"),
+        format!("Less premium, {coin}"),
+        format!("Spot, perpetuals, futures, {coin}"),
+        "Gamma, USD for 1 %".to_owned(),
+        "Vega, USD a point".to_owned(),
+        "Theta, USD a day".to_owned(),
+    ] {
+        page.element("th", &[("scope", "col")], &name);
+    }
+    page.raw("</tr></thead>");
+    let summed = |key: &dyn Fn(&(i64, i64)) -> i64, name: &dyn Fn(&(i64, i64)) -> String| {
+        let mut sums: BTreeMap<i64, (String, GreekCell)> = BTreeMap::new();
+        for (of, cell) in cells {
+            add(&mut sums.entry(key(of)).or_insert_with(|| (name(of), GreekCell::default())).1, cell);
+        }
+        sums.into_values().collect::<Vec<_>>()
+    };
+    // Expiries and strikes are of options; what is held beside them belongs to the coin, a venue and a strategy.
+    let mut whole = GreekCell::default();
+    path.parts.iter().filter(|part| !part.is_strategy).for_each(|part| add(&mut whole, &part.sums));
+    let whole = if path.parts.is_empty() { Vec::new() } else { vec![(coin.clone(), whole)] };
+    let own = |is_strategy| {
+        let own = path.parts.iter().filter(move |part| part.is_strategy == is_strategy);
+        own.map(|part| (part.name.clone(), part.sums)).collect()
+    };
+    let groups: [(&str, Vec<(String, GreekCell)>); 5] = [
+        ("Underlying", whole),
+        ("Expiry", summed(&|(_, expiry)| *expiry, &|(_, expiry)| show::day(Timestamp::from_nanos(*expiry)))),
+        ("Strikes, USD", summed(&|(strike, _)| *strike, bucket)),
+        ("Venue", own(false)),
+        ("Strategy", own(true)),
+    ];
+    for (group, rows) in groups.into_iter().filter(|(_, rows)| !rows.is_empty()) {
+        page.raw("<tbody><tr>").element("th", &[("scope", "rowgroup"), ("colspan", "9")], group).raw("</tr>");
+        for (name, sums) in rows {
+            page.raw("<tr>").element("th", &[("scope", "row")], &name);
+            page.element("td", &[], &show::count(sums.options, Style::Page));
+            let along = sums.delta + sums.skew_delta;
+            for value in [sums.delta, along, along - sums.premium, sums.hedge, sums.cash_gamma, sums.vega, sums.theta] {
+                page.element("td", &[], &significant(value));
+            }
+            page.raw("</tr>");
+        }
+        page.raw("</tbody>");
+    }
+    page.raw("</table></div>");
 }
 
 /// The class of a cell by what it holds beside the largest.

@@ -46,8 +46,9 @@ pub use ruin::ruin_svg;
 pub use smiles::surface_svg;
 pub use stress::stress_svg;
 pub use summary::{
-    AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, GreekCell, GreekPath, Header,
-    Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RiskLevel, RiskPath, RiskRecord,
-    RiskShare, RunSummary, Rung, RungEnd, SUMMARY_VERSION, SmileCurve, Stops, SurfacePath, Traded, Twin, Variant,
+    AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, GreekCell, GreekPart, GreekPath,
+    Header, Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RiskLevel, RiskPath,
+    RiskRecord, RiskShare, RunSummary, Rung, RungEnd, SUMMARY_VERSION, SmileCurve, Stops, SurfacePath, Traded, Twin,
+    Variant,
 };
 pub use value_at_risk::risk_svg;

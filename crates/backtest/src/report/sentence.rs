@@ -182,8 +182,8 @@ fn equal_volatility(view: &View<'_>) -> Option<String> {
         )
     } else {
         format!(
-            "Holding less would have done as well: at the same average volatility the twin would have fallen \
-            {would}, against {did}{sharpes}."
+            "By the worst drawdown, holding less all the time would have done as well: at the same average volatility the twin would \
+             have fallen {would}, against {did}{sharpes}."
         )
     })
 }

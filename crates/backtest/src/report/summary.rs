@@ -150,16 +150,30 @@ pub struct GreekPath {
     pub unpriced: u64,
     /// By expiry and strike, at the last moment.
     pub cells: Vec<GreekCell>,
+    /// By venue, then by strategy, at the same moment.
+    #[serde(default)]
+    pub parts: Vec<GreekPart>,
 }
 
-/// Greeks of the options of one expiry and strike.
+/// Greeks of what is held at one venue, or by one strategy. Numbers are those of [`GreekPath`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GreekPart {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a strategy; else a venue.
+    pub is_strategy: bool,
+    /// The numbers.
+    pub sums: GreekCell,
+}
+
+/// Greeks of the options of one expiry and strike, or of another part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct GreekCell {
     /// When.
     pub time: i64,
-    /// When they expire.
+    /// When they expire; of another part 0.
     pub expiry: i64,
-    /// In dollars.
+    /// In dollars; likewise.
     pub strike: f64,
     /// How many positions.
     pub options: u64,
@@ -168,7 +182,19 @@ pub struct GreekCell {
     /// Likewise.
     pub skew_delta: f64,
     /// Likewise.
+    #[serde(default)]
+    pub premium: f64,
+    /// Likewise; of options by expiry and strike none.
+    #[serde(default)]
+    pub hedge: f64,
+    /// Likewise.
+    #[serde(default)]
+    pub cash_gamma: f64,
+    /// Likewise.
     pub vega: f64,
+    /// Likewise.
+    #[serde(default)]
+    pub theta: f64,
 }
 
 /// The surfaces of one chain over time. Volatilities are annual fractions; none: there was no surface.

@@ -1,7 +1,7 @@
 //! Rows of Greeks and surfaces as a page shows them.
 
 use crate::records::{GreekRow, SmileRow, SurfaceRow};
-use crate::report::{GreekCell, GreekPath, SmileCurve, SurfacePath};
+use crate::report::{GreekCell, GreekPart, GreekPath, SmileCurve, SurfacePath};
 use crate::surface::QuoteView;
 use units::Timestamp;
 
@@ -15,15 +15,13 @@ pub(super) fn paths(rows: &[GreekRow]) -> Vec<GreekPath> {
         });
         let path = &mut paths[at];
         if let (Some(expiry), Some(strike)) = (row.expiry, row.strike) {
-            path.cells.push(GreekCell {
-                time: row.time.nanos(),
-                expiry: expiry.nanos(),
-                strike: strike.approximate(),
-                options: row.options,
-                delta: row.delta,
-                skew_delta: row.skew_delta,
-                vega: row.vega,
-            });
+            path.cells.push(GreekCell { expiry: expiry.nanos(), strike: strike.approximate(), ..cell(row) });
+            continue;
+        }
+        let is_strategy = !row.strategy.is_empty();
+        if is_strategy || !row.venue.is_empty() {
+            let name = if is_strategy { &row.strategy } else { &row.venue };
+            path.parts.push(GreekPart { name: name.to_string(), is_strategy, sums: cell(row) });
             continue;
         }
         path.unpriced += u64::from(row.unpriced > 0);
@@ -44,6 +42,22 @@ pub(super) fn paths(rows: &[GreekRow]) -> Vec<GreekPath> {
     // Where nothing ever had a volatility there is nothing to draw.
     paths.retain(|path| !path.time.is_empty());
     paths
+}
+
+fn cell(row: &GreekRow) -> GreekCell {
+    GreekCell {
+        time: row.time.nanos(),
+        expiry: 0,
+        strike: 0.0,
+        options: row.options,
+        delta: row.delta,
+        skew_delta: row.skew_delta,
+        premium: row.premium,
+        hedge: row.hedge,
+        cash_gamma: row.cash_gamma,
+        vega: row.vega,
+        theta: row.theta,
+    }
 }
 
 /// By chain.

@@ -1,7 +1,7 @@
 //! The sections on Greeks and surfaces, of an invented run that holds options.
 
 use super::{keep, month, tags};
-use backtest::report::{GreekCell, GreekPath, RunSummary, SmileCurve, SurfacePath, html};
+use backtest::report::{GreekCell, GreekPart, GreekPath, RunSummary, SmileCurve, SurfacePath, html};
 use backtest::surface::QuoteView;
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -21,7 +21,19 @@ fn greeks(run: &RunSummary, coin: &str, strikes: u64) -> GreekPath {
         options: 1,
         delta: 0.1,
         skew_delta: -0.01,
+        theta: 0.5,
         vega: if at.is_multiple_of(2) { -2.5 } else { 1.25 },
+        ..GreekCell::default()
+    };
+    let part = |name: &str, is_strategy, share: f64| {
+        let sums = GreekCell {
+            options: 1,
+            delta: 0.6 * share,
+            hedge: -0.5 * share,
+            vega: -7.5 * share,
+            ..GreekCell::default()
+        };
+        GreekPart { name: name.to_owned(), is_strategy, sums }
     };
     GreekPath {
         underlying: coin.to_owned(),
@@ -36,6 +48,7 @@ fn greeks(run: &RunSummary, coin: &str, strikes: u64) -> GreekPath {
         theta: wave(-300.0, 70.0),
         unpriced: 3,
         cells: (0..strikes * 3).map(cell).collect(),
+        parts: vec![part("deribit", false, 1.0), part("calls & puts", true, 0.25), part("strangle", true, 0.75)],
         time: held,
     }
 }
@@ -115,7 +128,18 @@ fn the_sections_stand_in_order_close_what_they_open_and_keep_the_budget() {
 fn what_is_held_is_told_by_strike_and_expiry_and_adds_up() {
     let page = html(&with_options(4));
     let table = part(&page, "BTC options by strike and expiry", "</table>");
-    // Of twelve cells half have -2.5, half 1.25.
+    // Of twelve cells half have -2.5, half 1.25; of an expiry's four two of each, and a theta of 0.5 each.
+    let parts = part(&page, "BTC Greeks by part", "</table>");
+    let row = |name: &str| part(parts, &format!("<th scope=\"row\">{name}</th>"), "</tr>");
+    for group in ["Underlying", "Expiry", "Strikes, USD", "Venue", "Strategy"] {
+        assert!(parts.contains(&format!("colspan=\"9\">{group}</th>")), "{group}: {parts}");
+    }
+    assert!(row("BTC").ends_with("<td>\u{2212}0.500</td><td>0</td><td>\u{2212}7.50</td><td>0</td>"), "{}", row("BTC"));
+    assert!(
+        row("calls &amp; puts").contains("<td>\u{2212}1.88</td>") && row("strangle").contains("<td>0.450</td>"),
+        "{parts}"
+    );
+    assert_eq!(parts.matches("<td>\u{2212}2.50</td><td>2.00</td>").count(), 3, "of each expiry: {parts}");
     let all = table.rsplit("<b>").next().unwrap();
     assert!(all.starts_with("\u{2212}7.50</b><small>Δ 1.08"), "{all}");
     assert_eq!(table.matches("<tr>").count(), 1 + 4 + 1, "{table}");

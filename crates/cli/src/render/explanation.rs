@@ -81,12 +81,13 @@ pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, v
     match &explained.plan {
         None => lines.push(format!("  no plan yet at {}: nothing was decided before", show::time(explained.at))),
         Some(plan) => {
-            if verbose {
-                for earlier in &explained.before {
-                    lines.extend(plan_lines(earlier, explained, grids, width, "before it in the same bar"));
-                }
-            } else if !explained.before.is_empty() {
-                let count = explained.before.len();
+            // What the market did to the position is why the plan in force is there.
+            let is_shown = |earlier: &&PlanView| verbose || earlier.steps.iter().any(|step| step.rule == "market");
+            for earlier in explained.before.iter().filter(is_shown) {
+                lines.extend(plan_lines(earlier, explained, grids, width, "before it in the same bar"));
+            }
+            let count = explained.before.iter().filter(|earlier| !is_shown(earlier)).count();
+            if count > 0 {
                 let plans = if count == 1 { "1 plan".to_owned() } else { format!("{count} plans") };
                 lines.push(format!("  {plans} before it in the same bar (--verbose shows them)"));
             }

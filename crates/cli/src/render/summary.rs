@@ -149,9 +149,12 @@ impl<'a> Card<'a> {
                 _ => instrument.to_owned(),
             };
             let money = show::money_estimate(net(part), minor, Style::Terminal);
-            let campaigns = show::count(part.campaigns, Style::Terminal);
+            let campaigns = match part.campaigns {
+                1 => "1 campaign".to_owned(),
+                count => format!("{} campaigns", show::count(count, Style::Terminal)),
+            };
             let head = if at == 0 { "profit" } else { "" };
-            format!("  {head:<8} {name:<44}{money:>14}   {campaigns} campaigns")
+            format!("  {head:<8} {name:<44}{money:>14}   {campaigns}")
         };
         let mut lines: Vec<String> = parts.iter().take(PARTS).enumerate().map(line).collect();
         if left > 0 {
