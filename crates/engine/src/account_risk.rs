@@ -1,6 +1,8 @@
 //! What venues ask of accounts, how near they are to being liquidated, what a stress would cost, and how they have grown: facts that
 //! rules read, exact at every decision, those of growth at every midnight.
 //!
+//! Of what may be lost the history of prices and volatilities is kept here: it alone is state.
+//!
 //! A margin that is a sum over positions is kept as exact sums, of which a mark changes one part. All else is computed anew for the
 //! decision that reads it. What cannot be computed is not told, and the reason is kept.
 
@@ -10,10 +12,12 @@ mod edges;
 mod growth;
 mod liquidation;
 mod margins;
+mod past;
 mod portfolio;
 mod proof;
 mod refusal;
 mod stress;
+mod tail;
 mod telling;
 
 use crate::chain::Chains;
@@ -33,6 +37,8 @@ use risk::scenario::{NamedStress, Outcomes, Revaluation, Scenario};
 use risk::venues::{Parameters, VenueModel, VenueRules};
 use std::collections::BTreeMap;
 use stress::Whole;
+use tail::Tails;
+use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, SeriesId, Timestamp};
 
 /// Days of a year, in nanoseconds.
@@ -73,6 +79,8 @@ pub(crate) struct AccountRisk {
     revaluation: Revaluation,
     outcomes: Outcomes,
     grown: Vec<Grown>,
+    /// What may be lost, if a fact is of that.
+    tails: Option<Box<Tails>>,
     /// Of rules that look at a portfolio as a whole, by coin.
     parameters: Vec<(VenueRules, Currency, Parameters)>,
     /// Inputs so far: no state.
@@ -117,11 +125,16 @@ impl AccountRisk {
                 stresses.push((name.clone(), NamedStress::named(name).map(|stress| stress.scenario)));
             }
         }
+        let coins = coin::coins(catalogue, chains);
+        let tails =
+            named.iter().filter_map(|(_, fact)| if let RiskFact::Tail(fact) = fact { Some(*fact) } else { None });
+        let tails = Tails::new(tails, &coins, catalogue, chains);
         Some(Self {
             named,
             readers: Vec::new(),
             held,
-            coins: coin::coins(catalogue, chains),
+            coins,
+            tails: tails.map(Box::new),
             stresses,
             whole: None,
             searched: Vec::new(),
@@ -161,6 +174,22 @@ impl AccountRisk {
         self.named.iter().any(|(_, fact)| fact.needs_returns())
     }
 
+    pub(crate) fn save(&self, out: &mut StateWriter) {
+        if let Some(tails) = &self.tails {
+            tails.past.save(out);
+        }
+    }
+
+    pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        match &mut self.tails {
+            Some(tails) => {
+                tails.forget();
+                tails.past.load(from)
+            }
+            None => Ok(()),
+        }
+    }
+
     fn coin(&self, base: Currency) -> Option<&Coin> {
         let at = self.coins.binary_search_by_key(&base, |coin| coin.base).ok()?;
         self.coins.get(at)
@@ -175,6 +204,7 @@ impl AccountRisk {
             RiskFact::Distance => Ok(self.edges(engine, scope)?.distance().unwrap_or(NEVER)),
             RiskFact::Probability { horizon } => self.probability(engine, scope, *horizon),
             RiskFact::Stress { name } => self.stress(engine, name),
+            RiskFact::Tail(fact) => self.tail(engine, scope, *fact),
             RiskFact::Ruin { .. } | RiskFact::Kelly { .. } => self.grown(engine, scope, fact),
         }
     }

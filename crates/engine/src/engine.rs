@@ -388,7 +388,7 @@ impl Engine {
             self.tell_surfaces();
         }
         if self.risk.is_some() {
-            self.touch_risk_readers(input.source);
+            self.touch_risk_readers(input);
         }
         self.structures.chains.expire(self.now);
         if self.has_carried {
@@ -959,6 +959,9 @@ impl Engine {
         if let Some(greeks) = &self.greeks {
             greeks.save(out);
         }
+        if let Some(risk) = &self.risk {
+            risk.save(out);
+        }
     }
 
     /// Restores what [`Self::save`] wrote, into an engine built with the same configuration and strategies.
@@ -988,6 +991,9 @@ impl Engine {
         if let Some(greeks) = &mut self.greeks {
             greeks.load(from)?;
             self.has_traded = true;
+        }
+        if let Some(risk) = &mut self.risk {
+            risk.load(from)?;
         }
         from.end()
     }

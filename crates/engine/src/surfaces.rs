@@ -209,6 +209,11 @@ impl FittedChain {
         self.at
     }
 
+    /// The price of the underlying that it was fitted beside.
+    pub(crate) fn spot(&self) -> Option<f64> {
+        self.quotes.spot()
+    }
+
     /// The quotes that went into it, expiry by expiry: what was used, what was dropped and why.
     pub fn reports(&self) -> impl Iterator<Item = ExpiryReport> + '_ {
         (0..self.quotes.len()).map(|index| self.quotes.report(index))

@@ -741,6 +741,23 @@ right
     [structure]
     chain = \"deribit:BTC\"
     legs = [{ right = \"call\", delta = 0.25, days = 30 }]";
+
+    NeverHolds = "P067", "entry that waits for what only it can make known",
+"`ruin` and `kelly` go by the returns of the account's own days, and are not known before sixty of them. An
+account that never traded has none, so a strategy that enters only once they are known never does. Let it begin
+while they are not known, by other facts or by none.
+
+wrong
+    [signal]
+    kind = \"constant\"
+    strength = 1.0
+    when = \"kelly(365d) >= 1\"
+
+right
+    [signal]
+    kind = \"constant\"
+    strength = 1.0
+    when = \"!known(kelly(365d)) || kelly(365d) >= 1\"";
 }
 
 #[cfg(test)]

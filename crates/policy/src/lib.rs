@@ -31,7 +31,7 @@ pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, 
 pub use print::to_toml;
 pub use program::{CampaignTerms, CompileError, Program, evaluate, evaluate_asking, initial_stop};
 pub use region::Region;
-pub use risk_fact::{Concentrated, MarginFigure, NoRiskFact, RiskFact};
+pub use risk_fact::{Concentrated, MarginFigure, NoRiskFact, RiskFact, TailFact, TailMethod};
 pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Rule, STEPS_MAX, Step, Target, Verdict};
 pub use spec::Policy;
 pub use surface_fact::{Greek, NoSurfaceFact, SurfaceFact};

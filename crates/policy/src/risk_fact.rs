@@ -10,6 +10,9 @@ use units::Duration;
 /// The longest horizon: a year.
 const HORIZON_MAX: Duration = Duration::from_nanos(365 * Duration::DAY.nanos());
 
+/// Horizons of what may be lost: an hour to thirty days.
+const HORIZON: (Duration, Duration) = (Duration::HOUR, Duration::from_nanos(30 * Duration::DAY.nanos()));
+
 /// The fewest days that returns are looked back on, and the most.
 const WINDOW: (Duration, Duration) = (Duration::from_nanos(60 * Duration::DAY.nanos()), HORIZON_MAX);
 
@@ -53,12 +56,122 @@ pub enum RiskFact {
         /// How far ahead.
         horizon: Duration,
     },
+    /// `var(99%, 1d)` and its like: what the strategy's account may lose, as a fraction of its equity.
+    Tail(TailFact),
     /// `kelly(365d)`: the multiple of its own exposure at which the account would have grown most in the last days, less what their mean is
     /// not known to.
     Kelly {
         /// Back from the last midnight.
         window: Duration,
     },
+}
+
+/// A fact of the losses that an account may have over a horizon: `var(99%, 1d)`, `es(97.5%, 1d)`, and the part that the strategy has in
+/// them, `var.component(99%, 1d)`, `es.component(97.5%, 1d)`. Fractions of the account's equity, over zero where it is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TailFact {
+    /// Expected shortfall instead of value at risk.
+    pub is_shortfall: bool,
+    /// The strategy's own share of it.
+    pub is_component: bool,
+    /// In basis points.
+    pub confidence: u16,
+    /// How far ahead.
+    pub horizon: Duration,
+    /// Where scenarios come from.
+    pub method: TailMethod,
+}
+
+/// Where scenarios come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TailMethod {
+    /// What happened, at the volatility of now.
+    #[default]
+    Filtered,
+    /// What happened.
+    Historical,
+    /// Drawn from a law with the history's correlation and tails.
+    MonteCarlo,
+}
+
+impl TailMethod {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Filtered => "filtered",
+            Self::Historical => "historical",
+            Self::MonteCarlo => "montecarlo",
+        }
+    }
+}
+
+impl TailFact {
+    /// Steps of history that are kept, and paths that are drawn.
+    pub const STEPS: usize = 500;
+    /// See [`Self::STEPS`].
+    pub const PATHS: usize = 1_000;
+
+    const NAMES: [(&'static str, bool, bool); 4] =
+        [("var", false, false), ("es", true, false), ("var.component", false, true), ("es.component", true, true)];
+
+    fn of(function: &str, args: &[Node<'_>]) -> Option<Self> {
+        let (_, is_shortfall, is_component) = Self::NAMES.into_iter().find(|(name, ..)| *name == function)?;
+        let [Node { expr: Expr::Quantity(confidence), .. }, Node { expr: Expr::Quantity(horizon), .. }, rest @ ..] =
+            args
+        else {
+            return None;
+        };
+        let method = match rest {
+            [] => TailMethod::default(),
+            [Node { expr: Expr::Name(name), .. }] => {
+                let all = [TailMethod::Filtered, TailMethod::Historical, TailMethod::MonteCarlo];
+                all.into_iter().find(|method| method.name() == *name)?
+            }
+            _ => return None,
+        };
+        let confidence = basis_points(confidence).filter(|points| *points >= 5_000)?;
+        let horizon = span(horizon, HORIZON)?;
+        let (nanos, day) = (horizon.nanos(), Duration::DAY.nanos());
+        let fits = if nanos <= day { day % nanos == 0 } else { nanos % day == 0 };
+        let fact = Self { is_shortfall, is_component, confidence, horizon, method };
+        // One scenario has to lie beyond.
+        let beyond = fact.scenarios() * (10_000 - usize::from(confidence));
+        (fits && beyond >= 10_000).then_some(fact)
+    }
+
+    /// Between two rows of its history: the horizon, at most a day.
+    #[must_use]
+    pub fn step(self) -> Duration {
+        self.horizon.min(Duration::DAY)
+    }
+
+    /// Such as 0.99.
+    #[must_use]
+    pub fn confidence(self) -> f64 {
+        f64::from(self.confidence) / 10_000.0
+    }
+
+    /// Scenarios that it is told from at most.
+    #[must_use]
+    pub fn scenarios(self) -> usize {
+        let is_drawn = self.method == TailMethod::MonteCarlo || self.horizon > self.step();
+        if is_drawn { Self::PATHS } else { Self::STEPS }
+    }
+}
+
+impl fmt::Display for TailFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |(_, is_shortfall, is_component): &(&str, bool, bool)| {
+            (*is_shortfall, *is_component) == (self.is_shortfall, self.is_component)
+        };
+        let name = Self::NAMES.iter().find(|known| named(known)).map_or("", |(name, ..)| name);
+        write!(f, "{name}({}%, {}", f64::from(self.confidence) / 100.0, time(self.horizon))?;
+        if self.method != TailMethod::default() {
+            write!(f, ", {}", self.method.name())?;
+        }
+        f.write_str(")")
+    }
 }
 
 /// What something hangs on.
@@ -91,13 +204,17 @@ impl MarginFigure {
 }
 
 /// Every function that names such a fact, with how it is called and an example.
-pub(crate) const SIGNATURES: [(&str, &str, &str); 10] = [
+pub(crate) const SIGNATURES: [(&str, &str, &str); 14] = [
     ("margin.ratio", "margin.ratio(venue)", "margin.ratio(deribit)"),
     ("margin.initial", "margin.initial(venue)", "margin.initial(deribit)"),
     ("margin.maintenance", "margin.maintenance(venue)", "margin.maintenance(deribit)"),
     ("liquidation.distance", "liquidation.distance()", "liquidation.distance()"),
     ("liquidation.probability", "liquidation.probability(horizon)", "liquidation.probability(1d)"),
     ("stress", "stress(name)", "stress(2025-10-10)"),
+    ("var", "var(confidence, horizon, method)", "var(99%, 1d)"),
+    ("es", "es(confidence, horizon, method)", "es(97.5%, 1d)"),
+    ("var.component", "var.component(confidence, horizon, method)", "var.component(99%, 1d)"),
+    ("es.component", "es.component(confidence, horizon, method)", "es.component(97.5%, 1d)"),
     ("ruin", "ruin(loss, horizon)", "ruin(50%, 90d)"),
     ("kelly", "kelly(window)", "kelly(365d)"),
     ("concentration.venue", "concentration.venue()", "concentration.venue()"),
@@ -124,15 +241,13 @@ impl RiskFact {
                     [Node { expr: Expr::Quantity(of), .. }] => span(of, (Duration::DAY, HORIZON_MAX))?,
                     _ => return None,
                 };
-                let Quantity { number, unit: Unit::Percent } = loss else { return None };
-                let points = number.approximate() * 100.0;
-                let fits = (1.0..10_000.0).contains(&points) && (points - points.round()).abs() < 1e-9;
-                fits.then_some(Self::Ruin { loss: points.round() as u16, horizon })
+                Some(Self::Ruin { loss: basis_points(loss)?, horizon })
             }
             ("kelly", [Node { expr: Expr::Quantity(of), .. }]) => {
                 let window = span(of, WINDOW)?;
                 (window.nanos() % Duration::DAY.nanos() == 0).then_some(Self::Kelly { window })
             }
+            ("var" | "es" | "var.component" | "es.component", args) => TailFact::of(function, args).map(Self::Tail),
             ("stress", [Node { expr: Expr::Name(name), .. }]) => Some(Self::Stress { name: (*name).to_owned() }),
             (_, [Node { expr: Expr::Name(venue), .. }, rest @ ..]) => {
                 let portfolio = match rest {
@@ -164,6 +279,14 @@ impl RiskFact {
     pub fn needs_returns(&self) -> bool {
         matches!(self, Self::Ruin { .. } | Self::Kelly { .. })
     }
+}
+
+/// A share over nothing and under all, in basis points, of which it is a whole number.
+fn basis_points(of: &Quantity<'_>) -> Option<u16> {
+    let Quantity { number, unit: Unit::Percent } = of else { return None };
+    let points = number.approximate() * 100.0;
+    let fits = (1.0..10_000.0).contains(&points) && (points - points.round()).abs() < 1e-9;
+    fits.then_some(points.round() as u16)
 }
 
 /// A span of time within two.
@@ -204,6 +327,7 @@ impl fmt::Display for RiskFact {
                     write!(f, "ruin({loss}%, {})", time(*horizon))
                 }
             }
+            Self::Tail(fact) => fact.fmt(f),
             Self::Kelly { window } => write!(f, "kelly({})", time(*window)),
         }
     }
@@ -230,6 +354,12 @@ mod tests {
             "ruin(50%)",
             "ruin(12.5%, 90d)",
             "kelly(180d)",
+            "var(99%, 1d)",
+            "es(97.5%, 1d)",
+            "var.component(99%, 6h)",
+            "es.component(99.9%, 10d)",
+            "var(99.8%, 1h, historical)",
+            "es(99.9%, 1h, montecarlo)",
         ] {
             let fact: RiskFact = text.parse().unwrap_or_else(|_| panic!("{text}"));
             assert_eq!(fact.to_string(), text);
@@ -271,6 +401,19 @@ mod tests {
             "kelly(59d)",
             "kelly(90.5d)",
             "kelly(366d)",
+            "var(99%)",
+            "var(0.99, 1d)",
+            "var(100%, 1d)",
+            "var(1%, 1d)",
+            "var(99.9%, 1d)",
+            "var(99.95%, 1d, montecarlo)",
+            "es(99.123%, 1d)",
+            "es(97.5%, 7h)",
+            "es(97.5%, 36h)",
+            "es(97.5%, 30m)",
+            "es(97.5%, 31d)",
+            "es(97.5%, 1d, normal)",
+            "es(97.5%, 1d, filtered, 1)",
         ] {
             assert_eq!(text.parse::<RiskFact>(), Err(NoRiskFact), "{text}");
         }

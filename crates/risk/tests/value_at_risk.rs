@@ -10,7 +10,7 @@ use pricing::laws::{normal_density, normal_distribution, normal_quantile};
 use pricing::options::{EuropeanOption, Inputs, Simd};
 use pricing::surface::Sticky;
 use risk::greeks::SmilePoint;
-use risk::scenario::{Holding, Portfolio, Settlement};
+use risk::scenario::{Holding, Portfolio, Revaluation, Settlement, Slack};
 use risk::tail::TailError;
 use risk::value_at_risk::{
     Again, Book, ByGreeks, Dynamics, Factor, Forecast, History, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
@@ -624,4 +624,83 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     // Levels that cannot be.
     let levels = History::of_levels(DAY, factors.clone(), &[1.0, 2.0, 0.0, 3.0]).unwrap_err();
     assert_eq!(levels.to_string(), "BTC, row 2: 0 cannot be; leave the row out or repair it");
+}
+
+/// Prices that wander within a box while time passes, in accounts of dollars and of coin: no profit goes further than its slack says, and
+/// the slack is no wild guess.
+#[test]
+fn profits_keep_within_their_slack() {
+    let mut random = Random(11);
+    let moves =
+        Moves::monte_carlo(&law(all(), &[0.04, 0.05, 0.06, 0.07], Some(4.0)), DAY, Paths { count: 300, seed: 3 });
+    let mut moves = moves.unwrap().joint(0..300, Dynamics::default()).unwrap();
+    moves.set_short_vols(coin(1), (0..300).map(|_| random.between(-0.5, 0.8)).collect()).unwrap();
+    let (mut tightest, mut told) = (0.0_f64, 0);
+    for round in 0..200 {
+        let account = if round % 3 == 0 { coin(0) } else { Currency::USD };
+        let mut portfolio = Portfolio::new(account, Timestamp::from_nanos(0));
+        for (at, price) in PRICES.into_iter().enumerate() {
+            portfolio.set_price(coin(at), price).unwrap();
+            for days in [2, 9, 40, 180] {
+                portfolio.set_forward(coin(at), expiry(days), price * (1.0 + 1e-4 * days as f64)).unwrap();
+            }
+        }
+        let mut futures = Vec::new();
+        for _ in 0..1 + random.below(6) {
+            let (at, size) = (random.below(2) as usize, random.between(-3.0, 3.0));
+            let days = [2, 9, 40, 180][random.below(4) as usize];
+            let right = if random.below(2) == 0 { OptionRight::Call } else { OptionRight::Put };
+            match random.below(6) {
+                0 => {
+                    let price = PRICES[at] * random.between(0.99, 1.01);
+                    futures.push((portfolio.hold_at(perpetual(at, size * PRICES[at]), price).unwrap(), price));
+                }
+                1 => {
+                    let amount = Cash::from_estimate(size, Round::Nearest).unwrap();
+                    portfolio.hold(Holding::Balance { currency: coin(at), amount }).unwrap();
+                }
+                2 => {
+                    let dollars = size * PRICES[at];
+                    let inverse = Holding::Future {
+                        underlying: coin(at),
+                        expiry: None,
+                        settlement: Settlement::Coin,
+                        quantity: Qty::from_estimate(dollars, Round::Nearest).unwrap(),
+                        cost: Notional::from_estimate(-size, Round::Nearest).unwrap(),
+                    };
+                    futures.push((portfolio.hold_at(inverse, PRICES[at]).unwrap(), PRICES[at]));
+                }
+                _ => {
+                    let vol = random.between(0.3, 1.2);
+                    portfolio.hold(option(at, days, random.between(0.8, 1.2), right, size, vol)).unwrap();
+                }
+            }
+        }
+        let mut revaluation = Revaluation::new(Simd::best());
+        let (mut slack, mut before, mut after) = (Slack::default(), Vec::new(), Vec::new());
+        let time = Duration::from_nanos((random.unit() * 6.0 * 3_600e9) as i64);
+        let mut ready = revaluation.ready(&portfolio).unwrap();
+        ready.profits(&moves, &mut before).unwrap();
+        assert!(ready.slack(&moves, time, &mut slack).unwrap());
+        let width = [0.002, 0.02, 0.2][random.below(3) as usize];
+        for _ in 0..5 {
+            let drift = |random: &mut Random| 1.0 + width * random.between(-1.0, 1.0);
+            portfolio.set_time(Timestamp::from_nanos((random.unit() * time.nanos() as f64) as i64));
+            let prices: Vec<f64> = PRICES.iter().map(|price| price * drift(&mut random)).collect();
+            for (at, price) in prices.iter().enumerate() {
+                portfolio.set_price(coin(at), *price).unwrap();
+            }
+            for (line, price) in &futures {
+                portfolio.set_own_price(*line, price * drift(&mut random)).unwrap();
+            }
+            revaluation.ready(&portfolio).unwrap().profits(&moves, &mut after).unwrap();
+            for (row, (before, after)) in before.iter().zip(&after).enumerate() {
+                let (moved, most) = ((after - before).abs(), slack.within(width, row));
+                assert!(moved <= most * (1.0 + 1e-9) + 1e-6, "round {round}, row {row}: {moved} of {most}");
+                tightest = tightest.max(moved / most.max(1e-6));
+                told += 1;
+            }
+        }
+    }
+    assert!(told == 300_000 && tightest > 0.5, "{told} {tightest}");
 }

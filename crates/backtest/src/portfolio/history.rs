@@ -5,7 +5,7 @@ use crate::Error;
 use engine::{Chains, FittedChain};
 use market::{Catalogue, Currency, Event};
 use risk::scenario::{REFERENCE_DAYS, SHORT_DAYS};
-use risk::value_at_risk::{FEWEST, Factor, History};
+use risk::value_at_risk::{self, FEWEST, Factor, History};
 use std::path::Path;
 use tape::{Merged, TapeReader};
 use units::math::ln;
@@ -14,10 +14,6 @@ use units::{Duration, InstrumentId, Price, Timestamp};
 /// Tenors of the volatilities that stand for all of a coin's, in years.
 const MONTH: f64 = REFERENCE_DAYS / 365.0;
 const WEEK: f64 = SHORT_DAYS / 365.0;
-/// A short volatility is a factor of its own where it is told in this share of the rows that have the other one, at least.
-const SHORT_TOLD: f64 = 0.95;
-/// And where the other one leaves at least this share of its variance unexplained.
-const SHORT_OWN: f64 = 1e-4;
 /// Years that stand for no time.
 const AT_ONCE: f64 = 1e-6;
 
@@ -266,7 +262,7 @@ impl MarketHistory {
             return Err(wrong);
         }
         // A chain that was never fitted tells nothing: its coin's volatilities stand still, and that is said.
-        let is_used = |at: usize| sources[at].told > 0 && has_own(&sources, &rows, at);
+        let is_used = |at: usize| sources[at].told > 0 && is_own(&sources, &rows, at);
         let used: Vec<usize> = (0..sources.len()).filter(|at| is_used(*at)).collect();
         let factors = used.iter().map(|at| sources[*at].factor).collect();
         let mut history = History::new(asked.step, factors)
@@ -325,22 +321,12 @@ impl MarketHistory {
 }
 
 /// Whether a short volatility tells more than the other one of its coin; all else does.
-fn has_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], at: usize) -> bool {
+fn is_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], at: usize) -> bool {
     let Factor::ShortVol(coin) = sources[at].factor else { return true };
     let Some(month) = sources.iter().position(|source| source.factor == Factor::Vol(coin)) else { return true };
     let both: Vec<[f64; 2]> = rows.iter().filter_map(|(_, row)| Some([ln(row[month]?), ln(row[at]?)])).collect();
     let with_month = rows.iter().filter(|(_, row)| row[month].is_some()).count();
-    if (both.len() as f64) < SHORT_TOLD * with_month as f64 {
-        return false;
-    }
-    let (mut square, mut product, mut own) = (0.0, 0.0, 0.0);
-    for pair in both.windows(2) {
-        let [of_month, of_short] = [pair[1][0] - pair[0][0], pair[1][1] - pair[0][1]];
-        square += of_month * of_month;
-        product += of_month * of_short;
-        own += of_short * of_short;
-    }
-    own * square - product * product > SHORT_OWN * own * square
+    value_at_risk::has_own(&both, with_month)
 }
 
 /// A history that ends more steps than this before the moment that is asked about is none of that moment.

@@ -17,32 +17,21 @@ impl AccountRisk {
         accounts: std::ops::Range<usize>,
     ) -> Result<Portfolio, RiskRefusal> {
         let mut all = Portfolio { at: engine.now, stale_after: Some(MAX_AGE), ..Portfolio::default() };
-        let chains = &engine.structures.chains;
         let mut coins: Vec<Currency> = Vec::new();
         for at in accounts {
             let account = &engine.books[at].account;
             let first = all.positions.len();
             let mut paid: Vec<(Currency, Cash)> = Vec::new();
+            coins.push(account.numeraire());
             for (row, (index, position)) in margined(engine, at).enumerate() {
                 let of = &engine.catalogue.instruments[index];
-                let id = InstrumentId(index as u32);
                 let mark = mark_of(engine, at, index, first + row)?;
-                let mut own = Position { mark: Some(mark), ..Position::new(of.clone(), position.qty) };
                 coins.push(of.base);
-                if let (true, Some(expiry)) = (of.kind.is_option(), of.kind.expiry()) {
+                if of.kind.is_option() {
                     paid.push((of.settle, position.cost.cash()));
-                    own.marked_at = chains.option(id).map(|option| option.quoted);
-                    own.vol = point(engine, id).map(|(point, _)| point.vol);
-                    let forward = point(engine, id).map(|(_, forward)| forward);
-                    let forward = forward.or_else(|| chains.expiry(id)?.1.map(Price::approximate));
-                    let is_known = |term: &Term| term.underlying == of.base && term.expiry == expiry;
-                    if let Some(forward) = forward.filter(|_| !all.expiries.iter().any(is_known)) {
-                        all.expiries.push(Term { underlying: of.base, expiry, forward, rate: 0.0, confidence: 1.0 });
-                    }
-                } else {
-                    own.unrealised = Some(position.profit(of.kind.contract(), mark));
                 }
-                all.positions.push(own);
+                let profit = position.profit(of.kind.contract(), mark);
+                add_position(engine, (index, position.qty, mark), profit, &mut all);
             }
             for (index, bought, sold) in pending(engine, AccountId(at as u32)) {
                 let of = &engine.catalogue.instruments[index];
@@ -71,7 +60,30 @@ impl AccountRisk {
                 }
             }
         }
-        coins.push(engine.books[0].account.numeraire());
+        self.price_coins(engine, coins, &mut all);
+        Ok(all)
+    }
+
+    /// What a strategy holds in an account, as it would be if it had just been bought: what was earned before lies in the account.
+    pub(super) fn portfolio_of(
+        &self,
+        engine: &Engine,
+        at: usize,
+        held: &[(usize, Qty)],
+    ) -> Result<Portfolio, RiskRefusal> {
+        let mut all = Portfolio { at: engine.now, stale_after: Some(MAX_AGE), ..Portfolio::default() };
+        let mut coins = vec![engine.books[at].account.numeraire()];
+        for (row, (index, qty)) in held.iter().enumerate() {
+            let of = &engine.catalogue.instruments[*index];
+            coins.extend([of.base, of.settle]);
+            add_position(engine, (*index, *qty, mark_of(engine, at, *index, row)?), Cash::ZERO, &mut all);
+        }
+        self.price_coins(engine, coins, &mut all);
+        Ok(all)
+    }
+
+    /// Adds the prices of coins.
+    fn price_coins(&self, engine: &Engine, mut coins: Vec<Currency>, all: &mut Portfolio) {
         coins.sort_unstable();
         coins.dedup();
         for currency in coins.into_iter().filter(|currency| !is_dollar(*currency)) {
@@ -80,8 +92,28 @@ impl AccountRisk {
                 all.underlyings.push(Underlying { currency, index: price.approximate(), confidence: 1.0 });
             }
         }
-        Ok(all)
     }
+}
+
+/// Adds a position with what it needs: of an option its volatility and forward, of others the profit that is not settled.
+fn add_position(engine: &Engine, (index, qty, mark): (usize, Qty, Price), profit: Cash, all: &mut Portfolio) {
+    let (of, id, chains) =
+        (&engine.catalogue.instruments[index], InstrumentId(index as u32), &engine.structures.chains);
+    let mut own = Position { mark: Some(mark), ..Position::new(of.clone(), qty) };
+    if let (true, Some(expiry)) = (of.kind.is_option(), of.kind.expiry()) {
+        own.marked_at = chains.option(id).map(|option| option.quoted);
+        let point = point(engine, id);
+        own.vol = point.map(|(point, _)| point.vol);
+        let forward = point.map(|(_, forward)| forward);
+        let forward = forward.or_else(|| chains.expiry(id)?.1.map(Price::approximate));
+        let is_known = |term: &Term| term.underlying == of.base && term.expiry == expiry;
+        if let Some(forward) = forward.filter(|_| !all.expiries.iter().any(is_known)) {
+            all.expiries.push(Term { underlying: of.base, expiry, forward, rate: 0.0, confidence: 1.0 });
+        }
+    } else {
+        own.unrealised = Some(profit);
+    }
+    all.positions.push(own);
 }
 
 /// What is held by an account and margined: by instrument index.
@@ -109,7 +141,9 @@ pub(super) fn mark_of(engine: &Engine, at: usize, index: usize, row: usize) -> R
 pub(super) fn point(engine: &Engine, option: InstrumentId) -> Option<(SmilePoint, f64)> {
     let chains = &engine.structures.chains;
     let (expiry, forward) = chains.expiry(option)?;
-    let smile = engine.surfaces.of(chains.chain_of(option)?)?.smile(expiry, engine.now)?;
+    let fitted = engine.surfaces.of(chains.chain_of(option)?)?;
+    // As of the fit, so that it is the same whenever it is asked for.
+    let smile = fitted.smile(expiry, fitted.at())?;
     let forward = forward.map_or(smile.forward(), Price::approximate);
     let k = ln(chains.option(option)?.strike.approximate() / forward);
     Some((SmilePoint { vol: smile.vol(k), slope: smile.vol_slope(k) }, forward))

@@ -12,6 +12,7 @@ mod price_box;
 mod stressed;
 
 use super::AccountRisk;
+use super::tail::TailBox;
 use crate::engine::Engine;
 use corridor::Corridor;
 use policy::RiskFact;
@@ -27,6 +28,7 @@ pub(super) enum Proof {
     Prices(PriceBox),
     Corridor(Box<Corridor>),
     Stress(Box<Stressed>),
+    Tail(Box<TailBox>),
 }
 
 impl Proof {
@@ -37,6 +39,7 @@ impl Proof {
             Self::Prices(prices) => prices.holds(risk, engine),
             Self::Corridor(corridor) => corridor.holds(risk, engine),
             Self::Stress(stressed) => stressed.holds(risk, engine),
+            Self::Tail(tail) => tail.holds(risk, engine),
         }
     }
 
@@ -51,6 +54,7 @@ impl Proof {
         before: Option<Self>,
     ) -> Option<Self> {
         match fact {
+            RiskFact::Tail(fact) => TailBox::of(risk, engine, scope, *fact, within).map(Box::new).map(Self::Tail),
             RiskFact::Stress { name } => Stressed::of(risk, engine, name, within).map(Box::new).map(Self::Stress),
             RiskFact::Distance | RiskFact::Probability { .. } => {
                 let before = match before {

@@ -5,8 +5,10 @@ use market::Currency;
 use risk::growth::GrowthError;
 use risk::liquidation::{BoundariesError, TouchError};
 use risk::scenario::ScenarioError;
+use risk::value_at_risk::{Factor, ValueAtRiskError};
 use risk::venues::{Absent, MarginError, VenueModel};
 use std::fmt;
+use units::Duration;
 
 /// Why a fact of margin, liquidation or a stress is not told.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,10 @@ pub enum RiskRefusal {
     },
     /// What the account's returns say of ruin and growth.
     Growth(GrowthError),
+    /// What value at risk lacks: history above all.
+    ValueAtRisk(ValueAtRiskError),
+    /// The history of a coin, or of its volatility, ended so long ago.
+    Ended(Factor, Duration),
 }
 
 impl fmt::Display for RiskRefusal {
@@ -73,6 +79,14 @@ impl fmt::Display for RiskRefusal {
                 )
             }
             Self::Growth(error) => error.fmt(f),
+            Self::ValueAtRisk(error) => error.fmt(f),
+            Self::Ended(factor, ago) => {
+                write!(
+                    f,
+                    "what is known of {factor} ended {:.1} days ago: volatilities of then are not those of now",
+                    ago.days()
+                )
+            }
         }
     }
 }
@@ -88,6 +102,12 @@ impl From<MarginError> for RiskRefusal {
 impl From<GrowthError> for RiskRefusal {
     fn from(error: GrowthError) -> Self {
         Self::Growth(error)
+    }
+}
+
+impl From<ValueAtRiskError> for RiskRefusal {
+    fn from(error: ValueAtRiskError) -> Self {
+        Self::ValueAtRisk(error)
     }
 }
 

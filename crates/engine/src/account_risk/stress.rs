@@ -1,11 +1,12 @@
 //! What a stress costs, all accounts together.
 
+use super::coin::Coin;
 use super::portfolio::margined;
 use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
-use market::{Currency, is_dollar};
+use market::{Currency, InstrumentKind, is_dollar};
 use policy::spec::MAX_AGE;
-use risk::venues::{Absent, Position};
+use risk::venues::{Absent, Portfolio, Position};
 use units::{Cash, Timestamp};
 
 /// Everything of all accounts, as scenarios move it.
@@ -50,35 +51,55 @@ impl AccountRisk {
         if !self.whole.as_ref().is_some_and(stays) {
             self.whole = None;
             let account = self.portfolio(engine, 0..engine.books.len())?;
-            let held: Vec<(usize, usize)> = (0..engine.books.len())
+            let held = (0..engine.books.len())
                 .flat_map(|book| margined(engine, book).map(move |(index, _)| (book, index)))
                 .collect();
-            // What is settled in a coin that is no dollar keeps its basis.
-            let future = |(line, position): (usize, &Position)| {
-                let of = &position.instrument;
-                let is_dollars = is_dollar(of.settle) || of.settle == of.base;
-                let id = engine.catalogue.instrument_id(&of.symbol).filter(|_| !of.kind.is_option() && is_dollars)?;
-                let (book, index) = held.iter().find(|(_, index)| *index == id.index())?;
-                Some((line, *book, *index))
-            };
-            let lines = held.iter().map(|(_, index)| *index).collect();
-            let futures = account.positions.iter().enumerate().filter_map(future).collect();
-            let portfolio = risk::scenario::Portfolio::of(&account, numeraire)?;
-            let ends = account.positions.iter().flat_map(|position| {
-                [position.marked_at.map(|quoted| quoted + MAX_AGE), position.instrument.kind.expiry()]
-            });
-            let until = ends.flatten().fold(Timestamp::MAX, Timestamp::min);
-            self.whole = Some(Whole { portfolio, lines, futures, made, quotes, until });
+            self.whole = Some(Whole::new(engine, &account, held, numeraire, made)?);
         }
         let Self { whole: Some(whole), coins, .. } = self else { return Ok(()) };
-        whole.portfolio.set_time(engine.now);
+        whole.follow(engine, coins)
+    }
+}
+
+impl Whole {
+    /// `held` is the book and the instrument of each position.
+    pub(super) fn new(
+        engine: &Engine,
+        account: &Portfolio,
+        held: Vec<(usize, usize)>,
+        numeraire: Currency,
+        made: u64,
+    ) -> Result<Self, RiskRefusal> {
+        // What is settled in a coin that is no dollar keeps its basis.
+        let future = |(line, position): (usize, &Position)| {
+            let of = &position.instrument;
+            let has_own = !of.kind.is_option() && of.kind != InstrumentKind::Spot;
+            let is_dollars = is_dollar(of.settle) || of.settle == of.base;
+            let id = engine.catalogue.instrument_id(&of.symbol).filter(|_| has_own && is_dollars)?;
+            let (book, index) = held.iter().find(|(_, index)| *index == id.index())?;
+            Some((line, *book, *index))
+        };
+        let futures = account.positions.iter().enumerate().filter_map(future).collect();
+        let portfolio = risk::scenario::Portfolio::of(account, numeraire)?;
+        let ends = account.positions.iter().flat_map(|position| {
+            [position.marked_at.map(|quoted| quoted + MAX_AGE), position.instrument.kind.expiry()]
+        });
+        let until = ends.flatten().fold(Timestamp::MAX, Timestamp::min);
+        let lines = held.into_iter().map(|(_, index)| index).collect();
+        let quotes = engine.structures.chains.changes();
+        Ok(Self { portfolio, lines, futures, made, quotes, until })
+    }
+
+    /// Moves to the prices of now.
+    pub(super) fn follow(&mut self, engine: &Engine, coins: &[Coin]) -> Result<(), RiskRefusal> {
+        self.portfolio.set_time(engine.now);
         for coin in coins.iter().filter(|coin| !is_dollar(coin.base)) {
             if let Some(price) = coin.price(engine) {
-                whole.portfolio.set_price(coin.base, price.approximate())?;
+                self.portfolio.set_price(coin.base, price.approximate())?;
             }
         }
-        for (line, book, index) in &whole.futures {
-            whole.portfolio.set_own_price(*line, engine.books[*book].account.mark(*index).approximate())?;
+        for (line, book, index) in &self.futures {
+            self.portfolio.set_own_price(*line, engine.books[*book].account.mark(*index).approximate())?;
         }
         Ok(())
     }
@@ -87,17 +108,24 @@ impl AccountRisk {
 /// What all accounts are worth in the numéraire of the first.
 pub(super) fn equity_of_all(engine: &Engine) -> Result<Cash, RiskRefusal> {
     let mut equity = Cash::ZERO;
-    for book in &engine.books {
-        for balance in book.account.balances().iter().filter(|balance| !balance.equity().is_zero()) {
-            if !book.account.translates(balance.currency) {
-                return Err(RiskRefusal::NoTranslation(balance.currency));
-            }
+    for at in 0..engine.books.len() {
+        let own = equity_of(engine, at)?;
+        let numeraire = engine.books[at].account.numeraire();
+        if !engine.books[0].account.translates(numeraire) {
+            return Err(RiskRefusal::NoTranslation(numeraire));
         }
-        let own = book.account.numeraire();
-        if !engine.books[0].account.translates(own) {
-            return Err(RiskRefusal::NoTranslation(own));
-        }
-        equity += engine.books[0].account.translate(own, book.account.equity());
+        equity += engine.books[0].account.translate(numeraire, own);
     }
     Ok(equity)
+}
+
+/// What an account is worth in its numéraire.
+pub(super) fn equity_of(engine: &Engine, at: usize) -> Result<Cash, RiskRefusal> {
+    let account = &engine.books[at].account;
+    for balance in account.balances().iter().filter(|balance| !balance.equity().is_zero()) {
+        if !account.translates(balance.currency) {
+            return Err(RiskRefusal::NoTranslation(balance.currency));
+        }
+    }
+    Ok(account.equity())
 }

@@ -3,7 +3,7 @@
 use super::proof::Proof;
 use super::{AccountRisk, NEVER, Reading, RiskRefusal};
 use crate::engine::Engine;
-use market::Source;
+use market::{Input, Source};
 use policy::facts::{self, Fact};
 use policy::{Arg, Concentrated, MarginFigure, RiskFact, STEPS_MAX};
 use risk::venues::{Absent, Portfolio};
@@ -24,11 +24,14 @@ fn share_over(raw: i128) -> Option<f64> {
 impl Engine {
     /// Strategies that read facts of risk decide with every input of the market: what they read may have changed with any price.
     #[cold]
-    pub(crate) fn touch_risk_readers(&mut self, source: Source) {
+    pub(crate) fn touch_risk_readers(&mut self, input: &Input<'_>) {
         let Some(risk) = &mut self.risk else { return };
         risk.moment += 1;
-        if source != Source::Market {
+        if input.source != Source::Market {
             return;
+        }
+        if let Some(tails) = &mut risk.tails {
+            tails.past.observe(self.now, input.events, &self.surfaces);
         }
         for (scope, readings) in risk.readers.iter().enumerate() {
             if !readings.is_empty() {
@@ -173,6 +176,18 @@ impl Engine {
                     let args = [Arg::Duration(horizon), Arg::Percent(value)];
                     let held = scope.position;
                     scope.because.note(crate::ENGINE_RULE, held, held, "liquidated within {}: {} likely, exact", args);
+                    continue;
+                }
+                RiskFact::Tail(fact) => {
+                    let args = [Arg::Percent(fact.confidence()), Arg::Duration(fact.horizon), Arg::Percent(value)];
+                    let held = scope.position;
+                    let template = match (fact.is_shortfall, fact.is_component) {
+                        (false, false) => "value at risk, {} over {}, is {} of equity: exact",
+                        (true, false) => "expected shortfall, {} over {}, is {} of equity: exact",
+                        (false, true) => "the strategy's part of value at risk, {} over {}, is {} of equity: exact",
+                        (true, true) => "the strategy's part of expected shortfall, {} over {}, is {} of equity: exact",
+                    };
+                    scope.because.note(crate::ENGINE_RULE, held, held, template, args);
                     continue;
                 }
                 RiskFact::Stress { .. } => ("the stress costs {} of equity: exact", Arg::Percent(value)),

@@ -69,7 +69,9 @@ impl Family {
             Self::Own => "always as of the present input",
             Self::Series | Self::Surface => "3 days, or as `series(…, max_age)` says; older is not known",
             Self::Indicator => "until the next bar closes",
-            Self::Risk => "as of the decision that reads it; without marks, quotes or a model of the venue not known",
+            Self::Risk => {
+                "as of the decision that reads it; without marks, quotes, a model of the venue or enough history not known"
+            }
             Self::Function => "as what stands in it",
         }
     }
@@ -89,7 +91,7 @@ impl Family {
 const ANNUAL: &str = "a volatility, annualised";
 
 /// What the engine tells beside its own facts.
-const TOLD: [(Family, &str, &str, &str); 28] = [
+const TOLD: [(Family, &str, &str, &str); 32] = [
     (Family::Series, "series(name, max_age)", "a number", "a recorded series, such as a volatility index"),
     (Family::Indicator, "atr(bars, bar)", "a price", "average true range, Wilder's smoothing"),
     (Family::Indicator, "implied_move(series, max_age)", "a price", "price × volatility ÷ √365"),
@@ -143,6 +145,25 @@ const TOLD: [(Family, &str, &str, &str); 28] = [
         "a number, 0 to 1",
         "that the price touches liquidation before the horizon",
     ),
+    (
+        Family::Risk,
+        "var(confidence, horizon, method)",
+        "a number",
+        "value at risk: share of its equity that the account loses at most with that confidence",
+    ),
+    (
+        Family::Risk,
+        "es(confidence, horizon, method)",
+        "a number",
+        "expected shortfall: share of its equity that the account loses on average beyond that",
+    ),
+    (
+        Family::Risk,
+        "var.component(confidence, horizon, method)",
+        "a number",
+        "the strategy's part of var; those of all strategies and of coins held add up to it",
+    ),
+    (Family::Risk, "es.component(confidence, horizon, method)", "a number", "the strategy's part of es"),
     (
         Family::Risk,
         "ruin(loss, horizon)",

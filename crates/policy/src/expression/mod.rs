@@ -83,6 +83,43 @@ pub struct Expression {
     unit: Unit,
 }
 
+impl Expression {
+    /// Whether it may hold while the facts that `is_absent` names are not known, whatever all others are.
+    pub(crate) fn may_hold(&self, is_absent: &dyn Fn(&str) -> bool) -> bool {
+        self.root.may_be(is_absent).0
+    }
+}
+
+impl Term {
+    /// Of a condition: whether it may be true, and whether false. Of a value: whether it may be known, twice.
+    fn may_be(&self, is_absent: &dyn Fn(&str) -> bool) -> (bool, bool) {
+        let both = |known: bool| (known, known);
+        match self {
+            Self::Literal { .. } | Self::Own(_) => both(true),
+            Self::Told { name, .. } => both(!is_absent(name)),
+            Self::Not(of) => {
+                let (holds, fails) = of.may_be(is_absent);
+                (fails, holds)
+            }
+            Self::Negative(of) | Self::Distance { of, .. } => of.may_be(is_absent),
+            Self::Binary { operator, operands } => {
+                let [left, right] = [&operands[0], &operands[1]].map(|operand| operand.may_be(is_absent));
+                match operator {
+                    Binary::And => (left.0 && right.0, left.1 || right.1),
+                    Binary::Or => (left.0 || right.0, left.1 && right.1),
+                    _ => both(left.0 && right.0),
+                }
+            }
+            Self::Call { function: Function::Known, args } => (args.iter().all(|arg| arg.may_be(is_absent).0), true),
+            Self::Call { function: Function::If, args } => {
+                let [condition, then, otherwise] = [0, 1, 2].map(|at| args[at].may_be(is_absent));
+                both((condition.0 && then.0) || (condition.1 && otherwise.0))
+            }
+            Self::Call { args, .. } => both(args.iter().all(|arg| arg.may_be(is_absent).0)),
+        }
+    }
+}
+
 /// A node of a checked expression. Values are doubles: prices, quantities and money in whole units, spans in nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Term {

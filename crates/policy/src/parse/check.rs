@@ -2,7 +2,6 @@
 
 use super::Draft;
 use super::reader::{Doc, Reader};
-use crate::SurfaceFact;
 use crate::codes::Code;
 use crate::diagnostic::quoted;
 use crate::expression::{Expression, Unit};
@@ -10,6 +9,7 @@ use crate::spec::{
     self, Allocation, BASE_PLACEHOLDER, Follow, Reentry, Resize, RungAt, Sides, SignalKind, Size, SizeKind, Trigger,
     UNITS_MAX, UnitSource,
 };
+use crate::{RiskFact, SurfaceFact};
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     // In a torn text a section may be there and unseen.
@@ -29,6 +29,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
     signal(reader, doc, draft);
     spot(reader, doc, draft);
     rearm(reader, doc, draft);
+    own_returns(reader, doc, draft);
     break_even(reader, doc, draft);
     reach(reader, doc, draft);
     caps_under_size(reader, doc, draft);
@@ -319,6 +320,22 @@ fn rearm(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let help = "set `reentry = \"at_once\"` in `[signal]`";
         reader.warn(Code::NoEffect, doc.place("caps", "rearm"), "`caps.rearm` has no effect", label, help);
     }
+}
+
+/// What an account's own returns tell is not known before it has traded, and an entry that waits for it never comes.
+fn own_returns(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(when) = draft.signal.as_ref().and_then(|signal| signal.when.as_ref()) else { return };
+    let is_growth = |name: &str| name.parse().is_ok_and(|fact: RiskFact| fact.needs_returns());
+    let Some(name) = when.series().into_iter().find(|name| is_growth(name)).filter(|_| !when.may_hold(&is_growth))
+    else {
+        return;
+    };
+    let message = format!("a first entry waits for `{name}`, which it must make known");
+    let label = "told by 60 days of returns of the account, of which it has none while it never traded";
+    let help = format!(
+        "let it begin while nothing is known: `!known({name}) || …`; where other strategies trade in the account, nothing need change"
+    );
+    reader.warn(Code::NeverHolds, doc.place("signal", "when"), message, label, help);
 }
 
 /// A break-even after a rung that does not exist would never come.

@@ -371,6 +371,10 @@ pub(super) fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<
     } else if let Some(known) = known(&risk_fact::SIGNATURES) {
         let label = match *function {
             "ruin" => "takes a loss such as 50%, and perhaps a horizon from a day to a year",
+            "var" | "es" | "var.component" | "es.component" => {
+                "takes a confidence from 50% to 99.8% (99.9% where paths are drawn), a horizon that divides a day into hours or is up to \
+                 30 whole days, and perhaps filtered, historical or montecarlo"
+            }
             "kelly" => "takes a window of whole days, from 60d to 365d",
             _ => {
                 "takes a venue such as deribit, a horizon from a minute to a year, or a stress, each where it is named"

@@ -422,6 +422,12 @@ impl Chain {
         self.spot = price.filter(|price| accepts(Field::Forward, *price));
     }
 
+    /// The underlying's price as it was set, in the currency of forwards.
+    #[must_use]
+    pub fn spot(&self) -> Option<f64> {
+        self.spot
+    }
+
     /// The price of a future that expires with options. What is not a price counts as none.
     pub fn set_future(&mut self, expiry: Timestamp, price: Option<f64>) {
         let price = price.filter(|price| accepts(Field::Forward, *price));

@@ -160,6 +160,16 @@ impl JointMoves {
         &self.like
     }
 
+    /// Whether volatilities move by points.
+    pub(super) fn has_points(&self) -> bool {
+        !self.points.is_empty()
+    }
+
+    /// Relative moves of a coin's volatility, and of its short ones beside.
+    pub(super) fn vols_of(&self, coin: Currency) -> [Option<&[f64]>; 2] {
+        [column(&self.vols, coin), column(&self.shorts, coin)]
+    }
+
     /// Some of the scenarios, in the order given.
     ///
     /// # Panics
@@ -179,7 +189,7 @@ impl JointMoves {
 }
 
 /// Of which currencies a line that is no option is worth how much, now and after the moves.
-fn amounts_of(
+pub(super) fn amounts_of(
     portfolio: &Portfolio,
     line: usize,
     moves: &JointMoves,
@@ -195,7 +205,7 @@ fn column(columns: &[(Currency, Vec<f64>)], currency: Currency) -> Option<&[f64]
 }
 
 /// A currency's price in each scenario.
-enum Prices<'a> {
+pub(super) enum Prices<'a> {
     /// The price now, and what it is multiplied by.
     Each(f64, &'a [f64]),
     /// The same in all.
@@ -203,20 +213,20 @@ enum Prices<'a> {
 }
 
 impl Prices<'_> {
-    fn now(&self) -> f64 {
+    pub(super) fn now(&self) -> f64 {
         match *self {
             Self::Each(now, _) | Self::Same { now, .. } => now,
         }
     }
 
-    fn then(&self, row: usize) -> f64 {
+    pub(super) fn then(&self, row: usize) -> f64 {
         match *self {
             Self::Each(now, factors) => now * factors[row],
             Self::Same { then, .. } => then,
         }
     }
 
-    fn factor(&self, row: usize) -> f64 {
+    pub(super) fn factor(&self, row: usize) -> f64 {
         match *self {
             Self::Each(_, factors) => factors[row],
             Self::Same { now, then } => then / now,
@@ -323,7 +333,12 @@ impl Ready<'_> {
 }
 
 impl Revaluation {
-    fn swept<'a>(&'a mut self, portfolio: &Portfolio, moves: &'a JointMoves) -> Result<Swept<'a>, ScenarioError> {
+    /// Prices of all currencies, in order, as moves make them.
+    pub(super) fn prices<'a>(
+        &mut self,
+        portfolio: &Portfolio,
+        moves: &'a JointMoves,
+    ) -> Result<Vec<Prices<'a>>, ScenarioError> {
         check_scenario(&moves.like)?;
         // What is the same in all.
         self.move_prices(portfolio, &moves.like)?;
@@ -340,6 +355,11 @@ impl Revaluation {
             }
             prices.push(Prices::Each(quoted.price, factors));
         }
+        Ok(prices)
+    }
+
+    fn swept<'a>(&'a mut self, portfolio: &Portfolio, moves: &'a JointMoves) -> Result<Swept<'a>, ScenarioError> {
+        let prices = self.prices(portfolio, moves)?;
         let (mut now, mut then) = (Exposures::default(), Exposures::default());
         for group in &self.groups {
             let Scenario { vol, sticky, time, name, .. } = &moves.like;

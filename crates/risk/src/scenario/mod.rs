@@ -11,6 +11,7 @@ mod joint;
 mod moves;
 mod portfolio;
 mod revaluation;
+mod slack;
 mod stress;
 
 pub use bound::{Bound, Drift, Reach};
@@ -19,6 +20,7 @@ pub use joint::JointMoves;
 pub use moves::{Move, REFERENCE_DAYS, SHORT_DAYS, Scenario, SpotMoves, VolMove};
 pub use portfolio::{Holding, Portfolio, Settlement};
 pub use revaluation::{Outcomes, Ready, Revaluation};
+pub use slack::Slack;
 pub use stress::{Basis, MarginChange, NamedStress, StressError, StressNumber};
 
 use market::Currency;

@@ -1,6 +1,6 @@
 //! What is held and the market it is held in.
 
-use super::ScenarioError;
+use super::{REFERENCE_DAYS, ScenarioError};
 use crate::greeks::SmilePoint;
 use market::{Currency, is_dollar};
 use pricing::options::{Field, Refusal};
@@ -360,8 +360,9 @@ impl Portfolio {
         self.now
     }
 
-    /// Coins that what is held depends on, or that the account reckons in; dollars are none.
-    pub(crate) fn coins(&self) -> Vec<Currency> {
+    /// Coins that what is held depends on, or that the account reckons in, in order; dollars are none.
+    #[must_use]
+    pub fn coins(&self) -> Vec<Currency> {
         let held = self.lines.iter().filter(|line| line.quantity != 0.0);
         let mut places: Vec<usize> = held.flat_map(|line| [line.underlying, line.settlement]).collect();
         places.push(self.account);
@@ -372,9 +373,23 @@ impl Portfolio {
     }
 
     /// Coins that options are held on.
-    pub(crate) fn coins_of_options(&self) -> impl Iterator<Item = Currency> + '_ {
+    pub fn coins_of_options(&self) -> impl Iterator<Item = Currency> + '_ {
         let held = self.options.iter().map(|line| &self.lines[*line]).filter(|line| line.quantity != 0.0);
         held.map(|line| self.currencies[line.underlying].currency)
+    }
+
+    /// Coins that options of under thirty days are held on, in order.
+    #[must_use]
+    pub fn coins_of_short_options(&self) -> Vec<Currency> {
+        let until = self.now + Duration::from_nanos(REFERENCE_DAYS as i64 * Duration::DAY.nanos());
+        let of = |line: &Line| match line.holding {
+            Holding::Option { underlying, expiry, .. } if expiry < until => Some(underlying),
+            _ => None,
+        };
+        let mut short: Vec<Currency> = self.lines.iter().filter_map(of).collect();
+        short.sort_unstable();
+        short.dedup();
+        short
     }
 
     /// What is held apart by underlying (or by currency, of balances), each in the same market, with the lines that it is.

@@ -2,9 +2,7 @@
 
 use super::figures::Profits;
 use super::{Factor, Moves, ValueAtRiskError};
-use crate::scenario::{
-    Holding, JointMoves, Outcomes, Portfolio, REFERENCE_DAYS, Revaluation, SHORT_DAYS, Scenario, VolMove,
-};
+use crate::scenario::{Holding, Outcomes, Portfolio, REFERENCE_DAYS, Revaluation, SHORT_DAYS, Scenario, VolMove};
 use market::Currency;
 use pricing::options::Simd;
 use pricing::surface::Sticky;
@@ -40,7 +38,7 @@ impl Default for Dynamics {
 impl Dynamics {
     /// By what share of itself the volatility at seven days moves beyond what the one at thirty days tells of it, by where their changes
     /// stand among those of a scenario.
-    fn beyond(&self, changes: &[f64], vol: Option<usize>, short: Option<usize>) -> f64 {
+    pub(super) fn beyond(&self, changes: &[f64], vol: Option<usize>, short: Option<usize>) -> f64 {
         let share = |at: usize| exp(changes[at]) - 1.0;
         let told = exp(self.short_power * ln(REFERENCE_DAYS / SHORT_DAYS));
         short.map_or(0.0, |short| share(short) - vol.map_or(0.0, |vol| told * share(vol)))
@@ -122,16 +120,8 @@ impl Book {
     /// Coins that options of under thirty days are held on.
     #[must_use]
     pub fn short(&self) -> Vec<Currency> {
-        let reach = Duration::from_nanos(REFERENCE_DAYS as i64 * Duration::DAY.nanos());
-        let of = |account: &Account| {
-            let until = account.portfolio.now() + reach;
-            let short = account.portfolio.holdings().filter_map(move |holding| match holding {
-                Holding::Option { underlying, expiry, .. } if *expiry < until => Some(*underlying),
-                _ => None,
-            });
-            short.collect::<Vec<_>>()
-        };
-        let mut short: Vec<Currency> = self.accounts.iter().flat_map(of).collect();
+        let each = self.accounts.iter().flat_map(|account| account.portfolio.coins_of_short_options());
+        let mut short: Vec<Currency> = each.collect();
         short.sort_unstable();
         short.dedup();
         short
@@ -217,19 +207,7 @@ impl Book {
         groups: &[usize],
         profits: &mut Profits,
     ) -> Result<(), ValueAtRiskError> {
-        let mut joint = JointMoves::new(range.len(), like(moves, self.dynamics));
-        for (at, factor) in moves.factors().iter().enumerate() {
-            let factors = range.clone().map(|scenario| exp(moves.of(scenario)[at]));
-            match factor {
-                Factor::Price(coin) => joint.set_prices(*coin, factors.collect())?,
-                Factor::Vol(coin) => joint.set_vols(*coin, factors.map(|factor| factor - 1.0).collect())?,
-                Factor::ShortVol(coin) => {
-                    let vol = moves.factors().iter().position(|factor| *factor == Factor::Vol(*coin));
-                    let beyond = |scenario| self.dynamics.beyond(moves.of(scenario), vol, Some(at));
-                    joint.set_short_vols(*coin, range.clone().map(beyond).collect())?;
-                }
-            }
-        }
+        let joint = moves.joint(range, self.dynamics)?;
         let mut own = Vec::new();
         for Account { portfolio, first, revaluation } in &mut self.accounts {
             let mut ready = revaluation.ready(portfolio)?;
@@ -282,7 +260,7 @@ impl Book {
 }
 
 /// What all scenarios have in common.
-fn like(moves: &Moves, dynamics: Dynamics) -> Scenario {
+pub(super) fn like(moves: &Moves, dynamics: Dynamics) -> Scenario {
     let Dynamics { sticky, short_power, long_power, floor } = dynamics;
     let vol = VolMove { short_power, long_power, floor, ..VolMove::NONE };
     Scenario { vol, sticky, time: moves.horizon(), ..Scenario::still("") }

@@ -12,6 +12,28 @@ const STILL_MOST: usize = 20;
 /// What is next to nothing beside a factor's deviation.
 const STILL: f64 = 1e-3;
 
+/// A short volatility is a factor of its own where it is told in this share of the rows that have the other one, at least.
+const SHORT_TOLD: f64 = 0.95;
+/// And where the other one leaves at least this share of its variance unexplained.
+const SHORT_OWN: f64 = 1e-4;
+
+/// Whether a short volatility ([`Factor::ShortVol`]) tells more than the other one of its coin: of rows that have the other one, both
+/// logarithms where both are told, the other one first, and how many rows there are.
+#[must_use]
+pub fn has_own(both: &[[f64; 2]], rows: usize) -> bool {
+    if (both.len() as f64) < SHORT_TOLD * rows as f64 {
+        return false;
+    }
+    let (mut square, mut product, mut own) = (0.0, 0.0, 0.0);
+    for pair in both.windows(2) {
+        let [of_month, of_short] = [pair[1][0] - pair[0][0], pair[1][1] - pair[0][1]];
+        square += of_month * of_month;
+        product += of_month * of_short;
+        own += of_short * of_short;
+    }
+    own * square - product * product > SHORT_OWN * own * square
+}
+
 /// Changes of factors, each as ln(after ÷ before), those of one step side by side: so a draw takes all factors of one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {

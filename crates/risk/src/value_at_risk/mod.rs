@@ -17,7 +17,7 @@ pub use again::Again;
 pub use book::{Book, Dynamics};
 pub use by_greeks::ByGreeks;
 pub use figures::{Figures, Profits, Share};
-pub use history::{FEWEST, History};
+pub use history::{FEWEST, History, has_own};
 pub use law::{DEGREES_LEAST, Law, Tails};
 pub use moves::{Forecast, Moves, Paths};
 

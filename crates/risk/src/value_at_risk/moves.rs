@@ -1,10 +1,13 @@
 //! Joint moves over a horizon: what happened, what happened at today's volatility, or drawn from a law.
 
 use super::again::Seen;
-use super::{Factor, History, Law, ValueAtRiskError};
+use super::book::like;
+use super::{Dynamics, Factor, History, Law, ValueAtRiskError};
+use crate::scenario::{JointMoves, ScenarioError};
 use pricing::garch::Model;
+use std::ops::Range;
 use units::Duration;
-use units::math::sqrt;
+use units::math::{exp, sqrt};
 use units::random::Random;
 
 /// How many paths are drawn, and of which seed.
@@ -150,6 +153,32 @@ impl Moves {
                 add(step == 0, row, out);
             }
         }
+    }
+
+    /// Some of the moves as columns, for who prices one portfolio again and again.
+    ///
+    /// # Errors
+    ///
+    /// A change that no price can make.
+    ///
+    /// # Panics
+    ///
+    /// If there are no such moves.
+    pub fn joint(&self, range: Range<usize>, dynamics: Dynamics) -> Result<JointMoves, ScenarioError> {
+        let mut joint = JointMoves::new(range.len(), like(self, dynamics));
+        for (at, factor) in self.factors.iter().enumerate() {
+            let factors = range.clone().map(|scenario| exp(self.of(scenario)[at]));
+            match factor {
+                Factor::Price(coin) => joint.set_prices(*coin, factors.collect())?,
+                Factor::Vol(coin) => joint.set_vols(*coin, factors.map(|factor| factor - 1.0).collect())?,
+                Factor::ShortVol(coin) => {
+                    let vol = self.factors.iter().position(|factor| *factor == Factor::Vol(*coin));
+                    let beyond = |scenario| dynamics.beyond(self.of(scenario), vol, Some(at));
+                    joint.set_short_vols(*coin, range.clone().map(beyond).collect())?;
+                }
+            }
+        }
+        Ok(joint)
     }
 
     /// What moves, in the order of each move.

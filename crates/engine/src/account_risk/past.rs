@@ -1,0 +1,265 @@
+//! How prices and implied volatilities have moved: rows of them on a grid of time, as many as facts of what may be lost look back on.
+
+use super::RiskRefusal;
+use super::coin::Coin;
+use crate::chain::Chains;
+use crate::surfaces::Surfaces;
+use market::{Catalogue, Currency, Event, is_dollar};
+use policy::TailFact;
+use risk::scenario::{REFERENCE_DAYS, SHORT_DAYS};
+use risk::value_at_risk::{Factor, History, has_own};
+use std::collections::VecDeque;
+use units::math::ln;
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Duration, Price, Timestamp};
+
+/// Changes that are kept have a row before and behind.
+const ROWS: usize = TailFact::STEPS + 1;
+/// Levels of a coin: its price, its volatility and its short one.
+const LEVELS: usize = 3;
+/// Tenors of the volatilities that stand for all of a coin's, in years, and of a forward that stands for the price.
+const MONTH: f64 = REFERENCE_DAYS / 365.0;
+const WEEK: f64 = SHORT_DAYS / 365.0;
+const AT_ONCE: f64 = 1e-6;
+/// A history that ended more steps ago than this is none of now.
+const ENDED_MAX: i64 = 10;
+
+/// Levels of each coin side by side; zero where one is not known.
+#[derive(Debug)]
+pub(super) struct Past {
+    coins: Vec<Source>,
+    /// By instrument: when it told a price last, and which.
+    told: Vec<(Timestamp, Price)>,
+    grids: Vec<Grid>,
+}
+
+/// What tells the levels of a coin.
+#[derive(Debug)]
+struct Source {
+    coin: Currency,
+    /// The best first.
+    prices: Vec<u32>,
+    chain: Option<usize>,
+    /// When its surface was fitted last, with its volatilities at the money a month and a week ahead, and its forward for delivery at once.
+    implied: (Timestamp, [f64; LEVELS]),
+}
+
+/// Rows of one step.
+#[derive(Debug)]
+struct Grid {
+    step: Duration,
+    /// When the next row is due; `None` before the first input.
+    next: Option<Timestamp>,
+    /// Row by row, the oldest first; the last one is a step before the next.
+    levels: VecDeque<f64>,
+    /// Rows taken so far.
+    taken: u64,
+}
+
+impl Past {
+    pub(super) fn new(
+        steps: impl Iterator<Item = Duration>,
+        coins: &[Coin],
+        catalogue: &Catalogue,
+        chains: &Chains,
+    ) -> Self {
+        let mut grids: Vec<Grid> = Vec::new();
+        for step in steps {
+            if grids.iter().all(|grid| grid.step != step) {
+                grids.push(Grid { step, next: None, levels: VecDeque::new(), taken: 0 });
+            }
+        }
+        let source = |coin: &Coin| Source {
+            coin: coin.base,
+            prices: coin.sources.clone(),
+            chain: chains.largest(coin.base.as_str()),
+            implied: (Timestamp::MIN, [0.0; LEVELS]),
+        };
+        let coins = coins.iter().filter(|coin| !is_dollar(coin.base)).map(source).collect();
+        Self { coins, told: vec![(Timestamp::MIN, Price::ZERO); catalogue.instruments.len()], grids }
+    }
+
+    /// An input of the market was taken in. Rows that were due before it hold what was known before it.
+    pub(super) fn observe(&mut self, now: Timestamp, events: &[Event], surfaces: &Surfaces) {
+        let Self { coins, told, grids } = self;
+        for grid in grids {
+            let mut due = grid.next.unwrap_or_else(|| first(now, grid.step));
+            // Of a hole that is longer than what is kept nothing before it stays.
+            let missed = now.since(due).nanos() / grid.step.nanos() - ROWS as i64;
+            if missed > 0 {
+                due = due + Duration::from_nanos(missed * grid.step.nanos());
+                grid.levels.clear();
+                grid.taken += missed as u64;
+            }
+            while due < now {
+                coins.iter().for_each(|source| grid.levels.extend(source.levels(due, grid.step, told)));
+                let over = grid.levels.len().saturating_sub(ROWS * LEVELS * coins.len());
+                grid.levels.drain(..over);
+                grid.taken += 1;
+                due = due + grid.step;
+            }
+            grid.next = Some(due);
+        }
+        for event in events {
+            let (instrument, price) = match event {
+                Event::Bar(bar) => (bar.instrument, bar.close),
+                Event::Trade(trade) => (trade.instrument, trade.price),
+                Event::Mark(mark) => (mark.instrument, mark.price),
+                _ => continue,
+            };
+            told[instrument.index()] = (now, price);
+        }
+        for source in coins {
+            let Some(fitted) = source.chain.and_then(|chain| surfaces.of(chain)) else { continue };
+            let at = fitted.at();
+            // Another fit of the same moment takes the place of the one before.
+            if at != source.implied.0 || at == now {
+                let tenor = |years: f64| fitted.surface().and_then(|surface| surface.tenor(years).ok());
+                // No expiry before it tells nothing of it.
+                let week = tenor(WEEK).filter(|tenor| !tenor.extrapolated());
+                let all = [
+                    tenor(MONTH).map(|tenor| tenor.atm()),
+                    week.map(|tenor| tenor.atm()),
+                    tenor(AT_ONCE).map(|tenor| tenor.forward()),
+                ];
+                source.implied = (at, all.map(Option::unwrap_or_default));
+            }
+        }
+    }
+
+    fn grid(&self, step: Duration) -> Option<&Grid> {
+        self.grids.iter().find(|grid| grid.step == step)
+    }
+
+    /// What a history made now would be of: rows taken so far, and the row of this very moment, if one is due, as it is by now.
+    pub(super) fn version(&self, step: Duration, now: Timestamp) -> (u64, Vec<f64>) {
+        let Some(grid) = self.grid(step) else { return Default::default() };
+        let levels = |source: &Source| source.levels(now, step, &self.told);
+        let due = if grid.next == Some(now) { self.coins.iter().flat_map(levels).collect() } else { Vec::new() };
+        (grid.taken, due)
+    }
+
+    /// When the next row is due.
+    pub(super) fn next(&self, step: Duration) -> Option<Timestamp> {
+        self.grid(step)?.next
+    }
+
+    /// Changes of factors: of steps at whose ends all of them are known.
+    pub(super) fn history(&self, step: Duration, factors: &[Factor], now: Timestamp) -> Result<History, RiskRefusal> {
+        let history = History::new(step, factors.to_vec())?;
+        let Some(grid) = self.grid(step) else { return Ok(history) };
+        let (_, due) = self.version(step, now);
+        let width = LEVELS * self.coins.len();
+        let columns: Option<Vec<usize>> = factors
+            .iter()
+            .map(|factor| {
+                let at = self.coins.iter().position(|source| source.coin == factor.coin())?;
+                let level = match factor {
+                    Factor::Price(_) => 0,
+                    Factor::Vol(_) => 1,
+                    Factor::ShortVol(_) => 2,
+                };
+                Some(LEVELS * at + level)
+            })
+            .collect();
+        // A coin that nothing tells anything of.
+        let Some(columns) = columns else { return Ok(history) };
+        let rows = (grid.levels.len() + due.len()).checked_div(width).unwrap_or_default();
+        let level = |row: usize, column: usize| {
+            let at = row * width + column;
+            grid.levels.get(at).copied().unwrap_or_else(|| due[at - grid.levels.len()])
+        };
+        // A short volatility that tells nothing of its own is left out.
+        let is_own = |at: &usize| {
+            if !matches!(factors[*at], Factor::ShortVol(_)) {
+                return true;
+            }
+            let column = columns[*at];
+            let with_month: Vec<usize> = (0..rows).filter(|row| level(*row, column - 1) > 0.0).collect();
+            let both = with_month.iter().filter(|row| level(**row, column) > 0.0);
+            let both: Vec<[f64; 2]> = both.map(|row| [ln(level(*row, column - 1)), ln(level(*row, column))]).collect();
+            has_own(&both, with_month.len())
+        };
+        let used: Vec<usize> = (0..factors.len()).filter(is_own).collect();
+        let mut history = History::new(step, used.iter().map(|at| factors[*at]).collect())?;
+        let columns: Vec<usize> = used.iter().map(|at| columns[*at]).collect();
+        let mut changes = Vec::with_capacity(columns.len());
+        let mut last = None;
+        for row in 1..rows {
+            changes.clear();
+            for column in &columns {
+                let (before, after) = (level(row - 1, *column), level(row, *column));
+                if before > 0.0 && after > 0.0 {
+                    changes.push(ln(after / before));
+                }
+            }
+            if changes.len() == columns.len() {
+                history.push(&changes)?;
+                last = Some(row);
+            }
+        }
+        history.keep_last(TailFact::STEPS);
+        if let (Some(last), Some(next)) = (last, grid.next) {
+            let after = rows - last - usize::from(!due.is_empty());
+            let ago = now.since(next - Duration::from_nanos(after as i64 * step.nanos()));
+            if ago.nanos() > ENDED_MAX * step.nanos() {
+                return Err(RiskRefusal::Ended(factors[0], ago));
+            }
+        }
+        Ok(history)
+    }
+
+    pub(super) fn save(&self, out: &mut StateWriter) {
+        for (at, price) in &self.told {
+            out.i64(at.nanos());
+            out.i64(price.raw());
+        }
+        for Source { implied: (at, levels), .. } in &self.coins {
+            out.i64(at.nanos());
+            levels.iter().for_each(|level| out.f64(*level));
+        }
+        for grid in &self.grids {
+            out.option(grid.next, |out, next| out.i64(next.nanos()));
+            out.u64(grid.taken);
+            out.len(grid.levels.len());
+            grid.levels.iter().for_each(|level| out.f64(*level));
+        }
+    }
+
+    pub(super) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        for told in &mut self.told {
+            *told = (Timestamp::from_nanos(from.i64()?), Price::from_raw(from.i64()?));
+        }
+        for source in &mut self.coins {
+            source.implied = (Timestamp::from_nanos(from.i64()?), [from.f64()?, from.f64()?, from.f64()?]);
+        }
+        for grid in &mut self.grids {
+            grid.next = from.option(|from| from.i64().map(Timestamp::from_nanos))?;
+            grid.taken = from.u64()?;
+            grid.levels = (0..from.len()?).map(|_| from.f64()).collect::<Result<_, _>>()?;
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// What is known at a moment: what was told a step ago or longer is not.
+    fn levels(&self, at: Timestamp, step: Duration, told: &[(Timestamp, Price)]) -> [f64; LEVELS] {
+        let is_fresh = |told: Timestamp| told > Timestamp::MIN && at.since(told) < step;
+        let price = self.prices.iter().map(|source| told[*source as usize]).find(|(told, _)| is_fresh(*told));
+        let (fitted, [vol, short, forward]) = self.implied;
+        let implied = |value: f64| if is_fresh(fitted) { value } else { 0.0 };
+        let price = match price {
+            Some((_, price)) => price.approximate(),
+            None if self.prices.is_empty() => implied(forward),
+            None => 0.0,
+        };
+        [price, implied(vol), implied(short)]
+    }
+}
+
+/// The first moment of a grid that is not before another.
+fn first(at: Timestamp, step: Duration) -> Timestamp {
+    let floor = at.floor(step);
+    if floor == at { at } else { floor + step }
+}

@@ -1,0 +1,414 @@
+//! What an account may lose over a horizon: value at risk and expected shortfall by full revaluation, and the part that each strategy has
+//! in them ([`risk::value_at_risk`]).
+//!
+//! Scenarios are made once a row of the history, profits once an input. Between, a proof stands for them: over a box of prices the profit
+//! of every scenario keeps within its [`Slack`], and both figures grow with every loss, so they lie between those of the least and of the
+//! most profits.
+
+use super::coin::Coin;
+use super::past::Past;
+use super::portfolio::{margined, point};
+use super::stress::{Whole, equity_of};
+use super::{AccountRisk, RiskRefusal};
+use crate::chain::Chains;
+use crate::engine::Engine;
+use market::{Catalogue, Currency, is_dollar};
+use policy::{TailFact, TailMethod};
+use pricing::options::Simd;
+use risk::scenario::{JointMoves, Revaluation, Slack};
+use risk::tail::Tail;
+use risk::value_at_risk::{Dynamics, Factor, Forecast, Law, Moves, Paths, Tails as LawTails, ValueAtRiskError};
+use risk::venues::Absent;
+use units::{Duration, InstrumentId, Price, Qty, Timestamp};
+
+/// Decay of the weights that volatilities are forecast by, as `trimtab risk` has it.
+const DECAY: f64 = 0.94;
+const PATHS: Paths = Paths { count: TailFact::PATHS, seed: 1 };
+/// Sets of scenarios that are kept: of a row of the history few are asked for.
+const SETS: usize = 64;
+/// How wide a box is tried to each side, as a share of the price.
+const WIDTHS: [f64; 5] = [0.1, 0.03, 0.01, 0.003, 0.001];
+/// How long a proof lasts where time itself changes what options are worth.
+const LASTS: Duration = Duration::HOUR;
+/// Options of under this time have a volatility of their own.
+const MONTH: Duration = Duration::from_nanos(30 * Duration::DAY.nanos());
+/// What rounding leaves of a figure at most, as a share.
+const SLIP: f64 = 1e-9;
+
+/// What may be lost, by account and strategy.
+#[derive(Debug)]
+pub(super) struct Tails {
+    pub(super) past: Past,
+    sets: Vec<Set>,
+    /// By account.
+    wholes: Vec<Option<Whole>>,
+    /// By strategy.
+    parts: Vec<Option<Part>>,
+    revaluation: Revaluation,
+    /// Profits of a strategy.
+    own: Vec<f64>,
+}
+
+/// Scenarios, and what an account makes of them.
+#[derive(Debug)]
+struct Set {
+    account: usize,
+    horizon: Duration,
+    method: TailMethod,
+    factors: Vec<Factor>,
+    /// Of which history.
+    version: (u64, Vec<f64>),
+    moves: Result<JointMoves, RiskRefusal>,
+    profits: Vec<f64>,
+    /// In which input and after how many changes of positions they were made.
+    priced: Option<(u64, u64)>,
+}
+
+/// What a strategy holds, as scenarios move it.
+#[derive(Debug)]
+struct Part {
+    held: Vec<(usize, Qty)>,
+    whole: Whole,
+}
+
+impl Tails {
+    /// `None`: no fact is of that.
+    pub(super) fn new(
+        facts: impl Iterator<Item = TailFact>,
+        coins: &[Coin],
+        catalogue: &Catalogue,
+        chains: &Chains,
+    ) -> Option<Self> {
+        let facts: Vec<TailFact> = facts.collect();
+        if facts.is_empty() {
+            return None;
+        }
+        let past = Past::new(facts.iter().map(|fact| fact.step()), coins, catalogue, chains);
+        let revaluation = Revaluation::new(Simd::best());
+        Some(Self { past, sets: Vec::new(), wholes: Vec::new(), parts: Vec::new(), revaluation, own: Vec::new() })
+    }
+
+    /// What was computed is computed anew.
+    pub(super) fn forget(&mut self) {
+        self.sets.clear();
+        self.wholes.clear();
+        self.parts.clear();
+    }
+
+    /// A figure as a fraction of the account's equity.
+    fn value(&mut self, risk: &AccountRisk, engine: &Engine, scope: usize, fact: TailFact) -> Result<f64, RiskRefusal> {
+        let at = engine.scopes[scope].account.index();
+        let equity = equity_of(engine, at)?.approximate();
+        if equity <= 0.0 {
+            return Err(RiskRefusal::Absent(Absent::NoEquity));
+        }
+        let set = self.priced(risk, engine, scope, fact)?;
+        let tail = Tail::of(&self.sets[set].profits, fact.confidence()).map_err(ValueAtRiskError::from)?;
+        let loss = match (fact.is_component, fact.is_shortfall) {
+            (false, false) => tail.value_at_risk(),
+            (false, true) => tail.expected_shortfall(),
+            (true, is_shortfall) => {
+                self.price_part(risk, engine, scope, set)?;
+                let of = if is_shortfall { tail.shortfall_of(&self.own) } else { tail.value_at_risk_of(&self.own) };
+                of.map_err(ValueAtRiskError::from)?
+            }
+        };
+        // A loss of nothing is no negative zero.
+        Ok(loss / equity + 0.0)
+    }
+
+    /// The set of scenarios for a fact of a strategy's account, with the account's profits of now.
+    fn priced(
+        &mut self,
+        risk: &AccountRisk,
+        engine: &Engine,
+        scope: usize,
+        fact: TailFact,
+    ) -> Result<usize, RiskRefusal> {
+        let own = &engine.scopes[scope];
+        let at = own.account.index();
+        self.bring_up(risk, engine, at)?;
+        let Some(Some(whole)) = self.wholes.get(at) else { return Err(RiskRefusal::Absent(Absent::Part)) };
+        // Also of what the strategy may buy next: while flat nothing is told of a coin without a history.
+        let mut coins = whole.portfolio.coins();
+        let base = engine.catalogue.instruments[own.instrument.index()].base;
+        if let (false, Err(place)) = (is_dollar(base), coins.binary_search(&base)) {
+            coins.insert(place, base);
+        }
+        let mut of_options: Vec<Currency> = whole.portfolio.coins_of_options().collect();
+        of_options.sort_unstable();
+        of_options.dedup();
+        let short = whole.portfolio.coins_of_short_options();
+        let prices = coins.into_iter().map(Factor::Price);
+        let vols = of_options.into_iter().map(Factor::Vol);
+        let factors: Vec<Factor> = prices.chain(vols).chain(short.into_iter().map(Factor::ShortVol)).collect();
+        let made = whole.made;
+        let set = self.set(engine, at, fact, factors);
+        let now = Some((risk.moment, made));
+        let Self { sets, wholes, revaluation, .. } = self;
+        let of = &mut sets[set];
+        let moves = of.moves.as_ref().map_err(RiskRefusal::clone)?;
+        if let (true, Some(Some(whole))) = (of.priced != now, wholes.get(at)) {
+            of.priced = None;
+            revaluation.ready(&whole.portfolio)?.profits(moves, &mut of.profits)?;
+            of.priced = now;
+        }
+        Ok(set)
+    }
+
+    fn set(&mut self, engine: &Engine, account: usize, fact: TailFact, factors: Vec<Factor>) -> usize {
+        let version = self.past.version(fact.step(), engine.now);
+        let known = self.sets.iter().position(|set| {
+            (set.account, set.horizon, set.method) == (account, fact.horizon, fact.method)
+                && set.version == version
+                && set.factors == factors
+        });
+        if let Some(known) = known {
+            return known;
+        }
+        self.sets.retain(|set| set.horizon.min(Duration::DAY) != fact.step() || set.version == version);
+        if self.sets.len() >= SETS {
+            self.sets.clear();
+        }
+        let moves = self.moves(fact, &factors, engine.now);
+        let (profits, priced) = (Vec::new(), None);
+        let TailFact { horizon, method, .. } = fact;
+        self.sets.push(Set { account, horizon, method, factors, version, moves, profits, priced });
+        self.sets.len() - 1
+    }
+
+    fn moves(&self, fact: TailFact, factors: &[Factor], now: Timestamp) -> Result<JointMoves, RiskRefusal> {
+        let history = self.past.history(fact.step(), factors, now)?;
+        let forecast = Forecast::Exponential(DECAY);
+        let moves = match fact.method {
+            TailMethod::Filtered => Moves::filtered(&history, fact.horizon, forecast, PATHS)?,
+            TailMethod::Historical => Moves::historical(&history, fact.horizon, PATHS)?,
+            TailMethod::MonteCarlo => {
+                let steps = history.steps(fact.horizon)?;
+                let law = Law::of(&history, Some(forecast), LawTails::Fitted, steps)?;
+                Moves::monte_carlo(&law, fact.horizon, PATHS)?
+            }
+        };
+        Ok(moves.joint(0..moves.len(), Dynamics::default())?)
+    }
+
+    /// An account as it is now.
+    fn bring_up(&mut self, risk: &AccountRisk, engine: &Engine, at: usize) -> Result<(), RiskRefusal> {
+        if self.wholes.len() <= at {
+            self.wholes.resize_with(at + 1, || None);
+        }
+        let made = engine.books[at].moves;
+        let mut whole = match self.wholes[at].take().filter(|whole| stays(whole, engine, made)) {
+            Some(whole) => whole,
+            None => {
+                let account = risk.portfolio(engine, at..at + 1)?;
+                let held = margined(engine, at).map(|(index, _)| (at, index)).collect();
+                let numeraire = engine.books[at].account.numeraire();
+                let mut whole = Whole::new(engine, &account, held, numeraire, made)?;
+                settle(&mut whole, engine)?;
+                whole
+            }
+        };
+        whole.follow(engine, &risk.coins)?;
+        self.wholes[at] = Some(whole);
+        Ok(())
+    }
+
+    /// Profits of what a strategy holds, under the scenarios of a set.
+    fn price_part(&mut self, risk: &AccountRisk, engine: &Engine, scope: usize, set: usize) -> Result<(), RiskRefusal> {
+        if self.parts.len() <= scope {
+            self.parts.resize_with(scope + 1, || None);
+        }
+        let at = engine.scopes[scope].account.index();
+        let (made, held) = (engine.books[at].moves, held_by(engine, scope));
+        let same = |part: &Part| part.held == held && stays(&part.whole, engine, made);
+        let mut part = match self.parts[scope].take().filter(same) {
+            Some(part) => part,
+            None => {
+                let account = risk.portfolio_of(engine, at, &held)?;
+                let numeraire = engine.books[at].account.numeraire();
+                let places = held.iter().map(|(index, _)| (at, *index)).collect();
+                let mut whole = Whole::new(engine, &account, places, numeraire, made)?;
+                settle(&mut whole, engine)?;
+                Part { held, whole }
+            }
+        };
+        part.whole.follow(engine, &risk.coins)?;
+        let Self { sets, revaluation, own, .. } = self;
+        let moves = sets[set].moves.as_ref().map_err(RiskRefusal::clone)?;
+        revaluation.ready(&part.whole.portfolio)?.profits(moves, own)?;
+        self.parts[scope] = Some(part);
+        Ok(())
+    }
+}
+
+/// Whether what was made is still that of now, but for prices.
+fn stays(whole: &Whole, engine: &Engine, made: u64) -> bool {
+    whole.made == made && whole.quotes == engine.structures.chains.changes() && engine.now <= whole.until
+}
+
+/// Gives options the slopes of their smiles, and forwards the price beside which they were quoted: so that all is the same whenever it
+/// is made.
+fn settle(whole: &mut Whole, engine: &Engine) -> Result<(), RiskRefusal> {
+    let Whole { portfolio, lines, .. } = whole;
+    for (line, index) in lines.iter().enumerate() {
+        let (id, of) = (InstrumentId(*index as u32), &engine.catalogue.instruments[*index]);
+        let (true, Some((point, forward))) = (of.kind.is_option(), point(engine, id)) else { continue };
+        portfolio.set_point(line, point)?;
+        let chain = engine.structures.chains.chain_of(id).and_then(|chain| engine.surfaces.of(chain));
+        if let (Some(spot), Some(expiry)) = (chain.and_then(|fitted| fitted.spot()), of.kind.expiry()) {
+            portfolio.set_price(of.base, spot)?;
+            portfolio.set_forward(of.base, expiry, forward)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a strategy holds: of a structure its legs.
+fn held_by(engine: &Engine, scope: usize) -> Vec<(usize, Qty)> {
+    let own = &engine.scopes[scope];
+    match own.desk {
+        Some(desk) => {
+            let lines = engine.structures.desks[desk as usize].lines.iter();
+            let held = lines.filter(|line| !line.held.is_zero() && line.settled.is_none());
+            held.map(|line| (line.instrument.index(), line.held)).collect()
+        }
+        None if own.position.is_zero() => Vec::new(),
+        None => vec![(own.instrument.index(), own.position)],
+    }
+}
+
+impl AccountRisk {
+    /// A fact of what the strategy's account may lose.
+    pub(super) fn tail(&mut self, engine: &Engine, scope: usize, fact: TailFact) -> Result<f64, RiskRefusal> {
+        let Some(mut tails) = self.tails.take() else { return Err(RiskRefusal::Absent(Absent::Part)) };
+        let value = tails.value(self, engine, scope, fact);
+        self.tails = Some(tails);
+        value
+    }
+}
+
+/// Between what a figure lies while prices stay in a box.
+#[derive(Debug, Clone)]
+pub(super) struct TailBox {
+    account: usize,
+    made: u64,
+    quotes: u64,
+    until: Timestamp,
+    /// Coins, and instruments by their marks.
+    coins: Vec<(usize, (f64, f64))>,
+    marks: Vec<(usize, (f64, f64))>,
+    /// Of the loss, in the account's numéraire.
+    least: f64,
+    most: f64,
+    low: f64,
+    high: f64,
+}
+
+impl TailBox {
+    /// For a fact that has to stay over `low` and under `high`. A part of a figure has none: which scenarios are the worst ones may change.
+    pub(super) fn of(
+        risk: &mut AccountRisk,
+        engine: &Engine,
+        scope: usize,
+        fact: TailFact,
+        within: (f64, f64),
+    ) -> Option<Self> {
+        if fact.is_component {
+            return None;
+        }
+        let mut tails = risk.tails.take()?;
+        let found = Self::found(&mut tails, risk, engine, scope, fact, within);
+        risk.tails = Some(tails);
+        found
+    }
+
+    fn found(
+        tails: &mut Tails,
+        risk: &AccountRisk,
+        engine: &Engine,
+        scope: usize,
+        fact: TailFact,
+        (low, high): (f64, f64),
+    ) -> Option<Self> {
+        let account = engine.scopes[scope].account.index();
+        // A row that is due at this moment may still change.
+        let next = tails.past.next(fact.step()).filter(|next| *next > engine.now)?;
+        let set = tails.priced(risk, engine, scope, fact).ok()?;
+        let (whole, set) = (tails.wholes.get(account)?.as_ref()?, &tails.sets[set]);
+        let moves = set.moves.as_ref().ok()?;
+        let has_options = whole.portfolio.coins_of_options().next().is_some();
+        let left = next.since(engine.now);
+        let time = if has_options { left.min(LASTS) } else { left };
+        // An option that comes under thirty days brings a factor of its own.
+        let becomes_short = whole.lines.iter().filter_map(|index| {
+            let expiry = engine.catalogue.instruments[*index].kind.expiry()?;
+            Some(expiry - MONTH).filter(|at| *at > engine.now)
+        });
+        let until = becomes_short.fold((engine.now + time).min(whole.until), Timestamp::min);
+        let mut slack = Slack::default();
+        let mut ready = tails.revaluation.ready(&whole.portfolio).ok()?;
+        if !ready.slack(moves, time, &mut slack).ok()? {
+            return None;
+        }
+        let loss = |moved: &[f64]| {
+            let tail = Tail::of(moved, fact.confidence()).ok()?;
+            Some(if fact.is_shortfall { tail.expected_shortfall() } else { tail.value_at_risk() })
+        };
+        let mut moved = Vec::with_capacity(set.profits.len());
+        let mut shifted = |width: f64, sign: f64| {
+            moved.clear();
+            let each = set.profits.iter().enumerate();
+            moved.extend(each.map(|(row, profit)| profit + sign * slack.within(width, row)));
+            loss(&moved)
+        };
+        let prices = |width: f64, price: Price| {
+            let price = price.approximate();
+            // Strictly inside, so that no rounding of a price leads out.
+            (price * (1.0 - width), price * (1.0 + width))
+        };
+        for width in WIDTHS {
+            let (least, most) = (shifted(width, 1.0)?, shifted(width, -1.0)?);
+            let slip = SLIP * (1.0 + least.abs() + most.abs());
+            let coins =
+                risk.coins.iter().enumerate().filter_map(|(at, coin)| Some((at, prices(width, coin.price(engine)?))));
+            let mark = |index: usize| engine.books[account].account.mark(index);
+            let marks = whole.futures.iter().map(|(_, _, index)| (*index, prices(width, mark(*index))));
+            let found = Self {
+                account,
+                made: whole.made,
+                quotes: whole.quotes,
+                until,
+                coins: coins.collect(),
+                marks: marks.collect(),
+                least: least - slip,
+                most: most + slip,
+                low,
+                high,
+            };
+            if found.holds(risk, engine) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    pub(super) fn holds(&self, risk: &AccountRisk, engine: &Engine) -> bool {
+        let book = &engine.books[self.account];
+        let quotes = engine.structures.chains.changes();
+        if (book.moves, quotes) != (self.made, self.quotes) || engine.now >= self.until {
+            return false;
+        }
+        let inside = |price: Price, (low, high): (f64, f64)| {
+            let price = price.approximate();
+            low < price && price < high
+        };
+        let coins = || {
+            self.coins.iter().all(|(at, ends)| risk.coins[*at].price(engine).is_some_and(|price| inside(price, *ends)))
+        };
+        let marks = || self.marks.iter().all(|(index, ends)| inside(book.account.mark(*index), *ends));
+        let Ok(equity) = equity_of(engine, self.account) else { return false };
+        let equity = equity.approximate();
+        equity > 0.0 && self.low * equity < self.least && self.most < self.high * equity && marks() && coins()
+    }
+}

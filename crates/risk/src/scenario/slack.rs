@@ -1,0 +1,134 @@
+//! How far profits under joint moves may go from those of now while prices stay near and little time passes.
+
+use super::joint::{Prices, amounts_of};
+use super::revaluation::{Group, Ready, tenor_weight};
+use super::{JointMoves, ScenarioError};
+use pricing::surface::Sticky;
+use units::Duration;
+use units::math::{ln, sqrt};
+
+/// The density of the normal law at its middle: no option's price grows by more for each unit of deviation and of the forward.
+const STEEPEST: f64 = 0.398_942_280_401_432_7;
+
+/// How far the profit of each scenario may go from what it is now: [`Self::within`].
+///
+/// An option's price moves by no more than its forward does, and by no more than [`STEEPEST`] × the forward for each unit of the
+/// deviation σ√t that it has to its expiry, which time takes and a volatility that grows with a shorter tenor gives. What is linear moves
+/// in proportion. No derivative is taken at a point, so nothing is left out between the points.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Slack {
+    /// By scenario: for a price that moves by a share of itself, and for the time.
+    by_price: Vec<f64>,
+    by_time: Vec<f64>,
+    /// The account reckons in something that has a price itself.
+    is_relative: bool,
+}
+
+impl Slack {
+    /// By how much the profit of a scenario may differ from the one of now, while no price of a coin or of a future goes further from
+    /// where it is than by the share `width`, in either direction, under one.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such scenario.
+    #[must_use]
+    pub fn within(&self, width: f64, scenario: usize) -> f64 {
+        let most = if self.is_relative { (1.0 + width) / (1.0 - width) } else { 1.0 / (1.0 - width) };
+        (most - 1.0) * self.by_price[scenario] + most * self.by_time[scenario]
+    }
+}
+
+impl Ready<'_> {
+    /// How far [`Self::profits`] may go from what they are now, before `time` has passed. Whether this is told: it is where moves are
+    /// columns of prices and relative moves of volatility alone, and nothing is discounted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::profits`].
+    pub fn slack(&mut self, moves: &JointMoves, time: Duration, slack: &mut Slack) -> Result<bool, ScenarioError> {
+        let like = moves.like();
+        let fields =
+            [like.vol.relative, like.vol.absolute, like.vol.twist, like.vol.skew, like.vol.short, like.funding];
+        let Slack { by_price, by_time, is_relative } = slack;
+        by_price.clear();
+        by_time.clear();
+        by_price.resize(moves.len(), 0.0);
+        by_time.resize(moves.len(), 0.0);
+        let is_plain = fields.iter().all(|field| *field == 0.0) && !moves.has_points();
+        if !is_plain || self.revaluation.groups.iter().any(|group| group.discount != 1.0) {
+            return Ok(false);
+        }
+        let has_price = !self.portfolio.currencies[self.portfolio.account].dollar;
+        *is_relative = has_price;
+        if has_price {
+            let options = &self.portfolio.options;
+            self.profits_by_line(moves, |line, profits| {
+                if options.contains(&line) {
+                    by_price.iter_mut().zip(profits).for_each(|(sum, profit)| *sum += profit.abs());
+                }
+            })?;
+        }
+        let Self { revaluation, portfolio } = self;
+        let prices = revaluation.prices(portfolio, moves)?;
+        let account = &prices[portfolio.account];
+        // What a future is worth and what it cost may move apart.
+        for (currency, now, then) in portfolio.others.iter().flat_map(|line| amounts_of(portfolio, *line, moves)) {
+            let price = &prices[currency];
+            let before = now * price.now() / account.now();
+            for (row, sum) in by_price.iter_mut().enumerate() {
+                *sum += (then * price.then(row) / account.then(row) - before).abs();
+            }
+        }
+        let mut logs = Vec::new();
+        for run in revaluation.groups.chunk_by(Group::together) {
+            let of = &prices[run[0].underlying];
+            let paid = if run[0].coin { None } else { Some(&prices[run[0].settlement]) };
+            let by = |row: usize| of.factor(row) / paid.map_or(1.0, |paid: &Prices<'_>| paid.factor(row));
+            logs.clear();
+            logs.extend((0..moves.len()).map(|row| ln(by(row))));
+            let code = portfolio.currencies[run[0].underlying].currency;
+            let shares = moves.vols_of(code);
+            for group in run {
+                let years = |after: i64| group.left(portfolio, Duration::from_nanos(after)).0;
+                let (horizon, passed) = (like.time.nanos(), time.nanos());
+                let roots = [years(horizon), years(horizon.saturating_add(passed))].map(sqrt);
+                let now = sqrt(years(0)) - sqrt(years(passed));
+                // How much of each move this tenor has, and will have: between, each goes one way.
+                let days = [group.days, (group.days - time.days()).max(0.0)];
+                let weights =
+                    [days.map(|days| tenor_weight(&like.vol, days)), days.map(|days| like.vol.short_weight(days))];
+                // What the forward is worth in the account's currency, for each that is held.
+                let unit = if group.coin {
+                    group.forward * group.parity
+                } else {
+                    group.quoted * paid.map_or(1.0, Prices::now)
+                };
+                let unit = unit / account.now();
+                for index in group.options.clone() {
+                    let smile = &revaluation.smiles[index];
+                    let forward = smile.quantity.abs() * unit;
+                    let slope = if like.sticky == Sticky::Moneyness { smile.slope } else { 0.0 };
+                    for row in 0..moves.len() {
+                        let own = smile.vol - slope * logs[row];
+                        let (mut is, mut least, mut most) = (1.0, 1.0, 1.0);
+                        for (shares, [now, end]) in shares.iter().zip(weights) {
+                            let share = shares.map_or(0.0, |shares| shares[row]);
+                            is += now * share;
+                            least += (now * share).min(end * share);
+                            most += (now * share).max(end * share);
+                        }
+                        let vol = |level: f64| (own * level).max(like.vol.floor);
+                        let (lower, upper) = (vol(least).min(vol(most)), vol(least).max(vol(most)));
+                        // Deviation at the horizon: as it is, and between what it may become.
+                        let is = vol(is) * roots[0];
+                        let (least, most) = (lower * roots[1], upper * roots[0]);
+                        let then = of.factor(row) * account.now() / account.then(row);
+                        by_price[row] += forward * then.max(1.0);
+                        by_time[row] += forward * STEEPEST * (then * (most - is).max(is - least) + smile.vol * now);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+}
