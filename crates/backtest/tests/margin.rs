@@ -131,7 +131,8 @@ fn derive(case: &Value) -> (Value, String) {
     (portfolio, file)
 }
 
-/// All cases of Derive's own test data, each as a portfolio in JSON with a parameter file: both margins to 1e-9 of themselves.
+/// All cases of Derive's own test data, each as a portfolio in JSON with a parameter file: both margins to 1e-9 of themselves. One has a
+/// perpetual at 33 times its coin, which no file may (the model itself does it in `risk`).
 #[test]
 fn derives_own_cases() {
     let Some(text) = shared("derive_pmrm2_cases.jsonl") else { return };
@@ -139,6 +140,11 @@ fn derives_own_cases() {
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let (portfolio, file) = derive(&case);
+        if case["perp"][1].as_f64().unwrap() > 2.0 * case["spot"][0].as_f64().unwrap() && case["perp"][0] != 0.0 {
+            let said = wrong(&portfolio, "derive");
+            assert!(said[0].starts_with("instruments[0].price: `ETH-PERP` is marked at 100000"), "{said:?}");
+            continue;
+        }
         let found = margined(&portfolio, "derive", Some(&file));
         for (figure, expected) in [(&found.free, &case["im"]), (&found.headroom, &case["mm"])] {
             let expected = expected.as_f64().unwrap();
@@ -146,7 +152,7 @@ fn derives_own_cases() {
         }
         met += 1;
     }
-    assert_eq!(met, 70);
+    assert_eq!(met, 69);
 }
 
 /// Deribit's answer of 17 June 2024 to a portfolio of two futures: scenarios to 1e-10, margins to 1e-9.
@@ -361,10 +367,8 @@ fn python(script: &str, input: &str) -> Option<String> {
 
 fn wrong(portfolio: &Value, venue: &str) -> Vec<String> {
     let told = |wrong: Vec<Wrong>| wrong.iter().map(ToString::to_string).collect();
-    match Book::read(&portfolio.to_string()) {
-        Ok(book) => margin(&book, venue, &Request::default()).map_or_else(told, |views| unreachable!("{views:?}")),
-        Err(wrong) => told(wrong),
-    }
+    let asked = Book::read_and(&portfolio.to_string(), |book| margin(book, venue, &Request::default()));
+    asked.map_or_else(told, |(_, views)| unreachable!("{views:?}"))
 }
 
 #[test]
@@ -399,13 +403,14 @@ fn what_cannot_be_margined_names_its_row() {
     };
     assert_eq!(
         one(&portfolio, "hyperliquid"),
-        "positions[1]: Hyperliquid has no rule for `hyperliquid:DOGEUSDC-PERP`; margin it by the venue that lists it"
+        "positions[1]: Hyperliquid: no terms of `hyperliquid:DOGEUSDC-PERP` are known; give the venue's with `--parameters \
+         FILE`, in rows `tier.DOGE,value:largest leverage`; docs/margin.md"
     );
     portfolio["positions"].as_array_mut().unwrap().remove(1);
     portfolio["instruments"][0].as_object_mut().unwrap().remove("price");
     assert_eq!(
         one(&portfolio, "hyperliquid"),
-        "positions[0]: `hyperliquid:BTCUSDC-PERP` has no mark; state one over zero"
+        "positions[0]: `hyperliquid:BTCUSDC-PERP` has no mark; add its `price` under \"instruments\", over zero"
     );
     assert!(one(&portfolio, "binance").starts_with("accounts: no account is at binance, but at hyperliquid; "));
     portfolio["positions"][0]["instrument"] = json!("hyperliquid:BTC");
@@ -430,11 +435,136 @@ fn every_row_that_a_model_refuses_is_told() {
     let said = wrong(&portfolio, "hyperliquid");
     assert_eq!(said.len(), 3, "{said:#?}");
     for (line, wanted) in said.iter().zip([
-        "positions[1]: Hyperliquid has no rule for `hyperliquid:DOGEUSDC-PERP`; ",
+        "positions[1]: Hyperliquid: no terms of `hyperliquid:DOGEUSDC-PERP` are known; ",
         "positions[2]: `hyperliquid:ETHUSDC-PERP` has no mark; ",
         "positions[3]: the leverage of hyperliquid:SOLUSDC-PERP is 21; it must be 1 to 20, ",
     ]) {
         assert!(line.starts_with(wanted), "{line}");
+    }
+}
+
+/// No finding hides another: not a number that cannot be read a symbol that means nothing, not a price that is missing a mark that is.
+#[test]
+fn no_finding_hides_another() {
+    let (_, deribit) = examples().into_iter().find(|(name, _)| name == "deribit").unwrap();
+    let mut portfolio = deribit.clone();
+    portfolio["positions"][0]["quantity"] = json!("ten");
+    portfolio["positions"][1]["instrument"] = json!("deribit:FOO");
+    portfolio["positions"][2]["account"] = json!("other");
+    portfolio["orders"][0]["price"] = json!("0");
+    let said = wrong(&portfolio, "deribit");
+    let places: Vec<&str> = said.iter().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        places,
+        ["orders[0].price", "positions[0].quantity", "positions[1].instrument", "positions[2].account"],
+        "{said:#?}"
+    );
+    let mut portfolio = deribit.clone();
+    portfolio["prices"] = json!([]);
+    portfolio["expiries"].as_array_mut().unwrap().remove(1);
+    portfolio["positions"][0]["instrument"] = json!("deribit:FOO");
+    for row in [0, 1, 2] {
+        portfolio["instruments"][row].as_object_mut().unwrap().remove("price");
+    }
+    portfolio["instruments"][2].as_object_mut().unwrap().remove("vol");
+    let said = wrong(&portfolio, "deribit");
+    for (line, wanted) in said.iter().zip([
+        "positions[0].instrument: the symbol `deribit:FOO` does not tell",
+        "positions[1]: BTC has no index; add its price under \"prices\"",
+        "positions[3]: `deribit:BTC-26DEC25-100000-P` has no forward for 2025-12-26T08:00:00Z; ",
+        // The perpetual is in an order alone.
+        "orders[1]: `deribit:BTC-PERPETUAL` has no mark; ",
+        "positions[1]: `deribit:BTC-31OCT25-125000-C` has no mark; ",
+        "positions[2]: `deribit:BTC-31OCT25-105000-P` has no volatility; ",
+        "positions[2]: `deribit:BTC-31OCT25-105000-P` has no mark; ",
+    ]) {
+        assert!(line.starts_with(wanted), "{wanted}: {said:#?}");
+    }
+    assert_eq!(said.len(), 7, "{said:#?}");
+    // What is not read says nothing of what names it.
+    let mut portfolio = deribit;
+    portfolio["accounts"][0]["name"] = json!(7);
+    portfolio["instruments"][1]["symbol"] = json!(7);
+    portfolio["time"] = json!("soon");
+    assert_eq!(wrong(&portfolio, "deribit").len(), 3, "{:#?}", wrong(&portfolio, "deribit"));
+}
+
+/// What no market has is refused by its row: marks far from their coin, options over the most that they can be worth, and what a venue does
+/// not take. What may be is told.
+#[test]
+fn marks_that_cannot_be() {
+    let all = examples();
+    let of = |venue: &str| all.iter().find(|(name, _)| name == venue).unwrap().1.clone();
+    for (venue, path, value, wanted) in [
+        (
+            "deribit",
+            "/instruments/0/price",
+            json!("1179.041"),
+            "instruments[0].price: `deribit:BTC-PERPETUAL` is marked at 1179.041, and",
+        ),
+        (
+            "deribit",
+            "/instruments/1/price",
+            json!("1980"),
+            "instruments[1].price: `deribit:BTC-31OCT25-125000-C` is marked at 1980 BTC, and a call",
+        ),
+        (
+            "deribit",
+            "/instruments/2/price",
+            json!("0.98"),
+            "instruments[2].price: `deribit:BTC-31OCT25-105000-P` is marked at 0.98 BTC, and a put",
+        ),
+        (
+            "derive",
+            "/instruments/1/price",
+            json!("2800"),
+            "instruments[1].price: `derive:ETH-20250627-2800-C` is marked at 2800 USDC, and a call",
+        ),
+        (
+            "hyperliquid",
+            "/prices/0/price",
+            json!(1),
+            "instruments[0].price: `hyperliquid:BTCUSDC-PERP` is marked at 117904",
+        ),
+        (
+            "hyperliquid",
+            "/accounts/0/stated_margins",
+            json!({ "spot": 1 }),
+            "accounts[0].stated_margins: Deribit's portfolio margin alone",
+        ),
+        (
+            "hyperliquid",
+            "/accounts/0/stated_margins",
+            json!({ "spot": "1" }),
+            "accounts[0].stated_margins.spot: `\"1\"`: a text; write 1 without",
+        ),
+        (
+            "hyperliquid",
+            "/instruments/0/volume",
+            json!("1e3"),
+            "instruments[0].volume: `\"1e3\"`: a text; write 1e3 without quotes",
+        ),
+    ] {
+        let mut portfolio = of(venue);
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        portfolio.pointer_mut(parent).unwrap()[name] = value;
+        let said = wrong(&portfolio, venue);
+        assert!(said.len() == 1 && said[0].starts_with(wanted), "{wanted}: {said:#?}");
+    }
+    let notes = |portfolio: &Value, venue: &str| margined(portfolio, venue, None).notes.join("\n");
+    let mut portfolio = of("deribit");
+    portfolio["instruments"][0]["price"] = json!("150000");
+    portfolio["instruments"][1]["time"] = json!("2025-10-10T09:30:00Z");
+    portfolio["expiries"] = json!([]);
+    portfolio["accounts"][0]["stated_margins"] = json!({ "spot": 1 });
+    let said = notes(&portfolio, "deribit-standard");
+    for wanted in [
+        "deribit:BTC-PERPETUAL: its mark is +27 % from the index of BTC",
+        "older than 1 h are the marks of deribit:BTC-31OCT25-125000-C (6 h 30 min)",
+        "no forward of deribit:BTC-31OCT25-125000-C, deribit:BTC-31OCT25-105000-P, deribit:BTC-26DEC25-100000-P is stated",
+        "`stated_margins` are left out",
+    ] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
     }
 }
 
@@ -522,7 +652,7 @@ fn the_settlement_window() {
     portfolio["positions"].as_array_mut().unwrap().truncate(2);
     portfolio["orders"] = json!([]);
     portfolio["positions"][0]["quantity"] = json!("0");
-    portfolio["instruments"][1].as_object_mut().unwrap().remove("price");
+    portfolio["instruments"][1]["price"] = json!("0.5");
     // Deep in the money: the net delta of one is strike over forward, a half.
     portfolio["expiries"][0]["forward"] = json!(250_000);
     let mut delta = |time: &str| {

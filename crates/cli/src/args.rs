@@ -9,7 +9,7 @@ mod risk;
 pub(crate) use calculators::Calculator;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
-pub(crate) use risk::{Margin, MethodArg, Moves, Risk, Ruin, StickyArg, Stress, VolatilityArg};
+pub(crate) use risk::{Margin, MethodArg, Moves, Picture, Risk, Ruin, StickyArg, Stress, VolatilityArg};
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};

@@ -6,21 +6,13 @@
 
 mod common;
 
-use common::{Said, Sandbox};
+use common::{Said, Sandbox, examples, is_as_kept};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/margin")
-}
-
-/// The examples, in a folder of their own.
+/// With tiers of one's own.
 fn desk() -> Sandbox {
-    let sandbox = Sandbox::new();
-    for entry in std::fs::read_dir(examples()).unwrap() {
-        let path = entry.unwrap().path();
-        sandbox.write(path.file_name().unwrap().to_str().unwrap(), std::fs::read(&path).unwrap());
-    }
+    let sandbox = common::desk();
     sandbox.write("tiers.csv", "tier.BTCUSDT-PERP,0:0.02:0.01\ntier.BTCUSDT-PERP,1000000:0.1:0.05\n");
     sandbox
 }
@@ -38,25 +30,7 @@ const PRINTED: [(&str, &str); 7] = [
 
 #[test]
 fn what_is_printed() {
-    let sandbox = desk();
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/margin");
-    let mut stale = Vec::new();
-    for (name, line) in PRINTED {
-        let said = sandbox.line(line).ok();
-        let path = kept.join(format!("{name}.txt"));
-        let text = format!("$ {line}\n{said}");
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::create_dir_all(&kept).unwrap();
-            std::fs::write(&path, &text).unwrap();
-        }
-        if std::fs::read_to_string(&path).unwrap_or_default() != text {
-            stale.push(format!("{name} is now\n{text}"));
-        }
-        let is_long = |line: &&str| line.chars().count() > 80 && !line.starts_with("  next: ");
-        let long: Vec<&str> = said.lines().filter(is_long).collect();
-        assert!(long.is_empty(), "{name}: {long:#?}");
-    }
-    assert!(stale.is_empty(), "{}", stale.join("\n"));
+    is_as_kept(&desk(), "margin", PRINTED.map(|(name, line)| (name, line.to_owned(), 0)));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::Sandbox;
+use common::{Sandbox, is_as_kept};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use units::{Duration, Timestamp};
@@ -105,26 +105,7 @@ const PRINTED: [(&str, &str); 4] = [
 
 #[test]
 fn what_is_printed() {
-    let sandbox = desk();
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/risk");
-    let mut stale = Vec::new();
-    for (name, more) in PRINTED {
-        let line = line(more);
-        let said = sandbox.line(&line).ok();
-        let path = kept.join(format!("{name}.txt"));
-        let text = format!("$ {line}\n{said}");
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::create_dir_all(&kept).unwrap();
-            std::fs::write(&path, &text).unwrap();
-        }
-        if std::fs::read_to_string(&path).unwrap_or_default() != text {
-            stale.push(format!("{name} is now\n{text}"));
-        }
-        let is_long = |line: &&str| line.chars().count() > 80 && !line.starts_with("  next: ");
-        let long: Vec<&str> = said.lines().filter(is_long).collect();
-        assert!(long.is_empty(), "{name}: {long:#?}");
-    }
-    assert!(stale.is_empty(), "{}", stale.join("\n"));
+    is_as_kept(&desk(), "risk", PRINTED.map(|(name, more)| (name, line(more), 0)));
 }
 
 /// Half a coin and ten of ether sold, under each change of the file, by hand.

@@ -6,20 +6,12 @@
 
 mod common;
 
-use common::Sandbox;
+use common::{Sandbox, examples, is_as_kept};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/margin")
-}
-
+/// With a stress of one's own.
 fn desk() -> Sandbox {
-    let sandbox = Sandbox::new();
-    for entry in std::fs::read_dir(examples()).unwrap() {
-        let path = entry.unwrap().path();
-        sandbox.write(path.file_name().unwrap().to_str().unwrap(), std::fs::read(&path).unwrap());
-    }
+    let sandbox = common::desk();
     sandbox.write(
         "fear.csv",
         "basis,field,subject,value\ntext,name,,fear\ntext,title,,Everything halves\nassumed,spot,others,-0.5\n",
@@ -31,32 +23,14 @@ fn desk() -> Sandbox {
 const PRINTED: [(&str, &str, i32); 4] = [
     ("deribit", "trimtab stress deribit.json --spot -30%..30%:7 --vol -50%,0,50%", 1),
     ("deribit-explained", "trimtab stress deribit.json --explain --sticky strike", 1),
-    ("hyperliquid", "trimtab stress hyperliquid.json --stress fear.csv", 0),
+    // The account lives through all of them, its isolated position does not.
+    ("hyperliquid", "trimtab stress hyperliquid.json --stress fear.csv", 1),
     ("derive", "trimtab stress derive.json", 0),
 ];
 
 #[test]
 fn what_is_printed() {
-    let sandbox = desk();
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stress");
-    let mut stale = Vec::new();
-    for (name, line, code) in PRINTED {
-        let said = sandbox.line(line);
-        assert_eq!(said.code, Some(code), "{line}: {said:?}");
-        let path = kept.join(format!("{name}.txt"));
-        let text = format!("$ {line}\n{}", said.stdout);
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::create_dir_all(&kept).unwrap();
-            std::fs::write(&path, &text).unwrap();
-        }
-        if std::fs::read_to_string(&path).unwrap_or_default() != text {
-            stale.push(format!("{name} is now\n{text}"));
-        }
-        let is_long = |line: &&str| line.chars().count() > 80 && !line.starts_with("  next: ");
-        let long: Vec<&str> = said.stdout.lines().filter(is_long).collect();
-        assert!(long.is_empty(), "{name}: {long:#?}");
-    }
-    assert!(stale.is_empty(), "{}", stale.join("\n"));
+    is_as_kept(&desk(), "stress", PRINTED.map(|(name, line, code)| (name, line.to_owned(), code)));
 }
 
 #[test]
@@ -86,19 +60,28 @@ fn the_picture_has_every_cell() {
     let picture = std::fs::read_to_string(sandbox.path("heat.svg")).unwrap();
     assert_eq!(picture.matches("fill-opacity").count(), 6, "{picture}");
     assert!(picture.contains("P&amp;L, USD") && !picture.contains("NaN"), "{picture}");
+    assert_eq!(picture.matches(">now</text>").count(), 1);
 }
 
 #[test]
 fn bad_moves_and_files_are_refused() {
     let sandbox = desk();
     sandbox.write("none.csv", "basis,field,subject,value\ntext,name,,x\ntext,title,,x\nrecorded,spot,others,-0.5\n");
+    let text = std::fs::read_to_string(examples().join("deribit.json")).unwrap();
+    let text = text.replacen("\"quantity\": \"150000\"", "\"quantity\": \"much\"", 1);
+    let (before, after) = text.split_once("\"positions\"").unwrap();
+    let after = after.replacen("deribit:BTC-31OCT25-125000-C", "deribit:FOO", 1);
+    sandbox.write("odd.json", format!("{before}\"positions\"{after}"));
     for (line, wanted) in [
         ("trimtab stress deribit.json --spot -120%..0:3", "cannot be lost"),
         ("trimtab stress deribit.json --spot 1..2", "say how many moves"),
         ("trimtab stress deribit.json --stress none.csv", "no source"),
         ("trimtab stress deribit.json --market x.tape", "--at"),
         ("trimtab stress deribit.json --market x.tape --at 2026-01-01", "x.tape"),
+        ("trimtab stress deribit.json --stress fear.csv --stress fear.csv", "a stress called `fear` is there already"),
         ("trimtab stress nowhere.json", "nowhere.json"),
+        ("trimtab stress odd.json", "positions[0].quantity: `much`"),
+        ("trimtab stress odd.json", "positions[1].instrument: the symbol `deribit:FOO`"),
     ] {
         let said = sandbox.line(line);
         assert!(said.code == Some(2) && said.stderr.contains(wanted), "{line}: {said:?}");

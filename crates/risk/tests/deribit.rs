@@ -153,7 +153,8 @@ fn options_as_computed_apart() {
             let right = if option[1].as_bool().unwrap() { OptionRight::Call } else { OptionRight::Put };
             let kind = InstrumentKind::InverseOption { expiry, strike: price(option[0].as_f64().unwrap()), right };
             let mut position = Position::new(instrument(kind, "BTC", "BTC"), qty(option[2].as_f64().unwrap()));
-            position.vol = option[3].as_f64();
+            // No scenario starts from a mark.
+            (position.vol, position.mark) = (option[3].as_f64(), Some(price(0.01)));
             portfolio.positions.push(position);
         }
     }
@@ -161,6 +162,12 @@ fn options_as_computed_apart() {
     let account = |portfolio: &Portfolio| {
         DeribitPortfolio::new(portfolio, &parameters, currency("BTC"), StatedMargins::default(), Simd::best()).unwrap()
     };
+    // Its volatility does not stand for a mark that is missing.
+    let mut unmarked = portfolio.clone();
+    unmarked.positions[3].mark = None;
+    let coin = currency("BTC");
+    let refused = DeribitPortfolio::new(&unmarked, &parameters, coin, StatedMargins::default(), Simd::best());
+    assert!(matches!(refused, Err(risk::venues::MarginError::NoMark { row: 3, .. })), "{refused:?}");
     let (held, sums) = (account(&portfolio), account(&portfolio).sums());
     let expected: Vec<f64> = [numbers(&vector["standard"]), numbers(&vector["extended"])].concat();
     // Gains count nothing with an offset of zero.

@@ -136,7 +136,8 @@ fn hyperliquid_cross_by_its_formula() {
     let error = hyperliquid(&doge, &Parameters::hyperliquid(), currency("USDC")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "position 0: Hyperliquid has no rule for `v:DOGE-PERP`; margin it by the venue that lists it"
+        "position 0: Hyperliquid: no terms of `v:DOGE-PERP` are known; add the venue's to the parameters, in rows \
+         `tier.DOGE,value:largest leverage`"
     );
 }
 
@@ -289,7 +290,7 @@ fn beyond_what_a_file_knows() {
     );
     let mut parameters = Parameters::okx();
     let error = tiered(&account(vec![bought("1")], "0"), &parameters, currency("USDT")).unwrap_err();
-    assert!(matches!(error, MarginError::UnknownInstrument { row: 0, .. }));
+    assert!(matches!(error, MarginError::NoTerms { row: 0, .. }));
     parameters.replace("tier.BTCUSDT-PERP", "0:0.01");
     let error = tiered(&account(vec![bought("1")], "0"), &parameters, currency("USDT")).unwrap_err();
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::Decimal;
 use super::market::Smiles;
-use super::schema::{WRONG_MAX, read};
+use super::schema::{WRONG_MAX, cut, read_mended};
 use super::shape::Wrong;
 use super::venue::{is_split, key, keys_of_balances, split};
 use import::{ContractKind, Terms};
@@ -12,7 +12,8 @@ use risk::venues::deribit::StatedMargins;
 use risk::venues::{Balance, MarginError, Order, Place, Portfolio, Position, Term, Underlying, VenueRules};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Timestamp};
+use units::show::{self, Style};
+use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
 
 /// What the commands on risk read of a file whose names and values were checked.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,6 +55,12 @@ struct StatedRow {
     spot: Option<f64>,
     mmp: Option<f64>,
     open_orders: Option<f64>,
+}
+
+impl StatedRow {
+    fn is_empty(&self) -> bool {
+        [self.spot, self.mmp, self.open_orders].iter().all(Option::is_none)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -188,11 +195,22 @@ impl Rows {
         };
         let text = error.reason().to_string();
         let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "correct it"));
-        Wrong::new(path, what, remedy)
+        match &error {
+            MarginError::NoTerms { parameter, .. } => {
+                let remedy =
+                    format!("give the venue's with `--parameters FILE`, in rows `{parameter}`; docs/margin.md");
+                Wrong::new(path, what, remedy)
+            }
+            MarginError::NoIndex { .. } => Wrong::new(path, what, "add its price under \"prices\""),
+            MarginError::NoForward { .. } => Wrong::new(path, what, "add it under \"expiries\""),
+            MarginError::NoMark { .. } => Wrong::new(path, what, "add its `price` under \"instruments\", over zero"),
+            MarginError::NoVol { .. } => Wrong::new(path, what, "add its `vol` under \"instruments\""),
+            _ => Wrong::new(path, what, remedy),
+        }
     }
 
-    /// All that is wrong with a portfolio: what `checked` refuses of it, row by row, until it refuses nothing more or what no row can be
-    /// left out for.
+    /// All that is wrong with a portfolio, row by row: what `checked` refuses of it. What is missing is put there, so that it hides nothing
+    /// else; what cannot be is left out with its row, until nothing more is refused, or what no row can be left out for.
     pub(crate) fn all_wrong(
         &self,
         portfolio: &Portfolio,
@@ -201,24 +219,29 @@ impl Rows {
     ) -> Vec<Wrong> {
         let (mut rest, mut rows, mut error) = (portfolio.clone(), self.clone(), first);
         let mut wrong: Vec<Wrong> = Vec::new();
+        let mut last = None;
         loop {
             let found = rows.in_file(error.clone());
             // One price that is missing is said once, of the first row that needs it.
             if !wrong.iter().any(|said| said.what == found.what) {
                 wrong.push(found);
             }
-            match error.place() {
-                Some(Place::Position(row)) if row < rest.positions.len() => rows.drop_position(&mut rest, row),
-                Some(Place::Balance(row)) if row < rest.balances.len() => {
-                    rest.balances.remove(row);
-                    rows.balances.remove(row);
+            let is_new = last.as_ref() != Some(&error);
+            if !(is_new && put_there(&mut rest, &error)) {
+                match error.place() {
+                    Some(Place::Position(row)) if row < rest.positions.len() => rows.drop_position(&mut rest, row),
+                    Some(Place::Balance(row)) if row < rest.balances.len() => {
+                        rest.balances.remove(row);
+                        rows.balances.remove(row);
+                    }
+                    Some(Place::Order(row)) if row < rest.orders.len() => {
+                        rest.orders.remove(row);
+                        rows.orders.remove(row);
+                    }
+                    _ => return wrong,
                 }
-                Some(Place::Order(row)) if row < rest.orders.len() => {
-                    rest.orders.remove(row);
-                    rows.orders.remove(row);
-                }
-                _ => return wrong,
             }
+            last = Some(error);
             match checked(&rest) {
                 Err(next) if wrong.len() < WRONG_MAX => error = next,
                 _ => return wrong,
@@ -256,6 +279,75 @@ impl Rows {
     }
 }
 
+/// Puts a number in place of one that is missing, or says that none can be.
+fn put_there(portfolio: &mut Portfolio, error: &MarginError) -> bool {
+    let near = |portfolio: &Portfolio, coin: Currency| {
+        let index = portfolio.underlyings.iter().find(|row| row.currency == coin).map(|row| row.index);
+        let forward = || portfolio.expiries.iter().find(|term| term.underlying == coin).map(|term| term.forward);
+        let on_it = |held: &&Position| held.instrument.base == coin && !held.instrument.kind.is_option();
+        let mark = || portfolio.positions.iter().filter(on_it).find_map(|held| held.mark).map(Price::approximate);
+        index.or_else(forward).or_else(mark).unwrap_or(1.0)
+    };
+    match error {
+        MarginError::NoIndex { currency, .. } => {
+            let index = near(portfolio, *currency);
+            portfolio.underlyings.push(Underlying { currency: *currency, index, confidence: 1.0 });
+        }
+        MarginError::NoForward { row, expiry, .. } => {
+            let Some(underlying) = portfolio.positions.get(*row).map(|held| held.instrument.base) else { return false };
+            let forward = near(portfolio, underlying);
+            portfolio.expiries.push(Term { underlying, expiry: *expiry, forward, rate: 0.0, confidence: 1.0 });
+        }
+        MarginError::NoMark { row, .. } => {
+            let Some(held) = portfolio.positions.get(*row) else { return false };
+            let mark = if held.instrument.kind.is_option() { 0.0 } else { near(portfolio, held.instrument.base) };
+            portfolio.positions[*row].mark = Price::from_estimate(mark, Round::Nearest);
+        }
+        MarginError::NoVol { row, .. } if *row < portfolio.positions.len() => portfolio.positions[*row].vol = Some(1.0),
+        MarginError::NoEntry { row, .. } if *row < portfolio.positions.len() => {
+            portfolio.positions[*row].unrealised = Some(Cash::ZERO);
+        }
+        MarginError::Stale { row, .. } if *row < portfolio.positions.len() => {
+            portfolio.positions[*row].marked_at = None
+        }
+        // Of a later time: whatever is held now was not settled when they held.
+        MarginError::OutsideValidity { from, at, .. } if from < at => portfolio.at = *from,
+        _ => return false,
+    }
+    true
+}
+
+/// Whether two places are one, or one is a part of the other.
+fn is_part(one: &str, other: &str) -> bool {
+    let within = |one: &str, other: &str| {
+        one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    within(one, other) || within(other, one)
+}
+
+/// Whether what was found follows from something that was not read.
+fn follows(found: &Wrong, unread: &[Wrong]) -> bool {
+    let named = |list: &str, field: &str| {
+        let is_named = |path: &str| {
+            path == list || path.starts_with(&format!("{list}[")) && (path.ends_with(field) || path.ends_with(']'))
+        };
+        unread.iter().any(|unread| is_named(&unread.path))
+    };
+    let of_position = found.path.starts_with("positions[") || found.path.starts_with("orders[");
+    unread.iter().any(|unread| is_part(&found.path, &unread.path))
+        || (of_position && found.path.ends_with(".account") && named("accounts", ".name"))
+        || (of_position && found.path.ends_with(".instrument") && named("instruments", ".symbol"))
+}
+
+/// By how much a mark may be over or under what its coin is worth: more is an error of the file.
+const APART_MAX: f64 = 2.0;
+/// What is told of it.
+const APART_TOLD: f64 = 1.2;
+/// How much over the most that an option can be worth a mark may be: its forward is not the index.
+const OPTION_SLACK: f64 = 1.1;
+/// Marks that are older are named where no age is asked for.
+const AGE_TOLD: Duration = Duration::HOUR;
+
 impl Book {
     /// Reads a portfolio.
     ///
@@ -263,15 +355,44 @@ impl Book {
     ///
     /// Everything that is wrong with it, each with its place and what to do.
     pub fn read(text: &str) -> Result<Self, Vec<Wrong>> {
-        let value = read(text, &[])?;
+        Ok(Self::read_and(text, |_| Ok(()))?.0)
+    }
+
+    /// Reads a portfolio and asks something of it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, and what `ask` refuses of the rows that could be read, each with its place and what to do.
+    pub fn read_and<T>(text: &str, ask: impl FnOnce(&Self) -> Result<T, Vec<Wrong>>) -> Result<(Self, T), Vec<Wrong>> {
+        let (value, mut wrong) = read_mended(text)?;
         let file: File = serde_json::from_value(value)
             .map_err(|error| vec![Wrong::new("", error, "docs/portfolio.md says what a portfolio is")])?;
-        let mut wrong = Vec::new();
-        let contracts = file.resolve(&mut wrong);
-        file.check_names(&mut wrong);
-        file.check_positions(&mut wrong);
-        file.check_times(&contracts, &mut wrong);
-        if wrong.is_empty() { Ok(Self { file, contracts, smiles: Smiles::default() }) } else { Err(wrong) }
+        let mut found = Vec::new();
+        let contracts = file.resolve(&mut found);
+        file.check_names(&mut found);
+        file.check_positions(&mut found);
+        file.check_times(&contracts, &mut found);
+        file.check_marks(&contracts, &mut found);
+        found.retain(|found| !follows(found, &wrong));
+        let is_read = wrong.is_empty();
+        wrong.extend(found);
+        let book = Self { file, contracts, smiles: Smiles::default() };
+        // What stands in for something unread says nothing.
+        if is_read {
+            match ask(&book) {
+                Ok(answer) if wrong.is_empty() => return Ok((book, answer)),
+                Ok(_) => {}
+                Err(more) if wrong.is_empty() => wrong = more,
+                Err(more) => {
+                    let is_new = |more: &Wrong| {
+                        more.path.contains('[') && !wrong.iter().any(|said| is_part(&said.path, &more.path))
+                    };
+                    let more: Vec<Wrong> = more.into_iter().filter(is_new).collect();
+                    wrong.extend(more);
+                }
+            }
+        }
+        Err(cut(wrong))
     }
 
     /// When all of it holds.
@@ -298,7 +419,7 @@ impl Book {
             // One account that does not say where it is, is where it is looked at.
             None => self.file.accounts.len() == 1,
         };
-        let (mut groups, mut wrong, mut found) = (Vec::new(), Vec::new(), false);
+        let (mut groups, mut wrong, mut found): (Vec<Group>, _, _) = (Vec::new(), Vec::new(), false);
         for (at, account) in self.file.accounts.iter().enumerate().filter(|(_, account)| of_venue(account)) {
             found = true;
             match VenueRules::of(name, margin.or(account.margin.as_deref())) {
@@ -325,7 +446,12 @@ impl Book {
             let what = format!("nothing is held at {name}: no balance, position or order");
             wrong.push(Wrong::new("positions", what, "add what is held"));
         }
-        groups.iter_mut().for_each(|group: &mut Group| group.portfolio.stale_after = max_age);
+        for group in &mut groups {
+            group.portfolio.stale_after = max_age;
+            if max_age.is_none() {
+                group.notes.extend(aged(&group.portfolio));
+            }
+        }
         if wrong.is_empty() { Ok(groups) } else { Err(wrong) }
     }
 
@@ -380,6 +506,11 @@ impl Book {
             let symbol = &position.instrument.symbol;
             format!("{symbol} is taken for what {} lists of that name", rules.venue())
         }));
+        notes.extend(self.doubts(&portfolio));
+        notes.extend(without_forward(&portfolio));
+        if rules != VenueRules::DeribitPortfolio && !account.stated_margins.is_empty() {
+            notes.push("`stated_margins` are left out: Deribit's portfolio margin alone takes them".to_owned());
+        }
         Group {
             account: account.name.clone(),
             rules,
@@ -497,6 +628,18 @@ impl Book {
         })
     }
 
+    /// Names marks of what is held that are away from their coin's index.
+    pub(crate) fn doubts(&self, portfolio: &Portfolio) -> Vec<String> {
+        let told = |held: &Position| {
+            let (of, listed) = self.contracts.get(&held.instrument.symbol)?;
+            let (apart, _) = self.file.apart(&self.file.instruments[(*listed)?], of)?;
+            let is_near = (1.0 / APART_TOLD..=APART_TOLD).contains(&apart);
+            let percent = (apart - 1.0) * 100.0;
+            (!is_near).then(|| format!("{}: its mark is {percent:+.0} % from the index of {}", of.symbol, of.base))
+        };
+        portfolio.positions.iter().filter_map(told).collect()
+    }
+
     /// What is traded of a contract in a day, in the unit of its quantities.
     pub(crate) fn volume(&self, symbol: &str) -> Option<f64> {
         self.file.instruments.iter().find(|row| row.symbol == symbol)?.volume
@@ -609,6 +752,32 @@ impl Book {
     }
 }
 
+/// Names marks that are old, where nobody asked how old they may be.
+fn aged(portfolio: &Portfolio) -> Option<String> {
+    let old = |held: &Position| {
+        let age = portfolio.at.since(held.marked_at?);
+        (age > AGE_TOLD).then(|| format!("{} ({age})", held.instrument.symbol))
+    };
+    let old: Vec<String> = portfolio.positions.iter().filter_map(old).collect();
+    (!old.is_empty())
+        .then(|| format!("older than {AGE_TOLD} are the marks of {}; `--max-age 1h` refuses them", old.join(", ")))
+}
+
+/// Names options whose forward is not stated: models that need it refuse them, others have only the index where prices move.
+fn without_forward(portfolio: &Portfolio) -> Option<String> {
+    let is_stated = |of: &Instrument| {
+        portfolio.expiries.iter().any(|term| term.underlying == of.base && Some(term.expiry) == of.kind.expiry())
+    };
+    let options = portfolio.positions.iter().map(|held| &held.instrument).filter(|of| of.kind.is_option());
+    let symbols: Vec<&str> = options.filter(|of| !is_stated(of)).map(|of| of.symbol.as_str()).collect();
+    (!symbols.is_empty()).then(|| {
+        format!(
+            "no forward of {} is stated under `expiries`: where prices move, liquidation prices among them, the index stands for it",
+            symbols.join(", ")
+        )
+    })
+}
+
 impl File {
     /// What each symbol is.
     fn resolve(&self, wrong: &mut Vec<Wrong>) -> BTreeMap<String, (Instrument, Option<usize>)> {
@@ -672,6 +841,75 @@ impl File {
             if order.quantity.0.is_zero() {
                 let place = format!("orders[{at}].quantity");
                 wrong.push(Wrong::new(place, "an order of nothing", "state what it would add, or leave it out"));
+            }
+        }
+        for (at, account) in self.accounts.iter().enumerate() {
+            if let Some(venue) =
+                account.venue.as_ref().filter(|venue| *venue != "deribit" && !account.stated_margins.is_empty())
+            {
+                let what =
+                    format!("Deribit's portfolio margin alone takes stated margins, and the account is at {venue}");
+                wrong.push(Wrong::new(format_args!("accounts[{at}].stated_margins"), what, "leave it out"));
+            }
+        }
+    }
+
+    /// A coin's or stablecoin's price in dollars.
+    fn price(&self, currency: Currency) -> Option<f64> {
+        let stated = self.prices.iter().find(|row| row.currency.0 == currency).map(|row| row.price);
+        stated.or_else(|| is_dollar(currency).then_some(1.0))
+    }
+
+    /// What a contract's mark is over what its coin's index makes it, of what is no option; none of either, none.
+    fn apart(&self, row: &InstrumentRow, of: &Instrument) -> Option<(f64, f64)> {
+        let mark = row.price.map(|price| price.0.approximate()).filter(|mark| *mark > 0.0 && !of.kind.is_option())?;
+        let index = self.price(of.base)? / self.price(of.quote)?;
+        Some((mark / index, index))
+    }
+
+    /// Marks that cannot be: far from the index of their coin, or over the most that an option can be worth.
+    fn check_marks(&self, contracts: &BTreeMap<String, (Instrument, Option<usize>)>, wrong: &mut Vec<Wrong>) {
+        for (symbol, (of, listed)) in contracts {
+            let Some((at, row)) = listed.map(|at| (at, &self.instruments[at])) else { continue };
+            let path = format!("instruments[{at}].price");
+            if let Some((apart, index)) = self.apart(row, of)
+                && !(1.0 / APART_MAX..=APART_MAX).contains(&apart)
+            {
+                let mark = row.price.map(|price| price.0).unwrap_or_default();
+                let what = format!(
+                    "`{symbol}` is marked at {mark}, and the index of {} makes it {}",
+                    of.base,
+                    show::significant(index, 6, Style::Terminal)
+                );
+                wrong.push(Wrong::new(
+                    path,
+                    what,
+                    format_args!("correct it, or the price of {} under \"prices\"", of.base),
+                ));
+                continue;
+            }
+            let (Some((strike, right)), Some(mark)) = (of.kind.option(), row.price) else { continue };
+            let is_inverse = of.settle == of.base;
+            let index = self.price(of.base).zip(self.price(of.quote)).map(|(base, quote)| base / quote);
+            let forward =
+                self.expiries.iter().find(|row| row.underlying.0 == of.base && Some(row.expiry.0) == of.kind.expiry());
+            let coin = forward.map(|row| row.forward).or(self.price(of.base));
+            let (most, why) = match (right, is_inverse) {
+                (OptionRight::Call, true) => (Some(1.0), "a call is never worth more than its coin"),
+                (OptionRight::Call, false) => {
+                    (index.map(|index| index * OPTION_SLACK), "a call is never worth more than its coin")
+                }
+                (OptionRight::Put, true) => (
+                    coin.map(|coin| strike.approximate() / coin * OPTION_SLACK),
+                    "a put is never worth more than its strike",
+                ),
+                (OptionRight::Put, false) => (Some(strike.approximate()), "a put is never worth more than its strike"),
+            };
+            if most.is_some_and(|most| mark.0.approximate() > most) {
+                let unit = if is_inverse { of.base } else { of.quote };
+                let what = format!("`{symbol}` is marked at {} {unit}, and {why}", mark.0);
+                let remedy = if is_inverse { "state the mark in coin, not in dollars" } else { "correct it" };
+                wrong.push(Wrong::new(path, what, remedy));
             }
         }
     }

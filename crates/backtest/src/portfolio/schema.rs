@@ -1,6 +1,6 @@
 //! The one portfolio schema: what `plan`, `margin`, `stress` and `risk` read.
 
-use super::shape::{Field, Kind, Wrong, check, json_schema, one_of, parse_json};
+use super::shape::{Field, Kind, Wrong, check, json_schema, mend, one_of, parse_json};
 use serde_json::{Value, json};
 
 /// The schema's name, with the latest version. Each version added optional fields: a portfolio of an earlier one is read as it was.
@@ -132,7 +132,7 @@ static ORDER: [Field; 4] = [
     needed("account", Kind::Text, "name of the account"),
     needed("instrument", Kind::Text, "symbol of the contract"),
     needed("quantity", Kind::Qty, "what a fill would add, signed"),
-    needed("price", Kind::PriceFromZero, "at which it would be filled"),
+    needed("price", Kind::PriceOverZero, "at which it would be filled"),
 ];
 
 static SERIES: [Field; 2] = [needed("value", ANY, "the value"), needed("time", Kind::Time, "when it was told")];
@@ -174,6 +174,27 @@ static CAMPAIGN: [Field; 15] = [
 ///
 /// Everything that is wrong, each with its place and what to do.
 pub(crate) fn read(text: &str, also: &[(&str, &str)]) -> Result<Value, Vec<Wrong>> {
+    let (value, mut wrong) = checked(text)?;
+    for (list, field) in also {
+        for (at, row) in value[*list].as_array().into_iter().flatten().enumerate() {
+            if row.get(*field).is_none_or(Value::is_null) {
+                wrong.push(Wrong::new(format_args!("{list}[{at}].{field}"), "missing", "add it: plan needs it"));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(value) } else { Err(cut(wrong)) }
+}
+
+/// A portfolio, and all that is wrong with its names and values; in place of what is wrong stands something that is not.
+pub(super) fn read_mended(text: &str) -> Result<(Value, Vec<Wrong>), Vec<Wrong>> {
+    let (mut value, wrong) = checked(text)?;
+    if !wrong.is_empty() && !mend(&mut value, &Kind::Object(&PORTFOLIO), &mut 0) {
+        return Err(wrong);
+    }
+    Ok((value, wrong))
+}
+
+fn checked(text: &str) -> Result<(Value, Vec<Wrong>), Vec<Wrong>> {
     let (value, twice) = parse_json(text).map_err(|error| {
         vec![Wrong::new("", format_args!("no JSON: {error}"), "docs/portfolio.md says what a portfolio is")]
     })?;
@@ -183,19 +204,17 @@ pub(crate) fn read(text: &str, also: &[(&str, &str)]) -> Result<Value, Vec<Wrong
     }
     let mut wrong = twice;
     check("", &value, &Kind::Object(&PORTFOLIO), &mut wrong);
-    for (list, field) in also {
-        for (at, row) in value[*list].as_array().into_iter().flatten().enumerate() {
-            if row.get(*field).is_none_or(Value::is_null) {
-                wrong.push(Wrong::new(format_args!("{list}[{at}].{field}"), "missing", "add it: plan needs it"));
-            }
-        }
-    }
+    Ok((value, wrong))
+}
+
+/// No more errors than anybody reads, and how many more there are.
+pub(super) fn cut(mut wrong: Vec<Wrong>) -> Vec<Wrong> {
     let more = wrong.len().saturating_sub(WRONG_MAX);
     if more > 0 {
         wrong.truncate(WRONG_MAX);
         wrong.push(Wrong::new("", format_args!("{more} errors more"), "correct these first"));
     }
-    if wrong.is_empty() { Ok(value) } else { Err(wrong) }
+    wrong
 }
 
 /// The JSON Schema, for editors and other programs.

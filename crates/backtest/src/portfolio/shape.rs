@@ -131,7 +131,13 @@ pub(super) fn check(path: &str, value: &Value, kind: &Kind, wrong: &mut Vec<Wron
             }
         }
         _ => {
-            if let Err(reason) = leaf(value, kind) {
+            if let Some(number) = quoted(value, kind) {
+                wrong.push(Wrong::new(
+                    path,
+                    format_args!("`{value}`: a text"),
+                    format_args!("write {number} without quotes"),
+                ));
+            } else if let Err(reason) = leaf(value, kind) {
                 let shown: String = value.to_string().chars().take(60).collect();
                 let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
                 wrong.push(Wrong::new(
@@ -141,6 +147,56 @@ pub(super) fn check(path: &str, value: &Value, kind: &Kind, wrong: &mut Vec<Wron
                 ));
             }
         }
+    }
+}
+
+/// Puts a value of its kind in place of whatever is none, so that the rest can be looked at: what may be left out is, else it is one that
+/// nothing beside it has. `false`: the value itself is none.
+pub(super) fn mend(value: &mut Value, kind: &Kind, count: &mut u32) -> bool {
+    match (kind, value) {
+        (Kind::Object(fields), Value::Object(map)) => {
+            for field in *fields {
+                let is_there = map.get_mut(field.name).is_some_and(|value| mend(value, &field.kind, count));
+                if !is_there && field.is_needed {
+                    map.insert(field.name.to_owned(), stand_in(&field.kind, count));
+                } else if !is_there {
+                    map.remove(field.name);
+                }
+            }
+            true
+        }
+        (Kind::Map(fields), Value::Object(map)) => {
+            map.retain(|_, value| mend(value, &Kind::Object(fields), count));
+            true
+        }
+        (Kind::List(fields), Value::Array(rows)) => {
+            for row in rows {
+                if !mend(row, &Kind::Object(fields), count) {
+                    *row = stand_in(&Kind::Object(fields), count);
+                }
+            }
+            true
+        }
+        (kind, value) => leaf(value, kind).is_ok(),
+    }
+}
+
+fn stand_in(kind: &Kind, count: &mut u32) -> Value {
+    *count += 1;
+    match kind {
+        Kind::Text => format!("?{count}").into(),
+        // Nothing was settled then.
+        Kind::Time => "1970-01-01T00:00:00Z".into(),
+        Kind::Currency => format!("Q{count}").into(),
+        Kind::Object(_) => {
+            let mut value = json!({});
+            mend(&mut value, kind, count);
+            value
+        }
+        Kind::Map(_) => json!({}),
+        Kind::List(_) | Kind::Numbers | Kind::Counts => json!([]),
+        Kind::Word(words) => words.first().copied().into(),
+        _ => 1.into(),
     }
 }
 
@@ -164,6 +220,12 @@ fn object(path: &str, map: &Map<String, Value>, fields: &'static [Field], wrong:
     for field in fields.iter().filter(|field| field.is_needed && !map.contains_key(field.name)) {
         wrong.push(Wrong::new(inside(field.name), "missing", format_args!("add {}", field.kind.expected())));
     }
+}
+
+/// A number that is written as text where it must be none.
+fn quoted<'a>(value: &'a Value, kind: &Kind) -> Option<&'a str> {
+    let text = value.as_str().filter(|_| matches!(kind, Kind::Number(..) | Kind::OverZero(_) | Kind::Count))?;
+    text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|_| text)
 }
 
 /// Whether a value without parts is of its kind; the reason, if there is one to tell.

@@ -76,6 +76,14 @@ pub struct AfterView {
     pub absent: Option<String>,
 }
 
+impl AfterView {
+    /// Whether the account, or a position that is margined by itself, is under its maintenance margin.
+    #[must_use]
+    pub fn is_under(&self) -> bool {
+        self.is_liquidated == Some(true) || !self.isolated_liquidated.is_empty()
+    }
+}
+
 /// One stress.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StressRow {
@@ -169,6 +177,7 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
     let mut accounts: Vec<Account<'_>> = accounts.into_iter().filter_map(Result::ok).collect();
     let mut notes = Vec::new();
     notes.extend(book.in_window());
+    notes.extend(wholes.iter().flat_map(|whole| book.doubts(&whole.portfolio)));
     let margins = margins(book, asked, &mut notes)?;
     let still = Scenario::still("now");
     let after = |scenario: &Scenario, changes: &[MarginChange]| -> (Vec<AfterView>, Vec<String>) {
@@ -367,7 +376,7 @@ fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Resul
     for venue in asked_for {
         match book.groups(venue, asked.request.max_age) {
             Ok(found) => groups.extend(found),
-            Err(wrong) => notes.extend(wrong.iter().map(|wrong| format!("no margin at {venue}: {}", wrong.what))),
+            Err(wrong) => notes.extend(wrong.iter().map(|wrong| format!("no margin at {venue}: {wrong}"))),
         }
     }
     let rules: Vec<_> = groups.iter().map(|group| (group.rules, group.coin)).collect();
@@ -444,7 +453,7 @@ impl Margined {
         let found = moved(&group.portfolio, scenario, vol, smile)
             .and_then(|portfolio| group.margin(&portfolio, &parameters, Simd::best()));
         match found {
-            Err(error) => view.absent = Some(group.rows.in_file(error).what),
+            Err(error) => view.absent = Some(group.rows.in_file(error).to_string()),
             Ok((margin, tiered)) => {
                 view.model = margin.model.to_owned();
                 view.equity = margin.equity.value();

@@ -70,7 +70,7 @@ fn plot(svg: &mut Svg, view: &MarginView, curve: &Curve, top: f64) {
     svg.text("lb", RIGHT, top + PLOT + 36.0, Anchor::End, &label);
     svg.line("ze", (LEFT, y.at(0.0)), (RIGHT, y.at(0.0)));
     if x.contains(*now) {
-        svg.line("yr", (x.at(*now), top), (x.at(*now), top + PLOT));
+        svg.line("ze", (x.at(*now), top), (x.at(*now), top + PLOT));
         svg.text("lb", x.at(*now), top - 8.0, Anchor::Middle, &format!("now {}", price(*now)));
     }
     let path = |value: fn(&(f64, f64, f64)) -> f64| {

@@ -45,6 +45,10 @@ pub fn stress_svg(view: &StressView) -> Option<String> {
             let class = if profit < 0.0 { "dn" } else { "up" };
             let (corner, size) = ((x + 1.0, y + 1.0), (CELL.0 - 2.0, CELL.1 - 2.0));
             svg.shade(class, profit.abs() / most * DEEPEST, corner, size);
+            if (grid.spots[column], *vol) == (0.0, 0.0) {
+                svg.rect("best", corner.0, corner.1, size.0, size.1);
+                svg.text("lb", x + 5.0, y + 12.0, Anchor::Start, "now");
+            }
             svg.text("in", x + CELL.0 * 0.5, y + CELL.1 * 0.5 + 4.0, Anchor::Middle, &money(profit));
         }
     }

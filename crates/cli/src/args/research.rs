@@ -1,5 +1,6 @@
 //! Arguments of the commands that look at many runs at once.
 
+use super::Picture;
 use crate::settings::THREADS;
 use backtest::sweep::{Axis, By};
 use clap::{ArgAction, Args, ValueEnum};
@@ -53,6 +54,7 @@ pub(crate) struct Compare {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: smiles with quotes and fit, term structure, risk reversals, density")))]
 pub(crate) struct Surface {
     /// Tapes with option quotes; with bars or marks of the perpetual or of spot they also tell the price of the underlying
     #[arg(value_name = "TAPE", required = true)]
@@ -66,12 +68,8 @@ pub(crate) struct Surface {
     /// Options on this coin alone
     #[arg(long, value_name = "COIN", value_parser = |text: &str| text.to_ascii_uppercase().parse::<Currency>())]
     pub(crate) underlying: Option<Currency>,
-    /// A picture to write, `.svg`: smiles with quotes and fit, term structure, risk reversals, density
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plot: Option<PathBuf>,
-    /// Replace the picture if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) picture: Picture,
 }
 
 /// What ranks the runs of a sweep.

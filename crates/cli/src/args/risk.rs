@@ -1,6 +1,9 @@
 //! Arguments of the commands that look at a portfolio's risk.
 
+use crate::failure::Failure;
+use crate::files;
 use crate::settings::THREADS;
+use crate::terminal::Terminal;
 use ::risk::value_at_risk::{DEGREES_LEAST, Tails};
 use backtest::ruin::PATHS_MAX;
 use clap::builder::PossibleValuesParser;
@@ -31,7 +34,7 @@ with trimtab; one without it replaces rows of that one (docs/margin.md).
 traded in a day: `volume` under `instruments`, in the unit of quantities.
 
 Exit code 1 if an account, or a position that is margined by itself, is under
-its maintenance margin.";
+its maintenance margin; 2 if the input is wrong.";
 
 /// Venues, with the margin behind it where there are two.
 const VENUES: [&str; 11] = [
@@ -48,7 +51,48 @@ const VENUES: [&str; 11] = [
     "okx",
 ];
 
+/// A picture beside what is printed; each command says what is on it.
 #[derive(Debug, Args)]
+pub(crate) struct Picture {
+    /// A picture to write, `.svg`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace the picture if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+impl Picture {
+    /// Refuses a name that is no picture's, and a picture that is there.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let Some(plot) = &self.plot else { return Ok(()) };
+        if plot.extension().is_none_or(|end| end != "svg") {
+            return Err(Failure::input(format_args!("`{}` is no name of a picture", plot.display()))
+                .hint("name a file that ends in `.svg`"));
+        }
+        files::refuse_existing(plot, self.force)
+    }
+
+    /// Writes it, if it was asked for, and says so; without a picture, why there is none. Gives whether it was asked for.
+    pub(crate) fn write(
+        &self,
+        picture: impl FnOnce() -> Result<String, &'static str>,
+        terminal: &Terminal,
+    ) -> Result<bool, Failure> {
+        let Some(plot) = &self.plot else { return Ok(false) };
+        match picture() {
+            Ok(picture) => {
+                files::write(plot, picture.as_bytes(), self.force)?;
+                terminal.result(format_args!("  wrote {}       next: open it in a browser", plot.display()));
+            }
+            Err(reason) => terminal.note(format_args!("no picture was written: {reason}")),
+        }
+        Ok(true)
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: equity and maintenance margin over the price of each coin, with the points of liquidation")))]
 pub(crate) struct Margin {
     /// The portfolio, as JSON; `-` reads it from standard input
     #[arg(value_name = "PORTFOLIO", required_unless_present = "schema")]
@@ -68,12 +112,8 @@ pub(crate) struct Margin {
     /// List every component of every position, and every scenario
     #[arg(long)]
     pub(crate) explain: bool,
-    /// A picture to write, `.svg`: equity and maintenance margin over the price of each coin, with the points of liquidation
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plot: Option<PathBuf>,
-    /// Replace the picture if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) picture: Picture,
     /// Print the JSON Schema of portfolios instead
     #[arg(long, conflicts_with_all = ["portfolio", "venue", "parameters", "max_age", "participation", "explain", "plot"])]
     pub(crate) schema: bool,
@@ -95,10 +135,12 @@ assumed; `--explain` says which. What is left of each account's margin is by
 its own venue's rules, where `venue` (and `margin`) of the account tell them.
 
 With `--market` prices, forwards and volatilities are those of the tapes at
-`--at`; without it, those of the portfolio. Exit code 1 if a stress leaves an
-account under its maintenance margin.";
+`--at`; without it, those of the portfolio. Exit code 1 if an account, or a
+position that is margined by itself, is under its maintenance margin now or
+after a stress; 2 if the input is wrong.";
 
 #[derive(Debug, Args)]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: profit over spot and volatility as a heat map")))]
 pub(crate) struct Stress {
     /// The portfolio, as JSON; `-` reads it from standard input
     #[arg(value_name = "PORTFOLIO")]
@@ -130,12 +172,8 @@ pub(crate) struct Stress {
     /// List profits by holding, and what each number of a stress rests on
     #[arg(long)]
     pub(crate) explain: bool,
-    /// A picture to write, `.svg`: profit over spot and volatility as a heat map
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plot: Option<PathBuf>,
-    /// Replace the picture if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) picture: Picture,
 }
 
 pub(super) const RUIN: &str = "\
@@ -153,6 +191,7 @@ run has not seen. The standard error is that of the drawing alone; what the
 mean is not known to is shown beside it (docs/ruin-and-growth.md).";
 
 #[derive(Debug, Args)]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: growth over time, and how deep the worst drawdown is")))]
 pub(crate) struct Ruin {
     /// The run folder
     #[arg(value_name = "RUN")]
@@ -185,12 +224,8 @@ pub(crate) struct Ruin {
     /// Threads; as many as there are cores if not given. No result depends on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(THREADS))]
     pub(crate) threads: Option<u16>,
-    /// A picture to write, `.svg`: growth over time, and how deep the worst drawdown is
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plot: Option<PathBuf>,
-    /// Replace the picture if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) picture: Picture,
 }
 
 pub(super) const RISK: &str = "\
@@ -214,6 +249,7 @@ method does, and how each did on recorded markets.";
 const SCENARIOS_MAX: u64 = 1_000_000;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: the distribution with value at risk, expected shortfall and what each holding adds")))]
 pub(crate) struct Risk {
     /// The portfolio, as JSON; `-` reads it from standard input
     #[arg(value_name = "PORTFOLIO")]
@@ -266,12 +302,8 @@ pub(crate) struct Risk {
     /// Print how factors move together, too
     #[arg(long)]
     pub(crate) explain: bool,
-    /// A picture to write, `.svg`: the distribution with value at risk, expected shortfall and what each holding adds
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plot: Option<PathBuf>,
-    /// Replace the picture if it exists
-    #[arg(long)]
-    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) picture: Picture,
 }
 
 /// Where scenarios come from.

@@ -21,12 +21,11 @@ pub(super) fn run(args: &Margin, terminal: &Terminal) -> Result<Outcome, Failure
         terminal.stream(|out| out.write_all(portfolio_schema().as_bytes()));
         return Ok(Outcome::Done);
     };
-    check_plot(args.plot.as_deref(), args.force)?;
-    let Some(book) = read(file, terminal)? else { return Ok(Outcome::Refused) };
+    args.picture.check()?;
     let parameters = parameters(args.parameters.as_deref())?;
     let request = Request { parameters, max_age: args.max_age, participation: args.participation };
-    let views = match margin(&book, venue, &request) {
-        Ok(views) => views,
+    let views = match Book::read_and(&text(file)?, |book| margin(book, venue, &request)) {
+        Ok((_, views)) => views,
         Err(wrong) => return Ok(refused(file, &wrong, terminal)),
     };
     for (at, view) in views.iter().enumerate() {
@@ -35,15 +34,8 @@ pub(super) fn run(args: &Margin, terminal: &Terminal) -> Result<Outcome, Failure
         }
         render::margin::show(view, args.explain, terminal);
     }
-    if let Some(plot) = &args.plot {
-        match report::margin_svg(&views) {
-            Some(picture) => {
-                files::write(plot, picture.as_bytes(), args.force)?;
-                terminal.result(format_args!("  wrote {}       next: open it in a browser", plot.display()));
-            }
-            None => terminal.note("no picture was written: no coin has a price that margin depends on"),
-        }
-    } else {
+    let none = "no coin has a price that margin depends on";
+    if !args.picture.write(|| report::margin_svg(&views).ok_or(none), terminal)? {
         let more = if args.explain { " --plot margin.svg" } else { " --explain" };
         let own = args.parameters.as_ref().map(|file| format!(" --parameters {}", files::word(file)));
         let age = args.max_age.map(|age| format!(" --max-age {}", span(age)));
@@ -66,23 +58,17 @@ pub(super) fn span(span: Duration) -> String {
     format!("{}{name}", span.nanos() / unit.nanos())
 }
 
-/// Refuses a name that is no picture's, and a picture that is there.
-pub(super) fn check_plot(plot: Option<&Path>, force: bool) -> Result<(), Failure> {
-    let Some(plot) = plot else { return Ok(()) };
-    if plot.extension().is_none_or(|end| end != "svg") {
-        return Err(Failure::input(format_args!("`{}` is no name of a picture", plot.display()))
-            .hint("name a file that ends in `.svg`"));
+/// The text of a portfolio.
+pub(super) fn text(file: &Path) -> Result<String, Failure> {
+    match file.as_os_str() == "-" {
+        true => files::read_stdin(PORTFOLIO_BYTES_MAX, "portfolio"),
+        false => files::read_text(file, PORTFOLIO_BYTES_MAX, "portfolio"),
     }
-    files::refuse_existing(plot, force)
 }
 
 /// The portfolio of a file; `None`: all that is wrong with it has been said.
 pub(super) fn read(file: &Path, terminal: &Terminal) -> Result<Option<Book>, Failure> {
-    let text = match file.as_os_str() == "-" {
-        true => files::read_stdin(PORTFOLIO_BYTES_MAX, "portfolio"),
-        false => files::read_text(file, PORTFOLIO_BYTES_MAX, "portfolio"),
-    }?;
-    match Book::read(&text) {
+    match Book::read(&text(file)?) {
         Ok(book) => Ok(Some(book)),
         Err(wrong) => {
             refused(file, &wrong, terminal);

@@ -1,7 +1,7 @@
 //! `trimtab risk`.
 
 use super::Outcome;
-use super::margin::{check_plot, read, refused};
+use super::margin::{read, refused};
 use super::stress::market;
 use crate::args::{MethodArg, Risk, StickyArg, VolatilityArg};
 use crate::failure::Failure;
@@ -21,7 +21,7 @@ use units::Duration;
 use units::show::{self, Style};
 
 pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
-    check_plot(args.plot.as_deref(), args.force)?;
+    args.picture.check()?;
     let asked = request(args, settings)?;
     let Some(mut book) = read(&args.portfolio, terminal)? else { return Ok(Outcome::Refused) };
     let Some(now) = market(&args.market, args.at, terminal)? else { return Err(Failure::interrupted()) };
@@ -58,31 +58,24 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
     let mut view = found.map_err(super::backtest::failure)?;
     view.notes.splice(0..0, notes);
     render::risk::show(&view, args.explain, terminal);
-    match &args.plot {
-        Some(plot) => {
-            files::write(plot, report::risk_svg(&view).as_bytes(), args.force)?;
-            terminal.result(format_args!("  wrote {}       next: open it in a browser", plot.display()));
+    if !args.picture.write(|| Ok(report::risk_svg(&view)), terminal)? {
+        let tapes: Vec<String> = args.market.iter().map(|tape| format!(" --market {}", files::word(tape))).collect();
+        let mut method = format!("--method {} --horizon {}", view.method, span(args.horizon));
+        if let Some(step) = args.step {
+            method += &format!(" --step {}", span(step));
         }
-        None => {
-            let tapes: Vec<String> =
-                args.market.iter().map(|tape| format!(" --market {}", files::word(tape))).collect();
-            let mut method = format!("--method {} --horizon {}", view.method, span(args.horizon));
-            if let Some(step) = args.step {
-                method += &format!(" --step {}", span(step));
-            }
-            if args.confidence != 0.99 {
-                method += &format!(" --confidence {}", args.confidence);
-            }
-            if args.max_age != Duration::HOUR {
-                method += &format!(" --max-age {}", span(args.max_age));
-            }
-            terminal.result(format_args!(
-                "  next: trimtab risk {}{} --at {} {method} --plot risk.svg",
-                files::word(&args.portfolio),
-                tapes.concat(),
-                args.at
-            ));
+        if args.confidence != 0.99 {
+            method += &format!(" --confidence {}", args.confidence);
         }
+        if args.max_age != Duration::HOUR {
+            method += &format!(" --max-age {}", span(args.max_age));
+        }
+        terminal.result(format_args!(
+            "  next: trimtab risk {}{} --at {} {method} --plot risk.svg",
+            files::word(&args.portfolio),
+            tapes.concat(),
+            args.at
+        ));
     }
     Ok(Outcome::Done)
 }

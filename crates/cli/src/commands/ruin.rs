@@ -1,6 +1,6 @@
 //! `trimtab ruin`.
 
-use super::{Outcome, backtest, margin};
+use super::{Outcome, backtest};
 use crate::args::Ruin;
 use crate::failure::Failure;
 use crate::files;
@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use units::show::{self, Style};
 
 pub(super) fn run(args: &Ruin, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
-    margin::check_plot(args.plot.as_deref(), args.force)?;
+    args.picture.check()?;
     let run = backtest::open(&args.run)?;
     let request = RuinRequest {
         levels: args.level.clone(),
@@ -39,14 +39,9 @@ pub(super) fn run(args: &Ruin, settings: &Settings, terminal: &Terminal) -> Resu
     let view = drawn.map_err(backtest::failure)?;
     render::ruin::show(&view, terminal);
     let folder = files::word(&args.run);
-    let next = match &args.plot {
-        Some(plot) => {
-            files::write(plot, report::ruin_svg(&view).as_bytes(), args.force)?;
-            format!("  wrote {}       next: open it in a browser", plot.display())
-        }
-        None if args.floor.is_none() => format!("  next: trimtab ruin {folder} --floor 80%"),
-        None => format!("  next: trimtab ruin {folder} --plot ruin.svg"),
-    };
-    terminal.result(next);
+    if !args.picture.write(|| Ok(report::ruin_svg(&view)), terminal)? {
+        let more = if args.floor.is_none() { "--floor 80%" } else { "--plot ruin.svg" };
+        terminal.result(format_args!("  next: trimtab ruin {folder} {more}"));
+    }
     Ok(Outcome::Done)
 }

@@ -1,7 +1,7 @@
 //! `trimtab stress`.
 
 use super::Outcome;
-use super::margin::{check_plot, parameters, read, refused, span};
+use super::margin::{parameters, read, refused, span, text};
 use crate::args::{Moves, StickyArg, Stress};
 use crate::failure::Failure;
 use crate::files;
@@ -9,7 +9,7 @@ use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::render;
 use crate::terminal::Terminal;
-use ::backtest::portfolio::{Market, Request, StressRequest, StressRow, stress};
+use ::backtest::portfolio::{AfterView, Book, Market, Request, StressRequest, stress};
 use ::backtest::report;
 use pricing::surface::Sticky;
 use risk::scenario::NamedStress;
@@ -23,19 +23,17 @@ const SPOTS: [f64; 9] = [-0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4];
 const VOLS: [f64; 5] = [-0.5, -0.25, 0.0, 0.5, 1.0];
 
 pub(super) fn run(args: &Stress, terminal: &Terminal) -> Result<Outcome, Failure> {
-    check_plot(args.plot.as_deref(), args.force)?;
+    args.picture.check()?;
     let mut stresses = NamedStress::all();
     for file in &args.stress {
-        stresses.push(own(file)?);
-    }
-    let Some(mut book) = read(&args.portfolio, terminal)? else { return Ok(Outcome::Refused) };
-    let mut notes = Vec::new();
-    if let Some(at) = args.at {
-        let Some(market) = market(&args.market, at, terminal)? else { return Err(Failure::interrupted()) };
-        match book.at_market(&market, args.max_age) {
-            Ok(told) => notes = told,
-            Err(wrong) => return Ok(refused(&args.portfolio, &wrong, terminal)),
+        let own = own(file)?;
+        if stresses.iter().any(|known| known.name == own.name) {
+            let what = format!("`{}`: a stress called `{}` is there already", file.display(), own.name);
+            return Err(
+                Failure::input(what).hint("give each file once, and name what it says (`text,name,,…`) as no other is")
+            );
         }
+        stresses.push(own);
     }
     let asked = StressRequest {
         request: Request {
@@ -50,26 +48,31 @@ pub(super) fn run(args: &Stress, terminal: &Terminal) -> Result<Outcome, Failure
             StickyArg::Moneyness => Sticky::Moneyness,
         },
     };
-    let mut view = match stress(&book, &asked) {
-        Ok(view) => view,
-        Err(wrong) => return Ok(refused(&args.portfolio, &wrong, terminal)),
-    };
-    view.notes.splice(0..0, notes);
-    render::stress::show(&view, args.explain, terminal);
-    if let Some(plot) = &args.plot {
-        match report::stress_svg(&view) {
-            Some(picture) => {
-                files::write(plot, picture.as_bytes(), args.force)?;
-                terminal.result(format_args!("  wrote {}       next: open it in a browser", plot.display()));
-            }
-            None => terminal.note("no picture was written: there is no grid"),
+    let view = if let Some(at) = args.at {
+        let Some(mut book) = read(&args.portfolio, terminal)? else { return Ok(Outcome::Refused) };
+        let Some(market) = market(&args.market, at, terminal)? else { return Err(Failure::interrupted()) };
+        let told = book.at_market(&market, args.max_age).and_then(|notes| {
+            let mut view = stress(&book, &asked)?;
+            view.notes.splice(0..0, notes);
+            Ok(view)
+        });
+        match told {
+            Ok(view) => view,
+            Err(wrong) => return Ok(refused(&args.portfolio, &wrong, terminal)),
         }
     } else {
+        match Book::read_and(&text(&args.portfolio)?, |book| stress(book, &asked)) {
+            Ok((_, view)) => view,
+            Err(wrong) => return Ok(refused(&args.portfolio, &wrong, terminal)),
+        }
+    };
+    render::stress::show(&view, args.explain, terminal);
+    if !args.picture.write(|| report::stress_svg(&view).ok_or("there is no grid"), terminal)? {
         let more = if args.explain { "--plot stress.svg" } else { "--explain" };
         terminal.result(format_args!("  next: trimtab stress {}{} {more}", files::word(&args.portfolio), kept(args)));
     }
-    let under = |row: &StressRow| row.after.iter().any(|after| after.is_liquidated == Some(true));
-    Ok(if view.stresses.iter().any(under) { Outcome::Negative } else { Outcome::Done })
+    let mut after = view.stresses.iter().flat_map(|row| &row.after).chain(&view.now);
+    Ok(if after.any(AfterView::is_under) { Outcome::Negative } else { Outcome::Done })
 }
 
 /// The flags that were given, but those of output.
@@ -118,7 +121,7 @@ pub(super) fn market(tapes: &[PathBuf], at: Timestamp, terminal: &Terminal) -> R
 fn grid(args: &Stress) -> Option<(Vec<f64>, Vec<f64>)> {
     let of = |moves: &Option<Moves>| moves.as_ref().map(|moves| moves.moves.clone());
     match (of(&args.spot), of(&args.vol)) {
-        (None, None) if args.plot.is_none() => None,
+        (None, None) if args.picture.plot.is_none() => None,
         (None, None) => Some((SPOTS.to_vec(), VOLS.to_vec())),
         (spots, vols) => Some((spots.unwrap_or_else(|| SPOTS.to_vec()), vols.unwrap_or_else(|| vec![0.0]))),
     }

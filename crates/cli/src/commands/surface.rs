@@ -14,13 +14,7 @@ use units::Duration;
 use units::show::{self, Style};
 
 pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failure> {
-    if let Some(plot) = &args.plot {
-        if plot.extension().is_none_or(|end| end != "svg") {
-            return Err(Failure::input(format_args!("`{}` is no name of a picture", plot.display()))
-                .hint("name a file that ends in `.svg`"));
-        }
-        files::refuse_existing(plot, args.force)?;
-    }
+    args.picture.check()?;
     let cooperation = Cooperation::begin();
     let mut meter = Meter::new(terminal, "reading", "rows");
     let mut progress = |done, total| {
@@ -41,12 +35,8 @@ pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failur
         render::surface::show(view, terminal);
     }
     let is_drawn = found.surfaces.iter().any(|view| view.refusal.is_none());
-    if let Some(file) = args.plot.as_ref().filter(|_| is_drawn) {
-        files::write(file, report::surface_svg(&found.surfaces).as_bytes(), args.force)?;
-        terminal.result(format_args!("  wrote {}       next: open it in a browser", file.display()));
-    } else if args.plot.is_some() {
-        terminal.note("no picture was written: there is no smile to draw");
-    } else if is_drawn {
+    let picture = || if is_drawn { Ok(report::surface_svg(&found.surfaces)) } else { Err("there is no smile to draw") };
+    if !args.picture.write(picture, terminal)? && is_drawn {
         let tapes: Vec<String> = args.tapes.iter().map(files::word).collect();
         let at = args.at.map_or(String::new(), |at| format!(" --at {at}"));
         let which = args.underlying.map_or(String::new(), |underlying| format!(" --underlying {underlying}"));

@@ -103,6 +103,50 @@ impl Sandbox {
     }
 }
 
+/// What command lines print, each with its name and its exit code, is what is kept in `tests/<folder>` and fits a terminal; `UPDATE` set
+/// writes it there.
+#[track_caller]
+pub(crate) fn is_as_kept<'a>(
+    sandbox: &Sandbox,
+    folder: &str,
+    printed: impl IntoIterator<Item = (&'a str, String, i32)>,
+) {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut stale = Vec::new();
+    for (name, line, code) in printed {
+        let said = sandbox.line(&line);
+        assert_eq!(said.code, Some(code), "{line}: {said:?}");
+        let path = kept.join(format!("{name}.txt"));
+        let text = format!("$ {line}\n{}", said.stdout);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(&kept).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        if std::fs::read_to_string(&path).unwrap_or_default() != text {
+            stale.push(format!("{name} is now\n{text}"));
+        }
+        let is_long = |line: &&str| line.chars().count() > 80 && !line.starts_with("  next: ");
+        let long: Vec<&str> = said.stdout.lines().filter(is_long).collect();
+        assert!(long.is_empty(), "{name}: {long:#?}");
+    }
+    assert!(stale.is_empty(), "{}", stale.join("\n"));
+}
+
+/// The examples of portfolios, in a folder of their own.
+pub(crate) fn desk() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for entry in std::fs::read_dir(examples()).unwrap() {
+        let path = entry.unwrap().path();
+        sandbox.write(path.file_name().unwrap().to_str().unwrap(), std::fs::read(&path).unwrap());
+    }
+    sandbox
+}
+
+/// Where the examples of portfolios are.
+pub(crate) fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/margin")
+}
+
 /// Hourly bars that rise by 10 each.
 pub(crate) fn bars_csv(bars: usize) -> String {
     let row = |hour: usize| {

@@ -90,7 +90,9 @@ pub(crate) fn dydx_rule(
 ) -> Result<Rule, MarginError> {
     linear_perpetual(position, row, MODEL)?;
     let coin = position.instrument.base;
-    let class = DydxClass::new(parameters, coin)?.ok_or_else(|| position.unknown(row, MODEL))?;
+    let parameter = || format!("market.{coin},class");
+    let class = DydxClass::new(parameters, coin)?;
+    let class = class.ok_or_else(|| position.without_terms(row, MODEL, parameter()))?;
     let stated = open_interest.iter().find(|(other, _)| *other == coin).map(|(_, value)| *value);
     let initial = match (class.caps, stated) {
         (None, _) => class.initial,

@@ -200,6 +200,17 @@ pub enum MarginError {
         /// The model.
         model: &'static str,
     },
+    /// The parameters have no terms for an instrument that the model has a rule for.
+    NoTerms {
+        /// The position's row.
+        row: usize,
+        /// The instrument.
+        symbol: String,
+        /// The model.
+        model: &'static str,
+        /// The row of parameters that would be its terms, as one is written.
+        parameter: String,
+    },
     /// A position that was given what its venue does not do.
     NotOfVenue {
         /// The position's row.
@@ -358,6 +369,7 @@ impl MarginError {
     pub fn place(&self) -> Option<Place> {
         match self {
             Self::UnknownInstrument { row, .. }
+            | Self::NoTerms { row, .. }
             | Self::NotOfVenue { row, .. }
             | Self::NoMark { row, .. }
             | Self::NoEntry { row, .. }
@@ -404,6 +416,10 @@ impl fmt::Display for Reason<'_> {
             E::UnknownInstrument { symbol, model, .. } => {
                 write!(f, "{model} has no rule for `{symbol}`; margin it by the venue that lists it")
             }
+            E::NoTerms { symbol, model, parameter, .. } => {
+                write!(f, "{model}: no terms of `{symbol}` are known; add the venue's to the parameters, in rows ")?;
+                write!(f, "`{parameter}`")
+            }
             E::NotOfVenue { symbol, what, model, .. } => {
                 write!(f, "{model} knows no `{what}` of a single position, as `{symbol}` has; leave it out")
             }
@@ -447,7 +463,12 @@ impl fmt::Display for Reason<'_> {
                     "{count} open orders: the worst of their subsets is found by trying every one, of {} orders at ",
                     ORDERS_MAX
                 )?;
-                write!(f, "most ({} subsets); leave out those that add least", 1 << ORDERS_MAX)
+                write!(
+                    f,
+                    "most ({} subsets); put those of one contract, side and price together, or leave out ",
+                    1 << ORDERS_MAX
+                )?;
+                f.write_str("those that add least")
             }
             E::Order { position, .. } => write!(f, "there is no position {position}; name one that is there"),
             E::BeyondTiers { symbol, value, .. } => {

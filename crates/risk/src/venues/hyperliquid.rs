@@ -41,6 +41,7 @@ pub(crate) fn hyperliquid_rule(parameters: &Parameters, row: usize, position: &P
     parameters.share("transfer_share")?;
     let transfer: Rate = parameters.get("transfer_share")?;
     let table = hyperliquid_tiers(parameters, position.instrument.base)?;
-    let table = table.ok_or_else(|| position.unknown(row, MODEL))?;
+    let parameter = || format!("tier.{},value:largest leverage", position.instrument.base);
+    let table = table.ok_or_else(|| position.without_terms(row, MODEL, parameter()))?;
     Ok(Rule { table, limit: None, transfer: Some(transfer) })
 }

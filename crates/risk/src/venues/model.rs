@@ -508,7 +508,7 @@ mod tests {
         let refused =
             |venue: &str| VenueModel::of_venue(venue).unwrap().rule(&perpetual, 3, at).unwrap_err().to_string();
         assert!(refused("deribit").starts_with("the parameters `deribit-standard` hold from 2022-01-11"));
-        assert!(refused("okx").starts_with("position 3: margin by tiers has no rule for `x:BTC`"));
+        assert!(refused("okx").starts_with("position 3: margin by tiers: no terms of `x:BTC` are known; "));
         assert!(refused("hyperliquid").starts_with("position 3: Hyperliquid has no rule"));
     }
 }

@@ -289,6 +289,11 @@ impl Position {
         MarginError::UnknownInstrument { row, symbol: self.instrument.symbol.clone(), model }
     }
 
+    /// The parameters have no row `parameter` of what the position is in.
+    pub(crate) fn without_terms(&self, row: usize, model: &'static str, parameter: String) -> MarginError {
+        MarginError::NoTerms { row, symbol: self.instrument.symbol.clone(), model, parameter }
+    }
+
     pub(crate) fn needed_mark(&self, row: usize) -> Result<Price, MarginError> {
         let mark =
             self.mark.filter(|mark| *mark > Price::ZERO || (*mark == Price::ZERO && self.instrument.kind.is_option()));

@@ -91,7 +91,8 @@ pub(crate) fn tier_rule(parameters: &Parameters, row: usize, position: &Position
     let symbol =
         position.instrument.symbol.split_once(':').map_or(position.instrument.symbol.as_str(), |(_, symbol)| symbol);
     let table = tiers(parameters, &format!("tier.{symbol}"), "value:initial:maintenance", parse_tier)?;
-    let table = table.ok_or_else(|| position.unknown(row, MODEL))?;
+    let parameter = || format!("tier.{symbol},value:initial:maintenance");
+    let table = table.ok_or_else(|| position.without_terms(row, MODEL, parameter()))?;
     Ok(Rule { table, limit: parameters.optional(&format!("limit.{symbol}"))?, transfer: None })
 }
 

@@ -89,7 +89,7 @@ pub struct DeribitPortfolio {
     options: Vec<Option<usize>>,
     /// By option: net delta of one, in coin.
     deltas: Vec<f64>,
-    /// By option: what its mark is over what its volatility makes it, in coin; 0 without a mark.
+    /// By option: what its mark is over what its volatility makes it, in coin.
     excess: Vec<f64>,
     /// By option: its expiry.
     of: Vec<usize>,
@@ -268,7 +268,7 @@ impl DeribitPortfolio {
             self.options[*row] = Some(self.deltas.len());
             let model = greeks.price / term.forward;
             self.deltas.push(net_delta(greeks.delta, model, open));
-            let mark = position.mark.map_or(model, |mark| mark.approximate());
+            let mark = position.needed_mark(*row)?.approximate();
             self.excess.push(mark - model);
             let stands = "its mark stands in the equity, and scenarios start from its volatility";
             self.notes.extend(doubt(position, mark, model, 1.0, stands));

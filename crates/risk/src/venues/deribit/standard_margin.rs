@@ -178,7 +178,8 @@ impl StandardRule {
             | InstrumentKind::LinearFuture { .. }
             | InstrumentKind::InverseFuture { .. } => {
                 let terms = StandardTerms::new(parameters, settle, instrument.base)?;
-                let terms = terms.ok_or_else(|| position.unknown(row, MODEL))?;
+                let name = || format!("future.{settle}.{},initial:maintenance:per coin", instrument.base);
+                let terms = terms.ok_or_else(|| position.without_terms(row, MODEL, name()))?;
                 Ok(Self::Future { terms, contract: instrument.kind.contract() })
             }
             _ => Err(position.unknown(row, MODEL)),
