@@ -63,7 +63,9 @@ fn margins(view: &StressView, terminal: &Terminal) {
             .result(format_args!("  {:<25}{:>15}{:>15}{:>9}  liquidated", "after", "equity", "maintenance", "ratio %"));
         line("no move", now, terminal);
         for row in &view.stresses {
-            if let Some(after) = row.after.get(at) {
+            // What is absent for the reason that it is now is told once.
+            if let Some(after) = row.after.get(at).filter(|after| after.absent.is_none() || after.absent != now.absent)
+            {
                 line(&row.name, after, terminal);
             }
         }
