@@ -3,7 +3,6 @@
 use crate::Error;
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::{Policy, RiskFact, SurfaceFact, spec};
-use risk::scenario::NamedStress;
 use std::collections::BTreeSet;
 
 /// A catalogue with the structures and derived series of policies behind what the tapes have.
@@ -18,7 +17,8 @@ pub(crate) fn extended(mut catalogue: Catalogue, policies: &[Policy]) -> Result<
         for name in policy.series() {
             match (name.parse::<SurfaceFact>(), name.parse::<RiskFact>()) {
                 (Ok(fact), _) => check(&fact, &name, policy, &catalogue)?,
-                (_, Ok(fact)) => check_risk(&fact, &name, policy)?,
+                // Its names were checked with the policy's text.
+                (_, Ok(_)) => {}
                 _ => continue,
             }
             if catalogue.series_id(&name).is_none() {
@@ -47,27 +47,6 @@ fn check(fact: &SurfaceFact, name: &str, policy: &Policy, catalogue: &Catalogue)
         "the policy reads `{name}`, and no tape has quotes of options on {base}: make one with `trimtab import options` and give \
          it with `--tape`"
     )))
-}
-
-/// Whether there is an account or a stress of that name.
-fn check_risk(fact: &RiskFact, name: &str, policy: &Policy) -> Result<(), Error> {
-    match fact {
-        RiskFact::Margin { venue, .. } if policy.account_terms().iter().all(|account| account.venue != *venue) => {
-            let venues: Vec<String> = policy.account_terms().into_iter().map(|account| account.venue).collect();
-            Err(Error::Setup(format!(
-                "the policy reads `{name}`, and has no account at `{venue}`: its accounts are at {}",
-                venues.join(", ")
-            )))
-        }
-        RiskFact::Stress { name: stress } if NamedStress::named(stress).is_none() => {
-            let known: Vec<String> = NamedStress::all().into_iter().map(|known| known.name).collect();
-            Err(Error::Setup(format!(
-                "the policy reads `{name}`, and there is no such stress: they are {}",
-                known.join(", ")
-            )))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The instrument that a policy's structure is: on the grid on which every leg is a whole number of lots.

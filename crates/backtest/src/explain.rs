@@ -233,7 +233,14 @@ impl Run {
             after: step.after,
             because: step.reason.to_string(),
         };
-        Some((plan.steps.iter().map(step).collect(), plan.equity))
+        let told = |(series, refusal): &(units::SeriesId, engine::RiskRefusal)| StepView {
+            rule: pass.engine.rule_name(strategy, engine::ENGINE_RULE).to_owned(),
+            outcome: policy::Outcome::Kept.name().to_owned(),
+            before: plan.position,
+            after: plan.position,
+            because: crate::record::unknown(&pass.catalogue.series[series.index()], refusal),
+        };
+        Some((plan.steps.iter().map(step).chain(plan.unknown.iter().map(told)).collect(), plan.equity))
     }
 
     fn orders_of(&self, plan: u64, at: Timestamp) -> Vec<OrderView> {

@@ -8,7 +8,7 @@ use crate::explain::StepView;
 use crate::{Error, portfolio, run};
 use numeraire::Numeraire;
 use policy::spec::SignalKind;
-use policy::{Add, Because, Exit, Facts, Program, facts};
+use policy::{Add, Because, Concentrated, Exit, Facts, MarginFigure, Program, RiskFact, facts};
 use state::Portfolio;
 use units::{Cash, Contract, Price, Qty, SeriesId, Timestamp};
 
@@ -146,11 +146,51 @@ fn observe(program: &mut Program, portfolio: &Portfolio, facts: &mut Facts) {
     }
 }
 
+/// Which command tells a fact of risk of the same portfolio, and where in its line for programs.
+fn told_by(fact: &RiskFact) -> String {
+    match fact {
+        RiskFact::Margin { figure, venue, portfolio } => {
+            let venue = if *portfolio { format!("{venue}-portfolio") } else { venue.clone() };
+            let (field, unit) = match figure {
+                MarginFigure::Ratio => ("ratio", "0.35 is 35 %"),
+                MarginFigure::Initial => ("initial", "in the account's numéraire"),
+                MarginFigure::Maintenance => ("maintenance", "in the account's numéraire"),
+            };
+            format!("It is `{field}.value` of `trimtab margin PORTFOLIO --venue {venue} --json`, {unit}")
+        }
+        RiskFact::Distance => "It is the smaller `distance` without sign of `liquidation[].below` and `.above` of the coin, of `trimtab \
+                               margin … --json`, 1000 where both are absent"
+            .to_owned(),
+        RiskFact::Probability { .. } => "For a day it is `liquidation[].touch.martingale` of the coin, of `trimtab margin … --json`".to_owned(),
+        RiskFact::Stress { name } => format!(
+            "It is what `{name}` loses over what all is worth: -`profit` over `value` of `trimtab stress PORTFOLIO --json`, which is \
+             in USD where the fact is in the account's numéraire"
+        ),
+        RiskFact::Concentration { of: Concentrated::Venue } => {
+            "It is the first share of `concentration.venues` of `trimtab stress PORTFOLIO --json`".to_owned()
+        }
+        RiskFact::Concentration { of: Concentrated::Stablecoin } => {
+            "It is the first share of `concentration.stablecoins` times `stablecoin_share` of `trimtab stress PORTFOLIO --json`".to_owned()
+        }
+        RiskFact::Tail(fact) => {
+            let figure = if fact.is_shortfall { "expected_shortfall" } else { "value_at_risk" };
+            let of = if fact.is_component { "the strategy's row under `strategies`" } else { "the line" };
+            format!("It is `{figure}` of {of} over `value`, of `trimtab risk PORTFOLIO --market TAPE --at TIME --json`, in USD")
+        }
+        RiskFact::Ruin { .. } | RiskFact::Kelly { .. } => "`trimtab ruin RUN --json` tells it of a run".to_owned(),
+    }
+}
+
 fn unknown_series(error: &policy::CompileError) -> String {
     match error {
-        policy::CompileError::UnknownSeries(name) => {
-            format!("portfolio state: the policy reads the series `{name}`; add it under \"series\"")
-        }
+        policy::CompileError::UnknownSeries(name) => match name.parse::<RiskFact>() {
+            Ok(fact) => format!(
+                "portfolio state: the policy reads `{name}`, which a plan is told and does not compute: add {{ \"value\": …, \"time\": … }} \
+                 of that name under \"series\". {} (docs/portfolio-state.md)",
+                told_by(&fact)
+            ),
+            Err(_) => format!("portfolio state: the policy reads the series `{name}`; add it under \"series\""),
+        },
         policy::CompileError::TooLong => error.to_string(),
     }
 }
@@ -180,6 +220,26 @@ mod tests {
         assert!(refused.contains("may be linear or inverse"), "{refused}");
         let answer = plan(policy, &state(", \"contract\": \"inverse\"")).unwrap();
         assert_eq!(answer.target.to_string(), "1000000", "ten coins in dollars");
+    }
+
+    /// A fact of risk that is not told: which command tells it.
+    #[test]
+    fn a_fact_of_risk_says_where_it_is_told() {
+        for (fact, wanted) in [
+            ("margin.ratio(binance) < 50%", "It is `ratio.value` of `trimtab margin PORTFOLIO --venue binance --json`"),
+            ("stress(2025-10-10) < 20%", "-`profit` over `value` of `trimtab stress PORTFOLIO --json`"),
+            ("ruin(50%) < 5%", "`trimtab ruin RUN --json`"),
+        ] {
+            let name = fact.split(" <").next().unwrap();
+            let policy = format!(
+                "policy = 1\nname = \"c\"\ninstrument = \"binance:BTCUSDT-PERP\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+                 when = \"{fact}\"\n[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\n"
+            );
+            let refused = plan(&policy, STATE).unwrap_err().to_string();
+            assert!(refused.contains(&format!("reads `{name}`")) && refused.contains(wanted), "{refused}");
+            let told = format!("\"{name}\": {{ \"value\": 0.01, \"time\": \"2025-10-10T16:00:00Z\" }}, \"dvol.btc\"");
+            plan(&policy, &STATE.replace("\"dvol.btc\"", &told)).unwrap();
+        }
     }
 
     const STATE: &str = r#"{

@@ -9,7 +9,7 @@ use crate::records::{
 };
 use crate::table::Name;
 use drive::Journal;
-use engine::{CampaignRecord, Engine, Notice, Output, Plan, Purpose};
+use engine::{CampaignRecord, ENGINE_RULE, Engine, Notice, Output, Plan, Purpose, RiskRefusal};
 use exchange::Exchange;
 use market::{
     AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, InstrumentKind, NewOrder,
@@ -464,6 +464,34 @@ impl Recorder {
     }
 
     fn on_plan(&mut self, plan: &Plan) {
+        self.steps_of(plan);
+        if self.keep != Keep::All {
+            return;
+        }
+        // Behind the steps, one line a fact.
+        for (at, (series, refusal)) in plan.unknown.iter().enumerate() {
+            let rule = self.rule_names[plan.strategy.index()][usize::from(ENGINE_RULE)];
+            self.tables.plans.push(PlanRow {
+                time: plan.at,
+                plan: plan.id.0,
+                input: plan.input,
+                strategy: self.traders[plan.strategy.index()].policy.clone(),
+                instrument: self.symbols[plan.instrument.index()].clone(),
+                step: (plan.steps.len() + at) as u64 + 1,
+                rule: self.words.of(rule),
+                outcome: self.words.of(Outcome::Kept.name()),
+                before: plan.position,
+                after: plan.position,
+                because: unknown(&self.catalogue.series[series.index()], refusal),
+                price: plan.price,
+                equity: plan.equity,
+                position: plan.position,
+                target: plan.target.qty,
+            });
+        }
+    }
+
+    fn steps_of(&mut self, plan: &Plan) {
         for (index, step) in plan.steps.iter().enumerate() {
             let rule = self.rule_names[plan.strategy.index()][usize::from(step.rule)];
             match step.outcome {
@@ -790,6 +818,11 @@ struct Held {
 }
 
 /// What one unit of a strategy's structure stands for in the currency that it settles in. `None`: it trades something else.
+/// That a fact was not known, and why.
+pub(crate) fn unknown(fact: &str, refusal: &RiskRefusal) -> String {
+    format!("`{fact}` is not known: {}", refusal.reason())
+}
+
 fn unit_of(engine: &Engine, strategy: StrategyId) -> Option<Price> {
     engine.facts(strategy).get(policy::facts::EXPOSURE_PRICE)
 }

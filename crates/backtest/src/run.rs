@@ -3,7 +3,7 @@
 use crate::derived;
 use crate::feed::{self, Feed, Market, Tee};
 use crate::parallel::{Tick, cores, parallel};
-use crate::record::{Keep, PaidSums, Recorder, RunFacts};
+use crate::record::{Keep, PaidSums, Recorder, RunFacts, Trader};
 use crate::records::{Tables, VariantRow};
 use crate::setup::{Setup, check_opened};
 use crate::world::Recorded;
@@ -141,6 +141,9 @@ pub struct RunRecord {
     /// Chains whose quotes record no forward, or one that calls and puts contradict, so that put–call parity tells it, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub implied_forwards: Vec<String>,
+    /// Facts of risk that rules read and that were not known for a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_facts: Vec<UnknownStamp>,
     /// Profit with the adverse extreme of each bar first.
     pub profit_adverse_first: String,
     /// Profit with the favourable extreme first.
@@ -165,6 +168,25 @@ impl RunRecord {
     pub fn instrument(&self) -> &InstrumentStamp {
         &self.instruments[0]
     }
+}
+
+/// A fact of risk that a strategy's rules read and that was not known for a time, for one kind of reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownStamp {
+    /// The policy's name.
+    pub strategy: String,
+    /// The instrument that the rules decide on.
+    pub instrument: String,
+    /// As the policy writes it.
+    pub fact: String,
+    /// Why, the last time.
+    pub reason: String,
+    /// The first decision without it.
+    pub first: String,
+    /// The last one.
+    pub last: String,
+    /// How long in all, in seconds.
+    pub seconds: i64,
 }
 
 /// A hole between two bars of an instrument.
@@ -395,6 +417,7 @@ fn record(
         } else {
             Vec::new()
         },
+        unknown_facts: scaled.unknown_facts.clone(),
         profit_adverse_first: profit(scaled),
         profit_favourable_first: profit(other),
         triggers: Triggers {
@@ -508,7 +531,7 @@ fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
 
 /// A policy's text, checked.
 pub(crate) fn checked(text: &str) -> Result<Policy, Error> {
-    let parsed = policy::parse(text);
+    let parsed = crate::policies::parse(text);
     parsed.policy.ok_or(Error::Policy(parsed.diagnostics))
 }
 
@@ -560,6 +583,7 @@ pub(crate) struct Pass {
     pub(crate) ambiguous_bars: u64,
     pub(crate) refused_flows: Vec<String>,
     pub(crate) settlements: Vec<String>,
+    pub(crate) unknown_facts: Vec<UnknownStamp>,
 }
 
 /// What one pass runs.
@@ -614,7 +638,7 @@ fn pass(
     }
     let every = sampling(span, market.bars, setup.traders.len());
     let traders = setup.named_traders(policies);
-    let mut recorder = Recorder::new(&engine, &catalogue, setup.accounts.clone(), traders, keep, every);
+    let mut recorder = Recorder::new(&engine, &catalogue, setup.accounts.clone(), traders.clone(), keep, every);
     if keep == Keep::All {
         recorder.follow_options(span);
     }
@@ -643,11 +667,29 @@ fn pass(
         ambiguous_bars: world.exchange.ambiguous_bars(),
         refused_flows: world.exchange.refused_flows().iter().map(ToString::to_string).collect(),
         settlements: settlements(world.exchange.settled_options()),
+        unknown_facts: unknown_facts(&engine, &traders, &catalogue),
         tables: recorder.tables,
         facts: recorder.facts,
         engine,
         catalogue,
     })
+}
+
+/// What facts of risk were not known, strategy by strategy in each of its instruments.
+fn unknown_facts(engine: &Engine, traders: &[Trader], catalogue: &Catalogue) -> Vec<UnknownStamp> {
+    let stamp = |of: engine::UnknownFact| {
+        let trader = &traders[of.strategy.index()];
+        UnknownStamp {
+            strategy: trader.policy.to_string(),
+            instrument: catalogue.instruments[trader.instrument.index()].symbol.clone(),
+            fact: catalogue.series[of.series.index()].clone(),
+            reason: of.refusal.reason(),
+            first: of.first.to_string(),
+            last: of.last.to_string(),
+            seconds: of.span.nanos() / Duration::SECOND.nanos(),
+        }
+    };
+    engine.unknown_risk().into_iter().map(stamp).collect()
 }
 
 /// Chains with expiries whose forward is that of put–call parity: none was recorded, or one that calls and puts contradict.

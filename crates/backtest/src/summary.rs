@@ -266,7 +266,23 @@ impl Run {
         doubts.extend(self.record.settlements.iter().cloned());
         doubts.extend(self.record.implied_forwards.iter().cloned());
         doubts.extend(self.quotes_worsened());
+        doubts.extend(self.unknown_facts());
         doubts
+    }
+
+    /// For how long facts of risk that rules read were not known, and why.
+    fn unknown_facts(&self) -> Vec<String> {
+        let several = self.strategies.len() > 1 || self.record.instruments.len() > 1;
+        let sentence = |of: &crate::run::UnknownStamp| {
+            let whose = if several { format!(" by {} in {}", of.strategy, of.instrument) } else { String::new() };
+            let span = Duration::from_nanos(of.seconds.saturating_mul(Duration::SECOND.nanos()));
+            let span = if of.seconds == 0 { "under a second".to_owned() } else { span.to_string() };
+            format!(
+                "`{}`, which is read{whose}, was not known for {span} in all, from {} to {}: {}",
+                of.fact, of.first, of.last, of.reason
+            )
+        };
+        self.record.unknown_facts.iter().map(sentence).collect()
     }
 
     /// That the venue took back orders for want of margin.

@@ -1,5 +1,5 @@
 //! Conditions of a policy, from its text to the orders of a run.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 #[path = "common/tapes.rs"]
 mod tapes;
@@ -19,8 +19,8 @@ fn try_run(signal: &str, rest: &str, tapes: Vec<PathBuf>) -> Result<Run, backtes
          [backtest]\ndeposit = \"1_000_000 USDT\"\n",
         demo::SYMBOL
     );
-    let parsed = policy::parse(&text);
-    assert_eq!(parsed.diagnostics, [], "{text}");
+    let errors = policy::parse(&text).diagnostics;
+    assert!(errors.iter().all(|error| error.code == policy::Code::Accounts), "{text}: {errors:?}");
     let request = Request { policies: vec![PolicyFile::new("asks.toml", text)], tapes, ..Request::default() };
     backtest::run(&request, &mut |_| ControlFlow::Continue(()))
 }
@@ -64,13 +64,37 @@ fn a_fact_of_risk_holds_increases_back() {
     assert!(capped.tables.plans.iter().any(|step| &*step.outcome == "refused" && step.because == said));
 
     for (condition, said) in [
-        ("margin.ratio(nowhere) < 50%", "has no account at `nowhere`"),
-        ("stress(2025-13-13) < 50%", "there is no such stress"),
+        ("margin.ratio(nowhere) < 50%", "there is no account at `nowhere`"),
+        ("stress(2025-13-13) < 50%", "there is no stress `2025-13-13`"),
         ("series(dvol.moon, 4d) < 50%", "which no tape has"),
     ] {
         let refused = try_run(&format!("when = \"{condition}\""), "", tapes.clone()).map(|_| ()).unwrap_err();
-        assert!(refused.to_string().contains(said), "{refused}");
+        let refused = match refused {
+            backtest::Error::Policy(found) => found.into_iter().map(|found| found.message).collect(),
+            other => other.to_string(),
+        };
+        assert!(refused.contains(said), "{refused}");
     }
+}
+
+/// What is not known is told with its reason: in plans that went without it, and of the run, for as long as it was.
+#[test]
+fn a_fact_that_is_not_known_says_why_and_how_long() {
+    let run = run("when = \"kelly(60d) > 50% || price > 1\"", "");
+    let [unknown] = run.record.unknown_facts.as_slice() else { panic!("{:?}", run.record.unknown_facts) };
+    let time = |text: &str| text.parse::<units::Timestamp>().unwrap();
+    let whole = time(&run.record.last).since(time(&run.record.first));
+    // From the first delivery on, which is that of the first bar's opening.
+    let more = unknown.seconds - whole.nanos() / 1_000_000_000;
+    assert!(unknown.fact == "kelly(60d)" && (0..=300).contains(&more), "{unknown:?} in {whole}");
+    assert!(unknown.reason.starts_with("the account has returns of 10 days, and 60 are the fewest"), "{unknown:?}");
+    let said = |row: &backtest::records::PlanRow| row.because.starts_with("`kelly(60d)` is not known: the account has");
+    let plans = run.tables.plans.chunk_by(|one, other| one.plan == other.plan);
+    assert!(
+        !run.tables.plans.is_empty() && plans.clone().all(|steps| steps.iter().filter(|row| said(row)).count() == 1)
+    );
+    let notes = run.summary().integrity.notes;
+    assert!(notes.iter().any(|note| note.starts_with("`kelly(60d)`, which is read, was not known for ")), "{notes:?}");
 }
 
 /// A rung that waits for a condition goes out at the market once it holds, and once only.

@@ -140,7 +140,9 @@ fn derives_own_cases() {
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let (portfolio, file) = derive(&case);
-        if case["perp"][1].as_f64().unwrap() > 2.0 * case["spot"][0].as_f64().unwrap() && case["perp"][0] != 0.0 {
+        let [held, mark, spot, stable] = [&case["perp"][0], &case["perp"][1], &case["spot"][0], &case["stable"]]
+            .map(|number| number.as_f64().unwrap());
+        if held != 0.0 && mark * stable > 2.0 * spot {
             let said = wrong(&portfolio, "derive");
             assert!(said[0].starts_with("instruments[0].price: `ETH-PERP` is marked at 100000"), "{said:?}");
             continue;

@@ -735,6 +735,15 @@ fn what_cannot_be_computed_is_not_told() {
     assert_eq!(refusal(&engine, 0), None);
     let told = refusal(&engine, 5).unwrap().to_string();
     assert_eq!(told, "equity is not over zero");
+    // How long each was not known: the ratio until its parameters held, the stress since then too.
+    let later = at + Duration::HOUR;
+    common::feed(&mut engine, later, Source::Market, &bar(later, "100000"));
+    let unknown = engine.unknown_risk();
+    let of = |index: u32| unknown.iter().find(|of| of.series == SeriesId(index)).unwrap();
+    let early = time("2021-05-19");
+    assert_eq!((of(0).first, of(0).last, of(0).span), (early, early, at.since(early)));
+    assert_eq!((of(5).first, of(5).last, of(5).span), (early, later, later.since(early)));
+    assert_eq!(of(5).refusal.reason(), "equity is not over zero");
 }
 
 /// Options of Deribit with an inverse perpetual, held by an account whose engine hears of the recorded chain and bars.

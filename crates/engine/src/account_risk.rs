@@ -19,6 +19,7 @@ mod refusal;
 mod stress;
 mod tail;
 mod telling;
+mod unknown;
 
 use crate::chain::Chains;
 use crate::engine::Engine;
@@ -40,6 +41,7 @@ use stress::Whole;
 use tail::Tails;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, SeriesId, Timestamp};
+pub use unknown::UnknownFact;
 
 /// Days of a year, in nanoseconds.
 const YEAR: f64 = 365.0 * Duration::DAY.nanos() as f64;
@@ -52,6 +54,7 @@ pub(crate) struct Reading {
     pub(crate) series: SeriesId,
     pub(crate) fact: RiskFact,
     refusal: Option<RiskRefusal>,
+    unknown: unknown::Unknown,
     /// Within what it provably stays where the strategy's region lets it be.
     proof: Option<Proof>,
     /// The region lets it be whatever it is.
@@ -159,6 +162,7 @@ impl AccountRisk {
                     series: *series,
                     fact: fact.clone(),
                     refusal: None,
+                    unknown: unknown::Unknown::default(),
                     proof: None,
                     is_free: false,
                     is_spared: false,

@@ -796,7 +796,12 @@ impl Engine {
         }
         // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
         let held = desk.map_or(scope.position, Desk::exposed);
-        self.outputs.push_back(Output::Plan(plan_of(scope, id, self.inputs, at, equity, held, target)));
+        let mut plan = plan_of(scope, id, self.inputs, at, equity, held, target);
+        if self.risk.is_some() {
+            self.note_unknown(&mut plan);
+        }
+        self.outputs.push_back(Output::Plan(plan));
+        let scope = &mut self.scopes[index];
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
         let desk = scope.desk;
@@ -929,7 +934,9 @@ impl Engine {
         scope.region.forget();
         let target = scope.evaluate();
         let held = scope.desk.map_or(scope.position, |desk| self.structures.desks[desk as usize].exposed());
-        plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, held, target)
+        let mut plan = plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, held, target);
+        self.note_unknown(&mut plan);
+        plan
     }
 
     /// Writes every field that changes: the state hash is a hash of this.
@@ -1044,6 +1051,7 @@ fn plan_of(scope: &Scope, id: PlanId, input: u64, at: Timestamp, equity: Cash, h
         add: scope.because.add().filter(|_| !target.qty.is_zero()),
         steps: scope.because.steps().iter().copied().collect(),
         exits: scope.because.exits().iter().copied().collect(),
+        unknown: Vec::new(),
     }
 }
 

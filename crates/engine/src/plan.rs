@@ -1,12 +1,12 @@
 //! What comes out: plans with their reasons, commands, notices.
 
-use crate::CampaignRecord;
+use crate::{CampaignRecord, RiskRefusal};
 use arrayvec::ArrayVec;
 use market::{Command, Fill, RejectReason};
 use policy::{Add, EXITS_MAX, Exit, STEPS_MAX, Step, Target};
 use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, StrategyId, Timestamp};
+use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, SeriesId, StrategyId, Timestamp};
 
 /// The `rule` of steps that the engine itself records: what the market did to resting orders.
 pub const ENGINE_RULE: u8 = u8::MAX;
@@ -57,6 +57,8 @@ pub struct Plan {
     pub add: Option<Add>,
     /// The exits that rest at the venue, are watched, or go out now.
     pub exits: ArrayVec<Exit, EXITS_MAX>,
+    /// Facts of risk that its rules read and that were not known, and why; mostly none.
+    pub unknown: Vec<(SeriesId, RiskRefusal)>,
 }
 
 /// What an order is for.
@@ -319,6 +321,10 @@ impl Plan {
         out.len(self.exits.len());
         for exit in &self.exits {
             save_exit(exit, out);
+        }
+        for (series, refusal) in &self.unknown {
+            out.u32(series.0);
+            out.bytes(refusal.reason().as_bytes());
         }
     }
 }

@@ -145,6 +145,8 @@ pub struct StressView {
     /// When it held.
     #[serde(serialize_with = "as_text")]
     pub time: Timestamp,
+    /// In what all amounts are but those of margins: USD, whatever the accounts' own currencies.
+    pub currency: String,
     /// What all is worth now, in dollars.
     pub value: Option<f64>,
     /// Margins now, as they would stand after no move.
@@ -232,6 +234,7 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
     };
     Ok(StressView {
         time: book.time(),
+        currency: Currency::USD.to_string(),
         value,
         now,
         stresses: rows,

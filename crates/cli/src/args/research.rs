@@ -54,7 +54,8 @@ pub(crate) struct Compare {
 }
 
 #[derive(Debug, Args)]
-#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: smiles with quotes and fit, term structure, risk reversals, density")))]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: smiles with quotes and fit, term structure, risk \
+             reversals, density")))]
 pub(crate) struct Surface {
     /// Tapes with option quotes; with bars or marks of the perpetual or of spot they also tell the price of the underlying
     #[arg(value_name = "TAPE", required = true)]

@@ -92,7 +92,8 @@ impl Picture {
 }
 
 #[derive(Debug, Args)]
-#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: equity and maintenance margin over the price of each coin, with the points of liquidation")))]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: equity and maintenance margin over the price of each \
+             coin, with the points of liquidation")))]
 pub(crate) struct Margin {
     /// The portfolio, as JSON; `-` reads it from standard input
     #[arg(value_name = "PORTFOLIO", required_unless_present = "schema")]
@@ -249,7 +250,8 @@ method does, and how each did on recorded markets.";
 const SCENARIOS_MAX: u64 = 1_000_000;
 
 #[derive(Debug, Args)]
-#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: the distribution with value at risk, expected shortfall and what each holding adds")))]
+#[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: the distribution with value at risk, expected \
+             shortfall and what each holding adds")))]
 pub(crate) struct Risk {
     /// The portfolio, as JSON; `-` reads it from standard input
     #[arg(value_name = "PORTFOLIO")]

@@ -32,7 +32,7 @@ fn explain(name: &str, terminal: &Terminal) -> Result<Outcome, Failure> {
 
 fn check(path: &Path, terminal: &Terminal) -> Result<Outcome, Failure> {
     let text = read(path)?;
-    let parsed = policy::parse(&text);
+    let parsed = ::backtest::parse(&text);
     findings(path, &text, &parsed, terminal, Place::Result);
     summary(path, &parsed, terminal);
     if let Some(policy) = &parsed.policy {
@@ -60,7 +60,7 @@ pub(super) fn shown(path: &Path) -> String {
 /// The text of a policy that may run; `None` if it has errors, which have then been shown, as warnings are.
 pub(super) fn accepted(path: &Path, terminal: &Terminal) -> Result<Option<String>, Failure> {
     let text = read(path)?;
-    let parsed = policy::parse(&text);
+    let parsed = ::backtest::parse(&text);
     findings(path, &text, &parsed, terminal, Place::Note);
     if parsed.policy.is_none() {
         terminal.note(format_args!("{} has {}: nothing was run", shown(path), counted(parsed.errors(), "error")));

@@ -78,7 +78,7 @@ fn accepted(path: &Path, settings: &[Setting], args: &Sweep, terminal: &Terminal
     let mut bad = 0;
     let mut told = BTreeSet::new();
     for setting in settings {
-        let parsed = policy::parse(&setting.text);
+        let parsed = ::backtest::parse(&setting.text);
         if parsed.policy.is_some() {
             continue;
         }

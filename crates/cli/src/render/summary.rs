@@ -246,6 +246,7 @@ impl<'a> Card<'a> {
             "ambiguous_bars": record.ambiguous_bars,
             "triggers": record.triggers,
             "residual": record.residual,
+            "unknown_facts": record.unknown_facts,
         })
     }
 }

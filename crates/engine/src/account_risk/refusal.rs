@@ -91,6 +91,29 @@ impl fmt::Display for RiskRefusal {
     }
 }
 
+impl RiskRefusal {
+    /// What is so, without rows and without what to do about it: those are of a portfolio in a file.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Margin(error) => {
+                let reason = error.reason().to_string();
+                reason.rsplit_once("; ").map_or(reason.as_str(), |(what, _)| what).to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// Whether it is of the same kind, whatever numbers and instruments it names.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let inner = |refusal: &Self| match refusal {
+            Self::Margin(error) => Some(std::mem::discriminant(error)),
+            _ => None,
+        };
+        std::mem::discriminant(self) == std::mem::discriminant(other) && inner(self) == inner(other)
+    }
+}
+
 impl std::error::Error for RiskRefusal {}
 
 impl From<MarginError> for RiskRefusal {

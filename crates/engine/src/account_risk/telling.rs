@@ -138,8 +138,13 @@ impl Engine {
         let value = risk.value(self, index, &reading.fact);
         let value = value.and_then(|value| Ratio::new(value).ok_or(RiskRefusal::Absent(Absent::NotFinite)));
         (reading.proof, reading.is_free, reading.is_spared) = (None, false, false);
-        self.scopes[index].facts.put(facts::series(reading.series), value.as_ref().ok().copied());
-        reading.refusal = value.err();
+        let scope = &mut self.scopes[index];
+        scope.facts.put(facts::series(reading.series), value.as_ref().ok().copied());
+        let refusal = value.err();
+        if refusal.is_some() || reading.refusal.is_some() {
+            reading.unknown.tell((scope.id, reading.series), self.now, reading.refusal.as_ref(), refusal.as_ref());
+        }
+        reading.refusal = refusal;
     }
 
     /// A decision is about to be recorded: its plan tells the facts of risk that it rests on, which are exact.
@@ -190,7 +195,9 @@ impl Engine {
                     scope.because.note(crate::ENGINE_RULE, held, held, template, args);
                     continue;
                 }
-                RiskFact::Stress { .. } => ("the stress costs {} of equity: exact", Arg::Percent(value)),
+                RiskFact::Stress { .. } => {
+                    ("the stress costs {} of equity, both in the numéraire: exact", Arg::Percent(value))
+                }
                 RiskFact::Ruin { loss, horizon } => {
                     let loss = Arg::Percent(f64::from(loss) / 10_000.0);
                     let args = [loss, Arg::Duration(horizon), Arg::Percent(value)];

@@ -1,9 +1,9 @@
 //! What only several sections together can show.
 
 use super::Draft;
-use super::reader::{Doc, Reader};
+use super::reader::{Doc, Reader, list};
 use crate::codes::Code;
-use crate::diagnostic::quoted;
+use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
     self, Allocation, BASE_PLACEHOLDER, Follow, Reentry, Resize, RungAt, Sides, SignalKind, Size, SizeKind, Trigger,
@@ -20,6 +20,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
         needs_structure(reader, doc, draft);
     }
     accounts(reader, doc, draft);
+    margins(reader, doc, draft);
     collateral(reader, doc, draft);
     if let Some(structure) = &draft.structure {
         super::structure::across(reader, doc, structure);
@@ -172,6 +173,33 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             _ => format!("add `[[accounts]]` with `venue = \"{venue}\"` and a `deposit`"),
         };
         reader.error(Code::Accounts, doc.place("", key), format!("there is no account at `{venue}`"), label, help);
+    }
+}
+
+/// Every venue whose margin is read has an account.
+fn margins(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let declared = doc.list("accounts").count();
+    let Some(first) = draft.instruments.first() else { return };
+    if reader.is_torn() || draft.accounts.len() != declared {
+        return;
+    }
+    let venues: Vec<&str> = match declared {
+        0 => vec![spec::venue(first)],
+        _ => draft.accounts.iter().map(|account| account.venue.as_str()).collect(),
+    };
+    for (fact, span) in reader.risk_facts.clone() {
+        let RiskFact::Margin { venue, .. } = fact else { continue };
+        if venues.contains(&venue.as_str()) || reader.is_told(&span) {
+            continue;
+        }
+        let help = match nearest(&venue, venues.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!(
+                "the policy's accounts are at {}; add `[[accounts]]` with `venue = \"{venue}\"`",
+                list(venues.iter().copied())
+            ),
+        };
+        reader.error(Code::Accounts, span, format!("there is no account at `{venue}`"), "its margin is read", help);
     }
 }
 

@@ -23,6 +23,7 @@ mod tests;
 pub(crate) mod typed;
 pub(crate) mod value;
 
+use crate::RiskFact;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{
@@ -30,6 +31,7 @@ use crate::spec::{
     Structure, Trade, UnitSource,
 };
 use reader::{Doc, Reader};
+use std::ops::Range;
 use toml::de::DeTable;
 use typed::Currencies;
 use units::Ratio;
@@ -50,6 +52,8 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
     /// Rules that the text declares, with errors or without.
     pub rules: usize,
+    /// Facts of risk that the text reads, each with its place: what venues and stresses there are, is known elsewhere.
+    pub risk_facts: Vec<(RiskFact, Range<usize>)>,
 }
 
 impl Parsed {
@@ -57,6 +61,15 @@ impl Parsed {
     #[must_use]
     pub fn errors(&self) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    }
+
+    /// Adds errors that were found elsewhere: the policy cannot be used then.
+    pub fn add(&mut self, errors: Vec<Diagnostic>) {
+        self.diagnostics.extend(errors);
+        self.diagnostics = in_order(std::mem::take(&mut self.diagnostics));
+        if self.errors() > 0 {
+            self.policy = None;
+        }
     }
 
     /// Findings that do not.
@@ -77,7 +90,7 @@ impl Parsed {
 #[must_use]
 pub fn parse(text: &str) -> Parsed {
     if text.len() > TEXT_BYTES_MAX {
-        return Parsed { policy: None, diagnostics: vec![too_long(text)], rules: 0 };
+        return Parsed { policy: None, diagnostics: vec![too_long(text)], rules: 0, risk_facts: Vec::new() };
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader::new(text);
@@ -86,9 +99,10 @@ pub fn parse(text: &str) -> Parsed {
     let draft = Draft::read(&mut reader, &doc);
     check::across(&mut reader, &doc, &draft);
 
+    let risk_facts = std::mem::take(&mut reader.risk_facts);
     let diagnostics = in_order(reader.into_diagnostics());
     let policy = if diagnostics.iter().any(Diagnostic::is_error) { None } else { draft.finish() };
-    Parsed { policy, diagnostics, rules: rules(&doc) }
+    Parsed { policy, diagnostics, rules: rules(&doc), risk_facts }
 }
 
 /// The parts of a policy that could be read. An absent part and a broken one look the same; a broken one has been reported.

@@ -1,6 +1,7 @@
 //! Sections, and the list of findings that grows while they are read.
 
 use super::schema;
+use crate::RiskFact;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity, nearest, printable, quoted};
 use std::ops::Range;
@@ -19,6 +20,8 @@ pub(super) struct Reader<'t> {
     broken: Vec<Range<usize>>,
     torn: bool,
     diagnostics: Vec<Diagnostic>,
+    /// Facts of risk that were read, each with its place.
+    pub(super) risk_facts: Vec<(RiskFact, Range<usize>)>,
 }
 
 /// All sections of a text; the keys before the first one are the section `""`.
@@ -39,7 +42,12 @@ pub(super) struct Section<'a, 't> {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, broken: Vec::new(), torn: false, diagnostics: Vec::new() }
+        Self { text, broken: Vec::new(), torn: false, diagnostics: Vec::new(), risk_facts: Vec::new() }
+    }
+
+    /// Whether something was found at this very place.
+    pub(super) fn is_told(&self, place: &Range<usize>) -> bool {
+        self.diagnostics.iter().any(|told| told.span == *place)
     }
 
     pub(super) fn text(&self) -> &'t str {

@@ -401,6 +401,9 @@ pub(super) fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<
         let help = format!("write for example `{example}`");
         reader.error(Code::Arguments, node.span.clone(), format!("the fact is `{signature}`"), label, help);
     }
+    if let Some(Told::Risk(fact)) = &fact {
+        reader.risk_facts.push((fact.clone(), node.span.clone()));
+    }
     fact
 }
 
