@@ -161,7 +161,9 @@ fn told_by(fact: &RiskFact) -> String {
         RiskFact::Distance => "It is the smaller `distance` without sign of `liquidation[].below` and `.above` of the coin, of `trimtab \
                                margin … --json`, 1000 where both are absent"
             .to_owned(),
-        RiskFact::Probability { .. } => "For a day it is `liquidation[].touch.martingale` of the coin, of `trimtab margin … --json`".to_owned(),
+        RiskFact::Probability { .. } => {
+            "For a day it is `liquidation[].touch.martingale` of the coin, of `trimtab margin … --json`".to_owned()
+        }
         RiskFact::Stress { name } => format!(
             "It is what `{name}` loses over what all is worth: -`profit` over `value` of `trimtab stress PORTFOLIO --json`, which is \
              in USD where the fact is in the account's numéraire"
@@ -170,7 +172,8 @@ fn told_by(fact: &RiskFact) -> String {
             "It is the first share of `concentration.venues` of `trimtab stress PORTFOLIO --json`".to_owned()
         }
         RiskFact::Concentration { of: Concentrated::Stablecoin } => {
-            "It is the first share of `concentration.stablecoins` times `stablecoin_share` of `trimtab stress PORTFOLIO --json`".to_owned()
+            "It is the first share of `concentration.stablecoins` times `stablecoin_share`, of `trimtab stress PORTFOLIO --json`"
+                .to_owned()
         }
         RiskFact::Tail(fact) => {
             let figure = if fact.is_shortfall { "expected_shortfall" } else { "value_at_risk" };
@@ -185,8 +188,8 @@ fn unknown_series(error: &policy::CompileError) -> String {
     match error {
         policy::CompileError::UnknownSeries(name) => match name.parse::<RiskFact>() {
             Ok(fact) => format!(
-                "portfolio state: the policy reads `{name}`, which a plan is told and does not compute: add {{ \"value\": …, \"time\": … }} \
-                 of that name under \"series\". {} (docs/portfolio-state.md)",
+                "portfolio state: the policy reads `{name}`, which a plan is told and does not compute: add {{ \"value\": …, \
+                 \"time\": … }} of that name under \"series\". {} (docs/portfolio-state.md)",
                 told_by(&fact)
             ),
             Err(_) => format!("portfolio state: the policy reads the series `{name}`; add it under \"series\""),
