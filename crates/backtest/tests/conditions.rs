@@ -109,3 +109,31 @@ fn a_rung_waits_for_its_condition() {
     let waited = rungs[0].time.since(fills[0].time);
     assert!(waited >= Duration::DAY && waited.nanos() < Duration::DAY.nanos() * 11 / 10, "{waited}");
 }
+
+/// A limit on a stress: what was opened too large is cut once to the restore level, and increases stop there from then on.
+#[test]
+fn a_limit_on_a_stress_reduces_to_its_restore_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = beginning(DAYS as i64, folder.path());
+    let limits = "[[limits]]\nname = \"crash\"\nof = \"stress(2025-10-10)\"\nover = \"10%\"\nrestore = \"8%\"\n";
+    let held = |run: &Run| -> Vec<f64> {
+        let rows = run.tables.positions.iter().filter(|row| !row.position.is_zero());
+        rows.map(|row| row.exposure).collect()
+    };
+    let free = held(&try_run("", "", tapes.clone()).unwrap());
+    let limited = try_run("", limits, tapes).unwrap();
+    let cuts: Vec<_> =
+        limited.tables.plans.iter().filter(|step| &*step.rule == "limit" && &*step.outcome == "cut").collect();
+    assert!(
+        cuts[0].because.starts_with("limit crash: ") && cuts[0].because.ends_with(" is over 10.0 %: back to 8.0 %"),
+        "{cuts:?}"
+    );
+    // In proportion, as the sentence says: so much less as the ratio was over the restore level.
+    let ratio: f64 = cuts[0].because.split(' ').nth(2).unwrap().parse().unwrap();
+    let kept = cuts[0].after.approximate() / cuts[0].before.approximate();
+    assert!((kept - 8.0 / ratio).abs() < 0.05, "{kept} of {ratio}");
+    let exposures = held(&limited);
+    let (most, all) = (exposures.iter().copied().fold(0.0, f64::max), free.iter().copied().fold(0.0, f64::max));
+    let typical = exposures[exposures.len() / 2];
+    assert!(all > 2.9 && most < all && typical < kept * 3.0 * 1.25, "{typical} of {most}, {all} without, {kept}");
+}

@@ -96,10 +96,10 @@ right
 
     UnknownSection = "P004", "unknown section",
 "The sections are [structure], [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak],
-[caps], [trade], [guards] and [backtest]; lists of them are [[accounts]], [[backtest.flows]] and [[adopt]].
+[caps], [trade], [guards] and [backtest]; lists of them are [[accounts]], [[limits]], [[backtest.flows]] and [[adopt]].
 
 wrong
-    [limits]
+    [cap]
     leverage = 2.5
 
 right
@@ -758,6 +758,23 @@ right
     kind = \"constant\"
     strength = 1.0
     when = \"!known(kelly(365d)) || kelly(365d) >= 1\"";
+
+    Limits = "P068", "limit on a fact",
+"An entry of [[limits]] limits a number: over or under what it is breached, and the level that a breach is
+brought back to. A position is reduced only for what follows from what is held.
+
+wrong
+    [[limits]]
+    of = \"iv.rank(BTC, 30d, 365d)\"
+    over = \"90%\"
+    restore = \"70%\"
+
+right
+    [[limits]]
+    of = \"iv.rank(BTC, 30d, 365d)\"
+    over = \"90%\"
+    restore = \"70%\"
+    action = \"no_increase\"";
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Blackout, Caps, Flow, FlowKind, Guards, Ladder, LegStrike, Money, OptionCosts,
-    OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind, Stop, Structure,
-    Trade, UnitSource, VERSION, VolatilitySource, settlements,
+    AccountTerms, Adoption, Allocation, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Ladder, LegStrike, Money,
+    OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind,
+    Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -59,6 +59,9 @@ pub fn to_toml(policy: &Policy) -> String {
         out.line("cap", streak.cap);
     }
     out.caps(&policy.caps);
+    for limit in &policy.limits {
+        out.limit(limit);
+    }
     let base = if let [only] = &policy.instruments[..] { base(only) } else { None };
     out.trade(&policy.trade, (base, policy.quote()));
     out.guards(&policy.guards, (base, policy.quote()));
@@ -254,6 +257,15 @@ impl Printer {
             self.each("exit_cost", risk.exit_cost.map(|cost| format!("\"{}\"", percent(cost))));
         }
         self.each("liquidation_distance", caps.liquidation_distance.map(|gap| format!("\"{}\"", percent(gap))));
+    }
+
+    fn limit(&mut self, limit: &FactLimit) {
+        self.entry("limits");
+        self.each("name", limit.name.map(|name| format!("\"{name}\"")));
+        self.quoted("of", &limit.of);
+        self.quoted(limit.breached.word(), &limit.limit);
+        self.quoted("restore", &limit.restore);
+        self.quoted("action", limit.action.word());
     }
 
     fn trade(&mut self, trade: &Trade, currencies: (Option<&str>, Option<&str>)) {

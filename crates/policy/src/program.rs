@@ -6,8 +6,8 @@ use crate::facts::{self, Code, Fact, Facts};
 use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{
-    BlackoutRule, CollarRule, DrawdownCap, Gates, LadderRule, LeverageCap, LossLimit, MaxOrderRule, OpenRiskCap,
-    OrderRateRule, PyramidRule, SignalRule, SizeRule, StopRule, StreakRule, TrimRule, WhenRule,
+    BlackoutRule, CollarRule, DrawdownCap, Gates, LadderRule, LeverageCap, LimitRule, LossLimit, MaxOrderRule,
+    OpenRiskCap, OrderRateRule, PyramidRule, SignalRule, SizeRule, StopRule, StreakRule, TrimRule, WhenRule,
 };
 use crate::spec::{OrderSize, Policy, Reentry, Resize, RungAt, SizeKind, Trade, filled};
 use std::fmt;
@@ -214,6 +214,12 @@ fn rules(
     if let Some(limit) = policy.caps.leverage {
         rules.push(Box::new(LeverageCap { limit }));
     }
+    for (index, limit) in policy.limits.iter().enumerate() {
+        rules.push(Box::new(
+            LimitRule::new(index, limit, series)
+                .ok_or_else(|| missing([&limit.of, &limit.limit, &limit.restore], series))?,
+        ));
+    }
     let counts_collateral = matches!(policy.size.kind, SizeKind::VolatilityTarget { .. });
     rules.push(Box::new(TrimRule { trade: Trade { dust, ..policy.trade.clone() }, resize, counts_collateral }));
     // Behind the trim they see the change that would go out.
@@ -244,8 +250,13 @@ fn rules(
 
 /// A condition for the instrument whose series these are.
 fn condition(asked: &Expression, series: &dyn Fn(&str) -> Option<SeriesId>) -> Result<Condition, CompileError> {
-    let missing = || asked.series().into_iter().find(|name| series(name).is_none()).unwrap_or_default().to_owned();
-    asked.condition(series).ok_or_else(|| CompileError::UnknownSeries(missing()))
+    asked.condition(series).ok_or_else(|| missing([asked], series))
+}
+
+/// The first series that expressions read and that is not there.
+fn missing<const N: usize>(asked: [&Expression; N], series: &dyn Fn(&str) -> Option<SeriesId>) -> CompileError {
+    let name = asked.into_iter().flat_map(Expression::series).find(|name| series(name).is_none());
+    CompileError::UnknownSeries(name.unwrap_or_default().to_owned())
 }
 
 /// The trigger of an initial stop at a distance behind an entry, rounded to the tick nearer to the market.

@@ -8,7 +8,7 @@ use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Timestamp};
 
 /// Steps that one plan can hold; a program with more rules is refused at load.
-pub const STEPS_MAX: usize = 36;
+pub const STEPS_MAX: usize = 48;
 /// Exits that one plan can leave resting at the venue: the stop and up to eight rungs.
 pub const EXITS_MAX: usize = 9;
 
@@ -183,6 +183,8 @@ pub enum Arg {
     Number(f64),
     /// A count.
     Count(u32),
+    /// A short name.
+    Name(Code),
     /// A span.
     Duration(Duration),
     /// An instant.
@@ -223,6 +225,7 @@ impl fmt::Display for Arg {
             Self::Percent(value) => write!(f, "{:.1} %", value * 100.0 + 0.0),
             Self::Number(value) => write!(f, "{:.2}", value + 0.0),
             Self::Count(value) => value.fmt(f),
+            Self::Name(name) => name.fmt(f),
             Self::Duration(value) => value.fmt(f),
             Self::Time(value) => value.fmt(f),
         }

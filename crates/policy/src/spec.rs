@@ -32,6 +32,8 @@ pub const SOURCES_MAX: usize = 4;
 pub const RUNGS_MAX: usize = 8;
 /// Drawdown levels at most.
 pub const LEVELS_MAX: usize = 8;
+/// Limits on facts at most.
+pub const LIMITS_MAX: usize = 6;
 /// Blackout windows at most.
 pub const BLACKOUTS_MAX: usize = 50;
 
@@ -66,6 +68,8 @@ pub struct Policy {
     pub streak: Option<Streak>,
     /// Hard limits.
     pub caps: Caps,
+    /// Hard limits on facts.
+    pub limits: Vec<FactLimit>,
     /// When a change is worth an order.
     pub trade: Trade,
     /// How orders may go out.
@@ -122,11 +126,12 @@ impl Policy {
         shared_quote(&self.instruments)
     }
 
-    /// The conditions that it states.
-    pub fn conditions(&self) -> impl Iterator<Item = &Expression> {
+    /// The conditions that it states, and what its limits compare.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let pyramid = self.pyramid.as_ref().and_then(|pyramid| pyramid.when.as_ref());
         let ladder = self.ladder.iter().flat_map(|ladder| &ladder.conditions);
-        self.signal.when.iter().chain(pyramid).chain(ladder)
+        let limits = self.limits.iter().flat_map(|limit| [&limit.of, &limit.limit, &limit.restore]);
+        self.signal.when.iter().chain(pyramid).chain(ladder).chain(limits)
     }
 
     /// The series as the policy names them, with placeholders, each once.
@@ -135,7 +140,7 @@ impl Policy {
         let unit = self.unit.as_ref().and_then(UnitSource::series);
         let size = self.size.kind.series();
         let mut names = Vec::new();
-        let asked = self.conditions().flat_map(Expression::series);
+        let asked = self.expressions().flat_map(Expression::series);
         for name in signal.into_iter().chain(unit).chain(size).chain(asked) {
             if !names.contains(&name) {
                 names.push(name);
@@ -748,6 +753,44 @@ pub struct OpenRisk {
     pub gap: Ratio,
     /// What the exit costs, as a share of its value. `None`: taker fee, half spread and slippage of `[backtest]`.
     pub exit_cost: Option<Ratio>,
+}
+
+/// A limit on a number of the language, such as `es(97.5%, 1d)`, and the level that a breach is brought back to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FactLimit {
+    /// What plans call it. `None`: its number among the limits.
+    pub name: Option<Code>,
+    /// What is limited.
+    pub of: Expression,
+    /// On which side of the limit it is breached.
+    pub breached: Breached,
+    /// The limit, of the same unit.
+    pub limit: Expression,
+    /// What a breach is brought back to; increases stop there.
+    pub restore: Expression,
+    /// What a breach does.
+    pub action: LimitAction,
+}
+
+/// On which side of a limit it is breached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breached {
+    /// Over it.
+    Over,
+    /// Under it.
+    Under,
+}
+
+/// What the breach of a limit on a fact does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LimitAction {
+    /// The position is reduced until what is limited is back at the restore level.
+    #[default]
+    Reduce,
+    /// Nothing is increased until it is.
+    NoIncrease,
+    /// Everything is closed, and nothing opened until it is.
+    Flat,
 }
 
 /// A limit and the level that a breach is brought back to; increases stop at the restore level.

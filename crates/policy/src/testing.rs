@@ -3,11 +3,13 @@
 use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FeeTier, Flow,
-    FlowKind, Follow, FractionOf, Guards, Ladder, Limit, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate,
-    OrderSize, Over, Policy, Pyramid, Rearm, Reentry, Resize, Rung, RungAt, Sides, Signal, SignalKind, Size, SizeKind,
-    Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
+    AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FactLimit, FeeTier,
+    Flow, FlowKind, Follow, FractionOf, Guards, Ladder, Limit, LimitAction, Money, OnLoss, OpenRisk, OptionCosts,
+    OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reentry, Resize, Rung, RungAt, Sides, Signal,
+    SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource,
+    settlements, shared_quote, venue,
 };
+use crate::words::Word;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -21,8 +23,8 @@ pub const INSTRUMENT: &str = "binance:BTCUSDT-PERP";
 /// Any policy that `parse` accepts, with values that a trader could choose. Covers every rule family: see [`families`].
 pub fn policies() -> impl Strategy<Value = Policy> {
     let parts = (signal(), unit(), size(), weighted(0.6, pyramid()), weighted(0.7, stop()), weighted(0.6, ladder()));
-    (parts, caps(), trade(), guards(), backtest(), weighted(0.3, streak())).prop_map(
-        |((signal, unit, size, pyramid, stop, ladder), caps, trade, guards, backtest, streak)| {
+    (parts, caps(), limits(), trade(), guards(), backtest(), weighted(0.3, streak())).prop_map(
+        |((signal, unit, size, pyramid, stop, ladder), caps, limits, trade, guards, backtest, streak)| {
             // R needs a stop, volatility a size by it; N a unit, which is there with a stop or a pyramid.
             let has_unit = stop.is_some() || pyramid.is_some();
             let has_volatility = matches!(size.kind, SizeKind::VolatilityTarget { .. });
@@ -66,6 +68,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 ladder,
                 streak,
                 caps,
+                limits,
                 trade,
                 guards,
                 backtest,
@@ -314,6 +317,9 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         (policy.caps.rearm.is_some(), "re-arming"),
         (policy.caps.daily_loss.or(policy.caps.weekly_loss).is_some(), "loss limit"),
         (policy.caps.liquidation_distance.is_some(), "liquidation distance"),
+        (has_limit(policy, LimitAction::Reduce), "limit that reduces"),
+        (has_limit(policy, LimitAction::NoIncrease), "limit on increases"),
+        (has_limit(policy, LimitAction::Flat), "limit that closes"),
         (policy.trade.buffer.is_some(), "buffer"),
         (policy.trade.dust.is_some(), "dust"),
         (policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Synthetic), "watched stop"),
@@ -341,8 +347,15 @@ fn has_rung(policy: &Policy, is_one: impl Fn(RungAt) -> bool) -> bool {
     policy.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| is_one(rung.at)))
 }
 
+fn has_limit(policy: &Policy, action: LimitAction) -> bool {
+    policy.limits.iter().any(|limit| limit.action == action)
+}
+
 /// The names of all families.
-pub const FAMILIES: [&str; 35] = [
+pub const FAMILIES: [&str; 38] = [
+    "limit that reduces",
+    "limit on increases",
+    "limit that closes",
     "dust",
     "watched stop",
     "watched ladder",
@@ -582,6 +595,32 @@ fn caps() -> impl Strategy<Value = Caps> {
             liquidation_distance: distance.map(|percent| ratio(percent, 100)),
         },
     )
+}
+
+/// Limits on what there is without a stop or a unit.
+fn limits() -> impl Strategy<Value = Vec<FactLimit>> {
+    let action = select(vec![LimitAction::Reduce, LimitAction::NoIncrease, LimitAction::Flat]);
+    let limit = (0..6u8, 1..=99i32, 0..=99i32, action).prop_map(|(fact, level, back, action)| {
+        let (of, side, level, back) = match fact {
+            0 => ("drawdown".to_owned(), "over", format!("{}bp", level * 20), format!("{}bp", level * back / 5)),
+            1 => (format!("series({SERIES}, 4d)"), "over", format!("{level}%"), format!("{}bp", level * back)),
+            2 => ("campaign.age".to_owned(), "under", format!("{level}m"), format!("{}m", level + back)),
+            // What falls as the position does.
+            3 => ("abs(position)".to_owned(), "over", format!("{level}"), format!("{}", level * back / 100)),
+            _ => ("abs(exposure)".to_owned(), "over", format!("{}%", level * 3), format!("{}bp", level * back * 3)),
+        };
+        let action = if fact < 3 && action == LimitAction::Reduce { LimitAction::Flat } else { action };
+        let action = action.word();
+        format!("[[limits]]\nof = \"{of}\"\n{side} = \"{level}\"\nrestore = \"{back}\"\naction = \"{action}\"\n")
+    });
+    let whole = |limits: Vec<String>| {
+        let head = "policy = 1\nname = \"x\"\n[signal]\nkind = \"constant\"\nstrength = 1\n[size]\nkind = \"fixed_fraction\"\nfraction = 1\n";
+        crate::parse(&format!("instrument = \"{INSTRUMENT}\"\n{head}{}", limits.concat()))
+            .policy
+            .map(|policy| policy.limits)
+    };
+    let some = prop::collection::vec(limit, 1..=3).prop_filter_map("limits", whole);
+    weighted(0.5, some).prop_map(Option::unwrap_or_default)
 }
 
 fn trade() -> impl Strategy<Value = Trade> {

@@ -1,6 +1,8 @@
 //! Words that stand for a choice, as they are written in a policy.
 
-use crate::spec::{BufferTo, Follow, FractionOf, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger};
+use crate::spec::{
+    Breached, BufferTo, Follow, FractionOf, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
+};
 use units::OptionRight;
 
 /// A choice that a policy writes as a word.
@@ -31,6 +33,8 @@ words! {
     Follow: "entry" = Entry, "last_fill" = LastFill;
     FractionOf: "first" = First, "peak" = Peak, "current" = Current;
     OnLoss: "no_increase" = NoIncrease, "flat" = Flat;
+    Breached: "over" = Over, "under" = Under;
+    LimitAction: "reduce" = Reduce, "no_increase" = NoIncrease, "flat" = Flat;
     Trigger: "resting" = Resting, "synthetic" = Synthetic;
     Sticky: "strike" = Strike, "moneyness" = Moneyness;
     OptionRight: "call" = Call, "put" = Put;

@@ -128,7 +128,7 @@ static PRICES: [OwnFact; 9] = prices! {
     "campaign.average" = AVERAGE, "average entry price, as far as adds moved it in favour; not known while flat";
 };
 
-static OTHERS: [OwnFact; 16] = [
+static OTHERS: [OwnFact; 17] = [
     OwnFact {
         name: "equity",
         unit: Unit::Money,
@@ -168,6 +168,27 @@ static OTHERS: [OwnFact; 16] = [
         reads: &[facts::POSITION.id()],
         value: |facts| Some(qty(facts, facts::POSITION)),
         follows: Follows::Fixed(facts::POSITION.id(), QTY_RAW),
+    },
+    OwnFact {
+        name: "exposure",
+        unit: Unit::Number,
+        meaning: "value of what the strategy holds ÷ equity of the account, negative when short; 0 while flat",
+        reads: &[
+            facts::POSITION.id(),
+            facts::PRICE.id(),
+            facts::EXPOSURE_PRICE.id(),
+            facts::CONTRACT.id(),
+            facts::EQUITY.id(),
+        ],
+        value: |facts| {
+            let Some(side) = campaign(facts) else { return Some(0.0) };
+            let price = facts.get(facts::EXPOSURE_PRICE).or_else(|| facts.get(facts::PRICE))?;
+            let contract = facts.get(facts::CONTRACT).unwrap_or_default();
+            let value = contract.approximate_exposure(price, facts.get(facts::POSITION)?.abs());
+            let equity = cash(facts, facts::EQUITY)?;
+            (equity > 0.0).then(|| side * value / equity)
+        },
+        follows: Follows::Nothing,
     },
     OwnFact {
         name: "signal",

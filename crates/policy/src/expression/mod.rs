@@ -18,8 +18,8 @@ pub use compile::{Compiled, Condition};
 pub(crate) use fact::find;
 pub use fact::{OwnFact, own_facts};
 
-use crate::Diagnostic;
 use crate::parse::expression::Binary;
+use crate::{Diagnostic, RiskFact, SurfaceFact};
 use std::fmt;
 use units::Duration;
 
@@ -228,6 +228,36 @@ impl Expression {
             }
         });
         names
+    }
+
+    /// Its value, if it is a number and no more.
+    #[must_use]
+    pub fn constant(&self) -> Option<f64> {
+        quiet::constant(&self.root)
+    }
+
+    /// How it compares with another of its unit.
+    pub(crate) fn compared(&self, operator: Binary, other: &Self) -> Self {
+        let operands = Box::new([self.root.clone(), other.root.clone()]);
+        Self { root: Term::Binary { operator, operands }, unit: Unit::Switch }
+    }
+
+    /// Whether a number in it is written as a share: `4%`.
+    pub(crate) fn is_in_percent(&self) -> bool {
+        let mut is = false;
+        self.root.walk(&mut |term| is |= matches!(term, Term::Literal { text, .. } if text.ends_with('%')));
+        is
+    }
+
+    /// Whether something in it follows from what is held: margin, stresses, Greeks, the position itself.
+    #[must_use]
+    pub fn follows_position(&self) -> bool {
+        let told = |name: &str| match (name.parse(), name.parse()) {
+            (Ok(fact), _) => !RiskFact::needs_returns(&fact),
+            (_, Ok(fact)) => matches!(fact, SurfaceFact::Greek { .. }),
+            _ => false,
+        };
+        ["position", "exposure"].iter().any(|name| self.names(name)) || self.series().into_iter().any(told)
     }
 
     /// Whether it measures in R or in N.

@@ -57,7 +57,7 @@ fn simple(term: &Term, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Opti
     Some(number.map(|number| (compared, number)))
 }
 
-fn constant(term: &Term) -> Option<f64> {
+pub(super) fn constant(term: &Term) -> Option<f64> {
     match term {
         Term::Literal { value, .. } => Some(*value),
         Term::Negative(of) => constant(of).map(|value| -value),

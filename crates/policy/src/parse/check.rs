@@ -10,6 +10,7 @@ use crate::spec::{
     UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
+use std::ops::Range;
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     // In a torn text a section may be there and unseen.
@@ -42,13 +43,27 @@ fn has_rung(draft: &Draft, is_one: impl Fn(RungAt) -> bool) -> bool {
     draft.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| is_one(rung.at)))
 }
 
-/// The conditions of the policy, as far as they could be read, with their keys.
-fn conditions(draft: &Draft) -> impl Iterator<Item = (&'static str, &'static str, &Expression)> {
-    let signal = draft.signal.iter().filter_map(|signal| signal.when.as_ref()).map(|when| ("signal", "when", when));
-    let pyramid =
-        draft.pyramid.iter().filter_map(|pyramid| pyramid.when.as_ref()).map(|when| ("pyramid", "when", when));
-    let ladder = draft.ladder.iter().flat_map(|ladder| &ladder.conditions).map(|when| ("ladder", "at", when));
-    signal.chain(pyramid).chain(ladder)
+/// A condition, or what a limit compares.
+struct Asked<'a> {
+    key: &'static str,
+    place: Range<usize>,
+    expression: &'a Expression,
+}
+
+/// All of the policy, as far as they could be read.
+fn expressions<'a>(doc: &'a Doc<'_, '_>, draft: &'a Draft) -> impl Iterator<Item = Asked<'a>> {
+    let signal = draft.signal.iter().filter_map(|signal| signal.when.as_ref());
+    let pyramid = draft.pyramid.iter().filter_map(|pyramid| pyramid.when.as_ref());
+    let ladder = draft.ladder.iter().flat_map(|ladder| &ladder.conditions);
+    let signal = signal.map(|when| ("signal.when", doc.place("signal", "when"), when));
+    let pyramid = pyramid.map(|when| ("pyramid.when", doc.place("pyramid", "when"), when));
+    let ladder = ladder.map(|when| ("ladder.at", doc.place("ladder", "at"), when));
+    let limits = draft.limits.iter().flat_map(|(limit, place)| {
+        let parts = [("limits.of", &limit.of), ("limits.over", &limit.limit), ("limits.restore", &limit.restore)];
+        parts.map(|(key, asked)| (key, place.clone(), asked))
+    });
+    let all = signal.chain(pyramid).chain(ladder).chain(limits);
+    all.map(|(key, place, expression)| Asked { key, place, expression })
 }
 
 fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
@@ -56,9 +71,9 @@ fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         return;
     }
     let help = "add `[stop]` with for example `initial = \"2N\"`";
-    for (section, key, _) in conditions(draft).filter(|(.., when)| when.measures_in(Unit::R)) {
+    for Asked { place, .. } in expressions(doc, draft).filter(|asked| asked.expression.measures_in(Unit::R)) {
         let label = "R is the distance to the initial stop, and there is no stop";
-        reader.error(Code::NeedsStop, doc.place(section, key), "condition in R without a stop", label, help);
+        reader.error(Code::NeedsStop, place, "expression in R without a stop", label, help);
     }
     if has_rung(draft, |at| matches!(at, RungAt::R(_))) {
         let label = "R is the distance to the initial stop, and there is no stop";
@@ -92,10 +107,10 @@ fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let message = "`ladder.at` is in N without a unit";
         reader.error(Code::NeedsUnit, doc.place("ladder", "at"), message, "nothing says what N is", help);
     }
-    for (section, key, _) in conditions(draft).filter(|(.., when)| when.measures_in(Unit::N)) {
+    for Asked { key, place, .. } in expressions(doc, draft).filter(|asked| asked.expression.measures_in(Unit::N)) {
         let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
-        let message = format!("`{section}.{key}` reads N without a unit");
-        reader.error(Code::NeedsUnit, doc.place(section, key), message, "nothing says what N is", help);
+        let message = format!("`{key}` reads N without a unit");
+        reader.error(Code::NeedsUnit, place, message, "nothing says what N is", help);
     }
     // One complaint a section is enough.
     for keys in [&[("pyramid", "step"), ("pyramid", "max_chase")], &[("stop", "initial"), ("stop", "trail")]] {
@@ -116,10 +131,11 @@ fn needs_volatility(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let help = "size by `volatility_target`, or measure the rung otherwise";
         reader.error(Code::NeedsVolatility, doc.place("ladder", "at"), message, label, help);
     }
-    for (section, key, _) in conditions(draft).filter(|(.., when)| !reads && when.names("volatility")) {
-        let (message, label) = ("a condition asks for volatility, and nothing reads it", "it is what sizing reads");
+    let asks = |asked: &Asked<'_>| !reads && asked.expression.names("volatility");
+    for Asked { place, .. } in expressions(doc, draft).filter(asks) {
+        let (message, label) = ("an expression asks for volatility, and nothing reads it", "it is what sizing reads");
         let help = "size by `volatility_target`, or name a volatility such as `iv.atm(BTC, 30d)`";
-        reader.error(Code::NeedsVolatility, doc.place(section, key), message, label, help);
+        reader.error(Code::NeedsVolatility, place, message, label, help);
     }
 }
 
@@ -131,13 +147,13 @@ fn needs_structure(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let fact = SurfaceFact::Structure.to_string();
     let size = draft.size.as_ref().map_or_else(Vec::new, |size| size.kind.series());
     let unit = draft.unit.as_ref().and_then(UnitSource::series);
-    let mut named = vec![("size", "volatility", size), ("unit", "n", unit.into_iter().collect())];
-    named.extend(conditions(draft).map(|(section, key, when)| (section, key, when.series())));
-    for (section, key, names) in named {
+    let mut named = vec![(doc.place("size", "volatility"), size), (doc.place("unit", "n"), unit.into_iter().collect())];
+    named.extend(expressions(doc, draft).map(|asked| (asked.place, asked.expression.series())));
+    for (place, names) in named {
         if names.contains(&fact.as_str()) {
             let message = format!("`{fact}` without `[structure]`");
             let help = "add `[structure]`, or take `iv.atm(BTC, 30d)`";
-            reader.error(Code::Structure, doc.place(section, key), message, "the policy trades no structure", help);
+            reader.error(Code::Structure, place, message, "the policy trades no structure", help);
         }
     }
 }
@@ -293,17 +309,17 @@ fn placeholders(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let unit = draft.unit.as_ref().and_then(UnitSource::series);
     let size = draft.size.as_ref().map_or_else(Vec::new, |size| size.kind.series());
     let mut named = vec![
-        ("signal", "series", signal.into_iter().collect()),
-        ("unit", "n", unit.into_iter().collect()),
-        ("size", "volatility", size),
+        (doc.place("signal", "series"), signal.into_iter().collect()),
+        (doc.place("unit", "n"), unit.into_iter().collect()),
+        (doc.place("size", "volatility"), size),
     ];
-    named.extend(conditions(draft).map(|(section, key, when)| (section, key, when.series())));
-    for (section, key, names) in named {
+    named.extend(expressions(doc, draft).map(|asked| (asked.place, asked.expression.series())));
+    for (place, names) in named {
         if names.iter().any(|name: &&str| name.contains(BASE_PLACEHOLDER)) {
             let message = format!("`{BASE_PLACEHOLDER}` cannot be filled in for {}", quoted(symbol));
             let help = "name the series itself, such as `dvol.btc`, or write the symbol as `venue:BASEQUOTE-PERP`";
             let label = "its base currency cannot be told from its symbol";
-            reader.error(Code::Placeholder, doc.place(section, key), message, label, help);
+            reader.error(Code::Placeholder, place, message, label, help);
         }
     }
 }

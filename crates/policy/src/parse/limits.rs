@@ -1,13 +1,19 @@
-//! `[caps]` and `[trade]`.
+//! `[caps]`, `[[limits]]` and `[trade]`.
 
 use super::fields::{Field, Low, Takes};
 use super::guards::order_size;
 use super::head::amount;
 use super::reader::{Doc, Reader, Section, type_name};
 use super::schema;
+use super::typed::{self, Currencies};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
-use crate::spec::{self, BufferTo, Caps, DrawdownLevel, LEVELS_MAX, Limit, OpenRisk, Rearm, Trade};
+use crate::facts;
+use crate::spec::{
+    self, Breached, BufferTo, Caps, DrawdownLevel, FactLimit, LEVELS_MAX, Limit, LimitAction, OpenRisk, Rearm, Trade,
+};
+use crate::words::Word;
+use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 use units::{Duration, Qty, Ratio};
@@ -79,6 +85,67 @@ pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Caps {
         open_risk: open_risk(reader, section),
         liquidation_distance: reader.ratio(section, &LIQUIDATION_DISTANCE),
     }
+}
+
+/// `[[limits]]`, each with the place of what it limits.
+pub(super) fn limits<'t>(
+    reader: &mut Reader<'t>,
+    doc: &Doc<'_, 't>,
+    currencies: Currencies<'_>,
+) -> Vec<(FactLimit, Range<usize>)> {
+    doc.list("limits").filter_map(|section| Some((limit(reader, section, currencies)?, section.place("of")))).collect()
+}
+
+fn limit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, currencies: Currencies<'_>) -> Option<FactLimit> {
+    reader.require(section, &[("of", "\"margin.ratio(binance)\""), ("restore", "\"40%\"")]);
+    let name = limit_name(reader, section);
+    let action = if section.has("action") { reader.word(section, "action") } else { Some(LimitAction::default()) };
+    let breached = match (section.has("over"), section.has("under")) {
+        (true, false) => Breached::Over,
+        (false, true) => Breached::Under,
+        (false, false) => {
+            reader.require(section, &[("over", "\"60%\"")]);
+            return None;
+        }
+        (true, true) => {
+            let message = "a limit is breached over it or under it";
+            let help = "write two limits, one with `over` and one with `under`";
+            reader.error(Code::Limits, section.key_place("under"), message, "stands beside `over`", help);
+            return None;
+        }
+    };
+    let [of, limit, restore] = typed::limit(reader, section, breached.word(), currencies)?;
+    let (name, action) = (name?, action?);
+    if let (Some(level), Some(back)) = (limit.constant(), restore.constant()) {
+        let is_beyond = if breached == Breached::Over { back > level } else { back < level };
+        if is_beyond {
+            let message = "the restore level is beyond its limit";
+            let label = format!("is {} the limit of {limit}", breached.word());
+            let help = format!("a breach is brought back to this: write {limit} or what is on its other side");
+            reader.error(Code::RestoreOrder, section.place("restore"), message, label, help);
+            return None;
+        }
+    }
+    if action == LimitAction::Reduce && !of.follows_position() {
+        let message = "a smaller position does not bring this back";
+        let label = "does not follow from what is held";
+        let help = "set `action = \"no_increase\"` or `action = \"flat\"`, or limit what follows from it, such as `es(97.5%, 1d)`";
+        reader.error(Code::Limits, section.place("of"), message, label, help);
+        return None;
+    }
+    Some(FactLimit { name, of, breached, limit, restore, action })
+}
+
+/// Its name, if it has one: short, because plans repeat it. The outer `None`: it was refused.
+fn limit_name<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Option<facts::Code>> {
+    let Some(value) = section.get("name") else { return Some(None) };
+    let text = reader.string(section, "name", value)?;
+    let is_short = (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_short {
+        let (message, label) = ("`limits.name` is a short name", "one to eight letters or digits");
+        reader.error(Code::Text, value.span(), message, label, "write for example `name = \"margin\"`");
+    }
+    is_short.then(|| Some(facts::Code::new(text)))
 }
 
 /// A span of time, or a share of the drawdown that is to be recovered.

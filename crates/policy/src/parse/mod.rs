@@ -27,8 +27,8 @@ use crate::RiskFact;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Caps, Guards, Ladder, Policy, Pyramid, Signal, Size, Stop, Streak,
-    Structure, Trade, UnitSource,
+    AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Guards, Ladder, Policy, Pyramid, Signal, Size, Stop,
+    Streak, Structure, Trade, UnitSource,
 };
 use reader::{Doc, Reader};
 use std::ops::Range;
@@ -122,6 +122,8 @@ struct Draft {
     ladder: Option<Ladder>,
     streak: Option<Streak>,
     caps: Caps,
+    /// Each with the place of what it limits.
+    limits: Vec<(FactLimit, Range<usize>)>,
     trade: Trade,
     guards: Guards,
     backtest: Backtest,
@@ -155,6 +157,7 @@ impl Draft {
             ladder: scale::ladder(reader, doc, &instruments, currencies),
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc),
+            limits: limits::limits(reader, doc, currencies),
             trade: limits::trade(reader, doc, &instruments, symbol),
             guards: guards::guards(reader, doc, &instruments),
             backtest: head::backtest(reader, doc, &instruments, &accounts),
@@ -182,6 +185,7 @@ impl Draft {
             ladder: self.ladder,
             streak: self.streak,
             caps: self.caps,
+            limits: self.limits.into_iter().map(|(limit, _)| limit).collect(),
             trade: self.trade,
             guards: self.guards,
             backtest: self.backtest,
@@ -190,7 +194,7 @@ impl Draft {
     }
 }
 
-/// What the text declares: signal, size, each technique, each cap, each guard, each condition, and the trim that every policy ends with.
+/// What the text declares: signal, size, each technique, each cap, each guard, each condition, each limit, and the trim that every policy ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
@@ -199,7 +203,8 @@ fn rules(doc: &Doc<'_, '_>) -> usize {
     let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
         + caps.into_iter().filter(|key| doc.has("caps", key)).count()
         + guards.into_iter().filter(|key| doc.has("guards", key)).count()
-        + conditions;
+        + conditions
+        + doc.list("limits").count();
     if declared > 0 { declared + 1 } else { 0 }
 }
 

@@ -1,6 +1,6 @@
 //! Which keys exist, and where: for strictness, and for the suggestions in its messages.
 
-use crate::spec::{ACCOUNTS_MAX, FEE_TIERS_MAX, FLOWS_MAX, INSTRUMENTS_MAX};
+use crate::spec::{ACCOUNTS_MAX, FEE_TIERS_MAX, FLOWS_MAX, INSTRUMENTS_MAX, LIMITS_MAX};
 
 /// Keys that stand before the first section.
 pub(super) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments", "capital"];
@@ -65,6 +65,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
 /// Every list of sections, such as `[[accounts]]`, with the keys of an entry.
 pub(crate) const LISTS: &[(&str, &[&str])] = &[
     ("accounts", &["venue", "numeraire", "deposit"]),
+    ("limits", &["name", "of", "over", "under", "restore", "action"]),
     ("adopt", &["instrument", "quantity", "entry", "n", "stop", "units", "opened"]),
     (FLOWS, &["at", "deposit", "withdraw", "transfer", "convert", "account", "from", "to", "into"]),
 ];
@@ -102,6 +103,7 @@ pub(super) const SIZE_KINDS: Kinds = &[
 pub(super) fn entries_max(name: &str) -> usize {
     match name {
         "accounts" => ACCOUNTS_MAX,
+        "limits" => LIMITS_MAX,
         "adopt" => INSTRUMENTS_MAX,
         FLOWS => FLOWS_MAX,
         _ => FEE_TIERS_MAX,

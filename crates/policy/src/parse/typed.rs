@@ -46,6 +46,7 @@ impl<'a> Currencies<'a> {
 }
 
 /// A checked term with what has to fit.
+#[derive(Clone)]
 struct Typed {
     term: Term,
     unit: Unit,
@@ -84,6 +85,36 @@ pub(super) fn condition_of<'t>(
     let label = format!("this is {}", typed.unit.describe());
     reader.error(Code::WrongUnit, node.span.clone(), message, label, "compare it, for example `drawdown < 10%`");
     None
+}
+
+/// What a limit compares, all of one unit: what is limited, its limit under `key`, and the level that a breach is brought back to.
+pub(super) fn limit<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    key: &str,
+    currencies: Currencies<'_>,
+) -> Option<[Expression; 3]> {
+    let nodes = ["of", key, "restore"].map(|key| value(reader, section, key));
+    let mut checker = Checker { reader, currencies };
+    // All are read, so that all findings come at once.
+    let [of, limit, restore] = nodes.map(|node| node.and_then(|node| checker.number(&node)));
+    let of = of?;
+    let mut beside = |level: Option<Typed>, key: &str| {
+        let message = format!("`{}` is of another unit than what it limits", section.path(key));
+        checker.of_one_unit(of.clone(), level?, message)
+    };
+    let (limit, restore) = (beside(limit, key), beside(restore, "restore"));
+    let ((of, limit), (_, restore)) = (limit?, restore?);
+    Some([of, limit, restore].map(|typed| Expression::new(typed.term, typed.unit)))
+}
+
+/// An expression in a string, or TOML's own number.
+fn value<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, key: &str) -> Option<Node<'t>> {
+    let value = section.get(key)?;
+    match value.get_ref() {
+        DeValue::String(_) => reader.read_string(section, key, value, expression::parse),
+        _ => reader.node(section, key, value),
+    }
 }
 
 /// A text that is an expression and nothing else; amounts may be in any currency.
@@ -327,8 +358,15 @@ impl<'t> Checker<'_, 't, '_> {
         }
     }
 
-    /// Two values of one unit, or what is wrong with them.
+    /// Two values of one unit that stand beside each other, or what is wrong with them.
     fn alike(&mut self, left: Typed, right: Typed, what: &str) -> Option<(Typed, Typed)> {
+        let text = &self.reader.text()[left.span.start..right.span.end];
+        let message = format!("{} {what}", quoted(text));
+        self.of_one_unit(left, right, message)
+    }
+
+    /// Two values of one unit, or what is wrong with them.
+    fn of_one_unit(&mut self, left: Typed, right: Typed, message: String) -> Option<(Typed, Typed)> {
         const TAKES_PLAIN: [Unit; 5] = [Unit::Price, Unit::Quantity, Unit::Money, Unit::R, Unit::N];
         let Currencies { quote, base, .. } = self.currencies;
         let quoted_in = |unit: Unit| match unit {
@@ -364,8 +402,6 @@ impl<'t> Checker<'_, 't, '_> {
                 false => self.other_currency(&right, &left),
             },
             (wanted, found) => {
-                let text = &self.reader.text()[left.span.start..right.span.end];
-                let message = format!("{} {what}", quoted(text));
                 let shown = quoted(&self.reader.text()[right.span.clone()]);
                 let label = format!("{shown} is {}, beside {}", found.describe(), wanted.describe());
                 let help = format!("write {} such as `{}`", wanted.describe(), wanted.example());

@@ -192,11 +192,16 @@ impl LeverageCap {
             }
             return self.beside_collateral(account, leverage, proposed, because);
         }
-        let least = if increases && same_side(qty, held) { held.abs() } else { Qty::ZERO };
-        let restored = account.carried(price, self.limit.restore, side).unwrap_or(Qty::ZERO).max(least.min(most));
+        // Between the two levels what is held stays.
+        let borne = account.carried(price, self.limit.limit, side).unwrap_or(Qty::ZERO);
+        let stays = increases && same_side(qty, held) && held.abs() <= borne;
+        let least = if stays { held.abs() } else { Qty::ZERO };
+        let restored = account.carried(price, self.limit.restore, side).unwrap_or(Qty::ZERO).max(least);
         let (level, restore) = (Arg::Number(level.get()), Arg::Number(self.limit.restore.get()));
         if account.equity.raw() <= 0 {
             because.say("equity {} carries no position", [Arg::Cash(account.equity)]);
+        } else if !least.is_zero() && restored == least {
+            because.say("leverage {} would be over {}, where increases stop", [Arg::Number(leverage), restore]);
         } else if let Some((coins, code)) = account.coins {
             let alone = account.with_others(account.exposure(price, Qty::ZERO)) / equity;
             if alone > self.limit.limit.get() && restored.is_zero() {

@@ -5,8 +5,11 @@ pub(crate) fn completed(fragment: &str) -> String {
     let has = |start: &str| fragment.lines().any(|line| line.starts_with(start));
     let head = [("policy", "1"), ("name", "\"x\""), ("instrument", "\"binance:BTCUSDT-PERP\"")];
     let mut text = String::new();
+    // Only what stands before the first section: a limit has a name too.
+    let top =
+        |start: &str| fragment.lines().take_while(|line| !line.starts_with('[')).any(|line| line.starts_with(start));
     let stands =
-        |key: &str| has(&format!("{key} =")) || (key == "instrument" && (has("instruments =") || has("[structure]")));
+        |key: &str| top(&format!("{key} =")) || (key == "instrument" && (top("instruments =") || has("[structure]")));
     for (key, value) in head.iter().filter(|(key, _)| !stands(key)) {
         text.push_str(&format!("{key} = {value}\n"));
     }

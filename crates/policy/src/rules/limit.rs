@@ -1,0 +1,268 @@
+//! Limits on facts: what is breached is brought back to the restore level, and increases stop there.
+
+use super::{increases, position, same_side};
+use crate::Region;
+use crate::expression::{Compiled, Condition, Expression, Unit};
+use crate::facts::{self, FactId, Facts};
+use crate::parse::expression::Binary;
+use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
+use crate::spec::{Breached, FactLimit, LimitAction};
+use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Cash, Duration, Price, Qty, Round, SeriesId};
+
+/// Over (or under) its limit, a number of the language makes the position smaller, closes it, or bars increases.
+///
+/// A smaller position is reckoned in proportion: half of it has half of the fact, or twice a distance. That is exact for what is made
+/// of this position alone; where others have a part, the next decision cuts again, until the restore level is reached.
+pub(crate) struct LimitRule {
+    name: Arg,
+    of: Compiled,
+    limit: Compiled,
+    restore: Compiled,
+    is_breached: Condition,
+    is_beyond_restore: Condition,
+    shown: Shown,
+    breached: Breached,
+    action: LimitAction,
+    reads: Vec<FactId>,
+    /// Breached, and not back at the restore level since. Of no meaning where a breach reduces: what is held tells all there.
+    in_force: bool,
+}
+
+/// How its numbers are shown.
+#[derive(Debug, Clone, Copy)]
+enum Shown {
+    Percent,
+    Of(Unit),
+}
+
+/// Where what is limited stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Zone {
+    /// At the restore level or on its better side.
+    Free,
+    /// Between the two levels.
+    Between,
+    /// Beyond the limit.
+    Breach,
+}
+
+impl LimitRule {
+    /// `None`: a series is missing.
+    pub(crate) fn new(index: usize, limit: &FactLimit, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Self> {
+        let operator = if limit.breached == Breached::Over { Binary::Greater } else { Binary::Less };
+        let parts = [&limit.of, &limit.limit, &limit.restore];
+        let [of, level, restore] = parts.map(|part| part.compile(series));
+        let (of, level, restore) = (of?, level?, restore?);
+        let own = [facts::POSITION.id(), facts::LOT.id()];
+        let mut reads = [of.reads(), level.reads(), restore.reads(), &own].concat();
+        reads.sort_unstable();
+        reads.dedup();
+        let is_share = limit.of.unit() == Unit::Number && parts.into_iter().any(Expression::is_in_percent);
+        Some(Self {
+            name: limit.name.map_or(Arg::Count(index as u32 + 1), Arg::Name),
+            of,
+            limit: level,
+            restore,
+            is_breached: limit.of.compared(operator, &limit.limit).condition(series)?,
+            is_beyond_restore: limit.of.compared(operator, &limit.restore).condition(series)?,
+            shown: if is_share { Shown::Percent } else { Shown::Of(limit.of.unit()) },
+            breached: limit.breached,
+            action: limit.action,
+            reads,
+            in_force: false,
+        })
+    }
+
+    /// `None`: it is not known.
+    fn zone(&self, facts: &Facts) -> Option<Zone> {
+        Some(match (self.is_breached.holds(facts)?, self.is_beyond_restore.holds(facts)?) {
+            (true, _) => Zone::Breach,
+            (false, true) => Zone::Between,
+            (false, false) => Zone::Free,
+        })
+    }
+
+    /// Whether a breach is still to be answered: from the limit on until it is back at the restore level.
+    fn stays_in_force(&self, zone: Option<Zone>) -> bool {
+        match zone {
+            Some(Zone::Breach) => true,
+            Some(Zone::Free) => false,
+            Some(Zone::Between) | None => self.in_force,
+        }
+    }
+
+    /// The multiple of what is held at which what is limited is at its restore level. `None`: no multiple brings it there.
+    fn multiple(&self, facts: &Facts) -> Option<f64> {
+        let (value, restore) = (self.of.value(facts)?, self.restore.value(facts)?);
+        let multiple = match self.breached {
+            Breached::Over => restore / value,
+            Breached::Under => value / restore,
+        };
+        (value > 0.0 && restore >= 0.0 && multiple.is_finite()).then_some(multiple)
+    }
+
+    fn shown(&self, value: Option<f64>) -> Arg {
+        let Some(value) = value else { return Arg::None };
+        let shown = match self.shown {
+            Shown::Percent => Some(Arg::Percent(value)),
+            Shown::Of(Unit::Price) => Price::from_estimate(value, Round::Nearest).map(Arg::Price),
+            Shown::Of(Unit::Quantity) => Qty::from_estimate(value, Round::Nearest).map(Arg::Qty),
+            Shown::Of(Unit::Money) => Cash::from_estimate(value, Round::Nearest).map(Arg::Cash),
+            Shown::Of(Unit::Span) => Some(Arg::Duration(Duration::from_nanos(value as i64))),
+            Shown::Of(_) => Some(Arg::Number(value)),
+        };
+        shown.unwrap_or(Arg::Number(value))
+    }
+
+    /// Nothing is opened or added.
+    fn bar(&self, facts: &Facts, proposed: Target, because: &mut Because, sentence: &'static str) -> Verdict {
+        let numbers = [self.name, self.shown(self.of.value(facts)), self.shown(self.restore.value(facts))];
+        if let Some(add) = because.add() {
+            because.refused_add(add, sentence, numbers);
+            because.set_add(None);
+        }
+        let held = position(facts);
+        if !increases(proposed.qty, held) {
+            return Verdict::keep(proposed);
+        }
+        because.say(sentence, numbers);
+        let kept = if same_side(proposed.qty, held) { held } else { Qty::ZERO };
+        Verdict::refuse(Target { qty: kept, ..proposed })
+    }
+
+    /// Beyond the limit: down to what brings it back.
+    fn reduce(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let held = position(facts);
+        let (value, limit) = (self.shown(self.of.value(facts)), self.shown(self.limit.value(facts)));
+        let restore = self.shown(self.restore.value(facts));
+        if held.is_zero() {
+            // What others hold is not this strategy's to sell.
+            if let Some(add) = because.add() {
+                because.refused_add(add, "limit {}: {}, limit {}: not added", [self.name, value, limit]);
+                because.set_add(None);
+            }
+            let numbers = [self.name, value, limit];
+            because.say("limit {}: {}, limit {}, with nothing held here: nothing is opened", numbers);
+            return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
+        }
+        if let Some(add) = because.add() {
+            because.refused_add(add, "limit {}: {}, limit {}: not added", [self.name, value, limit]);
+            because.set_add(None);
+        }
+        let most = self.scaled(facts, held, self.multiple(facts).unwrap_or(0.0).min(1.0));
+        if !same_side(proposed.qty, held) || proposed.qty.abs() <= most.abs() {
+            because.cannot_wait();
+            return Verdict::keep(proposed);
+        }
+        match self.breached {
+            Breached::Over => because.say("limit {}: {} is over {}: back to {}", [self.name, value, limit, restore]),
+            Breached::Under => because.say("limit {}: {} is under {}: back to {}", [self.name, value, limit, restore]),
+        }
+        Verdict::cut(Target { qty: most, ..proposed })
+    }
+
+    /// On the better side of the restore level: increases stop where it would be reached.
+    fn headroom(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let held = position(facts);
+        if held.is_zero() || (because.add().is_none() && !increases(proposed.qty, held)) {
+            return Verdict::keep(proposed);
+        }
+        // A fact under zero has all the room there is.
+        let Some(multiple) = self.multiple(facts) else { return Verdict::keep(proposed) };
+        let most = self.scaled(facts, held, multiple.max(1.0));
+        let numbers = [self.name, self.shown(self.of.value(facts)), self.shown(self.restore.value(facts))];
+        if let Some(add) = because.add().filter(|add| same_side(add.qty, held)) {
+            let from = if same_side(proposed.qty, held) { proposed.qty.abs().max(held.abs()) } else { held.abs() };
+            let room = (most.abs() - from).max(Qty::ZERO);
+            if add.qty.abs() > room {
+                let fits = room.to_lot(facts.get(facts::LOT).unwrap_or(Qty::from_raw(1)), Round::TowardZero);
+                because.refused_add(add, "limit {}: {} now, and adds stop at {}", numbers);
+                let qty = if add.qty.signum() < 0 { -fits } else { fits };
+                because.set_add((!fits.is_zero()).then_some(Add { qty, ..add }));
+            }
+        }
+        if !same_side(proposed.qty, held) || proposed.qty.abs() <= most.abs() {
+            return Verdict::keep(proposed);
+        }
+        because.say("limit {}: {} now, and increases stop at {}", numbers);
+        Verdict::cut(Target { qty: most, ..proposed })
+    }
+
+    /// A multiple of what is held, toward zero to lots.
+    fn scaled(&self, facts: &Facts, held: Qty, multiple: f64) -> Qty {
+        // Beyond what quantities can say there is room for anything.
+        let Some(scaled) = held.scaled(multiple, Round::TowardZero) else {
+            return if held.signum() < 0 { Qty::from_raw(-i64::MAX) } else { Qty::from_raw(i64::MAX) };
+        };
+        facts.get(facts::LOT).map_or(scaled, |lot| scaled.to_lot(lot, Round::TowardZero))
+    }
+}
+
+impl Rule for LimitRule {
+    fn name(&self) -> &'static str {
+        "limit"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        &self.reads
+    }
+
+    /// Facts are those that the last evaluation saw, and so is what it made of them.
+    fn observe(&mut self, facts: &Facts) {
+        self.in_force = self.stays_in_force(self.zone(facts));
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let zone = self.zone(facts);
+        let in_force = self.stays_in_force(zone);
+        match (self.action, zone) {
+            (LimitAction::Flat, _) if in_force => {
+                let verdict = self.bar(facts, proposed, because, "limit {}: {}, flat until it is back at {}");
+                if position(facts).is_zero() || proposed.qty.is_zero() {
+                    return verdict;
+                }
+                let numbers = [self.name, self.shown(self.of.value(facts)), self.shown(self.restore.value(facts))];
+                because.say("limit {}: {}, flat until it is back at {}", numbers);
+                Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
+            }
+            (LimitAction::NoIncrease, _) if in_force => {
+                self.bar(facts, proposed, because, "limit {}: {}, no increase until it is back at {}")
+            }
+            (_, None) => {
+                self.bar(facts, proposed, because, "limit {}: what it limits is not known: nothing is opened or added")
+            }
+            (LimitAction::Reduce, Some(Zone::Breach)) => self.reduce(facts, proposed, because),
+            (LimitAction::Reduce, Some(Zone::Between)) => {
+                self.bar(facts, proposed, because, "limit {}: {}, increases stop at {}")
+            }
+            (LimitAction::Reduce, Some(Zone::Free)) => self.headroom(facts, proposed, because),
+            (LimitAction::NoIncrease | LimitAction::Flat, _) => Verdict::keep(proposed),
+        }
+    }
+
+    /// While it stays between the same two levels, and there is no increase to be measured.
+    fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        let held = position(facts);
+        let measures = match self.zone(facts) {
+            None => return false,
+            Some(Zone::Breach) => self.action == LimitAction::Reduce,
+            Some(Zone::Between) => false,
+            Some(Zone::Free) => {
+                self.action == LimitAction::Reduce
+                    && !held.is_zero()
+                    && (because.add().is_some() || increases(proposed.qty, held))
+            }
+        };
+        !measures && self.is_breached.quiet(facts, region) && self.is_beyond_restore.quiet(facts, region)
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        out.bool(self.in_force);
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.in_force = from.bool()?;
+        Ok(())
+    }
+}
