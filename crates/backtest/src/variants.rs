@@ -121,6 +121,9 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     without("without liquidation distance", "the venue's margin alone", distance, &|policy| {
         policy.caps.liquidation_distance = None;
     });
+    without("without limits on facts", "what they bar or cut goes on", !policy.limits.is_empty(), &|policy| {
+        policy.limits.clear();
+    });
     let buffered = policy.trade.buffer.is_some_and(|buffer| buffer.get() > 0.0);
     without("without buffer", "every change is traded", buffered, &|policy| policy.trade.buffer = None);
     let guards = &policy.guards;
@@ -216,6 +219,7 @@ mod tests {
             ladder = { at = ["1R"], fractions = [0.3] }
             streak = { factor = 1.5, cap = 3.0 }
             caps = { daily_loss = "2%", weekly_loss = "4%", on_loss = "flat", open_risk = "2%" }
+            limits = [{ of = "abs(exposure)", over = "200%", restore = "150%" }]
             guards = { price_collar = "0.5%", max_order = "50_000 USDT", max_orders = 3, per = "1h", blackout = ["22:00-23:00"] }
         "#;
         let policies = [crate::run::checked(text).unwrap()];
@@ -230,6 +234,7 @@ mod tests {
             "daily loss limit",
             "weekly loss limit",
             "open-risk cap",
+            "limits on facts",
             "blackout",
             "order-rate cap",
             "order-size cap",

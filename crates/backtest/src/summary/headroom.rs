@@ -2,10 +2,11 @@
 
 use super::traded::Book;
 use crate::bars::BarRow;
+use crate::records::PlanRow;
 use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
 use market::Currency;
-use policy::spec::SizeKind;
+use policy::spec::{Breached, SizeKind};
 use risk::TierTable;
 use units::show::{self, Style};
 use units::{Contract, Price};
@@ -45,7 +46,28 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
             cuts: cuts(run, book, "liquidation_distance"),
         }
     });
-    [drawdown, leverage, distance, exposure_cap(run, rows)].into_iter().flatten().collect()
+    let caps = [drawdown, leverage, distance, exposure_cap(run, rows)].into_iter().flatten();
+    caps.chain(fact_limits(run, book, rows.len())).collect()
+}
+
+/// Limits on facts. What these were is told by the plans in which they cut, and not recorded between.
+fn fact_limits(run: &Run, book: &Book<'_>, rows: usize) -> Vec<Headroom> {
+    let limits = run.policy().limits.iter().enumerate();
+    limits
+        .map(|(index, limit)| {
+            let name = limit.name.map_or_else(|| (index + 1).to_string(), |name| name.to_string());
+            let said = format!("limit {name}: ");
+            let side = if limit.breached == Breached::Over { "at most" } else { "at least" };
+            let own = |row: &PlanRow| row.rule == "limit" && row.because.starts_with(&said);
+            Headroom {
+                name: format!("limit {name}"),
+                limit: format!("{} {side} {}", limit.of, limit.limit),
+                left: vec![None; rows],
+                levels: Vec::new(),
+                cuts: cuts_where(run, book, own),
+            }
+        })
+        .collect()
 }
 
 /// The sizing rule's own ceiling: what it would ask for without it, against it.
@@ -88,7 +110,11 @@ fn margin_left(row: &BarRow<'_>, distance: f64, tiers: &TierTable, contract: Con
 
 /// Decisions in which a rule lowered the target.
 fn cuts(run: &Run, book: &Book<'_>, rule: &str) -> Vec<LimitCut> {
-    let cut = |row: &&crate::records::PlanRow| row.rule == rule && row.outcome == "cut";
+    cuts_where(run, book, |row| row.rule == rule)
+}
+
+fn cuts_where(run: &Run, book: &Book<'_>, is_of: impl Fn(&PlanRow) -> bool) -> Vec<LimitCut> {
+    let cut = |row: &&PlanRow| row.outcome == "cut" && is_of(row);
     let rows = run.tables.plans.iter().filter(cut);
     rows.map(|row| LimitCut {
         time: row.time.nanos(),
