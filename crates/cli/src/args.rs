@@ -196,11 +196,31 @@ pub(crate) struct Init {
     pub(crate) dir: PathBuf,
 }
 
+/// Values put into a policy's text before it is read.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Set {
+    /// A key of the policy and a value in place of its own, as if it stood in the file; give it once for each key. Of several
+    /// policies all get it
+    #[arg(long = "set", value_name = "KEY=VALUE", action = ArgAction::Append, value_parser = one_setting)]
+    pub(crate) values: Vec<(String, String)>,
+}
+
+fn one_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((path, value)) if !path.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((path.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("write a key and its value, for example `size.target=40%`".to_owned()),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The policy file; `-` reads it from standard input
     #[arg(value_name = "POLICY", required_unless_present = "explain")]
     pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) set: Set,
     /// Say at length what a code means, with an example that is wrong and one that is right
     #[arg(long, value_name = "CODE")]
     pub(crate) explain: Option<String>,
@@ -509,6 +529,8 @@ pub(crate) struct Backtest {
     /// The policy file, or several: each is one strategy, and the first says what is assumed of the venues
     #[arg(value_name = "POLICY", required = true)]
     pub(crate) policy: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) set: Set,
     /// A tape to run on; give it once for each tape. Without it, those of the setting `tapes`
     #[arg(long, value_name = "TAPE", action = ArgAction::Append)]
     pub(crate) tape: Vec<PathBuf>,
@@ -577,6 +599,8 @@ pub(crate) struct Plan {
     /// The policy file
     #[arg(value_name = "POLICY")]
     pub(crate) policy: PathBuf,
+    #[command(flatten)]
+    pub(crate) set: Set,
     /// The portfolio and the market as they are, as JSON
     #[arg(long, value_name = "STATE.json")]
     pub(crate) state: PathBuf,

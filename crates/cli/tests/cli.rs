@@ -275,6 +275,24 @@ fn the_plan_of_the_example_portfolio() {
     assert_eq!(prices.collect::<Vec<_>>(), ["115230", "112110", "119910"]);
 }
 
+/// A value that is set is as if it stood in the file: read, refused at its place, and kept in the run.
+#[test]
+fn values_are_set_on_the_command_line() {
+    let sandbox = desk();
+    let said = sandbox.line("trimtab check policy.toml --set size.fraction=0.25 --set caps.leverage=2 --verbose").ok();
+    assert!(said.contains("fraction = 0.25") && said.contains("leverage = 2\n"), "{said}");
+    let wrong = sandbox.line("trimtab check policy.toml --set size.fraction=-1");
+    assert!(wrong.code == Some(2) && wrong.stdout.contains("`size.fraction` must be"), "{wrong:?}");
+    let line = "trimtab backtest policy.toml --tape bars.tape --out set --set size.fraction=0.25";
+    sandbox.line(line).ok();
+    let kept = std::fs::read_to_string(sandbox.path("set/policy.toml")).unwrap();
+    assert!(kept.contains("fraction = 0.25"), "{kept}");
+    for wrong in ["size.fraction", "=2", "size..x=2", "size.fraction.x=2"] {
+        let said = sandbox.run(&["check", "policy.toml", "--set", wrong]);
+        assert!(said.code == Some(2) && said.stderr.contains("--set"), "{said:?}");
+    }
+}
+
 #[test]
 fn sizes_of_a_coin_settled_contract_are_parts_of_its_coin() {
     let sandbox = Sandbox::new();

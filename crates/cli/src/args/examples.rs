@@ -25,6 +25,7 @@ EXAMPLES
   trimtab check examples/btc-trend.toml
   trimtab check --explain P014            what a code means
   trimtab check policy.toml --json        findings for an editor, one a line
+  trimtab check policy.toml --set size.target=60% --verbose
   cat policy.toml | trimtab check -       from standard input
 
 Exit code 2 if the policy has errors; warnings alone leave it 0.";
@@ -156,6 +157,7 @@ EXAMPLES
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --force
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --json
   trimtab backtest policy.toml --tape btc.tape --out runs/oct --ablation
+  trimtab backtest policy.toml --set size.target=60% --set caps.leverage=2
   trimtab backtest policy.toml            tapes and folder from trimtab.toml
 
 The run folder is written beside its place and renamed when it is complete: a

@@ -21,7 +21,7 @@ pub(super) fn run(args: &Backtest, settings: &Settings, terminal: &Terminal) -> 
     let started = Instant::now();
     let mut policies = Vec::new();
     for path in &args.policy {
-        let Some(text) = check::accepted(path, terminal)? else { return Ok(Outcome::Refused) };
+        let Some(text) = check::accepted(path, &args.set, terminal)? else { return Ok(Outcome::Refused) };
         policies.push(PolicyFile::new(check::shown(path), text));
     }
     let out = settings.out_for(args.out.as_ref(), &args.policy[0], "")?;

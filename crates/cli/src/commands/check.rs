@@ -1,7 +1,7 @@
 //! `trimtab check`.
 
 use super::Outcome;
-use crate::args::Check;
+use crate::args::{Check, Set};
 use crate::failure::Failure;
 use crate::files;
 use crate::terminal::Terminal;
@@ -13,7 +13,7 @@ use units::show::{self, Style};
 pub(super) fn run(args: &Check, terminal: &Terminal) -> Result<Outcome, Failure> {
     match (&args.explain, &args.policy) {
         (Some(code), _) => explain(code, terminal),
-        (None, Some(path)) => check(path, terminal),
+        (None, Some(path)) => check(path, &args.set, terminal),
         (None, None) => Err(Failure::input("no policy was named").hint("`trimtab check POLICY`")),
     }
 }
@@ -30,8 +30,8 @@ fn explain(name: &str, terminal: &Terminal) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-fn check(path: &Path, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let text = read(path)?;
+fn check(path: &Path, set: &Set, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let text = read_with(path, set)?;
     let parsed = ::backtest::parse(&text);
     findings(path, &text, &parsed, terminal, Place::Result);
     summary(path, &parsed, terminal);
@@ -52,14 +52,23 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
+/// The same with values put into it.
+fn read_with(path: &Path, set: &Set) -> Result<String, Failure> {
+    let text = read(path)?;
+    set.values.iter().try_fold(text, |text, (key, value)| {
+        policy::edit::set(&text, key, value)
+            .map_err(|error| Failure::input(format_args!("`--set {key}={value}`: {error}")))
+    })
+}
+
 /// What a policy file is called in messages and records.
 pub(super) fn shown(path: &Path) -> String {
     if path == Path::new("-") { files::STDIN.to_owned() } else { path.display().to_string() }
 }
 
 /// The text of a policy that may run; `None` if it has errors, which have then been shown, as warnings are.
-pub(super) fn accepted(path: &Path, terminal: &Terminal) -> Result<Option<String>, Failure> {
-    let text = read(path)?;
+pub(super) fn accepted(path: &Path, set: &Set, terminal: &Terminal) -> Result<Option<String>, Failure> {
+    let text = read_with(path, set)?;
     let parsed = ::backtest::parse(&text);
     findings(path, &text, &parsed, terminal, Place::Note);
     if parsed.policy.is_none() {

@@ -12,7 +12,7 @@ use ::backtest::Error;
 const STATE_BYTES_MAX: usize = 16 << 20;
 
 pub(super) fn run(args: &Plan, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let Some(policy) = check::accepted(&args.policy, terminal)? else { return Ok(Outcome::Refused) };
+    let Some(policy) = check::accepted(&args.policy, &args.set, terminal)? else { return Ok(Outcome::Refused) };
     let state = files::read_text(&args.state, STATE_BYTES_MAX, "state")?;
     let answer = ::backtest::plan(&policy, &state).map_err(|error| match error {
         Error::State(message) => {

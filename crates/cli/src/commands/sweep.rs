@@ -1,7 +1,7 @@
 //! `trimtab sweep`.
 
 use super::{Outcome, backtest, check};
-use crate::args::Sweep;
+use crate::args::{Set, Sweep};
 use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Cooperation;
@@ -21,7 +21,7 @@ const SHOWN: usize = 3;
 
 pub(super) fn run(args: &Sweep, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
     let started = Instant::now();
-    let Some(text) = check::accepted(&args.policy, terminal)? else { return Ok(Outcome::Refused) };
+    let Some(text) = check::accepted(&args.policy, &Set::default(), terminal)? else { return Ok(Outcome::Refused) };
     let count = args.axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
     let Some(count) = count.filter(|count| *count <= sweep::RUNS_MAX) else {
         return Err(Failure::input(format_args!("more than {} runs are no sweep", sweep::RUNS_MAX))
