@@ -129,6 +129,36 @@ impl Run {
         strategy: Option<&str>,
         instrument: Option<&str>,
     ) -> Result<Explanation, Error> {
+        let (index, name, symbol) = self.explained_trader(at, strategy, instrument)?;
+        let until = self.tables.plans.partition_point(|row| row.time <= at);
+        let own = |row: &&PlanRow| row.strategy == name && row.instrument == symbol;
+        let past: Vec<PlanRow> = self.tables.plans[..until].iter().filter(own).cloned().collect();
+        let future = self.tables.plans[until..].iter().find(own);
+        let mut recent = plan_views(same_time_as_last(&past));
+        let plan = recent.pop();
+        let now = self.evaluated(at, StrategyId(index as u32));
+        Ok(Explanation {
+            at,
+            strategy: name.to_owned(),
+            instrument: symbol.to_owned(),
+            others: self.traders().len() - 1,
+            before: recent,
+            replaced: future.map(|row| (row.plan, row.time)),
+            orders: plan.as_ref().map_or_else(Vec::new, |plan| self.orders_of(plan.plan, at)),
+            plan,
+            state: self.state(at, name, symbol),
+            now_equity: now.as_ref().map(|(_, equity)| *equity),
+            now: now.map(|(steps, _)| steps),
+        })
+    }
+
+    /// Whom an explanation of an instant is about: its place among [`Self::traders`], policy and symbol.
+    pub(crate) fn explained_trader<'a>(
+        &'a self,
+        at: Timestamp,
+        strategy: Option<&str>,
+        instrument: Option<&str>,
+    ) -> Result<(usize, &'a str, &'a str), Error> {
         let rows = &self.tables.equity;
         let outside = |first, last| Error::OutsideRun { at, first, last };
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
@@ -152,26 +182,8 @@ impl Run {
         let until = self.tables.plans.partition_point(|row| row.time <= at);
         let latest = self.tables.plans[..until].iter().rev().find(|row| asked(&row.strategy, &row.instrument));
         let (name, symbol) = latest.map_or(traders[*default], |row| (&*row.strategy, &*row.instrument));
-        let own = |row: &&PlanRow| row.strategy == name && row.instrument == symbol;
-        let past: Vec<PlanRow> = self.tables.plans[..until].iter().filter(own).cloned().collect();
-        let future = self.tables.plans[until..].iter().find(own);
-        let mut recent = plan_views(same_time_as_last(&past));
-        let plan = recent.pop();
         let index = traders.iter().position(|trader| *trader == (name, symbol)).unwrap_or(*default);
-        let now = self.evaluated(at, StrategyId(index as u32));
-        Ok(Explanation {
-            at,
-            strategy: name.to_owned(),
-            instrument: symbol.to_owned(),
-            others: traders.len() - 1,
-            before: recent,
-            replaced: future.map(|row| (row.plan, row.time)),
-            orders: plan.as_ref().map_or_else(Vec::new, |plan| self.orders_of(plan.plan, at)),
-            plan,
-            state: self.state(at, name, symbol),
-            now_equity: now.as_ref().map(|(_, equity)| *equity),
-            now: now.map(|(steps, _)| steps),
-        })
+        Ok((index, name, symbol))
     }
 
     /// What the last rows at or before an instant tell.
@@ -261,7 +273,7 @@ impl Run {
         views.into_values().collect()
     }
 
-    fn resting(&self, at: Timestamp, strategy: &str, instrument: &str) -> Vec<OrderRow> {
+    pub(crate) fn resting(&self, at: Timestamp, strategy: &str, instrument: &str) -> Vec<OrderRow> {
         let mut resting: BTreeMap<&str, OrderRow> = BTreeMap::new();
         let own = |row: &&OrderRow| row.strategy == strategy && row.instrument == instrument;
         for row in self.tables.orders.iter().take_while(|row| row.time <= at).filter(own) {

@@ -9,7 +9,7 @@ use crate::setup::{Setup, check_opened};
 use crate::world::Recorded;
 use crate::{Error, Progress};
 use drive::DriveError;
-use engine::{Engine, EngineConfig};
+use engine::Engine;
 use exchange::{Exchange, OptionSettlement, PathLog, PathRule, SettlementSource};
 use market::{Catalogue, Instrument, InstrumentKind};
 use policy::Policy;
@@ -622,20 +622,12 @@ fn pass(
     check_opened(policies, span.0)?;
     setup.margin_options(policies, &catalogue, span)?;
     let is_twin = matches!(variant, Variant::Twin(_));
-    let strategies = setup.strategies(policies, &catalogue, is_twin)?;
+    let mut engine = setup.engine(policies, &catalogue, is_twin)?;
     setup.exchange.path = match variant {
         Variant::Scaled => PathRule::AdverseFirst,
         Variant::OtherPath => PathRule::FavourableFirst,
         Variant::Twin(log) => PathRule::Recorded(log),
     };
-    let mut engine = Engine::new(EngineConfig {
-        catalogue: catalogue.clone(),
-        accounts: setup.accounts.clone(),
-        tiers: setup.exchange.tiers.clone(),
-    });
-    for strategy in strategies {
-        engine.add_strategy(strategy);
-    }
     let every = sampling(span, market.bars, setup.traders.len());
     let traders = setup.named_traders(policies);
     let mut recorder = Recorder::new(&engine, &catalogue, setup.accounts.clone(), traders.clone(), keep, every);

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::record::Trader;
 use crate::run::LIQUIDATION_FEE;
 use crate::table::Name;
-use engine::{Adoption, LiquidationGuard, Sharing, StrategyConfig};
+use engine::{Adoption, Engine, EngineConfig, LiquidationGuard, Sharing, StrategyConfig};
 use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition, OptionTerms};
 use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
 use policy::spec;
@@ -95,6 +95,16 @@ impl Setup {
                 })
             })
             .collect()
+    }
+
+    /// An engine that has seen nothing yet, with all strategies.
+    pub(crate) fn engine(&self, policies: &[Policy], catalogue: &Catalogue, twin: bool) -> Result<Engine, Error> {
+        let (accounts, tiers) = (self.accounts.clone(), self.exchange.tiers.clone());
+        let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts, tiers });
+        for strategy in self.strategies(policies, catalogue, twin)? {
+            engine.add_strategy(strategy);
+        }
+        Ok(engine)
     }
 
     pub(crate) fn named_traders(&self, policies: &[Policy]) -> Vec<Trader> {

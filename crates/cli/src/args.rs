@@ -135,6 +135,9 @@ pub(crate) enum Command {
     /// Say why a run held what it held: the plan in force at an instant, step by step
     #[command(after_help = examples::EXPLAIN)]
     Explain(Explain),
+    /// Say what a run would do next: each coming action with the price, the time or the value that sets it off
+    #[command(after_help = examples::NEXT)]
+    Next(Next),
     /// Run a run folder's recipe again and compare: the first difference, or none
     #[command(after_help = examples::REPLAY)]
     Replay(Replay),
@@ -560,6 +563,22 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "NAME")]
     pub(crate) strategy: Option<String>,
     /// Of a run in several instruments: the one to explain, `venue:SYMBOL`; else the one that was decided on last
+    #[arg(long, value_name = "SYMBOL")]
+    pub(crate) instrument: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Next {
+    /// The run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The instant, UTC: the state after all that had been received by then; the run's end if none is given
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    /// Of a run of several policies: the one to ask for (its name); else the one that decided last
+    #[arg(long, value_name = "NAME")]
+    pub(crate) strategy: Option<String>,
+    /// Of a run in several instruments: the one to ask for, `venue:SYMBOL`; else the one that was decided on last
     #[arg(long, value_name = "SYMBOL")]
     pub(crate) instrument: Option<String>,
 }

@@ -93,6 +93,7 @@ const WORK: [(&str, &[&str]); 26] = [
     ("backtest policy.toml --tape bars.tape --tape funding.tape --out run", &["run"]),
     ("backtest policy.toml --tape bars.tape --out ablated --ablation", &["run", "variant", "variant"]),
     ("explain run --at 2025-01-02T12:00:00Z", &["explanation"]),
+    ("next run --at 2025-01-02T12:00:00Z", &["next"]),
     ("replay run --verify", &["verification"]),
     ("audit run", &["audit"]),
     ("report run -o run.html", &["report"]),

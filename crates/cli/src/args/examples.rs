@@ -200,6 +200,15 @@ EXAMPLES
   trimtab explain runs/oct --at '2025-10-10 21:20:00' --verbose
   trimtab explain runs/oct --at 2025-10-10 --json";
 
+pub(super) const NEXT: &str = "\
+EXAMPLES
+  trimtab next runs/oct                   at the run's end
+  trimtab next runs/oct --at 2025-10-10T21:20:00Z
+  trimtab next runs/oct --json
+
+Found by asking copies of the engine, with one thing changed at a time: the
+next bar closes elsewhere, time passes at the same price, a series moves.";
+
 pub(super) const REPLAY: &str = "\
 EXAMPLES
   trimtab replay runs/oct --verify

@@ -14,6 +14,7 @@ mod import;
 mod init;
 mod man;
 mod margin;
+mod next;
 mod plan;
 mod replay;
 mod report;
@@ -53,6 +54,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Compare(args) => compare::run(args, terminal),
         Command::Surface(args) => surface::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
+        Command::Next(args) => next::run(args, terminal),
         Command::Replay(args) => replay::run(args, terminal),
         Command::Audit(args) => audit::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod compare;
 pub(crate) mod explanation;
 pub(crate) mod margin;
+pub(crate) mod next;
 pub(crate) mod pages;
 pub(crate) mod plan;
 pub(crate) mod risk;

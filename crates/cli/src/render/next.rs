@@ -1,0 +1,122 @@
+//! What comes next.
+
+use super::explanation::Measure;
+use super::wrap;
+use backtest::{Action, Next, RunRecord, Trigger};
+use serde_json::{Value, json};
+use units::Price;
+use units::show::{self, Style};
+
+/// The lines for a terminal: nearest first, by price, by time, by series.
+pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool) -> Vec<String> {
+    let own = record.instruments.iter().find(|known| known.symbol == next.instrument);
+    let known = own.unwrap_or_else(|| record.instrument());
+    let tick = known.tick.parse().unwrap_or(Price::from_raw(1));
+    let price = |at: Price| show::price(at, tick, Style::Terminal);
+    let measure = Measure { contract: known.contract(), price: next.price, equity: next.equity };
+    let symbol = next.instrument.split_once(':').map_or(next.instrument.as_str(), |(_, symbol)| symbol);
+    let held = measure.exposure(next.position);
+    let day = next.daily_move.map_or_else(String::new, |share| {
+        format!("   one daily move = {} %", show::percent(share, 1, Style::Terminal))
+    });
+    let mut lines = vec![format!(
+        "  next after {}   {symbol}   price {}   holds {held} x equity{day}",
+        show::time(next.at),
+        price(next.price)
+    )];
+    lines.push(match next.quiet() {
+        (None, None) => "  nothing is done by price within 30 %".to_owned(),
+        (low, high) => {
+            let told = |end: Option<Price>| end.map_or_else(|| "as far as was looked".to_owned(), price);
+            format!("  quiet between {} and {}", told(low), told(high))
+        }
+    });
+    let heads: Vec<[String; 3]> = next.actions.iter().map(|action| head(next, action, &price)).collect();
+    let widths = [0, 1, 2].map(|column| heads.iter().map(|head| head[column].chars().count()).max().unwrap_or(0));
+    let [first, second, third] = widths;
+    let what = next.actions.iter().map(|action| action.what.len()).max().unwrap_or(0);
+    for (action, [share, at, moves]) in next.actions.iter().zip(&heads) {
+        let sizes = match action.before == action.after {
+            true => format!("{} =", measure.exposure(action.after)),
+            false => format!("{} -> {}", measure.exposure(action.before), measure.exposure(action.after)),
+        };
+        let who = if action.rule.is_empty() { "rests at the venue" } else { &action.rule };
+        lines.push(format!(
+            "  {share:>first$}  {at:>second$}  {moves:>third$}   {:<what$}   {sizes:<14}   {who}",
+            action.what
+        ));
+        if verbose && !action.rule.is_empty() {
+            lines.push(format!("      {}", wrap(&action.because, width, 6)));
+        }
+    }
+    if next.actions.is_empty() {
+        lines.push("  nothing rests at the venue, and nothing is done by price, time or a series".to_owned());
+    }
+    for name in &next.fixed {
+        lines.push(format!("  not varied: {name}, which is made of quotes or positions, or is not known"));
+    }
+    lines.push(format!(
+        "  one thing at a time, the others as they are; `close`: where a bar closes, the next one ({}) if no time is told",
+        next.bar
+    ));
+    lines
+}
+
+/// How far, where, and in daily moves or time.
+fn head(next: &Next, action: &Action, price: &dyn Fn(Price) -> String) -> [String; 3] {
+    match &action.trigger {
+        Trigger::Resting { price: at } | Trigger::Close { price: at, .. } => {
+            let share = next.distance(*at);
+            let moves = next
+                .daily_move
+                .filter(|day| *day > 0.0)
+                .map_or_else(String::new, |day| format!("{} moves", show::ratio(share.abs() / day, Style::Terminal)));
+            let how = match action.trigger {
+                Trigger::Close { at: close, .. } if close.since(next.at) > next.bar => {
+                    format!(" close in {}", close.since(next.at))
+                }
+                Trigger::Close { .. } => " close".to_owned(),
+                _ => String::new(),
+            };
+            [signed(share), format!("{}{how}", price(*at)), moves]
+        }
+        Trigger::Time { at } => [String::new(), show::time(*at), format!("in {}", at.since(next.at))],
+        Trigger::Series { name, now, value } => {
+            [signed(value / now - 1.0), format!("{name} {}", show::ratio(*value, Style::Terminal)), String::new()]
+        }
+    }
+}
+
+fn signed(share: f64) -> String {
+    let shown = show::percent(share, 1, Style::Terminal);
+    if share > 0.0 { format!("+{shown} %") } else { format!("{shown} %") }
+}
+
+/// The same for machines.
+pub(crate) fn json(next: &Next) -> Value {
+    let (low, high) = next.quiet();
+    let action = |action: &Action| {
+        let trigger = match &action.trigger {
+            Trigger::Resting { price } => {
+                json!({ "kind": "resting", "price": price.to_string(), "distance": next.distance(*price) })
+            }
+            Trigger::Close { price, at } => {
+                json!({ "kind": "close", "price": price.to_string(), "distance": next.distance(*price), "time": at.to_string() })
+            }
+            Trigger::Time { at } => json!({ "kind": "time", "time": at.to_string() }),
+            Trigger::Series { name, now, value } => {
+                json!({ "kind": "series", "series": name, "now": now, "value": value })
+            }
+        };
+        json!({
+            "trigger": trigger, "what": action.what, "before": action.before.to_string(), "after": action.after.to_string(),
+            "rule": action.rule, "because": action.because,
+        })
+    };
+    json!({
+        "time": next.at.to_string(), "strategy": next.strategy, "instrument": next.instrument, "price": next.price.to_string(),
+        "position": next.position.to_string(), "equity": next.equity.to_string(), "daily_move": next.daily_move,
+        "quiet": [low.map(|price| price.to_string()), high.map(|price| price.to_string())], "bar_seconds": next.bar.nanos() / 1_000_000_000,
+        "actions": next.actions.iter().map(action).collect::<Vec<_>>(), "not_varied": next.fixed,
+    })
+}
