@@ -280,8 +280,9 @@ fn the_plan_of_the_example_portfolio() {
 #[test]
 fn values_are_set_on_the_command_line() {
     let sandbox = desk();
-    let said = sandbox.line("trimtab check policy.toml --set size.fraction=0.25 --set caps.leverage=2 --verbose").ok();
-    assert!(said.contains("fraction = 0.25") && said.contains("leverage = 2\n"), "{said}");
+    let said = sandbox.line("trimtab check policy.toml --set size.fraction=0.25 --set caps.leverage=2 --verbose");
+    let read = format!("{}{}", said.stdout, said.stderr);
+    assert!(said.code == Some(0) && read.contains("fraction = 0.25") && read.contains("leverage = 2\n"), "{read}");
     let wrong = sandbox.line("trimtab check policy.toml --set size.fraction=-1");
     assert!(wrong.code == Some(2) && wrong.stdout.contains("`size.fraction` must be"), "{wrong:?}");
     let line = "trimtab backtest policy.toml --tape bars.tape --out set --set size.fraction=0.25";

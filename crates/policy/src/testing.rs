@@ -599,12 +599,12 @@ fn caps() -> impl Strategy<Value = Caps> {
 
 /// Limits on what there is without a stop or a unit.
 fn limits() -> impl Strategy<Value = Vec<FactLimit>> {
-    let action = select(vec![LimitAction::Reduce, LimitAction::NoIncrease, LimitAction::Flat]);
-    let limit = (0..6u8, 1..=99i32, 0..=99i32, action).prop_map(|(fact, level, back, action)| {
+    let action = select(vec![LimitAction::Reduce, LimitAction::Reduce, LimitAction::NoIncrease, LimitAction::Flat]);
+    let limit = (0..9u8, 1..=99i32, 0..=99i32, action).prop_map(|(fact, level, back, action)| {
         let (of, side, level, back) = match fact {
             0 => ("drawdown".to_owned(), "over", format!("{}bp", level * 20), format!("{}bp", level * back / 5)),
             1 => (format!("series({SERIES}, 4d)"), "over", format!("{level}%"), format!("{}bp", level * back)),
-            2 => ("campaign.age".to_owned(), "under", format!("{level}m"), format!("{}m", level + back)),
+            2 => ("price".to_owned(), "under", format!("{}", level * 500), format!("{}", level * 500 + back * 50)),
             // What falls as the position does.
             3 => ("abs(position)".to_owned(), "over", format!("{level}"), format!("{}", level * back / 100)),
             _ => ("abs(exposure)".to_owned(), "over", format!("{}%", level * 3), format!("{}bp", level * back * 3)),
@@ -614,13 +614,14 @@ fn limits() -> impl Strategy<Value = Vec<FactLimit>> {
         format!("[[limits]]\nof = \"{of}\"\n{side} = \"{level}\"\nrestore = \"{back}\"\naction = \"{action}\"\n")
     });
     let whole = |limits: Vec<String>| {
-        let head = "policy = 1\nname = \"x\"\n[signal]\nkind = \"constant\"\nstrength = 1\n[size]\nkind = \"fixed_fraction\"\nfraction = 1\n";
+        let head = "policy = 1\nname = \"x\"\n[signal]\nkind = \"constant\"\nstrength = 1\n[size]\n\
+                    kind = \"fixed_fraction\"\nfraction = 1\n";
         crate::parse(&format!("instrument = \"{INSTRUMENT}\"\n{head}{}", limits.concat()))
             .policy
             .map(|policy| policy.limits)
     };
     let some = prop::collection::vec(limit, 1..=3).prop_filter_map("limits", whole);
-    weighted(0.5, some).prop_map(Option::unwrap_or_default)
+    weighted(0.3, some).prop_map(Option::unwrap_or_default)
 }
 
 fn trade() -> impl Strategy<Value = Trade> {

@@ -194,7 +194,8 @@ impl Draft {
     }
 }
 
-/// What the text declares: signal, size, each technique, each cap, each guard, each condition, each limit, and the trim that every policy ends with.
+/// What the text declares: signal, size, each technique, each cap, each limit, each guard, each condition, and the trim that every policy
+/// ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
