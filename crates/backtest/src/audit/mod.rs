@@ -18,7 +18,7 @@ pub use finding::{CheckCount, Finding};
 use crate::records::FillRow;
 use crate::run::Run;
 use crate::{Error, Progress, folder};
-use finding::Found;
+use finding::{At, Found};
 use policy::spec::Trigger;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -51,12 +51,12 @@ pub struct Audit {
 
 impl Audit {
     /// A folder of which so much was altered that nothing else can be told.
-    fn of_files(found: Found) -> Self {
+    fn of_files(found: Found, unchecked: &str) -> Self {
         let (findings, checks) = found.told();
         Self {
             findings,
             checks,
-            unchecked: vec!["everything but the files: they cannot be read".to_owned()],
+            unchecked: vec![unchecked.to_owned()],
             triggers: TriggerCount::default(),
             overrides: Overrides::default(),
             disposition: Disposition::default(),
@@ -87,7 +87,9 @@ pub fn audit(path: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
     match folder::open(path) {
         Ok(run) => check(&run, found, progress),
         // What was altered and cannot even be read is the finding, not a failure.
-        Err(Error::NotARun { .. } | Error::Policy(_)) if !found.is_clean() => Ok(Audit::of_files(found)),
+        Err(Error::NotARun { .. } | Error::Policy(_)) if !found.is_clean() => {
+            Ok(Audit::of_files(found, "everything but the files: they cannot be read"))
+        }
         Err(error) => Err(error),
     }
 }
@@ -96,7 +98,15 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
     in_range(run)?;
     plans::check(run, &mut found);
     ledger::check(run, &mut found);
-    let walked = walk::walk(run, &mut found, progress)?;
+    let walked = match walk::walk(run, &mut found, progress) {
+        Ok(walked) => walked,
+        // As with tables: what was altered and cannot even be read is the finding.
+        Err(Error::Tape(error)) if !found.is_clean() => {
+            found.ensure("files", false, At::file("tapes"), || error.to_string());
+            return Ok(Audit::of_files(found, "what the tapes tell: they cannot be read"));
+        }
+        Err(error) => return Err(error),
+    };
     let triggers = figures::triggers(run, walked.crossed, walked.unexplained);
     plans::check_record(run, walked.bars, &mut found);
     let (findings, checks) = found.told();
