@@ -407,7 +407,7 @@ fn signal() -> impl Strategy<Value = Signal> {
     ];
     let sides = select(vec![Sides::Both, Sides::Both, Sides::Long, Sides::Short]);
     let reentry = select(vec![Reentry::NewSignal, Reentry::AtOnce]);
-    (kind, sides, reentry, weighted(0.1, condition())).prop_map(|(kind, sides, reentry, when)| Signal {
+    (kind, sides, reentry, weighted(0.13, condition())).prop_map(|(kind, sides, reentry, when)| Signal {
         kind,
         sides,
         reentry,
@@ -600,14 +600,14 @@ fn caps() -> impl Strategy<Value = Caps> {
 /// Limits on what there is without a stop or a unit.
 fn limits() -> impl Strategy<Value = Vec<FactLimit>> {
     let action = select(vec![LimitAction::Reduce, LimitAction::Reduce, LimitAction::NoIncrease, LimitAction::Flat]);
-    let limit = (0..9u8, 1..=99i32, 0..=99i32, action).prop_map(|(fact, level, back, action)| {
+    let limit = (0..12u8, 1..=99i32, 0..=99i32, action).prop_map(|(fact, level, back, action)| {
         let (of, side, level, back) = match fact {
             0 => ("drawdown".to_owned(), "over", format!("{}bp", level * 20), format!("{}bp", level * back / 5)),
             1 => (format!("series({SERIES}, 4d)"), "over", format!("{level}%"), format!("{}bp", level * back)),
             2 => ("price".to_owned(), "under", format!("{}", level * 500), format!("{}", level * 500 + back * 50)),
             // What falls as the position does.
             3 => ("abs(position)".to_owned(), "over", format!("{level}"), format!("{}", level * back / 100)),
-            _ => ("abs(exposure)".to_owned(), "over", format!("{}%", level * 3), format!("{}bp", level * back * 3)),
+            _ => ("abs(exposure)".to_owned(), "over", format!("{}%", level * 6), format!("{}bp", level * back * 6)),
         };
         let action = if fact < 3 && action == LimitAction::Reduce { LimitAction::Flat } else { action };
         let action = action.word();
