@@ -57,6 +57,8 @@ pub struct Next {
     pub bar: Duration,
     /// What would be done, nearest first: by price, then by time, then by series.
     pub actions: Vec<Action>,
+    /// Orders at the market that are on their way: what follows from them is in no action.
+    pub on_their_way: Vec<OrderRow>,
     /// Series that are made of quotes or positions, which one number does not move: they were not varied.
     pub fixed: Vec<String>,
 }
@@ -233,6 +235,7 @@ impl Run {
             daily_move,
             bar,
             actions,
+            on_their_way: resting.into_iter().filter(|order| order.kind == "market").collect(),
             fixed,
         })
     }
@@ -402,10 +405,10 @@ impl Copies<'_> {
                 Some((_, Purpose::Add { .. })) => "pyramid",
                 _ => "",
             };
-            // Rounding is the last to change a target, and decides nothing.
+            // Rounding is the last to change a target, and decides nothing; nor does what the engine tells of facts.
             let has_a_say = |step: &policy::Step| step.outcome != Outcome::Kept || step.before != step.after;
             let decides = |(step, rule): &&(policy::Step, &'static str)| {
-                *rule == wanted || (wanted.is_empty() && *rule != "trim" && has_a_say(step))
+                *rule == wanted || (wanted.is_empty() && !["trim", "market"].contains(rule) && has_a_say(step))
             };
             if let Some((step, rule)) = steps.iter().rev().find(decides).or(steps.last()) {
                 (action.rule, action.because) = ((*rule).to_owned(), step.reason.to_string());

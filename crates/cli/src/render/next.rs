@@ -4,8 +4,8 @@ use super::explanation::Measure;
 use super::wrap;
 use backtest::{Action, Next, RunRecord, Trigger};
 use serde_json::{Value, json};
-use units::Price;
 use units::show::{self, Style};
+use units::{Price, Qty};
 
 /// The lines for a terminal: nearest first, by price, by time, by series.
 pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool) -> Vec<String> {
@@ -51,6 +51,13 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
     }
     if next.actions.is_empty() {
         lines.push("  nothing rests at the venue, and nothing is done by price, time or a series".to_owned());
+    }
+    for order in &next.on_their_way {
+        let quantity = show::qty(order.quantity, known.lot.parse().unwrap_or(Qty::from_raw(1)), Style::Terminal);
+        lines.push(format!(
+            "  on its way: {} {quantity} at the market ({}); what is done before it fills counts it",
+            order.side, order.purpose
+        ));
     }
     for name in &next.fixed {
         lines.push(format!("  not varied: {name}, which is made of quotes or positions, or is not known"));
@@ -118,5 +125,8 @@ pub(crate) fn json(next: &Next) -> Value {
         "position": next.position.to_string(), "equity": next.equity.to_string(), "daily_move": next.daily_move,
         "quiet": [low.map(|price| price.to_string()), high.map(|price| price.to_string())], "bar_seconds": next.bar.nanos() / 1_000_000_000,
         "actions": next.actions.iter().map(action).collect::<Vec<_>>(), "not_varied": next.fixed,
+        "on_their_way": next.on_their_way.iter().map(|order| {
+            json!({ "side": &*order.side, "quantity": order.quantity.to_string(), "purpose": &*order.purpose })
+        }).collect::<Vec<_>>(),
     })
 }
