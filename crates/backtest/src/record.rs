@@ -149,6 +149,8 @@ pub(crate) struct RunFacts {
     /// Largest difference between a balance of the engine and the one recomputed from fills, payments and marks.
     pub(crate) residual: Cash,
     pub(crate) liquidated: Option<Timestamp>,
+    /// How long before a row an option that was held then had been quoted last, at most.
+    pub(crate) stalest: Duration,
     /// In the run's currency, at the end.
     pub(crate) paid: PaidSums,
     pub(crate) rejected: u64,
@@ -736,12 +738,17 @@ impl Recorder {
         for (account, of) in engine.accounts().enumerate() {
             let held =
                 of.positions().enumerate().filter(|(index, (held, _))| self.options[*index] && !held.qty.is_zero());
-            let row = |(index, (held, mark)): (usize, (market::Position, Price))| OptionRow {
-                time: self.at,
-                account: account as u64,
-                instrument: self.symbols[index].clone(),
-                position: held.qty,
-                mark,
+            let row = |(index, (held, mark)): (usize, (market::Position, Price))| {
+                let quoted = engine.chains().option(InstrumentId(index as u32)).map(|option| option.quoted);
+                let age = quoted.filter(|quoted| *quoted > Timestamp::default()).map(|quoted| self.at.since(quoted));
+                self.facts.stalest = self.facts.stalest.max(age.unwrap_or_default());
+                OptionRow {
+                    time: self.at,
+                    account: account as u64,
+                    instrument: self.symbols[index].clone(),
+                    position: held.qty,
+                    mark,
+                }
             };
             self.tables.options.extend(held.map(row));
         }

@@ -135,7 +135,8 @@ pub struct RunRecord {
     pub paid_in: String,
     /// Movements of money that were refused.
     pub refused_flows: Vec<String>,
-    /// At what options were settled where the tapes have no mean of half an hour, in sentences.
+    /// At what options were settled where the tapes have no mean of half an hour, and how old the quotes were that they were held at, in
+    /// sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settlements: Vec<String>,
     /// Chains whose quotes record no forward, or one that calls and puts contradict, so that put–call parity tells it, in sentences.
@@ -658,7 +659,7 @@ fn pass(
         paths: world.exchange.paths().clone(),
         ambiguous_bars: world.exchange.ambiguous_bars(),
         refused_flows: world.exchange.refused_flows().iter().map(ToString::to_string).collect(),
-        settlements: settlements(world.exchange.settled_options()),
+        settlements: settlements(world.exchange.settled_options(), recorder.facts.stalest),
         unknown_facts: unknown_facts(&engine, &traders, &catalogue),
         tables: recorder.tables,
         facts: recorder.facts,
@@ -717,8 +718,8 @@ fn implied_forwards(engine: &Engine) -> Vec<String> {
     chains.map(sentence).chain(refused).collect()
 }
 
-/// At what options were settled where that was no mean of several prices.
-fn settlements(settled: &[OptionSettlement]) -> Vec<String> {
+/// At what options were settled where that was no mean of several prices, and at how old quotes they were held.
+fn settlements(settled: &[OptionSettlement], stalest: Duration) -> Vec<String> {
     let count = |of: &dyn Fn(SettlementSource) -> bool| settled.iter().filter(|option| of(option.source)).count();
     let sentence = |count: usize, what: &str| {
         let options = if count == 1 { "option was" } else { "options were" };
@@ -741,6 +742,12 @@ fn settlements(settled: &[OptionSettlement]) -> Vec<String> {
         sentence(one, "one price of the underlying, the only one that the tapes have of the half hour before expiry"),
         sentence(ages.count(), &old),
         sentence(forward, "the forward of the last quote: until then the tapes have no price of the underlying"),
+        (stalest > Duration::DAY).then(|| {
+            format!(
+                "options were held up to {stalest} after their last quote: until their settlement equity has them at that quote, so \
+                 drawdown and volatility of that time are not theirs"
+            )
+        }),
     ];
     told.into_iter().flatten().collect()
 }

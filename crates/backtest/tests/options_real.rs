@@ -472,6 +472,20 @@ fn equity_goes_on_after_the_last_quote() {
     assert!(later.len() > 100 && later.iter().all(|at| equity(*at).is_some()), "a row at each mark");
     let notes = run.summary().integrity.notes.join("\n");
     assert!(notes.contains("1 option was settled at the last price of the underlying, "), "{notes}");
+    assert!(notes.contains("options were held up to 26 d") && notes.contains("after their last quote"), "{notes}");
+}
+
+/// A condition on portfolio margin that always holds changes nothing, also while an order in an option is on its way between two quotes.
+#[test]
+fn portfolio_margin_is_known_while_options_are_ordered() {
+    let Some(shared) = shared("portfolio_margin_is_known_while_options_are_ordered") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = tapes(&shared, folder.path(), "BTC", &[1, 2], true);
+    let asks = |line: &str| example("covered-call.toml").replace("[size]", &format!("{line}\n[size]"));
+    let free = run("covered call", asks(""), &tapes);
+    let asked = run("covered call by margin", asks("when = \"margin.ratio(deribit, portfolio) < 90%\""), &tapes);
+    assert_eq!(asked.tables.fills, free.tables.fills);
+    assert_eq!(asked.tables.equity.last().unwrap().equity, free.tables.equity.last().unwrap().equity);
 }
 
 /// Quotes at the end of each day with sizes, 0.000000 for none; the underlying is spot elsewhere.

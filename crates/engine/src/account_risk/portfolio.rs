@@ -41,7 +41,7 @@ impl AccountRisk {
                     Some(row) => row,
                     None => {
                         let mark = mark_of(engine, at, index, all.positions.len())?;
-                        all.positions.push(Position { mark: Some(mark), ..Position::new(of.clone(), Qty::ZERO) });
+                        add_position(engine, (index, Qty::ZERO, mark), Cash::ZERO, &mut all);
                         coins.push(of.base);
                         all.positions.len() - 1
                     }
