@@ -330,7 +330,10 @@ fn sentences(view: &View<'_>, record: &RiskRecord) -> Vec<String> {
                    step's start, smiles moving along; all tenors move alike. Of the twin no Greeks are kept.";
     }
     if flat > 0 {
-        method += &format!(" Of {all}, {} began flat, or with options that no volatility was known of, and were told nothing.", count(flat as u64));
+        method += &format!(
+            " Of {all}, {} began flat, or with options that no volatility was known of, and were told nothing.",
+            count(flat as u64)
+        );
     }
     if record.holes > 0 {
         method += &format!(" {} a hole in the market.", counted(record.holes as usize, "step spans", "steps span"));
