@@ -586,7 +586,7 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     }
     let calm = history(200, &|row| if (90..110).contains(&row) { [0.0, 0.0] } else { noise[row] });
     assert!(Moves::filtered(&calm, DAY, Forecast::Exponential(0.94), PATHS).is_ok());
-    assert!(matches!(historical(&sound, 201), ValueAtRiskError::Beyond { .. }));
+    assert!(matches!(historical(&sound, 101), ValueAtRiskError::Beyond { .. }));
     assert!(matches!(historical(&sound, 0), ValueAtRiskError::Horizon { .. }));
     let half = Moves::historical(&sound, Duration::from_nanos(DAY.nanos() / 2), PATHS).unwrap_err();
     assert_eq!(

@@ -230,6 +230,12 @@ impl MarketHistory {
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Option<Result<Self, Vec<Wrong>>>, Error> {
         let Some(times) = Times::read(tapes, asked, progress)? else { return Ok(None) };
+        // A row for each second of a year of hours would be made, to be left out.
+        if let Some((slowest, apart)) =
+            times.slowest.filter(|(_, apart)| FINER_MAX * asked.step.nanos() < apart.nanos())
+        {
+            return Ok(Some(Err(vec![too_fine(slowest, apart, asked.step, "next to no")])));
+        }
         let mut merged = opened(tapes)?;
         let mut known = Known::new(merged.catalogue().clone());
         let mut rows = Rows::new(known.sources(asked), &times, asked);
@@ -297,16 +303,7 @@ impl MarketHistory {
         }
         let kept = history.len();
         if let Some((slowest, apart)) = times.slowest.filter(|_| left_out > kept && kept < FEWEST) {
-            let minutes = apart.nanos() / Duration::MINUTE.nanos();
-            let step = STEPS.into_iter().find(|step| 10 * step > 9 * minutes).unwrap_or(STEPS[STEPS.len() - 1]);
-            let step = if step % 60 == 0 { format!("{}h", step / 60) } else { format!("{step}m") };
-            return Err(refused(
-                format!(
-                    "{slowest} is told each {apart} on average, so the tapes have {kept} changes of {}",
-                    asked.step
-                ),
-                &format!("take `--step {step}`, and a horizon of whole steps"),
-            ));
+            return Err(vec![too_fine(slowest, apart, asked.step, &kept.to_string())]);
         }
         Ok(Self {
             history,
@@ -320,6 +317,15 @@ impl MarketHistory {
     }
 }
 
+/// A step that what is told most seldom is too seldom for.
+fn too_fine(slowest: Factor, apart: Duration, step: Duration, changes: &str) -> Wrong {
+    let minutes = apart.nanos() / Duration::MINUTE.nanos();
+    let coarser = STEPS.into_iter().find(|step| 10 * step > 9 * minutes).unwrap_or(STEPS[STEPS.len() - 1]);
+    let coarser = if coarser % 60 == 0 { format!("{}h", coarser / 60) } else { format!("{coarser}m") };
+    let what = format!("{slowest} is told each {apart} on average, so the tapes have {changes} changes of {step}");
+    Wrong::new("", what, format_args!("take `--step {coarser}`, and a horizon of whole steps"))
+}
+
 /// Whether a short volatility tells more than the other one of its coin; all else does.
 fn is_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], at: usize) -> bool {
     let Factor::ShortVol(coin) = sources[at].factor else { return true };
@@ -329,6 +335,8 @@ fn is_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], at: usize)
     value_at_risk::has_own(&both, with_month)
 }
 
+/// A step so many times finer than what is told most seldom is refused unread.
+const FINER_MAX: i64 = 4;
 /// A history that ends more steps than this before the moment that is asked about is none of that moment.
 const ENDED_MAX: i64 = 10;
 

@@ -156,14 +156,15 @@ impl History {
     ///
     /// # Errors
     ///
-    /// A horizon that is no whole number of steps, or longer than the history.
+    /// A horizon that is no whole number of steps, or longer than half of the history.
     pub fn steps(&self, horizon: Duration) -> Result<u32, ValueAtRiskError> {
         let (whole, rest) = (horizon.nanos() / self.step.nanos(), horizon.nanos() % self.step.nanos());
         if horizon <= Duration::ZERO || rest != 0 {
             return Err(ValueAtRiskError::Horizon { horizon, step: self.step });
         }
         match u32::try_from(whole) {
-            Ok(steps) if steps as usize <= self.len() => Ok(steps),
+            // Of a longer one the history has no second to compare with.
+            Ok(steps) if 2 * steps as usize <= self.len() => Ok(steps),
             _ => {
                 let length = self.step.nanos().saturating_mul(self.len() as i64);
                 Err(ValueAtRiskError::Beyond { horizon, history: Duration::from_nanos(length) })

@@ -119,7 +119,7 @@ pub enum ValueAtRiskError {
         /// The history's step.
         step: Duration,
     },
-    /// A horizon that is longer than the history.
+    /// A horizon that is longer than half of the history.
     Beyond {
         /// What was asked for.
         horizon: Duration,
@@ -199,7 +199,7 @@ impl fmt::Display for ValueAtRiskError {
             ),
             Self::Beyond { horizon, history } => write!(
                 out,
-                "the horizon of {} is longer than the history of {}: take a longer history or a shorter horizon",
+                "the horizon of {} is longer than half of the history of {}: take a longer history or a shorter horizon",
                 span(*horizon),
                 span(*history)
             ),

@@ -55,6 +55,13 @@ pub enum FileError {
     Validity,
     /// A line, from 1, that is not `name,value,standing`.
     Line(usize),
+    /// What has one value is set a second time.
+    Twice {
+        /// The name.
+        name: String,
+        /// The line, from 1.
+        line: usize,
+    },
 }
 
 impl fmt::Display for FileError {
@@ -63,6 +70,9 @@ impl fmt::Display for FileError {
             Self::NoName => write!(f, "a parameter file begins with `# name: …`"),
             Self::Validity => {
                 write!(f, "a parameter file has `# valid_from: 2026-02-01`, and perhaps `# valid_until: …`")
+            }
+            Self::Twice { name, line } => {
+                write!(f, "line {line} sets `{name}` a second time: it has one value; leave one of them out")
             }
             Self::Line(line) => write!(f, "line {line} is not `name,value,standing` with the standing V, D or U"),
         }
@@ -189,13 +199,18 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// The first line that is no row. Nothing is replaced then.
+    /// The first line that is no row, or that sets what has one value a second time. Nothing is replaced then.
     pub fn replace_rows(&mut self, text: &str) -> Result<(), FileError> {
+        // Spreadsheets begin a file with a mark of byte order.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
         let mut rows: Vec<Row> = Vec::new();
         for (at, line) in lines.filter(|(_, line)| !line.starts_with("name,value")) {
             let mut fields = line.split(',').map(|field| field.trim().to_owned()).filter(|field| !field.is_empty());
             match (fields.next(), fields.next(), fields.count()) {
+                (Some(name), ..) if !is_list(&name) && rows.iter().any(|row| row.name == name) => {
+                    return Err(FileError::Twice { name, line: at + 1 });
+                }
                 (Some(name), Some(value), 0 | 1) => rows.push(Row { name, value, standing: Standing::Replaced }),
                 _ => return Err(FileError::Line(at + 1)),
             }
@@ -266,6 +281,11 @@ impl Parameters {
         let (name, value, allowed) = (name.to_owned(), value.to_owned(), allowed.to_owned());
         MarginError::Parameter { file: self.file.clone(), name, value, allowed }
     }
+}
+
+/// Whether a name has as many rows as there are values, in order.
+fn is_list(name: &str) -> bool {
+    name.starts_with("tier.") || ["extended_move", "scenario"].contains(&name)
 }
 
 fn row(line: &str) -> Option<Row> {
