@@ -604,7 +604,7 @@ fn limits() -> impl Strategy<Value = Vec<FactLimit>> {
         let (of, side, level, back) = match fact {
             0 => ("drawdown".to_owned(), "over", format!("{}bp", level * 20), format!("{}bp", level * back / 5)),
             1 => (format!("series({SERIES}, 4d)"), "over", format!("{level}%"), format!("{}bp", level * back)),
-            2 => ("price".to_owned(), "under", format!("{}", level * 500), format!("{}", level * 500 + back * 50)),
+            2 => ("price".to_owned(), "under", format!("{}", level * 100), format!("{}", level * 100 + back * 10)),
             // What falls as the position does.
             3 => ("abs(position)".to_owned(), "over", format!("{level}"), format!("{}", level * back / 100)),
             _ => ("abs(exposure)".to_owned(), "over", format!("{}%", level * 6), format!("{}bp", level * back * 6)),
