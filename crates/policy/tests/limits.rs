@@ -91,8 +91,12 @@ fn a_breach_says_what_it_does() {
     assert_eq!(at(18 * one, 20 * one, None), (Qty::from_raw(18 * one), Outcome::Refused, None, said.clone()));
     assert_eq!(at(18 * one, 18 * one, Some(one)), (Qty::from_raw(18 * one), Outcome::Kept, None, said));
     // Under them adds have the room that is left: 5 of 6.
-    let (kept, outcome, add, _) = at(10 * one, 10 * one, Some(6 * one));
-    assert_eq!((kept, outcome, add), (Qty::from_raw(10 * one), Outcome::Kept, Some(Qty::from_raw(5 * one))));
+    let said = "limit 1: 100.0 % now, add cut to 5: adds stop at 150.0 %".to_owned();
+    let (kept, five) = (Qty::from_raw(10 * one), Some(Qty::from_raw(5 * one)));
+    assert_eq!(at(10 * one, 10 * one, Some(6 * one)), (kept, Outcome::Kept, five, said));
+    // With none left an add is refused.
+    let said = "limit 1: 150.0 % now, and adds stop at 150.0 %".to_owned();
+    assert_eq!(at(15 * one, 15 * one, Some(one)), (Qty::from_raw(15 * one), Outcome::Kept, None, said));
     // A short is the same on its side, and an exit is never held back.
     assert_eq!(at(-25 * one, -25 * one, None).0, Qty::from_raw(-15 * one));
     assert_eq!(at(25 * one, 0, None), (Qty::ZERO, Outcome::Kept, None, String::new()));

@@ -115,9 +115,14 @@ impl LimitRule {
         shown.unwrap_or(Arg::Number(value))
     }
 
+    /// Its name, what is limited now, and what it has to come back to.
+    fn numbers(&self, facts: &Facts) -> [Arg; 3] {
+        [self.name, self.shown(self.of.value(facts)), self.shown(self.restore.value(facts))]
+    }
+
     /// Nothing is opened or added.
     fn bar(&self, facts: &Facts, proposed: Target, because: &mut Because, sentence: &'static str) -> Verdict {
-        let numbers = [self.name, self.shown(self.of.value(facts)), self.shown(self.restore.value(facts))];
+        let numbers = self.numbers(facts);
         if let Some(add) = because.add() {
             because.refused_add(add, sentence, numbers);
             because.set_add(None);
@@ -134,21 +139,16 @@ impl LimitRule {
     /// Beyond the limit: down to what brings it back.
     fn reduce(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let held = position(facts);
-        let (value, limit) = (self.shown(self.of.value(facts)), self.shown(self.limit.value(facts)));
-        let restore = self.shown(self.restore.value(facts));
-        if held.is_zero() {
-            // What others hold is not this strategy's to sell.
-            if let Some(add) = because.add() {
-                because.refused_add(add, "limit {}: {}, limit {}: not added", [self.name, value, limit]);
-                because.set_add(None);
-            }
-            let numbers = [self.name, value, limit];
-            because.say("limit {}: {}, limit {}, with nothing held here: nothing is opened", numbers);
-            return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
-        }
+        let ([_, value, restore], limit) = (self.numbers(facts), self.shown(self.limit.value(facts)));
         if let Some(add) = because.add() {
             because.refused_add(add, "limit {}: {}, limit {}: not added", [self.name, value, limit]);
             because.set_add(None);
+        }
+        if held.is_zero() {
+            // What others hold is not this strategy's to sell.
+            let numbers = [self.name, value, limit];
+            because.say("limit {}: {}, limit {}, with nothing held here: nothing is opened", numbers);
+            return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
         }
         let most = self.scaled(facts, held, self.multiple(facts).unwrap_or(0.0).min(1.0));
         if !same_side(proposed.qty, held) || proposed.qty.abs() <= most.abs() {
@@ -171,15 +171,20 @@ impl LimitRule {
         // A fact under zero has all the room there is.
         let Some(multiple) = self.multiple(facts) else { return Verdict::keep(proposed) };
         let most = self.scaled(facts, held, multiple.max(1.0));
-        let numbers = [self.name, self.shown(self.of.value(facts)), self.shown(self.restore.value(facts))];
+        let numbers @ [name, now, restore] = self.numbers(facts);
         if let Some(add) = because.add().filter(|add| same_side(add.qty, held)) {
             let from = if same_side(proposed.qty, held) { proposed.qty.abs().max(held.abs()) } else { held.abs() };
             let room = (most.abs() - from).max(Qty::ZERO);
             if add.qty.abs() > room {
                 let fits = room.to_lot(facts.get(facts::LOT).unwrap_or(Qty::from_raw(1)), Round::TowardZero);
-                because.refused_add(add, "limit {}: {} now, and adds stop at {}", numbers);
-                let qty = if add.qty.signum() < 0 { -fits } else { fits };
-                because.set_add((!fits.is_zero()).then_some(Add { qty, ..add }));
+                if fits.is_zero() {
+                    because.refused_add(add, "limit {}: {} now, and adds stop at {}", numbers);
+                    because.set_add(None);
+                } else {
+                    because
+                        .say("limit {}: {} now, add cut to {}: adds stop at {}", [name, now, Arg::Qty(fits), restore]);
+                    because.set_add(Some(Add { qty: if add.qty.signum() < 0 { -fits } else { fits }, ..add }));
+                }
             }
         }
         if !same_side(proposed.qty, held) || proposed.qty.abs() <= most.abs() {
@@ -222,8 +227,7 @@ impl Rule for LimitRule {
                 if position(facts).is_zero() || proposed.qty.is_zero() {
                     return verdict;
                 }
-                let numbers = [self.name, self.shown(self.of.value(facts)), self.shown(self.restore.value(facts))];
-                because.say("limit {}: {}, flat until it is back at {}", numbers);
+                because.say("limit {}: {}, flat until it is back at {}", self.numbers(facts));
                 Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
             }
             (LimitAction::NoIncrease, _) if in_force => {
