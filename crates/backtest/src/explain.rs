@@ -3,7 +3,7 @@
 use crate::record::Keep;
 use crate::records::{FillRow, OrderRow, PlanRow, PositionRow};
 use crate::run::{Run, Variant, What, single, stamp};
-use crate::{Error, Progress};
+use crate::{Error, Progress, TapeStamp};
 use policy::Policy;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -227,10 +227,14 @@ impl Run {
         Price::from_estimate(each, Round::Nearest)
     }
 
+    /// A tape that is no longer what the run was made from.
+    pub(crate) fn changed_tape(&self) -> Option<&TapeStamp> {
+        self.record.tapes.iter().find(|stored| stamp(&stored.path).map_or(true, |now| now.hash != stored.hash))
+    }
+
     /// Replays to the instant and evaluates the rules there, without adopting anything.
     fn evaluated(&self, at: Timestamp, strategy: StrategyId) -> Option<(Vec<StepView>, Cash)> {
-        let unchanged = |stored: &crate::TapeStamp| stamp(&stored.path).is_ok_and(|now| now.hash == stored.hash);
-        if !self.record.tapes.iter().all(unchanged) {
+        if self.changed_tape().is_some() {
             return None;
         }
         let tapes: Vec<PathBuf> = self.record.tapes.iter().map(|tape| tape.path.clone()).collect();

@@ -6,7 +6,7 @@
 
 use crate::record::Keep;
 use crate::records::OrderRow;
-use crate::run::{Run, Variant, What, single, stamp};
+use crate::run::{Run, Variant, What, single};
 use crate::setup::Setup;
 use crate::{Error, Progress};
 use engine::{Engine, Output, Plan, Purpose};
@@ -99,7 +99,7 @@ pub enum Trigger {
 pub struct Action {
     /// What sets it off.
     pub trigger: Trigger,
-    /// What is sent or refused: `stop`, `add unit 2`, `moves the stop`.
+    /// What is sent or refused: `stop`, `add 2`, `moves the stop to 74152.6`.
     pub what: String,
     /// Signed quantity that is held.
     pub before: Qty,
@@ -151,9 +151,7 @@ impl Run {
         // Whatever explains an instant knows whether the run has it, and whom it can be about.
         let explained = self.explained_trader(at, strategy, instrument)?;
         let (index, name, symbol) = explained;
-        let changed =
-            self.record.tapes.iter().find(|stored| stamp(&stored.path).map_or(true, |now| now.hash != stored.hash));
-        if let Some(changed) = changed {
+        if let Some(changed) = self.changed_tape() {
             return Err(Error::Setup(format!(
                 "`{}` is not the tape that the run was made from, so nothing can be replayed to the instant",
                 changed.path.display()
@@ -418,17 +416,12 @@ impl Copies<'_> {
     }
 
     fn said(&self, answered: &Answered) -> String {
-        let name = |purpose: Purpose| match purpose {
-            Purpose::Add { unit } => format!("add unit {unit}"),
-            Purpose::Rung { index } => format!("rung {}", index + 1),
-            purpose => purpose.name().to_owned(),
-        };
         match answered.command {
             Some((Command::Amend { kind: OrderKind::Stop { trigger }, .. }, purpose)) => {
-                format!("moves the {} to {trigger}", name(purpose))
+                format!("moves the {purpose} to {trigger}")
             }
-            Some((Command::Amend { .. }, purpose)) => format!("changes the {}", name(purpose)),
-            Some((_, purpose)) => name(purpose),
+            Some((Command::Amend { .. }, purpose)) => format!("changes the {purpose}"),
+            Some((_, purpose)) => purpose.to_string(),
             None if answered.answer.iter().any(|(kind, ..)| *kind == 2) => "takes an order back".to_owned(),
             None => "refuses".to_owned(),
         }
