@@ -242,30 +242,7 @@ impl World {
             let index = nearest(right, moneyness);
             fills.push((index, qty(size), worth(index).unwrap()));
         }
-        let deposit = CashChange {
-            account: AccountId(0),
-            currency: COIN.parse().unwrap(),
-            amount: DEPOSIT.parse().unwrap(),
-            reason: CashReason::Deposit,
-        };
-        let mut events = vec![Event::Cash(deposit)];
-        for (number, (index, size, price)) in fills.iter().enumerate() {
-            let fill = Fill {
-                account: AccountId(0),
-                instrument: InstrumentId(*index as u32),
-                side: size.side().unwrap(),
-                qty: size.abs(),
-                price: *price,
-                reference: *price,
-                fee: units::Cash::ZERO,
-                liquidity: Liquidity::Internal,
-                forced: Some(Forced::Opening),
-                execution: number as u64 + 1,
-            };
-            let update = OrderUpdate::Filled(fill);
-            events.push(Event::Order(OrderEvent { order: units::OrderId(0), update }));
-        }
-        common::feed(&mut self.engine, at, Source::Venue, &events);
+        common::feed(&mut self.engine, at, Source::Venue, &common::opened(DEPOSIT, COIN, &fills));
         self.held = fills;
     }
 

@@ -205,6 +205,33 @@ pub fn restore(setup: &Setup, bytes: &[u8]) -> Engine {
     engine
 }
 
+/// What a venue tells of an account that begins with a deposit and with positions that were there before, without fees.
+pub fn opened(deposit: &str, coin: &str, fills: &[(usize, Qty, Price)]) -> Vec<Event> {
+    let deposit = CashChange {
+        account: AccountId(0),
+        currency: coin.parse().unwrap(),
+        amount: deposit.parse().unwrap(),
+        reason: CashReason::Deposit,
+    };
+    let mut events = vec![Event::Cash(deposit)];
+    for (number, (index, size, price)) in fills.iter().enumerate() {
+        let fill = Fill {
+            account: AccountId(0),
+            instrument: InstrumentId(*index as u32),
+            side: size.side().unwrap(),
+            qty: size.abs(),
+            price: *price,
+            reference: *price,
+            fee: units::Cash::ZERO,
+            liquidity: Liquidity::Internal,
+            forced: Some(Forced::Opening),
+            execution: number as u64 + 1,
+        };
+        events.push(Event::Order(OrderEvent { order: OrderId(0), update: OrderUpdate::Filled(fill) }));
+    }
+    events
+}
+
 /// Takes in an input and hands out what followed.
 pub fn feed(engine: &mut Engine, at: Timestamp, source: Source, events: &[Event]) -> Vec<Output> {
     engine.handle(&Input { at, source, events });
