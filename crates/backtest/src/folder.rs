@@ -2,7 +2,7 @@
 
 use crate::parallel::{cores, parallel};
 use crate::records::{
-    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, OptionRow, OrderRow, PlanRow,
+    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, LossRow, OptionRow, OrderRow, PlanRow,
     PositionRow, SmileRow, SurfaceRow, Tables, VariantRow,
 };
 use crate::run::{Run, RunRecord, Strategy};
@@ -25,7 +25,7 @@ pub(crate) fn policy_file(at: usize) -> String {
 
 impl Tables {
     /// Each table made of its rows, in the order in which a replay compares them: causes before effects.
-    pub(crate) const EACH: [fn(&Self) -> Table; 13] = [
+    pub(crate) const EACH: [fn(&Self) -> Table; 14] = [
         |tables| Row::table(&tables.plans),
         |tables| Row::table(&tables.orders),
         |tables| Row::table(&tables.fills),
@@ -33,6 +33,7 @@ impl Tables {
         |tables| Row::table(&tables.equity),
         |tables| Row::table(&tables.positions),
         |tables| Row::table(&tables.accounts),
+        |tables| Row::table(&tables.losses),
         |tables| Row::table(&tables.options),
         |tables| Row::table(&tables.flows),
         |tables| Row::table(&tables.campaigns),
@@ -41,14 +42,14 @@ impl Tables {
         |tables| Row::table(&tables.greeks),
     ];
 
-    /// Tables that only runs with options have: without rows there is no file.
-    const OPTIONAL: [&str; 4] = [OptionRow::NAME, SurfaceRow::NAME, SmileRow::NAME, GreekRow::NAME];
+    /// Tables that only runs with options or facts of value at risk have: without rows there is no file.
+    const OPTIONAL: [&str; 5] = [LossRow::NAME, OptionRow::NAME, SurfaceRow::NAME, SmileRow::NAME, GreekRow::NAME];
 
     /// Writes all of them, each beside others, the largest first. Gives each file's hash by its name.
     fn write(&self, folder: &Path) -> Result<Vec<Option<Hashed>>, Error> {
         let Self { fills, funding, equity, positions, accounts, flows, orders, plans, campaigns, .. } = self;
-        let Self { options, surfaces, smiles, greeks, .. } = self;
-        let pieces: [&(dyn Fn() -> Result<Option<Hashed>, Error> + Sync); 13] = [
+        let Self { losses, options, surfaces, smiles, greeks, .. } = self;
+        let pieces: [&(dyn Fn() -> Result<Option<Hashed>, Error> + Sync); 14] = [
             &|| write_rows(plans, folder),
             &|| write_rows(positions, folder),
             &|| write_rows(orders, folder),
@@ -58,6 +59,7 @@ impl Tables {
             &|| write_rows(funding, folder),
             &|| write_rows(accounts, folder),
             &|| write_rows(flows, folder),
+            &|| write_if_any(losses, folder),
             &|| write_if_any(options, folder),
             &|| write_if_any(surfaces, folder),
             &|| write_if_any(smiles, folder),
@@ -263,6 +265,7 @@ pub fn open(folder: &Path) -> Result<Run, Error> {
         equity: rows::<EquityRow>(folder)?,
         positions: rows::<PositionRow>(folder)?,
         accounts: rows::<AccountRow>(folder)?,
+        losses: rows::<LossRow>(folder)?,
         options: rows::<OptionRow>(folder)?,
         flows: rows::<FlowRow>(folder)?,
         orders: rows::<OrderRow>(folder)?,

@@ -11,6 +11,7 @@ mod feed;
 mod folder;
 mod greeks;
 mod ledger;
+mod losses;
 pub mod metrics;
 mod money;
 mod next;

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::greeks::{GreeksRecorder, Names};
 use crate::ledger::Ledger;
+use crate::losses::LossRecorder;
 use crate::money::Shown;
 use crate::records::{
     AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OptionRow, OrderRow, PlanRow, PositionRow, Tables,
@@ -111,6 +112,7 @@ pub(crate) struct Recorder {
     rule_names: Vec<Vec<&'static str>>,
     /// Of a run on whose underlyings options are listed.
     greeks: Option<GreeksRecorder>,
+    losses: LossRecorder,
     /// Words that rows share, each kept once.
     words: Words,
 }
@@ -230,6 +232,7 @@ impl Recorder {
             source: Source::Market,
             market_inputs: 0,
             greeks: None,
+            losses: LossRecorder::default(),
             words: Words::default(),
         }
     }
@@ -530,6 +533,7 @@ impl Recorder {
     fn on_fill(&mut self, strategy: StrategyId, order: OrderId, purpose: Purpose, campaign: u64, fill: &Fill) {
         self.facts.fills += 1;
         self.ledger.trade(fill);
+        self.losses.on_fill(fill);
         if purpose == Purpose::Opening {
             self.carried.push(*fill);
         }
@@ -768,6 +772,19 @@ impl Recorder {
         }
     }
 
+    /// What facts of value at risk told in this input, and what came of what they told before.
+    fn loss_rows(&mut self, engine: &Engine) {
+        let Self { losses, tables, traders, symbols, .. } = self;
+        losses.on_input(engine, self.at, &mut tables.losses, |forecast| {
+            let part = forecast.strategy.map(|strategy| &traders[strategy.index()]);
+            let no = || Name::from("");
+            (
+                part.map_or_else(no, |trader| trader.policy.clone()),
+                part.map_or_else(no, |trader| symbols[trader.instrument.index()].clone()),
+            )
+        });
+    }
+
     fn account_rows(&mut self, engine: &Engine) {
         for (index, (account, spec)) in engine.accounts().zip(&self.accounts).enumerate() {
             self.tables.accounts.push(AccountRow {
@@ -949,6 +966,7 @@ impl Journal for Recorder {
             self.has_bars = false;
             self.bars.fill(None);
         }
+        self.loss_rows(engine);
         if let Some(greeks) = self.greeks.as_mut().filter(|greeks| greeks.is_due(self.at)) {
             greeks.row(self.at, &engine.holdings().collect::<Vec<_>>());
         }

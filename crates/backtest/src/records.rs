@@ -142,6 +142,36 @@ rows! {
         drawdown: f64,
     }
 
+    /// What facts of value at risk that a policy reads told, at each step of their history.
+    LossRow in "losses" {
+        /// Receipt time.
+        time: Timestamp,
+        /// Account index.
+        account: u64,
+        /// Empty: all that the account holds; else the policy whose part in it this is.
+        strategy: Name,
+        /// Symbol of the part, or empty.
+        instrument: Name,
+        /// Such as 0.99.
+        confidence: f64,
+        /// In days.
+        horizon: f64,
+        /// filtered, historical or montecarlo.
+        method: Name,
+        /// Fraction of equity, over zero where a loss; empty: not known.
+        value_at_risk: Option<f64>,
+        /// Likewise.
+        expected_shortfall: Option<f64>,
+        /// The account's, in its numéraire.
+        equity: Cash,
+        /// When the horizon ended, of the account; empty: behind the run's end or in a hole of the market.
+        ended: Option<Timestamp>,
+        /// What the positions of then, held still, had made by then, as a fraction of equity: no funding, no fees.
+        held: Option<f64>,
+        /// What equity had made by then, money moved left out.
+        made: Option<f64>,
+    }
+
     /// An option that an account held at a moment.
     OptionRow in "options" {
         /// Receipt time, as in `equity`.
@@ -328,6 +358,8 @@ pub struct Tables {
     pub positions: Vec<PositionRow>,
     /// The worth of each account, where there are several.
     pub accounts: Vec<AccountRow>,
+    /// What may be lost as rules were told it, of runs whose rules read it.
+    pub losses: Vec<LossRow>,
     /// Options held, of runs that held some.
     pub options: Vec<OptionRow>,
     /// Deposits, withdrawals, transfers, conversions.

@@ -634,6 +634,7 @@ fn pass(
     let mut recorder = Recorder::new(&engine, &catalogue, setup.accounts.clone(), traders.clone(), keep, every);
     if keep == Keep::All {
         recorder.follow_options(span);
+        engine.keep_loss_forecasts();
     }
     let exchange = Exchange::new(setup.exchange, &catalogue);
     let mut world = Recorded::new(feed, tee, exchange, span, until, progress);

@@ -2,6 +2,7 @@
 
 mod greeks;
 mod headroom;
+mod losses;
 mod risk;
 mod traded;
 
@@ -49,6 +50,7 @@ impl Run {
             greeks: greeks::paths(&self.tables.greeks),
             surfaces: greeks::surfaces(&self.tables.surfaces, &self.tables.smiles),
             instruments: book.traded,
+            losses: losses::losses(self),
             risk: None,
         }
     }

@@ -137,3 +137,48 @@ fn a_limit_on_a_stress_reduces_to_its_restore_level() {
     let typical = exposures[exposures.len() / 2];
     assert!(all > 2.9 && most < all && typical < kept * 3.0 * 1.25, "{typical} of {most}, {all} without, {kept}");
 }
+
+/// What rules were told of losses stands in the run and is read back; the report tests it against what the positions of then made, held
+/// still, and against what equity made.
+#[test]
+fn what_rules_were_told_of_losses_is_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let when = "when = \"!known(var(90%, 6h)) || var(90%, 6h) < 50%\"";
+    let run = try_run(when, "", beginning(30, folder.path())).unwrap();
+    let out = folder.path().join("run");
+    run.write(&out, false).unwrap();
+    let read = backtest::open(&out).unwrap();
+    assert_eq!(read.tables.losses, run.tables.losses);
+    let summary = read.page();
+    let [path] = summary.losses.as_slice() else { panic!("{}", summary.losses.len()) };
+    assert_eq!((path.confidence, path.horizon, path.method.as_str()), (0.9, 6 * Duration::HOUR.nanos(), "filtered"));
+    // Thirty changes come before the first figure, and no horizon is left out behind it.
+    assert!(path.time.len() > 60 && (30..35).contains(&path.unknown), "{} {}", path.time.len(), path.unknown);
+    assert!(path.time.windows(2).all(|pair| pair[1] - pair[0] == path.horizon) && path.holes == 0);
+    let (mut breaches, mut traded) = (0, 0);
+    for (at, end) in path.time.iter().enumerate() {
+        let [(equity, position, mark), (later, _, moved)] = [*end - path.horizon, *end].map(|time| {
+            let equity = run.tables.equity.iter().find(|row| row.time.nanos() == time).unwrap();
+            let held = run.tables.positions.iter().find(|row| row.time.nanos() == time).unwrap();
+            (equity.equity.approximate(), held.position.approximate(), held.mark.approximate())
+        });
+        let (held, made) = (position * (moved - mark) / equity, later / equity - 1.0);
+        assert!((path.held[at] - held).abs() < 1e-12 && (path.made[at] - made).abs() < 1e-12, "{held} {made}");
+        assert!(path.expected_shortfall[at] >= path.value_at_risk[at] && path.value_at_risk[at] > 0.0);
+        // One strategy, and dollars in the account: its part is all.
+        assert!((path.parts[0].shortfall[at] / path.expected_shortfall[at] - 1.0).abs() < 1e-9);
+        breaches += u64::from(-held > path.value_at_risk[at]);
+        traded += u64::from(-made > path.value_at_risk[at]);
+    }
+    assert_eq!((path.parts.len(), summary.risk.is_none()), (1, true));
+    let [record] = &backtest::report::loss_records(&summary)[..] else { panic!() };
+    let [still, as_traded] = &record.tests[..] else { panic!("{:?}", record.tests) };
+    assert_eq!((still.periods, still.breaches), (path.time.len() as u64, breaches));
+    assert_eq!((as_traded.periods, as_traded.breaches), (path.time.len() as u64, traded));
+    let (least, most) = still.accepts.unwrap();
+    assert_eq!(still.rejected.contains(&"Kupiec"), !(least..=most).contains(&breaches), "{still:?}");
+    assert!((0.0..=1.0).contains(&still.kupiec_power));
+    let page = backtest::report::html(&summary);
+    assert!(page.contains("As rules were told it: 90 % over 6") && page.contains("Parts in expected shortfall"));
+    assert!(!page.contains("method of the report's own"));
+}

@@ -38,6 +38,7 @@ use risk::scenario::{NamedStress, Outcomes, Revaluation, Scenario};
 use risk::venues::{Parameters, VenueModel, VenueRules};
 use std::collections::BTreeMap;
 use stress::Whole;
+pub use tail::LossForecast;
 use tail::Tails;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, SeriesId, Timestamp};
@@ -158,6 +159,9 @@ impl AccountRisk {
             let id = facts::series(*series).id();
             if scope.reads(id) {
                 scope.facts.pass(id);
+                if let (Some(tails), RiskFact::Tail(fact)) = (&mut self.tails, fact) {
+                    tails.ask(scope.account, *fact, self.readers.len());
+                }
                 readings.push(Reading {
                     series: *series,
                     fact: fact.clone(),

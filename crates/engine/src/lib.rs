@@ -33,7 +33,7 @@ mod structures;
 mod surface_facts;
 mod surfaces;
 
-pub use account_risk::{RiskRefusal, UnknownFact};
+pub use account_risk::{LossForecast, RiskRefusal, UnknownFact};
 pub use campaign::{Campaign, CampaignRecord, Ended};
 pub use chain::{Chain, ChainExpiry, Chains, QuotedOption, RefusedForward};
 pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};

@@ -201,9 +201,7 @@ pub fn comparison(runs: &[Run], names: &[String]) -> String {
         .raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ")
         .raw("script-src 'unsafe-inline'; img-src data:\"><title>Trimtab comparison</title><style>")
         .raw(CSS)
-        .raw(".r0,.r1,.r2,.r3{stroke-width:1.9;fill:none;stroke-linejoin:round}.r0{stroke:var(--scaled)}.r1{stroke:var(--warn)}")
-        .raw(".r2{stroke:var(--hedge)}.r3{stroke:var(--gain)}.t0{fill:var(--scaled)}.t1{fill:var(--warn)}.t2{fill:var(--hedge)}")
-        .raw(".t3{fill:var(--gain)}.sc small{display:block;color:var(--mute);font-weight:400}.sc td{vertical-align:top}")
+        .raw(".sc small{display:block;color:var(--mute);font-weight:400}.sc td{vertical-align:top}")
         .raw("</style></head><body><div class=\"wrap\"><main>");
     page.element("h1", &[], &format!("{} runs side by side", runs.len()));
     page.raw("<p class=\"same\">Scaled run above, its twin below it in grey, in every cell.</p>");

@@ -38,6 +38,7 @@ mod value_at_risk;
 mod variants;
 mod view;
 
+pub use self::risk::{LossRecord, LossTest, loss_records};
 pub use compare::{Difference, RUNS, comparison, differences, growth_html, growth_svg, letter, warnings};
 pub use heat::heat_map;
 pub use margin::margin_svg;
@@ -47,8 +48,8 @@ pub use smiles::surface_svg;
 pub use stress::stress_svg;
 pub use summary::{
     AccountPath, Bars, Campaign, Columns, CostLines, Costs, Execution, Fill, Gap, GreekCell, GreekPart, GreekPath,
-    Header, Headroom, Integrity, LimitCut, Method, Part, Plan, PlanStep, Purpose, Refusal, RiskLevel, RiskPath,
-    RiskRecord, RiskShare, RunSummary, Rung, RungEnd, SUMMARY_VERSION, SmileCurve, Stops, SurfacePath, Traded, Twin,
-    Variant,
+    Header, Headroom, Integrity, LimitCut, LossPart, LossPath, Method, Part, Plan, PlanStep, Purpose, Refusal,
+    RiskLevel, RiskPath, RiskRecord, RiskShare, RunSummary, Rung, RungEnd, SUMMARY_VERSION, SmileCurve, Stops,
+    SurfacePath, Traded, Twin, Variant,
 };
 pub use value_at_risk::risk_svg;

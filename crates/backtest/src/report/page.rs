@@ -102,7 +102,11 @@ fn header(page: &mut Markup, view: &View<'_>) {
         "<a href=\"#campaigns\">Campaigns</a><a href=\"#exposure\">Exposure &amp; vol</a><a \
         href=\"#drawdown\">Drawdown &amp; tail</a>",
     )
-    .raw(if view.run.risk.is_some() { "<a href=\"#risk\">Value at risk</a>" } else { "" })
+    .raw(if view.run.risk.is_some() || !view.run.losses.is_empty() {
+        "<a href=\"#risk\">Value at risk</a>"
+    } else {
+        ""
+    })
     .raw(if view.run.greeks.is_empty() { "" } else { "<a href=\"#greeks\">Greeks</a>" })
     .raw(if view.run.surfaces.is_empty() { "" } else { "<a href=\"#surface\">Surface</a>" })
     .raw("<a href=\"#costs\">Costs &amp; fills</a><a href=\"#months\">Months</a><a href=\"#limits\">Limits</a>")
@@ -162,6 +166,7 @@ fn embedded(view: &View<'_>) -> String {
         variants: run.variants.clone(),
         greeks: Vec::new(),
         surfaces: Vec::new(),
+        losses: Vec::new(),
         risk: None,
     };
     serde_json::to_string(&small).unwrap_or_else(|_| "null".to_owned())

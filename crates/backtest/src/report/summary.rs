@@ -55,6 +55,9 @@ pub struct RunSummary {
     /// Surfaces of what is traded; empty: its options are not quoted.
     #[serde(default)]
     pub surfaces: Vec<SurfacePath>,
+    /// What rules that read value at risk were told, and what came; empty: none do.
+    #[serde(default)]
+    pub losses: Vec<LossPath>,
     /// Value at risk at each step, where it was asked for.
     #[serde(default)]
     pub risk: Option<RiskRecord>,
@@ -88,6 +91,47 @@ pub struct RiskRecord {
     pub shares: Vec<RiskShare>,
 }
 
+/// What rules were told of an account at one confidence, horizon and method, and what came of it over the horizon: horizons one after the
+/// other, none over another. Lists are equally long; fractions of equity at the start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossPath {
+    /// The account's venue; empty: there is one account.
+    pub account: String,
+    /// Such as `0.99`.
+    pub confidence: f64,
+    /// In nanoseconds.
+    pub horizon: i64,
+    /// `filtered`, `historical`, `montecarlo`.
+    pub method: String,
+    /// Horizons at whose start nothing was known yet, and such that span a hole in the market: both are left out.
+    pub unknown: u64,
+    /// See `unknown`.
+    pub holes: u64,
+    /// Ends.
+    pub time: Vec<i64>,
+    /// What was told before, over zero where a loss.
+    pub value_at_risk: Vec<f64>,
+    /// Likewise.
+    pub expected_shortfall: Vec<f64>,
+    /// What the positions of the start, held still, had made.
+    pub held: Vec<f64>,
+    /// What equity made, trades and costs meanwhile included.
+    pub made: Vec<f64>,
+    /// Parts of strategies in expected shortfall; they add up to it.
+    pub parts: Vec<LossPart>,
+}
+
+/// The part of a strategy in one instrument.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossPart {
+    /// The policy's name. Empty: coins and profit that lie in the account.
+    pub strategy: String,
+    /// Symbol, or empty.
+    pub instrument: String,
+    /// As long as the lists of the path.
+    pub shortfall: Vec<f64>,
+}
+
 /// Forecasts of one path, as fractions of equity at the start of each step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RiskPath {
@@ -111,7 +155,7 @@ pub struct RiskLevel {
 }
 
 /// What one strategy in one instrument added to expected shortfall at 95 %.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RiskShare {
     /// Position in [`RunSummary::strategies`].
     pub strategy: usize,
@@ -119,6 +163,9 @@ pub struct RiskShare {
     pub instrument: usize,
     /// Mean over the steps at whose start something was held, as a fraction of equity.
     pub shortfall: f64,
+    /// The same step by step.
+    #[serde(default)]
+    pub path: Vec<f64>,
 }
 
 /// Greeks of all options on one underlying over time, while some were held. Lists are equally long.

@@ -1,6 +1,6 @@
 //! A run with everything computed once that several sections need.
 
-use super::risk::{Tested, tested};
+use super::risk::{Tested, tested, tested_facts};
 use super::summary::{Columns, Fill, Purpose, RunSummary, Traded};
 use crate::metrics::{EqualVol, Missing, Path, Scores};
 use std::collections::BTreeSet;
@@ -145,6 +145,8 @@ pub(super) struct View<'a> {
     pub(super) plans: BTreeSet<u64>,
     /// Tests of its value at risk.
     pub(super) tested: Vec<Tested>,
+    /// Tests of what rules were told of it, fact by fact.
+    pub(super) tested_facts: Vec<Vec<Tested>>,
     minor: usize,
 }
 
@@ -158,6 +160,7 @@ impl<'a> View<'a> {
             instruments: run.instruments.iter().enumerate().map(|(at, traded)| Known::new(at, traded)).collect(),
             minor: show::minor_unit(&run.header.currency),
             tested: tested(run),
+            tested_facts: tested_facts(run),
             limits: Limits::of(is_month, run.instruments.len()),
             run,
             times,

@@ -3,20 +3,23 @@
 use crate::records::LossRow;
 use crate::report::{LossPart, LossPath};
 use crate::run::Run;
-use units::Duration;
+use units::{Duration, Timestamp};
+
+/// What is under this share of equity is rounding.
+const SLIP: f64 = 1e-9;
 
 /// Every account, confidence, horizon and method that rules read.
 pub(super) fn losses(run: &Run) -> Vec<LossPath> {
     let key = |row: &LossRow| (row.account, row.confidence.to_bits(), row.horizon.to_bits(), row.method.clone());
-    let mut keys = Vec::new();
+    let mut paths: Vec<(_, Vec<&LossRow>)> = Vec::new();
     for row in &run.tables.losses {
-        if !keys.contains(&key(row)) {
-            keys.push(key(row));
+        let of = key(row);
+        match paths.iter_mut().find(|(known, _)| *known == of) {
+            Some((_, rows)) => rows.push(row),
+            None => paths.push((of, vec![row])),
         }
     }
-    keys.into_iter()
-        .map(|of| path(run, &run.tables.losses.iter().filter(|row| key(row) == of).collect::<Vec<_>>()))
-        .collect()
+    paths.iter().map(|(_, rows)| path(run, rows)).collect()
 }
 
 fn path(run: &Run, rows: &[&LossRow]) -> LossPath {
@@ -31,42 +34,52 @@ fn path(run: &Run, rows: &[&LossRow]) -> LossPath {
         method: first.method.to_string(),
         ..LossPath::default()
     };
+    let last = rows.last().map_or(Timestamp::MIN, |row| row.time);
+    let mut next = Timestamp::MIN;
     // The account's row of a moment stands before those of its strategies.
-    let moments: Vec<&[&LossRow]> = rows.chunk_by(|_, next| !next.strategy.is_empty()).collect();
-    let mut from = 0;
-    while let Some(start) = moments.get(from) {
-        let whole = start[0];
-        let apart = |to: usize| moments[to][0].time.floor(step).since(whole.time.floor(step));
-        let Some(to) = (from + 1..moments.len()).find(|to| apart(*to) >= horizon) else { break };
-        let end = moments[to][0];
-        let (equity, paid_in) = (whole.equity.approximate(), (end.paid_in - whole.paid_in).approximate());
-        match (whole.value_at_risk, whole.expected_shortfall) {
-            (Some(value_at_risk), Some(expected_shortfall)) if apart(to) == horizon && equity > 0.0 => {
-                for part in &start[1..] {
-                    add(&mut path, part);
-                }
-                path.time.push(end.time.nanos());
+    for moment in rows.chunk_by(|_, next| !next.strategy.is_empty()) {
+        let whole = moment[0];
+        if whole.time.floor(step) < next {
+            continue;
+        }
+        next = whole.time.floor(step) + horizon;
+        match (whole.value_at_risk.zip(whole.expected_shortfall), whole.held.zip(whole.made), whole.ended) {
+            (Some((value_at_risk, expected_shortfall)), Some((held, made)), Some(end)) => {
+                parts(&mut path, &moment[1..], expected_shortfall);
+                path.time.push(end.nanos());
                 path.value_at_risk.push(value_at_risk);
                 path.expected_shortfall.push(expected_shortfall);
-                path.made.push((end.equity.approximate() - paid_in) / equity - 1.0);
+                path.held.push(held);
+                path.made.push(made);
+                path.parts.iter_mut().for_each(|part| part.shortfall.resize(path.time.len(), 0.0));
             }
-            (Some(_), Some(_)) if equity > 0.0 => path.holes += 1,
-            _ => path.unknown += 1,
+            (None, ..) => path.unknown += 1,
+            // The last one is still under way.
+            _ => path.holes += u64::from(next <= last.floor(step)),
         }
-        path.parts.iter_mut().for_each(|part| part.shortfall.resize(path.time.len(), 0.0));
-        from = to;
     }
     path.parts.retain(|part| part.shortfall.iter().any(|shortfall| *shortfall != 0.0));
     path
 }
 
-fn add(path: &mut LossPath, row: &LossRow) {
-    let known =
-        |part: &LossPart| (part.strategy.as_str(), part.instrument.as_str()) == (&*row.strategy, &*row.instrument);
-    let at = path.parts.iter().position(known).unwrap_or_else(|| {
-        let (strategy, instrument) = (row.strategy.to_string(), row.instrument.to_string());
-        path.parts.push(LossPart { strategy, instrument, shortfall: vec![0.0; path.time.len()] });
-        path.parts.len() - 1
-    });
-    path.parts[at].shortfall.push(row.expected_shortfall.unwrap_or_default());
+/// The part of each strategy, and what coins and profit that lie in the account leave.
+fn parts(path: &mut LossPath, rows: &[&LossRow], whole: f64) {
+    let mut left = whole;
+    let mut add = |strategy: &str, instrument: &str, shortfall: f64| {
+        let known = |part: &LossPart| (part.strategy.as_str(), part.instrument.as_str()) == (strategy, instrument);
+        let at = path.parts.iter().position(known).unwrap_or_else(|| {
+            let (strategy, instrument) = (strategy.to_owned(), instrument.to_owned());
+            path.parts.push(LossPart { strategy, instrument, shortfall: vec![0.0; path.time.len()] });
+            path.parts.len() - 1
+        });
+        path.parts[at].shortfall.push(shortfall);
+    };
+    for row in rows {
+        let shortfall = row.expected_shortfall.unwrap_or_default();
+        left -= shortfall;
+        add(&row.strategy, &row.instrument, shortfall);
+    }
+    if left.abs() > SLIP {
+        add("", "", left);
+    }
 }

@@ -69,7 +69,10 @@ impl Run {
     #[must_use]
     pub fn page(&self) -> RunSummary {
         let mut summary = self.summary();
-        summary.risk = Some(record(self, &summary));
+        // What rules were told is tested itself.
+        if summary.losses.iter().all(|path| path.time.is_empty()) {
+            summary.risk = Some(record(self, &summary));
+        }
         summary
     }
 }
@@ -155,7 +158,7 @@ fn told(
         twin: RiskPath { levels: empty(), ..RiskPath::default() },
         ..RiskRecord::default()
     };
-    let mut shares = vec![0.0; held.len()];
+    let mut shares = vec![(0.0, Vec::new()); held.len()];
     let mut shared = 0.0;
     for at in 1..scaled.len() {
         // What was known at the end of step `at - 1`.
@@ -205,10 +208,13 @@ fn told(
             }
             if let (SCALED, Some(units), Some(whole)) = (whose, units, &profits) {
                 let tail = Tail::of(whole, CONFIDENCES[0])?;
-                for ((share, held), unit) in shares.iter_mut().zip(held).zip(units) {
+                for (((sum, path), held), unit) in shares.iter_mut().zip(held).zip(units) {
                     let exposure = held.exposure[whose][at - 1];
                     if exposure != 0.0 {
-                        *share += exposure * tail.shortfall_of(unit)?;
+                        let own = exposure * tail.shortfall_of(unit)?;
+                        *sum += own;
+                        path.resize(record.time.len() - 1, 0.0);
+                        path.push(own);
                     }
                 }
                 shared += 1.0;
@@ -219,7 +225,10 @@ fn told(
     let is_told = summary.instruments.len() == 1 || held.iter().all(|held| !matches!(held.law, Law::Greeks(_)));
     let parts = held.iter().zip(shares).filter(|_| shared > 0.0 && is_told);
     record.shares = parts
-        .map(|(held, sum)| RiskShare { strategy: held.strategy, instrument: held.instrument, shortfall: sum / shared })
+        .map(|(held, (sum, mut path))| {
+            path.resize(record.time.len(), 0.0);
+            RiskShare { strategy: held.strategy, instrument: held.instrument, shortfall: sum / shared, path }
+        })
         .filter(|share| share.shortfall != 0.0)
         .collect();
     record.shares.sort_by(|a, b| b.shortfall.total_cmp(&a.shortfall));

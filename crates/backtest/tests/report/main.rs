@@ -341,7 +341,7 @@ fn tests_of_value_at_risk_come_with_their_power() {
         time: (0..days as i64).map(|at| run.header.start + at * span).collect(),
         twin: path.clone(),
         scaled: path,
-        shares: vec![RiskShare { strategy: 0, instrument: 0, shortfall: 0.024 }],
+        shares: vec![RiskShare { strategy: 0, instrument: 0, shortfall: 0.024, path: vec![0.024; days] }],
         ..RiskRecord::default()
     });
     let page = html(&run);

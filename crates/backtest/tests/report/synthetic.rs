@@ -182,6 +182,7 @@ impl Walk {
             variants: Vec::new(),
             greeks: Vec::new(),
             surfaces: Vec::new(),
+            losses: Vec::new(),
             risk: None,
         };
         Self {

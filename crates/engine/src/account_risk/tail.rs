@@ -19,7 +19,7 @@ use risk::scenario::{JointMoves, Revaluation, Slack};
 use risk::tail::Tail;
 use risk::value_at_risk::{Dynamics, Factor, Forecast, Law, Moves, Paths, Tails as LawTails, ValueAtRiskError};
 use risk::venues::Absent;
-use units::{Duration, InstrumentId, Price, Qty, Timestamp};
+use units::{AccountId, Duration, InstrumentId, Price, Qty, StrategyId, Timestamp};
 
 /// Decay of the weights that volatilities are forecast by, as `trimtab risk` has it.
 const DECAY: f64 = 0.94;
@@ -35,10 +35,33 @@ const MONTH: Duration = Duration::from_nanos(30 * Duration::DAY.nanos());
 /// What rounding leaves of a figure at most, as a share.
 const SLIP: f64 = 1e-9;
 
+/// What facts of value at risk told at the first input of the market at or behind a step of their history, before what strategies decided
+/// then. Fractions of equity; `None`: not known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossForecast {
+    /// Whose equity.
+    pub account: AccountId,
+    /// `None`: all that the account holds; else what a strategy has in it.
+    pub strategy: Option<StrategyId>,
+    /// Confidence, horizon and method.
+    pub fact: TailFact,
+    /// Value at risk.
+    pub value_at_risk: Option<f64>,
+    /// Expected shortfall.
+    pub expected_shortfall: Option<f64>,
+}
+
 /// What may be lost, by account and strategy.
 #[derive(Debug)]
 pub(super) struct Tails {
     pub(super) past: Past,
+    /// What rules read: of each account every confidence, horizon and method once, with a strategy that reads it.
+    asked: Vec<(AccountId, TailFact, usize)>,
+    /// What was told at steps of their histories is kept for whoever records it. This and what follows is no state.
+    pub(super) keeps: bool,
+    /// When the market was heard last, and before that.
+    heard: (Timestamp, Timestamp),
+    forecasts: (Timestamp, Vec<LossForecast>),
     sets: Vec<Set>,
     /// By account.
     wholes: Vec<Option<Whole>>,
@@ -85,7 +108,50 @@ impl Tails {
         }
         let past = Past::new(facts.iter().map(|fact| fact.step()), coins, catalogue, chains);
         let revaluation = Revaluation::new(Simd::best());
-        Some(Self { past, sets: Vec::new(), wholes: Vec::new(), parts: Vec::new(), revaluation, own: Vec::new() })
+        Some(Self {
+            past,
+            asked: Vec::new(),
+            keeps: false,
+            heard: (Timestamp::MIN, Timestamp::MIN),
+            forecasts: (Timestamp::MIN, Vec::new()),
+            sets: Vec::new(),
+            wholes: Vec::new(),
+            parts: Vec::new(),
+            revaluation,
+            own: Vec::new(),
+        })
+    }
+
+    /// A strategy's rules read a fact of its account.
+    pub(super) fn ask(&mut self, account: AccountId, fact: TailFact, scope: usize) {
+        let fact = TailFact { is_shortfall: false, is_component: false, ..fact };
+        if !self.asked.iter().any(|(of, known, _)| (*of, *known) == (account, fact)) {
+            self.asked.push((account, fact, scope));
+        }
+    }
+
+    /// Keeps what is told at a step of a history, if one has just been reached.
+    fn forecast(&mut self, risk: &AccountRisk, engine: &Engine) {
+        if engine.now > self.heard.0 {
+            self.heard = (engine.now, self.heard.0);
+        }
+        let (now, before) = self.heard;
+        let is_due = |fact: &TailFact| before == Timestamp::MIN || now.floor(fact.step()) != before.floor(fact.step());
+        let due: Vec<_> = self.asked.iter().copied().filter(|(_, fact, _)| is_due(fact)).collect();
+        if due.is_empty() {
+            return;
+        }
+        let mut told = Vec::new();
+        for (account, fact, scope) in due {
+            let own = engine.scopes.iter().enumerate().filter(|(_, other)| other.account == account);
+            let parts = own.map(|(part, of)| (Some(of.id), Some(part)));
+            for (strategy, part) in std::iter::once((None, None)).chain(parts) {
+                let figures = self.figures(risk, engine, scope, fact, part).ok();
+                let (value_at_risk, expected_shortfall) = figures.unzip();
+                told.push(LossForecast { account, strategy, fact, value_at_risk, expected_shortfall });
+            }
+        }
+        self.forecasts = (now, told);
     }
 
     /// What was computed is computed anew.
@@ -97,6 +163,20 @@ impl Tails {
 
     /// A figure as a fraction of the account's equity.
     fn value(&mut self, risk: &AccountRisk, engine: &Engine, scope: usize, fact: TailFact) -> Result<f64, RiskRefusal> {
+        let part = fact.is_component.then_some(scope);
+        let (value_at_risk, expected_shortfall) = self.figures(risk, engine, scope, fact, part)?;
+        Ok(if fact.is_shortfall { expected_shortfall } else { value_at_risk })
+    }
+
+    /// Value at risk and expected shortfall of a strategy's account, or of what a strategy holds in it, as fractions of its equity.
+    fn figures(
+        &mut self,
+        risk: &AccountRisk,
+        engine: &Engine,
+        scope: usize,
+        fact: TailFact,
+        part: Option<usize>,
+    ) -> Result<(f64, f64), RiskRefusal> {
         let at = engine.scopes[scope].account.index();
         let equity = equity_of(engine, at)?.approximate();
         if equity <= 0.0 {
@@ -104,17 +184,17 @@ impl Tails {
         }
         let set = self.priced(risk, engine, scope, fact)?;
         let tail = Tail::of(&self.sets[set].profits, fact.confidence()).map_err(ValueAtRiskError::from)?;
-        let loss = match (fact.is_component, fact.is_shortfall) {
-            (false, false) => tail.value_at_risk(),
-            (false, true) => tail.expected_shortfall(),
-            (true, is_shortfall) => {
-                self.price_part(risk, engine, scope, set)?;
-                let of = if is_shortfall { tail.shortfall_of(&self.own) } else { tail.value_at_risk_of(&self.own) };
-                of.map_err(ValueAtRiskError::from)?
+        let (value_at_risk, expected_shortfall) = match part {
+            None => (tail.value_at_risk(), tail.expected_shortfall()),
+            Some(part) => {
+                self.price_part(risk, engine, part, set)?;
+                let own = &self.own;
+                let figures = tail.value_at_risk_of(own).and_then(|figure| Ok((figure, tail.shortfall_of(own)?)));
+                figures.map_err(ValueAtRiskError::Tail)?
             }
         };
         // A loss of nothing is no negative zero.
-        Ok(loss / equity + 0.0)
+        Ok((value_at_risk / equity + 0.0, expected_shortfall / equity + 0.0))
     }
 
     /// The set of scenarios for a fact of a strategy's account, with the account's profits of now.
@@ -275,6 +355,34 @@ fn held_by(engine: &Engine, scope: usize) -> Vec<(usize, Qty)> {
         }
         None if own.position.is_zero() => Vec::new(),
         None => vec![(own.instrument.index(), own.position)],
+    }
+}
+
+impl Engine {
+    /// From now on keeps what facts of value at risk told at each step of their history: [`Self::loss_forecasts`].
+    pub fn keep_loss_forecasts(&mut self) {
+        if let Some(tails) = self.risk.as_mut().and_then(|risk| risk.tails.as_mut()) {
+            tails.keeps = true;
+        }
+    }
+
+    /// Keeps what facts of value at risk tell, where a step of their history was reached.
+    #[cold]
+    pub(super) fn forecast_losses(&mut self) {
+        let Some(mut risk) = self.risk.take() else { return };
+        if let Some(mut tails) = risk.tails.take() {
+            tails.forecast(&risk, self);
+            risk.tails = Some(tails);
+        }
+        self.risk = Some(risk);
+    }
+
+    /// What facts of value at risk that rules read told when a step of their history was last reached, and when that was: of each account
+    /// as a whole, then of each strategy in it. Empty unless [`Self::keep_loss_forecasts`] was asked for.
+    #[must_use]
+    pub fn loss_forecasts(&self) -> (Timestamp, &[LossForecast]) {
+        let tails = self.risk.as_ref().and_then(|risk| risk.tails.as_ref());
+        tails.map_or((Timestamp::MIN, &[]), |tails| (tails.forecasts.0, &tails.forecasts.1))
     }
 }
 

@@ -32,7 +32,11 @@ impl Engine {
         }
         if let Some(tails) = &mut risk.tails {
             tails.past.observe(self.now, input.events, &self.surfaces);
+            if tails.keeps {
+                self.forecast_losses();
+            }
         }
+        let Some(risk) = &self.risk else { return };
         for (scope, readings) in risk.readers.iter().enumerate() {
             if !readings.is_empty() {
                 self.dirty.touch(scope as u32);
