@@ -207,9 +207,16 @@ impl Working {
             before
         };
         match *update {
-            // Once triggered, what was asked for last has held: terms that are told only then are older ones.
             OrderUpdate::Amended { qty, kind } if before.state != OrderState::Triggered => {
                 (live.qty, live.agreed, live.kind) = (qty, qty, kind);
+            }
+            // Once triggered, terms that are told are older ones, and what was asked for last has held; unless just these terms are filled:
+            // the order had ended before it could be amended again, and no answer will come.
+            OrderUpdate::Amended { qty, .. } => {
+                live.agreed = live.agreed.min(qty);
+                if live.filled == live.agreed {
+                    live.state = OrderState::Filled;
+                }
             }
             OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(CancelReason::Margin)
                 if live.kind == OrderKind::Market || live.is_collared() =>
@@ -689,6 +696,25 @@ mod tests {
         seat.fill(id, qty(3));
         assert_eq!(seat.route(0, &[stop()], true), []);
         assert_eq!(seat.off(), [qty(0), qty(7), qty(0)]);
+    }
+
+    /// A stop that is filled whole, of which the venue's terms are told last, while a larger one was asked for already: it has ended.
+    #[test]
+    fn a_stop_that_ended_before_it_was_amended_is_replaced() {
+        let mut seat = holding(10, &[stop()]);
+        let id = seat.live().next().unwrap().id;
+        let amended = |lots| OrderUpdate::Amended { qty: qty(lots), kind: OrderKind::Stop { trigger: price("90") } };
+        seat.held = qty(4);
+        seat.route(4, &[stop()], true);
+        seat.held = qty(9);
+        seat.route(9, &[stop()], true);
+        seat.tell(id, &OrderUpdate::Triggered);
+        seat.fill(id, qty(4));
+        assert_eq!(seat.off(), [qty(0), qty(5), qty(0)], "the larger one may have held");
+        seat.tell(id, &amended(4));
+        assert_eq!(seat.off(), [qty(0), qty(0), qty(0)]);
+        assert!(matches!(seat.route(5, &[stop()], true)[..], [Command::Place(_)]));
+        assert_eq!(seat.off(), [qty(0), qty(5), qty(0)]);
     }
 
     /// Whatever is wanted, filled, in parts too, and refused: market orders and either the stop or the rungs never take off more
