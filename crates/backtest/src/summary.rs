@@ -110,11 +110,14 @@ impl Run {
             return None;
         }
         let size = match &self.policy().size.kind {
-            SizeKind::FixedFraction { fraction } => Some(fraction.get()),
+            SizeKind::FixedFraction { fraction } => fraction.declared().map(units::Ratio::get),
             SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => {
                 let floor = volatility_floor.map_or(0.0, units::Vol::get);
-                let asked = target.get() / row.volatility?.max(floor);
-                Some(asked.min(exposure_cap.map_or(f64::INFINITY, units::Ratio::get)))
+                let asked = target.declared()?.get() / row.volatility?.max(floor);
+                match exposure_cap {
+                    Some(cap) => Some(asked.min(cap.declared()?.get())),
+                    None => Some(asked),
+                }
             }
             _ => None,
         };
@@ -383,7 +386,7 @@ impl Run {
     fn method(&self) -> report::Method {
         let record = &self.record;
         let target_vol = match &self.policy().size.kind {
-            policy::spec::SizeKind::VolatilityTarget { target, .. } => Some(target.get()),
+            policy::spec::SizeKind::VolatilityTarget { target, .. } => target.declared().map(units::Vol::get),
             _ => None,
         };
         let mut versions = vec![("program".to_owned(), record.program.clone())];

@@ -52,7 +52,7 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
             tell(name, instead, change);
         }
     };
-    let fixed = SizeKind::FixedFraction { fraction: Ratio::new(1.0).unwrap_or_default() };
+    let fixed = SizeKind::FixedFraction { fraction: Ratio::new(1.0).unwrap_or_default().into() };
     let fixed_size = |policy: &mut Policy| policy.size.kind = fixed.clone();
     let kind = &policy.size.kind;
     let is_target = matches!(kind, SizeKind::VolatilityTarget { .. });

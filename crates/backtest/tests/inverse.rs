@@ -73,7 +73,7 @@ fn equity_is_recomputed_from_the_files_alone() {
 fn sizes_and_limits_are_in_coin() {
     let folder = tempfile::tempdir().unwrap();
     let run = done(folder.path());
-    let limit = run.policy().caps.leverage.unwrap().limit.get();
+    let limit = run.policy().caps.leverage.as_ref().unwrap().limit.declared().unwrap().get();
     let most = run.tables.equity.iter().map(|row| row.exposure.abs()).fold(0.0, f64::max);
     assert!(most > 0.2 && most < limit * 1.1, "{most} x equity, limit {limit}");
     assert!(run.tables.fills.iter().all(|fill| fill.quantity.raw() % Qty::ONE == 0 && fill.currency == "BTC"));

@@ -15,7 +15,7 @@ use engine::{Engine, Output, Plan, Purpose};
 use exchange::{AccountTerms, Exchange, ExchangeConfig};
 use market::*;
 use policy::Policy;
-use policy::spec::{Caps, Sides, SignalKind, SizeKind, Trigger};
+use policy::spec::{Caps, LeverageLimit, Sides, SignalKind, SizeKind, Trigger};
 use policy::testing::{SERIES, policies};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -449,7 +449,8 @@ fn leverage_of(
 ) -> Checked {
     let seat = &desk.seats[plan.strategy.index()];
     let (target, held) = (plan.target.qty, positions[plan.strategy.index()]);
-    let Some(limit) = seat.policy.caps.leverage.filter(|_| target.abs() > held.abs()) else { return Ok(()) };
+    let declared = seat.policy.caps.leverage.as_ref().and_then(LeverageLimit::declared);
+    let Some(limit) = declared.filter(|_| target.abs() > held.abs()) else { return Ok(()) };
     if plan.steps.iter().any(|step| step.outcome == policy::Outcome::Unmet) {
         return Ok(());
     }

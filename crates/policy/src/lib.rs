@@ -15,6 +15,7 @@ mod region;
 mod risk_fact;
 mod rule;
 pub mod rules;
+mod setting;
 pub mod spec;
 mod structure;
 mod surface_fact;

@@ -4,8 +4,8 @@ use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Ladder, LegStrike, Money,
-    OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Signal, SignalKind, Size, SizeKind,
-    Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
+    OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Setting, Signal, SignalKind, Size,
+    SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -81,6 +81,14 @@ struct Printer {
 }
 
 impl Printer {
+    /// A number as it is declared, or the expression that gives it.
+    fn setting<T: Copy>(&mut self, key: &str, setting: &Setting<T>, declared: impl Fn(T) -> String) {
+        match setting {
+            Setting::Declared(value) => self.line(key, declared(*value)),
+            Setting::Reckoned(reckoned) => self.quoted(key, &reckoned.expression),
+        }
+    }
+
     fn signal(&mut self, signal: &Signal) {
         self.section("signal");
         match &signal.kind {
@@ -163,21 +171,23 @@ impl Printer {
             }
             SizeKind::FixedFraction { fraction } => {
                 self.quoted("kind", "fixed_fraction");
-                self.line("fraction", fraction);
+                self.setting("fraction", fraction, |fraction| fraction.to_string());
             }
             SizeKind::RiskPerTrade { risk } => {
                 self.quoted("kind", "risk_per_trade");
-                self.quoted("risk", percent(risk));
+                self.setting("risk", risk, |risk| format!("\"{}\"", percent(risk)));
             }
             SizeKind::VolatilityTarget { target, sources, volatility_floor, exposure_cap } => {
                 self.quoted("kind", "volatility_target");
-                self.quoted("target", percent(target));
+                self.setting("target", target, |target| format!("\"{}\"", percent(target)));
                 match &sources[..] {
                     [only] => self.quoted("volatility", volatility(only)),
                     chain => self.list("volatility", chain.iter().map(|source| format!("\"{}\"", volatility(source)))),
                 }
                 self.each("volatility_floor", volatility_floor.as_ref().map(|floor| format!("\"{}\"", percent(floor))));
-                self.each("exposure_cap", *exposure_cap);
+                if let Some(cap) = exposure_cap {
+                    self.setting("exposure_cap", cap, |cap| cap.to_string());
+                }
             }
         }
         self.quoted("resize", size.resize.word());
@@ -191,7 +201,7 @@ impl Printer {
             self.list("weights", &pyramid.shares);
         }
         self.quoted("spacing", pyramid.spacing.word());
-        self.quoted("step", format!("{}N", pyramid.step));
+        self.setting("step", &pyramid.step, |step| format!("\"{step}N\""));
         self.each("max_chase", pyramid.max_chase.map(|chase| format!("\"{chase}N\"")));
         self.line("max_units_per_event", pyramid.max_units_per_event);
         self.each("when", pyramid.when.as_ref().map(|when| format!("\"{when}\"")));
@@ -201,7 +211,9 @@ impl Printer {
         self.section("stop");
         self.quoted("initial", format!("{}N", stop.initial));
         self.quoted("follow", stop.follow.word());
-        self.each("trail", stop.trail.map(|trail| format!("\"{trail}N\"")));
+        if let Some(trail) = &stop.trail {
+            self.setting("trail", trail, |trail| format!("\"{trail}N\""));
+        }
         self.each("break_even_after", stop.break_even_after);
         let trigger = stop.trigger;
         if let Some(stop) = stop.time {
@@ -226,8 +238,10 @@ impl Printer {
             return;
         }
         self.section("caps");
-        self.each("leverage", caps.leverage.map(|cap| cap.limit));
-        self.each("leverage_restore", caps.leverage.map(|cap| cap.restore));
+        if let Some(cap) = &caps.leverage {
+            self.setting("leverage", &cap.limit, |limit| limit.to_string());
+            self.setting("leverage_restore", &cap.restore, |restore| restore.to_string());
+        }
         if !caps.drawdown.is_empty() {
             self.text.push_str("drawdown = [\n");
             for level in &caps.drawdown {

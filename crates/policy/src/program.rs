@@ -7,7 +7,8 @@ use crate::indicator::{self, Indicator};
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{
     BlackoutRule, CollarRule, DrawdownCap, Gates, LadderRule, LeverageCap, LimitRule, LossLimit, MaxOrderRule,
-    OpenRiskCap, OrderRateRule, PyramidRule, SignalRule, SizeRule, StopRule, StreakRule, TrimRule, WhenRule,
+    OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, SignalRule, SizeRule, SizeTerms, Sizing, StopRule,
+    StreakRule, TrimRule, WhenRule,
 };
 use crate::spec::{OrderSize, Policy, Reentry, Resize, RungAt, SizeKind, Trade, filled};
 use std::fmt;
@@ -106,13 +107,10 @@ impl Program {
         let fraction = policy.backtest.twin_base;
         let rules: Vec<Box<dyn Rule>> = vec![
             Box::new(SignalRule { sides: policy.signal.sides, reentry: Reentry::AtOnce, sign_only: true }),
-            Box::new(SizeRule {
-                kind: SizeKind::FixedFraction { fraction },
-                resize: Resize::Entry,
-                needs_unit: false,
-                stop_units: 0.0,
-                first_share: 1.0,
-            }),
+            Box::new(SizeRule::new(
+                Sizing::FixedFraction { fraction: fraction.into() },
+                SizeTerms { resize: Resize::Entry, needs_unit: false, stop_units: 0.0, first_share: 1.0 },
+            )),
             Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry, counts_collateral: false }),
         ];
         let (campaign, amounts) = (CampaignTerms::default(), Vec::new());
@@ -173,19 +171,23 @@ fn rules(
     let resize = policy.size.resize;
     let has_unit_rung =
         policy.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| matches!(rung.at, RungAt::N(_))));
+    // The policy's own series are all there.
+    let missing_setting =
+        || CompileError::UnknownSeries(policy.series_of(instrument).into_iter().next().unwrap_or_default());
+    let sizing = Sizing::compile(&policy.size.kind, series).ok_or_else(missing_setting)?;
+    let terms = SizeTerms {
+        resize,
+        needs_unit: policy.stop.is_some() || policy.pyramid.is_some() || has_unit_rung,
+        stop_units: policy.stop.as_ref().map_or(0.0, |stop| stop.initial.get()),
+        first_share: policy.pyramid.as_ref().map_or(1.0, |pyramid| pyramid.shares[0]),
+    };
     let mut rules: Vec<Box<dyn Rule>> = vec![
         Box::new(SignalRule { sides: policy.signal.sides, reentry: policy.signal.reentry, sign_only: false }),
-        Box::new(SizeRule {
-            kind: policy.size.kind.clone(),
-            resize,
-            needs_unit: policy.stop.is_some() || policy.pyramid.is_some() || has_unit_rung,
-            stop_units: policy.stop.as_ref().map_or(0.0, |stop| stop.initial.get()),
-            first_share: policy.pyramid.as_ref().map_or(1.0, |pyramid| pyramid.shares[0]),
-        }),
+        Box::new(SizeRule::new(sizing, terms)),
     ];
     if let Some(pyramid) = &policy.pyramid {
         let readd = policy.ladder.as_ref().is_none_or(|ladder| ladder.readd);
-        rules.push(Box::new(PyramidRule { pyramid: pyramid.clone(), resize, readd }));
+        rules.push(Box::new(PyramidRule::new(pyramid, resize, readd, series).ok_or_else(missing_setting)?));
     }
     if let Some(ladder) = &policy.ladder {
         let conditions = ladder.conditions.iter().map(|asked| condition(asked, series)).collect::<Result<_, _>>()?;
@@ -195,7 +197,7 @@ fn rules(
         rules.push(Box::new(StreakRule::new(streak, resize)));
     }
     if let Some(stop) = &policy.stop {
-        rules.push(Box::new(StopRule::new(stop.clone())));
+        rules.push(Box::new(StopRule::new(stop, series).ok_or_else(missing_setting)?));
     }
     if !policy.caps.drawdown.is_empty() {
         rules.push(Box::new(DrawdownCap::new(policy.caps.drawdown.clone(), policy.caps.rearm)));
@@ -211,8 +213,12 @@ fn rules(
         let (initial, follow) = (stop.initial.get(), stop.follow);
         rules.push(Box::new(OpenRiskCap { risk, exit_cost, initial, follow }));
     }
-    if let Some(limit) = policy.caps.leverage {
-        rules.push(Box::new(LeverageCap { limit }));
+    match policy.caps.leverage.as_ref().map(|limit| (limit, limit.declared())) {
+        None => {}
+        Some((_, Some(limit))) => rules.push(Box::new(LeverageCap { limit })),
+        Some((limit, None)) => {
+            rules.push(Box::new(ReckonedLeverageCap::new(limit, series).ok_or_else(missing_setting)?));
+        }
     }
     for (index, limit) in policy.limits.iter().enumerate() {
         rules.push(Box::new(

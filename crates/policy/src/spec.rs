@@ -2,6 +2,7 @@
 
 use crate::expression::Expression;
 use crate::facts::Code;
+pub use crate::setting::{Reckoned, Setting};
 pub use crate::structure::{
     LEGS_MAX, LegStrike, Roll, Sticky, Structure, StructureLeg, is_structure, structure_symbol,
 };
@@ -126,12 +127,20 @@ impl Policy {
         shared_quote(&self.instruments)
     }
 
-    /// The conditions that it states, and what its limits compare.
+    /// The conditions that it states, what its limits compare, and what numbers are reckoned by.
     pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let pyramid = self.pyramid.as_ref().and_then(|pyramid| pyramid.when.as_ref());
         let ladder = self.ladder.iter().flat_map(|ladder| &ladder.conditions);
         let limits = self.limits.iter().flat_map(|limit| [&limit.of, &limit.limit, &limit.restore]);
-        self.signal.when.iter().chain(pyramid).chain(ladder).chain(limits)
+        self.signal.when.iter().chain(pyramid).chain(ladder).chain(limits).chain(self.settings().map(|(.., by)| by))
+    }
+
+    /// The numbers that are reckoned at every decision: section and key of each, and its expression.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &Expression)> {
+        let size = self.size.kind.settings().map(|(key, by)| ("size", key, by));
+        let step = self.pyramid.iter().filter_map(|pyramid| Some(("pyramid", "step", pyramid.step.expression()?)));
+        let trail = self.stop.iter().filter_map(|stop| Some(("stop", "trail", stop.trail.as_ref()?.expression()?)));
+        size.chain(step).chain(trail).chain(self.caps.settings())
     }
 
     /// The series as the policy names them, with placeholders, each once.
@@ -455,28 +464,42 @@ pub enum SizeKind {
     /// A fixed multiple of equity.
     FixedFraction {
         /// × equity.
-        fraction: Ratio,
+        fraction: Setting<Ratio>,
     },
     /// The first unit loses this share of equity at its initial stop.
     RiskPerTrade {
         /// Share of equity.
-        risk: Ratio,
+        risk: Setting<Ratio>,
     },
     /// Size = target ÷ volatility × equity.
     VolatilityTarget {
         /// Annualised target.
-        target: Vol,
+        target: Setting<Vol>,
         /// Where volatility comes from: the first source, or the first of its fallbacks that is known. A fallback only
         /// ever shrinks the size.
         sources: Vec<VolatilitySource>,
         /// Volatility is never taken lower than this.
         volatility_floor: Option<Vol>,
         /// Never more than this × equity.
-        exposure_cap: Option<Ratio>,
+        exposure_cap: Option<Setting<Ratio>>,
     },
 }
 
 impl SizeKind {
+    /// Its numbers that are reckoned at every decision.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static str, &Expression)> {
+        let all = match self {
+            Self::FixedNotional { .. } => [None, None],
+            Self::FixedFraction { fraction } => [Some(("fraction", fraction.expression())), None],
+            Self::RiskPerTrade { risk } => [Some(("risk", risk.expression())), None],
+            Self::VolatilityTarget { target, exposure_cap, .. } => [
+                Some(("target", target.expression())),
+                exposure_cap.as_ref().map(|cap| ("exposure_cap", cap.expression())),
+            ],
+        };
+        all.into_iter().flatten().filter_map(|(key, by)| Some((key, by?)))
+    }
+
     pub(crate) fn series(&self) -> Vec<&str> {
         match self {
             Self::VolatilityTarget { sources, .. } => sources.iter().flat_map(VolatilitySource::series).collect(),
@@ -554,7 +577,7 @@ pub struct Pyramid {
     /// Levels are measured from the frozen entry or from the last fill.
     pub spacing: Spacing,
     /// Distance between levels in N.
-    pub step: Ratio,
+    pub step: Setting<Ratio>,
     /// An add lapses when its fill would be worse than its level by more than this many N. `None`: never.
     pub max_chase: Option<Ratio>,
     /// When the market is beyond several levels at once, this many units at most are added in one order.
@@ -580,7 +603,7 @@ pub struct Stop {
     /// Whether each add moves the stop to the initial distance under its fill.
     pub follow: Follow,
     /// Distance of a trailing stop from the best price since entry, in N.
-    pub trail: Option<Ratio>,
+    pub trail: Option<Setting<Ratio>>,
     /// After this rung of the ladder, counted from 1, the stop is at the entry fill or better.
     pub break_even_after: Option<u32>,
     /// When a campaign that goes nowhere is closed.
@@ -707,7 +730,7 @@ pub enum FractionOf {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Caps {
     /// Gross notional ÷ equity.
-    pub leverage: Option<Limit>,
+    pub leverage: Option<LeverageLimit>,
     /// Exposure factors by drawdown, mildest first; zero at the last.
     pub drawdown: Vec<DrawdownLevel>,
     /// How a strategy that the last drawdown level made flat begins again. `None`: by hand.
@@ -722,6 +745,15 @@ pub struct Caps {
     pub open_risk: Option<OpenRisk>,
     /// The stop must lie inside the liquidation price by this share of the price.
     pub liquidation_distance: Option<Ratio>,
+}
+
+impl Caps {
+    /// Its numbers that are reckoned at every decision.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &Expression)> {
+        let levels =
+            self.leverage.iter().flat_map(|cap| [("leverage", &cap.limit), ("leverage_restore", &cap.restore)]);
+        levels.filter_map(|(key, setting)| Some(("caps", key, setting.expression()?)))
+    }
 }
 
 /// How a strategy that is flat by drawdown begins again: its high-water mark restarts at the equity of then.
@@ -791,6 +823,23 @@ pub enum LimitAction {
     NoIncrease,
     /// Everything is closed, and nothing opened until it is.
     Flat,
+}
+
+/// The limit of leverage, and the level that a breach is brought back to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeverageLimit {
+    /// Breached over this.
+    pub limit: Setting<Ratio>,
+    /// Brought back to this.
+    pub restore: Setting<Ratio>,
+}
+
+impl LeverageLimit {
+    /// Both levels, where they are always the same.
+    #[must_use]
+    pub fn declared(&self) -> Option<Limit> {
+        Some(Limit { limit: self.limit.declared()?, restore: self.restore.declared()? })
+    }
 }
 
 /// A limit and the level that a breach is brought back to; increases stop at the restore level.

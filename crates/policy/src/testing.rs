@@ -4,10 +4,10 @@ use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FactLimit, FeeTier,
-    Flow, FlowKind, Follow, FractionOf, Guards, Ladder, Limit, LimitAction, Money, OnLoss, OpenRisk, OptionCosts,
-    OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reentry, Resize, Rung, RungAt, Sides, Signal,
-    SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource,
-    settlements, shared_quote, venue,
+    Flow, FlowKind, Follow, FractionOf, Guards, Ladder, LeverageLimit, LimitAction, Money, OnLoss, OpenRisk,
+    OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung,
+    RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger,
+    UnitSource, VolatilitySource, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -46,7 +46,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
             });
             let kind = match size.kind {
                 SizeKind::RiskPerTrade { .. } if stop.is_none() => {
-                    SizeKind::FixedFraction { fraction: ratio(100, 100) }
+                    SizeKind::FixedFraction { fraction: ratio(100, 100).into() }
                 }
                 kind => kind,
             };
@@ -452,17 +452,51 @@ fn size() -> impl Strategy<Value = Size> {
     let kind = prop_oneof![
         (1..=2_000i128)
             .prop_map(|thousands| SizeKind::FixedNotional { notional: Cash::from_raw(thousands * 1_000 * Cash::ONE) }),
-        (1..=400i32).prop_map(|percent| SizeKind::FixedFraction { fraction: ratio(percent, 100) }),
-        (1..=500i32).prop_map(|basis_points| SizeKind::RiskPerTrade { risk: ratio(basis_points, 10_000) }),
-        target.prop_map(|(target, sources, floor, cap)| SizeKind::VolatilityTarget {
-            target: vol(target),
-            sources,
-            volatility_floor: floor.map(vol),
-            exposure_cap: cap.map(|percent| ratio(percent, 100)),
+        (1..=400i32, reckoned()).prop_map(|(percent, by)| SizeKind::FixedFraction {
+            fraction: by.setting(ratio(percent, 100), f64::from(percent) / 100.0, "", 125.0),
+        }),
+        (1..=500i32, reckoned()).prop_map(|(basis_points, by)| SizeKind::RiskPerTrade {
+            risk: by.setting(ratio(basis_points, 10_000), f64::from(basis_points) / 1e4, "", 1.0),
+        }),
+        (target, reckoned(), reckoned()).prop_map(|((target, sources, floor, cap), by, cap_by)| {
+            SizeKind::VolatilityTarget {
+                target: by.setting(vol(target), f64::from(target) / 100.0, "", 5.0),
+                sources,
+                volatility_floor: floor.map(vol),
+                exposure_cap: cap
+                    .map(|percent| cap_by.setting(ratio(percent, 100), f64::from(percent) / 100.0, "", 125.0)),
+            }
         }),
     ];
     let resize = select(vec![Resize::Entry, Resize::Continuous]);
     (kind, resize).prop_map(|(kind, resize)| Size { kind, resize })
+}
+
+/// How a number is reckoned, if it is.
+#[derive(Debug, Clone, Copy)]
+struct By(Option<u8>);
+
+/// One number in eight is reckoned, by facts that move in every way: steadily, with a series, and with the price.
+fn reckoned() -> impl Strategy<Value = By> {
+    weighted(0.125, 0..6u8).prop_map(By)
+}
+
+impl By {
+    /// The number as it is declared, or an expression that gives about as much.
+    fn setting<T>(self, declared: T, about: f64, suffix: &str, most: f64) -> Setting<T> {
+        let Some(how) = self.0 else { return Setting::Declared(declared) };
+        let number = format!("{about}{suffix}");
+        let text = match how {
+            0 => format!("{number} * clamp(series({SERIES}, 4d), 50%, 150%)"),
+            1 => format!("if(series({SERIES}, 4d) > 60%, {number}, {number} * 2)"),
+            2 => format!("{number} * (1 - drawdown)"),
+            3 => format!("if(drawdown > 2%, {number} * 0.5, {number})"),
+            4 => format!("if(campaigns > 3 || campaigns.since < 3d, {number} * 0.5, {number})"),
+            _ => format!("{number} * if(known(campaign.units), 1 / campaign.units, 1)"),
+        };
+        let expression = Expression::parse(&text).unwrap_or_else(|_| unreachable!("{text} is an expression"));
+        Setting::Reckoned(Box::new(Reckoned { expression, most }))
+    }
 }
 
 fn source() -> BoxedStrategy<VolatilitySource> {
@@ -489,10 +523,12 @@ fn pyramid() -> impl Strategy<Value = Pyramid> {
     ];
     let spacing = select(vec![Spacing::Entry, Spacing::LastFill]);
     let rest = (proptest::option::of(0..=200i32), 1..=4u32, weighted(0.2, condition()));
-    (weights, spacing, 10..=300i32, rest).prop_map(|(weights, spacing, step, (chase, at_once, when))| {
+    (weights, spacing, (10..=300i32, reckoned()), rest).prop_map(|(weights, spacing, step, (chase, at_once, when))| {
         let sum: f64 = weights.iter().sum();
         let shares = weights.iter().map(|weight| weight / sum).collect();
-        let (step, max_chase) = (ratio(step, 100), chase.map(|chase| ratio(chase, 100)));
+        let (step, by) = step;
+        let step = by.setting(ratio(step, 100), f64::from(step) / 100.0, "N", 100.0);
+        let max_chase = chase.map(|chase| ratio(chase, 100));
         Pyramid { shares, spacing, step, max_chase, max_units_per_event: at_once, when }
     })
 }
@@ -506,11 +542,11 @@ fn stop() -> impl Strategy<Value = Stop> {
         })
     });
     let rest = (weighted(0.5, 1..=3u32), time, trigger());
-    (25..=600i32, follow, proptest::option::of(50..=1_200i32), rest).prop_map(
+    (25..=600i32, follow, proptest::option::of((50..=1_200i32, reckoned())), rest).prop_map(
         |(initial, follow, trail, (break_even_after, time, trigger))| Stop {
             initial: ratio(initial, 100),
             follow,
-            trail: trail.map(|trail| ratio(trail, 100)),
+            trail: trail.map(|(trail, by)| by.setting(ratio(trail, 100), f64::from(trail) / 100.0, "N", 100.0)),
             break_even_after,
             time,
             trigger,
@@ -560,8 +596,11 @@ fn ladder() -> impl Strategy<Value = Ladder> {
 }
 
 fn caps() -> impl Strategy<Value = Caps> {
-    let leverage = (50..=1_000i32, 10..=100i32)
-        .prop_map(|(limit, kept)| Limit { limit: ratio(limit, 100), restore: ratio(limit * kept / 100, 100) });
+    let leverage = (50..=1_000i32, 10..=100i32, reckoned(), reckoned()).prop_map(|(limit, kept, by, restored_by)| {
+        let restore = limit * kept / 100;
+        let level = |by: By, percent: i32| by.setting(ratio(percent, 100), f64::from(percent) / 100.0, "", 125.0);
+        LeverageLimit { limit: level(by, limit), restore: level(restored_by, restore) }
+    });
     let levels = prop::collection::vec((1..=12i32, 1..=99i32), 1..=8).prop_map(|gaps| {
         let (count, mut at) = (gaps.len() as i32, 0);
         let level = |(index, (gap, kept)): (usize, &(i32, i32))| {

@@ -175,7 +175,8 @@ impl Camp {
             Spacing::Entry => (self.entry, next),
             Spacing::LastFill => (self.last_fill, next - (u32::BITS - 1 - self.units.leading_zeros())),
         };
-        let level = off(anchor, pyramid.step.get() * self.unit?.approximate() * f64::from(steps), self.is_long());
+        let level =
+            off(anchor, pyramid.step.declared()?.get() * self.unit?.approximate() * f64::from(steps), self.is_long());
         let round = if self.is_long() { Round::AwayFromZero } else { Round::TowardZero };
         Some(level.to_tick(tick, round)).filter(|level| level.raw() > 0).map(|level| (next, level))
     }
@@ -214,7 +215,9 @@ impl Camp {
         let (Some(stop), Some(unit)) = (&policy.stop, self.unit.map(Price::approximate)) else { return self.adopted };
         let near = |place: Price| (place - level).abs() <= tick;
         let initial = stop.initial.get() * unit;
-        let trails = stop.trail.is_some_and(|trail| {
+        let trails = stop.trail.as_ref().is_some_and(|trail| {
+            // Where it is reckoned, only that the stop moves in favour is told.
+            let Some(trail) = trail.declared() else { return true };
             let ends = [best.0, best.1].map(|best| self.stop_behind(best, trail.get() * unit, tick));
             let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
             (low - tick..=high + tick).contains(&level)

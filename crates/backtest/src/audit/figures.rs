@@ -2,6 +2,7 @@
 
 use super::live::For;
 use crate::run::Run;
+use policy::spec::LeverageLimit;
 use std::collections::BTreeMap;
 use units::{Duration, Timestamp};
 
@@ -177,7 +178,8 @@ pub(super) fn caps(run: &Run, leverage: Vec<(f64, Option<Timestamp>)>) -> Vec<Ca
             told.push(CapWorst { cap: cap.to_owned(), strategy: policy.name.clone(), worst, limit, at });
         };
         // What a structure stands for is told by the legs that it holds.
-        if let Some(limit) = policy.caps.leverage.filter(|_| policy.structure.is_none()) {
+        let declared = policy.caps.leverage.as_ref().and_then(LeverageLimit::declared);
+        if let Some(limit) = declared.filter(|_| policy.structure.is_none()) {
             tell("leverage", leverage.get(at).copied().unwrap_or_default(), limit.limit.get());
         }
         if let Some(last) = policy.caps.drawdown.last() {

@@ -181,6 +181,14 @@ fn unchecked(run: &Run) -> Vec<String> {
         seat::shares_instruments(run),
         "quantities of orders and stops of strategies that share an instrument: bounds only",
     );
+    let mut reckoned: Vec<String> = Vec::new();
+    for (section, key, _) in run.policies().iter().flat_map(|policy| policy.settings()) {
+        let name = format!("`{section}.{key}`");
+        if !reckoned.contains(&name) {
+            reckoned.push(name);
+        }
+    }
+    tell(!reckoned.is_empty(), &format!("numbers that an expression gives: {}", reckoned.join(", ")));
     let watches = |policy: &policy::Policy| policy.stop.as_ref().is_some_and(|stop| stop.trigger == Trigger::Synthetic);
     let is_sampled = run.record.configuration.get("rows").is_some_and(|rows| rows != "each bar");
     tell(

@@ -6,7 +6,7 @@ use crate::records::PlanRow;
 use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
 use market::Currency;
-use policy::spec::{Breached, SizeKind};
+use policy::spec::{Breached, LeverageLimit, SizeKind};
 use risk::TierTable;
 use units::show::{self, Style};
 use units::{Contract, Price};
@@ -26,7 +26,8 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
             cuts: cuts(run, book, "drawdown_cap"),
         }
     });
-    let leverage = caps.leverage.map(|cap| Headroom {
+    // What a limit was that is reckoned is told by the plans in which it cut.
+    let leverage = caps.leverage.as_ref().and_then(LeverageLimit::declared).map(|cap| Headroom {
         name: "leverage cap".to_owned(),
         limit: format!("{} × equity", show::ratio(cap.limit.get(), Style::Page)),
         left: each(&|row| Some(1.0 - row.gross / cap.limit.get())),
@@ -76,6 +77,7 @@ fn exposure_cap(run: &Run, rows: &[BarRow<'_>]) -> Option<Headroom> {
     else {
         return None;
     };
+    let (target, cap) = (target.declared()?, cap.declared()?);
     let floor = volatility_floor.map_or(0.0, units::Vol::get);
     let left = |row: &BarRow<'_>| Some((1.0 - target.get() / row.volatility?.max(floor) / cap.get()).max(0.0));
     Some(Headroom {

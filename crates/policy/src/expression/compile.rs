@@ -13,6 +13,8 @@ type SwitchOf = Box<dyn Fn(&Facts) -> Option<bool> + Send>;
 pub struct Compiled {
     value: NumberOf,
     reads: Vec<FactId>,
+    /// Series and told facts among them, each with the age beyond which it is not used.
+    told: Vec<(FactId, Duration)>,
 }
 
 /// An expression that answers yes or no, compiled for one instrument.
@@ -34,6 +36,12 @@ impl Compiled {
     #[must_use]
     pub fn reads(&self) -> &[FactId] {
         &self.reads
+    }
+
+    /// States that the series that it reads stay as they are. Of its other facts nothing is stated: they have to, for the value to stay.
+    /// `false`: a series is not known now.
+    pub fn stays(&self, facts: &Facts, region: &mut Region) -> bool {
+        self.told.iter().all(|(series, max_age)| quiet::as_it_is(*series, *max_age, facts, region))
     }
 }
 
@@ -68,7 +76,15 @@ impl Expression {
     #[must_use]
     pub fn compile(&self, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Compiled> {
         (self.unit != Unit::Switch).then_some(())?;
-        Some(Compiled { value: number(&self.root, series)?, reads: reads(&self.root, series)? })
+        let mut told = Vec::new();
+        self.root.walk(&mut |term| {
+            if let Term::Told { name, max_age } = term
+                && let Some(id) = series(name)
+            {
+                told.push((facts::series(id).id(), *max_age));
+            }
+        });
+        Some(Compiled { value: number(&self.root, series)?, reads: reads(&self.root, series)?, told })
     }
 
     /// Compiles a condition. `None`: a series is missing, or the expression is no condition.

@@ -84,7 +84,7 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Whether it may hold while the facts that `is_absent` names are not known, whatever all others are.
+    /// Whether it may hold, or a number be known, while the facts that `is_absent` names are not known, whatever all others are.
     pub(crate) fn may_hold(&self, is_absent: &dyn Fn(&str) -> bool) -> bool {
         self.root.may_be(is_absent).0
     }

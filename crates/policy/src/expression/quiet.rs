@@ -143,6 +143,15 @@ fn told(series: FactId, max_age: Duration, number: f64, facts: &Facts, region: &
     true
 }
 
+/// A series that stays what it is now, for as long as it is not too old. `false`: it is not known now.
+pub(super) fn as_it_is(series: FactId, max_age: Duration, facts: &Facts, region: &mut Region) -> bool {
+    let (Some(raw), Some(age)) = (facts.raw(series), facts.age(series)) else { return false };
+    region.within(series, raw - 1, raw + 1);
+    let set = i128::from(facts.now().nanos()) - i128::from(age.nanos());
+    region.within(facts::NOW.id(), i128::MIN, set + i128::from(max_age.nanos()) + 1);
+    age <= max_age
+}
+
 /// A slot of a double on its side of a number. The bits of doubles stand in the order of their values above zero and in the reverse
 /// order below: the interval ends at zero where it would cross it.
 fn double(slot: FactId, value: f64, number: f64, region: &mut Region) {

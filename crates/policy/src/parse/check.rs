@@ -6,8 +6,8 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, Reentry, Resize, RungAt, Sides, SignalKind, Size, SizeKind, Trigger,
-    UNITS_MAX, UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Reentry, Resize, RungAt, Setting, Sides, SignalKind,
+    Size, SizeKind, Trigger, UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;
@@ -43,7 +43,7 @@ fn has_rung(draft: &Draft, is_one: impl Fn(RungAt) -> bool) -> bool {
     draft.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| is_one(rung.at)))
 }
 
-/// A condition, or what a limit compares.
+/// A condition, what a limit compares, or what a number is reckoned by.
 struct Asked<'a> {
     key: &'static str,
     place: Range<usize>,
@@ -62,8 +62,20 @@ fn expressions<'a>(doc: &'a Doc<'_, '_>, draft: &'a Draft) -> impl Iterator<Item
         let parts = [("limits.of", &limit.of), ("limits.over", &limit.limit), ("limits.restore", &limit.restore)];
         parts.map(|(key, asked)| (key, place.clone(), asked))
     });
-    let all = signal.chain(pyramid).chain(ladder).chain(limits);
+    let all = signal.chain(pyramid).chain(ladder).chain(limits).chain(settings(doc, draft));
     all.map(|(key, place, expression)| Asked { key, place, expression })
+}
+
+/// The numbers that are reckoned, with the places of their keys.
+fn settings<'a>(
+    doc: &'a Doc<'_, '_>,
+    draft: &'a Draft,
+) -> impl Iterator<Item = (&'static str, Range<usize>, &'a Expression)> {
+    let size = draft.size.iter().flat_map(|size| size.kind.settings()).map(|(key, by)| ("size", key, by));
+    let step = draft.pyramid.iter().filter_map(|pyramid| Some(("pyramid", "step", pyramid.step.expression()?)));
+    let trail = draft.stop.iter().filter_map(|stop| Some(("stop", "trail", stop.trail.as_ref()?.expression()?)));
+    let caps = draft.caps.settings();
+    size.chain(step).chain(trail).chain(caps).map(|(section, key, by)| (key, doc.place(section, key), by))
 }
 
 fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
@@ -368,18 +380,28 @@ fn rearm(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
 
 /// What an account's own returns tell is not known before it has traded, and an entry that waits for it never comes.
 fn own_returns(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
-    let Some(when) = draft.signal.as_ref().and_then(|signal| signal.when.as_ref()) else { return };
     let is_growth = |name: &str| name.parse().is_ok_and(|fact: RiskFact| fact.needs_returns());
-    let Some(name) = when.series().into_iter().find(|name| is_growth(name)).filter(|_| !when.may_hold(&is_growth))
-    else {
+    let when = draft.signal.iter().filter_map(|signal| signal.when.as_ref());
+    let when = when.map(|when| (doc.place("signal", "when"), when, "!known({}) || …"));
+    // Distances and adds come after an entry.
+    let size = draft.size.iter().flat_map(|size| size.kind.settings());
+    let size = size.map(|(key, by)| (doc.place("size", key), by, "if(known({}), …, 1)"));
+    let caps = draft.caps.settings().map(|(_, key, by)| (doc.place("caps", key), by, "if(known({}), …, 1)"));
+    let waits = |by: &Expression| {
+        let name = by.series().into_iter().find(|name| is_growth(name)).filter(|_| !by.may_hold(&is_growth))?;
+        Some(name.to_owned())
+    };
+    let mut all = when.chain(size).chain(caps);
+    let Some((place, name, instead)) = all.find_map(|(place, by, instead)| Some((place, waits(by)?, instead))) else {
         return;
     };
+    let instead = instead.replace("{}", &name);
     let message = format!("a first entry waits for `{name}`, which it must make known");
     let label = "told by 60 days of returns of the account, of which it has none while it never traded";
     let help = format!(
-        "let it begin while nothing is known: `!known({name}) || …`; where other strategies trade in the account, nothing need change"
+        "let it begin while nothing is known: `{instead}`; where other strategies trade in the account, nothing need change"
     );
-    reader.warn(Code::NeverHolds, doc.place("signal", "when"), message, label, help);
+    reader.warn(Code::NeverHolds, place, message, label, help);
 }
 
 /// A break-even after a rung that does not exist would never come.
@@ -402,7 +424,7 @@ fn break_even(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
 /// Adds end after the first rung: units behind it are never bought.
 fn reach(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     if let Some(stop) = &draft.stop
-        && let Some(trail) = stop.trail.filter(|trail| *trail < stop.initial)
+        && let Some(trail) = stop.trail.as_ref().and_then(Setting::declared).filter(|trail| *trail < stop.initial)
     {
         let message = "the trail is tighter than the initial stop";
         let label = format!("{trail}N from the best price, the initial stop {}N from the entry", stop.initial);
@@ -419,7 +441,8 @@ fn reach(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let rungs = ladder.rungs.iter().filter_map(|rung| in_units(rung.at));
     let Some((rung, is)) = rungs.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|_| !ladder.readd) else { return };
     let units = pyramid.shares.len();
-    let last_unit = (units - 1) as f64 * pyramid.step.get();
+    let Some(step) = pyramid.step.declared() else { return };
+    let last_unit = (units - 1) as f64 * step.get();
     if rung < last_unit {
         let message = "the first rung ends the pyramid early";
         let label = format!("{is}{rung}N in favour, unit {units} is added at {last_unit}N");
@@ -429,12 +452,15 @@ fn reach(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
 }
 
 fn caps_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
-    let (Some(size), Some(limit)) = (&draft.size, draft.caps.leverage) else { return };
+    let declared = draft.caps.leverage.as_ref().and_then(LeverageLimit::declared);
+    let (Some(size), Some(limit)) = (&draft.size, declared) else { return };
     let (key, largest) = match &size.kind {
-        SizeKind::FixedFraction { fraction } => ("fraction", *fraction),
-        SizeKind::VolatilityTarget { exposure_cap: Some(cap), .. } => ("exposure_cap", *cap),
+        SizeKind::FixedFraction { fraction } => ("fraction", fraction.declared()),
+        SizeKind::VolatilityTarget { exposure_cap: Some(cap), .. } => ("exposure_cap", cap.declared()),
         _ => return,
     };
+    // What is reckoned may be any number.
+    let Some(largest) = largest else { return };
     // What all instruments together may have.
     let is_shared = draft.instruments.len() > 1;
     let share = draft.capital.get() * if is_shared { draft.allocation.multiplier.get() } else { 1.0 };

@@ -10,7 +10,8 @@ use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::facts;
 use crate::spec::{
-    self, Breached, BufferTo, Caps, DrawdownLevel, FactLimit, LEVELS_MAX, Limit, LimitAction, OpenRisk, Rearm, Trade,
+    self, Breached, BufferTo, Caps, DrawdownLevel, FactLimit, LEVELS_MAX, LeverageLimit, LimitAction, OpenRisk, Rearm,
+    Setting, Trade,
 };
 use crate::words::Word;
 use std::ops::Range;
@@ -73,10 +74,10 @@ const WEEKLY_LOSS: Field = Field { key: "weekly_loss", example: "\"6%\"", ..AT }
 
 const DRAWDOWN_EXAMPLE: &str = "[{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
 
-pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Caps {
+pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: Currencies<'_>) -> Caps {
     let Some(section) = doc.section("caps") else { return Caps::default() };
     Caps {
-        leverage: leverage(reader, section),
+        leverage: leverage(reader, section, currencies),
         drawdown: drawdown(reader, section).unwrap_or_default(),
         rearm: rearm(reader, section),
         daily_loss: reader.ratio(section, &DAILY_LOSS),
@@ -177,22 +178,26 @@ fn open_risk<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<O
     Some(OpenRisk { cap: cap?, gap, exit_cost })
 }
 
-fn leverage<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Limit> {
-    let limit = reader.ratio(section, &LEVERAGE);
-    let restore = reader.ratio(section, &LEVERAGE_RESTORE);
+fn leverage<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    currencies: Currencies<'_>,
+) -> Option<LeverageLimit> {
+    let limit = typed::ratio(reader, section, &LEVERAGE, currencies);
+    let restore = typed::ratio(reader, section, &LEVERAGE_RESTORE, currencies);
     if section.has("leverage_restore") {
         reader.require(section, &[("leverage", "2.5")]);
     }
     let limit = limit?;
-    match restore {
-        Some(restore) if restore > limit => {
+    match (restore.as_ref().and_then(Setting::declared), limit.declared()) {
+        (Some(restore), Some(limit)) if restore > limit => {
             let label = format!("is over the limit of {limit}");
             let help = format!("lower it to {limit} or less");
             let message = "the restore level is beyond its limit";
             reader.error(Code::RestoreOrder, section.place("leverage_restore"), message, label, help);
             None
         }
-        _ => Some(Limit { limit, restore: restore.unwrap_or(limit) }),
+        _ => Some(LeverageLimit { restore: restore.unwrap_or_else(|| limit.clone()), limit }),
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) fn pyramid<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies
     let units = reader.count(section, "units", (1, UNITS_MAX as u32), "4");
     let weights = numbers(reader, section, &WEIGHT, UNITS_MAX);
     let spacing = reader.word(section, "spacing").unwrap_or(Spacing::LastFill);
-    let step = reader.ratio(section, &STEP);
+    let step = typed::ratio(reader, section, &STEP, currencies);
     let max_chase = reader.ratio(section, &MAX_CHASE);
     let when = typed::condition(reader, section, "when", currencies);
     let max_units_per_event = match section.has("max_units_per_event") {
@@ -121,12 +121,12 @@ fn shares(weights: Vec<f64>) -> Vec<f64> {
     }
 }
 
-pub(super) fn stop<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Stop> {
+pub(super) fn stop<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: Currencies<'_>) -> Option<Stop> {
     let section = doc.section("stop")?;
     reader.require(section, &[("initial", "\"2N\"")]);
     let initial = reader.ratio(section, &INITIAL);
     let follow = reader.word(section, "follow").unwrap_or(Follow::Entry);
-    let trail = reader.ratio(section, &TRAIL);
+    let trail = typed::ratio(reader, section, &TRAIL, currencies);
     let break_even_after = reader.count(section, "break_even_after", (1, RUNGS_MAX as u32), "1");
     let bounds = (Duration::MINUTE, Duration::from_nanos(3_650 * Duration::DAY.nanos()));
     let after = reader.duration(section, "time", bounds, "\"5d\"");

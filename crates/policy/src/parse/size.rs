@@ -5,6 +5,7 @@ use super::head::{AMOUNT_MAX, amount};
 use super::reader::{Doc, Reader, Section};
 use super::schema::SIZE_KINDS;
 use super::signal::{kind, volatility};
+use super::typed::{self, Currencies};
 use crate::codes::Code;
 use crate::spec::{self, Resize, Size, SizeKind};
 use units::Cash;
@@ -32,19 +33,24 @@ const fn vol(key: &'static str, example: &'static str) -> Field {
     Field { key, takes: Takes::Share, low: Low::Over(0.0), most: 5.0, range, example }
 }
 
-pub(super) fn size<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, instruments: &[String]) -> Option<Size> {
+pub(super) fn size<'t>(
+    reader: &mut Reader<'t>,
+    doc: &Doc<'_, 't>,
+    instruments: &[String],
+    currencies: Currencies<'_>,
+) -> Option<Size> {
     let section = doc.section("size")?;
     // Once units or rungs exist the base is frozen, so that neither is undone by a change of volatility.
     let is_scaled = doc.section("pyramid").is_some() || doc.section("ladder").is_some();
     let default = if is_scaled { Resize::Entry } else { Resize::Continuous };
     let resize = reader.word(section, "resize").unwrap_or(default);
-    let fraction = reader.ratio(section, &FRACTION);
-    let risk = reader.ratio(section, &RISK);
-    let target = reader.vol(section, &TARGET);
+    let fraction = typed::ratio(reader, section, &FRACTION, currencies);
+    let risk = typed::ratio(reader, section, &RISK, currencies);
+    let target = typed::vol(reader, section, &TARGET, currencies);
     let sources = volatility(reader, section);
     let notional = notional(reader, section, instruments);
     let volatility_floor = reader.vol(section, &VOLATILITY_FLOOR);
-    let exposure_cap = reader.ratio(section, &EXPOSURE_CAP);
+    let exposure_cap = typed::ratio(reader, section, &EXPOSURE_CAP, currencies);
     let kind = match kind(reader, section, SIZE_KINDS, "\"volatility_target\"")? {
         "fixed_notional" => {
             reader.require(section, &[("notional", "\"100_000 USDT\"")]);

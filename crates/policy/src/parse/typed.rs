@@ -1,7 +1,7 @@
 //! The units of an expression, and what its names stand for.
 
 use super::expression::{self, Binary, Unary};
-use super::fields::Slot;
+use super::fields::{Field, Slot, Takes};
 use super::reader::{Reader, Section};
 use super::signal::{AGE_MAX, Told, told_fact};
 use super::value::{Expr, Node, Quantity, Unit as Suffix};
@@ -9,13 +9,13 @@ use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, nearest, quoted};
 use crate::expression::{Expression, Function, Term, Unit, find, own_facts};
 use crate::risk_fact;
-use crate::spec::{self, AccountTerms, MAX_AGE};
+use crate::spec::{self, AccountTerms, MAX_AGE, Reckoned, Setting};
 use crate::surface_fact;
 use crate::{Greek, MarginFigure, RiskFact, SurfaceFact};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
-use units::Duration;
+use units::{Duration, Ratio, Vol};
 
 /// What amounts in an expression are compared with, as far as it can be told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -106,6 +106,63 @@ pub(super) fn limit<'t>(
     let (limit, restore) = (beside(limit, key), beside(restore, "restore"));
     let ((of, limit), (_, restore)) = (limit?, restore?);
     Some([of, limit, restore].map(|typed| Expression::new(typed.term, typed.unit)))
+}
+
+/// A ratio, or the expression that gives one at every decision.
+pub(super) fn ratio<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    field: &Field,
+    currencies: Currencies<'_>,
+) -> Option<Setting<Ratio>> {
+    setting(reader, section, field, currencies, Ratio::new)
+}
+
+/// The same of a volatility.
+pub(super) fn vol<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    field: &Field,
+    currencies: Currencies<'_>,
+) -> Option<Setting<Vol>> {
+    setting(reader, section, field, currencies, Vol::new)
+}
+
+fn setting<'t, T>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    field: &Field,
+    currencies: Currencies<'_>,
+    declared: fn(f64) -> Option<T>,
+) -> Option<Setting<T>> {
+    let value = section.get(field.key)?;
+    if !matches!(value.get_ref(), DeValue::String(text) if is_expression(text)) {
+        return reader.number(section, field).and_then(declared).map(Setting::Declared);
+    }
+    let node = reader.read_string(section, field.key, value, expression::parse)?;
+    let mut checker = Checker { reader, currencies };
+    let typed = checker.number(&node)?;
+    let wanted = match field.takes {
+        Takes::Number | Takes::Share => Unit::Number,
+        Takes::MultipleOfR => Unit::R,
+        Takes::MultipleOfN => Unit::N,
+    };
+    if typed.unit != wanted {
+        let message = format!("`{}` takes {}", section.path(field.key), wanted.describe());
+        let label = format!("this is {}", typed.unit.describe());
+        let help = format!("write for example `{} = {}`, or an expression that gives one", field.key, field.example);
+        reader.error(Code::WrongUnit, node.span.clone(), message, label, help);
+        return None;
+    }
+    let expression = Expression::new(typed.term, typed.unit);
+    Some(Setting::Reckoned(Box::new(Reckoned { expression, most: field.most })))
+}
+
+/// Whether a value is reckoned and not written down: it has an operator or a call, or is a fact's name.
+fn is_expression(text: &str) -> bool {
+    text.contains(['(', '+', '*', '/', '<', '>', '=', '&', '|', '!'])
+        || text.contains(" - ")
+        || find(text.trim()).is_some()
 }
 
 /// An expression in a string, or TOML's own number.

@@ -1,11 +1,12 @@
 //! Leverage: gross exposure over equity, the account's other positions and the coin that lies in it counted.
 
-use super::{collateral, contract, exposure_price, position, same_side};
+use super::number::{Number, reads_with};
+use super::{collateral, contract, exposure_price, increases, position, same_side};
 use crate::Region;
 use crate::facts::{self, Code, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
-use crate::spec::Limit;
-use units::{Cash, Contract, Price, Qty, Ratio, Round};
+use crate::spec::{LeverageLimit, Limit};
+use units::{Cash, Contract, Price, Qty, Ratio, Round, SeriesId};
 
 /// Over the limit the position is brought back to the restore level; increases, untriggered adds included, stop there.
 pub(crate) struct LeverageCap {
@@ -92,6 +93,67 @@ impl Rule for LeverageCap {
             region.within(facts::OTHERS.id(), i128::MIN, others.raw());
         }
         true
+    }
+}
+
+/// The same with a limit that is reckoned at every decision. While it is not known nothing is opened or added, and nothing cut.
+pub(crate) struct ReckonedLeverageCap {
+    limit: Number,
+    restore: Number,
+    reads: Vec<FactId>,
+}
+
+impl ReckonedLeverageCap {
+    /// `None`: a series is missing.
+    pub(crate) fn new(limit: &LeverageLimit, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Self> {
+        let (limit, restore) = (Number::compile(&limit.limit, series)?, Number::compile(&limit.restore, series)?);
+        Some(Self { reads: reads_with(READS, &[&limit, &restore]), limit, restore })
+    }
+
+    /// The cap as it is now; its restore level is never over its limit.
+    fn now(&self, facts: &Facts) -> Option<LeverageCap> {
+        let limit = self.limit.get(facts)?;
+        let restore = self.restore.get(facts)?.min(limit);
+        Some(LeverageCap { limit: Limit { limit: Ratio::new(limit)?, restore: Ratio::new(restore)? } })
+    }
+}
+
+impl Rule for ReckonedLeverageCap {
+    fn name(&self) -> &'static str {
+        "leverage_cap"
+    }
+
+    fn reads(&self) -> &[FactId] {
+        &self.reads
+    }
+
+    fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        if let Some(cap) = self.now(facts) {
+            return cap.evaluate(facts, proposed, because);
+        }
+        let sentence = "`caps.leverage` is not known now: nothing is opened or added";
+        if let Some(add) = because.add() {
+            because.refused_add(add, sentence, []);
+            because.set_add(None);
+        }
+        let held = position(facts);
+        if !increases(proposed.qty, held) {
+            return Verdict::keep(proposed);
+        }
+        because.say(sentence, []);
+        let kept = if same_side(proposed.qty, held) { held } else { Qty::ZERO };
+        Verdict::refuse(Target { qty: kept, ..proposed })
+    }
+
+    fn most(&self, facts: &Facts) -> Option<Qty> {
+        self.now(facts)?.most(facts)
+    }
+
+    fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        const STATED: &[FactId] = &[facts::PRICE.id(), facts::EQUITY.id(), facts::OTHERS.id()];
+        let stays = |number: &Number, region: &mut Region| number.stays(facts, STATED, region);
+        let Some(cap) = self.now(facts) else { return false };
+        stays(&self.limit, region) && stays(&self.restore, region) && cap.quiet(facts, proposed, because, region)
     }
 }
 

@@ -7,6 +7,7 @@ mod ladder;
 mod leverage_cap;
 mod limit;
 mod loss_limit;
+mod number;
 mod open_risk;
 mod pyramid;
 mod signal;
@@ -19,13 +20,13 @@ mod when;
 pub(crate) use drawdown_cap::DrawdownCap;
 pub(crate) use guards::{BlackoutRule, CollarRule, MaxOrderRule, OrderRateRule};
 pub(crate) use ladder::LadderRule;
-pub(crate) use leverage_cap::LeverageCap;
+pub(crate) use leverage_cap::{LeverageCap, ReckonedLeverageCap};
 pub(crate) use limit::LimitRule;
 pub(crate) use loss_limit::LossLimit;
 pub(crate) use open_risk::OpenRiskCap;
 pub(crate) use pyramid::PyramidRule;
 pub(crate) use signal::SignalRule;
-pub(crate) use size::SizeRule;
+pub(crate) use size::{SizeRule, SizeTerms, Sizing};
 pub(crate) use stop::StopRule;
 pub use stop::initial_stop;
 pub(crate) use streak::StreakRule;
@@ -133,7 +134,8 @@ mod tests {
 
     fn sized(facts: &Facts, kind: SizeKind) -> Qty {
         let signal = SignalRule { sides: Sides::Both, reentry: Reentry::NewSignal, sign_only: false };
-        let size = SizeRule { kind, resize: Resize::Continuous, needs_unit: false, stop_units: 2.0, first_share: 1.0 };
+        let terms = SizeTerms { resize: Resize::Continuous, needs_unit: false, stop_units: 2.0, first_share: 1.0 };
+        let size = SizeRule::new(Sizing::compile(&kind, &|_| None).unwrap(), terms);
         let mut because = Because::default();
         let proposed = signal.evaluate(facts, Target::default(), &mut because).target;
         size.evaluate(facts, proposed, &mut because).target.qty
@@ -143,14 +145,18 @@ mod tests {
     #[test]
     fn a_structure_is_sized_by_what_it_stands_for() {
         let facts = structure(-1.0);
-        assert_eq!(sized(&facts, SizeKind::FixedFraction { fraction: ratio(1.0) }), qty("-10"));
+        assert_eq!(sized(&facts, SizeKind::FixedFraction { fraction: ratio(1.0).into() }), qty("-10"));
         assert_eq!(sized(&facts, SizeKind::FixedNotional { notional: "3".parse().unwrap() }), qty("-3"));
         // A hundredth of ten coins over two units of 0.01: five.
-        assert_eq!(sized(&facts, SizeKind::RiskPerTrade { risk: ratio(0.01) }), qty("-5"));
+        assert_eq!(sized(&facts, SizeKind::RiskPerTrade { risk: ratio(0.01).into() }), qty("-5"));
         let mut perpetual = facts.clone();
         perpetual.put(facts::EXPOSURE_PRICE, None);
-        assert_eq!(sized(&perpetual, SizeKind::FixedFraction { fraction: ratio(1.0) }), qty("-200"));
-        assert_eq!(sized(&perpetual, SizeKind::RiskPerTrade { risk: ratio(0.01) }), qty("-5"), "a loss is a loss");
+        assert_eq!(sized(&perpetual, SizeKind::FixedFraction { fraction: ratio(1.0).into() }), qty("-200"));
+        assert_eq!(
+            sized(&perpetual, SizeKind::RiskPerTrade { risk: ratio(0.01).into() }),
+            qty("-5"),
+            "a loss is a loss"
+        );
     }
 
     #[test]

@@ -1,19 +1,36 @@
 //! Adding to winners in units.
 
+use super::number::{Number, reads_with};
 use super::signal::is_flat;
 use super::{away, position};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Pyramid, Resize, Spacing};
-use units::{Price, Qty, Round};
+use units::{Price, Qty, Round, SeriesId};
 
 /// Enters with the first unit; while in profit leaves the next unit resting as a stop-entry order at its level.
 pub(crate) struct PyramidRule {
-    pub(crate) pyramid: Pyramid,
-    pub(crate) resize: Resize,
+    pyramid: Pyramid,
+    /// Distance between levels in N.
+    step: Number,
+    reads: Vec<FactId>,
+    resize: Resize,
     /// Whether units may still be added after the first rung of the ladder.
-    pub(crate) readd: bool,
+    readd: bool,
+}
+
+impl PyramidRule {
+    /// `None`: a series is missing.
+    pub(crate) fn new(
+        pyramid: &Pyramid,
+        resize: Resize,
+        readd: bool,
+        series: &dyn Fn(&str) -> Option<SeriesId>,
+    ) -> Option<Self> {
+        let step = Number::compile(&pyramid.step, series)?;
+        Some(Self { reads: reads_with(READS, &[&step]), step, pyramid: pyramid.clone(), resize, readd })
+    }
 }
 
 const READS: &[FactId] = &[
@@ -35,7 +52,7 @@ impl Rule for PyramidRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        READS
+        &self.reads
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
@@ -64,10 +81,13 @@ impl Rule for PyramidRule {
 
     fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
         if is_flat(&proposed) {
-            region.free(READS);
+            region.free(&self.reads);
             return true;
         }
         if position(facts).is_zero() {
+            return false;
+        }
+        if !self.step.stays(facts, &[facts::PRICE.id()], region) {
             return false;
         }
         let filled = facts.get(facts::UNITS).unwrap_or(1);
@@ -109,6 +129,9 @@ impl PyramidRule {
         if facts.get(facts::RUNGS_USED).unwrap_or(0) != 0 && !self.readd {
             because.say("{} of {} units, adds ended with the first rung", [have, Arg::Count(units)]);
             return None;
+        }
+        if self.step.distance(facts).is_none() {
+            because.say("{} of {} units, no add: `pyramid.step` is not known now", [have, Arg::Count(units)]);
         }
         let (trigger, limit) = self.level(facts, next, filled)?;
         let price = facts.get(facts::PRICE).filter(|price| is_beyond(*price, trigger, base));
@@ -163,7 +186,7 @@ impl PyramidRule {
             Spacing::Entry => (facts.get(facts::ENTRY)?, next),
             Spacing::LastFill => (facts.get(facts::LAST_FILL)?, next - (u32::BITS - 1 - filled.leading_zeros())),
         };
-        let step = self.pyramid.step.get() * unit;
+        let step = self.step.distance(facts)? * unit;
         // A stop-entry order is rounded away from the market: never triggered before the level.
         let round = if held.signum() > 0 { Round::AwayFromZero } else { Round::TowardZero };
         let tick = facts.get(facts::TICK)?;

@@ -1,22 +1,87 @@
 //! How large the full position is.
 
+use super::number::{Number, reads_with};
 use super::signal::is_flat;
 use super::{collateral, contract, exposure_price, position, same_side};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, SizeKind};
-use units::{Contract, Price, Qty, Ratio, Round, Timestamp};
+use units::{Cash, Contract, Price, Qty, Ratio, Round, SeriesId, Timestamp};
 
 /// Scales the signal's proposal to the full size of all units, or holds the base frozen at entry.
 pub(crate) struct SizeRule {
-    pub(crate) kind: SizeKind,
+    sizing: Sizing,
+    reads: Vec<FactId>,
+    terms: SizeTerms,
+}
+
+/// How large, with the numbers of the method.
+pub(crate) enum Sizing {
+    FixedNotional { notional: Cash },
+    FixedFraction { fraction: Number },
+    RiskPerTrade { risk: Number },
+    VolatilityTarget { target: Number, floor: f64, cap: Option<Number> },
+}
+
+/// What a size depends on beside its method.
+pub(crate) struct SizeTerms {
     pub(crate) resize: Resize,
     /// Stops and units are measured in N: no campaign opens before it is known.
     pub(crate) needs_unit: bool,
     /// Distance of the initial stop in N, and the first unit's share of the base, for risk per trade.
     pub(crate) stop_units: f64,
     pub(crate) first_share: f64,
+}
+
+impl Sizing {
+    /// `None`: a series is missing.
+    pub(crate) fn compile(kind: &SizeKind, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Self> {
+        Some(match kind {
+            SizeKind::FixedNotional { notional } => Self::FixedNotional { notional: *notional },
+            SizeKind::FixedFraction { fraction } => {
+                Self::FixedFraction { fraction: Number::compile(fraction, series)? }
+            }
+            SizeKind::RiskPerTrade { risk } => Self::RiskPerTrade { risk: Number::compile(risk, series)? },
+            SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => Self::VolatilityTarget {
+                target: Number::compile(target, series)?,
+                floor: volatility_floor.map_or(0.0, units::Vol::get),
+                cap: match exposure_cap {
+                    Some(cap) => Some(Number::compile(cap, series)?),
+                    None => None,
+                },
+            },
+        })
+    }
+
+    fn numbers(&self) -> Vec<&Number> {
+        match self {
+            Self::FixedNotional { .. } => Vec::new(),
+            Self::FixedFraction { fraction: of } | Self::RiskPerTrade { risk: of } => vec![of],
+            Self::VolatilityTarget { target, cap, .. } => [target].into_iter().chain(cap).collect(),
+        }
+    }
+
+    /// What is not known though the policy says how to reckon it.
+    fn unknown(&self, facts: &Facts) -> Option<&'static str> {
+        let named = match self {
+            Self::FixedNotional { .. } => return None,
+            Self::FixedFraction { fraction } => [Some((fraction, "no entry: `size.fraction` is not known now")), None],
+            Self::RiskPerTrade { risk } => [Some((risk, "no entry: `size.risk` is not known now")), None],
+            Self::VolatilityTarget { target, cap, .. } => [
+                Some((target, "no entry: `size.target` is not known now")),
+                cap.as_ref().map(|cap| (cap, "no entry: `size.exposure_cap` is not known now")),
+            ],
+        };
+        named.into_iter().flatten().find(|(number, _)| number.get(facts).is_none()).map(|(_, sentence)| sentence)
+    }
+}
+
+impl SizeRule {
+    pub(crate) fn new(sizing: Sizing, terms: SizeTerms) -> Self {
+        let reads = reads_with(READS, &sizing.numbers());
+        Self { sizing, reads, terms }
+    }
 }
 
 const READS: &[FactId] = &[
@@ -40,16 +105,16 @@ const READS: &[FactId] = &[
 
 impl Rule for SizeRule {
     fn name(&self) -> &'static str {
-        match self.kind {
-            SizeKind::FixedNotional { .. } => "fixed_notional",
-            SizeKind::FixedFraction { .. } => "fixed_fraction",
-            SizeKind::RiskPerTrade { .. } => "risk_per_trade",
-            SizeKind::VolatilityTarget { .. } => "vol_target",
+        match self.sizing {
+            Sizing::FixedNotional { .. } => "fixed_notional",
+            Sizing::FixedFraction { .. } => "fixed_fraction",
+            Sizing::RiskPerTrade { .. } => "risk_per_trade",
+            Sizing::VolatilityTarget { .. } => "vol_target",
         }
     }
 
     fn reads(&self) -> &[FactId] {
-        READS
+        &self.reads
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
@@ -57,7 +122,7 @@ impl Rule for SizeRule {
         if is_flat(&proposed) || because.holds() {
             return Verdict::keep(proposed);
         }
-        if let Some(base) = facts.get(facts::BASE).filter(|_| !held.is_zero() && self.resize == Resize::Entry) {
+        if let Some(base) = facts.get(facts::BASE).filter(|_| !held.is_zero() && self.terms.resize == Resize::Entry) {
             let shown = facts.get(facts::LOT).map_or(base, |lot| base.to_lot(lot, Round::TowardZero));
             let numbers = [Arg::Qty(held), Arg::Qty(shown)];
             let Some(whole) = facts.get(facts::ENTERING) else {
@@ -67,7 +132,7 @@ impl Rule for SizeRule {
             because.say("holds {} on the way to {}", [Arg::Qty(held), Arg::Qty(whole)]);
             return Verdict::set(Target { base, qty: whole });
         }
-        let unknown_unit = self.needs_unit && facts.get(facts::UNIT).is_none();
+        let unknown_unit = self.terms.needs_unit && facts.get(facts::UNIT).is_none();
         // The whole equity where nothing else is said.
         let share = facts.get(facts::SHARE);
         let sized = match share {
@@ -78,7 +143,11 @@ impl Rule for SizeRule {
         match sized {
             Some(base) => Verdict::set(Target { base, qty: base }),
             None if held.is_zero() => {
-                because.say(if unknown_unit { UNIT_UNKNOWN } else { INPUT_UNKNOWN }, []);
+                let sentence = match unknown_unit {
+                    true => UNIT_UNKNOWN,
+                    false => self.sizing.unknown(facts).unwrap_or(INPUT_UNKNOWN),
+                };
+                because.say(sentence, []);
                 Verdict::refuse(Target::default())
             }
             None => {
@@ -92,11 +161,16 @@ impl Rule for SizeRule {
 
     fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
         if is_flat(&proposed) || because.holds() {
-            region.free(READS);
+            region.free(&self.reads);
             return true;
         }
-        let is_frozen = !position(facts).is_zero() && self.resize == Resize::Entry && facts.get(facts::BASE).is_some();
+        let is_frozen =
+            !position(facts).is_zero() && self.terms.resize == Resize::Entry && facts.get(facts::BASE).is_some();
         if is_frozen {
+            // Its numbers are those of the entry.
+            for number in self.sizing.numbers() {
+                number.reads().iter().filter(|fact| !READS.contains(fact)).for_each(|fact| region.free(&[*fact]));
+            }
             region.free(READS_FOR_SIZE);
             region.settle();
         }
@@ -141,8 +215,8 @@ impl SizeRule {
     ) -> Option<Qty> {
         let share = SHARED.then_some(share);
         let of_equity = |multiple: f64| share.map_or(multiple, |share| multiple * share);
-        match &self.kind {
-            SizeKind::FixedNotional { notional } => {
+        match &self.sizing {
+            Sizing::FixedNotional { notional } => {
                 because.say("{} of notional", [Arg::Cash(*notional)]);
                 // From the amount itself, not as a share of equity: the same lots that a hand computes.
                 let strength = facts.get(facts::SIGNAL)?.get().abs();
@@ -155,55 +229,59 @@ impl SizeRule {
                 let qty = whole.scaled(strength, Round::TowardZero)?;
                 Some(if proposed.signum() < 0 { -qty } else { qty })
             }
-            SizeKind::FixedFraction { fraction } => {
+            Sizing::FixedFraction { fraction } => {
+                let fraction = fraction.get(facts)?;
                 match share {
-                    None => because.say("{} x equity", [Arg::Number(fraction.get())]),
+                    None => because.say("{} x equity", [Arg::Number(fraction)]),
                     Some(share) => {
-                        because.say("{} x {} of equity", [Arg::Number(fraction.get()), Arg::Percent(share)]);
+                        because.say("{} x {} of equity", [Arg::Number(fraction), Arg::Percent(share)]);
                     }
                 }
-                proposed.scaled(of_equity(fraction.get()), Round::TowardZero)
+                proposed.scaled(of_equity(fraction), Round::TowardZero)
             }
-            SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => {
+            Sizing::VolatilityTarget { target, floor, cap } => {
                 let vol = facts.get(facts::VOLATILITY)?.get();
-                let floored = vol.max(volatility_floor.map_or(0.0, units::Vol::get));
-                let exposure = target.get() / floored;
-                let capped = exposure.min(exposure_cap.map_or(f64::INFINITY, units::Ratio::get));
+                let target = target.get(facts)?;
+                let floored = vol.max(*floor);
+                let exposure = target / floored;
+                let most = if let Some(cap) = cap { cap.get(facts)? } else { f64::INFINITY };
+                let capped = exposure.min(most);
                 if let Some(share) = share {
                     let sentence = match (capped < exposure, floored > vol) {
                         (true, _) => "target {} / volatility {}, at most {} x {} of equity",
                         (_, true) => "target {} / volatility floor {}: {} x {} of equity",
                         _ => "target {} / volatility {}: {} x {} of equity",
                     };
-                    let [target, used, of] = [target.get(), floored, share].map(Arg::Percent);
+                    let [target, used, of] = [target, floored, share].map(Arg::Percent);
                     because.say(sentence, [target, used, Arg::Number(capped), of]);
                 } else if capped < exposure {
-                    let numbers = [Arg::Percent(target.get()), Arg::Percent(floored), Arg::Number(capped)];
+                    let numbers = [Arg::Percent(target), Arg::Percent(floored), Arg::Number(capped)];
                     because.say("target {} / volatility {}, at most {} x equity", numbers);
                 } else if floored > vol {
-                    let numbers = [Arg::Percent(target.get()), Arg::Percent(floored), Arg::Percent(vol)];
+                    let numbers = [Arg::Percent(target), Arg::Percent(floored), Arg::Percent(vol)];
                     because.say("target {} / volatility floor {} (now {})", numbers);
                 } else if let Some((source, since)) = self.fallback(facts) {
                     let age = Arg::Duration(facts.now().since(since));
-                    let numbers = [Arg::Percent(target.get()), Arg::Percent(vol), Arg::Count(source + 1), age];
+                    let numbers = [Arg::Percent(target), Arg::Percent(vol), Arg::Count(source + 1), age];
                     because.say("target {} / volatility {} of source {}, {} old", numbers);
                 } else {
-                    because.say("target {} / volatility {}", [Arg::Percent(target.get()), Arg::Percent(vol)]);
+                    because.say("target {} / volatility {}", [Arg::Percent(target), Arg::Percent(vol)]);
                 }
                 let total = proposed.scaled(of_equity(capped), Round::TowardZero)?;
                 Some(if collateral::coins(facts).is_none() { total } else { beside_collateral(facts, total, because) })
             }
-            SizeKind::RiskPerTrade { risk } => {
+            Sizing::RiskPerTrade { risk } => {
+                let risk = risk.get(facts)?;
                 let (unit, price) = (facts.get(facts::UNIT)?, facts.get(facts::PRICE)?);
-                let distance = self.stop_units * unit.approximate();
+                let distance = self.terms.stop_units * unit.approximate();
                 // What a quantity loses on the way to its stop, over what it is exposed to now, is distance ÷ exposure in a linear
                 // contract. In an inverse one it is |1/stop − 1/price| × price, which is distance ÷ stop.
                 let over = match contract(facts) {
                     Contract::Linear => exposure_price(facts, price).approximate(),
                     Contract::Inverse => price.approximate() - distance * f64::from(proposed.signum() as i32),
                 };
-                let fraction = risk.get() * over.max(0.0) / distance / self.first_share;
-                let (risk, stop, unit) = (Arg::Percent(risk.get()), Arg::Number(self.stop_units), Arg::Price(unit));
+                let fraction = risk * over.max(0.0) / distance / self.terms.first_share;
+                let (risk, stop, unit) = (Arg::Percent(risk), Arg::Number(self.terms.stop_units), Arg::Price(unit));
                 match share {
                     None => because.say("risks {} of equity over {} N of {}", [risk, stop, unit]),
                     Some(share) => {

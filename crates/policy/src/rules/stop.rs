@@ -1,16 +1,19 @@
 //! The protective stop of the whole position.
 
+use super::number::{Number, reads_with};
 use super::{away, position};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
 use crate::spec::{Follow, Stop, Trigger};
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Duration, Price, Qty, Round};
+use units::{Duration, Price, Qty, Round, SeriesId};
 
 /// Leaves one stop resting for exactly the filled quantity, or watches it. It only ever moves in favour.
 pub(crate) struct StopRule {
     stop: Stop,
+    trail: Option<Number>,
+    reads: Vec<FactId>,
     /// A watched stop that was crossed: from then on the campaign is to end.
     crossed: Option<Price>,
 }
@@ -30,14 +33,19 @@ const READS: &[FactId] = &[
     facts::HIGH.id(),
     facts::LOW.id(),
 ];
-/// What it reads of a campaign that is open: all but the position.
-const READS_OF_CAMPAIGN: &[FactId] = READS.split_at(1).1;
 /// What a resting stop reads: all but the last two.
 const READS_RESTING: usize = READS.len() - 2;
 
 impl StopRule {
-    pub(crate) fn new(stop: Stop) -> Self {
-        Self { stop, crossed: None }
+    /// `None`: a series is missing.
+    pub(crate) fn new(stop: &Stop, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Self> {
+        let trail = match &stop.trail {
+            Some(trail) => Some(Number::compile(trail, series)?),
+            None => None,
+        };
+        let own = if stop.trigger == Trigger::Synthetic { READS } else { &READS[..READS_RESTING] };
+        let reads = reads_with(own, &trail.iter().collect::<Vec<_>>());
+        Some(Self { stop: stop.clone(), trail, reads, crossed: None })
     }
 }
 
@@ -47,7 +55,7 @@ impl Rule for StopRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        if self.stop.trigger == Trigger::Synthetic { READS } else { &READS[..READS_RESTING] }
+        &self.reads
     }
 
     /// The level that was in force before the input is tested with its extremes; one that the input itself moves, with its
@@ -111,8 +119,14 @@ impl Rule for StopRule {
         }
         let held = position(facts);
         if held.is_zero() {
-            region.free(READS_OF_CAMPAIGN);
+            let others = self.reads.iter().filter(|fact| **fact != facts::POSITION.id());
+            others.for_each(|fact| region.free(&[*fact]));
             return true;
+        }
+        if let Some(trail) = &self.trail
+            && !trail.stays(facts, &[facts::PRICE.id(), facts::NOW.id()], region)
+        {
+            return false;
         }
         if let Some(time) = self.stop.time {
             let Some(opened) = facts.get(facts::OPENED) else { return false };
@@ -191,8 +205,8 @@ impl StopRule {
         if self.stop.follow == Follow::LastFill {
             consider(facts.get(facts::LAST_FILL).and_then(|fill| at(fill, initial)), FOLLOWS);
         }
-        if let Some(trail) = self.stop.trail {
-            consider(facts.get(facts::BEST).and_then(|best| at(best, trail.get() * unit)), TRAILS);
+        if let Some(trail) = self.trail.as_ref().and_then(|trail| trail.distance(facts)) {
+            consider(facts.get(facts::BEST).and_then(|best| at(best, trail * unit)), TRAILS);
         }
         if self.breaks_even(facts) {
             // A rung may be reached at a loss, by time: a stop that the market is beyond would close at once.

@@ -6,7 +6,7 @@ use crate::audit::finding::At;
 use crate::audit::live::For;
 use crate::audit::seat::{is_plain, plus};
 use crate::records::PlanRow;
-use policy::spec::Trigger;
+use policy::spec::{LeverageLimit, Trigger};
 use std::ops::Range;
 use units::{Cash, Qty, Round};
 
@@ -41,7 +41,7 @@ impl Walk<'_> {
                 self.told.leverage[strategy] = (now, Some(first.time));
             }
         }
-        let Some(limit) = policy.caps.leverage else { return };
+        let Some(limit) = policy.caps.leverage.as_ref().and_then(LeverageLimit::declared) else { return };
         let unmet = steps.iter().any(|step| &*step.outcome == "unmet");
         if unmet || first.price.is_zero() {
             return;

@@ -47,7 +47,8 @@ impl Walk<'_> {
                     return;
                 }
                 let next = camp.next_level(policy, tick);
-                let fits = next.is_some_and(|(_, expected)| (expected - level).abs() <= tick);
+                let is_reckoned = policy.pyramid.as_ref().is_some_and(|pyramid| pyramid.step.declared().is_none());
+                let fits = is_reckoned || next.is_some_and(|(_, expected)| (expected - level).abs() <= tick);
                 self.found.ensure("add.level", fits, at, || match next {
                     Some((next, expected)) => {
                         format!("unit {unit} waits at {level}; unit {} is due at {expected}", next + 1)
