@@ -323,7 +323,8 @@ fn facts(page: &mut Markup, view: &View<'_>) {
 /// What came of a fact that rules read, in words.
 fn told(path: &LossPath, tested: &[Tested]) -> String {
     let mut text = "The very figure that the policy reads, noted at the first input at or behind each step of its history: the whole \
-                    account priced again in full. Held still: what the positions of then had made by the horizon, without funding and fees; as \
+                    account priced again in full. Held still: what the positions of then had made by the horizon, without funding \
+                    and fees; as \
                     traded: what equity made, trades and costs within it included. Horizons follow one after the other."
         .to_owned();
     for tested in tested {
@@ -595,7 +596,8 @@ fn sentences(view: &View<'_>, record: &RiskRecord) -> Vec<String> {
     if record.has_options {
         method += " Options meet moves of the coin and of its volatility at the money together, by delta, gamma, vega and theta of the \
                    step's start, smiles moving along; all tenors move alike. That is an approximation, least good for far moves and \
-                   short expiries, where losses lie: a policy that reads `var` or `es` is told, and tested on, a full revaluation. Of the twin no \
+                   short expiries, where losses lie: a policy that reads `var` or `es` is told, and tested on, a full \
+                   revaluation. Of the twin no \
                    Greeks are kept.";
     }
     if flat > 0 {
