@@ -78,6 +78,8 @@ pub(crate) struct AccountRisk {
     coins: Vec<Coin>,
     stresses: Vec<(String, Option<Scenario>)>,
     whole: Option<Whole>,
+    /// Of stresses, since the last quote or trade.
+    bounds: Vec<stress::Bounded>,
     /// Boundaries of an account in a coin, and of which input they are.
     searched: Vec<(usize, Currency, u64, Edges)>,
     revaluation: Revaluation,
@@ -141,6 +143,7 @@ impl AccountRisk {
             tails: tails.map(Box::new),
             stresses,
             whole: None,
+            bounds: Vec::new(),
             searched: Vec::new(),
             revaluation: Revaluation::new(Simd::best()),
             outcomes: Outcomes::default(),

@@ -25,7 +25,7 @@ const STRIKES: i64 = 9;
 const BEGIN: &str = "2026-02-01T00:00:00Z";
 
 /// Facts and how much of an engine's ticks a proof spares at least, as a share.
-const FACTS: [(&str, f64); 9] = [
+const FACTS: [(&str, f64); 10] = [
     ("margin.ratio(deribit)", 0.3),
     ("margin.initial(deribit)", 0.3),
     ("margin.maintenance(deribit)", 0.3),
@@ -35,6 +35,7 @@ const FACTS: [(&str, f64); 9] = [
     ("liquidation.probability(30d)", 0.1),
     ("concentration.venue()", 0.3),
     ("concentration.stablecoin()", 0.3),
+    ("stress(2025-10-10)", 0.2),
 ];
 
 struct Random(u64);
@@ -183,6 +184,8 @@ impl World {
         });
         let mut world = Self { catalogue, engines, stated, at: BEGIN.parse().unwrap(), spots: [1e5, 4e3], vol: 0.5 };
         world.engines[1].evaluate_always();
+        // All accounts together need what each coin is worth in the first one's numéraire.
+        let has_eth = numeraire != "BTC" && !fact.starts_with("stress");
         for (account, code, amount) in [
             (0, "BTC", 3.0 + 20.0 * random.unit()),
             (0, "ETH", 20.0 + 100.0 * random.unit()),
@@ -190,6 +193,9 @@ impl World {
             (1, "USDC", 1e5 + 1e6 * random.unit()),
             (1, "USDT", 1e5 * random.unit()),
         ] {
+            if code == "ETH" && fact.starts_with("stress") {
+                continue;
+            }
             let (account, currency) = (AccountId(account), currency(code));
             let amount = Cash::from_estimate(amount, units::Round::Nearest).unwrap();
             let event = Event::Cash(CashChange { account, currency, amount, reason: CashReason::Deposit });
@@ -197,7 +203,7 @@ impl World {
         }
         world.bars(random);
         world.quotes();
-        world.open(random, numeraire != "BTC");
+        world.open(random, has_eth);
         world.bars(random);
         world
     }
@@ -284,7 +290,8 @@ fn a_fact_is_inside_its_band_whenever_an_engine_rests() {
     for (number, (fact, share)) in FACTS.iter().enumerate() {
         let (mut spared, mut rested, mut all, mut told) = (0, 0, 0, 0);
         for seed in 0..12 {
-            let mut random = Random(1 + seed + 1_000 * number as u64);
+            // Neighbouring seeds would begin alike.
+            let mut random = Random((1 + seed + 1_000 * number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
             let mut world = World::new(fact, &mut random);
             let pace = random.pick([0.2e-3, 1e-3, 4e-3]);
             for _ in 0..400 {

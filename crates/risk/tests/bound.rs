@@ -79,7 +79,14 @@ fn portfolio(random: &mut Random) -> Portfolio {
         }
     }
     for _ in 0..1 + random.below(40) {
-        portfolio.hold(holding(random)).unwrap();
+        let holding = holding(random);
+        match &holding {
+            Holding::Future { underlying, .. } if random.below(2) == 0 => {
+                let (_, price) = COINS.into_iter().find(|(code, _)| currency(code) == *underlying).unwrap();
+                portfolio.hold_at(holding, price * random.between(0.98, 1.03)).unwrap();
+            }
+            _ => drop(portfolio.hold(holding).unwrap()),
+        }
     }
     portfolio
 }
@@ -117,6 +124,8 @@ fn scenario(random: &mut Random) -> Scenario {
 struct Later {
     drift: Drift,
     portfolio: Portfolio,
+    /// Lines with prices of their own that were told.
+    owned: Vec<(usize, f64)>,
 }
 
 fn later(random: &mut Random, portfolio: &Portfolio, reach: f64) -> Later {
@@ -127,6 +136,21 @@ fn later(random: &mut Random, portfolio: &Portfolio, reach: f64) -> Later {
         let price = price * (1.0 + random.between(-far, far));
         drift.set_price(currency(code), price).unwrap();
         after.set_price(currency(code), price).unwrap();
+    }
+    // Futures that are held at a price of their own; of others nothing changes.
+    let mut owned = Vec::new();
+    if random.below(2) == 0 {
+        let futures = after.holdings().enumerate().filter_map(|(line, holding)| match holding {
+            Holding::Future { underlying, .. } => Some((line, *underlying)),
+            _ => None,
+        });
+        for (line, coin) in futures.collect::<Vec<_>>() {
+            let (_, price) = after.prices().find(|(known, _)| *known == coin).unwrap();
+            let price = price * random.between(0.97, 1.04);
+            drift.set_own_price(line, price).unwrap();
+            after.set_own_price(line, price).unwrap();
+            owned.push((line, price));
+        }
     }
     if random.below(2) == 0 {
         let now = Timestamp::from_nanos(random.below(600_000_000_000) as i64);
@@ -150,7 +174,7 @@ fn later(random: &mut Random, portfolio: &Portfolio, reach: f64) -> Later {
             }
         }
     }
-    Later { drift, portfolio: after }
+    Later { drift, portfolio: after, owned }
 }
 
 /// Random books under random scenarios and random moves since: the value and the profit lie in between, always; and a region of prices
@@ -158,7 +182,7 @@ fn later(random: &mut Random, portfolio: &Portfolio, reach: f64) -> Later {
 #[test]
 fn everything_priced_again_lies_in_between() {
     let mut random = Random(77);
-    let (mut inside, mut outside, mut regions, mut undecided) = (0, 0, 0, 0);
+    let (mut inside, mut outside, mut regions, mut undecided, mut boxes) = (0, 0, 0, 0, 0);
     let mut revaluation = Revaluation::new(Simd::best());
     let (mut outcomes, mut now, mut then) = (Outcomes::default(), Bound::default(), Bound::default());
     for round in 0..5_000 {
@@ -186,6 +210,21 @@ fn everything_priced_again_lies_in_between() {
             let decided = within(&then, value, &later.drift);
             *(if decided { &mut inside } else { &mut outside }) += 1;
             within(&profit, gain, &later.drift);
+            // A box around where the market is holds what is inside.
+            let (mut low, mut high) = (later.drift.clone(), later.drift.clone());
+            for (currency, price) in later.portfolio.prices().filter(|(currency, _)| *currency != Currency::USD) {
+                let by = [0.0, 0.1, 0.3][random.below(3) as usize] * reach.price;
+                low.set_price(currency, price * (1.0 - by * random.unit())).unwrap();
+                high.set_price(currency, price * (1.0 + by * random.unit())).unwrap();
+            }
+            for (line, price) in &later.owned {
+                low.set_own_price(*line, price * (1.0 - 0.02 * random.unit())).unwrap();
+                high.set_own_price(*line, price * (1.0 + 0.02 * random.unit())).unwrap();
+            }
+            if let Some((least, most)) = profit.over(&low, &high) {
+                boxes += 1;
+                assert!(least <= gain && gain <= most, "round {round}: {least} {gain} {most}\n{scenario:?}");
+            }
             let threshold = value + random.normal() * 0.02 * value.abs().max(100.0);
             let coin = currency(["BTC", "ETH", "USDT"][random.below(3) as usize]);
             let Some((low, high)) = then.region(threshold, &later.drift, coin) else {
@@ -195,12 +234,17 @@ fn everything_priced_again_lies_in_between() {
             regions += 1;
             for share in [0.0, 1.0, random.unit()] {
                 later.portfolio.set_price(coin, low + (high - low) * share).unwrap();
+                // What was told a price of its own stays there.
+                for (line, own) in later.owned.clone() {
+                    later.portfolio.set_own_price(line, own).unwrap();
+                }
                 let (there, _) = price(&later);
                 assert_eq!(there > threshold, value > threshold, "round {round}, {coin} {low} {high}");
             }
         }
     }
     assert!(inside > 3 * outside && regions > undecided, "{inside} {outside} {regions} {undecided}");
+    assert!(boxes > outside, "{boxes}");
 }
 
 /// A book without expiries near.

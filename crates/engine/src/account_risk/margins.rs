@@ -7,8 +7,8 @@ use market::{Account, Currency, Instrument, is_dollar};
 use policy::MarginFigure;
 use policy::spec::MAX_AGE;
 use risk::venues::{
-    Absent, Figure, MarginError, MarginTerms, Order, Portfolio, PositionRule, Underlying, VenueModel, VenueRules,
-    worst_orders,
+    Absent, Figure, MarginError, MarginTerms, Order, Portfolio, PositionRule, SoldOptions, Underlying, VenueModel,
+    VenueRules, worst_orders,
 };
 use std::collections::BTreeMap;
 use units::{AccountId, Cash, InstrumentId, Price, Qty, Timestamp};
@@ -48,9 +48,27 @@ pub(super) struct Pool {
     /// Σ of the rows: exact, so that sums are kept up by differences.
     pub(super) maintenance: Cash,
     pub(super) apart: Cash,
+    /// Options sold, by coin: gathered where a proof asks, until the next quote.
+    pub(super) sold: Option<Vec<(Currency, SoldOptions)>>,
 }
 
 impl Pool {
+    /// Gathers what is sold of options.
+    pub(super) fn gather_sold(&mut self) {
+        if self.sold.is_some() {
+            return;
+        }
+        let mut sold: Vec<(Currency, SoldOptions)> = Vec::new();
+        for row in self.rows.iter().filter(|row| row.is_option) {
+            let at = sold.iter().position(|(base, _)| *base == row.base).unwrap_or_else(|| {
+                sold.push((row.base, SoldOptions::default()));
+                sold.len() - 1
+            });
+            sold[at].1.push(&row.rule, row.qty.approximate(), row.mark.approximate());
+        }
+        self.sold = Some(sold);
+    }
+
     pub(super) fn futures(&self) -> impl Iterator<Item = &Row> {
         self.futures.iter().map(|at| &self.rows[*at])
     }
@@ -273,6 +291,9 @@ impl AccountRisk {
         }
         let mut first = 0;
         for pool in &mut held.pools {
+            if is_quoted {
+                pool.sold = None;
+            }
             // Between two quotes only futures and perpetuals are marked.
             let count = if is_quoted { pool.rows.len() } else { pool.futures.len() };
             for at in 0..count {
@@ -338,7 +359,7 @@ impl AccountRisk {
             let place = pools.iter().position(|pool| pool.settle == of.settle).unwrap_or(pools.len());
             if place == pools.len() {
                 let (rows, futures, zero) = (Vec::new(), Vec::new(), Cash::ZERO);
-                pools.push(Pool { settle: of.settle, rows, futures, maintenance: zero, apart: zero });
+                pools.push(Pool { settle: of.settle, rows, futures, maintenance: zero, apart: zero, sold: None });
             }
             if !of.kind.is_option() {
                 let at = pools[place].rows.len();

@@ -3,13 +3,12 @@
 //! Between two quotes and trades only prices of coins and marks of futures and perpetuals move; what an option is marked at changes with
 //! its quotes alone, which end every proof. Over a box of prices each profit and each margin is least and most at an end of its range.
 //! So a fact that is made of them lies between what their ends give: no sampling, no expansion. Liquidation is proved over a corridor
-//! of prices in which the account lives. A stress is a profit, between whose ends [`risk::scenario::Bound`] proves that it lies.
+//! of prices in which the account lives. The profit of a stress lies over a box where [`risk::scenario::Bound`] proves it.
 //!
 //! A box that was left is drawn anew around the prices of now. Only where that fails is the fact computed.
 
 mod corridor;
 mod price_box;
-mod stressed;
 
 use super::AccountRisk;
 use super::tail::TailBox;
@@ -17,7 +16,6 @@ use crate::engine::Engine;
 use corridor::Corridor;
 use policy::RiskFact;
 use price_box::PriceBox;
-use stressed::Stressed;
 
 /// Between what a fact has to stay, both ends left out.
 pub(super) type Within = (f64, f64);
@@ -27,18 +25,16 @@ pub(super) type Within = (f64, f64);
 pub(super) enum Proof {
     Prices(PriceBox),
     Corridor(Box<Corridor>),
-    Stress(Box<Stressed>),
     Tail(Box<TailBox>),
 }
 
 impl Proof {
     /// Whether it still stands.
     #[inline]
-    pub(super) fn holds(&mut self, risk: &AccountRisk, engine: &Engine) -> bool {
+    pub(super) fn holds(&self, risk: &AccountRisk, engine: &Engine) -> bool {
         match self {
             Self::Prices(prices) => prices.holds(risk, engine),
             Self::Corridor(corridor) => corridor.holds(risk, engine),
-            Self::Stress(stressed) => stressed.holds(risk, engine),
             Self::Tail(tail) => tail.holds(risk, engine),
         }
     }
@@ -55,7 +51,6 @@ impl Proof {
     ) -> Option<Self> {
         match fact {
             RiskFact::Tail(fact) => TailBox::of(risk, engine, scope, *fact, within).map(Box::new).map(Self::Tail),
-            RiskFact::Stress { name } => Stressed::of(risk, engine, name, within).map(Box::new).map(Self::Stress),
             RiskFact::Distance | RiskFact::Probability { .. } => {
                 let before = match before {
                     Some(Self::Corridor(corridor)) => Some(corridor),

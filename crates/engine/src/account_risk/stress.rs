@@ -1,13 +1,22 @@
 //! What a stress costs, all accounts together.
 
 use super::coin::Coin;
-use super::portfolio::margined;
+use super::portfolio::{margined, point};
 use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
 use market::{Currency, InstrumentKind, is_dollar};
 use policy::spec::MAX_AGE;
+use risk::scenario::{Bound, Drift, Reach, Scenario};
 use risk::venues::{Absent, Portfolio, Position};
-use units::{Cash, Timestamp};
+use units::{Cash, Duration, InstrumentId, Price, Timestamp};
+
+/// How far prices and time may go from where a bound was made: with options, whose values bend, and without.
+const REACH: (f64, Duration) = (0.03, Duration::from_nanos(2 * Duration::HOUR.nanos()));
+const STRAIGHT: (f64, Duration) = (0.3, Duration::DAY);
+/// A bound is used until this share of its reach.
+const USED: f64 = 0.8;
+/// As many are kept: prices come back to where they were.
+const KEPT: usize = 8;
 
 /// Everything of all accounts, as scenarios move it.
 #[derive(Debug)]
@@ -23,12 +32,57 @@ pub(super) struct Whole {
     pub(super) until: Timestamp,
 }
 
+/// Between what the profit of a stress lies while prices stay near where they were when it was made.
+#[derive(Debug, Clone)]
+pub(super) struct Bounded {
+    stress: usize,
+    pub(super) profit: Bound,
+    pub(super) start: Drift,
+    /// Coins that scenarios move, with their prices then.
+    pub(super) coins: Vec<(usize, f64)>,
+    pub(super) futures: Vec<Followed>,
+    /// How far a price may go, as a share.
+    pub(super) reach: f64,
+    made: u64,
+    quotes: u64,
+    /// Until when it is used, and until when it holds.
+    used_until: Timestamp,
+    pub(super) until: Timestamp,
+}
+
+/// A perpetual or future.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Followed {
+    pub(super) line: usize,
+    pub(super) book: usize,
+    pub(super) index: usize,
+    coin: usize,
+    /// Its mark was its coin's price, and so the bound takes it.
+    is_tied: bool,
+}
+
+impl Followed {
+    /// The book, the instrument and the coin, if its mark was and is its coin's price.
+    pub(super) fn tied(&self, coins: &[Coin], engine: &Engine) -> Option<(usize, usize, usize)> {
+        let place = (self.book, self.index, self.coin);
+        (self.is_tied && is_tied(coins, engine, place)).then_some(place)
+    }
+}
+
+/// Whether the mark of an instrument in a book is the price of its coin.
+pub(super) fn is_tied(coins: &[Coin], engine: &Engine, (book, index, coin): (usize, usize, usize)) -> bool {
+    coins[coin].price(engine) == Some(engine.books[book].account.mark(index))
+}
+
 impl AccountRisk {
+    fn stress_named(&self, name: &str) -> Option<usize> {
+        let known = self.stresses.iter().position(|(known, _)| known == name);
+        known.filter(|at| self.stresses[*at].1.is_some())
+    }
+
     /// What all accounts lose in a stress, as a fraction of their equity.
     pub(super) fn stress(&mut self, engine: &Engine, name: &str) -> Result<f64, RiskRefusal> {
-        let known = self.stresses.iter().position(|(known, _)| known == name);
-        let stress = known.filter(|at| self.stresses[*at].1.is_some());
-        let stress = stress.ok_or_else(|| RiskRefusal::NoStress(name.to_owned()))?;
+        let stress = self.stress_named(name).ok_or_else(|| RiskRefusal::NoStress(name.to_owned()))?;
         let numeraire = engine.books[0].account.numeraire();
         let equity = equity_of_all(engine)?;
         if equity <= Cash::ZERO {
@@ -43,6 +97,74 @@ impl AccountRisk {
         Ok(-outcomes.total(0) / equity.approximate())
     }
 
+    /// A bound of what a stress earns that reaches from the prices of now: one made since the last quote or trade, else a new one. Gives its
+    /// place in [`Self::bounds`].
+    pub(super) fn bounded(&mut self, engine: &Engine, name: &str) -> Option<usize> {
+        let stress = self.stress_named(name)?;
+        let (made, quotes): (u64, _) =
+            (engine.books.iter().map(|book| book.moves).sum(), engine.structures.chains.changes());
+        let price = |coin: usize| self.coins[coin].price(engine).map(Price::approximate);
+        self.bounds.retain(|known| (known.made, known.quotes) == (made, quotes) && engine.now < known.used_until);
+        let reaches = |known: &Bounded| {
+            let near = |(coin, start): &(usize, f64)| {
+                price(*coin).is_some_and(|price| (price / start - 1.0).abs() <= USED * known.reach)
+            };
+            known.stress == stress && known.coins.iter().all(near)
+        };
+        if let Some(at) = self.bounds.iter().position(reaches) {
+            return Some(at);
+        }
+        self.bring_up_whole(engine, engine.books[0].account.numeraire()).ok()?;
+        let AccountRisk { whole, stresses, revaluation, coins, .. } = self;
+        let (whole, scenario) = (whole.as_ref()?, stresses[stress].1.as_ref()?);
+        let kind = |line: &usize| engine.catalogue.instruments[*line].kind;
+        // What is no option has a price of its own.
+        let futures = whole.futures.iter().map(|(line, book, index)| {
+            let base = engine.catalogue.instruments[*index].base;
+            let coin = coins.iter().position(|coin| coin.base == base)?;
+            Some(Followed {
+                line: *line,
+                book: *book,
+                index: *index,
+                coin,
+                is_tied: is_tied(coins, engine, (*book, *index, coin)),
+            })
+        });
+        let futures = futures.collect::<Option<Vec<_>>>()?;
+        let is_linear = |kind: InstrumentKind| !kind.is_option() && kind != InstrumentKind::Spot;
+        if whole.lines.iter().map(kind).filter(|kind| is_linear(*kind)).count() > futures.len() {
+            return None;
+        }
+        let options = whole.lines.iter().map(kind).filter(|kind| kind.is_option());
+        let ends = options.filter_map(InstrumentKind::expiry);
+        let (reach, time) = match ends.min() {
+            // No more than a fourth of what the shortest has left, at which options bend too much to be followed.
+            Some(end) => (REACH.0, REACH.1.min(Duration::from_nanos(end.since(engine.now).nanos().max(0) / 5))),
+            None => STRAIGHT,
+        };
+        let shares = Reach { price: reach, time, ..Reach::default() };
+        let (mut bound, mut still) = (Bound::default(), Bound::default());
+        let mut ready = revaluation.ready(&whole.portfolio).ok()?;
+        ready.bound(scenario, &shares, &mut bound).ok()?;
+        ready.bound(&Scenario::still(""), &shares, &mut still).ok()?;
+        let mut start = Drift::of(&whole.portfolio);
+        let followed = coins.iter().enumerate().filter_map(|(at, coin)| {
+            let price = coin.price(engine).map(Price::approximate)?;
+            start.set_price(coin.base, price).is_ok().then_some((at, price))
+        });
+        let followed = followed.collect();
+        let until = (engine.now + time).min(whole.until);
+        let used_until = (engine.now + Duration::from_nanos(time.nanos() / 2)).min(until);
+        let profit = bound.less(&still);
+        let bounded =
+            Bounded { stress, profit, start, coins: followed, futures, reach, made, quotes, used_until, until };
+        if self.bounds.len() >= KEPT {
+            self.bounds.remove(0);
+        }
+        self.bounds.push(bounded);
+        Some(self.bounds.len() - 1)
+    }
+
     /// All accounts as scenarios move them, at the prices of now.
     pub(super) fn bring_up_whole(&mut self, engine: &Engine, numeraire: Currency) -> Result<(), RiskRefusal> {
         let made = engine.books.iter().map(|book| book.moves).sum();
@@ -54,7 +176,9 @@ impl AccountRisk {
             let held = (0..engine.books.len())
                 .flat_map(|book| margined(engine, book).map(move |(index, _)| (book, index)))
                 .collect();
-            self.whole = Some(Whole::new(engine, &account, held, numeraire, made)?);
+            let mut whole = Whole::new(engine, &account, held, numeraire, made)?;
+            whole.settle(engine)?;
+            self.whole = Some(whole);
         }
         let Self { whole: Some(whole), coins, .. } = self else { return Ok(()) };
         whole.follow(engine, coins)
@@ -88,6 +212,23 @@ impl Whole {
         let lines = held.into_iter().map(|(_, index)| index).collect();
         let quotes = engine.structures.chains.changes();
         Ok(Self { portfolio, lines, futures, made, quotes, until })
+    }
+
+    /// Gives options the slopes of their smiles, and forwards the price beside which they were quoted: so that all is the same whenever it
+    /// is made.
+    pub(super) fn settle(&mut self, engine: &Engine) -> Result<(), RiskRefusal> {
+        let Self { portfolio, lines, .. } = self;
+        for (line, index) in lines.iter().enumerate() {
+            let (id, of) = (InstrumentId(*index as u32), &engine.catalogue.instruments[*index]);
+            let (true, Some((point, forward))) = (of.kind.is_option(), point(engine, id)) else { continue };
+            portfolio.set_point(line, point)?;
+            let chain = engine.structures.chains.chain_of(id).and_then(|chain| engine.surfaces.of(chain));
+            if let (Some(spot), Some(expiry)) = (chain.and_then(|fitted| fitted.spot()), of.kind.expiry()) {
+                portfolio.set_price(of.base, spot)?;
+                portfolio.set_forward(of.base, expiry, forward)?;
+            }
+        }
+        Ok(())
     }
 
     /// Moves to the prices of now.

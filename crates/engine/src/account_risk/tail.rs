@@ -7,7 +7,7 @@
 
 use super::coin::Coin;
 use super::past::Past;
-use super::portfolio::{margined, point};
+use super::portfolio::margined;
 use super::stress::{Whole, equity_of};
 use super::{AccountRisk, RiskRefusal};
 use crate::chain::Chains;
@@ -19,7 +19,7 @@ use risk::scenario::{JointMoves, Revaluation, Slack};
 use risk::tail::Tail;
 use risk::value_at_risk::{Dynamics, Factor, Forecast, Law, Moves, Paths, Tails as LawTails, ValueAtRiskError};
 use risk::venues::Absent;
-use units::{AccountId, Duration, InstrumentId, Price, Qty, StrategyId, Timestamp};
+use units::{AccountId, Duration, Price, Qty, StrategyId, Timestamp};
 
 /// Decay of the weights that volatilities are forecast by, as `trimtab risk` has it.
 const DECAY: f64 = 0.94;
@@ -285,7 +285,7 @@ impl Tails {
                 let held = margined(engine, at).map(|(index, _)| (at, index)).collect();
                 let numeraire = engine.books[at].account.numeraire();
                 let mut whole = Whole::new(engine, &account, held, numeraire, made)?;
-                settle(&mut whole, engine)?;
+                whole.settle(engine)?;
                 whole
             }
         };
@@ -309,7 +309,7 @@ impl Tails {
                 let numeraire = engine.books[at].account.numeraire();
                 let places = held.iter().map(|(index, _)| (at, *index)).collect();
                 let mut whole = Whole::new(engine, &account, places, numeraire, made)?;
-                settle(&mut whole, engine)?;
+                whole.settle(engine)?;
                 Part { held, whole }
             }
         };
@@ -325,23 +325,6 @@ impl Tails {
 /// Whether what was made is still that of now, but for prices.
 fn stays(whole: &Whole, engine: &Engine, made: u64) -> bool {
     whole.made == made && whole.quotes == engine.structures.chains.changes() && engine.now <= whole.until
-}
-
-/// Gives options the slopes of their smiles, and forwards the price beside which they were quoted: so that all is the same whenever it
-/// is made.
-fn settle(whole: &mut Whole, engine: &Engine) -> Result<(), RiskRefusal> {
-    let Whole { portfolio, lines, .. } = whole;
-    for (line, index) in lines.iter().enumerate() {
-        let (id, of) = (InstrumentId(*index as u32), &engine.catalogue.instruments[*index]);
-        let (true, Some((point, forward))) = (of.kind.is_option(), point(engine, id)) else { continue };
-        portfolio.set_point(line, point)?;
-        let chain = engine.structures.chains.chain_of(id).and_then(|chain| engine.surfaces.of(chain));
-        if let (Some(spot), Some(expiry)) = (chain.and_then(|fitted| fitted.spot()), of.kind.expiry()) {
-            portfolio.set_price(of.base, spot)?;
-            portfolio.set_forward(of.base, expiry, forward)?;
-        }
-    }
-    Ok(())
 }
 
 /// What a strategy holds: of a structure its legs.

@@ -52,7 +52,7 @@ impl Engine {
         let mut readings = std::mem::take(&mut risk.readers[index]);
         let may_spare = source == Source::Market && self.scopes[index].region.is_known();
         for reading in &mut readings {
-            let mut stands = || reading.is_free || reading.proof.as_mut().is_some_and(|proof| proof.holds(&risk, self));
+            let stands = || reading.is_free || reading.proof.as_ref().is_some_and(|proof| proof.holds(&risk, self));
             reading.is_spared = may_spare && (stands() || self.proves_again(&mut risk, index, reading));
             if reading.is_spared {
                 risk.spared += 1;

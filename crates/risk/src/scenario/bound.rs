@@ -44,6 +44,16 @@ pub struct Drift {
     vol: f64,
     radius: f64,
     prices: Vec<Price>,
+    owns: Vec<OwnPrice>,
+}
+
+/// Of a future that is held at a price of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct OwnPrice {
+    line: usize,
+    start: f64,
+    /// Now ÷ start; `None`: it moves along with its coin.
+    factor: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,7 +78,27 @@ impl Drift {
             root: 1.0,
         };
         let prices = portfolio.currencies.iter().map(price).collect();
-        Self { start: portfolio.now, years: 0.0, vol: 0.0, radius: 0.0, prices }
+        let own = |at: &usize| {
+            let line = &portfolio.lines[*at];
+            let start = line.own_ratio()? * portfolio.currencies[line.underlying].price;
+            Some(OwnPrice { line: *at, start, factor: None })
+        };
+        let owns = portfolio.others.iter().filter_map(own).collect();
+        Self { start: portfolio.now, years: 0.0, vol: 0.0, radius: 0.0, prices, owns }
+    }
+
+    /// The price now of a future that is held at a price of its own, as [`Portfolio::set_own_price`]; until it is told the future moves
+    /// along with its coin. Of another line nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// A price that cannot be.
+    pub fn set_own_price(&mut self, line: usize, price: f64) -> Result<(), ScenarioError> {
+        let price = super::portfolio::check(Field::Forward, price)?;
+        if let Some(own) = self.owns.iter_mut().find(|own| own.line == line) {
+            own.factor = Some(price / own.start);
+        }
+        Ok(())
     }
 
     /// The price of a currency now. All forwards of it move along, as in [`Portfolio::set_price`].
@@ -180,12 +210,37 @@ pub struct Bound {
     constant: f64,
     /// By currency: worth of what is linear in its price.
     lines: Vec<f64>,
+    /// Futures that are held at a price of their own, in the order of [`Drift`].
+    owns: Vec<Own>,
     pairs: Vec<Pair>,
     account: usize,
     vol: f64,
     years: f64,
     /// What rounding may do, at prices up to [`FAR`] times as high.
     slack: f64,
+}
+
+/// What a future is worth that is held at a price of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Own {
+    worth: f64,
+    coin: usize,
+    /// Settled in coin: what it is worth in dollars hangs on the coin's price ÷ its own.
+    is_inverse: bool,
+}
+
+impl Own {
+    /// Both ends while its own price and its coin's lie between two factors each.
+    fn ends(&self, own: (Option<f64>, Option<f64>), coin: Ends) -> Ends {
+        let by = match (own, self.is_inverse) {
+            ((Some(low), Some(high)), false) => (low, high),
+            ((Some(low), Some(high)), true) => (coin.0 / high, coin.1 / low),
+            (_, false) => coin,
+            (_, true) => (1.0, 1.0),
+        };
+        let (a, b) = (self.worth * by.0, self.worth * by.1);
+        (a.min(b), a.max(b))
+    }
 }
 
 /// Everything but prices, told apart.
@@ -210,6 +265,11 @@ impl Bound {
                 return None;
             }
         }
+        for (own, price) in self.owns.iter().zip(&drift.owns) {
+            let coin = drift.prices[own.coin].factor;
+            let worth = own.ends((price.factor, price.factor), (coin, coin));
+            (low, high) = (low + worth.0, high + worth.1);
+        }
         for pair in &self.pairs {
             let (coin, dollar) = (&drift.prices[pair.coin], &drift.prices[pair.dollar]);
             let shift = self.shift(pair, drift, pair.log(coin.factor, dollar.factor))?;
@@ -229,6 +289,65 @@ impl Bound {
         }
         // Nothing is known where a number left its range.
         (low <= high).then_some((low, high))
+    }
+
+    /// Both ends of the value while each price stays between those of two drifts, which tell prices of the same futures, and no more time
+    /// passes than in `high`, by which volatilities have moved in both. `None`: some of it is out of reach.
+    #[must_use]
+    pub fn over(&self, low: &Drift, high: &Drift) -> Option<(f64, f64)> {
+        let mut sum = (self.constant - self.slack, self.constant + self.slack);
+        let mut add = |by: Ends| sum = (sum.0 + by.0, sum.1 + by.1);
+        let told = high;
+        for (at, (low, high)) in low.prices.iter().zip(&high.prices).enumerate() {
+            if !(1.0 / FAR <= low.factor && low.factor <= high.factor && high.factor <= FAR) {
+                return None;
+            }
+            // Deltas of options stand with what is linear, so that one hedges the other.
+            let mut line = self.lines.get(at).copied().unwrap_or(0.0);
+            for pair in &self.pairs {
+                line += if pair.coin == at { pair.delta } else { 0.0 };
+                line += if pair.dollar == at { pair.value - pair.delta } else { 0.0 };
+            }
+            // So do futures that move along.
+            let along =
+                self.owns.iter().zip(&told.owns).filter(|(own, price)| price.factor.is_none() && own.coin == at);
+            line += along.filter(|(own, _)| !own.is_inverse).map(|(own, _)| own.worth).sum::<f64>();
+            let (a, b) = (line * low.factor, line * high.factor);
+            add((a.min(b), a.max(b)));
+        }
+        for ((own, low_own), high_own) in self.owns.iter().zip(&low.owns).zip(&high.owns) {
+            if high_own.factor.is_some() || own.is_inverse {
+                let coin = (low.prices[own.coin].factor, high.prices[own.coin].factor);
+                add(own.ends((low_own.factor, high_own.factor), coin));
+            }
+        }
+        for pair in &self.pairs {
+            let ends = |at: usize| (low.prices[at], high.prices[at]);
+            let (coin, dollar) = (ends(pair.coin), ends(pair.dollar));
+            let is_within = pair.roots.0 * dollar.1.root <= coin.0.root && coin.1.root <= pair.roots.1 * dollar.0.root;
+            if !is_within {
+                return None;
+            }
+            let log = pair.log(coin.0.factor, dollar.1.factor).max(pair.log(coin.1.factor, dollar.0.factor));
+            let shifted = self.shift(pair, high, log)?.ends(pair, true);
+            let (above, below) = (coin.1.root - dollar.0.root, coin.0.root - dollar.1.root);
+            let (most, least) = (above.abs().max(below.abs()), below.max(-above).max(0.0));
+            let bent = (2.0 * least * least, 2.0 * most * most);
+            let cross = (0.5 * coin.0.root * dollar.0.root, 0.5 * coin.1.root * dollar.1.root);
+            let times = |(least, most): Ends, by: Ends| {
+                (by.0 * if by.0 >= 0.0 { least } else { most }, by.1 * if by.1 >= 0.0 { most } else { least })
+            };
+            add(times(bent, pair.bend));
+            add(times(cross, shifted));
+        }
+        let account = (low.prices[self.account].factor, high.prices[self.account].factor);
+        let (least, most) = sum;
+        let ends = (
+            least / if least >= 0.0 { account.1 } else { account.0 },
+            most / if most >= 0.0 { account.0 } else { account.1 },
+        );
+        // Nothing is known where a number left its range.
+        (ends.0 <= ends.1).then_some(ends)
     }
 
     /// Between which prices of a currency the value is on one side of `threshold` for sure, while all else stays as in `drift` but time,
@@ -254,6 +373,7 @@ impl Bound {
         let mut difference = self.clone();
         difference.constant -= other.constant;
         difference.lines.iter_mut().zip(&other.lines).for_each(|(line, other)| *line -= other);
+        difference.owns.iter_mut().zip(&other.owns).for_each(|(own, other)| own.worth -= other.worth);
         let minus = |a: Ends, b: Ends| (a.0 - b.1, a.1 - b.0);
         for (pair, other) in difference.pairs.iter_mut().zip(&other.pairs) {
             pair.value -= other.value;
@@ -297,6 +417,20 @@ impl Bound {
                 if at == place { line } else { line * price.factor };
             if at != place && !(1.0 / FAR..=FAR).contains(&price.factor) {
                 return None;
+            }
+        }
+        for (own, price) in self.owns.iter().zip(&drift.owns) {
+            // By how much its worth has changed but for its coin's price, and whether it follows that.
+            let (by, follows) = match (price.factor, own.is_inverse) {
+                (None, is_inverse) => (1.0, !is_inverse),
+                (Some(factor), false) => (factor, false),
+                (Some(factor), true) => (1.0 / factor, true),
+            };
+            let worth = own.worth * by;
+            match (follows, own.coin == place) {
+                (true, true) => form.square += worth,
+                (true, false) => form.one += worth * drift.prices[own.coin].factor,
+                (false, _) => form.one += worth,
             }
         }
         for pair in &self.pairs {
@@ -446,6 +580,7 @@ impl Bound {
         self.constant *= by;
         self.slack *= by;
         self.lines.iter_mut().for_each(|line| *line *= by);
+        self.owns.iter_mut().for_each(|own| own.worth *= by);
         for pair in &mut self.pairs {
             pair.value *= by;
             pair.delta *= by;
@@ -468,11 +603,17 @@ impl Revaluation {
         bound.constant = 0.0;
         bound.lines.clear();
         bound.lines.resize(portfolio.currencies.len(), 0.0);
+        bound.owns.clear();
         for at in &portfolio.others {
             let line = &portfolio.lines[*at];
             let (currency, unit) = portfolio.linear(line, scenario.funding);
             let held = line.quantity * unit * self.prices[currency];
-            *(if currency == USD { &mut bound.constant } else { &mut bound.lines[currency] }) += held;
+            if line.own_ratio().is_some() {
+                let is_inverse = portfolio.style(*at);
+                bound.owns.push(Own { worth: held, coin: line.underlying, is_inverse });
+            } else {
+                *(if currency == USD { &mut bound.constant } else { &mut bound.lines[currency] }) += held;
+            }
             bound.slack += held.abs();
             if let Some((cost, currency)) = line.cost() {
                 let owed = cost * self.prices[currency];

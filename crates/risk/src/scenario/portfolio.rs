@@ -112,6 +112,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// The price of a future that is held at a price of its own over its coin's.
+    pub(super) fn own_ratio(&self) -> Option<f64> {
+        self.ratio
+    }
+
     /// The cost of a future, and the index of the currency in which it is owed.
     pub(super) fn cost(&self) -> Option<(f64, usize)> {
         match self.holding {
@@ -370,6 +375,11 @@ impl Portfolio {
         places.dedup();
         places.retain(|at| !self.currencies[*at].dollar);
         places.into_iter().map(|at| self.currencies[at].currency).collect()
+    }
+
+    /// Currencies with their prices, in USD.
+    pub fn prices(&self) -> impl Iterator<Item = (Currency, f64)> + '_ {
+        self.currencies.iter().map(|quoted| (quoted.currency, quoted.price))
     }
 
     /// Coins that options are held on.

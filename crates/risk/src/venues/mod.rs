@@ -20,7 +20,7 @@ pub use change::{MarginalMargin, ORDERS_MAX, WorstOrders, marginal, worst_orders
 pub use dydx::{DydxClass, dydx};
 pub use figure::{Absent, Component, Figure, Margin, MarginError, Place, ScenarioRow};
 pub use hyperliquid::{hyperliquid, hyperliquid_tiers};
-pub use model::{MarginTerms, PositionRule, VenueModel, VenueRules, tiers_of};
+pub use model::{MarginTerms, PositionRule, SoldOptions, VenueModel, VenueRules, tiers_of};
 pub use moved::moved;
 pub use parameters::{FileError, Parameters, Standing};
 pub use portfolio::{Balance, Order, Portfolio, Position, Term, Underlying, refused};

@@ -368,29 +368,6 @@ impl PositionRule {
         }
     }
 
-    /// Initial margin of an option as an estimate at two prices of its coin; of all else see [`Self::margins`]. Its rate grows or falls
-    /// with that price, so between the two lies what it is at any price between them.
-    #[must_use]
-    pub fn initial_estimates(&self, quantity: f64, mark: f64, index: [f64; 2]) -> [f64; 2] {
-        match &self.own {
-            Own::Standard(StandardRule::Option { most, least, right, strike, .. }) if quantity < 0.0 => {
-                let (most, least, strike) = (most.approximate(), least.approximate(), strike.approximate());
-                let own = |out_of_money: f64, index: f64| {
-                    -quantity * ((most - out_of_money.max(0.0) / index).max(least) + mark)
-                };
-                match right {
-                    OptionRight::Call => index.map(|index| own(strike - index, index)),
-                    OptionRight::Put => {
-                        let least = self.maintenance_estimate(quantity, mark, index[0]);
-                        index.map(|index| own(index - strike, index).max(least))
-                    }
-                }
-            }
-            Own::Standard(StandardRule::Option { .. }) => [0.0; 2],
-            _ => [f64::NAN; 2],
-        }
-    }
-
     /// The maintenance margin as an estimate at prices that need not be on any grid, for searches: what [`Self::margins`] rounds.
     #[must_use]
     pub fn maintenance_estimate(&self, quantity: f64, mark: f64, index: f64) -> f64 {
@@ -418,6 +395,87 @@ impl PositionRule {
             }
             Own::Standard(StandardRule::Option { .. }) => 0.0,
         }
+    }
+}
+
+/// Columns of options that are looked at together.
+const LANES: usize = 8;
+
+/// Options sold under Deribit's standard margin, and what they need at first while the price of their coin moves and their marks stay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SoldOptions {
+    blocks: Vec<SoldBlock>,
+    count: usize,
+    /// Σ quantity × mark.
+    premium: f64,
+    gross: f64,
+}
+
+/// Strangers of a block have no quantity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct SoldBlock {
+    sold: [f64; LANES],
+    strike: [f64; LANES],
+    /// 1 of calls, -1 of puts.
+    sign: [f64; LANES],
+    most: [f64; LANES],
+    least: [f64; LANES],
+}
+
+impl SoldBlock {
+    const EMPTY: Self =
+        Self { sold: [0.0; LANES], strike: [1.0; LANES], sign: [1.0; LANES], most: [0.0; LANES], least: [0.0; LANES] };
+}
+
+impl SoldOptions {
+    /// Adds a position by its rule. What is no option sold under standard margin is left out, and so said.
+    pub fn push(&mut self, rule: &PositionRule, quantity: f64, mark: f64) -> bool {
+        let Own::Standard(StandardRule::Option { most, least, floor, right, strike }) = &rule.own else { return false };
+        if quantity >= 0.0 {
+            return false;
+        }
+        let lane = self.count % LANES;
+        if lane == 0 {
+            self.blocks.push(SoldBlock::EMPTY);
+        }
+        let Some(block) = self.blocks.last_mut() else { return false };
+        let (least, floor) = (least.approximate(), floor.approximate());
+        block.sold[lane] = -quantity;
+        block.strike[lane] = strike.approximate();
+        block.sign[lane] = right.sign();
+        block.most[lane] = most.approximate();
+        // A put's initial margin is no less than its maintenance margin, and both have the mark on top.
+        block.least[lane] = if *right == OptionRight::Put { least.max(floor).max(floor * mark) } else { least };
+        self.count += 1;
+        self.premium -= quantity * mark;
+        self.gross -= quantity * (1.0 + mark);
+        true
+    }
+
+    /// The least and the most initial margin while the coin's price goes from `low` to `high`, in coin. Of each option the rate grows or
+    /// falls with that price, so what is between lies between the ends.
+    #[must_use]
+    pub fn initial(&self, low: f64, high: f64) -> (f64, f64) {
+        let (mut least, mut most) = ([0.0; LANES], [0.0; LANES]);
+        let (low, high) = (1.0 / low, 1.0 / high);
+        for block in &self.blocks {
+            for lane in 0..LANES {
+                let share = |unit: f64| {
+                    let out_of_money = block.sign[lane] * (block.strike[lane] * unit - 1.0);
+                    block.sold[lane] * (block.most[lane] - out_of_money.max(0.0)).max(block.least[lane])
+                };
+                let (a, b) = (share(low), share(high));
+                least[lane] += a.min(b);
+                most[lane] += a.max(b);
+            }
+        }
+        (least.iter().sum::<f64>() + self.premium, most.iter().sum::<f64>() + self.premium)
+    }
+
+    /// Σ quantity × (1 + mark), beside which rounding is small.
+    #[must_use]
+    pub fn gross(&self) -> f64 {
+        self.gross
     }
 }
 
@@ -485,7 +543,9 @@ mod tests {
                 let (initial, exact) = rule.margins(qty, mark, Some(index), 0).unwrap();
                 if kind.is_option() {
                     let (qty, mark, index) = (qty.approximate(), mark.approximate(), index.approximate());
-                    let [estimate, _] = rule.initial_estimates(qty, mark, [index, index]);
+                    let mut sold = SoldOptions::default();
+                    sold.push(&rule, qty, mark);
+                    let (estimate, _) = sold.initial(index, index);
                     let off = (estimate - initial.approximate()).abs();
                     assert!(
                         off <= 2e-12 * qty.abs().max(1.0) * (1.0 + mark),

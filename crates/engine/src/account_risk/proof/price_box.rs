@@ -4,15 +4,18 @@ use super::Within;
 use crate::account_risk::AccountRisk;
 use crate::account_risk::margins::{Held, Pool, Row};
 use crate::account_risk::portfolio::{margined, pending};
+use crate::account_risk::stress::{Bounded, is_tied};
 use crate::engine::Engine;
 use market::{Account, Currency, is_dollar};
 use policy::spec::MAX_AGE;
 use policy::{Concentrated, MarginFigure, RiskFact};
 use std::collections::BTreeMap;
-use units::{AccountId, Cash, Price, Round, Timestamp};
+use units::{AccountId, Cash, Duration, Price, Round, Timestamp};
 
 /// How wide a box is tried to each side, as a share of the price.
 pub(super) const WIDTHS: [f64; 5] = [0.2, 0.05, 0.01, 0.003, 0.001];
+/// How long what time changes is claimed.
+const LASTS: Duration = Duration::from_nanos(10 * Duration::MINUTE.nanos());
 /// What sums of doubles are off by at most, of all that went into them.
 pub(super) const ROUNDING: f64 = 1e-11;
 
@@ -30,6 +33,8 @@ pub(in crate::account_risk) struct PriceBox {
     marks: Vec<(usize, usize, Price, Price)>,
     /// Coins with the least and most of their prices.
     coins: Vec<(usize, Price, Price)>,
+    /// Books, instruments and coins: the mark of each is its coin's price.
+    tied: Vec<(usize, usize, usize)>,
     /// Where orders count: the account, after how many changes of them, and how many desks had sent.
     orders: Option<(usize, u64, u64)>,
 }
@@ -44,6 +49,7 @@ impl PriceBox {
         let priced = |(coin, low, high): &(usize, Price, Price)| {
             risk.coins[*coin].price(engine).is_some_and(|price| (*low..=*high).contains(&price))
         };
+        let tied = |place: &(usize, usize, usize)| is_tied(&risk.coins, engine, *place);
         let ordered = |(at, changes, sent): &(usize, u64, u64)| {
             engine.books[*at].changes == *changes && engine.structures.sent == *sent
         };
@@ -52,25 +58,32 @@ impl PriceBox {
             && engine.now < self.until
             && self.marks.iter().all(marked)
             && self.coins.iter().all(priced)
+            && self.tied.iter().all(tied)
             && self.orders.as_ref().is_none_or(ordered)
     }
 
     pub(super) fn of(risk: &mut AccountRisk, engine: &Engine, fact: &RiskFact, (low, high): Within) -> Option<Self> {
+        // The account, or the place of what is known of a stress.
         let at = match fact {
-            RiskFact::Margin { venue, portfolio: false, .. } => {
+            RiskFact::Margin { venue, portfolio: false, figure } => {
                 let at = risk.account_at(venue).ok()?;
                 risk.update(engine, at).ok()?;
-                Some(at)
+                if *figure == MarginFigure::Initial {
+                    risk.held[at].pools.iter_mut().for_each(Pool::gather_sold);
+                }
+                at
             }
-            RiskFact::Concentration { .. } => None,
+            RiskFact::Concentration { .. } => 0,
+            RiskFact::Stress { name } => risk.bounded(engine, name)?,
             _ => return None,
         };
         WIDTHS.into_iter().find_map(|width| {
             let mut sides = Sides::new(risk, engine, width);
-            let (least, most) = match (fact, at) {
-                (RiskFact::Margin { figure: MarginFigure::Ratio, .. }, Some(at)) => sides.ratio(at)?,
-                (RiskFact::Margin { figure, .. }, Some(at)) => sides.amount(at, *figure)?,
-                (RiskFact::Concentration { of }, _) => sides.concentration(*of)?,
+            let (least, most) = match fact {
+                RiskFact::Margin { figure: MarginFigure::Ratio, .. } => sides.ratio(at)?,
+                RiskFact::Margin { figure, .. } => sides.amount(at, *figure)?,
+                RiskFact::Concentration { of } => sides.concentration(*of)?,
+                RiskFact::Stress { .. } => sides.stress(&risk.bounds[at])?,
                 _ => return None,
             };
             (low < least && most < high).then(|| sides.drawn())
@@ -94,6 +107,7 @@ impl<'a> Sides<'a> {
             until: Timestamp::MAX,
             marks: Vec::new(),
             coins: Vec::new(),
+            tied: Vec::new(),
             orders: None,
         };
         Self { risk, engine, width, found }
@@ -130,6 +144,10 @@ impl<'a> Sides<'a> {
     }
 
     fn mark(&mut self, at: usize, instrument: usize) -> Option<(Price, Price)> {
+        let same = |(book, index, ..): &&(usize, usize, Price, Price)| (*book, *index) == (at, instrument);
+        if let Some((.., low, high)) = self.found.marks.iter().find(same) {
+            return Some((*low, *high));
+        }
         let (low, high) = self.range(self.engine.books[at].account.mark(instrument))?;
         self.found.marks.push((at, instrument, low, high));
         Some((low, high))
@@ -218,31 +236,18 @@ impl<'a> Sides<'a> {
         Some((sum.0.approximate(), sum.1.approximate()))
     }
 
-    /// Of each option the initial margin grows or falls with the price of the coin, so the ends of that hold what lies between.
     fn initial_of_options(&mut self, pool: &Pool) -> Option<Span> {
         let (mut least, mut most, mut all) = (0.0, 0.0, 0.0);
-        let mut known: Option<(Currency, [f64; 2])> = None;
-        for row in pool.rows.iter().filter(|row| row.is_option && row.qty.signum() < 0) {
-            let base = row.base;
-            let index = match known {
-                Some((of, index)) if of == base => index,
-                _ => {
-                    let (low, high) = self.coin(base)?;
-                    let index = [low.approximate(), high.approximate()];
-                    known = Some((base, index));
-                    index
-                }
-            };
-            let (qty, mark) = (row.qty.approximate(), row.mark.approximate());
-            let [a, b] = row.rule.initial_estimates(qty, mark, index);
-            (least, most) = (least + a.min(b), most + a.max(b));
-            all += qty.abs() * (1.0 + mark);
+        for (base, sold) in pool.sold.as_ref()? {
+            let (low, high) = self.coin(*base)?;
+            let (a, b) = sold.initial(low.approximate(), high.approximate());
+            (least, most, all) = (least + a, most + b, all + sold.gross());
         }
         let least = Cash::from_estimate((least - ROUNDING * all).max(0.0), Round::TowardZero)?;
         Some((least, Cash::from_estimate(most + ROUNDING * all, Round::AwayFromZero)?))
     }
 
-    /// What an amount that is not negative comes to in the numéraire.
+    /// What an amount comes to in the numéraire.
     fn translated(&mut self, at: usize, account: &Account, currency: Currency, of: Span) -> Option<Span> {
         if currency == account.numeraire() {
             return Some(of);
@@ -259,34 +264,89 @@ impl<'a> Sides<'a> {
         Some((ends.into_iter().min()?, ends.into_iter().max()?))
     }
 
+    /// What lies in each currency of an account, profit that is not settled included.
+    fn balances(&mut self, at: usize) -> Option<Vec<(Currency, Span)>> {
+        let (engine, book) = (self.engine, &self.engine.books[at]);
+        self.found.accounts.push((at, book.moves));
+        let held = book.account.balances().iter();
+        let mut amounts: Vec<(Currency, Span)> =
+            held.map(|balance| (balance.currency, (balance.equity(), balance.equity()))).collect();
+        for (index, position) in margined(engine, at) {
+            let instrument = &engine.catalogue.instruments[index];
+            if instrument.kind.is_option() {
+                continue;
+            }
+            let (mark, (low, high)) = (book.account.mark(index), self.mark(at, index)?);
+            let profit = |to: Price| book.account.contract(index).profit(position.qty, mark, to);
+            let (a, b) = (profit(low), profit(high));
+            let (_, amount) = amounts.iter_mut().find(|(currency, _)| *currency == instrument.settle)?;
+            *amount = (amount.0 + a.min(b), amount.1 + a.max(b));
+        }
+        amounts.retain(|(_, amount)| *amount != (Cash::ZERO, Cash::ZERO));
+        Some(amounts)
+    }
+
+    /// What all accounts are worth in the numéraire of the first.
+    fn equity_of_all(&mut self) -> Option<Span> {
+        let (engine, mut all) = (self.engine, (Cash::ZERO, Cash::ZERO));
+        let first = &engine.books[0].account;
+        for (at, book) in engine.books.iter().enumerate() {
+            let mut own = (Cash::ZERO, Cash::ZERO);
+            for (currency, amount) in self.balances(at)? {
+                let worth = self.translated(at, &book.account, currency, amount)?;
+                own = (own.0 + worth.0, own.1 + worth.1);
+            }
+            let worth = self.translated(0, first, book.account.numeraire(), own)?;
+            all = (all.0 + worth.0, all.1 + worth.1);
+        }
+        Some(all)
+    }
+
+    /// What a stress costs as a fraction of equity.
+    fn stress(&mut self, bounded: &Bounded) -> Option<(f64, f64)> {
+        if self.width >= bounded.reach {
+            return None;
+        }
+        let until = bounded.until.min(self.engine.now + LASTS);
+        self.ends(until);
+        let (mut low, mut high) = (bounded.start.clone(), bounded.start.clone());
+        for (coin, _) in &bounded.coins {
+            let base = self.risk.coins[*coin].base;
+            let ends = self.coin(base)?;
+            low.set_price(base, ends.0.approximate()).ok()?;
+            high.set_price(base, ends.1.approximate()).ok()?;
+        }
+        high.set_time(until);
+        for future in &bounded.futures {
+            if let Some(tied) = future.tied(&self.risk.coins, self.engine) {
+                self.found.tied.push(tied);
+                continue;
+            }
+            let ends = self.mark(future.book, future.index)?;
+            low.set_own_price(future.line, ends.0.approximate()).ok()?;
+            high.set_own_price(future.line, ends.1.approximate()).ok()?;
+        }
+        let (least, most) = bounded.profit.over(&low, &high)?;
+        let equity = self.equity_of_all()?;
+        if equity.0 <= Cash::ZERO {
+            return None;
+        }
+        let equity = (equity.0.approximate(), equity.1.approximate());
+        // A share is a quotient, rounded alike; what is lost is the profit without its sign.
+        Some((
+            -most / if most < 0.0 { equity.1 } else { equity.0 },
+            -least / if least < 0.0 { equity.0 } else { equity.1 },
+        ))
+    }
+
     /// The largest part that lies at one venue or in one stablecoin.
     fn concentration(&mut self, of: Concentrated) -> Option<(f64, f64)> {
         let mut parts: BTreeMap<(u32, Option<Currency>), (f64, f64)> = BTreeMap::new();
-        for (at, book) in self.engine.books.iter().enumerate() {
-            self.found.accounts.push((at, book.moves));
-            let account = &book.account;
-            let mut profits: Vec<(Currency, Span)> = Vec::new();
-            for (index, position) in margined(self.engine, at) {
-                let instrument = &self.engine.catalogue.instruments[index];
-                if instrument.kind.is_option() {
-                    continue;
-                }
-                let (mark, (low, high)) = (account.mark(index), self.mark(at, index)?);
-                let profit = |to: Price| account.contract(index).profit(position.qty, mark, to);
-                let (a, b) = (profit(low), profit(high));
-                profits.push((instrument.settle, (a.min(b), a.max(b))));
-            }
-            for balance in account.balances() {
-                let mut amount = (balance.equity(), balance.equity());
-                for (_, by) in profits.iter().filter(|(settle, _)| *settle == balance.currency) {
-                    amount = (amount.0 + by.0, amount.1 + by.1);
-                }
-                if amount == (Cash::ZERO, Cash::ZERO) {
-                    continue;
-                }
-                let price = match self.risk.coin(balance.currency) {
-                    Some(_) => self.coin(balance.currency)?,
-                    None if is_dollar(balance.currency) => (Price::from_raw(Price::ONE), Price::from_raw(Price::ONE)),
+        for at in 0..self.engine.books.len() {
+            for (currency, amount) in self.balances(at)? {
+                let price = match self.risk.coin(currency) {
+                    Some(_) => self.coin(currency)?,
+                    None if is_dollar(currency) => (Price::from_raw(Price::ONE), Price::from_raw(Price::ONE)),
                     None => return None,
                 };
                 let worth = |amount: Cash, price: Price| amount.approximate() * price.approximate();
@@ -295,7 +355,7 @@ impl<'a> Sides<'a> {
                 let slip = ROUNDING * (low.abs() + high.abs());
                 let key = match of {
                     Concentrated::Venue => (at as u32, None),
-                    Concentrated::Stablecoin => (0, Some(balance.currency)),
+                    Concentrated::Stablecoin => (0, Some(currency)),
                 };
                 let part = parts.entry(key).or_default();
                 *part = (part.0 + low - slip, part.1 + high + slip);
