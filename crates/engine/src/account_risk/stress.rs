@@ -97,8 +97,8 @@ impl AccountRisk {
         Ok(-outcomes.total(0) / equity.approximate())
     }
 
-    /// A bound of what a stress earns that reaches from the prices of now: one made since the last quote or trade, else a new one. Gives its
-    /// place in [`Self::bounds`].
+    /// A bound of what a stress earns that reaches from the prices of now: one made since the last quote or trade, else a new one.
+    /// Gives its place in [`Self::bounds`].
     pub(super) fn bounded(&mut self, engine: &Engine, name: &str) -> Option<usize> {
         let stress = self.stress_named(name)?;
         let (made, quotes): (u64, _) =
