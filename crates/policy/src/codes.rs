@@ -775,6 +775,26 @@ right
     over = \"90%\"
     restore = \"70%\"
     action = \"no_increase\"";
+
+    Parameter = "P069", "parameter",
+"[parameters] declares values by name, and `$name` stands for one wherever it is meant: alone as a whole value,
+or inside a fact or an expression. A parameter may state its range.
+
+wrong
+    [parameters]
+    units = { value = 6, least = 1, most = 4 }
+
+    [pyramid]
+    units = \"$unit\"
+    step = \"0.5N\"
+
+right
+    [parameters]
+    units = { value = 4, least = 1, most = 4 }
+
+    [pyramid]
+    units = \"$units\"
+    step = \"0.5N\"";
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl fmt::Display for SetError {
 impl std::error::Error for SetError {}
 
 /// The text with the value at `path` replaced, or added where there is none. `path` is `section.key`, or
-/// `section.list.0.key` for an entry of a list. What is not a TOML value by itself, such as `40%`, is put in quotes.
+/// `section.list.0.key` for an entry of a list, or the name of a declared parameter alone. What is not a TOML value by itself, such as `40%`, is put in quotes.
 ///
 /// ```
 /// let text = "[size]\nkind = \"fixed_fraction\"\nfraction = 1.0   # of equity\n";
@@ -59,6 +59,11 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<String, SetError> {
         return Err(SetError::Path(path.to_owned()));
     }
     let root = DeTable::parse(text).map_err(|_| SetError::Text)?;
+    if let [name] = parts[..]
+        && let Some(path) = parameter(root.get_ref(), name)
+    {
+        return set(text, &path, value);
+    }
     let literal = literal(value);
     let mut table = root.get_ref();
     let mut header = None;
@@ -92,6 +97,16 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<String, SetError> {
         Some(span) => Ok(format!("{}{literal}{}", &text[..span.start], &text[span.end..])),
         None => Err(SetError::Path(path.to_owned())),
     }
+}
+
+/// Where the value of a declared parameter of this name stands. `None`: there is none, or the name is a key of the policy itself.
+fn parameter(root: &DeTable<'_>, name: &str) -> Option<String> {
+    let DeValue::Table(parameters) = root.get("parameters")?.get_ref() else { return None };
+    let value = parameters.get(name).filter(|_| !root.contains_key(name))?;
+    Some(match value.get_ref() {
+        DeValue::Table(_) => format!("parameters.{name}.value"),
+        _ => format!("parameters.{name}"),
+    })
 }
 
 /// Adds a key under its section's header, or with a section of its own at the end.
@@ -162,6 +177,19 @@ mod tests {
         check("caps.drawdown.1.at", "25%", "{ at = \"25%\", factor = 0 }]");
         check("policy", "2", "policy = 2\n[size]");
         check("caps.drawdown", "[]", "drawdown = []\n");
+    }
+
+    #[test]
+    fn a_parameter_is_set_by_its_name() {
+        let text = "policy = 1\n[parameters]\nrisk = \"1%\"\nunits = { value = 4, most = 8 } # how many\npolicy = 3\n";
+        for (path, value, expected) in [
+            ("risk", "2%", "risk = \"2%\"\n"),
+            ("units", "6", "units = { value = 6, most = 8 } # how many\n"),
+            ("parameters.units.most", "9", "most = 9 }"),
+            ("policy", "2", "policy = 2\n[parameters]"),
+        ] {
+            assert!(set(text, path, value).unwrap().contains(expected), "{path}");
+        }
     }
 
     #[test]

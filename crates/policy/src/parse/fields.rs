@@ -1,6 +1,7 @@
 //! Typed values out of a section: each reader reports what is wrong and answers `None`, as it does for an absent key.
 
 use super::STRING_CHARACTERS_MAX;
+use super::parameters;
 use super::reader::{Reader, Section, list, type_name};
 use super::value::{self, Expr, Node, Number, Quantity, Unit};
 use crate::codes::Code;
@@ -421,7 +422,7 @@ impl<'t> Reader<'t> {
             }
         };
         match grammar(&source[inside.clone()], inside.start) {
-            Ok(node) => Some(node),
+            Ok(node) => parameters::resolve(self, node),
             Err(fault) => {
                 // An empty place cannot be underlined: the quotes can.
                 let place = if fault.span.is_empty() { span } else { fault.span };

@@ -10,6 +10,7 @@ mod fields;
 pub(crate) mod guards;
 mod head;
 mod limits;
+mod parameters;
 mod portfolio;
 mod reader;
 mod scale;
@@ -92,12 +93,14 @@ pub fn parse(text: &str) -> Parsed {
     if text.len() > TEXT_BYTES_MAX {
         return Parsed { policy: None, diagnostics: vec![too_long(text)], rules: 0, risk_facts: Vec::new() };
     }
-    let (root, errors) = DeTable::parse_recoverable(text);
+    let (mut root, errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader::new(text);
     syntax::report(&mut reader, &errors);
+    parameters::put_in(&mut reader, root.get_mut());
     let doc = reader.sections(root.get_ref());
     let draft = Draft::read(&mut reader, &doc);
     check::across(&mut reader, &doc, &draft);
+    parameters::tell_unused(&mut reader);
 
     let risk_facts = std::mem::take(&mut reader.risk_facts);
     let diagnostics = in_order(reader.into_diagnostics());

@@ -1,5 +1,6 @@
 //! Sections, and the list of findings that grows while they are read.
 
+use super::parameters::Parameter;
 use super::schema;
 use crate::RiskFact;
 use crate::codes::Code;
@@ -22,6 +23,8 @@ pub(super) struct Reader<'t> {
     diagnostics: Vec<Diagnostic>,
     /// Facts of risk that were read, each with its place.
     pub(super) risk_facts: Vec<(RiskFact, Range<usize>)>,
+    /// Values that the text declares by name.
+    pub(super) parameters: Vec<Parameter<'t>>,
 }
 
 /// All sections of a text; the keys before the first one are the section `""`.
@@ -42,7 +45,14 @@ pub(super) struct Section<'a, 't> {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, broken: Vec::new(), torn: false, diagnostics: Vec::new(), risk_facts: Vec::new() }
+        Self {
+            text,
+            broken: Vec::new(),
+            torn: false,
+            diagnostics: Vec::new(),
+            risk_facts: Vec::new(),
+            parameters: Vec::new(),
+        }
     }
 
     /// Whether something was found at this very place.
@@ -223,7 +233,7 @@ impl<'t> Reader<'t> {
             return;
         }
         let lists = schema::LISTS.iter().filter(|(name, _)| !name.contains('.'));
-        let names = || schema::SECTIONS.iter().chain(lists.clone()).map(|(name, _)| *name);
+        let names = || schema::SECTIONS.iter().chain(lists.clone()).map(|(name, _)| *name).chain(["parameters"]);
         let help = match (nearest(name, names()), schema::section_with(name)) {
             (Some(near), _) => format!("did you mean `{}`?", schema::header_of(near)),
             (None, Some(section)) => format!("`{name}` is a key of `{section}`"),

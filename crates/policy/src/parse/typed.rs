@@ -160,7 +160,7 @@ fn setting<'t, T>(
 
 /// Whether a value is reckoned and not written down: it has an operator or a call, or is a fact's name.
 fn is_expression(text: &str) -> bool {
-    text.contains(['(', '+', '*', '/', '<', '>', '=', '&', '|', '!'])
+    text.contains(['(', '$', '+', '*', '/', '<', '>', '=', '&', '|', '!'])
         || text.contains(" - ")
         || find(text.trim()).is_some()
 }

@@ -4,7 +4,7 @@
 //! value    = quantity | name | name "(" [ value { "," value } ] ")"
 //! quantity = [ "-" | "+" ] digits [ unit ]
 //! unit     = "%" | "bp" | "R" | "N" | "ns" | "us" | "ms" | "s" | "m" | "min" | "h" | "d" | "w" | CURRENCY
-//! name     = word { "." word }, `{base}` standing for a word or a part of one; in `stress(…)` a name as stresses have them
+//! name     = "$" word, a parameter | word { "." word }, `{base}` standing for a word or a part of one; in `stress(…)` a name as stresses have them
 //! ```
 //!
 //! Spans are bytes of the whole policy text.
@@ -193,6 +193,7 @@ impl<'t> Parser<'t> {
             Some('0'..='9' | '.') => Expr::Quantity(self.quantity(depth)?),
             Some('-' | '+') if self.depth_max.is_none() => Expr::Quantity(self.quantity(depth)?),
             Some(letter) if letter.is_ascii_alphabetic() || matches!(letter, '_' | '{') => self.name_or_call(depth)?,
+            Some('$') => self.parameter()?,
             found => return Err(self.nothing_here(found)),
         };
         // Space behind a value belongs to no value.
@@ -281,6 +282,18 @@ impl<'t> Parser<'t> {
             ));
         }
         Ok(Expr::Call { function: name, place, args: self.args(start, name, depth)? })
+    }
+
+    /// `$name`: a parameter.
+    fn parameter(&mut self) -> Result<Expr<'t>, Fault> {
+        let start = self.at;
+        self.at += 1;
+        let name = self.take_while(|character| character.is_ascii_alphanumeric() || character == '_');
+        if name.is_empty() {
+            let help = "write `$` and the name of a parameter, such as `$risk`".to_owned();
+            return Err(self.fault(start..self.at, "names no parameter".to_owned(), help));
+        }
+        Ok(Expr::Name(&self.text[start..self.at]))
     }
 
     /// Words joined by dots; a placeholder may stand in for a word or a part of one.
