@@ -114,6 +114,9 @@ pub(crate) enum Command {
     /// List what policies may ask of: every fact and function, with its unit, meaning, source and age
     #[command(after_help = examples::FACTS)]
     Facts(Facts),
+    /// Lay policies out as all of them are: spaces, indents, blank lines, the column of comments; never what they say
+    #[command(after_help = examples::FMT)]
+    Fmt(Fmt),
     /// Turn recorded data into a tape, with a quality report; nothing is repaired unasked
     #[command(subcommand, after_help = examples::IMPORT)]
     Import(Import),
@@ -623,6 +626,16 @@ pub(crate) struct Plan {
     /// The portfolio and the market as they are, as JSON
     #[arg(long, value_name = "STATE.json")]
     pub(crate) state: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fmt {
+    /// Policies, each written in its place; `-` reads standard input and writes standard output
+    #[arg(value_name = "POLICY", required = true)]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Write nothing: name those that would change, and exit 1 if there are any
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

@@ -42,7 +42,8 @@ impl fmt::Display for SetError {
 impl std::error::Error for SetError {}
 
 /// The text with the value at `path` replaced, or added where there is none. `path` is `section.key`, or
-/// `section.list.0.key` for an entry of a list, or the name of a declared parameter alone. What is not a TOML value by itself, such as `40%`, is put in quotes.
+/// `section.list.0.key` for an entry of a list, or the name of a declared parameter alone. What is not a TOML value by
+/// itself, such as `40%`, is put in quotes.
 ///
 /// ```
 /// let text = "[size]\nkind = \"fixed_fraction\"\nfraction = 1.0   # of equity\n";

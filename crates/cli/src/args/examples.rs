@@ -37,6 +37,14 @@ EXAMPLES
   trimtab facts margin.ratio --verbose    its source and its age
   trimtab facts --json                    for an editor";
 
+pub(super) const FMT: &str = "\
+EXAMPLES
+  trimtab fmt policy.toml
+  trimtab fmt --check policies/*.toml     for a pre-commit hook
+  trimtab fmt - < policy.toml             for an editor
+
+Exit code 1 if `--check` found a policy that would change.";
+
 pub(super) const IMPORT: &str = "\
 EXAMPLES
   trimtab import bars btc.parquet --instrument binance:BTCUSDT-PERP \\

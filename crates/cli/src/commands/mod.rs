@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod explain;
 mod facts;
+mod format;
 mod import;
 mod init;
 mod man;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Init(args) => init::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Facts(args) => facts::run(args, terminal),
+        Command::Fmt(args) => format::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),
         Command::Tape(args) => tape::run(args, terminal),
         Command::Backtest(args) => backtest::run(args, settings, terminal),

@@ -4,7 +4,8 @@
 //! value    = quantity | name | name "(" [ value { "," value } ] ")"
 //! quantity = [ "-" | "+" ] digits [ unit ]
 //! unit     = "%" | "bp" | "R" | "N" | "ns" | "us" | "ms" | "s" | "m" | "min" | "h" | "d" | "w" | CURRENCY
-//! name     = "$" word, a parameter | word { "." word }, `{base}` standing for a word or a part of one; in `stress(…)` a name as stresses have them
+//! name     = "$" word, a parameter | word { "." word }, `{base}` standing for a word or a part of one;
+//!            in `stress(…)` a name as stresses have them
 //! ```
 //!
 //! Spans are bytes of the whole policy text.

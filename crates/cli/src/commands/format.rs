@@ -1,0 +1,48 @@
+//! `trimtab fmt`.
+
+use super::Outcome;
+use super::check::{counted, read, shown};
+use crate::args::Fmt;
+use crate::failure::Failure;
+use crate::files;
+use crate::terminal::Terminal;
+use serde::Serialize;
+use std::path::Path;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    file: &'a str,
+    is_formatted: bool,
+}
+
+/// All are laid out before any is written: a file that cannot be read changes nothing.
+pub(super) fn run(args: &Fmt, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let mut all = Vec::new();
+    for path in &args.policies {
+        let text = read(path)?;
+        let formatted = policy::format(&text).map_err(|error| {
+            Failure::input(format_args!("`{}`: {error}", shown(path)))
+                .hint(format_args!("`trimtab check {}` says where", files::word(path)))
+        })?;
+        all.push((path, text, formatted));
+    }
+    let mut changed = 0;
+    for (path, text, formatted) in &all {
+        let (file, is_formatted) = (shown(path), text == formatted);
+        changed += usize::from(!is_formatted);
+        if *path == Path::new("-") && !args.check {
+            terminal.product(formatted.trim_end());
+        } else if !is_formatted && args.check {
+            terminal.result(format_args!("{file} would change"));
+        } else if !is_formatted {
+            files::write(path, formatted.as_bytes(), true)?;
+            terminal.result(format_args!("{file} laid out"));
+        }
+        terminal.json("format", &Line { file: &file, is_formatted });
+    }
+    if changed == 0 && args.policies.iter().all(|path| path != Path::new("-")) {
+        terminal
+            .result(format_args!("{} as they should be", counted(all.len(), "policy").replace("policys", "policies")));
+    }
+    Ok(if args.check && changed > 0 { Outcome::Negative } else { Outcome::Done })
+}
