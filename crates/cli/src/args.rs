@@ -223,13 +223,16 @@ fn one_setting(text: &str) -> Result<(String, String), String> {
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The policy file; `-` reads it from standard input
-    #[arg(value_name = "POLICY", required_unless_present = "explain")]
+    #[arg(value_name = "POLICY", required_unless_present_any = ["explain", "schema"])]
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) set: Set,
     /// Say at length what a code means, with an example that is wrong and one that is right
     #[arg(long, value_name = "CODE")]
     pub(crate) explain: Option<String>,
+    /// Print the JSON Schema of policies, by which editors complete keys and tell what they mean
+    #[arg(long)]
+    pub(crate) schema: bool,
 }
 
 /// What is imported.

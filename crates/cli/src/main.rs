@@ -6,6 +6,7 @@ mod failure;
 mod files;
 mod interrupt;
 mod log;
+mod policy_schema;
 mod progress;
 mod render;
 mod settings;

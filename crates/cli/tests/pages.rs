@@ -59,3 +59,57 @@ fn helps_fit_a_hundred_columns() {
         assert!(long.is_empty(), "{name}: {long:?}");
     }
 }
+
+/// docs/policy.schema.json is the schema that the command prints, and a validator that is not ours takes every example by it, and none with
+/// a key or a word that there is not.
+#[test]
+fn the_schema_of_policies_is_kept_and_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (kept, printed) = (root.join("docs/policy.schema.json"), Sandbox::new().line("trimtab check --schema").ok());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&kept, &printed).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&kept).unwrap(),
+        printed,
+        "`UPDATE=1 cargo test -p trimtab --test pages` writes it"
+    );
+    let mut cases: Vec<(String, bool)> =
+        pages_of(&root.join("examples"), "toml").into_iter().map(|text| (text, true)).collect();
+    assert!(cases.len() >= 5, "{}", cases.len());
+    for (right, wrong) in [
+        ("kind = \"volatility_target\"", "kind = \"volatility_targt\""),
+        ("\nunits = 4", "\nunits = 4.5"),
+        ("\nname = ", "\nnmae = "),
+        ("at = \"10%\"", "att = \"10%\""),
+        ("\nsides = \"both\"", "\nsides = \"$sides\""),
+    ] {
+        let text = std::fs::read_to_string(root.join("examples/btc-trend.toml")).unwrap();
+        assert!(text.contains(right), "{right}");
+        cases.push((text.replacen(right, wrong, 1), wrong.contains('$')));
+    }
+    let script = "import json, sys\ntry:\n import jsonschema, tomllib\nexcept ImportError:\n sys.exit(9)\n\
+                  schema, cases = json.load(sys.stdin)\n\
+                  jsonschema.Draft202012Validator.check_schema(schema)\ncheck = jsonschema.Draft202012Validator(schema)\n\
+                  print(json.dumps([check.is_valid(tomllib.loads(case)) for case in cases]))";
+    let schema: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let asked = serde_json::json!([schema, cases.iter().map(|(text, _)| text).collect::<Vec<_>>()]).to_string();
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", script]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let said = command.spawn().ok().and_then(|mut child| {
+        std::io::Write::write_all(&mut child.stdin.take()?, asked.as_bytes()).ok()?;
+        child.wait_with_output().ok()
+    });
+    let Some(said) = said.filter(|said| said.status.code() != Some(9)) else {
+        eprintln!("skipped: the_schema_of_policies_is_kept_and_right: Python's jsonschema is absent");
+        return;
+    };
+    let expected: Vec<bool> = cases.iter().map(|(_, is_right)| *is_right).collect();
+    assert_eq!(serde_json::from_slice::<Vec<bool>>(&said.stdout).unwrap(), expected);
+}
+
+fn pages_of(folder: &Path, kind: &str) -> Vec<String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let wanted = files.filter(|file| file.extension().is_some_and(|of| of == kind));
+    wanted.map(|file| std::fs::read_to_string(file).unwrap()).collect()
+}

@@ -276,11 +276,15 @@ mod tests {
 
     #[test]
     fn lists_are_indented_and_remarks_stay() {
-        let text = "\n\n# What it is.\npolicy = 1\n\n# Limits.\n[caps]   # hard\n\nleverage=2.5#at most\ndrawdown=[\n{at=\"10%\",restore='5%',factor=0.5},# first\n  \
-                    {  at = \"20%\" , restore = \"10%\", factor = 0.0 }\n   ]\n# the end\n\n\n[trade]\nbuffer = \"1 # 0%\"\n[[limits]]\nof = '\"x'\n";
-        let expected = "# What it is.\npolicy = 1\n\n# Limits.\n[caps]                    # hard\nleverage = 2.5                                      # at most\n\
-                        drawdown = [\n    { at = \"10%\", restore = \"5%\", factor = 0.5 },   # first\n    { at = \"20%\", restore = \"10%\", factor = 0.0 }\n]\n\
-                        # the end\n\n[trade]\nbuffer = \"1 # 0%\"\n\n[[limits]]\nof = '\"x'\n";
+        let text = "\n\n# What it is.\npolicy = 1\n\n# Limits.\n[caps]   # hard\n\nleverage=2.5#at most\ndrawdown=[\n\
+                    {at=\"10%\",restore='5%',factor=0.5},# first\n  \
+                    {  at = \"20%\" , restore = \"10%\", factor = 0.0 }\n   ]\n# the end\n\n\n\
+                    [trade]\nbuffer = \"1 # 0%\"\n[[limits]]\nof = '\"x'\n";
+        let expected = "# What it is.\npolicy = 1\n\n# Limits.\n[caps]                    # hard\n\
+                        leverage = 2.5                                      # at most\ndrawdown = [\n    \
+                        { at = \"10%\", restore = \"5%\", factor = 0.5 },   # first\n    \
+                        { at = \"20%\", restore = \"10%\", factor = 0.0 }\n]\n# the end\n\n\
+                        [trade]\nbuffer = \"1 # 0%\"\n\n[[limits]]\nof = '\"x'\n";
         let formatted = format(text).unwrap();
         assert_eq!(formatted, expected);
         assert_eq!(format(&formatted).unwrap(), formatted);

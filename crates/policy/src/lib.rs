@@ -9,6 +9,7 @@ pub mod expression;
 pub mod facts;
 mod format;
 mod indicator;
+pub mod keys;
 mod parse;
 mod print;
 mod program;

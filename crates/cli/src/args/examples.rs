@@ -24,6 +24,7 @@ pub(super) const CHECK: &str = "\
 EXAMPLES
   trimtab check examples/btc-trend.toml
   trimtab check --explain P014            what a code means
+  trimtab check --schema > policy.schema.json
   trimtab check policy.toml --json        findings for an editor, one a line
   trimtab check policy.toml --set size.target=60% --verbose
   cat policy.toml | trimtab check -       from standard input

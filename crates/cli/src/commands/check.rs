@@ -4,6 +4,7 @@ use super::Outcome;
 use crate::args::{Check, Set};
 use crate::failure::Failure;
 use crate::files;
+use crate::policy_schema;
 use crate::terminal::Terminal;
 use policy::{Code, Diagnostic, Parsed};
 use serde::Serialize;
@@ -11,6 +12,10 @@ use std::path::Path;
 use units::show::{self, Style};
 
 pub(super) fn run(args: &Check, terminal: &Terminal) -> Result<Outcome, Failure> {
+    if args.schema {
+        terminal.stream(|out| out.write_all(policy_schema::schema().as_bytes()));
+        return Ok(Outcome::Done);
+    }
     match (&args.explain, &args.policy) {
         (Some(code), _) => explain(code, terminal),
         (None, Some(path)) => check(path, &args.set, terminal),

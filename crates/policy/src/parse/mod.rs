@@ -14,7 +14,7 @@ mod parameters;
 mod portfolio;
 mod reader;
 mod scale;
-mod schema;
+pub(crate) mod schema;
 mod signal;
 mod size;
 mod structure;

@@ -3,7 +3,7 @@
 use crate::spec::{ACCOUNTS_MAX, FEE_TIERS_MAX, FLOWS_MAX, INSTRUMENTS_MAX, LIMITS_MAX};
 
 /// Keys that stand before the first section.
-pub(super) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments", "capital"];
+pub(crate) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments", "capital"];
 
 /// Every section with its keys.
 pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
@@ -71,20 +71,20 @@ pub(crate) const LISTS: &[(&str, &[&str])] = &[
 ];
 
 /// The table of one movement of money.
-pub(super) const FLOWS: &str = "backtest.flows";
+pub(crate) const FLOWS: &str = "backtest.flows";
 /// The table of one fee tier.
-pub(super) const FEE_TIERS: &str = "backtest.fee_tiers";
+pub(crate) const FEE_TIERS: &str = "backtest.fee_tiers";
 
 /// The table of one leg of a structure.
-pub(super) const LEGS: &str = "structure.legs";
+pub(crate) const LEGS: &str = "structure.legs";
 
 /// The table of one entry in `caps.drawdown`.
-pub(super) const DRAWDOWN_LEVEL: &str = "caps.drawdown";
+pub(crate) const DRAWDOWN_LEVEL: &str = "caps.drawdown";
 
 /// Kinds of a section, each with the keys that only it and its like take.
-pub(super) type Kinds = &'static [(&'static str, &'static [&'static str])];
+pub(crate) type Kinds = &'static [(&'static str, &'static [&'static str])];
 
-pub(super) const SIGNAL_KINDS: Kinds = &[
+pub(crate) const SIGNAL_KINDS: Kinds = &[
     ("constant", &["strength"]),
     ("series", &["series", "max_age"]),
     ("ema_cross", &["bar", "fast", "slow"]),
@@ -92,7 +92,7 @@ pub(super) const SIGNAL_KINDS: Kinds = &[
     ("momentum", &["bar", "lookback"]),
 ];
 
-pub(super) const SIZE_KINDS: Kinds = &[
+pub(crate) const SIZE_KINDS: Kinds = &[
     ("fixed_notional", &["notional"]),
     ("fixed_fraction", &["fraction"]),
     ("risk_per_trade", &["risk"]),
@@ -111,7 +111,7 @@ pub(super) fn entries_max(name: &str) -> usize {
 }
 
 /// The keys of a section or table.
-pub(super) fn keys_of(name: &str) -> &'static [&'static str] {
+pub(crate) fn keys_of(name: &str) -> &'static [&'static str] {
     match name {
         "" => ROOT,
         DRAWDOWN_LEVEL => &["at", "restore", "factor"],
