@@ -11,6 +11,7 @@ mod progress;
 mod render;
 mod settings;
 mod terminal;
+mod whole;
 
 use commands::Outcome;
 use failure::Kind;

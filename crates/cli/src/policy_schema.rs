@@ -30,6 +30,12 @@ pub(crate) fn schema() -> String {
         };
     }
     properties.insert("parameters".to_owned(), parameters());
+    let include = json!({
+        "type": "array",
+        "items": { "type": "string" },
+        "description": "Other files whose sections are brought in, relative to this one.",
+    });
+    properties.insert("include".to_owned(), include);
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "trimtab policy",

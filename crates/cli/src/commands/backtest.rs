@@ -9,6 +9,7 @@ use crate::progress::Meter;
 use crate::render::{summary, variants};
 use crate::settings::Settings;
 use crate::terminal::Terminal;
+use crate::whole::shown;
 use ::backtest::{Error, PolicyFile, Progress, Request, Run};
 use ::tape::{Kind as Rows, TapeReader};
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ pub(super) fn run(args: &Backtest, settings: &Settings, terminal: &Terminal) -> 
     let mut policies = Vec::new();
     for path in &args.policy {
         let Some(text) = check::accepted(path, &args.set, terminal)? else { return Ok(Outcome::Refused) };
-        policies.push(PolicyFile::new(check::shown(path), text));
+        policies.push(PolicyFile::new(shown(path), text));
     }
     let out = settings.out_for(args.out.as_ref(), &args.policy[0], "")?;
     check_out(&out, args.force)?;

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::policy_schema;
 use crate::terminal::Terminal;
+use crate::whole::{Whole, shown};
 use policy::{Code, Diagnostic, Parsed};
 use serde::Serialize;
 use std::path::Path;
@@ -36,9 +37,9 @@ fn explain(name: &str, terminal: &Terminal) -> Result<Outcome, Failure> {
 }
 
 fn check(path: &Path, set: &Set, terminal: &Terminal) -> Result<Outcome, Failure> {
-    let text = read_with(path, set)?;
-    let parsed = ::backtest::parse(&text);
-    findings(path, &text, &parsed, terminal, Place::Result);
+    let whole = read_with(path, set)?;
+    let parsed = ::backtest::parse(&whole.text);
+    findings(&whole, &parsed, terminal, Place::Result);
     summary(path, &parsed, terminal);
     if let Some(policy) = &parsed.policy {
         terminal.detail(format_args!("\nas trimtab reads it:\n\n{}", policy::to_toml(policy).trim_end()));
@@ -46,41 +47,25 @@ fn check(path: &Path, set: &Set, terminal: &Terminal) -> Result<Outcome, Failure
     Ok(if parsed.policy.is_some() { Outcome::Done } else { Outcome::Refused })
 }
 
-/// The text of a policy file.
-pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    if path == Path::new("-") {
-        return files::read_stdin(policy::TEXT_BYTES_MAX, "policy");
+/// A policy with all that it includes, and with values put into it.
+fn read_with(path: &Path, set: &Set) -> Result<Whole, Failure> {
+    let mut whole = Whole::read(path)?;
+    for (key, value) in &set.values {
+        whole.set(key, value).map_err(|error| Failure::input(format_args!("`--set {key}={value}`: {error}")))?;
     }
-    files::read_text(path, policy::TEXT_BYTES_MAX, "policy").map_err(|failure| match failure.hint {
-        None => failure.hint("`trimtab init DIR` makes a policy to start from"),
-        Some(_) => failure,
-    })
-}
-
-/// The same with values put into it.
-fn read_with(path: &Path, set: &Set) -> Result<String, Failure> {
-    let text = read(path)?;
-    set.values.iter().try_fold(text, |text, (key, value)| {
-        policy::edit::set(&text, key, value)
-            .map_err(|error| Failure::input(format_args!("`--set {key}={value}`: {error}")))
-    })
-}
-
-/// What a policy file is called in messages and records.
-pub(super) fn shown(path: &Path) -> String {
-    if path == Path::new("-") { files::STDIN.to_owned() } else { path.display().to_string() }
+    Ok(whole)
 }
 
 /// The text of a policy that may run; `None` if it has errors, which have then been shown, as warnings are.
 pub(super) fn accepted(path: &Path, set: &Set, terminal: &Terminal) -> Result<Option<String>, Failure> {
-    let text = read_with(path, set)?;
-    let parsed = ::backtest::parse(&text);
-    findings(path, &text, &parsed, terminal, Place::Note);
+    let whole = read_with(path, set)?;
+    let parsed = ::backtest::parse(&whole.text);
+    findings(&whole, &parsed, terminal, Place::Note);
     if parsed.policy.is_none() {
         terminal.note(format_args!("{} has {}: nothing was run", shown(path), counted(parsed.errors(), "error")));
         return Ok(None);
     }
-    Ok(Some(text))
+    Ok(Some(whole.text))
 }
 
 /// Where findings belong.
@@ -93,14 +78,15 @@ pub(super) enum Place {
 }
 
 /// Shows what was found in a policy, each finding at its place in the text.
-pub(super) fn findings(path: &Path, text: &str, parsed: &Parsed, terminal: &Terminal, place: Place) {
-    let file = shown(path);
+pub(super) fn findings(whole: &Whole, parsed: &Parsed, terminal: &Terminal, place: Place) {
     for diagnostic in &parsed.diagnostics {
-        terminal.json("diagnostic", &Finding::new(&file, text, diagnostic));
+        let (file, text, span) = whole.place(&diagnostic.span);
+        let diagnostic = Diagnostic { span, ..diagnostic.clone() };
+        terminal.json("diagnostic", &Finding::new(file, text, &diagnostic));
         if terminal.is_quiet() && !diagnostic.is_error() {
             continue;
         }
-        let shown = diagnostic.render_styled(&file, text);
+        let shown = diagnostic.render_styled(file, text);
         match place {
             Place::Result => terminal.product(shown),
             Place::Note => terminal.finding(shown),

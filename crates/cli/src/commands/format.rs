@@ -1,11 +1,12 @@
 //! `trimtab fmt`.
 
 use super::Outcome;
-use super::check::{counted, read, shown};
+use super::check::counted;
 use crate::args::Fmt;
 use crate::failure::Failure;
 use crate::files;
 use crate::terminal::Terminal;
+use crate::whole::{read, shown};
 use serde::Serialize;
 use std::path::Path;
 

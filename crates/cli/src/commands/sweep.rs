@@ -9,6 +9,7 @@ use crate::progress::Meter;
 use crate::render;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
+use crate::whole::{Whole, shown};
 use ::backtest::sweep::{self, Request, Setting};
 use ::backtest::{Error, Share};
 use std::collections::BTreeSet;
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Sweep, settings: &Settings, terminal: &Terminal) -> Res
     let tapes = settings.tapes_for(&args.tape)?;
     backtest::refuse_twice(&tapes)?;
     let request = Request {
-        policy_file: check::shown(&args.policy),
+        policy_file: shown(&args.policy),
         policy_text: text,
         axes: args.axes.clone(),
         tapes,
@@ -87,7 +88,7 @@ fn accepted(path: &Path, settings: &[Setting], args: &Sweep, terminal: &Terminal
         let fault: Vec<String> = parsed.diagnostics.iter().map(|found| found.message.clone() + &found.label).collect();
         if told.len() < SHOWN && told.insert(fault) {
             terminal.finding(format_args!("with --set {}:", setting.name(&args.axes)));
-            check::findings(path, &setting.text, &parsed, terminal, check::Place::Note);
+            check::findings(&Whole::of(path, &setting.text), &parsed, terminal, check::Place::Note);
         }
     }
     if bad > 0 {

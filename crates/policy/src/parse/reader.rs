@@ -260,6 +260,11 @@ impl<'t> Reader<'t> {
         if known.contains(&key) || self.is_broken(&span) || (self.torn && section.is_empty()) {
             return;
         }
+        if section.is_empty() && key == "include" {
+            let help = "have `trimtab` read the file itself, or write the sections here";
+            self.error(Code::UnknownKey, span, "nothing is included in a text alone", "names other files", help);
+            return;
+        }
         let elsewhere = schema::section_with(key);
         let help = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -1,0 +1,223 @@
+//! A policy as it is read: its file, and those that it includes, as one text.
+//!
+//! `include = ["caps.toml"]` at the top brings the sections of other files in, behind its own. The text of each stands in the whole letter
+//! for letter, but that keys which only the first file has (`include`, and `policy` of the others) become remarks: a finding's place in the
+//! whole is a place in one of the files.
+
+use crate::failure::Failure;
+use crate::files;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// Files of a policy at most.
+const FILES_MAX: usize = 32;
+/// Includes inside includes.
+const DEPTH_MAX: usize = 8;
+
+/// A policy's whole text, and which part of it stands in which file.
+pub(crate) struct Whole {
+    pub(crate) text: String,
+    /// Name and beginning of each file, in the order of the text.
+    files: Vec<(String, usize)>,
+}
+
+impl Whole {
+    /// One file that includes no other.
+    pub(crate) fn of(path: &Path, text: &str) -> Self {
+        Self { text: text.to_owned(), files: vec![(shown(path), 0)] }
+    }
+
+    /// Reads a file and all that it includes.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let mut whole = Self { text: String::new(), files: Vec::new() };
+        whole.add(path, &mut Vec::new())?;
+        Ok(whole)
+    }
+
+    /// Puts a value in, wherever its key stands.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), policy::edit::SetError> {
+        let changed = policy::edit::set(&self.text, key, value)?;
+        // One place has changed: what stands behind it has moved.
+        let same = self.text.bytes().zip(changed.bytes()).take_while(|(old, new)| old == new).count();
+        for (_, begin) in self.files.iter_mut().skip(1).filter(|(_, begin)| *begin > same) {
+            *begin = begin.saturating_add_signed(changed.len() as isize - self.text.len() as isize);
+        }
+        self.text = changed;
+        Ok(())
+    }
+
+    /// The file that a place is in: its name, its text, and the place there.
+    pub(crate) fn place(&self, span: &Range<usize>) -> (&str, &str, Range<usize>) {
+        let at = self.files.iter().rposition(|(_, begin)| *begin <= span.start).unwrap_or(0);
+        let (name, begin) = self.files.get(at).map_or(("", 0), |(name, begin)| (name, *begin));
+        let end = self.files.get(at + 1).map_or(self.text.len(), |(_, begin)| *begin);
+        let text = self.text.get(begin..end).unwrap_or(&self.text);
+        (name, text, span.start - begin..span.end.min(end) - begin)
+    }
+
+    fn add(&mut self, path: &Path, above: &mut Vec<PathBuf>) -> Result<(), Failure> {
+        let text = read(path)?;
+        // What stdin includes is found from where the command runs.
+        let own = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if above.contains(&own) {
+            let around: Vec<String> = above.iter().map(|file| files::name(file)).collect();
+            return Err(Failure::input(format_args!(
+                "`{}` includes itself, by way of {}",
+                shown(path),
+                around.join(", ")
+            ))
+            .hint("take one of the includes out"));
+        }
+        if above.len() >= DEPTH_MAX || self.files.len() >= FILES_MAX {
+            let message = format_args!("`{}` is one include too many", shown(path));
+            return Err(
+                Failure::input(message).hint(format_args!("a policy has at most {FILES_MAX} files, {DEPTH_MAX} deep"))
+            );
+        }
+        let (kept, included) = taken_out(path, &text, above.is_empty())?;
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+        self.files.push((shown(path), self.text.len()));
+        self.text.push_str(&kept);
+        if self.text.len() > policy::TEXT_BYTES_MAX {
+            let message =
+                format_args!("with `{}` the policy has over {} KiB", shown(path), policy::TEXT_BYTES_MAX >> 10);
+            return Err(Failure::input(message).hint("is it the right file?"));
+        }
+        above.push(own);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in included {
+            self.add(&folder.join(file), above)?;
+        }
+        above.pop();
+        Ok(())
+    }
+}
+
+/// A text in which what only one file may have is a remark, and what it includes.
+fn taken_out(path: &Path, text: &str, is_first: bool) -> Result<(String, Vec<String>), Failure> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let refused = |what: &str, hint: &str| Err(Failure::input(format_args!("`{}`: {what}", shown(path))).hint(hint));
+    let (mut kept, mut included) = (text.to_owned(), Vec::new());
+    for (key, value) in root.get_ref() {
+        let is_section = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) && key.get_ref() != "include";
+        match &**key.get_ref() {
+            "include" => {
+                const EXAMPLE: &str =
+                    "write for example `include = [\"caps.toml\"]`, relative to the file it stands in";
+                let DeValue::Array(list) = value.get_ref() else {
+                    return refused("`include` is a list of files", EXAMPLE);
+                };
+                for entry in list.iter() {
+                    match entry.get_ref() {
+                        DeValue::String(file) if !file.trim().is_empty() => included.push(file.to_string()),
+                        _ => return refused("`include` is a list of files", EXAMPLE),
+                    }
+                }
+                if text.get(key.span().start..value.span().end).is_none_or(|line| line.contains('\n')) {
+                    return refused("`include` goes over several lines", "write the list on one line");
+                }
+            }
+            "policy" if !is_first => {}
+            _ if is_section || is_first => continue,
+            other => {
+                let what = format!("`{other}` stands before the first section of an included file");
+                return refused(&what, "leave it to the file that includes this one: only sections are brought in");
+            }
+        }
+        // As long as before, so that all places stay: the first letter makes way.
+        let at = key.span().start;
+        kept.replace_range(at..at + 1, "#");
+    }
+    Ok((kept, included))
+}
+
+/// One file's text.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    if path == Path::new("-") {
+        return files::read_stdin(policy::TEXT_BYTES_MAX, "policy");
+    }
+    files::read_text(path, policy::TEXT_BYTES_MAX, "policy").map_err(|failure| match failure.hint {
+        None => failure.hint("`trimtab init DIR` makes a policy to start from"),
+        Some(_) => failure,
+    })
+}
+
+/// What a policy file is called in messages and records.
+pub(crate) fn shown(path: &Path) -> String {
+    if path == Path::new("-") { files::STDIN.to_owned() } else { path.display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::disallowed_methods,
+        reason = "a test may fail by panicking, and writes files"
+    )]
+    use super::*;
+
+    const FIRST: &str = "policy = 1\nname = \"x\"\ninstrument = \"binance:BTCUSDT-PERP\"\ninclude = [\"sub/size.toml\", \"caps.toml\"]\n\
+                         [signal]\nkind = \"constant\"\nstrength = 1.0";
+    const SIZE: &str = "policy = 1\n[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\n";
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn refused(files: &[(&str, &str)]) -> String {
+        let folder = folder(files);
+        Whole::read(&folder.path().join("first.toml"))
+            .err()
+            .unwrap()
+            .message
+            .replace(&folder.path().display().to_string(), "")
+    }
+
+    #[test]
+    fn several_files_are_one_policy_and_places_are_in_their_files() {
+        let folder = folder(&[
+            ("first.toml", FIRST),
+            ("sub/size.toml", SIZE),
+            ("caps.toml", "[caps]\nleverage = 200\nleverage_restore = 1\n"),
+        ]);
+        let mut whole = Whole::read(&folder.path().join("first.toml")).unwrap();
+        let found = policy::parse(&whole.text).diagnostics;
+        assert_eq!(found.len(), 1, "{found:?}");
+        let placed = |whole: &Whole, wanted: &str| {
+            let found = policy::parse(&whole.text).diagnostics;
+            let (name, text, span) = whole.place(&found[0].span);
+            assert!(name.ends_with("caps.toml") && text.starts_with("[caps]"), "{name}");
+            assert_eq!(&text[span], wanted);
+        };
+        placed(&whole, "200");
+        whole.set("size.fraction", "\"100%\"").unwrap();
+        whole.set("caps.leverage", "150").unwrap();
+        whole.set("name", "\"another\"").unwrap();
+        placed(&whole, "150");
+        whole.set("caps.leverage", "3").unwrap();
+        let policy = policy::parse(&whole.text).policy.unwrap();
+        assert_eq!((policy.name.as_str(), policy.caps.leverage.is_some()), ("another", true));
+    }
+
+    #[test]
+    fn what_cannot_be_included_is_refused() {
+        let both = |caps: &str| refused(&[("first.toml", FIRST), ("sub/size.toml", SIZE), ("caps.toml", caps)]);
+        assert!(both("include = [\"first.toml\"]\n").contains("includes itself, by way of first.toml, caps.toml"));
+        assert!(both("name = \"y\"\n[caps]\n").contains("`name` stands before the first section of an included file"));
+        assert!(both("include = \"first.toml\"\n").contains("`include` is a list of files"));
+        assert!(refused(&[("first.toml", FIRST)]).contains("there is no such file"));
+        let chain: Vec<(String, String)> =
+            (0..12).map(|at| (format!("{at}.toml"), format!("include = [\"{}.toml\"]\n", at + 1))).collect();
+        let mut files: Vec<(&str, &str)> = chain.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        files.push(("first.toml", "include = [\"0.toml\"]\n"));
+        assert!(refused(&files).contains("one include too many"));
+    }
+}
