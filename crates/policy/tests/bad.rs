@@ -7,6 +7,7 @@
 mod complete;
 
 use complete::completed;
+use policy::keys::{Place, Section, sections};
 use policy::{Code, Diagnostic, Parsed, parse};
 use std::path::{Path, PathBuf};
 
@@ -71,4 +72,63 @@ fn cases() -> Vec<PathBuf> {
     cases.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     cases.sort();
     cases
+}
+
+/// Values that no key takes: a word, a number far out of any range, a list, and a quantity of a unit that there is not.
+const NO_VALUES: [&str; 4] = ["\"soon!\"", "-1e15", "[[true]]", "\"3 apples\""];
+
+/// A policy with one key that holds one of these, in its place.
+fn broken(section: &Section, key: &str, value: &str) -> String {
+    let (name, head) = (section.name, "policy = 1\nname = \"x\"\ninstrument = \"binance:BTCUSDT-PERP\"\n");
+    let of = match section.place {
+        Place::Root => format!("{key} = {value}\n"),
+        Place::Section => format!("[{name}]\n{key} = {value}\n"),
+        Place::List => format!("[[{name}]]\n{key} = {value}\n"),
+        Place::Inline => {
+            let (section, list) = name.split_once('.').unwrap();
+            format!("[{section}]\n{list} = [{{ {key} = {value} }}]\n")
+        }
+    };
+    let head: String = head
+        .lines()
+        .filter(|line| section.place != Place::Root || !line.starts_with(key))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    completed(&(if section.place == Place::Root { of + &head } else { head + &of }))
+}
+
+/// Every key, with every value that is none of its: what stands there is named, and why it will not do. `every-key.txt` has the answers.
+#[test]
+fn no_key_takes_what_is_no_value() {
+    let (mut told, mut taken, mut count) = (String::new(), Vec::new(), 0);
+    for section in sections() {
+        for key in section.keys {
+            for value in NO_VALUES {
+                count += 1;
+                let text = broken(&section, key, value);
+                let place = text.find(&format!("{key} = {value}")).unwrap() + key.len() + 3;
+                let found = parse(&text).diagnostics;
+                let own = found.iter().find(|found| {
+                    found.is_error() && found.span.start >= place && found.span.end <= place + value.len()
+                });
+                let Some(own) = own else {
+                    taken.push(format!("{}.{key} = {value}", section.name));
+                    continue;
+                };
+                assert!(own.help.is_some() && !own.label.is_empty(), "{own:?}");
+                let help = own.help.as_deref().unwrap_or_default();
+                told.push_str(&format!(
+                    "{}.{key} = {value}\n  {}: {}: {}; {help}\n",
+                    section.name, own.code, own.message, own.label
+                ));
+            }
+        }
+    }
+    assert!(count >= 400, "{count}");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad/every-key.txt");
+    told.push_str(&format!("taken, or told elsewhere:\n  {}\n", taken.join("\n  ")));
+    if std::env::var("UPDATE").is_ok() {
+        std::fs::write(&golden, &told).unwrap();
+    }
+    assert!(std::fs::read_to_string(&golden).unwrap_or_default() == told, "UPDATE=1 accepts these answers:\n\n{told}");
 }
