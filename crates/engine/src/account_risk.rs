@@ -87,6 +87,8 @@ pub(crate) struct AccountRisk {
     grown: Vec<Grown>,
     /// What may be lost, if a fact is of that.
     tails: Option<Box<Tails>>,
+    /// Accounts by such rules, as they were computed last.
+    wholes: Vec<margins::KeptMargin>,
     /// Of rules that look at a portfolio as a whole, by coin.
     parameters: Vec<(VenueRules, Currency, Parameters)>,
     /// Inputs so far: no state.
@@ -148,6 +150,7 @@ impl AccountRisk {
             revaluation: Revaluation::new(Simd::best()),
             outcomes: Outcomes::default(),
             grown: Vec::new(),
+            wholes: Vec::new(),
             parameters: Vec::new(),
             moment: 1,
             computed: 0,

@@ -25,7 +25,7 @@ const STRIKES: i64 = 9;
 const BEGIN: &str = "2026-02-01T00:00:00Z";
 
 /// Facts and how much of an engine's ticks a proof spares at least, as a share.
-const FACTS: [(&str, f64); 10] = [
+const FACTS: [(&str, f64); 15] = [
     ("margin.ratio(deribit)", 0.3),
     ("margin.initial(deribit)", 0.3),
     ("margin.maintenance(deribit)", 0.3),
@@ -36,6 +36,11 @@ const FACTS: [(&str, f64); 10] = [
     ("concentration.venue()", 0.3),
     ("concentration.stablecoin()", 0.3),
     ("stress(2025-10-10)", 0.2),
+    ("margin.ratio(deribit, portfolio)", 0.3),
+    ("margin.initial(deribit, portfolio)", 0.3),
+    ("margin.ratio(derive, portfolio)", 0.3),
+    ("margin.initial(derive, portfolio)", 0.3),
+    ("margin.maintenance(derive, portfolio)", 0.3),
 ];
 
 struct Random(u64);
@@ -129,8 +134,12 @@ fn catalogue(fact: &str) -> Catalogue {
         lot: "0.001".parse().unwrap(),
         min_qty: "0.001".parse().unwrap(),
     };
+    let first = match fact.contains("derive") {
+        true => of("derive:BTC-PERP".into(), InstrumentKind::LinearPerpetual, "BTC", "USDC", "USDC"),
+        false => of("deribit:BTC-PERPETUAL".into(), InstrumentKind::InversePerpetual, "BTC", "USD", "BTC"),
+    };
     let mut instruments = vec![
-        of("deribit:BTC-PERPETUAL".into(), InstrumentKind::InversePerpetual, "BTC", "USD", "BTC"),
+        first,
         of("deribit:ETH-PERPETUAL".into(), InstrumentKind::InversePerpetual, "ETH", "USD", "ETH"),
         of("deribit:BTC_USDC-PERPETUAL".into(), InstrumentKind::LinearPerpetual, "BTC", "USDC", "USDC"),
         of("hyperliquid:BTC-PERP".into(), InstrumentKind::LinearPerpetual, "BTC", "USDC", "USDC"),
@@ -142,8 +151,14 @@ fn catalogue(fact: &str) -> Catalogue {
             let strike =
                 price((1e5 * (0.12 * (step - STRIKES / 2) as f64 * (day / 20.0).sqrt()).exp() / 500.0).round() * 500.0);
             for right in [OptionRight::Call, OptionRight::Put] {
-                let kind = InstrumentKind::InverseOption { expiry, strike, right };
-                instruments.push(of(format!("deribit:BTC-{day}-{strike}-{right}"), kind, "BTC", "BTC", "BTC"));
+                let own = if fact.contains("derive") {
+                    let kind = InstrumentKind::LinearOption { expiry, strike, right };
+                    of(format!("derive:BTC-{day}-{strike}-{right}"), kind, "BTC", "USDC", "USDC")
+                } else {
+                    let kind = InstrumentKind::InverseOption { expiry, strike, right };
+                    of(format!("deribit:BTC-{day}-{strike}-{right}"), kind, "BTC", "BTC", "BTC")
+                };
+                instruments.push(own);
             }
         }
     }
@@ -172,7 +187,8 @@ impl World {
         let numeraire = if random.unit() < 0.5 { "BTC" } else { "USDC" };
         let other = fact.contains("hyperliquid");
         let engines = [(); 2].map(|()| {
-            let accounts = vec![account("deribit", numeraire), account("hyperliquid", "USDC")];
+            let first = if fact.contains("derive") { "derive" } else { "deribit" };
+            let accounts = vec![account(first, numeraire), account("hyperliquid", "USDC")];
             let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts, tiers: Vec::new() });
             let reads = [facts::series(SeriesId(0)).id()];
             let band = Band { reads, sides, stated: stated.clone() };
@@ -185,7 +201,8 @@ impl World {
         let mut world = Self { catalogue, engines, stated, at: BEGIN.parse().unwrap(), spots: [1e5, 4e3], vol: 0.5 };
         world.engines[1].evaluate_always();
         // All accounts together need what each coin is worth in the first one's numéraire.
-        let has_eth = numeraire != "BTC" && !fact.starts_with("stress");
+        let is_whole = fact.starts_with("stress") || fact.contains("portfolio");
+        let has_eth = numeraire != "BTC" && !is_whole;
         for (account, code, amount) in [
             (0, "BTC", 3.0 + 20.0 * random.unit()),
             (0, "ETH", 20.0 + 100.0 * random.unit()),
@@ -193,7 +210,7 @@ impl World {
             (1, "USDC", 1e5 + 1e6 * random.unit()),
             (1, "USDT", 1e5 * random.unit()),
         ] {
-            if code == "ETH" && fact.starts_with("stress") {
+            if code == "ETH" && is_whole {
                 continue;
             }
             let (account, currency) = (AccountId(account), currency(code));
@@ -222,13 +239,19 @@ impl World {
         for index in 0..self.catalogue.instruments.len() {
             let of = &self.catalogue.instruments[index];
             let (size, mark) = match (index, of.kind.option()) {
+                (0, _) if of.kind == InstrumentKind::LinearPerpetual => (20.0 * random.step(), self.spots[0]),
                 (0, _) => (2e6 * random.step(), self.spots[0]),
                 (1, _) if has_eth => (1e5 * random.step(), self.spots[1]),
                 (1, _) => continue,
+                // Deribit's portfolio margin is of one coin's inverse contracts.
+                (2, _) if self.catalogue.series[0].contains("portfolio") => continue,
                 (2, _) => (8.0 * random.step(), self.spots[0]),
                 (3, _) => (8.0 * random.step(), self.spots[0]),
                 (4, _) => (200.0 * random.step(), self.spots[1]),
-                (_, Some(_)) if random.unit() < 0.6 => (4.0 * (random.step() - 0.2), 0.01),
+                (_, Some(_)) if random.unit() < 0.6 => {
+                    let is_inverse = matches!(of.kind, InstrumentKind::InverseOption { .. });
+                    (4.0 * (random.step() - 0.2), if is_inverse { 0.01 } else { 1_000.0 })
+                }
                 _ => continue,
             };
             let Some(qty) = Qty::from_estimate((size * scale * 10.0).round() / 10.0, units::Round::Nearest) else {
@@ -272,7 +295,8 @@ impl World {
             let k = (strike.approximate() / spot).ln() / years.max(1e-4).sqrt();
             let vol = self.vol * (1.0 - 0.05 * k + 0.03 * k * k).clamp(0.5, 3.0);
             let inputs = Inputs { forward: spot, strike: strike.approximate(), years, vol, discount: 1.0 };
-            let worth = (EuropeanOption::new(right, inputs).ok()?.greeks().price / spot).max(1e-4);
+            let unit = if matches!(of.kind, InstrumentKind::InverseOption { .. }) { spot } else { 1.0 };
+            let worth = (EuropeanOption::new(right, inputs).ok()?.greeks().price / unit).max(1e-4);
             let quote = OptionQuote::empty(InstrumentId(index as u32)).with_underlying(price(spot));
             Some(Event::OptionQuote(quote.with_bid(price(worth * 0.99), None).with_ask(price(worth * 1.01), None)))
         };

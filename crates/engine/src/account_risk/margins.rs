@@ -7,11 +7,11 @@ use market::{Account, Currency, Instrument, is_dollar};
 use policy::MarginFigure;
 use policy::spec::MAX_AGE;
 use risk::venues::{
-    Absent, Figure, MarginError, MarginTerms, Order, Portfolio, PositionRule, SoldOptions, Underlying, VenueModel,
-    VenueRules, worst_orders,
+    Absent, Figure, LastingMargin, MarginError, MarginTerms, Order, Parameters, Portfolio, PortfolioMargin,
+    PositionRule, SoldOptions, Underlying, VenueModel, VenueRules, worst_orders,
 };
 use std::collections::BTreeMap;
-use units::{AccountId, Cash, InstrumentId, Price, Qty, Timestamp};
+use units::{AccountId, Cash, Duration, InstrumentId, Price, Qty, Timestamp};
 
 /// A position and what it needs.
 #[derive(Debug, Clone)]
@@ -103,6 +103,84 @@ pub(super) struct Held {
     pub(super) moment: u64,
 }
 
+/// An account by rules that look at it as a whole, as it was when it was computed last.
+#[derive(Debug)]
+pub(super) struct KeptMargin {
+    pub(super) account: usize,
+    pub(super) rules: VenueRules,
+    /// After how many changes of positions and money, of quotes, of orders and of what desks had sent.
+    made: [u64; 4],
+    /// Until when no quote is too old, nothing has expired and parameters hold.
+    pub(super) until: Timestamp,
+    pub(super) has_orders: bool,
+    pub(super) pools: Vec<KeptPool>,
+}
+
+/// What of it settles in one currency.
+#[derive(Debug)]
+pub(super) struct KeptPool {
+    pub(super) settle: Currency,
+    /// The instrument of each row.
+    pub(super) rows: Vec<Option<usize>>,
+    pub(super) made: PortfolioMargin,
+    /// How long that is followed.
+    time: Duration,
+    /// What of it stays, once it was asked for.
+    lasting: Option<Option<LastingMargin>>,
+}
+
+impl KeptMargin {
+    fn new(engine: &Engine, (account, rules): (usize, VenueRules), all: &Portfolio) -> Self {
+        let quoted = all.positions.iter().filter_map(|position| position.marked_at);
+        let until = quoted.fold(Timestamp::MAX, |until, at| until.min(at + MAX_AGE));
+        let has_orders = !all.orders.is_empty();
+        Self { account, rules, made: Self::counts(engine, account), until, has_orders, pools: Vec::new() }
+    }
+
+    fn counts(engine: &Engine, account: usize) -> [u64; 4] {
+        let book = &engine.books[account];
+        [book.moves, engine.structures.chains.changes(), book.changes, engine.structures.sent]
+    }
+
+    fn add(&mut self, engine: &Engine, pool: &Portfolio, parameters: &Parameters, made: (Currency, PortfolioMargin)) {
+        let index = |position: &risk::venues::Position| {
+            let id = engine.catalogue.instrument_id(&position.instrument.symbol)?;
+            (!position.instrument.kind.is_option()).then_some(id.index())
+        };
+        let lives = pool.positions.iter().filter_map(|position| position.instrument.kind.expiry());
+        let lives = lives.map(|expiry| expiry.since(engine.now).nanos());
+        self.until = parameters.valid_until().map_or(self.until, |ends| ends.min(self.until));
+        let rows = pool.positions.iter().map(index).collect();
+        let (settle, made) = made;
+        self.pools.push(KeptPool { settle, rows, made, time: lasts(lives), lasting: None });
+    }
+
+    /// Whether nothing was traded or quoted since.
+    pub(super) fn stands(&self, engine: &Engine) -> bool {
+        self.made == Self::counts(engine, self.account) && engine.now < self.until
+    }
+
+    /// Looks what of it stays, once.
+    pub(super) fn bring_up(&mut self) {
+        for pool in &mut self.pools {
+            pool.lasting.get_or_insert_with(|| pool.made.lasting(pool.time));
+        }
+    }
+}
+
+impl KeptPool {
+    pub(super) fn lasting(&self) -> Option<&LastingMargin> {
+        self.lasting.as_ref()?.as_ref()
+    }
+}
+
+/// For how long options are followed without being priced again: this part of the life of the shortest, no longer than that. `lives` are
+/// nanoseconds.
+pub(super) fn lasts(lives: impl Iterator<Item = i64>) -> Duration {
+    const PART: i64 = 200;
+    Duration::from_nanos(lives.map(|life| life / PART).fold(10 * Duration::MINUTE.nanos(), i64::min))
+}
+
 impl AccountRisk {
     pub(super) fn account_at(&self, venue: &str) -> Result<usize, RiskRefusal> {
         let found = self.held.iter().position(|held| held.venue == venue);
@@ -155,6 +233,8 @@ impl AccountRisk {
     ) -> Result<f64, RiskRefusal> {
         let account = &engine.books[at].account;
         let all = self.portfolio(engine, at..at + 1)?;
+        self.wholes.retain(|known| (known.account, known.rules) != (at, rules));
+        let mut kept = KeptMargin::new(engine, (at, rules), &all);
         let mut settles: Vec<Currency> = all.positions.iter().map(|position| position.instrument.settle).collect();
         settles.sort_unstable();
         settles.dedup();
@@ -178,9 +258,21 @@ impl AccountRisk {
                 }
             };
             let (terms, own) = (MarginTerms::of(coin, settle), &self.parameters[known].2);
-            let (margin, _) = rules.margin(&pool, own, &terms)?;
             let value = |of: &Figure| of.value().ok_or(RiskRefusal::Absent(Absent::Part));
-            let (maintenance, equity) = (value(&margin.maintenance)?, value(&margin.equity)?);
+            let [equity, initial, maintenance] = match rules.portfolio_margin(&pool, own, &terms)? {
+                Some(made) => {
+                    let figures = made.figures();
+                    kept.add(engine, &pool, own, (settle, made));
+                    figures
+                }
+                None => {
+                    let (margin, _) = rules.margin(&pool, own, &terms)?;
+                    [value(&margin.equity)?, value(&margin.initial)?, value(&margin.maintenance)?]
+                }
+            };
+            if [equity, initial, maintenance].iter().any(|figure| !figure.is_finite()) {
+                return Err(RiskRefusal::Absent(Absent::Part));
+            }
             if figure == MarginFigure::Ratio {
                 worst = worst.max(ratio(maintenance, equity)?);
                 continue;
@@ -188,14 +280,18 @@ impl AccountRisk {
             let amount = match figure {
                 MarginFigure::Initial if !rules.counts_orders() && !pool.orders.is_empty() => {
                     let of = |portfolio: &Portfolio| Ok(rules.margin(portfolio, own, &terms)?.0);
-                    value(&margin.initial)? + worst_orders(&pool, of)?.needed
+                    initial + worst_orders(&pool, of)?.needed
                 }
-                MarginFigure::Initial => value(&margin.initial)?,
+                MarginFigure::Initial => initial,
                 _ => maintenance,
             };
             let amount = Cash::from_estimate(amount, units::Round::AwayFromZero);
             let amount = amount.ok_or(RiskRefusal::Absent(Absent::NotFinite))?;
             sum += translated(account, std::iter::once((settle, amount)))?;
+        }
+        // Rules that keep nothing have no pools to look at.
+        if !kept.pools.is_empty() {
+            self.wholes.push(kept);
         }
         Ok(if figure == MarginFigure::Ratio { worst } else { sum })
     }

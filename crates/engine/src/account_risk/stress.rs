@@ -122,13 +122,8 @@ impl AccountRisk {
         let futures = whole.futures.iter().map(|(line, book, index)| {
             let base = engine.catalogue.instruments[*index].base;
             let coin = coins.iter().position(|coin| coin.base == base)?;
-            Some(Followed {
-                line: *line,
-                book: *book,
-                index: *index,
-                coin,
-                is_tied: is_tied(coins, engine, (*book, *index, coin)),
-            })
+            let is_tied = is_tied(coins, engine, (*book, *index, coin));
+            Some(Followed { line: *line, book: *book, index: *index, coin, is_tied })
         });
         let futures = futures.collect::<Option<Vec<_>>>()?;
         let is_linear = |kind: InstrumentKind| !kind.is_option() && kind != InstrumentKind::Spot;

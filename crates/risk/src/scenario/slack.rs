@@ -3,12 +3,10 @@
 use super::joint::{Prices, amounts_of};
 use super::revaluation::{Group, Ready, tenor_weight};
 use super::{JointMoves, ScenarioError};
+use crate::venues::STEEPEST;
 use pricing::surface::Sticky;
 use units::Duration;
 use units::math::{ln, sqrt};
-
-/// The density of the normal law at its middle: no option's price grows by more for each unit of deviation and of the forward.
-const STEEPEST: f64 = 0.398_942_280_401_432_7;
 
 /// How far the profit of each scenario may go from what it is now: [`Self::within`].
 ///

@@ -39,6 +39,7 @@ pub(crate) struct Grid {
     changed: Range<usize>,
     expiries: Vec<(Range<usize>, Shared)>,
     quantities: Vec<f64>,
+    strikes: Vec<f64>,
     /// Scenario-major: scenario × options + option.
     unit: Vec<f64>,
     /// Expiry-major: expiry × scenarios + scenario.
@@ -54,6 +55,7 @@ impl Grid {
             changed: 0..columns,
             expiries: Vec::new(),
             quantities: Vec::new(),
+            strikes: Vec::new(),
             unit: Vec::new(),
             totals: Vec::new(),
         }
@@ -80,6 +82,7 @@ impl Grid {
             }
             self.options.push(leg.kind, leg.strike, forward).map_err(|refusal| (at, refusal))?;
             self.quantities.push(leg.quantity);
+            self.strikes.push(leg.strike);
         }
         self.expiries.push((start..self.quantities.len(), shared));
         self.changed = 0..self.vols.len();
@@ -88,7 +91,7 @@ impl Grid {
 
     /// Revalues everything.
     pub(crate) fn revalue(&mut self, simd: Simd) -> Result<(), Refusal> {
-        let Self { moves, options, vols, changed, expiries, quantities, unit, totals } = self;
+        let Self { moves, options, vols, changed, expiries, quantities, unit, totals, .. } = self;
         let count = quantities.len();
         options.settle(simd);
         for column in std::mem::take(changed) {
@@ -159,6 +162,20 @@ impl Grid {
     /// The value of one unit of an option in a scenario.
     pub(crate) fn unit(&self, option: usize, scenario: usize) -> f64 {
         self.unit[scenario * self.quantities.len() + option]
+    }
+
+    /// The volatility of an option in a column.
+    pub(crate) fn vol(&self, column: usize, option: usize) -> f64 {
+        self.vols[column][option]
+    }
+
+    pub(crate) fn strike(&self, option: usize) -> f64 {
+        self.strikes[option]
+    }
+
+    /// The discount factor of an expiry.
+    pub(crate) fn discount(&self, expiry: usize) -> f64 {
+        self.expiries[expiry].1.discount
     }
 
     pub(crate) fn expiry(&self, expiry: usize) -> Range<usize> {

@@ -7,6 +7,7 @@ mod dydx;
 mod figure;
 mod grid;
 mod hyperliquid;
+mod lasting;
 mod model;
 mod moved;
 mod parameters;
@@ -20,7 +21,9 @@ pub use change::{MarginalMargin, ORDERS_MAX, WorstOrders, marginal, worst_orders
 pub use dydx::{DydxClass, dydx};
 pub use figure::{Absent, Component, Figure, Margin, MarginError, Place, ScenarioRow};
 pub use hyperliquid::{hyperliquid, hyperliquid_tiers};
-pub use model::{MarginTerms, PositionRule, SoldOptions, VenueModel, VenueRules, tiers_of};
+pub(crate) use lasting::STEEPEST;
+pub use lasting::{FutureRange, LastingMargin, MarginRange, PriceRanges, Span};
+pub use model::{MarginTerms, PortfolioMargin, PositionRule, SoldOptions, VenueModel, VenueRules, tiers_of};
 pub use moved::moved;
 pub use parameters::{FileError, Parameters, Standing};
 pub use portfolio::{Balance, Order, Portfolio, Position, Term, Underlying, refused};

@@ -2,6 +2,7 @@
 
 use super::deribit::{self, DeribitPortfolio, StandardRule, StatedMargins};
 use super::derive::{self, Pmrm2};
+use super::lasting::LastingMargin;
 use super::tiered::{Rule, tier_rule};
 use super::{
     Margin, MarginError, Parameters, Place, Portfolio, Position, Tiered, TieredPosition, dydx, hyperliquid, tiered,
@@ -9,7 +10,7 @@ use super::{
 use crate::TierTable;
 use market::{Currency, Instrument, InstrumentKind};
 use pricing::options::Simd;
-use units::{Cash, Contract, Notional, OptionRight, Price, Qty, Timestamp};
+use units::{Cash, Contract, Duration, Notional, OptionRight, Price, Qty, Timestamp};
 
 /// The rules of a venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,20 +151,44 @@ impl VenueRules {
         parameters: &Parameters,
         terms: &MarginTerms<'_>,
     ) -> Result<(Margin, Vec<TieredPosition>), MarginError> {
-        let MarginTerms { coin, settle, stated, open_interest, simd } = *terms;
+        let MarginTerms { settle, open_interest, .. } = *terms;
         let by_tiers = |found: Tiered| (found.margin, found.positions);
         let alone = |margin: Margin| (margin, Vec::new());
+        if let Some(made) = self.portfolio_margin(portfolio, parameters, terms)? {
+            return Ok(alone(made.margin()));
+        }
         match self {
+            Self::DeribitPortfolio | Self::DerivePortfolio => unreachable!("they were made above"),
             Self::DeribitStandard => deribit::standard_margin(portfolio, parameters, settle).map(alone),
-            Self::DeribitPortfolio => {
-                Ok(alone(DeribitPortfolio::new(portfolio, parameters, coin, stated, simd)?.margin()))
-            }
             Self::DeriveStandard => derive::standard_margin(portfolio, parameters, settle).map(alone),
-            Self::DerivePortfolio => Ok(alone(Pmrm2::new(portfolio, parameters, (coin, settle), simd)?.margin())),
             Self::Hyperliquid => hyperliquid(portfolio, parameters, settle).map(by_tiers),
             Self::Dydx => dydx(portfolio, parameters, settle, open_interest).map(by_tiers),
             Self::Binance | Self::Bybit | Self::Okx => tiered(portfolio, parameters, settle).map(by_tiers),
         }
+    }
+
+    /// The margin of rules that reprice a portfolio as a whole, with what it is made of. `None`: these are not such rules.
+    ///
+    /// # Errors
+    ///
+    /// What the model refuses.
+    pub fn portfolio_margin(
+        self,
+        portfolio: &Portfolio,
+        parameters: &Parameters,
+        terms: &MarginTerms<'_>,
+    ) -> Result<Option<PortfolioMargin>, MarginError> {
+        let MarginTerms { coin, settle, stated, simd, .. } = *terms;
+        Ok(match self {
+            Self::DeribitPortfolio => {
+                let made = DeribitPortfolio::new(portfolio, parameters, coin, stated, simd)?;
+                Some(PortfolioMargin::Deribit(Box::new(made)))
+            }
+            Self::DerivePortfolio => {
+                Some(PortfolioMargin::Derive(Box::new(Pmrm2::new(portfolio, parameters, (coin, settle), simd)?)))
+            }
+            _ => None,
+        })
     }
 
     /// Whether the model itself counts open orders.
@@ -176,6 +201,50 @@ impl VenueRules {
     #[must_use]
     pub fn is_sum(self) -> bool {
         !matches!(self, Self::DeribitPortfolio | Self::DeriveStandard | Self::DerivePortfolio)
+    }
+}
+
+/// A margin of rules that reprice a portfolio as a whole, with what it is made of.
+#[derive(Debug, Clone)]
+pub enum PortfolioMargin {
+    /// Deribit's portfolio margin.
+    Deribit(Box<DeribitPortfolio>),
+    /// Derive's PMRM-2.
+    Derive(Box<Pmrm2>),
+}
+
+impl PortfolioMargin {
+    /// The margin with every component and scenario.
+    #[must_use]
+    pub fn margin(&self) -> Margin {
+        match self {
+            Self::Deribit(made) => made.margin(),
+            Self::Derive(made) => made.margin(),
+        }
+    }
+
+    /// Equity, initial and maintenance margin, as [`Self::margin`] has them.
+    #[must_use]
+    pub fn figures(&self) -> [f64; 3] {
+        match self {
+            Self::Deribit(made) => {
+                let sums = made.sums();
+                [sums.equity, sums.initial, sums.maintenance]
+            }
+            Self::Derive(made) => {
+                let sums = made.sums();
+                [sums.equity, sums.equity - sums.initial_excess, sums.equity - sums.maintenance_excess]
+            }
+        }
+    }
+
+    /// What of it stays for some time while nothing is traded and no option is quoted again. `None`: too much changes by then.
+    #[must_use]
+    pub fn lasting(&self, time: Duration) -> Option<LastingMargin> {
+        match self {
+            Self::Deribit(made) => made.lasting(time).map(Box::new).map(LastingMargin::Deribit),
+            Self::Derive(made) => made.lasting(time).map(Box::new).map(LastingMargin::Derive),
+        }
     }
 }
 

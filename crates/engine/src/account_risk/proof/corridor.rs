@@ -13,7 +13,7 @@ use super::Within;
 use super::price_box::{PriceBox, ROUNDING, Sides, WIDTHS};
 use crate::account_risk::edges::{Edges, REACH};
 use crate::account_risk::liquidation::{Implied, implied};
-use crate::account_risk::margins::{Pool, Row};
+use crate::account_risk::margins::{self, Pool, Row};
 use crate::account_risk::portfolio::point;
 use crate::account_risk::{AccountRisk, NEVER, YEAR};
 use crate::engine::Engine;
@@ -28,9 +28,6 @@ use units::{Contract, Duration, InstrumentId, OptionRight, Timestamp, Vol};
 
 /// What a distance or a probability is off at most, which the search and its rounding leave.
 const SLIP: f64 = 1e-9;
-/// How long what options need is known: this part of the life of the shortest, no longer than that.
-const LIFE_PART: i64 = 200;
-const LONGEST: Duration = Duration::from_nanos(10 * Duration::MINUTE.nanos());
 /// How often a cell is halved.
 const DEPTH: u32 = 6;
 /// Ends of cells that are looked at.
@@ -292,8 +289,8 @@ impl Options {
         let of = |row: &Row| &engine.catalogue.instruments[row.instrument];
         let own = || pools.iter().flat_map(|pool| &pool.rows).filter(is_sold).filter(|row| of(row).base == base);
         let lives = own().filter_map(|row| of(row).kind.expiry()).map(|expiry| expiry.since(engine.now).nanos());
-        let lasts = lives.map(|life| life / LIFE_PART).fold(LONGEST.nanos(), i64::min);
-        if lasts <= 0 {
+        let lasts = margins::lasts(lives);
+        if lasts <= Duration::ZERO {
             return None;
         }
         let mut all = Vec::new();
@@ -301,7 +298,7 @@ impl Options {
             let mut options = Self::default();
             for (row, held) in pool.rows.iter().enumerate().filter(|(_, row)| is_sold(row)) {
                 if of(held).base == base {
-                    options.push(engine, row, held, lasts)?;
+                    options.push(engine, row, held, lasts.nanos())?;
                 } else {
                     options.still += held.maintenance.approximate();
                 }
@@ -310,7 +307,7 @@ impl Options {
             options.model()?;
             all.push(options);
         }
-        Some((all, engine.now + Duration::from_nanos(lasts)))
+        Some((all, engine.now + lasts))
     }
 
     fn push(&mut self, engine: &Engine, row: usize, held: &Row, lasts: i64) -> Option<()> {

@@ -2,13 +2,14 @@
 
 use super::Within;
 use crate::account_risk::AccountRisk;
-use crate::account_risk::margins::{Held, Pool, Row};
+use crate::account_risk::margins::{Held, KeptMargin, KeptPool, Pool, Row};
 use crate::account_risk::portfolio::{margined, pending};
 use crate::account_risk::stress::{Bounded, is_tied};
 use crate::engine::Engine;
 use market::{Account, Currency, is_dollar};
 use policy::spec::MAX_AGE;
 use policy::{Concentrated, MarginFigure, RiskFact};
+use risk::venues::{FutureRange, LastingMargin, PriceRanges, Span};
 use std::collections::BTreeMap;
 use units::{AccountId, Cash, Duration, Price, Round, Timestamp};
 
@@ -20,7 +21,7 @@ const LASTS: Duration = Duration::from_nanos(10 * Duration::MINUTE.nanos());
 pub(super) const ROUNDING: f64 = 1e-11;
 
 /// What an amount lies between.
-type Span = (Cash, Cash);
+type Amounts = (Cash, Cash);
 
 /// A box of prices, and what must not have changed beside them.
 #[derive(Debug, Clone)]
@@ -75,11 +76,19 @@ impl PriceBox {
             }
             RiskFact::Concentration { .. } => 0,
             RiskFact::Stress { name } => risk.bounded(engine, name)?,
+            RiskFact::Margin { venue, portfolio: true, .. } => {
+                let account = risk.account_at(venue).ok()?;
+                let own = |known: &KeptMargin| known.account == account && known.stands(engine);
+                let at = risk.wholes.iter().position(own)?;
+                risk.wholes[at].bring_up();
+                at
+            }
             _ => return None,
         };
         WIDTHS.into_iter().find_map(|width| {
             let mut sides = Sides::new(risk, engine, width);
             let (least, most) = match fact {
+                RiskFact::Margin { figure, portfolio: true, .. } => sides.whole(&risk.wholes[at], *figure)?,
                 RiskFact::Margin { figure: MarginFigure::Ratio, .. } => sides.ratio(at)?,
                 RiskFact::Margin { figure, .. } => sides.amount(at, *figure)?,
                 RiskFact::Concentration { of } => sides.concentration(*of)?,
@@ -173,7 +182,7 @@ impl<'a> Sides<'a> {
     }
 
     /// Σ of initial and of maintenance margin of a future at an end of its ranges, and its profit since now.
-    fn at_ends(&mut self, at: usize, row: &Row, account: &Account) -> Option<[Span; 3]> {
+    fn at_ends(&mut self, at: usize, row: &Row, account: &Account) -> Option<[Amounts; 3]> {
         let [marks, index] = self.future(at, row)?;
         let contract = account.contract(row.instrument);
         let end = |mark: Price, index: Price| {
@@ -200,7 +209,7 @@ impl<'a> Sides<'a> {
         Some((least, most))
     }
 
-    fn equity_and_maintenance(&mut self, at: usize, pool: &Pool, account: &Account) -> Option<(Span, Span)> {
+    fn equity_and_maintenance(&mut self, at: usize, pool: &Pool, account: &Account) -> Option<(Amounts, Amounts)> {
         let (equity, still) = (pool.equity(account), pool.of_options());
         let (mut equity, mut maintenance) = ((equity, equity), (still, still));
         for row in pool.futures() {
@@ -236,7 +245,7 @@ impl<'a> Sides<'a> {
         Some((sum.0.approximate(), sum.1.approximate()))
     }
 
-    fn initial_of_options(&mut self, pool: &Pool) -> Option<Span> {
+    fn initial_of_options(&mut self, pool: &Pool) -> Option<Amounts> {
         let (mut least, mut most, mut all) = (0.0, 0.0, 0.0);
         for (base, sold) in pool.sold.as_ref()? {
             let (low, high) = self.coin(*base)?;
@@ -248,7 +257,7 @@ impl<'a> Sides<'a> {
     }
 
     /// What an amount comes to in the numéraire.
-    fn translated(&mut self, at: usize, account: &Account, currency: Currency, of: Span) -> Option<Span> {
+    fn translated(&mut self, at: usize, account: &Account, currency: Currency, of: Amounts) -> Option<Amounts> {
         if currency == account.numeraire() {
             return Some(of);
         }
@@ -265,11 +274,11 @@ impl<'a> Sides<'a> {
     }
 
     /// What lies in each currency of an account, profit that is not settled included.
-    fn balances(&mut self, at: usize) -> Option<Vec<(Currency, Span)>> {
+    fn balances(&mut self, at: usize) -> Option<Vec<(Currency, Amounts)>> {
         let (engine, book) = (self.engine, &self.engine.books[at]);
         self.found.accounts.push((at, book.moves));
         let held = book.account.balances().iter();
-        let mut amounts: Vec<(Currency, Span)> =
+        let mut amounts: Vec<(Currency, Amounts)> =
             held.map(|balance| (balance.currency, (balance.equity(), balance.equity()))).collect();
         for (index, position) in margined(engine, at) {
             let instrument = &engine.catalogue.instruments[index];
@@ -287,7 +296,7 @@ impl<'a> Sides<'a> {
     }
 
     /// What all accounts are worth in the numéraire of the first.
-    fn equity_of_all(&mut self) -> Option<Span> {
+    fn equity_of_all(&mut self) -> Option<Amounts> {
         let (engine, mut all) = (self.engine, (Cash::ZERO, Cash::ZERO));
         let first = &engine.books[0].account;
         for (at, book) in engine.books.iter().enumerate() {
@@ -300,6 +309,67 @@ impl<'a> Sides<'a> {
             all = (all.0 + worth.0, all.1 + worth.1);
         }
         Some(all)
+    }
+
+    /// A figure of a margin of the whole portfolio.
+    fn whole(&mut self, kept: &KeptMargin, figure: MarginFigure) -> Option<(f64, f64)> {
+        let (at, engine) = (kept.account, self.engine);
+        let account = &engine.books[at].account;
+        // What orders add to an initial margin is not followed, nor what is refused because of them.
+        if kept.has_orders && figure == MarginFigure::Initial {
+            return None;
+        }
+        self.found.accounts.push((at, engine.books[at].moves));
+        self.found.orders = Some((at, engine.books[at].changes, engine.structures.sent));
+        self.ends(kept.until);
+        let (mut ratio, mut sum) = ((0.0_f64, 0.0_f64), (Cash::ZERO, Cash::ZERO));
+        for pool in &kept.pools {
+            let lasting = pool.lasting()?;
+            self.ends(lasting.until());
+            let range = lasting.range(&self.ranges(at, pool, lasting)?)?;
+            if figure == MarginFigure::Ratio {
+                let (needed, equity) = (range.maintenance, range.equity);
+                if equity.low <= 0.0 {
+                    return None;
+                }
+                let low = needed.low / if needed.low < 0.0 { equity.low } else { equity.high };
+                let high = needed.high / if needed.high < 0.0 { equity.high } else { equity.low };
+                ratio = (ratio.0.max(low), ratio.1.max(high));
+                continue;
+            }
+            let amount = if figure == MarginFigure::Initial { range.initial } else { range.maintenance };
+            let away = |amount: f64, out: bool| {
+                Cash::from_estimate(amount, if out { Round::AwayFromZero } else { Round::TowardZero })
+            };
+            let amount = (away(amount.low, amount.low < 0.0)?, away(amount.high, amount.high > 0.0)?);
+            let amount = self.translated(at, account, pool.settle, amount)?;
+            sum = (sum.0 + amount.0, sum.1 + amount.1);
+        }
+        Some(if figure == MarginFigure::Ratio { ratio } else { (sum.0.approximate(), sum.1.approximate()) })
+    }
+
+    /// Where the prices and marks go that a margin asks for.
+    fn ranges(&mut self, at: usize, pool: &KeptPool, lasting: &LastingMargin) -> Option<PriceRanges> {
+        let span = |(low, high): (Price, Price)| Span::between(low.approximate(), high.approximate());
+        let mut ranges = PriceRanges::default();
+        for currency in lasting.currencies() {
+            let price = match self.risk.coin(currency) {
+                Some(coin) if coin.price(self.engine).is_some() => span(self.coin(currency)?),
+                _ if is_dollar(currency) => Span::of(1.0),
+                _ => return None,
+            };
+            ranges.prices.push((currency, price));
+        }
+        let account = &self.engine.books[at].account;
+        for (row, index) in pool.rows.iter().enumerate() {
+            let Some(index) = *index else { continue };
+            let (low, high) = self.mark(at, index)?;
+            let (contract, position) = (account.contract(index), account.position(index));
+            let profit = |mark: Price| position.profit(contract, mark).approximate();
+            let profit = Span::between(profit(low), profit(high));
+            ranges.futures.push(FutureRange { row, mark: span((low, high)), profit });
+        }
+        Some(ranges)
     }
 
     /// What a stress costs as a fraction of equity.

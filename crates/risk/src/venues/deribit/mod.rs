@@ -1,8 +1,10 @@
 //! Deribit: standard margin of futures and options, and portfolio margin of one coin's inverse contracts.
 
+mod lasting;
 mod portfolio_margin;
 mod standard_margin;
 
+pub use lasting::DeribitLasting;
 pub use portfolio_margin::{DeribitPortfolio, DeribitSums, RiskVector, StatedMargins};
 pub(crate) use standard_margin::StandardRule;
 pub use standard_margin::{StandardTerms, standard_margin};

@@ -9,12 +9,12 @@ use crate::venues::{
 use market::{Currency, InstrumentKind};
 use pricing::options::{EuropeanOption, Inputs, Simd};
 use units::math::pow;
-use units::{Duration, Qty};
+use units::{Duration, Qty, Timestamp};
 
 const MODEL: &str = "Deribit portfolio margin";
 /// Columns of volatilities: up, same, down, in the order of the venue's vectors.
 const UP: usize = 0;
-const SAME: usize = 1;
+pub(super) const SAME: usize = 1;
 const DOWN: usize = 2;
 const NAMES: [&str; 3] = ["up", "same", "down"];
 const YEAR: f64 = 365.0;
@@ -31,69 +31,95 @@ pub struct StatedMargins {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Terms {
+pub(super) struct Terms {
     vol_range_up: f64,
     vol_range_down: f64,
     vol_floor_up: f64,
     short_term_power: f64,
     long_term_power: f64,
     days_floor: f64,
-    pnl_offset: f64,
+    pub(super) pnl_offset: f64,
     roll_least: f64,
     roll_per_year: f64,
-    delta_shock_threshold: f64,
-    delta_shock_most: f64,
-    maintenance_factor: f64,
+    pub(super) delta_shock_threshold: f64,
+    pub(super) delta_shock_most: f64,
+    pub(super) maintenance_factor: f64,
+}
+
+impl Terms {
+    /// What the ranges of volatilities are multiplied by: one way with time.
+    pub(super) fn factor(&self, days: f64) -> f64 {
+        let power = if days <= 30.0 { self.short_term_power } else { self.long_term_power };
+        pow(30.0 / days.max(self.days_floor), power)
+    }
+
+    /// A volatility in a column.
+    pub(super) fn vol(&self, vol: f64, column: usize, factor: f64) -> f64 {
+        match column {
+            UP => (vol * (1.0 + self.vol_range_up * factor)).max(self.vol_floor_up),
+            DOWN => (vol * (1.0 - self.vol_range_down * factor)).max(0.0),
+            _ => vol,
+        }
+    }
+
+    /// What a coin of a future adds for rolling it; of a perpetual it is the least. What is settled already is not rolled.
+    pub(super) fn roll(&self, expiry: Option<Timestamp>, at: Timestamp) -> f64 {
+        let (years, open) = expiry.map_or((0.0, 1.0), |expiry| (expiry.since(at).days() / YEAR, undecided(at, expiry)));
+        self.roll_least.max(self.roll_per_year * years) * open
+    }
 }
 
 /// A scenario of the standard or the extended table.
-#[derive(Debug, Clone, Copy)]
-struct Scenario {
-    shift: f64,
-    vols: usize,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scenario {
+    pub(super) shift: f64,
+    pub(super) vols: usize,
     /// Weight of options; futures do not enter the extended table's sum.
-    weight: f64,
-    extended: bool,
+    pub(super) weight: f64,
+    pub(super) extended: bool,
     /// The move at which a future is valued: at most the price range.
-    edge: f64,
+    pub(super) edge: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Future {
-    row: usize,
-    coins: f64,
-    mark: f64,
+pub(super) struct Future {
+    pub(super) row: usize,
+    pub(super) coins: f64,
+    pub(super) mark: f64,
     open: f64,
     roll: f64,
+    pub(super) expiry: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Expiry {
-    forward: f64,
+pub(super) struct Expiry {
+    pub(super) at: Timestamp,
+    pub(super) forward: f64,
     open: f64,
 }
 
 /// An account under portfolio margin in one coin: inverse perpetuals, futures and options on it.
 #[derive(Debug, Clone)]
 pub struct DeribitPortfolio {
-    coin: Currency,
-    terms: Terms,
+    pub(super) at: Timestamp,
+    pub(super) coin: Currency,
+    pub(super) terms: Terms,
     notes: Vec<String>,
-    scenarios: Vec<Scenario>,
+    pub(super) scenarios: Vec<Scenario>,
     index: f64,
-    balance: f64,
+    pub(super) balance: f64,
     futures_profit: f64,
-    futures: Vec<Future>,
-    grid: Grid,
-    expiries: Vec<Expiry>,
+    pub(super) futures: Vec<Future>,
+    pub(super) grid: Grid,
+    pub(super) expiries: Vec<Expiry>,
     options: Vec<Option<usize>>,
     /// By option: net delta of one, in coin.
-    deltas: Vec<f64>,
+    pub(super) deltas: Vec<f64>,
     /// By option: what its mark is over what its volatility makes it, in coin.
-    excess: Vec<f64>,
+    pub(super) excess: Vec<f64>,
     /// By option: its expiry.
     of: Vec<usize>,
-    stated: StatedMargins,
+    pub(super) stated: StatedMargins,
     /// Coins or option quantity of each order, by position row.
     orders: Vec<(usize, f64)>,
 }
@@ -167,6 +193,7 @@ impl DeribitPortfolio {
         let moves = scenarios.iter().map(|scenario| Move { spot: 1.0 + scenario.shift, vols: scenario.vols });
         let now = Move { spot: 1.0, vols: SAME };
         let mut account = Self {
+            at: portfolio.at,
             grid: Grid::new(std::iter::once(now).chain(moves).collect(), NAMES.len()),
             coin,
             terms,
@@ -218,16 +245,14 @@ impl DeribitPortfolio {
             if instrument.base != self.coin || instrument.settle != self.coin {
                 return Err(position.unknown(row, MODEL));
             }
-            let (years, open) = match instrument.kind {
-                InstrumentKind::InversePerpetual => (0.0, 1.0),
+            let (expiry, open) = match instrument.kind {
+                InstrumentKind::InversePerpetual => (None, 1.0),
                 InstrumentKind::InverseFuture { expiry } | InstrumentKind::InverseOption { expiry, .. }
                     if expiry < portfolio.at =>
                 {
                     return Err(MarginError::Expired { row, symbol: instrument.symbol.clone(), expiry });
                 }
-                InstrumentKind::InverseFuture { expiry } => {
-                    (expiry.since(portfolio.at).days() / YEAR, undecided(portfolio.at, expiry))
-                }
+                InstrumentKind::InverseFuture { expiry } => (Some(expiry), undecided(portfolio.at, expiry)),
                 InstrumentKind::InverseOption { expiry, .. } => {
                     portfolio.term(row, instrument, expiry)?;
                     continue;
@@ -236,9 +261,8 @@ impl DeribitPortfolio {
             };
             let mark = position.needed_mark(row)?.approximate();
             self.futures_profit += position.profit(row)?.approximate();
-            // What is settled already is not rolled.
-            let roll = self.terms.roll_least.max(self.terms.roll_per_year * years) * open;
-            self.futures.push(Future { row, coins: position.quantity.approximate() / mark, mark, open, roll });
+            let (roll, coins) = (self.terms.roll(expiry, portfolio.at), position.quantity.approximate() / mark);
+            self.futures.push(Future { row, coins, mark, open, roll, expiry });
         }
         Ok(())
     }
@@ -276,18 +300,13 @@ impl DeribitPortfolio {
             legs.push(leg);
             vols.push(vol);
         }
-        let power = if days <= 30.0 { self.terms.short_term_power } else { self.terms.long_term_power };
-        let factor = pow(30.0 / days.max(self.terms.days_floor), power);
-        let Terms { vol_range_up, vol_range_down, vol_floor_up, .. } = self.terms;
-        let vol = |at: usize, column: usize| match column {
-            UP => (vols[at] * (1.0 + vol_range_up * factor)).max(vol_floor_up),
-            DOWN => (vols[at] * (1.0 - vol_range_down * factor)).max(0.0),
-            _ => vols[at],
-        };
+        let factor = self.terms.factor(days);
+        let vol = |at: usize, column: usize| self.terms.vol(vols[at], column, factor);
         self.grid.push(shared, &legs, vol).map_err(|(at, refusal)| {
             refused(Place::Position(rows[at]), &portfolio.positions[rows[at]].instrument.symbol, refusal)
         })?;
-        self.expiries.push(Expiry { forward: term.forward, open: undecided(portfolio.at, term.expiry) });
+        let open = undecided(portfolio.at, term.expiry);
+        self.expiries.push(Expiry { at: term.expiry, forward: term.forward, open });
         Ok(())
     }
 
@@ -323,7 +342,7 @@ impl DeribitPortfolio {
     fn unit(&self, row: usize, scenario: usize) -> f64 {
         let Scenario { shift, edge, .. } = self.scenarios[scenario];
         if let Some(option) = self.options.get(row).copied().flatten() {
-            let Expiry { forward, open } = self.expiries[self.of[option]];
+            let Expiry { forward, open, .. } = self.expiries[self.of[option]];
             let after = self.grid.unit(option, scenario + 1) / (forward * (1.0 + shift));
             return open * (after - self.grid.unit(option, 0) / forward);
         }
@@ -481,7 +500,7 @@ impl DeribitPortfolio {
 }
 
 /// Profit of one coin of an inverse contract, in coin.
-fn inverse(shift: f64) -> f64 {
+pub(super) fn inverse(shift: f64) -> f64 {
     1.0 - 1.0 / (1.0 + shift)
 }
 

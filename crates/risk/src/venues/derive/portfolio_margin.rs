@@ -13,7 +13,7 @@ use units::{Duration, Qty, Timestamp};
 
 const MODEL: &str = "Derive PMRM-2";
 /// Moves in front of the scenarios: none, and the two of the basis.
-const FIRST: usize = 3;
+pub(super) const FIRST: usize = 3;
 const MONTH: f64 = 30.0 * 86_400.0;
 const YEAR: f64 = 365.0 * 86_400.0;
 
@@ -21,56 +21,80 @@ const YEAR: f64 = 365.0 * 86_400.0;
 /// a fill costs less than two microseconds.
 #[derive(Debug, Clone)]
 pub struct Pmrm2 {
-    terms: Pmrm2Terms,
+    pub(super) at: Timestamp,
+    pub(super) coin: Currency,
+    pub(super) terms: Pmrm2Terms,
     notes: Vec<String>,
-    cash_currency: Currency,
-    grid: Grid,
-    expiries: Vec<Expiry>,
+    pub(super) cash_currency: Currency,
+    pub(super) grid: Grid,
+    pub(super) expiries: Vec<Expiry>,
     /// The option of each position's row.
     options: Vec<Option<usize>>,
     /// By option.
-    strikes: Vec<f64>,
+    pub(super) strikes: Vec<f64>,
     /// By option.
-    log_strikes: Vec<f64>,
+    pub(super) log_strikes: Vec<f64>,
     /// By option.
-    vols: Vec<f64>,
+    pub(super) vols: Vec<f64>,
     /// Index when the account was made: what all that moves with it is told from.
     first: f64,
     spot: f64,
     stable: f64,
-    confidence: f64,
-    cash: f64,
-    perpetual: Option<Perpetual>,
-    collateral: Vec<Held>,
+    pub(super) confidence: f64,
+    pub(super) cash: f64,
+    pub(super) perpetual: Option<Perpetual>,
+    pub(super) collateral: Vec<Held>,
 }
 
 #[derive(Debug, Clone)]
-struct Expiry {
-    at: Timestamp,
-    forward: f64,
+pub(super) struct Expiry {
+    pub(super) at: Timestamp,
+    pub(super) forward: f64,
+    /// Not under zero.
+    pub(super) rate: f64,
     shocks: Shocks,
-    gain: f64,
-    loss: f64,
-    basis: f64,
-    confidence: f64,
+    factors: Factors,
+    pub(super) confidence: f64,
     /// Options sold beyond what is held at the same strike, and the sum of all quantities without sign.
-    naked: f64,
+    pub(super) naked: f64,
     gross: f64,
 }
 
+/// What the value of an expiry is multiplied by.
 #[derive(Debug, Clone, Copy)]
-struct Perpetual {
-    row: usize,
-    quantity: f64,
+pub(super) struct Factors {
+    /// Where it is not under zero, and where it is.
+    pub(super) gain: f64,
+    pub(super) loss: f64,
+    /// Of the loss in the worse basis move.
+    pub(super) basis: f64,
+}
+
+impl Factors {
+    pub(super) fn new(terms: &Pmrm2Terms, rate: f64, years: f64, discount: f64) -> Self {
+        Self {
+            gain: terms.gain_discount * exp(-years * (rate * terms.gain_rate_factor + terms.gain_rate_add)),
+            loss: (1.0 / discount)
+                .min(terms.loss_discount * exp(years * (rate * terms.loss_rate_factor + terms.loss_rate_add))),
+            basis: terms.basis_add + terms.basis_per_year * years,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Perpetual {
+    pub(super) row: usize,
+    pub(super) quantity: f64,
     mark: f64,
     profit: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Held {
-    terms: CollateralTerms,
+pub(super) struct Held {
+    pub(super) terms: CollateralTerms,
+    pub(super) amount: f64,
     value: f64,
-    confidence: f64,
+    pub(super) confidence: f64,
 }
 
 impl Held {
@@ -170,6 +194,8 @@ impl Pmrm2 {
         });
         let grid = Grid::new(moves.into_iter().chain(scenarios).collect(), VolMove::ALL.len());
         let mut account = Self {
+            at: portfolio.at,
+            coin,
             grid,
             notes: Vec::new(),
             cash_currency: cash,
@@ -267,11 +293,9 @@ impl Pmrm2 {
         self.expiries.push(Expiry {
             at: term.expiry,
             forward: term.forward,
+            rate,
             shocks,
-            gain: terms.gain_discount * exp(-years * (rate * terms.gain_rate_factor + terms.gain_rate_add)),
-            loss: (1.0 / shared.discount)
-                .min(terms.loss_discount * exp(years * (rate * terms.loss_rate_factor + terms.loss_rate_add))),
-            basis: terms.basis_add + terms.basis_per_year * years,
+            factors: Factors::new(terms, rate, years, shared.discount),
             confidence: self.confidence.min(term.confidence),
             naked: 0.0,
             gross: 0.0,
@@ -289,9 +313,10 @@ impl Pmrm2 {
             let unknown = MarginError::UnknownCollateral { row, currency: balance.currency };
             let terms = *terms.ok_or(unknown)?;
             let price = portfolio.underlying(Place::Balance(row), balance.currency)?;
-            let value = balance.amount.approximate() * price.index / self.stable;
+            let amount = balance.amount.approximate();
+            let value = amount * price.index / self.stable;
             // The venue looks at spot's oracle here, not at the perpetual's.
-            self.collateral.push(Held { terms, value, confidence: price.confidence.min(spot_confidence) });
+            self.collateral.push(Held { terms, amount, value, confidence: price.confidence.min(spot_confidence) });
         }
         Ok(())
     }
@@ -369,7 +394,7 @@ impl Pmrm2 {
             let total = |scenario: usize| self.grid.total(index, scenario);
             sums.options += total(0);
             let change = (total(1) - total(0)).min(total(2) - total(0)).min(0.0);
-            sums.basis += change * expiry.basis;
+            sums.basis += change * expiry.factors.basis;
             sums.option_maintenance += expiry.naked * self.spot * terms.option_maintenance;
             sums.option_initial += expiry.naked * self.spot * terms.option_initial;
             sums.confidence += self.unsure(expiry.confidence, expiry.gross * self.spot);
@@ -422,7 +447,7 @@ impl Pmrm2 {
     fn profit_of(&self, index: usize, scenario: usize) -> f64 {
         let (which, expiry) = (self.terms.scenarios[scenario], &self.expiries[index]);
         let value = self.grid.total(index, FIRST + scenario);
-        let discounted = value * if value >= 0.0 { expiry.gain } else { expiry.loss };
+        let discounted = value * if value >= 0.0 { expiry.factors.gain } else { expiry.factors.loss };
         let change = (discounted - self.grid.total(index, 0)) * which.weight;
         if which.vol.is_skew() { -change.abs() } else { change }
     }
@@ -524,7 +549,7 @@ impl Pmrm2 {
 
 /// What an expiry's length makes of volatilities.
 #[derive(Debug, Clone, Copy)]
-struct Shocks {
+pub(super) struct Shocks {
     up: f64,
     down: f64,
     linear_cap: f64,
@@ -533,7 +558,7 @@ struct Shocks {
 }
 
 impl Shocks {
-    fn new(terms: &Pmrm2Terms, seconds: f64, years: f64) -> Self {
+    pub(super) fn new(terms: &Pmrm2Terms, seconds: f64, years: f64) -> Self {
         let power = if seconds <= MONTH { terms.short_term_power } else { terms.long_term_power };
         let day = Duration::DAY.nanos() as f64 / 1e9;
         let factor = pow(MONTH / seconds.max(terms.days_floor * day), power);
@@ -548,7 +573,12 @@ impl Shocks {
         }
     }
 
-    fn vol(&self, terms: &Pmrm2Terms, shock: VolMove, vol: f64, moneyness: f64) -> f64 {
+    /// Those of two lengths, each number of either.
+    pub(super) fn with(&self, other: &Self) -> [Self; 4] {
+        [*self, *other, Self { width: other.width, ..*self }, Self { width: self.width, ..*other }]
+    }
+
+    pub(super) fn vol(&self, terms: &Pmrm2Terms, shock: VolMove, vol: f64, moneyness: f64) -> f64 {
         let bent = |cap: f64, k: f64| {
             let bend = if k >= 0.0 { cap.min(k * cap / self.width) } else { (-cap).max(k * cap / self.width) };
             vol * (1.0 + bend).max(0.0)
