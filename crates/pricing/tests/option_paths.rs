@@ -226,17 +226,3 @@ fn a_tick_moves_the_options_of_one_expiry() {
     batch.values(Simd::best(), &mut after);
     assert_eq!(values, after, "a refused change changes nothing");
 }
-
-#[test]
-fn many_volatilities_move_as_one_by_one() {
-    let inputs = Inputs { forward: 100.0, strike: 110.0, years: 0.5, vol: 0.5, discount: 1.0 };
-    let mut together = Batch::default();
-    (0..50).for_each(|_| together.push(&EuropeanOption::new(OptionKind::Call, inputs).unwrap()));
-    let mut alone = together.clone();
-    let vol = |index: usize| if index == 20 { 1e-9 } else { 0.1 + 0.01 * index as f64 };
-    assert_eq!(together.set_vols(3..37, vol), Ok(()));
-    (3..37).for_each(|index| alone.set_vol(index, vol(index)).unwrap());
-    assert_eq!(together, alone);
-    let refused = together.set_vols(0..50, |index| if index == 17 { f64::NAN } else { 0.5 }).unwrap_err();
-    assert!(refused.0 == 17 && refused.1.value.is_nan());
-}

@@ -1,6 +1,6 @@
 //! Many options as columns, priced block by block.
 
-use super::contract::{EuropeanOption, Field, Inputs, Refusal};
+use super::contract::{EuropeanOption, Field, Refusal};
 use super::greeks::Greeks;
 use super::kernel::{self, OUTPUTS, Options};
 use super::lanes::{Block, LANES, Lanes, Real, Work, scalar::AnyScalar};
@@ -27,14 +27,8 @@ impl Column {
         self.blocks[index / LANES].0[index % LANES] = value;
     }
 
-    /// Sets all of a range, block by block.
     pub(super) fn fill(&mut self, range: Range<usize>, value: f64) {
-        let mut index = range.start;
-        while index < range.end {
-            let end = range.end.min((index / LANES + 1) * LANES);
-            self.blocks[index / LANES].0[index % LANES..][..end - index].fill(value);
-            index = end;
-        }
+        in_blocks(range, |block, lanes| self.blocks[block].0[lanes].fill(value));
     }
 
     pub(super) fn get(&self, index: usize) -> f64 {
@@ -65,6 +59,16 @@ impl Column {
     }
 }
 
+/// The blocks of a range, and its lanes in each.
+fn in_blocks(range: Range<usize>, mut each: impl FnMut(usize, Range<usize>)) {
+    let mut index = range.start;
+    while index < range.end {
+        let end = range.end.min((index / LANES + 1) * LANES);
+        each(index / LANES, index % LANES..index % LANES + (end - index));
+        index = end;
+    }
+}
+
 /// European options as a structure of arrays. Every number in it was checked.
 ///
 /// ```
@@ -86,36 +90,31 @@ impl Column {
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
-    sign: Column,
-    forward: Column,
-    strike: Column,
-    years: Column,
-    vol: Column,
-    discount: Column,
+    len: usize,
+    /// Block by block rather than column by column, so that what is read together lies together.
+    pub(super) blocks: Vec<Options>,
 }
 
 impl Batch {
     /// Adds an option at the end.
     pub fn push(&mut self, option: &EuropeanOption) {
-        let Inputs { forward, strike, years, vol, discount } = option.inputs();
-        self.sign.push(option.kind().sign(), 1.0);
-        self.forward.push(forward, 1.0);
-        self.strike.push(strike, 1.0);
-        self.years.push(years, 1.0);
-        self.vol.push(vol, 1.0);
-        self.discount.push(discount, 1.0);
+        if self.len.is_multiple_of(LANES) {
+            self.blocks.push(Options::FILLERS);
+        }
+        self.blocks[self.len / LANES].set(self.len % LANES, option.kind().sign(), &option.inputs());
+        self.len += 1;
     }
 
     /// Takes all options out, keeping the memory.
     pub fn clear(&mut self) {
-        let Self { sign, forward, strike, years, vol, discount } = self;
-        [sign, forward, strike, years, vol, discount].into_iter().for_each(Column::clear);
+        self.len = 0;
+        self.blocks.clear();
     }
 
     /// Number of options.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sign.len()
+        self.len
     }
 
     /// Whether there is none.
@@ -136,7 +135,7 @@ impl Batch {
     pub fn set_forward(&mut self, range: Range<usize>, forward: f64) -> Result<(), Refusal> {
         let forward = Field::Forward.check(forward)?;
         assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
-        self.forward.fill(range, forward);
+        in_blocks(range, |block, lanes| self.blocks[block].set_forward(lanes, forward));
         Ok(())
     }
 
@@ -152,7 +151,7 @@ impl Batch {
     pub fn set_years(&mut self, range: Range<usize>, years: f64) -> Result<(), Refusal> {
         let years = Field::Years.check(years)?;
         assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
-        self.years.fill(range, years);
+        in_blocks(range, |block, lanes| self.blocks[block].set_years(lanes, years));
         Ok(())
     }
 
@@ -168,35 +167,7 @@ impl Batch {
     pub fn set_vol(&mut self, index: usize, vol: f64) -> Result<(), Refusal> {
         let vol = Field::Vol.check(vol)?;
         assert!(index < self.len(), "option {index} of {}", self.len());
-        self.vol.set(index, vol);
-        Ok(())
-    }
-
-    /// Moves the volatilities of the options `range`, each to what `vol` gives for its index.
-    ///
-    /// # Errors
-    ///
-    /// The first index whose volatility lies outside its range; those before it are changed then.
-    ///
-    /// # Panics
-    ///
-    /// If there are fewer options.
-    pub fn set_vols(&mut self, range: Range<usize>, mut vol: impl FnMut(usize) -> f64) -> Result<(), (usize, Refusal)> {
-        assert!(range.end <= self.len(), "options {range:?} of {}", self.len());
-        let (low, high) = Field::Vol.range();
-        let (mut index, negligible) = (range.start, Field::Vol.negligible());
-        while index < range.end {
-            let end = range.end.min((index / LANES + 1) * LANES);
-            let lanes = &mut self.vol.blocks[index / LANES].0[index % LANES..][..end - index];
-            for (lane, at) in lanes.iter_mut().zip(index..) {
-                let value = vol(at);
-                if !(low..=high).contains(&value) {
-                    return Err((at, Refusal { field: Field::Vol, value }));
-                }
-                *lane = if value < negligible { 0.0 } else { value };
-            }
-            index = end;
-        }
+        self.blocks[index / LANES].set_vol(index % LANES, vol);
         Ok(())
     }
 
@@ -212,7 +183,7 @@ impl Batch {
     pub fn set_discount(&mut self, index: usize, discount: f64) -> Result<(), Refusal> {
         let discount = Field::Discount.check(discount)?;
         assert!(index < self.len(), "option {index} of {}", self.len());
-        self.discount.set(index, discount);
+        self.blocks[index / LANES].discount.0[index % LANES] = discount;
         Ok(())
     }
 
@@ -224,7 +195,7 @@ impl Batch {
 
     /// Prices alone, in order: the bits of [`Self::values`], sooner.
     pub fn prices(&self, simd: Simd, prices: &mut Vec<f64>) {
-        prices.resize(self.sign.blocks.len() * LANES, 0.0);
+        prices.resize(self.blocks.len() * LANES, 0.0);
         simd.enter_wide(Price { batch: self, prices });
         prices.truncate(self.len());
     }
@@ -241,20 +212,6 @@ impl Batch {
         assert_eq!(quantities.0.len(), self.len(), "a quantity for each option");
         simd.enter_wide(AddUp { batch: self, quantities: &quantities.0.blocks })
     }
-
-    #[inline(always)]
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Options<'_>> {
-        let pairs = self.sign.blocks.iter().zip(&self.forward.blocks).zip(&self.strike.blocks);
-        let rest = self.years.blocks.iter().zip(&self.vol.blocks).zip(&self.discount.blocks);
-        pairs.zip(rest).map(|(((sign, forward), strike), ((years, vol), discount))| Options {
-            sign,
-            forward,
-            strike,
-            years,
-            vol,
-            discount,
-        })
-    }
 }
 
 impl EuropeanOption {
@@ -265,15 +222,8 @@ impl EuropeanOption {
         if inputs.years == 0.0 || inputs.vol == 0.0 {
             return Greeks::from_values(kernel::limits(self.kind().sign(), &inputs));
         }
-        let block = |value: f64| Block([value; LANES]);
-        let options = Options {
-            sign: &block(self.kind().sign()),
-            forward: &block(inputs.forward),
-            strike: &block(inputs.strike),
-            years: &block(inputs.years),
-            vol: &block(inputs.vol),
-            discount: &block(inputs.discount),
-        };
+        let mut options = Options::FILLERS;
+        options.set(0, self.kind().sign(), &inputs);
         Greeks::from_values(kernel::evaluate(AnyScalar, &options, 0).0.map(|value| value.raw))
     }
 }
@@ -383,10 +333,10 @@ impl Work for Evaluate<'_> {
     fn run<S: Lanes>(self, lanes: S) {
         let [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12] =
             self.values.columns.each_mut().map(|column| &mut column.blocks);
-        for (index, options) in self.batch.blocks().enumerate() {
+        for (index, options) in self.batch.blocks.iter().enumerate() {
             let mut marks = 0;
             for part in 0..LANES / S::WIDTH {
-                let (values, void) = kernel::evaluate(lanes, &options, part);
+                let (values, void) = kernel::evaluate(lanes, options, part);
                 let [v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12] = values;
                 v0.store(&mut c0[index], part);
                 v1.store(&mut c1[index], part);
@@ -408,7 +358,7 @@ impl Work for Evaluate<'_> {
                     &mut *c0, &mut *c1, &mut *c2, &mut *c3, &mut *c4, &mut *c5, &mut *c6, &mut *c7, &mut *c8, &mut *c9,
                     &mut *c10, &mut *c11, &mut *c12,
                 ];
-                put_limits(&options, marks, index, columns);
+                put_limits(options, marks, index, columns);
             }
         }
     }
@@ -425,11 +375,11 @@ impl Work for Price<'_> {
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) {
-        for (options, prices) in self.batch.blocks().zip(self.prices.chunks_exact_mut(LANES)) {
+        for (options, prices) in self.batch.blocks.iter().zip(self.prices.chunks_exact_mut(LANES)) {
             let mut marks = 0;
             let mut block = Block([0.0; LANES]);
             for part in 0..LANES / S::WIDTH {
-                let (values, void) = kernel::evaluate(lanes, &options, part);
+                let (values, void) = kernel::evaluate(lanes, options, part);
                 values[0].store(&mut block, part);
                 marks |= void << (part * S::WIDTH);
             }
@@ -444,7 +394,7 @@ impl Work for Price<'_> {
 
 #[cold]
 #[inline(never)]
-fn put_limits(options: &Options<'_>, marks: u32, index: usize, columns: [&mut Vec<Block>; OUTPUTS]) {
+fn put_limits(options: &Options, marks: u32, index: usize, columns: [&mut Vec<Block>; OUTPUTS]) {
     let mut blocks = [Block([0.0; LANES]); OUTPUTS];
     kernel::put_limits(options, marks, &mut blocks);
     for (column, block) in columns.into_iter().zip(&blocks) {
@@ -467,18 +417,18 @@ impl Work for AddUp<'_> {
         let mut totals = [Block([0.0; LANES]); OUTPUTS];
         let mut unbounded = 0;
         let mut left = self.batch.len();
-        for (options, quantities) in self.batch.blocks().zip(self.quantities) {
+        for (options, quantities) in self.batch.blocks.iter().zip(self.quantities) {
             // A part of fillers adds nothing.
             let parts = left.min(LANES).div_ceil(S::WIDTH);
             left = left.saturating_sub(LANES);
             for part in 0..parts {
                 // Asked before, so that no value has to be kept until the answer.
-                let void = kernel::void(lanes, &options, part);
+                let void = kernel::void(lanes, options, part);
                 if void != 0 {
-                    unbounded += add_with_limits(lanes, &options, quantities, (void, part), &mut totals);
+                    unbounded += add_with_limits(lanes, options, quantities, (void, part), &mut totals);
                     continue;
                 }
-                let (values, _) = kernel::evaluate(lanes, &options, part);
+                let (values, _) = kernel::evaluate(lanes, options, part);
                 let quantity = Real::load(lanes, quantities, part);
                 macro_rules! add {
                     ($($k:literal)*) => {
@@ -496,7 +446,7 @@ impl Work for AddUp<'_> {
 #[inline(always)]
 fn add_with_limits<S: Lanes>(
     lanes: S,
-    options: &Options<'_>,
+    options: &Options,
     quantities: &Block,
     (void, part): (u32, usize),
     totals: &mut [Block; OUTPUTS],

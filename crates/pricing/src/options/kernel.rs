@@ -4,23 +4,72 @@ use super::contract::Inputs;
 use super::functions::{INVERSE_SQRT_TWO_PI, density_lanes, ln_ratio, mills};
 use super::greeks::{DAY, POINT};
 use super::lanes::{Block, LANES, Lanes, Real};
+use std::ops::Range;
 
 /// Price and Greeks.
 pub(super) const OUTPUTS: usize = 13;
 
 /// A block of options, column by column. Each number lies in its field's range.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Options<'a> {
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Options {
     /// +1 for a call, −1 for a put.
-    pub(super) sign: &'a Block,
-    pub(super) forward: &'a Block,
-    pub(super) strike: &'a Block,
-    pub(super) years: &'a Block,
-    pub(super) vol: &'a Block,
-    pub(super) discount: &'a Block,
+    pub(super) sign: Block,
+    pub(super) forward: Block,
+    pub(super) strike: Block,
+    pub(super) years: Block,
+    pub(super) vol: Block,
+    pub(super) discount: Block,
+    /// What does not change with every tick, or changes for a whole expiry: 1/F, √T and 1/s, which is infinite without time or
+    /// volatility.
+    pub(super) over_forward: Block,
+    pub(super) root: Block,
+    pub(super) over_deviation: Block,
 }
 
-impl Options<'_> {
+impl Options {
+    /// Options that price without harm.
+    pub(super) const FILLERS: Self = {
+        let one = Block([1.0; LANES]);
+        Self {
+            sign: one,
+            forward: one,
+            strike: one,
+            years: one,
+            vol: one,
+            discount: one,
+            over_forward: one,
+            root: one,
+            over_deviation: one,
+        }
+    };
+
+    /// Puts an option into a lane.
+    pub(super) fn set(&mut self, lane: usize, sign: f64, inputs: &Inputs) {
+        let Inputs { forward, strike, years, vol, discount } = *inputs;
+        self.sign.0[lane] = sign;
+        self.strike.0[lane] = strike;
+        self.vol.0[lane] = vol;
+        self.discount.0[lane] = discount;
+        self.set_forward(lane..lane + 1, forward);
+        self.set_years(lane..lane + 1, years);
+    }
+
+    pub(super) fn set_forward(&mut self, lanes: Range<usize>, forward: f64) {
+        self.forward.0[lanes.clone()].fill(forward);
+        self.over_forward.0[lanes].fill(1.0 / forward);
+    }
+
+    pub(super) fn set_years(&mut self, lanes: Range<usize>, years: f64) {
+        self.years.0[lanes.clone()].fill(years);
+        self.root.0[lanes.clone()].fill(years.sqrt());
+        lanes.for_each(|lane| self.set_vol(lane, self.vol.0[lane]));
+    }
+
+    pub(super) fn set_vol(&mut self, lane: usize, vol: f64) {
+        self.vol.0[lane] = vol;
+        self.over_deviation.0[lane] = 1.0 / (vol * self.root.0[lane]);
+    }
+
     pub(super) fn lane(&self, lane: usize) -> (f64, Inputs) {
         let inputs = Inputs {
             forward: self.forward.0[lane],
@@ -40,30 +89,49 @@ impl Options<'_> {
 /// F n(d₁) = K n(d₂), one density serves both terms. The option that is out of the money is priced, and the other one got by adding
 /// what exercise would give: so a price is never below that, and parity holds.
 #[inline(always)]
-pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -> ([Real<S>; OUTPUTS], u32) {
+pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options, part: usize) -> ([Real<S>; OUTPUTS], u32) {
+    let [d1, d2] = distances(lanes, options, part);
+    (values(lanes, options, part, [d1, d2], normal_law(d1, d2)), void(lanes, options, part))
+}
+
+/// d₁ and d₂ of part `part` of a block.
+#[inline(always)]
+pub(super) fn distances<S: Lanes>(lanes: S, options: &Options, part: usize) -> [Real<S>; 2] {
     let load = |block: &Block| Real::load(lanes, block, part);
-    let (forward, strike, years) = (load(options.forward), load(options.strike), load(options.years));
-    let (sign, vol, discount) = (load(options.sign), load(options.vol), load(options.discount));
+    let moneyness = ln_ratio(load(&options.forward), load(&options.strike));
+    let half = load(&options.vol) * load(&options.root) * 0.5;
+    let over_deviation = load(&options.over_deviation);
+    [moneyness.fma(over_deviation, half), moneyness.fma(over_deviation, -half)]
+}
+
+/// n(d₁), m(|d₁|) and m(|d₂|).
+#[inline(always)]
+pub(super) fn normal_law<S: Lanes>(d1: Real<S>, d2: Real<S>) -> [Real<S>; 3] {
+    [density_lanes(d1), mills(d1.abs()), mills(d2.abs())]
+}
+
+/// Price and Greeks of part `part` of a block, of what [`distances`] and [`normal_law`] say of it.
+#[inline(always)]
+pub(super) fn values<S: Lanes>(
+    lanes: S,
+    options: &Options,
+    part: usize,
+    [d1, d2]: [Real<S>; 2],
+    [density, mills1, mills2]: [Real<S>; 3],
+) -> [Real<S>; OUTPUTS] {
+    let load = |block: &Block| Real::load(lanes, block, part);
+    let (forward, strike, years) = (load(&options.forward), load(&options.strike), load(&options.years));
+    let (sign, vol, discount) = (load(&options.sign), load(&options.vol), load(&options.discount));
+    let (over_forward, root) = (load(&options.over_forward), load(&options.root));
+    let over_deviation = load(&options.over_deviation);
     let zero = Real::splat(lanes, 0.0);
     let one = Real::splat(lanes, 1.0);
-
-    let root = years.sqrt();
-    let deviation = vol * root;
-    let over_deviation = one / deviation;
-    let over_forward = one / forward;
-    let moneyness = ln_ratio(forward, strike);
-    let half = deviation * 0.5;
-    let d1 = moneyness.fma(over_deviation, half);
-    let d2 = moneyness.fma(over_deviation, -half);
-    let density = density_lanes(d1);
-    let mills1 = mills(d1.abs());
     let weight = forward * density;
     // F N(−|d₁|) and K N(−|d₂|).
-    let tail1 = weight * mills1;
-    let tail2 = weight * mills(d2.abs());
+    let (tail1, tail2) = (weight * mills1, weight * mills2);
 
     // Out of the money: a call under the strike, else a put. Of its two terms the smaller is a tail always.
-    let under = moneyness.less(zero);
+    let under = forward.less(strike);
     let larger_d = under.select(d1, -d2);
     let larger_tail = under.select(tail1, tail2);
     let larger_all = under.select(forward, strike);
@@ -99,21 +167,19 @@ pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -
     let speed = -(gamma * over_forward * d1.fma(over_deviation, one));
     let zomma = gamma * (product - 1.0) * point_over_vol;
     let color = gamma * (one - product).fma(half_over_years, rate) * DAY;
-    let values = [price, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma, color];
-    (values, deviation.equal(zero).bits())
+    [price, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma, color]
 }
 
 /// Which options of a part have no time or no volatility left, as bits.
 #[inline(always)]
-pub(super) fn void<S: Lanes>(lanes: S, options: &Options<'_>, part: usize) -> u32 {
-    let zero = Real::splat(lanes, 0.0);
-    (Real::load(lanes, options.years, part) * Real::load(lanes, options.vol, part)).equal(zero).bits()
+pub(super) fn void<S: Lanes>(lanes: S, options: &Options, part: usize) -> u32 {
+    Real::load(lanes, &options.over_deviation, part).equal(Real::splat(lanes, f64::INFINITY)).bits()
 }
 
 /// Puts the limits into the columns for the options of a block that are marked in `marks`.
 #[cold]
 #[inline(never)]
-pub(super) fn put_limits(options: &Options<'_>, marks: u32, columns: &mut [Block; OUTPUTS]) {
+pub(super) fn put_limits(options: &Options, marks: u32, columns: &mut [Block; OUTPUTS]) {
     for lane in (0..LANES).filter(|lane| marks >> lane & 1 == 1) {
         let (sign, inputs) = options.lane(lane);
         for (column, value) in columns.iter_mut().zip(limits(sign, &inputs)) {

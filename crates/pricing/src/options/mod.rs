@@ -23,7 +23,7 @@ pub use contract::{EuropeanOption, Expiry, Field, Inputs, OptionKind, OptionStyl
 pub use greeks::{DeltaConvention, Greeks, ThetaConvention};
 pub use implied::{Implied, ImpliedVols, NoVol, QuoteInputs, Quotes, total_deviation};
 pub use moved::MovedPrices;
-pub use rows::Rows;
+pub use rows::{Places, Rows};
 pub use simd::{Simd, SimdName, UnknownSimd};
 pub use sweep::{Exposure, Exposures, Sweep};
 pub use weighted::{GreekSums, Weight, Weighted, Weights};

@@ -4,7 +4,7 @@
 //! lanes are folded pairwise. So the shape depends on the number of options alone, and a sum on what its options are now, whatever
 //! was there before; an option that moves costs its block and one node a level.
 
-use super::batch::{Batch, Column, fold};
+use super::batch::{Batch, fold};
 use super::contract::OptionStyle;
 use super::kernel::{self, OUTPUTS, Options};
 use super::lanes::{Block, LANES, Lanes, Real, Work, scalar::AnyScalar};
@@ -121,10 +121,17 @@ pub struct Weight {
 /// Weights of the options of a [`Batch`], in its order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weights {
-    quantity: Column,
+    len: usize,
+    blocks: Vec<WeightBlock>,
+}
+
+/// Weights of a block of options.
+#[derive(Debug, Clone, PartialEq)]
+struct WeightBlock {
+    quantity: Block,
     /// 1 where paid for in coin, else 0.
-    coin: Column,
-    slope: Column,
+    coin: Block,
+    slope: Block,
 }
 
 impl Weights {
@@ -136,27 +143,33 @@ impl Weights {
     pub fn push(&mut self, weight: Weight) {
         let Weight { quantity, style, slope } = weight;
         assert!(quantity.is_finite() && slope.is_finite(), "a weight is {weight:?}");
-        self.quantity.push(quantity, 0.0);
-        self.coin.push(f64::from(u8::from(style == OptionStyle::Inverse)), 0.0);
-        self.slope.push(slope, 0.0);
+        if self.len.is_multiple_of(LANES) {
+            let zero = Block([0.0; LANES]);
+            self.blocks.push(WeightBlock { quantity: zero, coin: zero, slope: zero });
+        }
+        let (block, lane) = (&mut self.blocks[self.len / LANES], self.len % LANES);
+        block.quantity.0[lane] = quantity;
+        block.coin.0[lane] = f64::from(u8::from(style == OptionStyle::Inverse));
+        block.slope.0[lane] = slope;
+        self.len += 1;
     }
 
     /// Number of weights.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.quantity.len()
+        self.len
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// Takes all out, keeping the memory.
     pub fn clear(&mut self) {
-        let Self { quantity, coin, slope } = self;
-        [quantity, coin, slope].into_iter().for_each(Column::clear);
+        self.len = 0;
+        self.blocks.clear();
     }
 
     /// Changes a quantity.
@@ -165,8 +178,8 @@ impl Weights {
     ///
     /// If there is no such weight or the number is not finite.
     pub fn set_quantity(&mut self, index: usize, quantity: f64) {
-        assert!(index < self.len() && quantity.is_finite(), "quantity {index} of {} is {quantity}", self.len());
-        self.quantity.set(index, quantity);
+        assert!(index < self.len && quantity.is_finite(), "quantity {index} of {} is {quantity}", self.len);
+        self.blocks[index / LANES].quantity.0[index % LANES] = quantity;
     }
 
     /// Changes the smile's slope.
@@ -175,8 +188,8 @@ impl Weights {
     ///
     /// If there is no such weight or the number is not finite.
     pub fn set_slope(&mut self, index: usize, slope: f64) {
-        assert!(index < self.len() && slope.is_finite(), "slope {index} of {} is {slope}", self.len());
-        self.slope.set(index, slope);
+        assert!(index < self.len && slope.is_finite(), "slope {index} of {} is {slope}", self.len);
+        self.blocks[index / LANES].slope.0[index % LANES] = slope;
     }
 }
 
@@ -304,50 +317,76 @@ impl Work for Weigh<'_> {
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) {
         let Self { batch, weights, blocks, into } = self;
-        let leaves = &mut into.levels[0][blocks.clone()];
-        let unbounded = &mut into.unbounded[blocks.clone()];
-        let quantities = weights.quantity.blocks.iter().zip(&weights.coin.blocks).zip(&weights.slope.blocks);
-        let inputs = batch.blocks().zip(quantities).skip(blocks.start);
-        for ((options, ((quantity, coin), slope)), (node, unbounded)) in inputs.zip(leaves.iter_mut().zip(unbounded)) {
-            let weights = [quantity, coin, slope];
-            *unbounded = 0;
-            for part in 0..LANES / S::WIDTH {
-                let void = kernel::void(lanes, &options, part);
-                if void == 0 {
-                    let (values, _) = kernel::evaluate(lanes, &options, part);
-                    put(lanes, &values, &options, weights, (node, part));
-                } else {
-                    let first = part * S::WIDTH;
-                    *unbounded += put_one_by_one(&options, weights, node, first..first + S::WIDTH);
+        let Weighted { levels, unbounded, .. } = into;
+        let mut changed = blocks;
+        for level in 0..levels.len() {
+            let (below, above) = levels.split_at_mut(level + 1);
+            let (children, nodes) = (&mut below[level], above.first_mut().map_or(&mut [][..], |nodes| nodes));
+            let parents = changed.start / CHILDREN..changed.end.div_ceil(CHILDREN);
+            for parent in parents.clone() {
+                let first = parent * CHILDREN;
+                let children = &mut children[first..];
+                if level == 0 {
+                    // Priced and added up while they are at hand.
+                    let own = changed.start.max(first) - first..(changed.end - first).min(CHILDREN);
+                    let at = first + own.start..first + own.end;
+                    let (options, weights) = (&batch.blocks[at.clone()], &weights.blocks[at.clone()]);
+                    price(lanes, options, weights, &mut children[own], &mut unbounded[at]);
+                }
+                if let Some(node) = nodes.get_mut(parent) {
+                    let count = children.len().min(CHILDREN);
+                    add_up(lanes, &children[..count], node);
                 }
             }
+            changed = parents;
         }
-        add_up(lanes, &mut into.levels, blocks);
     }
 }
 
-/// The nodes above the leaves `changed`, level by level.
+/// What the options of blocks add, into their nodes, and how many of each are unbounded. Each step of the formula is done for all
+/// before the next: beside others that do not wait for it, a processor waits for none of them.
 #[inline(always)]
-fn add_up<S: Lanes>(lanes: S, levels: &mut [Vec<Node>], mut changed: Range<usize>) {
-    for level in 1..levels.len() {
-        let (below, above) = levels.split_at_mut(level);
-        let (children, nodes) = (&below[level - 1], &mut above[0]);
-        if nodes.is_empty() {
-            break;
+fn price<S: Lanes>(lanes: S, all: &[Options], weights: &[WeightBlock], nodes: &mut [Node], unbounded: &mut [u32]) {
+    for (options, node) in all.iter().zip(&mut *nodes) {
+        for part in 0..LANES / S::WIDTH {
+            let [d1, d2] = kernel::distances(lanes, options, part);
+            d1.store(&mut node[0], part);
+            d2.store(&mut node[1], part);
         }
-        changed = changed.start / CHILDREN..changed.end.div_ceil(CHILDREN);
-        for (index, node) in nodes[changed.clone()].iter_mut().enumerate() {
-            let first = (changed.start + index) * CHILDREN;
-            let children = &children[first..children.len().min(first + CHILDREN)];
-            for (column, sum) in node.iter_mut().enumerate() {
-                for part in 0..LANES / S::WIDTH {
-                    let mut total = Real::load(lanes, &children[0][column], part);
-                    for child in &children[1..] {
-                        total = total + Real::load(lanes, &child[column], part);
-                    }
-                    total.store(sum, part);
-                }
+    }
+    for node in &mut *nodes {
+        for part in 0..LANES / S::WIDTH {
+            let law = kernel::normal_law(Real::load(lanes, &node[0], part), Real::load(lanes, &node[1], part));
+            for (value, block) in law.into_iter().zip(&mut node[2..]) {
+                value.store(block, part);
             }
+        }
+    }
+    for ((options, weights), (node, unbounded)) in all.iter().zip(weights).zip(nodes.iter_mut().zip(unbounded)) {
+        *unbounded = 0;
+        for part in 0..LANES / S::WIDTH {
+            if kernel::void(lanes, options, part) == 0 {
+                let [d1, d2, density, mills1, mills2] = std::array::from_fn(|at| Real::load(lanes, &node[at], part));
+                let values = kernel::values(lanes, options, part, [d1, d2], [density, mills1, mills2]);
+                put(lanes, &values, options, weights, (node, part));
+            } else {
+                let first = part * S::WIDTH;
+                *unbounded += put_one_by_one(options, weights, node, first..first + S::WIDTH);
+            }
+        }
+    }
+}
+
+/// A node of its children.
+#[inline(always)]
+fn add_up<S: Lanes>(lanes: S, children: &[Node], node: &mut Node) {
+    for (column, sum) in node.iter_mut().enumerate() {
+        for part in 0..LANES / S::WIDTH {
+            let mut total = Real::load(lanes, &children[0][column], part);
+            for child in &children[1..] {
+                total = total + Real::load(lanes, &child[column], part);
+            }
+            total.store(sum, part);
         }
     }
 }
@@ -357,13 +396,13 @@ fn add_up<S: Lanes>(lanes: S, levels: &mut [Vec<Node>], mut changed: Range<usize
 fn put<S: Lanes>(
     lanes: S,
     values: &[Real<S>; OUTPUTS],
-    options: &Options<'_>,
-    weights: [&Block; 3],
+    options: &Options,
+    weights: &WeightBlock,
     (node, part): (&mut Node, usize),
 ) {
-    let [quantity, coin, slope] = weights.map(|block| Real::load(lanes, block, part));
-    let forward = Real::load(lanes, options.forward, part);
-    let over_forward = Real::splat(lanes, 1.0) / forward;
+    let load = |block: &Block| Real::load(lanes, block, part);
+    let (quantity, coin, slope) = (load(&weights.quantity), load(&weights.coin), load(&weights.slope));
+    let (forward, over_forward) = (load(&options.forward), load(&options.over_forward));
     let [price, delta, gamma, vega, theta, _, vanna, volga, ..] = values.map(|value| value * quantity);
     let cash_skew = -(vega * 100.0 * slope);
     price.store(&mut node[0], part);
@@ -383,7 +422,7 @@ fn put<S: Lanes>(
 /// The same for options of which some have no time or volatility left; gives how many are unbounded.
 #[cold]
 #[inline(never)]
-fn put_one_by_one(options: &Options<'_>, weights: [&Block; 3], node: &mut Node, lanes: Range<usize>) -> u32 {
+fn put_one_by_one(options: &Options, weights: &WeightBlock, node: &mut Node, lanes: Range<usize>) -> u32 {
     let mut unbounded = 0;
     for lane in lanes {
         let values = if kernel::void(AnyScalar, options, lane) == 0 {

@@ -318,7 +318,7 @@ impl Book {
             self.grouping = grouping;
             self.groups_current = true;
         }
-        groups.extend(self.grouping.sums(simd, dimension).map(named));
+        groups.extend(self.grouping.sums(dimension).map(named));
     }
 
     fn delta_one(&self, line: &DeltaOneLine) -> GreekSums {

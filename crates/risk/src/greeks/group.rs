@@ -2,7 +2,7 @@
 
 use super::{DeltaOneKey, GreekSums, OptionKey};
 use market::Currency;
-use pricing::options::{Rows, Simd, Weighted};
+use pricing::options::{Places, Rows, Simd, Weighted};
 use units::{AccountId, Price, StrategyId, Timestamp};
 
 /// What sums are split by. Always by underlying too, because coins of different kinds do not add up.
@@ -52,41 +52,20 @@ pub enum Part {
 /// Where the positions of a book belong. Depends on what is held, not on the market.
 ///
 /// Options stand by expiry and strike, so that those of one expiry and one bucket of strikes are a run; venue and strategy together name
-/// a cell. Each position is added twice, in its run and in its cell, and the groups of a dimension are sums of runs or of cells.
+/// a cell. Each option is added twice, in its run and in its cell, and the groups are sums of runs or of cells.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Grouping {
     current: bool,
-    /// One past the last option of each run.
-    ends: Vec<u32>,
-    /// Of each option its cell; then of each other position.
-    cells: Vec<u32>,
-    /// Runs first, a run for each position that is no option; then cells.
-    halves: [Half; 2],
-    /// Expiry and strikes of each run; venue and strategy of each cell, in order.
-    runs: Vec<[Part; 2]>,
+    places: Places,
+    /// The groups of each dimension but the whole, in order.
+    parts: [Vec<Part>; 4],
+    /// The first row of each dimension.
+    first: [u32; 4],
+    /// Of each position that is no option, its rows.
+    others: Vec<[u32; 4]>,
+    /// Room for venues and strategies.
     pairs: Vec<[Part; 2]>,
-}
-
-/// The dimensions that are sums of the same rows.
-#[derive(Debug, Clone, Default)]
-struct Half {
-    /// Sums of runs, or of cells.
-    rows: Rows,
-    /// Which dimension each of the two is: its groups in order, and the group of each row.
-    by: [(Vec<Part>, Vec<u32>); 2],
-    /// Room for the groups' sums.
     sums: Rows,
-}
-
-/// A dimension as one of the two of a half.
-fn place(dimension: Dimension) -> Option<(usize, usize)> {
-    match dimension {
-        Dimension::Underlying => None,
-        Dimension::Expiry => Some((0, 0)),
-        Dimension::Strike => Some((0, 1)),
-        Dimension::Venue => Some((1, 0)),
-        Dimension::Strategy => Some((1, 1)),
-    }
 }
 
 impl Grouping {
@@ -104,63 +83,51 @@ impl Grouping {
         if self.current {
             return;
         }
-        self.current = true;
-        let all = || options.clone().chain(others.clone());
-        self.pairs.clear();
-        self.pairs.extend(all().map(|[.., venue, strategy]| [venue, strategy]));
-        self.pairs.sort_unstable();
-        self.pairs.dedup();
-        self.ends.clear();
-        self.cells.clear();
-        let [runs, cells] = &mut self.halves;
-        // Expiry and strikes of each run.
-        let of_runs = &mut self.runs;
-        of_runs.clear();
-        for (at, [expiry, strike, ..]) in options.clone().enumerate() {
-            if of_runs.last() != Some(&[expiry, strike]) {
-                of_runs.push([expiry, strike]);
-                self.ends.push(at as u32);
-            }
-            if let Some(end) = self.ends.last_mut() {
-                *end = at as u32 + 1;
-            }
+        let Self { current, places, parts, first, others: of_others, pairs, sums: _ } = self;
+        *current = true;
+        let mut count = 0;
+        for (dimension, (parts, first)) in parts.iter_mut().zip(first.iter_mut()).enumerate() {
+            parts.clear();
+            parts.extend(options.clone().chain(others.clone()).map(|of| of[dimension]));
+            parts.sort_unstable();
+            parts.dedup();
+            *first = count;
+            count += parts.len() as u32;
         }
-        of_runs.extend(others.clone().map(|[expiry, strike, ..]| [expiry, strike]));
-        for [.., venue, strategy] in all() {
+        let row = |dimension: usize, part: Part| {
             // Each is among them.
-            let cell = self.pairs.binary_search(&[venue, strategy]).unwrap_or_default();
-            self.cells.push(cell as u32);
+            first[dimension] + parts[dimension].binary_search(&part).unwrap_or_default() as u32
+        };
+        pairs.clear();
+        pairs.extend(options.clone().map(|[.., venue, strategy]| [venue, strategy]));
+        pairs.sort_unstable();
+        pairs.dedup();
+        places.clear(count as usize);
+        for [venue, strategy] in &*pairs {
+            places.push_cell([row(2, *venue), row(3, *strategy)]);
         }
-        for (half, of_rows) in [(runs, &*of_runs), (cells, &self.pairs)] {
-            for (which, (parts, of)) in half.by.iter_mut().enumerate() {
-                parts.clear();
-                of.clear();
-                parts.extend(of_rows.iter().map(|of| of[which]));
-                parts.sort_unstable();
-                parts.dedup();
-                of.extend(of_rows.iter().map(|of| parts.binary_search(&of[which]).unwrap_or_default() as u32));
-            }
+        for [expiry, strikes, venue, strategy] in options {
+            let cell = pairs.binary_search(&[venue, strategy]).unwrap_or_default();
+            places.push([row(0, expiry), row(1, strikes)], cell as u32);
         }
+        of_others.clear();
+        of_others.extend(others.map(|of| std::array::from_fn(|dimension| row(dimension, of[dimension]))));
     }
 
     /// Adds up what positions add: options as they were priced, then the others in order.
     pub(super) fn add_up(&mut self, simd: Simd, weighted: &Weighted, others: impl Iterator<Item = GreekSums>) {
-        let [runs, cells] = &mut self.halves;
-        let (of_options, of_others) = self.cells.split_at(weighted.len());
-        weighted.group(simd, &self.ends, (of_options, self.pairs.len()), &mut runs.rows, &mut cells.rows);
-        for (sums, cell) in others.zip(of_others) {
-            runs.rows.push(&sums);
-            cells.rows.add(*cell as usize, &sums);
+        weighted.group(simd, &mut self.places, &mut self.sums);
+        for (sums, rows) in others.zip(&self.others) {
+            rows.iter().for_each(|row| self.sums.add(*row as usize, &sums));
         }
     }
 
     /// The groups of a dimension with their sums, in order. None of the whole.
-    pub(super) fn sums(&mut self, simd: Simd, dimension: Dimension) -> impl Iterator<Item = (Part, GreekSums)> + '_ {
-        let (half, which) = place(dimension).unwrap_or_default();
-        let Half { rows, by, sums } = &mut self.halves[half];
-        let (parts, of) = &by[which];
-        rows.add_up(simd, of, parts.len(), sums);
-        parts.iter().copied().zip((0..).map(|group| sums.get(group)))
+    pub(super) fn sums(&self, dimension: Dimension) -> impl Iterator<Item = (Part, GreekSums)> + '_ {
+        let at = Dimension::ALL.iter().position(|one| *one == dimension).and_then(|place| place.checked_sub(1));
+        let parts = at.map_or(&[][..], |at| &self.parts[at]);
+        let first = at.map_or(0, |at| self.first[at] as usize);
+        parts.iter().copied().zip((first..).map(|row| self.sums.get(row)))
     }
 }
 

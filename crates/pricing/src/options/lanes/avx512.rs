@@ -31,7 +31,7 @@ impl Avx512 {
 impl Avx512 {
     /// Eight vectors of eight: lane `i` of each, in order, becomes vector `i`.
     #[inline(always)]
-    fn transposed(self, [a, b, c, d, e, f, g, h]: [__m512d; 8]) -> [__m512d; 8] {
+    fn eight_transposed(self, [a, b, c, d, e, f, g, h]: [__m512d; 8]) -> [__m512d; 8] {
         // SAFETY: as of `intrinsic`, the token proves that the processor has the instructions.
         unsafe {
             // Pairs of columns: their even lanes, then their odd ones.
@@ -127,18 +127,11 @@ impl Lanes for Avx512 {
     intrinsic!(bits_down(a: __m512i) -> __m512i = _mm512_srli_epi64::<52>(a));
 
     #[inline(always)]
-    fn rows<const COLUMNS: usize>(self, columns: &[Block; COLUMNS], part: usize, rows: &mut [Block; LANES]) {
-        for eight in 0..COLUMNS.div_ceil(Self::WIDTH) {
-            let column = |at: usize| {
-                let column = columns.get(eight * Self::WIDTH + at);
-                column.map_or_else(|| self.splat(0.0), |column| self.load(column, part))
-            };
-            let by_row = self.transposed(std::array::from_fn(column));
-            let rows = &mut rows[part * Self::WIDTH..][..Self::WIDTH];
-            for (row, values) in rows.iter_mut().zip(by_row) {
-                self.store(values, row, eight);
-            }
+    fn transposed(self, mut columns: [__m512d; LANES]) -> [__m512d; LANES] {
+        if let Some(eight) = columns.first_chunk_mut() {
+            *eight = self.eight_transposed(*eight);
         }
+        columns
     }
 
     #[inline(always)]

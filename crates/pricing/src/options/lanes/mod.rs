@@ -77,14 +77,24 @@ pub(super) trait Lanes: Copy + std::fmt::Debug {
     fn bits_sub(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
     fn bits_and(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
     fn bits_or(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
-    /// A part of columns as rows: lane `i` of each column side by side in row `i`, zeros behind them.
+    /// As many vectors as one has lanes, rows for columns: lane `i` of each, in order, becomes vector `i`. What lies behind them stays.
     #[inline(always)]
-    fn rows<const COLUMNS: usize>(self, columns: &[Block; COLUMNS], part: usize, rows: &mut [Block; LANES]) {
-        for (lane, row) in rows.iter_mut().enumerate().skip(part * Self::WIDTH).take(Self::WIDTH) {
-            for (column, value) in columns.iter().zip(&mut row.0) {
-                *value = column.0[lane];
+    fn transposed(self, columns: [Self::Raw; LANES]) -> [Self::Raw; LANES] {
+        let mut blocks = [Block([0.0; LANES]); LANES];
+        let mut rows = blocks;
+        for (column, block) in columns.iter().zip(&mut blocks).take(Self::WIDTH) {
+            self.store(*column, block, 0);
+        }
+        for (lane, row) in rows.iter_mut().enumerate().take(Self::WIDTH) {
+            for (block, value) in blocks.iter().zip(&mut row.0).take(Self::WIDTH) {
+                *value = block.0[lane];
             }
         }
+        let mut vectors = columns;
+        for (row, vector) in rows.iter().zip(&mut vectors).take(Self::WIDTH) {
+            *vector = self.load(row, 0);
+        }
+        vectors
     }
     /// Shifted up by 52: an integer into the exponent.
     fn bits_up(self, a: Self::Bits) -> Self::Bits;
@@ -127,6 +137,12 @@ impl<S: Lanes> Real<S> {
     #[inline(always)]
     pub(super) fn store(self, block: &mut Block, part: usize) {
         self.lanes.store(self.raw, block, part);
+    }
+
+    /// As many vectors as one has lanes, rows for columns.
+    #[inline(always)]
+    pub(super) fn transposed(lanes: S, columns: [Self; LANES]) -> [Self; LANES] {
+        lanes.transposed(columns.map(|column| column.raw)).map(|raw| Self { lanes, raw })
     }
 
     /// The token.
