@@ -4,10 +4,11 @@
 //! surface is fitted once in each span of time that has quotes, at its end; between rows nothing is computed.
 
 use crate::table::{Name, rows};
-use engine::{Chain, Chains, FittedChain};
+use engine::FittedChain;
 use market::{Catalogue, Currency, Event, InstrumentKind};
 use pricing::options::{DeltaConvention, OptionStyle, Simd};
 use pricing::surface::{QUARTER_DELTA, Slice, Surface};
+use risk::chain::{Chain, Chains};
 use risk::greeks::{DeltaOneKey, Dimension, GreekSums, GreeksError, OptionKey, Part, PortfolioGreeks, SmilePoint};
 use std::collections::BTreeMap;
 use units::{AccountId, Duration, InstrumentId, Price, Qty, StrategyId, Timestamp};

@@ -689,7 +689,7 @@ fn unknown_facts(engine: &Engine, traders: &[Trader], catalogue: &Catalogue) -> 
 /// Chains with expiries whose forward is that of put–call parity: none was recorded, or one that calls and puts contradict.
 fn implied_forwards(engine: &Engine) -> Vec<String> {
     let chains = engine.chains().chains().iter().filter(|chain| chain.implied() > 0);
-    let sentence = |chain: &engine::Chain| {
+    let sentence = |chain: &risk::chain::Chain| {
         let (expiries, it) = if chain.implied() == 1 {
             ("1 expiry".to_owned(), "its")
         } else {
@@ -738,11 +738,16 @@ fn settlements(settled: &[OptionSettlement], stalest: Duration) -> Vec<String> {
             "the last price of the underlying, {span} before expiry: the tapes have none of the half hour before it"
         )
     });
-    let forward = count(&|source| source == SettlementSource::Quote);
+    let [forward, parity] = [SettlementSource::Quote, SettlementSource::Parity].map(|of| count(&|source| source == of));
     let told = [
         sentence(one, "one price of the underlying, the only one that the tapes have of the half hour before expiry"),
         sentence(ages.count(), &old),
         sentence(forward, "the forward of the last quote: until then the tapes have no price of the underlying"),
+        sentence(
+            parity,
+            "the forward that calls and puts imply: until then the tapes have no price of the underlying, and of forwards none that calls \
+             and puts do not contradict",
+        ),
         (stalest > Duration::DAY).then(|| {
             format!(
                 "options were held up to {stalest} after their last quote: until their settlement equity has them at that quote, so \

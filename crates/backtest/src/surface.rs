@@ -1,15 +1,19 @@
 //! The volatility surfaces of tapes at a moment, for people and programs to look at.
 
 use crate::Error;
-use engine::{Chain, Chains, FittedChain};
+use engine::FittedChain;
 use market::{Catalogue, Currency, Event, Instrument};
-use pricing::options::DeltaConvention;
+use pricing::options::{DeltaConvention, OptionKind};
 pub use pricing::surface::PARITY_TOLERANCE;
-use pricing::surface::{ExpiryReport, Forward, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi};
+use pricing::surface::{
+    ExpiryReport, Forward, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi, Tenor, Wings,
+};
+use risk::chain::{Chain, Chains};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tape::{Merged, Overlaps, TapeError, TapeReader};
+use units::math::sqrt;
 use units::{Duration, InstrumentId, Price, Timestamp};
 
 /// Tenors that the term structure is told at, in days.
@@ -115,6 +119,16 @@ pub struct SmileView {
     pub butterfly: Option<f64>,
     /// Fair volatility of a variance swap.
     pub variance_swap: f64,
+    /// The same of the quoted strikes alone.
+    pub variance_swap_quoted: f64,
+    /// Share of the swap's variance from strikes beyond the quotes.
+    pub variance_swap_beyond: f64,
+    /// How far quotes reach. What lies beyond is extrapolated.
+    pub reach: ReachView,
+    /// Whether the forward lies beyond the quoted strikes.
+    pub atm_extrapolated: bool,
+    /// Whether the forward or a strike of the 25-delta wings does.
+    pub wings_extrapolated: bool,
     /// Points that the smile was fitted to.
     pub points: usize,
     /// Of them, between bid and ask.
@@ -133,6 +147,23 @@ pub struct SmileView {
     pub knots: Vec<(f64, f64)>,
     /// What it was fitted to, by strike.
     pub quotes: Vec<QuoteView>,
+}
+
+/// The lowest and the highest strike that a smile was fitted to.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ReachView {
+    /// ln(lowest strike ÷ forward).
+    pub from: f64,
+    /// The same of the highest.
+    pub to: f64,
+    /// `from` in standard deviations to expiry at the money.
+    pub from_deviations: f64,
+    /// The same of `to`.
+    pub to_deviations: f64,
+    /// Forward delta of the put at the lowest strike, without its sign.
+    pub put_delta: f64,
+    /// Forward delta of the call at the highest.
+    pub call_delta: f64,
 }
 
 /// Raw SVI: total variance is `level + slope × (skew × (k − centre) + √((k − centre)² + width²))` at the log-moneyness k.
@@ -174,7 +205,7 @@ pub struct TenorView {
     pub atm: f64,
     /// 25-delta risk reversal.
     pub risk_reversal: Option<f64>,
-    /// Whether it lies before the first or behind the last expiry.
+    /// Whether it lies before the first or behind the last expiry, or an expiry that makes it has a number beyond its quotes.
     pub extrapolated: bool,
 }
 
@@ -390,6 +421,7 @@ impl SmileView {
     fn new(slice: &Slice, quotes: &SmileQuotes) -> Self {
         let (tenor, error) = (slice.tenor(), slice.error());
         let wings = tenor.wings(DeltaConvention::BlackScholes, QUARTER_DELTA).ok();
+        let swap = tenor.variance_swap();
         let Svi { level, slope, skew, centre, width } = slice.svi();
         let quote = |point: &SmilePoint| QuoteView {
             log_moneyness: point.log_moneyness,
@@ -403,7 +435,12 @@ impl SmileView {
             skew: tenor.skew(),
             risk_reversal: wings.map(|wings| wings.risk_reversal()),
             butterfly: wings.map(|wings| wings.butterfly()),
-            variance_swap: tenor.variance_swap().vol,
+            variance_swap: swap.vol,
+            variance_swap_quoted: swap.quoted_vol,
+            variance_swap_beyond: swap.beyond_quotes(),
+            reach: ReachView::new(&tenor),
+            atm_extrapolated: is_beyond(&tenor, None),
+            wings_extrapolated: is_beyond(&tenor, wings.as_ref()),
             points: error.points,
             inside: error.inside,
             median_error: error.median,
@@ -423,12 +460,44 @@ impl SmileView {
     }
 }
 
+/// Whether the forward, or a strike of the wings, lies beyond the quoted strikes.
+fn is_beyond(tenor: &Tenor<'_>, wings: Option<&Wings>) -> bool {
+    let (low, high) = tenor.quoted();
+    let strikes = wings.map(|wings| [wings.put.log_moneyness, wings.call.log_moneyness]);
+    strikes.into_iter().flatten().chain([0.0]).any(|strike| !(low..=high).contains(&strike))
+}
+
+impl ReachView {
+    fn new(tenor: &Tenor<'_>) -> Self {
+        let (from, to) = tenor.quoted();
+        let deviation = sqrt(tenor.total_variance(0.0));
+        let delta = |kind, strike| tenor.delta(kind, DeltaConvention::BlackScholes, strike);
+        Self {
+            from,
+            to,
+            from_deviations: from / deviation,
+            to_deviations: to / deviation,
+            put_delta: delta(OptionKind::Put, from),
+            call_delta: delta(OptionKind::Call, to),
+        }
+    }
+}
+
 impl TenorView {
     fn new(surface: &Surface, days: u32) -> Option<Self> {
         let tenor = surface.tenor(f64::from(days) / 365.0).ok()?;
         let wings = tenor.wings(DeltaConvention::BlackScholes, QUARTER_DELTA).ok();
+        // Each expiry by its own wings: strikes that are far for the shorter are near for the longer.
+        let is_narrow = |slice: &Slice| {
+            let own = slice.tenor();
+            is_beyond(&own, own.wings(DeltaConvention::BlackScholes, QUARTER_DELTA).ok().as_ref())
+        };
+        let slices = surface.slices();
+        let after = slices.partition_point(|slice| slice.years() < tenor.years());
+        let beside = &slices[after.saturating_sub(1)..slices.len().min(after + 1)];
+        let extrapolated = tenor.extrapolated() || beside.iter().any(is_narrow);
         let risk_reversal = wings.map(|wings| wings.risk_reversal());
-        Some(Self { days, atm: tenor.atm(), risk_reversal, extrapolated: tenor.extrapolated() })
+        Some(Self { days, atm: tenor.atm(), risk_reversal, extrapolated })
     }
 }
 

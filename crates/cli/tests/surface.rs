@@ -146,6 +146,34 @@ fn the_smiles_that_a_chain_was_made_of_are_found_again() {
     assert_eq!(month["extrapolated"], false);
 }
 
+/// Three strikes a dollar apart have a smile, which says little of anything: every number is marked as extrapolated, and how far the
+/// quotes reach is told. The deltas are those of the known smile.
+#[test]
+fn a_smile_of_few_strikes_tells_how_far_its_quotes_reach() {
+    let narrow: Expiry = (EXPIRIES[1].0, EXPIRIES[1].1, (90_000, 90_002, 1), EXPIRIES[1].3);
+    let sandbox = with_chain(&[narrow, EXPIRIES[2]]);
+    let view: Value = serde_json::from_str(sandbox.line("trimtab surface chain.tape --json").ok().trim()).unwrap();
+    let [few, all] = [0, 1].map(|at| &view["expiries"][at]["smile"]);
+    let deviation = |made: &Expiry, strike: f64| smile(made, NOON, strike) * years(made, NOON).sqrt();
+    let d1 =
+        |made: &Expiry, strike: f64| (FORWARD / strike).ln() / deviation(made, strike) + deviation(made, strike) / 2.0;
+    near(&few["reach"]["put_delta"], normal(-d1(&narrow, 90_000.0)), 0.01);
+    near(&few["reach"]["call_delta"], normal(d1(&narrow, 90_002.0)), 0.01);
+    near(&few["reach"]["from"], (90_000.0 / FORWARD).ln(), 1e-6);
+    assert_eq!((&few["atm_extrapolated"], &few["wings_extrapolated"]), (&true.into(), &true.into()));
+    assert_eq!((&all["atm_extrapolated"], &all["wings_extrapolated"]), (&false.into(), &false.into()));
+    let beyond = |smile: &Value| smile["variance_swap_beyond"].as_f64().unwrap();
+    assert!(beyond(few) > 0.6 && beyond(all) < 0.3, "{} {}", beyond(few), beyond(all));
+    let quoted = all["variance_swap_quoted"].as_f64().unwrap() / all["variance_swap"].as_f64().unwrap();
+    near(&(1.0 - quoted * quoted).into(), beyond(all), 1e-12);
+    // What is made of the narrow one is extrapolated with it.
+    let tenors = view["tenors"].as_array().unwrap();
+    assert!(tenors.iter().all(|tenor| tenor["extrapolated"] == true), "{tenors:?}");
+    let text = sandbox.line("trimtab surface chain.tape").ok();
+    assert!(text.contains("  * beyond the quoted strikes: extrapolated"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
 #[test]
 fn a_surface_in_words_fits_eighty_columns() {
     let sandbox = with_chain(&EXPIRIES);
@@ -167,6 +195,11 @@ const TOLD: &str = "  BTC options at deribit, in BTC   2026-01-15 12:00:00Z   26
   30 Jan 2026   14.83   96,000.00 recorded       47.88   -2.53    0.33   48.91
   27 Mar 2026   70.83   96,000.00 recorded       49.98   -2.57    0.21   51.29
 
+  quoted        put delta  call delta    deviations  var sw there     beyond %
+  16 Jan 2026       0.039       0.073   -2.0 to 1.4         44.84          4.3
+  30 Jan 2026       0.042       0.031   -1.9 to 1.9         48.16          3.0
+  27 Mar 2026       0.024       0.025   -2.1 to 2.0         50.69          2.3
+
   fit          quotes  fitted  inside %   median     90 %  largest  repair
   16 Jan 2026      18       8       100     0.24     0.41     0.51  none
   30 Jan 2026      16       8       100     0.04     0.18     0.36  none
@@ -175,12 +208,13 @@ const TOLD: &str = "  BTC options at deribit, in BTC   2026-01-15 12:00:00Z   26
   tenor             1 d      7 d     14 d     30 d     60 d    90 d*   180 d*
   ATM             45.52    47.70    47.87    49.24    49.88    49.98    49.98
   RR 25           -2.20    -2.02    -2.48    -2.45    -2.53    -2.21    -1.37
-  * before the first or behind the last expiry
+  * before the first or behind the last expiry, or beside one of narrow quotes
 
   arbitrage   none   lowest density 2.7e-1, lowest rise of variance 8.3e-3
               0 of 2 neighbouring expiries crossed before the repair
   ATM, var swap: % a year, ACT/365; skew, RR, BF, errors: volatility points;
-  RR and BF at a forward delta of 0.25, not premium-adjusted
+  RR and BF at a forward delta of 0.25, not premium-adjusted; quoted: deltas of
+  the outermost strikes, and the variance swap of those between and beyond
   next: trimtab surface chain.tape --at 2026-01-15T18:00:00Z --plot surface.svg
 ";
 

@@ -21,7 +21,6 @@ mod tail;
 mod telling;
 mod unknown;
 
-use crate::chain::Chains;
 use crate::engine::Engine;
 use crate::scope::Scope;
 use coin::Coin;
@@ -34,6 +33,7 @@ use policy::facts;
 use pricing::options::Simd;
 use proof::Proof;
 pub use refusal::RiskRefusal;
+use risk::chain::Chains;
 use risk::scenario::{NamedStress, Outcomes, Revaluation, Scenario};
 use risk::venues::{Parameters, VenueModel, VenueRules};
 use std::collections::BTreeMap;

@@ -4,11 +4,11 @@
 //! strategy once, with the structure that they made, the roll that they were for, or as what an attempt cost.
 
 use crate::Purpose;
-use crate::chain::Chains;
 use crate::structure::{Choice, price_of, times};
 use arrayvec::ArrayVec;
 use market::{CancelReason, Command, Fill, Forced, OrderKind, OrderUpdate, RejectReason};
 use policy::spec::{LEGS_MAX, Roll, Structure};
+use risk::chain::Chains;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, Cash, InstrumentId, Notional, OrderId, PlanId, Price, Qty, Side, Timestamp};
 

@@ -2,7 +2,7 @@
 //! order. Whatever it does, no leg is left over, and what strategies are told they won is what their account won.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
-use crate::chain::tests::{NOW, days, option};
+use crate::listed::{NOW, days, option};
 use crate::{Engine, EngineConfig, Notice, Output, Purpose, StrategyConfig};
 use market::{
     Account, CancelReason, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Forced, Input,

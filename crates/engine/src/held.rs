@@ -1,7 +1,6 @@
 //! The Greeks of what strategies hold, and how much it is expected to move, kept current for the facts that policies read of them.
 
 use crate::book::Book;
-use crate::chain::{Chain, ChainExpiry, Chains, QuotedOption};
 use crate::desk::Desk;
 use crate::scope::Scope;
 use crate::surfaces::{FittedChain, Surfaces};
@@ -9,6 +8,7 @@ use market::{Catalogue, Currency, InstrumentKind};
 use policy::{Greek, SurfaceFact};
 use pricing::options::{OptionStyle, Simd};
 use pricing::surface::Sticky;
+use risk::chain::{Chain, ChainExpiry, Chains, QuotedOption};
 use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks, SmilePoint};
 use risk::{Leg, OneDay, ProfitIn};
 use units::math::ln;

@@ -12,13 +12,14 @@
 mod account_risk;
 mod book;
 mod campaign;
-mod chain;
 mod desk;
 #[cfg(test)]
 mod desks;
 mod engine;
 mod guard;
 mod held;
+#[cfg(test)]
+mod listed;
 mod netting;
 #[cfg(test)]
 mod news;
@@ -35,7 +36,6 @@ mod surfaces;
 
 pub use account_risk::{LossForecast, RiskRefusal, UnknownFact};
 pub use campaign::{Campaign, CampaignRecord, Ended};
-pub use chain::{Chain, ChainExpiry, Chains, QuotedOption, RefusedForward};
 pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};
 pub use guard::{ExpiryRule, LiquidationGuard, SpotRule};
 pub use plan::{ENGINE_RULE, Notice, Output, Plan, Purpose};

@@ -1,12 +1,12 @@
 //! Structures of options: what a strategy trades as one instrument, and which options that is at a moment.
 
-use crate::chain::{Chain, ChainExpiry, QuotedOption};
 use arrayvec::ArrayVec;
 use policy::facts::{self, FactId, Facts};
 use policy::spec::{LEGS_MAX, LegStrike, Structure, StructureLeg};
 use policy::{Arg, Because, Rule, Target, Verdict};
 use pricing::options::functions::{ln, normal_distribution};
 use pricing::options::total_deviation;
+use risk::chain::{Chain, ChainExpiry, QuotedOption};
 use units::{Duration, InstrumentId, OptionRight, Price, Qty, Timestamp};
 
 /// The sentence for a right and a way to choose the strike.
@@ -340,11 +340,11 @@ impl Rule for StructureRule {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
     use super::*;
-    use crate::chain::Chains;
-    use crate::chain::tests::{NOW, days, option};
+    use crate::listed::{NOW, days, option};
     use market::{Catalogue, OptionQuote};
     use policy::Reason;
     use policy::spec::{Roll, Sticky};
+    use risk::chain::Chains;
     use units::Ratio;
 
     fn qty(text: &str) -> Qty {

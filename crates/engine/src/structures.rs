@@ -3,7 +3,6 @@
 //! An order in structures has a number of its own in its plan, from 0; the orders of its legs have numbers from 128 in the plan
 //! that sends them, and what the desk itself decides has one from 64. Only the legs' go to the venue.
 
-use crate::chain::Chains;
 use crate::desk::{Desk, LegCommand, Line, Outcome, Rolled, Traded};
 use crate::engine::Engine;
 use crate::netting::{Early, part_of};
@@ -18,6 +17,7 @@ use policy::Arg;
 use policy::facts;
 use policy::spec::{Roll, Structure};
 use pricing::Ohlc;
+use risk::chain::Chains;
 use std::collections::BTreeMap;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, Cash, InstrumentId, OptionRight, OrderId, PlanId, Price, Qty, Side, StrategyId, Timestamp};

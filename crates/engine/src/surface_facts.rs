@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::disallowed_methods, reason = "numbers to compare with come another way, also in their logarithms")]
 
-use crate::chain::tests::{NOW, days, option};
+use crate::listed::{NOW, days, option};
 use crate::surfaces::FittedChain;
 use crate::{Engine, EngineConfig, Output, StrategyConfig};
 use market::{

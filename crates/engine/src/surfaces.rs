@@ -1,6 +1,5 @@
 //! Fitted volatility surfaces of what is quoted, and the facts that policies read off them.
 
-use crate::chain::{Chain, ChainExpiry, Chains};
 use crate::engine::Engine;
 use crate::held::{HeldGreeks, Holdings, Told, Value};
 use crate::structures::Structures;
@@ -11,6 +10,7 @@ use policy::spec::LEGS_MAX;
 use policy::{RiskFact, SurfaceFact};
 use pricing::options::{DeltaConvention, Inputs, OptionStyle};
 use pricing::surface::{ChainSettings, ExpiryReport, Repair, Slice, Sticky, Surface, SurfaceRefusal, Tenor};
+use risk::chain::{Chain, ChainExpiry, Chains};
 use risk::greeks::PortfolioGreeks;
 use risk::{Leg, OneDay, ProfitIn};
 use std::collections::VecDeque;

@@ -7,8 +7,9 @@ use crate::venue::Exchange;
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
 use market::{OptionQuote, OrderKind, OrderState, OrderUpdate, PriceSteps, StepsOf};
+use risk::chain::Chains;
 use risk::venues::PositionRule;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Side, Timestamp};
 
@@ -32,7 +33,7 @@ pub struct OptionTerms {
     pub maintenance: Rate,
     /// Where prices lie on a coarser grid than an option's finest.
     pub steps: PriceSteps,
-    /// By instrument index, whose prices an option settles at. `None`: the forward that it was last quoted on.
+    /// By instrument index, whose prices an option settles at. `None`: the last forward of its expiry.
     pub underlyings: Vec<Option<InstrumentId>>,
 }
 
@@ -117,8 +118,10 @@ pub enum SettlementSource {
         /// How long before the expiry.
         age: Duration,
     },
-    /// The forward that the option was last quoted on.
+    /// The last forward that its expiry was quoted on.
     Quote,
+    /// The forward that calls and puts of its expiry implied last: none was quoted, or one that they contradict.
+    Parity,
 }
 
 /// The options of a catalogue.
@@ -134,6 +137,10 @@ pub(crate) struct Options {
     windows: Vec<Window>,
     /// By instrument index, the last price of an underlying, traded or marked, and when it was received.
     latest: Vec<Option<(Price, Timestamp)>>,
+    /// What was quoted, for the forwards of expiries.
+    chains: Chains,
+    /// Underlyings that have no price yet, so that forwards stand for them; `None` among them: no instrument has one.
+    unpriced: BTreeSet<Option<InstrumentId>>,
     settled: Vec<OptionSettlement>,
     /// What fills were worse than the quotes that they took, by account and currency.
     slippage: BTreeMap<(AccountId, Currency), Cash>,
@@ -160,7 +167,7 @@ struct Window {
 
 impl Options {
     /// `None`: the catalogue has none.
-    pub(crate) fn of(catalogue: &Catalogue, steps: &PriceSteps) -> Option<Self> {
+    pub(crate) fn of(catalogue: &Catalogue, terms: &OptionTerms) -> Option<Self> {
         let list = |(index, of): (usize, &Instrument)| {
             of.kind.option()?;
             Some(Listed {
@@ -169,14 +176,25 @@ impl Options {
                 ask_left: None,
                 expiry: of.kind.expiry()?,
                 kind: of.kind,
-                steps: steps.of(of),
+                steps: terms.steps.of(of),
             })
         };
         let listed: Vec<_> = catalogue.instruments.iter().enumerate().map(list).collect();
         listed.iter().any(Option::is_some).then(|| {
             let (windows, latest) = (vec![Window::default(); listed.len()], vec![None; listed.len()]);
-            let (held, settled, slippage) = (Vec::new(), Vec::new(), BTreeMap::new());
-            let mut options = Self { listed, held, next_expiry: Timestamp::MIN, windows, latest, settled, slippage };
+            let is_option =
+                |(underlying, listed): (&Option<InstrumentId>, &Option<Listed>)| listed.map(|_| *underlying);
+            let mut options = Self {
+                unpriced: terms.underlyings.iter().zip(&listed).filter_map(is_option).collect(),
+                listed,
+                held: Vec::new(),
+                next_expiry: Timestamp::MIN,
+                windows,
+                latest,
+                chains: Chains::new(catalogue),
+                settled: Vec::new(),
+                slippage: BTreeMap::new(),
+            };
             options.find_next_expiry(Timestamp::MIN);
             options
         })
@@ -205,7 +223,16 @@ impl Options {
         self.latest[underlying?.index()]
     }
 
+    /// The forward of an option's expiry, and whether calls and puts imply it. What they contradict is none.
+    fn forward(&self, listed: &Listed) -> Option<(Price, bool)> {
+        let instrument = listed.quote.instrument;
+        // Of two options that are one the second is in no chain.
+        let Some(expiry) = self.chains.expiry_of(instrument) else { return Some((listed.quote.underlying()?, false)) };
+        Some((expiry.forward()?, expiry.is_implied()))
+    }
+
     pub(crate) fn save(&self, out: &mut StateWriter) {
+        self.chains.save(out);
         for listed in self.listed.iter().flatten() {
             listed.quote.save(out);
             for left in [listed.bid_left, listed.ask_left] {
@@ -274,8 +301,10 @@ impl Exchange {
 
     /// An instrument trades or is marked at a price.
     pub(crate) fn note_price(&mut self, instrument: usize, price: Price) {
-        if let Some(options) = &mut self.options {
-            options.latest[instrument] = Some((price, self.at));
+        if let Some(options) = &mut self.options
+            && options.latest[instrument].replace((price, self.at)).is_none()
+        {
+            options.unpriced.remove(&Some(InstrumentId(instrument as u32)));
         }
     }
 
@@ -287,6 +316,19 @@ impl Exchange {
         let Some(mark) = options.listed[index].as_ref().and_then(|listed| listed.quote.value()) else { return };
         self.terms[index].last = mark;
         self.mark(index, mark);
+    }
+
+    /// Finds the forwards of the present input's quotes, those too that calls and puts imply where options may have to settle at them.
+    pub(crate) fn find_forwards(&mut self) {
+        let Some(options) = &mut self.options else { return };
+        for event in &self.input {
+            if let Event::OptionQuote(quote) = event {
+                options.chains.quote(quote, self.at);
+            }
+        }
+        if !options.unpriced.is_empty() {
+            options.chains.imply_forwards(self.at);
+        }
     }
 
     /// Works one order that the last quote of an option reaches: triggers, fills, cancels. `false`: there is none.
@@ -398,7 +440,7 @@ impl Exchange {
         } else {
             settled
                 .map(|settled| settled.underlying)
-                .or(listed.quote.underlying())
+                .or(self.forward(listed))
                 .or_else(|| self.price_under(listed))
                 .unwrap_or_else(|| listed.kind.option().map_or(Price::ZERO, |(strike, _)| strike))
         }
@@ -433,9 +475,14 @@ impl Exchange {
         risk::flat_option_margin(qty, mark, self.unit_of(listed), rate)
     }
 
-    /// The price of an option's underlying: its last one, else the forward that the option was last quoted on, else the strike.
+    /// The price of an option's underlying: its last one, else the forward of its expiry, else the strike.
     fn index_of(&self, listed: &Listed) -> Option<Price> {
-        self.price_under(listed).or(listed.quote.underlying()).or(listed.kind.option().map(|(strike, _)| strike))
+        self.price_under(listed).or(self.forward(listed)).or(listed.kind.option().map(|(strike, _)| strike))
+    }
+
+    /// The forward of an option's expiry.
+    fn forward(&self, listed: &Listed) -> Option<Price> {
+        Some(self.options.as_ref()?.forward(listed)?.0)
     }
 
     /// The last price of an option's underlying.
@@ -540,7 +587,8 @@ impl Exchange {
             });
         let age = |at| SettlementSource::Last { age: listed.expiry.since(at) };
         let last = options.last(known).map(|(price, at)| (price, age(at)));
-        let quoted = listed.quote.underlying().map(|price| (price, SettlementSource::Quote));
+        let source = |is_implied| if is_implied { SettlementSource::Parity } else { SettlementSource::Quote };
+        let quoted = options.forward(listed).map(|(price, is_implied)| (price, source(is_implied)));
         let (underlying, source) = average.or(last).or(quoted)?;
         let (at, price) = (listed.expiry, listed.kind.exercise(underlying).unwrap_or_default());
         let settled = OptionSettlement { at, instrument: InstrumentId(instrument as u32), underlying, source };

@@ -154,7 +154,7 @@ impl Exchange {
         let clients = config.accounts.iter().map(|terms| Client::new(terms, &config, catalogue)).collect::<Vec<_>>();
         let mut exchange = Self {
             terms: terms.collect(),
-            options: Options::of(catalogue, &config.options.steps),
+            options: Options::of(catalogue, &config.options),
             bounds: vec![Cash::ZERO; count],
             watchers: vec![Vec::new(); count],
             book: Book::new(count),
@@ -417,6 +417,9 @@ impl Exchange {
     fn next_quote(&mut self, next: usize) -> Stage {
         if !self.has(QUOTE) {
             return Stage::Trades(0);
+        }
+        if next == 0 {
+            self.find_forwards();
         }
         let quote = |event: &Event| if let Event::OptionQuote(quote) = event { Some(*quote) } else { None };
         let Some((index, quote)) = find(&self.input, next, quote) else { return Stage::Margins };

@@ -20,7 +20,8 @@ fn qty(text: &str) -> Qty {
     text.parse().unwrap()
 }
 
-/// A perpetual on BTC, a call of strike 100,000 and a put of strike 90,000 that expire at minute 480, in coin; the same call in USDC.
+/// A perpetual on BTC; a call of strike 100,000 and a put of strike 90,000 that expire at minute 480, in coin; the same call in USDC; of
+/// the put and of that call the other side.
 fn catalogue() -> Catalogue {
     let (expiry, btc) = (minute(480), "BTC");
     let inverse =
@@ -35,12 +36,14 @@ fn catalogue() -> Catalogue {
         lot: "0.1".parse().unwrap(),
         min_qty: "0.1".parse().unwrap(),
     };
-    let linear = InstrumentKind::LinearOption { expiry, strike: "100000".parse().unwrap(), right: OptionRight::Call };
+    let linear = |right| InstrumentKind::LinearOption { expiry, strike: "100000".parse().unwrap(), right };
     let instruments = vec![
         instrument("deribit:BTC-PERPETUAL", InstrumentKind::InversePerpetual, "USD"),
         instrument("deribit:BTC-C", inverse("100000", OptionRight::Call), btc),
         instrument("deribit:BTC-P", inverse("90000", OptionRight::Put), btc),
-        instrument("deribit:BTC_USDC-C", linear, "USDC"),
+        instrument("deribit:BTC_USDC-C", linear(OptionRight::Call), "USDC"),
+        instrument("deribit:BTC-90000-C", inverse("90000", OptionRight::Call), btc),
+        instrument("deribit:BTC_USDC-P", linear(OptionRight::Put), "USDC"),
     ];
     Catalogue { instruments, series: vec![] }
 }
@@ -48,6 +51,9 @@ fn catalogue() -> Catalogue {
 const CALL: u32 = 1;
 const PUT: u32 = 2;
 const LINEAR: u32 = 3;
+/// The call of the put's strike, and the put of the linear call's.
+const TWIN: u32 = 4;
+const LINEAR_PUT: u32 = 5;
 
 struct Desk {
     exchange: Exchange,
@@ -251,6 +257,31 @@ fn what_stands_in_for_the_settlement_average() {
     assert_eq!(other.exchange.next_due(), Some(minute(480)));
     assert_eq!(other.advance(480, &[]), ["Sell 1 of 3 at 2000 fee 15.3 Settlement"]);
     assert_eq!(source(&other), SettlementSource::Quote);
+}
+
+/// Half the forward with every quote: calls and puts say (c − p) = 0.1 = 1 − 90,000 ÷ F, F = 100,000. It settles there, as the engine
+/// has it, and not at the 50,000 that were quoted last; in dollars the fee is of it too.
+#[test]
+fn a_forward_that_calls_and_puts_contradict_settles_nothing() {
+    let mut desk = Desk::new("10");
+    let told = |quote: OptionQuote| event(quote.with_underlying(price("50000")));
+    let quotes = || {
+        let (call, put) = (quote(TWIN, "0.119", "0.121"), quote(PUT, "0.019", "0.021"));
+        let pair = [quote(LINEAR, "1900", "2100"), quote(LINEAR_PUT, "1900", "2100")];
+        [call, put].into_iter().chain(pair).map(told).collect::<Vec<_>>()
+    };
+    desk.advance(1, &quotes());
+    desk.market(TWIN, Side::Buy, "1");
+    desk.market(LINEAR, Side::Buy, "1");
+    assert_eq!(desk.advance(2, &quotes()), ["Buy 1 of 4 at 0.121 fee 0.0003", "Buy 1 of 3 at 2100 fee 30"]);
+    // (100,000 − 90,000) ÷ 100,000; delivery costs 1.5 basis points.
+    let settled = desk.advance(480, &[]);
+    assert_eq!(settled, ["Sell 1 of 3 at 0 fee 0 Settlement", "Sell 1 of 4 at 0.1 fee 0.00015 Settlement"]);
+    let settled = desk.exchange.settled_options();
+    let at = |settled: &OptionSettlement| {
+        (settled.underlying, settled.source) == (price("100000"), SettlementSource::Parity)
+    };
+    assert!(settled.len() == 2 && settled.iter().all(at), "{settled:?}");
 }
 
 /// With 1 BTC and 15 % for each call sold, six fit: 6 × 0.15 = 0.9, seven need 1.05. What was sold is worth −0.01 each at once.

@@ -3,6 +3,7 @@
 //! Margin lives here alone. A [`TierTable`] is dated data (see `data/`), never a constant in code; everything that is
 //! owed is exact, and where a last digit must be rounded it goes to the side that liquidates earlier.
 
+pub mod chain;
 pub mod collateral;
 pub mod coverage;
 pub mod delta_gamma;

@@ -2,8 +2,9 @@
 
 use super::shape::Wrong;
 use crate::Error;
-use engine::{Chains, FittedChain};
+use engine::FittedChain;
 use market::{Catalogue, Currency, Event};
+use risk::chain::Chains;
 use risk::scenario::{REFERENCE_DAYS, SHORT_DAYS};
 use risk::value_at_risk::{self, FEWEST, Factor, History};
 use std::path::Path;

@@ -1,7 +1,9 @@
 //! A volatility surface in a terminal.
 
 use crate::terminal::{Terminal, WARNING};
-use backtest::surface::{ExpiryView, ForwardView, PARITY_TOLERANCE, SmileView, SurfaceView, SviView, TenorView};
+use backtest::surface::{
+    ExpiryView, ForwardView, PARITY_TOLERANCE, ReachView, SmileView, SurfaceView, SviView, TenorView,
+};
 use units::Duration;
 use units::show::{self, Style};
 
@@ -36,6 +38,7 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
         terminal.note(format_args!("{WARNING}warning{WARNING:#}: no surface: {refusal}"));
         return;
     }
+    reaches(view, terminal);
     fits(view, terminal);
     tenors(view, terminal);
     if let Some(arbitrage) = &view.arbitrage {
@@ -47,7 +50,8 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
         ));
     }
     terminal.result("  ATM, var swap: % a year, ACT/365; skew, RR, BF, errors: volatility points;");
-    terminal.result("  RR and BF at a forward delta of 0.25, not premium-adjusted");
+    terminal.result("  RR and BF at a forward delta of 0.25, not premium-adjusted; quoted: deltas of");
+    terminal.result("  the outermost strikes, and the variance swap of those between and beyond");
 }
 
 /// Forwards and the shape of each smile.
@@ -65,9 +69,9 @@ fn smiles(view: &SurfaceView, terminal: &Terminal) {
         terminal.result(match &expiry.smile {
             Some(smile) => format!(
                 "{head} {:>7} {:>7} {:>7} {:>7}",
-                points(smile.atm),
-                told(smile.risk_reversal),
-                told(smile.butterfly),
+                starred(points(smile.atm), smile.atm_extrapolated),
+                starred(told(smile.risk_reversal), smile.wings_extrapolated),
+                starred(told(smile.butterfly), smile.wings_extrapolated),
                 points(smile.variance_swap)
             ),
             None => format!("{head}  {}", expiry.refusal.as_deref().unwrap_or_default()),
@@ -89,6 +93,36 @@ fn smiles(view: &SurfaceView, terminal: &Terminal) {
 /// Where a forward is from; with a star where what was recorded was refused.
 fn source(forward: &ForwardView) -> String {
     format!("{}{}", forward.source, if forward.refused.is_some() { "*" } else { "" })
+}
+
+/// How far the quotes of each smile reach, and what of a variance swap lies beyond.
+fn reaches(view: &SurfaceView, terminal: &Terminal) {
+    terminal.result(format_args!(
+        "\n  {:<12}{:>11}{:>12}{:>14}{:>14}{:>13}",
+        "quoted", "put delta", "call delta", "deviations", "var sw there", "beyond %"
+    ));
+    for expiry in &view.expiries {
+        let Some(smile) = &expiry.smile else { continue };
+        let ReachView { from_deviations, to_deviations, put_delta, call_delta, .. } = smile.reach;
+        let (from, to) = (number(from_deviations, 1), number(to_deviations, 1));
+        terminal.result(format_args!(
+            "  {:<12}{:>11}{:>12}{:>14}{:>14}{:>13}",
+            show::day(expiry.expiry),
+            number(put_delta, 3),
+            number(call_delta, 3),
+            format!("{from} to {to}"),
+            points(smile.variance_swap_quoted),
+            number(smile.variance_swap_beyond * 100.0, 1),
+        ));
+    }
+    if view.expiries.iter().filter_map(|expiry| expiry.smile.as_ref()).any(|smile| smile.wings_extrapolated) {
+        terminal.result("  * beyond the quoted strikes: extrapolated");
+    }
+}
+
+/// A number that is extrapolated has a star.
+fn starred(number: String, extrapolated: bool) -> String {
+    if extrapolated { number + "*" } else { number }
 }
 
 /// How well each smile says what is quoted.
@@ -148,7 +182,7 @@ fn tenors(view: &SurfaceView, terminal: &Terminal) {
     cells("ATM", &|tenor| points(tenor.atm));
     cells("RR 25", &|tenor| told(tenor.risk_reversal));
     if view.tenors.iter().any(|tenor| tenor.extrapolated) {
-        terminal.result("  * before the first or behind the last expiry");
+        terminal.result("  * before the first or behind the last expiry, or beside one of narrow quotes");
     }
 }
 

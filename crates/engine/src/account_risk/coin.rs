@@ -1,8 +1,8 @@
 //! What tells the price of a coin.
 
-use crate::chain::Chains;
 use crate::engine::Engine;
 use market::{Catalogue, Currency, InstrumentKind, is_dollar};
+use risk::chain::{ChainExpiry, Chains};
 use units::Price;
 
 /// A coin and what tells its price.
@@ -21,7 +21,7 @@ impl Coin {
         let own = self.sources.iter().map(last).find(|last| !last.is_zero());
         let forward = |chain: &usize| {
             let listed = engine.structures.chains.chains()[*chain].expiries();
-            listed.iter().find_map(crate::ChainExpiry::forward)
+            listed.iter().find_map(ChainExpiry::forward)
         };
         own.or_else(|| self.chains.iter().find_map(forward))
     }

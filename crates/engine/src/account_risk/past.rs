@@ -2,10 +2,10 @@
 
 use super::RiskRefusal;
 use super::coin::Coin;
-use crate::chain::Chains;
 use crate::surfaces::Surfaces;
 use market::{Catalogue, Currency, Event, is_dollar};
 use policy::TailFact;
+use risk::chain::Chains;
 use risk::scenario::{REFERENCE_DAYS, SHORT_DAYS};
 use risk::value_at_risk::{Factor, History, has_own};
 use std::collections::VecDeque;

@@ -145,7 +145,8 @@ impl ChainExpiry {
     }
 
     /// When its calls and puts implied its forward last.
-    pub(crate) fn implied_at(&self) -> Option<Timestamp> {
+    #[must_use]
+    pub fn implied_at(&self) -> Option<Timestamp> {
         self.implied_at
     }
 
@@ -162,7 +163,7 @@ impl ChainExpiry {
     }
 
     /// Its options that were ever quoted, as a surface takes them.
-    pub(crate) fn quotes(&self) -> impl Iterator<Item = pricing::surface::OptionQuote> + '_ {
+    pub fn quotes(&self) -> impl Iterator<Item = pricing::surface::OptionQuote> + '_ {
         self.rows.iter().filter(|option| option.quoted != Timestamp::MIN).map(|option| {
             let side = |price: Option<Price>| price.map(Price::approximate);
             let kind = match option.right {
@@ -343,12 +344,14 @@ impl Chains {
     }
 
     /// Whether a chain's options are on a coin and paid in it.
-    pub(crate) fn is_in_coin(&self, chain: Option<usize>, coin: Currency) -> bool {
+    #[must_use]
+    pub fn is_in_coin(&self, chain: Option<usize>, coin: Currency) -> bool {
         chain.is_some_and(|chain| self.chains[chain].base == coin && self.chains[chain].is_in_coin())
     }
 
     /// The number of the chain on a coin that lists most options now; of equals the first.
-    pub(crate) fn largest(&self, base: &str) -> Option<usize> {
+    #[must_use]
+    pub fn largest(&self, base: &str) -> Option<usize> {
         let on = self.chains.iter().enumerate().filter(|(_, chain)| chain.base.as_str() == base);
         let size = |chain: &Chain| chain.expiries().iter().map(|expiry| expiry.options().len()).sum::<usize>();
         on.max_by_key(|(at, chain)| (size(chain), std::cmp::Reverse(*at))).map(|(at, _)| at)
@@ -374,9 +377,14 @@ impl Chains {
     /// When an option expires, and the forward that was last told for that moment.
     #[must_use]
     pub fn expiry(&self, instrument: InstrumentId) -> Option<(Timestamp, Option<Price>)> {
+        self.expiry_of(instrument).map(|expiry| (expiry.at, expiry.forward))
+    }
+
+    /// The options that expire with an option, also after they have. `None`: it is none.
+    #[must_use]
+    pub fn expiry_of(&self, instrument: InstrumentId) -> Option<&ChainExpiry> {
         let place = self.place(instrument)?;
-        let expiry = &self.chains[place.chain as usize].expiries[place.expiry as usize];
-        Some((expiry.at, expiry.forward))
+        Some(&self.chains[place.chain as usize].expiries[place.expiry as usize])
     }
 
     /// Takes in a quote. What the option is valued at from now on; `None`: nothing was ever quoted, or it has expired.
@@ -452,7 +460,7 @@ impl Chains {
     }
 
     /// Writes what was quoted. Of expired options too: what they were last valued at is what is left of them.
-    pub(crate) fn save(&self, out: &mut StateWriter) {
+    pub fn save(&self, out: &mut StateWriter) {
         for chain in &self.chains {
             out.len(chain.expired);
             out.u64(chain.changes);
@@ -481,7 +489,11 @@ impl Chains {
     }
 
     /// Reads what [`Self::save`] wrote, into the rows of the same catalogue.
-    pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no chains of it.
+    pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         for chain in &mut self.chains {
             chain.expired = from.len()?.min(chain.expiries.len());
             chain.changes = from.u64()?;
@@ -523,20 +535,20 @@ impl Chains {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
     use super::*;
     use market::InstrumentKind;
     use units::Duration;
 
     /// The beginning of time in these tests.
-    pub(crate) const NOW: Timestamp = Timestamp::from_nanos(1_767_254_400_000_000_000);
+    const NOW: Timestamp = Timestamp::from_nanos(1_767_254_400_000_000_000);
 
-    pub(crate) fn days(days: i64) -> Timestamp {
+    fn days(days: i64) -> Timestamp {
         NOW + Duration::from_nanos(days * Duration::DAY.nanos())
     }
 
-    pub(crate) fn option(expiry: Timestamp, strike: &str, right: OptionRight) -> Instrument {
+    fn option(expiry: Timestamp, strike: &str, right: OptionRight) -> Instrument {
         let btc: Currency = "BTC".parse().unwrap();
         let strike: Price = strike.parse().unwrap();
         Instrument {
