@@ -56,7 +56,7 @@ impl std::fmt::Display for TailError {
 impl std::error::Error for TailError {}
 
 /// The tail of a distribution of profits. Made once, asked for the share of each part.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tail {
     count: usize,
     /// n (1 − α).
@@ -81,6 +81,19 @@ impl Tail {
     ///
     /// A confidence that is none, fewer scenarios than 1 ÷ (1 − confidence), a profit that is not finite.
     pub fn of(profits: &[f64], confidence: f64) -> Result<Self, TailError> {
+        let mut tail = Self::default();
+        tail.refill(profits, confidence)?;
+        Ok(tail)
+    }
+
+    /// As [`Self::of`] in the memory of a tail from before, of which nothing is left if this is refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of`].
+    pub fn refill(&mut self, profits: &[f64], confidence: f64) -> Result<(), TailError> {
+        let mut worst = std::mem::take(self).worst;
+        worst.clear();
         if !(confidence > 0.0 && confidence < 1.0) {
             return Err(TailError::Confidence(confidence));
         }
@@ -103,7 +116,7 @@ impl Tail {
         let high = ((at as f64 + spread).round() as usize).min(count - 1);
         let by_loss =
             |one: &u32, other: &u32| profits[*one as usize].total_cmp(&profits[*other as usize]).then(one.cmp(other));
-        let mut worst: Vec<u32> = (0..count as u32).collect();
+        worst.extend(0..count as u32);
         if high + 1 < count {
             worst.select_nth_unstable_by(high, by_loss);
             worst.truncate(high + 1);
@@ -124,7 +137,7 @@ impl Tail {
         let around_mean = (low..=high).map(loss).sum::<f64>() / (high - low + 1) as f64;
         let value_at_risk_error = (loss(low) - loss(high)) / 2.0;
         let expected_shortfall_error = sqrt(variance / beyond);
-        Ok(Self {
+        *self = Self {
             count,
             beyond,
             at,
@@ -135,7 +148,8 @@ impl Tail {
             expected_shortfall_error,
             around_mean,
             worst,
-        })
+        };
+        Ok(())
     }
 
     /// Value at risk.

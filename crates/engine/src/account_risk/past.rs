@@ -139,6 +139,16 @@ impl Past {
         (grid.taken, due)
     }
 
+    /// Whether that is what [`Self::version`] would be, without making it.
+    pub(super) fn is_version(&self, step: Duration, now: Timestamp, (taken, due): &(u64, Vec<f64>)) -> bool {
+        let Some(grid) = self.grid(step) else { return *taken == 0 && due.is_empty() };
+        let width = if grid.next == Some(now) { LEVELS * self.coins.len() } else { 0 };
+        let mut rows = self.coins.iter().zip(due.chunks_exact(LEVELS));
+        grid.taken == *taken
+            && due.len() == width
+            && rows.all(|(source, levels)| source.levels(now, step, &self.told) == levels)
+    }
+
     /// When the next row is due.
     pub(super) fn next(&self, step: Duration) -> Option<Timestamp> {
         self.grid(step)?.next

@@ -50,7 +50,13 @@ impl Proof {
         before: Option<Self>,
     ) -> Option<Self> {
         match fact {
-            RiskFact::Tail(fact) => TailBox::of(risk, engine, scope, *fact, within).map(Box::new).map(Self::Tail),
+            RiskFact::Tail(fact) => {
+                let before = match before {
+                    Some(Self::Tail(tail)) => Some(tail),
+                    _ => None,
+                };
+                TailBox::of(risk, engine, scope, *fact, within, before).map(Self::Tail)
+            }
             RiskFact::Distance | RiskFact::Probability { .. } => {
                 let before = match before {
                     Some(Self::Corridor(corridor)) => Some(corridor),

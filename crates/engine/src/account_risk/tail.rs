@@ -67,9 +67,28 @@ pub(super) struct Tails {
     wholes: Vec<Option<Whole>>,
     /// By strategy.
     parts: Vec<Option<Part>>,
+    /// By strategy.
+    factors: Vec<Option<Factors>>,
+    // Memory that is used again: a decision between two quotes allocates nothing.
     revaluation: Revaluation,
-    /// Profits of a strategy.
+    tail: Tail,
+    slack: Slack,
+    /// Profits of a strategy, what it holds, and profits at an end of a box.
     own: Vec<f64>,
+    held: Vec<(usize, Qty)>,
+    moved: Vec<f64>,
+    #[allow(clippy::vec_box, reason = "a box is kept to be handed out again")]
+    boxes: Vec<Box<TailBox>>,
+}
+
+/// What the account of a strategy depends on, and what the strategy may buy next.
+#[derive(Debug)]
+struct Factors {
+    made: u64,
+    quotes: u64,
+    /// Until no option comes under thirty days.
+    until: Timestamp,
+    list: Vec<Factor>,
 }
 
 /// Scenarios, and what an account makes of them.
@@ -117,8 +136,14 @@ impl Tails {
             sets: Vec::new(),
             wholes: Vec::new(),
             parts: Vec::new(),
+            factors: Vec::new(),
             revaluation,
+            tail: Tail::default(),
+            slack: Slack::default(),
             own: Vec::new(),
+            held: Vec::new(),
+            moved: Vec::new(),
+            boxes: Vec::new(),
         })
     }
 
@@ -159,6 +184,7 @@ impl Tails {
         self.sets.clear();
         self.wholes.clear();
         self.parts.clear();
+        self.factors.clear();
     }
 
     /// A figure as a fraction of the account's equity.
@@ -183,12 +209,12 @@ impl Tails {
             return Err(RiskRefusal::Absent(Absent::NoEquity));
         }
         let set = self.priced(risk, engine, scope, fact)?;
-        let tail = Tail::of(&self.sets[set].profits, fact.confidence()).map_err(ValueAtRiskError::from)?;
+        self.tail.refill(&self.sets[set].profits, fact.confidence()).map_err(ValueAtRiskError::from)?;
         let (value_at_risk, expected_shortfall) = match part {
-            None => (tail.value_at_risk(), tail.expected_shortfall()),
+            None => (self.tail.value_at_risk(), self.tail.expected_shortfall()),
             Some(part) => {
                 self.price_part(risk, engine, part, set)?;
-                let own = &self.own;
+                let Self { tail, own, .. } = self;
                 let figures = tail.value_at_risk_of(own).and_then(|figure| Ok((figure, tail.shortfall_of(own)?)));
                 figures.map_err(ValueAtRiskError::Tail)?
             }
@@ -209,21 +235,16 @@ impl Tails {
         let at = own.account.index();
         self.bring_up(risk, engine, at)?;
         let Some(Some(whole)) = self.wholes.get(at) else { return Err(RiskRefusal::Absent(Absent::Part)) };
-        // Also of what the strategy may buy next: while flat nothing is told of a coin without a history.
-        let mut coins = whole.portfolio.coins();
-        let base = engine.catalogue.instruments[own.instrument.index()].base;
-        if let (false, Err(place)) = (is_dollar(base), coins.binary_search(&base)) {
-            coins.insert(place, base);
+        if self.factors.len() <= scope {
+            self.factors.resize_with(scope + 1, || None);
         }
-        let mut of_options: Vec<Currency> = whole.portfolio.coins_of_options().collect();
-        of_options.sort_unstable();
-        of_options.dedup();
-        let short = whole.portfolio.coins_of_short_options();
-        let prices = coins.into_iter().map(Factor::Price);
-        let vols = of_options.into_iter().map(Factor::Vol);
-        let factors: Vec<Factor> = prices.chain(vols).chain(short.into_iter().map(Factor::ShortVol)).collect();
+        let factors = match self.factors[scope].take().filter(|factors| factors.stay(whole, engine)) {
+            Some(factors) => factors,
+            None => Factors::of(whole, engine, own.instrument),
+        };
         let made = whole.made;
-        let set = self.set(engine, at, fact, factors);
+        let set = self.set(engine, at, fact, &factors.list);
+        self.factors[scope] = Some(factors);
         let now = Some((risk.moment, made));
         let Self { sets, wholes, revaluation, .. } = self;
         let of = &mut sets[set];
@@ -236,22 +257,22 @@ impl Tails {
         Ok(set)
     }
 
-    fn set(&mut self, engine: &Engine, account: usize, fact: TailFact, factors: Vec<Factor>) -> usize {
-        let version = self.past.version(fact.step(), engine.now);
+    fn set(&mut self, engine: &Engine, account: usize, fact: TailFact, factors: &[Factor]) -> usize {
         let known = self.sets.iter().position(|set| {
             (set.account, set.horizon, set.method) == (account, fact.horizon, fact.method)
-                && set.version == version
                 && set.factors == factors
+                && self.past.is_version(fact.step(), engine.now, &set.version)
         });
         if let Some(known) = known {
             return known;
         }
+        let version = self.past.version(fact.step(), engine.now);
         self.sets.retain(|set| set.horizon.min(Duration::DAY) != fact.step() || set.version == version);
         if self.sets.len() >= SETS {
             self.sets.clear();
         }
-        let moves = self.moves(fact, &factors, engine.now);
-        let (profits, priced) = (Vec::new(), None);
+        let moves = self.moves(fact, factors, engine.now);
+        let (profits, priced, factors) = (Vec::new(), None, factors.to_vec());
         let TailFact { horizon, method, .. } = fact;
         self.sets.push(Set { account, horizon, method, factors, version, moves, profits, priced });
         self.sets.len() - 1
@@ -300,7 +321,9 @@ impl Tails {
             self.parts.resize_with(scope + 1, || None);
         }
         let at = engine.scopes[scope].account.index();
-        let (made, held) = (engine.books[at].moves, held_by(engine, scope));
+        let made = engine.books[at].moves;
+        let mut held = std::mem::take(&mut self.held);
+        held_by(engine, scope, &mut held);
         let same = |part: &Part| part.held == held && stays(&part.whole, engine, made);
         let mut part = match self.parts[scope].take().filter(same) {
             Some(part) => part,
@@ -310,9 +333,10 @@ impl Tails {
                 let places = held.iter().map(|(index, _)| (at, *index)).collect();
                 let mut whole = Whole::new(engine, &account, places, numeraire, made)?;
                 whole.settle(engine)?;
-                Part { held, whole }
+                Part { held: held.clone(), whole }
             }
         };
+        self.held = held;
         part.whole.follow(engine, &risk.coins)?;
         let Self { sets, revaluation, own, .. } = self;
         let moves = sets[set].moves.as_ref().map_err(RiskRefusal::clone)?;
@@ -328,16 +352,50 @@ fn stays(whole: &Whole, engine: &Engine, made: u64) -> bool {
 }
 
 /// What a strategy holds: of a structure its legs.
-fn held_by(engine: &Engine, scope: usize) -> Vec<(usize, Qty)> {
+fn held_by(engine: &Engine, scope: usize, held: &mut Vec<(usize, Qty)>) {
+    held.clear();
     let own = &engine.scopes[scope];
     match own.desk {
         Some(desk) => {
             let lines = engine.structures.desks[desk as usize].lines.iter();
-            let held = lines.filter(|line| !line.held.is_zero() && line.settled.is_none());
-            held.map(|line| (line.instrument.index(), line.held)).collect()
+            let lines = lines.filter(|line| !line.held.is_zero() && line.settled.is_none());
+            held.extend(lines.map(|line| (line.instrument.index(), line.held)));
         }
-        None if own.position.is_zero() => Vec::new(),
-        None => vec![(own.instrument.index(), own.position)],
+        None if own.position.is_zero() => {}
+        None => held.push((own.instrument.index(), own.position)),
+    }
+}
+
+impl Factors {
+    /// Also of what the strategy may buy next: while flat nothing is told of a coin without a history.
+    fn of(whole: &Whole, engine: &Engine, instrument: InstrumentId) -> Self {
+        let mut coins = whole.portfolio.coins();
+        let base = engine.catalogue.instruments[instrument.index()].base;
+        if let (false, Err(place)) = (is_dollar(base), coins.binary_search(&base)) {
+            coins.insert(place, base);
+        }
+        let mut of_options: Vec<Currency> = whole.portfolio.coins_of_options().collect();
+        of_options.sort_unstable();
+        of_options.dedup();
+        let short = whole.portfolio.coins_of_short_options();
+        let prices = coins.into_iter().map(Factor::Price);
+        let vols = of_options.into_iter().map(Factor::Vol);
+        let list = prices.chain(vols).chain(short.into_iter().map(Factor::ShortVol)).collect();
+        let (made, quotes) = (whole.made, whole.quotes);
+        let until = whole.becomes_short(engine).filter(|at| *at >= engine.now).fold(Timestamp::MAX, Timestamp::min);
+        Self { made, quotes, until, list }
+    }
+
+    fn stay(&self, whole: &Whole, engine: &Engine) -> bool {
+        (self.made, self.quotes) == (whole.made, whole.quotes) && engine.now <= self.until
+    }
+}
+
+impl Whole {
+    /// When options come under thirty days, which gives them a volatility of their own.
+    fn becomes_short<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = Timestamp> + 'a {
+        let expiry = |index: &usize| engine.catalogue.instruments[*index].kind.expiry();
+        self.lines.iter().filter_map(expiry).map(|expiry| expiry - MONTH)
     }
 }
 
@@ -380,7 +438,7 @@ impl AccountRisk {
 }
 
 /// Between what a figure lies while prices stay in a box.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TailBox {
     account: usize,
     made: u64,
@@ -404,24 +462,31 @@ impl TailBox {
         scope: usize,
         fact: TailFact,
         within: (f64, f64),
-    ) -> Option<Self> {
-        if fact.is_component {
+        before: Option<Box<Self>>,
+    ) -> Option<Box<Self>> {
+        let mut tails = risk.tails.take()?;
+        let mut found = before.or_else(|| tails.boxes.pop()).unwrap_or_default();
+        let is_found =
+            !fact.is_component && found.find(&mut tails, risk, engine, scope, fact, within).is_some_and(|found| found);
+        if !is_found {
+            tails.boxes.push(found);
+            risk.tails = Some(tails);
             return None;
         }
-        let mut tails = risk.tails.take()?;
-        let found = Self::found(&mut tails, risk, engine, scope, fact, within);
         risk.tails = Some(tails);
-        found
+        Some(found)
     }
 
-    fn found(
+    /// Whether there is one, which this is then; none: nothing is known of the fact.
+    fn find(
+        &mut self,
         tails: &mut Tails,
         risk: &AccountRisk,
         engine: &Engine,
         scope: usize,
         fact: TailFact,
         (low, high): (f64, f64),
-    ) -> Option<Self> {
+    ) -> Option<bool> {
         let account = engine.scopes[scope].account.index();
         // A row that is due at this moment may still change.
         let next = tails.past.next(fact.step()).filter(|next| *next > engine.now)?;
@@ -432,26 +497,18 @@ impl TailBox {
         let left = next.since(engine.now);
         let time = if has_options { left.min(LASTS) } else { left };
         // An option that comes under thirty days brings a factor of its own.
-        let becomes_short = whole.lines.iter().filter_map(|index| {
-            let expiry = engine.catalogue.instruments[*index].kind.expiry()?;
-            Some(expiry - MONTH).filter(|at| *at > engine.now)
-        });
+        let becomes_short = whole.becomes_short(engine).filter(|at| *at > engine.now);
         let until = becomes_short.fold((engine.now + time).min(whole.until), Timestamp::min);
-        let mut slack = Slack::default();
         let mut ready = tails.revaluation.ready(&whole.portfolio).ok()?;
-        if !ready.slack(moves, time, &mut slack).ok()? {
+        if !ready.slack(moves, time, &mut tails.slack).ok()? {
             return None;
         }
-        let loss = |moved: &[f64]| {
-            let tail = Tail::of(moved, fact.confidence()).ok()?;
-            Some(if fact.is_shortfall { tail.expected_shortfall() } else { tail.value_at_risk() })
-        };
-        let mut moved = Vec::with_capacity(set.profits.len());
         let mut shifted = |width: f64, sign: f64| {
-            moved.clear();
+            tails.moved.clear();
             let each = set.profits.iter().enumerate();
-            moved.extend(each.map(|(row, profit)| profit + sign * slack.within(width, row)));
-            loss(&moved)
+            tails.moved.extend(each.map(|(row, profit)| profit + sign * tails.slack.within(width, row)));
+            tails.tail.refill(&tails.moved, fact.confidence()).ok()?;
+            Some(if fact.is_shortfall { tails.tail.expected_shortfall() } else { tails.tail.value_at_risk() })
         };
         let prices = |width: f64, price: Price| {
             let price = price.approximate();
@@ -461,27 +518,19 @@ impl TailBox {
         for width in WIDTHS {
             let (least, most) = (shifted(width, 1.0)?, shifted(width, -1.0)?);
             let slip = SLIP * (1.0 + least.abs() + most.abs());
-            let coins =
-                risk.coins.iter().enumerate().filter_map(|(at, coin)| Some((at, prices(width, coin.price(engine)?))));
+            self.coins.clear();
+            let known = risk.coins.iter().enumerate();
+            self.coins.extend(known.filter_map(|(at, coin)| Some((at, prices(width, coin.price(engine)?)))));
+            self.marks.clear();
             let mark = |index: usize| engine.books[account].account.mark(index);
-            let marks = whole.futures.iter().map(|(_, _, index)| (*index, prices(width, mark(*index))));
-            let found = Self {
-                account,
-                made: whole.made,
-                quotes: whole.quotes,
-                until,
-                coins: coins.collect(),
-                marks: marks.collect(),
-                least: least - slip,
-                most: most + slip,
-                low,
-                high,
-            };
-            if found.holds(risk, engine) {
-                return Some(found);
+            self.marks.extend(whole.futures.iter().map(|(_, _, index)| (*index, prices(width, mark(*index)))));
+            (self.account, self.made, self.quotes, self.until) = (account, whole.made, whole.quotes, until);
+            (self.least, self.most, self.low, self.high) = (least - slip, most + slip, low, high);
+            if self.holds(risk, engine) {
+                return Some(true);
             }
         }
-        None
+        Some(false)
     }
 
     pub(super) fn holds(&self, risk: &AccountRisk, engine: &Engine) -> bool {

@@ -243,7 +243,48 @@ impl Prices<'_> {
     }
 }
 
+/// Prices of all currencies, as moves make them.
+#[derive(Clone, Copy)]
+pub(super) struct MovedCurrencies<'a> {
+    portfolio: &'a Portfolio,
+    moves: &'a JointMoves,
+    /// What those that have no column are worth after the moves.
+    then: &'a [f64],
+}
+
+impl<'a> MovedCurrencies<'a> {
+    pub(super) fn of(&self, currency: usize) -> Prices<'a> {
+        let quoted = &self.portfolio.currencies[currency];
+        match column(&self.moves.prices, quoted.currency) {
+            Some(factors) => Prices::Each(quoted.price, factors),
+            None => Prices::Same { now: quoted.price, then: self.then[currency] },
+        }
+    }
+
+    fn account(&self) -> Prices<'a> {
+        self.of(self.portfolio.account)
+    }
+}
+
+/// What of joint moves is priced, option by option and pair by pair. What it keeps between runs is memory alone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sweeps {
+    now: Exposures,
+    then: Exposures,
+    /// The first `used` of them are of these moves.
+    pairs: Vec<Pair>,
+    used: usize,
+    /// Options that lie together, and the index of their pair.
+    runs: Vec<(Range<usize>, usize)>,
+    /// One scenario, in which nothing moves.
+    still: Sweep,
+    worth: Vec<f64>,
+    /// Profits of a line.
+    line: Vec<f64>,
+}
+
 /// A coin and what its options are paid in: what moves them is the same, but for the part of short volatilities that their tenor has.
+#[derive(Debug, Clone)]
 struct Pair {
     underlying: usize,
     settlement: usize,
@@ -253,21 +294,12 @@ struct Pair {
     sweep: Sweep,
 }
 
-/// Options that lie together, and the index of their pair.
-type Runs = Vec<(Range<usize>, usize)>;
-
 /// What is priced again, now and after the moves.
 struct Swept<'a> {
     simd: Simd,
     moved: &'a MovedPrices,
-    prices: Vec<Prices<'a>>,
-    account: usize,
-    pairs: Vec<Pair>,
-    runs: Runs,
-    now: Exposures,
-    then: Exposures,
-    /// One scenario, in which nothing moves.
-    still: Sweep,
+    prices: MovedCurrencies<'a>,
+    sweeps: &'a Sweeps,
 }
 
 impl Ready<'_> {
@@ -280,10 +312,11 @@ impl Ready<'_> {
     /// A price that is missing; a number of the scenarios that cannot be, or what they make of a price; the first line at fault.
     pub fn profits(&mut self, moves: &JointMoves, profits: &mut Vec<f64>) -> Result<(), ScenarioError> {
         let Self { revaluation, portfolio } = self;
-        let swept = revaluation.swept(portfolio, moves)?;
+        let mut worth = revaluation.sweep_all(portfolio, moves)?;
+        let swept = revaluation.swept(portfolio, moves);
         profits.clear();
         profits.resize(moves.count, 0.0);
-        for at in 0..swept.prices.len() {
+        for at in 0..portfolio.currencies.len() {
             // What is linear in one price, together.
             let mut amounts = (0.0, 0.0);
             for line in &portfolio.others {
@@ -293,10 +326,10 @@ impl Ready<'_> {
             }
             swept.add_amounts(at, amounts, profits);
         }
-        let mut worth = Vec::new();
-        for (options, pair) in &swept.runs {
-            swept.add_options(&swept.pairs[*pair], options.clone(), &mut worth, profits);
+        for (options, pair) in &swept.sweeps.runs {
+            swept.add_options(*pair, options.clone(), &mut worth, profits);
         }
+        revaluation.sweeps.worth = worth;
         Ok(())
     }
 
@@ -312,8 +345,11 @@ impl Ready<'_> {
         mut each: impl FnMut(usize, &[f64]),
     ) -> Result<(), ScenarioError> {
         let Self { revaluation, portfolio } = self;
-        let swept = revaluation.swept(portfolio, moves)?;
-        let (mut worth, mut profits) = (Vec::new(), vec![0.0; moves.count]);
+        let mut worth = revaluation.sweep_all(portfolio, moves)?;
+        let mut profits = std::mem::take(&mut revaluation.sweeps.line);
+        profits.clear();
+        profits.resize(moves.count, 0.0);
+        let swept = revaluation.swept(portfolio, moves);
         for at in &portfolio.others {
             profits.fill(0.0);
             for (currency, now, then) in amounts_of(portfolio, *at, moves) {
@@ -321,46 +357,63 @@ impl Ready<'_> {
             }
             each(*at, &profits);
         }
-        for (options, pair) in &swept.runs {
+        for (options, pair) in &swept.sweeps.runs {
             for option in options.clone() {
                 profits.fill(0.0);
-                swept.add_options(&swept.pairs[*pair], option..option + 1, &mut worth, &mut profits);
+                swept.add_options(*pair, option..option + 1, &mut worth, &mut profits);
                 each(portfolio.options[option], &profits);
             }
         }
+        (revaluation.sweeps.worth, revaluation.sweeps.line) = (worth, profits);
         Ok(())
     }
 }
 
 impl Revaluation {
-    /// Prices of all currencies, in order, as moves make them.
-    pub(super) fn prices<'a>(
-        &mut self,
-        portfolio: &Portfolio,
-        moves: &'a JointMoves,
-    ) -> Result<Vec<Prices<'a>>, ScenarioError> {
+    /// Makes prices of all currencies ready for [`Self::moved_currencies`].
+    pub(super) fn move_currencies(&mut self, portfolio: &Portfolio, moves: &JointMoves) -> Result<(), ScenarioError> {
         check_scenario(&moves.like)?;
         // What is the same in all.
         self.move_prices(portfolio, &moves.like)?;
-        let mut prices = Vec::new();
-        for (quoted, then) in portfolio.currencies.iter().zip(&self.prices) {
-            let Some(factors) = column(&moves.prices, quoted.currency) else {
-                prices.push(Prices::Same { now: quoted.price, then: *then });
-                continue;
-            };
+        for quoted in &portfolio.currencies {
+            let factors = column(&moves.prices, quoted.currency).unwrap_or_default();
             let wrong = |factor: &f64| check(Field::Forward, quoted.price * factor).is_err();
             if let Some(row) = factors.iter().position(wrong) {
                 let (scenario, price) = (format!("{} {}", moves.like.name, row + 1), quoted.price * factors[row]);
                 return Err(ScenarioError::Moved { scenario, currency: quoted.currency, price });
             }
-            prices.push(Prices::Each(quoted.price, factors));
         }
-        Ok(prices)
+        Ok(())
     }
 
-    fn swept<'a>(&'a mut self, portfolio: &Portfolio, moves: &'a JointMoves) -> Result<Swept<'a>, ScenarioError> {
-        let prices = self.prices(portfolio, moves)?;
-        let (mut now, mut then) = (Exposures::default(), Exposures::default());
+    pub(super) fn moved_currencies<'a>(
+        &'a self,
+        portfolio: &'a Portfolio,
+        moves: &'a JointMoves,
+    ) -> MovedCurrencies<'a> {
+        MovedCurrencies { portfolio, moves, then: &self.prices }
+    }
+
+    fn swept<'a>(&'a self, portfolio: &'a Portfolio, moves: &'a JointMoves) -> Swept<'a> {
+        let Self { simd, moved, sweeps, .. } = self;
+        Swept { simd: *simd, moved, prices: self.moved_currencies(portfolio, moves), sweeps }
+    }
+
+    /// Makes all ready for [`Self::swept`]. Gives the column that what options are worth is put into.
+    fn sweep_all(&mut self, portfolio: &Portfolio, moves: &JointMoves) -> Result<Vec<f64>, ScenarioError> {
+        self.move_currencies(portfolio, moves)?;
+        let mut sweeps = std::mem::take(&mut self.sweeps);
+        let result = self.expose(portfolio, moves, &mut sweeps).and_then(|()| self.pair(portfolio, moves, &mut sweeps));
+        sweeps.still.refill(self.simd, [(1.0, 0.0, 0.0)]);
+        self.sweeps = sweeps;
+        result.map(|()| std::mem::take(&mut self.sweeps.worth))
+    }
+
+    /// Each option now and after the moves.
+    fn expose(&self, portfolio: &Portfolio, moves: &JointMoves, sweeps: &mut Sweeps) -> Result<(), ScenarioError> {
+        let Sweeps { now, then, .. } = sweeps;
+        now.clear();
+        then.clear();
         for group in &self.groups {
             let Scenario { vol, sticky, time, name, .. } = &moves.like;
             let weight = tenor_weight(vol, group.days);
@@ -400,24 +453,18 @@ impl Revaluation {
                 then.push(&moved).map_err(refused)?;
             }
         }
-        let (pairs, runs) = self.pairs(portfolio, moves, &prices)?;
-        let mut still = Sweep::default();
-        still.refill(self.simd, [(1.0, 0.0, 0.0)]);
-        let Self { simd, moved, .. } = self;
-        Ok(Swept { simd: *simd, moved, prices, account: portfolio.account, pairs, runs, now, then, still })
+        Ok(())
     }
 
     /// Pairs with what moves them, and which options are theirs.
-    fn pairs(
-        &self,
-        portfolio: &Portfolio,
-        moves: &JointMoves,
-        prices: &[Prices<'_>],
-    ) -> Result<(Vec<Pair>, Runs), ScenarioError> {
-        let (mut pairs, mut runs): (Vec<Pair>, Vec<_>) = (Vec::new(), Vec::new());
+    fn pair(&self, portfolio: &Portfolio, moves: &JointMoves, sweeps: &mut Sweeps) -> Result<(), ScenarioError> {
+        let Sweeps { pairs, used, runs, .. } = sweeps;
+        let prices = self.moved_currencies(portfolio, moves);
+        *used = 0;
+        runs.clear();
         for run in self.groups.chunk_by(Group::together) {
             let Group { underlying, settlement, coin, .. } = run[0];
-            let (of, paid) = (&prices[underlying], &prices[settlement]);
+            let (of, paid) = (prices.of(underlying), prices.of(settlement));
             // How far the forwards go, at most.
             let ((low, high), (least, most)) = (of.ends(), if coin { (1.0, 1.0) } else { paid.ends() });
             for group in run {
@@ -440,16 +487,21 @@ impl Revaluation {
             };
             for run in run.chunk_by(|one, other| share(one) == share(other)) {
                 let short = share(&run[0]);
-                let known = pairs.iter().position(|pair| {
+                let known = pairs[..*used].iter().position(|pair| {
                     (pair.underlying, pair.settlement, pair.coin, pair.short) == (underlying, settlement, coin, short)
                 });
-                runs.push((run[0].options.start..run[run.len() - 1].options.end, known.unwrap_or(pairs.len())));
+                runs.push((run[0].options.start..run[run.len() - 1].options.end, known.unwrap_or(*used)));
                 if known.is_some() {
                     continue;
                 }
                 let shorts = shorts.filter(|_| short != 0.0);
-                let mut sweep = Sweep::default();
-                sweep.refill(
+                if pairs.len() == *used {
+                    pairs.push(Pair { underlying, settlement, coin, short, sweep: Sweep::default() });
+                }
+                let pair = &mut pairs[*used];
+                *used += 1;
+                (pair.underlying, pair.settlement, pair.coin, pair.short) = (underlying, settlement, coin, short);
+                pair.sweep.refill(
                     self.simd,
                     (0..moves.count).map(|row| {
                         let by = if coin { of.factor(row) } else { of.factor(row) / paid.factor(row) };
@@ -458,10 +510,9 @@ impl Revaluation {
                         (by, share, points.map_or(0.0, |column| column[row]))
                     }),
                 );
-                pairs.push(Pair { underlying, settlement, coin, short, sweep });
             }
         }
-        Ok((pairs, runs))
+        Ok(())
     }
 }
 
@@ -471,7 +522,7 @@ impl Swept<'_> {
         if now == 0.0 && then == 0.0 {
             return;
         }
-        let (price, account) = (&self.prices[currency], &self.prices[self.account]);
+        let (price, account) = (self.prices.of(currency), self.prices.account());
         let before = now * (price.now() * (1.0 / account.now()));
         for (row, profit) in profits.iter_mut().enumerate() {
             *profit += then * (price.then(row) * (1.0 / account.then(row))) - before;
@@ -479,13 +530,13 @@ impl Swept<'_> {
     }
 
     /// Adds what options of a pair gain.
-    fn add_options(&self, pair: &Pair, options: Range<usize>, worth: &mut Vec<f64>, profits: &mut [f64]) {
-        let account = &self.prices[self.account];
+    fn add_options(&self, pair: usize, options: Range<usize>, worth: &mut Vec<f64>, profits: &mut [f64]) {
+        let (pair, account) = (&self.sweeps.pairs[pair], self.prices.account());
         // What is paid for in coin has the coin's price in its quantity.
-        let paid = if pair.coin { &Prices::Same { now: 1.0, then: 1.0 } } else { &self.prices[pair.settlement] };
-        self.moved.sweep(self.simd, options.clone(), &self.now, &self.still, worth);
+        let paid = if pair.coin { Prices::Same { now: 1.0, then: 1.0 } } else { self.prices.of(pair.settlement) };
+        self.moved.sweep(self.simd, options.clone(), &self.sweeps.now, &self.sweeps.still, worth);
         let now = worth[0] * paid.now() * (1.0 / account.now());
-        self.moved.sweep(self.simd, options, &self.then, &pair.sweep, worth);
+        self.moved.sweep(self.simd, options, &self.sweeps.then, &pair.sweep, worth);
         for (row, (profit, worth)) in profits.iter_mut().zip(worth).enumerate() {
             *profit += *worth * paid.then(row) * (1.0 / account.then(row)) - now;
         }

@@ -5,6 +5,7 @@
 //! A scenario's total is added up in parts of 64 lines, each by sixteen accumulators that are folded pairwise, so that a fill adds up one
 //! part again.
 
+use super::joint::Sweeps;
 use super::portfolio::{Line, Portfolio, Term, check};
 use super::{Holding, Move, REFERENCE_DAYS, Scenario, ScenarioError, VolMove};
 use pricing::options::{Field, MovedPrices, Quantities, Simd};
@@ -239,6 +240,7 @@ pub struct Revaluation {
     /// Quantity × what a price counts of each option, and whether they are of now.
     pub(super) weights: Quantities,
     weighted: bool,
+    pub(super) sweeps: Sweeps,
 }
 
 impl Revaluation {
@@ -259,6 +261,7 @@ impl Revaluation {
             before: Vec::new(),
             weights: Quantities::default(),
             weighted: false,
+            sweeps: Sweeps::default(),
         }
     }
 

@@ -20,6 +20,7 @@ pub struct Slack {
     by_time: Vec<f64>,
     /// The account reckons in something that has a price itself.
     is_relative: bool,
+    logs: Vec<f64>,
 }
 
 impl Slack {
@@ -47,7 +48,7 @@ impl Ready<'_> {
         let like = moves.like();
         let fields =
             [like.vol.relative, like.vol.absolute, like.vol.twist, like.vol.skew, like.vol.short, like.funding];
-        let Slack { by_price, by_time, is_relative } = slack;
+        let Slack { by_price, by_time, is_relative, logs } = slack;
         by_price.clear();
         by_time.clear();
         by_price.resize(moves.len(), 0.0);
@@ -67,21 +68,21 @@ impl Ready<'_> {
             })?;
         }
         let Self { revaluation, portfolio } = self;
-        let prices = revaluation.prices(portfolio, moves)?;
-        let account = &prices[portfolio.account];
+        revaluation.move_currencies(portfolio, moves)?;
+        let prices = revaluation.moved_currencies(portfolio, moves);
+        let account = prices.of(portfolio.account);
         // What a future is worth and what it cost may move apart.
         for (currency, now, then) in portfolio.others.iter().flat_map(|line| amounts_of(portfolio, *line, moves)) {
-            let price = &prices[currency];
+            let price = prices.of(currency);
             let before = now * price.now() / account.now();
             for (row, sum) in by_price.iter_mut().enumerate() {
                 *sum += (then * price.then(row) / account.then(row) - before).abs();
             }
         }
-        let mut logs = Vec::new();
         for run in revaluation.groups.chunk_by(Group::together) {
-            let of = &prices[run[0].underlying];
-            let paid = if run[0].coin { None } else { Some(&prices[run[0].settlement]) };
-            let by = |row: usize| of.factor(row) / paid.map_or(1.0, |paid: &Prices<'_>| paid.factor(row));
+            let of = prices.of(run[0].underlying);
+            let paid = if run[0].coin { None } else { Some(prices.of(run[0].settlement)) };
+            let by = |row: usize| of.factor(row) / paid.as_ref().map_or(1.0, |paid| paid.factor(row));
             logs.clear();
             logs.extend((0..moves.len()).map(|row| ln(by(row))));
             let code = portfolio.currencies[run[0].underlying].currency;
@@ -99,7 +100,7 @@ impl Ready<'_> {
                 let unit = if group.coin {
                     group.forward * group.parity
                 } else {
-                    group.quoted * paid.map_or(1.0, Prices::now)
+                    group.quoted * paid.as_ref().map_or(1.0, Prices::now)
                 };
                 let unit = unit / account.now();
                 for index in group.options.clone() {
