@@ -9,12 +9,14 @@ use crate::setup::{Setup, check_opened};
 use crate::world::Recorded;
 use crate::{Error, Progress};
 use drive::DriveError;
-use engine::Engine;
+use engine::{Engine, RiskRefusal};
 use exchange::{Exchange, OptionSettlement, PathLog, PathRule, SettlementSource};
 use market::{Catalogue, Instrument, InstrumentKind};
-use policy::Policy;
 use policy::spec::OptionMargin;
+use policy::{Policy, RiskFact};
 use pricing::surface::PARITY_TOLERANCE;
+use risk::tail::TailError;
+use risk::value_at_risk::{FEWEST, ValueAtRiskError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -677,13 +679,42 @@ fn unknown_facts(engine: &Engine, traders: &[Trader], catalogue: &Catalogue) -> 
             strategy: trader.policy.to_string(),
             instrument: catalogue.instruments[trader.instrument.index()].symbol.clone(),
             fact: catalogue.series[of.series.index()].clone(),
-            reason: of.refusal.reason(),
+            reason: of.refusal.reason() + &remedy(&catalogue.series[of.series.index()], &of.refusal),
             first: of.first.to_string(),
             last: of.last.to_string(),
             seconds: of.span.nanos() / Duration::SECOND.nanos(),
         }
     };
     engine.unknown_risk().into_iter().map(stamp).collect()
+}
+
+/// How much has to go by before what may be lost is known, where that is why it was not.
+fn remedy(fact: &str, refusal: &RiskRefusal) -> String {
+    let too_little = matches!(
+        refusal,
+        RiskRefusal::ValueAtRisk(
+            ValueAtRiskError::TooLittle { .. }
+                | ValueAtRiskError::Beyond { .. }
+                | ValueAtRiskError::Tail(TailError::TooFew { .. })
+        )
+    );
+    let Ok(RiskFact::Tail(fact)) = fact.parse::<RiskFact>() else { return String::new() };
+    if !too_little {
+        return String::new();
+    }
+    let step = fact.step();
+    // A horizon is at most half of the history; where each change is a scenario, one has to lie beyond.
+    let needed = if fact.is_drawn() {
+        2 * (fact.horizon.nanos() / step.nanos()) as usize
+    } else {
+        10_000_usize.div_ceil(10_000 - usize::from(fact.confidence))
+    };
+    let count = needed.max(FEWEST);
+    let whole = Duration::from_nanos(count as i64 * step.nanos());
+    format!(
+        ". The engine keeps a history of its own, a row each {step} of the run, and this fact needs {count} changes: give tapes that begin \
+         {whole} before it is to be known, or ask for a shorter horizon"
+    )
 }
 
 /// Chains with expiries whose forward is that of put–call parity: none was recorded, or one that calls and puts contradict.

@@ -112,6 +112,9 @@ impl TailFact {
     /// See [`Self::STEPS`].
     pub const PATHS: usize = 1_000;
 
+    /// The least confidence, in basis points: under it more is gained than lost.
+    pub const CONFIDENCE_LEAST: u16 = 5_000;
+
     const NAMES: [(&'static str, bool, bool); 4] =
         [("var", false, false), ("es", true, false), ("var.component", false, true), ("es.component", true, true)];
 
@@ -130,7 +133,7 @@ impl TailFact {
             }
             _ => return None,
         };
-        let confidence = basis_points(confidence).filter(|points| *points >= 5_000)?;
+        let confidence = basis_points(confidence).filter(|points| *points >= Self::CONFIDENCE_LEAST)?;
         let horizon = span(horizon, HORIZON)?;
         let (nanos, day) = (horizon.nanos(), Duration::DAY.nanos());
         let fits = if nanos <= day { day % nanos == 0 } else { nanos % day == 0 };
@@ -152,11 +155,16 @@ impl TailFact {
         f64::from(self.confidence) / 10_000.0
     }
 
+    /// Whether its scenarios are drawn; else each change of the history is one.
+    #[must_use]
+    pub fn is_drawn(self) -> bool {
+        self.method == TailMethod::MonteCarlo || self.horizon > self.step()
+    }
+
     /// Scenarios that it is told from at most.
     #[must_use]
     pub fn scenarios(self) -> usize {
-        let is_drawn = self.method == TailMethod::MonteCarlo || self.horizon > self.step();
-        if is_drawn { Self::PATHS } else { Self::STEPS }
+        if self.is_drawn() { Self::PATHS } else { Self::STEPS }
     }
 }
 

@@ -711,10 +711,16 @@ fn notes(
     if let Made::Drawn(moves, _) = made {
         let beyond = moves.len() as f64 * (1.0 - asked.confidence);
         if beyond < FEW {
+            let is_drawn = asked.method == RiskMethod::MonteCarlo || asked.horizon > market.history.step();
+            let remedy = if is_drawn {
+                "draw more `--scenarios`, or ask for a lower confidence"
+            } else {
+                "take a longer history, a shorter step, or draw with `--method montecarlo`"
+            };
             notes.push(format!(
-                "only {beyond:.1} of the {} scenarios lie beyond: the tail is a guess, and so are its errors; take a longer history, a \
-                 shorter step, or draw with `--method montecarlo`",
-                moves.len()
+                "fewer than {FEW} of the {} scenarios lie beyond, {}: the tail is a guess, and so are its errors; {remedy}",
+                moves.len(),
+                show::number(beyond, usize::from((beyond - beyond.round()).abs() > 0.05), show::Style::Terminal)
             ));
         }
     }

@@ -8,6 +8,7 @@ use ::risk::value_at_risk::{DEGREES_LEAST, Tails};
 use backtest::ruin::PATHS_MAX;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, ValueEnum};
+use policy::TailFact;
 use std::path::PathBuf;
 use units::{Duration, Timestamp};
 
@@ -360,11 +361,11 @@ fn tails(text: &str) -> Result<TailsArg, String> {
     }
 }
 
-/// `99%` or `0.99`.
+/// `99%` or `0.99`: as facts of policies have it.
 fn confidence(text: &str) -> Result<f64, String> {
     match fraction(text) {
-        Some(value) if value > 0.0 && value < 1.0 => Ok(value),
-        Some(_) => Err("a confidence lies between 0% and 100%, neither of them: `99%` or `0.99`".to_owned()),
+        Some(value) if value >= f64::from(TailFact::CONFIDENCE_LEAST) / 10_000.0 && value < 1.0 => Ok(value),
+        Some(_) => Err("a confidence lies between 50% and 100%, this one left out: `99%` or `0.99`".to_owned()),
         None => Err("write a confidence as `99%` or `0.99`".to_owned()),
     }
 }
@@ -377,11 +378,18 @@ fn participation(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The least of them.
+const DECAY_LEAST: f64 = 0.5;
+
 /// What is left of a weight.
 fn decay(text: &str) -> Result<f64, String> {
     match fraction(text) {
-        Some(value) if value > 0.0 && value < 1.0 => Ok(value),
-        _ => Err("a decay lies between 0 and 1, neither of them: `0.94`".to_owned()),
+        Some(value) if (DECAY_LEAST..1.0).contains(&value) => Ok(value),
+        Some(value) if value > 0.0 && value < DECAY_LEAST => Err(format!(
+            "a decay of {value} leaves the last change more than half of all weight: no volatility follows of one; take {DECAY_LEAST} or \
+             more, such as `0.94`"
+        )),
+        _ => Err(format!("a decay lies between {DECAY_LEAST} and 1, this one left out: `0.94`")),
     }
 }
 

@@ -65,7 +65,8 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
             method += &format!(" --step {}", span(step));
         }
         if args.confidence != 0.99 {
-            method += &format!(" --confidence {}", args.confidence);
+            // Without what a division by a hundred leaves behind the last digit.
+            method += &format!(" --confidence {}%", (args.confidence * 1e10).round() / 1e8);
         }
         if args.max_age != Duration::HOUR {
             method += &format!(" --max-age {}", span(args.max_age));

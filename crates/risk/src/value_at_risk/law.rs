@@ -180,12 +180,20 @@ impl Law {
             })
             .collect();
         let (count, dimensions) = (distances.len() as f64, width as f64);
-        // The likeliest scatter of given degrees is found by weights that fall with the distance (Dempster, Laird and Rubin 1977).
+        // The likeliest scatter of given degrees is where Σ far ÷ (degrees × scatter + far) is count × dimensions ÷ (degrees + dimensions):
+        // what weights that fall with the distance come to (Dempster, Laird and Rubin 1977), by Newton's steps. The sum falls and is convex,
+        // so a step from below stays below, and one from above may overshoot no further than to the half.
         let mut scatter = 1.0;
         let mut fit = |degrees: f64| {
+            let sought = count * dimensions / (degrees + dimensions);
             for _ in 0..SCATTERS {
-                let weighted: f64 = distances.iter().map(|far| far / (degrees + far / scatter)).sum();
-                let next = (degrees + dimensions) * weighted / (count * dimensions);
+                let (mut sum, mut slope) = (0.0, 0.0);
+                for far in &distances {
+                    let over = 1.0 / (degrees * scatter + far);
+                    sum += far * over;
+                    slope += degrees * far * over * over;
+                }
+                let next = (scatter + (sum - sought) / slope).max(scatter / 2.0);
                 let change = (next / scatter - 1.0).abs();
                 scatter = next;
                 if change < 1e-9 {
