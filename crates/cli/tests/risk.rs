@@ -178,7 +178,7 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     let market = |tapes: &str, more: &str| format!("trimtab risk book.json {tapes} {AT} {more}");
     let both = "--market btc.tape --market eth.tape";
     for (line, wanted) in [
-        (market(both, "--confidence 100%"), "between 0% and 100%"),
+        (market(both, "--confidence 100%"), "between 50% and 100%"),
         (market(both, "--confidence 99"), "`99%` or `0.99`"),
         (market(both, "--confidence high"), "write a confidence"),
         (market(both, "--confidence -0.1"), "between 0% and 100%"),

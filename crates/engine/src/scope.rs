@@ -294,6 +294,13 @@ impl Scope {
         }
     }
 
+    /// Facts that are no state were told: rules keep what they go by later.
+    pub(crate) fn keep_told(&mut self) {
+        for rule in &mut self.rules {
+            rule.keep(&self.facts);
+        }
+    }
+
     #[inline(never)]
     fn publish_campaign(&mut self) {
         Campaign::publish(self.campaign.as_ref(), &mut self.facts);

@@ -536,6 +536,9 @@ pub trait Rule: Send {
     /// Sees every input in its scope; O(1); decides nothing.
     fn observe(&mut self, _facts: &Facts) {}
 
+    /// Facts that are no state ([`Facts::pass`]) were told for the evaluation that follows: keeps what later ones go by.
+    fn keep(&mut self, _facts: &Facts) {}
+
     /// The target from here on. Pure: `next` and what-if call it too.
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict;
 

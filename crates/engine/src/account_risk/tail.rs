@@ -19,7 +19,7 @@ use risk::scenario::{JointMoves, Revaluation, Slack};
 use risk::tail::Tail;
 use risk::value_at_risk::{Dynamics, Factor, Forecast, Law, Moves, Paths, Tails as LawTails, ValueAtRiskError};
 use risk::venues::Absent;
-use units::{AccountId, Duration, Price, Qty, StrategyId, Timestamp};
+use units::{AccountId, Duration, InstrumentId, Price, Qty, StrategyId, Timestamp};
 
 /// Decay of the weights that volatilities are forecast by, as `trimtab risk` has it.
 const DECAY: f64 = 0.94;

@@ -75,6 +75,9 @@ impl Engine {
         for reading in readings.iter_mut().filter(|reading| reading.is_spared) {
             self.tell_reading(&mut risk, index, reading);
         }
+        if !readings.is_empty() {
+            self.scopes[index].keep_told();
+        }
         risk.readers[index] = readings;
         self.risk = Some(risk);
     }

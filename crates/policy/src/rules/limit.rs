@@ -218,6 +218,11 @@ impl Rule for LimitRule {
         self.in_force = self.stays_in_force(self.zone(facts));
     }
 
+    /// Before a snapshot, in which facts that pass are not.
+    fn keep(&mut self, facts: &Facts) {
+        self.observe(facts);
+    }
+
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let zone = self.zone(facts);
         let in_force = self.stays_in_force(zone);
