@@ -15,6 +15,7 @@ mod losses;
 pub mod metrics;
 mod money;
 mod next;
+pub mod objectives;
 mod parallel;
 mod plan;
 mod policies;

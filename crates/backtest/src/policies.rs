@@ -32,7 +32,7 @@ pub fn parse(text: &str) -> Parsed {
 fn unknown(fact: &RiskFact) -> Option<Diagnostic> {
     let of = |message: String, label: &str, help: String| {
         let (code, severity) = (Code::UnknownFunction, Severity::Error);
-        Some(Diagnostic { code, severity, span: 0..0, message, label: label.to_owned(), help: Some(help) })
+        Some(Diagnostic { code, severity, span: 0..0, message, label: label.to_owned(), help: Some(help), also: None })
     };
     match fact {
         RiskFact::Stress { name } if NamedStress::named(name).is_none() => {

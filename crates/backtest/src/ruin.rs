@@ -27,6 +27,9 @@ const FAN_MOMENTS: usize = 100;
 pub const FAN: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 /// Drawdowns that the distribution of the worst one is told at.
 const CURVE: usize = 100;
+/// The largest multiple of a run's exposure that is looked at, and the paths that it is looked at by.
+pub const BEARABLE_MOST: f64 = 4.0;
+const BEARABLE_PATHS: u64 = 2_000;
 /// Paths that one thread draws at a time.
 const CHUNK: u64 = 500;
 /// An exposure under this share of its first one has all but ended.
@@ -434,6 +437,35 @@ impl Run {
             worst: curve(&drawn, twin.is_some(), &walk, years).map_err(RuinError::from)?,
             notes,
         })
+    }
+
+    /// The largest multiple of the run's own exposure, up to [`BEARABLE_MOST`], at which the first of the levels is reached by a drawdown on
+    /// no more than the share `chance` of paths: returns are multiplied, costs with them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ruin`].
+    pub fn bearable(&self, request: &RuinRequest, chance: f64) -> Result<f64, RuinError> {
+        let past = Past::of(self, request)?;
+        let periods = past.periods(request)?;
+        let own = past.values(&past.own);
+        let block = request.block.map_or_else(|| Dependence::of_returns(&own).map(|found| found.block), Ok)?;
+        let level = request.levels.first().copied().unwrap_or(1.0);
+        let is_borne = |multiple: f64| -> Result<bool, RuinError> {
+            let scaled: Vec<f64> = own.iter().map(|value| (value * multiple).max(-0.999)).collect();
+            let bootstrap = Bootstrap::new(&scaled, block, periods, request.seed)?;
+            Ok(bootstrap.share(request.paths.min(BEARABLE_PATHS), |future| future.worst_drawdown >= level)?.value
+                <= chance)
+        };
+        if is_borne(BEARABLE_MOST)? {
+            return Ok(BEARABLE_MOST);
+        }
+        let (mut borne, mut broken) = (0.0, BEARABLE_MOST);
+        for _ in 0..12 {
+            let middle = (borne + broken) / 2.0;
+            if is_borne(middle)? { borne = middle } else { broken = middle }
+        }
+        Ok(borne)
     }
 }
 

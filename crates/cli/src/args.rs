@@ -2,11 +2,13 @@
 
 mod calculators;
 mod examples;
+mod objectives;
 mod remedy;
 mod research;
 mod risk;
 
 pub(crate) use calculators::Calculator;
+pub(crate) use objectives::Wanted;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
 pub(crate) use risk::{Margin, MethodArg, Moves, Picture, Risk, Ruin, StickyArg, Stress, VolatilityArg};
@@ -111,6 +113,9 @@ pub(crate) enum Command {
     /// Check a policy: all errors at once, each with its place, the reason and the remedy
     #[command(after_help = examples::CHECK)]
     Check(Check),
+    /// Make a policy of objectives: drawdown, horizon, style, views; every number with its reason
+    #[command(after_help = objectives::OBJECTIVES)]
+    Objectives(Wanted),
     /// List what policies may ask of: every fact and function, with its unit, meaning, source and age
     #[command(after_help = examples::FACTS)]
     Facts(Facts),

@@ -62,6 +62,7 @@ fn examples_in_help_are_command_lines_that_exist() {
 fn desk() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("policy.toml", POLICY);
+    sandbox.write("wanted.toml", include_str!("../../../examples/objectives/hold.toml"));
     sandbox.write("bars.csv", common::bars_csv(72));
     sandbox.write("funding.csv", "time,rate\n2025-01-01 08:00,0.01\n2025-01-01 16:00,0.01\n2025-01-02 00:00,-0.02\n");
     sandbox.write("index.csv", "date,dvol\n2025-01-01,45\n2025-01-02,46\n2025-01-03,47\n");
@@ -77,7 +78,7 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 27] = [
+const WORK: [(&str, &[&str]); 28] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -90,6 +91,7 @@ const WORK: [(&str, &[&str]); 27] = [
     ("check policy.toml", &["check"]),
     ("check --explain P014", &["code"]),
     ("facts campaign.age", &["fact"]),
+    ("objectives wanted.toml", &["objectives"]),
     ("backtest policy.toml --tape bars.tape --tape funding.tape --out run", &["run"]),
     ("backtest policy.toml --tape bars.tape --out ablated --ablation", &["run", "variant", "variant"]),
     ("explain run --at 2025-01-02T12:00:00Z", &["explanation"]),
@@ -149,8 +151,14 @@ fn quiet_leaves_errors_and_what_was_asked_for() {
     sandbox.write("bad.toml", POLICY.replace("strength", "strenght"));
     for (command, _) in WORK {
         let said = sandbox.line(&format!("trimtab {command} --quiet"));
-        let products =
-            ["completions bash", "man", "check --explain P014", "tape head bars.tape -n 2", "tape cat dvol.tape"];
+        let products = [
+            "completions bash",
+            "man",
+            "check --explain P014",
+            "objectives wanted.toml",
+            "tape head bars.tape -n 2",
+            "tape cat dvol.tape",
+        ];
         let product = products.contains(&command);
         assert_eq!((said.stdout.is_empty(), said.stderr.as_str()), (!product, ""), "{command}");
         assert_eq!(said.code, Some(0), "{command}");

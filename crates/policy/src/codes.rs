@@ -795,6 +795,46 @@ right
     [pyramid]
     units = \"$units\"
     step = \"0.5N\"";
+
+    Contradiction = "P080", "objectives that contradict each other",
+"Two objectives cannot both hold, or one asks for what the other forbids: a day's loss over the worst drawdown,
+a return that needs more drawdown than is borne, views on opposite sides in one policy. Both lines are shown.
+
+wrong
+    worst_drawdown = \"10%\"
+    daily_loss = \"15%\"
+
+right
+    worst_drawdown = \"10%\"
+    daily_loss = \"2%\"";
+
+    Evidence = "P081", "less evidence than is asked of it",
+"An estimate is known by the record that says it, or by its standard error; and no record speaks for a time that is
+longer than itself. A horizon shorter than one turn of the style sees nothing of it.
+
+wrong
+    horizon = \"365d\"
+    [[views]]
+    sharpe = 1.0
+    evidence = \"90d\"
+
+right
+    horizon = \"365d\"
+    [[views]]
+    sharpe = 1.0
+    evidence = \"1460d\"";
+
+    Style = "P082", "style that does not go with what is traded",
+"Styles in options sell those of a chain, the others trade instruments. A covered call is covered by the coin that its
+account holds, so its options settle in coin. A carry, one contract against another, is two signals: no one policy.
+
+wrong
+    style = \"covered_call\"
+    instrument = \"binance:BTCUSDT-PERP\"
+
+right
+    style = \"covered_call\"
+    chain = \"deribit:BTC\"";
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct Diagnostic {
     pub label: String,
     /// The one thing to do.
     pub help: Option<String>,
+    /// Another place that it is about, and what is said there.
+    pub also: Option<(Range<usize>, String)>,
 }
 
 impl Diagnostic {
@@ -55,10 +57,11 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let place = AnnotationKind::Primary.span(self.span.clone()).label(self.label.as_str());
-        let mut group = level
-            .primary_title(self.message.as_str())
-            .id(self.code.name())
-            .element(Snippet::source(text).path(file).annotation(place));
+        let mut snippet = Snippet::source(text).path(file).annotation(place);
+        if let Some((span, label)) = &self.also {
+            snippet = snippet.annotation(AnnotationKind::Context.span(span.clone()).label(label.as_str()));
+        }
+        let mut group = level.primary_title(self.message.as_str()).id(self.code.name()).element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
@@ -163,6 +166,7 @@ mod tests {
             message: "message".to_owned(),
             label: "label".to_owned(),
             help: Some("help".to_owned()),
+            also: None,
         };
         let plain = diagnostic.render_plain("a.toml", "x = [1,2]\n");
         assert_eq!(plain, "error[P014]: message\n --> a.toml:1:5\n1 | x = [1,2]\n  |     ^^^^^ label\n  = help: help");

@@ -1,7 +1,7 @@
 //! What may stand in a policy's text, for tools that help to write one: sections, their keys, and the words that keys take.
 
 use crate::parse::schema::{
-    DRAWDOWN_LEVEL, FEE_TIERS, FLOWS, LEGS, LISTS, ROOT, SECTIONS, SIGNAL_KINDS, SIZE_KINDS, keys_of,
+    DRAWDOWN_LEVEL, FEE_TIERS, FLOWS, LEGS, LISTS, POLICY, ROOT, SECTIONS, SIGNAL_KINDS, SIZE_KINDS,
 };
 use crate::spec::{
     BufferTo, Follow, FractionOf, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
@@ -38,7 +38,7 @@ pub fn sections() -> impl Iterator<Item = Section> {
     let root = Section { name: "", place: Place::Root, keys: ROOT };
     let of = |place: Place| move |(name, keys): &(&'static str, &'static [&'static str])| Section { name, place, keys };
     let inline =
-        [LEGS, DRAWDOWN_LEVEL, FEE_TIERS].map(|name| Section { name, place: Place::Inline, keys: keys_of(name) });
+        [LEGS, DRAWDOWN_LEVEL, FEE_TIERS].map(|name| Section { name, place: Place::Inline, keys: POLICY.keys_of(name) });
     let lists = LISTS.iter().map(of(Place::List));
     std::iter::once(root).chain(SECTIONS.iter().map(of(Place::Section))).chain(lists).chain(inline)
 }

@@ -10,6 +10,7 @@ pub mod facts;
 mod format;
 mod indicator;
 pub mod keys;
+pub mod objectives;
 mod parse;
 mod print;
 mod program;

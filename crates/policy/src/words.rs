@@ -1,5 +1,6 @@
 //! Words that stand for a choice, as they are written in a policy.
 
+use crate::objectives::{Side, Style};
 use crate::spec::{
     Breached, BufferTo, Follow, FractionOf, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
 };
@@ -38,5 +39,7 @@ words! {
     Trigger: "resting" = Resting, "synthetic" = Synthetic;
     Sticky: "strike" = Strike, "moneyness" = Moneyness;
     OptionRight: "call" = Call, "put" = Put;
+    Style: "hold" = Hold, "trend" = Trend, "signal" = Signal, "covered_call" = CoveredCall, "short_strangle" = ShortStrangle;
+    Side: "long" = Long, "short" = Short, "none" = None;
     BufferTo: "edge" = Edge, "centre" = Centre;
 }

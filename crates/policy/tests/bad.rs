@@ -1,5 +1,5 @@
 //! Every way to get a policy wrong, and what trimtab says to it: `tests/bad/NAME.toml` is the text, `NAME.txt` the
-//! answer. `UPDATE=1 cargo test -p trimtab-policy --test bad` writes the answers anew; read them before you commit them.
+//! answer; `tests/objectives` has the same of objectives. `UPDATE=1 cargo test -p trimtab-policy --test bad` writes the answers anew; read them before you commit them.
 
 #![expect(clippy::disallowed_methods, reason = "golden files are read and, on request, written")]
 #![allow(clippy::unwrap_used, reason = "a missing golden file should fail the test")]
@@ -8,18 +8,34 @@ mod complete;
 
 use complete::completed;
 use policy::keys::{Place, Section, sections};
-use policy::{Code, Diagnostic, Parsed, parse};
+use policy::{Code, Diagnostic, parse};
 use std::path::{Path, PathBuf};
 
 #[test]
 fn answers_are_as_recorded() {
+    are_as_recorded(&cases("bad"), 40, |file, text| {
+        let parsed = parse(text);
+        let count = format!("{} rules, {} errors, {} warnings\n", parsed.rules, parsed.errors(), parsed.warnings());
+        shown(file, text, &parsed.diagnostics) + &count
+    });
+}
+
+#[test]
+fn answers_to_objectives_are_as_recorded() {
+    are_as_recorded(&cases("objectives"), 20, |file, text| {
+        let read = policy::objectives::parse(text);
+        assert_eq!(read.objectives, None, "{file}");
+        shown(file, text, &read.diagnostics)
+    });
+}
+
+fn are_as_recorded(cases: &[PathBuf], least: usize, answer: impl Fn(&str, &str) -> String) {
     let update = std::env::var("UPDATE").is_ok();
     let mut wrong = Vec::new();
-    let cases = cases();
-    for path in &cases {
+    for path in cases {
         let text = std::fs::read_to_string(path).unwrap();
         let file = path.file_name().unwrap().to_str().unwrap();
-        let found = answer(file, &text, &parse(&text));
+        let found = answer(file, &text);
         let golden = path.with_extension("txt");
         if update {
             std::fs::write(&golden, &found).unwrap();
@@ -28,14 +44,15 @@ fn answers_are_as_recorded() {
         }
     }
     assert!(wrong.is_empty(), "UPDATE=1 accepts these answers:\n\n{}", wrong.join("\n"));
-    assert!(cases.len() >= 40, "{} cases", cases.len());
+    assert!(cases.len() >= least, "{} cases", cases.len());
 }
 
 #[test]
 fn every_code_has_a_case() {
-    let texts: Vec<_> = cases().iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    let found: Vec<_> =
-        texts.iter().flat_map(|text| parse(text).diagnostics).map(|diagnostic| diagnostic.code).collect();
+    let texts = |folder| cases(folder).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    let policies = texts("bad").flat_map(|text| parse(&text).diagnostics);
+    let objectives = texts("objectives").flat_map(|text| policy::objectives::parse(&text).diagnostics);
+    let found: Vec<_> = policies.chain(objectives).map(|diagnostic| diagnostic.code).collect();
     let missing: Vec<_> = Code::all().iter().filter(|code| !found.contains(code)).collect();
     assert!(missing.is_empty(), "no case for {missing:?}");
 }
@@ -49,25 +66,48 @@ fn explanations_tell_the_truth() {
         let (_, examples) = code.explanation().split_once("\nwrong\n").unwrap();
         let (wrong, right) = examples.split_once("\nright\n").unwrap();
         let codes = |example: &str| -> Vec<Code> {
-            parse(&completed(&unindented(example))).diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
+            let example = unindented(example);
+            let found = match OF_OBJECTIVES.contains(code) {
+                true => policy::objectives::parse(&wanted(&example)).diagnostics,
+                false => parse(&completed(&example)).diagnostics,
+            };
+            found.iter().map(|diagnostic| diagnostic.code).collect()
         };
         assert!(codes(wrong).contains(code), "{code} wrong: {:?}", codes(wrong));
         assert!(!codes(right).contains(code), "{code} right: {:?}", codes(right));
     }
 }
 
+/// Codes that only objectives have.
+const OF_OBJECTIVES: [Code; 3] = [Code::Contradiction, Code::Evidence, Code::Style];
+
+/// Objectives with what an example leaves out.
+fn wanted(example: &str) -> String {
+    let defaults = [
+        ("objectives", "1"),
+        ("name", "\"x\""),
+        ("instrument", "\"binance:BTCUSDT-PERP\""),
+        ("style", "\"trend\""),
+        ("horizon", "\"365d\""),
+        ("worst_drawdown", "\"20%\""),
+        ("probability", "\"5%\""),
+    ];
+    let has = |key: &str| example.lines().any(|line| line.starts_with(&format!("{key} =")));
+    let is_absent = |key: &str| !(has(key) || key == "instrument" && has("chain"));
+    let added = defaults.iter().filter(|(key, _)| is_absent(key)).map(|(key, value)| format!("{key} = {value}\n"));
+    added.collect::<String>() + example
+}
+
 fn unindented(example: &str) -> String {
     example.lines().map(|line| line.strip_prefix("    ").unwrap_or(line).to_owned() + "\n").collect()
 }
 
-fn answer(file: &str, text: &str, parsed: &Parsed) -> String {
-    let shown = |diagnostic: &Diagnostic| diagnostic.render_plain(file, text) + "\n";
-    let findings: String = parsed.diagnostics.iter().map(shown).collect();
-    format!("{findings}{} rules, {} errors, {} warnings\n", parsed.rules, parsed.errors(), parsed.warnings())
+fn shown(file: &str, text: &str, found: &[Diagnostic]) -> String {
+    found.iter().map(|diagnostic| diagnostic.render_plain(file, text) + "\n").collect()
 }
 
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad");
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut cases: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     cases.sort();

@@ -180,6 +180,35 @@ impl Walk {
     }
 }
 
+/// The largest volatility a year, up to `most`, at which capital draws down by the fraction `drawdown` or more within `years` with a
+/// probability of no more than `chance`.
+///
+/// Capital of the volatility v and the mean v × `sharpe` over cash has a logarithm that drifts by v × sharpe − v² ÷ 2. The more volatility,
+/// the less drift there is for its variance and the more often noise comes round, so the probability only rises, and
+/// [`Walk::draws_down`] is inverted by halving.
+///
+/// # Errors
+///
+/// A drawdown or a chance not between zero and one, years or `most` not over zero, a Sharpe ratio under zero.
+pub fn volatility_of_drawdown(
+    drawdown: f64,
+    chance: f64,
+    years: f64,
+    sharpe: f64,
+    most: f64,
+) -> Result<f64, GrowthError> {
+    within("the chance", chance, CHANCE, chance > 0.0 && chance < 1.0)?;
+    within("the Sharpe ratio", sharpe, "0 or more", sharpe >= 0.0)?;
+    within("the largest volatility", most, POSITIVE, most > 0.0)?;
+    let reached = |v: f64| Walk::new(v * sharpe - v * v / 2.0, v)?.draws_down(drawdown, years);
+    if reached(most)? <= chance {
+        return Ok(most);
+    }
+    // A millionth of a percent is no volatility, and none of the numbers above fails between it and the most.
+    let over = |v: f64| reached(v).map_or(1.0, |probability| probability - chance);
+    Ok(bisect(1e-8, most, over))
+}
+
 /// The probability that a Brownian motion of variance one that drifts by −`lean`, starts at zero and is reflected there has not
 /// reached one by `time`.
 ///

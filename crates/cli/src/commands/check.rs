@@ -39,7 +39,7 @@ fn explain(name: &str, terminal: &Terminal) -> Result<Outcome, Failure> {
 fn check(path: &Path, set: &Set, terminal: &Terminal) -> Result<Outcome, Failure> {
     let whole = read_with(path, set)?;
     let parsed = ::backtest::parse(&whole.text);
-    findings(&whole, &parsed, terminal, Place::Result);
+    findings(&whole, &parsed.diagnostics, terminal, Place::Result);
     summary(path, &parsed, terminal);
     if let Some(policy) = &parsed.policy {
         terminal.detail(format_args!("\nas trimtab reads it:\n\n{}", policy::to_toml(policy).trim_end()));
@@ -60,7 +60,7 @@ fn read_with(path: &Path, set: &Set) -> Result<Whole, Failure> {
 pub(super) fn accepted(path: &Path, set: &Set, terminal: &Terminal) -> Result<Option<String>, Failure> {
     let whole = read_with(path, set)?;
     let parsed = ::backtest::parse(&whole.text);
-    findings(&whole, &parsed, terminal, Place::Note);
+    findings(&whole, &parsed.diagnostics, terminal, Place::Note);
     if parsed.policy.is_none() {
         terminal.note(format_args!("{} has {}: nothing was run", shown(path), counted(parsed.errors(), "error")));
         return Ok(None);
@@ -78,10 +78,12 @@ pub(super) enum Place {
 }
 
 /// Shows what was found in a policy, each finding at its place in the text.
-pub(super) fn findings(whole: &Whole, parsed: &Parsed, terminal: &Terminal, place: Place) {
-    for diagnostic in &parsed.diagnostics {
+pub(super) fn findings(whole: &Whole, found: &[Diagnostic], terminal: &Terminal, place: Place) {
+    for diagnostic in found {
         let (file, text, span) = whole.place(&diagnostic.span);
-        let diagnostic = Diagnostic { span, ..diagnostic.clone() };
+        // What two places contradict each other in is one file.
+        let also = diagnostic.also.as_ref().map(|(span, said)| (whole.place(span).2, said.clone()));
+        let diagnostic = Diagnostic { span, also, ..diagnostic.clone() };
         terminal.json("diagnostic", &Finding::new(file, text, &diagnostic));
         if terminal.is_quiet() && !diagnostic.is_error() {
             continue;
@@ -164,12 +166,34 @@ struct Finding<'a> {
     /// Counted from 1; columns in characters.
     line: usize,
     column: usize,
+    /// Another place that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also: Option<Second<'a>>,
+}
+
+#[derive(Serialize)]
+struct Second<'a> {
+    label: &'a str,
+    start: usize,
+    end: usize,
+    line: usize,
+    column: usize,
+}
+
+/// Line and column of a byte, counted from 1.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
 }
 
 impl<'a> Finding<'a> {
     fn new(file: &'a str, text: &str, diagnostic: &'a Diagnostic) -> Self {
-        let before = text.get(..diagnostic.span.start).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let (line, column) = position(text, diagnostic.span.start);
+        let second = |(span, label): &'a (std::ops::Range<usize>, String)| {
+            let (line, column) = position(text, span.start);
+            Second { label, start: span.start, end: span.end, line, column }
+        };
         Self {
             file,
             code: diagnostic.code.name(),
@@ -179,8 +203,9 @@ impl<'a> Finding<'a> {
             help: diagnostic.help.as_deref(),
             start: diagnostic.span.start,
             end: diagnostic.span.end,
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+            line,
+            column,
+            also: diagnostic.also.as_ref().map(second),
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn run(args: &Demo, terminal: &Terminal) -> Result<Outcome, Failure> 
     check_out(out, args.force)?;
     let cooperation = Cooperation::begin();
     let parsed = policy::parse(demo::POLICY);
-    check::findings(&Whole::of(&out.join(POLICY), demo::POLICY), &parsed, terminal, check::Place::Result);
+    check::findings(&Whole::of(&out.join(POLICY), demo::POLICY), &parsed.diagnostics, terminal, check::Place::Result);
     check::summary(&out.join(POLICY), &parsed, terminal);
 
     // Everything is made in a folder beside, so that an interrupted demo leaves nothing behind.

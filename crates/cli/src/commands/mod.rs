@@ -16,6 +16,7 @@ mod init;
 mod man;
 mod margin;
 mod next;
+mod objectives;
 mod plan;
 mod replay;
 mod report;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, terminal: &Terminal) -
         Command::Demo(args) => demo::run(args, terminal),
         Command::Init(args) => init::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
+        Command::Objectives(args) => objectives::run(args, settings, terminal),
         Command::Facts(args) => facts::run(args, terminal),
         Command::Fmt(args) => format::run(args, terminal),
         Command::Import(args) => import::run(args, terminal),

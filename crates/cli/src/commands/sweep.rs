@@ -88,7 +88,7 @@ fn accepted(path: &Path, settings: &[Setting], args: &Sweep, terminal: &Terminal
         let fault: Vec<String> = parsed.diagnostics.iter().map(|found| found.message.clone() + &found.label).collect();
         if told.len() < SHOWN && told.insert(fault) {
             terminal.finding(format_args!("with --set {}:", setting.name(&args.axes)));
-            check::findings(&Whole::of(path, &setting.text), &parsed, terminal, check::Place::Note);
+            check::findings(&Whole::of(path, &setting.text), &parsed.diagnostics, terminal, check::Place::Note);
         }
     }
     if bad > 0 {

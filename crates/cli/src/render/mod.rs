@@ -5,6 +5,7 @@ pub(crate) mod compare;
 pub(crate) mod explanation;
 pub(crate) mod margin;
 pub(crate) mod next;
+pub(crate) mod objectives;
 pub(crate) mod pages;
 pub(crate) mod plan;
 pub(crate) mod risk;

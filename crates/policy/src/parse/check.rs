@@ -6,7 +6,7 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Reentry, Resize, RungAt, Setting, Sides, SignalKind,
+    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Over, Reentry, Resize, RungAt, Setting, Sides, SignalKind,
     Size, SizeKind, Trigger, UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
@@ -461,9 +461,15 @@ fn caps_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     };
     // What is reckoned may be any number.
     let Some(largest) = largest else { return };
-    // What all instruments together may have.
-    let is_shared = draft.instruments.len() > 1;
-    let share = draft.capital.get() * if is_shared { draft.allocation.multiplier.get() } else { 1.0 };
+    // What all instruments of one account together may have. Where only some count, one of them may have all of it.
+    let count = draft.instruments.len();
+    let of_venue =
+        |symbol: &String| draft.instruments.iter().filter(|other| spec::venue(other) == spec::venue(symbol)).count();
+    let fullest = match draft.allocation.over {
+        Over::Declared => draft.instruments.iter().map(of_venue).max().unwrap_or(count) as f64 / count.max(1) as f64,
+        Over::Quoted | Over::Signalled => 1.0,
+    };
+    let share = draft.capital.get() * if count > 1 { draft.allocation.multiplier.get() * fullest } else { 1.0 };
     if largest.get() * share > limit.limit.get() {
         let message = "the leverage cap is under the size";
         let (of, most) = match share {

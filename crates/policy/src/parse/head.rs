@@ -15,25 +15,29 @@ use units::{Cash, Duration, Rate, Ratio};
 const NAME_CHARACTERS_MAX: usize = 64;
 pub(super) const SYMBOL_EXAMPLE: &str = "\"binance:BTCUSDT-PERP\"";
 
-pub(super) fn version<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) {
+/// The version of the language, under the key that says which language it is.
+pub(super) fn version<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, key: &str) {
     let Some(root) = doc.section("") else { return };
-    reader.require(root, &[("policy", "1")]);
-    let Some(value) = root.get("policy") else { return };
+    reader.require(root, &[(key, "1")]);
+    let Some(value) = root.get(key) else { return };
     let found = match value.get_ref() {
         _ if reader.is_broken(&value.span()) => return,
         DeValue::Integer(version) if version.radix() == 10 => version.as_str().parse::<u64>().ok(),
         _ => None,
     };
+    let text = reader.language().text;
     let (message, label, help) = match found {
         Some(found) if (1..=u64::from(VERSION)).contains(&found) => return,
         Some(found) if found > u64::from(VERSION) => (
-            "this policy was made for a newer trimtab".to_owned(),
+            format!("this {text} was made for a newer trimtab"),
             format!("this build reads version {VERSION}"),
-            "update trimtab; a lower number here could change what the policy means",
+            format!("update trimtab; a lower number here could change what the {text} means"),
         ),
-        _ => {
-            ("`policy` is the version of the language".to_owned(), "is not a version".to_owned(), "write `policy = 1`")
-        }
+        _ => (
+            format!("`{key}` is the version of the language"),
+            "is not a version".to_owned(),
+            format!("write `{key} = 1`"),
+        ),
     };
     reader.error(Code::Version, value.span(), message, label, help);
 }

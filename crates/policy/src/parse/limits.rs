@@ -234,7 +234,7 @@ fn level<'t>(reader: &mut Reader<'t>, entry: &Spanned<DeValue<'t>>) -> Option<Dr
         }
         return None;
     };
-    let section = Section { name: schema::DRAWDOWN_LEVEL, header: entry.span(), table };
+    let section = reader.section(schema::DRAWDOWN_LEVEL, entry.span(), table);
     reader.refuse_unknown_keys(&section);
     reader.require(&section, &[("at", "\"10%\""), ("restore", "\"5%\""), ("factor", "0.5")]);
     let at = reader.ratio(&section, &AT);

@@ -10,6 +10,7 @@ mod fields;
 pub(crate) mod guards;
 mod head;
 mod limits;
+pub(crate) mod objectives;
 mod parameters;
 mod portfolio;
 mod reader;
@@ -32,6 +33,7 @@ use crate::spec::{
     Streak, Structure, Trade, UnitSource,
 };
 use reader::{Doc, Reader};
+use schema::Language;
 use std::ops::Range;
 use toml::de::DeTable;
 use typed::Currencies;
@@ -67,7 +69,7 @@ impl Parsed {
     /// Adds errors that were found elsewhere: the policy cannot be used then.
     pub fn add(&mut self, errors: Vec<Diagnostic>) {
         self.diagnostics.extend(errors);
-        self.diagnostics = in_order(std::mem::take(&mut self.diagnostics));
+        self.diagnostics = in_order(std::mem::take(&mut self.diagnostics), &schema::POLICY);
         if self.errors() > 0 {
             self.policy = None;
         }
@@ -91,10 +93,15 @@ impl Parsed {
 #[must_use]
 pub fn parse(text: &str) -> Parsed {
     if text.len() > TEXT_BYTES_MAX {
-        return Parsed { policy: None, diagnostics: vec![too_long(text)], rules: 0, risk_facts: Vec::new() };
+        return Parsed {
+            policy: None,
+            diagnostics: vec![too_long(text, &schema::POLICY)],
+            rules: 0,
+            risk_facts: Vec::new(),
+        };
     }
     let (mut root, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader::new(text);
+    let mut reader = Reader::new(text, &schema::POLICY);
     syntax::report(&mut reader, &errors);
     parameters::put_in(&mut reader, root.get_mut());
     let doc = reader.sections(root.get_ref());
@@ -103,7 +110,7 @@ pub fn parse(text: &str) -> Parsed {
     parameters::tell_unused(&mut reader);
 
     let risk_facts = std::mem::take(&mut reader.risk_facts);
-    let diagnostics = in_order(reader.into_diagnostics());
+    let diagnostics = in_order(reader.into_diagnostics(), &schema::POLICY);
     let policy = if diagnostics.iter().any(Diagnostic::is_error) { None } else { draft.finish() };
     Parsed { policy, diagnostics, rules: rules(&doc), risk_facts }
 }
@@ -135,7 +142,7 @@ struct Draft {
 
 impl Draft {
     fn read<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Self {
-        head::version(reader, doc);
+        head::version(reader, doc, "policy");
         let name = head::name(reader, doc);
         let structure = structure::structure(reader, doc);
         let instruments = match doc.section("structure") {
@@ -212,7 +219,7 @@ fn rules(doc: &Doc<'_, '_>) -> usize {
     if declared > 0 { declared + 1 } else { 0 }
 }
 
-fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn in_order(mut diagnostics: Vec<Diagnostic>, language: &Language) -> Vec<Diagnostic> {
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end, diagnostic.code));
     if diagnostics.len() > DIAGNOSTICS_MAX {
         let more = diagnostics.len() - DIAGNOSTICS_MAX;
@@ -222,19 +229,20 @@ fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
             last.severity = Severity::Error;
             last.message = format!("{more} more findings are not shown");
             last.label = "the first of them".to_owned();
-            last.help = Some("is this file a policy?".to_owned());
+            last.help = Some(format!("is this file a {}?", language.text));
         }
     }
     diagnostics
 }
 
-fn too_long(text: &str) -> Diagnostic {
+fn too_long(text: &str, language: &Language) -> Diagnostic {
     Diagnostic {
         code: Code::TooLarge,
         severity: Severity::Error,
         span: 0..0,
         message: format!("the text has {} bytes", text.len()),
-        label: format!("a policy has at most {TEXT_BYTES_MAX} bytes (1 MiB)"),
-        help: Some("is this file a policy?".to_owned()),
+        label: format!("a {} has at most {TEXT_BYTES_MAX} bytes (1 MiB)", language.text),
+        help: Some(format!("is this file a {}?", language.text)),
+        also: None,
     }
 }

@@ -1,7 +1,7 @@
 //! Sections, and the list of findings that grows while they are read.
 
 use super::parameters::Parameter;
-use super::schema;
+use super::schema::{self, Language};
 use crate::RiskFact;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity, nearest, printable, quoted};
@@ -18,6 +18,7 @@ const LEG_EXAMPLE: &str = "{ right = \"call\", delta = 0.25, days = 30 }";
 /// The text being read and what was found in it.
 pub(super) struct Reader<'t> {
     text: &'t str,
+    language: &'static Language,
     broken: Vec<Range<usize>>,
     torn: bool,
     diagnostics: Vec<Diagnostic>,
@@ -41,12 +42,15 @@ pub(super) struct Section<'a, 't> {
     /// Its header, or the whole of an inline table.
     pub(super) header: Range<usize>,
     pub(super) table: &'a DeTable<'t>,
+    /// Keys that it may have.
+    known: &'static [&'static str],
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(super) fn new(text: &'t str, language: &'static Language) -> Self {
         Self {
             text,
+            language,
             broken: Vec::new(),
             torn: false,
             diagnostics: Vec::new(),
@@ -64,6 +68,10 @@ impl<'t> Reader<'t> {
         self.text
     }
 
+    pub(super) fn language(&self) -> &'static Language {
+        self.language
+    }
+
     /// Records a finding that forbids the policy's use.
     pub(super) fn error(
         &mut self,
@@ -74,6 +82,23 @@ impl<'t> Reader<'t> {
         help: impl Into<String>,
     ) {
         self.push(Severity::Error, code, span, message.into(), label.into(), help.into());
+    }
+
+    /// The same of two places that do not go together.
+    pub(super) fn pair(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        (other, said): (Range<usize>, &str),
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.error(code, span, message, label, help);
+        let other = self.within_text(other);
+        if let Some(last) = self.diagnostics.last_mut() {
+            last.also = Some((other, said.to_owned()));
+        }
     }
 
     /// Records a finding that does not.
@@ -101,7 +126,7 @@ impl<'t> Reader<'t> {
         let help = (!help.is_empty()).then_some(help);
         // Pieces of the text are quoted in all three; none may reach a terminal as a control sequence.
         let (message, label, help) = (printable(message), printable(label), help.map(printable));
-        self.diagnostics.push(Diagnostic { code, severity, span, message, label, help });
+        self.diagnostics.push(Diagnostic { code, severity, span, message, label, help, also: None });
     }
 
     pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
@@ -135,19 +160,29 @@ impl<'t> Reader<'t> {
         self.torn
     }
 
+    /// A table of keys.
+    pub(super) fn section<'a>(
+        &self,
+        name: &'static str,
+        header: Range<usize>,
+        table: &'a DeTable<'t>,
+    ) -> Section<'a, 't> {
+        Section { name, header, table, known: self.language.keys_of(name) }
+    }
+
     /// Splits a text into its sections and reports what is none, what is misplaced, and what is absent.
     pub(super) fn sections<'a>(&mut self, root: &'a DeTable<'t>) -> Doc<'a, 't> {
-        let mut sections = vec![Section { name: "", header: 0..0, table: root }];
+        let mut sections = vec![self.section("", 0..0, root)];
         let mut entries = Vec::new();
         for (key, value) in root {
-            if let Some((name, _)) = schema::LISTS.iter().find(|(name, _)| name == key.get_ref()) {
+            if let Some((name, _)) = self.language.lists.iter().find(|(name, _)| name == key.get_ref()) {
                 entries.extend(self.tables(name, key.span(), value, schema::entries_max(name)));
                 continue;
             }
-            let known = schema::SECTIONS.iter().find(|(name, _)| name == key.get_ref());
+            let known = self.language.sections.iter().find(|(name, _)| name == key.get_ref());
             match (known, value.get_ref()) {
                 (Some((name, _)), DeValue::Table(table)) => {
-                    let section = Section { name, header: value.span(), table };
+                    let section = self.section(name, value.span(), table);
                     self.refuse_unknown_keys(&section);
                     sections.push(section);
                 }
@@ -157,14 +192,16 @@ impl<'t> Reader<'t> {
                     self.error(Code::WrongType, key.span(), format!("`{name}` is a section"), label, help);
                 }
                 (Some(_), _) => {}
-                (None, DeValue::Table(_) | DeValue::Array(_)) if !schema::ROOT.contains(&key.get_ref().as_ref()) => {
+                (None, DeValue::Table(_) | DeValue::Array(_))
+                    if !self.language.root.contains(&key.get_ref().as_ref()) =>
+                {
                     self.unknown_section(key.get_ref(), key.span());
                 }
                 (None, _) => self.refuse_unknown_key("", key.get_ref(), key.span()),
             }
         }
-        for (name, example) in [("signal", "kind = \"constant\""), ("size", "kind = \"fixed_fraction\"")] {
-            if !self.torn && !root.contains_key(name) {
+        for (name, example) in self.language.required {
+            if !self.torn && !root.contains_key(*name) {
                 let message = format!("there is no `[{name}]` section");
                 let help = format!("add `[{name}]`, for example with `{example}`");
                 self.error(Code::MissingSection, self.text.len()..self.text.len(), message, "ends without it", help);
@@ -187,7 +224,7 @@ impl<'t> Reader<'t> {
         let help = match name {
             schema::FEE_TIERS => format!("write a list of `{FEE_TIER_EXAMPLE}`"),
             schema::LEGS => format!("write a list of `{LEG_EXAMPLE}`"),
-            _ => format!("write `{}` before the keys of each", schema::header_of(name)),
+            _ => format!("write `{}` before the keys of each", self.language.header_of(name)),
         };
         let DeValue::Array(list) = value.get_ref() else {
             let label = format!("this is {}", type_name(value.get_ref()));
@@ -209,7 +246,7 @@ impl<'t> Reader<'t> {
         for entry in list.iter().filter(|entry| !self.is_broken(&entry.span())).collect::<Vec<_>>() {
             match entry.get_ref() {
                 DeValue::Table(table) => {
-                    let section = Section { name, header: entry.span(), table };
+                    let section = self.section(name, entry.span(), table);
                     self.refuse_unknown_keys(&section);
                     tables.push(section);
                 }
@@ -232,10 +269,10 @@ impl<'t> Reader<'t> {
         if self.torn {
             return;
         }
-        let lists = schema::LISTS.iter().filter(|(name, _)| !name.contains('.'));
-        let names = || schema::SECTIONS.iter().chain(lists.clone()).map(|(name, _)| *name).chain(["parameters"]);
-        let help = match (nearest(name, names()), schema::section_with(name)) {
-            (Some(near), _) => format!("did you mean `{}`?", schema::header_of(near)),
+        let lists = self.language.lists.iter().filter(|(name, _)| !name.contains('.'));
+        let names = || self.language.sections.iter().chain(lists.clone()).map(|(name, _)| *name).chain(self.language.others.iter().copied());
+        let help = match (nearest(name, names()), self.language.section_with(name)) {
+            (Some(near), _) => format!("did you mean `{}`?", self.language.header_of(near)),
             (None, Some(section)) => format!("`{name}` is a key of `{section}`"),
             (None, None) => format!("the sections are {}", list(names())),
         };
@@ -256,19 +293,19 @@ impl<'t> Reader<'t> {
     }
 
     fn refuse_unknown_key(&mut self, section: &str, key: &str, span: Range<usize>) {
-        let known = schema::keys_of(section);
+        let known = self.language.keys_of(section);
         if known.contains(&key) || self.is_broken(&span) || (self.torn && section.is_empty()) {
             return;
         }
-        if section.is_empty() && key == "include" {
+        if section.is_empty() && key == "include" && self.language.text == schema::POLICY.text {
             let help = "have `trimtab` read the file itself, or write the sections here";
             self.error(Code::UnknownKey, span, "nothing is included in a text alone", "names other files", help);
             return;
         }
-        let elsewhere = schema::section_with(key);
+        let elsewhere = self.language.section_with(key);
         let help = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if schema::ROOT.contains(&key) => format!("`{key}` stands at the top, before the first section"),
+            None if self.language.root.contains(&key) => format!("`{key}` stands at the top, before the first section"),
             None => match elsewhere {
                 Some(other) => format!("`{key}` is a key of `{other}`"),
                 None => format!("the keys here are {}", list(known.iter().copied())),
@@ -320,7 +357,7 @@ impl<'a, 't> Section<'a, 't> {
     }
 
     pub(super) fn has_misspelt(&self, wanted: &str) -> bool {
-        let known = schema::keys_of(self.name);
+        let known = self.known;
         let unknown = self.table.keys().map(|key| key.get_ref().as_ref()).filter(|key| !known.contains(key));
         unknown.into_iter().any(|key| nearest(key, known.iter().copied()) == Some(wanted))
     }

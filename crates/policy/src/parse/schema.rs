@@ -1,12 +1,74 @@
 //! Which keys exist, and where: for strictness, and for the suggestions in its messages.
 
+use crate::objectives::VIEWS_MAX;
 use crate::spec::{ACCOUNTS_MAX, FEE_TIERS_MAX, FLOWS_MAX, INSTRUMENTS_MAX, LIMITS_MAX};
+
+/// A name and the keys under it.
+type Named = (&'static str, &'static [&'static str]);
+
+/// What a kind of text may say.
+pub(crate) struct Language {
+    /// What the text is, as messages call it.
+    pub(super) text: &'static str,
+    /// Keys that stand before the first section.
+    pub(super) root: &'static [&'static str],
+    /// Every section with its keys.
+    pub(super) sections: &'static [Named],
+    /// Every list of sections, with the keys of an entry.
+    pub(super) lists: &'static [Named],
+    /// Sections that must be there, each with a line to begin with.
+    pub(super) required: &'static [(&'static str, &'static str)],
+    /// Sections that are read before all others, and taken out.
+    pub(super) others: &'static [&'static str],
+}
+
+/// A policy.
+pub(crate) const POLICY: Language = Language {
+    text: "policy",
+    root: ROOT,
+    sections: SECTIONS,
+    lists: LISTS,
+    required: &[("signal", "kind = \"constant\""), ("size", "kind = \"fixed_fraction\"")],
+    others: &["parameters"],
+};
+
+/// What a participant wants.
+pub(super) const OBJECTIVES: Language = Language {
+    text: "file of objectives",
+    root: &[
+        "objectives",
+        "name",
+        "instrument",
+        "instruments",
+        "chain",
+        "style",
+        "series",
+        "horizon",
+        "worst_drawdown",
+        "probability",
+        "target",
+        "return",
+        "daily_loss",
+        "leverage",
+        "capital",
+        "deposit",
+        "adds",
+        "ladder",
+    ],
+    sections: &[],
+    lists: &[
+        ("views", &["instrument", "side", "sharpe", "return", "evidence", "error"]),
+        ("accounts", &["venue", "deposit"]),
+    ],
+    required: &[],
+    others: &[],
+};
 
 /// Keys that stand before the first section.
 pub(crate) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments", "capital"];
 
 /// Every section with its keys.
-pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
+pub(crate) const SECTIONS: &[Named] = &[
     ("structure", &["chain", "legs", "max_spread", "min_open_interest", "roll", "sticky"]),
     ("allocation", &["over", "multiplier"]),
     (
@@ -63,7 +125,7 @@ pub(crate) const SECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Every list of sections, such as `[[accounts]]`, with the keys of an entry.
-pub(crate) const LISTS: &[(&str, &[&str])] = &[
+pub(crate) const LISTS: &[Named] = &[
     ("accounts", &["venue", "numeraire", "deposit"]),
     ("limits", &["name", "of", "over", "under", "restore", "action"]),
     ("adopt", &["instrument", "quantity", "entry", "n", "stop", "units", "opened"]),
@@ -105,31 +167,35 @@ pub(super) fn entries_max(name: &str) -> usize {
         "accounts" => ACCOUNTS_MAX,
         "limits" => LIMITS_MAX,
         "adopt" => INSTRUMENTS_MAX,
+        "views" => VIEWS_MAX,
         FLOWS => FLOWS_MAX,
         _ => FEE_TIERS_MAX,
     }
 }
 
-/// The keys of a section or table.
-pub(crate) fn keys_of(name: &str) -> &'static [&'static str] {
-    match name {
-        "" => ROOT,
-        DRAWDOWN_LEVEL => &["at", "restore", "factor"],
-        LEGS => &["right", "delta", "moneyness", "days", "ratio"],
-        FEE_TIERS => &["volume", "taker", "maker"],
-        _ => SECTIONS.iter().chain(LISTS).find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
+impl Language {
+    /// The keys of a section or table.
+    pub(crate) fn keys_of(&self, name: &str) -> &'static [&'static str] {
+        match name {
+            "" => self.root,
+            DRAWDOWN_LEVEL => &["at", "restore", "factor"],
+            LEGS => &["right", "delta", "moneyness", "days", "ratio"],
+            FEE_TIERS => &["volume", "taker", "maker"],
+            _ => self.named().find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
+        }
     }
-}
 
-/// The first section that takes a key, as its header is written.
-pub(super) fn section_with(key: &str) -> Option<String> {
-    let among =
-        |all: &[(&'static str, &[&str])]| all.iter().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name);
-    let single = among(SECTIONS).map(|name| format!("[{name}]"));
-    single.or_else(|| among(LISTS).map(|name| format!("[[{name}]]")))
-}
+    /// The first section that takes a key, as its header is written.
+    pub(super) fn section_with(&self, key: &str) -> Option<String> {
+        self.named().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| self.header_of(name))
+    }
 
-/// The header of a section or of a list's entry.
-pub(super) fn header_of(name: &str) -> String {
-    if LISTS.iter().any(|(list, _)| *list == name) { format!("[[{name}]]") } else { format!("[{name}]") }
+    /// The header of a section or of a list's entry.
+    pub(super) fn header_of(&self, name: &str) -> String {
+        if self.lists.iter().any(|(list, _)| *list == name) { format!("[[{name}]]") } else { format!("[{name}]") }
+    }
+
+    fn named(&self) -> impl Iterator<Item = &'static Named> {
+        self.sections.iter().chain(self.lists)
+    }
 }

@@ -91,7 +91,8 @@ pub(super) fn instruments<'t>(
     structure.zip(name).map(|(structure, name)| structure.symbol(name)).into_iter().collect()
 }
 
-fn chain<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<String> {
+/// Venue and underlying of options.
+pub(super) fn chain<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<String> {
     let value = section.get("chain")?;
     let text = reader.string(section, "chain", value)?;
     let parts = text.split_once(':').and_then(|(venue, pair)| {
@@ -103,7 +104,7 @@ fn chain<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Strin
         (head::is_venue(venue) && is_code(base) && quote.is_none_or(is_code)).then_some(())
     });
     if parts.is_none() {
-        let message = "`structure.chain` is venue and underlying of the options";
+        let message = format!("`{}` is venue and underlying of the options", section.path("chain"));
         let help =
             format!("write what their symbols begin with, for example `{CHAIN_EXAMPLE}` or `\"deribit:BTC_USDC\"`");
         reader.error(Code::Structure, value.span(), message, "is not `venue:UNDERLYING`", help);

@@ -96,7 +96,7 @@ fn report_one(reader: &mut Reader<'_>, line: Range<usize>, span: Range<usize>, m
         let rest = span.start..content(text, line).end.max(span.start);
         (rest, "the line was complete before this", "one `key = value` a line; a comment begins with `#`".to_owned())
     } else {
-        let help = "a policy is lines of `key = value` under `[section]` headers".to_owned();
+        let help = format!("a {} is lines of `key = value` under `[section]` headers", reader.language().text);
         (span, message, help)
     };
     reader.error(Code::Syntax, span, "this is not TOML", label, help);

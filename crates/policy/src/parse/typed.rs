@@ -176,7 +176,7 @@ fn value<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, key: &str) -> O
 
 /// A text that is an expression and nothing else; amounts may be in any currency.
 pub(crate) fn parse(text: &str) -> Result<Expression, Vec<Diagnostic>> {
-    let mut reader = Reader::new(text);
+    let mut reader = Reader::new(text, &super::schema::POLICY);
     let found = match expression::parse(text, 0) {
         Ok(node) => Checker { reader: &mut reader, currencies: Currencies::default() }.check(&node),
         Err(fault) => {
