@@ -44,8 +44,8 @@ const DAY_WITHIN: f64 = 0.99;
 const LIMIT_DEVIATIONS: f64 = 3.0;
 /// What one day may cost between the last level of drawdown and the order that closes: so many deviations.
 const GAP_DEVIATIONS: f64 = 4.0;
-/// How far options that are sold a month out stand off at 60 % of volatility, as a share of the forward: a call of delta 0.25; of a strangle
-/// of 0.15 the put, which is the nearer one.
+/// How far options that are sold a month out stand off at 60 % of volatility, as a share of the forward: a call of delta 0.25; of a
+/// strangle of 0.15 the put, which is the nearer one.
 const CALL_OFF: f64 = 0.14;
 const STRANGLE_OFF: f64 = 0.15;
 /// The rise that options sold are looked at by, an assumption as the fall of the stress is a record.
@@ -525,7 +525,8 @@ fn cannot(basis: &Basis<'_>, numbers: &text::Numbers) -> Vec<String> {
         cannot.push("the sum of accounts: each venue's drawdown is looked at by itself".to_owned());
     }
     if wanted.capital < 1.0 {
-        cannot.push("what other strategies do: volatility is of this one's capital, drawdown and loss limits look at the whole account".to_owned());
+        let others = "what other strategies do: volatility is of this one's capital, drawdown and loss limits of the whole account";
+        cannot.push(others.to_owned());
     }
     cannot
 }

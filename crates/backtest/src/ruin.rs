@@ -439,8 +439,8 @@ impl Run {
         })
     }
 
-    /// The largest multiple of the run's own exposure, up to [`BEARABLE_MOST`], at which the first of the levels is reached by a drawdown on
-    /// no more than the share `chance` of paths: returns are multiplied, costs with them.
+    /// The largest multiple of the run's own exposure, up to [`BEARABLE_MOST`], at which the first of the levels is reached by a drawdown
+    /// on no more than the share `chance` of paths: returns are multiplied, costs with them.
     ///
     /// # Errors
     ///

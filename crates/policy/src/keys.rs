@@ -37,8 +37,11 @@ pub struct Section {
 pub fn sections() -> impl Iterator<Item = Section> {
     let root = Section { name: "", place: Place::Root, keys: ROOT };
     let of = |place: Place| move |(name, keys): &(&'static str, &'static [&'static str])| Section { name, place, keys };
-    let inline =
-        [LEGS, DRAWDOWN_LEVEL, FEE_TIERS].map(|name| Section { name, place: Place::Inline, keys: POLICY.keys_of(name) });
+    let inline = [LEGS, DRAWDOWN_LEVEL, FEE_TIERS].map(|name| Section {
+        name,
+        place: Place::Inline,
+        keys: POLICY.keys_of(name),
+    });
     let lists = LISTS.iter().map(of(Place::List));
     std::iter::once(root).chain(SECTIONS.iter().map(of(Place::Section))).chain(lists).chain(inline)
 }

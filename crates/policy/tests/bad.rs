@@ -1,5 +1,6 @@
 //! Every way to get a policy wrong, and what trimtab says to it: `tests/bad/NAME.toml` is the text, `NAME.txt` the
-//! answer; `tests/objectives` has the same of objectives. `UPDATE=1 cargo test -p trimtab-policy --test bad` writes the answers anew; read them before you commit them.
+//! answer; `tests/objectives` has the same of objectives. `UPDATE=1 cargo test -p trimtab-policy --test bad` writes the answers
+//! anew; read them before you commit them.
 
 #![expect(clippy::disallowed_methods, reason = "golden files are read and, on request, written")]
 #![allow(clippy::unwrap_used, reason = "a missing golden file should fail the test")]

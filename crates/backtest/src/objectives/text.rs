@@ -419,7 +419,8 @@ fn caps(basis: &Basis<'_>, numbers: &Numbers) -> Vec<Line> {
         "drawdown",
         format!("[\n{}{}]", level(first, down(first / 2.0, 3), "0.5"), level(last, down(last / 2.0, 3), "0.0")),
         format!(
-            "half of the size from half of {worst} % on; flat {GAP_DEVIATIONS} deviations of a day at half size before {worst} %, for what is lost until the order fills. No `rearm`: begun anew by itself it could lose it twice"
+            "half of the size from half of {worst} % on; flat {GAP_DEVIATIONS} deviations of a day at half size before {worst} %, for what \
+             is lost until the order fills. No `rearm`: begun anew by itself it could lose it twice"
         ),
     ));
     if numbers.daily < last {

@@ -6,8 +6,8 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Over, Reentry, Resize, RungAt, Setting, Sides, SignalKind,
-    Size, SizeKind, Trigger, UNITS_MAX, UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Over, Reentry, Resize, RungAt, Setting, Sides,
+    SignalKind, Size, SizeKind, Trigger, UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;

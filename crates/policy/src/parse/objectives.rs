@@ -456,7 +456,7 @@ fn across(reader: &mut Reader<'_>, wanted: &Objectives, told: &Told) {
         {
             let message = "the evidence is shorter than the horizon that it should speak for";
             let label = format!("{:.0} days were seen", evidence.days());
-            let help = "shorten the horizon to what was seen, take longer evidence, or leave the estimate out: without it no drift is counted on";
+            let help = "shorten the horizon to what was seen, take longer evidence, or leave the estimate out: then no drift is counted on";
             let second = (place("horizon"), "so long is looked ahead");
             reader.pair(Code::Evidence, place(&format!("views.{at}.evidence")), second, message, label, help);
         }

@@ -270,7 +270,14 @@ impl<'t> Reader<'t> {
             return;
         }
         let lists = self.language.lists.iter().filter(|(name, _)| !name.contains('.'));
-        let names = || self.language.sections.iter().chain(lists.clone()).map(|(name, _)| *name).chain(self.language.others.iter().copied());
+        let names = || {
+            self.language
+                .sections
+                .iter()
+                .chain(lists.clone())
+                .map(|(name, _)| *name)
+                .chain(self.language.others.iter().copied())
+        };
         let help = match (nearest(name, names()), self.language.section_with(name)) {
             (Some(near), _) => format!("did you mean `{}`?", self.language.header_of(near)),
             (None, Some(section)) => format!("`{name}` is a key of `{section}`"),
