@@ -1,4 +1,5 @@
-//! A decision that goes by what may be lost asks for no memory between two quotes and two steps of the history: what was used is used again.
+//! A decision that goes by what may be lost asks for no memory between two quotes and two steps of the history: what was used is used
+//! again.
 #![allow(unsafe_code, reason = "an allocator that counts")]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(

@@ -181,8 +181,8 @@ impl Law {
             .collect();
         let (count, dimensions) = (distances.len() as f64, width as f64);
         // The likeliest scatter of given degrees is where Σ far ÷ (degrees × scatter + far) is count × dimensions ÷ (degrees + dimensions):
-        // what weights that fall with the distance come to (Dempster, Laird and Rubin 1977), by Newton's steps. The sum falls and is convex,
-        // so a step from below stays below, and one from above may overshoot no further than to the half.
+        // what weights that fall with the distance come to (Dempster, Laird and Rubin 1977), by Newton's steps. The sum falls and is
+        // convex, so a step from below stays below, and one from above may overshoot no further than to the half.
         let mut scatter = 1.0;
         let mut fit = |degrees: f64| {
             let sought = count * dimensions / (degrees + dimensions);
