@@ -34,6 +34,8 @@ pub struct Found {
     pub underlyings: BTreeSet<String>,
     /// What has a price of its own (a bar's close, a mark, a trade) on the tapes until then, with the last one.
     pub prices: Vec<(Instrument, Timestamp, Price)>,
+    /// The options that the tapes list.
+    pub options: Vec<Instrument>,
     /// Where there is no surface: when the first quote comes that one could be made of.
     pub first: Option<Timestamp>,
 }
@@ -313,6 +315,12 @@ pub fn surfaces<P: AsRef<Path>>(
             .iter()
             .zip(&last)
             .filter_map(|(instrument, last)| last.map(|(at, price)| (instrument.clone(), at, price)))
+            .collect(),
+        options: catalogue
+            .instruments
+            .iter()
+            .filter(|instrument| instrument.kind.is_option())
+            .cloned()
             .collect(),
         underlyings: chains.chains().iter().map(|chain| chain.base().to_string()).collect(),
         first,

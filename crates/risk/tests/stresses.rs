@@ -129,6 +129,9 @@ fn files_that_are_no_stress_are_refused_with_their_line() {
     assert_eq!(refuse("assumed,spot,BTC,-1"), StressError::Value(5, text("-1")));
     assert_eq!(refuse("assumed,spot,BTC,NaN"), StressError::Value(5, text("NaN")));
     assert_eq!(refuse("assumed,vol.floor,,x"), StressError::Value(5, text("x")));
+    assert_eq!(refuse("assumed,vol.relative,,-5"), StressError::Value(5, text("-5")));
+    assert!(NamedStress::parse(&format!("{good}assumed,vol.relative,,-1\n")).is_ok());
+    assert_eq!(refuse("assumed,peg,BTC,-0.2"), StressError::Coin(5, text("BTC")));
     assert_eq!(refuse("text,from,,yesterday"), StressError::Value(5, text("yesterday")));
     assert_eq!(refuse("text,name,,again"), StressError::Twice(5, text("name")));
     assert_eq!(refuse("assumed,deviations,others,-4"), StressError::Twice(5, text("deviations others")));

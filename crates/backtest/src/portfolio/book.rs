@@ -176,6 +176,13 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Of what it is first: a position, an order, or the account.
+    pub(crate) fn first(&self) -> String {
+        let position = self.positions.iter().flatten().next().map(|row| format!("positions[{row}]"));
+        let order = || self.orders.first().map(|(row, _)| format!("orders[{row}]"));
+        position.or_else(order).unwrap_or_else(|| format!("accounts[{}]", self.account))
+    }
+
     /// An error by the rows of the file.
     pub(crate) fn in_file(&self, error: MarginError) -> Wrong {
         let path = match error.place() {
@@ -199,6 +206,10 @@ impl Rows {
             MarginError::NoTerms { parameter, .. } => {
                 let remedy =
                     format!("give the venue's with `--parameters FILE`, in rows `{parameter}`; docs/margin.md");
+                Wrong::new(path, what, remedy)
+            }
+            MarginError::UnknownCollateral { parameter, .. } => {
+                let remedy = format!("give the venue's with `--parameters FILE`, as a row `{parameter}`; docs/margin.md");
                 Wrong::new(path, what, remedy)
             }
             MarginError::NoIndex { .. } => Wrong::new(path, what, "add its price under \"prices\""),
@@ -737,6 +748,12 @@ impl Book {
         });
         let row = &mut self.file.instruments[row];
         (row.price, row.vol, row.time) = (mark.map(Decimal), vol, Some(Decimal(at)));
+    }
+
+    /// The volatility that the file states of a contract.
+    pub(super) fn stated_vol(&self, symbol: &str) -> Option<f64> {
+        let row = self.contracts.get(symbol)?.1?;
+        self.file.instruments[row].vol
     }
 
     /// Balances with their haircuts, account by account, and what is set aside for isolated positions: of collateral.

@@ -293,7 +293,8 @@ pub fn margin(book: &Book, venue: &str, request: &Request) -> Result<Vec<MarginV
 }
 
 fn view(book: &Book, group: &Group, request: &Request, own: Option<&Own<'_>>) -> Result<MarginView, Vec<Wrong>> {
-    let parameters = parameters(group.rules, group.coin, own).map_err(|wrong| vec![wrong])?;
+    let path = group.rows.first();
+    let parameters = parameters((group.rules, group.coin), &path, own).map_err(|wrong| vec![wrong])?;
     let simd = Simd::best();
     let all_wrong = |first| {
         let checked = |portfolio: &Portfolio| group.margin(portfolio, &parameters, simd).map(|_| ());

@@ -26,6 +26,8 @@ pub struct Market {
     catalogue: Catalogue,
     /// By instrument, with its time.
     prices: Vec<(Timestamp, Price)>,
+    /// Options that the tapes list.
+    options: Vec<Instrument>,
 }
 
 impl Market {
@@ -44,7 +46,7 @@ impl Market {
         Ok(found.map(|found| {
             let (instruments, prices) = found.prices.into_iter().map(|(of, at, price)| (of, (at, price))).unzip();
             let catalogue = Catalogue { instruments, series: Vec::new() };
-            Self { at, surfaces: found.surfaces, catalogue, prices }
+            Self { at, surfaces: found.surfaces, catalogue, prices, options: found.options }
         }))
     }
 
@@ -182,8 +184,23 @@ impl Book {
                         wrong.push(Wrong::new(place, what, "ask about another time"));
                         continue;
                     };
-                    let (forward, strike) = (tenor.forward() * moved, strike.approximate());
-                    let vol = tenor.vol(units::math::ln(strike / forward));
+                    let (forward, at, strike) = (tenor.forward() * moved, strike, strike.approximate());
+                    let fitted = tenor.vol(units::math::ln(strike / forward));
+                    // What the tapes do not list stays as the file has it; of what they list they know better.
+                    let same = |listed: &Instrument| {
+                        listed.base == instrument.base
+                            && (listed.kind.expiry(), listed.kind.option()) == (Some(expiry), Some((at, right)))
+                    };
+                    let is_listed = market.options.iter().any(same);
+                    let stated = self.stated_vol(&symbol).filter(|_| !is_listed);
+                    if !is_listed {
+                        let whose = if stated.is_some() { "the portfolio states" } else { "the surface has there" };
+                        let vol = stated.unwrap_or(fitted) * 100.0;
+                        notes.push(format!(
+                            "{symbol} is not listed on the tapes: worth what the volatility makes it that {whose}, {vol:.2} %"
+                        ));
+                    }
+                    let vol = stated.unwrap_or(fitted);
                     let is_inverse = instrument.settle == instrument.base;
                     let left = expiry.since(market.at).days() / YEAR;
                     let inputs = Inputs { forward, strike, years: left, vol, discount: 1.0 };

@@ -385,9 +385,9 @@ fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Resul
     let rules: Vec<_> = groups.iter().map(|group| (group.rules, group.coin)).collect();
     let own = Own::new(&asked.request, &rules, book.time())?;
     for group in groups {
-        match parameters(group.rules, group.coin, own.as_ref()) {
+        match parameters((group.rules, group.coin), &group.rows.first(), own.as_ref()) {
             Ok(parameters) => found.push(Margined { group, parameters }),
-            Err(wrong) => notes.push(format!("no margin of {}: {}", group.account, wrong.what)),
+            Err(wrong) => notes.push(format!("no margin of {}: {}: {}", group.account, wrong.path, wrong.what)),
         }
     }
     if let Some(own) = &own {

@@ -176,14 +176,19 @@ fn is_coins(rules: VenueRules) -> bool {
 }
 
 /// The parameters: those that come with Trimtab, and what the user puts in their place.
-pub(super) fn parameters(rules: VenueRules, coin: Currency, own: Option<&Own<'_>>) -> Result<Parameters, Wrong> {
+/// `path` is the row that asks for them.
+pub(super) fn parameters(
+    (rules, coin): (VenueRules, Currency),
+    path: &str,
+    own: Option<&Own<'_>>,
+) -> Result<Parameters, Wrong> {
     let shipped = rules.parameters(coin);
     let refused = |error: FileError| {
         Wrong::new("", format_args!("--parameters: {error}"), "docs/margin.md says how it is written")
     };
     let none = || {
         let what = format!("no parameters of {}'s portfolio margin for {coin} come with Trimtab", rules.venue());
-        Wrong::new("", what, "give a whole file with `--parameters FILE`")
+        Wrong::new(path, what, "give a whole file with `--parameters FILE`")
     };
     let Some(own) = own.filter(|own| own.is_for(rules, coin)) else { return shipped.ok_or_else(none) };
     if own.is_whole {

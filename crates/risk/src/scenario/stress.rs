@@ -1,6 +1,7 @@
 //! Named stresses: scenarios that happened, and a few that somebody fears, as dated files.
 
 use super::{Move, Scenario, VolMove};
+use crate::venues::Parameters;
 use market::{Currency, is_dollar};
 use std::fmt;
 use units::Timestamp;
@@ -95,6 +96,8 @@ pub enum StressError {
     Field(usize, String),
     /// A currency code that cannot be.
     Subject(usize, String),
+    /// A peg of what is no stablecoin.
+    Coin(usize, String),
     /// What a line gives a second time.
     Twice(usize, String),
     /// A value that is no number or time, or lies outside of what can be.
@@ -120,6 +123,9 @@ impl fmt::Display for StressError {
                     f,
                     "line {line}: `{subject}` is no subject of it; name a currency, a venue's parameter, or nothing"
                 )
+            }
+            Self::Coin(line, coin) => {
+                write!(f, "line {line}: {coin} is no stablecoin and has no peg; move its price by `spot,{coin}`")
             }
             Self::Twice(line, what) => write!(f, "line {line}: `{what}` is there already; leave one of them out"),
             Self::Value(line, value) => write!(f, "line {line}: `{value}` is no value that it can have"),
@@ -212,10 +218,12 @@ impl File {
         let number: f64 = value.parse().map_err(|_| StressError::Value(at, value.to_owned()))?;
         let fits = match field {
             "spot" | "peg" => number > -1.0,
+            // A volatility may go to nothing, and no further.
+            "vol.relative" | "vol.short" => number >= -1.0,
             "vol.floor" => number >= 0.0,
             "vol.shortest_days" | "margin.from" | "margin.to" => number > 0.0,
-            "deviations" | "funding" | "vol.relative" | "vol.absolute" | "vol.twist" | "vol.short" | "vol.skew"
-            | "vol.short_power" | "vol.long_power" => true,
+            "deviations" | "funding" | "vol.absolute" | "vol.twist" | "vol.skew" | "vol.short_power"
+            | "vol.long_power" => true,
             _ => return Err(StressError::Field(at, field.to_owned())),
         };
         if !(fits && number.is_finite()) {
@@ -233,6 +241,9 @@ impl File {
         };
         if !known {
             return Err(StressError::Subject(at, subject.to_owned()));
+        }
+        if field == "peg" && is_coin(subject) {
+            return Err(StressError::Coin(at, subject.to_owned()));
         }
         // A coin moves by a return or by deviations, not by both.
         let kind = |field: &str| if field == "deviations" { "spot".to_owned() } else { field.to_owned() };
@@ -311,6 +322,12 @@ impl File {
         let numbers = numbers.into_iter().map(|(_, number)| number).collect();
         Ok(NamedStress { name, title, window, sources, numbers, scenario, margin })
     }
+}
+
+/// Whether a currency is one that contracts are margined on, whatever a file calls it.
+fn is_coin(code: &str) -> bool {
+    let name = format!("tier.{code}");
+    Parameters::hyperliquid().rows().any(|(known, _)| known == name)
 }
 
 fn set_vol(vol: &mut VolMove, field: &str, value: f64) {

@@ -228,6 +228,8 @@ pub enum MarginError {
         row: usize,
         /// The currency.
         currency: Currency,
+        /// The row of parameters that would be its terms, as one is written.
+        parameter: String,
     },
     /// A position has no mark.
     NoMark {
@@ -423,8 +425,8 @@ impl fmt::Display for Reason<'_> {
             E::NotOfVenue { symbol, what, model, .. } => {
                 write!(f, "{model} knows no `{what}` of a single position, as `{symbol}` has; leave it out")
             }
-            E::UnknownCollateral { currency, .. } => {
-                write!(f, "the parameters have no terms for {currency} as collateral; add them")
+            E::UnknownCollateral { currency, parameter, .. } => {
+                write!(f, "the parameters have no terms for {currency} as collateral; add the venue's, as `{parameter}`")
             }
             E::NoMark { symbol, .. } => write!(f, "`{symbol}` has no mark; state one over zero"),
             E::NoEntry { symbol, .. } => {

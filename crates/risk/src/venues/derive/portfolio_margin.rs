@@ -310,8 +310,11 @@ impl Pmrm2 {
                 continue;
             }
             let terms = self.terms.collateral.iter().find(|terms| terms.currency == balance.currency);
-            let unknown = MarginError::UnknownCollateral { row, currency: balance.currency };
-            let terms = *terms.ok_or(unknown)?;
+            let parameter =
+                || format!("collateral.{},risk-cancelling:haircut of initial:of maintenance margin", balance.currency);
+            let unknown =
+                || MarginError::UnknownCollateral { row, currency: balance.currency, parameter: parameter() };
+            let terms = *terms.ok_or_else(unknown)?;
             let price = portfolio.underlying(Place::Balance(row), balance.currency)?;
             let amount = balance.amount.approximate();
             let value = amount * price.index / self.stable;

@@ -48,7 +48,8 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
     for (row, balance) in portfolio.balances.iter().enumerate().filter(|(_, balance)| balance.currency != cash) {
         let name = format!("collateral_factor.{}", balance.currency);
         if parameters.optional::<f64>(&name)?.is_none() {
-            return Err(MarginError::UnknownCollateral { row, currency: balance.currency });
+            let parameter = format!("{name},which part of it counts");
+            return Err(MarginError::UnknownCollateral { row, currency: balance.currency, parameter });
         }
         let factor = parameters.share(&name)?;
         let value =
@@ -61,6 +62,12 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
     for (row, position) in portfolio.positions.iter().enumerate() {
         match position.instrument.kind {
             InstrumentKind::LinearPerpetual => {
+                // No value of the venue is known that could come with Trimtab.
+                for name in ["perpetual_initial", "perpetual_maintenance"] {
+                    if parameters.optional::<f64>(name)?.is_none() {
+                        return Err(position.without_terms(row, MODEL, format!("{name},part of the notional")));
+                    }
+                }
                 let notional = position.quantity.approximate().abs() * position.needed_mark(row)?.approximate();
                 let own = Both {
                     initial: notional * parameters.share("perpetual_initial")?,
