@@ -155,6 +155,7 @@ fn told_by(fact: &RiskFact) -> String {
                 MarginFigure::Ratio => ("ratio", "0.35 is 35 %"),
                 MarginFigure::Initial => ("initial", "in the account's numéraire"),
                 MarginFigure::Maintenance => ("maintenance", "in the account's numéraire"),
+                MarginFigure::Collateral => ("collateral", "in the account's numéraire"),
             };
             format!("It is `{field}.value` of `trimtab margin PORTFOLIO --venue {venue} --json`, {unit}")
         }

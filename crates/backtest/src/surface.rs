@@ -316,12 +316,7 @@ pub fn surfaces<P: AsRef<Path>>(
             .zip(&last)
             .filter_map(|(instrument, last)| last.map(|(at, price)| (instrument.clone(), at, price)))
             .collect(),
-        options: catalogue
-            .instruments
-            .iter()
-            .filter(|instrument| instrument.kind.is_option())
-            .cloned()
-            .collect(),
+        options: catalogue.instruments.iter().filter(|instrument| instrument.kind.is_option()).cloned().collect(),
         underlyings: chains.chains().iter().map(|chain| chain.base().to_string()).collect(),
         first,
     }))

@@ -21,12 +21,13 @@ use units::{
     Timestamp,
 };
 
-const FACTS: [&str; 5] = [
+const FACTS: [&str; 6] = [
     "margin.ratio(derive, portfolio)",
     "margin.initial(derive, portfolio)",
     "margin.maintenance(derive)",
     "margin.initial(derive)",
     "margin.ratio(derive)",
+    "collateral(derive)",
 ];
 
 struct Reads(Vec<FactId>);
@@ -242,5 +243,7 @@ fn options_sold_need_what_the_formulas_of_srm_say() {
             assert!((told - expected).abs() < 1e-9, "{strike} {right}: {told}, not {expected}");
         }
         assert!(fact(&engine, 4).is_some_and(|ratio| ratio > 0.0));
+        // 5,000 are what lies there beside what the option was sold for, which came in as cash.
+        assert!((fact(&engine, 5).unwrap() - 5_000.0).abs() < 1e-6, "{:?}", fact(&engine, 5));
     }
 }

@@ -200,11 +200,17 @@ pub enum MarginFigure {
     Initial,
     /// Maintenance margin, likewise.
     Maintenance,
+    /// `collateral(derive, portfolio)`: what balances count that bear it, after haircuts, likewise.
+    Collateral,
 }
 
 impl MarginFigure {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Ratio, "margin.ratio"), (Self::Initial, "margin.initial"), (Self::Maintenance, "margin.maintenance")];
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Ratio, "margin.ratio"),
+        (Self::Initial, "margin.initial"),
+        (Self::Maintenance, "margin.maintenance"),
+        (Self::Collateral, "collateral"),
+    ];
 
     fn name(self) -> &'static str {
         Self::ALL.iter().find(|(figure, _)| *figure == self).map_or("", |(_, name)| name)
@@ -212,10 +218,11 @@ impl MarginFigure {
 }
 
 /// Every function that names such a fact, with how it is called and an example.
-pub(crate) const SIGNATURES: [(&str, &str, &str); 14] = [
+pub(crate) const SIGNATURES: [(&str, &str, &str); 15] = [
     ("margin.ratio", "margin.ratio(venue)", "margin.ratio(deribit)"),
     ("margin.initial", "margin.initial(venue)", "margin.initial(deribit)"),
     ("margin.maintenance", "margin.maintenance(venue)", "margin.maintenance(deribit)"),
+    ("collateral", "collateral(venue)", "collateral(deribit)"),
     ("liquidation.distance", "liquidation.distance()", "liquidation.distance()"),
     ("liquidation.probability", "liquidation.probability(horizon)", "liquidation.probability(1d)"),
     ("stress", "stress(name)", "stress(2025-10-10)"),
@@ -352,6 +359,8 @@ mod tests {
             "margin.initial(binance)",
             "margin.maintenance(hyperliquid)",
             "margin.ratio(deribit, portfolio)",
+            "collateral(deribit)",
+            "collateral(derive, portfolio)",
             "concentration.venue()",
             "concentration.stablecoin()",
             "liquidation.distance()",

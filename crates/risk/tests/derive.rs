@@ -9,7 +9,9 @@
 use market::{Currency, Instrument, InstrumentKind};
 use pricing::options::Simd;
 use risk::venues::derive::{CollateralTerms, Pmrm2, Pmrm2Scenario, Pmrm2Terms, VolMove, standard_margin};
-use risk::venues::{Balance, MarginError, Parameters, Portfolio, Position, Term, Underlying, marginal};
+use risk::venues::{
+    Balance, MarginError, MarginTerms, Parameters, Portfolio, Position, Term, Underlying, VenueRules, marginal,
+};
 use serde_json::Value;
 use std::path::PathBuf;
 use units::{Cash, OptionRight, Price, Qty, Round, Timestamp};
@@ -328,7 +330,9 @@ fn what_is_missing_is_refused_by_row() {
         ),
         (
             &|portfolio| portfolio.balances.push(Balance { currency: "DOGE".parse().unwrap(), amount: cash(1.0) }),
-            "balance 1: the parameters have no terms for DOGE as collateral; add them".to_owned(),
+            "balance 1: the parameters have no terms for DOGE as collateral; add the venue's, as \
+             `collateral.DOGE,risk-cancelling:haircut of initial:of maintenance margin`"
+                .to_owned(),
         ),
         (
             &|portfolio| portfolio.positions[0].instrument.base = "BTC".parse().unwrap(),
@@ -370,6 +374,36 @@ fn one_unit_more_and_the_worst_of_the_orders() {
 /// SRM by hand, spot 3,000: nothing outside exists. A call at 3,150 with a mark of 100 is 5 % out of the money, so 13 % of spot is the
 /// floor that counts: 390 + 100; maintenance 270 + 100. A vertical needs its width of 200. Calls sold without cover beyond their strikes
 /// are charged 1.2 forwards, so they are margined each by itself.
+/// 150,000 USDC and 20 ETH at 2,500 less 1.5 % by PMRM-2, 70 % of it by an SRM that has such a row; a debt counts in full.
+#[test]
+fn collateral_counts_less_its_haircut() {
+    let at = |eth: f64| Portfolio {
+        at: now(),
+        balances: vec![
+            Balance { currency: dollar(), amount: cash(150_000.0) },
+            Balance { currency: coin(), amount: cash(eth) },
+        ],
+        underlyings: vec![
+            Underlying { currency: coin(), index: 2_500.0, confidence: 1.0 },
+            Underlying { currency: dollar(), index: 1.0, confidence: 1.0 },
+        ],
+        ..Portfolio::default()
+    };
+    let terms = MarginTerms::of(coin(), dollar());
+    let value = |rules: VenueRules, eth: f64, parameters: &Parameters| {
+        rules.collateral(&at(eth), parameters, &terms).map(|figure| figure.value().unwrap())
+    };
+    let (pmrm2, mut srm) = (Parameters::derive_pmrm2(), Parameters::derive_srm());
+    assert_eq!(value(VenueRules::DerivePortfolio, 20.0, &pmrm2), Ok(150_000.0 + 50_000.0 * 0.985));
+    assert_eq!(value(VenueRules::DerivePortfolio, -20.0, &pmrm2), Ok(100_000.0));
+    let refused = value(VenueRules::DeriveStandard, 20.0, &srm).unwrap_err().to_string();
+    assert!(refused.starts_with("balance 1: ") && refused.contains("collateral_factor.ETH"), "{refused}");
+    srm.replace("collateral_factor.ETH", "0.7");
+    assert_eq!(value(VenueRules::DeriveStandard, 20.0, &srm), Ok(185_000.0));
+    // Elsewhere a currency bears what settles in it.
+    assert_eq!(value(VenueRules::Hyperliquid, 20.0, &Parameters::hyperliquid()), Ok(150_000.0));
+}
+
 #[test]
 fn standard_margin_by_hand() {
     let option = |strike: f64, right: OptionRight, quantity: f64, mark: f64| {
@@ -414,7 +448,7 @@ fn standard_margin_by_hand() {
     portfolio.positions = vec![perpetual];
     let mut parameters = Parameters::derive_srm();
     let error = standard_margin(&portfolio, &parameters, dollar()).unwrap_err().to_string();
-    assert_eq!(error, "the parameters `derive-srm` have no `perpetual_initial`; add the row");
+    assert!(error.starts_with("position 0: ") && error.contains("in rows `perpetual_initial,"), "{error}");
     parameters.replace("perpetual_initial", "0.1");
     parameters.replace("perpetual_maintenance", "0.065");
     let found = standard_margin(&portfolio, &parameters, dollar()).unwrap();

@@ -209,7 +209,8 @@ impl Rows {
                 Wrong::new(path, what, remedy)
             }
             MarginError::UnknownCollateral { parameter, .. } => {
-                let remedy = format!("give the venue's with `--parameters FILE`, as a row `{parameter}`; docs/margin.md");
+                let remedy =
+                    format!("give the venue's with `--parameters FILE`, as a row `{parameter}`; docs/margin.md");
                 Wrong::new(path, what, remedy)
             }
             MarginError::NoIndex { .. } => Wrong::new(path, what, "add its price under \"prices\""),

@@ -204,6 +204,8 @@ pub struct MarginView {
     pub currency: String,
     /// Which parameters.
     pub parameters: ParametersView,
+    /// What balances count that bear the margin, after haircuts.
+    pub collateral: FigureView,
     /// What bears the margin.
     pub equity: FigureView,
     /// Needed to open or to add.
@@ -319,6 +321,7 @@ fn view(book: &Book, group: &Group, request: &Request, own: Option<&Own<'_>>) ->
             from,
             until: until.map(|until| until.to_string()),
         },
+        collateral: (&group.collateral(&parameters).map_err(all_wrong)?).into(),
         equity: (&margin.equity).into(),
         initial: (&margin.initial).into(),
         maintenance: (&margin.maintenance).into(),

@@ -210,6 +210,11 @@ pub(super) fn unchecked(rules: VenueRules) -> Option<&'static str> {
 }
 
 impl Group {
+    /// What the balances count that bear the margin.
+    pub(crate) fn collateral(&self, parameters: &Parameters) -> Result<risk::venues::Figure, MarginError> {
+        self.rules.collateral(&self.portfolio, parameters, &MarginTerms::of(self.coin, self.settle))
+    }
+
     /// The venue's margin of a portfolio, and, of margin by tiers, each position's own.
     pub(crate) fn margin(
         &self,

@@ -33,7 +33,13 @@ pub(crate) fn show(view: &MarginView, explain: bool, terminal: &Terminal) {
 fn totals(view: &MarginView, terminal: &Terminal) {
     let told = |figure: &FigureView| amount(figure, view);
     let ratio = figure_or_missing(&view.ratio, |ratio| show::percent(ratio, 1, Style::Terminal));
-    terminal.result(format_args!("\n  {:<20}{:>15}", "equity", told(&view.equity)));
+    terminal.result(format_args!(
+        "\n  {:<20}{:>15}   {:<9}{:>15}",
+        "equity",
+        told(&view.equity),
+        "collateral",
+        told(&view.collateral)
+    ));
     terminal.result(format_args!(
         "  {:<20}{:>15}   {:<9}{:>15}",
         "initial margin",

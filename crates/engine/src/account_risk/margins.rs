@@ -200,6 +200,9 @@ impl AccountRisk {
         let rules = VenueRules::of(venue, Some(margin)).filter(|_| !portfolio || VenueRules::has_two(venue));
         let named = || if portfolio { format!("{venue}, portfolio") } else { venue.to_owned() };
         let rules = rules.ok_or_else(|| RiskRefusal::NoModel(named()))?;
+        if figure == MarginFigure::Collateral {
+            return self.collateral(engine, at, rules);
+        }
         if !rules.is_sum() {
             return self.whole_margin(engine, at, figure, rules);
         }
@@ -220,6 +223,7 @@ impl AccountRisk {
                 let initial = self.initial(engine, at)?;
                 translated(account, initial.into_iter())
             }
+            MarginFigure::Collateral => self.collateral(engine, at, rules),
         }
     }
 
@@ -240,23 +244,10 @@ impl AccountRisk {
         settles.dedup();
         let (mut worst, mut sum) = (0.0_f64, 0.0);
         for settle in settles {
-            let mut pool = of_pool(&all, settle);
-            // What a stablecoin is worth is asked by rules of options: its price where the tapes have one, else par.
-            if is_dollar(settle) && pool.underlyings.iter().all(|known| known.currency != settle) {
-                let price = self.coin(settle).and_then(|coin| coin.price(engine)).map_or(1.0, Price::approximate);
-                pool.underlyings.push(Underlying { currency: settle, index: price, confidence: 1.0 });
-            }
+            let pool = self.pool_of(engine, &all, settle);
             // Rules of one coin refuse what is held of another.
             let coin = pool.positions.first().map_or(settle, |position| position.instrument.base);
-            let known = self.parameters.iter().position(|(known, of, _)| (*known, *of) == (rules, coin));
-            let known = match known {
-                Some(known) => known,
-                None => {
-                    let own = rules.parameters(coin).ok_or_else(|| RiskRefusal::NoModel(rules.venue().to_owned()))?;
-                    self.parameters.push((rules, coin, own));
-                    self.parameters.len() - 1
-                }
-            };
+            let known = self.parameters_of(rules, coin)?;
             let (terms, own) = (MarginTerms::of(coin, settle), &self.parameters[known].2);
             let value = |of: &Figure| of.value().ok_or(RiskRefusal::Absent(Absent::Part));
             let [equity, initial, maintenance] = match rules.portfolio_margin(&pool, own, &terms)? {
@@ -294,6 +285,51 @@ impl AccountRisk {
             self.wholes.push(kept);
         }
         Ok(if figure == MarginFigure::Ratio { worst } else { sum })
+    }
+
+    /// What balances count that bear the margin, in the account's numéraire.
+    fn collateral(&mut self, engine: &Engine, at: usize, rules: VenueRules) -> Result<f64, RiskRefusal> {
+        let account = &engine.books[at].account;
+        let all = self.portfolio(engine, at..at + 1)?;
+        let first = all.positions.first().map(|position| (position.instrument.settle, position.instrument.base));
+        let takes_others = matches!(rules, VenueRules::DeriveStandard | VenueRules::DerivePortfolio);
+        let Some((settle, coin)) = first.filter(|_| takes_others) else {
+            // Each bears what settles in it alone.
+            return translated(account, all.balances.iter().map(|balance| (balance.currency, balance.amount)));
+        };
+        let known = self.parameters_of(rules, coin)?;
+        let pool = self.pool_of(engine, &all, settle);
+        let figure = rules.collateral(&pool, &self.parameters[known].2, &MarginTerms::of(coin, settle))?;
+        let amount = match figure {
+            Figure::Owed(amount) => amount,
+            other => {
+                let amount = other.value().and_then(|value| Cash::from_estimate(value, units::Round::TowardZero));
+                amount.ok_or(RiskRefusal::Absent(Absent::NotFinite))?
+            }
+        };
+        translated(account, std::iter::once((settle, amount)))
+    }
+
+    /// The place of the parameters of rules that look at a portfolio as a whole.
+    fn parameters_of(&mut self, rules: VenueRules, coin: Currency) -> Result<usize, RiskRefusal> {
+        let known = self.parameters.iter().position(|(known, of, _)| (*known, *of) == (rules, coin));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let own = rules.parameters(coin).ok_or_else(|| RiskRefusal::NoModel(rules.venue().to_owned()))?;
+        self.parameters.push((rules, coin, own));
+        Ok(self.parameters.len() - 1)
+    }
+
+    /// What settles in one currency, with what that is worth.
+    fn pool_of(&self, engine: &Engine, all: &Portfolio, settle: Currency) -> Portfolio {
+        let mut pool = of_pool(all, settle);
+        // What a stablecoin is worth is asked by rules of options: its price where the tapes have one, else par.
+        if is_dollar(settle) && pool.underlyings.iter().all(|known| known.currency != settle) {
+            let price = self.coin(settle).and_then(|coin| coin.price(engine)).map_or(1.0, Price::approximate);
+            pool.underlyings.push(Underlying { currency: settle, index: price, confidence: 1.0 });
+        }
+        pool
     }
 
     /// Initial margin by settlement currency, each position with the worst of its pending orders.

@@ -171,9 +171,11 @@ impl Engine {
                 }
                 RiskFact::Margin { figure, .. } => {
                     let amount = Cash::from_estimate(value, units::Round::Nearest).unwrap_or_default();
-                    let initial = figure == MarginFigure::Initial;
-                    let template =
-                        if initial { "initial margin is {}: exact" } else { "maintenance margin is {}: exact" };
+                    let template = match figure {
+                        MarginFigure::Initial => "initial margin is {}: exact",
+                        MarginFigure::Collateral => "collateral after haircuts is {}: exact",
+                        _ => "maintenance margin is {}: exact",
+                    };
                     (template, Arg::Cash(amount))
                 }
                 RiskFact::Concentration { of: Concentrated::Venue } => {

@@ -91,7 +91,7 @@ impl Family {
 const ANNUAL: &str = "a volatility, annualised";
 
 /// What the engine tells beside its own facts.
-const TOLD: [(Family, &str, &str, &str); 32] = [
+const TOLD: [(Family, &str, &str, &str); 33] = [
     (Family::Series, "series(name, max_age)", "a number", "a recorded series, such as a volatility index"),
     (Family::Indicator, "atr(bars, bar)", "a price", "average true range, Wilder's smoothing"),
     (Family::Indicator, "implied_move(series, max_age)", "a price", "price × volatility ÷ √365"),
@@ -133,6 +133,12 @@ const TOLD: [(Family, &str, &str, &str); 32] = [
     ),
     (Family::Risk, "margin.initial(venue)", "an amount of money", "initial margin, with the worst of pending orders"),
     (Family::Risk, "margin.maintenance(venue)", "an amount of money", "maintenance margin"),
+    (
+        Family::Risk,
+        "collateral(venue)",
+        "an amount of money",
+        "what the account's balances count at that venue, after its haircuts",
+    ),
     (
         Family::Risk,
         "liquidation.distance()",

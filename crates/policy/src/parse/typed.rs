@@ -318,9 +318,10 @@ impl<'t> Checker<'_, 't, '_> {
                 Greek::Gamma => (Unit::Number, None),
                 Greek::Vega | Greek::Theta => (Unit::Money, Some("USD".to_owned())),
             },
-            Told::Risk(RiskFact::Margin { figure: MarginFigure::Initial | MarginFigure::Maintenance, .. }) => {
-                (Unit::Money, self.numeraire())
-            }
+            Told::Risk(RiskFact::Margin {
+                figure: MarginFigure::Initial | MarginFigure::Maintenance | MarginFigure::Collateral,
+                ..
+            }) => (Unit::Money, self.numeraire()),
             Told::Surface(_) | Told::Risk(_) => (Unit::Number, None),
         };
         Typed { term: Term::Told { name: told.to_string(), max_age }, unit, is_plain: false, currency, span }

@@ -426,7 +426,10 @@ impl fmt::Display for Reason<'_> {
                 write!(f, "{model} knows no `{what}` of a single position, as `{symbol}` has; leave it out")
             }
             E::UnknownCollateral { currency, parameter, .. } => {
-                write!(f, "the parameters have no terms for {currency} as collateral; add the venue's, as `{parameter}`")
+                write!(
+                    f,
+                    "the parameters have no terms for {currency} as collateral; add the venue's, as `{parameter}`"
+                )
             }
             E::NoMark { symbol, .. } => write!(f, "`{symbol}` has no mark; state one over zero"),
             E::NoEntry { symbol, .. } => {

@@ -5,7 +5,8 @@ use super::derive::{self, Pmrm2};
 use super::lasting::LastingMargin;
 use super::tiered::{Rule, tier_rule};
 use super::{
-    Margin, MarginError, Parameters, Place, Portfolio, Position, Tiered, TieredPosition, dydx, hyperliquid, tiered,
+    Balance, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position, Tiered, TieredPosition, dydx,
+    hyperliquid, tiered,
 };
 use crate::TierTable;
 use market::{Currency, Instrument, InstrumentKind};
@@ -189,6 +190,43 @@ impl VenueRules {
             }
             _ => None,
         })
+    }
+
+    /// What the balances count that bear the margin, in the currency of settlement, without profit that is not settled: at Derive other
+    /// currencies too, each less its haircut (of maintenance margin), debts in full; elsewhere the balance of that currency, which alone
+    /// bears what settles in it.
+    ///
+    /// # Errors
+    ///
+    /// A currency without terms or without a price, by row; parameters that do not hold.
+    pub fn collateral(
+        self,
+        portfolio: &Portfolio,
+        parameters: &Parameters,
+        terms: &MarginTerms<'_>,
+    ) -> Result<Figure, MarginError> {
+        parameters.check(portfolio.at)?;
+        let own = portfolio.amount(terms.settle);
+        let mut value = own.approximate();
+        let is_other = |balance: &&(usize, &Balance)| balance.1.currency != terms.settle && !balance.1.amount.is_zero();
+        let mut others = portfolio.balances.iter().enumerate().filter(|balance| is_other(&balance)).peekable();
+        let takes_others = matches!(self, Self::DeriveStandard | Self::DerivePortfolio);
+        if !takes_others || others.peek().is_none() {
+            return Ok(Figure::Owed(own));
+        }
+        for (row, balance) in others {
+            let (share, unit) = if self == Self::DerivePortfolio {
+                let terms_of = derive::collateral_terms(parameters, row, balance.currency)?;
+                (1.0 - terms_of.maintenance, portfolio.underlying_of_all(terms.settle)?.index)
+            } else {
+                (derive::collateral_factor(parameters, row, balance.currency)?, 1.0)
+            };
+            let worth = balance.amount.approximate()
+                * portfolio.underlying(Place::Balance(row), balance.currency)?.index
+                / unit;
+            value += if worth > 0.0 { worth * share } else { worth };
+        }
+        Ok(Figure::estimated(value))
     }
 
     /// Whether the model itself counts open orders.

@@ -64,6 +64,10 @@ impl PriceBox {
     }
 
     pub(super) fn of(risk: &mut AccountRisk, engine: &Engine, fact: &RiskFact, (low, high): Within) -> Option<Self> {
+        // What is quickly told has none.
+        if matches!(fact, RiskFact::Margin { figure: MarginFigure::Collateral, .. }) {
+            return None;
+        }
         // The account, or the place of what is known of a stress.
         let at = match fact {
             RiskFact::Margin { venue, portfolio: false, figure } => {

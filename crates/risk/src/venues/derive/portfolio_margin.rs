@@ -309,12 +309,7 @@ impl Pmrm2 {
             if balance.currency == self.cash_currency || balance.amount.is_zero() {
                 continue;
             }
-            let terms = self.terms.collateral.iter().find(|terms| terms.currency == balance.currency);
-            let parameter =
-                || format!("collateral.{},risk-cancelling:haircut of initial:of maintenance margin", balance.currency);
-            let unknown =
-                || MarginError::UnknownCollateral { row, currency: balance.currency, parameter: parameter() };
-            let terms = *terms.ok_or_else(unknown)?;
+            let terms = terms_of(&self.terms.collateral, row, balance.currency)?;
             let price = portfolio.underlying(Place::Balance(row), balance.currency)?;
             let amount = balance.amount.approximate();
             let value = amount * price.index / self.stable;
@@ -548,6 +543,22 @@ impl Pmrm2 {
             notes: self.notes.clone(),
         }
     }
+}
+
+/// What a currency is worth as collateral, of those with terms.
+fn terms_of(known: &[CollateralTerms], row: usize, currency: Currency) -> Result<CollateralTerms, MarginError> {
+    let parameter = || format!("collateral.{currency},risk-cancelling:haircut of initial:of maintenance margin");
+    let unknown = || MarginError::UnknownCollateral { row, currency, parameter: parameter() };
+    known.iter().find(|terms| terms.currency == currency).copied().ok_or_else(unknown)
+}
+
+/// The same by parameters.
+pub(crate) fn collateral_terms(
+    parameters: &Parameters,
+    row: usize,
+    currency: Currency,
+) -> Result<CollateralTerms, MarginError> {
+    terms_of(&Pmrm2Terms::new(parameters)?.collateral, row, currency)
 }
 
 /// What an expiry's length makes of volatilities.

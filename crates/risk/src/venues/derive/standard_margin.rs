@@ -46,12 +46,7 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
     let mut equity = portfolio.amount(cash).approximate();
     add("cash".to_owned(), None, equity);
     for (row, balance) in portfolio.balances.iter().enumerate().filter(|(_, balance)| balance.currency != cash) {
-        let name = format!("collateral_factor.{}", balance.currency);
-        if parameters.optional::<f64>(&name)?.is_none() {
-            let parameter = format!("{name},which part of it counts");
-            return Err(MarginError::UnknownCollateral { row, currency: balance.currency, parameter });
-        }
-        let factor = parameters.share(&name)?;
+        let factor = collateral_factor(parameters, row, balance.currency)?;
         let value =
             balance.amount.approximate() * portfolio.underlying(Place::Balance(row), balance.currency)?.index * factor;
         add(format!("collateral {}", balance.currency), None, value);
@@ -135,6 +130,16 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
         worst: None,
         notes,
     })
+}
+
+/// Which part of a currency counts as collateral.
+pub(crate) fn collateral_factor(parameters: &Parameters, row: usize, currency: Currency) -> Result<f64, MarginError> {
+    let name = format!("collateral_factor.{currency}");
+    if parameters.optional::<f64>(&name)?.is_none() {
+        let parameter = format!("{name},which part of it counts");
+        return Err(MarginError::UnknownCollateral { row, currency, parameter });
+    }
+    parameters.share(&name)
 }
 
 fn holdings(portfolio: &Portfolio, coin: Currency, expiry: Timestamp) -> Result<Vec<Held>, MarginError> {
