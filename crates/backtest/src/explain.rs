@@ -4,7 +4,6 @@ use crate::record::Keep;
 use crate::records::{FillRow, OrderRow, PlanRow, PositionRow};
 use crate::run::{Run, Variant, What, single, stamp};
 use crate::{Error, Progress, TapeStamp};
-use policy::Policy;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -115,8 +114,8 @@ impl Run {
     pub fn traders(&self) -> Vec<(&str, &str)> {
         let mut traders = Vec::new();
         for strategy in &self.strategies {
-            let Policy { name, instruments, .. } = &strategy.policy;
-            traders.extend(instruments.iter().map(|symbol| (name.as_str(), symbol.as_str())));
+            let policy = &strategy.policy;
+            traders.extend(policy.traded().map(|symbol| (policy.name.as_str(), symbol)));
         }
         traders
     }

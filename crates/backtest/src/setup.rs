@@ -13,7 +13,7 @@ use risk::TierTable;
 use risk::venues::VenueModel;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use units::{AccountId, Cash, InstrumentId, Rate, Round, Timestamp};
+use units::{AccountId, Cash, InstrumentId, Rate, Round, StrategyId, Timestamp};
 
 /// The accounts of a run, and what its exchange charges.
 pub(crate) struct Setup {
@@ -45,10 +45,11 @@ impl Setup {
         }
         let mut traders = Vec::new();
         for (at, policy) in policies.iter().enumerate() {
-            for symbol in &policy.instruments {
+            for symbol in policy.traded() {
                 traders.push((at, instrument_of(symbol, catalogue)?));
             }
         }
+        check_hedges(policies, &traders, catalogue)?;
         check_sizes(policies, &traders, catalogue)?;
         let accounts = accounts(first, &traders, catalogue)?;
         let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
@@ -76,6 +77,16 @@ impl Setup {
             .map(|&(at, instrument)| {
                 let (policy, known) = (&policies[at], &catalogue.instruments[instrument.index()]);
                 let symbol = &known.symbol;
+                if let Some(hedge) = policy.hedge_in(symbol) {
+                    // The twin hedges nothing.
+                    let program =
+                        if twin { Program::custom(Vec::new())? } else { Program::hedge(policy, hedge, &series)? };
+                    return Ok(StrategyConfig {
+                        guard: if twin { None } else { guard(policy, ExchangeConfig::tiers_of(known)) },
+                        hedged: if twin { Vec::new() } else { self.hedged_by(policies, (at, hedge), catalogue) },
+                        ..StrategyConfig::new(instrument, program)
+                    });
+                }
                 let program = if twin {
                     Program::twin(policy, symbol, &series)?
                 } else {
@@ -97,6 +108,22 @@ impl Setup {
             .collect()
     }
 
+    /// The strategies that a hedge of a policy looks at: those of the policies that it names in instruments on its coin, no other hedge.
+    fn hedged_by(
+        &self,
+        policies: &[Policy],
+        (own, hedge): (usize, &spec::Hedge),
+        catalogue: &Catalogue,
+    ) -> Vec<StrategyId> {
+        let is_named = |at: usize| is_hedged(policies, at, (own, hedge));
+        let base = spec::base(&hedge.instrument);
+        let traders = self.traders.iter().enumerate().filter(|(_, (at, instrument))| {
+            let known = &catalogue.instruments[instrument.index()];
+            is_named(*at) && policies[*at].hedge_in(&known.symbol).is_none() && base == Some(known.base.as_str())
+        });
+        traders.map(|(index, _)| StrategyId(index as u32)).collect()
+    }
+
     /// An engine that has seen nothing yet, with all strategies.
     pub(crate) fn engine(&self, policies: &[Policy], catalogue: &Catalogue, twin: bool) -> Result<Engine, Error> {
         let (accounts, tiers) = (self.accounts.clone(), self.exchange.tiers.clone());
@@ -112,6 +139,46 @@ impl Setup {
         let trader = |&(at, instrument): &(usize, InstrumentId)| Trader { policy: names[at].clone(), instrument };
         self.traders.iter().map(trader).collect()
     }
+}
+
+/// Whether a hedge of a policy names another one, or its own without naming any.
+fn is_hedged(policies: &[Policy], at: usize, (own, hedge): (usize, &spec::Hedge)) -> bool {
+    if hedge.strategies.is_empty() { at == own } else { hedge.strategies.contains(&policies[at].name) }
+}
+
+/// Each hedge trades a contract or spot, and names strategies of the run that trade its coin.
+fn check_hedges(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogue: &Catalogue) -> Result<(), Error> {
+    for (own, policy) in policies.iter().enumerate() {
+        for hedge in &policy.hedges {
+            let (name, symbol) = (&policy.name, &hedge.instrument);
+            let known = &catalogue.instruments[instrument_of(symbol, catalogue)?.index()];
+            if known.kind.is_option() || known.kind == InstrumentKind::Structure {
+                return Err(Error::Setup(format!(
+                    "`[[hedges]]` of `{name}` trades `{symbol}`, an option: a hedge of delta trades a perpetual, a future or spot"
+                )));
+            }
+            if let Some(absent) = hedge.strategies.iter().find(|named| policies.iter().all(|of| of.name != **named)) {
+                let names: Vec<String> = policies.iter().map(|of| format!("`{}`", of.name)).collect();
+                return Err(Error::Setup(format!(
+                    "`[[hedges]]` of `{name}` hedges `{absent}`, which is not in the run: its policies are {}",
+                    names.join(", ")
+                )));
+            }
+            let trades = |(at, id): &&(usize, InstrumentId)| {
+                let of = &catalogue.instruments[id.index()];
+                is_hedged(policies, *at, (own, hedge))
+                    && policies[*at].hedge_in(&of.symbol).is_none()
+                    && of.base == known.base
+            };
+            if traders.iter().find(trades).is_none() {
+                return Err(Error::Setup(format!(
+                    "`[[hedges]]` of `{name}` in `{symbol}` hedges nothing: no strategy that it names trades {}",
+                    known.base
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Symbols that a message lists at most.

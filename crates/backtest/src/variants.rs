@@ -124,6 +124,7 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     without("without limits on facts", "what they bar or cut goes on", !policy.limits.is_empty(), &|policy| {
         policy.limits.clear();
     });
+    without("without hedges", "delta is left as it comes", !policy.hedges.is_empty(), &|policy| policy.hedges.clear());
     let buffered = policy.trade.buffer.is_some_and(|buffer| buffer.get() > 0.0);
     without("without buffer", "every change is traded", buffered, &|policy| policy.trade.buffer = None);
     let guards = &policy.guards;

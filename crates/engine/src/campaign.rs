@@ -182,6 +182,7 @@ impl Campaign {
             | Purpose::Liquidation
             | Purpose::Settlement
             | Purpose::Roll
+            | Purpose::Hedge
             | Purpose::Opening => {}
         }
         if self.held.abs() > self.peak.abs() {

@@ -53,13 +53,16 @@ pub struct StrategyConfig {
     pub adoption: Option<Adoption>,
     /// What its instrument is made of, if that is a structure of options. It is the only strategy in it.
     pub structure: Option<Structure>,
+    /// The strategies whose delta in its instrument's underlying it hedges, if it is a hedge.
+    pub hedged: Vec<StrategyId>,
 }
 
 impl StrategyConfig {
     /// A strategy that sizes on all of its account.
     #[must_use]
     pub fn new(instrument: InstrumentId, program: Program) -> Self {
-        Self { instrument, program, guard: None, sharing: None, adoption: None, structure: None }
+        let (guard, sharing, adoption, structure) = (None, None, None, None);
+        Self { instrument, program, guard, sharing, adoption, structure, hedged: Vec::new() }
     }
 }
 
@@ -258,6 +261,12 @@ impl Engine {
         }
         let structure = config.structure.take();
         self.has_options |= structure.is_some();
+        if !config.hedged.is_empty() {
+            let greeks = self.greeks.get_or_insert_with(HeldGreeks::empty);
+            let hedged = std::mem::take(&mut config.hedged);
+            greeks.hedge(id.0, instrument.base, hedged, (&self.catalogue, &self.structures.chains));
+            (self.has_options, self.has_surface_facts) = (true, true);
+        }
         if let Some(sharing) = config.sharing {
             let group = sharing.group as usize;
             self.groups.resize(self.groups.len().max(group + 1), Group::default());
@@ -302,7 +311,8 @@ impl Engine {
         let (account, base) = (self.traded[instrument].account, self.catalogue.instruments[instrument].base);
         let trades = |scope: &Scope| {
             let index = scope.instrument.index();
-            self.traded[index].account == account && self.catalogue.instruments[index].base == base
+            let is_of = self.traded[index].account == account && self.catalogue.instruments[index].base == base;
+            is_of && !scope.terms.hedges
         };
         let those: Vec<usize> = (0..self.scopes.len()).filter(|at| trades(&self.scopes[*at])).collect();
         let group = |at: usize| self.scopes[at].sharing.map(|sharing| sharing.group);
@@ -824,7 +834,9 @@ impl Engine {
         let (account, instrument) = (scope.account, scope.instrument);
         let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
         let shares = !scope.alone;
-        let wanted = Wanted { entering, keeps_back, ..wanted(&scope.because, scope.position, shares, target, source) };
+        let hedges = scope.terms.hedges;
+        let wanted =
+            Wanted { entering, keeps_back, hedges, ..wanted(&scope.because, scope.position, shares, target, source) };
         scope.working.route(&wanted, &mut outbox);
         self.books[account.index()].on_order();
         adopt(scope, target);
@@ -1074,6 +1086,7 @@ fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: So
         entering: None,
         shared,
         keeps_back: false,
+        hedges: false,
         may_trade: source != Source::Venue,
     }
 }
@@ -1189,6 +1202,7 @@ fn note_of(purpose: Purpose, fill: &Fill) -> (&'static str, [Arg; 3]) {
         Purpose::Cut => ("cut by a limit: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Liquidation => ("liquidated by the venue: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Roll => ("rolled: {} filled at {}", [qty, price, Arg::None]),
+        Purpose::Hedge => ("hedged: {} filled at {}", [qty, price, Arg::None]),
         Purpose::Settlement => ("expired: {} settled in cash at {}", [qty, price, Arg::None]),
         Purpose::Opening => ("taken over: {} carried at {}", [qty, price, Arg::None]),
     }

@@ -13,7 +13,7 @@ use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks, SmilePoint};
 use risk::{Leg, OneDay, ProfitIn};
 use units::math::ln;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, Cash, Contract, InstrumentId, Price, Qty, SeriesId, StrategyId, Timestamp};
+use units::{AccountId, Cash, Contract, InstrumentId, Price, Qty, Round, SeriesId, StrategyId, Timestamp};
 
 /// A fact of the Greeks of what is held on an underlying.
 #[derive(Debug, Clone)]
@@ -74,11 +74,31 @@ pub(crate) struct HeldGreeks {
     underlyings: Vec<Underlying>,
 }
 
+/// A hedge that is told the delta of what it hedges.
+#[derive(Debug, Clone)]
+pub(crate) struct HedgedDelta {
+    /// The strategy that hedges.
+    pub(crate) scope: u32,
+    /// Those whose positions it hedges.
+    of: Vec<StrategyId>,
+    /// What it is to be told, if it is news.
+    told: Option<Option<Delta>>,
+}
+
+/// Delta of what is hedged, in coins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delta {
+    pub(crate) net: Qty,
+    /// Σ |delta| of its positions.
+    pub(crate) gross: Qty,
+}
+
 /// An underlying, and its market and positions as they stand in the portfolio.
 #[derive(Debug)]
 struct Underlying {
     base: Currency,
     facts: Vec<GreekFact>,
+    hedges: Vec<HedgedDelta>,
     volatility: Option<VolatilityFact>,
     /// Instruments whose price is that of the underlying: the first that has one tells it.
     sources: Vec<u32>,
@@ -141,6 +161,32 @@ impl HeldGreeks {
         (!underlyings.is_empty()).then(|| Self { greeks: PortfolioGreeks::new(Simd::best()), underlyings })
     }
 
+    /// Of which nothing is asked yet.
+    pub(crate) fn empty() -> Self {
+        Self { greeks: PortfolioGreeks::new(Simd::best()), underlyings: Vec::new() }
+    }
+
+    /// Tells a strategy from now on the delta in a coin of what others hold.
+    pub(crate) fn hedge(
+        &mut self,
+        scope: u32,
+        base: Currency,
+        of: Vec<StrategyId>,
+        (catalogue, chains): (&Catalogue, &Chains),
+    ) {
+        let at = self.underlyings.binary_search_by_key(&base, |of| of.base).unwrap_or_else(|at| {
+            self.underlyings.insert(at, Underlying::new(base, catalogue, chains));
+            at
+        });
+        self.underlyings[at].hedges.push(HedgedDelta { scope, of, told: None });
+    }
+
+    /// What hedges are to be told since the last time, `None` where it is not known.
+    pub(crate) fn hedged(&mut self) -> impl Iterator<Item = (u32, Option<Delta>)> + '_ {
+        let hedges = self.underlyings.iter_mut().flat_map(|of| &mut of.hedges);
+        hedges.filter_map(|hedge| Some((hedge.scope, hedge.told.take()?)))
+    }
+
     pub(crate) fn portfolio(&self) -> &PortfolioGreeks {
         &self.greeks
     }
@@ -153,6 +199,9 @@ impl HeldGreeks {
             let has_coins = underlying.see_coins(holdings);
             if underlying.is_complete && (has_changed || has_coins) {
                 underlying.tell_volatility(greeks, holdings, &mut tell);
+            }
+            if has_changed {
+                underlying.see_hedged(greeks, holdings);
             }
             if !(has_changed && underlying.is_complete) || underlying.facts.is_empty() {
                 continue;
@@ -232,6 +281,7 @@ impl Underlying {
         Self {
             base,
             facts: Vec::new(),
+            hedges: Vec::new(),
             volatility: None,
             sources: catalogue.prices_of(base).map(|source| source.0).collect(),
             chains: listed.map(|(at, _)| at).collect(),
@@ -245,6 +295,26 @@ impl Underlying {
             is_complete: false,
             has_traded: true,
             has_futures: false,
+        }
+    }
+
+    /// What hedges are told: unadjusted forward delta of what they hedge, each structure's smile as sticky as it declares.
+    fn see_hedged(&mut self, greeks: &mut PortfolioGreeks, holdings: &Holdings<'_>) {
+        for hedge in &mut self.hedges {
+            if !self.is_complete {
+                hedge.told = Some(None);
+                continue;
+            }
+            let (mut net, mut gross) = (0.0, 0.0);
+            for (strategy, sums) in greeks.each(self.base).filter(|(strategy, _)| hedge.of.contains(strategy)) {
+                let desk = holdings.desks.iter().find(|desk| desk.scope == strategy.0);
+                let delta = sums.hedge_delta(desk.map_or(Sticky::Strike, |desk| desk.terms.sticky));
+                (net, gross) = (net + delta, gross + delta.abs());
+            }
+            let qty = |coins| Qty::from_estimate(coins, Round::Nearest);
+            // A position of so little delta that it rounds to nothing is one.
+            let least = if gross > 0.0 { Qty::from_raw(1) } else { Qty::ZERO };
+            hedge.told = Some(qty(net).zip(qty(gross)).map(|(net, gross)| Delta { net, gross: gross.max(least) }));
         }
     }
 

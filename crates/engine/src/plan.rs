@@ -92,6 +92,8 @@ pub enum Purpose {
     Opening,
     /// Replaces the legs of a structure of options by later ones.
     Roll,
+    /// Brings delta back into the band of a hedge.
+    Hedge,
 }
 
 impl Purpose {
@@ -110,6 +112,7 @@ impl Purpose {
             Self::Settlement => "settlement",
             Self::Opening => "opening",
             Self::Roll => "roll",
+            Self::Hedge => "hedge",
         }
     }
 
@@ -127,6 +130,7 @@ impl Purpose {
             Self::Settlement => (8, 0),
             Self::Opening => (9, 0),
             Self::Roll => (10, 0),
+            Self::Hedge => (11, 0),
         };
         out.u8(kind);
         out.u32(number);
@@ -148,6 +152,7 @@ impl Purpose {
             8 => Self::Settlement,
             9 => Self::Opening,
             10 => Self::Roll,
+            11 => Self::Hedge,
             _ => return Err(Corrupt { at: 0, what: "no purpose of an order" }),
         })
     }

@@ -168,6 +168,11 @@ impl Working {
         self.orders.iter().filter(|live| live.is_collared() && !live.cancelling).map(Live::open).sum()
     }
 
+    /// Signed quantity of all orders that were not asked back.
+    pub(crate) fn on_the_way(&self) -> Qty {
+        self.orders.iter().filter(|live| !live.cancelling).map(Live::open).sum()
+    }
+
     /// What orders that may raise the position could still buy and sell.
     #[inline]
     pub(crate) fn pending(&self) -> (Qty, Qty) {
@@ -390,6 +395,7 @@ impl Working {
     fn route_change(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
         if let Some((change, reduces)) = self.change(wanted, Qty::ZERO) {
             let purpose = match () {
+                () if wanted.hedges && !(reduces && wanted.cut) => Purpose::Hedge,
                 () if wanted.held.is_zero() => Purpose::Entry,
                 () if reduces && wanted.stopped => Purpose::Stop,
                 () if reduces && wanted.cut => Purpose::Cut,
@@ -530,6 +536,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) shared: bool,
     /// The desk of a structure takes no increase now.
     pub(crate) keeps_back: bool,
+    /// A hedge trades it.
+    pub(crate) hedges: bool,
 }
 
 fn kind_of(add: &Add) -> OrderKind {

@@ -167,7 +167,7 @@ impl Scope {
 
     /// Once it is complete.
     pub(crate) fn find_special(&mut self) {
-        let reads = self.reads_funds || self.reads_margin || self.reads_range || self.reads_sent;
+        let reads = self.terms.hedges || self.reads_funds || self.reads_margin || self.reads_range || self.reads_sent;
         let expires = self.expiry.is_some();
         self.is_special = reads || expires || self.collared || self.desk.is_some() || !self.amounts.is_empty();
     }
@@ -184,6 +184,9 @@ impl Scope {
         }
         if self.reads_sent {
             self.count_sent(now);
+        }
+        if self.terms.hedges {
+            self.facts.set(facts::ON_THE_WAY, self.working.on_the_way());
         }
     }
 

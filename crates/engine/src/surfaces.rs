@@ -470,6 +470,7 @@ impl Engine {
             }
         }
         self.surfaces.told = told;
+        self.tell_hedges();
         let Some(series) = self.surfaces.structure.filter(|_| changed != 0) else { return };
         for at in 0..self.structures.desks.len() {
             let desk = &self.structures.desks[at];
@@ -479,6 +480,18 @@ impl Engine {
             if let Some(volatility) = volatility.and_then(|volatility| Ratio::new(volatility.get())) {
                 self.tell_fact(scope, series, volatility);
             }
+        }
+    }
+
+    /// Tells hedges the delta of what they hedge, where it is another.
+    fn tell_hedges(&mut self) {
+        let Self { greeks: Some(greeks), scopes, dirty, now, .. } = self else { return };
+        for (index, delta) in greeks.hedged() {
+            let facts = &mut scopes[index as usize].facts;
+            facts.set_now(*now);
+            facts.put(facts::HEDGED, delta.map(|delta| delta.net));
+            facts.put(facts::HEDGED_GROSS, delta.map(|delta| delta.gross));
+            dirty.touch(index);
         }
     }
 

@@ -96,7 +96,8 @@ right
 
     UnknownSection = "P004", "unknown section",
 "The sections are [structure], [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak],
-[caps], [trade], [guards] and [backtest]; lists of them are [[accounts]], [[limits]], [[backtest.flows]] and [[adopt]].
+[caps], [trade], [guards] and [backtest]; lists of them are [[accounts]], [[limits]], [[hedges]],
+[[backtest.flows]] and [[adopt]].
 
 wrong
     [cap]
@@ -795,6 +796,26 @@ right
     [pyramid]
     units = \"$units\"
     step = \"0.5N\"";
+
+    Hedges = "P070", "hedge",
+"A hedge trades an instrument of its own, on the coin whose delta it holds in a band. Without `strategies` it
+hedges the options of its own policy; what trades a direction is hedged only where it is named.
+
+wrong
+    instrument = \"binance:BTCUSDT-PERP\"
+
+    [[hedges]]
+    instrument = \"deribit:BTC-PERPETUAL\"
+    band = \"0.2 BTC\"
+
+right
+    [structure]
+    chain = \"deribit:BTC\"
+    legs = [{ right = \"call\", delta = 0.25, days = 30 }]
+
+    [[hedges]]
+    instrument = \"deribit:BTC-PERPETUAL\"
+    band = \"0.2 BTC\"";
 
     Contradiction = "P080", "objectives that contradict each other",
 "Two objectives cannot both hold, or one asks for what the other forbids: a day's loss over the worst drawdown,

@@ -276,6 +276,12 @@ facts! {
     53 EXPOSURE_PRICE: Price = "exposure.price";
     /// Of a structure of options: that it has no legs now, and why, as the engine's own rule reads it.
     54 NO_LEGS: u32 = "structure.no_legs";
+    /// Of a hedge: delta of what it hedges, without its own, in coins of the underlying. None: it is not known now.
+    55 HEDGED: Qty = "hedge.delta";
+    /// Of a hedge: the sum of the unsigned deltas of each position that it hedges; zero where nothing is held.
+    56 HEDGED_GROSS: Qty = "hedge.gross";
+    /// Of a hedge: signed quantity of its orders that are on their way.
+    57 ON_THE_WAY: Qty = "orders.on_the_way";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

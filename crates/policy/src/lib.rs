@@ -3,6 +3,7 @@
 //! `policy` knows no market, venue or account: facts come in by name, targets go out. The engine feeds it.
 
 mod codes;
+mod compose;
 mod diagnostic;
 pub mod edit;
 pub mod expression;

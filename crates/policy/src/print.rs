@@ -3,9 +3,9 @@
 use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Ladder, LegStrike, Money,
-    OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Setting, Signal, SignalKind, Size,
-    SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
+    AccountTerms, Adoption, Allocation, Band, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Hedge, Ladder,
+    LegStrike, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Setting, Signal,
+    SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -62,6 +62,9 @@ pub fn to_toml(policy: &Policy) -> String {
     for limit in &policy.limits {
         out.limit(limit);
     }
+    for hedge in &policy.hedges {
+        out.hedge(hedge);
+    }
     let base = if let [only] = &policy.instruments[..] { base(only) } else { None };
     out.trade(&policy.trade, (base, policy.quote()));
     out.guards(&policy.guards, (base, policy.quote()));
@@ -87,6 +90,20 @@ impl Printer {
             Setting::Declared(value) => self.line(key, declared(*value)),
             Setting::Reckoned(reckoned) => self.quoted(key, &reckoned.expression),
         }
+    }
+
+    fn hedge(&mut self, hedge: &Hedge) {
+        self.entry("hedges");
+        self.line("instrument", escaped(&hedge.instrument));
+        if !hedge.strategies.is_empty() {
+            self.list("strategies", hedge.strategies.iter().map(|name| escaped(name)));
+        }
+        self.line("target", hedge.target);
+        match hedge.band {
+            Band::Coins(coins) => self.line("band", coins),
+            Band::OfGross(share) => self.quoted("band", percent(share)),
+        }
+        self.quoted("to", hedge.to.word());
     }
 
     fn signal(&mut self, signal: &Signal) {

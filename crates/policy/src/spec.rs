@@ -35,6 +35,8 @@ pub const RUNGS_MAX: usize = 8;
 pub const LEVELS_MAX: usize = 8;
 /// Limits on facts at most.
 pub const LIMITS_MAX: usize = 6;
+/// Hedges at most.
+pub const HEDGES_MAX: usize = 4;
 /// Blackout windows at most.
 pub const BLACKOUTS_MAX: usize = 50;
 
@@ -71,6 +73,8 @@ pub struct Policy {
     pub caps: Caps,
     /// Hard limits on facts.
     pub limits: Vec<FactLimit>,
+    /// What keeps the delta of strategies in a band.
+    pub hedges: Vec<Hedge>,
     /// When a change is worth an order.
     pub trade: Trade,
     /// How orders may go out.
@@ -82,6 +86,17 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// All that it trades: its instruments, then those of its hedges.
+    pub fn traded(&self) -> impl Iterator<Item = &str> {
+        self.instruments.iter().map(String::as_str).chain(self.hedges.iter().map(|hedge| hedge.instrument.as_str()))
+    }
+
+    /// The hedge that trades an instrument, if one does: no strategy of the policy's own trades the same one.
+    #[must_use]
+    pub fn hedge_in(&self, instrument: &str) -> Option<&Hedge> {
+        self.hedges.iter().find(|hedge| hedge.instrument == instrument)
+    }
+
     /// The recorded series that it reads in any of its instruments, each once: a run's tapes have to hold them.
     #[must_use]
     pub fn series(&self) -> Vec<String> {
@@ -324,6 +339,40 @@ pub struct Adoption {
     pub units: u32,
     /// When it was opened. `None`: at the run's start.
     pub opened: Option<Timestamp>,
+}
+
+/// Trades one instrument so that the delta of what strategies hold stays in a band around a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hedge {
+    /// A perpetual, future or spot pair; the hedge is of its underlying, and in coins of it.
+    pub instrument: String,
+    /// The policies whose positions it looks at, by name. Empty: the one that it stands in.
+    pub strategies: Vec<String>,
+    /// The delta to hold, its own included.
+    pub target: Qty,
+    /// How far delta may be from the target.
+    pub band: Band,
+    /// Where a delta beyond the band is brought to.
+    pub to: HedgeTo,
+}
+
+/// The width of a hedge's band.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Band {
+    /// Coins of the underlying.
+    Coins(Qty),
+    /// A share of the gross delta of what is hedged: Σ |delta| over its positions, each leg by itself.
+    OfGross(Ratio),
+}
+
+/// Where a delta beyond its band is brought to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HedgeTo {
+    /// The nearer edge of the band: what costs in proportion to what is traded is traded least.
+    #[default]
+    Edge,
+    /// The target.
+    Target,
 }
 
 /// Where conviction comes from, and when it may be acted on again.

@@ -3,11 +3,11 @@
 use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FactLimit, FeeTier,
-    Flow, FlowKind, Follow, FractionOf, Guards, Ladder, LeverageLimit, LimitAction, Money, OnLoss, OpenRisk,
-    OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung,
-    RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger,
-    UnitSource, VolatilitySource, settlements, shared_quote, venue,
+    AccountTerms, Adoption, Allocation, Backtest, Band, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FactLimit,
+    FeeTier, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder, LeverageLimit, LimitAction, Money,
+    OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned, Reentry,
+    Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade,
+    Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -69,6 +69,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 streak,
                 caps,
                 limits,
+                hedges: Vec::new(),
                 trade,
                 guards,
                 backtest,
@@ -99,9 +100,9 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
     ];
     let over = select(vec![Over::Declared, Over::Quoted, Over::Signalled]);
     let shares = (1..=100i32, over, 1..=1_000i32);
-    let parts = (weighted(0.5, accounts()), flows(), fee_tiers(), adoptions());
+    let parts = (weighted(0.5, accounts()), flows(), fee_tiers(), adoptions(), weighted(0.3, hedge()));
     (policies(), instruments, shares, parts, any::<bool>()).prop_map(
-        |(mut policy, instruments, (capital, over, multiplier), (declared, flows, tiers, adopted), by_base)| {
+        |(mut policy, instruments, (capital, over, multiplier), (declared, flows, tiers, adopted, hedge), by_base)| {
             policy.instruments = instruments.into_iter().map(str::to_owned).collect();
             policy.capital = ratio(capital, 100);
             policy.allocation = Allocation { over, multiplier: ratio(multiplier, 100) };
@@ -134,6 +135,7 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
             policy.backtest.fee_tiers = tiers;
             policy.backtest.flows = flows.into_iter().map(|flow| flow.among(&venues)).collect();
             policy.backtest.flows.sort_by_key(|flow| flow.at);
+            policy.hedges = hedge.map(|hedge| hedge.at(&venues[0])).into_iter().collect();
             policy.adopt = adopted.into_iter().zip(&policy.instruments).map(|(by, of)| by.into(of, &policy)).collect();
             policy
         },
@@ -661,6 +663,27 @@ fn limits() -> impl Strategy<Value = Vec<FactLimit>> {
     };
     let some = prop::collection::vec(limit, 1..=3).prop_filter_map("limits", whole);
     weighted(0.3, some).prop_map(Option::unwrap_or_default)
+}
+
+/// A hedge of another policy of the run, in an instrument that random portfolios do not have; without its venue.
+fn hedge() -> impl Strategy<Value = Hedge> {
+    let band = prop_oneof![
+        (1..=500i64).prop_map(|coins| Band::Coins(Qty::from_raw(coins * Qty::ONE / 100))),
+        (1..=100i32).prop_map(|share| Band::OfGross(ratio(share, 100))),
+    ];
+    let symbol = select(vec!["XRPUSDT-PERP", "BTC_USDC-PERPETUAL"]);
+    (symbol, -200..=200i64, band, select(vec![HedgeTo::Edge, HedgeTo::Target])).prop_map(
+        |(symbol, target, band, to)| {
+            let target = Qty::from_raw(target * Qty::ONE / 100);
+            Hedge { instrument: symbol.to_owned(), strategies: vec!["strangle".to_owned()], target, band, to }
+        },
+    )
+}
+
+impl Hedge {
+    fn at(self, venue: &str) -> Self {
+        Self { instrument: format!("{venue}:{}", self.instrument), ..self }
+    }
 }
 
 fn trade() -> impl Strategy<Value = Trade> {

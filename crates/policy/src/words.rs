@@ -2,7 +2,8 @@
 
 use crate::objectives::{Side, Style};
 use crate::spec::{
-    Breached, BufferTo, Follow, FractionOf, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
+    Breached, BufferTo, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing,
+    Sticky, Trigger,
 };
 use units::OptionRight;
 
@@ -42,4 +43,5 @@ words! {
     Style: "hold" = Hold, "trend" = Trend, "signal" = Signal, "covered_call" = CoveredCall, "short_strangle" = ShortStrangle;
     Side: "long" = Long, "short" = Short, "none" = None;
     BufferTo: "edge" = Edge, "centre" = Centre;
+    HedgeTo: "edge" = Edge, "target" = Target;
 }

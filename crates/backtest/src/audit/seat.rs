@@ -39,7 +39,7 @@ pub(super) fn has_one_currency(run: &Run) -> bool {
 /// Whether several strategies trade one instrument.
 pub(super) fn shares_instruments(run: &Run) -> bool {
     let policies = run.policies();
-    let mut all: Vec<&String> = policies.iter().flat_map(|policy| &policy.instruments).collect();
+    let mut all: Vec<&str> = policies.iter().flat_map(Policy::traded).collect();
     let count = all.len();
     all.sort_unstable();
     all.dedup();

@@ -420,6 +420,7 @@ fn purpose(text: &str) -> Purpose {
         "cut" => Purpose::Cut,
         "liquidation" => Purpose::Liquidation,
         "roll" => Purpose::Roll,
+        "hedge" => Purpose::Hedge,
         "settlement" => Purpose::Settlement,
         _ => Purpose::Resize,
     }

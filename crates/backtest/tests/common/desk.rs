@@ -10,7 +10,7 @@ use engine::{
 };
 use exchange::{Exchange, ExchangeConfig};
 use market::*;
-use policy::spec::Structure;
+use policy::spec::{Hedge, Structure};
 use policy::{Policy, Program};
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -26,11 +26,14 @@ pub struct Seat {
     pub sharing: Option<Sharing>,
     pub adoption: Option<Adoption>,
     pub structure: Option<Structure>,
+    /// It is no strategy of the policy but its hedge, of these.
+    pub hedge: Option<(Hedge, Vec<StrategyId>)>,
 }
 
 impl Seat {
     pub fn new(policy: Policy, instrument: u32) -> Self {
-        Self { policy, instrument: InstrumentId(instrument), sharing: None, adoption: None, structure: None }
+        let (sharing, adoption, structure, hedge) = (None, None, None, None);
+        Self { policy, instrument: InstrumentId(instrument), sharing, adoption, structure, hedge }
     }
 }
 
@@ -81,7 +84,12 @@ impl Desk {
         let tiers = self.terms.tiers.clone();
         let mut engine = Engine::new(EngineConfig { catalogue, accounts: self.accounts.clone(), tiers });
         for seat in &self.seats {
-            let Seat { policy, instrument, sharing, adoption, structure } = seat.clone();
+            let Seat { policy, instrument, sharing, adoption, structure, hedge } = seat.clone();
+            if let Some((hedge, hedged)) = hedge {
+                let program = Program::hedge(&policy, &hedge, &|name| self.catalogue.series_id(name)).unwrap();
+                engine.add_strategy(StrategyConfig { hedged, ..StrategyConfig::new(instrument, program) });
+                continue;
+            }
             let symbol = &self.catalogue.instruments[instrument.index()].symbol;
             let program = Program::compile(&policy, symbol, &|name| self.catalogue.series_id(name)).unwrap();
             let guard = policy.caps.liquidation_distance.map(|distance| LiquidationGuard {

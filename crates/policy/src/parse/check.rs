@@ -188,6 +188,10 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         0 => spec::venue(symbol) == spec::venue(first),
         _ => draft.accounts.iter().any(|account| account.venue == spec::venue(symbol)),
     };
+    let remedy = |venue: &str| match declared {
+        0 => format!("add `[[accounts]]` for every venue, one of them with `venue = \"{venue}\"` and a `deposit`"),
+        _ => format!("add `[[accounts]]` with `venue = \"{venue}\"` and a `deposit`"),
+    };
     let mut missing: Vec<&str> = Vec::new();
     for symbol in draft.instruments.iter().filter(|symbol| !has_account(symbol)) {
         let venue = spec::venue(symbol);
@@ -196,11 +200,22 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         }
         missing.push(venue);
         let label = format!("{} is traded there", quoted(symbol));
-        let help = match declared {
-            0 => format!("add `[[accounts]]` for every venue, one of them with `venue = \"{venue}\"` and a `deposit`"),
-            _ => format!("add `[[accounts]]` with `venue = \"{venue}\"` and a `deposit`"),
-        };
-        reader.error(Code::Accounts, doc.place("", key), format!("there is no account at `{venue}`"), label, help);
+        let message = format!("there is no account at `{venue}`");
+        reader.error(Code::Accounts, doc.place("", key), message, label, remedy(venue));
+    }
+    let hedged =
+        || doc.list("hedges").filter_map(|section| Some((section, section.get("instrument")?.get_ref().as_str()?)));
+    for (section, symbol) in
+        hedged().filter(|(_, symbol)| draft.hedges.iter().any(|hedge| hedge.instrument == **symbol))
+    {
+        let venue = spec::venue(symbol);
+        if has_account(symbol) || missing.contains(&venue) {
+            continue;
+        }
+        missing.push(venue);
+        let label = format!("the hedge {} is traded there", quoted(symbol));
+        let message = format!("there is no account at `{venue}`");
+        reader.error(Code::Accounts, section.place("instrument"), message, label, remedy(venue));
     }
 }
 

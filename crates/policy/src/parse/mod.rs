@@ -9,6 +9,7 @@ pub(crate) mod expression;
 mod fields;
 pub(crate) mod guards;
 mod head;
+mod hedges;
 mod limits;
 pub(crate) mod objectives;
 mod parameters;
@@ -29,8 +30,8 @@ use crate::RiskFact;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Guards, Ladder, Policy, Pyramid, Signal, Size, Stop,
-    Streak, Structure, Trade, UnitSource,
+    AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Guards, Hedge, Ladder, Policy, Pyramid, Signal,
+    Size, Stop, Streak, Structure, Trade, UnitSource,
 };
 use reader::{Doc, Reader};
 use schema::Language;
@@ -134,6 +135,7 @@ struct Draft {
     caps: Caps,
     /// Each with the place of what it limits.
     limits: Vec<(FactLimit, Range<usize>)>,
+    hedges: Vec<Hedge>,
     trade: Trade,
     guards: Guards,
     backtest: Backtest,
@@ -158,7 +160,6 @@ impl Draft {
         let currencies = Currencies::of(&instruments, &accounts);
         Self {
             name,
-            structure,
             signal: signal::signal(reader, doc, currencies),
             unit: signal::unit(reader, doc),
             size: size::size(reader, doc, &instruments, currencies),
@@ -168,6 +169,7 @@ impl Draft {
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc, currencies),
             limits: limits::limits(reader, doc, currencies),
+            hedges: hedges::hedges(reader, doc, structure.as_ref(), &instruments),
             trade: limits::trade(reader, doc, &instruments, symbol),
             guards: guards::guards(reader, doc, &instruments),
             backtest: head::backtest(reader, doc, &instruments, &accounts),
@@ -176,6 +178,7 @@ impl Draft {
             capital: head::capital(reader, doc),
             allocation: head::allocation(reader, doc),
             instruments,
+            structure,
         }
     }
 
@@ -196,6 +199,7 @@ impl Draft {
             streak: self.streak,
             caps: self.caps,
             limits: self.limits.into_iter().map(|(limit, _)| limit).collect(),
+            hedges: self.hedges,
             trade: self.trade,
             guards: self.guards,
             backtest: self.backtest,
@@ -204,8 +208,8 @@ impl Draft {
     }
 }
 
-/// What the text declares: signal, size, each technique, each cap, each limit, each guard, each condition, and the trim that every policy
-/// ends with.
+/// What the text declares: signal, size, each technique, each cap, each limit, each hedge, each guard, each condition, and the trim that
+/// every policy ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
@@ -215,7 +219,8 @@ fn rules(doc: &Doc<'_, '_>) -> usize {
         + caps.into_iter().filter(|key| doc.has("caps", key)).count()
         + guards.into_iter().filter(|key| doc.has("guards", key)).count()
         + conditions
-        + doc.list("limits").count();
+        + doc.list("limits").count()
+        + doc.list("hedges").count();
     if declared > 0 { declared + 1 } else { 0 }
 }
 

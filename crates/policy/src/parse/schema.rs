@@ -1,7 +1,7 @@
 //! Which keys exist, and where: for strictness, and for the suggestions in its messages.
 
 use crate::objectives::VIEWS_MAX;
-use crate::spec::{ACCOUNTS_MAX, FEE_TIERS_MAX, FLOWS_MAX, INSTRUMENTS_MAX, LIMITS_MAX};
+use crate::spec::{ACCOUNTS_MAX, FEE_TIERS_MAX, FLOWS_MAX, HEDGES_MAX, INSTRUMENTS_MAX, LIMITS_MAX};
 
 /// A name and the keys under it.
 type Named = (&'static str, &'static [&'static str]);
@@ -128,6 +128,7 @@ pub(crate) const SECTIONS: &[Named] = &[
 pub(crate) const LISTS: &[Named] = &[
     ("accounts", &["venue", "numeraire", "deposit"]),
     ("limits", &["name", "of", "over", "under", "restore", "action"]),
+    ("hedges", &["instrument", "strategies", "target", "band", "to"]),
     ("adopt", &["instrument", "quantity", "entry", "n", "stop", "units", "opened"]),
     (FLOWS, &["at", "deposit", "withdraw", "transfer", "convert", "account", "from", "to", "into"]),
 ];
@@ -166,6 +167,7 @@ pub(super) fn entries_max(name: &str) -> usize {
     match name {
         "accounts" => ACCOUNTS_MAX,
         "limits" => LIMITS_MAX,
+        "hedges" => HEDGES_MAX,
         "adopt" => INSTRUMENTS_MAX,
         "views" => VIEWS_MAX,
         FLOWS => FLOWS_MAX,

@@ -12,6 +12,7 @@ use proptest::test_runner::TestRunner;
 
 const EXAMPLE: &str = include_str!("../../../../examples/btc-trend.toml");
 const COVERED_CALL: &str = include_str!("../../../../examples/covered-call.toml");
+const HEDGED_STRANGLE: &str = include_str!("../../../../examples/hedged-strangle.toml");
 const SHORT_STRANGLE: &str = include_str!("../../../../examples/short-strangle.toml");
 const IMPLIED_VOL_TARGET: &str = include_str!("../../../../examples/implied-vol-target.toml");
 const PORTFOLIO: &str = include_str!("../../../../examples/portfolio.toml");
@@ -42,7 +43,7 @@ fn the_portfolio_is_read_and_printed() {
 /// Without a finding; and what is printed is read as the same policy.
 #[test]
 fn the_examples_with_options_are_read_and_printed() {
-    for text in [COVERED_CALL, SHORT_STRANGLE, IMPLIED_VOL_TARGET] {
+    for text in [COVERED_CALL, HEDGED_STRANGLE, SHORT_STRANGLE, IMPLIED_VOL_TARGET] {
         let parsed = parse(text);
         assert_eq!(parsed.diagnostics, []);
         let policy = parsed.policy.unwrap();

@@ -3,6 +3,7 @@
 mod collateral;
 mod drawdown_cap;
 mod guards;
+mod hedge;
 mod ladder;
 mod leverage_cap;
 mod limit;
@@ -19,6 +20,7 @@ mod when;
 
 pub(crate) use drawdown_cap::DrawdownCap;
 pub(crate) use guards::{BlackoutRule, CollarRule, MaxOrderRule, OrderRateRule};
+pub(crate) use hedge::{HedgeRule, HedgeTrim};
 pub(crate) use ladder::LadderRule;
 pub(crate) use leverage_cap::{LeverageCap, ReckonedLeverageCap};
 pub(crate) use limit::LimitRule;

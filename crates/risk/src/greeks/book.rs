@@ -295,6 +295,13 @@ impl Book {
         options.chain(delta_ones)
     }
 
+    /// What each position adds, options first.
+    pub(super) fn each(&mut self, simd: Simd) -> impl Iterator<Item = (StrategyId, GreekSums)> + '_ {
+        self.price_stale(simd);
+        let options = self.options.iter().enumerate().map(|(at, line)| (line.key.strategy, self.weighted.get(at)));
+        options.chain(self.delta_ones.iter().map(|line| (line.key.strategy, self.delta_one(line))))
+    }
+
     pub(super) fn unbounded(&mut self, simd: Simd) -> usize {
         self.price_stale(simd);
         self.weighted.unbounded()

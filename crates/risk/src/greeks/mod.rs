@@ -305,6 +305,13 @@ impl PortfolioGreeks {
         book.into_iter().flat_map(Book::legs)
     }
 
+    /// What each position in an underlying adds, in the order in which sums are taken: whose position, and its sums.
+    pub fn each(&mut self, underlying: Currency) -> impl Iterator<Item = (StrategyId, GreekSums)> + '_ {
+        let simd = self.simd;
+        let book = self.find(underlying).ok().map(|at| &mut self.books[at]);
+        book.into_iter().flat_map(move |book| book.each(simd))
+    }
+
     /// Options exactly at the strike without time or volatility. Their gamma has no finite limit; what is unbounded is left out.
     pub fn unbounded(&mut self) -> usize {
         let simd = self.simd;

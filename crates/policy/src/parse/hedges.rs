@@ -1,0 +1,183 @@
+//! `[[hedges]]`.
+
+use super::head;
+use super::reader::{Doc, Reader, Section, list};
+use super::value::{Expr, Quantity, Unit};
+use crate::codes::Code;
+use crate::diagnostic::quoted;
+use crate::spec::{self, Band, Hedge, HedgeTo, Structure};
+use std::ops::Range;
+use units::{Qty, Ratio};
+
+/// Policies that a hedge may name.
+const STRATEGIES_MAX: usize = 20;
+
+pub(super) fn hedges<'t>(
+    reader: &mut Reader<'t>,
+    doc: &Doc<'_, 't>,
+    structure: Option<&Structure>,
+    instruments: &[String],
+) -> Vec<Hedge> {
+    let mut hedges: Vec<Hedge> = Vec::new();
+    for section in doc.list("hedges") {
+        reader.require(section, &[("instrument", "\"deribit:BTC-PERPETUAL\""), ("band", "\"0.2 BTC\"")]);
+        let symbol = section.get("instrument").and_then(|value| head::instrument(reader, section, "instrument", value));
+        let strategies = strategies(reader, section);
+        let base = symbol.as_deref().and_then(spec::base);
+        let target = target(reader, section, base);
+        let band = band(reader, section, base);
+        let to = if section.has("to") { reader.word(section, "to") } else { Some(HedgeTo::default()) };
+        let Some(instrument) = symbol.clone() else { continue };
+        let place = || section.place("instrument");
+        if instruments.contains(&instrument) || hedges.iter().any(|other| other.instrument == instrument) {
+            let label = format!("{} is traded by the policy already", quoted(&instrument));
+            let help =
+                "name another instrument on the same coin, such as a perpetual of another quote currency or spot";
+            reader.error(Code::Hedges, place(), "a hedge trades an instrument of its own", label, help);
+            continue;
+        }
+        let Some(base) = base else {
+            let label = "its base currency cannot be told from its symbol";
+            let help = "write the symbol as `venue:BASEQUOTE-PERP`";
+            reader.error(Code::Hedges, place(), "what is hedged is the delta in one coin", label, help);
+            continue;
+        };
+        let Some(strategies) = strategies else { continue };
+        if !can_hedge_own(reader, section, structure, base, strategies.is_empty()) {
+            continue;
+        }
+        if let (Some(target), Some(band), Some(to)) = (target, band, to) {
+            hedges.push(Hedge { instrument, strategies, target, band, to });
+        }
+    }
+    hedges
+}
+
+/// Whether a hedge that names nobody has something to hedge: the structure of its own policy, on its own coin. What trades a
+/// direction is outside unless it is named.
+fn can_hedge_own<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    structure: Option<&Structure>,
+    base: &str,
+    names_nobody: bool,
+) -> bool {
+    if !names_nobody || reader.is_torn() {
+        return true;
+    }
+    let Some(structure) = structure else {
+        let label = "the policy trades no structure, and what trades a direction is hedged only where it is named";
+        let help = "add for example `strategies = [\"short-strangle\"]`, with the names of policies of the run";
+        reader.error(Code::Hedges, section.header.clone(), "the hedge's scope names no strategy", label, help);
+        return false;
+    };
+    let chain = structure.chain.split_once(':').map_or("", |(_, underlying)| underlying);
+    let coin = chain.split_once('_').map_or(chain, |(coin, _)| coin);
+    if coin != base {
+        let label = format!("is on {base}, and the structure's options are on {coin}");
+        let help = format!("name an instrument on {coin}, such as `deribit:{coin}-PERPETUAL`");
+        reader.error(Code::Hedges, section.place("instrument"), "the hedge is of another coin", label, help);
+        return false;
+    }
+    true
+}
+
+/// The outer `None`: they were refused.
+fn strategies<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<String>> {
+    if !section.has("strategies") {
+        return Some(Vec::new());
+    }
+    let entries = reader.entries(section, "strategies", STRATEGIES_MAX, "[\"short-strangle\"]")?;
+    let mut names: Vec<String> = Vec::new();
+    for entry in entries {
+        let name = reader.string(section, "strategies", entry)?.to_owned();
+        if name.trim().is_empty() || names.contains(&name) {
+            let label = if names.contains(&name) { "is named twice" } else { "is no name of a policy" };
+            let help = "write each once, as `name` at the top of its policy";
+            reader.error(Code::Hedges, entry.span(), "a hedge names the policies that it hedges", label, help);
+            return None;
+        }
+        names.push(name);
+    }
+    Some(names)
+}
+
+/// Coins, positive or negative.
+fn target<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, base: Option<&str>) -> Option<Qty> {
+    if !section.has("target") {
+        return Some(Qty::ZERO);
+    }
+    let node = reader.node(section, "target", section.get("target")?)?;
+    let slot = section.slot("target", "\"0 BTC\"");
+    let Expr::Quantity(Quantity { number, unit }) = &node.expr else {
+        reader.wrong_unit(&slot, &node, "a number of coins");
+        return None;
+    };
+    if !is_coins(reader, section, "target", *unit, base, node.span.clone())? {
+        reader.wrong_unit(&slot, &node, "a number of coins");
+        return None;
+    }
+    let raw = reader.fixed(section, "target", node.span.clone(), number, Qty::SCALE)?;
+    let qty = i64::try_from(raw).ok().filter(|raw| raw.abs() <= COINS_MAX).map(Qty::from_raw);
+    if qty.is_none() {
+        reader.out_of_range(&slot, node.span, "at most 10 million coins");
+    }
+    qty
+}
+
+const COINS_MAX: i64 = 10_000_000 * Qty::ONE;
+
+/// Coins, or a share of the gross delta.
+fn band<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, base: Option<&str>) -> Option<Band> {
+    let node = reader.node(section, "band", section.get("band")?)?;
+    let slot = section.slot("band", "\"0.2 BTC\"");
+    let Expr::Quantity(Quantity { number, unit }) = &node.expr else {
+        reader.wrong_unit(&slot, &node, "a number of coins, or a share of the gross delta");
+        return None;
+    };
+    let share = match unit {
+        Unit::Percent => Some(number.shifted(-2)),
+        Unit::BasisPoint => Some(number.shifted(-4)),
+        _ => None,
+    };
+    if let Some(share) = share {
+        let share = Ratio::new(share.approximate()).filter(|share| share.get() > 1e-9 && share.get() <= 1.0);
+        if share.is_none() {
+            reader.out_of_range(&slot, node.span, "over 0 and at most 100% of the gross delta");
+        }
+        return share.map(Band::OfGross);
+    }
+    if !is_coins(reader, section, "band", *unit, base, node.span.clone())? {
+        reader.wrong_unit(&slot, &node, "a number of coins, or a share of the gross delta");
+        return None;
+    }
+    let raw = reader.fixed(section, "band", node.span.clone(), number, Qty::SCALE)?;
+    let coins = i64::try_from(raw).ok().filter(|raw| (1..=COINS_MAX).contains(raw)).map(Qty::from_raw);
+    if coins.is_none() {
+        reader.out_of_range(&slot, node.span, "over 0 and at most 10 million coins");
+    }
+    coins.map(Band::Coins)
+}
+
+/// Whether a unit is that of the coin. `None`: it is another currency, which was told.
+fn is_coins<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    key: &str,
+    unit: Unit<'t>,
+    base: Option<&str>,
+    span: Range<usize>,
+) -> Option<bool> {
+    match unit {
+        Unit::None => Some(true),
+        Unit::Currency(given) if base.is_none_or(|base| base == given) => Some(true),
+        Unit::Currency(given) => {
+            let accepted = list(base);
+            let message = format!("`{}` is in coins of the instrument's underlying", section.path(key));
+            let help = format!("write it in {accepted}");
+            reader.error(Code::Currency, span, message, format!("{} is another currency", quoted(given)), help);
+            None
+        }
+        _ => Some(false),
+    }
+}
