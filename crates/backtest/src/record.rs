@@ -570,9 +570,11 @@ impl Recorder {
     fn on_structure(&mut self, strategy: StrategyId, purpose: Purpose, campaign: u64) {
         self.count_trigger(purpose);
         let policy = &self.traders[strategy.index()].policy;
-        let mut late =
-            self.tables.fills.iter_mut().rev().take_while(|row| row.campaign == 0 || row.strategy != **policy);
-        for row in late.by_ref().filter(|row| row.strategy == **policy) {
+        // A hedge of the policy has fills of its own in between, which are of its own campaigns.
+        let traded = |symbol: &str| self.traders.iter().any(|of| *self.symbols[of.instrument.index()] == *symbol);
+        let is_leg = |row: &FillRow| row.strategy == **policy && !traded(&row.instrument);
+        let mut late = self.tables.fills.iter_mut().rev().take_while(|row| row.campaign == 0 || !is_leg(row));
+        for row in late.by_ref().filter(|row| is_leg(row)) {
             row.campaign = campaign;
         }
     }

@@ -2,31 +2,28 @@
 
 use crate::account_risk::AccountRisk;
 use crate::book::Book;
-use crate::desk::Desk;
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
+use crate::pipeline::plan_of;
 use crate::plan::ENGINE_RULE;
-use crate::route::{Outbox, Wanted, Working};
+use crate::route::Working;
 use crate::scope::Scope;
 use crate::sharing::Group;
 use crate::structures::Structures;
 use crate::surfaces::Surfaces;
-use crate::{
-    Campaign, CampaignRecord, ExpiryRule, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing, SpotRule,
-    StructureRule,
-};
+use crate::{Campaign, CampaignRecord, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing};
 use market::{
-    Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Command, Conversion, Event, Fill,
-    Input, InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
+    Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Conversion, Event, Fill, Input,
+    InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
 };
 use policy::facts::{self, Facts};
 use policy::spec::Structure;
-use policy::{Arg, Because, Exit, Outcome, Program, Target};
+use policy::{Arg, Outcome, Program};
 use pricing::Ohlc;
 use risk::TierTable;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, Cash, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, StrategyId, Timestamp};
+use units::{AccountId, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, StrategyId, Timestamp};
 
 /// What the engine is built for.
 #[derive(Debug, Clone, Default)]
@@ -119,13 +116,13 @@ pub struct Engine {
     /// Several strategies trade one contract that expires.
     has_shared_expiry: bool,
     /// Strategies for which an input changes nothing are passed without an evaluation.
-    may_rest: bool,
+    pub(crate) may_rest: bool,
     /// How often a strategy was evaluated since the engine was built: a measure, and no state.
-    evaluations: u64,
+    pub(crate) evaluations: u64,
     /// Some account carries a position from before whose first price is not known yet.
     pub(crate) has_carried: bool,
     pub(crate) now: Timestamp,
-    inputs: u64,
+    pub(crate) inputs: u64,
     pub(crate) plans: u64,
     campaigns: u64,
     /// Scopes to decide after the input's last event.
@@ -136,7 +133,7 @@ pub struct Engine {
     pub(crate) early: Vec<Early>,
     pub(crate) outputs: VecDeque<Output>,
     /// A copy of a strategy's orders, to see what would be sent.
-    routed: Working,
+    pub(crate) routed: Working,
     /// Quotes of options, and the desks of strategies that trade structures of them.
     pub(crate) structures: Structures,
     /// Fitted surfaces that policies read of.
@@ -241,24 +238,7 @@ impl Engine {
         let id = StrategyId(self.scopes.len() as u32);
         let index = config.instrument.index();
         let instrument = &self.catalogue.instruments[index];
-        let mut before_trim = |rule| {
-            // Guards of how orders go out stand behind the trim.
-            let rules = &mut config.program.rules;
-            let trim = rules.iter().rposition(|rule| rule.name() == "trim");
-            rules.insert(trim.unwrap_or(rules.len().saturating_sub(1)), rule);
-        };
-        if instrument.kind == InstrumentKind::Spot {
-            before_trim(Box::new(SpotRule));
-        }
-        if let Some(guard) = config.guard.take() {
-            before_trim(Box::new(guard));
-        }
-        if let Some(expiry) = instrument.kind.expiry() {
-            before_trim(Box::new(ExpiryRule { expiry }));
-        }
-        if let Some(structure) = &config.structure {
-            before_trim(Box::new(StructureRule { structure: structure.clone() }));
-        }
+        crate::pipeline::compose(&mut config, instrument);
         let structure = config.structure.take();
         self.has_options |= structure.is_some();
         if !config.hedged.is_empty() {
@@ -547,7 +527,7 @@ impl Engine {
 
     /// Brings the gross exposure of an instrument up to date with its mark, position and pending orders.
     #[inline(never)]
-    fn reserve(&mut self, instrument: usize) {
+    pub(crate) fn reserve(&mut self, instrument: usize) {
         let only = self.traded[instrument].scopes.first();
         if let Some(desk) = only.and_then(|scope| self.scopes[*scope as usize].desk) {
             return self.reserve_structure(desk as usize);
@@ -695,156 +675,6 @@ impl Engine {
         self.dirty.touch(index as u32);
         if self.counts_others {
             self.reserve(fill.instrument.index());
-        }
-    }
-
-    /// Brings what a strategy knows up to date.
-    #[inline(always)]
-    fn prepare(&mut self, index: usize) {
-        let scope = &mut self.scopes[index];
-        let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
-        scope.facts.set_now(self.now);
-        book.publish(instrument, &mut scope.periods, &mut scope.facts);
-        if scope.is_special {
-            scope.tell_special(&self.last, self.now);
-        }
-        scope.tell_refusals();
-        lapse_chased_add(scope);
-        scope.observe();
-    }
-
-    /// Evaluates one strategy and, if anything changed, records the plan and sends its commands.
-    #[inline(always)]
-    fn decide(&mut self, index: usize, source: Source) {
-        let mut scope = &mut self.scopes[index];
-        if scope.is_special && scope.is_over(self.now) {
-            return;
-        }
-        if scope.is_special || !scope.alone {
-            self.tell_beside(index);
-            scope = &mut self.scopes[index];
-        } else if self.counts_others {
-            // Nothing stands beside it in its instrument, and it reads of nothing else.
-            let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
-            scope.facts.set(facts::OTHERS, others);
-        }
-        if self.risk.is_some() {
-            self.tell_risk(index, source);
-            scope = &mut self.scopes[index];
-        }
-        // What a desk does follows from more than the rules' answer.
-        let may_rest = self.may_rest && source == Source::Market && !(scope.is_special && scope.desk.is_some());
-        if may_rest && scope.is_quiet() {
-            return;
-        }
-        if self.risk.is_some() {
-            self.tell_spared(index);
-            scope = &mut self.scopes[index];
-        }
-        scope.region.forget();
-        self.evaluations += 1;
-        if scope.is_special && scope.collared && source != Source::Venue {
-            tell_unfilled(scope);
-        }
-        // Notes of fills come first in the same plan.
-        if !scope.crossed {
-            scope.because.clear();
-        }
-        let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
-        let desk = if scope.is_special { scope.desk } else { None };
-        if let Some(desk) = desk {
-            self.structures.desks[desk as usize].wanted = target.qty;
-        }
-        let keeps_back = || desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
-        let refused = scope.because.last_refused_add();
-        scope.refused_trigger = refused.map(|add| add.trigger);
-        let limits = scope.because.limits();
-        // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
-        let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
-        let sends = !idle && {
-            let wanted = wanted(&scope.because, scope.position, !scope.alone, target, source);
-            let wanted = Wanted { keeps_back: keeps_back(), ..wanted };
-            scope.working.would_send(&wanted, &mut self.routed)
-        };
-        // A watched stop that moves sends nothing, and is told like one that rests.
-        let moves = scope.is_special && scope.reads_range && moves_stop(scope);
-        let sends = sends || moves;
-        let crossed = std::mem::take(&mut scope.crossed);
-        if !sends && !crossed && limits == scope.limits {
-            if may_rest {
-                scope.rest(target);
-                if self.risk.is_some() {
-                    self.prove_risk(index);
-                }
-            }
-            return;
-        }
-        scope.region.forget();
-        scope.limits = limits;
-        self.record(index, target, source);
-    }
-
-    /// Records the plan of the decision just made and sends its commands. Rare beside evaluations, and kept apart from
-    /// them because of its large frame.
-    #[cold]
-    #[inline(never)]
-    fn record(&mut self, index: usize, target: Target, source: Source) {
-        self.plans += 1;
-        let (id, at) = (PlanId(self.plans), self.now);
-        if self.risk.is_some() {
-            self.note_risk(index);
-        }
-        let scope = &mut self.scopes[index];
-        let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
-        for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {
-            scope.rules[usize::from(step.rule)].commit(step);
-        }
-        let desk = scope.desk.map(|desk| &self.structures.desks[desk as usize]);
-        if desk.is_some_and(Desk::is_declined) {
-            let held = scope.position;
-            scope.because.note(ENGINE_RULE, held, held, "not sent again: the venue refused about as much", []);
-        }
-        // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
-        let held = desk.map_or(scope.position, Desk::exposed);
-        let mut plan = plan_of(scope, id, self.inputs, at, equity, held, target);
-        if self.risk.is_some() {
-            self.note_unknown(&mut plan);
-        }
-        self.outputs.push_back(Output::Plan(plan));
-        let scope = &mut self.scopes[index];
-        let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
-        let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
-        let desk = scope.desk;
-        let keeps_back = desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
-        let asked = &mut self.structures.asked;
-        let mut send = |command, purpose| {
-            if counts && matches!(command, Command::Place(_)) {
-                sent.push_back(now);
-            }
-            match command {
-                command if desk.is_some() => asked.push((command, purpose)),
-                // Another strategy may want the opposite at this very instant: only the net goes out.
-                Command::Place(order) if !alone && order.kind == market::OrderKind::Market => {
-                    crossing.push(Crossing { scope: index, order, purpose });
-                }
-                command => outputs.push_back(Output::Command { command, purpose, strategy }),
-            }
-        };
-        let entering = scope.entering.map(|(_, purpose)| purpose);
-        let (account, instrument) = (scope.account, scope.instrument);
-        let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
-        let shares = !scope.alone;
-        let hedges = scope.terms.hedges;
-        let wanted =
-            Wanted { entering, keeps_back, hedges, ..wanted(&scope.because, scope.position, shares, target, source) };
-        scope.working.route(&wanted, &mut outbox);
-        self.books[account.index()].on_order();
-        adopt(scope, target);
-        if let Some(desk) = desk {
-            self.carry_out(desk as usize, id);
-        }
-        if self.counts_others {
-            self.reserve(instrument.index());
         }
     }
 
@@ -1048,146 +878,9 @@ impl Dirty {
     }
 }
 
-/// The decision that a strategy's rules have just made, as a plan.
-fn plan_of(scope: &Scope, id: PlanId, input: u64, at: Timestamp, equity: Cash, held: Qty, target: Target) -> Plan {
-    Plan {
-        id,
-        input,
-        at,
-        strategy: scope.id,
-        instrument: scope.instrument,
-        price: scope.facts.get(facts::PRICE).unwrap_or_default(),
-        equity,
-        position: held,
-        target,
-        add: scope.because.add().filter(|_| !target.qty.is_zero()),
-        steps: scope.because.steps().iter().copied().collect(),
-        exits: scope.because.exits().iter().copied().collect(),
-        unknown: Vec::new(),
-    }
-}
-
 fn ohlc(bar: &Bar) -> Ohlc {
     let Bar { opened, closed, open, high, low, close, .. } = *bar;
     Ohlc { opened, closed, open, high, low, close }
-}
-
-/// What should work at the venue after a decision. News of our own orders moves exits and adds only.
-fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: Source) -> Wanted<'_> {
-    Wanted {
-        target,
-        exits: because.exits(),
-        // Nothing is added to a position that is to go.
-        add: because.add().filter(|_| !target.qty.is_zero()),
-        held,
-        cut: because.was_cut(),
-        stopped: because.is_stopped(),
-        worst: because.worst(),
-        entering: None,
-        shared,
-        keeps_back: false,
-        hedges: false,
-        may_trade: source != Source::Venue,
-    }
-}
-
-/// Whether the stop that is watched is another than the one in force.
-fn moves_stop(scope: &Scope) -> bool {
-    let watched = scope.because.exits().iter().find_map(|exit| match exit {
-        Exit::WatchedStop { trigger } => Some(*trigger),
-        _ => None,
-    });
-    watched.is_some() && scope.campaign.as_ref().is_some_and(|campaign| campaign.stop != watched)
-}
-
-/// Begins the next plan with what an increase left unfilled within its collar: it is taken back.
-fn tell_unfilled(scope: &mut Scope) {
-    let unfilled = scope.working.collared();
-    if !unfilled.is_zero() {
-        let held = scope.position;
-        scope.tell();
-        scope.because.note(
-            ENGINE_RULE,
-            held,
-            held,
-            "{} not filled within the collar: taken back",
-            [Arg::Qty(unfilled)],
-        );
-    }
-    let add = scope.working.triggered_add().filter(|add| add.limit() != scope.planned_chase);
-    if let Some(Purpose::Add { unit }) = add.map(|add| add.purpose)
-        && scope.campaign.as_ref().is_some_and(|campaign| campaign.units_up_to(unit) != 0)
-    {
-        let held = scope.position;
-        scope.tell();
-        scope.because.note(
-            ENGINE_RULE,
-            held,
-            held,
-            "unit {} not filled within the collar: taken back",
-            [Arg::Count(unit)],
-        );
-    }
-}
-
-/// An add whose fill would be worse than its limit lapses; later levels do not move.
-#[inline]
-fn lapse_chased_add(scope: &mut Scope) {
-    if scope.working.triggered_add().is_some() {
-        lapse_if_left_behind(scope);
-    }
-}
-
-#[cold]
-fn lapse_if_left_behind(scope: &mut Scope) {
-    let (Some(order), Some(price)) = (scope.working.triggered_add(), scope.facts.get(facts::PRICE)) else { return };
-    let (Purpose::Add { unit }, market::OrderKind::StopLimit { price: limit, .. }) = (order.purpose, order.kind) else {
-        return;
-    };
-    // A collar bounds what is paid; only the chase makes a unit lapse.
-    let limit = if scope.collared { scope.planned_chase } else { Some(limit) };
-    let Some(limit) = limit else { return };
-    let beyond = match order.side {
-        units::Side::Buy => price > limit,
-        units::Side::Sell => price < limit,
-    };
-    if !beyond {
-        return;
-    }
-    if let Some(campaign) = &mut scope.campaign {
-        campaign.lapsed |= campaign.units_up_to(unit);
-        let held = scope.position;
-        scope.tell();
-        let numbers = [Arg::Count(unit), Arg::Price(limit), Arg::Price(price)];
-        scope.because.note(ENGINE_RULE, held, held, "unit {} lapsed: its limit {} was left behind at {}", numbers);
-        scope.stale = true;
-    }
-}
-
-/// The plan is in force: the campaign's stop is what rests, and an entry remembers its full size.
-fn adopt(scope: &mut Scope, target: Target) {
-    if scope.position.is_zero() && !target.qty.is_zero() {
-        scope.planned_base = target.base;
-        scope.planned_unit = scope.facts.get(facts::UNIT);
-        // What goes out in pieces, or may be filled in part, goes on until it is there.
-        let whole = scope.because.whole().or(scope.desk.map(|_| target.qty));
-        scope.entering = whole.map(|whole| (whole, Purpose::Entry));
-    }
-    if !target.qty.is_zero() {
-        let cut = scope.because.steps().iter().find(|step| step.outcome == Outcome::Cut);
-        scope.planned_whole = cut.map_or(target.qty, |cut| cut.before);
-    }
-    if let Some(add) = scope.because.add() {
-        scope.planned_add = add.whole - add.rest;
-        (scope.planned_rest, scope.planned_chase) = (add.rest, add.chase);
-    }
-    let stop = scope.because.exits().iter().find_map(Exit::stop);
-    if let (Some(campaign), Some(stop)) = (&mut scope.campaign, stop)
-        && campaign.stop != Some(stop)
-    {
-        campaign.stop = Some(stop);
-        scope.stale = true;
-    }
 }
 
 fn note_of(purpose: Purpose, fill: &Fill) -> (&'static str, [Arg; 3]) {

@@ -24,6 +24,7 @@ mod netting;
 #[cfg(test)]
 mod news;
 mod periods;
+mod pipeline;
 mod plan;
 mod route;
 mod scope;

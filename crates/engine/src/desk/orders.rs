@@ -1,0 +1,195 @@
+//! Orders in whole structures: taken in, reached by the price, begun and given up.
+
+use super::{Desk, Line, Outcome, Stage, Waiting};
+use crate::Purpose;
+use crate::structure::Choice;
+use arrayvec::ArrayVec;
+use market::{CancelReason, Command, OrderKind, OrderUpdate, RejectReason};
+use risk::chain::Chains;
+use units::{OrderId, Price, Qty, Side};
+
+impl Desk {
+    /// Takes in a command of the strategy.
+    pub(crate) fn command(&mut self, command: Command, purpose: Purpose, chains: &Chains, out: &mut Vec<Outcome>) {
+        match command {
+            Command::Place(order) => {
+                let refuse = if order.qty.raw() <= 0 || order.qty.raw() % self.lot.raw().max(1) != 0 {
+                    Some(RejectReason::Grid)
+                } else if self.closing.is_some() {
+                    Some(RejectReason::Expired)
+                } else if self.is_idle() && self.candidate.is_none() {
+                    Some(RejectReason::Instrument)
+                } else {
+                    None
+                };
+                if let Some(reason) = refuse {
+                    out.push(Outcome::News(order.id, OrderUpdate::Rejected(reason)));
+                    return;
+                }
+                if self.is_idle()
+                    && let Some(choice) = self.candidate.take()
+                {
+                    self.begin(&choice, chains);
+                    self.sweep(out);
+                }
+                out.push(Outcome::News(order.id, OrderUpdate::Accepted));
+                let (id, side, qty, kind) = (order.id, order.side, order.qty, order.kind);
+                self.orders.push(Waiting { id, purpose, side, qty, filled: Qty::ZERO, kind, stage: Stage::Rests });
+                if kind == OrderKind::Market {
+                    self.activate(id, out);
+                } else {
+                    self.reach_limits(chains, out);
+                }
+            }
+            Command::Amend { order: id, qty, kind } => {
+                let Some(order) = self.orders.iter_mut().find(|order| order.id == id) else { return };
+                if order.stage == Stage::Rests && qty > order.filled {
+                    (order.qty, order.kind) = (qty, kind);
+                }
+                out.push(Outcome::News(id, OrderUpdate::Amended { qty: order.qty, kind: order.kind }));
+            }
+            Command::Cancel { order: id } => {
+                let untouched = self.sent.is_empty() && self.lines.iter().all(|line| self.beyond(line).is_zero());
+                let Some(at) = self.orders.iter().position(|order| order.id == id) else { return };
+                // What is being traded is past taking back: half of it may be there.
+                if self.orders[at].stage != Stage::Active || untouched {
+                    self.orders.remove(at);
+                    out.push(Outcome::News(id, OrderUpdate::Cancelled(CancelReason::Requested)));
+                    self.resolve(out);
+                }
+            }
+        }
+    }
+
+    /// Takes up new options. What is left of others goes on being closed.
+    pub(super) fn begin(&mut self, choice: &Choice, chains: &Chains) {
+        self.lines.iter_mut().for_each(|line| (line.ratio, line.next) = (Qty::ZERO, Qty::ZERO));
+        for (instrument, ratio) in &choice.legs {
+            match self.lines.iter_mut().find(|line| line.instrument == *instrument) {
+                Some(line) => (line.ratio, line.next) = (*ratio, *ratio),
+                None => self.lines.push(Line::new(*instrument, *ratio, chains)),
+            }
+        }
+        self.mixed = self.lines.iter().any(|line| line.is_part() && !line.held.is_zero());
+    }
+
+    /// An order begins: its legs are to be traded.
+    pub(super) fn activate(&mut self, id: OrderId, out: &mut Vec<Outcome>) {
+        let Some(at) = self.orders.iter().position(|order| order.id == id) else { return };
+        let order = self.orders[at];
+        let reduces = !self.position.is_zero() && order.side.sign() == -self.position.signum();
+        if !reduces {
+            // Nothing is added to what is about to be closed or replaced.
+            let waits = self.rolling || self.has_strays() || (!self.increases() && self.goal() != self.position);
+            self.orders[at].stage = if waits { Stage::Queued } else { Stage::Active };
+            return;
+        }
+        let mut given_up = Qty::ZERO;
+        if self.increases() {
+            given_up = (self.goal() - self.position).abs();
+            self.abandon(CancelReason::Requested, out);
+        }
+        let room = self.goal().abs();
+        // The order was sent beside an increase on its way, and takes that off as well.
+        let open = if order.open().abs() >= room { room } else { (order.open().abs() - given_up).max(Qty::ZERO) };
+        if self.rolling && open < self.position.abs() {
+            self.set_stage(id, Stage::Queued);
+            return;
+        }
+        // Whoever closes all does not wait for new options.
+        if std::mem::take(&mut self.rolling) {
+            self.mixed = true;
+            self.lines.iter_mut().for_each(|line| line.next = line.ratio);
+        }
+        let Some(order) = self.orders.iter_mut().find(|order| order.id == id) else { return };
+        if open.is_zero() {
+            self.orders.retain(|order| order.id != id);
+            out.push(Outcome::News(id, OrderUpdate::Cancelled(CancelReason::NothingToReduce)));
+            return;
+        }
+        order.qty = order.filled + open;
+        order.stage = Stage::Active;
+        self.resolve(out);
+    }
+
+    pub(super) fn set_stage(&mut self, id: OrderId, stage: Stage) {
+        if let Some(order) = self.orders.iter_mut().find(|order| order.id == id) {
+            order.stage = stage;
+        }
+    }
+
+    /// Gives up an increase: what of its legs was traded is traded back.
+    pub(crate) fn abandon(&mut self, reason: CancelReason, out: &mut Vec<Outcome>) {
+        let position = self.position;
+        self.orders.retain(|order| {
+            let ends = order.stage == Stage::Active && order.side.sign() != -position.signum();
+            if ends {
+                out.push(Outcome::News(order.id, OrderUpdate::Cancelled(reason)));
+            }
+            !ends
+        });
+        self.mixed |= self.lines.iter().any(|line| !self.beyond(line).is_zero());
+        self.told_waiting = false;
+    }
+
+    /// Gives up an increase that the strategy no longer wants. Whether there was one.
+    pub(crate) fn abandon_unwanted(&mut self, out: &mut Vec<Outcome>) -> bool {
+        let goal = self.goal();
+        let unwanted = self.increases() && self.wanted.signum() != goal.signum();
+        if unwanted {
+            self.abandon(CancelReason::Requested, out);
+            self.resolve(out);
+        }
+        unwanted
+    }
+
+    /// The market moved: which stops were reached, and which limits can be had.
+    pub(crate) fn reach(&mut self, price: Option<Price>, chains: &Chains, out: &mut Vec<Outcome>) {
+        if let Some(price) = price {
+            let reached = |order: &Waiting| {
+                let trigger = match order.kind {
+                    OrderKind::Stop { trigger } | OrderKind::StopLimit { trigger, .. } => trigger,
+                    OrderKind::Market | OrderKind::Limit { .. } => return None,
+                };
+                let beyond = match order.side {
+                    Side::Buy => price >= trigger,
+                    Side::Sell => price <= trigger,
+                };
+                (order.stage == Stage::Rests && beyond).then_some((order.id, order.kind))
+            };
+            let stops: ArrayVec<(OrderId, OrderKind), 16> = self.orders.iter().filter_map(reached).take(16).collect();
+            for (id, kind) in stops {
+                self.set_stage(id, Stage::Triggered);
+                out.push(Outcome::News(id, OrderUpdate::Triggered));
+                if matches!(kind, OrderKind::Stop { .. }) {
+                    self.activate(id, out);
+                }
+            }
+        }
+        self.reach_limits(chains, out);
+    }
+
+    pub(super) fn reach_limits(&mut self, chains: &Chains, out: &mut Vec<Outcome>) {
+        if self.rolling {
+            return;
+        }
+        let has = |order: &Waiting| {
+            let limit = match (order.kind, order.stage) {
+                (OrderKind::Limit { price }, Stage::Rests) | (OrderKind::StopLimit { price, .. }, Stage::Triggered) => {
+                    price
+                }
+                _ => return None,
+            };
+            let quoted = self.quoted(chains, order.side)?;
+            let fits = match order.side {
+                Side::Buy => quoted <= limit,
+                Side::Sell => quoted >= limit,
+            };
+            fits.then_some(order.id)
+        };
+        let limits: ArrayVec<OrderId, 16> = self.orders.iter().filter_map(has).take(16).collect();
+        for id in limits {
+            self.activate(id, out);
+        }
+    }
+}

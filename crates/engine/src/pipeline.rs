@@ -1,0 +1,389 @@
+//! From what a strategy knows to what is sent: the one pipeline of a decision. [`Engine::decide`] is all of it, a stage a call.
+//!
+//! What the rules of a strategy make of the target, in this order (SEMANTICS, Composition), each with the rules that do it:
+//!
+//! | Stage | Rules | What it may do |
+//! | --- | --- | --- |
+//! | `target = base` | `signal`, a size | proposes the full size of all units, or holds the base frozen at entry |
+//! | `× filled-units fraction` | `pyramid` | what of it the filled units are; leaves the next add resting |
+//! | `× ladder remaining` | `ladder` | what rungs have left; leaves the next ones resting, watched or taken |
+//! | `× streak` | `streak` | multiplies the base at entry |
+//! | protective stop | `stop` | leaves the stop resting or watched; once crossed, flat: behind it nothing raises the target |
+//! | `then caps` | `drawdown_cap`, `loss_limit`, `open_risk`, `leverage_cap`, `limit`, then the engine's own ([`compose`]) | only ever lower the target, and the add |
+//! | `then hedges, then caps again` | `delta_hedge`, `leverage_cap` | a hedge is a strategy of its own behind those it hedges: its program begins here |
+//! | `then trim` | `trim` | buffer, lots, smallest order; hedges to the smaller residual |
+//! | conditions | `when` | see the change that would go out, and bar increases or adds |
+//! | guards | `blackout`, `order_rate`, `max_order`, `price_collar` | how it may go out |
+//!
+//! Precedence follows from that order and from three things that any stage may say beside its target (`policy::Because`): a stop that was
+//! crossed, a limit that cannot wait, and that what sizes the position is not known. Exits, cuts and flips pass every later stage.
+//!
+//! `policy::Program` puts the policy's rules in this order, [`compose`] the engine's own among them.
+
+use crate::desk::Desk;
+use crate::engine::{Engine, StrategyConfig};
+use crate::netting::Crossing;
+use crate::plan::ENGINE_RULE;
+use crate::route::{Outbox, Wanted};
+use crate::scope::Scope;
+use crate::{ExpiryRule, Output, Plan, Purpose, SpotRule, StructureRule};
+use market::{Command, Instrument, InstrumentKind, Source};
+use policy::facts;
+use policy::{Arg, Because, Exit, Outcome, Target};
+use units::{Cash, PlanId, Qty, Timestamp};
+
+/// Puts the engine's own rules into a strategy's program, behind the policy's caps and before the trim: margin, expiry and spot are nothing
+/// that `policy` knows.
+pub(crate) fn compose(config: &mut StrategyConfig, instrument: &Instrument) {
+    let mut before_trim = |rule| {
+        // Guards of how orders go out stand behind the trim.
+        let rules = &mut config.program.rules;
+        let trim = rules.iter().rposition(|rule| rule.name() == "trim");
+        rules.insert(trim.unwrap_or(rules.len().saturating_sub(1)), rule);
+    };
+    if instrument.kind == InstrumentKind::Spot {
+        before_trim(Box::new(SpotRule));
+    }
+    if let Some(guard) = config.guard.take() {
+        before_trim(Box::new(guard));
+    }
+    if let Some(expiry) = instrument.kind.expiry() {
+        before_trim(Box::new(ExpiryRule { expiry }));
+    }
+    if let Some(structure) = &config.structure {
+        before_trim(Box::new(StructureRule { structure: structure.clone() }));
+    }
+}
+
+impl Engine {
+    /// One decision of one strategy: what it knows, what its rules make of it, and, if anything follows, the plan and its commands.
+    #[inline(always)]
+    pub(crate) fn decide(&mut self, index: usize, source: Source) {
+        // What has expired, and was told, decides nothing.
+        if self.scopes[index].is_special && self.scopes[index].is_over(self.now) {
+            return;
+        }
+        // What stands beside it, and the facts of risk that its rules read.
+        self.tell_beside_it(index, source);
+        // Inside its quiet region it decides what it decided last (DESIGN §3), and rules are not asked.
+        let may_rest = self.may_rest(index, source);
+        if may_rest && self.scopes[index].is_quiet() {
+            return;
+        }
+        // target = base × filled-units fraction × ladder remaining × streak, then caps, then hedges, then caps again, then trim.
+        let target = self.evaluate(index, source, may_rest);
+        // What should work at the venue, against what works: is there anything to send or to tell?
+        if self.is_as_before(index, source, target) {
+            self.rest(index, target, may_rest);
+            return;
+        }
+        // The plan, then its commands; opposite orders of strategies cross once all have decided (`netting.rs`).
+        self.record(index, target, source);
+    }
+
+    /// Brings what a strategy knows up to date.
+    #[inline(always)]
+    pub(crate) fn prepare(&mut self, index: usize) {
+        let scope = &mut self.scopes[index];
+        let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
+        scope.facts.set_now(self.now);
+        book.publish(instrument, &mut scope.periods, &mut scope.facts);
+        if scope.is_special {
+            scope.tell_special(&self.last, self.now);
+        }
+        scope.tell_refusals();
+        lapse_chased_add(scope);
+        scope.observe();
+    }
+
+    /// What else stands in the account, and facts of risk.
+    #[inline(always)]
+    fn tell_beside_it(&mut self, index: usize, source: Source) {
+        let scope = &mut self.scopes[index];
+        if scope.is_special || !scope.alone {
+            self.tell_beside(index);
+        } else if self.counts_others {
+            // Nothing stands beside it in its instrument, and it reads of nothing else.
+            let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
+            scope.facts.set(facts::OTHERS, others);
+        }
+        if self.risk.is_some() {
+            self.tell_risk(index, source);
+        }
+    }
+
+    /// Whether it may be passed without an evaluation. What a desk does follows from more than the rules' answer.
+    #[inline(always)]
+    fn may_rest(&self, index: usize, source: Source) -> bool {
+        let scope = &self.scopes[index];
+        self.may_rest && source == Source::Market && !(scope.is_special && scope.desk.is_some())
+    }
+
+    /// Runs the rules in order; asks them for a quiet region where one is looked for.
+    #[inline(always)]
+    fn evaluate(&mut self, index: usize, source: Source, may_rest: bool) -> Target {
+        if self.risk.is_some() {
+            self.tell_spared(index);
+        }
+        let scope = &mut self.scopes[index];
+        scope.region.forget();
+        self.evaluations += 1;
+        if scope.is_special && scope.collared && source != Source::Venue {
+            tell_unfilled(scope);
+        }
+        // Notes of fills come first in the same plan.
+        if !scope.crossed {
+            scope.because.clear();
+        }
+        let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
+        if let Some(desk) = if scope.is_special { scope.desk } else { None } {
+            self.structures.desks[desk as usize].wanted = target.qty;
+        }
+        target
+    }
+
+    /// Whether the decision sends nothing, was not asked for by a fill or a crossed trigger, and bars or cuts what the last one did.
+    #[inline(always)]
+    fn is_as_before(&mut self, index: usize, source: Source, target: Target) -> bool {
+        let scope = &mut self.scopes[index];
+        let desk = if scope.is_special { scope.desk } else { None };
+        let keeps_back = || desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
+        let refused = scope.because.last_refused_add();
+        scope.refused_trigger = refused.map(|add| add.trigger);
+        let limits = scope.because.limits();
+        // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
+        let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
+        let sends = !idle && {
+            let wanted = wanted(&scope.because, scope.position, !scope.alone, target, source);
+            let wanted = Wanted { keeps_back: keeps_back(), ..wanted };
+            scope.working.would_send(&wanted, &mut self.routed)
+        };
+        // A watched stop that moves sends nothing, and is told like one that rests.
+        let moves = scope.is_special && scope.reads_range && moves_stop(scope);
+        let crossed = std::mem::take(&mut scope.crossed);
+        let is_as_before = !(sends || moves) && !crossed && limits == scope.limits;
+        scope.limits = limits;
+        is_as_before
+    }
+
+    /// Nothing follows: the region in which that is so is kept, if there is one.
+    #[inline(always)]
+    fn rest(&mut self, index: usize, target: Target, may_rest: bool) {
+        if may_rest {
+            self.scopes[index].rest(target);
+            if self.risk.is_some() {
+                self.prove_risk(index);
+            }
+        }
+    }
+
+    /// Records the plan of the decision just made and sends its commands. Rare beside evaluations, and kept apart from
+    /// them because of its large frame.
+    #[cold]
+    #[inline(never)]
+    fn record(&mut self, index: usize, target: Target, source: Source) {
+        self.scopes[index].region.forget();
+        self.plans += 1;
+        let (id, at) = (PlanId(self.plans), self.now);
+        if self.risk.is_some() {
+            self.note_risk(index);
+        }
+        let scope = &mut self.scopes[index];
+        let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
+        for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {
+            scope.rules[usize::from(step.rule)].commit(step);
+        }
+        let desk = scope.desk.map(|desk| &self.structures.desks[desk as usize]);
+        if desk.is_some_and(Desk::is_declined) {
+            let held = scope.position;
+            scope.because.note(ENGINE_RULE, held, held, "not sent again: the venue refused about as much", []);
+        }
+        // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
+        let held = desk.map_or(scope.position, Desk::exposed);
+        let mut plan = plan_of(scope, id, self.inputs, at, equity, held, target);
+        if self.risk.is_some() {
+            self.note_unknown(&mut plan);
+        }
+        self.outputs.push_back(Output::Plan(plan));
+        let scope = &mut self.scopes[index];
+        let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
+        let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
+        let desk = scope.desk;
+        let keeps_back = desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
+        let asked = &mut self.structures.asked;
+        let mut send = |command, purpose| {
+            if counts && matches!(command, Command::Place(_)) {
+                sent.push_back(now);
+            }
+            match command {
+                command if desk.is_some() => asked.push((command, purpose)),
+                // Another strategy may want the opposite at this very instant: only the net goes out.
+                Command::Place(order) if !alone && order.kind == market::OrderKind::Market => {
+                    crossing.push(Crossing { scope: index, order, purpose });
+                }
+                command => outputs.push_back(Output::Command { command, purpose, strategy }),
+            }
+        };
+        let entering = scope.entering.map(|(_, purpose)| purpose);
+        let (account, instrument) = (scope.account, scope.instrument);
+        let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
+        let shares = !scope.alone;
+        let hedges = scope.terms.hedges;
+        let wanted =
+            Wanted { entering, keeps_back, hedges, ..wanted(&scope.because, scope.position, shares, target, source) };
+        scope.working.route(&wanted, &mut outbox);
+        self.books[account.index()].on_order();
+        adopt(scope, target);
+        if let Some(desk) = desk {
+            self.carry_out(desk as usize, id);
+        }
+        if self.counts_others {
+            self.reserve(instrument.index());
+        }
+    }
+}
+
+/// The decision that a strategy's rules have just made, as a plan.
+pub(crate) fn plan_of(
+    scope: &Scope,
+    id: PlanId,
+    input: u64,
+    at: Timestamp,
+    equity: Cash,
+    held: Qty,
+    target: Target,
+) -> Plan {
+    Plan {
+        id,
+        input,
+        at,
+        strategy: scope.id,
+        instrument: scope.instrument,
+        price: scope.facts.get(facts::PRICE).unwrap_or_default(),
+        equity,
+        position: held,
+        target,
+        add: scope.because.add().filter(|_| !target.qty.is_zero()),
+        steps: scope.because.steps().iter().copied().collect(),
+        exits: scope.because.exits().iter().copied().collect(),
+        unknown: Vec::new(),
+    }
+}
+
+/// What should work at the venue after a decision. News of our own orders moves exits and adds only.
+fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: Source) -> Wanted<'_> {
+    Wanted {
+        target,
+        exits: because.exits(),
+        // Nothing is added to a position that is to go.
+        add: because.add().filter(|_| !target.qty.is_zero()),
+        held,
+        cut: because.was_cut(),
+        stopped: because.is_stopped(),
+        worst: because.worst(),
+        entering: None,
+        shared,
+        keeps_back: false,
+        hedges: false,
+        may_trade: source != Source::Venue,
+    }
+}
+
+/// Whether the stop that is watched is another than the one in force.
+fn moves_stop(scope: &Scope) -> bool {
+    let watched = scope.because.exits().iter().find_map(|exit| match exit {
+        Exit::WatchedStop { trigger } => Some(*trigger),
+        _ => None,
+    });
+    watched.is_some() && scope.campaign.as_ref().is_some_and(|campaign| campaign.stop != watched)
+}
+
+/// Begins the next plan with what an increase left unfilled within its collar: it is taken back.
+fn tell_unfilled(scope: &mut Scope) {
+    let unfilled = scope.working.collared();
+    if !unfilled.is_zero() {
+        let held = scope.position;
+        scope.tell();
+        scope.because.note(
+            ENGINE_RULE,
+            held,
+            held,
+            "{} not filled within the collar: taken back",
+            [Arg::Qty(unfilled)],
+        );
+    }
+    let add = scope.working.triggered_add().filter(|add| add.limit() != scope.planned_chase);
+    if let Some(Purpose::Add { unit }) = add.map(|add| add.purpose)
+        && scope.campaign.as_ref().is_some_and(|campaign| campaign.units_up_to(unit) != 0)
+    {
+        let held = scope.position;
+        scope.tell();
+        scope.because.note(
+            ENGINE_RULE,
+            held,
+            held,
+            "unit {} not filled within the collar: taken back",
+            [Arg::Count(unit)],
+        );
+    }
+}
+
+/// An add whose fill would be worse than its limit lapses; later levels do not move.
+#[inline]
+fn lapse_chased_add(scope: &mut Scope) {
+    if scope.working.triggered_add().is_some() {
+        lapse_if_left_behind(scope);
+    }
+}
+
+#[cold]
+fn lapse_if_left_behind(scope: &mut Scope) {
+    let (Some(order), Some(price)) = (scope.working.triggered_add(), scope.facts.get(facts::PRICE)) else { return };
+    let (Purpose::Add { unit }, market::OrderKind::StopLimit { price: limit, .. }) = (order.purpose, order.kind) else {
+        return;
+    };
+    // A collar bounds what is paid; only the chase makes a unit lapse.
+    let limit = if scope.collared { scope.planned_chase } else { Some(limit) };
+    let Some(limit) = limit else { return };
+    let beyond = match order.side {
+        units::Side::Buy => price > limit,
+        units::Side::Sell => price < limit,
+    };
+    if !beyond {
+        return;
+    }
+    if let Some(campaign) = &mut scope.campaign {
+        campaign.lapsed |= campaign.units_up_to(unit);
+        let held = scope.position;
+        scope.tell();
+        let numbers = [Arg::Count(unit), Arg::Price(limit), Arg::Price(price)];
+        scope.because.note(ENGINE_RULE, held, held, "unit {} lapsed: its limit {} was left behind at {}", numbers);
+        scope.stale = true;
+    }
+}
+
+/// The plan is in force: the campaign's stop is what rests, and an entry remembers its full size.
+fn adopt(scope: &mut Scope, target: Target) {
+    if scope.position.is_zero() && !target.qty.is_zero() {
+        scope.planned_base = target.base;
+        scope.planned_unit = scope.facts.get(facts::UNIT);
+        // What goes out in pieces, or may be filled in part, goes on until it is there.
+        let whole = scope.because.whole().or(scope.desk.map(|_| target.qty));
+        scope.entering = whole.map(|whole| (whole, Purpose::Entry));
+    }
+    if !target.qty.is_zero() {
+        let cut = scope.because.steps().iter().find(|step| step.outcome == Outcome::Cut);
+        scope.planned_whole = cut.map_or(target.qty, |cut| cut.before);
+    }
+    if let Some(add) = scope.because.add() {
+        scope.planned_add = add.whole - add.rest;
+        (scope.planned_rest, scope.planned_chase) = (add.rest, add.chase);
+    }
+    let stop = scope.because.exits().iter().find_map(Exit::stop);
+    if let (Some(campaign), Some(stop)) = (&mut scope.campaign, stop)
+        && campaign.stop != Some(stop)
+    {
+        campaign.stop = Some(stop);
+        scope.stale = true;
+    }
+}
