@@ -11,12 +11,12 @@ use crate::setup::Setup;
 use crate::{Error, Progress};
 use engine::{Engine, Output, Plan, Purpose};
 use market::{Bar, Catalogue, Command, Event, Input, InstrumentKind, OrderKind, SeriesPoint, Source};
-use policy::spec::SignalKind;
-use policy::{Outcome, Policy, RiskFact, SurfaceFact, facts};
+use policy::spec::{Band, Hedge, SignalKind};
+use policy::{Facts, Outcome, Policy, RiskFact, SurfaceFact, facts};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::state::{StateReader, StateWriter};
-use units::{Cash, Duration, InstrumentId, Price, Qty, Ratio, Round, SeriesId, StrategyId, Timestamp};
+use units::{Cash, Contract, Duration, InstrumentId, Price, Qty, Ratio, Round, SeriesId, StrategyId, Timestamp};
 
 /// How far the price is moved on either side, and in what steps the answers are compared, as shares of it.
 const PRICE_REACH: f64 = 0.30;
@@ -57,10 +57,40 @@ pub struct Next {
     pub bar: Duration,
     /// What would be done, nearest first: by price, then by time, then by series.
     pub actions: Vec<Action>,
+    /// Of a hedge: what it sees.
+    pub hedge: Option<HedgeView>,
     /// Orders at the market that are on their way: what follows from them is in no action.
     pub on_their_way: Vec<OrderRow>,
     /// Series that are made of quotes or positions, which one number does not move: they were not varied.
     pub fixed: Vec<String>,
+}
+
+/// What a hedge sees, in coins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HedgeView {
+    /// Delta, that of the hedge and its orders on the way included. `None`: it is not known.
+    pub delta: Option<f64>,
+    /// How far it may be from the target.
+    pub band: f64,
+    /// What it is to be.
+    pub target: Qty,
+}
+
+impl HedgeView {
+    fn of(hedge: &Hedge, told: &Facts) -> Self {
+        let gross = told.get(facts::HEDGED_GROSS).unwrap_or_default().approximate();
+        let held = told.get(facts::POSITION).unwrap_or_default() + told.get(facts::ON_THE_WAY).unwrap_or_default();
+        let own = match (told.get(facts::CONTRACT).unwrap_or_default(), told.get(facts::PRICE)) {
+            (Contract::Linear, _) => Some(held.approximate()),
+            (Contract::Inverse, price) => price.map(|price| held.approximate() / price.approximate()),
+        };
+        let band = match hedge.band {
+            Band::Coins(coins) => coins.approximate(),
+            Band::OfGross(share) => share.get() * gross,
+        };
+        let delta = told.get(facts::HEDGED).zip(own).map(|(delta, own)| delta.approximate() + own);
+        Self { delta, band, target: hedge.target }
+    }
 }
 
 /// What sets an action off.
@@ -180,9 +210,17 @@ impl Run {
         let equity = told.get(facts::EQUITY).unwrap_or_default();
         let daily_move = told.get(facts::VOLATILITY).map(|volatility| volatility.get() / 365.0_f64.sqrt());
         let position = pass.engine.position(strategy);
-        let bar = bar_length(pass.span, self.record.bars, setup.traders.len());
+        let has_bars =
+            |(_, id): &&(usize, InstrumentId)| pass.catalogue.instruments[id.index()].kind != InstrumentKind::Structure;
+        let bar = bar_length(pass.span, self.record.bars, setup.traders.iter().filter(has_bars).count());
+        let hedge = policies[setup.traders[index].0].hedge_in(symbol).map(|hedge| HedgeView::of(hedge, told));
         let (mut series, mut fixed) = (Vec::new(), Vec::new());
-        for name in policies[setup.traders[index].0].series_of(symbol) {
+        // A hedge has no signal and no size of its own.
+        let names = match hedge {
+            Some(_) => Vec::new(),
+            None => policies[setup.traders[index].0].series_of(symbol),
+        };
+        for name in names {
             let is_told = name.parse::<RiskFact>().is_ok() || name.parse::<SurfaceFact>().is_ok();
             let id = pass.catalogue.series_id(&name);
             match id.and_then(|id| Some((id, told.get(facts::series(id))?.get()))).filter(|_| !is_told) {
@@ -207,7 +245,8 @@ impl Run {
         let mut actions: Vec<Action> = resting.iter().filter_map(|order| resting_action(order, position)).collect();
         actions.extend(copies.by_price(&resting, 1)?);
         // A signal of longer bars turns when one of these closes.
-        if let Some(bars) = bars_to_signal(&policies[setup.traders[index].0].signal.kind, at, bar) {
+        let signal = &policies[setup.traders[index].0].signal.kind;
+        if let Some(bars) = bars_to_signal(signal, at, bar).filter(|_| hedge.is_none()) {
             let known = actions.clone();
             let is_new =
                 |action: &Action| !known.iter().any(|other| (&other.what, &other.rule) == (&action.what, &action.rule));
@@ -233,6 +272,7 @@ impl Run {
             daily_move,
             bar,
             actions,
+            hedge,
             on_their_way: resting.into_iter().filter(|order| order.kind == "market").collect(),
             fixed,
         })

@@ -6,7 +6,8 @@ use crate::ledger::Ledger;
 use crate::losses::LossRecorder;
 use crate::money::Shown;
 use crate::records::{
-    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, OptionRow, OrderRow, PlanRow, PositionRow, Tables,
+    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, HedgeRow, OptionRow, OrderRow, PlanRow,
+    PositionRow, Tables,
 };
 use crate::table::Name;
 use drive::Journal;
@@ -17,6 +18,7 @@ use market::{
     OrderKind, OrderUpdate, Source, is_dollar,
 };
 use policy::Outcome;
+use policy::facts;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, OrderId, Price, Qty, Side, StrategyId, Timestamp};
@@ -113,6 +115,8 @@ pub(crate) struct Recorder {
     /// Of a run on whose underlyings options are listed.
     greeks: Option<GreeksRecorder>,
     losses: LossRecorder,
+    /// Plans of the present input: whose, and their numbers.
+    plans_now: Vec<(StrategyId, u64)>,
     /// Words that rows share, each kept once.
     words: Words,
 }
@@ -233,6 +237,7 @@ impl Recorder {
             market_inputs: 0,
             greeks: None,
             losses: LossRecorder::default(),
+            plans_now: Vec::new(),
             words: Words::default(),
         }
     }
@@ -469,6 +474,7 @@ impl Recorder {
     }
 
     fn on_plan(&mut self, plan: &Plan) {
+        self.plans_now.push((plan.strategy, plan.id.0));
         self.steps_of(plan);
         if self.keep != Keep::All {
             return;
@@ -787,6 +793,30 @@ impl Recorder {
         });
     }
 
+    /// What hedges saw at their plans of this input; at a row of equity, what they see.
+    fn hedge_rows(&mut self, engine: &Engine, plans: &[(StrategyId, u64)], makes_row: bool) {
+        for (index, trader) in self.traders.iter().enumerate() {
+            let strategy = StrategyId(index as u32);
+            let seen = engine.facts(strategy);
+            let plan = plans.iter().find(|(of, _)| *of == strategy).map_or(0, |(_, plan)| *plan);
+            let (Some(delta), Some(price)) = (seen.get(facts::HEDGED), seen.get(facts::PRICE)) else { continue };
+            if plan == 0 && !makes_row {
+                continue;
+            }
+            self.tables.hedges.push(HedgeRow {
+                time: self.at,
+                strategy: trader.policy.clone(),
+                instrument: self.symbols[trader.instrument.index()].clone(),
+                plan,
+                price,
+                delta,
+                gross: seen.get(facts::HEDGED_GROSS).unwrap_or_default(),
+                position: seen.get(facts::POSITION).unwrap_or_default(),
+                on_the_way: seen.get(facts::ON_THE_WAY).unwrap_or_default(),
+            });
+        }
+    }
+
     fn account_rows(&mut self, engine: &Engine) {
         for (index, (account, spec)) in engine.accounts().zip(&self.accounts).enumerate() {
             self.tables.accounts.push(AccountRow {
@@ -943,6 +973,7 @@ impl Journal for Recorder {
     }
 
     fn settled(&mut self, _at: Timestamp, engine: &Engine) -> Result<(), Error> {
+        let plans_now = std::mem::take(&mut self.plans_now);
         let has_settled = std::mem::take(&mut self.has_settled) && self.keep != Keep::Total;
         if self.source != Source::Market {
             if has_settled {
@@ -960,7 +991,11 @@ impl Journal for Recorder {
         let due = self.every == Duration::ZERO || self.at.floor(self.every) != self.last_row.floor(self.every);
         // Prices of the instant of a settlement belong into its row.
         let has_row = std::mem::take(&mut self.has_settled_row) && self.at == self.last_row;
-        if self.has_bars && (due || has_row) && self.keep != Keep::Total {
+        let makes_row = self.has_bars && (due || has_row) && self.keep != Keep::Total;
+        if self.keep == Keep::All {
+            self.hedge_rows(engine, &plans_now, makes_row);
+        }
+        if makes_row {
             if has_row {
                 self.forget_rows();
             }

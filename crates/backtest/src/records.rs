@@ -186,6 +186,28 @@ rows! {
         mark: Price,
     }
 
+    /// What a hedge saw: at each plan of it on news of the market, and at each row of `equity`, while delta is known.
+    HedgeRow in "hedges" {
+        /// Receipt time.
+        time: Timestamp,
+        /// The policy's name.
+        strategy: Name,
+        /// The instrument that it trades.
+        instrument: Name,
+        /// The plan that was recorded then; zero: none was.
+        plan: u64,
+        /// Its instrument's price.
+        price: Price,
+        /// Delta of what it hedges, without its own, in coins.
+        delta: Qty,
+        /// The sum of the unsigned deltas of all positions that it hedges.
+        gross: Qty,
+        /// Signed quantity that it holds.
+        position: Qty,
+        /// Signed quantity of its orders that were on their way.
+        on_the_way: Qty,
+    }
+
     /// Money that moved other than by fills and funding.
     FlowRow in "flows" {
         /// Receipt time.
@@ -362,6 +384,8 @@ pub struct Tables {
     pub losses: Vec<LossRow>,
     /// Options held, of runs that held some.
     pub options: Vec<OptionRow>,
+    /// What hedges saw, of runs that have some.
+    pub hedges: Vec<HedgeRow>,
     /// Deposits, withdrawals, transfers, conversions.
     pub flows: Vec<FlowRow>,
     /// Changes of orders.

@@ -508,11 +508,42 @@ fn a_hedged_strangle_through_the_fall_of_february_2026() {
                 trades += 1;
             }
         }
+        audits(&run, folder.path());
         println!(
             "{to}: {trades} trades of the hedge, {closed} closings, of {compared} decisions delta off by {worst:.4} coins at most"
         );
         assert!(trades > 20 && closed > 2 && compared > 20, "{trades} {closed} {compared}");
         assert!(worst < 0.06, "{worst}");
+    }
+}
+
+/// The audit finds nothing in the run, and what is wrong in one that was altered.
+fn audits(run: &Run, folder: &Path) {
+    let audited = |run: &Run| {
+        let out = folder.join("audited");
+        run.write(&out, true).unwrap();
+        backtest::audit::audit(&out, &mut |_| ControlFlow::Continue(())).unwrap()
+    };
+    let clean = audited(run);
+    assert!(clean.is_clean(), "{:?}", clean.findings);
+    let made = |name: &str| clean.checks.iter().find(|check| check.check == name).map_or(0, |check| check.made);
+    assert!(made("hedge.band") > 1_000 && made("hedge.residual") > 50, "{:?}", clean.checks);
+    let first = |is_plan: bool| {
+        let is_one = |row: &backtest::records::HedgeRow| (row.plan > 0) == is_plan && !row.gross.is_zero();
+        run.tables.hedges.iter().position(is_one).unwrap()
+    };
+    // Delta leaves the band unseen; what a plan wants does not bring it back; a plan saw another position.
+    type Alter = fn(&mut Run, usize, Qty);
+    let altered: [(usize, Alter, &str); 3] = [
+        (first(false), |run, at, by| run.tables.hedges[at].delta += by, "hedge.band"),
+        (first(true), |run, at, by| run.tables.hedges[at].delta += by, "hedge.residual"),
+        (first(true), |run, at, by| run.tables.hedges[at].position += by, "hedge.plan"),
+    ];
+    for (at, alter, check) in altered {
+        let mut run = run.clone();
+        alter(&mut run, at, "1".parse().unwrap());
+        let audit = audited(&run);
+        assert!(audit.checks.iter().any(|of| of.check == check && of.failed > 0), "{check}: {:?}", audit.findings);
     }
 }
 

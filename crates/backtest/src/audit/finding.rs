@@ -1,6 +1,6 @@
 //! What does not hold, and where.
 
-use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, OrderRow, PlanRow, PositionRow};
+use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, HedgeRow, OrderRow, PlanRow, PositionRow};
 use std::collections::BTreeMap;
 use units::Timestamp;
 
@@ -66,6 +66,10 @@ impl<'a> At<'a> {
 
     pub(super) fn plan(row: usize, of: &PlanRow) -> Self {
         Self { plan: Some(of.plan), ..Self::row("plans", row, of.time) }
+    }
+
+    pub(super) fn hedge(row: usize, of: &HedgeRow) -> Self {
+        Self { plan: Some(of.plan).filter(|plan| *plan > 0), ..Self::row("hedges", row, of.time) }
     }
 
     pub(super) fn funding(row: usize, of: &FundingRow) -> Self {

@@ -6,6 +6,7 @@ mod campaign;
 mod figures;
 mod files;
 mod finding;
+mod hedges;
 mod ledger;
 mod live;
 mod plans;
@@ -98,6 +99,7 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
     in_range(run)?;
     plans::check(run, &mut found);
     ledger::check(run, &mut found);
+    hedges::check(run, &mut found);
     let walked = match walk::walk(run, &mut found, progress) {
         Ok(walked) => walked,
         // As with tables: what was altered and cannot even be read is the finding.
@@ -138,6 +140,8 @@ fn in_range(run: &Run) -> Result<(), Error> {
     let ordered = tables.orders.iter().map(|order| order.quantity);
     let planned = tables.plans.iter().flat_map(|step| [step.before, step.after, step.position, step.target]);
     let other = traded.chain(ordered).chain(planned).chain(tables.positions.iter().map(|row| row.position));
+    let hedged = tables.hedges.iter().flat_map(|row| [row.delta, row.gross, row.position, row.on_the_way]);
+    let other = other.chain(hedged);
     let other =
         other.chain(tables.options.iter().map(|row| row.position)).chain(tables.funding.iter().map(|row| row.position));
     let cash = i128::MAX / 4 / (tables.fills.len() + tables.funding.len() + tables.flows.len() + 4) as i128;

@@ -82,12 +82,15 @@ fn steps_of(begin: usize, steps: &[PlanRow], found: &mut Found) {
 
 /// What a plan says is held is what was filled by its input.
 fn positions(run: &Run, found: &mut Found) {
-    let structured: Vec<_> =
-        run.strategies.iter().filter(|of| of.policy.structure.is_some()).map(|of| of.policy.name.as_str()).collect();
+    // What a structure's plans hold are no fills of one instrument; a hedge beside it holds its own.
+    let is_structure = |plan: &PlanRow| {
+        let own = run.strategies.iter().find(|of| *of.policy.name == *plan.strategy);
+        own.is_some_and(|of| of.policy.structure.is_some() && of.policy.hedge_in(&plan.instrument).is_none())
+    };
     let (fills, mut next) = (&run.tables.fills, 0);
     let mut held: BTreeMap<(&str, &str), Qty> = BTreeMap::new();
     for (row, plan) in run.tables.plans.iter().enumerate().filter(|(_, plan)| plan.step == 1) {
-        if structured.contains(&plan.strategy.as_str()) {
+        if is_structure(plan) {
             continue;
         }
         let signed = |fill: &FillRow| fill.quantity.on(side_of(&fill.side));

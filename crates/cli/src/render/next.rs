@@ -24,6 +24,16 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
         show::time(next.at),
         price(next.price)
     )];
+    if let Some(hedge) = &next.hedge {
+        let coins = |coins: f64| format!("{coins:.4}");
+        let delta =
+            hedge.delta.map_or_else(|| "delta not known now".to_owned(), |delta| format!("delta {}", coins(delta)));
+        lines.push(format!(
+            "  {delta}, what is on its way counted; the hedge keeps it within {} of {}",
+            coins(hedge.band),
+            coins(hedge.target.approximate())
+        ));
+    }
     lines.push(match next.quiet() {
         (None, None) => "  nothing is done by price within 30 %".to_owned(),
         (low, high) => {
@@ -125,6 +135,9 @@ pub(crate) fn json(next: &Next) -> Value {
         "position": next.position.to_string(), "equity": next.equity.to_string(), "daily_move": next.daily_move,
         "quiet": [low.map(|price| price.to_string()), high.map(|price| price.to_string())], "bar_seconds": next.bar.nanos() / 1_000_000_000,
         "actions": next.actions.iter().map(action).collect::<Vec<_>>(), "not_varied": next.fixed,
+        "hedge": next.hedge.map(|hedge| json!({
+            "delta": hedge.delta, "band": hedge.band, "target": hedge.target.to_string()
+        })),
         "on_their_way": next.on_their_way.iter().map(|order| {
             json!({ "side": &*order.side, "quantity": order.quantity.to_string(), "purpose": &*order.purpose })
         }).collect::<Vec<_>>(),

@@ -1,0 +1,97 @@
+//! Hedges: each time that delta had left its band was answered, and what a plan of a hedge wants brings delta back into it.
+
+use super::finding::{At, Found};
+use crate::records::{HedgeRow, PlanRow};
+use crate::run::Run;
+use policy::spec::{Band, Hedge, HedgeTo};
+use std::collections::BTreeMap;
+use units::{Contract, Qty};
+
+pub(super) fn check(run: &Run, found: &mut Found) {
+    let mut plans: BTreeMap<u64, &[PlanRow]> = BTreeMap::new();
+    for steps in run.tables.plans.chunk_by(|a, b| a.plan == b.plan) {
+        plans.insert(steps[0].plan, steps);
+    }
+    for strategy in &run.strategies {
+        for hedge in &strategy.policy.hedges {
+            check_one(run, (&strategy.policy.name, hedge), &plans, found);
+        }
+    }
+}
+
+/// What a hedge saw, in coins.
+struct Seen<'a> {
+    hedge: &'a Hedge,
+    row: &'a HedgeRow,
+    contract: Contract,
+}
+
+impl Seen<'_> {
+    fn coins(&self, qty: Qty) -> f64 {
+        match self.contract {
+            Contract::Linear => qty.approximate(),
+            Contract::Inverse => qty.approximate() / self.row.price.approximate(),
+        }
+    }
+
+    fn band(&self) -> f64 {
+        match self.hedge.band {
+            Band::Coins(coins) => coins.approximate(),
+            Band::OfGross(share) => share.get() * self.row.gross.approximate(),
+        }
+    }
+
+    /// How far delta is from its target with a quantity of the hedge.
+    fn off(&self, qty: Qty) -> f64 {
+        self.row.delta.approximate() + self.coins(qty) - self.hedge.target.approximate()
+    }
+}
+
+fn check_one(run: &Run, (name, hedge): (&str, &Hedge), plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
+    let Some(known) = run.record.instruments.iter().find(|known| known.symbol == hedge.instrument) else { return };
+    let is_own = |strategy: &str, instrument: &str| strategy == name && instrument == hedge.instrument;
+    // What may be on the way to a hundred-millionth of a coin, and half a lot of rounding.
+    let lot: Qty = known.lot.parse().unwrap_or(Qty::ZERO);
+    // Plans that a cap or the smallest order kept from the band: until the next one, it may stay outside.
+    let limits =
+        |steps: &[PlanRow]| steps.iter().any(|step| matches!(&*step.outcome, "cut" | "held" | "unmet" | "refused"));
+    let own_plans: Vec<&[PlanRow]> =
+        plans.values().copied().filter(|steps| is_own(&steps[0].strategy, &steps[0].instrument)).collect();
+    for (at, row) in run.tables.hedges.iter().enumerate().filter(|(_, row)| is_own(&row.strategy, &row.instrument)) {
+        let seen = Seen { hedge, row, contract: known.contract() };
+        let held = row.position + row.on_the_way;
+        let slack = seen.coins(lot).abs() / 2.0 + 1e-7;
+        let (off, band) = (seen.off(held), seen.band());
+        let is_outside = if row.gross.is_zero() { !held.is_zero() } else { off.abs() > band + slack };
+        let last = own_plans.partition_point(|steps| steps[0].time <= row.time).checked_sub(1);
+        let is_limited = last.is_some_and(|last| limits(own_plans[last]));
+        found.ensure("hedge.band", !is_outside || row.plan > 0 || is_limited, At::hedge(at, row), || {
+            format!("delta is {off:.8} from its target of {}, the band is {band:.8}, and no plan answers", hedge.target)
+        });
+        if row.plan == 0 {
+            continue;
+        }
+        let Some(steps) = plans.get(&row.plan).filter(|steps| is_own(&steps[0].strategy, &steps[0].instrument)) else {
+            found.ensure("hedge.plan", false, At::hedge(at, row), || format!("there is no plan {} of it", row.plan));
+            continue;
+        };
+        let plan = &steps[0];
+        let same = plan.time == row.time && plan.position == row.position && plan.price == row.price;
+        found.ensure("hedge.plan", same, At::hedge(at, row), || {
+            format!("plan {} is of {} and holds {} at {}", plan.plan, plan.time, plan.position, plan.price)
+        });
+        if limits(steps) {
+            continue;
+        }
+        let left = seen.off(plan.target).abs();
+        let most = if hedge.to == HedgeTo::Target { slack } else { band.max(slack) + slack };
+        let fits = match (row.gross.is_zero(), off.abs() <= band) {
+            (true, _) => plan.target.is_zero(),
+            (false, true) => plan.target == held,
+            (false, false) => left <= most,
+        };
+        found.ensure("hedge.residual", fits, At::hedge(at, row), || {
+            format!("plan {} wants {}: delta is then {left:.8} from its target", plan.plan, plan.target)
+        });
+    }
+}
