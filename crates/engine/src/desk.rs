@@ -315,6 +315,11 @@ impl Desk {
         !change.is_zero() && change.signum() != -self.position.signum()
     }
 
+    /// Whether legs of an increase were traded, and others are missing.
+    pub(crate) fn is_half_there(&self) -> bool {
+        self.increases() && self.lines.iter().any(|line| line.is_part() && !self.beyond(line).is_zero())
+    }
+
     /// Whether legs are held that are no part of a structure and of no order in force. They are traded back before more is begun.
     fn has_strays(&self) -> bool {
         let rests = self.rests();

@@ -33,6 +33,9 @@ fn btc() -> Currency {
 
 const LOT: i64 = Qty::ONE / 10;
 
+/// Of the first series: what is wanted is not known.
+const UNKNOWN: f64 = 99.0;
+
 /// Holds what a series says, with a stop and a rung where others say.
 struct Script {
     series: u32,
@@ -59,6 +62,10 @@ impl Rule for Script {
 
     fn evaluate(&self, facts: &Facts, _proposed: Target, because: &mut Because) -> Verdict {
         let held = facts.get(facts::POSITION).unwrap_or_default();
+        if self.told(facts, 0) == UNKNOWN {
+            because.not_known();
+            return Verdict::set(Target { base: held, qty: held });
+        }
         let wanted = Qty::from_estimate(self.told(facts, 0), units::Round::Nearest).unwrap();
         let closed = facts.get(facts::RUNGS_USED).unwrap_or(0) != 0;
         let added = facts.get(facts::UNITS).unwrap_or(0) & 2 != 0;
@@ -759,6 +766,39 @@ fn a_leg_that_stayed_alone_goes_before_the_next_entry() {
     world.step(1, true, Vec::new());
     assert_eq!(world.engine.position(StrategyId(0)), qty("-1.5"), "and the entry is made whole");
     world.finish();
+}
+
+/// Of an entry the put is filled, and then nobody knows whether it is wanted: the call is still bought. Once it is known that it is not,
+/// what is there goes.
+#[test]
+fn an_entry_that_is_half_there_goes_on_while_nothing_is_known() {
+    for (says, ends_at) in [(UNKNOWN, "-2"), (0.0, "0")] {
+        let mut world = World::new(vec![strangle(Roll::Never)], 1, 0);
+        world.step(1, true, Vec::new());
+        let events = world.want(0, -2.0, 0.0, 0.0);
+        world.step(1, true, events);
+        let is_put = |world: &World, order: &NewOrder| {
+            world.engine.structures.chains.option(order.instrument).unwrap().right == OptionRight::Put
+        };
+        let at = (0..world.live.len()).find(|at| is_put(&world, &world.live[*at])).unwrap();
+        let order = world.live.remove(at);
+        let price = world.quotes[order.instrument.index()].mid().unwrap();
+        world.fill(order.id, order.instrument, order.side, order.qty, price, None);
+        world.tell(true);
+        let mut events = world.quote(true);
+        events.extend(world.want(0, says, 0.0, 0.0));
+        world.deliver(Source::Market, &events);
+        let events = world.quote(true);
+        world.deliver(Source::Market, &events);
+        if says == UNKNOWN {
+            assert_eq!(world.live.len(), 1, "the call is still asked for, and nothing is traded back");
+        }
+        for _ in 0..3 {
+            world.step(1, true, Vec::new());
+        }
+        assert_eq!(world.counts.contains_key("unwound"), says != UNKNOWN);
+        assert_eq!(world.engine.position(StrategyId(0)), qty(ends_at), "{says}");
+    }
 }
 
 /// Four strangles are held where five may be: one new one beside them, the others as the old ones close, and a leg that closes in part

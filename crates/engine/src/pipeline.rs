@@ -137,7 +137,11 @@ impl Engine {
         }
         let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
         if let Some(desk) = if scope.is_special { scope.desk } else { None } {
-            self.structures.desks[desk as usize].wanted = target.qty;
+            let desk = &mut self.structures.desks[desk as usize];
+            // What is half there goes on while nobody knows whether it might be begun: a leg that is traded back pays its spread twice.
+            if !(scope.because.is_unsure() && desk.is_half_there()) {
+                desk.wanted = target.qty;
+            }
         }
         target
     }

@@ -278,6 +278,7 @@ pub struct Because {
     /// A limit does not bear what is held.
     cannot_wait: bool,
     stopped: bool,
+    unsure: bool,
     reason: Option<Reason>,
     add: Option<Add>,
     refused_add: Option<Add>,
@@ -300,6 +301,7 @@ impl Default for Because {
             before: Qty::ZERO,
             holds: false,
             stopped: false,
+            unsure: false,
             worst: None,
             whole: None,
         }
@@ -359,6 +361,7 @@ impl Because {
         self.holds = false;
         self.cannot_wait = false;
         self.stopped = false;
+        self.unsure = false;
         self.worst = None;
         self.whole = None;
     }
@@ -463,6 +466,18 @@ impl Because {
     #[inline]
     pub fn holds(&self) -> bool {
         self.holds
+    }
+
+    /// What a rule asks is not known: it begins nothing, which does not mean that what was begun is no longer wanted.
+    pub fn not_known(&mut self) {
+        self.unsure = true;
+    }
+
+    /// Whether [`Self::not_known`] was said.
+    #[must_use]
+    #[inline]
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// A watched stop was crossed: what closes now is the stop.

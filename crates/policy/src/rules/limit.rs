@@ -239,6 +239,7 @@ impl Rule for LimitRule {
                 self.bar(facts, proposed, because, "limit {}: {}, no increase until it is back at {}")
             }
             (_, None) => {
+                because.not_known();
                 self.bar(facts, proposed, because, "limit {}: what it limits is not known: nothing is opened or added")
             }
             (LimitAction::Reduce, Some(Zone::Breach)) => self.reduce(facts, proposed, because),

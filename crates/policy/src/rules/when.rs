@@ -69,7 +69,10 @@ impl Rule for WhenRule {
         }
         match holds {
             Some(_) => because.say("`signal.when` does not hold: nothing is opened or added", []),
-            None => because.say("whether `signal.when` holds is not known: nothing is opened or added", []),
+            None => {
+                because.not_known();
+                because.say("whether `signal.when` holds is not known: nothing is opened or added", []);
+            }
         }
         Verdict::refuse(unchanged(proposed, held))
     }
