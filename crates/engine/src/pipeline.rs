@@ -9,8 +9,8 @@
 //! | `× ladder remaining` | `ladder` | what rungs have left; leaves the next ones resting, watched or taken |
 //! | `× streak` | `streak` | multiplies the base at entry |
 //! | protective stop | `stop` | leaves the stop resting or watched; once crossed, flat: behind it nothing raises the target |
-//! | `then caps` | `drawdown_cap`, `loss_limit`, `open_risk`, `leverage_cap`, `limit`, then the engine's own ([`compose`]) | only ever lower the target, and the add |
-//! | `then hedges, then caps again` | `delta_hedge`, `leverage_cap` | a hedge is a strategy of its own behind those it hedges: its program begins here |
+//! | `then caps` | `drawdown_cap`, `loss_limit`, `open_risk`, `leverage_cap`, `limit`; the engine's ([`compose`]) | only lower target and add |
+//! | `then hedges, then caps again` | `delta_hedge`, `leverage_cap` | a hedge is a strategy of its own, whose program begins here |
 //! | `then trim` | `trim` | buffer, lots, smallest order; hedges to the smaller residual |
 //! | conditions | `when` | see the change that would go out, and bar increases or adds |
 //! | guards | `blackout`, `order_rate`, `max_order`, `price_collar` | how it may go out |
