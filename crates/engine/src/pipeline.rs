@@ -9,11 +9,11 @@
 //! | `× ladder remaining` | `ladder` | what rungs have left; leaves the next ones resting, watched or taken |
 //! | `× streak` | `streak` | multiplies the base at entry |
 //! | protective stop | `stop` | leaves the stop resting or watched; once crossed, flat: behind it nothing raises the target |
-//! | `then caps` | `drawdown_cap`, `loss_limit`, `open_risk`, `leverage_cap`, `limit`; the engine's ([`compose`]) | only lower target and add |
+//! | `then caps` | `drawdown_cap`, `loss_cap`, `open_risk_cap`, `leverage_cap`, `limit`, the engine's ([`compose`]) | lower target and add |
 //! | `then hedges, then caps again` | `delta_hedge`, `leverage_cap` | a hedge is a strategy of its own, whose program begins here |
 //! | `then trim` | `trim` | buffer, lots, smallest order; hedges to the smaller residual |
-//! | conditions | `when` | see the change that would go out, and bar increases or adds |
-//! | guards | `blackout`, `order_rate`, `max_order`, `price_collar` | how it may go out |
+//! | conditions | `signal_when`, `pyramid_when` | see the change that would go out, and bar increases or adds |
+//! | guards | `blackout`, `max_orders`, `max_order`, `price_collar` | how it may go out |
 //!
 //! Precedence follows from that order and from three things that any stage may say beside its target (`policy::Because`): a stop that was
 //! crossed, a limit that cannot wait, and that what sizes the position is not known. Exits, cuts and flips pass every later stage.
