@@ -4,7 +4,7 @@ use crate::parse::schema::{
     DRAWDOWN_LEVEL, FEE_TIERS, FLOWS, LEGS, LISTS, POLICY, ROOT, SECTIONS, SIGNAL_KINDS, SIZE_KINDS,
 };
 use crate::spec::{
-    BufferTo, Follow, FractionOf, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
+    BufferTo, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
 };
 use crate::words::Word;
 use units::OptionRight;
@@ -74,6 +74,7 @@ pub fn words(section: &str, key: &str) -> Option<Vec<&'static str>> {
         ("ladder", "of") => all::<FractionOf>(),
         ("caps", "on_loss") => all::<OnLoss>(),
         ("limits", "action") => all::<LimitAction>(),
+        ("hedges", "to") => all::<HedgeTo>(),
         ("trade", "buffer_to") => all::<BufferTo>(),
         _ => return None,
     })
