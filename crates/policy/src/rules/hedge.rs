@@ -231,7 +231,7 @@ impl Rule for HedgeTrim {
         let change = (rounded - held).abs();
         let off = seen.off(rounded);
         let left = coins(facts, seen.target + off);
-        if change < least && !rounded.is_zero() && !(is_cut && !change.is_zero()) {
+        if change < least && !rounded.is_zero() && (!is_cut || change.is_zero()) {
             because.say("change {} is under the smallest order {}", [Arg::Qty(change), Arg::Qty(least)]);
             return Verdict { target: Target { qty: held, ..proposed }, outcome: Outcome::Held };
         }
