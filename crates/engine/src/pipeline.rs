@@ -165,7 +165,7 @@ impl Engine {
         // A watched stop that moves sends nothing, and is told like one that rests.
         let moves = scope.is_special && scope.reads_range && moves_stop(scope);
         let crossed = std::mem::take(&mut scope.crossed);
-        let is_as_before = !(sends || moves) && !crossed && limits == scope.limits;
+        let is_as_before = !(sends || moves || crossed) && limits == scope.limits;
         scope.limits = limits;
         is_as_before
     }
