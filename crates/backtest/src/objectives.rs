@@ -9,7 +9,7 @@ pub use proof::{Futures, PATHS, Proof, prove};
 pub use text::{Line, Part};
 
 use crate::metrics::YEAR;
-use policy::objectives::{Estimate, KnownBy, Measure, Objectives};
+use policy::objectives::{Estimate, KnownBy, Measure, Objectives, Side, Style};
 use policy::{Code, Diagnostic, Severity, spec};
 use pricing::laws::{normal_distribution, normal_quantile};
 use risk::growth::{GrowthError, Walk, kelly_shrinkage, volatility_of_drawdown};
@@ -154,12 +154,9 @@ impl Basis<'_> {
 
     /// What limits exposure × equity, the tightest first.
     fn leverages(&self) -> Vec<Leverage> {
-        let fall = fall(self.wanted);
-        let margin = down((1.0 - MAINTENANCE) / fall, 2);
-        let percent = plain(fall * 100.0, 0);
-        let because = format!(
-            "the fall of {STRESS}, {percent} %, must not liquidate: (1 - {MAINTENANCE} of maintenance) / {fall:.2}"
-        );
+        let Jump { loss, said } = jump(self.wanted);
+        let margin = down((1.0 - MAINTENANCE) / loss, 2);
+        let because = format!("{said} must not liquidate: (1 - {MAINTENANCE} of maintenance) / {loss:.2}");
         let mut found = vec![Leverage { most: margin, objective: "margin", because, headroom: HEADROOM }];
         if let Some(most) = self.wanted.leverage {
             let because = format!("no more than {} x equity is borne", plain(most, 2));
@@ -192,6 +189,9 @@ struct Leverage {
 ///
 /// Objectives that cannot all hold, each finding with its places in the text.
 pub fn propose(wanted: &Objectives, measured: Option<&Measured>) -> Result<Proposal, Vec<Diagnostic>> {
+    if let Some(found) = one_side(wanted) {
+        return Err(vec![found]);
+    }
     let assumed = |symbol: &String| if spec::base(symbol) == Some("BTC") { ASSUMED_BTC } else { ASSUMED_OTHERS };
     let volatilities: Vec<f64> = match measured {
         Some(measured) => measured.volatilities.clone(),
@@ -406,6 +406,51 @@ fn fall(wanted: &Objectives) -> f64 {
     wanted.instruments.iter().map(of).fold(0.0, f64::max).clamp(0.01, 1.0)
 }
 
+/// What one unit of exposure loses of its value in a jump against it.
+struct Jump {
+    loss: f64,
+    said: String,
+}
+
+/// The worst of the sides that may be held: the fall of the stress for longs, a rise for shorts. A contract
+/// that settles in coin loses coin,
+/// of which a fall makes each worth less and a rise more; where the symbol does not tell, it may be one.
+fn jump(wanted: &Objectives) -> Jump {
+    let in_coin = wanted
+        .instruments
+        .iter()
+        .any(|symbol| spec::base(symbol).is_some_and(|base| spec::settlements(symbol).contains(&base)));
+    let down = fall(wanted);
+    let mut jumps = Vec::new();
+    if wanted.side() != Some(Side::Short) {
+        let loss = if in_coin { down / (1.0 - down).max(0.05) } else { down };
+        jumps.push((loss, format!("the fall of {STRESS}, {} %,", plain(down * 100.0, 0))));
+    }
+    if wanted.side() != Some(Side::Long) && !wanted.is_spot() {
+        let loss = if in_coin { RISE / (1.0 + RISE) } else { RISE };
+        jumps.push((loss, format!("a rise of {} %, ASSUMED,", plain(RISE * 100.0, 0))));
+    }
+    let worst = jumps.into_iter().max_by(|one, other| one.0.total_cmp(&other.0));
+    let (loss, said) = worst.unwrap_or((1.0, "the loss of all".to_owned()));
+    let said = if in_coin { format!("{said} counted in coin,") } else { said };
+    Jump { loss, said }
+}
+
+/// One policy has one side: instruments that are seen differently need policies of their own.
+fn one_side(wanted: &Objectives) -> Option<Diagnostic> {
+    let side_of = |symbol: &String| {
+        let own = wanted.views.iter().find(|view| view.instrument.as_ref() == Some(symbol));
+        own.or(wanted.views.iter().find(|view| view.instrument.is_none())).map_or(Side::None, |view| view.side)
+    };
+    let first = wanted.instruments.first().map(side_of)?;
+    let other = wanted.instruments.iter().find(|symbol| side_of(symbol) != first)?;
+    (wanted.style == Style::Hold).then(|| {
+        let message = format!("{other} is seen on another side than {}", wanted.instruments[0]);
+        let help = "write objectives of their own for instruments of one side, or a view of all of them";
+        refused(wanted, "instruments", None, message, "one policy holds all its instruments on one side", help)
+    })
+}
+
 fn asked(wanted: &Objectives) -> Vec<String> {
     let mut asked = vec![format!(
         "a drawdown of {} % or more within {} days at most with a probability of {} %",
@@ -507,18 +552,21 @@ fn cannot(basis: &Basis<'_>, numbers: &text::Numbers) -> Vec<String> {
     cannot.push("normal days: coins have fatter tails and storms, and a volatility that is estimated late".to_owned());
     if wanted.style.sells_options() {
         cannot.push(format!(
-            "a fill at the stop: where the coin falls by {} % at once, the full size loses about {} %",
-            plain(fall(wanted) * 100.0, 0),
+            "a fill at the stop: where the coin {} % at once, the full size loses about {} %",
+            match wanted.style {
+                Style::CoveredCall => format!("rises by {}", plain(RISE * 100.0, 0)),
+                _ => format!("falls by {}", plain(fall(wanted) * 100.0, 0)),
+            },
             plain(numbers.exposure_cap * wanted.capital * numbers.jump_loss * 100.0, 0)
         ));
     } else {
+        let Jump { loss, said } = jump(wanted);
         let most = numbers.exposure_cap * basis.capital_at_work();
         let full = (numbers.target / basis.calmest()).min(numbers.exposure_cap) * basis.capital_at_work();
         cannot.push(format!(
-            "that nothing jumps: the fall of {STRESS}, {} % at once, costs about {} % at the size of usual volatility, {} % at the largest",
-            plain(fall(wanted) * 100.0, 0),
-            plain(full * fall(wanted) * 100.0, 0),
-            plain(most * fall(wanted) * 100.0, 0)
+            "that nothing jumps: {said} at once costs about {} % at the size of usual volatility, {} % at the largest",
+            plain(full * loss * 100.0, 0),
+            plain(most * loss * 100.0, 0)
         ));
     }
     if wanted.venues().len() > 1 {

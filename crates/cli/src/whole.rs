@@ -57,7 +57,13 @@ impl Whole {
     }
 
     fn add(&mut self, path: &Path, above: &mut Vec<PathBuf>) -> Result<(), Failure> {
+        // A device or a pipe may have no end.
+        if !above.is_empty() && path.metadata().is_ok_and(|file| !file.is_file()) {
+            return Err(Failure::input(format_args!("`{}` is no file", shown(path))).hint("include files only"));
+        }
+        // As long in bytes, so that places stay.
         let text = read(path)?;
+        let text = if above.is_empty() { text } else { text.replacen('\u{feff}', "   ", 1) };
         // What stdin includes is found from where the command runs.
         let own = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if above.contains(&own) {
@@ -98,9 +104,18 @@ impl Whole {
 
 /// A text in which what only one file may have is a remark, and what it includes.
 fn taken_out(path: &Path, text: &str, is_first: bool) -> Result<(String, Vec<String>), Failure> {
-    let (root, _) = DeTable::parse_recoverable(text);
+    let (root, faults) = DeTable::parse_recoverable(text);
     let refused = |what: &str, hint: &str| Err(Failure::input(format_args!("`{}`: {what}", shown(path))).hint(hint));
     let (mut kept, mut included) = (text.to_owned(), Vec::new());
+    // Two broken texts may make one that is not.
+    if let Some(fault) = faults.first().filter(|_| !is_first || root.get_ref().contains_key("include")) {
+        let at = fault.span().map_or(0, |span| span.start);
+        let line = text.get(..at).unwrap_or(text).matches('\n').count() + 1;
+        return refused(
+            &format!("line {line} is no TOML: {}", fault.message()),
+            "mend it first: each file is read by itself",
+        );
+    }
     for (key, value) in root.get_ref() {
         let is_section = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) && key.get_ref() != "include";
         match &**key.get_ref() {
@@ -213,6 +228,11 @@ mod tests {
         assert!(both("include = [\"first.toml\"]\n").contains("includes itself, by way of first.toml, caps.toml"));
         assert!(both("name = \"y\"\n[caps]\n").contains("`name` stands before the first section of an included file"));
         assert!(both("include = \"first.toml\"\n").contains("`include` is a list of files"));
+        assert!(
+            both("[caps]\ndrawdown = [\n").contains("line 2 is no TOML")
+                || both("[caps]\ndrawdown = [\n").contains("line 3 is no TOML")
+        );
+        assert!(both("include = [\"a.toml\"] x = 3\n").contains("line 1 is no TOML"));
         assert!(refused(&[("first.toml", FIRST)]).contains("there is no such file"));
         let chain: Vec<(String, String)> =
             (0..12).map(|at| (format!("{at}.toml"), format!("include = [\"{}.toml\"]\n", at + 1))).collect();

@@ -87,7 +87,8 @@ impl Layout {
         let is_header = self.depth == 0 && code.starts_with('[');
         // A remark right above a header belongs to it.
         if is_header {
-            let kept = self.block.iter().rposition(|line| !line.code.is_empty()).map_or(0, |last| last + 1);
+            let kept =
+                self.block.iter().rposition(|line| !line.code.is_empty() || line.goes_on).map_or(0, |last| last + 1);
             let above = if self.is_apart { Vec::new() } else { self.block.split_off(kept) };
             self.end_block();
             self.blank();

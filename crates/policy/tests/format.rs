@@ -25,4 +25,6 @@ fn a_remark_that_goes_on_stays_in_its_column() {
     let expected = "a = 1                              # one\n                                   # and more\n# alone\n\
                     b = \"22222222222222222222222222\"   # two\n";
     assert_eq!(policy::format(text).unwrap(), expected);
+    let above = policy::format("a = 1 # one\n  # and more\n[b]\nc = 1\n").unwrap();
+    assert_eq!(policy::format(&above).unwrap(), above);
 }

@@ -527,7 +527,7 @@ impl Proposal {
                 if because.is_empty() {
                     text.push_str(&line);
                 } else if !value.contains('\n') && line.chars().count() + because.chars().count() + 5 <= WIDTH {
-                    text.push_str(&format!("{line:<28}  # {because}"));
+                    text.push_str(&format!("{line} # {because}"));
                 } else {
                     text.push_str(&wrapped("# ", "# ", because));
                     text.push_str(&line);
@@ -535,7 +535,7 @@ impl Proposal {
                 text.push('\n');
             }
         }
-        text
+        policy::format(&text).unwrap_or(text)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Fmt, terminal: &Terminal) -> Result<Outcome, Failure> {
         } else if !is_formatted && args.check {
             terminal.result(format_args!("{file} would change"));
         } else if !is_formatted {
-            files::write(path, formatted.as_bytes(), true)?;
+            write_in_place(path, formatted)?;
             terminal.result(format_args!("{file} laid out"));
         }
         terminal.json("format", &Line { file: &file, is_formatted });
@@ -46,4 +46,16 @@ pub(super) fn run(args: &Fmt, terminal: &Terminal) -> Result<Outcome, Failure> {
             .result(format_args!("{} as they should be", counted(all.len(), "policy").replace("policys", "policies")));
     }
     Ok(if args.check && changed > 0 { Outcome::Negative } else { Outcome::Done })
+}
+
+/// A link stays one, and whoever might read the file still may.
+fn write_in_place(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io("write", path, &error);
+    let place = path.canonicalize().map_err(failed)?;
+    let permissions = place.metadata().map_err(failed)?.permissions();
+    if permissions.readonly() {
+        return Err(Failure::input(format_args!("`{}` is read-only", path.display())).hint("make it writable first"));
+    }
+    files::write(&place, text.as_bytes(), true)?;
+    std::fs::set_permissions(&place, permissions).map_err(failed)
 }

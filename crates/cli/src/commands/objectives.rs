@@ -29,6 +29,12 @@ struct Told<'a> {
 pub(super) fn run(args: &Wanted, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
     if let Some(output) = &args.output {
         files::refuse_existing(output, args.force)?;
+        if let (Ok(from), Ok(to)) = (args.file.canonicalize(), output.canonicalize())
+            && from == to
+        {
+            return Err(Failure::input(format_args!("`{}` is the file of the objectives itself", output.display()))
+                .hint("choose another name for the policy"));
+        }
     }
     backtest::refuse_twice(&args.tape)?;
     let text = match args.file == Path::new("-") {

@@ -78,7 +78,7 @@ impl Takes {
 }
 
 impl Field {
-    fn holds(&self, value: f64) -> bool {
+    pub(super) fn holds(&self, value: f64) -> bool {
         let is_over_low = match self.low {
             Low::Over(low) => value > low,
             Low::Least(low) => value >= low,

@@ -8,6 +8,7 @@ use super::value::{Expr, Node, Quantity, Unit as Suffix};
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, nearest, quoted};
 use crate::expression::{Expression, Function, Term, Unit, find, own_facts};
+use crate::facts::Facts;
 use crate::risk_fact;
 use crate::spec::{self, AccountTerms, MAX_AGE, Reckoned, Setting};
 use crate::surface_fact;
@@ -155,6 +156,16 @@ fn setting<'t, T>(
         return None;
     }
     let expression = Expression::new(typed.term, typed.unit);
+    // What reads nothing is always the same, and is held to the range as a number is.
+    if let Some(compiled) = expression.compile(&|_| None).filter(|compiled| compiled.reads().is_empty()) {
+        let value = compiled.value(&Facts::new(0)).filter(|value| field.holds(*value));
+        if value.is_none() {
+            let message = format!("`{}` must be {}", section.path(field.key), field.range);
+            let help = format!("write for example `{} = {}`", field.key, field.example);
+            reader.error(Code::OutOfRange, node.span.clone(), message, "always gives what is not", help);
+            return None;
+        }
+    }
     Some(Setting::Reckoned(Box::new(Reckoned { expression, most: field.most })))
 }
 
