@@ -24,8 +24,9 @@ use crate::desk::Desk;
 use crate::engine::{Engine, StrategyConfig};
 use crate::netting::Crossing;
 use crate::plan::ENGINE_RULE;
-use crate::route::{Outbox, Wanted};
+use crate::route::{Outbox, Wanted, Working};
 use crate::scope::Scope;
+use crate::structures::Structures;
 use crate::{ExpiryRule, Output, Plan, Purpose, SpotRule, StructureRule};
 use market::{Command, Instrument, InstrumentKind, Source};
 use policy::facts;
@@ -57,24 +58,49 @@ pub(crate) fn compose(config: &mut StrategyConfig, instrument: &Instrument) {
 
 impl Engine {
     /// One decision of one strategy: what it knows, what its rules make of it, and, if anything follows, the plan and its commands.
+    /// Stages take the strategy, not its number: it is found anew only where a stage needs all of the engine.
     #[inline(always)]
     pub(crate) fn decide(&mut self, index: usize, source: Source) {
+        let mut scope = &mut self.scopes[index];
         // What has expired, and was told, decides nothing.
-        if self.scopes[index].is_special && self.scopes[index].is_over(self.now) {
+        if scope.is_special && scope.is_over(self.now) {
             return;
         }
-        // What stands beside it, and the facts of risk that its rules read.
-        self.tell_beside_it(index, source);
-        // Inside its quiet region it decides what it decided last (DESIGN §3), and rules are not asked.
-        let may_rest = self.may_rest(index, source);
-        if may_rest && self.scopes[index].is_quiet() {
+        // What stands beside it in the account.
+        if scope.is_special || !scope.alone {
+            self.tell_beside(index);
+            scope = &mut self.scopes[index];
+        } else if self.counts_others {
+            // Nothing stands beside it in its instrument, and it reads of nothing else.
+            let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
+            scope.facts.set(facts::OTHERS, others);
+        }
+        // Facts of risk that its rules read.
+        if self.risk.is_some() {
+            self.tell_risk(index, source);
+            scope = &mut self.scopes[index];
+        }
+        // Inside its quiet region it decides what it decided last (DESIGN §3), and rules are not asked. What a desk does follows from more
+        // than the rules' answer.
+        let may_rest = self.may_rest && source == Source::Market && !(scope.is_special && scope.desk.is_some());
+        if may_rest && scope.is_quiet() {
             return;
+        }
+        if self.risk.is_some() {
+            self.tell_spared(index);
+            scope = &mut self.scopes[index];
         }
         // target = base × filled-units fraction × ladder remaining × streak, then caps, then hedges, then caps again, then trim.
-        let target = self.evaluate(index, source, may_rest);
+        self.evaluations += 1;
+        let target = evaluate(scope, &mut self.structures, source, may_rest);
         // What should work at the venue, against what works: is there anything to send or to tell?
-        if self.is_as_before(index, source, target) {
-            self.rest(index, target, may_rest);
+        if is_as_before(scope, &self.structures, &mut self.routed, source, target) {
+            if may_rest {
+                scope.rest(target);
+                if self.risk.is_some() {
+                    self.prove_risk(index);
+                }
+            }
             return;
         }
         // The plan, then its commands; opposite orders of strategies cross once all have decided (`netting.rs`).
@@ -94,91 +120,6 @@ impl Engine {
         scope.tell_refusals();
         lapse_chased_add(scope);
         scope.observe();
-    }
-
-    /// What else stands in the account, and facts of risk.
-    #[inline(always)]
-    fn tell_beside_it(&mut self, index: usize, source: Source) {
-        let scope = &mut self.scopes[index];
-        if scope.is_special || !scope.alone {
-            self.tell_beside(index);
-        } else if self.counts_others {
-            // Nothing stands beside it in its instrument, and it reads of nothing else.
-            let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
-            scope.facts.set(facts::OTHERS, others);
-        }
-        if self.risk.is_some() {
-            self.tell_risk(index, source);
-        }
-    }
-
-    /// Whether it may be passed without an evaluation. What a desk does follows from more than the rules' answer.
-    #[inline(always)]
-    fn may_rest(&self, index: usize, source: Source) -> bool {
-        let scope = &self.scopes[index];
-        self.may_rest && source == Source::Market && !(scope.is_special && scope.desk.is_some())
-    }
-
-    /// Runs the rules in order; asks them for a quiet region where one is looked for.
-    #[inline(always)]
-    fn evaluate(&mut self, index: usize, source: Source, may_rest: bool) -> Target {
-        if self.risk.is_some() {
-            self.tell_spared(index);
-        }
-        let scope = &mut self.scopes[index];
-        scope.region.forget();
-        self.evaluations += 1;
-        if scope.is_special && scope.collared && source != Source::Venue {
-            tell_unfilled(scope);
-        }
-        // Notes of fills come first in the same plan.
-        if !scope.crossed {
-            scope.because.clear();
-        }
-        let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
-        if let Some(desk) = if scope.is_special { scope.desk } else { None } {
-            let desk = &mut self.structures.desks[desk as usize];
-            // What is half there goes on while nobody knows whether it might be begun: a leg that is traded back pays its spread twice.
-            if !(scope.because.is_unsure() && desk.is_half_there()) {
-                desk.wanted = target.qty;
-            }
-        }
-        target
-    }
-
-    /// Whether the decision sends nothing, was not asked for by a fill or a crossed trigger, and bars or cuts what the last one did.
-    #[inline(always)]
-    fn is_as_before(&mut self, index: usize, source: Source, target: Target) -> bool {
-        let scope = &mut self.scopes[index];
-        let desk = if scope.is_special { scope.desk } else { None };
-        let keeps_back = || desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
-        let refused = scope.because.last_refused_add();
-        scope.refused_trigger = refused.map(|add| add.trigger);
-        let limits = scope.because.limits();
-        // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
-        let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
-        let sends = !idle && {
-            let wanted = wanted(&scope.because, scope.position, !scope.alone, target, source);
-            let wanted = Wanted { keeps_back: keeps_back(), ..wanted };
-            scope.working.would_send(&wanted, &mut self.routed)
-        };
-        // A watched stop that moves sends nothing, and is told like one that rests.
-        let moves = scope.is_special && scope.reads_range && moves_stop(scope);
-        let crossed = std::mem::take(&mut scope.crossed);
-        let is_as_before = !(sends || moves || crossed) && limits == scope.limits;
-        scope.limits = limits;
-        is_as_before
-    }
-
-    /// Nothing follows: the region in which that is so is kept, if there is one.
-    #[inline(always)]
-    fn rest(&mut self, index: usize, target: Target, may_rest: bool) {
-        if may_rest {
-            self.scopes[index].rest(target);
-            if self.risk.is_some() {
-                self.prove_risk(index);
-            }
-        }
     }
 
     /// Records the plan of the decision just made and sends its commands. Rare beside evaluations, and kept apart from
@@ -245,6 +186,59 @@ impl Engine {
             self.reserve(instrument.index());
         }
     }
+}
+
+/// Runs the rules in order; asks them for a quiet region where one is looked for.
+#[inline(always)]
+fn evaluate(scope: &mut Scope, structures: &mut Structures, source: Source, may_rest: bool) -> Target {
+    scope.region.forget();
+    if scope.is_special && scope.collared && source != Source::Venue {
+        tell_unfilled(scope);
+    }
+    // Notes of fills come first in the same plan.
+    if !scope.crossed {
+        scope.because.clear();
+    }
+    let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
+    if let Some(desk) = if scope.is_special { scope.desk } else { None } {
+        let desk = &mut structures.desks[desk as usize];
+        // What is half there goes on while nobody knows whether it might be begun: a leg that is traded back pays its spread twice.
+        if !(scope.because.is_unsure() && desk.is_half_there()) {
+            desk.wanted = target.qty;
+        }
+    }
+    target
+}
+
+/// Whether the decision sends nothing, was not asked for by a fill or a crossed trigger, and bars or cuts what the last one did.
+#[inline(always)]
+fn is_as_before(
+    scope: &mut Scope,
+    structures: &Structures,
+    routed: &mut Working,
+    source: Source,
+    target: Target,
+) -> bool {
+    let desk = if scope.is_special { scope.desk } else { None };
+    let keeps_back = || desk.is_some_and(|desk| structures.desks[desk as usize].keeps_back());
+    let refused = scope.because.last_refused_add();
+    scope.refused_trigger = refused.map(|add| add.trigger);
+    let limits = scope.because.limits();
+    // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
+    let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
+    let sends = !idle && {
+        let wanted = wanted(&scope.because, scope.position, !scope.alone, target, source);
+        let wanted = Wanted { keeps_back: keeps_back(), ..wanted };
+        scope.working.would_send(&wanted, routed)
+    };
+    // A watched stop that moves sends nothing, and is told like one that rests.
+    let moves = scope.is_special && scope.reads_range && moves_stop(scope);
+    let crossed = std::mem::take(&mut scope.crossed);
+    if !(sends || moves || crossed) && limits == scope.limits {
+        return true;
+    }
+    scope.limits = limits;
+    false
 }
 
 /// The decision that a strategy's rules have just made, as a plan.
