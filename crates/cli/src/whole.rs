@@ -228,10 +228,7 @@ mod tests {
         assert!(both("include = [\"first.toml\"]\n").contains("includes itself, by way of first.toml, caps.toml"));
         assert!(both("name = \"y\"\n[caps]\n").contains("`name` stands before the first section of an included file"));
         assert!(both("include = \"first.toml\"\n").contains("`include` is a list of files"));
-        assert!(
-            both("[caps]\ndrawdown = [\n").contains("line 2 is no TOML")
-                || both("[caps]\ndrawdown = [\n").contains("line 3 is no TOML")
-        );
+        assert!(both("[caps]\ndrawdown = [\n").contains("line 2 is no TOML"), "{}", both("[caps]\ndrawdown = [\n"));
         assert!(both("include = [\"a.toml\"] x = 3\n").contains("line 1 is no TOML"));
         assert!(refused(&[("first.toml", FIRST)]).contains("there is no such file"));
         let chain: Vec<(String, String)> =

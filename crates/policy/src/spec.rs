@@ -153,8 +153,8 @@ impl Policy {
     /// The numbers that are reckoned at every decision: section and key of each, and its expression.
     pub fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &Expression)> {
         let size = self.size.kind.settings().map(|(key, by)| ("size", key, by));
-        let step = self.pyramid.iter().filter_map(|pyramid| Some(("pyramid", "step", pyramid.step.expression()?)));
-        let trail = self.stop.iter().filter_map(|stop| Some(("stop", "trail", stop.trail.as_ref()?.expression()?)));
+        let step = self.pyramid.iter().filter_map(Pyramid::setting);
+        let trail = self.stop.iter().filter_map(Stop::setting);
         size.chain(step).chain(trail).chain(self.caps.settings())
     }
 
@@ -635,6 +635,13 @@ pub struct Pyramid {
     pub when: Option<Expression>,
 }
 
+impl Pyramid {
+    /// Its number that is reckoned at every decision, if it is.
+    pub(crate) fn setting(&self) -> Option<(&'static str, &'static str, &Expression)> {
+        Some(("pyramid", "step", self.step.expression()?))
+    }
+}
+
 /// What add levels are measured from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
@@ -659,6 +666,13 @@ pub struct Stop {
     pub time: Option<TimeStop>,
     /// Whether the stop rests at the venue.
     pub trigger: Trigger,
+}
+
+impl Stop {
+    /// Its number that is reckoned at every decision, if it is.
+    pub(crate) fn setting(&self) -> Option<(&'static str, &'static str, &Expression)> {
+        Some(("stop", "trail", self.trail.as_ref()?.expression()?))
+    }
 }
 
 /// Where an exit waits for its price.

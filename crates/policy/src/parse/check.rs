@@ -6,8 +6,8 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Over, Reentry, Resize, RungAt, Setting, Sides,
-    SignalKind, Size, SizeKind, Trigger, UNITS_MAX, UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Over, Pyramid, Reentry, Resize, RungAt, Setting, Sides,
+    SignalKind, Size, SizeKind, Stop, Trigger, UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;
@@ -72,8 +72,8 @@ fn settings<'a>(
     draft: &'a Draft,
 ) -> impl Iterator<Item = (&'static str, Range<usize>, &'a Expression)> {
     let size = draft.size.iter().flat_map(|size| size.kind.settings()).map(|(key, by)| ("size", key, by));
-    let step = draft.pyramid.iter().filter_map(|pyramid| Some(("pyramid", "step", pyramid.step.expression()?)));
-    let trail = draft.stop.iter().filter_map(|stop| Some(("stop", "trail", stop.trail.as_ref()?.expression()?)));
+    let step = draft.pyramid.iter().filter_map(Pyramid::setting);
+    let trail = draft.stop.iter().filter_map(Stop::setting);
     let caps = draft.caps.settings();
     size.chain(step).chain(trail).chain(caps).map(|(section, key, by)| (key, doc.place(section, key), by))
 }
