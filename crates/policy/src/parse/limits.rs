@@ -106,6 +106,8 @@ fn limit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, currencies: Cur
         (false, true) => Breached::Under,
         (false, false) => {
             reader.require(section, &[("over", "\"60%\"")]);
+            // What stands there is read all the same: all findings come at once.
+            let _none = typed::limit(reader, section, "over", currencies);
             return None;
         }
         (true, true) => {
