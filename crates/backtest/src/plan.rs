@@ -77,8 +77,11 @@ pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
     let mut program =
         Program::compile(&policy, symbol, &series).map_err(|error| Error::State(unknown_series(&error)))?;
     let scope = portfolio.scope(symbol).map_err(wrong)?;
-    let base = policy::spec::base(symbol).and_then(|base| base.parse().ok()).unwrap_or(market::Currency::USD);
-    let tiers = risk::venues::tiers_of(symbol, scope.instrument.1.contract.into(), base);
+    let contract = scope.instrument.1.contract.into();
+    let (base, quote) = policy::spec::currencies(symbol).unwrap_or(("USD", "USD"));
+    let settle = if contract == Contract::Inverse { base } else { quote };
+    let [base, settle] = [base, settle].map(|code| code.parse().unwrap_or(market::Currency::USD));
+    let tiers = risk::venues::tiers_of(symbol, contract, (base, settle));
     if let Some(guard) = crate::setup::guard(&policy, tiers) {
         let last = program.rules.len().saturating_sub(1);
         program.rules.insert(last, Box::new(guard));

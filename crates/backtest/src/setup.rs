@@ -400,10 +400,10 @@ fn check_adopted(
                 "`[[adopt]]` takes over {qty} of `{symbol}`, which is traded in steps of {lot}: correct `quantity`"
             )));
         }
-        let value = known.kind.contract().exposure(*price, *qty);
+        let size = risk::Size::at(known.kind.contract(), *price, *qty);
         let margin = match known.kind {
-            InstrumentKind::Spot => value.cash(),
-            _ => ExchangeConfig::tiers_of(known).initial_margin(value),
+            InstrumentKind::Spot => size.value().cash(),
+            _ => ExchangeConfig::tiers_of(known).initial_margin(size),
         };
         let so_far = needed.iter().position(|(of, currency, _)| (of, currency) == (account, &known.settle));
         let at = so_far.unwrap_or_else(|| {
@@ -419,7 +419,7 @@ fn check_adopted(
                 "`[[adopt]]` takes over {qty} of `{symbol}` at {price}, worth {:.2} {settle}: positions taken over need {:.2} {settle} \
                  at the venue's largest leverage, and the account at `{venue}` is paid {paid:.2} {settle}: correct `quantity`, or \
                  state the deposit that bears it",
-                value.cash().abs(),
+                size.value().cash().abs(),
                 needed[at].2
             )));
         }

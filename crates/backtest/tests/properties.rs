@@ -280,7 +280,7 @@ fn distance_of(case: &Case<'_>, turn: &Turn, plan: &Plan, counts: &mut Counts) -
     let beyond = 1.0 - distance * target.signum() as f64;
     let guarded = Price::from_estimate(stop.approximate() * beyond, units::Round::TowardZero).unwrap();
     let there = plan.equity + ((guarded - plan.price) * target).cash();
-    let margin = case.setup.tiers().maintenance_margin(guarded * target);
+    let margin = case.setup.tiers().maintenance_margin(risk::Size::at(units::Contract::Linear, guarded, target));
     counts.add("liquidation distance");
     ensure!(there >= margin, "liquidated before the stop {stop}: {}", story(case, plan));
     Ok(())

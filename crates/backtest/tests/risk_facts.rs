@@ -279,10 +279,11 @@ fn anew(
 fn bars(shared: &Path, file: &str, symbol: &str) -> (Catalogue, Vec<(Timestamp, Event)>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bars.tape");
-    let base = symbol.split_once(':').unwrap().1.split_once('-').unwrap().0.trim_end_matches("USDT");
+    let base =
+        symbol.split_once(':').unwrap().1.split_once('-').unwrap().0.trim_end_matches("USDT").trim_end_matches("_USDC");
     let (kind, settle) = match symbol.split_once(':').unwrap().0 {
         "binance" => (InstrumentKind::LinearPerpetual, "USDT"),
-        "deribit" => (InstrumentKind::InversePerpetual, base),
+        "deribit" if !symbol.contains("_USDC") => (InstrumentKind::InversePerpetual, base),
         _ => (InstrumentKind::LinearPerpetual, "USDC"),
     };
     let quote = if kind == InstrumentKind::InversePerpetual { "USD" } else { settle };
@@ -429,21 +430,33 @@ fn the_exchange_liquidates_where_the_ratio_passes_one() {
     assert!(checked > 500, "{checked}");
 }
 
-/// 600 coins long and 750 short on 60 coins of equity, by Deribit's rates that grow with the size: the ratio is that of the venue's
-/// model and of the exchange's own account, and the exchange liquidates at the last price at which it is not over 1, which is the one that
-/// the distance told.
+/// 600 coins long and 750 short on 60 coins of equity, by Deribit's rates that grow with the size, and for USDC: the ratio is that of the
+/// venue's model and of the exchange's own account, and the exchange liquidates at the last price at which it is not over 1, which is the
+/// one that the distance told.
 #[test]
 fn deribit_is_one_rule_for_facts_and_exchange() {
     let Some(shared) = shared("deribit_is_one_rule_for_facts_and_exchange") else { return };
     let span = (time("2025-10-09"), time("2025-10-11"));
-    let (catalogue, ticks) = market(&shared, &[(CRASH.0, "deribit:BTC-PERPETUAL")], "deribit", span);
-    let (model, coin) = (VenueModel::of_venue("deribit").unwrap(), "BTC".parse().unwrap());
-    let margin = |portfolio: &venues::Portfolio| model.margin(portfolio, coin).unwrap();
-    let tiers = vec![ExchangeConfig::tiers_of(&catalogue.instruments[0])];
-    for (from, size) in [("2025-10-09T12:00:00Z", "72000000"), ("2025-10-10T21:25:00Z", "-82000000")] {
+    let btc: Currency = "BTC".parse().unwrap();
+    for (symbol, from, size, deposit) in [
+        ("deribit:BTC-PERPETUAL", "2025-10-09T12:00:00Z", "72000000", "60"),
+        ("deribit:BTC-PERPETUAL", "2025-10-10T21:25:00Z", "-82000000", "60"),
+        ("deribit:BTC_USDC-PERPETUAL", "2025-10-09T12:00:00Z", "600", "7200000"),
+        ("deribit:BTC_USDC-PERPETUAL", "2025-10-10T21:25:00Z", "-750", "6500000"),
+    ] {
+        let (catalogue, ticks) = market(&shared, &[(CRASH.0, symbol)], "deribit", span);
+        let (model, coin) = (VenueModel::of_venue("deribit").unwrap(), catalogue.instruments[0].settle);
+        let margin = |portfolio: &venues::Portfolio| {
+            // The contract's own mark stands for the index.
+            let price = portfolio.positions.first().and_then(|position| position.mark);
+            let index = price.map_or(1.0, Price::approximate);
+            let underlyings = vec![venues::Underlying { currency: btc, index, confidence: 1.0 }];
+            model.margin(&venues::Portfolio { underlyings, ..portfolio.clone() }, coin).unwrap()
+        };
+        let tiers = vec![ExchangeConfig::tiers_of(&catalogue.instruments[0])];
         let holds = vec![Holds(vec![(time(from), qty(size))])];
         let cuts = Cuts { reads: (0..FACTS.len()).map(fact_id).collect(), at: None };
-        let case = Case { catalogue: catalogue.clone(), venue: "deribit", deposit: "60", holds, cuts };
+        let case = Case { catalogue: catalogue.clone(), venue: "deribit", deposit, holds, cuts };
         let (turns, _) = case.run(&ticks);
         let (mut edge, mut liquidated, mut checked) = (None, 0, 0);
         let mut before: Option<&Turn> = None;
@@ -474,7 +487,7 @@ fn deribit_is_one_rule_for_facts_and_exchange() {
             let sign = if size.starts_with('-') { 1.0 } else { -1.0 };
             edge = (distance < 1_000.0).then(|| turn.account.mark(0).approximate() * (1.0 + sign * distance));
         }
-        assert_eq!((liquidated, checked > 100), (1, true), "{size}: {checked}");
+        assert_eq!((liquidated, checked > 100), (1, true), "{symbol} {size}: {checked}");
     }
 }
 

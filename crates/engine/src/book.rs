@@ -378,10 +378,7 @@ impl Book {
     /// What stands against the margin of an instrument: equity in its settlement currency less the maintenance margin of
     /// the other positions that settle in it.
     pub(crate) fn margin_equity(&self, instrument: usize, tiers: &[TierTable]) -> Cash {
-        let margined = self.account.margined_with(instrument).zip(tiers).enumerate();
-        let others = margined.filter(|(other, (exposure, _))| *other != instrument && !exposure.is_zero());
-        let needed: Cash = others.map(|(_, (exposure, table))| table.maintenance_margin(exposure)).sum();
-        self.account.settlement(instrument).equity() - needed
+        self.account.settlement(instrument).equity() - risk::maintenance_beside(&self.account, tiers, instrument)
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {

@@ -2,7 +2,7 @@
 
 use policy::facts::{self, FactId, Facts};
 use policy::{Add, Arg, Because, Region, Rule, Target, Verdict};
-use risk::TierTable;
+use risk::{Size, TierTable};
 use units::{Cash, Price, Qty, Ratio, Round, Timestamp};
 
 /// Cuts the position until equity still covers the venue's maintenance margin at a price beyond the stop by `distance`.
@@ -60,7 +60,7 @@ impl Rule for LiquidationGuard {
         let beside = if side.signum() < 0 { -beside } else { beside };
         let survives = |qty: Qty, entry: Price, equity: Cash| {
             let there = equity + contract.profit(qty + beside, entry, guarded);
-            there >= self.tiers.maintenance_margin(contract.exposure(guarded, qty + beside))
+            there >= self.tiers.maintenance_margin(Size::at(contract, guarded, qty + beside))
         };
         let add = because.add().filter(|add| {
             let Add { at, qty, .. } = *add;
@@ -203,4 +203,37 @@ fn largest(most: Qty, lot: Qty, fits: impl Fn(Qty) -> bool) -> Qty {
         if fits(Qty::from_raw(middle * lot.raw())) { low = middle } else { high = middle - 1 }
     }
     Qty::from_raw(low * lot.raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use units::Contract;
+
+    /// 10 % beyond 100,000 there are 1,000,000 − 10,000 q left of q coins bought, and Deribit wants 90,000 q (1 % + 0.005 % q); of a short
+    /// 110,000 q (1 % + 0.005 % q).
+    #[test]
+    fn rates_that_grow_with_the_coins_cut_sooner() {
+        let tiers = risk::venues::tiers_of(
+            "deribit:BTC_USDC-PERPETUAL",
+            Contract::Linear,
+            ("BTC".parse().unwrap(), "USDC".parse().unwrap()),
+        );
+        let guard = LiquidationGuard { tiers, distance: Ratio::new(0.1).unwrap(), initial_stop: None };
+        let mut facts = Facts::new(0);
+        facts.set_now("2025-10-10".parse().unwrap());
+        facts.set(facts::EQUITY, "1000000".parse().unwrap());
+        facts.set(facts::PRICE, "100000".parse().unwrap());
+        facts.set(facts::LOT, "0.001".parse().unwrap());
+        for (asked, guarded) in [("200", 90_000.0), ("-200", 110_000.0)] {
+            let asked: Qty = asked.parse().unwrap();
+            let mut because = Because::default();
+            because.begin(0, asked);
+            let kept = guard.evaluate(&facts, Target { base: asked, qty: asked }, &mut because).target.qty;
+            let (square, line) = (guarded * 0.00005, guarded * 0.01 + 10_000.0);
+            let root = (f64::sqrt(line * line + 4.0 * square * 1_000_000.0) - line) / (2.0 * square);
+            let lots = (root * 1_000.0).floor() as i64 * 100_000;
+            assert_eq!(kept.raw(), lots * asked.signum(), "{root}");
+        }
+    }
 }

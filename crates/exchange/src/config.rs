@@ -200,7 +200,7 @@ impl ExchangeConfig {
         if instrument.kind.is_option() {
             return TierTable::none();
         }
-        risk::venues::tiers_of(&instrument.symbol, instrument.kind.contract(), instrument.base)
+        risk::venues::tiers_of(&instrument.symbol, instrument.kind.contract(), (instrument.base, instrument.settle))
     }
 
     /// Whether an exchange can be opened with it.

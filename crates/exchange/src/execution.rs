@@ -5,6 +5,7 @@ use crate::config::{fee, worsened};
 use crate::venue::{Exchange, LIQUIDATION, OPENING, SETTLEMENT, Stage};
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Event, Fill, Forced, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
+use risk::Size;
 use units::{Cash, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
 
 /// Who acts at the next price reached.
@@ -97,12 +98,11 @@ impl Exchange {
         let account = self.account_of(instrument);
         let (position, mark) = (account.position(instrument), account.mark(instrument));
         let (contract, table) = (account.contract(instrument), &self.config.tiers[instrument]);
-        let own = table.maintenance_margin(account.exposure(instrument));
         let options = self.maintenance_of_options(instrument);
-        let others = risk::maintenance_margin(account, &self.config.tiers, instrument) - own + options;
+        let others = risk::maintenance_beside(account, &self.config.tiers, instrument) + options;
         let other_equity = account.settlement(instrument).equity() - position.profit(contract, mark) - others;
         let worst = worst_for(position.qty, range);
-        let needed = table.maintenance_margin(contract.exposure(worst, position.qty));
+        let needed = table.maintenance_margin(Size::at(contract, worst, position.qty));
         if other_equity + position.profit(contract, worst) > needed {
             return None;
         }
@@ -114,7 +114,7 @@ impl Exchange {
         let (terms, account) = (&self.terms[instrument], self.account_of(instrument));
         let (qty, contract) = (account.position(instrument).qty, account.contract(instrument));
         let worst = worst_for(qty, range);
-        let own = self.config.tiers[instrument].maintenance_bound(contract.exposure(worst, qty));
+        let own = self.config.tiers[instrument].maintenance_bound(Size::at(contract, worst, qty));
         let change = contract.profit(qty, account.mark(instrument), worst);
         account.settlement(instrument).equity() + change > self.bounds[terms.pool] - terms.bound + own
     }
@@ -221,7 +221,7 @@ impl Exchange {
         if terms.is_option {
             self.note_option(index);
         } else if !terms.is_spot {
-            let bound = self.config.tiers[index].maintenance_bound(client.account.exposure(index));
+            let bound = self.config.tiers[index].maintenance_bound(Size::held(&client.account, index));
             self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
         }
         let client = &self.clients[fill.account.index()];
@@ -290,13 +290,13 @@ impl Exchange {
             return (!self.can_give(&fill)).then_some(CancelReason::Funds);
         }
         let (mark, table) = (account.mark(instrument), &self.config.tiers[instrument]);
-        let (contract, held) = (account.contract(instrument), account.exposure(instrument));
+        let (contract, held) = (account.contract(instrument), Size::held(account, instrument));
         let equity =
             account.settlement(instrument).equity() + contract.profit(fill.signed_qty(), fill.price, mark) - fill.fee;
         let others = risk::initial_margin(account, &self.config.tiers, instrument) - table.initial_margin(held);
         let after = net + fill.signed_qty();
         let options = self.initial_of_options(instrument, after);
-        let needed = others + options + table.initial_margin(contract.exposure(mark, after));
+        let needed = others + options + table.initial_margin(Size::at(contract, mark, after));
         (equity < needed).then_some(CancelReason::Margin)
     }
 

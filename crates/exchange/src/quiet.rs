@@ -118,7 +118,7 @@ mod tests {
         for index in (0..3).filter(margined) {
             let pool = exchange.terms[index].pool;
             let together = (0..3).filter(margined).filter(|other| exchange.terms[*other].pool == pool);
-            let bound = |of: usize| exchange.config.tiers[of].maintenance_bound(account.exposure(of));
+            let bound = |of: usize| exchange.config.tiers[of].maintenance_bound(risk::Size::held(account, of));
             assert_eq!(exchange.bounds[pool], together.map(bound).sum());
         }
         let index = bar.instrument.index();
@@ -179,6 +179,11 @@ mod tests {
             config.accounts[0].deposits.push(("1".parse().unwrap(), "COIN".parse().unwrap()));
             config.latency = Duration::from_nanos(random.below(3) * Duration::MINUTE.nanos());
             config.path = [PathRule::AdverseFirst, PathRule::FavourableFirst][random.below(2) as usize].clone();
+            if random.below(2) == 0 {
+                // As at Deribit, rates rise with each coin: up to double of these.
+                let growth = "0.001".parse().unwrap();
+                config.tiers = config.tiers.into_iter().map(|tiers| tiers.growing(growth).unwrap()).collect();
+            }
             let (mut exchange, feed) = (Exchange::new(config, &catalogue), random.below(3) == 0);
             let mut last = ["100".parse().unwrap(); 3];
             let mut number = 255;

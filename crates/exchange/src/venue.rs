@@ -226,7 +226,7 @@ impl Exchange {
         if terms.is_option {
             self.bound_option(instrument);
         } else if !terms.is_spot && !account.position(instrument).qty.is_zero() {
-            let bound = self.config.tiers[instrument].maintenance_bound(account.exposure(instrument));
+            let bound = self.config.tiers[instrument].maintenance_bound(risk::Size::held(account, instrument));
             self.bounds[terms.pool] += bound - std::mem::replace(&mut terms.bound, bound);
         }
         for watcher in &self.watchers[instrument] {

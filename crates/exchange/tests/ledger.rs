@@ -390,8 +390,8 @@ impl Client {
         let table = risk::TierTable::generic();
         let margin = |(index, instrument): (usize, &Instrument)| {
             let counts = instrument.settle == of && index != SPOT && !self.held[index].is_zero();
-            let exposure = instrument.kind.contract().exposure(account.mark(index), self.held[index]);
-            if counts { table.initial_margin(exposure) } else { Cash::ZERO }
+            let size = risk::Size::at(instrument.kind.contract(), account.mark(index), self.held[index]);
+            if counts { table.initial_margin(size) } else { Cash::ZERO }
         };
         self.catalogue.instruments.iter().enumerate().map(margin).sum()
     }

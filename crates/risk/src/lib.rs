@@ -20,5 +20,5 @@ pub mod venues;
 
 pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante};
 pub use liquidation::liquidation_price;
-pub use margin::{flat_option_margin, free, initial_margin, maintenance_margin};
-pub use tiers::{Tier, TierError, TierTable};
+pub use margin::{flat_option_margin, free, initial_margin, maintenance_beside, maintenance_margin};
+pub use tiers::{Size, Tier, TierError, TierTable};

@@ -9,10 +9,10 @@ pub use boundaries::{Boundaries, BoundariesError, Boundary, Search, boundaries};
 pub use exit::{ExitError, LeverageRatio, time_to_exit};
 pub use touch::{Drift, Path, TouchError};
 
-use crate::TierTable;
+use crate::{Size, TierTable};
 use market::Position;
 use units::math::sqrt;
-use units::{Cash, Contract, Notional, Price, Rate};
+use units::{Cash, Contract, Notional, Price, Qty, Rate};
 
 /// The price at which equity meets maintenance margin, while all else in the account stands still: a long is
 /// liquidated at it and under, a short at it and over. `other_equity` is the account's equity without this position's
@@ -30,9 +30,10 @@ use units::{Cash, Contract, Notional, Price, Rate};
 /// to the smallest root, a short's v may fall to the largest, and the price follows from v, which is a whole number of
 /// units.
 ///
-/// Where rates grow with the notional, the lines are parabolas: the root is looked for around where they have it, to the same last unit.
-/// An inverse short so large that half of it would be asked for (9,900 coins at Deribit) is liquidated by falling prices as well; of it
-/// the price over the present one alone is told.
+/// Where rates grow with the coins, those of a linear position stay what they are at every price, and the lines are straight; those of an
+/// inverse one are parabolas. Either root is looked for around where they have it, by the margin itself, to the same last unit.
+/// An inverse short so large that half of it would be asked for (9,900 coins at Deribit) is liquidated by falling prices as well, and a
+/// linear long of which more than the whole would be (19,800 BTC) by rising ones: of these the price on the usual side alone is told.
 #[must_use]
 pub fn liquidation_price(
     contract: Contract,
@@ -44,15 +45,7 @@ pub fn liquidation_price(
     if table.growth() != Rate::ZERO {
         return match (contract, position.qty.raw()) {
             (_, 0) => None,
-            (Contract::Linear, qty) if qty > 0 => {
-                let value = grown_coin(1, base, table);
-                let price = value / i128::from(qty) + i128::from(value % i128::from(qty) > 0);
-                Some(i64::try_from(price).unwrap_or(i64::MAX)).filter(|price| *price > 0)
-            }
-            (Contract::Linear, qty) => {
-                let price = grown_coin(-1, base, table).max(0) / i128::from(qty.unsigned_abs());
-                i64::try_from(price).ok().filter(|price| *price < i64::MAX)
-            }
+            (Contract::Linear, _) => grown_price(position.qty, base, table),
             (Contract::Inverse, qty) if qty > 0 => Some(price_over(qty, grown_coin(-1, base, table))),
             (Contract::Inverse, qty) => price_up_to(qty.unsigned_abs(), grown_coin(1, base, table)),
         }
@@ -92,11 +85,34 @@ fn least_coin((rate, money): (Rate, i128)) -> i128 {
     root.map_or(i128::MAX, |(root, rest)| root.saturating_add(i128::from(rest)))
 }
 
-/// As [`most_coin`] and [`least_coin`], where the rates grow with the notional, in its raw units: of a position whose value is owed (−1) or
+/// As [`long_root`] and [`short_root`] of all tiers, where the rates grow with the coins.
+fn grown_price(qty: Qty, money: i128, table: &TierTable) -> Option<i64> {
+    const MOST: i128 = i64::MAX as i128;
+    let lives = |price: i128| {
+        let price = Price::from_raw(price as i64);
+        let needed = table.maintenance_margin(Size::at(Contract::Linear, price, qty));
+        money.checked_add((price * qty).raw()).is_some_and(|equity| equity >= needed.raw())
+    };
+    let coins = qty.abs().approximate();
+    let rate = table.tiers()[0].maintenance.approximate() + table.growth().approximate() * coins;
+    let sides = if qty.raw() > 0 { 1.0 - rate } else { 1.0 + rate };
+    // Of a first tier, which is what the venues have whose rates grow; `as` saturates.
+    let guess = (money.unsigned_abs() as f64 / Cash::ONE as f64 / (coins * sides) * Price::ONE as f64) as i128;
+    if qty.raw() < 0 {
+        let last = last_where(guess, MOST, lives).max(0);
+        return (last < MOST).then_some(last as i64);
+    }
+    if money >= 0 {
+        return None;
+    }
+    Some((last_where(guess, MOST, |price| !lives(price)) + 1).min(MOST) as i64)
+}
+
+/// As [`most_coin`] and [`least_coin`], where the rates grow with the coins, in raw units: of an inverse position whose value is owed (−1) or
 /// had (1).
 fn grown_coin(sign: i128, money: i128, table: &TierTable) -> i128 {
     let left = |coin: i128| {
-        let needed = table.maintenance_margin(Notional::from_raw(coin)).raw();
+        let needed = table.maintenance_margin(Size::of(Contract::Inverse, Qty::ZERO, Notional::from_raw(coin))).raw();
         money.checked_add(sign * coin).map_or(-1, |equity| equity - needed)
     };
     let (rate, growth) = (table.tiers()[0].maintenance.approximate(), table.growth().approximate());
@@ -231,6 +247,15 @@ mod tests {
     use Contract::{Inverse, Linear};
     use units::{Notional, Qty};
 
+    /// Of one of its perpetuals in BTC.
+    fn deribit(contract: Contract) -> TierTable {
+        let (symbol, settle) = match contract {
+            Linear => ("deribit:BTC_USDC-PERPETUAL", "USDC"),
+            Inverse => ("deribit:BTC-PERPETUAL", "BTC"),
+        };
+        crate::venues::tiers_of(symbol, contract, ("BTC".parse().unwrap(), settle.parse().unwrap()))
+    }
+
     fn position(contract: Contract, qty: &str, entry: &str) -> Position {
         let (qty, entry): (Qty, Price) = (qty.parse().unwrap(), entry.parse().unwrap());
         Position { qty, cost: contract.value(entry, qty) }
@@ -243,7 +268,7 @@ mod tests {
 
     fn solvent(contract: Contract, position: Position, other: Cash, table: &TierTable, price: i64) -> bool {
         let price = Price::from_raw(price);
-        let needed = table.maintenance_margin(contract.exposure(price, position.qty));
+        let needed = table.maintenance_margin(Size::at(contract, price, position.qty));
         other + position.profit(contract, price) >= needed
     }
 
@@ -345,11 +370,18 @@ mod tests {
     }
 
     /// Deribit's rates: with every price that is told the account lives on its one side and not on the other, by the margin itself; and
-    /// 100 coins short with 20 coins of equity meet 1.5 % of what 80 + 0.01 v + 0.00005 v² = v makes.
+    /// 100 coins short with 20 coins of equity meet 1.5 % of what 80 + 0.01 v + 0.00005 v² = v makes. 25 coins for USDC need 1.125 % at
+    /// every price: bought at 100,000 with 500,000 of equity they meet 2,000,000 ÷ (25 × 0.98875), sold so 3,000,000 ÷ (25 × 1.01125).
     #[test]
     fn where_rates_grow_the_price_is_exact() {
-        let table = crate::venues::tiers_of("deribit:BTCUSD-PERP", Inverse, "BTC".parse().unwrap());
-        let hundred = liquidation_price(Inverse, position(Inverse, "-1000000", "10000"), "20".parse().unwrap(), &table);
+        let tables = [deribit(Linear), deribit(Inverse)];
+        let of_25 = |qty| {
+            let here = position(Linear, qty, "100000");
+            liquidation_price(Linear, here, "500000".parse().unwrap(), &tables[0]).unwrap().to_string()
+        };
+        assert_eq!([of_25("25"), of_25("-25")], ["80910.24020228", "118665.0185414"]);
+        let table = &tables[1];
+        let hundred = liquidation_price(Inverse, position(Inverse, "-1000000", "10000"), "20".parse().unwrap(), table);
         let root = (0.99 - f64::sqrt(0.99 * 0.99 - 4.0 * 0.00005 * 80.0)) / (2.0 * 0.00005);
         assert!((hundred.unwrap().approximate() - 1_000_000.0 / root).abs() < 1e-6, "{hundred:?} for {root}");
         let mut seed = 31_u64;
@@ -360,22 +392,23 @@ mod tests {
         let (mut met, mut none) = ([0; 4], 0);
         for round in 0..8_000 {
             let contract = if round % 2 == 0 { Inverse } else { Linear };
-            // Up to 4,000 coins, or dollars in a linear contract of such a table.
+            let table = &tables[usize::from(contract == Inverse)];
+            // Up to 4,000 coins, for which a fifth more is asked.
             let coins = (random(4_000) + 1) as i64;
             let entry = Price::from_raw(random(12_000_000) as i64 * 1_000_000 + 100_000_000_000);
             let size = match contract {
                 Inverse => (entry.approximate() * coins as f64) as i64 * 100_000_000,
-                Linear => (1e8 * coins as f64 / entry.approximate()) as i64 + 1,
+                Linear => coins * 100_000_000 - random(100_000_000) as i64,
             };
             let qty = Qty::from_raw(if random(2) == 0 { size } else { -size });
             let here = Position { qty, cost: contract.value(entry, qty) };
             let value = contract.exposure(entry, qty).raw().abs();
             let other = Cash::from_raw(value * 10 / (random(60) as i128 * 10 + 5) + i128::from(random(1_000_000)));
-            let Some(price) = liquidation_price(contract, here, other, &table) else {
+            let Some(price) = liquidation_price(contract, here, other, table) else {
                 none += 1;
                 continue;
             };
-            let alive = |price: i64| solvent(contract, here, other, &table, price);
+            let alive = |price: i64| solvent(contract, here, other, table, price);
             let inward = if qty.raw() > 0 { 1 } else { -1 };
             if price != Price::ZERO && price != Price::MAX {
                 assert!(alive(price.raw()) && !alive(price.raw() - inward), "{contract:?} {here:?} {other} {price}");
@@ -398,7 +431,8 @@ mod tests {
     /// Random positions of all sizes against the bisection; asserts that every tier and both `None`s were met.
     #[test]
     fn is_the_root_in_every_tier() {
-        let table = crate::venues::tiers_of("binance:BTCUSDT-PERP", Linear, "BTC".parse().unwrap());
+        let table =
+            crate::venues::tiers_of("binance:BTCUSDT-PERP", Linear, ("BTC".parse().unwrap(), "USDT".parse().unwrap()));
         let (mut seed, mut met, mut none) = (11_u64, vec![0; table.tiers().len()], 0);
         let mut random = |range: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

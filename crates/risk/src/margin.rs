@@ -1,21 +1,28 @@
 //! Margin of an account, each position by its own table at its own mark. Collateral is per settlement currency: the balance
 //! of a currency bears the positions that settle in it, and no others.
 
-use crate::TierTable;
+use crate::{Size, TierTable};
 use market::{Account, Currency};
-use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
+use units::{Cash, Contract, Price, Qty, Rate, Round};
 
 /// Σ initial margin, at their marks, of the positions that settle in the same currency as the instrument at this index;
 /// `tables` by instrument index.
 #[must_use]
 pub fn initial_margin(account: &Account, tables: &[TierTable], instrument: usize) -> Cash {
-    sum(account, tables, instrument, TierTable::initial_margin)
+    each(account, tables, instrument).map(|(index, size)| tables[index].initial_margin(size)).sum()
 }
 
 /// Σ maintenance margin of the same positions.
 #[must_use]
 pub fn maintenance_margin(account: &Account, tables: &[TierTable], instrument: usize) -> Cash {
-    sum(account, tables, instrument, TierTable::maintenance_margin)
+    each(account, tables, instrument).map(|(index, size)| tables[index].maintenance_margin(size)).sum()
+}
+
+/// Σ maintenance margin of the same positions but the instrument's own.
+#[must_use]
+pub fn maintenance_beside(account: &Account, tables: &[TierTable], instrument: usize) -> Cash {
+    let others = each(account, tables, instrument).filter(|(index, _)| *index != instrument);
+    others.map(|(index, size)| tables[index].maintenance_margin(size)).sum()
 }
 
 /// Margin of a signed quantity of an option by a flat rate, beside what it is worth: the whole value of what is bought, a share of what its
@@ -39,14 +46,15 @@ pub fn free(account: &Account, tables: &[TierTable], currency: Currency) -> Cash
     balance.cash.min(balance.equity()) - margin
 }
 
-fn sum(
-    account: &Account,
+/// The positions that are margined with an instrument.
+fn each<'a>(
+    account: &'a Account,
     tables: &[TierTable],
     instrument: usize,
-    margin: impl Fn(&TierTable, Notional) -> Cash,
-) -> Cash {
-    let open = account.margined_with(instrument).zip(tables).filter(|(exposure, _)| !exposure.is_zero());
-    open.map(|(exposure, table)| margin(table, exposure)).sum()
+) -> impl Iterator<Item = (usize, Size)> + use<'a> {
+    let open =
+        account.margined_with(instrument).take(tables.len()).enumerate().filter(|(_, exposure)| !exposure.is_zero());
+    open.map(|(index, exposure)| (index, Size::of(account.contract(index), account.position(index).qty, exposure)))
 }
 
 #[cfg(test)]

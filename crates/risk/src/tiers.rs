@@ -1,7 +1,64 @@
 //! Leverage tiers: what margin a position of a size needs.
 
+use market::Account;
 use std::fmt;
-use units::{Cash, Notional, Rate, Ratio, Round};
+use units::{Cash, Contract, Notional, Price, Qty, Rate, Ratio, Round};
+
+/// How large a position is, with its sign: by its value in what it settles in, and by its coins. Of an inverse contract both are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    value: Notional,
+    coins: Notional,
+}
+
+impl Size {
+    /// Of a quantity at a price.
+    #[must_use]
+    #[inline]
+    pub fn at(contract: Contract, price: Price, qty: Qty) -> Self {
+        Self::of(contract, qty, contract.exposure(price, qty))
+    }
+
+    /// Of a quantity whose [exposure](Contract::exposure) is known.
+    #[must_use]
+    #[inline]
+    pub fn of(contract: Contract, qty: Qty, exposure: Notional) -> Self {
+        let coins = match contract {
+            Contract::Linear => Price::from_raw(Price::ONE) * qty,
+            Contract::Inverse => exposure,
+        };
+        Self { value: exposure, coins }
+    }
+
+    /// Of what an account holds of an instrument, at its mark.
+    #[must_use]
+    #[inline]
+    pub fn held(account: &Account, instrument: usize) -> Self {
+        let qty = account.position(instrument).qty;
+        Self::of(account.contract(instrument), qty, account.exposure(instrument))
+    }
+
+    /// In the currency of settlement.
+    #[must_use]
+    pub fn value(self) -> Notional {
+        self.value
+    }
+
+    /// `value × (rate + growth × coins)` without signs, rounded up at 1e-16 and nowhere before: so it rises with each unit, and by less than
+    /// the unit where the rates are under one half. `None` beyond the range.
+    pub(crate) fn grown(self, (rate, growth): (Rate, Rate)) -> Option<Cash> {
+        const UNIT: i128 = 10_i128.pow(Notional::SCALE);
+        const CUT: i128 = Rate::ONE as i128;
+        let up = |value: i128, by: i128| Some(value.checked_add(by - 1)? / by);
+        // At 1e-28, in parts, so that each product fits where the margin does.
+        let more = self.coins.raw().abs().checked_mul(i128::from(growth.raw()))?;
+        let rate = (i128::from(rate.raw()) * UNIT).checked_add(more)?;
+        let (value, whole, rest) = (self.value.raw().abs(), rate / CUT, rate % CUT);
+        let rest = rest.checked_mul(value / CUT)?.checked_add(up(rest * (value % CUT), CUT)?)?;
+        let under = up(whole.checked_mul(value % UNIT)?.checked_add(rest)?, UNIT)?;
+        whole.checked_mul(value / UNIT)?.checked_add(under).map(Cash::from_raw)
+    }
+}
 
 /// One tier: applies to positions whose notional is at or over its floor (and under the next tier's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +76,20 @@ pub struct Tier {
 /// Maintenance margin is `notional × rate − deduction`, the deduction chosen so that it is continuous at each floor
 /// (`deduction_n = deduction_{n−1} + floor_n × (rate_n − rate_{n−1})`, which is what Binance publishes as `cum`).
 /// As rates do not fall, it is convex: the largest of the tiers' straight lines, whatever the notional. Where the venue's rates grow with
-/// the size, as Deribit's do, `notional × growth × notional` comes on top, and it is convex still.
+/// each coin of the position, as Deribit's do, every rate is raised by `growth × coins`, so `notional × growth × coins` comes on top. Of an
+/// inverse contract that is the square of its coins, convex still. A linear one has the same coins at every price: the table of a quantity
+/// is this one with its rates raised, and as straight in the price.
 ///
 /// ```
-/// use units::{Cash, Contract};
-/// let table = risk::venues::tiers_of("binance:BTCUSDT-PERP", Contract::Linear, "BTC".parse().unwrap());
-/// let notional = "700000".parse::<Cash>().unwrap().notional();
-/// assert_eq!(table.maintenance_margin(notional).to_string(), "3600"); // 700,000 × 0.65 % − 950
-/// assert_eq!(table.max_leverage(notional).get().round(), 75.0);
+/// use risk::Size;
+/// use units::Contract::Linear;
+/// let tiers = |symbol, settle: &str| risk::venues::tiers_of(symbol, Linear, ("BTC".parse().unwrap(), settle.parse().unwrap()));
+/// let size = |price: &str, qty: &str| Size::at(Linear, price.parse().unwrap(), qty.parse().unwrap());
+/// let table = tiers("binance:BTCUSDT-PERP", "USDT");
+/// assert_eq!(table.maintenance_margin(size("70000", "10")).to_string(), "3600"); // 700,000 × 0.65 % − 950
+/// assert_eq!(table.max_leverage(size("70000", "10")).get().round(), 75.0);
+/// let table = tiers("deribit:BTC_USDC-PERPETUAL", "USDC");
+/// assert_eq!(table.maintenance_margin(size("100000", "-25")).to_string(), "28125"); // 2,500,000 × (1 % + 25 × 0.005 %)
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TierTable {
@@ -34,18 +97,19 @@ pub struct TierTable {
     deductions: Vec<Cash>,
     /// Maintenance rates in 1/1024, up.
     shares: Vec<i128>,
-    /// What each unit of notional adds to every rate.
+    /// What each coin of a position adds to every rate.
     growth: Rate,
-    /// What each 2⁻⁵⁰ of [`Notional`]'s raw range adds to a share, in 2⁻³⁰, up.
+    /// What each 2⁵⁰ of raw coins adds to a share, in 2⁻²⁰, up.
     grown_shares: i128,
 }
 
-/// Bits of a raw notional in the steps by which a bound grows.
+/// Bits of raw coins in the steps by which a bound grows.
 const STEP_BITS: u32 = 50;
 /// Bits behind a share of 1/1024 in what a step adds to it.
 const SHARE_BITS: u32 = 20;
-/// Of a position over a hundred million coins, which nobody has, where rates grow: more than any account bears.
+/// The most that a margin comes to where rates grow: more than any account bears.
 const BEYOND: Cash = Cash::from_raw(i128::MAX >> 10);
+/// Raw coins, a hundred million, over which it is that, whatever they are worth: nobody has them.
 const LARGEST: i128 = 1 << 80;
 
 /// Why a list is no tier table. Rows count from 1.
@@ -139,7 +203,7 @@ impl TierTable {
         Ok(Self { tiers, deductions, shares, growth: Rate::ZERO, grown_shares: 0 })
     }
 
-    /// The same rates, to which each unit of notional adds `growth`. `None` for one that is under 0 or over a thousandth.
+    /// The same rates, to which each coin of a position adds `growth`. `None` for one that is under 0 or over a thousandth.
     #[must_use]
     pub fn growing(self, growth: Rate) -> Option<Self> {
         if !(0..=Rate::ONE / 1_000).contains(&growth.raw()) {
@@ -185,64 +249,76 @@ impl TierTable {
         &self.deductions
     }
 
-    /// What each unit of notional adds to every rate.
+    /// What each coin of a position adds to every rate.
     #[must_use]
     pub fn growth(&self) -> Rate {
         self.growth
     }
 
-    /// Equity needed to open or add to a position of this notional (its sign does not matter), rounded up at 1e-16.
+    /// Equity needed to open or add to a position of this size (its sign does not matter), rounded up at 1e-16.
     #[must_use]
-    pub fn initial_margin(&self, notional: Notional) -> Cash {
-        self.at(notional, self.tiers[self.tier_of(notional)].initial)
+    pub fn initial_margin(&self, size: Size) -> Cash {
+        self.needed(size, self.tiers[self.tier_of(size.value)].initial)
     }
 
-    /// Equity under which a position of this notional (its sign does not matter) is liquidated, rounded up at 1e-16.
+    /// Equity under which a position of this size (its sign does not matter) is liquidated, rounded up at 1e-16.
     #[must_use]
-    pub fn maintenance_margin(&self, notional: Notional) -> Cash {
-        let at = self.tier_of(notional);
-        self.at(notional, self.tiers[at].maintenance) - self.deductions[at]
+    pub fn maintenance_margin(&self, size: Size) -> Cash {
+        let at = self.tier_of(size.value);
+        self.needed(size, self.tiers[at].maintenance) - self.deductions[at]
     }
 
-    fn at(&self, notional: Notional, rate: Rate) -> Cash {
+    fn needed(&self, size: Size, rate: Rate) -> Cash {
         if self.growth == Rate::ZERO {
-            return part(notional.abs(), rate, Round::AwayFromZero);
+            return part(size.value.abs(), rate, Round::AwayFromZero);
         }
-        let is_known = notional.abs().raw() <= LARGEST;
-        is_known.then(|| grown(notional, notional, (rate, self.growth))).flatten().unwrap_or(BEYOND)
+        let is_known = size.coins.abs().raw() <= LARGEST;
+        let needed = is_known.then(|| size.grown((rate, self.growth))).flatten();
+        needed.map_or(BEYOND, |needed| needed.min(BEYOND))
     }
 
-    /// No less than the maintenance margin of a position of this notional, and not much more: found without a division, for
+    /// No less than the maintenance margin of a position of this size, and not much more: found without a division, for
     /// whoever mostly finds that there is more than enough.
     #[must_use]
     #[inline]
-    pub fn maintenance_bound(&self, notional: Notional) -> Cash {
-        if notional.is_zero() {
+    pub fn maintenance_bound(&self, size: Size) -> Cash {
+        if size.value.is_zero() {
             return Cash::ZERO;
         }
-        let raw = notional.abs().raw();
-        let share = self.shares[self.tier_of(notional)];
+        let raw = size.value.abs().raw();
+        let share = self.shares[self.tier_of(size.value)];
         if self.grown_shares == 0 {
             return Cash::from_raw(((raw >> 10) + 1) * share);
         }
-        if raw > LARGEST {
+        let coins = size.coins.abs().raw();
+        if coins > LARGEST {
             return BEYOND;
         }
-        let grown = ((((raw >> STEP_BITS) + 1) * self.grown_shares) >> SHARE_BITS) + 1;
-        Cash::from_raw(((raw >> 10) + 1) * (share + grown))
+        let grown = ((((coins >> STEP_BITS) + 1) * self.grown_shares) >> SHARE_BITS) + 1;
+        ((raw >> 10) + 1).checked_mul(share + grown).map_or(BEYOND, |bound| Cash::from_raw(bound).min(BEYOND))
     }
 
-    /// The largest leverage at which a position of this notional can be opened.
+    /// The largest leverage at which a position of this size can be opened.
     #[must_use]
-    pub fn max_leverage(&self, notional: Notional) -> Ratio {
-        let grown = self.growth.approximate() * notional.abs().approximate();
+    pub fn max_leverage(&self, size: Size) -> Ratio {
+        let grown = self.growth.approximate() * size.coins.abs().approximate();
         // A checked rate is over zero, so one over it is finite.
-        Ratio::new(1.0 / (self.tiers[self.tier_of(notional)].initial.approximate() + grown)).unwrap_or_default()
+        Ratio::new(1.0 / (self.tiers[self.tier_of(size.value)].initial.approximate() + grown)).unwrap_or_default()
     }
 
-    fn tier_of(&self, notional: Notional) -> usize {
-        let notional = notional.abs();
-        self.tiers.iter().rposition(|tier| tier.floor <= notional).unwrap_or(0)
+    /// Maintenance margin as an estimate of what [`Self::maintenance_margin`] rounds, of a value and coins that need not be on any grid.
+    #[must_use]
+    pub fn maintenance_estimate(&self, value: f64, coins: f64) -> f64 {
+        let (value, grown) = (value.abs(), self.growth.approximate() * coins.abs());
+        // Convex: the largest of the tiers' lines.
+        let tiers = self.tiers.iter().zip(&self.deductions);
+        let lines = tiers.map(|(tier, less)| value * (tier.maintenance.approximate() + grown) - less.approximate());
+        lines.fold(0.0, f64::max)
+    }
+
+    fn tier_of(&self, value: Notional) -> usize {
+        let value = value.abs();
+        self.tiers.iter().rposition(|tier| tier.floor <= value).unwrap_or(0)
     }
 }
 
@@ -279,20 +355,6 @@ fn parse_tier(line: &str) -> Option<Tier> {
     field().is_none().then_some(Tier { floor, initial, maintenance })
 }
 
-/// `notional × (rate + growth × size)` without signs, rounded up at 1e-16 and nowhere before: so it rises with each unit, and by less than
-/// the unit where the rates are under one half. `None` beyond the range.
-pub(crate) fn grown(notional: Notional, size: Notional, (rate, growth): (Rate, Rate)) -> Option<Cash> {
-    const UNIT: i128 = 10_i128.pow(Notional::SCALE);
-    const CUT: i128 = Rate::ONE as i128;
-    let up = |value: i128, by: i128| Some(value.checked_add(by - 1)? / by);
-    // At 1e-28, in parts, so that each product fits where the margin does.
-    let rate = (i128::from(rate.raw()) * UNIT).checked_add(size.raw().abs().checked_mul(i128::from(growth.raw()))?)?;
-    let (notional, whole, rest) = (notional.raw().abs(), rate / CUT, rate % CUT);
-    let rest = rest.checked_mul(notional / CUT)?.checked_add(up(rest * (notional % CUT), CUT)?)?;
-    let under = up(whole.checked_mul(notional % UNIT)?.checked_add(rest)?, UNIT)?;
-    whole.checked_mul(notional / UNIT)?.checked_add(under).map(Cash::from_raw)
-}
-
 /// A part of a notional, at a rate of at most one.
 fn part(notional: Notional, rate: Rate, round: Round) -> Cash {
     notional.at_rate(rate, round).expect("a rate of at most one never leaves the range")
@@ -309,11 +371,16 @@ mod tests {
     }
 
     fn binance() -> TierTable {
-        tiers_of("binance:BTCUSDT-PERP", Contract::Linear, "BTC".parse().unwrap())
+        tiers_of("binance:BTCUSDT-PERP", Contract::Linear, ("BTC".parse().unwrap(), "USDT".parse().unwrap()))
     }
 
     fn deribit() -> TierTable {
-        tiers_of("deribit:BTCUSD-PERP", Contract::Inverse, "BTC".parse().unwrap())
+        tiers_of("deribit:BTC_USDC-PERPETUAL", Contract::Linear, ("BTC".parse().unwrap(), "USDC".parse().unwrap()))
+    }
+
+    /// Of so much, and as many coins.
+    fn size(value: Notional) -> Size {
+        Size::of(Contract::Inverse, Qty::ZERO, value)
     }
 
     fn notional(text: &str) -> Notional {
@@ -343,7 +410,7 @@ mod tests {
         assert_eq!(table.deductions().iter().map(whole).collect::<Vec<_>>(), published);
     }
 
-    /// Over random notionals of all sizes, and at the floors and both ends.
+    /// Over random notionals of all sizes, and at the floors and both ends; the coins are as many, or so many that rates double.
     #[test]
     fn the_bound_is_never_under_the_margin_and_close_to_it() {
         let mut seed = 17_u64;
@@ -357,34 +424,36 @@ mod tests {
             let any = (0..50_000).map(|_| i128::from(random()) << (random() % 95)).collect::<Vec<_>>();
             for raw in ends.into_iter().chain(floors).chain(any) {
                 let notional = Notional::from_raw(raw);
-                let (bound, margin) = (table.maintenance_bound(notional), table.maintenance_margin(notional));
-                assert!(bound >= margin, "{bound} under {margin} for {notional}");
-                let tier = table.tier_of(notional);
-                let over = bound - margin - table.deductions()[tier];
-                let within = if table.growth() == Rate::ZERO {
-                    raw.abs() / 1_000
-                } else {
-                    raw.abs() / 490 + margin.raw() / 5_000
-                };
-                assert!(over.raw() <= within + 1_024, "{bound} far over {margin} for {notional}");
+                for size in [size(notional), Size::of(Contract::Linear, Qty::from_raw(raw as i64 >> 22), notional)] {
+                    let (bound, margin) = (table.maintenance_bound(size), table.maintenance_margin(size));
+                    assert!(bound >= margin, "{bound} under {margin} for {size:?}");
+                    let tier = table.tier_of(notional);
+                    let over = bound - margin - table.deductions()[tier];
+                    let within = if table.growth() == Rate::ZERO {
+                        raw.abs() / 1_000
+                    } else {
+                        raw.abs() / 490 + margin.raw() / 5_000
+                    };
+                    assert!(over.raw() <= within + 1_024, "{bound} far over {margin} for {size:?}");
+                }
             }
         }
-        assert_eq!(TierTable::generic().maintenance_bound(Notional::ZERO), Cash::ZERO);
+        assert_eq!(TierTable::generic().maintenance_bound(Size::default()), Cash::ZERO);
     }
 
     #[test]
     fn maintenance_margin_is_continuous_at_every_floor() {
         for table in [binance(), TierTable::generic()] {
             for tier in &table.tiers()[1..] {
-                let under = table.maintenance_margin(tier.floor - Notional::from_raw(1));
-                let at = table.maintenance_margin(tier.floor);
+                let under = table.maintenance_margin(size(tier.floor - Notional::from_raw(1)));
+                let at = table.maintenance_margin(size(tier.floor));
                 assert!((0..=1).contains(&(at - under).raw()), "{}", tier.floor);
-                assert_eq!(table.maintenance_margin(-tier.floor), at);
+                assert_eq!(table.maintenance_margin(size(-tier.floor)), at);
             }
         }
     }
 
-    /// Deribit's rule is quadratic in coin. By another way: whole numbers of 1e-44, in words of 32 bits.
+    /// Deribit's rule is quadratic in coin, of its linear contracts too. By another way: whole numbers of 1e-44, in words of 32 bits.
     #[test]
     fn a_margin_that_grows_with_the_square_is_exact() {
         /// ⌈a × b ÷ 10^zeros⌉ of numbers in words, least first.
@@ -426,41 +495,48 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % range
         };
-        for _ in 0..3_000 {
+        for round in 0..6_000 {
             let raw = (u128::from(random(1 << 31)) << 31 | u128::from(random(1 << 31))) * u128::from(random(3_000) + 1);
             for (rate, margin) in
                 [("0.02", TierTable::initial_margin as fn(&_, _) -> _), ("0.01", TierTable::maintenance_margin)]
             {
-                // (rate × 1e12 × 1e16 + 5e7 × raw) × raw ÷ 1e28.
+                // (rate × 1e12 × 1e16 + 5e7 × coins) × raw ÷ 1e28.
                 let rate: Rate = rate.parse().unwrap();
-                let sum = (rate.raw() as u128) * 10_u128.pow(16) + 50_000_000 * raw;
+                let notional = Notional::from_raw(raw as i128);
+                let size = match round % 2 {
+                    0 => size(notional),
+                    // Up to some 7,000 coins.
+                    _ => Size::of(Contract::Linear, Qty::from_raw(-((raw >> 34) as i64)), notional),
+                };
+                let coins = if round % 2 == 0 { raw } else { (raw >> 34) * 100_000_000 };
+                let sum = (rate.raw() as u128) * 10_u128.pow(16) + 50_000_000 * coins;
                 let mut exact = product(&words(sum), &words(raw));
                 let is_over = (0..28).fold(false, |over, _| tenth(&mut exact) | over);
                 let low =
                     (0..4).rev().fold(0_u128, |sum, at| sum << 32 | u128::from(exact.get(at).copied().unwrap_or(0)));
-                let found: Cash = margin(&table, Notional::from_raw(raw as i128));
+                let found: Cash = margin(&table, size);
                 assert_eq!(found.raw() as u128, low + u128::from(is_over), "{raw}");
             }
         }
         let most = Notional::from_raw(i128::MAX / 2);
-        assert_eq!(table.maintenance_margin(most), BEYOND);
+        assert_eq!(table.maintenance_margin(size(most)), BEYOND);
     }
 
     #[test]
     fn margins_and_leverage_by_size() {
         let table = TierTable::generic();
-        for (size, initial, maintenance, leverage) in [
+        for (value, initial, maintenance, leverage) in [
             ("0", "0", "0", 20.0),
             ("1000", "50", "25", 20.0),
             ("999999.9999", "49999.999995", "24999.9999975", 20.0),
             ("1000000", "100000", "25000", 10.0),
             ("-2000000", "200000", "75000", 10.0),
         ] {
-            assert_eq!(table.initial_margin(notional(size)).to_string(), initial, "{size}");
-            assert_eq!(table.maintenance_margin(notional(size)).to_string(), maintenance, "{size}");
-            assert_eq!(table.max_leverage(notional(size)).get(), leverage, "{size}");
+            assert_eq!(table.initial_margin(size(notional(value))).to_string(), initial, "{value}");
+            assert_eq!(table.maintenance_margin(size(notional(value))).to_string(), maintenance, "{value}");
+            assert_eq!(table.max_leverage(size(notional(value))).get(), leverage, "{value}");
         }
-        let smallest = Notional::from_raw(1);
+        let smallest = size(Notional::from_raw(1));
         assert_eq!((table.initial_margin(smallest).raw(), table.maintenance_margin(smallest).raw()), (1, 1));
     }
 
@@ -486,7 +562,7 @@ mod tests {
     #[test]
     fn the_largest_notional_has_a_margin() {
         let table = TierTable::generic();
-        assert!(table.maintenance_margin(Notional::MAX) > Cash::ZERO);
-        assert_eq!(table.initial_margin(Notional::MAX), Notional::MAX.cash());
+        assert!(table.maintenance_margin(size(Notional::MAX)) > Cash::ZERO);
+        assert_eq!(table.initial_margin(size(Notional::MAX)), Notional::MAX.cash());
     }
 }

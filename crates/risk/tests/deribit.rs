@@ -8,6 +8,7 @@
 
 use market::{Currency, Instrument, InstrumentKind};
 use pricing::options::Simd;
+use risk::Size;
 use risk::venues::deribit::{DeribitPortfolio, StatedMargins, net_delta, standard_margin};
 use risk::venues::{Balance, Figure, Margin, Order, Parameters, Portfolio, Position, Term, Underlying};
 use serde_json::Value;
@@ -236,6 +237,15 @@ fn linear_perpetuals_exactly() {
         assert_eq!(margin.initial, Figure::Owed(row[6].parse().unwrap()));
         assert_eq!(margin.maintenance, Figure::Owed(row[7].parse().unwrap()));
         assert_eq!(margin.ratio(), Figure::Absent(risk::venues::Absent::NoEquity));
+        // The table by which an exchange liquidates, and an engine keeps clear of it.
+        let symbol = format!("deribit:{}_USDC-PERPETUAL", row[0]);
+        let table = risk::venues::tiers_of(&symbol, Contract::Linear, (currency(row[0]), currency("USDC")));
+        for side in [1, -1] {
+            let held = Qty::from_raw(row[5].parse::<Qty>().unwrap().raw() * side);
+            let size = Size::at(Contract::Linear, row[1].parse().unwrap(), held);
+            assert_eq!(table.initial_margin(size), row[6].parse().unwrap());
+            assert_eq!(table.maintenance_margin(size), row[7].parse().unwrap());
+        }
     }
 }
 

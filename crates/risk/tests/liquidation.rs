@@ -34,11 +34,12 @@ fn the_boundary_of_one_position_is_its_exact_liquidation_price() {
     for round in 0..400 {
         let inverse = round % 2 == 1;
         let contract = if inverse { Contract::Inverse } else { Contract::Linear };
-        let coin = "BTC".parse().unwrap();
-        let table = match round % 3 {
-            0 => tiers_of("binance:BTCUSDT-PERP", Contract::Linear, coin),
-            1 => TierTable::generic(),
-            _ => tiers_of("deribit:BTCUSD-PERP", Contract::Inverse, coin),
+        let dollar = |code: &str| code.parse().unwrap();
+        let table = match (round % 3, contract) {
+            (0, _) => tiers_of("binance:BTCUSDT-PERP", Contract::Linear, (btc(), dollar("USDT"))),
+            (1, _) => TierTable::generic(),
+            (_, Contract::Inverse) => tiers_of("deribit:BTC-PERPETUAL", contract, (btc(), btc())),
+            (_, Contract::Linear) => tiers_of("deribit:BTC_USDC-PERPETUAL", contract, (btc(), dollar("USDC"))),
         };
         let size = random.between(0.01, 40.0) * if random.unit() < 0.5 { 1.0 } else { -1.0 };
         let entry = Price::from_estimate(random.between(40_000.0, 60_000.0), Round::TowardZero).unwrap();
@@ -55,7 +56,8 @@ fn the_boundary_of_one_position_is_its_exact_liquidation_price() {
             let lines = table.tiers().iter().zip(table.deductions());
             let margin = lines
                 .map(|(tier, deduction)| exposure.abs() * tier.maintenance.approximate() - deduction.approximate());
-            let grown = exposure * table.growth().approximate() * exposure;
+            let coins = if inverse { exposure } else { quantity };
+            let grown = exposure * table.growth().approximate() * coins;
             other.approximate() + value - position.cost.approximate() - margin.fold(0.0, f64::max) - grown
         };
         let found = boundaries(&Search::price(50_000.0), slack).unwrap();

@@ -7,11 +7,11 @@
 )]
 
 use market::{Currency, Instrument, InstrumentKind};
-use risk::TierTable;
 use risk::venues::{
     Absent, Balance, DydxClass, Figure, MarginError, Order, Parameters, Portfolio, Position, dydx, hyperliquid,
     hyperliquid_tiers, marginal, tiered, tiers_of, worst_orders,
 };
+use risk::{Size, TierTable};
 use serde_json::Value;
 use std::path::PathBuf;
 use units::{Cash, Contract, Notional, Price, Qty};
@@ -105,8 +105,8 @@ fn hyperliquid_tiers_are_continuous() {
             assert!((ours.maintenance.approximate() - 0.5 / leverage).abs() < 1e-12);
             if index > 0 {
                 deduction += floor * (0.5 / leverage - 0.5 / tiers[index - 1][1].as_f64().unwrap());
-                let under = table.maintenance_margin(Notional::from_raw(ours.floor.raw() - 1));
-                let at = table.maintenance_margin(ours.floor);
+                let under = table.maintenance_margin(size(ours.floor - Notional::from_raw(1)));
+                let at = table.maintenance_margin(size(ours.floor));
                 assert!(at >= under && (at - under).raw() <= 1, "{coin}: {under} to {at}");
                 boundaries += 1;
             }
@@ -229,7 +229,12 @@ fn both_sides_of_the_liquidation_price() {
 }
 
 fn binance() -> TierTable {
-    tiers_of("binance:BTCUSDT-PERP", Contract::Linear, currency("BTC"))
+    tiers_of("binance:BTCUSDT-PERP", Contract::Linear, (currency("BTC"), currency("USDT")))
+}
+
+/// Of tables whose rates do not grow with the coins.
+fn size(value: Notional) -> Size {
+    Size::of(Contract::Linear, Qty::ZERO, value)
 }
 
 /// The table as parameters is the table as a file, offsets of the two sides of one instrument are none, and orders count on the worse side.
@@ -242,8 +247,8 @@ fn tables_as_data() {
     for quantity in ["0.1", "3", "100", "1500", "10000", "100000"] {
         let notional = ("50000".parse::<Price>().unwrap() * quantity.parse::<Qty>().unwrap()).abs();
         let found = tiered(&account(vec![bought(quantity)], "0"), &Parameters::binance(), currency("USDT")).unwrap();
-        assert_eq!(found.margin.maintenance, Figure::Owed(table.maintenance_margin(notional)), "{quantity}");
-        assert_eq!(found.margin.initial, Figure::Owed(table.initial_margin(notional)), "{quantity}");
+        assert_eq!(found.margin.maintenance, Figure::Owed(table.maintenance_margin(size(notional))), "{quantity}");
+        assert_eq!(found.margin.initial, Figure::Owed(table.initial_margin(size(notional))), "{quantity}");
     }
     let both =
         tiered(&account(vec![bought("1"), bought("-1")], "0"), &Parameters::binance(), currency("USDT")).unwrap();

@@ -7,7 +7,7 @@ use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
 use market::Currency;
 use policy::spec::{Breached, LeverageLimit, SizeKind};
-use risk::TierTable;
+use risk::{Size, TierTable};
 use units::show::{self, Style};
 use units::{Contract, Price};
 
@@ -37,8 +37,8 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
     let distance = caps.liquidation_distance.map(|distance| {
         let instrument = run.record.instrument();
         let contract = instrument.contract();
-        let base = instrument.base.parse().unwrap_or(Currency::USD);
-        let tiers = risk::venues::tiers_of(&instrument.symbol, contract, base);
+        let [base, settle] = [&instrument.base, &instrument.settle].map(|code| code.parse().unwrap_or(Currency::USD));
+        let tiers = risk::venues::tiers_of(&instrument.symbol, contract, (base, settle));
         Headroom {
             name: "liquidation distance".to_owned(),
             limit: format!("{} % beyond the stop", percent(distance.get())),
@@ -106,7 +106,7 @@ fn margin_left(row: &BarRow<'_>, distance: f64, tiers: &TierTable, contract: Con
     let stop = row.stop.unwrap_or(row.mark);
     let guarded = Price::from_estimate(stop.approximate() * beyond, units::Round::TowardZero)?;
     let there = (row.equity + contract.profit(row.position, row.mark, guarded)).approximate();
-    let margin = tiers.maintenance_margin(contract.exposure(guarded, row.position)).approximate();
+    let margin = tiers.maintenance_margin(Size::at(contract, guarded, row.position)).approximate();
     Some(if there > 0.0 { 1.0 - margin / there } else { 0.0 })
 }
 

@@ -9,7 +9,7 @@ use pricing::options::{Batch, EuropeanOption, Inputs, Simd};
 use risk::liquidation::{Search, boundaries};
 use risk::venues::{MarginError, Place, refused};
 use std::ops::Range;
-use units::{Cash, Contract, Duration, InstrumentId, Price};
+use units::{Cash, Contract, Duration, InstrumentId};
 
 /// What is looked at: prices from a thousandth to a thousandfold of the present one.
 pub(super) const REACH: f64 = 1_000.0;
@@ -60,12 +60,7 @@ impl Edges {
 
     /// Of what settles in one currency. All contracts on the coin move with it in proportion; its options are priced again, each at its
     /// own volatility and forward, and their marks move by what that changes.
-    pub(super) fn of(
-        engine: &Engine,
-        account: &Account,
-        pool: &Pool,
-        (base, price): (Currency, Option<Price>),
-    ) -> Result<Self, RiskRefusal> {
+    pub(super) fn of(engine: &Engine, account: &Account, pool: &Pool, base: Currency) -> Result<Self, RiskRefusal> {
         let on = |row: &&Row| engine.catalogue.instruments[row.instrument].base == base;
         let (equity, maintenance) = (pool.equity(account), pool.maintenance);
         if equity < maintenance {
@@ -79,7 +74,6 @@ impl Edges {
         let rows: Vec<&Row> = pool.rows.iter().filter(on).collect();
         let own: Cash = rows.iter().map(|row| row.maintenance).sum();
         let fixed = (equity - (maintenance - own)).approximate();
-        let price = price.map_or(0.0, Price::approximate);
         let (mut batch, mut moved, mut groups) = (Batch::default(), Vec::new(), Vec::<(f64, Range<usize>)>::new());
         let mut kinks = Vec::new();
         for (number, row) in rows.iter().enumerate().filter(|(_, row)| row.is_option) {
@@ -119,7 +113,7 @@ impl Edges {
                     Contract::Linear => qty * mark * (times - 1.0),
                     Contract::Inverse => qty / mark * (1.0 - 1.0 / times),
                 };
-                left -= row.rule.maintenance_estimate(qty, mark * times, price * times);
+                left -= row.rule.maintenance_estimate(qty, mark * times);
             }
             for (forward, range) in &groups {
                 // A forward out of range makes no price, and the search says so.
@@ -133,7 +127,7 @@ impl Edges {
                 for at in range.clone() {
                     let Moved { row, mark, model } = &moved[at];
                     let mark = (mark + (prices[at] * unit - model)).max(0.0);
-                    left -= row.rule.maintenance_estimate(row.qty.approximate(), mark, price * times);
+                    left -= row.rule.maintenance_estimate(row.qty.approximate(), mark);
                 }
             }
             left

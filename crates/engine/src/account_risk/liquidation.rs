@@ -24,11 +24,9 @@ impl AccountRisk {
             return Err(RiskRefusal::NoModel(self.held[at].venue.clone()));
         }
         self.update(engine, at)?;
-        let coin = self.coin(base);
         let (account, held) = (&engine.books[at].account, &self.held[at]);
-        let price = coin.and_then(|coin| coin.price(engine));
         let edges = held.pools.iter().try_fold(Edges::default(), |edges, pool| {
-            Ok::<_, RiskRefusal>(edges.nearer(Edges::of(engine, account, pool, (base, price))?))
+            Ok::<_, RiskRefusal>(edges.nearer(Edges::of(engine, account, pool, base)?))
         })?;
         self.searched.retain(|(account, coin, ..)| (*account, *coin) != (at, base));
         self.searched.push((at, base, self.moment, edges));

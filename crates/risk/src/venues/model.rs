@@ -1,6 +1,6 @@
 //! By which model a venue margins an account, and the rule of one position where the model looks at each by itself.
 
-use super::deribit::{self, DeribitPortfolio, StandardRule, StatedMargins};
+use super::deribit::{self, DeribitPortfolio, StandardOption, StandardRule, StatedMargins};
 use super::derive::{self, Pmrm2};
 use super::lasting::LastingMargin;
 use super::tiered::{Rule, tier_rule};
@@ -361,11 +361,11 @@ impl VenueModel {
         let parameters = &self.parameters;
         let own = match self.rules {
             VenueRules::DeribitStandard => match StandardRule::new(parameters, instrument.settle, row, &position)? {
-                StandardRule::Future { terms, contract: Contract::Inverse } => {
+                StandardRule::Future(terms) => {
                     let no_rule = || position.unknown(row, "Deribit standard margin with such rates");
                     Own::Tiers(Rule { table: terms.tiers().ok_or_else(no_rule)?, limit: None, transfer: None })
                 }
-                rule => Own::Standard(rule),
+                StandardRule::Option(rule) => Own::Option(rule),
             },
             VenueRules::DeribitPortfolio | VenueRules::DeriveStandard | VenueRules::DerivePortfolio => {
                 return Err(position.unknown(row, "a sum of positions"));
@@ -391,15 +391,14 @@ impl VenueModel {
 }
 
 /// The tiers of a contract by its venue's model with the parameters that come with Trimtab, whatever the date: by these an exchange
-/// liquidates, and an engine keeps clear of it. The [generic](TierTable::generic) table where no model of the venue is known, where the
-/// model has no rule for it, and where what a position needs is no function of its notional alone (Deribit's linear contracts).
+/// liquidates, and an engine keeps clear of it. The [generic](TierTable::generic) table where no model of the venue is known and where the
+/// model has no rule for it.
 #[must_use]
-pub fn tiers_of(symbol: &str, contract: Contract, base: Currency) -> TierTable {
+pub fn tiers_of(symbol: &str, contract: Contract, (base, settle): (Currency, Currency)) -> TierTable {
     let kind = match contract {
         Contract::Linear => InstrumentKind::LinearPerpetual,
         Contract::Inverse => InstrumentKind::InversePerpetual,
     };
-    let settle = if contract == Contract::Inverse { base } else { Currency::USD };
     let (tick, lot) = (Price::ZERO, Qty::ZERO);
     let instrument =
         Instrument { symbol: symbol.to_owned(), kind, base, quote: settle, settle, tick, lot, min_qty: lot };
@@ -418,14 +417,14 @@ pub struct PositionRule {
 #[derive(Debug, Clone, PartialEq)]
 enum Own {
     Tiers(Rule),
-    Standard(StandardRule),
+    Option(StandardOption),
 }
 
 impl PositionRule {
     /// Whether the margin follows the price of the coin beside the contract's own mark.
     #[must_use]
     pub fn needs_index(&self) -> bool {
-        matches!(&self.own, Own::Standard(rule) if rule.needs_index())
+        matches!(self.own, Own::Option(_))
     }
 
     /// The tiers, if it goes by nothing else.
@@ -433,7 +432,7 @@ impl PositionRule {
     pub fn tiers(&self) -> Option<&TierTable> {
         match &self.own {
             Own::Tiers(rule) => Some(&rule.table),
-            Own::Standard(_) => None,
+            Own::Option(_) => None,
         }
     }
 
@@ -450,57 +449,39 @@ impl PositionRule {
         row: usize,
     ) -> Result<(Cash, Cash), MarginError> {
         let instrument = &self.position.instrument;
-        let no_mark = || MarginError::NoMark { row, symbol: instrument.symbol.clone() };
-        let mark_is_there = mark > Price::ZERO || (mark == Price::ZERO && instrument.kind.is_option());
+        if mark < Price::ZERO || (mark == Price::ZERO && !instrument.kind.is_option()) {
+            return Err(MarginError::NoMark { row, symbol: instrument.symbol.clone() });
+        }
         match &self.own {
             Own::Tiers(rule) => {
-                let mark = Some(mark).filter(|_| mark_is_there).ok_or_else(no_mark)?;
-                let value = rule.value(&self.position, row, mark, quantity)?;
-                Ok((rule.table.initial_margin(value), rule.table.maintenance_margin(value)))
+                let size = rule.size(&self.position, row, mark, quantity)?;
+                Ok((rule.table.initial_margin(size), rule.table.maintenance_margin(size)))
             }
-            Own::Standard(rule) => {
-                if rule.needs_mark() && !mark_is_there {
-                    return Err(no_mark());
-                }
-                let index = if rule.needs_index() {
-                    let currency = instrument.base;
-                    index
-                        .filter(|index| *index > Price::ZERO)
-                        .ok_or(MarginError::NoIndex { place: Place::Position(row), currency })?
-                } else {
-                    Price::ZERO
-                };
+            Own::Option(rule) => {
+                let no_index = MarginError::NoIndex { place: Place::Position(row), currency: instrument.base };
+                let index = index.filter(|index| *index > Price::ZERO).ok_or(no_index)?;
                 rule.margins(quantity, mark, index).ok_or(MarginError::TooLarge { place: Place::Position(row) })
             }
         }
     }
 
-    /// The maintenance margin as an estimate at prices that need not be on any grid, for searches: what [`Self::margins`] rounds.
+    /// The maintenance margin as an estimate at a mark that need not be on any grid, for searches: what [`Self::margins`] rounds.
     #[must_use]
-    pub fn maintenance_estimate(&self, quantity: f64, mark: f64, index: f64) -> f64 {
-        match &self.own {
-            Own::Tiers(rule) => {
-                let value = match self.position.instrument.kind.contract() {
-                    Contract::Linear => (quantity * mark).abs(),
-                    Contract::Inverse => (quantity / mark).abs(),
+    pub fn maintenance_estimate(&self, quantity: f64, mark: f64) -> f64 {
+        match self.own {
+            Own::Tiers(ref rule) => {
+                let (value, coins) = match self.position.instrument.kind.contract() {
+                    Contract::Linear => (quantity * mark, quantity),
+                    Contract::Inverse => (quantity / mark, quantity / mark),
                 };
-                let grown = value * rule.table.growth().approximate() * value;
-                let tiers = rule.table.tiers().iter().zip(rule.table.deductions());
-                // Convex: the largest of the tiers' lines.
-                let lines = tiers.map(|(tier, less)| value * tier.maintenance.approximate() - less.approximate());
-                lines.fold(0.0, f64::max) + grown
+                rule.table.maintenance_estimate(value, coins)
             }
-            // Inverse ones go by tiers.
-            Own::Standard(StandardRule::Future { terms, .. }) => {
-                let (coins, value) = (quantity.abs(), (quantity * index).abs());
-                value * (terms.maintenance.approximate() + coins * terms.per_coin.approximate())
-            }
-            Own::Standard(StandardRule::Option { floor, right, .. }) if quantity < 0.0 => {
+            Own::Option(StandardOption { floor, right, .. }) if quantity < 0.0 => {
                 let floor = floor.approximate();
-                let least = if *right == OptionRight::Put { floor.max(floor * mark) } else { floor };
+                let least = if right == OptionRight::Put { floor.max(floor * mark) } else { floor };
                 -quantity * (least + mark)
             }
-            Own::Standard(StandardRule::Option { .. }) => 0.0,
+            Own::Option(_) => 0.0,
         }
     }
 }
@@ -537,7 +518,7 @@ impl SoldBlock {
 impl SoldOptions {
     /// Adds a position by its rule. What is no option sold under standard margin is left out, and so said.
     pub fn push(&mut self, rule: &PositionRule, quantity: f64, mark: f64) -> bool {
-        let Own::Standard(StandardRule::Option { most, least, floor, right, strike }) = &rule.own else { return false };
+        let Own::Option(StandardOption { most, least, floor, right, strike }) = &rule.own else { return false };
         if quantity >= 0.0 {
             return false;
         }
@@ -616,7 +597,7 @@ mod tests {
             [initial.to_string(), maintenance.to_string()]
         };
         let linear = rule(InstrumentKind::LinearPerpetual, "USDC");
-        assert_eq!(margins(linear, "-25", "99999"), ["53125", "28125"]);
+        assert_eq!(margins(linear, "-25", "100000"), ["53125", "28125"]);
         assert_eq!(margins(rule(option("120000", OptionRight::Call), "BTC"), "-2", "0.03"), ["0.26", "0.21"]);
         assert_eq!(margins(rule(option("100000", OptionRight::Put), "BTC"), "-1", "0.03"), ["0.18", "0.105"]);
         assert_eq!(margins(rule(option("100000", OptionRight::Put), "BTC"), "1", "0.03"), ["0", "0"]);
@@ -659,7 +640,7 @@ mod tests {
                         "{symbol} {qty} {mark}: {estimate}, {initial}"
                     );
                 }
-                let estimate = rule.maintenance_estimate(qty.approximate(), mark.approximate(), index.approximate());
+                let estimate = rule.maintenance_estimate(qty.approximate(), mark.approximate());
                 let within = 1e-13 * exact.approximate().max(1.0);
                 assert!((estimate - exact.approximate()).abs() <= within, "{symbol} {qty} {mark}: {estimate}, {exact}");
                 let rounded = Cash::from_estimate(estimate, Round::Nearest).unwrap();

@@ -4,7 +4,7 @@
 //! that they settle in.
 
 use super::{Absent, Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position};
-use crate::{Tier, TierError, TierTable, liquidation_price};
+use crate::{Size, Tier, TierError, TierTable, liquidation_price};
 use market::Currency;
 use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
 
@@ -49,20 +49,21 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// What a quantity is worth at a mark, without sign, if the table is known that far.
-    pub(crate) fn value(
+    /// How large a quantity is at a mark, if the table is known that far.
+    pub(crate) fn size(
         &self,
         position: &Position,
         row: usize,
         mark: Price,
         quantity: Qty,
-    ) -> Result<Notional, MarginError> {
-        let value = position.instrument.kind.contract().exposure(mark, quantity).abs();
+    ) -> Result<Size, MarginError> {
+        let size = Size::at(position.instrument.kind.contract(), mark, quantity);
+        let value = size.value().abs();
         if self.limit.is_some_and(|limit| value > limit) {
             let (symbol, value) = (position.instrument.symbol.clone(), value.cash());
             return Err(MarginError::BeyondTiers { row, symbol, value });
         }
-        Ok(value)
+        Ok(size)
     }
 }
 
@@ -152,12 +153,12 @@ pub(crate) fn assess(
             return Err(MarginError::Expired { row, symbol: position.instrument.symbol.clone(), expiry });
         }
         let rule = rule(row, position)?;
-        let (value, own, worst) = {
+        let (size, own, worst) = {
             let needed = needs(position, row, &rule)?;
-            let (value, own) = needed(position.quantity)?;
-            (value, own, worst_of_orders(portfolio, row, &needed)?.max(own))
+            let (size, own) = needed(position.quantity)?;
+            (size, own, worst_of_orders(portfolio, row, &needed)?.max(own))
         };
-        let kept = rule.table.maintenance_margin(value.notional());
+        let (value, kept) = (size.value().abs().cash(), rule.table.maintenance_margin(size));
         let profit = position.profit(row)?;
         add("value", Some(row), value);
         add("profit", Some(row), profit);
@@ -218,16 +219,16 @@ pub(crate) fn assess(
     Ok(Tiered { margin, positions })
 }
 
-/// Value and initial margin of a quantity of a position's instrument.
+/// Size and initial margin of a quantity of a position's instrument.
 fn needs<'a>(
     position: &'a Position,
     row: usize,
     rule: &'a Rule,
-) -> Result<impl Fn(Qty) -> Result<(Cash, Cash), MarginError> + use<'a>, MarginError> {
+) -> Result<impl Fn(Qty) -> Result<(Size, Cash), MarginError> + use<'a>, MarginError> {
     let mark = position.needed_mark(row)?;
     let chosen = match position.leverage {
         Some(leverage) => {
-            let most = rule.table.max_leverage(Notional::ZERO).get();
+            let most = rule.table.max_leverage(Size::default()).get();
             // Rates are rounded up at 1e-12, so the largest leverage is a hair under its number.
             let is_allowed = (1.0..=most * (1.0 + 1e-9)).contains(&leverage);
             let refused = || MarginError::Number {
@@ -241,14 +242,15 @@ fn needs<'a>(
         None => None,
     };
     Ok(move |quantity: Qty| {
-        let value = rule.value(position, row, mark, quantity)?;
+        let size = rule.size(position, row, mark, quantity)?;
         let by_choice = match chosen {
             Some(rate) => {
-                value.at_rate(rate, Round::AwayFromZero).ok_or(MarginError::TooLarge { place: Place::Position(row) })?
+                let share = size.value().abs().at_rate(rate, Round::AwayFromZero);
+                share.ok_or(MarginError::TooLarge { place: Place::Position(row) })?
             }
             None => Cash::ZERO,
         };
-        Ok((value.cash(), rule.table.initial_margin(value).max(by_choice)))
+        Ok((size, rule.table.initial_margin(size).max(by_choice)))
     })
 }
 
@@ -257,7 +259,7 @@ fn needs<'a>(
 fn worst_of_orders(
     portfolio: &Portfolio,
     row: usize,
-    needed: &impl Fn(Qty) -> Result<(Cash, Cash), MarginError>,
+    needed: &impl Fn(Qty) -> Result<(Size, Cash), MarginError>,
 ) -> Result<Cash, MarginError> {
     let mut worst = Cash::ZERO;
     for buys in [true, false] {

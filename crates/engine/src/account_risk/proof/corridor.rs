@@ -377,7 +377,7 @@ impl Options {
             for at in group.range.clone() {
                 let Sold { row, right, mark, model } = &self.sold[at];
                 let row = &pool.rows[*row];
-                let needed = |mark: f64| row.rule.maintenance_estimate(row.qty.approximate(), mark.max(0.0), forward);
+                let needed = |mark: f64| row.rule.maintenance_estimate(row.qty.approximate(), mark.max(0.0));
                 let least = needed(mark + (self.late[at] / forward - model.1));
                 let most = needed(mark + (self.early[at] / forward - model.0));
                 let sum = if *right == OptionRight::Call { &mut node.calls } else { &mut node.puts };
@@ -396,7 +396,6 @@ struct Future<'a> {
     qty: f64,
     mark: f64,
     marks: (f64, f64),
-    index: (f64, f64),
     /// It moves with the corridor.
     is_own: bool,
 }
@@ -405,16 +404,16 @@ impl Future<'_> {
     /// Least and most of its profit since now, and of what it needs.
     fn over(&self, (a, b): Cell) -> (Cell, Cell) {
         let Self { qty, mark, .. } = *self;
-        let moved = |(low, high): (f64, f64)| if self.is_own { (low * a, high * b) } else { (low, high) };
-        let (marks, index) = (moved(self.marks), moved(self.index));
+        let (low, high) = self.marks;
+        let marks = if self.is_own { (low * a, high * b) } else { (low, high) };
         let profit = |to: f64| match self.contract {
             Contract::Linear => qty * (to - mark),
             Contract::Inverse => qty * (1.0 / mark - 1.0 / to),
         };
-        let needed = |mark: f64, index: f64| self.row.rule.maintenance_estimate(qty, mark, index);
+        let needed = |mark: f64| self.row.rule.maintenance_estimate(qty, mark);
         let sorted = |a: f64, b: f64| (a.min(b), a.max(b));
         let profits = sorted(profit(marks.0), profit(marks.1));
-        (profits, sorted(needed(marks.0, index.0), needed(marks.1, index.1)))
+        (profits, sorted(needed(marks.0), needed(marks.1)))
     }
 }
 
@@ -425,19 +424,17 @@ fn futures<'a>(
     account: &Account,
 ) -> Option<Vec<Future<'a>>> {
     let of = |row: &'a Row| {
-        let [marks, index] = sides.future(at, row)?;
+        let (low, high) = sides.mark(at, row.instrument)?;
         // A size beyond the venue's last tier is refused somewhere in the box.
-        for (mark, index) in [(marks.0, index.0), (marks.1, index.1)] {
-            row.rule.margins(row.qty, mark, Some(index), 0).ok()?;
+        for mark in [low, high] {
+            row.rule.margins(row.qty, mark, None, 0).ok()?;
         }
-        let [marks, index] = [marks, index].map(|(low, high)| (low.approximate(), high.approximate()));
         Some(Future {
             row,
             contract: account.contract(row.instrument),
             qty: row.qty.approximate(),
             mark: row.mark.approximate(),
-            marks,
-            index,
+            marks: (low.approximate(), high.approximate()),
             is_own: row.base == base,
         })
     };

@@ -156,7 +156,7 @@ impl<'a> Sides<'a> {
         (low > Price::ZERO).then_some((low, high))
     }
 
-    fn mark(&mut self, at: usize, instrument: usize) -> Option<(Price, Price)> {
+    pub(super) fn mark(&mut self, at: usize, instrument: usize) -> Option<(Price, Price)> {
         let same = |(book, index, ..): &&(usize, usize, Price, Price)| (*book, *index) == (at, instrument);
         if let Some((.., low, high)) = self.found.marks.iter().find(same) {
             return Some((*low, *high));
@@ -176,24 +176,15 @@ impl<'a> Sides<'a> {
         Some((low, high))
     }
 
-    /// The marks of a future or perpetual, and prices of the coin where its margin follows that.
-    pub(super) fn future(&mut self, at: usize, row: &Row) -> Option<[(Price, Price); 2]> {
-        let marks = self.mark(at, row.instrument)?;
-        if !row.rule.needs_index() {
-            return Some([marks, marks]);
-        }
-        Some([marks, self.coin(self.engine.catalogue.instruments[row.instrument].base)?])
-    }
-
-    /// Σ of initial and of maintenance margin of a future at an end of its ranges, and its profit since now.
+    /// Σ of initial and of maintenance margin of a future at an end of its marks, and its profit since now.
     fn at_ends(&mut self, at: usize, row: &Row, account: &Account) -> Option<[Amounts; 3]> {
-        let [marks, index] = self.future(at, row)?;
+        let (low, high) = self.mark(at, row.instrument)?;
         let contract = account.contract(row.instrument);
-        let end = |mark: Price, index: Price| {
-            let (initial, maintenance) = row.rule.margins(row.qty, mark, Some(index), 0).ok()?;
+        let end = |mark: Price| {
+            let (initial, maintenance) = row.rule.margins(row.qty, mark, None, 0).ok()?;
             Some([initial, maintenance, contract.profit(row.qty, row.mark, mark)])
         };
-        let (a, b) = (end(marks.0, index.0)?, end(marks.1, index.1)?);
+        let (a, b) = (end(low)?, end(high)?);
         Some([0, 1, 2].map(|which| (a[which].min(b[which]), a[which].max(b[which]))))
     }
 

@@ -6,7 +6,7 @@ mod standard_margin;
 
 pub use lasting::DeribitLasting;
 pub use portfolio_margin::{DeribitPortfolio, DeribitSums, RiskVector, StatedMargins};
-pub(crate) use standard_margin::StandardRule;
+pub(crate) use standard_margin::{StandardOption, StandardRule};
 pub use standard_margin::{StandardTerms, standard_margin};
 
 use units::Timestamp;

@@ -1,7 +1,7 @@
 //! Standard margin: each position by itself, exact.
 
 use crate::venues::{Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position};
-use crate::{Tier, TierTable};
+use crate::{Size, Tier, TierTable};
 use market::{Currency, InstrumentKind};
 use units::{Cash, Contract, Notional, OptionRight, Price, Qty, Rate, Round};
 
@@ -30,15 +30,14 @@ impl StandardTerms {
         terms.map(Some).ok_or_else(|| parameters.refuse(&name, &text, allowed))
     }
 
-    /// Initial and maintenance margin of a position of this size in coin and value in what it settles in; rounded up at 1e-16. `None`
-    /// beyond the range.
+    /// Initial and maintenance margin of a position of this size, rounded up at 1e-16. `None` beyond the range.
     #[must_use]
-    pub fn margins(self, coins: Notional, value: Notional) -> Option<(Cash, Cash)> {
-        let margin = |rate: Rate| crate::tiers::grown(value, coins, (rate, self.per_coin));
+    pub fn margins(self, size: Size) -> Option<(Cash, Cash)> {
+        let margin = |rate: Rate| size.grown((rate, self.per_coin));
         Some((margin(self.initial)?, margin(self.maintenance)?))
     }
 
-    /// Of contracts whose value is their size in coin, the same as one tier whose rates grow. `None` of rates that no tier has.
+    /// The same as one tier whose rates grow. `None` of rates that no tier has.
     pub(crate) fn tiers(self) -> Option<TierTable> {
         let tier = Tier { floor: Notional::ZERO, initial: self.initial, maintenance: self.maintenance };
         TierTable::new(vec![tier]).ok()?.growing(self.per_coin)
@@ -75,10 +74,17 @@ pub fn standard_margin(
             return Err(MarginError::Expired { row, symbol: instrument.symbol.clone(), expiry });
         }
         let rule = StandardRule::new(parameters, settle, row, position)?;
-        let mark = if rule.needs_mark() { position.needed_mark(row)? } else { Price::ZERO };
-        let index = if rule.needs_index() { index(portfolio, position, row)? } else { Price::ZERO };
+        let contract = instrument.kind.contract();
+        // A linear contract is worth the index, and needs no mark for its margin.
+        let is_at_index = contract == Contract::Linear && !instrument.kind.is_option();
+        let mark = if is_at_index { Price::ZERO } else { position.needed_mark(row)? };
+        let index = if is_at_index || instrument.kind.is_option() { index(portfolio, position, row)? } else { mark };
         let of = |quantity: Qty| {
-            rule.margins(quantity, mark, index).ok_or(MarginError::TooLarge { place: Place::Position(row) })
+            let needed = match &rule {
+                StandardRule::Future(terms) => terms.margins(Size::at(contract, index, quantity)),
+                StandardRule::Option(terms) => terms.margins(quantity, mark, index),
+            };
+            needed.ok_or(MarginError::TooLarge { place: Place::Position(row) })
         };
         let own = of(position.quantity)?;
         add("initial", Some(row), own.0);
@@ -153,8 +159,18 @@ fn share(parameters: &Parameters, name: &str) -> Result<Rate, MarginError> {
 /// The rule of one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StandardRule {
-    Future { terms: StandardTerms, contract: Contract },
-    Option { most: Rate, least: Rate, floor: Rate, right: OptionRight, strike: Price },
+    Future(StandardTerms),
+    Option(StandardOption),
+}
+
+/// The rule of an option that is paid for in coin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StandardOption {
+    pub(crate) most: Rate,
+    pub(crate) least: Rate,
+    pub(crate) floor: Rate,
+    pub(crate) right: OptionRight,
+    pub(crate) strike: Price,
 }
 
 impl StandardRule {
@@ -166,78 +182,51 @@ impl StandardRule {
     ) -> Result<Self, MarginError> {
         let instrument = &position.instrument;
         match instrument.kind {
-            InstrumentKind::InverseOption { strike, right, .. } => Ok(Self::Option {
+            InstrumentKind::InverseOption { strike, right, .. } => Ok(Self::Option(StandardOption {
                 most: share(parameters, "option_most")?,
                 least: share(parameters, "option_least")?,
                 floor: share(parameters, "option_maintenance")?,
                 right,
                 strike,
-            }),
+            })),
             InstrumentKind::LinearPerpetual
             | InstrumentKind::InversePerpetual
             | InstrumentKind::LinearFuture { .. }
             | InstrumentKind::InverseFuture { .. } => {
                 let terms = StandardTerms::new(parameters, settle, instrument.base)?;
                 let name = || format!("future.{settle}.{},initial:maintenance:per coin", instrument.base);
-                let terms = terms.ok_or_else(|| position.without_terms(row, MODEL, name()))?;
-                Ok(Self::Future { terms, contract: instrument.kind.contract() })
+                terms.map(Self::Future).ok_or_else(|| position.without_terms(row, MODEL, name()))
             }
             _ => Err(position.unknown(row, MODEL)),
         }
     }
-
-    /// The value of a linear contract is at the index alone.
-    pub(crate) fn needs_mark(&self) -> bool {
-        !matches!(self, Self::Future { contract: Contract::Linear, .. })
-    }
-
-    pub(crate) fn needs_index(&self) -> bool {
-        !matches!(self, Self::Future { contract: Contract::Inverse, .. })
-    }
-
-    /// Initial and maintenance margin of a quantity. `None` beyond the range.
-    pub(crate) fn margins(&self, quantity: Qty, mark: Price, index: Price) -> Option<(Cash, Cash)> {
-        match *self {
-            Self::Option { most, least, floor, right, strike } => {
-                option_margins((most, least, floor), (right, strike, index), mark, quantity)
-            }
-            Self::Future { terms, contract: Contract::Inverse } => {
-                let coins = Contract::Inverse.exposure(mark, quantity);
-                terms.margins(coins, coins)
-            }
-            Self::Future { terms, contract: Contract::Linear } => {
-                terms.margins(Price::from_raw(Price::ONE) * quantity, index * quantity)
-            }
-        }
-    }
 }
 
-/// Of a short option, in coin; of one held, nothing. How far it is out of the money is rounded down at 1e-12, so that no less is asked.
-fn option_margins(
-    (most, least, floor): (Rate, Rate, Rate),
-    (right, strike, index): (OptionRight, Price, Price),
-    mark: Price,
-    quantity: Qty,
-) -> Option<(Cash, Cash)> {
-    if quantity >= Qty::ZERO {
-        return Some((Cash::ZERO, Cash::ZERO));
-    }
-    let out_of_money = match right {
-        OptionRight::Call => strike - index,
-        OptionRight::Put => index - strike,
-    };
-    let share = i128::from(out_of_money.max(Price::ZERO).raw()) * i128::from(Rate::ONE) / i128::from(index.raw());
-    let cut = i128::from(most.raw()).checked_sub(share)?.max(i128::from(least.raw()));
-    let coins = (Price::from_raw(Price::ONE) * quantity).abs();
-    let premium = (mark * quantity).abs().cash();
-    let part = |rate: Rate| coins.at_rate(rate, Round::AwayFromZero);
-    let initial = part(Rate::from_raw(i64::try_from(cut).ok()?))?.checked_add(premium)?;
-    let (least, of_mark) = (part(floor)?, premium.notional().at_rate(floor, Round::AwayFromZero)?);
-    Some(match right {
-        OptionRight::Call => (initial, least.checked_add(premium)?),
-        OptionRight::Put => {
-            let maintenance = least.max(of_mark).checked_add(premium)?;
-            (initial.max(maintenance), maintenance)
+impl StandardOption {
+    /// Initial and maintenance margin of a quantity: of a short option, in coin; of one held, nothing. How far it is out of the money is
+    /// rounded down at 1e-12, so that no less is asked. `None` beyond the range.
+    pub(crate) fn margins(&self, quantity: Qty, mark: Price, index: Price) -> Option<(Cash, Cash)> {
+        let Self { most, least, floor, right, strike } = *self;
+        if quantity >= Qty::ZERO {
+            return Some((Cash::ZERO, Cash::ZERO));
         }
-    })
+        let out_of_money = match right {
+            OptionRight::Call => strike - index,
+            OptionRight::Put => index - strike,
+        };
+        let share = i128::from(out_of_money.max(Price::ZERO).raw()) * i128::from(Rate::ONE) / i128::from(index.raw());
+        let cut = i128::from(most.raw()).checked_sub(share)?.max(i128::from(least.raw()));
+        let coins = (Price::from_raw(Price::ONE) * quantity).abs();
+        let premium = (mark * quantity).abs().cash();
+        let part = |rate: Rate| coins.at_rate(rate, Round::AwayFromZero);
+        let initial = part(Rate::from_raw(i64::try_from(cut).ok()?))?.checked_add(premium)?;
+        let (least, of_mark) = (part(floor)?, premium.notional().at_rate(floor, Round::AwayFromZero)?);
+        Some(match right {
+            OptionRight::Call => (initial, least.checked_add(premium)?),
+            OptionRight::Put => {
+                let maintenance = least.max(of_mark).checked_add(premium)?;
+                (initial.max(maintenance), maintenance)
+            }
+        })
+    }
 }
