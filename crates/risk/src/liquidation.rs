@@ -108,8 +108,8 @@ fn grown_price(qty: Qty, money: i128, table: &TierTable) -> Option<i64> {
     Some((last_where(guess, MOST, |price| !lives(price)) + 1).min(MOST) as i64)
 }
 
-/// As [`most_coin`] and [`least_coin`], where the rates grow with the coins, in raw units: of an inverse position whose value is owed (−1) or
-/// had (1).
+/// As [`most_coin`] and [`least_coin`], where the rates grow with the coins, in raw units: of an inverse position whose value is owed (−1)
+/// or had (1).
 fn grown_coin(sign: i128, money: i128, table: &TierTable) -> i128 {
     let left = |coin: i128| {
         let needed = table.maintenance_margin(Size::of(Contract::Inverse, Qty::ZERO, Notional::from_raw(coin))).raw();

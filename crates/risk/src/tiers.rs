@@ -44,8 +44,8 @@ impl Size {
         self.value
     }
 
-    /// `value × (rate + growth × coins)` without signs, rounded up at 1e-16 and nowhere before: so it rises with each unit, and by less than
-    /// the unit where the rates are under one half. `None` beyond the range.
+    /// `value × (rate + growth × coins)` without signs, rounded up at 1e-16 and nowhere before: so it rises with each unit, and by less
+    /// than the unit where the rates are under one half. `None` beyond the range.
     pub(crate) fn grown(self, (rate, growth): (Rate, Rate)) -> Option<Cash> {
         const UNIT: i128 = 10_i128.pow(Notional::SCALE);
         const CUT: i128 = Rate::ONE as i128;
