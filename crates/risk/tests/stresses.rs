@@ -131,7 +131,17 @@ fn files_that_are_no_stress_are_refused_with_their_line() {
     assert_eq!(refuse("assumed,vol.floor,,x"), StressError::Value(5, text("x")));
     assert_eq!(refuse("assumed,vol.relative,,-5"), StressError::Value(5, text("-5")));
     assert!(NamedStress::parse(&format!("{good}assumed,vol.relative,,-1\n")).is_ok());
-    assert_eq!(refuse("assumed,peg,BTC,-0.2"), StressError::Coin(5, text("BTC")));
+    for coin in ["BTC", "DOGE", "STETH"] {
+        let peg = format!("assumed,peg,{coin},-0.2");
+        assert_eq!(refuse(&peg), StressError::Coin(5, text(coin)));
+        assert!(NamedStress::parse(&format!("{good}{peg}\ntext,stablecoin,{coin},USD\n")).is_ok());
+    }
+    assert_eq!(
+        refuse("assumed,peg,DOGE,-0.2").to_string(),
+        "line 5: DOGE is not known for a stablecoin, and a coin has no peg; move its price by `spot,DOGE`, or, if it is one, say so in a \
+         line `text,stablecoin,DOGE,what it is held to`"
+    );
+    assert_eq!(refuse("text,stablecoin,doge,USD"), StressError::Subject(5, text("doge")));
     assert_eq!(refuse("text,from,,yesterday"), StressError::Value(5, text("yesterday")));
     assert_eq!(refuse("text,name,,again"), StressError::Twice(5, text("name")));
     assert_eq!(refuse("assumed,deviations,others,-4"), StressError::Twice(5, text("deviations others")));

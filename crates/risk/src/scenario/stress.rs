@@ -1,7 +1,6 @@
 //! Named stresses: scenarios that happened, and a few that somebody fears, as dated files.
 
 use super::{Move, Scenario, VolMove};
-use crate::venues::Parameters;
 use market::{Currency, is_dollar};
 use std::fmt;
 use units::Timestamp;
@@ -96,7 +95,7 @@ pub enum StressError {
     Field(usize, String),
     /// A currency code that cannot be.
     Subject(usize, String),
-    /// A peg of what is no stablecoin.
+    /// A peg of what is not known for a stablecoin, nor called one by the file.
     Coin(usize, String),
     /// What a line gives a second time.
     Twice(usize, String),
@@ -125,7 +124,11 @@ impl fmt::Display for StressError {
                 )
             }
             Self::Coin(line, coin) => {
-                write!(f, "line {line}: {coin} is no stablecoin and has no peg; move its price by `spot,{coin}`")
+                write!(
+                    f,
+                    "line {line}: {coin} is not known for a stablecoin, and a coin has no peg; move its price by `spot,{coin}`, or, if it is \
+                     one, say so in a line `text,stablecoin,{coin},what it is held to`"
+                )
             }
             Self::Twice(line, what) => write!(f, "line {line}: `{what}` is there already; leave one of them out"),
             Self::Value(line, value) => write!(f, "line {line}: `{value}` is no value that it can have"),
@@ -199,6 +202,8 @@ struct File {
     texts: [Option<String>; TEXTS.len()],
     times: [Option<Timestamp>; 2],
     sources: Vec<(String, String)>,
+    /// What it calls stablecoins.
+    stablecoins: Vec<String>,
     /// With their lines.
     numbers: Vec<(usize, StressNumber)>,
 }
@@ -242,9 +247,6 @@ impl File {
         if !known {
             return Err(StressError::Subject(at, subject.to_owned()));
         }
-        if field == "peg" && is_coin(subject) {
-            return Err(StressError::Coin(at, subject.to_owned()));
-        }
         // A coin moves by a return or by deviations, not by both.
         let kind = |field: &str| if field == "deviations" { "spot".to_owned() } else { field.to_owned() };
         let same = |(_, other): &(usize, StressNumber)| kind(&other.field) == kind(field) && other.subject == subject;
@@ -264,6 +266,11 @@ impl File {
             self.sources.push((subject.to_owned(), value.to_owned()));
             return Ok(());
         }
+        if field == "stablecoin" {
+            let code = subject.parse::<Currency>().map_err(|_| StressError::Subject(at, subject.to_owned()))?;
+            self.stablecoins.push(code.to_string());
+            return Ok(());
+        }
         let place = TEXTS.iter().position(|text| *text == field);
         let place = place.ok_or_else(|| StressError::Field(at, field.to_owned()))?;
         if !subject.is_empty() {
@@ -279,7 +286,7 @@ impl File {
     }
 
     fn finish(self) -> Result<NamedStress, StressError> {
-        let Self { texts: [name, title, _, _], times, sources, numbers } = self;
+        let Self { texts: [name, title, _, _], times, sources, stablecoins, numbers } = self;
         let (name, title) = (name.ok_or(StressError::Missing("name"))?, title.ok_or(StressError::Missing("title"))?);
         let window = match times {
             [None, None] => None,
@@ -301,7 +308,10 @@ impl File {
             match (field.as_str(), subject.parse::<Currency>()) {
                 ("spot" | "deviations", _) if subject == "others" => others = Some(by),
                 ("spot" | "deviations", Ok(coin)) => scenario.spot.each.push((coin, by)),
-                ("peg", Ok(coin)) => scenario.dollars.push((coin, *value)),
+                ("peg", Ok(coin)) if is_dollar(coin) || stablecoins.contains(subject) => {
+                    scenario.dollars.push((coin, *value));
+                }
+                ("peg", _) => return Err(StressError::Coin(*at, subject.clone())),
                 ("funding", _) => scenario.funding = *value,
                 ("margin.from", _) => {
                     let to = numbers.iter().find(|(_, other)| other.field == "margin.to" && other.subject == *subject);
@@ -322,12 +332,6 @@ impl File {
         let numbers = numbers.into_iter().map(|(_, number)| number).collect();
         Ok(NamedStress { name, title, window, sources, numbers, scenario, margin })
     }
-}
-
-/// Whether a currency is one that contracts are margined on, whatever a file calls it.
-fn is_coin(code: &str) -> bool {
-    let name = format!("tier.{code}");
-    Parameters::hyperliquid().rows().any(|(known, _)| known == name)
 }
 
 fn set_vol(vol: &mut VolMove, field: &str, value: f64) {
