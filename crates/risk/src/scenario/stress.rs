@@ -126,8 +126,8 @@ impl fmt::Display for StressError {
             Self::Coin(line, coin) => {
                 write!(
                     f,
-                    "line {line}: {coin} is not known for a stablecoin, and a coin has no peg; move its price by `spot,{coin}`, or, if it is \
-                     one, say so in a line `text,stablecoin,{coin},what it is held to`"
+                    "line {line}: {coin} is not known for a stablecoin, and a coin has no peg; move its price by `spot,{coin}`, or, if it \
+                     is one, say so in a line `text,stablecoin,{coin},what it is held to`"
                 )
             }
             Self::Twice(line, what) => write!(f, "line {line}: `{what}` is there already; leave one of them out"),
