@@ -25,7 +25,7 @@ const STRIKES: i64 = 9;
 const BEGIN: &str = "2026-02-01T00:00:00Z";
 
 /// Facts and how much of an engine's ticks a proof spares at least, as a share.
-const FACTS: [(&str, f64); 15] = [
+const FACTS: [(&str, f64); 17] = [
     ("margin.ratio(deribit)", 0.3),
     ("margin.initial(deribit)", 0.3),
     ("margin.maintenance(deribit)", 0.3),
@@ -41,6 +41,8 @@ const FACTS: [(&str, f64); 15] = [
     ("margin.ratio(derive, portfolio)", 0.3),
     ("margin.initial(derive, portfolio)", 0.3),
     ("margin.maintenance(derive, portfolio)", 0.3),
+    ("collateral(deribit)", 0.3),
+    ("collateral(derive, portfolio)", 0.3),
 ];
 
 struct Random(u64);
@@ -201,7 +203,7 @@ impl World {
         let mut world = Self { catalogue, engines, stated, at: BEGIN.parse().unwrap(), spots: [1e5, 4e3], vol: 0.5 };
         world.engines[1].evaluate_always();
         // All accounts together need what each coin is worth in the first one's numéraire.
-        let is_whole = fact.starts_with("stress") || fact.contains("portfolio");
+        let is_whole = fact.starts_with("stress") || fact.starts_with("collateral") || fact.contains("portfolio");
         let has_eth = numeraire != "BTC" && !is_whole;
         for (account, code, amount) in [
             (0, "BTC", 3.0 + 20.0 * random.unit()),

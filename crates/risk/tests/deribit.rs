@@ -237,6 +237,13 @@ fn linear_perpetuals_exactly() {
         assert_eq!(margin.initial, Figure::Owed(row[6].parse().unwrap()));
         assert_eq!(margin.maintenance, Figure::Owed(row[7].parse().unwrap()));
         assert_eq!(margin.ratio(), Figure::Absent(risk::venues::Absent::NoEquity));
+        // The index is in USDC: what a dollar index is where USDC is worth half of one.
+        let usdc = Underlying { currency: currency("USDC"), index: 0.5, confidence: 1.0 };
+        let mut half = portfolio.clone();
+        half.underlyings[0].index *= 0.5;
+        half.underlyings.push(usdc);
+        let in_halves = standard_margin(&half, &Parameters::deribit_standard(), currency("USDC")).unwrap();
+        assert_eq!((in_halves.initial, in_halves.maintenance), (margin.initial, margin.maintenance));
         // The table by which an exchange liquidates, and an engine keeps clear of it.
         let symbol = format!("deribit:{}_USDC-PERPETUAL", row[0]);
         let table = risk::venues::tiers_of(&symbol, Contract::Linear, (currency(row[0]), currency("USDC")));

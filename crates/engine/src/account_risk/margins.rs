@@ -181,6 +181,36 @@ pub(super) fn lasts(lives: impl Iterator<Item = i64>) -> Duration {
     Duration::from_nanos(lives.map(|life| life / PART).fold(10 * Duration::MINUTE.nanos(), i64::min))
 }
 
+/// Balances that bear a margin.
+#[derive(Debug)]
+pub(super) struct Bearing {
+    pub(super) portfolio: Portfolio,
+    /// Where other currencies count beside the one of settlement: by which rules, the place of their parameters, the coin that they are of,
+    /// and that currency. `None`: each bears what settles in it alone.
+    pub(super) others: Option<(VenueRules, usize, Currency, Currency)>,
+}
+
+impl Bearing {
+    /// What they count, by currency, at the prices of a portfolio, which is this one or differs by them.
+    pub(super) fn amounts(
+        &self,
+        parameters: &[(VenueRules, Currency, Parameters)],
+        portfolio: &Portfolio,
+    ) -> Result<Vec<(Currency, Cash)>, RiskRefusal> {
+        let Some((rules, known, coin, settle)) = self.others else {
+            return Ok(portfolio.balances.iter().map(|balance| (balance.currency, balance.amount)).collect());
+        };
+        let amount = match rules.collateral(portfolio, &parameters[known].2, &MarginTerms::of(coin, settle))? {
+            Figure::Owed(amount) => amount,
+            other => {
+                let amount = other.value().and_then(|value| Cash::from_estimate(value, units::Round::TowardZero));
+                amount.ok_or(RiskRefusal::Absent(Absent::NotFinite))?
+            }
+        };
+        Ok(vec![(settle, amount)])
+    }
+}
+
 impl AccountRisk {
     pub(super) fn account_at(&self, venue: &str) -> Result<usize, RiskRefusal> {
         let found = self.held.iter().position(|held| held.venue == venue);
@@ -289,25 +319,21 @@ impl AccountRisk {
 
     /// What balances count that bear the margin, in the account's numéraire.
     fn collateral(&mut self, engine: &Engine, at: usize, rules: VenueRules) -> Result<f64, RiskRefusal> {
-        let account = &engine.books[at].account;
+        let bearing = self.bearing(engine, at, rules)?;
+        let amounts = bearing.amounts(&self.parameters, &bearing.portfolio)?;
+        translated(&engine.books[at].account, amounts.into_iter())
+    }
+
+    /// The balances of an account, as its rules look at them.
+    pub(super) fn bearing(&mut self, engine: &Engine, at: usize, rules: VenueRules) -> Result<Bearing, RiskRefusal> {
         let all = self.portfolio(engine, at..at + 1)?;
         let first = all.positions.first().map(|position| (position.instrument.settle, position.instrument.base));
         let takes_others = matches!(rules, VenueRules::DeriveStandard | VenueRules::DerivePortfolio);
         let Some((settle, coin)) = first.filter(|_| takes_others) else {
-            // Each bears what settles in it alone.
-            return translated(account, all.balances.iter().map(|balance| (balance.currency, balance.amount)));
+            return Ok(Bearing { portfolio: all, others: None });
         };
         let known = self.parameters_of(rules, coin)?;
-        let pool = self.pool_of(engine, &all, settle);
-        let figure = rules.collateral(&pool, &self.parameters[known].2, &MarginTerms::of(coin, settle))?;
-        let amount = match figure {
-            Figure::Owed(amount) => amount,
-            other => {
-                let amount = other.value().and_then(|value| Cash::from_estimate(value, units::Round::TowardZero));
-                amount.ok_or(RiskRefusal::Absent(Absent::NotFinite))?
-            }
-        };
-        translated(account, std::iter::once((settle, amount)))
+        Ok(Bearing { portfolio: self.pool_of(engine, &all, settle), others: Some((rules, known, coin, settle)) })
     }
 
     /// The place of the parameters of rules that look at a portfolio as a whole.

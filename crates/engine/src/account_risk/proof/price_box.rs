@@ -2,14 +2,14 @@
 
 use super::Within;
 use crate::account_risk::AccountRisk;
-use crate::account_risk::margins::{Held, KeptMargin, KeptPool, Pool, Row};
+use crate::account_risk::margins::{Bearing, Held, KeptMargin, KeptPool, Pool, Row};
 use crate::account_risk::portfolio::{margined, pending};
 use crate::account_risk::stress::{Bounded, is_tied};
 use crate::engine::Engine;
 use market::{Account, Currency, is_dollar};
 use policy::spec::MAX_AGE;
 use policy::{Concentrated, MarginFigure, RiskFact};
-use risk::venues::{FutureRange, LastingMargin, PriceRanges, Span};
+use risk::venues::{FutureRange, LastingMargin, PriceRanges, Span, VenueRules};
 use std::collections::BTreeMap;
 use units::{AccountId, Cash, Duration, Price, Round, Timestamp};
 
@@ -64,12 +64,15 @@ impl PriceBox {
     }
 
     pub(super) fn of(risk: &mut AccountRisk, engine: &Engine, fact: &RiskFact, (low, high): Within) -> Option<Self> {
-        // What is quickly told has none.
-        if matches!(fact, RiskFact::Margin { figure: MarginFigure::Collateral, .. }) {
-            return None;
-        }
+        let mut bearing = None;
         // The account, or the place of what is known of a stress.
         let at = match fact {
+            RiskFact::Margin { venue, portfolio, figure: MarginFigure::Collateral } => {
+                let at = risk.account_at(venue).ok()?;
+                let rules = VenueRules::of(venue, Some(if *portfolio { "portfolio" } else { "standard" }))?;
+                bearing = Some(risk.bearing(engine, at, rules).ok()?);
+                at
+            }
             RiskFact::Margin { venue, portfolio: false, figure } => {
                 let at = risk.account_at(venue).ok()?;
                 risk.update(engine, at).ok()?;
@@ -92,6 +95,7 @@ impl PriceBox {
         WIDTHS.into_iter().find_map(|width| {
             let mut sides = Sides::new(risk, engine, width);
             let (least, most) = match fact {
+                RiskFact::Margin { figure: MarginFigure::Collateral, .. } => sides.collateral(at, bearing.as_ref()?)?,
                 RiskFact::Margin { figure, portfolio: true, .. } => sides.whole(&risk.wholes[at], *figure)?,
                 RiskFact::Margin { figure: MarginFigure::Ratio, .. } => sides.ratio(at)?,
                 RiskFact::Margin { figure, .. } => sides.amount(at, *figure)?,
@@ -266,6 +270,51 @@ impl<'a> Sides<'a> {
         let Some((low, high)) = marks? else { return Some((end(of.0, None)?, end(of.1, None)?)) };
         let ends = [end(of.0, Some(low))?, end(of.0, Some(high))?, end(of.1, Some(low))?, end(of.1, Some(high))?];
         Some((ends.into_iter().min()?, ends.into_iter().max()?))
+    }
+
+    /// What balances count that bear a margin, in the account's numéraire: less as what lies there falls and as what is owed rises, and in
+    /// proportion to one over the price of the stablecoin that it is counted in.
+    fn collateral(&mut self, at: usize, bearing: &Bearing) -> Option<(f64, f64)> {
+        let (engine, parameters) = (self.engine, &self.risk.parameters);
+        let (book, portfolio) = (&engine.books[at], &bearing.portfolio);
+        self.found.accounts.push((at, book.moves));
+        // An instrument that is only ordered has a row, too.
+        self.found.orders = Some((at, book.changes, engine.structures.sent));
+        let counted = bearing.others.map(|(_, known, _, settle)| {
+            self.ends(parameters[known].2.valid_until().unwrap_or(Timestamp::MAX));
+            settle
+        });
+        // The other currencies at their worst and at their best, and the stablecoin at its ends.
+        let mut ends = vec![portfolio.clone(); if counted.is_some() { 4 } else { 1 }];
+        for (row, known) in portfolio.underlyings.iter().enumerate().filter(|_| counted.is_some()) {
+            let held = portfolio.balances.iter().find(|balance| balance.currency == known.currency);
+            let is_counted = Some(known.currency) == counted;
+            if held.is_none() && !is_counted {
+                continue;
+            }
+            let (low, high) = match self.risk.coin(known.currency) {
+                Some(coin) if coin.price(engine).is_some() => self.coin(known.currency)?,
+                _ if is_dollar(known.currency) => (Price::from_raw(Price::ONE), Price::from_raw(Price::ONE)),
+                _ => return None,
+            };
+            let (low, high) = (low.approximate(), high.approximate());
+            let is_owed = held.is_some_and(|held| held.amount < Cash::ZERO);
+            let (worst, best) = if is_owed { (high, low) } else { (low, high) };
+            let prices = if is_counted { [low, high, low, high] } else { [worst, worst, best, best] };
+            for (end, price) in ends.iter_mut().zip(prices) {
+                end.underlyings[row].index = price;
+            }
+        }
+        let mut range: Option<Amounts> = None;
+        for end in &ends {
+            let mut sum = (Cash::ZERO, Cash::ZERO);
+            for (currency, amount) in bearing.amounts(parameters, end).ok()? {
+                let worth = self.translated(at, &book.account, currency, (amount, amount))?;
+                sum = (sum.0 + worth.0, sum.1 + worth.1);
+            }
+            range = Some(range.map_or(sum, |range| (range.0.min(sum.0), range.1.max(sum.1))));
+        }
+        range.map(|(low, high)| (low.approximate(), high.approximate()))
     }
 
     /// What lies in each currency of an account, profit that is not settled included.

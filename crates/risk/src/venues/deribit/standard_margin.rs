@@ -139,9 +139,16 @@ pub fn standard_margin(
     })
 }
 
+/// The price of the coin, of a linear contract in what it settles in: a stablecoin may be off its peg.
 fn index(portfolio: &Portfolio, position: &Position, row: usize) -> Result<Price, MarginError> {
-    let found = portfolio.underlying(Place::Position(row), position.instrument.base)?;
-    let index = Price::from_estimate(found.index, Round::Nearest).filter(|index| *index > Price::ZERO);
+    let (found, instrument) =
+        (portfolio.underlying(Place::Position(row), position.instrument.base)?, &position.instrument);
+    let settle = portfolio.underlyings.iter().find(|known| known.currency == instrument.settle);
+    let unit = match (instrument.kind.contract(), settle) {
+        (Contract::Linear, Some(settle)) if instrument.settle != instrument.base => settle.index,
+        _ => 1.0,
+    };
+    let index = Price::from_estimate(found.index / unit, Round::Nearest).filter(|index| *index > Price::ZERO);
     let (what, allowed) = (|| format!("the index of {}", found.currency), || format!("over 0, up to {}", Price::MAX));
     let place = Place::Position(row);
     index.ok_or_else(|| MarginError::Number { place, what: what(), value: found.index, allowed: allowed() })
