@@ -570,6 +570,8 @@ impl Variant {
 /// One pass over the tapes.
 pub(crate) struct Pass {
     pub(crate) engine: Engine,
+    /// As it is at the end.
+    pub(crate) exchange: Exchange,
     pub(crate) catalogue: Catalogue,
     /// Those traded, each once.
     pub(crate) instruments: Vec<Instrument>,
@@ -667,6 +669,7 @@ fn pass(
         tables: recorder.tables,
         facts: recorder.facts,
         engine,
+        exchange: world.exchange,
         catalogue,
     })
 }

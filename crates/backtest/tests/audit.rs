@@ -13,7 +13,7 @@ use backtest::audit::{Audit, audit};
 use backtest::records::{FillRow, OrderRow, PlanRow};
 use backtest::{PolicyFile, Request, Run};
 use common::{Setup, cases};
-use market::{Catalogue, Event};
+use market::Event;
 use policy::Policy;
 use policy::testing::policies;
 use proptest::strategy::{Strategy, ValueTree};
@@ -21,7 +21,6 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use tape::{Provenance, TapeHeader, TapeWriter};
 use units::{Cash, Duration, Price, Qty, Timestamp};
 
 fn audited(folder: &Path) -> Audit {
@@ -38,7 +37,7 @@ fn run_of(policy: &Policy, seed: u64, bars: usize, folder: &Path) -> Option<Run>
     let Setup { policy, catalogue } = random::setup(policy.clone(), seed);
     let path = folder.join(format!("{seed}.tape"));
     let signed = matches!(policy.signal.kind, policy::spec::SignalKind::Series { .. });
-    write(&path, &catalogue, &random::market(seed, bars, signed));
+    common::write_tape(&path, &catalogue, &random::market(seed, bars, signed));
     let request = Request {
         policies: vec![PolicyFile::new("random.toml", policy::to_toml(&policy))],
         tapes: vec![path],
@@ -46,17 +45,6 @@ fn run_of(policy: &Policy, seed: u64, bars: usize, folder: &Path) -> Option<Run>
         seed: None,
     };
     backtest::run(&request, &mut |_| ControlFlow::Continue(())).ok()
-}
-
-fn write(path: &Path, catalogue: &Catalogue, ticks: &[common::Tick]) {
-    let header = TapeHeader { catalogue: catalogue.clone(), provenance: Provenance::default() };
-    let mut writer = TapeWriter::with_quotes(path, &header).unwrap();
-    for tick in ticks {
-        let mut events: Vec<&Event> = tick.events.iter().collect();
-        events.sort_by_key(|event| event.rank());
-        events.into_iter().for_each(|event| writer.push(tick.at, tick.at, event).unwrap());
-    }
-    writer.finish().unwrap();
 }
 
 /// Policies and markets of many kinds: whatever the engine did with them holds by the audit's own code, and nothing that the market

@@ -1,20 +1,38 @@
 //! What `next` foresees is what a run then does.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
+mod common;
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "only markets and policies are used here")]
+mod random;
 #[path = "common/tapes.rs"]
 mod tapes;
 
-use backtest::{Next, PolicyFile, Request, Run, Trigger, demo};
+use backtest::{Action, Next, PolicyFile, Request, Run, Trigger, demo};
+use common::{Setup, Tick, cases};
+use market::{Bar, Event, SeriesPoint};
+use policy::testing::policies;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use random::Random;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tapes::beginning;
-use units::{Price, Timestamp};
+use units::{Price, Qty, Ratio, SeriesId, Timestamp};
 
 fn run(text: String, tapes: Vec<PathBuf>) -> Run {
     let parsed = policy::parse(&text);
     assert!(parsed.policy.is_some(), "{:?}\n{text}", parsed.diagnostics);
     let request = Request { policies: vec![PolicyFile::new("next.toml", text)], tapes, ..Request::default() };
     backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// A policy of the demo's market with a section of its own.
+fn demo_of(sections: &str) -> String {
+    format!(
+        "policy = 1\nname = \"next\"\ninstrument = \"{}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n{sections}",
+        demo::SYMBOL
+    )
 }
 
 fn next(run: &Run, at: Timestamp) -> Next {
@@ -25,10 +43,8 @@ fn next(run: &Run, at: Timestamp) -> Next {
 #[test]
 fn a_close_beyond_a_foreseen_price_is_acted_on_and_no_other_is() {
     let folder = tempfile::tempdir().unwrap();
-    let text = format!(
-        "policy = 1\nname = \"follows\"\ninstrument = \"{}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
-         [size]\nkind = \"fixed_fraction\"\nfraction = 2.0\nresize = \"continuous\"\n[trade]\nbuffer = \"0.2%\"\n",
-        demo::SYMBOL
+    let text = demo_of(
+        "[size]\nkind = \"fixed_fraction\"\nfraction = 2.0\nresize = \"continuous\"\n[trade]\nbuffer = \"0.2%\"\n",
     );
     let run = run(text, beginning(3, folder.path()));
     let rows = &run.tables.equity;
@@ -78,6 +94,215 @@ fn what_rests_was_listed_before_it_was_filled() {
         assert!(listed, "{fill:?}\n{:?}", foreseen.actions);
     }
     assert!(seen >= 10, "{seen} fills of resting orders");
+}
+
+/// A size that is reckoned by a series and resized at every bar: the level at which it jumps is listed, though the next bar trades anyway.
+#[test]
+fn a_threshold_that_a_small_trade_hides_is_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = demo_of(
+        "[size]\nkind = \"volatility_target\"\ntarget = \"if(series(dvol.demo,4d) > 40%, 20%, 60%)\"\n\
+                        volatility = [\"series(dvol.demo,4d)\"]\nresize = \"continuous\"\n",
+    );
+    let run = run(text, beginning(3, folder.path()));
+    let at = run.tables.equity[500].time;
+    let foreseen = next(&run, at);
+    let mut levels = foreseen.actions.iter().filter_map(|action| match &action.trigger {
+        Trigger::Series { value, now, .. } => Some((*now, *value, action)),
+        _ => None,
+    });
+    let jump = levels.find(|(_, value, _)| (value - 0.40).abs() < 1e-4);
+    let (now, _, action) = jump.unwrap_or_else(|| panic!("{:#?}", foreseen.actions));
+    let shrinks = action.after.approximate() / foreseen.position.approximate();
+    assert!((now > 0.40) == (shrinks > 1.5), "from {now}: {action:?}");
+}
+
+/// The market's bars without wicks and gaps, of which each moves one thing: the price, or the index, or nothing.
+fn one_at_a_time(seed: u64, bars: usize, signed: bool) -> Vec<Tick> {
+    let mut random = Random(seed ^ 0x0000_0e7e);
+    let (mut last, mut index) = (None, 0.6);
+    let mut tick = |tick: Tick| {
+        let bar = tick.events.iter().find_map(|event| if let Event::Bar(bar) = event { Some(*bar) } else { None })?;
+        let (open, is_first) = (last.unwrap_or(bar.close), last.is_none());
+        let what = random.uniform();
+        let close = if what < 0.6 { bar.close } else { open };
+        last = Some(close);
+        let (high, low) = (open.max(close), open.min(close));
+        let mut events = vec![Event::Bar(Bar { open, high, low, close, ..bar })];
+        if what > 0.8 || is_first {
+            index = match signed {
+                true => 2.0 * random.uniform() - 1.0,
+                false => (index * (0.5 * random.normal()).exp()).clamp(0.05, 2.0),
+            };
+            let value = Ratio::new((index * 1e4).round() / 1e4).unwrap();
+            events.push(Event::Series(SeriesPoint { series: SeriesId(0), value }));
+        }
+        Some(Tick { at: tick.at, events })
+    };
+    random::market(seed, bars, signed).into_iter().filter_map(&mut tick).collect()
+}
+
+/// What is done: the first order that is sent or moved, else what is refused; and what would be held then.
+#[derive(Debug, PartialEq)]
+struct Done {
+    what: String,
+    after: Qty,
+}
+
+impl Done {
+    fn of(action: &Action) -> Self {
+        Self { what: action.what.clone(), after: action.after }.without_numbers()
+    }
+
+    fn nothing(position: Qty) -> Self {
+        Self { what: "nothing".to_owned(), after: position }
+    }
+
+    /// As far as it is compared: where a stop is moved to is of the bar that moves it.
+    fn without_numbers(mut self) -> Self {
+        if self.what.starts_with("moves the ") {
+            self.what = "moves".to_owned();
+        }
+        self
+    }
+
+    /// The same, within the tenth by which a size that follows is told.
+    fn is_as(&self, other: &Self) -> bool {
+        let follows = |done: &Self| ["nothing", "resize"].contains(&done.what.as_str());
+        let (a, b) = (self.after.approximate(), other.after.approximate());
+        (self.what == other.what || (follows(self) && follows(other)))
+            && (a - b).abs() <= 0.13 * a.abs().max(b.abs()) + 0.002
+    }
+
+    /// What a run did at an instant.
+    fn in_run(run: &Run, at: Timestamp, position: Qty) -> Self {
+        let mut orders = run.tables.orders.iter().filter(|row| row.time == at);
+        let sent = orders.clone().find(|row| ["place", "amend"].contains(&row.event.as_str()));
+        let plans: Vec<_> = run.tables.plans.iter().filter(|row| row.time == at).collect();
+        let target = plans.last().map_or(position, |row| row.target);
+        let done = match sent {
+            Some(row) if row.event == "amend" && row.kind == "stop" => ("moves the".to_owned(), position),
+            Some(row) if row.event == "amend" => (format!("changes the {}", row.purpose), position),
+            Some(row) => (row.purpose.to_string(), target),
+            None if orders.any(|row| row.event == "cancel") => ("takes an order back".to_owned(), target),
+            None if plans.iter().any(|row| ["refused", "unmet"].contains(&row.outcome.as_str())) => {
+                ("refuses".to_owned(), target)
+            }
+            None => return Self::nothing(position),
+        };
+        let what = if done.0 == "moves the" { "moves the ".to_owned() } else { done.0 };
+        Self { what, after: done.1 }.without_numbers()
+    }
+}
+
+/// What is listed for the next bar that closes at a price, or with a value of the series. `None`: further out than is told.
+fn listed(foreseen: &Next, closes: Timestamp, close: Price, index: Option<f64>) -> Option<Done> {
+    let anyway = foreseen.actions.iter().find(|action| action.trigger == Trigger::Time { at: closes });
+    let anyway = anyway.map_or(Done::nothing(foreseen.position), Done::of);
+    let mut crossed: Vec<(f64, &Action)> = Vec::new();
+    for action in &foreseen.actions {
+        match &action.trigger {
+            Trigger::Close { price, at } if *at == closes => {
+                let (to, level) = ((close - foreseen.price).raw(), (*price - foreseen.price).raw());
+                if to.signum() == level.signum() && to.abs() >= level.abs() {
+                    crossed.push((level.abs() as f64, action));
+                }
+            }
+            Trigger::Series { now, value, .. } if index.is_some() => {
+                let (to, level) = (index? - now, value - now);
+                // As near as a level is found, or further than is looked.
+                if (to - level).abs() < 2e-4 * now.abs().max(0.5) || to > 9.0 * now.abs().max(0.5) {
+                    return None;
+                }
+                if to * level > 0.0 && to.abs() >= level.abs() {
+                    crossed.push((level.abs(), action));
+                }
+            }
+            _ => {}
+        }
+    }
+    if crossed.len() >= 8 {
+        return None;
+    }
+    let last = crossed.iter().max_by(|a, b| a.0.total_cmp(&b.0));
+    Some(last.map_or(anyway, |(_, action)| Done::of(action)))
+}
+
+/// Random policies on markets of which each bar moves one thing: what is done at a bar was listed the bar before, with the size that
+/// follows, and what was listed and is crossed is done.
+#[test]
+fn what_fires_was_listed_and_what_is_crossed_is_done() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[8; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let (mut asked, mut by_price, mut by_series, mut wrong) = (0, 0, 0, Vec::new());
+    for seed in 0..u64::from(cases(60)) {
+        let policy = policies().new_tree(&mut runner).unwrap().current();
+        let Setup { policy, catalogue } = random::setup(policy, seed);
+        let signed = matches!(policy.signal.kind, policy::spec::SignalKind::Series { .. });
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("random.tape");
+        let market = one_at_a_time(seed, 240, signed);
+        common::write_tape(&path, &catalogue, &market);
+        let request = Request {
+            policies: vec![PolicyFile::new("random.toml", policy::to_toml(&policy))],
+            tapes: vec![path],
+            ..Request::default()
+        };
+        let Ok(run) = backtest::run(&request, &mut |_| ControlFlow::Continue(())) else { continue };
+        let mut random = Random(seed);
+        for pair in market[60..].windows(2) {
+            let (now, then) = (&pair[0], &pair[1]);
+            // Every bar at which something is done, and some of the others.
+            if !run.tables.plans.iter().any(|row| row.time == then.at) && !random.chance(0.04) {
+                continue;
+            }
+            // What the venue says in between changes what is decided on.
+            let is_between = |time: Timestamp| time > now.at && time <= then.at;
+            let ends = |event: &str| ["cancelled", "rejected", "triggered"].contains(&event);
+            if run.tables.fills.iter().any(|fill| is_between(fill.time))
+                || run.tables.orders.iter().any(|row| ends(&row.event) && is_between(row.time))
+            {
+                continue;
+            }
+            let bar = |tick: &Tick| match &tick.events[0] {
+                Event::Bar(bar) => *bar,
+                other => panic!("{other:?}"),
+            };
+            let index = then.events.iter().find_map(|event| match event {
+                Event::Series(point) => Some(point.value.get()),
+                _ => None,
+            });
+            let moved = bar(then).close.approximate() / bar(now).close.approximate() - 1.0;
+            if moved.abs() > 0.29 {
+                continue;
+            }
+            let foreseen = next(&run, now.at);
+            if !foreseen.on_their_way.is_empty() {
+                continue;
+            }
+            let Some(listed) = listed(&foreseen, then.at, bar(then).close, index) else { continue };
+            let done = Done::in_run(&run, then.at, foreseen.position);
+            asked += 1;
+            if done.what != "nothing" {
+                by_price += u32::from(moved != 0.0);
+                by_series += u32::from(index.is_some());
+            }
+            if !done.is_as(&listed) {
+                wrong.push(format!(
+                    "seed {seed} {} to {} {index:?}: did {done:?}, listed {listed:?}\n{:#?}\n{}",
+                    foreseen.price,
+                    bar(then).close,
+                    foreseen.actions,
+                    policy::to_toml(&policy)
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {asked}\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(
+        asked > 500 && by_price > 100 && by_series > 40,
+        "{asked} asked, {by_price} by price, {by_series} by series"
+    );
 }
 
 /// A run is foreseen at its own instants only, and from its own tapes.

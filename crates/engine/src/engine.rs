@@ -23,7 +23,7 @@ use pricing::Ohlc;
 use risk::TierTable;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, StrategyId, Timestamp};
+use units::{AccountId, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
 /// What the engine is built for.
 #[derive(Debug, Clone, Default)]
@@ -148,6 +148,8 @@ pub struct Engine {
     has_options: bool,
     /// Margin, liquidation and stresses that rules read.
     pub(crate) risk: Option<Box<AccountRisk>>,
+    /// What facts of surfaces and of risk are supposed to be, whatever is found of them: no state.
+    supposed: Vec<(SeriesId, Ratio)>,
 }
 
 impl Engine {
@@ -205,6 +207,7 @@ impl Engine {
             has_surface_facts,
             has_options,
             risk,
+            supposed: Vec::new(),
             books,
             catalogue,
         };
@@ -316,6 +319,24 @@ impl Engine {
     pub fn evaluate_always(&mut self) {
         self.may_rest = false;
         self.scopes.iter_mut().for_each(|scope| scope.region.forget());
+    }
+
+    /// From now on a fact of a surface or of risk is told as this, whatever is found of it: for the question "what if". It is no state, and
+    /// a series that is recorded is told by an event instead.
+    pub fn suppose(&mut self, series: SeriesId, value: Ratio) {
+        self.supposed.retain(|(known, _)| *known != series);
+        self.supposed.push((series, value));
+        for (index, scope) in self.scopes.iter_mut().enumerate() {
+            scope.facts.set_now(self.now);
+            scope.facts.set(facts::series(series), value);
+            scope.region.forget();
+            self.dirty.touch(index as u32);
+        }
+    }
+
+    /// What a fact is supposed to be.
+    pub(crate) fn supposed(&self, series: SeriesId) -> Option<Ratio> {
+        self.supposed.iter().find(|(known, _)| *known == series).map(|(_, value)| *value)
     }
 
     /// Takes in one delivery: all its events, then one decision for each strategy that they concern.

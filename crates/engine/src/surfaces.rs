@@ -497,6 +497,7 @@ impl Engine {
 
     /// Tells a strategy a fact, as a series would be told.
     fn tell_fact(&mut self, scope: usize, series: SeriesId, value: Ratio) {
+        let value = self.supposed(series).unwrap_or(value);
         let state = &mut self.scopes[scope];
         state.facts.set_now(self.now);
         state.facts.set(facts::series(series), value);

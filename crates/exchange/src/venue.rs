@@ -13,7 +13,7 @@ use market::{
     Account, Bar, CashReason, Catalogue, Conversion, Event, Forced, Input, InstrumentKind, Liquidity, OrderEvent,
     OrderUpdate, Source,
 };
-use units::{AccountId, Cash, OrderId, Price, Qty, Rate, Timestamp};
+use units::{AccountId, Cash, InstrumentId, OrderId, Price, Qty, Rate, Timestamp};
 
 /// The order id of fills by which the venue closes a position for want of margin. Plans count from 1, so no order of ours
 /// has it, nor the next two.
@@ -309,6 +309,15 @@ impl Exchange {
     #[must_use]
     pub fn bars(&self) -> u64 {
         self.bars
+    }
+
+    /// The price at which the venue liquidates what is held in an instrument, all else at its last marks: a long at it and under, a short
+    /// at it and over. `None`: no price from a thousandth to tenfold does, nothing is held, or it is spot or an option.
+    #[must_use]
+    pub fn liquidation_price_of(&self, instrument: InstrumentId) -> Option<Price> {
+        let mark = self.account_of(instrument.index()).mark(instrument.index());
+        let range = (Price::from_raw((mark.raw() / 1_000).max(1)), Price::from_raw(mark.raw().saturating_mul(10)));
+        self.liquidation_price(instrument.index(), range)
     }
 
     /// An account as the venue keeps it.

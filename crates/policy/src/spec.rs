@@ -125,6 +125,20 @@ impl Policy {
         names
     }
 
+    /// The series that is the signal of an instrument, if one is.
+    #[must_use]
+    pub fn signal_series(&self, instrument: &str) -> Option<String> {
+        self.signal.kind.series().map(|name| filled(name, instrument).into_owned())
+    }
+
+    /// Whether a series is read as a volatility of an instrument and not as its signal: it is never under zero.
+    #[must_use]
+    pub fn is_volatility(&self, name: &str, instrument: &str) -> bool {
+        let unit = self.unit.as_ref().and_then(UnitSource::series);
+        let mut read = unit.into_iter().chain(self.size.kind.series());
+        read.any(|known| filled(known, instrument) == name) && self.signal_series(instrument).as_deref() != Some(name)
+    }
+
     /// The accounts of a run: those declared, or the one that `[backtest] deposit` stands for.
     #[must_use]
     pub fn account_terms(&self) -> Vec<AccountTerms> {

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use tape::{Provenance, TapeHeader, TapeWriter};
 use units::state::{StateReader, StateWriter};
 use units::{AccountId, InstrumentId, OrderId, Price, Qty, Rate, StrategyId, Timestamp};
 
@@ -360,4 +361,16 @@ pub fn assert_it_holds(run: &backtest::Run) {
     run.write(&folder, false).unwrap();
     let audit = backtest::audit::audit(&folder, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
     assert!(audit.is_clean() && audit.triggers.unexplained == 0, "{:#?}", audit.findings);
+}
+
+/// Writes a market to a tape.
+pub fn write_tape(path: &Path, catalogue: &Catalogue, ticks: &[Tick]) {
+    let header = TapeHeader { catalogue: catalogue.clone(), provenance: Provenance::default() };
+    let mut writer = TapeWriter::with_quotes(path, &header).unwrap();
+    for tick in ticks {
+        let mut events: Vec<&Event> = tick.events.iter().collect();
+        events.sort_by_key(|event| event.rank());
+        events.into_iter().for_each(|event| writer.push(tick.at, tick.at, event).unwrap());
+    }
+    writer.finish().unwrap();
 }

@@ -50,11 +50,14 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
             true => format!("{} =", measure.exposure(action.after)),
             false => format!("{} -> {}", measure.exposure(action.before), measure.exposure(action.after)),
         };
-        let who = if action.rule.is_empty() { "rests at the venue" } else { &action.rule };
-        lines.push(format!(
-            "  {share:>first$}  {at:>second$}  {moves:>third$}   {:<what$}   {sizes:<14}   {who}",
-            action.what
-        ));
+        let who = match action.trigger {
+            Trigger::Liquidation { .. } => "the venue",
+            Trigger::Resting { .. } => "rests at the venue",
+            _ => &action.rule,
+        };
+        let line =
+            format!("  {share:>first$}  {at:>second$}  {moves:>third$}   {:<what$}   {sizes:<14}   {who}", action.what);
+        lines.push(line.trim_end().to_owned());
         if verbose && !action.rule.is_empty() {
             lines.push(format!("      {}", wrap(&action.because, width, 6)));
         }
@@ -70,7 +73,7 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
         ));
     }
     for name in &next.fixed {
-        lines.push(format!("  not varied: {name}, which is made of quotes or positions, or is not known"));
+        lines.push(format!("  not varied: {name}, which is not known now"));
     }
     lines.push(format!(
         "  one thing at a time, the others as they are; `close`: where a bar closes, the next one ({}) if no time is told",
@@ -82,7 +85,7 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
 /// How far, where, and in daily moves or time.
 fn head(next: &Next, action: &Action, price: &dyn Fn(Price) -> String) -> [String; 3] {
     match &action.trigger {
-        Trigger::Resting { price: at } | Trigger::Close { price: at, .. } => {
+        Trigger::Resting { price: at } | Trigger::Close { price: at, .. } | Trigger::Liquidation { price: at } => {
             let share = next.distance(*at);
             let moves = next
                 .daily_move
@@ -119,6 +122,9 @@ pub(crate) fn json(next: &Next) -> Value {
             }
             Trigger::Close { price, at } => {
                 json!({ "kind": "close", "price": price.to_string(), "distance": next.distance(*price), "time": at.to_string() })
+            }
+            Trigger::Liquidation { price } => {
+                json!({ "kind": "liquidation", "price": price.to_string(), "distance": next.distance(*price) })
             }
             Trigger::Time { at } => json!({ "kind": "time", "time": at.to_string() }),
             Trigger::Series { name, now, value } => {

@@ -142,8 +142,12 @@ impl Engine {
     }
 
     fn tell_reading(&mut self, risk: &mut AccountRisk, index: usize, reading: &mut Reading) {
-        let value = risk.value(self, index, &reading.fact);
-        let value = value.and_then(|value| Ratio::new(value).ok_or(RiskRefusal::Absent(Absent::NotFinite)));
+        let value = match self.supposed(reading.series) {
+            Some(supposed) => Ok(supposed),
+            None => risk
+                .value(self, index, &reading.fact)
+                .and_then(|value| Ratio::new(value).ok_or(RiskRefusal::Absent(Absent::NotFinite))),
+        };
         (reading.proof, reading.is_free, reading.is_spared) = (None, false, false);
         let scope = &mut self.scopes[index];
         scope.facts.put(facts::series(reading.series), value.as_ref().ok().copied());

@@ -1,0 +1,280 @@
+//! Copies of an engine as it was at an instant, and what they answer.
+
+use super::search::{changes, is_trivial};
+use super::{Action, Trigger};
+use crate::Error;
+use crate::records::OrderRow;
+use crate::setup::Setup;
+use engine::{Engine, Output, Plan, Purpose};
+use market::{Bar, Catalogue, Command, Event, Input, OrderKind, SeriesPoint, Source};
+use policy::{Outcome, Policy};
+use units::state::StateReader;
+use units::{Duration, InstrumentId, Price, Qty, Ratio, Round, SeriesId, StrategyId, Timestamp};
+
+/// How far the price is moved on either side, and in what steps the answers are compared, as shares of it.
+const PRICE_REACH: f64 = 0.30;
+const PRICE_STEP: f64 = 0.0025;
+/// A series is moved by ten-thousandths of its value, and answers are compared each so many of them.
+const SERIES_PLACE: f64 = 1e-4;
+const SERIES_STEP: i64 = 200;
+/// How far ahead time is let pass, and in how many bars at most.
+const HORIZON: Duration = Duration::from_nanos(7 * Duration::DAY.nanos());
+const BARS_MAX: i64 = 2_100;
+/// Things that are told as time passes, at most.
+const TIMES_MAX: usize = 8;
+
+/// What is sent (0 placed, 1 amended, 2 taken back) and what for, or what a rule refuses (3).
+pub(super) type Kind = (u8, Purpose, u8);
+
+/// What an engine answers to an input: the kinds of what it sends and refuses, what it would hold then, and the plan that says why.
+#[derive(Default)]
+pub(super) struct Answered {
+    pub(super) kinds: Vec<Kind>,
+    pub(super) after: Qty,
+    pub(super) command: Option<(Command, Purpose)>,
+    pub(super) plan: Option<(Plan, Vec<(policy::Step, &'static str)>)>,
+}
+
+impl Answered {
+    /// Whether it brings the size to what the market makes of it.
+    pub(super) fn trades(&self) -> bool {
+        self.kinds.iter().any(|(kind, purpose, _)| *kind == 0 && matches!(purpose, Purpose::Resize | Purpose::Hedge))
+    }
+}
+
+/// Makers of engines as one was at an instant.
+pub(super) struct Copies<'a> {
+    pub(super) policies: &'a [Policy],
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) setup: &'a Setup,
+    pub(super) snapshot: &'a [u8],
+    pub(super) at: Timestamp,
+    pub(super) strategy: StrategyId,
+    pub(super) instrument: InstrumentId,
+    pub(super) price: Price,
+    pub(super) tick: Price,
+    pub(super) lot: Qty,
+    pub(super) bar: Duration,
+    pub(super) position: Qty,
+}
+
+/// A number that is varied.
+pub(super) struct Varied {
+    pub(super) name: String,
+    pub(super) series: SeriesId,
+    pub(super) now: f64,
+    /// What it is moved by multiples of.
+    pub(super) scale: f64,
+    /// It may be under zero.
+    pub(super) is_signed: bool,
+    /// It is a recorded series; else the engine tells it of quotes or of what is held, and is made to tell another.
+    pub(super) is_recorded: bool,
+}
+
+impl Copies<'_> {
+    fn engine(&self) -> Result<Engine, Error> {
+        let mut engine = self.setup.engine(self.policies, self.catalogue, false)?;
+        let corrupt = |_| Error::Setup("the engine's own snapshot cannot be read: a defect of this program".to_owned());
+        engine.load(&mut StateReader::new(self.snapshot)).map_err(corrupt)?;
+        Ok(engine)
+    }
+
+    /// A bar after the present one that goes from the present price straight to another.
+    fn bar(&self, number: i64, price: Price) -> Event {
+        let opened = self.at + Duration::from_nanos(self.bar.nanos() * (number - 1));
+        let closed = opened + self.bar;
+        let (open, low, high) = (self.price, self.price.min(price), self.price.max(price));
+        Event::Bar(Bar {
+            instrument: self.instrument,
+            opened,
+            closed,
+            open,
+            high,
+            low,
+            close: price,
+            volume: Qty::ZERO,
+        })
+    }
+
+    /// A bar in which the price does not move.
+    fn still(&self, number: i64, price: Price) -> Event {
+        match self.bar(number, price) {
+            Event::Bar(bar) => Event::Bar(Bar { open: price, high: price, low: price, ..bar }),
+            other => other,
+        }
+    }
+
+    /// What an engine answers to events at the close of the bar of that number.
+    fn ask(&self, engine: &mut Engine, number: i64, events: &[Event]) -> Answered {
+        let at = self.at + Duration::from_nanos(self.bar.nanos() * number);
+        engine.handle(&Input { at, source: Source::Market, events });
+        let mut answered = Answered { after: self.position, ..Answered::default() };
+        while let Some(output) = engine.poll_output() {
+            match output {
+                Output::Plan(plan) if plan.strategy == self.strategy => {
+                    let refused =
+                        plan.steps.iter().filter(|step| matches!(step.outcome, Outcome::Refused | Outcome::Unmet));
+                    answered.kinds.extend(refused.map(|step| (3, Purpose::Entry, step.rule)));
+                    let named = |step: &policy::Step| (*step, engine.rule_name(self.strategy, step.rule));
+                    let steps = plan.steps.iter().map(named).collect();
+                    answered.plan = Some((plan, steps));
+                }
+                Output::Command { command, purpose, strategy } if strategy == self.strategy => {
+                    let kind = match command {
+                        Command::Place(_) => 0,
+                        Command::Amend { .. } => 1,
+                        Command::Cancel { .. } => 2,
+                    };
+                    answered.kinds.push((kind, purpose, 0));
+                    // What is sent says more than what is taken back for it.
+                    if kind < 2 && answered.command.is_none() {
+                        answered.command = Some((command, purpose));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let moves_only = matches!(answered.command, Some((Command::Amend { .. }, _)));
+        if let Some((plan, _)) = answered.plan.as_ref().filter(|_| !moves_only) {
+            answered.after = plan.target.qty;
+        }
+        answered
+    }
+
+    /// What a fresh copy answers at the close of the bar of that number, if the price moves in the first one and stays there. `None`: it
+    /// does something before.
+    fn after_bars(&self, bars: i64, price: Price) -> Result<Option<Answered>, Error> {
+        let mut engine = self.engine()?;
+        for number in 1..bars {
+            let closed = if number == 1 { self.bar(1, price) } else { self.still(number, price) };
+            if self.ask(&mut engine, number, &[closed]).command.is_some() {
+                return Ok(None);
+            }
+        }
+        let last = if bars == 1 { self.bar(1, price) } else { self.still(bars, price) };
+        Ok(Some(self.ask(&mut engine, bars, &[last])))
+    }
+
+    fn action(&self, answered: &Answered, trigger: Trigger) -> Action {
+        let mut action = Action {
+            trigger,
+            what: said(answered),
+            before: self.position,
+            after: answered.after,
+            rule: String::new(),
+            because: "what is done before it is not done there".to_owned(),
+        };
+        if let Some((_, steps)) = &answered.plan {
+            let wanted = match answered.command {
+                Some((_, Purpose::Stop)) => "stop",
+                Some((_, Purpose::Rung { .. })) => "ladder",
+                Some((_, Purpose::Add { .. })) => "pyramid",
+                _ => "",
+            };
+            // Rounding is the last to change a target, and decides nothing; nor does what the engine tells of facts.
+            let has_a_say = |step: &policy::Step| step.outcome != Outcome::Kept || step.before != step.after;
+            let decides = |(step, rule): &&(policy::Step, &'static str)| {
+                *rule == wanted || (wanted.is_empty() && !["trim", "market"].contains(rule) && has_a_say(step))
+            };
+            if let Some((step, rule)) = steps.iter().rev().find(decides).or(steps.last()) {
+                (action.rule, action.because) = ((*rule).to_owned(), step.reason.to_string());
+            }
+        }
+        action
+    }
+
+    /// What becomes another as the bar of that number closes further and further away, on both sides. `ends`: where nothing is held any more.
+    pub(super) fn by_price(&self, resting: &[OrderRow], ends: Option<Price>, bars: i64) -> Result<Vec<Action>, Error> {
+        let close = self.at + Duration::from_nanos(self.bar.nanos() * bars);
+        let mut ask = |ticks: i64| self.at_ticks(ticks, bars);
+        let Some(anyway) = ask(0)? else { return Ok(Vec::new()) };
+        let mut actions = Vec::new();
+        for side in [-1, 1] {
+            // Behind a stop nothing is held any more, nor where the venue liquidates.
+            let stops = resting.iter().filter(|order| order.purpose == "stop").filter_map(|order| order.trigger);
+            let ends = stops.chain(ends).filter(|end| (*end > self.price) == (side > 0));
+            let end = ends.map(|end| (end - self.price).abs().raw() / self.tick.raw()).min().unwrap_or(i64::MAX);
+            let place = |step: i32| {
+                let moved = self.price.approximate() * PRICE_STEP * f64::from(step);
+                Price::from_estimate(moved, Round::TowardZero).map_or(0, |by| by.raw() / self.tick.raw())
+            };
+            // Up to the tick before it.
+            let steps = (1..=(PRICE_REACH / PRICE_STEP) as i32).map(place);
+            let places = steps.take_while(|ticks| *ticks < end).chain((end < place(120)).then_some(end - 1));
+            for (ticks, answered) in changes(places.map(|ticks| side * ticks), &anyway, self.lot, &mut ask)? {
+                let price = self.price + Price::from_raw(ticks * self.tick.raw());
+                actions.push(self.action(&answered, Trigger::Close { price, at: close }));
+            }
+        }
+        Ok(actions)
+    }
+
+    fn at_ticks(&self, ticks: i64, bars: i64) -> Result<Option<Answered>, Error> {
+        let price = Price::from_raw((self.price.raw() + ticks * self.tick.raw()).max(self.tick.raw()));
+        self.after_bars(bars, price)
+    }
+
+    /// What is done as bars pass at an unchanged price, up to the first thing that changes what is held, and what is refused before it.
+    pub(super) fn by_time(&self) -> Result<Vec<Action>, Error> {
+        let mut engine = self.engine()?;
+        let mut actions: Vec<Action> = Vec::new();
+        let mut last = Vec::new();
+        for number in 1..=(HORIZON.nanos() / self.bar.nanos()).min(BARS_MAX) {
+            let answered = self.ask(&mut engine, number, &[self.bar(number, self.price)]);
+            if !answered.kinds.is_empty() && answered.kinds != last {
+                let at = self.at + Duration::from_nanos(self.bar.nanos() * number);
+                actions.push(self.action(&answered, Trigger::Time { at }));
+                // A small trade that follows the market hides nothing that comes after it.
+                let goes_on = answered.trades() && is_trivial(self.position, answered.after, self.lot);
+                if (answered.command.is_some() && !goes_on) || actions.len() == TIMES_MAX {
+                    break;
+                }
+            }
+            last = answered.kinds;
+        }
+        Ok(actions)
+    }
+
+    /// What becomes another as a number moves up, and as it moves down: to tenfold; down to nothing, and as far under it if it may be.
+    pub(super) fn by_number(&self, of: &Varied) -> Result<Vec<Action>, Error> {
+        let value = |place: i64| of.now + of.scale * SERIES_PLACE * place as f64;
+        let mut ask = |place: i64| -> Result<Option<Answered>, Error> {
+            let mut engine = self.engine()?;
+            let value = Ratio::new(value(place)).unwrap_or_default();
+            if of.is_recorded {
+                let point = Event::Series(SeriesPoint { series: of.series, value });
+                return Ok(Some(self.ask(&mut engine, 1, &[self.bar(1, self.price), point])));
+            }
+            if place != 0 {
+                engine.suppose(of.series, value);
+            }
+            Ok(Some(self.ask(&mut engine, 1, &[self.bar(1, self.price)])))
+        };
+        let Some(anyway) = ask(0)? else { return Ok(Vec::new()) };
+        let least = if of.is_signed { 2 * 10_000 } else { 10_000 - 1 };
+        let down = (1..).map(|step| step * SERIES_STEP).take_while(|place| *place < least).chain([least]);
+        // Steps of a fiftieth, and from the threefold on of a fifth.
+        let up = (1..=100).map(|step| step * SERIES_STEP).chain((1..=35).map(|step| (100 + step * 10) * SERIES_STEP));
+        let mut actions = Vec::new();
+        for places in [down.map(|place| -place).collect::<Vec<_>>(), up.collect()] {
+            for (place, answered) in changes(places.into_iter(), &anyway, self.lot, &mut ask)? {
+                let trigger = Trigger::Series { name: of.name.clone(), now: of.now, value: value(place) };
+                actions.push(self.action(&answered, trigger));
+            }
+        }
+        Ok(actions)
+    }
+}
+
+fn said(answered: &Answered) -> String {
+    match answered.command {
+        Some((Command::Amend { kind: OrderKind::Stop { trigger }, .. }, purpose)) => {
+            format!("moves the {purpose} to {trigger}")
+        }
+        Some((Command::Amend { .. }, purpose)) => format!("changes the {purpose}"),
+        Some((_, purpose)) => purpose.to_string(),
+        None if answered.kinds.is_empty() => "nothing".to_owned(),
+        None if answered.kinds.iter().any(|(kind, ..)| *kind == 2) => "takes an order back".to_owned(),
+        None => "refuses".to_owned(),
+    }
+}
