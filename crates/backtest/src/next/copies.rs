@@ -198,9 +198,12 @@ impl Copies<'_> {
                 let moved = self.price.approximate() * PRICE_STEP * f64::from(step);
                 Price::from_estimate(moved, Round::TowardZero).map_or(0, |by| by.raw() / self.tick.raw())
             };
-            // Up to the tick before it.
-            let steps = (1..=(PRICE_REACH / PRICE_STEP) as i32).map(place);
-            let places = steps.take_while(|ticks| *ticks < end).chain((end < place(120)).then_some(end - 1));
+            // Closer at first, and up to the tick before it ends.
+            let steps = (PRICE_REACH / PRICE_STEP) as i32;
+            let first = [0.02, 0.1, 0.4].map(|share| (place(1) as f64 * share) as i64);
+            let places = [1].into_iter().chain(first).chain((1..=steps).map(place)).filter(|ticks| *ticks > 0);
+            let places =
+                places.take_while(|ticks| *ticks < end).chain((1 < end && end < place(steps)).then_some(end - 1));
             for (ticks, answered) in changes(places.map(|ticks| side * ticks), &anyway, self.lot, &mut ask)? {
                 let price = self.price + Price::from_raw(ticks * self.tick.raw());
                 actions.push(self.action(&answered, Trigger::Close { price, at: close }));
@@ -251,11 +254,25 @@ impl Copies<'_> {
             Ok(Some(self.ask(&mut engine, 1, &[self.bar(1, self.price)])))
         };
         let Some(anyway) = ask(0)? else { return Ok(Vec::new()) };
-        let least = if of.is_signed { 2 * 10_000 } else { 10_000 - 1 };
-        let down = (1..).map(|step| step * SERIES_STEP).take_while(|place| *place < least).chain([least]);
-        // Steps of a fiftieth, and from the threefold on of a fifth.
-        let up = (1..=100).map(|step| step * SERIES_STEP).chain((1..=35).map(|step| (100 + step * 10) * SERIES_STEP));
         let mut actions = Vec::new();
+        // That it is told at all may set something off.
+        let still = self.ask(&mut self.engine()?, 1, &[self.bar(1, self.price)]);
+        if of.is_recorded && anyway.kinds != still.kinds {
+            let trigger = Trigger::Series { name: of.name.clone(), now: of.now, value: of.now };
+            actions.push(self.action(&anyway, trigger));
+        }
+        let places = |by: f64| (by / of.scale / SERIES_PLACE).round() as i64;
+        let least = match of.is_signed {
+            true => places(of.now + of.now.abs().max(2.0 * of.scale)),
+            false => places(of.now) - 1,
+        };
+        let first = || [1, 4, 20, 80].into_iter();
+        let down =
+            first().chain((1..).map(|step| step * SERIES_STEP)).take_while(|place| *place < least).chain([least]);
+        // Steps of a fiftieth, and from the threefold on of a fifth.
+        let up = first()
+            .chain((1..=100).map(|step| step * SERIES_STEP))
+            .chain((1..=35).map(|step| (100 + step * 10) * SERIES_STEP));
         for places in [down.map(|place| -place).collect::<Vec<_>>(), up.collect()] {
             for (place, answered) in changes(places.into_iter(), &anyway, self.lot, &mut ask)? {
                 let trigger = Trigger::Series { name: of.name.clone(), now: of.now, value: value(place) };

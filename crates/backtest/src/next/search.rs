@@ -9,15 +9,15 @@ use engine::Purpose;
 use units::Qty;
 
 /// Changes that are told on each side.
-pub(super) const CHANGES_MAX: usize = 8;
+pub(super) const CHANGES_MAX: usize = 12;
 /// What of a size a difference is looked into from.
 const MATERIAL: f64 = 0.02;
 /// What of a size is a jump where it comes at once.
 const JUMP: f64 = 0.01;
 /// What of a size is told where it comes little by little.
 const FOLLOWED: f64 = 0.10;
-/// Changes that are looked for between two places that are compared, at most.
-const ROUNDS: usize = 16;
+/// Changes that are looked for between two places that are compared, at most: a size that comes from nothing makes fifty.
+const ROUNDS: usize = 64;
 
 /// What is compared of an answer.
 #[derive(Clone)]
@@ -31,8 +31,8 @@ impl Seen {
         Self { kinds: answered.kinds.clone(), after: answered.after }
     }
 
-    fn differs(&self, other: &Self, lot: Qty) -> bool {
-        self.kinds != other.kinds || are_apart(self.after, other.after, MATERIAL, lot)
+    fn differs(&self, other: &Self, (lot, whole): (Qty, Qty)) -> bool {
+        self.kinds != other.kinds || are_apart(self.after, other.after, MATERIAL, (lot, whole))
     }
 
     /// What is sent and refused beside a size that follows the market.
@@ -42,15 +42,15 @@ impl Seen {
     }
 }
 
-/// Whether two sizes differ by more than a lot, and by a share of the larger one.
-pub(super) fn are_apart(a: Qty, b: Qty, share: f64, lot: Qty) -> bool {
+/// Whether two sizes differ by more than a lot, and by a share of the largest of them and of a whole.
+fn are_apart(a: Qty, b: Qty, share: f64, (lot, whole): (Qty, Qty)) -> bool {
     let gap = (a - b).abs();
-    gap > lot && gap.approximate() >= share * a.abs().max(b.abs()).approximate()
+    gap > lot && gap.approximate() >= share * a.abs().max(b.abs()).max(whole).approximate()
 }
 
 /// Whether what is done leaves about what was held.
 pub(super) fn is_trivial(before: Qty, after: Qty, lot: Qty) -> bool {
-    !are_apart(before, after, MATERIAL, lot)
+    !are_apart(before, after, MATERIAL, (lot, Qty::ZERO))
 }
 
 /// Where the answer becomes another on the way along places from 0, in order, with what it is there. `ask` answers at a place; `None`: nothing
@@ -63,14 +63,21 @@ pub(super) fn changes(
 ) -> Result<Vec<(i64, Answered)>, Error> {
     let mut found: Vec<(i64, Answered)> = Vec::new();
     let mut last = (0, Seen::of(anyway));
+    let mut seen = Vec::new();
+    for place in places {
+        let Some(there) = ask(place)? else { break };
+        seen.push((place, Seen::of(&there)));
+    }
+    // Where nothing is held anyway, sizes are measured by the largest one on this side.
+    let largest = seen.iter().map(|(_, seen)| seen.after.abs()).max().unwrap_or_default();
+    let whole = if anyway.after.is_zero() { largest } else { anyway.after.abs() };
+    let measure = (lot, whole);
     let mut told = anyway.after;
     let mut trades = anyway.trades();
     let mut acts = !anyway.kinds.is_empty();
-    for place in places {
-        let Some(there) = ask(place)? else { break };
-        let there = Seen::of(&there);
+    for (place, there) in seen {
         for _ in 0..ROUNDS {
-            if !there.differs(&last.1, lot) {
+            if !there.differs(&last.1, measure) {
                 break;
             }
             let (mut same, mut other) = (last.0, place);
@@ -79,17 +86,17 @@ pub(super) fn changes(
                 let middle = same + (other - same) / 2;
                 let seen = ask(middle)?.map(|answered| Seen::of(&answered));
                 match seen {
-                    Some(seen) if !seen.differs(&last.1, lot) => (same, before) = (middle, seen),
+                    Some(seen) if !seen.differs(&last.1, measure) => (same, before) = (middle, seen),
                     _ => other = middle,
                 }
             }
             let Some(answered) = ask(other)? else { break };
             let seen = Seen::of(&answered);
-            let is_firm = seen.firm() != before.firm() || are_apart(seen.after, before.after, JUMP, lot);
+            let is_firm = seen.firm() != before.firm() || are_apart(seen.after, before.after, JUMP, measure);
             let is_told = match is_firm {
                 true => true,
                 false if answered.trades() && !trades => true,
-                false => are_apart(seen.after, told, FOLLOWED, lot),
+                false => are_apart(seen.after, told, FOLLOWED, measure),
             };
             // That nothing is done is told where something would be otherwise.
             if is_told && (acts || !answered.kinds.is_empty()) {
@@ -137,7 +144,7 @@ mod tests {
     #[test]
     fn a_size_that_follows_is_told_by_tenths() {
         let told = places(|place| 600 - place / 50);
-        assert_eq!(told.iter().map(|(_, lots)| *lots).collect::<Vec<_>>(), [540, 484, 432], "{told:?}");
+        assert_eq!(told.iter().map(|(_, lots)| *lots).collect::<Vec<_>>(), [540, 480, 420], "{told:?}");
         assert_eq!(places(|_| 600), []);
     }
 }
