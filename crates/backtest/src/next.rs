@@ -1,8 +1,8 @@
 //! `next`: what the engine will do, and at which price, time or value of a series.
 //!
 //! Copies of the engine as it was at an instant are asked ([`copies`]), each with one thing changed: the next bar closes at another price,
-//! time passes at the same price, a series or a fact has another value. Where the answer becomes another than what is done anyway is searched
-//! ([`search`]). What rests at the venue is told as it rests, and so is the venue's own liquidation.
+//! time passes at the same price, a series or a fact has another value. Where the answer becomes another than what is done anyway is
+//! searched ([`search`]). What rests at the venue is told as it rests, and so is the venue's own liquidation.
 
 mod copies;
 mod search;

@@ -183,7 +183,8 @@ impl Copies<'_> {
         action
     }
 
-    /// What becomes another as the bar of that number closes further and further away, on both sides. `ends`: where nothing is held any more.
+    /// What becomes another as the bar of that number closes further and further away, on both sides. `ends`: where nothing is held any
+    /// more.
     pub(super) fn by_price(&self, resting: &[OrderRow], ends: Option<Price>, bars: i64) -> Result<Vec<Action>, Error> {
         let close = self.at + Duration::from_nanos(self.bar.nanos() * bars);
         let mut ask = |ticks: i64| self.at_ticks(ticks, bars);

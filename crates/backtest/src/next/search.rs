@@ -53,8 +53,9 @@ pub(super) fn is_trivial(before: Qty, after: Qty, lot: Qty) -> bool {
     !are_apart(before, after, MATERIAL, (lot, Qty::ZERO))
 }
 
-/// Where the answer becomes another on the way along places from 0, in order, with what it is there. `ask` answers at a place; `None`: nothing
-/// more is to be learnt there. What a size does little by little is told by tenths of it, and small trades that follow the market once.
+/// Where the answer becomes another on the way along places from 0, in order, with what it is there. `ask` answers at a place; `None`:
+/// nothing more is to be learnt there. What a size does little by little is told by tenths of it, and small trades that follow the market
+/// once.
 pub(super) fn changes(
     places: impl Iterator<Item = i64>,
     anyway: &Answered,
