@@ -18,10 +18,11 @@ fn desk() -> Sandbox {
 }
 
 /// Names of what is kept, and the command lines.
-const PRINTED: [(&str, &str); 7] = [
+const PRINTED: [(&str, &str); 8] = [
     ("deribit", "trimtab margin deribit.json --venue deribit"),
     ("deribit-explained", "trimtab margin deribit.json --venue deribit --explain"),
     ("deribit-standard", "trimtab margin deribit.json --venue deribit-standard --explain"),
+    ("deribit-usdc", "trimtab margin deribit-usdc.json --venue deribit --explain"),
     ("derive", "trimtab margin derive.json --venue derive --explain"),
     ("hyperliquid", "trimtab margin hyperliquid.json --venue hyperliquid"),
     ("dydx", "trimtab margin dydx.json --venue dydx"),

@@ -295,7 +295,7 @@ fn edge(edge: &Edge) -> String {
     let at = edge.at.map_or_else(missing, price);
     let distance = edge.distance.map_or_else(String::new, |share| show::percent(share, 1, Style::Terminal));
     let moves = edge.daily_moves.map_or_else(String::new, |moves| show::number(moves, 1, Style::Terminal));
-    format!("{at:>11}{distance:>7}{moves:>6}")
+    format!("{at:>11} {distance:>6} {moves:>5}")
 }
 
 fn notes(view: &MarginView, explain: bool, terminal: &Terminal) {
