@@ -27,12 +27,12 @@ FUTURES = [
 ]
 BALANCES = [("BTC", 1.75), ("ETH", -4.5), ("USDT", 100_000.0), ("USDC", -25_000.0), ("USD", 1_000.0)]
 
-STILL = dict(spot={}, others=0.0, deviations={}, relative=0.0, absolute=0.0, twist=0.0, early=0.0, skew=0.0, short=0.0, long=0.0,
-             shortest=1.0, floor=0.0, moneyness=False, hours=0, funding=0.0, dollars={}, vols={}, points={})
+STILL = dict(spot={}, others=0.0, deviations={}, relative=0.0, absolute=0.0, twist=0.0, early=0.0, skew=0.0, tilt=0.0, short=0.0,
+             long=0.0, shortest=1.0, floor=0.0, moneyness=False, hours=0, funding=0.0, dollars={}, vols={}, points={}, skews={})
 SCENARIOS = [dict(STILL, others=spot, relative=vol, short=0.3, long=0.13)
              for spot in (-0.16, -0.08, 0.0, 0.08, 0.16) for vol in (0.5, 0.0, -0.25)]
 SCENARIOS += [
-    dict(STILL, skew=-0.12, others=-0.05), dict(STILL, twist=0.3, short=0.4, long=0.2), dict(STILL, early=0.25, relative=-0.1),
+    dict(STILL, skew=-0.12, others=-0.05), dict(STILL, tilt=-0.07, skew=0.02, shortest=2.0, others=0.1), dict(STILL, twist=0.3, short=0.4, long=0.2), dict(STILL, early=0.25, relative=-0.1),
     dict(STILL, absolute=-0.4, floor=0.35, short=0.2, shortest=7.0),
     dict(STILL, hours=26, funding=0.0012, others=0.03), dict(STILL, moneyness=True, others=-0.22, spot={"ETH": -0.3}),
     dict(STILL, deviations={"BTC": -3.0, "ETH": -3.0}, relative=1.0), dict(STILL, dollars={"USDT": -0.08, "USDC": -0.02}),
@@ -40,7 +40,7 @@ SCENARIOS += [
          funding=-0.003, dollars={"USDT": -0.15, "USDC": 0.01}),
 ]
 # Many joint moves: what they have in common, and a row for each. Volatilities of coins move beside what is common.
-LIKE = dict(STILL, others=-0.01, relative=0.05, twist=0.02, skew=-0.03, absolute=0.01, short=0.35, long=0.12, shortest=2.0,
+LIKE = dict(STILL, others=-0.01, relative=0.05, twist=0.02, skew=-0.03, tilt=0.01, absolute=0.01, short=0.35, long=0.12, shortest=2.0,
             floor=0.2, moneyness=True, hours=24, funding=0.0004, dollars={"USDT": -0.001})
 
 
@@ -56,13 +56,14 @@ def joint_rows(count):
         return width * (sum(unit() for _ in range(12)) - 6)
 
     return [dict(BTC=math.exp(bell(0.08)), ETH=math.exp(bell(0.12)), USDC=1 + bell(0.004), vol_BTC=bell(0.15), vol_ETH=bell(0.2),
-                 points_ETH=bell(0.03)) for _ in range(count)]
+                 points_ETH=bell(0.03), skew_BTC=bell(0.04), skew_ETH=bell(0.05)) for _ in range(count)]
 
 
 def joint(row):
     """A row as a scenario. A price that has a column moves by it alone."""
     return dict(LIKE, spot={"BTC": row["BTC"] - 1, "ETH": row["ETH"] - 1}, dollars=dict(LIKE["dollars"], USDC=row["USDC"] - 1),
-                vols={"BTC": row["vol_BTC"], "ETH": row["vol_ETH"]}, points={"ETH": row["points_ETH"]})
+                vols={"BTC": row["vol_BTC"], "ETH": row["vol_ETH"]}, points={"ETH": row["points_ETH"]},
+                skews={"BTC": row["skew_BTC"], "ETH": row["skew_ETH"]})
 
 
 def normal(x):
@@ -101,7 +102,8 @@ def shocked(coin, vol, slope, strike, quoted, factor, days, by):
         vol = vol - slope * math.log(factor)
     level = 1 + (by["relative"] + by["vols"].get(coin, 0.0)) * weight + by["twist"] * (weight - 1) + by["early"] * early
     points = by["absolute"] + by["points"].get(coin, 0.0)
-    return max(vol * level + points * weight + by["skew"] * math.log(strike / quoted), by["floor"])
+    tilt = (by["tilt"] + by["skews"].get(coin, 0.0)) * (30 / counted) ** (0.6 if counted < 30 else 1.2)
+    return max(vol * level + points * weight + (by["skew"] + tilt) * math.log(strike / quoted), by["floor"])
 
 
 def values(by):

@@ -128,7 +128,7 @@ struct World {
     /// The chain as it was when it was last quoted, fitted anew, and the price of then.
     fitted: Option<(engine::FittedChain, Price)>,
     /// Rows by hand, each hour: price, volatility at a month and at a week; how long ago the two were told, and when it was.
-    hours: Vec<(Timestamp, [f64; 3], Duration)>,
+    hours: Vec<(Timestamp, [f64; 4], Duration)>,
 }
 
 impl World {
@@ -174,16 +174,21 @@ impl World {
         if self.hours.last().is_some_and(|(last, ..)| *last == at) {
             self.hours.pop();
         }
-        self.hours.push((at, [price, atm(30.0), short], at.since(fitted.at())));
+        let skew = surface.tenor(30.0 / 365.0).unwrap().skew();
+        self.hours.push((at, [price, atm(30.0), short, skew], at.since(fitted.at())));
     }
 
     /// Changes over steps of so many hours, by hand.
     fn history(&self, hours: i64) -> History {
         let step = Duration::from_nanos(hours * Duration::HOUR.nanos());
         let rows = self.hours.iter().filter(|(at, ..)| at.floor(step) == *at);
-        let rows: Vec<(Timestamp, [f64; 3])> =
+        let rows: Vec<(Timestamp, [f64; 4])> =
             rows.filter(|(.., age)| *age < step).map(|(at, levels, _)| (*at, *levels)).collect();
-        let logs = |levels: &[f64; 3]| levels.map(|level| if level > 0.0 { units::math::ln(level) } else { f64::NAN });
+        let logs = |[price, vol, short, skew]: &[f64; 4]| {
+            let [price, vol, short] =
+                [*price, *vol, *short].map(|level| if level > 0.0 { units::math::ln(level) } else { f64::NAN });
+            [price, vol, short, *skew]
+        };
         let both: Vec<[f64; 2]> = rows
             .iter()
             .map(|(_, levels)| logs(levels))
@@ -192,14 +197,18 @@ impl World {
             .collect();
         let coin: Currency = COIN.parse().unwrap();
         let mut factors = vec![Factor::Price(coin), Factor::Vol(coin)];
+        // Skews of a market that was recorded move by themselves.
+        let mut columns = vec![0, 1];
         if has_own(&both, rows.len()) {
             factors.push(Factor::ShortVol(coin));
+            columns.push(2);
         }
-        let count = factors.len();
+        factors.push(Factor::Skew(coin));
+        columns.push(3);
         let mut history = History::new(step, factors).unwrap();
         for pair in rows.windows(2).filter(|pair| pair[1].0.since(pair[0].0) == step) {
             let (before, after) = (logs(&pair[0].1), logs(&pair[1].1));
-            let changes: Vec<f64> = (0..count).map(|at| after[at] - before[at]).collect();
+            let changes: Vec<f64> = columns.iter().map(|at| after[*at] - before[*at]).collect();
             if changes.iter().all(|change| change.is_finite()) {
                 history.push(&changes).unwrap();
             }
@@ -329,7 +338,7 @@ fn what_may_be_lost_with_options_is_what_rows_and_a_book_made_anew_give() {
         let portfolio = world.anew(tick.at);
         let mut book = Book::new(&[portfolio], Dynamics::default(), Simd::best());
         let (quarter, half) = (world.history(6), world.history(12));
-        short += u32::from(quarter.factors().len() == 3);
+        short += u32::from(quarter.factors().len() == 4);
         let law = Law::of(&quarter, Some(DECAY), LawTails::Fitted, 1).unwrap();
         let filtered = Moves::filtered(&quarter, quarter.step(), DECAY, PATHS).unwrap();
         let expected = [

@@ -319,7 +319,7 @@ fn options_every_six_hours() {
     let market =
         history(&tapes, "2026-05-15T19:30:00Z", step, currencies.iter().map(|coin| (*coin, Vols::Short)).collect());
     println!("{} changes, {} left out; {:?}", market.history.len(), market.left_out, market.sources);
-    assert_eq!(market.history.factors().len(), 3 * currencies.len());
+    assert_eq!(market.history.factors().len(), 4 * currencies.len());
     let chains = snapshots(&tapes);
     let last = |coin: &Currency, at: Timestamp| chains[coin].range(..=at).next_back();
     head();

@@ -17,14 +17,14 @@ const PRICE: f64 = 60_000.0;
 const CONFIDENCES: [f64; 2] = [0.99, 0.975];
 
 fn main() {
-    for (options, scenarios) in [(1_000, 10_000), (100, 1_000)] {
-        println!("{options} options × {scenarios} scenarios");
-        let numpy = numpy(options, scenarios);
+    for (options, scenarios, skewed) in [(1_000, 10_000, false), (1_000, 10_000, true), (100, 1_000, false)] {
+        println!("{options} options × {scenarios} scenarios{}", if skewed { ", of skews as well" } else { "" });
+        let numpy = numpy(options, scenarios, skewed);
         match numpy {
             Some([time, ..]) => println!("  numpy   {time:>8.2} ms"),
             None => println!("  no numpy beside it (`TRIMTAB_PYTHON` names a Python that has it)"),
         }
-        let (portfolio, moves) = (portfolio(options), moves(scenarios));
+        let (portfolio, moves) = (portfolio(options), moves(scenarios, skewed));
         for (name, simd) in SimdName::ALL.into_iter().rev().filter_map(|name| Some((name, Simd::new(name)?))) {
             let (mut revaluation, mut profits) = (Revaluation::new(simd), Vec::new());
             let mut figures = [0.0; 2];
@@ -84,7 +84,7 @@ fn portfolio(count: usize) -> Portfolio {
 }
 
 /// As `benches/joint_numpy.py` makes them.
-fn moves(count: usize) -> JointMoves {
+fn moves(count: usize, skewed: bool) -> JointMoves {
     let vol = VolMove { short_power: 0.3, long_power: 0.13, floor: 0.05, ..VolMove::NONE };
     let day = Scenario { vol, time: Duration::DAY, sticky: Sticky::Moneyness, ..Scenario::still("a day") };
     let spread = |index: usize, step: usize| (index * step % 100_003) as f64 / 100_003.0 - 0.5;
@@ -93,14 +93,17 @@ fn moves(count: usize) -> JointMoves {
     let mut moves = JointMoves::new(count, day);
     moves.set_prices(btc, (0..count).map(|row| 1.0 + 0.2 * first(row) * (1.0 + second(row))).collect()).unwrap();
     moves.set_vols(btc, (0..count).map(|row| 0.4 * third(row) - 0.8 * first(row)).collect()).unwrap();
+    if skewed {
+        moves.set_skews(btc, (0..count).map(|row| 0.1 * second(row)).collect()).unwrap();
+    }
     moves
 }
 
 /// Time in ms, value at risk and expected shortfall.
-fn numpy(options: usize, scenarios: usize) -> Option<[f64; 3]> {
+fn numpy(options: usize, scenarios: usize, skewed: bool) -> Option<[f64; 3]> {
     let python = std::env::var_os("TRIMTAB_PYTHON").unwrap_or_else(|| "python3".into());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/joint_numpy.py");
-    let sizes = [options, scenarios].map(|size| size.to_string());
+    let sizes = [options, scenarios, usize::from(skewed)].map(|size| size.to_string());
     let output = std::process::Command::new(python).arg(script).args(sizes).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let numbers: Vec<f64> = text.split_whitespace().map_while(|number| number.parse().ok()).collect();

@@ -206,6 +206,7 @@ fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteErro
                     level: 1.0,
                     weight: 0.0,
                     shift: 0.0,
+                    tilt: 0.0,
                     floor: 0.0,
                     years,
                     discount,

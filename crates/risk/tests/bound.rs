@@ -107,6 +107,7 @@ fn scenario(random: &mut Random) -> Scenario {
             twist: some(random, -0.05, 0.2),
             short: some(random, -0.05, 0.2),
             skew: some(random, -0.1, 0.1),
+            tilt: some(random, -0.1, 0.1),
             short_power: some(random, 0.0, 0.4),
             long_power: some(random, 0.0, 0.3),
             shortest_days: 1.0,

@@ -126,6 +126,7 @@ fn scenario(random: &mut Random) -> Scenario {
             twist: random.between(-0.3, 0.3),
             short: if random.below(2) == 0 { 0.0 } else { random.between(-0.1, 0.2) },
             skew: random.between(-0.2, 0.2),
+            tilt: if random.below(2) == 0 { 0.0 } else { random.between(-0.1, 0.1) },
             short_power: random.between(0.0, 0.4),
             long_power: random.between(0.0, 0.2),
             shortest_days: random.between(0.5, 5.0),
@@ -209,7 +210,8 @@ impl World<'_> {
                     let root = |days: f64| units::math::sqrt(30.0 / days) - 1.0;
                     let v = if tenor < 30.0 { root(tenor) / root(7.0) } else { 0.0 };
                     let base = followed * (1.0 + m.relative * w + m.twist * (w - 1.0) + m.short * v) + m.absolute * w;
-                    (base + m.skew * units::math::ln(strike / first)).max(m.floor)
+                    let u = units::math::pow(30.0 / tenor, if tenor < 30.0 { 0.6 } else { 1.2 });
+                    (base + (m.skew + m.tilt * u) * units::math::ln(strike / first)).max(m.floor)
                 } else {
                     point.vol
                 };
@@ -281,8 +283,8 @@ fn joint_moves_are_as_scenarios_one_by_one() {
         let (like, count) = (scenario(&mut random), 1 + random.below(40) as usize);
         let mut column = |low: f64, high: f64| -> Vec<f64> { (0..count).map(|_| random.between(low, high)).collect() };
         let (btc, usdc, shares, points) = (column(0.5, 2.0), column(0.9, 1.1), column(-0.5, 1.0), column(-0.1, 0.3));
-        let shorts = column(-0.2, 0.3);
-        let has_shorts = round % 2 == 0;
+        let (shorts, skews) = (column(-0.2, 0.3), column(-0.1, 0.1));
+        let (has_shorts, has_skews) = (round % 2 == 0, round % 3 == 0);
         let mut moves = JointMoves::new(count, like.clone());
         moves.set_prices(currency("BTC"), btc.clone()).unwrap();
         moves.set_prices(currency("USDC"), usdc.clone()).unwrap();
@@ -291,6 +293,9 @@ fn joint_moves_are_as_scenarios_one_by_one() {
             moves.set_vol_points(currency(code), points.clone()).unwrap();
             if has_shorts {
                 moves.set_short_vols(currency(code), shorts.clone()).unwrap();
+            }
+            if has_skews {
+                moves.set_skews(currency(code), skews.clone()).unwrap();
             }
         }
         let scenarios: Vec<Scenario> = (0..count)
@@ -301,6 +306,7 @@ fn joint_moves_are_as_scenarios_one_by_one() {
                 one.vol.relative += shares[row];
                 one.vol.absolute += points[row];
                 one.vol.short += if has_shorts { shorts[row] } else { 0.0 };
+                one.vol.tilt += if has_skews { skews[row] } else { 0.0 };
                 one
             })
             .collect();
@@ -666,7 +672,9 @@ fn a_fill_gives_what_a_portfolio_made_anew_gives() {
                     (qty(size), price)
                 }
                 Holding::Balance { amount, .. } => {
-                    *amount = cash(qty(size).approximate());
+                    // What quantities and cash of their own scales both hold without a rounding.
+                    let size = (size * 64.0).round() / 64.0;
+                    *amount = cash(size);
                     (qty(size), Notional::ZERO)
                 }
             };
@@ -715,6 +723,8 @@ fn joint_moves_agree_with_an_independent_computation() {
     moves.set_vols(currency("BTC"), column(&joint["vol_BTC"])).unwrap();
     moves.set_vols(currency("ETH"), column(&joint["vol_ETH"])).unwrap();
     moves.set_vol_points(currency("ETH"), column(&joint["points_ETH"])).unwrap();
+    moves.set_skews(currency("BTC"), column(&joint["skew_BTC"])).unwrap();
+    moves.set_skews(currency("ETH"), column(&joint["skew_ETH"])).unwrap();
     let (mut revaluation, mut profits) = (Revaluation::new(Simd::best()), Vec::new());
     let mut ready = revaluation.ready(&portfolio).unwrap();
     ready.profits(&moves, &mut profits).unwrap();
@@ -801,6 +811,7 @@ fn golden_scenario(row: &Value) -> Scenario {
             twist: number(&row["twist"]),
             short: number(&row["early"]),
             skew: number(&row["skew"]),
+            tilt: number(&row["tilt"]),
             short_power: number(&row["short"]),
             long_power: number(&row["long"]),
             shortest_days: number(&row["shortest"]),

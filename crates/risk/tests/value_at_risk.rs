@@ -14,6 +14,7 @@ use risk::scenario::{Holding, Portfolio, Revaluation, Settlement, Slack};
 use risk::tail::TailError;
 use risk::value_at_risk::{
     Again, Book, ByGreeks, Dynamics, Factor, Forecast, History, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
+    has_own,
 };
 use units::math::{exp, ln, pow, sqrt};
 use units::{Cash, Duration, Notional, OptionRight, Price, Qty, Round, Timestamp};
@@ -261,6 +262,79 @@ fn short_volatilities_move_short_options_alone() {
     close(profits.group(2)[1], profits.group(2)[0], 1e-9);
     assert!(profits.group(0)[1] > profits.group(0)[0]);
     assert_eq!(book.short(), [coin(0)]);
+}
+
+/// A skew is tilted by as much as is told at thirty days, about the forward: more at seven days, less at sixty; the same on smiles and on
+/// lines, and by Greeks where moves are small. Where it does not move, the bits are those of a book without that factor.
+#[test]
+fn a_skew_tilts_volatilities_about_the_forward() {
+    let mut portfolio = market();
+    portfolio.set_forward(coin(0), expiry(7), PRICES[0]).unwrap();
+    portfolio.set_forward(coin(0), expiry(60), PRICES[0]).unwrap();
+    let held = [(7, 0.9), (7, 1.0), (60, 0.8)];
+    for (days, moneyness) in held {
+        portfolio.hold(option(0, days, moneyness, OptionRight::Put, 1.0, 0.5)).unwrap();
+    }
+    let factors = vec![Factor::Price(coin(0)), Factor::Vol(coin(0)), Factor::Skew(coin(0))];
+    let (hour, groups) = (Duration::HOUR, [0, 1, 2]);
+    let changes = vec![0.0, 0.0, 0.0, 0.0, 0.0, -0.08, 0.02, 0.1, 0.0];
+    let moves = Moves::given(&factors, hour, changes).unwrap();
+    let plain = Moves::given(&factors[..2], hour, vec![0.02, 0.1]).unwrap();
+    let mut book = book(&portfolio);
+    let profits = book.profits(&moves, 0..3, &groups).unwrap();
+    let without = book.profits(&plain, 0..1, &groups).unwrap();
+    let points: Vec<SmilePoint> = portfolio
+        .holdings()
+        .map(|held| if let Holding::Option { point, .. } = held { *point } else { panic!("an option") })
+        .collect();
+    let on_smiles = book.profits_on(&moves, 0..3, &groups, |line, place| points[line].slope * place).unwrap();
+    let greeks = ByGreeks::of(&mut book, &factors, hour, &groups).unwrap();
+    let small = [0.0, 0.0, 1e-4];
+    let full = book.profits(&Moves::given(&factors, hour, small.to_vec()).unwrap(), 0..1, &[]).unwrap();
+    close(greeks.profit(&small), full.totals()[0], 1e-4);
+    assert!((full.totals()[0] - profits.totals()[0]).abs() > 0.01);
+    for (line, (days, moneyness)) in held.into_iter().enumerate() {
+        for row in 0..3 {
+            close(on_smiles.group(line)[row], profits.group(line)[row], 1e-7);
+        }
+        assert_eq!(profits.group(line)[2].to_bits(), without.group(line)[0].to_bits());
+        let (days, forward, strike) = (days as f64, PRICES[0], PRICES[0] * moneyness);
+        let worth = |vol: f64| {
+            let years = (days - 1.0 / 24.0) / 365.0;
+            let inputs = Inputs { forward, strike, years, vol, discount: 1.0 };
+            EuropeanOption::new(OptionRight::Put, inputs).unwrap().greeks().price
+        };
+        let power = if days < 30.0 { 0.6 } else { 1.2 };
+        let tilt = -0.08 * pow(30.0 / days, power) * ln(moneyness);
+        close(profits.group(line)[1] - profits.group(line)[0], worth(0.5 + tilt) - worth(0.5), 1e-6);
+    }
+    // Changes by differences, and under Student's law as well: as likely up as down.
+    let levels = History::of_levels(hour, factors.clone(), &[100.0, 0.5, -0.1, 110.0, 0.6, 0.05]).unwrap();
+    close(levels.row(0)[2], 0.15, 1e-15);
+    let law = Law::new(DAY, factors[2..].to_vec(), vec![0.05], vec![1.0], Some(3.0)).unwrap();
+    let drawn = Moves::monte_carlo(&law, DAY, Paths { count: 100_000, seed: 5 }).unwrap();
+    let mean = (0..drawn.len()).map(|row| drawn.of(row)[0]).sum::<f64>() / drawn.len() as f64;
+    close(mean, 0.0, 5.0 * 0.05 / sqrt(100_000.0));
+}
+
+/// A skew that volatilities tell, that is seldom told, or that is a fit's rounding, is no factor; one of its own is.
+#[test]
+fn a_skew_that_tells_nothing_of_its_own_is_no_factor() {
+    let mut random = Random(29);
+    let mut vol = 0.0;
+    let mut rows = |own: f64, along: f64| -> Vec<[f64; 2]> {
+        (0..100)
+            .map(|_| {
+                vol += random.between(-0.05, 0.05);
+                [vol, along * vol + own * random.between(-1.0, 1.0)]
+            })
+            .collect()
+    };
+    assert!(has_own(&rows(0.01, -0.3), 100));
+    assert!(!has_own(&rows(0.0, -0.3), 100), "told by the volatility");
+    assert!(!has_own(&rows(1e-6, 0.0), 100), "rounding");
+    assert!(!has_own(&rows(0.01, -0.3)[..90], 100), "told too seldom");
+    assert!(!has_own::<2>(&[], 0));
 }
 
 #[test]
@@ -635,6 +709,9 @@ fn profits_keep_within_their_slack() {
         Moves::monte_carlo(&law(all(), &[0.04, 0.05, 0.06, 0.07], Some(4.0)), DAY, Paths { count: 300, seed: 3 });
     let mut moves = moves.unwrap().joint(0..300, Dynamics::default()).unwrap();
     moves.set_short_vols(coin(1), (0..300).map(|_| random.between(-0.5, 0.8)).collect()).unwrap();
+    let skewed = |random: &mut Random| (0..300).map(|_| random.between(-0.3, 0.3)).collect();
+    moves.set_skews(coin(0), skewed(&mut random)).unwrap();
+    moves.set_skews(coin(1), skewed(&mut random)).unwrap();
     let (mut tightest, mut told) = (0.0_f64, 0);
     for round in 0..200 {
         let account = if round % 3 == 0 { coin(0) } else { Currency::USD };

@@ -41,9 +41,9 @@ pub struct HistoryRequest {
 pub enum Vols {
     /// None: no options are held.
     None,
-    /// The one thirty days ahead.
+    /// The one thirty days ahead, and the skew there.
     Month,
-    /// That, and the one seven days ahead: options of under thirty days are held.
+    /// These, and the one seven days ahead: options of under thirty days are held.
     Short,
 }
 
@@ -97,22 +97,28 @@ impl Known {
         Self { catalogue, chains, last, quoted, coins }
     }
 
-    /// What is asked for: prices, then volatilities.
+    /// What is asked for: prices, then volatilities, then skews.
     fn sources(&self, asked: &HistoryRequest) -> Vec<Source> {
+        let kinds: [(Vols, fn(Currency) -> Factor); 4] = [
+            (Vols::None, Factor::Price),
+            (Vols::Month, Factor::Vol),
+            (Vols::Short, Factor::ShortVol),
+            (Vols::Month, Factor::Skew),
+        ];
         let mut sources = Vec::new();
-        for vols in [Vols::None, Vols::Month, Vols::Short] {
+        for (vols, kind) in kinds {
             for (coin, _) in asked.coins.iter().filter(|(_, asked)| *asked >= vols) {
                 let chain = self.chains.chains().iter().position(|chain| chain.base() == *coin);
                 let venue = chain.map_or("", |chain| self.chains.chains()[chain].venue());
-                let at_the_money =
-                    |days| format!("at the money, {days} days ahead, of the surface of {coin} options at {venue}");
-                let (factor, name) = match vols {
-                    Vols::None => {
-                        let name = format!("the forward of {coin} options at {venue}, for delivery at once");
-                        (Factor::Price(*coin), name)
-                    }
-                    Vols::Month => (Factor::Vol(*coin), at_the_money(REFERENCE_DAYS)),
-                    Vols::Short => (Factor::ShortVol(*coin), at_the_money(SHORT_DAYS)),
+                let of_surface = |what: &str, days| {
+                    format!("{what} at the money, {days} days ahead, of the surface of {coin} options at {venue}")
+                };
+                let factor = kind(*coin);
+                let name = match factor {
+                    Factor::Price(_) => format!("the forward of {coin} options at {venue}, for delivery at once"),
+                    Factor::Vol(_) => of_surface("", REFERENCE_DAYS).trim_start().to_owned(),
+                    Factor::ShortVol(_) => of_surface("", SHORT_DAYS).trim_start().to_owned(),
+                    Factor::Skew(_) => of_surface("slope", REFERENCE_DAYS),
                 };
                 let prices = self.catalogue.prices_of(*coin).collect();
                 sources.push(Source { factor, prices, chain, name, told: 0 });
@@ -182,12 +188,14 @@ impl Known {
                                 let tenor = surface.tenor(WEEK).ok().filter(|tenor| !tenor.extrapolated())?;
                                 Some((None, tenor.atm()))
                             }
+                            Factor::Skew(_) => Some((None, surface.tenor(MONTH).ok()?.skew())),
                         }
                     })
                 }
                 (false, None) => None,
             };
-            let value = value.filter(|(_, value)| value.is_finite() && *value > 0.0);
+            let is_level = |value: f64| value.is_finite() && (value > 0.0 || source.factor.is_difference());
+            let value = value.filter(|(_, value)| is_level(*value));
             source.told += usize::from(value.is_some());
             row.push(value.map(|(of, value)| {
                 if let Some(of) = of {
@@ -269,8 +277,12 @@ impl MarketHistory {
             return Err(wrong);
         }
         // A chain that was never fitted tells nothing: its coin's volatilities stand still, and that is said.
-        let is_used = |at: usize| sources[at].told > 0 && is_own(&sources, &rows, at);
-        let used: Vec<usize> = (0..sources.len()).filter(|at| is_used(*at)).collect();
+        let mut used: Vec<usize> = Vec::with_capacity(sources.len());
+        for at in 0..sources.len() {
+            if sources[at].told > 0 && is_own(&sources, &rows, &used, at) {
+                used.push(at);
+            }
+        }
         let factors = used.iter().map(|at| sources[*at].factor).collect();
         let mut history = History::new(asked.step, factors)
             .map_err(|error| refused(error.to_string(), "name a step such as `1d`"))?;
@@ -294,8 +306,9 @@ impl MarketHistory {
         for (pair, moments) in whole[first..=last].windows(2).zip(rows[first..].windows(2)) {
             match (&pair[0], &pair[1]) {
                 (Some(before), Some(after)) => {
+                    let levels = before.iter().zip(after).zip(history.factors());
                     let changes: Vec<f64> =
-                        before.iter().zip(after).map(|(before, after)| ln(after / before)).collect();
+                        levels.map(|((before, after), factor)| factor.change(*before, *after)).collect();
                     history.push(&changes).map_err(|error| refused(error.to_string(), "repair the tape"))?;
                     spans.push((moments[0].0, moments[1].0));
                 }
@@ -327,13 +340,28 @@ fn too_fine(slowest: Factor, apart: Duration, step: Duration, changes: &str) -> 
     Wrong::new("", what, format_args!("take `--step {coarser}`, and a horizon of whole steps"))
 }
 
-/// Whether a short volatility tells more than the other one of its coin; all else does.
-fn is_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], at: usize) -> bool {
-    let Factor::ShortVol(coin) = sources[at].factor else { return true };
-    let Some(month) = sources.iter().position(|source| source.factor == Factor::Vol(coin)) else { return true };
-    let both: Vec<[f64; 2]> = rows.iter().filter_map(|(_, row)| Some([ln(row[month]?), ln(row[at]?)])).collect();
+/// Whether a short volatility or a skew tells more than the volatilities of its coin that are used; all else does.
+fn is_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], used: &[usize], at: usize) -> bool {
+    let factor = sources[at].factor;
+    let place = |of: Factor| used.iter().copied().find(|other| sources[*other].factor == of);
+    let month = match factor {
+        Factor::Price(_) | Factor::Vol(_) => return true,
+        Factor::ShortVol(coin) | Factor::Skew(coin) => place(Factor::Vol(coin)),
+    };
+    let Some(month) = month else { return false };
+    let own = |value: f64| if factor.is_difference() { value } else { ln(value) };
     let with_month = rows.iter().filter(|(_, row)| row[month].is_some()).count();
-    value_at_risk::has_own(&both, with_month)
+    let told = rows.iter().map(|(_, row)| row);
+    match place(Factor::ShortVol(factor.coin())) {
+        Some(short) => {
+            let all = told.filter_map(|row| Some([ln(row[month]?), ln(row[short]?), own(row[at]?)]));
+            value_at_risk::has_own(&all.collect::<Vec<_>>(), with_month)
+        }
+        None => {
+            let both = told.filter_map(|row| Some([ln(row[month]?), own(row[at]?)]));
+            value_at_risk::has_own(&both.collect::<Vec<_>>(), with_month)
+        }
+    }
 }
 
 /// A step so many times finer than what is told most seldom is refused unread.

@@ -94,8 +94,10 @@ pub struct FactorView {
     pub name: String,
     /// Of what the numbers are.
     pub source: String,
-    /// Deviation of ln(after ÷ before) over the horizon, by the scenarios.
+    /// Deviation of ln(after ÷ before) over the horizon, by the scenarios; of a skew that of after − before.
     pub deviation: f64,
+    /// `share`, or of a skew `volatility per ln strike`.
+    pub unit: &'static str,
 }
 
 /// The history that scenarios are made of.
@@ -645,6 +647,7 @@ fn history_view(market: &MarketHistory, made: &Made, horizon: Duration) -> Resul
         name: factor.to_string(),
         source: source.clone(),
         deviation,
+        unit: if factor.is_difference() { "volatility per ln strike" } else { "share" },
     };
     Ok(HistoryView {
         from: market.from,
@@ -751,9 +754,14 @@ fn notes(
         } else {
             ""
         };
+        let has_skew = market.history.factors().iter().any(|factor| matches!(factor, Factor::Skew(_)));
+        let skews = if has_skew {
+            "skews move by a factor of their own, tenors by (30 days ÷ tenor)^0.6 under thirty days, ^1.2 from there on"
+        } else {
+            "no history of skews is told, so that they have no risk of their own"
+        };
         notes.push(format!(
-            "{how} (30 days ÷ tenor)^{short_power} under thirty days, ^{long_power} from there on{rest}; smiles stay by {sticky}, so that \
-             skews have no risk of their own"
+            "{how} (30 days ÷ tenor)^{short_power} under thirty days, ^{long_power} from there on{rest}; smiles stay by {sticky}; {skews}"
         ));
     }
     if market.left_out > 0 {

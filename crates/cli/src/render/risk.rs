@@ -98,7 +98,8 @@ fn factors(view: &RiskView, explain: bool, terminal: &Terminal) {
     terminal.result(format_args!("\n  {:<25}{:>10}  from", "moves", "dev., %"));
     for factor in &view.history.factors {
         let deviation = show::percent(factor.deviation, 2, Style::Terminal);
-        let line = format!("{:<25}{deviation:>10}  {}", factor.name, factor.source);
+        let unit = if factor.unit == "share" { "" } else { ", pt per ln K" };
+        let line = format!("{:<25}{deviation:>10}  {}", format!("{}{unit}", factor.name), factor.source);
         terminal.result(format_args!("  {}", wrap_behind(&line, terminal.width())));
     }
     if let Some(degrees) = view.degrees {

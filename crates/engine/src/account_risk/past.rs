@@ -15,8 +15,12 @@ use units::{Duration, Price, Timestamp};
 
 /// Changes that are kept have a row before and behind.
 const ROWS: usize = TailFact::STEPS + 1;
-/// Levels of a coin: its price, its volatility and its short one.
-const LEVELS: usize = 3;
+/// Levels of a coin: its price, its volatility, its short one and its skew, which is known where the volatility is.
+const LEVELS: usize = 4;
+const PRICE: usize = 0;
+const VOL: usize = 1;
+const SHORT: usize = 2;
+const SKEW: usize = 3;
 /// Tenors of the volatilities that stand for all of a coin's, in years, and of a forward that stands for the price.
 const MONTH: f64 = REFERENCE_DAYS / 365.0;
 const WEEK: f64 = SHORT_DAYS / 365.0;
@@ -40,7 +44,8 @@ struct Source {
     /// The best first.
     prices: Vec<u32>,
     chain: Option<usize>,
-    /// When its surface was fitted last, with its volatilities at the money a month and a week ahead, and its forward for delivery at once.
+    /// When its surface was fitted last, with its volatilities at the money a month and a week ahead, its skew a month ahead, and its forward
+    /// for delivery at once.
     implied: (Timestamp, [f64; LEVELS]),
 }
 
@@ -120,6 +125,7 @@ impl Past {
                 let all = [
                     tenor(MONTH).map(|tenor| tenor.atm()),
                     week.map(|tenor| tenor.atm()),
+                    tenor(MONTH).map(|tenor| tenor.skew()),
                     tenor(AT_ONCE).map(|tenor| tenor.forward()),
                 ];
                 source.implied = (at, all.map(Option::unwrap_or_default));
@@ -165,9 +171,10 @@ impl Past {
             .map(|factor| {
                 let at = self.coins.iter().position(|source| source.coin == factor.coin())?;
                 let level = match factor {
-                    Factor::Price(_) => 0,
-                    Factor::Vol(_) => 1,
-                    Factor::ShortVol(_) => 2,
+                    Factor::Price(_) => PRICE,
+                    Factor::Vol(_) => VOL,
+                    Factor::ShortVol(_) => SHORT,
+                    Factor::Skew(_) => SKEW,
                 };
                 Some(LEVELS * at + level)
             })
@@ -179,28 +186,42 @@ impl Past {
             let at = row * width + column;
             grid.levels.get(at).copied().unwrap_or_else(|| due[at - grid.levels.len()])
         };
-        // A short volatility that tells nothing of its own is left out.
-        let is_own = |at: &usize| {
-            if !matches!(factors[*at], Factor::ShortVol(_)) {
-                return true;
+        // A short volatility or a skew that tells nothing of its own is left out.
+        let mut used: Vec<usize> = Vec::with_capacity(factors.len());
+        for (at, factor) in factors.iter().enumerate() {
+            let first = columns[at] / LEVELS * LEVELS;
+            let with_month = (0..rows).filter(|row| level(*row, first + VOL) > 0.0);
+            let logs = |row: usize| [VOL, SHORT].map(|of| ln(level(row, first + of)));
+            let short = |row: &usize| level(*row, first + SHORT) > 0.0;
+            let months = with_month.clone().count();
+            let is_own = match factor {
+                Factor::Price(_) | Factor::Vol(_) => true,
+                Factor::ShortVol(_) => has_own(&with_month.filter(short).map(logs).collect::<Vec<_>>(), months),
+                Factor::Skew(_) => {
+                    let skew = |row: usize| level(row, first + SKEW);
+                    if used.iter().any(|other| columns[*other] == first + SHORT) {
+                        let all = with_month.filter(short).map(|row| [logs(row)[0], logs(row)[1], skew(row)]);
+                        has_own(&all.collect::<Vec<_>>(), months)
+                    } else {
+                        has_own(&with_month.map(|row| [logs(row)[0], skew(row)]).collect::<Vec<_>>(), months)
+                    }
+                }
+            };
+            if is_own {
+                used.push(at);
             }
-            let column = columns[*at];
-            let with_month: Vec<usize> = (0..rows).filter(|row| level(*row, column - 1) > 0.0).collect();
-            let both = with_month.iter().filter(|row| level(**row, column) > 0.0);
-            let both: Vec<[f64; 2]> = both.map(|row| [ln(level(*row, column - 1)), ln(level(*row, column))]).collect();
-            has_own(&both, with_month.len())
-        };
-        let used: Vec<usize> = (0..factors.len()).filter(is_own).collect();
+        }
         let mut history = History::new(step, used.iter().map(|at| factors[*at]).collect())?;
         let columns: Vec<usize> = used.iter().map(|at| columns[*at]).collect();
         let mut changes = Vec::with_capacity(columns.len());
         let mut last = None;
         for row in 1..rows {
             changes.clear();
-            for column in &columns {
-                let (before, after) = (level(row - 1, *column), level(row, *column));
-                if before > 0.0 && after > 0.0 {
-                    changes.push(ln(after / before));
+            for (column, factor) in columns.iter().zip(history.factors()) {
+                // A skew of nothing is one: it is known where the volatility is.
+                let known = if column % LEVELS == SKEW { column - SKEW + VOL } else { *column };
+                if level(row - 1, known) > 0.0 && level(row, known) > 0.0 {
+                    changes.push(factor.change(level(row - 1, *column), level(row, *column)));
                 }
             }
             if changes.len() == columns.len() {
@@ -241,7 +262,8 @@ impl Past {
             *told = (Timestamp::from_nanos(from.i64()?), Price::from_raw(from.i64()?));
         }
         for source in &mut self.coins {
-            source.implied = (Timestamp::from_nanos(from.i64()?), [from.f64()?, from.f64()?, from.f64()?]);
+            let at = Timestamp::from_nanos(from.i64()?);
+            source.implied = (at, [from.f64()?, from.f64()?, from.f64()?, from.f64()?]);
         }
         for grid in &mut self.grids {
             grid.next = from.option(|from| from.i64().map(Timestamp::from_nanos))?;
@@ -257,14 +279,14 @@ impl Source {
     fn levels(&self, at: Timestamp, step: Duration, told: &[(Timestamp, Price)]) -> [f64; LEVELS] {
         let is_fresh = |told: Timestamp| told > Timestamp::MIN && at.since(told) < step;
         let price = self.prices.iter().map(|source| told[*source as usize]).find(|(told, _)| is_fresh(*told));
-        let (fitted, [vol, short, forward]) = self.implied;
+        let (fitted, [vol, short, skew, forward]) = self.implied;
         let implied = |value: f64| if is_fresh(fitted) { value } else { 0.0 };
         let price = match price {
             Some((_, price)) => price.approximate(),
             None if self.prices.is_empty() => implied(forward),
             None => 0.0,
         };
-        [price, implied(vol), implied(short)]
+        [price, implied(vol), implied(short), implied(skew)]
     }
 }
 

@@ -379,8 +379,9 @@ impl Factors {
         of_options.dedup();
         let short = whole.portfolio.coins_of_short_options();
         let prices = coins.into_iter().map(Factor::Price);
-        let vols = of_options.into_iter().map(Factor::Vol);
-        let list = prices.chain(vols).chain(short.into_iter().map(Factor::ShortVol)).collect();
+        let vols = of_options.iter().copied().map(Factor::Vol);
+        let skews: Vec<Factor> = of_options.iter().copied().map(Factor::Skew).collect();
+        let list = prices.chain(vols).chain(short.into_iter().map(Factor::ShortVol)).chain(skews).collect();
         let (made, quotes) = (whole.made, whole.quotes);
         let until = whole.becomes_short(engine).filter(|at| *at >= engine.now).fold(Timestamp::MAX, Timestamp::min);
         Self { made, quotes, until, list }

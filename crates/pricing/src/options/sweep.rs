@@ -19,18 +19,20 @@ pub struct Sweep {
     log: Column,
     relative: Column,
     absolute: Column,
+    /// Empty where no skew moves.
+    skew: Column,
 }
 
 impl Sweep {
     /// Puts scenarios in the place of those before: of each what the forward is multiplied by, and the relative and the absolute move of
-    /// volatility.
+    /// volatility. Skews stay where they are.
     ///
     /// # Panics
     ///
     /// If a factor is not within 1e-30 and 1e30, or another number is not finite.
     pub fn refill(&mut self, simd: Simd, moves: impl IntoIterator<Item = (f64, f64, f64)>) {
-        let Self { factor, log, relative, absolute } = self;
-        [&mut *factor, log, relative, absolute].into_iter().for_each(Column::clear);
+        let Self { factor, log, relative, absolute, skew } = self;
+        [&mut *factor, log, relative, absolute, skew].into_iter().for_each(Column::clear);
         for (by, share, points) in moves {
             let fits = (1e-30..=1e30).contains(&by) && share.is_finite() && points.is_finite();
             assert!(fits, "scenario {}: {by} {share} {points}", factor.len());
@@ -40,6 +42,20 @@ impl Sweep {
         }
         log.resize(factor.len());
         simd.enter_wide(Logs { factor, log });
+    }
+
+    /// How the skew dσ/dln K moves in each scenario.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one for each scenario, or one is not finite.
+    pub fn move_skews(&mut self, moves: impl IntoIterator<Item = f64>) {
+        self.skew.clear();
+        for by in moves {
+            assert!(by.is_finite(), "scenario {}: skew {by}", self.skew.len());
+            self.skew.push(by, 0.0);
+        }
+        assert_eq!(self.skew.len(), self.len(), "a move of the skew for each scenario");
     }
 
     /// Number of scenarios.
@@ -58,7 +74,7 @@ impl Sweep {
 /// How much of an option is held, and what moves make of its volatility σ:
 ///
 /// ```text
-/// (σ − slope × ln factor) × (level + weight × relative) + shift + weight × absolute
+/// (σ − slope × ln factor) × (level + weight × relative) + shift + weight × absolute + tilt × skew
 /// ```
 ///
 /// and no less than `floor`.
@@ -76,6 +92,8 @@ pub struct Exposure {
     pub weight: f64,
     /// What is added to the volatility in every scenario.
     pub shift: f64,
+    /// What a move of the skew by one adds: ln(strike ÷ forward) × what of the move reaches this option's tenor.
+    pub tilt: f64,
     /// Least volatility.
     pub floor: f64,
     /// To expiry, after the moves.
@@ -98,6 +116,7 @@ struct Prepared {
     weight: f64,
     shift: f64,
     points: f64,
+    tilt: f64,
     floor: f64,
 }
 
@@ -112,8 +131,8 @@ impl Exposures {
     ///
     /// If another number is not finite.
     pub fn push(&mut self, exposure: &Exposure) -> Result<(), Refusal> {
-        let Exposure { quantity, slope, level, weight, shift, .. } = *exposure;
-        assert!([quantity, slope, level, weight, shift].iter().all(|number| number.is_finite()), "{exposure:?}");
+        let Exposure { quantity, slope, level, weight, shift, tilt, .. } = *exposure;
+        assert!([quantity, slope, level, weight, shift, tilt].iter().all(|number| number.is_finite()), "{exposure:?}");
         let (vol, floor) = (Field::Vol.check(exposure.vol)?, Field::Vol.check(exposure.floor)?);
         let (root, discount) = (Field::Years.check(exposure.years)?.sqrt(), Field::Discount.check(exposure.discount)?);
         self.0.push(Prepared {
@@ -124,6 +143,7 @@ impl Exposures {
             weight,
             shift: shift * root,
             points: weight * root,
+            tilt: tilt * root,
             floor: floor * root,
         });
         Ok(())
@@ -158,7 +178,7 @@ impl MovedPrices {
     /// options.push(OptionKind::Call, 65_000.0, 60_000.0)?;
     /// options.settle(Simd::best());
     /// let exposure = Exposure {
-    ///     quantity: 2.0, vol: 0.65, slope: 0.0, level: 1.0, weight: 1.0, shift: 0.0, floor: 0.0, years: 0.1, discount: 1.0,
+    ///     quantity: 2.0, vol: 0.65, slope: 0.0, level: 1.0, weight: 1.0, shift: 0.0, tilt: 0.0, floor: 0.0, years: 0.1, discount: 1.0,
     /// };
     /// exposures.push(&exposure)?;
     /// sweep.refill(Simd::best(), [(1.0, 0.0, 0.0), (0.9, 0.2, 0.0)]); // nothing; forwards fall by a tenth, volatilities rise by a fifth
@@ -177,7 +197,12 @@ impl MovedPrices {
         assert!(self.place.len() == self.len(), "the options are not settled");
         worth.clear();
         worth.resize(sweep.factor.blocks.len() * LANES, 0.0);
-        simd.enter_wide(Sum { options: self, range, exposures: &exposures.0, sweep, worth });
+        let (exposures, skews) = (&exposures.0, &sweep.skew);
+        if skews.len() == 0 {
+            simd.enter_wide(Sum::<false> { options: self, range, exposures, sweep, worth });
+        } else {
+            simd.enter_wide(Sum::<true> { options: self, range, exposures, sweep, worth });
+        }
         worth.truncate(sweep.len());
     }
 }
@@ -201,7 +226,8 @@ impl Work for Logs<'_> {
     }
 }
 
-struct Sum<'a> {
+/// With moves of the skew, or without.
+struct Sum<'a, const SKEWED: bool> {
     options: &'a MovedPrices,
     range: Range<usize>,
     exposures: &'a [Prepared],
@@ -210,7 +236,7 @@ struct Sum<'a> {
     worth: &'a mut [f64],
 }
 
-impl Work for Sum<'_> {
+impl<const SKEWED: bool> Work for Sum<'_, SKEWED> {
     type Output = ();
 
     #[inline(always)]
@@ -222,18 +248,23 @@ impl Work for Sum<'_> {
             let count = worth.len() / LANES;
             let rows = tile * TILE..tile * TILE + count;
             let (factors, logs) = (&sweep.factor.blocks[rows.clone()], &sweep.log.blocks[rows.clone()]);
-            let (shares, points) = (&sweep.relative.blocks[rows.clone()], &sweep.absolute.blocks[rows]);
+            let (shares, points) = (&sweep.relative.blocks[rows.clone()], &sweep.absolute.blocks[rows.clone()]);
+            // Of nothing where there are none: they are not looked at then.
+            let skews = if SKEWED { &sweep.skew.blocks[rows] } else { points };
             let sums = &mut sums[..count];
             sums.fill(Block([0.0; LANES]));
             for index in range.clone() {
                 let exposure = &exposures[index];
-                let rows = sums.iter_mut().zip(factors.iter().zip(logs)).zip(shares.iter().zip(points));
-                for ((sum, (factor, log)), (share, points)) in rows {
+                let rows = sums.iter_mut().zip(factors.iter().zip(logs)).zip(shares.iter().zip(points)).zip(skews);
+                for (((sum, (factor, log)), (share, points)), skew) in rows {
                     for part in 0..LANES / S::WIDTH {
                         let load = |block: &Block| Real::load(lanes, block, part);
                         let log = load(log);
                         let level = splat(exposure.weight).fma(load(share), splat(exposure.level));
-                        let shift = splat(exposure.points).fma(load(points), splat(exposure.shift));
+                        let mut shift = splat(exposure.points).fma(load(points), splat(exposure.shift));
+                        if SKEWED {
+                            shift = splat(exposure.tilt).fma(load(skew), shift);
+                        }
                         let deviation = splat(exposure.slope).neg_fma(log, splat(exposure.deviation));
                         let deviation = deviation.fma(level, shift).at_least(splat(exposure.floor));
                         let one = Abreast {
@@ -286,6 +317,7 @@ mod tests {
                     level: 0.5 + unit(),
                     weight: unit() * 2.0,
                     shift: 0.1 * (unit() - 0.5),
+                    tilt: unit() - 0.5,
                     floor: if unit() < 0.5 { 0.0 } else { 0.3 * unit() },
                     years: [0.0, 1e-6, 0.02, 0.5, 2.0][round % 5],
                     discount: 0.9 + 0.1 * unit(),
@@ -299,25 +331,35 @@ mod tests {
                     (super::super::functions::exp(2.0 * unit() * unit() - 0.7), unit() - 0.5, 0.2 * (unit() - 0.5))
                 })
                 .collect();
+            // Without skews, with skews of nothing, with skews.
+            let skews: Vec<f64> =
+                moves.iter().map(|_| if round % 3 == 2 { 0.3 * (unit() - 0.5) } else { 0.0 }).collect();
             let (mut sweep, mut worth) = (Sweep::default(), Vec::new());
             let mut all: Vec<Vec<f64>> = Vec::new();
             for simd in SimdName::ALL.into_iter().filter_map(Simd::new) {
                 options.settle(simd);
                 sweep.refill(simd, moves.iter().copied());
+                if round % 3 == 0 {
+                    options.sweep(simd, 0..count, &exposures, &sweep, &mut worth);
+                    all.push(worth.clone());
+                }
+                sweep.move_skews(skews.iter().copied());
                 options.sweep(simd, 0..count, &exposures, &sweep, &mut worth);
                 all.push(worth.clone());
             }
             assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "round {round}");
             let alone = scenarios / 2;
             sweep.refill(Simd::best(), [moves[alone]]);
+            sweep.move_skews([skews[alone]]);
             options.sweep(Simd::best(), 0..count, &exposures, &sweep, &mut worth);
             assert_eq!(worth, [all[0][alone]]);
-            for ((by, share, points), found) in moves.iter().zip(&all[0]) {
+            for (((by, share, points), skew), found) in moves.iter().zip(&skews).zip(&all[0]) {
                 let (mut expected, mut gross) = (0.0, 0.0);
                 for (kind, forward, strike, exposure) in &held {
                     let follow = exposure.vol - exposure.slope * super::super::functions::ln(*by);
                     let vol = follow * (exposure.level + exposure.weight * share);
-                    let vol = (vol + exposure.shift + exposure.weight * points).max(exposure.floor);
+                    let shift = exposure.shift + exposure.weight * points + exposure.tilt * skew;
+                    let vol = (vol + shift).max(exposure.floor);
                     let Exposure { quantity, years, discount, .. } = *exposure;
                     let inputs = Inputs { forward: forward * by, strike: *strike, years, vol, discount };
                     let price = EuropeanOption::new(*kind, inputs).unwrap().greeks().price;
@@ -338,6 +380,7 @@ mod tests {
             level: 1.0,
             weight: 0.0,
             shift: 0.0,
+            tilt: 0.0,
             floor: 0.0,
             years: 1.0,
             discount: 1.0,

@@ -683,13 +683,16 @@ fn deviates(group: &Group, smiles: &[Smile], scenario: &Scenario, by: f64, (reac
     let level = vol.level(group.days, weight);
     let shift = vol.absolute * weight;
     let (steepest, short) = (steepest(vol, group.days, years), steepest_short(vol, group.days, years));
+    let skewed = vol.skew_at(group.days);
+    let (most_skewed, tilting) = steepest_tilt(vol, group.days, years);
     let mut deviates = Deviates { by_radius: 1.0, ..Deviates::default() };
-    if steepest == 0.0 && short == 0.0 && shift == 0.0 && vol.skew == 0.0 && vol.floor == 0.0 && by == 0.0 {
+    if steepest == 0.0 && short == 0.0 && shift == 0.0 && most_skewed == 0.0 && vol.floor == 0.0 && by == 0.0 {
         return deviates;
     }
     for smile in smiles {
         let follow = -smile.slope * by;
-        let skew = if vol.skew == 0.0 { 0.0 } else { vol.skew * ln(smile.strike / group.quoted) };
+        let place = if most_skewed == 0.0 { 0.0 } else { ln(smile.strike / group.quoted) };
+        let skew = skewed * place;
         let proportional = smile.vol * level;
         let told = (smile.vol + follow) * level + shift + skew;
         let moved = told.max(vol.floor);
@@ -698,10 +701,11 @@ fn deviates(group: &Group, smiles: &[Smile], scenario: &Scenario, by: f64, (reac
         let free = told - proportional.abs() * reach > vol.floor;
         let rest = if free { told - proportional } else { moved.max((proportional - moved).abs()) };
         deviates.by_vol = deviates.by_vol.max(share(rest));
-        deviates.by_price = deviates.by_price.max(share(vol.skew));
+        deviates.by_price = deviates.by_price.max(share(most_skewed));
         deviates.by_radius = deviates.by_radius.max(share(proportional));
         let own = smile.vol + follow.abs();
         let tenor = ((vol.relative.abs() + vol.twist.abs()) * own + vol.absolute.abs()) * steepest + short * own;
+        let tenor = tenor + tilting * place.abs();
         deviates.by_years = deviates.by_years.max(share(tenor));
     }
     deviates
@@ -715,6 +719,17 @@ fn steepest_short(vol: &super::VolMove, days: f64, years: f64) -> f64 {
     }
     let unit = sqrt(REFERENCE_DAYS / SHORT_DAYS) - 1.0;
     vol.short.abs() * 365.0 * sqrt(REFERENCE_DAYS / soon) / (2.0 * soon * unit)
+}
+
+/// The most that the skew moves by, over the years within reach, and what its weight changes in a year that passes.
+fn steepest_tilt(vol: &super::VolMove, days: f64, years: f64) -> (f64, f64) {
+    if vol.tilt == 0.0 {
+        return (vol.skew.abs(), 0.0);
+    }
+    let soon = (days - 365.0 * years).max(vol.shortest_days);
+    let weight = vol.tilt_weight(soon).max(vol.tilt_weight(days));
+    // The larger power, whichever side of thirty days it is.
+    (vol.skew.abs() + vol.tilt.abs() * weight, vol.tilt.abs() * 365.0 * 1.2 * weight / soon)
 }
 
 /// The most that the weight of a tenor changes in a year that passes, over the years within reach.

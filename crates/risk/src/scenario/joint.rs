@@ -51,6 +51,7 @@ pub struct JointMoves {
     vols: Vec<(Currency, Vec<f64>)>,
     shorts: Vec<(Currency, Vec<f64>)>,
     points: Vec<(Currency, Vec<f64>)>,
+    skews: Vec<(Currency, Vec<f64>)>,
 }
 
 impl JointMoves {
@@ -58,7 +59,8 @@ impl JointMoves {
     /// set.
     #[must_use]
     pub fn new(count: usize, like: Scenario) -> Self {
-        Self { count, like, prices: Vec::new(), vols: Vec::new(), shorts: Vec::new(), points: Vec::new() }
+        let none = Vec::new;
+        Self { count, like, prices: none(), vols: none(), shorts: none(), points: none(), skews: none() }
     }
 
     /// What the price of a currency is multiplied by in each scenario, in place of how [`Self::like`] moves it.
@@ -122,6 +124,20 @@ impl JointMoves {
         self.set("absolute move of volatility", coin, moves, f64::is_finite, |all| &mut all.points)
     }
 
+    /// By how much dσ/dln K of a coin moves in each scenario, told at thirty days: added to [`VolMove::tilt`](super::VolMove::tilt), and
+    /// spread over tenors as that is.
+    ///
+    /// # Errors
+    ///
+    /// The first move that is not finite; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one for each scenario.
+    pub fn set_skews(&mut self, coin: Currency, moves: Vec<f64>) -> Result<(), ScenarioError> {
+        self.set("move of a skew", coin, moves, f64::is_finite, |all| &mut all.skews)
+    }
+
     fn set(
         &mut self,
         what: &'static str,
@@ -170,6 +186,11 @@ impl JointMoves {
         [column(&self.vols, coin), column(&self.shorts, coin)]
     }
 
+    /// Moves of a coin's skew.
+    pub(super) fn skews_of(&self, coin: Currency) -> Option<&[f64]> {
+        column(&self.skews, coin)
+    }
+
     /// Some of the scenarios, in the order given.
     ///
     /// # Panics
@@ -183,8 +204,8 @@ impl JointMoves {
             columns.iter().map(of).collect()
         };
         let (prices, vols, points) = (pick(&self.prices), pick(&self.vols), pick(&self.points));
-        let shorts = pick(&self.shorts);
-        Self { count: rows.len(), like: self.like.clone(), prices, vols, shorts, points }
+        let (shorts, skews) = (pick(&self.shorts), pick(&self.skews));
+        Self { count: rows.len(), like: self.like.clone(), prices, vols, shorts, points, skews }
     }
 }
 
@@ -418,6 +439,9 @@ impl Revaluation {
             let Scenario { vol, sticky, time, name, .. } = &moves.like;
             let weight = tenor_weight(vol, group.days);
             let level = vol.level(group.days, weight);
+            let skewed = vol.skew_at(group.days);
+            let has_skews = column(&moves.skews, portfolio.currencies[group.underlying].currency).is_some();
+            let tilted = if has_skews { vol.tilt_weight(group.days) } else { 0.0 };
             // As in `Revaluation::weigh`.
             let unit = if group.coin { group.parity } else { 1.0 };
             let ((years, discount), (years_then, discount_then)) =
@@ -432,16 +456,19 @@ impl Revaluation {
                     level: 1.0,
                     weight: 0.0,
                     shift: 0.0,
+                    tilt: 0.0,
                     floor: 0.0,
                     years,
                     discount,
                 };
-                let skew = if vol.skew == 0.0 { 0.0 } else { vol.skew * ln(smile.strike / group.quoted) };
+                let is_plain = skewed == 0.0 && tilted == 0.0;
+                let place = if is_plain { 0.0 } else { ln(smile.strike / group.quoted) };
                 let moved = Exposure {
                     slope: if *sticky == Sticky::Moneyness { smile.slope } else { 0.0 },
                     level,
                     weight,
-                    shift: vol.absolute * weight + skew,
+                    shift: vol.absolute * weight + skewed * place,
+                    tilt: tilted * place,
                     floor: vol.floor,
                     years: years_then,
                     discount: discount_then,
@@ -478,7 +505,7 @@ impl Revaluation {
             }
             let code = portfolio.currencies[underlying].currency;
             let (vols, points) = (column(&moves.vols, code), column(&moves.points, code));
-            let shorts = column(&moves.shorts, code);
+            let (shorts, skews) = (column(&moves.shorts, code), column(&moves.skews, code));
             let vol = &moves.like.vol;
             // The weight of short volatilities differs by expiry, so each has moves of its own.
             let share = |group: &Group| match shorts {
@@ -510,6 +537,9 @@ impl Revaluation {
                         (by, share, points.map_or(0.0, |column| column[row]))
                     }),
                 );
+                if let Some(skews) = skews {
+                    pair.sweep.move_skews(skews.iter().copied());
+                }
             }
         }
         Ok(())

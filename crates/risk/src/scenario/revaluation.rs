@@ -374,7 +374,9 @@ impl Revaluation {
             self.moved.set_forward(group.options.clone(), group.quoted)?;
         }
         // A skew looks at the place of strikes.
-        for column in self.columns.iter_mut().filter(|column| column.is_some_and(|(vol, _)| vol.skew != 0.0)) {
+        let has_skew =
+            |column: &Option<(VolMove, Duration)>| column.is_some_and(|(vol, _)| vol.skew != 0.0 || vol.tilt != 0.0);
+        for column in self.columns.iter_mut().filter(|column| has_skew(column)) {
             *column = None;
         }
         self.moved.settle(self.simd);
@@ -666,6 +668,7 @@ struct Shape {
     discount: f64,
     level: f64,
     shift: f64,
+    skew: f64,
     /// ln of what the forward is multiplied by, if smiles follow it.
     by: f64,
 }
@@ -677,7 +680,7 @@ impl Shape {
         let weight = tenor_weight(vol, group.days);
         let level = vol.level(group.days, weight);
         let by = if scenario.sticky == Sticky::Moneyness { ln(group.factor(portfolio, prices)) } else { 0.0 };
-        Self { years, discount, level, shift: vol.absolute * weight, by }
+        Self { years, discount, level, shift: vol.absolute * weight, skew: vol.skew_at(group.days), by }
     }
 
     /// An option's volatility.
@@ -690,7 +693,7 @@ impl Shape {
         (index, smile): (usize, &Smile),
         whole: Option<&impl Fn(usize, f64) -> f64>,
     ) -> f64 {
-        let VolMove { skew, floor, .. } = scenario.vol;
+        let VolMove { floor, .. } = scenario.vol;
         let place = || ln(smile.strike / group.quoted);
         let follow = match whole {
             _ if self.by == 0.0 => 0.0,
@@ -700,7 +703,7 @@ impl Shape {
                 whole(line, place - self.by) - whole(line, place)
             }
         };
-        let skew = if skew == 0.0 { 0.0 } else { skew * place() };
+        let skew = if self.skew == 0.0 { 0.0 } else { self.skew * place() };
         let moved = (smile.vol + follow) * self.level + self.shift + skew;
         // Not `max`, which would make a floor of what is no number.
         if moved < floor { floor } else { moved }

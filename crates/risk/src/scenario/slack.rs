@@ -12,12 +12,15 @@ use units::math::{ln, sqrt};
 ///
 /// An option's price moves by no more than its forward does, and by no more than [`STEEPEST`] × the forward for each unit of the
 /// deviation σ√t that it has to its expiry, which time takes and a volatility that grows with a shorter tenor gives. What is linear moves
-/// in proportion. No derivative is taken at a point, so nothing is left out between the points.
+/// in proportion. A skew that moves gives an option another volatility when its forward comes nearer to its strike, or further from it, and
+/// when its tenor gets shorter. No derivative is taken at a point, so nothing is left out between the points.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Slack {
     /// By scenario: for a price that moves by a share of itself, and for the time.
     by_price: Vec<f64>,
     by_time: Vec<f64>,
+    /// For a price that moves along a skew, at whatever forward it goes to.
+    by_skew: Vec<f64>,
     /// The account reckons in something that has a price itself.
     is_relative: bool,
     logs: Vec<f64>,
@@ -33,24 +36,26 @@ impl Slack {
     #[must_use]
     pub fn within(&self, width: f64, scenario: usize) -> f64 {
         let most = if self.is_relative { (1.0 + width) / (1.0 - width) } else { 1.0 / (1.0 - width) };
-        (most - 1.0) * self.by_price[scenario] + most * self.by_time[scenario]
+        let skewed = if self.by_skew.is_empty() { 0.0 } else { most * (most - 1.0) * self.by_skew[scenario] };
+        (most - 1.0) * self.by_price[scenario] + most * self.by_time[scenario] + skewed
     }
 }
 
 impl Ready<'_> {
     /// How far [`Self::profits`] may go from what they are now, before `time` has passed. Whether this is told: it is where moves are
-    /// columns of prices and relative moves of volatility alone, and nothing is discounted.
+    /// columns of prices, relative moves of volatility and moves of skew alone, and nothing is discounted.
     ///
     /// # Errors
     ///
     /// As [`Self::profits`].
     pub fn slack(&mut self, moves: &JointMoves, time: Duration, slack: &mut Slack) -> Result<bool, ScenarioError> {
         let like = moves.like();
-        let fields =
-            [like.vol.relative, like.vol.absolute, like.vol.twist, like.vol.skew, like.vol.short, like.funding];
-        let Slack { by_price, by_time, is_relative, logs } = slack;
+        let vol = &like.vol;
+        let fields = [vol.relative, vol.absolute, vol.twist, vol.skew, vol.tilt, vol.short, like.funding];
+        let Slack { by_price, by_time, by_skew, is_relative, logs } = slack;
         by_price.clear();
         by_time.clear();
+        by_skew.clear();
         by_price.resize(moves.len(), 0.0);
         by_time.resize(moves.len(), 0.0);
         let is_plain = fields.iter().all(|field| *field == 0.0) && !moves.has_points();
@@ -86,7 +91,10 @@ impl Ready<'_> {
             logs.clear();
             logs.extend((0..moves.len()).map(|row| ln(by(row))));
             let code = portfolio.currencies[run[0].underlying].currency;
-            let shares = moves.vols_of(code);
+            let (shares, skews) = (moves.vols_of(code), moves.skews_of(code));
+            if skews.is_some() {
+                by_skew.resize(moves.len(), 0.0);
+            }
             for group in run {
                 let years = |after: i64| group.left(portfolio, Duration::from_nanos(after)).0;
                 let (horizon, passed) = (like.time.nanos(), time.nanos());
@@ -96,6 +104,7 @@ impl Ready<'_> {
                 let days = [group.days, (group.days - time.days()).max(0.0)];
                 let weights =
                     [days.map(|days| tenor_weight(&like.vol, days)), days.map(|days| like.vol.short_weight(days))];
+                let [tilted, tilting] = days.map(|days| like.vol.tilt_weight(days));
                 // What the forward is worth in the account's currency, for each that is held.
                 let unit = if group.coin {
                     group.forward * group.parity
@@ -107,6 +116,7 @@ impl Ready<'_> {
                     let smile = &revaluation.smiles[index];
                     let forward = smile.quantity.abs() * unit;
                     let slope = if like.sticky == Sticky::Moneyness { smile.slope } else { 0.0 };
+                    let place = if skews.is_some() { ln(smile.strike / group.quoted) } else { 0.0 };
                     for row in 0..moves.len() {
                         let own = smile.vol - slope * logs[row];
                         let (mut is, mut least, mut most) = (1.0, 1.0, 1.0);
@@ -116,12 +126,22 @@ impl Ready<'_> {
                             least += (now * share).min(end * share);
                             most += (now * share).max(end * share);
                         }
-                        let vol = |level: f64| (own * level).max(like.vol.floor);
-                        let (lower, upper) = (vol(least).min(vol(most)), vol(least).max(vol(most)));
+                        let skew = skews.map_or(0.0, |skews| skews[row]);
+                        let along = skew * place;
+                        let vol = |level: f64, tilt: f64| (own * level + along * tilt).max(like.vol.floor);
+                        // What the skew adds goes one way as well; the two apart are further than both together.
+                        let (low, high) = (along * tilted.min(tilting), along * tilted.max(tilting));
+                        let (low, high) = (low.min(high), low.max(high));
+                        let between = [own * least, own * most];
+                        let lower = (between[0].min(between[1]) + low).max(like.vol.floor);
+                        let upper = (between[0].max(between[1]) + high).max(like.vol.floor);
                         // Deviation at the horizon: as it is, and between what it may become.
-                        let is = vol(is) * roots[0];
+                        let is = vol(is, tilted) * roots[0];
                         let (least, most) = (lower * roots[1], upper * roots[0]);
                         let then = of.factor(row) * account.now() / account.then(row);
+                        if skew != 0.0 {
+                            by_skew[row] += forward * then * STEEPEST * roots[0] * skew.abs() * tilted.max(tilting);
+                        }
                         by_price[row] += forward * then.max(1.0);
                         by_time[row] += forward * STEEPEST * (then * (most - is).max(is - least) + smile.vol * now);
                     }

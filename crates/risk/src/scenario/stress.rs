@@ -227,7 +227,7 @@ impl File {
             "vol.relative" | "vol.short" => number >= -1.0,
             "vol.floor" => number >= 0.0,
             "vol.shortest_days" | "margin.from" | "margin.to" => number > 0.0,
-            "deviations" | "funding" | "vol.absolute" | "vol.twist" | "vol.skew" | "vol.short_power"
+            "deviations" | "funding" | "vol.absolute" | "vol.twist" | "vol.skew" | "vol.tilt" | "vol.short_power"
             | "vol.long_power" => true,
             _ => return Err(StressError::Field(at, field.to_owned())),
         };
@@ -341,6 +341,7 @@ fn set_vol(vol: &mut VolMove, field: &str, value: f64) {
         "vol.twist" => &mut vol.twist,
         "vol.short" => &mut vol.short,
         "vol.skew" => &mut vol.skew,
+        "vol.tilt" => &mut vol.tilt,
         "vol.short_power" => &mut vol.short_power,
         "vol.long_power" => &mut vol.long_power,
         "vol.shortest_days" => &mut vol.shortest_days,

@@ -242,7 +242,7 @@ impl Book {
         let mut scenarios: Vec<Scenario> = Vec::new();
         for Part { underlying, portfolio, lines, revaluation, outcomes } in &mut self.parts {
             let place = |of: Factor| moves.factors().iter().position(|factor| *factor == of);
-            let vols = (place(Factor::Vol(*underlying)), place(Factor::ShortVol(*underlying)));
+            let vols = [Factor::Vol, Factor::ShortVol, Factor::Skew].map(|of| place(of(*underlying)));
             let mut first = range.start;
             while first < range.end {
                 let chunk = first..range.end.min(first + CHUNK);
@@ -266,14 +266,8 @@ pub(super) fn like(moves: &Moves, dynamics: Dynamics) -> Scenario {
     Scenario { vol, sticky, time: moves.horizon(), ..Scenario::still("") }
 }
 
-/// The scenario of a move, of which `vols` are the volatilities': at thirty days, at seven.
-fn set(
-    scenario: &mut Scenario,
-    moves: &Moves,
-    at: usize,
-    (vol, short): (Option<usize>, Option<usize>),
-    dynamics: Dynamics,
-) {
+/// The scenario of a move, of which `vols` are the volatilities': at thirty days, at seven, and their skew.
+fn set(scenario: &mut Scenario, moves: &Moves, at: usize, [vol, short, skew]: [Option<usize>; 3], dynamics: Dynamics) {
     let changes = moves.of(at);
     // What is named here moves so, coin or dollar.
     scenario.dollars.clear();
@@ -284,4 +278,5 @@ fn set(
     }
     scenario.vol.relative = vol.map_or(0.0, |vol| exp(changes[vol]) - 1.0);
     scenario.vol.short = dynamics.beyond(changes, vol, short);
+    scenario.vol.tilt = skew.map_or(0.0, |skew| changes[skew]);
 }

@@ -2,7 +2,7 @@
 
 use super::{Factor, ValueAtRiskError};
 use units::Duration;
-use units::math::{ln, sqrt};
+use units::math::sqrt;
 
 /// Fewer changes tell of no distribution.
 pub const FEWEST: usize = 30;
@@ -12,29 +12,40 @@ const STILL_MOST: usize = 20;
 /// What is next to nothing beside a factor's deviation.
 const STILL: f64 = 1e-3;
 
-/// A short volatility is a factor of its own where it is told in this share of the rows that have the other one, at least.
-const SHORT_TOLD: f64 = 0.95;
-/// And where the other one leaves at least this share of its variance unexplained.
-const SHORT_OWN: f64 = 1e-4;
+/// A short volatility or a skew is a factor of its own where it is told in this share of the rows that have the volatility, at least.
+const OWN_TOLD: f64 = 0.95;
+/// And where volatilities leave at least this share of its variance unexplained.
+const OWN_SHARE: f64 = 1e-4;
+/// And its changes are no mere rounding of a fit: a skew's a hundredth of a point.
+const OWN_LEAST: f64 = 1e-4;
 
-/// Whether a short volatility ([`Factor::ShortVol`]) tells more than the other one of its coin: of rows that have the other one, both
-/// logarithms where both are told, the other one first, and how many rows there are.
+/// Whether a short volatility ([`Factor::ShortVol`]) or a skew ([`Factor::Skew`]) tells more than the volatilities of its coin do: of rows
+/// that have the one at thirty days, the levels where all are told (volatilities as logarithms), the factor in question last, and how many
+/// rows there are.
 #[must_use]
-pub fn has_own(both: &[[f64; 2]], rows: usize) -> bool {
-    if (both.len() as f64) < SHORT_TOLD * rows as f64 {
+pub fn has_own<const N: usize>(told: &[[f64; N]], rows: usize) -> bool {
+    let count = told.len().saturating_sub(1);
+    if (told.len() as f64) < OWN_TOLD * rows as f64 || count == 0 {
         return false;
     }
-    let (mut square, mut product, mut own) = (0.0, 0.0, 0.0);
-    for pair in both.windows(2) {
-        let [of_month, of_short] = [pair[1][0] - pair[0][0], pair[1][1] - pair[0][1]];
-        square += of_month * of_month;
-        product += of_month * of_short;
-        own += of_short * of_short;
+    let column = |at: usize| -> Vec<f64> { told.windows(2).map(|pair| pair[1][at] - pair[0][at]).collect() };
+    let product = |one: &[f64], other: &[f64]| -> f64 { one.iter().zip(other).map(|(one, other)| one * other).sum() };
+    let mut columns: Vec<Vec<f64>> = (0..N).map(column).collect();
+    let whole = columns.last().map_or(0.0, |own| product(own, own));
+    // What each one is beyond those before it, by Gram and Schmidt.
+    for at in 0..N {
+        let (before, rest) = columns.split_at_mut(at);
+        for known in before {
+            let square = product(known, known);
+            let times = if square > 0.0 { product(known, &rest[0]) / square } else { 0.0 };
+            rest[0].iter_mut().zip(known).for_each(|(own, known)| *own -= times * *known);
+        }
     }
-    own * square - product * product > SHORT_OWN * own * square
+    let own = columns.last().map_or(0.0, |own| product(own, own));
+    own > OWN_SHARE * whole && own > OWN_LEAST * OWN_LEAST * count as f64
 }
 
-/// Changes of factors, each as ln(after ÷ before), those of one step side by side: so a draw takes all factors of one moment.
+/// Changes of factors, each as [`Factor::change`] has it, those of one step side by side: so a draw takes all factors of one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
     step: Duration,
@@ -60,11 +71,11 @@ impl History {
         Ok(Self { step, factors, changes: Vec::new() })
     }
 
-    /// Of levels (prices, volatilities), a row a moment, oldest first, each `step` after the one before.
+    /// Of levels (prices, volatilities, skews), a row a moment, oldest first, each `step` after the one before.
     ///
     /// # Errors
     ///
-    /// As [`Self::new`]; rows that do not fit the factors; a level that is not over zero.
+    /// As [`Self::new`]; rows that do not fit the factors; a level that is not finite, or, but for a skew, not over zero.
     pub fn of_levels(step: Duration, factors: Vec<Factor>, levels: &[f64]) -> Result<Self, ValueAtRiskError> {
         let mut history = Self::new(step, factors)?;
         let width = history.factors.len();
@@ -72,7 +83,7 @@ impl History {
             return Err(ValueAtRiskError::Shape { factors: width, numbers: levels.len() });
         }
         for (at, value) in levels.iter().enumerate() {
-            if !(value.is_finite() && *value > 0.0) {
+            if !(value.is_finite() && (*value > 0.0 || history.factors[at % width].is_difference())) {
                 return Err(ValueAtRiskError::Number {
                     factor: history.factors[at % width],
                     row: at / width,
@@ -80,7 +91,9 @@ impl History {
                 });
             }
         }
-        history.changes.extend(levels.iter().skip(width).zip(levels).map(|(after, before)| ln(after / before)));
+        let factors = history.factors.iter().cycle();
+        let changes = levels.iter().zip(levels.iter().skip(width)).zip(factors);
+        history.changes = changes.map(|((before, after), factor)| factor.change(*before, *after)).collect();
         Ok(history)
     }
 
@@ -147,8 +160,9 @@ impl History {
     }
 
     /// The same with each change as `of` has it.
-    pub(super) fn mapped(&self, of: impl Fn(f64) -> f64) -> Self {
-        let changes = self.changes.iter().map(|change| of(*change)).collect();
+    pub(super) fn mapped(&self, of: impl Fn(Factor, f64) -> f64) -> Self {
+        let all = self.changes.iter().zip(self.factors.iter().cycle());
+        let changes = all.map(|(change, factor)| of(*factor, *change)).collect();
         Self { changes, ..self.clone() }
     }
 

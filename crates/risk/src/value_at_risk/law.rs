@@ -35,7 +35,8 @@ pub enum Tails {
 ///
 /// The normal law is one of logarithms, ln(after ÷ before). Student's law is one of logarithms where a factor falls and of simple returns,
 /// after ÷ before − 1, where it rises: of logarithms alone, exp of a rise had no mean, and so had no loss of what is sold short. As it is
-/// all figures exist, and nothing falls under zero. The two are alike for small changes: x − x²/2 beside x.
+/// all figures exist, and nothing falls under zero. The two are alike for small changes: x − x²/2 beside x. What changes by differences
+/// ([`Factor::is_difference`]) does so under any law.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Law {
     step: Duration,
@@ -119,7 +120,10 @@ impl Law {
     pub(super) fn sees(history: &History, forecast: Option<Forecast>, tails: Tails) -> Result<Seen, ValueAtRiskError> {
         match tails {
             Tails::Normal => Seen::of(history, forecast),
-            Tails::Student(_) | Tails::Fitted => Seen::of(&history.mapped(straight), forecast),
+            Tails::Student(_) | Tails::Fitted => {
+                let straight = |factor: Factor, change| if factor.is_difference() { change } else { straight(change) };
+                Seen::of(&history.mapped(straight), forecast)
+            }
         }
     }
 
@@ -293,8 +297,10 @@ impl Law {
                     }
                 }
             }
-            let logarithm = |change: f64| if self.degrees.is_some() { logarithm(change) } else { change };
-            out.iter_mut().zip(&moves).for_each(|(sum, change)| *sum += logarithm(*change));
+            for ((sum, change), factor) in out.iter_mut().zip(&moves).zip(&self.factors) {
+                let is_straight = self.degrees.is_some() && !factor.is_difference();
+                *sum += if is_straight { logarithm(*change) } else { *change };
+            }
         }
     }
 }

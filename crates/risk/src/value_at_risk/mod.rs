@@ -27,6 +27,7 @@ use crate::tail::TailError;
 use market::Currency;
 use pricing::garch::FitError;
 use std::fmt;
+use units::math::ln;
 use units::{Duration, Timestamp};
 
 /// What moves.
@@ -38,6 +39,8 @@ pub enum Factor {
     Vol(Currency),
     /// Those of short options: at the money, seven days ahead.
     ShortVol(Currency),
+    /// The skew dσ/dln K of a coin's options at the forward, thirty days ahead.
+    Skew(Currency),
 }
 
 impl Factor {
@@ -45,8 +48,20 @@ impl Factor {
     #[must_use]
     pub fn coin(self) -> Currency {
         match self {
-            Self::Price(coin) | Self::Vol(coin) | Self::ShortVol(coin) => coin,
+            Self::Price(coin) | Self::Vol(coin) | Self::ShortVol(coin) | Self::Skew(coin) => coin,
         }
+    }
+
+    /// Whether it changes by differences, after − before: what may be negative. Everything else changes by ln(after ÷ before).
+    #[must_use]
+    pub fn is_difference(self) -> bool {
+        matches!(self, Self::Skew(_))
+    }
+
+    /// Its change from one level to another.
+    #[must_use]
+    pub fn change(self, before: f64, after: f64) -> f64 {
+        if self.is_difference() { after - before } else { ln(after / before) }
     }
 }
 
@@ -56,6 +71,7 @@ impl fmt::Display for Factor {
             Self::Price(coin) => write!(out, "{coin}"),
             Self::Vol(coin) => write!(out, "volatility of {coin}"),
             Self::ShortVol(coin) => write!(out, "short volatility of {coin}"),
+            Self::Skew(coin) => write!(out, "skew of {coin}"),
         }
     }
 }

@@ -33,7 +33,7 @@ pub enum Forecast {
 pub struct Moves {
     factors: Vec<Factor>,
     horizon: Duration,
-    /// ln(after ÷ before), scenario by scenario.
+    /// As [`Factor::change`] has them, scenario by scenario.
     changes: Vec<f64>,
 }
 
@@ -167,7 +167,8 @@ impl Moves {
     pub fn joint(&self, range: Range<usize>, dynamics: Dynamics) -> Result<JointMoves, ScenarioError> {
         let mut joint = JointMoves::new(range.len(), like(self, dynamics));
         for (at, factor) in self.factors.iter().enumerate() {
-            let factors = range.clone().map(|scenario| exp(self.of(scenario)[at]));
+            let changes = range.clone().map(|scenario| self.of(scenario)[at]);
+            let factors = changes.clone().map(exp);
             match factor {
                 Factor::Price(coin) => joint.set_prices(*coin, factors.collect())?,
                 Factor::Vol(coin) => joint.set_vols(*coin, factors.map(|factor| factor - 1.0).collect())?,
@@ -176,6 +177,7 @@ impl Moves {
                     let beyond = |scenario| dynamics.beyond(self.of(scenario), vol, Some(at));
                     joint.set_short_vols(*coin, range.clone().map(beyond).collect())?;
                 }
+                Factor::Skew(coin) => joint.set_skews(*coin, changes.collect())?,
             }
         }
         Ok(joint)
@@ -205,7 +207,7 @@ impl Moves {
         self.changes.is_empty()
     }
 
-    /// ln(after ÷ before) of each factor in one scenario.
+    /// The change of each factor in one scenario, as [`Factor::change`] has it.
     ///
     /// # Panics
     ///
