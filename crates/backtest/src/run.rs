@@ -15,6 +15,7 @@ use market::{Catalogue, Instrument, InstrumentKind};
 use policy::spec::OptionMargin;
 use policy::{Policy, RiskFact};
 use pricing::surface::PARITY_TOLERANCE;
+use risk::growth::GrowthError;
 use risk::tail::TailError;
 use risk::value_at_risk::{FEWEST, ValueAtRiskError};
 use serde::{Deserialize, Serialize};
@@ -691,8 +692,38 @@ fn unknown_facts(engine: &Engine, traders: &[Trader], catalogue: &Catalogue) -> 
     engine.unknown_risk().into_iter().map(stamp).collect()
 }
 
-/// How much has to go by before what may be lost is known, where that is why it was not.
+/// What to do about a fact that was not known, where its reason does not say: how much has to go by before what may be lost, or what an
+/// account's days say of ruin and growth, is known.
 fn remedy(fact: &str, refusal: &RiskRefusal) -> String {
+    let let_through = || format!("let rules pass meanwhile (`!known({fact}) || …`)");
+    match refusal {
+        RiskRefusal::TooFewDays { count } => {
+            let more = RiskRefusal::DAYS_MIN.saturating_sub(*count);
+            return format!(
+                ". Whole days of the run count, from midnight to midnight UTC: give tapes that begin {more} days earlier, and {}, for a first \
+                 entry that waits for it never comes",
+                let_through()
+            );
+        }
+        RiskRefusal::Growth(GrowthError::Outside { name: "a return", .. }) => {
+            return ". All was lost in a day, of which no later one recovers: hold less by a limit that looks ahead, such as \
+                    `liquidation.distance()`, or end the tapes before"
+                .to_owned();
+        }
+        RiskRefusal::Growth(GrowthError::Outside { .. }) => {
+            return format!(
+                ". The account's worth never moved over these days: it has to trade before, so {}",
+                let_through()
+            );
+        }
+        RiskRefusal::Growth(GrowthError::NoLoss | GrowthError::TooFew { .. }) => {
+            return format!(
+                ". Ask for a longer window (365d at most), give tapes that begin earlier, and {}",
+                let_through()
+            );
+        }
+        _ => {}
+    }
     let too_little = matches!(
         refusal,
         RiskRefusal::ValueAtRisk(

@@ -369,6 +369,58 @@ fn every_kind_of_alteration_is_found() {
     assert!(missed.is_empty(), "{}", missed.join("\n\n"));
 }
 
+/// What came of losses is made again from other tables; figures have to fit each other. What is taken on trust is said.
+#[test]
+fn altered_losses_are_found() {
+    let when = "[signal]\nwhen = \"!known(var(95%, 6h)) || var(95%, 6h) < 50%\"\n";
+    let stored = stored(&demo_with(&[("[signal]\n", when)]));
+    let clean = audited(&stored.write("as it was", &stored.run));
+    assert!(clean.is_clean(), "{}", told(&clean));
+    let made = |of: &str| clean.checks.iter().find(|check| check.check == of).map_or(0, |check| check.made);
+    for of in ["loss.rows", "loss.figures", "loss.ended", "loss.equity", "loss.held", "loss.made"] {
+        assert!(made(of) > 100, "{of}: {}", made(of));
+    }
+    assert!(clean.unchecked.iter().any(|of| of.contains("no table has their scenarios")), "{:?}", clean.unchecked);
+    // A figure that is known, of an account that held something, whose horizon ended.
+    let at = place_of(&stored.run.tables.losses, |row| {
+        let is_told = row.value_at_risk.is_some_and(|loss| loss > 0.0);
+        row.strategy.is_empty() && is_told && row.held.is_some_and(|held| held != 0.0)
+    });
+    let alterations = vec![
+        altered("a value at risk is less", "loss.figures", move |run| run.tables.losses[at].value_at_risk = Some(1e-4)),
+        altered("a shortfall is less", "loss.figures", move |run| run.tables.losses[at].expected_shortfall = Some(0.0)),
+        altered("a shortfall is less in both rows", "loss.figures", move |run| {
+            run.tables.losses[at..=at + 1].iter_mut().for_each(|row| row.expected_shortfall = Some(0.0));
+        }),
+        altered("equity was a last digit more", "loss.equity", move |run| {
+            run.tables.losses[at].equity += Cash::from_raw(1);
+        }),
+        altered("positions lost less", "loss.held", move |run| {
+            run.tables.losses[at].held = run.tables.losses[at].held.map(|held| held + 1e-6);
+        }),
+        altered("equity made more", "loss.made", move |run| {
+            run.tables.losses[at].made = run.tables.losses[at].made.map(|made| made + 1e-6);
+        }),
+        altered("the horizon ended later", "loss.ended", move |run| {
+            let ended = &mut run.tables.losses[at].ended;
+            *ended = ended.map(|ended| ended + Duration::from_nanos(6 * Duration::HOUR.nanos()));
+        }),
+        altered("nothing came of it", "loss.ended", move |run| {
+            let row = &mut run.tables.losses[at];
+            (row.ended, row.held, row.made) = (None, None, None);
+        }),
+        altered("an account's row is gone", "loss.rows", move |run| drop(run.tables.losses.remove(at))),
+        altered("a time is gone", "loss.ended", move |run| {
+            let time = run.tables.losses[at].time;
+            run.tables.losses.retain(|row| row.time != time);
+        }),
+    ];
+    for (name, check, alter) in alterations {
+        let (failed, told) = stored.failed(name, alter);
+        assert!(failed.contains(&check) && !failed.contains(&"files"), "{name}: {failed:?}\n{told}");
+    }
+}
+
 /// Moves a row to where rows of an earlier time end; gives its new place.
 fn move_to<T>(rows: &mut Vec<T>, from: usize, time: impl Fn(&T) -> Timestamp, earlier: Timestamp) -> usize {
     let row = rows.remove(from);

@@ -88,6 +88,8 @@ fn a_fact_that_is_not_known_says_why_and_how_long() {
     let more = unknown.seconds - whole.nanos() / 1_000_000_000;
     assert!(unknown.fact == "kelly(60d)" && (0..=300).contains(&more), "{unknown:?} in {whole}");
     assert!(unknown.reason.starts_with("the account has returns of 10 days, and 60 are the fewest"), "{unknown:?}");
+    let remedy = "give tapes that begin 50 days earlier, and let rules pass meanwhile (`!known(kelly(60d)) || …`), for a first entry";
+    assert!(unknown.reason.contains(remedy), "{unknown:?}");
     let said = |row: &backtest::records::PlanRow| row.because.starts_with("`kelly(60d)` is not known: the account has");
     let plans = run.tables.plans.chunk_by(|one, other| one.plan == other.plan);
     assert!(
@@ -95,6 +97,18 @@ fn a_fact_that_is_not_known_says_why_and_how_long() {
     );
     let notes = run.summary().integrity.notes;
     assert!(notes.iter().any(|note| note.starts_with("`kelly(60d)`, which is read, was not known for ")), "{notes:?}");
+}
+
+/// Days enough, on which nothing was earned or lost: the fact says what is missing, and the remedy is another one.
+#[test]
+fn an_account_that_never_moved_is_told_to_trade_first() {
+    let folder = tempfile::tempdir().unwrap();
+    // Sixty days are between their midnights; a policy that waits for what only trading tells never trades.
+    let tapes = demo::market(7, folder.path()).unwrap();
+    let run = try_run("when = \"ruin(50%) < 1% || price < 1\"", "", tapes).unwrap();
+    let [unknown] = run.record.unknown_facts.as_slice() else { panic!("{:?}", run.record.unknown_facts) };
+    assert_eq!(run.tables.fills.len(), 0);
+    assert!(unknown.reason.contains("let rules pass meanwhile (`!known(ruin(50%)) || …`)"), "{unknown:?}");
 }
 
 /// A rung that waits for a condition goes out at the market once it holds, and once only.

@@ -245,8 +245,12 @@ fn options_on_recorded_chains() {
     let views = methods.map(|method| run(&format!("--method {method} --horizon 6h")));
     for (method, view) in methods.iter().zip(&views) {
         let factors = view["history"]["factors"].as_array().unwrap();
-        assert_eq!(factors.len(), 3, "{view}");
+        assert_eq!(factors.len(), 4, "{view}");
         assert_eq!(factors[2]["name"], "short volatility of BTC");
+        assert_eq!(
+            (&factors[3]["name"], &factors[3]["unit"]),
+            (&"skew of BTC".into(), &"volatility per ln strike".into())
+        );
         assert!(factors[1]["source"].as_str().unwrap().contains("of the surface of BTC options at deribit"), "{view}");
         assert!(view["history"]["changes"].as_u64().unwrap() > 80, "{view}");
         // Sold options earn with time.

@@ -1,6 +1,6 @@
 //! What does not hold, and where.
 
-use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, HedgeRow, OrderRow, PlanRow, PositionRow};
+use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, HedgeRow, LossRow, OrderRow, PlanRow, PositionRow};
 use std::collections::BTreeMap;
 use units::Timestamp;
 
@@ -70,6 +70,10 @@ impl<'a> At<'a> {
 
     pub(super) fn hedge(row: usize, of: &HedgeRow) -> Self {
         Self { plan: Some(of.plan).filter(|plan| *plan > 0), ..Self::row("hedges", row, of.time) }
+    }
+
+    pub(super) fn loss(row: usize, of: &LossRow) -> Self {
+        Self::row("losses", row, of.time)
     }
 
     pub(super) fn funding(row: usize, of: &FundingRow) -> Self {

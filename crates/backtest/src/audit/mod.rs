@@ -9,6 +9,7 @@ mod finding;
 mod hedges;
 mod ledger;
 mod live;
+mod losses;
 mod plans;
 mod seat;
 mod walk;
@@ -109,6 +110,7 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
         }
         Err(error) => return Err(error),
     };
+    losses::check(run, &walked.marks, &mut found);
     let triggers = figures::triggers(run, walked.crossed, walked.unexplained);
     plans::check_record(run, walked.bars, &mut found);
     let (findings, checks) = found.told();
@@ -184,6 +186,16 @@ fn unchecked(run: &Run) -> Vec<String> {
     tell(
         seat::shares_instruments(run),
         "quantities of orders and stops of strategies that share an instrument: bounds only",
+    );
+    let has_losses = !run.tables.losses.is_empty();
+    tell(
+        has_losses,
+        "value at risk and expected shortfall as policies were told them: no table has their scenarios; only how they stand to each other is \
+         checked",
+    );
+    tell(
+        has_losses && !losses::can_recompute(run),
+        "what of losses came: several currencies, positions taken over, shared instruments or options are translated and marked on the way",
     );
     let mut reckoned: Vec<String> = Vec::new();
     for (section, key, _) in run.policies().iter().flat_map(|policy| policy.settings()) {

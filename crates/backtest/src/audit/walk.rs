@@ -9,6 +9,7 @@ mod terms;
 use super::figures::{Disposition, Overrides};
 use super::finding::{At, Found};
 use super::live::{Live, Wait, id_of, is_venues};
+use super::losses::MarksAt;
 use super::seat::{Seat, is_plain};
 use crate::records::Tables;
 use crate::run::Run;
@@ -32,6 +33,8 @@ pub(super) struct Walked {
     pub(super) overrides: Overrides,
     pub(super) disposition: Disposition,
     pub(super) leverage: Vec<(f64, Option<Timestamp>)>,
+    /// At the times of losses.
+    pub(super) marks: Vec<MarksAt>,
 }
 
 /// An instrument, and what its market did so far.
@@ -92,6 +95,7 @@ struct Next {
     flow: usize,
     position: usize,
     equity: usize,
+    loss: usize,
 }
 
 /// An order that rested while a bar crossed its level.
@@ -220,6 +224,7 @@ impl<'a> Walk<'a> {
             overrides: Overrides::default(),
             disposition: Disposition::default(),
             leverage: vec![(0.0, None); policies.len()],
+            marks: Vec::new(),
         };
         Self {
             run,
@@ -282,6 +287,7 @@ impl<'a> Walk<'a> {
             let market = &mut self.markets[*index];
             market.mark = market.now.mark.or(market.mark);
         }
+        self.marks();
         if is_due || !self.busy.is_empty() {
             self.seats_now();
         }
@@ -289,6 +295,22 @@ impl<'a> Walk<'a> {
             self.positions();
         }
         self.leave();
+    }
+
+    /// What instruments are marked at, where losses were told now.
+    fn marks(&mut self) {
+        let losses = &self.tables.losses;
+        let told = losses[self.next.loss..].iter().take_while(|row| row.time <= self.at);
+        let count = told.clone().count();
+        if told.last().is_some_and(|row| row.time == self.at) {
+            let mark = |symbol: &str| {
+                let market = self.by_symbol.get(symbol).map(|at| &self.markets[*at]);
+                market.map_or(Price::ZERO, |market| market.mark.unwrap_or(market.last))
+            };
+            let all = self.run.record.instruments.iter().map(|known| mark(&known.symbol)).collect();
+            self.told.marks.push((self.at, all));
+        }
+        self.next.loss += count;
     }
 
     /// What the tapes say of each instrument now; and which resting orders its bar crosses.

@@ -60,8 +60,13 @@ impl Measured {
             once.dedup();
             once.into_iter().map(|coin| (coin, Vols::None)).collect()
         };
-        let request =
-            HistoryRequest { at: last.unwrap_or(Timestamp::MAX), step: Duration::DAY, window: None, coins: asked };
+        let request = HistoryRequest {
+            at: last.unwrap_or(Timestamp::MAX),
+            step: Duration::DAY,
+            window: None,
+            coins: asked,
+            threads: 1,
+        };
         let found = match MarketHistory::read(tapes, &request, progress)? {
             None => return Ok(None),
             Some(Err(wrong)) => {

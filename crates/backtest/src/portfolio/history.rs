@@ -4,10 +4,13 @@ use super::shape::Wrong;
 use crate::Error;
 use engine::FittedChain;
 use market::{Catalogue, Currency, Event};
-use risk::chain::Chains;
+use risk::chain::{Chain, Chains};
 use risk::scenario::{REFERENCE_DAYS, SHORT_DAYS};
 use risk::value_at_risk::{self, FEWEST, Factor, History};
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 use tape::{Merged, TapeReader};
 use units::math::ln;
 use units::{Duration, InstrumentId, Price, Timestamp};
@@ -34,6 +37,8 @@ pub struct HistoryRequest {
     pub window: Option<Duration>,
     /// Coins, and which of their volatilities are asked for.
     pub coins: Vec<(Currency, Vols)>,
+    /// Surfaces are fitted on so many threads, while the tapes are read; how many changes no bit.
+    pub threads: usize,
 }
 
 /// Volatilities of a coin.
@@ -65,6 +70,8 @@ pub struct MarketHistory {
     /// By factor: of what the numbers are.
     pub sources: Vec<String>,
 }
+
+type Kind = fn(Currency) -> Factor;
 
 /// What a factor is read from.
 struct Source {
@@ -99,7 +106,7 @@ impl Known {
 
     /// What is asked for: prices, then volatilities, then skews.
     fn sources(&self, asked: &HistoryRequest) -> Vec<Source> {
-        let kinds: [(Vols, fn(Currency) -> Factor); 4] = [
+        let kinds: [(Vols, Kind); 4] = [
             (Vols::None, Factor::Price),
             (Vols::Month, Factor::Vol),
             (Vols::Short, Factor::ShortVol),
@@ -167,45 +174,150 @@ impl Known {
         }
     }
 
-    /// What all is at a moment, as far as it was told less than a step before.
-    fn row(&self, sources: &mut [Source], at: Timestamp, step: Duration) -> Vec<Option<f64>> {
-        let mut surfaces: Vec<Option<FittedChain>> = vec![None; self.quoted.len()];
+    /// What all is at a moment, as far as it was told less than a step before. `is_asked` tells of which source it is wanted.
+    fn row(
+        &self,
+        sources: &mut [Source],
+        (at, step): (Timestamp, Duration),
+        fits: &mut Fits,
+        is_asked: impl Fn(usize) -> bool,
+    ) -> Vec<Level> {
         let mut row = Vec::with_capacity(sources.len());
-        for source in sources {
-            let value = match (source.is_of_prices(), source.chain) {
-                (true, _) => self.price(source, at, step).map(|(of, _, price)| (Some(of), price.approximate())),
-                (false, Some(chain)) => {
-                    let quoted = self.quoted[chain].filter(|(told, _)| at.since(*told) < step);
-                    quoted.and_then(|(told, spot)| {
-                        // A surface is of its last quote: later, its quotes would be stale.
-                        let fit = || FittedChain::fitted(&self.chains.chains()[chain], spot, told);
-                        let surface = surfaces[chain].get_or_insert_with(fit).surface()?;
-                        match source.factor {
-                            Factor::Price(_) => Some((None, surface.tenor(AT_ONCE).ok()?.forward())),
-                            Factor::Vol(_) => Some((None, surface.tenor(MONTH).ok()?.atm())),
-                            // No expiry before it tells nothing of it.
-                            Factor::ShortVol(_) => {
-                                let tenor = surface.tenor(WEEK).ok().filter(|tenor| !tenor.extrapolated())?;
-                                Some((None, tenor.atm()))
-                            }
-                            Factor::Skew(_) => Some((None, surface.tenor(MONTH).ok()?.skew())),
-                        }
-                    })
-                }
-                (false, None) => None,
+        for (index, source) in sources.iter_mut().enumerate() {
+            let level = match (source.is_of_prices(), source.chain) {
+                _ if !is_asked(index) => Level::Missing,
+                (true, _) => match self.price(source, at, step) {
+                    Some((of, _, price)) => {
+                        source.name.clone_from(&self.catalogue.instruments[of.index()].symbol);
+                        Level::Known(price.approximate())
+                    }
+                    None => Level::Missing,
+                },
+                (false, Some(chain)) => match self.quoted[chain].filter(|(told, _)| at.since(*told) < step) {
+                    // A surface is of its last quote: later, its quotes would be stale.
+                    Some((told, spot)) => Level::Fitted(fits.ask(chain, &self.chains.chains()[chain], spot, told)),
+                    None => Level::Missing,
+                },
+                (false, None) => Level::Missing,
             };
-            let is_level = |value: f64| value.is_finite() && (value > 0.0 || source.factor.is_difference());
-            let value = value.filter(|(_, value)| is_level(*value));
-            source.told += usize::from(value.is_some());
-            row.push(value.map(|(of, value)| {
-                if let Some(of) = of {
-                    source.name.clone_from(&self.catalogue.instruments[of.index()].symbol);
-                }
-                value
-            }));
+            row.push(level);
         }
         row
     }
+}
+
+/// What a source is at a moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Level {
+    Missing,
+    Known(f64),
+    /// Of the surface of this number.
+    Fitted(usize),
+}
+
+impl Level {
+    fn resolved(self, factor: Factor, read: &[Read]) -> Option<f64> {
+        let value = match self {
+            Self::Missing => None,
+            Self::Known(value) => Some(value),
+            Self::Fitted(at) => {
+                let Read { forward, month, week, skew } = read[at];
+                match factor {
+                    Factor::Price(_) => forward,
+                    Factor::Vol(_) => month,
+                    Factor::ShortVol(_) => week,
+                    Factor::Skew(_) => skew,
+                }
+            }
+        };
+        value.filter(|value| value.is_finite() && (*value > 0.0 || factor.is_difference()))
+    }
+}
+
+/// What is read off a surface.
+#[derive(Debug, Clone, Copy, Default)]
+struct Read {
+    forward: Option<f64>,
+    month: Option<f64>,
+    week: Option<f64>,
+    skew: Option<f64>,
+}
+
+impl Read {
+    fn of(chain: &Chain, spot: Option<Price>, told: Timestamp) -> Self {
+        let fitted = FittedChain::fitted(chain, spot, told);
+        let tenor = |years: f64| fitted.surface().and_then(|surface| surface.tenor(years).ok());
+        // No expiry before it tells nothing of it.
+        let week = tenor(WEEK).filter(|tenor| !tenor.extrapolated());
+        let month = tenor(MONTH);
+        Self {
+            forward: tenor(AT_ONCE).map(|tenor| tenor.forward()),
+            month: month.map(|tenor| tenor.atm()),
+            week: week.map(|tenor| tenor.atm()),
+            skew: month.map(|tenor| tenor.skew()),
+        }
+    }
+}
+
+/// A chain as it was quoted at a moment, to be fitted.
+struct Job {
+    number: usize,
+    chain: Chain,
+    spot: Option<Price>,
+    told: Timestamp,
+}
+
+/// Surfaces that are asked for, each once, while the tapes are read on.
+struct Fits {
+    to: SyncSender<Job>,
+    /// By chain: the last one that was asked for.
+    last: Vec<Option<((Timestamp, u64), usize)>>,
+    count: usize,
+}
+
+impl Fits {
+    fn ask(&mut self, at: usize, chain: &Chain, spot: Option<Price>, told: Timestamp) -> usize {
+        if self.last.len() <= at {
+            self.last.resize(at + 1, None);
+        }
+        let version = (told, chain.changes());
+        if let Some((_, number)) = self.last[at].filter(|(last, _)| *last == version) {
+            return number;
+        }
+        let number = self.count;
+        // Whoever fits is there until all is read.
+        let _gone = self.to.send(Job { number, chain: chain.clone(), spot, told });
+        self.count += 1;
+        self.last[at] = Some((version, number));
+        number
+    }
+}
+
+/// Reads what asks for surfaces while others fit them. Gives what was read and each surface's numbers in the order asked for.
+fn fitting<T>(threads: usize, read: impl FnOnce(&mut Fits) -> T) -> (T, Vec<Read>) {
+    let (to, from) = sync_channel::<Job>(WAITING);
+    let from = Mutex::new(from);
+    let done: Mutex<Vec<(usize, Read)>> = Mutex::new(Vec::new());
+    let next = || from.lock().ok().and_then(|from| from.recv().ok());
+    let work = || {
+        while let Some(Job { number, chain, spot, told }) = next() {
+            let read = Read::of(&chain, spot, told);
+            if let Ok(mut done) = done.lock() {
+                done.push((number, read));
+            }
+        }
+    };
+    let (read, count) = thread::scope(|scope| {
+        (0..threads.max(1)).for_each(|_| drop(scope.spawn(work)));
+        let mut fits = Fits { to, last: Vec::new(), count: 0 };
+        let result = read(&mut fits);
+        (result, fits.count)
+    });
+    let mut all = vec![Read::default(); count];
+    for (number, read) in done.into_inner().unwrap_or_default() {
+        all[number] = read;
+    }
+    (read, all)
 }
 
 impl Source {
@@ -245,27 +357,26 @@ impl MarketHistory {
         {
             return Ok(Some(Err(vec![too_fine(slowest, apart, asked.step, "next to no")])));
         }
-        let mut merged = opened(tapes)?;
-        let mut known = Known::new(merged.catalogue().clone());
-        let mut rows = Rows::new(known.sources(asked), &times, asked);
-        let (mut events, mut count) = (Vec::new(), 0_u64);
-        while let Some(now) = merged.next_input(&mut events)? {
-            count += 1;
-            if count % 256 == 0 && !progress(merged.rows_total() + merged.rows_read(), 2 * merged.rows_total()) {
-                return Ok(None);
-            }
-            if now > asked.at {
-                break;
-            }
-            rows.pass(&known, now);
-            known.tell(now, &events, asked.step);
-            rows.told(&known, now);
-        }
-        rows.pass(&known, asked.at + Duration::from_nanos(1));
-        Ok(Some(Self::of(rows, &times, asked)))
+        let merged = opened(tapes)?;
+        let known = Known::new(merged.catalogue().clone());
+        let rows = Rows::new(known.sources(asked), &times, asked);
+        let (rows, read) = fitting(asked.threads, |fits| rows.read(known, merged, fits, progress));
+        Ok(rows?.map(|rows| Self::of(rows, &read, &times, asked)))
     }
 
-    fn of(Rows { sources, rows, .. }: Rows<'_>, times: &Times, asked: &HistoryRequest) -> Result<Self, Vec<Wrong>> {
+    fn of(
+        Rows { mut sources, rows, .. }: Rows<'_>,
+        read: &[Read],
+        times: &Times,
+        asked: &HistoryRequest,
+    ) -> Result<Self, Vec<Wrong>> {
+        let resolved = |row: &[Level]| -> Vec<Option<f64>> {
+            row.iter().zip(&sources).map(|(level, source)| level.resolved(source.factor, read)).collect()
+        };
+        let rows: Vec<(Timestamp, Vec<Option<f64>>)> = rows.iter().map(|(at, row)| (*at, resolved(row))).collect();
+        for (at, source) in sources.iter_mut().enumerate() {
+            source.told = rows.iter().filter(|(_, row)| row[at].is_some()).count();
+        }
         let refused = |what: String, remedy: &str| vec![Wrong::new("", what, remedy)];
         let mut wrong = Vec::new();
         for source in sources.iter().filter(|source| source.told == 0 && matches!(source.factor, Factor::Price(_))) {
@@ -368,6 +479,8 @@ fn is_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], used: &[us
 const FINER_MAX: i64 = 4;
 /// A history that ends more steps than this before the moment that is asked about is none of that moment.
 const ENDED_MAX: i64 = 10;
+/// Chains that wait to be fitted, at most.
+const WAITING: usize = 16;
 
 fn list(sources: &[Source]) -> String {
     let names: Vec<String> = sources.iter().map(|source| source.factor.to_string()).collect();
@@ -428,7 +541,9 @@ impl Times {
             let (first, last, moments) = told.filter(|(.., moments)| *moments > 0)?;
             Some((source.factor, Duration::from_nanos(last.since(first).nanos() / moments)))
         };
-        let slowest = sources.iter().zip(&told).filter_map(apart).max_by_key(|(_, apart)| *apart);
+        // Of several the first one.
+        let slowest =
+            sources.iter().zip(&told).filter_map(apart).reduce(|most, next| if next.1 > most.1 { next } else { most });
         Ok(Some(Self { last, slowest, ever: told.iter().map(Option::is_some).collect() }))
     }
 }
@@ -438,19 +553,45 @@ struct Rows<'a> {
     asked: &'a HistoryRequest,
     times: &'a Times,
     sources: Vec<Source>,
-    rows: Vec<(Timestamp, Vec<Option<f64>>)>,
+    rows: Vec<(Timestamp, Vec<Level>)>,
     /// When each was told that the last whole row has.
     used: Vec<Timestamp>,
     /// The moment of the next row.
     next: Option<Timestamp>,
     /// What was known at that moment, where not all of it was told just before.
-    waiting: Option<Vec<Option<f64>>>,
+    waiting: Option<Vec<Level>>,
 }
 
 impl<'a> Rows<'a> {
     fn new(sources: Vec<Source>, times: &'a Times, asked: &'a HistoryRequest) -> Self {
         let used = vec![Timestamp::from_nanos(i64::MIN); sources.len()];
         Self { asked, times, sources, rows: Vec::new(), used, next: None, waiting: None }
+    }
+
+    /// Reads the tapes on to the moment that is asked about. `None`: `progress` did not go on.
+    fn read(
+        mut self,
+        mut known: Known,
+        mut merged: Merged,
+        fits: &mut Fits,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Option<Self>, Error> {
+        let asked = self.asked;
+        let (mut events, mut count) = (Vec::new(), 0_u64);
+        while let Some(now) = merged.next_input(&mut events)? {
+            count += 1;
+            if count % 256 == 0 && !progress(merged.rows_total() + merged.rows_read(), 2 * merged.rows_total()) {
+                return Ok(None);
+            }
+            if now > asked.at {
+                break;
+            }
+            self.pass(&known, now, fits);
+            known.tell(now, &events, asked.step);
+            self.told(&known, now, fits);
+        }
+        self.pass(&known, asked.at + Duration::from_nanos(1), fits);
+        Ok(Some(self))
     }
 
     fn tolerance(&self) -> Duration {
@@ -466,16 +607,16 @@ impl<'a> Rows<'a> {
         })
     }
 
-    fn push(&mut self, known: &Known, at: Timestamp, row: Vec<Option<f64>>) {
+    fn push(&mut self, known: &Known, at: Timestamp, row: Vec<Level>) {
         let step = self.asked.step;
-        for ((source, used), value) in self.sources.iter().zip(&mut self.used).zip(&row) {
-            *used = known.told(source, at, step).filter(|_| value.is_some()).unwrap_or(*used);
+        for ((source, used), level) in self.sources.iter().zip(&mut self.used).zip(&row) {
+            *used = known.told(source, at, step).filter(|_| *level != Level::Missing).unwrap_or(*used);
         }
         self.rows.push((at, row));
     }
 
     /// Time goes by to `now`, before what is told then.
-    fn pass(&mut self, known: &Known, now: Timestamp) {
+    fn pass(&mut self, known: &Known, now: Timestamp, fits: &mut Fits) {
         let begin = self.asked.window.map_or(now, |window| self.asked.at - window).max(now);
         let mut at = *self.next.get_or_insert_with(|| {
             let before = self.times.last.since(begin).nanos() / self.asked.step.nanos();
@@ -483,19 +624,18 @@ impl<'a> Rows<'a> {
         });
         while now > at && at <= self.times.last {
             if self.waiting.is_none() {
-                let row = known.row(&mut self.sources, at, self.asked.step);
-                if self.is_whole(known, at) {
+                let (moment, is_whole) = ((at, self.asked.step), self.is_whole(known, at));
+                // What the last row has already is no news.
+                let anew: Vec<bool> = (self.sources.iter().zip(&self.used))
+                    .map(|(source, used)| known.told(source, at, self.asked.step).is_some_and(|told| told > *used))
+                    .collect();
+                let row = known.row(&mut self.sources, moment, fits, |source| is_whole || anew[source]);
+                if is_whole {
                     self.push(known, at, row);
                     at = at + self.asked.step;
                     continue;
                 }
-                // What the last row has already is no news.
-                let anew = self
-                    .sources
-                    .iter()
-                    .zip(&self.used)
-                    .map(|(source, used)| known.told(source, at, self.asked.step).is_some_and(|told| told > *used));
-                self.waiting = Some(row.into_iter().zip(anew).map(|(value, anew)| value.filter(|_| anew)).collect());
+                self.waiting = Some(row);
             }
             if now <= at + self.tolerance() {
                 break;
@@ -509,11 +649,11 @@ impl<'a> Rows<'a> {
     }
 
     /// Something was told.
-    fn told(&mut self, known: &Known, now: Timestamp) {
+    fn told(&mut self, known: &Known, now: Timestamp, fits: &mut Fits) {
         let Some(at) = self.next else { return };
         if self.waiting.is_some() && self.is_whole(known, now) {
             self.waiting = None;
-            let row = known.row(&mut self.sources, now, self.asked.step);
+            let row = known.row(&mut self.sources, (now, self.asked.step), fits, |_| true);
             self.push(known, now, row);
             self.next = Some(at + self.asked.step);
         }

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
     };
     // A day is the longest step that is taken without being asked for.
     let step = args.step.unwrap_or(args.horizon.min(Duration::DAY));
-    let wanted = HistoryRequest { at: args.at, step, window: args.window, coins: held.coins() };
+    let wanted = HistoryRequest { at: args.at, step, window: args.window, coins: held.coins(), threads: asked.threads };
     let cooperation = Cooperation::begin();
     let mut meter = Meter::new(terminal, "history", "rows");
     let found = MarketHistory::read(&args.market, &wanted, &mut |done, total| {

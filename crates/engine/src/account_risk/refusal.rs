@@ -92,6 +92,9 @@ impl fmt::Display for RiskRefusal {
 }
 
 impl RiskRefusal {
+    /// Days of returns that tell anything of ruin and growth.
+    pub const DAYS_MIN: usize = DAYS_MIN;
+
     /// What is so, without rows and without what to do about it: those are of a portfolio in a file.
     #[must_use]
     pub fn reason(&self) -> String {
