@@ -700,8 +700,8 @@ fn remedy(fact: &str, refusal: &RiskRefusal) -> String {
         RiskRefusal::TooFewDays { count } => {
             let more = RiskRefusal::DAYS_MIN.saturating_sub(*count);
             return format!(
-                ". Whole days of the run count, from midnight to midnight UTC: give tapes that begin {more} days earlier, and {}, for a first \
-                 entry that waits for it never comes",
+                ". Whole days of the run count, from midnight to midnight UTC: give tapes that begin {more} days earlier, and {}, for a \
+                 first entry that waits for it never comes",
                 let_through()
             );
         }

@@ -66,6 +66,9 @@ pub struct DeltaGamma {
     deviation: f64,
 }
 
+/// A term λ y² + b y whose λ is so small beside its b falls like a normal one wherever it counts: at |s| = 9 ÷ b by e^−40.
+const NEARLY_STRAIGHT: f64 = 0.01;
+
 /// Value at risk and expected shortfall: losses, over zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuadraticTail {
@@ -284,13 +287,10 @@ impl DeltaGamma {
 
     /// 1 ÷ 2πi ∫ exp(K(s) − s × profit) ÷ s^power ds through `place`.
     fn invert(&self, profit: f64, place: f64, power: i32) -> f64 {
-        // Far away exp(K(s) − s × profit) is exp(−s × far), but for straight terms, which fall by themselves.
-        let end = self
-            .terms
-            .iter()
-            .filter(|term| self.is_bent(term.1))
-            .map(|(b, lambda)| b * b / (4.0 * lambda))
-            .sum::<f64>();
+        // Far away exp(K(s) − s × profit) is exp(−s × far), but for straight terms, which fall by themselves: and so do terms that are
+        // nearly straight, long before they bend. Were they counted, rounding alone told which way to go.
+        let bends = |(b, lambda): &&(f64, f64)| self.is_bent(*lambda) && lambda.abs() > NEARLY_STRAIGHT * b.abs();
+        let end = self.terms.iter().filter(bends).map(|(b, lambda)| b * b / (4.0 * lambda)).sum::<f64>();
         let far = profit - self.constant + end;
         let bend = 0.5_f64.copysign(far);
         // The width of the hill on the saddle.
@@ -318,7 +318,8 @@ impl DeltaGamma {
                 // The other half is the conjugate; divided by i, what is imaginary counts.
                 let part = value.1 * if at == 0 { 0.5 } else { 1.0 };
                 sum += part;
-                quiet = if value.0.abs() + value.1.abs() < 1e-18 * sum.abs() { quiet + 1 } else { 0 };
+                // Also where all of it is too small to be a number: on and on it went to what is none.
+                quiet = if value.0.abs() + value.1.abs() <= 1e-18 * sum.abs() { quiet + 1 } else { 0 };
                 if quiet > 4 || !part.is_finite() {
                     break;
                 }

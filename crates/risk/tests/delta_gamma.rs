@@ -22,6 +22,35 @@ fn a_gamma_alone_is_chi_squared() {
     }
 }
 
+/// Beside a bent term a nearly straight one, however little of it there is and whichever way it bends: the figures are next to those of
+/// the bent one.
+#[test]
+fn nearly_straight_terms_change_little() {
+    for bend in [-0.6, 0.6] {
+        let alone = DeltaGamma::new(0.0, &[1.0], &[bend], &[1.0]).unwrap();
+        for exponent in 1..=10 {
+            let b = units::math::pow(10.0, -f64::from(exponent));
+            for share in [1e-9, -1e-9, 1e-6, -1e-6, 1e-3, -1e-3, 0.5, -0.5] {
+                let both =
+                    DeltaGamma::new(0.0, &[1.0, b], &[bend, 0.0, 0.0, share * b], &[1.0, 0.0, 0.0, 1.0]).unwrap();
+                for confidence in [0.95, 0.99, 0.9999] {
+                    let (found, near) = (both.tail(confidence).unwrap(), alone.tail(confidence).unwrap());
+                    // Its variance is b², by which a quantile of a density that falls moves by b² times its slope; where losses end at
+                    // the bent term's vertex, nothing but it is beyond.
+                    let beyond = if bend > 0.0 { 4.5 * b } else { 8.0 * b * b };
+                    let within = beyond + 8.0 * (share * b).abs() + 1e-9;
+                    let fits = |found: f64, near: f64| (found - near).abs() <= within * near.abs().max(1.0);
+                    assert!(
+                        fits(found.value_at_risk, near.value_at_risk)
+                            && fits(found.expected_shortfall, near.expected_shortfall),
+                        "{bend} {b} {share} {confidence}: {found:?} is not {near:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Normal, chi-squared of several degrees, and a shifted one.
 #[test]
 fn distributions_are_those_of_closed_forms() {

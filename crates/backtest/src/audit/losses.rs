@@ -175,8 +175,8 @@ impl Sums {
     }
 }
 
-/// Of each account at each of the times: with everything before it, and any number of the fills, all payments and flows of that very time or
-/// none of them.
+/// Of each account at each of the times: with everything before it, and any number of the fills, all payments and flows of that very
+/// time or none of them.
 fn worths(run: &Run, times: &[Timestamp], marks: &[MarksAt]) -> BTreeMap<(u64, Timestamp), Vec<Worth>> {
     let tables = &run.tables;
     let contracts: BTreeMap<&str, Contract> =

@@ -190,8 +190,8 @@ fn unchecked(run: &Run) -> Vec<String> {
     let has_losses = !run.tables.losses.is_empty();
     tell(
         has_losses,
-        "value at risk and expected shortfall as policies were told them: no table has their scenarios; only how they stand to each other is \
-         checked",
+        "value at risk and expected shortfall as policies were told them: no table has their scenarios; only how they stand to each other \
+         is checked",
     );
     tell(
         has_losses && !losses::can_recompute(run),

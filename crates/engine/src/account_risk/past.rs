@@ -44,8 +44,8 @@ struct Source {
     /// The best first.
     prices: Vec<u32>,
     chain: Option<usize>,
-    /// When its surface was fitted last, with its volatilities at the money a month and a week ahead, its skew a month ahead, and its forward
-    /// for delivery at once.
+    /// When its surface was fitted last, with its volatilities at the money a month and a week ahead, its skew a month ahead, and its
+    /// forward for delivery at once.
     implied: (Timestamp, [f64; LEVELS]),
 }
 

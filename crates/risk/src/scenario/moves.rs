@@ -54,7 +54,8 @@ impl SpotMoves {
 /// ```
 ///
 /// with v = (√(30 ÷ d) − 1) ÷ (√(30 ÷ 7) − 1) under thirty days and 0 from there on ([`VolMove::short_weight`]), u = (30 ÷ d)^0.6 under
-/// thirty days and (30 ÷ d)^1.2 from there on ([`VolMove::tilt_weight`]), and no less than `floor`. What is told holds at thirty days: power 0 moves all tenors alike, a power above 0 moves short ones more.
+/// thirty days and (30 ÷ d)^1.2 from there on ([`VolMove::tilt_weight`]), and no less than `floor`. What is told holds at thirty days:
+/// power 0 moves all tenors alike, a power above 0 moves short ones more.
 /// `twist` alone leaves thirty days where they are, lifts what is shorter and lowers what is longer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VolMove {

@@ -6,8 +6,8 @@ use super::{Book, Factor, Law, Moves, ValueAtRiskError};
 use crate::delta_gamma::{DeltaGamma, QuadraticError, QuadraticTail};
 use units::Duration;
 
-/// Moves that slopes and bends are taken from, as [`Factor::change`] has them. The error of a bend is a millionth of the next one but two; rounding
-/// leaves a ten-billionth of what the book is worth.
+/// Moves that slopes and bends are taken from, as [`Factor::change`] has them. The error of a bend is a millionth of the next one but two;
+/// rounding leaves a ten-billionth of what the book is worth.
 const BUMP: f64 = 1e-3;
 /// How far a part is scaled for what it adds.
 const SCALE: f64 = 1e-4;
