@@ -60,7 +60,7 @@ impl Column {
 }
 
 /// The blocks of a range, and its lanes in each.
-fn in_blocks(range: Range<usize>, mut each: impl FnMut(usize, Range<usize>)) {
+pub(super) fn in_blocks(range: Range<usize>, mut each: impl FnMut(usize, Range<usize>)) {
     let mut index = range.start;
     while index < range.end {
         let end = range.end.min((index / LANES + 1) * LANES);
@@ -168,22 +168,6 @@ impl Batch {
         let vol = Field::Vol.check(vol)?;
         assert!(index < self.len(), "option {index} of {}", self.len());
         self.blocks[index / LANES].set_vol(index % LANES, vol);
-        Ok(())
-    }
-
-    /// Moves the discount factor of one option.
-    ///
-    /// # Errors
-    ///
-    /// A discount factor outside its range; nothing is changed then.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such option.
-    pub fn set_discount(&mut self, index: usize, discount: f64) -> Result<(), Refusal> {
-        let discount = Field::Discount.check(discount)?;
-        assert!(index < self.len(), "option {index} of {}", self.len());
-        self.blocks[index / LANES].discount.0[index % LANES] = discount;
         Ok(())
     }
 

@@ -96,7 +96,7 @@ pub(super) fn evaluate<S: Lanes>(lanes: S, options: &Options, part: usize) -> ([
 
 /// d₁ and d₂ of part `part` of a block.
 #[inline(always)]
-pub(super) fn distances<S: Lanes>(lanes: S, options: &Options, part: usize) -> [Real<S>; 2] {
+fn distances<S: Lanes>(lanes: S, options: &Options, part: usize) -> [Real<S>; 2] {
     let load = |block: &Block| Real::load(lanes, block, part);
     let moneyness = ln_ratio(load(&options.forward), load(&options.strike));
     let half = load(&options.vol) * load(&options.root) * 0.5;
@@ -112,7 +112,7 @@ pub(super) fn normal_law<S: Lanes>(d1: Real<S>, d2: Real<S>) -> [Real<S>; 3] {
 
 /// Price and Greeks of part `part` of a block, of what [`distances`] and [`normal_law`] say of it.
 #[inline(always)]
-pub(super) fn values<S: Lanes>(
+fn values<S: Lanes>(
     lanes: S,
     options: &Options,
     part: usize,

@@ -4,16 +4,16 @@
 //! lanes are folded pairwise. So the shape depends on the number of options alone, and a sum on what its options are now, whatever
 //! was there before; an option that moves costs its block and one node a level.
 
-use super::batch::{Batch, fold};
-use super::contract::OptionStyle;
-use super::kernel::{self, OUTPUTS, Options};
-use super::lanes::{Block, LANES, Lanes, Real, Work, scalar::AnyScalar};
+use super::batch::{fold, in_blocks};
+use super::contract::{EuropeanOption, Field, OptionStyle, Refusal};
+use super::held::{Held, MoveForwards, Place, Settle, TOGETHER, price};
+use super::lanes::{Block, LANES, Lanes, Real, Work};
 use super::simd::Simd;
 use crate::surface::Sticky;
 use std::ops::{Add, Range};
 
 /// Children of a node.
-const CHILDREN: usize = 8;
+const CHILDREN: usize = TOGETHER;
 /// Numbers of a [`GreekSums`].
 pub(super) const COLUMNS: usize = 12;
 
@@ -118,101 +118,31 @@ pub struct Weight {
     pub slope: f64,
 }
 
-/// Weights of the options of a [`Batch`], in its order.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Weights {
-    len: usize,
-    blocks: Vec<WeightBlock>,
-}
-
-/// Weights of a block of options.
-#[derive(Debug, Clone, PartialEq)]
-struct WeightBlock {
-    quantity: Block,
-    /// 1 where paid for in coin, else 0.
-    coin: Block,
-    slope: Block,
-}
-
-impl Weights {
-    /// Adds a weight at the end.
-    ///
-    /// # Panics
-    ///
-    /// If a number is not finite.
-    pub fn push(&mut self, weight: Weight) {
-        let Weight { quantity, style, slope } = weight;
-        assert!(quantity.is_finite() && slope.is_finite(), "a weight is {weight:?}");
-        if self.len.is_multiple_of(LANES) {
-            let zero = Block([0.0; LANES]);
-            self.blocks.push(WeightBlock { quantity: zero, coin: zero, slope: zero });
-        }
-        let (block, lane) = (&mut self.blocks[self.len / LANES], self.len % LANES);
-        block.quantity.0[lane] = quantity;
-        block.coin.0[lane] = f64::from(u8::from(style == OptionStyle::Inverse));
-        block.slope.0[lane] = slope;
-        self.len += 1;
-    }
-
-    /// Number of weights.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Takes all out, keeping the memory.
-    pub fn clear(&mut self) {
-        self.len = 0;
-        self.blocks.clear();
-    }
-
-    /// Changes a quantity.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such weight or the number is not finite.
-    pub fn set_quantity(&mut self, index: usize, quantity: f64) {
-        assert!(index < self.len && quantity.is_finite(), "quantity {index} of {} is {quantity}", self.len);
-        self.blocks[index / LANES].quantity.0[index % LANES] = quantity;
-    }
-
-    /// Changes the smile's slope.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such weight or the number is not finite.
-    pub fn set_slope(&mut self, index: usize, slope: f64) {
-        assert!(index < self.len && slope.is_finite(), "slope {index} of {} is {slope}", self.len);
-        self.blocks[index / LANES].slope.0[index % LANES] = slope;
-    }
-}
-
 /// Columns of a block of options, or of a node of the tree.
 pub(super) type Node = [Block; COLUMNS];
 
-/// Each option's quantity × (price, Greeks), and their sum.
+/// Options, each one's quantity × (price, Greeks), and their sum.
 ///
 /// ```
-/// use pricing::options::{Batch, EuropeanOption, Inputs, OptionKind, OptionStyle, Simd, Weight, Weighted, Weights};
+/// use pricing::options::{EuropeanOption, Inputs, OptionKind, OptionStyle, Simd, Weight, Weighted};
 /// let inputs = Inputs { forward: 60_000.0, strike: 60_000.0, years: 0.1, vol: 0.65, discount: 1.0 };
-/// let (mut batch, mut weights, mut weighted) = (Batch::default(), Weights::default(), Weighted::default());
+/// let mut weighted = Weighted::default();
 /// for (kind, quantity) in [(OptionKind::Call, 1.0), (OptionKind::Put, -1.0)] {
-///     batch.push(&EuropeanOption::new(kind, inputs)?);
-///     weights.push(Weight { quantity, style: OptionStyle::Linear, slope: 0.0 });
+///     weighted.push(&EuropeanOption::new(kind, inputs)?, Weight { quantity, style: OptionStyle::Linear, slope: 0.0 });
 /// }
-/// weighted.weigh(Simd::best(), &batch, &weights, 0..2);
+/// weighted.weigh(Simd::best());
 /// assert!((weighted.sum().delta - 1.0).abs() < 1e-15);
 /// # Ok::<(), pricing::options::Refusal>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weighted {
     len: usize,
+    held: Vec<Held>,
+    /// Blocks of which forwards and strikes, and volatilities, times and discounts, have changed since that was looked at; and blocks
+    /// that are to be priced.
+    unplaced: Range<usize>,
+    unsettled: Range<usize>,
+    stale: Range<usize>,
     /// Level by level: first a node for each block of options, last one node alone.
     levels: Vec<Vec<Node>>,
     /// Options of each block that are exactly at the strike without time or volatility.
@@ -220,29 +150,149 @@ pub struct Weighted {
 }
 
 impl Weighted {
-    /// Prices the options `range` anew, and adds up. After a change of the number of options the range must be all.
+    /// Takes all options out, keeping the memory.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.held.clear();
+        [self.unplaced, self.unsettled, self.stale] = [0..0, 0..0, 0..0];
+    }
+
+    /// Adds an option at the end.
     ///
     /// # Panics
     ///
-    /// If there are not as many weights as options, or the range is not in the batch or, after a change of its length, not the whole.
-    pub fn weigh(&mut self, simd: Simd, batch: &Batch, weights: &Weights, range: Range<usize>) {
-        let len = batch.len();
-        assert_eq!(weights.len(), len, "a weight for each option");
-        assert!(range.end <= len && (self.len == len || range == (0..len)), "options {range:?} of {len}");
-        if self.len != len {
-            self.shape(len);
+    /// If a number of the weight is not finite.
+    pub fn push(&mut self, option: &EuropeanOption, weight: Weight) {
+        assert!(weight.quantity.is_finite() && weight.slope.is_finite(), "a weight is {weight:?}");
+        if self.len.is_multiple_of(LANES) {
+            self.held.push(Held::NONE);
         }
-        if !range.is_empty() {
-            let blocks = range.start / LANES..range.end.div_ceil(LANES);
-            simd.enter_wide(Weigh { batch, weights, blocks, into: self });
+        let at = self.len;
+        self.len += 1;
+        self.held[at / LANES].set(at % LANES, option, &weight);
+        let blocks = self.changed(at..at + 1);
+        cover(&mut self.unplaced, blocks.clone());
+        cover(&mut self.unsettled, blocks);
+    }
+
+    /// Moves forwards: each of the options of a range, those of one expiry.
+    ///
+    /// # Errors
+    ///
+    /// A forward outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer options.
+    pub fn set_forwards(
+        &mut self,
+        simd: Simd,
+        terms: impl Iterator<Item = (Range<usize>, f64)> + Clone,
+    ) -> Result<(), Refusal> {
+        for (range, forward) in terms.clone() {
+            Field::Forward.check(forward)?;
+            self.changed(range);
+        }
+        simd.enter(MoveForwards(&mut self.held, terms));
+        Ok(())
+    }
+
+    /// Moves the time to expiry of the options `range`.
+    ///
+    /// # Errors
+    ///
+    /// A time outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer options.
+    pub fn set_years(&mut self, range: Range<usize>, years: f64) -> Result<(), Refusal> {
+        let years = Field::Years.check(years)?;
+        let blocks = self.changed(range.clone());
+        cover(&mut self.unsettled, blocks);
+        in_blocks(range, |block, lanes| self.held[block].set_years(lanes, years));
+        Ok(())
+    }
+
+    /// Moves the volatility and the smile's slope of one option.
+    ///
+    /// # Errors
+    ///
+    /// A volatility outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such option or the slope is not finite.
+    pub fn set_vol(&mut self, index: usize, vol: f64, slope: f64) -> Result<(), Refusal> {
+        let vol = Field::Vol.check(vol)?;
+        assert!(slope.is_finite(), "slope {index} is {slope}");
+        let blocks = self.changed(index..index + 1);
+        cover(&mut self.unsettled, blocks);
+        let held = &mut self.held[index / LANES];
+        held.set_vol(index % LANES, vol);
+        held.set_slope(index % LANES, slope);
+        Ok(())
+    }
+
+    /// Moves the discount factor of one option.
+    ///
+    /// # Errors
+    ///
+    /// A discount factor outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such option.
+    pub fn set_discount(&mut self, index: usize, discount: f64) -> Result<(), Refusal> {
+        let discount = Field::Discount.check(discount)?;
+        let blocks = self.changed(index..index + 1);
+        cover(&mut self.unsettled, blocks);
+        self.held[index / LANES].set_discount(index % LANES, discount);
+        Ok(())
+    }
+
+    /// Changes a quantity.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such option or the number is not finite.
+    pub fn set_quantity(&mut self, index: usize, quantity: f64) {
+        assert!(quantity.is_finite(), "quantity {index} is {quantity}");
+        self.changed(index..index + 1);
+        self.held[index / LANES].set_quantity(index % LANES, quantity);
+    }
+
+    /// These options are to be priced again; gives their blocks.
+    fn changed(&mut self, options: Range<usize>) -> Range<usize> {
+        assert!(options.end <= self.len, "options {options:?} of {}", self.len);
+        let blocks = options.start / LANES..options.end.div_ceil(LANES);
+        cover(&mut self.stale, blocks.clone());
+        blocks
+    }
+
+    /// Prices what has changed, and adds up.
+    pub fn weigh(&mut self, simd: Simd) {
+        if self.unbounded.len() != self.held.len() {
+            self.shape();
+        }
+        let [unplaced, unsettled, blocks] =
+            [&mut self.unplaced, &mut self.unsettled, &mut self.stale].map(|blocks| std::mem::replace(blocks, 0..0));
+        if !unplaced.is_empty() {
+            simd.enter(Place(&mut self.held[unplaced]));
+        }
+        if !unsettled.is_empty() {
+            simd.enter(Settle(&mut self.held[unsettled]));
+        }
+        if !blocks.is_empty() {
+            let Self { held, levels, unbounded, .. } = self;
+            simd.enter_wide(Weigh { held, blocks, levels, unbounded });
         }
     }
 
-    /// As many nodes as this number of options needs.
-    fn shape(&mut self, len: usize) {
+    /// As many nodes as these options need.
+    fn shape(&mut self) {
         const EMPTY: Node = [Block([0.0; LANES]); COLUMNS];
-        self.len = len;
-        let mut nodes = len.div_ceil(LANES);
+        let mut nodes = self.held.len();
         self.unbounded.resize(nodes, 0);
         for level in 0.. {
             if level == self.levels.len() {
@@ -304,11 +354,20 @@ impl Weighted {
     }
 }
 
+/// Makes a range hold another too.
+fn cover(range: &mut Range<usize>, other: Range<usize>) {
+    if range.start >= range.end {
+        *range = other;
+    } else if other.start < other.end {
+        *range = range.start.min(other.start)..range.end.max(other.end);
+    }
+}
+
 struct Weigh<'a> {
-    batch: &'a Batch,
-    weights: &'a Weights,
+    held: &'a [Held],
     blocks: Range<usize>,
-    into: &'a mut Weighted,
+    levels: &'a mut [Vec<Node>],
+    unbounded: &'a mut [u32],
 }
 
 impl Work for Weigh<'_> {
@@ -316,8 +375,8 @@ impl Work for Weigh<'_> {
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) {
-        let Self { batch, weights, blocks, into } = self;
-        let Weighted { levels, unbounded, .. } = into;
+        let Self { held, blocks, levels, unbounded } = self;
+        let mut known = Held::UNKNOWN;
         let mut changed = blocks;
         for level in 0..levels.len() {
             let (below, above) = levels.split_at_mut(level + 1);
@@ -330,8 +389,7 @@ impl Work for Weigh<'_> {
                     // Priced and added up while they are at hand.
                     let own = changed.start.max(first) - first..(changed.end - first).min(CHILDREN);
                     let at = first + own.start..first + own.end;
-                    let (options, weights) = (&batch.blocks[at.clone()], &weights.blocks[at.clone()]);
-                    price(lanes, options, weights, &mut children[own], &mut unbounded[at]);
+                    price(lanes, &held[at.clone()], &mut known, &mut children[own], &mut unbounded[at]);
                 }
                 if let Some(node) = nodes.get_mut(parent) {
                     let count = children.len().min(CHILDREN);
@@ -339,40 +397,6 @@ impl Work for Weigh<'_> {
                 }
             }
             changed = parents;
-        }
-    }
-}
-
-/// What the options of blocks add, into their nodes, and how many of each are unbounded. Each step of the formula is done for all
-/// before the next: beside others that do not wait for it, a processor waits for none of them.
-#[inline(always)]
-fn price<S: Lanes>(lanes: S, all: &[Options], weights: &[WeightBlock], nodes: &mut [Node], unbounded: &mut [u32]) {
-    for (options, node) in all.iter().zip(&mut *nodes) {
-        for part in 0..LANES / S::WIDTH {
-            let [d1, d2] = kernel::distances(lanes, options, part);
-            d1.store(&mut node[0], part);
-            d2.store(&mut node[1], part);
-        }
-    }
-    for node in &mut *nodes {
-        for part in 0..LANES / S::WIDTH {
-            let law = kernel::normal_law(Real::load(lanes, &node[0], part), Real::load(lanes, &node[1], part));
-            for (value, block) in law.into_iter().zip(&mut node[2..]) {
-                value.store(block, part);
-            }
-        }
-    }
-    for ((options, weights), (node, unbounded)) in all.iter().zip(weights).zip(nodes.iter_mut().zip(unbounded)) {
-        *unbounded = 0;
-        for part in 0..LANES / S::WIDTH {
-            if kernel::void(lanes, options, part) == 0 {
-                let [d1, d2, density, mills1, mills2] = std::array::from_fn(|at| Real::load(lanes, &node[at], part));
-                let values = kernel::values(lanes, options, part, [d1, d2], [density, mills1, mills2]);
-                put(lanes, &values, options, weights, (node, part));
-            } else {
-                let first = part * S::WIDTH;
-                *unbounded += put_one_by_one(options, weights, node, first..first + S::WIDTH);
-            }
         }
     }
 }
@@ -389,51 +413,4 @@ fn add_up<S: Lanes>(lanes: S, children: &[Node], node: &mut Node) {
             total.store(sum, part);
         }
     }
-}
-
-/// What a part of a block adds, into its node.
-#[inline(always)]
-fn put<S: Lanes>(
-    lanes: S,
-    values: &[Real<S>; OUTPUTS],
-    options: &Options,
-    weights: &WeightBlock,
-    (node, part): (&mut Node, usize),
-) {
-    let load = |block: &Block| Real::load(lanes, block, part);
-    let (quantity, coin, slope) = (load(&weights.quantity), load(&weights.coin), load(&weights.slope));
-    let (forward, over_forward) = (load(&options.forward), load(&options.over_forward));
-    let [price, delta, gamma, vega, theta, _, vanna, volga, ..] = values.map(|value| value * quantity);
-    let cash_skew = -(vega * 100.0 * slope);
-    price.store(&mut node[0], part);
-    delta.store(&mut node[1], part);
-    (cash_skew * over_forward).store(&mut node[2], part);
-    (price * coin * over_forward).store(&mut node[3], part);
-    gamma.store(&mut node[4], part);
-    vega.store(&mut node[5], part);
-    theta.store(&mut node[6], part);
-    vanna.store(&mut node[7], part);
-    volga.store(&mut node[8], part);
-    (delta * forward).store(&mut node[9], part);
-    cash_skew.store(&mut node[10], part);
-    (gamma * forward * (forward * 0.01)).store(&mut node[11], part);
-}
-
-/// The same for options of which some have no time or volatility left; gives how many are unbounded.
-#[cold]
-#[inline(never)]
-fn put_one_by_one(options: &Options, weights: &WeightBlock, node: &mut Node, lanes: Range<usize>) -> u32 {
-    let mut unbounded = 0;
-    for lane in lanes {
-        let values = if kernel::void(AnyScalar, options, lane) == 0 {
-            kernel::evaluate(AnyScalar, options, lane).0
-        } else {
-            let (sign, inputs) = options.lane(lane);
-            let limits = kernel::limits(sign, &inputs);
-            unbounded += u32::from(limits[2].is_infinite());
-            limits.map(|value| Real::splat(AnyScalar, if value.is_infinite() { 0.0 } else { value }))
-        };
-        put(AnyScalar, &values, options, weights, (node, lane));
-    }
-    unbounded
 }

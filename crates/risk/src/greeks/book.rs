@@ -4,7 +4,7 @@ use super::group::{Dimension, Group, Grouping};
 use super::{DeltaOneKey, GreekSums, GreeksError, OptionKey, Part, SmilePoint};
 use crate::Leg;
 use market::Currency;
-use pricing::options::{Batch, EuropeanOption, Field, Inputs, OptionStyle, Refusal, Simd, Weight, Weighted, Weights};
+use pricing::options::{EuropeanOption, Field, Inputs, OptionStyle, Refusal, Simd, Weight, Weighted};
 use std::ops::Range;
 use units::{AccountId, Contract, Duration, Price, Qty, StrategyId, Timestamp};
 
@@ -49,13 +49,9 @@ pub(super) struct Book {
     options: Vec<OptionLine>,
     /// In order.
     delta_ones: Vec<DeltaOneLine>,
-    batch: Batch,
-    weights: Weights,
     weighted: Weighted,
     /// Options have come or gone: the columns are to be made anew.
     reshaped: bool,
-    /// Options whose numbers have changed since they were priced.
-    stale: Range<usize>,
     /// Where positions belong, and what runs and cells of them add, if current.
     grouping: Grouping,
     groups_current: bool,
@@ -72,11 +68,8 @@ impl Book {
             terms: Vec::new(),
             options: Vec::new(),
             delta_ones: Vec::new(),
-            batch: Batch::default(),
-            weights: Weights::default(),
             weighted: Weighted::default(),
             reshaped: false,
-            stale: 0..0,
             grouping: Grouping::default(),
             groups_current: false,
             points: Vec::new(),
@@ -119,32 +112,42 @@ impl Book {
         for at in 0..self.terms.len() {
             // Checked for every book before.
             let Ok(years) = years(self.terms[at].expiry, now) else { continue };
-            self.terms[at].years = years;
-            self.fill(at, |batch, options, term| batch.set_years(options, term.years));
+            let term = &mut self.terms[at];
+            if term.years != years {
+                term.years = years;
+                if !self.reshaped && !term.options.is_empty() {
+                    // In range, as checked before.
+                    let _ = self.weighted.set_years(term.options.clone(), years);
+                    self.groups_current = false;
+                }
+            }
         }
     }
 
-    pub(super) fn set_price(&mut self, price: f64) -> Result<(), GreeksError> {
+    pub(super) fn set_price(&mut self, simd: Simd, price: f64) -> Result<(), GreeksError> {
         check(Field::Forward, price)?;
         self.terms.iter().try_for_each(|term| check(Field::Forward, forward(term.anchor, price)).map(|_| ()))?;
         self.price = price;
-        self.groups_current = false;
-        for at in 0..self.terms.len() {
-            let term = &mut self.terms[at];
+        for term in &mut self.terms {
             term.forward = forward(term.anchor, price);
-            self.fill(at, |batch, options, term| batch.set_forward(options, term.forward));
         }
+        self.move_forwards(simd, 0..self.terms.len());
         Ok(())
     }
 
-    pub(super) fn set_forward(&mut self, now: Timestamp, expiry: Timestamp, forward: f64) -> Result<(), GreeksError> {
+    pub(super) fn set_forward(
+        &mut self,
+        simd: Simd,
+        now: Timestamp,
+        expiry: Timestamp,
+        forward: f64,
+    ) -> Result<(), GreeksError> {
         let forward = check(Field::Forward, forward)?;
         let anchor = (forward, self.price);
         match self.terms.binary_search_by_key(&expiry, |term| term.expiry) {
             Ok(at) => {
                 (self.terms[at].anchor, self.terms[at].forward) = (anchor, forward);
-                self.groups_current = false;
-                self.fill(at, |batch, options, term| batch.set_forward(options, term.forward));
+                self.move_forwards(simd, at..at + 1);
             }
             Err(at) => {
                 let years = years(expiry, now)?;
@@ -171,10 +174,10 @@ impl Book {
         self.terms[at].discount = discount;
         if !self.reshaped {
             let options = self.terms[at].options.clone();
-            for index in options.clone().filter(|index| self.options[*index].key.style == OptionStyle::Linear) {
-                self.batch.set_discount(index, discount)?;
+            for index in options.filter(|index| self.options[*index].key.style == OptionStyle::Linear) {
+                self.weighted.set_discount(index, discount)?;
             }
-            self.touch(options);
+            self.groups_current = false;
         }
         Ok(())
     }
@@ -195,11 +198,10 @@ impl Book {
             self.options[index].point = *point;
             if !self.reshaped {
                 // In range, as checked above.
-                let _ = self.batch.set_vol(index, point.vol);
-                self.weights.set_slope(index, point.slope);
+                let _ = self.weighted.set_vol(index, point.vol, point.slope);
             }
         }
-        self.touch(first..end);
+        self.groups_current = false;
         Ok(())
     }
 
@@ -218,8 +220,7 @@ impl Book {
                 self.options[at].point = point;
                 if !self.reshaped {
                     // In range, as checked above.
-                    let _ = self.batch.set_vol(at, point.vol);
-                    self.weights.set_slope(at, point.slope);
+                    let _ = self.weighted.set_vol(at, point.vol, point.slope);
                 }
                 self.set_quantity(at, quantity);
             }
@@ -245,9 +246,9 @@ impl Book {
         }
         self.options[at].quantity = quantity;
         if !self.reshaped {
-            self.weights.set_quantity(at, quantity.approximate());
+            self.weighted.set_quantity(at, quantity.approximate());
         }
-        self.touch(at..at + 1);
+        self.groups_current = false;
     }
 
     pub(super) fn hold_delta_one(&mut self, key: DeltaOneKey, quantity: Qty) -> Result<(), GreeksError> {
@@ -355,27 +356,13 @@ impl Book {
         self.grouping.forget();
     }
 
-    /// These options must be priced again.
-    fn touch(&mut self, options: Range<usize>) {
-        if options.is_empty() {
-            return;
-        }
+    /// Puts the forwards of these expiries into their options' columns, unless these are to be made anew.
+    fn move_forwards(&mut self, simd: Simd, terms: Range<usize>) {
         self.groups_current = false;
-        self.stale = if self.stale.is_empty() {
-            options
-        } else {
-            self.stale.start.min(options.start)..self.stale.end.max(options.end)
-        };
-    }
-
-    /// Puts a number of an expiry into its options' columns, unless these are to be made anew.
-    fn fill(&mut self, at: usize, put: impl FnOnce(&mut Batch, Range<usize>, &Term) -> Result<(), Refusal>) {
-        let term = &self.terms[at];
-        let options = term.options.clone();
-        if !self.reshaped && !options.is_empty() {
-            // Whoever calls has checked the number.
-            let _ = put(&mut self.batch, options.clone(), term);
-            self.touch(options);
+        if !self.reshaped {
+            let held = self.terms[terms].iter().filter(|term| !term.options.is_empty());
+            // Whoever calls has checked them.
+            let _ = self.weighted.set_forwards(simd, held.map(|term| (term.options.clone(), term.forward)));
         }
     }
 
@@ -384,14 +371,12 @@ impl Book {
         if self.reshaped {
             self.make_columns();
         }
-        self.weighted.weigh(simd, &self.batch, &self.weights, self.stale.clone());
-        self.stale = 0..0;
+        self.weighted.weigh(simd);
     }
 
     /// The columns of all options, in order.
     fn make_columns(&mut self) {
-        self.batch.clear();
-        self.weights.clear();
+        self.weighted.clear();
         let mut start = 0;
         for term in &mut self.terms {
             let end = start + self.options[start..].partition_point(|line| line.key.expiry == term.expiry);
@@ -407,14 +392,12 @@ impl Book {
                 };
                 // Every number was checked when it came in.
                 let Ok(option) = EuropeanOption::new(right, inputs) else { continue };
-                self.batch.push(&option);
                 let quantity = line.quantity.approximate();
-                self.weights.push(Weight { quantity, style, slope: line.point.slope });
+                self.weighted.push(&option, Weight { quantity, style, slope: line.point.slope });
             }
             start = end;
         }
         self.reshaped = false;
-        self.stale = 0..self.options.len();
     }
 }
 
