@@ -37,7 +37,7 @@ mod world;
 pub use error::Error;
 pub use explain::{Explanation, OrderView, PlanView, StateView, StepView};
 pub use folder::{check_free, check_free_sweep, keep_replay, open};
-pub use next::{Action, HedgeView, Next, Trigger};
+pub use next::{Action, HedgeView, Next, Question, Trigger, WhatIf, WhatIfFill};
 pub use parallel::{Share, cores};
 pub use plan::{PlanAnswer, plan};
 pub use policies::parse;

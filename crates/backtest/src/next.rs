@@ -6,6 +6,7 @@
 
 mod copies;
 mod search;
+mod what_if;
 
 use crate::record::Keep;
 use crate::records::OrderRow;
@@ -20,6 +21,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::state::StateWriter;
 use units::{Cash, Contract, Duration, InstrumentId, Price, Qty, StrategyId, Timestamp};
+use what_if::Supposed;
+pub use what_if::{WhatIf, WhatIfFill};
 
 /// Bars until a signal's bar closes, at most: each is played for every price that is asked for.
 const SIGNAL_BARS_MAX: i64 = 300;
@@ -27,6 +30,20 @@ const SIGNAL_BARS_MAX: i64 = 300;
 const SIGNAL_SCALE: f64 = 0.5;
 /// What bars are long.
 const BARS: [i64; 12] = [1, 3, 5, 15, 30, 60, 120, 240, 360, 480, 720, 1_440];
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Question<'a> {
+    /// After which instant; `None`: the run's end.
+    pub at: Option<Timestamp>,
+    /// Of which strategy; `None`: the one that decided last.
+    pub strategy: Option<&'a str>,
+    /// In which instrument, likewise.
+    pub instrument: Option<&'a str>,
+    /// What the next bar is supposed to bring: `price`, where it closes, and values of series and facts that the policy reads. Empty: it is
+    /// asked from where the run is.
+    pub what_if: &'a [(String, f64)],
+}
 
 /// What comes next for one strategy in one instrument.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +74,8 @@ pub struct Next {
     pub on_their_way: Vec<OrderRow>,
     /// Series and facts that are not known now: they were not varied.
     pub fixed: Vec<String>,
+    /// What was supposed and what followed: all else is told from there.
+    pub what_if: Option<WhatIf>,
 }
 
 /// What a hedge sees, in coins.
@@ -164,8 +183,7 @@ impl Next {
 }
 
 impl Run {
-    /// What comes next after an instant, its end if none is given: of the strategy and in the instrument asked for; of those left open, the
-    /// first.
+    /// What comes next after an instant.
     ///
     /// # Errors
     ///
@@ -173,11 +191,10 @@ impl Run {
     /// options, whose price follows quotes of its legs.
     pub fn next(
         &self,
-        at: Option<Timestamp>,
-        strategy: Option<&str>,
-        instrument: Option<&str>,
+        question: &Question<'_>,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Next, Error> {
+        let Question { at, strategy, instrument, what_if } = *question;
         let at = at.or_else(|| Some(self.tables.equity.last()?.time)).unwrap_or(Timestamp::MAX);
         // Whatever explains an instant knows whether the run has it, and whom it can be about.
         let explained = self.explained_trader(at, strategy, instrument)?;
@@ -191,11 +208,9 @@ impl Run {
         let tapes: Vec<PathBuf> = self.record.tapes.iter().map(|tape| tape.path.clone()).collect();
         let policies = self.policies();
         let what = What { policies: &policies, variant: Variant::Scaled, keep: Keep::Equity, until: at };
-        let pass = single(what, &tapes, progress)?;
+        let mut pass = single(what, &tapes, progress)?;
         let mut setup = Setup::new(&policies, &pass.catalogue)?;
         setup.margin_options(&policies, &pass.catalogue, pass.span)?;
-        let mut snapshot = StateWriter::new();
-        pass.engine.save(&mut snapshot);
         let strategy = StrategyId(index as u32);
         let instrument = setup.traders[index].1;
         let known = &pass.catalogue.instruments[instrument.index()];
@@ -204,23 +219,34 @@ impl Run {
                 "`{symbol}` is a structure of options, whose price follows the quotes of its legs: what comes next is not foreseen for it"
             )));
         }
-        let told = pass.engine.facts(strategy);
-        let Some(price) = told.get(facts::PRICE) else {
+        let Some(price) = pass.engine.facts(strategy).get(facts::PRICE) else {
             return Err(Error::Setup(format!("`{symbol}` has no price yet at {at}")));
         };
-        let equity = told.get(facts::EQUITY).unwrap_or_default();
-        let daily_move = told.get(facts::VOLATILITY).map(|volatility| volatility.get() / 365.0_f64.sqrt());
-        let position = pass.engine.position(strategy);
         let has_bars =
             |(_, id): &&(usize, InstrumentId)| pass.catalogue.instruments[id.index()].kind != InstrumentKind::Structure;
         let bar = bar_length(pass.span, self.record.bars, setup.traders.iter().filter(has_bars).count());
+        let is_hedge = policies[setup.traders[index].0].hedge_in(symbol).is_some();
+        // A hedge has no signal and no size of its own.
+        let names = if is_hedge { Vec::new() } else { policies[setup.traders[index].0].series_of(symbol) };
+        let mut resting = self.resting(at, name, symbol);
+        let supposed = Supposed::new(what_if, &names, &pass.catalogue, known.tick)?;
+        let (mut at, mut price, mut supposes) = (at, price, None);
+        if !what_if.is_empty() {
+            let world = (&mut pass.engine, &mut pass.exchange);
+            let heard = supposed.pass(world, (strategy, instrument), (at, at + bar), price);
+            (at, price) = (at + bar, supposed.price.unwrap_or(price));
+            resting = heard.open(&pass.exchange, &resting, at);
+            let plans = heard.plans(&pass.engine);
+            supposes = Some(WhatIf { set: what_if.to_vec(), fills: heard.fills, plans });
+        }
+        let mut snapshot = StateWriter::new();
+        pass.engine.save(&mut snapshot);
+        let told = pass.engine.facts(strategy);
+        let equity = told.get(facts::EQUITY).unwrap_or_default();
+        let daily_move = told.get(facts::VOLATILITY).map(|volatility| volatility.get() / 365.0_f64.sqrt());
+        let position = pass.engine.position(strategy);
         let hedge = policies[setup.traders[index].0].hedge_in(symbol).map(|hedge| HedgeView::of(hedge, told));
         let (mut varied, mut fixed) = (Vec::new(), Vec::new());
-        // A hedge has no signal and no size of its own.
-        let names = match hedge {
-            Some(_) => Vec::new(),
-            None => policies[setup.traders[index].0].series_of(symbol),
-        };
         let signals = policies[setup.traders[index].0].signal_series(symbol);
         for name in names {
             let is_recorded = name.parse::<RiskFact>().is_err() && name.parse::<SurfaceFact>().is_err();
@@ -257,8 +283,8 @@ impl Run {
             lot: known.lot,
             bar,
             position,
+            supposed: &supposed.told,
         };
-        let resting = self.resting(at, name, symbol);
         let mut actions: Vec<Action> = resting.iter().filter_map(|order| resting_action(order, position)).collect();
         let liquidation = pass.exchange.liquidation_price_of(instrument);
         actions.extend(liquidation.map(|price| liquidated(price, position)));
@@ -296,6 +322,7 @@ impl Run {
             hedge,
             on_their_way: resting.into_iter().filter(|order| order.kind == "market").collect(),
             fixed,
+            what_if: supposes,
         })
     }
 }

@@ -8,7 +8,7 @@ mod random;
 #[path = "common/tapes.rs"]
 mod tapes;
 
-use backtest::{Action, Next, PolicyFile, Request, Run, Trigger, demo};
+use backtest::{Action, Next, PolicyFile, Question, Request, Run, Trigger, demo};
 use common::{Setup, Tick, cases};
 use market::{Bar, Event, SeriesPoint};
 use policy::testing::policies;
@@ -36,7 +36,7 @@ fn demo_of(sections: &str) -> String {
 }
 
 fn next(run: &Run, at: Timestamp) -> Next {
-    run.next(Some(at), None, None, &mut |_| ControlFlow::Continue(())).unwrap()
+    run.next(&Question { at: Some(at), ..Question::default() }, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// A size that follows the price outside a buffer: the next bar's close is beyond a foreseen price just where the run then resizes.
@@ -320,17 +320,61 @@ fn what_fires_was_listed_and_what_is_crossed_is_done() {
     );
 }
 
+/// What if the market did what it then did: the plan that the run then made. And at four times the equity the venue's liquidation, where a
+/// bar goes there, is what the exchange does; nothing of a tick before it.
+#[test]
+fn what_if_is_what_the_run_does_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(
+        demo_of(
+            "[size]\nkind = \"fixed_fraction\"\nfraction = 4.0\nresize = \"continuous\"\n[trade]\nbuffer = \"0.2%\"\n",
+        ),
+        beginning(3, folder.path()),
+    );
+    let ask = |at, what_if: &[(String, f64)]| {
+        run.next(&Question { at: Some(at), what_if, ..Question::default() }, &mut |_| ControlFlow::Continue(()))
+    };
+    let rows = &run.tables.equity;
+    let mut planned = 0;
+    for pair in rows.windows(2).skip(20).step_by(31) {
+        let (now, then) = (pair[0].time, pair[1].time);
+        let close = run.tables.positions.iter().find(|row| row.time == then).unwrap().mark;
+        let supposed = ask(now, &[("price".to_owned(), close.approximate())]).unwrap();
+        let made = run.tables.plans.iter().rfind(|row| row.time == then);
+        let plans = supposed.what_if.unwrap().plans;
+        // A bar of the tape has wicks and a gap of its own, but nothing of this policy looks at them.
+        assert_eq!(plans.last().map(|plan| plan.target), made.map(|row| row.target), "{now}");
+        planned += u32::from(made.is_some());
+    }
+    assert!(planned >= 5, "{planned} plans");
+    let at = rows[40].time;
+    let foreseen = ask(at, &[]).unwrap();
+    let is_liquidation = |action: &&Action| matches!(action.trigger, Trigger::Liquidation { .. });
+    let Some(Action { trigger: Trigger::Liquidation { price }, .. }) = foreseen.actions.iter().find(is_liquidation)
+    else {
+        panic!("{:?}", foreseen.actions);
+    };
+    let liquidated = |price: f64| {
+        let fills = ask(at, &[("price".to_owned(), price)]).unwrap().what_if.unwrap().fills;
+        fills.iter().any(|fill| fill.purpose == "liquidation")
+    };
+    assert!(liquidated(price.approximate() - 0.1) && !liquidated(price.approximate() + 0.1), "{price}");
+    let said = ask(at, &[("iv.atm".to_owned(), 0.5)]).unwrap_err().to_string();
+    assert!(said.contains("`iv.atm=0.5`: the policy decides by `price`"), "{said}");
+}
+
 /// A run is foreseen at its own instants only, and from its own tapes.
 #[test]
 fn what_cannot_be_foreseen_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let tapes = beginning(3, folder.path());
     let run = run(demo::POLICY.to_owned(), tapes.clone());
-    let at = |text: &str| run.next(Some(text.parse().unwrap()), None, None, &mut |_| ControlFlow::Continue(()));
+    let ask = |question: Question<'_>| run.next(&question, &mut |_| ControlFlow::Continue(()));
+    let at = |text: &str| ask(Question { at: Some(text.parse().unwrap()), ..Question::default() });
     assert!(at("2031-01-01").unwrap_err().to_string().contains("outside"), "{:?}", at("2031-01-01"));
-    let said = run.next(None, Some("nobody"), None, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    let said = ask(Question { strategy: Some("nobody"), ..Question::default() }).unwrap_err().to_string();
     assert!(said.contains("no such strategy"), "{said}");
     std::fs::write(&tapes[0], b"another").unwrap();
-    let said = run.next(None, None, None, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    let said = ask(Question::default()).unwrap_err().to_string();
     assert!(said.contains("is not the tape"), "{said}");
 }

@@ -592,6 +592,10 @@ pub(crate) struct Next {
     /// Of a run in several instruments: the one to ask for, `venue:SYMBOL`; else the one that was decided on last
     #[arg(long, value_name = "SYMBOL")]
     pub(crate) instrument: Option<String>,
+    /// Suppose that the next bar brings this: `price`, where it closes, and values of series and facts that the policy reads;
+    /// the plan that would be made there is shown, and what comes next from there. A value is a number, a percentage or `bp`
+    #[arg(long, value_name = "NAME=VALUE", value_parser = supposition)]
+    pub(crate) what_if: Vec<(String, f64)>,
 }
 
 #[derive(Debug, Args)]
@@ -762,4 +766,17 @@ mod tests {
         }
         assert!(positive_duration("0d").is_err() && positive_duration("1d") == Ok(Duration::DAY));
     }
+}
+
+/// `price=65000`, `dvol.btc=80%`.
+fn supposition(text: &str) -> Result<(String, f64), String> {
+    let wrong = || format!("`{text}` is not NAME=VALUE with a number, as `price=65000` or `dvol.btc=80%`");
+    let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let (number, unit) = match (value.strip_suffix('%'), value.strip_suffix("bp")) {
+        (Some(number), _) => (number, 100.0),
+        (_, Some(number)) => (number, 10_000.0),
+        _ => (value, 1.0),
+    };
+    let number: f64 = number.trim().replace('_', "").parse().map_err(|_| wrong())?;
+    if number.is_finite() { Ok((name.trim().to_owned(), number / unit)) } else { Err(wrong()) }
 }

@@ -56,6 +56,8 @@ pub(super) struct Copies<'a> {
     pub(super) lot: Qty,
     pub(super) bar: Duration,
     pub(super) position: Qty,
+    /// Facts that are supposed to be something else than the engine finds.
+    pub(super) supposed: &'a [(SeriesId, Ratio)],
 }
 
 /// A number that is varied.
@@ -76,6 +78,7 @@ impl Copies<'_> {
         let mut engine = self.setup.engine(self.policies, self.catalogue, false)?;
         let corrupt = |_| Error::Setup("the engine's own snapshot cannot be read: a defect of this program".to_owned());
         engine.load(&mut StateReader::new(self.snapshot)).map_err(corrupt)?;
+        self.supposed.iter().for_each(|(series, value)| engine.suppose(*series, *value));
         Ok(engine)
     }
 

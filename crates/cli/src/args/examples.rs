@@ -213,6 +213,7 @@ pub(super) const NEXT: &str = "\
 EXAMPLES
   trimtab next runs/oct                   at the run's end
   trimtab next runs/oct --at 2025-10-10T21:20:00Z
+  trimtab next runs/oct --what-if price=65000 --what-if dvol.btc=80%
   trimtab next runs/oct --json
 
 Found by asking copies of the engine, with one thing changed at a time: the

@@ -7,6 +7,7 @@ use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::render::next;
 use crate::terminal::Terminal;
+use ::backtest::Question;
 
 pub(super) fn run(args: &Next, terminal: &Terminal) -> Result<Outcome, Failure> {
     let run = backtest::open(&args.run)?;
@@ -14,7 +15,9 @@ pub(super) fn run(args: &Next, terminal: &Terminal) -> Result<Outcome, Failure> 
     let mut meter = Meter::new(terminal, "replaying", "rows");
     let (strategy, instrument) = (args.strategy.as_deref(), args.instrument.as_deref());
     let found = run
-        .next(args.at, strategy, instrument, &mut |progress| backtest::step(&mut meter, progress, &cooperation))
+        .next(&Question { at: args.at, strategy, instrument, what_if: &args.what_if }, &mut |progress| {
+            backtest::step(&mut meter, progress, &cooperation)
+        })
         .map_err(backtest::failure)?;
     drop(meter);
     terminal.json("next", &next::json(&found));

@@ -24,6 +24,25 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
         show::time(next.at),
         price(next.price)
     )];
+    if let Some(what_if) = &next.what_if {
+        let set = what_if.set.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ");
+        lines.push(format!("  what if {set}, with the next bar:"));
+        for fill in &what_if.fills {
+            let lot = known.lot.parse().unwrap_or(Qty::from_raw(1));
+            let quantity = show::qty(fill.qty, lot, Style::Terminal);
+            lines.push(format!("    filled on the way: {}, {quantity} at {}", fill.purpose, price(fill.price)));
+        }
+        if what_if.plans.is_empty() {
+            lines.push("    plan: no change".to_owned());
+        }
+        for plan in &what_if.plans {
+            let (before, after) = (measure.exposure(plan.position), measure.exposure(plan.target));
+            lines.push(format!("    plan: {before} -> {after}"));
+            for step in &plan.steps {
+                lines.push(format!("      {:<14} {}", step.rule, wrap(&step.because, width, 21)));
+            }
+        }
+    }
     if let Some(hedge) = &next.hedge {
         let coins = |coins: f64| format!("{coins:.4}");
         let delta =
@@ -141,6 +160,19 @@ pub(crate) fn json(next: &Next) -> Value {
         "position": next.position.to_string(), "equity": next.equity.to_string(), "daily_move": next.daily_move,
         "quiet": [low.map(|price| price.to_string()), high.map(|price| price.to_string())], "bar_seconds": next.bar.nanos() / 1_000_000_000,
         "actions": next.actions.iter().map(action).collect::<Vec<_>>(), "not_varied": next.fixed,
+        "what_if": next.what_if.as_ref().map(|what_if| json!({
+            "set": what_if.set.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
+            "fills": what_if.fills.iter().map(|fill| json!({
+                "purpose": fill.purpose, "quantity": fill.qty.to_string(), "price": fill.price.to_string(),
+            })).collect::<Vec<_>>(),
+            "plans": what_if.plans.iter().map(|plan| json!({
+                "position": plan.position.to_string(), "target": plan.target.to_string(),
+                "steps": plan.steps.iter().map(|step| json!({
+                    "rule": step.rule, "outcome": step.outcome, "before": step.before.to_string(),
+                    "after": step.after.to_string(), "because": step.because,
+                })).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+        })),
         "hedge": next.hedge.map(|hedge| json!({
             "delta": hedge.delta, "band": hedge.band, "target": hedge.target.to_string()
         })),
