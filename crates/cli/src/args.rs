@@ -747,6 +747,19 @@ fn only(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `price=65000`, `dvol.btc=80%`.
+fn supposition(text: &str) -> Result<(String, f64), String> {
+    let wrong = || format!("`{text}` is not NAME=VALUE with a number, as `price=65000` or `dvol.btc=80%`");
+    let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let (number, unit) = match (value.strip_suffix('%'), value.strip_suffix("bp")) {
+        (Some(number), _) => (number, 100.0),
+        (_, Some(number)) => (number, 10_000.0),
+        _ => (value, 1.0),
+    };
+    let number: f64 = number.trim().replace('_', "").parse().map_err(|_| wrong())?;
+    if number.is_finite() { Ok((name.trim().to_owned(), number / unit)) } else { Err(wrong()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -766,17 +779,4 @@ mod tests {
         }
         assert!(positive_duration("0d").is_err() && positive_duration("1d") == Ok(Duration::DAY));
     }
-}
-
-/// `price=65000`, `dvol.btc=80%`.
-fn supposition(text: &str) -> Result<(String, f64), String> {
-    let wrong = || format!("`{text}` is not NAME=VALUE with a number, as `price=65000` or `dvol.btc=80%`");
-    let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
-    let (number, unit) = match (value.strip_suffix('%'), value.strip_suffix("bp")) {
-        (Some(number), _) => (number, 100.0),
-        (_, Some(number)) => (number, 10_000.0),
-        _ => (value, 1.0),
-    };
-    let number: f64 = number.trim().replace('_', "").parse().map_err(|_| wrong())?;
-    if number.is_finite() { Ok((name.trim().to_owned(), number / unit)) } else { Err(wrong()) }
 }
