@@ -11,5 +11,5 @@ mod world;
 pub mod year;
 
 pub use prices::Prices;
-pub use rule::{Decision, WorkloadRule};
+pub use rule::{Ladder, Volatility, WorkloadRule, WorkloadVolatility};
 pub use world::{Measured, engine_run, floor_run};

@@ -28,25 +28,30 @@ fn median(runs: &mut [Measured]) -> f64 {
 #[allow(clippy::print_stdout, reason = "its result")]
 fn main() {
     let Arguments { seed, instruments, events, runs } = Arguments::parse();
-    let mut engine = Vec::new();
-    let mut floor = Vec::new();
+    let [mut quiet, mut always, mut floor] = [const { Vec::new() }; 3];
     for _ in 0..runs {
-        engine.push(engine_run(seed, instruments, events));
+        quiet.push(engine_run(seed, instruments, events, false));
+        always.push(engine_run(seed, instruments, events, true));
         floor.push(floor_run(seed, instruments, events));
     }
-    let (orders, hash) = (engine[0].orders, engine[0].hash.clone());
-    let same = engine.iter().all(|run| run.orders == orders && run.hash == hash);
-    let (engine_median, floor_median) = (median(&mut engine), median(&mut floor));
+    let one = quiet[0].clone();
+    let is_same = |run: &Measured| run.orders == one.orders && run.hash == one.hash;
+    let same = quiet.iter().chain(&always).all(is_same);
+    let [quiet, always, floor_median] = [&mut quiet, &mut always, &mut floor].map(|runs| median(runs));
+    let ratio = |events_per_s: f64| (events_per_s / floor_median * 1_000.0).round() / 1_000.0;
     let result = serde_json::json!({
         "seed": seed,
         "instruments": instruments,
         "events": events,
-        "orders": orders,
+        "orders": one.orders,
         "floor_orders": floor[0].orders,
-        "events_per_s": engine_median.round(),
+        "evaluated": one.evaluations as f64 / events as f64,
+        "events_per_s": quiet.round(),
+        "always_events_per_s": always.round(),
         "floor_events_per_s": floor_median.round(),
-        "ratio": (engine_median / floor_median * 1_000.0).round() / 1_000.0,
-        "hash": hash,
+        "ratio": ratio(quiet),
+        "always_ratio": ratio(always),
+        "hash": one.hash,
         "runs": runs,
         "same_hash_in_all_runs": same,
     });

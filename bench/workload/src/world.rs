@@ -1,6 +1,6 @@
 //! The workload's world: trades from memory, fills at the event's price; and the bare loop beside it.
 
-use crate::{Decision, Prices, WorkloadRule};
+use crate::{Ladder, Prices, Volatility, WorkloadRule, WorkloadVolatility};
 use cpu_time::ThreadTime;
 use drive::{Journal, World};
 use engine::{Engine, EngineConfig, Output, StrategyConfig};
@@ -26,6 +26,8 @@ pub struct Measured {
     pub events_per_s: f64,
     /// Hash of all outputs and of the engine's last snapshot; empty for the bare loop.
     pub hash: String,
+    /// How many of the events were evaluated.
+    pub evaluations: u64,
 }
 
 /// All trades, interleaved by time: event k of instrument i at k s + i × 10 ms.
@@ -121,13 +123,17 @@ impl Journal for Outputs {
     }
 }
 
-/// Runs the workload through the full engine: account, limits, plans with reasons, orders, fills.
+/// Runs the workload through the full engine: account, limits, plans with reasons, orders, fills. `always`: every event is evaluated,
+/// inside the quiet region too.
 ///
 /// # Panics
 /// Never: the market and the rules are this crate's own.
 #[must_use]
-pub fn engine_run(seed: u64, instruments: u64, events: u64) -> Measured {
+pub fn engine_run(seed: u64, instruments: u64, events: u64, always: bool) -> Measured {
     let (mut engine, mut feed) = prepare(seed, instruments, events);
+    if always {
+        engine.evaluate_always();
+    }
     let mut outputs = Outputs::default();
     let count = feed.trades.len();
     let start = ThreadTime::now();
@@ -138,7 +144,8 @@ pub fn engine_run(seed: u64, instruments: u64, events: u64) -> Measured {
     engine.save(&mut snapshot);
     outputs.hasher.update(snapshot.as_bytes());
     let hash = outputs.hasher.finalize().to_hex().to_string();
-    Measured { orders: outputs.orders, events_per_s: count as f64 / elapsed.as_secs_f64(), hash }
+    let (orders, events_per_s) = (outputs.orders, count as f64 / elapsed.as_secs_f64());
+    Measured { orders, events_per_s, hash, evaluations: engine.evaluations() }
 }
 
 fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
@@ -190,25 +197,28 @@ fn program() -> Program {
         policy::rules::drawdown_cap(drawdown),
         policy::rules::leverage_cap(leverage),
     ];
-    Program::custom(rules).expect("three rules fit a plan")
+    let program = Program::custom(rules).expect("three rules fit a plan");
+    Program { indicators: vec![Box::new(WorkloadVolatility::default())], ..program }
 }
 
 /// The same rule in a bare loop: what no engine can beat.
 #[must_use]
 pub fn floor_run(seed: u64, instruments: u64, events: u64) -> Measured {
     let trades = trades(seed, instruments, events);
-    let mut rules = vec![(Decision::default(), 0.0_f64); instruments as usize];
+    let mut rules = vec![(Volatility::default(), Ladder::default(), 0.0_f64); instruments as usize];
     let mut orders = 0;
     let start = ThreadTime::now();
     for (_, trade) in &trades {
-        let (rule, position) = &mut rules[trade.instrument.index()];
-        rule.observe(trade.price);
-        let lots = rule.lots(trade.price, *position);
+        let (volatility, ladder, position) = &mut rules[trade.instrument.index()];
+        let volatility = volatility.observe(trade.price);
+        ladder.observe(trade.price);
+        let lots = volatility.map_or(0, |volatility| ladder.lots(trade.price, volatility, *position));
         if lots != 0 {
             *position += lots as f64 * 0.001;
             orders += 1;
         }
     }
     let elapsed = start.elapsed();
-    Measured { orders, events_per_s: trades.len() as f64 / elapsed.as_secs_f64(), hash: String::new() }
+    let events_per_s = trades.len() as f64 / elapsed.as_secs_f64();
+    Measured { orders, events_per_s, hash: String::new(), evaluations: trades.len() as u64 }
 }

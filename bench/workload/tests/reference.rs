@@ -13,7 +13,11 @@ fn as_many_orders_as_the_reference_script() {
     for (seed, one, hundred) in REFERENCE {
         for (instruments, orders) in [(1, one), (100, hundred)] {
             let what = format!("seed {seed}, {instruments} instruments");
-            assert_eq!(engine_run(seed, instruments, EVENTS).orders, orders, "{what}");
+            let (quiet, always) =
+                (engine_run(seed, instruments, EVENTS, false), engine_run(seed, instruments, EVENTS, true));
+            assert_eq!((quiet.orders, always.orders), (orders, orders), "{what}");
+            assert_eq!(quiet.hash, always.hash, "{what}: with and without the quiet region");
+            assert!(quiet.evaluations * 10 < always.evaluations, "{what}: {} evaluations", quiet.evaluations);
             assert_eq!(floor_run(seed, instruments, EVENTS).orders, orders, "bare, {what}");
         }
     }
@@ -22,8 +26,8 @@ fn as_many_orders_as_the_reference_script() {
 #[test]
 fn repeated_runs_give_one_hash_and_another_seed_another() {
     for instruments in [1, 100] {
-        let hashes: Vec<String> = (0..5).map(|_| engine_run(5, instruments, 200_000).hash).collect();
+        let hashes: Vec<String> = (0..5).map(|_| engine_run(5, instruments, 200_000, false).hash).collect();
         assert!(!hashes[0].is_empty() && hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
-        assert_ne!(engine_run(6, instruments, 200_000).hash, hashes[0]);
+        assert_ne!(engine_run(6, instruments, 200_000, false).hash, hashes[0]);
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Book {
     pub(crate) account: Account,
     /// Highest equity, net of deposits and withdrawals.
     high_water: Cash,
-    /// One over it, so that an event costs no division.
+    /// One over it in raw units, so that an event costs no division.
     per_high_water: f64,
     pub(crate) drawdown: f64,
     pub(crate) periods: Periods,
@@ -203,19 +203,23 @@ impl Book {
         }
     }
 
+    /// Counts as paid what can be translated by now.
+    #[cold]
+    fn still_waits(&mut self) -> bool {
+        self.deposit();
+        self.waits()
+    }
+
     /// Whether money is translated by what a position is carried at: until the first price, equity tells of no gain and no loss.
     #[cold]
     fn waits(&self) -> bool {
         self.untold.iter().any(|(currency, _)| is_carried(&self.carried, self.account.translated_by(*currency)))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn measure_drawdown(&mut self, now: Timestamp) {
-        if !self.untold.is_empty() {
-            self.deposit();
-            if self.waits() {
-                return;
-            }
+        if !self.untold.is_empty() && self.still_waits() {
+            return;
         }
         let equity = self.account.equity();
         self.periods.reach(now, equity);
@@ -225,13 +229,13 @@ impl Book {
             }
             self.drawdown = 0.0;
         } else {
-            self.drawdown = (self.high_water - equity).approximate() * self.per_high_water;
+            self.drawdown = (self.high_water - equity).approximate_raw() * self.per_high_water;
         }
     }
 
     fn set_high_water(&mut self, high_water: Cash) {
         self.high_water = high_water;
-        self.per_high_water = if high_water.raw() > 0 { 1.0 / high_water.approximate() } else { 0.0 };
+        self.per_high_water = if high_water.raw() > 0 { 1.0 / high_water.approximate_raw() } else { 0.0 };
     }
 
     /// Sets what a scope knows of its account, in the settlement currency of its instrument. `told` is the version of days and

@@ -4,6 +4,7 @@ use crate::account_risk::AccountRisk;
 use crate::book::Book;
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
+use crate::outputs::Outputs;
 use crate::pipeline::plan_of;
 use crate::plan::ENGINE_RULE;
 use crate::route::Working;
@@ -21,7 +22,6 @@ use policy::spec::Structure;
 use policy::{Arg, Outcome, Program};
 use pricing::Ohlc;
 use risk::TierTable;
-use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{AccountId, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
@@ -95,6 +95,8 @@ pub(crate) struct Traded {
     pub(crate) account: u32,
     /// It has a mark feed of its own.
     has_marks: bool,
+    /// The one strategy that trades it and needs nothing that most do not need, where a price concerns nobody else.
+    lone: Option<u32>,
 }
 
 /// The state machine.
@@ -115,6 +117,8 @@ pub struct Engine {
     shares_marks: bool,
     /// Several strategies trade one contract that expires.
     has_shared_expiry: bool,
+    /// Which strategies are alone with the prices of their instruments is known.
+    pub(crate) knows_lone: bool,
     /// Strategies for which an input changes nothing are passed without an evaluation.
     pub(crate) may_rest: bool,
     /// How often a strategy was evaluated since the engine was built: a measure, and no state.
@@ -131,7 +135,7 @@ pub struct Engine {
     pub(crate) crossing: Vec<Crossing>,
     /// Closes by the venue that wait for fills told after them.
     pub(crate) early: Vec<Early>,
-    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) outputs: Outputs,
     /// A copy of a strategy's orders, to see what would be sent.
     pub(crate) routed: Working,
     /// Quotes of options, and the desks of strategies that trade structures of them.
@@ -188,6 +192,7 @@ impl Engine {
             last: vec![Price::ZERO; count],
             shares_marks: false,
             has_shared_expiry: false,
+            knows_lone: false,
             may_rest: true,
             evaluations: 0,
             has_carried: false,
@@ -198,7 +203,7 @@ impl Engine {
             dirty: Dirty::default(),
             crossing: Vec::new(),
             early: Vec::new(),
-            outputs: VecDeque::with_capacity(64),
+            outputs: Outputs::default(),
             routed: Working::default(),
             structures,
             surfaces,
@@ -238,6 +243,7 @@ impl Engine {
 
     /// Adds a strategy in one instrument.
     pub fn add_strategy(&mut self, mut config: StrategyConfig) -> StrategyId {
+        self.knows_lone = false;
         let id = StrategyId(self.scopes.len() as u32);
         let index = config.instrument.index();
         let instrument = &self.catalogue.instruments[index];
@@ -344,6 +350,45 @@ impl Engine {
         // Time never runs back: a late delivery is known now.
         self.now = self.now.max(input.at);
         self.inputs += 1;
+        // Nearly all inputs of most runs: one price, which concerns one strategy.
+        let price = match input.events {
+            [Event::Trade(trade)] => Some((trade.instrument, ohlc_of(trade.price, self.now))),
+            [Event::Bar(bar)] => Some((bar.instrument, ohlc(bar))),
+            _ => None,
+        };
+        if self.knows_lone
+            && let Some((instrument, seen)) = price
+            && let Some(scope) = self.traded[instrument.index()].lone
+        {
+            self.handle_price(instrument.index(), &seen, scope as usize, input.source);
+        } else {
+            self.handle_all(input);
+        }
+    }
+
+    /// One price of an instrument, for the one strategy that it concerns: the same as [`Self::handle_all`] does of it.
+    #[inline(always)]
+    fn handle_price(&mut self, instrument: usize, seen: &Ohlc, index: usize, source: Source) {
+        self.last[instrument] = seen.close;
+        self.set_mark(instrument, seen.close);
+        let (scope, book) = (&mut self.scopes[index], &mut self.books[0]);
+        scope.facts.set_now(self.now);
+        scope.see_price(seen);
+        book.measure_drawdown(self.now);
+        scope.read(book);
+        scope.prepare(Some(seen));
+        if self.counts_others {
+            scope.facts.set(facts::OTHERS, book.others(instrument, Qty::ZERO));
+        }
+        let may_rest = self.may_rest && source == Source::Market;
+        if !(may_rest && scope.is_quiet()) {
+            self.decide_anew(index, source, may_rest);
+        }
+    }
+
+    /// Whatever an input holds.
+    #[inline(never)]
+    fn handle_all(&mut self, input: &Input<'_>) {
         for event in input.events {
             self.apply(event);
         }
@@ -371,6 +416,24 @@ impl Engine {
         if !self.crossing.is_empty() || !self.structures.unsaid.is_empty() {
             self.follow_up();
         }
+        if !self.knows_lone {
+            self.find_lone();
+        }
+    }
+
+    /// Looks up which strategies are alone with the prices of their instruments.
+    #[cold]
+    fn find_lone(&mut self) {
+        let is_more = self.has_options || self.has_carried || self.has_shared_expiry || self.risk.is_some();
+        let is_plain = !is_more && self.groups.is_empty() && self.books.len() == 1;
+        let scopes = &self.scopes;
+        for traded in &mut self.traded {
+            traded.lone = match traded.scopes[..] {
+                [only] if is_plain && !traded.has_marks && !scopes[only as usize].is_special => Some(only),
+                _ => None,
+            };
+        }
+        self.knows_lone = true;
     }
 
     /// What strategies and desks did to each other at once is decided on too.
@@ -423,6 +486,7 @@ impl Engine {
             }
         }
         self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
+        self.knows_lone = false;
     }
 
     /// Decides what was touched, where strategies may share one capital. Apart, so that [`Self::handle`] holds the way of those that
@@ -455,7 +519,7 @@ impl Engine {
 
     /// What follows from the last input. `None`: nothing more until the next input.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.next()
     }
 
     /// When the engine wants to be woken though nothing happens. Rules of this version watch no clock.
@@ -469,9 +533,7 @@ impl Engine {
         match event {
             Event::Bar(bar) => self.see(bar.instrument, &ohlc(bar)),
             Event::Trade(trade) => {
-                let Self { now, .. } = *self;
-                let price = trade.price;
-                let seen = Ohlc { opened: now, closed: now, open: price, high: price, low: price, close: price };
+                let seen = ohlc_of(trade.price, self.now);
                 self.see(trade.instrument, &seen);
             }
             other => self.apply_rare(other),
@@ -485,6 +547,7 @@ impl Engine {
             Event::Bar(_) | Event::Trade(_) => {}
             Event::Mark(mark) => {
                 let index = mark.instrument.index();
+                self.knows_lone &= self.traded[index].has_marks;
                 self.traded[index].has_marks = true;
                 self.set_mark(index, mark.price);
                 for &scope in &self.traded[index].scopes {
@@ -575,6 +638,7 @@ impl Engine {
         if self.books[change.account.index()].change(change) {
             self.find_heeded();
             self.find_counts();
+            self.knows_lone = false;
         }
         if let CashReason::Funding { instrument, position, .. } = change.reason {
             self.attribute_funding(instrument, position, change.amount);
@@ -617,7 +681,7 @@ impl Engine {
             }
             OrderUpdate::Rejected(reason) => {
                 let (purpose, reason) = (order.purpose, *reason);
-                self.outputs.push_back(Output::Notice(Notice::Rejected { order: news.order, purpose, reason }));
+                self.outputs.tell(Notice::Rejected { order: news.order, purpose, reason });
                 let poor = matches!(reason, RejectReason::Margin | RejectReason::Funds);
                 self.scopes[index].note_refusal(&order, poor);
             }
@@ -682,7 +746,7 @@ impl Engine {
         }
         let strategy = scope.id;
         let filled = Notice::Filled { strategy, order, purpose, campaign: id, fill: *fill };
-        self.outputs.push_back(Output::Notice(filled));
+        self.outputs.tell(filled);
         if let Some(record) = ended {
             scope.campaign = None;
             scope.refused_trigger = None;
@@ -691,7 +755,7 @@ impl Engine {
             scope.facts.set(facts::CLOSED_PEAK, record.peak);
             scope.facts.set(facts::CLOSED, scope.facts.get(facts::CLOSED).unwrap_or(0).wrapping_add(1));
             scope.facts.put(facts::CLOSED_R, record.r.and_then(Ratio::new));
-            self.outputs.push_back(Output::Notice(Notice::CampaignClosed(record)));
+            self.outputs.tell(Notice::CampaignClosed(record));
         }
         self.dirty.touch(index as u32);
         if self.counts_others {
@@ -798,7 +862,9 @@ impl Engine {
         let target = scope.evaluate();
         let held = scope.desk.map_or(scope.position, |desk| self.structures.desks[desk as usize].exposed());
         let mut plan = plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, held, target);
-        self.note_unknown(&mut plan);
+        if let Some(risk) = &self.risk {
+            risk.note_unknown(&mut plan);
+        }
         plan
     }
 
@@ -847,6 +913,7 @@ impl Engine {
         self.find_heeded();
         self.find_counts();
         self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
+        self.knows_lone = false;
         for index in 0..self.last.len() {
             self.traded[index].has_marks = from.bool()?;
             self.last[index] = Price::from_raw(from.i64()?);
@@ -897,6 +964,11 @@ impl Dirty {
         }
         self.list.clear();
     }
+}
+
+/// One trade as a bar of a moment.
+fn ohlc_of(price: Price, at: Timestamp) -> Ohlc {
+    Ohlc { opened: at, closed: at, open: price, high: price, low: price, close: price }
 }
 
 fn ohlc(bar: &Bar) -> Ohlc {

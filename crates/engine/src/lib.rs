@@ -23,6 +23,7 @@ mod listed;
 mod netting;
 #[cfg(test)]
 mod news;
+mod outputs;
 mod periods;
 mod pipeline;
 mod plan;

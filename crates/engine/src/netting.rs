@@ -1,8 +1,8 @@
 //! Several strategies in one instrument: their positions are virtual, the account holds the net. What they want opposite to
 //! each other at one instant crosses inside the book; what the venue does to the net is attributed back.
 
+use crate::Purpose;
 use crate::engine::Engine;
-use crate::{Output, Purpose};
 use market::{Command, Fill, Forced, FundingRate, InstrumentKind, Liquidity, NewOrder, OrderUpdate, Source};
 use policy::facts;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -103,7 +103,7 @@ impl Engine {
         }
         for Crossing { scope, order, purpose } in waiting.drain(..).filter(|waiting| !waiting.order.qty.is_zero()) {
             let strategy = self.scopes[scope].id;
-            self.outputs.push_back(Output::Command { command: Command::Place(order), purpose, strategy });
+            self.outputs.send(Command::Place(order), purpose, strategy);
         }
         // Keeps its room: a decision allocates nothing.
         self.crossing = waiting;
@@ -152,7 +152,7 @@ impl Engine {
             Forced::Settlement => Purpose::Settlement,
             Forced::Opening => {
                 book.carried.push((fill.instrument.0, fill.signed_qty(), fill.price));
-                self.has_carried = true;
+                (self.has_carried, self.knows_lone) = (true, false);
                 let adopts = |scope: &&u32| self.scopes[**scope as usize].adoption.is_some();
                 if let Some(scope) = self.traded[index].scopes.iter().find(adopts).copied() {
                     self.on_fill(scope as usize, order, Purpose::Opening, fill);

@@ -13,6 +13,7 @@
 //! | `then hedges, then caps again` | `delta_hedge`, `leverage_cap` | a hedge is a strategy of its own, whose program begins here |
 //! | `then trim` | `trim` | buffer, lots, smallest order; hedges to the smaller residual |
 //! | conditions | `signal_when`, `pyramid_when` | see the change that would go out, and bar increases or adds |
+//! | modes | `stale`, `reduce_only`, `hold`, `flatten` | what trouble leaves of the change |
 //! | guards | `blackout`, `max_orders`, `max_order`, `price_collar` | how it may go out |
 //!
 //! Precedence follows from that order and from three things that any stage may say beside its target (`policy::Because`): a stop that was
@@ -27,7 +28,7 @@ use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted, Working};
 use crate::scope::Scope;
 use crate::structures::Structures;
-use crate::{ExpiryRule, Output, Plan, Purpose, SpotRule, StructureRule};
+use crate::{ExpiryRule, Plan, Purpose, SpotRule, StructureRule};
 use market::{Command, Instrument, InstrumentKind, Source};
 use policy::facts;
 use policy::{Arg, Because, Exit, Outcome, Target};
@@ -88,8 +89,14 @@ impl Engine {
         }
         if self.risk.is_some() {
             self.tell_spared(index);
-            scope = &mut self.scopes[index];
         }
+        self.decide_anew(index, source, may_rest);
+    }
+
+    /// The rest of a decision, once it is not known to be the last one again: the rules, and what follows from their answer.
+    #[inline(always)]
+    pub(crate) fn decide_anew(&mut self, index: usize, source: Source, may_rest: bool) {
+        let scope = &mut self.scopes[index];
         // target = base × filled-units fraction × ladder remaining × streak, then caps, then hedges, then caps again, then trim.
         self.evaluations += 1;
         let target = evaluate(scope, &mut self.structures, source, may_rest);
@@ -111,15 +118,13 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn prepare(&mut self, index: usize) {
         let scope = &mut self.scopes[index];
-        let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
         scope.facts.set_now(self.now);
-        book.publish(instrument, &mut scope.periods, &mut scope.facts);
+        scope.read(&self.books[scope.account.index()]);
         if scope.is_special {
             scope.tell_special(&self.last, self.now);
         }
-        scope.tell_refusals();
-        lapse_chased_add(scope);
-        scope.observe();
+        let seen = scope.seen.take();
+        scope.prepare(seen.as_ref());
     }
 
     /// Records the plan of the decision just made and sends its commands. Rare beside evaluations, and kept apart from
@@ -145,11 +150,10 @@ impl Engine {
         }
         // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
         let held = desk.map_or(scope.position, Desk::exposed);
-        let mut plan = plan_of(scope, id, self.inputs, at, equity, held, target);
-        if self.risk.is_some() {
-            self.note_unknown(&mut plan);
+        self.outputs.keep(plan_of(scope, id, self.inputs, at, equity, held, target));
+        if let (Some(risk), Some(plan)) = (&self.risk, self.outputs.last_plan()) {
+            risk.note_unknown(plan);
         }
-        self.outputs.push_back(Output::Plan(plan));
         let scope = &mut self.scopes[index];
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
@@ -166,7 +170,7 @@ impl Engine {
                 Command::Place(order) if !alone && order.kind == market::OrderKind::Market => {
                     crossing.push(Crossing { scope: index, order, purpose });
                 }
-                command => outputs.push_back(Output::Command { command, purpose, strategy }),
+                command => outputs.send(command, purpose, strategy),
             }
         };
         let entering = scope.entering.map(|(_, purpose)| purpose);
@@ -327,15 +331,8 @@ fn tell_unfilled(scope: &mut Scope) {
 }
 
 /// An add whose fill would be worse than its limit lapses; later levels do not move.
-#[inline]
-fn lapse_chased_add(scope: &mut Scope) {
-    if scope.working.triggered_add().is_some() {
-        lapse_if_left_behind(scope);
-    }
-}
-
 #[cold]
-fn lapse_if_left_behind(scope: &mut Scope) {
+pub(crate) fn lapse_if_left_behind(scope: &mut Scope) {
     let (Some(order), Some(price)) = (scope.working.triggered_add(), scope.facts.get(facts::PRICE)) else { return };
     let (Purpose::Add { unit }, market::OrderKind::StopLimit { price: limit, .. }) = (order.purpose, order.kind) else {
         return;

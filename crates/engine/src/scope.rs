@@ -1,5 +1,6 @@
 //! One strategy in its instrument: facts, rules, campaign, working orders.
 
+use crate::book::Book;
 use crate::netting::Held;
 use crate::route::{Live, Working};
 use crate::sharing::Member;
@@ -190,9 +191,18 @@ impl Scope {
         }
     }
 
-    /// New price information: the fact, the campaign's extremes, and whether a refused trigger was crossed.
+    /// New price information, of an input that may hold more of it.
     #[inline(always)]
     pub(crate) fn see(&mut self, seen: &Ohlc) {
+        self.see_price(seen);
+        if !self.indicators.is_empty() {
+            self.see_bar(seen);
+        }
+    }
+
+    /// What a price tells at once: the fact, the campaign's extremes, and whether a refused trigger was crossed.
+    #[inline(always)]
+    pub(crate) fn see_price(&mut self, seen: &Ohlc) {
         self.facts.set_price(seen.close);
         if self.is_special && self.reads_range {
             self.see_range(seen);
@@ -206,9 +216,6 @@ impl Scope {
                     self.tell();
                 }
             }
-        }
-        if !self.indicators.is_empty() {
-            self.see_bar(seen);
         }
     }
 
@@ -275,18 +282,31 @@ impl Scope {
         self.rules.iter().any(|rule| rule.reads().contains(&fact))
     }
 
+    /// Tells the strategy of its account.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, book: &Book) {
+        book.publish(self.instrument.index(), &mut self.periods, &mut self.facts);
+    }
+
+    /// Once it was told of its account: what became of its orders, and what indicators and rules make of the input's prices.
+    #[inline(always)]
+    pub(crate) fn prepare(&mut self, seen: Option<&Ohlc>) {
+        self.tell_refusals();
+        if self.working.triggered_add().is_some() {
+            crate::pipeline::lapse_if_left_behind(self);
+        }
+        self.observe(seen);
+    }
+
     /// Brings facts up to date, then lets indicators and rules see the input.
     #[inline(always)]
-    pub(crate) fn observe(&mut self) {
+    fn observe(&mut self, seen: Option<&Ohlc>) {
         if std::mem::take(&mut self.stale) {
             self.publish_campaign();
         }
         self.facts.set(facts::POSITION, self.position);
-        if !self.indicators.is_empty() {
-            for indicator in &mut self.indicators {
-                indicator.observe(self.seen.as_ref(), &mut self.facts);
-            }
-            self.seen = None;
+        for indicator in &mut self.indicators {
+            indicator.observe(seen, &mut self.facts);
         }
         for rule in &mut self.rules {
             rule.observe(&self.facts);

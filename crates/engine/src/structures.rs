@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::netting::{Early, part_of};
 use crate::plan::ENGINE_RULE;
 use crate::structure::{Choice, NoLeg, Refusal, choose, options, times};
-use crate::{Notice, Output, Purpose};
+use crate::{Notice, Purpose};
 use market::{
     CancelReason, Catalogue, Command, Fill, Forced, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderKind,
     OrderUpdate, Source,
@@ -468,7 +468,7 @@ impl Engine {
                 LegCommand::Cancel { order } => (Command::Cancel { order: order.id }, order.purpose),
             };
             *sent += 1;
-            self.outputs.push_back(Output::Command { command, purpose, strategy });
+            self.outputs.send(command, purpose, strategy);
         }
     }
 
@@ -490,7 +490,7 @@ impl Engine {
                     });
                     state.stale = true;
                     let unwound = Notice::Unwound { strategy, campaign, cost, fee };
-                    self.outputs.push_back(Output::Notice(unwound));
+                    self.outputs.tell(unwound);
                     let numbers = [Arg::Cash(cost), Arg::Cash(fee)];
                     self.note(
                         scope as u32,
@@ -512,7 +512,7 @@ impl Engine {
         match *update {
             OrderUpdate::Rejected(reason) => {
                 let rejected = Notice::Rejected { order, purpose: live.purpose, reason };
-                self.outputs.push_back(Output::Notice(rejected));
+                self.outputs.tell(rejected);
                 state.note_refusal(&live, false);
             }
             OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds) => state.note_refusal(&live, true),
@@ -571,7 +571,7 @@ impl Engine {
         if let Some(campaign) = &mut state.campaign {
             campaign.roll(moved, value, fee, new);
             let rolled = Notice::Rolled { strategy: state.id, campaign: campaign.id, moved, spread, fee };
-            self.outputs.push_back(Output::Notice(rolled));
+            self.outputs.tell(rolled);
         }
         let shift = |price: &mut Option<Price>| *price = price.map(|price| price + moved);
         shift(&mut state.refused_trigger);
@@ -623,7 +623,7 @@ impl Engine {
         self.books[fill.account.index()].fill(fill);
         let scope = &self.scopes[desk.scope as usize];
         let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
-        self.outputs.push_back(Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill: *fill }));
+        self.outputs.tell(Notice::Leg { strategy, order, purpose, campaign, fill: *fill });
         self.close_early(at, fill.instrument);
         let Structures { chains, desks, outcomes, settled, .. } = &mut self.structures;
         let desk = &mut desks[at];
@@ -713,7 +713,7 @@ impl Engine {
         let desk = &mut desks[at];
         let scope = &self.scopes[desk.scope as usize];
         let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
-        self.outputs.push_back(Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill: *fill }));
+        self.outputs.tell(Notice::Leg { strategy, order, purpose, campaign, fill: *fill });
         let waited = desk.is_choosing();
         desk.forced(fill, purpose, chains, outcomes);
         let (scope, choosing) = (desk.scope, desk.is_choosing());

@@ -323,7 +323,8 @@ const _: () = assert!(NAMES.len() <= u64::BITS as usize, "one bit for each of th
 /// Facts that change with nearly every input: taken for changed without looking.
 const RESTLESS: u64 = bit(PRICE.id) | bit(PRICES.id) | bit(EQUITY.id) | bit(DRAWDOWN.id) | bit(NOW.id) | bit(OTHERS.id);
 
-const fn bit(fact: FactId) -> u64 {
+/// The bit of one of the engine's own facts; none of any other.
+pub(crate) const fn bit(fact: FactId) -> u64 {
     if (fact.0 as usize) < NAMES.len() { 1 << fact.0 } else { 0 }
 }
 
@@ -384,7 +385,15 @@ impl Facts {
         *self.slot_mut(first.0.id) = Slot { raw: first.1.to_raw(), set };
         *self.slot_mut(second.0.id) = Slot { raw: second.1.to_raw(), set };
         self.learn(both);
-        self.changed |= both;
+        self.tell_changed(both);
+    }
+
+    /// Written only where it is news: what is read whole soon after a part of it was written is waited for.
+    #[inline]
+    fn tell_changed(&mut self, bits: u64) {
+        if self.changed & bits != bits {
+            self.changed |= bits;
+        }
     }
 
     /// Whether any of these facts was not known until now. They are from here on.
@@ -413,7 +422,7 @@ impl Facts {
         let changes = bit & RESTLESS != 0 || is_new || slot.raw != raw;
         *slot = Slot { raw, set };
         if changes {
-            self.changed |= bit;
+            self.tell_changed(bit);
         }
     }
 
@@ -458,6 +467,20 @@ impl Facts {
     #[must_use]
     pub fn raw(&self, fact: FactId) -> Option<i128> {
         self.is_known(fact).then(|| self.slot(fact).raw)
+    }
+
+    /// Whether all of these facts are known: one bit a slot.
+    #[inline]
+    pub(crate) fn knows(&self, bits: u64) -> bool {
+        self.known & bits == bits
+    }
+
+    /// Whether the raw value of a fact lies between these. Of the engine's own facts, one that is known.
+    #[inline]
+    pub(crate) fn lies_between(&self, fact: FactId, low: i128, high: i128) -> bool {
+        let slot = self.slot(fact);
+        // What is not known has no time; of its own facts that was looked at for all together.
+        low < slot.raw && slot.raw < high && (usize::from(fact.0) < NAMES.len() || slot.set != Timestamp::MIN)
     }
 
     /// A fact, if it is known.

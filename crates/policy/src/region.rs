@@ -1,6 +1,6 @@
 //! The quiet region: intervals of facts inside which a strategy provably decides what it decided last (DESIGN §3).
 
-use crate::facts::{FactId, FactValue, Facts, NAMES};
+use crate::facts::{FactId, FactValue, Facts, NAMES, bit};
 use crate::rule::{Because, Rule, Target};
 use units::Ratio;
 
@@ -13,6 +13,8 @@ pub struct Region {
     known: bool,
     /// The engine's own facts that must stay as they are: one bit a slot.
     fixed: u64,
+    /// The engine's own facts that have to be known: one bit a slot.
+    needed: u64,
     /// Intervals of raw slot values, one a fact.
     bounds: Vec<Bound>,
     /// What the rule that is being asked has said.
@@ -118,6 +120,7 @@ impl Region {
     #[inline]
     pub fn end(&mut self) {
         self.known &= !self.varies;
+        self.needed = self.bounds.iter().fold(0, |needed, bound| needed | bit(bound.fact));
     }
 
     /// The facts are those that the rules were asked with, and are watched from now on.
@@ -130,8 +133,8 @@ impl Region {
     #[inline]
     #[must_use]
     pub fn holds(&self, facts: &Facts) -> bool {
-        let inside = |bound: &Bound| facts.raw(bound.fact).is_some_and(|raw| bound.low < raw && raw < bound.high);
-        self.known && facts.changed() & self.fixed == 0 && self.bounds.iter().all(inside)
+        let inside = |bound: &Bound| facts.lies_between(bound.fact, bound.low, bound.high);
+        self.known && facts.changed() & self.fixed == 0 && facts.knows(self.needed) && self.bounds.iter().all(inside)
     }
 }
 

@@ -195,7 +195,14 @@ macro_rules! fixed {
             #[must_use]
             #[inline]
             pub fn approximate(self) -> f64 {
-                to_double(i128::from(self.0)) / Self::ONE as f64
+                self.approximate_raw() / Self::ONE as f64
+            }
+
+            /// The raw count within one unit in the last place of an `f64`: for shares of amounts of one kind, without a division.
+            #[must_use]
+            #[inline]
+            pub fn approximate_raw(self) -> f64 {
+                to_double(i128::from(self.0))
             }
 
             /// From an estimate, rounded as asked at the last decimal place. `None` if it is not finite or does not fit.

@@ -1,6 +1,6 @@
 //! How long facts of risk were not known, and why: measures of a run, and no state.
 
-use super::{Reading, RiskRefusal};
+use super::{AccountRisk, Reading, RiskRefusal};
 use crate::engine::Engine;
 use crate::plan::Plan;
 use units::{Duration, SeriesId, StrategyId, Timestamp};
@@ -83,12 +83,13 @@ impl Engine {
         let readings = self.risk.iter().flat_map(|risk| risk.readers.iter().flatten());
         readings.flat_map(|reading| reading.unknown(self.now)).collect()
     }
+}
 
+impl AccountRisk {
     /// Puts into a plan which facts of risk were not known at its decision, and why.
     #[cold]
     pub(crate) fn note_unknown(&self, plan: &mut Plan) {
-        let Some(risk) = &self.risk else { return };
-        let unknown = risk.readers[plan.strategy.index()].iter();
+        let unknown = self.readers[plan.strategy.index()].iter();
         plan.unknown = unknown.filter_map(|reading| Some((reading.series, reading.refusal.clone()?))).collect();
     }
 }
