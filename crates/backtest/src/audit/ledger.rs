@@ -2,6 +2,7 @@
 
 use super::finding::{At, Found};
 use super::seat;
+use crate::records::EquityRow;
 use crate::run::Run;
 use std::collections::BTreeMap;
 use units::{Cash, Contract, Notional, Price, Qty, Timestamp};
@@ -16,6 +17,48 @@ struct Sums<'a> {
     marks: BTreeMap<&'a str, Price>,
 }
 
+/// Quotients of doubles agree to so much.
+const NEAR: f64 = 1e-9;
+
+fn is_near(a: f64, b: f64) -> bool {
+    (a - b).abs() <= NEAR * b.abs().max(1.0)
+}
+
+/// An amount over equity; nothing without equity.
+fn share(amount: Cash, equity: Cash) -> f64 {
+    if equity.raw() > 0 { amount.approximate() / equity.approximate() } else { 0.0 }
+}
+
+/// When money was first paid in or out after the first row, which moves the highest equity with it.
+fn money_moved(run: &Run) -> Timestamp {
+    let first = run.tables.equity.first().map_or(Timestamp::MAX, |row| row.time);
+    run.tables.flows.iter().map(|flow| flow.time).find(|time| *time > first).unwrap_or(Timestamp::MAX)
+}
+
+/// Signed and unsigned exposure are those of all positions at their marks.
+fn exposures(
+    sums: &Sums<'_>,
+    contracts: &BTreeMap<&str, Contract>,
+    (row, equity): (usize, &EquityRow),
+    found: &mut Found,
+) {
+    let of =
+        |(symbol, held): (&&str, &Qty)| Some(contracts.get(symbol)?.exposure(*sums.marks.get(symbol)?, *held).cash());
+    let (mut net, mut gross) = (Cash::ZERO, Cash::ZERO);
+    for exposure in sums.held.iter().filter_map(of) {
+        net += exposure;
+        gross += exposure.abs();
+    }
+    for (name, told, exact) in [
+        ("exposure", equity.exposure, share(net, equity.equity)),
+        ("gross exposure", equity.gross, share(gross, equity.equity)),
+    ] {
+        found.ensure("exposure", is_near(told, exact), At::equity(row, equity), || {
+            format!("{name} is {told}, positions at their marks over equity are {exact}")
+        });
+    }
+}
+
 /// Equity at every row, and positions at every row.
 pub(super) fn check(run: &Run, found: &mut Found) {
     let tables = &run.tables;
@@ -24,6 +67,12 @@ pub(super) fn check(run: &Run, found: &mut Found) {
     let is_structure =
         |symbol: &str| run.record.instruments.iter().any(|known| known.symbol == symbol && known.kind == "structure");
     let knows_equity = seat::has_one_currency(run) && run.policies().iter().all(|policy| policy.adopt.is_empty());
+    let is_spot =
+        |symbol: &str| run.record.instruments.iter().any(|known| known.symbol == symbol && known.kind == "spot");
+    let is_plain = !run.record.instruments.iter().any(|known| is_structure(&known.symbol) || is_spot(&known.symbol));
+    // What options and coins stand for is told otherwise.
+    let tells_exposure = is_plain && tables.options.is_empty();
+    let (is_alone, money_moved, mut highest) = (tables.accounts.is_empty(), money_moved(run), Cash::ZERO);
     let (mut sums, mut fill, mut flow, mut paid, mut seen, mut option) = (Sums::default(), 0, 0, 0, 0, 0);
     for (row, equity) in tables.equity.iter().enumerate() {
         let until = |time: Timestamp| time <= equity.time;
@@ -102,6 +151,26 @@ pub(super) fn check(run: &Run, found: &mut Found) {
         found.ensure("equity", sums.paid_in == equity.paid_in, At::equity(row, equity), || {
             format!("{} was paid in, the flows give {}", equity.paid_in, sums.paid_in)
         });
+        if tells_exposure {
+            exposures(&sums, &contracts, (row, equity), found);
+            let at = tables.positions[..seen].iter().enumerate().rev();
+            for (row, position) in at.take_while(|(_, position)| position.time == equity.time) {
+                let contract = contracts.get(position.instrument.as_str()).copied().unwrap_or_default();
+                let exact = share(contract.exposure(position.mark, position.position).cash(), equity.equity);
+                let fits = !is_alone || is_near(position.exposure, exact);
+                found.ensure("exposure", fits, At::position(row, position), || {
+                    format!("the exposure is {}, the position at its mark over equity is {exact}", position.exposure)
+                });
+            }
+        }
+        if equity.time < money_moved {
+            highest = highest.max(equity.equity);
+            let least = share(highest - equity.equity, highest);
+            // Between rows equity may have been higher.
+            found.ensure("drawdown", equity.drawdown >= least - NEAR, At::equity(row, equity), || {
+                format!("the drawdown is {}, from the highest row it is {least}", equity.drawdown)
+            });
+        }
         let cash = equity.equity - worth.cash();
         found.ensure("equity", cash == equity.cash, At::equity(row, equity), || {
             format!("cash is {}, equity less positions is {cash}", equity.cash)
