@@ -185,6 +185,22 @@ fn every_kind_of_alteration_is_found() {
         }),
         altered("a fill has another order", "fill.order", fills(|fill| fill.order = "p3-9".to_owned())),
         altered("a fill is a minute later", "fill.order", fills(|fill| fill.time = fill.time + Duration::MINUTE)),
+        altered("an exposure is less", "exposure", |run| {
+            let at = place_of(&run.tables.equity, |row| row.exposure > 0.1);
+            run.tables.equity[at].exposure -= 1e-6;
+        }),
+        altered("a gross exposure is less", "exposure", |run| {
+            let at = place_of(&run.tables.equity, |row| row.gross > 0.1);
+            run.tables.equity[at].gross -= 1e-6;
+        }),
+        altered("the exposure of a position is less", "exposure", |run| {
+            let at = place_of(&run.tables.positions, |row| row.exposure > 0.1);
+            run.tables.positions[at].exposure -= 1e-6;
+        }),
+        altered("a drawdown is less", "drawdown", |run| {
+            let at = place_of(&run.tables.equity, |row| row.drawdown > 0.01);
+            run.tables.equity[at].drawdown -= 1e-3;
+        }),
         altered("a fee is a last digit less", "fill.fee", fills(|fill| fill.fee -= Cash::from_raw(1))),
         altered(
             "a fill is of the other side",
@@ -484,6 +500,25 @@ fn a_crossed_unit_that_no_plan_tells_of_is_unexplained() {
         run.record.triggers.refused.retain(|sentence, _| !sentence.starts_with("blackout"));
     });
     assert_eq!(failed, ["add.unexplained"], "{told}");
+}
+
+/// Time in a mode is told, and what a mode forbids is found.
+#[test]
+fn what_is_sent_against_a_mode_is_found() {
+    let modes = "[modes]\nreduce_only = \"drawdown > 2%\"\nrestore_after = \"4h\"\n\n[trade]\nmin_order = 0.001";
+    let stored = stored(&demo_with(&[("[trade]\nmin_order = 0.001", modes)]));
+    let audit = audited(&stored.write("run", &stored.run));
+    assert!(audit.is_clean(), "{}", told(&audit));
+    let time = audit.time.iter().find(|time| time.mode == "mode reduce-only").unwrap();
+    assert!((0.05..0.95).contains(&time.share), "{time:?}");
+    let (failed, told) = stored.failed("an add", |run| {
+        let is_add = |row: &OrderRow| &*row.event == "place" && row.purpose.starts_with("add");
+        let add = run.tables.orders[place_of(&run.tables.orders, is_add)].plan;
+        let step = place_of(&run.tables.plans, |step| step.plan == add);
+        run.tables.plans[step].rule = "hold".into();
+        run.tables.plans[step].because = "mode hold: as it is said".to_owned();
+    });
+    assert!(failed.contains(&"plan.mode"), "{failed:?}\n{told}");
 }
 
 /// A stop that is watched and crossed, and of which nothing goes out.

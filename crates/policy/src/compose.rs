@@ -6,8 +6,8 @@ use crate::program::CompileError;
 use crate::rule::Rule;
 use crate::rules::{
     BlackoutRule, CollarRule, DrawdownCap, Gates, HedgeRule, HedgeTrim, LadderRule, LeverageCap, LimitRule, LossLimit,
-    MaxOrderRule, OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, SignalRule, SizeRule, SizeTerms,
-    Sizing, StopRule, StreakRule, TrimRule, WhenRule,
+    MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, SignalRule, SizeRule,
+    SizeTerms, Sizing, StaleRule, StopRule, StreakRule, TrimRule, WhenRule,
 };
 use crate::spec::{Hedge, Policy, RungAt, SizeKind, Trade};
 use units::{Rate, Ratio, SeriesId};
@@ -36,6 +36,7 @@ pub(crate) fn strategy(
     composed.trim();
     // Behind the trim rules see the change that would go out.
     composed.conditions()?;
+    composed.modes()?;
     composed.guards();
     Ok(composed.rules)
 }
@@ -53,6 +54,8 @@ pub(crate) fn hedge(
     composed.cap_on_exposure()?;
     // then trim.
     composed.add(HedgeTrim { hedge: hedge.clone() });
+    // A mode acts on what is hedged, and the hedge follows; an old price of its own holds it.
+    composed.stale();
     composed.guards();
     Ok(composed.rules)
 }
@@ -192,6 +195,21 @@ impl Composer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is left when trouble comes, from the mildest mode to the one that closes everything.
+    fn modes(&mut self) -> Result<(), CompileError> {
+        self.stale();
+        for (mode, asked) in self.policy.modes.conditions() {
+            self.add(ModeRule::new(mode, self.condition(asked)?, self.policy.modes.restore_after));
+        }
+        Ok(())
+    }
+
+    fn stale(&mut self) {
+        if let Some(after) = self.policy.modes.stale_after {
+            self.add(StaleRule { after });
+        }
     }
 
     /// How orders may go out.

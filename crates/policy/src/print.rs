@@ -4,8 +4,8 @@ use crate::parse::guards::DAYS;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Band, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Hedge, Ladder,
-    LegStrike, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Setting, Signal,
-    SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
+    LegStrike, Modes, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Setting,
+    Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -67,6 +67,7 @@ pub fn to_toml(policy: &Policy) -> String {
     }
     let base = if let [only] = &policy.instruments[..] { base(only) } else { None };
     out.trade(&policy.trade, (base, policy.quote()));
+    out.modes(&policy.modes);
     out.guards(&policy.guards, (base, policy.quote()));
     out.backtest(policy);
     for flow in &policy.backtest.flows {
@@ -308,6 +309,20 @@ impl Printer {
         self.quoted("buffer_to", trade.buffer_to.word());
         self.each("min_order", trade.min_order.map(|qty| format!("\"{qty}\"")));
         self.each("dust", trade.dust.map(|dust| order_size(dust, currencies)));
+    }
+
+    fn modes(&mut self, modes: &Modes) {
+        if *modes == Modes::default() {
+            return;
+        }
+        self.section("modes");
+        for (mode, when) in modes.conditions() {
+            self.quoted(mode.rule(), when);
+        }
+        if modes.conditions().next().is_some() {
+            self.quoted("restore_after", time(modes.restore_after));
+        }
+        self.each("stale_after", modes.stale_after.map(|after| format!("\"{}\"", time(after))));
     }
 
     fn guards(&mut self, guards: &Guards, currencies: (Option<&str>, Option<&str>)) {

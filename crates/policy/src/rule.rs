@@ -2,6 +2,7 @@
 
 use crate::Region;
 use crate::facts::{Code, FactId, Facts};
+use crate::spec::Mode;
 use arrayvec::ArrayVec;
 use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -189,6 +190,8 @@ pub enum Arg {
     Duration(Duration),
     /// An instant.
     Time(Timestamp),
+    /// A mode of trading.
+    Mode(Mode),
 }
 
 /// Why a rule did what it did: a sentence with a gap `{}` for each number.
@@ -228,6 +231,7 @@ impl fmt::Display for Arg {
             Self::Name(name) => name.fmt(f),
             Self::Duration(value) => value.fmt(f),
             Self::Time(value) => value.fmt(f),
+            Self::Mode(mode) => f.write_str(mode.name()),
         }
     }
 }
@@ -396,14 +400,23 @@ impl Because {
         debug_assert!(self.steps.len() < STEPS_MAX, "the program's length was checked at load");
         if matches!(step.outcome, Outcome::Refused | Outcome::Cut | Outcome::Held | Outcome::Unmet) {
             self.cut |= step.outcome == Outcome::Cut;
-            // FNV-1a over rule, outcome and sentence.
             let bytes = [step.rule, step.outcome as u8];
-            for byte in bytes.iter().copied().chain(step.reason.template.bytes()) {
-                self.limits = (self.limits ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
+            self.mark(bytes.into_iter().chain(step.reason.template.bytes()));
         }
         if self.steps.len() < STEPS_MAX {
             self.steps.push(step);
+        }
+    }
+
+    /// The rule puts a mode in force: a plan is recorded when that changes.
+    pub fn in_mode(&mut self, mode: Mode) {
+        self.mark([self.rule, mode as u8]);
+    }
+
+    /// FNV-1a over what refuses, cuts, holds back or degrades.
+    fn mark(&mut self, bytes: impl IntoIterator<Item = u8>) {
+        for byte in bytes {
+            self.limits = (self.limits ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
 

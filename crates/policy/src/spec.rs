@@ -77,6 +77,8 @@ pub struct Policy {
     pub hedges: Vec<Hedge>,
     /// When a change is worth an order.
     pub trade: Trade,
+    /// What is done when trouble comes.
+    pub modes: Modes,
     /// How orders may go out.
     pub guards: Guards,
     /// What a backtest assumes of the venue; live runs ignore it.
@@ -161,7 +163,9 @@ impl Policy {
         let pyramid = self.pyramid.as_ref().and_then(|pyramid| pyramid.when.as_ref());
         let ladder = self.ladder.iter().flat_map(|ladder| &ladder.conditions);
         let limits = self.limits.iter().flat_map(|limit| [&limit.of, &limit.limit, &limit.restore]);
-        self.signal.when.iter().chain(pyramid).chain(ladder).chain(limits).chain(self.settings().map(|(.., by)| by))
+        let modes = self.modes.conditions().map(|(_, condition)| condition);
+        let conditions = self.signal.when.iter().chain(pyramid).chain(ladder).chain(limits).chain(modes);
+        conditions.chain(self.settings().map(|(.., by)| by))
     }
 
     /// The numbers that are reckoned at every decision: section and key of each, and its expression.
@@ -990,6 +994,60 @@ impl OrderSize {
             // The quantity of an inverse contract counts the quote currency.
             (Self::Quote(value), Contract::Inverse) => value.notional().qty_at(Price::from_raw(Price::ONE), round),
         }
+    }
+}
+
+/// How far trouble has gone (SEMANTICS, Modes). Where none is said all is normal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Nothing is opened or added; what is held may get smaller.
+    ReduceOnly,
+    /// Nothing new goes out but exits; protective orders go on resting.
+    Hold,
+    /// Everything is closed.
+    Flatten,
+}
+
+impl Mode {
+    /// All of them, from the mildest.
+    pub const ALL: [Self; 3] = [Self::ReduceOnly, Self::Hold, Self::Flatten];
+
+    /// As people read it: reduce-only.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReduceOnly => "reduce-only",
+            Self::Hold => "hold",
+            Self::Flatten => "flatten",
+        }
+    }
+
+    /// The name of its rule and of its key: `reduce_only`.
+    #[must_use]
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::ReduceOnly => "reduce_only",
+            Self::Hold => "hold",
+            Self::Flatten => "flatten",
+        }
+    }
+}
+
+/// `[modes]`: when trading degrades.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Modes {
+    /// The condition of each mode, as [`Mode::ALL`] orders them.
+    pub when: [Option<Expression>; 3],
+    /// How long a mode stays in force behind its condition.
+    pub restore_after: Duration,
+    /// Hold while the price is older.
+    pub stale_after: Option<Duration>,
+}
+
+impl Modes {
+    /// The modes that have a condition.
+    pub fn conditions(&self) -> impl Iterator<Item = (Mode, &Expression)> {
+        Mode::ALL.into_iter().zip(&self.when).filter_map(|(mode, when)| Some((mode, when.as_ref()?)))
     }
 }
 

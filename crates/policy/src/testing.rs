@@ -4,10 +4,10 @@ use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Band, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FactLimit,
-    FeeTier, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder, LeverageLimit, LimitAction, Money,
-    OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned, Reentry,
-    Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade,
-    Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
+    FeeTier, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes,
+    Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned,
+    Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop,
+    Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -23,8 +23,8 @@ pub const INSTRUMENT: &str = "binance:BTCUSDT-PERP";
 /// Any policy that `parse` accepts, with values that a trader could choose. Covers every rule family: see [`families`].
 pub fn policies() -> impl Strategy<Value = Policy> {
     let parts = (signal(), unit(), size(), weighted(0.6, pyramid()), weighted(0.7, stop()), weighted(0.6, ladder()));
-    (parts, caps(), limits(), trade(), guards(), backtest(), weighted(0.3, streak())).prop_map(
-        |((signal, unit, size, pyramid, stop, ladder), caps, limits, trade, guards, backtest, streak)| {
+    (parts, caps(), limits(), trade(), (guards(), modes()), backtest(), weighted(0.3, streak())).prop_map(
+        |((signal, unit, size, pyramid, stop, ladder), caps, limits, trade, (guards, modes), backtest, streak)| {
             // R needs a stop, volatility a size by it; N a unit, which is there with a stop or a pyramid.
             let has_unit = stop.is_some() || pyramid.is_some();
             let has_volatility = matches!(size.kind, SizeKind::VolatilityTarget { .. });
@@ -71,6 +71,7 @@ pub fn policies() -> impl Strategy<Value = Policy> {
                 limits,
                 hedges: Vec::new(),
                 trade,
+                modes,
                 guards,
                 backtest,
                 adopt: Vec::new(),
@@ -339,6 +340,8 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         (policy.guards.max_order.is_some(), "order size"),
         (policy.guards.max_orders.is_some(), "order rate"),
         (!policy.guards.blackout.is_empty(), "blackout"),
+        (policy.modes.conditions().next().is_some(), "mode by condition"),
+        (policy.modes.stale_after.is_some(), "mode by age of the price"),
     ]
     .into_iter()
     .filter_map(|(is_used, family)| is_used.then_some(family))
@@ -707,6 +710,32 @@ fn order_size(lots: i64, value: i128) -> impl Strategy<Value = OrderSize> {
         thousandths().prop_map(OrderSize::Base),
         (1..=value).prop_map(|value| OrderSize::Quote(Cash::from_raw(value * Cash::ONE))),
     ]
+}
+
+/// A condition that does not hold before anything was traded.
+fn trouble() -> impl Strategy<Value = Expression> {
+    let text = (0..4u8, 1..=99i32).prop_map(|(fact, by)| match fact {
+        0 => format!("drawdown > {}%", by / 4),
+        1 => format!("loss.day > {}%", by / 10 + 1),
+        2 => format!("campaign.age > {by}h"),
+        _ => format!("unrealised < -{}%", by / 4),
+    });
+    text.prop_filter_map("a condition", |text| Expression::parse(&text).ok())
+}
+
+/// One mode at most: what many of them bar leaves nothing to see.
+fn modes() -> impl Strategy<Value = Modes> {
+    let minutes = |minutes: i64| Duration::from_nanos(minutes * Duration::MINUTE.nanos());
+    let asked = weighted(0.12, (0..3_usize, trouble(), (0..=600i64).prop_map(minutes)));
+    let stale = weighted(0.05, (1..=600i64).prop_map(minutes));
+    (asked, stale).prop_map(|(asked, stale_after)| {
+        let mut modes = Modes { stale_after, ..Modes::default() };
+        if let Some((mode, condition, restore_after)) = asked {
+            modes.when[mode] = Some(condition);
+            modes.restore_after = restore_after;
+        }
+        modes
+    })
 }
 
 fn guards() -> impl Strategy<Value = Guards> {

@@ -1,6 +1,7 @@
 //! What an audit tells beside what it finds: triggers, overrides by hand, how gains and losses were realised, time, caps.
 
 use super::live::For;
+use super::plans::mode_of;
 use crate::run::Run;
 use policy::spec::LeverageLimit;
 use std::collections::BTreeMap;
@@ -91,7 +92,7 @@ fn proportion(realised: u64, paper: u64) -> Option<f64> {
 /// A share of the run's time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimeIn {
-    /// held, flat, blackout, the name of a cap that binds, or the name of one that keeps the strategy flat.
+    /// held, flat, blackout, a mode, the name of a cap that binds, or the name of one that keeps the strategy flat.
     pub mode: String,
     /// How long.
     pub lasted: Duration,
@@ -132,6 +133,11 @@ pub(super) fn triggers(run: &Run, crossed_resting: u64, unexplained: u64) -> Tri
     TriggerCount { acted: acted(run), refused: refused(run), crossed_resting, unexplained }
 }
 
+/// Modes from the mildest to the one that closes everything.
+fn rank(mode: &str) -> usize {
+    ["reduce-only", "hold", "flatten"].iter().position(|known| *known == mode).unwrap_or_default()
+}
+
 /// Time by what held, from row to row.
 pub(super) fn times(run: &Run) -> Vec<TimeIn> {
     let (equity, positions) = (&run.tables.equity, &run.tables.positions);
@@ -139,11 +145,18 @@ pub(super) fn times(run: &Run) -> Vec<TimeIn> {
     let windows: Vec<_> = policies.iter().flat_map(|policy| policy.guards.blackout.iter().copied()).collect();
     let (mut seen, mut lasted) = (0, BTreeMap::<String, i64>::new());
     let mut now: BTreeMap<(&str, &str), (bool, &str)> = BTreeMap::new();
+    let mut plans = run.tables.plans.chunk_by(|a, b| a.plan == b.plan).peekable();
+    let mut modes: BTreeMap<(&str, &str), Option<&str>> = BTreeMap::new();
     for (row, next) in equity.iter().zip(equity.iter().skip(1)) {
         while let Some(position) = positions.get(seen).filter(|position| position.time <= row.time) {
             let key = (position.strategy.as_str(), position.instrument.as_str());
             now.insert(key, (!position.position.is_zero(), position.cap.as_str()));
             seen += 1;
+        }
+        // Each change of mode is a plan.
+        while let Some(plan) = plans.next_if(|plan| plan[0].time <= row.time) {
+            let worst = plan.iter().filter_map(mode_of).max_by_key(|mode| rank(mode));
+            modes.insert((plan[0].strategy.as_str(), plan[0].instrument.as_str()), worst);
         }
         let span = next.time.since(row.time).nanos();
         let mut add = |mode: String| *lasted.entry(mode).or_default() += span;
@@ -154,6 +167,9 @@ pub(super) fn times(run: &Run) -> Vec<TimeIn> {
         caps.dedup();
         for cap in caps {
             add(if is_held { format!("{cap} binds") } else { format!("flat by {cap}") });
+        }
+        if let Some(mode) = modes.values().flatten().max_by_key(|mode| rank(mode)) {
+            add(format!("mode {mode}"));
         }
         if windows.iter().any(|window| window.end(row.time).is_some()) {
             add("blackout".to_owned());

@@ -3,7 +3,7 @@
 use super::finding::{At, Found};
 use super::live::side_of;
 use super::seat::plus;
-use crate::records::{FillRow, PlanRow};
+use crate::records::{FillRow, OrderRow, PlanRow};
 use crate::run::Run;
 use std::collections::BTreeMap;
 use units::{Cash, Qty, Timestamp};
@@ -15,6 +15,7 @@ pub(super) const MARKET: &str = "market";
 pub(super) fn check(run: &Run, found: &mut Found) {
     times(run, found);
     positions(run, found);
+    adds_in_mode(run, found);
     let plans = &run.tables.plans;
     let (mut begin, mut last) = (0, None::<(u64, u64)>);
     for steps in plans.chunk_by(|a, b| a.plan == b.plan) {
@@ -74,10 +75,47 @@ fn steps_of(begin: usize, steps: &[PlanRow], found: &mut Found) {
         reached = step.after;
     }
     let at = At::plan(begin + steps.len() - 1, &steps[steps.len() - 1]);
+    in_mode(begin, steps, found);
     let has_rules = steps.iter().any(|step| &*step.rule != MARKET);
     found.ensure("plan.target", !has_rules || reached == first.target, at, || {
         format!("the last step ends at {reached}, the target is {}", first.target)
     });
+}
+
+/// Rules that put a mode in force.
+const MODES: [&str; 4] = ["stale", "reduce_only", "hold", "flatten"];
+
+/// The mode that a step of a plan tells of: it begins its sentence.
+pub(super) fn mode_of(step: &PlanRow) -> Option<&str> {
+    let said = step.because.strip_prefix("mode ").filter(|_| MODES.contains(&step.rule.as_str()))?;
+    said.split([' ', ':']).next()
+}
+
+/// In a mode nothing is increased; in the last one all is closed.
+fn in_mode(begin: usize, steps: &[PlanRow], found: &mut Found) {
+    let first = &steps[0];
+    let same_side = first.target.signum() * first.position.signum() >= 0;
+    let grows = !first.target.is_zero() && (first.target.abs() > first.position.abs() || !same_side);
+    for (index, step) in steps.iter().enumerate() {
+        let Some(mode) = mode_of(step) else { continue };
+        let obeys = !grows && (mode != "flatten" || first.target.is_zero());
+        found.ensure("plan.mode", obeys, At::plan(begin + index, step), || {
+            format!("in mode {mode} the target is {} where {} is held", first.target, first.position)
+        });
+    }
+}
+
+/// In a mode no add is sent.
+fn adds_in_mode(run: &Run, found: &mut Found) {
+    let modes: BTreeMap<u64, &str> =
+        run.tables.plans.iter().filter_map(|step| Some((step.plan, mode_of(step)?))).collect();
+    let is_add = |order: &&OrderRow| &*order.event == "place" && order.purpose.starts_with("add");
+    for (row, order) in run.tables.orders.iter().enumerate().filter(|(_, order)| is_add(order)) {
+        let mode = modes.get(&order.plan).copied().unwrap_or_default();
+        found.ensure("plan.mode", mode.is_empty(), At::order(row, order), || {
+            format!("`{}` was sent in mode {mode}", &*order.purpose)
+        });
+    }
 }
 
 /// What a plan says is held is what was filled by its input.

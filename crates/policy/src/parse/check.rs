@@ -6,8 +6,8 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Over, Pyramid, Reentry, Resize, RungAt, Setting, Sides,
-    SignalKind, Size, SizeKind, Stop, Trigger, UNITS_MAX, UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Mode, Over, Pyramid, Reentry, Resize, RungAt, Setting,
+    Sides, SignalKind, Size, SizeKind, Stop, Trigger, UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;
@@ -62,7 +62,15 @@ fn expressions<'a>(doc: &'a Doc<'_, '_>, draft: &'a Draft) -> impl Iterator<Item
         let parts = [("limits.of", &limit.of), ("limits.over", &limit.limit), ("limits.restore", &limit.restore)];
         parts.map(|(key, asked)| (key, place.clone(), asked))
     });
-    let all = signal.chain(pyramid).chain(ladder).chain(limits).chain(settings(doc, draft));
+    let modes = draft.modes.conditions().map(|(mode, when)| {
+        let key = match mode {
+            Mode::ReduceOnly => "modes.reduce_only",
+            Mode::Hold => "modes.hold",
+            Mode::Flatten => "modes.flatten",
+        };
+        (key, doc.place("modes", mode.rule()), when)
+    });
+    let all = signal.chain(pyramid).chain(ladder).chain(limits).chain(modes).chain(settings(doc, draft));
     all.map(|(key, place, expression)| Asked { key, place, expression })
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod guards;
 mod head;
 mod hedges;
 mod limits;
+mod modes;
 pub(crate) mod objectives;
 mod parameters;
 mod portfolio;
@@ -30,8 +31,8 @@ use crate::RiskFact;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Guards, Hedge, Ladder, Policy, Pyramid, Signal,
-    Size, Stop, Streak, Structure, Trade, UnitSource,
+    AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Guards, Hedge, Ladder, Modes, Policy, Pyramid,
+    Signal, Size, Stop, Streak, Structure, Trade, UnitSource,
 };
 use reader::{Doc, Reader};
 use schema::Language;
@@ -137,6 +138,7 @@ struct Draft {
     limits: Vec<(FactLimit, Range<usize>)>,
     hedges: Vec<Hedge>,
     trade: Trade,
+    modes: Modes,
     guards: Guards,
     backtest: Backtest,
     adopt: Vec<Adoption>,
@@ -171,6 +173,7 @@ impl Draft {
             limits: limits::limits(reader, doc, currencies),
             hedges: hedges::hedges(reader, doc, structure.as_ref(), &instruments),
             trade: limits::trade(reader, doc, &instruments, symbol),
+            modes: modes::modes(reader, doc, currencies),
             guards: guards::guards(reader, doc, &instruments),
             backtest: head::backtest(reader, doc, &instruments, &accounts),
             adopt: portfolio::adopt(reader, doc, &instruments),
@@ -201,6 +204,7 @@ impl Draft {
             limits: self.limits.into_iter().map(|(limit, _)| limit).collect(),
             hedges: self.hedges,
             trade: self.trade,
+            modes: self.modes,
             guards: self.guards,
             backtest: self.backtest,
             adopt: self.adopt,
@@ -214,9 +218,11 @@ fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
     let guards = ["price_collar", "max_order", "max_orders", "blackout"];
+    let modes = ["reduce_only", "hold", "flatten", "stale_after"];
     let conditions = ["signal", "pyramid"].into_iter().filter(|section| doc.has(section, "when")).count();
     let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
         + caps.into_iter().filter(|key| doc.has("caps", key)).count()
+        + modes.into_iter().filter(|key| doc.has("modes", key)).count()
         + guards.into_iter().filter(|key| doc.has("guards", key)).count()
         + conditions
         + doc.list("limits").count()

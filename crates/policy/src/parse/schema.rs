@@ -104,6 +104,7 @@ pub(crate) const SECTIONS: &[Named] = &[
         ],
     ),
     ("trade", &["buffer", "buffer_to", "min_order", "dust"]),
+    ("modes", &["reduce_only", "hold", "flatten", "restore_after", "stale_after"]),
     ("guards", &["price_collar", "max_order", "max_orders", "per", "blackout"]),
     (
         "backtest",

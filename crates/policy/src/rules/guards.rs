@@ -7,7 +7,7 @@ use crate::spec::{Blackout, OrderRate, OrderSize};
 use units::{Price, Qty, Ratio, Round};
 
 /// A change of size that nothing demands: an increase, or a reduction that no limit asks for and that closes nothing.
-fn is_discretionary(proposed: Qty, held: Qty, because: &Because) -> bool {
+pub(super) fn is_discretionary(proposed: Qty, held: Qty, because: &Because) -> bool {
     let reduces = !proposed.is_zero() && proposed.abs() < held.abs() && same_side(proposed, held);
     increases(proposed, held) || (reduces && !because.is_urgent())
 }
