@@ -75,10 +75,11 @@ fn what_is_not_known_bars_increases() {
     );
     // Of a campaign that is not there nothing holds.
     check(
-        &followed("[modes]\nflatten = \"campaign.age > 1h\"\n", "new_signal"),
+        &followed("[modes]\nflatten = \"campaign.age > 1h\"\n", "at_once"),
         "[series] 0.1 310 310 310 310 → : +entry 10 at market
          310 310 310 310 → entry buy 10 @ 310
          310 310 310 310
-         310 310 310 310 → : +cut 10 at market",
+         310 310 310 310 → : +cut 10 at market
+         310 310 310 310 → cut sell 10 @ 310 → : +entry 10 at market",
     );
 }

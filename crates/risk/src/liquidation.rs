@@ -6,7 +6,7 @@ mod exit;
 mod touch;
 
 pub use boundaries::{Boundaries, BoundariesError, Boundary, Search, boundaries};
-pub use exit::{ExitError, LeverageRatio, time_to_exit};
+pub use exit::{ExitError, Exposed, LeverageRatio, time_to_exit};
 pub use touch::{Drift, Path, TouchError};
 
 use crate::{Size, TierTable};

@@ -8,7 +8,8 @@ use market::{Currency, Position};
 use pricing::options::{EuropeanOption, Inputs, Simd};
 use risk::greeks::SmilePoint;
 use risk::liquidation::{
-    Boundaries, BoundariesError, Drift, ExitError, LeverageRatio, Path, Search, TouchError, boundaries, time_to_exit,
+    Boundaries, BoundariesError, Drift, ExitError, Exposed, LeverageRatio, Path, Search, TouchError, boundaries,
+    time_to_exit,
 };
 use risk::scenario::{Holding, Move, Outcomes, Portfolio, Revaluation, Scenario, Settlement, SpotMoves};
 use risk::venues::tiers_of;
@@ -338,6 +339,24 @@ fn leverage_changes_as_its_sensitivities_say() {
     assert_eq!(LeverageRatio::new(1.0, 0.0), None);
     assert_eq!(LeverageRatio::new(1.0, -1.0), None);
     assert_eq!(LeverageRatio::new(0.0, 5.0).unwrap().ratio, 0.0);
+}
+
+/// Assets and equity after a small return, by their own formulas: long, short, half hedged, and a contract that settles in coin.
+#[test]
+fn leverage_moves_as_positions_do() {
+    let small = 1e-6;
+    let check = |exposed: Exposed, assets: &dyn Fn(f64) -> f64, equity: &dyn Fn(f64) -> f64| {
+        let by = LeverageRatio::of(exposed, equity(0.0)).unwrap().per_return;
+        let slope = (assets(small) / equity(small) - assets(-small) / equity(-small)) / (2.0 * small);
+        assert!((by - slope).abs() < 1e-6 * slope.abs().max(1.0), "{exposed:?}: {by}, {slope}");
+    };
+    let linear = |long: f64, short: f64| Exposed { assets: long + short, moved: long + short, earned: long - short };
+    for (long, short) in [(30_000.0, 0.0), (0.0, 30_000.0), (20_000.0, 10_000.0)] {
+        check(linear(long, short), &|by| (long + short) * (1.0 + by), &|by| 10_000.0 + (long - short) * by);
+    }
+    // Three coins' worth of dollars long beside one coin: each dollar is fewer coins as the price rises.
+    let inverse = Exposed { assets: 3.0, moved: -3.0, earned: 3.0 };
+    check(inverse, &|by| 3.0 / (1.0 + by), &|by| 1.0 + 3.0 * (1.0 - 1.0 / (1.0 + by)));
 }
 
 #[test]

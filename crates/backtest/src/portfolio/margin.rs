@@ -6,12 +6,12 @@ use super::shape::Wrong;
 use super::venue::{Own, Request, orders_beside, parameters, unchecked};
 use market::{Currency, is_dollar};
 use pricing::options::{EuropeanOption, Inputs, Simd};
-use risk::liquidation::{ExitError, LeverageRatio, time_to_exit};
+use risk::liquidation::{ExitError, Exposed, LeverageRatio, time_to_exit};
 use risk::venues::{
     Figure, Margin, MarginError, Parameters, Portfolio, Position, TieredPosition, VenueRules, marginal,
 };
 use serde::Serialize;
-use units::{Contract, Duration, Qty, Round, Timestamp};
+use units::{Cash, Contract, Duration, Qty, Round, Timestamp};
 
 /// Reasons that are told in more than one place.
 pub(super) struct Absence;
@@ -103,14 +103,14 @@ pub struct LeverageView {
     pub ratio: Option<f64>,
     /// Change of the ratio for one more borrowed unit that is invested: 1 ÷ equity.
     pub per_borrowed: Option<f64>,
-    /// Change of the ratio with the return of the assets, per 100 % but of a small one.
+    /// Change of the ratio with a return of all prices, per 100 % but of a small one.
     pub per_return: Option<f64>,
     /// Why there is none.
     pub absent: Option<String>,
 }
 
 impl LeverageView {
-    fn new(assets: Result<f64, String>, equity: Option<f64>) -> Self {
+    fn new(exposed: Result<Exposed, String>, equity: Option<f64>) -> Self {
         let none = |assets, absent: &str| Self {
             assets,
             ratio: None,
@@ -118,13 +118,13 @@ impl LeverageView {
             per_return: None,
             absent: Some(absent.to_owned()),
         };
-        match (assets, equity) {
+        match (exposed, equity) {
             (Err(reason), _) => none(None, &reason),
-            (Ok(assets), None) => none(Some(assets), "the equity is absent"),
-            (Ok(assets), Some(equity)) => match LeverageRatio::new(assets, equity) {
-                None => none(Some(assets), "equity is not over zero"),
+            (Ok(exposed), None) => none(Some(exposed.assets), "the equity is absent"),
+            (Ok(exposed), Some(equity)) => match LeverageRatio::of(exposed, equity) {
+                None => none(Some(exposed.assets), "equity is not over zero"),
                 Some(LeverageRatio { ratio, per_borrowed, per_return }) => Self {
-                    assets: Some(assets),
+                    assets: Some(exposed.assets),
                     ratio: Some(ratio),
                     per_borrowed: Some(per_borrowed),
                     per_return: Some(per_return),
@@ -328,7 +328,7 @@ fn view(book: &Book, group: &Group, request: &Request, own: Option<&Own<'_>>) ->
         ratio: (&margin.ratio()).into(),
         free: (&margin.initial_excess()).into(),
         headroom: (&margin.maintenance_excess()).into(),
-        leverage: LeverageView::new(assets(group), margin.equity.value()),
+        leverage: LeverageView::new(exposed(group), margin.equity.value()),
         exit: None,
         components: margin
             .components
@@ -446,7 +446,7 @@ fn positions(
             isolated_equity: own.and_then(|own| own.equity).map(|equity| equity.to_string()),
             is_liquidated: own.and_then(|own| own.equity.map(|equity| equity < own.maintenance)),
             leverage: own
-                .and_then(|own| Some(LeverageView::new(Ok(own.value.approximate()), Some(own.equity?.approximate())))),
+                .and_then(|own| Some(LeverageView::new(Ok(alone(held, own.value)), Some(own.equity?.approximate())))),
             liquidation: own.map(|own| figure(&own.liquidation)),
             one_more,
             one_more_absent,
@@ -498,14 +498,16 @@ fn exit(book: &Book, held: &Position, participation: f64) -> ExitView {
 const EXIT_DAYS: usize = 3_650;
 
 /// What the positions that share the equity are worth without sign, in what they settle in; or what is missing.
-fn assets(group: &Group) -> Result<f64, String> {
+fn exposed(group: &Group) -> Result<Exposed, String> {
     let portfolio = &group.portfolio;
-    let mut sum = 0.0;
+    let mut sum = Exposed::default();
     for held in portfolio.positions.iter().filter(|held| held.isolated.is_none() && !held.quantity.is_zero()) {
-        let (instrument, quantity) = (&held.instrument, held.quantity.approximate().abs());
+        let (instrument, quantity) = (&held.instrument, held.quantity.approximate());
         let Some(((strike, right), expiry)) = instrument.kind.option().zip(instrument.kind.expiry()) else {
             let mark = held.mark.ok_or_else(|| format!("{} has no mark", instrument.symbol))?;
-            sum += instrument.kind.contract().exposure(mark, held.quantity).cash().approximate().abs();
+            let own = alone(held, instrument.kind.contract().exposure(mark, held.quantity).cash());
+            (sum.assets, sum.moved, sum.earned) =
+                (sum.assets + own.assets, sum.moved + own.moved, sum.earned + own.earned);
             continue;
         };
         let term = portfolio.expiries.iter().find(|term| term.underlying == instrument.base && term.expiry == expiry);
@@ -520,8 +522,19 @@ fn assets(group: &Group) -> Result<f64, String> {
         let inputs = Inputs { forward, strike: strike.approximate(), years, vol, discount: 1.0 };
         let option =
             EuropeanOption::new(right, inputs).map_err(|refusal| format!("{}: {refusal}", instrument.symbol))?;
-        let value = if instrument.settle == instrument.base { 1.0 } else { forward };
-        sum += quantity * option.greeks().delta.abs() * value;
+        let (greeks, bends) = (option.greeks(), quantity.abs() * option.greeks().gamma * forward);
+        // A put's delta is under zero, and rises to it as prices do.
+        let (delta, bends) = (greeks.delta.abs() * quantity.abs(), if greeks.delta < 0.0 { -bends } else { bends });
+        if instrument.settle == instrument.base {
+            // In coin its value is the price over the forward.
+            sum.assets += delta;
+            sum.moved += bends;
+            sum.earned += quantity * (greeks.delta - greeks.price / forward);
+        } else {
+            sum.assets += delta * forward;
+            sum.moved += (delta + bends) * forward;
+            sum.earned += quantity * greeks.delta * forward;
+        }
     }
     if matches!(group.rules, VenueRules::DeriveStandard | VenueRules::DerivePortfolio) {
         let price =
@@ -529,10 +542,20 @@ fn assets(group: &Group) -> Result<f64, String> {
         for held in portfolio.balances.iter().filter(|held| !is_dollar(held.currency)) {
             let (price, settle) = (price(held.currency), price(group.settle));
             let missing = || format!("{} has no price", held.currency);
-            sum += held.amount.approximate().abs() * price.ok_or_else(missing)? / settle.unwrap_or(1.0);
+            let worth = held.amount.approximate() * price.ok_or_else(missing)? / settle.unwrap_or(1.0);
+            sum.assets += worth.abs();
+            sum.moved += worth.abs();
+            sum.earned += worth;
         }
     }
     Ok(sum)
+}
+
+/// A position in anything but an option, by its value at the mark.
+fn alone(held: &Position, value: Cash) -> Exposed {
+    let assets = value.approximate().abs();
+    let moved = if held.instrument.kind.contract() == Contract::Inverse { -assets } else { assets };
+    Exposed { assets, moved, earned: if held.quantity < Qty::ZERO { -assets } else { assets } }
 }
 
 /// One unit more in the position's own direction: one coin, or what a coin is worth of an inverse contract.

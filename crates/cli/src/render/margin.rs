@@ -104,7 +104,7 @@ fn leverage(view: &MarginView, terminal: &Terminal) {
     let (ratio, fall) = (show::ratio(ratio, Style::Terminal), -by * 0.01);
     terminal.result(format_args!("  {:<20}{:>15}   {ratio} x the equity", "assets", money(assets, view)));
     terminal.result(format_args!(
-        "    +{} x per {} {} borrowed, {}{} x per 1 % that assets fall",
+        "    +{} x per {} {} borrowed, {}{} x per 1 % that prices fall",
         number(more * unit),
         show::number(unit, 0, Style::Terminal),
         view.currency,

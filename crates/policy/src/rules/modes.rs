@@ -44,14 +44,19 @@ impl ModeRule {
         Self { mode, condition, restore_after, reads, is_of_campaign, until: Timestamp::MIN }
     }
 
+    /// Whether its condition holds. Of a campaign that is not there it does not.
+    fn holds(&self, facts: &Facts) -> Option<bool> {
+        let is_of_none = self.is_of_campaign && position(facts).is_zero();
+        self.condition.holds(facts).or(is_of_none.then_some(false))
+    }
+
     /// The mode that it puts in force, and why.
     fn in_force(&self, facts: &Facts) -> Option<(Mode, Why)> {
         let held = facts.now() < self.until;
-        match self.condition.holds(facts) {
+        match self.holds(facts) {
             Some(true) => Some((self.mode, Why::Holds)),
             _ if held => Some((self.mode, Why::Held(self.until))),
             Some(false) => None,
-            None if self.is_of_campaign && position(facts).is_zero() => None,
             None => Some((Mode::ReduceOnly, Why::NotKnown)),
         }
     }
@@ -97,10 +102,7 @@ impl Rule for ModeRule {
 
     /// Coming back needs to be known: what is not known leaves a mode in force.
     fn observe(&mut self, facts: &Facts) {
-        let stays = match self.condition.holds(facts) {
-            Some(holds) => holds,
-            None => facts.now() < self.until,
-        };
+        let stays = self.holds(facts).unwrap_or(facts.now() < self.until);
         if stays {
             self.until = facts.now() + self.restore_after;
         }

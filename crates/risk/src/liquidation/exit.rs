@@ -11,9 +11,20 @@ pub struct LeverageRatio {
     /// Change of the ratio for one more unit of borrowed capital that is invested: 1 ÷ equity. The less equity there is, the more each
     /// borrowed unit weighs.
     pub per_borrowed: f64,
-    /// Change of the ratio with the return of the assets, per 100 % but of a small one: −ratio × (ratio − 1). Where the ratio is over 1 a
-    /// fall raises leverage by itself, with the square of it.
+    /// Change of the ratio with a return of all prices, per 100 % but of a small one. Of assets that are held long and paid in the unit of
+    /// equity it is −ratio × (ratio − 1): where the ratio is over 1 a fall raises leverage by itself, with the square of it.
     pub per_return: f64,
+}
+
+/// What an account is exposed to, in the unit of its equity, and how both change with a return of all prices.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Exposed {
+    /// Assets: gross, at the market.
+    pub assets: f64,
+    /// Change of the assets per 100 % of return: themselves where they are paid in the unit of equity, their negative where in coin.
+    pub moved: f64,
+    /// Change of equity likewise: what is long less what is short.
+    pub earned: f64,
 }
 
 impl LeverageRatio {
@@ -28,7 +39,16 @@ impl LeverageRatio {
         Some(Self { ratio, per_borrowed: 1.0 / equity, per_return: -ratio * (ratio - 1.0) })
     }
 
-    /// The ratio after more was borrowed and invested, and the assets moved by a return; exact. `None` if no equity is left.
+    /// The same of any positions: d(assets ÷ equity) = (moved − ratio × earned) ÷ equity.
+    #[must_use]
+    pub fn of(exposed: Exposed, equity: f64) -> Option<Self> {
+        let Exposed { assets, moved, earned } = exposed;
+        let long = Self::new(assets, equity)?;
+        Some(Self { per_return: (moved - long.ratio * earned) / equity, ..long })
+    }
+
+    /// The ratio of assets held long after more was borrowed and invested, and the assets moved by a return; exact. `None` if no equity
+    /// is left.
     #[must_use]
     pub fn after(&self, borrowed: f64, by: f64) -> Option<Self> {
         let equity = 1.0 / self.per_borrowed;
