@@ -697,11 +697,11 @@ fn unknown_facts(engine: &Engine, traders: &[Trader], catalogue: &Catalogue) -> 
 fn remedy(fact: &str, refusal: &RiskRefusal) -> String {
     let let_through = || format!("let rules pass meanwhile (`!known({fact}) || …`)");
     match refusal {
-        RiskRefusal::TooFewDays { count } => {
-            let more = RiskRefusal::DAYS_MIN.saturating_sub(*count);
+        RiskRefusal::TooFewDays { .. } => {
             return format!(
-                ". Whole days of the run count, from midnight to midnight UTC: give tapes that begin {more} days earlier, and {}, for a \
-                 first entry that waits for it never comes",
+                ". Whole days of the run count, from midnight to midnight UTC: let the tapes begin {} days before it is to be \
+                 known, and {}, for a first entry that waits for it never comes",
+                RiskRefusal::DAYS_MIN,
                 let_through()
             );
         }

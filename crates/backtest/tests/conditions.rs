@@ -88,7 +88,8 @@ fn a_fact_that_is_not_known_says_why_and_how_long() {
     let more = unknown.seconds - whole.nanos() / 1_000_000_000;
     assert!(unknown.fact == "kelly(60d)" && (0..=300).contains(&more), "{unknown:?} in {whole}");
     assert!(unknown.reason.starts_with("the account has returns of 10 days, and 60 are the fewest"), "{unknown:?}");
-    let remedy = "give tapes that begin 50 days earlier, and let rules pass meanwhile (`!known(kelly(60d)) || …`), for a first entry";
+    let remedy = "let the tapes begin 60 days before it is to be known, and let rules pass meanwhile \
+                  (`!known(kelly(60d)) || …`), for a first entry";
     assert!(unknown.reason.contains(remedy), "{unknown:?}");
     let said = |row: &backtest::records::PlanRow| row.because.starts_with("`kelly(60d)` is not known: the account has");
     let plans = run.tables.plans.chunk_by(|one, other| one.plan == other.plan);

@@ -58,7 +58,8 @@ fn flatten_closes_and_opens_nothing() {
         "[series] 0.1 310 310 310 310 → : +entry 10 at market
          310 310 310 310 → entry buy 10 @ 310
          310 310 308 308 → : +cut 10 at market
-         [series] 0.2 308 310 308 310 → cut sell 10 @ 308 [mode flatten: `modes.flatten` holds] → [mode flatten until 2025-10-06T06:00:00Z, unless its condition holds again]
+         [series] 0.2 308 310 308 310 → cut sell 10 @ 308 [mode flatten: `modes.flatten` holds] \
+         → [mode flatten until 2025-10-06T06:00:00Z, unless its condition holds again]
          310 310 310 310
          310 310 310 310 → : +entry 19.987 at market",
     );

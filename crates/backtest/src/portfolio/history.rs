@@ -426,6 +426,20 @@ impl MarketHistory {
                 _ => left_out += 1,
             }
         }
+        // Rows again behind a hole are levels of now; until there are changes of them, what is known is of then.
+        if let Some((_, changed)) = spans.last() {
+            let ago = asked.at.since(*changed);
+            if ago.nanos() > ENDED_MAX * asked.step.nanos() {
+                let days = ago.days();
+                return Err(refused(
+                    format!(
+                        "the tapes have a hole: their last change before {} ended at {changed}, {days:.1} days before",
+                        asked.at
+                    ),
+                    "ask about a later time, or give tapes of the hole: volatilities of then are not those of now",
+                ));
+            }
+        }
         let kept = history.len();
         if let Some((slowest, apart)) = times.slowest.filter(|_| left_out > kept && kept < FEWEST) {
             return Err(vec![too_fine(slowest, apart, asked.step, &kept.to_string())]);

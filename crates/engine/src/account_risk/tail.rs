@@ -34,6 +34,8 @@ const LASTS: Duration = Duration::HOUR;
 const MONTH: Duration = Duration::from_nanos(30 * Duration::DAY.nanos());
 /// What rounding leaves of a figure at most, as a share.
 const SLIP: f64 = 1e-9;
+/// What adding coin up in another order leaves of equity at most, as a share of it.
+const DUST: f64 = 1e-14;
 
 /// What facts of value at risk told at the first input of the market at or behind a step of their history, before what strategies decided
 /// then. Fractions of equity; `None`: not known.
@@ -219,8 +221,10 @@ impl Tails {
                 figures.map_err(ValueAtRiskError::Tail)?
             }
         };
-        // A loss of nothing is no negative zero.
-        Ok((value_at_risk / equity + 0.0, expected_shortfall / equity + 0.0))
+        // Where nothing is held, coin that was added up in another order leaves less than this of equity; a loss of nothing is no
+        // negative zero.
+        let share = |loss: f64| Some(loss / equity).filter(|share| share.abs() > DUST).unwrap_or(0.0);
+        Ok((share(value_at_risk), share(expected_shortfall)))
     }
 
     /// The set of scenarios for a fact of a strategy's account, with the account's profits of now.
