@@ -326,10 +326,15 @@ impl AccountRisk {
 
     /// The balances of an account, as its rules look at them.
     pub(super) fn bearing(&mut self, engine: &Engine, at: usize, rules: VenueRules) -> Result<Bearing, RiskRefusal> {
-        let all = self.portfolio(engine, at..at + 1)?;
+        let mut all = self.portfolio(engine, at..at + 1)?;
         let first = all.positions.first().map(|position| (position.instrument.settle, position.instrument.base));
         let takes_others = matches!(rules, VenueRules::DeriveStandard | VenueRules::DerivePortfolio);
         let Some((settle, coin)) = first.filter(|_| takes_others) else {
+            // What no position settles in bears nothing.
+            if !takes_others && first.is_some() {
+                let Portfolio { positions, balances, .. } = &mut all;
+                balances.retain(|held| positions.iter().any(|position| position.instrument.settle == held.currency));
+            }
             return Ok(Bearing { portfolio: all, others: None });
         };
         let known = self.parameters_of(rules, coin)?;
