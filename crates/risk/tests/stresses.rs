@@ -136,6 +136,9 @@ fn files_that_are_no_stress_are_refused_with_their_line() {
         assert_eq!(refuse(&peg), StressError::Coin(5, text(coin)));
         assert!(NamedStress::parse(&format!("{good}{peg}\ntext,stablecoin,{coin},USD\n")).is_ok());
     }
+    // What is called a stablecoin stands still where no peg of it moves.
+    let called = NamedStress::parse(&format!("{good}text,stablecoin,PYUSD,USD\n")).unwrap();
+    assert_eq!(called.scenario.dollars, [("PYUSD".parse().unwrap(), 0.0)]);
     assert_eq!(
         refuse("assumed,peg,DOGE,-0.2").to_string(),
         "line 5: DOGE is not known for a stablecoin, and a coin has no peg; move its price by `spot,DOGE`, or, if it is one, say so in a \

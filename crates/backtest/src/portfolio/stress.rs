@@ -196,10 +196,11 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
     let now = after(&still, &[]).0;
     let value = total(book, &mut accounts, &still).ok().map(|(_, value, _)| value);
     let mut rows = Vec::new();
+    // What one of them takes for a stablecoin is one in all of them.
+    for account in &mut accounts {
+        asked.stresses.iter().for_each(|stress| account.peg(stress));
+    }
     for stress in &asked.stresses {
-        for account in &mut accounts {
-            account.peg(stress);
-        }
         let scenario = Scenario { sticky: asked.sticky, ..stress.scenario.clone() };
         let (profit, holdings, absent) = match total(book, &mut accounts, &scenario) {
             Ok((profit, _, holdings)) => (Some(profit), holdings, None),

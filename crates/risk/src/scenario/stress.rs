@@ -190,7 +190,7 @@ impl NamedStress {
         file.finish()
     }
 
-    /// The currencies that it takes for stablecoins: those whose peg it moves.
+    /// The currencies that it takes for stablecoins: those whose peg it moves, and those that it calls so.
     pub fn stablecoins(&self) -> impl Iterator<Item = Currency> + '_ {
         self.scenario.dollars.iter().map(|(currency, _)| *currency)
     }
@@ -329,6 +329,12 @@ impl File {
             }
         }
         scenario.spot.others = others.ok_or(StressError::Missing("spot,others"))?;
+        // What it calls a stablecoin and names no peg of stands still, as every stablecoin does.
+        for coin in stablecoins.iter().filter_map(|code| code.parse::<Currency>().ok()) {
+            if !is_dollar(coin) && !scenario.dollars.iter().any(|(pegged, _)| *pegged == coin) {
+                scenario.dollars.push((coin, 0.0));
+            }
+        }
         let numbers = numbers.into_iter().map(|(_, number)| number).collect();
         Ok(NamedStress { name, title, window, sources, numbers, scenario, margin })
     }
