@@ -378,7 +378,7 @@ impl Engine {
         scope.read(book);
         scope.prepare(Some(seen));
         if self.counts_others {
-            scope.facts.set(facts::OTHERS, book.others(instrument, Qty::ZERO));
+            scope.read_others(book);
         }
         let may_rest = self.may_rest && source == Source::Market;
         if !(may_rest && scope.is_quiet()) {

@@ -72,9 +72,7 @@ impl Engine {
             self.tell_beside(index);
             scope = &mut self.scopes[index];
         } else if self.counts_others {
-            // Nothing stands beside it in its instrument, and it reads of nothing else.
-            let others = self.books[scope.account.index()].others(scope.instrument.index(), Qty::ZERO);
-            scope.facts.set(facts::OTHERS, others);
+            scope.read_others(&self.books[scope.account.index()]);
         }
         // Facts of risk that its rules read.
         if self.risk.is_some() {

@@ -288,6 +288,12 @@ impl Scope {
         book.publish(self.instrument.index(), &mut self.periods, &mut self.facts);
     }
 
+    /// Tells it of what else its account is exposed to, where nothing stands beside it in its own instrument.
+    #[inline(always)]
+    pub(crate) fn read_others(&mut self, book: &Book) {
+        self.facts.set(facts::OTHERS, book.others(self.instrument.index(), Qty::ZERO));
+    }
+
     /// Once it was told of its account: what became of its orders, and what indicators and rules make of the input's prices.
     #[inline(always)]
     pub(crate) fn prepare(&mut self, seen: Option<&Ohlc>) {
