@@ -915,7 +915,7 @@ fn any_policy_on_any_path() {
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
     );
     let coverage = RefCell::new(Coverage::default());
-    let done = runner.run(&(policies(), any::<u64>(), 900..1_600_usize), |(policy, seed, bars)| {
+    let done = runner.run(&(policies(), any::<u64>(), 350..2_200_usize), |(policy, seed, bars)| {
         check(&policy, seed, bars, &mut coverage.borrow_mut()).map_err(TestCaseError::fail)
     });
     match done {

@@ -154,10 +154,11 @@ pub(super) fn check(run: &Run, found: &mut Found) {
         if tells_exposure {
             exposures(&sums, &contracts, (row, equity), found);
             let at = tables.positions[..seen].iter().enumerate().rev();
-            for (row, position) in at.take_while(|(_, position)| position.time == equity.time) {
+            // A position is told over the equity of its own account.
+            for (row, position) in at.take_while(|(_, position)| is_alone && position.time == equity.time) {
                 let contract = contracts.get(position.instrument.as_str()).copied().unwrap_or_default();
                 let exact = share(contract.exposure(position.mark, position.position).cash(), equity.equity);
-                let fits = !is_alone || is_near(position.exposure, exact);
+                let fits = is_near(position.exposure, exact);
                 found.ensure("exposure", fits, At::position(row, position), || {
                     format!("the exposure is {}, the position at its mark over equity is {exact}", position.exposure)
                 });
