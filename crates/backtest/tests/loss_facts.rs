@@ -415,6 +415,46 @@ fn proofs_of_losses_with_options_change_no_decision() {
     }
 }
 
+/// Whatever coin lies in a flat account that is counted in it, nothing of it may be lost: not the last digit either.
+#[test]
+fn flat_in_coin_is_exactly_nothing() {
+    let coin: Currency = COIN.parse().unwrap();
+    let instrument = Instrument {
+        symbol: "deribit:BTC-PERPETUAL".into(),
+        kind: InstrumentKind::InversePerpetual,
+        base: coin,
+        quote: Currency::USD,
+        settle: coin,
+        tick: "0.5".parse().unwrap(),
+        lot: qty("10"),
+        min_qty: qty("10"),
+    };
+    let catalogue = Catalogue { instruments: vec![instrument], series: vec!["var(95%, 1h)".to_owned()] };
+    let start = time("2026-01-01");
+    for cents in [3_000_001_i64, 2_973_152_839, 1_234_567_891, 98_765_432_101] {
+        let accounts = vec![AccountSpec { venue: "deribit".into(), numeraire: coin }];
+        let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts, tiers: Vec::new() });
+        let rules: Vec<Box<dyn Rule>> = vec![Box::new(Watches { reads: vec![fact_id(0)], at: None })];
+        let program =
+            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
+        let amount = units::Cash::from_raw(i128::from(cents) * units::Cash::ONE / 100_000_000);
+        let money = CashChange { account: AccountId(0), currency: coin, amount, reason: CashReason::Deposit };
+        common::feed(&mut engine, start, Source::Venue, &[Event::Cash(money)]);
+        for hours in 0..60 {
+            let at = start + Duration::from_nanos(hours * Duration::HOUR.nanos());
+            let close = Price::from_raw((60_000 + 137 * (hours * hours % 11)) * Price::ONE);
+            let (instrument, volume) = (InstrumentId(0), Qty::ZERO);
+            let bar = Bar { instrument, opened: at, closed: at, open: close, high: close, low: close, close, volume };
+            common::feed(&mut engine, at, Source::Market, &[Event::Bar(bar)]);
+            if hours > 30 {
+                let told = engine.facts(StrategyId(0)).get(facts::series(SeriesId(0))).map(Ratio::get);
+                assert_eq!(told, Some(0.0), "{amount} at {at}");
+            }
+        }
+    }
+}
+
 /// Prices that never change, and a market that was silent for long, tell of nothing; a flat account with a history may lose nothing.
 #[test]
 fn what_tells_nothing_is_refused() {

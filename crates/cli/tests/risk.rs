@@ -36,9 +36,14 @@ fn closes(days: usize) -> Vec<[f64; 2]> {
 }
 
 fn tape(sandbox: &Sandbox, name: &str, coin: &str, closes: impl Iterator<Item = f64>) {
+    tape_of(sandbox, name, coin, closes.enumerate());
+}
+
+/// The same of numbered days.
+fn tape_of(sandbox: &Sandbox, name: &str, coin: &str, closes: impl Iterator<Item = (usize, f64)>) {
     let first: Timestamp = "2025-01-01".parse().unwrap();
     let mut text = "date,open,high,low,close,volume\n".to_owned();
-    for (day, close) in closes.enumerate() {
+    for (day, close) in closes {
         let date = (first + Duration::from_nanos(day as i64 * Duration::DAY.nanos())).date();
         text += &format!("{date},{close:.1},{close:.1},{close:.1},{close:.1},5\n");
     }
@@ -59,6 +64,8 @@ fn desk() -> Sandbox {
     tape(&sandbox, "ended", "ETH", (0..DAYS).map(|at| still(at, DAYS - 60, DAYS)));
     tape(&sandbox, "began", "ETH", (0..DAYS).map(|at| still(at, 0, 60)));
     tape(&sandbox, "twin", "ETH", closes.iter().map(|close| close[0]));
+    let known = closes.iter().map(|close| close[0]).enumerate();
+    tape_of(&sandbox, "hole", "BTC", known.filter(|(day, _)| !(300..DAYS - 1).contains(day)));
     tape(&sandbox, "short", "BTC", closes.iter().take(20).map(|close| close[0]));
     for (name, balances) in [("empty", ""), ("dollars", r#"{ "currency": "USDT", "amount": "20000" }"#)] {
         let head = r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z", "positions": [],"#;
@@ -193,6 +200,7 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
         (market(both, "--horizon 400d"), "take a longer history or a shorter horizon"),
         (market(both, "--horizon 36h"), "choose a horizon that is"),
         (market(both, "--window 10d"), "too little history"),
+        (market("--market hole.tape --market eth.tape", ""), "the tapes have a hole"),
         (market("--market btc.tape --market still.tape", ""), "ETH never changes"),
         (
             market("--market btc.tape --market ended.tape", "--method filtered"),

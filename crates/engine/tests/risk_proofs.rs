@@ -1,6 +1,6 @@
 //! Proofs of facts of risk against brute force: a rule states a band around what a fact is, over random accounts of options, perpetuals
 //! and balances, and random prices, quotes and times. Whenever an engine rests, another that computes everything must find the fact inside.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -351,4 +351,31 @@ fn a_fact_is_inside_its_band_whenever_an_engine_rests() {
         assert!(spared as f64 > share * f64::from(all), "{fact}: {spared} spared of {all}");
         assert!(told > all / 2 && rested < all, "{fact}: {told} told, {rested} rested of {all}");
     }
+}
+
+/// A deposit of dollars counts as collateral by its whole amount where a position settles in them, and not at all where none does.
+#[test]
+fn only_what_positions_settle_in_is_collateral() {
+    let (mut bears, mut lies) = (0, 0);
+    for seed in 0..400_u64 {
+        let mut random = Random((1 + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut world = World::new("collateral(deribit)", &mut random);
+        let before = world.value(1).unwrap();
+        let (account, amount, reason) = (AccountId(0), Cash::from_raw(50_000 * Cash::ONE), CashReason::Deposit);
+        let paid = CashChange { account, currency: currency("USDC"), amount, reason };
+        world.feed(Source::Venue, &[Event::Cash(paid)]);
+        world.bars(&mut random);
+        let counted = world.value(1).unwrap() - before;
+        let known = world.engines[1].account(account);
+        let settles = !known.position(2).qty.is_zero();
+        // In the account's numéraire; a bitcoin is worth what it began at.
+        let whole = if known.numeraire() == currency("BTC") { 0.5 } else { 50_000.0 };
+        let wanted = if settles { whole } else { 0.0 };
+        assert!((counted - wanted).abs() < 1e-6 * whole, "seed {seed}: {counted}, not {wanted}");
+        (bears, lies) = (bears + i32::from(settles), lies + i32::from(!settles));
+        if bears > 20 && lies > 2 {
+            return;
+        }
+    }
+    panic!("{bears} accounts held what settles in dollars, {lies} held none");
 }
