@@ -15,7 +15,7 @@ use crate::setup::Setup;
 use crate::{Error, Progress};
 use copies::{Copies, Varied};
 use market::InstrumentKind;
-use policy::spec::{Band, Hedge, SignalKind};
+use policy::spec::{Hedge, SignalKind};
 use policy::{Facts, RiskFact, SurfaceFact, facts};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -90,17 +90,13 @@ pub struct HedgeView {
 }
 
 impl HedgeView {
-    fn of(hedge: &Hedge, told: &Facts) -> Self {
-        let gross = told.get(facts::HEDGED_GROSS).unwrap_or_default().approximate();
+    fn of(hedge: &Hedge, cost: f64, told: &Facts) -> Self {
         let held = told.get(facts::POSITION).unwrap_or_default() + told.get(facts::ON_THE_WAY).unwrap_or_default();
         let own = match (told.get(facts::CONTRACT).unwrap_or_default(), told.get(facts::PRICE)) {
             (Contract::Linear, _) => Some(held.approximate()),
             (Contract::Inverse, price) => price.map(|price| held.approximate() / price.approximate()),
         };
-        let band = match hedge.band {
-            Band::Coins(coins) => coins.approximate(),
-            Band::OfGross(share) => share.get() * gross,
-        };
+        let band = hedge.band.width(cost, told).unwrap_or_default();
         let delta = told.get(facts::HEDGED).zip(own).map(|(delta, own)| delta.approximate() + own);
         Self { delta, band, target: hedge.target }
     }
@@ -245,7 +241,9 @@ impl Run {
         let equity = told.get(facts::EQUITY).unwrap_or_default();
         let daily_move = told.get(facts::VOLATILITY).map(|volatility| volatility.get() / 365.0_f64.sqrt());
         let position = pass.engine.position(strategy);
-        let hedge = policies[setup.traders[index].0].hedge_in(symbol).map(|hedge| HedgeView::of(hedge, told));
+        let hedge = policies[setup.traders[index].0].hedge_in(symbol);
+        let cost = policies[setup.traders[index].0].backtest.cost();
+        let hedge = hedge.map(|hedge| HedgeView::of(hedge, cost, told));
         let (mut varied, mut fixed) = (Vec::new(), Vec::new());
         let signals = policies[setup.traders[index].0].signal_series(symbol);
         for name in names {

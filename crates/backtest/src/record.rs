@@ -811,6 +811,8 @@ impl Recorder {
                 price,
                 delta,
                 gross: seen.get(facts::HEDGED_GROSS).unwrap_or_default(),
+                gamma: seen.get(facts::HEDGED_GAMMA).map_or(0.0, units::Ratio::get),
+                equity: seen.get(facts::EQUITY).unwrap_or_default(),
                 position: seen.get(facts::POSITION).unwrap_or_default(),
                 on_the_way: seen.get(facts::ON_THE_WAY).unwrap_or_default(),
             });

@@ -202,6 +202,10 @@ rows! {
         delta: Qty,
         /// The sum of the unsigned deltas of all positions that it hedges.
         gross: Qty,
+        /// The unsigned gamma of all that it hedges together, in coins for a dollar.
+        gamma: f64,
+        /// Equity of its account, in the currency that its instrument settles in.
+        equity: Cash,
         /// Signed quantity that it holds.
         position: Qty,
         /// Signed quantity of its orders that were on their way.

@@ -117,6 +117,9 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     without("without leverage cap", "the venue's margin alone", caps.leverage.is_some(), &|policy| {
         policy.caps.leverage = None;
     });
+    without("without floor", "nothing is kept from being risked", policy.floor.is_some(), &|policy| {
+        policy.floor = None
+    });
     let distance = caps.liquidation_distance.is_some();
     without("without liquidation distance", "the venue's margin alone", distance, &|policy| {
         policy.caps.liquidation_distance = None;

@@ -154,6 +154,7 @@ fn check_delta(desk: &Desk, moments: &[Moment], seen: &mut Seen) -> Result<(), S
         let width = match hedge.band {
             Band::Coins(coins) => coins.approximate(),
             Band::OfGross(share) => share.get() * hedged.abs(),
+            Band::WhalleyWilmott { .. } => return Err("what is hedged here has no gamma".to_owned()),
         };
         let lot = coins(own, own.lot, last[1]);
         if let Some(plan) = plan.filter(|_| sends && !is_limited && hedged != 0.0) {

@@ -403,13 +403,14 @@ fn black(right: OptionRight, forward: f64, strike: f64, years: f64, vol: f64) ->
 /// What an option's quotes told: when, its mark and its forward.
 type Marked = (Timestamp, Price, Price);
 
-/// Delta of the options held at a time, each by Black's formula at the volatility of its last mark, its forward moved with the bars.
+/// Delta of the options held at a time, each by Black's formula at the volatility of its last mark, its forward moved with the bars and by
+/// this factor.
 fn delta_by_hand(
     run: &Run,
     outside: &Outside,
     marks: &BTreeMap<String, Vec<Marked>>,
-    at: Timestamp,
-    input: u64,
+    (at, input): (Timestamp, u64),
+    moved: f64,
 ) -> f64 {
     let mut held: BTreeMap<&str, Qty> = BTreeMap::new();
     for fill in run.tables.fills.iter().filter(|fill| fill.input < input) {
@@ -434,7 +435,7 @@ fn delta_by_hand(
             let is_dear = black(right, forward, strike, years(quoted, expiry), middle).0 > mark.approximate();
             if is_dear { high = middle } else { low = middle }
         }
-        let now = forward * close(at) / close(quoted);
+        let now = forward * close(at) / close(quoted) * moved;
         qty.approximate() * black(right, now, strike, years(at, expiry), low).1
     };
     held.iter().filter(|(_, qty)| !qty.is_zero()).map(delta).sum()
@@ -456,19 +457,7 @@ fn a_hedged_strangle_through_the_fall_of_february_2026() {
             assert_eq!(run.tables.fills, named.tables.fills, "its own name is what it hedges without one");
         }
         let outside = Outside::of(&run, &tapes);
-        let mut marks: BTreeMap<String, Vec<Marked>> = BTreeMap::new();
-        for tape in &tapes {
-            let mut reader = tape::TapeReader::open(tape).unwrap();
-            let known = reader.catalogue().instruments.clone();
-            while let Some((at, event)) = reader.next().unwrap() {
-                if let Event::OptionQuote(quote) = event
-                    && let (Some(mark), Some(forward)) = (quote.mark(), quote.underlying())
-                    && outside.worth.contains_key(&known[quote.instrument.index()].symbol)
-                {
-                    marks.entry(known[quote.instrument.index()].symbol.clone()).or_default().push((at, mark, forward));
-                }
-            }
-        }
+        let marks = marks(&outside, &tapes);
         let last_quote = *outside.snapshots.last().unwrap();
         let number = |text: &str, after: &str| -> f64 {
             text.split_once(after).unwrap().1.split_whitespace().next().unwrap().parse().unwrap()
@@ -484,7 +473,7 @@ fn a_hedged_strangle_through_the_fall_of_february_2026() {
             }
             let is_outside = row.because.contains("is more than");
             let own = row.position.approximate() / row.price.approximate();
-            let by_hand = delta_by_hand(&run, &outside, &marks, row.time, row.input) + own;
+            let by_hand = delta_by_hand(&run, &outside, &marks, (row.time, row.input), 1.0) + own;
             let told = number(&row.because, "delta ");
             // What is told counts orders that are on their way; news of fills comes before the bar that they were filled in; and of an
             // option whose last quote is days old nobody knows the volatility.
@@ -517,6 +506,81 @@ fn a_hedged_strangle_through_the_fall_of_february_2026() {
     }
 }
 
+/// What quotes of options told that were traded.
+fn marks(outside: &Outside, tapes: &[PathBuf]) -> BTreeMap<String, Vec<Marked>> {
+    let mut marks: BTreeMap<String, Vec<Marked>> = BTreeMap::new();
+    for tape in tapes {
+        let mut reader = tape::TapeReader::open(tape).unwrap();
+        let known = reader.catalogue().instruments.clone();
+        while let Some((at, event)) = reader.next().unwrap() {
+            if let Event::OptionQuote(quote) = event
+                && let (Some(mark), Some(forward)) = (quote.mark(), quote.underlying())
+                && outside.worth.contains_key(&known[quote.instrument.index()].symbol)
+            {
+                marks.entry(known[quote.instrument.index()].symbol.clone()).or_default().push((at, mark, forward));
+            }
+        }
+    }
+    marks
+}
+
+/// Band as wide as costs are worth it: what is told of gamma is the slope of the delta that quotes give by hand, each trade is to the edge
+/// of a band that follows from it by the formula, and the dearer trading is, the less is traded.
+#[test]
+fn a_strangle_hedged_as_far_as_costs_are_worth_it() {
+    let Some(shared) = shared("a_strangle_hedged_as_far_as_costs_are_worth_it") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = tapes(&shared, folder.path(), "BTC", &[1, 2, 3], true);
+    let text = example("hedged-strangle.toml")
+        .replace("roll = \"never\"", "sticky = \"strike\"\nroll = \"never\"")
+        .replace("to = \"target\"", "to = \"edge\"");
+    let declared = text.lines().find(|line| line.starts_with("band = ")).unwrap();
+    let mut trades = Vec::new();
+    for slippage in ["1bp", "50bp"] {
+        let optimal = text
+            .replace(declared, "band = \"whalley_wilmott\"\nrisk_aversion = 20")
+            .replace("[backtest]", &format!("[backtest]\nslippage = \"{slippage}\""));
+        let run = run(&format!("hedged at {slippage}"), optimal, &tapes);
+        let outside = Outside::of(&run, &tapes);
+        let marks = marks(&outside, &tapes);
+        let cost = run.policy().backtest.cost();
+        let last_quote = *outside.snapshots.last().unwrap();
+        let (mut errors, mut traded) = (Vec::new(), 0);
+        for row in run.tables.hedges.iter().filter(|row| row.plan > 0 && row.time < last_quote && row.gamma > 0.0) {
+            let plan: Vec<&PlanRow> = run.tables.plans.iter().filter(|plan| plan.plan == row.plan).collect();
+            let (price, bump) = (row.price.approximate(), 1e-3);
+            let delta = |moved| delta_by_hand(&run, &outside, &marks, (row.time, plan[0].input), moved);
+            let gamma = ((delta(1.0 + bump) - delta(1.0 - bump)) / (2.0 * bump * price)).abs();
+            // In their last hours the quotes are of one tick, which tells no volatility.
+            if row.gamma > 1e-5 {
+                errors.push((row.gamma / gamma - 1.0).abs());
+            }
+            // Equity is in coin.
+            let aversion = 20.0 / (row.equity.approximate() * price);
+            let band = (1.5 * cost * price * row.gamma * row.gamma / aversion).cbrt();
+            let off = |held: Qty| (row.delta.approximate() + held.approximate() / price).abs();
+            let target = plan[0].target;
+            if target != row.position && plan.iter().all(|step| &*step.outcome != "unmet") {
+                assert!(off(row.position + row.on_the_way) > band * (1.0 - 1e-9), "{row:?} {band}");
+                // Lots are of ten dollars, and the smaller residual counts.
+                let left = off(target) - band;
+                assert!((-10.0 / price - 1e-8..1e-8).contains(&left), "{row:?} {band} {target}");
+                traded += 1;
+            }
+        }
+        audits(&run, folder.path());
+        errors.sort_by(f64::total_cmp);
+        let [median, most] = [errors[errors.len() / 2], errors[errors.len() * 9 / 10]];
+        println!(
+            "{slippage}: {traded} trades of the hedge, gamma off by {median:.4}, at most {most:.4} in nine of ten of {}",
+            errors.len()
+        );
+        assert!(errors.len() > 15 && median < 0.01 && most < 0.05, "{errors:?}");
+        trades.push(traded);
+    }
+    assert!(trades[1] > 3 && 2 * trades[0] > 3 * trades[1], "{trades:?}");
+}
+
 /// The audit finds nothing in the run, and what is wrong in one that was altered.
 fn audits(run: &Run, folder: &Path) {
     let audited = |run: &Run| {
@@ -541,7 +605,7 @@ fn audits(run: &Run, folder: &Path) {
     ];
     for (at, alter, check) in altered {
         let mut run = run.clone();
-        alter(&mut run, at, "1".parse().unwrap());
+        alter(&mut run, at, "3".parse().unwrap());
         let audit = audited(&run);
         assert!(audit.checks.iter().any(|of| of.check == check && of.failed > 0), "{check}: {:?}", audit.findings);
     }

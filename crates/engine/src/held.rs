@@ -85,12 +85,13 @@ pub(crate) struct HedgedDelta {
     told: Option<Option<Delta>>,
 }
 
-/// Delta of what is hedged, in coins.
+/// Delta of what is hedged, in coins, and its gamma in coins for a dollar.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delta {
     pub(crate) net: Qty,
     /// Σ |delta| of its positions.
     pub(crate) gross: Qty,
+    pub(crate) gamma: f64,
 }
 
 /// An underlying, and its market and positions as they stand in the portfolio.
@@ -305,16 +306,17 @@ impl Underlying {
                 hedge.told = Some(None);
                 continue;
             }
-            let (mut net, mut gross) = (0.0, 0.0);
+            let (mut net, mut gross, mut gamma) = (0.0, 0.0, 0.0);
             for (strategy, sums) in greeks.each(self.base).filter(|(strategy, _)| hedge.of.contains(strategy)) {
                 let desk = holdings.desks.iter().find(|desk| desk.scope == strategy.0);
                 let delta = sums.hedge_delta(desk.map_or(Sticky::Strike, |desk| desk.terms.sticky));
-                (net, gross) = (net + delta, gross + delta.abs());
+                (net, gross, gamma) = (net + delta, gross + delta.abs(), gamma + sums.gamma);
             }
             let qty = |coins| Qty::from_estimate(coins, Round::Nearest);
             // A position of so little delta that it rounds to nothing is one.
             let least = if gross > 0.0 { Qty::from_raw(1) } else { Qty::ZERO };
-            hedge.told = Some(qty(net).zip(qty(gross)).map(|(net, gross)| Delta { net, gross: gross.max(least) }));
+            hedge.told =
+                Some(qty(net).zip(qty(gross)).map(|(net, gross)| Delta { net, gross: gross.max(least), gamma }));
         }
     }
 

@@ -491,6 +491,7 @@ impl Engine {
             facts.set_now(*now);
             facts.put(facts::HEDGED, delta.map(|delta| delta.net));
             facts.put(facts::HEDGED_GROSS, delta.map(|delta| delta.gross));
+            facts.put(facts::HEDGED_GAMMA, delta.and_then(|delta| Ratio::new(delta.gamma.abs())));
             dirty.touch(index);
         }
     }

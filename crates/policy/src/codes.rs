@@ -96,8 +96,8 @@ right
 
     UnknownSection = "P004", "unknown section",
 "The sections are [structure], [allocation], [signal], [unit], [size], [pyramid], [stop], [ladder], [streak],
-[caps], [trade], [modes], [guards] and [backtest]; lists of them are [[accounts]], [[limits]], [[hedges]],
-[[backtest.flows]] and [[adopt]].
+[caps], [floor], [trade], [modes], [guards] and [backtest]; lists of them are [[accounts]], [[limits]],
+[[hedges]], [[backtest.flows]] and [[adopt]].
 
 wrong
     [cap]

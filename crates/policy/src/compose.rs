@@ -5,12 +5,12 @@ use crate::expression::{Condition, Expression};
 use crate::program::CompileError;
 use crate::rule::Rule;
 use crate::rules::{
-    BlackoutRule, CollarRule, DrawdownCap, Gates, HedgeRule, HedgeTrim, LadderRule, LeverageCap, LimitRule, LossLimit,
-    MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, SignalRule, SizeRule,
-    SizeTerms, Sizing, StaleRule, StopRule, StreakRule, TrimRule, WhenRule,
+    BlackoutRule, CollarRule, DrawdownCap, FloorCap, Gates, HedgeRule, HedgeTrim, LadderRule, LeverageCap, LimitRule,
+    LossLimit, MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, SignalRule,
+    SizeRule, SizeTerms, Sizing, StaleRule, StopRule, StreakRule, TrimRule, WhenRule,
 };
 use crate::spec::{Hedge, Policy, RungAt, SizeKind, Trade};
-use units::{Rate, Ratio, SeriesId};
+use units::{Ratio, SeriesId};
 
 type Rules = Vec<Box<dyn Rule>>;
 
@@ -49,11 +49,12 @@ pub(crate) fn hedge(
 ) -> Result<Rules, CompileError> {
     let mut composed = Composer { policy, instrument: &hedge.instrument, series, rules: Rules::new() };
     // … then hedges,
-    composed.add(HedgeRule { hedge: hedge.clone() });
+    let cost = policy.backtest.cost();
+    composed.add(HedgeRule { hedge: hedge.clone(), cost });
     // then caps again,
     composed.cap_on_exposure()?;
     // then trim.
-    composed.add(HedgeTrim { hedge: hedge.clone() });
+    composed.add(HedgeTrim { hedge: hedge.clone(), cost });
     // A mode acts on what is hedged, and the hedge follows; an old price of its own holds it.
     composed.stale();
     composed.guards();
@@ -148,9 +149,7 @@ impl Composer<'_> {
             self.add(LossLimit::new(losses, caps.on_loss));
         }
         if let (Some(risk), Some(stop)) = (caps.open_risk, &self.policy.stop) {
-            let terms = &self.policy.backtest;
-            let costs = [terms.taker_fee, terms.half_spread, terms.slippage];
-            let exit_cost = risk.exit_cost.map_or_else(|| costs.map(Rate::approximate).iter().sum(), Ratio::get);
+            let exit_cost = risk.exit_cost.map_or_else(|| self.policy.backtest.cost(), Ratio::get);
             let (initial, follow) = (stop.initial.get(), stop.follow);
             self.add(OpenRiskCap { risk, exit_cost, initial, follow });
         }
@@ -165,6 +164,9 @@ impl Composer<'_> {
                 let rule = ReckonedLeverageCap::new(limit, self.series);
                 self.add(rule.ok_or_else(|| self.missing_setting())?);
             }
+        }
+        if let Some(floor) = self.policy.floor {
+            self.add(FloorCap::new(floor));
         }
         Ok(())
     }

@@ -282,6 +282,8 @@ facts! {
     56 HEDGED_GROSS: Qty = "hedge.gross";
     /// Of a hedge: signed quantity of its orders that are on their way.
     57 ON_THE_WAY: Qty = "orders.on_the_way";
+    /// Of a hedge: the unsigned gamma of all that it hedges together, in coins for a dollar.
+    58 HEDGED_GAMMA: Ratio = "hedge.gamma";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

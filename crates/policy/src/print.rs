@@ -1,6 +1,7 @@
 //! A policy as canonical text: every value that it holds, defaults too, in one fixed order and spelling.
 
 use crate::parse::guards::DAYS;
+use crate::parse::hedges::WHALLEY_WILMOTT;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Band, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Hedge, Ladder,
@@ -59,6 +60,13 @@ pub fn to_toml(policy: &Policy) -> String {
         out.line("cap", streak.cap);
     }
     out.caps(&policy.caps);
+    if let Some(floor) = &policy.floor {
+        out.section("floor");
+        out.quoted("of", floor.of.word());
+        out.quoted("share", percent(floor.share));
+        out.line("multiplier", floor.multiplier);
+        out.quoted("tolerance", percent(floor.tolerance));
+    }
     for limit in &policy.limits {
         out.limit(limit);
     }
@@ -103,6 +111,10 @@ impl Printer {
         match hedge.band {
             Band::Coins(coins) => self.line("band", coins),
             Band::OfGross(share) => self.quoted("band", percent(share)),
+            Band::WhalleyWilmott { risk_aversion } => {
+                self.quoted("band", WHALLEY_WILMOTT);
+                self.line("risk_aversion", risk_aversion);
+            }
         }
         self.quoted("to", hedge.to.word());
     }

@@ -1,7 +1,7 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
 use crate::expression::Expression;
-use crate::facts::Code;
+use crate::facts::{self, Code, Facts};
 pub use crate::setting::{Reckoned, Setting};
 pub use crate::structure::{
     LEGS_MAX, LegStrike, Roll, Sticky, Structure, StructureLeg, is_structure, structure_symbol,
@@ -9,6 +9,7 @@ pub use crate::structure::{
 pub(crate) use crate::symbol::is_spot;
 pub use crate::symbol::{base, currencies, is_dollar, settlements, venue};
 use std::borrow::Cow;
+use units::math::pow;
 use units::{Cash, Contract, Duration, Price, Qty, Rate, Ratio, Round, Timestamp, Vol};
 
 /// The version of the policy language that this build writes; it reads this one and older.
@@ -71,6 +72,8 @@ pub struct Policy {
     pub streak: Option<Streak>,
     /// Hard limits.
     pub caps: Caps,
+    /// What of equity is not put at risk.
+    pub floor: Option<Floor>,
     /// Hard limits on facts.
     pub limits: Vec<FactLimit>,
     /// What keeps the delta of strategies in a band.
@@ -381,6 +384,35 @@ pub enum Band {
     Coins(Qty),
     /// A share of the gross delta of what is hedged: Σ |delta| over its positions, each leg by itself.
     OfGross(Ratio),
+    /// As wide as costs are worth it, by Whalley and Wilmott's asymptotics (1997): (3/2 × k S Γ² ÷ λ)^⅓ with the costs k of a hedge's
+    /// trade, the price S, the gamma Γ of what is hedged and the absolute risk aversion λ.
+    WhalleyWilmott {
+        /// Relative risk aversion: λ is this ÷ equity.
+        risk_aversion: Ratio,
+    },
+}
+
+impl Band {
+    /// How far delta may be from its target, in coins, with what a rule knows; `cost` is that of trading, as a share of value. `None`: it
+    /// follows from what is not known now.
+    #[must_use]
+    pub fn width(&self, cost: f64, facts: &Facts) -> Option<f64> {
+        match self {
+            Self::Coins(coins) => Some(coins.approximate()),
+            Self::OfGross(share) => Some(share.get() * facts.get(facts::HEDGED_GROSS)?.approximate()),
+            Self::WhalleyWilmott { risk_aversion } => {
+                let (gamma, price) = (facts.get(facts::HEDGED_GAMMA)?.get(), facts.get(facts::PRICE)?.approximate());
+                let equity = facts.get(facts::EQUITY)?.approximate();
+                // What settles in coin has its equity in it.
+                let equity = match facts.get(facts::CONTRACT).unwrap_or_default() {
+                    Contract::Linear => equity,
+                    Contract::Inverse => equity * price,
+                };
+                let cube = 1.5 * cost * price * gamma * gamma * equity.max(0.0) / risk_aversion.get();
+                Some(pow(cube, 1.0 / 3.0))
+            }
+        }
+    }
 }
 
 /// Where a delta beyond its band is brought to.
@@ -837,6 +869,28 @@ impl Caps {
     }
 }
 
+/// A floor under equity: exposure is at most a multiple of what lies above it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Floor {
+    /// What the floor is a share of.
+    pub of: FloorOf,
+    /// That share.
+    pub share: Ratio,
+    /// Exposure for a unit of equity above the floor.
+    pub multiplier: Ratio,
+    /// How far under what is borne exposure is brought back to, and by how much it may be under that, as a share.
+    pub tolerance: Ratio,
+}
+
+/// What a floor is a share of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloorOf {
+    /// Deposits less withdrawals: constant-proportion portfolio insurance.
+    Deposits,
+    /// The highest equity: a bound on the drawdown.
+    Highest,
+}
+
 /// How a strategy that is flat by drawdown begins again: its high-water mark restarts at the equity of then.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rearm {
@@ -1160,6 +1214,14 @@ pub struct Backtest {
     pub twin_base: Ratio,
     /// Money moved during the run, in the order of time.
     pub flows: Vec<Flow>,
+}
+
+impl Backtest {
+    /// What a trade at the market costs, as a share of its value: fee, half the spread, slippage.
+    #[must_use]
+    pub fn cost(&self) -> f64 {
+        [self.taker_fee, self.half_spread, self.slippage].map(Rate::approximate).iter().sum()
+    }
 }
 
 /// What a backtest assumes that options cost and need.

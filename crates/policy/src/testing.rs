@@ -4,10 +4,10 @@ use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Band, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FactLimit,
-    FeeTier, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes,
-    Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned,
-    Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop,
-    Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
+    FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder, LeverageLimit,
+    LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy,
+    Pyramid, Rearm, Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind,
+    Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -23,61 +23,79 @@ pub const INSTRUMENT: &str = "binance:BTCUSDT-PERP";
 /// Any policy that `parse` accepts, with values that a trader could choose. Covers every rule family: see [`families`].
 pub fn policies() -> impl Strategy<Value = Policy> {
     let parts = (signal(), unit(), size(), weighted(0.6, pyramid()), weighted(0.7, stop()), weighted(0.6, ladder()));
-    (parts, caps(), limits(), trade(), (guards(), modes()), backtest(), weighted(0.3, streak())).prop_map(
-        |((signal, unit, size, pyramid, stop, ladder), caps, limits, trade, (guards, modes), backtest, streak)| {
-            // R needs a stop, volatility a size by it; N a unit, which is there with a stop or a pyramid.
-            let has_unit = stop.is_some() || pyramid.is_some();
-            let has_volatility = matches!(size.kind, SizeKind::VolatilityTarget { .. });
-            let ladder = ladder.and_then(|mut ladder| {
-                ladder.rungs.retain(|rung| match rung.at {
-                    RungAt::R(_) => stop.is_some(),
-                    RungAt::N(_) => has_unit,
-                    RungAt::Volatility(_) => has_volatility,
-                    RungAt::Profit(_) | RungAt::Price(_) | RungAt::Time(_) | RungAt::When(_) => true,
-                });
-                (!ladder.rungs.is_empty()).then_some(ladder)
-            });
-            let streak = streak.filter(|_| stop.is_some());
-            let caps = Caps { open_risk: caps.open_risk.filter(|_| stop.is_some()), ..caps };
-            let rungs = ladder.as_ref().map_or(0, |ladder| ladder.rungs.len());
-            let stop = stop.map(|stop| {
-                let break_even_after = stop.break_even_after.filter(|rung| *rung as usize <= rungs);
-                Stop { break_even_after, ..stop }
-            });
-            let kind = match size.kind {
-                SizeKind::RiskPerTrade { .. } if stop.is_none() => {
-                    SizeKind::FixedFraction { fraction: ratio(100, 100).into() }
-                }
-                kind => kind,
-            };
-            // N is for stops and adds; a policy may also say what it is and not use it.
-            let unit = if has_unit { Some(unit) } else { None };
-            let size = Size { kind, ..size };
-            Policy {
-                name: "random".to_owned(),
-                instruments: vec![INSTRUMENT.to_owned()],
-                structure: None,
-                capital: ratio(1, 1),
-                allocation: Allocation::default(),
-                accounts: Vec::new(),
-                signal,
-                unit,
-                size,
-                pyramid,
-                stop,
-                ladder,
-                streak,
-                caps,
-                limits,
-                hedges: Vec::new(),
-                trade,
-                modes,
-                guards,
-                backtest,
-                adopt: Vec::new(),
-            }
-        },
+    (
+        parts,
+        (caps(), weighted(0.08, floor())),
+        limits(),
+        trade(),
+        (guards(), modes()),
+        backtest(),
+        weighted(0.3, streak()),
     )
+        .prop_map(
+            |(
+                (signal, unit, size, pyramid, stop, ladder),
+                (caps, floor),
+                limits,
+                trade,
+                (guards, modes),
+                backtest,
+                streak,
+            )| {
+                // R needs a stop, volatility a size by it; N a unit, which is there with a stop or a pyramid.
+                let has_unit = stop.is_some() || pyramid.is_some();
+                let has_volatility = matches!(size.kind, SizeKind::VolatilityTarget { .. });
+                let ladder = ladder.and_then(|mut ladder| {
+                    ladder.rungs.retain(|rung| match rung.at {
+                        RungAt::R(_) => stop.is_some(),
+                        RungAt::N(_) => has_unit,
+                        RungAt::Volatility(_) => has_volatility,
+                        RungAt::Profit(_) | RungAt::Price(_) | RungAt::Time(_) | RungAt::When(_) => true,
+                    });
+                    (!ladder.rungs.is_empty()).then_some(ladder)
+                });
+                let streak = streak.filter(|_| stop.is_some());
+                let caps = Caps { open_risk: caps.open_risk.filter(|_| stop.is_some()), ..caps };
+                let rungs = ladder.as_ref().map_or(0, |ladder| ladder.rungs.len());
+                let stop = stop.map(|stop| {
+                    let break_even_after = stop.break_even_after.filter(|rung| *rung as usize <= rungs);
+                    Stop { break_even_after, ..stop }
+                });
+                let kind = match size.kind {
+                    SizeKind::RiskPerTrade { .. } if stop.is_none() => {
+                        SizeKind::FixedFraction { fraction: ratio(100, 100).into() }
+                    }
+                    kind => kind,
+                };
+                // N is for stops and adds; a policy may also say what it is and not use it.
+                let unit = if has_unit { Some(unit) } else { None };
+                let size = Size { kind, ..size };
+                Policy {
+                    name: "random".to_owned(),
+                    instruments: vec![INSTRUMENT.to_owned()],
+                    structure: None,
+                    capital: ratio(1, 1),
+                    allocation: Allocation::default(),
+                    accounts: Vec::new(),
+                    signal,
+                    unit,
+                    size,
+                    pyramid,
+                    stop,
+                    ladder,
+                    streak,
+                    caps,
+                    floor,
+                    limits,
+                    hedges: Vec::new(),
+                    trade,
+                    modes,
+                    guards,
+                    backtest,
+                    adopt: Vec::new(),
+                }
+            },
+        )
 }
 
 /// Instruments of random portfolios: linear, inverse, spot, dated, and one whose quote cannot be told.
@@ -340,6 +358,7 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         (policy.guards.max_order.is_some(), "order size"),
         (policy.guards.max_orders.is_some(), "order rate"),
         (!policy.guards.blackout.is_empty(), "blackout"),
+        (policy.floor.is_some(), "floor"),
         (policy.modes.conditions().next().is_some(), "mode by condition"),
         (policy.modes.stale_after.is_some(), "mode by age of the price"),
     ]
@@ -641,6 +660,17 @@ fn caps() -> impl Strategy<Value = Caps> {
     )
 }
 
+/// A floor that lets something be held as long as nothing was lost.
+fn floor() -> impl Strategy<Value = Floor> {
+    let of = select(vec![FloorOf::Deposits, FloorOf::Highest]);
+    (of, 10..=95i32, 5..=100i32, 0..=30i32).prop_map(|(of, share, multiplier, tolerance)| Floor {
+        of,
+        share: ratio(share, 100),
+        multiplier: ratio(multiplier, 10),
+        tolerance: ratio(tolerance, 100),
+    })
+}
+
 /// Limits on what there is without a stop or a unit.
 fn limits() -> impl Strategy<Value = Vec<FactLimit>> {
     let action = select(vec![LimitAction::Reduce, LimitAction::Reduce, LimitAction::NoIncrease, LimitAction::Flat]);
@@ -673,6 +703,7 @@ fn hedge() -> impl Strategy<Value = Hedge> {
     let band = prop_oneof![
         (1..=500i64).prop_map(|coins| Band::Coins(Qty::from_raw(coins * Qty::ONE / 100))),
         (1..=100i32).prop_map(|share| Band::OfGross(ratio(share, 100))),
+        (1..=1_000i32).prop_map(|by| Band::WhalleyWilmott { risk_aversion: ratio(by, 10) }),
     ];
     let symbol = select(vec!["XRPUSDT-PERP", "BTC_USDC-PERPETUAL"]);
     (symbol, -200..=200i64, band, select(vec![HedgeTo::Edge, HedgeTo::Target])).prop_map(

@@ -2,8 +2,8 @@
 
 use crate::objectives::{Side, Style};
 use crate::spec::{
-    Breached, BufferTo, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing,
-    Sticky, Trigger,
+    Breached, BufferTo, FloorOf, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides,
+    Spacing, Sticky, Trigger,
 };
 use units::OptionRight;
 
@@ -34,6 +34,7 @@ words! {
     Spacing: "entry" = Entry, "last_fill" = LastFill;
     Follow: "entry" = Entry, "last_fill" = LastFill;
     FractionOf: "first" = First, "peak" = Peak, "current" = Current;
+    FloorOf: "deposits" = Deposits, "highest" = Highest;
     OnLoss: "no_increase" = NoIncrease, "flat" = Flat;
     Breached: "over" = Over, "under" = Under;
     LimitAction: "reduce" = Reduce, "no_increase" = NoIncrease, "flat" = Flat;

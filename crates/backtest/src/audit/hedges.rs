@@ -3,6 +3,7 @@
 use super::finding::{At, Found};
 use crate::records::{HedgeRow, PlanRow};
 use crate::run::Run;
+use policy::Policy;
 use policy::spec::{Band, Hedge, HedgeTo};
 use std::collections::BTreeMap;
 use units::{Contract, Qty};
@@ -14,7 +15,7 @@ pub(super) fn check(run: &Run, found: &mut Found) {
     }
     for strategy in &run.strategies {
         for hedge in &strategy.policy.hedges {
-            check_one(run, (&strategy.policy.name, hedge), &plans, found);
+            check_one(run, &strategy.policy, hedge, &plans, found);
         }
     }
 }
@@ -24,6 +25,8 @@ struct Seen<'a> {
     hedge: &'a Hedge,
     row: &'a HedgeRow,
     contract: Contract,
+    /// Of trading, as a share of value.
+    cost: f64,
 }
 
 impl Seen<'_> {
@@ -38,6 +41,12 @@ impl Seen<'_> {
         match self.hedge.band {
             Band::Coins(coins) => coins.approximate(),
             Band::OfGross(share) => share.get() * self.row.gross.approximate(),
+            Band::WhalleyWilmott { risk_aversion } => {
+                let (row, price) = (self.row, self.row.price.approximate());
+                let worth = if self.contract == Contract::Inverse { price } else { 1.0 };
+                let aversion = risk_aversion.get() / (row.equity.approximate() * worth).max(f64::MIN_POSITIVE);
+                (1.5 * self.cost * price * row.gamma.powi(2) / aversion).cbrt()
+            }
         }
     }
 
@@ -47,7 +56,8 @@ impl Seen<'_> {
     }
 }
 
-fn check_one(run: &Run, (name, hedge): (&str, &Hedge), plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
+fn check_one(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
+    let name = policy.name.as_str();
     let Some(known) = run.record.instruments.iter().find(|known| known.symbol == hedge.instrument) else { return };
     let is_own = |strategy: &str, instrument: &str| strategy == name && instrument == hedge.instrument;
     // What may be on the way to a hundred-millionth of a coin, and half a lot of rounding.
@@ -58,7 +68,7 @@ fn check_one(run: &Run, (name, hedge): (&str, &Hedge), plans: &BTreeMap<u64, &[P
     let own_plans: Vec<&[PlanRow]> =
         plans.values().copied().filter(|steps| is_own(&steps[0].strategy, &steps[0].instrument)).collect();
     for (at, row) in run.tables.hedges.iter().enumerate().filter(|(_, row)| is_own(&row.strategy, &row.instrument)) {
-        let seen = Seen { hedge, row, contract: known.contract() };
+        let seen = Seen { hedge, row, contract: known.contract(), cost: policy.backtest.cost() };
         let held = row.position + row.on_the_way;
         let slack = seen.coins(lot).abs() / 2.0 + 1e-7;
         let (off, band) = (seen.off(held), seen.band());

@@ -6,7 +6,7 @@ use crate::records::PlanRow;
 use crate::report::{Headroom, LimitCut};
 use crate::run::Run;
 use market::Currency;
-use policy::spec::{Breached, LeverageLimit, SizeKind};
+use policy::spec::{Breached, FloorOf, LeverageLimit, SizeKind};
 use risk::{Size, TierTable};
 use units::show::{self, Style};
 use units::{Contract, Price};
@@ -47,7 +47,20 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
             cuts: cuts(run, book, "liquidation_distance"),
         }
     });
-    let caps = [drawdown, leverage, distance, exposure_cap(run, rows)].into_iter().flatten();
+    // Of its last change, which rows tell: what it lets be held follows equity from price to price.
+    let floor = run.policy().floor.map(|floor| Headroom {
+        name: "floor".to_owned(),
+        limit: format!(
+            "{} × what is above {} % of {}",
+            show::ratio(floor.multiplier.get(), Style::Page),
+            percent(floor.share.get()),
+            if floor.of == FloorOf::Highest { "the highest equity" } else { "deposits" },
+        ),
+        left: vec![None; rows.len()],
+        levels: Vec::new(),
+        cuts: cuts(run, book, "floor"),
+    });
+    let caps = [drawdown, leverage, floor, distance, exposure_cap(run, rows)].into_iter().flatten();
     caps.chain(fact_limits(run, book, rows.len())).collect()
 }
 

@@ -1,5 +1,6 @@
 //! `[[hedges]]`.
 
+use super::fields::{Field, Low, Takes};
 use super::head;
 use super::reader::{Doc, Reader, Section, list};
 use super::value::{Expr, Quantity, Unit};
@@ -7,6 +8,8 @@ use crate::codes::Code;
 use crate::diagnostic::quoted;
 use crate::spec::{self, Band, Hedge, HedgeTo, Structure};
 use std::ops::Range;
+use toml::Spanned;
+use toml::de::DeValue;
 use units::{Qty, Ratio};
 
 /// Policies that a hedge may name.
@@ -125,14 +128,43 @@ fn target<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, base: Option<&
     qty
 }
 
+/// The band that is as wide as costs are worth it.
+pub(crate) const WHALLEY_WILMOTT: &str = "whalley_wilmott";
+
+const RISK_AVERSION: Field = Field {
+    key: "risk_aversion",
+    takes: Takes::Number,
+    low: Low::Over(0.0),
+    most: 10_000.0,
+    range: "over 0 and at most 10,000",
+    example: "10",
+};
+
 const COINS_MAX: i64 = 10_000_000 * Qty::ONE;
 
-/// Coins, or a share of the gross delta.
+/// Coins, a share of the gross delta, or what costs are worth.
 fn band<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, base: Option<&str>) -> Option<Band> {
+    let is_word = |value: &Spanned<DeValue<'_>>| value.get_ref().as_str() == Some(WHALLEY_WILMOTT);
+    let risk_aversion = reader.ratio(section, &RISK_AVERSION);
+    if section.get("band").is_some_and(is_word) {
+        reader.require(section, &[("risk_aversion", "10")]);
+        return Some(Band::WhalleyWilmott { risk_aversion: risk_aversion? });
+    }
+    if section.has("risk_aversion") {
+        let label = "is that of a band which costs decide";
+        let help = "set `band = \"whalley_wilmott\"`, or leave it out";
+        reader.error(
+            Code::Hedges,
+            section.key_place("risk_aversion"),
+            "`risk_aversion` has nothing to act on",
+            label,
+            help,
+        );
+    }
     let node = reader.node(section, "band", section.get("band")?)?;
     let slot = section.slot("band", "\"0.2 BTC\"");
     let Expr::Quantity(Quantity { number, unit }) = &node.expr else {
-        reader.wrong_unit(&slot, &node, "a number of coins, or a share of the gross delta");
+        reader.wrong_unit(&slot, &node, "a number of coins, a share of the gross delta, or `whalley_wilmott`");
         return None;
     };
     let share = match unit {
@@ -148,7 +180,7 @@ fn band<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, base: Option<&st
         return share.map(Band::OfGross);
     }
     if !is_coins(reader, section, "band", *unit, base, node.span.clone())? {
-        reader.wrong_unit(&slot, &node, "a number of coins, or a share of the gross delta");
+        reader.wrong_unit(&slot, &node, "a number of coins, a share of the gross delta, or `whalley_wilmott`");
         return None;
     }
     let raw = reader.fixed(section, "band", node.span.clone(), number, Qty::SCALE)?;

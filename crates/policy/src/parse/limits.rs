@@ -1,4 +1,4 @@
-//! `[caps]`, `[[limits]]` and `[trade]`.
+//! `[caps]`, `[floor]`, `[[limits]]` and `[trade]`.
 
 use super::fields::{Field, Low, Takes};
 use super::guards::order_size;
@@ -10,8 +10,8 @@ use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::facts;
 use crate::spec::{
-    self, Breached, BufferTo, Caps, DrawdownLevel, FactLimit, LEVELS_MAX, LeverageLimit, LimitAction, OpenRisk, Rearm,
-    Setting, Trade,
+    self, Breached, BufferTo, Caps, DrawdownLevel, FactLimit, Floor, LEVELS_MAX, LeverageLimit, LimitAction, OpenRisk,
+    Rearm, Setting, Trade,
 };
 use crate::words::Word;
 use std::ops::Range;
@@ -72,6 +72,26 @@ const EXIT_COST: Field = Field { key: "exit_cost", most: 0.1, range: "between 0 
 const DAILY_LOSS: Field = Field { key: "daily_loss", example: "\"3%\"", ..AT };
 const WEEKLY_LOSS: Field = Field { key: "weekly_loss", example: "\"6%\"", ..AT };
 
+const FLOOR: Field = Field { key: "share", most: 0.999, range: "over 0 and at most 99.9%", example: "\"80%\"", ..AT };
+const MULTIPLIER: Field = Field {
+    key: "multiplier",
+    low: Low::Over(0.0),
+    most: 20.0,
+    range: "over 0 and at most 20",
+    example: "4",
+    ..LEVERAGE
+};
+const TOLERANCE: Field = Field {
+    key: "tolerance",
+    low: Low::Least(0.0),
+    most: 0.5,
+    range: "between 0 and 50% of the exposure that is borne",
+    example: "\"10%\"",
+    ..AT
+};
+/// Where the policy says nothing.
+const TOLERATED: f64 = 0.1;
+
 const DRAWDOWN_EXAMPLE: &str = "[{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
 
 pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: Currencies<'_>) -> Caps {
@@ -86,6 +106,15 @@ pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: C
         open_risk: open_risk(reader, section),
         liquidation_distance: reader.ratio(section, &LIQUIDATION_DISTANCE),
     }
+}
+
+pub(super) fn floor<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Floor> {
+    let section = doc.section("floor")?;
+    reader.require(section, &[("of", "\"deposits\""), ("share", "\"80%\""), ("multiplier", "4")]);
+    let of = reader.word(section, "of");
+    let (share, multiplier) = (reader.ratio(section, &FLOOR), reader.ratio(section, &MULTIPLIER));
+    let tolerance = if section.has("tolerance") { reader.ratio(section, &TOLERANCE) } else { Ratio::new(TOLERATED) };
+    Some(Floor { of: of?, share: share?, multiplier: multiplier?, tolerance: tolerance? })
 }
 
 /// `[[limits]]`, each with the place of what it limits.

@@ -9,7 +9,7 @@ pub(crate) mod expression;
 mod fields;
 pub(crate) mod guards;
 mod head;
-mod hedges;
+pub(crate) mod hedges;
 mod limits;
 mod modes;
 pub(crate) mod objectives;
@@ -31,8 +31,8 @@ use crate::RiskFact;
 use crate::codes::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Guards, Hedge, Ladder, Modes, Policy, Pyramid,
-    Signal, Size, Stop, Streak, Structure, Trade, UnitSource,
+    AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Floor, Guards, Hedge, Ladder, Modes, Policy,
+    Pyramid, Signal, Size, Stop, Streak, Structure, Trade, UnitSource,
 };
 use reader::{Doc, Reader};
 use schema::Language;
@@ -135,6 +135,7 @@ struct Draft {
     streak: Option<Streak>,
     caps: Caps,
     /// Each with the place of what it limits.
+    floor: Option<Floor>,
     limits: Vec<(FactLimit, Range<usize>)>,
     hedges: Vec<Hedge>,
     trade: Trade,
@@ -170,6 +171,7 @@ impl Draft {
             ladder: scale::ladder(reader, doc, &instruments, currencies),
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc, currencies),
+            floor: limits::floor(reader, doc),
             limits: limits::limits(reader, doc, currencies),
             hedges: hedges::hedges(reader, doc, structure.as_ref(), &instruments),
             trade: limits::trade(reader, doc, &instruments, symbol),
@@ -201,6 +203,7 @@ impl Draft {
             ladder: self.ladder,
             streak: self.streak,
             caps: self.caps,
+            floor: self.floor,
             limits: self.limits.into_iter().map(|(limit, _)| limit).collect(),
             hedges: self.hedges,
             trade: self.trade,
@@ -215,7 +218,7 @@ impl Draft {
 /// What the text declares: signal, size, each technique, each cap, each limit, each hedge, each guard, each condition, and the trim that
 /// every policy ends with.
 fn rules(doc: &Doc<'_, '_>) -> usize {
-    let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop"];
+    let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop", "floor"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
     let guards = ["price_collar", "max_order", "max_orders", "blackout"];
     let modes = ["reduce_only", "hold", "flatten", "stale_after"];

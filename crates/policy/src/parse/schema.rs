@@ -103,6 +103,7 @@ pub(crate) const SECTIONS: &[Named] = &[
             "liquidation_distance",
         ],
     ),
+    ("floor", &["of", "share", "multiplier", "tolerance"]),
     ("trade", &["buffer", "buffer_to", "min_order", "dust"]),
     ("modes", &["reduce_only", "hold", "flatten", "restore_after", "stale_after"]),
     ("guards", &["price_collar", "max_order", "max_orders", "per", "blackout"]),
@@ -129,7 +130,7 @@ pub(crate) const SECTIONS: &[Named] = &[
 pub(crate) const LISTS: &[Named] = &[
     ("accounts", &["venue", "numeraire", "deposit"]),
     ("limits", &["name", "of", "over", "under", "restore", "action"]),
-    ("hedges", &["instrument", "strategies", "target", "band", "to"]),
+    ("hedges", &["instrument", "strategies", "target", "band", "risk_aversion", "to"]),
     ("adopt", &["instrument", "quantity", "entry", "n", "stop", "units", "opened"]),
     (FLOWS, &["at", "deposit", "withdraw", "transfer", "convert", "account", "from", "to", "into"]),
 ];

@@ -13,16 +13,22 @@ use units::{Cash, Contract, Price, Qty, Round};
 /// Proposes what brings delta back: to the target or to the nearer edge of the band. Inside the band it holds what it holds.
 pub(crate) struct HedgeRule {
     pub(crate) hedge: Hedge,
+    /// Of trading, as a share of value.
+    pub(crate) cost: f64,
 }
 
 /// Rounds to the lot with the smaller residual, toward zero where a cap binds, and tells what is left beyond the band.
 pub(crate) struct HedgeTrim {
     pub(crate) hedge: Hedge,
+    /// Of trading, as a share of value.
+    pub(crate) cost: f64,
 }
 
 const READS: &[FactId] = &[
     facts::HEDGED.id(),
     facts::HEDGED_GROSS.id(),
+    facts::HEDGED_GAMMA.id(),
+    facts::EQUITY.id(),
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::ON_THE_WAY.id(),
@@ -33,6 +39,8 @@ const READS: &[FactId] = &[
 const TRIM_READS: &[FactId] = &[
     facts::HEDGED.id(),
     facts::HEDGED_GROSS.id(),
+    facts::HEDGED_GAMMA.id(),
+    facts::EQUITY.id(),
     facts::PRICE.id(),
     facts::POSITION.id(),
     facts::ON_THE_WAY.id(),
@@ -56,14 +64,11 @@ struct Seen {
 
 impl Seen {
     /// `None`: delta or the hedge's price is not known.
-    fn of(hedge: &Hedge, facts: &Facts) -> Option<Self> {
+    fn of((hedge, cost): (&Hedge, f64), facts: &Facts) -> Option<Self> {
         let delta = facts.get(facts::HEDGED)?.approximate();
-        let gross = facts.get(facts::HEDGED_GROSS)?.approximate();
+        facts.get(facts::HEDGED_GROSS)?;
         let price = facts.get(facts::PRICE).filter(|price| price.raw() > 0)?.approximate();
-        let band = match hedge.band {
-            Band::Coins(coins) => coins.approximate(),
-            Band::OfGross(share) => share.get() * gross,
-        };
+        let band = hedge.band.width(cost, facts)?;
         Some(Self { delta, band, target: hedge.target.approximate(), contract: contract(facts), price })
     }
 
@@ -110,7 +115,7 @@ impl Rule for HedgeRule {
     fn evaluate(&self, facts: &Facts, _proposed: Target, because: &mut Because) -> Verdict {
         let held = to_be_held(facts);
         let stays = Target { base: held, qty: held };
-        let Some(seen) = Seen::of(&self.hedge, facts) else {
+        let Some(seen) = Seen::of((&self.hedge, self.cost), facts) else {
             because.say("holds {}: the delta of what it hedges is not known now", [Arg::Qty(held)]);
             let outcome = if held.is_zero() { Outcome::Set } else { Outcome::Held };
             return Verdict { target: stays, outcome };
@@ -140,14 +145,22 @@ impl Rule for HedgeRule {
     /// Inside the band: what is left to its edges is shared by all that moves delta.
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
         let held = to_be_held(facts);
-        let Some(seen) = Seen::of(&self.hedge, facts) else {
+        let Some(seen) = Seen::of((&self.hedge, self.cost), facts) else {
             // Until delta is known nothing else counts; without a price there is nothing to state.
             if facts.raw(facts::HEDGED.id()).is_none() {
-                region.free(&[facts::PRICE.id(), facts::HEDGED_GROSS.id()]);
+                region.free(&[
+                    facts::PRICE.id(),
+                    facts::HEDGED_GROSS.id(),
+                    facts::HEDGED_GAMMA.id(),
+                    facts::EQUITY.id(),
+                ]);
                 return true;
             }
             return false;
         };
+        if !self.bounds_width(facts, region) {
+            return false;
+        }
         let (Some(delta), Some(gross), Some(price)) =
             (facts.get(facts::HEDGED), facts.get(facts::HEDGED_GROSS), facts.get(facts::PRICE))
         else {
@@ -159,6 +172,7 @@ impl Rule for HedgeRule {
             return true;
         }
         let off = seen.off(held);
+        let seen = if self.is_optimal() { Seen { band: seen.band * NARROWED, ..seen } } else { seen };
         let is_share = matches!(self.hedge.band, Band::OfGross(_));
         let moves_with_price = seen.contract == Contract::Inverse && !held.is_zero();
         let parts = 1.0 + f64::from(u8::from(is_share)) + f64::from(u8::from(moves_with_price));
@@ -195,6 +209,30 @@ impl Rule for HedgeRule {
     }
 }
 
+/// What is left of an optimal band while its gamma, price and equity each keep to nine tenths of what they are or more: the cube root of
+/// 0.9⁴, an inverse contract's equity counted by its price.
+const NARROWED: f64 = 0.868;
+
+impl HedgeRule {
+    fn is_optimal(&self) -> bool {
+        matches!(self.hedge.band, Band::WhalleyWilmott { .. })
+    }
+
+    /// States what an optimal band follows from, up to where it is [`NARROWED`]. Where it is none, none of that matters.
+    fn bounds_width(&self, facts: &Facts, region: &mut Region) -> bool {
+        if !self.is_optimal() {
+            region.free(&[facts::HEDGED_GAMMA.id(), facts::EQUITY.id()]);
+            return true;
+        }
+        let known = (facts.get(facts::HEDGED_GAMMA), facts.get(facts::EQUITY), facts.get(facts::PRICE));
+        let (Some(gamma), Some(equity), Some(price)) = known else { return false };
+        region.within_ratio(facts::HEDGED_GAMMA.id(), gamma.get() * 0.95, None);
+        region.within(facts::EQUITY.id(), equity.raw() - equity.raw() / 10, i128::MAX);
+        region.within(facts::PRICE.id(), i128::from(price.raw() - price.raw() / 10), i128::MAX);
+        true
+    }
+}
+
 impl Rule for HedgeTrim {
     fn name(&self) -> &'static str {
         "trim"
@@ -207,7 +245,7 @@ impl Rule for HedgeTrim {
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let (held, asked) = (to_be_held(facts), proposed.qty);
         let (Some(lot), Some(least), Some(seen)) =
-            (facts.get(facts::LOT), facts.get(facts::MIN_QTY), Seen::of(&self.hedge, facts))
+            (facts.get(facts::LOT), facts.get(facts::MIN_QTY), Seen::of((&self.hedge, self.cost), facts))
         else {
             return Verdict::keep(proposed);
         };
@@ -255,10 +293,11 @@ impl Rule for HedgeTrim {
     }
 
     fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
-        let is_known = Seen::of(&self.hedge, facts).is_some();
+        let is_known = Seen::of((&self.hedge, self.cost), facts).is_some();
         let rests = proposed.qty == to_be_held(facts) && !because.is_urgent();
         if rests {
             region.free(&[facts::PRICE.id(), facts::HEDGED.id(), facts::HEDGED_GROSS.id()]);
+            region.free(&[facts::HEDGED_GAMMA.id(), facts::EQUITY.id()]);
         }
         rests && (is_known || facts.raw(facts::HEDGED.id()).is_none())
     }
@@ -274,6 +313,9 @@ mod tests {
         let (instrument, target) = ("deribit:BTC-PERPETUAL".to_owned(), "0.5".parse().unwrap());
         Hedge { instrument, strategies: Vec::new(), target, band, to }
     }
+
+    /// Ten basis points, as an optimal band counts them.
+    const COST: f64 = 0.001;
 
     fn facts(contract: Contract, delta: i64, gross: i64, price: i64, held: i64, lot: i64) -> Facts {
         let mut facts = Facts::new(0);
@@ -295,7 +337,10 @@ mod tests {
     }
 
     fn rules(hedge: &Hedge) -> Vec<Box<dyn Rule>> {
-        vec![Box::new(HedgeRule { hedge: hedge.clone() }), Box::new(HedgeTrim { hedge: hedge.clone() })]
+        vec![
+            Box::new(HedgeRule { hedge: hedge.clone(), cost: COST }),
+            Box::new(HedgeTrim { hedge: hedge.clone(), cost: COST }),
+        ]
     }
 
     /// Against a search over all quantities of the grid: inside the band nothing moves; beyond it, of all lots, what is held leaves delta
@@ -314,17 +359,29 @@ mod tests {
             let lot = if contract == Contract::Linear { Qty::ONE / 10 } else { 10 * Qty::ONE };
             let to = if random(2) == 0 { HedgeTo::Edge } else { HedgeTo::Target };
             let gross = 1 + random(3 * Qty::ONE);
-            let band = match random(2) {
+            let band = match random(3) {
                 0 => Band::Coins(Qty::from_raw(Qty::ONE / 5 + random(Qty::ONE))),
-                _ => Band::OfGross(Ratio::new((20 + random(80)) as f64 / 100.0).unwrap()),
+                1 => Band::OfGross(Ratio::new((20 + random(80)) as f64 / 100.0).unwrap()),
+                _ => Band::WhalleyWilmott { risk_aversion: Ratio::new(1.0 + random(20) as f64).unwrap() },
             };
             let hedge = hedge(band, to);
             let rules = rules(&hedge);
             let (delta, price, held) = (random(6 * Qty::ONE) - 3 * Qty::ONE, 90 + random(20), random(40) - 20);
             let mut known = facts(contract, delta, gross, price, held, lot);
+            // A thousandth to a tenth of a coin for a dollar, and 100,000 dollars or 1,000 coins.
+            let (gamma, equity) =
+                ((1 + random(100)) as f64 / 1_000.0, 1_000 * if contract == Contract::Linear { 100 } else { 1 });
+            known.set(facts::HEDGED_GAMMA, Ratio::new(gamma).unwrap());
+            known.set(facts::EQUITY, Cash::from_raw(i128::from(equity) * Cash::ONE));
             let width = match band {
                 Band::Coins(coins) => coins.approximate(),
                 Band::OfGross(share) => share.get() * Qty::from_raw(gross).approximate(),
+                // The first-order condition of the expected utility: 2 λ w³ = 3 k S Γ².
+                Band::WhalleyWilmott { risk_aversion } => {
+                    let dollars = if contract == Contract::Linear { 1e5 } else { 1e3 * price as f64 };
+                    let cost = 3.0 * COST * price as f64 * gamma * gamma;
+                    units::math::exp(units::math::ln(cost / (2.0 * risk_aversion.get() / dollars)) / 3.0)
+                }
             };
             let off = |lots: i64, known: &Facts| {
                 let (qty, price) =
@@ -364,6 +421,9 @@ mod tests {
                 known.set(facts::HEDGED, Qty::from_raw(delta + random(2 * scale) - scale));
                 known.set(facts::HEDGED_GROSS, Qty::from_raw((gross + random(2 * scale) - scale).max(0)));
                 known.set(facts::PRICE, Price::from_raw(price * Price::ONE + random(2 * scale) - scale));
+                known.set(facts::HEDGED_GAMMA, Ratio::new(gamma * (0.9 + random(200) as f64 / 1_000.0)).unwrap());
+                let moved = i128::from(equity * (850 + random(300))) * Cash::ONE / 1_000;
+                known.set(facts::EQUITY, Cash::from_raw(moved));
                 if region.holds(&known) {
                     passed += 1;
                     assert_eq!(decide(&rules, &known), settled);

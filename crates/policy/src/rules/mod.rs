@@ -2,6 +2,7 @@
 
 mod collateral;
 mod drawdown_cap;
+mod floor;
 mod guards;
 mod hedge;
 mod ladder;
@@ -20,6 +21,7 @@ mod trim;
 mod when;
 
 pub(crate) use drawdown_cap::DrawdownCap;
+pub(crate) use floor::FloorCap;
 pub(crate) use guards::{BlackoutRule, CollarRule, MaxOrderRule, OrderRateRule};
 pub(crate) use hedge::{HedgeRule, HedgeTrim};
 pub(crate) use ladder::LadderRule;

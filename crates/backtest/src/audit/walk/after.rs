@@ -6,7 +6,7 @@ use crate::audit::finding::At;
 use crate::audit::live::For;
 use crate::audit::seat::{is_plain, plus};
 use crate::records::PlanRow;
-use policy::spec::{LeverageLimit, Trigger};
+use policy::spec::{Floor, FloorOf, LeverageLimit, Trigger};
 use std::ops::Range;
 use units::{Cash, Qty, Round};
 
@@ -41,18 +41,44 @@ impl Walk<'_> {
                 self.told.leverage[strategy] = (now, Some(first.time));
             }
         }
-        let Some(limit) = policy.caps.leverage.as_ref().and_then(LeverageLimit::declared) else { return };
         let unmet = steps.iter().any(|step| &*step.outcome == "unmet");
         if unmet || first.price.is_zero() {
             return;
         }
         let increases = !first.target.is_zero()
             && (first.target.abs() > first.position.abs() || first.target.signum() * first.position.signum() <= 0);
+        if let Some(floor) = policy.floor.filter(|_| !known.is_spot) {
+            self.floor(floor, (exposed, equity, increases), at);
+        }
+        let policy = &self.policies[strategy];
+        let known = &self.markets[market];
+        let Some(limit) = policy.caps.leverage.as_ref().and_then(LeverageLimit::declared) else { return };
         let most = if increases { limit.restore } else { limit.limit }.get() * equity.max(0.0);
         // Coins that lie in the account count too, and only for shorts against them: then less is exposed.
         let covered = known.is_spot || first.target.signum() < 0 && self.has_coins();
         self.found.ensure("cap.leverage", covered || exposed <= most * (1.0 + 1e-9) + 1e-9, at, || {
             format!("the target {} at {} is {exposed} of at most {most}", first.target, first.price)
+        });
+    }
+
+    /// What a floor lets be held, as far as rows of equity tell it: the highest of them may be under the highest that there was, and so
+    /// may the floor.
+    fn floor(&mut self, floor: Floor, (exposed, equity, increases): (f64, f64, bool), at: At<'_>) {
+        let rows = &self.tables.equity;
+        let (before, after) = (rows.get(self.next.equity.saturating_sub(1)), rows.get(self.next.equity));
+        let (Some(before), Some(after)) = (before, after.or(before)) else { return };
+        // Money moved between the two rows moves the floor at an instant that they do not tell.
+        if !self.tables.accounts.is_empty() || self.has_coins() || before.paid_in != after.paid_in {
+            return;
+        }
+        let under = match floor.of {
+            FloorOf::Deposits => before.paid_in.approximate(),
+            FloorOf::Highest => before.equity.approximate() / (1.0 - before.drawdown.min(0.999_999)),
+        } * floor.share.get();
+        let kept = if increases { 1.0 - floor.tolerance.get() } else { 1.0 };
+        let most = (floor.multiplier.get() * (equity - under) * kept).max(0.0);
+        self.found.ensure("cap.floor", exposed <= most * (1.0 + 1e-9) + 1e-6, at, || {
+            format!("{exposed} is exposed of at most {most}, above a floor of {under}")
         });
     }
 
