@@ -12,6 +12,7 @@ pub mod greeks;
 pub mod growth;
 pub mod liquidation;
 mod margin;
+pub mod reduction;
 pub mod scenario;
 pub mod tail;
 mod tiers;
