@@ -58,7 +58,13 @@ fn engine() -> Engine {
     let accounts = vec![AccountSpec { venue: "binance".into(), numeraire: usdt }];
     let mut engine = Engine::new(EngineConfig { catalogue, accounts, tiers: Vec::new() });
     let rules: Vec<Box<dyn Rule>> = vec![Box::new(Reads)];
-    let program = Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+    let program = Program {
+        indicators: Vec::new(),
+        rules,
+        campaign: CampaignTerms::default(),
+        amounts: Vec::new(),
+        reductions: policy::Reductions::default(),
+    };
     engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
     engine
 }

@@ -141,8 +141,13 @@ impl World {
             None => (0..FACTS.len()).map(fact_id).collect(),
         };
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Watches { reads, at })];
-        let program =
-            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let program = Program {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: policy::Reductions::default(),
+        };
         let perpetual = catalogue.instrument_id("deribit:BTC-PERPETUAL").unwrap();
         engine.add_strategy(StrategyConfig::new(perpetual, program));
         Self { engine, catalogue: catalogue.clone(), held: Vec::new(), fitted: None, hours: Vec::new() }
@@ -435,8 +440,13 @@ fn flat_in_coin_is_exactly_nothing() {
         let accounts = vec![AccountSpec { venue: "deribit".into(), numeraire: coin }];
         let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts, tiers: Vec::new() });
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Watches { reads: vec![fact_id(0)], at: None })];
-        let program =
-            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let program = Program {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: policy::Reductions::default(),
+        };
         engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
         let amount = units::Cash::from_raw(i128::from(cents) * units::Cash::ONE / 100_000_000);
         let money = CashChange { account: AccountId(0), currency: coin, amount, reason: CashReason::Deposit };
@@ -475,8 +485,13 @@ fn what_tells_nothing_is_refused() {
         let accounts = vec![AccountSpec { venue: "binance".into(), numeraire: usdt }];
         let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts, tiers: Vec::new() });
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Watches { reads: vec![fact_id(0)], at: None })];
-        let program =
-            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let program = Program {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: policy::Reductions::default(),
+        };
         engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
         let (account, amount) = (AccountId(0), "1000".parse().unwrap());
         let money = CashChange { account, currency: usdt, amount, reason: CashReason::Deposit };

@@ -158,8 +158,13 @@ impl Case {
         });
         for (index, holds) in self.holds.iter().enumerate() {
             let rules: Vec<Box<dyn Rule>> = vec![Box::new(holds.clone()), Box::new(self.cuts.clone()), Box::new(Trim)];
-            let program =
-                Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+            let program = Program {
+                indicators: Vec::new(),
+                rules,
+                campaign: CampaignTerms::default(),
+                amounts: Vec::new(),
+                reductions: policy::Reductions::default(),
+            };
             engine.add_strategy(StrategyConfig::new(InstrumentId(index as u32), program));
         }
         engine
@@ -700,7 +705,13 @@ fn concentration_is_of_all_accounts() {
     let mut engine = Engine::new(EngineConfig { catalogue, accounts, tiers: Vec::new() });
     let cuts = Cuts { reads: (0..FACTS.len()).map(fact_id).collect(), at: None };
     let rules: Vec<Box<dyn Rule>> = vec![Box::new(Holds(Vec::new())), Box::new(cuts), Box::new(Trim)];
-    let program = Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+    let program = Program {
+        indicators: Vec::new(),
+        rules,
+        campaign: CampaignTerms::default(),
+        amounts: Vec::new(),
+        reductions: policy::Reductions::default(),
+    };
     engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
     let at = time("2025-10-09");
     let paid = |account, code, amount: &str| {
@@ -834,8 +845,13 @@ impl Chain {
         let mut engine =
             Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts: vec![account], tiers: Vec::new() });
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Holds(Vec::new())), Box::new(cuts.clone()), Box::new(Trim)];
-        let program =
-            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let program = Program {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: policy::Reductions::default(),
+        };
         engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
         let worth = vec![None; catalogue.instruments.len()];
         Self { engine, catalogue: catalogue.clone(), spot: Price::ZERO, worth, held: Vec::new() }

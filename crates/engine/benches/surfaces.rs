@@ -120,8 +120,13 @@ impl World {
                 sticky: pricing::surface::Sticky::Moneyness,
             };
             let rules: Vec<Box<dyn Rule>> = vec![Box::new(Wants), Box::new(Wants)];
-            let program =
-                Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+            let program = Program {
+                indicators: Vec::new(),
+                rules,
+                campaign: CampaignTerms::default(),
+                amounts: Vec::new(),
+                reductions: policy::Reductions::default(),
+            };
             let id = InstrumentId(options.len() as u32 + number);
             engine.add_strategy(StrategyConfig { structure: Some(structure), ..StrategyConfig::new(id, program) });
         }

@@ -15,7 +15,9 @@ mod margins;
 mod past;
 mod portfolio;
 mod proof;
+mod reduction;
 mod refusal;
+mod scaled;
 mod stress;
 mod tail;
 mod telling;
@@ -32,6 +34,7 @@ use policy::RiskFact;
 use policy::facts;
 use pricing::options::Simd;
 use proof::Proof;
+use reduction::Reducer;
 pub use refusal::RiskRefusal;
 use risk::chain::Chains;
 use risk::scenario::{NamedStress, Outcomes, Revaluation, Scenario};
@@ -87,6 +90,8 @@ pub(crate) struct AccountRisk {
     grown: Vec<Grown>,
     /// What may be lost, if a fact is of that.
     tails: Option<Box<Tails>>,
+    /// What is given up where limits are breached: no state.
+    reducer: Reducer,
     /// Accounts by such rules, as they were computed last.
     wholes: Vec<margins::KeptMargin>,
     /// Of rules that look at a portfolio as a whole, by coin.
@@ -150,6 +155,7 @@ impl AccountRisk {
             revaluation: Revaluation::new(Simd::best()),
             outcomes: Outcomes::default(),
             grown: Vec::new(),
+            reducer: Reducer::default(),
             wholes: Vec::new(),
             parameters: Vec::new(),
             moment: 1,
@@ -179,6 +185,9 @@ impl AccountRisk {
                     until_asked: 0,
                 });
             }
+        }
+        if scope.reductions.is_some() {
+            scope.facts.pass(facts::KEPT.id());
         }
         self.readers.push(readings);
     }

@@ -176,8 +176,13 @@ fn engine(structures: &[Structure], catalogue: &Catalogue) -> Engine {
         if matches!(structure.roll, Roll::Before(_)) {
             rules.push(Box::new(Most(MOST)));
         }
-        let program =
-            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let program = Program {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: policy::Reductions::default(),
+        };
         let id = InstrumentId((catalogue.instruments.len() - structures.len() + index) as u32);
         engine.add_strategy(StrategyConfig { structure: Some(structure.clone()), ..StrategyConfig::new(id, program) });
     }

@@ -188,6 +188,11 @@ impl HeldGreeks {
         hedges.filter_map(|hedge| Some((hedge.scope, hedge.told.take()?)))
     }
 
+    /// Each hedge, and whose positions it hedges.
+    pub(crate) fn hedges(&self) -> impl Iterator<Item = (u32, &[StrategyId])> {
+        self.underlyings.iter().flat_map(|of| &of.hedges).map(|hedge| (hedge.scope, &hedge.of[..]))
+    }
+
     pub(crate) fn portfolio(&self) -> &PortfolioGreeks {
         &self.greeks
     }

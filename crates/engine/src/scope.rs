@@ -8,7 +8,7 @@ use crate::{Adoption, Campaign, Purpose, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
 use market::{Conversion, Instrument};
 use policy::facts::{self, Fact, FactId, Facts};
-use policy::{Arg, Because, CampaignTerms, Indicator, Region, Rule, Target};
+use policy::{Arg, Because, CampaignTerms, Indicator, Reductions, Region, Rule, Target};
 use pricing::Ohlc;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -89,6 +89,8 @@ pub(crate) struct Scope {
     pub(crate) entering: Option<(Qty, Purpose)>,
     /// When orders were sent, over the time in which they are counted.
     pub(crate) sent: VecDeque<Timestamp>,
+    /// Limits whose breach is answered by what costs least of all positions under them.
+    pub(crate) reductions: Option<Box<Reductions>>,
     /// When its contract expires.
     expiry: Option<Timestamp>,
     /// That it has expired was told: nothing is decided from then on.
@@ -133,6 +135,7 @@ impl Scope {
             is_special: true,
             instrument: config.instrument,
             amounts: Vec::new(),
+            reductions: Some(Box::new(config.program.reductions)).filter(|some| !some.limits.is_empty()),
             indicators: config.program.indicators,
             rules: config.program.rules,
             terms: config.program.campaign,

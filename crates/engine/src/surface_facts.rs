@@ -139,8 +139,13 @@ fn engine_with(catalogue: &Catalogue, accounts: Vec<AccountSpec>) -> Engine {
     let count = catalogue.instruments.len() as u32;
     for (number, structure) in [(0, Some(strangle())), (1, None)] {
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Wants(number)), Box::new(Wants(number))];
-        let program =
-            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let program = Program {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: policy::Reductions::default(),
+        };
         let id = InstrumentId(count - 2 + number);
         engine.add_strategy(StrategyConfig { structure, ..StrategyConfig::new(id, program) });
     }

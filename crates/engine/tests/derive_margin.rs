@@ -88,7 +88,13 @@ fn account(amount: f64, (quantity, mark): (f64, f64), options: &[Sold]) -> Engin
     let reads = (0..FACTS.len()).map(|at| facts::series(SeriesId(at as u32)).id()).collect();
     let rules: Vec<Box<dyn Rule>> =
         vec![Box::new(Reads(Vec::new())), Box::new(Reads(reads)), Box::new(Reads(Vec::new()))];
-    let program = Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+    let program = Program {
+        indicators: Vec::new(),
+        rules,
+        campaign: CampaignTerms::default(),
+        amounts: Vec::new(),
+        reductions: policy::Reductions::default(),
+    };
     engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
     let mut feed = |source, events: &[Event]| {
         engine.handle(&Input { at: now(), source, events });

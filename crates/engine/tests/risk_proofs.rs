@@ -195,8 +195,13 @@ impl World {
             let reads = [facts::series(SeriesId(0)).id()];
             let band = Band { reads, sides, stated: stated.clone() };
             let rules: Vec<Box<dyn Rule>> = vec![Box::new(Keeps), Box::new(band), Box::new(Keeps)];
-            let program =
-                Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+            let program = Program {
+                indicators: Vec::new(),
+                rules,
+                campaign: CampaignTerms::default(),
+                amounts: Vec::new(),
+                reductions: policy::Reductions::default(),
+            };
             engine.add_strategy(StrategyConfig::new(InstrumentId(if other { 3 } else { 0 }), program));
             engine
         });

@@ -284,6 +284,8 @@ facts! {
     57 ON_THE_WAY: Qty = "orders.on_the_way";
     /// Of a hedge: the unsigned gamma of all that it hedges together, in coins for a dollar.
     58 HEDGED_GAMMA: Ratio = "hedge.gamma";
+    /// Over a limit that cuts what is cheapest: signed quantity of this position that is kept. None: no such limit is breached.
+    59 KEPT: Qty = "limit.kept";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

@@ -35,7 +35,9 @@ pub use format::{FormatError, format};
 pub use indicator::Indicator;
 pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, parse};
 pub use print::to_toml;
-pub use program::{CampaignTerms, CompileError, Program, evaluate, evaluate_asking, initial_stop};
+pub use program::{
+    CampaignTerms, CompileError, Program, Reduction, Reductions, evaluate, evaluate_asking, initial_stop,
+};
 pub use region::Region;
 pub use risk_fact::{Concentrated, MarginFigure, NoRiskFact, RiskFact, TailFact, TailMethod};
 pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Rule, STEPS_MAX, Step, Target, Verdict};

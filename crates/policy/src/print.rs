@@ -5,8 +5,9 @@ use crate::parse::hedges::WHALLEY_WILMOTT;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Band, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Hedge, Ladder,
-    LegStrike, Modes, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Setting,
-    Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource, settlements,
+    LegStrike, LimitAction, Modes, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt,
+    Setting, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource,
+    settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -310,6 +311,9 @@ impl Printer {
         self.quoted(limit.breached.word(), &limit.limit);
         self.quoted("restore", &limit.restore);
         self.quoted("action", limit.action.word());
+        if limit.action == LimitAction::Reduce {
+            self.quoted("cut", limit.cut.word());
+        }
     }
 
     fn trade(&mut self, trade: &Trade, currencies: (Option<&str>, Option<&str>)) {

@@ -4,9 +4,10 @@ use crate::Region;
 use crate::compose;
 use crate::facts::{self, Code, Fact, Facts};
 use crate::indicator::{self, Indicator};
+use crate::risk_fact::RiskFact;
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{SignalRule, SizeRule, SizeTerms, Sizing, TrimRule};
-use crate::spec::{Hedge, OrderSize, Policy, Reentry, Resize, SizeKind, Trade, filled};
+use crate::spec::{Cut, Hedge, OrderSize, Policy, Reentry, Resize, SizeKind, Trade, filled};
 use std::fmt;
 use units::{Cash, Duration, Ratio, SeriesId};
 
@@ -20,6 +21,52 @@ pub struct Program {
     pub campaign: CampaignTerms,
     /// Values that the engine tells in the quote currency of the instrument: as which fact, how much, and of what.
     pub amounts: Vec<(Fact<Cash>, Cash, Code)>,
+    /// Limits whose breach is answered by what costs least of all positions under them.
+    pub reductions: Reductions,
+}
+
+/// Limits whose breach is answered by what costs least of all positions under them; the engine chooses.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reductions {
+    /// In the order of the policy.
+    pub limits: Vec<Reduction>,
+    /// What a trade costs, as a share of its value.
+    pub cost: f64,
+    /// What a trade of an option costs beside its spread, as a share of its underlying.
+    pub option_fee: f64,
+}
+
+/// One of them: beyond the limit it is brought back to the restore level.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reduction {
+    /// What is limited.
+    pub of: RiskFact,
+    /// The series that the engine tells it as.
+    pub series: SeriesId,
+    /// Over this; of a distance under it.
+    pub limit: f64,
+    /// Back to this.
+    pub restore: f64,
+}
+
+impl Reduction {
+    /// Whether a value of the fact is beyond the limit.
+    #[must_use]
+    pub fn is_breached(&self, value: f64) -> bool {
+        if self.of == RiskFact::Distance { value < self.limit } else { value > self.limit }
+    }
+}
+
+impl Reductions {
+    fn of(policy: &Policy, series: &dyn Fn(&str) -> Option<SeriesId>) -> Self {
+        let limits = policy.limits.iter().filter(|limit| limit.cut == Cut::Cheapest);
+        let limits = limits.filter_map(|limit| {
+            let (of, series) = (limit.reducible()?, series(limit.of.lone_fact()?)?);
+            Some(Reduction { of, series, limit: limit.limit.constant()?, restore: limit.restore.constant()? })
+        });
+        let (cost, option_fee) = (policy.backtest.cost(), policy.backtest.options.fee.approximate());
+        Self { limits: limits.collect(), cost, option_fee }
+    }
 }
 
 /// What the engine needs to know to freeze a campaign's anchors and to tell rules of its orders.
@@ -61,7 +108,14 @@ impl std::error::Error for CompileError {}
 impl Program {
     /// A program of one's own rules: what the built-in ones use is open to all.
     pub fn custom(rules: Vec<Box<dyn Rule>>) -> Result<Self, CompileError> {
-        Self { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() }.checked()
+        Self {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: Reductions::default(),
+        }
+        .checked()
     }
 
     /// Compiles a policy for one of its instruments. `series` finds the id of a series by its name.
@@ -88,7 +142,9 @@ impl Program {
         };
         let sizes = [(facts::DUST, policy.trade.dust), (facts::LARGEST, policy.guards.max_order)];
         let amounts = amounts(sizes, instrument);
-        Self { indicators, rules: compose::strategy(policy, instrument, series)?, campaign, amounts }.checked()
+        let reductions = Reductions::of(policy, series);
+        Self { indicators, rules: compose::strategy(policy, instrument, series)?, campaign, amounts, reductions }
+            .checked()
     }
 
     /// The hedge of a policy: what the caps on exposure bear of it is taken; what is left is told.
@@ -101,7 +157,8 @@ impl Program {
         let order_window = policy.guards.max_orders.map(|rate| rate.per);
         let campaign = CampaignTerms { initial_stop: None, order_window, hedges: true };
         let amounts = amounts([(facts::LARGEST, policy.guards.max_order)], &hedge.instrument);
-        Self { indicators: Vec::new(), rules: compose::hedge(policy, hedge, series)?, campaign, amounts }.checked()
+        let (indicators, reductions) = (Vec::new(), Reductions::default());
+        Self { indicators, rules: compose::hedge(policy, hedge, series)?, campaign, amounts, reductions }.checked()
     }
 
     /// The unscaled twin (SEMANTICS): same signal, constant quantity base × equity at entry ÷ entry price × sign of the
@@ -121,8 +178,8 @@ impl Program {
             )),
             Box::new(TrimRule { trade: Trade::default(), resize: Resize::Entry, counts_collateral: false }),
         ];
-        let (campaign, amounts) = (CampaignTerms::default(), Vec::new());
-        Ok(Self { indicators: signal(policy, instrument, series)?, rules, campaign, amounts })
+        let (campaign, amounts, reductions) = (CampaignTerms::default(), Vec::new(), Reductions::default());
+        Ok(Self { indicators: signal(policy, instrument, series)?, rules, campaign, amounts, reductions })
     }
 
     fn checked(self) -> Result<Self, CompileError> {

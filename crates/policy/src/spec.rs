@@ -2,6 +2,7 @@
 
 use crate::expression::Expression;
 use crate::facts::{self, Code, Facts};
+use crate::risk_fact::{MarginFigure, RiskFact};
 pub use crate::setting::{Reckoned, Setting};
 pub use crate::structure::{
     LEGS_MAX, LegStrike, Roll, Sticky, Structure, StructureLeg, is_structure, structure_symbol,
@@ -937,6 +938,35 @@ pub struct FactLimit {
     pub restore: Expression,
     /// What a breach does.
     pub action: LimitAction,
+    /// Which positions a reduction is made of.
+    pub cut: Cut,
+}
+
+impl FactLimit {
+    /// The fact of risk that it is of, where that is one of which it is known what each position adds to it: value at risk, expected
+    /// shortfall, a stress or a venue's margin over a share; the distance to liquidation under one.
+    #[must_use]
+    pub fn reducible(&self) -> Option<RiskFact> {
+        let fact = self.of.lone_fact()?.parse().ok()?;
+        let is_over = match &fact {
+            RiskFact::Tail(fact) => !fact.is_component,
+            RiskFact::Margin { figure, .. } => *figure == MarginFigure::Ratio,
+            RiskFact::Stress { .. } => true,
+            RiskFact::Distance => return (self.breached == Breached::Under).then_some(fact),
+            _ => false,
+        };
+        (is_over && self.breached == Breached::Over).then_some(fact)
+    }
+}
+
+/// Which positions of an account a limit reduces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cut {
+    /// Each in the same proportion.
+    #[default]
+    Alike,
+    /// Those whose reduction costs least for what it brings.
+    Cheapest,
 }
 
 /// On which side of a limit it is breached.

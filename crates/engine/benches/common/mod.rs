@@ -94,8 +94,13 @@ impl World {
             Box::new(Watches(reads, bounds)),
             Box::new(Watches(Vec::new(), Some((0.0, None)))),
         ];
-        let program =
-            Program { indicators: Vec::new(), rules, campaign: CampaignTerms::default(), amounts: Vec::new() };
+        let program = Program {
+            indicators: Vec::new(),
+            rules,
+            campaign: CampaignTerms::default(),
+            amounts: Vec::new(),
+            reductions: policy::Reductions::default(),
+        };
         engine.add_strategy(StrategyConfig::new(perpetual, program));
         let has_history = fact.is_some_and(|fact| fact.starts_with("var") || fact.starts_with("es"));
         let hours = if has_history { HOURS } else { 0 };

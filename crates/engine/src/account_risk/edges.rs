@@ -4,7 +4,7 @@ use super::margins::{Pool, Row};
 use super::portfolio::point;
 use super::{RiskRefusal, YEAR};
 use crate::engine::Engine;
-use market::{Account, Currency};
+use market::{Account, Currency, Position};
 use pricing::options::{Batch, EuropeanOption, Inputs, Simd};
 use risk::liquidation::{Search, boundaries};
 use risk::venues::{MarginError, Place, refused};
@@ -143,7 +143,10 @@ impl Edges {
 
     /// Of one position margined by tiers: the venue's own price of liquidation, to its last digit.
     fn exact(account: &Account, row: &Row, (equity, maintenance): (Cash, Cash), tiers: &risk::TierTable) -> Self {
-        let (contract, position) = (account.contract(row.instrument), account.position(row.instrument));
+        let (contract, held) = (account.contract(row.instrument), account.position(row.instrument));
+        // Less than is held is carried at its mark: what was made with the rest is in the balance.
+        let at_mark = || Position { qty: row.qty, cost: contract.value(row.mark, row.qty) };
+        let position = if held.qty == row.qty { held } else { at_mark() };
         let others = equity - position.profit(contract, row.mark) - (maintenance - row.maintenance);
         let edge = risk::liquidation_price(contract, position, others, tiers);
         let times = edge.map(|edge| edge.approximate() / row.mark.approximate());

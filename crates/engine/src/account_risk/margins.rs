@@ -573,7 +573,7 @@ fn of_pool(all: &Portfolio, settle: Currency) -> Portfolio {
 }
 
 /// Maintenance margin as a part of equity, as [`risk::venues::Margin::ratio`] tells it.
-fn ratio(maintenance: f64, equity: f64) -> Result<f64, RiskRefusal> {
+pub(super) fn ratio(maintenance: f64, equity: f64) -> Result<f64, RiskRefusal> {
     if equity <= 0.0 {
         return Err(RiskRefusal::Absent(Absent::NoEquity));
     }

@@ -8,6 +8,8 @@
 use super::coin::Coin;
 use super::past::Past;
 use super::portfolio::margined;
+use super::reduction::Columns;
+use super::scaled::shared;
 use super::stress::{Whole, equity_of};
 use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
@@ -227,6 +229,33 @@ impl Tails {
         Ok((share(value_at_risk), share(expected_shortfall)))
     }
 
+    /// Profits by scenario of what each of some strategies holds, that of hedges with what they hedge in equal parts, and of all else in
+    /// their account.
+    fn columns(
+        &mut self,
+        risk: &AccountRisk,
+        engine: &Engine,
+        fact: TailFact,
+        members: &[usize],
+    ) -> Result<Columns, RiskRefusal> {
+        let set = self.priced(risk, engine, members[0], fact)?;
+        let rest = self.sets[set].profits.clone();
+        let scenarios = rest.len();
+        let mut columns = Columns { scenarios, profits: vec![0.0; scenarios * members.len()], rest };
+        for (scope, those) in shared(engine, members) {
+            self.price_part(risk, engine, scope, set)?;
+            let part = 1.0 / those.len() as f64;
+            for (rest, own) in columns.rest.iter_mut().zip(&self.own) {
+                *rest -= own;
+            }
+            for at in those {
+                let column = &mut columns.profits[at * scenarios..(at + 1) * scenarios];
+                column.iter_mut().zip(&self.own).for_each(|(profit, own)| *profit += own * part);
+            }
+        }
+        Ok(columns)
+    }
+
     /// The set of scenarios for a fact of a strategy's account, with the account's profits of now.
     fn priced(
         &mut self,
@@ -356,7 +385,7 @@ fn stays(whole: &Whole, engine: &Engine, made: u64) -> bool {
 }
 
 /// What a strategy holds: of a structure its legs.
-fn held_by(engine: &Engine, scope: usize, held: &mut Vec<(usize, Qty)>) {
+pub(super) fn held_by(engine: &Engine, scope: usize, held: &mut Vec<(usize, Qty)>) {
     held.clear();
     let own = &engine.scopes[scope];
     match own.desk {
@@ -439,6 +468,19 @@ impl AccountRisk {
         let value = tails.value(self, engine, scope, fact);
         self.tails = Some(tails);
         value
+    }
+
+    /// Profits by scenario of what each of some strategies of an account holds, and of all else in it.
+    pub(super) fn columns(
+        &mut self,
+        engine: &Engine,
+        fact: TailFact,
+        members: &[usize],
+    ) -> Result<Columns, RiskRefusal> {
+        let Some(mut tails) = self.tails.take() else { return Err(RiskRefusal::Absent(Absent::Part)) };
+        let columns = tails.columns(self, engine, fact, members);
+        self.tails = Some(tails);
+        columns
     }
 }
 

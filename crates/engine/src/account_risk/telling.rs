@@ -63,6 +63,7 @@ impl Engine {
                 }
             }
         }
+        self.tell_kept(&mut risk, index);
         risk.readers[index] = readings;
         self.risk = Some(risk);
     }
@@ -76,6 +77,7 @@ impl Engine {
             self.tell_reading(&mut risk, index, reading);
         }
         if !readings.is_empty() {
+            self.tell_kept(&mut risk, index);
             self.scopes[index].keep_told();
         }
         risk.readers[index] = readings;
@@ -163,6 +165,7 @@ impl Engine {
     pub(crate) fn note_risk(&mut self, index: usize) {
         let Some(risk) = &self.risk else { return };
         let scope = &mut self.scopes[index];
+        risk.note_kept(scope, index);
         for reading in &risk.readers[index] {
             if scope.because.steps().len() >= STEPS_MAX {
                 return;

@@ -236,6 +236,12 @@ impl Expression {
         quiet::constant(&self.root)
     }
 
+    /// The fact or series that it is, if it is one and no more.
+    #[must_use]
+    pub fn lone_fact(&self) -> Option<&str> {
+        if let Term::Told { name, .. } = &self.root { Some(name) } else { None }
+    }
+
     /// How it compares with another of its unit.
     pub(crate) fn compared(&self, operator: Binary, other: &Self) -> Self {
         let operands = Box::new([self.root.clone(), other.root.clone()]);

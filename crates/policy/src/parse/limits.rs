@@ -10,8 +10,8 @@ use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::facts;
 use crate::spec::{
-    self, Breached, BufferTo, Caps, DrawdownLevel, FactLimit, Floor, LEVELS_MAX, LeverageLimit, LimitAction, OpenRisk,
-    Rearm, Setting, Trade,
+    self, Breached, BufferTo, Caps, Cut, DrawdownLevel, FactLimit, Floor, LEVELS_MAX, LeverageLimit, LimitAction,
+    OpenRisk, Rearm, Setting, Trade,
 };
 use crate::words::Word;
 use std::ops::Range;
@@ -165,7 +165,39 @@ fn limit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, currencies: Cur
         reader.error(Code::Limits, section.place("of"), message, label, help);
         return None;
     }
-    Some(FactLimit { name, of, breached, limit, restore, action })
+    let cut = if section.has("cut") { reader.word(section, "cut")? } else { Cut::default() };
+    let limit = FactLimit { name, of, breached, limit, restore, action, cut };
+    (!section.has("cut") || can_choose(reader, section, &limit)).then_some(limit)
+}
+
+/// Whether a limit is one for which it is known what each position adds to it.
+fn can_choose<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, limit: &FactLimit) -> bool {
+    let mut refuse = |key: &str, message: &str, label: &str, help: &str| {
+        reader.error(Code::Limits, section.place(key), message, label, help);
+        false
+    };
+    if limit.action != LimitAction::Reduce {
+        return refuse(
+            "cut",
+            "`cut` has nothing to act on",
+            "is of limits that reduce",
+            "take it out, or set `action = \"reduce\"`",
+        );
+    }
+    if limit.cut == Cut::Alike {
+        return true;
+    }
+    let message = "what is cheapest is chosen where each position's part is known";
+    if limit.reducible().is_none() {
+        let help = "limit `var(…)`, `es(…)`, `stress(…)` or `margin.ratio(…)` `over` a share, `liquidation.distance()` `under` one, or \
+                    set `cut = \"alike\"`";
+        return refuse("of", message, "is no such figure", help);
+    }
+    if limit.limit.constant().is_none() || limit.restore.constant().is_none() {
+        let help = "write a share such as \"4%\", or set `cut = \"alike\"`";
+        return refuse("restore", "a choice needs levels that stand still", "both levels are numbers", help);
+    }
+    true
 }
 
 /// Its name, if it has one: short, because plans repeat it. The outer `None`: it was refused.

@@ -129,7 +129,7 @@ pub(crate) const SECTIONS: &[Named] = &[
 /// Every list of sections, such as `[[accounts]]`, with the keys of an entry.
 pub(crate) const LISTS: &[Named] = &[
     ("accounts", &["venue", "numeraire", "deposit"]),
-    ("limits", &["name", "of", "over", "under", "restore", "action"]),
+    ("limits", &["name", "of", "over", "under", "restore", "action", "cut"]),
     ("hedges", &["instrument", "strategies", "target", "band", "risk_aversion", "to"]),
     ("adopt", &["instrument", "quantity", "entry", "n", "stop", "units", "opened"]),
     (FLOWS, &["at", "deposit", "withdraw", "transfer", "convert", "account", "from", "to", "into"]),

@@ -6,7 +6,7 @@ use crate::expression::{Compiled, Condition, Expression, Unit};
 use crate::facts::{self, FactId, Facts};
 use crate::parse::expression::Binary;
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
-use crate::spec::{Breached, FactLimit, LimitAction};
+use crate::spec::{Breached, Cut, FactLimit, LimitAction};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Round, SeriesId};
 
@@ -24,6 +24,7 @@ pub(crate) struct LimitRule {
     shown: Shown,
     breached: Breached,
     action: LimitAction,
+    cut: Cut,
     reads: Vec<FactId>,
     /// Breached, and not back at the restore level since. Of no meaning where a breach reduces: what is held tells all there.
     in_force: bool,
@@ -55,7 +56,8 @@ impl LimitRule {
         let [of, level, restore] = parts.map(|part| part.compile(series));
         let (of, level, restore) = (of?, level?, restore?);
         let own = [facts::POSITION.id(), facts::LOT.id()];
-        let mut reads = [of.reads(), level.reads(), restore.reads(), &own].concat();
+        let chosen: &[FactId] = if limit.cut == Cut::Cheapest { &[facts::KEPT.id()] } else { &[] };
+        let mut reads = [of.reads(), level.reads(), restore.reads(), &own, chosen].concat();
         reads.sort_unstable();
         reads.dedup();
         let is_share = limit.of.unit() == Unit::Number && parts.into_iter().any(Expression::is_in_percent);
@@ -69,6 +71,7 @@ impl LimitRule {
             shown: if is_share { Shown::Percent } else { Shown::Of(limit.of.unit()) },
             breached: limit.breached,
             action: limit.action,
+            cut: limit.cut,
             reads,
             in_force: false,
         })
@@ -150,10 +153,18 @@ impl LimitRule {
             because.say("limit {}: {}, limit {}, with nothing held here: nothing is opened", numbers);
             return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
         }
-        let most = self.scaled(facts, held, self.multiple(facts).unwrap_or(0.0).min(1.0));
+        // Of several positions what is kept of each was chosen; else all shrink in the same proportion.
+        let chosen = if self.cut == Cut::Cheapest { facts.get(facts::KEPT) } else { None };
+        let alike = || self.scaled(facts, held, self.multiple(facts).unwrap_or(0.0).min(1.0));
+        let most = chosen.unwrap_or_else(alike);
         if !same_side(proposed.qty, held) || proposed.qty.abs() <= most.abs() {
             because.cannot_wait();
             return Verdict::keep(proposed);
+        }
+        if chosen.is_some() {
+            because
+                .say("limit {}: {} is over {}: back to {} where that costs least", [self.name, value, limit, restore]);
+            return Verdict::cut(Target { qty: most, ..proposed });
         }
         match self.breached {
             Breached::Over => because.say("limit {}: {} is over {}: back to {}", [self.name, value, limit, restore]),
