@@ -6,8 +6,10 @@
 //! Proportion Portfolio Insurance", Journal of Economic Dynamics and Control 16 (1992).
 
 mod bootstrap;
+mod gap;
 
 pub use bootstrap::{Bootstrap, Dependence, Future, Share};
+pub use gap::{Gap, Jumps, cppi_gap, cppi_step_gap, multiplier_of_gap};
 
 use pricing::laws::normal_distribution;
 use std::f64::consts::PI;

@@ -3,6 +3,8 @@
 //! Margin lives here alone. A [`TierTable`] is dated data (see `data/`), never a constant in code; everything that is
 //! owed is exact, and where a last digit must be rounded it goes to the side that liquidates earlier.
 
+pub mod bands;
+pub mod budgets;
 pub mod chain;
 pub mod collateral;
 pub mod coverage;
@@ -10,6 +12,7 @@ pub mod delta_gamma;
 mod ex_ante;
 pub mod greeks;
 pub mod growth;
+pub mod hedging;
 pub mod liquidation;
 mod margin;
 pub mod reduction;
