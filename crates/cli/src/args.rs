@@ -516,6 +516,12 @@ pub(crate) struct TapeMerge {
     /// The tape to write
     #[arg(short, value_name = "TAPE")]
     pub(crate) output: PathBuf,
+    /// Begin with what was received at this time, UTC: `2025-10-01`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Timestamp>,
+    /// End before what was received at this time, UTC
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Timestamp>,
     /// Replace the tape if it exists
     #[arg(long)]
     pub(crate) force: bool,
@@ -621,9 +627,12 @@ pub(crate) struct Report {
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
     /// The HTML file to write
-    #[arg(short, value_name = "FILE")]
-    pub(crate) output: PathBuf,
-    /// Replace the file if it exists
+    #[arg(short, value_name = "FILE", required_unless_present = "plot")]
+    pub(crate) output: Option<PathBuf>,
+    /// A picture to write, `.svg`: the price with what was done at it, and growth beside the twin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Replace files that exist
     #[arg(long)]
     pub(crate) force: bool,
 }

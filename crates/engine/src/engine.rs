@@ -254,6 +254,8 @@ impl Engine {
             let greeks = self.greeks.get_or_insert_with(HeldGreeks::empty);
             let hedged = std::mem::take(&mut config.hedged);
             greeks.hedge(id.0, instrument.base, hedged, (&self.catalogue, &self.structures.chains));
+            // Also where no fact of the policies asks for a surface.
+            self.surfaces.read_on(instrument.base.as_str(), &self.structures.chains);
             (self.has_options, self.has_surface_facts) = (true, true);
         }
         if let Some(sharing) = config.sharing {

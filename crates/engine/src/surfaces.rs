@@ -286,10 +286,7 @@ impl Surfaces {
                 }
                 // They go by the smile of what is held.
                 SurfaceFact::Greek { ref base, .. } | SurfaceFact::Book { ref base } => {
-                    let on = |(_, chain): &(usize, &Chain)| chain.base().as_str() == base;
-                    for (chain, _) in chains.chains().iter().enumerate().filter(on) {
-                        surfaces.read(chain, chains);
-                    }
+                    surfaces.read_on(base, chains);
                     continue;
                 }
                 _ => {}
@@ -306,6 +303,14 @@ impl Surfaces {
     /// A chain's surface is kept from now on.
     pub(crate) fn read(&mut self, chain: usize, chains: &Chains) {
         self.fitted[chain].get_or_insert_with(|| FittedChain::new(&chains.chains()[chain]));
+    }
+
+    /// All chains on a coin are kept from now on: what is held of them goes by its own smile.
+    pub(crate) fn read_on(&mut self, base: &str, chains: &Chains) {
+        let on = |(_, chain): &(usize, &Chain)| chain.base().as_str() == base;
+        for (chain, _) in chains.chains().iter().enumerate().filter(on) {
+            self.read(chain, chains);
+        }
     }
 
     /// Whether nothing is read.

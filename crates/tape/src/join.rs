@@ -4,20 +4,31 @@ use crate::overlap::Overlaps;
 use crate::schema::QUOTES_VERSION;
 use crate::{AppliedRepair, Merged, Provenance, TapeError, TapeHeader, TapeReader, TapeWriter, digest};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
+use units::Timestamp;
 
-/// Merges tapes into one at `out`, whose bytes depend on the tapes and their order alone. Refuses tapes that tell the same
-/// thing twice. `progress` is called with the rows done and all rows, and says whether to go on; `false` is an interruption.
+/// All that tapes hold, for [`join`].
+pub const ALWAYS: Range<Timestamp> = Timestamp::MIN..Timestamp::MAX;
+
+/// Merges what tapes received within some time into one at `out`, whose bytes depend on the tapes, their order and that time alone.
+/// Refuses tapes that tell the same thing twice. `progress` is called with the rows done and all rows, and says whether to go on; `false` is an interruption.
 /// Returns the rows written, or `None` where it was interrupted and nothing is left.
 pub fn join<P: AsRef<Path>>(
     tapes: &[P],
     out: impl AsRef<Path>,
     importer: &str,
+    within: Range<Timestamp>,
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Option<u64>, TapeError> {
     const REPORT_EVERY: u64 = 4_096;
     let readers = tapes.iter().map(TapeReader::open).collect::<Result<Vec<_>, _>>()?;
-    let provenance = provenance(&readers, importer)?;
+    let mut provenance = provenance(&readers, importer)?;
+    for (name, time, none) in [("from", within.start, ALWAYS.start), ("to", within.end, ALWAYS.end)] {
+        if time != none {
+            provenance.options.insert(name.to_owned(), time.to_string());
+        }
+    }
     let mut merged = Merged::new(readers)?;
     let catalogue = merged.catalogue().clone();
     let mut overlaps = Overlaps::new(&catalogue);
@@ -27,10 +38,13 @@ pub fn join<P: AsRef<Path>>(
         if has_quotes { TapeWriter::with_quotes(out, &header)? } else { TapeWriter::create(out, &header)? };
     let (mut rows, mut inputs) = (Vec::new(), 0_u64);
     while let Some(at) = merged.next_rows(&mut rows)? {
+        if at >= within.end {
+            break;
+        }
         if let Some(overlap) = overlaps.look(at, rows.iter().map(|row| &row.event), &catalogue) {
             return Err(TapeError::Overlap(Box::new(overlap)));
         }
-        for row in &rows {
+        for row in rows.iter().filter(|_| at >= within.start) {
             writer.push(row.receipt, row.venue, &row.event)?;
         }
         inputs += 1;

@@ -45,7 +45,7 @@ pub use check::Fault;
 pub use digest::digest;
 pub use error::TapeError;
 pub use header::{AppliedRepair, Kind, KindSpan, Provenance, TapeHeader, TapeInfo};
-pub use join::join;
+pub use join::{ALWAYS, join};
 pub use merge::Merged;
 pub use overlap::{Overlap, Overlaps};
 pub use reader::{TapeReader, TapeRow};

@@ -6,7 +6,7 @@ mod common;
 use common::{at, bar, funding, header, point};
 use market::Event;
 use std::path::{Path, PathBuf};
-use tape::{Kind, TapeError, TapeReader, TapeWriter, join, overlaps, verify};
+use tape::{ALWAYS, Kind, TapeError, TapeReader, TapeWriter, join, overlaps, verify};
 use units::{Duration, Timestamp};
 
 fn write(path: &Path, series: &str, rows: &[(Timestamp, Event)]) -> PathBuf {
@@ -34,7 +34,7 @@ fn parts_that_follow_each_other_give_what_one_would_have() {
     let (first, second) = (write(&path("a"), "v", &bars(1..50)), write(&path("b"), "v", &bars(50..90)));
     let values = write(&path("c"), "w", &[(at(60), point(0, 0.5)), (at(120), funding(0, 7))]);
     let out = path("out");
-    let written = join(&[&second, &values, &first], &out, "test", &mut |_, _| true).unwrap();
+    let written = join(&[&second, &values, &first], &out, "test", ALWAYS, &mut |_, _| true).unwrap();
     assert_eq!(written, Some(91));
     let joined = rows(&out);
     assert_eq!(
@@ -51,13 +51,27 @@ fn parts_that_follow_each_other_give_what_one_would_have() {
 }
 
 #[test]
+fn a_part_of_the_time_is_what_lies_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (first, second) = (write(&path("a"), "v", &bars(1..50)), write(&path("b"), "v", &bars(50..90)));
+    let out = path("out");
+    let written = join(&[&first, &second], &out, "test", at(60 * 40)..at(60 * 60), &mut |_, _| true).unwrap();
+    assert_eq!((written, rows(&out)), (Some(20), bars(40..60)));
+    let options = TapeReader::open(&out).unwrap().info().provenance.options.clone();
+    assert_eq!((options["from"].as_str(), options["to"].as_str()), (&*at(2_400).to_string(), &*at(3_600).to_string()));
+    // What lies beyond it is not looked at: twice the same, but later.
+    assert_eq!(join(&[&first, &first], path("none"), "test", at(0)..at(30), &mut |_, _| true).unwrap(), Some(0));
+}
+
+#[test]
 fn what_is_told_twice_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let first = write(&path("a"), "v", &bars(1..50));
     let late = write(&path("b"), "v", &[(at(2_970), bar(0, at(2_970), 1_000))]);
     for (other, when) in [(first.clone(), at(60)), (late, at(3_000 - 30))] {
-        let error = join(&[&first, &other], path("out"), "test", &mut |_, _| true).unwrap_err();
+        let error = join(&[&first, &other], path("out"), "test", ALWAYS, &mut |_, _| true).unwrap_err();
         let TapeError::Overlap(overlap) = &error else { panic!("{error:?}") };
         assert_eq!((overlap.subject.as_str(), overlap.kind, overlap.at), ("x:BTCUSDT-PERP", "bar", when));
         assert!(
@@ -73,7 +87,7 @@ fn what_is_told_twice_is_refused_and_leaves_nothing() {
 fn an_interrupted_join_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let first = write(&folder.path().join("a"), "v", &bars(1..9_000));
-    assert_eq!(join(&[&first], folder.path().join("out"), "test", &mut |_, _| false).unwrap(), None);
+    assert_eq!(join(&[&first], folder.path().join("out"), "test", ALWAYS, &mut |_, _| false).unwrap(), None);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

@@ -7,7 +7,7 @@ use common::{at, bar, funding, header, instrument, point};
 use market::{Event, InstrumentKind, Mark, OptionQuote};
 use proptest::prelude::*;
 use std::path::Path;
-use tape::{Kind, Merged, TapeError, TapeHeader, TapeReader, TapeWriter};
+use tape::{ALWAYS, Kind, Merged, TapeError, TapeHeader, TapeReader, TapeWriter};
 use units::{InstrumentId, OptionRight, Price, Qty, Timestamp};
 
 type Row = (Timestamp, Event);
@@ -111,7 +111,7 @@ fn marks_need_a_tape_that_has_their_column() {
     // What is merged from it has the column too, though its catalogue does not ask for it.
     let (bars, joined) = (folder.path().join("b.tape"), folder.path().join("c.tape"));
     write(&bars, &told, &[(at(60), bar(0, at(60), 100))]);
-    assert_eq!(tape::join(&[&path, &bars], &joined, "test", &mut |_, _| true).unwrap(), Some(2));
+    assert_eq!(tape::join(&[&path, &bars], &joined, "test", ALWAYS, &mut |_, _| true).unwrap(), Some(2));
     assert_eq!(read(&joined), [(at(1), mark(0, 5)), (at(60), bar(0, at(60), 100))]);
 }
 

@@ -134,9 +134,11 @@ fn in_range(run: &Run) -> Result<(), Error> {
     let most = i64::MAX / 4;
     let prices = tables.fills.iter().flat_map(|fill| [fill.price, fill.reference]);
     let prices = prices.chain(tables.orders.iter().flat_map(|order| [order.price, order.trigger]).flatten());
-    let prices = prices.chain(tables.positions.iter().flat_map(|row| [row.mark, row.stop.unwrap_or_default()]));
-    let prices = prices.chain(tables.campaigns.iter().flat_map(|row| [row.entry, row.unit_n.unwrap_or_default()]));
-    let prices = prices.chain(tables.campaigns.iter().filter_map(|row| row.initial_stop));
+    let prices = prices.chain(tables.positions.iter().map(|row| row.mark));
+    let prices = prices.chain(tables.campaigns.iter().filter_map(|row| row.unit_n));
+    // A roll moves these of a structure by the difference of two prices, under zero after a gain.
+    let anchors = tables.positions.iter().filter_map(|row| row.stop);
+    let anchors = anchors.chain(tables.campaigns.iter().flat_map(|row| [Some(row.entry), row.initial_stop]).flatten());
     let is_price = |price: Price| (0..most).contains(&price.raw());
     let traded = tables.fills.iter().map(|fill| fill.quantity);
     let ordered = tables.orders.iter().map(|order| order.quantity);
@@ -164,6 +166,7 @@ fn in_range(run: &Run) -> Result<(), Error> {
     };
     let fits = prices.into_iter().all(is_price)
         && tables.fills.iter().all(is_value)
+        && anchors.into_iter().all(|price| price.raw().saturating_abs() < most)
         && other.into_iter().all(|quantity| quantity.raw().saturating_abs() < most)
         && money.into_iter().all(|amount| amount.raw().saturating_abs() < cash);
     if fits { Ok(()) } else { Err(Error::Setup("the run's tables hold numbers that no market has".to_owned())) }

@@ -422,8 +422,13 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        let plain = |name: &str| self.policies.iter().any(|policy| policy.name == name && is_plain(policy));
-        for (row, campaign) in tables.campaigns.iter().enumerate().filter(|(_, campaign)| plain(&campaign.strategy)) {
+        // What hedges a policy is in an instrument that it does not trade: `hedges` looks at it.
+        let plain = |name: &str, instrument: &String| {
+            let mut own = self.policies.iter().filter(|policy| policy.name == name && is_plain(policy));
+            own.any(|policy| policy.instruments.contains(instrument))
+        };
+        let all = tables.campaigns.iter().enumerate();
+        for (row, campaign) in all.filter(|(_, campaign)| plain(&campaign.strategy, &campaign.instrument)) {
             let known = self.checked_campaigns.contains(&campaign.campaign);
             self.found.ensure("campaign", known, At::campaign(row, campaign), || {
                 format!("no fills of campaign {}", campaign.campaign)

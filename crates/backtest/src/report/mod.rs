@@ -23,6 +23,7 @@ mod method;
 mod months;
 mod overview;
 mod page;
+mod picture;
 mod price;
 mod risk;
 mod ruin;
@@ -43,6 +44,7 @@ pub use compare::{Difference, RUNS, comparison, differences, growth_html, growth
 pub use heat::heat_map;
 pub use margin::margin_svg;
 pub use page::html;
+pub use picture::run_svg;
 pub use ruin::ruin_svg;
 pub use smiles::surface_svg;
 pub use stress::stress_svg;

@@ -160,7 +160,7 @@ fn candles(svg: &mut Svg, all: &Traded, x: &Axis, y: &Axis, bars: &Range<usize>,
 }
 
 /// One vertical from low to high for each column of pixels, joined so that no column is empty within a run of bars.
-fn columns(svg: &mut Svg, all: &Traded, x: &Axis, y: &Axis, bars: &Range<usize>, width: f64) {
+pub(super) fn columns(svg: &mut Svg, all: &Traded, x: &Axis, y: &Axis, bars: &Range<usize>, width: f64) {
     let mut path = PathData::default();
     for run in unbroken(&all.time, &all.gaps) {
         let range = run.start.max(bars.start)..run.end.min(bars.end);
@@ -202,7 +202,7 @@ fn columns(svg: &mut Svg, all: &Traded, x: &Axis, y: &Axis, bars: &Range<usize>,
 }
 
 /// The area between stop and average entry, what is open to loss; the stops as stepped lines, to be drawn over the price.
-fn open_risk(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y: &Axis) -> PathData {
+pub(super) fn open_risk(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y: &Axis) -> PathData {
     let (mut lines, mut shade) = (PathData::default(), PathData::default());
     // Coarser figures leave out the smallest steps.
     let least = if figure.column > 1.0 { figure.column / 2.0 } else { 0.05 };
@@ -264,7 +264,7 @@ fn stepped(path: &mut PathData, points: &[(f64, f64)], least: f64) {
 }
 
 /// Rungs as horizontals from arming to use: dashed while armed, solid when filled, faint when the campaign ended first.
-fn rungs(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
+pub(super) fn rungs(svg: &mut Svg, known: &Known<'_>, figure: &Figure<'_>, x: &Axis, y: &Axis, span: (i64, i64)) {
     let mut paths = [PathData::default(), PathData::default(), PathData::default()];
     let own = known.traded.rungs.iter().filter(|rung| figure.shows(rung.strategy));
     for rung in own.filter(|rung| rung.to > span.0 && rung.from < span.1 && y.contains(rung.price)) {

@@ -18,7 +18,11 @@ svg{font-family:Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}.bg
 .sl{stroke:var(--scaled);stroke-width:1.9;fill:none;stroke-linejoin:round}.bs,.bt{stroke:var(--scaled);stroke-linecap:round;fill:none}\
 .bt{stroke:var(--twin)}.lq{stroke:var(--loss);fill:none}\
 .r0,.r1,.r2,.r3{stroke-width:1.8;fill:none;stroke-linejoin:round}.r0{stroke:var(--scaled)}.r1{stroke:var(--b)}.r2{stroke:var(--c)}\
-.r3{stroke:var(--d)}.t0{fill:var(--scaled)}.t1{fill:var(--b)}.t2{fill:var(--c)}.t3{fill:var(--d)}";
+.r3{stroke:var(--d)}.t0{fill:var(--scaled)}.t1{fill:var(--b)}.t2{fill:var(--c)}.t3{fill:var(--d)}\
+.pc{stroke:var(--twin);stroke-opacity:.75;fill:none}.risk{fill:var(--loss);opacity:.08}.rf,.ra,.rl{stroke:var(--b);fill:none}\
+.ra{stroke-dasharray:5 3}.rl{stroke-opacity:.45;stroke-dasharray:2 3}.p1,.p5,.p6,.p7{stroke:var(--bg);paint-order:stroke}\
+.p1{fill:var(--scaled)}.p2,.p3{fill:var(--bg);stroke:var(--d);stroke-width:1.6}.p3{stroke:var(--b)}\
+.p4{stroke:var(--loss);stroke-width:2;fill:none}.p5{fill:var(--loss)}.p6{fill:var(--c)}.p7{fill:var(--ink)}";
 
 /// Where a text stands against its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

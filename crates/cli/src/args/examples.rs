@@ -140,6 +140,7 @@ pub(super) const TAPE_MERGE: &str = "\
 EXAMPLES
   trimtab tape merge oct.tape nov.tape -o autumn.tape
   trimtab tape merge btc.tape funding.tape dvol.tape -o all.tape
+  trimtab tape merge year.tape --from 2025-10-01 --to 2025-11-01 -o oct.tape
 
 The merged tape keeps the names and hashes of its parts. Parts that tell the
 same thing twice are refused; nothing is chosen for you.";
@@ -237,7 +238,8 @@ order and plan, and what was expected. docs/audit.md lists the checks.";
 pub(super) const REPORT: &str = "\
 EXAMPLES
   trimtab report runs/oct -o oct.html
-  trimtab report runs/oct -o oct.html --force";
+  trimtab report runs/oct -o oct.html --force
+  trimtab report runs/oct --plot oct.svg";
 
 pub(super) const PLAN: &str = "\
 EXAMPLES

@@ -8,10 +8,11 @@ use crate::interrupt::Cooperation;
 use crate::progress::Meter;
 use crate::render::rows::{self, Form};
 use crate::terminal::{ERROR, Terminal, WARNING};
-use ::tape::{GapsOf, Kind, Overlap, TapeError, TapeInfo, TapeReader, Verified};
+use ::tape::{ALWAYS, GapsOf, Kind, Overlap, TapeError, TapeInfo, TapeReader, Verified};
 use market::{Instrument, InstrumentKind};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use units::Timestamp;
 use units::show::{self, Style};
@@ -26,22 +27,26 @@ pub(super) fn run(args: &Tape, terminal: &Terminal) -> Result<Outcome, Failure> 
     }
 }
 
-/// Prints rows as they are read: a tape may be larger than the memory, and its reader may have seen enough.
-fn cat(args: &TapeRows, count: u64, terminal: &Terminal) -> Result<Outcome, Failure> {
-    if let (Some(from), Some(to)) = (args.from, args.to)
-        && from >= to
-    {
-        let (from, to) = (show::time(from), show::time(to));
+/// From when to when; refuses a span of nothing.
+fn within(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Range<Timestamp>, Failure> {
+    let span = from.unwrap_or(ALWAYS.start)..to.unwrap_or(ALWAYS.end);
+    if span.is_empty() {
+        let (from, to) = (show::time(span.start), show::time(span.end));
         return Err(Failure::input(format_args!("nothing lies from {from} to {to}"))
             .hint("`--from` is the first time and comes before `--to`, which is left out"));
     }
+    Ok(span)
+}
+
+/// Prints rows as they are read: a tape may be larger than the memory, and its reader may have seen enough.
+fn cat(args: &TapeRows, count: u64, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let Range { start: from, end: to } = within(args.from, args.to)?;
     let mut reader = TapeReader::open(&args.tape).map_err(|error| failure(&error))?;
     let form = match (args.csv, terminal.is_json()) {
         (true, _) => Form::Csv,
         (false, true) => Form::Json,
         (false, false) => Form::Text,
     };
-    let (from, to) = (args.from.unwrap_or(Timestamp::MIN), args.to.unwrap_or(Timestamp::MAX));
     let mut failed = None;
     terminal.stream(|out| {
         let mut printer = rows::Printer::new(form, reader.info(), out)?;
@@ -82,10 +87,11 @@ fn merge(args: &TapeMerge, terminal: &Terminal) -> Result<Outcome, Failure> {
         return Err(Failure::input(format_args!("`{}` is both a tape to read and the one to write", tape.display()))
             .hint("name another file with `-o`"));
     }
+    let span = within(args.from, args.to)?;
     let cooperation = Cooperation::begin();
     let mut meter = Meter::new(terminal, "merging", "rows");
     let importer = format!("trimtab {}", env!("CARGO_PKG_VERSION"));
-    let written = ::tape::join(&args.tapes, &args.output, &importer, &mut |done, total| {
+    let written = ::tape::join(&args.tapes, &args.output, &importer, span, &mut |done, total| {
         meter.at(done, total, || files::name(&args.output));
         !cooperation.is_over()
     });
