@@ -1,4 +1,4 @@
-//! What developers and CI run: `cargo xtask test`, `setup`, `oracles`, `workload`, `year`.
+//! What developers and CI run: `cargo xtask test`, `setup`, `oracles`, `examples`, `study`, `workload`, `year`.
 //!
 //! The repository rules (crate table, purity files, licences, tidiness) are tests: see `tests/rules`.
 
@@ -23,6 +23,10 @@ cargo xtask COMMAND
   setup          installs what the tests need and this machine lacks; does nothing where all is there
   oracles [--check]
                  runs the generators of `vectors/` and writes their golden files anew; with --check it only compares
+  examples       runs every policy of `examples/` on the shared data and writes the figures and pictures of its page in
+                 docs/examples; with --check it only compares
+  study NAME     crash, options or techniques: runs a study on the shared data and writes the figures of its page in
+                 docs/studies; with --check it only compares
   workload ARGS  the decision workload through the engine, release build, JSON:
                  cargo xtask workload --seed 7 --instruments 1 --events 1000000
   year ARGS      a year of one-minute bars in 20 instruments through a whole backtest, release build, JSON:
@@ -46,8 +50,15 @@ fn main() -> ExitCode {
             ["--check"] => finished(oracles::run(true)),
             _ => refuse("`oracles` takes `--check` or nothing"),
         },
-        "workload" => bench("trimtab-workload", rest),
-        "year" => bench("trimtab-year", rest),
+        "examples" => match rest.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [] => examples(true),
+            ["--check"] => examples(false),
+            _ => refuse("`examples` takes `--check` or nothing"),
+        },
+        // Built as the tests are.
+        "study" => bench("trimtab-study", &["--profile", "ci"], rest),
+        "workload" => bench("trimtab-workload", &["--release"], rest),
+        "year" => bench("trimtab-year", &["--release"], rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -71,11 +82,25 @@ fn refuse(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Passes everything on to a program of the bench crate, built for release.
-fn bench(name: &str, args: &[String]) -> ExitCode {
+/// Passes everything on to a program of the bench crate, built with a profile.
+fn bench(name: &str, profile: &[&str], args: &[String]) -> ExitCode {
     let mut run = tools::cargo();
-    run.args(["run", "--release", "--quiet", "--package", "trimtab-workload", "--bin", name, "--"]).args(args);
-    // Its own exit code tells wrong arguments (2) from a run that failed.
+    run.arg("run").args(profile).args(["--quiet", "--package", "trimtab-workload", "--bin", name, "--"]).args(args);
+    code(run)
+}
+
+/// The test of the examples over all of the data; with `write` it writes what its pages show.
+fn examples(write: bool) -> ExitCode {
+    let mut run = tools::cargo();
+    run.args(["test", "--profile", "ci", "--package", "trimtab", "--test", "examples"]).env("TRIMTAB_LONG", "1");
+    if write {
+        run.env("UPDATE", "1");
+    }
+    code(run)
+}
+
+/// Its own exit code tells wrong arguments (2) from a run that failed.
+fn code(mut run: std::process::Command) -> ExitCode {
     let code = run.status().ok().and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
     code.map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -7,6 +7,7 @@
 
 mod prices;
 mod rule;
+pub mod study;
 mod world;
 pub mod year;
 

@@ -43,7 +43,7 @@ pub use plan::{PlanAnswer, plan};
 pub use policies::parse;
 pub use run::{GapStamp, Paid, PolicyFile, Request, Run, RunRecord, Strategy, TapeStamp, Triggers, UnknownStamp, run};
 use units::Timestamp;
-pub use variants::{ablation, techniques};
+pub use variants::{VariantPath, ablation, ablation_paths, techniques};
 pub use verify::{Verification, verify};
 
 /// How far a run has come.

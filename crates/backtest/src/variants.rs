@@ -145,6 +145,17 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     });
 }
 
+/// A policy as declared, or without a technique: its figures and how it came to them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VariantPath {
+    /// Its figures.
+    pub row: VariantRow,
+    /// The start, then each row of equity.
+    pub times: Vec<Timestamp>,
+    /// What it was worth at each, as if no money had been moved after the start.
+    pub growth: Vec<f64>,
+}
+
 /// Runs the policy once for each technique with it switched off, on `threads` threads. The first row is the policy as
 /// declared, the last its twin; both come from the run itself.
 pub fn ablation(
@@ -152,6 +163,15 @@ pub fn ablation(
     threads: usize,
     progress: &mut dyn FnMut(Share) -> ControlFlow<()>,
 ) -> Result<Vec<VariantRow>, Error> {
+    Ok(ablation_paths(run, threads, progress)?.into_iter().map(|path| path.row).collect())
+}
+
+/// [`ablation`], with the path of each.
+pub fn ablation_paths(
+    run: &Run,
+    threads: usize,
+    progress: &mut dyn FnMut(Share) -> ControlFlow<()>,
+) -> Result<Vec<VariantPath>, Error> {
     let tapes: Vec<PathBuf> = run.record.tapes.iter().map(|tape| tape.path.clone()).collect();
     let techniques = switched_off(&run.policies());
     let number = |text: &str| text.parse::<f64>().unwrap_or(0.0);
@@ -185,10 +205,10 @@ fn row(
     worth: impl Fn(&EquityRow) -> (Cash, Cash),
     (traded, cost): (f64, f64),
     (fills, campaigns): (usize, usize),
-) -> VariantRow {
+) -> VariantPath {
     let Worth { times, growth, mean_equity } = Worth::of(rows, worth);
     let scores = Scores::of(Path { times: &times, equity: &growth }, Amounts { mean_equity, traded, cost });
-    VariantRow {
+    let row = VariantRow {
         variant: variant.to_owned(),
         instead: instead.to_owned(),
         total_return: scores.total_return.ok(),
@@ -202,7 +222,8 @@ fn row(
         turnover: scores.turnover.ok(),
         fills: fills as u64,
         campaigns: campaigns as u64,
-    }
+    };
+    VariantPath { row, times, growth }
 }
 
 #[cfg(test)]
