@@ -9,7 +9,7 @@ use crate::pipeline::plan_of;
 use crate::plan::ENGINE_RULE;
 use crate::route::Working;
 use crate::scope::Scope;
-use crate::sharing::Group;
+use crate::sharing::{Group, Member};
 use crate::structures::Structures;
 use crate::surfaces::Surfaces;
 use crate::{Campaign, CampaignRecord, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing};
@@ -258,10 +258,11 @@ impl Engine {
             self.surfaces.read_on(instrument.base.as_str(), &self.structures.chains);
             (self.has_options, self.has_surface_facts) = (true, true);
         }
+        let mut member = Member::default();
         if let Some(sharing) = config.sharing {
             let group = sharing.group as usize;
             self.groups.resize(self.groups.len().max(group + 1), Group::default());
-            self.groups[group].join();
+            member = self.groups[group].join(&sharing);
         }
         self.traded[index].scopes.push(id.0);
         let way = |code: policy::CurrencyCode| {
@@ -271,7 +272,7 @@ impl Engine {
         let amounts = config.program.amounts.iter().map(|(fact, value, code)| (*fact, *value, way(*code))).collect();
         let mut scope =
             Scope::new(id, config, AccountId(self.traded[index].account), instrument, self.catalogue.series.len());
-        scope.amounts = amounts;
+        (scope.amounts, scope.member) = (amounts, member);
         scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
         scope.find_special();
         if let Some(risk) = &mut self.risk {
@@ -497,12 +498,13 @@ impl Engine {
     fn decide_all(&mut self, source: Source) {
         // What is shared among instruments is known before the first of them is sized.
         if !self.groups.is_empty() {
+            self.groups.iter_mut().for_each(|group| group.reach(self.now));
             for at in 0..self.dirty.list.len() {
                 let index = self.dirty.list[at] as usize;
                 self.prepare(index);
                 let scope = &mut self.scopes[index];
                 if let Some(sharing) = &scope.sharing {
-                    self.groups[sharing.group as usize].see(&mut scope.member, &scope.facts);
+                    self.groups[sharing.group as usize].see(&mut scope.member, sharing.allocation.over, &scope.facts);
                 }
             }
         }
@@ -511,7 +513,7 @@ impl Engine {
             if self.groups.is_empty() {
                 self.prepare(index);
             } else if let Some(sharing) = self.scopes[index].sharing {
-                let share = self.groups[sharing.group as usize].share(&sharing);
+                let share = self.groups[sharing.group as usize].share(&sharing, self.scopes[index].member);
                 self.scopes[index].facts.set(facts::SHARE, share);
             }
             self.decide(index, source);

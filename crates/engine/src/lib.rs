@@ -35,6 +35,7 @@ mod structures;
 #[cfg(test)]
 mod surface_facts;
 mod surfaces;
+mod together;
 
 pub use account_risk::{LossForecast, RiskRefusal, UnknownFact};
 pub use campaign::{Campaign, CampaignRecord, Ended};

@@ -525,7 +525,7 @@ impl Scope {
         self.periods = from.u32()?;
         self.stale = from.bool()?;
         self.over = from.bool()?;
-        self.member = Member::load(from)?;
+        self.member = self.member.load(from)?;
         if !from.bool()? {
             self.adoption = None;
         }

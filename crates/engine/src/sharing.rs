@@ -1,9 +1,10 @@
 //! What part of its account a strategy sizes on, where it is not all of it.
 
+use crate::together::Together;
 use policy::facts::{self, Facts};
 use policy::spec::{Allocation, Over};
-use units::Ratio;
 use units::state::{Corrupt, StateReader, StateWriter};
+use units::{Ratio, Timestamp};
 
 /// How a strategy's capital is shared among its instruments. Instruments of equal `group` share it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,29 +18,46 @@ pub struct Sharing {
 }
 
 /// The instruments that share one capital.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Group {
     declared: u32,
     quoted: u32,
     signalled: u32,
+    /// How they move together, where that decides what each has.
+    together: Option<Box<Together>>,
 }
 
 /// What an instrument counts for in its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Member {
+    /// Its place among them.
+    at: u32,
     quoted: bool,
     signalled: bool,
 }
 
 impl Group {
-    pub(crate) fn join(&mut self) {
+    pub(crate) fn join(&mut self, sharing: &Sharing) -> Member {
+        let Allocation { correlation, multiplier, .. } = sharing.allocation;
+        if let Some(terms) = correlation {
+            self.together.get_or_insert_with(|| Box::new(Together::new(terms, multiplier.get()))).join();
+        }
         self.declared += 1;
+        Member { at: self.declared - 1, ..Member::default() }
+    }
+
+    /// An input at this time.
+    pub(crate) fn reach(&mut self, now: Timestamp) {
+        if let Some(together) = &mut self.together {
+            together.reach(now);
+        }
     }
 
     /// Takes in what is known of a member now.
     #[inline]
-    pub(crate) fn see(&mut self, member: &mut Member, facts: &Facts) {
+    pub(crate) fn see(&mut self, member: &mut Member, over: Over, facts: &Facts) {
         let now = Member {
+            at: member.at,
             quoted: facts.get(facts::PRICE).is_some(),
             signalled: facts.get(facts::SIGNAL).is_some_and(|signal| signal.get() != 0.0),
         };
@@ -48,11 +66,23 @@ impl Group {
             self.signalled = self.signalled + u32::from(now.signalled) - u32::from(member.signalled);
             *member = now;
         }
+        if let Some(together) = &mut self.together {
+            let has_part = match over {
+                Over::Declared => true,
+                Over::Quoted => now.quoted,
+                Over::Signalled => now.signalled,
+            };
+            let (price, prices) = (facts.get(facts::PRICE), facts.get(facts::PRICES).unwrap_or_default());
+            together.see(now.at as usize, price, prices, has_part);
+        }
     }
 
-    /// The share of equity that each of its instruments sizes on.
+    /// The share of equity that one of its instruments sizes on.
     #[inline]
-    pub(crate) fn share(&self, sharing: &Sharing) -> Ratio {
+    pub(crate) fn share(&mut self, sharing: &Sharing, member: Member) -> Ratio {
+        if let Some(together) = &mut self.together {
+            return Ratio::new(sharing.capital.get() * together.share(member.at as usize)).unwrap_or_default();
+        }
         let count = match sharing.allocation.over {
             Over::Declared => self.declared,
             Over::Quoted => self.quoted,
@@ -64,11 +94,14 @@ impl Group {
     pub(crate) fn save(&self, out: &mut StateWriter) {
         out.u32(self.quoted);
         out.u32(self.signalled);
+        if let Some(together) = &self.together {
+            together.save(out);
+        }
     }
 
     pub(crate) fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         (self.quoted, self.signalled) = (from.u32()?, from.u32()?);
-        Ok(())
+        self.together.as_mut().map_or(Ok(()), |together| together.load(from))
     }
 }
 
@@ -78,7 +111,7 @@ impl Member {
         out.bool(self.signalled);
     }
 
-    pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
-        Ok(Self { quoted: from.bool()?, signalled: from.bool()? })
+    pub(crate) fn load(self, from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
+        Ok(Self { quoted: from.bool()?, signalled: from.bool()?, ..self })
     }
 }

@@ -4,9 +4,9 @@ use crate::parse::guards::DAYS;
 use crate::parse::hedges::WHALLEY_WILMOTT;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Band, Blackout, Caps, FactLimit, Flow, FlowKind, Guards, Hedge, Ladder,
-    LegStrike, LimitAction, Modes, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll, RungAt,
-    Setting, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource,
+    AccountTerms, Adoption, Allocation, Band, Blackout, Caps, Correlation, FactLimit, Flow, FlowKind, Guards, Hedge,
+    Ladder, LegStrike, LimitAction, Modes, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll,
+    RungAt, Setting, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource,
     settlements,
 };
 use crate::symbol::base;
@@ -39,6 +39,10 @@ pub fn to_toml(policy: &Policy) -> String {
         out.section("allocation");
         out.quoted("over", policy.allocation.over.word());
         out.line("multiplier", policy.allocation.multiplier);
+        if let Some(Correlation { days, weights }) = policy.allocation.correlation {
+            out.quoted("correlation", format_args!("{days}d"));
+            out.quoted("weights", weights.word());
+        }
     }
     out.accounts(&policy.accounts);
     out.signal(&policy.signal);

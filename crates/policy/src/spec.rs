@@ -227,13 +227,35 @@ pub(crate) fn shared_quote(instruments: &[String]) -> Option<&str> {
 pub struct Allocation {
     /// Which instruments count.
     pub over: Over,
-    /// Instrument diversification multiplier: instruments that move apart carry more together at equal risk.
+    /// Instrument diversification multiplier: instruments that move apart carry more together at equal risk. Where it follows from
+    /// correlations, the most that it may be.
     pub multiplier: Ratio,
+    /// How instruments move together decides what each has.
+    pub correlation: Option<Correlation>,
+}
+
+/// Shares that follow from how instruments move together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correlation {
+    /// Of the returns of so many days.
+    pub days: u32,
+    /// How risk is divided.
+    pub weights: Weights,
+}
+
+/// How risk is divided among instruments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Weights {
+    /// Each adds as much to the risk of the whole.
+    #[default]
+    EqualRisk,
+    /// Each has as much risk by itself.
+    Equal,
 }
 
 impl Default for Allocation {
     fn default() -> Self {
-        Self { over: Over::Declared, multiplier: Ratio::new(1.0).unwrap_or_default() }
+        Self { over: Over::Declared, multiplier: Ratio::new(1.0).unwrap_or_default(), correlation: None }
     }
 }
 
@@ -241,8 +263,9 @@ impl Allocation {
     /// The share of equity that one instrument is sized on, when this many count.
     #[must_use]
     pub fn share(&self, capital: Ratio, count: usize) -> Ratio {
-        // Bounded numbers over a count of at least one are finite.
-        Ratio::new(capital.get() * self.multiplier.get() / count.max(1) as f64).unwrap_or_default()
+        // Of correlations nothing is known here. Bounded numbers over a count of at least one are finite.
+        let multiplier = if self.correlation.is_some() { 1.0 } else { self.multiplier.get() };
+        Ratio::new(capital.get() * multiplier / count.max(1) as f64).unwrap_or_default()
     }
 }
 

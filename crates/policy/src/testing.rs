@@ -3,11 +3,12 @@
 use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Band, Blackout, BufferTo, Caps, Deposit, DrawdownLevel, FactLimit,
-    FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder, LeverageLimit,
-    LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Policy,
-    Pyramid, Rearm, Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind,
-    Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, settlements, shared_quote, venue,
+    AccountTerms, Adoption, Allocation, Backtest, Band, Blackout, BufferTo, Caps, Correlation, Deposit, DrawdownLevel,
+    FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder,
+    LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over,
+    Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size,
+    SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, Weights, settlements,
+    shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -118,13 +119,21 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
         1 => subsequence(vec!["binance:BTCUSD-PERP", "binance:BTCUSDT"], 1..=2),
     ];
     let over = select(vec![Over::Declared, Over::Quoted, Over::Signalled]);
-    let shares = (1..=100i32, over, 1..=1_000i32);
+    let correlation = weighted(0.3, (31..=750u32, select(vec![Weights::EqualRisk, Weights::Equal])));
+    let shares = (1..=100i32, over, 1..=1_000i32, correlation);
     let parts = (weighted(0.5, accounts()), flows(), fee_tiers(), adoptions(), weighted(0.3, hedge()));
     (policies(), instruments, shares, parts, any::<bool>()).prop_map(
-        |(mut policy, instruments, (capital, over, multiplier), (declared, flows, tiers, adopted, hedge), by_base)| {
+        |(
+            mut policy,
+            instruments,
+            (capital, over, multiplier, correlation),
+            (declared, flows, tiers, adopted, hedge),
+            by_base,
+        )| {
             policy.instruments = instruments.into_iter().map(str::to_owned).collect();
             policy.capital = ratio(capital, 100);
-            policy.allocation = Allocation { over, multiplier: ratio(multiplier, 100) };
+            let correlation = correlation.map(|(days, weights)| Correlation { days, weights });
+            policy.allocation = Allocation { over, multiplier: ratio(multiplier, 100), correlation };
             if by_base {
                 name_by_base(&mut policy);
             }

@@ -3,7 +3,7 @@
 use crate::objectives::{Side, Style};
 use crate::spec::{
     Breached, BufferTo, Cut, FloorOf, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides,
-    Spacing, Sticky, Trigger,
+    Spacing, Sticky, Trigger, Weights,
 };
 use units::OptionRight;
 
@@ -38,6 +38,7 @@ words! {
     OnLoss: "no_increase" = NoIncrease, "flat" = Flat;
     Breached: "over" = Over, "under" = Under;
     LimitAction: "reduce" = Reduce, "no_increase" = NoIncrease, "flat" = Flat;
+    Weights: "equal_risk" = EqualRisk, "equal" = Equal;
     Cut: "alike" = Alike, "cheapest" = Cheapest;
     Trigger: "resting" = Resting, "synthetic" = Synthetic;
     Sticky: "strike" = Strike, "moneyness" = Moneyness;

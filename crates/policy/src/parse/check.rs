@@ -518,7 +518,20 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let is_price = |at: RungAt| !matches!(at, RungAt::Time(_) | RungAt::Volatility(_));
         ladder.trigger == Trigger::Resting && !has_rung(draft, is_price)
     });
+    let is_targeted = matches!(&draft.size, None | Some(Size { kind: SizeKind::VolatilityTarget { .. }, .. }));
     let findings = [
+        (
+            !is_one && !is_targeted && doc.has("allocation", "correlation"),
+            ("allocation", "correlation"),
+            "what is not sized by its volatility has no risk that correlations could divide: each has its part alike",
+            "take it out, or size by `volatility_target`",
+        ),
+        (
+            is_one && doc.has("allocation", "correlation"),
+            ("allocation", "correlation"),
+            "there is one instrument, and it has the whole capital",
+            "take it out, or list more under `instruments`",
+        ),
         (
             is_one && doc.has("allocation", "over"),
             ("allocation", "over"),

@@ -6,7 +6,9 @@ use super::reader::{Doc, Reader, Section};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, AccountTerms, Allocation, Backtest, INSTRUMENTS_MAX, OptionCosts, OptionMargin, VERSION};
+use crate::spec::{
+    self, AccountTerms, Allocation, Backtest, Correlation, INSTRUMENTS_MAX, OptionCosts, OptionMargin, VERSION, Weights,
+};
 use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -156,10 +158,30 @@ pub(super) fn capital<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Ratio {
 pub(super) fn allocation<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Allocation {
     let default = Allocation::default();
     let Some(section) = doc.section("allocation") else { return default };
-    Allocation {
-        over: reader.word(section, "over").unwrap_or(default.over),
-        multiplier: reader.ratio(section, &MULTIPLIER).unwrap_or(default.multiplier),
+    let correlation = correlation(reader, section);
+    let multiplier = if correlation.is_some() && !section.has("multiplier") {
+        Ratio::new(MOST_MULTIPLIER).unwrap_or_default()
+    } else {
+        reader.ratio(section, &MULTIPLIER).unwrap_or(default.multiplier)
+    };
+    Allocation { over: reader.word(section, "over").unwrap_or(default.over), multiplier, correlation }
+}
+
+/// What diversification may multiply positions by, where the policy says nothing.
+const MOST_MULTIPLIER: f64 = 2.5;
+
+fn correlation<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Correlation> {
+    if section.has("weights") {
+        reader.require(section, &[("correlation", "\"90d\"")]);
     }
+    let weights = if section.has("weights") { reader.word(section, "weights") } else { Some(Weights::default()) };
+    if !section.has("correlation") {
+        return None;
+    }
+    let days = |days: i64| Duration::from_nanos(days * Duration::DAY.nanos());
+    let window = reader.duration(section, "correlation", (days(31), days(750)), "\"90d\"")?;
+    let days = u32::try_from(window.nanos() / Duration::DAY.nanos()).ok()?;
+    Some(Correlation { days, weights: weights? })
 }
 
 /// The largest amount of money: a million millions.
