@@ -6,13 +6,13 @@
 mod common;
 
 use backtest::records::PlanRow;
-use backtest::{PolicyFile, Request, Run};
+use backtest::{Action, PolicyFile, Question, Request, Run, Trigger};
 use common::shared;
 use import::{BarsRequest, Labelled, SeriesRequest, SeriesUnit};
 use market::{Instrument, InstrumentKind};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use units::{Contract, Price, Qty, Timestamp};
+use units::{Contract, Duration, Price, Qty, Timestamp};
 
 const COINS: [&str; 3] = ["BTC", "ETH", "SOL"];
 
@@ -169,6 +169,12 @@ fn what_costs_least_for_what_it_brings_goes_first() {
     cheapest.write(&out, true).unwrap();
     let audit = backtest::audit::audit(&out, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(audit.is_clean(), "{:?}", audit.findings);
+    // What comes next supposes the tail to be over its limit.
+    let at = first_cut(&cheapest)[0][0].time - Duration::HOUR;
+    let question = Question { at: Some(at), strategy: None, instrument: Some("okx:SOLUSDT-PERP"), what_if: &[] };
+    let next = cheapest.next(&question, &mut |_| ControlFlow::Continue(())).unwrap();
+    let of_tail = |action: &Action| matches!(&action.trigger, Trigger::Series { name, .. } if name == "es(97.5%, 6h)");
+    assert!(next.actions.iter().any(of_tail), "{:#?}", next.actions);
 }
 
 /// Short of ETH as large as the others together: selling it back would leave more risk than it takes.

@@ -70,7 +70,9 @@ impl Engine {
         let Some(terms) = &scope.reductions else { return };
         let value = |limit: &Reduction| scope.facts.get(facts::series(limit.series)).map(Ratio::get);
         let is_breached = terms.limits.iter().any(|limit| value(limit).is_some_and(|value| limit.is_breached(value)));
-        let kept = if is_breached { risk.kept(self, index).ok() } else { None };
+        // Of what is only supposed nobody knows the scenarios: all shrink alike.
+        let is_supposed = terms.limits.iter().any(|limit| self.supposed(limit.series).is_some());
+        let kept = if is_breached && !is_supposed { risk.kept(self, index).ok() } else { None };
         self.scopes[index].facts.put(facts::KEPT, kept.map(|kept| kept.qty));
     }
 }
