@@ -216,12 +216,13 @@ impl Book {
         self.untold.iter().any(|(currency, _)| is_carried(&self.carried, self.account.translated_by(*currency)))
     }
 
+    /// What the account is worth now, and how far under its highest.
     #[inline(always)]
-    pub(crate) fn measure_drawdown(&mut self, now: Timestamp) {
-        if !self.untold.is_empty() && self.still_waits() {
-            return;
-        }
+    pub(crate) fn measure_drawdown(&mut self, now: Timestamp) -> Cash {
         let equity = self.account.equity();
+        if !self.untold.is_empty() && self.still_waits() {
+            return equity;
+        }
         self.periods.reach(now, equity);
         if equity >= self.high_water {
             if equity != self.high_water {
@@ -231,6 +232,7 @@ impl Book {
         } else {
             self.drawdown = (self.high_water - equity).approximate_raw() * self.per_high_water;
         }
+        equity
     }
 
     fn set_high_water(&mut self, high_water: Cash) {
@@ -242,9 +244,35 @@ impl Book {
     /// weeks that it knows.
     #[inline(always)]
     pub(crate) fn publish(&self, instrument: usize, told: &mut u32, facts: &mut Facts) {
+        facts.set_both((facts::EQUITY, self.account.equity_for(instrument)), (facts::DRAWDOWN, self.told_drawdown()));
+        self.publish_periods(instrument, told, facts);
+    }
+
+    /// The same with a price of the market, after which the account is worth this.
+    #[inline(always)]
+    pub(crate) fn publish_price(
+        &self,
+        instrument: usize,
+        (now, price, equity): (Timestamp, Price, Cash),
+        told: &mut u32,
+        facts: &mut Facts,
+    ) {
+        // One currency, so nothing to translate, and no new day: nearly always.
+        if self.account.is_single() && *told == self.periods.version {
+            return facts.set_market(now, price, equity, self.told_drawdown());
+        }
+        facts.set_market(now, price, self.account.settled_equity(instrument, equity), self.told_drawdown());
+        self.publish_periods(instrument, told, facts);
+    }
+
+    #[inline(always)]
+    fn told_drawdown(&self) -> Ratio {
         // A difference over a mark that is not zero: it is finite.
-        let drawdown = Ratio::new(self.drawdown).unwrap_or_default();
-        facts.set_both((facts::EQUITY, self.account.equity_for(instrument)), (facts::DRAWDOWN, drawdown));
+        Ratio::new(self.drawdown).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn publish_periods(&self, instrument: usize, told: &mut u32, facts: &mut Facts) {
         if *told != self.periods.version || !self.plain || self.has_coins {
             self.publish_more(instrument, told, facts);
         }

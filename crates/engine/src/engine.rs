@@ -354,67 +354,75 @@ impl Engine {
         self.now = self.now.max(input.at);
         self.inputs += 1;
         // Nearly all inputs of most runs: one price, which concerns one strategy.
-        let price = match input.events {
-            [Event::Trade(trade)] => Some((trade.instrument, ohlc_of(trade.price, self.now))),
-            [Event::Bar(bar)] => Some((bar.instrument, ohlc(bar))),
-            _ => None,
-        };
-        if self.knows_lone
-            && let Some((instrument, seen)) = price
-            && let Some(scope) = self.traded[instrument.index()].lone
-        {
-            self.handle_price(instrument.index(), &seen, scope as usize, input.source);
-        } else {
-            self.handle_all(input);
+        match input.events {
+            [Event::Trade(trade)] if self.has_lone(trade.instrument) => {
+                let seen = ohlc_of(trade.price, self.now);
+                self.handle_price(trade.instrument.index(), &seen, input.source);
+            }
+            [Event::Bar(bar)] if self.has_lone(bar.instrument) => {
+                self.handle_price(bar.instrument.index(), &ohlc(bar), input.source);
+            }
+            events => self.handle_all(input.source, events),
         }
+    }
+
+    /// Whether a price of the instrument concerns one strategy and nobody else.
+    #[inline(always)]
+    fn has_lone(&self, instrument: InstrumentId) -> bool {
+        self.knows_lone && self.traded[instrument.index()].lone.is_some()
     }
 
     /// One price of an instrument, for the one strategy that it concerns: the same as [`Self::handle_all`] does of it.
     #[inline(always)]
-    fn handle_price(&mut self, instrument: usize, seen: &Ohlc, index: usize, source: Source) {
+    pub(crate) fn handle_price(&mut self, instrument: usize, seen: &Ohlc, source: Source) {
+        let Some(index) = self.traded[instrument].lone.map(|index| index as usize) else { return };
         self.last[instrument] = seen.close;
-        self.set_mark(instrument, seen.close);
+        self.books[0].account.set_mark(instrument, seen.close);
+        if self.counts_others {
+            self.reserve_marked(0, instrument);
+        }
         let (scope, book) = (&mut self.scopes[index], &mut self.books[0]);
-        scope.facts.set_now(self.now);
-        scope.see_price(seen);
-        book.measure_drawdown(self.now);
-        scope.read(book);
-        scope.prepare(Some(seen));
+        let equity = book.measure_drawdown(self.now);
+        scope.read_price(self.now, seen, book, equity);
+        scope.tell_news();
+        scope.indicate(Some(seen));
         if self.counts_others {
             scope.read_others(book);
         }
         let may_rest = self.may_rest && source == Source::Market;
-        if !(may_rest && scope.is_quiet()) {
-            self.decide_anew(index, source, may_rest);
+        if may_rest && scope.is_quiet() {
+            return scope.observe_inside();
         }
+        scope.observe();
+        self.decide_anew(index, source, may_rest);
     }
 
     /// Whatever an input holds.
     #[inline(never)]
-    fn handle_all(&mut self, input: &Input<'_>) {
-        for event in input.events {
+    fn handle_all(&mut self, source: Source, events: &[Event]) {
+        for event in events {
             self.apply(event);
         }
         if self.has_options || self.has_carried {
-            self.take_in_more(input);
+            self.take_in_more(source, events);
         }
         for book in &mut self.books {
-            book.measure_drawdown(self.now);
+            let _equity = book.measure_drawdown(self.now);
         }
         if self.has_shared_expiry {
             for index in 0..self.traded.len() {
-                self.settle_expired(index, input.source);
+                self.settle_expired(index, source);
             }
         }
         if self.groups.is_empty() {
             for at in 0..self.dirty.list.len() {
                 let index = self.dirty.list[at] as usize;
                 self.prepare(index);
-                self.decide(index, input.source);
+                self.decide(index, source);
             }
             self.dirty.clear();
         } else {
-            self.decide_all(input.source);
+            self.decide_all(source);
         }
         if !self.crossing.is_empty() || !self.structures.unsaid.is_empty() {
             self.follow_up();
@@ -456,20 +464,20 @@ impl Engine {
 
     /// What prices and news bring beside facts where options are traded or positions are carried.
     #[inline(never)]
-    fn take_in_more(&mut self, input: &Input<'_>) {
+    fn take_in_more(&mut self, source: Source, events: &[Event]) {
         self.structures.chains.imply_forwards(self.now);
         if !self.structures.desks.is_empty() {
-            self.run_desks(input.source);
+            self.run_desks(source);
         }
-        if self.has_surface_facts && input.source == Source::Market {
+        if self.has_surface_facts && source == Source::Market {
             self.tell_surfaces();
         }
         if self.risk.is_some() {
-            self.touch_risk_readers(input);
+            self.touch_risk_readers(source, events);
         }
         self.structures.chains.expire(self.now);
         if self.has_carried {
-            self.bring_in(input.events);
+            self.bring_in(events);
         }
     }
 
@@ -591,19 +599,26 @@ impl Engine {
 
     #[inline(always)]
     fn set_mark(&mut self, instrument: usize, mark: Price) {
-        let book = &mut self.books[self.traded[instrument].account as usize];
-        book.account.set_mark(instrument, mark);
+        let book = self.traded[instrument].account as usize;
+        self.books[book].account.set_mark(instrument, mark);
         if self.shares_marks {
-            // As nearly always, nothing but the mark has changed.
-            if self.counts_others && !book.reserve_as_before(instrument) {
-                self.reserve(instrument);
+            if self.counts_others {
+                self.reserve_marked(book, instrument);
             }
             if self.books.len() > 1 {
                 self.tell_heeding(instrument, mark);
             }
-            #[cfg(debug_assertions)]
-            self.check_reserved(instrument);
         }
+    }
+
+    /// Brings the gross exposure of an instrument up to date with its mark: as nearly always, nothing else has changed.
+    #[inline(always)]
+    fn reserve_marked(&mut self, book: usize, instrument: usize) {
+        if !self.books[book].reserve_as_before(instrument) {
+            self.reserve(instrument);
+        }
+        #[cfg(debug_assertions)]
+        self.check_reserved(instrument);
     }
 
     #[inline(never)]

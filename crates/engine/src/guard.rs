@@ -186,6 +186,7 @@ impl Rule for ExpiryRule {
     }
 
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         if facts.now() < self.expiry {
             region.within(facts::NOW.id(), i128::MIN, self.expiry.nanos().into());
         } else {

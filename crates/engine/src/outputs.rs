@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use units::StrategyId;
 
 /// Outputs in the order in which they came about.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outputs {
     order: VecDeque<Waiting>,
     plans: VecDeque<Plan>,
@@ -23,6 +23,13 @@ enum Waiting {
         strategy: StrategyId,
     },
     Notice(Notice),
+}
+
+impl Default for Outputs {
+    /// With room for what one decision makes, so that none allocates.
+    fn default() -> Self {
+        Self { order: VecDeque::with_capacity(64), plans: VecDeque::with_capacity(2) }
+    }
 }
 
 impl Outputs {

@@ -103,7 +103,10 @@ impl Periods {
     #[inline]
     pub(crate) fn reach(&mut self, now: Timestamp, equity: Cash) {
         // A period has begun when its end was passed, or while time stands at its begin.
-        if now >= self.day.at + Duration::DAY || now == self.day.at {
+        const WITHIN: u64 = Duration::DAY.nanos() as u64 - 1;
+        let into = now.nanos().wrapping_sub(self.day.at.nanos());
+        // What lies within it, from one nanosecond on, in one comparison.
+        if into.wrapping_sub(1) as u64 >= WITHIN {
             self.begin(now, equity);
         }
         self.last = equity;

@@ -1,4 +1,5 @@
-//! From what a strategy knows to what is sent: the one pipeline of a decision. [`Engine::decide`] is all of it, a stage a call.
+//! From what a strategy knows to what is sent: the one pipeline of a decision, a stage a call. It is [`Engine::decide`] and, unless
+//! the last decision is known to be made again, [`Engine::decide_anew`]; [`Engine::handle_price`] asks the region itself.
 //!
 //! What the rules of a strategy make of the target, in this order (SEMANTICS, Composition), each with the rules that do it:
 //!

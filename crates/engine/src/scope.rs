@@ -210,8 +210,25 @@ impl Scope {
         if self.is_special && self.reads_range {
             self.see_range(seen);
         }
+        self.reach(seen);
+    }
+
+    /// A price and what it makes of the account, where it concerns this strategy alone: the same as [`Self::see_price`], then
+    /// [`Self::read`].
+    #[inline(always)]
+    pub(crate) fn read_price(&mut self, now: Timestamp, seen: &Ohlc, book: &Book, equity: Cash) {
+        book.publish_price(self.instrument.index(), (now, seen.close, equity), &mut self.periods, &mut self.facts);
+        self.reach(seen);
+    }
+
+    /// The campaign's extremes, and whether a refused trigger was crossed.
+    #[inline(always)]
+    fn reach(&mut self, seen: &Ohlc) {
         if let Some(campaign) = &mut self.campaign {
-            self.stale |= campaign.reach(seen.high, seen.low);
+            // Written only where it is news, here as below: few stores wait at a time.
+            if campaign.reach(seen.high, seen.low) {
+                self.stale = true;
+            }
             if let Some(trigger) = self.refused_trigger {
                 let long = campaign.peak.signum() > 0;
                 let crossed = if long { seen.high >= trigger } else { seen.low <= trigger };
@@ -300,23 +317,45 @@ impl Scope {
     /// Once it was told of its account: what became of its orders, and what indicators and rules make of the input's prices.
     #[inline(always)]
     pub(crate) fn prepare(&mut self, seen: Option<&Ohlc>) {
+        self.tell_news();
+        self.indicate(seen);
+        self.observe();
+    }
+
+    /// What became of its orders.
+    #[inline(always)]
+    pub(crate) fn tell_news(&mut self) {
         self.tell_refusals();
         if self.working.triggered_add().is_some() {
             crate::pipeline::lapse_if_left_behind(self);
         }
-        self.observe(seen);
     }
 
-    /// Brings facts up to date, then lets indicators and rules see the input.
+    /// Brings facts up to date, those of indicators last.
     #[inline(always)]
-    fn observe(&mut self, seen: Option<&Ohlc>) {
-        if std::mem::take(&mut self.stale) {
+    pub(crate) fn indicate(&mut self, seen: Option<&Ohlc>) {
+        if self.stale {
             self.publish_campaign();
         }
         self.facts.set(facts::POSITION, self.position);
         for indicator in &mut self.indicators {
             indicator.observe(seen, &mut self.facts);
         }
+    }
+
+    /// Lets rules see the input inside the region: those that remember something of it.
+    #[inline(always)]
+    pub(crate) fn observe_inside(&mut self) {
+        let mut observers = self.region.observers();
+        while observers != 0 {
+            self.rules[observers.trailing_zeros() as usize].observe(&self.facts);
+            observers &= observers - 1;
+        }
+    }
+
+    /// Lets rules see the input.
+    #[inline(always)]
+    pub(crate) fn observe(&mut self) {
         for rule in &mut self.rules {
             rule.observe(&self.facts);
         }
@@ -335,6 +374,7 @@ impl Scope {
 
     #[inline(never)]
     fn publish_campaign(&mut self) {
+        self.stale = false;
         Campaign::publish(self.campaign.as_ref(), &mut self.facts);
     }
 
@@ -427,23 +467,47 @@ impl Scope {
     }
 
     /// Whether the last decision would be made again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_quiet(&mut self) -> bool {
-        let quiet = self.region.holds(&self.facts) && !self.crossed;
-        if quiet {
+        if self.crossed || !self.region.holds(&self.facts) {
+            self.leave();
+            return false;
+        }
+        if !self.passed {
             self.passed = true;
-            #[cfg(debug_assertions)]
-            self.check_quiet();
-        } else if self.region.is_known() && !std::mem::take(&mut self.passed) {
+        }
+        #[cfg(debug_assertions)]
+        self.check_quiet();
+        true
+    }
+
+    /// The facts are outside the region, if there is one.
+    #[inline(never)]
+    fn leave(&mut self) {
+        if self.region.is_known() && !std::mem::take(&mut self.passed) {
             // It was left at once, and so may the next be.
             self.until_asked = ASK_EVERY / 4;
         }
-        quiet
     }
 
-    /// What a region says is what an evaluation says; in builds that check, of every input that is passed.
+    /// What a region says is what an evaluation says, and who rests there remembers nothing new; in builds that check, of every input
+    /// that is passed.
     #[cfg(debug_assertions)]
-    fn check_quiet(&self) {
+    fn check_quiet(&mut self) {
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            if self.region.observers() >> index & 1 == 0 {
+                let (mut before, mut after) = (StateWriter::new(), StateWriter::new());
+                rule.save(&mut before);
+                rule.observe(&self.facts);
+                rule.save(&mut after);
+                assert_eq!(
+                    before.as_bytes(),
+                    after.as_bytes(),
+                    "{} remembers something inside its region",
+                    rule.name()
+                );
+            }
+        }
         let mut because = Because::default();
         because.clear();
         let target = policy::evaluate(&self.rules, &self.facts, &mut because);

@@ -454,15 +454,26 @@ impl Account {
     #[must_use]
     #[inline]
     pub fn equity_for(&self, instrument: usize) -> Cash {
-        if self.is_single {
-            return self.balances[0].equity();
-        }
-        self.translated_equity_for(instrument)
+        self.settled_equity(instrument, self.equity())
+    }
+
+    /// Whether it has one currency only, its numéraire: nothing is translated, and no coin is exposure of its own.
+    #[must_use]
+    #[inline]
+    pub fn is_single(&self) -> bool {
+        self.is_single
+    }
+
+    /// What the account is worth in its numéraire, in the settlement currency of the instrument at this index.
+    #[must_use]
+    #[inline]
+    pub fn settled_equity(&self, instrument: usize, equity: Cash) -> Cash {
+        if self.is_single { equity } else { self.translated_to(instrument, equity) }
     }
 
     #[inline(never)]
-    fn translated_equity_for(&self, instrument: usize) -> Cash {
-        self.translate_back(self.settlement(instrument).currency, self.translated_equity()).unwrap_or_default()
+    fn translated_to(&self, instrument: usize, equity: Cash) -> Cash {
+        self.translate_back(self.settlement(instrument).currency, equity).unwrap_or_default()
     }
 
     /// Positions and marks by instrument index.

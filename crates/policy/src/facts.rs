@@ -379,6 +379,30 @@ impl Facts {
         self.set_both((PRICE, price), (PRICES, count));
     }
 
+    /// What a price tells of the market and of the account, in one go: the same as [`Self::set_now`], [`Self::set_price`] and
+    /// [`Self::set_both`] of equity and drawdown.
+    #[inline]
+    pub fn set_market(&mut self, now: Timestamp, price: Price, equity: Cash, drawdown: Ratio) {
+        const ALL: u64 = bit(NOW.id) | bit(PRICE.id) | bit(PRICES.id) | bit(EQUITY.id) | bit(DRAWDOWN.id);
+        if self.known & self.changed & ALL != ALL {
+            self.known |= ALL;
+            self.changed |= ALL;
+        }
+        self.now = now;
+        // What nobody has counted yet is empty, and so none.
+        let count = u32::from_raw(self.slot(PRICES.id).raw).wrapping_add(1);
+        let raws = [
+            (NOW.id, now.to_raw()),
+            (PRICE.id, price.to_raw()),
+            (PRICES.id, count.to_raw()),
+            (EQUITY.id, equity.to_raw()),
+            (DRAWDOWN.id, drawdown.to_raw()),
+        ];
+        for (fact, raw) in raws {
+            *self.slot_mut(fact) = Slot { raw, set: now };
+        }
+    }
+
     /// Sets two facts that change with nearly every input, now.
     #[inline]
     pub fn set_both<T: FactValue, U: FactValue>(&mut self, first: (Fact<T>, T), second: (Fact<U>, U)) {
@@ -423,11 +447,12 @@ impl Facts {
         let (raw, set, bit) = (value.to_raw(), self.now, bit(fact.id));
         let is_new = self.learn(bit);
         let slot = self.slot_mut(fact.id);
-        let changes = bit & RESTLESS != 0 || is_new || slot.raw != raw;
-        *slot = Slot { raw, set };
-        if changes {
-            self.tell_changed(bit);
+        if bit & RESTLESS == 0 && !is_new && slot.raw == raw {
+            slot.set = set;
+            return;
         }
+        *slot = Slot { raw, set };
+        self.tell_changed(bit);
     }
 
     /// Sets or forgets a fact, now.
@@ -477,6 +502,12 @@ impl Facts {
     #[inline]
     pub(crate) fn knows(&self, bits: u64) -> bool {
         self.known & bits == bits
+    }
+
+    /// The lower 64 bits of the raw value of one of the engine's own facts, known or not.
+    #[inline]
+    pub(crate) fn low_bits(&self, fact: FactId) -> u64 {
+        self.slot(fact).raw as u64
     }
 
     /// Whether the raw value of a fact lies between these. Of the engine's own facts, one that is known.

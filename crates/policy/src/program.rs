@@ -229,7 +229,7 @@ pub fn evaluate_asking(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Bec
     region.begin();
     for (index, rule) in rules.iter().enumerate() {
         because.begin(index as u8, target.qty);
-        region.ask(rule.as_ref(), facts, target, because);
+        region.ask(index, rule.as_ref(), facts, target, because);
         let verdict = rule.evaluate(facts, target, because);
         because.end(&verdict);
         target = verdict.target;

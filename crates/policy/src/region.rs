@@ -1,12 +1,12 @@
 //! The quiet region: intervals of facts inside which a strategy provably decides what it decided last (DESIGN §3).
 
-use crate::facts::{FactId, FactValue, Facts, NAMES, bit};
+use crate::facts::{self, FactId, FactValue, Facts, NAMES, bit};
 use crate::rule::{Because, Rule, Target};
 use units::Ratio;
 
 /// Open intervals of facts inside which all rules of a program answer as they answered last. What a rule reads and says nothing
 /// about must stay as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[repr(C)]
 pub struct Region {
     /// Whether there is one.
@@ -15,6 +15,14 @@ pub struct Region {
     fixed: u64,
     /// The engine's own facts that have to be known: one bit a slot.
     needed: u64,
+    /// The rules that have to see inputs inside too: one bit a position in the program.
+    observers: u64,
+    /// The intervals of [`QUICK`], in that order: of all values where nothing is stated.
+    quick: [Inside; QUICK.len()],
+    /// The intervals of [`MONEY`], likewise.
+    money: [(i128, i128); MONEY.len()],
+    /// All other intervals.
+    others: Vec<Bound>,
     /// Intervals of raw slot values, one a fact.
     bounds: Vec<Bound>,
     /// What the rule that is being asked has said.
@@ -22,6 +30,44 @@ pub struct Region {
     /// The target so far changes with a fact, without ever being flat or on another side.
     varies: bool,
     settled: bool,
+    /// What the rule that is being asked remembers stays as it is.
+    rests: bool,
+}
+
+/// Facts that change with nearly every price, each with the least and the largest raw value that it can have: of each, 64 bits tell it.
+const QUICK: [(FactId, i128, i128); 5] = [
+    (facts::PRICE.id(), i64::MIN as i128, i64::MAX as i128),
+    (facts::PRICES.id(), 0, u32::MAX as i128),
+    (facts::NOW.id(), i64::MIN as i128, i64::MAX as i128),
+    (facts::VOLATILITY.id(), 0, u64::MAX as i128),
+    (facts::DRAWDOWN.id(), 0, u64::MAX as i128),
+];
+
+/// Amounts that change with nearly every price.
+const MONEY: [FactId; 2] = [facts::EQUITY.id(), facts::OTHERS.id()];
+
+/// Values of 64 bits: so many, from the first on.
+#[derive(Debug, Clone, Copy)]
+struct Inside {
+    first: u64,
+    count: u64,
+}
+
+impl Inside {
+    /// All that a fact ever is: the last value of 64 bits is no time, price or estimate.
+    const ALL: Self = Self { first: 0, count: u64::MAX };
+
+    /// The values of a fact between these.
+    fn between(low: i128, high: i128, (least, largest): (i128, i128)) -> Self {
+        let (first, end) = (low.saturating_add(1).max(least), high.min(largest.saturating_add(1)));
+        let count = end.saturating_sub(first).clamp(0, u64::MAX.into());
+        Self { first: first as u64, count: count as u64 }
+    }
+
+    #[inline]
+    fn holds(self, value: u64) -> bool {
+        value.wrapping_sub(self.first) < self.count
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +77,28 @@ struct Bound {
     high: i128,
     /// Whatever the fact is, known or not.
     free: bool,
+}
+
+/// All amounts that there are.
+const ANY: (i128, i128) = (i128::MIN, i128::MAX);
+
+impl Default for Region {
+    fn default() -> Self {
+        Self {
+            known: false,
+            fixed: 0,
+            needed: 0,
+            observers: 0,
+            quick: [Inside::ALL; QUICK.len()],
+            money: [ANY; MONEY.len()],
+            others: Vec::new(),
+            bounds: Vec::new(),
+            stated: Vec::new(),
+            varies: false,
+            settled: false,
+            rests: false,
+        }
+    }
 }
 
 impl Region {
@@ -63,6 +131,11 @@ impl Region {
         (self.varies, self.settled) = (false, true);
     }
 
+    /// Inside, [`Rule::observe`] would change nothing that the rule remembers: it is not called there.
+    pub fn rest(&mut self) {
+        self.rests = true;
+    }
+
     /// Between which raw values a fact has to stay. `None`: it is not told, because any value will do or because all must stay.
     #[must_use]
     pub fn bounds(&self, fact: FactId) -> Option<(i128, i128)> {
@@ -86,19 +159,20 @@ impl Region {
     /// Begins anew: each rule of the program is asked before it is evaluated.
     #[inline]
     pub fn begin(&mut self) {
-        (self.known, self.varies, self.fixed) = (true, false, 0);
+        (self.known, self.varies, self.fixed, self.observers) = (true, false, 0, 0);
         self.bounds.clear();
     }
 
-    /// Asks the next rule.
-    pub fn ask(&mut self, rule: &dyn Rule, facts: &Facts, proposed: Target, because: &Because) {
+    /// Asks the next rule, the one at this position.
+    pub fn ask(&mut self, index: usize, rule: &dyn Rule, facts: &Facts, proposed: Target, because: &Because) {
         if !self.known {
             return;
         }
         self.stated.clear();
         // A proposal that varies has to be settled, or handed on as one that varies, by a rule that knows of it.
-        self.settled = !self.varies;
+        (self.settled, self.rests) = (!self.varies, false);
         self.known = rule.quiet(facts, proposed, because, self) && self.settled;
+        self.observers |= u64::from(!self.rests) << index;
         for fact in rule.reads() {
             if self.stated.iter().any(|stated| stated.fact == *fact) {
                 continue;
@@ -117,10 +191,28 @@ impl Region {
     }
 
     /// All rules were asked. What is still not settled leaves none.
-    #[inline]
     pub fn end(&mut self) {
         self.known &= !self.varies;
         self.needed = self.bounds.iter().fold(0, |needed, bound| needed | bit(bound.fact));
+        (self.quick, self.money) = ([Inside::ALL; QUICK.len()], [ANY; MONEY.len()]);
+        self.others.clear();
+        for bound in &self.bounds {
+            if let Some(at) = QUICK.iter().position(|(fact, ..)| *fact == bound.fact) {
+                let (_, least, largest) = QUICK[at];
+                self.quick[at] = Inside::between(bound.low, bound.high, (least, largest));
+            } else if let Some(at) = MONEY.iter().position(|fact| *fact == bound.fact) {
+                self.money[at] = (bound.low, bound.high);
+            } else {
+                self.others.push(*bound);
+            }
+        }
+    }
+
+    /// The positions of the rules that have to see inputs inside too: one bit each.
+    #[inline]
+    #[must_use]
+    pub fn observers(&self) -> u64 {
+        self.observers
     }
 
     /// The facts are those that the rules were asked with, and are watched from now on.
@@ -130,18 +222,35 @@ impl Region {
     }
 
     /// Whether the facts are still inside.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn holds(&self, facts: &Facts) -> bool {
-        let inside = |bound: &Bound| facts.lies_between(bound.fact, bound.low, bound.high);
-        self.known && facts.changed() & self.fixed == 0 && facts.knows(self.needed) && self.bounds.iter().all(inside)
+        if !self.known || facts.changed() & self.fixed != 0 || !facts.knows(self.needed) {
+            return false;
+        }
+        for (at, (fact, ..)) in QUICK.iter().enumerate() {
+            if !self.quick[at].holds(facts.low_bits(*fact)) {
+                return false;
+            }
+        }
+        for (at, fact) in MONEY.iter().enumerate() {
+            let (low, high) = self.money[at];
+            if !facts.lies_between(*fact, low, high) {
+                return false;
+            }
+        }
+        self.others.is_empty() || self.holds_others(facts)
+    }
+
+    #[inline(never)]
+    fn holds_others(&self, facts: &Facts) -> bool {
+        self.others.iter().all(|bound| facts.lies_between(bound.fact, bound.low, bound.high))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts;
     use crate::rule::Verdict;
     use units::{Price, Qty, Timestamp};
 
@@ -233,6 +342,45 @@ mod tests {
         };
         assert!(at(96, 0.1) && at(149, 0.199_999));
         assert!(!at(95, 0.1) && !at(150, 0.1) && !at(100, 0.2) && !at(100, 0.099_999) && !at(100, -0.1));
+    }
+
+    #[test]
+    fn who_remembers_nothing_is_not_shown_what_lies_inside() {
+        let mut known = facts(100, 0.1);
+        let rests = |region: &mut Region| {
+            region.rest();
+            true
+        };
+        assert_eq!(region(&mut known, &[rests, |_| true, rests]).observers(), 0b010);
+    }
+
+    #[test]
+    fn an_interval_of_64_bits_holds_what_its_ends_say() {
+        let ends = [
+            i128::MIN,
+            -(1 << 63),
+            -(1 << 63) + 1,
+            -5,
+            -1,
+            0,
+            1,
+            7,
+            (1 << 63) - 1,
+            1 << 63,
+            u64::MAX as i128 - 1,
+            i128::MAX,
+        ];
+        for (_, least, largest) in QUICK {
+            for (low, high) in ends.iter().flat_map(|low| ends.map(|high| (*low, high))) {
+                let inside = Inside::between(low, high, (least, largest));
+                // The last value of all 64 bits may be left out, which costs an evaluation: no price, time or estimate is one.
+                let told =
+                    |value: &i128| (least..=largest).contains(value) && *value != largest && *value as u64 != u64::MAX;
+                for value in ends.into_iter().filter(told) {
+                    assert_eq!(inside.holds(value as u64), low < value && value < high, "{value} in {low}, {high}");
+                }
+            }
+        }
     }
 
     #[test]

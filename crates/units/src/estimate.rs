@@ -14,7 +14,8 @@ macro_rules! estimate {
             #[inline]
             pub fn new(value: f64) -> Option<Self> {
                 let accepts: fn(f64) -> bool = $accepts;
-                (value.is_finite() && accepts(value)).then_some(Self(value))
+                // A comparison in the registers of doubles, where the value is.
+                (value.abs() <= f64::MAX && accepts(value)).then_some(Self(value))
             }
 
             /// The plain number.

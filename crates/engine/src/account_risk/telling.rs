@@ -3,7 +3,7 @@
 use super::proof::Proof;
 use super::{AccountRisk, NEVER, Reading, RiskRefusal};
 use crate::engine::Engine;
-use market::{Input, Source};
+use market::{Event, Source};
 use policy::facts::{self, Fact};
 use policy::{Arg, Concentrated, MarginFigure, RiskFact, STEPS_MAX};
 use risk::venues::{Absent, Portfolio};
@@ -24,14 +24,14 @@ fn share_over(raw: i128) -> Option<f64> {
 impl Engine {
     /// Strategies that read facts of risk decide with every input of the market: what they read may have changed with any price.
     #[cold]
-    pub(crate) fn touch_risk_readers(&mut self, input: &Input<'_>) {
+    pub(crate) fn touch_risk_readers(&mut self, source: Source, events: &[Event]) {
         let Some(risk) = &mut self.risk else { return };
         risk.moment += 1;
-        if input.source != Source::Market {
+        if source != Source::Market {
             return;
         }
         if let Some(tails) = &mut risk.tails {
-            tails.past.observe(self.now, input.events, &self.surfaces);
+            tails.past.observe(self.now, events, &self.surfaces);
             if tails.keeps {
                 self.forecast_losses();
             }

@@ -163,6 +163,10 @@ impl Rule for DrawdownCap {
         let restore = reached.checked_sub(1).map_or(0.0, |last| self.levels[last].restore.get());
         let next = self.levels.get(reached).map(|next| next.at.get());
         region.within_ratio(facts::DRAWDOWN.id(), restore, next);
+        // How far down it came is remembered from the last level on.
+        if reached < self.levels.len() {
+            region.rest();
+        }
         true
     }
 

@@ -97,6 +97,7 @@ impl Rule for LadderRule {
     }
 
     fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         if self.watches {
             return false;
         }

@@ -87,6 +87,7 @@ impl Rule for LeverageCap {
         if !ends.iter().all(inside) {
             return false;
         }
+        region.rest();
         region.within(facts::PRICE.id(), ends[0].raw().into(), ends[1].raw().into());
         region.within(facts::EQUITY.id(), worst.equity.raw(), i128::MAX);
         if let Some(others) = worst.others {

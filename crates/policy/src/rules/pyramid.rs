@@ -80,6 +80,7 @@ impl Rule for PyramidRule {
     }
 
     fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         if is_flat(&proposed) {
             region.free(&self.reads);
             return true;

@@ -107,6 +107,7 @@ impl Rule for SignalRule {
     }
 
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         let (held, strength) = (position(facts), self.strength(facts));
         if strength.is_none() {
             region.free(&[facts::SIGNAL_SINCE.id(), facts::EQUITY.id(), facts::PRICE.id()]);

@@ -160,6 +160,7 @@ impl Rule for SizeRule {
     }
 
     fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        region.rest();
         if is_flat(&proposed) || because.holds() {
             region.free(&self.reads);
             return true;

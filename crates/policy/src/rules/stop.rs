@@ -114,6 +114,7 @@ impl Rule for StopRule {
     }
 
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         if self.stop.trigger == Trigger::Synthetic {
             return false;
         }

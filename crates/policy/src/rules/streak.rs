@@ -73,7 +73,8 @@ impl Rule for StreakRule {
     }
 
     /// Until a campaign is closed or opened.
-    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, _region: &mut Region) -> bool {
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         true
     }
 

@@ -95,6 +95,7 @@ impl Rule for TrimRule {
     }
 
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         // The price only tells what is dust, and what coins come to.
         if self.trade.dust.is_none() && facts.get(facts::COLLATERAL).is_none() {
             region.free(&[facts::PRICE.id()]);

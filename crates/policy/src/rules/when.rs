@@ -79,6 +79,7 @@ impl Rule for WhenRule {
 
     /// While each comparison answers as it does now.
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         self.condition.quiet(facts, region)
     }
 }
