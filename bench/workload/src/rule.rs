@@ -16,23 +16,23 @@ const LEVERAGE: f64 = 2.0;
 const BUFFER: f64 = 0.10;
 const RUNG: f64 = 0.002;
 const RUNGS: u32 = 3;
-const CYCLE: u64 = 5_000;
+const CYCLE: u32 = 5_000;
 
 /// The volatility of the prices seen, shared by the engine's run and the bare loop that is its floor.
 #[derive(Debug, Clone, Default)]
 pub struct Volatility {
     events: u64,
     variance: f64,
-    log: f64,
+    last: Price,
 }
 
 /// The scale-out ladder, likewise.
 #[derive(Debug, Clone, Default)]
 pub struct Ladder {
-    events: u64,
     anchor: f64,
     rung: u32,
-    armed_at: u64,
+    /// At which price, counted from one; zero before the first.
+    armed_at: u32,
     /// Under it no further rung is reached: follows from anchor and rung.
     near: i64,
 }
@@ -48,9 +48,8 @@ impl Volatility {
     pub fn observe(&mut self, price: Price) -> Option<f64> {
         let event = self.events;
         self.events += 1;
-        let log = math::ln(double(price));
-        let step = log - self.log;
-        self.log = log;
+        let last = std::mem::replace(&mut self.last, price);
+        let step = math::ln_ratio(price.approximate_raw(), last.approximate_raw());
         self.variance = match event {
             0 => return None,
             1 => step * step,
@@ -62,13 +61,11 @@ impl Volatility {
 }
 
 impl Ladder {
-    /// Takes in the next price.
+    /// Takes in a price and how many there were with it; the same again changes nothing.
     #[inline]
-    pub fn observe(&mut self, price: Price) {
-        let event = self.events;
-        self.events += 1;
-        if event == 0 || event - self.armed_at >= CYCLE {
-            (self.anchor, self.rung, self.armed_at) = (double(price), 0, event);
+    pub fn observe(&mut self, price: Price, count: u32) {
+        if self.armed_at == 0 || count - self.armed_at >= CYCLE {
+            (self.anchor, self.rung, self.armed_at) = (double(price), 0, count);
             self.find_near();
         }
         if price.raw() >= self.near {
@@ -132,13 +129,13 @@ impl Indicator for WorkloadVolatility {
         let state = &self.volatility;
         out.u64(state.events);
         out.f64(state.variance);
-        out.f64(state.log);
+        out.i64(state.last.raw());
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let state = &mut self.volatility;
         state.events = from.u64()?;
-        (state.variance, state.log) = (from.f64()?, from.f64()?);
+        (state.variance, state.last) = (from.f64()?, Price::from_raw(from.i64()?));
         Ok(())
     }
 }
@@ -147,8 +144,6 @@ impl Indicator for WorkloadVolatility {
 #[derive(Debug, Clone, Default)]
 pub struct WorkloadRule {
     ladder: Ladder,
-    /// Market prices seen: news of one's own fill is no price of the tape.
-    seen: u32,
 }
 
 const READS: &[FactId] = &[facts::PRICES.id(), facts::PRICE.id(), facts::VOLATILITY.id(), facts::POSITION.id()];
@@ -166,11 +161,8 @@ impl Rule for WorkloadRule {
     }
 
     fn observe(&mut self, facts: &Facts) {
-        if let (Some(count), Some(price)) = (facts.get(facts::PRICES), facts.get(facts::PRICE))
-            && count != self.seen
-        {
-            self.seen = count;
-            self.ladder.observe(price);
+        if let (Some(count), Some(price)) = (facts.get(facts::PRICES), facts.get(facts::PRICE)) {
+            self.ladder.observe(price, count);
         }
     }
 
@@ -189,26 +181,29 @@ impl Rule for WorkloadRule {
     }
 
     /// Inside the buffer, under the next rung, before the ladder is armed again. Of what the full size may move before the change
-    /// leaves the buffer, price and volatility take half each.
+    /// leaves the buffer, the volatility takes three quarters: from tick to tick it moves more than the price.
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
         let (Some(price), Some(volatility)) = (facts.get(facts::PRICE), facts.get(facts::VOLATILITY)) else {
-            return false;
+            // Nothing is ordered before the volatility is known; the ladder looks at prices from the first.
+            region.free(&[facts::PRICE.id(), facts::PRICES.id()]);
+            return true;
         };
         let held = facts.get(facts::POSITION).unwrap_or(Qty::ZERO).approximate();
         let full = full(price, volatility.get());
         let (least, most) = (held / (self.ladder.left() + BUFFER), held / (self.ladder.left() - BUFFER));
         // Both lower the full size as they rise.
-        let up = math::sqrt(full / least) * (1.0 - INWARD);
-        let down = math::sqrt(full / most) * (1.0 + INWARD);
+        let [wild, calm] = [math::sqrt(full / least), math::sqrt(full / most)];
+        let [up, down] = [math::sqrt(wild) * (1.0 - INWARD), math::sqrt(calm) * (1.0 + INWARD)];
         let next = self.ladder.next().unwrap_or(f64::INFINITY);
         let [cheapest, dearest] = [price.approximate() * down, (price.approximate() * up).min(next)]
             .map(|price| Price::from_estimate(price, Round::TowardZero));
-        let [calmest, wildest] = [down, up].map(|factor| Vol::new(volatility.get() * factor));
+        let [calmest, wildest] = [calm * down, wild * up].map(|factor| Vol::new(volatility.get() * factor));
         let (Some(cheapest), Some(dearest), Some(calmest), Some(wildest)) = (cheapest, dearest, calmest, wildest)
         else {
             return false;
         };
-        let armed = self.ladder.armed_at + CYCLE + 1;
+        let armed = self.ladder.armed_at + CYCLE;
+        region.rest();
         region.within(facts::PRICE.id(), cheapest.to_raw() + 1, dearest.to_raw());
         region.within(facts::VOLATILITY.id(), calmest.to_raw(), wildest.to_raw());
         region.within(facts::PRICES.id(), i128::MIN, armed.into());
@@ -217,21 +212,17 @@ impl Rule for WorkloadRule {
 
     fn save(&self, out: &mut StateWriter) {
         let state = &self.ladder;
-        out.u64(state.events);
         out.f64(state.anchor);
         out.u32(state.rung);
-        out.u64(state.armed_at);
-        out.u32(self.seen);
+        out.u32(state.armed_at);
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         let state = &mut self.ladder;
-        state.events = from.u64()?;
         state.anchor = from.f64()?;
         state.rung = from.u32()?;
-        state.armed_at = from.u64()?;
+        state.armed_at = from.u32()?;
         state.find_near();
-        self.seen = from.u32()?;
         Ok(())
     }
 }

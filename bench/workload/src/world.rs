@@ -55,7 +55,6 @@ struct Feed {
     news: Vec<Event>,
     delivered: Vec<Event>,
     last: Vec<Price>,
-    at: Timestamp,
 }
 
 impl World for Feed {
@@ -65,13 +64,13 @@ impl World for Feed {
         if !self.news.is_empty() {
             self.delivered.clear();
             std::mem::swap(&mut self.delivered, &mut self.news);
-            return Ok(Some(Input { at: self.at, source: Source::Venue, events: &self.delivered }));
+            let at = self.trades[..self.next].last().map_or(START, |(at, _)| *at);
+            return Ok(Some(Input { at, source: Source::Venue, events: &self.delivered }));
         }
         let Some((at, trade)) = self.trades.get(self.next) else { return Ok(None) };
         self.last[trade.instrument.index()] = trade.price;
         self.trade = [Event::Trade(*trade)];
         self.next += 1;
-        self.at = *at;
         Ok(Some(Input { at: *at, source: Source::Market, events: &self.trade }))
     }
 
@@ -168,7 +167,6 @@ fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
         news: vec![Event::Cash(deposit)],
         delivered: Vec::new(),
         last: vec![Price::ZERO; instruments as usize],
-        at: START,
     };
     (engine, feed)
 }
@@ -205,13 +203,14 @@ fn program() -> Program {
 #[must_use]
 pub fn floor_run(seed: u64, instruments: u64, events: u64) -> Measured {
     let trades = trades(seed, instruments, events);
-    let mut rules = vec![(Volatility::default(), Ladder::default(), 0.0_f64); instruments as usize];
+    let mut rules = vec![(Volatility::default(), Ladder::default(), 0, 0.0_f64); instruments as usize];
     let mut orders = 0;
     let start = ThreadTime::now();
     for (_, trade) in &trades {
-        let (volatility, ladder, position) = &mut rules[trade.instrument.index()];
+        let (volatility, ladder, count, position) = &mut rules[trade.instrument.index()];
+        *count += 1;
         let volatility = volatility.observe(trade.price);
-        ladder.observe(trade.price);
+        ladder.observe(trade.price, *count);
         let lots = volatility.map_or(0, |volatility| ladder.lots(trade.price, volatility, *position));
         if lots != 0 {
             *position += lots as f64 * 0.001;
