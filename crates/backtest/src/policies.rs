@@ -1,5 +1,6 @@
 //! A policy's text against what only a run knows: named stresses, and venues whose margin has a model.
 
+use policy::spec::{self, is_dollar, settlements};
 use policy::{Code, Diagnostic, Parsed, RiskFact, Severity};
 use risk::scenario::NamedStress;
 use risk::venues::VenueRules;
@@ -18,8 +19,10 @@ pub fn parse(text: &str) -> Parsed {
     let mut parsed = policy::parse(text);
     // A venue without an account has been told.
     let is_new = |span: &std::ops::Range<usize>| parsed.diagnostics.iter().all(|told| told.span != *span);
+    let traded: Vec<&str> = parsed.policy.iter().flat_map(|policy| policy.traded()).collect();
     let told = |(fact, span): &(RiskFact, _)| {
-        is_new(span).then(|| unknown(fact)).flatten().map(|found| Diagnostic { span: span.clone(), ..found })
+        let found = is_new(span).then(|| unknown(fact).or_else(|| untold(fact, &traded))).flatten();
+        found.map(|found| Diagnostic { span: span.clone(), ..found })
     };
     let found: Vec<Diagnostic> = parsed.risk_facts.iter().filter_map(told).collect();
     if !found.is_empty() {
@@ -59,6 +62,56 @@ fn unknown(fact: &RiskFact) -> Option<Diagnostic> {
     }
 }
 
+/// A portfolio margin that has no rule for what the policy trades there, so that the fact would never be known.
+fn untold(fact: &RiskFact, traded: &[&str]) -> Option<Diagnostic> {
+    let RiskFact::Margin { venue, portfolio: true, .. } = fact else { return None };
+    if venue != "deribit" {
+        return None;
+    }
+    // What surely settles in no coin: Deribit's portfolio margin is one of inverse contracts.
+    let is_linear = |symbol: &&&str| {
+        let settles = settlements(symbol);
+        spec::venue(symbol) == venue && !settles.is_empty() && settles.iter().all(|settle| is_dollar(settle))
+    };
+    let first = traded.iter().find(is_linear)?;
+    let settle = settlements(first)[0];
+    let message = format!(
+        "`{first}` settles in {settle}, and the portfolio margin of `deribit` that is known is of one coin's inverse contracts: with it \
+         the fact is not known"
+    );
+    let help = "leave out `portfolio`: the standard margin knows it; or trade the coin's inverse contract".to_owned();
+    let (code, severity, label) = (Code::UnknownFunction, Severity::Error, "never known".to_owned());
+    Some(Diagnostic { code, severity, span: 0..0, message, label, help: Some(help), also: None })
+}
+
 fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A portfolio margin that has no rule for what is traded is told before a run goes without the fact.
+    #[test]
+    fn a_portfolio_margin_that_is_never_known_is_found() {
+        let policy = |instrument: &str, fact: &str| {
+            format!(
+                "policy = 1\nname = \"x\"\ninstrument = \"{instrument}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\nwhen = \"{fact} < \
+                 50%\"\n[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\n"
+            )
+        };
+        let of = |instrument: &str, fact: &str| parse(&policy(instrument, fact));
+        let usdc = "deribit:BTC_USDC-PERPETUAL";
+        let told = of(usdc, "margin.ratio(deribit, portfolio)");
+        assert_eq!(told.policy, None);
+        let found = told.diagnostics.iter().find(|told| told.label == "never known");
+        assert!(found.is_some_and(|found| found.message.contains("settles in USDC")), "{:?}", told.diagnostics);
+        for (instrument, fact) in
+            [(usdc, "margin.ratio(deribit)"), ("deribit:BTC-PERPETUAL", "margin.ratio(deribit, portfolio)")]
+        {
+            let told = of(instrument, fact);
+            assert!(told.policy.is_some(), "{instrument} {fact}: {:?}", told.diagnostics);
+        }
+    }
 }

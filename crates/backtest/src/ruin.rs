@@ -92,6 +92,14 @@ pub enum RuinError {
         /// How long a return is.
         step: Duration,
     },
+    /// Blocks that the run has too few returns for.
+    #[error("blocks of {block} returns on average take twice as many returns, and the run has {count}")]
+    Block {
+        /// Their mean length.
+        block: f64,
+        /// Returns of the run.
+        count: usize,
+    },
     /// What the formulas refuse.
     #[error(transparent)]
     Growth(#[from] GrowthError),
@@ -117,6 +125,9 @@ impl RuinError {
                 let (horizon, step) = (horizon.nanos(), step.nanos());
                 let whole = |count: i64| Duration::from_nanos(count * step);
                 format!("take {} or {}, or another `--step`", whole(horizon / step), whole(horizon / step + 1))
+            }
+            Self::Block { count, .. } => {
+                format!("take {} at most, or leave `--block` out: a rule finds it in the returns", count / 2)
             }
             Self::Growth(_) => "take another run, or other numbers".to_owned(),
         }
@@ -340,6 +351,9 @@ impl Run {
         let own = past.values(&past.own);
         let twin = past.twin.as_deref().map(|twin| past.values(twin));
         let dependence = Dependence::of_returns(&own).map_err(RuinError::from)?;
+        if let Some(block) = request.block.filter(|block| 2.0 * block > own.len() as f64) {
+            return Err(RuinError::Block { block, count: own.len() }.into());
+        }
         let block = request.block.unwrap_or(dependence.block);
         let bootstrap = Bootstrap::new(&own, block, periods, request.seed).map_err(RuinError::from)?;
         let kelly = past.kelly(&own, dependence.long_run_variance);

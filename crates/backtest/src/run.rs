@@ -396,7 +396,7 @@ fn record(
         rates: rates(scaled),
         tapes,
         seed: request.seed,
-        configuration: configuration(&policies[0], scaled.every),
+        configuration: configuration(&policies[0], scaled),
         first: scaled.span.0.to_string(),
         last: scaled.span.1.to_string(),
         inputs: facts.inputs,
@@ -503,8 +503,12 @@ fn deposits(policy: &Policy) -> String {
     if accounts.is_empty() { policy.backtest.deposit.to_string() } else { accounts.join(", ") }
 }
 
-fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
-    let terms = &policy.backtest;
+/// What stands in for venues' terms that are not known.
+const GENERIC: &str =
+    "a table of nobody's, 20x and 2.5 % maintenance and less for large positions: the venue's terms are not known";
+
+fn configuration(policy: &Policy, scaled: &Pass) -> BTreeMap<String, String> {
+    let (terms, every) = (&policy.backtest, scaled.every);
     let mut assumed = BTreeMap::from([
         ("deposit".to_owned(), deposits(policy)),
         ("taker_fee".to_owned(), terms.taker_fee.to_string()),
@@ -517,6 +521,18 @@ fn configuration(policy: &Policy, every: Duration) -> BTreeMap<String, String> {
         ("twin_base".to_owned(), terms.twin_base.to_string()),
         ("rows".to_owned(), if every == Duration::ZERO { "each bar".to_owned() } else { format!("each {every}") }),
     ]);
+    // A venue that is only simulated has no terms to know.
+    let is_margined = |of: &&Instrument| {
+        of.venue() != "sim"
+            && !of.kind.is_option()
+            && !matches!(of.kind, InstrumentKind::Spot | InstrumentKind::Structure)
+    };
+    for of in scaled.instruments.iter().filter(is_margined) {
+        let known = risk::venues::known_tiers(&of.symbol, of.kind.contract(), (of.base, of.settle));
+        if known.is_none() {
+            assumed.insert(format!("margin of {}", of.symbol), GENERIC.to_owned());
+        }
+    }
     if policy.structure.is_some() {
         let options = &terms.options;
         assumed.insert("option_fee".to_owned(), options.fee.to_string());

@@ -57,6 +57,9 @@ pub struct SurfaceView {
     pub at: Timestamp,
     /// The last price of the underlying, of its perpetual or spot, if the tapes have one.
     pub spot: Option<f64>,
+    /// The symbol of what told it.
+    #[serde(skip)]
+    pub(crate) spot_of: Option<String>,
     /// By time.
     pub expiries: Vec<ExpiryView>,
     /// Volatility at the money and 25-delta skew at fixed tenors, as far as there is a surface.
@@ -249,7 +252,7 @@ pub fn surfaces<P: AsRef<Path>>(
     let mut told: Vec<Option<Timestamp>> = vec![None; wanted.len()];
     // What the underlying of each chain costs, on what, and at the chain's last quote.
     let sources: Vec<_> = chains.chains().iter().map(|chain| sources(chain, &catalogue)).collect();
-    let mut spots: Vec<Option<Price>> = vec![None; wanted.len()];
+    let mut spots: Vec<Option<(Price, InstrumentId)>> = vec![None; wanted.len()];
     let (mut end, mut first) = (None, None);
     let (mut events, mut count) = (Vec::new(), 0_u64);
     let mut overlaps = Overlaps::new(&catalogue);
@@ -294,7 +297,7 @@ pub fn surfaces<P: AsRef<Path>>(
         }
         for (chain, spot) in spots.iter_mut().enumerate().filter(|(chain, _)| told[*chain] == Some(now)) {
             let fresh = |(at, price): (Timestamp, Price)| (now.since(at) <= SPOT_AGE_MAX).then_some(price);
-            *spot = sources[chain].iter().find_map(|source| last[source.index()].and_then(fresh));
+            *spot = sources[chain].iter().find_map(|source| Some((last[source.index()].and_then(fresh)?, *source)));
         }
     }
     // A surface is of its chain's last quote: what the tapes tell of later moments, of other chains too, neither ends an option nor moves
@@ -305,11 +308,15 @@ pub fn surfaces<P: AsRef<Path>>(
         }
     }
     let asked = at.or(end).unwrap_or_default();
-    let view = |((chain, told), spot): ((&Chain, &Option<Timestamp>), &Option<Price>)| {
-        Some(SurfaceView::new(chain, *spot, (*told)?, asked))
-    };
+    let mut views = Vec::new();
+    for ((chain, told), spot) in chains.chains().iter().zip(&told).zip(&spots) {
+        let Some(told) = told else { continue };
+        let mut view = SurfaceView::new(chain, spot.map(|(price, _)| price), *told, asked);
+        view.spot_of = spot.map(|(_, source)| catalogue.instruments[source.index()].symbol.clone());
+        views.push(view);
+    }
     Ok(Some(Found {
-        surfaces: chains.chains().iter().zip(&told).zip(&spots).filter_map(view).collect(),
+        surfaces: views,
         prices: catalogue
             .instruments
             .iter()
@@ -354,6 +361,7 @@ impl SurfaceView {
             asked,
             at: now,
             spot: spot.map(Price::approximate),
+            spot_of: None,
             expiries,
             tenors,
             arbitrage: fitted.surface().map(ArbitrageView::new),

@@ -426,6 +426,19 @@ fn altered_losses_are_found() {
             (row.ended, row.held, row.made) = (None, None, None);
         }),
         altered("an account's row is gone", "loss.rows", move |run| drop(run.tables.losses.remove(at))),
+        altered("the last time is gone", "loss.rows", move |run| {
+            let last = run.tables.losses.last().map(|row| row.time);
+            run.tables.losses.retain(|row| Some(row.time) != last);
+        }),
+        altered("a figure is there twice", "loss.rows", move |run| {
+            let twice = [run.tables.losses[at].clone(), run.tables.losses[at + 1].clone()];
+            run.tables.losses.splice(at..at, twice);
+        }),
+        altered("a part is there twice", "loss.rows", move |run| {
+            let twice = run.tables.losses[at + 1].clone();
+            run.tables.losses.insert(at + 1, twice);
+        }),
+        altered("a part is gone", "loss.rows", move |run| drop(run.tables.losses.remove(at + 1))),
         altered("a time is gone", "loss.ended", move |run| {
             let time = run.tables.losses[at].time;
             run.tables.losses.retain(|row| row.time != time);

@@ -181,7 +181,7 @@ fn bars(shared: &Path, folder: &Path, coin: &str, file: &str, kind: InstrumentKi
 }
 
 fn history(tapes: &[PathBuf], at: &str, step: Duration, coins: Vec<(Currency, Vols)>) -> MarketHistory {
-    let asked = HistoryRequest { at: at.parse().unwrap(), step, window: None, coins, threads: 2 };
+    let asked = HistoryRequest { at: at.parse().unwrap(), step, window: None, is_on_grid: false, coins, threads: 2 };
     MarketHistory::read(tapes, &asked, &mut |_, _| true).unwrap().unwrap().unwrap()
 }
 

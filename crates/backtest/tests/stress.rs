@@ -7,6 +7,10 @@ use pricing::surface::Sticky;
 use risk::scenario::NamedStress;
 use serde_json::{Value, json};
 use std::path::Path;
+use units::Duration;
+
+#[path = "common/tape.rs"]
+mod tape;
 
 fn example(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/margin").join(format!("{name}.json"));
@@ -38,9 +42,8 @@ fn profits_are_changes_of_the_venues_equity() {
             let rows = portfolio["prices"].as_array().unwrap();
             rows.iter().find(|row| row["currency"] == currency).map_or(1.0, |row| row["price"].as_f64().unwrap())
         };
-        // Moves in deviations are another test's; Derive's rules count its cash as a dollar, whatever a depeg does.
-        let is_asked = |name: &str| name != "correlations-to-one" && !(venue == "derive" && name == "stablecoin-depeg");
-        for row in view.stresses.iter().filter(|row| is_asked(&row.name)) {
+        // Moves in deviations are another test's.
+        for row in view.stresses.iter().filter(|row| row.name != "correlations-to-one") {
             let (now, after) = (&view.now[0], &row.after[0]);
             let by = |currency: &str| {
                 let number = row
@@ -63,7 +66,7 @@ fn profits_are_changes_of_the_venues_equity() {
             met += 1;
         }
     }
-    assert_eq!(met, 44);
+    assert_eq!(met, 45);
 }
 
 /// What is left after a fall is what the margin command says of a portfolio whose prices the user lowered by hand.
@@ -197,4 +200,95 @@ fn grids_are_full() {
     assert_eq!(grid.profits[4], 0.0);
     // Short options lose when volatility rises, and gain when it falls.
     assert!(grid.profits[3] > 0.0 && grid.profits[5] < 0.0, "{:?}", grid.profits);
+}
+
+/// Tapes quote bitcoin in USDC, which is worth 0.90 USD: a coin at 66,666.67 USDC is one at 60,000 USD. A fall by a tenth costs 6,000 USD
+/// of a coin, and of a contract on one as many.
+#[test]
+fn what_tapes_quote_in_a_stablecoin_is_worth_as_much_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let kind = market::InstrumentKind::LinearPerpetual;
+    let perpetual = tape::instrument("binance:BTCUSDC-PERP", kind, "BTC", "USDC", "USDC");
+    let walk = tape::Walk::new(perpetual, "2026-01-01", &[66_666.67]);
+    let bars = tape::tape(&walk, &folder.path().join("bars.tape"));
+    let peg = tape::instrument("binance:USDCUSD", market::InstrumentKind::Spot, "USDC", "USD", "USD");
+    let pegs = tape::tape(&tape::Walk::new(peg, "2026-01-01", &[0.9]), &folder.path().join("peg.tape"));
+    let at = "2026-01-01T01:00:00Z".parse().unwrap();
+    let fall = "basis,field,subject,value\ntext,name,,fall\ntext,title,,fall\nassumed,spot,others,-0.1\n";
+    let stresses = vec![NamedStress::parse(fall).unwrap()];
+    let held = |stated: bool| {
+        let mut portfolio = json!({
+            "schema": "trimtab.portfolio/3", "time": "2026-01-01T01:00:00Z",
+            "accounts": [{"name": "a", "balances": [{"currency": "BTC", "amount": "1"}, {"currency": "USDC", "amount": "1000"}]}],
+            "positions": [{"account": "a", "instrument": "binance:BTCUSDC-PERP", "quantity": "1", "entry": "66666.67"}],
+        });
+        if stated {
+            portfolio["prices"] = json!([{"currency": "USDC", "price": 0.9}]);
+        }
+        portfolio
+    };
+    // As the portfolio states the peg, as a tape does, and where nobody does it is at par.
+    for (tapes, stated, peg) in [(vec![&bars], true, 0.9), (vec![&bars, &pegs], false, 0.9), (vec![&bars], false, 1.0)]
+    {
+        let mut book = Book::read(&held(stated).to_string()).unwrap();
+        let market = backtest::portfolio::Market::read(&tapes, at, &mut |_, _| true).unwrap().unwrap();
+        book.at_market(&market, Duration::HOUR).unwrap();
+        let view = stress(&book, &asked(stresses.clone())).unwrap();
+        let coin = 66_666.67 * peg;
+        let near = |found: Option<f64>, expected: f64| {
+            assert!((found.unwrap() - expected).abs() < 1e-6, "{found:?} {expected}")
+        };
+        near(view.value, coin + 1_000.0 * peg);
+        near(view.stresses[0].profit, -0.2 * coin);
+    }
+}
+
+/// A stablecoin that no table knows, without a volatility: all else is moved by deviations, and both are said by its row. Called one, it
+/// stands still in every stress, and is counted.
+#[test]
+fn a_stablecoin_that_is_not_known_is_named_and_hides_nothing() {
+    let held = |with: bool| {
+        let mut portfolio = json!({
+            "schema": "trimtab.portfolio/3", "time": "2026-01-01T00:00:00Z",
+            "accounts": [{"name": "a", "balances": [{"currency": "BTC", "amount": "2"}]}],
+            "prices": [{"currency": "BTC", "price": 60000, "vol": 0.5}],
+            "positions": [],
+        });
+        if with {
+            portfolio["accounts"][0]["balances"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({"currency": "UST", "amount": "50000"}));
+            portfolio["prices"].as_array_mut().unwrap().push(json!({"currency": "UST", "price": 0.99}));
+        }
+        portfolio
+    };
+    let ones = || vec![NamedStress::named("correlations-to-one").unwrap()];
+    let alone = stressed(&held(false), &asked(ones()));
+    let view = stressed(&held(true), &asked(ones()));
+    assert_eq!(
+        view.stresses[0].profit.map(|profit| profit.round()),
+        alone.stresses[0].profit.map(|profit| profit.round())
+    );
+    let said = |view: &StressView, what: &str| {
+        view.notes.iter().any(|note| note.starts_with("prices[1]: UST") && note.contains(what))
+    };
+    assert!(said(&view, "states no `vol`") && said(&view, "taken for a coin"), "{:?}", view.notes);
+    assert_eq!(view.concentration.unwrap().stablecoins, []);
+    // What is no stablecoin and states none is told by its row, too.
+    let mut coin = held(true);
+    coin["prices"][1]["price"] = json!(40);
+    let view = stressed(&coin, &asked(ones()));
+    let absent = view.stresses[0].absent.clone().unwrap();
+    assert!(view.stresses[0].profit.is_none() && absent.starts_with("prices[1]: UST moves by deviations"), "{absent}");
+
+    let own = "basis,field,subject,value\ntext,name,,own\ntext,title,,own\nassumed,spot,others,-0.5\ntext,stablecoin,UST,USD\n";
+    let crash = NamedStress::named("2025-10-10").unwrap();
+    let view = stressed(&held(true), &asked(vec![NamedStress::parse(own).unwrap(), crash]));
+    let profits: Vec<f64> = view.stresses.iter().map(|row| row.profit.unwrap()).collect();
+    assert!((profits[0] + 60_000.0).abs() < 1e-6 && (profits[1] + 0.1713 * 120_000.0).abs() < 1e-6, "{profits:?}");
+    assert!(view.notes.iter().all(|note| !note.contains("UST")), "{:?}", view.notes);
+    let found = view.concentration.unwrap();
+    assert_eq!(found.stablecoins, [("UST".to_owned(), 1.0)]);
+    assert!((found.stablecoin_share.unwrap() - 49_500.0 / 169_500.0).abs() < 1e-12);
 }

@@ -66,6 +66,10 @@ fn desk() -> Sandbox {
     tape(&sandbox, "twin", "ETH", closes.iter().map(|close| close[0]));
     let known = closes.iter().map(|close| close[0]).enumerate();
     tape_of(&sandbox, "hole", "BTC", known.filter(|(day, _)| !(300..DAYS - 1).contains(day)));
+    for (name, behind) in [("mended", 20), ("torn", 6)] {
+        let known = closes.iter().map(|close| close[0]).enumerate();
+        tape_of(&sandbox, name, "BTC", known.filter(|(day, _)| !(300..DAYS - 1 - behind).contains(day)));
+    }
     tape(&sandbox, "short", "BTC", closes.iter().take(20).map(|close| close[0]));
     for (name, balances) in [("empty", ""), ("dollars", r#"{ "currency": "USDT", "amount": "20000" }"#)] {
         let head = r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z", "positions": [],"#;
@@ -95,6 +99,85 @@ fn json(sandbox: &Sandbox, more: &str) -> Value {
     let said = sandbox.line(&format!("{}{more} --json", line("")));
     assert_eq!(said.code, Some(0), "{said:?}");
     serde_json::from_str(said.stdout.trim()).unwrap()
+}
+
+/// What a history weighs whose middle is missing: behind twenty changes it is told, behind six the volatility of now is one of before.
+#[test]
+fn a_hole_is_told_and_refused_where_most_lies_before_it() {
+    let sandbox = desk();
+    let held = r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z", "positions": [],
+        "accounts": [{ "name": "a", "balances": [{ "currency": "BTC", "amount": "1" }] }] }"#;
+    sandbox.write("coin.json", held);
+    let asked = |tape: &str, more: &str| {
+        sandbox.line(&format!("trimtab risk coin.json --market {tape}.tape {AT} {more} --json"))
+    };
+    let notes = |said: &str| -> String {
+        let view: Value = serde_json::from_str(said.trim()).unwrap();
+        view["notes"].to_string()
+    };
+    // 299 changes before it. Weights one by one.
+    let weights: Vec<f64> = (0..319).map(|ago| 0.94_f64.powi(ago)).collect();
+    let before =
+        |behind: usize| weights[behind..299 + behind].iter().sum::<f64>() / weights[..299 + behind].iter().sum::<f64>();
+    let said = asked("mended", "--method filtered");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let share =
+        format!("20 changes ago: {:.0} % of the weight of the volatility of now lie before it", before(20) * 100.0);
+    assert!(notes(&said.stdout).contains(&share), "{share}: {}", notes(&said.stdout));
+    let said = asked("mended", "--method historical --confidence 95%");
+    assert!(notes(&said.stdout).contains("20 changes ago: 94 % of the changes lie before it"), "{}", said.stdout);
+    for method in ["filtered", "montecarlo", "delta-gamma"] {
+        let said = asked("torn", &format!("--method {method}"));
+        let wanted = format!("6 changes ago, and {:.0} % of the weight", before(6) * 100.0);
+        assert!(said.code == Some(2) && said.stderr.contains(&wanted), "{method}: {said:?}");
+    }
+    assert_eq!(asked("torn", "--method historical --confidence 95%").code, Some(0));
+}
+
+/// A call sold in its last day and a half bends beyond what Greeks tell; what the note says is what draws by the other method tell.
+#[test]
+fn greeks_of_the_last_day_are_told_apart_from_prices() {
+    let sandbox = desk();
+    let price = closes(DAYS)[DAYS - 1][0];
+    let strike = (price / 1_000.0).round() * 1_000.0;
+    let held = |expiry: &str, time: &str| {
+        format!(
+            r#"{{ "schema": "trimtab.portfolio/3", "time": "2025-12-29T00:00:00Z",
+            "accounts": [{{ "name": "a", "balances": [{{ "currency": "BTC", "amount": "1" }}] }}],
+            "prices": [{{ "currency": "BTC", "price": {price} }}],
+            "expiries": [{{ "underlying": "BTC", "expiry": "{time}", "forward": {price} }}],
+            "instruments": [{{ "symbol": "deribit:BTC-{expiry}-{strike}-C", "price": "0.01", "vol": 0.5 }}],
+            "positions": [{{ "account": "a", "instrument": "deribit:BTC-{expiry}-{strike}-C", "quantity": "-10" }}] }}"#
+        )
+    };
+    sandbox.write("last.json", held("30DEC25", "2025-12-30T08:00:00Z"));
+    sandbox.write("far.json", held("25DEC26", "2026-12-25T08:00:00Z"));
+    let asked = |book: &str, method: &str| -> Value {
+        let said = sandbox.line(&format!(
+            "trimtab risk {book}.json --market btc.tape {AT} --volatility history --method {method} --json"
+        ));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        serde_json::from_str(said.stdout.trim()).unwrap()
+    };
+    let note = |view: &Value| {
+        let notes = view["notes"].as_array().unwrap();
+        notes.iter().map(|note| note.as_str().unwrap().to_owned()).find(|note| note.contains("are not this book"))
+    };
+    let greeks = asked("last", "delta-gamma");
+    let drawn = asked("last", "montecarlo --tails normal --scenarios 100000");
+    let told = note(&greeks).unwrap_or_else(|| panic!("{greeks}"));
+    let (_, said) = told.split_once("value at risk ").unwrap();
+    let said: f64 = said
+        .split(' ')
+        .take_while(|word| word.starts_with(|digit: char| digit.is_ascii_digit()))
+        .collect::<String>()
+        .replace(',', "")
+        .parse()
+        .unwrap();
+    near(&drawn["value_at_risk"], said, 0.1 * said);
+    let off = greeks["value_at_risk"].as_f64().unwrap() / drawn["value_at_risk"].as_f64().unwrap() - 1.0;
+    assert!(off.abs() > 0.1, "{off}");
+    assert_eq!(note(&asked("far", "delta-gamma")), None);
 }
 
 fn near(found: &Value, expected: f64, within: f64) {
@@ -185,14 +268,15 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     let market = |tapes: &str, more: &str| format!("trimtab risk book.json {tapes} {AT} {more}");
     let both = "--market btc.tape --market eth.tape";
     for (line, wanted) in [
-        (market(both, "--confidence 100%"), "between 50% and 100%"),
+        (market(both, "--confidence 100%"), "between 50% and 99.9999%"),
+        (market(both, "--confidence 0.9999999999999999"), "between 50% and 99.9999%"),
         (market(both, "--confidence 99"), "`99%` or `0.99`"),
         (market(both, "--confidence high"), "write a confidence"),
-        (market(both, "--confidence -0.1"), "between 50% and 100%"),
-        (market(both, "--confidence -5%"), "between 50% and 100%"),
+        (market(both, "--confidence -0.1"), "between 50% and 99.9999%"),
+        (market(both, "--confidence -5%"), "between 50% and 99.9999%"),
         (market(both, "--decay 1"), "a decay lies between 0.5 and 1"),
         (market(both, "--decay 0.01"), "take 0.5 or more"),
-        (market(both, "--confidence 1%"), "a confidence lies between 50% and 100%"),
+        (market(both, "--confidence 1%"), "a confidence lies between 50% and 99.9999%"),
         (market(both, "--horizon 1h"), "take `--step 24h`"),
         (market(both, "").replace("book", "empty"), "add what is held"),
         (market(both, "").replace("book", "dollars"), "add positions, or balances of coins"),

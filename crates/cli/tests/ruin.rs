@@ -136,7 +136,7 @@ fn what_says_nothing_is_refused() {
         ("run --level 20%,0.2", ["the level of 20 % is asked for twice", "name each level once"]),
         ("run --level -5%", ["between 0% and 100%", "--help"]),
         ("run --step 5m", ["a row each 1 h", "take returns of 1 h"]),
-        ("run --block 999", ["returns are too few", "other numbers"]),
+        ("run --block 999", ["take twice as many returns", "at most, or leave `--block` out"]),
         ("run --level 0%", ["between 0% and 100%", "--help"]),
         ("run --level 20%,100%", ["between 0% and 100%", "--help"]),
         ("run --floor 1.2", ["between 0% and 100%", "--help"]),

@@ -63,6 +63,28 @@ fn the_picture_has_every_cell() {
     assert_eq!(picture.matches(">now</text>").count(), 1);
 }
 
+/// No margin of any account is one more thing that is wrong, and profits are told all the same. Without a venue none is asked for.
+#[test]
+fn where_no_margin_could_be_computed_the_exit_code_says_so() {
+    let sandbox = desk();
+    let held = |venue: &str| {
+        format!(
+            r#"{{ "schema": "trimtab.portfolio/3", "time": "2027-01-01T00:00:00Z",
+            "accounts": [{{ "name": "main", {venue} "balances": [{{ "currency": "USDC", "amount": "1000" }}] }}],
+            "prices": [{{ "currency": "BTC", "price": 60000, "vol": 0.5 }}],
+            "instruments": [{{ "symbol": "deribit:BTC_USDC-PERPETUAL", "price": "60000" }}],
+            "positions": [{{ "account": "main", "instrument": "deribit:BTC_USDC-PERPETUAL", "quantity": "0.01", "entry": "60000" }}] }}"#
+        )
+    };
+    sandbox.write("late.json", held(r#""venue": "deribit", "margin": "portfolio","#));
+    sandbox.write("free.json", held(""));
+    let said = sandbox.line("trimtab stress late.json");
+    assert!(said.code == Some(2) && said.stderr.contains("no margin of any account"), "{said:?}");
+    assert!(said.stdout.contains("2025-10-10") && !said.stdout.contains("main, BTC"), "{}", said.stdout);
+    assert_eq!(sandbox.line("trimtab margin late.json --venue deribit").code, Some(2));
+    assert_eq!(sandbox.line("trimtab stress free.json").code, Some(0));
+}
+
 #[test]
 fn bad_moves_and_files_are_refused() {
     let sandbox = desk();

@@ -111,6 +111,17 @@ fn a_stablecoin_of_its_own_moves_where_it_is_named() {
     assert!((outcomes.total(0) + 83.0).abs() < 1e-12 && outcomes.total(1) == 0.0, "{:?}", outcomes.totals());
 }
 
+/// What moves by a price of its own is no stablecoin, whether the stresses that come along say so or the file itself.
+#[test]
+fn a_coin_is_no_stablecoin() {
+    let head = "basis,field,subject,value\ntext,name,,x\ntext,title,,x\nassumed,spot,others,-0.1\n";
+    for (coin, more, line) in [("BTC", "", 5), ("LUNA", "", 5), ("XYZ", "assumed,spot,XYZ,-0.5\n", 5)] {
+        let found = NamedStress::parse(&format!("{head}text,stablecoin,{coin},USD\n{more}"));
+        assert_eq!(found, Err(StressError::NoStablecoin(line, coin.to_owned())));
+    }
+    assert!(NamedStress::parse(&format!("{head}text,stablecoin,FRAX,USD\n")).is_ok());
+}
+
 #[test]
 fn files_that_are_no_stress_are_refused_with_their_line() {
     let good = "basis,field,subject,value\ntext,name,,n\ntext,title,,t\nassumed,spot,others,0\n";
@@ -134,7 +145,9 @@ fn files_that_are_no_stress_are_refused_with_their_line() {
     for coin in ["BTC", "DOGE", "STETH"] {
         let peg = format!("assumed,peg,{coin},-0.2");
         assert_eq!(refuse(&peg), StressError::Coin(5, text(coin)));
-        assert!(NamedStress::parse(&format!("{good}{peg}\ntext,stablecoin,{coin},USD\n")).is_ok());
+        // What is moved by prices of its own is none, whatever a file calls it.
+        let called = NamedStress::parse(&format!("{good}{peg}\ntext,stablecoin,{coin},USD\n"));
+        assert_eq!(called.is_ok(), coin == "STETH", "{called:?}");
     }
     // What is called a stablecoin stands still where no peg of it moves.
     let called = NamedStress::parse(&format!("{good}text,stablecoin,PYUSD,USD\n")).unwrap();

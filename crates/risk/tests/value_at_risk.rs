@@ -115,6 +115,11 @@ fn close(found: f64, expected: f64, within: f64) {
     assert!((found - expected).abs() <= within, "{found} is not {expected} within {within}");
 }
 
+/// A smile that is asked place by place.
+fn each(smile: impl Fn(usize, f64) -> f64) -> impl Fn(usize, &mut [f64]) {
+    move |line, places| places.iter_mut().for_each(|place| *place = smile(line, *place))
+}
+
 /// Long both coins: a lognormal loss of one, a nearly normal one of two with their covariance.
 #[test]
 fn a_linear_book_has_the_figures_of_its_closed_form() {
@@ -175,7 +180,7 @@ fn a_book_is_worth_what_its_options_are_at_the_horizon() {
             Some(Holding::Option { point, .. }) => point.vol + point.slope * place,
             _ => 0.0,
         };
-        let whole = book.profits_on(&moves, 0..2, &groups, slope).unwrap();
+        let whole = book.profits_on(&moves, 0..2, &groups, each(slope)).unwrap();
         for (scenario, profit) in profits.totals().iter().enumerate() {
             close(whole.totals()[scenario], *profit, 1e-8 * 60_000.0);
             close(whole.group(1)[scenario], profits.group(1)[scenario], 1e-8 * 60_000.0);
@@ -245,7 +250,7 @@ fn short_volatilities_move_short_options_alone() {
     let groups = [0, 1, 2];
     let profits = book.profits(&moves, 0..3, &groups).unwrap();
     let followed = book.profits(&one, 0..1, &groups).unwrap();
-    let on_smiles = book.profits_on(&moves, 0..3, &groups, |_, _| 0.5).unwrap();
+    let on_smiles = book.profits_on(&moves, 0..3, &groups, each(|_, _| 0.5)).unwrap();
     for line in groups {
         close(profits.group(line)[2], followed.group(line)[0], 1e-7);
         for row in 0..3 {
@@ -287,7 +292,7 @@ fn a_skew_tilts_volatilities_about_the_forward() {
         .holdings()
         .map(|held| if let Holding::Option { point, .. } = held { *point } else { panic!("an option") })
         .collect();
-    let on_smiles = book.profits_on(&moves, 0..3, &groups, |line, place| points[line].slope * place).unwrap();
+    let on_smiles = book.profits_on(&moves, 0..3, &groups, each(|line, place| points[line].slope * place)).unwrap();
     let greeks = ByGreeks::of(&mut book, &factors, hour, &groups).unwrap();
     let small = [0.0, 0.0, 1e-4];
     let full = book.profits(&Moves::given(&factors, hour, small.to_vec()).unwrap(), 0..1, &[]).unwrap();

@@ -6,6 +6,7 @@ use super::finding::{At, Found};
 use super::seat::{has_one_currency, plus, shares_instruments};
 use crate::records::LossRow;
 use crate::run::Run;
+use crate::table::Name;
 use std::collections::BTreeMap;
 use units::{Cash, Contract, Duration, Notional, Price, Qty, Timestamp};
 
@@ -24,7 +25,8 @@ pub(super) fn can_recompute(run: &Run) -> bool {
         && run.tables.options.is_empty()
 }
 
-pub(super) fn check(run: &Run, marks: &[MarksAt], found: &mut Found) {
+/// `marks` are of the times of the table, `hours` those in which the market was heard since it begins.
+pub(super) fn check(run: &Run, (marks, hours): (&[MarksAt], &[Timestamp]), found: &mut Found) {
     let rows = &run.tables.losses;
     let mut times: Vec<Timestamp> = rows.iter().map(|row| row.time).collect();
     times.dedup();
@@ -35,6 +37,7 @@ pub(super) fn check(run: &Run, marks: &[MarksAt], found: &mut Found) {
     if !sorted || !begins {
         return;
     }
+    complete(rows, hours, found);
     let worth = if can_recompute(run) { worths(run, &times, marks) } else { BTreeMap::new() };
     let mut first = 0;
     for told in rows.chunk_by(|_, next| !next.strategy.is_empty()) {
@@ -73,6 +76,44 @@ pub(super) fn check(run: &Run, marks: &[MarksAt], found: &mut Found) {
         let all: Vec<f64> = ends.flat_map(|now| fits.iter().map(move |then| made_by(now, then))).collect();
         found.ensure("loss.made", all.iter().any(|one| (made - one).abs() <= ROUNDING), at, || {
             format!("equity made {made}, fills, payments, flows and marks give {all:?}")
+        });
+    }
+}
+
+/// Whose figure a row is: account, confidence, horizon and method.
+type Figure = (u64, u64, u64, Name);
+
+/// Each figure is told once in each step of its own in which the market was heard, for the account and for each of its strategies.
+fn complete(rows: &[LossRow], hours: &[Timestamp], found: &mut Found) {
+    let mut told: BTreeMap<Figure, BTreeMap<Timestamp, u64>> = BTreeMap::new();
+    let mut parts: BTreeMap<u64, Vec<(Name, Name)>> = BTreeMap::new();
+    let step = |horizon: f64| {
+        let horizon = Duration::from_nanos((horizon * Duration::DAY.nanos() as f64).round() as i64);
+        horizon.min(Duration::DAY).max(Duration::HOUR)
+    };
+    let mut first = 0;
+    for group in rows.chunk_by(|_, next| !next.strategy.is_empty()) {
+        let (row, at) = (&group[0], At::loss(first, &group[0]));
+        first += group.len();
+        let figure = (row.account, row.confidence.to_bits(), row.horizon.to_bits(), row.method.clone());
+        let count = told.entry(figure).or_default().entry(row.time.floor(step(row.horizon))).or_default();
+        *count += 1;
+        let is_once = *count == 1;
+        found.ensure("loss.rows", is_once, at, || "the figure is told a second time in its step".to_owned());
+        let own: Vec<(Name, Name)> =
+            group[1..].iter().map(|part| (part.strategy.clone(), part.instrument.clone())).collect();
+        let known = parts.entry(row.account).or_insert_with(|| own.clone());
+        let is_same = *known == own;
+        found.ensure("loss.rows", is_same, at, || "it has not the parts that others of the account have".to_owned());
+    }
+    for ((account, confidence, horizon, method), steps) in &told {
+        let (confidence, horizon) = (f64::from_bits(*confidence), f64::from_bits(*horizon));
+        let mut heard: Vec<Timestamp> = hours.iter().map(|hour| hour.floor(step(horizon))).collect();
+        heard.dedup();
+        let missing = heard.iter().find(|step| !steps.contains_key(step));
+        found.ensure("loss.rows", missing.is_none(), At::file("losses"), || {
+            let (percent, at) = (confidence * 100.0, shown(missing.copied()));
+            format!("account {account}: {percent} % over {horizon} d ({method}) is not told in the step from {at} on")
         });
     }
 }

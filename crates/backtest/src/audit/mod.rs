@@ -110,7 +110,7 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
         }
         Err(error) => return Err(error),
     };
-    losses::check(run, &walked.marks, &mut found);
+    losses::check(run, (&walked.marks, &walked.hours), &mut found);
     let triggers = figures::triggers(run, walked.crossed, walked.unexplained);
     plans::check_record(run, walked.bars, &mut found);
     let (findings, checks) = found.told();

@@ -35,6 +35,8 @@ pub(super) struct Walked {
     pub(super) leverage: Vec<(f64, Option<Timestamp>)>,
     /// At the times of losses.
     pub(super) marks: Vec<MarksAt>,
+    /// Hours in which the market was heard, from the first loss that was told on.
+    pub(super) hours: Vec<Timestamp>,
 }
 
 /// An instrument, and what its market did so far.
@@ -225,6 +227,7 @@ impl<'a> Walk<'a> {
             disposition: Disposition::default(),
             leverage: vec![(0.0, None); policies.len()],
             marks: Vec::new(),
+            hours: Vec::new(),
         };
         Self {
             run,
@@ -300,6 +303,10 @@ impl<'a> Walk<'a> {
     /// What instruments are marked at, where losses were told now.
     fn marks(&mut self) {
         let losses = &self.tables.losses;
+        let hour = self.at.floor(Duration::HOUR);
+        if losses.first().is_some_and(|row| row.time <= self.at) && self.told.hours.last() != Some(&hour) {
+            self.told.hours.push(hour);
+        }
         let told = losses[self.next.loss..].iter().take_while(|row| row.time <= self.at);
         let count = told.clone().count();
         if told.last().is_some_and(|row| row.time == self.at) {

@@ -64,6 +64,7 @@ impl Measured {
             at: last.unwrap_or(Timestamp::MAX),
             step: Duration::DAY,
             window: None,
+            is_on_grid: false,
             coins: asked,
             threads: 1,
         };

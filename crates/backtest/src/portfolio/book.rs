@@ -680,6 +680,10 @@ impl Book {
         !self.smiles.on.is_empty()
     }
 
+    pub(super) fn smiles(&self) -> &Smiles {
+        &self.smiles
+    }
+
     pub(super) fn set_smiles(&mut self, smiles: Smiles) {
         self.smiles = smiles;
     }

@@ -6,7 +6,7 @@ use engine::FittedChain;
 use market::{Catalogue, Currency, Event};
 use risk::chain::{Chain, Chains};
 use risk::scenario::{REFERENCE_DAYS, SHORT_DAYS};
-use risk::value_at_risk::{self, FEWEST, Factor, History};
+use risk::value_at_risk::{self, FEWEST, Factor, HOLE, History};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -35,6 +35,8 @@ pub struct HistoryRequest {
     pub step: Duration,
     /// How far back; `None`: to the beginning of the tapes.
     pub window: Option<Duration>,
+    /// Rows lie at whole steps of UTC midnight, as facts of a run have them; else whole steps before the last moment at which all was told.
+    pub is_on_grid: bool,
     /// Coins, and which of their volatilities are asked for.
     pub coins: Vec<(Currency, Vols)>,
     /// Surfaces are fitted on so many threads, while the tapes are read; how many changes no bit.
@@ -65,6 +67,8 @@ pub struct MarketHistory {
     pub left_out: usize,
     /// How far back it was asked for.
     pub window: Option<Duration>,
+    /// Whether rows lie at whole steps of UTC midnight.
+    pub is_on_grid: bool,
     /// When each change began and ended.
     pub spans: Vec<(Timestamp, Timestamp)>,
     /// By factor: of what the numbers are.
@@ -80,6 +84,8 @@ struct Source {
     prices: Vec<InstrumentId>,
     /// The chain of options on the coin.
     chain: Option<usize>,
+    /// A price that is taken beside the chain, at the moment of its quotes: the coin's volatilities are asked for too.
+    is_beside: bool,
     name: String,
     /// Rows in which it was told.
     told: usize,
@@ -114,8 +120,8 @@ impl Known {
         ];
         let mut sources = Vec::new();
         for (vols, kind) in kinds {
-            for (coin, _) in asked.coins.iter().filter(|(_, asked)| *asked >= vols) {
-                let chain = self.chains.chains().iter().position(|chain| chain.base() == *coin);
+            for (coin, wanted) in asked.coins.iter().filter(|(_, asked)| *asked >= vols) {
+                let chain = self.chains.largest(coin.as_str());
                 let venue = chain.map_or("", |chain| self.chains.chains()[chain].venue());
                 let of_surface = |what: &str, days| {
                     format!("{what} at the money, {days} days ahead, of the surface of {coin} options at {venue}")
@@ -127,8 +133,9 @@ impl Known {
                     Factor::ShortVol(_) => of_surface("", SHORT_DAYS).trim_start().to_owned(),
                     Factor::Skew(_) => of_surface("slope", REFERENCE_DAYS),
                 };
-                let prices = self.catalogue.prices_of(*coin).collect();
-                sources.push(Source { factor, prices, chain, name, told: 0 });
+                let prices: Vec<InstrumentId> = self.catalogue.prices_of(*coin).collect();
+                let is_beside = *wanted > Vols::None && chain.is_some() && !prices.is_empty();
+                sources.push(Source { factor, prices, chain, is_beside, name, told: 0 });
             }
         }
         sources
@@ -167,7 +174,7 @@ impl Known {
 
     /// When a factor was told last, less than a step before.
     fn told(&self, source: &Source, at: Timestamp, step: Duration) -> Option<Timestamp> {
-        if source.is_of_prices() {
+        if source.is_of_prices() && !source.is_beside {
             self.price(source, at, step).map(|(_, told, _)| told)
         } else {
             self.quoted[source.chain?].map(|(told, _)| told).filter(|told| at.since(*told) < step)
@@ -186,6 +193,13 @@ impl Known {
         for (index, source) in sources.iter_mut().enumerate() {
             let level = match (source.is_of_prices(), source.chain) {
                 _ if !is_asked(index) => Level::Missing,
+                (true, Some(chain)) if source.is_beside => {
+                    let told = self.quoted[chain].filter(|(told, _)| at.since(*told) < step);
+                    if let Some(of) = self.price(source, at, step).map(|(of, ..)| of) {
+                        source.name.clone_from(&self.catalogue.instruments[of.index()].symbol);
+                    }
+                    told.and_then(|(_, spot)| spot).map_or(Level::Missing, |spot| Level::Known(spot.approximate()))
+                }
                 (true, _) => match self.price(source, at, step) {
                     Some((of, _, price)) => {
                         source.name.clone_from(&self.catalogue.instruments[of.index()].symbol);
@@ -407,7 +421,7 @@ impl MarketHistory {
             ));
         };
         let (end, ended) = (rows[last].0, asked.at.since(rows[last].0));
-        if ended.nanos() > ENDED_MAX * asked.step.nanos() {
+        if ended.nanos() > HOLE * asked.step.nanos() {
             return Err(refused(
                 format!("the tapes end at {end}, {:.1} days before {}", ended.days(), asked.at),
                 "ask about a time that they reach: volatilities of then are not those of now",
@@ -417,6 +431,12 @@ impl MarketHistory {
         for (pair, moments) in whole[first..=last].windows(2).zip(rows[first..].windows(2)) {
             match (&pair[0], &pair[1]) {
                 (Some(before), Some(after)) => {
+                    let is_behind = |(_, ended): &(Timestamp, Timestamp)| {
+                        moments[0].0.since(*ended).nanos() > HOLE * asked.step.nanos()
+                    };
+                    if spans.last().is_some_and(is_behind) {
+                        history.note_hole();
+                    }
                     let levels = before.iter().zip(after).zip(history.factors());
                     let changes: Vec<f64> =
                         levels.map(|((before, after), factor)| factor.change(*before, *after)).collect();
@@ -429,7 +449,7 @@ impl MarketHistory {
         // Rows again behind a hole are levels of now; until there are changes of them, what is known is of then.
         if let Some((_, changed)) = spans.last() {
             let ago = asked.at.since(*changed);
-            if ago.nanos() > ENDED_MAX * asked.step.nanos() {
+            if ago.nanos() > HOLE * asked.step.nanos() {
                 let days = ago.days();
                 return Err(refused(
                     format!(
@@ -450,6 +470,7 @@ impl MarketHistory {
             to: rows[last].0,
             left_out,
             window: asked.window,
+            is_on_grid: asked.is_on_grid,
             spans,
             sources: used.iter().map(|at| sources[*at].name.clone()).collect(),
         })
@@ -491,8 +512,6 @@ fn is_own(sources: &[Source], rows: &[(Timestamp, Vec<Option<f64>>)], used: &[us
 
 /// A step so many times finer than what is told most seldom is refused unread.
 const FINER_MAX: i64 = 4;
-/// A history that ends more steps than this before the moment that is asked about is none of that moment.
-const ENDED_MAX: i64 = 10;
 /// Chains that wait to be fitted, at most.
 const WAITING: usize = 16;
 
@@ -551,6 +570,7 @@ impl Times {
             }
         }
         let last = told.iter().flatten().map(|(_, last, _)| *last).min().unwrap_or(asked.at);
+        let last = if asked.is_on_grid { asked.at.floor(asked.step) } else { last };
         let apart = |(source, told): (&Source, &Option<(Timestamp, Timestamp, i64)>)| {
             let (first, last, moments) = told.filter(|(.., moments)| *moments > 0)?;
             Some((source.factor, Duration::from_nanos(last.since(first).nanos() / moments)))
@@ -605,6 +625,10 @@ impl<'a> Rows<'a> {
             self.told(&known, now, fits);
         }
         self.pass(&known, asked.at + Duration::from_nanos(1), fits);
+        // On the grid the last row may still wait for what comes late.
+        if let (Some(at), Some(row), true) = (self.next, self.waiting.take(), asked.is_on_grid) {
+            self.push(&known, at, row);
+        }
         Ok(Some(self))
     }
 

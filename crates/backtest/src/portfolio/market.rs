@@ -50,18 +50,38 @@ impl Market {
         }))
     }
 
-    /// The last price of a coin in dollars, no older than `max_age`: of a perpetual, else of spot.
-    fn coin(&self, coin: Currency, max_age: Duration) -> Option<f64> {
+    /// The last price of a coin in what it is quoted in, no older than `max_age`: of a perpetual, else of spot.
+    fn coin(&self, coin: Currency, max_age: Duration) -> Option<(f64, Currency)> {
         self.catalogue.prices_of(coin).find_map(|source| {
             let (at, price) = self.prices[source.index()];
-            (self.at.since(at) <= max_age).then(|| price.approximate())
+            let quote = self.catalogue.instruments[source.index()].quote;
+            (self.at.since(at) <= max_age).then(|| (price.approximate(), quote))
         })
     }
 
-    /// The forward of a coin for delivery at once, by its surface.
-    fn forward(&self, coin: Currency, max_age: Duration) -> Option<f64> {
+    /// The forward of a coin for delivery at once, by its surface, in what that is quoted in.
+    fn forward(&self, coin: Currency, max_age: Duration) -> Option<(f64, Currency)> {
         let view = self.on(coin).filter(|view| self.at.since(view.at) <= max_age)?;
-        view.surface()?.tenor(AT_ONCE).ok().map(|tenor| tenor.forward())
+        let tenor = view.surface()?.tenor(AT_ONCE).ok()?;
+        Some((tenor.forward(), quote_of(view)))
+    }
+
+    /// The last price of an instrument, no older than `max_age`, in what it is quoted in.
+    fn last(&self, symbol: &str, max_age: Duration) -> Option<f64> {
+        let (at, price) = self.prices[self.catalogue.instrument_id(symbol)?.index()];
+        (self.at.since(at) <= max_age).then(|| price.approximate())
+    }
+
+    /// What a dollar of some kind is worth in dollars: as the tapes tell it, else as the portfolio states it, else at par.
+    fn dollars(&self, of: Currency, max_age: Duration, stated: &[(Currency, f64)]) -> f64 {
+        let known = |of: Currency| {
+            let row = stated.iter().find(|(currency, _)| *currency == of && of != Currency::USD);
+            row.map_or(1.0, |(_, price)| *price)
+        };
+        match self.coin(of, max_age).filter(|_| of != Currency::USD) {
+            Some((price, quote)) => price * known(quote),
+            None => known(of),
+        }
     }
 
     /// The first surface of a coin.
@@ -77,11 +97,24 @@ impl Market {
     }
 }
 
-/// A smile that a position stands on: which surface, and the years to its expiry there.
+/// What forwards and strikes of a chain are in: dollars where it is paid for in coin.
+fn quote_of(view: &SurfaceView) -> Currency {
+    let settle: Option<Currency> = view.settle.parse().ok();
+    settle.filter(|settle| is_dollar(*settle)).unwrap_or(Currency::USD)
+}
+
+/// In what a contract's price is.
+fn priced_in(instrument: &Instrument) -> Currency {
+    if is_dollar(instrument.quote) { instrument.quote } else { Currency::USD }
+}
+
+/// A smile that a position stands on: which surface, the years to its expiry there, and ln of what its forward has been multiplied by
+/// since.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct On {
     surface: usize,
     years: f64,
+    moved: f64,
 }
 
 /// Surfaces with the positions that stand on them.
@@ -92,14 +125,26 @@ pub(crate) struct Smiles {
 }
 
 impl Smiles {
-    fn tenor(&self, symbol: &str) -> Option<Tenor<'_>> {
+    fn tenor(&self, symbol: &str) -> Option<(Tenor<'_>, f64)> {
         let (_, on) = self.on.iter().find(|(of, _)| of == symbol)?;
-        self.surfaces.get(on.surface)?.surface()?.tenor(on.years).ok()
+        Some((self.surfaces.get(on.surface)?.surface()?.tenor(on.years).ok()?, on.moved))
     }
 
-    /// The volatility of an option's expiry at a log-moneyness.
+    /// What an option stands on.
+    pub(super) fn on(&self, symbol: &str) -> Option<On> {
+        self.on.iter().find(|(of, _)| of == symbol).map(|(_, on)| *on)
+    }
+
+    /// Volatilities of a smile by log-moneyness, as [`Self::vol`] has them.
+    pub(super) fn at(&self, on: On) -> Option<impl Fn(f64) -> f64 + '_> {
+        let tenor = self.surfaces.get(on.surface)?.surface()?.tenor(on.years).ok()?;
+        Some(move |place: f64| tenor.vol(place + on.moved))
+    }
+
+    /// The volatility of an option's expiry at a log-moneyness. Until more is quoted strikes keep theirs, wherever the forward is.
     pub(crate) fn vol(&self, symbol: &str, log_moneyness: f64) -> Option<f64> {
-        self.tenor(symbol).map(|tenor| tenor.vol(log_moneyness)).filter(|vol| vol.is_finite())
+        let (tenor, moved) = self.tenor(symbol)?;
+        Some(tenor.vol(log_moneyness + moved)).filter(|vol| vol.is_finite())
     }
 }
 
@@ -115,11 +160,22 @@ impl Book {
         let (mut wrong, mut kept, mut notes, mut aged) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
         let mut smiles = Smiles { surfaces: market.surfaces.clone(), on: Vec::new() };
         self.set_time(market.at);
+        // What is quoted in a stablecoin is worth as much as that.
+        let stated: Vec<(Currency, f64)> = self.prices().map(|row| (row.currency, row.price)).collect();
+        let mut pegs: Vec<(Currency, f64)> = Vec::new();
+        let mut dollars = |of: Currency| match pegs.iter().find(|(known, _)| *known == of) {
+            Some((_, price)) => *price,
+            None => {
+                let price = market.dollars(of, max_age, &stated);
+                pegs.push((of, price));
+                price
+            }
+        };
         for coin in self.coins() {
             match (market.coin(coin, max_age), market.forward(coin, max_age)) {
-                (Some(price), _) => self.set_price(coin, price),
-                (None, Some(forward)) => {
-                    self.set_price(coin, forward);
+                (Some((price, quote)), _) => self.set_price(coin, price * dollars(quote)),
+                (None, Some((forward, quote))) => {
+                    self.set_price(coin, forward * dollars(quote));
                     notes.push(format!("the price of {coin} is its forward: the tapes have no perpetual or spot then"));
                 }
                 (None, None) if is_dollar(coin) => {}
@@ -164,8 +220,9 @@ impl Book {
                         ));
                         continue;
                     }
-                    // Since the quotes of the surface the coin may have moved, and forwards with it.
-                    let now = market.coin(instrument.base, max_age);
+                    // Since the quotes of the surface the coin may have moved, and forwards with it. Strikes keep their volatilities
+                    // until others are quoted, as facts of a run have it.
+                    let now = view.spot_of.as_ref().and_then(|source| market.last(source, max_age));
                     let moved = now.zip(view.spot).map_or(1.0, |(now, then)| now / then);
                     if age > Duration::ZERO {
                         aged.insert(format!(
@@ -184,8 +241,11 @@ impl Book {
                         wrong.push(Wrong::new(place, what, "ask about another time"));
                         continue;
                     };
-                    let (forward, at, strike) = (tenor.forward() * moved, strike, strike.approximate());
-                    let fitted = tenor.vol(units::math::ln(strike / forward));
+                    let per_dollar = dollars(priced_in(&instrument));
+                    let forward = tenor.forward() * (dollars(quote_of(view)) / per_dollar) * moved;
+                    let (at, strike) = (strike, strike.approximate());
+                    let log_moved = units::math::ln(moved);
+                    let fitted = tenor.vol(units::math::ln(strike / forward) + log_moved);
                     // What the tapes do not list stays as the file has it; of what they list they know better.
                     let same = |listed: &Instrument| {
                         listed.base == instrument.base
@@ -207,21 +267,24 @@ impl Book {
                     let worth = EuropeanOption::new(right, inputs).ok().map(|option| option.greeks().price);
                     let worth = worth.map(|worth| if is_inverse { worth / forward } else { worth });
                     let mark = worth.and_then(|worth| Price::from_estimate(worth, Round::Nearest));
-                    self.set_forward(instrument.base, expiry, forward);
+                    self.set_forward(instrument.base, expiry, forward * per_dollar);
                     self.set_market(&symbol, mark, Some(vol), view.at);
-                    smiles.on.push((symbol, On { surface, years }));
+                    smiles.on.push((symbol, On { surface, years, moved: log_moved }));
                 }
                 (_, expiry) => {
                     let forward = expiry.and_then(|expiry| {
                         let (_, view) = view.filter(|(_, view)| market.at.since(view.at) <= max_age)?;
-                        Some(view.surface()?.tenor(expiry.since(view.at).days() / YEAR).ok()?.forward())
+                        let tenor = view.surface()?.tenor(expiry.since(view.at).days() / YEAR).ok()?;
+                        Some((tenor.forward(), quote_of(view)))
                     });
                     let coin =
                         market.coin(instrument.base, max_age).or_else(|| market.forward(instrument.base, max_age));
                     let coin = coin.filter(|_| expiry.is_none());
-                    let mark = own.or_else(|| Price::from_estimate(forward.or(coin)?, Round::Nearest));
+                    let per_dollar = dollars(priced_in(&instrument));
+                    let from = forward.or(coin).map(|(price, quote)| price * (dollars(quote) / per_dollar));
+                    let mark = own.or_else(|| Price::from_estimate(from?, Round::Nearest));
                     if let (Some(expiry), Some(mark)) = (expiry, mark) {
-                        self.set_forward(instrument.base, expiry, mark.approximate());
+                        self.set_forward(instrument.base, expiry, mark.approximate() * per_dollar);
                     }
                     match mark {
                         Some(mark) => self.set_market(&symbol, Some(mark), None, market.at),
@@ -232,6 +295,8 @@ impl Book {
         }
         self.set_smiles(smiles);
         notes.extend(aged);
+        let off = pegs.iter().filter(|(_, price)| *price != 1.0);
+        notes.extend(off.map(|(of, price)| format!("what the tapes quote in {of} counts at {price} USD for each")));
         if !kept.is_empty() {
             notes.push(format!("not on the tapes, as the portfolio has it: {}", kept.join(", ")));
         }

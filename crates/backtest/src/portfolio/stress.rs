@@ -9,7 +9,7 @@ use pricing::options::Simd;
 use pricing::surface::Sticky;
 use risk::collateral::{Balance, Collateral};
 use risk::scenario::{
-    Basis, MarginChange, NamedStress, Outcomes, Portfolio, Revaluation, Scenario, ScenarioError, VolMove,
+    Basis, MarginChange, Move, NamedStress, Outcomes, Portfolio, Revaluation, Scenario, ScenarioError, VolMove,
 };
 use risk::venues::{Parameters, VenueRules, moved};
 use serde::Serialize;
@@ -74,6 +74,14 @@ pub struct AfterView {
     pub isolated_liquidated: Vec<String>,
     /// Why there are no figures.
     pub absent: Option<String>,
+}
+
+impl StressView {
+    /// Whether margins were asked for, and of none there is a figure.
+    #[must_use]
+    pub fn has_no_margin(&self) -> bool {
+        self.is_margined && self.now.iter().all(|now| now.maintenance.is_none())
+    }
 }
 
 impl AfterView {
@@ -157,6 +165,9 @@ pub struct StressView {
     pub grid: Option<GridView>,
     /// What lies at venues; `None`: no balance has a price.
     pub concentration: Option<ConcentrationView>,
+    /// Whether any account says at which venue it is, so that a margin is asked for.
+    #[serde(skip)]
+    pub is_margined: bool,
     /// `strike`, also where no surface was fitted that could move along; or `moneyness`.
     pub sticky: String,
     /// What a reader must know.
@@ -196,15 +207,29 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
     let now = after(&still, &[]).0;
     let value = total(book, &mut accounts, &still).ok().map(|(_, value, _)| value);
     let mut rows = Vec::new();
+    let pegged = pegged(asked);
     // What one of them takes for a stablecoin is one in all of them.
     for account in &mut accounts {
         asked.stresses.iter().for_each(|stress| account.peg(stress));
     }
+    notes.extend(taken_for_coins(book, &pegged));
     for stress in &asked.stresses {
-        let scenario = Scenario { sticky: asked.sticky, ..stress.scenario.clone() };
-        let (profit, holdings, absent) = match total(book, &mut accounts, &scenario) {
-            Ok((profit, _, holdings)) => (Some(profit), holdings, None),
-            Err(error) => (None, Vec::new(), Some(error.to_string())),
+        let mut scenario = Scenario { sticky: asked.sticky, ..stress.scenario.clone() };
+        let named = |scenario: &Scenario, of: Currency| scenario.dollars.iter().any(|(known, _)| *known == of);
+        let unnamed: Vec<Currency> = pegged.iter().copied().filter(|of| !named(&scenario, *of)).collect();
+        for of in unnamed {
+            // One that this stress moves by a price of its own goes there.
+            let own = scenario.spot.each.iter().find(|(coin, _)| *coin == of);
+            let by = if let Some((_, Move::Return(by))) = own { *by } else { 0.0 };
+            scenario.dollars.push((of, by));
+        }
+        let without = without_vol(book, &mut scenario, &mut notes, &stress.name);
+        let (profit, holdings, absent) = match without {
+            Some(reason) => (None, Vec::new(), Some(reason)),
+            None => match total(book, &mut accounts, &scenario) {
+                Ok((profit, _, holdings)) => (Some(profit), holdings, None),
+                Err(error) => (None, Vec::new(), Some(error.to_string())),
+            },
         };
         let (after, not_applied) = after(&scenario, &stress.margin);
         rows.push(StressRow {
@@ -240,10 +265,71 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
         now,
         stresses: rows,
         grid,
-        concentration: concentration(book),
+        concentration: concentration(book, &pegged),
+        is_margined: book.venues().any(|(_, venue, _)| venue.is_some()),
         sticky: if strikes { "strike" } else { "moneyness" }.to_owned(),
         notes,
     })
+}
+
+/// What any of the stresses takes for a stablecoin that no table knows.
+fn pegged(asked: &StressRequest) -> Vec<Currency> {
+    let named = asked.stresses.iter().flat_map(NamedStress::stablecoins).filter(|coin| !is_dollar(*coin));
+    named.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Whether a currency that is taken for a coin looks like one that is held to something.
+fn looks_pegged(code: Currency, price: f64) -> bool {
+    const NAMES: [&str; 8] = ["UST", "USTC", "FRAX", "GHO", "MIM", "DOLA", "EURC", "EURT"];
+    let is_named = code.as_str().contains("USD") || NAMES.contains(&code.as_str());
+    (is_named && (0.2..=2.0).contains(&price)) || (0.98..=1.02).contains(&price)
+}
+
+/// What is held that looks like a stablecoin and moves as a coin, by the row of its price.
+fn taken_for_coins(book: &Book, pegged: &[Currency]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (at, row) in book.prices().enumerate() {
+        let code = row.currency;
+        let is_known = is_dollar(code) || pegged.contains(&code);
+        if !is_known && book.coins().contains(&code) && looks_pegged(code, row.price) {
+            notes.push(format!(
+                "prices[{at}]: {code} is taken for a coin and moves as one (`others`); if it is a stablecoin, say so in a stress file of \
+                 your own, `text,stablecoin,{code},what it is held to`, or move it there by `peg`"
+            ));
+        }
+    }
+    notes
+}
+
+/// Leaves coins that a stress moves by deviations, and whose volatility the file does not state, where they are: what nothing hangs on,
+/// and, which is said, balances of what looks like a stablecoin. Of others it says why there is no profit.
+fn without_vol(book: &Book, scenario: &mut Scenario, notes: &mut Vec<String>, name: &str) -> Option<String> {
+    let held = book.held();
+    let coins = book.coins();
+    for (at, row) in book.prices().enumerate() {
+        let code = row.currency;
+        let moves = matches!(scenario.spot.of(code), Move::Deviations(_))
+            && !is_dollar(code)
+            && !scenario.dollars.iter().any(|(named, _)| *named == code);
+        if row.vol.is_some() || !moves {
+            continue;
+        }
+        let in_contract = |(_, of): &(String, market::Instrument)| [of.base, of.quote, of.settle].contains(&code);
+        let is_traded = held.iter().any(in_contract);
+        if coins.contains(&code) && (is_traded || !looks_pegged(code, row.price)) {
+            return Some(format!(
+                "prices[{at}]: {code} moves by deviations of a day and has no volatility; state its `vol`"
+            ));
+        }
+        if coins.contains(&code) {
+            notes.push(format!(
+                "prices[{at}]: {code} states no `vol`, by which {name} moves coins: what is held of it stands still there, all else is \
+                 moved; add its `vol`, or call it a stablecoin in a stress file"
+            ));
+        }
+        scenario.dollars.push((code, 0.0));
+    }
+    None
 }
 
 /// An account ready to be moved.
@@ -430,6 +516,17 @@ impl Margined {
         self.parameters.rows().filter_map(row).collect()
     }
 
+    /// In what its amounts are; where a model refuses what is held, what that settles in.
+    fn currency(&self) -> Currency {
+        let Group { settle, portfolio, .. } = &self.group;
+        let is_in_it = portfolio.positions.iter().any(|position| position.instrument.settle == *settle)
+            || portfolio.balances.iter().any(|balance| balance.currency == *settle);
+        match portfolio.positions.first() {
+            Some(first) if !is_in_it => first.instrument.settle,
+            _ => *settle,
+        }
+    }
+
     fn knows(&self, change: &MarginChange) -> bool {
         !self.changed(change).is_empty()
     }
@@ -439,7 +536,7 @@ impl Margined {
         let mut view = AfterView {
             account: group.account.clone(),
             model: String::new(),
-            currency: group.settle.to_string(),
+            currency: self.currency().to_string(),
             equity: None,
             initial: None,
             maintenance: None,
@@ -472,7 +569,7 @@ impl Margined {
     }
 }
 
-fn concentration(book: &Book) -> Option<ConcentrationView> {
+fn concentration(book: &Book, pegged: &[Currency]) -> Option<ConcentrationView> {
     let mut venues: Vec<&str> = book.balances().map(|(venue, ..)| venue).collect();
     venues.sort_unstable();
     venues.dedup();
@@ -486,7 +583,8 @@ fn concentration(book: &Book) -> Option<ConcentrationView> {
     };
     let collateral = Collateral::new(book.balances().filter_map(balance).collect()).ok()?;
     let depeg = NamedStress::named("stablecoin-depeg");
-    let named: Vec<Currency> = depeg.as_ref().map(|stress| stress.stablecoins().collect()).unwrap_or_default();
+    let mut named: Vec<Currency> = depeg.as_ref().map(|stress| stress.stablecoins().collect()).unwrap_or_default();
+    named.extend(pegged);
     let by_venue = collateral.by_venue()?;
     let by_coin = collateral.by_stablecoin(&named);
     let value = collateral.value();

@@ -3,6 +3,7 @@
 use super::book::{Book, Whole};
 use super::history::{MarketHistory, Vols};
 use super::margin::as_text;
+use super::market::{On, Smiles};
 use super::shape::Wrong;
 use crate::Error;
 use crate::parallel::{Share, parallel};
@@ -11,7 +12,8 @@ use pricing::options::Simd;
 use risk::delta_gamma::DeltaGamma;
 use risk::scenario::Portfolio;
 use risk::value_at_risk::{
-    self, Again, ByGreeks, Dynamics, Factor, Figures, Forecast, Law, Moves, Paths, Profits, Tails, ValueAtRiskError,
+    self, Again, ByGreeks, Dynamics, Factor, Figures, Forecast, HOLE, Law, Moves, Paths, Profits, Tails,
+    ValueAtRiskError,
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -29,8 +31,6 @@ const BARS: usize = 80;
 const BEYOND: f64 = 0.001;
 /// Fewer scenarios beyond value at risk are named.
 const FEW: f64 = 5.0;
-/// A smile is kept as its volatilities so far around an option's own place, in steps of log-moneyness.
-const SMILE: (f64, usize) = (0.005, 300);
 /// Histories that are drawn again for the error of the history, and how many of them must have figures.
 const AGAIN: u64 = 100;
 const AGAIN_FEWEST: usize = 50;
@@ -115,6 +115,8 @@ pub struct HistoryView {
     pub changes: usize,
     /// Steps that are left out, because something was not told at an end of them.
     pub left_out: usize,
+    /// Where rows lie: `told`, whole steps before the last moment told; `utc`, at whole steps of UTC midnight.
+    pub rows: &'static str,
     /// What changes.
     pub factors: Vec<FactorView>,
 }
@@ -217,31 +219,9 @@ struct Line {
     underlying: Currency,
     strategy: Option<String>,
     quantity: f64,
-    /// Volatilities around the option's own place.
-    smile: Option<Smile>,
-}
-
-#[derive(Debug, Clone)]
-struct Smile {
-    first: f64,
-    vols: Vec<f64>,
-}
-
-impl Smile {
-    /// The smile around a place; linear between its points, flat beyond.
-    fn of(centre: f64, vol: impl Fn(f64) -> Option<f64>) -> Option<Self> {
-        let (step, reach) = SMILE;
-        let first = centre - step * reach as f64;
-        let vols = (0..=2 * reach).map(|at| vol(first + step * at as f64)).collect::<Option<Vec<f64>>>()?;
-        Some(Self { first, vols })
-    }
-
-    fn at(&self, place: f64) -> f64 {
-        let last = self.vols.len() - 1;
-        let along = ((place - self.first) / SMILE.0).clamp(0.0, last as f64);
-        let below = (along as usize).min(last - 1);
-        self.vols[below] + (along - below as f64) * (self.vols[below + 1] - self.vols[below])
-    }
+    is_option: bool,
+    /// The smile of the option's expiry.
+    smile: Option<On>,
 }
 
 /// A portfolio ready to be moved.
@@ -251,6 +231,7 @@ pub struct Held {
     value: f64,
     lines: Vec<Line>,
     portfolios: Vec<Portfolio>,
+    smiles: Smiles,
 }
 
 impl Held {
@@ -288,7 +269,7 @@ impl Held {
                 .map_err(|error| vec![Wrong::new("", error, "correct the row")])?;
             value += outcomes.value();
         }
-        let held = Self { time: book.time(), value, lines, portfolios };
+        let held = Self { time: book.time(), value, lines, portfolios, smiles: book.smiles().clone() };
         if held.book(Dynamics::default()).coins().is_empty() {
             return Err(vec![Wrong::new(
                 "positions",
@@ -316,9 +297,12 @@ impl Held {
         value_at_risk::Book::new(&self.portfolios, dynamics, Simd::best())
     }
 
-    /// The volatility of an option's smile at a log-moneyness; where no smile is known it is flat, so that nothing follows.
-    fn smile(&self, line: usize, place: f64) -> f64 {
-        self.lines[line].smile.as_ref().map_or(0.0, |smile| smile.at(place))
+    /// Volatilities of an option's smile in place of log-moneyness; where no smile is known it is flat, so that nothing follows.
+    fn smile(&self, line: usize, places: &mut [f64]) {
+        match self.lines[line].smile.and_then(|on| self.smiles.at(on)) {
+            Some(smile) => places.iter_mut().for_each(|place| *place = smile(*place)),
+            None => places.fill(0.0),
+        }
     }
 }
 
@@ -334,15 +318,7 @@ fn lines_of<'a>(book: &'a Book, whole: &'a Whole) -> impl Iterator<Item = Line> 
         };
         let instrument = position.map(|position| &position.instrument);
         let strike = instrument.and_then(|instrument| instrument.kind.option()).map(|(strike, _)| strike.approximate());
-        let forward = instrument.and_then(|instrument| {
-            let expiry = instrument.kind.expiry()?;
-            let of = |term: &&risk::venues::Term| term.expiry == expiry && term.underlying == instrument.base;
-            held.expiries.iter().find(of).map(|term| term.forward)
-        });
-        let smile = strike.zip(forward).zip(instrument).and_then(|((strike, forward), instrument)| {
-            let vol = |place| book.smile(&instrument.symbol, place);
-            Smile::of(units::math::ln(strike / forward), vol)
-        });
+        let smile = instrument.filter(|_| strike.is_some()).and_then(|of| book.smiles().on(&of.symbol));
         Line {
             account: whole.account.clone(),
             name: super::stress::holding(whole, line),
@@ -352,6 +328,7 @@ fn lines_of<'a>(book: &'a Book, whole: &'a Whole) -> impl Iterator<Item = Line> 
             ),
             strategy: whole.rows.position(line).and_then(|row| book.strategy(row)).map(str::to_owned),
             quantity,
+            is_option: strike.is_some(),
             smile,
         }
     })
@@ -382,7 +359,7 @@ pub fn risk(
     let paths = Paths { count: asked.scenarios, seed: asked.seed };
     let mut book = held.book(asked.dynamics);
     let each: Vec<usize> = (0..held.lines.len()).collect();
-    let smile = |line: usize, place: f64| held.smile(line, place);
+    let smile = |line: usize, places: &mut [f64]| held.smile(line, places);
     // Of normal moves the deviation is the history's own, not that of a law with tails.
     let tails = if asked.method == RiskMethod::DeltaGamma { Tails::Normal } else { asked.tails };
     let law = || Law::of(history, asked.forecast, tails, steps);
@@ -533,7 +510,7 @@ fn again(
         } else {
             again.moves(which, asked.horizon, paths)?
         };
-        let smile = |line: usize, place: f64| held.smile(line, place);
+        let smile = |line: usize, places: &mut [f64]| held.smile(line, places);
         let profits = book.clone().profits_on(&moves, 0..moves.len(), &[], smile)?;
         let tail = risk::tail::Tail::of(profits.totals(), asked.confidence)?;
         Ok((tail.value_at_risk(), tail.expected_shortfall()))
@@ -655,6 +632,7 @@ fn history_view(market: &MarketHistory, made: &Made, horizon: Duration) -> Resul
         step_days: market.history.step().days(),
         changes: market.history.len(),
         left_out: market.left_out,
+        rows: if market.is_on_grid { "utc" } else { "told" },
         factors: factors.iter().zip(&market.sources).zip(deviations).map(view).collect(),
     })
 }
@@ -703,6 +681,42 @@ fn distribution(made: &Made, all: &Figures) -> Vec<BarView> {
     }
 }
 
+/// Draws that figures by Greeks are compared with, at most, and how far apart they may be without a word.
+const COMPARED: f64 = 10_000.0;
+const APART: f64 = 0.1;
+
+/// What full revaluation of draws from the same law tells, where that is far from what Greeks do: options near their ends bend in ways that
+/// no quadratic function has.
+fn by_full_revaluation(held: &Held, book: &value_at_risk::Book, asked: &RiskRequest, made: &Made) -> Option<String> {
+    let Made::ByGreeks(law, _, distribution) = made else { return None };
+    held.lines.iter().find(|line| line.is_option)?;
+    let fewest = AGAIN_BEYOND / (1.0 - asked.confidence);
+    if fewest > COMPARED {
+        return None;
+    }
+    let paths = Paths { count: AGAIN_PATHS.max(fewest as usize), seed: asked.seed };
+    let moves = Moves::monte_carlo(law, asked.horizon, paths).ok()?;
+    let smile = |line: usize, places: &mut [f64]| held.smile(line, places);
+    let profits = book.clone().profits_on(&moves, 0..moves.len(), &[], smile).ok()?;
+    let full = profits.figures(asked.confidence).ok()?;
+    let greeks = distribution.tail(asked.confidence).ok()?;
+    let differs = |by: f64, is: f64, error: Option<f64>| {
+        (by - is).abs() > (3.0 * error.unwrap_or_default()).max(APART * is.abs())
+    };
+    let is_off = differs(greeks.value_at_risk, full.value_at_risk, full.value_at_risk_error)
+        || differs(greeks.expected_shortfall, full.expected_shortfall, full.expected_shortfall_error);
+    let dollars = |value: f64| show::money_estimate(value, 2, show::Style::Terminal);
+    is_off.then(|| {
+        format!(
+            "Greeks at the horizon are not this book: {} draws from the same normal law, priced in full, have value at risk {} and \
+             expected shortfall {} USD; take `--method montecarlo`",
+            moves.len(),
+            dollars(full.value_at_risk),
+            dollars(full.expected_shortfall)
+        )
+    })
+}
+
 fn notes(
     held: &Held,
     book: &value_at_risk::Book,
@@ -727,6 +741,20 @@ fn notes(
             ));
         }
     }
+    if let Some(behind) = market.history.behind_hole() {
+        let (decay, of) = match (asked.method, asked.forecast.unwrap_or(Forecast::Exponential(DECAY))) {
+            (RiskMethod::Historical, _) => (1.0, "the changes"),
+            (_, Forecast::Exponential(decay)) if asked.forecast.is_some() || asked.method == RiskMethod::Filtered => {
+                (decay, "the weight of the volatility of now")
+            }
+            _ => (1.0, "the changes that the model is fitted to"),
+        };
+        notes.push(format!(
+            "the history has a hole of more than {HOLE} steps, {behind} changes ago: {} % of {of} lie before it",
+            show::percent(market.history.weight_before_hole(decay), 0, show::Style::Terminal)
+        ));
+    }
+    notes.extend(by_full_revaluation(held, book, asked, made));
     let told = market.to.since(market.from);
     if let Some(window) =
         market.window.filter(|window| window.nanos() >= told.nanos() + 2 * market.history.step().nanos())
@@ -764,6 +792,12 @@ fn notes(
             "{how} (30 days ÷ tenor)^{short_power} under thirty days, ^{long_power} from there on{rest}; smiles stay by {sticky}; {skews}"
         ));
     }
+    let rows = if market.is_on_grid {
+        "rows of the history lie at whole steps of UTC midnight, as those of facts of a run do"
+    } else {
+        "rows of the history end with the last moment told; facts of a run have theirs at whole steps of UTC midnight (`--rows utc`)"
+    };
+    notes.push(rows.to_owned());
     if market.left_out > 0 {
         notes.push(format!(
             "{} steps of the history are left out: something was not told within a step of one of their ends",

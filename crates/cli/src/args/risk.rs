@@ -278,6 +278,10 @@ pub(crate) struct Risk {
     /// How far back the history goes; to the beginning of the tapes if not given
     #[arg(long, value_name = "SPAN", value_parser = super::positive_duration)]
     pub(crate) window: Option<Duration>,
+    /// Where rows of the history lie: whole steps before the last moment told, or at whole steps of UTC midnight, as facts of a run have
+    /// them
+    #[arg(long, value_name = "WHERE", default_value = "told")]
+    pub(crate) rows: RowsArg,
     /// Forecasts of the volatility of now, for all methods but `historical`; `ewma` if not given
     #[arg(long, value_name = "MODEL")]
     pub(crate) volatility: Option<VolatilityArg>,
@@ -307,6 +311,13 @@ pub(crate) struct Risk {
     pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) picture: Picture,
+}
+
+/// Where rows of a history lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowsArg {
+    Told,
+    Utc,
 }
 
 /// Where scenarios come from.
@@ -361,11 +372,16 @@ fn tails(text: &str) -> Result<TailsArg, String> {
     }
 }
 
+/// Beyond it, one loss in a million, no history and no law tells anything.
+const CONFIDENCE_MOST: f64 = 0.999_999;
+
 /// `99%` or `0.99`: as facts of policies have it.
 fn confidence(text: &str) -> Result<f64, String> {
     match fraction(text) {
-        Some(value) if value >= f64::from(TailFact::CONFIDENCE_LEAST) / 10_000.0 && value < 1.0 => Ok(value),
-        Some(_) => Err("a confidence lies between 50% and 100%, this one left out: `99%` or `0.99`".to_owned()),
+        Some(value) if value >= f64::from(TailFact::CONFIDENCE_LEAST) / 10_000.0 && value <= CONFIDENCE_MOST => {
+            Ok(value)
+        }
+        Some(_) => Err("a confidence lies between 50% and 99.9999%: `99%` or `0.99`".to_owned()),
         None => Err("write a confidence as `99%` or `0.99`".to_owned()),
     }
 }

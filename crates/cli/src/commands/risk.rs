@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::margin::{read, refused};
 use super::stress::market;
-use crate::args::{MethodArg, Risk, StickyArg, VolatilityArg};
+use crate::args::{MethodArg, Risk, RowsArg, StickyArg, VolatilityArg};
 use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Cooperation;
@@ -35,7 +35,14 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
     };
     // A day is the longest step that is taken without being asked for.
     let step = args.step.unwrap_or(args.horizon.min(Duration::DAY));
-    let wanted = HistoryRequest { at: args.at, step, window: args.window, coins: held.coins(), threads: asked.threads };
+    let wanted = HistoryRequest {
+        at: args.at,
+        step,
+        window: args.window,
+        is_on_grid: args.rows == RowsArg::Utc,
+        coins: held.coins(),
+        threads: asked.threads,
+    };
     let cooperation = Cooperation::begin();
     let mut meter = Meter::new(terminal, "history", "rows");
     let found = MarketHistory::read(&args.market, &wanted, &mut |done, total| {
@@ -63,6 +70,9 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
         let mut method = format!("--method {} --horizon {}", view.method, span(args.horizon));
         if let Some(step) = args.step {
             method += &format!(" --step {}", span(step));
+        }
+        if args.rows == RowsArg::Utc {
+            method += " --rows utc";
         }
         if args.confidence != 0.99 {
             // Without what a division by a hundred leaves behind the last digit.

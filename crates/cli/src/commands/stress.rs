@@ -71,6 +71,14 @@ pub(super) fn run(args: &Stress, terminal: &Terminal) -> Result<Outcome, Failure
         let more = if args.explain { "--plot stress.svg" } else { "--explain" };
         terminal.result(format_args!("  next: trimtab stress {}{} {more}", files::word(&args.portfolio), kept(args)));
     }
+    if view.has_no_margin() {
+        let what = format!("`{}`: no margin of any account could be computed", args.portfolio.display());
+        terminal.failure(
+            &Failure::input(what)
+                .hint("the reasons stand above: mend the rows, or leave out `venue` if profits alone are asked for"),
+        );
+        return Ok(Outcome::Refused);
+    }
     let mut after = view.stresses.iter().flat_map(|row| &row.after).chain(&view.now);
     Ok(if after.any(AfterView::is_under) { Outcome::Negative } else { Outcome::Done })
 }

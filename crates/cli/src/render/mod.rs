@@ -18,6 +18,12 @@ pub(crate) mod surface;
 pub(crate) mod sweep;
 pub(crate) mod variants;
 
+/// A column, to its right edge; wider than it is, it moves those behind it and stays apart from the one before.
+pub(crate) fn cell(text: &str, width: usize) -> String {
+    let room = width.max(text.chars().count() + 1);
+    format!("{text:>room$}")
+}
+
 /// Text in lines of at most `width` characters, all but the first behind `indent` spaces.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();

@@ -1,6 +1,6 @@
 //! A portfolio's value at risk in a terminal.
 
-use super::wrap;
+use super::{cell, wrap};
 use crate::terminal::Terminal;
 use backtest::portfolio::{PartView, RiskView};
 use units::Duration;
@@ -60,7 +60,12 @@ fn figures(view: &RiskView, terminal: &Terminal) {
         };
         let [error, of_history] =
             [error, of_history].map(|error| error.map_or_else(|| show::MISSING.to_owned(), dollars));
-        terminal.result(format_args!("  {name:<20}{:>14}{error:>12}{of_history:>12}{share:>12}", dollars(figure)));
+        terminal.result(format_args!(
+            "  {name:<20}{}{}{}{share:>12}",
+            cell(&dollars(figure), 14),
+            cell(&error, 12),
+            cell(&of_history, 12)
+        ));
     }
     terminal.result(format_args!("  {:<20}{:>14}", "P&L if nothing moves", dollars(view.time_alone)));
 }
@@ -84,12 +89,12 @@ fn parts(what: &str, parts: &[PartView], by_unit: bool, terminal: &Terminal) {
         let name = part.name.split_once(':').map_or(part.name.as_str(), |(_, symbol)| symbol);
         let unit = part.marginal_value_at_risk.filter(|_| by_unit);
         terminal.result(format_args!(
-            "  {name:<25}{:>10}{:>10}{:>11}{:>11}{}",
-            dollars(part.value_at_risk),
-            dollars(part.expected_shortfall),
-            dollars(part.incremental_value_at_risk),
-            dollars(part.incremental_expected_shortfall),
-            unit.map_or_else(String::new, |unit| format!("{:>11}", show::significant(unit, 4, Style::Terminal)))
+            "  {name:<25}{}{}{}{}{}",
+            cell(&dollars(part.value_at_risk), 10),
+            cell(&dollars(part.expected_shortfall), 10),
+            cell(&dollars(part.incremental_value_at_risk), 11),
+            cell(&dollars(part.incremental_expected_shortfall), 11),
+            unit.map_or_else(String::new, |unit| cell(&show::significant(unit, 4, Style::Terminal), 11))
         ));
     }
 }

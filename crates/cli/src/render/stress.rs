@@ -1,6 +1,6 @@
 //! A portfolio under stresses in a terminal.
 
-use super::wrap;
+use super::{cell, wrap};
 use crate::terminal::{Terminal, WARNING};
 use backtest::portfolio::{AfterView, GridView, StressRow, StressView, bases};
 use units::Duration;
@@ -50,7 +50,11 @@ fn stresses(view: &StressView, terminal: &Terminal) {
         let worst = worst.filter(|worst| worst.profit < 0.0).map_or("", |worst| worst.holding.as_str());
         // The venue stands in the file; the contract is what is looked for.
         let worst = worst.split_once(':').map_or(worst, |(_, symbol)| symbol);
-        terminal.result(format_args!("  {:<24}{:>13}{share:>9}  {worst:<20}{bases:>10}", row.name, dollars(profit)));
+        terminal.result(format_args!(
+            "  {:<24}{}{share:>9}  {worst:<20}{bases:>10}",
+            row.name,
+            cell(&dollars(profit), 13)
+        ));
     }
     terminal.result("  rec/rep/as: how many of a stress's numbers are recorded, reported, assumed");
 }
@@ -100,9 +104,9 @@ fn line(name: &str, after: &AfterView, terminal: &Terminal) {
         }
     };
     terminal.result(format_args!(
-        "  {name:<25}{:>15}{:>15}{ratio:>9}{end}",
-        money(after.equity),
-        money(after.maintenance)
+        "  {name:<25}{}{}{ratio:>9}{end}",
+        cell(&money(after.equity), 15),
+        cell(&money(after.maintenance), 15)
     ));
 }
 
@@ -139,10 +143,8 @@ fn grid(grid: &GridView, terminal: &Terminal) {
             .collect();
         terminal.result(format_args!("  {:<LABEL$}{head}", "vol"));
         for (row, vol) in grid.vols.iter().enumerate() {
-            let cells: String = columns
-                .iter()
-                .map(|at| format!("{:>COLUMN$}", dollars(grid.profits[at * grid.vols.len() + row])))
-                .collect();
+            let cells: String =
+                columns.iter().map(|at| cell(&dollars(grid.profits[at * grid.vols.len() + row]), COLUMN)).collect();
             terminal.result(format_args!("  {:<LABEL$}{cells}", show::percent(*vol, 1, Style::Terminal)));
         }
     }

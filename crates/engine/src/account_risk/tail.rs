@@ -284,7 +284,8 @@ impl Tails {
         let moves = of.moves.as_ref().map_err(RiskRefusal::clone)?;
         if let (true, Some(Some(whole))) = (of.priced != now, wholes.get(at)) {
             of.priced = None;
-            revaluation.ready(&whole.portfolio)?.profits(moves, &mut of.profits)?;
+            let along = |line: usize, moves: &mut [f64]| whole.along(engine, line, moves);
+            revaluation.ready(&whole.portfolio)?.profits_along(moves, &mut of.profits, along)?;
             of.priced = now;
         }
         Ok(set)
@@ -373,7 +374,8 @@ impl Tails {
         part.whole.follow(engine, &risk.coins)?;
         let Self { sets, revaluation, own, .. } = self;
         let moves = sets[set].moves.as_ref().map_err(RiskRefusal::clone)?;
-        revaluation.ready(&part.whole.portfolio)?.profits(moves, own)?;
+        let along = |line: usize, moves: &mut [f64]| part.whole.along(engine, line, moves);
+        revaluation.ready(&part.whole.portfolio)?.profits_along(moves, own, along)?;
         self.parts[scope] = Some(part);
         Ok(())
     }
@@ -547,7 +549,7 @@ impl TailBox {
         let becomes_short = whole.becomes_short(engine).filter(|at| *at > engine.now);
         let until = becomes_short.fold((engine.now + time).min(whole.until), Timestamp::min);
         let mut ready = tails.revaluation.ready(&whole.portfolio).ok()?;
-        if !ready.slack(moves, time, &mut tails.slack).ok()? {
+        if !ready.slack_along(moves, time, &mut tails.slack, |line, moves| whole.along(engine, line, moves)).ok()? {
             return None;
         }
         let mut shifted = |width: f64, sign: f64| {

@@ -302,7 +302,23 @@ pub(super) struct Sweeps {
     worth: Vec<f64>,
     /// Profits of a line.
     line: Vec<f64>,
+    /// By option, where whole smiles move along; and what an option's volatility moves by in each scenario.
+    bends: Vec<Bend>,
+    bent: Vec<f64>,
 }
+
+/// What of a scenario's moves an option's volatility takes, where its smile moves along as a whole.
+#[derive(Debug, Clone, Copy)]
+struct Bend {
+    level: f64,
+    weight: f64,
+    /// Of the move of the skew.
+    tilt: f64,
+}
+
+/// What the volatility of an option (its line) changes by where ln of its forward has moved by so much, and its smile along with it: number
+/// by number in place of the moves.
+pub(super) type Along<'a> = dyn Fn(usize, &mut [f64]) + 'a;
 
 /// A coin and what its options are paid in: what moves them is the same, but for the part of short volatilities that their tenor has.
 #[derive(Debug, Clone)]
@@ -313,6 +329,11 @@ struct Pair {
     /// How much of the move of short volatilities there is for each unit of the other one's.
     short: f64,
     sweep: Sweep,
+    /// Scenario by scenario, where whole smiles move along: ln of what forwards are multiplied by, what volatilities move by as a share,
+    /// and the move of the skew, if there is one.
+    logs: Vec<f64>,
+    shares: Vec<f64>,
+    skews: Vec<f64>,
 }
 
 /// What is priced again, now and after the moves.
@@ -332,8 +353,37 @@ impl Ready<'_> {
     ///
     /// A price that is missing; a number of the scenarios that cannot be, or what they make of a price; the first line at fault.
     pub fn profits(&mut self, moves: &JointMoves, profits: &mut Vec<f64>) -> Result<(), ScenarioError> {
+        self.profits_with(moves, profits, None)
+    }
+
+    /// As [`Self::profits`], on whole smiles: `along` puts, in place of moves of ln of the forward of an option (its line), what its
+    /// volatility changes by where its smile moves along. It is not asked where smiles stay by strike.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::profits`].
+    ///
+    /// # Panics
+    ///
+    /// If what `along` gives is not finite.
+    pub fn profits_along(
+        &mut self,
+        moves: &JointMoves,
+        profits: &mut Vec<f64>,
+        along: impl Fn(usize, &mut [f64]),
+    ) -> Result<(), ScenarioError> {
+        self.profits_with(moves, profits, Some(&along))
+    }
+
+    fn profits_with(
+        &mut self,
+        moves: &JointMoves,
+        profits: &mut Vec<f64>,
+        along: Option<&Along<'_>>,
+    ) -> Result<(), ScenarioError> {
+        let along = along.filter(|_| moves.like.sticky == Sticky::Moneyness);
         let Self { revaluation, portfolio } = self;
-        let mut worth = revaluation.sweep_all(portfolio, moves)?;
+        let mut worth = revaluation.sweep_all(portfolio, moves, along.is_some())?;
         let swept = revaluation.swept(portfolio, moves);
         profits.clear();
         profits.resize(moves.count, 0.0);
@@ -347,8 +397,23 @@ impl Ready<'_> {
             }
             swept.add_amounts(at, amounts, profits);
         }
-        for (options, pair) in &swept.sweeps.runs {
-            swept.add_options(*pair, options.clone(), &mut worth, profits);
+        if let Some(along) = along {
+            let mut sweeps = std::mem::take(&mut revaluation.sweeps);
+            for at in 0..sweeps.runs.len() {
+                let (options, pair) = sweeps.runs[at].clone();
+                for option in options {
+                    sweeps.bend(pair, option, |moves| along(portfolio.options[option], moves));
+                    let Revaluation { simd, moved, .. } = &**revaluation;
+                    let prices = revaluation.moved_currencies(portfolio, moves);
+                    let swept = Swept { simd: *simd, moved, prices, sweeps: &sweeps };
+                    swept.add_options(pair, option..option + 1, &mut worth, profits);
+                }
+            }
+            revaluation.sweeps = sweeps;
+        } else {
+            for (options, pair) in &swept.sweeps.runs {
+                swept.add_options(*pair, options.clone(), &mut worth, profits);
+            }
         }
         revaluation.sweeps.worth = worth;
         Ok(())
@@ -363,10 +428,38 @@ impl Ready<'_> {
     pub fn profits_by_line(
         &mut self,
         moves: &JointMoves,
-        mut each: impl FnMut(usize, &[f64]),
+        each: impl FnMut(usize, &[f64]),
     ) -> Result<(), ScenarioError> {
+        self.profits_by_line_with(moves, each, None)
+    }
+
+    /// As [`Self::profits_by_line`], on whole smiles: as [`Self::profits_along`] has them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::profits`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::profits_along`].
+    pub fn profits_by_line_along(
+        &mut self,
+        moves: &JointMoves,
+        each: impl FnMut(usize, &[f64]),
+        along: impl Fn(usize, &mut [f64]),
+    ) -> Result<(), ScenarioError> {
+        self.profits_by_line_with(moves, each, Some(&along))
+    }
+
+    pub(super) fn profits_by_line_with(
+        &mut self,
+        moves: &JointMoves,
+        mut each: impl FnMut(usize, &[f64]),
+        along: Option<&Along<'_>>,
+    ) -> Result<(), ScenarioError> {
+        let along = along.filter(|_| moves.like.sticky == Sticky::Moneyness);
         let Self { revaluation, portfolio } = self;
-        let mut worth = revaluation.sweep_all(portfolio, moves)?;
+        let mut worth = revaluation.sweep_all(portfolio, moves, along.is_some())?;
         let mut profits = std::mem::take(&mut revaluation.sweeps.line);
         profits.clear();
         profits.resize(moves.count, 0.0);
@@ -378,13 +471,22 @@ impl Ready<'_> {
             }
             each(*at, &profits);
         }
-        for (options, pair) in &swept.sweeps.runs {
-            for option in options.clone() {
+        let mut sweeps = std::mem::take(&mut revaluation.sweeps);
+        for at in 0..sweeps.runs.len() {
+            let (options, pair) = sweeps.runs[at].clone();
+            for option in options {
+                if let Some(along) = along {
+                    sweeps.bend(pair, option, |moves| along(portfolio.options[option], moves));
+                }
                 profits.fill(0.0);
-                swept.add_options(*pair, option..option + 1, &mut worth, &mut profits);
+                let Revaluation { simd, moved, .. } = &**revaluation;
+                let prices = revaluation.moved_currencies(portfolio, moves);
+                let swept = Swept { simd: *simd, moved, prices, sweeps: &sweeps };
+                swept.add_options(pair, option..option + 1, &mut worth, &mut profits);
                 each(portfolio.options[option], &profits);
             }
         }
+        revaluation.sweeps = sweeps;
         (revaluation.sweeps.worth, revaluation.sweeps.line) = (worth, profits);
         Ok(())
     }
@@ -421,20 +523,34 @@ impl Revaluation {
     }
 
     /// Makes all ready for [`Self::swept`]. Gives the column that what options are worth is put into.
-    fn sweep_all(&mut self, portfolio: &Portfolio, moves: &JointMoves) -> Result<Vec<f64>, ScenarioError> {
+    fn sweep_all(
+        &mut self,
+        portfolio: &Portfolio,
+        moves: &JointMoves,
+        is_whole: bool,
+    ) -> Result<Vec<f64>, ScenarioError> {
         self.move_currencies(portfolio, moves)?;
         let mut sweeps = std::mem::take(&mut self.sweeps);
-        let result = self.expose(portfolio, moves, &mut sweeps).and_then(|()| self.pair(portfolio, moves, &mut sweeps));
+        let result = self
+            .expose(portfolio, moves, &mut sweeps, is_whole)
+            .and_then(|()| self.pair(portfolio, moves, &mut sweeps, is_whole));
         sweeps.still.refill(self.simd, [(1.0, 0.0, 0.0)]);
         self.sweeps = sweeps;
         result.map(|()| std::mem::take(&mut self.sweeps.worth))
     }
 
     /// Each option now and after the moves.
-    fn expose(&self, portfolio: &Portfolio, moves: &JointMoves, sweeps: &mut Sweeps) -> Result<(), ScenarioError> {
-        let Sweeps { now, then, .. } = sweeps;
+    fn expose(
+        &self,
+        portfolio: &Portfolio,
+        moves: &JointMoves,
+        sweeps: &mut Sweeps,
+        is_whole: bool,
+    ) -> Result<(), ScenarioError> {
+        let Sweeps { now, then, bends, .. } = sweeps;
         now.clear();
         then.clear();
+        bends.clear();
         for group in &self.groups {
             let Scenario { vol, sticky, time, name, .. } = &moves.like;
             let weight = tenor_weight(vol, group.days);
@@ -463,12 +579,14 @@ impl Revaluation {
                 };
                 let is_plain = skewed == 0.0 && tilted == 0.0;
                 let place = if is_plain { 0.0 } else { ln(smile.strike / group.quoted) };
+                // Where whole smiles move along, what they do stands in the place of the skew.
+                bends.extend(is_whole.then_some(Bend { level, weight, tilt: tilted * place }));
                 let moved = Exposure {
-                    slope: if *sticky == Sticky::Moneyness { smile.slope } else { 0.0 },
+                    slope: if *sticky == Sticky::Moneyness && !is_whole { smile.slope } else { 0.0 },
                     level,
                     weight,
                     shift: vol.absolute * weight + skewed * place,
-                    tilt: tilted * place,
+                    tilt: if is_whole { 1.0 } else { tilted * place },
                     floor: vol.floor,
                     years: years_then,
                     discount: discount_then,
@@ -484,7 +602,13 @@ impl Revaluation {
     }
 
     /// Pairs with what moves them, and which options are theirs.
-    fn pair(&self, portfolio: &Portfolio, moves: &JointMoves, sweeps: &mut Sweeps) -> Result<(), ScenarioError> {
+    fn pair(
+        &self,
+        portfolio: &Portfolio,
+        moves: &JointMoves,
+        sweeps: &mut Sweeps,
+        is_whole: bool,
+    ) -> Result<(), ScenarioError> {
         let Sweeps { pairs, used, runs, .. } = sweeps;
         let prices = self.moved_currencies(portfolio, moves);
         *used = 0;
@@ -523,26 +647,58 @@ impl Revaluation {
                 }
                 let shorts = shorts.filter(|_| short != 0.0);
                 if pairs.len() == *used {
-                    pairs.push(Pair { underlying, settlement, coin, short, sweep: Sweep::default() });
+                    let (logs, shares, skews) = (Vec::new(), Vec::new(), Vec::new());
+                    pairs.push(Pair {
+                        underlying,
+                        settlement,
+                        coin,
+                        short,
+                        sweep: Sweep::default(),
+                        logs,
+                        shares,
+                        skews,
+                    });
                 }
                 let pair = &mut pairs[*used];
                 *used += 1;
                 (pair.underlying, pair.settlement, pair.coin, pair.short) = (underlying, settlement, coin, short);
+                let by = |row: usize| if coin { of.factor(row) } else { of.factor(row) / paid.factor(row) };
+                let share = |row: usize| {
+                    let share = vols.map_or(0.0, |column| column[row]);
+                    shorts.map_or(share, |column| share + short * column[row])
+                };
+                let rows = 0..moves.count;
                 pair.sweep.refill(
                     self.simd,
-                    (0..moves.count).map(|row| {
-                        let by = if coin { of.factor(row) } else { of.factor(row) / paid.factor(row) };
-                        let share = vols.map_or(0.0, |column| column[row]);
-                        let share = shorts.map_or(share, |column| share + short * column[row]);
-                        (by, share, points.map_or(0.0, |column| column[row]))
-                    }),
+                    rows.clone().map(|row| (by(row), share(row), points.map_or(0.0, |column| column[row]))),
                 );
-                if let Some(skews) = skews {
+                if is_whole {
+                    pair.logs.clear();
+                    pair.logs.extend(rows.clone().map(|row| ln(by(row))));
+                    pair.shares.clear();
+                    pair.shares.extend(rows.map(share));
+                    pair.skews.clear();
+                    pair.skews.extend(skews.into_iter().flatten());
+                } else if let Some(skews) = skews {
                     pair.sweep.move_skews(skews.iter().copied());
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl Sweeps {
+    /// Puts what the volatility of an option moves by, where its smile moves along as a whole, into its pair's scenarios.
+    fn bend(&mut self, pair: usize, option: usize, along: impl Fn(&mut [f64])) {
+        let Self { pairs, bends, bent, .. } = self;
+        let (Pair { sweep, logs, shares, skews, .. }, Bend { level, weight, tilt }) = (&mut pairs[pair], bends[option]);
+        bent.clear();
+        bent.extend_from_slice(logs);
+        along(bent);
+        bent.iter_mut().zip(&*shares).for_each(|(bent, share)| *bent *= level + weight * share);
+        bent.iter_mut().zip(&*skews).for_each(|(bent, skew)| *bent += tilt * skew);
+        sweep.move_skews(bent.iter().copied());
     }
 }
 

@@ -402,24 +402,20 @@ impl Portfolio {
         short
     }
 
-    /// What is held apart by underlying (or by currency, of balances), each in the same market, with the lines that it is.
-    pub(crate) fn by_underlying(&self) -> Vec<(Currency, Self, Vec<usize>)> {
-        let mut parts = Vec::new();
-        for (at, quoted) in self.currencies.iter().enumerate() {
-            let lines: Vec<usize> = (0..self.lines.len()).filter(|line| self.lines[*line].underlying == at).collect();
-            if lines.is_empty() {
-                continue;
+    /// ln(strike ÷ forward) of each line that is an option, the forward in the currency that it is quoted in.
+    pub(crate) fn places(&self) -> Vec<f64> {
+        let place = |line: &Line| match (line.holding, line.term) {
+            (Holding::Option { settlement, .. }, Some(term)) => {
+                let forward = self.forward(&self.terms[term]);
+                let quoted = match settlement {
+                    Settlement::Coin => forward,
+                    Settlement::Quote(_) => forward / self.currencies[line.settlement].price,
+                };
+                units::math::ln(line.basis / quoted)
             }
-            let own = |of: &[usize]| of.iter().filter_map(|line| lines.binary_search(line).ok()).collect();
-            let part = Self {
-                lines: lines.iter().map(|line| self.lines[*line]).collect(),
-                options: own(&self.options),
-                others: own(&self.others),
-                ..self.clone()
-            };
-            parts.push((quoted.currency, part, lines));
-        }
-        parts
+            _ => 0.0,
+        };
+        self.lines.iter().map(place).collect()
     }
 
     /// Number of holdings.

@@ -1,6 +1,6 @@
 //! How far profits under joint moves may go from those of now while prices stay near and little time passes.
 
-use super::joint::{Prices, amounts_of};
+use super::joint::{Along, Prices, amounts_of};
 use super::revaluation::{Group, Ready, tenor_weight};
 use super::{JointMoves, ScenarioError};
 use crate::venues::STEEPEST;
@@ -24,6 +24,7 @@ pub struct Slack {
     /// The account reckons in something that has a price itself.
     is_relative: bool,
     logs: Vec<f64>,
+    follows: Vec<f64>,
 }
 
 impl Slack {
@@ -49,10 +50,40 @@ impl Ready<'_> {
     ///
     /// As [`Self::profits`].
     pub fn slack(&mut self, moves: &JointMoves, time: Duration, slack: &mut Slack) -> Result<bool, ScenarioError> {
+        self.slack_with(moves, time, slack, None)
+    }
+
+    /// As [`Self::slack`], of [`Self::profits_along`] with the same `along`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::profits`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::profits_along`].
+    pub fn slack_along(
+        &mut self,
+        moves: &JointMoves,
+        time: Duration,
+        slack: &mut Slack,
+        along: impl Fn(usize, &mut [f64]),
+    ) -> Result<bool, ScenarioError> {
+        self.slack_with(moves, time, slack, Some(&along))
+    }
+
+    fn slack_with(
+        &mut self,
+        moves: &JointMoves,
+        time: Duration,
+        slack: &mut Slack,
+        along: Option<&Along<'_>>,
+    ) -> Result<bool, ScenarioError> {
+        let along = along.filter(|_| moves.like().sticky == Sticky::Moneyness);
         let like = moves.like();
         let vol = &like.vol;
         let fields = [vol.relative, vol.absolute, vol.twist, vol.skew, vol.tilt, vol.short, like.funding];
-        let Slack { by_price, by_time, by_skew, is_relative, logs } = slack;
+        let Slack { by_price, by_time, by_skew, is_relative, logs, follows } = slack;
         by_price.clear();
         by_time.clear();
         by_skew.clear();
@@ -66,11 +97,15 @@ impl Ready<'_> {
         *is_relative = has_price;
         if has_price {
             let options = &self.portfolio.options;
-            self.profits_by_line(moves, |line, profits| {
-                if options.contains(&line) {
-                    by_price.iter_mut().zip(profits).for_each(|(sum, profit)| *sum += profit.abs());
-                }
-            })?;
+            self.profits_by_line_with(
+                moves,
+                |line, profits| {
+                    if options.contains(&line) {
+                        by_price.iter_mut().zip(profits).for_each(|(sum, profit)| *sum += profit.abs());
+                    }
+                },
+                along,
+            )?;
         }
         let Self { revaluation, portfolio } = self;
         revaluation.move_currencies(portfolio, moves)?;
@@ -117,8 +152,14 @@ impl Ready<'_> {
                     let forward = smile.quantity.abs() * unit;
                     let slope = if like.sticky == Sticky::Moneyness { smile.slope } else { 0.0 };
                     let place = if skews.is_some() { ln(smile.strike / group.quoted) } else { 0.0 };
+                    follows.clear();
+                    follows.extend_from_slice(logs);
+                    match along {
+                        Some(along) => along(portfolio.options[index], follows),
+                        None => follows.iter_mut().for_each(|log| *log *= -slope),
+                    }
                     for row in 0..moves.len() {
-                        let own = smile.vol - slope * logs[row];
+                        let own = smile.vol + follows[row];
                         let (mut is, mut least, mut most) = (1.0, 1.0, 1.0);
                         for (shares, [now, end]) in shares.iter().zip(weights) {
                             let share = shares.map_or(0.0, |shares| shares[row]);

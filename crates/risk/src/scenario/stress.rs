@@ -97,6 +97,8 @@ pub enum StressError {
     Subject(usize, String),
     /// A peg of what is not known for a stablecoin, nor called one by the file.
     Coin(usize, String),
+    /// A coin that moves by a price of its own, called a stablecoin.
+    NoStablecoin(usize, String),
     /// What a line gives a second time.
     Twice(usize, String),
     /// A value that is no number or time, or lies outside of what can be.
@@ -130,6 +132,13 @@ impl fmt::Display for StressError {
                      is one, say so in a line `text,stablecoin,{coin},what it is held to`"
                 )
             }
+            Self::NoStablecoin(line, coin) => {
+                write!(
+                    f,
+                    "line {line}: {coin} is no stablecoin: its price moves by itself (`spot`); leave the line out, and move it by \
+                     `spot,{coin}`"
+                )
+            }
             Self::Twice(line, what) => write!(f, "line {line}: `{what}` is there already; leave one of them out"),
             Self::Value(line, value) => write!(f, "line {line}: `{value}` is no value that it can have"),
             Self::NoSource(line, what) => {
@@ -156,6 +165,12 @@ const FILES: [&str; 10] = [
     include_str!("../../data/stresses/stablecoin-depeg.csv"),
     include_str!("../../data/stresses/deribit-margin-2023-10.csv"),
 ];
+
+/// Whether the stresses that come with Trimtab move a coin by a price of its own: whoever calls it a stablecoin would have it stand still.
+fn is_coin(code: &str) -> bool {
+    let names = |line: &str| line.split(',').nth(2) == Some(code) && line.split(',').nth(1).is_some_and(is_spot);
+    FILES.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#')).any(names)
+}
 
 /// Texts that are there once at most.
 const TEXTS: [&str; 4] = ["name", "title", "from", "to"];
@@ -202,8 +217,8 @@ struct File {
     texts: [Option<String>; TEXTS.len()],
     times: [Option<Timestamp>; 2],
     sources: Vec<(String, String)>,
-    /// What it calls stablecoins.
-    stablecoins: Vec<String>,
+    /// What it calls stablecoins, with their lines.
+    stablecoins: Vec<(usize, String)>,
     /// With their lines.
     numbers: Vec<(usize, StressNumber)>,
 }
@@ -268,7 +283,10 @@ impl File {
         }
         if field == "stablecoin" {
             let code = subject.parse::<Currency>().map_err(|_| StressError::Subject(at, subject.to_owned()))?;
-            self.stablecoins.push(code.to_string());
+            if is_coin(code.as_str()) {
+                return Err(StressError::NoStablecoin(at, code.to_string()));
+            }
+            self.stablecoins.push((at, code.to_string()));
             return Ok(());
         }
         let place = TEXTS.iter().position(|text| *text == field);
@@ -298,6 +316,13 @@ impl File {
         let mut scenario = Scenario::still(title.clone());
         let mut others = None;
         let mut margin: Vec<MarginChange> = Vec::new();
+        let is_called = |subject: &str| stablecoins.iter().any(|(_, coin)| coin == subject);
+        // What it moves by a price of its own is none: one of the two lines is wrong.
+        let moves =
+            |(_, coin): &&(usize, String)| numbers.iter().any(|(_, own)| is_spot(&own.field) && own.subject == *coin);
+        if let Some((at, coin)) = stablecoins.iter().find(moves) {
+            return Err(StressError::NoStablecoin(*at, coin.clone()));
+        }
         for (at, StressNumber { basis, field, subject, value }) in &numbers {
             let of = if subject.is_empty() { field } else { subject };
             if *basis != Basis::Assumed && !sources.iter().any(|(named, _)| named == of) {
@@ -308,7 +333,7 @@ impl File {
             match (field.as_str(), subject.parse::<Currency>()) {
                 ("spot" | "deviations", _) if subject == "others" => others = Some(by),
                 ("spot" | "deviations", Ok(coin)) => scenario.spot.each.push((coin, by)),
-                ("peg", Ok(coin)) if is_dollar(coin) || stablecoins.contains(subject) => {
+                ("peg", Ok(coin)) if is_dollar(coin) || is_called(subject) => {
                     scenario.dollars.push((coin, *value));
                 }
                 ("peg", _) => return Err(StressError::Coin(*at, subject.clone())),
@@ -330,7 +355,7 @@ impl File {
         }
         scenario.spot.others = others.ok_or(StressError::Missing("spot,others"))?;
         // What it calls a stablecoin and names no peg of stands still, as every stablecoin does.
-        for coin in stablecoins.iter().filter_map(|code| code.parse::<Currency>().ok()) {
+        for coin in stablecoins.iter().filter_map(|(_, code)| code.parse::<Currency>().ok()) {
             if !is_dollar(coin) && !scenario.dollars.iter().any(|(pegged, _)| *pegged == coin) {
                 scenario.dollars.push((coin, 0.0));
             }
@@ -338,6 +363,10 @@ impl File {
         let numbers = numbers.into_iter().map(|(_, number)| number).collect();
         Ok(NamedStress { name, title, window, sources, numbers, scenario, margin })
     }
+}
+
+fn is_spot(field: &str) -> bool {
+    matches!(field, "spot" | "deviations")
 }
 
 fn set_vol(vol: &mut VolMove, field: &str, value: f64) {

@@ -33,6 +33,9 @@ impl Seen {
                     *place = surprise;
                 }
             };
+            if let Forecast::Exponential(decay) = forecast {
+                history.check_hole(decay)?;
+            }
             let filter = match forecast {
                 Forecast::Exponential(decay) => Parameters::exponential(decay).ok_or(FitError::Parameters),
                 Forecast::Fitted(model) => model.fit(&changes).map(|fit| fit.parameters),

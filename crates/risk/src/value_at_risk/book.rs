@@ -2,16 +2,13 @@
 
 use super::figures::Profits;
 use super::{Factor, Moves, ValueAtRiskError};
-use crate::scenario::{Holding, Outcomes, Portfolio, REFERENCE_DAYS, Revaluation, SHORT_DAYS, Scenario, VolMove};
+use crate::scenario::{Holding, Portfolio, REFERENCE_DAYS, Revaluation, SHORT_DAYS, Scenario, VolMove};
 use market::Currency;
 use pricing::options::Simd;
 use pricing::surface::Sticky;
 use std::ops::Range;
 use units::math::{exp, ln};
 use units::{Duration, Timestamp};
-
-/// Scenarios that are priced at a time, so that what is kept of them stays small.
-const CHUNK: usize = 256;
 
 /// How volatilities of all strikes and tenors follow the one that the history tells.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,8 +46,6 @@ impl Dynamics {
 #[derive(Debug, Clone)]
 pub struct Book {
     accounts: Vec<Account>,
-    /// Made when they are first asked for.
-    parts: Vec<Part>,
     lines: usize,
     dynamics: Dynamics,
     coins: Vec<Currency>,
@@ -65,19 +60,8 @@ struct Account {
     revaluation: Revaluation,
 }
 
-/// What an account holds with one underlying.
-#[derive(Debug, Clone)]
-struct Part {
-    underlying: Currency,
-    portfolio: Portfolio,
-    /// Its lines in the whole.
-    lines: Vec<usize>,
-    revaluation: Revaluation,
-    outcomes: Outcomes,
-}
-
-/// A smile's volatility at ln(strike ÷ forward), for the option of a line.
-pub(super) type Smile<'a> = dyn Fn(usize, f64) -> f64 + Sync + 'a;
+/// A smile's volatilities in place of ln(strike ÷ forward), for the option of a line.
+pub(super) type Smile<'a> = dyn Fn(usize, &mut [f64]) + Sync + 'a;
 
 impl Book {
     /// Of the portfolios of one or more accounts that reckon in one currency. Their lines are numbered one after the other.
@@ -98,7 +82,7 @@ impl Book {
         }
         coins.sort_unstable();
         coins.dedup();
-        Self { accounts, parts: Vec::new(), lines: first, dynamics, coins }
+        Self { accounts, lines: first, dynamics, coins }
     }
 
     /// Coins that its value depends on; dollars are none.
@@ -159,7 +143,8 @@ impl Book {
         self.run(moves, range, groups, None)
     }
 
-    /// As [`Self::profits`], on whole smiles: `smile` gives the volatility of the expiry of an option (its line) at ln(strike ÷ forward).
+    /// As [`Self::profits`], on whole smiles: `smile` puts volatilities of the expiry of an option (its line) in place of ln(strike ÷
+    /// forward).
     ///
     /// # Errors
     ///
@@ -173,7 +158,7 @@ impl Book {
         moves: &Moves,
         range: Range<usize>,
         groups: &[usize],
-        smile: impl Fn(usize, f64) -> f64 + Sync,
+        smile: impl Fn(usize, &mut [f64]) + Sync,
     ) -> Result<Profits, ValueAtRiskError> {
         self.run(moves, range, groups, Some(&smile))
     }
@@ -221,7 +206,7 @@ impl Book {
         Ok(())
     }
 
-    /// Whole smiles, scenario by scenario. There volatilities of one portfolio move together, so each coin has its own.
+    /// Whole smiles.
     fn run_on_smiles(
         &mut self,
         moves: &Moves,
@@ -230,29 +215,25 @@ impl Book {
         smile: &Smile<'_>,
         profits: &mut Profits,
     ) -> Result<(), ValueAtRiskError> {
-        if self.parts.is_empty() {
-            for Account { portfolio, first, revaluation } in &self.accounts {
-                for (underlying, portfolio, mut lines) in portfolio.by_underlying() {
-                    lines.iter_mut().for_each(|line| *line += first);
-                    let (revaluation, outcomes) = (revaluation.clone(), Outcomes::default());
-                    self.parts.push(Part { underlying, portfolio, lines, revaluation, outcomes });
-                }
-            }
-        }
-        let mut scenarios: Vec<Scenario> = Vec::new();
-        for Part { underlying, portfolio, lines, revaluation, outcomes } in &mut self.parts {
-            let place = |of: Factor| moves.factors().iter().position(|factor| *factor == of);
-            let vols = [Factor::Vol, Factor::ShortVol, Factor::Skew].map(|of| place(of(*underlying)));
-            let mut first = range.start;
-            while first < range.end {
-                let chunk = first..range.end.min(first + CHUNK);
-                scenarios.resize_with(chunk.len(), || like(moves, self.dynamics));
-                for (scenario, at) in scenarios.iter_mut().zip(chunk.clone()) {
-                    set(scenario, moves, at, vols, self.dynamics);
-                }
-                revaluation.run_on(portfolio, &scenarios, outcomes, |line, place| smile(lines[line], place))?;
-                profits.add_outcomes(chunk.start - range.start, outcomes, lines, groups);
-                first = chunk.end;
+        let joint = moves.joint(range, self.dynamics)?;
+        let mut own = Vec::new();
+        for Account { portfolio, first, revaluation } in &mut self.accounts {
+            let places = portfolio.places();
+            let along = |line: usize, moves: &mut [f64]| {
+                let (line, place) = (*first + line, places[line]);
+                let mut here = [place];
+                smile(line, &mut here);
+                moves.iter_mut().for_each(|by| *by = place - *by);
+                smile(line, moves);
+                moves.iter_mut().for_each(|vol| *vol -= here[0]);
+            };
+            let mut ready = revaluation.ready(portfolio)?;
+            if groups.is_empty() {
+                ready.profits_along(&joint, &mut own, along)?;
+                profits.add(None, &own);
+            } else {
+                let each = |line: usize, column: &[f64]| profits.add(Some(groups[*first + line]), column);
+                ready.profits_by_line_along(&joint, each, along)?;
             }
         }
         Ok(())
@@ -264,19 +245,4 @@ pub(super) fn like(moves: &Moves, dynamics: Dynamics) -> Scenario {
     let Dynamics { sticky, short_power, long_power, floor } = dynamics;
     let vol = VolMove { short_power, long_power, floor, ..VolMove::NONE };
     Scenario { vol, sticky, time: moves.horizon(), ..Scenario::still("") }
-}
-
-/// The scenario of a move, of which `vols` are the volatilities': at thirty days, at seven, and their skew.
-fn set(scenario: &mut Scenario, moves: &Moves, at: usize, [vol, short, skew]: [Option<usize>; 3], dynamics: Dynamics) {
-    let changes = moves.of(at);
-    // What is named here moves so, coin or dollar.
-    scenario.dollars.clear();
-    for (factor, change) in moves.factors().iter().zip(changes) {
-        if let Factor::Price(coin) = factor {
-            scenario.dollars.push((*coin, exp(*change) - 1.0));
-        }
-    }
-    scenario.vol.relative = vol.map_or(0.0, |vol| exp(changes[vol]) - 1.0);
-    scenario.vol.short = dynamics.beyond(changes, vol, short);
-    scenario.vol.tilt = skew.map_or(0.0, |skew| changes[skew]);
 }

@@ -63,7 +63,7 @@ impl ByGreeks {
         factors: &[Factor],
         horizon: Duration,
         groups: &[usize],
-        smile: impl Fn(usize, f64) -> f64 + Sync,
+        smile: impl Fn(usize, &mut [f64]) + Sync,
     ) -> Result<Self, ValueAtRiskError> {
         Self::run(book, factors, horizon, groups, Some(&smile))
     }

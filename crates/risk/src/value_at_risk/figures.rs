@@ -1,7 +1,6 @@
 //! Profits under scenarios, and what they say of the tail.
 
 use super::ValueAtRiskError;
-use crate::scenario::Outcomes;
 use crate::tail::Tail;
 
 /// Profits of a book under equally likely scenarios, of the whole and of each group of its lines.
@@ -52,18 +51,6 @@ impl Profits {
         add(&mut self.totals);
         if let Some(group) = group {
             add(&mut self.groups[group]);
-        }
-    }
-
-    /// Adds what part of the book makes, from scenario `first` on.
-    pub(super) fn add_outcomes(&mut self, first: usize, outcomes: &Outcomes, lines: &[usize], groups: &[usize]) {
-        for scenario in 0..outcomes.len() {
-            self.totals[first + scenario] += outcomes.total(scenario);
-            if !groups.is_empty() {
-                for (line, profit) in lines.iter().zip(outcomes.profits(scenario)) {
-                    self.groups[groups[*line]][first + scenario] += profit;
-                }
-            }
         }
     }
 

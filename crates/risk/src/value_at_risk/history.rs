@@ -7,6 +7,11 @@ use units::math::sqrt;
 /// Fewer changes tell of no distribution.
 pub const FEWEST: usize = 30;
 
+/// Steps without a change that are a hole: what was known before it is of another time.
+pub const HOLE: i64 = 10;
+/// The most of a forecast's weight that may lie before a hole.
+const BEFORE_MOST: f64 = 0.5;
+
 /// More changes in a row of next to nothing are no calm: the series stands still, or was not told.
 const STILL_MOST: usize = 20;
 /// What is next to nothing beside a factor's deviation.
@@ -52,6 +57,8 @@ pub struct History {
     factors: Vec<Factor>,
     /// Oldest first, step by step.
     changes: Vec<f64>,
+    /// The first change behind the last hole.
+    hole: Option<usize>,
 }
 
 impl History {
@@ -68,7 +75,7 @@ impl History {
         if step <= Duration::ZERO {
             return Err(ValueAtRiskError::Horizon { horizon: step, step });
         }
-        Ok(Self { step, factors, changes: Vec::new() })
+        Ok(Self { step, factors, changes: Vec::new(), hole: None })
     }
 
     /// Of levels (prices, volatilities, skews), a row a moment, oldest first, each `step` after the one before.
@@ -118,6 +125,40 @@ impl History {
     pub fn keep_last(&mut self, most: usize) {
         let over = self.len().saturating_sub(most);
         self.changes.drain(..over * self.factors.len());
+        self.hole = self.hole.and_then(|hole| hole.checked_sub(over)).filter(|hole| *hole > 0);
+    }
+
+    /// Nothing was told for more than [`HOLE`] steps: what is added from now on lies behind a hole.
+    pub fn note_hole(&mut self) {
+        self.hole = Some(self.len()).filter(|changes| *changes > 0);
+    }
+
+    /// How many changes lie behind the last hole. `None`: there is none.
+    #[must_use]
+    pub fn behind_hole(&self) -> Option<usize> {
+        Some(self.len() - self.hole?)
+    }
+
+    /// What share of the weight lies before the last hole, where each change has `decay` of the weight of the next one; 1: all have the
+    /// same.
+    #[must_use]
+    pub fn weight_before_hole(&self, decay: f64) -> f64 {
+        let Some(behind) = self.behind_hole() else { return 0.0 };
+        let (behind, all) = (behind as f64, self.len() as f64);
+        if decay >= 1.0 {
+            return 1.0 - behind / all;
+        }
+        let left = |changes: f64| units::math::pow(decay, changes);
+        (left(behind) - left(all)) / (1.0 - left(all))
+    }
+
+    /// Refuses a forecast of now that is one of before the hole.
+    pub(super) fn check_hole(&self, decay: f64) -> Result<(), ValueAtRiskError> {
+        let weight = self.weight_before_hole(decay);
+        match self.behind_hole() {
+            Some(behind) if weight > BEFORE_MOST => Err(ValueAtRiskError::Hole { behind, weight }),
+            _ => Ok(()),
+        }
     }
 
     /// Time between two rows.

@@ -17,7 +17,7 @@ pub use again::Again;
 pub use book::{Book, Dynamics};
 pub use by_greeks::ByGreeks;
 pub use figures::{Figures, Profits, Share};
-pub use history::{FEWEST, History, has_own};
+pub use history::{FEWEST, HOLE, History, has_own};
 pub use law::{DEGREES_LEAST, Law, Tails};
 pub use moves::{Forecast, Moves, Paths};
 
@@ -115,6 +115,13 @@ pub enum ValueAtRiskError {
         /// Of so many in all.
         of: usize,
     },
+    /// A forecast of the volatility of now that is mostly one of before a hole.
+    Hole {
+        /// Changes behind the hole.
+        behind: usize,
+        /// The share of the weight that lies before it.
+        weight: f64,
+    },
     /// An option that expires on the way, where Greeks at the horizon are asked for.
     Expires {
         /// What it is called, or its line.
@@ -185,6 +192,13 @@ impl fmt::Display for ValueAtRiskError {
                 "{factor} stands still for {count} changes in a row, from number {} of {of} on: was it told then? Leave that time out, or \
                  take a longer step",
                 first + 1
+            ),
+            Self::Hole { behind, weight } => write!(
+                out,
+                "the history has a hole of more than {HOLE} steps, {behind} changes ago, and {:.0} % of the weight of the volatility of \
+                 now lies before it: volatilities of then are not those of now. Ask when more has been told, or take one that weighs all \
+                 alike (`historical`)",
+                weight * 100.0
             ),
             Self::Expires { name, expiry } => write!(
                 out,

@@ -252,6 +252,15 @@ pub enum MarginError {
         /// The instrument.
         symbol: String,
     },
+    /// A coin that a scenario moves by deviations has no volatility.
+    NoCoinVol {
+        /// Its price.
+        place: Place,
+        /// The coin.
+        currency: Currency,
+        /// The scenario.
+        scenario: String,
+    },
     /// A coin has no index.
     NoIndex {
         /// What needs it.
@@ -383,7 +392,10 @@ impl MarginError {
             | Self::NoOpenInterest { row, .. } => Some(Place::Position(*row)),
             Self::UnknownCollateral { row, .. } => Some(Place::Balance(*row)),
             Self::Order { row, .. } => Some(Place::Order(*row)),
-            Self::NoIndex { place, .. } | Self::Number { place, .. } | Self::TooLarge { place } => Some(*place),
+            Self::NoIndex { place, .. }
+            | Self::NoCoinVol { place, .. }
+            | Self::Number { place, .. }
+            | Self::TooLarge { place } => Some(*place),
             Self::OutsideValidity { .. }
             | Self::NoParameter { .. }
             | Self::Parameter { .. }
@@ -436,6 +448,10 @@ impl fmt::Display for Reason<'_> {
                 write!(f, "`{symbol}` has no entry price; state it, or the profit not yet settled")
             }
             E::NoVol { symbol, .. } => write!(f, "`{symbol}` has no volatility; state it"),
+            E::NoCoinVol { currency, scenario, .. } => {
+                write!(f, "`{scenario}` moves {currency} by deviations of a day, and {currency} has no volatility; ")?;
+                f.write_str("state its `vol`")
+            }
             E::NoIndex { currency, .. } => write!(f, "{currency} has no index; state its price"),
             E::NoForward { symbol, expiry, .. } => {
                 write!(f, "`{symbol}` has no forward for {expiry}; state it")

@@ -23,7 +23,9 @@ pub use figure::{Absent, Component, Figure, Margin, MarginError, Place, Scenario
 pub use hyperliquid::{hyperliquid, hyperliquid_tiers};
 pub(crate) use lasting::STEEPEST;
 pub use lasting::{FutureRange, LastingMargin, MarginRange, PriceRanges, Span};
-pub use model::{MarginTerms, PortfolioMargin, PositionRule, SoldOptions, VenueModel, VenueRules, tiers_of};
+pub use model::{
+    MarginTerms, PortfolioMargin, PositionRule, SoldOptions, VenueModel, VenueRules, known_tiers, tiers_of,
+};
 pub use moved::moved;
 pub use parameters::{FileError, Parameters, Standing};
 pub use portfolio::{Balance, Order, Portfolio, Position, Term, Underlying, refused};

@@ -394,7 +394,13 @@ impl VenueModel {
 /// liquidates, and an engine keeps clear of it. The [generic](TierTable::generic) table where no model of the venue is known and where the
 /// model has no rule for it.
 #[must_use]
-pub fn tiers_of(symbol: &str, contract: Contract, (base, settle): (Currency, Currency)) -> TierTable {
+pub fn tiers_of(symbol: &str, contract: Contract, coins: (Currency, Currency)) -> TierTable {
+    known_tiers(symbol, contract, coins).unwrap_or_else(TierTable::generic)
+}
+
+/// Those that the venue's model has. `None`: its terms of the contract are not known, and the [generic](TierTable::generic) table counts.
+#[must_use]
+pub fn known_tiers(symbol: &str, contract: Contract, (base, settle): (Currency, Currency)) -> Option<TierTable> {
     let kind = match contract {
         Contract::Linear => InstrumentKind::LinearPerpetual,
         Contract::Inverse => InstrumentKind::InversePerpetual,
@@ -404,7 +410,7 @@ pub fn tiers_of(symbol: &str, contract: Contract, (base, settle): (Currency, Cur
         Instrument { symbol: symbol.to_owned(), kind, base, quote: settle, settle, tick, lot, min_qty: lot };
     let model = VenueModel::of_venue(instrument.venue());
     let rule = model.and_then(|model| model.rule_of(&instrument, 0).ok());
-    rule.and_then(|rule| rule.tiers().cloned()).unwrap_or_else(TierTable::generic)
+    rule.and_then(|rule| rule.tiers().cloned())
 }
 
 /// What one position needs by its venue's rule, whatever else is held.

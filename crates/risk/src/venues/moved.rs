@@ -3,7 +3,7 @@
 use super::portfolio::refused;
 use super::{MarginError, Place, Portfolio, Position};
 use crate::scenario::{Move, Scenario, VolMove};
-use market::{Currency, is_dollar};
+use market::{Currency, Instrument, is_dollar};
 use pricing::options::{EuropeanOption, Inputs};
 use pricing::surface::Sticky;
 use units::math::{exp, ln, sqrt};
@@ -43,13 +43,15 @@ pub fn moved(
             (None, _) if is_dollar(currency) => 0.0,
             (None, Move::Return(by)) => by,
             (None, Move::Deviations(number)) => {
-                let what = || format!("the volatility of {currency}, which `{}` moves by deviations,", scenario.name);
                 let row = portfolio.underlyings.iter().position(|known| known.currency == currency);
                 let place = row.map_or(Place::Account, Place::Underlying);
-                let allowed = || "stated".to_owned();
-                let missing = || MarginError::Number { place, what: what(), value: f64::NAN, allowed: allowed() };
-                let vol = vol(currency).ok_or_else(missing)?;
-                exp(number * vol / sqrt(YEAR)) - 1.0
+                let missing = || MarginError::NoCoinVol { place, currency, scenario: scenario.name.clone() };
+                match vol(currency) {
+                    Some(vol) => exp(number * vol / sqrt(YEAR)) - 1.0,
+                    // A price that nothing here hangs on.
+                    None if !is_held(portfolio, currency) => 0.0,
+                    None => return Err(missing()),
+                }
             }
         };
         Ok(1.0 + by)
@@ -63,14 +65,19 @@ pub fn moved(
     for underlying in &mut after.underlyings {
         underlying.index *= factor(underlying.currency)?;
     }
+    // Of what is quoted in a stablecoin the price is in that.
+    let is_pegged = |code: Currency| is_dollar(code) || scenario.dollars.iter().any(|(named, _)| *named == code);
+    let quote_factor = |quote: Currency| if is_pegged(quote) { factor(quote) } else { Ok(1.0) };
     for term in &mut after.expiries {
-        term.forward *= factor(term.underlying)?;
+        // And the forward that its options are margined at, which models take for one in what they settle in.
+        let on_it = |of: &&Instrument| of.base == term.underlying && of.kind.expiry() == Some(term.expiry);
+        let mut quotes = portfolio.positions.iter().map(|position| &position.instrument).filter(on_it);
+        let quote = quotes.next().map_or(Ok(1.0), |of| quote_factor(of.quote))?;
+        term.forward *= factor(term.underlying)? / quote;
     }
     for (row, position) in after.positions.iter_mut().enumerate() {
         let now = &portfolio.positions[row];
-        // Of what is quoted in a stablecoin the price is in that.
-        let quote = if is_dollar(now.instrument.quote) { factor(now.instrument.quote)? } else { 1.0 };
-        let factor = factor(now.instrument.base)? / quote;
+        let factor = factor(now.instrument.base)? / quote_factor(now.instrument.quote)?;
         if now.instrument.kind.is_option() {
             option(position, row, (now, factor), (portfolio, scenario), &smile)?;
         } else if let Some(mark) = now.mark {
@@ -92,6 +99,15 @@ pub fn moved(
         }
     }
     Ok(after)
+}
+
+/// Whether the account is worth something else when the price of a currency moves.
+fn is_held(portfolio: &Portfolio, currency: Currency) -> bool {
+    let of = |position: &Position| {
+        let Instrument { base, quote, settle, .. } = &position.instrument;
+        [base, quote, settle].contains(&&currency)
+    };
+    portfolio.positions.iter().any(of) || portfolio.balances.iter().any(|balance| balance.currency == currency)
 }
 
 fn option(
