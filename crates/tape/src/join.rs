@@ -12,7 +12,8 @@ use units::Timestamp;
 pub const ALWAYS: Range<Timestamp> = Timestamp::MIN..Timestamp::MAX;
 
 /// Merges what tapes received within some time into one at `out`, whose bytes depend on the tapes, their order and that time alone.
-/// Refuses tapes that tell the same thing twice. `progress` is called with the rows done and all rows, and says whether to go on; `false` is an interruption.
+/// Refuses tapes that tell the same thing twice. `progress` is called with the rows done and all rows, and says whether to go on; `false`
+/// is an interruption.
 /// Returns the rows written, or `None` where it was interrupted and nothing is left.
 pub fn join<P: AsRef<Path>>(
     tapes: &[P],
