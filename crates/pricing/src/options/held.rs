@@ -16,9 +16,8 @@ const NEAR: f64 = 256.0;
 /// A block of options that are held, column by column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Held {
-    forward: Block,
-    over_forward: Block,
-    forward_log: [Block; 2],
+    /// The expiry of the first option.
+    expiry: usize,
     strike: Block,
     strike_log: [Block; 2],
     /// σ√T ÷ 2, and 1 ÷ σ√T, which is infinite without time or volatility.
@@ -49,9 +48,7 @@ impl Held {
     pub(super) const NONE: Self = {
         let (zero, one) = (Block([0.0; LANES]), Block([1.0; LANES]));
         Self {
-            forward: one,
-            over_forward: one,
-            forward_log: [zero; 2],
+            expiry: 0,
             strike: one,
             strike_log: [zero; 2],
             half: one,
@@ -72,11 +69,13 @@ impl Held {
     };
 
     /// Puts an option into a lane, to be placed and settled.
-    pub(super) fn set(&mut self, lane: usize, option: &EuropeanOption, weight: &Weight) {
+    pub(super) fn set(&mut self, lane: usize, expiry: usize, option: &EuropeanOption, weight: &Weight) {
         let inputs = option.inputs();
+        if lane == 0 {
+            self.expiry = expiry;
+        }
         self.sign.0[lane] = option.kind().sign();
         self.coin.0[lane] = f64::from(u8::from(weight.style == OptionStyle::Inverse));
-        self.forward.0[lane] = inputs.forward;
         self.strike.0[lane] = inputs.strike;
         self.set_years(lane..lane + 1, inputs.years);
         self.set_vol(lane, inputs.vol);
@@ -110,7 +109,7 @@ impl Held {
     }
 }
 
-/// Finds what is kept of forwards and strikes.
+/// Finds what is kept of strikes.
 pub(super) struct Place<'a>(pub(super) &'a mut [Held]);
 
 impl Work for Place<'_> {
@@ -120,12 +119,8 @@ impl Work for Place<'_> {
     fn run<S: Lanes>(self, lanes: S) {
         for held in self.0 {
             for part in 0..LANES / S::WIDTH {
-                let forward = Real::load(lanes, &held.forward, part);
-                (Real::splat(lanes, 1.0) / forward).store(&mut held.over_forward, part);
-                let strike = Real::load(lanes, &held.strike, part);
-                for (number, logs) in [(forward, &mut held.forward_log), (strike, &mut held.strike_log)] {
-                    ln_parts(number).into_iter().zip(logs).for_each(|(log, block)| log.store(block, part));
-                }
+                let logs = ln_parts(Real::load(lanes, &held.strike, part));
+                logs.into_iter().zip(&mut held.strike_log).for_each(|(log, block)| log.store(block, part));
             }
         }
     }
@@ -164,36 +159,109 @@ impl Work for Settle<'_> {
     }
 }
 
-/// Moves the forwards of options, each of a range to its own.
-pub(super) struct MoveForwards<'a, T>(pub(super) &'a mut [Held], pub(super) T);
+/// Expiries that options are of, one after the other. What is known of a forward is kept once for all of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Expiries {
+    /// The first option of each.
+    starts: Vec<usize>,
+    /// Forwards, sixteen to a block, their inverses and their logarithms in two parts.
+    forwards: Vec<[Block; 4]>,
+}
 
-impl<T: Iterator<Item = (Range<usize>, f64)>> Work for MoveForwards<'_, T> {
+/// Columns of [`Expiries::forwards`].
+const FORWARD: usize = 0;
+const OVER_FORWARD: usize = 1;
+const LOG: [usize; 2] = [2, 3];
+
+impl Expiries {
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.starts.clear();
+        self.forwards.clear();
+    }
+
+    /// Another one behind the others, of which this option is the first.
+    pub(super) fn push(&mut self, start: usize) {
+        if self.len().is_multiple_of(LANES) {
+            self.forwards.push([Block([1.0; LANES]); 4]);
+        }
+        self.starts.push(start);
+    }
+
+    /// The first option, and the first of the next.
+    pub(super) fn options(&self, expiry: usize, all: usize) -> Range<usize> {
+        self.starts[expiry]..self.starts.get(expiry + 1).copied().unwrap_or(all)
+    }
+
+    /// To be found anew.
+    pub(super) fn set_forward(&mut self, expiry: usize, forward: f64) {
+        self.forwards[expiry / LANES][FORWARD].0[expiry % LANES] = forward;
+    }
+
+    /// What is known of the forwards of block `block`, of which the first option is of `first`.
+    #[inline(always)]
+    fn of(&self, block: usize, first: usize) -> OfBlock<'_> {
+        let end = (block + 1) * LANES;
+        let is_one = self.starts.get(first + 1).is_none_or(|next| *next >= end);
+        OfBlock { all: self, first, end, is_one }
+    }
+}
+
+/// Forwards of a block.
+#[derive(Clone, Copy)]
+struct OfBlock<'a> {
+    all: &'a Expiries,
+    /// The expiry of the first option.
+    first: usize,
+    /// One past the last option.
+    end: usize,
+    /// All are of one expiry.
+    is_one: bool,
+}
+
+impl OfBlock<'_> {
+    /// What stands in a column, of the options of part `part`.
+    #[inline(always)]
+    fn load<S: Lanes>(self, lanes: S, column: usize, part: usize) -> Real<S> {
+        const PLACES: Block =
+            Block([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0]);
+        let Self { all, first, end, is_one } = self;
+        let mut values = Real::splat(lanes, all.forwards[first / LANES][column].0[first % LANES]);
+        if is_one {
+            return values;
+        }
+        let places = Real::load(lanes, &PLACES, part);
+        let mut expiry = first + 1;
+        while let Some(start) = all.starts.get(expiry)
+            && *start < end
+        {
+            // As small as a number of lanes.
+            let before = places.less(Real::splat(lanes, (start % LANES) as f64));
+            let next = Real::splat(lanes, all.forwards[expiry / LANES][column].0[expiry % LANES]);
+            values = before.select(values, next);
+            expiry += 1;
+        }
+        values
+    }
+}
+
+/// Finds what is kept of forwards, of a range of expiries.
+pub(super) struct FindForwards<'a>(pub(super) &'a mut Expiries, pub(super) Range<usize>);
+
+impl Work for FindForwards<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) {
-        let Self(all, terms) = self;
-        for (range, forward) in terms {
-            let forward = Real::splat(lanes, forward);
-            let [high, low] = ln_parts(forward);
-            let values = [forward, Real::splat(lanes, 1.0) / forward, high, low];
-            let mut whole = [Block([0.0; LANES]); 4];
-            for (value, block) in values.into_iter().zip(&mut whole) {
-                (0..LANES / S::WIDTH).for_each(|part| value.store(block, part));
-            }
-            let mut index = range.start;
-            while index < range.end {
-                let end = range.end.min((index / LANES + 1) * LANES);
-                let held = &mut all[index / LANES];
-                let [high, low] = &mut held.forward_log;
-                for (to, from) in [&mut held.forward, &mut held.over_forward, high, low].into_iter().zip(&whole) {
-                    if end - index == LANES {
-                        *to = *from;
-                    } else {
-                        to.0[index % LANES..][..end - index].fill(from.0[0]);
-                    }
-                }
-                index = end;
+        let Self(expiries, range) = self;
+        for values in &mut expiries.forwards[range.start / LANES..range.end.div_ceil(LANES)] {
+            for part in 0..LANES / S::WIDTH {
+                let forward = Real::load(lanes, &values[FORWARD], part);
+                (Real::splat(lanes, 1.0) / forward).store(&mut values[OVER_FORWARD], part);
+                ln_parts(forward).into_iter().zip(LOG).for_each(|(log, column)| log.store(&mut values[column], part));
             }
         }
     }
@@ -205,73 +273,113 @@ fn void<S: Lanes>(lanes: S, held: &Held, part: usize) -> u32 {
     Real::load(lanes, &held.over_deviation, part).equal(Real::splat(lanes, f64::INFINITY)).bits()
 }
 
-/// d₁ and d₂ of part `part` of a block.
+/// d₁ and d₂ of part `part` of block `block`.
 #[inline(always)]
-fn distances<S: Lanes>(lanes: S, held: &Held, part: usize) -> [Real<S>; 2] {
+fn distances<S: Lanes>(lanes: S, expiries: &Expiries, (block, held): (usize, &Held), part: usize) -> [Real<S>; 2] {
     let load = |block: &Block| Real::load(lanes, block, part);
-    let [high, low] = [0, 1].map(|at| load(&held.forward_log[at]) - load(&held.strike_log[at]));
+    let forwards = expiries.of(block, held.expiry);
+    let high = forwards.load(lanes, LOG[0], part) - load(&held.strike_log[0]);
+    let low = forwards.load(lanes, LOG[1], part) - load(&held.strike_log[1]);
     let (half, over_deviation) = (load(&held.half), load(&held.over_deviation));
     let near = Real::splat(lanes, NEAR).less(over_deviation);
     let mut moneyness = high + low;
     if near.any() {
-        moneyness = near.select(ln_ratio(load(&held.forward), load(&held.strike)), moneyness);
+        let forward = forwards.load(lanes, FORWARD, part);
+        moneyness = near.select(ln_ratio(forward, load(&held.strike)), moneyness);
     }
     [moneyness.fma(over_deviation, half), moneyness.fma(over_deviation, -half)]
 }
 
-/// Blocks that are priced together.
-pub(super) const TOGETHER: usize = 8;
-
 /// What is known of an option before its values: d₁, d₂, n(d₁), m(|d₁|) and m(|d₂|).
 const KNOWN: usize = 5;
 
-/// Room for that of the blocks that are priced together.
-pub(super) type Known = [[Block; KNOWN]; TOGETHER];
+/// Blocks on their way from one step of the formula to the next.
+const AT_ONCE: usize = 4;
 
-impl Held {
-    /// Nothing known.
-    pub(super) const UNKNOWN: Known = [[Block([0.0; LANES]); KNOWN]; TOGETHER];
-}
+/// Prices blocks one after the other, each a step of the formula behind the next. Steps of different blocks do not wait for each other, and
+/// some multiply where others load, add or store: a processor does them at once.
+pub(super) struct Pricing([[Block; KNOWN]; AT_ONCE]);
 
-/// What the options of up to [`TOGETHER`] blocks add, into their nodes, and how many of each are unbounded. Each step of the formula is
-/// done for all before the next: beside others that do not wait for it, a processor waits for none of them.
-#[inline(always)]
-pub(super) fn price<S: Lanes>(lanes: S, all: &[Held], known: &mut Known, nodes: &mut [Node], unbounded: &mut [u32]) {
-    for (held, known) in all.iter().zip(&mut *known) {
-        for part in 0..LANES / S::WIDTH {
-            let [d1, d2] = distances(lanes, held, part);
-            d1.store(&mut known[0], part);
-            d2.store(&mut known[1], part);
-        }
+impl Pricing {
+    /// Turns after which a block is priced, from the one with its first step on.
+    pub(super) const DELAY: usize = 2;
+
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Self([[Block([0.0; LANES]); KNOWN]; AT_ONCE])
     }
-    for known in &mut known[..all.len()] {
-        for part in 0..LANES / S::WIDTH {
-            let law = kernel::normal_law(Real::load(lanes, &known[0], part), Real::load(lanes, &known[1], part));
-            for (value, block) in law.into_iter().zip(&mut known[2..]) {
-                value.store(block, part);
+
+    /// The first two steps, with turn `turn`: of the block `turn` of those behind block `first`, and of the one before.
+    #[inline(always)]
+    pub(super) fn begin<S: Lanes>(
+        &mut self,
+        lanes: S,
+        expiries: &Expiries,
+        (first, all): (usize, &[Held]),
+        turn: usize,
+    ) {
+        if let Some(before) = turn.checked_sub(1)
+            && before < all.len()
+        {
+            let known = &mut self.0[before % AT_ONCE];
+            for part in 0..LANES / S::WIDTH {
+                let law = kernel::normal_law(Real::load(lanes, &known[0], part), Real::load(lanes, &known[1], part));
+                for (value, block) in law.into_iter().zip(&mut known[2..]) {
+                    value.store(block, part);
+                }
+            }
+        }
+        if let Some(held) = all.get(turn) {
+            let known = &mut self.0[turn % AT_ONCE];
+            for part in 0..LANES / S::WIDTH {
+                let [d1, d2] = distances(lanes, expiries, (first + turn, held), part);
+                d1.store(&mut known[0], part);
+                d2.store(&mut known[1], part);
             }
         }
     }
-    for ((held, known), (node, unbounded)) in all.iter().zip(&*known).zip(nodes.iter_mut().zip(unbounded)) {
-        *unbounded = 0;
+
+    /// The last step of the block `at` of those, [`Self::DELAY`] turns after its first: what its options add, into its node, and how many
+    /// of them are unbounded.
+    #[inline(always)]
+    pub(super) fn end<S: Lanes>(
+        &self,
+        lanes: S,
+        expiries: &Expiries,
+        (first, all): (usize, &[Held]),
+        at: usize,
+        node: &mut Node,
+    ) -> u32 {
+        let (block, held) = (first + at, &all[at]);
+        let known = &self.0[at % AT_ONCE];
+        let mut unbounded = 0;
         for part in 0..LANES / S::WIDTH {
             if void(lanes, held, part) == 0 {
                 let known = std::array::from_fn(|at| Real::load(lanes, &known[at], part));
-                put(lanes, held, (node, part), known);
+                put(lanes, expiries, (block, held), (node, part), known);
             } else {
                 let first = part * S::WIDTH;
-                *unbounded += put_one_by_one(held, node, first..first + S::WIDTH);
+                unbounded += put_one_by_one(expiries, (block, held), node, first..first + S::WIDTH);
             }
         }
+        unbounded
     }
 }
 
 /// What a part of a block adds, into its node, of what is [`KNOWN`] of it: see [`kernel::evaluate`] for the formula.
 #[inline(always)]
-fn put<S: Lanes>(lanes: S, held: &Held, (node, part): (&mut Node, usize), known: [Real<S>; KNOWN]) {
+fn put<S: Lanes>(
+    lanes: S,
+    expiries: &Expiries,
+    (block, held): (usize, &Held),
+    (node, part): (&mut Node, usize),
+    known: [Real<S>; KNOWN],
+) {
     let load = |block: &Block| Real::load(lanes, block, part);
     let [d1, d2, density, mills1, mills2] = known;
-    let (forward, strike) = (load(&held.forward), load(&held.strike));
+    let forwards = expiries.of(block, held.expiry);
+    let (forward, over_forward) = (forwards.load(lanes, FORWARD, part), forwards.load(lanes, OVER_FORWARD, part));
+    let strike = load(&held.strike);
     let (sign, amount) = (load(&held.sign), load(&held.amount));
     let zero = Real::splat(lanes, 0.0);
     // N(−|d₁|); F N(−|d₁|) and K N(−|d₂|).
@@ -289,7 +397,6 @@ fn put<S: Lanes>(lanes: S, held: &Held, (node, part): (&mut Node, usize), known:
     let price = amount * (out_of_money + exercise);
     let probability = (sign * d1).less(zero).select(left, Real::splat(lanes, 1.0) - left);
 
-    let over_forward = load(&held.over_forward);
     let density = amount * density;
     let weight = density * forward;
     let (by_vol, aside) = (load(&held.vega), d2 * load(&held.vanna));
@@ -317,17 +424,19 @@ fn put<S: Lanes>(lanes: S, held: &Held, (node, part): (&mut Node, usize), known:
 /// The same for options of which some have no time or volatility left; gives how many are unbounded.
 #[cold]
 #[inline(never)]
-fn put_one_by_one(held: &Held, node: &mut Node, lanes: Range<usize>) -> u32 {
+fn put_one_by_one(expiries: &Expiries, (block, held): (usize, &Held), node: &mut Node, lanes: Range<usize>) -> u32 {
     let mut unbounded = 0;
     for lane in lanes {
         if void(AnyScalar, held, lane) == 0 {
-            let [d1, d2] = distances(AnyScalar, held, lane);
+            let [d1, d2] = distances(AnyScalar, expiries, (block, held), lane);
             let [density, mills1, mills2] = kernel::normal_law(d1, d2);
-            put(AnyScalar, held, (node, lane), [d1, d2, density, mills1, mills2]);
+            put(AnyScalar, expiries, (block, held), (node, lane), [d1, d2, density, mills1, mills2]);
             continue;
         }
         let at = |block: &Block| block.0[lane];
-        let forward = at(&held.forward);
+        let forwards = expiries.of(block, held.expiry);
+        let forward = forwards.load(AnyScalar, FORWARD, lane).raw;
+        let over_forward = forwards.load(AnyScalar, OVER_FORWARD, lane).raw;
         let inputs = Inputs {
             forward,
             strike: at(&held.strike),
@@ -339,7 +448,7 @@ fn put_one_by_one(held: &Held, node: &mut Node, lanes: Range<usize>) -> u32 {
         unbounded += u32::from(limits[2].is_infinite());
         let counted = |value: f64| if value.is_infinite() { 0.0 } else { value * at(&held.quantity) };
         let [price, delta, gamma, vega, theta, _, vanna, volga, ..] = limits.map(counted);
-        let (cash_skew, over_forward) = (vega * at(&held.slope), at(&held.over_forward));
+        let cash_skew = vega * at(&held.slope);
         let values = [
             price,
             delta,

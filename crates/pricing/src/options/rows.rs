@@ -1,8 +1,8 @@
 //! What groups of options add: of runs of neighbours, and of cells wherever their members stand.
 
-use super::lanes::{Block, LANES, Lanes, Real, Work};
+use super::lanes::{Block, LANES, Lanes, ROW, Work};
 use super::simd::Simd;
-use super::weighted::{COLUMNS, GreekSums, Node, Weighted};
+use super::weighted::{GreekSums, Node, Weighted};
 
 /// Rows of the numbers of [`GreekSums`], each as wide as a block.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -11,7 +11,7 @@ pub struct Rows {
 }
 
 /// Rows of a cell. Neighbours add to different ones, so that none waits for what the one before it has written.
-const ROWS: usize = 4;
+const ROWS: usize = 2;
 
 const EMPTY: Block = Block([0.0; LANES]);
 
@@ -50,9 +50,11 @@ impl Rows {
 #[derive(Debug, Clone, Default)]
 pub struct Places {
     len: usize,
-    /// One past the last option of each run.
+    runs: Vec<Run>,
+    /// Of each block, as bits, whether an option is the last of its run.
     ends: Vec<u32>,
-    of_runs: Vec<[u32; 2]>,
+    /// The groups of the last run.
+    last: Option<[u32; 2]>,
     /// Of each option, to the end of its block, the row of its cell that it is added to.
     cells: Vec<u32>,
     of_cells: Vec<[u32; 2]>,
@@ -61,13 +63,22 @@ pub struct Places {
     sums: Rows,
 }
 
+/// Neighbours of the same two groups.
+#[derive(Debug, Clone)]
+struct Run {
+    /// The first of their groups, if it is another for the run behind this one: what runs of the same first group add is added up before.
+    first: Option<u32>,
+    second: u32,
+}
+
 impl Places {
     /// Takes all options and cells out, keeping the memory. There will be so many groups.
     pub fn clear(&mut self, count: usize) {
-        let Self { len, ends, of_runs, cells, of_cells, groups, sums: _ } = self;
-        (*len, *groups) = (0, count);
+        let Self { len, runs, ends, last, cells, of_cells, groups, sums: _ } = self;
+        (*len, *last, *groups) = (0, None, count);
         [ends, cells].into_iter().for_each(Vec::clear);
-        [of_runs, of_cells].into_iter().for_each(Vec::clear);
+        runs.clear();
+        of_cells.clear();
     }
 
     /// A cell, of these groups. Cells are counted from 0.
@@ -87,19 +98,29 @@ impl Places {
     /// If there is no such cell or group.
     pub fn push(&mut self, groups: [u32; 2], cell: u32) {
         assert!((cell as usize) < self.of_cells.len(), "cell {cell} of {}", self.of_cells.len());
-        if self.of_runs.last() != Some(&groups) {
-            self.check(groups);
-            self.of_runs.push(groups);
-            self.ends.push(0);
-        }
-        if self.len.is_multiple_of(LANES) {
+        let lane = self.len % LANES;
+        if lane == 0 {
             // What stands behind the last option weighs nothing.
             self.cells.resize(self.len + LANES, 0);
+            self.ends.push(0);
         }
+        if self.last == Some(groups) {
+            // The one before was not the last of its run.
+            let before = self.len - 1;
+            self.ends[before / LANES] &= !(1 << (before % LANES));
+        } else {
+            self.check(groups);
+            if let Some(run) = self.runs.last_mut()
+                && run.first == Some(groups[0])
+            {
+                run.first = None;
+            }
+            self.runs.push(Run { first: Some(groups[0]), second: groups[1] });
+        }
+        self.last = Some(groups);
+        self.ends[self.len / LANES] |= 1 << lane;
         self.cells[self.len] = cell * ROWS as u32 + (self.len % ROWS) as u32;
         self.len += 1;
-        let run = self.of_runs.len() - 1;
-        self.ends[run] = self.len as u32;
     }
 
     fn check(&self, groups: [u32; 2]) {
@@ -128,50 +149,41 @@ struct GroupUp<'a> {
     into: &'a mut [Block],
 }
 
-/// Vectors that the numbers of a row take.
-const fn parts<S: Lanes>() -> usize {
-    COLUMNS.div_ceil(S::WIDTH)
-}
-
 impl Work for GroupUp<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) {
-        let Self { nodes, places: Places { ends, of_runs, cells, of_cells, sums: Rows { rows: sums }, .. }, into } =
-            self;
-        let zero = Real::splat(lanes, 0.0);
-        let mut sum_of_run = [zero; COLUMNS];
-        let mut runs = ends.iter().zip(&*of_runs);
-        let mut run = runs.next();
-        let mut at = 0;
-        for (node, cells) in nodes.iter().zip(cells.chunks_exact(LANES)) {
+        let Self { nodes, places: Places { runs, ends, cells, of_cells, sums: Rows { rows: sums }, .. }, into } = self;
+        // Slices: that a row is written to moves neither of them, and their places need not be read again.
+        let (sums, runs): (&mut [Block], &[Run]) = (sums, runs);
+        let (mut of_run, mut of_runs) = (lanes.no_row(), lanes.no_row());
+        let mut next = runs.iter();
+        for ((node, cells), ends) in nodes.iter().zip(cells.chunks_exact(LANES)).zip(&*ends) {
             for (part, cells) in cells.chunks_exact(S::WIDTH).enumerate() {
-                // Vectors of a row, lane by lane.
-                let mut rows = [[zero; LANES]; COLUMNS];
-                for (vector, rows) in rows.iter_mut().enumerate().take(parts::<S>()) {
-                    let mut columns = [zero; LANES];
-                    for (column, block) in columns.iter_mut().zip(&node[vector * S::WIDTH..]).take(S::WIDTH) {
-                        *column = Real::load(lanes, block, part);
-                    }
-                    *rows = Real::transposed(lanes, columns);
+                // No closures: one that is not inlined is compiled without the instructions.
+                let mut columns = [lanes.splat(0.0); ROW];
+                for (column, block) in columns.iter_mut().zip(node) {
+                    *column = lanes.load(block, part);
                 }
+                let rows = lanes.rows(columns);
+                let ends = ends >> (part * S::WIDTH);
                 // Written out lane by lane, so that the rows stay in registers.
                 macro_rules! lane {
                     ($($lane:literal)*) => {$(if $lane < S::WIDTH {
-                        let cell = &mut sums[cells[$lane] as usize];
-                        for vector in 0..parts::<S>() {
-                            let row = rows[vector][$lane];
-                            sum_of_run[vector] = sum_of_run[vector] + row;
-                            (Real::load(lanes, cell, vector) + row).store(cell, vector);
-                        }
-                        at += 1;
-                        if let Some((end, groups)) = run
-                            && *end == at
+                        let row = rows[$lane];
+                        add(lanes, row, &mut sums[cells[$lane] as usize]);
+                        of_run = lanes.add_rows(of_run, row);
+                        if ends >> $lane & 1 == 1
+                            && let Some(run) = next.next()
                         {
-                            add(&sum_of_run[..parts::<S>()], groups, into);
-                            sum_of_run = [zero; COLUMNS];
-                            run = runs.next();
+                            add(lanes, of_run, &mut into[run.second as usize]);
+                            of_runs = lanes.add_rows(of_runs, of_run);
+                            of_run = lanes.no_row();
+                            if let Some(first) = run.first {
+                                add(lanes, of_runs, &mut into[first as usize]);
+                                of_runs = lanes.no_row();
+                            }
                         }
                     })*};
                 }
@@ -179,22 +191,19 @@ impl Work for GroupUp<'_> {
             }
         }
         for (rows, groups) in sums.chunks_exact(ROWS).zip(of_cells) {
-            let mut sum = [zero; COLUMNS];
-            for (vector, sum) in sum.iter_mut().enumerate().take(parts::<S>()) {
-                *sum = rows.iter().fold(zero, |sum, row| sum + Real::load(lanes, row, vector));
+            let mut sum = lanes.no_row();
+            for row in rows {
+                sum = lanes.add_rows(sum, lanes.load_row(row));
             }
-            add(&sum[..parts::<S>()], groups, into);
+            for group in groups {
+                add(lanes, sum, &mut into[*group as usize]);
+            }
         }
     }
 }
 
-/// Adds a row to those of its groups.
+/// Adds a row to that of a group.
 #[inline(always)]
-fn add<S: Lanes>(row: &[Real<S>], groups: &[u32; 2], into: &mut [Block]) {
-    for group in groups {
-        let group = &mut into[*group as usize];
-        for (part, value) in row.iter().enumerate() {
-            (Real::load(value.lanes(), group, part) + *value).store(group, part);
-        }
-    }
+fn add<S: Lanes>(lanes: S, row: S::Row, group: &mut Block) {
+    lanes.store_row(lanes.add_rows(lanes.load_row(group), row), group);
 }

@@ -6,16 +6,16 @@
 
 use super::batch::{fold, in_blocks};
 use super::contract::{EuropeanOption, Field, OptionStyle, Refusal};
-use super::held::{Held, MoveForwards, Place, Settle, TOGETHER, price};
-use super::lanes::{Block, LANES, Lanes, Real, Work};
+use super::held::{Expiries, FindForwards, Held, Place, Pricing, Settle};
+use super::lanes::{Block, LANES, Lanes, ROW, Real, Work};
 use super::simd::Simd;
 use crate::surface::Sticky;
 use std::ops::{Add, Range};
 
 /// Children of a node.
-const CHILDREN: usize = TOGETHER;
+const CHILDREN: usize = 8;
 /// Numbers of a [`GreekSums`].
-pub(super) const COLUMNS: usize = 12;
+pub(super) const COLUMNS: usize = ROW;
 
 macro_rules! sums {
     ($($(#[$meta:meta])* $field:ident),* $(,)?) => {
@@ -127,6 +127,7 @@ pub(super) type Node = [Block; COLUMNS];
 /// use pricing::options::{EuropeanOption, Inputs, OptionKind, OptionStyle, Simd, Weight, Weighted};
 /// let inputs = Inputs { forward: 60_000.0, strike: 60_000.0, years: 0.1, vol: 0.65, discount: 1.0 };
 /// let mut weighted = Weighted::default();
+/// weighted.push_expiry(inputs.forward)?;
 /// for (kind, quantity) in [(OptionKind::Call, 1.0), (OptionKind::Put, -1.0)] {
 ///     weighted.push(&EuropeanOption::new(kind, inputs)?, Weight { quantity, style: OptionStyle::Linear, slope: 0.0 });
 /// }
@@ -137,9 +138,11 @@ pub(super) type Node = [Block; COLUMNS];
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weighted {
     len: usize,
+    expiries: Expiries,
     held: Vec<Held>,
-    /// Blocks of which forwards and strikes, and volatilities, times and discounts, have changed since that was looked at; and blocks
-    /// that are to be priced.
+    /// Expiries of which forwards, blocks of which strikes, and blocks of which volatilities, times and discounts have changed since that
+    /// was looked at; and blocks that are to be priced.
+    moved: Range<usize>,
     unplaced: Range<usize>,
     unsettled: Range<usize>,
     stale: Range<usize>,
@@ -153,29 +156,45 @@ impl Weighted {
     /// Takes all options out, keeping the memory.
     pub fn clear(&mut self) {
         self.len = 0;
+        self.expiries.clear();
         self.held.clear();
-        [self.unplaced, self.unsettled, self.stale] = [0..0, 0..0, 0..0];
+        [self.moved, self.unplaced, self.unsettled, self.stale] = [0..0, 0..0, 0..0, 0..0];
     }
 
-    /// Adds an option at the end.
+    /// Adds an expiry behind the others, which has this forward: the options that are added next are of it. Expiries are counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// A forward outside its range; nothing is added then.
+    pub fn push_expiry(&mut self, forward: f64) -> Result<usize, Refusal> {
+        let forward = Field::Forward.check(forward)?;
+        let expiry = self.expiries.len();
+        self.expiries.push(self.len);
+        self.expiries.set_forward(expiry, forward);
+        cover(&mut self.moved, expiry..expiry + 1);
+        Ok(expiry)
+    }
+
+    /// Adds an option at the end. Its forward is that of the last expiry, whatever it was.
     ///
     /// # Panics
     ///
-    /// If a number of the weight is not finite.
+    /// If there is no expiry, or a number of the weight is not finite.
     pub fn push(&mut self, option: &EuropeanOption, weight: Weight) {
         assert!(weight.quantity.is_finite() && weight.slope.is_finite(), "a weight is {weight:?}");
+        assert!(self.expiries.len() > 0, "an option of no expiry");
         if self.len.is_multiple_of(LANES) {
             self.held.push(Held::NONE);
         }
         let at = self.len;
         self.len += 1;
-        self.held[at / LANES].set(at % LANES, option, &weight);
+        self.held[at / LANES].set(at % LANES, self.expiries.len() - 1, option, &weight);
         let blocks = self.changed(at..at + 1);
         cover(&mut self.unplaced, blocks.clone());
         cover(&mut self.unsettled, blocks);
     }
 
-    /// Moves forwards: each of the options of a range, those of one expiry.
+    /// Moves the forward of an expiry.
     ///
     /// # Errors
     ///
@@ -183,17 +202,15 @@ impl Weighted {
     ///
     /// # Panics
     ///
-    /// If there are fewer options.
-    pub fn set_forwards(
-        &mut self,
-        simd: Simd,
-        terms: impl Iterator<Item = (Range<usize>, f64)> + Clone,
-    ) -> Result<(), Refusal> {
-        for (range, forward) in terms.clone() {
-            Field::Forward.check(forward)?;
-            self.changed(range);
+    /// If there is no such expiry.
+    pub fn set_forward(&mut self, expiry: usize, forward: f64) -> Result<(), Refusal> {
+        let forward = Field::Forward.check(forward)?;
+        let options = self.expiries.options(expiry, self.len);
+        if !options.is_empty() {
+            self.changed(options);
         }
-        simd.enter(MoveForwards(&mut self.held, terms));
+        self.expiries.set_forward(expiry, forward);
+        cover(&mut self.moved, expiry..expiry + 1);
         Ok(())
     }
 
@@ -275,8 +292,12 @@ impl Weighted {
         if self.unbounded.len() != self.held.len() {
             self.shape();
         }
-        let [unplaced, unsettled, blocks] =
-            [&mut self.unplaced, &mut self.unsettled, &mut self.stale].map(|blocks| std::mem::replace(blocks, 0..0));
+        let [moved, unplaced, unsettled, blocks] =
+            [&mut self.moved, &mut self.unplaced, &mut self.unsettled, &mut self.stale]
+                .map(|range| std::mem::replace(range, 0..0));
+        if !moved.is_empty() {
+            simd.enter(FindForwards(&mut self.expiries, moved));
+        }
         if !unplaced.is_empty() {
             simd.enter(Place(&mut self.held[unplaced]));
         }
@@ -284,8 +305,9 @@ impl Weighted {
             simd.enter(Settle(&mut self.held[unsettled]));
         }
         if !blocks.is_empty() {
-            let Self { held, levels, unbounded, .. } = self;
-            simd.enter_wide(Weigh { held, blocks, levels, unbounded });
+            let Self { expiries, held, levels, unbounded, .. } = self;
+            let held = &held[blocks.clone()];
+            simd.enter_wide(Weigh { expiries, held, blocks, levels, unbounded });
         }
     }
 
@@ -364,6 +386,8 @@ fn cover(range: &mut Range<usize>, other: Range<usize>) {
 }
 
 struct Weigh<'a> {
+    expiries: &'a Expiries,
+    /// Those of the blocks.
     held: &'a [Held],
     blocks: Range<usize>,
     levels: &'a mut [Vec<Node>],
@@ -375,30 +399,41 @@ impl Work for Weigh<'_> {
 
     #[inline(always)]
     fn run<S: Lanes>(self, lanes: S) {
-        let Self { held, blocks, levels, unbounded } = self;
-        let mut known = Held::UNKNOWN;
-        let mut changed = blocks;
-        for level in 0..levels.len() {
-            let (below, above) = levels.split_at_mut(level + 1);
-            let (children, nodes) = (&mut below[level], above.first_mut().map_or(&mut [][..], |nodes| nodes));
-            let parents = changed.start / CHILDREN..changed.end.div_ceil(CHILDREN);
-            for parent in parents.clone() {
-                let first = parent * CHILDREN;
-                let children = &mut children[first..];
-                if level == 0 {
-                    // Priced and added up while they are at hand.
-                    let own = changed.start.max(first) - first..(changed.end - first).min(CHILDREN);
-                    let at = first + own.start..first + own.end;
-                    price(lanes, &held[at.clone()], &mut known, &mut children[own], &mut unbounded[at]);
-                }
-                if let Some(node) = nodes.get_mut(parent) {
-                    let count = children.len().min(CHILDREN);
-                    add_up(lanes, &children[..count], node);
+        let Self { expiries, held, blocks, levels, unbounded } = self;
+        let Some((leaves, mut levels)) = levels.split_first_mut() else { return };
+        let leaves = &mut leaves[..];
+        let mut pricing = Pricing::new();
+        for turn in 0..held.len() + Pricing::DELAY {
+            if let Some(at) = turn.checked_sub(Pricing::DELAY) {
+                let block = blocks.start + at;
+                unbounded[block] = pricing.end(lanes, expiries, (blocks.start, held), at, &mut leaves[block]);
+                if let Some(node) = levels.first_mut().and_then(|nodes| nodes.get_mut(block / CHILDREN))
+                    && ((block + 1).is_multiple_of(CHILDREN) || at + 1 == held.len())
+                {
+                    add_up(lanes, children(leaves, block / CHILDREN), node);
                 }
             }
-            changed = parents;
+            pricing.begin(lanes, expiries, (blocks.start, held), turn);
+        }
+        let mut changed = blocks.start / CHILDREN..blocks.end.div_ceil(CHILDREN);
+        while let Some((below, above)) = levels.split_first_mut() {
+            let Some(nodes) = above.first_mut() else { return };
+            changed = changed.start / CHILDREN..changed.end.div_ceil(CHILDREN);
+            for parent in changed.clone() {
+                if let Some(node) = nodes.get_mut(parent) {
+                    add_up(lanes, children(below, parent), node);
+                }
+            }
+            levels = above;
         }
     }
+}
+
+/// Those of the nodes that are children of node `parent`.
+#[inline(always)]
+fn children(nodes: &[Node], parent: usize) -> &[Node] {
+    let children = &nodes[parent * CHILDREN..];
+    &children[..children.len().min(CHILDREN)]
 }
 
 /// A node of its children.

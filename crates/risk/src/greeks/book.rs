@@ -18,8 +18,9 @@ pub(super) struct Term {
     pub(super) discount: f64,
     forward: f64,
     years: f64,
-    /// Where its options stand.
+    /// Where its options stand, and where it stands itself among the expiries that have some.
     options: Range<usize>,
+    place: usize,
 }
 
 /// A position in an option.
@@ -35,6 +36,25 @@ pub(super) struct OptionLine {
 pub(super) struct DeltaOneLine {
     pub(super) key: DeltaOneKey,
     pub(super) quantity: Qty,
+}
+
+impl DeltaOneLine {
+    /// What it adds, at the forward of its expiry or the price of the underlying.
+    fn sums(&self, terms: &[Term], price: f64) -> GreekSums {
+        let forward = self.forward(terms, price);
+        let quantity = self.quantity.approximate();
+        let delta = match self.key.contract {
+            Contract::Linear => quantity,
+            Contract::Inverse => quantity / forward,
+        };
+        GreekSums { delta, strike_cash_delta: delta * forward, ..GreekSums::default() }
+    }
+
+    fn forward(&self, terms: &[Term], price: f64) -> f64 {
+        // A future was held only where its expiry has a forward.
+        let at = self.key.expiry.and_then(|expiry| terms.binary_search_by_key(&expiry, |term| term.expiry).ok());
+        at.map_or(price, |at| terms[at].forward)
+    }
 }
 
 /// Positions in one underlying, its market, and the columns that are made of both.
@@ -124,36 +144,33 @@ impl Book {
         }
     }
 
-    pub(super) fn set_price(&mut self, simd: Simd, price: f64) -> Result<(), GreeksError> {
+    pub(super) fn set_price(&mut self, price: f64) -> Result<(), GreeksError> {
         check(Field::Forward, price)?;
         self.terms.iter().try_for_each(|term| check(Field::Forward, forward(term.anchor, price)).map(|_| ()))?;
         self.price = price;
         for term in &mut self.terms {
             term.forward = forward(term.anchor, price);
         }
-        self.move_forwards(simd, 0..self.terms.len());
+        self.move_forwards(0..self.terms.len());
         Ok(())
     }
 
-    pub(super) fn set_forward(
-        &mut self,
-        simd: Simd,
-        now: Timestamp,
-        expiry: Timestamp,
-        forward: f64,
-    ) -> Result<(), GreeksError> {
+    pub(super) fn set_forward(&mut self, now: Timestamp, expiry: Timestamp, forward: f64) -> Result<(), GreeksError> {
         let forward = check(Field::Forward, forward)?;
         let anchor = (forward, self.price);
         match self.terms.binary_search_by_key(&expiry, |term| term.expiry) {
             Ok(at) => {
                 (self.terms[at].anchor, self.terms[at].forward) = (anchor, forward);
-                self.move_forwards(simd, at..at + 1);
+                self.move_forwards(at..at + 1);
             }
             Err(at) => {
                 let years = years(expiry, now)?;
                 // It has no options yet; where they will stand is found when they come.
                 let start = self.options.partition_point(|line| line.key.expiry < expiry);
-                self.terms.insert(at, Term { expiry, anchor, discount: 1.0, forward, years, options: start..start });
+                self.terms.insert(
+                    at,
+                    Term { expiry, anchor, discount: 1.0, forward, years, options: start..start, place: 0 },
+                );
             }
         }
         Ok(())
@@ -274,7 +291,7 @@ impl Book {
     /// The sum of all: the options' tree, then the other positions in order.
     pub(super) fn sum(&mut self, simd: Simd) -> GreekSums {
         self.price_stale(simd);
-        self.delta_ones.iter().fold(self.weighted.sum(), |sum, line| sum + self.delta_one(line))
+        self.delta_ones.iter().fold(self.weighted.sum(), |sum, line| sum + line.sums(&self.terms, self.price))
     }
 
     /// What is held, at the market as it was set: options, then the others.
@@ -290,7 +307,7 @@ impl Book {
         });
         let delta_ones = self.delta_ones.iter().map(|line| {
             let DeltaOneKey { contract, venue, strategy, .. } = line.key;
-            let (quantity, forward) = (line.quantity.approximate(), self.forward_of(&line.key));
+            let (quantity, forward) = (line.quantity.approximate(), line.forward(&self.terms, self.price));
             (venue, strategy, Leg::DeltaOne { contract, quantity, forward })
         });
         options.chain(delta_ones)
@@ -300,7 +317,7 @@ impl Book {
     pub(super) fn each(&mut self, simd: Simd) -> impl Iterator<Item = (StrategyId, GreekSums)> + '_ {
         self.price_stale(simd);
         let options = self.options.iter().enumerate().map(|(at, line)| (line.key.strategy, self.weighted.get(at)));
-        options.chain(self.delta_ones.iter().map(|line| (line.key.strategy, self.delta_one(line))))
+        options.chain(self.delta_ones.iter().map(|line| (line.key.strategy, line.sums(&self.terms, self.price))))
     }
 
     pub(super) fn unbounded(&mut self, simd: Simd) -> usize {
@@ -318,31 +335,15 @@ impl Book {
         }
         self.price_stale(simd);
         if !self.groups_current {
-            let mut grouping = std::mem::take(&mut self.grouping);
-            let options = self.options.iter().map(|line| Dimension::of_option(&line.key, self.bucket_width));
-            grouping.build(options, self.delta_ones.iter().map(|line| Dimension::of_delta_one(&line.key)));
-            let others = self.delta_ones.iter().map(|line| self.delta_one(line));
-            grouping.add_up(simd, &self.weighted, others);
-            self.grouping = grouping;
+            let Self { options, delta_ones, weighted, grouping, bucket_width, terms, price, .. } = self;
+            grouping.build(
+                options.iter().map(|line| Dimension::of_option(&line.key, *bucket_width)),
+                delta_ones.iter().map(|line| Dimension::of_delta_one(&line.key)),
+            );
+            grouping.add_up(simd, weighted, delta_ones.iter().map(|line| line.sums(terms, *price)));
             self.groups_current = true;
         }
         groups.extend(self.grouping.sums(dimension).map(named));
-    }
-
-    fn delta_one(&self, line: &DeltaOneLine) -> GreekSums {
-        let forward = self.forward_of(&line.key);
-        let quantity = line.quantity.approximate();
-        let delta = match line.key.contract {
-            Contract::Linear => quantity,
-            Contract::Inverse => quantity / forward,
-        };
-        GreekSums { delta, strike_cash_delta: delta * forward, ..GreekSums::default() }
-    }
-
-    fn forward_of(&self, key: &DeltaOneKey) -> f64 {
-        // A future was held only where its expiry has a forward.
-        let term = key.expiry.and_then(|expiry| self.term(expiry).ok());
-        term.map_or(self.price, |at| self.terms[at].forward)
     }
 
     fn term(&self, expiry: Timestamp) -> Result<usize, GreeksError> {
@@ -356,13 +357,14 @@ impl Book {
         self.grouping.forget();
     }
 
-    /// Puts the forwards of these expiries into their options' columns, unless these are to be made anew.
-    fn move_forwards(&mut self, simd: Simd, terms: Range<usize>) {
+    /// Puts the forwards of these expiries beside their options' columns, unless these are to be made anew.
+    fn move_forwards(&mut self, terms: Range<usize>) {
         self.groups_current = false;
         if !self.reshaped {
-            let held = self.terms[terms].iter().filter(|term| !term.options.is_empty());
-            // Whoever calls has checked them.
-            let _ = self.weighted.set_forwards(simd, held.map(|term| (term.options.clone(), term.forward)));
+            for term in self.terms[terms].iter().filter(|term| !term.options.is_empty()) {
+                // Whoever calls has checked it.
+                let _ = self.weighted.set_forward(term.place, term.forward);
+            }
         }
     }
 
@@ -381,6 +383,12 @@ impl Book {
         for term in &mut self.terms {
             let end = start + self.options[start..].partition_point(|line| line.key.expiry == term.expiry);
             term.options = start..end;
+            if term.options.is_empty() {
+                continue;
+            }
+            // Every number was checked when it came in, here and below.
+            let Ok(place) = self.weighted.push_expiry(term.forward) else { continue };
+            term.place = place;
             for line in &self.options[start..end] {
                 let OptionKey { strike, right, style, .. } = line.key;
                 let inputs = Inputs {
@@ -390,7 +398,6 @@ impl Book {
                     vol: line.point.vol,
                     discount: if style == OptionStyle::Linear { term.discount } else { 1.0 },
                 };
-                // Every number was checked when it came in.
                 let Ok(option) = EuropeanOption::new(right, inputs) else { continue };
                 let quantity = line.quantity.approximate();
                 self.weighted.push(&option, Weight { quantity, style, slope: line.point.slope });

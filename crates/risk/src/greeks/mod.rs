@@ -172,7 +172,7 @@ impl PortfolioGreeks {
     /// A price, or a forward that would follow from it, outside its range.
     pub fn set_price(&mut self, underlying: Currency, price: f64) -> Result<(), GreeksError> {
         match self.find(underlying) {
-            Ok(at) => self.books[at].set_price(self.simd, price),
+            Ok(at) => self.books[at].set_price(price),
             Err(at) => {
                 let book = Book::new(underlying, price)?;
                 self.books.insert(at, book);
@@ -187,8 +187,8 @@ impl PortfolioGreeks {
     ///
     /// An underlying without a price; a forward outside its range; an expiry more than 200 years away.
     pub fn set_forward(&mut self, underlying: Currency, expiry: Timestamp, forward: f64) -> Result<(), GreeksError> {
-        let (simd, now) = (self.simd, self.now);
-        self.book(underlying)?.set_forward(simd, now, expiry, forward)
+        let now = self.now;
+        self.book(underlying)?.set_forward(now, expiry, forward)
     }
 
     /// Forgets the forwards of expiries that are past and hold nothing.

@@ -4,13 +4,13 @@
     reason = "intrinsics may be called only where the processor has them; the token proves that it does"
 )]
 
-use super::{Block, LANES, Lanes, Work};
+use super::{Block, LANES, Lanes, ROW, Work};
 use std::arch::x86_64::{
     __m256d, __m256i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_add_epi64, _mm256_add_pd, _mm256_and_pd, _mm256_and_si256,
     _mm256_andnot_pd, _mm256_blendv_pd, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_div_pd,
     _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_load_pd, _mm256_movemask_pd, _mm256_mul_pd, _mm256_or_si256,
-    _mm256_set1_epi64x, _mm256_set1_pd, _mm256_slli_epi64, _mm256_sqrt_pd, _mm256_srli_epi64, _mm256_store_pd,
-    _mm256_sub_epi64, _mm256_sub_pd, _mm256_xor_pd,
+    _mm256_permute2f128_pd, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_slli_epi64, _mm256_sqrt_pd, _mm256_srli_epi64,
+    _mm256_store_pd, _mm256_sub_epi64, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm256_xor_pd,
 };
 
 /// Four lanes. Exists only where the processor has the instructions.
@@ -22,6 +22,24 @@ impl Avx2 {
     pub(in super::super) fn new() -> Option<Self> {
         let has = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
         has.then_some(Self(()))
+    }
+}
+
+impl Avx2 {
+    /// Four vectors of four: lane `i` of each, in order, becomes vector `i`.
+    #[inline(always)]
+    fn four_transposed(self, [a, b, c, d]: [__m256d; 4]) -> [__m256d; 4] {
+        // SAFETY: as of `intrinsic`, the token proves that the processor has the instructions.
+        unsafe {
+            let (evens, odds) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+            let (other_evens, other_odds) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
+            [
+                _mm256_permute2f128_pd::<0x20>(evens, other_evens),
+                _mm256_permute2f128_pd::<0x20>(odds, other_odds),
+                _mm256_permute2f128_pd::<0x31>(evens, other_evens),
+                _mm256_permute2f128_pd::<0x31>(odds, other_odds),
+            ]
+        }
     }
 }
 
@@ -40,6 +58,7 @@ impl Lanes for Avx2 {
     type Raw = __m256d;
     type Bits = __m256i;
     type Mask = __m256d;
+    type Row = [__m256d; ROW / 4];
     const WIDTH: usize = 4;
 
     #[inline(always)]
@@ -91,4 +110,40 @@ impl Lanes for Avx2 {
     intrinsic!(bits_or(a: __m256i, b: __m256i) -> __m256i = _mm256_or_si256(a, b));
     intrinsic!(bits_up(a: __m256i) -> __m256i = _mm256_slli_epi64::<52>(a));
     intrinsic!(bits_down(a: __m256i) -> __m256i = _mm256_srli_epi64::<52>(a));
+
+    // No closures below: one that is not inlined is compiled without the instructions.
+
+    #[inline(always)]
+    fn no_row(self) -> Self::Row {
+        [self.splat(0.0); ROW / 4]
+    }
+
+    #[inline(always)]
+    fn load_row(self, block: &Block) -> Self::Row {
+        [self.load(block, 0), self.load(block, 1), self.load(block, 2)]
+    }
+
+    #[inline(always)]
+    fn store_row(self, row: Self::Row, block: &mut Block) {
+        self.store(row[0], block, 0);
+        self.store(row[1], block, 1);
+        self.store(row[2], block, 2);
+    }
+
+    #[inline(always)]
+    fn add_rows(self, a: Self::Row, b: Self::Row) -> Self::Row {
+        [self.add(a[0], b[0]), self.add(a[1], b[1]), self.add(a[2], b[2])]
+    }
+
+    #[inline(always)]
+    fn rows(self, [a, b, c, d, e, f, g, h, i, j, k, l]: [__m256d; ROW]) -> [Self::Row; LANES] {
+        let first = self.four_transposed([a, b, c, d]);
+        let second = self.four_transposed([e, f, g, h]);
+        let third = self.four_transposed([i, j, k, l]);
+        let mut rows = [[first[0], second[0], third[0]]; LANES];
+        for lane in 1..4 {
+            rows[lane] = [first[lane], second[lane], third[lane]];
+        }
+        rows
+    }
 }

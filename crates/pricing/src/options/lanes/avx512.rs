@@ -4,13 +4,15 @@
     reason = "intrinsics may be called only where the processor has them; the token proves that it does"
 )]
 
-use super::{Block, LANES, Lanes, Work};
+use super::{Block, LANES, Lanes, ROW, Work};
 use std::arch::x86_64::{
-    __m512d, __m512i, __mmask8, _CMP_EQ_OQ, _CMP_LT_OQ, _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512,
-    _mm512_andnot_pd, _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_cmp_pd_mask, _mm512_div_pd, _mm512_fmadd_pd,
-    _mm512_fnmadd_pd, _mm512_load_pd, _mm512_mask_blend_pd, _mm512_mul_pd, _mm512_or_si512, _mm512_set1_epi64,
-    _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_slli_epi64, _mm512_sqrt_pd, _mm512_srli_epi64, _mm512_store_pd,
-    _mm512_sub_epi64, _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_pd,
+    __m256d, __m512d, __m512i, __mmask8, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_add_pd, _mm256_load_pd, _mm256_setzero_pd,
+    _mm256_store_pd, _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512, _mm512_andnot_pd, _mm512_castpd_si512,
+    _mm512_castpd512_pd256, _mm512_castsi512_pd, _mm512_cmp_pd_mask, _mm512_div_pd, _mm512_extractf64x4_pd,
+    _mm512_fmadd_pd, _mm512_fnmadd_pd, _mm512_load_pd, _mm512_mask_blend_pd, _mm512_mul_pd, _mm512_or_si512,
+    _mm512_permutex2var_pd, _mm512_set1_epi64, _mm512_set1_pd, _mm512_setr_epi64, _mm512_setzero_pd,
+    _mm512_shuffle_f64x2, _mm512_slli_epi64, _mm512_sqrt_pd, _mm512_srli_epi64, _mm512_store_pd, _mm512_sub_epi64,
+    _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_pd,
 };
 
 /// Eight lanes. Exists only where the processor has the instructions.
@@ -62,6 +64,28 @@ impl Avx512 {
     }
 }
 
+impl Avx512 {
+    /// Four vectors of eight: lane `i` of each, in order, becomes vector `i`.
+    #[inline(always)]
+    fn four_transposed(self, [a, b, c, d]: [__m512d; 4]) -> [__m256d; 8] {
+        // SAFETY: as of `intrinsic`, the token proves that the processor has the instructions.
+        unsafe {
+            // Pairs from the first half of two vectors, and from the second.
+            let (first, second) =
+                (_mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15));
+            let (ab, cd) = (_mm512_unpacklo_pd(a, b), _mm512_unpacklo_pd(c, d));
+            let (low, high) = (_mm512_permutex2var_pd(ab, first, cd), _mm512_permutex2var_pd(ab, second, cd));
+            let (zero, two) = (_mm512_castpd512_pd256(low), _mm512_extractf64x4_pd::<1>(low));
+            let (four, six) = (_mm512_castpd512_pd256(high), _mm512_extractf64x4_pd::<1>(high));
+            let (ab, cd) = (_mm512_unpackhi_pd(a, b), _mm512_unpackhi_pd(c, d));
+            let (low, high) = (_mm512_permutex2var_pd(ab, first, cd), _mm512_permutex2var_pd(ab, second, cd));
+            let (one, three) = (_mm512_castpd512_pd256(low), _mm512_extractf64x4_pd::<1>(low));
+            let (five, seven) = (_mm512_castpd512_pd256(high), _mm512_extractf64x4_pd::<1>(high));
+            [zero, one, two, three, four, five, six, seven]
+        }
+    }
+}
+
 /// A method that is one intrinsic, or a few nested.
 macro_rules! intrinsic {
     ($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $body:expr) => {
@@ -77,6 +101,7 @@ impl Lanes for Avx512 {
     type Raw = __m512d;
     type Bits = __m512i;
     type Mask = __mmask8;
+    type Row = (__m512d, __m256d);
     const WIDTH: usize = 8;
 
     #[inline(always)]
@@ -127,14 +152,6 @@ impl Lanes for Avx512 {
     intrinsic!(bits_down(a: __m512i) -> __m512i = _mm512_srli_epi64::<52>(a));
 
     #[inline(always)]
-    fn transposed(self, mut columns: [__m512d; LANES]) -> [__m512d; LANES] {
-        if let Some(eight) = columns.first_chunk_mut() {
-            *eight = self.eight_transposed(*eight);
-        }
-        columns
-    }
-
-    #[inline(always)]
     fn both(self, a: __mmask8, b: __mmask8) -> __mmask8 {
         a & b
     }
@@ -147,5 +164,33 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn mask_bits(self, mask: __mmask8) -> u32 {
         u32::from(mask)
+    }
+
+    intrinsic!(no_row() -> (__m512d, __m256d) = (_mm512_setzero_pd(), _mm256_setzero_pd()));
+    intrinsic!(add_rows(a: (__m512d, __m256d), b: (__m512d, __m256d)) -> (__m512d, __m256d) =
+        (_mm512_add_pd(a.0, b.0), _mm256_add_pd(a.1, b.1)));
+
+    #[inline(always)]
+    fn load_row(self, block: &Block) -> Self::Row {
+        let numbers = block.0.as_ptr();
+        // SAFETY: eight and four numbers lie inside the block, and a block is aligned to 64 bytes.
+        unsafe { (_mm512_load_pd(numbers), _mm256_load_pd(numbers.add(8))) }
+    }
+
+    #[inline(always)]
+    fn store_row(self, (eight, four): Self::Row, block: &mut Block) {
+        let numbers = block.0.as_mut_ptr();
+        // SAFETY: eight and four numbers lie inside the block, and a block is aligned to 64 bytes.
+        unsafe {
+            _mm512_store_pd(numbers, eight);
+            _mm256_store_pd(numbers.add(8), four);
+        }
+    }
+
+    #[inline(always)]
+    fn rows(self, [a, b, c, d, e, f, g, h, i, j, k, l]: [__m512d; ROW]) -> [Self::Row; LANES] {
+        let eights = self.eight_transposed([a, b, c, d, e, f, g, h]);
+        let fours = self.four_transposed([i, j, k, l]);
+        std::array::from_fn(|lane| (eights[lane % 8], fours[lane % 8]))
     }
 }

@@ -20,6 +20,9 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 /// Numbers in a block, whatever the width: every width adds up in the same sixteen accumulators.
 pub(super) const LANES: usize = 16;
 
+/// Numbers in a row.
+pub(super) const ROW: usize = 12;
+
 /// Sixteen numbers, aligned to a cache line.
 #[repr(C, align(64))]
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +44,8 @@ pub(super) trait Lanes: Copy + std::fmt::Debug {
     type Bits: Copy + std::fmt::Debug;
     /// `WIDTH` yes or no.
     type Mask: Copy + std::fmt::Debug;
+    /// [`ROW`] numbers, whatever the width.
+    type Row: Copy + std::fmt::Debug;
     /// Numbers in a vector; divides [`LANES`].
     const WIDTH: usize;
 
@@ -77,29 +82,20 @@ pub(super) trait Lanes: Copy + std::fmt::Debug {
     fn bits_sub(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
     fn bits_and(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
     fn bits_or(self, a: Self::Bits, b: Self::Bits) -> Self::Bits;
-    /// As many vectors as one has lanes, rows for columns: lane `i` of each, in order, becomes vector `i`. What lies behind them stays.
-    #[inline(always)]
-    fn transposed(self, columns: [Self::Raw; LANES]) -> [Self::Raw; LANES] {
-        let mut blocks = [Block([0.0; LANES]); LANES];
-        let mut rows = blocks;
-        for (column, block) in columns.iter().zip(&mut blocks).take(Self::WIDTH) {
-            self.store(*column, block, 0);
-        }
-        for (lane, row) in rows.iter_mut().enumerate().take(Self::WIDTH) {
-            for (block, value) in blocks.iter().zip(&mut row.0).take(Self::WIDTH) {
-                *value = block.0[lane];
-            }
-        }
-        let mut vectors = columns;
-        for (row, vector) in rows.iter().zip(&mut vectors).take(Self::WIDTH) {
-            *vector = self.load(row, 0);
-        }
-        vectors
-    }
     /// Shifted up by 52: an integer into the exponent.
     fn bits_up(self, a: Self::Bits) -> Self::Bits;
     /// Shifted down by 52: the exponent into an integer.
     fn bits_down(self, a: Self::Bits) -> Self::Bits;
+
+    /// Zeros.
+    fn no_row(self) -> Self::Row;
+    /// The first [`ROW`] numbers of a block.
+    fn load_row(self, block: &Block) -> Self::Row;
+    fn store_row(self, row: Self::Row, block: &mut Block);
+    /// Number by number.
+    fn add_rows(self, a: Self::Row, b: Self::Row) -> Self::Row;
+    /// Lane `i` of each column, in order, as row `i`, for each lane that there is. What lies behind them means nothing.
+    fn rows(self, columns: [Self::Raw; ROW]) -> [Self::Row; LANES];
 }
 
 /// `S::WIDTH` numbers with operators.
@@ -137,12 +133,6 @@ impl<S: Lanes> Real<S> {
     #[inline(always)]
     pub(super) fn store(self, block: &mut Block, part: usize) {
         self.lanes.store(self.raw, block, part);
-    }
-
-    /// As many vectors as one has lanes, rows for columns.
-    #[inline(always)]
-    pub(super) fn transposed(lanes: S, columns: [Self; LANES]) -> [Self; LANES] {
-        lanes.transposed(columns.map(|column| column.raw)).map(|raw| Self { lanes, raw })
     }
 
     /// The token.

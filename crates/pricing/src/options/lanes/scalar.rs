@@ -1,7 +1,7 @@
 //! One number at a time. With the processor's fused multiply-add it is quick; without, the standard library's exact
 //! software one gives the same bits slowly.
 
-use super::{Block, Lanes, Work};
+use super::{Block, LANES, Lanes, ROW, Work};
 
 /// One lane, compiled for the fused multiply-add of the processor. Exists only where the processor has it.
 #[cfg(target_arch = "x86_64")]
@@ -26,6 +26,7 @@ macro_rules! one_lane {
         type Raw = f64;
         type Bits = u64;
         type Mask = bool;
+        type Row = [f64; ROW];
         const WIDTH: usize = 1;
 
         #[inline(always)]
@@ -135,6 +136,26 @@ macro_rules! one_lane {
         #[inline(always)]
         fn bits_down(self, a: u64) -> u64 {
             a >> 52
+        }
+        #[inline(always)]
+        fn no_row(self) -> [f64; ROW] {
+            [0.0; ROW]
+        }
+        #[inline(always)]
+        fn load_row(self, block: &Block) -> [f64; ROW] {
+            std::array::from_fn(|column| block.0[column])
+        }
+        #[inline(always)]
+        fn store_row(self, row: [f64; ROW], block: &mut Block) {
+            block.0[..ROW].copy_from_slice(&row);
+        }
+        #[inline(always)]
+        fn add_rows(self, a: [f64; ROW], b: [f64; ROW]) -> [f64; ROW] {
+            std::array::from_fn(|column| a[column] + b[column])
+        }
+        #[inline(always)]
+        fn rows(self, columns: [f64; ROW]) -> [[f64; ROW]; LANES] {
+            [columns; LANES]
         }
     };
 }

@@ -1,7 +1,7 @@
 //! Two vectors side by side. A formula is a chain of operations that wait for each other; beside a second chain the processor waits
 //! half as much.
 
-use super::{Block, Lanes, Work};
+use super::{Block, LANES, Lanes, ROW, Work};
 
 /// Twice the lanes of `S`.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,7 @@ impl<S: Lanes> Lanes for Two<S> {
     type Raw = [S::Raw; 2];
     type Bits = [S::Bits; 2];
     type Mask = [S::Mask; 2];
+    type Row = S::Row;
     const WIDTH: usize = 2 * S::WIDTH;
 
     #[inline(always)]
@@ -64,6 +65,32 @@ impl<S: Lanes> Lanes for Two<S> {
     #[inline(always)]
     fn bits_splat(self, value: u64) -> Self::Bits {
         [self.0.bits_splat(value); 2]
+    }
+
+    #[inline(always)]
+    fn no_row(self) -> Self::Row {
+        self.0.no_row()
+    }
+
+    #[inline(always)]
+    fn load_row(self, block: &Block) -> Self::Row {
+        self.0.load_row(block)
+    }
+
+    #[inline(always)]
+    fn store_row(self, row: Self::Row, block: &mut Block) {
+        self.0.store_row(row, block);
+    }
+
+    #[inline(always)]
+    fn add_rows(self, a: Self::Row, b: Self::Row) -> Self::Row {
+        self.0.add_rows(a, b)
+    }
+
+    #[inline(always)]
+    fn rows(self, columns: [Self::Raw; ROW]) -> [Self::Row; LANES] {
+        let [first, second] = [0, 1].map(|half| self.0.rows(columns.map(|column| column[half])));
+        std::array::from_fn(|lane| if lane < S::WIDTH { first[lane] } else { second[(lane - S::WIDTH) % LANES] })
     }
 
     both_halves! {
