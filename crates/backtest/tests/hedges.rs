@@ -20,7 +20,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use random::Random;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use units::{OrderId, Price, Qty, Ratio, StrategyId};
+use units::{OrderId, Price, Qty, Ratio, StrategyId, Timestamp};
 
 const HEDGE: StrategyId = StrategyId(1);
 
@@ -237,4 +237,27 @@ fn a_hedge_keeps_delta_in_its_band_with_and_without_quiet_regions() {
     let per = u64::from(cases);
     assert!(seen.hedged > 5 * per && seen.limited > per / 20 && seen.inside > seen.outside, "{seen:?}");
     assert!(seen.evaluations * 20 < seen.inputs * 19, "{seen:?}");
+}
+
+/// The band of a policy is that of the library, whose asymptotics stand against simulation there: in dollars and in coin.
+#[test]
+fn a_band_as_wide_as_costs_are_worth_is_that_of_the_library() {
+    use policy::facts::{self, Facts};
+    use risk::bands::{Hedged, Numeraire};
+    use units::{Cash, Contract, Round};
+    let (price, gamma, cost, risk_aversion) = (64_000.0, 3.1e-4, 7e-4, 12.0);
+    for (contract, numeraire, equity) in
+        [(Contract::Linear, Numeraire::Dollar, 250_000.0), (Contract::Inverse, Numeraire::Coin, 250_000.0 / price)]
+    {
+        let mut facts = Facts::new(0);
+        facts.set_now(Timestamp::from_nanos(1));
+        facts.set(facts::CONTRACT, contract);
+        facts.set(facts::PRICE, Price::from_estimate(price, Round::Nearest).unwrap());
+        facts.set(facts::HEDGED_GAMMA, Ratio::new(gamma).unwrap());
+        facts.set(facts::EQUITY, Cash::from_estimate(equity, Round::Nearest).unwrap());
+        let band = Band::WhalleyWilmott { risk_aversion: Ratio::new(risk_aversion).unwrap() };
+        let library = Hedged { price, gamma, cost, equity, risk_aversion, discount: 1.0, numeraire };
+        let (told, library) = (band.width(cost, &facts).unwrap(), library.half_band().unwrap());
+        assert!((told / library - 1.0).abs() < 1e-9, "{told} {library}");
+    }
 }
