@@ -7,7 +7,7 @@ use common::{feed, snapshot};
 use engine::{Engine, EngineConfig, RiskRefusal, StrategyConfig};
 use market::*;
 use policy::facts::{self, FactId, Facts};
-use policy::{Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
+use policy::{Because, Program, Region, Rule, Target, Verdict};
 use risk::growth::{Dependence, GrowthError, Walk, kelly_empirical, kelly_shrinkage};
 use units::state::StateReader;
 use units::{AccountId, Cash, Duration, InstrumentId, Price, Qty, Rate, Ratio, SeriesId, StrategyId, Timestamp};
@@ -58,13 +58,7 @@ fn engine() -> Engine {
     let accounts = vec![AccountSpec { venue: "binance".into(), numeraire: usdt }];
     let mut engine = Engine::new(EngineConfig { catalogue, accounts, tiers: Vec::new() });
     let rules: Vec<Box<dyn Rule>> = vec![Box::new(Reads)];
-    let program = Program {
-        indicators: Vec::new(),
-        rules,
-        campaign: CampaignTerms::default(),
-        amounts: Vec::new(),
-        reductions: policy::Reductions::default(),
-    };
+    let program = Program::custom(rules).unwrap();
     engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
     engine
 }

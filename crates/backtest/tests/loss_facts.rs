@@ -10,7 +10,7 @@ use engine::{Engine, EngineConfig, Output, RiskRefusal, StrategyConfig};
 use import::{BarsRequest, Labelled};
 use market::*;
 use policy::facts::{self, FactId, Facts};
-use policy::{Arg, Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
+use policy::{Arg, Because, Program, Region, Rule, Target, Verdict};
 use pricing::options::Simd;
 use risk::greeks::SmilePoint;
 use risk::value_at_risk::{
@@ -149,13 +149,7 @@ impl World {
             None => (0..FACTS.len()).map(fact_id).collect(),
         };
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Watches { reads, at })];
-        let program = Program {
-            indicators: Vec::new(),
-            rules,
-            campaign: CampaignTerms::default(),
-            amounts: Vec::new(),
-            reductions: policy::Reductions::default(),
-        };
+        let program = Program::custom(rules).unwrap();
         let perpetual = catalogue.instrument_id("deribit:BTC-PERPETUAL").unwrap();
         engine.add_strategy(StrategyConfig::new(perpetual, program));
         Self {
@@ -594,13 +588,7 @@ fn flat_in_coin_is_exactly_nothing() {
         let accounts = vec![AccountSpec { venue: "deribit".into(), numeraire: coin }];
         let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts, tiers: Vec::new() });
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Watches { reads: vec![fact_id(0)], at: None })];
-        let program = Program {
-            indicators: Vec::new(),
-            rules,
-            campaign: CampaignTerms::default(),
-            amounts: Vec::new(),
-            reductions: policy::Reductions::default(),
-        };
+        let program = Program::custom(rules).unwrap();
         engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
         let amount = units::Cash::from_raw(i128::from(cents) * units::Cash::ONE / 100_000_000);
         let money = CashChange { account: AccountId(0), currency: coin, amount, reason: CashReason::Deposit };
@@ -639,13 +627,7 @@ fn what_tells_nothing_is_refused() {
         let accounts = vec![AccountSpec { venue: "binance".into(), numeraire: usdt }];
         let mut engine = Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts, tiers: Vec::new() });
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Watches { reads: vec![fact_id(0)], at: None })];
-        let program = Program {
-            indicators: Vec::new(),
-            rules,
-            campaign: CampaignTerms::default(),
-            amounts: Vec::new(),
-            reductions: policy::Reductions::default(),
-        };
+        let program = Program::custom(rules).unwrap();
         engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
         let (account, amount) = (AccountId(0), "1000".parse().unwrap());
         let money = CashChange { account, currency: usdt, amount, reason: CashReason::Deposit };

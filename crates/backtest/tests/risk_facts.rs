@@ -12,7 +12,7 @@ use exchange::{AccountTerms, Exchange, ExchangeConfig};
 use import::{BarsRequest, Labelled};
 use market::*;
 use policy::facts::{self, FactId, Facts};
-use policy::{Arg, Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
+use policy::{Arg, Because, Program, Region, Rule, Target, Verdict};
 use risk::value_at_risk::ValueAtRiskError;
 use risk::venues::{self, MarginError, VenueModel};
 use std::cell::RefCell;
@@ -158,13 +158,7 @@ impl Case {
         });
         for (index, holds) in self.holds.iter().enumerate() {
             let rules: Vec<Box<dyn Rule>> = vec![Box::new(holds.clone()), Box::new(self.cuts.clone()), Box::new(Trim)];
-            let program = Program {
-                indicators: Vec::new(),
-                rules,
-                campaign: CampaignTerms::default(),
-                amounts: Vec::new(),
-                reductions: policy::Reductions::default(),
-            };
+            let program = Program::custom(rules).unwrap();
             engine.add_strategy(StrategyConfig::new(InstrumentId(index as u32), program));
         }
         engine
@@ -705,13 +699,7 @@ fn concentration_is_of_all_accounts() {
     let mut engine = Engine::new(EngineConfig { catalogue, accounts, tiers: Vec::new() });
     let cuts = Cuts { reads: (0..FACTS.len()).map(fact_id).collect(), at: None };
     let rules: Vec<Box<dyn Rule>> = vec![Box::new(Holds(Vec::new())), Box::new(cuts), Box::new(Trim)];
-    let program = Program {
-        indicators: Vec::new(),
-        rules,
-        campaign: CampaignTerms::default(),
-        amounts: Vec::new(),
-        reductions: policy::Reductions::default(),
-    };
+    let program = Program::custom(rules).unwrap();
     engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
     let at = time("2025-10-09");
     let paid = |account, code, amount: &str| {
@@ -845,13 +833,7 @@ impl Chain {
         let mut engine =
             Engine::new(EngineConfig { catalogue: catalogue.clone(), accounts: vec![account], tiers: Vec::new() });
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Holds(Vec::new())), Box::new(cuts.clone()), Box::new(Trim)];
-        let program = Program {
-            indicators: Vec::new(),
-            rules,
-            campaign: CampaignTerms::default(),
-            amounts: Vec::new(),
-            reductions: policy::Reductions::default(),
-        };
+        let program = Program::custom(rules).unwrap();
         engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
         let worth = vec![None; catalogue.instruments.len()];
         Self { engine, catalogue: catalogue.clone(), spot: Price::ZERO, worth, held: Vec::new() }

@@ -11,7 +11,7 @@ use market::{
 };
 use policy::facts::{self, FactId, Facts};
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
-use policy::{Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
+use policy::{Because, Program, Region, Rule, Target, Verdict};
 use pricing::options::{EuropeanOption, Inputs};
 use std::hint::black_box;
 use units::{AccountId, Cash, Duration, InstrumentId, OptionRight, Price, Qty, Ratio, SeriesId, Timestamp};
@@ -120,13 +120,7 @@ impl World {
                 sticky: pricing::surface::Sticky::Moneyness,
             };
             let rules: Vec<Box<dyn Rule>> = vec![Box::new(Wants), Box::new(Wants)];
-            let program = Program {
-                indicators: Vec::new(),
-                rules,
-                campaign: CampaignTerms::default(),
-                amounts: Vec::new(),
-                reductions: policy::Reductions::default(),
-            };
+            let program = Program::custom(rules).unwrap();
             let id = InstrumentId(options.len() as u32 + number);
             engine.add_strategy(StrategyConfig { structure: Some(structure), ..StrategyConfig::new(id, program) });
         }

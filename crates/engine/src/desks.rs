@@ -11,7 +11,7 @@ use market::{
 };
 use policy::facts::{self, FactId, Facts};
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
-use policy::{Add, Because, CampaignTerms, Exit, Program, Rule, Target, Verdict};
+use policy::{Add, Because, Exit, Program, Rule, Target, Verdict};
 use std::collections::{BTreeMap, VecDeque};
 use units::state::{StateReader, StateWriter};
 use units::{
@@ -176,13 +176,7 @@ fn engine(structures: &[Structure], catalogue: &Catalogue) -> Engine {
         if matches!(structure.roll, Roll::Before(_)) {
             rules.push(Box::new(Most(MOST)));
         }
-        let program = Program {
-            indicators: Vec::new(),
-            rules,
-            campaign: CampaignTerms::default(),
-            amounts: Vec::new(),
-            reductions: policy::Reductions::default(),
-        };
+        let program = Program::custom(rules).unwrap();
         let id = InstrumentId((catalogue.instruments.len() - structures.len() + index) as u32);
         engine.add_strategy(StrategyConfig { structure: Some(structure.clone()), ..StrategyConfig::new(id, program) });
     }

@@ -12,7 +12,7 @@ use market::{
 };
 use policy::facts::{self, FactId, Facts};
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
-use policy::{Because, CampaignTerms, Program, Rule, Target, Verdict};
+use policy::{Because, Program, Rule, Target, Verdict};
 use pricing::options::{DeltaConvention, OptionKind, OptionStyle, Simd};
 use pricing::surface::{ChainSettings, NoSmile, Surface};
 use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks, SmilePoint};
@@ -139,13 +139,7 @@ fn engine_with(catalogue: &Catalogue, accounts: Vec<AccountSpec>) -> Engine {
     let count = catalogue.instruments.len() as u32;
     for (number, structure) in [(0, Some(strangle())), (1, None)] {
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Wants(number)), Box::new(Wants(number))];
-        let program = Program {
-            indicators: Vec::new(),
-            rules,
-            campaign: CampaignTerms::default(),
-            amounts: Vec::new(),
-            reductions: policy::Reductions::default(),
-        };
+        let program = Program::custom(rules).unwrap();
         let id = InstrumentId(count - 2 + number);
         engine.add_strategy(StrategyConfig { structure, ..StrategyConfig::new(id, program) });
     }

@@ -12,7 +12,7 @@ use market::{
     InstrumentKind, Liquidity, OptionQuote, OrderEvent, OrderUpdate, Source,
 };
 use policy::facts::{self, FactId, Facts};
-use policy::{Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
+use policy::{Because, Program, Region, Rule, Target, Verdict};
 use risk::venues::{Balance, MarginTerms, Term, Underlying, VenueRules};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -88,13 +88,7 @@ fn account(amount: f64, (quantity, mark): (f64, f64), options: &[Sold]) -> Engin
     let reads = (0..FACTS.len()).map(|at| facts::series(SeriesId(at as u32)).id()).collect();
     let rules: Vec<Box<dyn Rule>> =
         vec![Box::new(Reads(Vec::new())), Box::new(Reads(reads)), Box::new(Reads(Vec::new()))];
-    let program = Program {
-        indicators: Vec::new(),
-        rules,
-        campaign: CampaignTerms::default(),
-        amounts: Vec::new(),
-        reductions: policy::Reductions::default(),
-    };
+    let program = Program::custom(rules).unwrap();
     engine.add_strategy(StrategyConfig::new(InstrumentId(0), program));
     let mut feed = |source, events: &[Event]| {
         engine.handle(&Input { at: now(), source, events });

@@ -13,7 +13,7 @@ use market::{
     InstrumentKind, Liquidity, OptionQuote, OrderEvent, OrderUpdate, Source,
 };
 use policy::facts::{self, FactId, Facts};
-use policy::{Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
+use policy::{Because, Program, Region, Rule, Target, Verdict};
 use pricing::options::{EuropeanOption, Inputs};
 use std::sync::{Arc, Mutex};
 use units::{
@@ -195,13 +195,7 @@ impl World {
             let reads = [facts::series(SeriesId(0)).id()];
             let band = Band { reads, sides, stated: stated.clone() };
             let rules: Vec<Box<dyn Rule>> = vec![Box::new(Keeps), Box::new(band), Box::new(Keeps)];
-            let program = Program {
-                indicators: Vec::new(),
-                rules,
-                campaign: CampaignTerms::default(),
-                amounts: Vec::new(),
-                reductions: policy::Reductions::default(),
-            };
+            let program = Program::custom(rules).unwrap();
             engine.add_strategy(StrategyConfig::new(InstrumentId(if other { 3 } else { 0 }), program));
             engine
         });

@@ -9,7 +9,7 @@ use market::{
     Liquidity, OptionQuote, OrderEvent, OrderUpdate, Source,
 };
 use policy::facts::{self, FactId, Facts};
-use policy::{Because, CampaignTerms, Program, Region, Rule, Target, Verdict};
+use policy::{Because, Program, Region, Rule, Target, Verdict};
 use pricing::options::{EuropeanOption, Inputs};
 use std::hint::black_box;
 use units::{AccountId, Cash, Duration, InstrumentId, OptionRight, OrderId, Price, Qty, SeriesId, Timestamp};
@@ -94,13 +94,7 @@ impl World {
             Box::new(Watches(reads, bounds)),
             Box::new(Watches(Vec::new(), Some((0.0, None)))),
         ];
-        let program = Program {
-            indicators: Vec::new(),
-            rules,
-            campaign: CampaignTerms::default(),
-            amounts: Vec::new(),
-            reductions: policy::Reductions::default(),
-        };
+        let program = Program::custom(rules).unwrap();
         engine.add_strategy(StrategyConfig::new(perpetual, program));
         let has_history = fact.is_some_and(|fact| fact.starts_with("var") || fact.starts_with("es"));
         let hours = if has_history { HOURS } else { 0 };
