@@ -76,6 +76,22 @@ fn a_tenor_is_the_surface_between_and_beyond_expiries() {
         }
         assert_eq!(tenor.extrapolated(), !(0.02..=1.2).contains(&years), "{years}");
     }
+    // Many places at once, whatever their order and number: what they are one by one.
+    let ascending: Vec<f64> = (-130..=130).map(|step| f64::from(step) * 0.01).collect();
+    let knots: Vec<f64> = surface.slices().iter().flat_map(|slice| slice.knots().map(|(knot, _)| knot)).collect();
+    let strewn: Vec<f64> = (0..200_u32).map(|at| f64::from(at * 7_919 % 2_003) / 500.0 - 2.0).collect();
+    let descending: Vec<f64> = ascending.iter().rev().copied().collect();
+    for years in TENORS {
+        let tenor = surface.tenor(years).unwrap();
+        for places in [&ascending, &descending, &knots, &strewn] {
+            for count in [0, 1, 15, 16, 17, places.len()] {
+                let mut vols = places[..count].to_vec();
+                tenor.vols(&mut vols);
+                let alone: Vec<f64> = places[..count].iter().map(|place| tenor.vol(*place)).collect();
+                assert_eq!(vols, alone, "{years}");
+            }
+        }
+    }
     // At an expiry, the expiry; ln F linear between, and on with the last carry.
     let forward = |years: f64| surface.tenor(years).unwrap().forward();
     assert_eq!((forward(0.1), forward(1.2)), (60_400.0, 65_000.0));

@@ -135,10 +135,13 @@ impl Smiles {
         self.on.iter().find(|(of, _)| of == symbol).map(|(_, on)| *on)
     }
 
-    /// Volatilities of a smile by log-moneyness, as [`Self::vol`] has them.
-    pub(super) fn at(&self, on: On) -> Option<impl Fn(f64) -> f64 + '_> {
-        let tenor = self.surfaces.get(on.surface)?.surface()?.tenor(on.years).ok()?;
-        Some(move |place: f64| tenor.vol(place + on.moved))
+    /// Puts volatilities of a smile in place of log-moneynesses, as [`Self::vol`] has them. Whether there is that smile.
+    pub(super) fn vols(&self, on: On, places: &mut [f64]) -> bool {
+        let surface = self.surfaces.get(on.surface).and_then(|fitted| fitted.surface());
+        let Some(tenor) = surface.and_then(|surface| surface.tenor(on.years).ok()) else { return false };
+        places.iter_mut().for_each(|place| *place += on.moved);
+        tenor.vols(places);
+        true
     }
 
     /// The volatility of an option's expiry at a log-moneyness. Until more is quoted strikes keep theirs, wherever the forward is.

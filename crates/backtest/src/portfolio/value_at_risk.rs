@@ -299,9 +299,8 @@ impl Held {
 
     /// Volatilities of an option's smile in place of log-moneyness; where no smile is known it is flat, so that nothing follows.
     fn smile(&self, line: usize, places: &mut [f64]) {
-        match self.lines[line].smile.and_then(|on| self.smiles.at(on)) {
-            Some(smile) => places.iter_mut().for_each(|place| *place = smile(*place)),
-            None => places.fill(0.0),
+        if !self.lines[line].smile.is_some_and(|on| self.smiles.vols(on, places)) {
+            places.fill(0.0);
         }
     }
 }

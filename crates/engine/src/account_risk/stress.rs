@@ -227,8 +227,8 @@ impl Whole {
         Ok(())
     }
 
-    /// Puts, in place of moves of ln of an option's forward, what its volatility changes by where its smile moves along as a whole. Since
-    /// its quotes a strike keeps its volatility, wherever the forward is.
+    /// Puts, in place of moves of ln of an option's forward, what its volatility changes by where its smile moves along as a whole; in
+    /// order they are quickest. Since its quotes a strike keeps its volatility, wherever the forward is.
     pub(super) fn along(&self, engine: &Engine, line: usize, moves: &mut [f64]) {
         let chains = &engine.structures.chains;
         let smile = self.lines.get(line).and_then(|index| {
@@ -242,7 +242,9 @@ impl Whole {
         match smile {
             Some((smile, place)) => {
                 let here = smile.vol(place);
-                moves.iter_mut().for_each(|by| *by = smile.vol(place - *by) - here);
+                moves.iter_mut().for_each(|by| *by = place - *by);
+                smile.vols(moves);
+                moves.iter_mut().for_each(|vol| *vol -= here);
             }
             None => moves.fill(0.0),
         }

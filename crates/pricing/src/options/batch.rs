@@ -35,6 +35,15 @@ impl Column {
         self.blocks[index / LANES].0[index % LANES]
     }
 
+    /// The numbers of a slice, and zeros behind them.
+    pub(super) fn copy(&mut self, values: &[f64]) {
+        self.resize(values.len());
+        for (block, values) in self.blocks.iter_mut().zip(values.chunks(LANES)) {
+            block.0[..values.len()].copy_from_slice(values);
+            block.0[values.len()..].fill(0.0);
+        }
+    }
+
     /// As long as asked for, all of one number.
     pub(super) fn refit(&mut self, len: usize, value: f64) {
         self.blocks.clear();

@@ -58,6 +58,17 @@ impl Sweep {
         assert_eq!(self.skew.len(), self.len(), "a move of the skew for each scenario");
     }
 
+    /// As [`Self::move_skews`], of numbers that lie side by side, in a fraction of the time.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::move_skews`].
+    pub fn copy_skews(&mut self, moves: &[f64]) {
+        assert_eq!(moves.len(), self.len(), "a move of the skew for each scenario");
+        assert!(moves.iter().fold(true, |all, by| all & by.is_finite()), "a skew that is no number");
+        self.skew.copy(moves);
+    }
+
     /// Number of scenarios.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -193,9 +204,27 @@ impl MovedPrices {
     ///
     /// If there are fewer options or not as many exposures, or the options were not settled.
     pub fn sweep(&self, simd: Simd, range: Range<usize>, exposures: &Exposures, sweep: &Sweep, worth: &mut Vec<f64>) {
+        worth.clear();
+        self.sweep_more(simd, range, exposures, sweep, worth);
+    }
+
+    /// As [`Self::sweep`], added to what is in `worth`, which is nothing where it is empty: options one after the other, each under
+    /// moves of its own, are the same bits as all at once.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::sweep`], or if `worth` is neither empty nor has a number for each scenario.
+    pub fn sweep_more(
+        &self,
+        simd: Simd,
+        range: Range<usize>,
+        exposures: &Exposures,
+        sweep: &Sweep,
+        worth: &mut Vec<f64>,
+    ) {
         assert!(range.end <= self.len() && exposures.len() == self.len(), "options {range:?} of {}", self.len());
         assert!(self.place.len() == self.len(), "the options are not settled");
-        worth.clear();
+        assert!(worth.is_empty() || worth.len() == sweep.len(), "{} numbers, {} scenarios", worth.len(), sweep.len());
         worth.resize(sweep.factor.blocks.len() * LANES, 0.0);
         let (exposures, skews) = (&exposures.0, &sweep.skew);
         if skews.len() == 0 {
@@ -232,7 +261,7 @@ struct Sum<'a, const SKEWED: bool> {
     range: Range<usize>,
     exposures: &'a [Prepared],
     sweep: &'a Sweep,
-    /// Whole blocks.
+    /// Whole blocks, to which is added.
     worth: &'a mut [f64],
 }
 
@@ -252,7 +281,9 @@ impl<const SKEWED: bool> Work for Sum<'_, SKEWED> {
             // Of nothing where there are none: they are not looked at then.
             let skews = if SKEWED { &sweep.skew.blocks[rows] } else { points };
             let sums = &mut sums[..count];
-            sums.fill(Block([0.0; LANES]));
+            for (worth, sum) in worth.chunks_exact(LANES).zip(&mut *sums) {
+                sum.0.copy_from_slice(worth);
+            }
             for index in range.clone() {
                 let exposure = &exposures[index];
                 let rows = sums.iter_mut().zip(factors.iter().zip(logs)).zip(shares.iter().zip(points)).zip(skews);
@@ -345,6 +376,11 @@ mod tests {
                 }
                 sweep.move_skews(skews.iter().copied());
                 options.sweep(simd, 0..count, &exposures, &sweep, &mut worth);
+                all.push(worth.clone());
+                // One after the other, their skews put there in another way.
+                sweep.copy_skews(&skews);
+                worth.clear();
+                (0..count).for_each(|at| options.sweep_more(simd, at..at + 1, &exposures, &sweep, &mut worth));
                 all.push(worth.clone());
             }
             assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "round {round}");

@@ -3,7 +3,7 @@
 //! [`Surface::tenor`] gives the smile at a time to expiry, and everything else is asked of that [`Tenor`]. Between expiries total
 //! variance and ln(forward) are linear in time, at a fixed log-moneyness.
 
-use super::smile::{Slice, Surface, durrleman};
+use super::smile::{Piece, Slice, Surface, TOGETHER, durrleman};
 use crate::options::DeltaConvention;
 use crate::options::functions::{normal_density, normal_distribution};
 use crate::options::{Field, OptionKind, Refusal};
@@ -281,6 +281,37 @@ impl<'a> Tenor<'a> {
     #[must_use]
     pub fn vol(&self, k: f64) -> f64 {
         sqrt(self.total_variance(k) / self.years)
+    }
+
+    /// Volatilities in place of log-moneynesses: those of [`Self::vol`] one by one, bit for bit. Sixteen neighbours that lie between the
+    /// same two knots cost a fraction of what they cost one by one, so that many should stand in order, up or down.
+    pub fn vols(&self, places: &mut [f64]) {
+        let mut last = [Piece::NONE; 2];
+        let (whole, rest) = places.as_chunks_mut::<TOGETHER>();
+        for places in whole {
+            self.vols_together(places, &mut last);
+        }
+        if let Some(end) = rest.last() {
+            let mut places = [*end; TOGETHER];
+            places[..rest.len()].copy_from_slice(rest);
+            self.vols_together(&mut places, &mut last);
+            rest.copy_from_slice(&places[..rest.len()]);
+        }
+    }
+
+    #[inline(always)]
+    fn vols_together(&self, places: &mut [f64; TOGETHER], last: &mut [Piece; 2]) {
+        let ([share, other], more, years) = (self.shares, self.more, self.years);
+        let [one, two] = self.slices;
+        if other == 0.0 {
+            one.curve.values(places, &mut last[0], |value| sqrt((value * share + more) / years));
+        } else {
+            let mut second = *places;
+            one.curve.values(places, &mut last[0], |value| value);
+            two.curve.values(&mut second, &mut last[1], |value| value);
+            let mix = |(vol, second): (&mut f64, f64)| *vol = sqrt((*vol * share + second * other + more) / years);
+            places.iter_mut().zip(second).for_each(mix);
+        }
     }
 
     /// σ√T.

@@ -246,9 +246,72 @@ impl Curve {
         self.at(k).0
     }
 
+    /// The piece that a place lies on.
+    pub(super) fn piece(&self, k: f64) -> Piece {
+        let after = self.knots.partition_point(|knot| *knot <= k);
+        let origin = self.knots[after.saturating_sub(1)];
+        let [value, slope, half, sixth] = self.pieces[after.saturating_sub(1)];
+        if after == 0 {
+            return Piece { low: f64::NEG_INFINITY, high: origin, origin, polynomial: [value, slope, 0.0, 0.0] };
+        }
+        let high = self.knots.get(after).copied().unwrap_or(f64::INFINITY);
+        Piece { low: origin, high, origin, polynomial: [value, slope, half, sixth] }
+    }
+
+    /// Puts what `of` makes of values in place of sixteen arguments; the values are those of [`Self::value`], bit for bit. `last` is the piece
+    /// that was met last, of this curve or none.
+    #[inline(always)]
+    pub(super) fn values(&self, places: &mut [f64; TOGETHER], last: &mut Piece, of: impl Fn(f64) -> f64) {
+        if !last.holds(places[0]) {
+            *last = self.piece(places[0]);
+        }
+        let piece = *last;
+        // No short cut, so that it is done side by side.
+        if places.iter().fold(true, |all, place| all & piece.holds(*place)) {
+            places.iter_mut().for_each(|place| *place = of(piece.value(*place)));
+            return;
+        }
+        for place in places {
+            if !last.holds(*place) {
+                *last = self.piece(*place);
+            }
+            *place = of(last.value(*place));
+        }
+    }
+
     /// Slopes of the left and the right end.
     pub(super) fn ends(&self) -> (f64, f64) {
         (self.pieces[0][1], self.pieces[self.pieces.len() - 1][1])
+    }
+}
+
+/// Places of a curve that are evaluated side by side.
+pub(super) const TOGETHER: usize = 16;
+
+/// One piece of a curve: where it holds, and its polynomial in the distance from `origin`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Piece {
+    low: f64,
+    high: f64,
+    origin: f64,
+    polynomial: [f64; 4],
+}
+
+impl Piece {
+    /// Holds nowhere.
+    pub(super) const NONE: Self =
+        Self { low: f64::INFINITY, high: f64::INFINITY, origin: 0.0, polynomial: [f64::NAN; 4] };
+
+    #[inline]
+    fn holds(&self, k: f64) -> bool {
+        (self.low <= k) & (k < self.high)
+    }
+
+    #[inline]
+    fn value(&self, k: f64) -> f64 {
+        let x = k - self.origin;
+        let [value, slope, half, sixth] = self.polynomial;
+        value + x * (slope + x * (half + x * sixth))
     }
 }
 

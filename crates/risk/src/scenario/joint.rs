@@ -3,11 +3,12 @@
 //! What [`Revaluation::run`] does scenario by scenario is done here option by option, many scenarios side by side
 //! ([`MovedPrices::sweep`](pricing::options::MovedPrices::sweep)): a division more a price, and nothing kept of a price but the sum.
 
+use super::order::Order;
 use super::portfolio::{Portfolio, check};
 use super::revaluation::{Group, Ready, Revaluation, check_scenario, tenor_weight};
 use super::{Scenario, ScenarioError};
 use market::Currency;
-use pricing::options::{Exposure, Exposures, Field, MovedPrices, Simd, Sweep};
+use pricing::options::{Exposure, Exposures, Field, Sweep};
 use pricing::surface::Sticky;
 use std::ops::Range;
 use units::Duration;
@@ -305,6 +306,9 @@ pub(super) struct Sweeps {
     /// By option, where whole smiles move along; and what an option's volatility moves by in each scenario.
     bends: Vec<Bend>,
     bent: Vec<f64>,
+    /// The first `ordered` of them are of these moves.
+    orders: Vec<Order>,
+    ordered: usize,
 }
 
 /// What of a scenario's moves an option's volatility takes, where its smile moves along as a whole.
@@ -317,7 +321,7 @@ struct Bend {
 }
 
 /// What the volatility of an option (its line) changes by where ln of its forward has moved by so much, and its smile along with it: number
-/// by number in place of the moves.
+/// by number in place of the moves, which come in order, the least first.
 pub(super) type Along<'a> = dyn Fn(usize, &mut [f64]) + 'a;
 
 /// A coin and what its options are paid in: what moves them is the same, but for the part of short volatilities that their tenor has.
@@ -329,19 +333,11 @@ struct Pair {
     /// How much of the move of short volatilities there is for each unit of the other one's.
     short: f64,
     sweep: Sweep,
-    /// Scenario by scenario, where whole smiles move along: ln of what forwards are multiplied by, what volatilities move by as a share,
-    /// and the move of the skew, if there is one.
-    logs: Vec<f64>,
+    /// Where whole smiles move along: which order its scenarios are in, and in that order what volatilities move by as a share, and the
+    /// move of the skew, if there is one.
+    order: Option<usize>,
     shares: Vec<f64>,
     skews: Vec<f64>,
-}
-
-/// What is priced again, now and after the moves.
-struct Swept<'a> {
-    simd: Simd,
-    moved: &'a MovedPrices,
-    prices: MovedCurrencies<'a>,
-    sweeps: &'a Sweeps,
 }
 
 impl Ready<'_> {
@@ -357,7 +353,8 @@ impl Ready<'_> {
     }
 
     /// As [`Self::profits`], on whole smiles: `along` puts, in place of moves of ln of the forward of an option (its line), what its
-    /// volatility changes by where its smile moves along. It is not asked where smiles stay by strike.
+    /// volatility changes by where its smile moves along. The moves come in order, the least first. It is not asked where smiles stay by
+    /// strike.
     ///
     /// # Errors
     ///
@@ -383,8 +380,8 @@ impl Ready<'_> {
     ) -> Result<(), ScenarioError> {
         let along = along.filter(|_| moves.like.sticky == Sticky::Moneyness);
         let Self { revaluation, portfolio } = self;
-        let mut worth = revaluation.sweep_all(portfolio, moves, along.is_some())?;
-        let swept = revaluation.swept(portfolio, moves);
+        revaluation.sweep_all(portfolio, moves, along.is_some())?;
+        let prices = revaluation.moved_currencies(portfolio, moves);
         profits.clear();
         profits.resize(moves.count, 0.0);
         for at in 0..portfolio.currencies.len() {
@@ -395,27 +392,14 @@ impl Ready<'_> {
                     amounts = (amounts.0 + now, amounts.1 + then);
                 }
             }
-            swept.add_amounts(at, amounts, profits);
+            prices.add_amounts(at, amounts, profits);
         }
-        if let Some(along) = along {
-            let mut sweeps = std::mem::take(&mut revaluation.sweeps);
-            for at in 0..sweeps.runs.len() {
-                let (options, pair) = sweeps.runs[at].clone();
-                for option in options {
-                    sweeps.bend(pair, option, |moves| along(portfolio.options[option], moves));
-                    let Revaluation { simd, moved, .. } = &**revaluation;
-                    let prices = revaluation.moved_currencies(portfolio, moves);
-                    let swept = Swept { simd: *simd, moved, prices, sweeps: &sweeps };
-                    swept.add_options(pair, option..option + 1, &mut worth, profits);
-                }
-            }
-            revaluation.sweeps = sweeps;
-        } else {
-            for (options, pair) in &swept.sweeps.runs {
-                swept.add_options(*pair, options.clone(), &mut worth, profits);
-            }
+        let mut sweeps = std::mem::take(&mut revaluation.sweeps);
+        for at in 0..sweeps.runs.len() {
+            let run = sweeps.runs[at].clone();
+            revaluation.add_options((portfolio, moves), &mut sweeps, run, along, profits);
         }
-        revaluation.sweeps.worth = worth;
+        revaluation.sweeps = sweeps;
         Ok(())
     }
 
@@ -459,15 +443,15 @@ impl Ready<'_> {
     ) -> Result<(), ScenarioError> {
         let along = along.filter(|_| moves.like.sticky == Sticky::Moneyness);
         let Self { revaluation, portfolio } = self;
-        let mut worth = revaluation.sweep_all(portfolio, moves, along.is_some())?;
+        revaluation.sweep_all(portfolio, moves, along.is_some())?;
         let mut profits = std::mem::take(&mut revaluation.sweeps.line);
         profits.clear();
         profits.resize(moves.count, 0.0);
-        let swept = revaluation.swept(portfolio, moves);
+        let prices = revaluation.moved_currencies(portfolio, moves);
         for at in &portfolio.others {
             profits.fill(0.0);
             for (currency, now, then) in amounts_of(portfolio, *at, moves) {
-                swept.add_amounts(currency, (now, then), &mut profits);
+                prices.add_amounts(currency, (now, then), &mut profits);
             }
             each(*at, &profits);
         }
@@ -475,19 +459,14 @@ impl Ready<'_> {
         for at in 0..sweeps.runs.len() {
             let (options, pair) = sweeps.runs[at].clone();
             for option in options {
-                if let Some(along) = along {
-                    sweeps.bend(pair, option, |moves| along(portfolio.options[option], moves));
-                }
                 profits.fill(0.0);
-                let Revaluation { simd, moved, .. } = &**revaluation;
-                let prices = revaluation.moved_currencies(portfolio, moves);
-                let swept = Swept { simd: *simd, moved, prices, sweeps: &sweeps };
-                swept.add_options(pair, option..option + 1, &mut worth, &mut profits);
+                let alone = (option..option + 1, pair);
+                revaluation.add_options((portfolio, moves), &mut sweeps, alone, along, &mut profits);
                 each(portfolio.options[option], &profits);
             }
         }
+        sweeps.line = profits;
         revaluation.sweeps = sweeps;
-        (revaluation.sweeps.worth, revaluation.sweeps.line) = (worth, profits);
         Ok(())
     }
 }
@@ -517,18 +496,8 @@ impl Revaluation {
         MovedCurrencies { portfolio, moves, then: &self.prices }
     }
 
-    fn swept<'a>(&'a self, portfolio: &'a Portfolio, moves: &'a JointMoves) -> Swept<'a> {
-        let Self { simd, moved, sweeps, .. } = self;
-        Swept { simd: *simd, moved, prices: self.moved_currencies(portfolio, moves), sweeps }
-    }
-
-    /// Makes all ready for [`Self::swept`]. Gives the column that what options are worth is put into.
-    fn sweep_all(
-        &mut self,
-        portfolio: &Portfolio,
-        moves: &JointMoves,
-        is_whole: bool,
-    ) -> Result<Vec<f64>, ScenarioError> {
+    /// Makes all ready for [`Self::add_options`].
+    fn sweep_all(&mut self, portfolio: &Portfolio, moves: &JointMoves, is_whole: bool) -> Result<(), ScenarioError> {
         self.move_currencies(portfolio, moves)?;
         let mut sweeps = std::mem::take(&mut self.sweeps);
         let result = self
@@ -536,7 +505,47 @@ impl Revaluation {
             .and_then(|()| self.pair(portfolio, moves, &mut sweeps, is_whole));
         sweeps.still.refill(self.simd, [(1.0, 0.0, 0.0)]);
         self.sweeps = sweeps;
-        result.map(|()| std::mem::take(&mut self.sweeps.worth))
+        result
+    }
+
+    /// Adds what options of a pair gain.
+    fn add_options(
+        &self,
+        (portfolio, moves): (&Portfolio, &JointMoves),
+        sweeps: &mut Sweeps,
+        (options, at): (Range<usize>, usize),
+        along: Option<&Along<'_>>,
+        profits: &mut [f64],
+    ) {
+        let (simd, mut worth) = (self.simd, std::mem::take(&mut sweeps.worth));
+        self.moved.sweep(simd, options.clone(), &sweeps.now, &sweeps.still, &mut worth);
+        let now = worth[0];
+        worth.clear();
+        if let Some(along) = along {
+            for option in options {
+                sweeps.bend(at, option, |moves| along(portfolio.options[option], moves));
+                self.moved.sweep_more(simd, option..option + 1, &sweeps.then, &sweeps.pairs[at].sweep, &mut worth);
+            }
+        } else {
+            self.moved.sweep_more(simd, options, &sweeps.then, &sweeps.pairs[at].sweep, &mut worth);
+        }
+        let (pair, prices) = (&sweeps.pairs[at], self.moved_currencies(portfolio, moves));
+        let account = prices.account();
+        // What is paid for in coin has the coin's price in its quantity.
+        let paid = if pair.coin { Prices::Same { now: 1.0, then: 1.0 } } else { prices.of(pair.settlement) };
+        let now = now * paid.now() * (1.0 / account.now());
+        let gain = |row: usize, worth: f64| worth * paid.then(row) * (1.0 / account.then(row)) - now;
+        match pair.order {
+            Some(order) => {
+                let rows = sweeps.orders[order].rows.iter().map(|(_, row)| *row as usize);
+                rows.zip(&worth).for_each(|(row, worth)| profits[row] += gain(row, *worth));
+            }
+            None => {
+                let rows = profits.iter_mut().zip(&worth).enumerate();
+                rows.for_each(|(row, (profit, worth))| *profit += gain(row, *worth));
+            }
+        }
+        sweeps.worth = worth;
     }
 
     /// Each option now and after the moves.
@@ -609,9 +618,9 @@ impl Revaluation {
         sweeps: &mut Sweeps,
         is_whole: bool,
     ) -> Result<(), ScenarioError> {
-        let Sweeps { pairs, used, runs, .. } = sweeps;
+        let Sweeps { pairs, used, runs, orders, ordered, .. } = sweeps;
         let prices = self.moved_currencies(portfolio, moves);
-        *used = 0;
+        (*used, *ordered) = (0, 0);
         runs.clear();
         for run in self.groups.chunk_by(Group::together) {
             let Group { underlying, settlement, coin, .. } = run[0];
@@ -647,17 +656,9 @@ impl Revaluation {
                 }
                 let shorts = shorts.filter(|_| short != 0.0);
                 if pairs.len() == *used {
-                    let (logs, shares, skews) = (Vec::new(), Vec::new(), Vec::new());
-                    pairs.push(Pair {
-                        underlying,
-                        settlement,
-                        coin,
-                        short,
-                        sweep: Sweep::default(),
-                        logs,
-                        shares,
-                        skews,
-                    });
+                    let (order, shares, skews) = (None, Vec::new(), Vec::new());
+                    let sweep = Sweep::default();
+                    pairs.push(Pair { underlying, settlement, coin, short, sweep, order, shares, skews });
                 }
                 let pair = &mut pairs[*used];
                 *used += 1;
@@ -667,20 +668,24 @@ impl Revaluation {
                     let share = vols.map_or(0.0, |column| column[row]);
                     shorts.map_or(share, |column| share + short * column[row])
                 };
-                let rows = 0..moves.count;
-                pair.sweep.refill(
-                    self.simd,
-                    rows.clone().map(|row| (by(row), share(row), points.map_or(0.0, |column| column[row]))),
-                );
+                let point = |row: usize| points.map_or(0.0, |column| column[row]);
                 if is_whole {
-                    pair.logs.clear();
-                    pair.logs.extend(rows.clone().map(|row| ln(by(row))));
+                    let at = Order::of((underlying, settlement, coin), (0..moves.count).map(by), orders, ordered);
+                    let Order { rows, .. } = &orders[at];
+                    let rows = || rows.iter().map(|(by, row)| (*by, *row as usize));
+                    pair.order = Some(at);
                     pair.shares.clear();
-                    pair.shares.extend(rows.map(share));
+                    pair.shares.extend(rows().map(|(_, row)| share(row)));
+                    pair.sweep
+                        .refill(self.simd, rows().zip(&pair.shares).map(|((by, row), share)| (by, *share, point(row))));
                     pair.skews.clear();
-                    pair.skews.extend(skews.into_iter().flatten());
-                } else if let Some(skews) = skews {
-                    pair.sweep.move_skews(skews.iter().copied());
+                    pair.skews.extend(skews.into_iter().flat_map(|column| rows().map(|(_, row)| column[row])));
+                } else {
+                    pair.order = None;
+                    pair.sweep.refill(self.simd, (0..moves.count).map(|row| (by(row), share(row), point(row))));
+                    if let Some(skews) = skews {
+                        pair.sweep.move_skews(skews.iter().copied());
+                    }
                 }
             }
         }
@@ -691,40 +696,30 @@ impl Revaluation {
 impl Sweeps {
     /// Puts what the volatility of an option moves by, where its smile moves along as a whole, into its pair's scenarios.
     fn bend(&mut self, pair: usize, option: usize, along: impl Fn(&mut [f64])) {
-        let Self { pairs, bends, bent, .. } = self;
-        let (Pair { sweep, logs, shares, skews, .. }, Bend { level, weight, tilt }) = (&mut pairs[pair], bends[option]);
+        let Self { pairs, bends, bent, orders, .. } = self;
+        let (Pair { sweep, order, shares, skews, .. }, Bend { level, weight, tilt }) =
+            (&mut pairs[pair], bends[option]);
         bent.clear();
-        bent.extend_from_slice(logs);
+        if let Some(order) = *order {
+            bent.extend_from_slice(&orders[order].logs);
+        }
         along(bent);
         bent.iter_mut().zip(&*shares).for_each(|(bent, share)| *bent *= level + weight * share);
         bent.iter_mut().zip(&*skews).for_each(|(bent, skew)| *bent += tilt * skew);
-        sweep.move_skews(bent.iter().copied());
+        sweep.copy_skews(bent);
     }
 }
 
-impl Swept<'_> {
+impl MovedCurrencies<'_> {
     /// Adds what amounts of a currency gain, `now` and `then`.
     fn add_amounts(&self, currency: usize, (now, then): (f64, f64), profits: &mut [f64]) {
         if now == 0.0 && then == 0.0 {
             return;
         }
-        let (price, account) = (self.prices.of(currency), self.prices.account());
+        let (price, account) = (self.of(currency), self.account());
         let before = now * (price.now() * (1.0 / account.now()));
         for (row, profit) in profits.iter_mut().enumerate() {
             *profit += then * (price.then(row) * (1.0 / account.then(row))) - before;
-        }
-    }
-
-    /// Adds what options of a pair gain.
-    fn add_options(&self, pair: usize, options: Range<usize>, worth: &mut Vec<f64>, profits: &mut [f64]) {
-        let (pair, account) = (&self.sweeps.pairs[pair], self.prices.account());
-        // What is paid for in coin has the coin's price in its quantity.
-        let paid = if pair.coin { Prices::Same { now: 1.0, then: 1.0 } } else { self.prices.of(pair.settlement) };
-        self.moved.sweep(self.simd, options.clone(), &self.sweeps.now, &self.sweeps.still, worth);
-        let now = worth[0] * paid.now() * (1.0 / account.now());
-        self.moved.sweep(self.simd, options, &self.sweeps.then, &pair.sweep, worth);
-        for (row, (profit, worth)) in profits.iter_mut().zip(worth).enumerate() {
-            *profit += *worth * paid.then(row) * (1.0 / account.then(row)) - now;
         }
     }
 }

@@ -9,6 +9,7 @@ mod bound;
 mod followed;
 mod joint;
 mod moves;
+mod order;
 mod portfolio;
 mod revaluation;
 mod slack;

@@ -1,6 +1,7 @@
 //! How far profits under joint moves may go from those of now while prices stay near and little time passes.
 
 use super::joint::{Along, Prices, amounts_of};
+use super::order::Order;
 use super::revaluation::{Group, Ready, tenor_weight};
 use super::{JointMoves, ScenarioError};
 use crate::venues::STEEPEST;
@@ -23,8 +24,37 @@ pub struct Slack {
     by_skew: Vec<f64>,
     /// The account reckons in something that has a price itself.
     is_relative: bool,
-    logs: Vec<f64>,
+    // Memory that is used again: the scenarios in order, and row by row in that order.
+    order: Order,
     follows: Vec<f64>,
+    rows: Vec<Row>,
+    levels: Vec<Levels>,
+    sums: Vec<Sums>,
+}
+
+/// A scenario, as options of one coin see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Row {
+    /// What a forward's worth in the account's currency is multiplied by.
+    then: f64,
+    /// Relative moves of volatility and of short ones, and the move of the skew.
+    shares: [f64; 2],
+    skew: f64,
+}
+
+/// What a tenor's volatilities are multiplied by in a scenario: now, and at least and at most until the time has passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Levels {
+    is: f64,
+    least: f64,
+    most: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Sums {
+    by_price: f64,
+    by_time: f64,
+    by_skew: f64,
 }
 
 impl Slack {
@@ -83,7 +113,7 @@ impl Ready<'_> {
         let like = moves.like();
         let vol = &like.vol;
         let fields = [vol.relative, vol.absolute, vol.twist, vol.skew, vol.tilt, vol.short, like.funding];
-        let Slack { by_price, by_time, by_skew, is_relative, logs, follows } = slack;
+        let Slack { by_price, by_time, by_skew, is_relative, order, follows, rows, levels, sums } = slack;
         by_price.clear();
         by_time.clear();
         by_skew.clear();
@@ -123,13 +153,21 @@ impl Ready<'_> {
             let of = prices.of(run[0].underlying);
             let paid = if run[0].coin { None } else { Some(prices.of(run[0].settlement)) };
             let by = |row: usize| of.factor(row) / paid.as_ref().map_or(1.0, |paid| paid.factor(row));
-            logs.clear();
-            logs.extend((0..moves.len()).map(|row| ln(by(row))));
+            order.sort((0..moves.len()).map(by));
             let code = portfolio.currencies[run[0].underlying].currency;
             let (shares, skews) = (moves.vols_of(code), moves.skews_of(code));
             if skews.is_some() {
                 by_skew.resize(moves.len(), 0.0);
             }
+            rows.clear();
+            rows.extend(order.rows.iter().map(|(_, row)| {
+                let row = *row as usize;
+                let then = of.factor(row) * account.now() / account.then(row);
+                let shares = shares.map(|column| column.map_or(0.0, |column| column[row]));
+                Row { then, shares, skew: skews.map_or(0.0, |column| column[row]) }
+            }));
+            sums.clear();
+            sums.resize(rows.len(), Sums::default());
             for group in run {
                 let years = |after: i64| group.left(portfolio, Duration::from_nanos(after)).0;
                 let (horizon, passed) = (like.time.nanos(), time.nanos());
@@ -140,6 +178,16 @@ impl Ready<'_> {
                 let weights =
                     [days.map(|days| tenor_weight(&like.vol, days)), days.map(|days| like.vol.short_weight(days))];
                 let [tilted, tilting] = days.map(|days| like.vol.tilt_weight(days));
+                levels.clear();
+                levels.extend(rows.iter().map(|row| {
+                    let (mut is, mut least, mut most) = (1.0, 1.0, 1.0);
+                    for (share, [now, end]) in row.shares.iter().zip(weights) {
+                        is += now * share;
+                        least += (now * share).min(end * share);
+                        most += (now * share).max(end * share);
+                    }
+                    Levels { is, least, most }
+                }));
                 // What the forward is worth in the account's currency, for each that is held.
                 let unit = if group.coin {
                     group.forward * group.parity
@@ -147,48 +195,59 @@ impl Ready<'_> {
                     group.quoted * paid.as_ref().map_or(1.0, Prices::now)
                 };
                 let unit = unit / account.now();
+                let mut forwards = 0.0;
                 for index in group.options.clone() {
                     let smile = &revaluation.smiles[index];
                     let forward = smile.quantity.abs() * unit;
+                    forwards += forward;
                     let slope = if like.sticky == Sticky::Moneyness { smile.slope } else { 0.0 };
                     let place = if skews.is_some() { ln(smile.strike / group.quoted) } else { 0.0 };
                     follows.clear();
-                    follows.extend_from_slice(logs);
+                    follows.extend_from_slice(&order.logs);
                     match along {
                         Some(along) => along(portfolio.options[index], follows),
                         None => follows.iter_mut().for_each(|log| *log *= -slope),
                     }
-                    for row in 0..moves.len() {
-                        let own = smile.vol + follows[row];
-                        let (mut is, mut least, mut most) = (1.0, 1.0, 1.0);
-                        for (shares, [now, end]) in shares.iter().zip(weights) {
-                            let share = shares.map_or(0.0, |shares| shares[row]);
-                            is += now * share;
-                            least += (now * share).min(end * share);
-                            most += (now * share).max(end * share);
-                        }
-                        let skew = skews.map_or(0.0, |skews| skews[row]);
-                        let along = skew * place;
-                        let vol = |level: f64, tilt: f64| (own * level + along * tilt).max(like.vol.floor);
+                    let (vol, floor, steep) = (smile.vol, like.vol.floor, forward * STEEPEST);
+                    let each = sums.iter_mut().zip(&*rows).zip(&*levels).zip(&*follows);
+                    for (((sums, row), levels), follow) in each {
+                        let own = vol + follow;
+                        let along = row.skew * place;
                         // What the skew adds goes one way as well; the two apart are further than both together.
-                        let (low, high) = (along * tilted.min(tilting), along * tilted.max(tilting));
-                        let (low, high) = (low.min(high), low.max(high));
-                        let between = [own * least, own * most];
-                        let lower = (between[0].min(between[1]) + low).max(like.vol.floor);
-                        let upper = (between[0].max(between[1]) + high).max(like.vol.floor);
+                        let (low, high) = ordered(along * tilted, along * tilting);
+                        let (lower, upper) = ordered(own * levels.least, own * levels.most);
                         // Deviation at the horizon: as it is, and between what it may become.
-                        let is = vol(is, tilted) * roots[0];
-                        let (least, most) = (lower * roots[1], upper * roots[0]);
-                        let then = of.factor(row) * account.now() / account.then(row);
-                        if skew != 0.0 {
-                            by_skew[row] += forward * then * STEEPEST * roots[0] * skew.abs() * tilted.max(tilting);
-                        }
-                        by_price[row] += forward * then.max(1.0);
-                        by_time[row] += forward * STEEPEST * (then * (most - is).max(is - least) + smile.vol * now);
+                        let is = larger(own * levels.is + along * tilted, floor) * roots[0];
+                        let least = larger(lower + low, floor) * roots[1];
+                        let most = larger(upper + high, floor) * roots[0];
+                        sums.by_time += steep * (row.then * larger(most - is, is - least) + vol * now);
                     }
+                }
+                let steep = forwards * STEEPEST * roots[0] * tilted.max(tilting);
+                for (sums, row) in sums.iter_mut().zip(&*rows) {
+                    sums.by_price += forwards * row.then.max(1.0);
+                    sums.by_skew += steep * row.then * row.skew.abs();
+                }
+            }
+            for ((_, row), own) in order.rows.iter().zip(&*sums) {
+                let row = *row as usize;
+                by_price[row] += own.by_price;
+                by_time[row] += own.by_time;
+                if let Some(sum) = by_skew.get_mut(row) {
+                    *sum += own.by_skew;
                 }
             }
         }
         Ok(true)
     }
+}
+
+/// The larger of two numbers. Not `max`, which looks for what is no number besides.
+fn larger(one: f64, other: f64) -> f64 {
+    if one > other { one } else { other }
+}
+
+/// The smaller one, then the larger one.
+fn ordered(one: f64, other: f64) -> (f64, f64) {
+    (if one < other { one } else { other }, larger(one, other))
 }
