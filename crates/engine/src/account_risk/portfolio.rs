@@ -4,6 +4,7 @@ use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
 use market::{Currency, InstrumentKind, is_dollar};
 use policy::spec::MAX_AGE;
+use pricing::surface::Tenor;
 use risk::greeks::SmilePoint;
 use risk::venues::{Balance, MarginError, Order, Portfolio, Position, Term, Underlying};
 use units::math::ln;
@@ -137,16 +138,21 @@ pub(super) fn mark_of(engine: &Engine, at: usize, index: usize, row: usize) -> R
     if is_there { Ok(mark) } else { Err(MarginError::NoMark { row, symbol: symbol() }.into()) }
 }
 
-/// Volatility and slope of an option's own smile, and its forward.
-pub(super) fn point(engine: &Engine, option: InstrumentId) -> Option<(SmilePoint, f64)> {
+/// An option's own smile, and where its strike lies on it. The forward is the smile's: quotes of an expiry may tell several, of which the
+/// fit takes the middle, and `trimtab risk` stands on that, too.
+pub(super) fn smile(engine: &Engine, option: InstrumentId) -> Option<(Tenor<'_>, f64)> {
     let chains = &engine.structures.chains;
-    let (expiry, forward) = chains.expiry(option)?;
+    let (expiry, _) = chains.expiry(option)?;
     let fitted = engine.surfaces.of(chains.chain_of(option)?)?;
     // As of the fit, so that it is the same whenever it is asked for.
     let smile = fitted.smile(expiry, fitted.at())?;
-    let forward = forward.map_or(smile.forward(), Price::approximate);
-    let k = ln(chains.option(option)?.strike.approximate() / forward);
-    Some((SmilePoint { vol: smile.vol(k), slope: smile.vol_slope(k) }, forward))
+    Some((smile, ln(chains.option(option)?.strike.approximate() / smile.forward())))
+}
+
+/// Volatility and slope of an option's own smile, and its forward.
+pub(super) fn point(engine: &Engine, option: InstrumentId) -> Option<(SmilePoint, f64)> {
+    let (smile, place) = smile(engine, option)?;
+    Some((SmilePoint { vol: smile.vol(place), slope: smile.vol_slope(place) }, smile.forward()))
 }
 
 /// What orders that may raise a position could still buy and sell, by instrument index, those of an account.

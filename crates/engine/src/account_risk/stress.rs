@@ -1,14 +1,13 @@
 //! What a stress costs, all accounts together.
 
 use super::coin::Coin;
-use super::portfolio::{margined, point};
+use super::portfolio::{margined, point, smile};
 use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
 use market::{Currency, InstrumentKind, is_dollar};
 use policy::spec::MAX_AGE;
 use risk::scenario::{Bound, Drift, Reach, Scenario};
 use risk::venues::{Absent, Portfolio, Position};
-use units::math::ln;
 use units::{Cash, Duration, InstrumentId, Price, Timestamp};
 
 /// How far prices and time may go from where a bound was made: with options, whose values bend, and without.
@@ -230,16 +229,8 @@ impl Whole {
     /// Puts, in place of moves of ln of an option's forward, what its volatility changes by where its smile moves along as a whole; in
     /// order they are quickest. Since its quotes a strike keeps its volatility, wherever the forward is.
     pub(super) fn along(&self, engine: &Engine, line: usize, moves: &mut [f64]) {
-        let chains = &engine.structures.chains;
-        let smile = self.lines.get(line).and_then(|index| {
-            let option = InstrumentId(*index as u32);
-            let (chain, (expiry, forward)) = (chains.chain_of(option)?, chains.expiry(option)?);
-            let fitted = engine.surfaces.of(chain)?;
-            let smile = fitted.smile(expiry, fitted.at())?;
-            let forward = forward.map_or(smile.forward(), Price::approximate);
-            Some((smile, ln(chains.option(option)?.strike.approximate() / forward)))
-        });
-        match smile {
+        let option = self.lines.get(line).map(|index| InstrumentId(*index as u32));
+        match option.and_then(|option| smile(engine, option)) {
             Some((smile, place)) => {
                 let here = smile.vol(place);
                 moves.iter_mut().for_each(|by| *by = place - *by);
