@@ -404,8 +404,8 @@ fn what_may_be_lost_with_options_is_what_rows_and_a_book_made_anew_give() {
 }
 
 impl World {
-    /// Whether the last forward told of what is held is the one that its smile was fitted on: quotes of an expiry may tell several, of which
-    /// the fit takes the middle.
+    /// Whether the last forward told of what is held is the one that its smile was fitted on: quotes of an expiry may tell several,
+    /// of which the fit takes the middle.
     fn is_on_told_forwards(&self) -> bool {
         let (fitted, chain) = (&self.fitted.as_ref().unwrap().0, &self.engine.chains().chains()[0]);
         let alike = |expiry: Timestamp| {

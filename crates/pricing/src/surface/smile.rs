@@ -258,8 +258,8 @@ impl Curve {
         Piece { low: origin, high, origin, polynomial: [value, slope, half, sixth] }
     }
 
-    /// Puts what `of` makes of values in place of sixteen arguments; the values are those of [`Self::value`], bit for bit. `last` is the piece
-    /// that was met last, of this curve or none.
+    /// Puts what `of` makes of values in place of sixteen arguments; the values are those of [`Self::value`], bit for bit. `last` is
+    /// the piece that was met last, of this curve or none.
     #[inline(always)]
     pub(super) fn values(&self, places: &mut [f64; TOGETHER], last: &mut Piece, of: impl Fn(f64) -> f64) {
         if !last.holds(places[0]) {
