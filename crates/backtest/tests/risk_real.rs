@@ -14,6 +14,7 @@ use import::{BarsRequest, Labelled, OptionsRequest};
 use market::{Currency, Event, Instrument, InstrumentKind};
 use pricing::garch::{FitError, Innovations, Model};
 use pricing::options::{Simd, total_deviation};
+use pricing::surface::{SmilePoint as SmileMark, SmileQuotes, Surface};
 use risk::coverage::{Coverage, Period, acerbi_szekely, christoffersen, clustering_power, shortfall_power};
 use risk::greeks::SmilePoint;
 use risk::scenario::{Holding, Portfolio, Settlement};
@@ -32,6 +33,9 @@ const GJR: Forecast = Forecast::Fitted(Model { asymmetric: true, innovations: In
 fn is_long() -> bool {
     std::env::var_os("TRIMTAB_LONG").is_some()
 }
+
+/// Puts volatilities of a line's smile in place of log-moneynesses.
+type Smile = dyn Fn(usize, &mut [f64]) + Sync;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Method {
@@ -59,7 +63,7 @@ impl Method {
     /// Figures of a book one step ahead, at both levels. `ahead` is how long that step is, which recorded ones are only about.
     fn figures(
         self,
-        book: &mut Book,
+        (book, smile): (&mut Book, &Smile),
         history: &History,
         (ahead, seed): (Duration, u64),
         unfitted: &mut usize,
@@ -90,7 +94,7 @@ impl Method {
         let moves = moves.unwrap();
         let changes = (0..moves.len()).flat_map(|scenario| moves.of(scenario).to_vec()).collect();
         let moves = Moves::given(history.factors(), ahead, changes).unwrap();
-        let profits = book.profits(&moves, 0..moves.len(), &[]).unwrap();
+        let profits = book.profits_on(&moves, 0..moves.len(), &[], smile).unwrap();
         LEVELS.map(|level| profits.figures(level).unwrap())
     }
 }
@@ -222,7 +226,9 @@ fn one_coin_over_years() {
                     (first - window..first).for_each(|row| told.push(market.history.row(row)).unwrap());
                     let (mut record, mut unfitted) = (Record::default(), 0);
                     for row in first..rows {
-                        let figures = method.figures(&mut book, &told, (step, row as u64), &mut unfitted);
+                        let none = |_: usize, places: &mut [f64]| places.fill(0.0);
+                        let ahead = (step, row as u64);
+                        let figures = method.figures((&mut book, &none), &told, ahead, &mut unfitted);
                         let change = market.history.row(row);
                         let moved = Moves::given(told.factors(), step, change.to_vec()).unwrap();
                         record.push(figures, book.profits(&moved, 0..1, &[]).unwrap().totals()[0]);
@@ -306,6 +312,22 @@ fn nearest(
     Some((*of[middle].0, SmilePoint { vol: vols[1], slope: (vols[2] - vols[0]) / width }))
 }
 
+/// The smile of an expiry, fitted to marks out of the money as if each stood a tenth of a point from bid and ask, as `trimtab risk` fits
+/// quotes.
+fn fitted(at: Timestamp, chain: &Chain, expiry: Timestamp) -> Surface {
+    let mut points = Vec::new();
+    let mut middle = 0.0;
+    for (key, quote) in chain.iter().filter(|(key, _)| key.0 == expiry) {
+        let (place, forward) = (ln(key.1.approximate() / quote.1), quote.1);
+        let Some(mid_vol) = vol(at, *key, *quote).filter(|_| (place >= 0.0) == key.2) else { continue };
+        middle = forward;
+        let (bid_vol, ask_vol) = (mid_vol - 0.001, mid_vol + 0.001);
+        points.push(SmileMark { log_moneyness: place, bid_vol, ask_vol, mid_vol, weight: 1.0 });
+    }
+    let years = expiry.since(at).days() / 365.0;
+    Surface::fit(&[SmileQuotes { years, forward: middle, discount: 1.0, points }]).unwrap()
+}
+
 /// Options of a book: days, moneyness, call, quantity of BTC.
 type Legs = [(f64, f64, bool, f64)];
 
@@ -357,7 +379,7 @@ fn options_every_six_hours() {
                 let (Some(at), Some(then)) = (at(*begin), at(*end)) else { continue };
                 let ahead = then.since(at);
                 let mut portfolio = Portfolio::new(Currency::USD, at);
-                let mut profit = Some(0.0);
+                let (mut profit, mut smiles) = (Some(0.0), Vec::new());
                 for coin in &currencies {
                     let size = if coin.as_str() == "BTC" { 1.0 } else { 20.0 };
                     let (Some((_, now)), Some((_, then))) = (last(coin, at), last(coin, then)) else { continue };
@@ -384,12 +406,15 @@ fn options_every_six_hours() {
                             point,
                         };
                         portfolio.hold(holding).unwrap();
+                        smiles.push(fitted(at, now, expiry));
                         profit = profit.map(|sum| sum + quantity * (new.0 * after - old.0 * before));
                     }
                 }
                 if let Some(profit) = profit {
                     let mut book = Book::new(&[portfolio], Dynamics::default(), Simd::best());
-                    record.push(method.figures(&mut book, &told, (ahead, row as u64), &mut unfitted), profit);
+                    let smile = move |line: usize, places: &mut [f64]| smiles[line].slices()[0].tenor().vols(places);
+                    let ahead = (ahead, row as u64);
+                    record.push(method.figures((&mut book, &smile), &told, ahead, &mut unfitted), profit);
                 }
             }
             assert!(unfitted * 20 < market.spans.len() - warm, "{unfitted} fits did not end");

@@ -1,9 +1,10 @@
 //! What facts of value at risk told, and what came of it: the account's worth then, when the horizon ended, what the positions of then made
-//! held still and what equity made, from fills, payments, flows and the tapes' marks alone. The scenarios behind a figure are in no table:
-//! of figures, only how they stand to each other is checked.
+//! held still and what equity made, from fills, payments, flows and the tapes' marks alone; of linear books the figures themselves. The
+//! scenarios behind others are in no table: of them, only how they stand to each other is checked.
 
 use super::finding::{At, Found};
 use super::seat::{has_one_currency, plus, shares_instruments};
+use super::value_at_risk::{Prices, is_plain};
 use crate::records::LossRow;
 use crate::run::Run;
 use crate::table::Name;
@@ -25,8 +26,14 @@ pub(super) fn can_recompute(run: &Run) -> bool {
         && run.tables.options.is_empty()
 }
 
-/// `marks` are of the times of the table, `hours` those in which the market was heard since it begins.
-pub(super) fn check(run: &Run, (marks, hours): (&[MarksAt], &[Timestamp]), found: &mut Found) {
+/// Whether figures themselves can be made again, if nothing is drawn: what they are of is linear, in the run's currency.
+pub(super) fn is_linear(run: &Run) -> bool {
+    let is_one = |known: &crate::run::InstrumentStamp| known.contract() == Contract::Linear && known.kind != "spot";
+    can_recompute(run) && run.record.instruments.iter().all(is_one)
+}
+
+/// `marks` are of the times of the table, `hours` those in which the market was heard since it begins, `prices` what figures look back on.
+pub(super) fn check(run: &Run, (marks, hours, prices): (&[MarksAt], &[Timestamp], &Prices), found: &mut Found) {
     let rows = &run.tables.losses;
     let mut times: Vec<Timestamp> = rows.iter().map(|row| row.time).collect();
     times.dedup();
@@ -59,6 +66,17 @@ pub(super) fn check(run: &Run, (marks, hours): (&[MarksAt], &[Timestamp]), found
             let sums: Vec<String> = then.iter().map(|worth| worth.equity.to_string()).collect();
             format!("equity is {}, fills, payments, flows and marks give {}", row.equity, sums.join(" or "))
         });
+        let can_tell = holds && is_plain(row) && is_linear(run);
+        if let (true, Some(value_at_risk), Some(shortfall)) = (can_tell, row.value_at_risk, row.expected_shortfall) {
+            let again = |then: &&Worth| prices.figures(run, row, (&then.held, &then.marks)).unwrap_or_default();
+            let all: Vec<(f64, f64)> = fits.iter().flat_map(again).collect();
+            let is_it = |(one, other): &(f64, f64)| {
+                (one - value_at_risk).abs() <= ROUNDING && (other - shortfall).abs() <= ROUNDING
+            };
+            found.ensure("loss.told", all.iter().any(is_it), at, || {
+                format!("value at risk {value_at_risk}, expected shortfall {shortfall}; the tapes' prices give {all:?}")
+            });
+        }
         let (Some(end), Some(held), Some(made)) = (row.ended, row.held, row.made) else { continue };
         let Some(later) = worth.get(&(row.account, end)).filter(|_| holds) else { continue };
         let still: Vec<f64> = fits.iter().map(|then| then.held_until(run, &later[0], end)).collect();

@@ -12,6 +12,7 @@ mod live;
 mod losses;
 mod plans;
 mod seat;
+mod value_at_risk;
 mod walk;
 
 pub use figures::{CapWorst, Disposition, Overrides, TimeIn, TriggerCount};
@@ -110,7 +111,7 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
         }
         Err(error) => return Err(error),
     };
-    losses::check(run, (&walked.marks, &walked.hours), &mut found);
+    losses::check(run, (&walked.marks, &walked.hours, &walked.prices), &mut found);
     let triggers = figures::triggers(run, walked.crossed, walked.unexplained);
     plans::check_record(run, walked.bars, &mut found);
     let (findings, checks) = found.told();
@@ -191,10 +192,15 @@ fn unchecked(run: &Run) -> Vec<String> {
         "quantities of orders and stops of strategies that share an instrument: bounds only",
     );
     let has_losses = !run.tables.losses.is_empty();
+    let is_drawn = run.tables.losses.iter().any(|row| !value_at_risk::is_plain(row));
+    tell(
+        has_losses && (is_drawn || !losses::is_linear(run)),
+        "value at risk and expected shortfall that are drawn, or of more than linear contracts in one currency: no table has their \
+         scenarios; only how they stand to each other is checked",
+    );
     tell(
         has_losses,
-        "value at risk and expected shortfall as policies were told them: no table has their scenarios; only how they stand to each other \
-         is checked",
+        "what strategies have in value at risk and expected shortfall: that their parts add up to the account's is checked",
     );
     tell(
         has_losses && !losses::can_recompute(run),

@@ -11,6 +11,7 @@ use super::finding::{At, Found};
 use super::live::{Live, Wait, id_of, is_venues};
 use super::losses::MarksAt;
 use super::seat::{Seat, is_plain};
+use super::value_at_risk::Prices;
 use crate::records::Tables;
 use crate::run::Run;
 use crate::{Error, Progress};
@@ -37,6 +38,8 @@ pub(super) struct Walked {
     pub(super) marks: Vec<MarksAt>,
     /// Hours in which the market was heard, from the first loss that was told on.
     pub(super) hours: Vec<Timestamp>,
+    /// What figures of losses look back on.
+    pub(super) prices: Prices,
 }
 
 /// An instrument, and what its market did so far.
@@ -228,6 +231,7 @@ impl<'a> Walk<'a> {
             leverage: vec![(0.0, None); policies.len()],
             marks: Vec::new(),
             hours: Vec::new(),
+            prices: Prices::new(run, catalogue),
         };
         Self {
             run,
@@ -280,6 +284,7 @@ impl<'a> Walk<'a> {
     /// One time: what the tapes say, then the rows.
     fn input(&mut self, at: Timestamp, events: &[Event]) {
         self.at = at;
+        self.told.prices.take_in(at, events);
         self.take_in(events);
         let is_due = self.next_row().is_some_and(|time| time <= at) || !self.crossed.is_empty();
         if is_due {
@@ -316,6 +321,7 @@ impl<'a> Walk<'a> {
             };
             let all = self.run.record.instruments.iter().map(|known| mark(&known.symbol)).collect();
             self.told.marks.push((self.at, all));
+            self.told.prices.keep(self.at);
         }
         self.next.loss += count;
     }
