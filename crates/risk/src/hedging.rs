@@ -44,6 +44,9 @@ pub struct Instrument {
     pub lot: f64,
     /// The most that can be bought, and sold short: depth, or what a spot account holds.
     pub most: [f64; 2],
+    /// What is held of it already, under zero short. Trading that back binds less margin and need not be done at the horizon; an option
+    /// that is given up would have been settled for nothing.
+    pub held: f64,
 }
 
 /// What is wanted.
@@ -91,7 +94,7 @@ pub struct Costs {
     pub fees: f64,
     /// Funding, basis or decay; under zero it is received.
     pub carry: f64,
-    /// Capital that is bound.
+    /// Capital that is bound; under zero it is set free.
     pub margin: f64,
     /// How often it ends and is bought anew within the time.
     pub rolls: u32,
@@ -154,7 +157,12 @@ const NEXT_TO_NONE: f64 = 1e-3;
 impl Instrument {
     fn check(&self, at: usize) -> Result<(), HedgingError> {
         let refuse = |name, value| Err(HedgingError { instrument: Some(at), name, value });
-        for (name, value) in [("delta", self.delta), ("carry", self.carry), ("expiry", self.expiry.unwrap_or(0.0))] {
+        for (name, value) in [
+            ("delta", self.delta),
+            ("carry", self.carry),
+            ("expiry", self.expiry.unwrap_or(0.0)),
+            ("what is held", self.held),
+        ] {
             if !value.is_finite() {
                 return refuse(name, value);
             }
@@ -197,16 +205,20 @@ impl Instrument {
             }
             None => (0, false),
         };
-        let entries = 1.0 + f64::from(rolls);
+        // By how much more is held from then on: under zero where something is traded back.
+        let held = self.held + units;
+        let more = held.abs() - self.held.abs();
+        let more_squared = held * held - self.held * self.held;
+        let is_settled = self.kind == Kind::Option && more < 0.0;
+        let exits = f64::from(u8::from(need.is_closed && !is_delivered && !is_settled));
         let deliveries = f64::from(rolls) + f64::from(u8::from(is_delivered));
-        let exits = f64::from(u8::from(need.is_closed && !is_delivered));
-        let trades = entries + exits;
+        let later = f64::from(rolls) + exits;
         Ok(Costs {
-            spread: trades * size * self.half_spread,
-            impact: trades * size * size * self.impact,
-            fees: trades * size * self.fee + deliveries * size * self.delivery,
+            spread: (size + later * more) * self.half_spread,
+            impact: (size * size + later * more_squared) * self.impact,
+            fees: (size + later * more) * self.fee + deliveries * more * self.delivery,
             carry: units * self.carry * need.years,
-            margin: size * self.margin * need.capital * need.years,
+            margin: more * self.margin * need.capital * need.years,
             rolls,
         })
     }

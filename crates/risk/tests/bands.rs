@@ -132,6 +132,7 @@ fn perpetual() -> Instrument {
         delivery: 0.0,
         lot: 0.1,
         most: [100.0, 100.0],
+        held: 0.0,
     }
 }
 
@@ -180,6 +181,45 @@ fn the_cheapest_instrument_to_the_horizon_is_chosen() {
     let ended = Instrument { expiry: Some(0.0), ..future };
     assert_eq!(choose(&[ended], &need, &mut offers), Ok(None));
     assert_eq!(offers[0].costs, Err(Refused::Ended));
+}
+
+/// Against all that is paid with and without the trade, month by month: what is held is closed at the horizon, unless it was traded back before.
+#[test]
+fn what_is_held_counts() {
+    let perpetual = Instrument {
+        half_spread: 3.0,
+        impact: 0.5,
+        fee: 20.0,
+        carry: 700.0,
+        margin: 5_000.0,
+        lot: 0.001,
+        most: [f64::INFINITY; 2],
+        delta: 1.0,
+        ..Instrument::default()
+    };
+    let need = |delta| Need { delta, years: 0.25, capital: 0.08, is_closed: true };
+    // Opening costs that are not the trade: closing at the horizon, and three months of carry and capital.
+    let outlay = |held: f64| {
+        let trade = |units: f64| units.abs() * 23.0 + units * units * 0.5;
+        let months: f64 = (0..3).map(|_| (held * 700.0 + held.abs() * 5_000.0 * 0.08) / 12.0).sum();
+        trade(held) + months
+    };
+    let mut offers = Vec::new();
+    for held in [-3.0, -1.0, 0.0, 0.4, 2.0] {
+        for delta in [-4.0, -2.0, -0.4, 0.3, 1.0, 3.0_f64] {
+            choose(&[Instrument { held, ..perpetual }], &need(delta), &mut offers).unwrap();
+            let told = offers[0].costs.unwrap().total();
+            let by_hand = delta.abs() * 23.0 + delta * delta * 0.5 + outlay(held + delta) - outlay(held);
+            assert!((told - by_hand).abs() < 1e-9, "{held} and {delta}: {told}, by hand {by_hand}");
+        }
+    }
+    // An option that is sold before its settlement pays its spread once; what is bought pays it twice.
+    let option =
+        Instrument { kind: Kind::Option, delta: 0.5, held: 10.0, carry: 0.0, margin: 0.0, impact: 0.0, ..perpetual };
+    for (delta, by_hand) in [(-1.0, 2.0 * 23.0), (1.0, 2.0 * 2.0 * 23.0)] {
+        choose(&[option], &need(delta), &mut offers).unwrap();
+        assert!((offers[0].costs.unwrap().total() - by_hand).abs() < 1e-9, "{delta}");
+    }
 }
 
 #[test]
