@@ -4,7 +4,7 @@ use crate::Error;
 use crate::record::Trader;
 use crate::run::LIQUIDATION_FEE;
 use crate::table::Name;
-use engine::{Adoption, Engine, EngineConfig, LiquidationGuard, Sharing, StrategyConfig};
+use engine::{Adoption, Engine, EngineConfig, HedgeChoice, LiquidationGuard, Sharing, StrategyConfig};
 use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition, OptionTerms};
 use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
 use policy::spec;
@@ -13,7 +13,7 @@ use risk::TierTable;
 use risk::venues::VenueModel;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use units::{AccountId, Cash, InstrumentId, Rate, Round, StrategyId, Timestamp};
+use units::{AccountId, Cash, InstrumentId, Rate, Ratio, Round, StrategyId, Timestamp};
 
 /// The accounts of a run, and what its exchange charges.
 pub(crate) struct Setup {
@@ -79,11 +79,15 @@ impl Setup {
                 let symbol = &known.symbol;
                 if let Some(hedge) = policy.hedge_in(symbol) {
                     // The twin hedges nothing.
-                    let program =
-                        if twin { Program::custom(Vec::new())? } else { Program::hedge(policy, hedge, &series)? };
+                    let program = if twin {
+                        Program::custom(Vec::new())?
+                    } else {
+                        Program::hedge(policy, hedge, symbol, &series)?
+                    };
                     return Ok(StrategyConfig {
                         guard: if twin { None } else { guard(policy, ExchangeConfig::tiers_of(known)) },
                         hedged: if twin { Vec::new() } else { self.hedged_by(policies, (at, hedge), catalogue) },
+                        choice: if twin { None } else { self.choice(policies, (at, hedge), symbol, catalogue) },
                         ..StrategyConfig::new(instrument, program)
                     });
                 }
@@ -124,6 +128,39 @@ impl Setup {
         traders.map(|(index, _)| StrategyId(index as u32)).collect()
     }
 
+    /// How an instrument of a hedge is compared with the others.
+    fn choice(
+        &self,
+        policies: &[Policy],
+        (own, hedge): (usize, &spec::Hedge),
+        symbol: &str,
+        catalogue: &Catalogue,
+    ) -> Option<HedgeChoice> {
+        let choice = hedge.choice.as_ref()?;
+        let other = choice.alternatives.iter().find(|other| other.instrument == symbol);
+        let terms = other.map_or(choice.own, |other| other.terms);
+        let kind = catalogue.instruments.iter().find(|known| known.symbol == symbol)?.kind;
+        let margin = if kind == InstrumentKind::Spot { 1.0 } else { MARGIN };
+        let backtest = &policies[own].backtest;
+        // Of all hedges of the run, in the order in which their instruments are traded.
+        let all =
+            policies.iter().enumerate().flat_map(|(at, policy)| policy.hedges.iter().map(move |hedge| (at, hedge)));
+        let mut choosing = all.filter(|(_, other)| other.choice.is_some());
+        let group = choosing.position(|(at, other)| at == own && other.instrument == hedge.instrument)?;
+        let structure = self.traders.iter().position(|(at, instrument)| {
+            *at == own && catalogue.instruments[instrument.index()].kind == InstrumentKind::Structure
+        });
+        Some(HedgeChoice {
+            group: group as u32,
+            hedge: hedge.clone(),
+            cost: terms.cost.map_or_else(|| backtest.cost(), Ratio::get),
+            margin: terms.margin.map_or(margin, Ratio::get),
+            band_cost: backtest.cost(),
+            option_fee: backtest.options.fee.approximate(),
+            gives_up: structure.filter(|_| choice.gives_up).map(|index| StrategyId(index as u32)),
+        })
+    }
+
     /// An engine that has seen nothing yet, with all strategies.
     pub(crate) fn engine(&self, policies: &[Policy], catalogue: &Catalogue, twin: bool) -> Result<Engine, Error> {
         let (accounts, tiers) = (self.accounts.clone(), self.exchange.tiers.clone());
@@ -150,13 +187,7 @@ fn is_hedged(policies: &[Policy], at: usize, (own, hedge): (usize, &spec::Hedge)
 fn check_hedges(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogue: &Catalogue) -> Result<(), Error> {
     for (own, policy) in policies.iter().enumerate() {
         for hedge in &policy.hedges {
-            let (name, symbol) = (&policy.name, &hedge.instrument);
-            let known = &catalogue.instruments[instrument_of(symbol, catalogue)?.index()];
-            if known.kind.is_option() || known.kind == InstrumentKind::Structure {
-                return Err(Error::Setup(format!(
-                    "`[[hedges]]` of `{name}` trades `{symbol}`, an option: a hedge of delta trades a perpetual, a future or spot"
-                )));
-            }
+            let name = &policy.name;
             if let Some(absent) = hedge.strategies.iter().find(|named| policies.iter().all(|of| of.name != **named)) {
                 let names: Vec<String> = policies.iter().map(|of| format!("`{}`", of.name)).collect();
                 return Err(Error::Setup(format!(
@@ -164,22 +195,33 @@ fn check_hedges(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogu
                     names.join(", ")
                 )));
             }
-            let trades = |(at, id): &&(usize, InstrumentId)| {
-                let of = &catalogue.instruments[id.index()];
-                is_hedged(policies, *at, (own, hedge))
-                    && policies[*at].hedge_in(&of.symbol).is_none()
-                    && of.base == known.base
-            };
-            if traders.iter().find(trades).is_none() {
-                return Err(Error::Setup(format!(
-                    "`[[hedges]]` of `{name}` in `{symbol}` hedges nothing: no strategy that it names trades {}",
-                    known.base
-                )));
+            for symbol in hedge.instruments() {
+                let known = &catalogue.instruments[instrument_of(symbol, catalogue)?.index()];
+                if known.kind.is_option() || known.kind == InstrumentKind::Structure {
+                    return Err(Error::Setup(format!(
+                        "`[[hedges]]` of `{name}` trades `{symbol}`, an option: a hedge of delta trades a perpetual, a future or spot"
+                    )));
+                }
+                let trades = |(at, id): &&(usize, InstrumentId)| {
+                    let of = &catalogue.instruments[id.index()];
+                    is_hedged(policies, *at, (own, hedge))
+                        && policies[*at].hedge_in(&of.symbol).is_none()
+                        && of.base == known.base
+                };
+                if traders.iter().find(trades).is_none() {
+                    return Err(Error::Setup(format!(
+                        "`[[hedges]]` of `{name}` in `{symbol}` hedges nothing: no strategy that it names trades {}",
+                        known.base
+                    )));
+                }
             }
         }
     }
     Ok(())
 }
+
+/// Margin of a contract that a hedge binds where the policy states none, as a share of its value.
+const MARGIN: f64 = 0.1;
 
 /// Symbols that a message lists at most.
 const LISTED_MAX: usize = 20;

@@ -48,7 +48,7 @@ fn desk(policy: Policy, seed: u64) -> Desk {
     let target = if random.chance(0.3) { coins(random.uniform() - 0.5) } else { Qty::ZERO };
     let to = if random.chance(0.5) { HedgeTo::Edge } else { HedgeTo::Target };
     let symbol = catalogue.instruments[1].symbol.clone();
-    let hedge = Hedge { instrument: symbol, strategies: vec![policy.name.clone()], target, band, to };
+    let hedge = Hedge { instrument: symbol, strategies: vec![policy.name.clone()], target, band, to, choice: None };
     let spec = AccountSpec { venue: "binance".to_owned(), numeraire: own_settle(&catalogue) };
     let mut terms = ExchangeConfig::new("0".parse().unwrap(), &catalogue);
     let dollars = ("1000000".parse().unwrap(), own_settle(&catalogue));

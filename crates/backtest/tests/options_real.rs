@@ -582,12 +582,122 @@ fn a_strangle_hedged_as_far_as_costs_are_worth_it() {
 }
 
 /// The audit finds nothing in the run, and what is wrong in one that was altered.
-fn audits(run: &Run, folder: &Path) {
-    let audited = |run: &Run| {
-        let out = folder.join("audited");
-        run.write(&out, true).unwrap();
-        backtest::audit::audit(&out, &mut |_| ControlFlow::Continue(())).unwrap()
+/// What a sentence of a plan says after some words.
+fn told(because: &str, words: &str) -> f64 {
+    let rest = &because[because.find(words).unwrap() + words.len()..];
+    rest.split([' ', ':']).find(|word| !word.is_empty()).unwrap().parse().unwrap()
+}
+
+/// Calls that have won are sold, or hedged on one of two venues: each time by what costs least, as quotes, bars and the policy's terms
+/// have it.
+#[test]
+fn calls_that_have_won_are_restored_by_what_costs_least() {
+    let Some(shared) = shared("calls_that_have_won_are_restored_by_what_costs_least") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut tapes = tapes(&shared, folder.path(), "BTC", &[1, 2, 3, 4, 5], true);
+    for (symbol, kind) in
+        [("binance:BTCUSDT-PERP", InstrumentKind::LinearPerpetual), ("binance:BTCUSDT", InstrumentKind::Spot)]
+    {
+        let (quote, lot) = ("USDT".parse().unwrap(), "0.001".parse().unwrap());
+        let like = perpetual("BTC", true);
+        let symbol = symbol.to_owned();
+        let known = Instrument { symbol, kind, quote, settle: quote, lot, min_qty: lot, ..like };
+        let out = folder.path().join(format!("{}.tape", tapes.len()));
+        let source = shared.join("data/bars_2026/BTCUSDT_binance_1h.parquet");
+        let mut bars = BarsRequest::new(source, known, Labelled::Open, &out);
+        bars.columns.time = Some("ts".into());
+        import::bars(&bars, &mut |_, _| {}).unwrap();
+        tapes.push(out);
+    }
+    let run = run("long call", example("long-call.toml"), &tapes);
+    let outside = Outside::of(&run, &tapes);
+    let last_of = |known: &[(Timestamp, Price)], at: Timestamp| {
+        known[known.partition_point(|(time, _)| *time <= at) - 1].1.approximate()
     };
+    let mut closes = outside.closes.clone();
+    closes.sort_by_key(|(at, _)| *at);
+    let (mut sold, mut hedged, mut held_back) = (0, 0, 0);
+    let plans: Vec<&[PlanRow]> = run.tables.plans.chunk_by(|a, b| a.plan == b.plan).collect();
+    for steps in &plans {
+        let (at, plan) = (steps[0].time, &steps[0]);
+        let costs: Vec<&PlanRow> = steps.iter().filter(|step| step.because.contains(" to the horizon")).collect();
+        let (is_cut, is_hedge) = (
+            steps
+                .iter()
+                .any(|step| &*step.rule == "delta_restore" && &*step.outcome == "cut" && step.because.contains("kept")),
+            steps.iter().any(|step| step.because.contains("more than 2 BTC from 3 BTC")),
+        );
+        if costs.is_empty() || !(is_cut || is_hedge) {
+            continue;
+        }
+        let price = last_of(&closes, at);
+        // By hand: a trade now, one at the horizon, and capital for a month.
+        let per_coin = |share: f64, margin: f64| price * (2.0 * share + margin * 0.08 * 30.0 / 365.0);
+        let seen =
+            run.tables.hedges.iter().rev().find(|row| row.time <= at && row.instrument == "binance:BTCUSDT-PERP");
+        let least = costs.iter().map(|step| told(&step.because, "costs")).fold(f64::INFINITY, f64::min);
+        if is_cut {
+            sold += 1;
+            let given = told(&costs.last().unwrap().because, "giving up what is hedged costs");
+            assert_eq!(given, least, "plan {}", plan.plan);
+            // The calls that are held: what was bought last and not sold since.
+            let of = run
+                .tables
+                .fills
+                .iter()
+                .filter(|fill| fill.time < at && outside.options.contains_key(&*fill.instrument));
+            let call = of.filter(|fill| fill.side == "buy").next_back().unwrap().instrument.as_str();
+            let quotes = &outside.quotes[call];
+            let bid = quotes[quotes.partition_point(|(time, ..)| *time <= at) - 1].1.unwrap().approximate();
+            let worth = last_of(&outside.worth[call], at);
+            let fee = 0.0003_f64.min(0.125 * bid);
+            let sells = (plan.position - plan.target).approximate();
+            let by_hand = sells * ((worth - bid).abs() + fee) * price;
+            assert!((given / by_hand - 1.0).abs() < 1e-3, "plan {}: {given}, by hand {by_hand}", plan.plan);
+            // Nothing else trades until they are sold.
+            let filled = run.tables.fills.iter().find(|fill| fill.time > at && fill.plan == plan.plan).unwrap();
+            let meanwhile = |fill: &&FillRow| fill.time > at && fill.time < filled.time && fill.purpose == "hedge";
+            assert_eq!(run.tables.fills.iter().filter(meanwhile).count(), 0, "plan {}", plan.plan);
+        } else if &*plan.instrument == "binance:BTCUSDT-PERP" && plan.target != plan.position {
+            hedged += 1;
+            let own = told(&costs[1].because, "the perpetual on binance costs");
+            assert_eq!(own, least, "plan {}", plan.plan);
+            if plan.position.is_zero() {
+                let coins = (plan.target - plan.position).abs().approximate();
+                let by_hand = [per_coin(0.0007, 0.1), per_coin(0.0006, 0.05)].map(|each| each * coins);
+                for (step, by_hand) in costs.iter().zip(by_hand) {
+                    let shown = told(&step.because, "costs");
+                    assert!((shown / by_hand - 1.0).abs() < 2e-3, "plan {}: {shown}, by hand {by_hand}", plan.plan);
+                }
+                assert!(seen.is_some());
+            }
+        } else {
+            held_back += 1;
+            assert_eq!(plan.target, plan.position, "plan {}: {} is another's to do", plan.plan, plan.instrument);
+        }
+    }
+    assert!(sold >= 1 && hedged >= 5 && held_back >= 5, "{sold} sold, {hedged} hedged, {held_back} held back");
+    // What was sold is not bought back while the campaign lasts, and it lasts to the end.
+    let of_calls = plans.iter().map(|steps| &steps[0]).filter(|plan| plan.instrument.contains("STRUCTURE"));
+    let targets: Vec<Qty> = of_calls.map(|plan| plan.target).collect();
+    assert!(targets.windows(2).skip(1).all(|pair| pair[1] <= pair[0]), "{targets:?}");
+    // The one whose turn it was does nothing: that is found.
+    let mut idle = run.clone();
+    let acts = |row: &&mut PlanRow| &*row.instrument == "binance:BTCUSDT-PERP" && row.target != row.position;
+    idle.tables.plans.iter_mut().filter(acts).for_each(|row| row.target = row.position);
+    let audit = audited(&idle, folder.path());
+    assert!(audit.checks.iter().any(|of| of.check == "hedge.choice" && of.failed > 0), "{:?}", audit.findings);
+    replays(&run, folder.path());
+}
+
+fn audited(run: &Run, folder: &Path) -> backtest::audit::Audit {
+    let out = folder.join("audited");
+    run.write(&out, true).unwrap();
+    backtest::audit::audit(&out, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn audits(run: &Run, folder: &Path) {
+    let audited = |run: &Run| audited(run, folder);
     let clean = audited(run);
     assert!(clean.is_clean(), "{:?}", clean.findings);
     let made = |name: &str| clean.checks.iter().find(|check| check.check == name).map_or(0, |check| check.made);

@@ -246,6 +246,12 @@ impl Desk {
         self.position + active.map(Waiting::open).sum::<Qty>()
     }
 
+    /// Signed structures that its orders will add, those that wait included.
+    pub(crate) fn under_way(&self) -> Qty {
+        let orders = self.orders.iter().filter(|order| matches!(order.stage, Stage::Active | Stage::Queued));
+        orders.map(Waiting::open).sum()
+    }
+
     /// How many structures the legs that are held stand for: those of a roll that are old and those that are new, and legs that
     /// stand alone. None while a roll waits whose old legs were settled.
     pub(crate) fn stands_for(&self) -> Qty {
@@ -395,7 +401,7 @@ impl Desk {
 }
 
 /// The price at which a signed quantity of an option can be traded now.
-fn offered(chains: &Chains, instrument: InstrumentId, signed: Qty) -> Option<Price> {
+pub(crate) fn offered(chains: &Chains, instrument: InstrumentId, signed: Qty) -> Option<Price> {
     let quote = &chains.option(instrument)?.quote;
     match signed.side() {
         Some(Side::Buy) => quote.ask(),

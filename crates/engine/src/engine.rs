@@ -2,6 +2,7 @@
 
 use crate::account_risk::AccountRisk;
 use crate::book::Book;
+use crate::choice::{Choosing, HedgeChoice};
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
 use crate::outputs::Outputs;
@@ -52,6 +53,8 @@ pub struct StrategyConfig {
     pub structure: Option<Structure>,
     /// The strategies whose delta in its instrument's underlying it hedges, if it is a hedge.
     pub hedged: Vec<StrategyId>,
+    /// How that is shared with other instruments, where the hedge compares costs.
+    pub choice: Option<HedgeChoice>,
 }
 
 impl StrategyConfig {
@@ -59,7 +62,7 @@ impl StrategyConfig {
     #[must_use]
     pub fn new(instrument: InstrumentId, program: Program) -> Self {
         let (guard, sharing, adoption, structure) = (None, None, None, None);
-        Self { instrument, program, guard, sharing, adoption, structure, hedged: Vec::new() }
+        Self { instrument, program, guard, sharing, adoption, structure, hedged: Vec::new(), choice: None }
     }
 }
 
@@ -144,6 +147,8 @@ pub struct Engine {
     pub(crate) surfaces: Surfaces,
     /// Greeks that policies read.
     pub(crate) greeks: Option<HeldGreeks>,
+    /// Hedges that compare what their instruments cost.
+    pub(crate) choices: Vec<Choosing>,
     /// A position has changed since they were told; no state, because it is set when a snapshot is loaded.
     pub(crate) has_traded: bool,
     /// A policy reads a fact of a surface or of what is held.
@@ -208,6 +213,7 @@ impl Engine {
             structures,
             surfaces,
             greeks,
+            choices: Vec::new(),
             has_traded: true,
             has_surface_facts,
             has_options,
@@ -249,6 +255,7 @@ impl Engine {
         let instrument = &self.catalogue.instruments[index];
         crate::pipeline::compose(&mut config, instrument);
         let structure = config.structure.take();
+        let choice = config.choice.take();
         self.has_options |= structure.is_some();
         if !config.hedged.is_empty() {
             let greeks = self.greeks.get_or_insert_with(HeldGreeks::empty);
@@ -273,12 +280,16 @@ impl Engine {
         let mut scope =
             Scope::new(id, config, AccountId(self.traded[index].account), instrument, self.catalogue.series.len());
         (scope.amounts, scope.member) = (amounts, member);
+        scope.choice = choice.as_ref().map(|choice| choice.group);
         scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
         scope.find_special();
         if let Some(risk) = &mut self.risk {
             risk.read(&mut scope);
         }
         self.scopes.push(scope);
+        if let Some(choice) = choice {
+            self.join_choice(id.0 as usize, InstrumentId(index as u32), choice);
+        }
         self.dirty.grow();
         let alone = self.traded[index].scopes.len() == 1;
         for scope in &self.traded[index].scopes {
@@ -576,7 +587,10 @@ impl Engine {
                 }
             }
             // What a rate costs arrives as a cash change of the account; strategies that cancel out pay each other.
-            Event::Funding(due) => self.settle_between(due),
+            Event::Funding(due) => {
+                self.settle_between(due);
+                self.see_funding(due);
+            }
             Event::Order(news) => self.on_order(news),
             Event::Cash(change) => self.on_cash(change),
         }
@@ -703,9 +717,11 @@ impl Engine {
                 self.outputs.tell(Notice::Rejected { order: news.order, purpose, reason });
                 let poor = matches!(reason, RejectReason::Margin | RejectReason::Funds);
                 self.scopes[index].note_refusal(&order, poor);
+                self.see_refusal(index);
             }
             OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds) => {
                 self.scopes[index].note_refusal(&order, true);
+                self.see_refusal(index);
             }
             // Answered by the next decision on the market: answering at once could go round in circles with the venue.
             OrderUpdate::Cancelled(_) => {}
@@ -914,6 +930,7 @@ impl Engine {
         if let Some(greeks) = &self.greeks {
             greeks.save(out);
         }
+        self.choices.iter().for_each(|choosing| choosing.save(out));
         if let Some(risk) = &self.risk {
             risk.save(out);
         }
@@ -947,6 +964,9 @@ impl Engine {
         if let Some(greeks) = &mut self.greeks {
             greeks.load(from)?;
             self.has_traded = true;
+        }
+        for choosing in &mut self.choices {
+            choosing.load(from)?;
         }
         if let Some(risk) = &mut self.risk {
             risk.load(from)?;

@@ -154,7 +154,7 @@ impl Rule for SpotRule {
 }
 
 /// What of the cash a purchase leaves for fees, spread and a price that moves until it is carried out.
-const RESERVE: f64 = 0.01;
+pub(crate) const RESERVE: f64 = 0.01;
 
 /// Nothing is held or opened beyond a contract's expiry.
 #[derive(Debug, Clone, Copy)]

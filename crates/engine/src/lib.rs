@@ -12,6 +12,7 @@
 mod account_risk;
 mod book;
 mod campaign;
+mod choice;
 mod desk;
 #[cfg(test)]
 mod desks;
@@ -39,6 +40,7 @@ mod together;
 
 pub use account_risk::{LossForecast, RiskRefusal, UnknownFact};
 pub use campaign::{Campaign, CampaignRecord, Ended};
+pub use choice::HedgeChoice;
 pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};
 pub use guard::{ExpiryRule, LiquidationGuard, SpotRule};
 pub use plan::{ENGINE_RULE, Notice, Output, Plan, Purpose};

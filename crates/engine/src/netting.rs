@@ -70,7 +70,7 @@ impl Engine {
     }
 
     /// What orders of other strategies for spot are about to take of the currency that this one pays with, at their last prices.
-    fn spoken_for(&self, index: usize) -> Cash {
+    pub(crate) fn spoken_for(&self, index: usize) -> Cash {
         let scope = &self.scopes[index];
         let settles = self.catalogue.instruments[scope.instrument.index()].settle;
         let others = self.scopes.iter().enumerate().filter(|(other, theirs)| {

@@ -10,7 +10,7 @@
 //! | `× ladder remaining` | `ladder` | what rungs have left; leaves the next ones resting, watched or taken |
 //! | `× streak` | `streak` | multiplies the base at entry |
 //! | protective stop | `stop` | leaves the stop resting or watched; once crossed, flat: behind it nothing raises the target |
-//! | `then caps` | `drawdown_cap`, `loss_cap`, `open_risk_cap`, `leverage_cap`, `floor`, `limit`, [`compose`]'s | only lower it |
+//! | `then caps` | `drawdown_cap`, `loss_cap`, `open_risk_cap`, `leverage_cap`, `floor`, `limit`, `delta_restore`, [`compose`]'s | only lower it |
 //! | `then hedges, then caps again` | `delta_hedge`, `leverage_cap`, `floor` | a hedge is a strategy of its own: its program begins here |
 //! | `then trim` | `trim` | buffer, lots, smallest order; hedges to the smaller residual |
 //! | conditions | `signal_when`, `pyramid_when` | see the change that would go out, and bar increases or adds |
@@ -71,6 +71,9 @@ impl Engine {
         // What stands beside it in the account.
         if scope.is_special || !scope.alone {
             self.tell_beside(index);
+            if let Some(group) = self.scopes[index].choice {
+                self.tell_choice(index, group, source);
+            }
             scope = &mut self.scopes[index];
         } else if self.counts_others {
             scope.read_others(&self.books[scope.account.index()]);
@@ -137,6 +140,7 @@ impl Engine {
         if self.risk.is_some() {
             self.note_risk(index);
         }
+        self.note_choice(index);
         let scope = &mut self.scopes[index];
         let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
         for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {

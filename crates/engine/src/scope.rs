@@ -28,6 +28,8 @@ pub(crate) struct Scope {
     pub(crate) instrument: InstrumentId,
     /// The number of its desk, if it trades a structure of options.
     pub(crate) desk: Option<u32>,
+    /// The hedge that compares costs of which it is an instrument, or which may give it up.
+    pub(crate) choice: Option<u32>,
     pub(crate) indicators: Vec<Box<dyn Indicator>>,
     pub(crate) id: StrategyId,
     /// The version of days and weeks that its facts tell.
@@ -123,6 +125,7 @@ impl Scope {
             id,
             account,
             desk: None,
+            choice: None,
             alone: true,
             sharing: config.sharing,
             member: Member::default(),

@@ -490,11 +490,19 @@ impl Engine {
 
     /// Tells hedges the delta of what they hedge, where it is another.
     fn tell_hedges(&mut self) {
-        let Self { greeks: Some(greeks), scopes, dirty, now, .. } = self else { return };
+        let Self { greeks: Some(greeks), scopes, choices, dirty, now, .. } = self else { return };
         for (index, delta) in greeks.hedged() {
-            let facts = &mut scopes[index as usize].facts;
+            let crate::scope::Scope { facts, choice, .. } = &mut scopes[index as usize];
             facts.set_now(*now);
-            facts.put(facts::HEDGED, delta.map(|delta| delta.net));
+            match choice {
+                // What it makes of it with what others hold is told before it decides.
+                Some(group) => {
+                    if let Some(given_up) = Self::see_delta(choices, *group, delta) {
+                        dirty.touch(given_up);
+                    }
+                }
+                None => facts.put(facts::HEDGED, delta.map(|delta| delta.net)),
+            }
             facts.put(facts::HEDGED_GROSS, delta.map(|delta| delta.gross));
             facts.put(facts::HEDGED_GAMMA, delta.and_then(|delta| Ratio::new(delta.gamma.abs())));
             dirty.touch(index);

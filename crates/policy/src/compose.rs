@@ -6,8 +6,8 @@ use crate::program::CompileError;
 use crate::rule::Rule;
 use crate::rules::{
     BlackoutRule, CollarRule, DrawdownCap, FloorCap, Gates, HedgeRule, HedgeTrim, LadderRule, LeverageCap, LimitRule,
-    LossLimit, MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, SignalRule,
-    SizeRule, SizeTerms, Sizing, StaleRule, StopRule, StreakRule, TrimRule, WhenRule,
+    LossLimit, MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, RestoreRule,
+    SignalRule, SizeRule, SizeTerms, Sizing, StaleRule, StopRule, StreakRule, TrimRule, WhenRule,
 };
 use crate::spec::{Hedge, Policy, RungAt, SizeKind, Trade};
 use units::{Ratio, SeriesId};
@@ -31,6 +31,7 @@ pub(crate) fn strategy(
     composed.caps();
     composed.cap_on_exposure()?;
     composed.limits()?;
+    composed.restored();
     // then hedges, then caps again: strategies of their own, below;
     // then trim.
     composed.trim();
@@ -45,9 +46,10 @@ pub(crate) fn strategy(
 pub(crate) fn hedge(
     policy: &Policy,
     hedge: &Hedge,
+    instrument: &str,
     series: &dyn Fn(&str) -> Option<SeriesId>,
 ) -> Result<Rules, CompileError> {
-    let mut composed = Composer { policy, instrument: &hedge.instrument, series, rules: Rules::new() };
+    let mut composed = Composer { policy, instrument, series, rules: Rules::new() };
     // … then hedges,
     let cost = policy.backtest.cost();
     composed.add(HedgeRule { hedge: hedge.clone(), cost });
@@ -177,6 +179,13 @@ impl Composer<'_> {
             self.add(rule.ok_or_else(|| self.missing([&limit.of, &limit.limit, &limit.restore]))?);
         }
         Ok(())
+    }
+
+    /// What a hedge of the policy's own may give up.
+    fn restored(&mut self) {
+        if self.policy.hedges.iter().any(Hedge::gives_up) {
+            self.add(RestoreRule::default());
+        }
     }
 
     fn trim(&mut self) {

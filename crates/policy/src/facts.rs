@@ -286,6 +286,10 @@ facts! {
     58 HEDGED_GAMMA: Ratio = "hedge.gamma";
     /// Over a limit that cuts what is cheapest: signed quantity of this position that is kept. None: no such limit is breached.
     59 KEPT: Qty = "limit.kept";
+    /// Of a hedge that compares costs: who brings delta back, as a [`Turn`](crate::rules::Turn). None where there is nothing to compare.
+    60 HEDGE_TURN: u32 = "hedge.turn";
+    /// Of a structure that its hedge may give up: signed quantity that is kept. None: delta is in its band, or a hedge costs less.
+    61 RESTORED: Qty = "restore.kept";
 }
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].

@@ -1,7 +1,7 @@
 //! What may stand in a policy's text, for tools that help to write one: sections, their keys, and the words that keys take.
 
 use crate::parse::schema::{
-    DRAWDOWN_LEVEL, FEE_TIERS, FLOWS, LEGS, LISTS, POLICY, ROOT, SECTIONS, SIGNAL_KINDS, SIZE_KINDS,
+    ALTERNATIVES, DRAWDOWN_LEVEL, FEE_TIERS, FLOWS, LEGS, LISTS, POLICY, ROOT, SECTIONS, SIGNAL_KINDS, SIZE_KINDS,
 };
 use crate::spec::{
     BufferTo, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
@@ -37,7 +37,7 @@ pub struct Section {
 pub fn sections() -> impl Iterator<Item = Section> {
     let root = Section { name: "", place: Place::Root, keys: ROOT };
     let of = |place: Place| move |(name, keys): &(&'static str, &'static [&'static str])| Section { name, place, keys };
-    let inline = [LEGS, DRAWDOWN_LEVEL, FEE_TIERS].map(|name| Section {
+    let inline = [LEGS, DRAWDOWN_LEVEL, FEE_TIERS, ALTERNATIVES].map(|name| Section {
         name,
         place: Place::Inline,
         keys: POLICY.keys_of(name),

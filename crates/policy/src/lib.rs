@@ -9,6 +9,7 @@ pub mod edit;
 pub mod expression;
 pub mod facts;
 mod format;
+mod hedge;
 mod indicator;
 pub mod keys;
 pub mod objectives;

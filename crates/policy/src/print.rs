@@ -4,15 +4,15 @@ use crate::parse::guards::DAYS;
 use crate::parse::hedges::WHALLEY_WILMOTT;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Band, Blackout, Caps, Correlation, FactLimit, Flow, FlowKind, Guards, Hedge,
-    Ladder, LegStrike, LimitAction, Modes, Money, OptionCosts, OptionMargin, OrderSize, Policy, Pyramid, Rearm, Roll,
-    RungAt, Setting, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade, UnitSource, VERSION, VolatilitySource,
-    settlements,
+    AccountTerms, Adoption, Allocation, Alternative, Band, Blackout, Caps, Correlation, FactLimit, Flow, FlowKind,
+    Guards, Hedge, HedgeTerms, Ladder, LegStrike, LimitAction, Modes, Money, OptionCosts, OptionMargin, OrderSize,
+    Policy, Pyramid, Rearm, Roll, RungAt, Setting, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade,
+    UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
 use std::fmt::Write;
-use units::{Cash, Duration, Rate};
+use units::{Cash, Duration, Rate, Ratio};
 
 /// The canonical text of a policy. [`crate::parse`] reads exactly the same policy back.
 #[must_use]
@@ -122,6 +122,30 @@ impl Printer {
             }
         }
         self.quoted("to", hedge.to.word());
+        let Some(choice) = &hedge.choice else { return };
+        let terms = |terms: &HedgeTerms| {
+            let share = |key: &str, share: Option<Ratio>| {
+                share.map(|share| format!("{key} = \"{}\"", percent(share))).unwrap_or_default()
+            };
+            [share("cost", terms.cost), share("margin", terms.margin)]
+        };
+        if !choice.alternatives.is_empty() {
+            self.text.push_str("alternatives = [\n");
+            for Alternative { instrument, terms: own } in &choice.alternatives {
+                self.write(format_args!("    {{ instrument = {}", escaped(instrument)));
+                for pair in terms(own).iter().filter(|pair| !pair.is_empty()) {
+                    self.write(format_args!(", {pair}"));
+                }
+                self.text.push_str(" },\n");
+            }
+            self.text.push_str("]\n");
+        }
+        self.line("give_up", choice.gives_up);
+        self.quoted("horizon", time(choice.horizon));
+        self.quoted("capital_cost", percent(choice.capital_cost));
+        for pair in terms(&choice.own).iter().filter(|pair| !pair.is_empty()) {
+            self.write(format_args!("{pair}\n"));
+        }
     }
 
     fn signal(&mut self, signal: &Signal) {

@@ -147,18 +147,20 @@ impl Program {
             .checked()
     }
 
-    /// The hedge of a policy: what the caps on exposure bear of it is taken; what is left is told.
+    /// The hedge of a policy in one of its instruments: what the caps on exposure bear of it is taken; what is left is told.
     pub fn hedge(
         policy: &Policy,
         hedge: &Hedge,
+        instrument: &str,
         series: &dyn Fn(&str) -> Option<SeriesId>,
     ) -> Result<Self, CompileError> {
-        let series: &dyn Fn(&str) -> Option<SeriesId> = &|name| series(&filled(name, &hedge.instrument));
+        let series: &dyn Fn(&str) -> Option<SeriesId> = &|name| series(&filled(name, instrument));
         let order_window = policy.guards.max_orders.map(|rate| rate.per);
         let campaign = CampaignTerms { initial_stop: None, order_window, hedges: true };
-        let amounts = amounts([(facts::LARGEST, policy.guards.max_order)], &hedge.instrument);
+        let amounts = amounts([(facts::LARGEST, policy.guards.max_order)], instrument);
         let (indicators, reductions) = (Vec::new(), Reductions::default());
-        Self { indicators, rules: compose::hedge(policy, hedge, series)?, campaign, amounts, reductions }.checked()
+        Self { indicators, rules: compose::hedge(policy, hedge, instrument, series)?, campaign, amounts, reductions }
+            .checked()
     }
 
     /// The unscaled twin (SEMANTICS): same signal, constant quantity base × equity at entry ÷ entry price × sign of the

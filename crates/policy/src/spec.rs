@@ -1,7 +1,8 @@
 //! A checked policy: every value typed, every range tested, nothing left to go wrong at run time.
 
 use crate::expression::Expression;
-use crate::facts::{self, Code, Facts};
+use crate::facts::Code;
+pub use crate::hedge::{ALTERNATIVES_MAX, Alternative, Band, Choice, Hedge, HedgeTerms, HedgeTo};
 use crate::risk_fact::{MarginFigure, RiskFact};
 pub use crate::setting::{Reckoned, Setting};
 pub use crate::structure::{
@@ -10,7 +11,6 @@ pub use crate::structure::{
 pub(crate) use crate::symbol::is_spot;
 pub use crate::symbol::{base, currencies, is_dollar, settlements, venue};
 use std::borrow::Cow;
-use units::math::pow;
 use units::{Cash, Contract, Duration, Price, Qty, Rate, Ratio, Round, Timestamp, Vol};
 
 /// The version of the policy language that this build writes; it reads this one and older.
@@ -94,13 +94,13 @@ pub struct Policy {
 impl Policy {
     /// All that it trades: its instruments, then those of its hedges.
     pub fn traded(&self) -> impl Iterator<Item = &str> {
-        self.instruments.iter().map(String::as_str).chain(self.hedges.iter().map(|hedge| hedge.instrument.as_str()))
+        self.instruments.iter().map(String::as_str).chain(self.hedges.iter().flat_map(Hedge::instruments))
     }
 
     /// The hedge that trades an instrument, if one does: no strategy of the policy's own trades the same one.
     #[must_use]
     pub fn hedge_in(&self, instrument: &str) -> Option<&Hedge> {
-        self.hedges.iter().find(|hedge| hedge.instrument == instrument)
+        self.hedges.iter().find(|hedge| hedge.instruments().any(|known| known == instrument))
     }
 
     /// The recorded series that it reads in any of its instruments, each once: a run's tapes have to hold them.
@@ -384,69 +384,6 @@ pub struct Adoption {
     pub units: u32,
     /// When it was opened. `None`: at the run's start.
     pub opened: Option<Timestamp>,
-}
-
-/// Trades one instrument so that the delta of what strategies hold stays in a band around a target.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hedge {
-    /// A perpetual, future or spot pair; the hedge is of its underlying, and in coins of it.
-    pub instrument: String,
-    /// The policies whose positions it looks at, by name. Empty: the one that it stands in.
-    pub strategies: Vec<String>,
-    /// The delta to hold, its own included.
-    pub target: Qty,
-    /// How far delta may be from the target.
-    pub band: Band,
-    /// Where a delta beyond the band is brought to.
-    pub to: HedgeTo,
-}
-
-/// The width of a hedge's band.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Band {
-    /// Coins of the underlying.
-    Coins(Qty),
-    /// A share of the gross delta of what is hedged: Σ |delta| over its positions, each leg by itself.
-    OfGross(Ratio),
-    /// As wide as costs are worth it, by Whalley and Wilmott's asymptotics (1997): (3/2 × k S Γ² ÷ λ)^⅓ with the costs k of a hedge's
-    /// trade, the price S, the gamma Γ of what is hedged and the absolute risk aversion λ.
-    WhalleyWilmott {
-        /// Relative risk aversion: λ is this ÷ equity.
-        risk_aversion: Ratio,
-    },
-}
-
-impl Band {
-    /// How far delta may be from its target, in coins, with what a rule knows; `cost` is that of trading, as a share of value. `None`: it
-    /// follows from what is not known now.
-    #[must_use]
-    pub fn width(&self, cost: f64, facts: &Facts) -> Option<f64> {
-        match self {
-            Self::Coins(coins) => Some(coins.approximate()),
-            Self::OfGross(share) => Some(share.get() * facts.get(facts::HEDGED_GROSS)?.approximate()),
-            Self::WhalleyWilmott { risk_aversion } => {
-                let (gamma, price) = (facts.get(facts::HEDGED_GAMMA)?.get(), facts.get(facts::PRICE)?.approximate());
-                let equity = facts.get(facts::EQUITY)?.approximate();
-                // What settles in coin has its equity in it.
-                let equity = match facts.get(facts::CONTRACT).unwrap_or_default() {
-                    Contract::Linear => equity,
-                    Contract::Inverse => equity * price,
-                };
-                let cube = 1.5 * cost * price * gamma * gamma * equity.max(0.0) / risk_aversion.get();
-                Some(pow(cube, 1.0 / 3.0))
-            }
-        }
-    }
-}
-
-/// Where a delta beyond its band is brought to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HedgeTo {
-    /// The nearer edge of the band: what costs in proportion to what is traded is traded least.
-    #[default]
-    Edge,
-    /// The target.
-    Target,
 }
 
 /// Where conviction comes from, and when it may be acted on again.

@@ -3,12 +3,12 @@
 use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
-    AccountTerms, Adoption, Allocation, Backtest, Band, Blackout, BufferTo, Caps, Correlation, Deposit, DrawdownLevel,
-    FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards, Hedge, HedgeTo, Ladder,
-    LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over,
-    Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size,
-    SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, Weights, settlements,
-    shared_quote, venue,
+    AccountTerms, Adoption, Allocation, Alternative, Backtest, Band, Blackout, BufferTo, Caps, Choice, Correlation,
+    Deposit, DrawdownLevel, FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards, Hedge,
+    HedgeTerms, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin,
+    OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides,
+    Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource,
+    Weights, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -715,17 +715,45 @@ fn hedge() -> impl Strategy<Value = Hedge> {
         (1..=1_000i32).prop_map(|by| Band::WhalleyWilmott { risk_aversion: ratio(by, 10) }),
     ];
     let symbol = select(vec!["XRPUSDT-PERP", "BTC_USDC-PERPETUAL"]);
-    (symbol, -200..=200i64, band, select(vec![HedgeTo::Edge, HedgeTo::Target])).prop_map(
-        |(symbol, target, band, to)| {
-            let target = Qty::from_raw(target * Qty::ONE / 100);
-            Hedge { instrument: symbol.to_owned(), strategies: vec!["strangle".to_owned()], target, band, to }
-        },
-    )
+    let parts = (symbol, -200..=200i64, band, select(vec![HedgeTo::Edge, HedgeTo::Target]), weighted(0.5, choice()));
+    parts.prop_map(|(symbol, target, band, to, choice)| {
+        let target = Qty::from_raw(target * Qty::ONE / 100);
+        let (instrument, strategies) = (symbol.to_owned(), vec!["strangle".to_owned()]);
+        // Alternatives are on the same coin.
+        let coin = if symbol.starts_with("XRP") { "XRP" } else { "BTC" };
+        let choice = choice.map(|mut choice: Choice| {
+            for other in &mut choice.alternatives {
+                other.instrument = format!("{coin}{}", other.instrument);
+            }
+            choice
+        });
+        Hedge { instrument, strategies, target, band, to, choice }
+    })
+}
+
+/// Alternatives without venue and coin.
+fn choice() -> impl Strategy<Value = Choice> {
+    let terms = || {
+        let share = |most: i32| proptest::option::of((0..=most).prop_map(|share| ratio(share, 10_000)));
+        (share(1_000), share(10_000)).prop_map(|(cost, margin)| HedgeTerms { cost, margin })
+    };
+    let others = subsequence(vec!["EUR-PERP", "USD-261225", "FDUSD"], 1..=3);
+    (1..=100i64, 0..=100i32, terms(), others, terms()).prop_map(|(days, percent, own, others, terms)| Choice {
+        horizon: Duration::from_nanos(days * Duration::DAY.nanos()),
+        capital_cost: ratio(percent, 100),
+        own,
+        alternatives: others.iter().map(|other| Alternative { instrument: (*other).to_owned(), terms }).collect(),
+        gives_up: false,
+    })
 }
 
 impl Hedge {
-    fn at(self, venue: &str) -> Self {
-        Self { instrument: format!("{venue}:{}", self.instrument), ..self }
+    fn at(mut self, venue: &str) -> Self {
+        let others = self.choice.iter_mut().flat_map(|choice| &mut choice.alternatives);
+        for instrument in std::iter::once(&mut self.instrument).chain(others.map(|other| &mut other.instrument)) {
+            *instrument = format!("{venue}:{instrument}");
+        }
+        self
     }
 }
 

@@ -15,7 +15,12 @@ pub(super) fn check(run: &Run, found: &mut Found) {
     }
     for strategy in &run.strategies {
         for hedge in &strategy.policy.hedges {
-            check_one(run, &strategy.policy, hedge, &plans, found);
+            for instrument in hedge.instruments() {
+                check_one(run, &strategy.policy, (hedge, instrument), &plans, found);
+            }
+            if hedge.choice.is_some() {
+                check_choice(run, &strategy.policy, hedge, &plans, found);
+            }
         }
     }
 }
@@ -56,10 +61,16 @@ impl Seen<'_> {
     }
 }
 
-fn check_one(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
+fn check_one(
+    run: &Run,
+    policy: &Policy,
+    (hedge, instrument): (&Hedge, &str),
+    plans: &BTreeMap<u64, &[PlanRow]>,
+    found: &mut Found,
+) {
     let name = policy.name.as_str();
-    let Some(known) = run.record.instruments.iter().find(|known| known.symbol == hedge.instrument) else { return };
-    let is_own = |strategy: &str, instrument: &str| strategy == name && instrument == hedge.instrument;
+    let Some(known) = run.record.instruments.iter().find(|known| known.symbol == instrument) else { return };
+    let is_own = |strategy: &str, traded: &str| strategy == name && traded == instrument;
     // What may be on the way to a hundred-millionth of a coin, and half a lot of rounding.
     let lot: Qty = known.lot.parse().unwrap_or(Qty::ZERO);
     // Plans that a cap or the smallest order kept from the band: until the next one, it may stay outside.
@@ -104,6 +115,36 @@ fn check_one(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64, &[
         };
         found.ensure("hedge.residual", fits, At::hedge(at, row), || {
             format!("plan {} wants {}: delta is then {left:.8} from its target", plan.plan, plan.target)
+        });
+    }
+}
+
+/// Of a hedge that compares costs: a delta beyond its band is somebody's to bring back. Where one instrument leaves it to others, one of them
+/// or the structure has a plan of that input, or an order on its way.
+fn check_choice(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
+    let is_member = |row: &HedgeRow| {
+        row.strategy == policy.name.as_str() && hedge.instruments().any(|instrument| row.instrument == instrument)
+    };
+    let leaves = |steps: &[PlanRow]| steps.iter().any(|step| &*step.rule == "delta_hedge" && &*step.outcome == "held");
+    let acts = |steps: &[PlanRow]| steps[0].target != steps[0].position;
+    // Plans of the policy by time: of its structure, where that is given up, and of what the hedge trades.
+    let own: Vec<&[PlanRow]> =
+        plans.values().copied().filter(|steps| &*steps[0].strategy == policy.name.as_str()).collect();
+    let mut standing: BTreeMap<&str, &HedgeRow> = BTreeMap::new();
+    let rows = &run.tables.hedges;
+    for (at, row) in rows.iter().enumerate().filter(|(_, row)| is_member(row)) {
+        standing.insert(&row.instrument, row);
+        let Some(steps) = plans.get(&row.plan).filter(|_| row.plan > 0) else { continue };
+        if !leaves(steps) {
+            continue;
+        }
+        let from = own.partition_point(|steps| steps[0].time < row.time);
+        let same = own[from..].iter().take_while(|steps| steps[0].time == row.time);
+        let is_answered = same.clone().any(|steps| acts(steps))
+            || standing.values().any(|row| !row.on_the_way.is_zero())
+            || own[..from].last().is_some_and(|steps| steps.iter().any(|step| &*step.rule == "delta_restore"));
+        found.ensure("hedge.choice", is_answered, At::hedge(at, row), || {
+            format!("plan {} leaves delta to another instrument, and none of them has a plan or an order", row.plan)
         });
     }
 }

@@ -6,7 +6,8 @@
 use super::common::{Tick, snapshot};
 use drive::{Journal, World};
 use engine::{
-    Adoption, CampaignRecord, Engine, EngineConfig, LiquidationGuard, Notice, Output, Sharing, StrategyConfig,
+    Adoption, CampaignRecord, Engine, EngineConfig, HedgeChoice, LiquidationGuard, Notice, Output, Sharing,
+    StrategyConfig,
 };
 use exchange::{Exchange, ExchangeConfig};
 use market::*;
@@ -16,7 +17,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use units::state::StateReader;
-use units::{AccountId, InstrumentId, OrderId, Qty, StrategyId, Timestamp};
+use units::{AccountId, InstrumentId, OrderId, Qty, Ratio, StrategyId, Timestamp};
 
 /// A strategy in its instrument.
 #[derive(Debug, Clone)]
@@ -86,8 +87,10 @@ impl Desk {
         for seat in &self.seats {
             let Seat { policy, instrument, sharing, adoption, structure, hedge } = seat.clone();
             if let Some((hedge, hedged)) = hedge {
-                let program = Program::hedge(&policy, &hedge, &|name| self.catalogue.series_id(name)).unwrap();
-                engine.add_strategy(StrategyConfig { hedged, ..StrategyConfig::new(instrument, program) });
+                let symbol = &self.catalogue.instruments[instrument.index()].symbol;
+                let program = Program::hedge(&policy, &hedge, symbol, &|name| self.catalogue.series_id(name)).unwrap();
+                let choice = self.choice(&hedge, instrument);
+                engine.add_strategy(StrategyConfig { hedged, choice, ..StrategyConfig::new(instrument, program) });
                 continue;
             }
             let symbol = &self.catalogue.instruments[instrument.index()].symbol;
@@ -106,6 +109,24 @@ impl Desk {
             });
         }
         engine
+    }
+
+    /// How an instrument of the only hedge that compares costs is compared.
+    fn choice(&self, hedge: &Hedge, instrument: InstrumentId) -> Option<HedgeChoice> {
+        let choice = hedge.choice.as_ref()?;
+        let known = &self.catalogue.instruments[instrument.index()];
+        let other = choice.alternatives.iter().find(|other| other.instrument == known.symbol);
+        let terms = other.map_or(choice.own, |other| other.terms);
+        let margin = if known.kind == InstrumentKind::Spot { 1.0 } else { 0.1 };
+        Some(HedgeChoice {
+            group: 0,
+            hedge: hedge.clone(),
+            cost: terms.cost.map_or(0.0, Ratio::get),
+            margin: terms.margin.map_or(margin, Ratio::get),
+            band_cost: 0.0,
+            option_fee: 0.0,
+            gives_up: None,
+        })
     }
 
     /// The account of an instrument.

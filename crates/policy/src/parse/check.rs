@@ -1,7 +1,7 @@
 //! What only several sections together can show.
 
 use super::Draft;
-use super::reader::{Doc, Reader, list};
+use super::reader::{Doc, Reader, Section, list};
 use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
@@ -11,6 +11,8 @@ use crate::spec::{
 };
 use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;
+use toml::Spanned;
+use toml::de::DeValue;
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     // In a torn text a section may be there and unseen.
@@ -211,11 +213,8 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let message = format!("there is no account at `{venue}`");
         reader.error(Code::Accounts, doc.place("", key), message, label, remedy(venue));
     }
-    let hedged =
-        || doc.list("hedges").filter_map(|section| Some((section, section.get("instrument")?.get_ref().as_str()?)));
-    for (section, symbol) in
-        hedged().filter(|(_, symbol)| draft.hedges.iter().any(|hedge| hedge.instrument == **symbol))
-    {
+    let known = |symbol: &str| draft.hedges.iter().any(|hedge| hedge.instruments().any(|known| known == symbol));
+    for (place, symbol) in doc.list("hedges").flat_map(hedging).filter(|(_, symbol)| known(symbol)) {
         let venue = spec::venue(symbol);
         if has_account(symbol) || missing.contains(&venue) {
             continue;
@@ -223,8 +222,17 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         missing.push(venue);
         let label = format!("the hedge {} is traded there", quoted(symbol));
         let message = format!("there is no account at `{venue}`");
-        reader.error(Code::Accounts, section.place("instrument"), message, label, remedy(venue));
+        reader.error(Code::Accounts, place, message, label, remedy(venue));
     }
+}
+
+/// Everything that a hedge may trade, and where it is named.
+fn hedging<'a>(section: &'a Section<'_, '_>) -> impl Iterator<Item = (Range<usize>, &'a str)> {
+    let named = |value: &'a Spanned<DeValue<'_>>| Some((value.span(), value.get_ref().as_str()?));
+    let others = section.get("alternatives").and_then(|value| value.get_ref().as_array());
+    let others = others.into_iter().flatten();
+    let others = others.filter_map(|entry| entry.get_ref().as_table()?.get("instrument"));
+    section.get("instrument").into_iter().chain(others).filter_map(named)
 }
 
 /// Every venue whose margin is read has an account.

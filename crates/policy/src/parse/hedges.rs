@@ -3,14 +3,15 @@
 use super::fields::{Field, Low, Takes};
 use super::head;
 use super::reader::{Doc, Reader, Section, list};
+use super::schema::ALTERNATIVES;
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, Band, Hedge, HedgeTo, Structure};
+use crate::spec::{self, ALTERNATIVES_MAX, Alternative, Band, Choice, Hedge, HedgeTerms, HedgeTo, Structure};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
-use units::{Qty, Ratio};
+use units::{Duration, Qty, Ratio};
 
 /// Policies that a hedge may name.
 const STRATEGIES_MAX: usize = 20;
@@ -30,30 +31,125 @@ pub(super) fn hedges<'t>(
         let target = target(reader, section, base);
         let band = band(reader, section, base);
         let to = if section.has("to") { reader.word(section, "to") } else { Some(HedgeTo::default()) };
+        let mut taken: Vec<&str> = instruments.iter().map(String::as_str).collect();
+        taken.extend(hedges.iter().flat_map(Hedge::instruments));
+        let choice = choice(reader, section, (base, symbol.as_deref()), &taken);
         let Some(instrument) = symbol.clone() else { continue };
-        let place = || section.place("instrument");
-        if instruments.contains(&instrument) || hedges.iter().any(|other| other.instrument == instrument) {
-            let label = format!("{} is traded by the policy already", quoted(&instrument));
-            let help =
-                "name another instrument on the same coin, such as a perpetual of another quote currency or spot";
-            reader.error(Code::Hedges, place(), "a hedge trades an instrument of its own", label, help);
+        if !is_own(reader, section, &instrument, &taken) {
             continue;
         }
         let Some(base) = base else {
             let label = "its base currency cannot be told from its symbol";
             let help = "write the symbol as `venue:BASEQUOTE-PERP`";
-            reader.error(Code::Hedges, place(), "what is hedged is the delta in one coin", label, help);
+            let place = section.place("instrument");
+            reader.error(Code::Hedges, place, "what is hedged is the delta in one coin", label, help);
             continue;
         };
         let Some(strategies) = strategies else { continue };
         if !can_hedge_own(reader, section, structure, base, strategies.is_empty()) {
             continue;
         }
-        if let (Some(target), Some(band), Some(to)) = (target, band, to) {
-            hedges.push(Hedge { instrument, strategies, target, band, to });
+        if let (Some(target), Some(band), Some(to), Some(choice)) = (target, band, to, choice) {
+            hedges.push(Hedge { instrument, strategies, target, band, to, choice });
         }
     }
     hedges
+}
+
+/// Whether an instrument that a hedge may trade is traded by nothing else of the policy.
+fn is_own<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instrument: &str, taken: &[&str]) -> bool {
+    let is_own = !taken.contains(&instrument);
+    if !is_own {
+        let label = format!("{} is traded by the policy already", quoted(instrument));
+        let help = "name another instrument on the same coin, such as a perpetual of another quote currency or spot";
+        let place = section.place("instrument");
+        reader.error(Code::Hedges, place, "a hedge trades an instrument of its own", label, help);
+    }
+    is_own
+}
+
+/// What costs are compared of. The outer `None`: it was refused.
+fn choice<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    (base, own): (Option<&str>, Option<&str>),
+    taken: &[&str],
+) -> Option<Option<Choice>> {
+    let alternatives = match section.get("alternatives") {
+        None => Some(Vec::new()),
+        Some(value) => {
+            let place = section.key_place("alternatives");
+            let mut taken: Vec<&str> = taken.iter().copied().chain(own).collect();
+            let mut all = Some(Vec::new());
+            let entries = reader.tables(ALTERNATIVES, place, value, ALTERNATIVES_MAX);
+            for entry in &entries {
+                let known = alternative(reader, entry, base, &taken);
+                taken.extend(entry.get("instrument").and_then(|value| value.get_ref().as_str()));
+                all = all.zip(known).map(|(mut all, known)| {
+                    all.push(known);
+                    all
+                });
+            }
+            all.filter(|all| !all.is_empty())
+        }
+    };
+    let gives_up = if section.has("give_up") { reader.switch(section, "give_up") } else { Some(false) };
+    let terms = terms(reader, section);
+    let capital_cost = reader.ratio(section, &CAPITAL_COST);
+    let (least, most) = (Duration::HOUR, Duration::from_nanos(3_650 * Duration::DAY.nanos()));
+    let horizon = reader.duration(section, "horizon", (least, most), "\"30d\"");
+    if !section.has("alternatives") && gives_up == Some(false) {
+        for key in ["horizon", "capital_cost", "cost", "margin"].into_iter().filter(|key| section.has(key)) {
+            let message = format!("`{key}` has nothing to act on");
+            let help = "name `alternatives`, set `give_up = true`, or leave it out";
+            let label = "nothing is compared by cost";
+            reader.error(Code::Hedges, section.key_place(key), message, label, help);
+        }
+        return Some(None);
+    }
+    reader.require(section, &[("horizon", "\"30d\"")]);
+    if gives_up == Some(true) && section.has("strategies") {
+        let label = "of policies of the run that it names";
+        let help = "leave `strategies` out, so that it hedges its own structure, or set `give_up = false`";
+        let message = "a hedge can give up only the structure of its own policy";
+        reader.error(Code::Hedges, section.place("strategies"), message, label, help);
+        return None;
+    }
+    let capital_cost = if section.has("capital_cost") { capital_cost } else { Some(Ratio::default()) };
+    let (alternatives, gives_up) = (alternatives?, gives_up?);
+    Some(Some(Choice { horizon: horizon?, capital_cost: capital_cost?, own: terms?, alternatives, gives_up }))
+}
+
+/// Another instrument on the same coin.
+fn alternative<'t>(
+    reader: &mut Reader<'t>,
+    entry: &Section<'_, 't>,
+    base: Option<&str>,
+    taken: &[&str],
+) -> Option<Alternative> {
+    reader.require(entry, &[("instrument", "\"binance:BTCUSDT-PERP\"")]);
+    let terms = terms(reader, entry);
+    let instrument = head::instrument(reader, entry, "instrument", entry.get("instrument")?)?;
+    if !is_own(reader, entry, &instrument, taken) {
+        return None;
+    }
+    if let Some(base) = base
+        && spec::base(&instrument) != Some(base)
+    {
+        let label = format!("is not on {base}");
+        let help = format!("name instruments on {base}, such as `binance:{base}USDT-PERP`");
+        let message = "alternatives of a hedge are on the coin that it hedges";
+        reader.error(Code::Hedges, entry.place("instrument"), message, label, help);
+        return None;
+    }
+    Some(Alternative { instrument, terms: terms? })
+}
+
+/// What an instrument costs. `None`: it was refused.
+fn terms<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<HedgeTerms> {
+    let (cost, margin) = (reader.ratio(section, &COST), reader.ratio(section, &MARGIN));
+    let is_read = cost.is_some() == section.has("cost") && margin.is_some() == section.has("margin");
+    is_read.then_some(HedgeTerms { cost, margin })
 }
 
 /// Whether a hedge that names nobody has something to hedge: the structure of its own policy, on its own coin. What trades a
@@ -138,6 +234,31 @@ const RISK_AVERSION: Field = Field {
     most: 10_000.0,
     range: "over 0 and at most 10,000",
     example: "10",
+};
+
+const CAPITAL_COST: Field = Field {
+    key: "capital_cost",
+    takes: Takes::Share,
+    low: Low::Least(0.0),
+    most: 1.0,
+    range: "between 0 and 100% a year",
+    example: "\"5%\"",
+};
+const COST: Field = Field {
+    key: "cost",
+    takes: Takes::Share,
+    low: Low::Least(0.0),
+    most: 0.1,
+    range: "between 0 and 10% of value",
+    example: "\"6bp\"",
+};
+const MARGIN: Field = Field {
+    key: "margin",
+    takes: Takes::Share,
+    low: Low::Least(0.0),
+    most: 1.0,
+    range: "between 0 and 100% of value",
+    example: "\"10%\"",
 };
 
 const COINS_MAX: i64 = 10_000_000 * Qty::ONE;

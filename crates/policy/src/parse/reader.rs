@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 const FEE_TIER_EXAMPLE: &str = "{ volume = \"0 USDT\", taker = \"5bp\", maker = \"2bp\" }";
 
 /// One leg of a structure as it is written.
+const ALTERNATIVE_EXAMPLE: &str = "{ instrument = \"binance:BTCUSDT-PERP\", cost = \"6bp\" }";
 const LEG_EXAMPLE: &str = "{ right = \"call\", delta = 0.25, days = 30 }";
 
 /// The text being read and what was found in it.
@@ -224,6 +225,7 @@ impl<'t> Reader<'t> {
         let help = match name {
             schema::FEE_TIERS => format!("write a list of `{FEE_TIER_EXAMPLE}`"),
             schema::LEGS => format!("write a list of `{LEG_EXAMPLE}`"),
+            schema::ALTERNATIVES => format!("write a list of `{ALTERNATIVE_EXAMPLE}`"),
             _ => format!("write `{}` before the keys of each", self.language.header_of(name)),
         };
         let DeValue::Array(list) = value.get_ref() else {

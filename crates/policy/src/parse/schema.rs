@@ -130,7 +130,23 @@ pub(crate) const SECTIONS: &[Named] = &[
 pub(crate) const LISTS: &[Named] = &[
     ("accounts", &["venue", "numeraire", "deposit"]),
     ("limits", &["name", "of", "over", "under", "restore", "action", "cut"]),
-    ("hedges", &["instrument", "strategies", "target", "band", "risk_aversion", "to"]),
+    (
+        "hedges",
+        &[
+            "instrument",
+            "strategies",
+            "target",
+            "band",
+            "risk_aversion",
+            "to",
+            "alternatives",
+            "give_up",
+            "horizon",
+            "capital_cost",
+            "cost",
+            "margin",
+        ],
+    ),
     ("adopt", &["instrument", "quantity", "entry", "n", "stop", "units", "opened"]),
     (FLOWS, &["at", "deposit", "withdraw", "transfer", "convert", "account", "from", "to", "into"]),
 ];
@@ -142,6 +158,9 @@ pub(crate) const FEE_TIERS: &str = "backtest.fee_tiers";
 
 /// The table of one leg of a structure.
 pub(crate) const LEGS: &str = "structure.legs";
+
+/// The table of one instrument that a hedge may trade instead.
+pub(crate) const ALTERNATIVES: &str = "hedges.alternatives";
 
 /// The table of one entry in `caps.drawdown`.
 pub(crate) const DRAWDOWN_LEVEL: &str = "caps.drawdown";
@@ -185,6 +204,7 @@ impl Language {
             DRAWDOWN_LEVEL => &["at", "restore", "factor"],
             LEGS => &["right", "delta", "moneyness", "days", "ratio"],
             FEE_TIERS => &["volume", "taker", "maker"],
+            ALTERNATIVES => &["instrument", "cost", "margin"],
             _ => self.named().find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
         }
     }

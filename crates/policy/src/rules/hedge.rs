@@ -10,6 +10,25 @@ use crate::rule::{Arg, Because, Outcome, Rule, Target, Verdict};
 use crate::spec::{Band, Hedge, HedgeTo};
 use units::{Cash, Contract, Price, Qty, Round};
 
+/// Who brings back a delta that has left its band, where a hedge compares costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// This instrument.
+    Own,
+    /// Another instrument of the hedge.
+    Other,
+    /// What is hedged is given up in part.
+    GivenUp,
+}
+
+impl Turn {
+    /// As the fact has it.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+}
+
 /// Proposes what brings delta back: to the target or to the nearer edge of the band. Inside the band it holds what it holds.
 pub(crate) struct HedgeRule {
     pub(crate) hedge: Hedge,
@@ -34,6 +53,7 @@ const READS: &[FactId] = &[
     facts::ON_THE_WAY.id(),
     facts::CONTRACT.id(),
     facts::COIN.id(),
+    facts::HEDGE_TURN.id(),
 ];
 
 const TRIM_READS: &[FactId] = &[
@@ -130,6 +150,19 @@ impl Rule for HedgeRule {
             because.say("delta {} is within {} of {}", numbers);
             return Verdict::set(stays);
         }
+        let instead = match facts.get(facts::HEDGE_TURN) {
+            Some(turn) if turn == Turn::Other.code() => {
+                Some("delta {} is more than {} from {}: another instrument costs less")
+            }
+            Some(turn) if turn == Turn::GivenUp.code() => {
+                Some("delta {} is more than {} from {}: giving up what is hedged costs less")
+            }
+            _ => None,
+        };
+        if let Some(sentence) = instead {
+            because.say(sentence, numbers);
+            return Verdict { target: stays, outcome: Outcome::Held };
+        }
         let left = match self.hedge.to {
             HedgeTo::Target => 0.0,
             HedgeTo::Edge => seen.band.copysign(off),
@@ -153,11 +186,14 @@ impl Rule for HedgeRule {
                     facts::HEDGED_GROSS.id(),
                     facts::HEDGED_GAMMA.id(),
                     facts::EQUITY.id(),
+                    facts::HEDGE_TURN.id(),
                 ]);
                 return true;
             }
             return false;
         };
+        // Inside the band it is nobody's turn.
+        region.free(&[facts::HEDGE_TURN.id()]);
         if !self.bounds_width(facts, region) {
             return false;
         }
@@ -311,7 +347,7 @@ mod tests {
 
     fn hedge(band: Band, to: HedgeTo) -> Hedge {
         let (instrument, target) = ("deribit:BTC-PERPETUAL".to_owned(), "0.5".parse().unwrap());
-        Hedge { instrument, strategies: Vec::new(), target, band, to }
+        Hedge { instrument, strategies: Vec::new(), target, band, to, choice: None }
     }
 
     /// Ten basis points, as an optimal band counts them.
