@@ -646,7 +646,7 @@ fn calls_that_have_won_are_restored_by_what_costs_least() {
                 .fills
                 .iter()
                 .filter(|fill| fill.time < at && outside.options.contains_key(&*fill.instrument));
-            let call = of.filter(|fill| fill.side == "buy").next_back().unwrap().instrument.as_str();
+            let call = of.rev().find(|fill| fill.side == "buy").unwrap().instrument.as_str();
             let quotes = &outside.quotes[call];
             let bid = quotes[quotes.partition_point(|(time, ..)| *time <= at) - 1].1.unwrap().approximate();
             let worth = last_of(&outside.worth[call], at);
