@@ -119,8 +119,8 @@ fn check_one(
     }
 }
 
-/// Of a hedge that compares costs: a delta beyond its band is somebody's to bring back. Where one instrument leaves it to others, one of them
-/// or the structure has a plan of that input, or an order on its way.
+/// Of a hedge that compares costs: a delta beyond its band is somebody's to bring back. Where one instrument leaves it to others, one of
+/// them or the structure has a plan of that input, or an order on its way.
 fn check_choice(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
     let is_member = |row: &HedgeRow| {
         row.strategy == policy.name.as_str() && hedge.instruments().any(|instrument| row.instrument == instrument)
