@@ -1,6 +1,8 @@
 //! Portfolio Greeks after a tick: `cargo bench -p trimtab-risk --bench greeks`. Thread CPU time of each tick, median of nine rounds'
-//! medians and of their 99th percentiles. A call of the clock is in each figure; what it costs is printed first.
+//! medians and of their 99th percentiles. A call of the clock is in each figure; what it costs is printed first. Names of rows, or parts
+//! of them, as arguments: these rows alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement reports on stdout")]
+#![allow(clippy::disallowed_methods, reason = "which rows are measured is asked for by arguments")]
 
 use cpu_time::ThreadTime;
 use market::Currency;
@@ -73,6 +75,10 @@ fn measure(what: &str, once: impl FnMut()) {
 }
 
 fn report(what: &str, count: usize, mut all: impl FnMut()) {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    if !asked.is_empty() && !asked.iter().any(|part| what.contains(part)) {
+        return;
+    }
     let mut medians = Vec::new();
     let mut tails = Vec::new();
     for _ in 0..ROUNDS {

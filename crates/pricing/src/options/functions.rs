@@ -81,7 +81,12 @@ const MILLS_DENOMINATOR: [f64; 11] = [
 /// c₀ + c₁x + c₂x² + …: even and odd powers from the top down, two chains that a processor can work on at once.
 #[inline(always)]
 pub(super) fn polynomial<S: Lanes, const N: usize>(x: Real<S>, coefficients: &[f64; N]) -> Real<S> {
-    let square = x * x;
+    polynomial_of(x, x * x, coefficients)
+}
+
+/// The same, where the square is known.
+#[inline(always)]
+fn polynomial_of<S: Lanes, const N: usize>(x: Real<S>, square: Real<S>, coefficients: &[f64; N]) -> Real<S> {
     let chain = |top: usize| {
         let mut sum = x.constant(coefficients[top]);
         let mut index = top;
@@ -155,6 +160,18 @@ pub(super) fn ln_parts<S: Lanes>(a: Real<S>) -> [Real<S>; 2] {
 #[inline(always)]
 pub(super) fn density_lanes<S: Lanes>(d: Real<S>) -> Real<S> {
     exp_lanes(d * d * -0.5) * INVERSE_SQRT_TWO_PI
+}
+
+/// n(d₁), m(|d₁|) and m(|d₂|): the bits of [`density_lanes`] and [`mills`], with one square less.
+#[inline(always)]
+pub(super) fn normal_law<S: Lanes>(d1: Real<S>, d2: Real<S>) -> [Real<S>; 3] {
+    let (square1, square2) = (d1 * d1, d2 * d2);
+    let density = exp_lanes(square1 * -0.5) * INVERSE_SQRT_TWO_PI;
+    // No closures: one that is not inlined is compiled without the instructions.
+    let (a1, a2) = (d1.abs(), d2.abs());
+    let first = polynomial_of(a1, square1, &MILLS_NUMERATOR) / polynomial_of(a1, square1, &MILLS_DENOMINATOR);
+    let second = polynomial_of(a2, square2, &MILLS_NUMERATOR) / polynomial_of(a2, square2, &MILLS_DENOMINATOR);
+    [density, first, second]
 }
 
 /// N(−a) ÷ n(a) for a ≥ 0.

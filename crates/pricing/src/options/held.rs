@@ -2,7 +2,7 @@
 //! multiplies a density) is kept, so that an option costs one exponential, two Mills ratios and some thirty operations more.
 
 use super::contract::{EuropeanOption, Inputs, OptionStyle};
-use super::functions::{ln_parts, ln_ratio};
+use super::functions::{ln_parts, ln_ratio, normal_law};
 use super::greeks::{DAY, POINT};
 use super::kernel;
 use super::lanes::{Block, LANES, Lanes, Real, Work, scalar::AnyScalar};
@@ -23,7 +23,7 @@ pub(super) struct Held {
     /// σ√T ÷ 2, and 1 ÷ σ√T, which is infinite without time or volatility.
     half: Block,
     over_deviation: Block,
-    /// What multiplies F n(d₁) for vega; for what a day takes; n(d₁) d₂ for vanna; and the price for what a day's discount brings.
+    /// What multiplies F n(d₁) for vega and for theta; n(d₁) d₂ for vanna; and the price for what a day's discount brings.
     vega: Block,
     decay: Block,
     vanna: Block,
@@ -36,6 +36,9 @@ pub(super) struct Held {
     coin: Block,
     /// What multiplies vega for the delta of the skew: −100 × slope.
     slope: Block,
+    /// All are paid for in coin; nothing is discounted: so some multiplications are spared.
+    is_coin: bool,
+    is_plain: bool,
     /// As they came.
     years: Block,
     vol: Block,
@@ -59,8 +62,10 @@ impl Held {
             rate: zero,
             amount: zero,
             sign: one,
-            coin: zero,
+            coin: one,
             slope: zero,
+            is_coin: true,
+            is_plain: true,
             years: one,
             vol: one,
             discount: one,
@@ -136,13 +141,16 @@ impl Work for Settle<'_> {
     fn run<S: Lanes>(self, lanes: S) {
         let one = Real::splat(lanes, 1.0);
         for held in self.0 {
+            (held.is_coin, held.is_plain) = (true, true);
             for part in 0..LANES / S::WIDTH {
                 let load = |block: &Block| Real::load(lanes, block, part);
+                held.is_coin &= !load(&held.coin).equal(one).not().any();
                 let (years, vol, discount) = (load(&held.years), load(&held.vol), load(&held.discount));
                 let root = years.sqrt();
                 let deviation = vol * root;
                 let over = one / deviation;
                 let rate = if discount.equal(one).not().any() {
+                    held.is_plain = false;
                     (Real::splat(lanes, 0.0) - ln_ratio(discount, one)) / years
                 } else {
                     Real::splat(lanes, 0.0)
@@ -150,7 +158,7 @@ impl Work for Settle<'_> {
                 (deviation * 0.5).store(&mut held.half, part);
                 over.store(&mut held.over_deviation, part);
                 (root * POINT).store(&mut held.vega, part);
-                (vol * (vol * over) * (0.5 * DAY)).store(&mut held.decay, part);
+                (vol * (vol * over) * (-0.5 * DAY)).store(&mut held.decay, part);
                 (root * over * -POINT).store(&mut held.vanna, part);
                 (rate * DAY).store(&mut held.rate, part);
                 (load(&held.quantity) * discount).store(&mut held.amount, part);
@@ -164,14 +172,15 @@ impl Work for Settle<'_> {
 pub(super) struct Expiries {
     /// The first option of each.
     starts: Vec<usize>,
-    /// Forwards, sixteen to a block, their inverses and their logarithms in two parts.
-    forwards: Vec<[Block; 4]>,
+    /// Forwards, sixteen to a block, their inverses, their hundredths and their logarithms in two parts.
+    forwards: Vec<[Block; 5]>,
 }
 
 /// Columns of [`Expiries::forwards`].
 const FORWARD: usize = 0;
 const OVER_FORWARD: usize = 1;
-const LOG: [usize; 2] = [2, 3];
+const PERCENT: usize = 2;
+const LOG: [usize; 2] = [3, 4];
 
 impl Expiries {
     pub(super) fn len(&self) -> usize {
@@ -186,7 +195,7 @@ impl Expiries {
     /// Another one behind the others, of which this option is the first.
     pub(super) fn push(&mut self, start: usize) {
         if self.len().is_multiple_of(LANES) {
-            self.forwards.push([Block([1.0; LANES]); 4]);
+            self.forwards.push([Block([1.0; LANES]); 5]);
         }
         self.starts.push(start);
     }
@@ -261,6 +270,7 @@ impl Work for FindForwards<'_> {
             for part in 0..LANES / S::WIDTH {
                 let forward = Real::load(lanes, &values[FORWARD], part);
                 (Real::splat(lanes, 1.0) / forward).store(&mut values[OVER_FORWARD], part);
+                (forward * 0.01).store(&mut values[PERCENT], part);
                 ln_parts(forward).into_iter().zip(LOG).for_each(|(log, column)| log.store(&mut values[column], part));
             }
         }
@@ -323,7 +333,7 @@ impl Pricing {
         {
             let known = &mut self.0[before % AT_ONCE];
             for part in 0..LANES / S::WIDTH {
-                let law = kernel::normal_law(Real::load(lanes, &known[0], part), Real::load(lanes, &known[1], part));
+                let law = normal_law(Real::load(lanes, &known[0], part), Real::load(lanes, &known[1], part));
                 for (value, block) in law.into_iter().zip(&mut known[2..]) {
                     value.store(block, part);
                 }
@@ -382,9 +392,9 @@ fn put<S: Lanes>(
     let strike = load(&held.strike);
     let (sign, amount) = (load(&held.sign), load(&held.amount));
     let zero = Real::splat(lanes, 0.0);
-    // N(−|d₁|); F N(−|d₁|) and K N(−|d₂|).
-    let left = density * mills1;
-    let (tail1, tail2) = (forward * left, forward * density * mills2);
+    // N(−|d₁|); F n(d₁); F N(−|d₁|) and K N(−|d₂|).
+    let (left, weight) = (density * mills1, forward * density);
+    let (tail1, tail2) = (weight * mills1, weight * mills2);
     let under = forward.less(strike);
     let larger_d = under.select(d1, -d2);
     let larger_all = under.select(forward, strike);
@@ -393,30 +403,35 @@ fn put<S: Lanes>(
     let out_of_money = (larger - under.select(tail2, tail1)).or_zero();
     let ahead = forward - strike;
     let of_call = ahead.or_zero();
-    let exercise = sign.less(zero).select(of_call - ahead, of_call);
+    let is_put = sign.less(zero);
+    let exercise = is_put.select(of_call - ahead, of_call);
     let price = amount * (out_of_money + exercise);
-    let probability = (sign * d1).less(zero).select(left, Real::splat(lanes, 1.0) - left);
+    let probability = is_put.either(d1.less(zero)).select(left, Real::splat(lanes, 1.0) - left);
 
-    let density = amount * density;
-    let weight = density * forward;
+    let (density, weight) = (amount * density, amount * weight);
     let (by_vol, aside) = (load(&held.vega), d2 * load(&held.vanna));
     let vega = weight * by_vol;
-    let delta = amount * sign * probability;
+    let of_call = amount * probability;
+    let delta = is_put.select(-of_call, of_call);
     let cash_skew = vega * load(&held.slope);
     let peak = density * load(&held.over_deviation);
+    let (in_coin, discounted) = (held.is_coin, !held.is_plain);
+    let premium = if in_coin { price } else { price * load(&held.coin) };
+    let decay = load(&held.decay);
+    let theta = if discounted { weight.fma(decay, price * load(&held.rate)) } else { weight * decay };
     let values: [Real<S>; COLUMNS] = [
         price,
         delta,
         cash_skew * over_forward,
-        price * load(&held.coin) * over_forward,
+        premium * over_forward,
         peak * over_forward,
         vega,
-        weight.neg_fma(load(&held.decay), price * load(&held.rate)),
+        theta,
         density * aside,
         -(vega * d1 * aside),
         delta * forward,
         cash_skew,
-        peak * forward * 0.01,
+        peak * forwards.load(lanes, PERCENT, part),
     ];
     values.into_iter().zip(node).for_each(|(value, block)| value.store(block, part));
 }
@@ -429,7 +444,7 @@ fn put_one_by_one(expiries: &Expiries, (block, held): (usize, &Held), node: &mut
     for lane in lanes {
         if void(AnyScalar, held, lane) == 0 {
             let [d1, d2] = distances(AnyScalar, expiries, (block, held), lane);
-            let [density, mills1, mills2] = kernel::normal_law(d1, d2);
+            let [density, mills1, mills2] = normal_law(d1, d2);
             put(AnyScalar, expiries, (block, held), (node, lane), [d1, d2, density, mills1, mills2]);
             continue;
         }

@@ -1,7 +1,7 @@
 //! Black's formula with twelve Greeks, written once for every vector width.
 
 use super::contract::Inputs;
-use super::functions::{INVERSE_SQRT_TWO_PI, density_lanes, ln_ratio, mills};
+use super::functions::{INVERSE_SQRT_TWO_PI, ln_ratio, normal_law};
 use super::greeks::{DAY, POINT};
 use super::lanes::{Block, LANES, Lanes, Real};
 use std::ops::Range;
@@ -102,12 +102,6 @@ fn distances<S: Lanes>(lanes: S, options: &Options, part: usize) -> [Real<S>; 2]
     let half = load(&options.vol) * load(&options.root) * 0.5;
     let over_deviation = load(&options.over_deviation);
     [moneyness.fma(over_deviation, half), moneyness.fma(over_deviation, -half)]
-}
-
-/// n(d₁), m(|d₁|) and m(|d₂|).
-#[inline(always)]
-pub(super) fn normal_law<S: Lanes>(d1: Real<S>, d2: Real<S>) -> [Real<S>; 3] {
-    [density_lanes(d1), mills(d1.abs()), mills(d2.abs())]
 }
 
 /// Price and Greeks of part `part` of a block, of what [`distances`] and [`normal_law`] say of it.

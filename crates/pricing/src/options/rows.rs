@@ -1,6 +1,6 @@
 //! What groups of options add: of runs of neighbours, and of cells wherever their members stand.
 
-use super::lanes::{Block, LANES, Lanes, ROW, Work};
+use super::lanes::{Block, LANES, Lanes, Work};
 use super::simd::Simd;
 use super::weighted::{GreekSums, Node, Weighted};
 
@@ -37,12 +37,6 @@ impl Rows {
     pub fn get(&self, row: usize) -> GreekSums {
         let row = &self.rows[row].0;
         GreekSums::from_values(std::array::from_fn(|column| row[column]))
-    }
-
-    /// So many rows of zeros.
-    fn empty(&mut self, count: usize) {
-        self.rows.clear();
-        self.rows.resize(count, EMPTY);
     }
 }
 
@@ -137,8 +131,8 @@ impl Weighted {
     /// If there is not a place for each option.
     pub fn group(&self, simd: Simd, places: &mut Places, into: &mut Rows) {
         assert_eq!(places.len, self.len(), "a place for each option");
-        into.empty(places.groups);
-        places.sums.empty(places.of_cells.len() * ROWS);
+        into.rows.resize(places.groups, EMPTY);
+        places.sums.rows.resize(places.of_cells.len() * ROWS, EMPTY);
         simd.enter(GroupUp { nodes: self.leaves(), places, into: &mut into.rows });
     }
 }
@@ -157,16 +151,14 @@ impl Work for GroupUp<'_> {
         let Self { nodes, places: Places { runs, ends, cells, of_cells, sums: Rows { rows: sums }, .. }, into } = self;
         // Slices: that a row is written to moves neither of them, and their places need not be read again.
         let (sums, runs): (&mut [Block], &[Run]) = (sums, runs);
+        for row in sums.iter_mut().chain(&mut *into) {
+            lanes.store_row(lanes.no_row(), row);
+        }
         let (mut of_run, mut of_runs) = (lanes.no_row(), lanes.no_row());
         let mut next = runs.iter();
         for ((node, cells), ends) in nodes.iter().zip(cells.chunks_exact(LANES)).zip(&*ends) {
             for (part, cells) in cells.chunks_exact(S::WIDTH).enumerate() {
-                // No closures: one that is not inlined is compiled without the instructions.
-                let mut columns = [lanes.splat(0.0); ROW];
-                for (column, block) in columns.iter_mut().zip(node) {
-                    *column = lanes.load(block, part);
-                }
-                let rows = lanes.rows(columns);
+                let rows = lanes.rows(node, part);
                 let ends = ends >> (part * S::WIDTH);
                 // Written out lane by lane, so that the rows stay in registers.
                 macro_rules! lane {

@@ -12,7 +12,7 @@ use units::{AccountId, Contract, Duration, Price, Qty, StrategyId, Timestamp};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Term {
     pub(super) expiry: Timestamp,
-    /// The forward when it was set, and the underlying's price then.
+    /// The forward when it was set, and the underlying's price then: it is as it was set until the price moves, then in proportion.
     pub(super) anchor: (f64, f64),
     /// Of options paid for in USD.
     pub(super) discount: f64,
@@ -75,8 +75,9 @@ pub(super) struct Book {
     /// Where positions belong, and what runs and cells of them add, if current.
     grouping: Grouping,
     groups_current: bool,
-    /// Room for volatilities that are not checked yet.
+    /// Room for volatilities and forwards that are not checked yet.
     points: Vec<SmilePoint>,
+    forwards: Vec<f64>,
 }
 
 impl Book {
@@ -93,6 +94,7 @@ impl Book {
             grouping: Grouping::default(),
             groups_current: false,
             points: Vec::new(),
+            forwards: Vec::new(),
         })
     }
 
@@ -146,11 +148,18 @@ impl Book {
 
     pub(super) fn set_price(&mut self, price: f64) -> Result<(), GreeksError> {
         check(Field::Forward, price)?;
-        self.terms.iter().try_for_each(|term| check(Field::Forward, forward(term.anchor, price)).map(|_| ()))?;
-        self.price = price;
-        for term in &mut self.terms {
-            term.forward = forward(term.anchor, price);
+        self.forwards.clear();
+        let mut of_anchor = (self.price, price / self.price);
+        for term in &self.terms {
+            let (forward, at_price) = term.anchor;
+            if at_price != of_anchor.0 {
+                of_anchor = (at_price, price / at_price);
+            }
+            let moved = if price == at_price { forward } else { forward * of_anchor.1 };
+            self.forwards.push(check(Field::Forward, moved)?);
         }
+        self.price = price;
+        self.terms.iter_mut().zip(&self.forwards).for_each(|(term, forward)| term.forward = *forward);
         self.move_forwards(0..self.terms.len());
         Ok(())
     }
@@ -411,11 +420,6 @@ impl Book {
 /// The order of positions in the underlying.
 fn order(key: &DeltaOneKey) -> (Option<Timestamp>, bool, AccountId, StrategyId) {
     (key.expiry, key.contract == Contract::Inverse, key.venue, key.strategy)
-}
-
-/// The forward at a price of the underlying: as it was set until the price moves, then in proportion.
-fn forward((forward, at_price): (f64, f64), price: f64) -> f64 {
-    if price == at_price { forward } else { forward * (price / at_price) }
 }
 
 fn check(field: Field, value: f64) -> Result<f64, GreeksError> {

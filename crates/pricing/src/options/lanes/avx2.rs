@@ -6,11 +6,12 @@
 
 use super::{Block, LANES, Lanes, ROW, Work};
 use std::arch::x86_64::{
-    __m256d, __m256i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_add_epi64, _mm256_add_pd, _mm256_and_pd, _mm256_and_si256,
-    _mm256_andnot_pd, _mm256_blendv_pd, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_div_pd,
-    _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_load_pd, _mm256_movemask_pd, _mm256_mul_pd, _mm256_or_si256,
-    _mm256_permute2f128_pd, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_slli_epi64, _mm256_sqrt_pd, _mm256_srli_epi64,
-    _mm256_store_pd, _mm256_sub_epi64, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm256_xor_pd,
+    __m256d, __m256i, _CMP_EQ_OQ, _CMP_LT_OQ, _mm_load_pd, _mm256_add_epi64, _mm256_add_pd, _mm256_and_pd,
+    _mm256_and_si256, _mm256_andnot_pd, _mm256_blendv_pd, _mm256_castpd_si256, _mm256_castpd128_pd256,
+    _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_div_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd, _mm256_insertf128_pd,
+    _mm256_load_pd, _mm256_movemask_pd, _mm256_mul_pd, _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd,
+    _mm256_slli_epi64, _mm256_sqrt_pd, _mm256_srli_epi64, _mm256_store_pd, _mm256_sub_epi64, _mm256_sub_pd,
+    _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm256_xor_pd,
 };
 
 /// Four lanes. Exists only where the processor has the instructions.
@@ -26,18 +27,29 @@ impl Avx2 {
 }
 
 impl Avx2 {
-    /// Four vectors of four: lane `i` of each, in order, becomes vector `i`.
+    /// Of part `part` of four columns, lane `i` of each, in order, becomes vector `i`. Halves are put together as they are loaded, which
+    /// takes no shuffle.
     #[inline(always)]
-    fn four_transposed(self, [a, b, c, d]: [__m256d; 4]) -> [__m256d; 4] {
-        // SAFETY: as of `intrinsic`, the token proves that the processor has the instructions.
+    fn four_transposed(self, [a, b, c, d]: [&Block; 4], part: usize) -> [__m256d; 4] {
+        assert!(part < LANES / Self::WIDTH);
+        // SAFETY: the token proves that the processor has the instructions, and two numbers from `half` on lie inside the block, as the part
+        // does (just checked).
         unsafe {
-            let (evens, odds) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
-            let (other_evens, other_odds) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
+            // The same half of two columns.
+            macro_rules! halves {
+                ($low:expr, $high:expr, $half:literal) => {{
+                    let at = part * Self::WIDTH + $half * 2;
+                    let low = _mm256_castpd128_pd256(_mm_load_pd($low.0.as_ptr().add(at)));
+                    _mm256_insertf128_pd::<1>(low, _mm_load_pd($high.0.as_ptr().add(at)))
+                }};
+            }
+            let (ac, bd) = (halves!(a, c, 0), halves!(b, d, 0));
+            let (other_ac, other_bd) = (halves!(a, c, 1), halves!(b, d, 1));
             [
-                _mm256_permute2f128_pd::<0x20>(evens, other_evens),
-                _mm256_permute2f128_pd::<0x20>(odds, other_odds),
-                _mm256_permute2f128_pd::<0x31>(evens, other_evens),
-                _mm256_permute2f128_pd::<0x31>(odds, other_odds),
+                _mm256_unpacklo_pd(ac, bd),
+                _mm256_unpackhi_pd(ac, bd),
+                _mm256_unpacklo_pd(other_ac, other_bd),
+                _mm256_unpackhi_pd(other_ac, other_bd),
             ]
         }
     }
@@ -99,6 +111,7 @@ impl Lanes for Avx2 {
     intrinsic!(equal(a: __m256d, b: __m256d) -> __m256d = _mm256_cmp_pd::<_CMP_EQ_OQ>(a, b));
     intrinsic!(select(mask: __m256d, yes: __m256d, no: __m256d) -> __m256d = _mm256_blendv_pd(no, yes, mask));
     intrinsic!(both(a: __m256d, b: __m256d) -> __m256d = _mm256_and_pd(a, b));
+    intrinsic!(either(a: __m256d, b: __m256d) -> __m256d = _mm256_xor_pd(a, b));
     intrinsic!(not(a: __m256d) -> __m256d = _mm256_xor_pd(a, _mm256_castsi256_pd(_mm256_set1_epi64x(-1))));
     intrinsic!(mask_bits(mask: __m256d) -> u32 = _mm256_movemask_pd(mask).cast_unsigned());
     intrinsic!(bits_of(a: __m256d) -> __m256i = _mm256_castpd_si256(a));
@@ -136,10 +149,10 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn rows(self, [a, b, c, d, e, f, g, h, i, j, k, l]: [__m256d; ROW]) -> [Self::Row; LANES] {
-        let first = self.four_transposed([a, b, c, d]);
-        let second = self.four_transposed([e, f, g, h]);
-        let third = self.four_transposed([i, j, k, l]);
+    fn rows(self, [a, b, c, d, e, f, g, h, i, j, k, l]: &[Block; ROW], part: usize) -> [Self::Row; LANES] {
+        let first = self.four_transposed([a, b, c, d], part);
+        let second = self.four_transposed([e, f, g, h], part);
+        let third = self.four_transposed([i, j, k, l], part);
         let mut rows = [[first[0], second[0], third[0]]; LANES];
         for lane in 1..4 {
             rows[lane] = [first[lane], second[lane], third[lane]];

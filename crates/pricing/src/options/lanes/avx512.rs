@@ -6,13 +6,13 @@
 
 use super::{Block, LANES, Lanes, ROW, Work};
 use std::arch::x86_64::{
-    __m256d, __m512d, __m512i, __mmask8, _CMP_EQ_OQ, _CMP_LT_OQ, _mm256_add_pd, _mm256_load_pd, _mm256_setzero_pd,
-    _mm256_store_pd, _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512, _mm512_andnot_pd, _mm512_castpd_si512,
-    _mm512_castpd512_pd256, _mm512_castsi512_pd, _mm512_cmp_pd_mask, _mm512_div_pd, _mm512_extractf64x4_pd,
-    _mm512_fmadd_pd, _mm512_fnmadd_pd, _mm512_load_pd, _mm512_mask_blend_pd, _mm512_mul_pd, _mm512_or_si512,
-    _mm512_permutex2var_pd, _mm512_set1_epi64, _mm512_set1_pd, _mm512_setr_epi64, _mm512_setzero_pd,
-    _mm512_shuffle_f64x2, _mm512_slli_epi64, _mm512_sqrt_pd, _mm512_srli_epi64, _mm512_store_pd, _mm512_sub_epi64,
-    _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_pd,
+    __m256d, __m512d, __m512i, __mmask8, _CMP_EQ_OQ, _CMP_LT_OQ, _mm_load_pd, _mm256_add_pd, _mm256_castpd128_pd256,
+    _mm256_insertf128_pd, _mm256_load_pd, _mm256_setzero_pd, _mm256_store_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd,
+    _mm512_add_epi64, _mm512_add_pd, _mm512_and_si512, _mm512_andnot_pd, _mm512_castpd_si512, _mm512_castpd256_pd512,
+    _mm512_castsi512_pd, _mm512_cmp_pd_mask, _mm512_div_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd, _mm512_insertf64x4,
+    _mm512_load_pd, _mm512_mask_blend_pd, _mm512_mul_pd, _mm512_or_si512, _mm512_set1_epi64, _mm512_set1_pd,
+    _mm512_setzero_pd, _mm512_shuffle_f64x2, _mm512_slli_epi64, _mm512_sqrt_pd, _mm512_srli_epi64, _mm512_store_pd,
+    _mm512_sub_epi64, _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_pd,
 };
 
 /// Eight lanes. Exists only where the processor has the instructions.
@@ -31,57 +31,66 @@ impl Avx512 {
 }
 
 impl Avx512 {
-    /// Eight vectors of eight: lane `i` of each, in order, becomes vector `i`.
+    /// Of part `part` of eight columns, lane `i` of each, in order, becomes vector `i`. Halves are put together as they are loaded, which
+    /// takes no shuffle.
     #[inline(always)]
-    fn eight_transposed(self, [a, b, c, d, e, f, g, h]: [__m512d; 8]) -> [__m512d; 8] {
-        // SAFETY: as of `intrinsic`, the token proves that the processor has the instructions.
+    fn eight_transposed(self, [a, b, c, d, e, f, g, h]: [&Block; 8], part: usize) -> [__m512d; 8] {
+        assert!(part < LANES / Self::WIDTH);
+        // SAFETY: the token proves that the processor has the instructions, and a half of the part lies inside the block (just checked), which
+        // is aligned to 64 bytes.
         unsafe {
-            // Pairs of columns: their even lanes, then their odd ones.
-            let evens = [
-                _mm512_unpacklo_pd(a, b),
-                _mm512_unpacklo_pd(c, d),
-                _mm512_unpacklo_pd(e, f),
-                _mm512_unpacklo_pd(g, h),
-            ];
-            let odds = [
-                _mm512_unpackhi_pd(a, b),
-                _mm512_unpackhi_pd(c, d),
-                _mm512_unpackhi_pd(e, f),
-                _mm512_unpackhi_pd(g, h),
-            ];
-            let mut rows = [a; 8];
-            for (first, [ab, cd, ef, gh]) in [(0, evens), (1, odds)] {
-                // Of four quarters the first and third of both, or the second and fourth.
-                let (low, high) = (_mm512_shuffle_f64x2::<0x88>(ab, cd), _mm512_shuffle_f64x2::<0x88>(ef, gh));
-                rows[first] = _mm512_shuffle_f64x2::<0x88>(low, high);
-                rows[first + 4] = _mm512_shuffle_f64x2::<0xdd>(low, high);
-                let (low, high) = (_mm512_shuffle_f64x2::<0xdd>(ab, cd), _mm512_shuffle_f64x2::<0xdd>(ef, gh));
-                rows[first + 2] = _mm512_shuffle_f64x2::<0x88>(low, high);
-                rows[first + 6] = _mm512_shuffle_f64x2::<0xdd>(low, high);
+            // The same half of two columns.
+            macro_rules! halves {
+                ($low:expr, $high:expr, $half:literal) => {{
+                    let at = part * Self::WIDTH + $half * 4;
+                    let low = _mm512_castpd256_pd512(_mm256_load_pd($low.0.as_ptr().add(at)));
+                    _mm512_insertf64x4::<1>(low, _mm256_load_pd($high.0.as_ptr().add(at)))
+                }};
             }
+            let mut rows = [_mm512_setzero_pd(); 8];
+            macro_rules! four {
+                ($half:literal, $first:literal) => {
+                    let (ac, bd) = (halves!(a, c, $half), halves!(b, d, $half));
+                    let (eg, fh) = (halves!(e, g, $half), halves!(f, h, $half));
+                    // Pairs of neighbours, of even lanes and of odd ones; then their quarters: the first and third of both, or the others.
+                    let (low, high) = (_mm512_unpacklo_pd(ac, bd), _mm512_unpacklo_pd(eg, fh));
+                    rows[$first] = _mm512_shuffle_f64x2::<0x88>(low, high);
+                    rows[$first + 2] = _mm512_shuffle_f64x2::<0xdd>(low, high);
+                    let (low, high) = (_mm512_unpackhi_pd(ac, bd), _mm512_unpackhi_pd(eg, fh));
+                    rows[$first + 1] = _mm512_shuffle_f64x2::<0x88>(low, high);
+                    rows[$first + 3] = _mm512_shuffle_f64x2::<0xdd>(low, high);
+                };
+            }
+            four!(0, 0);
+            four!(1, 4);
             rows
         }
     }
-}
 
-impl Avx512 {
-    /// Four vectors of eight: lane `i` of each, in order, becomes vector `i`.
+    /// The same of four columns.
     #[inline(always)]
-    fn four_transposed(self, [a, b, c, d]: [__m512d; 4]) -> [__m256d; 8] {
-        // SAFETY: as of `intrinsic`, the token proves that the processor has the instructions.
+    fn four_transposed(self, [a, b, c, d]: [&Block; 4], part: usize) -> [__m256d; 8] {
+        assert!(part < LANES / Self::WIDTH);
+        // SAFETY: as above, with a quarter of the part.
         unsafe {
-            // Pairs from the first half of two vectors, and from the second.
-            let (first, second) =
-                (_mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15));
-            let (ab, cd) = (_mm512_unpacklo_pd(a, b), _mm512_unpacklo_pd(c, d));
-            let (low, high) = (_mm512_permutex2var_pd(ab, first, cd), _mm512_permutex2var_pd(ab, second, cd));
-            let (zero, two) = (_mm512_castpd512_pd256(low), _mm512_extractf64x4_pd::<1>(low));
-            let (four, six) = (_mm512_castpd512_pd256(high), _mm512_extractf64x4_pd::<1>(high));
-            let (ab, cd) = (_mm512_unpackhi_pd(a, b), _mm512_unpackhi_pd(c, d));
-            let (low, high) = (_mm512_permutex2var_pd(ab, first, cd), _mm512_permutex2var_pd(ab, second, cd));
-            let (one, three) = (_mm512_castpd512_pd256(low), _mm512_extractf64x4_pd::<1>(low));
-            let (five, seven) = (_mm512_castpd512_pd256(high), _mm512_extractf64x4_pd::<1>(high));
-            [zero, one, two, three, four, five, six, seven]
+            // The same quarter of two columns.
+            macro_rules! quarters {
+                ($low:expr, $high:expr, $quarter:literal) => {{
+                    let at = part * Self::WIDTH + $quarter * 2;
+                    let low = _mm256_castpd128_pd256(_mm_load_pd($low.0.as_ptr().add(at)));
+                    _mm256_insertf128_pd::<1>(low, _mm_load_pd($high.0.as_ptr().add(at)))
+                }};
+            }
+            let mut rows = [_mm256_setzero_pd(); 8];
+            macro_rules! two {
+                ($($quarter:literal)*) => {$(
+                    let (ac, bd) = (quarters!(a, c, $quarter), quarters!(b, d, $quarter));
+                    rows[$quarter * 2] = _mm256_unpacklo_pd(ac, bd);
+                    rows[$quarter * 2 + 1] = _mm256_unpackhi_pd(ac, bd);
+                )*};
+            }
+            two!(0 1 2 3);
+            rows
         }
     }
 }
@@ -157,6 +166,11 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn either(self, a: __mmask8, b: __mmask8) -> __mmask8 {
+        a ^ b
+    }
+
+    #[inline(always)]
     fn not(self, a: __mmask8) -> __mmask8 {
         !a
     }
@@ -188,9 +202,9 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn rows(self, [a, b, c, d, e, f, g, h, i, j, k, l]: [__m512d; ROW]) -> [Self::Row; LANES] {
-        let eights = self.eight_transposed([a, b, c, d, e, f, g, h]);
-        let fours = self.four_transposed([i, j, k, l]);
+    fn rows(self, [a, b, c, d, e, f, g, h, i, j, k, l]: &[Block; ROW], part: usize) -> [Self::Row; LANES] {
+        let eights = self.eight_transposed([a, b, c, d, e, f, g, h], part);
+        let fours = self.four_transposed([i, j, k, l], part);
         std::array::from_fn(|lane| (eights[lane % 8], fours[lane % 8]))
     }
 }

@@ -72,6 +72,7 @@ pub(super) trait Lanes: Copy + std::fmt::Debug {
     fn equal(self, a: Self::Raw, b: Self::Raw) -> Self::Mask;
     fn select(self, mask: Self::Mask, yes: Self::Raw, no: Self::Raw) -> Self::Raw;
     fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    fn either(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     fn not(self, a: Self::Mask) -> Self::Mask;
     /// Lane `i` as bit `i`.
     fn mask_bits(self, mask: Self::Mask) -> u32;
@@ -94,8 +95,8 @@ pub(super) trait Lanes: Copy + std::fmt::Debug {
     fn store_row(self, row: Self::Row, block: &mut Block);
     /// Number by number.
     fn add_rows(self, a: Self::Row, b: Self::Row) -> Self::Row;
-    /// Lane `i` of each column, in order, as row `i`, for each lane that there is. What lies behind them means nothing.
-    fn rows(self, columns: [Self::Raw; ROW]) -> [Self::Row; LANES];
+    /// Lane `i` of part `part` of each column, in order, as row `i`, for each lane that a part has. What lies behind them means nothing.
+    fn rows(self, columns: &[Block; ROW], part: usize) -> [Self::Row; LANES];
 }
 
 /// `S::WIDTH` numbers with operators.
@@ -212,6 +213,12 @@ impl<S: Lanes> Mask<S> {
     #[inline(always)]
     pub(super) fn and(self, other: Self) -> Self {
         Self { raw: self.lanes.both(self.raw, other.raw), ..self }
+    }
+
+    /// Where one holds and the other does not.
+    #[inline(always)]
+    pub(super) fn either(self, other: Self) -> Self {
+        Self { raw: self.lanes.either(self.raw, other.raw), ..self }
     }
 
     #[inline(always)]

@@ -94,6 +94,10 @@ macro_rules! one_lane {
             a & b
         }
         #[inline(always)]
+        fn either(self, a: bool, b: bool) -> bool {
+            a != b
+        }
+        #[inline(always)]
         fn not(self, a: bool) -> bool {
             !a
         }
@@ -154,8 +158,8 @@ macro_rules! one_lane {
             std::array::from_fn(|column| a[column] + b[column])
         }
         #[inline(always)]
-        fn rows(self, columns: [f64; ROW]) -> [[f64; ROW]; LANES] {
-            [columns; LANES]
+        fn rows(self, columns: &[Block; ROW], part: usize) -> [[f64; ROW]; LANES] {
+            [std::array::from_fn(|column| columns[column].0[part]); LANES]
         }
     };
 }

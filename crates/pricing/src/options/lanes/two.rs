@@ -88,8 +88,8 @@ impl<S: Lanes> Lanes for Two<S> {
     }
 
     #[inline(always)]
-    fn rows(self, columns: [Self::Raw; ROW]) -> [Self::Row; LANES] {
-        let [first, second] = [0, 1].map(|half| self.0.rows(columns.map(|column| column[half])));
+    fn rows(self, columns: &[Block; ROW], part: usize) -> [Self::Row; LANES] {
+        let (first, second) = (self.0.rows(columns, 2 * part), self.0.rows(columns, 2 * part + 1));
         std::array::from_fn(|lane| if lane < S::WIDTH { first[lane] } else { second[(lane - S::WIDTH) % LANES] })
     }
 
@@ -107,6 +107,7 @@ impl<S: Lanes> Lanes for Two<S> {
         equal(a: Raw, b: Raw) -> Mask;
         select(mask: Mask, yes: Raw, no: Raw) -> Raw;
         both(a: Mask, b: Mask) -> Mask;
+        either(a: Mask, b: Mask) -> Mask;
         not(a: Mask) -> Mask;
         bits_of(a: Raw) -> Bits;
         of_bits(a: Bits) -> Raw;
