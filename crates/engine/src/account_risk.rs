@@ -69,6 +69,14 @@ pub(crate) struct Reading {
     until_asked: u8,
 }
 
+impl Reading {
+    /// Whether it is where the strategy's region lets it be without being computed.
+    #[inline]
+    fn stands(&self, risk: &AccountRisk, engine: &Engine) -> bool {
+        self.is_free || self.proof.as_ref().is_some_and(|proof| proof.holds(risk, engine))
+    }
+}
+
 /// Facts of risk that rules read, and what they are computed from.
 #[derive(Debug)]
 pub(crate) struct AccountRisk {

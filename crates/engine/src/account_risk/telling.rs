@@ -23,7 +23,7 @@ fn share_over(raw: i128) -> Option<f64> {
 
 impl Engine {
     /// Strategies that read facts of risk decide with every input of the market: what they read may have changed with any price.
-    #[cold]
+    #[inline]
     pub(crate) fn touch_risk_readers(&mut self, source: Source, events: &[Event]) {
         let Some(risk) = &mut self.risk else { return };
         risk.moment += 1;
@@ -46,14 +46,38 @@ impl Engine {
 
     /// Tells a strategy the facts of risk that it reads, as they are now: before its rules are evaluated. Where its region leaves a
     /// fact enough room, a proof that it is still inside stands for that; if the region is left all the same, the rest is told then.
-    #[cold]
+    #[inline]
     pub(crate) fn tell_risk(&mut self, index: usize, source: Source) {
+        if source != Source::Market || !self.is_spared_again(index) {
+            self.tell_risk_anew(index, source);
+        }
+    }
+
+    /// Nearly every tick: what a strategy reads was spared at its last decision, and every proof still stands. Nothing is taken out of the
+    /// engine and put back.
+    #[inline]
+    fn is_spared_again(&mut self, index: usize) -> bool {
+        let (scope, Some(risk)) = (&self.scopes[index], self.risk.as_deref()) else { return false };
+        let readings = &risk.readers[index];
+        let stands = scope.region.is_known()
+            && scope.reductions.is_none()
+            && readings.iter().all(|reading| reading.is_spared && reading.stands(risk, self));
+        let count = readings.len() as u64;
+        if stands && let Some(risk) = &mut self.risk {
+            risk.spared += count;
+        }
+        stands
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_risk_anew(&mut self, index: usize, source: Source) {
         let Some(mut risk) = self.risk.take() else { return };
         let mut readings = std::mem::take(&mut risk.readers[index]);
         let may_spare = source == Source::Market && self.scopes[index].region.is_known();
         for reading in &mut readings {
-            let stands = || reading.is_free || reading.proof.as_ref().is_some_and(|proof| proof.holds(&risk, self));
-            reading.is_spared = may_spare && (stands() || self.proves_again(&mut risk, index, reading));
+            reading.is_spared =
+                may_spare && (reading.stands(&risk, self) || self.proves_again(&mut risk, index, reading));
             if reading.is_spared {
                 risk.spared += 1;
             } else {
