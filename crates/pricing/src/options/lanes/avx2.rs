@@ -32,8 +32,8 @@ impl Avx2 {
     #[inline(always)]
     fn four_transposed(self, [a, b, c, d]: [&Block; 4], part: usize) -> [__m256d; 4] {
         assert!(part < LANES / Self::WIDTH);
-        // SAFETY: the token proves that the processor has the instructions, and two numbers from `half` on lie inside the block, as the part
-        // does (just checked).
+        // SAFETY: the token proves that the processor has the instructions, and a half of the part lies inside the block, as the part
+        // does (just checked); a block is aligned to 64 bytes.
         unsafe {
             // The same half of two columns.
             macro_rules! halves {

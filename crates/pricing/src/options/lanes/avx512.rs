@@ -36,8 +36,8 @@ impl Avx512 {
     #[inline(always)]
     fn eight_transposed(self, [a, b, c, d, e, f, g, h]: [&Block; 8], part: usize) -> [__m512d; 8] {
         assert!(part < LANES / Self::WIDTH);
-        // SAFETY: the token proves that the processor has the instructions, and a half of the part lies inside the block (just checked), which
-        // is aligned to 64 bytes.
+        // SAFETY: the token proves that the processor has the instructions, and a half of the part lies inside the block (just checked),
+        // which is aligned to 64 bytes.
         unsafe {
             // The same half of two columns.
             macro_rules! halves {
