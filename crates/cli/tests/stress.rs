@@ -3,11 +3,13 @@
 //! `UPDATE=1 cargo test -p trimtab --test stress` writes what is printed into `tests/stress`; read the difference before you keep it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is a finding")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod common;
 
 use common::{Sandbox, examples, is_as_kept};
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// With a stress of one's own.
 fn desk() -> Sandbox {
@@ -108,4 +110,55 @@ fn bad_moves_and_files_are_refused() {
         let said = sandbox.line(line);
         assert!(said.code == Some(2) && said.stderr.contains(wanted), "{line}: {said:?}");
     }
+}
+
+/// What a policy reads of a stress is what the command says of the same book, whichever way the structure declares that smiles go.
+#[test]
+fn a_policy_and_the_command_move_smiles_alike() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = std::env::var_os("TRIMTAB_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+    if !shared.join("data/deribit_options_6h").is_dir() {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "shared data absent at {}", shared.display());
+        eprintln!("skipped: a_policy_and_the_command_move_smiles_alike: shared data absent");
+        return;
+    }
+    let (data, sandbox) = (shared.canonicalize().unwrap().join("data"), Sandbox::new());
+    let data = data.display();
+    sandbox.line(&format!("trimtab import options {data}/deribit_options_6h/BTC_2026-01.parquet -o o.tape")).ok();
+    let bars = format!(
+        "trimtab import bars {data}/bars_2026/BTCUSDT_binance_1h.parquet --instrument deribit:BTC-PERPETUAL --kind inverse \
+         --labelled open --tick 0.01 --time-column ts -o p.tape"
+    );
+    sandbox.line(&bars).ok();
+    let example = std::fs::read_to_string(root.join("examples/short-strangle.toml")).unwrap();
+    let at = "2026-01-28T04:00:47.97995Z";
+    // The strangles that were sold by then; equity only scales.
+    let book = r#"{"schema": "trimtab.portfolio/3", "time": "2026-01-28T04:00:48Z",
+        "accounts": [{"name": "m", "venue": "deribit", "balances": [{"currency": "BTC", "amount": "10.082"}]}],
+        "positions": [{"account": "m", "instrument": "deribit:BTC-27FEB26-80000-P", "quantity": "-5"},
+                      {"account": "m", "instrument": "deribit:BTC-27FEB26-100000-C", "quantity": "-5"}]}"#;
+    sandbox.write("book.json", book);
+    let mut told = Vec::new();
+    for sticky in ["strike", "moneyness"] {
+        let text = example.replace("[signal]", &format!("sticky = \"{sticky}\"\n\n[signal]"));
+        let limit =
+            "[[limits]]\nname = \"s\"\nof = \"stress(2025-10-10)\"\nover = \"1%\"\nrestore = \"0.9%\"\n\n[caps]";
+        sandbox.write("policy.toml", text.replace("[caps]", limit));
+        sandbox.line(&format!("trimtab backtest policy.toml --tape o.tape --tape p.tape --out {sticky}")).ok();
+        let plan = sandbox.line(&format!("trimtab explain {sticky} --at {at}")).stdout;
+        let share = plan.split("limit s: ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap() / 100.0;
+        let line =
+            format!("trimtab stress book.json --market o.tape --market p.tape --at {at} --sticky {sticky} --json");
+        let whole: Value = serde_json::from_str(sandbox.line(&line).stdout.lines().next().unwrap()).unwrap();
+        let stress = whole["stresses"].as_array().unwrap().iter().find(|one| one["name"] == "2025-10-10").unwrap();
+        let spot = stress["numbers"].as_array().unwrap().iter();
+        let spot = spot.clone().find(|number| number["field"] == "spot" && number["subject"] == "BTC").unwrap();
+        // In coin: what is left in dollars at the price of then.
+        let (value, profit) = (whole["value"].as_f64().unwrap(), stress["profit"].as_f64().unwrap());
+        let by_command = 1.0 - (value + profit) / value / (1.0 + spot["value"].as_f64().unwrap());
+        // The plan rounds to a tenth of a percent, and was made before the last quotes of that instant.
+        assert!((share - by_command).abs() < 1e-3, "{sticky}: {share} in the plan, {by_command} by the command");
+        told.push(by_command);
+    }
+    assert!(told[0] - told[1] > 0.002, "they differ: {told:?}");
 }

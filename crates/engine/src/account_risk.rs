@@ -33,6 +33,7 @@ use market::{AccountSpec, Catalogue, Currency};
 use policy::RiskFact;
 use policy::facts;
 use pricing::options::Simd;
+use pricing::surface::Sticky;
 use proof::Proof;
 use reduction::Reducer;
 pub use refusal::RiskRefusal;
@@ -88,6 +89,8 @@ pub(crate) struct AccountRisk {
     held: Vec<Held>,
     coins: Vec<Coin>,
     stresses: Vec<(String, Option<Scenario>)>,
+    /// What of smiles stays when a price moves, as structures declare it.
+    sticky: Option<Sticky>,
     whole: Option<Whole>,
     /// Of stresses, since the last quote or trade.
     bounds: Vec<stress::Bounded>,
@@ -157,6 +160,7 @@ impl AccountRisk {
             coins,
             tails: tails.map(Box::new),
             stresses,
+            sticky: None,
             whole: None,
             bounds: Vec::new(),
             searched: Vec::new(),
@@ -170,6 +174,25 @@ impl AccountRisk {
             computed: 0,
             spared: 0,
         })
+    }
+
+    /// A structure is added. Scenarios move smiles as it declares; where structures declare different things, along with the price.
+    pub(crate) fn see_sticky(&mut self, declared: Sticky) {
+        let sticky = match self.sticky {
+            Some(known) if known != declared => Sticky::Moneyness,
+            _ => declared,
+        };
+        self.sticky = Some(sticky);
+        self.stick(sticky);
+    }
+
+    fn stick(&mut self, sticky: Sticky) {
+        for scenario in self.stresses.iter_mut().filter_map(|(_, scenario)| scenario.as_mut()) {
+            scenario.sticky = sticky;
+        }
+        if let Some(tails) = &mut self.tails {
+            tails.stick(sticky);
+        }
     }
 
     /// A strategy is added: looks up which facts its rules read.

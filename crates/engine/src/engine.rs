@@ -256,6 +256,9 @@ impl Engine {
         crate::pipeline::compose(&mut config, instrument);
         let structure = config.structure.take();
         let choice = config.choice.take();
+        if let (Some(structure), Some(risk)) = (&structure, &mut self.risk) {
+            risk.see_sticky(structure.sticky);
+        }
         self.has_options |= structure.is_some();
         if !config.hedged.is_empty() {
             let greeks = self.greeks.get_or_insert_with(HeldGreeks::empty);

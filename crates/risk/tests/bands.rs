@@ -183,7 +183,8 @@ fn the_cheapest_instrument_to_the_horizon_is_chosen() {
     assert_eq!(offers[0].costs, Err(Refused::Ended));
 }
 
-/// Against all that is paid with and without the trade, month by month: what is held is closed at the horizon, unless it was traded back before.
+/// Against all that is paid with and without the trade, month by month: what is held is closed at the horizon, unless it was traded
+/// back before.
 #[test]
 fn what_is_held_counts() {
     let perpetual = Instrument {

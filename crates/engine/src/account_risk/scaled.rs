@@ -141,7 +141,7 @@ impl AccountRisk {
         let scenario = [scenario.ok_or_else(no_stress)?];
         self.bring_up_whole(engine, numeraire)?;
         let Self { whole, revaluation, outcomes, .. } = self;
-        revaluation.run(&whole.as_ref().ok_or_else(no_stress)?.portfolio, &scenario, outcomes)?;
+        whole.as_ref().ok_or_else(no_stress)?.run(engine, revaluation, &scenario, outcomes)?;
         let mut lost = Lost { weights: vec![0.0; members.len()], rest: -outcomes.total(0) };
         for (scope, those) in shared(engine, members) {
             let mut lines = Vec::new();
@@ -151,7 +151,7 @@ impl AccountRisk {
             let mut part = Whole::new(engine, &own, places, numeraire, 0)?;
             part.settle(engine)?;
             part.follow(engine, &self.coins)?;
-            self.revaluation.run(&part.portfolio, &scenario, &mut self.outcomes)?;
+            part.run(engine, &mut self.revaluation, &scenario, &mut self.outcomes)?;
             let of_it = -self.outcomes.total(0);
             lost.rest -= of_it;
             for member in &those {

@@ -6,7 +6,8 @@ use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
 use market::{Currency, InstrumentKind, is_dollar};
 use policy::spec::MAX_AGE;
-use risk::scenario::{Bound, Drift, Reach, Scenario};
+use pricing::surface::Sticky;
+use risk::scenario::{Bound, Drift, Outcomes, Reach, Revaluation, Scenario, ScenarioError};
 use risk::venues::{Absent, Portfolio, Position};
 use units::{Cash, Duration, InstrumentId, Price, Timestamp};
 
@@ -93,7 +94,7 @@ impl AccountRisk {
             return Err(RiskRefusal::NoStress(name.to_owned()));
         };
         let Some(scenario) = &stresses[stress].1 else { return Err(RiskRefusal::NoStress(name.to_owned())) };
-        revaluation.run(&whole.portfolio, std::slice::from_ref(scenario), outcomes)?;
+        whole.run(engine, revaluation, std::slice::from_ref(scenario), outcomes)?;
         Ok(-outcomes.total(0) / equity.approximate())
     }
 
@@ -131,6 +132,10 @@ impl AccountRisk {
             return None;
         }
         let options = whole.lines.iter().map(kind).filter(|kind| kind.is_option());
+        // A bound takes smiles for lines; along with the price they move as a whole, and the stress is computed each time.
+        if scenario.sticky == Sticky::Moneyness && options.clone().next().is_some() {
+            return None;
+        }
         let ends = options.filter_map(InstrumentKind::expiry);
         let (reach, time) = match ends.min() {
             // No more than a fourth of what the shortest has left, at which options bend too much to be followed.
@@ -239,6 +244,21 @@ impl Whole {
             }
             None => moves.fill(0.0),
         }
+    }
+
+    /// What it earns under scenarios, smiles as a whole.
+    pub(super) fn run(
+        &self,
+        engine: &Engine,
+        revaluation: &mut Revaluation,
+        scenarios: &[Scenario],
+        outcomes: &mut Outcomes,
+    ) -> Result<(), ScenarioError> {
+        let vol = |line: usize, place: f64| {
+            let option = self.lines.get(line).map(|index| InstrumentId(*index as u32));
+            option.and_then(|option| smile(engine, option)).map_or(0.0, |(smile, _)| smile.vol(place))
+        };
+        revaluation.run_on(&self.portfolio, scenarios, outcomes, vol)
     }
 
     /// Moves to the prices of now.

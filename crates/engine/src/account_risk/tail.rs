@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use market::{Catalogue, Currency, is_dollar};
 use policy::{TailFact, TailMethod};
 use pricing::options::Simd;
+use pricing::surface::Sticky;
 use risk::chain::Chains;
 use risk::scenario::{JointMoves, Revaluation, Slack};
 use risk::tail::Tail;
@@ -63,6 +64,8 @@ pub(super) struct Tails {
     asked: Vec<(AccountId, TailFact, usize)>,
     /// What was told at steps of their histories is kept for whoever records it. This and what follows is no state.
     pub(super) keeps: bool,
+    /// How scenarios move smiles.
+    dynamics: Dynamics,
     /// When the market was heard last, and before that.
     heard: (Timestamp, Timestamp),
     forecasts: (Timestamp, Vec<LossForecast>),
@@ -135,6 +138,7 @@ impl Tails {
             past,
             asked: Vec::new(),
             keeps: false,
+            dynamics: Dynamics::default(),
             heard: (Timestamp::MIN, Timestamp::MIN),
             forecasts: (Timestamp::MIN, Vec::new()),
             sets: Vec::new(),
@@ -149,6 +153,11 @@ impl Tails {
             moved: Vec::new(),
             boxes: Vec::new(),
         })
+    }
+
+    /// Scenarios move smiles so from now on.
+    pub(super) fn stick(&mut self, sticky: Sticky) {
+        self.dynamics.sticky = sticky;
     }
 
     /// A strategy's rules read a fact of its account.
@@ -324,7 +333,7 @@ impl Tails {
                 Moves::monte_carlo(&law, fact.horizon, PATHS)?
             }
         };
-        Ok(moves.joint(0..moves.len(), Dynamics::default())?)
+        Ok(moves.joint(0..moves.len(), self.dynamics)?)
     }
 
     /// An account as it is now.
