@@ -54,7 +54,14 @@ struct Feed {
     /// News of the account to deliver before the next trade.
     news: Vec<Event>,
     delivered: Vec<Event>,
-    last: Vec<Price>,
+}
+
+impl Feed {
+    /// What the market told of an instrument last.
+    fn last(&self, instrument: InstrumentId) -> Price {
+        let told = self.trades[..self.next].iter().rev().find(|(_, trade)| trade.instrument == instrument);
+        told.map_or(Price::ZERO, |(_, trade)| trade.price)
+    }
 }
 
 impl World for Feed {
@@ -68,7 +75,6 @@ impl World for Feed {
             return Ok(Some(Input { at, source: Source::Venue, events: &self.delivered }));
         }
         let Some((at, trade)) = self.trades.get(self.next) else { return Ok(None) };
-        self.last[trade.instrument.index()] = trade.price;
         self.trade = [Event::Trade(*trade)];
         self.next += 1;
         Ok(Some(Input { at: *at, source: Source::Market, events: &self.trade }))
@@ -76,7 +82,7 @@ impl World for Feed {
 
     fn send(&mut self, command: Command) {
         let Command::Place(order) = command else { return };
-        let price = self.last[order.instrument.index()];
+        let price = self.last(order.instrument);
         let fill = Fill {
             account: order.account,
             instrument: order.instrument,
@@ -166,7 +172,6 @@ fn prepare(seed: u64, instruments: u64, events: u64) -> (Engine, Feed) {
         trade: [Event::Cash(deposit)],
         news: vec![Event::Cash(deposit)],
         delivered: Vec::new(),
-        last: vec![Price::ZERO; instruments as usize],
     };
     (engine, feed)
 }

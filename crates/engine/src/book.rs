@@ -15,7 +15,6 @@ pub(crate) struct Book {
     high_water: Cash,
     /// One over it in raw units, so that an event costs no division.
     per_high_water: f64,
-    pub(crate) drawdown: f64,
     pub(crate) periods: Periods,
     /// Of each instrument, the gross exposure with the worst of its pending orders, at its mark.
     gross: Vec<Gross>,
@@ -134,7 +133,6 @@ impl Book {
             account,
             high_water: Cash::ZERO,
             per_high_water: 0.0,
-            drawdown: 0.0,
             periods: Periods::default(),
             gross: vec![Gross::default(); catalogue.instruments.len()],
             gross_sum: Notional::ZERO,
@@ -216,26 +214,35 @@ impl Book {
         self.untold.iter().any(|(currency, _)| is_carried(&self.carried, self.account.translated_by(*currency)))
     }
 
-    /// What the account is worth now, and how far under its highest.
+    /// What the account is worth now; its highest follows.
     #[inline(always)]
-    pub(crate) fn measure_drawdown(&mut self, now: Timestamp) -> Cash {
+    pub(crate) fn measure(&mut self, now: Timestamp) -> Cash {
         let equity = self.account.equity();
         if !self.untold.is_empty() && self.still_waits() {
             return equity;
         }
         self.periods.reach(now, equity);
-        if equity >= self.high_water {
-            if equity != self.high_water {
-                self.set_high_water(equity);
-            }
-            self.drawdown = 0.0;
-        } else {
-            self.drawdown = (self.high_water - equity).approximate_raw() * self.per_high_water;
+        if equity > self.high_water {
+            self.set_high_water(equity);
         }
         equity
     }
 
+    /// How far under its highest the account was when it was last measured.
+    pub(crate) fn drawdown(&self) -> Ratio {
+        let missing = self.high_water - self.periods.last();
+        let share = if missing.signum() > 0 { missing.approximate_raw() * self.per_high_water } else { 0.0 };
+        // A difference over a mark that is not zero: it is finite.
+        Ratio::new(share).unwrap_or_default()
+    }
+
+    /// The highest equity, where drawdown of it is what is missing to it in the equity that scopes are told: nothing is translated.
+    pub(crate) fn highest_told(&self) -> Option<Cash> {
+        self.account.is_single().then_some(self.high_water)
+    }
+
     fn set_high_water(&mut self, high_water: Cash) {
+        self.periods.on_highest();
         self.high_water = high_water;
         self.per_high_water = if high_water.raw() > 0 { 1.0 / high_water.approximate_raw() } else { 0.0 };
     }
@@ -244,11 +251,19 @@ impl Book {
     /// weeks that it knows.
     #[inline(always)]
     pub(crate) fn publish(&self, instrument: usize, told: &mut u32, facts: &mut Facts) {
-        facts.set_both((facts::EQUITY, self.account.equity_for(instrument)), (facts::DRAWDOWN, self.told_drawdown()));
+        facts.set(facts::EQUITY, self.account.equity_for(instrument));
+        self.publish_drawdown(facts);
         self.publish_periods(instrument, told, facts);
     }
 
-    /// The same with a price of the market, after which the account is worth this.
+    /// How far it is under its highest.
+    #[inline(always)]
+    pub(crate) fn publish_drawdown(&self, facts: &mut Facts) {
+        facts.set(facts::DRAWDOWN, self.drawdown());
+    }
+
+    /// The same as [`Self::publish`] but for drawdown, with a price of the market, after which the account is worth this. Whether
+    /// nothing but equity has changed of the account.
     #[inline(always)]
     pub(crate) fn publish_price(
         &self,
@@ -256,19 +271,15 @@ impl Book {
         (now, price, equity): (Timestamp, Price, Cash),
         told: &mut u32,
         facts: &mut Facts,
-    ) {
-        // One currency, so nothing to translate, and no new day: nearly always.
+    ) -> bool {
+        // One currency, so nothing to translate, no new day and no new highest: nearly always.
         if self.account.is_single() && *told == self.periods.version {
-            return facts.set_market(now, price, equity, self.told_drawdown());
+            facts.set_market(now, price, equity);
+            return true;
         }
-        facts.set_market(now, price, self.account.settled_equity(instrument, equity), self.told_drawdown());
+        facts.set_market(now, price, self.account.settled_equity(instrument, equity));
         self.publish_periods(instrument, told, facts);
-    }
-
-    #[inline(always)]
-    fn told_drawdown(&self) -> Ratio {
-        // A difference over a mark that is not zero: it is finite.
-        Ratio::new(self.drawdown).unwrap_or_default()
+        false
     }
 
     #[inline(always)]
@@ -417,7 +428,6 @@ impl Book {
         self.account.save(out);
         out.i128(self.high_water.raw());
         out.f64(self.per_high_water);
-        out.f64(self.drawdown);
         self.periods.save(out);
         self.executions.save(out);
         out.len(self.untold.len());
@@ -446,7 +456,6 @@ impl Book {
         self.account.load(from)?;
         self.high_water = Cash::from_raw(from.i128()?);
         self.per_high_water = from.f64()?;
-        self.drawdown = from.f64()?;
         self.periods.load(from)?;
         self.executions = Executions::load(from)?;
         self.untold.clear();

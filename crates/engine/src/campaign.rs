@@ -6,8 +6,10 @@ use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Contract, InstrumentId, Notional, Price, Qty, Round, StrategyId, Timestamp};
 
-/// A strategy's open position. Its anchors (entry, N, initial stop, base) are frozen by the first fill.
+/// A strategy's open position. Its anchors (entry, N, initial stop, base) are frozen by the first fill. Laid out as it is written: what
+/// every price asks for comes first.
 #[derive(Debug, Clone, PartialEq)]
+#[repr(C)]
 pub struct Campaign {
     /// Highest and lowest price since the last fill or payment: inside them no new extreme of profit can lie.
     high: Price,

@@ -6,7 +6,7 @@ use crate::choice::{Choosing, HedgeChoice};
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
 use crate::outputs::Outputs;
-use crate::pipeline::plan_of;
+use crate::pipeline::write_plan;
 use crate::plan::ENGINE_RULE;
 use crate::route::Working;
 use crate::scope::Scope;
@@ -98,8 +98,6 @@ pub(crate) struct Traded {
     pub(crate) account: u32,
     /// It has a mark feed of its own.
     has_marks: bool,
-    /// The one strategy that trades it and needs nothing that most do not need, where a price concerns nobody else.
-    lone: Option<u32>,
 }
 
 /// The state machine.
@@ -120,8 +118,9 @@ pub struct Engine {
     shares_marks: bool,
     /// Several strategies trade one contract that expires.
     has_shared_expiry: bool,
-    /// Which strategies are alone with the prices of their instruments is known.
-    pub(crate) knows_lone: bool,
+    /// Of each instrument, the one strategy that trades it and needs nothing that most do not need, where a price concerns nobody
+    /// else. Nothing while that is not known.
+    pub(crate) lone: Vec<Option<u32>>,
     /// Strategies for which an input changes nothing are passed without an evaluation.
     pub(crate) may_rest: bool,
     /// How often a strategy was evaluated since the engine was built: a measure, and no state.
@@ -197,7 +196,7 @@ impl Engine {
             last: vec![Price::ZERO; count],
             shares_marks: false,
             has_shared_expiry: false,
-            knows_lone: false,
+            lone: Vec::new(),
             may_rest: true,
             evaluations: 0,
             has_carried: false,
@@ -249,7 +248,7 @@ impl Engine {
 
     /// Adds a strategy in one instrument.
     pub fn add_strategy(&mut self, mut config: StrategyConfig) -> StrategyId {
-        self.knows_lone = false;
+        self.lone.clear();
         let id = StrategyId(self.scopes.len() as u32);
         let index = config.instrument.index();
         let instrument = &self.catalogue.instruments[index];
@@ -369,43 +368,53 @@ impl Engine {
         self.inputs += 1;
         // Nearly all inputs of most runs: one price, which concerns one strategy.
         match input.events {
-            [Event::Trade(trade)] if self.has_lone(trade.instrument) => {
+            [Event::Trade(trade)] if self.lone(trade.instrument).is_some() => {
                 let seen = ohlc_of(trade.price, self.now);
-                self.handle_price(trade.instrument.index(), &seen, input.source);
+                self.handle_price(trade.instrument, &seen, input.source);
             }
-            [Event::Bar(bar)] if self.has_lone(bar.instrument) => {
-                self.handle_price(bar.instrument.index(), &ohlc(bar), input.source);
+            [Event::Bar(bar)] if self.lone(bar.instrument).is_some() => {
+                self.handle_price(bar.instrument, &ohlc(bar), input.source);
             }
             events => self.handle_all(input.source, events),
         }
     }
 
-    /// Whether a price of the instrument concerns one strategy and nobody else.
+    /// The strategy that a price of the instrument concerns, if it concerns nobody else.
     #[inline(always)]
-    fn has_lone(&self, instrument: InstrumentId) -> bool {
-        self.knows_lone && self.traded[instrument.index()].lone.is_some()
+    fn lone(&self, instrument: InstrumentId) -> Option<usize> {
+        self.lone.get(instrument.index()).copied().flatten().map(|index| index as usize)
     }
 
     /// One price of an instrument, for the one strategy that it concerns: the same as [`Self::handle_all`] does of it.
     #[inline(always)]
-    pub(crate) fn handle_price(&mut self, instrument: usize, seen: &Ohlc, source: Source) {
-        let Some(index) = self.traded[instrument].lone.map(|index| index as usize) else { return };
+    pub(crate) fn handle_price(&mut self, instrument: InstrumentId, seen: &Ohlc, source: Source) {
+        let Some(index) = self.lone(instrument) else { return };
+        let instrument = instrument.index();
         self.last[instrument] = seen.close;
         self.books[0].account.set_mark(instrument, seen.close);
         if self.counts_others {
             self.reserve_marked(0, instrument);
         }
         let (scope, book) = (&mut self.scopes[index], &mut self.books[0]);
-        let equity = book.measure_drawdown(self.now);
-        scope.read_price(self.now, seen, book, equity);
-        scope.tell_news();
+        let equity = book.measure(self.now);
+        let is_calm = scope.read_price(self.now, seen, book, equity);
+        if !scope.region.is_known() {
+            scope.tell_news();
+        }
         scope.indicate(Some(seen));
         if self.counts_others {
             scope.read_others(book);
         }
         let may_rest = self.may_rest && source == Source::Market;
+        if may_rest && is_calm && scope.is_quiet_at_price() {
+            #[cfg(debug_assertions)]
+            scope.check_quiet_at_price(book);
+            return scope.observe_inside(book);
+        }
+        book.publish_drawdown(&mut scope.facts);
         if may_rest && scope.is_quiet() {
-            return scope.observe_inside();
+            scope.follow_equity(book);
+            return scope.observe_inside(book);
         }
         scope.observe();
         self.decide_anew(index, source, may_rest);
@@ -421,7 +430,7 @@ impl Engine {
             self.take_in_more(source, events);
         }
         for book in &mut self.books {
-            let _equity = book.measure_drawdown(self.now);
+            let _equity = book.measure(self.now);
         }
         if self.has_shared_expiry {
             for index in 0..self.traded.len() {
@@ -441,7 +450,7 @@ impl Engine {
         if !self.crossing.is_empty() || !self.structures.unsaid.is_empty() {
             self.follow_up();
         }
-        if !self.knows_lone {
+        if self.lone.is_empty() {
             self.find_lone();
         }
     }
@@ -452,13 +461,11 @@ impl Engine {
         let is_more = self.has_options || self.has_carried || self.has_shared_expiry || self.risk.is_some();
         let is_plain = !is_more && self.groups.is_empty() && self.books.len() == 1;
         let scopes = &self.scopes;
-        for traded in &mut self.traded {
-            traded.lone = match traded.scopes[..] {
-                [only] if is_plain && !traded.has_marks && !scopes[only as usize].is_special => Some(only),
-                _ => None,
-            };
-        }
-        self.knows_lone = true;
+        let lone = self.traded.iter().map(|traded| match traded.scopes[..] {
+            [only] if is_plain && !traded.has_marks && !scopes[only as usize].is_special => Some(only),
+            _ => None,
+        });
+        self.lone.extend(lone);
     }
 
     /// What strategies and desks did to each other at once is decided on too.
@@ -511,7 +518,7 @@ impl Engine {
             }
         }
         self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
-        self.knows_lone = false;
+        self.lone.clear();
     }
 
     /// Decides what was touched, where strategies may share one capital. Apart, so that [`Self::handle`] holds the way of those that
@@ -573,7 +580,9 @@ impl Engine {
             Event::Bar(_) | Event::Trade(_) => {}
             Event::Mark(mark) => {
                 let index = mark.instrument.index();
-                self.knows_lone &= self.traded[index].has_marks;
+                if !self.traded[index].has_marks {
+                    self.lone.clear();
+                }
                 self.traded[index].has_marks = true;
                 self.set_mark(index, mark.price);
                 for &scope in &self.traded[index].scopes {
@@ -674,7 +683,7 @@ impl Engine {
         if self.books[change.account.index()].change(change) {
             self.find_heeded();
             self.find_counts();
-            self.knows_lone = false;
+            self.lone.clear();
         }
         if let CashReason::Funding { instrument, position, .. } = change.reason {
             self.attribute_funding(instrument, position, change.amount);
@@ -821,7 +830,7 @@ impl Engine {
     /// How far an account's equity is under its highest, net of deposits and withdrawals.
     #[must_use]
     pub fn drawdown(&self, account: AccountId) -> f64 {
-        self.books[account.index()].drawdown
+        self.books[account.index()].drawdown().get()
     }
 
     /// Strategies in their instruments, in the order in which they were added.
@@ -894,12 +903,15 @@ impl Engine {
             self.tell_risk(strategy.index(), Source::Venue);
         }
         let scope = &mut self.scopes[strategy.index()];
-        let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
+        let book = &self.books[scope.account.index()];
+        let equity = book.account.equity_for(scope.instrument.index());
+        book.publish_drawdown(&mut scope.facts);
         scope.because.clear();
         scope.region.forget();
         let target = scope.evaluate();
         let held = scope.desk.map_or(scope.position, |desk| self.structures.desks[desk as usize].exposed());
-        let mut plan = plan_of(scope, PlanId(self.plans + 1), self.inputs, self.now, equity, held, target);
+        let mut plan = Plan::default();
+        write_plan(&mut plan, scope, (PlanId(self.plans + 1), self.inputs, self.now), equity, held, target);
         if let Some(risk) = &self.risk {
             risk.note_unknown(&mut plan);
         }
@@ -952,7 +964,7 @@ impl Engine {
         self.find_heeded();
         self.find_counts();
         self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
-        self.knows_lone = false;
+        self.lone.clear();
         for index in 0..self.last.len() {
             self.traded[index].has_marks = from.bool()?;
             self.last[index] = Price::from_raw(from.i64()?);

@@ -152,7 +152,8 @@ impl Engine {
             Forced::Settlement => Purpose::Settlement,
             Forced::Opening => {
                 book.carried.push((fill.instrument.0, fill.signed_qty(), fill.price));
-                (self.has_carried, self.knows_lone) = (true, false);
+                self.has_carried = true;
+                self.lone.clear();
                 let adopts = |scope: &&u32| self.scopes[**scope as usize].adoption.is_some();
                 if let Some(scope) = self.traded[index].scopes.iter().find(adopts).copied() {
                     self.on_fill(scope as usize, order, Purpose::Opening, fill);

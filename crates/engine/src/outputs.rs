@@ -1,66 +1,60 @@
-//! What waits to be polled. A plan is large and rare beside orders and news: each kind waits in its own queue, so that only plans are
-//! moved as such.
+//! What waits to be polled. A plan is large, and filled where it will be read: what is handed out is shared, and used again for a later
+//! plan once nobody holds it any more, so that a decision neither copies a plan nor allocates.
 
 use crate::{Notice, Output, Plan, Purpose};
+use arrayvec::ArrayVec;
 use market::Command;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use units::StrategyId;
 
 /// Outputs in the order in which they came about.
 #[derive(Debug)]
 pub(crate) struct Outputs {
-    order: VecDeque<Waiting>,
-    plans: VecDeque<Plan>,
+    order: VecDeque<Output>,
+    /// Plans made earlier, handed out since or still waiting, the oldest first.
+    made: ArrayVec<Arc<Plan>, MADE_MAX>,
 }
 
-#[derive(Debug)]
-enum Waiting {
-    /// The first of the plans that wait.
-    Plan,
-    Command {
-        command: Command,
-        purpose: Purpose,
-        strategy: StrategyId,
-    },
-    Notice(Notice),
-}
+/// So many earlier plans are looked through for one that nobody holds.
+const MADE_MAX: usize = 4;
 
 impl Default for Outputs {
     /// With room for what one decision makes, so that none allocates.
     fn default() -> Self {
-        Self { order: VecDeque::with_capacity(64), plans: VecDeque::with_capacity(2) }
+        Self { order: VecDeque::with_capacity(64), made: ArrayVec::new() }
     }
 }
 
 impl Outputs {
-    /// A decision whose outcome changed.
-    pub(crate) fn keep(&mut self, plan: Plan) {
-        self.order.push_back(Waiting::Plan);
-        self.plans.push_back(plan);
-    }
-
-    /// The decision that came last.
-    pub(crate) fn last_plan(&mut self) -> Option<&mut Plan> {
-        self.plans.back_mut()
+    /// A decision whose outcome changed: `fill` writes all of it.
+    pub(crate) fn keep(&mut self, fill: impl FnOnce(&mut Plan)) {
+        let free = self.made.iter().position(|plan| Arc::strong_count(plan) == 1);
+        let mut plan = free.map(|at| self.made.remove(at)).unwrap_or_default();
+        // Always: nobody else holds it.
+        if let Some(plan) = Arc::get_mut(&mut plan) {
+            fill(plan);
+        }
+        if self.made.is_full() {
+            self.made.remove(0);
+        }
+        self.made.push(Arc::clone(&plan));
+        self.order.push_back(Output::Plan(plan));
     }
 
     /// Something to do at a venue.
     pub(crate) fn send(&mut self, command: Command, purpose: Purpose, strategy: StrategyId) {
-        self.order.push_back(Waiting::Command { command, purpose, strategy });
+        self.order.push_back(Output::Command { command, purpose, strategy });
     }
 
     /// Something worth telling.
     pub(crate) fn tell(&mut self, notice: Notice) {
-        self.order.push_back(Waiting::Notice(notice));
+        self.order.push_back(Output::Notice(notice));
     }
 
     /// The next in order.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Output> {
-        match self.order.pop_front()? {
-            Waiting::Plan => self.plans.pop_front().map(Output::Plan),
-            Waiting::Command { command, purpose, strategy } => Some(Output::Command { command, purpose, strategy }),
-            Waiting::Notice(notice) => Some(Output::Notice(notice)),
-        }
+        self.order.pop_front()
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Periods {
     deposits: Cash,
     /// Equity after the input before.
     last: Cash,
-    /// Counts changes, so that facts are set only after one.
+    /// Counts changes, those of the account's highest equity among them, so that facts are set only after one.
     pub(crate) version: u32,
     returns: Option<Box<DayReturns>>,
 }
@@ -110,6 +110,16 @@ impl Periods {
             self.begin(now, equity);
         }
         self.last = equity;
+    }
+
+    /// The account's highest equity is another.
+    pub(crate) fn on_highest(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
+
+    /// Equity after the last input.
+    pub(crate) fn last(&self) -> Cash {
+        self.last
     }
 
     /// Something reads the returns of days: they are kept from now on.

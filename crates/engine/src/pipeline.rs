@@ -106,7 +106,7 @@ impl Engine {
         // What should work at the venue, against what works: is there anything to send or to tell?
         if is_as_before(scope, &self.structures, &mut self.routed, source, target) {
             if may_rest {
-                scope.rest(target);
+                scope.rest(target, &self.books[scope.account.index()]);
                 if self.risk.is_some() {
                     self.prove_risk(index);
                 }
@@ -154,10 +154,13 @@ impl Engine {
         }
         // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
         let held = desk.map_or(scope.position, Desk::exposed);
-        self.outputs.keep(plan_of(scope, id, self.inputs, at, equity, held, target));
-        if let (Some(risk), Some(plan)) = (&self.risk, self.outputs.last_plan()) {
-            risk.note_unknown(plan);
-        }
+        let (scope, risk, when) = (&self.scopes[index], &self.risk, (id, self.inputs, at));
+        self.outputs.keep(|plan| {
+            write_plan(plan, scope, when, equity, held, target);
+            if let Some(risk) = risk {
+                risk.note_unknown(plan);
+            }
+        });
         let scope = &mut self.scopes[index];
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
@@ -249,31 +252,27 @@ fn is_as_before(
     false
 }
 
-/// The decision that a strategy's rules have just made, as a plan.
-pub(crate) fn plan_of(
+/// Writes the decision that a strategy's rules have just made over whatever the plan was: every field.
+pub(crate) fn write_plan(
+    plan: &mut Plan,
     scope: &Scope,
-    id: PlanId,
-    input: u64,
-    at: Timestamp,
-    equity: Cash,
+    (new_id, on_input, now): (PlanId, u64, Timestamp),
+    worth: Cash,
     held: Qty,
-    target: Target,
-) -> Plan {
-    Plan {
-        id,
-        input,
-        at,
-        strategy: scope.id,
-        instrument: scope.instrument,
-        price: scope.facts.get(facts::PRICE).unwrap_or_default(),
-        equity,
-        position: held,
-        target,
-        add: scope.because.add().filter(|_| !target.qty.is_zero()),
-        steps: scope.because.steps().iter().copied().collect(),
-        exits: scope.because.exits().iter().copied().collect(),
-        unknown: Vec::new(),
-    }
+    wanted: Target,
+) {
+    let Plan { id, input, at, strategy, instrument, price, equity, position, target, steps, add, exits, unknown } =
+        plan;
+    (*id, *input, *at) = (new_id, on_input, now);
+    (*strategy, *instrument) = (scope.id, scope.instrument);
+    *price = scope.facts.get(facts::PRICE).unwrap_or_default();
+    (*equity, *position, *target) = (worth, held, wanted);
+    steps.clear();
+    steps.extend(scope.because.steps().iter().copied());
+    *add = scope.because.add().filter(|_| !wanted.qty.is_zero());
+    exits.clear();
+    exits.extend(scope.because.exits().iter().copied());
+    unknown.clear();
 }
 
 /// What should work at the venue after a decision. News of our own orders moves exits and adds only.

@@ -5,6 +5,7 @@ use arrayvec::ArrayVec;
 use market::{Command, Fill, RejectReason};
 use policy::{Add, EXITS_MAX, Exit, STEPS_MAX, Step, Target};
 use std::fmt;
+use std::sync::Arc;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, SeriesId, StrategyId, Timestamp};
 
@@ -13,10 +14,9 @@ pub const ENGINE_RULE: u8 = u8::MAX;
 
 /// What follows from an input, in order: a plan, then its commands; notices.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "plans are moved by value so that a decision allocates nothing")]
 pub enum Output {
-    /// A decision whose outcome changed.
-    Plan(Plan),
+    /// A decision whose outcome changed. Shared, because it is large; the engine uses the memory again once it is let go.
+    Plan(Arc<Plan>),
     /// An order to send, change or take back, and what it is for.
     Command {
         /// What to do.
@@ -31,7 +31,7 @@ pub enum Output {
 }
 
 /// A complete and immutable decision: what is wanted and which rule made it so.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {
     /// Counts recorded plans.
     pub id: PlanId,

@@ -18,27 +18,17 @@ use units::{AccountId, Cash, InstrumentId, Price, Qty, StrategyId, Timestamp};
 /// many strategies an event touches few lines of memory.
 #[repr(C)]
 pub(crate) struct Scope {
-    pub(crate) position: Qty,
-    /// A fingerprint of which rules refuse, cut or hold back: a plan is recorded when it changes.
-    pub(crate) limits: u64,
+    pub(crate) indicators: Vec<Box<dyn Indicator>>,
     /// Trigger of an add that the last decision refused.
     pub(crate) refused_trigger: Option<Price>,
-    pub(crate) rules: Vec<Box<dyn Rule>>,
-    pub(crate) account: AccountId,
     pub(crate) instrument: InstrumentId,
-    /// The number of its desk, if it trades a structure of options.
-    pub(crate) desk: Option<u32>,
-    /// The hedge that compares costs of which it is an instrument, or which may give it up.
-    pub(crate) choice: Option<u32>,
-    pub(crate) indicators: Vec<Box<dyn Indicator>>,
-    pub(crate) id: StrategyId,
     /// The version of days and weeks that its facts tell.
     pub(crate) periods: u32,
     /// It has anything that most strategies have not: looked at first, so that those pay for one look.
     pub(crate) is_special: bool,
     /// No other strategy of the account trades the instrument.
     pub(crate) alone: bool,
-    /// Campaign facts are out of date.
+    /// Facts of the position and the campaign are out of date.
     pub(crate) stale: bool,
     /// A resting order was filled or a refused trigger crossed in this input: its plan is recorded in any case.
     pub(crate) crossed: bool,
@@ -48,12 +38,22 @@ pub(crate) struct Scope {
     passed: bool,
     /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
     pub(crate) region: Region,
-    pub(crate) because: Because,
     pub(crate) working: Working,
-    /// Signed quantities that the venue refused since the last decision, and whether for want of margin.
-    refusals: ArrayVec<(Qty, bool), REFUSALS_MAX>,
     pub(crate) facts: Facts,
     pub(crate) campaign: Option<Campaign>,
+    pub(crate) because: Because,
+    pub(crate) position: Qty,
+    /// A fingerprint of which rules refuse, cut or hold back: a plan is recorded when it changes.
+    pub(crate) limits: u64,
+    pub(crate) rules: Vec<Box<dyn Rule>>,
+    pub(crate) account: AccountId,
+    /// The number of its desk, if it trades a structure of options.
+    pub(crate) desk: Option<u32>,
+    /// The hedge that compares costs of which it is an instrument, or which may give it up.
+    pub(crate) choice: Option<u32>,
+    pub(crate) id: StrategyId,
+    /// Signed quantities that the venue refused since the last decision, and whether for want of margin.
+    refusals: ArrayVec<(Qty, bool), REFUSALS_MAX>,
     /// Price information of the input being handled.
     pub(crate) seen: Option<Ohlc>,
     /// What the region's decision came to, to check it by.
@@ -162,7 +162,7 @@ impl Scope {
             periods: 0,
             expiry: instrument.kind.expiry(),
             over: false,
-            stale: false,
+            stale: true,
             crossed: false,
             region: Region::default(),
             until_asked: 0,
@@ -217,11 +217,13 @@ impl Scope {
     }
 
     /// A price and what it makes of the account, where it concerns this strategy alone: the same as [`Self::see_price`], then
-    /// [`Self::read`].
+    /// [`Self::read`] but for drawdown. Whether nothing but equity has changed of the account.
     #[inline(always)]
-    pub(crate) fn read_price(&mut self, now: Timestamp, seen: &Ohlc, book: &Book, equity: Cash) {
-        book.publish_price(self.instrument.index(), (now, seen.close, equity), &mut self.periods, &mut self.facts);
+    pub(crate) fn read_price(&mut self, now: Timestamp, seen: &Ohlc, book: &Book, equity: Cash) -> bool {
+        let told = (now, seen.close, equity);
+        let is_calm = book.publish_price(self.instrument.index(), told, &mut self.periods, &mut self.facts);
         self.reach(seen);
+        is_calm
     }
 
     /// The campaign's extremes, and whether a refused trigger was crossed.
@@ -308,7 +310,11 @@ impl Scope {
     /// Tells the strategy of its account.
     #[inline(always)]
     pub(crate) fn read(&mut self, book: &Book) {
+        let told = self.periods;
         book.publish(self.instrument.index(), &mut self.periods, &mut self.facts);
+        if told != self.periods {
+            self.region.follow_nothing();
+        }
     }
 
     /// Tells it of what else its account is exposed to, where nothing stands beside it in its own instrument.
@@ -340,16 +346,18 @@ impl Scope {
         if self.stale {
             self.publish_campaign();
         }
-        self.facts.set(facts::POSITION, self.position);
         for indicator in &mut self.indicators {
             indicator.observe(seen, &mut self.facts);
         }
     }
 
-    /// Lets rules see the input inside the region: those that remember something of it.
+    /// Lets rules see a price inside the region: those that remember something of it.
     #[inline(always)]
-    pub(crate) fn observe_inside(&mut self) {
+    pub(crate) fn observe_inside(&mut self, book: &Book) {
         let mut observers = self.region.observers();
+        if observers != 0 {
+            book.publish_drawdown(&mut self.facts);
+        }
         while observers != 0 {
             self.rules[observers.trailing_zeros() as usize].observe(&self.facts);
             observers &= observers - 1;
@@ -378,6 +386,7 @@ impl Scope {
     #[inline(never)]
     fn publish_campaign(&mut self) {
         self.stale = false;
+        self.facts.set(facts::POSITION, self.position);
         Campaign::publish(self.campaign.as_ref(), &mut self.facts);
     }
 
@@ -460,12 +469,25 @@ impl Scope {
         target
     }
 
-    /// The decision just made changed nothing: keeps the region in which that is so, if there is one.
+    /// The decision just made changed nothing: keeps the region in which that is so, if there is one. Not while an add is triggered and
+    /// unfilled, which every price may leave behind: inside a region there is no [news](Self::tell_news).
     #[inline]
-    pub(crate) fn rest(&mut self, target: Target) {
+    pub(crate) fn rest(&mut self, target: Target, book: &Book) {
+        if self.working.triggered_add().is_some() {
+            self.region.forget();
+        }
         if self.region.is_known() {
             self.region.put_in_force(&mut self.facts);
+            self.follow_equity(book);
             (self.settled, self.passed) = (target, false);
+        }
+    }
+
+    /// From now on a price needs to tell no drawdown, until more than equity changes of the account.
+    #[inline]
+    pub(crate) fn follow_equity(&mut self, book: &Book) {
+        if let Some(highest) = book.highest_told() {
+            self.region.follow_equity(highest);
         }
     }
 
@@ -476,12 +498,37 @@ impl Scope {
             self.leave();
             return false;
         }
-        if !self.passed {
-            self.passed = true;
-        }
+        self.pass();
         #[cfg(debug_assertions)]
         self.check_quiet();
         true
+    }
+
+    /// The same after a price that told no drawdown, where nothing but equity has changed of the account. `false`: that is not known
+    /// before drawdown is told.
+    #[inline(always)]
+    pub(crate) fn is_quiet_at_price(&mut self) -> bool {
+        let is_quiet = !self.crossed && self.region.holds_at_price(&self.facts);
+        if is_quiet {
+            self.pass();
+        }
+        is_quiet
+    }
+
+    /// An evaluation is spared.
+    #[inline(always)]
+    fn pass(&mut self) {
+        if !self.passed {
+            self.passed = true;
+        }
+    }
+
+    /// That equity tells where drawdown is; in builds that check, of every price that is passed.
+    #[cfg(debug_assertions)]
+    pub(crate) fn check_quiet_at_price(&mut self, book: &Book) {
+        book.publish_drawdown(&mut self.facts);
+        assert!(self.region.holds(&self.facts), "equity hides a drawdown");
+        self.check_quiet();
     }
 
     /// The facts are outside the region, if there is one.
@@ -511,6 +558,8 @@ impl Scope {
                 );
             }
         }
+        let has_news = !self.refusals.is_empty() || self.working.triggered_add().is_some();
+        assert!(!has_news, "news of orders inside a region");
         let mut because = Because::default();
         because.clear();
         let target = policy::evaluate(&self.rules, &self.facts, &mut because);

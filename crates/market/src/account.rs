@@ -74,6 +74,8 @@ pub struct Account {
     numeraire: Currency,
     balances: Vec<Balance>,
     lines: Vec<Line>,
+    /// Of each line, what is priced, in which currency, and whether it is spot that is held here.
+    pairs: Vec<(Currency, Currency, bool)>,
     /// How much is worth one unit of each balance's currency, in the same order.
     conversions: Vec<Conversion>,
     /// It has one currency only, its numéraire: nothing is translated.
@@ -113,8 +115,9 @@ impl Balance {
     }
 }
 
-/// A position at its mark.
+/// A position at its mark: in one line of memory, which is all that a price asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(align(64))]
 struct Line {
     position: Position,
     mark: Price,
@@ -127,9 +130,9 @@ struct Line {
     holds: Option<u8>,
     /// Which balance holds the coin that it is a contract on, where that coin is exposure of its own.
     coin: Option<u8>,
-    base: Currency,
-    quote: Currency,
 }
+
+const _: () = assert!(size_of::<Line>() == 64, "one line of memory");
 
 impl Line {
     fn exposure(&self) -> Notional {
@@ -148,8 +151,8 @@ impl Account {
         let is_own = |instrument: &&Instrument| venue.is_none_or(|venue| instrument.venue() == venue);
         let first = catalogue.instruments.iter().find(is_own).map(|instrument| instrument.settle);
         let numeraire = numeraire.or(first).unwrap_or(Currency::USD);
-        let mut account =
-            Self { numeraire, balances: Vec::new(), lines: Vec::new(), conversions: Vec::new(), is_single: false };
+        let (balances, lines, pairs, conversions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut account = Self { numeraire, balances, lines, pairs, conversions, is_single: false };
         for instrument in &catalogue.instruments {
             let own = is_own(&instrument);
             let settles = if own { account.balance_index(instrument.settle) } else { 0 };
@@ -163,9 +166,8 @@ impl Account {
                 settles,
                 holds,
                 coin: None,
-                base: instrument.priced(),
-                quote: instrument.quote,
             });
+            account.pairs.push((instrument.priced(), instrument.quote, holds.is_some()));
         }
         if account.balances.is_empty() {
             account.balance_index(numeraire);
@@ -205,12 +207,11 @@ impl Account {
     }
 
     fn find_conversions(&mut self) {
-        let pairs: Vec<_> = self.lines.iter().map(|line| (line.base, line.quote, line.holds.is_some())).collect();
-        let to = self.numeraire;
-        self.conversions = self.balances.iter().map(|balance| Conversion::find(balance.currency, to, &pairs)).collect();
+        let (to, pairs) = (self.numeraire, &self.pairs);
+        self.conversions = self.balances.iter().map(|balance| Conversion::find(balance.currency, to, pairs)).collect();
         self.is_single = self.conversions == [Conversion::Same];
         for line in 0..self.lines.len() {
-            let base = self.lines[line].base;
+            let base = self.pairs[line].0;
             let held = self.balances.iter().position(|balance| balance.currency == base);
             self.lines[line].coin = held.filter(|_| self.is_exposed(base)).map(|index| index as u8);
         }

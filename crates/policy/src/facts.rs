@@ -167,81 +167,82 @@ facts! {
     0 PRICE: Price = "price";
     /// Equity of the account, in its numéraire.
     1 EQUITY: Cash = "equity";
-    /// How far equity, net of deposits and withdrawals, is under its highest: `0.1` is 10 %.
-    2 DRAWDOWN: Ratio = "drawdown";
-    /// Signed quantity that the strategy holds.
-    3 POSITION: Qty = "position";
-    /// Conviction, from -1 (short) to 1 (long).
-    4 SIGNAL: Ratio = "signal";
-    /// When the signal was last issued anew.
-    5 SIGNAL_SINCE: Timestamp = "signal.since";
     /// Volatility that sizing uses, annualised.
-    6 VOLATILITY: Vol = "volatility";
-    /// The volatility unit N in price terms, now.
-    7 UNIT: Price = "unit";
-    /// The instrument's price grid.
-    8 TICK: Price = "tick";
-    /// The instrument's quantity grid.
-    9 LOT: Qty = "lot";
-    /// The smallest order.
-    10 MIN_QTY: Qty = "min_qty";
-    /// Campaign: the first fill's price, frozen.
-    11 ENTRY: Price = "campaign.entry";
-    /// Campaign: the price of the last unit's fill.
-    12 LAST_FILL: Price = "campaign.last_fill";
-    /// Campaign: N, frozen at entry.
-    13 CAMPAIGN_UNIT: Price = "campaign.unit";
-    /// Campaign: the initial stop, frozen.
-    14 INITIAL_STOP: Price = "campaign.initial_stop";
-    /// Campaign: the stop in force.
-    15 STOP: Price = "campaign.stop";
-    /// Campaign: signed full size of all units, frozen at entry.
-    16 BASE: Qty = "campaign.base";
-    /// Campaign: one bit per unit filled.
-    17 UNITS: u32 = "campaign.units";
-    /// Campaign: one bit per unit that lapsed unfilled.
-    18 LAPSED: u32 = "campaign.lapsed";
-    /// Campaign: one bit per ladder rung used.
-    19 RUNGS_USED: u32 = "campaign.rungs_used";
-    /// Campaign: signed quantity of the first unit as filled.
-    20 FIRST: Qty = "campaign.first";
-    /// Campaign: signed largest quantity held so far.
-    21 PEAK: Qty = "campaign.peak";
-    /// Campaign: signed quantity that would be held had no cap cut it.
-    22 UNCUT: Qty = "campaign.uncut";
-    /// Campaign: the best price since entry (highest when long, lowest when short).
-    23 BEST: Price = "campaign.best";
-    /// When the last campaign closed.
-    24 CLOSED_AT: Timestamp = "campaign.closed_at";
-    /// Time of the input being decided on.
-    25 NOW: Timestamp = "now";
+    2 VOLATILITY: Vol = "volatility";
     /// How many times the market told a price: tells news of the market from news of one's own orders.
-    26 PRICES: u32 = "price.count";
-    /// Signed largest quantity of the campaign that closed last: tells which side was traded.
-    27 CLOSED_PEAK: Qty = "campaign.closed_peak";
-    /// Which source of the declared chain volatility comes from: 0 is the first.
-    28 VOLATILITY_SOURCE: u32 = "volatility.source";
-    /// When that source was last news.
-    29 VOLATILITY_SINCE: Timestamp = "volatility.since";
-    /// How the instrument's value follows its price: what a quantity costs, risks and earns. Linear where nothing is said.
-    30 CONTRACT: Contract = "contract";
-    /// Deposits less withdrawals so far.
-    31 DEPOSITS: Cash = "deposits";
-    /// Equity when the UTC day began, net of deposits and withdrawals since.
-    32 DAY_START: Cash = "day_start";
-    /// Equity when the UTC week began (on Monday), net of deposits and withdrawals since.
-    33 WEEK_START: Cash = "week_start";
-    /// How many campaigns have closed.
-    34 CLOSED: u32 = "campaign.closed";
-    /// Net result of the campaign that closed last, in R, after fees and funding.
-    35 CLOSED_R: Ratio = "campaign.closed_r";
-    /// Campaign: when its first fill was.
-    36 OPENED: Timestamp = "campaign.opened";
-    /// Share of equity that sizing goes by: the strategy's capital × the instrument's allocation. The whole where nothing is said.
-    37 SHARE: Ratio = "share";
+    3 PRICES: u32 = "price.count";
+    /// Time of the input being decided on.
+    4 NOW: Timestamp = "now";
     /// Gross exposure of the account's other positions with the worst of their pending orders, in the settlement currency of this
     /// instrument. None where nothing is said.
-    38 OTHERS: Cash = "others.exposure";
+    5 OTHERS: Cash = "others.exposure";
+    /// How far equity, net of deposits and withdrawals, is under its highest: `0.1` is 10 %. What a price that is passed in a
+    /// [region](crate::Region) would tell of it is left out; before any decision it is told.
+    6 DRAWDOWN: Ratio = "drawdown";
+    /// Signed quantity that the strategy holds.
+    7 POSITION: Qty = "position";
+    /// Conviction, from -1 (short) to 1 (long).
+    8 SIGNAL: Ratio = "signal";
+    /// When the signal was last issued anew.
+    9 SIGNAL_SINCE: Timestamp = "signal.since";
+    /// The volatility unit N in price terms, now.
+    10 UNIT: Price = "unit";
+    /// The instrument's price grid.
+    11 TICK: Price = "tick";
+    /// The instrument's quantity grid.
+    12 LOT: Qty = "lot";
+    /// The smallest order.
+    13 MIN_QTY: Qty = "min_qty";
+    /// Campaign: the first fill's price, frozen.
+    14 ENTRY: Price = "campaign.entry";
+    /// Campaign: the price of the last unit's fill.
+    15 LAST_FILL: Price = "campaign.last_fill";
+    /// Campaign: N, frozen at entry.
+    16 CAMPAIGN_UNIT: Price = "campaign.unit";
+    /// Campaign: the initial stop, frozen.
+    17 INITIAL_STOP: Price = "campaign.initial_stop";
+    /// Campaign: the stop in force.
+    18 STOP: Price = "campaign.stop";
+    /// Campaign: signed full size of all units, frozen at entry.
+    19 BASE: Qty = "campaign.base";
+    /// Campaign: one bit per unit filled.
+    20 UNITS: u32 = "campaign.units";
+    /// Campaign: one bit per unit that lapsed unfilled.
+    21 LAPSED: u32 = "campaign.lapsed";
+    /// Campaign: one bit per ladder rung used.
+    22 RUNGS_USED: u32 = "campaign.rungs_used";
+    /// Campaign: signed quantity of the first unit as filled.
+    23 FIRST: Qty = "campaign.first";
+    /// Campaign: signed largest quantity held so far.
+    24 PEAK: Qty = "campaign.peak";
+    /// Campaign: signed quantity that would be held had no cap cut it.
+    25 UNCUT: Qty = "campaign.uncut";
+    /// Campaign: the best price since entry (highest when long, lowest when short).
+    26 BEST: Price = "campaign.best";
+    /// When the last campaign closed.
+    27 CLOSED_AT: Timestamp = "campaign.closed_at";
+    /// Signed largest quantity of the campaign that closed last: tells which side was traded.
+    28 CLOSED_PEAK: Qty = "campaign.closed_peak";
+    /// Which source of the declared chain volatility comes from: 0 is the first.
+    29 VOLATILITY_SOURCE: u32 = "volatility.source";
+    /// When that source was last news.
+    30 VOLATILITY_SINCE: Timestamp = "volatility.since";
+    /// How the instrument's value follows its price: what a quantity costs, risks and earns. Linear where nothing is said.
+    31 CONTRACT: Contract = "contract";
+    /// Deposits less withdrawals so far.
+    32 DEPOSITS: Cash = "deposits";
+    /// Equity when the UTC day began, net of deposits and withdrawals since.
+    33 DAY_START: Cash = "day_start";
+    /// Equity when the UTC week began (on Monday), net of deposits and withdrawals since.
+    34 WEEK_START: Cash = "week_start";
+    /// How many campaigns have closed.
+    35 CLOSED: u32 = "campaign.closed";
+    /// Net result of the campaign that closed last, in R, after fees and funding.
+    36 CLOSED_R: Ratio = "campaign.closed_r";
+    /// Campaign: when its first fill was.
+    37 OPENED: Timestamp = "campaign.opened";
+    /// Share of equity that sizing goes by: the strategy's capital × the instrument's allocation. The whole where nothing is said.
+    38 SHARE: Ratio = "share";
     /// Campaign: average entry price of what is held, as far as adds have moved it in favour: it never moves back.
     39 AVERAGE: Price = "campaign.average";
     /// Cash in the currency that the instrument is paid in: what spot can be bought with.
@@ -301,6 +302,7 @@ pub const fn series(id: units::SeriesId) -> Fact<Ratio> {
     Fact::at(FIRST_SERIES + id.0 as u16)
 }
 
+/// A series: what it was last, and when that was told.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Slot {
     raw: i128,
@@ -310,17 +312,19 @@ struct Slot {
 const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
 
 /// All facts of one scope (a strategy in its instrument). Laid out as it is written, from the beginning of a line of memory: what is
-/// written with every price lies in few of them.
+/// written with every price has the first slots, and so lies in few lines.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
 pub struct Facts {
     /// Which of the engine's own facts are known: one bit a slot, so that what nobody told is not looked at.
     known: u64,
-    now: Timestamp,
-    /// Which of the engine's own facts changed since [`Self::watch`]: one bit a slot. It follows from what is set, and is no state.
+    /// Which of them changed since [`Self::watch`]: one bit a slot. It follows from what is set, and is no state.
     changed: u64,
+    now: Timestamp,
+    /// When the price was last told.
+    priced: Timestamp,
     /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
-    own: [Slot; NAMES.len()],
+    own: [i128; NAMES.len()],
     series: Box<[Slot]>,
     /// Series that are told anew before each evaluation: no state.
     passing: Vec<FactId>,
@@ -329,7 +333,13 @@ pub struct Facts {
 const _: () = assert!(NAMES.len() <= u64::BITS as usize, "one bit for each of the engine's own facts");
 
 /// Facts that change with nearly every input: taken for changed without looking.
-const RESTLESS: u64 = bit(PRICE.id) | bit(PRICES.id) | bit(EQUITY.id) | bit(DRAWDOWN.id) | bit(NOW.id) | bit(OTHERS.id);
+const RESTLESS: u64 = bit(PRICE.id)
+    | bit(EQUITY.id)
+    | bit(DRAWDOWN.id)
+    | bit(VOLATILITY.id)
+    | bit(NOW.id)
+    | bit(PRICES.id)
+    | bit(OTHERS.id);
 
 /// The bit of one of the engine's own facts; none of any other.
 pub(crate) const fn bit(fact: FactId) -> u64 {
@@ -341,25 +351,14 @@ impl Facts {
     #[must_use]
     pub fn new(series: usize) -> Self {
         Self {
-            own: [EMPTY; NAMES.len()],
-            series: vec![EMPTY; series].into(),
+            own: [0; NAMES.len()],
             known: 0,
-            now: Timestamp::MIN,
             changed: 0,
+            now: Timestamp::MIN,
+            priced: Timestamp::MIN,
+            series: vec![EMPTY; series].into(),
             passing: Vec::new(),
         }
-    }
-
-    #[inline]
-    fn slot(&self, fact: FactId) -> &Slot {
-        let at = usize::from(fact.0);
-        if at < NAMES.len() { &self.own[at] } else { &self.series[at - NAMES.len()] }
-    }
-
-    #[inline]
-    fn slot_mut(&mut self, fact: FactId) -> &mut Slot {
-        let at = usize::from(fact.0);
-        if at < NAMES.len() { &mut self.own[at] } else { &mut self.series[at - NAMES.len()] }
     }
 
     /// A series is told anew before each evaluation, so that it is no part of the state.
@@ -380,44 +379,31 @@ impl Facts {
     #[inline]
     pub fn set_price(&mut self, price: Price) {
         let count = self.get(PRICES).unwrap_or(0).wrapping_add(1);
-        self.set_both((PRICE, price), (PRICES, count));
+        self.set(PRICE, price);
+        self.set(PRICES, count);
     }
 
     /// What a price tells of the market and of the account, in one go: the same as [`Self::set_now`], [`Self::set_price`] and
-    /// [`Self::set_both`] of equity and drawdown.
+    /// [`Self::set`] of equity.
     #[inline]
-    pub fn set_market(&mut self, now: Timestamp, price: Price, equity: Cash, drawdown: Ratio) {
-        const ALL: u64 = bit(NOW.id) | bit(PRICE.id) | bit(PRICES.id) | bit(EQUITY.id) | bit(DRAWDOWN.id);
+    pub fn set_market(&mut self, now: Timestamp, price: Price, equity: Cash) {
+        const ALL: u64 = bit(NOW.id) | bit(PRICE.id) | bit(PRICES.id) | bit(EQUITY.id);
         if self.known & self.changed & ALL != ALL {
             self.known |= ALL;
             self.changed |= ALL;
         }
-        self.now = now;
-        // What nobody has counted yet is empty, and so none.
-        let count = u32::from_raw(self.slot(PRICES.id).raw).wrapping_add(1);
+        (self.now, self.priced) = (now, now);
+        // What nobody has counted yet is none.
+        let count = u32::from_raw(self.own[usize::from(PRICES.id.0)]).wrapping_add(1);
         let raws = [
-            (NOW.id, now.to_raw()),
             (PRICE.id, price.to_raw()),
-            (PRICES.id, count.to_raw()),
             (EQUITY.id, equity.to_raw()),
-            (DRAWDOWN.id, drawdown.to_raw()),
+            (NOW.id, now.to_raw()),
+            (PRICES.id, count.to_raw()),
         ];
         for (fact, raw) in raws {
-            *self.slot_mut(fact) = Slot { raw, set: now };
+            self.own[usize::from(fact.0)] = raw;
         }
-    }
-
-    /// Sets two facts that change with nearly every input, now.
-    #[inline]
-    pub fn set_both<T: FactValue, U: FactValue>(&mut self, first: (Fact<T>, T), second: (Fact<U>, U)) {
-        debug_assert!(self.now != Timestamp::MIN, "facts are set at a time");
-        let both = bit(first.0.id) | bit(second.0.id);
-        debug_assert!(both & !RESTLESS == 0, "whether others changed is looked at");
-        let set = self.now;
-        *self.slot_mut(first.0.id) = Slot { raw: first.1.to_raw(), set };
-        *self.slot_mut(second.0.id) = Slot { raw: second.1.to_raw(), set };
-        self.learn(both);
-        self.tell_changed(both);
     }
 
     /// Written only where it is news: what is read whole soon after a part of it was written is waited for.
@@ -448,24 +434,32 @@ impl Facts {
     #[inline]
     pub fn set<T: FactValue>(&mut self, fact: Fact<T>, value: T) {
         debug_assert!(self.now != Timestamp::MIN, "facts are set at a time");
-        let (raw, set, bit) = (value.to_raw(), self.now, bit(fact.id));
-        let is_new = self.learn(bit);
-        let slot = self.slot_mut(fact.id);
-        if bit & RESTLESS == 0 && !is_new && slot.raw == raw {
-            slot.set = set;
+        let (raw, at) = (value.to_raw(), usize::from(fact.id.0));
+        if at >= NAMES.len() {
+            self.series[at - NAMES.len()] = Slot { raw, set: self.now };
             return;
         }
-        *slot = Slot { raw, set };
+        if fact.id == PRICE.id {
+            self.priced = self.now;
+        }
+        let bit = bit(fact.id);
+        let is_new = self.learn(bit);
+        if bit & RESTLESS == 0 && !is_new && self.own[at] == raw {
+            return;
+        }
+        self.own[at] = raw;
         self.tell_changed(bit);
     }
 
     /// Sets or forgets a fact, now.
     #[inline]
     pub fn put<T: FactValue>(&mut self, fact: Fact<T>, value: Option<T>) {
+        let at = usize::from(fact.id.0);
         match value {
             Some(value) => self.set(fact, value),
+            None if at >= NAMES.len() => self.series[at - NAMES.len()] = EMPTY,
             None if self.is_known(fact.id) => {
-                *self.slot_mut(fact.id) = EMPTY;
+                self.own[at] = 0;
                 self.known &= !bit(fact.id);
                 self.changed |= bit(fact.id);
             }
@@ -488,18 +482,16 @@ impl Facts {
 
     #[inline]
     fn is_known(&self, fact: FactId) -> bool {
-        if usize::from(fact.0) < NAMES.len() {
-            self.known & bit(fact) != 0
-        } else {
-            self.slot(fact).set != Timestamp::MIN
-        }
+        let at = usize::from(fact.0);
+        if at < NAMES.len() { self.known & bit(fact) != 0 } else { self.series[at - NAMES.len()].set != Timestamp::MIN }
     }
 
     /// The raw value of a fact, if it is known.
     #[inline]
     #[must_use]
     pub fn raw(&self, fact: FactId) -> Option<i128> {
-        self.is_known(fact).then(|| self.slot(fact).raw)
+        let at = usize::from(fact.0);
+        self.is_known(fact).then(|| if at < NAMES.len() { self.own[at] } else { self.series[at - NAMES.len()].raw })
     }
 
     /// Whether all of these facts are known: one bit a slot.
@@ -511,37 +503,47 @@ impl Facts {
     /// The lower 64 bits of the raw value of one of the engine's own facts, known or not.
     #[inline]
     pub(crate) fn low_bits(&self, fact: FactId) -> u64 {
-        self.slot(fact).raw as u64
+        self.own[usize::from(fact.0)] as u64
     }
 
-    /// Whether the raw value of a fact lies between these. Of the engine's own facts, one that is known.
+    /// Whether the raw value of one of the engine's own facts, known or not, lies between these.
     #[inline]
-    pub(crate) fn lies_between(&self, fact: FactId, low: i128, high: i128) -> bool {
-        let slot = self.slot(fact);
-        // What is not known has no time; of its own facts that was looked at for all together.
-        low < slot.raw && slot.raw < high && (usize::from(fact.0) < NAMES.len() || slot.set != Timestamp::MIN)
+    pub(crate) fn own_between(&self, fact: FactId, (low, high): (i128, i128)) -> bool {
+        let raw = self.own[usize::from(fact.0)];
+        low < raw && raw < high
     }
 
     /// A fact, if it is known.
     #[inline]
     #[must_use]
     pub fn get<T: FactValue>(&self, fact: Fact<T>) -> Option<T> {
-        self.is_known(fact.id).then(|| T::from_raw(self.slot(fact.id).raw))
+        self.raw(fact.id).map(T::from_raw)
     }
 
-    /// How long ago a fact was set.
+    /// How long ago a series, or the price, was told. Of the engine's other facts that is not kept: they are told anew with every input
+    /// or have a time of their own, such as [`VOLATILITY_SINCE`].
     #[must_use]
     pub fn age(&self, fact: FactId) -> Option<Duration> {
-        self.is_known(fact).then(|| self.now.since(self.slot(fact).set))
+        let told = match usize::from(fact.0).checked_sub(NAMES.len()) {
+            Some(series) => self.series[series].set,
+            None if fact == PRICE.id => self.priced,
+            None => return None,
+        };
+        self.is_known(fact).then(|| self.now.since(told))
     }
 
     /// Writes every slot.
     pub fn save(&self, out: &mut StateWriter) {
         out.i64(self.now.nanos());
+        out.i64(self.priced.nanos());
+        out.u64(self.known);
+        for (slot, raw) in self.own.iter().enumerate() {
+            // Drawdown is told anew before each decision, and not by a price for which nothing is decided: no state.
+            out.i128(if slot == usize::from(DRAWDOWN.id.0) { 0 } else { *raw });
+        }
         out.len(self.series.len());
-        for (index, slot) in self.own.iter().chain(&self.series).enumerate() {
-            let passes = self.passing.iter().any(|fact| usize::from(fact.0) == index);
-            let slot = if passes { &EMPTY } else { slot };
+        for (index, slot) in (FIRST_SERIES..).zip(&self.series) {
+            let slot = if self.passing.contains(&FactId(index)) { &EMPTY } else { slot };
             out.i128(slot.raw);
             out.i64(slot.set.nanos());
         }
@@ -550,15 +552,17 @@ impl Facts {
     /// Reads what [`Self::save`] wrote.
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.changed = u64::MAX;
-        self.now = Timestamp::from_nanos(from.i64()?);
+        (self.now, self.priced) = (Timestamp::from_nanos(from.i64()?), Timestamp::from_nanos(from.i64()?));
+        self.known = from.u64()?;
+        for raw in &mut self.own {
+            *raw = from.i128()?;
+        }
         if from.len()? != self.series.len() {
             return Err(Corrupt { at: 0, what: "another number of facts" });
         }
-        for slot in self.own.iter_mut().chain(&mut self.series) {
+        for slot in &mut self.series {
             *slot = Slot { raw: from.i128()?, set: Timestamp::from_nanos(from.i64()?) };
         }
-        let known = self.own.iter().enumerate().filter(|(_, slot)| slot.set != Timestamp::MIN);
-        self.known = known.fold(0, |known, (at, _)| known | 1 << at);
         Ok(())
     }
 }

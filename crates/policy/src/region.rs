@@ -2,7 +2,7 @@
 
 use crate::facts::{self, FactId, FactValue, Facts, NAMES, bit};
 use crate::rule::{Because, Rule, Target};
-use units::Ratio;
+use units::{Cash, Ratio};
 
 /// Open intervals of facts inside which all rules of a program answer as they answered last. What a rule reads and says nothing
 /// about must stay as it is.
@@ -11,6 +11,8 @@ use units::Ratio;
 pub struct Region {
     /// Whether there is one.
     known: bool,
+    /// Whether there are [`Self::others`].
+    has_others: bool,
     /// The engine's own facts that must stay as they are: one bit a slot.
     fixed: u64,
     /// The engine's own facts that have to be known: one bit a slot.
@@ -19,8 +21,12 @@ pub struct Region {
     observers: u64,
     /// The intervals of [`QUICK`], in that order: of all values where nothing is stated.
     quick: [Inside; QUICK.len()],
-    /// The intervals of [`MONEY`], likewise.
-    money: [(i128, i128); MONEY.len()],
+    /// Where equity has to stay for it and for drawdown, as long as the highest equity stays what it is.
+    worth: (i128, i128),
+    /// The interval of [`facts::OTHERS`]: all amounts where nothing is stated. So are the next two.
+    beside: (i128, i128),
+    equity: (i128, i128),
+    drawdown: Inside,
     /// All other intervals.
     others: Vec<Bound>,
     /// Intervals of raw slot values, one a fact.
@@ -35,16 +41,14 @@ pub struct Region {
 }
 
 /// Facts that change with nearly every price, each with the least and the largest raw value that it can have: of each, 64 bits tell it.
-const QUICK: [(FactId, i128, i128); 5] = [
+const QUICK: [(FactId, i128, i128); 4] = [
     (facts::PRICE.id(), i64::MIN as i128, i64::MAX as i128),
     (facts::PRICES.id(), 0, u32::MAX as i128),
     (facts::NOW.id(), i64::MIN as i128, i64::MAX as i128),
-    (facts::VOLATILITY.id(), 0, u64::MAX as i128),
-    (facts::DRAWDOWN.id(), 0, u64::MAX as i128),
+    (facts::VOLATILITY.id(), 0, ESTIMATE_MAX),
 ];
-
-/// Amounts that change with nearly every price.
-const MONEY: [FactId; 2] = [facts::EQUITY.id(), facts::OTHERS.id()];
+/// The bits of an estimate.
+const ESTIMATE_MAX: i128 = u64::MAX as i128;
 
 /// Values of 64 bits: so many, from the first on.
 #[derive(Debug, Clone, Copy)]
@@ -81,16 +85,22 @@ struct Bound {
 
 /// All amounts that there are.
 const ANY: (i128, i128) = (i128::MIN, i128::MAX);
+/// No amount.
+const NONE: (i128, i128) = (i128::MAX, i128::MIN);
 
 impl Default for Region {
     fn default() -> Self {
         Self {
             known: false,
+            has_others: false,
             fixed: 0,
             needed: 0,
             observers: 0,
             quick: [Inside::ALL; QUICK.len()],
-            money: [ANY; MONEY.len()],
+            worth: NONE,
+            beside: ANY,
+            equity: ANY,
+            drawdown: Inside::ALL,
             others: Vec::new(),
             bounds: Vec::new(),
             stated: Vec::new(),
@@ -194,18 +204,24 @@ impl Region {
     pub fn end(&mut self) {
         self.known &= !self.varies;
         self.needed = self.bounds.iter().fold(0, |needed, bound| needed | bit(bound.fact));
-        (self.quick, self.money) = ([Inside::ALL; QUICK.len()], [ANY; MONEY.len()]);
+        (self.quick, self.drawdown) = ([Inside::ALL; QUICK.len()], Inside::ALL);
+        (self.equity, self.beside, self.worth) = (ANY, ANY, NONE);
         self.others.clear();
         for bound in &self.bounds {
             if let Some(at) = QUICK.iter().position(|(fact, ..)| *fact == bound.fact) {
                 let (_, least, largest) = QUICK[at];
                 self.quick[at] = Inside::between(bound.low, bound.high, (least, largest));
-            } else if let Some(at) = MONEY.iter().position(|fact| *fact == bound.fact) {
-                self.money[at] = (bound.low, bound.high);
+            } else if bound.fact == facts::DRAWDOWN.id() {
+                self.drawdown = Inside::between(bound.low, bound.high, (0, ESTIMATE_MAX));
+            } else if bound.fact == facts::EQUITY.id() {
+                self.equity = (bound.low, bound.high);
+            } else if bound.fact == facts::OTHERS.id() {
+                self.beside = (bound.low, bound.high);
             } else {
                 self.others.push(*bound);
             }
         }
+        self.has_others = !self.others.is_empty();
     }
 
     /// The positions of the rules that have to see inputs inside too: one bit each.
@@ -221,10 +237,52 @@ impl Region {
         facts.watch();
     }
 
+    /// From now on [`Self::holds_at_price`] may be asked, until the highest equity is another than this: drawdown is what is missing to it.
+    pub fn follow_equity(&mut self, highest: Cash) {
+        let (mut low, mut high) = self.equity;
+        if self.fixed & bit(facts::DRAWDOWN.id()) != 0 {
+            (low, high) = NONE;
+        } else if self.needed & bit(facts::DRAWDOWN.id()) != 0 {
+            // A little inside, because what is missing is a rounded quotient of a rounded number.
+            const INWARD: f64 = 1e-9;
+            let [least, most] = [self.drawdown.first, self.drawdown.first.saturating_add(self.drawdown.count)]
+                .map(|bits| f64::from_bits(bits) * highest.approximate_raw());
+            if highest.signum() > 0 && most.is_finite() {
+                low = low.max(highest.raw().saturating_sub((most * (1.0 - INWARD)) as i128));
+            } else if highest.signum() <= 0 {
+                (low, high) = NONE;
+            }
+            if least > 0.0 {
+                high = high.min(highest.raw().saturating_sub((least * (1.0 + INWARD)) as i128));
+            }
+        }
+        self.worth = (low, high);
+    }
+
+    /// The highest equity may be another: [`Self::holds_at_price`] is `false` until it is followed again.
+    #[inline]
+    pub fn follow_nothing(&mut self) {
+        self.worth = NONE;
+    }
+
     /// Whether the facts are still inside.
     #[inline(always)]
     #[must_use]
     pub fn holds(&self, facts: &Facts) -> bool {
+        self.holds_beside(facts, self.equity) && self.drawdown.holds(facts.low_bits(facts::DRAWDOWN.id()))
+    }
+
+    /// The same after a price that told no drawdown, while the highest equity is what it was when it was
+    /// [followed](Self::follow_equity).
+    #[inline(always)]
+    #[must_use]
+    pub fn holds_at_price(&self, facts: &Facts) -> bool {
+        self.holds_beside(facts, self.worth)
+    }
+
+    /// Whether all but drawdown is inside, with equity between these.
+    #[inline(always)]
+    fn holds_beside(&self, facts: &Facts, equity: (i128, i128)) -> bool {
         if !self.known || facts.changed() & self.fixed != 0 || !facts.knows(self.needed) {
             return false;
         }
@@ -233,18 +291,14 @@ impl Region {
                 return false;
             }
         }
-        for (at, fact) in MONEY.iter().enumerate() {
-            let (low, high) = self.money[at];
-            if !facts.lies_between(*fact, low, high) {
-                return false;
-            }
-        }
-        self.others.is_empty() || self.holds_others(facts)
+        facts.own_between(facts::EQUITY.id(), equity)
+            && facts.own_between(facts::OTHERS.id(), self.beside)
+            && (!self.has_others || self.holds_others(facts))
     }
 
     #[inline(never)]
     fn holds_others(&self, facts: &Facts) -> bool {
-        self.others.iter().all(|bound| facts.lies_between(bound.fact, bound.low, bound.high))
+        self.others.iter().all(|bound| facts.raw(bound.fact).is_some_and(|raw| bound.low < raw && raw < bound.high))
     }
 }
 
@@ -254,8 +308,10 @@ mod tests {
     use crate::rule::Verdict;
     use units::{Price, Qty, Timestamp};
 
+    type Stated = fn(&mut Region) -> bool;
+
     /// Reads price, drawdown and position, and says of them what it is told to.
-    struct Says(fn(&mut Region) -> bool);
+    struct Says(Stated);
 
     impl Rule for Says {
         fn name(&self) -> &'static str {
@@ -352,6 +408,44 @@ mod tests {
             true
         };
         assert_eq!(region(&mut known, &[rests, |_| true, rests]).observers(), 0b010);
+    }
+
+    /// Of any equity that is said to be inside, drawdown as accounts reckon it is inside too; and of those well inside, all are said to be.
+    #[test]
+    fn equity_tells_where_drawdown_is() {
+        let says: [(Stated, f64, f64); 3] = [
+            (|region| within(region, 0.0, Some(0.2)), 0.0, 0.2),
+            (|region| within(region, 0.1, Some(0.100_001)), 0.1, 0.100_001),
+            (|region| within(region, 0.3, None), 0.3, f64::INFINITY),
+        ];
+        fn within(region: &mut Region, low: f64, high: Option<f64>) -> bool {
+            region.within_ratio(facts::DRAWDOWN.id(), low, high);
+            region.free(&[facts::PRICE.id()]);
+            true
+        }
+        for highest in [1, 7 * Cash::ONE / 3, 1_000_000 * Cash::ONE, 3_000_000_000 * Cash::ONE + 1] {
+            for (says, low, high) in says {
+                let per = 1.0 / Cash::from_raw(highest).approximate_raw();
+                let mut known = facts(100, low);
+                let mut region = region(&mut known, &[says]);
+                region.follow_equity(Cash::from_raw(highest));
+                // Around both ends, and all over.
+                let ends = [low, high.min(1.5)].map(|share| (highest as f64 * share) as i128);
+                let near =
+                    ends.iter().flat_map(|end| (-40..40).map(move |step| end + step * (highest / 10_000_000_000)));
+                for missing in near.chain((0..200).map(|part| highest / 100 * part)).filter(|missing| *missing > 0) {
+                    known.set(facts::EQUITY, Cash::from_raw(highest - missing));
+                    let drawdown = Cash::from_raw(missing).approximate_raw() * per;
+                    let inside = low <= drawdown && drawdown < high;
+                    let well_inside = low * (1.0 + 1e-8) < drawdown && drawdown < high * (1.0 - 1e-8);
+                    let told = region.holds_at_price(&known);
+                    assert!(inside || !told, "{drawdown} of {highest} in {low}, {high}");
+                    assert!(told || !well_inside, "{drawdown} of {highest} in {low}, {high}");
+                }
+                region.follow_nothing();
+                assert!(!region.holds_at_price(&known));
+            }
+        }
     }
 
     #[test]

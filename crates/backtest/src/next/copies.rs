@@ -8,6 +8,7 @@ use crate::setup::Setup;
 use engine::{Engine, Output, Plan, Purpose};
 use market::{Bar, Catalogue, Command, Event, Input, OrderKind, SeriesPoint, Source};
 use policy::{Outcome, Policy};
+use std::sync::Arc;
 use units::state::StateReader;
 use units::{Duration, InstrumentId, Price, Qty, Ratio, Round, SeriesId, StrategyId, Timestamp};
 
@@ -26,13 +27,16 @@ const TIMES_MAX: usize = 8;
 /// What is sent (0 placed, 1 amended, 2 taken back) and what for, or what a rule refuses (3).
 pub(super) type Kind = (u8, Purpose, u8);
 
+/// A step of a plan, and the name of its rule.
+pub(super) type Named = (policy::Step, &'static str);
+
 /// What an engine answers to an input: the kinds of what it sends and refuses, what it would hold then, and the plan that says why.
 #[derive(Default)]
 pub(super) struct Answered {
     pub(super) kinds: Vec<Kind>,
     pub(super) after: Qty,
     pub(super) command: Option<(Command, Purpose)>,
-    pub(super) plan: Option<(Plan, Vec<(policy::Step, &'static str)>)>,
+    pub(super) plan: Option<(Arc<Plan>, Vec<Named>)>,
 }
 
 impl Answered {

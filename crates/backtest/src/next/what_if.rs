@@ -143,7 +143,7 @@ impl Journal for Heard {
 
     fn output(&mut self, output: &Output) -> Result<(), Infallible> {
         match output {
-            Output::Plan(plan) if plan.strategy == self.strategy => self.plans.push(plan.clone()),
+            Output::Plan(plan) if plan.strategy == self.strategy => self.plans.push(Plan::clone(plan)),
             Output::Command { command: Command::Place(order), purpose, strategy } if *strategy == self.strategy => {
                 self.purposes.insert(order.id.to_string(), purpose.to_string());
             }

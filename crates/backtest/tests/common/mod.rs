@@ -53,7 +53,7 @@ pub struct Turn {
 
 impl Turn {
     pub fn plans(&self) -> impl Iterator<Item = &Plan> {
-        self.outputs.iter().filter_map(|output| if let Output::Plan(plan) = output { Some(plan) } else { None })
+        self.outputs.iter().filter_map(|output| if let Output::Plan(plan) = output { Some(&**plan) } else { None })
     }
 
     pub fn commands(&self) -> impl Iterator<Item = (&Command, Purpose)> {
@@ -190,6 +190,8 @@ impl Journal for Keeper {
         turn.position = engine.position(STRATEGY);
         turn.campaign = engine.campaign(STRATEGY).cloned();
         turn.facts = engine.facts(STRATEGY).clone();
+        // A price that is passed tells none.
+        turn.facts.put(policy::facts::DRAWDOWN, units::Ratio::new(engine.drawdown(AccountId(0))));
         Ok(())
     }
 }
