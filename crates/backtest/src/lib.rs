@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod bars;
+pub mod bet;
 pub mod chance;
 pub mod demo;
 mod derived;

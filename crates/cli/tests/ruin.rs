@@ -170,3 +170,43 @@ fn an_interrupt_leaves_no_picture() {
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("interrupted"), "{output:?}");
     assert!(!sandbox.path("ruin.svg").exists());
 }
+
+/// A bet: Kelly's own numbers, Feller's ruin, and what is no bet.
+#[test]
+fn a_bet_is_told_by_closed_forms() {
+    let sandbox = Sandbox::new();
+    let told = |line: &str| -> Value { serde_json::from_str(&sandbox.line(line).ok()).unwrap() };
+    let near = |value: &Value, expected: f64| {
+        let value = value.as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-12, "{value}, not {expected}");
+    };
+    let view = told("trimtab ruin --win 55% --bets 200 --stake 2% --level 20%,50% --json");
+    assert_eq!(view["schema"], "trimtab.bet/1");
+    near(&view["kelly"], 0.1);
+    near(&view["shrinkage"], 0.01 / (0.01 + 0.99 / 200.0));
+    // Ten and twenty-five stakes.
+    for (at, stakes) in [10, 25].into_iter().enumerate() {
+        let (row, ratio) = (&view["ruin"][at], (0.45_f64 / 0.55).powi(stakes));
+        assert_eq!(row["stakes"], stakes);
+        near(&row["ever"], ratio);
+        near(&row["before_gain"], ratio / (1.0 + ratio));
+    }
+    near(&told("trimtab ruin --win 40% --odds 2 --json")["kelly"], 0.1);
+    let text = sandbox.line("trimtab ruin --win 45% --stake 1%").ok();
+    assert!(text.contains("nothing is gained on average") && text.contains("100.00"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for (line, what) in [
+        ("trimtab ruin", "RUN"),
+        ("trimtab ruin --win 0%", "between 0% and 100%"),
+        ("trimtab ruin --win 55% --odds 0", "over 0"),
+        ("trimtab ruin --win 55% --odds 2 --stake 2%", "cannot be used with"),
+        ("trimtab ruin --win 55% --horizon 90d", "cannot be used with"),
+        ("trimtab ruin run --win 55%", "cannot be used with"),
+        ("trimtab ruin run --stake 2%", "cannot be used with"),
+        ("trimtab ruin --stake 2%", "--win"),
+        ("trimtab ruin --win 55% --stake 0.00000001%", "a millionth of the loss"),
+    ] {
+        let said = sandbox.line(line);
+        assert!(said.code == Some(2) && said.stderr.contains(what), "{line}: {said:?}");
+    }
+}

@@ -94,6 +94,18 @@ pub fn gamblers_ruin(win: f64, start: u32, target: u32) -> Result<Gambler, Growt
     Ok(Gambler { ruin, gain, rounds })
 }
 
+/// The probability that a gambler without a target, who wins one unit with the probability `win` and loses one otherwise, ever loses
+/// `start` units: one where the game is not in his favour, else (lose ÷ win)^start. Feller, (2.8).
+///
+/// # Errors
+///
+/// A probability not between zero and one; nothing to start with.
+pub fn ever_ruined(win: f64, start: u32) -> Result<f64, GrowthError> {
+    within("the probability of a win", win, CHANCE, win > 0.0 && win < 1.0)?;
+    within("the start", f64::from(start), POSITIVE, start > 0)?;
+    Ok(if win <= 0.5 { 1.0 } else { pow((1.0 - win) / win, f64::from(start)) })
+}
+
 /// Capital whose logarithm is a Brownian motion: drift and volatility of the logarithm, a year.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Walk {

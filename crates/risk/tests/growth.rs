@@ -5,8 +5,8 @@ mod common;
 
 use common::{Random, rows};
 use risk::growth::{
-    Bootstrap, Dependence, GrowthError, Walk, cppi, gamblers_ruin, grossman_zhou, kelly_bet, kelly_empirical,
-    kelly_normal, kelly_shrinkage, volatility_of_drawdown,
+    Bootstrap, Dependence, GrowthError, Walk, cppi, ever_ruined, gamblers_ruin, grossman_zhou, kelly_bet,
+    kelly_empirical, kelly_normal, kelly_shrinkage, volatility_of_drawdown,
 };
 use units::math::{exp, ln, sqrt};
 
@@ -23,6 +23,13 @@ fn a_gambler_is_ruined_as_in_feller() {
         assert!((found.rounds - number(5)).abs() <= 0.05, "{row:?}: {found:?}");
     }
     // Odds whose powers overflow.
+    // Without a target it is what one that is far away tells.
+    for (win, start) in [(0.51, 20), (0.6, 3), (0.9, 1)] {
+        let far = gamblers_ruin(win, start, 100_000).unwrap().ruin;
+        assert!((ever_ruined(win, start).unwrap() - far).abs() < 1e-12, "{win} {start}");
+    }
+    assert_eq!((ever_ruined(0.5, 7), ever_ruined(0.3, 7)), (Ok(1.0), Ok(1.0)));
+    assert!(ever_ruined(1.0, 7).is_err() && ever_ruined(0.6, 0).is_err());
     let far = gamblers_ruin(0.4, 5_000, 10_000).unwrap();
     assert!(far.ruin == 1.0 && far.gain == -5_000.0);
     assert!(gamblers_ruin(0.6, 5_000, 10_000).unwrap().ruin < 1e-300);

@@ -185,6 +185,8 @@ EXAMPLES
   trimtab ruin runs/btc --floor 80%       CPPI, Grossman and Zhou, cash-lock
   trimtab ruin runs/oct --step 1h --horizon 30d
   trimtab ruin runs/btc --plot ruin.svg
+  trimtab ruin --win 55% --bets 200 --stake 2%    a bet: Kelly, gambler's ruin
+  trimtab ruin --win 40% --odds 2
 
 Futures are drawn from the run's own returns, in blocks of random length
 (stationary bootstrap); their mean length is Politis and White's rule for the
@@ -196,8 +198,22 @@ mean is not known to is shown beside it (docs/ruin-and-growth.md).";
 #[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: growth over time, and how deep the worst drawdown is")))]
 pub(crate) struct Ruin {
     /// The run folder
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
+    #[arg(value_name = "RUN", required_unless_present = "win")]
+    pub(crate) run: Option<PathBuf>,
+    /// A bet in place of a run: the probability that it is won
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = chance)]
+    #[arg(conflicts_with_all = ["run", "horizon", "step", "paths", "seed", "block", "floor", "multiple", "threads", "plot"])]
+    pub(crate) win: Option<f64>,
+    /// What the bet pays for one that is staked; 1 if not given
+    #[arg(long, value_name = "X", requires = "win", conflicts_with = "run", allow_hyphen_values = true, value_parser = odds)]
+    pub(crate) odds: Option<f64>,
+    /// Of how many bets the probability was counted: what that leaves of Kelly's fraction
+    #[arg(long, value_name = "N", requires = "win", conflicts_with = "run", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) bets: Option<u32>,
+    /// What is staked each time, a share of the first capital, at odds of 1: the gambler's ruin
+    #[arg(long, value_name = "SHARE", requires = "win", conflicts_with_all = ["run", "odds"])]
+    #[arg(allow_hyphen_values = true, value_parser = part)]
+    pub(crate) stake: Option<f64>,
     /// Losses and drawdowns to tell the probability of; several are apart by commas
     #[arg(long, value_name = "SHARES", value_delimiter = ',', default_value = "20%,50%", allow_hyphen_values = true)]
     #[arg(value_parser = part)]
@@ -432,6 +448,20 @@ fn block(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(length) if length >= 1.0 && length.is_finite() => Ok(length),
         _ => Err("a block has a mean length of one return or more: `--block 10`".to_owned()),
+    }
+}
+
+fn chance(text: &str) -> Result<f64, String> {
+    match fraction(text) {
+        Some(value) if value > 0.0 && value < 1.0 => Ok(value),
+        _ => Err("a probability lies between 0% and 100%, neither of them: `55%`".to_owned()),
+    }
+}
+
+fn odds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(odds) if odds > 0.0 && odds.is_finite() => Ok(odds),
+        _ => Err("odds are what is paid for one, over 0: `--odds 2`".to_owned()),
     }
 }
 

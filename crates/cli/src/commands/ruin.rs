@@ -9,6 +9,7 @@ use crate::progress::Meter;
 use crate::render;
 use crate::settings::Settings;
 use crate::terminal::Terminal;
+use ::backtest::bet::Bet;
 use ::backtest::report;
 use ::backtest::ruin::RuinRequest;
 use std::ops::ControlFlow;
@@ -16,7 +17,8 @@ use units::show::{self, Style};
 
 pub(super) fn run(args: &Ruin, settings: &Settings, terminal: &Terminal) -> Result<Outcome, Failure> {
     args.picture.check()?;
-    let run = backtest::open(&args.run)?;
+    let Some(path) = &args.run else { return bet(args, terminal) };
+    let run = backtest::open(path)?;
     let request = RuinRequest {
         levels: args.level.clone(),
         horizon: args.horizon,
@@ -38,10 +40,19 @@ pub(super) fn run(args: &Ruin, settings: &Settings, terminal: &Terminal) -> Resu
     drop(meter);
     let view = drawn.map_err(backtest::failure)?;
     render::ruin::show(&view, terminal);
-    let folder = files::word(&args.run);
+    let folder = files::word(path);
     if !args.picture.write(|| Ok(report::ruin_svg(&view)), terminal)? {
         let more = if args.floor.is_none() { "--floor 80%" } else { "--plot ruin.svg" };
         terminal.result(format_args!("  next: trimtab ruin {folder} {more}"));
     }
+    Ok(Outcome::Done)
+}
+
+/// A bet in place of a run.
+fn bet(args: &Ruin, terminal: &Terminal) -> Result<Outcome, Failure> {
+    let (win, odds) = (args.win.unwrap_or_default(), args.odds.unwrap_or(1.0));
+    let bet = Bet { win, odds, bets: args.bets, stake: args.stake, levels: args.level.clone() };
+    let view = bet.view().map_err(Failure::input)?;
+    render::ruin::bet(&view, terminal);
     Ok(Outcome::Done)
 }

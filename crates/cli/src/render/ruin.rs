@@ -2,6 +2,7 @@
 
 use super::wrap;
 use crate::terminal::Terminal;
+use backtest::bet::BetView;
 use backtest::ruin::{Chance, FloorView, KellyView, RuinView};
 use units::show::{self, Style};
 
@@ -33,6 +34,50 @@ pub(crate) fn show(view: &RuinView, terminal: &Terminal) {
     for note in &view.notes {
         terminal.result(format_args!("  {}", wrap(note, terminal.width(), 4)));
     }
+}
+
+/// Prints what comes of a bet.
+pub(crate) fn bet(view: &BetView, terminal: &Terminal) {
+    terminal.json("bet", view);
+    let exact = |value: f64| show::percent(value, 2, Style::Terminal);
+    terminal.result(format_args!(
+        "  a bet that is won with {} %, and pays {} for one",
+        exact(view.win),
+        number(view.odds)
+    ));
+    let line = |name: &str, value: String| terminal.result(format_args!("  {name:<46}{value:>10}"));
+    let if_any = |value: Option<f64>| value.map_or_else(|| show::MISSING.to_owned(), exact);
+    line("gained on average, % of what is staked", exact(view.mean));
+    line("Kelly's fraction of capital, %", if_any(view.kelly));
+    line("  growth of a bet at it, %", if_any(view.growth));
+    if let Some(bets) = view.bets {
+        let bets = show::count(u64::from(bets), Style::Terminal);
+        line("  standard error of the probability, %", if_any(view.win_error));
+        line(&format!("  what {bets} bets leave of the fraction, %"), if_any(view.shrinkage));
+        line("Kelly's fraction, shrunk by that, %", if_any(view.shrunk));
+    }
+    if view.kelly.is_none() {
+        terminal.result(format_args!("  nothing is gained on average: no fraction of capital grows"));
+    }
+    let Some(stake) = view.stake else { return };
+    terminal.result(format_args!("\n  {} % of the first capital staked each time", exact(stake)));
+    terminal.result(format_args!(
+        "  {:<16}{:>10}{:>22}{:>8}{:>18}",
+        "loss", "stakes", "before as much is won", "ever", "bets until either"
+    ));
+    for row in &view.ruin {
+        terminal.result(format_args!(
+            "  {:<16}{:>10}{:>22}{:>8}{:>18}",
+            format!("{} %", show::percent(row.level, 0, Style::Terminal)),
+            show::count(u64::from(row.stakes), Style::Terminal),
+            exact(row.before_gain),
+            exact(row.ever),
+            show::number(row.rounds, 1, Style::Terminal)
+        ));
+    }
+    let said = "the gambler's ruin (Feller): the same stake each time, independent bets; a loss that is no whole number of \
+                stakes is one more";
+    terminal.result(format_args!("  {}", wrap(said, terminal.width(), 4)));
 }
 
 fn chances(view: &RuinView, terminal: &Terminal) {

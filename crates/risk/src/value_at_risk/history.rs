@@ -211,7 +211,8 @@ impl History {
     ///
     /// # Errors
     ///
-    /// A horizon that is no whole number of steps, or longer than half of the history.
+    /// A horizon that is no whole number of steps, or longer than half of the history; fewer than [`FEWEST`] changes that it is longer
+    /// than half of.
     pub fn steps(&self, horizon: Duration) -> Result<u32, ValueAtRiskError> {
         let (whole, rest) = (horizon.nanos() / self.step.nanos(), horizon.nanos() % self.step.nanos());
         if horizon <= Duration::ZERO || rest != 0 {
@@ -220,6 +221,8 @@ impl History {
         match u32::try_from(whole) {
             // Of a longer one the history has no second to compare with.
             Ok(steps) if 2 * steps as usize <= self.len() => Ok(steps),
+            // However short the horizon were, it would be too little.
+            _ if self.len() < FEWEST => Err(ValueAtRiskError::TooLittle { count: self.len(), fewest: FEWEST }),
             _ => {
                 let length = self.step.nanos().saturating_mul(self.len() as i64);
                 Err(ValueAtRiskError::Beyond { horizon, history: Duration::from_nanos(length) })
