@@ -81,8 +81,10 @@ pub(super) enum Place {
 pub(super) fn findings(whole: &Whole, found: &[Diagnostic], terminal: &Terminal, place: Place) {
     for diagnostic in found {
         let (file, text, span) = whole.place(&diagnostic.span);
-        // What two places contradict each other in is one file.
-        let also = diagnostic.also.as_ref().map(|(span, said)| (whole.place(span).2, said.clone()));
+        // What two places contradict each other in is one file; or one of them was put in, and is shown alone.
+        let also = diagnostic.also.as_ref().map(|(span, said)| (whole.place(span), said.clone()));
+        let also = also.filter(|((of, of_text, _), _)| (*of, *of_text) == (file, text));
+        let also = also.map(|((.., span), said)| (span, said));
         let diagnostic = Diagnostic { span, also, ..diagnostic.clone() };
         terminal.json("diagnostic", &Finding::new(file, text, &diagnostic));
         if terminal.is_quiet() && !diagnostic.is_error() {
