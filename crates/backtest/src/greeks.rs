@@ -212,6 +212,7 @@ impl GreeksRecorder {
         }
         self.chains.expire(now);
         for event in events {
+            self.chains.see(event, now);
             match event {
                 Event::OptionQuote(quote) => {
                     self.chains.quote(quote, now);

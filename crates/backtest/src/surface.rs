@@ -282,6 +282,7 @@ pub fn surfaces<P: AsRef<Path>>(
             return Err(TapeError::Overlap(Box::new(overlap)).into());
         }
         for event in &events {
+            chains.see(event, now);
             match event {
                 Event::OptionQuote(quote) => {
                     chains.quote(quote, now);

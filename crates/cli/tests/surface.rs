@@ -386,6 +386,53 @@ fn tapes_tell_the_same_in_any_order_and_what_they_tell_twice_is_refused() {
     }
 }
 
+/// Puts of one expiry whose quotes tell no forward, a percent and a half over those beside it: neither parity nor the neighbours know it, a
+/// future does. The puts are those of the known smile at that forward, so that a wrong one would give another.
+#[test]
+fn a_future_tells_the_forward_of_options_that_expire_with_it() {
+    let forward = 97_440.0;
+    let sandbox = Sandbox::new();
+    let beside = chain(&[EXPIRIES[0], EXPIRIES[2]], &[NOON]);
+    let alone = chain(&[EXPIRIES[1]], &[(NOW, forward)]).replace(&format!("30JAN26,{forward},"), "30JAN26,,");
+    let puts: Vec<&str> = alone.lines().filter(|row| row.contains(",put,")).collect();
+    sandbox.write("chain.csv", beside + &puts.join("\n"));
+    sandbox.line("trimtab import options chain.csv -o chain.tape").ok();
+    let told = |age: i64| -> Value {
+        // A future of another day and one on another coin tell nothing of it.
+        let rows = format!(
+            "timestamp,instrument_name,mark_price\n{0},BTC-30JAN26,{forward}\n{0},BTC-23JAN26,90000\n{0},ETH-30JAN26,3000\n",
+            NOW - age * 60
+        );
+        sandbox.write("marks.csv", rows);
+        sandbox.line("trimtab import marks marks.csv --force -o marks.tape").ok();
+        let at = "--at 2026-01-15T12:02:00Z";
+        serde_json::from_str(sandbox.line(&format!("trimtab surface chain.tape marks.tape {at} --json")).ok().trim())
+            .unwrap()
+    };
+    for age in [0, 14] {
+        let view = told(age);
+        let found = &view["expiries"][1];
+        assert_eq!((&found["forward"]["source"], &found["forward"]["price"]), (&"future".into(), &forward.into()));
+        for quote in found["smile"]["quotes"].as_array().unwrap() {
+            let strike = forward * quote["log_moneyness"].as_f64().unwrap().exp();
+            let known = smile(&EXPIRIES[1], (NOW, forward), strike);
+            assert!(
+                quote["bid"].as_f64().unwrap() < known && known < quote["ask"].as_f64().unwrap(),
+                "{quote}: {known}"
+            );
+        }
+        for other in [0, 2] {
+            assert_eq!(view["expiries"][other]["forward"]["source"], "recorded");
+        }
+    }
+    // Older than a quote may be: the neighbours tell it, who know nothing of it.
+    let view = told(16);
+    assert_eq!(view["expiries"][1]["forward"]["source"], "interpolated");
+    near(&view["expiries"][1]["forward"]["price"], FORWARD, 1e-6);
+    // A price after the last quote is no price of that moment.
+    assert_eq!(told(-1)["expiries"][1]["forward"]["source"], "interpolated");
+}
+
 /// The shared data, or `None` where it is absent; that is a failure in CI.
 fn shared(test: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");

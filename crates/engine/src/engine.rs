@@ -486,6 +486,7 @@ impl Engine {
     /// What prices and news bring beside facts where options are traded or positions are carried.
     #[inline(never)]
     fn take_in_more(&mut self, source: Source, events: &[Event]) {
+        events.iter().for_each(|event| self.structures.chains.see(event, self.now));
         self.structures.chains.imply_forwards(self.now);
         if !self.structures.desks.is_empty() {
             self.run_desks(source);

@@ -81,6 +81,7 @@ impl FittedChain {
         self.fitted.clear();
         for expiry in quoted(chain) {
             self.fitted.push((expiry.at(), expiry.changes()));
+            self.quotes.set_future(expiry.at(), future(expiry, now));
             for quote in expiry.quotes() {
                 // What no option can cost is left out, as a quote that is stale or crossed is.
                 let _placed = self.quotes.push(&quote);
@@ -115,6 +116,7 @@ impl FittedChain {
                 continue;
             }
             *changes = expiry.changes();
+            self.quotes.set_future(*at, future(expiry, now));
             for quote in expiry.quotes() {
                 self.quotes.push(&quote).ok()?;
             }
@@ -242,6 +244,11 @@ fn fits(slice: &Slice) -> bool {
 /// The expiries of which an option was ever quoted.
 fn quoted(chain: &Chain) -> impl Iterator<Item = &ChainExpiry> {
     chain.expiries().iter().filter(|expiry| expiry.changes() > 0)
+}
+
+/// What a future says of an expiry's forward.
+fn future(expiry: &ChainExpiry, now: Timestamp) -> Option<f64> {
+    expiry.future(now).map(|future| future.price.approximate())
 }
 
 /// A fact that some policy reads, as a series of the run.

@@ -2,7 +2,11 @@
 //!
 //! All rows are there from the catalogue on, so that a quote is one look-up and never an allocation.
 
-use market::{Catalogue, Currency, Instrument, OptionQuote};
+mod prices;
+
+use market::{Catalogue, Currency, Event, Instrument, OptionQuote, is_dollar};
+pub use prices::LastPrice;
+use prices::Prices;
 use pricing::options::{OptionKind, OptionStyle};
 use pricing::surface::{ChainSettings, ForwardSource};
 use std::collections::BTreeMap;
@@ -15,6 +19,8 @@ pub struct Chains {
     chains: Vec<Chain>,
     /// By instrument, where its row is. Empty: there is no option.
     places: Vec<Option<Place>>,
+    /// By instrument, the expiries whose forward its price tells. Empty: no future expires with options.
+    futures: Vec<Vec<(u32, u32)>>,
     /// When the next options expire.
     next_expiry: Timestamp,
     /// How many quotes came so far, and how many when implied forwards were last looked for.
@@ -42,6 +48,8 @@ pub struct Chain {
     changes: u64,
     /// Quotes when implied forwards were last looked for, as of each expiry.
     implied: u64,
+    /// When the last quote came.
+    quoted: Timestamp,
 }
 
 /// The options of one expiry.
@@ -49,8 +57,12 @@ pub struct Chain {
 pub struct ChainExpiry {
     at: Timestamp,
     forward: Option<Price>,
-    /// When calls and puts implied it; `None`: it was told.
+    /// When calls and puts implied it, or a future told it; `None`: quotes told it.
     implied_at: Option<Timestamp>,
+    /// Whether it was a future.
+    is_of_future: bool,
+    /// The futures that expire with it.
+    futures: Prices,
     /// The one that was last told with any of its quotes.
     told: Option<Price>,
     /// The forward told that calls and puts contradicted most, if they ever did; and whether they contradict the present one.
@@ -125,8 +137,8 @@ impl ChainExpiry {
         self.at
     }
 
-    /// The forward that was last told with any of its quotes; where none ever was, or calls and puts contradict it, the one that they last
-    /// implied.
+    /// The forward that was last told with any of its quotes; where none ever was, that of a future as of its last quote; without one, or
+    /// where calls and puts contradict what was told, the one that they last implied.
     #[must_use]
     pub fn forward(&self) -> Option<Price> {
         self.forward
@@ -135,7 +147,14 @@ impl ChainExpiry {
     /// Whether its forward is that of put–call parity: no quote ever told one, or calls and puts contradict it.
     #[must_use]
     pub fn is_implied(&self) -> bool {
-        self.implied_at.is_some()
+        self.implied_at.is_some() && !self.is_of_future
+    }
+
+    /// The last price of a future in dollars that expires with it, as it stood beside the last quote of the chain or since: of the latest
+    /// one; of equal times that of the chain's venue, then by name. `None`: there is none, or it is older than quotes may be.
+    #[must_use]
+    pub fn future(&self, now: Timestamp) -> Option<LastPrice> {
+        self.futures.latest(now, ChainSettings::default().maximum_age)
     }
 
     /// Whether calls and puts contradict the forward that its quotes tell.
@@ -144,7 +163,7 @@ impl ChainExpiry {
         self.is_refused
     }
 
-    /// When its calls and puts implied its forward last.
+    /// When its calls and puts implied its forward last, or a future told it.
     #[must_use]
     pub fn implied_at(&self) -> Option<Timestamp> {
         self.implied_at
@@ -188,14 +207,17 @@ impl ChainExpiry {
         let style = if in_coin { OptionStyle::Inverse } else { OptionStyle::Linear };
         let mut chain = pricing::surface::Chain::new(style, ChainSettings::default());
         chain.read(self.quotes());
+        if self.told.is_none() {
+            chain.set_future(self.at, self.future(now).map(|future| future.price.approximate()));
+        }
         chain.forward_of(chain.index_of(self.at)?, now)
     }
 
-    /// Takes parity's forward where no quote ever told one, or where calls and puts contradict what they tell.
+    /// Takes a future's forward or parity's where no quote ever told one, and parity's where calls and puts contradict what they tell.
     fn imply_forward(&mut self, in_coin: bool, now: Timestamp) {
         let seen = self.seen(in_coin, now);
         let price = |estimate| Price::from_estimate(estimate, Round::Nearest).filter(|price| price.raw() > 0);
-        let refused = seen.and_then(|seen| {
+        let refused = seen.filter(|_| self.told.is_some()).and_then(|seen| {
             let (told, parity) = (price(seen.refused?)?, price(seen.price)?);
             (seen.source == ForwardSource::Parity).then_some(RefusedForward { told, parity })
         });
@@ -206,11 +228,13 @@ impl ChainExpiry {
                     self.refused = Some(refused);
                 }
                 (self.forward, self.implied_at, self.is_refused) = (Some(refused.parity), Some(now), true);
+                self.is_of_future = false;
             }
             (Some(seen), None) if self.told.is_none() => {
                 // What no strike implies now leaves the last one, as what is not told does.
                 if let Some(forward) = price(seen.price) {
                     (self.forward, self.implied_at) = (Some(forward), Some(now));
+                    self.is_of_future = seen.source == ForwardSource::Future;
                 }
             }
             (Some(seen), None) if self.is_refused && seen.parity.is_some() => {
@@ -298,6 +322,7 @@ impl Chains {
                 expired: 0,
                 changes: 0,
                 implied: 0,
+                quoted: Timestamp::MIN,
             };
             for ((at, strike, right), instrument) in rows {
                 if chain.expiries.last().is_none_or(|last| last.at != at) {
@@ -305,6 +330,8 @@ impl Chains {
                         at,
                         forward: None,
                         implied_at: None,
+                        is_of_future: false,
+                        futures: Prices::default(),
                         told: None,
                         refused: None,
                         is_refused: false,
@@ -321,8 +348,44 @@ impl Chains {
             }
             chains.chains.push(chain);
         }
+        chains.find_futures(catalogue);
         chains.find_next_expiry();
         chains
+    }
+
+    /// The futures in dollars on the coin of each chain that expire with options, those of its venue first, then by name.
+    fn find_futures(&mut self, catalogue: &Catalogue) {
+        let is_future = |of: &Instrument| !of.kind.is_option() && of.kind.expiry().is_some() && is_dollar(of.quote);
+        let mut futures: Vec<_> = catalogue.instruments.iter().enumerate().filter(|(_, of)| is_future(of)).collect();
+        futures.sort_by_key(|(_, of)| &of.symbol);
+        for (at, chain) in self.chains.iter_mut().enumerate() {
+            for (place, expiry) in chain.expiries.iter_mut().enumerate() {
+                let with = |of: &Instrument| of.base == chain.base && of.kind.expiry() == Some(expiry.at);
+                let mut with: Vec<_> = futures.iter().filter(|(_, of)| with(of)).collect();
+                with.sort_by_key(|(_, of)| of.venue() != chain.venue);
+                expiry.futures = Prices::of(with.into_iter().map(|(index, _)| InstrumentId(*index as u32)));
+                for instrument in expiry.futures.instruments() {
+                    if self.futures.is_empty() {
+                        self.futures = vec![Vec::new(); catalogue.instruments.len()];
+                    }
+                    self.futures[instrument.index()].push((at as u32, place as u32));
+                }
+            }
+        }
+    }
+
+    /// Takes in a price where the event is one that tells something of options: of a future that expires with them.
+    pub fn see(&mut self, event: &Event, now: Timestamp) {
+        let (instrument, price) = match event {
+            Event::Bar(bar) => (bar.instrument, bar.close),
+            Event::Mark(mark) => (mark.instrument, mark.price),
+            Event::Trade(trade) => (trade.instrument, trade.price),
+            Event::OptionQuote(_) | Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => return,
+        };
+        for (chain, expiry) in self.futures.get(instrument.index()).into_iter().flatten() {
+            let chain = &mut self.chains[*chain as usize];
+            chain.expiries[*expiry as usize].futures.tell(instrument, price, now, chain.quoted);
+        }
     }
 
     /// All chains, by venue and underlying.
@@ -403,11 +466,12 @@ impl Chains {
             expiry.told = Some(told);
             // What calls and puts contradict stays refused until they allow what is told.
             if !expiry.is_refused {
-                (expiry.forward, expiry.implied_at) = (Some(told), None);
+                (expiry.forward, expiry.implied_at, expiry.is_of_future) = (Some(told), None, false);
             }
         }
         expiry.changes += 1;
         chain.changes += 1;
+        chain.quoted = now;
         self.changes += 1;
         row.value
     }
@@ -464,13 +528,16 @@ impl Chains {
         for chain in &self.chains {
             out.len(chain.expired);
             out.u64(chain.changes);
+            out.i64(chain.quoted.nanos());
             for expiry in &chain.expiries {
+                expiry.futures.save(out);
                 out.u64(expiry.changes);
                 if expiry.changes == 0 {
                     continue;
                 }
                 out.option(expiry.forward, |out, price| out.i64(price.raw()));
                 out.option(expiry.implied_at, |out, at| out.i64(at.nanos()));
+                out.bool(expiry.is_of_future);
                 out.option(expiry.told, |out, price| out.i64(price.raw()));
                 out.bool(expiry.is_refused);
                 out.option(expiry.refused, |out, refused| {
@@ -498,10 +565,12 @@ impl Chains {
             chain.expired = from.len()?.min(chain.expiries.len());
             chain.changes = from.u64()?;
             chain.implied = chain.changes;
+            chain.quoted = Timestamp::from_nanos(from.i64()?);
             for expiry in &mut chain.expiries {
+                expiry.futures.load(from)?;
                 expiry.changes = from.u64()?;
                 (expiry.forward, expiry.implied_at, expiry.refused) = (None, None, None);
-                (expiry.told, expiry.is_refused) = (None, false);
+                (expiry.told, expiry.is_refused, expiry.is_of_future) = (None, false, false);
                 // Between inputs nothing is left to be looked for.
                 expiry.implied = expiry.changes;
                 for row in &mut expiry.rows {
@@ -512,6 +581,7 @@ impl Chains {
                 }
                 expiry.forward = from.option(StateReader::i64)?.map(Price::from_raw);
                 expiry.implied_at = from.option(StateReader::i64)?.map(Timestamp::from_nanos);
+                expiry.is_of_future = from.bool()?;
                 expiry.told = from.option(StateReader::i64)?.map(Price::from_raw);
                 expiry.is_refused = from.bool()?;
                 expiry.refused = from.option(|from| {
@@ -683,6 +753,52 @@ mod tests {
         assert_eq!(say(call, put, days(2)), ("100400".into(), false, 0, vec!["50000".into()]), "within the tolerance");
         let (call, put) = halved("100500");
         assert_eq!(say(call, put, days(3)), ("100000".into(), true, 0, vec!["50000".into()]), "the furthest is told");
+    }
+
+    /// No forward is told and calls alone imply none: that of the future, as it stood beside the last quote; then of the venue's own
+    /// before another's of the same time.
+    #[test]
+    fn a_future_tells_the_forward_of_an_expiry_as_it_stood_beside_its_last_quote() {
+        let mut catalogue = catalogue();
+        let usd = Currency::USD;
+        let future = |symbol: &str, expiry| Instrument {
+            symbol: symbol.into(),
+            kind: InstrumentKind::InverseFuture { expiry },
+            quote: usd,
+            ..catalogue.instruments[0].clone()
+        };
+        let futures = [future("a:BTC-F", days(30)), future("sim:BTC-F", days(30)), future("sim:BTC-G", days(29))];
+        catalogue.instruments.extend(futures);
+        let mut chains = Chains::new(&catalogue);
+        let mark = |instrument: u32, price: &str| {
+            Event::Mark(market::Mark { instrument: InstrumentId(instrument), price: price.parse().unwrap() })
+        };
+        let call = quote(3, "0.119", "0.121", "1").with_underlying(None);
+        let second = Duration::SECOND;
+        let told = |chains: &Chains, now| {
+            let of = chains.chains()[1].expiries()[0].future(now)?;
+            Some((of.instrument.0, of.price.to_string()))
+        };
+        chains.see(&mark(8, "90000"), NOW);
+        assert_eq!(told(&chains, NOW), None, "another day");
+        chains.see(&mark(6, "99000"), NOW);
+        chains.see(&mark(7, "99500"), NOW);
+        chains.quote(&call, NOW);
+        chains.imply_forwards(NOW);
+        let expiry = &chains.chains()[1].expiries()[0];
+        assert_eq!((expiry.forward().unwrap().to_string(), expiry.is_implied()), ("99500".into(), false));
+        chains.see(&mark(6, "98000"), NOW + second);
+        chains.see(&mark(6, "97000"), NOW + second + second);
+        assert_eq!(told(&chains, NOW), Some((7, "99500".into())), "what came since is not of the quote's moment");
+        assert_eq!(told(&chains, NOW + second + second), Some((6, "97000".into())));
+        let quarter = Duration::from_nanos(15 * Duration::MINUTE.nanos());
+        assert_eq!(told(&chains, NOW + second + second + quarter), Some((6, "97000".into())));
+        assert_eq!(told(&chains, NOW + second + second + quarter + second), None, "older than a quote may be");
+        let mut out = StateWriter::new();
+        chains.save(&mut out);
+        let mut loaded = Chains::new(&catalogue);
+        loaded.load(&mut StateReader::new(out.as_bytes())).unwrap();
+        assert_eq!(format!("{chains:?}"), format!("{loaded:?}"));
     }
 
     #[test]

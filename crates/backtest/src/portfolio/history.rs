@@ -147,6 +147,7 @@ impl Known {
             chains.expire(now);
         }
         for event in events {
+            chains.see(event, now);
             if let Event::OptionQuote(quote) = event {
                 chains.quote(quote, now);
                 if let Some(chain) = chains.chain_of(quote.instrument) {
