@@ -2,19 +2,19 @@
 
 use crate::Error;
 use engine::FittedChain;
-use market::{Catalogue, Currency, Event, Instrument};
+use market::{Currency, Event, Instrument};
 use pricing::options::{DeltaConvention, OptionKind};
 pub use pricing::surface::PARITY_TOLERANCE;
 use pricing::surface::{
     ExpiryReport, Forward, QUARTER_DELTA, Repair, Slice, SmilePoint, SmileQuotes, Surface, Svi, Tenor, Wings,
 };
-use risk::chain::{Chain, Chains};
+use risk::chain::{Chain, Chains, LastPrice};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tape::{Merged, Overlaps, TapeError, TapeReader};
 use units::math::sqrt;
-use units::{Duration, InstrumentId, Price, Timestamp};
+use units::{Duration, Price, Timestamp};
 
 /// Tenors that the term structure is told at, in days.
 pub const TENORS: [u32; 7] = [1, 7, 14, 30, 60, 90, 180];
@@ -22,8 +22,6 @@ pub const TENORS: [u32; 7] = [1, 7, 14, 30, 60, 90, 180];
 const GRID_STEP: f64 = 0.01;
 /// How far that grid reaches on either side.
 const GRID_REACH: f64 = 3.0;
-/// A price of the underlying from before that is no price of it now.
-const SPOT_AGE_MAX: Duration = Duration::DAY;
 
 /// What tapes tell of surfaces.
 #[derive(Debug, Clone)]
@@ -55,8 +53,11 @@ pub struct SurfaceView {
     /// The last quote of the chain until then: the moment of the surface.
     #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
-    /// The last price of the underlying, of its perpetual or spot, if the tapes have one.
+    /// The latest price of the underlying, of a perpetual or spot, if the tapes have one from within the hour before.
     pub spot: Option<f64>,
+    /// When it was told.
+    #[serde(serialize_with = "as_texts")]
+    pub spot_at: Option<Timestamp>,
     /// The symbol of what told it.
     #[serde(skip)]
     pub(crate) spot_of: Option<String>,
@@ -234,6 +235,13 @@ pub(crate) fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Re
     serializer.collect_str(at)
 }
 
+fn as_texts<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => serializer.collect_str(at),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// The surfaces of all chains that tapes hold quotes of, as of a moment; of one underlying, if one is named. `progress` is told how
 /// many rows were read and how many there are, and answers whether to go on. `None`: it did not.
 pub fn surfaces<P: AsRef<Path>>(
@@ -250,9 +258,6 @@ pub fn surfaces<P: AsRef<Path>>(
         chains.chains().iter().map(|chain| underlying.is_none_or(|wanted| chain.base() == wanted)).collect();
     let mut last = vec![None; catalogue.instruments.len()];
     let mut told: Vec<Option<Timestamp>> = vec![None; wanted.len()];
-    // What the underlying of each chain costs, on what, and at the chain's last quote.
-    let sources: Vec<_> = chains.chains().iter().map(|chain| sources(chain, &catalogue)).collect();
-    let mut spots: Vec<Option<(Price, InstrumentId)>> = vec![None; wanted.len()];
     let (mut end, mut first) = (None, None);
     let (mut events, mut count) = (Vec::new(), 0_u64);
     let mut overlaps = Overlaps::new(&catalogue);
@@ -296,10 +301,6 @@ pub fn surfaces<P: AsRef<Path>>(
                 Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => {}
             }
         }
-        for (chain, spot) in spots.iter_mut().enumerate().filter(|(chain, _)| told[*chain] == Some(now)) {
-            let fresh = |(at, price): (Timestamp, Price)| (now.since(at) <= SPOT_AGE_MAX).then_some(price);
-            *spot = sources[chain].iter().find_map(|source| Some((last[source.index()].and_then(fresh)?, *source)));
-        }
     }
     // A surface is of its chain's last quote: what the tapes tell of later moments, of other chains too, neither ends an option nor moves
     // the spot.
@@ -310,10 +311,11 @@ pub fn surfaces<P: AsRef<Path>>(
     }
     let asked = at.or(end).unwrap_or_default();
     let mut views = Vec::new();
-    for ((chain, told), spot) in chains.chains().iter().zip(&told).zip(&spots) {
+    for (chain, told) in chains.chains().iter().zip(&told) {
         let Some(told) = told else { continue };
-        let mut view = SurfaceView::new(chain, spot.map(|(price, _)| price), *told, asked);
-        view.spot_of = spot.map(|(_, source)| catalogue.instruments[source.index()].symbol.clone());
+        let spot = chain.spot(*told);
+        let mut view = SurfaceView::new(chain, spot, *told, asked);
+        view.spot_of = spot.map(|spot| catalogue.instruments[spot.instrument.index()].symbol.clone());
         views.push(view);
     }
     Ok(Some(Found {
@@ -330,20 +332,9 @@ pub fn surfaces<P: AsRef<Path>>(
     }))
 }
 
-/// The instruments whose price is that of a chain's coin, the first that has one tells it: perpetuals before spot, those of the chain's
-/// venue before others, then by name, whichever tape names them first.
-fn sources(chain: &Chain, catalogue: &Catalogue) -> Vec<InstrumentId> {
-    let mut sources: Vec<_> = catalogue.prices_of(chain.base()).collect();
-    sources.sort_by_key(|source| {
-        let of = &catalogue.instruments[source.index()];
-        (!of.kind.is_perpetual(), of.venue() != chain.venue(), &of.symbol)
-    });
-    sources
-}
-
 impl SurfaceView {
-    fn new(chain: &Chain, spot: Option<Price>, now: Timestamp, asked: Timestamp) -> Self {
-        let fitted = FittedChain::fitted(chain, spot, now);
+    fn new(chain: &Chain, spot: Option<LastPrice>, now: Timestamp, asked: Timestamp) -> Self {
+        let fitted = FittedChain::fitted(chain, spot.map(|spot| spot.price), now);
         let slice = |expiry: &ExpiryReport| {
             let quotes = fitted.quotes().smiles().get(expiry.smile.ok()?)?;
             Some((fitted.surface()?.slices().iter().find(|slice| slice.years() == quotes.years)?, quotes))
@@ -361,7 +352,8 @@ impl SurfaceView {
             settle: chain.settle().to_string(),
             asked,
             at: now,
-            spot: spot.map(Price::approximate),
+            spot: spot.map(|spot| spot.price.approximate()),
+            spot_at: spot.map(|spot| spot.at),
             spot_of: None,
             expiries,
             tenors,

@@ -433,6 +433,41 @@ fn a_future_tells_the_forward_of_options_that_expire_with_it() {
     assert_eq!(told(-1)["expiries"][1]["forward"]["source"], "interpolated");
 }
 
+/// The first expiry of a chain has puts alone and tells no forward: it lies between the price of the underlying and the second, ln F linear
+/// in time. A perpetual fell silent five hours before; spot told its price half an hour before.
+#[test]
+fn the_latest_price_of_the_underlying_makes_forwards_and_its_age_is_told() {
+    let sandbox = Sandbox::new();
+    let beside = chain(&EXPIRIES[1..], &[NOON]);
+    let alone = chain(&EXPIRIES[..1], &[NOON]).replace(&format!("16JAN26,{FORWARD},"), "16JAN26,,");
+    let puts: Vec<&str> = alone.lines().filter(|row| row.contains(",put,")).collect();
+    sandbox.write("chain.csv", beside + &puts.join("\n"));
+    sandbox.line("trimtab import options chain.csv -o chain.tape").ok();
+    let price = |name: &str, price: f64, age: i64| {
+        let open = NOW - age * 60;
+        let rows = format!("time,open,high,low,close\n{},{price},{price},{price},{price}\n", open - 7_200);
+        sandbox.write("bars.csv", rows + &format!("{},{price},{price},{price},{price}\n", open - 3_600));
+        let flags = format!("--labelled open --interval 1h --force -o {name}.tape");
+        sandbox.line(&format!("trimtab import bars bars.csv --instrument binance:{name} {flags}")).ok();
+    };
+    price("BTCUSDT-PERP", 99_000.0, 300);
+    price("BTCUSDT", 95_000.0, 30);
+    let told = |tapes: &str| sandbox.line(&format!("trimtab surface chain.tape {tapes} --json"));
+    let view = |line: &str| -> Value { serde_json::from_str(line.trim()).unwrap() };
+    let said = told("BTCUSDT-PERP.tape BTCUSDT.tape");
+    let both = view(&said.stdout);
+    assert_eq!((&both["spot"], &both["spot_at"]), (&95_000.0.into(), &"2026-01-15T11:30:00Z".into()));
+    assert!(said.stderr.contains("interpolated forwards follow from is 30"), "{}", said.stderr);
+    let (first, second) = (years(&EXPIRIES[0], NOON), years(&EXPIRIES[1], NOON));
+    let forward = 95_000.0 * (FORWARD / 95_000.0_f64).powf(first / second);
+    assert_eq!(both["expiries"][0]["forward"]["source"], "interpolated");
+    near(&both["expiries"][0]["forward"]["price"], forward, 0.01);
+    // The perpetual alone is too old, and nothing but the forwards that are known tells the first.
+    let old = view(&told("BTCUSDT-PERP.tape").stdout);
+    assert_eq!((&old["spot"], &old["spot_at"]), (&Value::Null, &Value::Null));
+    near(&old["expiries"][0]["forward"]["price"], FORWARD, 0.01);
+}
+
 /// The shared data, or `None` where it is absent; that is a failure in CI.
 fn shared(test: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");

@@ -41,6 +41,8 @@ const FEW: usize = 3;
 #[derive(Debug, Clone)]
 pub struct FittedChain {
     quotes: pricing::surface::Chain,
+    /// What the underlying was taken to cost beside it.
+    beside: Option<f64>,
     fit: Option<Result<Surface, SurfaceRefusal>>,
     /// When it was fitted last, and after how many quotes of the chain.
     at: Timestamp,
@@ -56,28 +58,29 @@ impl FittedChain {
         let style = if chain.is_in_coin() { OptionStyle::Inverse } else { OptionStyle::Linear };
         let quotes = pricing::surface::Chain::new(style, ChainSettings::default());
         let (at, whole) = (Timestamp::MIN, Timestamp::MIN);
-        Self { quotes, fit: None, at, changes: 0, whole, fitted: Vec::new() }
+        Self { quotes, beside: None, fit: None, at, changes: 0, whole, fitted: Vec::new() }
     }
 
-    /// Fits a chain as it is quoted now: whole, so that the surface follows from the quotes and the moment alone.
+    /// Fits a chain as it is quoted now: whole, so that the surface follows from the quotes, the moment and the prices that the chain was
+    /// told alone. `beside` is what its forwards are moved from as the underlying moves on; no forward follows from it.
     #[must_use]
-    pub fn fitted(chain: &Chain, spot: Option<Price>, now: Timestamp) -> Self {
+    pub fn fitted(chain: &Chain, beside: Option<Price>, now: Timestamp) -> Self {
         let mut fitted = Self::new(chain);
-        fitted.fit(chain, spot, now);
+        fitted.fit(chain, beside, now);
         fitted
     }
 
     /// Fits what has new quotes.
-    fn refit(&mut self, chain: &Chain, spot: Option<Price>, now: Timestamp) {
-        if self.refit_few(chain, spot, now).is_none() {
-            self.fit(chain, spot, now);
+    fn refit(&mut self, chain: &Chain, beside: Option<Price>, now: Timestamp) {
+        if self.refit_few(chain, beside, now).is_none() {
+            self.fit(chain, beside, now);
         }
     }
 
-    fn fit(&mut self, chain: &Chain, spot: Option<Price>, now: Timestamp) {
+    fn fit(&mut self, chain: &Chain, beside: Option<Price>, now: Timestamp) {
         (self.at, self.whole, self.changes) = (now, now, chain.changes());
         self.quotes.clear();
-        self.quotes.set_spot(spot.map(Price::approximate));
+        self.set_spot(chain, beside, now);
         self.fitted.clear();
         for expiry in quoted(chain) {
             self.fitted.push((expiry.at(), expiry.changes()));
@@ -91,14 +94,20 @@ impl FittedChain {
         self.fit_smiles();
     }
 
+    /// The latest price of the underlying, as far as it is one of now, is what forwards that nothing tells are found by.
+    fn set_spot(&mut self, chain: &Chain, beside: Option<Price>, now: Timestamp) {
+        self.beside = beside.map(Price::approximate);
+        self.quotes.set_spot(chain.spot(now).map(|spot| spot.price.approximate()));
+    }
+
     fn fit_smiles(&mut self) {
         let smiles = self.quotes.smiles();
         self.fit = (!smiles.is_empty()).then(|| Surface::fit(smiles));
     }
 
     /// Fits the few expiries that have new quotes. `None`: it is to be fitted whole, and what is here is of no use.
-    fn refit_few(&mut self, chain: &Chain, spot: Option<Price>, now: Timestamp) -> Option<()> {
-        let Some(Ok(surface)) = &mut self.fit else { return None };
+    fn refit_few(&mut self, chain: &Chain, beside: Option<Price>, now: Timestamp) -> Option<()> {
+        let Some(Ok(surface)) = &self.fit else { return None };
         let first = surface.slices().first()?.years() * YEAR;
         let lasts = WHOLE_AFTER.nanos().min(first as i64 / LIFE_PART);
         let same = quoted(chain).map(ChainExpiry::at).eq(self.fitted.iter().map(|(expiry, _)| *expiry));
@@ -110,7 +119,8 @@ impl FittedChain {
             return None;
         }
         (self.at, self.changes) = (now, chain.changes());
-        self.quotes.set_spot(spot.map(Price::approximate));
+        self.set_spot(chain, beside, now);
+        let Some(Ok(surface)) = &mut self.fit else { return None };
         for (expiry, (at, changes)) in quoted(chain).zip(&mut self.fitted) {
             if *changes == expiry.changes() {
                 continue;
@@ -167,6 +177,7 @@ impl FittedChain {
             out.i64(expiry.nanos());
             out.u64(*changes);
         }
+        out.option(self.beside, StateWriter::f64);
         self.quotes.save(out);
         out.option(self.fit.as_ref(), |out, fit| out.option(fit.as_ref().ok(), |out, surface| surface.save(out)));
     }
@@ -178,6 +189,7 @@ impl FittedChain {
         for _ in 0..from.len()? {
             self.fitted.push((Timestamp::from_nanos(from.i64()?), from.u64()?));
         }
+        self.beside = from.option(StateReader::f64)?;
         self.quotes.load(from)?;
         match from.option(|from| from.option(Surface::load))? {
             None => self.fit = None,
@@ -213,7 +225,7 @@ impl FittedChain {
 
     /// The price of the underlying that it was fitted beside.
     pub(crate) fn spot(&self) -> Option<f64> {
-        self.quotes.spot()
+        self.beside
     }
 
     /// The quotes that went into it, expiry by expiry: what was used, what was dropped and why.

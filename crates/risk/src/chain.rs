@@ -11,7 +11,10 @@ use pricing::options::{OptionKind, OptionStyle};
 use pricing::surface::{ChainSettings, ForwardSource};
 use std::collections::BTreeMap;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{InstrumentId, OptionRight, Price, Qty, Round, Timestamp};
+use units::{Duration, InstrumentId, OptionRight, Price, Qty, Round, Timestamp};
+
+/// A price of the underlying from so long before is no price of it now.
+pub const SPOT_AGE_MAX: Duration = Duration::HOUR;
 
 /// The quotes of all options of a run.
 #[derive(Debug, Clone, Default)]
@@ -19,8 +22,8 @@ pub struct Chains {
     chains: Vec<Chain>,
     /// By instrument, where its row is. Empty: there is no option.
     places: Vec<Option<Place>>,
-    /// By instrument, the expiries whose forward its price tells. Empty: no future expires with options.
-    futures: Vec<Vec<(u32, u32)>>,
+    /// By instrument, the chains whose underlying's price it tells, or of which expiry the forward. Empty: there is no option.
+    prices: Vec<Vec<(u32, Option<u32>)>>,
     /// When the next options expire.
     next_expiry: Timestamp,
     /// How many quotes came so far, and how many when implied forwards were last looked for.
@@ -50,6 +53,8 @@ pub struct Chain {
     implied: u64,
     /// When the last quote came.
     quoted: Timestamp,
+    /// What tells the price of the underlying.
+    spots: Prices,
 }
 
 /// The options of one expiry.
@@ -287,6 +292,14 @@ impl Chain {
         self.expiries.iter().filter_map(|expiry| expiry.refused)
     }
 
+    /// The last price of the underlying in dollars, of a perpetual or spot, as it stood beside the last quote or since: of the latest one;
+    /// of equal times a perpetual's before spot's, then that of the chain's venue, then by name. `None`: there is none, or it is over
+    /// [`SPOT_AGE_MAX`] old.
+    #[must_use]
+    pub fn spot(&self, now: Timestamp) -> Option<LastPrice> {
+        self.spots.latest(now, SPOT_AGE_MAX)
+    }
+
     /// The expiries to come, in order of time.
     #[must_use]
     pub fn expiries(&self) -> &[ChainExpiry] {
@@ -323,6 +336,7 @@ impl Chains {
                 changes: 0,
                 implied: 0,
                 quoted: Timestamp::MIN,
+                spots: Prices::default(),
             };
             for ((at, strike, right), instrument) in rows {
                 if chain.expiries.last().is_none_or(|last| last.at != at) {
@@ -348,33 +362,39 @@ impl Chains {
             }
             chains.chains.push(chain);
         }
-        chains.find_futures(catalogue);
+        chains.find_prices(catalogue);
         chains.find_next_expiry();
         chains
     }
 
-    /// The futures in dollars on the coin of each chain that expire with options, those of its venue first, then by name.
-    fn find_futures(&mut self, catalogue: &Catalogue) {
+    /// What tells the price of each chain's coin; and the futures in dollars on it that expire with options, those of its venue first,
+    /// then by name.
+    fn find_prices(&mut self, catalogue: &Catalogue) {
+        self.prices = vec![Vec::new(); catalogue.instruments.len()];
         let is_future = |of: &Instrument| !of.kind.is_option() && of.kind.expiry().is_some() && is_dollar(of.quote);
         let mut futures: Vec<_> = catalogue.instruments.iter().enumerate().filter(|(_, of)| is_future(of)).collect();
         futures.sort_by_key(|(_, of)| &of.symbol);
         for (at, chain) in self.chains.iter_mut().enumerate() {
+            let mut spots: Vec<_> = catalogue.prices_of(chain.base).collect();
+            spots.sort_by_key(|spot| {
+                let of = &catalogue.instruments[spot.index()];
+                (!of.kind.is_perpetual(), of.venue() != chain.venue, &of.symbol)
+            });
+            spots.iter().for_each(|spot| self.prices[spot.index()].push((at as u32, None)));
+            chain.spots = Prices::of(spots);
             for (place, expiry) in chain.expiries.iter_mut().enumerate() {
                 let with = |of: &Instrument| of.base == chain.base && of.kind.expiry() == Some(expiry.at);
                 let mut with: Vec<_> = futures.iter().filter(|(_, of)| with(of)).collect();
                 with.sort_by_key(|(_, of)| of.venue() != chain.venue);
                 expiry.futures = Prices::of(with.into_iter().map(|(index, _)| InstrumentId(*index as u32)));
                 for instrument in expiry.futures.instruments() {
-                    if self.futures.is_empty() {
-                        self.futures = vec![Vec::new(); catalogue.instruments.len()];
-                    }
-                    self.futures[instrument.index()].push((at as u32, place as u32));
+                    self.prices[instrument.index()].push((at as u32, Some(place as u32)));
                 }
             }
         }
     }
 
-    /// Takes in a price where the event is one that tells something of options: of a future that expires with them.
+    /// Takes in a price where the event is one that tells something of options: of their underlying, or of a future that expires with them.
     pub fn see(&mut self, event: &Event, now: Timestamp) {
         let (instrument, price) = match event {
             Event::Bar(bar) => (bar.instrument, bar.close),
@@ -382,9 +402,10 @@ impl Chains {
             Event::Trade(trade) => (trade.instrument, trade.price),
             Event::OptionQuote(_) | Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => return,
         };
-        for (chain, expiry) in self.futures.get(instrument.index()).into_iter().flatten() {
-            let chain = &mut self.chains[*chain as usize];
-            chain.expiries[*expiry as usize].futures.tell(instrument, price, now, chain.quoted);
+        for (chain, expiry) in self.prices.get(instrument.index()).into_iter().flatten() {
+            let Chain { quoted, spots, expiries, .. } = &mut self.chains[*chain as usize];
+            let prices = expiry.map_or(spots, |expiry| &mut expiries[expiry as usize].futures);
+            prices.tell(instrument, price, now, *quoted);
         }
     }
 
@@ -529,6 +550,7 @@ impl Chains {
             out.len(chain.expired);
             out.u64(chain.changes);
             out.i64(chain.quoted.nanos());
+            chain.spots.save(out);
             for expiry in &chain.expiries {
                 expiry.futures.save(out);
                 out.u64(expiry.changes);
@@ -566,6 +588,7 @@ impl Chains {
             chain.changes = from.u64()?;
             chain.implied = chain.changes;
             chain.quoted = Timestamp::from_nanos(from.i64()?);
+            chain.spots.load(from)?;
             for expiry in &mut chain.expiries {
                 expiry.futures.load(from)?;
                 expiry.changes = from.u64()?;
@@ -799,6 +822,36 @@ mod tests {
         let mut loaded = Chains::new(&catalogue);
         loaded.load(&mut StateReader::new(out.as_bytes())).unwrap();
         assert_eq!(format!("{chains:?}"), format!("{loaded:?}"));
+    }
+
+    /// A perpetual that told its mark hours ago, and a spot bar of half an hour ago; then nothing for over an hour.
+    #[test]
+    fn the_latest_price_of_the_underlying_counts_and_an_old_one_does_not() {
+        let mut catalogue = catalogue();
+        let of = |symbol: &str, kind| Instrument {
+            symbol: symbol.into(),
+            kind,
+            quote: Currency::USD,
+            ..catalogue.instruments[0].clone()
+        };
+        let prices = [of("a:BTC-USD", InstrumentKind::Spot), of("z:BTC-PERP", InstrumentKind::InversePerpetual)];
+        catalogue.instruments.extend(prices);
+        let mut chains = Chains::new(&catalogue);
+        let mut mark = |instrument: u32, price: &str, minute: i64| {
+            let now = NOW + Duration::from_nanos(minute * Duration::MINUTE.nanos());
+            let price = price.parse().unwrap();
+            chains.see(&Event::Mark(market::Mark { instrument: InstrumentId(instrument), price }), now);
+            let spot = |minutes: i64| {
+                let later = now + Duration::from_nanos(minutes * Duration::MINUTE.nanos());
+                Some(chains.chains()[1].spot(later)?.price.to_string())
+            };
+            [spot(0), spot(60), spot(61)]
+        };
+        let told = |price: &str| Some(price.to_owned());
+        assert_eq!(mark(7, "67000", 0), [told("67000"), told("67000"), None]);
+        assert_eq!(mark(6, "63000", 308), [told("63000"), told("63000"), None], "the later one");
+        assert_eq!(mark(7, "63100", 308), [told("63100"), told("63100"), None], "a perpetual of the same time");
+        assert_eq!(mark(6, "63200", 309)[0], told("63200"));
     }
 
     #[test]

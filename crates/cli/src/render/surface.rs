@@ -10,6 +10,9 @@ use units::show::{self, Style};
 /// Quotes that came so long before the moment asked about are told to be old.
 const OLD: Duration = Duration::from_nanos(Duration::HOUR.nanos());
 
+/// A price of the underlying so much older than the quotes is told to be old where forwards follow from it: as old as quotes may be.
+const OLD_SPOT: Duration = Duration::from_nanos(15 * Duration::MINUTE.nanos());
+
 /// Prints one surface: forwards and smiles by expiry, how well they fit, fixed tenors, and whether arbitrage is left.
 pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
     terminal.json("surface", view);
@@ -26,6 +29,14 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
             "{WARNING}warning{WARNING:#}: the last quotes came {} before {}",
             show::duration(age, Style::Terminal),
             show::time(view.asked.floor(Duration::SECOND))
+        ));
+    }
+    let is_by_carry = |expiry: &ExpiryView| expiry.forward.as_ref().is_some_and(|of| of.source == "interpolated");
+    let spot_age = view.spot_at.map(|at| view.at.since(at)).filter(|age| *age >= OLD_SPOT);
+    if let Some(age) = spot_age.filter(|_| view.expiries.iter().any(is_by_carry)) {
+        terminal.note(format_args!(
+            "{WARNING}warning{WARNING:#}: the price of {underlying} that interpolated forwards follow from is {} older than the quotes",
+            show::duration(age, Style::Terminal)
         ));
     }
     smiles(view, terminal);
