@@ -278,7 +278,7 @@ impl GreeksRecorder {
             watched.changes = chain.changes();
             // By now the underlying may stand elsewhere: its price when the quotes came is theirs.
             let fitted = FittedChain::fitted(chain, watched.spot, watched.told);
-            self.surfaces.push(watched.surface_row(fitted.surface()));
+            self.surfaces.push(watched.surface_row(&fitted));
             // What nothing could be fitted to leaves the surface before it in force.
             if fitted.surface().is_some() {
                 watched.fitted = Some(fitted);
@@ -511,8 +511,10 @@ impl Watched {
         self.is_anchored = spot.is_some();
     }
 
-    fn surface_row(&self, surface: Option<&Surface>) -> SurfaceRow {
-        let tenor = |days: f64| surface.and_then(|surface| surface.tenor(days / 365.0).ok());
+    /// What quotes tell nothing of is not known here either, as it is to policies.
+    fn surface_row(&self, fitted: &FittedChain) -> SurfaceRow {
+        let surface = |years: &f64| fitted.surface().filter(|_| fitted.tells(*years));
+        let tenor = |days: f64| Some(days / 365.0).and_then(|years| surface(&years)?.tenor(years).ok());
         let atm = |days| tenor(days).map(|tenor| tenor.atm());
         let wings = tenor(30.0).and_then(|tenor| tenor.wings(DeltaConvention::BlackScholes, QUARTER_DELTA).ok());
         let [venue, underlying, settle] = self.names.clone();
@@ -709,9 +711,10 @@ mod tests {
         recorder.observe(now, &[mark(moved)]);
         let row = &recorder.surfaces[0];
         assert_eq!((row.time, row.venue.as_str(), row.settle.as_str()), (second, "sim", "BTC"));
-        for vol in [row.atm_7d, row.atm_30d, row.atm_90d] {
+        for vol in [row.atm_7d, row.atm_30d] {
             near(vol.unwrap(), VOL, 2e-3);
         }
+        assert_eq!(row.atm_90d, None, "the last expiry is in forty days");
         assert!(row.risk_reversal_30d.unwrap().abs() < 1e-3 && row.butterfly_30d.unwrap().abs() < 1e-3);
 
         assert!(recorder.is_due(now));

@@ -729,6 +729,29 @@ fn a_fact_grows_old_without_quotes() {
     assert_eq!((world.age("iv.atm(BTC, 30d)"), world.age("greeks.delta(BTC)")), (hours(73), hours(1)));
 }
 
+/// One expiry, quotes of one volatility: what is within a factor of two of it is that volatility, what is beyond is not known, nor is
+/// anything where the forward (100,000) lies beyond the strikes.
+#[test]
+fn a_tenor_far_from_all_expiries_or_a_forward_beyond_the_strikes_tells_nothing() {
+    let told = |days: i64, strikes: &[&'static str]| {
+        let mut world = World::new(&[days], strikes);
+        let bar = world.bar(1e5);
+        world.quote(&[0], |_, _| 0.6, vec![bar]);
+        assert!(world.engine.surfaces.of(0).unwrap().surface().is_some());
+        ["iv.atm(BTC, 30d)", "iv.atm(BTC, 60d)", "skew(BTC, 30d)", "iv.rank(BTC, 30d, 6h)"].map(|name| world.fact(name))
+    };
+    for (days, known) in
+        [(227, [false, false]), (120, [false, true]), (60, [true, true]), (30, [true, true]), (16, [true, false])]
+    {
+        let [month, two, skew, _] = told(days, &STRIKES);
+        assert_eq!([month.is_some(), two.is_some(), skew.is_some()], [known[0], known[1], known[0]], "{days} days");
+        for vol in [month, two].into_iter().flatten() {
+            near("one volatility", vol, 0.6, 1e-3);
+        }
+    }
+    assert_eq!(told(30, &["105000", "110000", "115000", "120000", "130000"]), [None; 4]);
+}
+
 #[test]
 fn chains_that_cannot_be_fitted_tell_nothing() {
     // One strike.

@@ -29,6 +29,8 @@ const QUARTER: f64 = 0.25;
 const WHOLE_AFTER: Duration = Duration::MINUTE;
 /// ... and after this part of what its first expiry had left to live.
 const LIFE_PART: i64 = 1_000;
+/// A tenor so many times nearer than the first expiry, or further than the last, is told by no surface.
+const BEYOND: f64 = 2.0;
 /// If more than one in so many expiries have new quotes, it is fitted whole at once.
 const FEW: usize = 3;
 
@@ -211,6 +213,14 @@ impl FittedChain {
         self.fit.as_ref()?.as_ref().ok()
     }
 
+    /// Whether quotes tell something of the volatility at the money at a time to expiry: it is no less than half of the first expiry's
+    /// and no more than twice the last one's, and the forwards of the expiries that it lies between, or of the one that it lies
+    /// beyond, lie within their quoted strikes. Else what the surface says there is drawn out from elsewhere.
+    #[must_use]
+    pub fn tells(&self, years: f64) -> bool {
+        self.surface().is_some_and(|surface| tells(surface, years))
+    }
+
     /// Why there is no surface though expiries have quotes.
     #[must_use]
     pub fn refusal(&self) -> Option<&SurfaceRefusal> {
@@ -238,6 +248,20 @@ impl FittedChain {
     pub fn quotes(&self) -> &pricing::surface::Chain {
         &self.quotes
     }
+}
+
+/// [`FittedChain::tells`].
+fn tells(surface: &Surface, years: f64) -> bool {
+    let slices = surface.slices();
+    let (Some(first), Some(last)) = (slices.first(), slices.last()) else { return false };
+    let is_near = first.years() <= years * BEYOND && years <= last.years() * BEYOND;
+    let after = slices.partition_point(|slice| slice.years() < years);
+    let beside = &slices[after.saturating_sub(1)..slices.len().min(after + 1)];
+    let has_its_forward = |slice: &Slice| {
+        let (low, high) = slice.tenor().quoted();
+        low <= 0.0 && 0.0 <= high
+    };
+    is_near && beside.iter().all(has_its_forward)
 }
 
 /// Which slice of a surface a smile of the quotes that it was fitted to is. `None`: that one could not be fitted.
@@ -424,12 +448,12 @@ fn has(changed: u64, chain: usize) -> bool {
 /// A fact as a surface tells it now; of a rank, the value that is ranked.
 fn value_of(fact: &SurfaceFact, surface: &Surface) -> Option<f64> {
     let years = |span: &Duration| span.nanos() as f64 / YEAR;
-    let atm = |tenor: &Duration| surface.tenor(years(tenor)).ok().map(|tenor| tenor.atm());
+    let tenor = |tenor: &Duration| surface.tenor(years(tenor)).ok().filter(|tenor| tells(surface, tenor.years()));
+    let atm = |span: &Duration| tenor(span).map(|tenor| tenor.atm());
     let value = match fact {
         SurfaceFact::AtTheMoney { tenor, .. } | SurfaceFact::Rank { tenor, .. } => atm(tenor)?,
-        SurfaceFact::Skew { tenor, .. } => {
-            let tenor = surface.tenor(years(tenor)).ok()?;
-            tenor.wings(DeltaConvention::BlackScholes, QUARTER).ok()?.risk_reversal()
+        SurfaceFact::Skew { tenor: span, .. } => {
+            tenor(span)?.wings(DeltaConvention::BlackScholes, QUARTER).ok()?.risk_reversal()
         }
         SurfaceFact::TermSlope { short, long, .. } => atm(long)? - atm(short)?,
         SurfaceFact::Greek { .. } | SurfaceFact::Book { .. } | SurfaceFact::Structure => return None,

@@ -67,7 +67,10 @@ impl Family {
     pub fn age(self) -> &'static str {
         match self {
             Self::Own => "always as of the present input",
-            Self::Series | Self::Surface => "3 days, or as `series(…, max_age)` says; older is not known",
+            Self::Series => "3 days, or as `series(…, max_age)` says; older is not known",
+            Self::Surface => {
+                "3 days, or as `series(…, max_age)` says; older is not known, nor a tenor twice nearer or further than all expiries"
+            }
             Self::Indicator => "until the next bar closes",
             Self::Risk => {
                 "as of the decision that reads it; without marks, quotes, a model of the venue or enough history not known"
