@@ -406,7 +406,7 @@ fn a_future_tells_the_forward_of_options_that_expire_with_it() {
         sandbox.write("marks.csv", rows);
         sandbox.line("trimtab import marks marks.csv --force -o marks.tape").ok();
         let at = "--at 2026-01-15T12:02:00Z";
-        serde_json::from_str(sandbox.line(&format!("trimtab surface chain.tape marks.tape {at} --json")).ok().trim())
+        serde_json::from_str(sandbox.line(&format!("trimtab surface chain.tape marks.tape {at} --json")).stdout.trim())
             .unwrap()
     };
     for age in [0, 14] {
