@@ -401,7 +401,7 @@ impl Run {
                 self.policy().backtest.twin_base
             ),
             target_vol,
-            fills: record.configuration.iter().map(|(name, value)| (name.replace('_', " "), value.clone())).collect(),
+            fills: record.configuration.iter().map(|(name, value)| (setting(name), value.clone())).collect(),
             versions,
             tapes: record
                 .tapes
@@ -494,4 +494,9 @@ fn number(text: &str) -> f64 {
 
 fn nanos(text: &str) -> Option<i64> {
     text.parse::<Timestamp>().ok().map(Timestamp::nanos)
+}
+
+/// A setting's name in words; a symbol in it stays as it is.
+fn setting(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { name.replace('_', " ") }
 }

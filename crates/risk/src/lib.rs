@@ -23,6 +23,6 @@ pub mod value_at_risk;
 pub mod venues;
 
 pub use ex_ante::{ExAnte, ExAnteError, Leg, NODES, OneDay, ProfitIn, ex_ante};
-pub use liquidation::liquidation_price;
+pub use liquidation::{liquidation_beyond, liquidation_price};
 pub use margin::{flat_option_margin, free, initial_margin, maintenance_beside, maintenance_margin};
 pub use tiers::{Size, Tier, TierError, TierTable};

@@ -33,7 +33,7 @@ use units::{Cash, Contract, Notional, Price, Qty, Rate};
 /// Where rates grow with the coins, those of a linear position stay what they are at every price, and the lines are straight; those of an
 /// inverse one are parabolas. Either root is looked for around where they have it, by the margin itself, to the same last unit.
 /// An inverse short so large that half of it would be asked for (9,900 coins at Deribit) is liquidated by falling prices as well, and a
-/// linear long of which more than the whole would be (19,800 BTC) by rising ones: of these the price on the usual side alone is told.
+/// linear long of which more than the whole would be (19,800 BTC) by rising ones: see [`liquidation_beyond`].
 #[must_use]
 pub fn liquidation_price(
     contract: Contract,
@@ -69,6 +69,54 @@ pub fn liquidation_price(
     .map(Price::from_raw)
 }
 
+/// The price on the other side that liquidates too, where rates grow with the coins. Arguments are those of [`liquidation_price`]. A linear
+/// long so large that more than all of its value is asked for is liquidated at it and over, an inverse short of which half would be at it
+/// and under.
+///
+/// Exact to the last unit of a price as the other is. `None`: no price there liquidates, or every price does.
+#[must_use]
+pub fn liquidation_beyond(
+    contract: Contract,
+    position: Position,
+    other_equity: Cash,
+    table: &TierTable,
+) -> Option<Price> {
+    const MOST: i128 = i64::MAX as i128;
+    let (base, qty) = (other_equity.raw() - position.cost.raw(), position.qty);
+    let (rate, growth) = (table.tiers()[0].maintenance.approximate(), table.growth().approximate());
+    if growth == 0.0 {
+        return None;
+    }
+    let found = match contract {
+        Contract::Linear => {
+            let coins = qty.approximate();
+            let over = rate + growth * coins - 1.0;
+            if coins <= 0.0 || over <= 0.0 || base < 0 {
+                return None;
+            }
+            let guess = (base as f64 / Cash::ONE as f64 / (coins * over) * Price::ONE as f64) as i128;
+            let last = last_where(guess, MOST, |price| lives_at(price, qty, base, table));
+            (0..MOST).contains(&last).then_some(last as i64)?
+        }
+        Contract::Inverse => {
+            let unit = Cash::ONE as f64;
+            // From there on more coin leaves less.
+            let top = (0.5 * (1.0 - rate) / growth * unit) as i128;
+            if qty.raw() >= 0 || coin_left(1, top, base, table) < 0 {
+                return None;
+            }
+            let half = 0.5 * (1.0 - rate) / growth;
+            let root = half + sqrt(half * half + base as f64 / unit / growth);
+            // A coin value that no price makes is over the largest by far.
+            let most = top.saturating_mul(1_000_000).max((root * unit * 2.0) as i128);
+            let last =
+                last_where((root * unit) as i128, most, |coin| coin <= top || coin_left(1, coin, base, table) >= 0);
+            price_over(qty.raw(), last)
+        }
+    };
+    (0 < found && found < i64::MAX).then(|| Price::from_raw(found))
+}
+
 /// The largest whole coin value v with `money − v (1 + rate) ≥ 0`; negative if there is none.
 fn most_coin((rate, money): (Rate, i128)) -> i128 {
     let owed = i128::from(Rate::ONE + rate.raw());
@@ -88,11 +136,7 @@ fn least_coin((rate, money): (Rate, i128)) -> i128 {
 /// As [`long_root`] and [`short_root`] of all tiers, where the rates grow with the coins.
 fn grown_price(qty: Qty, money: i128, table: &TierTable) -> Option<i64> {
     const MOST: i128 = i64::MAX as i128;
-    let lives = |price: i128| {
-        let price = Price::from_raw(price as i64);
-        let needed = table.maintenance_margin(Size::at(Contract::Linear, price, qty));
-        money.checked_add((price * qty).raw()).is_some_and(|equity| equity >= needed.raw())
-    };
+    let lives = |price: i128| lives_at(price, qty, money, table);
     let coins = qty.abs().approximate();
     let rate = table.tiers()[0].maintenance.approximate() + table.growth().approximate() * coins;
     let sides = if qty.raw() > 0 { 1.0 - rate } else { 1.0 + rate };
@@ -108,13 +152,23 @@ fn grown_price(qty: Qty, money: i128, table: &TierTable) -> Option<i64> {
     Some((last_where(guess, MOST, |price| !lives(price)) + 1).min(MOST) as i64)
 }
 
+/// Whether a linear position is not liquidated at a raw price.
+fn lives_at(price: i128, qty: Qty, money: i128, table: &TierTable) -> bool {
+    let price = Price::from_raw(price as i64);
+    let needed = table.maintenance_margin(Size::at(Contract::Linear, price, qty));
+    money.checked_add((price * qty).raw()).is_some_and(|equity| equity >= needed.raw())
+}
+
+/// What an inverse position whose value is owed (−1) or had (1) leaves over its maintenance margin, in raw units of coin.
+fn coin_left(sign: i128, coin: i128, money: i128, table: &TierTable) -> i128 {
+    let needed = table.maintenance_margin(Size::of(Contract::Inverse, Qty::ZERO, Notional::from_raw(coin))).raw();
+    money.checked_add(sign * coin).map_or(-1, |equity| equity - needed)
+}
+
 /// As [`most_coin`] and [`least_coin`], where the rates grow with the coins, in raw units: of an inverse position whose value is owed (−1)
 /// or had (1).
 fn grown_coin(sign: i128, money: i128, table: &TierTable) -> i128 {
-    let left = |coin: i128| {
-        let needed = table.maintenance_margin(Size::of(Contract::Inverse, Qty::ZERO, Notional::from_raw(coin))).raw();
-        money.checked_add(sign * coin).map_or(-1, |equity| equity - needed)
-    };
+    let left = |coin: i128| coin_left(sign, coin, money, table);
     let (rate, growth) = (table.tiers()[0].maintenance.approximate(), table.growth().approximate());
     let unit = Cash::ONE as f64;
     let owed = money.unsigned_abs() as f64 / unit;
@@ -469,5 +523,43 @@ mod tests {
                 let _price = liquidation_price(Inverse, dear, cash, &table);
             }
         }
+    }
+
+    /// Where rates grow with the coins the other side liquidates too. Roots by hand: of `other + q p − cost = |q| p (1 % + 0.005 % |q|)`,
+    /// and in coin of `other − cost + v = v (1 % + 0.005 % v)`.
+    #[test]
+    fn very_large_positions_are_liquidated_on_both_sides() {
+        let table = |symbol: &str, contract, settle: &str| {
+            crate::venues::tiers_of(symbol, contract, ("BTC".parse().unwrap(), settle.parse().unwrap()))
+        };
+        let linear = table("deribit:BTC_USDC-PERPETUAL", Linear, "USDC");
+        let beyond = |table: &TierTable, contract, qty: &str, cost: &str, other: &str| {
+            let position = Position { qty: qty.parse().unwrap(), cost: cost.parse().unwrap() };
+            liquidation_beyond(contract, position, other.parse().unwrap(), table).map(Price::approximate)
+        };
+        // Of 30,000 coins that cost 50,000 each 151 % is asked for.
+        let found = beyond(&linear, Linear, "30000", "1500000000", "4500000000").unwrap();
+        assert!((found - 3e9 / (30_000.0 * 0.51)).abs() < 1e-6, "{found}");
+        assert_eq!(beyond(&linear, Linear, "19000", "950000000", "4500000000"), None, "under the whole");
+        assert_eq!(
+            beyond(&linear, Linear, "-30000", "-1500000000", "4500000000"),
+            None,
+            "a short loses by rising prices alone"
+        );
+        assert_eq!(beyond(&linear, Linear, "30000", "1500000000", "1000000000"), None, "no price keeps it");
+        // An inverse short of 600 million at 60,000 is 10,000 coins; with 5,500 coins beside.
+        let inverse = table("deribit:BTC-PERPETUAL", Inverse, "BTC");
+        let found = beyond(&inverse, Inverse, "-600000000", "10000", "5500").unwrap();
+        let base = 5_500.0 - 10_000.0;
+        let coins = (0.99 + (0.99_f64 * 0.99 + 4.0 * 0.00005 * base).sqrt()) / (2.0 * 0.00005);
+        assert!((found / (600_000_000.0 / coins) - 1.0).abs() < 1e-9, "{found} {}", 600_000_000.0 / coins);
+        assert_eq!(beyond(&inverse, Inverse, "-600000000", "10000", "5000"), None, "no price keeps it");
+        assert_eq!(
+            beyond(&inverse, Inverse, "600000000", "-10000", "5500"),
+            None,
+            "a long loses by falling prices alone"
+        );
+        let generic = TierTable::generic();
+        assert_eq!(beyond(&generic, Linear, "30000", "1500000000", "4500000000"), None, "rates that do not grow");
     }
 }

@@ -167,6 +167,9 @@ pub struct PositionView {
     pub leverage: Option<LeverageView>,
     /// Mark at which it is liquidated while nothing else moves, of margin by tiers.
     pub liquidation: Option<FigureView>,
+    /// Another one on the other side of the mark, where that side liquidates too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<f64>,
     /// One unit more.
     pub one_more: Option<Marginal>,
     /// Why that is not told.
@@ -448,6 +451,7 @@ fn positions(
             leverage: own
                 .and_then(|own| Some(LeverageView::new(Ok(alone(held, own.value)), Some(own.equity?.approximate())))),
             liquidation: own.map(|own| figure(&own.liquidation)),
+            beyond: own.and_then(|own| own.beyond).map(|price| price.approximate()),
             one_more,
             one_more_absent,
             exit: request.participation.map(|participation| exit(book, held, participation)),

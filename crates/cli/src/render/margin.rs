@@ -228,8 +228,9 @@ fn reasons(position: &PositionView, view: &MarginView, terminal: &Terminal) {
         format!("isolated, equity {equity} {}{ratio}{end}", view.currency)
     });
     let liquidation = position.liquidation.as_ref().and_then(|found| found.absent.clone());
+    let beyond = position.beyond.map(|at| format!("on the other side liquidated at {} too", price(at)));
     let more = position.one_more_absent.as_ref().map(|reason| format!("one more: {reason}"));
-    for reason in [isolated, liquidation, more].into_iter().flatten() {
+    for reason in [isolated, liquidation, beyond, more].into_iter().flatten() {
         terminal.result(format_args!("    {}", wrap(&reason, terminal.width(), 4)));
     }
 }

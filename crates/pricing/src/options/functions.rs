@@ -159,19 +159,24 @@ pub(super) fn ln_parts<S: Lanes>(a: Real<S>) -> [Real<S>; 2] {
 /// n(d).
 #[inline(always)]
 pub(super) fn density_lanes<S: Lanes>(d: Real<S>) -> Real<S> {
-    exp_lanes(d * d * -0.5) * INVERSE_SQRT_TWO_PI
+    density_of(d * d)
+}
+
+/// n(d) of d².
+#[inline(always)]
+pub(super) fn density_of<S: Lanes>(square: Real<S>) -> Real<S> {
+    exp_lanes(square * -0.5) * INVERSE_SQRT_TWO_PI
 }
 
 /// n(d₁), m(|d₁|) and m(|d₂|): the bits of [`density_lanes`] and [`mills`], with one square less.
 #[inline(always)]
 pub(super) fn normal_law<S: Lanes>(d1: Real<S>, d2: Real<S>) -> [Real<S>; 3] {
     let (square1, square2) = (d1 * d1, d2 * d2);
-    let density = exp_lanes(square1 * -0.5) * INVERSE_SQRT_TWO_PI;
+    let density = density_of(square1);
     // No closures: one that is not inlined is compiled without the instructions.
     let (a1, a2) = (d1.abs(), d2.abs());
-    let first = polynomial_of(a1, square1, &MILLS_NUMERATOR) / polynomial_of(a1, square1, &MILLS_DENOMINATOR);
-    let second = polynomial_of(a2, square2, &MILLS_NUMERATOR) / polynomial_of(a2, square2, &MILLS_DENOMINATOR);
-    [density, first, second]
+    let (first, second) = (mills_parts_of(a1, square1), mills_parts_of(a2, square2));
+    [density, first.0 / first.1, second.0 / second.1]
 }
 
 /// N(−a) ÷ n(a) for a ≥ 0.
@@ -184,7 +189,13 @@ pub(super) fn mills<S: Lanes>(a: Real<S>) -> Real<S> {
 /// The same as a numerator and a denominator, for a up to 1e20.
 #[inline(always)]
 pub(super) fn mills_parts<S: Lanes>(a: Real<S>) -> (Real<S>, Real<S>) {
-    (polynomial(a, &MILLS_NUMERATOR), polynomial(a, &MILLS_DENOMINATOR))
+    mills_parts_of(a, a * a)
+}
+
+/// The same, where the square is known.
+#[inline(always)]
+pub(super) fn mills_parts_of<S: Lanes>(a: Real<S>, square: Real<S>) -> (Real<S>, Real<S>) {
+    (polynomial_of(a, square, &MILLS_NUMERATOR), polynomial_of(a, square, &MILLS_DENOMINATOR))
 }
 
 /// e to the power of `y`, for y up to 709; 0 below −708.

@@ -2,7 +2,7 @@
 
 use super::batch::{Column, Quantities, fold};
 use super::contract::{Field, Inputs, OptionKind, Refusal};
-use super::functions::{density_lanes, ln_ratio, mills_parts};
+use super::functions::{density_of, ln_ratio, mills_parts, mills_parts_of};
 use super::kernel;
 use super::lanes::{Block, LANES, Lanes, Real, Work};
 use super::simd::Simd;
@@ -382,7 +382,8 @@ impl<S: Lanes> Abreast<S> {
     /// What exercise would give.
     #[inline(always)]
     fn exercise(&self) -> Real<S> {
-        (self.sign * (self.forward - self.strike)).or_zero()
+        let ahead = self.forward - self.strike;
+        self.sign.less(ahead.constant(0.0)).select(-ahead, ahead).or_zero()
     }
 }
 
@@ -401,8 +402,9 @@ pub(super) fn option<S: Lanes>(one: &Abreast<S>) -> Valued<S> {
     let (zero, whole) = (place.constant(0.0), place.constant(1.0));
     let h = one.away();
     let d1 = h + half;
-    let density = density_lanes(d1);
-    let (numerator1, denominator1) = mills_parts(d1.abs());
+    let square = d1 * d1;
+    let density = density_of(square);
+    let (numerator1, denominator1) = mills_parts_of(d1.abs(), square);
     let (numerator2, denominator2) = mills_parts(half - h);
     let left = d1.less(zero);
     let signed = left.select(numerator1, -numerator1);

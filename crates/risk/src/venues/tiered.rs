@@ -4,7 +4,7 @@
 //! that they settle in.
 
 use super::{Absent, Component, Figure, Margin, MarginError, Parameters, Place, Portfolio, Position};
-use crate::{Size, Tier, TierError, TierTable, liquidation_price};
+use crate::{Size, Tier, TierError, TierTable, liquidation_beyond, liquidation_price};
 use market::Currency;
 use units::{Cash, Contract, Notional, Price, Qty, Rate, Round};
 
@@ -34,6 +34,8 @@ pub struct TieredPosition {
     pub equity: Option<Cash>,
     /// The mark at which it is liquidated while nothing else moves, or why there is none.
     pub liquidation: Result<Price, Absent>,
+    /// Another one on the other side of the mark, where that side liquidates too: of very large positions whose rates grow.
+    pub beyond: Option<Price>,
 }
 
 const MODEL: &str = "margin by tiers";
@@ -184,8 +186,16 @@ pub(crate) fn assess(
             }
         }
         let liquidation = Err(Absent::NoMargin);
-        let own = TieredPosition { row, value, initial: worst, maintenance: kept, profit, equity: alone, liquidation };
-        positions.push(own);
+        positions.push(TieredPosition {
+            row,
+            value,
+            initial: worst,
+            maintenance: kept,
+            profit,
+            equity: alone,
+            liquidation,
+            beyond: None,
+        });
         rules.push(rule);
     }
     if let Some(least) = transfer {
@@ -197,12 +207,16 @@ pub(crate) fn assess(
             Some(alone) => alone - held.profit,
             None => equity - held.profit - (maintenance - held.maintenance),
         };
-        held.liquidation = liquidation(position, held.row, others, held.profit, &rule.table)?;
+        (held.liquidation, held.beyond) = liquidation(position, held.row, others, held.profit, &rule.table)?;
         let figure = match held.liquidation {
             Ok(price) => Figure::Estimated(price.approximate()),
             Err(reason) => Figure::Absent(reason),
         };
         components.push(Component { name: "liquidation price".to_owned(), position: Some(held.row), figure });
+        if let Some(price) = held.beyond {
+            let (name, figure) = ("liquidation price, other side".to_owned(), Figure::Estimated(price.approximate()));
+            components.push(Component { name, position: Some(held.row), figure });
+        }
     }
     let notes = portfolio.beside(settle).chain(notes).collect();
     let margin = Margin {
@@ -278,19 +292,23 @@ fn liquidation(
     others: Cash,
     profit: Cash,
     table: &TierTable,
-) -> Result<Result<Price, Absent>, MarginError> {
+) -> Result<(Result<Price, Absent>, Option<Price>), MarginError> {
     let (quantity, contract) = (position.quantity, position.instrument.kind.contract());
     if quantity.is_zero() {
-        return Ok(Err(Absent::NoMargin));
+        return Ok((Err(Absent::NoMargin), None));
     }
     let mark = position.needed_mark(row)?;
     let cost = Notional::from_raw(contract.value(mark, quantity).raw() - profit.raw());
     let held = market::Position { qty: quantity, cost };
     let long = quantity > Qty::ZERO;
-    Ok(match liquidation_price(contract, held, others, table) {
-        None => Err(Absent::NoLiquidation),
-        Some(price) if (long && price == Price::MAX) || (!long && price == Price::ZERO) => Err(Absent::AlwaysUnder),
-        Some(price) => Ok(price),
+    let beyond = liquidation_beyond(contract, held, others, table);
+    Ok(match (liquidation_price(contract, held, others, table), beyond) {
+        (None, None) => (Err(Absent::NoLiquidation), None),
+        (None, Some(price)) => (Ok(price), None),
+        (Some(price), _) if (long && price == Price::MAX) || (!long && price == Price::ZERO) => {
+            (Err(Absent::AlwaysUnder), None)
+        }
+        (Some(price), beyond) => (Ok(price), beyond),
     })
 }
 
