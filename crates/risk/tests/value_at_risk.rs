@@ -601,6 +601,37 @@ fn garch_histories_drawn_again_are_as_uncertain_as_the_likelihood_says() {
     }
 }
 
+/// Volatility that wanders without a mean, and tails of three degrees of freedom: fits find a persistence of one, and figures of histories
+/// drawn again are still of the order of the figure. Paths that were made anew from a variance made them millions of times it.
+#[test]
+fn histories_without_a_long_run_variance_do_not_explode() {
+    let mut at_one = 0;
+    for (seed, asymmetric) in [(1, false), (2, true), (3, false), (4, true), (5, false), (6, true)] {
+        let mut random = Random(seed);
+        let mut history = History::new(DAY, vec![Factor::Price(coin(0))]).unwrap();
+        let mut size: f64 = 0.02;
+        for _ in 0..500 {
+            size *= exp(0.06 * random.normal());
+            let chi: f64 = (0..3).map(|_| random.normal().powi(2)).sum();
+            history.push(&[size * random.normal() / sqrt(chi)]).unwrap();
+        }
+        let model = Model { asymmetric, innovations: pricing::garch::Innovations::Student, mean: false };
+        let own: Vec<f64> = history.column(0).collect();
+        at_one += u32::from((1.0 - model.fit(&own).unwrap().parameters.persistence()) * 500.0 < 1.0);
+        let forecast = Some(Forecast::Fitted(model));
+        let law = Law::of(&history, forecast, Tails::Normal, 1).unwrap();
+        let again = Again::of(&history, forecast, Tails::Normal, 1).unwrap();
+        // One fit in many ends anywhere: what the middle two thirds span.
+        let mut found: Vec<f64> =
+            (0..100).filter_map(|which| again.law(which, 1).ok()).map(|law| law.deviations()[0]).collect();
+        found.sort_by(f64::total_cmp);
+        assert!(found.len() > 90, "seed {seed}: {} of 100", found.len());
+        let found = (found[found.len() * 5 / 6] - found[found.len() / 6]) / 2.0 / law.deviations()[0];
+        assert!((0.03..2.0).contains(&found), "seed {seed}: {found} of the deviation");
+    }
+    assert!(at_one >= 3, "{at_one} fits have a persistence of one");
+}
+
 /// A history over one step is itself; over several, paths have its moments, and factors of a moment stay together.
 #[test]
 fn histories_are_what_happened() {

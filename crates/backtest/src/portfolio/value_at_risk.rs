@@ -34,6 +34,8 @@ const FEW: f64 = 5.0;
 /// Histories that are drawn again for the error of the history, and how many of them must have figures.
 const AGAIN: u64 = 100;
 const AGAIN_FEWEST: usize = 50;
+/// Probability of less than one deviation under the mean of a normal law.
+const BELOW_ONE_DEVIATION: f64 = 0.158_655;
 /// Paths under each of them, and scenarios beyond value at risk if that takes more.
 const AGAIN_PATHS: usize = 2_000;
 const AGAIN_BEYOND: f64 = 20.0;
@@ -465,11 +467,20 @@ struct Told {
     tails: Vec<(f64, f64)>,
     /// Mean length of their blocks, in changes.
     block: f64,
+    /// Each has a model of its own, fitted to it.
+    is_fitted: bool,
 }
 
 impl Told {
-    /// How far a figure of them lies from its mean, on average.
+    /// How far a figure of them lies from its mean, on average. Where a model was fitted to each, half of what the middle 68 % span,
+    /// which is the same of a normal law: one fit in many ends anywhere.
     fn error(&self, of: impl Fn(&(f64, f64)) -> f64) -> Option<f64> {
+        if self.is_fitted && self.tails.len() >= AGAIN_FEWEST {
+            let mut figures: Vec<f64> = self.tails.iter().map(&of).collect();
+            figures.sort_by(f64::total_cmp);
+            let at = |share: f64| figures[(share * (figures.len() - 1) as f64).round() as usize];
+            return Some((at(1.0 - BELOW_ONE_DEVIATION) - at(BELOW_ONE_DEVIATION)) / 2.0);
+        }
         let count = self.tails.len() as f64;
         let mean = self.tails.iter().map(&of).sum::<f64>() / count;
         let squares: f64 = self.tails.iter().map(|tail| (of(tail) - mean) * (of(tail) - mean)).sum();
@@ -494,6 +505,7 @@ fn again(
         RiskMethod::Filtered => (Some(asked.forecast.unwrap_or(Forecast::Exponential(DECAY))), Tails::Normal),
         RiskMethod::MonteCarlo | RiskMethod::DeltaGamma => (asked.forecast, tails),
     };
+    let is_fitted = matches!(forecast, Some(Forecast::Fitted(_)));
     // Other numbers than those of the paths.
     let again = Again::of(history, forecast, tails, !asked.seed)?;
     let fewest = (AGAIN_BEYOND / (1.0 - asked.confidence)) as usize;
@@ -516,7 +528,7 @@ fn again(
     };
     let found = parallel(AGAIN as usize, asked.threads, progress, |which, _| Ok(one(which)))?;
     // A history that happens to be singular, or that no model fits, says nothing.
-    Ok(Told { tails: found.into_iter().filter_map(Result::ok).collect(), block: again.block() })
+    Ok(Told { tails: found.into_iter().filter_map(Result::ok).collect(), block: again.block(), is_fitted })
 }
 
 impl PartView {

@@ -55,21 +55,22 @@ impl Seen {
         let width = self.history.factors().len();
         let rows: Vec<f64> = drawn.iter().flat_map(|row| &self.rows[row * width..][..width]).copied().collect();
         let mut again = Self { rows, ..self.clone() };
-        let (Some(forecast), Some(filters)) = (forecast, &mut again.filters) else {
+        let Self { filters, rows, .. } = &mut again;
+        let (Some(forecast), Some(filters)) = (forecast, filters) else {
             let mut history = History::new(self.history.step(), self.history.factors().to_vec())?;
             again.rows.chunks_exact(width).try_for_each(|row| history.push(row))?;
             return Ok(Self { history, ..again });
         };
         for (at, (filter, factor)) in filters.iter_mut().zip(self.history.factors()).enumerate() {
-            let surprises = again.rows.iter().skip(at).step_by(width).copied();
+            let surprises = rows.iter().skip(at).step_by(width).copied();
             *filter = match forecast {
                 Forecast::Exponential(_) => {
                     let size = sqrt(self.column(at).map(|value| value * value).sum::<f64>() / drawn.len() as f64);
                     steady(*filter, surprises, size)
                 }
                 Forecast::Fitted(model) => {
-                    let changes = rebuilt(filter.parameters(), filter.variance(), surprises);
                     let own: Vec<f64> = self.history.column(at).collect();
+                    let changes = rebuilt(filter.parameters(), (&own, self.column(at)), surprises);
                     let found = model.fit(&changes).and_then(|fit| fit.parameters.filter(&own));
                     found.map_err(|error| ValueAtRiskError::Forecast(*factor, error))?
                 }
@@ -88,13 +89,31 @@ fn steady(mut filter: Filter, surprises: impl Iterator<Item = f64>, size: f64) -
     filter
 }
 
-/// Returns of a model that has these surprises, from its long-run variance on, or from this one where it has none.
-fn rebuilt(parameters: &Parameters, variance: f64, surprises: impl Iterator<Item = f64>) -> Vec<f64> {
-    let start = parameters.long_run_variance().unwrap_or(variance);
+/// Returns of a model that has these surprises, from its long-run variance on.
+///
+/// Where the history is shorter than the model's memory, 1 ÷ (1 − persistence), it tells no such variance, and with Student's surprises a
+/// path that is made anew may reach any size: there every change keeps the volatility that it came with (Cavaliere, Pedersen and
+/// Rahbek, "The Fixed Volatility Bootstrap for a Class of ARCH(q) Models", Journal of Time Series Analysis 39, 2018).
+fn rebuilt(
+    parameters: &Parameters,
+    (own, told): (&[f64], impl Iterator<Item = f64>),
+    surprises: impl Iterator<Item = f64>,
+) -> Vec<f64> {
+    let mean = parameters.mean;
+    let remembers = (1.0 - parameters.persistence()) * own.len() as f64 >= 1.0;
+    let Some(start) = parameters.long_run_variance().filter(|_| remembers) else {
+        let mut size = 0.0;
+        let sizes = own.iter().zip(told).map(|(change, surprise)| {
+            // A change that was the mean itself tells nothing of its volatility.
+            size = if surprise == 0.0 { size } else { (change - mean) / surprise };
+            size
+        });
+        return sizes.zip(surprises).map(|(size, surprise)| mean + size * surprise).collect();
+    };
     let Some(mut filter) = Filter::starting_at(*parameters, start) else { return Vec::new() };
     surprises
         .map(|surprise| {
-            let change = parameters.mean + sqrt(filter.variance()) * surprise;
+            let change = mean + sqrt(filter.variance()) * surprise;
             filter.push(change);
             change
         })
