@@ -40,7 +40,7 @@ const SHOWS: &[(&str, &[&str])] = &[
     ("hedged-strangle", &["entry", "stop", "hedge"]),
     ("implied-vol-target", &["entry", "resize", "cut"]),
     ("ladder-runner", &["stop", "rung"]),
-    ("long-call", &["entry", "hedge", "roll"]),
+    ("long-call", &["entry", "hedge"]),
     ("short-strangle", &["entry", "stop"]),
     ("straddle", &["entry", "hedge", "rung"]),
     ("strangle-limits", &["entry"]),

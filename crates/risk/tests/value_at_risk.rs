@@ -612,7 +612,7 @@ fn histories_without_a_long_run_variance_do_not_explode() {
         let mut size: f64 = 0.02;
         for _ in 0..500 {
             size *= exp(0.06 * random.normal());
-            let chi: f64 = (0..3).map(|_| random.normal().powi(2)).sum();
+            let chi: f64 = (0..3).map(|_| random.normal()).map(|value| value * value).sum();
             history.push(&[size * random.normal() / sqrt(chi)]).unwrap();
         }
         let model = Model { asymmetric, innovations: pricing::garch::Innovations::Student, mean: false };
