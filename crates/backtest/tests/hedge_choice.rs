@@ -151,8 +151,8 @@ struct Hand<'a> {
     last: Vec<f64>,
     funding: Vec<Vec<(Timestamp, f64)>>,
     working: BTreeMap<OrderId, (usize, Side, Qty)>,
-    /// When the venue last refused an order in it.
-    refused: Vec<Option<Timestamp>>,
+    /// When the venue last refused a buy and a sale in it, or a cap did not bear one.
+    refused: Vec<[Option<Timestamp>; 2]>,
 }
 
 impl Hand<'_> {
@@ -186,8 +186,8 @@ impl Hand<'_> {
                         use CancelReason::{Funds, Margin};
                         let is_refused =
                             matches!(update, OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(Margin | Funds));
-                        if let Some((at, ..)) = self.working.remove(order).filter(|_| is_refused) {
-                            self.refused[at] = Some(moment.at);
+                        if let Some((at, side, _)) = self.working.remove(order).filter(|_| is_refused) {
+                            self.refused[at][usize::from(side == Side::Sell)] = Some(moment.at);
                         }
                     }
                     _ => {}
@@ -221,7 +221,10 @@ impl Hand<'_> {
             let more = ((left - off.off) / lot).round() * lot;
             let held = self.held(at, moment);
             let sells_short = self.kind(at) == InstrumentKind::Spot && -more > held.max(0.0);
-            let is_refused = self.refused[at].is_some_and(|refused| moment.at.since(refused) <= Duration::DAY);
+            // What was refused is not tried again for a day, but to close.
+            let refused = self.refused[at][usize::from(more < 0.0)];
+            let closes = more * held < 0.0 && more.abs() <= held.abs() + 1e-9;
+            let is_refused = !closes && refused.is_some_and(|refused| moment.at.since(refused) <= Duration::DAY);
             let has_ended = self.kind(at).expiry().is_some_and(|end| end <= moment.at);
             if more == 0.0 || sells_short || is_refused || has_ended {
                 return f64::INFINITY;
@@ -299,7 +302,7 @@ fn check(desk: &Desk, moments: &[Moment], seen: &mut Seen) -> Result<(), String>
         last: none,
         funding: vec![Vec::new(); count],
         working: BTreeMap::new(),
-        refused: vec![None; count],
+        refused: vec![[None; 2]; count],
     };
     for moment in moments {
         hand.see(moment);
@@ -308,7 +311,8 @@ fn check(desk: &Desk, moments: &[Moment], seen: &mut Seen) -> Result<(), String>
             if let Output::Plan(plan) = output
                 && plan.steps.iter().any(|step| step.outcome == Outcome::Cut)
             {
-                hand.refused[plan.strategy.0 as usize] = Some(moment.at);
+                let sells = hand.off(moment).off > 0.0;
+                hand.refused[plan.strategy.0 as usize][usize::from(sells)] = Some(moment.at);
             }
         }
         let is_limited = moment.outputs.iter().any(|output| match output {

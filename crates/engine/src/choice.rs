@@ -19,11 +19,12 @@ use policy::{Arg, CurrencyCode, STEPS_MAX};
 use risk::hedging::{Instrument, Kind, Need, Offer, choose};
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, Contract, Duration, InstrumentId, Qty, Round, StrategyId, Timestamp};
+use units::{Cash, Contract, Duration, InstrumentId, Qty, Round, Side, StrategyId, Timestamp};
 
 /// Over how long recorded funding is averaged.
 const FUNDING_WINDOW: Duration = Duration::from_nanos(7 * Duration::DAY.nanos());
-/// For how long an instrument is not chosen in which the venue refused an order, for want of margin mostly, or a cap does not bear it.
+/// For how long an instrument in which the venue refused an order, for want of margin mostly, or of which a cap did not bear all, is not
+/// chosen for more on that side. What it holds can be traded back.
 const REFUSED_FOR: Duration = Duration::DAY;
 /// Days of a year, of rates and horizons.
 const YEAR: f64 = 365.0;
@@ -61,8 +62,8 @@ struct Way {
     margin: f64,
     /// Rates of the last days, with the times that they are for.
     funding: VecDeque<(Timestamp, f64, Duration)>,
-    /// When the venue last refused an order of it, or a cap did not bear what was wanted.
-    refused: Timestamp,
+    /// When the venue last refused a buy and a sale of it, or a cap did not bear what was wanted.
+    refused: [Timestamp; 2],
 }
 
 /// A hedge that compares costs.
@@ -76,12 +77,21 @@ pub(crate) struct Choosing {
     ways: Vec<Way>,
     /// Delta of what is hedged, as it was last told.
     delta: Option<Delta>,
-    /// What was compared last, of which input, and what it came to; in the order of `ways`, then what is hedged. No state.
-    of: u64,
+    /// What was compared last, and what it came to; in the order of `ways`, then what is hedged. No state.
+    of: Option<Compared>,
     offers: Vec<Offer>,
     chosen: Option<usize>,
     /// What of the structure is kept.
     kept: Option<Qty>,
+}
+
+/// Of what a comparison was made: the same again has the same answer, and is not made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Compared {
+    input: u64,
+    delta: Delta,
+    /// Coins of the instruments, with what is on its way.
+    held: f64,
 }
 
 /// An instrument of a hedge now.
@@ -100,7 +110,7 @@ impl Choosing {
         let choice = hedge.choice.clone()?;
         let gives_up = gives_up.map(|strategy| strategy.0 as usize);
         let (ways, offers) = (Vec::new(), Vec::with_capacity(WAYS_MAX));
-        let (delta, of, chosen, kept) = (None, 0, None, None);
+        let (delta, of, chosen, kept) = (None, None, None, None);
         Some(Self { hedge, choice, band_cost, option_fee, gives_up, ways, delta, of, offers, chosen, kept })
     }
 
@@ -139,6 +149,12 @@ impl Choosing {
         }
     }
 
+    /// Nothing is compared.
+    fn forget(&mut self) {
+        (self.of, self.chosen, self.kept) = (None, None, None);
+        self.offers.clear();
+    }
+
     fn instrument(&self, engine: &Engine, way: &Way, now: &Now, reference: f64) -> Instrument {
         let of = &engine.catalogue.instruments[way.instrument.index()];
         let kind = match of.kind {
@@ -155,6 +171,11 @@ impl Choosing {
         } else {
             [f64::INFINITY; 2]
         };
+        // What was refused is not asked for again, but to close.
+        let closing = [-now.coins, now.coins].map(|closing| closing.max(0.0));
+        let is_refused = |at: Timestamp| at != Timestamp::MIN && engine.now.since(at) <= REFUSED_FOR;
+        let most =
+            std::array::from_fn(|at| if is_refused(way.refused[at]) { most[at].min(closing[at]) } else { most[at] });
         Instrument {
             kind,
             delta: 1.0,
@@ -226,12 +247,16 @@ impl Choosing {
         delta / held.approximate() * open.approximate()
     }
 
-    /// Compares, if delta has left its band. Once an input for what is then known; what is ordered meanwhile changes it.
+    /// Compares, if delta has left its band: once for all instruments of the hedge, and again where one of them has ordered meanwhile.
     fn compare(&mut self, engine: &Engine, now: &[Option<Now>], delta: Delta) {
-        (self.of, self.chosen, self.kept) = (engine.inputs, None, None);
-        self.offers.clear();
-        let Some(reference) = now.iter().flatten().map(|now| now.price).next() else { return };
         let held: f64 = now.iter().flatten().map(|now| now.coins).sum();
+        let of = Some(Compared { input: engine.inputs, delta, held });
+        if self.of == of {
+            return;
+        }
+        self.forget();
+        self.of = of;
+        let Some(reference) = now.iter().flatten().map(|now| now.price).next() else { return };
         let off = delta.net.approximate() + held - self.hedge.target.approximate();
         let Some(width) = self
             .ways
@@ -248,8 +273,7 @@ impl Choosing {
         let need = Need { delta: left - off, years, capital: self.choice.capital_cost.get(), is_closed: true };
         // What cannot be traded now is in the list all the same, with nothing that can be had of it.
         let none = Instrument { lot: 1.0, ..Instrument::default() };
-        let can = |way: &Way| way.refused == Timestamp::MIN || engine.now.since(way.refused) > REFUSED_FOR;
-        let each = self.ways.iter().zip(now).map(|(way, now)| (way, now.filter(|_| can(way))));
+        let each = self.ways.iter().zip(now);
         let each = each.map(|(way, now)| now.as_ref().map_or(none, |now| self.instrument(engine, way, now, reference)));
         let mut all: ArrayVec<Instrument, WAYS_MAX> = each.collect();
         if self.gives_up.is_some() {
@@ -314,7 +338,7 @@ impl Engine {
             }
         }
         let ways = &mut self.choices[group].ways;
-        ways.push(Way { scope, instrument, cost, margin, funding: VecDeque::new(), refused: Timestamp::MIN });
+        ways.push(Way { scope, instrument, cost, margin, funding: VecDeque::new(), refused: [Timestamp::MIN; 2] });
     }
 
     /// The delta of what a hedge of several instruments hedges is another.
@@ -336,13 +360,15 @@ impl Engine {
         }
     }
 
-    /// The venue refused an order of a strategy.
-    pub(crate) fn see_refusal(&mut self, index: usize) {
+    /// The venue refused an order of a strategy, or a cap did not bear what it was to trade.
+    pub(crate) fn see_refusal(&mut self, index: usize, side: Side) {
         let Some(group) = self.scopes[index].choice else { return };
-        let ways = &mut self.choices[group as usize].ways;
-        if let Some(way) = ways.iter_mut().find(|way| way.scope == index) {
-            way.refused = self.now;
+        let choosing = &mut self.choices[group as usize];
+        if let Some(way) = choosing.ways.iter_mut().find(|way| way.scope == index) {
+            way.refused[usize::from(side == Side::Sell)] = self.now;
         }
+        // Not what the others are to be told.
+        choosing.of = None;
     }
 
     /// Tells a strategy of a hedge that compares costs what the others have, and whose turn it is.
@@ -356,13 +382,9 @@ impl Engine {
             Some(Delta { net: Qty::from_estimate(net + choosing.going(self, net), Round::Nearest)?, ..delta })
         });
         let known = told.zip(now.as_ref());
-        choosing.kept = None;
-        if source != Source::Venue {
-            choosing.chosen = None;
-            choosing.offers.clear();
-            if let Some((delta, now)) = known {
-                choosing.compare(self, now, delta);
-            }
+        match known.filter(|_| source != Source::Venue) {
+            Some((delta, now)) => choosing.compare(self, now, delta),
+            None => choosing.forget(),
         }
         let own = choosing.ways.iter().position(|way| way.scope == index);
         let facts = &mut self.scopes[index].facts;
@@ -397,16 +419,17 @@ impl Engine {
         let Some(group) = self.scopes[index].choice else { return };
         let mut choices = std::mem::take(&mut self.choices);
         let choosing = &mut choices[group as usize];
-        let chosen = choosing.chosen.and_then(|chosen| choosing.ways.get_mut(chosen));
-        if let Some(way) = chosen.filter(|way| way.scope == index && self.scopes[index].because.was_cut()) {
-            way.refused = self.now;
-        }
+        let chosen = choosing.chosen.filter(|chosen| choosing.ways.get(*chosen).is_some_and(|way| way.scope == index));
         let is_own = choosing.ways.iter().any(|way| way.scope == index);
         // A structure's plans are of more than its hedge: told where it is given up.
-        if choosing.of == self.inputs && (is_own || choosing.kept.is_some()) {
+        if choosing.of.is_some_and(|of| of.input == self.inputs) && (is_own || choosing.kept.is_some()) {
             choosing.note(self, index);
         }
+        let units = chosen.map(|chosen| choosing.offers[chosen].units);
         self.choices = choices;
+        if let Some(units) = units.filter(|_| self.scopes[index].because.was_cut()) {
+            self.see_refusal(index, if units > 0.0 { Side::Buy } else { Side::Sell });
+        }
     }
 }
 
@@ -418,7 +441,7 @@ impl Choosing {
             out.f64(delta.gamma);
         });
         for way in &self.ways {
-            out.i64(way.refused.nanos());
+            way.refused.iter().for_each(|at| out.i64(at.nanos()));
             out.len(way.funding.len());
             for (at, rate, interval) in &way.funding {
                 out.i64(at.nanos());
@@ -434,7 +457,7 @@ impl Choosing {
             Ok(Delta { net, gross, gamma: from.f64()? })
         })?;
         for way in &mut self.ways {
-            way.refused = Timestamp::from_nanos(from.i64()?);
+            way.refused = [Timestamp::from_nanos(from.i64()?), Timestamp::from_nanos(from.i64()?)];
             let rate = |from: &mut StateReader<'_>| {
                 Ok((Timestamp::from_nanos(from.i64()?), from.f64()?, Duration::from_nanos(from.i64()?)))
             };

@@ -730,11 +730,11 @@ impl Engine {
                 self.outputs.tell(Notice::Rejected { order: news.order, purpose, reason });
                 let poor = matches!(reason, RejectReason::Margin | RejectReason::Funds);
                 self.scopes[index].note_refusal(&order, poor);
-                self.see_refusal(index);
+                self.see_refusal(index, order.side);
             }
             OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds) => {
                 self.scopes[index].note_refusal(&order, true);
-                self.see_refusal(index);
+                self.see_refusal(index, order.side);
             }
             // Answered by the next decision on the market: answering at once could go round in circles with the venue.
             OrderUpdate::Cancelled(_) => {}

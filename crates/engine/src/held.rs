@@ -86,7 +86,7 @@ pub(crate) struct HedgedDelta {
 }
 
 /// Delta of what is hedged, in coins, and its gamma in coins for a dollar.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Delta {
     pub(crate) net: Qty,
     /// Σ |delta| of its positions.

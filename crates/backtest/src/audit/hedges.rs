@@ -1,12 +1,12 @@
 //! Hedges: each time that delta had left its band was answered, and what a plan of a hedge wants brings delta back into it.
 
 use super::finding::{At, Found};
-use crate::records::{HedgeRow, PlanRow};
+use crate::records::{HedgeRow, OrderRow, PlanRow};
 use crate::run::Run;
 use policy::Policy;
 use policy::spec::{Band, Hedge, HedgeTo};
 use std::collections::BTreeMap;
-use units::{Contract, Qty};
+use units::{Contract, Qty, Timestamp};
 
 pub(super) fn check(run: &Run, found: &mut Found) {
     let mut plans: BTreeMap<u64, &[PlanRow]> = BTreeMap::new();
@@ -119,30 +119,64 @@ fn check_one(
     }
 }
 
+/// When an order was sent, and when it was last heard of.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    plan: u64,
+    sent: Timestamp,
+    /// `None`: never; it is open to the end.
+    ended: Option<Timestamp>,
+}
+
+/// The orders of a policy, in instruments of its hedge or in none of them: then they are of its structure.
+fn lives(run: &Run, policy: &Policy, is_wanted: impl Fn(&str) -> bool) -> Vec<Life> {
+    let mut lives: BTreeMap<&str, (Life, Qty)> = BTreeMap::new();
+    let own = |row: &&OrderRow| row.strategy == policy.name.as_str() && is_wanted(&row.instrument);
+    for row in run.tables.orders.iter().filter(own) {
+        let begins = Life { plan: row.plan, sent: row.time, ended: None };
+        let (life, left) = lives.entry(&row.order).or_insert((begins, row.quantity));
+        match &*row.event {
+            "amended" => *left = row.quantity,
+            "filled" => {
+                *left -= row.quantity;
+                life.ended = left.is_zero().then_some(row.time);
+            }
+            "cancelled" | "rejected" => life.ended = Some(row.time),
+            _ => {}
+        }
+    }
+    lives.into_values().map(|(life, _)| life).collect()
+}
+
 /// Of a hedge that compares costs: a delta beyond its band is somebody's to bring back. Where one instrument leaves it to others, one of
-/// them or the structure has a plan of that input, or an order on its way.
+/// them or the structure has a plan of that input or an order that is out, or the structure is still on its way to what its last plan
+/// wants.
 fn check_choice(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
-    let is_member = |row: &HedgeRow| {
-        row.strategy == policy.name.as_str() && hedge.instruments().any(|instrument| row.instrument == instrument)
-    };
+    let is_way = |instrument: &str| hedge.instruments().any(|way| way == instrument);
+    let is_member = |row: &HedgeRow| row.strategy == policy.name.as_str() && is_way(&row.instrument);
     let leaves = |steps: &[PlanRow]| steps.iter().any(|step| &*step.rule == "delta_hedge" && &*step.outcome == "held");
     let acts = |steps: &[PlanRow]| steps[0].target != steps[0].position;
+    let restores = |steps: &[PlanRow]| acts(steps) && steps.iter().any(|step| &*step.rule == "delta_restore");
     // Plans of the policy by time: of its structure, where that is given up, and of what the hedge trades.
     let own: Vec<&[PlanRow]> =
         plans.values().copied().filter(|steps| &*steps[0].strategy == policy.name.as_str()).collect();
-    let mut standing: BTreeMap<&str, &HedgeRow> = BTreeMap::new();
+    let structure: Vec<&[PlanRow]> = own.iter().copied().filter(|steps| !is_way(&steps[0].instrument)).collect();
+    let (of_ways, of_structure) = (lives(run, policy, is_way), lives(run, policy, |instrument| !is_way(instrument)));
     let rows = &run.tables.hedges;
     for (at, row) in rows.iter().enumerate().filter(|(_, row)| is_member(row)) {
-        standing.insert(&row.instrument, row);
         let Some(steps) = plans.get(&row.plan).filter(|_| row.plan > 0) else { continue };
         if !leaves(steps) {
             continue;
         }
         let from = own.partition_point(|steps| steps[0].time < row.time);
-        let same = own[from..].iter().take_while(|steps| steps[0].time == row.time);
-        let is_answered = same.clone().any(|steps| acts(steps))
-            || standing.values().any(|row| !row.on_the_way.is_zero())
-            || own[..from].last().is_some_and(|steps| steps.iter().any(|step| &*step.rule == "delta_restore"));
+        let mut same = own[from..].iter().take_while(|steps| steps[0].time == row.time);
+        let is_out = |life: &Life| life.sent <= row.time && life.ended.is_none_or(|ended| ended >= row.time);
+        let known = structure.partition_point(|steps| steps[0].time <= row.time);
+        let last = structure[..known].last().filter(|steps| restores(steps)).map(|steps| steps[0].plan);
+        let follows = |plan: u64| {
+            of_structure.iter().any(|life| life.plan == plan && life.ended.is_none_or(|ended| ended >= row.time))
+        };
+        let is_answered = same.any(|steps| acts(steps)) || of_ways.iter().any(is_out) || last.is_some_and(follows);
         found.ensure("hedge.choice", is_answered, At::hedge(at, row), || {
             format!("plan {} leaves delta to another instrument, and none of them has a plan or an order", row.plan)
         });

@@ -33,7 +33,10 @@ pub(super) fn hedges<'t>(
         let to = if section.has("to") { reader.word(section, "to") } else { Some(HedgeTo::default()) };
         let mut taken: Vec<&str> = instruments.iter().map(String::as_str).collect();
         taken.extend(hedges.iter().flat_map(Hedge::instruments));
-        let choice = choice(reader, section, (base, symbol.as_deref()), &taken);
+        // The width of such a band follows from the equity of the account, and two venues are two accounts.
+        let follows_equity = matches!(band, Some(Band::WhalleyWilmott { .. }));
+        let venue = symbol.as_deref().filter(|_| follows_equity).map(spec::venue);
+        let choice = choice(reader, section, (base, symbol.as_deref(), venue), &taken);
         let Some(instrument) = symbol.clone() else { continue };
         if !is_own(reader, section, &instrument, &taken) {
             continue;
@@ -68,11 +71,11 @@ fn is_own<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instrument: &s
     is_own
 }
 
-/// What costs are compared of. The outer `None`: it was refused.
+/// What costs are compared of, of a coin and an instrument, and the venue that all of them have to be of. The outer `None`: it was refused.
 fn choice<'t>(
     reader: &mut Reader<'t>,
     section: &Section<'_, 't>,
-    (base, own): (Option<&str>, Option<&str>),
+    (base, own, venue): (Option<&str>, Option<&str>, Option<&str>),
     taken: &[&str],
 ) -> Option<Option<Choice>> {
     let alternatives = match section.get("alternatives") {
@@ -83,7 +86,7 @@ fn choice<'t>(
             let mut all = Some(Vec::new());
             let entries = reader.tables(ALTERNATIVES, place, value, ALTERNATIVES_MAX);
             for entry in &entries {
-                let known = alternative(reader, entry, base, &taken);
+                let known = alternative(reader, entry, (base, venue), &taken);
                 taken.extend(entry.get("instrument").and_then(|value| value.get_ref().as_str()));
                 all = all.zip(known).map(|(mut all, known)| {
                     all.push(known);
@@ -124,7 +127,7 @@ fn choice<'t>(
 fn alternative<'t>(
     reader: &mut Reader<'t>,
     entry: &Section<'_, 't>,
-    base: Option<&str>,
+    (base, venue): (Option<&str>, Option<&str>),
     taken: &[&str],
 ) -> Option<Alternative> {
     reader.require(entry, &[("instrument", "\"binance:BTCUSDT-PERP\"")]);
@@ -139,6 +142,15 @@ fn alternative<'t>(
         let label = format!("is not on {base}");
         let help = format!("name instruments on {base}, such as `binance:{base}USDT-PERP`");
         let message = "alternatives of a hedge are on the coin that it hedges";
+        reader.error(Code::Hedges, entry.place("instrument"), message, label, help);
+        return None;
+    }
+    if let Some(venue) = venue
+        && spec::venue(&instrument) != venue
+    {
+        let label = format!("is not of {venue}");
+        let help = format!("name instruments of {venue}, or give the band in coins or as a share, such as `\"2%\"`");
+        let message = "a band that follows from equity follows from that of one account, and each venue has its own";
         reader.error(Code::Hedges, entry.place("instrument"), message, label, help);
         return None;
     }
