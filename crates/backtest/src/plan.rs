@@ -139,7 +139,9 @@ fn observe(program: &mut Program, portfolio: &Portfolio, facts: &mut Facts) {
     for (at, r) in results.iter().enumerate() {
         facts.set(facts::CLOSED, at as u32 + 1);
         facts.set(facts::CLOSED_R, *r);
-        for rule in program.rules.iter_mut().filter(|rule| rule.reads().contains(&facts::CLOSED.id())) {
+        let wins = facts.get(facts::WINS).unwrap_or(0);
+        facts.set(facts::WINS, policy::wins_after(wins, Some(r.get())));
+        for rule in program.rules.iter_mut().filter(|rule| rule.name() == "streak") {
             rule.observe(facts);
         }
     }
@@ -162,6 +164,7 @@ fn told_by(fact: &RiskFact) -> String {
             };
             format!("It is `{field}.value` of `trimtab margin PORTFOLIO --venue {venue} --json`, {unit}")
         }
+        RiskFact::Leverage => "It is the sum of the account's positions at their marks without signs, over its equity".to_owned(),
         RiskFact::Distance => "It is the smaller `distance` without sign of `liquidation[].below` and `.above` of the coin, of `trimtab \
                                margin … --json`, 1000 where both are absent"
             .to_owned(),

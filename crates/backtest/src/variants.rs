@@ -120,6 +120,15 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     without("without floor", "nothing is kept from being risked", policy.floor.is_some(), &|policy| {
         policy.floor = None
     });
+    let exit = caps.participation.is_some_and(|cap| cap.exit.is_some());
+    without("without exit time", "positions that take long to get out of", exit, &|policy| {
+        if let Some(cap) = &mut policy.caps.participation {
+            cap.exit = None;
+        }
+    });
+    without("without participation", "increases whatever is traded", caps.participation.is_some(), &|policy| {
+        policy.caps.participation = None;
+    });
     let distance = caps.liquidation_distance.is_some();
     without("without liquidation distance", "the venue's margin alone", distance, &|policy| {
         policy.caps.liquidation_distance = None;
@@ -243,9 +252,15 @@ mod tests {
             stop = { initial = "2N", time = "1d", break_even_after = 1 }
             ladder = { at = ["1R"], fractions = [0.3] }
             streak = { factor = 1.5, cap = 3.0 }
-            caps = { daily_loss = "2%", weekly_loss = "4%", on_loss = "flat", open_risk = "2%" }
             limits = [{ of = "abs(exposure)", over = "200%", restore = "150%" }]
             guards = { price_collar = "0.5%", max_order = "50_000 USDT", max_orders = 3, per = "1h", blackout = ["22:00-23:00"] }
+            [caps]
+            daily_loss = "2%"
+            weekly_loss = "4%"
+            on_loss = "flat"
+            open_risk = "2%"
+            participation = "10%"
+            exit_time = "4h"
         "#;
         let policies = [crate::run::checked(text).unwrap()];
         let all = switched_off(&policies);
@@ -259,6 +274,8 @@ mod tests {
             "daily loss limit",
             "weekly loss limit",
             "open-risk cap",
+            "exit time",
+            "participation",
             "limits on facts",
             "blackout",
             "order-rate cap",

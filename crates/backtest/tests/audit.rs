@@ -55,7 +55,7 @@ fn random_runs_hold() {
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let (mut checks, mut broken) = (BTreeMap::<&str, u64>::new(), Vec::new());
     let (mut runs, mut bars, mut acted, mut refused) = (0, 0, 0, 0);
-    for seed in 0..u64::from(cases(30)) {
+    for seed in 0..u64::from(cases(36)) {
         let policy = policies().new_tree(&mut runner).unwrap().current();
         let home = tempfile::tempdir().unwrap();
         let Some(run) = run_of(&policy, seed, 400, home.path()) else { continue };
@@ -453,6 +453,52 @@ fn altered_losses_are_found() {
         altered("a time is gone", "loss.ended", move |run| {
             let time = run.tables.losses[at].time;
             run.tables.losses.retain(|row| row.time != time);
+        }),
+    ];
+    for (name, check, alter) in alterations {
+        let (failed, told) = stored.failed(name, alter);
+        assert!(failed.contains(&check) && !failed.contains(&"files"), "{name}: {failed:?}\n{told}");
+    }
+}
+
+/// Caps that are shares of what is traded, under which the demo's campaigns come in pieces and are cut.
+#[test]
+fn volumes_are_counted_again() {
+    let caps =
+        "[caps]\nparticipation = \"20bp\"\nexit_time = \"4h\"\nexit_time_restore = \"3h\"\nusual_volume = \"1d\"\n";
+    let stored = stored(&demo_with(&[("[caps]\n", caps)]));
+    let clean = audited(&stored.write("as it was", &stored.run));
+    assert!(clean.is_clean(), "{}", told(&clean));
+    let made = |of: &str| clean.checks.iter().find(|check| check.check == of).map_or(0, |check| check.made);
+    assert!(made("cap.participation") > 15, "{}", made("cap.participation"));
+    assert!(made("cap.exit_time") > 100, "{}", made("cap.exit_time"));
+    let said = |rule: &str, outcome: &str| {
+        let rows = stored.run.tables.plans.iter();
+        rows.filter(|row| &*row.rule == rule && &*row.outcome == outcome).count()
+    };
+    let (pieces, cuts) = (said("participation_cap", "held"), said("exit_time_cap", "cut"));
+    assert!(pieces > 30 && cuts > 3, "{pieces} pieces, {cuts} cuts");
+    let lower = |from: &'static str, to: &'static str| {
+        move |run: &mut Run| {
+            let text = run.strategies[0].text.replace(from, to);
+            run.record.policies[0].hash = blake3::hash(text.as_bytes()).to_hex().to_string();
+            run.strategies[0].text = text;
+        }
+    };
+    let alterations = vec![
+        altered("the policy had a smaller share", "cap.participation", lower("\"20bp\"", "\"5bp\"")),
+        altered(
+            "the policy had another window",
+            "cap.participation",
+            lower("\"20bp\"", "\"20bp\"\nparticipation_window = \"15m\""),
+        ),
+        altered("the policy had less time", "cap.exit_time", lower("\"3h\"", "\"1h\"")),
+        altered("a piece is larger", "cap.participation", |run| {
+            let at = place_of(&run.tables.plans, |row| &*row.rule == "participation_cap" && &*row.outcome == "held");
+            let plan = run.tables.plans[at].plan;
+            for row in ids_of(&run.tables.plans, plan) {
+                run.tables.plans[row].target = Qty::from_raw(run.tables.plans[row].target.raw() * 2);
+            }
         }),
     ];
     for (name, check, alter) in alterations {

@@ -15,7 +15,7 @@ use engine::{Engine, Output, Plan, Purpose};
 use exchange::{AccountTerms, Exchange, ExchangeConfig};
 use market::*;
 use policy::Policy;
-use policy::spec::{Caps, LeverageLimit, Sides, SignalKind, SizeKind, Trigger};
+use policy::spec::{Caps, LeverageLimit, Sides, SignalKind, SizeKind, StreakOver, Trigger};
 use policy::testing::{SERIES, policies};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -674,6 +674,10 @@ fn apart_they_do_the_same() {
         for policy in &mut policies {
             policy.size.kind = SizeKind::FixedNotional { notional: "5000".parse().unwrap() };
             policy.caps = Caps::default();
+            // Wins of others count for who says so.
+            if let Some(streak) = &mut policy.streak {
+                streak.over = StreakOver::Instrument;
+            }
         }
         let mut whole = desk(policies, seed, bars);
         for account in &mut whole.terms.accounts {

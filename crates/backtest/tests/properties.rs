@@ -156,7 +156,7 @@ fn limits(case: &Case<'_>, counts: &mut Counts) -> Checked {
                     case.name(step),
                     "leverage_cap" | "drawdown_cap" | "loss_cap" | "open_risk_cap" | "liquidation_distance"
                 );
-                if step.outcome == Outcome::Cut || cap {
+                if step.outcome == Outcome::Cut || cap || case.name(step).starts_with("participation") {
                     ensure!(step.after.abs() <= step.before.abs(), "a limit raised {} to {}", step.before, step.after);
                     ensure!(step.after.is_zero() || same_side(step.before, step.after), "a limit turned the side");
                 }
@@ -169,6 +169,9 @@ fn limits(case: &Case<'_>, counts: &mut Counts) -> Checked {
                 continue;
             }
             leverage_of(case, plan, counts)?;
+            if case.setup.policy.caps.participation.is_some() && !plan.target.qty.is_zero() {
+                counts.add("held under participation");
+            }
             if let Some(level) = reached.checked_sub(1).map(|at| &caps.drawdown[at]) {
                 counts.add("drawdown level in force");
                 exposure_of(case, plan, level.factor.get(), whole.held)?;

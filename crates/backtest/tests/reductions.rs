@@ -243,3 +243,36 @@ fn margins_distances_and_stresses_are_brought_back_too() {
     assert!(!rows.iter().any(|row| row.because.starts_with("no reduction gets back")));
     let _stressed = run_of("stress(2025-10-10)", ("over", 10), 8, 1.2);
 }
+
+/// Gross exposure over equity: what is sold brings it to the restore level and no lot more is sold than that takes, at the cost of that.
+#[test]
+fn leverage_is_brought_back_for_what_that_costs() {
+    let Some(shared) = shared("leverage_is_brought_back_for_what_that_costs") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = tapes(&SPRING_2025, &shared, folder.path(), &[1.0, 1.0]);
+    let text = limited(&SPRING_2025, "leverage()", ("over", 250), 200, ("cheapest", 2.45), 2);
+    let geared = run(text, &tapes);
+    let cut = first_cut(&geared);
+    let (at, equity) = (cut[0][0].time, cut[0][0].equity.approximate());
+    let (mut gross, mut kept, mut sold) = (0.0, 0.0, 0.0);
+    let mut lots = 0.0;
+    for coin in &COINS[..2] {
+        let symbol = SPRING_2025.symbol(coin);
+        let row = geared.tables.positions.iter().rfind(|row| row.time <= at && *row.instrument == *symbol).unwrap();
+        let plan = cut.iter().find(|plan| *plan[0].instrument == *symbol);
+        let target = plan.map_or(row.position, |plan| plan[0].target);
+        let price = row.mark.approximate();
+        gross += row.position.abs().approximate() * price;
+        kept += target.abs().approximate() * price;
+        sold += (row.position - target).abs().approximate() * price;
+        lots += 0.001 * price;
+    }
+    println!("{gross} of {equity}, {kept} kept");
+    assert!(gross / equity > 2.5 && kept / equity <= 2.0 + 1e-9, "{gross} {kept} {equity}");
+    assert!((sold - (gross - 2.0 * equity)).abs() <= lots, "{sold} of {}", gross - 2.0 * equity);
+    let told = cut.iter().flatten().find(|row| row.because.starts_with("the reduction costs ")).unwrap();
+    let cost: f64 = told.because.split(' ').nth(3).unwrap().parse().unwrap();
+    // Five basis points of fee, one of spread and two of slippage.
+    assert!((cost / (8e-4 * sold) - 1.0).abs() < 1e-3, "{cost} for {sold}: {}", told.because);
+    assert!(told.because.contains("more than the least that does it"), "{}", told.because);
+}

@@ -10,6 +10,7 @@ mod coin;
 mod concentration;
 mod edges;
 mod growth;
+mod leverage;
 mod liquidation;
 mod margins;
 mod past;
@@ -255,6 +256,7 @@ impl AccountRisk {
         match fact {
             RiskFact::Margin { figure, venue, portfolio } => self.margin(engine, *figure, (venue, *portfolio)),
             RiskFact::Concentration { of } => self.concentration(engine, *of),
+            RiskFact::Leverage => leverage::leverage(engine, engine.scopes[scope].account.index()),
             RiskFact::Distance => Ok(self.edges(engine, scope)?.distance().unwrap_or(NEVER)),
             RiskFact::Probability { horizon } => self.probability(engine, scope, *horizon),
             RiskFact::Stress { name } => self.stress(engine, name),

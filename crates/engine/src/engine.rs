@@ -13,13 +13,14 @@ use crate::scope::Scope;
 use crate::sharing::{Group, Member};
 use crate::structures::Structures;
 use crate::surfaces::Surfaces;
+use crate::volume::Volume;
 use crate::{Campaign, CampaignRecord, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing};
 use market::{
     Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Conversion, Event, Fill, Input,
     InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
 };
 use policy::facts::{self, Facts};
-use policy::spec::Structure;
+use policy::spec::{StreakOver, Structure};
 use policy::{Arg, Outcome, Program};
 use pricing::Ohlc;
 use risk::TierTable;
@@ -112,6 +113,8 @@ pub struct Engine {
     groups: Vec<Group>,
     /// A rule counts the exposure of other instruments and strategies.
     pub(crate) counts_others: bool,
+    /// A rule reads what is traded of its instrument.
+    counts_volume: bool,
     /// The last price of each instrument: what crosses inside the book crosses at.
     pub(crate) last: Vec<Price>,
     /// A mark concerns others than the account that trades its instrument.
@@ -193,6 +196,7 @@ impl Engine {
             scopes: Vec::new(),
             groups: Vec::new(),
             counts_others: false,
+            counts_volume: false,
             last: vec![Price::ZERO; count],
             shares_marks: false,
             has_shared_expiry: false,
@@ -285,6 +289,7 @@ impl Engine {
         scope.choice = choice.as_ref().map(|choice| choice.group);
         scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
         scope.find_special();
+        self.counts_volume |= scope.volume.is_some();
         if let Some(risk) = &mut self.risk {
             risk.read(&mut scope);
         }
@@ -565,10 +570,18 @@ impl Engine {
     #[inline(always)]
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::Bar(bar) => self.see(bar.instrument, &ohlc(bar)),
+            Event::Bar(bar) => {
+                self.see(bar.instrument, &ohlc(bar));
+                if self.counts_volume {
+                    self.see_volume(bar.instrument, |volume, _| volume.bar(bar));
+                }
+            }
             Event::Trade(trade) => {
                 let seen = ohlc_of(trade.price, self.now);
                 self.see(trade.instrument, &seen);
+                if self.counts_volume {
+                    self.see_volume(trade.instrument, |volume, now| volume.trade(trade, now));
+                }
             }
             other => self.apply_rare(other),
         }
@@ -621,6 +634,16 @@ impl Engine {
             state.facts.set_now(self.now);
             state.see(seen);
             self.dirty.touch(scope);
+        }
+    }
+
+    /// What was traded of an instrument, for the strategies that ask.
+    #[inline(never)]
+    fn see_volume(&mut self, instrument: InstrumentId, see: impl Fn(&mut Volume, Timestamp)) {
+        for &scope in &self.traded[instrument.index()].scopes {
+            if let Some(volume) = &mut self.scopes[scope as usize].volume {
+                see(volume, self.now);
+            }
         }
     }
 
@@ -758,6 +781,9 @@ impl Engine {
             scope.held.step(now, before);
         }
         scope.position += signed;
+        if let Some(volume) = scope.volume.as_mut().filter(|_| purpose != Purpose::Opening) {
+            volume.grow(now, before, scope.position);
+        }
         self.has_traded = true;
         if before.is_zero() && scope.campaign.is_none() {
             self.campaigns += 1;
@@ -804,10 +830,34 @@ impl Engine {
             scope.facts.set(facts::CLOSED, scope.facts.get(facts::CLOSED).unwrap_or(0).wrapping_add(1));
             scope.facts.put(facts::CLOSED_R, record.r.and_then(Ratio::new));
             self.outputs.tell(Notice::CampaignClosed(record));
+            self.count_wins(index, record.r);
         }
         self.dirty.touch(index as u32);
         if self.counts_others {
             self.reserve(fill.instrument.index());
+        }
+    }
+
+    /// Tells of a campaign that has closed to those whose streaks it counts for: all in the account, or in all instruments of the strategy
+    /// there. A hedge has no streak, and none of its campaigns an R.
+    fn count_wins(&mut self, closed: usize, r: Option<f64>) {
+        let of = &self.scopes[closed];
+        let (account, group) = (of.account, of.sharing.map(|sharing| sharing.group));
+        for at in 0..self.scopes.len() {
+            let scope = &mut self.scopes[at];
+            let counts = match scope.terms.streak {
+                Some(StreakOver::Account) => scope.account == account,
+                Some(StreakOver::Strategy) => {
+                    let is_one = group.is_some() && group == scope.sharing.map(|sharing| sharing.group);
+                    at == closed || (is_one && scope.account == account)
+                }
+                Some(StreakOver::Instrument) | None => false,
+            };
+            if counts {
+                let wins = scope.facts.get(facts::WINS).unwrap_or(0);
+                scope.facts.set_now(self.now);
+                scope.facts.set(facts::WINS, policy::wins_after(wins, r));
+            }
         }
     }
 

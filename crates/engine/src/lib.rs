@@ -37,6 +37,7 @@ mod structures;
 mod surface_facts;
 mod surfaces;
 mod together;
+mod volume;
 
 pub use account_risk::{LossForecast, RiskRefusal, UnknownFact};
 pub use campaign::{Campaign, CampaignRecord, Ended};

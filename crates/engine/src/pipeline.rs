@@ -12,6 +12,7 @@
 //! | protective stop | `stop` | leaves the stop resting or watched; once crossed, flat: behind it nothing raises the target |
 //! | `then caps` | `drawdown_cap`, `loss_cap`, `open_risk_cap`, `leverage_cap`, `floor`, `limit`, [`compose`]'s | only lower it |
 //! | given up | `delta_restore` | a hedge may have what it hedges given up instead: only lowers it, until the campaign ends |
+//! | liquidity | `exit_time_cap`, `participation_cap` | only lower it, to what the market bears |
 //! | `then hedges, then caps again` | `delta_hedge`, `leverage_cap`, `floor` | a hedge is a strategy of its own: its program begins here |
 //! | `then trim` | `trim` | buffer, lots, smallest order; hedges to the smaller residual |
 //! | conditions | `signal_when`, `pyramid_when` | see the change that would go out, and bar increases or adds |

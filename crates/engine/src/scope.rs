@@ -4,6 +4,7 @@ use crate::book::Book;
 use crate::netting::Held;
 use crate::route::{Live, Working};
 use crate::sharing::Member;
+use crate::volume::Volume;
 use crate::{Adoption, Campaign, Purpose, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
 use market::{Conversion, Instrument};
@@ -93,6 +94,8 @@ pub(crate) struct Scope {
     pub(crate) sent: VecDeque<Timestamp>,
     /// Limits whose breach is answered by what costs least of all positions under them.
     pub(crate) reductions: Option<Box<Reductions>>,
+    /// What is traded of its instrument, where its rules ask.
+    pub(crate) volume: Option<Box<Volume>>,
     /// When its contract expires.
     expiry: Option<Timestamp>,
     /// That it has expired was told: nothing is decided from then on.
@@ -139,6 +142,11 @@ impl Scope {
             instrument: config.instrument,
             amounts: Vec::new(),
             reductions: Some(Box::new(config.program.reductions)).filter(|some| !some.limits.is_empty()),
+            volume: config
+                .program
+                .campaign
+                .volume
+                .map(|terms| Box::new(Volume::new(terms, instrument.kind.contract()))),
             indicators: config.program.indicators,
             rules: config.program.rules,
             terms: config.program.campaign,
@@ -175,7 +183,7 @@ impl Scope {
     /// Once it is complete.
     pub(crate) fn find_special(&mut self) {
         let reads = self.terms.hedges || self.reads_funds || self.reads_margin || self.reads_range || self.reads_sent;
-        let expires = self.expiry.is_some();
+        let expires = self.expiry.is_some() || self.volume.is_some();
         self.is_special = reads || expires || self.collared || self.desk.is_some() || !self.amounts.is_empty();
     }
 
@@ -191,6 +199,9 @@ impl Scope {
         }
         if self.reads_sent {
             self.count_sent(now);
+        }
+        if let Some(volume) = &self.volume {
+            volume.tell(now, &mut self.facts);
         }
         if self.terms.hedges {
             self.facts.set(facts::ON_THE_WAY, self.working.on_the_way());
@@ -597,6 +608,9 @@ impl Scope {
         for sent in &self.sent {
             out.i64(sent.nanos());
         }
+        if let Some(volume) = &self.volume {
+            volume.save(out);
+        }
         out.option(self.planned_unit, |out, unit| out.i64(unit.raw()));
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
         out.u64(self.limits);
@@ -634,6 +648,9 @@ impl Scope {
         self.sent.clear();
         for _ in 0..from.len()? {
             self.sent.push_back(Timestamp::from_nanos(from.i64()?));
+        }
+        if let Some(volume) = &mut self.volume {
+            volume.load(from)?;
         }
         self.planned_unit = from.option(StateReader::i64)?.map(Price::from_raw);
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);

@@ -246,7 +246,7 @@ impl Engine {
     }
 
     /// What one structure stands for in its settlement currency: a coin, or the forward of its first expiry.
-    fn exposure_price(&self, at: usize) -> Option<Price> {
+    pub(crate) fn exposure_price(&self, at: usize) -> Option<Price> {
         let (desk, chains) = (&self.structures.desks[at], &self.structures.chains);
         if chains.chains()[desk.chain?].is_in_coin() {
             return Some(Price::from_raw(Price::ONE));

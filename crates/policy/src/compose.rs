@@ -5,9 +5,10 @@ use crate::expression::{Condition, Expression};
 use crate::program::CompileError;
 use crate::rule::Rule;
 use crate::rules::{
-    BlackoutRule, CollarRule, DrawdownCap, FloorCap, Gates, HedgeRule, HedgeTrim, LadderRule, LeverageCap, LimitRule,
-    LossLimit, MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, PyramidRule, ReckonedLeverageCap, RestoreRule,
-    SignalRule, SizeRule, SizeTerms, Sizing, StaleRule, StopRule, StreakRule, TrimRule, WhenRule,
+    BlackoutRule, CollarRule, DrawdownCap, ExitTimeCap, FloorCap, Gates, HedgeRule, HedgeTrim, LadderRule, LeverageCap,
+    LimitRule, LossLimit, MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, ParticipationCap, PyramidRule,
+    ReckonedLeverageCap, RestoreRule, SignalRule, SizeRule, SizeTerms, Sizing, StaleRule, StopRule, StreakRule,
+    TrimRule, WhenRule,
 };
 use crate::spec::{Hedge, Policy, RungAt, SizeKind, Trade};
 use units::{Ratio, SeriesId};
@@ -32,6 +33,7 @@ pub(crate) fn strategy(
     composed.cap_on_exposure()?;
     composed.limits()?;
     composed.restored();
+    composed.liquidity();
     // then hedges, then caps again: strategies of their own, below;
     // then trim.
     composed.trim();
@@ -186,6 +188,15 @@ impl Composer<'_> {
         if self.policy.hedges.iter().any(Hedge::gives_up) {
             self.add(RestoreRule::default());
         }
+    }
+
+    /// What the market's own trading bears of what is left.
+    fn liquidity(&mut self) {
+        let Some(cap) = self.policy.caps.participation else { return };
+        if let Some(exit) = cap.exit {
+            self.add(ExitTimeCap { share: cap.share, window: cap.window, exit });
+        }
+        self.add(ParticipationCap { share: cap.share, window: cap.window });
     }
 
     fn trim(&mut self) {

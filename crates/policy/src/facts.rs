@@ -153,6 +153,26 @@ impl FactValue for Timestamp {
     }
 }
 
+/// What was traded, as the instrument counts: unsigned quantities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traded {
+    /// By the market in the last whole window.
+    pub market: Qty,
+    /// By the strategy in the present one, to open and to add.
+    pub own: Qty,
+}
+
+impl FactValue for Traded {
+    #[inline]
+    fn to_raw(self) -> i128 {
+        i128::from(self.market.raw()) << 64 | i128::from(self.own.raw() as u64)
+    }
+    #[inline]
+    fn from_raw(raw: i128) -> Self {
+        Self { market: Qty::from_raw((raw >> 64) as i64), own: Qty::from_raw(raw as i64) }
+    }
+}
+
 macro_rules! facts {
     ($($(#[doc = $doc:literal])* $slot:literal $constant:ident: $kind:ty = $name:literal;)*) => {
         $($(#[doc = $doc])* pub const $constant: Fact<$kind> = Fact::at($slot);)*
@@ -291,7 +311,16 @@ facts! {
     60 HEDGE_TURN: u32 = "hedge.turn";
     /// Of a structure that its hedge may give up: signed quantity that is kept. None: delta is in its band, or a hedge costs less.
     61 RESTORED: Qty = "restore.kept";
+    /// Of a cap on participation: what the market traded in the last whole window, and what was opened and added in the present one.
+    /// None: no whole window was recorded lately.
+    62 TRADED: Traded = "volume.traded";
+    /// Of a cap on the time to exit: the mean volume of a window, in the quantity of the instrument.
+    63 USUAL_VOLUME: Qty = "volume.usual";
 }
+
+/// Of a streak over several instruments: wins since the last loss, of all campaigns that count, in the order of their closes. A hedge
+/// has no streak, so that it shares the slot of what only hedges are told: there are no more bits than slots.
+pub const WINS: Fact<u32> = HEDGE_TURN;
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].
 pub const FIRST_SERIES: u16 = NAMES.len() as u16;

@@ -37,7 +37,8 @@ pub use indicator::Indicator;
 pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, parse};
 pub use print::to_toml;
 pub use program::{
-    CampaignTerms, CompileError, Program, Reduction, Reductions, evaluate, evaluate_asking, initial_stop,
+    CampaignTerms, CompileError, Program, Reduction, Reductions, VolumeTerms, evaluate, evaluate_asking, initial_stop,
+    wins_after,
 };
 pub use region::Region;
 pub use risk_fact::{Concentrated, MarginFigure, NoRiskFact, RiskFact, TailFact, TailMethod};

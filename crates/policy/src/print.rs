@@ -63,6 +63,7 @@ pub fn to_toml(policy: &Policy) -> String {
         out.section("streak");
         out.line("factor", streak.factor);
         out.line("cap", streak.cap);
+        out.quoted("over", streak.over.word());
     }
     out.caps(&policy.caps);
     if let Some(floor) = &policy.floor {
@@ -330,6 +331,15 @@ impl Printer {
             self.each("exit_cost", risk.exit_cost.map(|cost| format!("\"{}\"", percent(cost))));
         }
         self.each("liquidation_distance", caps.liquidation_distance.map(|gap| format!("\"{}\"", percent(gap))));
+        if let Some(cap) = caps.participation {
+            self.quoted("participation", percent(cap.share));
+            self.quoted("participation_window", time(cap.window));
+            if let Some(exit) = cap.exit {
+                self.quoted("exit_time", time(exit.limit));
+                self.quoted("exit_time_restore", time(exit.restore));
+                self.quoted("usual_volume", time(exit.usual));
+            }
+        }
     }
 
     fn limit(&mut self, limit: &FactLimit) {

@@ -7,7 +7,7 @@ use crate::indicator::{self, Indicator};
 use crate::risk_fact::RiskFact;
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{SignalRule, SizeRule, SizeTerms, Sizing, TrimRule};
-use crate::spec::{Cut, Hedge, OrderSize, Policy, Reentry, Resize, SizeKind, Trade, filled};
+use crate::spec::{Cut, Hedge, OrderSize, Policy, Reentry, Resize, SizeKind, StreakOver, Trade, filled};
 use std::fmt;
 use units::{Cash, Duration, Ratio, SeriesId};
 
@@ -78,6 +78,19 @@ pub struct CampaignTerms {
     pub order_window: Option<Duration>,
     /// What it trades is a hedge: its orders are told as such.
     pub hedges: bool,
+    /// Whose closed campaigns are told as [`crate::facts::WINS`]. `None`: nobody asks for more than the instrument's own.
+    pub streak: Option<StreakOver>,
+    /// How traded volume is counted. `None`: nobody asks.
+    pub volume: Option<VolumeTerms>,
+}
+
+/// Windows in which the volume of an instrument is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VolumeTerms {
+    /// Their length, aligned to midnight UTC.
+    pub window: Duration,
+    /// How many of them the usual volume is the mean of; none where nobody asks.
+    pub usual: u32,
 }
 
 /// Why a checked policy cannot run on this data.
@@ -139,6 +152,11 @@ impl Program {
             initial_stop: policy.stop.as_ref().map(|stop| stop.initial),
             order_window: policy.guards.max_orders.map(|rate| rate.per),
             hedges: false,
+            streak: policy.streak.map(|streak| streak.over).filter(|over| *over != StreakOver::Instrument),
+            volume: policy.caps.participation.map(|cap| {
+                let usual = cap.exit.map_or(0, |exit| exit.usual.nanos() / cap.window.nanos());
+                VolumeTerms { window: cap.window, usual: usual as u32 }
+            }),
         };
         let sizes = [(facts::DUST, policy.trade.dust), (facts::LARGEST, policy.guards.max_order)];
         let amounts = amounts(sizes, instrument);
@@ -156,7 +174,7 @@ impl Program {
     ) -> Result<Self, CompileError> {
         let series: &dyn Fn(&str) -> Option<SeriesId> = &|name| series(&filled(name, instrument));
         let order_window = policy.guards.max_orders.map(|rate| rate.per);
-        let campaign = CampaignTerms { initial_stop: None, order_window, hedges: true };
+        let campaign = CampaignTerms { order_window, hedges: true, ..CampaignTerms::default() };
         let amounts = amounts([(facts::LARGEST, policy.guards.max_order)], instrument);
         let (indicators, reductions) = (Vec::new(), Reductions::default());
         Self { indicators, rules: compose::hedge(policy, hedge, instrument, series)?, campaign, amounts, reductions }
@@ -242,3 +260,5 @@ pub fn evaluate_asking(rules: &[Box<dyn Rule>], facts: &Facts, because: &mut Bec
 
 /// The trigger of an initial stop at a distance behind an entry, rounded to the tick nearer to the market.
 pub use crate::rules::initial_stop;
+/// Wins in a row, after one more campaign has closed.
+pub use crate::rules::wins_after;

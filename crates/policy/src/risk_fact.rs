@@ -35,6 +35,8 @@ pub enum RiskFact {
         /// In one of what.
         of: Concentrated,
     },
+    /// `leverage()`: what all positions of the strategy's account stand for without their signs, as a multiple of its equity.
+    Leverage,
     /// `liquidation.distance()`: how far the price of the strategy's underlying is from where its account is liquidated, on the nearer
     /// side, as a fraction of the price.
     Distance,
@@ -218,7 +220,8 @@ impl MarginFigure {
 }
 
 /// Every function that names such a fact, with how it is called and an example.
-pub(crate) const SIGNATURES: [(&str, &str, &str); 15] = [
+pub(crate) const SIGNATURES: [(&str, &str, &str); 16] = [
+    ("leverage", "leverage()", "leverage()"),
     ("margin.ratio", "margin.ratio(venue)", "margin.ratio(deribit)"),
     ("margin.initial", "margin.initial(venue)", "margin.initial(deribit)"),
     ("margin.maintenance", "margin.maintenance(venue)", "margin.maintenance(deribit)"),
@@ -245,6 +248,7 @@ impl RiskFact {
     pub(crate) fn of(function: &str, args: &[Node<'_>]) -> Option<Self> {
         match (function, args) {
             ("liquidation.distance", []) => Some(Self::Distance),
+            ("leverage", []) => Some(Self::Leverage),
             ("concentration.venue", []) => Some(Self::Concentration { of: Concentrated::Venue }),
             ("concentration.stablecoin", []) => Some(Self::Concentration { of: Concentrated::Stablecoin }),
             ("liquidation.probability", [Node { expr: Expr::Quantity(of), .. }]) => {
@@ -284,7 +288,7 @@ impl RiskFact {
         // Portfolio margin prices options again.
         match self {
             Self::Margin { portfolio, .. } => *portfolio,
-            Self::Concentration { .. } => false,
+            Self::Concentration { .. } | Self::Leverage => false,
             _ => !self.needs_returns(),
         }
     }
@@ -330,6 +334,7 @@ impl fmt::Display for RiskFact {
                 write!(f, "{}({venue}{})", figure.name(), if *portfolio { ", portfolio" } else { "" })
             }
             Self::Distance => f.write_str("liquidation.distance()"),
+            Self::Leverage => f.write_str("leverage()"),
             Self::Concentration { of: Concentrated::Venue } => f.write_str("concentration.venue()"),
             Self::Concentration { of: Concentrated::Stablecoin } => f.write_str("concentration.stablecoin()"),
             Self::Probability { horizon } => write!(f, "liquidation.probability({})", time(*horizon)),
@@ -363,6 +368,7 @@ mod tests {
             "collateral(derive, portfolio)",
             "concentration.venue()",
             "concentration.stablecoin()",
+            "leverage()",
             "liquidation.distance()",
             "liquidation.probability(1d)",
             "liquidation.probability(12h)",
@@ -397,6 +403,7 @@ mod tests {
             "margin.excess(deribit)",
             "liquidation.distance(BTC)",
             "concentration.venue(deribit)",
+            "leverage(deribit)",
             "liquidation.probability()",
             "liquidation.probability(1)",
             "liquidation.probability(1s)",

@@ -33,6 +33,8 @@ pub const UNITS_MAX: usize = 8;
 pub const SOURCES_MAX: usize = 4;
 /// Rungs of a ladder at most.
 pub const RUNGS_MAX: usize = 8;
+/// Windows at most of which the usual volume is the mean.
+pub const USUAL_WINDOWS_MAX: i64 = 2_000;
 /// Drawdown levels at most.
 pub const LEVELS_MAX: usize = 8;
 /// Limits on facts at most.
@@ -712,6 +714,20 @@ pub struct Streak {
     pub factor: Ratio,
     /// The multiplier is never more than this.
     pub cap: Ratio,
+    /// Whose campaigns count.
+    pub over: StreakOver,
+}
+
+/// Whose wins and losses make a streak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreakOver {
+    /// Those of the strategy in this instrument.
+    #[default]
+    Instrument,
+    /// Those of the strategy in all of its instruments that trade in the account.
+    Strategy,
+    /// Those of all strategies that trade in the account.
+    Account,
 }
 
 /// What the stop follows besides the trail.
@@ -819,6 +835,31 @@ pub struct Caps {
     pub open_risk: Option<OpenRisk>,
     /// The stop must lie inside the liquidation price by this share of the price.
     pub liquidation_distance: Option<Ratio>,
+    /// What the market's own trading bears.
+    pub participation: Option<Participation>,
+}
+
+/// What is bought or sold to open and to add is at most a share of what the market trades, and what is held no more than that share gets
+/// rid of in time. Exits are never held back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Participation {
+    /// Share of the traded volume.
+    pub share: Ratio,
+    /// Volume is counted in windows of this length, aligned to midnight UTC.
+    pub window: Duration,
+    /// The time in which all can be sold again. `None`: as long as it may take.
+    pub exit: Option<ExitTime>,
+}
+
+/// How long it may take to get out, at a share of the usual volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitTime {
+    /// A larger position is cut.
+    pub limit: Duration,
+    /// Cut to this; increases stop there.
+    pub restore: Duration,
+    /// The usual volume is the mean of this time: whole windows, [`USUAL_WINDOWS_MAX`] at most.
+    pub usual: Duration,
 }
 
 impl Caps {
@@ -904,14 +945,14 @@ pub struct FactLimit {
 
 impl FactLimit {
     /// The fact of risk that it is of, where that is one of which it is known what each position adds to it: value at risk, expected
-    /// shortfall, a stress or a venue's margin over a share; the distance to liquidation under one.
+    /// shortfall, a stress, leverage or a venue's margin over a share; the distance to liquidation under one.
     #[must_use]
     pub fn reducible(&self) -> Option<RiskFact> {
         let fact = self.of.lone_fact()?.parse().ok()?;
         let is_over = match &fact {
             RiskFact::Tail(fact) => !fact.is_component,
             RiskFact::Margin { figure, .. } => *figure == MarginFigure::Ratio,
-            RiskFact::Stress { .. } => true,
+            RiskFact::Stress { .. } | RiskFact::Leverage => true,
             RiskFact::Distance => return (self.breached == Breached::Under).then_some(fact),
             _ => false,
         };

@@ -4,11 +4,11 @@ use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Alternative, Backtest, Band, Blackout, BufferTo, Caps, Choice, Correlation,
-    Deposit, DrawdownLevel, FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards, Hedge,
-    HedgeTerms, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts, OptionMargin,
-    OrderRate, OrderSize, Over, Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides,
-    Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, TimeStop, Trade, Trigger, UnitSource, VolatilitySource,
-    Weights, settlements, shared_quote, venue,
+    Deposit, DrawdownLevel, ExitTime, FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards,
+    Hedge, HedgeTerms, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts,
+    OptionMargin, OrderRate, OrderSize, Over, Participation, Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung,
+    RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, StreakOver, TimeStop, Trade,
+    Trigger, UnitSource, VolatilitySource, Weights, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -592,7 +592,12 @@ fn trigger() -> impl Strategy<Value = Trigger> {
 }
 
 fn streak() -> impl Strategy<Value = Streak> {
-    (101..=300i32, 101..=500i32).prop_map(|(factor, cap)| Streak { factor: ratio(factor, 100), cap: ratio(cap, 100) })
+    let over = select(vec![StreakOver::Instrument, StreakOver::Strategy, StreakOver::Account]);
+    (101..=300i32, 101..=500i32, over).prop_map(|(factor, cap, over)| Streak {
+        factor: ratio(factor, 100),
+        cap: ratio(cap, 100),
+        over,
+    })
 }
 
 fn ladder() -> impl Strategy<Value = Ladder> {
@@ -654,9 +659,23 @@ fn caps() -> impl Strategy<Value = Caps> {
         gap: ratio(gap, 1_000),
         exit_cost: cost.map(|cost| ratio(cost, 10_000)),
     });
-    let leverage = (weighted(0.5, leverage), weighted(0.3, open_risk));
+    let minutes = |minutes: i64| Duration::from_nanos(minutes * Duration::MINUTE.nanos());
+    let window = select(vec![5, 60, 240, 1_440]).prop_map(minutes);
+    let exit = (10..=3_000i64, 10..=100i64, 1..=60i64);
+    let participation =
+        (1..=100i32, window, weighted(0.5, exit)).prop_map(move |(share, window, exit)| Participation {
+            share: ratio(share, 100),
+            window,
+            exit: exit.map(|(limit, kept, usual)| ExitTime {
+                limit: minutes(limit),
+                restore: minutes((limit * kept / 100).max(1)),
+                usual: Duration::from_nanos(window.nanos() * usual),
+            }),
+        });
+    let leverage = (weighted(0.5, leverage), weighted(0.3, open_risk), weighted(0.1, participation));
     (leverage, weighted(0.4, (levels, weighted(0.5, rearm))), losses, weighted(0.4, 1..=30i32)).prop_map(
-        |((leverage, open_risk), drawdown, (daily, weekly, on_loss), distance)| Caps {
+        |((leverage, open_risk, participation), drawdown, (daily, weekly, on_loss), distance)| Caps {
+            participation,
             leverage,
             open_risk,
             rearm: drawdown.as_ref().and_then(|(_, rearm)| *rearm),

@@ -12,6 +12,7 @@ mod live;
 mod losses;
 mod plans;
 mod seat;
+mod streaks;
 mod value_at_risk;
 mod walk;
 
@@ -102,6 +103,7 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
     plans::check(run, &mut found);
     ledger::check(run, &mut found);
     hedges::check(run, &mut found);
+    streaks::check(run, &mut found);
     let walked = match walk::walk(run, &mut found, progress) {
         Ok(walked) => walked,
         // As with tables: what was altered and cannot even be read is the finding.

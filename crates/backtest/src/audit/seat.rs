@@ -3,7 +3,7 @@
 use super::campaign::Camp;
 use crate::run::Run;
 use policy::Policy;
-use units::{Price, Qty};
+use units::{Price, Qty, Timestamp};
 
 /// A strategy in one of its instruments.
 #[derive(Debug)]
@@ -21,6 +21,19 @@ pub(super) struct Seat {
     pub(super) is_touched: bool,
     /// It was filled at the present time.
     pub(super) is_filled: bool,
+    /// What it had opened and added in a window of its cap on participation: before the last time that had fills, and after each of them.
+    pub(super) grown: Vec<Grown>,
+}
+
+/// What was opened and added in one window, and what was held then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grown {
+    /// When the fill was.
+    pub(super) at: Timestamp,
+    pub(super) held: Qty,
+    /// Begin of the window.
+    pub(super) window: Timestamp,
+    pub(super) qty: f64,
 }
 
 /// A sum, at most what fits: a table may hold anything.

@@ -5,6 +5,7 @@ mod after;
 mod fills;
 mod orders;
 mod terms;
+mod volume;
 
 use super::figures::{Disposition, Overrides};
 use super::finding::{At, Found};
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use units::{Contract, Duration, Price, Qty, Rate, Timestamp};
+use volume::Volume;
 
 /// Inputs between two reports of progress.
 const REPORT_EVERY: u64 = 16_384;
@@ -59,6 +61,8 @@ struct Market {
     /// The last price, and the last of a mark feed.
     last: Price,
     mark: Option<Price>,
+    /// What was traded, where a cap asks.
+    volume: Volume,
     /// Since the last row of positions.
     span: Option<Bar>,
     /// When the bar before this input closed.
@@ -197,6 +201,7 @@ impl<'a> Walk<'a> {
             orders: Vec::new(),
             last: Price::ZERO,
             mark: None,
+            volume: Volume::default(),
             span: None,
             before: Timestamp::MIN,
             now: Now::default(),
@@ -209,7 +214,11 @@ impl<'a> Walk<'a> {
             for at in policy.instruments.iter().filter_map(|symbol| by_symbol.get(symbol)) {
                 markets[*at].seats.push(seats.len());
                 let (held, alone, camp, watched, is_touched, is_filled) = (Qty::ZERO, true, None, None, false, false);
-                seats.push(Seat { strategy, held, alone, camp, watched, is_touched, is_filled });
+                let grown = Vec::new();
+                seats.push(Seat { strategy, held, alone, camp, watched, is_touched, is_filled, grown });
+                if let Some(cap) = policy.caps.participation {
+                    markets[*at].volume.count(cap.window);
+                }
             }
         }
         for market in markets.iter().filter(|market| market.seats.len() > 1) {
@@ -356,12 +365,14 @@ impl<'a> Walk<'a> {
                     market.last = bar.close;
                     self.told.bars += u64::from(market.is_traded);
                     market.span = Some(merged(market.span, bar));
+                    market.volume.bar(bar, market.contract);
                     if !market.orders.is_empty() {
                         self.cross(index, bar);
                     }
                 }
                 Event::Trade(trade) => {
                     market.now.trades.push(trade.price);
+                    market.volume.trade(trade.qty, self.at);
                     market.last = trade.price;
                 }
                 Event::OptionQuote(_) => market.now.has_quote = true,

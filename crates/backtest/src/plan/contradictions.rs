@@ -192,6 +192,11 @@ impl Found {
             SizeKind::VolatilityTarget { sources, .. } => sources.len(),
             _ => 0,
         };
+        for (field, volume) in [("facts.traded", facts.traded), ("facts.usual_volume", facts.usual_volume)] {
+            if let Some(volume) = volume.filter(|volume| volume.0.signum() < 0) {
+                self.say(field, volume.0, "a volume has no side", "state it without a sign, or leave it out");
+            }
+        }
         let source = facts.volatility_source;
         if let Some(source) = source.filter(|source| *source == 0 || *source as usize > sources) {
             let why = format!("the policy's chain of volatility has {sources} sources, counted from 1");

@@ -2,7 +2,7 @@
 
 use super::numeraire::Numeraire;
 use crate::portfolio::Decimal;
-use policy::facts::{self, Code, Facts};
+use policy::facts::{self, Code, Facts, Traded};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use units::{Cash, Contract, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
@@ -85,6 +85,9 @@ pub(super) struct FactsState {
     /// Which source of the policy's chain that volatility is of, from 1, and when it was last news.
     pub(super) volatility_source: Option<u32>,
     pub(super) volatility_since: Option<Decimal<Timestamp>>,
+    /// What was traded in the last window of `caps.participation`, and usually is in one, as the instrument counts.
+    pub(super) traded: Option<Decimal<Qty>>,
+    pub(super) usual_volume: Option<Decimal<Qty>>,
     pub(super) campaign_closed_at: Option<Decimal<Timestamp>>,
     /// Signed largest quantity of the campaign that closed last.
     pub(super) campaign_closed_peak: Option<Decimal<Qty>>,
@@ -234,6 +237,9 @@ impl Portfolio {
             facts.put(facts::VOLATILITY_SOURCE, stated.volatility_source.map(|source| source - 1));
             facts.put(facts::VOLATILITY_SINCE, stated.volatility_since.map(|since| since.0));
         }
+        let traded = stated.traded.map(|traded| Traded { market: traded.0, own: Qty::ZERO });
+        facts.put(facts::TRADED, traded);
+        facts.put(facts::USUAL_VOLUME, stated.usual_volume.map(|usual| usual.0));
         if let Some(closed) = stated.campaign_closed_at {
             facts.set(facts::CLOSED_AT, closed.0);
         }

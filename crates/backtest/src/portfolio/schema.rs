@@ -137,13 +137,15 @@ static ORDER: [Field; 4] = [
 
 static SERIES: [Field; 2] = [needed("value", ANY, "the value"), needed("time", Kind::Time, "when it was told")];
 
-static FACTS: [Field; 9] = [
+static FACTS: [Field; 11] = [
     optional("signal", ANY, "-1 to 1"),
     optional("signal_since", Kind::Time, "since when"),
     optional("unit", Kind::Price, "N, in price"),
     optional("volatility", ANY, "a year"),
     optional("volatility_source", Kind::Count, "which of the policy's sources, from 1"),
     optional("volatility_since", Kind::Time, "since when"),
+    optional("traded", Kind::Qty, "traded in the last window of `caps.participation`, as the instrument counts"),
+    optional("usual_volume", Kind::Qty, "what usually is in one"),
     optional("campaign_closed_at", Kind::Time, "when the last campaign ended"),
     optional("campaign_closed_peak", Kind::Qty, "its largest quantity, signed"),
     optional("campaigns_closed_r", Kind::Numbers, "net R of the campaigns closed so far, in order"),

@@ -60,7 +60,26 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
         levels: Vec::new(),
         cuts: cuts(run, book, "floor"),
     });
-    let caps = [drawdown, leverage, floor, distance, exposure_cap(run, rows)].into_iter().flatten();
+    // What is usually traded is no column of rows either.
+    let participation = caps.participation.map(|cap| (cap.exit, format!("{} % of volume", percent(cap.share.get()))));
+    let exit_time = participation.as_ref().and_then(|(exit, share)| {
+        Some(Headroom {
+            name: "exit time".to_owned(),
+            limit: format!("{} at {share}", (*exit)?.limit),
+            left: vec![None; rows.len()],
+            levels: Vec::new(),
+            cuts: cuts(run, book, "exit_time_cap"),
+        })
+    });
+    let participation = participation.map(|(_, share)| Headroom {
+        name: "participation".to_owned(),
+        limit: share,
+        left: vec![None; rows.len()],
+        levels: Vec::new(),
+        cuts: Vec::new(),
+    });
+    let caps =
+        [drawdown, leverage, floor, distance, exit_time, participation, exposure_cap(run, rows)].into_iter().flatten();
     caps.chain(fact_limits(run, book, rows.len())).collect()
 }
 

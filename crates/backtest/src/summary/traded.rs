@@ -287,7 +287,7 @@ impl<'a> Book<'a> {
             "rung" => &["ladder"],
             "stop" => &["stop"],
             "exit" => &["signal"],
-            "cut" => &["drawdown_cap", "leverage_cap", "floor", "limit", "liquidation_distance"],
+            "cut" => &["drawdown_cap", "leverage_cap", "floor", "limit", "exit_time_cap", "liquidation_distance"],
             _ => &[],
         };
         let plan = self.plan(fill.plan);

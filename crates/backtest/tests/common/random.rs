@@ -112,6 +112,14 @@ pub fn shortened(mut policy: Policy) -> Policy {
     if let SizeKind::VolatilityTarget { sources, .. } = &mut policy.size.kind {
         sources.iter_mut().for_each(shorten_source);
     }
+    if let Some(cap) = &mut policy.caps.participation {
+        let longer = BAR.nanos() / cap.window.nanos().min(BAR.nanos());
+        let scaled = |time: &mut Duration| *time = Duration::from_nanos(time.nanos() * longer);
+        scaled(&mut cap.window);
+        if let Some(exit) = &mut cap.exit {
+            [&mut exit.limit, &mut exit.restore, &mut exit.usual].into_iter().for_each(scaled);
+        }
+    }
     policy
 }
 
@@ -178,7 +186,7 @@ fn next_bar(random: &mut Random, price: &mut f64, drift: f64, vol: f64, opened: 
     };
     let high = wick(open.max(close), 1.0).max(open).max(close);
     let low = wick(open.min(close), -1.0).min(open).min(close);
-    let (instrument, volume) = (InstrumentId(0), Qty::from_raw(Qty::ONE));
+    let (instrument, volume) = (InstrumentId(0), Qty::from_raw(Qty::ONE * (1 + close.raw() / TICK % 89)));
     Bar { instrument, opened, closed: opened + BAR, open, high, low, close, volume }
 }
 

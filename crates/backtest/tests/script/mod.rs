@@ -1,5 +1,6 @@
 //! A script of a market and what the engine did in it, one row a bar: `open high low close`, and behind arrows what each
-//! delivery filled and sent. `[series] 0.5` before a row's prices is a value of the run's series, known with that bar.
+//! delivery filled and sent. `[series] 0.5` before a row's prices is a value of the run's series, known with that bar; `[volume] 20`
+//! before them what was traded in it.
 //!
 //! ```text
 //! 310 310.5 309.5 310 → entry buy 10 @ 310 : +stop 10 at 305 +add2 10 at 311.25
@@ -62,9 +63,16 @@ fn tick(number: i64, row: &str) -> Tick {
         Some((&"[series]", rest)) => (Some(rest[0].parse::<f64>().unwrap()), &rest[1..]),
         _ => (None, &words[..]),
     };
+    let (volume, words) = match words.split_first() {
+        Some((&"[volume]", rest)) => (rest[0].parse().unwrap(), &rest[1..]),
+        _ => (Qty::ZERO, words),
+    };
     let list: Vec<Price> = words.iter().map(|word| word.parse().unwrap()).collect();
     let [open, high, low, close] = list[..] else { panic!("`{row}` is no open, high, low, close") };
     let mut tick = bar(number, [open, high, low, close]);
+    if let Event::Bar(bar) = &mut tick.events[0] {
+        bar.volume = volume;
+    }
     let point = series.map(|value| SeriesPoint { series: SeriesId(0), value: Ratio::new(value).unwrap() });
     tick.events.extend(point.map(Event::Series));
     tick

@@ -5,6 +5,7 @@
 //! follows what it hedges: its profits are counted with that, and what unwinding it costs too. What is chosen depends on positions and
 //! prices of now alone, so that it is no state: each strategy is told its part before it decides, and after fills it is chosen anew.
 
+use super::leverage::{Exposed, exposed};
 use super::scaled::{Lost, Scaled};
 use super::stress::{equity_of, equity_of_all};
 use super::{AccountRisk, RiskRefusal};
@@ -177,6 +178,13 @@ impl Reducer {
                 _ => None,
             });
         }
+        let mut geared = Vec::new();
+        for limit in &terms.limits {
+            geared.push(match &limit.of {
+                RiskFact::Leverage => exposed(engine, &self.members, &held)?,
+                _ => Exposed::default(),
+            });
+        }
         let mut lost = Vec::new();
         for limit in &terms.limits {
             lost.push(match &limit.of {
@@ -211,6 +219,10 @@ impl Reducer {
                 }
                 (RiskFact::Distance, Some(nearness)) => {
                     (Figure::Given(nearness), 1.0 / limit.limit, 1.0 / limit.restore)
+                }
+                (RiskFact::Leverage, None) => {
+                    let Exposed { weights, rest } = &geared[at];
+                    (Figure::Linear { weights, rest: *rest }, limit.limit * equity, limit.restore * equity)
                 }
                 (_, Some(ratio)) => (Figure::Given(ratio), limit.limit, limit.restore),
                 (RiskFact::Stress { .. }, None) => {

@@ -215,6 +215,7 @@ impl Engine {
                 RiskFact::Concentration { of: Concentrated::Stablecoin } => {
                     ("the largest stablecoin is {} of all: exact", Arg::Percent(value))
                 }
+                RiskFact::Leverage => ("leverage is {}: exact", Arg::Number(value)),
                 RiskFact::Distance if value >= NEVER => ("no price is near that liquidates: exact", Arg::None),
                 RiskFact::Distance => ("liquidated {} from here: exact", Arg::Percent(value)),
                 RiskFact::Probability { horizon } => {

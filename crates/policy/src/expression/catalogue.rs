@@ -94,7 +94,7 @@ impl Family {
 const ANNUAL: &str = "a volatility, annualised";
 
 /// What the engine tells beside its own facts.
-const TOLD: [(Family, &str, &str, &str); 33] = [
+const TOLD: [(Family, &str, &str, &str); 34] = [
     (Family::Series, "series(name, max_age)", "a number", "a recorded series, such as a volatility index"),
     (Family::Indicator, "atr(bars, bar)", "a price", "average true range, Wilder's smoothing"),
     (Family::Indicator, "implied_move(series, max_age)", "a price", "price × volatility ÷ √365"),
@@ -180,6 +180,12 @@ const TOLD: [(Family, &str, &str, &str); 33] = [
         "that the account is ever down by so much before the horizon, by its own days",
     ),
     (Family::Risk, "kelly(window)", "a number", "Kelly's multiple of the account's own exposure, by its own days"),
+    (
+        Family::Risk,
+        "leverage()",
+        "a number",
+        "what all positions of the account stand for without their signs, over its equity",
+    ),
     (
         Family::Risk,
         "concentration.venue()",

@@ -259,6 +259,8 @@ impl Expression {
     #[must_use]
     pub fn follows_position(&self) -> bool {
         let told = |name: &str| match (name.parse(), name.parse()) {
+            // Where money lies is no matter of positions: closing one leaves what it was worth at the same venue.
+            (Ok(RiskFact::Concentration { .. }), _) => false,
             (Ok(fact), _) => !RiskFact::needs_returns(&fact),
             (_, Ok(fact)) => matches!(fact, SurfaceFact::Greek { .. }),
             _ => false,

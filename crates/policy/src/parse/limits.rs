@@ -10,8 +10,8 @@ use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::facts;
 use crate::spec::{
-    self, Breached, BufferTo, Caps, Cut, DrawdownLevel, FactLimit, Floor, LEVELS_MAX, LeverageLimit, LimitAction,
-    OpenRisk, Rearm, Setting, Trade,
+    self, Breached, BufferTo, Caps, Cut, DrawdownLevel, ExitTime, FactLimit, Floor, LEVELS_MAX, LeverageLimit,
+    LimitAction, OpenRisk, Participation, Rearm, Setting, Trade, USUAL_WINDOWS_MAX,
 };
 use crate::words::Word;
 use std::ops::Range;
@@ -92,6 +92,13 @@ const TOLERANCE: Field = Field {
 /// Where the policy says nothing.
 const TOLERATED: f64 = 0.1;
 
+const PARTICIPATION: Field =
+    Field { key: "participation", range: "over 0 and at most 100% of the volume", example: "\"10%\"", ..AT };
+/// What the usual volume is the mean of, where the policy says nothing, and at most.
+const USUAL: Duration = Duration::from_nanos(7 * Duration::DAY.nanos());
+const USUAL_LONGEST: Duration = Duration::from_nanos(366 * Duration::DAY.nanos());
+const EXIT_LONGEST: Duration = Duration::from_nanos(366 * Duration::DAY.nanos());
+
 const DRAWDOWN_EXAMPLE: &str = "[{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
 
 pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: Currencies<'_>) -> Caps {
@@ -105,7 +112,63 @@ pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: C
         on_loss: reader.word(section, "on_loss").unwrap_or_default(),
         open_risk: open_risk(reader, section),
         liquidation_distance: reader.ratio(section, &LIQUIDATION_DISTANCE),
+        participation: participation(reader, section),
     }
+}
+
+fn participation<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Participation> {
+    let share = reader.ratio(section, &PARTICIPATION);
+    let window = match section.has("participation_window") {
+        true => reader.bar(section, "participation_window"),
+        false => Some(Duration::HOUR),
+    };
+    if section.has("participation_window") || section.has("exit_time") {
+        reader.require(section, &[("participation", "\"10%\"")]);
+    }
+    if section.has("exit_time_restore") || section.has("usual_volume") {
+        reader.require(section, &[("exit_time", "\"4h\"")]);
+    }
+    let exit = exit_time(reader, section, window.unwrap_or(Duration::HOUR));
+    let exit = if section.has("exit_time") { Some(exit?) } else { None };
+    Some(Participation { share: share?, window: window?, exit })
+}
+
+/// How long getting out may take. What stands there is read whatever else is wrong: all findings come at once.
+fn exit_time<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, window: Duration) -> Option<ExitTime> {
+    let bounds = (Duration::MINUTE, EXIT_LONGEST);
+    let limit = reader.duration(section, "exit_time", bounds, "\"4h\"");
+    let restore = match section.has("exit_time_restore") {
+        true => reader.duration(section, "exit_time_restore", bounds, "\"3h\""),
+        false => limit,
+    };
+    let usual = usual_volume(reader, section, window);
+    let (limit, restore, usual) = (limit?, restore?, usual?);
+    if restore > limit {
+        let message = "the restore level is beyond its limit";
+        let label = format!("is over the limit of {limit}");
+        let help = format!("lower it to {limit} or less");
+        reader.error(Code::RestoreOrder, section.place("exit_time_restore"), message, label, help);
+        return None;
+    }
+    Some(ExitTime { limit, restore, usual })
+}
+
+fn usual_volume<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, window: Duration) -> Option<Duration> {
+    let most = window.nanos().saturating_mul(USUAL_WINDOWS_MAX).min(USUAL_LONGEST.nanos());
+    if !section.has("usual_volume") {
+        // Whole windows, at least one.
+        let count = (USUAL.nanos().min(most) / window.nanos()).max(1);
+        return Some(Duration::from_nanos(count * window.nanos()));
+    }
+    let most = Duration::from_nanos(most.max(window.nanos()));
+    let usual = reader.duration(section, "usual_volume", (window, most), "\"7d\"")?;
+    if usual.nanos() % window.nanos() != 0 {
+        let message = "the usual volume is a mean of whole windows";
+        let label = format!("is no multiple of {window}");
+        reader.error(Code::BarLength, section.place("usual_volume"), message, label, "write for example \"7d\"");
+        return None;
+    }
+    Some(usual)
 }
 
 pub(super) fn floor<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Floor> {
@@ -189,8 +252,8 @@ fn can_choose<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, limit: &Fa
     }
     let message = "what is cheapest is chosen where each position's part is known";
     if limit.reducible().is_none() {
-        let help = "limit `var(…)`, `es(…)`, `stress(…)` or `margin.ratio(…)` `over` a share, `liquidation.distance()` `under` one, or \
-                    set `cut = \"alike\"`";
+        let help = "limit `var(…)`, `es(…)`, `stress(…)`, `leverage()` or `margin.ratio(…)` `over` a number, \
+                    `liquidation.distance()` `under` one, or set `cut = \"alike\"`";
         return refuse("of", message, "is no such figure", help);
     }
     if limit.limit.constant().is_none() || limit.restore.constant().is_none() {

@@ -220,11 +220,12 @@ impl Draft {
 fn rules(doc: &Doc<'_, '_>) -> usize {
     let sections = ["signal", "size", "pyramid", "ladder", "streak", "stop", "floor"];
     let caps = ["leverage", "drawdown", "daily_loss", "weekly_loss", "open_risk", "liquidation_distance"];
+    let volume = ["participation", "exit_time"];
     let guards = ["price_collar", "max_order", "max_orders", "blackout"];
     let modes = ["reduce_only", "hold", "flatten", "stale_after"];
     let conditions = ["signal", "pyramid"].into_iter().filter(|section| doc.has(section, "when")).count();
     let declared = sections.into_iter().filter(|name| doc.section(name).is_some()).count()
-        + caps.into_iter().filter(|key| doc.has("caps", key)).count()
+        + caps.into_iter().chain(volume).filter(|key| doc.has("caps", key)).count()
         + modes.into_iter().filter(|key| doc.has("modes", key)).count()
         + guards.into_iter().filter(|key| doc.has("guards", key)).count()
         + conditions

@@ -9,8 +9,8 @@ use crate::codes::Code;
 use crate::diagnostic::quoted;
 use crate::expression::Expression;
 use crate::spec::{
-    self, Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, RungAt, Spacing, Stop, Streak, TimeStop, Trigger,
-    UNITS_MAX,
+    self, Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, RungAt, Spacing, Stop, Streak, StreakOver, TimeStop,
+    Trigger, UNITS_MAX,
 };
 use toml::Spanned;
 use toml::de::DeValue;
@@ -146,7 +146,8 @@ pub(super) fn streak<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
     let section = doc.section("streak")?;
     reader.require(section, &[("factor", "1.5"), ("cap", "3.0")]);
     let (factor, cap) = (reader.ratio(section, &STREAK_FACTOR), reader.ratio(section, &STREAK_CAP));
-    Some(Streak { factor: factor?, cap: cap? })
+    let over = if section.has("over") { reader.word(section, "over") } else { Some(StreakOver::default()) };
+    Some(Streak { factor: factor?, cap: cap?, over: over? })
 }
 
 pub(super) fn ladder<'t>(

@@ -86,7 +86,7 @@ pub(crate) const SECTIONS: &[Named] = &[
     ("pyramid", &["units", "weights", "spacing", "step", "max_chase", "max_units_per_event", "when"]),
     ("stop", &["initial", "follow", "trail", "break_even_after", "time", "time_reach", "trigger"]),
     ("ladder", &["at", "fractions", "of", "readd", "runner", "trigger"]),
-    ("streak", &["factor", "cap"]),
+    ("streak", &["factor", "cap", "over"]),
     (
         "caps",
         &[
@@ -101,6 +101,11 @@ pub(crate) const SECTIONS: &[Named] = &[
             "gap",
             "exit_cost",
             "liquidation_distance",
+            "participation",
+            "participation_window",
+            "exit_time",
+            "exit_time_restore",
+            "usual_volume",
         ],
     ),
     ("floor", &["of", "share", "multiplier", "tolerance"]),

@@ -190,6 +190,12 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, structure: &Str
         let message = "a structure of options has no liquidation price";
         reader.error(Code::Structure, doc.place("caps", "liquidation_distance"), message, label, help);
     }
+    if doc.has("caps", "participation") {
+        let help = "take it out; `structure.max_spread` and `structure.min_open_interest` ask for liquid options";
+        let label = "its legs are options, whose volume no tape has";
+        let message = "nothing tells what is traded of a structure";
+        reader.error(Code::Structure, doc.place("caps", "participation"), message, label, help);
+    }
     if doc.list("adopt").next().is_some() {
         let place = doc.list("adopt").next().map_or(0..0, |entry| entry.header.clone());
         let help = "take `[[adopt]]` out";

@@ -133,12 +133,13 @@ impl Rule for MaxOrderRule {
                 "unit {} in pieces of {}: {} in all",
                 [Arg::Count(add.unit), Arg::Qty(most), Arg::Qty(add.qty.abs())],
             );
-            because.set_add(Some(Add { qty, rest: add.qty - qty, ..add }));
+            because.set_add(Some(Add { qty, rest: add.rest + add.qty - qty, ..add }));
         }
         if !increases(proposed.qty, held) {
             return Verdict::keep(proposed);
         }
-        because.in_pieces(proposed.qty);
+        // A cap may have lowered it to a piece already.
+        because.in_pieces(because.whole().unwrap_or(proposed.qty));
         let from = if same_side(proposed.qty, held) { held.abs() } else { Qty::ZERO };
         let change = proposed.qty.abs() - from;
         let Some(most) = self.most(facts, price).filter(|most| change > *most) else {

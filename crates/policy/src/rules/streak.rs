@@ -5,16 +5,17 @@ use super::signal::is_flat;
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
-use crate::spec::{Resize, Streak};
+use crate::spec::{Resize, Streak, StreakOver};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Qty, Ratio, Round};
 
 /// Anti-martingale: a win multiplies the size by a factor up to a cap, a loss returns it to the base. Closed campaigns count,
 /// by net R in order of close; within a tenth of an R is a scratch and counts for nothing. The multiplier is frozen at entry.
+/// Where campaigns of other instruments count too, the engine counts them.
 pub(crate) struct StreakRule {
     streak: Streak,
     resize: Resize,
-    /// Closed campaigns counted so far.
+    /// Closed campaigns counted so far; of several instruments wins in a row.
     counted: u32,
     multiplier: f64,
     /// The multiplier of the campaign that is open, or of the next one.
@@ -23,11 +24,35 @@ pub(crate) struct StreakRule {
 
 /// Results nearer to zero than this many R are a scratch.
 const SCRATCH: f64 = 0.1;
-const READS: &[FactId] = &[facts::POSITION.id(), facts::CLOSED.id(), facts::CLOSED_R.id()];
+const OWN: &[FactId] = &[facts::POSITION.id(), facts::CLOSED.id(), facts::CLOSED_R.id()];
+const ALL: &[FactId] = &[facts::POSITION.id(), facts::WINS.id()];
+
+/// Wins in a row once a campaign has closed with a net result in R; of one that has none nothing is known.
+#[must_use]
+pub fn wins_after(wins: u32, r: Option<f64>) -> u32 {
+    match r.unwrap_or(0.0) {
+        r if r > SCRATCH => wins.saturating_add(1),
+        r if r < -SCRATCH => 0,
+        _ => wins,
+    }
+}
 
 impl StreakRule {
     pub(crate) fn new(streak: Streak, resize: Resize) -> Self {
         Self { streak, resize, counted: 0, multiplier: 1.0, frozen: 1.0 }
+    }
+
+    /// The multiplier after so many wins in a row. Once it is at its cap more of them change nothing.
+    fn after(&self, wins: u32) -> f64 {
+        let (factor, cap) = (self.streak.factor.get(), self.streak.cap.get());
+        let mut multiplier = 1.0;
+        for _ in 0..wins {
+            if multiplier >= cap {
+                break;
+            }
+            multiplier = (multiplier * factor).min(cap);
+        }
+        multiplier
     }
 }
 
@@ -37,13 +62,17 @@ impl Rule for StreakRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        READS
+        if self.streak.over == StreakOver::Instrument { OWN } else { ALL }
     }
 
     fn observe(&mut self, facts: &Facts) {
-        let closed = facts.get(facts::CLOSED).unwrap_or(0);
-        if closed != self.counted {
-            self.counted = closed;
+        let is_own = self.streak.over == StreakOver::Instrument;
+        let counted = facts.get(if is_own { facts::CLOSED } else { facts::WINS }).unwrap_or(0);
+        if counted != self.counted && !is_own {
+            self.counted = counted;
+            self.multiplier = self.after(counted);
+        } else if counted != self.counted {
+            self.counted = counted;
             let r = facts.get(facts::CLOSED_R).map_or(0.0, Ratio::get);
             if r > SCRATCH {
                 self.multiplier = (self.multiplier * self.streak.factor.get()).min(self.streak.cap.get());

@@ -23,6 +23,7 @@ impl Walk<'_> {
             self.seats[seat].is_touched = true;
             self.lapses(Some(seat), begin - steps.len(), first.plan);
             self.leverage(seat, steps, at);
+            self.liquidity(seat, &steps[0], at);
         }
         // The last plan of each strategy stands beside the position after all fills of now.
         self.next.plan = rows.end;

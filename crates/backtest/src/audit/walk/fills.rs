@@ -1,6 +1,6 @@
 //! Fills: at what price and fee, of which order and campaign, and what they realise.
 
-use super::{Market, Walk};
+use super::{Market, Walk, volume};
 use crate::audit::campaign::Camp;
 use crate::audit::finding::At;
 use crate::audit::live::{Live, id_of, is_venues, side_of};
@@ -233,6 +233,10 @@ impl Walk<'_> {
         let seat = &mut self.seats[index];
         let before = seat.held;
         seat.held = plus(seat.held, signed);
+        let held = seat.held;
+        if fill.purpose != "opening" {
+            volume::grow(seat, &self.policies[seat.strategy], (before, held), fill.time);
+        }
         let reduce_only =
             self.markets[market].orders.iter().find(|order| order.id == id).map(|order| order.reduce_only);
         if reduce_only == Some(true) {
