@@ -101,7 +101,7 @@ fn fits_likelihoods_and_forecasts_are_those_of_arch() {
             let expected = expected.as_f64().unwrap();
             assert!(close(found.forecast(*horizon), expected, 1e-12), "{case}: {horizon}");
             let forecast = ours.forecast(*horizon);
-            assert!(!both_there || close(forecast, expected, 2e-6), "{case}: {horizon} {forecast}");
+            assert!(!both_there || close(forecast, expected, 1e-6), "{case}: {horizon} {forecast}");
         }
     }
     assert!(compared >= 25, "arch stops early mostly at Student's law on normal returns: {compared}");
