@@ -8,7 +8,7 @@ mod common;
 mod random;
 
 use common::{Setup, cases, feed, restore, snapshot};
-use policy::spec::{Caps, Guards, Policy, Resize, RungAt, Trigger};
+use policy::spec::{Policy, Resize, RungAt, Trigger};
 use policy::testing::policies;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -59,12 +59,9 @@ fn losing(mut setup: Setup, random: &mut Random) -> Setup {
     setup
 }
 
-/// The policy without what can state no region yet: prices that are watched, limits of loss and open risk, guards.
+/// The policy without what can state no region yet: sizes that follow equity, and prices that are watched.
 fn stating(mut policy: Policy) -> Policy {
     policy.size.resize = Resize::Entry;
-    policy.guards = Guards::default();
-    let Caps { leverage, drawdown, .. } = policy.caps;
-    policy.caps = Caps { leverage, drawdown, ..Caps::default() };
     if let Some(stop) = &mut policy.stop {
         stop.trigger = Trigger::Resting;
     }

@@ -243,6 +243,11 @@ impl Campaign {
         (high > self.high || low < self.low) && self.extend(high.max(self.high), low.min(self.low))
     }
 
+    /// The lowest and the highest price that it has seen: between them [`Self::reach`] changes nothing.
+    pub(crate) fn extremes(&self) -> (Price, Price) {
+        (self.low, self.high)
+    }
+
     #[inline(never)]
     fn extend(&mut self, high: Price, low: Price) -> bool {
         let before = self.best;

@@ -374,11 +374,12 @@ impl Engine {
         // Nearly all inputs of most runs: one price, which concerns one strategy.
         match input.events {
             [Event::Trade(trade)] if self.lone(trade.instrument).is_some() => {
-                let seen = ohlc_of(trade.price, self.now);
-                self.handle_price(trade.instrument, &seen, input.source);
+                let told = Told { close: trade.price, high: trade.price, low: trade.price };
+                self.handle_price(trade.instrument, told, |now| ohlc_of(trade.price, now), input.source);
             }
             [Event::Bar(bar)] if self.lone(bar.instrument).is_some() => {
-                self.handle_price(bar.instrument, &ohlc(bar), input.source);
+                let told = Told { close: bar.close, high: bar.high, low: bar.low };
+                self.handle_price(bar.instrument, told, |_| ohlc(bar), input.source);
             }
             events => self.handle_all(input.source, events),
         }
@@ -390,23 +391,28 @@ impl Engine {
         self.lone.get(instrument.index()).copied().flatten().map(|index| index as usize)
     }
 
-    /// One price of an instrument, for the one strategy that it concerns: the same as [`Self::handle_all`] does of it.
+    /// One price of an instrument, for the one strategy that it concerns: the same as [`Self::handle_all`] does of it. `seen` is all of it,
+    /// made where an indicator looks at it.
     #[inline(always)]
-    pub(crate) fn handle_price(&mut self, instrument: InstrumentId, seen: &Ohlc, source: Source) {
+    fn handle_price(&mut self, instrument: InstrumentId, told: Told, seen: impl Fn(Timestamp) -> Ohlc, source: Source) {
         let Some(index) = self.lone(instrument) else { return };
         let instrument = instrument.index();
-        self.last[instrument] = seen.close;
-        self.books[0].account.set_mark(instrument, seen.close);
+        self.last[instrument] = told.close;
+        self.books[0].account.set_mark(instrument, told.close);
         if self.counts_others {
             self.reserve_marked(0, instrument);
         }
         let (scope, book) = (&mut self.scopes[index], &mut self.books[0]);
         let equity = book.measure(self.now);
-        let is_calm = scope.read_price(self.now, seen, book, equity);
+        let is_calm = scope.read_price(self.now, &told, book, equity);
         if !scope.region.is_known() {
             scope.tell_news();
         }
-        scope.indicate(Some(seen));
+        scope.tell_campaign();
+        let idles = scope.idles();
+        if !idles {
+            scope.indicate(Some(&seen(self.now)));
+        }
         if self.counts_others {
             scope.read_others(book);
         }
@@ -415,6 +421,9 @@ impl Engine {
             #[cfg(debug_assertions)]
             scope.check_quiet_at_price(book);
             return scope.observe_inside(book);
+        }
+        if idles {
+            scope.indicate(Some(&seen(self.now)));
         }
         book.publish_drawdown(&mut scope.facts);
         if may_rest && scope.is_quiet() {
@@ -445,8 +454,7 @@ impl Engine {
         if self.groups.is_empty() {
             for at in 0..self.dirty.list.len() {
                 let index = self.dirty.list[at] as usize;
-                self.prepare(index);
-                self.decide(index, source);
+                self.take_in(index, source);
             }
             self.dirty.clear();
         } else {
@@ -1069,6 +1077,14 @@ impl Dirty {
         }
         self.list.clear();
     }
+}
+
+/// What every price tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) close: Price,
+    pub(crate) high: Price,
+    pub(crate) low: Price,
 }
 
 /// One trade as a bar of a moment.

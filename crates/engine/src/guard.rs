@@ -93,9 +93,83 @@ impl Rule for LiquidationGuard {
         );
         Verdict::cut(Target { qty: if whole.signum() < 0 { -kept } else { kept }, ..proposed })
     }
+
+    /// While all that is held and wanted survives beyond the stop in force, or beyond the price where the policy has none: price and equity
+    /// may each take a part of what is over the maintenance margin there.
+    fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        let (held, add) = (facts.get(facts::POSITION).unwrap_or(Qty::ZERO), because.add());
+        if held.is_zero() && proposed.qty.is_zero() && add.is_none() {
+            region.free(&READS_WHEN_HELD);
+            return true;
+        }
+        self.quiet_with(facts, (held, proposed.qty), add, region).is_some()
+    }
 }
 
+/// What it looks at only where something is held or wanted.
+const READS_WHEN_HELD: [FactId; 6] = [
+    facts::EQUITY.id(),
+    facts::MARGIN_EQUITY.id(),
+    facts::BESIDE.id(),
+    facts::PRICE.id(),
+    facts::STOP.id(),
+    facts::UNIT.id(),
+];
+
 impl LiquidationGuard {
+    /// The part of [`Rule::quiet`] for a position, and an add that rests. `None`: nothing is stated.
+    fn quiet_with(
+        &self,
+        facts: &Facts,
+        (held, whole): (Qty, Qty),
+        add: Option<Add>,
+        region: &mut Region,
+    ) -> Option<()> {
+        let price = facts.get(facts::PRICE)?;
+        // A stop that is only planned moves with more than the price, and beyond the price an add has no one way to move.
+        if facts.get(facts::STOP).is_none() && (self.initial_stop.is_some() || add.is_some()) {
+            return None;
+        }
+        let told = if facts.get(facts::MARGIN_EQUITY).is_some() { facts::MARGIN_EQUITY } else { facts::EQUITY };
+        let equity = facts.get(told)?;
+        let side = if whole.is_zero() { held } else { whole };
+        let contract = facts.get(facts::CONTRACT).unwrap_or_default();
+        let beside = facts.get(facts::BESIDE).unwrap_or(Qty::ZERO);
+        let beside = if side.signum() < 0 { -beside } else { beside };
+        let left = |qty: Qty, entry: Price, equity: Cash, guarded: Price| {
+            let margin = self.tiers.maintenance_margin(Size::at(contract, guarded, qty + beside));
+            equity + contract.profit(qty + beside, entry, guarded) - margin
+        };
+        let shrinks = whole.signum() == held.signum() && whole.abs() < held.abs();
+        // The least of what has to be left: each rises with equity, and moves one way with the price.
+        let spare = |equity: Cash, price: Price| {
+            let (_, guarded) = self.guarded_price(facts, price, side)?;
+            let whole = (!whole.is_zero()).then(|| left(whole, price, equity, guarded));
+            let held_too = shrinks.then(|| left(held, price, equity, guarded));
+            let added = add.map(|Add { at, qty, .. }| {
+                left(held + qty, at, equity + contract.profit(held + beside, price, at), guarded)
+            });
+            [whole, held_too, added].into_iter().flatten().min()
+        };
+        let now = spare(equity, price)?;
+        let part = now.approximate() / 4.0;
+        let largest = Qty::from_raw(held.abs().max(whole.abs()).raw().saturating_add(beside.abs().raw()));
+        let exposed = contract.approximate_exposure(price, largest) / price.approximate();
+        let most = price.approximate() / 2.0;
+        let width = if exposed > 0.0 { (part / exposed).min(most) } else { most };
+        let width = Price::from_estimate(width, Round::TowardZero)?;
+        let worst = equity - Cash::from_estimate(part, Round::TowardZero)?;
+        let ends = [price - width, price + width];
+        if !ends.iter().all(|end| end.raw() > 0 && spare(worst, *end).is_some_and(|spare| spare.signum() >= 0)) {
+            return None;
+        }
+        region.free(&[facts::EQUITY.id(), facts::UNIT.id()]);
+        region.within(told.id(), worst.raw(), i128::MAX);
+        region.within(facts::PRICE.id(), ends[0].raw().into(), ends[1].raw().into());
+        Some(())
+    }
+
     /// The stop, and the price beyond it that must not be liquidated yet.
     fn guarded_price(&self, facts: &Facts, price: Price, side: Qty) -> Option<(Price, Price)> {
         let planned = || {
@@ -150,6 +224,19 @@ impl Rule for SpotRule {
         }
         because.say("spot is paid in full: {} of cash buy up to {}", [Arg::Cash(funds), Arg::Qty(most)]);
         Verdict::cut(Target { qty: most, ..proposed })
+    }
+
+    /// While nothing more is bought and no add rests, money and price do not matter.
+    fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        let held = facts.get(facts::POSITION).unwrap_or(Qty::ZERO);
+        let buys = proposed.qty.signum() >= 0 && (because.add().is_some() || proposed.qty > held);
+        let are_known = [facts::FUNDS.id(), facts::PRICE.id()].into_iter().all(|fact| facts.raw(fact).is_some());
+        if !buys && are_known {
+            region.within(facts::FUNDS.id(), i128::MIN, i128::MAX);
+            region.within(facts::PRICE.id(), i128::MIN, i128::MAX);
+        }
+        !buys && are_known
     }
 }
 

@@ -259,9 +259,7 @@ impl Engine {
         for (at, (scope, part)) in parts.iter().enumerate() {
             let part = if at + 1 == parts.len() { left } else { part_of(amount, part >> shift, whole) };
             left -= part;
-            if let Some(campaign) = &mut self.scopes[scope.index()].campaign {
-                campaign.pay_funding(part);
-            }
+            self.scopes[scope.index()].pay_funding(part);
         }
     }
 
@@ -289,9 +287,7 @@ impl Engine {
             // What rounding leaves is the last one's: nothing is made or lost inside the book.
             let owed = if at + 1 == holders.len() { -left } else { owed };
             left += owed;
-            if let Some(campaign) = &mut scope.campaign {
-                campaign.pay_funding(-owed);
-            }
+            scope.pay_funding(-owed);
         }
     }
 

@@ -118,17 +118,61 @@ impl Engine {
         self.record(index, target, source);
     }
 
+    /// What an input means for one strategy that shares no capital: its facts, then its decision. Inside the region only those rules see
+    /// the input that remember something of it.
+    #[inline(always)]
+    pub(crate) fn take_in(&mut self, index: usize, source: Source) {
+        self.tell_facts(index);
+        let may_rest = self.may_rest && source == Source::Market && self.risk.is_none();
+        let scope = &mut self.scopes[index];
+        let seen = scope.seen.take();
+        // What rules observe is told by now, but for what is told to hedges and of risk.
+        if !may_rest || !scope.is_plain() {
+            scope.indicate(seen.as_ref());
+            scope.observe();
+            return self.decide(index, source);
+        }
+        let idles = scope.idles();
+        if !idles {
+            scope.indicate(seen.as_ref());
+        }
+        if scope.is_special || !scope.alone {
+            self.tell_beside(index);
+        } else if self.counts_others {
+            scope.read_others(&self.books[scope.account.index()]);
+        }
+        let scope = &mut self.scopes[index];
+        if scope.is_quiet() {
+            return scope.observe_some();
+        }
+        if idles {
+            scope.indicate(seen.as_ref());
+        }
+        scope.observe();
+        self.decide_anew(index, source, may_rest);
+    }
+
     /// Brings what a strategy knows up to date.
     #[inline(always)]
     pub(crate) fn prepare(&mut self, index: usize) {
+        self.tell_facts(index);
+        let scope = &mut self.scopes[index];
+        let seen = scope.seen.take();
+        scope.indicate(seen.as_ref());
+        scope.observe();
+    }
+
+    /// Tells a strategy what rules read, but for what indicators make of prices.
+    #[inline(always)]
+    fn tell_facts(&mut self, index: usize) {
         let scope = &mut self.scopes[index];
         scope.facts.set_now(self.now);
         scope.read(&self.books[scope.account.index()]);
         if scope.is_special {
             scope.tell_special(&self.last, self.now);
         }
-        let seen = scope.seen.take();
-        scope.prepare(seen.as_ref());
+        scope.tell_news();
+        scope.tell_campaign();
     }
 
     /// Records the plan of the decision just made and sends its commands. Rare beside evaluations, and kept apart from

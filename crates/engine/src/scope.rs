@@ -1,6 +1,7 @@
 //! One strategy in its instrument: facts, rules, campaign, working orders.
 
 use crate::book::Book;
+use crate::engine::Told;
 use crate::netting::Held;
 use crate::route::{Live, Working};
 use crate::sharing::Member;
@@ -19,7 +20,9 @@ use units::{AccountId, Cash, InstrumentId, Price, Qty, StrategyId, Timestamp};
 /// many strategies an event touches few lines of memory.
 #[repr(C)]
 pub(crate) struct Scope {
-    pub(crate) indicators: Vec<Box<dyn Indicator>>,
+    /// Between these prices no price is the best or the worst of the campaign: what [`Campaign::reach`] goes by, where it is looked at
+    /// with every price. It follows from the campaign, and is no state.
+    within: (Price, Price),
     /// Trigger of an add that the last decision refused.
     pub(crate) refused_trigger: Option<Price>,
     pub(crate) instrument: InstrumentId,
@@ -37,9 +40,12 @@ pub(crate) struct Scope {
     until_asked: u8,
     /// Whether the region has spared an evaluation.
     passed: bool,
+    /// No indicator has to see prices inside the region.
+    idles: bool,
     /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
     pub(crate) region: Region,
     pub(crate) working: Working,
+    pub(crate) indicators: Vec<Box<dyn Indicator>>,
     pub(crate) facts: Facts,
     pub(crate) campaign: Option<Campaign>,
     pub(crate) because: Because,
@@ -102,6 +108,8 @@ pub(crate) struct Scope {
     over: bool,
 }
 
+/// Between these prices there is none.
+const NOWHERE: (Price, Price) = (Price::MAX, Price::ZERO);
 /// Decisions between two searches for a region where none was found.
 const ASK_EVERY: u8 = 16;
 /// Refusals that one plan can tell of.
@@ -173,8 +181,10 @@ impl Scope {
             stale: true,
             crossed: false,
             region: Region::default(),
+            within: NOWHERE,
             until_asked: 0,
             passed: false,
+            idles: false,
             settled: Target::default(),
             refusals: ArrayVec::new(),
         }
@@ -224,34 +234,47 @@ impl Scope {
         if self.is_special && self.reads_range {
             self.see_range(seen);
         }
-        self.reach(seen);
+        self.reach(seen.high, seen.low);
     }
 
     /// A price and what it makes of the account, where it concerns this strategy alone: the same as [`Self::see_price`], then
     /// [`Self::read`] but for drawdown. Whether nothing but equity has changed of the account.
     #[inline(always)]
-    pub(crate) fn read_price(&mut self, now: Timestamp, seen: &Ohlc, book: &Book, equity: Cash) -> bool {
-        let told = (now, seen.close, equity);
+    pub(crate) fn read_price(&mut self, now: Timestamp, told: &Told, book: &Book, equity: Cash) -> bool {
+        let Told { close, high, low } = *told;
+        let told = (now, close, equity);
         let is_calm = book.publish_price(self.instrument.index(), told, &mut self.periods, &mut self.facts);
-        self.reach(seen);
+        self.reach(high, low);
         is_calm
     }
 
     /// The campaign's extremes, and whether a refused trigger was crossed.
     #[inline(always)]
-    fn reach(&mut self, seen: &Ohlc) {
+    fn reach(&mut self, high: Price, low: Price) {
+        let is_between = self.within.0 <= low && high <= self.within.1 && self.region.is_known();
+        if is_between && self.refused_trigger.is_none() {
+            return;
+        }
         if let Some(campaign) = &mut self.campaign {
             // Written only where it is news, here as below: few stores wait at a time.
-            if campaign.reach(seen.high, seen.low) {
+            if campaign.reach(high, low) {
                 self.stale = true;
             }
             if let Some(trigger) = self.refused_trigger {
                 let long = campaign.peak.signum() > 0;
-                let crossed = if long { seen.high >= trigger } else { seen.low <= trigger };
+                let crossed = if long { high >= trigger } else { low <= trigger };
                 if crossed {
                     self.tell();
                 }
             }
+        }
+    }
+
+    /// Its campaign pays or receives funding.
+    pub(crate) fn pay_funding(&mut self, amount: Cash) {
+        self.within = NOWHERE;
+        if let Some(campaign) = &mut self.campaign {
+            campaign.pay_funding(amount);
         }
     }
 
@@ -334,14 +357,6 @@ impl Scope {
         self.facts.set(facts::OTHERS, book.others(self.instrument.index(), Qty::ZERO));
     }
 
-    /// Once it was told of its account: what became of its orders, and what indicators and rules make of the input's prices.
-    #[inline(always)]
-    pub(crate) fn prepare(&mut self, seen: Option<&Ohlc>) {
-        self.tell_news();
-        self.indicate(seen);
-        self.observe();
-    }
-
     /// What became of its orders.
     #[inline(always)]
     pub(crate) fn tell_news(&mut self) {
@@ -351,12 +366,23 @@ impl Scope {
         }
     }
 
-    /// Brings facts up to date, those of indicators last.
+    /// Whether its region, if it is inside, is of prices that no indicator has to see.
     #[inline(always)]
-    pub(crate) fn indicate(&mut self, seen: Option<&Ohlc>) {
+    pub(crate) fn idles(&self) -> bool {
+        self.idles && self.region.is_known()
+    }
+
+    /// Brings facts of the campaign up to date.
+    #[inline(always)]
+    pub(crate) fn tell_campaign(&mut self) {
         if self.stale {
             self.publish_campaign();
         }
+    }
+
+    /// Brings facts of indicators up to date, once those of the campaign are.
+    #[inline(always)]
+    pub(crate) fn indicate(&mut self, seen: Option<&Ohlc>) {
         for indicator in &mut self.indicators {
             indicator.observe(seen, &mut self.facts);
         }
@@ -365,14 +391,21 @@ impl Scope {
     /// Lets rules see a price inside the region: those that remember something of it.
     #[inline(always)]
     pub(crate) fn observe_inside(&mut self, book: &Book) {
-        let mut observers = self.region.observers();
-        if observers != 0 {
+        if self.region.observers() != 0 {
             book.publish_drawdown(&mut self.facts);
+            self.observe_some();
         }
+    }
+
+    /// The same where all facts were told.
+    #[inline(always)]
+    pub(crate) fn observe_some(&mut self) {
+        let mut observers = self.region.observers();
         while observers != 0 {
             self.rules[observers.trailing_zeros() as usize].observe(&self.facts);
             observers &= observers - 1;
         }
+        self.forget_range();
     }
 
     /// Lets rules see the input.
@@ -381,10 +414,23 @@ impl Scope {
         for rule in &mut self.rules {
             rule.observe(&self.facts);
         }
+        self.forget_range();
+    }
+
+    /// The extremes of an input are of that input.
+    #[inline(always)]
+    fn forget_range(&mut self) {
         if self.is_special && self.reads_range {
             self.facts.put(facts::HIGH, None);
             self.facts.put(facts::LOW, None);
         }
+    }
+
+    /// Whether nothing is told to it that has to wait until its rules have seen the input, and no contract of it expires.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_plain = !self.is_special || (self.desk.is_none() && !self.terms.hedges && self.expiry.is_none());
+        is_plain && self.choice.is_none()
     }
 
     /// Facts that are no state were told: rules keep what they go by later.
@@ -481,14 +527,18 @@ impl Scope {
     }
 
     /// The decision just made changed nothing: keeps the region in which that is so, if there is one. Not while an add is triggered and
-    /// unfilled, which every price may leave behind: inside a region there is no [news](Self::tell_news).
+    /// unfilled, which every price may leave behind, or an increase within its collar, which is taken back: inside a region there is no
+    /// [news](Self::tell_news).
     #[inline]
     pub(crate) fn rest(&mut self, target: Target, book: &Book) {
-        if self.working.triggered_add().is_some() {
+        if self.working.triggered_add().is_some() || (self.collared && !self.working.collared().is_zero()) {
             self.region.forget();
         }
         if self.region.is_known() {
             self.region.put_in_force(&mut self.facts);
+            let facts = &mut self.facts;
+            self.idles = !self.region.minds_unit() && self.indicators.iter().all(|indicator| indicator.idles(facts));
+            self.within = self.campaign.as_ref().map_or(NOWHERE, Campaign::extremes);
             self.follow_equity(book);
             (self.settled, self.passed) = (target, false);
         }
@@ -569,7 +619,8 @@ impl Scope {
                 );
             }
         }
-        let has_news = !self.refusals.is_empty() || self.working.triggered_add().is_some();
+        let is_unfilled = self.collared && !self.working.collared().is_zero();
+        let has_news = !self.refusals.is_empty() || self.working.triggered_add().is_some() || is_unfilled;
         assert!(!has_news, "news of orders inside a region");
         let mut because = Because::default();
         because.clear();

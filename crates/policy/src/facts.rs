@@ -1,7 +1,7 @@
 //! What rules may know: typed facts in flat slots, each with the time it was last set.
 
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, Contract, Duration, Price, Qty, Ratio, Timestamp, Vol};
+use units::{Cash, Contract, Duration, Price, Qty, Ratio, Round, Timestamp, Vol};
 
 /// The untyped name of a fact: its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,15 +187,15 @@ facts! {
     0 PRICE: Price = "price";
     /// Equity of the account, in its numéraire.
     1 EQUITY: Cash = "equity";
-    /// Volatility that sizing uses, annualised.
-    2 VOLATILITY: Vol = "volatility";
+    /// Gross exposure of the account's other positions with the worst of their pending orders, in the settlement currency of this
+    /// instrument. None where nothing is said.
+    2 OTHERS: Cash = "others.exposure";
     /// How many times the market told a price: tells news of the market from news of one's own orders.
     3 PRICES: u32 = "price.count";
     /// Time of the input being decided on.
     4 NOW: Timestamp = "now";
-    /// Gross exposure of the account's other positions with the worst of their pending orders, in the settlement currency of this
-    /// instrument. None where nothing is said.
-    5 OTHERS: Cash = "others.exposure";
+    /// Volatility that sizing uses, annualised.
+    5 VOLATILITY: Vol = "volatility";
     /// How far equity, net of deposits and withdrawals, is under its highest: `0.1` is 10 %. What a price that is passed in a
     /// [region](crate::Region) would tell of it is left out; before any decision it is told.
     6 DRAWDOWN: Ratio = "drawdown";
@@ -352,6 +352,9 @@ pub struct Facts {
     now: Timestamp,
     /// When the price was last told.
     priced: Timestamp,
+    /// N is this share of the price and was not worked out since the market told it: see [`Self::defer_unit`]. It follows from the rest,
+    /// and is no state.
+    unit_share: Option<Ratio>,
     /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
     own: [i128; NAMES.len()],
     series: Box<[Slot]>,
@@ -375,6 +378,11 @@ pub(crate) const fn bit(fact: FactId) -> u64 {
     if (fact.0 as usize) < NAMES.len() { 1 << fact.0 } else { 0 }
 }
 
+/// A share of a price. `None`: it is nothing.
+pub(crate) fn share_of(price: Price, share: Ratio) -> Option<Price> {
+    Price::from_estimate(price.approximate() * share.get(), Round::Nearest).filter(|part| part.raw() > 0)
+}
+
 impl Facts {
     /// No fact known yet, with room for a run's series.
     #[must_use]
@@ -385,6 +393,7 @@ impl Facts {
             changed: 0,
             now: Timestamp::MIN,
             priced: Timestamp::MIN,
+            unit_share: None,
             series: vec![EMPTY; series].into(),
             passing: Vec::new(),
         }
@@ -404,11 +413,41 @@ impl Facts {
         }
     }
 
+    /// From now on N is a share of each price that the market tells, worked out once somebody looks at it; until it is set again, or the
+    /// price is set to one that is not of the market.
+    pub fn defer_unit(&mut self, share: Ratio) {
+        self.unit_share = Some(share);
+    }
+
+    /// N as [`Self::defer_unit`] has it.
+    #[inline(never)]
+    fn deferred_unit(&self, share: Ratio) -> Option<Price> {
+        self.get(PRICE).and_then(|price| share_of(price, share))
+    }
+
+    #[inline]
+    fn work_out_unit_before(&mut self) {
+        if self.unit_share.is_some() {
+            self.work_out_unit();
+        }
+    }
+
+    /// N is worked out, because the price is about to be none of the market.
+    #[cold]
+    fn work_out_unit(&mut self) {
+        if let Some(share) = self.unit_share.take() {
+            let unit = self.deferred_unit(share);
+            self.put(UNIT, unit);
+        }
+    }
+
     /// The market told a price, now.
     #[inline]
     pub fn set_price(&mut self, price: Price) {
         let count = self.get(PRICES).unwrap_or(0).wrapping_add(1);
+        let share = self.unit_share.take();
         self.set(PRICE, price);
+        self.unit_share = share;
         self.set(PRICES, count);
     }
 
@@ -469,7 +508,10 @@ impl Facts {
             return;
         }
         if fact.id == PRICE.id {
+            self.work_out_unit_before();
             self.priced = self.now;
+        } else if fact.id == UNIT.id {
+            self.unit_share = None;
         }
         let bit = bit(fact.id);
         let is_new = self.learn(bit);
@@ -484,6 +526,11 @@ impl Facts {
     #[inline]
     pub fn put<T: FactValue>(&mut self, fact: Fact<T>, value: Option<T>) {
         let at = usize::from(fact.id.0);
+        if fact.id == PRICE.id {
+            self.work_out_unit_before();
+        } else if fact.id == UNIT.id {
+            self.unit_share = None;
+        }
         match value {
             Some(value) => self.set(fact, value),
             None if at >= NAMES.len() => self.series[at - NAMES.len()] = EMPTY,
@@ -519,6 +566,11 @@ impl Facts {
     #[inline]
     #[must_use]
     pub fn raw(&self, fact: FactId) -> Option<i128> {
+        if fact == UNIT.id
+            && let Some(share) = self.unit_share
+        {
+            return self.deferred_unit(share).map(FactValue::to_raw);
+        }
         let at = usize::from(fact.0);
         self.is_known(fact).then(|| if at < NAMES.len() { self.own[at] } else { self.series[at - NAMES.len()].raw })
     }
@@ -558,15 +610,17 @@ impl Facts {
             None if fact == PRICE.id => self.priced,
             None => return None,
         };
-        self.is_known(fact).then(|| self.now.since(told))
+        self.raw(fact).map(|_| self.now.since(told))
     }
 
     /// Writes every slot.
     pub fn save(&self, out: &mut StateWriter) {
         out.i64(self.now.nanos());
         out.i64(self.priced.nanos());
-        out.u64(self.known);
+        let unit = self.raw(UNIT.id);
+        out.u64(self.known & !bit(UNIT.id) | if unit.is_some() { bit(UNIT.id) } else { 0 });
         for (slot, raw) in self.own.iter().enumerate() {
+            let raw = if slot == usize::from(UNIT.id.0) { &unit.unwrap_or(0) } else { raw };
             // Drawdown is told anew before each decision, and not by a price for which nothing is decided: no state.
             out.i128(if slot == usize::from(DRAWDOWN.id.0) { 0 } else { *raw });
         }
@@ -580,7 +634,7 @@ impl Facts {
 
     /// Reads what [`Self::save`] wrote.
     pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        self.changed = u64::MAX;
+        (self.changed, self.unit_share) = (u64::MAX, None);
         (self.now, self.priced) = (Timestamp::from_nanos(from.i64()?), Timestamp::from_nanos(from.i64()?));
         self.known = from.u64()?;
         for raw in &mut self.own {

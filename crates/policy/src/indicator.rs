@@ -14,6 +14,11 @@ use units::{Duration, Price, Ratio, Round, SeriesId, Timestamp, Vol, math};
 pub trait Indicator: Send {
     /// Takes in the scope's price information, if the input had any, and sets facts.
     fn observe(&mut self, price: Option<&Ohlc>, facts: &mut Facts);
+    /// Whether prices, as long as no more than prices are told, change nothing that it remembers and nothing that it tells, but for what
+    /// [`Facts`] works out of the last one when it is looked at: then it is not shown them, inside a quiet region.
+    fn idles(&self, _facts: &mut Facts) -> bool {
+        false
+    }
     /// Writes every field that changes.
     fn save(&self, out: &mut StateWriter);
     /// Reads what [`Self::save`] wrote.
@@ -78,6 +83,10 @@ impl Indicator for Constant {
         if price.is_some() && facts.get(facts::SIGNAL).is_none() {
             issue(facts, self.strength.get());
         }
+    }
+
+    fn idles(&self, facts: &mut Facts) -> bool {
+        facts.get(facts::SIGNAL).is_some()
     }
 
     fn save(&self, _out: &mut StateWriter) {}
@@ -265,8 +274,12 @@ struct PriceUnit {
 impl Indicator for PriceUnit {
     fn observe(&mut self, price: Option<&Ohlc>, facts: &mut Facts) {
         let Some(price) = price else { return };
-        let unit = Price::from_estimate(price.close.approximate() * self.share.get(), Round::Nearest);
-        facts.put(facts::UNIT, unit.filter(|unit| unit.raw() > 0));
+        facts.put(facts::UNIT, facts::share_of(price.close, self.share));
+    }
+
+    fn idles(&self, facts: &mut Facts) -> bool {
+        facts.defer_unit(self.share);
+        true
     }
 
     fn save(&self, _out: &mut StateWriter) {}

@@ -38,15 +38,14 @@ pub struct Region {
     settled: bool,
     /// What the rule that is being asked remembers stays as it is.
     rests: bool,
+    /// What has to stay as it is, for the rule that is being asked, whatever else it has said of it.
+    stays: u64,
 }
 
-/// Facts that change with nearly every price, each with the least and the largest raw value that it can have: of each, 64 bits tell it.
-const QUICK: [(FactId, i128, i128); 4] = [
-    (facts::PRICE.id(), i64::MIN as i128, i64::MAX as i128),
-    (facts::PRICES.id(), 0, u32::MAX as i128),
-    (facts::NOW.id(), i64::MIN as i128, i64::MAX as i128),
-    (facts::VOLATILITY.id(), 0, ESTIMATE_MAX),
-];
+/// Facts that change with nearly every price and are bounded by most rules, each with the least and the largest raw value that it can
+/// have: of each, 64 bits tell it. With what an input changes of the account they lie in two lines of memory.
+const QUICK: [(FactId, i128, i128); 2] =
+    [(facts::PRICE.id(), i64::MIN as i128, i64::MAX as i128), (facts::NOW.id(), i64::MIN as i128, i64::MAX as i128)];
 /// The bits of an estimate.
 const ESTIMATE_MAX: i128 = u64::MAX as i128;
 
@@ -107,6 +106,7 @@ impl Default for Region {
             varies: false,
             settled: false,
             rests: false,
+            stays: 0,
         }
     }
 }
@@ -128,6 +128,13 @@ impl Region {
     /// Nothing changes whatever these facts are, though the rule reads them.
     pub fn free(&mut self, facts: &[FactId]) {
         self.stated.extend(facts.iter().map(|fact| Bound { fact: *fact, low: i128::MIN, high: i128::MAX, free: true }));
+    }
+
+    /// Nothing changes while one of the engine's own facts stays as it is, whatever else the rule says of it. `false`: it is none of them.
+    #[must_use]
+    pub fn stay(&mut self, fact: FactId) -> bool {
+        self.stays |= bit(fact);
+        bit(fact) != 0
     }
 
     /// The target that the rule hands on changes with what it declares free or bounds, but is never flat and stays on its side:
@@ -180,11 +187,11 @@ impl Region {
         }
         self.stated.clear();
         // A proposal that varies has to be settled, or handed on as one that varies, by a rule that knows of it.
-        (self.settled, self.rests) = (!self.varies, false);
+        (self.settled, self.rests, self.stays) = (!self.varies, false, 0);
         self.known = rule.quiet(facts, proposed, because, self) && self.settled;
         self.observers |= u64::from(!self.rests) << index;
         for fact in rule.reads() {
-            if self.stated.iter().any(|stated| stated.fact == *fact) {
+            if self.stays & bit(*fact) == 0 && self.stated.iter().any(|stated| stated.fact == *fact) {
                 continue;
             }
             // Rules read what indicators make of series, not the series.
@@ -229,6 +236,12 @@ impl Region {
     #[must_use]
     pub fn observers(&self) -> u64 {
         self.observers
+    }
+
+    /// Whether it says something of N: where it does not, N may be any.
+    #[must_use]
+    pub fn minds_unit(&self) -> bool {
+        (self.fixed | self.needed) & bit(facts::UNIT.id()) != 0
     }
 
     /// The facts are those that the rules were asked with, and are watched from now on.

@@ -1206,6 +1206,21 @@ impl Blackout {
             Self::Once { from, lasts } => (from <= now && now < from + lasts).then_some(from + lasts),
         }
     }
+
+    /// When the next window begins after an instant that is in none. `None`: never again.
+    #[must_use]
+    pub fn begin(self, now: Timestamp) -> Option<Timestamp> {
+        let recurring = |period: Duration, shift: Duration, from: Duration| {
+            let begin = (now - shift).floor(period) + shift + from;
+            if begin > now { begin } else { begin + period }
+        };
+        let (day, week) = (Duration::DAY, Duration::from_nanos(7 * Duration::DAY.nanos()));
+        match self {
+            Self::Daily { from, .. } => Some(recurring(day, Duration::ZERO, from)),
+            Self::Weekly { from, .. } => Some(recurring(week, Duration::from_nanos(4 * day.nanos()), from)),
+            Self::Once { from, .. } => Some(from).filter(|from| *from > now),
+        }
+    }
 }
 
 /// Where a trade that leaves the buffer goes.

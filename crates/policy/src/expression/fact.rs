@@ -30,6 +30,10 @@ pub(super) enum Follows {
     Age(Fact<Timestamp>),
     /// The price: at which price the value is this, and whether it rises with the price.
     Price(fn(&Facts, f64) -> Option<(f64, bool)>),
+    /// Equity, which it falls with: at which the value is this.
+    Equity(fn(&Facts, f64) -> Option<f64>),
+    /// Price over equity, or one over both of them.
+    Exposure,
     /// Nothing simple: it has to stay as it is.
     Nothing,
 }
@@ -151,7 +155,7 @@ static OTHERS: [OwnFact; 17] = [
         meaning: "loss of the UTC day, as a share of the equity that it began with; under 0 for a gain",
         reads: &[facts::DAY_START.id(), facts::EQUITY.id()],
         value: |facts| lost(facts, facts::DAY_START),
-        follows: Follows::Nothing,
+        follows: Follows::Equity(|facts, share| cash(facts, facts::DAY_START).map(|start| start * (1.0 - share))),
     },
     OwnFact {
         name: "loss.week",
@@ -159,7 +163,7 @@ static OTHERS: [OwnFact; 17] = [
         meaning: "loss of the UTC week from Monday, likewise",
         reads: &[facts::WEEK_START.id(), facts::EQUITY.id()],
         value: |facts| lost(facts, facts::WEEK_START),
-        follows: Follows::Nothing,
+        follows: Follows::Equity(|facts, share| cash(facts, facts::WEEK_START).map(|start| start * (1.0 - share))),
     },
     OwnFact {
         name: "position",
@@ -188,7 +192,7 @@ static OTHERS: [OwnFact; 17] = [
             let equity = cash(facts, facts::EQUITY)?;
             (equity > 0.0).then(|| side * value / equity)
         },
-        follows: Follows::Nothing,
+        follows: Follows::Exposure,
     },
     OwnFact {
         name: "signal",

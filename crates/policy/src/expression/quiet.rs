@@ -1,14 +1,14 @@
 //! Where a condition answers as it does now.
 //!
-//! It does where each comparison in it does. One of a fact with a number states the side of the number on which the fact is; of any
-//! other, and of facts that any other reads, nothing is stated: they have to stay as they are.
+//! It does where each comparison in it does. One of a fact, or of its size without the sign, with a number states the side of the number
+//! on which the fact is; of any other, and of facts that any other reads, nothing is stated: they have to stay as they are.
 
-use super::Term;
 use super::compile::reads;
 use super::fact::{Follows, OwnFact};
+use super::{Function, Term};
 use crate::Region;
 use crate::facts::{self, FactId, FactValue, Facts};
-use units::{Duration, Price, Ratio, SeriesId};
+use units::{Cash, Duration, Price, Ratio, SeriesId};
 
 /// What one comparison reads, and the fact and number that it compares, where it is that simple.
 pub(super) struct Comparison {
@@ -18,7 +18,12 @@ pub(super) struct Comparison {
 
 enum Compared {
     Own(&'static OwnFact),
-    Told { series: FactId, max_age: Duration },
+    /// Without its sign.
+    Size(&'static OwnFact),
+    Told {
+        series: FactId,
+        max_age: Duration,
+    },
 }
 
 /// The comparisons of a condition, and whatever else in it answers yes or no. `None`: a series is missing.
@@ -51,6 +56,10 @@ fn simple(term: &Term, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Opti
     };
     let compared = match fact {
         Term::Own(fact) => Compared::Own(fact),
+        Term::Call { function: Function::Abs, args } => match &args[..] {
+            [Term::Own(fact)] => Compared::Size(fact),
+            _ => return Some(None),
+        },
         Term::Told { name, max_age } => Compared::Told { series: facts::series(series(name)?).id(), max_age: *max_age },
         _ => return Some(None),
     };
@@ -67,30 +76,35 @@ pub(super) fn constant(term: &Term) -> Option<f64> {
 
 /// States all of them together.
 pub(super) fn state(comparisons: &[Comparison], facts: &Facts, region: &mut Region) -> bool {
-    // What is stated of a fact for one comparison would free it for another that it has to stay for.
-    let held = |fact: &FactId| comparisons.iter().any(|of| !of.is_on_a_side(facts) && of.reads.contains(fact));
-    comparisons.iter().all(|of| match &of.simple {
-        // Of its age the time is stated.
-        Some((Compared::Told { .. }, _)) if held(&facts::NOW.id()) => false,
-        Some((Compared::Told { series, max_age }, number)) => told(*series, *max_age, *number, facts, region),
-        Some((Compared::Own(fact), number)) => {
-            if !of.reads.iter().any(held) {
-                own(fact, *number, facts, region);
+    comparisons.iter().all(|of| {
+        let is_stated = match &of.simple {
+            Some((Compared::Told { series, max_age }, number)) => {
+                return told(*series, *max_age, *number, facts, region);
             }
-            true
-        }
-        // What it reads stays as it is; a series that must stay is a region that never holds.
-        None => of.reads.iter().all(|fact| usize::from(fact.0) < facts::NAMES.len()),
+            _ if !of.is_on_a_side(facts) => false,
+            Some((Compared::Own(fact), number)) => own(fact, *number, facts, region),
+            // It is on a side of the number, and of its opposite: under both, over both or between.
+            Some((Compared::Size(fact), number)) => {
+                own(fact, *number, facts, region) && own(fact, -*number, facts, region)
+            }
+            None => false,
+        };
+        // What it reads stays as it is, also where another comparison of the rule states an interval of it; a series that must stay is a
+        // region that never holds.
+        is_stated || of.reads.iter().all(|fact| region.stay(*fact))
     })
 }
 
 impl Comparison {
     /// Whether it compares a fact with a number that the fact is now under or over.
     fn is_on_a_side(&self, facts: &Facts) -> bool {
+        let follows = |fact: &OwnFact| !matches!(fact.follows, Follows::Nothing);
         match &self.simple {
             Some((Compared::Own(fact), number)) => {
-                let follows = !matches!(fact.follows, Follows::Nothing);
-                follows && (fact.value)(facts).is_some_and(|value| value != *number)
+                follows(fact) && (fact.value)(facts).is_some_and(|value| value != *number)
+            }
+            Some((Compared::Size(fact), number)) => {
+                follows(fact) && (fact.value)(facts).is_some_and(|value| value.abs() != number.abs())
             }
             Some((Compared::Told { .. }, _)) => true,
             None => false,
@@ -98,14 +112,14 @@ impl Comparison {
     }
 }
 
-/// An own fact on its side of a number.
-fn own(fact: &OwnFact, number: f64, facts: &Facts, region: &mut Region) {
-    let Some(value) = (fact.value)(facts) else { return };
+/// An own fact on its side of a number. `false`: that is not stated.
+fn own(fact: &OwnFact, number: f64, facts: &Facts, region: &mut Region) -> bool {
+    let Some(value) = (fact.value)(facts) else { return false };
     match fact.follows {
         Follows::Fixed(slot, raw) => fixed(slot, number * raw, value < number, region),
         Follows::Double(slot) => double(slot, value, number, region),
         Follows::Age(since) => {
-            let Some(since) = facts.get(since) else { return };
+            let Some(since) = facts.get(since) else { return false };
             let turns = i128::from(since.nanos()) + number as i128;
             match value < number {
                 true => region.within(facts::NOW.id(), i128::MIN, turns - 1),
@@ -113,12 +127,39 @@ fn own(fact: &OwnFact, number: f64, facts: &Facts, region: &mut Region) {
             }
         }
         Follows::Price(price_at) => {
-            if let Some((price, rises)) = price_at(facts, number) {
-                fixed(facts::PRICE.id(), price * Price::ONE as f64, (value < number) == rises, region);
-            }
+            let Some((price, rises)) = price_at(facts, number) else { return false };
+            fixed(facts::PRICE.id(), price * Price::ONE as f64, (value < number) == rises, region);
         }
-        Follows::Nothing => {}
+        Follows::Equity(equity_at) => {
+            let Some(equity) = equity_at(facts, number) else { return false };
+            fixed(facts::EQUITY.id(), equity * Cash::ONE as f64, value >= number, region);
+        }
+        Follows::Exposure => return exposure(value, number, facts, region),
+        Follows::Nothing => return false,
     }
+    true
+}
+
+/// An exposure on its side of a number, with price and equity each as far from what they are now as the other may be.
+fn exposure(value: f64, number: f64, facts: &Facts, region: &mut Region) -> bool {
+    let (Some(price), Some(equity)) = (facts.get(facts::PRICE), facts.get(facts::EQUITY)) else { return false };
+    if value == 0.0 {
+        region.free(&[facts::PRICE.id(), facts::EQUITY.id(), facts::EXPOSURE_PRICE.id()]);
+        return true;
+    }
+    // By a share `part` of each it grows to at most 1/(1 − part)² of what it is and falls to at least (1 − part)², of any contract; and
+    // (1 − part)² is over what lies between where `part` is under a half of the rest. It keeps its sign.
+    let (least, most) = (value.abs().min(number.abs()), value.abs().max(number.abs()));
+    let rest = if value.signum() == number.signum() { 1.0 - least / most } else { 1.0 };
+    let part = rest * 0.499;
+    if part < 1e-9 || equity.raw() <= 0 {
+        return false;
+    }
+    let share = |raw: f64, by: f64| (raw * by) as i128;
+    let (price, equity) = (price.raw() as f64, equity.approximate_raw());
+    region.within(facts::PRICE.id(), share(price, 1.0 - part) + 1, share(price, 1.0 + part));
+    region.within(facts::EQUITY.id(), share(equity, 1.0 - part) + 1, share(equity, 1.0 + part));
+    true
 }
 
 /// A slot of fixed point under or over a raw value, shrunk by more than the double's own rounding.

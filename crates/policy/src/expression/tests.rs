@@ -4,7 +4,7 @@ use crate::facts::{self, Facts};
 use crate::rule::{Because, Rule, Target, Verdict};
 use crate::{FactId, Region, evaluate_asking};
 use proptest::prelude::*;
-use units::{Cash, Price, Qty, Ratio, SeriesId, Timestamp};
+use units::{Cash, Contract, Price, Qty, Ratio, SeriesId, Timestamp};
 
 const SERIES: &[&str] = &["dvol.btc", "iv.rank(BTC, 30d, 90d)"];
 
@@ -41,6 +41,8 @@ fn held(at: f64) -> Facts {
     facts.set(facts::UNITS, 0b11);
     facts.set(facts::OPENED, Timestamp::from_nanos(7 * 86_400_000_000_000));
     facts.set(facts::EQUITY, Cash::from_raw(1_000 * Cash::ONE));
+    facts.set(facts::DAY_START, Cash::from_raw(1_000 * Cash::ONE));
+    facts.set(facts::WEEK_START, Cash::from_raw(1_100 * Cash::ONE));
     facts.set(facts::DRAWDOWN, ratio(0.1));
     facts.set(facts::series(SeriesId(0)), ratio(0.65));
     facts
@@ -155,8 +157,20 @@ fn text_is_printed_as_it_is_read() {
 
 /// Random conditions over a few facts: comparisons with numbers and with each other, joined in any way.
 fn conditions() -> impl Strategy<Value = String> {
-    let facts =
-        vec!["price", "equity", "drawdown", "unrealised.r", "campaign.age", "campaign.age", "series(dvol.btc, 4d)"];
+    let facts = vec![
+        "price",
+        "equity",
+        "drawdown",
+        "unrealised.r",
+        "campaign.age",
+        "campaign.age",
+        "series(dvol.btc, 4d)",
+        "loss.day",
+        "loss.week",
+        "exposure",
+        "abs(exposure)",
+        "abs(unrealised)",
+    ];
     let number = prop::sample::select(facts);
     let operator = prop::sample::select(vec!["<", "<=", ">", ">=", "==", "!="]);
     let simple = (number, operator, -30..30_i32, any::<bool>()).prop_map(|(fact, operator, by, flipped)| {
@@ -165,6 +179,8 @@ fn conditions() -> impl Strategy<Value = String> {
             "equity" => format!("{}", 1_000 + 10 * by),
             "drawdown" | "series(dvol.btc, 4d)" => format!("{}%", by * 3),
             "unrealised.r" => format!("{}R", f64::from(by) / 4.0),
+            "loss.day" | "loss.week" | "abs(unrealised)" => format!("{by}%"),
+            "exposure" | "abs(exposure)" => format!("{}%", 22 + by),
             _ => format!("{}h", 72 + by),
         };
         if flipped { format!("{number} {operator} {fact}") } else { format!("{fact} {operator} {number}") }
@@ -217,6 +233,7 @@ proptest! {
         text in conditions(),
         start in 80..130_i32,
         short in any::<bool>(),
+        inverse in any::<bool>(),
         moves in prop::collection::vec((-300..300_i32, -200..200_i32, -20..60_i32, 0..200_i32, 0..30_i64), 1..12),
     ) {
         let asked = condition(&text);
@@ -224,6 +241,11 @@ proptest! {
         if short {
             facts.set(facts::POSITION, Qty::from_raw(-2 * Qty::ONE));
             facts.set(facts::INITIAL_STOP, price(110.0));
+        }
+        if inverse {
+            // As much exposed at 100 as the other.
+            facts.set(facts::CONTRACT, Contract::Inverse);
+            facts.set(facts::POSITION, Qty::from_raw(Qty::ONE * if short { -20_000 } else { 20_000 }));
         }
         let rules: Vec<Box<dyn Rule>> = vec![Box::new(Asks(condition(&text)))];
         let mut region = Region::default();

@@ -1,6 +1,7 @@
 //! How orders may go out: none of it holds an exit back.
 
 use super::{contract, exposure_price, in_quote, increases, position, same_side};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
 use crate::spec::{Blackout, OrderRate, OrderSize};
@@ -50,6 +51,20 @@ impl Rule for BlackoutRule {
         }
         Verdict::keep(proposed)
     }
+
+    /// Until the next window begins, or the one that ends last has ended.
+    fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        let now = facts.now();
+        let ends = self.windows.iter().filter_map(|window| window.end(now)).max();
+        let begins = || self.windows.iter().filter_map(|window| window.begin(now)).min();
+        if let Some(turns) = ends.or_else(begins) {
+            region.within(facts::NOW.id(), i128::from(now.nanos()) - 1, turns.nanos().into());
+        } else {
+            region.free(&[facts::NOW.id()]);
+        }
+        true
+    }
 }
 
 /// Increases and discretionary changes wait while so many orders were sent within a time. Exits never wait, but count.
@@ -93,6 +108,12 @@ impl Rule for OrderRateRule {
             because.set_add(None);
         }
         verdict
+    }
+
+    /// While no order is sent, and none of those that count passes out of the time in which it does: what it reads stays as it is.
+    fn quiet(&self, _facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        true
     }
 }
 
@@ -149,6 +170,13 @@ impl Rule for MaxOrderRule {
         let qty = from + most;
         let target = Target { qty: if proposed.qty.signum() < 0 { -qty } else { qty }, ..proposed };
         Verdict { target, outcome: Outcome::Held }
+    }
+
+    /// While nothing is increased: an add is looked at where it is expected to fill, whatever the price is.
+    fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        region.within(facts::PRICE.id(), i128::MIN, i128::MAX);
+        !increases(proposed.qty, position(facts))
     }
 }
 
@@ -208,6 +236,13 @@ impl Rule for CollarRule {
             );
         }
         Verdict::keep(proposed)
+    }
+
+    /// While nothing is increased, as above.
+    fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        region.within(facts::PRICE.id(), i128::MIN, i128::MAX);
+        !increases(proposed.qty, position(facts))
     }
 }
 

@@ -275,6 +275,10 @@ impl Rule for LimitRule {
                     && (because.add().is_some() || increases(proposed.qty, held))
             }
         };
+        // In force or not, it stays so while the zone does, once that was observed.
+        if self.in_force == self.stays_in_force(self.zone(facts)) {
+            region.rest();
+        }
         !measures && self.is_breached.quiet(facts, region) && self.is_beyond_restore.quiet(facts, region)
     }
 

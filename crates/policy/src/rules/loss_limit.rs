@@ -1,6 +1,7 @@
 //! Loss limits by UTC day and week.
 
 use super::{position, same_side};
+use crate::Region;
 use crate::facts::{self, Fact, FactId, Facts};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::OnLoss;
@@ -92,6 +93,30 @@ impl Rule for LossLimit {
             }
             _ => Verdict::keep(proposed),
         }
+    }
+
+    /// Until the day ends, while equity stays over where a limit that is not breached would be.
+    fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        let Some(equity) = facts.get(facts::EQUITY) else { return false };
+        let day = begin_of(0, facts.now());
+        if self.since != [day, begin_of(1, facts.now())] {
+            return false;
+        }
+        let mut low = i128::MIN;
+        for (period, fact) in STARTS.into_iter().enumerate() {
+            let Some(limit) = self.limits[period] else { continue };
+            let Some(start) = facts.get(fact) else { return false };
+            if self.breached[period] != Some(start) {
+                let lost = limit.get() * start.approximate_raw();
+                // A little inside: what is lost is compared in doubles.
+                let slack = 2.0 + start.abs().approximate_raw() * 1e-12;
+                low = low.max(start.raw().saturating_sub((lost.max(0.0) - slack) as i128));
+            }
+        }
+        region.within(facts::NOW.id(), i128::from(day.nanos()) - 1, i128::from((day + units::Duration::DAY).nanos()));
+        region.within(facts::EQUITY.id(), low, i128::MAX);
+        equity.raw() > low
     }
 
     fn save(&self, out: &mut StateWriter) {

@@ -124,6 +124,10 @@ impl Rule for ModeRule {
         if held {
             region.within(facts::NOW.id(), i128::MIN, self.until.nanos().into());
         }
+        // Until when it stays moves with every input while its condition holds, or is not known behind that.
+        if !self.holds(facts).unwrap_or(held) {
+            region.rest();
+        }
         self.condition.quiet(facts, region)
     }
 
@@ -166,6 +170,7 @@ impl Rule for StaleRule {
     }
 
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        region.rest();
         let Some(age) = facts.age(facts::PRICE.id()).filter(|age| *age <= self.after) else { return false };
         let since = i128::from(facts.now().nanos()) - i128::from(age.nanos());
         region.within(facts::NOW.id(), i128::MIN, since + i128::from(self.after.nanos()) + 1);

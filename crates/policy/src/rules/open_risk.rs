@@ -1,10 +1,11 @@
 //! What may be lost at the stop.
 
 use super::{contract, initial_stop, position, same_side};
+use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Add, Arg, Because, Exit, Rule, Target, Verdict};
 use crate::spec::{Follow, OpenRisk};
-use units::{Contract, Price, Qty, Round};
+use units::{Cash, Contract, Price, Qty, Round};
 
 /// Loss from the price to the stop on the filled quantity, plus the cost of the exit, plus a gap. Entries and increases are
 /// lowered to it, and so is an add, which is looked at at its trigger with the stop that it would have. What is held is not
@@ -68,6 +69,33 @@ impl Rule for OpenRiskCap {
         let kept = if same_side(held, proposed.qty) { most.max(held.abs()) } else { most };
         Verdict::cut(Target { qty: if proposed.qty.signum() < 0 { -kept } else { kept }, ..proposed })
     }
+
+    /// While nothing is increased, and the add that rests fits whole or not at all: price and equity may each take a part of what lies
+    /// between it and the cap.
+    fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
+        region.rest();
+        let (Some(equity), Some(price)) = (facts.get(facts::EQUITY), facts.get(facts::PRICE)) else { return false };
+        let held = position(facts);
+        if proposed.qty.abs() > held.abs() {
+            return false;
+        }
+        region.free(&[facts::UNIT.id()]);
+        let stop = because.exits().iter().find_map(Exit::stop);
+        let Some((add, stop)) = because.add().zip(stop) else {
+            region.within(facts::EQUITY.id(), i128::MIN, i128::MAX);
+            region.within(facts::PRICE.id(), i128::MIN, i128::MAX);
+            return true;
+        };
+        self.quiet_with_add(facts, (equity, price), add, self.stop_with(facts, held, stop, add), region).is_some()
+    }
+}
+
+/// What of an add may be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Whole,
+    Part(Qty),
+    Nothing,
 }
 
 impl OpenRiskCap {
@@ -78,40 +106,102 @@ impl OpenRiskCap {
 
     /// The largest unsigned quantity, in lots, whose open risk between a price and a stop is within the cap.
     fn most(&self, facts: &Facts, equity: f64, price: Price, stop: Price, side: Qty) -> Option<Qty> {
-        let (price, stop) = (price.approximate(), stop.approximate());
-        let behind = if side.signum() < 0 { stop - price } else { price - stop }.max(0.0);
-        let beyond = self.risk.gap.get() + self.exit_cost;
-        // Per unit of quantity: in the quote currency of a linear contract, in the coin of an inverse one.
-        let each = match contract(facts) {
-            Contract::Linear => behind + beyond * stop,
-            Contract::Inverse => behind / (price * stop) + beyond / stop,
-        };
+        let each = self.each(facts, price, stop, side);
         let room = self.risk.cap.get() * equity.max(0.0);
         let most = if each > 0.0 { Qty::from_estimate(room / each, Round::TowardZero)? } else { Qty::MAX };
         Some(most.to_lot(facts.get(facts::LOT)?, Round::TowardZero))
     }
 
-    fn capped_add(&self, facts: &Facts, held: Qty, stop: Price, add: Add, because: &mut Because) -> Option<Add> {
-        let (equity, price) = (facts.get(facts::EQUITY)?, facts.get(facts::PRICE)?);
+    /// What a unit of quantity risks between a price and a stop: in the quote currency of a linear contract, in the coin of an inverse one.
+    fn each(&self, facts: &Facts, price: Price, stop: Price, side: Qty) -> f64 {
+        let (price, stop) = (price.approximate(), stop.approximate());
+        let behind = if side.signum() < 0 { stop - price } else { price - stop }.max(0.0);
+        let beyond = self.risk.gap.get() + self.exit_cost;
+        match contract(facts) {
+            Contract::Linear => behind + beyond * stop,
+            Contract::Inverse => behind / (price * stop) + beyond / stop,
+        }
+    }
+
+    /// The stop that the position would have with an add.
+    fn stop_with(&self, facts: &Facts, held: Qty, stop: Price, add: Add) -> Price {
         let follows = (self.follow == Follow::LastFill)
             .then(|| self.planned(facts, add.at, held, facts::CAMPAIGN_UNIT))
             .flatten()
             .filter(|moved| if held.signum() < 0 { *moved < stop } else { *moved > stop });
-        let stop = follows.unwrap_or(stop);
-        let there = equity + contract(facts).profit(held, price, add.at);
+        follows.unwrap_or(stop)
+    }
+
+    /// What of an add fits where it is expected to fill, with what the account is worth there.
+    fn room(&self, facts: &Facts, there: Cash, stop: Price, add: Add) -> Option<Room> {
+        let held = position(facts);
         let most = self.most(facts, there.approximate(), add.at, stop, held)?;
         let room = Qty::from_raw((most.raw() - held.abs().raw()).max(0));
         if add.qty.abs() <= room {
-            return Some(add);
+            return Some(Room::Whole);
         }
-        if room.is_zero() || room < facts.get(facts::MIN_QTY)? {
+        let is_none = room.is_zero() || room < facts.get(facts::MIN_QTY)?;
+        Some(if is_none { Room::Nothing } else { Room::Part(room) })
+    }
+
+    /// The part of [`Rule::quiet`] for an add that rests, with the stop that it would have. `None`: nothing is stated.
+    fn quiet_with_add(
+        &self,
+        facts: &Facts,
+        (equity, price): (Cash, Price),
+        add: Add,
+        stop: Price,
+        region: &mut Region,
+    ) -> Option<()> {
+        let (held, contract) = (position(facts), contract(facts));
+        let there = |equity: Cash, price: Price| equity + contract.profit(held, price, add.at);
+        let room = self.room(facts, there(equity, price), stop, add)?;
+        let turns_at = match room {
+            Room::Whole => add.qty.abs(),
+            Room::Nothing => facts.get(facts::MIN_QTY)?.max(facts.get(facts::LOT)?),
+            // To the lot it changes with every price.
+            Room::Part(_) => return None,
+        };
+        let each = self.each(facts, add.at, stop, held);
+        let needed = (held.abs().approximate() + turns_at.approximate()) * each / self.risk.cap.get();
+        let spare = (there(equity, price).approximate() - needed).abs();
+        // A part of it to each; what is said at the corners has the last word.
+        let exposed = match contract {
+            Contract::Linear => held.abs().approximate(),
+            inverse => inverse.approximate_exposure(price, held.abs()) / price.approximate(),
+        };
+        let most = price.approximate() / 2.0;
+        let width = if exposed > 0.0 { (spare / 4.0 / exposed).min(most) } else { most };
+        let width = Price::from_estimate(width, Round::TowardZero)?;
+        let by = Cash::from_estimate(spare / 4.0, Round::TowardZero)?;
+        let is_whole = room == Room::Whole;
+        let worst = if is_whole { equity - by } else { equity + by };
+        let ends = [price - width, price + width];
+        let stays = |end: Price| end.raw() > 0 && self.room(facts, there(worst, end), stop, add) == Some(room);
+        if !ends.into_iter().all(stays) {
+            return None;
+        }
+        let (low, high) = if is_whole { (worst.raw(), i128::MAX) } else { (i128::MIN, worst.raw()) };
+        region.within(facts::EQUITY.id(), low, high);
+        region.within(facts::PRICE.id(), ends[0].raw().into(), ends[1].raw().into());
+        Some(())
+    }
+
+    fn capped_add(&self, facts: &Facts, held: Qty, stop: Price, add: Add, because: &mut Because) -> Option<Add> {
+        let (equity, price) = (facts.get(facts::EQUITY)?, facts.get(facts::PRICE)?);
+        let stop = self.stop_with(facts, held, stop, add);
+        let room = self.room(facts, equity + contract(facts).profit(held, price, add.at), stop, add)?;
+        let Room::Part(room) = room else {
+            if room == Room::Whole {
+                return Some(add);
+            }
             because.refused_add(
                 add,
                 "unit {} refused: with stop {} open risk would be over {}",
                 [Arg::Count(add.unit), Arg::Price(stop), Arg::Percent(self.risk.cap.get())],
             );
             return None;
-        }
+        };
         because.say(
             "unit {} cut to {}: open risk at most {}",
             [Arg::Count(add.unit), Arg::Qty(room), Arg::Percent(self.risk.cap.get())],
