@@ -96,33 +96,80 @@ volatility = ["series(signal.gold, 1h)", "ewma(2h, 1h)"]
     assert_eq!(turns.last().unwrap().facts.get(policy::facts::VOLATILITY), None);
 }
 
+/// The sources of a script whose index grows old within an hour.
+fn with_parkinson(more: &str) -> crate::common::Setup {
+    setup(&format!(
+        "[size]\nkind = \"volatility_target\"\ntarget = \"30%\"\n\
+         volatility = [\"series(signal.gold, 1h)\", \"parkinson(2h, 1h)\"]\n{more}"
+    ))
+}
+
+/// The range 310 to 313.1 is 1 %: ln(1.01) ÷ (2 √ln 2) × √8,760 = 0.5593. The index of 60 % is 1.0728 times that, so 0.6 is what the
+/// fallback says too while ranges stay. The range to 325.5 weighs 1 − 0.5^½: 1.5569 × 1.0728 = 1.6702, of which 17.961 of 100 are held,
+/// then 1.3438 × 1.0728 = 1.4415 and 20.810.
 #[test]
-fn a_fallback_over_the_last_index_cuts_and_says_so() {
-    let policy = setup(
-        r#"[size]
-kind = "volatility_target"
-target = "30%"
-volatility = ["series(signal.gold, 1h)", "parkinson(2h, 1h)"]
-"#,
-    );
-    // The range 310 to 313.1 is 1 %: ln(1.01) ÷ (2 √ln 2) × √8,760 = 0.5593: under the index's 60 %.
-    // The range to 325.5 weighs 1 - 0.5^½: 1.5569, so 19.268 of 100 are held, then 1.3438 and 22.325.
+fn a_realised_fallback_counts_times_the_last_ratio_of_implied_to_it() {
     let turns = check(
-        &policy,
+        &with_parkinson(""),
         "310 313.1 310 310 → [no entry: the volatility is not known or too old]
          [series] 0.6 310 313.1 310 310 → : +entry 50 at market
          310 313.1 310 310 → entry buy 50 @ 310
          310 313.1 310 310
-         310 325.5 310 310 → : +resize 30.732 at market
-         310 313.1 310 310 → resize sell 30.732 @ 310 → : +resize 3.057 at market",
+         310 325.5 310 310 → : +resize 32.039 at market
+         310 313.1 310 310 → resize sell 32.039 @ 310 → : +resize 2.849 at market",
     );
-    let volatility = |turn: usize| turns[turn].facts.get(policy::facts::VOLATILITY).unwrap().get();
-    // While the fallback is under the index's last 60 %, it is taken at 60 %.
-    assert_eq!(volatility(4), 0.6);
-    let reason = turns.iter().rev().flat_map(|turn| turn.plans()).find_map(|plan| {
-        plan.steps.iter().map(|step| step.reason.to_string()).find(|reason| reason.contains("of source 2, 0 s old"))
-    });
-    assert!(reason.is_some());
+    let known = |turn: usize| {
+        let facts = &turns[turn].facts;
+        let ratio = facts.get(policy::facts::VOLATILITY_SOURCE).unwrap().ratio.map(units::Ratio::get);
+        (facts.get(policy::facts::VOLATILITY).unwrap().get(), ratio)
+    };
+    assert_eq!(known(2), (0.6, None), "the index itself");
+    assert!((known(4).0 - 0.6).abs() < 1e-12, "{:?}", known(4));
+    let reasons: Vec<String> = turns
+        .iter()
+        .flat_map(|turn| turn.plans())
+        .flat_map(|plan| plan.steps.iter().map(|step| step.reason.to_string()).collect::<Vec<_>>())
+        .collect();
+    let said = "target 30.0 % / volatility 167.0 %: realised of source 2 x 1.07, what implied was to it 3 h ago";
+    assert!(reasons.iter().any(|reason| reason == said), "{reasons:?}");
+}
+
+/// Prices swing by more than the index says: 45 % of 55.93 %, so the fallback is 0.8046 times what they do and nothing changes when the
+/// index falls silent. Where ranges narrow to 0.5 % the fallback is under the index's last word, which counts: a fallback never enlarges.
+#[test]
+fn a_ratio_under_one_keeps_the_size_and_calm_prices_do_not_enlarge_it() {
+    let turns = check(
+        &with_parkinson(""),
+        "310 313.1 310 310 → [no entry: the volatility is not known or too old]
+         [series] 0.45 310 313.1 310 310 → : +entry 66.666 at market
+         310 313.1 310 310 → entry buy 66.666 @ 310
+         310 313.1 310 310
+         310 313.1 310 310
+         310 311.55 310 310
+         310 311.55 310 310",
+    );
+    let facts = &turns.last().unwrap().facts;
+    assert_eq!(facts.get(policy::facts::VOLATILITY).unwrap().get(), 0.45);
+    let first = policy::facts::VolatilityOrigin { source: 0, ratio: None };
+    assert_eq!(facts.get(policy::facts::VOLATILITY_SOURCE), Some(first));
+}
+
+/// As long as the ratio may be old the fallback counts, an hour later nothing is known: what is held is kept through wide ranges.
+#[test]
+fn a_ratio_that_is_too_old_tells_nothing() {
+    let turns = check(
+        &with_parkinson("ratio_max_age = \"3h\"\n"),
+        "310 313.1 310 310 → [no entry: the volatility is not known or too old]
+         [series] 0.6 310 313.1 310 310 → : +entry 50 at market
+         310 313.1 310 310 → entry buy 50 @ 310
+         310 313.1 310 310
+         310 325.5 310 310 → : +resize 32.039 at market
+         310 325.5 310 310 → resize sell 32.039 @ 310
+         310 325.5 310 310",
+    );
+    let told = |turn: usize| turns[turn].facts.get(policy::facts::VOLATILITY).is_some();
+    let at = |hour: i64| turns.iter().rposition(|turn| turn.at == script::hour(hour + 1)).unwrap();
+    assert!(told(at(4)) && !told(at(5)) && !told(at(6)));
 }
 
 const SHORT_LOSS: &str = "[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n";

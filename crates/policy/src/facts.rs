@@ -173,6 +173,27 @@ impl FactValue for Traded {
     }
 }
 
+/// Where a volatility comes from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VolatilityOrigin {
+    /// The source in its declared chain: 0 is the first.
+    pub source: u32,
+    /// The last ratio of implied to realised volatility, where it is a realised one times that. Over zero.
+    pub ratio: Option<Ratio>,
+}
+
+impl FactValue for VolatilityOrigin {
+    #[inline]
+    fn to_raw(self) -> i128 {
+        i128::from(self.source) << 64 | i128::from(self.ratio.map_or(0, |ratio| ratio.get().to_bits()))
+    }
+    #[inline]
+    fn from_raw(raw: i128) -> Self {
+        let ratio = f64::from_bits(raw as u64);
+        Self { source: (raw >> 64) as u32, ratio: Ratio::new(ratio).filter(|ratio| ratio.get() > 0.0) }
+    }
+}
+
 macro_rules! facts {
     ($($(#[doc = $doc:literal])* $slot:literal $constant:ident: $kind:ty = $name:literal;)*) => {
         $($(#[doc = $doc])* pub const $constant: Fact<$kind> = Fact::at($slot);)*
@@ -243,8 +264,8 @@ facts! {
     27 CLOSED_AT: Timestamp = "campaign.closed_at";
     /// Signed largest quantity of the campaign that closed last: tells which side was traded.
     28 CLOSED_PEAK: Qty = "campaign.closed_peak";
-    /// Which source of the declared chain volatility comes from: 0 is the first.
-    29 VOLATILITY_SOURCE: u32 = "volatility.source";
+    /// Which source of the declared chain volatility comes from, and by which ratio.
+    29 VOLATILITY_SOURCE: VolatilityOrigin = "volatility.source";
     /// When that source was last news.
     30 VOLATILITY_SINCE: Timestamp = "volatility.since";
     /// How the instrument's value follows its price: what a quantity costs, risks and earns. Linear where nothing is said.

@@ -1,8 +1,8 @@
 //! Indicators: what turns prices and series into the facts that rules read.
 
 use crate::expression::fresh;
-use crate::facts::{self, Facts};
-use crate::spec::{SignalKind, UnitSource, VolatilitySource};
+use crate::facts::{self, Facts, VolatilityOrigin};
+use crate::spec::{MAX_AGE, SignalKind, UnitSource, VolatilitySource};
 use pricing::{
     AverageTrueRange, BarBuilder, Channel, ExponentialAverage, Momentum, Ohlc, RangeEstimator, RangeVolatility,
     RealisedVolatility,
@@ -63,10 +63,15 @@ pub(crate) fn unit(source: &UnitSource, series: &dyn Fn(&str) -> Option<SeriesId
 /// Sets [`facts::VOLATILITY`] and where it comes from.
 pub(crate) fn volatility(
     sources: &[VolatilitySource],
+    ratio_max_age: Duration,
     series: &dyn Fn(&str) -> Option<SeriesId>,
 ) -> Option<Box<dyn Indicator>> {
-    let sources = sources.iter().map(|source| Source::new(source, series)).collect::<Option<_>>()?;
-    Some(Box::new(VolatilityChain { sources, primary: None }))
+    let scaled = VolatilitySource::scaled(sources);
+    let first_scaled = scaled.iter().position(|scaled| *scaled).unwrap_or(sources.len());
+    let link =
+        |(source, is_scaled): (_, bool)| Some(Link { source: Source::new(source, series)?, is_scaled, ratio: None });
+    let links = sources.iter().zip(scaled).map(link).collect::<Option<_>>()?;
+    Some(Box::new(VolatilityChain { links, first_scaled, ratio_max_age, primary: None }))
 }
 
 fn issue(facts: &mut Facts, signal: f64) {
@@ -312,53 +317,118 @@ impl Indicator for ImpliedMove {
 /// The first source that is known. A fallback is never taken lower than what the first source last said, so that it can
 /// only shrink a size; before the first source has said anything, nothing is known.
 struct VolatilityChain {
-    sources: Vec<Source>,
+    links: Vec<Link>,
+    /// The first that counts times a ratio; the number of links where none does.
+    first_scaled: usize,
+    ratio_max_age: Duration,
     /// What the first source last said, and when that was last news.
     primary: Option<(f64, Timestamp)>,
+}
+
+/// One source in its chain.
+struct Link {
+    source: Source,
+    /// Whether it is a realised volatility behind an implied one: it counts times the last ratio of that to it.
+    is_scaled: bool,
+    /// That ratio, and when the implied volatility in it was news.
+    ratio: Option<(f64, Timestamp)>,
+}
+
+/// What a chain goes by.
+struct Used {
+    source: usize,
+    vol: f64,
+    since: Timestamp,
+    ratio: Option<f64>,
+}
+
+impl VolatilityChain {
+    /// The first source that is known now.
+    fn known(&self, facts: &Facts) -> Option<Used> {
+        let age = |since| facts.now().since(since);
+        self.links.iter().enumerate().find_map(|(at, link)| {
+            let (vol, since) = link.source.value(facts)?;
+            if !link.is_scaled {
+                return Some(Used { source: at, vol, since, ratio: None });
+            }
+            let (ratio, told) = link.ratio.filter(|(_, told)| age(*told) <= self.ratio_max_age)?;
+            // What says how old the answer is, is the implied volatility in it.
+            let is_fresh = age(since) <= link.source.max_age();
+            is_fresh.then_some(Used { source: at, vol: vol * ratio, since: told, ratio: Some(ratio) })
+        })
+    }
+
+    /// When an implied volatility that counts is news, how it stands to each realised one that may have to take its place: not later, when
+    /// prices have moved and it has not.
+    fn compare(&mut self, implied: &Used, facts: &Facts) {
+        if !matches!(self.links[implied.source].source, Source::Series { .. }) {
+            return;
+        }
+        let from = self.first_scaled.max(implied.source + 1);
+        let is_older = |link: &&mut Link| link.ratio.is_none_or(|(_, told)| told != implied.since);
+        for link in self.links.iter_mut().skip(from).filter(|link| link.is_scaled).filter(is_older) {
+            if let Some((realised, _)) = link.source.value(facts) {
+                link.ratio = Some((implied.vol / realised, implied.since));
+            }
+        }
+    }
 }
 
 impl Indicator for VolatilityChain {
     fn observe(&mut self, price: Option<&Ohlc>, facts: &mut Facts) {
         if let Some(price) = price {
-            for source in &mut self.sources {
-                source.push(price);
+            for link in &mut self.links {
+                link.source.push(price);
             }
         }
-        let known = self.sources.iter().enumerate().find_map(|(index, source)| Some((index, source.value(facts)?)));
+        let known = self.known(facts);
+        if let Some(implied) = &known {
+            self.compare(implied, facts);
+        }
         let used = match known {
-            Some((0, (vol, since))) => {
-                self.primary = Some((vol, since));
-                Some((0, vol, since))
+            Some(used) if used.source == 0 => {
+                self.primary = Some((used.vol, used.since));
+                Some(used)
             }
             // Where the first source's last word is the larger one it counts, and is what a plan names.
-            Some((index, (vol, since))) => self.primary.map(|(least, told)| match vol < least {
-                true => (0, least, told),
-                false => (index as u32, vol, since),
+            Some(used) => self.primary.map(|(vol, since)| match used.vol < vol {
+                true => Used { source: 0, vol, since, ratio: None },
+                false => used,
             }),
             None => None,
         };
-        facts.put(facts::VOLATILITY, used.and_then(|(_, vol, _)| Vol::new(vol)));
-        if self.sources.len() > 1 {
-            facts.put(facts::VOLATILITY_SOURCE, used.map(|(index, ..)| index));
-            facts.put(facts::VOLATILITY_SINCE, used.map(|(.., since)| since));
+        facts.put(facts::VOLATILITY, used.as_ref().and_then(|used| Vol::new(used.vol)));
+        if self.links.len() > 1 {
+            let origin =
+                |used: &Used| VolatilityOrigin { source: used.source as u32, ratio: used.ratio.and_then(Ratio::new) };
+            facts.put(facts::VOLATILITY_SOURCE, used.as_ref().map(origin));
+            facts.put(facts::VOLATILITY_SINCE, used.as_ref().map(|used| used.since));
         }
     }
 
     fn save(&self, out: &mut StateWriter) {
-        for source in &self.sources {
-            source.save(out);
-        }
-        out.option(self.primary, |out, (vol, since)| {
-            out.f64(vol);
+        let known = |out: &mut StateWriter, (number, since): (f64, Timestamp)| {
+            out.f64(number);
             out.i64(since.nanos());
-        });
+        };
+        for link in &self.links {
+            link.source.save(out);
+            if link.is_scaled {
+                out.option(link.ratio, known);
+            }
+        }
+        out.option(self.primary, known);
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        for source in &mut self.sources {
-            source.load(from)?;
+        let known = |from: &mut StateReader<'_>| Ok((from.f64()?, Timestamp::from_nanos(from.i64()?)));
+        for link in &mut self.links {
+            link.source.load(from)?;
+            if link.is_scaled {
+                link.ratio = from.option(known)?;
+            }
         }
-        self.primary = from.option(|from| Ok((from.f64()?, Timestamp::from_nanos(from.i64()?))))?;
+        self.primary = from.option(known)?;
         Ok(())
     }
 }
@@ -366,7 +436,7 @@ impl Indicator for VolatilityChain {
 /// One source of volatility.
 enum Source {
     Series { series: SeriesId, max_age: Duration },
-    Bars { bars: BarBuilder, estimate: Estimate, known: Option<(f64, Timestamp)> },
+    Bars { bars: BarBuilder, bar: Duration, estimate: Estimate, known: Option<(f64, Timestamp)> },
     Blend { first: Box<Source>, second: Box<Source>, weight: f64 },
 }
 
@@ -377,7 +447,8 @@ enum Estimate {
 
 impl Source {
     fn new(source: &VolatilitySource, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Self> {
-        let bars = |bar: &Duration, estimate| Self::Bars { bars: BarBuilder::new(*bar), estimate, known: None };
+        let bars =
+            |bar: &Duration, estimate| Self::Bars { bars: BarBuilder::new(*bar), bar: *bar, estimate, known: None };
         let ranges = |estimator, half_life: &Duration, bar: &Duration| {
             bars(bar, Estimate::Ranges(RangeVolatility::new(estimator, *half_life, *bar)))
         };
@@ -399,7 +470,7 @@ impl Source {
     fn push(&mut self, price: &Ohlc) {
         match self {
             Self::Series { .. } => {}
-            Self::Bars { bars, estimate, known } => bars.push(price, |bar| {
+            Self::Bars { bars, estimate, known, .. } => bars.push(price, |bar| {
                 let vol = match estimate {
                     Estimate::Closes(realised) => {
                         realised.push(bar.close);
@@ -416,6 +487,15 @@ impl Source {
                 first.push(price);
                 second.push(price);
             }
+        }
+    }
+
+    /// How old what it says may be where it stands in for another: of bars three days, or three of them where that is longer.
+    fn max_age(&self) -> Duration {
+        match self {
+            Self::Series { max_age, .. } => *max_age,
+            Self::Bars { bar, .. } => MAX_AGE.max(Duration::from_nanos(bar.nanos().saturating_mul(3))),
+            Self::Blend { first, second, .. } => first.max_age().min(second.max_age()),
         }
     }
 
@@ -438,7 +518,7 @@ impl Source {
     fn save(&self, out: &mut StateWriter) {
         match self {
             Self::Series { .. } => {}
-            Self::Bars { bars, estimate, known } => {
+            Self::Bars { bars, estimate, known, .. } => {
                 bars.save(out);
                 match estimate {
                     Estimate::Closes(realised) => realised.save(out),
@@ -459,7 +539,7 @@ impl Source {
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         match self {
             Self::Series { .. } => Ok(()),
-            Self::Bars { bars, estimate, known } => {
+            Self::Bars { bars, estimate, known, .. } => {
                 bars.load(from)?;
                 match estimate {
                     Estimate::Closes(realised) => realised.load(from)?,

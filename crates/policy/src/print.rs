@@ -237,12 +237,15 @@ impl Printer {
                 self.quoted("kind", "risk_per_trade");
                 self.setting("risk", risk, |risk| format!("\"{}\"", percent(risk)));
             }
-            SizeKind::VolatilityTarget { target, sources, volatility_floor, exposure_cap } => {
+            SizeKind::VolatilityTarget { target, sources, ratio_max_age, volatility_floor, exposure_cap } => {
                 self.quoted("kind", "volatility_target");
                 self.setting("target", target, |target| format!("\"{}\"", percent(target)));
                 match &sources[..] {
                     [only] => self.quoted("volatility", volatility(only)),
                     chain => self.list("volatility", chain.iter().map(|source| format!("\"{}\"", volatility(source)))),
+                }
+                if VolatilitySource::scaled(sources).contains(&true) {
+                    self.quoted("ratio_max_age", time(*ratio_max_age));
                 }
                 self.each("volatility_floor", volatility_floor.as_ref().map(|floor| format!("\"{}\"", percent(floor))));
                 if let Some(cap) = exposure_cap {

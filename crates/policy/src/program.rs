@@ -145,8 +145,8 @@ impl Program {
         if let Some(unit) = &policy.unit {
             indicators.extend(indicator::unit(unit, series));
         }
-        if let SizeKind::VolatilityTarget { sources, .. } = &policy.size.kind {
-            indicators.extend(indicator::volatility(sources, series));
+        if let SizeKind::VolatilityTarget { sources, ratio_max_age, .. } = &policy.size.kind {
+            indicators.extend(indicator::volatility(sources, *ratio_max_age, series));
         }
         let campaign = CampaignTerms {
             initial_stop: policy.stop.as_ref().map(|stop| stop.initial),

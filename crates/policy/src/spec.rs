@@ -31,6 +31,8 @@ pub const FEE_TIERS_MAX: usize = 20;
 pub const UNITS_MAX: usize = 8;
 /// Sources of volatility in a chain at most.
 pub const SOURCES_MAX: usize = 4;
+/// How old the last ratio of implied to realised volatility may be where a policy does not say: options of a month have expired since.
+pub const RATIO_MAX_AGE: Duration = Duration::from_nanos(30 * Duration::DAY.nanos());
 /// Rungs of a ladder at most.
 pub const RUNGS_MAX: usize = 8;
 /// Windows at most of which the usual volume is the mean.
@@ -538,8 +540,10 @@ pub enum SizeKind {
         /// Annualised target.
         target: Setting<Vol>,
         /// Where volatility comes from: the first source, or the first of its fallbacks that is known. A fallback only
-        /// ever shrinks the size.
+        /// ever shrinks the size. A realised one behind an implied one counts times the last ratio of implied to it.
         sources: Vec<VolatilitySource>,
+        /// How old that ratio may be.
+        ratio_max_age: Duration,
         /// Volatility is never taken lower than this.
         volatility_floor: Option<Vol>,
         /// Never more than this × equity.
@@ -613,6 +617,22 @@ pub enum VolatilitySource {
 }
 
 impl VolatilitySource {
+    /// Whether it is an estimate from prices alone.
+    fn is_realised(&self) -> bool {
+        match self {
+            Self::Series { .. } => false,
+            Self::Ewma { .. } | Self::Parkinson { .. } | Self::GarmanKlass { .. } => true,
+            Self::Blend { first, second, .. } => first.is_realised() && second.is_realised(),
+        }
+    }
+
+    /// Of each source of a chain whether it counts times the last ratio of implied to realised volatility: those from prices behind
+    /// one that is told.
+    pub(crate) fn scaled(chain: &[Self]) -> Vec<bool> {
+        let implied = chain.iter().position(|source| matches!(source, Self::Series { .. })).unwrap_or(chain.len());
+        chain.iter().enumerate().map(|(at, source)| at > implied && source.is_realised()).collect()
+    }
+
     fn series(&self) -> Vec<&str> {
         match self {
             Self::Series { name, .. } => vec![name],

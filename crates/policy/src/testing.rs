@@ -6,9 +6,9 @@ use crate::spec::{
     AccountTerms, Adoption, Allocation, Alternative, Backtest, Band, Blackout, BufferTo, Caps, Choice, Correlation,
     Deposit, DrawdownLevel, ExitTime, FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards,
     Hedge, HedgeTerms, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts,
-    OptionMargin, OrderRate, OrderSize, Over, Participation, Policy, Pyramid, Rearm, Reckoned, Reentry, Resize, Rung,
-    RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, StreakOver, TimeStop, Trade,
-    Trigger, UnitSource, VolatilitySource, Weights, settlements, shared_quote, venue,
+    OptionMargin, OrderRate, OrderSize, Over, Participation, Policy, Pyramid, RATIO_MAX_AGE, Rearm, Reckoned, Reentry,
+    Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, StreakOver,
+    TimeStop, Trade, Trigger, UnitSource, VolatilitySource, Weights, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -481,7 +481,7 @@ fn size() -> impl Strategy<Value = Size> {
         3 => source().prop_map(|source| vec![source]),
         1 => prop::collection::vec(source(), 2..=3),
     ];
-    let target = (5..=120i32, sources, proptest::option::of(5..=100i32), proptest::option::of(25..=500i32));
+    let target = (5..=120i32, (sources, days()), proptest::option::of(5..=100i32), proptest::option::of(25..=500i32));
     let kind = prop_oneof![
         (1..=2_000i128)
             .prop_map(|thousands| SizeKind::FixedNotional { notional: Cash::from_raw(thousands * 1_000 * Cash::ONE) }),
@@ -491,10 +491,12 @@ fn size() -> impl Strategy<Value = Size> {
         (1..=500i32, reckoned()).prop_map(|(basis_points, by)| SizeKind::RiskPerTrade {
             risk: by.setting(ratio(basis_points, 10_000), f64::from(basis_points) / 1e4, "", 1.0),
         }),
-        (target, reckoned(), reckoned()).prop_map(|((target, sources, floor, cap), by, cap_by)| {
+        (target, reckoned(), reckoned()).prop_map(|((target, (sources, days), floor, cap), by, cap_by)| {
+            let is_scaled = VolatilitySource::scaled(&sources).contains(&true);
             SizeKind::VolatilityTarget {
                 target: by.setting(vol(target), f64::from(target) / 100.0, "", 5.0),
                 sources,
+                ratio_max_age: if is_scaled { days } else { RATIO_MAX_AGE },
                 volatility_floor: floor.map(vol),
                 exposure_cap: cap
                     .map(|percent| cap_by.setting(ratio(percent, 100), f64::from(percent) / 100.0, "", 125.0)),

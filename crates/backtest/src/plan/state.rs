@@ -2,7 +2,7 @@
 
 use super::numeraire::Numeraire;
 use crate::portfolio::Decimal;
-use policy::facts::{self, Code, Facts, Traded};
+use policy::facts::{self, Code, Facts, Traded, VolatilityOrigin};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use units::{Cash, Contract, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
@@ -234,7 +234,8 @@ impl Portfolio {
         }
         if let Some(volatility) = stated.volatility.and_then(Vol::new) {
             facts.set(facts::VOLATILITY, volatility);
-            facts.put(facts::VOLATILITY_SOURCE, stated.volatility_source.map(|source| source - 1));
+            let origin = |source| VolatilityOrigin { source: source - 1, ratio: None };
+            facts.put(facts::VOLATILITY_SOURCE, stated.volatility_source.map(origin));
             facts.put(facts::VOLATILITY_SINCE, stated.volatility_since.map(|since| since.0));
         }
         let traded = stated.traded.map(|traded| Traded { market: traded.0, own: Qty::ZERO });

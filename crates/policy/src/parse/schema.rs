@@ -81,7 +81,18 @@ pub(crate) const SECTIONS: &[Named] = &[
     ("unit", &["n"]),
     (
         "size",
-        &["kind", "notional", "fraction", "risk", "target", "volatility", "volatility_floor", "exposure_cap", "resize"],
+        &[
+            "kind",
+            "notional",
+            "fraction",
+            "risk",
+            "target",
+            "volatility",
+            "ratio_max_age",
+            "volatility_floor",
+            "exposure_cap",
+            "resize",
+        ],
     ),
     ("pyramid", &["units", "weights", "spacing", "step", "max_chase", "max_units_per_event", "when"]),
     ("stop", &["initial", "follow", "trail", "break_even_after", "time", "time_reach", "trigger"]),
@@ -185,7 +196,7 @@ pub(crate) const SIZE_KINDS: Kinds = &[
     ("fixed_notional", &["notional"]),
     ("fixed_fraction", &["fraction"]),
     ("risk_per_trade", &["risk"]),
-    ("volatility_target", &["target", "volatility", "volatility_floor", "exposure_cap"]),
+    ("volatility_target", &["target", "volatility", "ratio_max_age", "volatility_floor", "exposure_cap"]),
 ];
 
 /// Entries of a list at most.

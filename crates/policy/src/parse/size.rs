@@ -4,11 +4,11 @@ use super::fields::{Field, Low, Takes};
 use super::head::{AMOUNT_MAX, amount};
 use super::reader::{Doc, Reader, Section};
 use super::schema::SIZE_KINDS;
-use super::signal::{kind, volatility};
+use super::signal::{AGE_MAX, kind, volatility};
 use super::typed::{self, Currencies};
 use crate::codes::Code;
-use crate::spec::{self, Resize, Size, SizeKind};
-use units::Cash;
+use crate::spec::{self, RATIO_MAX_AGE, Resize, Size, SizeKind, VolatilitySource};
+use units::{Cash, Duration};
 
 const FRACTION: Field = multiple("fraction", "1.0");
 const EXPOSURE_CAP: Field = multiple("exposure_cap", "2.0");
@@ -48,6 +48,7 @@ pub(super) fn size<'t>(
     let risk = typed::ratio(reader, section, &RISK, currencies);
     let target = typed::vol(reader, section, &TARGET, currencies);
     let sources = volatility(reader, section);
+    let ratio_max_age = ratio_max_age(reader, section, sources.as_deref());
     let notional = notional(reader, section, instruments);
     let volatility_floor = reader.vol(section, &VOLATILITY_FLOOR);
     let exposure_cap = typed::ratio(reader, section, &EXPOSURE_CAP, currencies);
@@ -66,10 +67,31 @@ pub(super) fn size<'t>(
         }
         _ => {
             reader.require(section, &[("target", "\"60%\""), ("volatility", "\"series(dvol.btc, 4d)\"")]);
-            SizeKind::VolatilityTarget { target: target?, sources: sources?, volatility_floor, exposure_cap }
+            let (target, sources, ratio_max_age) = (target?, sources?, ratio_max_age?);
+            SizeKind::VolatilityTarget { target, sources, ratio_max_age, volatility_floor, exposure_cap }
         }
     };
     Some(Size { kind, resize })
+}
+
+/// How old the ratio of implied to realised volatility may be. It is refused where no source counts times one.
+fn ratio_max_age<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    sources: Option<&[VolatilitySource]>,
+) -> Option<Duration> {
+    let key = "ratio_max_age";
+    if !section.has(key) {
+        return Some(RATIO_MAX_AGE);
+    }
+    if sources.is_some_and(|sources| !VolatilitySource::scaled(sources).contains(&true)) {
+        let message = "no source of `size.volatility` goes by a ratio of implied to realised volatility";
+        let help = "take it out, or list an implied source and a realised one behind it: \
+                    `volatility = [\"series(dvol.btc, 2d)\", \"ewma(10d, 1h)\"]`";
+        reader.error(Code::OtherKind, section.key_place(key), message, "there is no such ratio", help);
+        return None;
+    }
+    reader.duration(section, key, (Duration::HOUR, AGE_MAX), "\"30d\"")
 }
 
 fn notional<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Cash> {

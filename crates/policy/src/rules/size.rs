@@ -4,7 +4,7 @@ use super::number::{Number, reads_with};
 use super::signal::is_flat;
 use super::{collateral, contract, exposure_price, position, same_side};
 use crate::Region;
-use crate::facts::{self, FactId, Facts};
+use crate::facts::{self, FactId, Facts, VolatilityOrigin};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::{Resize, SizeKind};
 use units::{Cash, Contract, Price, Qty, Ratio, Round, SeriesId, Timestamp};
@@ -194,9 +194,18 @@ const READS_FOR_SIZE: &[FactId] = &[
 const UNIT_UNKNOWN: &str = "no entry: the volatility unit N is not known yet";
 const INPUT_UNKNOWN: &str = "no entry: the volatility is not known or too old";
 
+/// Of a realised volatility in the place of an implied one; it is never the first of its chain.
+fn scaled_source(source: u32) -> &'static str {
+    match source {
+        0 | 1 => "target {} / volatility {}: realised of source 2 x {}, what implied was to it {} ago",
+        2 => "target {} / volatility {}: realised of source 3 x {}, what implied was to it {} ago",
+        _ => "target {} / volatility {}: realised of source 4 x {}, what implied was to it {} ago",
+    }
+}
+
 impl SizeRule {
     /// Which source of a chain is used, and when it was last news.
-    fn fallback(&self, facts: &Facts) -> Option<(u32, Timestamp)> {
+    fn fallback(&self, facts: &Facts) -> Option<(VolatilityOrigin, Timestamp)> {
         facts.get(facts::VOLATILITY_SOURCE).zip(facts.get(facts::VOLATILITY_SINCE))
     }
 
@@ -261,10 +270,15 @@ impl SizeRule {
                 } else if floored > vol {
                     let numbers = [Arg::Percent(target), Arg::Percent(floored), Arg::Percent(vol)];
                     because.say("target {} / volatility floor {} (now {})", numbers);
-                } else if let Some((source, since)) = self.fallback(facts) {
+                } else if let Some((VolatilityOrigin { source, ratio }, since)) = self.fallback(facts) {
                     let age = Arg::Duration(facts.now().since(since));
-                    let numbers = [Arg::Percent(target), Arg::Percent(vol), Arg::Count(source + 1), age];
-                    because.say("target {} / volatility {} of source {}, {} old", numbers);
+                    let [target, used] = [target, vol].map(Arg::Percent);
+                    if let Some(ratio) = ratio {
+                        because.say(scaled_source(source), [target, used, Arg::Number(ratio.get()), age]);
+                    } else {
+                        let numbers = [target, used, Arg::Count(source + 1), age];
+                        because.say("target {} / volatility {} of source {}, {} old", numbers);
+                    }
                 } else {
                     because.say("target {} / volatility {}", [Arg::Percent(target), Arg::Percent(vol)]);
                 }
