@@ -21,6 +21,7 @@ pub(crate) enum Problem {
     NameDiffers,
     BookDiffers,
     Expired,
+    NotListed,
     Backwards,
     Conflict,
     Overlap,
@@ -42,6 +43,7 @@ impl Problem {
             Self::NameDiffers => "whose strike, right or expiry is not that of the name",
             Self::BookDiffers => "whose best price is not the first of its list",
             Self::Expired => "quoted when the option had expired",
+            Self::NotListed => "dated over five years before the option expires, when it was not listed",
             Self::Backwards => "that go back in time",
             Self::Conflict => "that repeat a time with different content",
             Self::Overlap => "that begin before the one above has ended",
@@ -63,6 +65,7 @@ impl Problem {
             Self::NameDiffers => "name-differs",
             Self::BookDiffers => "book-differs",
             Self::Expired => "expired",
+            Self::NotListed => "not-listed",
             Self::Backwards => "back-in-time",
             Self::Conflict => "two-contents",
             Self::Overlap => "overlap",
@@ -85,6 +88,7 @@ impl Problem {
             Self::HighUnderLow | Self::OutsideRange => {
                 "`--repair widen` stretches the bar, `--repair drop-row` leaves it out"
             }
+            Self::NotListed => "`--repair drop-row` leaves them out, `--time-column` names another column of times",
             Self::Backwards => "`--repair sort` puts them in order",
             Self::Conflict => "`--repair keep-first` or `--repair keep-last` chooses one",
             Self::Overlap => "check `--interval`, or leave them out with `--repair drop-row`",

@@ -187,6 +187,13 @@ fn what_no_chain_may_hold_is_named_with_its_place_and_remedy() {
             "expired",
             "at 2026-01-16T08:00:00Z, expired 2026-01-16T08:00:00Z",
         ),
+        (
+            with("2026-01-01 09:00", "1970-01-01 00:00"),
+            "not-listed",
+            "1 row dated over five years before the option expires, when it was not listed: line 3 (deribit:BTC-16JAN26-100000-P at \
+             1970-01-01T00:00:00Z, expires 2026-01-16T08:00:00Z); `--repair drop-row` leaves them out, `--time-column` names",
+        ),
+        (with("2026-01-01 09:00", "2091-01-01 09:00"), "expired", "at 2091-01-01T09:00:00Z, expired 2026-01-16"),
         (with("2026-01-01 09:00", "noon"), "no-time", "without a readable time: line 3 (noon)"),
         (with("100000-P", "100000-X"), "no-instrument", "that name no instrument of this kind"),
         (with("BTC-16JAN26-100000-P", "BTC-PERPETUAL"), "no-instrument", "line 3 (deribit:BTC-PERPETUAL)"),
@@ -205,6 +212,24 @@ fn what_no_chain_may_hold_is_named_with_its_place_and_remedy() {
         let report = fixture.options(&[Repair::DropRow]).unwrap();
         assert_eq!((report.rows_written, report.repairs[0].rows), (1, 1), "{code}");
     }
+}
+
+/// Five years before an expiry to the nanosecond is taken; a venue's own time is held to the same, a day after the expiry too.
+#[test]
+fn both_times_of_a_quote_lie_in_the_life_of_its_option() {
+    let head = "exchange,symbol,timestamp,local_timestamp,bid_price,ask_price\n";
+    let row = |venue: &str, local: &str| format!("deribit,BTC-16JAN26-90000-C,{venue},{local},0.01,0.0105\n");
+    let told = |venue: &str, local: &str| Fixture::csv(&(head.to_owned() + &row(venue, local))).options(&[]);
+    let code = |venue: &str, local: &str| told(venue, local).unwrap_err().code();
+    // 16 January 2026 08:00 less 1,825 days is 17 January 2021 08:00: one of the five years has 366.
+    told("2021-01-17T08:00:00Z", "2021-01-17T08:00:00Z").unwrap();
+    assert_eq!(code("2021-01-17T07:59:59.999999999Z", "2021-01-17T08:00:00Z"), "not-listed");
+    assert_eq!(code("2021-01-17T08:00:00Z", "2021-01-17T07:59:59.999999999Z"), "not-listed");
+    // Clocks differ, by less than a day.
+    told("2026-01-17T07:59:59Z", "2026-01-16T07:59:59Z").unwrap();
+    let error = told("2026-01-17T08:00:00Z", "2026-01-16T07:59:59Z").unwrap_err();
+    assert_eq!(error.code(), "expired");
+    assert!(error.to_string().contains("at the venue's 2026-01-17T08:00:00Z, expired 2026-01-16"), "{error}");
 }
 
 /// Of rows that were all refused nothing is known but which columns there are.

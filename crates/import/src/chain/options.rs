@@ -15,7 +15,14 @@ use market::{Catalogue, Event, Instrument, InstrumentKind, OptionQuote, PriceSte
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tape::Kind;
-use units::{OptionRight, Price, Qty, Round, Timestamp};
+use units::{Duration, OptionRight, Price, Qty, Round, Timestamp};
+
+/// An option is listed so long before it expires at most: no venue lists one of over three years. A time before that, such as the
+/// beginning of 1970 for "none", is an error of the file.
+const LISTED_MAX: Duration = Duration::from_nanos(5 * 365 * Duration::DAY.nanos());
+
+/// A venue's clock may be ahead of the receipt's by so much: what it dates later than this after an expiry is an error of the file.
+const CLOCK_MAX: Duration = Duration::DAY;
 
 /// An import of option chains.
 #[derive(Debug, Clone)]
@@ -268,6 +275,25 @@ impl Quotes {
     }
 }
 
+/// Which time of a row lies outside of its option's life, and where.
+fn out_of_its_life(row: &NamedRow<'_>, expiry: Timestamp) -> Option<(Problem, String)> {
+    let NamedRow { receipt, venue, .. } = *row;
+    if receipt >= expiry {
+        return Some((Problem::Expired, format!(" at {receipt}, expired {expiry}")));
+    }
+    let listed = expiry - LISTED_MAX;
+    if receipt < listed {
+        return Some((Problem::NotListed, format!(" at {receipt}, expires {expiry}")));
+    }
+    match venue {
+        venue if venue < listed => Some((Problem::NotListed, format!(" at the venue's {venue}, expires {expiry}"))),
+        venue if venue >= expiry + CLOCK_MAX => {
+            Some((Problem::Expired, format!(" at the venue's {venue}, expired {expiry}")))
+        }
+        _ => None,
+    }
+}
+
 /// A bid or ask on the grid; `None` where there is none.
 fn take_price(cell: Cell<'_>, tick: Price, ledger: &mut Ledger) -> Result<Option<Price>, (Problem, String)> {
     if cell.is_empty() {
@@ -345,8 +371,8 @@ impl Content for Quotes {
             ledger.refuse(Problem::NameDiffers, number, || format!("{} has {told}", instrument.symbol));
             return None;
         }
-        if let Some(expiry) = instrument.kind.expiry().filter(|expiry| receipt >= *expiry) {
-            ledger.refuse(Problem::Expired, number, || format!("{} at {receipt}, expired {expiry}", instrument.symbol));
+        if let Some((problem, told)) = instrument.kind.expiry().and_then(|expiry| out_of_its_life(row, expiry)) {
+            ledger.refuse(problem, number, || format!("{}{told}", instrument.symbol));
             return None;
         }
         let roles = self.roles;
