@@ -14,10 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tape::{Merged, Overlaps, TapeError, TapeReader};
 use units::math::sqrt;
+use units::show::{self, Style};
 use units::{Duration, Price, Timestamp};
 
 /// Tenors that the term structure is told at, in days.
 pub const TENORS: [u32; 7] = [1, 7, 14, 30, 60, 90, 180];
+/// The tenors, in days, that the slope of the term structure is told between.
+pub const SLOPE: (u32, u32) = (7, 90);
 /// Log-moneyness between points of the grid that arbitrage is looked for on.
 const GRID_STEP: f64 = 0.01;
 /// How far that grid reaches on either side.
@@ -69,6 +72,8 @@ pub struct SurfaceView {
     pub arbitrage: Option<ArbitrageView>,
     /// Why there is no surface, if there is none.
     pub refusal: Option<String>,
+    /// What changed since an earlier moment, if one was asked about.
+    pub since: Option<SinceView>,
     #[serde(skip)]
     fitted: FittedChain,
 }
@@ -139,6 +144,8 @@ pub struct SmileView {
     pub points: usize,
     /// Of them, between bid and ask.
     pub inside: usize,
+    /// Whether not one of them is: the smile says what nobody quotes.
+    pub none_inside: bool,
     /// Median distance from the middle of bid and ask, in volatility.
     pub median_error: f64,
     /// The distance that nine tenths do not exceed.
@@ -211,7 +218,45 @@ pub struct TenorView {
     pub atm: f64,
     /// 25-delta risk reversal.
     pub risk_reversal: Option<f64>,
+    /// 25-delta butterfly.
+    pub butterfly: Option<f64>,
+    /// The forward of that tenor.
+    pub forward: f64,
     /// Whether it lies before the first or behind the last expiry, or an expiry that makes it has a number beyond its quotes.
+    pub extrapolated: bool,
+}
+
+/// What changed between two surfaces of one chain, at tenors that stay as far away: later less earlier.
+#[derive(Debug, Clone, Serialize)]
+pub struct SinceView {
+    /// The earlier moment that was asked about.
+    #[serde(serialize_with = "as_text")]
+    pub asked: Timestamp,
+    /// The last quote of the chain until then: the moment of the earlier surface. None: there was none.
+    #[serde(serialize_with = "as_texts")]
+    pub at: Option<Timestamp>,
+    /// At each tenor.
+    pub tenors: Vec<ChangeView>,
+    /// How the volatility at the money of [`SLOPE`]'s longer tenor less that of its shorter one changed.
+    pub term_slope: Option<f64>,
+    /// Why nothing is known of it.
+    pub refusal: Option<String>,
+}
+
+/// Changes at a tenor. Volatilities as annual shares.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChangeView {
+    /// Days to expiry.
+    pub days: u32,
+    /// Of the forward, as a share of the earlier one.
+    pub forward: f64,
+    /// Volatility at the money.
+    pub atm: f64,
+    /// 25-delta risk reversal.
+    pub risk_reversal: Option<f64>,
+    /// 25-delta butterfly.
+    pub butterfly: Option<f64>,
+    /// Whether either of the two is extrapolated, as [`TenorView::extrapolated`].
     pub extrapolated: bool,
 }
 
@@ -359,8 +404,69 @@ impl SurfaceView {
             tenors,
             arbitrage: fitted.surface().map(ArbitrageView::new),
             refusal,
+            since: None,
             fitted,
         }
+    }
+
+    /// Tells what changed since the surface of an earlier moment, out of the surfaces of then. Quotes over `max_age` old tell nothing
+    /// of that moment.
+    pub fn compare(&mut self, earlier: &[SurfaceView], asked: Timestamp, max_age: Duration) {
+        let is_same = |then: &&SurfaceView| {
+            (&then.venue, &then.underlying, &then.settle) == (&self.venue, &self.underlying, &self.settle)
+        };
+        let then = earlier.iter().find(is_same);
+        let refusal = match then {
+            None => Some("no option was quoted until then".to_owned()),
+            Some(then) if then.at == self.at => Some("no option was quoted since then".to_owned()),
+            Some(then) if asked.since(then.at) > max_age => {
+                Some(format!("the last quotes came {} before", show::duration(asked.since(then.at), Style::Terminal)))
+            }
+            Some(SurfaceView { refusal: Some(why), .. }) => Some(format!("there was no surface then: {why}")),
+            Some(_) => self.refusal.as_ref().map(|_| "there is no surface now".to_owned()),
+        };
+        let mut since =
+            SinceView { asked, at: then.map(|then| then.at), tenors: Vec::new(), term_slope: None, refusal };
+        if let Some(then) = then.filter(|_| since.refusal.is_none()) {
+            let pair = |now: &TenorView| {
+                let then = then.tenors.iter().find(|then| then.days == now.days)?;
+                let both = |now: Option<f64>, then: Option<f64>| Some(now? - then?);
+                Some(ChangeView {
+                    days: now.days,
+                    forward: now.forward / then.forward - 1.0,
+                    atm: now.atm - then.atm,
+                    risk_reversal: both(now.risk_reversal, then.risk_reversal),
+                    butterfly: both(now.butterfly, then.butterfly),
+                    extrapolated: now.extrapolated || then.extrapolated,
+                })
+            };
+            since.tenors = self.tenors.iter().filter_map(pair).collect();
+            let atm = |days| since.tenors.iter().find(|tenor| tenor.days == days).map(|tenor| tenor.atm);
+            since.term_slope = atm(SLOPE.1).zip(atm(SLOPE.0)).map(|(long, short)| long - short);
+        }
+        self.since = Some(since);
+    }
+
+    /// Whether all is as a surface should be: there is one, free of arbitrage, and each of its smiles says what somebody quotes.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let mut smiles = self.expiries.iter().filter_map(|expiry| expiry.smile.as_ref());
+        self.arbitrage.is_some_and(|arbitrage| arbitrage.free) && !smiles.any(|smile| smile.none_inside)
+    }
+
+    /// Whether a forward that is known by carry alone follows from the price of the underlying: that of an expiry before the first
+    /// forward that is known otherwise, or beyond the only one.
+    #[must_use]
+    pub fn needs_spot(&self) -> bool {
+        let is_known =
+            |expiry: &&ExpiryView| expiry.forward.as_ref().is_some_and(|forward| forward.source != "interpolated");
+        let is_by_carry =
+            |expiry: &ExpiryView| expiry.forward.as_ref().is_some_and(|forward| forward.source == "interpolated");
+        let known = |expiries: &[ExpiryView]| expiries.iter().filter(is_known).count();
+        (0..self.expiries.len()).filter(|at| is_by_carry(&self.expiries[*at])).any(|at| {
+            let (before, after) = (known(&self.expiries[..at]), known(&self.expiries[at + 1..]));
+            before == 0 || before == 1 && after == 0
+        })
     }
 
     /// The surface, if there is one.
@@ -389,8 +495,13 @@ impl ExpiryView {
         if let Some(error) =
             slice.map(|(slice, _)| slice.error()).filter(|error| error.inside * 100 < error.points * 85)
         {
-            warnings
-                .push(format!("only {} of {} fitted volatilities lie between bid and ask", error.inside, error.points));
+            warnings.push(match error.inside {
+                0 => format!(
+                    "none of {} fitted volatilities lies between bid and ask: nobody quotes this smile",
+                    error.points
+                ),
+                inside => format!("only {inside} of {} fitted volatilities lie between bid and ask", error.points),
+            });
         }
         // What was refused is told with the forward.
         let is_outside = |forward: &Forward| forward.refused.is_none() && forward.outside_parity() == Some(true);
@@ -447,6 +558,7 @@ impl SmileView {
             wings_extrapolated: is_beyond(&tenor, wings.as_ref()),
             points: error.points,
             inside: error.inside,
+            none_inside: error.inside == 0,
             median_error: error.median,
             ninetieth_error: error.ninetieth,
             largest_error: error.largest,
@@ -500,8 +612,14 @@ impl TenorView {
         let after = slices.partition_point(|slice| slice.years() < tenor.years());
         let beside = &slices[after.saturating_sub(1)..slices.len().min(after + 1)];
         let extrapolated = tenor.extrapolated() || beside.iter().any(is_narrow);
-        let risk_reversal = wings.map(|wings| wings.risk_reversal());
-        Some(Self { days, atm: tenor.atm(), risk_reversal, extrapolated })
+        Some(Self {
+            days,
+            atm: tenor.atm(),
+            risk_reversal: wings.map(|wings| wings.risk_reversal()),
+            butterfly: wings.map(|wings| wings.butterfly()),
+            forward: tenor.forward(),
+            extrapolated,
+        })
     }
 }
 

@@ -188,6 +188,133 @@ fn a_surface_in_words_fits_eighty_columns() {
     assert!(verbose.lines().all(|line| line.chars().count() <= 100), "{verbose}");
 }
 
+/// The same market an earlier day: other volatilities at the money, and a forward of 92,000. Both smiles have the shape of [`smile`], so
+/// what changes is known: at thirty days the levels mixed linearly in total variance, at seven the first expiry's, at ninety the last's.
+#[test]
+fn changes_since_a_moment_are_those_of_the_known_smiles() {
+    let sandbox = Sandbox::new();
+    let [first, last] = [EXPIRIES[1], EXPIRIES[2]];
+    let with = |expiry: Expiry, vol: f64| (expiry.0, expiry.1, expiry.2, vol);
+    let then: Moment = (NOW - 86_400, 92_000.0);
+    let earlier = chain(&[with(first, 0.43), with(last, 0.47)], &[then]);
+    let later = chain(&[with(first, 0.52), with(last, 0.50)], &[NOON]);
+    sandbox.write("chain.csv", earlier + later.split_once('\n').unwrap().1);
+    sandbox.line("trimtab import options chain.csv -o chain.tape").ok();
+    let line = "trimtab surface chain.tape --since 2026-01-14T13:00:00Z";
+    let view: Value = serde_json::from_str(sandbox.line(&format!("{line} --json")).ok().trim()).unwrap();
+    let since = &view["since"];
+    assert_eq!((&since["asked"], &since["at"]), (&"2026-01-14T13:00:00Z".into(), &"2026-01-14T12:00:00.25Z".into()));
+    assert_eq!(since["refusal"], Value::Null);
+    let at = |days: u64| since["tenors"].as_array().unwrap().iter().find(|tenor| tenor["days"] == days).unwrap();
+    let mixed = |moment: Moment, (near_vol, far_vol): (f64, f64)| {
+        let (near_years, far_years, wanted) = (years(&first, moment), years(&last, moment), 30.0 / 365.0);
+        let (near_w, far_w) = (near_vol.powi(2) * near_years, far_vol.powi(2) * far_years);
+        ((near_w + (wanted - near_years) / (far_years - near_years) * (far_w - near_w)) / wanted).sqrt()
+    };
+    near(&at(30)["atm"], mixed(NOON, (0.52, 0.50)) - mixed(then, (0.43, 0.47)), 0.003);
+    near(&at(7)["atm"], 0.09, 0.003);
+    near(&at(90)["atm"], 0.03, 0.003);
+    near(&since["term_slope"], 0.03 - 0.09, 0.005);
+    near(&at(30)["forward"], FORWARD / 92_000.0 - 1.0, 1e-9);
+    // Slope and curvature of both are alike in standard deviations: little of the wings changes.
+    near(&at(30)["risk_reversal"], 0.0, 0.006);
+    near(&at(30)["butterfly"], 0.0, 0.004);
+    assert_eq!((&at(30)["extrapolated"], &at(90)["extrapolated"]), (&false.into(), &true.into()));
+    let text = sandbox.line(line).ok();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for part in [
+        "changes since 2026-01-14 13:00:00Z   its last quotes 59 min 59 s before",
+        "forward, %",
+        "+4.35",
+        "+9.0",
+        "-6.",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // Without the flag there is nothing of it.
+    let view: Value = serde_json::from_str(sandbox.line("trimtab surface chain.tape --json").ok().trim()).unwrap();
+    assert_eq!(view["since"], Value::Null);
+
+    let refused = |more: &str, code: i32, part: &str| {
+        let said = sandbox.line(&format!("trimtab surface chain.tape {more}"));
+        assert_eq!(said.code, Some(code), "{more}: {}{}", said.stdout, said.stderr);
+        assert!(said.stderr.contains(part), "{more}: {}", said.stderr);
+    };
+    let at = "--at 2026-01-15T18:00:00Z --since";
+    refused(
+        &format!("{at} 2026-01-15T18:00:00Z"),
+        2,
+        "`--since` 2026-01-15 18:00:00Z is not before `--at` 2026-01-15 18:00:00Z",
+    );
+    refused("--since 2026-01-14T11:00:00Z", 2, "no option was quoted until 2026-01-14 11:00:00Z");
+    refused(
+        &format!("{at} 2026-01-15T17:00:00Z"),
+        1,
+        "no changes since 2026-01-15 17:00:00Z: no option was quoted since then",
+    );
+    refused("--since 2026-01-15T11:00:00Z --max-age 2h", 1, "the last quotes came 22 h 59 min before");
+}
+
+/// The later expiry is quoted at a tenth of the variance of the earlier one, a step wide: whatever is free of arbitrage lies outside the
+/// quotes of one of them, which is marked, told and answered with 1.
+#[test]
+fn a_smile_that_nobody_quotes_is_marked_and_answered_with_one() {
+    let far: Expiry = (EXPIRIES[2].0, EXPIRIES[2].1, (85_000, 110_000, 2_500), 0.07);
+    let sandbox = with_chain(&[EXPIRIES[1], far]);
+    let said = sandbox.line("trimtab surface chain.tape --json");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let view: Value = serde_json::from_str(said.stdout.trim()).unwrap();
+    assert_eq!(view["arbitrage"]["free"], true);
+    let mut outside = 0;
+    for expiry in view["expiries"].as_array().unwrap() {
+        let smile = &expiry["smile"];
+        let lies = |quote: &&Value| {
+            let [bid, ask, fitted] = ["bid", "ask", "fitted"].map(|name| quote[name].as_f64().unwrap());
+            bid <= fitted && fitted <= ask
+        };
+        let inside = smile["quotes"].as_array().unwrap().iter().filter(lies).count();
+        assert_eq!(smile["none_inside"], inside == 0, "{smile}");
+        outside += usize::from(inside == 0);
+    }
+    assert!(outside > 0, "{view}");
+    let said = sandbox.line("trimtab surface chain.tape --plot none.svg");
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let text = &said.stdout;
+    assert!(text.lines().filter(|line| line.contains("96,000.00") && line.contains('!')).count() == outside, "{text}");
+    assert!(text.contains("  ! under 85 % lie between bid and ask; beside ATM: none does"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(
+        said.stderr.contains("fitted volatilities lies between bid and ask: nobody quotes this smile"),
+        "{}",
+        said.stderr
+    );
+    let picture = std::fs::read_to_string(sandbox.path("none.svg")).unwrap();
+    well_formed(&picture);
+    assert!(picture.contains(" d: between bid and ask nowhere</text>"), "{picture}");
+}
+
+/// What lies beyond the quotes is dashed or hollow, and does not set the scale of what is quoted.
+#[test]
+fn a_picture_tells_what_is_extrapolated() {
+    let narrow: Expiry = (EXPIRIES[1].0, EXPIRIES[1].1, (90_000, 90_002, 1), EXPIRIES[1].3);
+    let picture = |expiries: &[Expiry]| {
+        let sandbox = with_chain(expiries);
+        sandbox.line("trimtab surface chain.tape --plot it.svg").ok();
+        let picture = std::fs::read_to_string(sandbox.path("it.svg")).unwrap();
+        well_formed(&picture);
+        picture
+    };
+    let all = picture(&EXPIRIES);
+    let some = picture(&[narrow, EXPIRIES[2]]);
+    assert!(!all.contains("<circle class=\"xh\"") && all.contains("class=\"r0 xt\""), "{all}");
+    // Volatility at the money and the risk reversal of the narrow one.
+    assert_eq!(some.matches("<circle class=\"xh\"").count(), 2, "{some}");
+    assert!(some.contains("14.83 days") && some.contains(" (extrapolated); 70.83 days"), "{some}");
+    assert!(some.contains("dashed, hollow: extrapolated beyond the quotes"));
+    // Of three quotes a dollar apart nothing is drawn solid but between them.
+    assert!(some.matches("class=\"sl xt\"").count() >= 4, "{some}");
+}
+
 const TOLD: &str = "  BTC options at deribit, in BTC   2026-01-15 12:00:00Z   26 of 54 quotes fitted
 
   expiry         days     forward from             ATM   RR 25   BF 25  var sw
@@ -208,6 +335,7 @@ const TOLD: &str = "  BTC options at deribit, in BTC   2026-01-15 12:00:00Z   26
   tenor             1 d      7 d     14 d     30 d     60 d    90 d*   180 d*
   ATM             45.52    47.70    47.87    49.24    49.88    49.98    49.98
   RR 25           -2.20    -2.02    -2.48    -2.45    -2.53    -2.21    -1.37
+  BF 25            0.29     0.33     0.32     0.29     0.23     0.21     0.20
   * before the first or behind the last expiry, or beside one of narrow quotes
 
   arbitrage   none   lowest density 2.7e-1, lowest rise of variance 8.3e-3
@@ -466,6 +594,29 @@ fn the_latest_price_of_the_underlying_makes_forwards_and_its_age_is_told() {
     let old = view(&told("BTCUSDT-PERP.tape").stdout);
     assert_eq!((&old["spot"], &old["spot_at"]), (&Value::Null, &Value::Null));
     near(&old["expiries"][0]["forward"]["price"], FORWARD, 0.01);
+}
+
+/// An expiry between two whose forwards are known lies on the line between them: the price of the underlying, however old, tells nothing
+/// of it, and is not warned of.
+#[test]
+fn a_forward_between_two_known_ones_does_not_rest_on_an_old_price() {
+    let sandbox = Sandbox::new();
+    let beside = chain(&[EXPIRIES[0], EXPIRIES[2]], &[NOON]);
+    let alone = chain(&EXPIRIES[1..2], &[NOON]).replace(&format!("30JAN26,{FORWARD},"), "30JAN26,,");
+    let puts: Vec<&str> = alone.lines().filter(|row| row.contains(",put,")).collect();
+    sandbox.write("chain.csv", beside + &puts.join("\n"));
+    sandbox.line("trimtab import options chain.csv -o chain.tape").ok();
+    let open = NOW - 30 * 60;
+    let bar = |open: i64| format!("{open},95000,95000,95000,95000\n");
+    sandbox.write("bars.csv", format!("time,open,high,low,close\n{}{}", bar(open - 7_200), bar(open - 3_600)));
+    sandbox
+        .line("trimtab import bars bars.csv --instrument binance:BTCUSDT --labelled open --interval 1h -o spot.tape")
+        .ok();
+    let said = sandbox.line("trimtab surface chain.tape spot.tape --json");
+    let view: Value = serde_json::from_str(said.stdout.trim()).unwrap();
+    assert_eq!((&view["spot"], &view["expiries"][1]["forward"]["source"]), (&95_000.0.into(), &"interpolated".into()));
+    near(&view["expiries"][1]["forward"]["price"], FORWARD, 0.01);
+    assert!(!said.stderr.contains("interpolated forwards follow from"), "{}", said.stderr);
 }
 
 /// The shared data, or `None` where it is absent; that is a failure in CI.

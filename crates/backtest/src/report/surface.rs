@@ -31,12 +31,17 @@ pub(super) fn section(view: &View<'_>) -> Markup {
             data(&mut page, path, ROWS / view.run.surfaces.len());
             page.raw("</div>");
         }
+        if let Some(missing) = missing(path) {
+            page.element("p", &[("class", "note")], &missing);
+        }
         if let Some(figure) = at_the_end(path) {
             page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&figure).raw("</div></div>");
         }
     }
     page.raw("<p class=\"note\">Surfaces are fitted to bids and asks, never to a venue's marks, and freed of arbitrage. Volatilities in % ")
-        .raw("a year, ACT/365, linear in total variance between expiries; risk reversals at a forward delta of 0.25.</p></section>");
+        .raw("a year, ACT/365, linear in total variance between expiries; risk reversals at a forward delta of 0.25. A tenor is told from ")
+        .raw("half of the first expiry&#39;s on to twice the last one&#39;s: before the first and behind the last it is extrapolated.</p>")
+        .raw("</section>");
     page
 }
 
@@ -50,6 +55,39 @@ fn plots(path: &SurfacePath) -> [Plot; 3] {
         ("25-delta risk reversal, 30 days, points", "Were calls or puts dearer?", path.risk_reversal_30d.clone()),
         ("90 days less 7 days at the money, points", "Was far or near time dearer?", slope),
     ]
+}
+
+/// What is told of each surface: its name, and its values.
+fn columns(path: &SurfacePath) -> [(&'static str, &[Option<f64>]); 5] {
+    [
+        ("7 days", &path.atm_7d),
+        ("30 days", &path.atm_30d),
+        ("90 days", &path.atm_90d),
+        ("risk reversal, 30 days", &path.risk_reversal_30d),
+        ("butterfly, 30 days", &path.butterfly_30d),
+    ]
+}
+
+/// Which numbers are not known, and why; none where all are.
+fn missing(path: &SurfacePath) -> Option<String> {
+    let all = path.time.len();
+    let lacks = |(name, values): &(&str, &[Option<f64>])| {
+        let missing = values.iter().filter(|value| value.is_none()).count();
+        (missing > 0).then(|| format!("{name} {}", show::count(missing as u64, Style::Page)))
+    };
+    let lacks: Vec<String> = columns(path).iter().filter_map(lacks).collect();
+    if lacks.is_empty() {
+        return None;
+    }
+    let of = counted(all, "surface", "surfaces");
+    Some(format!(
+        "{} options at {}: not known, and not drawn, of {of}: {}. Quotes tell nothing of a tenor under half of the first \
+         expiry's, over twice the last one's, or beside an expiry whose forward lies beyond the quoted strikes; no wing is told where no \
+         strike has that delta; and nothing where no smile could be fitted.",
+        path.underlying,
+        path.venue,
+        lacks.join(", ")
+    ))
 }
 
 fn figure(view: &View<'_>, path: &SurfacePath) -> Option<Markup> {
@@ -119,7 +157,7 @@ fn data(page: &mut Markup, path: &SurfacePath, rows: usize) {
     for at in (0..last).step_by(every).chain([last]) {
         let when = Timestamp::from_nanos(path.time[at]).floor(Duration::SECOND);
         page.raw("<tr>").element("th", &[("scope", "row")], &time(when.nanos()));
-        for values in [&path.atm_7d, &path.atm_30d, &path.atm_90d, &path.risk_reversal_30d, &path.butterfly_30d] {
+        for (_, values) in columns(path) {
             page.element("td", &[], &or_missing(values[at], |value| show::percent(value, 2, Style::Page)));
         }
         page.raw("</tr>");
@@ -138,6 +176,7 @@ fn at_the_end(path: &SurfacePath) -> Option<Markup> {
             days: (curve.expiry - path.smiles_at) as f64 / Duration::DAY.nanos() as f64,
             quotes: &curve.quotes,
             fitted: curve.quotes.iter().map(|quote| (quote.log_moneyness, quote.fitted)).collect(),
+            none_inside: !curve.quotes.iter().any(|quote| (quote.bid..=quote.ask).contains(&quote.fitted)),
         })
         .collect();
     if smiles.is_empty() {

@@ -60,6 +60,11 @@ impl Svg {
         svg
     }
 
+    /// Rules of style that one picture alone needs, behind those that all have.
+    pub(super) fn style(&mut self, rules: &'static str) {
+        self.0.raw("<style>").raw(rules).raw("</style>");
+    }
+
     /// A rectangle of a given opacity.
     pub(super) fn shade(&mut self, class: &'static str, opacity: f64, corner: (f64, f64), size: (f64, f64)) {
         let numbers = [corner.0, corner.1, size.0, size.1].map(pixels);

@@ -63,7 +63,10 @@ pub(crate) struct Surface {
     /// The moment: quotes that came later are not looked at. Without it, the end of the tapes
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<Timestamp>,
-    /// Refuse a chain whose last quotes are older than this at `--at`: `1h`, `30d`
+    /// Tell also what changed since this earlier moment, at tenors as far away
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Timestamp>,
+    /// Refuse a chain whose last quotes are older than this at `--at`, or at `--since`: `1h`, `30d`
     #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::duration)]
     pub(crate) max_age: Duration,
     /// Options on this coin alone

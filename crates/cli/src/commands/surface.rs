@@ -10,11 +10,17 @@ use crate::render;
 use crate::terminal::{Terminal, WARNING};
 use ::backtest::report;
 use ::backtest::surface::{Found, SurfaceView, surfaces};
-use units::Duration;
 use units::show::{self, Style};
+use units::{Duration, Timestamp};
 
 pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failure> {
     args.picture.check()?;
+    if let (Some(since), Some(at)) = (args.since, args.at)
+        && since >= at
+    {
+        let text = format_args!("`--since` {} is not before `--at` {}", show::time(since), show::time(at));
+        return Err(Failure::input(text).hint("name the earlier moment with `--since`"));
+    }
     let cooperation = Cooperation::begin();
     let mut meter = Meter::new(terminal, "reading", "rows");
     let mut progress = |done, total| {
@@ -28,6 +34,15 @@ pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failur
         return Err(nothing(args, &found));
     }
     leave_out_old(args, &mut found, terminal)?;
+    if let Some(since) = args.since {
+        let earlier = surfaces(&args.tapes, Some(since), args.underlying, &mut |_, _| !cooperation.is_over())
+            .map_err(super::backtest::failure)?;
+        let Some(earlier) = earlier else { return Err(Failure::interrupted()) };
+        if let (true, Some(first)) = (earlier.surfaces.is_empty(), earlier.first) {
+            return Err(none_until(args, since, first).hint("name a later time with `--since`"));
+        }
+        found.surfaces.iter_mut().for_each(|view| view.compare(&earlier.surfaces, since, args.max_age));
+    }
     for (at, view) in found.surfaces.iter().enumerate() {
         if at > 0 {
             terminal.result("");
@@ -42,8 +57,16 @@ pub(super) fn run(args: &Surface, terminal: &Terminal) -> Result<Outcome, Failur
         let which = args.underlying.map_or(String::new(), |underlying| format!(" --underlying {underlying}"));
         terminal.result(format_args!("  next: trimtab surface {}{at}{which} --plot surface.svg", tapes.join(" ")));
     }
-    let whole = |view: &SurfaceView| view.arbitrage.is_some_and(|arbitrage| arbitrage.free);
-    Ok(if found.surfaces.iter().all(whole) { Outcome::Done } else { Outcome::Negative })
+    let is_whole =
+        |view: &SurfaceView| view.is_sound() && view.since.as_ref().is_none_or(|since| since.refusal.is_none());
+    Ok(if found.surfaces.iter().all(is_whole) { Outcome::Done } else { Outcome::Negative })
+}
+
+/// What is said where the first quote came after the moment that is asked about.
+fn none_until(args: &Surface, at: Timestamp, first: Timestamp) -> Failure {
+    let of = args.underlying.map_or(String::new(), |underlying| format!(" on {underlying}"));
+    let (at, first) = (show::time(at), show::time(first));
+    Failure::input(format_args!("no option{of} was quoted until {at}: the first quote came at {first}"))
 }
 
 /// Takes out the chains whose last quotes are too old for the moment that is asked about; it is refused where that is all of them.
@@ -84,12 +107,9 @@ fn nothing(args: &Surface, found: &Found) -> Failure {
     }
     let of = args.underlying.map_or(String::new(), |underlying| format!(" on {underlying}"));
     match (args.at, found.first) {
-        (Some(at), Some(first)) => Failure::input(format_args!(
-            "no option{of} was quoted until {}: the first quote came at {}",
-            show::time(at),
-            show::time(first)
-        ))
-        .hint("name a later time with `--at`, or leave it out for the end of the tapes"),
+        (Some(at), Some(first)) => {
+            none_until(args, at, first).hint("name a later time with `--at`, or leave it out for the end of the tapes")
+        }
         _ => Failure::input(format_args!("the tapes list options{of}, but have no quotes of any"))
             .hint("`trimtab tape info TAPE` says what a tape holds"),
     }

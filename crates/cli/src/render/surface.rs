@@ -2,7 +2,8 @@
 
 use crate::terminal::{Terminal, WARNING};
 use backtest::surface::{
-    ExpiryView, ForwardView, PARITY_TOLERANCE, ReachView, SmileView, SurfaceView, SviView, TenorView,
+    ChangeView, ExpiryView, ForwardView, PARITY_TOLERANCE, ReachView, SLOPE, SinceView, SmileView, SurfaceView,
+    SviView, TenorView,
 };
 use units::Duration;
 use units::show::{self, Style};
@@ -31,9 +32,8 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
             show::time(view.asked.floor(Duration::SECOND))
         ));
     }
-    let is_by_carry = |expiry: &ExpiryView| expiry.forward.as_ref().is_some_and(|of| of.source == "interpolated");
     let spot_age = view.spot_at.map(|at| view.at.since(at)).filter(|age| *age >= OLD_SPOT);
-    if let Some(age) = spot_age.filter(|_| view.expiries.iter().any(is_by_carry)) {
+    if let Some(age) = spot_age.filter(|_| view.needs_spot()) {
         terminal.note(format_args!(
             "{WARNING}warning{WARNING:#}: the price of {underlying} that interpolated forwards follow from is {} older than the quotes",
             show::duration(age, Style::Terminal)
@@ -47,11 +47,17 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
     }
     if let Some(refusal) = &view.refusal {
         terminal.note(format_args!("{WARNING}warning{WARNING:#}: no surface: {refusal}"));
+        if let Some(since) = &view.since {
+            changes(since, terminal);
+        }
         return;
     }
     reaches(view, terminal);
     fits(view, terminal);
     tenors(view, terminal);
+    if let Some(since) = &view.since {
+        changes(since, terminal);
+    }
     if let Some(arbitrage) = &view.arbitrage {
         let found = if arbitrage.free { "none" } else { "FOUND" };
         terminal.result(format_args!(
@@ -80,7 +86,7 @@ fn smiles(view: &SurfaceView, terminal: &Terminal) {
         terminal.result(match &expiry.smile {
             Some(smile) => format!(
                 "{head} {:>7} {:>7} {:>7} {:>7}",
-                starred(points(smile.atm), smile.atm_extrapolated),
+                marked(starred(points(smile.atm), smile.atm_extrapolated), smile.none_inside),
                 starred(told(smile.risk_reversal), smile.wings_extrapolated),
                 starred(told(smile.butterfly), smile.wings_extrapolated),
                 points(smile.variance_swap)
@@ -136,6 +142,11 @@ fn starred(number: String, extrapolated: bool) -> String {
     if extrapolated { number + "*" } else { number }
 }
 
+/// A number that no quote bears out has an exclamation mark.
+fn marked(number: String, is_doubtful: bool) -> String {
+    if is_doubtful { number + "!" } else { number }
+}
+
 /// How well each smile says what is quoted.
 fn fits(view: &SurfaceView, terminal: &Terminal) {
     terminal.result(format_args!(
@@ -150,7 +161,7 @@ fn fits(view: &SurfaceView, terminal: &Terminal) {
             show::day(expiry.expiry),
             expiry.quoted,
             smile.points,
-            number(inside * 100.0, 0),
+            marked(number(inside * 100.0, 0), is_doubtful(smile)),
             points(smile.median_error),
             points(smile.ninetieth_error),
             points(smile.largest_error),
@@ -161,6 +172,16 @@ fn fits(view: &SurfaceView, terminal: &Terminal) {
             left_out(expiry, terminal);
         }
     }
+    let smiles = || view.expiries.iter().filter_map(|expiry| expiry.smile.as_ref());
+    if smiles().any(is_doubtful) {
+        let none = if smiles().any(|smile| smile.none_inside) { "; beside ATM: none does" } else { "" };
+        terminal.result(format_args!("  ! under 85 % lie between bid and ask{none}"));
+    }
+}
+
+/// Whether so much of a smile lies outside of bid and ask that a warning says so.
+fn is_doubtful(smile: &SmileView) -> bool {
+    smile.inside * 100 < smile.points * 85
 }
 
 /// The hyperbola that the curve of a smile is drawn to, and how many knots the curve has; `--json` has all of them.
@@ -192,9 +213,43 @@ fn tenors(view: &SurfaceView, terminal: &Terminal) {
     cells("tenor", &|tenor| format!("{} d{}", tenor.days, if tenor.extrapolated { "*" } else { "" }));
     cells("ATM", &|tenor| points(tenor.atm));
     cells("RR 25", &|tenor| told(tenor.risk_reversal));
+    cells("BF 25", &|tenor| told(tenor.butterfly));
     if view.tenors.iter().any(|tenor| tenor.extrapolated) {
         terminal.result("  * before the first or behind the last expiry, or beside one of narrow quotes");
     }
+}
+
+/// What changed since an earlier moment.
+fn changes(since: &SinceView, terminal: &Terminal) {
+    let asked = show::time(since.asked.floor(Duration::SECOND));
+    if let Some(refusal) = &since.refusal {
+        terminal.note(format_args!("{WARNING}warning{WARNING:#}: no changes since {asked}: {refusal}"));
+        return;
+    }
+    let last = since.at.filter(|at| since.asked.since(*at) >= Duration::SECOND).map_or(String::new(), |at| {
+        format!("   its last quotes {} before", show::duration(since.asked.since(at), Style::Terminal))
+    });
+    terminal.result(format_args!("\n  changes since {asked}{last}"));
+    let cells = |label: &str, cell: &dyn Fn(&ChangeView) -> String| {
+        let cells: String = since.tenors.iter().map(|tenor| format!(" {:>8}", cell(tenor))).collect();
+        terminal.result(format_args!("  {label:<12}{cells}"));
+    };
+    cells("tenor", &|tenor| format!("{} d{}", tenor.days, if tenor.extrapolated { "*" } else { "" }));
+    cells("forward, %", &|tenor| signed(tenor.forward));
+    cells("ATM", &|tenor| signed(tenor.atm));
+    let maybe = |value: Option<f64>| value.map_or_else(|| show::MISSING.to_owned(), signed);
+    cells("RR 25", &|tenor| maybe(tenor.risk_reversal));
+    cells("BF 25", &|tenor| maybe(tenor.butterfly));
+    let (short, long) = SLOPE;
+    terminal.result(format_args!("  {long} d less {short} d at the money: {}", maybe(since.term_slope)));
+    if since.tenors.iter().any(|tenor| tenor.extrapolated) {
+        terminal.result("  * extrapolated now or then");
+    }
+}
+
+/// A change in hundredths, with its sign.
+fn signed(share: f64) -> String {
+    show::change(share * 100.0, 0.0, 2, Style::Terminal)
 }
 
 fn number(value: f64, decimals: usize) -> String {
