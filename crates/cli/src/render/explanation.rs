@@ -98,10 +98,18 @@ pub(crate) fn lines(explained: &Explanation, record: &RunRecord, width: usize, v
     }
     lines.extend(state_lines(explained, grids));
     lines.extend(now_lines(explained, grids, width, verbose));
+    if let Some(table) = assumed_margin(explained, record) {
+        lines.push(format!("  {}", wrap(&format!("margin by {table}"), width, 4)));
+    }
     if let Some((plan, time)) = explained.replaced {
         lines.push(format!("  replaced by plan {plan} at {}", show::time(time)));
     }
     lines
+}
+
+/// What the instrument is margined by where its venue's terms are not known.
+fn assumed_margin<'a>(explained: &Explanation, record: &'a RunRecord) -> Option<&'a str> {
+    record.configuration.get(&format!("margin of {}", explained.instrument)).map(String::as_str)
 }
 
 fn plan_lines(plan: &PlanView, explained: &Explanation, grids: Grids<'_>, width: usize, standing: &str) -> Vec<String> {
@@ -247,6 +255,7 @@ pub(crate) fn json(explained: &Explanation, record: &RunRecord) -> Value {
         "at": at.to_string(),
         "strategy": strategy,
         "instrument": instrument,
+        "assumed_margin": assumed_margin(explained, record),
         "plan": plan.as_ref().map(plan_json),
         "before": before.iter().map(plan_json).collect::<Vec<_>>(),
         "replaced": replaced.map(|(plan, time)| json!({ "plan": plan, "time": time.to_string() })),

@@ -9,6 +9,53 @@ use units::show::{self, Style};
 /// Prices are shown to so many digits at least.
 const DIGITS: usize = 7;
 
+/// Columns of a table, as wide as they are meant to be or as what is put into them: the first from the left, the others from the right.
+struct Columns {
+    widths: Vec<usize>,
+    rows: Vec<Line>,
+}
+
+enum Line {
+    Cells(Vec<String>, String),
+    /// A sentence between rows.
+    Text(String),
+}
+
+impl Columns {
+    fn new(widths: &[usize]) -> Self {
+        Self { widths: widths.to_vec(), rows: Vec::new() }
+    }
+
+    /// A row, and what stands behind it.
+    fn row<const N: usize>(&mut self, cells: [String; N], behind: String) {
+        for (at, (width, cell)) in self.widths.iter_mut().zip(&cells).enumerate() {
+            // What stands from the right begins with a blank.
+            *width = (*width).max(cell.chars().count() + usize::from(at > 0));
+        }
+        self.rows.push(Line::Cells(cells.into(), behind));
+    }
+
+    fn text(&mut self, text: String) {
+        self.rows.push(Line::Text(text));
+    }
+
+    fn show(self, terminal: &Terminal) {
+        for row in self.rows {
+            match row {
+                Line::Text(text) => terminal.result(text),
+                Line::Cells(cells, behind) => {
+                    let mut line = String::from("  ");
+                    for (at, (cell, width)) in cells.iter().zip(&self.widths).enumerate() {
+                        line += &if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+                    }
+                    line += &behind;
+                    terminal.result(line.trim_end());
+                }
+            }
+        }
+    }
+}
+
 /// Prints one account: totals, positions, where it is liquidated, what must be known; with `explain` every component and scenario.
 pub(crate) fn show(view: &MarginView, explain: bool, terminal: &Terminal) {
     terminal.json("margin", view);
@@ -33,27 +80,20 @@ pub(crate) fn show(view: &MarginView, explain: bool, terminal: &Terminal) {
 fn totals(view: &MarginView, terminal: &Terminal) {
     let told = |figure: &FigureView| amount(figure, view);
     let ratio = figure_or_missing(&view.ratio, |ratio| show::percent(ratio, 1, Style::Terminal));
-    terminal.result(format_args!(
-        "\n  {:<20}{:>15}   {:<9}{:>15}",
-        "equity",
-        told(&view.equity),
-        "collateral",
-        told(&view.collateral)
-    ));
-    terminal.result(format_args!(
-        "  {:<20}{:>15}   {:<9}{:>15}",
-        "initial margin",
-        told(&view.initial),
-        "free",
-        told(&view.free)
-    ));
-    terminal.result(format_args!(
-        "  {:<20}{:>15}   {:<9}{:>15}   ratio {ratio} %",
-        "maintenance margin",
-        told(&view.maintenance),
-        "headroom",
-        told(&view.headroom)
-    ));
+    let lines = [
+        ("equity", &view.equity, "collateral", &view.collateral, String::new()),
+        ("initial margin", &view.initial, "free", &view.free, String::new()),
+        ("maintenance margin", &view.maintenance, "headroom", &view.headroom, format!("   ratio {ratio} %")),
+    ];
+    let width =
+        lines.iter().map(|row| told(row.1).chars().count().max(told(row.3).chars().count())).fold(15, usize::max);
+    terminal.result("");
+    for (name, figure, beside, other, behind) in lines {
+        let (figure, other) = (told(figure), told(other));
+        // The longest word of the two leaves a blank before a long number.
+        let gap = width + usize::from(width > 15);
+        terminal.result(format_args!("  {name:<20}{figure:>width$}   {beside:<9}{other:>gap$}{behind}"));
+    }
     leverage(view, terminal);
     if let Some(worst) = view.worst.and_then(|worst| view.scenarios.get(worst)) {
         terminal.result(format_args!("  {:<20}{:>15}   {}", "worst scenario", money(worst.profit, view), worst.name));
@@ -116,22 +156,21 @@ fn leverage(view: &MarginView, terminal: &Terminal) {
 fn exits(view: &MarginView, terminal: &Terminal) {
     let Some(whole) = &view.exit else { return };
     let share = show::percent(whole.participation, 1, Style::Terminal);
-    terminal.result(format_args!(
-        "\n  {:<34}{:>20}{:>24}",
-        format!("exit at {share} % of the volume"),
-        "traded a day",
-        "takes"
-    ));
+    let mut table = Columns::new(&[34, 20, 24]);
+    table.text(String::new());
+    let head = format!("exit at {share} % of the volume");
+    table.row([head, "traded a day".to_owned(), "takes".to_owned()], String::new());
     let told = |seconds: Option<f64>| seconds.map_or_else(|| show::MISSING.to_owned(), time);
     for position in &view.positions {
         let Some(exit) = &position.exit else { continue };
         let volume =
             exit.volume.map_or_else(|| show::MISSING.to_owned(), |volume| show::number(volume, 0, Style::Terminal));
-        terminal.result(format_args!("  {:<34}{volume:>20}{:>24}", position.instrument, told(exit.seconds)));
+        table.row([position.instrument.clone(), volume, told(exit.seconds)], String::new());
     }
     if view.positions.len() > 1 {
-        terminal.result(format_args!("  {:<34}{:>20}{:>24}", "all, side by side", "", told(whole.seconds)));
+        table.row(["all, side by side".to_owned(), String::new(), told(whole.seconds)], String::new());
     }
+    table.show(terminal);
     let exits = view.positions.iter().filter_map(|position| Some((position, position.exit.as_ref()?.absent.as_ref()?)));
     let mut reasons: Vec<(&String, Vec<&str>)> = Vec::new();
     for (position, reason) in exits {
@@ -157,12 +196,14 @@ fn components(view: &MarginView, explain: bool, terminal: &Terminal) {
     if shown.is_empty() {
         return;
     }
-    terminal.result(format_args!("\n  {:<44}{:>20}", "component", view.currency));
+    let mut table = Columns::new(&[44, 20]);
+    table.text(String::new());
+    table.row(["component".to_owned(), view.currency.clone()], String::new());
     let mut of = None;
     for component in shown {
         if explain && of != Some(&component.position) {
             if let Some(position) = &component.position {
-                terminal.result(format_args!("  {position}"));
+                table.text(format!("  {position}"));
             }
             of = Some(&component.position);
         }
@@ -175,20 +216,24 @@ fn components(view: &MarginView, explain: bool, terminal: &Terminal) {
         };
         let why = component.figure.absent.as_ref().map_or(String::new(), |reason| format!("   {reason}"));
         let name = format!("{indent}{}", component.name);
-        terminal.result(format_args!("  {name:<44}{value:>20}{why}"));
+        table.row([name, value], why);
     }
+    table.show(terminal);
 }
 
 fn scenarios(view: &MarginView, terminal: &Terminal) {
     if view.scenarios.is_empty() {
         return;
     }
-    terminal.result(format_args!("\n  {:<44}{:>20}", "scenario, with its weight", view.currency));
+    let mut table = Columns::new(&[44, 20]);
+    table.text(String::new());
+    table.row(["scenario, with its weight".to_owned(), view.currency.clone()], String::new());
     for (at, row) in view.scenarios.iter().enumerate() {
         let worst = if view.worst == Some(at) { "   worst" } else { "" };
         let profit = show::significant(row.profit, 8, Style::Terminal);
-        terminal.result(format_args!("  {:<44}{profit:>20}{worst}", row.name));
+        table.row([row.name.clone(), profit], worst.to_owned());
     }
+    table.show(terminal);
 }
 
 fn positions(view: &MarginView, terminal: &Terminal) {
@@ -197,9 +242,9 @@ fn positions(view: &MarginView, terminal: &Terminal) {
     }
     let by_tiers = view.positions.iter().any(|position| position.liquidation.is_some());
     let last = if by_tiers { "liquidated" } else { "mark" };
-    terminal.result(format_args!("\n  {:<52}{:>12}", "", "one more needs"));
-    terminal
-        .result(format_args!("  {:<29}{:>11}{:>14}{:>12}{:>12}", "position", "quantity", last, "initial", "maint."));
+    let mut table = Columns::new(&[29, 11, 14, 12, 12]);
+    let head = ["position", "quantity", last, "initial", "maint."];
+    table.row(head.map(str::to_owned), String::new());
     for position in &view.positions {
         let more = |figure: fn(&backtest::portfolio::Marginal) -> &FigureView| {
             let found = position.one_more.as_ref().and_then(|more| figure(more).value);
@@ -210,16 +255,17 @@ fn positions(view: &MarginView, terminal: &Terminal) {
             Some(found) => figure_or_missing(found, price),
             None => position.price.clone().unwrap_or_else(|| show::MISSING.to_owned()),
         };
-        terminal.result(format_args!(
-            "  {:<29}{:>11}{at:>14}{initial:>12}{maintenance:>12}",
-            position.instrument, position.quantity
-        ));
-        reasons(position, view, terminal);
+        table.row([position.instrument.clone(), position.quantity.clone(), at, initial, maintenance], String::new());
+        reasons(position, view, terminal, &mut table);
     }
+    // Over the last two columns.
+    let end: usize = table.widths[..4].iter().sum();
+    terminal.result(format_args!("\n  {:>end$}", "one more needs"));
+    table.show(terminal);
     terminal.result("  one more: a coin, or its worth of an inverse contract, in the same direction");
 }
 
-fn reasons(position: &PositionView, view: &MarginView, terminal: &Terminal) {
+fn reasons(position: &PositionView, view: &MarginView, terminal: &Terminal, table: &mut Columns) {
     let end = if position.is_liquidated == Some(true) { ", under its maintenance margin: LIQUIDATED" } else { "" };
     let isolated = position.isolated_equity.as_ref().map(|equity| {
         let equity = equity.parse().map_or_else(|_| equity.clone(), |equity| money(equity, view));
@@ -231,7 +277,7 @@ fn reasons(position: &PositionView, view: &MarginView, terminal: &Terminal) {
     let beyond = position.beyond.map(|at| format!("on the other side liquidated at {} too", price(at)));
     let more = position.one_more_absent.as_ref().map(|reason| format!("one more: {reason}"));
     for reason in [isolated, liquidation, beyond, more].into_iter().flatten() {
-        terminal.result(format_args!("    {}", wrap(&reason, terminal.width(), 4)));
+        table.text(format!("    {}", wrap(&reason, terminal.width(), 4)));
     }
 }
 
@@ -239,10 +285,10 @@ fn liquidation(view: &MarginView, terminal: &Terminal) {
     if view.liquidation.is_empty() {
         return;
     }
-    terminal.result(format_args!(
-        "\n  {:<11}{:>10}{:>11}{:>7}{:>6}{:>11}{:>7}{:>6}{:>8}",
-        "liquidation", "now", "under", "%", "moves", "over", "%", "moves", "1 d %"
-    ));
+    let mut table = Columns::new(&[11, 10, 11, 7, 6, 11, 7, 6, 8]);
+    table.text(String::new());
+    let head = ["liquidation", "now", "under", "%", "moves", "over", "%", "moves", "1 d %"];
+    table.row(head.map(str::to_owned), String::new());
     for found in &view.liquidation {
         let LiquidationView { coin, position, price: now, below, above, touch, .. } = found;
         let name = match (coin, position) {
@@ -254,20 +300,18 @@ fn liquidation(view: &MarginView, terminal: &Terminal) {
             .as_ref()
             .map_or_else(|| show::MISSING.to_owned(), |touch| show::percent(touch.martingale, 2, Style::Terminal));
         let now = if coin.is_some() { price(*now) } else { "x 1".to_owned() };
-        terminal.result(format_args!("  {name:<11}{now:>10}{}{}{touch:>8}", edge(below), edge(above)));
+        let ([at, share, moves], [high, high_share, high_moves]) = (edge(below), edge(above));
+        table.row([name, now, at, share, moves, high, high_share, high_moves, touch], String::new());
     }
     if let Some(vol) = &view.volatility {
         let told = |edge: &Edge| {
             edge.at.map_or_else(|| show::MISSING.to_owned(), |at| format!("x {}", show::ratio(at, Style::Terminal)))
         };
-        terminal.result(format_args!(
-            "  {:<11}{:>10}{:>11}{:>24}",
-            "volatility",
-            "x 1",
-            told(&vol.below),
-            told(&vol.above)
-        ));
+        let (none, name) = (String::new, "volatility".to_owned());
+        let row = [name, "x 1".to_owned(), told(&vol.below), none(), none(), told(&vol.above), none(), none(), none()];
+        table.row(row, String::new());
     }
+    table.show(terminal);
     terminal.result("  moves: standard deviations of a day; 1 d: touched within a day, without drift");
     if view.liquidation.iter().any(|found| found.position.is_some()) {
         terminal.result("  alone: an isolated position, by its own mark and the money set aside for it");
@@ -291,12 +335,13 @@ fn liquidation(view: &MarginView, terminal: &Terminal) {
     }
 }
 
-fn edge(edge: &Edge) -> String {
+/// Where, how far as a share, and how many moves of a day.
+fn edge(edge: &Edge) -> [String; 3] {
     let missing = || show::MISSING.to_owned();
     let at = edge.at.map_or_else(missing, price);
     let distance = edge.distance.map_or_else(String::new, |share| show::percent(share, 1, Style::Terminal));
     let moves = edge.daily_moves.map_or_else(String::new, |moves| show::number(moves, 1, Style::Terminal));
-    format!("{at:>11} {distance:>6} {moves:>5}")
+    [at, distance, moves]
 }
 
 fn notes(view: &MarginView, explain: bool, terminal: &Terminal) {
