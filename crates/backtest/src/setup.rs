@@ -7,7 +7,7 @@ use crate::table::Name;
 use engine::{Adoption, Engine, EngineConfig, HedgeChoice, LiquidationGuard, Sharing, StrategyConfig};
 use exchange::{AccountTerms, ExchangeConfig, FeeSchedule, FeeTier, Flow, FlowKind, OpeningPosition, OptionTerms};
 use market::{AccountSpec, Catalogue, Conversion, Currency, InstrumentKind};
-use policy::spec;
+use policy::spec::{self, SizeKind, TargetGreek};
 use policy::{Policy, Program};
 use risk::TierTable;
 use risk::venues::VenueModel;
@@ -50,6 +50,7 @@ impl Setup {
             }
         }
         check_hedges(policies, &traders, catalogue)?;
+        check_levels(policies)?;
         check_sizes(policies, &traders, catalogue)?;
         let accounts = accounts(first, &traders, catalogue)?;
         let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
@@ -106,6 +107,7 @@ impl Setup {
                     }),
                     adoption: adoption(policy, symbol),
                     structure: policy.structure.clone(),
+                    levels: if twin { None } else { self.levels(policies, at, instrument, catalogue) },
                     ..StrategyConfig::new(instrument, program)
                 })
             })
@@ -126,6 +128,23 @@ impl Setup {
             is_named(*at) && policies[*at].hedge_in(&known.symbol).is_none() && base == Some(known.base.as_str())
         });
         traders.map(|(index, _)| StrategyId(index as u32)).collect()
+    }
+
+    /// Of a policy whose structure brings a Greek to a level: which, and the other strategies on its coin that are counted with it.
+    fn levels(
+        &self,
+        policies: &[Policy],
+        own: usize,
+        instrument: InstrumentId,
+        catalogue: &Catalogue,
+    ) -> Option<(TargetGreek, Vec<StrategyId>)> {
+        let SizeKind::GreekTarget { greek, strategies, .. } = &policies[own].size.kind else { return None };
+        let base = catalogue.instruments[instrument.index()].base;
+        let of = self.traders.iter().enumerate().filter(|(_, (at, other))| {
+            let is_named = strategies.is_empty() || strategies.contains(&policies[*at].name);
+            is_named && *other != instrument && catalogue.instruments[other.index()].base == base
+        });
+        Some((*greek, of.map(|(index, _)| StrategyId(index as u32)).collect()))
     }
 
     /// How an instrument of a hedge is compared with the others.
@@ -181,6 +200,23 @@ impl Setup {
 /// Whether a hedge of a policy names another one, or its own without naming any.
 fn is_hedged(policies: &[Policy], at: usize, (own, hedge): (usize, &spec::Hedge)) -> bool {
     if hedge.strategies.is_empty() { at == own } else { hedge.strategies.contains(&policies[at].name) }
+}
+
+/// Structures that bring a Greek to a level count policies of the run.
+fn check_levels(policies: &[Policy]) -> Result<(), Error> {
+    for policy in policies {
+        let SizeKind::GreekTarget { strategies, .. } = &policy.size.kind else { continue };
+        let Some(absent) = strategies.iter().find(|named| policies.iter().all(|of| of.name != **named)) else {
+            continue;
+        };
+        let names: Vec<String> = policies.iter().map(|of| format!("`{}`", of.name)).collect();
+        return Err(Error::Setup(format!(
+            "`[size] strategies` of `{}` counts `{absent}`, which is not in the run: its policies are {}",
+            policy.name,
+            names.join(", ")
+        )));
+    }
+    Ok(())
 }
 
 /// Each hedge trades a contract or spot, and names strategies of the run that trade its coin.

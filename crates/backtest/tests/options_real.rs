@@ -379,7 +379,6 @@ fn short_strangles_on_eth_through_the_spring_of_2026() {
     strangles("ETH", text, &shared);
 }
 
-/// The index of 2022 to 2025 is on the tapes and always too old; in March no option is quoted. Funding is not recorded.
 /// The standard normal distribution function, by its power series; its own code, to have delta from outside.
 fn normal(x: f64) -> f64 {
     let (mut term, mut sum) = (x, x);
@@ -410,8 +409,29 @@ fn delta_by_hand(
     run: &Run,
     outside: &Outside,
     marks: &BTreeMap<String, Vec<Marked>>,
-    (at, input): (Timestamp, u64),
+    at: (Timestamp, u64),
     moved: f64,
+) -> f64 {
+    by_hand(run, outside, marks, at, &|right, forward, strike, years, vol| {
+        black(right, forward * moved, strike, years, vol).1
+    })
+}
+
+/// Vega of the options held at a time, likewise: dollars for 0.01 of volatility.
+fn vega_by_hand(run: &Run, outside: &Outside, marks: &BTreeMap<String, Vec<Marked>>, at: (Timestamp, u64)) -> f64 {
+    by_hand(run, outside, marks, at, &|right, forward, strike, years, vol| {
+        let at = |vol: f64| black(right, forward, strike, years, vol).0;
+        (at(vol + 0.005) - at(vol - 0.005)) * forward
+    })
+}
+
+/// A sum over the options held at a time, of what one is by its right, forward, strike, years and volatility.
+fn by_hand(
+    run: &Run,
+    outside: &Outside,
+    marks: &BTreeMap<String, Vec<Marked>>,
+    (at, input): (Timestamp, u64),
+    each: &dyn Fn(OptionRight, f64, f64, f64, f64) -> f64,
 ) -> f64 {
     let mut held: BTreeMap<&str, Qty> = BTreeMap::new();
     for fill in run.tables.fills.iter().filter(|fill| fill.input < input) {
@@ -425,7 +445,7 @@ fn delta_by_hand(
         |at: Timestamp| outside.closes[outside.closes.partition_point(|(closed, _)| *closed <= at) - 1].1.approximate();
     let year = 365.0 * 86_400.0;
     let years = |from: Timestamp, to: Timestamp| to.since(from).nanos() as f64 / 1e9 / year;
-    let delta = |(symbol, qty): (&&str, &Qty)| {
+    let of = |(symbol, qty): (&&str, &Qty)| {
         let (strike, right, expiry) = outside.options[*symbol];
         let known = &marks[*symbol];
         let (quoted, mark, forward) = known[known.partition_point(|(told, ..)| *told <= at) - 1];
@@ -436,10 +456,10 @@ fn delta_by_hand(
             let is_dear = black(right, forward, strike, years(quoted, expiry), middle).0 > mark.approximate();
             if is_dear { high = middle } else { low = middle }
         }
-        let now = forward * close(at) / close(quoted) * moved;
-        qty.approximate() * black(right, now, strike, years(at, expiry), low).1
+        let now = forward * close(at) / close(quoted);
+        qty.approximate() * each(right, now, strike, years(at, expiry), low)
     };
-    held.iter().filter(|(_, qty)| !qty.is_zero()).map(delta).sum()
+    held.iter().filter(|(_, qty)| !qty.is_zero()).map(of).sum()
 }
 
 /// The example, with a smile that stays at its strikes: each decision of the hedge saw the delta that the recorded quotes give by hand, it
@@ -582,7 +602,81 @@ fn a_strangle_hedged_as_far_as_costs_are_worth_it() {
     assert!(trades[1] > 3 && 2 * trades[0] > 3 * trades[1], "{trades:?}");
 }
 
-/// The audit finds nothing in the run, and what is wrong in one that was altered.
+/// Straddles bought beside strangles that are sold: the vega of both, told by the plans, is that which quotes give by hand; nothing is
+/// traded while it is in its band, and what is traded brings it to its level, to a lot.
+#[test]
+fn straddles_keep_the_vega_of_sold_strangles_at_its_level() {
+    let Some(shared) = shared("straddles_keep_the_vega_of_sold_strangles_at_its_level") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = tapes(&shared, folder.path(), "BTC", &[1, 2, 3], true);
+    // Without its stop and its caps there is always something to count.
+    let strangles = example("short-strangle.toml");
+    let kept = |section: &&str| !["stop]", "ladder]", "unit]", "caps]"].iter().any(|name| section.starts_with(name));
+    let strangles = strangles.split("\n[").filter(kept).collect::<Vec<_>>().join("\n[");
+    let straddles = r#"policy = 1
+name = "bought"
+[structure]
+chain = "deribit:BTC"
+min_open_interest = 10
+legs = [{ right = "call", delta = 0.5, days = 60 }, { right = "put", delta = 0.5, days = 60 }]
+roll = "7d"
+[signal]
+kind = "constant"
+strength = 1.0
+reentry = "at_once"
+[size]
+kind = "greek_target"
+greek = "vega"
+level = -200
+band = 100
+strategies = ["short-strangle"]
+[caps]
+leverage = 5
+"#;
+    let policies = vec![PolicyFile::new("strangles.toml", strangles), PolicyFile::new("straddles.toml", straddles)];
+    let request = Request { policies, tapes: tapes.clone(), program: "test".into(), seed: None };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    common::assert_it_holds(&run);
+    let audit = audited(&run, folder.path());
+    assert!(audit.is_clean(), "{:?}", audit.findings);
+    let outside = Outside::of(&run, &tapes);
+    let marks = marks(&outside, &tapes);
+    let (mut errors, mut outside_band, mut inside_band) = (Vec::new(), 0, 0);
+    for plan in run.tables.plans.chunk_by(|a, b| a.plan == b.plan) {
+        let Some(step) = plan.iter().find(|step| &*step.rule == "greek_target") else { continue };
+        if !step.because.starts_with("vega ") {
+            continue;
+        }
+        let now = told(&step.because, "vega");
+        let by_hand = vega_by_hand(&run, &outside, &marks, (step.time, step.input));
+        println!("{} {} {} {by_hand}", step.time, step.because, step.target);
+        // A snapshot comes over minutes, and what is filled then is quoted anew.
+        let near = |fill: &&FillRow| fill.time <= step.time && step.time.since(fill.time) < Duration::HOUR;
+        if run.tables.fills.iter().all(|fill| !near(&fill)) {
+            errors.push((now - by_hand).abs() / by_hand.abs().max(100.0));
+        }
+        if step.because.contains("no further") {
+            assert!((now + 200.0).abs() <= 100.0 + 1e-3, "{}", step.because);
+            assert_eq!(step.after, plan[0].position, "{}", step.because);
+            inside_band += 1;
+        } else {
+            assert!((now + 200.0).abs() >= 100.0 - 1e-3, "{}", step.because);
+            let (beside, each) = (told(&step.because, "-200.00:"), told(&step.because, "beside it,"));
+            // Lots are of a tenth, and two decimals are told.
+            let left = beside + each * plan[0].target.approximate() + 200.0;
+            let is_flat = plan[0].target.is_zero() && beside > -200.0;
+            let is_there = left <= 0.05 && left > -0.1 * each - 0.05;
+            assert!(is_flat || is_there, "{}: {left} is left of {}", step.because, plan[0].target);
+            outside_band += 1;
+        }
+    }
+    errors.sort_by(f64::total_cmp);
+    let [median, most] = [errors[errors.len() / 2], errors[errors.len() * 9 / 10]];
+    println!("{outside_band} outside, {inside_band} inside; vega off by {median:.4}, {most:.4} in nine of ten");
+    assert!(outside_band > 5 && median < 0.02 && most < 0.1, "{errors:?}");
+    replays(&run, folder.path());
+}
+
 /// What a sentence of a plan says after some words.
 fn told(because: &str, words: &str) -> f64 {
     let rest = &because[because.find(words).unwrap() + words.len()..];
@@ -698,6 +792,7 @@ fn audited(run: &Run, folder: &Path) -> backtest::audit::Audit {
     backtest::audit::audit(&out, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
+/// The audit finds nothing in the run, and what is wrong in one that was altered.
 fn audits(run: &Run, folder: &Path) {
     let audited = |run: &Run| audited(run, folder);
     let clean = audited(run);
@@ -723,6 +818,7 @@ fn audits(run: &Run, folder: &Path) {
     }
 }
 
+/// The index of 2022 to 2025 is on the tapes and always too old; in March no option is quoted. Funding is not recorded.
 #[test]
 fn a_position_follows_implied_volatility_and_shrinks_without_it() {
     let Some(shared) = shared("a_position_follows_implied_volatility_and_shrinks_without_it") else { return };

@@ -20,7 +20,7 @@ use market::{
     InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
 };
 use policy::facts::{self, Facts};
-use policy::spec::{StreakOver, Structure};
+use policy::spec::{StreakOver, Structure, TargetGreek};
 use policy::{Arg, Outcome, Program};
 use pricing::Ohlc;
 use risk::TierTable;
@@ -56,14 +56,16 @@ pub struct StrategyConfig {
     pub hedged: Vec<StrategyId>,
     /// How that is shared with other instruments, where the hedge compares costs.
     pub choice: Option<HedgeChoice>,
+    /// Of a structure that brings a Greek to a level: which, and the other strategies that are counted with it.
+    pub levels: Option<(TargetGreek, Vec<StrategyId>)>,
 }
 
 impl StrategyConfig {
     /// A strategy that sizes on all of its account.
     #[must_use]
     pub fn new(instrument: InstrumentId, program: Program) -> Self {
-        let (guard, sharing, adoption, structure) = (None, None, None, None);
-        Self { instrument, program, guard, sharing, adoption, structure, hedged: Vec::new(), choice: None }
+        let (guard, sharing, adoption, structure, levels) = (None, None, None, None, None);
+        Self { instrument, program, guard, sharing, adoption, structure, hedged: Vec::new(), choice: None, levels }
     }
 }
 
@@ -271,6 +273,13 @@ impl Engine {
             self.surfaces.read_on(instrument.base.as_str(), &self.structures.chains);
             (self.has_options, self.has_surface_facts) = (true, true);
         }
+        let levels = config.levels.take();
+        if let Some((greek, of)) = levels.clone() {
+            let greeks = self.greeks.get_or_insert_with(HeldGreeks::empty);
+            greeks.level(id.0, instrument.base, (greek, of), (&self.catalogue, &self.structures.chains));
+            self.surfaces.read_on(instrument.base.as_str(), &self.structures.chains);
+            (self.has_options, self.has_surface_facts) = (true, true);
+        }
         let mut member = Member::default();
         if let Some(sharing) = config.sharing {
             let group = sharing.group as usize;
@@ -287,6 +296,7 @@ impl Engine {
             Scope::new(id, config, AccountId(self.traded[index].account), instrument, self.catalogue.series.len());
         (scope.amounts, scope.member) = (amounts, member);
         scope.choice = choice.as_ref().map(|choice| choice.group);
+        scope.levels = levels.map(|(greek, _)| greek);
         scope.desk = structure.map(|structure| self.add_desk(id.0, InstrumentId(index as u32), structure));
         scope.find_special();
         self.counts_volume |= scope.volume.is_some();

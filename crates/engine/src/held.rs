@@ -5,8 +5,9 @@ use crate::desk::Desk;
 use crate::scope::Scope;
 use crate::surfaces::{FittedChain, Surfaces};
 use market::{Catalogue, Currency, InstrumentKind};
+use policy::spec::TargetGreek;
 use policy::{Greek, SurfaceFact};
-use pricing::options::{OptionStyle, Simd};
+use pricing::options::{GreekSums, OptionStyle, Simd};
 use pricing::surface::Sticky;
 use risk::chain::{Chain, ChainExpiry, Chains, QuotedOption};
 use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks, SmilePoint};
@@ -85,6 +86,26 @@ pub(crate) struct HedgedDelta {
     told: Option<Option<Delta>>,
 }
 
+/// A structure that is told a Greek of what is held beside it.
+#[derive(Debug, Clone)]
+struct LevelledGreek {
+    /// The strategy of the structure.
+    scope: u32,
+    greek: TargetGreek,
+    /// Those whose positions are counted with it.
+    of: Vec<StrategyId>,
+    /// What it is to be told, if it is news: of the others, and of all that it holds itself.
+    told: Option<Option<[f64; 2]>>,
+}
+
+/// Of one sum of Greeks, the one that a structure brings to a level.
+pub(crate) fn levelled(greek: TargetGreek, sums: &GreekSums) -> f64 {
+    match greek {
+        TargetGreek::Gamma => sums.gamma,
+        TargetGreek::Vega => sums.vega,
+    }
+}
+
 /// Delta of what is hedged, in coins, and its gamma in coins for a dollar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Delta {
@@ -100,6 +121,7 @@ struct Underlying {
     base: Currency,
     facts: Vec<GreekFact>,
     hedges: Vec<HedgedDelta>,
+    levels: Vec<LevelledGreek>,
     volatility: Option<VolatilityFact>,
     /// Instruments whose price is that of the underlying: the first that has one tells it.
     sources: Vec<u32>,
@@ -175,11 +197,34 @@ impl HeldGreeks {
         of: Vec<StrategyId>,
         (catalogue, chains): (&Catalogue, &Chains),
     ) {
-        let at = self.underlyings.binary_search_by_key(&base, |of| of.base).unwrap_or_else(|at| {
+        let at = self.on(base, catalogue, chains);
+        self.underlyings[at].hedges.push(HedgedDelta { scope, of, told: None });
+    }
+
+    /// Tells the strategy of a structure from now on a Greek in a coin of what others hold.
+    pub(crate) fn level(
+        &mut self,
+        scope: u32,
+        base: Currency,
+        (greek, of): (TargetGreek, Vec<StrategyId>),
+        (catalogue, chains): (&Catalogue, &Chains),
+    ) {
+        let at = self.on(base, catalogue, chains);
+        self.underlyings[at].levels.push(LevelledGreek { scope, greek, of, told: None });
+    }
+
+    /// The number of an underlying, which is there from now on.
+    fn on(&mut self, base: Currency, catalogue: &Catalogue, chains: &Chains) -> usize {
+        self.underlyings.binary_search_by_key(&base, |of| of.base).unwrap_or_else(|at| {
             self.underlyings.insert(at, Underlying::new(base, catalogue, chains));
             at
-        });
-        self.underlyings[at].hedges.push(HedgedDelta { scope, of, told: None });
+        })
+    }
+
+    /// What structures that bring a Greek to a level are to be told since the last time, `None` where it is not known.
+    pub(crate) fn levelled(&mut self) -> impl Iterator<Item = (u32, Option<[f64; 2]>)> + '_ {
+        let levels = self.underlyings.iter_mut().flat_map(|of| &mut of.levels);
+        levels.filter_map(|level| Some((level.scope, level.told.take()?)))
     }
 
     /// What hedges are to be told since the last time, `None` where it is not known.
@@ -208,6 +253,7 @@ impl HeldGreeks {
             }
             if has_changed {
                 underlying.see_hedged(greeks, holdings);
+                underlying.see_levelled(greeks);
             }
             if !(has_changed && underlying.is_complete) || underlying.facts.is_empty() {
                 continue;
@@ -288,6 +334,7 @@ impl Underlying {
             base,
             facts: Vec::new(),
             hedges: Vec::new(),
+            levels: Vec::new(),
             volatility: None,
             sources: catalogue.prices_of(base).map(|source| source.0).collect(),
             chains: listed.map(|(at, _)| at).collect(),
@@ -322,6 +369,21 @@ impl Underlying {
             let least = if gross > 0.0 { Qty::from_raw(1) } else { Qty::ZERO };
             hedge.told =
                 Some(qty(net).zip(qty(gross)).map(|(net, gross)| Delta { net, gross: gross.max(least), gamma }));
+        }
+    }
+
+    /// What structures that bring a Greek to a level are told: that of what is counted with them, and of what they hold.
+    fn see_levelled(&mut self, greeks: &mut PortfolioGreeks) {
+        for level in &mut self.levels {
+            let (mut beside, mut own) = (0.0, 0.0);
+            for (strategy, sums) in greeks.each(self.base) {
+                if strategy.0 == level.scope {
+                    own += levelled(level.greek, &sums);
+                } else if level.of.contains(&strategy) {
+                    beside += levelled(level.greek, &sums);
+                }
+            }
+            level.told = Some(self.is_complete.then_some([beside, own]));
         }
     }
 

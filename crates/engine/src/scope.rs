@@ -10,6 +10,7 @@ use crate::{Adoption, Campaign, Purpose, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
 use market::{Conversion, Instrument};
 use policy::facts::{self, Fact, FactId, Facts};
+use policy::spec::TargetGreek;
 use policy::{Arg, Because, CampaignTerms, Indicator, Reductions, Region, Rule, Target};
 use pricing::Ohlc;
 use std::collections::VecDeque;
@@ -58,6 +59,8 @@ pub(crate) struct Scope {
     pub(crate) desk: Option<u32>,
     /// The hedge that compares costs of which it is an instrument, or which may give it up.
     pub(crate) choice: Option<u32>,
+    /// The Greek that it brings to a level.
+    pub(crate) levels: Option<TargetGreek>,
     pub(crate) id: StrategyId,
     /// Signed quantities that the venue refused since the last decision, and whether for want of margin.
     refusals: ArrayVec<(Qty, bool), REFUSALS_MAX>,
@@ -137,6 +140,7 @@ impl Scope {
             account,
             desk: None,
             choice: None,
+            levels: None,
             alone: true,
             sharing: config.sharing,
             member: Member::default(),

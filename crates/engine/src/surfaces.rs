@@ -1,22 +1,23 @@
 //! Fitted volatility surfaces of what is quoted, and the facts that policies read off them.
 
+use crate::desk::Desk;
 use crate::engine::Engine;
-use crate::held::{HeldGreeks, Holdings, Told, Value};
+use crate::held::{HeldGreeks, Holdings, Told, Value, levelled};
 use crate::structures::Structures;
 use arrayvec::ArrayVec;
 use market::{Catalogue, Currency};
 use policy::facts;
-use policy::spec::LEGS_MAX;
+use policy::spec::{LEGS_MAX, TargetGreek};
 use policy::{RiskFact, SurfaceFact};
-use pricing::options::{DeltaConvention, Inputs, OptionStyle};
+use pricing::options::{DeltaConvention, Inputs, OptionStyle, Simd};
 use pricing::surface::{ChainSettings, ExpiryReport, Repair, Slice, Sticky, Surface, SurfaceRefusal, Tenor};
 use risk::chain::{Chain, ChainExpiry, Chains};
-use risk::greeks::PortfolioGreeks;
+use risk::greeks::{OptionKey, PortfolioGreeks, SmilePoint};
 use risk::{Leg, OneDay, ProfitIn};
 use std::collections::VecDeque;
 use units::math::ln;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Contract, Duration, InstrumentId, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
+use units::{Contract, Duration, InstrumentId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp, Vol};
 
 /// Days of a year, in nanoseconds: tenors are ACT/365.
 const YEAR: f64 = 365.0 * Duration::DAY.nanos() as f64;
@@ -519,15 +520,39 @@ impl Engine {
         }
         self.surfaces.told = told;
         self.tell_hedges();
-        let Some(series) = self.surfaces.structure.filter(|_| changed != 0) else { return };
-        for at in 0..self.structures.desks.len() {
+        self.tell_levels();
+        for at in 0..if changed == 0 { 0 } else { self.structures.desks.len() } {
             let desk = &self.structures.desks[at];
             let scope = desk.scope as usize;
             let Some(chain) = desk.chain.filter(|chain| has(changed, *chain)) else { continue };
-            let volatility = self.structure_volatility(at, chain);
-            if let Some(volatility) = volatility.and_then(|volatility| Ratio::new(volatility.get())) {
-                self.tell_fact(scope, series, volatility);
+            if let Some(series) = self.surfaces.structure {
+                let volatility = self.structure_volatility(at, chain);
+                if let Some(volatility) = volatility.and_then(|volatility| Ratio::new(volatility.get())) {
+                    self.tell_fact(scope, series, volatility);
+                }
             }
+            // Of legs that are held it follows the price between quotes too.
+            if let Some(greek) = self.scopes[scope].levels.filter(|_| self.scopes[scope].position.is_zero()) {
+                let each = self.structure_greek(at, chain, greek);
+                let facts = &mut self.scopes[scope].facts;
+                facts.set_now(self.now);
+                facts.put(facts::GREEK_EACH, each);
+                self.dirty.touch(scope as u32);
+            }
+        }
+    }
+
+    /// Tells structures that bring a Greek to a level that of what is counted with them, where it is another.
+    fn tell_levels(&mut self) {
+        let Self { greeks: Some(greeks), scopes, dirty, now, .. } = self else { return };
+        for (index, told) in greeks.levelled() {
+            let crate::scope::Scope { facts, position, .. } = &mut scopes[index as usize];
+            facts.set_now(*now);
+            facts.put(facts::GREEK_BESIDE, told.and_then(|[beside, _]| Ratio::new(beside)));
+            if let Some([_, own]) = told.filter(|_| !position.is_zero()) {
+                facts.put(facts::GREEK_EACH, Ratio::new(own / position.approximate()).filter(|each| each.get() != 0.0));
+            }
+            dirty.touch(index);
         }
     }
 
@@ -585,17 +610,9 @@ impl Engine {
         let desk = &self.structures.desks[at];
         let (fitted, chains) = (self.surfaces.of(chain)?, &self.structures.chains);
         let quoted = &chains.chains()[chain];
-        // Of a roll under way the old legs.
-        let mut units: ArrayVec<(InstrumentId, Qty), { 2 * LEGS_MAX }> = ArrayVec::new();
-        if desk.is_idle() {
-            units.extend(desk.candidate.iter().flat_map(|choice| choice.legs.iter().copied()));
-        } else {
-            let held = desk.lines.iter().filter(|line| !line.ratio.is_zero() && line.settled.is_none());
-            units.extend(held.map(|line| (line.instrument, line.ratio)).take(2 * LEGS_MAX));
-        }
         let mut legs: ArrayVec<Leg, { 2 * LEGS_MAX }> = ArrayVec::new();
         let mut price = None;
-        for (instrument, ratio) in units {
+        for (instrument, ratio) in unit_of(desk) {
             let (expiry, forward) = chains.expiry(instrument)?;
             let (option, smile) = (chains.option(instrument)?, fitted.smile(expiry, self.now)?);
             let forward = forward.map_or(smile.forward(), Price::approximate);
@@ -613,12 +630,48 @@ impl Engine {
         risk::ex_ante(&legs, &day).ok()?.of_exposure(price)
     }
 
+    /// A Greek of one unit of a structure that is not held, of the legs that would be chosen now: as that of what is held is reckoned.
+    fn structure_greek(&self, at: usize, chain: usize, greek: TargetGreek) -> Option<Ratio> {
+        let desk = &self.structures.desks[at];
+        let (fitted, chains) = (self.surfaces.of(chain)?, &self.structures.chains);
+        let quoted = &chains.chains()[chain];
+        let (underlying, units) = (quoted.base(), unit_of(desk));
+        let nearest = || units.iter().find_map(|(instrument, _)| chains.expiry(*instrument)?.1);
+        let price = price_of(underlying, &self.catalogue, &self.last).or_else(nearest)?;
+        let mut unit = PortfolioGreeks::new(Simd::best());
+        unit.set_time(self.now).ok()?;
+        unit.set_price(underlying, price.approximate()).ok()?;
+        let style = if quoted.is_in_coin() { OptionStyle::Inverse } else { OptionStyle::Linear };
+        for (instrument, ratio) in &units {
+            let (expiry, forward) = chains.expiry(*instrument)?;
+            let (option, smile) = (chains.option(*instrument)?, fitted.smile(expiry, self.now)?);
+            let forward = forward.map_or(smile.forward(), Price::approximate);
+            let k = ln(option.strike.approximate() / forward);
+            let point = SmilePoint { vol: smile.vol(k), slope: smile.vol_slope(k) };
+            let (venue, strategy) = (desk.account, StrategyId(desk.scope));
+            let (strike, right) = (option.strike, option.right);
+            unit.set_forward(underlying, expiry, forward).ok()?;
+            unit.hold(OptionKey { underlying, expiry, strike, right, style, venue, strategy }, *ratio, point).ok()?;
+        }
+        let sums = unit.underlying(underlying);
+        Ratio::new(levelled(greek, &sums)).filter(|each| each.get() != 0.0)
+    }
+
     /// The Greeks of what strategies hold, of the underlyings that policies read them of, as of the last market input that changed
     /// them. `None`: no policy reads any.
     #[must_use]
     pub fn greeks(&self) -> Option<&PortfolioGreeks> {
         self.greeks.as_ref().map(HeldGreeks::portfolio)
     }
+}
+
+/// The options of one unit of a structure: of a roll under way the old legs, and while nothing is held those that would be chosen now.
+fn unit_of(desk: &Desk) -> ArrayVec<(InstrumentId, Qty), { 2 * LEGS_MAX }> {
+    if desk.is_idle() {
+        return desk.candidate.iter().flat_map(|choice| choice.legs.iter().copied()).collect();
+    }
+    let held = desk.lines.iter().filter(|line| !line.ratio.is_zero() && line.settled.is_none());
+    held.map(|line| (line.instrument, line.ratio)).take(2 * LEGS_MAX).collect()
 }
 
 /// The last price of an underlying in dollars.

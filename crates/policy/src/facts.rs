@@ -343,6 +343,13 @@ facts! {
 /// has no streak, so that it shares the slot of what only hedges are told: there are no more bits than slots.
 pub const WINS: Fact<u32> = HEDGE_TURN;
 
+/// Of a structure that brings a Greek to a level: that Greek of what is counted beside the structure. None: it is not known now. What
+/// only hedges are told has the slot too.
+pub const GREEK_BESIDE: Fact<Ratio> = HEDGED_GAMMA;
+
+/// Of such a structure: that Greek of one unit of it.
+pub const GREEK_EACH: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
+
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].
 pub const FIRST_SERIES: u16 = NAMES.len() as u16;
 

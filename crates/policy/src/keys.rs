@@ -4,7 +4,8 @@ use crate::parse::schema::{
     ALTERNATIVES, DRAWDOWN_LEVEL, FEE_TIERS, FLOWS, LEGS, LISTS, POLICY, ROOT, SECTIONS, SIGNAL_KINDS, SIZE_KINDS,
 };
 use crate::spec::{
-    BufferTo, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky, Trigger,
+    BufferTo, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides, Spacing, Sticky,
+    TargetGreek, Trigger,
 };
 use crate::words::Word;
 use units::OptionRight;
@@ -67,6 +68,7 @@ pub fn words(section: &str, key: &str) -> Option<Vec<&'static str>> {
         ("signal", "sides") => all::<Sides>(),
         ("signal", "reentry") => all::<Reentry>(),
         ("size", "kind") => kinds(SIZE_KINDS),
+        ("size", "greek") => all::<TargetGreek>(),
         ("size", "resize") => all::<Resize>(),
         ("pyramid", "spacing") => all::<Spacing>(),
         ("stop", "follow") => all::<Follow>(),

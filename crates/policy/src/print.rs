@@ -252,6 +252,15 @@ impl Printer {
                     self.setting("exposure_cap", cap, |cap| cap.to_string());
                 }
             }
+            SizeKind::GreekTarget { greek, level, band, strategies } => {
+                self.quoted("kind", "greek_target");
+                self.quoted("greek", greek.word());
+                self.line("level", level);
+                self.line("band", band);
+                if !strategies.is_empty() {
+                    self.list("strategies", strategies.iter().map(|name| escaped(name)));
+                }
+            }
         }
         self.quoted("resize", size.resize.word());
     }

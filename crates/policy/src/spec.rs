@@ -549,6 +549,26 @@ pub enum SizeKind {
         /// Never more than this × equity.
         exposure_cap: Option<Setting<Ratio>>,
     },
+    /// So much of a structure that a Greek of all that is counted together is brought to a level, once it is further from it than a band.
+    GreekTarget {
+        /// Which.
+        greek: TargetGreek,
+        /// Where it is to be: gamma in coins for a dollar, vega in dollars for 0.01 of volatility.
+        level: Ratio,
+        /// How far from there it may be, in the same unit; over zero.
+        band: Ratio,
+        /// The policies that are counted with the structure, by name; empty: all of the run.
+        strategies: Vec<String>,
+    },
+}
+
+/// A Greek that only options have, and that a structure can bring to a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetGreek {
+    /// Change of delta for one dollar, in coins.
+    Gamma,
+    /// Dollars for 0.01 of volatility.
+    Vega,
 }
 
 impl SizeKind {
@@ -562,6 +582,7 @@ impl SizeKind {
                 Some(("target", target.expression())),
                 exposure_cap.as_ref().map(|cap| ("exposure_cap", cap.expression())),
             ],
+            Self::GreekTarget { .. } => [None, None],
         };
         all.into_iter().flatten().filter_map(|(key, by)| Some((key, by?)))
     }

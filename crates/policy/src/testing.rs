@@ -324,6 +324,7 @@ pub fn families(policy: &Policy) -> Vec<&'static str> {
         SizeKind::FixedFraction { .. } => "fixed fraction",
         SizeKind::RiskPerTrade { .. } => "risk per trade",
         SizeKind::VolatilityTarget { .. } => "volatility target",
+        SizeKind::GreekTarget { .. } => "greek target",
     };
     let signal = match policy.signal.kind {
         SignalKind::Constant { .. } => "constant",

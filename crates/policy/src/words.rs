@@ -3,7 +3,7 @@
 use crate::objectives::{Side, Style};
 use crate::spec::{
     Breached, BufferTo, Cut, FloorOf, Follow, FractionOf, HedgeTo, LimitAction, OnLoss, Over, Reentry, Resize, Sides,
-    Spacing, Sticky, StreakOver, Trigger, Weights,
+    Spacing, Sticky, StreakOver, TargetGreek, Trigger, Weights,
 };
 use units::OptionRight;
 
@@ -34,6 +34,7 @@ words! {
     Spacing: "entry" = Entry, "last_fill" = LastFill;
     Follow: "entry" = Entry, "last_fill" = LastFill;
     StreakOver: "instrument" = Instrument, "strategy" = Strategy, "account" = Account;
+    TargetGreek: "gamma" = Gamma, "vega" = Vega;
     FractionOf: "first" = First, "peak" = Peak, "current" = Current;
     FloorOf: "deposits" = Deposits, "highest" = Highest;
     OnLoss: "no_increase" = NoIncrease, "flat" = Flat;

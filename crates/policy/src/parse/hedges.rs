@@ -26,7 +26,7 @@ pub(super) fn hedges<'t>(
     for section in doc.list("hedges") {
         reader.require(section, &[("instrument", "\"deribit:BTC-PERPETUAL\""), ("band", "\"0.2 BTC\"")]);
         let symbol = section.get("instrument").and_then(|value| head::instrument(reader, section, "instrument", value));
-        let strategies = strategies(reader, section);
+        let strategies = strategies(reader, section, Code::Hedges);
         let base = symbol.as_deref().and_then(spec::base);
         let target = target(reader, section, base);
         let band = band(reader, section, base);
@@ -194,7 +194,7 @@ fn can_hedge_own<'t>(
 }
 
 /// The outer `None`: they were refused.
-fn strategies<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<String>> {
+pub(super) fn strategies<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, code: Code) -> Option<Vec<String>> {
     if !section.has("strategies") {
         return Some(Vec::new());
     }
@@ -205,7 +205,7 @@ fn strategies<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<
         if name.trim().is_empty() || names.contains(&name) {
             let label = if names.contains(&name) { "is named twice" } else { "is no name of a policy" };
             let help = "write each once, as `name` at the top of its policy";
-            reader.error(Code::Hedges, entry.span(), "a hedge names the policies that it hedges", label, help);
+            reader.error(code, entry.span(), "`strategies` names policies of the run", label, help);
             return None;
         }
         names.push(name);

@@ -91,6 +91,10 @@ pub(crate) const SECTIONS: &[Named] = &[
             "ratio_max_age",
             "volatility_floor",
             "exposure_cap",
+            "greek",
+            "level",
+            "band",
+            "strategies",
             "resize",
         ],
     ),
@@ -197,6 +201,7 @@ pub(crate) const SIZE_KINDS: Kinds = &[
     ("fixed_fraction", &["fraction"]),
     ("risk_per_trade", &["risk"]),
     ("volatility_target", &["target", "volatility", "ratio_max_age", "volatility_floor", "exposure_cap"]),
+    ("greek_target", &["greek", "level", "band", "strategies"]),
 ];
 
 /// Entries of a list at most.

@@ -2,6 +2,7 @@
 
 use super::fields::{Field, Low, Takes};
 use super::head::{AMOUNT_MAX, amount};
+use super::hedges::strategies;
 use super::reader::{Doc, Reader, Section};
 use super::schema::SIZE_KINDS;
 use super::signal::{AGE_MAX, kind, volatility};
@@ -22,6 +23,17 @@ const RISK: Field = Field {
     range: "over 0 and at most 100% of equity",
     example: "\"1%\"",
 };
+
+const LEVEL: Field = Field {
+    key: "level",
+    takes: Takes::Number,
+    low: Low::Least(-1e9),
+    most: 1e9,
+    range: "between -1,000,000,000 and 1,000,000,000",
+    example: "0",
+};
+const BAND: Field =
+    Field { key: "band", takes: Takes::Number, low: Low::Over(0.0), most: 1e9, range: "over 0", example: "500" };
 
 const fn multiple(key: &'static str, example: &'static str) -> Field {
     let range = "over 0 and at most 125 (× equity)";
@@ -65,6 +77,14 @@ pub(super) fn size<'t>(
             reader.require(section, &[("risk", "\"1%\"")]);
             SizeKind::RiskPerTrade { risk: risk? }
         }
+        "greek_target" => {
+            reader.require(section, &[("greek", "\"vega\""), ("level", "0"), ("band", "500")]);
+            let (greek, level, band) =
+                (reader.word(section, "greek"), reader.ratio(section, &LEVEL), reader.ratio(section, &BAND));
+            let strategies = strategies(reader, section, Code::Structure);
+            follows_greek(reader, doc, resize)?;
+            SizeKind::GreekTarget { greek: greek?, level: level?, band: band?, strategies: strategies? }
+        }
         _ => {
             reader.require(section, &[("target", "\"60%\""), ("volatility", "\"series(dvol.btc, 4d)\"")]);
             let (target, sources, ratio_max_age) = (target?, sources?, ratio_max_age?);
@@ -92,6 +112,36 @@ fn ratio_max_age<'t>(
         return None;
     }
     reader.duration(section, key, (Duration::HOUR, AGE_MAX), "\"30d\"")
+}
+
+/// A size that follows a Greek is that of a structure, and nothing else divides it or keeps it from following. `None`: it was refused.
+fn follows_greek<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, resize: Resize) -> Option<()> {
+    let place = doc.place("size", "kind");
+    if doc.section("structure").is_none() {
+        let help = "add `[structure]`, or size by `fixed_fraction`";
+        reader.error(
+            Code::Structure,
+            place,
+            "`greek_target` without `[structure]`",
+            "only options have gamma and vega",
+            help,
+        );
+        return None;
+    }
+    let message = "a size that follows a Greek is traded whole";
+    let divides = |section: &&str| doc.section(section).is_some();
+    if let Some(section) = ["pyramid", "ladder", "streak"].into_iter().find(divides) {
+        let label = format!("`[{section}]` would make a part of it");
+        let help = format!("take out `[{section}]`, or size by `fixed_fraction`");
+        reader.error(Code::Structure, place, message, label, help);
+        return None;
+    }
+    if resize == Resize::Entry {
+        let help = "take `resize` out";
+        reader.error(Code::Structure, doc.place("size", "resize"), message, "`entry` would freeze it", help);
+        return None;
+    }
+    Some(())
 }
 
 fn notional<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instruments: &[String]) -> Option<Cash> {

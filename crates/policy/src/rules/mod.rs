@@ -171,6 +171,35 @@ mod tests {
         );
     }
 
+    /// Vega of −620 beside it and 40 for each: ten units bring it to −220, of which a band of 100 is wide enough or is not.
+    #[test]
+    fn a_structure_brings_a_greek_to_its_level() {
+        let at = |signal: f64, held: &str, beside: f64, level: f64| {
+            let mut facts = structure(signal);
+            facts.set(facts::POSITION, qty(held));
+            facts.set(facts::GREEK_BESIDE, ratio(beside));
+            facts.set(facts::GREEK_EACH, ratio(40.0));
+            let (greek, band, strategies) = (crate::spec::TargetGreek::Vega, ratio(100.0), Vec::new());
+            sized(&facts, SizeKind::GreekTarget { greek, level: ratio(level), band, strategies })
+        };
+        assert_eq!(at(1.0, "0", -620.0, -220.0), qty("10"));
+        // What is held counts: −320 is just in the band, and −324 is not.
+        assert_eq!(at(1.0, "7.5", -620.0, -220.0), qty("7.5"));
+        assert_eq!(at(1.0, "7.4", -620.0, -220.0), qty("10"));
+        // Sold down as far as it is too much; never to the other side of its signal.
+        assert_eq!(at(1.0, "10", -320.0, -220.0), qty("2.5"));
+        assert_eq!(at(1.0, "10", 0.0, -220.0), qty("0"));
+        assert_eq!(at(-1.0, "0", 0.0, -220.0), qty("-5.5"));
+        assert_eq!(at(1.0, "0", -100.0, 0.0), qty("0"), "no further than its band");
+        // What is not known sizes no entry, and leaves what is held.
+        let mut unknown = structure(1.0);
+        let kind =
+            |greek| SizeKind::GreekTarget { greek, level: ratio(0.0), band: ratio(1e-4), strategies: Vec::new() };
+        assert_eq!(sized(&unknown, kind(crate::spec::TargetGreek::Gamma)), qty("0"));
+        unknown.set(facts::POSITION, qty("3"));
+        assert_eq!(sized(&unknown, kind(crate::spec::TargetGreek::Gamma)), qty("3"));
+    }
+
     #[test]
     fn leverage_counts_what_a_structure_stands_for_at_every_price_of_it() {
         let limit = |level: f64| LeverageCap { limit: Limit { limit: ratio(level), restore: ratio(level) } };

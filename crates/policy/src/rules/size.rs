@@ -6,7 +6,7 @@ use super::{collateral, contract, exposure_price, position, same_side};
 use crate::Region;
 use crate::facts::{self, FactId, Facts, VolatilityOrigin};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
-use crate::spec::{Resize, SizeKind};
+use crate::spec::{Resize, SizeKind, TargetGreek};
 use units::{Cash, Contract, Price, Qty, Ratio, Round, SeriesId, Timestamp};
 
 /// Scales the signal's proposal to the full size of all units, or holds the base frozen at entry.
@@ -22,6 +22,7 @@ pub(crate) enum Sizing {
     FixedFraction { fraction: Number },
     RiskPerTrade { risk: Number },
     VolatilityTarget { target: Number, floor: f64, cap: Option<Number> },
+    GreekTarget { greek: TargetGreek, level: f64, band: f64 },
 }
 
 /// What a size depends on beside its method.
@@ -51,12 +52,15 @@ impl Sizing {
                     None => None,
                 },
             },
+            SizeKind::GreekTarget { greek, level, band, .. } => {
+                Self::GreekTarget { greek: *greek, level: level.get(), band: band.get() }
+            }
         })
     }
 
     fn numbers(&self) -> Vec<&Number> {
         match self {
-            Self::FixedNotional { .. } => Vec::new(),
+            Self::FixedNotional { .. } | Self::GreekTarget { .. } => Vec::new(),
             Self::FixedFraction { fraction: of } | Self::RiskPerTrade { risk: of } => vec![of],
             Self::VolatilityTarget { target, cap, .. } => [target].into_iter().chain(cap).collect(),
         }
@@ -66,6 +70,7 @@ impl Sizing {
     fn unknown(&self, facts: &Facts) -> Option<&'static str> {
         let named = match self {
             Self::FixedNotional { .. } => return None,
+            Self::GreekTarget { .. } => return Some("no entry: the Greeks of what is held are not known now"),
             Self::FixedFraction { fraction } => [Some((fraction, "no entry: `size.fraction` is not known now")), None],
             Self::RiskPerTrade { risk } => [Some((risk, "no entry: `size.risk` is not known now")), None],
             Self::VolatilityTarget { target, cap, .. } => [
@@ -79,7 +84,10 @@ impl Sizing {
 
 impl SizeRule {
     pub(crate) fn new(sizing: Sizing, terms: SizeTerms) -> Self {
-        let reads = reads_with(READS, &sizing.numbers());
+        let mut reads = reads_with(READS, &sizing.numbers());
+        if let Sizing::GreekTarget { .. } = sizing {
+            reads.extend([facts::GREEK_BESIDE.id(), facts::GREEK_EACH.id()]);
+        }
         Self { sizing, reads, terms }
     }
 }
@@ -110,6 +118,7 @@ impl Rule for SizeRule {
             Sizing::FixedFraction { .. } => "fixed_fraction",
             Sizing::RiskPerTrade { .. } => "risk_per_trade",
             Sizing::VolatilityTarget { .. } => "vol_target",
+            Sizing::GreekTarget { .. } => "greek_target",
         }
     }
 
@@ -285,6 +294,10 @@ impl SizeRule {
                 let total = proposed.scaled(of_equity(capped), Round::TowardZero)?;
                 Some(if collateral::coins(facts).is_none() { total } else { beside_collateral(facts, total, because) })
             }
+            Sizing::GreekTarget { greek, level, band } => {
+                let (beside, each) = (facts.get(facts::GREEK_BESIDE)?.get(), facts.get(facts::GREEK_EACH)?.get());
+                greek_target((*greek, *level, *band), beside, each, (position(facts), proposed), because)
+            }
             Sizing::RiskPerTrade { risk } => {
                 let risk = risk.get(facts)?;
                 let (unit, price) = (facts.get(facts::UNIT)?, facts.get(facts::PRICE)?);
@@ -308,6 +321,42 @@ impl SizeRule {
             }
         }
     }
+}
+
+/// How much of a structure brings a Greek to its level, of what is held `beside` it and of one unit of it: what is held stays while the
+/// whole is within the band. Only the side that the signal takes is traded, and what cannot help from there is not held.
+fn greek_target(
+    (greek, level, band): (TargetGreek, f64, f64),
+    beside: f64,
+    each: f64,
+    (held, proposed): (Qty, Qty),
+    because: &mut Because,
+) -> Option<Qty> {
+    let now = beside + each * held.approximate();
+    // Gamma of a coin is small: as many decimals as a quantity has.
+    let shown = |number: f64| match greek {
+        TargetGreek::Gamma => Qty::from_estimate(number, Round::Nearest).map_or(Arg::Number(number), Arg::Qty),
+        TargetGreek::Vega => Arg::Number(number),
+    };
+    let numbers = [now, level, band].map(shown);
+    if (now - level).abs() <= band {
+        let sentence = match greek {
+            TargetGreek::Gamma => "gamma {} is no further than its band from {}: {}",
+            TargetGreek::Vega => "vega {} is no further than its band from {}: {}",
+        };
+        because.say(sentence, numbers);
+        return Some(held);
+    }
+    if each == 0.0 {
+        return None;
+    }
+    let sentence = match greek {
+        TargetGreek::Gamma => "gamma {} against {}: {} beside it, {} for each",
+        TargetGreek::Vega => "vega {} against {}: {} beside it, {} for each",
+    };
+    because.say(sentence, [now, level, beside, each].map(shown));
+    let whole = Qty::from_estimate((level - beside) / each, Round::TowardZero)?;
+    Some(if same_side(whole, proposed) { whole } else { Qty::ZERO })
 }
 
 /// What is left to hold of a total that coins in the account are a part of already. It never goes to the other side of the
