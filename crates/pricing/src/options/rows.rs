@@ -3,6 +3,7 @@
 use super::lanes::{Block, LANES, Lanes, Work};
 use super::simd::Simd;
 use super::weighted::{GreekSums, Node, Weighted};
+use std::ops::Range;
 
 /// Rows of the numbers of [`GreekSums`], each as wide as a block.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,8 +36,24 @@ impl Rows {
     /// If there is no such row.
     #[must_use]
     pub fn get(&self, row: usize) -> GreekSums {
-        let row = &self.rows[row].0;
-        GreekSums::from_values(std::array::from_fn(|column| row[column]))
+        self.rows[row].sums()
+    }
+
+    /// Rows that follow each other.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    pub fn range(&self, rows: Range<usize>) -> impl ExactSizeIterator<Item = GreekSums> + '_ {
+        self.rows[rows].iter().map(Block::sums)
+    }
+}
+
+impl Block {
+    /// As a row of sums.
+    #[inline]
+    fn sums(&self) -> GreekSums {
+        GreekSums::from_values(std::array::from_fn(|column| self.0[column]))
     }
 }
 

@@ -214,6 +214,34 @@ impl Weighted {
         Ok(())
     }
 
+    /// Moves the forwards of expiries that follow each other from `first` on, as [`Self::set_forward`] does one by one.
+    ///
+    /// # Errors
+    ///
+    /// A forward outside its range; nothing is changed then.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer expiries.
+    pub fn set_forwards(&mut self, first: usize, forwards: impl Iterator<Item = f64> + Clone) -> Result<(), Refusal> {
+        for forward in forwards.clone() {
+            Field::Forward.check(forward)?;
+        }
+        let mut end = first;
+        for forward in forwards {
+            self.expiries.set_forward(end, forward);
+            end += 1;
+        }
+        if first < end {
+            let options = self.expiries.options(first, self.len).start..self.expiries.options(end - 1, self.len).end;
+            if !options.is_empty() {
+                self.changed(options);
+            }
+            cover(&mut self.moved, first..end);
+        }
+        Ok(())
+    }
+
     /// Moves the time to expiry of the options `range`.
     ///
     /// # Errors

@@ -370,9 +370,11 @@ impl Book {
     fn move_forwards(&mut self, terms: Range<usize>) {
         self.groups_current = false;
         if !self.reshaped {
-            for term in self.terms[terms].iter().filter(|term| !term.options.is_empty()) {
-                // Whoever calls has checked it.
-                let _ = self.weighted.set_forward(term.place, term.forward);
+            // Those that have options stand one behind the other there.
+            let moved = self.terms[terms].iter().filter(|term| !term.options.is_empty());
+            if let Some(first) = moved.clone().next() {
+                // Whoever calls has checked them.
+                let _ = self.weighted.set_forwards(first.place, moved.map(|term| term.forward));
             }
         }
     }

@@ -127,7 +127,7 @@ impl Grouping {
         let at = Dimension::ALL.iter().position(|one| *one == dimension).and_then(|place| place.checked_sub(1));
         let parts = at.map_or(&[][..], |at| &self.parts[at]);
         let first = at.map_or(0, |at| self.first[at] as usize);
-        parts.iter().copied().zip((first..).map(|row| self.sums.get(row)))
+        parts.iter().copied().zip(self.sums.range(first..first + parts.len()))
     }
 }
 
