@@ -477,3 +477,47 @@ fn add_up<S: Lanes>(lanes: S, children: &[Node], node: &mut Node) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Inputs, OptionKind};
+
+    /// Four expiries, the third without options; two of the four blocks hold options of two each.
+    fn made() -> Weighted {
+        let mut weighted = Weighted::default();
+        for (expiry, count) in [5, 30, 0, 17].into_iter().enumerate() {
+            let forward = 60_000.0 + 100.0 * expiry as f64;
+            weighted.push_expiry(forward).unwrap();
+            for option in 0..count {
+                let strike = 50_000.0 + 1_000.0 * f64::from(option);
+                let inputs = Inputs { forward, strike, years: 0.1 + 0.2 * expiry as f64, vol: 0.6, discount: 1.0 };
+                let kind = if option % 2 == 0 { OptionKind::Call } else { OptionKind::Put };
+                let weight = Weight { quantity: f64::from(option - 7), style: OptionStyle::Inverse, slope: -0.1 };
+                weighted.push(&EuropeanOption::new(kind, inputs).unwrap(), weight);
+            }
+        }
+        weighted.weigh(Simd::best());
+        weighted
+    }
+
+    /// Any expiries at once, among them those without options, against one by one; a refused forward moves none.
+    #[test]
+    fn forwards_at_once_are_those_one_by_one() {
+        for first in 0..4 {
+            for count in 0..=4 - first {
+                let forwards = (0..count).map(|at| 58_000.0 + 333.0 * at as f64);
+                let (mut once, mut each) = (made(), made());
+                once.set_forwards(first, forwards.clone()).unwrap();
+                forwards.clone().enumerate().for_each(|(at, forward)| each.set_forward(first + at, forward).unwrap());
+                [&mut once, &mut each].into_iter().for_each(|weighted| weighted.weigh(Simd::best()));
+                assert_eq!(once.sum().values().map(f64::to_bits), each.sum().values().map(f64::to_bits));
+                assert!((0..once.len()).all(|at| once.get(at) == each.get(at)), "{count} from {first}");
+                let before = once.sum();
+                assert!(count == 0 || once.set_forwards(first, forwards.take(count - 1).chain([f64::NAN])).is_err());
+                once.weigh(Simd::best());
+                assert_eq!(once.sum(), before);
+            }
+        }
+    }
+}
