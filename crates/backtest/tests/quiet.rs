@@ -4,16 +4,22 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod common;
+#[path = "common/desk.rs"]
+mod desk;
 #[path = "common/random.rs"]
 mod random;
 
-use common::{Setup, cases, feed, restore, snapshot};
-use policy::spec::{Policy, Resize, RungAt, Trigger};
+use common::{Setup, Tick, cases, feed, restore, snapshot};
+use desk::{Desk, Seat};
+use exchange::ExchangeConfig;
+use market::{Catalogue, Event, Instrument};
+use policy::spec::{Policy, Resize, RungAt, SignalKind, Trigger, UnitSource};
 use policy::testing::policies;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use random::Random;
 use std::cell::RefCell;
+use units::{Duration, InstrumentId, Ratio};
 
 /// Inputs, evaluations of them, and how many runs were spared any.
 #[derive(Default)]
@@ -77,6 +83,18 @@ fn stating(mut policy: Policy) -> Policy {
     policy
 }
 
+/// Some policies with indicators that make nothing of a price but what follows from it alone.
+fn idling(mut policy: Policy, seed: u64) -> Policy {
+    if seed.is_multiple_of(3) && policy.unit.is_some() {
+        policy.unit = Some(UnitSource::OfPrice { share: Ratio::new(0.001 * (1 + seed % 50) as f64).unwrap() });
+    }
+    if seed.is_multiple_of(6) {
+        let strength = Ratio::new(if seed.is_multiple_of(12) { 1.0 } else { -0.5 }).unwrap();
+        policy.signal.kind = SignalKind::Constant { strength };
+    }
+    policy
+}
+
 fn check(setup: &Setup, seed: u64, bars: usize, spared: &mut Spared) -> Result<(), String> {
     let signed = matches!(setup.policy.signal.kind, policy::spec::SignalKind::Series { .. });
     let market = random::market(seed, bars, signed);
@@ -133,6 +151,7 @@ fn spared(cases: u32, bars: std::ops::Range<usize>, with: impl Fn(Setup, &mut Ra
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let spared = RefCell::new(Spared::default());
     let done = runner.run(&(policies(), any::<u64>(), bars), |(policy, seed, bars)| {
+        let policy = idling(policy, seed);
         let setup = random::setup(if seed % 4 == 0 { policy } else { stating(policy) }, seed);
         let setup = with(setup, &mut Random(seed ^ 0x010c_5e50));
         check(&setup, seed, bars, &mut spared.borrow_mut()).map_err(TestCaseError::fail)
@@ -141,4 +160,92 @@ fn spared(cases: u32, bars: std::ops::Range<usize>, with: impl Fn(Setup, &mut Ra
         panic!("{error}");
     }
     spared.into_inner()
+}
+
+/// Three strategies in instruments of their own, in one account that each of them moves: prices come together or one after the other.
+#[test]
+fn policies_in_one_account_decide_the_same() {
+    let config = Config { cases: cases(120), max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let spared = RefCell::new((0, 0));
+    let done =
+        runner.run(&(prop::collection::vec(policies(), 3), any::<u64>(), 150..350_usize), |(given, seed, bars)| {
+            let found = check_account(given, seed, bars).map_err(TestCaseError::fail)?;
+            let mut spared = spared.borrow_mut();
+            *spared = (spared.0 + found.0, spared.1 + found.1);
+            Ok(())
+        });
+    if let Err(error) = done {
+        panic!("{error}");
+    }
+    let (evaluations, inputs) = spared.into_inner();
+    assert!(evaluations * 20 < inputs * 19, "{evaluations} evaluations of {inputs} inputs");
+}
+
+/// Evaluations with regions and without.
+fn check_account(given: Vec<Policy>, seed: u64, bars: usize) -> Result<(u64, u64), String> {
+    let symbols = ["binance:BTCUSDT-PERP", "binance:ETHUSDT-PERP", "binance:SOLUSDT-PERP"];
+    let first = random::catalogue(1);
+    let named = |symbol: &&str| Instrument { symbol: (*symbol).to_owned(), ..first.instruments[0].clone() };
+    let catalogue = Catalogue { instruments: symbols.iter().map(named).collect(), series: first.series.clone() };
+    let deposit = given[0].backtest.deposit;
+    let seats = given.into_iter().enumerate().map(|(index, policy)| {
+        let policy = random::shortened(stating(idling(policy, seed.wrapping_add(index as u64))));
+        Seat::new(Policy { instruments: vec![symbols[index].to_owned()], ..policy }, index as u32)
+    });
+    let seats = seats.collect();
+    let terms = ExchangeConfig::new(deposit, &catalogue);
+    let desk = Desk { catalogue, accounts: Vec::new(), terms, seats };
+    let (moments, engine) = desk.run(&prices(seed, bars));
+    let mut always = desk.engine();
+    always.evaluate_always();
+    for (number, moment) in moments.iter().enumerate() {
+        let outputs = feed(&mut always, moment.at, moment.source, &moment.events);
+        if outputs != moment.outputs {
+            return Err(format!("moment {number} gives {:?}, evaluated {outputs:?}", moment.outputs));
+        }
+    }
+    if snapshot(&engine) != snapshot(&always) {
+        return Err("the states differ".to_owned());
+    }
+    Ok((engine.evaluations(), always.evaluations()))
+}
+
+/// Markets of three instruments, of some hours in one delivery and of others a minute apart.
+fn prices(seed: u64, bars: usize) -> Vec<Tick> {
+    let mut random = Random(seed ^ 0x0a11);
+    let markets: Vec<Vec<Tick>> = (0..3).map(|of| random::market(seed.wrapping_add(of * 7), bars, false)).collect();
+    let mut all: Vec<(i64, usize, Tick)> = Vec::new();
+    for (of, market) in markets.into_iter().enumerate() {
+        for mut tick in market {
+            // The index is told once.
+            tick.events.retain(|event| of == 0 || !matches!(event, Event::Series(_)));
+            for event in &mut tick.events {
+                match event {
+                    Event::Bar(bar) => bar.instrument = InstrumentId(of as u32),
+                    Event::Mark(mark) => mark.instrument = InstrumentId(of as u32),
+                    Event::Funding(due) => due.instrument = InstrumentId(of as u32),
+                    _ => {}
+                }
+            }
+            if !tick.events.is_empty() {
+                all.push((tick.at.nanos(), of, tick));
+            }
+        }
+    }
+    all.sort_by_key(|(at, of, _)| (*at, *of));
+    let mut ticks: Vec<Tick> = Vec::new();
+    let mut together = false;
+    for (_, of, tick) in all {
+        if of == 0 {
+            together = random.chance(0.5);
+        }
+        let minutes = if together { 0 } else { of as i64 };
+        let at = tick.at + Duration::from_nanos(minutes * Duration::MINUTE.nanos());
+        match ticks.last_mut() {
+            Some(last) if last.at == at => last.events.extend(tick.events),
+            _ => ticks.push(Tick { at, events: tick.events }),
+        }
+    }
+    ticks
 }

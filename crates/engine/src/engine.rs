@@ -432,13 +432,14 @@ impl Engine {
             scope.check_quiet_at_price(book);
             return scope.observe_inside(book);
         }
-        if idles {
-            scope.indicate(Some(&seen(self.now)));
-        }
         book.publish_drawdown(&mut scope.facts);
         if may_rest && scope.is_quiet() {
             scope.follow_equity(book);
             return scope.observe_inside(book);
+        }
+        // Not before: what idles goes on to be told by nobody as long as the region holds.
+        if idles {
+            scope.indicate(Some(&seen(self.now)));
         }
         scope.observe();
         self.decide_anew(index, source, may_rest);

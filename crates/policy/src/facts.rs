@@ -442,9 +442,11 @@ impl Facts {
     }
 
     /// From now on N is a share of each price that the market tells, worked out once somebody looks at it; until it is set again, or the
-    /// price is set to one that is not of the market.
-    pub fn defer_unit(&mut self, share: Ratio) {
-        self.unit_share = Some(share);
+    /// price is set to one that is not of the market. `false`: it is not that of the present price, which then is none of the market.
+    pub fn defer_unit(&mut self, share: Ratio) -> bool {
+        let is_so = self.get(UNIT) == self.deferred_unit(share);
+        self.unit_share = is_so.then_some(share);
+        is_so
     }
 
     /// N as [`Self::defer_unit`] has it.

@@ -283,8 +283,7 @@ impl Indicator for PriceUnit {
     }
 
     fn idles(&self, facts: &mut Facts) -> bool {
-        facts.defer_unit(self.share);
-        true
+        facts.defer_unit(self.share)
     }
 
     fn save(&self, _out: &mut StateWriter) {}
