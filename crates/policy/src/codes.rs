@@ -817,6 +817,22 @@ right
     instrument = \"deribit:BTC-PERPETUAL\"
     band = \"0.2 BTC\"";
 
+    AlwaysSame = "P071", "comparison that is always the same",
+"A warning: the comparison gives the same at every decision, whatever the market does: it compares numbers,
+a fact with itself, or a fact with a number that it never reaches. Shares are from 0 to 1: 80 is not 80%.
+
+wrong
+    [signal]
+    kind = \"constant\"
+    strength = 1.0
+    when = \"iv.rank(BTC, 30d, 365d) > 80\"
+
+right
+    [signal]
+    kind = \"constant\"
+    strength = 1.0
+    when = \"iv.rank(BTC, 30d, 365d) > 80%\"";
+
     Contradiction = "P080", "objectives that contradict each other",
 "Two objectives cannot both hold, or one asks for what the other forbids: a day's loss over the worst drawdown,
 a return that needs more drawdown than is borne, views on opposite sides in one policy. Both lines are shown.

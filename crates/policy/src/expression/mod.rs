@@ -293,7 +293,7 @@ impl Expression {
 
 impl Term {
     /// Itself and all that it is made of, from the left.
-    fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
+    pub(crate) fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
         visit(self);
         match self {
             Self::Literal { .. } | Self::Own(_) | Self::Told { .. } => {}

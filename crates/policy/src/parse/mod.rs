@@ -4,6 +4,7 @@
 //! `fields` take typed values out of tables, `value` reads what stands inside strings, one file per group of sections
 //! builds the parts, and `check` tests what only several sections together can show.
 
+mod always;
 mod check;
 pub(crate) mod expression;
 mod fields;

@@ -1,5 +1,6 @@
 //! The units of an expression, and what its names stand for.
 
+use super::always::{self, Always};
 use super::expression::{self, Binary, Unary};
 use super::fields::{Field, Slot, Takes};
 use super::reader::{Reader, Section};
@@ -106,6 +107,11 @@ pub(super) fn limit<'t>(
     };
     let (limit, restore) = (beside(limit, key), beside(restore, "restore"));
     let ((of, limit), (_, restore)) = (limit?, restore?);
+    if always::is_constant(&of.term) {
+        let (label, help) = ("reads no fact", "limit a fact, for example `abs(exposure)`");
+        let message = format!("`{}` is always the same", section.path("of"));
+        reader.warn(Code::AlwaysSame, of.span.clone(), message, label, help);
+    }
     Some([of, limit, restore].map(|typed| Expression::new(typed.term, typed.unit)))
 }
 
@@ -422,9 +428,20 @@ impl<'t> Checker<'_, 't, '_> {
             }
             _ => {
                 let (left, right) = self.alike(left, right, "compares what cannot be compared")?;
+                if let Some(always) = always::compared(operator, &left.term, &right.term) {
+                    self.warn_always(&always, span.clone());
+                }
                 Some(switch(binary(operator, left.term, right.term), span))
             }
         }
+    }
+
+    /// A comparison that no market changes.
+    fn warn_always(&mut self, always: &Always, span: Range<usize>) {
+        let shown = quoted(&self.reader.text()[span.clone()]);
+        let Always { holds, label, help } = always;
+        let message = format!("{shown} {}", if *holds { "always holds" } else { "never holds" });
+        self.reader.warn(Code::AlwaysSame, span, message, label, help);
     }
 
     /// Two values of one unit that stand beside each other, or what is wrong with them.
