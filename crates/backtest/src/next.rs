@@ -4,8 +4,11 @@
 //! time passes at the same price, a series or a fact has another value. Where the answer becomes another than what is done anyway is
 //! searched ([`search`]). What rests at the venue is told as it rests, and so is the venue's own liquidation.
 
+mod changed;
 mod copies;
+mod options;
 mod search;
+mod state;
 mod what_if;
 
 use crate::record::Keep;
@@ -14,9 +17,12 @@ use crate::run::{Run, Variant, What, single};
 use crate::setup::Setup;
 use crate::{Error, Progress};
 use copies::{Copies, Varied};
-use market::InstrumentKind;
-use policy::spec::{Hedge, SignalKind};
+use engine::Engine;
+use market::{Catalogue, InstrumentKind};
+use options::Quoted;
+use policy::spec::{Hedge, Roll, SignalKind, Structure};
 use policy::{Facts, RiskFact, SurfaceFact, facts};
+pub use state::next_of_state;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::state::StateWriter;
@@ -43,6 +49,8 @@ pub struct Question<'a> {
     /// What the next bar is supposed to bring: `price`, where it closes, and values of series and facts that the policy reads. Empty: it is
     /// asked from where the run is.
     pub what_if: &'a [(String, f64)],
+    /// Values put into the policy's text, as if it said so from here on: keys and values, as `--set` of a backtest takes them.
+    pub set: &'a [(String, String)],
 }
 
 /// What comes next for one strategy in one instrument.
@@ -64,10 +72,22 @@ pub struct Next {
     pub equity: Cash,
     /// One standard deviation of a day's move, as a share of the price, by the volatility that sizing reads. `None`: it reads none.
     pub daily_move: Option<f64>,
-    /// How long bars are: the price is moved to where the next one would close.
+    /// How long bars are: the price is moved to where the next one would close. Of a state, which has none: zero.
     pub bar: Duration,
+    /// The instrument's grids of price and quantity, and how its value follows its price.
+    pub tick: Price,
+    /// See above.
+    pub lot: Qty,
+    /// See above.
+    pub contract: Contract,
+    /// What one unit stands for: its price, but of a structure of options what it is exposed to.
+    pub unit: Price,
     /// What would be done, nearest first: by price, then by time, then by series.
     pub actions: Vec<Action>,
+    /// Of a structure of options: the price of its underlying, the forward of the first expiry that is held or quoted.
+    pub underlying: Option<Price>,
+    /// Of a structure of options: its legs that are held, by expiry.
+    pub legs: Vec<Leg>,
     /// Of a hedge: what it sees.
     pub hedge: Option<HedgeView>,
     /// Orders at the market that are on their way: what follows from them is in no action.
@@ -76,6 +96,19 @@ pub struct Next {
     pub fixed: Vec<String>,
     /// What was supposed and what followed: all else is told from there.
     pub what_if: Option<WhatIf>,
+}
+
+/// A leg of a structure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// Symbol of the option.
+    pub symbol: String,
+    /// Signed quantity.
+    pub quantity: Qty,
+    /// When it expires.
+    pub expiry: Timestamp,
+    /// When it is rolled at the latest, if it is.
+    pub rolls: Option<Timestamp>,
 }
 
 /// What a hedge sees, in coins.
@@ -115,6 +148,15 @@ pub enum Trigger {
         /// The first price at which it is so.
         price: Price,
         /// When it closes: the next bar, or the next one that the signal goes by.
+        at: Timestamp,
+    },
+    /// The underlying of a structure's options is there, or beyond, an hour later, with the volatility of each option as it is.
+    Underlying {
+        /// The first price of it at which it is so.
+        price: Price,
+        /// Its price now: the forward of the first expiry that is held.
+        now: Price,
+        /// When.
         at: Timestamp,
     },
     /// It is then, at an unchanged price.
@@ -170,7 +212,7 @@ impl Next {
                 Trigger::Resting { price } | Trigger::Close { price, .. } | Trigger::Liquidation { price } => {
                     Some(price)
                 }
-                Trigger::Time { .. } | Trigger::Series { .. } => None,
+                Trigger::Underlying { .. } | Trigger::Time { .. } | Trigger::Series { .. } => None,
             })
         };
         let under = prices().filter(|price| *price < self.price).max();
@@ -183,14 +225,14 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// An instant outside the run; a strategy or instrument that it has not; tapes that are not those that it was made from; a structure of
-    /// options, whose price follows quotes of its legs.
+    /// An instant outside the run; a strategy or instrument that it has not; tapes that are not those that it was made from; something
+    /// supposed of a structure of options.
     pub fn next(
         &self,
         question: &Question<'_>,
         progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Next, Error> {
-        let Question { at, strategy, instrument, what_if } = *question;
+        let Question { at, strategy, instrument, what_if, set } = *question;
         let at = at.or_else(|| Some(self.tables.equity.last()?.time)).unwrap_or(Timestamp::MAX);
         // Whatever explains an instant knows whether the run has it, and whom it can be about.
         let explained = self.explained_trader(at, strategy, instrument)?;
@@ -202,7 +244,7 @@ impl Run {
             )));
         }
         let tapes: Vec<PathBuf> = self.record.tapes.iter().map(|tape| tape.path.clone()).collect();
-        let policies = self.policies();
+        let mut policies = self.policies();
         let what = What { policies: &policies, variant: Variant::Scaled, keep: Keep::Equity, until: at };
         let mut pass = single(what, &tapes, progress)?;
         let mut setup = Setup::new(&policies, &pass.catalogue)?;
@@ -210,30 +252,49 @@ impl Run {
         let strategy = StrategyId(index as u32);
         let instrument = setup.traders[index].1;
         let known = &pass.catalogue.instruments[instrument.index()];
-        if known.kind == InstrumentKind::Structure {
+        let structure = match known.kind {
+            InstrumentKind::Structure => policies[setup.traders[index].0].structure.clone(),
+            _ => None,
+        };
+        if structure.is_some() && !(set.is_empty() && what_if.is_empty()) {
             return Err(Error::Setup(format!(
-                "`{symbol}` is a structure of options, whose price follows the quotes of its legs: what comes next is not foreseen for it"
+                "`{symbol}` is a structure of options, whose price follows the quotes of its legs: nothing is supposed of it; what comes \
+                 next is told without `--what-if` and `--set`"
             )));
+        }
+        let of = setup.traders[index].0;
+        if !set.is_empty() {
+            let after = changed::policies(self, of, set)?;
+            let mut snapshot = StateWriter::new();
+            pass.engine.save(&mut snapshot);
+            setup = Setup::new(&after, &pass.catalogue)?;
+            setup.margin_options(&after, &pass.catalogue, pass.span)?;
+            let (both, world) = ((&policies[..], &after[..]), (&setup, &pass.catalogue));
+            pass.engine = changed::engine(both, world, (of, symbol), snapshot.as_bytes())?;
+            policies = after;
         }
         let Some(price) = pass.engine.facts(strategy).get(facts::PRICE) else {
             return Err(Error::Setup(format!("`{symbol}` has no price yet at {at}")));
         };
         let has_bars =
             |(_, id): &&(usize, InstrumentId)| pass.catalogue.instruments[id.index()].kind != InstrumentKind::Structure;
-        let bar = bar_length(pass.span, self.record.bars, setup.traders.iter().filter(has_bars).count());
+        let bar = match structure {
+            Some(_) => options::HOUR,
+            None => bar_length(pass.span, self.record.bars, setup.traders.iter().filter(has_bars).count()),
+        };
         let is_hedge = policies[setup.traders[index].0].hedge_in(symbol).is_some();
         // A hedge has no signal and no size of its own.
         let names = if is_hedge { Vec::new() } else { policies[setup.traders[index].0].series_of(symbol) };
         let mut resting = self.resting(at, name, symbol);
         let supposed = Supposed::new(what_if, &names, &pass.catalogue, known.tick)?;
         let (mut at, mut price, mut supposes) = (at, price, None);
-        if !what_if.is_empty() {
+        if !what_if.is_empty() || !set.is_empty() {
             let world = (&mut pass.engine, &mut pass.exchange);
             let heard = supposed.pass(world, (strategy, instrument), (at, at + bar), price);
             (at, price) = (at + bar, supposed.price.unwrap_or(price));
             resting = heard.open(&pass.exchange, &resting, at);
             let plans = heard.plans(&pass.engine);
-            supposes = Some(WhatIf { set: what_if.to_vec(), fills: heard.fills, plans });
+            supposes = Some(WhatIf { set: what_if.to_vec(), changed: set.to_vec(), fills: heard.fills, plans });
         }
         let mut snapshot = StateWriter::new();
         pass.engine.save(&mut snapshot);
@@ -268,7 +329,16 @@ impl Run {
                 None => fixed.push(name),
             }
         }
+        let quoted = match &structure {
+            Some(structure) => {
+                let (world, base) = ((&pass.engine, &pass.catalogue), known.base);
+                let none = || Error::Setup(format!("no option of `{}` has a price at {at}", structure.chain));
+                Some(Quoted::of(world, (at, strategy), base, &structure.chain).ok_or_else(none)?)
+            }
+            None => None,
+        };
         let copies = Copies {
+            quoted: quoted.as_ref(),
             policies: &policies,
             catalogue: &pass.catalogue,
             setup: &setup,
@@ -284,12 +354,14 @@ impl Run {
             supposed: &supposed.told,
         };
         let mut actions: Vec<Action> = resting.iter().filter_map(|order| resting_action(order, position)).collect();
-        let liquidation = pass.exchange.liquidation_price_of(instrument);
+        let liquidation = pass.exchange.liquidation_price_of(instrument).filter(|_| structure.is_none());
         actions.extend(liquidation.map(|price| liquidated(price, position)));
-        actions.extend(copies.by_price(&resting, liquidation, 1)?);
+        if structure.is_none() {
+            actions.extend(copies.by_price(&resting, liquidation, 1)?);
+        }
         // A signal of longer bars turns when one of these closes.
         let signal = &policies[setup.traders[index].0].signal.kind;
-        if let Some(bars) = bars_to_signal(signal, at, bar).filter(|_| hedge.is_none()) {
+        if let Some(bars) = bars_to_signal(signal, at, bar).filter(|_| hedge.is_none() && structure.is_none()) {
             let known = actions.clone();
             let is_new =
                 |action: &Action| !known.iter().any(|other| (&other.what, &other.rule) == (&action.what, &action.rule));
@@ -299,10 +371,13 @@ impl Run {
             Trigger::Resting { price: at } | Trigger::Close { price: at, .. } | Trigger::Liquidation { price: at } => {
                 (at - price).abs()
             }
-            Trigger::Time { .. } | Trigger::Series { .. } => Price::ZERO,
+            Trigger::Underlying { .. } | Trigger::Time { .. } | Trigger::Series { .. } => Price::ZERO,
         };
         actions.sort_by_key(distance);
-        actions.extend(copies.by_time()?);
+        actions.extend(match &quoted {
+            Some(quoted) => copies.of_options(quoted)?,
+            None => copies.by_time()?,
+        });
         for of in &varied {
             actions.extend(copies.by_number(of)?);
         }
@@ -316,13 +391,41 @@ impl Run {
             equity,
             daily_move,
             bar,
+            tick: known.tick,
+            lot: known.lot,
+            contract: known.kind.contract(),
+            unit: told.get(facts::EXPOSURE_PRICE).unwrap_or(price),
             actions,
+            underlying: quoted.as_ref().map(|quoted| quoted.underlying),
+            legs: structure
+                .as_ref()
+                .map_or_else(Vec::new, |structure| legs(&pass.engine, &pass.catalogue, strategy, structure)),
             hedge,
             on_their_way: resting.into_iter().filter(|order| order.kind == "market").collect(),
             fixed,
             what_if: supposes,
         })
     }
+}
+
+/// What a structure holds.
+fn legs(engine: &Engine, catalogue: &Catalogue, strategy: StrategyId, structure: &Structure) -> Vec<Leg> {
+    let held = engine.holdings().filter(|(of, _, _, qty)| *of == strategy && !qty.is_zero());
+    let mut legs: Vec<Leg> = held
+        .filter_map(|(_, _, leg, quantity)| {
+            let known = &catalogue.instruments[leg.index()];
+            Some(Leg { symbol: known.symbol.clone(), quantity, expiry: known.kind.expiry()?, rolls: None })
+        })
+        .collect();
+    legs.sort_by(|a, b| (a.expiry, &a.symbol).cmp(&(b.expiry, &b.symbol)));
+    let first = legs.first().map(|leg| leg.expiry);
+    let rolls = match structure.roll {
+        Roll::Before(before) => first.map(|expiry| expiry - before),
+        Roll::AtSettlement => first,
+        Roll::Never => None,
+    };
+    legs.iter_mut().for_each(|leg| leg.rolls = rolls);
+    legs
 }
 
 /// The length of bars, from how many there are.

@@ -8,9 +8,10 @@ use crate::explain::StepView;
 use crate::{Error, portfolio, run};
 use numeraire::Numeraire;
 use policy::spec::SignalKind;
-use policy::{Add, Because, Concentrated, Exit, Facts, MarginFigure, Program, RiskFact, facts};
+use policy::{Add, Because, Concentrated, Exit, Facts, MarginFigure, Policy, Program, RiskFact, facts};
+use risk::TierTable;
 use state::Portfolio;
-use units::{Cash, Contract, Price, Qty, SeriesId, Timestamp};
+use units::{Cash, Contract, Duration, Price, Qty, SeriesId, Timestamp};
 
 /// Fields that a plan needs and a margin does not.
 const NEEDED: [(&str, &str); 4] =
@@ -43,92 +44,169 @@ pub struct PlanAnswer {
 
 /// Decides a policy on a portfolio's state. Without history the caller states what the indicators would have found.
 pub fn plan(policy_text: &str, state_json: &str) -> Result<PlanAnswer, Error> {
-    let policy = run::checked(policy_text)?;
-    let wrong = |message: String| Error::State(format!("portfolio state: {message}"));
-    let [symbol] = policy.instruments.as_slice() else {
-        let count = policy.instruments.len();
-        return Err(wrong(format!(
-            "the policy trades {count} instruments; a plan is of one: give it one under `instrument`"
-        )));
-    };
-    if policy.structure.is_some() {
-        // What one unit stands for and which legs are held is in no portfolio's state: a price alone would size it by the premium.
-        return Err(wrong(format!(
-            "the policy trades `{symbol}`, a structure of options, which is planned in a backtest alone: ask `trimtab explain` of its run"
-        )));
-    }
-    let checked = portfolio::read(state_json, &NEEDED).map_err(|found| {
-        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
-        match lines.as_slice() {
-            [one] => wrong(one.clone()),
-            all => wrong(format!("{} errors:\n  {}", all.len(), all.join("\n  "))),
+    Ok(Ready::read(policy_text, state_json)?.decide(&Moved::default())?.answer)
+}
+
+/// A policy and a state that go together.
+pub(crate) struct Ready {
+    policy: Policy,
+    symbol: String,
+    portfolio: Portfolio,
+    numeraire: Numeraire,
+    tiers: TierTable,
+}
+
+/// What is another than in the state.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moved {
+    /// The market went straight to this price. What the position earned on the way is equity.
+    pub(crate) price: Option<Price>,
+    /// So much time went by.
+    pub(crate) after: Duration,
+    /// Series told anew, by their names.
+    pub(crate) series: Vec<(String, f64)>,
+}
+
+/// A decision, and what it says beside the answer.
+pub(crate) struct Decided {
+    pub(crate) answer: PlanAnswer,
+    pub(crate) because: Because,
+    pub(crate) facts: Facts,
+}
+
+impl Ready {
+    /// Reads both, and finds what contradicts itself.
+    pub(crate) fn read(policy_text: &str, state_json: &str) -> Result<Self, Error> {
+        let policy = run::checked(policy_text)?;
+        let wrong = |message: String| Error::State(format!("portfolio state: {message}"));
+        let [symbol] = policy.instruments.as_slice() else {
+            let count = policy.instruments.len();
+            return Err(wrong(format!(
+                "the policy trades {count} instruments; a plan is of one: give it one under `instrument`"
+            )));
+        };
+        if policy.structure.is_some() {
+            // What one unit stands for and which legs are held is in no portfolio's state: a price alone would size it by the premium.
+            return Err(wrong(format!(
+                "the policy trades `{symbol}`, a structure of options, which is planned in a backtest alone: ask `trimtab explain` \
+                 of its run"
+            )));
         }
-    })?;
-    let stated = |row: &serde_json::Value| row["symbol"] == symbol.as_str() && row.get("contract").is_some();
-    let rows = checked["instruments"].as_array().map_or(&[][..], Vec::as_slice);
-    if policy::spec::settlements(symbol).len() > 1 && rows.iter().all(|row| !stated(row)) {
-        return Err(wrong(format!(
-            "`{symbol}` may be linear or inverse: add `\"contract\": \"inverse\"` (or linear) to its instrument"
-        )));
+        let checked = portfolio::read(state_json, &NEEDED).map_err(|found| {
+            let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+            match lines.as_slice() {
+                [one] => wrong(one.clone()),
+                all => wrong(format!("{} errors:\n  {}", all.len(), all.join("\n  "))),
+            }
+        })?;
+        let stated = |row: &serde_json::Value| row["symbol"] == symbol.as_str() && row.get("contract").is_some();
+        let rows = checked["instruments"].as_array().map_or(&[][..], Vec::as_slice);
+        if policy::spec::settlements(symbol).len() > 1 && rows.iter().all(|row| !stated(row)) {
+            return Err(wrong(format!(
+                "`{symbol}` may be linear or inverse: add `\"contract\": \"inverse\"` (or linear) to its instrument"
+            )));
+        }
+        let portfolio: Portfolio = serde_json::from_value(checked).map_err(|error| wrong(error.to_string()))?;
+        let scope = portfolio.scope(symbol).map_err(wrong)?;
+        let contract = scope.instrument.1.contract.into();
+        let (base, quote) = policy::spec::currencies(symbol).unwrap_or(("USD", "USD"));
+        let settle = if contract == Contract::Inverse { base } else { quote };
+        let [base, settle] = [base, settle].map(|code| code.parse().unwrap_or(market::Currency::USD));
+        let tiers = risk::venues::tiers_of(symbol, contract, (base, settle));
+        let numeraire = Numeraire::of(&policy, &scope).map_err(wrong)?;
+        let found = contradictions::of(&portfolio, &scope, &policy, &numeraire);
+        match found.as_slice() {
+            [] => {}
+            [one] => return Err(wrong(one.clone())),
+            all => return Err(wrong(format!("{} contradictions:\n  {}", all.len(), all.join("\n  ")))),
+        }
+        let symbol = symbol.clone();
+        let ready = Self { policy, symbol, portfolio, numeraire, tiers };
+        // What a series lacks is told at once.
+        let _program = ready.program(&ready.portfolio)?;
+        Ok(ready)
     }
-    let portfolio: Portfolio = serde_json::from_value(checked).map_err(|error| wrong(error.to_string()))?;
-    let names: Vec<&String> = portfolio.series.keys().collect();
-    let series = |name: &str| names.iter().position(|known| *known == name).map(|at| SeriesId(at as u32));
-    let mut program =
-        Program::compile(&policy, symbol, &series).map_err(|error| Error::State(unknown_series(&error)))?;
-    let scope = portfolio.scope(symbol).map_err(wrong)?;
-    let contract = scope.instrument.1.contract.into();
-    let (base, quote) = policy::spec::currencies(symbol).unwrap_or(("USD", "USD"));
-    let settle = if contract == Contract::Inverse { base } else { quote };
-    let [base, settle] = [base, settle].map(|code| code.parse().unwrap_or(market::Currency::USD));
-    let tiers = risk::venues::tiers_of(symbol, contract, (base, settle));
-    if let Some(guard) = crate::setup::guard(&policy, tiers) {
-        let last = program.rules.len().saturating_sub(1);
-        program.rules.insert(last, Box::new(guard));
+
+    /// The series that the policy reads, with their values in the state.
+    pub(crate) fn series(&self) -> Vec<(String, f64)> {
+        let told = |name: String| self.portfolio.series.get(&name).map(|series| (name.clone(), series.value));
+        self.policy.series_of(&self.symbol).into_iter().filter_map(told).collect()
     }
-    let numeraire = Numeraire::of(&policy, &scope).map_err(wrong)?;
-    let found = contradictions::of(&portfolio, &scope, &policy, &numeraire);
-    match found.as_slice() {
-        [] => {}
-        [one] => return Err(wrong(one.clone())),
-        all => return Err(wrong(format!("{} contradictions:\n  {}", all.len(), all.join("\n  ")))),
+
+    /// The policy.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
-    let mut facts = portfolio.facts(&scope, &numeraire);
-    let alone = policy.allocation.share(policy.capital, 1);
-    if alone.get() != 1.0 {
-        facts.set(facts::SHARE, alone);
+
+    /// Grids of price and quantity.
+    pub(crate) fn grids(&self) -> Result<(Price, Qty), Error> {
+        let scope = self.portfolio.scope(&self.symbol).map_err(Error::State)?;
+        Ok((scope.instrument.1.tick.0, scope.instrument.1.lot.0))
     }
-    for indicator in &mut program.indicators {
-        indicator.observe(None, &mut facts);
+
+    fn program(&self, portfolio: &Portfolio) -> Result<Program, Error> {
+        let names: Vec<&String> = portfolio.series.keys().collect();
+        let series = |name: &str| names.iter().position(|known| *known == name).map(|at| SeriesId(at as u32));
+        let mut program = Program::compile(&self.policy, &self.symbol, &series)
+            .map_err(|error| Error::State(unknown_series(&error)))?;
+        if let Some(guard) = crate::setup::guard(&self.policy, self.tiers.clone()) {
+            let last = program.rules.len().saturating_sub(1);
+            program.rules.insert(last, Box::new(guard));
+        }
+        Ok(program)
     }
-    if let SignalKind::Constant { strength } = policy.signal.kind {
-        facts.set(facts::SIGNAL, strength);
-        // It was there before all that was traded on it.
-        facts.set(facts::SIGNAL_SINCE, portfolio.facts.campaign_closed_at.map_or(portfolio.time.0, |closed| closed.0));
+
+    /// What should be held where something has moved, and why.
+    pub(crate) fn decide(&self, moved: &Moved) -> Result<Decided, Error> {
+        let wrong = |message: String| Error::State(format!("portfolio state: {message}"));
+        let before = self.portfolio.scope(&self.symbol).map_err(wrong)?.instrument.1.price.0;
+        let portfolio = self.portfolio.moved(&self.symbol, &self.numeraire, moved).map_err(wrong)?;
+        let (policy, mut program) = (&self.policy, self.program(&portfolio)?);
+        let scope = portfolio.scope(&self.symbol).map_err(wrong)?;
+        let mut facts = portfolio.facts(&scope, &self.numeraire);
+        let alone = policy.allocation.share(policy.capital, 1);
+        if alone.get() != 1.0 {
+            facts.set(facts::SHARE, alone);
+        }
+        for indicator in &mut program.indicators {
+            indicator.observe(None, &mut facts);
+        }
+        if let SignalKind::Constant { strength } = policy.signal.kind {
+            facts.set(facts::SIGNAL, strength);
+            // It was there before all that was traded on it.
+            let since = portfolio.facts.campaign_closed_at.map_or(self.portfolio.time.0, |closed| closed.0);
+            facts.set(facts::SIGNAL_SINCE, since);
+        }
+        portfolio.stated(&mut facts);
+        if let Some(price) = moved.price {
+            // What is watched is crossed on the way.
+            facts.set(facts::HIGH, before.max(price));
+            facts.set(facts::LOW, before.min(price));
+        }
+        observe(&mut program, &portfolio, &mut facts);
+        let mut because = Because::default();
+        let target = policy::evaluate(&program.rules, &facts, &mut because);
+        let step = |step: &policy::Step| StepView {
+            rule: program.rules.get(usize::from(step.rule)).map_or("market", |rule| rule.name()).to_owned(),
+            outcome: step.outcome.name().to_owned(),
+            before: step.before,
+            after: step.after,
+            because: step.reason.to_string(),
+        };
+        let answer = PlanAnswer {
+            time: portfolio.time.0,
+            instrument: self.symbol.clone(),
+            contract: facts.get(facts::CONTRACT).unwrap_or_default(),
+            price: facts.get(facts::PRICE).unwrap_or_default(),
+            equity: facts.get(facts::EQUITY).unwrap_or_default(),
+            position: facts.get(facts::POSITION).unwrap_or_default(),
+            target: target.qty,
+            steps: because.steps().iter().map(step).collect(),
+            add: because.add().filter(|_| !target.qty.is_zero()),
+            exits: because.exits().to_vec(),
+        };
+        Ok(Decided { answer, because, facts })
     }
-    portfolio.stated(&mut facts);
-    observe(&mut program, &portfolio, &mut facts);
-    let mut because = Because::default();
-    let target = policy::evaluate(&program.rules, &facts, &mut because);
-    let step = |step: &policy::Step| StepView {
-        rule: program.rules.get(usize::from(step.rule)).map_or("market", |rule| rule.name()).to_owned(),
-        outcome: step.outcome.name().to_owned(),
-        before: step.before,
-        after: step.after,
-        because: step.reason.to_string(),
-    };
-    Ok(PlanAnswer {
-        time: portfolio.time.0,
-        instrument: symbol.clone(),
-        contract: facts.get(facts::CONTRACT).unwrap_or_default(),
-        price: facts.get(facts::PRICE).unwrap_or_default(),
-        equity: facts.get(facts::EQUITY).unwrap_or_default(),
-        position: facts.get(facts::POSITION).unwrap_or_default(),
-        target: target.qty,
-        steps: because.steps().iter().map(step).collect(),
-        add: because.add().filter(|_| !target.qty.is_zero()),
-        exits: because.exits().to_vec(),
-    })
 }
 
 /// Lets the rules see what is now, and those that count closed campaigns what was: one after the other, then the present one.

@@ -365,6 +365,59 @@ fn what_if_is_what_the_run_does_then() {
     assert!(said.contains("`iv.atm=0.5`: the policy decides by `price`"), "{said}");
 }
 
+/// What if the policy said something else: the same said again changes nothing, a cap cuts to what it bears, a stop moves, and what only a
+/// backtest can tell is refused.
+#[test]
+fn what_if_the_policy_said_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let sections = "[unit]\nn = \"of_price(1%)\"\n[size]\nkind = \"fixed_fraction\"\nfraction = 2.0\nresize = \"entry\"\n\
+                    [stop]\ninitial = \"9N\"\n\
+                    [caps]\nleverage = 8.0\n";
+    let run = run(demo_of(sections), beginning(3, folder.path()));
+    let ask = |set: &[(&str, &str)], what_if: &[(String, f64)]| {
+        let set: Vec<(String, String)> =
+            set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let question = Question { at: Some(run.tables.equity[300].time), what_if, set: &set, ..Question::default() };
+        run.next(&question, &mut |_| ControlFlow::Continue(()))
+    };
+    let now = ask(&[], &[]).unwrap();
+    assert!(!now.position.is_zero());
+    let unmoved = ask(&[], &[("price".to_owned(), now.price.approximate())]).unwrap();
+    let same = ask(&[("caps.leverage", "8.0")], &[]).unwrap();
+    assert_eq!(same.actions, unmoved.actions);
+    assert_eq!(same.what_if.as_ref().unwrap().plans, unmoved.what_if.unwrap().plans);
+    let cut = ask(&[("caps.leverage", "0.5")], &[]).unwrap();
+    let plan = &cut.what_if.as_ref().unwrap().plans[0];
+    let most = 0.5 * plan.equity.approximate() / plan.price.approximate();
+    let target = plan.target.approximate();
+    assert!(target <= most && target > most - 0.002, "{target} of {most}");
+    // The stop moves only in favour: to 5 N from the entry, each of a hundredth of it.
+    let closer = ask(&[("stop.initial", "5N")], &[]).unwrap();
+    let stop = |next: &Next| {
+        next.actions.iter().find_map(|action| match action.trigger {
+            Trigger::Resting { price } if action.what == "stop" => Some(price.approximate()),
+            _ => None,
+        })
+    };
+    let (wide, near) = (stop(&now).unwrap(), stop(&closer).unwrap());
+    let entry = wide / 0.91;
+    assert!((near / entry - 0.95).abs() < 1e-3, "{wide} {near}");
+    for (set, wanted) in [
+        (("signal.strength", "-1"), ""),
+        (("signal.kind", "ema_cross"), "with `--set` the policy is refused"),
+        (("size.fraction", "much"), "with `--set` the policy is refused"),
+        (("caps.drawdown", "[{ at = \"10%\", restore = \"5%\", factor = 0.0 }]"), "adds or takes out a rule"),
+        (("unit.n", "of_price(2%)"), "changes the unit N"),
+        (("backtest.deposit", "5"), "changes what the backtest assumes"),
+        (("nothing", "1"), "with `--set` the policy is refused"),
+    ] {
+        match ask(&[set], &[]) {
+            Ok(_) => assert!(wanted.is_empty(), "{set:?}"),
+            Err(error) => assert!(!wanted.is_empty() && error.to_string().contains(wanted), "{set:?}: {error}"),
+        }
+    }
+}
+
 /// A run is foreseen at its own instants only, and from its own tapes.
 #[test]
 fn what_cannot_be_foreseen_is_refused_with_the_reason() {

@@ -171,7 +171,7 @@ fn what_costs_least_for_what_it_brings_goes_first() {
     assert!(audit.is_clean(), "{:?}", audit.findings);
     // What comes next supposes the tail to be over its limit.
     let at = first_cut(&cheapest)[0][0].time - Duration::HOUR;
-    let question = Question { at: Some(at), strategy: None, instrument: Some("okx:SOLUSDT-PERP"), what_if: &[] };
+    let question = Question { at: Some(at), instrument: Some("okx:SOLUSDT-PERP"), ..Question::default() };
     let next = cheapest.next(&question, &mut |_| ControlFlow::Continue(())).unwrap();
     let of_tail = |action: &Action| matches!(&action.trigger, Trigger::Series { name, .. } if name == "es(97.5%, 6h)");
     assert!(next.actions.iter().any(of_tail), "{:#?}", next.actions);

@@ -586,9 +586,12 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Next {
-    /// The run folder
+    /// The run folder; with `--state` a policy file
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
+    /// Ask of a policy and of the portfolio and market as they are, as JSON, instead of a run
+    #[arg(long, value_name = "STATE.json", conflicts_with_all = ["at", "strategy", "instrument"])]
+    pub(crate) state: Option<PathBuf>,
     /// The instant, UTC: the state after all that had been received by then; the run's end if none is given
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<Timestamp>,
@@ -602,6 +605,8 @@ pub(crate) struct Next {
     /// the plan that would be made there is shown, and what comes next from there. A value is a number, a percentage or `bp`
     #[arg(long, value_name = "NAME=VALUE", value_parser = supposition)]
     pub(crate) what_if: Vec<(String, f64)>,
+    #[command(flatten)]
+    pub(crate) set: Set,
 }
 
 #[derive(Debug, Args)]

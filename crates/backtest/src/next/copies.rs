@@ -1,5 +1,6 @@
 //! Copies of an engine as it was at an instant, and what they answer.
 
+use super::options::Quoted;
 use super::search::{changes, is_trivial};
 use super::{Action, Trigger};
 use crate::Error;
@@ -62,6 +63,8 @@ pub(super) struct Copies<'a> {
     pub(super) position: Qty,
     /// Facts that are supposed to be something else than the engine finds.
     pub(super) supposed: &'a [(SeriesId, Ratio)],
+    /// Of a structure of options: the quotes that its price follows.
+    pub(super) quoted: Option<&'a Quoted>,
 }
 
 /// A number that is varied.
@@ -78,7 +81,7 @@ pub(super) struct Varied {
 }
 
 impl Copies<'_> {
-    fn engine(&self) -> Result<Engine, Error> {
+    pub(super) fn engine(&self) -> Result<Engine, Error> {
         let mut engine = self.setup.engine(self.policies, self.catalogue, false)?;
         let corrupt = |_| Error::Setup("the engine's own snapshot cannot be read: a defect of this program".to_owned());
         engine.load(&mut StateReader::new(self.snapshot)).map_err(corrupt)?;
@@ -103,6 +106,11 @@ impl Copies<'_> {
         })
     }
 
+    /// What the next input is where nothing moves.
+    fn unmoved(&self) -> Vec<Event> {
+        self.quoted.map_or_else(|| vec![self.bar(1, self.price)], Quoted::still)
+    }
+
     /// A bar in which the price does not move.
     fn still(&self, number: i64, price: Price) -> Event {
         match self.bar(number, price) {
@@ -113,7 +121,11 @@ impl Copies<'_> {
 
     /// What an engine answers to events at the close of the bar of that number.
     fn ask(&self, engine: &mut Engine, number: i64, events: &[Event]) -> Answered {
-        let at = self.at + Duration::from_nanos(self.bar.nanos() * number);
+        self.ask_at(engine, self.at + Duration::from_nanos(self.bar.nanos() * number), events)
+    }
+
+    /// What an engine answers to events at an instant.
+    pub(super) fn ask_at(&self, engine: &mut Engine, at: Timestamp, events: &[Event]) -> Answered {
         engine.handle(&Input { at, source: Source::Market, events });
         let mut answered = Answered { after: self.position, ..Answered::default() };
         while let Some(output) = engine.poll_output() {
@@ -162,7 +174,7 @@ impl Copies<'_> {
         Ok(Some(self.ask(&mut engine, bars, &[last])))
     }
 
-    fn action(&self, answered: &Answered, trigger: Trigger) -> Action {
+    pub(super) fn action(&self, answered: &Answered, trigger: Trigger) -> Action {
         let mut action = Action {
             trigger,
             what: said(answered),
@@ -254,17 +266,18 @@ impl Copies<'_> {
             let value = Ratio::new(value(place)).unwrap_or_default();
             if of.is_recorded {
                 let point = Event::Series(SeriesPoint { series: of.series, value });
-                return Ok(Some(self.ask(&mut engine, 1, &[self.bar(1, self.price), point])));
+                let events: Vec<Event> = self.unmoved().into_iter().chain([point]).collect();
+                return Ok(Some(self.ask(&mut engine, 1, &events)));
             }
             if place != 0 {
                 engine.suppose(of.series, value);
             }
-            Ok(Some(self.ask(&mut engine, 1, &[self.bar(1, self.price)])))
+            Ok(Some(self.ask(&mut engine, 1, &self.unmoved())))
         };
         let Some(anyway) = ask(0)? else { return Ok(Vec::new()) };
         let mut actions = Vec::new();
         // That it is told at all may set something off.
-        let still = self.ask(&mut self.engine()?, 1, &[self.bar(1, self.price)]);
+        let still = self.ask(&mut self.engine()?, 1, &self.unmoved());
         if of.is_recorded && anyway.kinds != still.kinds {
             let trigger = Trigger::Series { name: of.name.clone(), now: of.now, value: of.now };
             actions.push(self.action(&anyway, trigger));

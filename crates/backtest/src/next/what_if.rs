@@ -18,6 +18,8 @@ use units::{InstrumentId, Price, Qty, Ratio, Round, SeriesId, Side, StrategyId, 
 pub struct WhatIf {
     /// Names and values.
     pub set: Vec<(String, f64)>,
+    /// Keys of the policy and what they are from here on.
+    pub changed: Vec<(String, String)>,
     /// What was filled on the way there.
     pub fills: Vec<WhatIfFill>,
     /// The plans that were made, in order. None: nothing would be done.

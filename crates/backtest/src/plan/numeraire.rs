@@ -53,4 +53,14 @@ impl Numeraire {
     pub(super) fn settled(&self, amount: Cash, instrument: &InstrumentState) -> Option<Cash> {
         self.way.forward(amount, Some(instrument.price.0))
     }
+
+    /// An amount of what the contract settles in, in the numéraire at the instrument's price.
+    pub(super) fn counted(&self, amount: Cash, instrument: &InstrumentState) -> Option<Cash> {
+        let back = match self.way {
+            Conversion::Over(at) => Conversion::Times(at),
+            Conversion::Times(at) => Conversion::Over(at),
+            other => other,
+        };
+        back.forward(amount, Some(instrument.price.0))
+    }
 }

@@ -1,11 +1,14 @@
 //! A portfolio's state as a file says it, and the facts that it makes.
 
+use super::Moved;
 use super::numeraire::Numeraire;
 use crate::portfolio::Decimal;
 use policy::facts::{self, Code, Facts, Traded, VolatilityOrigin};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use units::{Cash, Contract, Price, Qty, Ratio, SeriesId, Timestamp, Vol};
+use units::{Cash, Contract, Duration, Price, Qty, Ratio, Round, SeriesId, Timestamp, Vol};
+
+const DAY: Duration = Duration::DAY;
 
 /// What `plan` reads of a portfolio file, whose names and values [`crate::portfolio::read`] has checked.
 #[derive(Debug, Clone, Deserialize)]
@@ -166,6 +169,58 @@ impl Portfolio {
             None => "there is no account; add one under \"accounts\"".to_owned(),
         })?;
         Ok(Scope { account, instrument, position })
+    }
+
+    /// The same where something is another. Equity follows the position alone, in what its contract settles in, and the coins beside it.
+    pub(super) fn moved(&self, symbol: &str, numeraire: &Numeraire, moved: &Moved) -> Result<Self, String> {
+        let mut whole = self.clone();
+        let scope = self.scope(symbol)?;
+        if let Some(price) = moved.price {
+            let ((at, account), (index, instrument)) = (scope.account, scope.instrument);
+            let held = scope.position.map_or(Qty::ZERO, |(_, position)| position.quantity.0);
+            let contract = Contract::from(instrument.contract);
+            let from = instrument.price.0;
+            let coins = account.collateral.filter(|_| contract == Contract::Linear).map_or(Cash::ZERO, |coins| {
+                let by = price.approximate() - from.approximate();
+                Cash::from_estimate(coins.0.approximate() * by, Round::Nearest).unwrap_or_default()
+            });
+            whole.instruments[index].price.0 = price;
+            let earned = contract.profit(held, from, price) + coins;
+            let there = &whole.instruments[index];
+            let equity = numeraire.settled(account.equity.0, instrument).map(|settled| settled + earned);
+            whole.accounts[at].equity.0 =
+                equity.and_then(|settled| numeraire.counted(settled, there)).unwrap_or_default();
+            let worth = whole.accounts[at].equity.0;
+            whole.accounts[at].high_water =
+                Some(Decimal(account.high_water.map_or(account.equity.0, |high| high.0).max(worth)));
+            whole.accounts[at].day_start.get_or_insert(account.equity);
+            whole.accounts[at].week_start.get_or_insert(account.day_start.unwrap_or(account.equity));
+            let campaign = scope.position.and_then(|(number, _)| whole.positions[number].campaign.as_mut());
+            if let Some(best) = campaign.and_then(|campaign| campaign.best.as_mut()) {
+                best.0 = if held.signum() >= 0 { best.0.max(price) } else { best.0.min(price) };
+            }
+        }
+        let before = whole.time.0;
+        whole.time.0 = before + moved.after;
+        // A day or a week that begins meanwhile begins with what there is.
+        let week = |time: Timestamp| {
+            (time - Duration::from_nanos(4 * DAY.nanos())).floor(Duration::from_nanos(7 * DAY.nanos()))
+        };
+        for account in &mut whole.accounts {
+            if before.floor(DAY) != whole.time.0.floor(DAY) {
+                account.week_start = account.week_start.or(account.day_start);
+                account.day_start = Some(account.equity);
+            }
+            if week(before) != week(whole.time.0) {
+                account.week_start = Some(account.equity);
+            }
+        }
+        for (name, value) in &moved.series {
+            if let Some(series) = whole.series.get_mut(name) {
+                (series.value, series.time.0) = (*value, whole.time.0);
+            }
+        }
+        Ok(whole)
     }
 
     /// The facts of a scope that was found free of contradictions.

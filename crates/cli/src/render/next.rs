@@ -2,33 +2,36 @@
 
 use super::explanation::Measure;
 use super::wrap;
-use backtest::{Action, Next, RunRecord, Trigger};
+use backtest::{Action, Next, Trigger};
 use serde_json::{Value, json};
 use units::show::{self, Style};
-use units::{Price, Qty};
+use units::{Duration, Price};
 
 /// The lines for a terminal: nearest first, by price, by time, by series.
-pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool) -> Vec<String> {
-    let own = record.instruments.iter().find(|known| known.symbol == next.instrument);
-    let known = own.unwrap_or_else(|| record.instrument());
-    let tick = known.tick.parse().unwrap_or(Price::from_raw(1));
-    let price = |at: Price| show::price(at, tick, Style::Terminal);
-    let measure = Measure { contract: known.contract(), price: next.price, equity: next.equity };
+pub(crate) fn lines(next: &Next, width: usize, verbose: bool) -> Vec<String> {
+    let (lot, is_of_run) = (next.lot, next.bar > Duration::ZERO);
+    let price = |at: Price| show::price(at, next.tick, Style::Terminal);
+    let measure = Measure { contract: next.contract, price: next.unit, equity: next.equity };
     let symbol = next.instrument.split_once(':').map_or(next.instrument.as_str(), |(_, symbol)| symbol);
     let held = measure.exposure(next.position);
     let day = next.daily_move.map_or_else(String::new, |share| {
         format!("   one daily move = {} %", show::percent(share, 1, Style::Terminal))
     });
+    let cents = Price::from_raw(Price::ONE / 100);
+    let under = next
+        .underlying
+        .map_or_else(String::new, |at| format!("   underlying {}", show::price(at, cents, Style::Terminal)));
     let mut lines = vec![format!(
-        "  next after {}   {symbol}   price {}   holds {held} x equity{day}",
+        "  next after {}   {symbol}   price {}{under}   holds {held} x equity{day}",
         show::time(next.at),
         price(next.price)
     )];
     if let Some(what_if) = &next.what_if {
-        let set = what_if.set.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ");
-        lines.push(format!("  what if {set}, with the next bar:"));
+        let changed = what_if.changed.iter().map(|(key, value)| format!("the policy said {key} = {value}"));
+        let set = what_if.set.iter().map(|(name, value)| format!("{name} = {value}"));
+        let set = changed.chain(set).collect::<Vec<_>>().join(", ");
+        lines.push(format!("  what if {set}{}:", if is_of_run { ", with the next bar" } else { "" }));
         for fill in &what_if.fills {
-            let lot = known.lot.parse().unwrap_or(Qty::from_raw(1));
             let quantity = show::qty(fill.qty, lot, Style::Terminal);
             lines.push(format!("    filled on the way: {}, {quantity} at {}", fill.purpose, price(fill.price)));
         }
@@ -43,6 +46,11 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
             }
         }
     }
+    for leg in &next.legs {
+        let symbol = leg.symbol.split_once(':').map_or(leg.symbol.as_str(), |(_, symbol)| symbol);
+        let rolls = leg.rolls.map_or_else(String::new, |at| format!("   rolls from {} on", show::time(at)));
+        lines.push(format!("  holds {} {symbol}   expires {}{rolls}", leg.quantity, show::time(leg.expiry)));
+    }
     if let Some(hedge) = &next.hedge {
         let coins = |coins: f64| format!("{coins:.4}");
         let delta =
@@ -53,13 +61,13 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
             coins(hedge.target.approximate())
         ));
     }
-    lines.push(match next.quiet() {
-        (None, None) => "  nothing is done by price within 30 %".to_owned(),
-        (low, high) => {
-            let told = |end: Option<Price>| end.map_or_else(|| "as far as was looked".to_owned(), price);
-            format!("  quiet between {} and {}", told(low), told(high))
-        }
-    });
+    let told = |end: Option<Price>| end.map_or_else(|| "as far as was looked".to_owned(), price);
+    match (next.quiet(), next.underlying) {
+        // Its own price follows the underlying's, the time and volatilities.
+        (_, Some(_)) => {}
+        ((None, None), None) => lines.push("  nothing is done by price within 30 %".to_owned()),
+        ((low, high), None) => lines.push(format!("  quiet between {} and {}", told(low), told(high))),
+    }
     let heads: Vec<[String; 3]> = next.actions.iter().map(|action| head(next, action, &price)).collect();
     let widths = [0, 1, 2].map(|column| heads.iter().map(|head| head[column].chars().count()).max().unwrap_or(0));
     let [first, second, third] = widths;
@@ -71,7 +79,9 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
         };
         let who = match action.trigger {
             Trigger::Liquidation { .. } => "the venue",
-            Trigger::Resting { .. } => "rests at the venue",
+            Trigger::Resting { .. } if next.underlying.is_some() => "watched by the desk",
+            Trigger::Resting { .. } if is_of_run => "rests at the venue",
+            Trigger::Resting { .. } => "left resting",
             _ => &action.rule,
         };
         let line =
@@ -85,7 +95,7 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
         lines.push("  nothing rests at the venue, and nothing is done by price, time or a series".to_owned());
     }
     for order in &next.on_their_way {
-        let quantity = show::qty(order.quantity, known.lot.parse().unwrap_or(Qty::from_raw(1)), Style::Terminal);
+        let quantity = show::qty(order.quantity, lot, Style::Terminal);
         lines.push(format!(
             "  on its way: {} {quantity} at the market ({}); what is done before it fills counts it",
             order.side, order.purpose
@@ -94,10 +104,16 @@ pub(crate) fn lines(next: &Next, record: &RunRecord, width: usize, verbose: bool
     for name in &next.fixed {
         lines.push(format!("  not varied: {name}, which is not known now"));
     }
-    lines.push(format!(
-        "  one thing at a time, the others as they are; `close`: where a bar closes, the next one ({}) if no time is told",
-        next.bar
-    ));
+    lines.push(match is_of_run {
+        true if next.underlying.is_some() => {
+            "  one thing at a time, an hour from now; where the underlying moves each option keeps the volatility of its price".to_owned()
+        }
+        true => format!(
+            "  one thing at a time, the others as they are; `close`: where a bar closes, the next one ({}) if no time is told",
+            next.bar
+        ),
+        false => "  one thing at a time, the others as the state has them; `close`: where the policy is decided on again".to_owned(),
+    });
     lines
 }
 
@@ -119,6 +135,12 @@ fn head(next: &Next, action: &Action, price: &dyn Fn(Price) -> String) -> [Strin
             };
             [signed(share), format!("{}{how}", price(*at)), moves]
         }
+        Trigger::Underlying { price: at, now, .. } => {
+            let share = at.approximate() / now.approximate() - 1.0;
+            let grid = Price::from_raw(Price::ONE / 100);
+            [signed(share), format!("underlying {}", show::price(*at, grid, Style::Terminal)), String::new()]
+        }
+        Trigger::Time { at } if *at == next.at => ["now".to_owned(), String::new(), String::new()],
         Trigger::Time { at } => [String::new(), show::time(*at), format!("in {}", at.since(next.at))],
         Trigger::Series { name, now, value } => {
             [signed(value / now - 1.0), format!("{name} {}", show::ratio(*value, Style::Terminal)), String::new()]
@@ -145,6 +167,10 @@ pub(crate) fn json(next: &Next) -> Value {
             Trigger::Liquidation { price } => {
                 json!({ "kind": "liquidation", "price": price.to_string(), "distance": next.distance(*price) })
             }
+            Trigger::Underlying { price, now, at } => json!({
+                "kind": "underlying", "price": price.to_string(), "distance": price.approximate() / now.approximate() - 1.0,
+                "time": at.to_string(),
+            }),
             Trigger::Time { at } => json!({ "kind": "time", "time": at.to_string() }),
             Trigger::Series { name, now, value } => {
                 json!({ "kind": "series", "series": name, "now": now, "value": value })
@@ -158,10 +184,12 @@ pub(crate) fn json(next: &Next) -> Value {
     json!({
         "time": next.at.to_string(), "strategy": next.strategy, "instrument": next.instrument, "price": next.price.to_string(),
         "position": next.position.to_string(), "equity": next.equity.to_string(), "daily_move": next.daily_move,
+        "underlying": next.underlying.map(|price| price.to_string()),
         "quiet": [low.map(|price| price.to_string()), high.map(|price| price.to_string())], "bar_seconds": next.bar.nanos() / 1_000_000_000,
         "actions": next.actions.iter().map(action).collect::<Vec<_>>(), "not_varied": next.fixed,
         "what_if": next.what_if.as_ref().map(|what_if| json!({
             "set": what_if.set.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
+            "policy": what_if.changed.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
             "fills": what_if.fills.iter().map(|fill| json!({
                 "purpose": fill.purpose, "quantity": fill.qty.to_string(), "price": fill.price.to_string(),
             })).collect::<Vec<_>>(),
@@ -173,6 +201,10 @@ pub(crate) fn json(next: &Next) -> Value {
                 })).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
         })),
+        "legs": next.legs.iter().map(|leg| json!({
+            "symbol": leg.symbol, "quantity": leg.quantity.to_string(), "expiry": leg.expiry.to_string(),
+            "rolls": leg.rolls.map(|at| at.to_string()),
+        })).collect::<Vec<_>>(),
         "hedge": next.hedge.map(|hedge| json!({
             "delta": hedge.delta, "band": hedge.band, "target": hedge.target.to_string()
         })),
