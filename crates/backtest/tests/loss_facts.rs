@@ -11,6 +11,7 @@ use import::{BarsRequest, Labelled};
 use market::*;
 use policy::facts::{self, FactId, Facts};
 use policy::{Arg, Because, Program, Region, Rule, Target, Verdict};
+use pricing::garch::{Innovations, Model};
 use pricing::options::Simd;
 use risk::greeks::SmilePoint;
 use risk::value_at_risk::{
@@ -24,17 +25,21 @@ use tape::Merged;
 use units::state::StateReader;
 use units::{AccountId, Duration, InstrumentId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
-const FACTS: [&str; 6] = [
+const FACTS: [&str; 8] = [
     "var(95%, 6h)",
     "es(95%, 6h)",
     "var(90%, 12h, historical)",
     "es(95%, 6h, montecarlo)",
     "var(99%, 1d)",
     "var.component(95%, 6h)",
+    "es(95%, 6h, gjr-t)",
+    "var(95%, 6h, garch)",
 ];
 const COIN: &str = "BTC";
 const DEPOSIT: &str = "30";
 const DECAY: Forecast = Forecast::Exponential(0.94);
+const GJR: Forecast = Forecast::Fitted(Model { asymmetric: true, innovations: Innovations::Student, mean: false });
+const GARCH: Forecast = Forecast::Fitted(Model { asymmetric: false, innovations: Innovations::Normal, mean: false });
 const PATHS: Paths = Paths { count: 1_000, seed: 1 };
 
 fn fact_id(index: usize) -> FactId {
@@ -381,6 +386,8 @@ fn what_may_be_lost_with_options_is_what_rows_and_a_book_made_anew_give() {
             (1, &filtered, 0.95),
             (2, &Moves::historical(&half, half.step(), PATHS).unwrap(), 0.9),
             (3, &Moves::monte_carlo(&law, quarter.step(), PATHS).unwrap(), 0.95),
+            (6, &Moves::filtered(&quarter, quarter.step(), GJR, PATHS).unwrap(), 0.95),
+            (7, &Moves::filtered(&quarter, quarter.step(), GARCH, PATHS).unwrap(), 0.95),
         ];
         for (fact, moves, confidence) in expected {
             let figures =
@@ -478,12 +485,18 @@ fn facts_and_the_command_tell_the_same() {
         let held = Held::new(&file, Some(max_age)).unwrap();
         let equity = world.engine.account(AccountId(0)).equity().approximate();
         let hours = |hours: i64| Duration::from_nanos(hours * Duration::HOUR.nanos());
-        for (fact, method, confidence, horizon) in [
-            (0, RiskMethod::Filtered, 0.95, hours(6)),
-            (1, RiskMethod::Filtered, 0.95, hours(6)),
-            (2, RiskMethod::Historical, 0.9, hours(12)),
-            (3, RiskMethod::MonteCarlo, 0.95, hours(6)),
+        for (fact, method, confidence, horizon, forecast) in [
+            (0, RiskMethod::Filtered, 0.95, hours(6), Some(DECAY)),
+            (1, RiskMethod::Filtered, 0.95, hours(6), Some(DECAY)),
+            (2, RiskMethod::Historical, 0.9, hours(12), None),
+            (3, RiskMethod::MonteCarlo, 0.95, hours(6), Some(DECAY)),
+            (6, RiskMethod::Filtered, 0.95, hours(6), Some(GJR)),
+            (7, RiskMethod::Filtered, 0.95, hours(6), Some(GARCH)),
         ] {
+            // A hundred histories are fitted anew for the command's errors: at chains alone.
+            if fact >= 6 && !is_chain(tick) {
+                continue;
+            }
             let asked = HistoryRequest {
                 at: tick.at,
                 step: horizon,
@@ -499,7 +512,7 @@ fn facts_and_the_command_tell_the_same() {
                 horizon,
                 scenarios: PATHS.count,
                 seed: PATHS.seed,
-                forecast: (method != RiskMethod::Historical).then_some(DECAY),
+                forecast,
                 tails: LawTails::Fitted,
                 dynamics: Dynamics::default(),
                 threads: 1,

@@ -28,7 +28,10 @@ use units::{Duration, OptionRight, Price, Qty, Round, Timestamp};
 
 const LEVELS: [f64; 2] = [0.95, 0.99];
 const EWMA: Forecast = Forecast::Exponential(0.94);
-const GJR: Forecast = Forecast::Fitted(Model { asymmetric: true, innovations: Innovations::Student, mean: false });
+
+const fn model(asymmetric: bool, innovations: Innovations) -> Forecast {
+    Forecast::Fitted(Model { asymmetric, innovations, mean: false })
+}
 
 fn is_long() -> bool {
     std::env::var_os("TRIMTAB_LONG").is_some()
@@ -41,20 +44,37 @@ type Smile = dyn Fn(usize, &mut [f64]) + Sync;
 enum Method {
     Historical,
     FilteredEwma,
-    FilteredGjr,
+    /// Whether falls and rises count apart, and what surprises are drawn from.
+    Filtered(bool, Innovations),
     MonteCarlo,
     DeltaGamma,
 }
 
 impl Method {
-    const ALL: [Self; 5] =
-        [Self::Historical, Self::FilteredEwma, Self::FilteredGjr, Self::MonteCarlo, Self::DeltaGamma];
+    const ALL: [Self; 8] = [
+        Self::Historical,
+        Self::FilteredEwma,
+        Self::Filtered(false, Innovations::Normal),
+        Self::Filtered(false, Innovations::Student),
+        Self::Filtered(true, Innovations::Normal),
+        Self::Filtered(true, Innovations::Student),
+        Self::MonteCarlo,
+        Self::DeltaGamma,
+    ];
+
+    /// Of the models one is enough where no more is asked for.
+    fn is_asked(self) -> bool {
+        is_long() || !matches!(self, Self::Filtered(false, _) | Self::Filtered(true, Innovations::Normal))
+    }
 
     fn name(self) -> &'static str {
         match self {
             Self::Historical => "historical",
             Self::FilteredEwma => "filtered, `ewma`",
-            Self::FilteredGjr => "filtered, `gjr-t`",
+            Self::Filtered(false, Innovations::Normal) => "filtered, `garch`",
+            Self::Filtered(false, Innovations::Student) => "filtered, `garch-t`",
+            Self::Filtered(true, Innovations::Normal) => "filtered, `gjr`",
+            Self::Filtered(true, Innovations::Student) => "filtered, `gjr-t`",
             Self::MonteCarlo => "montecarlo",
             Self::DeltaGamma => "delta-gamma",
         }
@@ -73,13 +93,15 @@ impl Method {
             Self::Historical => Moves::historical(history, step, paths),
             Self::FilteredEwma => Moves::filtered(history, step, EWMA, paths),
             // Where no model can be fitted, it is told and not guessed: the caller takes the simpler one.
-            Self::FilteredGjr => match Moves::filtered(history, step, GJR, paths) {
-                Err(ValueAtRiskError::Forecast(_, FitError::NotConverged)) => {
-                    *unfitted += 1;
-                    Moves::filtered(history, step, EWMA, paths)
+            Self::Filtered(asymmetric, innovations) => {
+                match Moves::filtered(history, step, model(asymmetric, innovations), paths) {
+                    Err(ValueAtRiskError::Forecast(_, FitError::NotConverged)) => {
+                        *unfitted += 1;
+                        Moves::filtered(history, step, EWMA, paths)
+                    }
+                    found => found,
                 }
-                found => found,
-            },
+            }
             Self::MonteCarlo => {
                 Moves::monte_carlo(&Law::of(history, Some(EWMA), Tails::Fitted, 1).unwrap(), step, paths)
             }
@@ -216,7 +238,7 @@ fn one_coin_over_years() {
                 portfolio.set_price(currency, 1.0).unwrap();
                 portfolio.hold(Holding::Balance { currency, amount: amount.parse().unwrap() }).unwrap();
                 let mut book = Book::new(&[portfolio], Dynamics::default(), Simd::best());
-                for method in Method::ALL {
+                for method in Method::ALL.into_iter().filter(|method| method.is_asked()) {
                     let slow = step == Duration::HOUR && !matches!(method, Method::Historical | Method::FilteredEwma);
                     if slow && !is_long() {
                         continue;
@@ -341,8 +363,25 @@ const BOOKS: [(&str, &Legs); 3] = [
 #[test]
 fn options_every_six_hours() {
     let Some(shared) = shared("options_every_six_hours") else { return };
-    let folder = tempfile::tempdir().unwrap();
     let coins: &[&str] = if is_long() { &["BTC", "ETH"] } else { &["BTC"] };
+    let methods: Vec<Method> = Method::ALL
+        .into_iter()
+        .filter(|method| method.is_asked())
+        .filter(|method| is_long() || !matches!(method, Method::MonteCarlo | Method::DeltaGamma))
+        .collect();
+    books(&shared, coins, Vols::Short, &BOOKS, &methods);
+    if is_long() {
+        // What the volatility seven days ahead brings to what lives by it.
+        let histories = [Method::Historical, Method::FilteredEwma, Method::Filtered(true, Innovations::Student)];
+        for vols in [Vols::Month, Vols::Short] {
+            println!("BTC alone, {vols:?}");
+            books(&shared, &["BTC"], vols, &BOOKS[1..2], &histories);
+        }
+    }
+}
+
+fn books(shared: &Path, coins: &[&str], vols: Vols, books: &[(&str, &Legs)], methods: &[Method]) {
+    let folder = tempfile::tempdir().unwrap();
     let months = ["2025-12", "2026-01", "2026-02", "2026-03", "2026-04", "2026-05"];
     let mut tapes = Vec::new();
     for (coin, month) in coins.iter().flat_map(|coin| months.iter().map(move |month| (coin, month))) {
@@ -354,19 +393,17 @@ fn options_every_six_hours() {
     // Snapshots come around 4, 9, 15 and 21 o'clock.
     let step = Duration::from_nanos(6 * Duration::HOUR.nanos());
     let currencies: Vec<Currency> = coins.iter().map(|coin| coin.parse().unwrap()).collect();
-    let market =
-        history(&tapes, "2026-05-15T19:30:00Z", step, currencies.iter().map(|coin| (*coin, Vols::Short)).collect());
+    let market = history(&tapes, "2026-05-15T19:30:00Z", step, currencies.iter().map(|coin| (*coin, vols)).collect());
     println!("{} changes, {} left out; {:?}", market.history.len(), market.left_out, market.sources);
-    assert_eq!(market.history.factors().len(), 4 * currencies.len());
+    if vols == Vols::Short {
+        assert_eq!(market.history.factors().len(), 4 * currencies.len());
+    }
     let chains = snapshots(&tapes);
     let last = |coin: &Currency, at: Timestamp| chains[coin].range(..=at).next_back();
     head();
     let warm = 200;
-    for (name, legs) in BOOKS {
-        for method in Method::ALL {
-            if matches!(method, Method::MonteCarlo | Method::DeltaGamma) && !is_long() {
-                continue;
-            }
+    for (name, legs) in books {
+        for method in methods.iter().copied() {
             let mut told = History::new(step, market.history.factors().to_vec()).unwrap();
             (0..warm).for_each(|row| told.push(market.history.row(row)).unwrap());
             let (mut record, mut unfitted) = (Record::default(), 0);
@@ -387,7 +424,7 @@ fn options_every_six_hours() {
                     let index = |chain: &Chain| chain.values().next().map(|(_, forward)| *forward);
                     let (Some(before), Some(after)) = (index(now), index(then)) else { continue };
                     portfolio.set_price(*coin, before).unwrap();
-                    for (days, moneyness, call, quantity) in legs {
+                    for (days, moneyness, call, quantity) in *legs {
                         let found = nearest(at, now, *days, *moneyness, *call);
                         let quotes = found.and_then(|(key, _)| Some((now[&key], then.get(&key)?)));
                         let (Some(((expiry, strike, _), point)), Some((old, new))) = (found, quotes) else {

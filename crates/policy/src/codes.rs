@@ -746,7 +746,8 @@ right
     NeverHolds = "P067", "entry that waits for what only it can make known",
 "`ruin` and `kelly` go by the returns of the account's own days, and are not known before sixty of them. An
 account that never traded has none, so a strategy that enters only once they are known never does. Let it begin
-while they are not known, by other facts or by none.
+while they are not known, by other facts or by none. A limit bars entries while what it limits is not known: write
+`of = \"if(known(ruin(50%)), ruin(50%), 0)\"`, or `1000` for the last number where the limit is an `under`.
 
 wrong
     [signal]

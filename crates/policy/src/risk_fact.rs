@@ -94,9 +94,28 @@ pub enum TailMethod {
     Historical,
     /// Drawn from a law with the history's correlation and tails.
     MonteCarlo,
+    /// What happened, at the volatility of now by GARCH(1,1) with normal surprises, fitted anew at each step.
+    Garch,
+    /// The same with Student's.
+    GarchStudent,
+    /// The same where falls count for more than rises, normal surprises.
+    Gjr,
+    /// The same with Student's.
+    GjrStudent,
 }
 
 impl TailMethod {
+    /// All of them, as they are told.
+    pub const ALL: [Self; 7] = [
+        Self::Filtered,
+        Self::Historical,
+        Self::MonteCarlo,
+        Self::Garch,
+        Self::GarchStudent,
+        Self::Gjr,
+        Self::GjrStudent,
+    ];
+
     /// As it is written.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -104,6 +123,10 @@ impl TailMethod {
             Self::Filtered => "filtered",
             Self::Historical => "historical",
             Self::MonteCarlo => "montecarlo",
+            Self::Garch => "garch",
+            Self::GarchStudent => "garch-t",
+            Self::Gjr => "gjr",
+            Self::GjrStudent => "gjr-t",
         }
     }
 }
@@ -130,8 +153,7 @@ impl TailFact {
         let method = match rest {
             [] => TailMethod::default(),
             [Node { expr: Expr::Name(name), .. }] => {
-                let all = [TailMethod::Filtered, TailMethod::Historical, TailMethod::MonteCarlo];
-                all.into_iter().find(|method| method.name() == *name)?
+                TailMethod::ALL.into_iter().find(|method| method.name() == *name)?
             }
             _ => return None,
         };
@@ -383,6 +405,10 @@ mod tests {
             "es.component(99.9%, 10d)",
             "var(99.8%, 1h, historical)",
             "es(99.9%, 1h, montecarlo)",
+            "var(99%, 1d, garch)",
+            "es.component(97.5%, 6h, garch-t)",
+            "var(99%, 10d, gjr)",
+            "es(99%, 1d, gjr-t)",
         ] {
             let fact: RiskFact = text.parse().unwrap_or_else(|_| panic!("{text}"));
             assert_eq!(fact.to_string(), text);

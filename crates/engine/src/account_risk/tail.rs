@@ -15,6 +15,7 @@ use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
 use market::{Catalogue, Currency, is_dollar};
 use policy::{TailFact, TailMethod};
+use pricing::garch::{Innovations, Model};
 use pricing::options::Simd;
 use pricing::surface::Sticky;
 use risk::chain::Chains;
@@ -324,8 +325,17 @@ impl Tails {
     fn moves(&self, fact: TailFact, factors: &[Factor], now: Timestamp) -> Result<JointMoves, RiskRefusal> {
         let history = self.past.history(fact.step(), factors, now)?;
         let forecast = Forecast::Exponential(DECAY);
+        // Once a row of the history, as all scenarios are: between rows there is no return that a fit could count.
+        let fitted = |asymmetric, innovations| {
+            let forecast = Forecast::Fitted(Model { asymmetric, innovations, mean: false });
+            Moves::filtered(&history, fact.horizon, forecast, PATHS)
+        };
         let moves = match fact.method {
             TailMethod::Filtered => Moves::filtered(&history, fact.horizon, forecast, PATHS)?,
+            TailMethod::Garch => fitted(false, Innovations::Normal)?,
+            TailMethod::GarchStudent => fitted(false, Innovations::Student)?,
+            TailMethod::Gjr => fitted(true, Innovations::Normal)?,
+            TailMethod::GjrStudent => fitted(true, Innovations::Student)?,
             TailMethod::Historical => Moves::historical(&history, fact.horizon, PATHS)?,
             TailMethod::MonteCarlo => {
                 let steps = history.steps(fact.horizon)?;

@@ -6,8 +6,8 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Follow, LeverageLimit, Mode, Over, Pyramid, Reentry, Resize, RungAt, Setting,
-    Sides, SignalKind, Size, SizeKind, Stop, Trigger, UNITS_MAX, UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Breached, Follow, LeverageLimit, Mode, Over, Pyramid, Reentry, Resize, RungAt,
+    Setting, Sides, SignalKind, Size, SizeKind, Stop, Trigger, UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;
@@ -411,19 +411,17 @@ fn rearm(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
 
 /// What an account's own returns tell is not known before it has traded, and an entry that waits for it never comes.
 fn own_returns(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
-    let is_growth = |name: &str| name.parse().is_ok_and(|fact: RiskFact| fact.needs_returns());
     let when = draft.signal.iter().filter_map(|signal| signal.when.as_ref());
     let when = when.map(|when| (doc.place("signal", "when"), when, "!known({}) || …"));
     // Distances and adds come after an entry.
     let size = draft.size.iter().flat_map(|size| size.kind.settings());
     let size = size.map(|(key, by)| (doc.place("size", key), by, "if(known({}), …, 1)"));
     let caps = draft.caps.settings().map(|(_, key, by)| (doc.place("caps", key), by, "if(known({}), …, 1)"));
-    let waits = |by: &Expression| {
-        let name = by.series().into_iter().find(|name| is_growth(name)).filter(|_| !by.may_hold(&is_growth))?;
-        Some(name.to_owned())
-    };
     let mut all = when.chain(size).chain(caps);
-    let Some((place, name, instead)) = all.find_map(|(place, by, instead)| Some((place, waits(by)?, instead))) else {
+    own_returns_of_limits(reader, draft);
+    let Some((place, name, instead)) =
+        all.find_map(|(place, by, instead)| Some((place, waits_for_returns(by)?, instead)))
+    else {
         return;
     };
     let instead = instead.replace("{}", &name);
@@ -433,6 +431,32 @@ fn own_returns(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         "let it begin while nothing is known: `{instead}`; where other strategies trade in the account, nothing need change"
     );
     reader.warn(Code::NeverHolds, place, message, label, help);
+}
+
+/// A fact of the account's own returns without which an expression cannot be known, or hold.
+fn waits_for_returns(by: &Expression) -> Option<String> {
+    let is_growth = |name: &str| name.parse().is_ok_and(|fact: RiskFact| fact.needs_returns());
+    let name = by.series().into_iter().find(|name| is_growth(name)).filter(|_| !by.may_hold(&is_growth))?;
+    Some(name.to_owned())
+}
+
+/// What a limit does not know bars entries, those too that would make it known.
+fn own_returns_of_limits(reader: &mut Reader<'_>, draft: &Draft) {
+    for (limit, place) in &draft.limits {
+        let Some(name) = [&limit.of, &limit.limit, &limit.restore].into_iter().find_map(waits_for_returns) else {
+            continue;
+        };
+        // A number within the limit, whatever it is.
+        let within = if limit.breached == Breached::Over { "0" } else { "1000" };
+        let message =
+            format!("the limit bars every entry until `{name}` is known, and no day without a position makes it known");
+        let label = "told by 60 days of returns of the account, of which it has none while it never traded";
+        let help = format!(
+            "let it be kept while nothing is known: `if(known({name}), {name}, {within})`; \
+             where other strategies trade in the account, nothing need change"
+        );
+        reader.warn(Code::NeverHolds, place.clone(), message, label, help);
+    }
 }
 
 /// A break-even after a rung that does not exist would never come.

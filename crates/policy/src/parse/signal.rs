@@ -373,7 +373,7 @@ pub(super) fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<
             "ruin" => "takes a loss such as 50%, and perhaps a horizon from a day to a year",
             "var" | "es" | "var.component" | "es.component" => {
                 "takes a confidence from 50% to 99.8% (99.9% where paths are drawn), a horizon that divides a day into hours or is up to \
-                 30 whole days, and perhaps filtered, historical or montecarlo"
+                 30 whole days, and perhaps filtered, historical, montecarlo, garch, garch-t, gjr or gjr-t"
             }
             "kelly" => "takes a window of whole days, from 60d to 365d",
             _ => {

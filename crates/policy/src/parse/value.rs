@@ -5,7 +5,7 @@
 //! quantity = [ "-" | "+" ] digits [ unit ]
 //! unit     = "%" | "bp" | "R" | "N" | "ns" | "us" | "ms" | "s" | "m" | "min" | "h" | "d" | "w" | CURRENCY
 //! name     = "$" word, a parameter | word { "." word }, `{base}` standing for a word or a part of one;
-//!            in `stress(…)` a name as stresses have them
+//!            in `stress(…)` a name as stresses have them, and so the method of `var(…)` and its like
 //! ```
 //!
 //! Spans are bytes of the whole policy text.
@@ -19,6 +19,9 @@ use units::decimal::{self, DecimalError};
 
 /// Calls inside calls: deeper than any fact needs, shallow enough for any stack.
 const CALLS_MAX: usize = 8;
+
+/// Facts whose third argument is a method.
+const TAILS: [&str; 4] = ["var", "es", "var.component", "es.component"];
 
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -323,7 +326,9 @@ impl<'t> Parser<'t> {
         }
         loop {
             args.push(match self.depth_max {
-                _ if function == "stress" => self.stress()?,
+                _ if function == "stress" => self.hyphened()?,
+                // Methods such as `garch-t`.
+                _ if args.len() == 2 && TAILS.contains(&function) && self.is_at_word() => self.hyphened()?,
                 None => self.value(depth + 1)?,
                 Some(_) => self.expression(0, depth + 1)?,
             });
@@ -345,8 +350,12 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The name of a stress: a day such as `2025-10-10`, or words joined by hyphens.
-    fn stress(&mut self) -> Result<Node<'t>, Fault> {
+    fn is_at_word(&self) -> bool {
+        self.rest().starts_with(|next: char| next.is_ascii_alphabetic())
+    }
+
+    /// The name of a stress or of a method: a day such as `2025-10-10`, or words joined by hyphens.
+    fn hyphened(&mut self) -> Result<Node<'t>, Fault> {
         let start = self.at;
         let name = self.take_while(|character| character.is_ascii_alphanumeric() || character == '-');
         if name.is_empty() {
