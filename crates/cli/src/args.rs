@@ -11,7 +11,9 @@ pub(crate) use calculators::Calculator;
 pub(crate) use objectives::Wanted;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
-pub(crate) use risk::{Margin, MethodArg, Moves, Picture, Risk, RowsArg, Ruin, StickyArg, Stress, VolatilityArg};
+pub(crate) use risk::{
+    Margin, MethodArg, Moves, Picture, Risk, RowsArg, Ruin, SCENARIOS, StickyArg, Stress, VolatilityArg,
+};
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};
 use clap::builder::{PossibleValuesParser, Styles};

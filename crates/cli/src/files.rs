@@ -61,6 +61,18 @@ pub(crate) fn refuse_existing(path: &Path, force: bool) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a folder that nothing can be written into; before any long work. Nothing of the try is left.
+pub(crate) fn refuse_unwritable(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match tempfile::Builder::new().prefix(".trimtab-").tempfile_in(folder) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let error = std::io::Error::from(error.kind());
+            Err(Failure::io("write into", folder, &error).hint("name a file in a folder that you may write into"))
+        }
+    }
+}
+
 /// Writes a file whole or not at all: beside its place, then renamed.
 pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
     refuse_existing(path, force)?;
@@ -71,7 +83,9 @@ pub(crate) fn write(path: &Path, bytes: &[u8], force: bool) -> Result<(), Failur
     // As any file that a program makes, not only for its owner, as a temporary file would be.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    // The name of what is beside it is nobody's business.
+    let plain = |error: std::io::Error| std::io::Error::from(error.kind());
+    let mut file = builder.tempfile_in(folder).map_err(|error| failed(plain(error)))?;
     file.write_all(bytes).map_err(failed)?;
     if force { file.persist(path) } else { file.persist_noclobber(path) }.map_err(|error| failed(error.error))?;
     tracing::info!(file = %path.display(), bytes = bytes.len(), "file written");

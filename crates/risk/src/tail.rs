@@ -122,7 +122,8 @@ impl Tail {
             worst.truncate(high + 1);
         }
         worst.sort_unstable_by(by_loss);
-        let loss = |rank: usize| -profits[worst[rank] as usize];
+        // A loss of nothing is no negative zero.
+        let loss = |rank: usize| 0.0 - profits[worst[rank] as usize];
         let value_at_risk = loss(at);
         let whole = beyond.floor();
         let inside = 0..whole as usize;

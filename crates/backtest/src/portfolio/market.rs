@@ -182,7 +182,19 @@ impl Book {
                     notes.push(format!("the price of {coin} is its forward: the tapes have no perpetual or spot then"));
                 }
                 (None, None) if is_dollar(coin) => {}
-                (None, None) => kept.push(format!("the price of {coin}")),
+                (None, None) if stated.iter().any(|(known, _)| *known == coin) => {
+                    kept.push(format!("the price of {coin}"));
+                }
+                (None, None) => {
+                    let what = format!(
+                        "no tape tells a price of {coin} in the {:.1} hours before {}",
+                        max_age.days() * 24.0,
+                        market.at
+                    );
+                    let help = "name a tape of it with one more `--market`, or state its price under \"prices\"; an older one \
+                                counts with `--max-age`";
+                    wrong.push(Wrong::new("positions", what, help));
+                }
             }
             let month = market.on(coin).and_then(|view| view.surface()?.tenor(MONTH / YEAR).ok());
             if let Some(month) = month {

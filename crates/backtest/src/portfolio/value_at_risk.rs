@@ -40,6 +40,8 @@ const BELOW_ONE_DEVIATION: f64 = 0.158_655;
 const AGAIN_PATHS: usize = 2_000;
 const AGAIN_BEYOND: f64 = 20.0;
 /// What a portfolio's row of nothing is called.
+/// A figure under this share of what its parts are worth to it is what rounding left of nothing.
+const NEAR_NOTHING: f64 = 1e-6;
 const NO_STRATEGY: &str = "(none)";
 
 /// Where scenarios come from.
@@ -132,10 +134,10 @@ pub struct PartView {
     pub name: String,
     /// Signed; of a holding.
     pub quantity: Option<f64>,
-    /// Share of value at risk; those of all add up to the whole.
-    pub value_at_risk: f64,
-    /// Share of expected shortfall.
-    pub expected_shortfall: f64,
+    /// Share of value at risk; those of all add up to the whole. `None`: the whole is nothing beside what its parts are worth to it.
+    pub value_at_risk: Option<f64>,
+    /// Share of expected shortfall, likewise.
+    pub expected_shortfall: Option<f64>,
     /// What one more unit of a holding would add to value at risk.
     pub marginal_value_at_risk: Option<f64>,
     /// The same to expected shortfall.
@@ -408,17 +410,22 @@ pub fn risk(
         Made::ByGreeks(law, greeks, _) => greeks.regrouped(into).figures(law, asked.confidence),
     };
     let all = figures(&each)?;
+    let told = HasShares::of(&all);
     let named = |name: fn(&Line) -> &str| -> Result<Vec<PartView>, ValueAtRiskError> {
         let mut names: Vec<&str> = held.lines.iter().map(name).collect();
         names.sort_unstable();
         names.dedup();
         let into: Vec<usize> = held.lines.iter().filter_map(|line| names.binary_search(&name(line)).ok()).collect();
         let figures = figures(&into)?;
-        Ok(names.iter().zip(&figures.shares).map(|(name, share)| PartView::new(None, name, None, share)).collect())
+        Ok(names
+            .iter()
+            .zip(&figures.shares)
+            .map(|(name, share)| PartView::new(None, name, None, share, told))
+            .collect())
     };
     let holdings = held.lines.iter().zip(&all.shares);
     let holdings = holdings
-        .map(|(line, share)| PartView::new(Some(line.account.clone()), &line.name, Some(line.quantity), share))
+        .map(|(line, share)| PartView::new(Some(line.account.clone()), &line.name, Some(line.quantity), share, told))
         .collect();
     // Where each change of the history is taken once, nothing is.
     let is_drawn = matches!(made, Made::Drawn(..)) && (steps > 1 || asked.method == RiskMethod::MonteCarlo);
@@ -531,17 +538,48 @@ fn again(
     Ok(Told { tails: found.into_iter().filter_map(Result::ok).collect(), block: again.block(), is_fitted })
 }
 
+/// Which figures have shares: of a whole that is nothing beside what its parts would lose alone, which scenario is the one, and so whose
+/// loss it is, is decided by rounding.
+#[derive(Debug, Clone, Copy)]
+struct HasShares {
+    value_at_risk: bool,
+    expected_shortfall: bool,
+}
+
+impl HasShares {
+    fn of(all: &Figures) -> Self {
+        let told = |whole: f64, less: fn(&value_at_risk::Share) -> f64| {
+            let parts: f64 = all.shares.iter().map(|share| less(share).abs()).sum();
+            parts == 0.0 || whole.abs() > parts * NEAR_NOTHING
+        };
+        Self {
+            value_at_risk: told(all.value_at_risk, |share| share.incremental_value_at_risk),
+            expected_shortfall: told(all.expected_shortfall, |share| share.incremental_expected_shortfall),
+        }
+    }
+}
+
 impl PartView {
-    fn new(account: Option<String>, name: &str, quantity: Option<f64>, share: &value_at_risk::Share) -> Self {
-        let by_unit = |figure: f64| quantity.filter(|quantity| *quantity != 0.0).map(|quantity| figure / quantity);
+    fn new(
+        account: Option<String>,
+        name: &str,
+        quantity: Option<f64>,
+        share: &value_at_risk::Share,
+        told: HasShares,
+    ) -> Self {
+        // A part of nothing by nothing is no negative zero.
+        let by_unit =
+            |figure: f64| quantity.filter(|quantity| *quantity != 0.0).map(|quantity| figure / quantity + 0.0);
+        let value_at_risk = Some(share.value_at_risk).filter(|_| told.value_at_risk);
+        let expected_shortfall = Some(share.expected_shortfall).filter(|_| told.expected_shortfall);
         Self {
             account,
             name: name.to_owned(),
             quantity,
-            value_at_risk: share.value_at_risk,
-            expected_shortfall: share.expected_shortfall,
-            marginal_value_at_risk: by_unit(share.value_at_risk),
-            marginal_expected_shortfall: by_unit(share.expected_shortfall),
+            value_at_risk,
+            expected_shortfall,
+            marginal_value_at_risk: value_at_risk.and_then(by_unit),
+            marginal_expected_shortfall: expected_shortfall.and_then(by_unit),
             incremental_value_at_risk: share.incremental_value_at_risk,
             incremental_expected_shortfall: share.incremental_expected_shortfall,
         }

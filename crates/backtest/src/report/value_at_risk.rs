@@ -39,10 +39,15 @@ pub fn risk_svg(view: &RiskView) -> String {
 
 /// The largest shares of expected shortfall, by size.
 fn largest(view: &RiskView) -> Vec<&PartView> {
-    let mut parts: Vec<&PartView> = view.holdings.iter().filter(|part| part.expected_shortfall != 0.0).collect();
-    parts.sort_by(|one, other| other.expected_shortfall.abs().total_cmp(&one.expected_shortfall.abs()));
+    let mut parts: Vec<&PartView> = view.holdings.iter().filter(|part| share(part) != 0.0).collect();
+    parts.sort_by(|one, other| share(other).abs().total_cmp(&share(one).abs()));
     parts.truncate(PARTS_MAX);
     parts
+}
+
+/// Of expected shortfall; none where the whole is nothing.
+fn share(part: &PartView) -> f64 {
+    part.expected_shortfall.unwrap_or(0.0)
 }
 
 fn summary(view: &RiskView) -> String {
@@ -100,17 +105,29 @@ fn distribution(svg: &mut Svg, view: &RiskView) {
 
 fn shares(svg: &mut Svg, view: &RiskView, parts: &[&PartView], top: f64) {
     svg.title(LEFT, top - 30.0, "Shares of expected shortfall, USD", "Whose loss is it?");
-    let hidden = view.holdings.iter().filter(|part| part.expected_shortfall != 0.0).count() - parts.len();
-    let (low, high) = extent(parts.iter().map(|part| part.expected_shortfall).chain([0.0])).unwrap_or_default();
+    if view.holdings.iter().any(|part| part.expected_shortfall.is_none()) {
+        svg.text(
+            "lb",
+            NAMES,
+            top + 11.0,
+            Anchor::Start,
+            "none: the whole is nothing beside what its parts would lose alone",
+        );
+    }
+    let hidden = view.holdings.iter().filter(|part| share(part) != 0.0).count() - parts.len();
+    let (low, high) = extent(parts.iter().map(|part| share(part)).chain([0.0])).unwrap_or_default();
     let x = Axis::linear((low, high), BARS);
     for (at, part) in parts.iter().enumerate() {
         let y = top + ROW * at as f64;
         svg.text("in", NAMES, y + 11.0, Anchor::End, short(&part.name));
-        let (from, to) = (x.at(part.expected_shortfall.min(0.0)), x.at(part.expected_shortfall.max(0.0)));
+        let (from, to) = (x.at(share(part).min(0.0)), x.at(share(part).max(0.0)));
         // What lessens the loss is blue.
-        let class = if part.expected_shortfall > 0.0 { "dn" } else { "up" };
+        let class = if share(part) > 0.0 { "dn" } else { "up" };
         svg.rect(class, from, y, (to - from).max(1.0), ROW - 8.0);
-        let figures = format!("{}, of VaR {}", money(part.expected_shortfall), money(part.value_at_risk));
+        let figures = match part.value_at_risk {
+            Some(of) => format!("{}, of VaR {}", money(share(part)), money(of)),
+            None => money(share(part)),
+        };
         svg.text("lb", BARS.1 + 14.0, y + 11.0, Anchor::Start, &figures);
     }
     svg.line("ze", (x.at(0.0), top - 6.0), (x.at(0.0), top + ROW * parts.len() as f64 - 4.0));

@@ -71,7 +71,8 @@ impl Picture {
             return Err(Failure::input(format_args!("`{}` is no name of a picture", plot.display()))
                 .hint("name a file that ends in `.svg`"));
         }
-        files::refuse_existing(plot, self.force)
+        files::refuse_existing(plot, self.force)?;
+        files::refuse_unwritable(plot)
     }
 
     /// Writes it, if it was asked for, and says so; without a picture, why there is none. Gives whether it was asked for.
@@ -263,6 +264,8 @@ together. Every option is priced again at the horizon, so that time counts and
 nothing is scaled by the root of time. docs/value-at-risk.md says what each
 method does, and how each did on recorded markets.";
 
+/// Scenarios that are drawn where nothing is said.
+pub(crate) const SCENARIOS: u64 = 10_000;
 /// Scenarios that are drawn at most.
 const SCENARIOS_MAX: u64 = 1_000_000;
 
@@ -279,7 +282,7 @@ pub(crate) struct Risk {
     /// The moment of the market, UTC
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Timestamp,
-    /// Where scenarios come from
+    /// Where scenarios come from. Facts of a policy, such as `var(99%, 1d)`, are `filtered` where they name no method
     #[arg(long, value_name = "HOW", default_value = "montecarlo")]
     pub(crate) method: MethodArg,
     /// The probability with which value at risk is not exceeded: `99%` or `0.99`
@@ -310,9 +313,9 @@ pub(crate) struct Risk {
     /// What of a smile stays when the forward moves
     #[arg(long, value_name = "WHAT", default_value = "moneyness")]
     pub(crate) sticky: StickyArg,
-    /// Paths to draw, where any are: by `montecarlo`, and by histories over more than one step
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=SCENARIOS_MAX))]
-    pub(crate) scenarios: u64,
+    /// Paths to draw, where any are: by `montecarlo`, and by histories over more than one step; 10000 if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=SCENARIOS_MAX))]
+    pub(crate) scenarios: Option<u64>,
     /// Which paths: the same seed draws the same ones
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,

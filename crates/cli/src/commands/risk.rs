@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::margin::{read, refused};
 use super::stress::market;
-use crate::args::{MethodArg, Risk, RowsArg, StickyArg, VolatilityArg};
+use crate::args::{MethodArg, Risk, RowsArg, SCENARIOS, StickyArg, VolatilityArg};
 use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Cooperation;
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
         Some(Ok(history)) => history,
     };
     let mut meter = Meter::counting(terminal, "pricing");
-    let count = args.scenarios as f64;
+    let count = asked.scenarios as f64;
     let found = risk(&held, &history, &asked, &mut |share| {
         meter.share(share.done, || format!("{} scenarios", show::count((share.done * count) as u64, Style::Terminal)));
         if cooperation.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -107,6 +107,22 @@ fn request(args: &Risk, settings: &Settings) -> Result<RiskRequest, Failure> {
     if method != RiskMethod::MonteCarlo && args.tails.is_some() {
         return Err(useless("--tails", "leave it out, or take `--method montecarlo`"));
     }
+    let step = args.step.unwrap_or(args.horizon.min(Duration::DAY));
+    let is_drawn = match method {
+        RiskMethod::MonteCarlo => true,
+        RiskMethod::DeltaGamma => false,
+        RiskMethod::Historical | RiskMethod::Filtered => args.horizon > step,
+    };
+    if !is_drawn && args.scenarios.is_some() {
+        let why = match method {
+            RiskMethod::DeltaGamma => "leave it out: nothing is drawn; or take `--method montecarlo`",
+            _ => {
+                "leave it out: over one step each change of the history is taken once; or take a `--horizon` of several steps, or \
+                 `--method montecarlo`"
+            }
+        };
+        return Err(useless("--scenarios", why));
+    }
     let fitted = |asymmetric, innovations| Forecast::Fitted(Model { asymmetric, innovations, mean: false });
     let forecast = match args.volatility.unwrap_or(VolatilityArg::Ewma) {
         VolatilityArg::History => None,
@@ -130,7 +146,7 @@ fn request(args: &Risk, settings: &Settings) -> Result<RiskRequest, Failure> {
         method,
         confidence: args.confidence,
         horizon: args.horizon,
-        scenarios: args.scenarios as usize,
+        scenarios: args.scenarios.unwrap_or(SCENARIOS) as usize,
         seed: args.seed,
         forecast: forecast.filter(|_| method != RiskMethod::Historical),
         tails: args.tails.map_or(::risk::value_at_risk::Tails::Fitted, |tails| tails.0),

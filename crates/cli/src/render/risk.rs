@@ -36,6 +36,10 @@ pub(crate) fn show(view: &RiskView, explain: bool, terminal: &Terminal) {
     parts("underlying", &view.underlyings, false, terminal);
     parts("strategy", &view.strategies, false, terminal);
     parts("account", &view.accounts, false, terminal);
+    let mut parts = view.holdings.iter();
+    if parts.any(|part| part.value_at_risk.is_none() || part.expected_shortfall.is_none()) {
+        terminal.result("  no shares: the whole is nothing beside what its parts would lose alone");
+    }
     terminal.result("  of: shares, which add up to the whole; w/out: how much less it is without");
     factors(view, explain, terminal);
     terminal.result("");
@@ -72,7 +76,10 @@ fn figures(view: &RiskView, terminal: &Terminal) {
 
 fn parts(what: &str, parts: &[PartView], by_unit: bool, terminal: &Terminal) {
     // What adds nothing, and lessens nothing, is not told.
-    let told = |part: &&PartView| part.value_at_risk != 0.0 || part.expected_shortfall != 0.0;
+    let told = |part: &&PartView| {
+        part.value_at_risk.unwrap_or(part.incremental_value_at_risk) != 0.0
+            || part.expected_shortfall.unwrap_or(part.incremental_expected_shortfall) != 0.0
+    };
     let parts: Vec<&PartView> = parts.iter().filter(told).collect();
     // One coin or strategy alone is the whole.
     if parts.is_empty() || (parts.len() == 1 && !by_unit) {
@@ -88,10 +95,11 @@ fn parts(what: &str, parts: &[PartView], by_unit: bool, terminal: &Terminal) {
         // The venue stands in the file; the contract is what is looked for.
         let name = part.name.split_once(':').map_or(part.name.as_str(), |(_, symbol)| symbol);
         let unit = part.marginal_value_at_risk.filter(|_| by_unit);
+        let share = |share: Option<f64>| share.map_or_else(|| show::MISSING.to_owned(), dollars);
         terminal.result(format_args!(
             "  {name:<25}{}{}{}{}{}",
-            cell(&dollars(part.value_at_risk), 10),
-            cell(&dollars(part.expected_shortfall), 10),
+            cell(&share(part.value_at_risk), 10),
+            cell(&share(part.expected_shortfall), 10),
             cell(&dollars(part.incremental_value_at_risk), 11),
             cell(&dollars(part.incremental_expected_shortfall), 11),
             unit.map_or_else(String::new, |unit| cell(&show::significant(unit, 4, Style::Terminal), 11))

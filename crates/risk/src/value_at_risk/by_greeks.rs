@@ -245,7 +245,7 @@ impl Quadratic {
             Ok(distribution) => Ok(distribution.tail(confidence)?),
             // What never changes is lost, or won, for sure.
             Err(ValueAtRiskError::Quadratic(QuadraticError::Constant)) if confidence > 0.0 && confidence < 1.0 => {
-                Ok(QuadraticTail { value_at_risk: -self.constant, expected_shortfall: -self.constant })
+                Ok(QuadraticTail { value_at_risk: 0.0 - self.constant, expected_shortfall: 0.0 - self.constant })
             }
             Err(error) => Err(error),
         }

@@ -153,6 +153,15 @@ pub enum ValueAtRiskError {
     NoHistory(Currency),
     /// No forecast of a factor's variance.
     Forecast(Factor, FitError),
+    /// A scenario in which a price changes as none does.
+    Wild {
+        /// Whose price.
+        factor: Factor,
+        /// Which scenario, from zero.
+        scenario: usize,
+        /// ln(after ÷ before).
+        change: f64,
+    },
     /// No scenario is asked for.
     NoScenarios,
     /// What the tail of profits refuses.
@@ -237,6 +246,12 @@ impl fmt::Display for ValueAtRiskError {
                 write!(out, "{coin} is held and the history does not tell how it moves: add its prices to the history")
             }
             Self::Forecast(factor, error) => write!(out, "{factor}: {error}"),
+            Self::Wild { factor, scenario, change } => write!(
+                out,
+                "{factor} changes by a factor of e^{change:.0} in scenario {}, as none does: a price of the history is wrong, or its last \
+                 ones are of another unit; repair the tape there, or take `historical`, which scales no change by the volatility of now",
+                scenario + 1
+            ),
             Self::NoScenarios => out.write_str("no scenario is asked for: ask for 1,000 or more"),
             Self::Tail(error) => error.fmt(out),
             Self::Scenario(error) => error.fmt(out),

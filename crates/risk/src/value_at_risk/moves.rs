@@ -10,6 +10,9 @@ use units::Duration;
 use units::math::{exp, sqrt};
 use units::random::Random;
 
+/// ln(after ÷ before) of a price over a horizon, either way, that no market has seen: a factor of 485 million.
+const WILDEST: f64 = 20.0;
+
 /// How many paths are drawn, and of which seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paths {
@@ -88,6 +91,7 @@ impl Moves {
                 filter.push(change);
             }
         });
+        moves.sane()?;
         Ok(moves)
     }
 
@@ -103,6 +107,7 @@ impl Moves {
         for (path, out) in moves.changes.chunks_exact_mut(law.factors().len()).enumerate() {
             law.draw(random, path as u64, steps, out);
         }
+        moves.sane()?;
         Ok(moves)
     }
 
@@ -138,6 +143,19 @@ impl Moves {
             return Err(ValueAtRiskError::NoScenarios);
         }
         Ok(Self { factors: factors.to_vec(), horizon, changes: vec![0.0; count * factors.len()] })
+    }
+
+    /// Refuses prices that change as none does: a wrong one at the end of a history is a volatility of now, by which all changes are
+    /// scaled, and what followed would be a number.
+    fn sane(&self) -> Result<(), ValueAtRiskError> {
+        let is_price: Vec<bool> = self.factors.iter().map(|factor| matches!(factor, Factor::Price(_))).collect();
+        for (scenario, changes) in self.changes.chunks_exact(self.factors.len()).enumerate() {
+            let wild = (0..changes.len()).find(|at| is_price[*at] && changes[*at].abs() > WILDEST);
+            if let Some(at) = wild {
+                return Err(ValueAtRiskError::Wild { factor: self.factors[at], scenario, change: changes[at] });
+            }
+        }
+        Ok(())
     }
 
     /// Adds up the steps of each path: `add` is told whether a path begins, and which step of the history comes.
