@@ -302,6 +302,34 @@ fn edges_are_edges() {
     assert!(seen >= 6, "{seen}");
 }
 
+/// A butterfly that was sold, a day before its end, under margin by scenarios: dead where one of its moves leads to the strikes, alive
+/// again beyond. The edge is the first price at which the account is liquidated, found by asking at price after price.
+#[test]
+fn a_narrow_zone_of_liquidation_is_found() {
+    let puts = [("59000", "-100"), ("60000", "200"), ("61000", "-100")];
+    let symbol = |strike: &str| format!("deribit:BTC-31OCT25-{strike}-P");
+    let instruments = puts.map(|(strike, _)| json!({ "symbol": symbol(strike), "price": "0.00000001", "vol": 0.3 }));
+    let position = |(strike, quantity)| json!({ "account": "m", "instrument": symbol(strike), "quantity": quantity });
+    let balances = json!([{ "currency": "BTC", "amount": "0.5" }]);
+    let at = |index: f64| {
+        json!({
+            "schema": "trimtab.portfolio/3",
+            "time": "2025-10-30T08:00:00Z",
+            "accounts": [{ "name": "m", "venue": "deribit", "margin": "portfolio", "balances": balances }],
+            "prices": [{ "currency": "BTC", "price": index, "vol": 0.5 }],
+            "expiries": [{ "underlying": "BTC", "expiry": "2025-10-31T08:00:00Z", "forward": index }],
+            "instruments": instruments,
+            "positions": puts.map(position),
+        })
+    };
+    let told = margined(&at(100_000.0), "deribit", None);
+    let edge = told.liquidation.iter().find(|found| found.coin.as_deref() == Some("BTC")).unwrap().below.at.unwrap();
+    let is_alive = |index: f64| margined(&at(index), "deribit", None).headroom.value.unwrap() >= 0.0;
+    let first = (280..700).map(|step| 100_000.0 - 50.0 * f64::from(step)).find(|index| !is_alive(*index)).unwrap();
+    assert!(is_alive(70_000.0), "it lives again there");
+    assert!((first..first + 50.0).contains(&edge), "{edge}, and the first dead price is {first}");
+}
+
 /// docs/portfolio.schema.json is the schema that the command prints, and a validator that is not ours agrees with our reader on every
 /// example, and on what is wrong.
 #[test]

@@ -192,12 +192,24 @@ fn everything_priced_again_lies_in_between() {
         let reach = Reach { price: [0.001, 0.01, 0.05, 0.2][random.below(4) as usize], ..Reach::default() };
         let mut ready = revaluation.ready(&portfolio).unwrap();
         ready.bound(&Scenario::still("now"), &reach, &mut now).unwrap();
-        ready.bound(&scenario, &reach, &mut then).unwrap();
+        // Every other book on smiles that are no lines: what a strike gains by a move of all is its own.
+        let is_whole = round % 2 == 1;
+        let follow = |line: usize, _: f64, by: f64| 0.08 * by * ((line % 5) as f64 - 2.0) + 0.1 * by * by;
+        if is_whole {
+            ready.bound_on(&scenario, &reach, &mut then, follow).unwrap();
+        } else {
+            ready.bound(&scenario, &reach, &mut then).unwrap();
+        }
         let profit = then.less(&now);
         for _ in 0..8 {
             let mut later = later(&mut random, &portfolio, reach.price);
             let mut price = |later: &Later| {
-                revaluation.run(&later.portfolio, std::slice::from_ref(&scenario), &mut outcomes).unwrap();
+                let scenarios = std::slice::from_ref(&scenario);
+                if is_whole {
+                    revaluation.run_on(&later.portfolio, scenarios, &mut outcomes, follow).unwrap();
+                } else {
+                    revaluation.run(&later.portfolio, scenarios, &mut outcomes).unwrap();
+                }
                 (outcomes.value() + outcomes.total(0), outcomes.total(0))
             };
             let (value, gain) = price(&later);

@@ -543,7 +543,7 @@ fn a_smile_that_moves_along_makes_prices_homogeneous() {
     let scenario = Scenario { sticky: Sticky::Moneyness, ..spot(by) };
     let mut outcomes = Outcomes::default();
     let mut revaluation = Revaluation::new(Simd::best());
-    let told = |line: usize, place: f64| if line == 0 { smile(place) } else { f64::NAN };
+    let told = |line: usize, place: f64, by: f64| if line == 0 { smile(place - by) - smile(place) } else { f64::NAN };
     revaluation.run_on(&portfolio, std::slice::from_ref(&scenario), &mut outcomes, told).unwrap();
     let price = |strike: f64| {
         let vol = smile(units::math::ln(strike / 60_000.0));
@@ -642,7 +642,7 @@ fn what_cannot_be_is_refused_with_its_place() {
     assert!(refuse(&portfolio, peg).contains("the move of a dollar is -1.5"));
     // A smile that has no answer is no volatility of zero.
     let along = Scenario { sticky: Sticky::Moneyness, ..spot(0.1) };
-    let error = revaluation.run_on(&portfolio, &[along], &mut outcomes, |_, _| f64::NAN).unwrap_err();
+    let error = revaluation.run_on(&portfolio, &[along], &mut outcomes, |_, _, _| f64::NAN).unwrap_err();
     assert!(matches!(error, ScenarioError::Line { line: 0, .. }) && outcomes.is_empty(), "{error}");
 }
 

@@ -188,12 +188,19 @@ impl Elsewhere<'_> {
         VolView { below, above }
     }
 
-    /// Strikes, as multiples of the coin's price: near expiry the account bends there.
+    /// Strikes, as multiples of the coin's price: near expiry the account bends there. With options every hundredth beside them: under a
+    /// margin by scenarios it bends wherever one of their moves leads to a strike.
     fn kinks(&self, coin: Option<Currency>, price: f64) -> Vec<f64> {
-        let held = self.group.portfolio.positions.iter().filter(|position| Some(position.instrument.base) == coin);
-        held.filter_map(|position| Some(position.instrument.kind.option()?.0.approximate() / price)).collect()
+        let options = || self.group.portfolio.positions.iter().filter(|position| position.instrument.kind.is_option());
+        let held = options().filter(|position| Some(position.instrument.base) == coin);
+        let strikes = held.filter_map(|position| Some(position.instrument.kind.option()?.0.approximate() / price));
+        let even = if options().next().is_some() { EVEN } else { 0 };
+        strikes.chain((-even..=even).map(|step| units::math::exp(0.01 * f64::from(step)))).collect()
     }
 }
+
+/// How many steps of a hundredth are looked at to each side: to a third, and threefold.
+const EVEN: i32 = 110;
 
 impl Edge {
     fn absent(reason: String) -> Self {

@@ -361,11 +361,12 @@ impl<'a> Account<'a> {
     fn run(&mut self, book: &Book, scenarios: &[Scenario]) -> Result<&Outcomes, ScenarioError> {
         let positions = &self.whole.portfolio.positions;
         // Where no smile is known it is flat, so that nothing follows.
-        let smile = |line: usize, log_moneyness: f64| {
+        let follow = |line: usize, log_moneyness: f64, by: f64| {
             let symbol = positions.get(line).map(|position| &position.instrument.symbol);
-            symbol.and_then(|symbol| book.smile(symbol, log_moneyness)).unwrap_or_default()
+            let vol = |place: f64| symbol.and_then(|symbol| book.smile(symbol, place)).unwrap_or_default();
+            vol(log_moneyness - by) - vol(log_moneyness)
         };
-        self.revaluation.run_on(&self.portfolio, scenarios, &mut self.outcomes, smile)?;
+        self.revaluation.run_on(&self.portfolio, scenarios, &mut self.outcomes, follow)?;
         Ok(&self.outcomes)
     }
 }

@@ -137,11 +137,11 @@ impl AccountRisk {
         let no_stress = || RiskRefusal::NoStress(name.to_owned());
         let account = engine.scopes[members[0]].account.index();
         let numeraire = engine.books[0].account.numeraire();
-        let scenario = self.stresses.iter().find(|(known, _)| known == name).and_then(|(_, scenario)| scenario.clone());
-        let scenario = [scenario.ok_or_else(no_stress)?];
+        let stress = self.stress_named(name).ok_or_else(no_stress)?;
+        let scenario = self.stresses[stress].1.clone().ok_or_else(no_stress)?;
         self.bring_up_whole(engine, numeraire)?;
         let Self { whole, revaluation, outcomes, .. } = self;
-        whole.as_ref().ok_or_else(no_stress)?.run(engine, revaluation, &scenario, outcomes)?;
+        whole.as_mut().ok_or_else(no_stress)?.run(engine, revaluation, (stress, &scenario), outcomes)?;
         let mut lost = Lost { weights: vec![0.0; members.len()], rest: -outcomes.total(0) };
         for (scope, those) in shared(engine, members) {
             let mut lines = Vec::new();
@@ -151,7 +151,7 @@ impl AccountRisk {
             let mut part = Whole::new(engine, &own, places, numeraire, 0)?;
             part.settle(engine)?;
             part.follow(engine, &self.coins)?;
-            part.run(engine, &mut self.revaluation, &scenario, &mut self.outcomes)?;
+            part.run(engine, &mut self.revaluation, (stress, &scenario), &mut self.outcomes)?;
             let of_it = -self.outcomes.total(0);
             lost.rest -= of_it;
             for member in &those {

@@ -6,9 +6,9 @@ use super::{AccountRisk, RiskRefusal};
 use crate::engine::Engine;
 use market::{Currency, InstrumentKind, is_dollar};
 use policy::spec::MAX_AGE;
-use pricing::surface::Sticky;
 use risk::scenario::{Bound, Drift, Outcomes, Reach, Revaluation, Scenario, ScenarioError};
 use risk::venues::{Absent, Portfolio, Position};
+use std::cell::Cell;
 use units::{Cash, Duration, InstrumentId, Price, Timestamp};
 
 /// How far prices and time may go from where a bound was made: with options, whose values bend, and without.
@@ -16,6 +16,8 @@ const REACH: (f64, Duration) = (0.03, Duration::from_nanos(2 * Duration::HOUR.na
 const STRAIGHT: (f64, Duration) = (0.3, Duration::DAY);
 /// A bound is used until this share of its reach.
 const USED: f64 = 0.8;
+/// Moves of smiles are told apart to a billionth.
+const EVEN: f64 = 1e9;
 /// As many are kept: prices come back to where they were.
 const KEPT: usize = 8;
 
@@ -31,6 +33,8 @@ pub(super) struct Whole {
     pub(super) quotes: u64,
     /// Until when no option's quote is too old and no contract has expired.
     pub(super) until: Timestamp,
+    /// Of each stress and line, by what ln of a forward was moved, and what that changes its volatility by: the same until quotes change.
+    followed: Vec<Vec<Cell<(f64, f64)>>>,
 }
 
 /// Between what the profit of a stress lies while prices stay near where they were when it was made.
@@ -76,7 +80,7 @@ pub(super) fn is_tied(coins: &[Coin], engine: &Engine, (book, index, coin): (usi
 }
 
 impl AccountRisk {
-    fn stress_named(&self, name: &str) -> Option<usize> {
+    pub(super) fn stress_named(&self, name: &str) -> Option<usize> {
         let known = self.stresses.iter().position(|(known, _)| known == name);
         known.filter(|at| self.stresses[*at].1.is_some())
     }
@@ -94,7 +98,7 @@ impl AccountRisk {
             return Err(RiskRefusal::NoStress(name.to_owned()));
         };
         let Some(scenario) = &stresses[stress].1 else { return Err(RiskRefusal::NoStress(name.to_owned())) };
-        whole.run(engine, revaluation, std::slice::from_ref(scenario), outcomes)?;
+        whole.run(engine, revaluation, (stress, scenario), outcomes)?;
         Ok(-outcomes.total(0) / equity.approximate())
     }
 
@@ -117,7 +121,7 @@ impl AccountRisk {
         }
         self.bring_up_whole(engine, engine.books[0].account.numeraire()).ok()?;
         let AccountRisk { whole, stresses, revaluation, coins, .. } = self;
-        let (whole, scenario) = (whole.as_ref()?, stresses[stress].1.as_ref()?);
+        let (whole, scenario) = (whole.as_mut()?, stresses[stress].1.as_ref()?);
         let kind = |line: &usize| engine.catalogue.instruments[*line].kind;
         // What is no option has a price of its own.
         let futures = whole.futures.iter().map(|(line, book, index)| {
@@ -131,12 +135,7 @@ impl AccountRisk {
         if whole.lines.iter().map(kind).filter(|kind| is_linear(*kind)).count() > futures.len() {
             return None;
         }
-        let options = whole.lines.iter().map(kind).filter(|kind| kind.is_option());
-        // A bound takes smiles for lines; along with the price they move as a whole, and the stress is computed each time.
-        if scenario.sticky == Sticky::Moneyness && options.clone().next().is_some() {
-            return None;
-        }
-        let ends = options.filter_map(InstrumentKind::expiry);
+        let ends = whole.lines.iter().map(kind).filter(|kind| kind.is_option()).filter_map(InstrumentKind::expiry);
         let (reach, time) = match ends.min() {
             // No more than a fourth of what the shortest has left, at which options bend too much to be followed.
             Some(end) => (REACH.0, REACH.1.min(Duration::from_nanos(end.since(engine.now).nanos().max(0) / 5))),
@@ -144,8 +143,10 @@ impl AccountRisk {
         };
         let shares = Reach { price: reach, time, ..Reach::default() };
         let (mut bound, mut still) = (Bound::default(), Bound::default());
+        whole.keep_followed(stress);
+        let whole = &*whole;
         let mut ready = revaluation.ready(&whole.portfolio).ok()?;
-        ready.bound(scenario, &shares, &mut bound).ok()?;
+        ready.bound_on(scenario, &shares, &mut bound, |line, _, by| whole.followed(engine, (stress, line), by)).ok()?;
         ready.bound(&Scenario::still(""), &shares, &mut still).ok()?;
         let mut start = Drift::of(&whole.portfolio);
         let followed = coins.iter().enumerate().filter_map(|(at, coin)| {
@@ -211,7 +212,7 @@ impl Whole {
         let until = ends.flatten().fold(Timestamp::MAX, Timestamp::min);
         let lines = held.into_iter().map(|(_, index)| index).collect();
         let quotes = engine.structures.chains.changes();
-        Ok(Self { portfolio, lines, futures, made, quotes, until })
+        Ok(Self { portfolio, lines, futures, made, quotes, until, followed: Vec::new() })
     }
 
     /// Gives options the slopes of their smiles, and forwards the price beside which they were quoted: so that all is the same whenever it
@@ -246,19 +247,45 @@ impl Whole {
         }
     }
 
-    /// What it earns under scenarios, smiles as a whole.
+    /// Makes room for what a stress changes volatilities by.
+    fn keep_followed(&mut self, stress: usize) {
+        if self.followed.len() <= stress {
+            self.followed.resize(stress + 1, Vec::new());
+        }
+        self.followed[stress].resize(self.lines.len(), Cell::new((f64::NAN, 0.0)));
+    }
+
+    /// What a stress changes the volatility of an option by, where its smile moves along as a whole: ln of the forward moves by so much.
+    /// Since its quotes a strike has kept its place, wherever the forward is.
+    fn followed(&self, engine: &Engine, (stress, line): (usize, usize), by: f64) -> f64 {
+        // The same whatever the price that it was reckoned from, whose last bits are in it.
+        let by = (by * EVEN).round() / EVEN;
+        let known = self.followed.get(stress).and_then(|lines| lines.get(line));
+        if let Some((of, change)) = known.map(Cell::get)
+            && of == by
+        {
+            return change;
+        }
+        let option = self.lines.get(line).map(|index| InstrumentId(*index as u32));
+        let change = option.and_then(|option| smile(engine, option));
+        let change = change.map_or(0.0, |(smile, place)| smile.vol(place - by) - smile.vol(place));
+        if let Some(known) = known {
+            known.set((by, change));
+        }
+        change
+    }
+
+    /// What it earns under a stress, by its number, smiles as a whole.
     pub(super) fn run(
-        &self,
+        &mut self,
         engine: &Engine,
         revaluation: &mut Revaluation,
-        scenarios: &[Scenario],
+        (stress, scenario): (usize, &Scenario),
         outcomes: &mut Outcomes,
     ) -> Result<(), ScenarioError> {
-        let vol = |line: usize, place: f64| {
-            let option = self.lines.get(line).map(|index| InstrumentId(*index as u32));
-            option.and_then(|option| smile(engine, option)).map_or(0.0, |(smile, _)| smile.vol(place))
-        };
-        revaluation.run_on(&self.portfolio, scenarios, outcomes, vol)
+        self.keep_followed(stress);
+        let (of, follow) = (&self.portfolio, |line, _, by| self.followed(engine, (stress, line), by));
+        revaluation.run_on(of, std::slice::from_ref(scenario), outcomes, follow)
     }
 
     /// Moves to the prices of now.

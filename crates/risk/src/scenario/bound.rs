@@ -545,10 +545,40 @@ impl Ready<'_> {
     ///
     /// If the reach is not over zero, or its shares are not under one half.
     pub fn bound(&mut self, scenario: &Scenario, reach: &Reach, bound: &mut Bound) -> Result<(), ScenarioError> {
+        self.bound_by(scenario, reach, bound, None::<&fn(usize, f64, f64) -> f64>)
+    }
+
+    /// The same on whole smiles, of what [`Revaluation::run_on`] gives: what an option's volatility follows the scenario's price by must
+    /// not change while the market moves within reach, so that it depends on where the strike was on its smile when that was told.
+    ///
+    /// # Errors
+    ///
+    /// As [`Revaluation::run_on`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::bound`].
+    pub fn bound_on(
+        &mut self,
+        scenario: &Scenario,
+        reach: &Reach,
+        bound: &mut Bound,
+        follow: impl Fn(usize, f64, f64) -> f64,
+    ) -> Result<(), ScenarioError> {
+        self.bound_by(scenario, reach, bound, Some(&follow))
+    }
+
+    fn bound_by(
+        &mut self,
+        scenario: &Scenario,
+        reach: &Reach,
+        bound: &mut Bound,
+        follow: Option<&impl Fn(usize, f64, f64) -> f64>,
+    ) -> Result<(), ScenarioError> {
         let shares = [reach.price, reach.vol];
         assert!(shares.iter().all(|share| (0.0..0.5).contains(share)) && reach.time >= Duration::ZERO, "{reach:?}");
         let (revaluation, portfolio) = (&mut *self.revaluation, self.portfolio);
-        let column = revaluation.move_market(portfolio, scenario)?;
+        let column = revaluation.move_market(portfolio, scenario, follow)?;
         let account = revaluation.prices[portfolio.account];
         bound.account = portfolio.account;
         bound.vol = reach.vol;
@@ -564,7 +594,7 @@ impl Ready<'_> {
             }
         }
         for pair in &mut pairs {
-            bound.slack += revaluation.bend(portfolio, scenario, column, reach, bound.years, pair);
+            bound.slack += revaluation.bend(portfolio, scenario, (column, follow), reach, bound.years, pair);
         }
         bound.pairs = pairs;
         bound.scale(1.0 / account);
@@ -628,7 +658,7 @@ impl Revaluation {
         &mut self,
         portfolio: &Portfolio,
         scenario: &Scenario,
-        column: usize,
+        (column, follow): (usize, Option<&impl Fn(usize, f64, f64) -> f64>),
         reach: &Reach,
         years: f64,
         pair: &mut Pair,
@@ -643,7 +673,13 @@ impl Revaluation {
         for group in groups.iter().filter(|group| of(group)) {
             let sticks = scenario.sticky == Sticky::Strike;
             let by = if sticks { 0.0 } else { ln(group.factor(portfolio, prices)) };
-            let own = deviates(group, &smiles[group.options.clone()], scenario, by, (reach.vol, years));
+            let followed = |at: usize, smile: &Smile| match follow {
+                Some(follow) if by != 0.0 => {
+                    follow(portfolio.options[group.options.start + at], ln(smile.strike / group.quoted), by)
+                }
+                _ => -smile.slope * by,
+            };
+            let own = deviates(group, &smiles[group.options.clone()], scenario, followed, by, (reach.vol, years));
             pair.deviates = pair.deviates.most(own);
             discounting = discounting.max(discounted(group, portfolio, scenario, years));
         }
@@ -676,8 +712,16 @@ fn discounted(group: &Group, portfolio: &Portfolio, scenario: &Scenario, years: 
     2.0 * (exp(ln(group.discount) * (then - now)) - 1.0).abs()
 }
 
-/// By how much the volatilities of a group may differ from one move of all. `by` is the logarithm of the scenario's factor of the forward.
-fn deviates(group: &Group, smiles: &[Smile], scenario: &Scenario, by: f64, (reach, years): (f64, f64)) -> Deviates {
+/// By how much the volatilities of a group may differ from one move of all. `by` is the logarithm of the scenario's factor of the forward,
+/// and `followed` what it changes the volatility of an option by.
+fn deviates(
+    group: &Group,
+    smiles: &[Smile],
+    scenario: &Scenario,
+    followed: impl Fn(usize, &Smile) -> f64,
+    by: f64,
+    (reach, years): (f64, f64),
+) -> Deviates {
     let vol = &scenario.vol;
     let weight = tenor_weight(vol, group.days);
     let level = vol.level(group.days, weight);
@@ -689,8 +733,8 @@ fn deviates(group: &Group, smiles: &[Smile], scenario: &Scenario, by: f64, (reac
     if steepest == 0.0 && short == 0.0 && shift == 0.0 && most_skewed == 0.0 && vol.floor == 0.0 && by == 0.0 {
         return deviates;
     }
-    for smile in smiles {
-        let follow = -smile.slope * by;
+    for (at, smile) in smiles.iter().enumerate() {
+        let follow = followed(at, smile);
         let place = if most_skewed == 0.0 { 0.0 } else { ln(smile.strike / group.quoted) };
         let skew = skewed * place;
         let proportional = smile.vol * level;

@@ -278,7 +278,7 @@ impl Revaluation {
         scenarios: &[Scenario],
         outcomes: &mut Outcomes,
     ) -> Result<(), ScenarioError> {
-        self.run_all(portfolio, scenarios, outcomes, None::<fn(usize, f64) -> f64>)
+        self.run_all(portfolio, scenarios, outcomes, None::<fn(usize, f64, f64) -> f64>)
     }
 
     /// A portfolio made ready once, for many runs that come one by one, as a search for boundaries of liquidation makes them.
@@ -291,8 +291,8 @@ impl Revaluation {
         Ok(Ready { revaluation: self, portfolio })
     }
 
-    /// As [`Self::run`], on whole smiles: `smile` gives the volatility of the expiry of an option (its line) at ln(strike ÷ forward).
-    /// Under a scenario in which the smile stays at its moneyness, an option's volatility changes by what that changes.
+    /// As [`Self::run`], on whole smiles: under a scenario in which smiles stay at their moneyness, the volatility of an option changes by
+    /// `follow` of its line, ln(strike ÷ forward) and ln of what the scenario multiplies the forward by.
     ///
     /// # Errors
     ///
@@ -302,9 +302,9 @@ impl Revaluation {
         portfolio: &Portfolio,
         scenarios: &[Scenario],
         outcomes: &mut Outcomes,
-        smile: impl Fn(usize, f64) -> f64,
+        follow: impl Fn(usize, f64, f64) -> f64,
     ) -> Result<(), ScenarioError> {
-        self.run_all(portfolio, scenarios, outcomes, Some(smile))
+        self.run_all(portfolio, scenarios, outcomes, Some(follow))
     }
 
     fn run_all(
@@ -312,11 +312,11 @@ impl Revaluation {
         portfolio: &Portfolio,
         scenarios: &[Scenario],
         outcomes: &mut Outcomes,
-        smile: Option<impl Fn(usize, f64) -> f64>,
+        follow: Option<impl Fn(usize, f64, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
         outcomes.clear();
         self.prepare(portfolio)?;
-        self.run_prepared(portfolio, scenarios, outcomes, smile)
+        self.run_prepared(portfolio, scenarios, outcomes, follow)
     }
 
     fn run_prepared(
@@ -324,13 +324,13 @@ impl Revaluation {
         portfolio: &Portfolio,
         scenarios: &[Scenario],
         outcomes: &mut Outcomes,
-        smile: Option<impl Fn(usize, f64) -> f64>,
+        follow: Option<impl Fn(usize, f64, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
         outcomes.clear();
         self.value_now(portfolio)?;
         outcomes.take(portfolio, &self.before);
         let result =
-            scenarios.iter().try_for_each(|scenario| self.scenario(portfolio, scenario, outcomes, smile.as_ref()));
+            scenarios.iter().try_for_each(|scenario| self.scenario(portfolio, scenario, outcomes, follow.as_ref()));
         if result.is_err() {
             outcomes.clear();
         }
@@ -390,7 +390,7 @@ impl Revaluation {
         }
         self.prices.clear();
         self.prices.extend(portfolio.currencies.iter().map(|quoted| quoted.price));
-        self.price_options(portfolio, &Scenario::still(""), None::<&fn(usize, f64) -> f64>)?;
+        self.price_options(portfolio, &Scenario::still(""), None::<&fn(usize, f64, f64) -> f64>)?;
         self.value(portfolio, 0.0);
         let now = 1.0 / portfolio.currencies[portfolio.account].price;
         self.before.clear();
@@ -440,9 +440,9 @@ impl Revaluation {
         &mut self,
         portfolio: &Portfolio,
         scenario: &Scenario,
-        smile: Option<&impl Fn(usize, f64) -> f64>,
+        follow: Option<&impl Fn(usize, f64, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
-        let column = self.column(portfolio, scenario, smile)?;
+        let column = self.column(portfolio, scenario, follow)?;
         let Self { simd, moved, groups, prices, worth, .. } = self;
         check_forwards(groups, portfolio, scenario, prices)?;
         worth.resize(moved.len(), 0.0);
@@ -459,7 +459,7 @@ impl Revaluation {
         &mut self,
         portfolio: &Portfolio,
         scenario: &Scenario,
-        smile: Option<&impl Fn(usize, f64) -> f64>,
+        follow: Option<&impl Fn(usize, f64, f64) -> f64>,
     ) -> Result<usize, ScenarioError> {
         let Self { moved, groups, smiles, prices, columns, next, .. } = self;
         // Where smiles follow the price, volatilities are this scenario's alone.
@@ -483,7 +483,7 @@ impl Revaluation {
         }
         for group in groups.iter() {
             let shape = Shape::new(portfolio, scenario, group, prices);
-            let vol = |index| shape.vol(portfolio, scenario, group, (index, &smiles[index]), smile);
+            let vol = |index| shape.vol(portfolio, scenario, group, (index, &smiles[index]), follow);
             let set = moved.set_vols(column, group.options.clone(), shape.years, shape.discount, vol);
             set.map_err(|(index, refusal)| ScenarioError::Line {
                 scenario: scenario.name.clone(),
@@ -502,11 +502,11 @@ impl Revaluation {
         portfolio: &Portfolio,
         scenario: &Scenario,
         outcomes: &mut Outcomes,
-        smile: Option<&impl Fn(usize, f64) -> f64>,
+        follow: Option<&impl Fn(usize, f64, f64) -> f64>,
     ) -> Result<(), ScenarioError> {
         check_scenario(scenario)?;
         self.move_prices(portfolio, scenario)?;
-        self.price_options(portfolio, scenario, smile)?;
+        self.price_options(portfolio, scenario, follow)?;
         self.value(portfolio, scenario.funding);
         let then = 1.0 / self.prices[portfolio.account];
         outcomes.changes.extend(self.prices.iter().zip(&outcomes.prices).map(|(price, now)| price * then - now));
@@ -519,7 +519,7 @@ impl Revaluation {
         check_scenario(scenario)?;
         self.move_prices(portfolio, scenario)?;
         check_forwards(&self.groups, portfolio, scenario, &self.prices)?;
-        let column = self.column(portfolio, scenario, None::<&fn(usize, f64) -> f64>)?;
+        let column = self.column(portfolio, scenario, None::<&fn(usize, f64, f64) -> f64>)?;
         self.weigh();
         let Self { simd, moved, groups, weights, prices, .. } = self;
         let mut sum = 0.0;
@@ -539,11 +539,16 @@ impl Revaluation {
     }
 
     /// Prices after the scenario, and the column of its volatilities.
-    pub(super) fn move_market(&mut self, portfolio: &Portfolio, scenario: &Scenario) -> Result<usize, ScenarioError> {
+    pub(super) fn move_market(
+        &mut self,
+        portfolio: &Portfolio,
+        scenario: &Scenario,
+        follow: Option<&impl Fn(usize, f64, f64) -> f64>,
+    ) -> Result<usize, ScenarioError> {
         check_scenario(scenario)?;
         self.move_prices(portfolio, scenario)?;
         check_forwards(&self.groups, portfolio, scenario, &self.prices)?;
-        self.column(portfolio, scenario, None::<&fn(usize, f64) -> f64>)
+        self.column(portfolio, scenario, follow)
     }
 
     /// Prices of currencies after the scenario.
@@ -691,17 +696,14 @@ impl Shape {
         scenario: &Scenario,
         group: &Group,
         (index, smile): (usize, &Smile),
-        whole: Option<&impl Fn(usize, f64) -> f64>,
+        whole: Option<&impl Fn(usize, f64, f64) -> f64>,
     ) -> f64 {
         let VolMove { floor, .. } = scenario.vol;
         let place = || ln(smile.strike / group.quoted);
         let follow = match whole {
             _ if self.by == 0.0 => 0.0,
             None => -smile.slope * self.by,
-            Some(whole) => {
-                let (line, place) = (portfolio.options[index], place());
-                whole(line, place - self.by) - whole(line, place)
-            }
+            Some(whole) => whole(portfolio.options[index], place(), self.by),
         };
         let skew = if self.skew == 0.0 { 0.0 } else { self.skew * place() };
         let moved = (smile.vol + follow) * self.level + self.shift + skew;
@@ -724,7 +726,7 @@ impl Ready<'_> {
     ///
     /// As [`Revaluation::run`].
     pub fn run(&mut self, scenarios: &[Scenario], outcomes: &mut Outcomes) -> Result<(), ScenarioError> {
-        self.revaluation.run_prepared(self.portfolio, scenarios, outcomes, None::<fn(usize, f64) -> f64>)
+        self.revaluation.run_prepared(self.portfolio, scenarios, outcomes, None::<fn(usize, f64, f64) -> f64>)
     }
 
     /// What the account is worth under a scenario, in its currency, without what each holding gains: [`Outcomes::value`] and the total to
