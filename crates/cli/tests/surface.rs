@@ -843,5 +843,5 @@ fn a_portfolio_takes_its_market_from_the_tapes() {
         portfolio(r#", { "account": "a", "instrument": "deribit:ETH-PERPETUAL", "quantity": "10", "entry": "3000" }"#),
     );
     let said = sandbox.line("trimtab stress q.json --market chain.tape --at 2026-01-15T12:30:00Z");
-    assert!(said.code == Some(2) && said.stderr.contains("ETH has no index"), "{said:?}");
+    assert!(said.code == Some(2) && said.stderr.contains("no tape tells a price of ETH"), "{said:?}");
 }
