@@ -12,6 +12,7 @@ mod format;
 mod hedge;
 mod indicator;
 pub mod keys;
+pub mod level;
 pub mod objectives;
 mod parse;
 mod print;

@@ -4,6 +4,7 @@ use crate::Region;
 use crate::compose;
 use crate::facts::{self, Code, Fact, Facts};
 use crate::indicator::{self, Indicator};
+use crate::level::is_same;
 use crate::risk_fact::RiskFact;
 use crate::rule::{Because, EXITS_MAX, Rule, STEPS_MAX, Target};
 use crate::rules::{SignalRule, SizeRule, SizeTerms, Sizing, TrimRule};
@@ -53,7 +54,8 @@ impl Reduction {
     /// Whether a value of the fact is beyond the limit.
     #[must_use]
     pub fn is_breached(&self, value: f64) -> bool {
-        if self.of == RiskFact::Distance { value < self.limit } else { value > self.limit }
+        let is_beyond = if self.of == RiskFact::Distance { value < self.limit } else { value > self.limit };
+        is_beyond && !is_same(value, self.limit)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Expression, Function, Term, Unit, quiet};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
+use crate::level::is_same;
 use crate::parse::expression::Binary;
 use units::{Duration, Ratio, SeriesId, math};
 
@@ -208,15 +209,15 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// How two numbers compare.
+/// How two numbers compare, of which those that are the same but for [`crate::level::SLACK`] are equal.
 pub(super) fn comparison(operator: Binary) -> Option<fn(f64, f64) -> bool> {
     Some(match operator {
-        Binary::Less => |left, right| left < right,
-        Binary::LessOrEqual => |left, right| left <= right,
-        Binary::Greater => |left, right| left > right,
-        Binary::GreaterOrEqual => |left, right| left >= right,
-        Binary::Equal => |left, right| left == right,
-        Binary::NotEqual => |left, right| left != right,
+        Binary::Less => |left, right| left < right && !is_same(left, right),
+        Binary::LessOrEqual => |left, right| left <= right || is_same(left, right),
+        Binary::Greater => |left, right| left > right && !is_same(left, right),
+        Binary::GreaterOrEqual => |left, right| left >= right || is_same(left, right),
+        Binary::Equal => is_same,
+        Binary::NotEqual => |left, right| !is_same(left, right),
         _ => return None,
     })
 }

@@ -8,6 +8,7 @@ use super::fact::{Follows, OwnFact};
 use super::{Function, Term};
 use crate::Region;
 use crate::facts::{self, FactId, FactValue, Facts};
+use crate::level::SLACK;
 use units::{Cash, Duration, Price, Ratio, SeriesId};
 
 /// What one comparison reads, and the fact and number that it compares, where it is that simple.
@@ -101,10 +102,10 @@ impl Comparison {
         let follows = |fact: &OwnFact| !matches!(fact.follows, Follows::Nothing);
         match &self.simple {
             Some((Compared::Own(fact), number)) => {
-                follows(fact) && (fact.value)(facts).is_some_and(|value| value != *number)
+                follows(fact) && (fact.value)(facts).is_some_and(|value| is_beside(value, *number))
             }
             Some((Compared::Size(fact), number)) => {
-                follows(fact) && (fact.value)(facts).is_some_and(|value| value.abs() != number.abs())
+                follows(fact) && (fact.value)(facts).is_some_and(|value| is_beside(value.abs(), number.abs()))
             }
             Some((Compared::Told { .. }, _)) => true,
             None => false,
@@ -112,9 +113,21 @@ impl Comparison {
     }
 }
 
+/// How far a value may come to a number that it is beside: twice as far from it as what still counts as the number itself.
+fn edge(number: f64, value: f64) -> f64 {
+    number + (2.0 * SLACK * number.abs()).copysign(value - number)
+}
+
+/// Whether it is beyond the edge of the number on its side.
+fn is_beside(value: f64, number: f64) -> bool {
+    let edge = edge(number, value);
+    value != number && if value < number { value < edge } else { value > edge }
+}
+
 /// An own fact on its side of a number. `false`: that is not stated.
 fn own(fact: &OwnFact, number: f64, facts: &Facts, region: &mut Region) -> bool {
     let Some(value) = (fact.value)(facts) else { return false };
+    let number = edge(number, value);
     match fact.follows {
         Follows::Fixed(slot, raw) => fixed(slot, number * raw, value < number, region),
         Follows::Double(slot) => double(slot, value, number, region),
@@ -175,10 +188,10 @@ fn fixed(slot: FactId, raw: f64, is_under: bool, region: &mut Region) {
 fn told(series: FactId, max_age: Duration, number: f64, facts: &Facts, region: &mut Region) -> bool {
     let (Some(raw), Some(age)) = (facts.raw(series), facts.age(series)) else { return false };
     let value = Ratio::from_raw(raw).get();
-    if age > max_age || value == number {
+    if age > max_age || !is_beside(value, number) {
         return false;
     }
-    double(series, value, number, region);
+    double(series, value, edge(number, value), region);
     let set = i128::from(facts.now().nanos()) - i128::from(age.nanos());
     region.within(facts::NOW.id(), i128::MIN, set + i128::from(max_age.nanos()) + 1);
     true

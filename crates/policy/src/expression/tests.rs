@@ -75,6 +75,29 @@ fn conditions_hold_as_they_read() {
     }
 }
 
+/// 100.3 − 100 is 0.2999999999999972 in doubles, and 90 of 100 are a drawdown of 0.09999999999999998 or 0.10000000000000009: at a level
+/// is at it, and neither under nor over.
+#[test]
+fn at_a_level_is_at_it() {
+    let mut facts = held(100.3);
+    for drawdown in [1.0 - 0.9, 0.1 * (1.0 - 2e-16), 0.1] {
+        facts.set(facts::DRAWDOWN, ratio(drawdown));
+        for (number, level) in [("price - 100", "0.3"), ("drawdown", "10%"), ("-drawdown", "-10%")] {
+            for (operator, expected) in
+                [(">=", true), ("<=", true), ("==", true), ("<", false), (">", false), ("!=", false)]
+            {
+                assert_eq!(
+                    holds(&format!("{number} {operator} {level}"), &facts),
+                    Some(expected),
+                    "{number} {operator} {level}"
+                );
+            }
+        }
+        assert_eq!(holds("drawdown >= 10.0001%", &facts), Some(false));
+        assert_eq!(holds("price - 100 > 0.2999", &facts), Some(true));
+    }
+}
+
 /// Kleene's tables, over a fact that is not known.
 #[test]
 fn what_is_not_known_decides_nothing() {

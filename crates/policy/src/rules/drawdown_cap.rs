@@ -3,6 +3,7 @@
 use super::position;
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
+use crate::level::{is_reached, turn};
 use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
 use crate::spec::{DrawdownLevel, Rearm};
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -55,10 +56,10 @@ impl DrawdownCap {
     fn observe_closely(&mut self, facts: &Facts) {
         self.follow_mark(facts);
         let drawdown = self.drawdown(facts);
-        while self.levels.get(self.reached as usize).is_some_and(|next| drawdown >= next.at.get()) {
+        while self.levels.get(self.reached as usize).is_some_and(|next| is_reached(drawdown, next.at.get())) {
             self.reached += 1;
         }
-        while self.reached > 0 && drawdown < self.levels[self.reached as usize - 1].restore.get() {
+        while self.reached > 0 && !is_reached(drawdown, self.levels[self.reached as usize - 1].restore.get()) {
             self.reached -= 1;
         }
         if self.may_rearm(facts, drawdown) {
@@ -139,7 +140,7 @@ impl Rule for DrawdownCap {
         if self.reached == 0
             && self.mark.is_none()
             && let Some(first) = self.levels.first()
-            && facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get) < first.at.get()
+            && !is_reached(facts.get(facts::DRAWDOWN).map_or(0.0, Ratio::get), first.at.get())
         {
             return;
         }
@@ -160,8 +161,8 @@ impl Rule for DrawdownCap {
         if self.mark.is_some() || (reached == self.levels.len() && self.rearm.is_some()) {
             return false;
         }
-        let restore = reached.checked_sub(1).map_or(0.0, |last| self.levels[last].restore.get());
-        let next = self.levels.get(reached).map(|next| next.at.get());
+        let restore = reached.checked_sub(1).map_or(0.0, |last| turn(self.levels[last].restore.get()));
+        let next = self.levels.get(reached).map(|next| turn(next.at.get()));
         region.within_ratio(facts::DRAWDOWN.id(), restore, next);
         // How far down it came is remembered from the last level on.
         if reached < self.levels.len() {

@@ -3,6 +3,7 @@
 use super::{position, same_side};
 use crate::Region;
 use crate::facts::{self, Fact, FactId, Facts};
+use crate::level::{is_reached, turn};
 use crate::rule::{Arg, Because, Rule, Target, Verdict};
 use crate::spec::OnLoss;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -55,7 +56,7 @@ impl Rule for LossLimit {
             }
             let (Some(limit), Some(start)) = (self.limits[period], facts.get(fact)) else { continue };
             let lost = (start - equity).approximate();
-            if lost > 0.0 && lost >= limit.get() * start.approximate() {
+            if lost > 0.0 && is_reached(lost, limit.get() * start.approximate()) {
                 self.breached[period] = Some(start);
             }
         }
@@ -108,7 +109,7 @@ impl Rule for LossLimit {
             let Some(limit) = self.limits[period] else { continue };
             let Some(start) = facts.get(fact) else { return false };
             if self.breached[period] != Some(start) {
-                let lost = limit.get() * start.approximate_raw();
+                let lost = turn(limit.get() * start.approximate_raw());
                 // A little inside: what is lost is compared in doubles.
                 let slack = 2.0 + start.abs().approximate_raw() * 1e-12;
                 low = low.max(start.raw().saturating_sub((lost.max(0.0) - slack) as i128));

@@ -338,7 +338,7 @@ impl Walk<'_> {
                     .drawdown
                     .last()
                     .filter(|level| level.factor.get() == 0.0 && policy.caps.rearm.is_none());
-                let Some(last) = last.filter(|last| equity.drawdown >= last.at.get()) else { continue };
+                let Some(last) = last.filter(|last| equity.drawdown >= last.at.get() * (1.0 - 1e-9)) else { continue };
                 let own =
                     self.markets[index].orders.iter().filter(|order| order.seat == Some(seat) && order.is_market());
                 let left = own.map(Live::signed).fold(self.seats[seat].held, plus);
