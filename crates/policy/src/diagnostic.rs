@@ -94,14 +94,20 @@ pub(crate) fn quoted(input: &str) -> String {
 
 /// A text with its control characters made visible.
 pub(crate) fn printable(text: String) -> String {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_unseen) {
         return text;
     }
-    let shown = |character: char| match character.is_control() {
+    let shown = |character: char| match is_unseen(character) {
         true => character.escape_default().to_string(),
         false => character.to_string(),
     };
     text.chars().map(shown).collect()
+}
+
+/// Whether a character shows nothing and may change how others are shown: controls, what turns the direction of writing, what has no width.
+pub(crate) fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The nearest of some names, if one is near enough to have been meant.

@@ -18,6 +18,22 @@ pub(super) fn is_constant(term: &Term) -> bool {
     !reads
 }
 
+/// What a drawdown, or in a limit a share, is compared with where that is more than the whole: an account that is worth anything is not
+/// further down, though one that owes may be.
+pub(super) fn beyond_whole(fact: &Term, level: &Term) -> Option<(String, String)> {
+    let number = constant(level).filter(|number| *number > 1.0)?;
+    let name = match fact {
+        Term::Own(fact) if fact.name == "drawdown" => fact.name,
+        _ => reach(fact).filter(|(_, (_, most))| *most == 1.0 && matches!(fact, Term::Told { .. }))?.0,
+    };
+    let is_plain = matches!(level, Term::Literal { text, .. } if !text.ends_with(['%', 'p'])) && number <= 100.0;
+    let help = match is_plain {
+        true => format!("a share is written with `%`: is `{number}%` meant?"),
+        false => "compare it with a share under `100%`".to_owned(),
+    };
+    Some((format!("`{name}` is a share, and 1 is the whole"), help))
+}
+
 /// The value of a term that reads no fact.
 fn constant(term: &Term) -> Option<f64> {
     let compiled = is_constant(term).then(|| Expression::new(term.clone(), Unit::Number).compile(&|_| None))??;

@@ -13,6 +13,7 @@ use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
+use units::Ratio;
 
 pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     // In a torn text a section may be there and unseen.
@@ -37,6 +38,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
     break_even(reader, doc, draft);
     reach(reader, doc, draft);
     caps_under_size(reader, doc, draft);
+    limits_under_size(reader, doc, draft);
     no_effect(reader, doc, draft);
 }
 
@@ -533,6 +535,37 @@ fn caps_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         };
         let label = format!("× {of}, and `caps.leverage` is {}", limit.limit);
         let help = format!("lower it to {most} or less, so that the cap is there for trouble only");
+        reader.warn(Code::CapAlwaysBinds, doc.place("size", key), message, label, help);
+    }
+}
+
+/// A number as it would be written.
+fn shown(value: f64) -> String {
+    Ratio::new(value).unwrap_or_default().to_string()
+}
+
+/// A limit on leverage sees an entry when it is filled: one that is over the limit by its declared size is cut at once, again and again.
+fn limits_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(size) = &draft.size else { return };
+    let (key, largest) = match &size.kind {
+        SizeKind::FixedFraction { fraction } => ("fraction", fraction.declared()),
+        SizeKind::VolatilityTarget { exposure_cap: Some(cap), .. } => ("exposure_cap", cap.declared()),
+        _ => return,
+    };
+    // Of several instruments each has a part, and what all of them have together is told above.
+    let Some(largest) = largest.filter(|_| draft.instruments.len() == 1) else { return };
+    let cap = draft.caps.leverage.as_ref().and_then(LeverageLimit::declared).map_or(f64::MAX, |cap| cap.restore.get());
+    let entry = (largest.get() * draft.capital.get()).min(cap);
+    let is_leverage = |of: &Expression| matches!(of.to_string().as_str(), "leverage()" | "exposure");
+    for (limit, _) in
+        draft.limits.iter().filter(|(limit, _)| limit.breached == spec::Breached::Over && is_leverage(&limit.of))
+    {
+        let Some(most) = limit.limit.constant().filter(|most| entry > *most * (1.0 + crate::level::SLACK)) else {
+            continue;
+        };
+        let (message, restore) = ("a limit on leverage is under the size", limit.restore.constant().unwrap_or(most));
+        let label = format!("× equity, and `limits.over` is {}: each entry breaches it", shown(most));
+        let help = format!("lower it, or set `caps.leverage = {}`, which cuts the entry itself", shown(restore));
         reader.warn(Code::CapAlwaysBinds, doc.place("size", key), message, label, help);
     }
 }

@@ -5,7 +5,7 @@ use super::portfolio;
 use super::reader::{Doc, Reader, Section};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
-use crate::diagnostic::quoted;
+use crate::diagnostic::{is_unseen, quoted};
 use crate::spec::{
     self, AccountTerms, Allocation, Backtest, Correlation, INSTRUMENTS_MAX, OptionCosts, OptionMargin, VERSION, Weights,
 };
@@ -53,6 +53,7 @@ pub(super) fn name<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<Str
         0 => "is empty".to_owned(),
         count if count > NAME_CHARACTERS_MAX => format!("has {count} characters"),
         _ if name.chars().any(char::is_control) => "has control characters".to_owned(),
+        _ if name.chars().any(is_unseen) => "has characters that are not seen".to_owned(),
         _ if name.trim() != name => "begins or ends with a space".to_owned(),
         _ => return Some(name.to_owned()),
     };

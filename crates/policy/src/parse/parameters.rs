@@ -32,6 +32,13 @@ pub(super) struct Parameter<'t> {
     is_used: Cell<bool>,
 }
 
+impl<'t> Parameter<'t> {
+    /// What the policy calls it.
+    pub(super) fn name(&self) -> &'t str {
+        self.name
+    }
+}
+
 /// Takes `[parameters]` out of a text's table, and puts each of them where it is named alone.
 pub(super) fn put_in<'t>(reader: &mut Reader<'t>, root: &mut DeTable<'t>) {
     if let Some((key, value)) = root.remove_entry("parameters") {

@@ -311,6 +311,16 @@ impl<'t> Reader<'t> {
             self.error(Code::UnknownKey, span, "nothing is included in a text alone", "names other files", help);
             return;
         }
+        // `--set` writes a parameter without its section.
+        if section.is_empty()
+            && nearest(key, known.iter().copied()).is_none()
+            && let Some(near) = nearest(key, self.parameters.iter().map(Parameter::name)).map(str::to_owned)
+        {
+            let (message, help) =
+                (format!("there is no key or parameter {}", quoted(key)), format!("did you mean `{near}`?"));
+            self.error(Code::UnknownKey, span, message, "unknown", help);
+            return;
+        }
         let elsewhere = self.language.section_with(key);
         let help = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -103,7 +103,9 @@ pub(super) fn limit<'t>(
     let of = of?;
     let mut beside = |level: Option<Typed>, key: &str| {
         let message = format!("`{}` is of another unit than what it limits", section.path(key));
-        checker.of_one_unit(of.clone(), level?, message)
+        let (of, level) = checker.of_one_unit(of.clone(), level?, message)?;
+        checker.warn_beyond_whole(&of, &level);
+        Some((of, level))
     };
     let (limit, restore) = (beside(limit, key), beside(restore, "restore"));
     let ((of, limit), (_, restore)) = (limit?, restore?);
@@ -430,6 +432,9 @@ impl<'t> Checker<'_, 't, '_> {
                 let (left, right) = self.alike(left, right, "compares what cannot be compared")?;
                 if let Some(always) = always::compared(operator, &left.term, &right.term) {
                     self.warn_always(&always, span.clone());
+                } else {
+                    self.warn_beyond_whole(&left, &right);
+                    self.warn_beyond_whole(&right, &left);
                 }
                 Some(switch(binary(operator, left.term, right.term), span))
             }
@@ -442,6 +447,15 @@ impl<'t> Checker<'_, 't, '_> {
         let Always { holds, label, help } = always;
         let message = format!("{shown} {}", if *holds { "always holds" } else { "never holds" });
         self.reader.warn(Code::AlwaysSame, span, message, label, help);
+    }
+
+    /// A share beside more than the whole.
+    fn warn_beyond_whole(&mut self, fact: &Typed, level: &Typed) {
+        if let Some((label, help)) = always::beyond_whole(&fact.term, &level.term) {
+            let shown = quoted(&self.reader.text()[fact.span.clone()]);
+            let message = format!("{shown} is compared with more than it can be");
+            self.reader.warn(Code::AlwaysSame, level.span.clone(), message, label, help);
+        }
     }
 
     /// Two values of one unit that stand beside each other, or what is wrong with them.
