@@ -8,6 +8,7 @@ use crate::Error;
 use crate::world::span;
 use exchange::{Exchange, PathLog};
 use market::{Catalogue, Event};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -26,6 +27,8 @@ pub(crate) struct Market {
     /// First and last bar; `None`: there are none.
     pub(crate) span: Option<(Timestamp, Timestamp)>,
     pub(crate) bars: u64,
+    /// Symbols of tapes that have bars: what is traded at prices of its own fills at nothing else.
+    pub(crate) barred: BTreeSet<String>,
 }
 
 /// Some inputs that follow each other.
@@ -79,8 +82,10 @@ pub(crate) fn open(tapes: &[PathBuf]) -> Result<(Market, Tapes), Error> {
     let merged = Merged::new(readers)?;
     let catalogue = merged.catalogue().clone();
     let bars = merged.infos().filter_map(|info| info.span(Kind::Bar)).map(|span| span.rows).sum();
+    let with_bars = merged.infos().filter(|info| info.span(Kind::Bar).is_some());
+    let barred = with_bars.flat_map(|info| info.catalogue.instruments.iter().map(|of| of.symbol.clone())).collect();
     let overlaps = Overlaps::new(&catalogue);
-    Ok((Market { catalogue, span: span(&merged), bars }, Tapes { merged, overlaps }))
+    Ok((Market { catalogue, span: span(&merged), bars, barred }, Tapes { merged, overlaps }))
 }
 
 impl Tapes {

@@ -640,6 +640,7 @@ fn pass(
     tracing::info!(pass, policy = policies[0].name, "pass begun");
     let catalogue = market.catalogue.clone();
     let mut setup = Setup::new(policies, &catalogue)?;
+    setup.check_bars(&catalogue, &market.barred)?;
     let span = market.span.ok_or_else(|| Error::NoBars(policies[0].instruments[0].clone()))?;
     check_opened(policies, span.0)?;
     setup.margin_options(policies, &catalogue, span)?;
@@ -823,11 +824,11 @@ fn settlements(settled: &[OptionSettlement], stalest: Duration) -> Vec<String> {
     let told = [
         sentence(one, "one price of the underlying, the only one that the tapes have of the half hour before expiry"),
         sentence(ages.count(), &old),
-        sentence(forward, "the forward of the last quote: until then the tapes have no price of the underlying"),
+        sentence(forward, "the forward of the last quote: until then the tapes have no price of the underlying, or one over an hour older"),
         sentence(
             parity,
-            "the forward that calls and puts imply: until then the tapes have no price of the underlying, and of forwards none that calls \
-             and puts do not contradict",
+            "the forward that calls and puts imply: until then the tapes have no price of the underlying, or one over an hour older, and \
+             of forwards none that calls and puts do not contradict",
         ),
         (stalest > Duration::DAY).then(|| {
             format!(

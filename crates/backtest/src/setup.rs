@@ -11,8 +11,8 @@ use policy::spec::{self, SizeKind, TargetGreek};
 use policy::{Policy, Program};
 use risk::TierTable;
 use risk::venues::VenueModel;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use units::{AccountId, Cash, InstrumentId, Rate, Ratio, Round, StrategyId, Timestamp};
 
 /// The accounts of a run, and what its exchange charges.
@@ -56,6 +56,20 @@ impl Setup {
         let exchange = exchange_config(policies, &accounts, &traders, catalogue)?;
         check_currencies(&accounts, &exchange, &traders, catalogue)?;
         Ok(Self { accounts, exchange, traders })
+    }
+
+    /// Whether tapes have bars of all that is traded, by hedges too: options fill at quotes and structures as their legs do, all else at
+    /// the prices of bars alone. Marks and funding fill no order, and a run on them would do nothing and not say so.
+    pub(crate) fn check_bars(&self, catalogue: &Catalogue, barred: &BTreeSet<String>) -> Result<(), Error> {
+        let traded = self.traders.iter().map(|(_, id)| &catalogue.instruments[id.index()]);
+        let mut by_bars = traded.filter(|of| !of.kind.is_option() && of.kind != InstrumentKind::Structure);
+        match by_bars.find(|of| !barred.contains(&of.symbol)) {
+            Some(of) => {
+                let found = "only its marks or funding, at which nothing is filled".to_owned();
+                Err(Error::NoInstrument { wanted: of.symbol.clone(), found })
+            }
+            None => Ok(()),
+        }
     }
 
     /// The account that trades an instrument.

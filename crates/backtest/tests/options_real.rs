@@ -941,6 +941,35 @@ fn equity_goes_on_after_the_last_quote() {
     assert!(notes.contains("options were held up to 26 d") && notes.contains("after their last quote"), "{notes}");
 }
 
+/// With marks of the perpetual alone a hedge in it, or a policy that trades it, would never fill an order: both are refused, as where no
+/// tape knows it.
+#[test]
+fn marks_alone_are_no_market() {
+    let Some(shared) = shared("marks_alone_are_no_market") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut tapes = tapes(&shared, folder.path(), "BTC", &[1], true);
+    let bars = tapes.pop().unwrap();
+    let marks = folder.path().join("marks.tape");
+    let source = shared.join("data/deribit_options_6h/perpetual_futures_prices.parquet");
+    import::marks(&MarksRequest::new(source, &marks), &mut |_, _| {}).unwrap();
+    let refused = |text: String, tape: &Path| {
+        let policies = vec![PolicyFile::new("policy.toml", text)];
+        let tapes = tapes.iter().cloned().chain([tape.to_owned()]).collect();
+        let request = Request { policies, tapes, program: "test".into(), seed: None };
+        backtest::run(&request, &mut |_| ControlFlow::Continue(())).err().map(|error| error.to_string())
+    };
+    let said = "no tape has bars of `deribit:BTC-PERPETUAL`, which the policy trades; the tapes have only its marks or funding, at which \
+                nothing is filled";
+    let long = example("implied-vol-target.toml");
+    let long =
+        long.replace("BTC_USDC-PERPETUAL", "BTC-PERPETUAL").replace("1_000_000 USDC", "10 BTC").replace("0.05", "10");
+    let long = long.replace("\"series(dvol.btc, 2d)\", ", "");
+    for text in [example("hedged-strangle.toml"), long] {
+        assert_eq!(refused(text.clone(), &marks).as_deref(), Some(said));
+        assert_eq!(refused(text, &bars), None);
+    }
+}
+
 /// A condition on portfolio margin that always holds changes nothing, also while an order in an option is on its way between two quotes.
 #[test]
 fn portfolio_margin_is_known_while_options_are_ordered() {

@@ -7,7 +7,7 @@ use crate::venue::Exchange;
 use crate::walk::{Kind, Walk};
 use market::{CancelReason, Catalogue, Currency, Event, Forced, Instrument, InstrumentKind, Liquidity};
 use market::{OptionQuote, OrderKind, OrderState, OrderUpdate, PriceSteps, StepsOf};
-use risk::chain::Chains;
+use risk::chain::{ChainExpiry, Chains, SPOT_AGE_MAX};
 use risk::venues::PositionRule;
 use std::collections::{BTreeMap, BTreeSet};
 use units::state::StateWriter;
@@ -33,7 +33,8 @@ pub struct OptionTerms {
     pub maintenance: Rate,
     /// Where prices lie on a coarser grid than an option's finest.
     pub steps: PriceSteps,
-    /// By instrument index, whose prices an option settles at. `None`: the last forward of its expiry.
+    /// By instrument index, whose prices an option settles at; what is over an hour older than the last forward of its expiry gives way to
+    /// that. `None`: that forward.
     pub underlyings: Vec<Option<InstrumentId>>,
 }
 
@@ -113,7 +114,7 @@ pub enum SettlementSource {
         /// How many.
         prices: u32,
     },
-    /// The last price of the underlying, because none was recorded in the last 30 minutes.
+    /// The last price of the underlying, because none was recorded in the last 30 minutes and no forward over an hour later.
     Last {
         /// How long before the expiry.
         age: Duration,
@@ -139,8 +140,8 @@ pub(crate) struct Options {
     latest: Vec<Option<(Price, Timestamp)>>,
     /// What was quoted, for the forwards of expiries.
     chains: Chains,
-    /// Underlyings that have no price yet, so that forwards stand for them; `None` among them: no instrument has one.
-    unpriced: BTreeSet<Option<InstrumentId>>,
+    /// What options settle at, for which forwards stand while it has no price of the last hour; `None` among them: no instrument tells it.
+    underlyings: BTreeSet<Option<InstrumentId>>,
     settled: Vec<OptionSettlement>,
     /// What fills were worse than the quotes that they took, by account and currency.
     slippage: BTreeMap<(AccountId, Currency), Cash>,
@@ -185,7 +186,7 @@ impl Options {
             let is_option =
                 |(underlying, listed): (&Option<InstrumentId>, &Option<Listed>)| listed.map(|_| *underlying);
             let mut options = Self {
-                unpriced: terms.underlyings.iter().zip(&listed).filter_map(is_option).collect(),
+                underlyings: terms.underlyings.iter().zip(&listed).filter_map(is_option).collect(),
                 listed,
                 held: Vec::new(),
                 next_expiry: Timestamp::MIN,
@@ -229,6 +230,13 @@ impl Options {
         // Of two options that are one the second is in no chain.
         let Some(expiry) = self.chains.expiry_of(instrument) else { return Some((listed.quote.underlying()?, false)) };
         Some((expiry.forward()?, expiry.is_implied()))
+    }
+
+    /// Whether the forward of an option's expiry is known of over an hour after a time: then the price of that time is not of now, and
+    /// the forward was looked at beside calls and puts.
+    fn is_forward_later(&self, listed: &Listed, than: Timestamp) -> bool {
+        let expiry = self.chains.expiry_of(listed.quote.instrument);
+        expiry.and_then(ChainExpiry::forward_at).is_some_and(|at| at.since(than) > SPOT_AGE_MAX)
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {
@@ -301,10 +309,8 @@ impl Exchange {
 
     /// An instrument trades or is marked at a price.
     pub(crate) fn note_price(&mut self, instrument: usize, price: Price) {
-        if let Some(options) = &mut self.options
-            && options.latest[instrument].replace((price, self.at)).is_none()
-        {
-            options.unpriced.remove(&Some(InstrumentId(instrument as u32)));
+        if let Some(options) = &mut self.options {
+            options.latest[instrument] = Some((price, self.at));
         }
     }
 
@@ -326,7 +332,8 @@ impl Exchange {
                 options.chains.quote(quote, self.at);
             }
         }
-        if !options.unpriced.is_empty() {
+        let is_old = |at: Timestamp| self.at.since(at) > SPOT_AGE_MAX;
+        if options.underlyings.iter().any(|underlying| options.last(*underlying).is_none_or(|(_, at)| is_old(at))) {
             options.chains.imply_forwards(self.at);
         }
     }
@@ -586,7 +593,8 @@ impl Exchange {
                 )
             });
         let age = |at| SettlementSource::Last { age: listed.expiry.since(at) };
-        let last = options.last(known).map(|(price, at)| (price, age(at)));
+        let last = options.last(known).filter(|(_, at)| !options.is_forward_later(listed, *at));
+        let last = last.map(|(price, at)| (price, age(at)));
         let source = |is_implied| if is_implied { SettlementSource::Parity } else { SettlementSource::Quote };
         let quoted = options.forward(listed).map(|(price, is_implied)| (price, source(is_implied)));
         let (underlying, source) = average.or(last).or(quoted)?;

@@ -259,6 +259,30 @@ fn what_stands_in_for_the_settlement_average() {
     assert_eq!(source(&other), SettlementSource::Quote);
 }
 
+/// A mark of the perpetual at minute 100 and a forward an hour later settle at the mark; a forward of a minute after that hour is the later
+/// price by so much that it stands in its place. Expiry is at minute 480.
+#[test]
+fn a_forward_over_an_hour_later_goes_before_the_last_price() {
+    for (told, paid, source) in [
+        (
+            160,
+            "Sell 1 of 3 at 3000 fee 15.45 Settlement",
+            SettlementSource::Last { age: Duration::from_nanos(380 * MINUTE) },
+        ),
+        (161, "Sell 1 of 3 at 2000 fee 15.3 Settlement", SettlementSource::Quote),
+    ] {
+        let mut desk = Desk::new("10");
+        let quoted = |forward: &str| event(quote(LINEAR, "1500", "1600").with_underlying(price(forward)));
+        desk.advance(1, &[quoted("99000")]);
+        desk.market(LINEAR, Side::Buy, "1");
+        desk.advance(2, &[quoted("99000")]);
+        desk.advance(100, &[Event::Mark(Mark { instrument: InstrumentId(0), price: price("103000") })]);
+        desk.advance(told, &[quoted("102000")]);
+        assert_eq!(desk.advance(480, &[]), [paid], "forward of minute {told}");
+        assert_eq!(desk.exchange.settled_options()[0].source, source);
+    }
+}
+
 /// Half the forward with every quote: calls and puts say (c − p) = 0.1 = 1 − 90,000 ÷ F, F = 100,000. It settles there, as the engine
 /// has it, and not at the 50,000 that were quoted last; in dollars the fee is of it too.
 #[test]

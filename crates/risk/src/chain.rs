@@ -174,6 +174,13 @@ impl ChainExpiry {
         self.implied_at
     }
 
+    /// When its forward was told: by calls and puts or a future, else with the latest of the last quotes that tell one. `None`: not known.
+    #[must_use]
+    pub fn forward_at(&self) -> Option<Timestamp> {
+        let telling = self.rows.iter().filter(|row| row.quote.underlying().is_some()).map(|row| row.quoted);
+        self.implied_at.or_else(|| telling.max())
+    }
+
     /// How many quotes of it came so far: whoever keeps the number knows whether anything changed since.
     #[must_use]
     pub fn changes(&self) -> u64 {

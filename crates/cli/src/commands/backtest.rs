@@ -84,9 +84,8 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Tape(error) => super::tape::failure(&error),
         error @ Error::NotARun { .. } => Failure::input(error).hint(RUN_FOLDER),
         Error::Ruin(error) => Failure::input(&error).hint(error.remedy()),
-        error @ Error::NoInstrument { .. } => {
-            Failure::input(error).hint("name a tape of that instrument, or change `instrument` in the policy")
-        }
+        error @ Error::NoInstrument { .. } => Failure::input(error)
+            .hint("name a tape of its bars, which `trimtab import bars` makes, or change what the policy trades"),
         error => Failure::new(Kind::of(error.is_input()), error),
     }
 }
