@@ -137,6 +137,28 @@ fn a_tick_stream_is_received_when_it_was_and_counts_in_the_underlying() {
     assert!(report.warnings.iter().any(|warning| warning.contains("counted in contracts")), "{:?}", report.warnings);
 }
 
+/// OKX calls the underlying of every expiry `BTC-USD`, its index; Deribit names the future of the date, made up or not, or the index that
+/// it values options by.
+#[test]
+fn an_index_is_the_forward_of_no_expiry() {
+    let head = TARDIS.replace("underlying_price", "underlying_index,underlying_price");
+    let forwards = |exchange: &str, index: &str| {
+        let row = format!(
+            "{exchange},BTC-31OCT25-80000-P,1760097600408000,1760097601408575,put,80000,1761897600000000,1,0.0001,1,0.0002,1,\
+             0.00015,{index},121500\n"
+        );
+        let row = if exchange == "deribit" { row } else { row.replace("31OCT25", "USD-251031") };
+        let fixture = Fixture::csv(&(head.clone() + &row));
+        let report = fixture.options(&[]).unwrap();
+        let warned = report.warnings.iter().any(|warning| warning.contains("with an index for their underlying"));
+        (quotes(&fixture)[0].1.underlying().map(|price| price.to_string()), warned)
+    };
+    assert_eq!(forwards("okex-options", "BTC-USD"), (None, true));
+    for index in ["SYN.BTC-31OCT25", "BTC-31OCT25", "index_price", ""] {
+        assert_eq!(forwards("deribit", index), (Some("121500".to_owned()), false), "{index}");
+    }
+}
+
 #[test]
 fn a_book_as_python_prints_it_must_agree_with_its_best_price() {
     let head = "timestamp,instrument_name,best_bid_price,best_bid_amount,best_ask_price,best_ask_amount,bids,asks\n";

@@ -86,6 +86,8 @@ struct Roles {
     ask_qty: Option<usize>,
     mark: Option<usize>,
     underlying: Option<usize>,
+    /// What the price of the underlying is called.
+    index: Option<usize>,
     open_interest: Option<usize>,
     strike: Option<usize>,
     right: Option<usize>,
@@ -143,6 +145,7 @@ fn recognise(source: &Source, map: &ColumnMap) -> Result<(Names, Roles, Vec<usiz
         ask_qty: role(&["ask_amount", "best_ask_amount", "ask_size", "ask_qty"]),
         mark: role(&["mark_price", "mark"]),
         underlying: role(&["underlying_price", "underlying", "forward"]),
+        index: role(&["underlying_index"]),
         open_interest: role(&["open_interest"]),
         strike: role(&["strike_price", "strike"]),
         right: role(&["option_type", "option_right", "type", "right"]),
@@ -183,6 +186,8 @@ struct Counts {
     step: Option<PriceStep>,
     too_dear: u64,
     no_underlying: u64,
+    /// Rows whose underlying is an index.
+    of_index: u64,
     no_mark: u64,
     sized: u64,
     in_contracts: u64,
@@ -376,6 +381,7 @@ impl Content for Quotes {
             return None;
         }
         let roles = self.roles;
+        let mut of_index = 0;
         let mut read = || {
             let named =
                 |name: &'static str| move |(problem, cell): (Problem, String)| (problem, format!("{name} {cell}"));
@@ -383,18 +389,21 @@ impl Content for Quotes {
             let ask = Self::side(row, [roles.ask, roles.ask_qty, roles.asks], size, ledger).map_err(named("ask"))?;
             let mark = take_estimate(row.maybe(roles.mark)).map_err(named("mark"))?;
             let underlying = take_estimate(row.maybe(roles.underlying)).map_err(named("underlying"))?;
+            let is_index = underlying.is_some() && is_index(row.maybe(roles.index), instrument);
+            of_index += u64::from(is_index);
             let interest = amount_of(row.maybe(roles.open_interest), size).map_err(named("open interest"))?;
             let quote = OptionQuote::empty(id)
                 .with_bid(bid.map(|(price, _)| price), bid.and_then(|(_, size)| size))
                 .with_ask(ask.map(|(price, _)| price), ask.and_then(|(_, size)| size))
                 .with_mark(mark)
-                .with_underlying(underlying.filter(|price| !price.is_zero()))
+                .with_underlying(underlying.filter(|price| !price.is_zero() && !is_index))
                 .with_open_interest(interest);
             Ok(quote)
         };
         match read() {
             Ok(quote) => {
                 self.counts.early += u64::from(receipt < row.venue);
+                self.counts.of_index += of_index;
                 Some(Event::OptionQuote(quote))
             }
             Err::<_, (Problem, String)>((problem, cell)) => {
@@ -501,6 +510,14 @@ impl Content for Quotes {
                 quotes(counts.unknown_size)
             ));
         }
+        if counts.of_index > 0 {
+            ledger.counts.insert("index_as_forward", counts.of_index);
+            ledger.notes.push(format!(
+                "{} with an index for their underlying, one price for all expiries and the forward of none: it is left out",
+                quotes(counts.of_index)
+            ));
+        }
+        let mut note = |text: String| ledger.notes.push(text);
         if !is_recorded(counts.rows - counts.no_underlying, roles.underlying.is_some()) {
             note("no forward is recorded: it has to come from parity or from futures".to_owned());
         } else if counts.no_underlying > 0 {
@@ -512,6 +529,14 @@ impl Content for Quotes {
         let options = count(catalogue.instruments.len() as u64, "option");
         format!("{options}, {}, at {}", expiries(strikes.len() as u64), count(counts.times, "time"))
     }
+}
+
+/// Whether what a row calls its underlying is an index of its coin, such as `BTC-USD` at OKX, and no contract of a date, which has digits:
+/// the price of the coin now is no forward of an expiry. Deribit's `index_price` is one: of options without a future its own marks and
+/// volatilities are computed on it.
+fn is_index(cell: Cell<'_>, instrument: &Instrument) -> bool {
+    let Cell::Text(text) = cell else { return false };
+    text.contains(instrument.base.as_str()) && !text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a bid or ask is over ten times what the option is worth at most: a call its coin, a put its strike. Asks that are a little over
