@@ -124,7 +124,7 @@ fn data(page: &mut Markup, path: &GreekPath, rows: usize) {
     let every = path.time.len().div_ceil(rows.max(1)).max(1);
     page.raw("<details class=\"data\"><summary>Data</summary>");
     if every > 1 {
-        let told = format!("One row for {every} of {}.", counted(path.time.len(), "row", "rows"));
+        let told = format!("One row in {every} of {}.", counted(path.time.len(), "row", "rows"));
         page.element("p", &[("class", "note")], &told);
     }
     page.raw("<div class=\"scroll\"><table class=\"dt\"><thead><tr><th scope=\"col\">UTC</th>");

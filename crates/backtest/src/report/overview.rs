@@ -313,7 +313,7 @@ fn table(page: &mut Markup, view: &View<'_>, data: &Data, realised: Option<&Real
         page.element(
             "p",
             &[("class", "note")],
-            &format!("One row for {every} of {}.", counted(bars.time.len(), "bar", "bars")),
+            &format!("One row in {every} of {}.", counted(bars.time.len(), "bar", "bars")),
         );
     }
     page.raw("<div class=\"scroll\"><table class=\"dt\" id=\"fd\"><thead><tr><th scope=\"col\">UTC</th>");
