@@ -32,14 +32,16 @@ fn told(audit: &Audit) -> String {
     audit.findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A random policy on a random market, run from a tape into a folder. `None`: they do not go together.
-fn run_of(policy: &Policy, seed: u64, bars: usize, folder: &Path) -> Option<Run> {
-    let Setup { policy, catalogue } = random::setup(policy.clone(), seed);
+/// Random policies on a random market, run from a tape into a folder. `None`: they do not go together.
+fn run_of(policies: &[Policy], seed: u64, bars: usize, folder: &Path) -> Option<Run> {
+    let setups: Vec<Setup> = policies.iter().map(|policy| random::setup(policy.clone(), seed)).collect();
     let path = folder.join(format!("{seed}.tape"));
-    let signed = matches!(policy.signal.kind, policy::spec::SignalKind::Series { .. });
-    common::write_tape(&path, &catalogue, &random::market(seed, bars, signed));
+    let reads = |of: &Setup| matches!(of.policy.signal.kind, policy::spec::SignalKind::Series { .. });
+    let signed = setups.iter().any(reads);
+    common::write_tape(&path, &setups[0].catalogue, &random::market(seed, bars, signed));
+    let file = |of: &Setup| PolicyFile::new("random.toml", policy::to_toml(&of.policy));
     let request = Request {
-        policies: vec![PolicyFile::new("random.toml", policy::to_toml(&policy))],
+        policies: setups.iter().map(file).collect(),
         tapes: vec![path],
         program: "test".to_owned(),
         seed: None,
@@ -58,7 +60,7 @@ fn random_runs_hold() {
     for seed in 0..u64::from(cases(36)) {
         let policy = policies().new_tree(&mut runner).unwrap().current();
         let home = tempfile::tempdir().unwrap();
-        let Some(run) = run_of(&policy, seed, 400, home.path()) else { continue };
+        let Some(run) = run_of(&[policy], seed, 400, home.path()) else { continue };
         let folder = home.path().join("run");
         run.write(&folder, false).unwrap();
         let audit = audited(&folder);
@@ -76,6 +78,38 @@ fn random_runs_hold() {
     assert!(broken.is_empty(), "{} of {runs}\n{}\n{checks:?}", broken.len(), broken.join("\n\n"));
     assert!(runs > 20 && acted > 100 && refused > 100, "{runs} runs, {bars} bars, {acted} acted, {refused} refused");
     println!("{runs} runs, {bars} bars, {acted} acted, {refused} refused: {checks:?}");
+}
+
+/// Two or three random policies in one instrument, whose opposite orders cross inside the book: the audit holds of them too.
+#[test]
+fn random_runs_of_several_strategies_hold() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let (mut runs, mut crossed, mut paid, mut broken) = (0, 0, 0, Vec::new());
+    for seed in 0..u64::from(cases(48)) {
+        let mut all: Vec<Policy> =
+            (0..2 + seed % 2).map(|_| policies().new_tree(&mut runner).unwrap().current()).collect();
+        // One account, one venue.
+        let first = all[0].clone();
+        for (number, policy) in all.iter_mut().enumerate() {
+            policy.name = format!("s{number}");
+            (policy.backtest, policy.accounts) = (first.backtest.clone(), first.accounts.clone());
+            policy.adopt.clear();
+        }
+        let home = tempfile::tempdir().unwrap();
+        let Some(run) = run_of(&all, seed, 400, home.path()) else { continue };
+        let folder = home.path().join("run");
+        run.write(&folder, false).unwrap();
+        let audit = audited(&folder);
+        runs += 1;
+        crossed += run.tables.fills.iter().filter(|fill| fill.liquidity == "internal").count();
+        paid += run.tables.funding.len();
+        if !audit.is_clean() || audit.triggers.unexplained > 0 {
+            broken.push(format!("seed {seed}: {}\n{}", audit.failed(), told(&audit)));
+        }
+    }
+    assert!(broken.is_empty(), "{} of {runs}\n{}", broken.len(), broken.join("\n\n"));
+    assert!(runs > 20 && crossed > 200 && paid > 20, "{runs} runs, {crossed} fills crossed, {paid} payments");
 }
 
 /// The demo's policy, with adds that nights and a small open risk refuse.

@@ -1,6 +1,6 @@
 //! A campaign made again from its fills and payments.
 
-use super::finding::{At, Found};
+use super::finding::{At, Found, shown};
 use super::live::For;
 use super::seat::plus;
 use crate::records::{CampaignRow, FillRow};
@@ -34,6 +34,8 @@ pub(super) struct Camp {
     pub(super) best_average: Price,
     /// Most favourable price that it has seen.
     pub(super) best: Price,
+    /// The same before the present time: what is sent on news within a bar follows from something in between.
+    pub(super) best_before: Price,
     /// The stop that rests or is watched.
     pub(super) stop: Option<Price>,
     /// N and initial stop, as the campaign's row says.
@@ -78,6 +80,7 @@ impl Camp {
             average: fill.price,
             best_average: fill.price,
             best: fill.price,
+            best_before: fill.price,
             stop: None,
             unit: row.and_then(|row| row.unit_n),
             initial_stop: row.and_then(|row| row.initial_stop),
@@ -251,8 +254,7 @@ impl Camp {
                 format!("campaign {}: {what} is {told}, its fills and payments give {made}", self.id)
             });
         };
-        let shown = |price: Option<Price>| price.map_or_else(|| "nothing".to_owned(), |price| price.to_string());
-        same("closed", format!("{:?}", told.closed), format!("{:?}", ended.map(|fill| fill.time)));
+        same("closed", shown(told.closed), shown(ended.map(|fill| fill.time)));
         let how = ended.map_or("", |fill| fill.purpose.split(' ').next().unwrap_or_default());
         same("ended_by", told.ended_by.clone(), how.to_owned());
         let side = if self.is_long() { "long" } else { "short" };
@@ -295,8 +297,10 @@ impl Camp {
                 told.mae_r.is_none_or(|worst| worst <= r + 1e-9) && told.mfe_r.is_none_or(|best| best >= r - 1e-9);
             found.ensure("campaign", is_open || around, at, || {
                 format!(
-                    "campaign {}: {r} R is outside its own worst and best, {:?} and {:?}",
-                    self.id, told.mae_r, told.mfe_r
+                    "campaign {}: {r} R is outside its own worst and best, {} and {}",
+                    self.id,
+                    shown(told.mae_r),
+                    shown(told.mfe_r)
                 )
             });
         }

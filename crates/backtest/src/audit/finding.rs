@@ -2,6 +2,7 @@
 
 use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, HedgeRow, LossRow, OrderRow, PlanRow, PositionRow};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use units::Timestamp;
 
 /// Findings of one check that are kept; more are counted.
@@ -91,6 +92,11 @@ impl<'a> At<'a> {
     pub(super) fn campaign(row: usize, of: &CampaignRow) -> Self {
         Self { ..Self::row("campaigns", row, of.closed.unwrap_or(of.opened)) }
     }
+}
+
+/// A number that may be missing, as findings show it.
+pub(super) fn shown(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |value| value.to_string())
 }
 
 /// What was checked and found so far.

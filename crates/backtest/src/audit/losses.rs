@@ -64,7 +64,7 @@ pub(super) fn check(run: &Run, (marks, hours, prices): (&[MarksAt], &[Timestamp]
         let fits: Vec<&Worth> = then.iter().filter(|worth| worth.equity == row.equity).collect();
         let holds = found.ensure("loss.equity", !fits.is_empty(), at, || {
             let sums: Vec<String> = then.iter().map(|worth| worth.equity.to_string()).collect();
-            format!("equity is {}, fills, payments, flows and marks give {}", row.equity, sums.join(" or "))
+            format!("equity is {}, fills, payments, flows and marks give {}", row.equity, either(&sums))
         });
         let can_tell = holds && is_plain(row) && is_linear(run);
         if let (true, Some(value_at_risk), Some(shortfall)) = (can_tell, row.value_at_risk, row.expected_shortfall) {
@@ -74,14 +74,18 @@ pub(super) fn check(run: &Run, (marks, hours, prices): (&[MarksAt], &[Timestamp]
                 (one - value_at_risk).abs() <= ROUNDING && (other - shortfall).abs() <= ROUNDING
             };
             found.ensure("loss.told", all.iter().any(is_it), at, || {
-                format!("value at risk {value_at_risk}, expected shortfall {shortfall}; the tapes' prices give {all:?}")
+                let pairs: Vec<String> = all.iter().map(|(one, other)| format!("{one} and {other}")).collect();
+                format!(
+                    "value at risk {value_at_risk}, expected shortfall {shortfall}; the tapes' prices give {}",
+                    either(&pairs)
+                )
             });
         }
         let (Some(end), Some(held), Some(made)) = (row.ended, row.held, row.made) else { continue };
         let Some(later) = worth.get(&(row.account, end)).filter(|_| holds) else { continue };
         let still: Vec<f64> = fits.iter().map(|then| then.held_until(run, &later[0], end)).collect();
         found.ensure("loss.held", still.iter().any(|still| (held - still).abs() <= ROUNDING), at, || {
-            format!("the positions of then made {held}, held still; marks give {still:?}")
+            format!("the positions of then made {held}, held still; marks give {}", either(&still))
         });
         let made_by = |now: &Worth, then: &Worth| {
             let gained = now.equity - (now.paid_in - then.paid_in);
@@ -93,7 +97,7 @@ pub(super) fn check(run: &Run, (marks, hours, prices): (&[MarksAt], &[Timestamp]
         let ends = later.iter().filter(|now| told_then.is_none_or(|told| now.equity == told));
         let all: Vec<f64> = ends.flat_map(|now| fits.iter().map(move |then| made_by(now, then))).collect();
         found.ensure("loss.made", all.iter().any(|one| (made - one).abs() <= ROUNDING), at, || {
-            format!("equity made {made}, fills, payments, flows and marks give {all:?}")
+            format!("equity made {made}, fills, payments, flows and marks give {}", either(&all))
         });
     }
 }
@@ -294,4 +298,13 @@ fn worths(run: &Run, times: &[Timestamp], marks: &[MarksAt]) -> BTreeMap<(u64, T
 
 fn shown(time: Option<Timestamp>) -> String {
     time.map_or_else(|| "told".to_owned(), |time| time.to_string())
+}
+
+/// One of several, of which none fits.
+fn either(all: &[impl ToString]) -> String {
+    if all.is_empty() {
+        "nothing".to_owned()
+    } else {
+        all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+    }
 }

@@ -295,6 +295,7 @@ impl<'a> Walk<'a> {
         self.at = at;
         self.told.prices.take_in(at, events);
         self.take_in(events);
+        self.rates_due();
         let is_due = self.next_row().is_some_and(|time| time <= at) || !self.crossed.is_empty();
         if is_due {
             self.orders();
@@ -425,6 +426,9 @@ impl<'a> Walk<'a> {
         }
         for seat in &mut self.seats {
             (seat.is_touched, seat.is_filled) = (false, false);
+            if let Some(camp) = &mut seat.camp {
+                camp.best_before = camp.best;
+            }
         }
         let flows = self.tables.flows[self.next.flow..].iter().take_while(|row| row.time <= self.at).count();
         self.next.flow += flows;

@@ -56,9 +56,9 @@ pub(crate) fn show(audit: &Audit, run: &Path, terminal: &Terminal) {
         let made: u64 = audit.checks.iter().map(|check| check.made).sum();
         terminal.result(format_args!("  ok        {} checks of {}", show::count(made, STYLE), run.display()));
     } else {
-        let failed = show::count(failed, STYLE);
+        let (failed, s) = (show::count(failed, STYLE), if failed == 1 { "" } else { "s" });
         terminal.product(format_args!(
-            "  {ERROR}failed{ERROR:#}    {failed} findings; docs/audit.md says what each check means"
+            "  {ERROR}failed{ERROR:#}    {failed} finding{s}; docs/audit.md says what each check means"
         ));
     }
 }

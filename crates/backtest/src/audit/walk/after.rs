@@ -2,7 +2,7 @@
 
 use super::orders::change;
 use super::{Live, Walk};
-use crate::audit::finding::At;
+use crate::audit::finding::{At, shown};
 use crate::audit::live::For;
 use crate::audit::seat::{is_plain, plus};
 use crate::records::PlanRow;
@@ -87,10 +87,27 @@ impl Walk<'_> {
         self.policies[0].accounts.iter().any(|account| account.deposits.len() > 1 || account.numeraire.is_some())
     }
 
+    /// Where a rate is due on an instrument that strategies share, what each of them pays hangs on what the others hold at that
+    /// instant: those whose positions cancel out pay each other, of which no table has a row.
+    pub(super) fn rates_due(&mut self) {
+        for index in &self.busy {
+            let market = &self.markets[*index];
+            if market.now.funding.is_empty() || market.seats.len() < 2 {
+                continue;
+            }
+            for seat in &market.seats {
+                if let Some(camp) = &mut self.seats[*seat].camp {
+                    camp.uncertain = true;
+                }
+            }
+        }
+    }
+
     /// Payments of this time, and rates that nobody paid.
     pub(super) fn funding(&mut self) {
         let tables = self.tables;
         let mut paid = Vec::new();
+        self.rates_due();
         while let Some(payment) = tables.funding.get(self.next.funding).filter(|row| row.time <= self.at) {
             let row = self.next.funding;
             self.next.funding += 1;
@@ -284,6 +301,9 @@ impl Walk<'_> {
                 ),
                 None => "the tapes have no bar of it since the row before".to_owned(),
             });
+            let strategy = self.seats[seat].strategy;
+            let flight = known.orders.iter().filter(|order| order.seat == Some(seat) && order.is_market());
+            let leaves = flight.map(Live::signed).fold(self.seats[seat].held, plus).is_zero();
             let is_watched = self.policies[self.seats[seat].strategy]
                 .stop
                 .as_ref()
@@ -302,10 +322,23 @@ impl Walk<'_> {
                     });
                     camp.stop = Some(stop);
                 }
+                // All goes out: no stop rests any more, and the place that it would have is told.
+                (Some(camp), Some(stop)) if leaves && Some(stop) != camp.stop => {
+                    let holds = camp.stop.is_none_or(|before| camp.is_no_worse(stop, before));
+                    let best = (camp.entry, camp.best);
+                    let tick = known.tick;
+                    let holds = holds && camp.may_stop_at(&self.policies[strategy], stop, best, tick);
+                    self.found.ensure("stop.level", holds, at, || {
+                        format!(
+                            "the policy has no stop at {stop}: the orders gave {} before the exit",
+                            shown(camp.stop)
+                        )
+                    });
+                }
                 (camp, stop) => {
                     let expected = camp.as_ref().and_then(|camp| camp.stop);
                     self.found.ensure("stop.level", stop == expected, at, || {
-                        format!("the stop is {stop:?}, the orders give {expected:?}")
+                        format!("the stop is {}, the orders give {}", shown(stop), shown(expected))
                     });
                 }
             }

@@ -145,18 +145,31 @@ impl Walk<'_> {
             let at = At { time: Some(self.at), ..At::file("fills") };
             self.found.ensure("fill.path", fits, at, || {
                 format!(
-                    "no path through the bar {} {} {} {} passes {:?} in this order",
-                    bar.open, bar.high, bar.low, bar.close, market.now.path
+                    "no path through the bar {} {} {} {} passes {} in this order",
+                    bar.open,
+                    bar.high,
+                    bar.low,
+                    bar.close,
+                    market.now.path.iter().map(Price::to_string).collect::<Vec<_>>().join(", ")
                 )
             });
         }
     }
 
-    /// Takes in what the venue did by itself before a plan of an input was made: it is no news of an order.
-    pub(super) fn fills_before(&mut self, input: u64) {
+    /// Takes in what the venue did by itself before a plan was made: it is no news of an order. And what of an earlier plan of the
+    /// same input crossed inside the book, of which no order tells: this plan answers it.
+    pub(super) fn fills_before(&mut self, plan: &PlanRow) {
         let fills = &self.tables.fills[self.next.fill..];
+        let input = plan.input;
         let came = |fill: &&FillRow| fill.input < input || (fill.input == input && fill.liquidity != "internal");
-        let count = fills.iter().take_while(|fill| fill.time <= self.at).take_while(came).count();
+        let is_own = |fill: &FillRow| fill.strategy == *plan.strategy && fill.instrument == *plan.instrument;
+        let crossed = |fill: &FillRow| {
+            fill.input == input && fill.liquidity == "internal" && fill.plan < plan.plan && is_own(fill)
+        };
+        let now = fills.iter().take_while(|fill| fill.time <= self.at);
+        let count = now.clone().take_while(came).count();
+        let last = now.enumerate().filter(|(_, fill)| crossed(fill)).last();
+        let count = last.map_or(count, |(last, _)| count.max(last + 1));
         self.fills_to(self.next.fill + count);
     }
 

@@ -83,6 +83,9 @@ impl Walk<'_> {
                     (order.changed, order.set_inside) = (told.time, inside);
                 }
                 let copy = order.clone();
+                if seat.is_some_and(|seat| !self.seats[seat].alone) {
+                    self.crossed_until_fit(market, &copy);
+                }
                 let planned = self.is_planned(&told.strategy, plans);
                 let exit = matches!(copy.purpose, For::Stop | For::Rung(_));
                 self.told.overrides.losers_held += u64::from(by_hand && exit);
@@ -161,7 +164,7 @@ impl Walk<'_> {
             format!("no plan {} of `{}` in `{}` at that time", id.0, &*told.strategy, &*told.instrument)
         });
         if let Some(plan) = plan {
-            self.fills_before(plan.input);
+            self.fills_before(plan);
         }
         self.lapses(seat, plans.start, id.0);
         if let (Some(seat), Some(plan)) = (seat, plan) {

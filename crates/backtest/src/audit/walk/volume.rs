@@ -1,7 +1,7 @@
 //! What the market traded, and what caps on participation and on the time to exit make of it: counted anew from the tapes and the fills.
 
 use super::Walk;
-use crate::audit::finding::At;
+use crate::audit::finding::{At, shown};
 use crate::audit::seat::{Grown, Seat};
 use crate::records::PlanRow;
 use market::Bar;
@@ -150,7 +150,7 @@ impl Walk<'_> {
         // What nobody knows cuts nothing.
         let fits = most.map_or(!grows, |most| target.abs() <= most * (1.0 + 1e-9) + 1e-7);
         self.found.ensure("cap.exit_time", fits, at, || {
-            format!("{target} is to be held, and {most:?} could be got rid of in time")
+            format!("{target} is to be held, and {} could be got rid of in time", shown(most))
         });
     }
 }
