@@ -23,6 +23,7 @@ use options::Quoted;
 use policy::spec::{Hedge, Roll, SignalKind, Structure};
 use policy::{Facts, RiskFact, SurfaceFact, facts};
 pub use state::next_of_state;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::state::StateWriter;
@@ -276,11 +277,12 @@ impl Run {
         let Some(price) = pass.engine.facts(strategy).get(facts::PRICE) else {
             return Err(Error::Setup(format!("`{symbol}` has no price yet at {at}")));
         };
-        let has_bars =
-            |(_, id): &&(usize, InstrumentId)| pass.catalogue.instruments[id.index()].kind != InstrumentKind::Structure;
+        // Strategies that share an instrument share its bars.
+        let has_bars = |id: &InstrumentId| pass.catalogue.instruments[id.index()].kind != InstrumentKind::Structure;
+        let barred: BTreeSet<InstrumentId> = setup.traders.iter().map(|(_, id)| *id).filter(has_bars).collect();
         let bar = match structure {
             Some(_) => options::HOUR,
-            None => bar_length(pass.span, self.record.bars, setup.traders.iter().filter(has_bars).count()),
+            None => bar_length(pass.span, self.record.bars, barred.len()),
         };
         let is_hedge = policies[setup.traders[index].0].hedge_in(symbol).is_some();
         // A hedge has no signal and no size of its own.
@@ -429,8 +431,9 @@ fn legs(engine: &Engine, catalogue: &Catalogue, strategy: StrategyId, structure:
 }
 
 /// The length of bars, from how many there are.
-fn bar_length((first, last): (Timestamp, Timestamp), bars: u64, traders: usize) -> Duration {
-    let each = last.since(first).nanos() as f64 * traders as f64 / bars.max(2) as f64 / Duration::MINUTE.nanos() as f64;
+fn bar_length((first, last): (Timestamp, Timestamp), bars: u64, instruments: usize) -> Duration {
+    let each =
+        last.since(first).nanos() as f64 * instruments as f64 / bars.max(2) as f64 / Duration::MINUTE.nanos() as f64;
     let nearest = BARS.into_iter().min_by(|a, b| (*a as f64 - each).abs().total_cmp(&(*b as f64 - each).abs()));
     Duration::from_nanos(nearest.unwrap_or(60) * Duration::MINUTE.nanos())
 }

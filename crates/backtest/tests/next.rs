@@ -39,6 +39,22 @@ fn next(run: &Run, at: Timestamp) -> Next {
     run.next(&Question { at: Some(at), ..Question::default() }, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
+/// Two strategies in one instrument share its bars: the next one is as long as for one of them alone.
+#[test]
+fn strategies_that_share_an_instrument_have_its_bars() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| {
+        let text = demo_of("[size]\nkind = \"fixed_fraction\"\nfraction = 0.5\n");
+        PolicyFile::new(name, text.replace("\"next\"", &format!("\"{name}\"")))
+    };
+    let tapes = beginning(3, folder.path());
+    let request = |policies| Request { policies, tapes: tapes.clone(), ..Request::default() };
+    let of = |request| backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let (alone, both) = (of(request(vec![text("one")])), of(request(vec![text("one"), text("other")])));
+    let at = alone.tables.equity[alone.tables.equity.len() / 2].time;
+    assert_eq!(next(&both, at).bar, next(&alone, at).bar);
+}
+
 /// A size that follows the price outside a buffer: the next bar's close is beyond a foreseen price just where the run then resizes.
 #[test]
 fn a_close_beyond_a_foreseen_price_is_acted_on_and_no_other_is() {
