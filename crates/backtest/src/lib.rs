@@ -42,7 +42,9 @@ pub use next::{Action, HedgeView, Leg, Next, Question, Trigger, WhatIf, WhatIfFi
 pub use parallel::{Share, cores};
 pub use plan::{PlanAnswer, plan};
 pub use policies::parse;
-pub use run::{GapStamp, Paid, PolicyFile, Request, Run, RunRecord, Strategy, TapeStamp, Triggers, UnknownStamp, run};
+pub use run::{
+    GapStamp, Paid, PolicyFile, QuietStamp, Request, Run, RunRecord, Strategy, TapeStamp, Triggers, UnknownStamp, run,
+};
 use units::Timestamp;
 pub use variants::{VariantPath, ablation, ablation_paths, techniques};
 pub use verify::{Verification, verify};

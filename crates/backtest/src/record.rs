@@ -142,6 +142,9 @@ impl Words {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RunFacts {
     pub(crate) inputs: u64,
+    /// How often rules of a strategy were asked, and inputs at which none were.
+    pub(crate) evaluations: u64,
+    pub(crate) quiet_inputs: u64,
     pub(crate) bars: u64,
     /// Instrument, last close before, first open after.
     pub(crate) gaps: Vec<(InstrumentId, Timestamp, Timestamp)>,
@@ -975,6 +978,9 @@ impl Journal for Recorder {
     }
 
     fn settled(&mut self, _at: Timestamp, engine: &Engine) -> Result<(), Error> {
+        let evaluations = engine.evaluations();
+        self.facts.quiet_inputs += u64::from(evaluations == self.facts.evaluations);
+        self.facts.evaluations = evaluations;
         let plans_now = std::mem::take(&mut self.plans_now);
         let has_settled = std::mem::take(&mut self.has_settled) && self.keep != Keep::Total;
         if self.source != Source::Market {

@@ -124,6 +124,9 @@ pub struct RunRecord {
     pub last: String,
     /// Inputs that the engine took in.
     pub inputs: u64,
+    /// How many of them asked rules. `None`: a run of before that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<QuietStamp>,
     /// Bars of the instruments traded.
     pub bars: u64,
     /// Holes between bars.
@@ -164,6 +167,23 @@ pub struct RunRecord {
     pub twin: Paid,
     /// BLAKE3 of each file beside this one.
     pub files: BTreeMap<String, String>,
+}
+
+/// What quiet regions spared a run: within them every rule is known to decide what it decided last, and is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuietStamp {
+    /// How often the rules of a strategy were asked, at most once an input and strategy.
+    pub evaluations: u64,
+    /// Inputs at which no strategy's rules were asked.
+    pub inputs: u64,
+}
+
+impl QuietStamp {
+    /// The share of quiet inputs among a run's.
+    #[must_use]
+    pub fn share(self, inputs: u64) -> f64 {
+        if inputs > 0 { self.inputs as f64 / inputs as f64 } else { 0.0 }
+    }
 }
 
 impl RunRecord {
@@ -400,6 +420,7 @@ fn record(
         first: scaled.span.0.to_string(),
         last: scaled.span.1.to_string(),
         inputs: facts.inputs,
+        quiet: Some(QuietStamp { evaluations: facts.evaluations, inputs: facts.quiet_inputs }),
         bars: facts.bars,
         gaps: facts
             .gaps

@@ -228,6 +228,7 @@ impl Run {
             refused: record.triggers.refused.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
             unexplained: record.triggers.unexplained,
             unmet_caps: record.triggers.unmet,
+            quiet: record.quiet.map(|quiet| (record.inputs, quiet.inputs, quiet.evaluations)),
             bars: record.bars,
             ambiguous_bars: record.ambiguous_bars,
             path_profit: Some((number(&record.profit_adverse_first), number(&record.profit_favourable_first))),

@@ -179,6 +179,8 @@ fn changed_figure(folder: &Path, stored: &RunRecord, replayed: &RunRecord) -> Fo
         }
     }
     let replayed = RunRecord { files, ..replayed.clone() };
+    // Runs of before that was counted do not tell it.
+    let replayed = RunRecord { quiet: stored.quiet.and(replayed.quiet), ..replayed };
     let values = [serde_json::to_value(stored), serde_json::to_value(&replayed)];
     let [Ok(stored), Ok(replayed)] = values else { return Ok(None) };
     Ok(difference("", &stored, &replayed))

@@ -459,6 +459,17 @@ fn a_column_of_another_type_is_refused_by_name() {
     }
 }
 
+/// One strategy is asked once at each input that is not quiet, or its last decision stands.
+#[test]
+fn every_input_is_quiet_or_evaluated() {
+    let stored = stored(20);
+    let record = open(&stored.run).unwrap().record;
+    let quiet = record.quiet.unwrap();
+    assert_eq!(quiet.evaluations + quiet.inputs, record.inputs);
+    assert!(quiet.inputs > 0 && quiet.evaluations > 0, "{quiet:?}");
+    assert_eq!(stored.difference().unwrap(), None);
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

@@ -18,6 +18,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     page.raw("</div><div class=\"card\">");
     triggers(&mut page, view);
     paths(&mut page, view);
+    quiet(&mut page, view);
     sentences(&mut page, "Liquidations and near misses", &view.run.integrity.liquidations);
     sentences(&mut page, "Notes", &view.run.integrity.notes);
     page.raw("</div></div>");
@@ -55,6 +56,22 @@ fn triggers(page: &mut Markup, view: &View<'_>) {
         row(&format!("Refused: {reason}"), *count);
     }
     row("Unexplained", seen.unexplained);
+    page.raw("</tbody></table>");
+}
+
+/// How many inputs were known to change nothing before any rule was asked.
+fn quiet(page: &mut Markup, view: &View<'_>) {
+    let Some((inputs, quiet, evaluations)) = view.run.integrity.quiet.filter(|(inputs, ..)| *inputs > 0) else {
+        return;
+    };
+    page.raw("<h3>Inputs inside the quiet region</h3><table class=\"kv\"><tbody>");
+    let mut row = |name: &str, value: &str| {
+        page.raw("<tr>").element("th", &[("scope", "row")], name).element("td", &[("class", "r")], value).raw("</tr>");
+    };
+    let count = |count: u64| show::count(count, Style::Page);
+    let share = show::percent(quiet as f64 / inputs as f64, 2, Style::Page);
+    row("Inputs that asked no rule", &format!("{} of {}, {share} %", count(quiet), count(inputs)));
+    row("Evaluations of a strategy's rules", &count(evaluations));
     page.raw("</tbody></table>");
 }
 

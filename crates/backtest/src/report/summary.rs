@@ -715,6 +715,8 @@ pub struct Integrity {
     pub unexplained: u64,
     /// Plans that could not meet a cap.
     pub unmet_caps: u64,
+    /// Inputs, those at which no rules were asked, and how often a strategy's were.
+    pub quiet: Option<(u64, u64, u64)>,
     /// Bars in the tape.
     pub bars: u64,
     /// Bars where the order of the extremes changes a fill.

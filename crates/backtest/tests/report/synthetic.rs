@@ -468,6 +468,7 @@ impl Walk {
             refused: vec![("buffer".into(), 21), ("cooldown".into(), 9), ("cap".into(), 3)],
             bars: self.run.bars.time.len() as u64,
             ambiguous_bars: 17,
+            quiet: Some((52_704, 41_210, 11_494)),
             path_profit: Some((self.run.costs.scaled.net, self.run.costs.scaled.net + 1_840.0)),
             liquidations: vec![
                 "No liquidation; the nearest venue liquidation was 9.8 % away at 2025-10-10 21:20:00Z.".into(),

@@ -117,6 +117,16 @@ impl<'a> Card<'a> {
         lines.extend(self.parts());
         lines.push(format!("  trust    {}", self.trust()));
         let integrity = &self.page.integrity;
+        if let (true, Some((inputs, quiet, evaluations))) = (verbose, integrity.quiet) {
+            let share = show::percent(quiet as f64 / inputs.max(1) as f64, 1, Style::Terminal);
+            let count = |count| show::count(count, Style::Terminal);
+            lines.push(format!(
+                "  quiet    {} of {} inputs asked no rule ({share} %); {} evaluations",
+                count(quiet),
+                count(inputs),
+                count(evaluations)
+            ));
+        }
         for note in integrity.liquidations.iter().chain(&integrity.notes) {
             lines.push(format!("  {WARNING}note{WARNING:#}     {note}"));
         }
@@ -230,6 +240,9 @@ impl<'a> Card<'a> {
             "first": record.first,
             "last": record.last,
             "inputs": record.inputs,
+            "evaluations": record.quiet.map(|quiet| quiet.evaluations),
+            "quiet_inputs": record.quiet.map(|quiet| quiet.inputs),
+            "quiet_share": record.quiet.map(|quiet| quiet.share(record.inputs)),
             "bars": record.bars,
             "gaps": record.gaps.len(),
             "chain": record.chain,
