@@ -126,10 +126,18 @@ fn facts_of_growth_are_those_of_whole_days() {
             both(&mut engine, &mut resumed, hour(12), Some(event));
         }
         let second = (1.0 + value) / (1.0 + first) - 1.0;
-        both(&mut engine, &mut resumed, hour(18), Some(money(equity * second, FUNDING)));
+        // What the venue tells at midnight before the market does is of the day that ends, and decides nothing before that is whole.
+        let at = if day % 5 == 2 { hour(24) } else { hour(18) };
+        let rest = money(equity * second, FUNDING);
         equity *= 1.0 + second;
         let before = told(&engine);
-        both(&mut engine, &mut resumed, hour(23), None);
+        if at == hour(18) {
+            both(&mut engine, &mut resumed, at, Some(rest));
+            both(&mut engine, &mut resumed, hour(23), None);
+        } else {
+            both(&mut engine, &mut resumed, hour(23), None);
+            both(&mut engine, &mut resumed, at, Some(rest));
+        }
         assert_eq!(before, told(&engine), "nothing changes within a day");
         // Midnight itself, where more than one input may come.
         both(&mut engine, &mut resumed, hour(24), None);

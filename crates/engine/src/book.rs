@@ -2,7 +2,7 @@
 
 use crate::periods::Periods;
 use arrayvec::ArrayVec;
-use market::{Account, AccountSpec, CashChange, CashReason, Catalogue, Currency, Fill};
+use market::{Account, AccountSpec, CashChange, CashReason, Catalogue, Currency, Fill, Source};
 use policy::facts::{self, Facts};
 use risk::TierTable;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -214,14 +214,14 @@ impl Book {
         self.untold.iter().any(|(currency, _)| is_carried(&self.carried, self.account.translated_by(*currency)))
     }
 
-    /// What the account is worth now; its highest follows.
+    /// What the account is worth now, after an input from there; its highest follows.
     #[inline(always)]
-    pub(crate) fn measure(&mut self, now: Timestamp) -> Cash {
+    pub(crate) fn measure(&mut self, now: Timestamp, source: Source) -> Cash {
         let equity = self.account.equity();
         if !self.untold.is_empty() && self.still_waits() {
             return equity;
         }
-        self.periods.reach(now, equity);
+        self.periods.reach(now, equity, source == Source::Market);
         if equity > self.high_water {
             self.set_high_water(equity);
         }

@@ -413,7 +413,7 @@ impl Engine {
             self.reserve_marked(0, instrument);
         }
         let (scope, book) = (&mut self.scopes[index], &mut self.books[0]);
-        let equity = book.measure(self.now);
+        let equity = book.measure(self.now, source);
         let is_calm = scope.read_price(self.now, &told, book, equity);
         if !scope.region.is_known() {
             scope.tell_news();
@@ -455,7 +455,7 @@ impl Engine {
             self.take_in_more(source, events);
         }
         for book in &mut self.books {
-            let _equity = book.measure(self.now);
+            let _equity = book.measure(self.now, source);
         }
         if self.has_shared_expiry {
             for index in 0..self.traded.len() {

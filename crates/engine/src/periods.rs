@@ -99,15 +99,16 @@ impl Periods {
     }
 
     /// An input was taken in. At the very boundary a period begins with the equity after it, later with the one before it:
-    /// a move over the boundary belongs to the new period.
+    /// a move over the boundary belongs to the new period. What the venue tells at the boundary before the market does, such as fills
+    /// within the bar that ends there, belongs to the period that ends, and begins none: its last price is not told yet.
     #[inline]
-    pub(crate) fn reach(&mut self, now: Timestamp, equity: Cash) {
+    pub(crate) fn reach(&mut self, now: Timestamp, equity: Cash, of_market: bool) {
         // A period has begun when its end was passed, or while time stands at its begin.
         const WITHIN: u64 = Duration::DAY.nanos() as u64 - 1;
         let into = now.nanos().wrapping_sub(self.day.at.nanos());
         // What lies within it, from one nanosecond on, in one comparison.
         if into.wrapping_sub(1) as u64 >= WITHIN {
-            self.begin(now, equity);
+            self.begin(now, equity, of_market);
         }
         self.last = equity;
     }
@@ -132,7 +133,10 @@ impl Periods {
     }
 
     #[cold]
-    fn begin(&mut self, now: Timestamp, equity: Cash) {
+    fn begin(&mut self, now: Timestamp, equity: Cash, of_market: bool) {
+        if !of_market && now != self.day.at && now == now.floor(Duration::DAY) {
+            return;
+        }
         let was = self.day;
         let starts = [(&mut self.day, now.floor(Duration::DAY)), (&mut self.week, (now - MONDAY).floor(WEEK) + MONDAY)];
         for (start, at) in starts {
