@@ -16,6 +16,8 @@ pub struct Bet {
     pub bets: Option<u32>,
     /// What is staked each time, as a share of the first capital. Of bets at one to one.
     pub stake: Option<f64>,
+    /// The gain, as a share of the first capital, at which he stops; `None`: as much as the loss.
+    pub target: Option<f64>,
     /// Losses of the first capital to tell the probability of.
     pub levels: Vec<f64>,
 }
@@ -43,6 +45,8 @@ pub struct BetView {
     pub shrunk: Option<f64>,
     /// What is staked each time, as a share of the first capital.
     pub stake: Option<f64>,
+    /// The gain at which he stops, as a share of the first capital; none: as much as the loss.
+    pub target: Option<f64>,
     /// The gambler's ruin, loss by loss.
     pub ruin: Vec<BetRuin>,
 }
@@ -54,7 +58,7 @@ pub struct BetRuin {
     pub level: f64,
     /// In stakes, rounded up.
     pub stakes: u32,
-    /// The probability that it is lost before as much is won.
+    /// The probability that it is lost before the target is won, or as much where there is none.
     pub before_gain: f64,
     /// Bets until either, on average.
     pub rounds: f64,
@@ -72,7 +76,7 @@ impl Bet {
     ///
     /// A number that no bet has; a stake of a bet that is not at one to one, or that a loss holds over a million times.
     pub fn view(&self) -> Result<BetView, GrowthError> {
-        let Self { win, odds, bets, stake, levels } = self;
+        let Self { win, odds, bets, stake, target, levels } = self;
         let (win, odds) = (*win, *odds);
         let fraction = kelly_bet(win, odds)?;
         let mean = win * odds - (1.0 - win);
@@ -85,13 +89,14 @@ impl Bet {
         }
         let ruin = |level: &f64, stake: f64| {
             // 0.2 ÷ 0.02 is 10.000000000000002: a whole number is meant.
-            let stakes = (level / stake - 1e-9).ceil();
-            if stakes > STAKES_MOST {
-                let allowed = "a millionth of the loss or more";
+            let stakes_of = |amount: f64| (amount / stake - 1e-9).ceil();
+            let (stakes, won) = (stakes_of(*level), stakes_of(target.unwrap_or(*level)));
+            if stakes.max(won) > STAKES_MOST {
+                let allowed = "a millionth of the loss, and of the target, or more";
                 return Err(GrowthError::Outside { name: "the stake", value: stake, allowed });
             }
             let stakes = stakes as u32;
-            let before = gamblers_ruin(win, stakes, 2 * stakes)?;
+            let before = gamblers_ruin(win, stakes, stakes + won as u32)?;
             let ever = ever_ruined(win, stakes)?;
             Ok(BetRuin { level: *level, stakes, before_gain: before.ruin, rounds: before.rounds, ever })
         };
@@ -107,6 +112,7 @@ impl Bet {
             shrinkage,
             shrunk: kelly.zip(shrinkage).map(|(kelly, share)| kelly * share),
             stake: *stake,
+            target: *target,
             ruin: rows.collect::<Result<_, _>>()?,
         })
     }
@@ -120,7 +126,7 @@ mod tests {
     /// from ten of twenty: 0.8815; the variance of a mean of 100 bets against the mean's square.
     #[test]
     fn closed_forms() {
-        let bet = Bet { win: 0.6, odds: 1.0, bets: Some(100), stake: Some(0.02), levels: vec![0.2] };
+        let bet = Bet { win: 0.6, odds: 1.0, bets: Some(100), stake: Some(0.02), target: None, levels: vec![0.2] };
         let view = bet.view().unwrap();
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
         near(view.kelly.unwrap(), 0.2);
@@ -134,8 +140,23 @@ mod tests {
         near(unfair.ruin[0].before_gain, ratio / (1.0 + ratio));
         assert!((unfair.ruin[0].before_gain - 0.8815).abs() < 5e-5);
         // Two to one, half the time: a quarter of capital.
-        let even = Bet { win: 0.5, odds: 2.0, bets: None, stake: None, levels: vec![0.2] };
+        let even = Bet { win: 0.5, odds: 2.0, bets: None, stake: None, target: None, levels: vec![0.2] };
         near(even.view().unwrap().kelly.unwrap(), 0.25);
+        // Feller's table (XIV.3): probabilities of ruin to three digits and durations, by start and target in stakes.
+        for (win, start, target, ruin, rounds) in [
+            (0.5, 9.0, 10.0, 0.1, 9.0),
+            (0.5, 900.0, 1_000.0, 0.1, 90_000.0),
+            (0.5, 8_000.0, 10_000.0, 0.2, 16_000_000.0),
+            (0.45, 90.0, 100.0, 0.866, 765.6),
+            (0.4, 90.0, 100.0, 0.983, 441.3),
+        ] {
+            let levels = vec![start / target];
+            let feller =
+                Bet { win, stake: Some(1.0 / target), target: Some(1.0 - start / target), levels, ..bet.clone() };
+            let row = &feller.view().unwrap().ruin[0];
+            assert_eq!(f64::from(row.stakes), start);
+            assert!((row.before_gain - ruin).abs() < 6e-4 && (row.rounds - rounds).abs() < 0.06, "{row:?}");
+        }
         assert!(Bet { stake: Some(0.02), ..even }.view().is_err());
         assert!(Bet { stake: Some(1e-9), ..bet }.view().is_err());
     }

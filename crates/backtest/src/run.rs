@@ -17,7 +17,7 @@ use policy::{Policy, RiskFact};
 use pricing::surface::PARITY_TOLERANCE;
 use risk::growth::GrowthError;
 use risk::tail::TailError;
-use risk::value_at_risk::{FEWEST, ValueAtRiskError};
+use risk::value_at_risk::{FEWEST, MODEL_FEWEST, ValueAtRiskError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -766,6 +766,7 @@ fn remedy(fact: &str, refusal: &RiskRefusal) -> String {
         refusal,
         RiskRefusal::ValueAtRisk(
             ValueAtRiskError::TooLittle { .. }
+                | ValueAtRiskError::TooLittleForModel { .. }
                 | ValueAtRiskError::Beyond { .. }
                 | ValueAtRiskError::Tail(TailError::TooFew { .. })
         )
@@ -781,7 +782,8 @@ fn remedy(fact: &str, refusal: &RiskRefusal) -> String {
     } else {
         10_000_usize.div_ceil(10_000 - usize::from(fact.confidence))
     };
-    let count = needed.max(FEWEST);
+    let is_model = matches!(refusal, RiskRefusal::ValueAtRisk(ValueAtRiskError::TooLittleForModel { .. }));
+    let count = needed.max(if is_model { MODEL_FEWEST } else { FEWEST });
     let whole = Duration::from_nanos(count as i64 * step.nanos());
     format!(
         ". The engine keeps a history of its own, a row each {step} of the run, and this fact needs {count} changes: give tapes that begin \

@@ -117,6 +117,6 @@ fn a_short_run_is_told_why() {
     let run = always_long(150);
     let page = run.page();
     let why = page.risk.as_ref().unwrap().absent.as_ref().unwrap();
-    assert!(why.contains("150 steps of an hour") && why.contains("200 are the fewest"), "{why}");
+    assert!(why.contains("150 steps of 1 h") && why.contains("200 are the fewest"), "{why}");
     assert!(html(&page).contains("Value at risk is not told: the run has 150 steps"));
 }

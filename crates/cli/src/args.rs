@@ -12,7 +12,8 @@ pub(crate) use objectives::Wanted;
 pub(crate) use remedy::remedy;
 pub(crate) use research::{Compare, Surface, Sweep};
 pub(crate) use risk::{
-    Margin, MethodArg, Moves, Picture, Risk, RowsArg, Ruin, SCENARIOS, StickyArg, Stress, VolatilityArg,
+    Margin, MethodArg, Moves, PATHS, Picture, Risk, RowsArg, Ruin, SCENARIOS, SEED, StickyArg, Stress, TailsArg,
+    VolatilityArg,
 };
 
 use crate::settings::{ColorChoice, DEFINITIONS, LogFormat, LogLevel, ProgressChoice, THREADS, WIDTHS};

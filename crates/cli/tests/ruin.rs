@@ -64,7 +64,9 @@ fn a_run_is_told_as_it_is() {
         std::fs::write(&path, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text);
-    let long: Vec<&str> = said.lines().filter(|line| line.chars().count() > 80).collect();
+    // What is to be run next stands on one line, to be copied.
+    let long = |line: &&str| line.chars().count() > 80 && !line.starts_with("  next: ");
+    let long: Vec<&str> = said.lines().filter(long).collect();
     assert!(long.is_empty(), "{long:#?}");
 
     // The same bits whatever the threads; other ones by another seed.

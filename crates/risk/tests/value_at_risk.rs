@@ -694,6 +694,27 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
             assert_eq!(Law::of(&still, Some(forecast), Tails::Fitted, 1).unwrap_err(), expected);
         }
     }
+    // One wrong price, 0.08 of 3,000: beside its share all others seem to stand still, and it is what is named, by its logarithm.
+    let wrong = history(200, &|row| match row {
+        100 => [noise[row][0], units::math::ln(0.08 / 3_000.0)],
+        101 => [noise[row][0], units::math::ln(3_001.0 / 0.08)],
+        _ => noise[row],
+    });
+    let alone = wrong.alone().unwrap();
+    assert!(alone.factor == factors[1] && alone.row == 101 && (alone.change - 10.53).abs() < 0.01, "{alone:?}");
+    assert!((900.0..1_200.0).contains(&alone.times) && sound.alone().is_none(), "{alone:?}");
+    let refused = Law::of(&wrong, None, Tails::Fitted, 1).unwrap_err();
+    assert!(
+        matches!(refused, ValueAtRiskError::Alone { factor, row: 101, of: 200, .. } if factor == factors[1]),
+        "{refused}"
+    );
+    // Of thirty changes a model of thirty is fitted.
+    let short = history(59, &|row| noise[row]);
+    let model = Model { asymmetric: false, innovations: pricing::garch::Innovations::Normal, mean: false };
+    let too_few = ValueAtRiskError::TooLittleForModel { count: 59, fewest: 60 };
+    assert_eq!(Moves::filtered(&short, DAY, Forecast::Fitted(model), PATHS).unwrap_err(), too_few);
+    assert_eq!(Law::of(&short, Some(Forecast::Fitted(model)), Tails::Normal, 1).unwrap_err(), too_few);
+    assert!(Moves::filtered(&short, DAY, Forecast::Exponential(0.94), PATHS).is_ok());
     let calm = history(200, &|row| if (90..110).contains(&row) { [0.0, 0.0] } else { noise[row] });
     assert!(Moves::filtered(&calm, DAY, Forecast::Exponential(0.94), PATHS).is_ok());
     assert!(matches!(historical(&sound, 101), ValueAtRiskError::Beyond { .. }));
@@ -701,7 +722,7 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
     let half = Moves::historical(&sound, Duration::from_nanos(DAY.nanos() / 2), PATHS).unwrap_err();
     assert_eq!(
         half.to_string(),
-        "the horizon of 12 h is no whole number of the history's steps of 1 d: choose a horizon that is, or another step"
+        "the horizon of 12 h is no whole number of the history's steps of 1 d; choose a horizon that is, or another step"
     );
     assert_eq!(Law::of(&twin, None, Tails::Normal, 1).unwrap_err(), ValueAtRiskError::Singular(factors[1]));
     let stated = |correlation: [f64; 4], degrees| {

@@ -12,8 +12,8 @@ use pricing::options::Simd;
 use risk::delta_gamma::DeltaGamma;
 use risk::scenario::Portfolio;
 use risk::value_at_risk::{
-    self, Again, ByGreeks, Dynamics, Factor, Figures, Forecast, HOLE, Law, Moves, Paths, Profits, Tails,
-    ValueAtRiskError,
+    self, Again, Alone, ByGreeks, Dynamics, Factor, Figures, Forecast, HOLE, Law, MODEL_ENOUGH, Moves, Paths, Profits,
+    Tails, ValueAtRiskError,
 };
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -766,6 +766,21 @@ fn by_full_revaluation(held: &Held, book: &value_at_risk::Book, asked: &RiskRequ
     })
 }
 
+/// A change beside which all others are nothing, and when it was.
+fn told_alone(alone: Alone, market: &MarketHistory) -> String {
+    let Alone { factor, row, change, times } = alone;
+    let when = market.spans.get(row).map_or_else(String::new, |(from, to)| format!(" from {from} to {to}"));
+    let what = if factor.is_difference() {
+        format!("{change:+.3}")
+    } else {
+        format!("{} %", show::percent(units::math::exp(change) - 1.0, 2, show::Style::Terminal))
+    };
+    format!(
+        "{factor} changes by {what}{when}, {} deviations of all others: if a price of the tape is wrong there, so are these figures",
+        show::number(times, 0, show::Style::Terminal)
+    )
+}
+
 fn notes(
     held: &Held,
     book: &value_at_risk::Book,
@@ -810,6 +825,15 @@ fn notes(
     {
         notes.push(format!("the history is {told} long, not {window}: the tapes tell no more"));
     }
+    let of_model = matches!(asked.forecast, Some(Forecast::Fitted(_)));
+    if of_model && market.history.len() < MODEL_ENOUGH {
+        notes.push(format!(
+            "the model is fitted to {} changes, and {MODEL_ENOUGH} or more are what its weights ask for: its volatility of now is one of \
+             the last few; put it beside `--volatility ewma`",
+            market.history.len()
+        ));
+    }
+    notes.extend(market.history.alone().map(|alone| told_alone(alone, market)));
     let still = book.still(market.history.factors());
     if !still.is_empty() {
         let names: Vec<&str> = still.iter().map(Currency::as_str).collect();

@@ -339,7 +339,7 @@ fn told(path: &LossPath, tested: &[Tested]) -> String {
             count(tested.periods),
             tested.accepts(),
             count(tested.breaches),
-            show::percent(tested.coverage.power(LEVEL, tested.truth()), 0, Style::Page)
+            chance(tested.coverage.power(LEVEL, tested.truth()))
         );
     }
     if tested.is_empty() {
@@ -573,7 +573,7 @@ fn sentences(view: &View<'_>, record: &RiskRecord) -> Vec<String> {
             percent_of(tested.confidence),
             tested.accepts(),
             count(tested.breaches),
-            show::percent(power, 0, Style::Page)
+            chance(power)
         ));
     }
     let all = counted(record.time.len(), "step", "steps");
@@ -615,4 +615,10 @@ fn sentences(view: &View<'_>, record: &RiskRecord) -> Vec<String> {
 
 fn count(value: u64) -> String {
     show::count(value, Style::Page)
+}
+
+/// A probability in percent, without decimals unless it is near one or none: what may fail is never told as certain.
+fn chance(share: f64) -> String {
+    let decimals = if (0.005..=0.995).contains(&share) { 0 } else { 1 };
+    show::percent(share.min(0.999), decimals, Style::Page)
 }

@@ -82,9 +82,11 @@ fn record(run: &Run, summary: &RunSummary) -> RiskRecord {
     let Columns { times, equity, twin_equity, .. } = summary.columns();
     let path = |equity| Path { times: &times, equity };
     let Some(step) = step(run, &path(&equity)) else {
-        let longest = STEPS.iter().map(|step| path(&equity).returns(*step).len()).max().unwrap_or_default();
+        // A step that is shorter than rows lie apart has a return at each of them all the same.
+        let count = |step: Duration| path(&equity).returns(step).len();
+        let (longest, of) = STEPS.into_iter().map(|step| (count(step), step)).max().unwrap_or((0, Duration::DAY));
         return absent(format!(
-            "the run has {longest} steps of an hour, and {FEWEST} are the fewest: {BEHIND} changes behind the first forecast, and \
+            "the run has {longest} steps of {of}, and {FEWEST} are the fewest: {BEHIND} changes behind the first forecast, and \
              100 forecasts to test"
         ));
     };

@@ -215,9 +215,11 @@ pub(crate) struct Ruin {
     #[arg(long, value_name = "SHARE", requires = "win", conflicts_with_all = ["run", "odds"])]
     #[arg(allow_hyphen_values = true, value_parser = part)]
     pub(crate) stake: Option<f64>,
-    /// Losses and drawdowns to tell the probability of; several are apart by commas
-    #[arg(long, value_name = "SHARES", value_delimiter = ',', default_value = "20%,50%", allow_hyphen_values = true)]
-    #[arg(value_parser = part)]
+    /// The gain at which one stops, a share of the first capital; as much as the loss if not given
+    #[arg(long, value_name = "SHARE", requires = "stake", allow_hyphen_values = true, value_parser = gain)]
+    pub(crate) target: Option<f64>,
+    /// Losses and drawdowns to tell the probability of, of a bet at a stake; several are apart by commas; 20% and 50% if not given
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', allow_hyphen_values = true, value_parser = part)]
     pub(crate) level: Vec<f64>,
     /// How far ahead: `90d`, `365d`
     #[arg(long, value_name = "SPAN", default_value = "365d", value_parser = super::positive_duration)]
@@ -226,10 +228,10 @@ pub(crate) struct Ruin {
     #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::positive_duration)]
     pub(crate) step: Duration,
     /// Futures to draw
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=PATHS_MAX))]
+    #[arg(long, value_name = "N", default_value_t = PATHS, value_parser = clap::value_parser!(u64).range(100..=PATHS_MAX))]
     pub(crate) paths: u64,
     /// Which futures: the same seed draws the same ones
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = SEED)]
     pub(crate) seed: u64,
     /// The mean length of blocks, in returns; by the rule if not given
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = block)]
@@ -269,6 +271,9 @@ pub(crate) const SCENARIOS: u64 = 10_000;
 /// Scenarios that are drawn at most.
 const SCENARIOS_MAX: u64 = 1_000_000;
 
+/// The seed where none is said.
+pub(crate) const SEED: u64 = 1;
+
 #[derive(Debug, Args)]
 #[command(mut_arg("plot", |plot| plot.help("A picture to write, `.svg`: the distribution with value at risk, expected \
              shortfall and what each holding adds")))]
@@ -304,9 +309,9 @@ pub(crate) struct Risk {
     /// Forecasts of the volatility of now, for all methods but `historical`; `ewma` if not given
     #[arg(long, value_name = "MODEL")]
     pub(crate) volatility: Option<VolatilityArg>,
-    /// What is left of a weight a step later, with `ewma`
-    #[arg(long, value_name = "SHARE", default_value = "0.94", allow_hyphen_values = true, value_parser = decay)]
-    pub(crate) decay: f64,
+    /// What is left of a weight a step later, with `ewma`; 0.94 if not given
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = decay)]
+    pub(crate) decay: Option<f64>,
     /// Tails of what `montecarlo` draws: `normal`, degrees of freedom of Student's law, or `fitted` to the history
     #[arg(long, value_name = "WHICH", allow_hyphen_values = true, value_parser = tails)]
     pub(crate) tails: Option<TailsArg>,
@@ -317,7 +322,7 @@ pub(crate) struct Risk {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=SCENARIOS_MAX))]
     pub(crate) scenarios: Option<u64>,
     /// Which paths: the same seed draws the same ones
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = SEED)]
     pub(crate) seed: u64,
     /// Refuse surfaces, prices and marks that are older than this at `--at`: `5m`, `1h`
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = super::positive_duration)]
@@ -376,6 +381,17 @@ pub(crate) enum VolatilityArg {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TailsArg(pub(crate) Tails);
 
+impl TailsArg {
+    /// As it is written.
+    pub(crate) fn name(self) -> String {
+        match self.0 {
+            Tails::Normal => "normal".to_owned(),
+            Tails::Fitted => "fitted".to_owned(),
+            Tails::Student(degrees) => degrees.to_string(),
+        }
+    }
+}
+
 /// `normal`, `fitted` or degrees of freedom.
 fn tails(text: &str) -> Result<TailsArg, String> {
     match text {
@@ -428,6 +444,18 @@ fn decay(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Futures that are drawn where nothing is said.
+pub(crate) const PATHS: u64 = 10_000;
+/// Levels where none are told.
+const LEVELS: [f64; 2] = [0.2, 0.5];
+
+impl Ruin {
+    /// Losses and drawdowns to tell the probability of.
+    pub(crate) fn levels(&self) -> Vec<f64> {
+        if self.level.is_empty() { LEVELS.to_vec() } else { self.level.clone() }
+    }
+}
+
 /// A part of the whole: `50%` or `0.5`.
 fn part(text: &str) -> Result<f64, String> {
     match fraction(text) {
@@ -447,6 +475,13 @@ fn fraction(text: &str) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
+fn gain(text: &str) -> Result<f64, String> {
+    match fraction(text) {
+        Some(value) if value > 0.0 => Ok(value),
+        _ => Err("a gain is a share of the first capital, over 0%: `20%`".to_owned()),
+    }
+}
+
 fn block(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(length) if length >= 1.0 && length.is_finite() => Ok(length),
@@ -461,9 +496,13 @@ fn chance(text: &str) -> Result<f64, String> {
     }
 }
 
+/// What no bet pays: beyond, its variance is no number to count with.
+const ODDS_MOST: f64 = 1e9;
+
 fn odds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(odds) if odds > 0.0 && odds.is_finite() => Ok(odds),
+        Ok(odds) if odds > 0.0 && odds <= ODDS_MOST => Ok(odds),
+        Ok(odds) if odds > ODDS_MOST => Err(format!("no bet pays so much for one: odds are at most {ODDS_MOST:e}")),
         _ => Err("odds are what is paid for one, over 0: `--odds 2`".to_owned()),
     }
 }
@@ -472,6 +511,20 @@ fn multiple(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(multiple) if multiple > 0.0 && multiple.is_finite() => Ok(multiple),
         _ => Err("a multiple is over 0: `--multiple 3`".to_owned()),
+    }
+}
+
+impl VolatilityArg {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::History => "history",
+            Self::Ewma => "ewma",
+            Self::Garch => "garch",
+            Self::GarchT => "garch-t",
+            Self::Gjr => "gjr",
+            Self::GjrT => "gjr-t",
+        }
     }
 }
 

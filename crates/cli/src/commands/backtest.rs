@@ -84,6 +84,7 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Tape(error) => super::tape::failure(&error),
         error @ Error::NotARun { .. } => Failure::input(error).hint(RUN_FOLDER),
         Error::Ruin(error) => Failure::input(&error).hint(error.remedy()),
+        Error::ValueAtRisk(error) if !error.remedy().is_empty() => Failure::input(error.what()).hint(error.remedy()),
         error @ Error::NoInstrument { .. } => Failure::input(error)
             .hint("name a tape of its bars, which `trimtab import bars` makes, or change what the policy trades"),
         error => Failure::new(Kind::of(error.is_input()), error),

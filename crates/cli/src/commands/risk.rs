@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::margin::{read, refused};
 use super::stress::market;
-use crate::args::{MethodArg, Risk, RowsArg, SCENARIOS, StickyArg, VolatilityArg};
+use crate::args::{MethodArg, Risk, RowsArg, SCENARIOS, SEED, StickyArg, TailsArg, VolatilityArg};
 use crate::failure::Failure;
 use crate::files;
 use crate::interrupt::Cooperation;
@@ -67,25 +67,26 @@ pub(super) fn run(args: &Risk, settings: &Settings, terminal: &Terminal) -> Resu
     render::risk::show(&view, args.explain, terminal);
     if !args.picture.write(|| Ok(report::risk_svg(&view)), terminal)? {
         let tapes: Vec<String> = args.market.iter().map(|tape| format!(" --market {}", files::word(tape))).collect();
-        let mut method = format!("--method {} --horizon {}", view.method, span(args.horizon));
-        if let Some(step) = args.step {
-            method += &format!(" --step {}", span(step));
-        }
-        if args.rows == RowsArg::Utc {
-            method += " --rows utc";
-        }
-        if args.confidence != 0.99 {
-            // Without what a division by a hundred leaves behind the last digit.
-            method += &format!(" --confidence {}%", (args.confidence * 1e10).round() / 1e8);
-        }
-        if args.max_age != Duration::HOUR {
-            method += &format!(" --max-age {}", span(args.max_age));
-        }
+        let mut flags = Flags::default();
+        flags.add("method", Some(&view.method));
+        flags.add("horizon", Some(span(args.horizon)));
+        flags.add("step", args.step.map(span));
+        flags.add("window", args.window.map(span));
+        flags.add("rows", Some("utc").filter(|_| args.rows == RowsArg::Utc));
+        flags.add("confidence", Some(percent(args.confidence)).filter(|_| args.confidence != 0.99));
+        flags.add("volatility", args.volatility.map(VolatilityArg::name));
+        flags.add("decay", args.decay);
+        flags.add("tails", args.tails.map(TailsArg::name));
+        flags.add("sticky", Some("strike").filter(|_| args.sticky == StickyArg::Strike));
+        flags.add("scenarios", args.scenarios);
+        flags.add("seed", Some(args.seed).filter(|seed| *seed != SEED));
+        flags.add("max-age", Some(span(args.max_age)).filter(|_| args.max_age != Duration::HOUR));
         terminal.result(format_args!(
-            "  next: trimtab risk {}{} --at {} {method} --plot risk.svg",
+            "  next: trimtab risk {}{} --at {}{} --plot risk.svg",
             files::word(&args.portfolio),
             tapes.concat(),
-            args.at
+            args.at,
+            flags.0
         ));
     }
     Ok(Outcome::Done)
@@ -107,6 +108,15 @@ fn request(args: &Risk, settings: &Settings) -> Result<RiskRequest, Failure> {
     if method != RiskMethod::MonteCarlo && args.tails.is_some() {
         return Err(useless("--tails", "leave it out, or take `--method montecarlo`"));
     }
+    if args.decay.is_some() {
+        if method == RiskMethod::Historical {
+            return Err(useless("--decay", "leave it out, or take `--method filtered`"));
+        }
+        if let Some(other) = args.volatility.filter(|of| *of != VolatilityArg::Ewma) {
+            let what = format!("`--decay` says nothing to `--volatility {}`", other.name());
+            return Err(Failure::input(what).hint("leave it out, or take `--volatility ewma`"));
+        }
+    }
     let step = args.step.unwrap_or(args.horizon.min(Duration::DAY));
     let is_drawn = match method {
         RiskMethod::MonteCarlo => true,
@@ -126,7 +136,7 @@ fn request(args: &Risk, settings: &Settings) -> Result<RiskRequest, Failure> {
     let fitted = |asymmetric, innovations| Forecast::Fitted(Model { asymmetric, innovations, mean: false });
     let forecast = match args.volatility.unwrap_or(VolatilityArg::Ewma) {
         VolatilityArg::History => None,
-        VolatilityArg::Ewma => Some(Forecast::Exponential(args.decay)),
+        VolatilityArg::Ewma => Some(Forecast::Exponential(args.decay.unwrap_or(DECAY))),
         VolatilityArg::Garch => Some(fitted(false, Innovations::Normal)),
         VolatilityArg::GarchT => Some(fitted(false, Innovations::Student)),
         VolatilityArg::Gjr => Some(fitted(true, Innovations::Normal)),
@@ -155,8 +165,28 @@ fn request(args: &Risk, settings: &Settings) -> Result<RiskRequest, Failure> {
     })
 }
 
+/// Of exponential weights where none is said.
+const DECAY: f64 = 0.94;
+
+/// What was asked, to be asked again.
+#[derive(Debug, Default)]
+pub(super) struct Flags(pub(super) String);
+
+impl Flags {
+    pub(super) fn add(&mut self, name: &str, value: Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            self.0 += &format!(" --{name} {value}");
+        }
+    }
+}
+
+/// A share as it is written, without what a division by a hundred leaves behind the last digit.
+pub(super) fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e10).round() / 1e8)
+}
+
 /// As it is written on a command line.
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     let units = [(Duration::DAY, "d"), (Duration::HOUR, "h"), (Duration::MINUTE, "m"), (Duration::SECOND, "s")];
     let whole = units.into_iter().find(|(unit, _)| span.nanos() % unit.nanos() == 0);
     let (unit, name) = whole.unwrap_or((Duration::from_nanos(1_000_000), "ms"));

@@ -61,14 +61,16 @@ pub(crate) fn bet(view: &BetView, terminal: &Terminal) {
     }
     let Some(stake) = view.stake else { return };
     terminal.result(format_args!("\n  {} % of the first capital staked each time", exact(stake)));
-    terminal.result(format_args!(
-        "  {:<16}{:>10}{:>22}{:>8}{:>18}",
-        "loss", "stakes", "before as much is won", "ever", "bets until either"
-    ));
+    let before = match view.target {
+        Some(target) => format!("before {} % is won", number(target * 100.0)),
+        None => "before as much is won".to_owned(),
+    };
+    terminal
+        .result(format_args!("  {:<16}{:>10}{before:>22}{:>8}{:>18}", "loss", "stakes", "ever", "bets until either"));
     for row in &view.ruin {
         terminal.result(format_args!(
             "  {:<16}{:>10}{:>22}{:>8}{:>18}",
-            format!("{} %", show::percent(row.level, 0, Style::Terminal)),
+            format!("{} %", number(row.level * 100.0)),
             show::count(u64::from(row.stakes), Style::Terminal),
             exact(row.before_gain),
             exact(row.ever),

@@ -1,6 +1,6 @@
 //! What a history could have been as well: how far figures depend on the one that came.
 
-use super::{Forecast, History, Law, Moves, Paths, Tails, ValueAtRiskError};
+use super::{Forecast, History, Law, MODEL_FEWEST, Moves, Paths, Tails, ValueAtRiskError};
 use crate::growth::{Bootstrap, Dependence};
 use pricing::garch::{Filter, FitError, Parameters};
 use units::Duration;
@@ -24,6 +24,9 @@ impl Seen {
         let Some(forecast) = forecast else {
             return Ok(Self { history: history.clone(), filters: None, rows });
         };
+        if let (Forecast::Fitted(_), true) = (forecast, history.len() < MODEL_FEWEST) {
+            return Err(ValueAtRiskError::TooLittleForModel { count: history.len(), fewest: MODEL_FEWEST });
+        }
         let mut filters = Vec::with_capacity(width);
         for (at, factor) in history.factors().iter().enumerate() {
             let changes: Vec<f64> = history.column(at).collect();

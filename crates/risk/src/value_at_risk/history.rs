@@ -7,6 +7,11 @@ use units::math::sqrt;
 /// Fewer changes tell of no distribution.
 pub const FEWEST: usize = 30;
 
+/// Fewer changes tell of no model of the GARCH family: what is fitted to thirty of them is one of their last few.
+pub const MODEL_FEWEST: usize = 60;
+/// So many changes the errors of such a model's weights ask for.
+pub const MODEL_ENOUGH: usize = 500;
+
 /// Steps without a change that are a hole: what was known before it is of another time.
 pub const HOLE: i64 = 10;
 /// The most of a forecast's weight that may lie before a hole.
@@ -16,6 +21,11 @@ const BEFORE_MOST: f64 = 0.5;
 const STILL_MOST: usize = 20;
 /// What is next to nothing beside a factor's deviation.
 const STILL: f64 = 1e-3;
+
+/// A change of more than so many deviations of the others stands alone among them.
+const ALONE: f64 = 20.0;
+/// A wrong price makes two changes, there and back.
+const OF_ONE_PRICE: usize = 2;
 
 /// A short volatility or a skew is a factor of its own where it is told in this share of the rows that have the volatility, at least.
 const OWN_TOLD: f64 = 0.95;
@@ -48,6 +58,19 @@ pub fn has_own<const N: usize>(told: &[[f64; N]], rows: usize) -> bool {
     }
     let own = columns.last().map_or(0.0, |own| product(own, own));
     own > OWN_SHARE * whole && own > OWN_LEAST * OWN_LEAST * count as f64
+}
+
+/// A change beside which all others are nothing: of a wrong price, or of a day like no other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alone {
+    /// Of which factor.
+    pub factor: Factor,
+    /// Which change, from zero.
+    pub row: usize,
+    /// What it is, as [`Factor::change`] has it.
+    pub change: f64,
+    /// How many deviations of the others.
+    pub times: f64,
 }
 
 /// Changes of factors, each as [`Factor::change`] has it, those of one step side by side: so a draw takes all factors of one moment.
@@ -237,6 +260,36 @@ impl History {
         sqrt(squares / self.len().max(1) as f64)
     }
 
+    /// The change of prices or volatilities that stands out most, if it is over twenty deviations of the others, of which the second
+    /// largest is none: a wrong price makes two.
+    #[must_use]
+    pub fn alone(&self) -> Option<Alone> {
+        let found = self.factors.iter().enumerate().filter_map(|(at, factor)| {
+            let mut sizes: Vec<(usize, f64)> = self.column(at).map(f64::abs).enumerate().collect();
+            sizes.sort_by(|one, other| other.1.total_cmp(&one.1));
+            let (row, largest) = *sizes.first()?;
+            let others = sizes.get(OF_ONE_PRICE..).filter(|others| !others.is_empty())?;
+            let squares: f64 = others.iter().map(|(_, size)| size * size).sum();
+            let times = largest / sqrt(squares / others.len() as f64);
+            let change = self.changes[row * self.factors.len() + at];
+            (times > ALONE && times.is_finite()).then_some(Alone { factor: *factor, row, change, times })
+        });
+        found.max_by(|one, other| one.times.total_cmp(&other.times))
+    }
+
+    /// What a series that seems to stand still, as it is or by shares, is refused for: a deviation that one change makes is no measure of
+    /// the others.
+    pub(super) fn still_or_alone(&self, error: ValueAtRiskError) -> ValueAtRiskError {
+        use ValueAtRiskError as E;
+        match (error, self.alone()) {
+            (E::Still { factor, of, .. } | E::Alone { factor, of, .. }, Some(alone)) if alone.factor == factor => {
+                let Alone { factor, row, change, times } = alone;
+                E::Alone { factor, row, change, times, of }
+            }
+            (other, _) => other,
+        }
+    }
+
     /// Refuses what tells of no distribution: too few changes, a factor that never changes, or stands still for a part of the history.
     pub(super) fn check(&self) -> Result<(), ValueAtRiskError> {
         if self.len() < FEWEST {
@@ -257,7 +310,8 @@ impl History {
             }
             if longest > STILL_MOST {
                 let first = last + 1 - longest;
-                return Err(ValueAtRiskError::Still { factor: *factor, first, count: longest, of: self.len() });
+                let still = ValueAtRiskError::Still { factor: *factor, first, count: longest, of: self.len() };
+                return Err(self.still_or_alone(still));
             }
         }
         Ok(())

@@ -122,7 +122,9 @@ impl Law {
             Tails::Normal => Seen::of(history, forecast),
             Tails::Student(_) | Tails::Fitted => {
                 let straight = |factor: Factor, change| if factor.is_difference() { change } else { straight(change) };
-                Seen::of(&history.mapped(straight), forecast)
+                // Of a wrong price the share is larger by far than the logarithm, beside which others are still something.
+                history.check()?;
+                Seen::of(&history.mapped(straight), forecast).map_err(|error| history.still_or_alone(error))
             }
         }
     }

@@ -17,7 +17,7 @@ pub use again::Again;
 pub use book::{Book, Dynamics};
 pub use by_greeks::ByGreeks;
 pub use figures::{Figures, Profits, Share};
-pub use history::{FEWEST, HOLE, History, has_own};
+pub use history::{Alone, FEWEST, HOLE, History, MODEL_ENOUGH, MODEL_FEWEST, has_own};
 pub use law::{DEGREES_LEAST, Law, Tails};
 pub use moves::{Forecast, Moves, Paths};
 
@@ -102,8 +102,28 @@ pub enum ValueAtRiskError {
         /// So many are needed.
         fewest: usize,
     },
+    /// Too little history for a model of the GARCH family.
+    TooLittleForModel {
+        /// So many changes are there.
+        count: usize,
+        /// So many are needed.
+        fewest: usize,
+    },
     /// A factor that never changes.
     Constant(Factor),
+    /// One change beside which all others are nothing.
+    Alone {
+        /// Of which factor.
+        factor: Factor,
+        /// Which change, from zero.
+        row: usize,
+        /// What it is, as [`Factor::change`] has it.
+        change: f64,
+        /// How many deviations of the others.
+        times: f64,
+        /// Of so many in all.
+        of: usize,
+    },
     /// A factor that stands still for a part of the history: its volatility of then, or of now, would be none.
     Still {
         /// Which one.
@@ -172,90 +192,110 @@ pub enum ValueAtRiskError {
     Quadratic(QuadraticError),
 }
 
-impl fmt::Display for ValueAtRiskError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ValueAtRiskError {
+    /// What to do; empty where what is wrong says it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Shape { factors, numbers } => {
-                write!(
-                    out,
-                    "{numbers} numbers do not fit {factors} factors: state each factor once, and a number for each"
-                )
+            Self::Shape { .. } => "state each factor once, and a number for each",
+            Self::Number { .. } => "leave the row out or repair it",
+            Self::TooLittle { .. } => "take a longer history or a shorter step",
+            Self::TooLittleForModel { .. } => {
+                "take a longer history, a shorter step, or exponential weights (`ewma`), which need no fit"
             }
-            Self::Number { factor, row, value } => {
-                write!(out, "{factor}, row {}: {value} cannot be; leave the row out or repair it", row + 1)
+            Self::Alone { .. } => "is its price right there? Repair the tape, or begin the history after it",
+            Self::Constant(_) => "is it the right series? A price that stands still has no risk to tell",
+            Self::Still { .. } => "was it told then? Leave that time out, or take a longer step",
+            Self::Hole { .. } => {
+                "volatilities of then are not those of now: ask when more has been told, or take a method that weighs all alike \
+                 (`historical`)"
             }
+            Self::Expires { .. } => "take another method, which prices it in full, or a shorter horizon",
+            Self::Singular(_) => {
+                "take a method that draws from no law (`historical`, `filtered`), leave it out, or take a longer history"
+            }
+            Self::Correlation(..) => "it lies between -1 and 1, and is the same both ways",
+            Self::Horizon { .. } => "choose a horizon that is, or another step",
+            Self::Beyond { .. } => "take a longer history or a shorter horizon",
+            Self::NoHistory(_) => "add its prices to the history",
+            Self::NoScenarios => "ask for 1,000 or more",
+            Self::Wild { .. } => {
+                "a price of the history is wrong, or its last ones are of another unit: repair the tape there, or take `historical`, which \
+                 scales no change by the volatility of now"
+            }
+            Self::Tail(TailError::TooFew { .. }) => "take a longer history or a lower confidence",
+            Self::Degrees(_) | Self::Forecast(..) | Self::Tail(_) | Self::Scenario(_) | Self::Quadratic(_) => "",
+        }
+    }
+
+    /// What is wrong, without what to do.
+    #[must_use]
+    pub fn what(&self) -> String {
+        match self {
+            Self::Shape { factors, numbers } => format!("{numbers} numbers do not fit {factors} factors"),
+            Self::Number { factor, row, value } => format!("{factor}, row {}: {value} cannot be", row + 1),
             Self::TooLittle { count, fewest } => {
-                write!(
-                    out,
-                    "{count} changes are too little history: {fewest} are the fewest; take a longer history or a shorter step"
-                )
+                format!("{count} changes are too little history: {fewest} are the fewest")
             }
-            Self::Constant(factor) => {
-                write!(
-                    out,
-                    "{factor} never changes in the history: is it the right series? A price that stands still has no risk to tell"
-                )
-            }
-            Self::Still { factor, first, count, of } => write!(
-                out,
-                "{factor} stands still for {count} changes in a row, from number {} of {of} on: was it told then? Leave that time out, or \
-                 take a longer step",
-                first + 1
+            Self::TooLittleForModel { count, fewest } => format!(
+                "{count} changes are too little history for a GARCH model: {fewest} are the fewest, {MODEL_ENOUGH} or more tell its weights"
             ),
-            Self::Hole { behind, weight } => write!(
-                out,
+            Self::Alone { factor, row, change, times, of } => format!(
+                "{factor} changes by {change:+.3} ({}) in change {} of {of}, {times:.0} deviations of all others",
+                if factor.is_difference() { "a difference" } else { "of its logarithm" },
+                row + 1
+            ),
+            Self::Constant(factor) => format!("{factor} never changes in the history"),
+            Self::Still { factor, first, count, of } => {
+                format!("{factor} stands still for {count} changes in a row, from number {} of {of} on", first + 1)
+            }
+            Self::Hole { behind, weight } => format!(
                 "the history has a hole of more than {HOLE} steps, {behind} changes ago, and {:.0} % of the weight of the volatility of \
-                 now lies before it: volatilities of then are not those of now. Ask when more has been told, or take one that weighs all \
-                 alike (`historical`)",
+                 now lies before it",
                 weight * 100.0
             ),
-            Self::Expires { name, expiry } => write!(
-                out,
-                "the option {name} expires at {expiry}, before the horizon, where it has no Greeks but a kink: take another method, \
-                 which prices it in full, or a shorter horizon"
-            ),
-            Self::Singular(factor) => write!(
-                out,
-                "the covariance is singular at {factor}: it moves as those before it do; leave it out, or take a longer history"
-            ),
-            Self::Correlation(one, other, value) => {
-                write!(
-                    out,
-                    "the correlation of {one} with {other} is {value}; it lies between -1 and 1, and is the same both ways"
+            Self::Expires { name, expiry } => {
+                format!("the option {name} expires at {expiry}, before the horizon, where it has no Greeks but a kink")
+            }
+            Self::Singular(factor) => {
+                format!(
+                    "the covariance is singular at {factor}: it moves as those before it do, and no law can be drawn from"
                 )
             }
-            Self::Degrees(degrees) => {
-                write!(
-                    out,
-                    "Student's law with {degrees} degrees of freedom has no variance to speak of: {DEGREES_LEAST} are the fewest"
-                )
-            }
-            Self::Horizon { horizon, step } => write!(
-                out,
-                "the horizon of {} is no whole number of the history's steps of {}: choose a horizon that is, or another step",
+            Self::Correlation(one, other, value) => format!("the correlation of {one} with {other} is {value}"),
+            Self::Degrees(degrees) => format!(
+                "Student's law with {degrees} degrees of freedom has no variance to speak of: {DEGREES_LEAST} are the fewest"
+            ),
+            Self::Horizon { horizon, step } => format!(
+                "the horizon of {} is no whole number of the history's steps of {}",
                 span(*horizon),
                 span(*step)
             ),
-            Self::Beyond { horizon, history } => write!(
-                out,
-                "the horizon of {} is longer than half of the history of {}: take a longer history or a shorter horizon",
-                span(*horizon),
-                span(*history)
-            ),
-            Self::NoHistory(coin) => {
-                write!(out, "{coin} is held and the history does not tell how it moves: add its prices to the history")
+            Self::Beyond { horizon, history } => {
+                format!("the horizon of {} is longer than half of the history of {}", span(*horizon), span(*history))
             }
-            Self::Forecast(factor, error) => write!(out, "{factor}: {error}"),
-            Self::Wild { factor, scenario, change } => write!(
-                out,
-                "{factor} changes by a factor of e^{change:.0} in scenario {}, as none does: a price of the history is wrong, or its last \
-                 ones are of another unit; repair the tape there, or take `historical`, which scales no change by the volatility of now",
-                scenario + 1
-            ),
-            Self::NoScenarios => out.write_str("no scenario is asked for: ask for 1,000 or more"),
-            Self::Tail(error) => error.fmt(out),
-            Self::Scenario(error) => error.fmt(out),
-            Self::Quadratic(error) => error.fmt(out),
+            Self::NoHistory(coin) => format!("{coin} is held and the history does not tell how it moves"),
+            Self::Forecast(factor, error) => format!("{factor}: {error}"),
+            Self::Wild { factor, scenario, change } => {
+                format!("{factor} changes by a factor of e^{change:.0} in scenario {}, as none does", scenario + 1)
+            }
+            Self::NoScenarios => "no scenario is asked for".to_owned(),
+            Self::Tail(TailError::TooFew { count, fewest }) => {
+                format!("{count} scenarios have no tail at this confidence: {fewest} are the fewest")
+            }
+            Self::Tail(error) => error.to_string(),
+            Self::Scenario(error) => error.to_string(),
+            Self::Quadratic(error) => error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for ValueAtRiskError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.what())?;
+        match self.remedy() {
+            "" => Ok(()),
+            remedy => write!(out, "; {remedy}"),
         }
     }
 }
