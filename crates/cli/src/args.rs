@@ -579,6 +579,9 @@ pub(crate) struct Explain {
     /// The instant, UTC: the state after all that had been received by then
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Timestamp,
+    /// Another instant, UTC: what differs between the plans in force at the two, fact by fact and step by step
+    #[arg(long, value_name = "TIME")]
+    pub(crate) against: Option<Timestamp>,
     /// Of a run of several policies: the one to explain (its name); else the one that decided last
     #[arg(long, value_name = "NAME")]
     pub(crate) strategy: Option<String>,

@@ -78,7 +78,7 @@ const STATE: &str = r#"{
 }"#;
 
 /// Commands in an order in which all succeed, each with the schemas of its results.
-const WORK: [(&str, &[&str]); 28] = [
+const WORK: [(&str, &[&str]); 29] = [
     ("import bars bars.csv --instrument binance:BTCUSDT-PERP --labelled open -o bars.tape --force", &["import"]),
     ("import funding funding.csv --instrument binance:BTCUSDT-PERP --rate-unit percent -o funding.tape", &["import"]),
     ("import series index.csv --column dvol --name dvol.btc --unit percent --lag 1d -o dvol.tape", &["import"]),
@@ -95,6 +95,7 @@ const WORK: [(&str, &[&str]); 28] = [
     ("backtest policy.toml --tape bars.tape --tape funding.tape --out run", &["run"]),
     ("backtest policy.toml --tape bars.tape --out ablated --ablation", &["run", "variant", "variant"]),
     ("explain run --at 2025-01-02T12:00:00Z", &["explanation"]),
+    ("explain run --at 2025-01-02T12:00:00Z --against 2025-01-01T12:00:00Z", &["plan_comparison"]),
     ("next run --at 2025-01-02T12:00:00Z", &["next"]),
     ("replay run --verify", &["verification"]),
     ("audit run", &["audit"]),
@@ -120,6 +121,35 @@ fn every_result_is_json_with_its_schema() {
         let wanted: Vec<String> = kinds.iter().map(|kind| format!("trimtab.{kind}/1")).collect();
         assert_eq!(schemas, wanted, "{command}");
     }
+}
+
+/// Two plans compared are the two explanations, and what is told to differ is what differs between them.
+#[test]
+fn two_plans_are_compared() {
+    let sandbox = desk();
+    for (command, _) in &WORK[1..14] {
+        sandbox.line(&format!("trimtab {command}")).ok();
+    }
+    let told = |more: &str| -> Value {
+        let said = sandbox.line(&format!("trimtab explain run {more} --json"));
+        serde_json::from_str(&said.ok()).unwrap()
+    };
+    let (one, other) = ("2025-01-02T12:00:00Z", "2025-01-01T12:00:00Z");
+    let compared = told(&format!("--at {one} --against {other}"));
+    for (side, at) in [("at", one), ("against", other)] {
+        let mut alone = told(&format!("--at {at}"));
+        alone.as_object_mut().unwrap().remove("schema");
+        assert_eq!(compared[side], alone);
+    }
+    let differs: Vec<&str> =
+        compared["differs"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    for name in ["price", "equity", "position", "stop"] {
+        let of = |side: &str| compared[side]["state"][name].clone();
+        assert_eq!(differs.contains(&name), of("at") != of("against"), "{name}: {differs:?}");
+    }
+    assert!(differs.contains(&"price"), "{differs:?}");
+    let text = sandbox.line(&format!("trimtab explain run --at {one} --against {other}"));
+    assert!(text.ok().contains("  price  "));
 }
 
 #[test]

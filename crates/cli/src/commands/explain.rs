@@ -10,6 +10,16 @@ pub(super) fn run(args: &Explain, terminal: &Terminal) -> Result<Outcome, Failur
     let run = backtest::open(&args.run)?;
     let explained =
         run.explain(args.at, args.strategy.as_deref(), args.instrument.as_deref()).map_err(backtest::failure)?;
+    if let Some(against) = args.against {
+        let (strategy, instrument) = (Some(explained.strategy.as_str()), Some(explained.instrument.as_str()));
+        let other = run.explain(against, strategy, instrument).map_err(backtest::failure)?;
+        let both = [&explained, &other];
+        terminal.json("plan_comparison", &explanation::compared_json(both, &run.record));
+        for line in explanation::compared_lines(both, &run.record, terminal.width(), terminal.is_verbose()) {
+            terminal.result(line);
+        }
+        return Ok(Outcome::Done);
+    }
     terminal.json("explanation", &explanation::json(&explained, &run.record));
     for line in explanation::lines(&explained, &run.record, terminal.width(), terminal.is_verbose()) {
         terminal.result(line);

@@ -1,5 +1,9 @@
 //! Why a run held what it held.
 
+mod compared;
+
+pub(crate) use compared::{compared_json, lines as compared_lines};
+
 use super::wrap;
 use crate::terminal::WARNING;
 use backtest::records::{FillRow, OrderRow};
