@@ -208,7 +208,7 @@ pub(super) const EXPLAIN: &str = "\
 EXAMPLES
   trimtab explain runs/oct --at 2025-10-10T21:20:00Z
   trimtab explain runs/oct --at '2025-10-10 21:20:00' --verbose
-  trimtab explain runs/oct --at 2025-10-10T21:20:00Z --against 2025-10-10T20:00:00Z
+  trimtab explain runs/oct --at 2025-10-10T21:20:00Z --against 2025-10-10
   trimtab explain runs/oct --at 2025-10-10 --json";
 
 pub(super) const NEXT: &str = "\
