@@ -22,6 +22,8 @@ SIX_HOURS = ["bid_price", "ask_price", None, None, "mark_price", "underlying", "
 TICKERS = ["best_bid_price", "best_ask_price", "best_bid_amount", "best_ask_amount", "mark_price", "underlying_price", "open_interest"]
 DAYS = ["BID_PRICE", "ASK_PRICE", "BID_SIZE", "ASK_SIZE", None, "UNDERLYING_PRICE", "OPEN_INTEREST"]
 TARDIS = ["bid_price", "ask_price", "bid_amount", "ask_amount", "mark_price", "underlying_price", "open_interest"]
+# What OKX tells as the underlying's price is an index, the same for every expiry: no forward.
+INDEXED = [name if name != "underlying_price" else None for name in TARDIS]
 # Path, columns, column of names, column of times, microseconds in one of its units, underlying in one contract.
 FILES = [
     ("deribit_options_6h/BTC_2025-12.parquet", SIX_HOURS, "instrument_name", "timestamp", 1, 1),
@@ -29,7 +31,7 @@ FILES = [
     ("deribit_full_tickers_2026-01/BTC_options.parquet", TICKERS, "instrument_name", "timestamp", 1000, 1),
     ("deribit_eod_2021/BTC_2021-06.parquet", DAYS, "INSTRUMENT_NAME", "QUOTE_UNIXTIME", 10**6, 1),
     ("deribit_book_2020-05-21/BTC_options_get_order_book.parquet", TICKERS, "instrument_name", "timestamp", 1000, 1),
-    ("okx_options_tick_2025-10-10/BTC-USD-251031-80000-P.parquet", TARDIS, "symbol", "local_timestamp", 1, Decimal("0.01")),
+    ("okx_options_tick_2025-10-10/BTC-USD-251031-80000-P.parquet", INDEXED, "symbol", "local_timestamp", 1, Decimal("0.01")),
 ]
 UNIT = Decimal("1e-8")
 

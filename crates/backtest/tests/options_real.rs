@@ -1100,7 +1100,7 @@ fn chain_in_usdc_telling(folder: &Path, times_forward: Option<f64>) -> Vec<PathB
                 writeln!(
                     rows,
                     "deribit,BTC_USDC-{name}-{strike}-{letter},{micros},{micros},{right},{strike},{expiration},50,,{bid},,{},3,,\
-                     {mark},50,BTC_USDC,{forward},,,,,",
+                     {mark},50,SYN.BTC_USDC-{name},{forward},,,,,",
                     mark + 10.0
                 )
                 .unwrap();
