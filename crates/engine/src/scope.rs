@@ -21,6 +21,7 @@ use units::{AccountId, Cash, InstrumentId, Price, Qty, StrategyId, Timestamp};
 /// many strategies an event touches few lines of memory.
 #[repr(C)]
 pub(crate) struct Scope {
+    pub(crate) indicators: Vec<Box<dyn Indicator>>,
     /// Between these prices no price is the best or the worst of the campaign: what [`Campaign::reach`] goes by, where it is looked at
     /// with every price. It follows from the campaign, and is no state.
     within: (Price, Price),
@@ -46,7 +47,6 @@ pub(crate) struct Scope {
     /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
     pub(crate) region: Region,
     pub(crate) working: Working,
-    pub(crate) indicators: Vec<Box<dyn Indicator>>,
     pub(crate) facts: Facts,
     pub(crate) campaign: Option<Campaign>,
     pub(crate) because: Because,
