@@ -34,8 +34,6 @@ pub(super) struct Camp {
     pub(super) best_average: Price,
     /// Most favourable price that it has seen.
     pub(super) best: Price,
-    /// The same before the present time: what is sent on news within a bar follows from something in between.
-    pub(super) best_before: Price,
     /// The stop that rests or is watched.
     pub(super) stop: Option<Price>,
     /// N and initial stop, as the campaign's row says.
@@ -80,7 +78,6 @@ impl Camp {
             average: fill.price,
             best_average: fill.price,
             best: fill.price,
-            best_before: fill.price,
             stop: None,
             unit: row.and_then(|row| row.unit_n),
             initial_stop: row.and_then(|row| row.initial_stop),

@@ -426,9 +426,6 @@ impl<'a> Walk<'a> {
         }
         for seat in &mut self.seats {
             (seat.is_touched, seat.is_filled) = (false, false);
-            if let Some(camp) = &mut seat.camp {
-                camp.best_before = camp.best;
-            }
         }
         let flows = self.tables.flows[self.next.flow..].iter().take_while(|row| row.time <= self.at).count();
         self.next.flow += flows;

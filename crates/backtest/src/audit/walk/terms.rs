@@ -68,7 +68,7 @@ impl Walk<'_> {
                 told.push(Verdict::new("stop.moved", holds, || {
                     format!("the stop moves from {} to {level}, against the position", camp.stop.unwrap_or_default())
                 }));
-                let before = camp.best_before;
+                let before = camp.best;
                 let mut after = camp.clone();
                 if let Some(bar) = self.markets[market].now.bar {
                     after.see(bar.high, bar.low);
