@@ -69,6 +69,58 @@ fn profits_are_changes_of_the_venues_equity() {
     assert_eq!(met, 45);
 }
 
+/// USDC alone falls to 0.88. By hand: who holds 10,000 USDC and is long 2 coins from 50,000 at 60,000 has 30,000 USDC, of which 12 %
+/// are lost whatever the contract's price is in dollars or USDT; where it is in USDC, the 2 coins are worth 120,000 USD before and after,
+/// and what is owed for them (100,000 USDC) 12 % less. The venue's own equity says the same, and so does the user's `priced_in`.
+#[test]
+fn a_depeg_pays_no_long_by_a_price_that_does_not_move() {
+    let depeg =
+        "basis,field,subject,value\ntext,name,,usdc\ntext,title,,usdc\nassumed,spot,others,0\nassumed,peg,USDC,-0.12\n";
+    let depeg = || NamedStress::parse(depeg).unwrap();
+    let held = |venue: &str, symbol: &str| {
+        json!({
+            "schema": "trimtab.portfolio/3", "time": "2026-01-01T00:00:00Z",
+            "accounts": [{ "name": "a", "venue": venue, "balances": [{ "currency": "USDC", "amount": "10000" }] }],
+            "prices": [{ "currency": "BTC", "price": 60000 }, { "currency": "HYPE", "price": 60000 }],
+            "instruments": [{ "symbol": symbol, "price": "60000" }],
+            "positions": [{ "account": "a", "instrument": symbol, "quantity": "2", "entry": "50000" }],
+        })
+    };
+    let keeps = -0.12 * 30_000.0;
+    let gains = -0.12 * (10_000.0 - 100_000.0);
+    for (venue, symbol, own, expected) in [
+        ("hyperliquid", "hyperliquid:BTCUSDC-PERP", None, keeps),
+        ("hyperliquid", "hyperliquid:BTCUSDC-PERP", Some("priced_in,USDC"), gains),
+        ("hyperliquid", "hyperliquid:HYPEUSDC-PERP", None, gains),
+        ("hyperliquid", "hyperliquid:HYPEUSDC-PERP", Some("priced_in.HYPE,USD"), keeps),
+        ("dydx", "dydx:BTCUSDC-PERP", None, keeps),
+        ("deribit", "deribit:BTC_USDC-PERPETUAL", None, gains),
+        ("elsewhere", "elsewhere:BTCUSDC-PERP", None, gains),
+    ] {
+        let request = Request { parameters: own.map(str::to_owned), ..Request::default() };
+        let view = stressed(&held(venue, symbol), &StressRequest { request, ..asked(vec![depeg()]) });
+        let profit = view.stresses[0].profit.unwrap();
+        assert!((profit - expected).abs() < 1e-6, "{symbol} at {venue}, {own:?}: {profit} is not {expected}");
+        let is_said = view.notes.iter().any(|note| note.contains("contracts of a pay USDC by prices in USD"));
+        assert_eq!(is_said, expected == keeps, "{symbol}: {:?}", view.notes);
+        if let (Some(now), Some(after)) = (view.now.first(), view.stresses[0].after.first())
+            && let (Some(now), Some(after)) = (now.equity, after.equity)
+        {
+            assert!((after * 0.88 - now - expected).abs() < 1e-6, "{symbol} at {venue}: {now} {after}");
+        }
+    }
+    // Where USDT falls as far, a price in USDT rises by as much, and a long by it wins: USDC alone was told apart above.
+    let all = NamedStress::named("stablecoin-depeg").unwrap();
+    let view = stressed(&held("hyperliquid", "hyperliquid:BTCUSDC-PERP"), &asked(vec![all]));
+    let expected = -0.1226 * (10_000.0 - 100_000.0);
+    assert!((view.stresses[0].profit.unwrap() - expected).abs() < 1e-6, "{:?}", view.stresses[0].profit);
+    // A currency that is none is refused.
+    let request = Request { parameters: Some("priced_in,dollars of old".to_owned()), ..Request::default() };
+    let book = Book::read(&held("dydx", "dydx:BTCUSDC-PERP").to_string()).unwrap();
+    let wrong = stress(&book, &StressRequest { request, ..asked(vec![depeg()]) }).unwrap_err();
+    assert!(wrong[0].to_string().contains("a currency, such as USD or USDT"), "{wrong:?}");
+}
+
 /// What is left after a fall is what the margin command says of a portfolio whose prices the user lowered by hand.
 #[test]
 fn margins_after_are_margins_of_the_moved_portfolio() {

@@ -110,6 +110,69 @@ fn is_worth_what_the_account_is() {
     }
 }
 
+/// An account at a venue that pays USDC by prices in USD: USDC falls from 0.999 to 0.8991, the coin stays. By hand each position keeps
+/// what it makes in USDC, which is worth a tenth less; by prices in USDC a long of 1 BTC would gain 6,000 USD. Then the coin falls too.
+#[test]
+fn a_depeg_moves_no_price_that_is_in_dollars() {
+    let (expiry, strike) = (day(30), "65000".parse().unwrap());
+    let mut option = position(InstrumentKind::LinearOption { expiry, strike, right: OptionRight::Put }, "USDC", "2");
+    option.vol = Some(0.7);
+    let mut account = venues::Portfolio {
+        positions: vec![marked(position(InstrumentKind::LinearPerpetual, "USDC", "1"), "58000", "60100"), option],
+        balances: vec![Balance { currency: currency("USDC"), amount: "30000".parse().unwrap() }],
+        ..account()
+    };
+    account.positions.iter_mut().for_each(|position| position.priced_in = Some(Currency::USD));
+    let usdc = (currency("USDC"), -0.1);
+    let depeg = Scenario { dollars: vec![usdc], ..Scenario::still("depeg") };
+    let both = Scenario { spot: SpotMoves::all(Move::Return(-0.2)), ..depeg.clone() };
+    let portfolio = Portfolio::of(&account, Currency::USD).unwrap();
+    let mut outcomes = Outcomes::default();
+    Revaluation::new(Simd::best()).run(&portfolio, &[depeg.clone(), both.clone()], &mut outcomes).unwrap();
+    let discount = units::math::exp(-0.04 * 30.0 / 365.0);
+    let worth = |factor: f64, usdc: f64| {
+        let put = 2.0 * black(OptionRight::Put, 60_300.0 * factor, 0.7, discount) * usdc;
+        [(60_100.0 * factor - 58_000.0) * usdc, put, 30_000.0 * usdc]
+    };
+    let now = worth(1.0, 0.999);
+    for (scenario, then) in [worth(1.0, 0.8991), worth(0.8, 0.8991)].into_iter().enumerate() {
+        for (line, profit) in outcomes.profits(scenario).enumerate() {
+            let expected = then[line] - now[line];
+            assert!((profit - expected).abs() < 1e-6, "scenario {scenario}, line {line}: {profit} {expected}");
+        }
+    }
+    // The venue sees the same: after the depeg no mark and no forward has moved.
+    let after = venues::moved(&account, &depeg, |_| None, |_, _| None).unwrap();
+    assert_eq!((after.positions[0].mark, after.expiries[0].forward), (account.positions[0].mark, 60_300.0));
+    let after = venues::moved(&account, &both, |_| None, |_, _| None).unwrap();
+    assert_eq!(after.positions[0].mark, Some("48080".parse().unwrap()));
+    // Inverse contracts and spot have no such currency, whatever is said.
+    let mut inverse = position(InstrumentKind::InversePerpetual, "BTC", "1");
+    inverse.priced_in = Some(currency("USDT"));
+    assert_eq!(inverse.priced_in(), Currency::USD);
+}
+
+/// Each venue's prices are in what its documentation says, coin by coin, whatever a user's file may say in its place.
+#[test]
+fn parameters_tell_what_prices_are_in() {
+    let said = |venue: &str, coin: &str| {
+        venues::VenueModel::of_venue(venue).unwrap().priced_in(currency(coin)).map(|code| code.to_string())
+    };
+    let usd = Some("USD".to_owned());
+    assert_eq!((said("dydx", "BTC"), said("derive", "ETH")), (usd.clone(), usd));
+    assert_eq!(said("hyperliquid", "BTC"), Some("USDT".to_owned()));
+    assert_eq!(said("hyperliquid", "HYPE"), Some("USDC".to_owned()));
+    for venue in ["binance", "bybit", "okx", "deribit"] {
+        assert_eq!(said(venue, "BTC"), None);
+    }
+    let mut own = venues::Parameters::hyperliquid();
+    own.replace("priced_in", "USD");
+    assert_eq!(own.priced_in(currency("BTC")), Ok(Some(Currency::USD)));
+    own.replace("priced_in", "no currency");
+    let refused = own.priced_in(currency("BTC")).unwrap_err().to_string();
+    assert!(refused.contains("priced_in") && refused.contains("a currency, such as USD or USDT"), "{refused}");
+}
+
 /// A change to an account that makes it one that nothing can be said about, and what is said.
 type Broken = (fn(&mut venues::Portfolio), &'static str);
 

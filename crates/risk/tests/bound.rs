@@ -32,9 +32,11 @@ fn amount(value: f64) -> Cash {
 fn holding(random: &mut Random) -> Holding {
     let (code, price) = COINS[random.below(2) as usize];
     let underlying = currency(code);
-    let settlement = match random.below(4) {
+    let settlement = match random.below(7) {
         0 => Settlement::Quote(currency("USDT")),
         1 => Settlement::Quote(Currency::USD),
+        2 => Settlement::Quanto { quoted: Currency::USD, paid: currency("USDT") },
+        3 => Settlement::Quanto { quoted: currency("USDT"), paid: currency("USDC") },
         _ => Settlement::Coin,
     };
     let expiry = hours(EXPIRIES[random.below(6) as usize]);
@@ -47,7 +49,7 @@ fn holding(random: &mut Random) -> Holding {
             let size = random.between(-3.0, 3.0);
             let (quantity, cost) = match settlement {
                 Settlement::Coin => (size * price, -size * random.between(0.9, 1.1)),
-                Settlement::Quote(_) => (size, size * price * random.between(0.9, 1.1)),
+                _ => (size, size * price * random.between(0.9, 1.1)),
             };
             let expiry = (random.below(2) == 0).then_some(expiry);
             let quantity = Qty::from_estimate(quantity, Round::Nearest).unwrap();
@@ -70,6 +72,7 @@ fn portfolio(random: &mut Random) -> Portfolio {
     let account = ["USD", "USDT", "BTC"][random.below(3) as usize];
     let mut portfolio = Portfolio::new(currency(account), hours(0));
     portfolio.set_price(currency("USDT"), 0.998).unwrap();
+    portfolio.set_price(currency("USDC"), 1.001).unwrap();
     for (code, price) in COINS {
         portfolio.set_price(currency(code), price).unwrap();
         portfolio.set_vol(currency(code), 0.7).unwrap();
@@ -116,7 +119,7 @@ fn scenario(random: &mut Random) -> Scenario {
         sticky: if random.below(2) == 0 { Sticky::Strike } else { Sticky::Moneyness },
         time: Duration::from_nanos(random.below(3) as i64 * 5 * HOUR),
         funding: some(random, -0.001, 0.001),
-        dollars: vec![(currency("USDT"), some(random, -0.2, 0.05))],
+        dollars: vec![(currency("USDT"), some(random, -0.2, 0.05)), (currency("USDC"), some(random, -0.2, 0.05))],
         ..Scenario::still("random")
     }
 }
@@ -132,8 +135,8 @@ struct Later {
 fn later(random: &mut Random, portfolio: &Portfolio, reach: f64) -> Later {
     let (mut drift, mut after) = (Drift::of(portfolio), portfolio.clone());
     let far = reach * [1e-3, 0.1, 0.6, 1.0][random.below(4) as usize];
-    for (code, price) in COINS.into_iter().chain([("USDT", 0.998)]) {
-        let far = if code == "USDT" { 0.1 * far } else { 0.9 * far };
+    for (code, price) in COINS.into_iter().chain([("USDT", 0.998), ("USDC", 1.001)]) {
+        let far = if code.starts_with("USD") { 0.1 * far } else { 0.9 * far };
         let price = price * (1.0 + random.between(-far, far));
         drift.set_price(currency(code), price).unwrap();
         after.set_price(currency(code), price).unwrap();
@@ -239,7 +242,7 @@ fn everything_priced_again_lies_in_between() {
                 assert!(least <= gain && gain <= most, "round {round}: {least} {gain} {most}\n{scenario:?}");
             }
             let threshold = value + random.normal() * 0.02 * value.abs().max(100.0);
-            let coin = currency(["BTC", "ETH", "USDT"][random.below(3) as usize]);
+            let coin = currency(["BTC", "ETH", "USDT", "USDC"][random.below(4) as usize]);
             let Some((low, high)) = then.region(threshold, &later.drift, coin) else {
                 undecided += 1;
                 continue;

@@ -81,10 +81,12 @@ fn holding(random: &mut Random) -> Holding {
     let coin = random.below(2) as usize;
     let underlying = currency(COINS[coin].0);
     let price = COINS[coin].1;
-    let settlement = match random.below(4) {
+    let settlement = match random.below(6) {
         0 => Settlement::Quote(Currency::USD),
         1 => Settlement::Quote(currency("USDT")),
         2 => Settlement::Quote(currency("USDC")),
+        3 => Settlement::Quanto { quoted: Currency::USD, paid: currency("USDT") },
+        4 => Settlement::Quanto { quoted: currency("USDT"), paid: currency("USDC") },
         _ => Settlement::Coin,
     };
     match random.below(6) {
@@ -97,7 +99,7 @@ fn holding(random: &mut Random) -> Holding {
             let size = random.between(-3.0, 3.0);
             let (quantity, cost) = match settlement {
                 Settlement::Coin => (size * price, -size * random.between(0.9, 1.1)),
-                Settlement::Quote(_) => (size, size * price * random.between(0.9, 1.1)),
+                _ => (size, size * price * random.between(0.9, 1.1)),
             };
             Holding::Future { underlying, expiry, settlement, quantity: qty(quantity), cost: notional(cost) }
         }
@@ -140,6 +142,15 @@ fn scenario(random: &mut Random) -> Scenario {
     }
 }
 
+/// In which currency prices are, and in which profit is paid.
+fn quoted_and_paid(settlement: Settlement) -> Option<(Currency, Currency)> {
+    match settlement {
+        Settlement::Coin => None,
+        Settlement::Quote(quote) => Some((quote, quote)),
+        Settlement::Quanto { quoted, paid } => Some((quoted, paid)),
+    }
+}
+
 /// The market as a scenario leaves it, for one holding at a time.
 struct World<'a>(&'a Scenario);
 
@@ -174,16 +185,16 @@ impl World<'_> {
             Holding::Future { underlying, expiry, settlement, quantity, cost } => {
                 let (forward, quantity) = (forward_of(underlying, expiry), quantity.approximate());
                 let funding = if moved && expiry.is_none() { self.0.funding } else { 0.0 };
-                match settlement {
-                    Settlement::Coin => {
+                match quoted_and_paid(settlement) {
+                    None => {
                         let coins = -cost.approximate() - quantity / forward - funding * quantity / forward;
                         coins * self.price(underlying, moved)
                     }
-                    Settlement::Quote(quote) => {
-                        // In the currency of settlement, then in USD.
-                        let peg = self.price(quote, moved);
-                        let quoted = forward / peg;
-                        (quantity * quoted - cost.approximate() - funding * quantity * quoted) * peg
+                    Some((quote, paid)) => {
+                        // In the currency that it is quoted in, one to one in that of settlement, then in USD.
+                        let quoted = forward / self.price(quote, moved);
+                        let units = quantity * quoted - cost.approximate() - funding * quantity * quoted;
+                        units * self.price(paid, moved)
                     }
                 }
             }
@@ -191,9 +202,11 @@ impl World<'_> {
                 let days_left = (expiry.nanos() / DAY) as f64;
                 let passed = if moved { self.0.time.days() } else { 0.0 };
                 let years = ((days_left - passed) / 365.0).max(0.0);
-                let (peg, before) = match settlement {
-                    Settlement::Coin => (1.0, 1.0),
-                    Settlement::Quote(quote) => (self.price(quote, moved), self.price(quote, false)),
+                let (peg, before, paid) = match quoted_and_paid(settlement) {
+                    None => (1.0, 1.0, 1.0),
+                    Some((quote, paid)) => {
+                        (self.price(quote, moved), self.price(quote, false), self.price(paid, moved))
+                    }
                 };
                 let strike = strike.approximate();
                 let quoted = forward_of(underlying, Some(expiry)) / peg;
@@ -217,16 +230,14 @@ impl World<'_> {
                 };
                 let factor = match settlement {
                     Settlement::Coin => 1.0,
-                    Settlement::Quote(_) => {
-                        units::math::pow(discount(expiry.nanos() / DAY), years / (days_left / 365.0))
-                    }
+                    _ => units::math::pow(discount(expiry.nanos() / DAY), years / (days_left / 365.0)),
                 };
                 let inputs = Inputs { forward: quoted, strike, years, vol, discount: factor };
                 let value = EuropeanOption::new(right, inputs).unwrap().greeks();
                 let quantity = quantity.approximate();
                 match settlement {
                     Settlement::Coin => quantity * value.in_coin(quoted).price * self.price(underlying, moved),
-                    Settlement::Quote(_) => quantity * value.price * peg,
+                    _ => quantity * value.price * paid,
                 }
             }
         }
@@ -480,11 +491,48 @@ fn a_depeg_takes_from_the_balance_and_gives_to_who_owes() {
     assert!(outcomes.profit(0, 0) == 0.0 && (outcomes.profit(0, 1) - 60_000.0 / 9.0).abs() < 1e-9);
 }
 
+/// By hand: a long of 2 BTC from 60,000, paid in USDC. USDC falls to 0.88 and BTC by a tenth. By a price in USD it loses 2 × 6,000 USDC,
+/// worth 10,560 USD; the depeg alone takes nothing of a profit of nothing. By a price in USDC the same long goes from 60,000 to
+/// 54,000 ÷ 0.88 = 61,363.64 USDC and gains 2,400 USD. By a price in USDT, which falls to 0.96, it loses 2 × (60,000 − 54,000 ÷ 0.96) USDC.
+#[test]
+fn a_quanto_pays_in_one_currency_what_prices_make_in_another() {
+    let (btc, usdc, usdt) = (currency("BTC"), currency("USDC"), currency("USDT"));
+    let depeg = Scenario { dollars: vec![(usdc, -0.12)], ..Scenario::still("depeg") };
+    let both = Scenario {
+        spot: SpotMoves::all(Move::Return(-0.1)),
+        dollars: vec![(usdc, -0.12), (usdt, -0.04)],
+        ..Scenario::still("both")
+    };
+    for (quoted, alone, expected) in [
+        (Currency::USD, 0.0, -2.0 * 6_000.0 * 0.88),
+        (usdc, 14_400.0, 2_400.0),
+        (usdt, 0.0, -2.0 * (60_000.0 - 54_000.0 / 0.96) * 0.88),
+    ] {
+        let mut portfolio = Portfolio::new(Currency::USD, days(0));
+        portfolio.set_price(btc, 60_000.0).unwrap();
+        let settlement = Settlement::linear(quoted, usdc);
+        let (quantity, cost) = (qty(2.0), notional(120_000.0));
+        portfolio.hold(Holding::Future { underlying: btc, expiry: None, settlement, quantity, cost }).unwrap();
+        let outcomes = run(&portfolio, &[depeg.clone(), both.clone()]);
+        assert!((outcomes.total(0) - alone).abs() < 1e-9, "{quoted}: {}", outcomes.total(0));
+        assert!((outcomes.total(1) - expected).abs() < 1e-9, "{quoted}: {}", outcomes.total(1));
+    }
+    // A profit that was there is worth less: 10,000 USDC of it lose 1,200 USD.
+    let mut portfolio = Portfolio::new(Currency::USD, days(0));
+    portfolio.set_price(btc, 60_000.0).unwrap();
+    let settlement = Settlement::linear(Currency::USD, usdc);
+    let (quantity, cost) = (qty(2.0), notional(110_000.0));
+    portfolio.hold(Holding::Future { underlying: btc, expiry: None, settlement, quantity, cost }).unwrap();
+    assert!((run(&portfolio, &[depeg]).total(0) + 1_200.0).abs() < 1e-9);
+}
+
 /// A call less a put is a forward, whatever moves.
 #[test]
 fn parity_holds_under_every_scenario() {
     let mut random = Random(0x5eed_0004);
-    for settlement in [Settlement::Coin, Settlement::Quote(Currency::USD), Settlement::Quote(currency("USDT"))] {
+    let quanto = Settlement::Quanto { quoted: Currency::USD, paid: currency("USDT") };
+    for settlement in [Settlement::Coin, Settlement::Quote(Currency::USD), Settlement::Quote(currency("USDT")), quanto]
+    {
         let mut portfolio = empty("USD");
         let option = |right, quantity| Holding::Option {
             underlying: currency("BTC"),
@@ -505,12 +553,11 @@ fn parity_holds_under_every_scenario() {
                 let coin = world.price(currency("BTC"), moved);
                 let forward = forward(0, 30) * coin / 60_000.0;
                 let passed = if moved { scenario.time.days() } else { 0.0 };
-                match settlement {
-                    Settlement::Coin => 3.0 * (forward - 66_000.0) / forward * coin,
-                    Settlement::Quote(quote) => {
-                        let peg = world.price(quote, moved);
+                match quoted_and_paid(settlement) {
+                    None => 3.0 * (forward - 66_000.0) / forward * coin,
+                    Some((quote, paid)) => {
                         let left = units::math::pow(discount(30), 1.0 - passed / 30.0);
-                        3.0 * left * (forward / peg - 66_000.0) * peg
+                        3.0 * left * (forward / world.price(quote, moved) - 66_000.0) * world.price(paid, moved)
                     }
                 }
             };

@@ -769,6 +769,10 @@ fn profits_keep_within_their_slack() {
     let skewed = |random: &mut Random| (0..300).map(|_| random.between(-0.3, 0.3)).collect();
     moves.set_skews(coin(0), skewed(&mut random)).unwrap();
     moves.set_skews(coin(1), skewed(&mut random)).unwrap();
+    // What quantos are paid in moves in scenarios, and stands still in between.
+    let usdc: Currency = "USDC".parse().unwrap();
+    let quanto = Settlement::Quanto { quoted: Currency::USD, paid: usdc };
+    moves.set_prices(usdc, (0..300).map(|_| random.between(0.85, 1.02)).collect()).unwrap();
     let (mut tightest, mut told) = (0.0_f64, 0);
     for round in 0..200 {
         let account = if round % 3 == 0 { coin(0) } else { Currency::USD };
@@ -779,15 +783,30 @@ fn profits_keep_within_their_slack() {
                 portfolio.set_forward(coin(at), expiry(days), price * (1.0 + 1e-4 * days as f64)).unwrap();
             }
         }
+        portfolio.set_price(usdc, 0.999).unwrap();
         let mut futures = Vec::new();
         for _ in 0..1 + random.below(6) {
             let (at, size) = (random.below(2) as usize, random.between(-3.0, 3.0));
             let days = [2, 9, 40, 180][random.below(4) as usize];
             let right = if random.below(2) == 0 { OptionRight::Call } else { OptionRight::Put };
-            match random.below(6) {
+            match random.below(8) {
                 0 => {
                     let price = PRICES[at] * random.between(0.99, 1.01);
                     futures.push((portfolio.hold_at(perpetual(at, size * PRICES[at]), price).unwrap(), price));
+                }
+                3 => {
+                    let mut held = perpetual(at, size * PRICES[at]);
+                    if let Holding::Future { settlement, .. } = &mut held {
+                        *settlement = quanto;
+                    }
+                    futures.push((portfolio.hold_at(held, PRICES[at]).unwrap(), PRICES[at]));
+                }
+                4 => {
+                    let mut held = option(at, days, random.between(0.8, 1.2), right, size, 0.6);
+                    if let Holding::Option { settlement, .. } = &mut held {
+                        *settlement = quanto;
+                    }
+                    portfolio.hold(held).unwrap();
                 }
                 1 => {
                     let amount = Cash::from_estimate(size, Round::Nearest).unwrap();

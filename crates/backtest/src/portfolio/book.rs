@@ -9,7 +9,9 @@ use import::{ContractKind, Terms};
 use market::{Currency, Instrument, InstrumentKind, is_dollar};
 use pricing::options::Expiry;
 use risk::venues::deribit::StatedMargins;
-use risk::venues::{Balance, MarginError, Order, Place, Portfolio, Position, Term, Underlying, VenueRules};
+use risk::venues::{
+    Balance, MarginError, Order, Place, Portfolio, Position, Term, Underlying, VenueModel, VenueRules, priced_in,
+};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use units::show::{self, Style};
@@ -491,7 +493,7 @@ impl Book {
     /// All that each account holds.
     pub(crate) fn wholes(&self, max_age: Option<Duration>) -> Vec<Whole> {
         let whole = |row: usize| {
-            let (mut portfolio, rows) = self.gather(row, |_| true);
+            let (mut portfolio, rows) = self.gather(row, None, |_| true);
             portfolio.stale_after = max_age;
             self.prices_of(&mut portfolio, None);
             Whole { account: self.file.accounts[row].name.clone(), portfolio, rows }
@@ -507,7 +509,7 @@ impl Book {
     fn group(&self, row: usize, rules: VenueRules, (coin, settle): (Currency, Currency)) -> Group {
         let account = &self.file.accounts[row];
         let belongs = |instrument: &Instrument| !is_split(rules) || key(rules, instrument) == (coin, settle);
-        let (mut portfolio, rows) = self.gather(row, belongs);
+        let (mut portfolio, rows) = self.gather(row, Some(rules.venue()), belongs);
         let mut notes = self.prices_of(&mut portfolio, Some(settle));
         notes.extend(self.in_window());
         let elsewhere = |position: &&Position| {
@@ -540,9 +542,21 @@ impl Book {
         }
     }
 
-    /// Balances of an account, and the positions and orders whose instruments belong.
-    fn gather(&self, account_row: usize, belongs: impl Fn(&Instrument) -> bool) -> (Portfolio, Rows) {
+    /// Balances of an account, and the positions and orders whose instruments belong. Of which venue prices are that `venue`, else the
+    /// account, else the symbol says.
+    fn gather(
+        &self,
+        account_row: usize,
+        venue: Option<&str>,
+        belongs: impl Fn(&Instrument) -> bool,
+    ) -> (Portfolio, Rows) {
         let account = &self.file.accounts[account_row];
+        let mut models: BTreeMap<String, Option<VenueModel>> = BTreeMap::new();
+        let mut priced_in = |of: &Instrument| {
+            let venue = venue.or(account.venue.as_deref()).unwrap_or_else(|| of.venue());
+            let model = models.entry(venue.to_owned()).or_insert_with(|| VenueModel::of_venue(venue));
+            model.as_ref()?.priced_in(of.base)
+        };
         let held = |row: &BalanceRow| Balance { currency: row.currency.0, amount: row.amount.0 };
         let balances = account.balances.iter().map(held).collect();
         let mut portfolio = Portfolio { at: self.file.time.0, balances, ..Portfolio::default() };
@@ -556,6 +570,7 @@ impl Book {
                 position.unrealised = held.unrealised.map(|cash| cash.0);
                 position.isolated = held.isolated.map(|cash| cash.0);
                 position.leverage = held.leverage;
+                position.priced_in = priced_in(instrument);
                 portfolio.positions.push(position);
                 rows.positions.push(Some(row));
             }
@@ -566,7 +581,8 @@ impl Book {
                 let positions = &mut portfolio.positions;
                 let at = positions.iter().position(|position| position.instrument.symbol == order.instrument);
                 let position = at.unwrap_or_else(|| {
-                    positions.push(self.position(instrument, *listed, Qty::ZERO));
+                    let priced_in = priced_in(instrument);
+                    positions.push(Position { priced_in, ..self.position(instrument, *listed, Qty::ZERO) });
                     rows.positions.push(None);
                     positions.len() - 1
                 });
@@ -885,7 +901,7 @@ impl File {
     /// What a contract's mark is over what its coin's index makes it, of what is no option; none of either, none.
     fn apart(&self, row: &InstrumentRow, of: &Instrument) -> Option<(f64, f64)> {
         let mark = row.price.map(|price| price.0.approximate()).filter(|mark| *mark > 0.0 && !of.kind.is_option())?;
-        let index = self.price(of.base)? / self.price(of.quote)?;
+        let index = self.price(of.base)? / self.price(priced_in(of))?;
         Some((mark / index, index))
     }
 
@@ -912,7 +928,7 @@ impl File {
             }
             let (Some((strike, right)), Some(mark)) = (of.kind.option(), row.price) else { continue };
             let is_inverse = of.settle == of.base;
-            let index = self.price(of.base).zip(self.price(of.quote)).map(|(base, quote)| base / quote);
+            let index = self.price(of.base).zip(self.price(priced_in(of))).map(|(base, quote)| base / quote);
             let forward =
                 self.expiries.iter().find(|row| row.underlying.0 == of.base && Some(row.expiry.0) == of.kind.expiry());
             let coin = forward.map(|row| row.forward).or(self.price(of.base));

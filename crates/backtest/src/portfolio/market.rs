@@ -54,7 +54,7 @@ impl Market {
     fn coin(&self, coin: Currency, max_age: Duration) -> Option<(f64, Currency)> {
         self.catalogue.prices_of(coin).find_map(|source| {
             let (at, price) = self.prices[source.index()];
-            let quote = self.catalogue.instruments[source.index()].quote;
+            let quote = risk::venues::priced_in(&self.catalogue.instruments[source.index()]);
             (self.at.since(at) <= max_age).then(|| (price.approximate(), quote))
         })
     }
@@ -105,7 +105,8 @@ fn quote_of(view: &SurfaceView) -> Currency {
 
 /// In what a contract's price is.
 fn priced_in(instrument: &Instrument) -> Currency {
-    if is_dollar(instrument.quote) { instrument.quote } else { Currency::USD }
+    let quote = risk::venues::priced_in(instrument);
+    if is_dollar(quote) { quote } else { Currency::USD }
 }
 
 /// A smile that a position stands on: which surface, the years to its expiry there, and ln of what its forward has been multiplied by

@@ -180,18 +180,21 @@ pub struct StressView {
 ///
 /// Everything that no scenario can move or price, by the row of the file; a grid whose numbers cannot be.
 pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wrong>> {
-    let wholes = book.wholes(asked.request.max_age);
-    let (accounts, wrong): (Vec<_>, Vec<_>) =
-        wholes.iter().map(|whole| Account::new(book, whole)).partition(Result::is_ok);
-    let wrong: Vec<Wrong> = wrong.into_iter().filter_map(Result::err).flatten().collect();
+    let mut wholes = book.wholes(asked.request.max_age);
+    let wrong: Vec<Wrong> = wholes.iter().filter_map(|whole| Account::new(book, whole).err()).flatten().collect();
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let mut accounts: Vec<Account<'_>> = accounts.into_iter().filter_map(Result::ok).collect();
     let mut notes = Vec::new();
     notes.extend(book.in_window());
     notes.extend(wholes.iter().flat_map(|whole| book.doubts(&whole.portfolio)));
-    let margins = margins(book, asked, &mut notes)?;
+    let mut margins = margins(book, asked, &mut notes)?;
+    if asked.request.parameters.is_some() {
+        price_by_own(&mut margins, &mut wholes)?;
+    }
+    notes.extend(quantos(asked, &wholes));
+    let accounts = wholes.iter().map(|whole| Account::new(book, whole)).collect::<Result<Vec<_>, _>>();
+    let mut accounts: Vec<Account<'_>> = accounts?;
     let still = Scenario::still("now");
     let after = |scenario: &Scenario, changes: &[MarginChange]| -> (Vec<AfterView>, Vec<String>) {
         let mut missed: Vec<String> = Vec::new();
@@ -436,6 +439,38 @@ fn grid(
         profits.iter_mut().zip(outcomes.totals()).for_each(|(sum, profit)| *sum += profit);
     }
     Ok(GridView { spots: spots.to_vec(), vols: vols.to_vec(), profits })
+}
+
+/// Puts what the user's own parameters say that prices are in, in place of what comes with Trimtab.
+fn price_by_own(margins: &mut [Margined], wholes: &mut [Whole]) -> Result<(), Vec<Wrong>> {
+    let refused = |error| vec![Wrong::new("", format_args!("--parameters: {error}"), "correct it")];
+    for Margined { group, parameters } in margins {
+        let whole = wholes.iter_mut().filter(|whole| whole.account == group.account);
+        let held = whole.flat_map(|whole| &mut whole.portfolio.positions).chain(&mut group.portfolio.positions);
+        for position in held {
+            position.priced_in = parameters.priced_in(position.instrument.base).map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+/// Names, where a stress moves a stablecoin, what contracts pay in another currency than their prices are in.
+fn quantos(asked: &StressRequest, wholes: &[Whole]) -> Vec<String> {
+    let moves_dollars = asked.stresses.iter().any(|stress| !stress.scenario.dollars.is_empty());
+    let held = wholes.iter().flat_map(|whole| whole.portfolio.positions.iter().map(move |held| (whole, held)));
+    let told = held.filter_map(|(whole, held)| {
+        let (priced, paid) = (held.priced_in(), held.instrument.settle);
+        let is_linear = paid != held.instrument.base && !held.quantity.is_zero();
+        (moves_dollars && is_linear && priced != paid).then_some((whole.account.as_str(), priced, paid))
+    });
+    let told: BTreeSet<(&str, Currency, Currency)> = told.collect();
+    let note = |(account, priced, paid): (&str, Currency, Currency)| {
+        format!(
+            "contracts of {account} pay {paid} by prices in {priced}, one to one: when {paid} alone leaves its peg, no price \
+             and no margin of theirs moves (`priced_in` of the venue's parameters)"
+        )
+    };
+    told.into_iter().map(note).collect()
 }
 
 /// A part of an account that is margined together, with its venue's parameters.

@@ -32,7 +32,7 @@ impl AccountRisk {
                     paid.push((of.settle, position.cost.cash()));
                 }
                 let profit = position.profit(of.kind.contract(), mark);
-                add_position(engine, (index, position.qty, mark), profit, &mut all);
+                self.add_position(engine, at, (index, position.qty, mark), profit, &mut all);
             }
             for (index, bought, sold) in pending(engine, AccountId(at as u32)) {
                 let of = &engine.catalogue.instruments[index];
@@ -42,7 +42,7 @@ impl AccountRisk {
                     Some(row) => row,
                     None => {
                         let mark = mark_of(engine, at, index, all.positions.len())?;
-                        add_position(engine, (index, Qty::ZERO, mark), Cash::ZERO, &mut all);
+                        self.add_position(engine, at, (index, Qty::ZERO, mark), Cash::ZERO, &mut all);
                         coins.push(of.base);
                         all.positions.len() - 1
                     }
@@ -77,10 +77,40 @@ impl AccountRisk {
         for (row, (index, qty)) in held.iter().enumerate() {
             let of = &engine.catalogue.instruments[*index];
             coins.extend([of.base, of.settle]);
-            add_position(engine, (*index, *qty, mark_of(engine, at, *index, row)?), Cash::ZERO, &mut all);
+            let mark = mark_of(engine, at, *index, row)?;
+            self.add_position(engine, at, (*index, *qty, mark), Cash::ZERO, &mut all);
         }
         self.price_coins(engine, coins, &mut all);
         Ok(all)
+    }
+
+    /// Adds a position of an account with what it needs: of an option its volatility and forward, of others the profit that is not settled.
+    fn add_position(
+        &self,
+        engine: &Engine,
+        at: usize,
+        (index, qty, mark): (usize, Qty, Price),
+        profit: Cash,
+        all: &mut Portfolio,
+    ) {
+        let (of, id, chains) =
+            (&engine.catalogue.instruments[index], InstrumentId(index as u32), &engine.structures.chains);
+        let priced_in = self.held[at].model.as_ref().and_then(|model| model.priced_in(of.base));
+        let mut own = Position { mark: Some(mark), priced_in, ..Position::new(of.clone(), qty) };
+        if let (true, Some(expiry)) = (of.kind.is_option(), of.kind.expiry()) {
+            own.marked_at = chains.option(id).map(|option| option.quoted);
+            let point = point(engine, id);
+            own.vol = point.map(|(point, _)| point.vol);
+            let forward = point.map(|(_, forward)| forward);
+            let forward = forward.or_else(|| chains.expiry(id)?.1.map(Price::approximate));
+            let is_known = |term: &Term| term.underlying == of.base && term.expiry == expiry;
+            if let Some(forward) = forward.filter(|_| !all.expiries.iter().any(is_known)) {
+                all.expiries.push(Term { underlying: of.base, expiry, forward, rate: 0.0, confidence: 1.0 });
+            }
+        } else {
+            own.unrealised = Some(profit);
+        }
+        all.positions.push(own);
     }
 
     /// Adds the prices of coins.
@@ -94,27 +124,6 @@ impl AccountRisk {
             }
         }
     }
-}
-
-/// Adds a position with what it needs: of an option its volatility and forward, of others the profit that is not settled.
-fn add_position(engine: &Engine, (index, qty, mark): (usize, Qty, Price), profit: Cash, all: &mut Portfolio) {
-    let (of, id, chains) =
-        (&engine.catalogue.instruments[index], InstrumentId(index as u32), &engine.structures.chains);
-    let mut own = Position { mark: Some(mark), ..Position::new(of.clone(), qty) };
-    if let (true, Some(expiry)) = (of.kind.is_option(), of.kind.expiry()) {
-        own.marked_at = chains.option(id).map(|option| option.quoted);
-        let point = point(engine, id);
-        own.vol = point.map(|(point, _)| point.vol);
-        let forward = point.map(|(_, forward)| forward);
-        let forward = forward.or_else(|| chains.expiry(id)?.1.map(Price::approximate));
-        let is_known = |term: &Term| term.underlying == of.base && term.expiry == expiry;
-        if let Some(forward) = forward.filter(|_| !all.expiries.iter().any(is_known)) {
-            all.expiries.push(Term { underlying: of.base, expiry, forward, rate: 0.0, confidence: 1.0 });
-        }
-    } else {
-        own.unrealised = Some(profit);
-    }
-    all.positions.push(own);
 }
 
 /// What is held by an account and margined: by instrument index.

@@ -15,7 +15,8 @@ impl Portfolio {
     /// positions, in theirs. A position of nothing whose market is not told is a balance of nothing.
     ///
     /// Futures and perpetuals are worth the profit that entry and mark make (or that is stated), now, and move from their marks in
-    /// proportion with their coin, so that the basis stays as a share; without a mark, from forward or index. Options are worth what
+    /// proportion with their coin, so that the basis stays as a share; without a mark, from forward or index. What linear contracts are
+    /// [priced in](venues::Position::priced_in) may be another currency than they pay: a quanto. Options are worth what
     /// forward and volatility make, not their marks, and their smiles have no slope until [`Self::set_point`] tells it. Spot is a balance
     /// of its coin. What is lost beyond what was set aside for an isolated position is counted. Orders are not looked at.
     ///
@@ -110,15 +111,23 @@ impl Portfolio {
             | InstrumentKind::InverseOption { .. } => Settlement::Coin,
             InstrumentKind::LinearPerpetual
             | InstrumentKind::LinearFuture { .. }
-            | InstrumentKind::LinearOption { .. } => Settlement::Quote(instrument.settle),
+            | InstrumentKind::LinearOption { .. } => Settlement::linear(position.priced_in(), instrument.settle),
         };
-        // A dollar comes in at 1, any other currency of settlement must have its price.
-        let dollar = match settlement {
-            Settlement::Quote(settle) if !is_dollar(settle) => account.underlying(place, settle)?.index,
-            Settlement::Quote(settle) => {
-                account.underlyings.iter().find(|other| other.currency == settle).map_or(1.0, |other| other.index)
+        // A dollar comes in at 1, any other currency must have its price.
+        let price = |currency: Currency| match is_dollar(currency) {
+            false => Ok(account.underlying(place, currency)?.index),
+            true => {
+                let told = account.underlyings.iter().find(|other| other.currency == currency);
+                Ok(told.map_or(1.0, |other| other.index))
             }
+        };
+        let dollar = match settlement {
             Settlement::Coin => 1.0,
+            Settlement::Quote(quoted) => price(quoted)?,
+            Settlement::Quanto { quoted, paid } => {
+                price(paid)?;
+                price(quoted)?
+            }
         };
         if let (Some((strike, right)), Some(expiry)) = (kind.option(), expiry) {
             account.term(row, instrument, expiry)?;

@@ -47,11 +47,12 @@ pub struct Drift {
     owns: Vec<OwnPrice>,
 }
 
-/// Of a future that is held at a price of its own.
+/// Of a future that is held at a price of its own, or that is a quanto.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct OwnPrice {
     line: usize,
-    start: f64,
+    /// `None`: it has no price of its own.
+    start: Option<f64>,
     /// Now ÷ start; `None`: it moves along with its coin.
     factor: Option<f64>,
 }
@@ -80,8 +81,8 @@ impl Drift {
         let prices = portfolio.currencies.iter().map(price).collect();
         let own = |at: &usize| {
             let line = &portfolio.lines[*at];
-            let start = line.own_ratio()? * portfolio.currencies[line.underlying].price;
-            Some(OwnPrice { line: *at, start, factor: None })
+            let start = line.own_ratio().map(|ratio| ratio * portfolio.currencies[line.underlying].price);
+            line.stands_alone().then_some(OwnPrice { line: *at, start, factor: None })
         };
         let owns = portfolio.others.iter().filter_map(own).collect();
         Self { start: portfolio.now, years: 0.0, vol: 0.0, radius: 0.0, prices, owns }
@@ -96,7 +97,7 @@ impl Drift {
     pub fn set_own_price(&mut self, line: usize, price: f64) -> Result<(), ScenarioError> {
         let price = super::portfolio::check(Field::Forward, price)?;
         if let Some(own) = self.owns.iter_mut().find(|own| own.line == line) {
-            own.factor = Some(price / own.start);
+            own.factor = own.start.map(|start| price / start);
         }
         Ok(())
     }
@@ -139,12 +140,14 @@ impl Drift {
 /// Both ends of a number.
 type Ends = (f64, f64);
 
-/// The options of one coin that are paid for in one currency.
+/// The options of one coin that are quoted in one currency and paid for in one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Pair {
     coin: usize,
-    /// USD of what is paid for in coin: those strikes are in USD.
+    /// What strikes are in: USD of what is paid for in coin.
     dollar: usize,
+    /// Of quantos.
+    quanto: Option<Quanto>,
     value: f64,
     delta: f64,
     bend: Ends,
@@ -227,20 +230,55 @@ struct Own {
     coin: usize,
     /// Settled in coin: what it is worth in dollars hangs on the coin's price ÷ its own.
     is_inverse: bool,
+    quanto: Option<Quanto>,
 }
 
 impl Own {
-    /// Both ends while its own price and its coin's lie between two factors each.
-    fn ends(&self, own: (Option<f64>, Option<f64>), coin: Ends) -> Ends {
+    /// Both ends while its own price, its coin's and what a quanto is worth by its currencies lie between two factors each.
+    fn ends(&self, own: (Option<f64>, Option<f64>), coin: Ends, quanto: Ends) -> Ends {
         let by = match (own, self.is_inverse) {
             ((Some(low), Some(high)), false) => (low, high),
             ((Some(low), Some(high)), true) => (coin.0 / high, coin.1 / low),
             (_, false) => coin,
             (_, true) => (1.0, 1.0),
         };
-        let (a, b) = (self.worth * by.0, self.worth * by.1);
+        let (a, b) = (self.worth * by.0 * quanto.0, self.worth * by.1 * quanto.1);
         (a.min(b), a.max(b))
     }
+}
+
+/// The currencies of a quanto: its worth goes as the one that it is paid in ÷ the one that it is quoted in, beside what its price does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Quanto {
+    quoted: usize,
+    paid: usize,
+}
+
+impl Quanto {
+    fn of(places: (usize, usize)) -> Self {
+        Self { quoted: places.0, paid: places.1 }
+    }
+
+    fn by(self, drift: &Drift) -> f64 {
+        drift.prices[self.paid].factor / drift.prices[self.quoted].factor
+    }
+}
+
+/// What worth goes by beside its price: 1 of what is no quanto.
+#[inline]
+fn by_quanto(quanto: Option<Quanto>, drift: &Drift) -> f64 {
+    quanto.map_or(1.0, |quanto| quanto.by(drift))
+}
+
+/// The same between two drifts.
+fn ends_by_quanto(quanto: Option<Quanto>, low: &Drift, high: &Drift) -> Ends {
+    let ends = |at: usize| (low.prices[at].factor, high.prices[at].factor);
+    quanto.map_or((1.0, 1.0), |Quanto { quoted, paid }| (ends(paid).0 / ends(quoted).1, ends(paid).1 / ends(quoted).0))
+}
+
+/// Both ends of a number between two, times one between two that are not negative.
+fn times((low, high): Ends, by: Ends) -> Ends {
+    (low * if low >= 0.0 { by.0 } else { by.1 }, high * if high >= 0.0 { by.1 } else { by.0 })
 }
 
 /// Everything but prices, told apart.
@@ -267,7 +305,8 @@ impl Bound {
         }
         for (own, price) in self.owns.iter().zip(&drift.owns) {
             let coin = drift.prices[own.coin].factor;
-            let worth = own.ends((price.factor, price.factor), (coin, coin));
+            let quanto = by_quanto(own.quanto, drift);
+            let worth = own.ends((price.factor, price.factor), (coin, coin), (quanto, quanto));
             (low, high) = (low + worth.0, high + worth.1);
         }
         for pair in &self.pairs {
@@ -280,8 +319,9 @@ impl Bound {
             let bent = 2.0 * (coin.root - dollar.root) * (coin.root - dollar.root);
             let cross = 0.5 * coin.root * dollar.root;
             let shifted = shift.ends(pair, false);
-            low += linear + bent * pair.bend.0 + cross * shifted.0;
-            high += linear + bent * pair.bend.1 + cross * shifted.1;
+            let by = by_quanto(pair.quanto, drift);
+            low += by * (linear + bent * pair.bend.0 + cross * shifted.0);
+            high += by * (linear + bent * pair.bend.1 + cross * shifted.1);
         }
         let account = drift.prices[self.account].factor;
         if account != 1.0 {
@@ -298,27 +338,35 @@ impl Bound {
         let mut sum = (self.constant - self.slack, self.constant + self.slack);
         let mut add = |by: Ends| sum = (sum.0 + by.0, sum.1 + by.1);
         let told = high;
+        // The currencies of a quanto stand where they are.
+        let is_still = |quanto: Option<Quanto>| {
+            quanto.is_none_or(|of| [of.quoted, of.paid].iter().all(|at| low.prices[*at] == high.prices[*at]))
+        };
+        // A future that goes with its coin in proportion.
+        let moves_along =
+            |own: &Own, price: &OwnPrice| price.factor.is_none() && !own.is_inverse && is_still(own.quanto);
         for (at, (low, high)) in low.prices.iter().zip(&high.prices).enumerate() {
             if !(1.0 / FAR <= low.factor && low.factor <= high.factor && high.factor <= FAR) {
                 return None;
             }
             // Deltas of options stand with what is linear, so that one hedges the other.
             let mut line = self.lines.get(at).copied().unwrap_or(0.0);
-            for pair in &self.pairs {
-                line += if pair.coin == at { pair.delta } else { 0.0 };
-                line += if pair.dollar == at { pair.value - pair.delta } else { 0.0 };
+            for pair in self.pairs.iter().filter(|pair| is_still(pair.quanto)) {
+                let by = by_quanto(pair.quanto, told);
+                line += if pair.coin == at { by * pair.delta } else { 0.0 };
+                line += if pair.dollar == at { by * (pair.value - pair.delta) } else { 0.0 };
             }
             // So do futures that move along.
-            let along =
-                self.owns.iter().zip(&told.owns).filter(|(own, price)| price.factor.is_none() && own.coin == at);
-            line += along.filter(|(own, _)| !own.is_inverse).map(|(own, _)| own.worth).sum::<f64>();
+            let along = self.owns.iter().zip(&told.owns).filter(|(own, price)| moves_along(own, price));
+            let along = along.filter(|(own, _)| own.coin == at);
+            line += along.map(|(own, _)| by_quanto(own.quanto, told) * own.worth).sum::<f64>();
             let (a, b) = (line * low.factor, line * high.factor);
             add((a.min(b), a.max(b)));
         }
         for ((own, low_own), high_own) in self.owns.iter().zip(&low.owns).zip(&high.owns) {
-            if high_own.factor.is_some() || own.is_inverse {
+            if !moves_along(own, high_own) {
                 let coin = (low.prices[own.coin].factor, high.prices[own.coin].factor);
-                add(own.ends((low_own.factor, high_own.factor), coin));
+                add(own.ends((low_own.factor, high_own.factor), coin, ends_by_quanto(own.quanto, low, high)));
             }
         }
         for pair in &self.pairs {
@@ -334,11 +382,22 @@ impl Bound {
             let (most, least) = (above.abs().max(below.abs()), below.max(-above).max(0.0));
             let bent = (2.0 * least * least, 2.0 * most * most);
             let cross = (0.5 * coin.0.root * dollar.0.root, 0.5 * coin.1.root * dollar.1.root);
-            let times = |(least, most): Ends, by: Ends| {
-                (by.0 * if by.0 >= 0.0 { least } else { most }, by.1 * if by.1 >= 0.0 { most } else { least })
-            };
-            add(times(bent, pair.bend));
-            add(times(cross, shifted));
+            let by = ends_by_quanto(pair.quanto, low, high);
+            if !is_still(pair.quanto) {
+                let linear = |coin: f64, dollar: f64| pair.value * dollar + pair.delta * (coin - dollar);
+                let corners = [
+                    linear(coin.0.factor, dollar.0.factor),
+                    linear(coin.0.factor, dollar.1.factor),
+                    linear(coin.1.factor, dollar.0.factor),
+                    linear(coin.1.factor, dollar.1.factor),
+                ];
+                let ends = corners.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), corner| {
+                    (corner.min(low), corner.max(high))
+                });
+                add(times(ends, by));
+            }
+            add(times(times(pair.bend, bent), by));
+            add(times(times(shifted, cross), by));
         }
         let account = (low.prices[self.account].factor, high.prices[self.account].factor);
         let (least, most) = sum;
@@ -351,7 +410,8 @@ impl Bound {
     }
 
     /// Between which prices of a currency the value is on one side of `threshold` for sure, while all else stays as in `drift` but time,
-    /// which may be any up to that. `None`: it cannot be told at the price of now, or the market is out of reach.
+    /// which may be any up to that. `None`: it cannot be told at the price of now, or the market is out of reach; and of a currency that
+    /// quantos are quoted in.
     #[must_use]
     pub fn region(&self, threshold: f64, drift: &Drift, currency: Currency) -> Option<(f64, f64)> {
         let place = drift.place(currency)?;
@@ -408,6 +468,7 @@ impl Bound {
 
     /// The value less `threshold`, its lower or upper end, by the root of one currency's factor.
     fn form(&self, threshold: f64, drift: &Drift, place: usize, upper: bool) -> Option<Form> {
+        let now = drift.prices[place];
         let pick = |ends: Ends| if upper { ends.1 } else { ends.0 };
         let mut form = Form { one: pick((self.constant - self.slack, self.constant + self.slack)), ..Form::default() };
         form.limits = (sqrt(1.0 / FAR), sqrt(FAR));
@@ -426,7 +487,19 @@ impl Bound {
                 (Some(factor), false) => (factor, false),
                 (Some(factor), true) => (1.0 / factor, true),
             };
-            let worth = own.worth * by;
+            let mut worth = own.worth * by;
+            if let Some(quanto) = own.quanto {
+                let moves = follows && own.coin == place;
+                if quanto.quoted == place || (quanto.paid == place && moves) {
+                    return None;
+                }
+                worth *= by_quanto(Some(quanto), drift);
+                if quanto.paid == place {
+                    // In proportion with what it is paid in, whatever its price is.
+                    form.square += worth * if follows { drift.prices[own.coin].factor } else { 1.0 } / now.factor;
+                    continue;
+                }
+            }
             match (follows, own.coin == place) {
                 (true, true) => form.square += worth,
                 (true, false) => form.one += worth * drift.prices[own.coin].factor,
@@ -439,25 +512,35 @@ impl Bound {
             let straight = pair.deviates.by_price == 0.0;
             let log = if straight { 0.0 } else { 2.0 * ln(pair.roots.1).max(-ln(pair.roots.0)) };
             let shift = self.shift(pair, drift, log)?;
-            let (bend, shifted) = (2.0 * pick(pair.bend), 0.5 * pick(shift.ends(pair, true)));
+            let by = by_quanto(pair.quanto, drift);
+            let (bend, shifted) = (by * 2.0 * pick(pair.bend), by * 0.5 * pick(shift.ends(pair, true)));
+            let (value, delta) = (by * pair.value, by * pair.delta);
+            if pair.quanto.is_some_and(|of| of.quoted == place || (of.paid == place && pair.coin == place)) {
+                return None;
+            }
             match (pair.coin == place, pair.dollar == place) {
-                (true, true) => form.square += pair.value + shifted,
+                (true, true) => form.square += value + shifted,
                 (true, false) => {
-                    form.square += pair.delta + bend;
+                    form.square += delta + bend;
                     form.root += (shifted - 2.0 * bend) * dollar.root;
-                    form.one += (pair.value - pair.delta + bend) * dollar.factor;
+                    form.one += (value - delta + bend) * dollar.factor;
                     form.limit(pair.roots.0 * dollar.root, pair.roots.1 * dollar.root);
                 }
                 (false, true) => {
-                    form.square += pair.value - pair.delta + bend;
+                    form.square += value - delta + bend;
                     form.root += (shifted - 2.0 * bend) * coin.root;
-                    form.one += (pair.delta + bend) * coin.factor;
+                    form.one += (delta + bend) * coin.factor;
                     form.limit(coin.root / pair.roots.1, coin.root / pair.roots.0);
                 }
                 (false, false) => {
                     let apart = coin.root - dollar.root;
-                    form.one += pair.value * dollar.factor + pair.delta * (coin.factor - dollar.factor);
-                    form.one += bend * apart * apart + shifted * coin.root * dollar.root;
+                    let linear = value * dollar.factor + delta * (coin.factor - dollar.factor);
+                    let all = linear + bend * apart * apart + shifted * coin.root * dollar.root;
+                    match pair.quanto {
+                        // In proportion with what it is paid in.
+                        Some(of) if of.paid == place => form.square += all / now.factor,
+                        _ => form.one += all,
+                    }
                     if !(pair.roots.0 * dollar.root <= coin.root && coin.root <= pair.roots.1 * dollar.root) {
                         return None;
                     }
@@ -588,9 +671,9 @@ impl Ready<'_> {
         revaluation.straight(portfolio, scenario, bound);
         let mut pairs = std::mem::take(&mut bound.pairs);
         for group in &revaluation.groups {
-            let key = (group.underlying, if group.coin { 0 } else { group.settlement });
-            if !pairs.iter().any(|pair: &Pair| (pair.coin, pair.dollar) == key) {
-                pairs.push(Pair { coin: key.0, dollar: key.1, ..Pair::default() });
+            let (coin, dollar, quanto) = key(group);
+            if !pairs.iter().any(|pair: &Pair| (pair.coin, pair.dollar, pair.quanto) == (coin, dollar, quanto)) {
+                pairs.push(Pair { coin, dollar, quanto, ..Pair::default() });
             }
         }
         for pair in &mut pairs {
@@ -636,15 +719,15 @@ impl Revaluation {
         bound.owns.clear();
         for at in &portfolio.others {
             let line = &portfolio.lines[*at];
-            let (currency, unit) = portfolio.linear(line, scenario.funding);
-            let held = line.quantity * unit * self.prices[currency];
-            if line.own_ratio().is_some() {
-                let is_inverse = portfolio.style(*at);
-                bound.owns.push(Own { worth: held, coin: line.underlying, is_inverse });
+            let (currency, _) = portfolio.linear(line, scenario.funding);
+            let held = line.quantity * portfolio.unit(line, scenario.funding, &self.prices);
+            if line.stands_alone() {
+                let (is_inverse, quanto) = (portfolio.style(*at), line.quanto().map(Quanto::of));
+                bound.owns.push(Own { worth: held, coin: line.underlying, is_inverse, quanto });
             } else {
                 *(if currency == USD { &mut bound.constant } else { &mut bound.lines[currency] }) += held;
             }
-            bound.slack += held.abs();
+            bound.slack += held.abs() * farther(line.quanto().is_some());
             if let Some((cost, currency)) = line.cost() {
                 let owed = cost * self.prices[currency];
                 bound.lines[currency] -= owed;
@@ -665,9 +748,7 @@ impl Revaluation {
     ) -> f64 {
         self.weigh();
         let Self { simd, moved, groups, smiles, prices, weights, .. } = &*self;
-        let of = |group: &Group| {
-            (group.underlying, if group.coin { 0 } else { group.settlement }) == (pair.coin, pair.dollar)
-        };
+        let of = |group: &Group| key(group) == (pair.coin, pair.dollar, pair.quanto);
         let mut discounting: f64 = 0.0;
         pair.deviates = Deviates::default();
         for group in groups.iter().filter(|group| of(group)) {
@@ -698,8 +779,20 @@ impl Revaluation {
         pair.by_years = bends.by_years;
         pair.spread = bends.spread;
         pair.roots = (sqrt(near.forward.0.max(bends.between.0)), sqrt(near.forward.1.min(bends.between.1)));
-        bends.gross * (1.0 + discounting / ROUNDING)
+        bends.gross * (1.0 + discounting / ROUNDING) * farther(pair.quanto.is_some())
     }
+}
+
+/// What options that are bounded together have in common: their coin, what strikes are in, and the currencies of quantos.
+fn key(group: &Group) -> (usize, usize, Option<Quanto>) {
+    let quanto = (!group.coin && group.quote != group.settlement)
+        .then_some(Quanto { quoted: group.quote, paid: group.settlement });
+    (group.underlying, if group.coin { USD } else { group.quote }, quanto)
+}
+
+/// How much farther worth may go than prices of [`FAR`]: a quanto's goes with a product of three.
+fn farther(is_quanto: bool) -> f64 {
+    if is_quanto { FAR * FAR } else { 1.0 }
 }
 
 /// By how much a group's discount factor under a scenario changes at most while time passes.

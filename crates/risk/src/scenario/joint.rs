@@ -210,7 +210,7 @@ impl JointMoves {
     }
 }
 
-/// Of which currencies a line that is no option is worth how much, now and after the moves.
+/// Of which currencies a line that is no option is worth how much, now and after the moves; but for what [`quanto_of`] tells.
 pub(super) fn amounts_of(
     portfolio: &Portfolio,
     line: usize,
@@ -219,7 +219,44 @@ pub(super) fn amounts_of(
     let line = &portfolio.lines[line];
     let ((currency, now), (_, then)) = (portfolio.linear(line, 0.0), portfolio.linear(line, moves.like.funding));
     let owed = line.cost().map(|(cost, currency)| (currency, -cost, -cost));
-    std::iter::once((currency, line.quantity * now, line.quantity * then)).chain(owed)
+    let own = line.quanto().is_none().then_some((currency, line.quantity * now, line.quantity * then));
+    own.into_iter().chain(owed)
+}
+
+/// A future whose price is in one currency and whose profit is paid in another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QuantoAmount {
+    coin: usize,
+    quoted: usize,
+    paid: usize,
+    /// Of what it is paid in, at the prices of now: as it is, and after the moves but for those of prices.
+    now: f64,
+    then: f64,
+}
+
+pub(super) fn quanto_of(portfolio: &Portfolio, line: usize, moves: &JointMoves) -> Option<QuantoAmount> {
+    let line = &portfolio.lines[line];
+    let (quoted, paid) = line.quanto().filter(|_| line.cost().is_some())?;
+    let ((coin, now), (_, then)) = (portfolio.linear(line, 0.0), portfolio.linear(line, moves.like.funding));
+    let price = portfolio.currencies[coin].price / portfolio.currencies[quoted].price;
+    Some(QuantoAmount { coin, quoted, paid, now: line.quantity * now * price, then: line.quantity * then * price })
+}
+
+impl QuantoAmount {
+    /// What it is worth in the account's currency, now and in a scenario, without its cost.
+    pub(super) fn worth(&self, prices: &MovedCurrencies<'_>) -> (f64, impl Fn(usize) -> f64) {
+        let Self { now, then, .. } = *self;
+        let (of, quoted, paid) = (prices.of(self.coin), prices.of(self.quoted), prices.of(self.paid));
+        let account = prices.account();
+        let before = now * (paid.now() * (1.0 / account.now()));
+        (before, move |row| then * (of.factor(row) / quoted.factor(row)) * (paid.then(row) * (1.0 / account.then(row))))
+    }
+
+    /// Adds what it gains.
+    fn add(&self, prices: &MovedCurrencies<'_>, profits: &mut [f64]) {
+        let (before, then) = self.worth(prices);
+        profits.iter_mut().enumerate().for_each(|(row, profit)| *profit += then(row) - before);
+    }
 }
 
 fn column(columns: &[(Currency, Vec<f64>)], currency: Currency) -> Option<&[f64]> {
@@ -329,6 +366,7 @@ pub(super) type Along<'a> = dyn Fn(usize, &mut [f64]) + 'a;
 struct Pair {
     underlying: usize,
     settlement: usize,
+    quote: usize,
     coin: bool,
     /// How much of the move of short volatilities there is for each unit of the other one's.
     short: f64,
@@ -394,6 +432,8 @@ impl Ready<'_> {
             }
             prices.add_amounts(at, amounts, profits);
         }
+        let quantos = portfolio.others.iter().filter_map(|line| quanto_of(portfolio, *line, moves));
+        quantos.for_each(|amount| amount.add(&prices, profits));
         let mut sweeps = std::mem::take(&mut revaluation.sweeps);
         for at in 0..sweeps.runs.len() {
             let run = sweeps.runs[at].clone();
@@ -452,6 +492,9 @@ impl Ready<'_> {
             profits.fill(0.0);
             for (currency, now, then) in amounts_of(portfolio, *at, moves) {
                 prices.add_amounts(currency, (now, then), &mut profits);
+            }
+            if let Some(amount) = quanto_of(portfolio, *at, moves) {
+                amount.add(&prices, &mut profits);
             }
             each(*at, &profits);
         }
@@ -623,8 +666,8 @@ impl Revaluation {
         (*used, *ordered) = (0, 0);
         runs.clear();
         for run in self.groups.chunk_by(Group::together) {
-            let Group { underlying, settlement, coin, .. } = run[0];
-            let (of, paid) = (prices.of(underlying), prices.of(settlement));
+            let Group { underlying, settlement, quote, coin, .. } = run[0];
+            let (of, paid) = (prices.of(underlying), prices.of(quote));
             // How far the forwards go, at most.
             let ((low, high), (least, most)) = (of.ends(), if coin { (1.0, 1.0) } else { paid.ends() });
             for group in run {
@@ -647,9 +690,10 @@ impl Revaluation {
             };
             for run in run.chunk_by(|one, other| share(one) == share(other)) {
                 let short = share(&run[0]);
-                let known = pairs[..*used].iter().position(|pair| {
-                    (pair.underlying, pair.settlement, pair.coin, pair.short) == (underlying, settlement, coin, short)
-                });
+                let key = (underlying, settlement, quote, coin, short);
+                let known = pairs[..*used]
+                    .iter()
+                    .position(|pair| (pair.underlying, pair.settlement, pair.quote, pair.coin, pair.short) == key);
                 runs.push((run[0].options.start..run[run.len() - 1].options.end, known.unwrap_or(*used)));
                 if known.is_some() {
                     continue;
@@ -658,11 +702,11 @@ impl Revaluation {
                 if pairs.len() == *used {
                     let (order, shares, skews) = (None, Vec::new(), Vec::new());
                     let sweep = Sweep::default();
-                    pairs.push(Pair { underlying, settlement, coin, short, sweep, order, shares, skews });
+                    pairs.push(Pair { underlying, settlement, quote, coin, short, sweep, order, shares, skews });
                 }
                 let pair = &mut pairs[*used];
                 *used += 1;
-                (pair.underlying, pair.settlement, pair.coin, pair.short) = (underlying, settlement, coin, short);
+                (pair.underlying, pair.settlement, pair.quote, pair.coin, pair.short) = key;
                 let by = |row: usize| if coin { of.factor(row) } else { of.factor(row) / paid.factor(row) };
                 let share = |row: usize| {
                     let share = vols.map_or(0.0, |column| column[row]);
@@ -670,7 +714,7 @@ impl Revaluation {
                 };
                 let point = |row: usize| points.map_or(0.0, |column| column[row]);
                 if is_whole {
-                    let at = Order::of((underlying, settlement, coin), (0..moves.count).map(by), orders, ordered);
+                    let at = Order::of((underlying, quote, coin), (0..moves.count).map(by), orders, ordered);
                     let Order { rows, .. } = &orders[at];
                     let rows = || rows.iter().map(|(by, row)| (*by, *row as usize));
                     pair.order = Some(at);

@@ -5,7 +5,7 @@ use units::math::ln;
 /// Scenarios by what forwards of a coin are multiplied by, the least first: so a smile is asked piece by piece.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Order {
-    /// The coin, what is paid in, and whether that is the coin.
+    /// The coin, what its prices are in, and whether it is paid in itself.
     of: (usize, usize, bool),
     /// The factor and its row.
     pub(super) rows: Vec<(f64, u32)>,

@@ -13,6 +13,22 @@ pub enum Settlement {
     Coin,
     /// This currency, in which it is quoted too: linear contracts.
     Quote(Currency),
+    /// In one currency, one to one what prices make in another: a quanto. A perpetual that goes by a price in USD and pays USDC keeps its
+    /// price when USDC loses its peg, and its profit is worth less.
+    Quanto {
+        /// In which prices and strikes are.
+        quoted: Currency,
+        /// In which profit is paid.
+        paid: Currency,
+    },
+}
+
+impl Settlement {
+    /// Of a linear contract whose prices are in one currency and whose profit is paid in one.
+    #[must_use]
+    pub fn linear(quoted: Currency, paid: Currency) -> Self {
+        if quoted == paid { Self::Quote(paid) } else { Self::Quanto { quoted, paid } }
+    }
 }
 
 /// An amount of something whose value moves.
@@ -101,6 +117,8 @@ pub(super) struct Line {
     pub(super) underlying: usize,
     /// Index of the currency of settlement; the underlying's for what is settled in coin.
     pub(super) settlement: usize,
+    /// Index of the currency that prices are in, the one of settlement but of a quanto. Not looked at of what is settled in coin.
+    pub(super) quote: usize,
     /// Index of its expiry.
     pub(super) term: Option<usize>,
     /// Quantity, or amount of a balance.
@@ -117,11 +135,20 @@ impl Line {
         self.ratio
     }
 
+    /// Whether its worth is followed by itself: of a future with a price of its own, or of a quanto.
+    pub(super) fn stands_alone(&self) -> bool {
+        matches!(self.holding, Holding::Future { .. }) && (self.ratio.is_some() || self.quanto().is_some())
+    }
+
+    /// The currencies that a quanto is quoted and paid in.
+    pub(super) fn quanto(&self) -> Option<(usize, usize)> {
+        (self.quote != self.settlement).then_some((self.quote, self.settlement))
+    }
+
     /// The cost of a future, and the index of the currency in which it is owed.
     pub(super) fn cost(&self) -> Option<(f64, usize)> {
         match self.holding {
-            Holding::Future { settlement: Settlement::Coin, .. } => Some((self.basis, self.underlying)),
-            Holding::Future { settlement: Settlement::Quote(_), .. } => Some((self.basis, self.settlement)),
+            Holding::Future { .. } => Some((self.basis, self.settlement)),
             Holding::Balance { .. } | Holding::Option { .. } => None,
         }
     }
@@ -277,25 +304,23 @@ impl Portfolio {
     ///
     /// A currency without a price, an expiry without a forward, a strike, volatility or slope that cannot be.
     pub fn hold(&mut self, holding: Holding) -> Result<usize, ScenarioError> {
-        let (underlying, settlement, term, quantity, basis) = match holding {
+        let ((underlying, settlement, quote), term, quantity, basis) = match holding {
             Holding::Balance { currency, amount } => {
                 let at = self.currency(currency)?;
-                (at, at, None, amount.approximate(), 0.0)
+                ((at, at, at), None, amount.approximate(), 0.0)
             }
             Holding::Future { underlying, expiry, settlement, quantity, cost } => {
                 let term = expiry.map(|expiry| self.term(underlying, expiry)).transpose()?;
-                let (underlying, settlement) = self.pair(underlying, settlement)?;
-                (underlying, settlement, term, quantity.approximate(), cost.approximate())
+                (self.places_of(underlying, settlement)?, term, quantity.approximate(), cost.approximate())
             }
             Holding::Option { underlying, expiry, strike, settlement, quantity, point, .. } => {
                 let strike = check(Field::Strike, strike.approximate())?;
                 check_point(point)?;
                 let term = self.term(underlying, expiry)?;
-                let (underlying, settlement) = self.pair(underlying, settlement)?;
-                (underlying, settlement, Some(term), quantity.approximate(), strike)
+                (self.places_of(underlying, settlement)?, Some(term), quantity.approximate(), strike)
             }
         };
-        Ok(self.push(Line { holding, underlying, settlement, term, quantity, basis, ratio: None }))
+        Ok(self.push(Line { holding, underlying, settlement, quote, term, quantity, basis, ratio: None }))
     }
 
     /// Adds a future or perpetual that trades at a price of its own, in USD: it moves from there in proportion with its coin, so that what
@@ -308,10 +333,10 @@ impl Portfolio {
         let Holding::Future { underlying, settlement, quantity, cost, .. } = holding else {
             return self.hold(holding);
         };
-        let (underlying, settlement) = self.pair(underlying, settlement)?;
+        let (underlying, settlement, quote) = self.places_of(underlying, settlement)?;
         let ratio = Some(check(Field::Forward, price)? / self.currencies[underlying].price);
         let (term, quantity, basis) = (None, quantity.approximate(), cost.approximate());
-        let line = self.push(Line { holding, underlying, settlement, term, quantity, basis, ratio });
+        let line = self.push(Line { holding, underlying, settlement, quote, term, quantity, basis, ratio });
         Ok(line)
     }
 
@@ -369,7 +394,7 @@ impl Portfolio {
     #[must_use]
     pub fn coins(&self) -> Vec<Currency> {
         let held = self.lines.iter().filter(|line| line.quantity != 0.0);
-        let mut places: Vec<usize> = held.flat_map(|line| [line.underlying, line.settlement]).collect();
+        let mut places: Vec<usize> = held.flat_map(|line| [line.underlying, line.settlement, line.quote]).collect();
         places.push(self.account);
         places.sort_unstable();
         places.dedup();
@@ -409,7 +434,7 @@ impl Portfolio {
                 let forward = self.forward(&self.terms[term]);
                 let quoted = match settlement {
                     Settlement::Coin => forward,
-                    Settlement::Quote(_) => forward / self.currencies[line.settlement].price,
+                    Settlement::Quote(_) | Settlement::Quanto { .. } => forward / self.currencies[line.quote].price,
                 };
                 units::math::ln(line.basis / quoted)
             }
@@ -448,8 +473,17 @@ impl Portfolio {
         left.max(0) as f64 / (365.0 * Duration::DAY.nanos() as f64)
     }
 
+    /// What a unit of a line that is no option is worth in USD at such prices.
+    pub(super) fn unit(&self, line: &Line, funding: f64, prices: &[f64]) -> f64 {
+        let (currency, unit) = self.linear(line, funding);
+        match line.quanto() {
+            None => unit * prices[currency],
+            Some((quote, paid)) => unit * prices[currency] / prices[quote] * prices[paid],
+        }
+    }
+
     /// What a unit of a line that is no option is worth: so much of a currency, its index first. Funding is a share of notional, of
-    /// perpetuals.
+    /// perpetuals. Of a quanto it is that over the price of what it is quoted in, in what it is paid in ([`Line::quanto`]).
     pub(super) fn linear(&self, line: &Line, funding: f64) -> (usize, f64) {
         let Holding::Future { settlement, expiry, .. } = line.holding else {
             return (line.underlying, 1.0);
@@ -464,7 +498,7 @@ impl Portfolio {
         match settlement {
             // −1 ÷ forward coins are as many dollars whatever the coin's price: the two move alike.
             Settlement::Coin => (USD, -(1.0 + paid) / ratio),
-            Settlement::Quote(_) => (line.underlying, ratio * (1.0 - paid)),
+            Settlement::Quote(_) | Settlement::Quanto { .. } => (line.underlying, ratio * (1.0 - paid)),
         }
     }
 
@@ -476,12 +510,17 @@ impl Portfolio {
         }
     }
 
-    fn pair(&mut self, underlying: Currency, settlement: Settlement) -> Result<(usize, usize), ScenarioError> {
-        let coin = self.currency(underlying)?;
-        match settlement {
-            Settlement::Coin => Ok((coin, coin)),
-            Settlement::Quote(currency) => Ok((coin, self.currency(currency)?)),
-        }
+    /// The coin, what it is settled in and what it is quoted in.
+    fn places_of(&mut self, coin: Currency, settlement: Settlement) -> Result<(usize, usize, usize), ScenarioError> {
+        let coin = self.currency(coin)?;
+        Ok(match settlement {
+            Settlement::Coin => (coin, coin, coin),
+            Settlement::Quote(currency) => {
+                let at = self.currency(currency)?;
+                (coin, at, at)
+            }
+            Settlement::Quanto { quoted, paid } => (coin, self.currency(paid)?, self.currency(quoted)?),
+        })
     }
 
     /// Where a currency stands; a dollar comes in at 1.

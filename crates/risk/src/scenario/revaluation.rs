@@ -193,8 +193,9 @@ pub(super) struct Group {
     pub(super) options: Range<usize>,
     pub(super) term: usize,
     pub(super) underlying: usize,
-    /// Index of the currency in which they are paid for.
+    /// Index of the currency in which they are paid for, and of the one that their prices are in.
     pub(super) settlement: usize,
+    pub(super) quote: usize,
     pub(super) coin: bool,
     /// The price of the coin ÷ the forward, which stays as they move together.
     pub(super) parity: f64,
@@ -202,7 +203,7 @@ pub(super) struct Group {
     pub(super) forward: f64,
     pub(super) years: f64,
     pub(super) discount: f64,
-    /// The forward in the currency of settlement, as its options are priced.
+    /// The forward in the currency that its options' prices are in.
     pub(super) quoted: f64,
     /// To expiry.
     pub(super) days: f64,
@@ -401,8 +402,9 @@ impl Revaluation {
 
     /// The group that an option belongs to, the last one or a new one.
     fn group(&mut self, portfolio: &Portfolio, index: usize, line: usize, term: usize) -> &Group {
-        let (settlement, coin) = (portfolio.lines[line].settlement, portfolio.style(line));
-        let same = |group: &Group| (group.term, group.settlement, group.coin) == (term, settlement, coin);
+        let Line { settlement, quote, .. } = portfolio.lines[line];
+        let coin = portfolio.style(line);
+        let same = |of: &Group| (of.term, of.settlement, of.quote, of.coin) == (term, settlement, quote, coin);
         if !self.groups.last().is_some_and(same) {
             let of: &Term = &portfolio.terms[term];
             let years = portfolio.years(of, Duration::ZERO);
@@ -417,6 +419,7 @@ impl Revaluation {
                 term,
                 underlying,
                 settlement,
+                quote,
                 coin,
                 parity: of.parity(),
                 forward,
@@ -524,8 +527,7 @@ impl Revaluation {
         let Self { simd, moved, groups, weights, prices, .. } = self;
         let mut sum = 0.0;
         for line in portfolio.others.iter().map(|line| &portfolio.lines[*line]) {
-            let (currency, unit) = portfolio.linear(line, scenario.funding);
-            sum += line.quantity * unit * prices[currency];
+            sum += line.quantity * portfolio.unit(line, scenario.funding, prices);
             if let Some((cost, currency)) = line.cost() {
                 sum -= cost * prices[currency];
             }
@@ -587,8 +589,7 @@ impl Revaluation {
             each.for_each(|(value, worth)| *value = worth * unit);
         }
         for (value, line) in others.iter_mut().zip(&portfolio.others) {
-            let (currency, unit) = portfolio.linear(&portfolio.lines[*line], funding);
-            *value = unit * prices[currency];
+            *value = portfolio.unit(&portfolio.lines[*line], funding, prices);
         }
     }
 
@@ -609,7 +610,7 @@ impl Revaluation {
 impl Group {
     /// Whether the options of two groups move by one factor.
     pub(super) fn together(&self, other: &Self) -> bool {
-        let key = |group: &Self| (group.underlying, group.settlement, group.coin);
+        let key = |group: &Self| (group.underlying, group.settlement, group.quote, group.coin);
         key(self) == key(other)
     }
 
@@ -624,9 +625,9 @@ impl Group {
         (years, discount)
     }
 
-    /// The forward in the currency of settlement.
+    /// The forward in the currency that its options' prices are in.
     fn quotes(&self, portfolio: &Portfolio) -> f64 {
-        if self.coin { self.forward } else { self.forward / portfolio.currencies[self.settlement].price }
+        if self.coin { self.forward } else { self.forward / portfolio.currencies[self.quote].price }
     }
 
     /// USD that one of what its options are priced in is worth. Options paid for in coin are worth their price ÷ forward in coins, each
@@ -643,7 +644,7 @@ impl Group {
     /// What an option's own forward is multiplied by.
     pub(super) fn factor(&self, portfolio: &Portfolio, prices: &[f64]) -> f64 {
         let factor = |at: usize| prices[at] / portfolio.currencies[at].price;
-        if self.coin { factor(self.underlying) } else { factor(self.underlying) / factor(self.settlement) }
+        if self.coin { factor(self.underlying) } else { factor(self.underlying) / factor(self.quote) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How far profits under joint moves may go from those of now while prices stay near and little time passes.
 
-use super::joint::{Along, Prices, amounts_of};
+use super::joint::{Along, amounts_of, quanto_of};
 use super::order::Order;
 use super::revaluation::{Group, Ready, tenor_weight};
 use super::{JointMoves, ScenarioError};
@@ -149,10 +149,15 @@ impl Ready<'_> {
                 *sum += (then * price.then(row) / account.then(row) - before).abs();
             }
         }
+        for amount in portfolio.others.iter().filter_map(|line| quanto_of(portfolio, *line, moves)) {
+            let (before, then) = amount.worth(&prices);
+            by_price.iter_mut().enumerate().for_each(|(row, sum)| *sum += (then(row) - before).abs());
+        }
         for run in revaluation.groups.chunk_by(Group::together) {
             let of = prices.of(run[0].underlying);
-            let paid = if run[0].coin { None } else { Some(prices.of(run[0].settlement)) };
-            let by = |row: usize| of.factor(row) / paid.as_ref().map_or(1.0, |paid| paid.factor(row));
+            let coin = run[0].coin;
+            let (quoted, paid) = (prices.of(run[0].quote), prices.of(run[0].settlement));
+            let by = |row: usize| if coin { of.factor(row) } else { of.factor(row) / quoted.factor(row) };
             order.sort((0..moves.len()).map(by));
             let code = portfolio.currencies[run[0].underlying].currency;
             let (shares, skews) = (moves.vols_of(code), moves.skews_of(code));
@@ -162,7 +167,8 @@ impl Ready<'_> {
             rows.clear();
             rows.extend(order.rows.iter().map(|(_, row)| {
                 let row = *row as usize;
-                let then = of.factor(row) * account.now() / account.then(row);
+                let quanto = if coin { 1.0 } else { paid.factor(row) / quoted.factor(row) };
+                let then = of.factor(row) * quanto * account.now() / account.then(row);
                 let shares = shares.map(|column| column.map_or(0.0, |column| column[row]));
                 Row { then, shares, skew: skews.map_or(0.0, |column| column[row]) }
             }));
@@ -189,11 +195,7 @@ impl Ready<'_> {
                     Levels { is, least, most }
                 }));
                 // What the forward is worth in the account's currency, for each that is held.
-                let unit = if group.coin {
-                    group.forward * group.parity
-                } else {
-                    group.quoted * paid.as_ref().map_or(1.0, Prices::now)
-                };
+                let unit = if group.coin { group.forward * group.parity } else { group.quoted * paid.now() };
                 let unit = unit / account.now();
                 let mut forwards = 0.0;
                 for index in group.options.clone() {

@@ -24,7 +24,7 @@ pub use hyperliquid::{hyperliquid, hyperliquid_tiers};
 pub(crate) use lasting::STEEPEST;
 pub use lasting::{FutureRange, LastingMargin, MarginRange, PriceRanges, Span};
 pub use model::{
-    MarginTerms, PortfolioMargin, PositionRule, SoldOptions, VenueModel, VenueRules, known_tiers, tiers_of,
+    MarginTerms, PortfolioMargin, PositionRule, SoldOptions, VenueModel, VenueRules, known_tiers, priced_in, tiers_of,
 };
 pub use moved::moved;
 pub use parameters::{FileError, Parameters, Standing};

@@ -123,6 +123,10 @@ impl VenueRules {
         let is_currency = |code: &str| code.parse::<Currency>().is_ok();
         let (head, rest) = name.split_once('.').unwrap_or((name, ""));
         let listed = |parameters: Parameters| parameters.rows().any(|(known, _)| known == name);
+        if head == "priced_in" {
+            // Where everything settles in the coin there is nothing to say.
+            return self != Self::DeribitPortfolio && (rest.is_empty() || is_currency(rest));
+        }
         match self {
             Self::DeribitStandard => {
                 let pair =
@@ -337,6 +341,12 @@ impl VenueModel {
         Ok(self.rules.margin(portfolio, &self.parameters, &MarginTerms::of(settle, settle))?.0)
     }
 
+    /// In which currency the venue's prices of linear contracts on a coin are; `None`: in what they are quoted in by name.
+    #[must_use]
+    pub fn priced_in(&self, coin: Currency) -> Option<Currency> {
+        self.parameters.priced_in(coin).unwrap_or_default()
+    }
+
     /// Whether a margin is the sum of what each position needs by itself, so that [`Self::rule`] tells it.
     #[must_use]
     pub fn is_sum(&self) -> bool {
@@ -388,6 +398,30 @@ impl VenueModel {
     pub fn check(&self, at: Timestamp) -> Result<(), MarginError> {
         self.parameters.check(at)
     }
+}
+
+/// In which currency prices of an instrument are by its venue's parameters that come with Trimtab, whatever the date: of linear contracts
+/// perhaps another than they are quoted in by name ([`Parameters::priced_in`]).
+///
+/// ```
+/// use market::{Instrument, InstrumentKind};
+/// let (base, usdc) = ("BTC".parse().unwrap(), "USDC".parse().unwrap());
+/// let (tick, lot) = ("0.1".parse().unwrap(), "0.001".parse().unwrap());
+/// let kind = InstrumentKind::LinearPerpetual;
+/// let of = |venue: &str| {
+///     let symbol = format!("{venue}:BTCUSDC-PERP");
+///     Instrument { symbol, kind, base, quote: usdc, settle: usdc, tick, lot, min_qty: lot }
+/// };
+/// assert_eq!(risk::venues::priced_in(&of("hyperliquid")).as_str(), "USDT");
+/// assert_eq!(risk::venues::priced_in(&of("dydx")).as_str(), "USD");
+/// assert_eq!(risk::venues::priced_in(&of("binance")).as_str(), "USDC");
+/// ```
+#[must_use]
+pub fn priced_in(instrument: &Instrument) -> Currency {
+    let is_inverse = instrument.settle == instrument.base;
+    let model = (!is_inverse).then(|| VenueModel::of_venue(instrument.venue())).flatten();
+    let priced_in = model.and_then(|model| model.priced_in(instrument.base));
+    Position { priced_in, ..Position::new(instrument.clone(), Qty::ZERO) }.priced_in()
 }
 
 /// The tiers of a contract by its venue's model with the parameters that come with Trimtab, whatever the date: by these an exchange

@@ -65,19 +65,19 @@ pub fn moved(
     for underlying in &mut after.underlyings {
         underlying.index *= factor(underlying.currency)?;
     }
-    // Of what is quoted in a stablecoin the price is in that.
+    // Of what goes by a price in a stablecoin the price is in that.
     let is_pegged = |code: Currency| is_dollar(code) || scenario.dollars.iter().any(|(named, _)| *named == code);
     let quote_factor = |quote: Currency| if is_pegged(quote) { factor(quote) } else { Ok(1.0) };
     for term in &mut after.expiries {
         // And the forward that its options are margined at, which models take for one in what they settle in.
         let on_it = |of: &&Instrument| of.base == term.underlying && of.kind.expiry() == Some(term.expiry);
-        let mut quotes = portfolio.positions.iter().map(|position| &position.instrument).filter(on_it);
-        let quote = quotes.next().map_or(Ok(1.0), |of| quote_factor(of.quote))?;
+        let mut quotes = portfolio.positions.iter().filter(|position| on_it(&&position.instrument));
+        let quote = quotes.next().map_or(Ok(1.0), |of| quote_factor(of.priced_in()))?;
         term.forward *= factor(term.underlying)? / quote;
     }
     for (row, position) in after.positions.iter_mut().enumerate() {
         let now = &portfolio.positions[row];
-        let factor = factor(now.instrument.base)? / quote_factor(now.instrument.quote)?;
+        let factor = factor(now.instrument.base)? / quote_factor(now.priced_in())?;
         if now.instrument.kind.is_option() {
             option(position, row, (now, factor), (portfolio, scenario), &smile)?;
         } else if let Some(mark) = now.mark {
@@ -104,8 +104,8 @@ pub fn moved(
 /// Whether the account is worth something else when the price of a currency moves.
 fn is_held(portfolio: &Portfolio, currency: Currency) -> bool {
     let of = |position: &Position| {
-        let Instrument { base, quote, settle, .. } = &position.instrument;
-        [base, quote, settle].contains(&&currency)
+        let Instrument { base, settle, .. } = position.instrument;
+        [base, position.priced_in(), settle].contains(&currency)
     };
     portfolio.positions.iter().any(of) || portfolio.balances.iter().any(|balance| balance.currency == currency)
 }

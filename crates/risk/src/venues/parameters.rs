@@ -1,6 +1,7 @@
 //! A venue's parameters: dated rows of names and values, each with what it is worth.
 
 use super::MarginError;
+use market::Currency;
 use std::fmt;
 use std::str::FromStr;
 use units::Timestamp;
@@ -223,6 +224,22 @@ impl Parameters {
             self.rows.splice(place..place, same.collect::<Vec<_>>());
         }
         Ok(())
+    }
+
+    /// In which currency the venue's prices of linear contracts on a coin are: row `priced_in.COIN`, else `priced_in`. `None`: in what
+    /// they are quoted in by name. It does not depend on when the parameters hold.
+    ///
+    /// # Errors
+    ///
+    /// A value that is no currency.
+    pub fn priced_in(&self, coin: Currency) -> Result<Option<Currency>, MarginError> {
+        let own = format!("priced_in.{coin}");
+        let Some(row) =
+            [own.as_str(), "priced_in"].iter().find_map(|name| self.rows.iter().find(|row| row.name == **name))
+        else {
+            return Ok(None);
+        };
+        row.value.parse().map(Some).map_err(|_| self.refuse(&row.name, &row.value, "a currency, such as USD or USDT"))
     }
 
     /// Every row's name and value, in order.

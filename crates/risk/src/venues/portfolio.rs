@@ -1,7 +1,7 @@
 //! What a margin model looks at.
 
 use super::{MarginError, Place};
-use market::{Currency, Instrument};
+use market::{Currency, Instrument, InstrumentKind};
 use pricing::options::{Field, Refusal};
 use units::{Cash, Duration, Price, Qty, Timestamp};
 
@@ -56,6 +56,9 @@ pub struct Position {
     pub isolated: Option<Cash>,
     /// The leverage that the user chose for it.
     pub leverage: Option<f64>,
+    /// In which currency the venue's prices of a linear contract are, where that is not the one that it is quoted in by name: Hyperliquid
+    /// pays USDC by a price in USDT, dYdX and Derive by one in USD, one to one ([`Parameters::priced_in`](super::Parameters::priced_in)).
+    pub priced_in: Option<Currency>,
 }
 
 impl Position {
@@ -73,6 +76,7 @@ impl Position {
             confidence: 1.0,
             isolated: None,
             leverage: None,
+            priced_in: None,
         }
     }
 }
@@ -285,6 +289,14 @@ pub(crate) fn doubt(position: &Position, mark: f64, model: f64, coin: f64, stand
 }
 
 impl Position {
+    /// In which currency its price is: what scenarios move a mark against.
+    #[must_use]
+    pub fn priced_in(&self) -> Currency {
+        let Instrument { kind, base, quote, settle, .. } = &self.instrument;
+        let pays_another = *settle != *base && *kind != InstrumentKind::Spot;
+        self.priced_in.filter(|_| pays_another).unwrap_or(*quote)
+    }
+
     pub(crate) fn unknown(&self, row: usize, model: &'static str) -> MarginError {
         MarginError::UnknownInstrument { row, symbol: self.instrument.symbol.clone(), model }
     }
