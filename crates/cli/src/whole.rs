@@ -97,7 +97,13 @@ impl Whole {
             return Err(Failure::input(format_args!("`{}` is no file", shown(path))).hint("include files only"));
         }
         // As long in bytes, so that places stay.
-        let text = read(path)?;
+        let text = read(path).map_err(|failure| match above.last() {
+            Some(Above { name, line, .. }) => {
+                let message = format!("{}, which {name} includes in line {line}", failure.message);
+                Failure { message, ..failure }.hint("mend the name in `include`, relative to the file it stands in")
+            }
+            None => failure,
+        })?;
         let text = if above.is_empty() { text } else { text.replacen('\u{feff}', "   ", 1) };
         // What stdin includes is found from where the command runs.
         let own = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -275,7 +281,11 @@ mod tests {
         assert!(both("include = \"first.toml\"\n").contains("`include` is a list of files"));
         assert!(both("[caps]\ndrawdown = [\n").contains("line 2 is no TOML"), "{}", both("[caps]\ndrawdown = [\n"));
         assert!(both("include = [\"a.toml\"] x = 3\n").contains("line 1 is no TOML"));
-        assert!(refused(&[("first.toml", FIRST)]).contains("there is no such file"));
+        let missing = refused(&[("first.toml", FIRST)]);
+        assert!(
+            missing.contains("there is no such file") && missing.contains("which first.toml includes in line "),
+            "{missing}"
+        );
         let chain: Vec<(String, String)> =
             (0..12).map(|at| (format!("{at}.toml"), format!("include = [\"{}.toml\"]\n", at + 1))).collect();
         let mut files: Vec<(&str, &str)> = chain.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();

@@ -50,7 +50,11 @@ fn check(path: &Path, set: &Set, terminal: &Terminal) -> Result<Outcome, Failure
 /// A policy with all that it includes, and with values put into it.
 fn read_with(path: &Path, set: &Set) -> Result<Whole, Failure> {
     let mut whole = Whole::read(path)?;
-    for (key, value) in &set.values {
+    for (at, (key, value)) in set.values.iter().enumerate() {
+        if let Some((_, other)) = set.values[..at].iter().find(|(known, _)| known == key) {
+            let message = format_args!("`--set {key}` is given twice, as `{other}` and as `{value}`");
+            return Err(Failure::input(message).hint("give each key once"));
+        }
         whole.set(key, value).map_err(|error| Failure::input(format_args!("`--set {key}={value}`: {error}")))?;
     }
     Ok(whole)
