@@ -128,6 +128,7 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     });
     without("without participation", "increases whatever is traded", caps.participation.is_some(), &|policy| {
         policy.caps.participation = None;
+        policy.caps.depth.clear();
     });
     let distance = caps.liquidation_distance.is_some();
     without("without liquidation distance", "the venue's margin alone", distance, &|policy| {

@@ -80,6 +80,42 @@ fn what_cannot_be_got_rid_of_in_time_is_cut_to_the_restore_level() {
     );
 }
 
+/// A tenth of what the book holds goes out in an hour. The last that was recorded counts, as long as it is no older than a window.
+#[test]
+fn increases_are_a_share_of_what_the_book_holds() {
+    check(
+        &under("participation = \"10%\"\ndepth = \"signal.gold\""),
+        "[volume] 1000 310 310 310 310 → [no depth was recorded in the last 1 h: nothing is opened or added]
+         [series] 100 310 310 310 310 → : +entry 10 at market
+         [series] 50 310 310 310 310 → entry buy 10 @ 310 → : +entry 5 at market
+         310 310 310 310 → entry buy 5 @ 310 → : +entry 5 at market
+         310 310 310 310 → entry buy 5 @ 310 [no depth was recorded in the last 1 h: nothing is opened or added]
+         [series] -3 310 310 310 310 → [at most 10.0 % of the 0 in the book, and 0 of that are done: 0 more now]
+         [series] 1000 310 310 310 310 → : +entry 20 at market
+         310 310 310 310 → entry buy 20 @ 310",
+    );
+}
+
+/// A mean of two hours that are over: one is once the next begins. What went out is out, whatever the book holds later.
+#[test]
+fn what_books_usually_hold_bounds_what_is_held() {
+    check(
+        &under(
+            "participation = \"100%\"\nexit_time = \"2h\"\nexit_time_restore = \"1h\"\nusual_volume = \"2h\"\n\
+             depth = [\"signal.gold\"]",
+        ),
+        "[series] 10 310 310 310 310 → [what a book usually holds in 1 h is not known: nothing is opened or added]
+         [series] 10 310 310 310 310
+         [series] 10 310 310 310 310 → : +entry 10 at market
+         [series] 2 310 310 310 310 → entry buy 10 @ 310
+         [series] 4 310 310 310 310
+         [series] 2 310 310 310 310 → : +cut 7 at market
+         [series] 40 310 310 310 310 → cut sell 7 @ 310
+         [series] 40 310 310 310 310 → : +resize 18 at market
+         [series] 40 310 310 310 310 → resize buy 18 @ 310 → : +resize 19 at market",
+    );
+}
+
 /// Without a declared mean it is one of a week, known after a day. A tape without volume opens nothing, and cuts nothing.
 #[test]
 fn the_usual_volume_takes_a_day_to_be_known() {

@@ -450,7 +450,7 @@ pub(crate) struct ImportSeries {
     /// What a policy calls the series, such as `dvol.btc`
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
-    /// The unit of values in the file: 60 % is written 0.6 as a fraction, 60 as percent
+    /// The unit of values in the file: 60 % is written 0.6 as a fraction, 60 as percent; `number` for amounts
     #[arg(long, value_name = "UNIT")]
     pub(crate) unit: UnitArg,
     /// How long after its time a value was published: `1d`, `30m`; none if not given
@@ -461,6 +461,7 @@ pub(crate) struct ImportSeries {
 /// The unit of values in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum UnitArg {
+    #[value(alias = "number")]
     Fraction,
     Percent,
 }

@@ -628,6 +628,9 @@ impl Engine {
                     let scope = &mut self.scopes[index];
                     scope.facts.set_now(self.now);
                     scope.facts.set(facts::series(point.series), point.value);
+                    if let Some(volume) = &mut scope.volume {
+                        volume.series(*point, self.now);
+                    }
                     self.dirty.touch(index as u32);
                 }
             }

@@ -155,7 +155,7 @@ impl Working {
     }
 
     /// Signed quantity of market orders in flight towards the target, and of those that take rungs.
-    fn in_flight(&self) -> (Qty, Qty) {
+    pub(crate) fn in_flight(&self) -> (Qty, Qty) {
         let market = self.orders.iter().filter(|live| live.kind == OrderKind::Market);
         market.fold((Qty::ZERO, Qty::ZERO), |(change, rungs), live| match live.purpose {
             Purpose::Rung { .. } => (change, rungs + live.open()),

@@ -216,6 +216,7 @@ impl Scope {
         }
         if let Some(volume) = &self.volume {
             volume.tell(now, &mut self.facts);
+            self.facts.set(facts::ON_THE_WAY, self.working.in_flight().0);
         }
         if self.terms.hedges {
             self.facts.set(facts::ON_THE_WAY, self.working.on_the_way());

@@ -1,7 +1,7 @@
-//! What is traded of an instrument, for caps that are shares of it: volume in windows aligned to midnight UTC, and what a strategy does
-//! itself in the present one.
+//! What is traded of an instrument, or what its book holds, for caps that are shares of it: volume or depth in windows aligned to midnight
+//! UTC, and what a strategy does itself in the present one.
 
-use market::{Bar, Trade};
+use market::{Bar, SeriesPoint, Trade};
 use policy::VolumeTerms;
 use policy::facts::{self, Facts, Traded};
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -21,10 +21,12 @@ pub(crate) struct Volume {
     has_any: bool,
     /// Begin of the window that the last news was of.
     heard: Timestamp,
-    /// That window so far, as long as it is not over; `None` where its begin was missed.
+    /// That window so far, as long as it is not over; `None` where its begin was missed. Of depth the least of it.
     open: Option<Qty>,
     /// The last whole window, and what was traded in it.
     last: Option<(Timestamp, Qty)>,
+    /// The last depth of each series, and when it was recorded.
+    sides: [Option<(Timestamp, Qty)>; 2],
     /// The last whole windows, in a ring, and their sum: exact, because quantities are integers.
     usual: Vec<i64>,
     next: usize,
@@ -43,6 +45,7 @@ impl Volume {
             heard: Timestamp::MIN,
             open: None,
             last: None,
+            sides: [None; 2],
             usual: Vec::with_capacity(terms.usual as usize),
             next: 0,
             sum: 0,
@@ -52,7 +55,7 @@ impl Volume {
 
     /// A bar that has closed. One that is longer than a window tells nothing of any.
     pub(crate) fn bar(&mut self, bar: &Bar) {
-        if bar.closed.since(bar.opened) > self.terms.window {
+        if self.counts_depth() || bar.closed.since(bar.opened) > self.terms.window {
             return;
         }
         self.has_bars = true;
@@ -65,9 +68,27 @@ impl Volume {
 
     /// A trade on the tape.
     pub(crate) fn trade(&mut self, trade: &Trade, now: Timestamp) {
-        if !self.has_bars {
+        if !self.counts_depth() && !self.has_bars {
             self.hear(now, false, trade.qty.abs());
         }
+    }
+
+    fn counts_depth(&self) -> bool {
+        self.terms.depth[0].is_some()
+    }
+
+    /// A recorded value of a series. Only depth is heard: a window's is the least that was recorded of either side.
+    pub(crate) fn series(&mut self, point: SeriesPoint, now: Timestamp) {
+        let Some(side) = self.terms.depth.iter().position(|series| *series == Some(point.series)) else { return };
+        let depth = Qty::from_estimate(point.value.get().max(0.0), Round::TowardZero).unwrap_or(Qty::MAX);
+        self.sides[side] = Some((now, depth));
+        let window = now.floor(self.terms.window);
+        if window > self.heard {
+            self.has_any = true;
+            self.close();
+            self.heard = window;
+        }
+        self.open = Some(self.open.map_or(depth, |least| least.min(depth)));
     }
 
     /// An amount of the underlying as the instrument counts.
@@ -125,15 +146,34 @@ impl Volume {
         }
     }
 
-    /// Tells what rules read. A window that ended longer ago than one lasts says nothing of now.
+    /// Tells what rules read. A window that ended longer ago than one lasts says nothing of now, nor does depth of longer ago than that.
     pub(crate) fn tell(&self, now: Timestamp, facts: &mut Facts) {
         let window = now.floor(self.terms.window);
         let own = if self.own.0 == window { self.own.1 } else { Qty::ZERO };
-        let recent = self.last.filter(|(begin, _)| now.since(*begin + self.terms.window) <= self.terms.window);
-        facts.put(facts::TRADED, recent.map(|(_, market)| Traded { market, own }));
+        let recent = match self.counts_depth() {
+            true => self.thinner(now),
+            false => {
+                let recent = self.last.filter(|(begin, _)| now.since(*begin + self.terms.window) <= self.terms.window);
+                recent.map(|(_, traded)| traded)
+            }
+        };
+        facts.put(facts::TRADED, recent.map(|market| Traded { market, own }));
         if self.terms.usual > 0 {
             facts.put(facts::USUAL_VOLUME, self.mean());
         }
+    }
+
+    /// The lesser of the last depths: what is bought has to be sold again. Unknown where that of a side is older than a window.
+    fn thinner(&self, now: Timestamp) -> Option<Qty> {
+        let mut least = Qty::MAX;
+        for (_, side) in self.terms.depth.iter().zip(self.sides).filter(|(series, _)| series.is_some()) {
+            let (at, depth) = side?;
+            if now.since(at) > self.terms.window {
+                return None;
+            }
+            least = least.min(depth);
+        }
+        Some(least)
     }
 
     /// The mean of the last windows, once a day of them is there. Where nothing was traded in any of them nobody knows.
@@ -154,6 +194,12 @@ impl Volume {
             out.i64(begin.nanos());
             out.i64(traded.raw());
         });
+        for side in self.sides {
+            out.option(side, |out, (at, depth)| {
+                out.i64(at.nanos());
+                out.i64(depth.raw());
+            });
+        }
         out.len(self.usual.len());
         self.usual.iter().for_each(|traded| out.i64(*traded));
         out.len(self.next);
@@ -166,6 +212,9 @@ impl Volume {
         self.heard = Timestamp::from_nanos(from.i64()?);
         self.open = from.option(StateReader::i64)?.map(Qty::from_raw);
         self.last = from.option(|from| Ok((Timestamp::from_nanos(from.i64()?), Qty::from_raw(from.i64()?))))?;
+        for side in &mut self.sides {
+            *side = from.option(|from| Ok((Timestamp::from_nanos(from.i64()?), Qty::from_raw(from.i64()?))))?;
+        }
         let count = from.len()?;
         self.usual.clear();
         for _ in 0..count {

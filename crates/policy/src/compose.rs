@@ -193,10 +193,11 @@ impl Composer<'_> {
     /// What the market's own trading bears of what is left.
     fn liquidity(&mut self) {
         let Some(cap) = self.policy.caps.participation else { return };
+        let of_depth = !self.policy.caps.depth.is_empty();
         if let Some(exit) = cap.exit {
-            self.add(ExitTimeCap { share: cap.share, window: cap.window, exit });
+            self.add(ExitTimeCap { share: cap.share, window: cap.window, exit, of_depth });
         }
-        self.add(ParticipationCap { share: cap.share, window: cap.window });
+        self.add(ParticipationCap { share: cap.share, window: cap.window, of_depth });
     }
 
     fn trim(&mut self) {

@@ -322,7 +322,7 @@ facts! {
     55 HEDGED: Qty = "hedge.delta";
     /// Of a hedge: the sum of the unsigned deltas of each position that it hedges; zero where nothing is held.
     56 HEDGED_GROSS: Qty = "hedge.gross";
-    /// Of a hedge: signed quantity of its orders that are on their way.
+    /// Signed quantity of orders that are on their way: of a hedge all, under a cap on participation those at market but for rungs.
     57 ON_THE_WAY: Qty = "orders.on_the_way";
     /// Of a hedge: the unsigned gamma of all that it hedges together, in coins for a dollar.
     58 HEDGED_GAMMA: Ratio = "hedge.gamma";

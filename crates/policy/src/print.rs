@@ -346,6 +346,8 @@ impl Printer {
         if let Some(cap) = caps.participation {
             self.quoted("participation", percent(cap.share));
             self.quoted("participation_window", time(cap.window));
+            let names: Vec<String> = caps.depth.iter().map(|name| format!("\"{name}\"")).collect();
+            self.each("depth", (!names.is_empty()).then(|| format!("[{}]", names.join(", "))));
             if let Some(exit) = cap.exit {
                 self.quoted("exit_time", time(exit.limit));
                 self.quoted("exit_time_restore", time(exit.restore));

@@ -93,6 +93,8 @@ pub struct VolumeTerms {
     pub window: Duration,
     /// How many of them the usual volume is the mean of; none where nobody asks.
     pub usual: u32,
+    /// The series of recorded depth, the least of which counts instead of what is traded.
+    pub depth: [Option<SeriesId>; 2],
 }
 
 /// Why a checked policy cannot run on this data.
@@ -157,7 +159,9 @@ impl Program {
             streak: policy.streak.map(|streak| streak.over).filter(|over| *over != StreakOver::Instrument),
             volume: policy.caps.participation.map(|cap| {
                 let usual = cap.exit.map_or(0, |exit| exit.usual.nanos() / cap.window.nanos());
-                VolumeTerms { window: cap.window, usual: usual as u32 }
+                let mut depth = policy.caps.depth.iter().map(|name| series(name));
+                let depth = [depth.next().flatten(), depth.next().flatten()];
+                VolumeTerms { window: cap.window, usual: usual as u32, depth }
             }),
         };
         let sizes = [(facts::DUST, policy.trade.dust), (facts::LARGEST, policy.guards.max_order)];

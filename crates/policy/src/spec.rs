@@ -135,6 +135,11 @@ impl Policy {
         names
     }
 
+    /// The series that record the depth of an instrument's book, where a cap goes by it.
+    pub fn depth_series(&self, instrument: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        self.caps.depth.iter().map(|name| filled(name, instrument))
+    }
+
     /// The series that is the signal of an instrument, if one is.
     #[must_use]
     pub fn signal_series(&self, instrument: &str) -> Option<String> {
@@ -189,9 +194,10 @@ impl Policy {
         let signal = self.signal.kind.series();
         let unit = self.unit.as_ref().and_then(UnitSource::series);
         let size = self.size.kind.series();
+        let depth = self.caps.depth.iter().map(String::as_str);
         let mut names = Vec::new();
         let asked = self.expressions().flat_map(Expression::series);
-        for name in signal.into_iter().chain(unit).chain(size).chain(asked) {
+        for name in signal.into_iter().chain(unit).chain(size).chain(depth).chain(asked) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -878,6 +884,9 @@ pub struct Caps {
     pub liquidation_distance: Option<Ratio>,
     /// What the market's own trading bears.
     pub participation: Option<Participation>,
+    /// The recorded depth that it goes by instead of volume: names of series, one for each side of the book or one for the thinner,
+    /// counted as the instrument counts. None: it goes by volume.
+    pub depth: Vec<String>,
 }
 
 /// What is bought or sold to open and to add is at most a share of what the market trades, and what is held no more than that share gets

@@ -679,6 +679,7 @@ fn caps() -> impl Strategy<Value = Caps> {
     (leverage, weighted(0.4, (levels, weighted(0.5, rearm))), losses, weighted(0.4, 1..=30i32)).prop_map(
         |((leverage, open_risk, participation), drawdown, (daily, weekly, on_loss), distance)| Caps {
             participation,
+            depth: Vec::new(),
             leverage,
             open_risk,
             rearm: drawdown.as_ref().and_then(|(_, rearm)| *rearm),

@@ -21,8 +21,8 @@ use policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
-use units::{Contract, Duration, Price, Qty, Rate, Timestamp};
-use volume::Volume;
+use units::{Contract, Duration, Price, Qty, Rate, SeriesId, Timestamp};
+use volume::{Depth, Volume};
 
 /// Inputs between two reports of progress.
 const REPORT_EVERY: u64 = 16_384;
@@ -138,6 +138,8 @@ struct Walk<'a> {
     boundary: usize,
     /// The venue told something at the present time.
     has_news: bool,
+    /// Recorded depth by the names of its series, where a cap asks.
+    depths: BTreeMap<String, Depth>,
     at: Timestamp,
     told: Walked,
     has_each_bar: bool,
@@ -209,7 +211,7 @@ impl<'a> Walk<'a> {
         let mut markets: Vec<Market> = catalogue.instruments.iter().map(market).collect();
         let by_symbol: BTreeMap<String, usize> =
             catalogue.instruments.iter().enumerate().map(|(at, known)| (known.symbol.clone(), at)).collect();
-        let mut seats = Vec::new();
+        let (mut seats, mut depths) = (Vec::new(), BTreeMap::<String, Depth>::new());
         for (strategy, policy) in policies.iter().enumerate().filter(|(_, policy)| is_plain(policy)) {
             for at in policy.instruments.iter().filter_map(|symbol| by_symbol.get(symbol)) {
                 markets[*at].seats.push(seats.len());
@@ -218,6 +220,11 @@ impl<'a> Walk<'a> {
                 seats.push(Seat { strategy, held, alone, camp, watched, is_touched, is_filled, grown });
                 if let Some(cap) = policy.caps.participation {
                     markets[*at].volume.count(cap.window);
+                    for name in policy.depth_series(&catalogue.instruments[*at].symbol) {
+                        let index = catalogue.series.iter().position(|known| *known == name);
+                        let depth = index.map(|index| Depth::of(SeriesId(index as u32)));
+                        depths.extend(depth.map(|depth| (name.into_owned(), depth)));
+                    }
                 }
             }
         }
@@ -261,6 +268,7 @@ impl<'a> Walk<'a> {
             orders_now: 0..0,
             boundary: 0,
             has_news: false,
+            depths,
             at: Timestamp::MIN,
             told,
             has_each_bar: run.record.configuration.get("rows").is_some_and(|rows| rows == "each bar"),
@@ -345,7 +353,13 @@ impl<'a> Walk<'a> {
                 Event::OptionQuote(quote) => quote.instrument.index(),
                 Event::Funding(due) => due.instrument.index(),
                 Event::Mark(mark) => mark.instrument.index(),
-                Event::Series(_) | Event::Order(_) | Event::Cash(_) => continue,
+                Event::Series(point) => {
+                    if let Some(depth) = self.depths.values_mut().find(|depth| depth.series == point.series) {
+                        depth.read(self.at, point.value.get());
+                    }
+                    continue;
+                }
+                Event::Order(_) | Event::Cash(_) => continue,
             };
             let market = &mut self.markets[index];
             if !market.is_traded && market.orders.is_empty() {

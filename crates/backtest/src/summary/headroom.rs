@@ -61,7 +61,9 @@ pub(super) fn of(run: &Run, book: &Book<'_>, rows: &[BarRow<'_>]) -> Vec<Headroo
         cuts: cuts(run, book, "floor"),
     });
     // What is usually traded is no column of rows either.
-    let participation = caps.participation.map(|cap| (cap.exit, format!("{} % of volume", percent(cap.share.get()))));
+    let measure = if caps.depth.is_empty() { "volume" } else { "depth" };
+    let participation =
+        caps.participation.map(|cap| (cap.exit, format!("{} % of {measure}", percent(cap.share.get()))));
     let exit_time = participation.as_ref().and_then(|(exit, share)| {
         Some(Headroom {
             name: "exit time".to_owned(),

@@ -99,6 +99,9 @@ const USUAL: Duration = Duration::from_nanos(7 * Duration::DAY.nanos());
 const USUAL_LONGEST: Duration = Duration::from_nanos(366 * Duration::DAY.nanos());
 const EXIT_LONGEST: Duration = Duration::from_nanos(366 * Duration::DAY.nanos());
 
+/// A book has two.
+const SIDES: usize = 2;
+
 const DRAWDOWN_EXAMPLE: &str = "[{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
 
 pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: Currencies<'_>) -> Caps {
@@ -113,7 +116,29 @@ pub(super) fn caps<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: C
         open_risk: open_risk(reader, section),
         liquidation_distance: reader.ratio(section, &LIQUIDATION_DISTANCE),
         participation: participation(reader, section),
+        depth: depth(reader, section).unwrap_or_default(),
     }
+}
+
+/// The series of recorded depth: one of the thinner side, or one of each.
+fn depth<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<String>> {
+    let value = section.get("depth")?;
+    reader.require(section, &[("participation", "\"10%\"")]);
+    let example = "[\"depth.bid.{base}\", \"depth.ask.{base}\"]";
+    let entries = match value.get_ref().as_array() {
+        Some(_) => reader.entries(section, "depth", SIDES, example)?,
+        None => vec![value],
+    };
+    let mut read = |entry| {
+        let node = reader.node(section, "depth", entry)?;
+        if let Expr::Name(name) = node.expr {
+            return Some(name.to_owned());
+        }
+        reader.wrong_unit(&section.slot("depth", example), &node, "the name of a series of depth");
+        None
+    };
+    let names: Vec<_> = entries.into_iter().map(&mut read).collect();
+    names.into_iter().collect()
 }
 
 fn participation<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Participation> {

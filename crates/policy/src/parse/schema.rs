@@ -118,6 +118,7 @@ pub(crate) const SECTIONS: &[Named] = &[
             "liquidation_distance",
             "participation",
             "participation_window",
+            "depth",
             "exit_time",
             "exit_time_restore",
             "usual_volume",

@@ -11,6 +11,8 @@ use units::{Duration, Qty, Ratio, Round};
 pub(crate) struct ParticipationCap {
     pub(crate) share: Ratio,
     pub(crate) window: Duration,
+    /// Of what books hold, and not of what is traded.
+    pub(crate) of_depth: bool,
 }
 
 impl Rule for ParticipationCap {
@@ -19,7 +21,8 @@ impl Rule for ParticipationCap {
     }
 
     fn reads(&self) -> &[FactId] {
-        const READS: &[FactId] = &[facts::POSITION.id(), facts::TRADED.id(), facts::LOT.id(), facts::MIN_QTY.id()];
+        const READS: &[FactId] =
+            &[facts::POSITION.id(), facts::ON_THE_WAY.id(), facts::TRADED.id(), facts::LOT.id(), facts::MIN_QTY.id()];
         READS
     }
 
@@ -30,18 +33,28 @@ impl Rule for ParticipationCap {
             return Verdict::keep(proposed);
         }
         let Some(traded) = facts.get(facts::TRADED) else {
-            let sentence = "no volume was recorded in the last {}: nothing is opened or added";
+            let sentence = match self.of_depth {
+                true => "no depth was recorded in the last {}: nothing is opened or added",
+                false => "no volume was recorded in the last {}: nothing is opened or added",
+            };
             return nothing_more(facts, proposed, sentence, Arg::Duration(self.window), because);
         };
         let from = if same_side(proposed.qty, held) { held.abs() } else { Qty::ZERO };
         let change = if grows { proposed.qty.abs() - from } else { Qty::ZERO };
-        let room = self.room(traded);
+        // What was sent is done, though a book that has thinned since would not bear it.
+        let sent = facts.get(facts::ON_THE_WAY).unwrap_or_default();
+        let sent = if same_side(sent, proposed.qty) { sent.abs() } else { Qty::ZERO };
+        let room = self.room(traded).max(sent);
         let mut verdict = Verdict::keep(proposed);
         if change > room {
             let lots = facts.get(facts::LOT).map_or(room, |lot| room.to_lot(lot, Round::TowardZero));
             let numbers =
                 [Arg::Percent(self.share.get()), Arg::Qty(traded.market), Arg::Qty(traded.own), Arg::Qty(lots)];
-            because.say("at most {} of the {} that were traded, and {} of that are done: {} more now", numbers);
+            let sentence = match self.of_depth {
+                true => "at most {} of the {} in the book, and {} of that are done: {} more now",
+                false => "at most {} of the {} that were traded, and {} of that are done: {} more now",
+            };
+            because.say(sentence, numbers);
             because.in_pieces(proposed.qty);
             let qty = signed(from + lots, proposed.qty);
             let target = Target { qty: if lots.is_zero() { kept(proposed.qty, held) } else { qty }, ..proposed };
@@ -80,10 +93,18 @@ impl ParticipationCap {
         let fits = left.to_lot(facts.get(facts::LOT)?, Round::TowardZero);
         let [unit, share, market] = [Arg::Count(add.unit), Arg::Percent(self.share.get()), Arg::Qty(traded.market)];
         if fits.is_zero() || fits < facts.get(facts::MIN_QTY)? {
-            because.refused_add(add, "unit {} waits: {} of the {} that were traded are done", [unit, share, market]);
+            let sentence = match self.of_depth {
+                true => "unit {} waits: {} of the {} in the book are done",
+                false => "unit {} waits: {} of the {} that were traded are done",
+            };
+            because.refused_add(add, sentence, [unit, share, market]);
             return None;
         }
-        because.say("unit {} begins with {}: {} of the {} that were traded", [unit, Arg::Qty(fits), share, market]);
+        let sentence = match self.of_depth {
+            true => "unit {} begins with {}: {} of the {} in the book",
+            false => "unit {} begins with {}: {} of the {} that were traded",
+        };
+        because.say(sentence, [unit, Arg::Qty(fits), share, market]);
         let qty = signed(fits, add.qty);
         Some(Add { qty, rest: add.rest + add.qty - qty, ..add })
     }
@@ -94,6 +115,8 @@ pub(crate) struct ExitTimeCap {
     pub(crate) share: Ratio,
     pub(crate) window: Duration,
     pub(crate) exit: ExitTime,
+    /// At a share of what books hold, and not of what is traded.
+    pub(crate) of_depth: bool,
 }
 
 impl Rule for ExitTimeCap {
@@ -111,7 +134,10 @@ impl Rule for ExitTimeCap {
         let (held, qty) = (position(facts), proposed.qty);
         let grows = increases(qty, held);
         let Some(usual) = facts.get(facts::USUAL_VOLUME) else {
-            let sentence = "what is usually traded in {} is not known: nothing is opened or added";
+            let sentence = match self.of_depth {
+                true => "what a book usually holds in {} is not known: nothing is opened or added",
+                false => "what is usually traded in {} is not known: nothing is opened or added",
+            };
             return nothing_more(facts, proposed, sentence, Arg::Duration(self.window), because);
         };
         let [borne, restored] = [self.exit.limit, self.exit.restore].map(|time| self.carried(usual, time));

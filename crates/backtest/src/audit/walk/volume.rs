@@ -1,13 +1,15 @@
-//! What the market traded, and what caps on participation and on the time to exit make of it: counted anew from the tapes and the fills.
+//! What the market traded or what its book held, and what caps on participation and on the time to exit make of it: counted anew from the
+//! tapes and the fills.
 
 use super::Walk;
 use crate::audit::finding::{At, shown};
+use crate::audit::live::Live;
 use crate::audit::seat::{Grown, Seat};
 use crate::records::PlanRow;
 use market::Bar;
 use policy::Policy;
 use std::collections::BTreeMap;
-use units::{Contract, Duration, Qty, Timestamp};
+use units::{Contract, Duration, Qty, SeriesId, Timestamp};
 
 /// Volume of an instrument by windows, for each length that a policy asks for.
 #[derive(Default)]
@@ -57,6 +59,59 @@ impl Volume {
             }
         }
     }
+}
+
+/// Depth of a book as a series records it.
+pub(super) struct Depth {
+    pub(super) series: SeriesId,
+    readings: Vec<(Timestamp, f64)>,
+}
+
+impl Depth {
+    pub(super) fn of(series: SeriesId) -> Self {
+        Self { series, readings: Vec::new() }
+    }
+
+    pub(super) fn read(&mut self, at: Timestamp, depth: f64) {
+        self.readings.push((at, depth.max(0.0)));
+    }
+
+    /// The last reading, if it is no older than a window; of the one before it, if it is left out.
+    fn recent(&self, now: Timestamp, window: Duration, left_out: usize) -> Option<f64> {
+        let (at, depth) = self.readings.iter().rev().nth(left_out)?;
+        (now.since(*at) <= window).then_some(*depth)
+    }
+
+    /// The readings, the latest first, but for so many of the last.
+    fn latest(&self, left_out: usize) -> impl Iterator<Item = (Timestamp, f64)> {
+        self.readings.iter().rev().skip(left_out).copied()
+    }
+}
+
+/// The mean of the least depths of the last windows that are over, of whichever side: a reading after them ended them.
+fn usual_depth(sides: &[&Depth], count: usize, window: Duration, left_out: usize) -> Option<f64> {
+    let mut least = BTreeMap::new();
+    for side in sides {
+        let mut seen = 0;
+        let mut begin = Timestamp::MAX;
+        for (at, depth) in side.latest(left_out) {
+            let of = at.floor(window);
+            if of < begin {
+                // The window that goes on, and enough of others.
+                if seen > count {
+                    break;
+                }
+                (begin, seen) = (of, seen + 1);
+            }
+            let kept = least.entry(of).or_insert(depth);
+            *kept = depth.min(*kept);
+        }
+    }
+    least.pop_last();
+    let over: Vec<f64> = least.into_values().rev().take(count).collect();
+    let is_enough = over.len() == count || over.len() as f64 * window.days() >= 1.0;
+    let sum: f64 = over.iter().sum();
+    (is_enough && sum > 0.0).then(|| sum / over.len() as f64)
 }
 
 impl Windows {
@@ -125,7 +180,19 @@ impl Walk<'_> {
     pub(super) fn liquidity(&mut self, seat: usize, plan: &PlanRow, at: At<'_>) {
         let Some(cap) = self.policies[self.seats[seat].strategy].caps.participation else { return };
         let Some(market) = self.by_symbol.get(&*plan.instrument) else { return };
-        let Some(windows) = self.markets[*market].volume.by.get(&cap.window) else { return };
+        let names = self.policies[self.seats[seat].strategy].depth_series(&plan.instrument);
+        let sides: Vec<&Depth> = names.filter_map(|name| self.depths.get(&*name)).collect();
+        let windows = self.markets[*market].volume.by.get(&cap.window);
+        let recent = |left_out| match sides.is_empty() {
+            true => windows?.recent(plan.time, cap.window, left_out),
+            false => {
+                sides.iter().map(|side| side.recent(plan.time, cap.window, left_out)).reduce(|a, b| Some(a?.min(b?)))?
+            }
+        };
+        let usual = |count, left_out| match sides.is_empty() {
+            true => windows?.usual(count, cap.window, left_out),
+            false => usual_depth(&sides, count, cap.window, left_out),
+        };
         let (target, held) = (plan.target.approximate(), plan.position.approximate());
         let grows = !plan.target.is_zero() && (target.abs() > held.abs() || target * held <= 0.0);
         let change = target.abs() - if target * held > 0.0 { held.abs() } else { 0.0 };
@@ -136,15 +203,20 @@ impl Walk<'_> {
         let share = cap.share.get();
         let behind = 0..=usize::from(self.has_news);
         if grows {
-            let most = behind.clone().filter_map(|out| windows.recent(plan.time, cap.window, out)).fold(0.0, f64::max);
-            let fits = change + own <= share * most * (1.0 + 1e-9) + 1e-7;
+            let most = behind.clone().filter_map(recent).fold(0.0, f64::max);
+            // What was sent before cannot be had back.
+            let before = |order: &&Live| order.seat == Some(seat) && order.is_market() && order.id.0 < plan.plan;
+            let sent = self.markets[*market].orders.iter().filter(before).map(|order| order.signed().approximate());
+            let sent = sent.sum::<f64>() * target.signum();
+            let fits = change + own <= share * most * (1.0 + 1e-9) + 1e-7 || change <= sent + 1e-7;
             self.found.ensure("cap.participation", fits, at, || {
-                format!("{change} more beside {own} of this window, where {most} were traded in the one before")
+                let market = if sides.is_empty() { "traded in the one before" } else { "in the book" };
+                format!("{change} more beside {own} of this window, where {most} were {market}")
             });
         }
         let Some(exit) = cap.exit else { return };
         let count = (exit.usual.nanos() / cap.window.nanos()) as usize;
-        let usual = behind.filter_map(|out| windows.usual(count, cap.window, out)).reduce(f64::max);
+        let usual = behind.filter_map(|out| usual(count, out)).reduce(f64::max);
         let time = if grows { exit.restore } else { exit.limit };
         let most = usual.map(|usual| usual * share * time.nanos() as f64 / cap.window.nanos() as f64);
         // What nobody knows cuts nothing.
