@@ -241,12 +241,12 @@ impl Run {
         let (policies, variant, keep) = (&self.policies(), Variant::Scaled, Keep::Equity);
         let mut pass = single(What { policies, variant, keep, until: at }, &tapes, &mut quietly).ok()?;
         let plan = pass.engine.preview(strategy);
-        let step = |step: &policy::Step| StepView {
+        let step = |(at, step): (usize, &policy::Step)| StepView {
             rule: pass.engine.rule_name(strategy, step.rule).to_owned(),
             outcome: step.outcome.name().to_owned(),
             before: step.before,
             after: step.after,
-            because: step.reason.to_string(),
+            because: plan.because(at),
         };
         let told = |(series, refusal): &(units::SeriesId, engine::RiskRefusal)| StepView {
             rule: pass.engine.rule_name(strategy, engine::ENGINE_RULE).to_owned(),
@@ -255,7 +255,7 @@ impl Run {
             after: plan.position,
             because: crate::record::unknown(&pass.catalogue.series[series.index()], refusal),
         };
-        Some((plan.steps.iter().map(step).chain(plan.unknown.iter().map(told)).collect(), plan.equity))
+        Some((plan.steps.iter().enumerate().map(step).chain(plan.unknown.iter().map(told)).collect(), plan.equity))
     }
 
     fn orders_of(&self, plan: u64, at: Timestamp) -> Vec<OrderView> {

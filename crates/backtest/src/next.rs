@@ -93,6 +93,8 @@ pub struct Next {
     pub hedge: Option<HedgeView>,
     /// Orders at the market that are on their way: what follows from them is in no action.
     pub on_their_way: Vec<OrderRow>,
+    /// Recorded series that are volatilities to the policy: shares, as told facts are by their names.
+    pub volatilities: Vec<String>,
     /// Series and facts that are not known now: they were not varied.
     pub fixed: Vec<String>,
     /// What was supposed and what followed: all else is told from there.
@@ -307,12 +309,15 @@ impl Run {
         let hedge = policies[setup.traders[index].0].hedge_in(symbol);
         let cost = policies[setup.traders[index].0].backtest.cost();
         let hedge = hedge.map(|hedge| HedgeView::of(hedge, cost, told));
-        let (mut varied, mut fixed) = (Vec::new(), Vec::new());
+        let (mut varied, mut fixed, mut volatilities) = (Vec::new(), Vec::new(), Vec::new());
         let signals = policies[setup.traders[index].0].signal_series(symbol);
         for name in names {
             let is_recorded = name.parse::<RiskFact>().is_err() && name.parse::<SurfaceFact>().is_err();
             let told = pass.catalogue.series_id(&name).and_then(|id| Some((id, told.get(facts::series(id))?.get())));
             let is_never_under_zero = policies[setup.traders[index].0].is_volatility(&name, symbol);
+            if is_never_under_zero && is_recorded {
+                volatilities.push(name.clone());
+            }
             match told {
                 Some((series, value)) => varied.push(Varied {
                     // A signal turns about zero.
@@ -404,6 +409,7 @@ impl Run {
                 .map_or_else(Vec::new, |structure| legs(&pass.engine, &pass.catalogue, strategy, structure)),
             hedge,
             on_their_way: resting.into_iter().filter(|order| order.kind == "market").collect(),
+            volatilities,
             fixed,
             what_if: supposes,
         })

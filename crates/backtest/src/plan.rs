@@ -133,6 +133,12 @@ impl Ready {
         self.policy.series_of(&self.symbol).into_iter().filter_map(told).collect()
     }
 
+    /// Those of them that are volatilities to it.
+    pub(crate) fn volatilities(&self) -> Vec<String> {
+        let names = self.policy.series_of(&self.symbol).into_iter();
+        names.filter(|name| self.policy.is_volatility(name, &self.symbol)).collect()
+    }
+
     /// The policy.
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
@@ -186,12 +192,19 @@ impl Ready {
         observe(&mut program, &portfolio, &mut facts);
         let mut because = Because::default();
         let target = policy::evaluate(&program.rules, &facts, &mut because);
+        let because_of = |step: &policy::Step| {
+            let mut detail = String::new();
+            if let Some(rule) = program.rules.get(usize::from(step.rule)) {
+                rule.detail(&facts, step, &mut detail);
+            }
+            if detail.is_empty() { step.reason.to_string() } else { format!("{}: {detail}", step.reason) }
+        };
         let step = |step: &policy::Step| StepView {
             rule: program.rules.get(usize::from(step.rule)).map_or("market", |rule| rule.name()).to_owned(),
             outcome: step.outcome.name().to_owned(),
             before: step.before,
             after: step.after,
-            because: step.reason.to_string(),
+            because: because_of(step),
         };
         let answer = PlanAnswer {
             time: portfolio.time.0,

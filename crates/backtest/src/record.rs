@@ -530,7 +530,7 @@ impl Recorder {
                 outcome: self.words.of(step.outcome.name()),
                 before: step.before,
                 after: step.after,
-                because: step.reason.to_string(),
+                because: plan.because(index),
                 price: plan.price,
                 equity: plan.equity,
                 position: plan.position,

@@ -80,6 +80,38 @@ fn random_runs_hold() {
     println!("{runs} runs, {bars} bars, {acted} acted, {refused} refused: {checks:?}");
 }
 
+/// Two or three random policies in one instrument, whose opposite orders cross inside the book: the audit holds of them too.
+#[test]
+fn random_runs_of_several_strategies_hold() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let (mut runs, mut crossed, mut paid, mut broken) = (0, 0, 0, Vec::new());
+    for seed in 0..u64::from(cases(48)) {
+        let mut all: Vec<Policy> =
+            (0..2 + seed % 2).map(|_| policies().new_tree(&mut runner).unwrap().current()).collect();
+        // One account, one venue.
+        let first = all[0].clone();
+        for (number, policy) in all.iter_mut().enumerate() {
+            policy.name = format!("s{number}");
+            (policy.backtest, policy.accounts) = (first.backtest.clone(), first.accounts.clone());
+            policy.adopt.clear();
+        }
+        let home = tempfile::tempdir().unwrap();
+        let Some(run) = run_of(&all, seed, 400, home.path()) else { continue };
+        let folder = home.path().join("run");
+        run.write(&folder, false).unwrap();
+        let audit = audited(&folder);
+        runs += 1;
+        crossed += run.tables.fills.iter().filter(|fill| fill.liquidity == "internal").count();
+        paid += run.tables.funding.len();
+        if !audit.is_clean() || audit.triggers.unexplained > 0 {
+            broken.push(format!("seed {seed}: {}\n{}", audit.failed(), told(&audit)));
+        }
+    }
+    assert!(broken.is_empty(), "{} of {runs}\n{}", broken.len(), broken.join("\n\n"));
+    assert!(runs > 20 && crossed > 100 && paid > 20, "{runs} runs, {crossed} fills crossed, {paid} payments");
+}
+
 /// The demo's policy, with adds that nights and a small open risk refuse.
 fn demo_with(more: &[(&str, &str)]) -> String {
     let mut text = backtest::demo::POLICY.to_owned();

@@ -60,8 +60,9 @@ fn a_fact_of_risk_holds_increases_back() {
     let capped = try_run("when = \"stress(2025-10-10) < 10%\"", stepped, tapes.clone()).unwrap();
     let (all, some) = (held(&free), held(&capped));
     assert!(some > 0.0 && some < all * 0.9, "{some} of {all}");
-    let said = "`signal.when` does not hold: nothing is opened or added";
-    assert!(capped.tables.plans.iter().any(|step| &*step.outcome == "refused" && step.because == said));
+    let said = "nothing is opened or added: `signal.when` does not hold: stress(2025-10-10) ";
+    let is_told = |because: &str| because.starts_with(said) && because.ends_with(" % is not < 10 %");
+    assert!(capped.tables.plans.iter().any(|step| &*step.outcome == "refused" && is_told(&step.because)));
 
     for (condition, said) in [
         ("margin.ratio(nowhere) < 50%", "there is no account at `nowhere`"),
@@ -142,7 +143,8 @@ fn a_limit_on_a_stress_reduces_to_its_restore_level() {
     let cuts: Vec<_> =
         limited.tables.plans.iter().filter(|step| &*step.rule == "limit" && &*step.outcome == "cut").collect();
     assert!(
-        cuts[0].because.starts_with("limit crash: ") && cuts[0].because.ends_with(" is over 10.0 %: back to 8.0 %"),
+        cuts[0].because.starts_with("limit crash: ")
+            && cuts[0].because.contains(" is over 10.0 %: back to 8.0 %: stress(2025-10-10) "),
         "{cuts:?}"
     );
     // In proportion, as the sentence says: so much less as the ratio was over the restore level.

@@ -24,7 +24,7 @@ fn reduce_only_lets_go_smaller_and_comes_back_after_its_time() {
         &followed("[modes]\nreduce_only = \"price > 312\"\nrestore_after = \"2h\"\n", "new_signal"),
         "[series] 0.1 310 310 310 310 → : +entry 10 at market
          310 310 310 310 → entry buy 10 @ 310
-         [series] 0.2 310 313 310 313 → [mode reduce-only: `modes.reduce_only` holds: nothing is opened or added]
+         [series] 0.2 310 313 310 313 → [mode reduce-only, nothing is opened or added: `modes.reduce_only` holds]
          313 313 310 310 → [mode reduce-only until 2025-10-06T05:00:00Z, unless its condition holds again]
          310 310 310 310 → : +resize 10 at market
          310 310 310 310 → resize buy 10 @ 310",
@@ -72,7 +72,7 @@ fn what_is_not_known_bars_increases() {
         &followed("[modes]\nflatten = \"series(signal.gold, 1h) > 5\"\n", "new_signal"),
         "[series] 0.1 310 310 310 310 → : +entry 10 at market
          310 310 310 310 → entry buy 10 @ 310
-         310 310 305 305 → [mode reduce-only: whether `modes.flatten` holds is not known: nothing is opened or added]",
+         310 310 305 305 → [mode reduce-only, nothing is opened or added: whether `modes.flatten` holds is not known]",
     );
     // Of a campaign that is not there nothing holds.
     check(

@@ -306,14 +306,36 @@ pub(crate) fn write_plan(
     held: Qty,
     wanted: Target,
 ) {
-    let Plan { id, input, at, strategy, instrument, price, equity, position, target, steps, add, exits, unknown } =
-        plan;
+    let Plan {
+        id,
+        input,
+        at,
+        strategy,
+        instrument,
+        price,
+        equity,
+        position,
+        target,
+        steps,
+        details,
+        add,
+        exits,
+        unknown,
+    } = plan;
     (*id, *input, *at) = (new_id, on_input, now);
     (*strategy, *instrument) = (scope.id, scope.instrument);
     *price = scope.facts.get(facts::PRICE).unwrap_or_default();
     (*equity, *position, *target) = (worth, held, wanted);
     steps.clear();
     steps.extend(scope.because.steps().iter().copied());
+    details.clear();
+    for (index, step) in scope.because.steps().iter().enumerate().filter(|(_, step)| step.rule != ENGINE_RULE) {
+        let mut detail = String::new();
+        scope.rules[usize::from(step.rule)].detail(&scope.facts, step, &mut detail);
+        if !detail.is_empty() {
+            details.push((index as u8, detail));
+        }
+    }
     *add = scope.because.add().filter(|_| !wanted.qty.is_zero());
     exits.clear();
     exits.extend(scope.because.exits().iter().copied());

@@ -53,6 +53,8 @@ pub struct Plan {
     pub target: Target,
     /// The steps that made it.
     pub steps: ArrayVec<Step, STEPS_MAX>,
+    /// Behind the sentences of steps, by their place: what they were made from, such as the comparison of a condition that failed.
+    pub details: Vec<(u8, String)>,
     /// The add that rests at the venue.
     pub add: Option<Add>,
     /// The exits that rest at the venue, are watched, or go out now.
@@ -294,6 +296,16 @@ impl Output {
 }
 
 impl Plan {
+    /// Why a step is what it is: its sentence, and behind a colon what that was made from. Empty where there is no such step.
+    #[must_use]
+    pub fn because(&self, step: usize) -> String {
+        let sentence = self.steps.get(step).map_or_else(String::new, |step| step.reason.to_string());
+        match self.details.iter().find(|(of, _)| usize::from(*of) == step) {
+            Some((_, detail)) => format!("{sentence}: {detail}"),
+            None => sentence,
+        }
+    }
+
     fn save(&self, out: &mut StateWriter) {
         out.u64(self.id.0);
         out.u64(self.input);
@@ -316,12 +328,12 @@ impl Plan {
             out.u32(add.unit);
         });
         out.len(self.steps.len());
-        for step in &self.steps {
+        for (index, step) in self.steps.iter().enumerate() {
             out.u8(step.rule);
             out.u8(step.outcome as u8);
             out.i64(step.before.raw());
             out.i64(step.after.raw());
-            out.bytes(step.reason.to_string().as_bytes());
+            out.bytes(self.because(index).as_bytes());
         }
         out.len(self.exits.len());
         for exit in &self.exits {

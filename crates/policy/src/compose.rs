@@ -231,7 +231,7 @@ impl Composer<'_> {
 
     fn stale(&mut self) {
         if let Some(after) = self.policy.modes.stale_after {
-            self.add(StaleRule { after });
+            self.add(StaleRule::new(after));
         }
     }
 

@@ -578,7 +578,7 @@ fn blackout(window: Blackout) -> String {
 }
 
 /// A source of volatility as it is called.
-fn volatility(source: &VolatilitySource) -> String {
+pub(crate) fn volatility(source: &VolatilitySource) -> String {
     let bars =
         |name: &str, half_life: &Duration, bar: &Duration| format!("{name}({}, {})", time(*half_life), time(*bar));
     match source {

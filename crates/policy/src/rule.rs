@@ -585,6 +585,10 @@ pub trait Rule: Send {
         None
     }
 
+    /// Behind the sentence of a step of its own, once that goes into a plan: what the sentence was made from, as the comparison of a
+    /// condition that failed. `facts` are those of the evaluation.
+    fn detail(&self, _facts: &Facts, _step: &Step, _out: &mut String) {}
+
     /// The plan with this step was adopted.
     fn commit(&mut self, _step: &Step) {}
 

@@ -120,7 +120,7 @@ fn what_others_hold_too_much_is_told() {
     let said = "leverage 2.10, 1.60 of it in other positions, is over 2.00: back to 1.50";
     assert_eq!(decide("1600", "5"), ("0".to_owned(), cut, true, said.to_owned()));
     // An increase stops at the restore level.
-    let said = "leverage 2.00, 0.80 of it in other positions, is over 1.50: back to 1.50";
+    let said = "leverage would be 2.00, 0.80 of it in other positions, limit 2.00: increases stop at 1.50";
     assert_eq!(decide("800", "12"), ("7".to_owned(), cut, true, said.to_owned()));
     let said = "other positions alone have leverage 2.30, limit 2.00: 0.30 too much with nothing held here";
     assert_eq!(decide("2300", "5"), ("0".to_owned(), unmet, true, said.to_owned()));

@@ -13,6 +13,8 @@ use units::{Cash, Contract, Notional, Price, Qty, Round, Timestamp};
 #[derive(Debug, Clone)]
 pub(super) struct Camp {
     pub(super) id: u64,
+    /// The plan whose order opened it: what plans before it told was of another.
+    pub(super) opened_by: u64,
     opened: Timestamp,
     pub(super) entry: Price,
     contract: Contract,
@@ -28,12 +30,14 @@ pub(super) struct Camp {
     units: u32,
     lapsed: u32,
     pub(super) rungs: u32,
-    rung_orders: BTreeMap<u8, (u64, u64)>,
+    pub(super) rung_orders: BTreeMap<u8, (u64, u64)>,
     last_fill: Price,
     average: Price,
     pub(super) best_average: Price,
     /// Most favourable price that it has seen.
     pub(super) best: Price,
+    /// It began by crossing inside the book: behind all that the market did at that time, which it has not seen.
+    begun_behind: bool,
     /// The stop that rests or is watched.
     pub(super) stop: Option<Price>,
     /// N and initial stop, as the campaign's row says.
@@ -59,6 +63,7 @@ impl Camp {
     pub(super) fn open(fill: &FillRow, contract: Contract, row: Option<&CampaignRow>) -> Self {
         Self {
             id: fill.campaign,
+            opened_by: fill.plan,
             opened: fill.time,
             entry: fill.price,
             contract,
@@ -78,6 +83,7 @@ impl Camp {
             average: fill.price,
             best_average: fill.price,
             best: fill.price,
+            begun_behind: fill.liquidity == "internal",
             stop: None,
             unit: row.and_then(|row| row.unit_n),
             initial_stop: row.and_then(|row| row.initial_stop),
@@ -145,6 +151,11 @@ impl Camp {
             Contract::Inverse => (held + more) / (held / average + more / price),
         };
         Price::from_estimate(mean, Round::Nearest).unwrap_or(self.average)
+    }
+
+    /// What the market does at a time is news for it.
+    pub(super) fn sees(&self, at: Timestamp) -> bool {
+        !(self.begun_behind && self.opened == at)
     }
 
     /// The market went this high and this low.

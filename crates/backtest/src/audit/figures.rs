@@ -145,18 +145,11 @@ pub(super) fn times(run: &Run) -> Vec<TimeIn> {
     let windows: Vec<_> = policies.iter().flat_map(|policy| policy.guards.blackout.iter().copied()).collect();
     let (mut seen, mut lasted) = (0, BTreeMap::<String, i64>::new());
     let mut now: BTreeMap<(&str, &str), (bool, &str)> = BTreeMap::new();
-    let mut plans = run.tables.plans.chunk_by(|a, b| a.plan == b.plan).peekable();
-    let mut modes: BTreeMap<(&str, &str), Option<&str>> = BTreeMap::new();
     for (row, next) in equity.iter().zip(equity.iter().skip(1)) {
         while let Some(position) = positions.get(seen).filter(|position| position.time <= row.time) {
             let key = (position.strategy.as_str(), position.instrument.as_str());
             now.insert(key, (!position.position.is_zero(), position.cap.as_str()));
             seen += 1;
-        }
-        // Each change of mode is a plan.
-        while let Some(plan) = plans.next_if(|plan| plan[0].time <= row.time) {
-            let worst = plan.iter().filter_map(mode_of).max_by_key(|mode| rank(mode));
-            modes.insert((plan[0].strategy.as_str(), plan[0].instrument.as_str()), worst);
         }
         let span = next.time.since(row.time).nanos();
         let mut add = |mode: String| *lasted.entry(mode).or_default() += span;
@@ -168,13 +161,11 @@ pub(super) fn times(run: &Run) -> Vec<TimeIn> {
         for cap in caps {
             add(if is_held { format!("{cap} binds") } else { format!("flat by {cap}") });
         }
-        if let Some(mode) = modes.values().flatten().max_by_key(|mode| rank(mode)) {
-            add(format!("mode {mode}"));
-        }
         if windows.iter().any(|window| window.end(row.time).is_some()) {
             add("blackout".to_owned());
         }
     }
+    in_modes(run, &mut lasted);
     let whole = equity.first().zip(equity.last()).map_or(0, |(first, last)| last.time.since(first.time).nanos());
     let told = |(mode, nanos): (String, i64)| TimeIn {
         mode,
@@ -184,6 +175,27 @@ pub(super) fn times(run: &Run) -> Vec<TimeIn> {
     let mut told: Vec<TimeIn> = lasted.into_iter().map(told).collect();
     told.sort_by_key(|time| (time.mode != "held", time.mode != "flat", -time.lasted.nanos()));
     told
+}
+
+/// How long modes were in force: from plan to plan, because each change of mode is one. One may begin and end between two rows.
+fn in_modes(run: &Run, lasted: &mut BTreeMap<String, i64>) {
+    let (Some(first), Some(last)) = (run.tables.equity.first(), run.tables.equity.last()) else { return };
+    let mut modes: BTreeMap<(&str, &str), Option<&str>> = BTreeMap::new();
+    let mut since = first.time;
+    let ends = std::iter::once((last.time, None));
+    let changes = run.tables.plans.chunk_by(|a, b| a.plan == b.plan).map(|plan| (plan[0].time, Some(plan)));
+    for (time, plan) in changes.chain(ends) {
+        let until = time.max(first.time).min(last.time);
+        // Of several strategies and modes the one that closes most.
+        if let Some(mode) = modes.values().flatten().max_by_key(|mode| rank(mode)) {
+            *lasted.entry(format!("mode {mode}")).or_default() += until.since(since).nanos();
+        }
+        since = until;
+        if let Some(plan) = plan {
+            let worst = plan.iter().filter_map(mode_of).max_by_key(|mode| rank(mode));
+            modes.insert((plan[0].strategy.as_str(), plan[0].instrument.as_str()), worst);
+        }
+    }
 }
 
 /// Each declared cap at its worst. `leverage` is the worst of each strategy, from its plans and rows.

@@ -167,8 +167,13 @@ pub(super) fn check(run: &Run, found: &mut Found) {
         if equity.time < money_moved {
             highest = highest.max(equity.equity);
             let least = share(highest - equity.equity, highest);
-            // Between rows equity may have been higher.
-            found.ensure("drawdown", equity.drawdown >= least - NEAR, At::equity(row, equity), || {
+            // Between rows equity may have been higher, so that it is further under its highest; where more is lost than there was, what is
+            // owed is less of it.
+            let fits = match equity.equity.signum() >= 0 {
+                true => equity.drawdown >= least - NEAR,
+                false => equity.drawdown > 1.0 - NEAR && equity.drawdown <= least + NEAR,
+            };
+            found.ensure("drawdown", fits, At::equity(row, equity), || {
                 format!("the drawdown is {}, from the highest row it is {least}", equity.drawdown)
             });
         }

@@ -88,7 +88,8 @@ const MODES: [&str; 4] = ["stale", "reduce_only", "hold", "flatten"];
 /// The mode that a step of a plan tells of: it begins its sentence.
 pub(super) fn mode_of(step: &PlanRow) -> Option<&str> {
     let said = step.because.strip_prefix("mode ").filter(|_| MODES.contains(&step.rule.as_str()))?;
-    said.split([' ', ':']).next()
+    // The last plan of a mode tells that it is over.
+    said.split([' ', ':', ',']).next().filter(|mode| !said[mode.len()..].starts_with(" ended"))
 }
 
 /// In a mode nothing is increased; in the last one all is closed.

@@ -183,7 +183,7 @@ impl Copies<'_> {
             rule: String::new(),
             because: "what is done before it is not done there".to_owned(),
         };
-        if let Some((_, steps)) = &answered.plan {
+        if let Some((plan, steps)) = &answered.plan {
             let wanted = match answered.command {
                 Some((_, Purpose::Stop)) => "stop",
                 Some((_, Purpose::Rung { .. })) => "ladder",
@@ -195,8 +195,9 @@ impl Copies<'_> {
             let decides = |(step, rule): &&(policy::Step, &'static str)| {
                 *rule == wanted || (wanted.is_empty() && !["trim", "market"].contains(rule) && has_a_say(step))
             };
-            if let Some((step, rule)) = steps.iter().rev().find(decides).or(steps.last()) {
-                (action.rule, action.because) = ((*rule).to_owned(), step.reason.to_string());
+            let decided = steps.iter().rposition(|step| decides(&step)).or(steps.len().checked_sub(1));
+            if let Some(at) = decided {
+                (action.rule, action.because) = (steps[at].1.to_owned(), plan.because(at));
             }
         }
         action

@@ -165,12 +165,12 @@ impl Journal for Heard {
 
 impl Heard {
     pub(super) fn plans(&self, engine: &Engine) -> Vec<PlanView> {
-        let step = |step: &policy::Step| StepView {
+        let step = |plan: &Plan, at: usize, step: &policy::Step| StepView {
             rule: engine.rule_name(self.strategy, step.rule).to_owned(),
             outcome: step.outcome.name().to_owned(),
             before: step.before,
             after: step.after,
-            because: step.reason.to_string(),
+            because: plan.because(at),
         };
         let view = |plan: &Plan| PlanView {
             plan: plan.id.0,
@@ -179,7 +179,7 @@ impl Heard {
             equity: plan.equity,
             position: plan.position,
             target: plan.target.qty,
-            steps: plan.steps.iter().map(step).collect(),
+            steps: plan.steps.iter().enumerate().map(|(at, of)| step(plan, at, of)).collect(),
         };
         self.plans.iter().map(view).collect()
     }

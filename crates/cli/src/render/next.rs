@@ -3,6 +3,7 @@
 use super::explanation::Measure;
 use super::wrap;
 use backtest::{Action, Next, Trigger};
+use policy::expression::Shown;
 use serde_json::{Value, json};
 use units::show::{self, Style};
 use units::{Duration, Price};
@@ -143,7 +144,9 @@ fn head(next: &Next, action: &Action, price: &dyn Fn(Price) -> String) -> [Strin
         Trigger::Time { at } if *at == next.at => ["now".to_owned(), String::new(), String::new()],
         Trigger::Time { at } => [String::new(), show::time(*at), format!("in {}", at.since(next.at))],
         Trigger::Series { name, now, value } => {
-            [signed(value / now - 1.0), format!("{name} {}", show::ratio(*value, Style::Terminal)), String::new()]
+            let is_share = next.volatilities.contains(name) || name == "implied volatility";
+            let shown = if is_share { Shown::Percent } else { Shown::of_fact(name) };
+            [signed(value / now - 1.0), format!("{name} {}", shown.text(*value)), String::new()]
         }
     }
 }

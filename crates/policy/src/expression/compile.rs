@@ -1,5 +1,6 @@
 //! A checked expression to closures.
 
+use super::explained::{Node, Told};
 use super::{Expression, Function, Term, Unit, quiet};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
@@ -7,7 +8,7 @@ use crate::level::is_same;
 use crate::parse::expression::Binary;
 use units::{Duration, Ratio, SeriesId, math};
 
-type NumberOf = Box<dyn Fn(&Facts) -> Option<f64> + Send>;
+pub(super) type NumberOf = Box<dyn Fn(&Facts) -> Option<f64> + Send>;
 type SwitchOf = Box<dyn Fn(&Facts) -> Option<bool> + Send>;
 
 /// An expression that gives a number, compiled for one instrument.
@@ -16,6 +17,7 @@ pub struct Compiled {
     reads: Vec<FactId>,
     /// Series and told facts among them, each with the age beyond which it is not used.
     told: Vec<(FactId, Duration)>,
+    explained: Told,
 }
 
 /// An expression that answers yes or no, compiled for one instrument.
@@ -23,6 +25,7 @@ pub struct Condition {
     value: SwitchOf,
     reads: Vec<FactId>,
     quiet: Vec<quiet::Comparison>,
+    explained: Node,
     text: String,
 }
 
@@ -37,6 +40,16 @@ impl Compiled {
     #[must_use]
     pub fn reads(&self) -> &[FactId] {
         &self.reads
+    }
+
+    /// Tells which fact of it is not known now, and why; nothing while it is known.
+    pub fn tell_unknown(&self, facts: &Facts, out: &mut String) {
+        self.explained.tell_unknown(facts, out);
+    }
+
+    /// Tells it as it is written, with its value now.
+    pub fn tell(&self, facts: &Facts, out: &mut String) {
+        self.explained.tell(facts, out);
     }
 
     /// States that the series that it reads stay as they are. Of its other facts nothing is stated: they have to, for the value to stay.
@@ -57,6 +70,12 @@ impl Condition {
     #[must_use]
     pub fn reads(&self) -> &[FactId] {
         &self.reads
+    }
+
+    /// Tells what makes its answer what it is: the comparisons that decide it with the values that they compared, or the fact that is
+    /// not known and why.
+    pub fn tell(&self, facts: &Facts, out: &mut String) {
+        self.explained.tell(facts, out);
     }
 
     /// As it is written.
@@ -85,7 +104,8 @@ impl Expression {
                 told.push((facts::series(id).id(), *max_age));
             }
         });
-        Some(Compiled { value: number(&self.root, series)?, reads: reads(&self.root, series)?, told })
+        let explained = Told::of(&self.root, series)?;
+        Some(Compiled { value: number(&self.root, series)?, reads: reads(&self.root, series)?, told, explained })
     }
 
     /// Compiles a condition. `None`: a series is missing, or the expression is no condition.
@@ -96,6 +116,7 @@ impl Expression {
             value: switch(&self.root, series)?,
             reads: reads(&self.root, series)?,
             quiet: quiet::comparisons(&self.root, series)?,
+            explained: Node::of(&self.root, series)?,
             text: self.to_string(),
         })
     }
@@ -120,7 +141,7 @@ pub(super) fn reads(term: &Term, series: &dyn Fn(&str) -> Option<SeriesId>) -> O
     (!missing).then_some(reads)
 }
 
-fn number(term: &Term, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<NumberOf> {
+pub(super) fn number(term: &Term, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<NumberOf> {
     Some(match term {
         Term::Literal { value, .. } => {
             let value = *value;

@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod compile;
+mod explained;
 mod fact;
 mod print;
 mod quiet;
@@ -15,6 +16,7 @@ mod quiet;
 pub use catalogue::{Family, Known, catalogue};
 pub(crate) use compile::fresh;
 pub use compile::{Compiled, Condition};
+pub use explained::Shown;
 pub(crate) use fact::find;
 pub use fact::{OwnFact, own_facts};
 

@@ -5,7 +5,7 @@ use super::{away, dust_at, position};
 use crate::Region;
 use crate::expression::Condition;
 use crate::facts::{self, FactId, Facts};
-use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
+use crate::rule::{Arg, Because, Exit, Rule, Step, Target, Verdict};
 use crate::spec::{FractionOf, Ladder, OrderSize, Resize, RungAt, Trigger};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Price, Qty, Round};
@@ -51,6 +51,9 @@ const READS_RESTING_WHEN_HELD: &[FactId] = READS.split_at(1).1;
 /// What a ladder that only rests reads: all but the last two.
 const READS_RESTING: usize = READS.len() - 2;
 
+/// Of a rung whose condition holds.
+const CONDITION: &str = "rung {}: its condition holds, {} go out";
+
 impl Rule for LadderRule {
     fn name(&self) -> &'static str {
         "ladder"
@@ -94,6 +97,18 @@ impl Rule for LadderRule {
         }
         let qty = proposed.qty.scaled(remaining, Round::TowardZero).unwrap_or_default();
         Verdict::set(Target { qty, ..proposed })
+    }
+
+    /// The comparisons of a rung's condition, while it still holds.
+    fn detail(&self, facts: &Facts, step: &Step, out: &mut String) {
+        let Arg::Count(number) = step.reason.args[0] else { return };
+        let rung = self.ladder.rungs.get(number as usize - usize::from(number > 0));
+        if let (Some(RungAt::When(condition)), true) = (rung.map(|rung| rung.at), step.reason.template == CONDITION)
+            && let Some(condition) = self.conditions.get(usize::from(condition))
+            && condition.holds(facts) == Some(true)
+        {
+            condition.tell(facts, out);
+        }
     }
 
     fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
@@ -193,7 +208,7 @@ impl LadderRule {
                         let numbers = [number, Arg::Percent(level.get()), Arg::Qty(qty)];
                         because.say("rung {} at a volatility of {}: {} go out", numbers);
                     }
-                    RungAt::When(_) => because.say("rung {}: its condition holds, {} go out", [number, Arg::Qty(qty)]),
+                    RungAt::When(_) => because.say(CONDITION, [number, Arg::Qty(qty)]),
                     at => {
                         let price = self.price(facts, held, at).map_or(Arg::None, Arg::Price);
                         because.say("rung {} at {} crossed: {} go out", [number, price, Arg::Qty(qty)]);

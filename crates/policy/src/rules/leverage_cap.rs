@@ -1,10 +1,10 @@
 //! Leverage: gross exposure over equity, the account's other positions and the coin that lies in it counted.
 
-use super::number::{Number, reads_with};
+use super::number::{Number, reads_with, tell_unknown};
 use super::{collateral, contract, exposure_price, increases, position, same_side};
 use crate::Region;
 use crate::facts::{self, Code, FactId, Facts};
-use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Outcome, Rule, Step, Target, Verdict};
 use crate::spec::{LeverageLimit, Limit};
 use units::{Cash, Contract, Price, Qty, Ratio, Round, SeriesId};
 
@@ -150,6 +150,11 @@ impl Rule for ReckonedLeverageCap {
         self.now(facts)?.most(facts)
     }
 
+    /// Which fact is not known.
+    fn detail(&self, facts: &Facts, _step: &Step, out: &mut String) {
+        tell_unknown(&[&self.limit, &self.restore], facts, out);
+    }
+
     fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
         const STATED: &[FactId] = &[facts::PRICE.id(), facts::EQUITY.id(), facts::OTHERS.id()];
         let stays = |number: &Number, region: &mut Region| number.stays(facts, STATED, region);
@@ -260,6 +265,9 @@ impl LeverageCap {
         let stays = increases && same_side(qty, held) && held.abs() <= borne;
         let least = if stays { held.abs() } else { Qty::ZERO };
         let restored = account.carried(price, self.limit.restore, side).unwrap_or(Qty::ZERO).max(least);
+        // What stops an increase is the restore level; the sentence names the limit as well.
+        let stops_before = increases && self.limit.restore < self.limit.limit;
+        let level = if stops_before { self.limit.limit } else { level };
         let (level, restore) = (Arg::Number(level.get()), Arg::Number(self.limit.restore.get()));
         if account.equity.raw() <= 0 {
             because.say("equity {} carries no position", [Arg::Cash(account.equity)]);
@@ -272,9 +280,17 @@ impl LeverageCap {
                 return self.beside_collateral(account, alone, Target { qty: Qty::ZERO, ..proposed }, because);
             }
             let numbers = [Arg::Number(leverage), Arg::Coins(coins, code), level, restore];
-            because.say("leverage {}, {} of collateral counted, is over {}: back to {}", numbers);
+            match stops_before {
+                true => because
+                    .say("leverage would be {}, {} of collateral counted, limit {}: increases stop at {}", numbers),
+                false => because.say("leverage {}, {} of collateral counted, is over {}: back to {}", numbers),
+            }
         } else if account.others.is_none_or(Cash::is_zero) {
-            because.say("leverage {} is over {}: back to {}", [Arg::Number(leverage), level, restore]);
+            let numbers = [Arg::Number(leverage), level, restore];
+            match stops_before {
+                true => because.say("leverage would be {}, limit {}: increases stop at {}", numbers),
+                false => because.say("leverage {} is over {}: back to {}", numbers),
+            }
         } else {
             let others = account.with_others(0.0) / equity;
             let over = others - self.limit.limit.get();
@@ -290,7 +306,11 @@ impl LeverageCap {
                 return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
             }
             let numbers = [Arg::Number(leverage), Arg::Number(others), level, restore];
-            because.say("leverage {}, {} of it in other positions, is over {}: back to {}", numbers);
+            match stops_before {
+                true => because
+                    .say("leverage would be {}, {} of it in other positions, limit {}: increases stop at {}", numbers),
+                false => because.say("leverage {}, {} of it in other positions, is over {}: back to {}", numbers),
+            }
         }
         let side = if qty.signum() < 0 { -restored } else { restored };
         Verdict { target: Target { qty: side, ..proposed }, outcome: Outcome::Cut }

@@ -5,7 +5,7 @@ use crate::Region;
 use crate::expression::{Compiled, Condition, Expression, Unit};
 use crate::facts::{self, FactId, Facts};
 use crate::parse::expression::Binary;
-use crate::rule::{Add, Arg, Because, Outcome, Rule, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Outcome, Rule, Step, Target, Verdict};
 use crate::spec::{Breached, Cut, FactLimit, LimitAction};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Round, SeriesId};
@@ -260,6 +260,22 @@ impl Rule for LimitRule {
             (LimitAction::Reduce, Some(Zone::Free)) => self.headroom(facts, proposed, because),
             (LimitAction::NoIncrease | LimitAction::Flat, _) => Verdict::keep(proposed),
         }
+    }
+
+    /// What is limited, with what its levels are made of; or what of it is not known.
+    fn detail(&self, facts: &Facts, _step: &Step, out: &mut String) {
+        let before = out.len();
+        for part in [&self.of, &self.limit, &self.restore] {
+            part.tell_unknown(facts, out);
+            if out.len() > before {
+                return;
+            }
+        }
+        self.of.tell(facts, out);
+        out.push_str(", limit ");
+        self.limit.tell(facts, out);
+        out.push_str(", restore ");
+        self.restore.tell(facts, out);
     }
 
     /// While it stays between the same two levels, and there is no increase to be measured.

@@ -8,7 +8,7 @@ use super::{increases, position};
 use crate::Region;
 use crate::expression::Condition;
 use crate::facts::{self, FactId, Facts};
-use crate::rule::{Arg, Because, Outcome, Rule, Target, Verdict};
+use crate::rule::{Arg, Because, Outcome, Rule, Step, Target, Verdict};
 use crate::spec::Mode;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, Qty, Timestamp};
@@ -23,6 +23,8 @@ pub(crate) struct ModeRule {
     is_of_campaign: bool,
     /// Until when it stays in force though its condition holds no more.
     until: Timestamp,
+    /// The mode that the last plan told, so that the one in which it ends says so.
+    told: Option<Mode>,
 }
 
 /// Why a mode is in force.
@@ -41,7 +43,7 @@ impl ModeRule {
         let is_campaign =
             |fact: &FactId| facts::NAMES.get(usize::from(fact.0)).is_some_and(|name| name.starts_with("campaign."));
         let is_of_campaign = condition.reads().iter().any(is_campaign);
-        Self { mode, condition, restore_after, reads, is_of_campaign, until: Timestamp::MIN }
+        Self { mode, condition, restore_after, reads, is_of_campaign, until: Timestamp::MIN, told: None }
     }
 
     /// Whether its condition holds. Of a campaign that is not there it does not.
@@ -64,10 +66,10 @@ impl ModeRule {
     fn say(&self, mode: Mode, why: Why, because: &mut Because) {
         match (self.mode, why) {
             (Mode::ReduceOnly, Why::Holds) => {
-                because.say("mode reduce-only: `modes.reduce_only` holds: nothing is opened or added", []);
+                because.say("mode reduce-only, nothing is opened or added: `modes.reduce_only` holds", []);
             }
             (Mode::Hold, Why::Holds) => {
-                because.say("mode hold: `modes.hold` holds: nothing new goes out but exits", []);
+                because.say("mode hold, nothing new goes out but exits: `modes.hold` holds", []);
             }
             (Mode::Flatten, Why::Holds) => because.say("mode flatten: `modes.flatten` holds", []),
             (_, Why::Held(until)) => {
@@ -76,13 +78,13 @@ impl ModeRule {
             (of, Why::NotKnown) => {
                 let sentence = match of {
                     Mode::ReduceOnly => {
-                        "mode reduce-only: whether `modes.reduce_only` holds is not known: nothing is opened or added"
+                        "mode reduce-only, nothing is opened or added: whether `modes.reduce_only` holds is not known"
                     }
                     Mode::Hold => {
-                        "mode reduce-only: whether `modes.hold` holds is not known: nothing is opened or added"
+                        "mode reduce-only, nothing is opened or added: whether `modes.hold` holds is not known"
                     }
                     Mode::Flatten => {
-                        "mode reduce-only: whether `modes.flatten` holds is not known: nothing is opened or added"
+                        "mode reduce-only, nothing is opened or added: whether `modes.flatten` holds is not known"
                     }
                 };
                 because.say(sentence, []);
@@ -109,10 +111,28 @@ impl Rule for ModeRule {
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
-        let Some((mode, why)) = self.in_force(facts) else { return Verdict::keep(proposed) };
+        let Some((mode, why)) = self.in_force(facts) else {
+            if let Some(mode) = self.told {
+                because.say(ENDED, [Arg::Mode(mode)]);
+            }
+            return Verdict::keep(proposed);
+        };
         let verdict = degrade(mode, facts, proposed, because);
         self.say(mode, why, because);
         verdict
+    }
+
+    /// The comparisons of its condition.
+    fn detail(&self, facts: &Facts, step: &Step, out: &mut String) {
+        if !step.reason.template.starts_with(REFUSED) {
+            self.condition.tell(facts, out);
+        }
+    }
+
+    fn commit(&mut self, step: &Step) {
+        if !step.reason.template.starts_with(REFUSED) {
+            self.told = mode_in(step);
+        }
     }
 
     /// While its condition answers as it does now, until the time behind it has passed.
@@ -133,17 +153,59 @@ impl Rule for ModeRule {
 
     fn save(&self, out: &mut StateWriter) {
         out.i64(self.until.nanos());
+        save_told(self.told, out);
     }
 
     fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
         self.until = Timestamp::from_nanos(from.i64()?);
+        self.told = load_told(from)?;
         Ok(())
     }
 }
 
+/// That a mode is over.
+const ENDED: &str = "mode {} ended";
+/// How a mode refuses an add.
+const REFUSED: &str = "unit {} refused: ";
+
+/// The mode that a step of a plan tells to be in force.
+fn mode_in(step: &Step) -> Option<Mode> {
+    let sentence = step.reason.template;
+    match step.reason.args[0] {
+        _ if sentence == ENDED => None,
+        Arg::Mode(mode) => Some(mode),
+        _ if sentence.starts_with("mode reduce-only") => Some(Mode::ReduceOnly),
+        _ if sentence.starts_with("mode hold") => Some(Mode::Hold),
+        _ if sentence.starts_with("mode flatten") => Some(Mode::Flatten),
+        _ => None,
+    }
+}
+
+fn save_told(told: Option<Mode>, out: &mut StateWriter) {
+    out.u8(told.map_or(0, |mode| mode as u8 + 1));
+}
+
+fn load_told(from: &mut StateReader<'_>) -> Result<Option<Mode>, Corrupt> {
+    Ok(match from.u8()? {
+        0 => None,
+        1 => Some(Mode::ReduceOnly),
+        2 => Some(Mode::Hold),
+        3 => Some(Mode::Flatten),
+        _ => return Err(Corrupt { at: 0, what: "no mode" }),
+    })
+}
+
 /// `modes.stale_after`: hold while the price is older.
 pub(crate) struct StaleRule {
-    pub(crate) after: Duration,
+    after: Duration,
+    /// The last plan told that it is in force.
+    told: Option<Mode>,
+}
+
+impl StaleRule {
+    pub(crate) fn new(after: Duration) -> Self {
+        Self { after, told: None }
+    }
 }
 
 impl Rule for StaleRule {
@@ -159,6 +221,9 @@ impl Rule for StaleRule {
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let Some(age) = facts.age(facts::PRICE.id()).filter(|age| *age > self.after) else {
+            if self.told.is_some() {
+                because.say("mode hold ended: the price is new again", []);
+            }
             return Verdict::keep(proposed);
         };
         let verdict = degrade(Mode::Hold, facts, proposed, because);
@@ -175,6 +240,21 @@ impl Rule for StaleRule {
         let since = i128::from(facts.now().nanos()) - i128::from(age.nanos());
         region.within(facts::NOW.id(), i128::MIN, since + i128::from(self.after.nanos()) + 1);
         true
+    }
+
+    fn commit(&mut self, step: &Step) {
+        if !step.reason.template.starts_with(REFUSED) {
+            self.told = (!step.reason.template.starts_with("mode hold ended")).then_some(Mode::Hold);
+        }
+    }
+
+    fn save(&self, out: &mut StateWriter) {
+        save_told(self.told, out);
+    }
+
+    fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
+        self.told = load_told(from)?;
+        Ok(())
     }
 }
 
@@ -229,7 +309,7 @@ mod tests {
     /// At ten minutes the price is not yet old. Then nothing grows or shrinks at discretion, and what closes goes.
     #[test]
     fn an_old_price_holds() {
-        let rule = StaleRule { after: Duration::from_nanos(10 * Duration::MINUTE.nanos()) };
+        let rule = StaleRule::new(Duration::from_nanos(10 * Duration::MINUTE.nanos()));
         for (now, proposed, left) in [(10, 20, 20), (11, 20, 10), (11, 5, 10), (11, 0, 0), (11, -5, 0)] {
             let verdict = rule.evaluate(&facts(now), target(proposed), &mut Because::default());
             assert_eq!(verdict.target, target(left), "{proposed} at {now}");

@@ -65,6 +65,16 @@ impl Number {
     }
 }
 
+/// Which fact of the first number that is not known is missing, and why.
+pub(crate) fn tell_unknown(numbers: &[&Number], facts: &Facts, out: &mut String) {
+    let before = out.len();
+    for number in numbers {
+        if let (Number::Reckoned { value, .. }, true) = (number, out.len() == before) {
+            value.tell_unknown(facts, out);
+        }
+    }
+}
+
 impl From<Ratio> for Number {
     fn from(value: Ratio) -> Self {
         Self::Declared(value.get())

@@ -1,11 +1,11 @@
 //! How large the full position is.
 
-use super::number::{Number, reads_with};
+use super::number::{Number, reads_with, tell_unknown};
 use super::signal::is_flat;
 use super::{collateral, contract, exposure_price, position, same_side};
 use crate::Region;
 use crate::facts::{self, FactId, Facts, VolatilityOrigin};
-use crate::rule::{Arg, Because, Rule, Target, Verdict};
+use crate::rule::{Arg, Because, Rule, Step, Target, Verdict};
 use crate::spec::{Resize, SizeKind, TargetGreek};
 use units::{Cash, Contract, Price, Qty, Ratio, Round, SeriesId, Timestamp};
 
@@ -18,11 +18,27 @@ pub(crate) struct SizeRule {
 
 /// How large, with the numbers of the method.
 pub(crate) enum Sizing {
-    FixedNotional { notional: Cash },
-    FixedFraction { fraction: Number },
-    RiskPerTrade { risk: Number },
-    VolatilityTarget { target: Number, floor: f64, cap: Option<Number> },
-    GreekTarget { greek: TargetGreek, level: f64, band: f64 },
+    FixedNotional {
+        notional: Cash,
+    },
+    FixedFraction {
+        fraction: Number,
+    },
+    RiskPerTrade {
+        risk: Number,
+    },
+    VolatilityTarget {
+        target: Number,
+        floor: f64,
+        cap: Option<Number>,
+        /// The sources of volatility as they are written.
+        sources: Vec<String>,
+    },
+    GreekTarget {
+        greek: TargetGreek,
+        level: f64,
+        band: f64,
+    },
 }
 
 /// What a size depends on beside its method.
@@ -44,14 +60,17 @@ impl Sizing {
                 Self::FixedFraction { fraction: Number::compile(fraction, series)? }
             }
             SizeKind::RiskPerTrade { risk } => Self::RiskPerTrade { risk: Number::compile(risk, series)? },
-            SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, .. } => Self::VolatilityTarget {
-                target: Number::compile(target, series)?,
-                floor: volatility_floor.map_or(0.0, units::Vol::get),
-                cap: match exposure_cap {
-                    Some(cap) => Some(Number::compile(cap, series)?),
-                    None => None,
-                },
-            },
+            SizeKind::VolatilityTarget { target, volatility_floor, exposure_cap, sources, .. } => {
+                Self::VolatilityTarget {
+                    sources: sources.iter().map(crate::print::volatility).collect(),
+                    target: Number::compile(target, series)?,
+                    floor: volatility_floor.map_or(0.0, units::Vol::get),
+                    cap: match exposure_cap {
+                        Some(cap) => Some(Number::compile(cap, series)?),
+                        None => None,
+                    },
+                }
+            }
             SizeKind::GreekTarget { greek, level, band, .. } => {
                 Self::GreekTarget { greek: *greek, level: level.get(), band: band.get() }
             }
@@ -168,6 +187,19 @@ impl Rule for SizeRule {
         }
     }
 
+    /// Which fact it is reckoned from is not known; which source the volatility is of.
+    fn detail(&self, facts: &Facts, step: &Step, out: &mut String) {
+        let sentence = step.reason.template;
+        if sentence.contains("not known") {
+            tell_unknown(&self.sizing.numbers(), facts, out);
+        } else if let (true, Sizing::VolatilityTarget { sources, .. }) = (sentence.contains(" source "), &self.sizing)
+            && let Some((VolatilityOrigin { source, .. }, _)) = self.fallback(facts)
+            && let Some(name) = sources.get(source as usize)
+        {
+            *out += &format!("source {} is {name}", source + 1);
+        }
+    }
+
     fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
         region.rest();
         if is_flat(&proposed) || because.holds() {
@@ -258,7 +290,7 @@ impl SizeRule {
                 }
                 proposed.scaled(of_equity(fraction), Round::TowardZero)
             }
-            Sizing::VolatilityTarget { target, floor, cap } => {
+            Sizing::VolatilityTarget { target, floor, cap, .. } => {
                 let vol = facts.get(facts::VOLATILITY)?.get();
                 let target = target.get(facts)?;
                 let floored = vol.max(*floor);

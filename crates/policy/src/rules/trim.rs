@@ -57,11 +57,8 @@ impl Rule for TrimRule {
         }
         // An increase that a limit has lowered is still an increase: only what a limit takes away cannot wait.
         let cut = because.is_urgent() && proposed.qty.abs() < held.abs();
-        let hold = |because: &mut Because, template, numbers: [Arg; 2]| {
-            because.say(template, numbers);
-            Verdict { target: Target { qty: held, ..proposed }, outcome: crate::Outcome::Held }
-        };
-        let mut qty = proposed.qty;
+        let stays = Verdict { target: Target { qty: held, ..proposed }, outcome: crate::Outcome::Held };
+        let (mut qty, asked, mut buffered) = (proposed.qty, (proposed.qty - held).abs(), None);
         if !cut
             && self.resize == Resize::Continuous
             && same_side(qty, held)
@@ -70,18 +67,29 @@ impl Rule for TrimRule {
             let counted = if self.counts_collateral { collateral::counted(facts) } else { Qty::ZERO };
             let full = (proposed.base + counted).abs();
             let width = full.scaled(buffer.get(), Round::TowardZero).unwrap_or_default();
-            let change = (qty - held).abs();
-            if change <= width {
-                return hold(because, "change {} is inside the buffer of {}", [Arg::Qty(change), Arg::Qty(width)]);
+            if asked <= width {
+                because.say("change {} is inside the buffer of {}", [Arg::Qty(asked), Arg::Qty(width)]);
+                return stays;
             }
             if self.trade.buffer_to == BufferTo::Edge {
                 qty = if qty > held { qty - width } else { qty + width };
+                buffered = Some(width);
             }
         }
         let rounded = rounded(qty, held, lot, least, dust);
         let change = (rounded - held).abs();
         if change < least && !rounded.is_zero() && (!cut || change.is_zero()) {
-            return hold(because, "change {} is under the smallest order {}", [Arg::Qty(change), Arg::Qty(least)]);
+            // Of what is less than a lot nothing is left of the change.
+            let shown = |exact: Qty| Arg::Qty(if exact < least { exact } else { change });
+            let (exact, least) = ((qty - held).abs(), Arg::Qty(least));
+            match buffered {
+                Some(width) => {
+                    let numbers = [Arg::Qty(asked), shown(exact), Arg::Qty(width), least];
+                    because.say("change {} is {} beyond the buffer of {}, under the smallest order {}", numbers);
+                }
+                None => because.say("change {} is under the smallest order {}", [shown(exact), least]),
+            }
+            return stays;
         }
         if rounded == proposed.qty {
             return Verdict::keep(proposed);

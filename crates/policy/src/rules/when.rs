@@ -5,7 +5,7 @@ use super::{increases, position};
 use crate::Region;
 use crate::expression::Condition;
 use crate::facts::{self, FactId, Facts};
-use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Rule, Step, Target, Verdict};
 
 /// What a condition holds back while it does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +68,17 @@ impl Rule for WhenRule {
             return Verdict::keep(proposed);
         }
         match holds {
-            Some(_) => because.say("`signal.when` does not hold: nothing is opened or added", []),
+            Some(_) => because.say("nothing is opened or added: `signal.when` does not hold", []),
             None => {
                 because.not_known();
-                because.say("whether `signal.when` holds is not known: nothing is opened or added", []);
+                because.say("nothing is opened or added: whether `signal.when` holds is not known", []);
             }
         }
         Verdict::refuse(unchanged(proposed, held))
+    }
+
+    fn detail(&self, facts: &Facts, _step: &Step, out: &mut String) {
+        self.condition.tell(facts, out);
     }
 
     /// While each comparison answers as it does now.

@@ -190,7 +190,7 @@ impl Walk<'_> {
         let known = &self.markets[market];
         let seat = &mut self.seats[index];
         let policy = &self.policies[seat.strategy];
-        if let Some(camp) = &mut seat.camp {
+        if let Some(camp) = seat.camp.as_mut().filter(|camp| camp.sees(self.at)) {
             if let Some(bar) = known.now.bar {
                 camp.see(bar.high, bar.low);
             }

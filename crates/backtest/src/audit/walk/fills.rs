@@ -75,7 +75,8 @@ impl Walk<'_> {
         let terms = &self.policies[0].backtest;
         let Market { tick, now, is_option, before, net, .. } = &self.markets[market];
         let (tick, is_option, before) = (*tick, *is_option, *before);
-        let opens = fill.liquidity == "maker" && net.signum() * order.side.sign() >= 0;
+        // Of the net: what turns it opens something too.
+        let opens = fill.liquidity == "maker" && (net.signum() * order.side.sign() >= 0 || fill.quantity > net.abs());
         let side = order.side;
         let no_worse = |price: Price, than: Price| if side == Side::Buy { price <= than } else { price >= than };
         let limit = order.price;
@@ -122,7 +123,8 @@ impl Walk<'_> {
         self.found.ensure("fill.price", place.is_none_or(|place| place == fill.reference), at, || {
             format!("its reference is {}, it rested and was reached at {}", fill.reference, place.unwrap_or_default())
         });
-        if was_passed && rested && limit.is_some_and(|limit| no_worse(bar.open, limit)) {
+        let is_older = order.changed < self.at && order.placed < self.at;
+        if was_passed && is_older && limit.is_some_and(|limit| no_worse(bar.open, limit)) {
             self.markets[market].now.has_opened |= opens;
             return;
         }
@@ -266,6 +268,8 @@ impl Walk<'_> {
             let contract = self.markets[market].contract;
             let mut camp = Camp::open(fill, contract, told);
             camp.base = base_of(&tables.plans, fill.plan);
+            // A rate that is due now is paid by what is held at that instant, of which no table has a row (`rates_due`).
+            camp.uncertain = !seat.alone && !self.markets[market].now.funding.is_empty();
             if let Some(adopted) = self.policies[seat.strategy].adopt.iter().find(|of| of.instrument == fill.instrument)
             {
                 camp.adopt(adopted.units);

@@ -83,7 +83,8 @@ impl Walk<'_> {
                     (order.changed, order.set_inside) = (told.time, inside);
                 }
                 let copy = order.clone();
-                if seat.is_some_and(|seat| !self.seats[seat].alone) {
+                // Orders cross inside the book where the market's own input is answered, and only there.
+                if !inside && &*told.event == "amend" && seat.is_some_and(|seat| !self.seats[seat].alone) {
                     self.crossed_until_fit(market, &copy);
                 }
                 let planned = self.is_planned(&told.strategy, plans);
@@ -179,7 +180,10 @@ impl Walk<'_> {
         let Some(seat) = seat else { return };
         let (tables, name) = (self.tables, &self.policies[self.seats[seat].strategy].name);
         let Some(camp) = &mut self.seats[seat].camp else { return };
+        // What lapsed before it opened was of the campaign before.
         let steps = tables.plans[from..].iter().take_while(|step| step.plan <= plan);
+        let opened_by = camp.opened_by;
+        let steps = steps.filter(|step| step.plan > opened_by);
         for step in steps.filter(|step| &*step.rule == MARKET && step.strategy.as_str() == name) {
             let unit = step.because.strip_prefix("unit ").and_then(|rest| rest.split_once(" lapsed:"));
             if let Some(unit) = unit.and_then(|(unit, _)| unit.parse().ok()) {

@@ -70,17 +70,19 @@ impl Walk<'_> {
                 }));
                 let before = camp.best;
                 let mut after = camp.clone();
-                if let Some(bar) = self.markets[market].now.bar {
-                    after.see(bar.high, bar.low);
-                }
-                for trade in &self.markets[market].now.trades {
-                    after.see(*trade, *trade);
+                if camp.sees(self.at) {
+                    if let Some(bar) = self.markets[market].now.bar {
+                        after.see(bar.high, bar.low);
+                    }
+                    for trade in &self.markets[market].now.trades {
+                        after.see(*trade, *trade);
+                    }
                 }
                 let best = after.best;
                 let declared = camp.may_stop_at(policy, level, (before, best), tick);
                 told.push(Verdict::new("stop.level", declared, || {
                     format!(
-                        "the policy has no stop at {level}: entry {}, best price {best}, last stop {}",
+                        "the policy has no stop at {level}: entry {}, best price {before} to {best}, last stop {}",
                         camp.entry,
                         shown(camp.stop)
                     )
@@ -120,7 +122,8 @@ impl Walk<'_> {
                     told.push(Verdict::new("rung.level", false, || format!("the ladder has no rung {}", rung + 1)));
                     return told;
                 };
-                let used = camp.rungs & (1 << rung) != 0;
+                // A part of its own may have crossed inside the book, or been filled, before.
+                let used = camp.rungs & (1 << rung) != 0 && camp.rung_orders.get(&rung) != Some(&order.id);
                 told.push(Verdict::new("rung.twice", !used, || format!("rung {} was used before", rung + 1)));
                 if let (Some(price), false) = (order.price, camp.adopted) {
                     let expected = camp.rung_price(declared.at, tick);
