@@ -6,76 +6,26 @@ mod common;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "only its random numbers are used here")]
 mod random;
+#[path = "common/weekly.rs"]
+mod weekly;
 
 use backtest::{Action, Next, PolicyFile, Question, Request, Run, Trigger};
 use common::{Tick, cases, write_tape};
 use market::*;
-use pricing::options::functions::{ln, normal_distribution};
 use random::Random;
 use std::ops::ControlFlow;
-use units::{Duration, InstrumentId, OptionRight, Price, Qty, Round, Timestamp};
-
-/// Friday, 2 January 2026, 8:00, when options expire.
-const BEGIN: Timestamp = Timestamp::from_nanos(1_767_340_800_000_000_000);
-
-fn hours(hours: i64) -> Duration {
-    Duration::from_nanos(hours * Duration::HOUR.nanos())
-}
+use units::{InstrumentId, Price, Qty, Round, Timestamp};
+use weekly::{BEGIN, hours};
 
 fn catalogue() -> Catalogue {
-    let (btc, price, qty): (Currency, _, _) =
-        ("BTC".parse().unwrap(), |text: &str| text.parse().unwrap(), |text: &str| text.parse().unwrap());
-    let mut instruments = vec![Instrument {
-        symbol: "deribit:BTC-PERPETUAL".into(),
-        kind: InstrumentKind::InversePerpetual,
-        base: btc,
-        quote: Currency::USD,
-        settle: btc,
-        tick: price("0.5"),
-        lot: qty("10"),
-        min_qty: qty("10"),
-    }];
-    for week in 1..=7 {
-        let expiry = BEGIN + hours(week * 7 * 24);
-        for strike in (20..=70).map(|step| Price::from_raw(step * 2_000 * Price::ONE)) {
-            for right in [OptionRight::Call, OptionRight::Put] {
-                instruments.push(Instrument {
-                    symbol: format!("deribit:BTC-{week}-{strike}-{right}"),
-                    kind: InstrumentKind::InverseOption { expiry, strike, right },
-                    base: btc,
-                    quote: btc,
-                    settle: btc,
-                    tick: price("0.0001"),
-                    lot: qty("0.1"),
-                    min_qty: qty("0.1"),
-                });
-            }
-        }
-    }
+    let instruments = weekly::instruments(7, 20..=70, 2_000);
     Catalogue { instruments, series: Vec::new() }
 }
 
 /// What is quoted at a flat volatility, in coin: two ticks on either side of its value, which the venue marks to eight digits.
 fn quote(index: usize, of: &Instrument, at: Timestamp, forward: f64, vol: f64) -> Option<OptionQuote> {
-    let ((strike, right), expiry) = (of.kind.option()?, of.kind.expiry()?);
-    let years = expiry.since(at).days() / 365.0;
-    if years <= 0.0 {
-        return None;
-    }
-    let (strike, sign, s) = (strike.approximate(), right.sign(), vol * years.sqrt());
-    let d1 = ln(forward / strike) / s + s / 2.0;
-    let value =
-        sign * (forward * normal_distribution(sign * d1) - strike * normal_distribution(sign * (d1 - s))) / forward;
-    let ticks = (value / 0.0001).round() as i64;
-    let at = |ticks: i64| (ticks > 0).then(|| Price::from_raw(ticks * 10_000));
-    let amount: Qty = "50".parse().unwrap();
-    let quote = OptionQuote::empty(InstrumentId(index as u32))
-        .with_bid(at(ticks - 2), amount)
-        .with_ask(at(ticks + 2), amount)
-        .with_mark(Price::from_estimate(value.max(0.0), Round::Nearest))
-        .with_underlying(Price::from_estimate(forward, Round::Nearest))
-        .with_open_interest("100".parse::<Qty>().unwrap());
-    Some(quote)
+    let (value, quote) = weekly::quote(index, of, at, (forward, vol), 2)?;
+    Some(quote.with_mark(Price::from_estimate(value.max(0.0), Round::Nearest)))
 }
 
 /// What an hour moved, as factors.

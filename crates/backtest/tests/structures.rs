@@ -5,6 +5,8 @@
 mod common;
 #[path = "common/desk.rs"]
 mod desk;
+#[path = "common/weekly.rs"]
+mod weekly;
 
 use common::Tick;
 use desk::{Desk, Moment, Seat};
@@ -13,12 +15,9 @@ use exchange::ExchangeConfig;
 use market::*;
 use policy::Policy;
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
-use pricing::options::functions::{ln, normal_distribution};
 use std::collections::BTreeMap;
-use units::{
-    AccountId, Cash, Duration, InstrumentId, OptionRight, OrderId, Price, Qty, Ratio, Round, Side, StrategyId,
-    Timestamp,
-};
+use units::{AccountId, Cash, InstrumentId, OptionRight, OrderId, Price, Qty, Ratio, Side, StrategyId, Timestamp};
+use weekly::{BEGIN, hours};
 
 fn price(text: &str) -> Price {
     text.parse().unwrap()
@@ -28,43 +27,8 @@ fn qty(text: &str) -> Qty {
     text.parse().unwrap()
 }
 
-fn hours(hours: i64) -> Duration {
-    Duration::from_nanos(hours * Duration::HOUR.nanos())
-}
-
-/// Friday, 2 January 2026, 8:00, when options expire.
-const BEGIN: Timestamp = Timestamp::from_nanos(1_767_340_800_000_000_000);
-
 fn catalogue(structures: &[&Structure]) -> Catalogue {
-    let btc: Currency = "BTC".parse().unwrap();
-    let perpetual = Instrument {
-        symbol: "deribit:BTC-PERPETUAL".into(),
-        kind: InstrumentKind::InversePerpetual,
-        base: btc,
-        quote: Currency::USD,
-        settle: btc,
-        tick: price("0.5"),
-        lot: qty("10"),
-        min_qty: qty("10"),
-    };
-    let mut instruments = vec![perpetual];
-    for week in 1..=16 {
-        let expiry = BEGIN + hours(week * 7 * 24);
-        for strike in (12..=32).map(|step| Price::from_raw(step * 5_000 * Price::ONE)) {
-            for right in [OptionRight::Call, OptionRight::Put] {
-                instruments.push(Instrument {
-                    symbol: format!("deribit:BTC-{week}-{strike}-{right}"),
-                    kind: InstrumentKind::InverseOption { expiry, strike, right },
-                    base: btc,
-                    quote: btc,
-                    settle: btc,
-                    tick: price("0.0001"),
-                    lot: qty("0.1"),
-                    min_qty: qty("0.1"),
-                });
-            }
-        }
-    }
+    let mut instruments = weekly::instruments(16, 12..=32, 5_000);
     for (number, structure) in structures.iter().enumerate() {
         let (lot, min_qty) = structure.grid(qty("0.1"), qty("0.1")).unwrap();
         let (symbol, kind) = (format!("deribit:BTC-STRUCTURE.{number}"), InstrumentKind::Structure);
@@ -75,24 +39,9 @@ fn catalogue(structures: &[&Structure]) -> Catalogue {
 
 /// What is quoted for an option at a flat volatility: three ticks on either side of its value.
 fn quote(index: usize, of: &Instrument, at: Timestamp, forward: f64, vol: f64) -> Option<OptionQuote> {
-    let ((strike, right), expiry) = (of.kind.option()?, of.kind.expiry()?);
-    let years = expiry.since(at).days() / 365.0;
-    if years <= 0.0 {
-        return None;
-    }
-    let (strike, sign, s) = (strike.approximate(), right.sign(), vol * years.sqrt());
-    let d1 = ln(forward / strike) / s + s / 2.0;
-    let value =
-        sign * (forward * normal_distribution(sign * d1) - strike * normal_distribution(sign * (d1 - s))) / forward;
+    let (value, quote) = weekly::quote(index, of, at, (forward, vol), 3)?;
     let ticks = (value / 0.0001).round() as i64;
-    let at = |ticks: i64| (ticks > 0).then(|| Price::from_raw(ticks * 10_000));
-    let quote = OptionQuote::empty(InstrumentId(index as u32))
-        .with_bid(at(ticks - 3), qty("50"))
-        .with_ask(at(ticks + 3), qty("50"))
-        .with_mark(Price::from_raw(ticks.max(0) * 10_000))
-        .with_underlying(Price::from_estimate(forward, Round::Nearest))
-        .with_open_interest(qty("100"));
-    Some(quote)
+    Some(quote.with_mark(Price::from_raw(ticks.max(0) * 10_000)))
 }
 
 /// Six-hourly quotes of everything that has not expired, along a path of the underlying.
