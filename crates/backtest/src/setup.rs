@@ -111,14 +111,13 @@ impl Setup {
                 } else {
                     Program::compile(policy, symbol, &series)?
                 };
-                let whole = policy.capital.get() == 1.0 && policy.instruments.len() == 1;
+                // The twin has all of its capital, whatever it lost.
+                let drawdown = if twin { None } else { policy.allocation.drawdown };
+                let allocation = spec::Allocation { drawdown, ..policy.allocation };
+                let whole = policy.capital.get() == 1.0 && policy.instruments.len() == 1 && drawdown.is_none();
                 Ok(StrategyConfig {
                     guard: if twin { None } else { guard(policy, ExchangeConfig::tiers_of(known)) },
-                    sharing: (!whole).then_some(Sharing {
-                        group: at as u32,
-                        capital: policy.capital,
-                        allocation: policy.allocation,
-                    }),
+                    sharing: (!whole).then_some(Sharing { group: at as u32, capital: policy.capital, allocation }),
                     adoption: adoption(policy, symbol),
                     structure: policy.structure.clone(),
                     levels: if twin { None } else { self.levels(policies, at, instrument, catalogue) },

@@ -101,6 +101,10 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     without("without streak", "every campaign at its own size", policy.streak.is_some(), &|policy| {
         policy.streak = None
     });
+    let shrinks = policy.allocation.drawdown.is_some();
+    without("without own drawdown", "all of its capital, whatever it lost", shrinks, &|policy| {
+        policy.allocation.drawdown = None;
+    });
     let caps = &policy.caps;
     without("without drawdown cap", "no cut by drawdown", !caps.drawdown.is_empty(), &|policy| {
         policy.caps.drawdown.clear();
@@ -255,6 +259,7 @@ mod tests {
             streak = { factor = 1.5, cap = 3.0 }
             limits = [{ of = "abs(exposure)", over = "200%", restore = "150%" }]
             guards = { price_collar = "0.5%", max_order = "50_000 USDT", max_orders = 3, per = "1h", blackout = ["22:00-23:00"] }
+            allocation = { drawdown = "25%" }
             [caps]
             daily_loss = "2%"
             weekly_loss = "4%"
@@ -272,6 +277,7 @@ mod tests {
             "break-even",
             "time stop",
             "streak",
+            "own drawdown",
             "daily loss limit",
             "weekly loss limit",
             "open-risk cap",

@@ -293,7 +293,7 @@ impl Campaign {
     }
 
     /// Profit after fees and funding at a price.
-    fn net_profit(&self, price: Price) -> Cash {
+    pub(crate) fn net_profit(&self, price: Price) -> Cash {
         self.profit(price) - self.fees + self.funding
     }
 

@@ -558,7 +558,11 @@ impl Engine {
                 self.prepare(index);
                 let scope = &mut self.scopes[index];
                 if let Some(sharing) = &scope.sharing {
-                    self.groups[sharing.group as usize].see(&mut scope.member, sharing.allocation.over, &scope.facts);
+                    let group = &mut self.groups[sharing.group as usize];
+                    if group.follows_results() {
+                        group.earn(scope.member, scope.earned_so_far(), &mut scope.facts);
+                    }
+                    group.see(&mut scope.member, sharing.allocation.over, &scope.facts);
                 }
             }
         }
@@ -851,6 +855,7 @@ impl Engine {
             scope.facts.set(facts::CLOSED_PEAK, record.peak);
             scope.facts.set(facts::CLOSED, scope.facts.get(facts::CLOSED).unwrap_or(0).wrapping_add(1));
             scope.facts.put(facts::CLOSED_R, record.r.and_then(Ratio::new));
+            scope.earned += record.profit - record.fees + record.funding;
             self.outputs.tell(Notice::CampaignClosed(record));
             self.count_wins(index, record.r);
         }

@@ -11,6 +11,7 @@
 
 mod account_risk;
 mod book;
+mod budget;
 mod campaign;
 mod choice;
 mod desk;

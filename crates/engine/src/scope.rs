@@ -105,6 +105,8 @@ pub(crate) struct Scope {
     pub(crate) reductions: Option<Box<Reductions>>,
     /// What is traded of its instrument, where its rules ask.
     pub(crate) volume: Option<Box<Volume>>,
+    /// What its campaigns that have closed earned, after fees and funding.
+    pub(crate) earned: Cash,
     /// When its contract expires.
     expiry: Option<Timestamp>,
     /// That it has expired was told: nothing is decided from then on.
@@ -159,6 +161,7 @@ impl Scope {
                 .campaign
                 .volume
                 .map(|terms| Box::new(Volume::new(terms, instrument.kind.contract()))),
+            earned: Cash::ZERO,
             indicators: config.program.indicators,
             rules: config.program.rules,
             terms: config.program.campaign,
@@ -199,6 +202,12 @@ impl Scope {
         let reads = self.terms.hedges || self.reads_funds || self.reads_margin || self.reads_range || self.reads_sent;
         let expires = self.expiry.is_some() || self.volume.is_some();
         self.is_special = reads || expires || self.collared || self.desk.is_some() || !self.amounts.is_empty();
+    }
+
+    /// What it has earned so far, with what is open at the price of now.
+    pub(crate) fn earned_so_far(&self) -> Cash {
+        let open = self.campaign.as_ref().zip(self.facts.get(facts::PRICE));
+        self.earned + open.map_or(Cash::ZERO, |(campaign, price)| campaign.net_profit(price))
     }
 
     /// Tells rules what only those of a special strategy read.
@@ -667,6 +676,7 @@ impl Scope {
         if let Some(volume) = &self.volume {
             volume.save(out);
         }
+        out.i128(self.earned.raw());
         out.option(self.planned_unit, |out, unit| out.i64(unit.raw()));
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
         out.u64(self.limits);
@@ -708,6 +718,7 @@ impl Scope {
         if let Some(volume) = &mut self.volume {
             volume.load(from)?;
         }
+        self.earned = Cash::from_raw(from.i128()?);
         self.planned_unit = from.option(StateReader::i64)?.map(Price::from_raw);
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
         self.limits = from.u64()?;

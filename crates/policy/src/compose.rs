@@ -5,10 +5,10 @@ use crate::expression::{Condition, Expression};
 use crate::program::CompileError;
 use crate::rule::Rule;
 use crate::rules::{
-    BlackoutRule, CollarRule, DrawdownCap, ExitTimeCap, FloorCap, Gates, HedgeRule, HedgeTrim, LadderRule, LeverageCap,
-    LimitRule, LossLimit, MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule, ParticipationCap, PyramidRule,
-    ReckonedLeverageCap, RestoreRule, SignalRule, SizeRule, SizeTerms, Sizing, StaleRule, StopRule, StreakRule,
-    TrimRule, WhenRule,
+    AllocationRule, BlackoutRule, CollarRule, DrawdownCap, ExitTimeCap, FloorCap, Gates, HedgeRule, HedgeTrim,
+    LadderRule, LeverageCap, LimitRule, LossLimit, MaxOrderRule, ModeRule, OpenRiskCap, OrderRateRule,
+    ParticipationCap, PyramidRule, ReckonedLeverageCap, RestoreRule, SignalRule, SizeRule, SizeTerms, Sizing,
+    StaleRule, StopRule, StreakRule, TrimRule, WhenRule,
 };
 use crate::spec::{Hedge, Policy, RungAt, SizeKind, Trade};
 use units::{Ratio, SeriesId};
@@ -109,6 +109,9 @@ impl Composer<'_> {
         };
         self.add(SignalRule { sides: policy.signal.sides, reentry: policy.signal.reentry, sign_only: false });
         self.add(SizeRule::new(sizing, terms));
+        if let Some(budget) = policy.allocation.drawdown {
+            self.add(AllocationRule { budget });
+        }
         Ok(())
     }
 

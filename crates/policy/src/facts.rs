@@ -350,6 +350,10 @@ pub const GREEK_BESIDE: Fact<Ratio> = HEDGED_GAMMA;
 /// Of such a structure: that Greek of one unit of it.
 pub const GREEK_EACH: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
 
+/// Of a strategy whose capital follows its own drawdown: that, as it was at the last midnight. It is no hedge and no structure, which
+/// have the slot too.
+pub const OWN_DRAWDOWN: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
+
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].
 pub const FIRST_SERIES: u16 = NAMES.len() as u16;
 

@@ -39,6 +39,10 @@ pub fn to_toml(policy: &Policy) -> String {
         out.section("allocation");
         out.quoted("over", policy.allocation.over.word());
         out.line("multiplier", policy.allocation.multiplier);
+        if let Some(budget) = policy.allocation.drawdown {
+            out.quoted("drawdown", percent(budget.most));
+            out.each("drawdown_window", budget.window.map(|window| format!("\"{}\"", time(window))));
+        }
         if let Some(Correlation { days, weights }) = policy.allocation.correlation {
             out.quoted("correlation", format_args!("{days}d"));
             out.quoted("weights", weights.word());

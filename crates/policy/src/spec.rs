@@ -242,6 +242,35 @@ pub struct Allocation {
     pub multiplier: Ratio,
     /// How instruments move together decides what each has.
     pub correlation: Option<Correlation>,
+    /// What the strategy has lost decides how much capital there is.
+    pub drawdown: Option<DrawdownBudget>,
+}
+
+/// Capital that follows a strategy's own drawdown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DrawdownBudget {
+    /// The drawdown at which nothing is left.
+    pub most: Ratio,
+    /// It counts from the highest of so long a time. `None`: from the highest ever.
+    pub window: Option<Duration>,
+}
+
+impl DrawdownBudget {
+    /// What part of the capital is left at a drawdown: (most − drawdown) ÷ (most × (1 − drawdown)).
+    ///
+    /// It is Grossman and Zhou's cushion ("Optimal Investment Strategies for Controlling Drawdowns", Mathematical Finance 3, 1993): with
+    /// the floor (1 − most) × highest, a share of (equity − floor) ÷ equity is at risk, which at the highest is `most`; here in units of that.
+    ///
+    /// ```
+    /// let budget = policy::spec::DrawdownBudget { most: units::Ratio::new(0.2).unwrap(), window: None };
+    /// assert_eq!((budget.left(0.0), budget.left(0.2)), (1.0, 0.0));
+    /// assert!((budget.left(0.1) - 0.1 / (0.2 * 0.9)).abs() < 1e-15);
+    /// ```
+    #[must_use]
+    pub fn left(&self, drawdown: f64) -> f64 {
+        let most = self.most.get();
+        if drawdown >= most { 0.0 } else { ((most - drawdown) / (most * (1.0 - drawdown))).clamp(0.0, 1.0) }
+    }
 }
 
 /// Shares that follow from how instruments move together.
@@ -265,7 +294,8 @@ pub enum Weights {
 
 impl Default for Allocation {
     fn default() -> Self {
-        Self { over: Over::Declared, multiplier: Ratio::new(1.0).unwrap_or_default(), correlation: None }
+        let multiplier = Ratio::new(1.0).unwrap_or_default();
+        Self { over: Over::Declared, multiplier, correlation: None, drawdown: None }
     }
 }
 

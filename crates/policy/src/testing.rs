@@ -4,11 +4,11 @@ use crate::expression::Expression;
 use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Alternative, Backtest, Band, Blackout, BufferTo, Caps, Choice, Correlation,
-    Deposit, DrawdownLevel, ExitTime, FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow, FractionOf, Guards,
-    Hedge, HedgeTerms, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk, OptionCosts,
-    OptionMargin, OrderRate, OrderSize, Over, Participation, Policy, Pyramid, RATIO_MAX_AGE, Rearm, Reckoned, Reentry,
-    Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak, StreakOver,
-    TimeStop, Trade, Trigger, UnitSource, VolatilitySource, Weights, settlements, shared_quote, venue,
+    Deposit, DrawdownBudget, DrawdownLevel, ExitTime, FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow,
+    FractionOf, Guards, Hedge, HedgeTerms, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk,
+    OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Participation, Policy, Pyramid, RATIO_MAX_AGE, Rearm,
+    Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak,
+    StreakOver, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, Weights, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
@@ -120,20 +120,25 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
     ];
     let over = select(vec![Over::Declared, Over::Quoted, Over::Signalled]);
     let correlation = weighted(0.3, (31..=750u32, select(vec![Weights::EqualRisk, Weights::Equal])));
-    let shares = (1..=100i32, over, 1..=1_000i32, correlation);
+    let budget = weighted(0.3, (1..=100i32, weighted(0.5, 1..=60u32)));
+    let shares = (1..=100i32, over, 1..=1_000i32, correlation, budget);
     let parts = (weighted(0.5, accounts()), flows(), fee_tiers(), adoptions(), weighted(0.3, hedge()));
     (policies(), instruments, shares, parts, any::<bool>()).prop_map(
         |(
             mut policy,
             instruments,
-            (capital, over, multiplier, correlation),
+            (capital, over, multiplier, correlation, drawdown),
             (declared, flows, tiers, adopted, hedge),
             by_base,
         )| {
             policy.instruments = instruments.into_iter().map(str::to_owned).collect();
             policy.capital = ratio(capital, 100);
             let correlation = correlation.map(|(days, weights)| Correlation { days, weights });
-            policy.allocation = Allocation { over, multiplier: ratio(multiplier, 100), correlation };
+            let drawdown = drawdown.filter(|_| hedge.is_none()).map(|(most, days)| {
+                let window = days.map(|days| Duration::from_nanos(i64::from(days) * Duration::DAY.nanos()));
+                DrawdownBudget { most: ratio(most, 100), window }
+            });
+            policy.allocation = Allocation { over, multiplier: ratio(multiplier, 100), correlation, drawdown };
             if by_base {
                 name_by_base(&mut policy);
             }

@@ -94,7 +94,7 @@ fn a_plan_says_what_share_was_sized_on() {
 /// Capital × multiplier ÷ count, by hand: 60 % × 1.5 over three is 30 % for each.
 #[test]
 fn capital_is_divided_by_the_count() {
-    let allocation = Allocation { over: Over::Declared, multiplier: ratio(1.5), correlation: None };
+    let allocation = Allocation { over: Over::Declared, multiplier: ratio(1.5), correlation: None, drawdown: None };
     assert_eq!(allocation.share(ratio(0.6), 3).get(), 0.6 * 1.5 / 3.0);
     assert_eq!(Allocation::default().share(ratio(1.0), 1).get(), 1.0);
     // Nobody counts: nobody trades, and nothing is divided by zero.

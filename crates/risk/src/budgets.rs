@@ -1,12 +1,10 @@
-//! Shares of risk over strategies or instruments: equal-risk and budgeted weights, shrunk correlations, a volatility target for the
-//! whole, and capital that follows drawdowns.
+//! Shares of risk over strategies or instruments: equal-risk and budgeted weights, shrunk correlations, and a volatility target for the
+//! whole.
 
 use units::math::sqrt;
 
-mod capital;
 mod shrinkage;
 
-pub use capital::{Capital, allocate};
 pub use shrinkage::{Shrunk, Toward, shrink};
 
 /// Why there are no weights.
@@ -32,8 +30,6 @@ pub enum BudgetError {
     },
     /// Budgets do not add up to one.
     Sum(f64),
-    /// Budgets add up to more than one.
-    Above(f64),
     /// The matrix is not symmetric.
     Asymmetric {
         /// Row, from zero.
@@ -56,7 +52,6 @@ impl std::fmt::Display for BudgetError {
             Self::Count { name, found, needed } => write!(out, "there are {found} {name}, and {needed} are needed"),
             Self::Number { name, at, value } => write!(out, "{name} {} is {value}, which it cannot be", at + 1),
             Self::Sum(sum) => write!(out, "budgets add up to {sum}, and must to 1"),
-            Self::Above(sum) => write!(out, "budgets add up to {sum}, and may to 1 at most"),
             Self::Asymmetric { row, column } => {
                 write!(out, "the covariance of {} with {} is not that of {1} with {0}", row + 1, column + 1)
             }

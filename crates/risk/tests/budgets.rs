@@ -4,7 +4,7 @@
 mod common;
 
 use common::Random;
-use risk::budgets::{BudgetError, Capital, Toward, allocate, equal_risk, risk_budgets, shrink, volatility_multiplier};
+use risk::budgets::{BudgetError, Toward, equal_risk, risk_budgets, shrink, volatility_multiplier};
 
 /// The returns of `vectors/budgets.py`.
 fn returns(seed: u64, count: usize, observations: usize) -> Vec<f64> {
@@ -103,34 +103,6 @@ fn closed_forms_hold() {
     assert_eq!(volatility_multiplier(&[0.04], &[-0.1], 0.5, 3.0), Ok(3.0));
 }
 
-/// Capital of strategies: nothing at the most of their drawdown, all at none; and a path that trades in small steps stays over its floor.
-#[test]
-fn capital_follows_drawdowns() {
-    let mut shares = Vec::new();
-    let claim = |budget, drawdown| Capital { budget, drawdown, most: 0.2 };
-    let claims = [claim(0.5, 0.0), claim(0.3, 0.1), claim(0.2, 0.25)];
-    allocate(&claims, false, 1.0, &mut shares).unwrap();
-    let half = 0.3 * 0.1 / (0.2 * 0.9);
-    assert!(shares[0] == 0.5 && (shares[1] - half).abs() < 1e-15 && shares[2] == 0.0, "{shares:?}");
-    allocate(&claims, true, 1.0, &mut shares).unwrap();
-    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12 && (shares[0] / shares[1] - 0.5 / half).abs() < 1e-12);
-    allocate(&claims, true, 0.6, &mut shares).unwrap();
-    assert!((shares[0] - 0.6).abs() < 1e-12 && (shares[1] - 0.4).abs() < 1e-12, "{shares:?}");
-    allocate(&claims[2..], true, 0.6, &mut shares).unwrap();
-    assert_eq!(shares, [0.0]);
-    // A strategy whose exposure at the highest is 4 times what may be lost: 0.8 of its equity.
-    let mut random = Random(59);
-    let (mut equity, mut highest) = (1.0_f64, 1.0_f64);
-    for _ in 0..50_000 {
-        let drawdown = 1.0 - equity / highest;
-        allocate(&[Capital { budget: 1.0, drawdown, most: 0.2 }], false, 1.0, &mut shares).unwrap();
-        equity *= 1.0 + 0.8 * shares[0] * (0.008 * random.normal() - 0.000_3);
-        highest = highest.max(equity);
-        assert!(equity > 0.8 * highest);
-    }
-    assert!(equity < 0.85 * highest, "it was put to the test: {equity} of {highest}");
-}
-
 #[test]
 fn what_is_no_budget_is_refused() {
     let fine = [1.0, 0.0, 0.0, 1.0];
@@ -152,15 +124,4 @@ fn what_is_no_budget_is_refused() {
     assert!(shrink(&[f64::INFINITY, 0.2, 0.1, 0.3], 2, Toward::Identity).is_err());
     assert!(volatility_multiplier(&fine, &half, 0.0, 1.0).is_err());
     assert!(volatility_multiplier(&[1.0, 1.0, 1.0, 1.0], &[1.0, -1.0], 0.1, 9.0).is_err());
-    let mut shares = Vec::new();
-    let claim = Capital { budget: 0.6, drawdown: 0.0, most: 0.2 };
-    assert_eq!(allocate(&[claim, claim], false, 1.0, &mut shares), Err(BudgetError::Above(1.2)));
-    for bad in [
-        Capital { budget: -0.1, ..claim },
-        Capital { drawdown: 1.0, ..claim },
-        Capital { most: 0.0, ..claim },
-        Capital { drawdown: f64::NAN, ..claim },
-    ] {
-        assert!(matches!(allocate(&[claim, bad], false, 1.0, &mut shares), Err(BudgetError::Number { at: 1, .. })));
-    }
 }

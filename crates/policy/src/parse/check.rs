@@ -610,6 +610,12 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             "take it out, or list more under `instruments`",
         ),
         (
+            is_amount && doc.has("allocation", "drawdown"),
+            ("allocation", "drawdown"),
+            notional,
+            "take it out, or size by `fixed_fraction`",
+        ),
+        (
             is_amount && draft.capital.get() != 1.0 && doc.has("", "capital"),
             ("", "capital"),
             notional,

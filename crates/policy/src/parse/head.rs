@@ -7,7 +7,8 @@ use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::{is_unseen, quoted};
 use crate::spec::{
-    self, AccountTerms, Allocation, Backtest, Correlation, INSTRUMENTS_MAX, OptionCosts, OptionMargin, VERSION, Weights,
+    self, AccountTerms, Allocation, Backtest, Correlation, DrawdownBudget, INSTRUMENTS_MAX, OptionCosts, OptionMargin,
+    VERSION, Weights,
 };
 use std::collections::BTreeSet;
 use toml::Spanned;
@@ -165,7 +166,29 @@ pub(super) fn allocation<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Allo
     } else {
         reader.ratio(section, &MULTIPLIER).unwrap_or(default.multiplier)
     };
-    Allocation { over: reader.word(section, "over").unwrap_or(default.over), multiplier, correlation }
+    let drawdown = drawdown_budget(reader, section);
+    Allocation { over: reader.word(section, "over").unwrap_or(default.over), multiplier, correlation, drawdown }
+}
+
+const MOST_DOWN: Field = Field {
+    key: "drawdown",
+    takes: Takes::Share,
+    low: Low::Least(0.01),
+    most: 1.0,
+    range: "between 1 and 100%",
+    example: "\"25%\"",
+};
+
+fn drawdown_budget<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<DrawdownBudget> {
+    if section.has("drawdown_window") {
+        reader.require(section, &[("drawdown", "\"25%\"")]);
+    }
+    let days = |days: i64| Duration::from_nanos(days * Duration::DAY.nanos());
+    let window = match section.has("drawdown_window") {
+        true => Some(reader.duration(section, "drawdown_window", (days(1), days(3_660)), "\"365d\"")?),
+        false => None,
+    };
+    Some(DrawdownBudget { most: reader.ratio(section, &MOST_DOWN)?, window })
 }
 
 /// What diversification may multiply positions by, where the policy says nothing.

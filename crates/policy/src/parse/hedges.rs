@@ -56,6 +56,12 @@ pub(super) fn hedges<'t>(
             hedges.push(Hedge { instrument, strategies, target, band, to, choice });
         }
     }
+    if !hedges.is_empty() && doc.has("allocation", "drawdown") {
+        let label = "what a hedge earns is no part of it";
+        let help = "take it out, or hedge from a policy of its own: `strategies` names whom";
+        let message = "beside hedges a strategy's own drawdown tells only half";
+        reader.error(Code::Hedges, doc.place("allocation", "drawdown"), message, label, help);
+    }
     hedges
 }
 

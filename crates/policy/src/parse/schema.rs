@@ -70,7 +70,7 @@ pub(crate) const ROOT: &[&str] = &["policy", "name", "instrument", "instruments"
 /// Every section with its keys.
 pub(crate) const SECTIONS: &[Named] = &[
     ("structure", &["chain", "legs", "max_spread", "min_open_interest", "roll", "sticky"]),
-    ("allocation", &["over", "multiplier", "correlation", "weights"]),
+    ("allocation", &["over", "multiplier", "correlation", "weights", "drawdown", "drawdown_window"]),
     (
         "signal",
         &[

@@ -196,6 +196,12 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, structure: &Str
         let message = "nothing tells what is traded of a structure";
         reader.error(Code::Structure, doc.place("caps", "participation"), message, label, help);
     }
+    if doc.has("allocation", "drawdown") {
+        let help = "take it out; `caps.drawdown` goes by the account's";
+        let label = "its legs have results of their own";
+        let message = "a structure of options has no drawdown of its own";
+        reader.error(Code::Structure, doc.place("allocation", "drawdown"), message, label, help);
+    }
     if doc.list("adopt").next().is_some() {
         let place = doc.list("adopt").next().map_or(0..0, |entry| entry.header.clone());
         let help = "take `[[adopt]]` out";

@@ -1,5 +1,6 @@
 //! The built-in rules, in the order in which they compose (SEMANTICS, Composition).
 
+mod allocation;
 mod collateral;
 mod drawdown_cap;
 mod floor;
@@ -22,6 +23,7 @@ mod streak;
 mod trim;
 mod when;
 
+pub(crate) use allocation::AllocationRule;
 pub(crate) use drawdown_cap::DrawdownCap;
 pub(crate) use floor::FloorCap;
 pub(crate) use guards::{BlackoutRule, CollarRule, MaxOrderRule, OrderRateRule};
