@@ -46,7 +46,7 @@ pub enum RuinError {
         /// How long each is.
         step: Duration,
     },
-    /// Rows further apart than returns are long.
+    /// Rows further apart than returns are long, or returns that are no whole number of them.
     #[error("the run keeps a row each {rows}, so it has no returns of {step}")]
     Step {
         /// How far rows are apart.
@@ -112,7 +112,9 @@ impl RuinError {
         match self {
             Self::TooFew { .. } => "run it over a longer time, or take shorter returns: `--step 1h`".to_owned(),
             Self::Step { rows, .. } => {
-                format!("take returns of {rows} or more; runs over a shorter time keep more rows")
+                format!(
+                    "take returns of {rows}, or of as many times that as you like; runs over a shorter time keep more rows"
+                )
             }
             Self::NeverMoved => "take a run that traded; the report says why one did not".to_owned(),
             Self::WipedOut { .. } => "run the policy with a smaller size".to_owned(),
@@ -510,7 +512,8 @@ impl Past {
         let mut apart: Vec<Duration> = times.windows(2).map(|pair| pair[1].since(pair[0])).collect();
         apart.sort_unstable();
         let apart = apart.get(apart.len() / 2).copied().unwrap_or(Duration::ZERO);
-        if apart > step {
+        // Of rows that stand unevenly in it a return would last now one time and now another.
+        if apart > step || (apart > Duration::ZERO && step.nanos() % apart.nanos() != 0) {
             return Err(RuinError::Step { rows: apart, step });
         }
         let path = |equity: Vec<f64>, paid_in: Vec<f64>| {

@@ -259,7 +259,8 @@ impl DrawdownBudget {
     /// What part of the capital is left at a drawdown: (most − drawdown) ÷ (most × (1 − drawdown)).
     ///
     /// It is Grossman and Zhou's cushion ("Optimal Investment Strategies for Controlling Drawdowns", Mathematical Finance 3, 1993): with
-    /// the floor (1 − most) × highest, a share of (equity − floor) ÷ equity is at risk, which at the highest is `most`; here in units of that.
+    /// the floor (1 − most) × highest, a share of (equity − floor) ÷ equity is at risk, which at the highest is `most`; here in units
+    /// of that.
     ///
     /// ```
     /// let budget = policy::spec::DrawdownBudget { most: units::Ratio::new(0.2).unwrap(), window: None };

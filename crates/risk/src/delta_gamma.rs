@@ -49,7 +49,9 @@ impl std::fmt::Display for QuadraticError {
                 "the covariance is singular at factor {}: it moves as those before it do; leave it out or join it with them",
                 factor + 1
             ),
-            Self::Constant => out.write_str("no factor moves the profit, so it has no distribution"),
+            Self::Constant => out.write_str(
+                "no factor moves the profit by its Greeks, so it has no distribution; other methods revalue the book",
+            ),
         }
     }
 }

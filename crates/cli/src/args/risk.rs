@@ -216,7 +216,7 @@ pub(crate) struct Ruin {
     #[arg(allow_hyphen_values = true, value_parser = part)]
     pub(crate) stake: Option<f64>,
     /// The gain at which one stops, a share of the first capital; as much as the loss if not given
-    #[arg(long, value_name = "SHARE", requires = "stake", allow_hyphen_values = true, value_parser = gain)]
+    #[arg(long, value_name = "SHARE", requires = "stake", conflicts_with = "run", allow_hyphen_values = true, value_parser = gain)]
     pub(crate) target: Option<f64>,
     /// Losses and drawdowns to tell the probability of, of a bet at a stake; several are apart by commas; 20% and 50% if not given
     #[arg(long, value_name = "SHARES", value_delimiter = ',', allow_hyphen_values = true, value_parser = part)]

@@ -113,10 +113,10 @@ fn chances(view: &RuinView, terminal: &Terminal) {
 }
 
 fn kelly(scaled: &KellyView, twin: Option<&KellyView>, terminal: &Terminal) {
-    terminal.result(format_args!("\n  {:<46}{:>10}{:>10}", "growth", "scaled", "twin"));
+    terminal.result(format_args!("\n  {:<46}{:>12}{:>12}", "growth", "scaled", "twin"));
     let line = |name: &str, value: &dyn Fn(&KellyView) -> Option<String>| {
         let shown = |of: Option<&KellyView>| of.and_then(value).unwrap_or_else(|| show::MISSING.to_owned());
-        terminal.result(format_args!("  {name:<46}{:>10}{:>10}", shown(Some(scaled)), shown(twin)));
+        terminal.result(format_args!("  {name:<46}{:>12}{:>12}", shown(Some(scaled)), shown(twin)));
     };
     let ratio = |value: f64| show::ratio(value, Style::Terminal);
     line("mean return, % a year", &|kelly| Some(percent(kelly.mean)));

@@ -12,6 +12,9 @@ use units::random::Random;
 const DEGREES_MOST: f64 = 200.0;
 /// Fewest degrees of freedom of Student's law, told or fitted: at two it has no variance, and next to two its variance says nothing of it.
 pub const DEGREES_LEAST: f64 = 2.1;
+/// A factor that others leave so small a part of its deviation says nothing of tails: what is left of it is spread, rounding, or the
+/// curve between logarithms and shares, which is a square and has the tails of one.
+const OWN_LEAST: f64 = 0.05;
 /// Rounds in which a scatter is found; each begins where the last one ended.
 const SCATTERS: u32 = 100;
 /// Numbers that one step of a path may use.
@@ -173,6 +176,8 @@ impl Law {
     /// where that is the normal law.
     fn likeliest(&self, rows: &[f64], told: Option<f64>) -> Option<(f64, f64)> {
         let width = self.factors.len();
+        let own = |at: usize| self.root[at * width + at];
+        let counted: Vec<usize> = (0..width).filter(|at| own(*at) >= OWN_LEAST).collect();
         // What a row is far from the middle, by the inverse of the correlation.
         let mut solved = vec![0.0; width];
         let distances: Vec<f64> = rows
@@ -180,12 +185,12 @@ impl Law {
             .map(|row| {
                 for at in 0..width {
                     let known: f64 = (0..at).map(|other| self.root[at * width + other] * solved[other]).sum();
-                    solved[at] = (row[at] - known) / self.root[at * width + at];
+                    solved[at] = (row[at] - known) / own(at);
                 }
-                solved.iter().map(|value| value * value).sum()
+                counted.iter().map(|at| solved[*at] * solved[*at]).sum()
             })
             .collect();
-        let (count, dimensions) = (distances.len() as f64, width as f64);
+        let (count, dimensions) = (distances.len() as f64, counted.len() as f64);
         // The likeliest scatter of given degrees is where Σ far ÷ (degrees × scatter + far) is count × dimensions ÷ (degrees + dimensions):
         // what weights that fall with the distance come to (Dempster, Laird and Rubin 1977), by Newton's steps. The sum falls and is
         // convex, so a step from below stays below, and one from above may overshoot no further than to the half.
