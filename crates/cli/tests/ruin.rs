@@ -140,7 +140,7 @@ fn what_says_nothing_is_refused() {
         ("run --step 5m", ["a row each 1 h", "take returns of 1 h"]),
         ("run --block 999", ["take twice as many returns", "at most, or leave `--block` out"]),
         ("run --step 90m", ["no returns of 1 h 30 min", "as many times that"]),
-        ("run --target 10%", ["--target", "--help"]),
+        ("run --target 10%", ["--target", "leave one of the two out"]),
         ("run --level 0%", ["between 0% and 100%", "--help"]),
         ("run --level 20%,100%", ["between 0% and 100%", "--help"]),
         ("run --floor 1.2", ["between 0% and 100%", "--help"]),
