@@ -599,6 +599,77 @@ fn marks_that_cannot_be() {
 }
 
 /// A description is held against what its symbol says, also where a symbol leaves the currency out.
+/// A forward over four times or under a fourth of its index is an error of one of the two, one that is 20 % away is told; so is a
+/// volatility in percent, a name that nobody can read, and a parameter file that says nothing. A price that cannot be read accuses no mark.
+#[test]
+fn what_no_market_has_is_refused_or_told() {
+    let root = root().join("examples/margin/deribit.json");
+    let example: Value = serde_json::from_str(&read(&root)).unwrap();
+    let index = example["prices"][0]["price"].as_f64().unwrap();
+    let with = |share: f64| {
+        let mut portfolio = example.clone();
+        portfolio["expiries"][0]["forward"] = json!(index * share);
+        portfolio
+    };
+    for share in [0.249, 4.01, 1e6] {
+        let found = wrong(&with(share), "deribit-portfolio");
+        assert!(
+            found.len() == 1 && found[0].starts_with("expiries[0].forward: the forward of BTC of 2025-10-31"),
+            "{found:?}"
+        );
+    }
+    let told = |portfolio: &Value, what: &str| {
+        let view = margined(portfolio, "deribit-portfolio", None);
+        view.notes.iter().filter(|note| note.contains(what)).count()
+    };
+    for (share, count) in [(0.251, 1), (0.75, 1), (1.3, 1), (1.1, 0), (1.0, 0)] {
+        assert_eq!(told(&with(share), "the forward of BTC of 2025-10-31T08:00:00Z is"), count, "{share}");
+    }
+    let mut percent = example.clone();
+    percent["instruments"][1]["vol"] = json!(45);
+    assert_eq!(told(&percent, "its volatility is 4500 % a year"), 1);
+    for (name, said) in
+        [("", "is empty"), ("a\nb", "has control characters"), ("\u{202e}a", "has characters that are not seen")]
+    {
+        let mut portfolio = example.clone();
+        portfolio["accounts"][0]["name"] = json!(name);
+        let found = wrong(&portfolio, "deribit-portfolio");
+        let is_told = found.iter().any(|found| found.starts_with("accounts[0].name: ") && found.contains(said));
+        assert!(is_told && found.iter().all(|found| !found.contains(char::is_control)), "{found:?}");
+    }
+    for empty in [
+        "",
+        "\n",
+        "# name: deribit\n",
+        "name,value\n",
+        "# name: deribit\n# valid_from: 2020-01-01\nname,value,standing\n",
+    ] {
+        let request = Request { parameters: Some(empty.to_owned()), ..Request::default() };
+        let found =
+            Book::read_and(&example.to_string(), |book| margin(book, "deribit-portfolio", &request)).unwrap_err();
+        assert!(found[0].to_string().contains("the file has no rows"), "{empty:?}: {found:?}");
+    }
+    let mut text = example.clone();
+    text["prices"][0]["price"] = json!("117904");
+    let found = wrong(&text, "deribit-portfolio");
+    assert_eq!(found, ["prices[0].price: `\"117904\"`: a text; write 117904 without quotes"]);
+}
+
+/// What Hyperliquid and the venues by tiers let the user choose and the file does not state is assumed, and named; dYdX has no such choice.
+#[test]
+fn leverage_that_is_not_stated_is_assumed_and_named() {
+    let held = [("BTC", "1", "60000"), ("ETH", "0", "3000")];
+    let assumed = |venue: &str, more: &Value| {
+        let view = margined(&perpetuals(venue, "100000", &held, more), venue, None);
+        view.notes.iter().find(|note| note.starts_with("no leverage is stated of ")).cloned()
+    };
+    let said = assumed("hyperliquid", &Value::Null).unwrap();
+    assert!(said.contains("hyperliquid:BTCUSDC-PERP (40 x): assumed is the largest of the tier"), "{said}");
+    assert!(!said.contains("ETH"), "of nothing nothing is assumed: {said}");
+    assert_eq!(assumed("hyperliquid", &json!({ "leverage": 10 })), None);
+    assert_eq!(assumed("dydx", &Value::Null), None);
+}
+
 #[test]
 fn descriptions_that_contradict_their_symbol() {
     let (_, derive) = examples().into_iter().find(|(name, _)| name == "derive").unwrap();

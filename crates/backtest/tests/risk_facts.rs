@@ -669,7 +669,10 @@ fn same_with_proofs(
                 _ => None,
             });
             for plan in plans.filter(|plan| !plan.position.is_zero() || !plan.target.qty.is_zero()) {
-                let told = plan.steps.iter().any(|step| step.reason.template.ends_with("exact"));
+                // A margin, a distance and a probability name whose rules they are by.
+                let by = if at.0 >= 5 { "" } else { "by Hyperliquid's tiers: " };
+                let said = format!("{by}full revaluation");
+                let told = plan.steps.iter().any(|step| step.reason.template.ends_with(&said));
                 let is_known = plan.steps.iter().all(|step| step.reason.template != "not known");
                 assert!(told || !is_known, "the plan says what it rests on: {plan:?}");
                 let cuts = plan.steps.iter().filter(|step| step.reason.template.starts_with("too near"));

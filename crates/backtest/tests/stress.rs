@@ -169,6 +169,82 @@ fn parameters_that_rise_ask_for_more() {
     assert_eq!(view.stresses[0].not_applied, ["deribit.price_range", "deribit.vol_range", "deribit.leverage"]);
 }
 
+/// Halved leverage is twice the margin of what is on its first tier, at every venue whose rows tell a leverage or rates; the rows that it
+/// changes are told, and a name that no rules have is refused with the one that is meant.
+#[test]
+fn a_stress_changes_the_parameters_that_it_names() {
+    let raises = |parameter: &str| {
+        let head = "basis,field,subject,value\ntext,name,,own\ntext,title,,own\nassumed,spot,others,0\n";
+        let rows = format!("assumed,margin.from,{parameter},2\nassumed,margin.to,{parameter},1\n");
+        NamedStress::parse(&format!("{head}{rows}")).unwrap()
+    };
+    for (venue, row, before, after) in [
+        ("hyperliquid", "tier.BTC", "0:40", "0:20"),
+        ("dydx", "class.large", "0.02:0.6", "0.040000000000:0.6"),
+        ("binance", "tier.BTCUSDT-PERP", "0:0.008:0.004", "0:0.016000000000:0.008000000000"),
+    ] {
+        let view = stressed(&example(venue), &asked(vec![raises(&format!("{venue}.leverage"))]));
+        let (now, stress) = (&view.now[0], &view.stresses[0]);
+        let more = stress.after[0].maintenance.unwrap() / now.maintenance.unwrap();
+        assert!((more - 2.0).abs() < 1e-6, "{venue}: {more}");
+        assert_eq!(stress.parameters.len(), 1);
+        assert_eq!(stress.parameters[0].factor, 0.5);
+        let told = stress.parameters[0].rows.iter().find(|told| told.name == row).unwrap();
+        assert_eq!((told.before.as_str(), told.after.as_str()), (before, after));
+        assert!(stress.not_applied.is_empty());
+    }
+    let book = Book::read(&example("deribit").to_string()).unwrap();
+    for (name, said) in [
+        ("deribit.price_rnge", "did you mean `deribit.price_range`?"),
+        ("deribt.leverage", "did you mean `deribit.leverage`?"),
+        ("nowhere.leverage", "it is one of `deribit`, `derive`"),
+        ("hyperliquid.zzz", "of hyperliquid it is one of leverage, transfer_share"),
+        ("derive.priced_in", "of derive it is one of"),
+    ] {
+        let wrong = stress(&book, &asked(vec![raises(name)])).unwrap_err();
+        assert!(wrong.len() == 1 && wrong[0].remedy.contains(said), "{name}: {wrong:?}");
+    }
+    // What a venue has and no account here uses is told, and nothing else happens.
+    let view = stressed(&example("deribit"), &asked(vec![raises("hyperliquid.leverage")]));
+    assert_eq!(view.stresses[0].not_applied, ["hyperliquid.leverage"]);
+}
+
+/// What moves is told: prices in shares of themselves, also where a stress tells deviations (4 of a day at 41 % a year are a fall by
+/// 1 − e^(−4 × 0.41 ÷ √365) = 8.2 %), and volatilities that end at nothing or over 1,000 %.
+#[test]
+fn moves_are_told_as_what_they_are() {
+    let portfolio = example("deribit");
+    let own = |rows: &str| {
+        let head = "basis,field,subject,value\ntext,name,,own\ntext,title,,own\nassumed,spot,others,0\n";
+        NamedStress::parse(&format!("{head}{rows}")).unwrap()
+    };
+    let vol = portfolio["prices"][0]["vol"].as_f64().unwrap();
+    let view = stressed(&portfolio, &asked(vec![NamedStress::named("correlations-to-one").unwrap()]));
+    let [(coin, by)] = &view.stresses[0].moves[..] else { panic!("{:?}", view.stresses[0].moves) };
+    assert!(coin == "BTC" && (by - ((-4.0 * vol / 365_f64.sqrt()).exp() - 1.0)).abs() < 1e-12, "{by}");
+    for (rows, least, most, said) in [
+        (
+            "assumed,vol.absolute,,-2\n",
+            Some(0.0),
+            Some(0.0),
+            Some("own: volatilities of options that are held fall to nothing"),
+        ),
+        ("assumed,vol.absolute,,20\n", None, None, Some("own: volatilities of options that are held rise to 20")),
+        ("assumed,vol.relative,,0.1\n", None, None, None),
+    ] {
+        let view = stressed(&portfolio, &asked(vec![own(rows)]));
+        let vols = view.stresses[0].vols.unwrap();
+        assert!(least.is_none_or(|least| vols.least == least) && most.is_none_or(|most| vols.most == most), "{vols:?}");
+        let found = view.notes.iter().find(|note| note.starts_with("own: "));
+        assert_eq!(found.is_some(), said.is_some(), "{rows}: {:?}", view.notes);
+        assert!(said.is_none_or(|said| found.unwrap().starts_with(said)), "{found:?}");
+    }
+    // Over 10,000 % nothing is priced, and the reason stands in its place.
+    let view = stressed(&portfolio, &asked(vec![own("assumed,vol.floor,,20000\n")]));
+    assert!(view.stresses[0].profit.is_none() && view.stresses[0].vols.is_none());
+    assert!(view.stresses[0].absent.as_deref().unwrap().contains("must lie between 0 and 100"));
+}
+
 /// A whole parameter file is of the venue that its name says, and of no other; which is said.
 #[test]
 fn parameters_are_of_their_venue() {

@@ -35,7 +35,7 @@ pub use diagnostic::{Diagnostic, Severity, nearest};
 pub use facts::{Code as CurrencyCode, Fact, FactId, FactValue, Facts};
 pub use format::{FormatError, format};
 pub use indicator::Indicator;
-pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, parse};
+pub use parse::{DIAGNOSTICS_MAX, Parsed, STRING_CHARACTERS_MAX, TEXT_BYTES_MAX, name_fault, parse};
 pub use print::to_toml;
 pub use program::{
     CampaignTerms, CompileError, Program, Reduction, Reductions, VolumeTerms, evaluate, evaluate_asking, initial_stop,

@@ -348,17 +348,25 @@ fn follows(found: &Wrong, unread: &[Wrong]) -> bool {
         unread.iter().any(|unread| is_named(&unread.path))
     };
     let of_position = found.path.starts_with("positions[") || found.path.starts_with("orders[");
+    // Marks and forwards are held against the index of their coin.
+    let by_index = found.path.starts_with("instruments[") && found.path.ends_with(".price")
+        || found.path.starts_with("expiries[") && found.path.ends_with(".forward");
     unread.iter().any(|unread| is_part(&found.path, &unread.path))
+        || (by_index && (named("prices", ".price") || named("prices", ".currency")))
         || (of_position && found.path.ends_with(".account") && named("accounts", ".name"))
         || (of_position && found.path.ends_with(".instrument") && named("instruments", ".symbol"))
 }
 
 /// By how much a mark may be over or under what its coin is worth: more is an error of the file.
 const APART_MAX: f64 = 2.0;
-/// What is told of it.
+/// The same of a forward, which a venue's own test data have at half of its index.
+const FORWARD_MAX: f64 = 4.0;
+/// What is told of both.
 const APART_TOLD: f64 = 1.2;
 /// How much over the most that an option can be worth a mark may be: its forward is not the index.
 const OPTION_SLACK: f64 = 1.1;
+/// Volatilities over this are named: a figure in percent was meant, or nobody has seen such.
+pub(super) const VOL_TOLD: f64 = 10.0;
 /// Marks that are older are named where no age is asked for.
 const AGE_TOLD: Duration = Duration::HOUR;
 
@@ -387,6 +395,7 @@ impl Book {
         file.check_positions(&mut found);
         file.check_times(&contracts, &mut found);
         file.check_marks(&contracts, &mut found);
+        file.check_forwards(&mut found);
         found.retain(|found| !follows(found, &wrong));
         let is_read = wrong.is_empty();
         wrong.extend(found);
@@ -656,7 +665,7 @@ impl Book {
         })
     }
 
-    /// Names marks of what is held that are away from their coin's index.
+    /// Names marks and forwards of what is held that are away from their coin's index, and volatilities that nobody has seen.
     pub(crate) fn doubts(&self, portfolio: &Portfolio) -> Vec<String> {
         let told = |held: &Position| {
             let (of, listed) = self.contracts.get(&held.instrument.symbol)?;
@@ -665,7 +674,29 @@ impl Book {
             let percent = (apart - 1.0) * 100.0;
             (!is_near).then(|| format!("{}: its mark is {percent:+.0} % from the index of {}", of.symbol, of.base))
         };
-        portfolio.positions.iter().filter_map(told).collect()
+        let held = |row: &&ExpiryRow| {
+            let on_it = |of: &Instrument| of.base == row.underlying.0 && of.kind.expiry() == Some(row.expiry.0);
+            portfolio.positions.iter().any(|position| on_it(&position.instrument))
+        };
+        let far = |row: &ExpiryRow| {
+            let index = self.file.prices.iter().find(|price| price.currency.0 == row.underlying.0)?.price;
+            let apart = row.forward / index;
+            let percent = (apart - 1.0) * 100.0;
+            (!(1.0 / APART_TOLD..=APART_TOLD).contains(&apart)).then(|| {
+                format!("the forward of {} of {} is {percent:+.0} % from its index", row.underlying.0, row.expiry.0)
+            })
+        };
+        let wild = |position: &Position| {
+            let vol = position.vol.filter(|vol| *vol > VOL_TOLD)?;
+            Some(format!("{}: its volatility is {:.0} % a year (0.6 is 60 %)", position.instrument.symbol, vol * 100.0))
+        };
+        let coins = self.file.prices.iter().filter_map(|row| {
+            let vol = row.vol.filter(|vol| *vol > VOL_TOLD)?;
+            Some(format!("{}: its volatility is {:.0} % a year (0.6 is 60 %)", row.currency.0, vol * 100.0))
+        });
+        let marks = portfolio.positions.iter().filter_map(told);
+        let forwards = self.file.expiries.iter().filter(held).filter_map(far);
+        marks.chain(forwards).chain(portfolio.positions.iter().filter_map(wild)).chain(coins).collect()
     }
 
     /// What is traded of a contract in a day, in the unit of its quantities.
@@ -866,12 +897,19 @@ impl File {
             let rows = account.balances.iter().map(|row| row.currency.0.to_string()).collect();
             once(&format!("accounts[{at}].balances"), "currency", rows);
         }
+        for (at, account) in self.accounts.iter().enumerate() {
+            if let Some(fault) = policy::name_fault(&account.name) {
+                let what = format!("`{}` {fault}", account.name.escape_debug());
+                let remedy = "name the account with one to 64 printable characters, in its positions and orders too";
+                wrong.push(Wrong::new(format_args!("accounts[{at}].name"), what, remedy));
+            }
+        }
         let positions = self.positions.iter().map(|row| &row.account).enumerate();
         let orders = self.orders.iter().map(|row| &row.account).enumerate();
         let named = positions.map(|row| ("positions", row)).chain(orders.map(|row| ("orders", row)));
         for (list, (at, account)) in named {
             if !self.accounts.iter().any(|row| row.name == *account) {
-                let what = format!("no account is called `{account}`");
+                let what = format!("no account is called `{}`", account.escape_debug());
                 wrong.push(Wrong::new(format_args!("{list}[{at}].account"), what, "add it under \"accounts\""));
             }
         }
@@ -905,6 +943,31 @@ impl File {
         Some((mark / index, index))
     }
 
+    /// Whether a forward is no more than four times and no less than a fourth of its index, or none is stated.
+    fn is_near(&self, row: &ExpiryRow) -> bool {
+        let index = self.prices.iter().find(|price| price.currency.0 == row.underlying.0);
+        index.is_none_or(|index| (1.0 / FORWARD_MAX..=FORWARD_MAX).contains(&(row.forward / index.price)))
+    }
+
+    /// Forwards that cannot be: over four times or under a fourth of the index of their coin, where that is stated.
+    fn check_forwards(&self, wrong: &mut Vec<Wrong>) {
+        for (at, row) in self.expiries.iter().enumerate() {
+            if !self.is_near(row)
+                && let Some(index) = self.prices.iter().find(|price| price.currency.0 == row.underlying.0)
+            {
+                let what = format!(
+                    "the forward of {} of {} is {}, and its index {}",
+                    row.underlying.0,
+                    row.expiry.0,
+                    show::significant(row.forward, 6, Style::Terminal),
+                    show::significant(index.price, 6, Style::Terminal)
+                );
+                let help = format!("correct it, or the price of {} under \"prices\"", row.underlying.0);
+                wrong.push(Wrong::new(format_args!("expiries[{at}].forward"), what, help));
+            }
+        }
+    }
+
     /// Marks that cannot be: far from the index of their coin, or over the most that an option can be worth.
     fn check_marks(&self, contracts: &BTreeMap<String, (Instrument, Option<usize>)>, wrong: &mut Vec<Wrong>) {
         for (symbol, (of, listed)) in contracts {
@@ -931,6 +994,8 @@ impl File {
             let index = self.price(of.base).zip(self.price(priced_in(of))).map(|(base, quote)| base / quote);
             let forward =
                 self.expiries.iter().find(|row| row.underlying.0 == of.base && Some(row.expiry.0) == of.kind.expiry());
+            // One that cannot be is told by its own row.
+            let forward = forward.filter(|row| self.is_near(row));
             let coin = forward.map(|row| row.forward).or(self.price(of.base));
             let (most, why) = match (right, is_inverse) {
                 (OptionRight::Call, true) => (Some(1.0), "a call is never worth more than its coin"),

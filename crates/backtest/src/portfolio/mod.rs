@@ -25,8 +25,8 @@ pub(crate) use schema::read;
 pub use schema::{SCHEMA, portfolio_schema};
 pub use shape::Wrong;
 pub use stress::{
-    AfterView, ConcentrationView, GridView, HoldingView, NumberView, StressRequest, StressRow, StressView, bases,
-    stress,
+    AfterView, ConcentrationView, GridView, HoldingView, NumberView, ParameterRow, ParameterView, StressRequest,
+    StressRow, StressView, VolsView, bases, stress,
 };
 pub use value_at_risk::{BarView, FactorView, Held, HistoryView, PartView, RiskMethod, RiskRequest, RiskView, risk};
 pub use venue::Request;

@@ -1,6 +1,6 @@
 //! What a portfolio gains or loses under joint moves, and what is left of its margin by each venue's own rules.
 
-use super::book::{Book, Group, Whole};
+use super::book::{Book, Group, VOL_TOLD, Whole};
 use super::margin::as_text;
 use super::shape::Wrong;
 use super::venue::{Own, Request, parameters, split};
@@ -92,6 +92,39 @@ impl AfterView {
     }
 }
 
+/// Volatilities of the options that are held, after a stress.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct VolsView {
+    /// The least. At 0 an option is worth what exercise would give: a move that leads under it ends there.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+}
+
+/// A change of a venue's margin parameters.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ParameterView {
+    /// Venue and name: `deribit.price_range`.
+    pub parameter: String,
+    /// What is multiplied by it, wherever it stands: after ÷ before as the stress tells them.
+    pub factor: f64,
+    /// The rows of accounts' parameters that it changes.
+    pub rows: Vec<ParameterRow>,
+}
+
+/// A row of an account's parameters that a stress changes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ParameterRow {
+    /// The account.
+    pub account: String,
+    /// The row.
+    pub name: String,
+    /// Its value.
+    pub before: String,
+    /// Its value under the stress.
+    pub after: String,
+}
+
 /// One stress.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StressRow {
@@ -109,6 +142,12 @@ pub struct StressRow {
     pub after: Vec<AfterView>,
     /// Its numbers, and what they rest on.
     pub numbers: Vec<NumberView>,
+    /// By what it multiplies the price of each coin and stablecoin that anything here depends on, less one; in order.
+    pub moves: Vec<(String, f64)>,
+    /// The least and the largest volatility of options here after it, if there are any.
+    pub vols: Option<VolsView>,
+    /// What it does to venues' margin parameters.
+    pub parameters: Vec<ParameterView>,
     /// Where the numbers are from: of what, and the source.
     pub sources: Vec<(String, String)>,
     /// Changes of venues' parameters that no rule here has.
@@ -187,27 +226,24 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
     }
     let mut notes = Vec::new();
     notes.extend(book.in_window());
-    notes.extend(wholes.iter().flat_map(|whole| book.doubts(&whole.portfolio)));
+    for doubt in wholes.iter().flat_map(|whole| book.doubts(&whole.portfolio)) {
+        if !notes.contains(&doubt) {
+            notes.push(doubt);
+        }
+    }
     let mut margins = margins(book, asked, &mut notes)?;
     if asked.request.parameters.is_some() {
         price_by_own(&mut margins, &mut wholes)?;
     }
+    check_parameters(asked, &margins)?;
     notes.extend(quantos(asked, &wholes));
     let accounts = wholes.iter().map(|whole| Account::new(book, whole)).collect::<Result<Vec<_>, _>>();
     let mut accounts: Vec<Account<'_>> = accounts?;
     let still = Scenario::still("now");
-    let after = |scenario: &Scenario, changes: &[MarginChange]| -> (Vec<AfterView>, Vec<String>) {
-        let mut missed: Vec<String> = Vec::new();
-        let views = margins.iter().map(|margin| margin.after(book, scenario, changes)).collect();
-        for change in changes {
-            let known = margins.iter().any(|margin| margin.knows(change));
-            if !known {
-                missed.push(change.parameter.clone());
-            }
-        }
-        (views, missed)
+    let after = |scenario: &Scenario, changes: &[MarginChange]| -> Vec<AfterView> {
+        margins.iter().map(|margin| margin.after(book, scenario, changes)).collect()
     };
-    let now = after(&still, &[]).0;
+    let now = after(&still, &[]);
     let value = total(book, &mut accounts, &still).ok().map(|(_, value, _)| value);
     let mut rows = Vec::new();
     let pegged = pegged(asked);
@@ -234,7 +270,13 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
                 Err(error) => (None, Vec::new(), Some(error.to_string())),
             },
         };
-        let (after, not_applied) = after(&scenario, &stress.margin);
+        let parameters: Vec<ParameterView> = stress.margin.iter().map(|change| changed(&margins, change)).collect();
+        let not_applied = parameters.iter().filter(|view| view.rows.is_empty()).map(|view| view.parameter.clone());
+        let not_applied = not_applied.collect();
+        let moves = moves(book, &scenario);
+        let vols = vols(book, &wholes, &scenario);
+        notes.extend(vols.and_then(|vols| wild(&stress.name, vols)));
+        let after = after(&scenario, &stress.margin);
         rows.push(StressRow {
             name: stress.name.clone(),
             title: stress.title.clone(),
@@ -252,6 +294,9 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
                     value: number.value,
                 })
                 .collect(),
+            moves,
+            vols,
+            parameters,
             sources: stress.sources.clone(),
             not_applied,
         });
@@ -259,7 +304,12 @@ pub fn stress(book: &Book, asked: &StressRequest) -> Result<StressView, Vec<Wron
     let strikes = asked.sticky == Sticky::Strike || !book.has_smiles();
     let grid = match &asked.grid {
         None => None,
-        Some((spots, vols)) => Some(grid(book, &mut accounts, asked.sticky, spots, vols)?),
+        Some((spots, by)) => {
+            let most = by.iter().copied().fold(0.0, f64::max);
+            let largest = Scenario { vol: VolMove::relative(most), ..Scenario::still("grid") };
+            notes.extend(vols(book, &wholes, &largest).and_then(|vols| wild("grid", vols)));
+            Some(grid(book, &mut accounts, asked.sticky, spots, by)?)
+        }
     };
     Ok(StressView {
         time: book.time(),
@@ -526,30 +576,181 @@ fn margins(book: &Book, asked: &StressRequest, notes: &mut Vec<String>) -> Resul
     Ok(found)
 }
 
-impl Margined {
-    /// The rows that a change of the venue's parameters is of, with their values then.
-    fn changed(&self, change: &MarginChange) -> Vec<(String, String)> {
-        let Some((venue, name)) = change.parameter.split_once('.') else { return Vec::new() };
-        if venue != self.group.rules.venue() {
-            return Vec::new();
+/// The rows of `parameters` that a change is of, with their values after it: what is a number is multiplied. Of `leverage` it is the
+/// leverage that rows of several numbers tell, be it as such or as rates of margin, of which none goes over the whole.
+fn scaled<'a>(
+    rules: VenueRules,
+    parameters: &'a Parameters,
+    name: &str,
+    factor: f64,
+) -> Vec<(&'a str, &'a str, String)> {
+    let rate = |text: &str| text.parse::<f64>().ok().map(|rate| format!("{:.12}", (rate / factor).min(1.0)));
+    let leverage = |row: &str, value: &str| {
+        let parts: Vec<&str> = value.split(':').collect();
+        match (rules, parts.as_slice()) {
+            (VenueRules::DeribitStandard, [initial, maintenance, more]) if row.starts_with("future.") => {
+                Some(format!("{}:{}:{more}", rate(initial)?, rate(maintenance)?))
+            }
+            (VenueRules::Hyperliquid, [floor, leverage]) if row.starts_with("tier.") => {
+                let leverage: f64 = leverage.parse().ok()?;
+                Some(format!("{floor}:{}", (leverage * factor).max(1.0)))
+            }
+            (VenueRules::Dydx, [initial, rest @ ..]) if row.starts_with("class.") => {
+                Some(std::iter::once(rate(initial)?.as_str()).chain(rest.iter().copied()).collect::<Vec<_>>().join(":"))
+            }
+            (VenueRules::Binance | VenueRules::Bybit | VenueRules::Okx, [floor, initial, maintenance])
+                if row.starts_with("tier.") =>
+            {
+                Some(format!("{floor}:{}:{}", rate(initial)?, rate(maintenance)?))
+            }
+            _ => None,
         }
-        let factor = change.factor();
-        let scaled = |text: &str, factor: f64| text.parse::<f64>().ok().map(|value| (value * factor).to_string());
-        let row = |(row, value): (&str, &str)| {
-            let is_it = row == name || (name == "vol_range" && matches!(row, "vol_range_up" | "vol_range_down"));
-            if is_it {
-                return Some((row.to_owned(), scaled(value, factor)?));
-            }
-            // Half of the leverage is twice the margin of futures.
-            let mut rates = value.split(':');
-            let (initial, maintenance, rest) = (rates.next()?, rates.next()?, rates.next()?);
-            if name == "leverage" && row.starts_with("future.") {
-                let decimal = |text: &str| text.parse::<f64>().ok().map(|rate| format!("{:.12}", rate / factor));
-                return Some((row.to_owned(), format!("{}:{}:{rest}", decimal(initial)?, decimal(maintenance)?)));
-            }
-            None
+    };
+    let row = |(row, value): (&'a str, &'a str)| {
+        let is_range = name == "vol_range" && matches!(row, "vol_range_up" | "vol_range_down");
+        let after = match name {
+            "leverage" => leverage(row, value)?,
+            _ if row == name || is_range => (value.parse::<f64>().ok()? * factor).to_string(),
+            _ => return None,
         };
-        self.parameters.rows().filter_map(row).collect()
+        Some((row, value, after))
+    };
+    parameters.rows().filter_map(row).collect()
+}
+
+/// What a change of a venue's parameters does to each account.
+fn changed(margins: &[Margined], change: &MarginChange) -> ParameterView {
+    let (venue, name) = change.parameter.split_once('.').unwrap_or_default();
+    let rows = margins.iter().filter(|margin| margin.group.rules.venue() == venue).flat_map(|margin| {
+        let rows = scaled(margin.group.rules, &margin.parameters, name, change.factor());
+        rows.into_iter().map(|(row, before, after)| ParameterRow {
+            account: margin.group.account.clone(),
+            name: row.to_owned(),
+            before: before.to_owned(),
+            after,
+        })
+    });
+    let mut told: Vec<ParameterRow> = Vec::new();
+    // Parts of an account that settle in several currencies have the same rows.
+    rows.for_each(|row| {
+        if !told.contains(&row) {
+            told.push(row);
+        }
+    });
+    ParameterView { parameter: change.parameter.clone(), factor: change.factor(), rows: told }
+}
+
+/// The names that a stress may change of a venue's parameters.
+fn names(rules: VenueRules, parameters: &Parameters) -> BTreeSet<String> {
+    let words = ["leverage", "vol_range"].into_iter();
+    let known = words.filter(|word| !scaled(rules, parameters, word, 1.0).is_empty()).map(str::to_owned);
+    let numbers = parameters.rows().filter(|(_, value)| value.parse::<f64>().is_ok());
+    numbers.map(|(name, _)| name.to_owned()).chain(known).collect()
+}
+
+/// Refuses changes of parameters that no rules of their venue have, with what is meant.
+fn check_parameters(asked: &StressRequest, margins: &[Margined]) -> Result<(), Vec<Wrong>> {
+    let mut wrong = Vec::new();
+    for (stress, change) in asked.stresses.iter().flat_map(|stress| stress.margin.iter().map(move |of| (stress, of))) {
+        let (venue, name) = change.parameter.split_once('.').unwrap_or_default();
+        let place = format!("--stress: `{}` changes `{}`", stress.name, change.parameter);
+        let venues: Vec<&str> = VenueRules::venues().collect();
+        if !venues.contains(&venue) {
+            let remedy = match policy::nearest(venue, venues.iter().copied()) {
+                Some(near) => format!("did you mean `{near}.{name}`?"),
+                None => format!("it is one of {}", super::shape::one_of(&venues)),
+            };
+            wrong.push(Wrong::new("", format_args!("{place}, and no venue `{venue}` is known"), remedy));
+            continue;
+        }
+        let all = ["standard", "portfolio"].into_iter().filter_map(|margin| VenueRules::of(venue, Some(margin)));
+        let coins = ["BTC", "ETH"].into_iter().filter_map(|coin| coin.parse().ok());
+        let mut known: BTreeSet<String> = all
+            .flat_map(|rules| coins.clone().filter_map(move |coin| Some((rules, rules.parameters(coin)?))))
+            .flat_map(|(rules, parameters)| names(rules, &parameters))
+            .collect();
+        let own = margins.iter().filter(|margin| margin.group.rules.venue() == venue);
+        known.extend(own.flat_map(|margin| names(margin.group.rules, &margin.parameters)));
+        // Tiers that nobody has given yet would be of this.
+        if matches!(VenueRules::of(venue, None), Some(VenueRules::Bybit | VenueRules::Okx | VenueRules::Binance)) {
+            known.insert("leverage".to_owned());
+        }
+        if !known.contains(name) {
+            let names: Vec<&str> = known.iter().map(String::as_str).collect();
+            let remedy = match policy::nearest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{venue}.{near}`?"),
+                None => format!("of {venue} it is one of {}", names.join(", ")),
+            };
+            wrong.push(Wrong::new("", format_args!("{place}, and no rules of {venue} have that"), remedy));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+/// The least and the largest volatility of what is held, after a scenario.
+fn vols(book: &Book, wholes: &[Whole], scenario: &Scenario) -> Option<VolsView> {
+    let vol = |coin| book.prices().find(|row| row.currency == coin)?.vol;
+    let mut found: Option<VolsView> = None;
+    for whole in wholes {
+        let positions = &whole.portfolio.positions;
+        let smile = |row: usize, place: f64| book.smile(&positions[row].instrument.symbol, place);
+        // What cannot be moved has no profit, with its reason.
+        let after = moved(&whole.portfolio, scenario, vol, smile).ok()?;
+        let held = after.positions.iter().filter(|position| !position.quantity.is_zero());
+        for vol in held.filter(|position| position.instrument.kind.is_option()).filter_map(|position| position.vol) {
+            let known = found.unwrap_or(VolsView { least: vol, most: vol });
+            found = Some(VolsView { least: known.least.min(vol), most: known.most.max(vol) });
+        }
+    }
+    found
+}
+
+/// Names volatilities after a stress that no market has had.
+fn wild(name: &str, vols: VolsView) -> Option<String> {
+    let least = (vols.least <= 0.0).then(|| {
+        "volatilities of options that are held fall to nothing or under it, and count as 0: they are worth what exercise gives"
+            .to_owned()
+    });
+    let most = (vols.most > VOL_TOLD).then(|| {
+        let most = vols.most * 100.0;
+        format!("volatilities of options that are held rise to {most:.0} %; over 10,000 % none is priced")
+    });
+    let told: Vec<String> = least.into_iter().chain(most).collect();
+    (!told.is_empty()).then(|| format!("{name}: {}", told.join("; ")))
+}
+
+/// By what a scenario multiplies the price of each currency that anything depends on, less one. What it moves by deviations is told
+/// where the volatility is known.
+fn moves(book: &Book, scenario: &Scenario) -> Vec<(String, f64)> {
+    let mut codes = book.coins();
+    codes.extend(book.held().iter().flat_map(|(_, of)| [of.quote, of.settle]));
+    let by = |code: &Currency| {
+        let peg = scenario.dollars.iter().find(|(named, _)| named == code).map(|(_, by)| *by);
+        let vol = || book.prices().find(|row| row.currency == *code)?.vol;
+        match (peg, scenario.spot.of(*code)) {
+            (Some(by), _) => Some(by),
+            (None, _) if is_dollar(*code) => Some(0.0),
+            (None, Move::Return(by)) => Some(by),
+            (None, Move::Deviations(number)) => {
+                Some(units::math::exp(number * vol()? / units::math::sqrt(365.0)) - 1.0)
+            }
+        }
+    };
+    let told = codes.iter().filter_map(|code| Some((code.to_string(), by(code)?)));
+    told.filter(|(_, by)| *by != 0.0).collect()
+}
+
+impl Margined {
+    /// Its parameters after a change of the venue's.
+    fn after_change(&self, parameters: &mut Parameters, change: &MarginChange) {
+        let Some((venue, name)) = change.parameter.split_once('.') else { return };
+        if venue != self.group.rules.venue() {
+            return;
+        }
+        let rows = scaled(self.group.rules, parameters, name, change.factor());
+        let text: Vec<String> = rows.into_iter().map(|(row, _, after)| format!("{row},{after}")).collect();
+        // They were rows before.
+        let _ = parameters.replace_rows(&text.join("\n"));
     }
 
     /// In what its amounts are; where a model refuses what is held, what that settles in.
@@ -561,10 +762,6 @@ impl Margined {
             Some(first) if !is_in_it => first.instrument.settle,
             _ => *settle,
         }
-    }
-
-    fn knows(&self, change: &MarginChange) -> bool {
-        !self.changed(change).is_empty()
     }
 
     fn after(&self, book: &Book, scenario: &Scenario, changes: &[MarginChange]) -> AfterView {
@@ -584,9 +781,7 @@ impl Margined {
         let positions = &group.portfolio.positions;
         let smile = |row: usize, log_moneyness: f64| book.smile(&positions[row].instrument.symbol, log_moneyness);
         let mut parameters = self.parameters.clone();
-        for (name, value) in changes.iter().flat_map(|change| self.changed(change)) {
-            parameters.replace(&name, &value);
-        }
+        changes.iter().for_each(|change| self.after_change(&mut parameters, change));
         let found = moved(&group.portfolio, scenario, vol, smile)
             .and_then(|portfolio| group.margin(&portfolio, &parameters, Simd::best()));
         match found {

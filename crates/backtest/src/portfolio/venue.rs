@@ -123,6 +123,10 @@ impl<'a> Own<'a> {
             }
             rows.rows().map(|(name, _)| name.to_owned()).collect()
         };
+        if names.is_empty() {
+            let remedy = "write rows `name,value` (docs/margin.md says which), or leave `--parameters` out";
+            return Err(wrong("the file has no rows, so it says nothing".to_owned(), remedy));
+        }
         let whose: Vec<VenueRules> =
             asked.iter().filter(|(rules, coin)| own.is_for(*rules, *coin)).map(|(rules, _)| *rules).collect();
         let is_one = || asked.windows(2).all(|pair| pair[0].0 == pair[1].0);

@@ -2,7 +2,7 @@
 
 use super::{cell, wrap};
 use crate::terminal::{Terminal, WARNING};
-use backtest::portfolio::{AfterView, GridView, StressRow, StressView, bases};
+use backtest::portfolio::{AfterView, GridView, NumberView, ParameterView, StressRow, StressView, bases};
 use units::Duration;
 use units::show::{self, Style};
 
@@ -74,6 +74,12 @@ fn margins(view: &StressView, terminal: &Terminal) {
             }
         }
     }
+    for row in view.stresses.iter().filter(|row| row.parameters.iter().any(|changed| !changed.rows.is_empty())) {
+        let told = row.parameters.iter().filter(|changed| !changed.rows.is_empty());
+        let told: Vec<String> = told.map(|changed| format!("{} × {}", changed.parameter, factor(changed))).collect();
+        let said = format!("{}: {}, wherever it stands", row.name, told.join(", "));
+        terminal.result(format_args!("  {}", wrap(&said, terminal.width(), 4)));
+    }
     for row in view.stresses.iter().filter(|row| !row.not_applied.is_empty()) {
         let said = format!("{}: no account here has {}, which the venue changed", row.name, row.not_applied.join(", "));
         terminal.result(format_args!("  {}", wrap(&said, terminal.width(), 4)));
@@ -119,13 +125,62 @@ fn explained(row: &StressRow, terminal: &Terminal) {
     for number in &row.numbers {
         let of = if number.subject.is_empty() { String::new() } else { format!(" {}", number.subject) };
         let name = format!("{}{of}", number.field);
-        let value = show::number(number.value, 4, Style::Terminal);
-        terminal.result(format_args!("    {name:<44}{value:>14}  {}", number.basis));
+        terminal.result(format_args!("    {name:<44}{:>14}  {}", told(number), number.basis));
+    }
+    if !row.moves.is_empty() {
+        let moves: Vec<String> = row.moves.iter().map(|(coin, by)| format!("{coin} {}", percent(*by))).collect();
+        let said = format!("prices in USD here: {}", moves.join(", "));
+        terminal.result(format_args!("    {}", wrap(&said, terminal.width(), 6)));
+    }
+    for changed in &row.parameters {
+        let said = format!("{} × {}, wherever it stands:", changed.parameter, factor(changed));
+        terminal.result(format_args!("    {}", wrap(&said, terminal.width(), 6)));
+        for of in &changed.rows {
+            let said = format!("{}: {} {} to {}", of.account, of.name, short(&of.before), short(&of.after));
+            terminal.result(format_args!("      {}", wrap(&said, terminal.width(), 8)));
+        }
+        if changed.rows.is_empty() {
+            terminal.result("      no account here has it");
+        }
     }
     for (of, source) in &row.sources {
         let said = format!("{of}: {source}");
         terminal.result(format_args!("    {}", wrap(&said, terminal.width(), 6)));
     }
+}
+
+/// A number of a stress in its unit.
+fn told(number: &NumberView) -> String {
+    match number.field.as_str() {
+        "spot" | "peg" | "vol.relative" | "vol.short" | "vol.twist" | "funding" => percent(number.value),
+        "deviations" => format!("{} × daily vol", show::number(number.value, 2, Style::Terminal)),
+        "vol.absolute" | "vol.floor" => format!("{} points", show::number(number.value * 100.0, 2, Style::Terminal)),
+        _ => show::number(number.value, 4, Style::Terminal),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", show::percent(share, 2, Style::Terminal))
+}
+
+/// What a parameter is multiplied by.
+fn factor(changed: &ParameterView) -> String {
+    plain(changed.factor, 4)
+}
+
+/// So many digits, without zeros behind.
+fn plain(value: f64, digits: usize) -> String {
+    let text = show::significant(value, digits, Style::Terminal);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// The numbers of a row of parameters with as many digits as a reader needs.
+fn short(value: &str) -> String {
+    let part = |part: &str| match part.parse::<f64>() {
+        Ok(number) => plain(number, 6),
+        Err(_) => part.to_owned(),
+    };
+    value.split(':').map(part).collect::<Vec<_>>().join(":")
 }
 
 /// Columns of a grid beside the label.
@@ -153,18 +208,23 @@ fn grid(grid: &GridView, terminal: &Terminal) {
 fn concentration(view: &StressView, terminal: &Terminal) {
     let Some(found) = &view.concentration else { return };
     let shares = |parts: &[(String, f64)]| {
-        let parts: Vec<String> =
-            parts.iter().map(|(name, share)| format!("{name} {}", show::percent(*share, 1, Style::Terminal))).collect();
+        let parts: Vec<String> = parts
+            .iter()
+            .map(|(name, share)| format!("{name} {} %", show::percent(*share, 1, Style::Terminal)))
+            .collect();
         parts.join(", ")
     };
     let (market, counted) = (dollars(found.market), dollars(found.counted));
-    let said = format!("balances {market} USD, less haircuts {counted}; by venue, %: {}", shares(&found.venues));
+    let said = format!(
+        "balances {market} USD, less haircuts {counted}; by venue, the largest first: {}",
+        shares(&found.venues)
+    );
     terminal.result(format_args!("\n  {}", wrap(&said, terminal.width(), 4)));
     if !found.stablecoins.is_empty() {
         let share = found.stablecoin_share.map_or_else(String::new, |share| show::percent(share, 1, Style::Terminal));
         let depeg = found.after_depeg.map_or_else(|| show::MISSING.to_owned(), dollars);
         let said = format!(
-            "in stablecoins {share} %, of that by coin, %: {}; after their depeg the balances are {depeg}",
+            "in stablecoins {share} % of all, and of that by coin, the largest first: {}; after their depeg the balances are {depeg}",
             shares(&found.stablecoins)
         );
         terminal.result(format_args!("  {}", wrap(&said, terminal.width(), 4)));

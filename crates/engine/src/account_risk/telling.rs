@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use market::{Event, Source};
 use policy::facts::{self, Fact};
 use policy::{Arg, Concentrated, MarginFigure, RiskFact, STEPS_MAX};
-use risk::venues::{Absent, Portfolio};
+use risk::venues::{Absent, Portfolio, VenueModel, VenueRules};
 use units::{AccountId, Cash, Ratio, SeriesId, StrategyId};
 
 /// Inputs between two searches for a proof where none was found.
@@ -19,6 +19,28 @@ fn share_over(raw: i128) -> Option<f64> {
         return Some(-1.0);
     }
     u64::try_from(raw).ok().map(f64::from_bits).filter(|share| share.is_finite() && *share >= 0.0)
+}
+
+/// A sentence that names whose rules it is by: they are few, and a plan keeps sentences as they stand here.
+macro_rules! by_rules {
+    ($rules:expr, $before:literal) => {
+        match $rules {
+            Some(VenueRules::DeribitStandard) => concat!($before, " by Deribit's standard margin: full revaluation"),
+            Some(VenueRules::DeribitPortfolio) => concat!($before, " by Deribit's portfolio margin: full revaluation"),
+            Some(VenueRules::DeriveStandard) => {
+                concat!($before, " by Derive's standard margin (SRM): full revaluation")
+            }
+            Some(VenueRules::DerivePortfolio) => {
+                concat!($before, " by Derive's portfolio margin (PMRM-2): full revaluation")
+            }
+            Some(VenueRules::Hyperliquid) => concat!($before, " by Hyperliquid's tiers: full revaluation"),
+            Some(VenueRules::Dydx) => concat!($before, " by dYdX v4's classes: full revaluation"),
+            Some(VenueRules::Binance) => concat!($before, " by Binance's tiers: full revaluation"),
+            Some(VenueRules::Bybit) => concat!($before, " by Bybit's tiers: full revaluation"),
+            Some(VenueRules::Okx) => concat!($before, " by OKX's tiers: full revaluation"),
+            None => concat!($before, ": full revaluation"),
+        }
+    };
 }
 
 impl Engine {
@@ -196,52 +218,60 @@ impl Engine {
             }
             let fact: Fact<Ratio> = facts::series(reading.series);
             let Some(value) = scope.facts.get(fact).map(Ratio::get) else { continue };
-            let (template, number) = match reading.fact {
-                RiskFact::Margin { figure: MarginFigure::Ratio, .. } => {
-                    ("maintenance margin is {} of equity: exact", Arg::Percent(value))
-                }
-                RiskFact::Margin { figure, .. } => {
+            // Of the account that the strategy trades in.
+            let own = || risk.held.get(scope.account.index())?.model.as_ref().map(VenueModel::rules);
+            let (template, number) = match &reading.fact {
+                RiskFact::Margin { figure, venue, portfolio } => {
+                    let rules = VenueRules::of(venue, Some(if *portfolio { "portfolio" } else { "standard" }));
                     let amount = Cash::from_estimate(value, units::Round::Nearest).unwrap_or_default();
-                    let template = match figure {
-                        MarginFigure::Initial => "initial margin is {}: exact",
-                        MarginFigure::Collateral => "collateral after haircuts is {}: exact",
-                        _ => "maintenance margin is {}: exact",
-                    };
-                    (template, Arg::Cash(amount))
+                    match figure {
+                        MarginFigure::Ratio => {
+                            (by_rules!(rules, "maintenance margin is {} of equity"), Arg::Percent(value))
+                        }
+                        MarginFigure::Initial => (by_rules!(rules, "initial margin is {}"), Arg::Cash(amount)),
+                        MarginFigure::Collateral => (by_rules!(rules, "collateral counts {}"), Arg::Cash(amount)),
+                        MarginFigure::Maintenance => (by_rules!(rules, "maintenance margin is {}"), Arg::Cash(amount)),
+                    }
                 }
                 RiskFact::Concentration { of: Concentrated::Venue } => {
-                    ("the largest venue holds {} of all: exact", Arg::Percent(value))
+                    ("the largest venue holds {} of all: full revaluation", Arg::Percent(value))
                 }
                 RiskFact::Concentration { of: Concentrated::Stablecoin } => {
-                    ("the largest stablecoin is {} of all: exact", Arg::Percent(value))
+                    ("the largest stablecoin is {} of all: full revaluation", Arg::Percent(value))
                 }
-                RiskFact::Leverage => ("leverage is {}: exact", Arg::Number(value)),
-                RiskFact::Distance if value >= NEVER => ("no price is near that liquidates: exact", Arg::None),
-                RiskFact::Distance => ("liquidated {} from here: exact", Arg::Percent(value)),
+                RiskFact::Leverage => ("leverage is {}: full revaluation", Arg::Number(value)),
+                RiskFact::Distance if value >= NEVER => {
+                    (by_rules!(own(), "no price is near that liquidates"), Arg::None)
+                }
+                RiskFact::Distance => (by_rules!(own(), "liquidated {} from here"), Arg::Percent(value)),
                 RiskFact::Probability { horizon } => {
-                    let args = [Arg::Duration(horizon), Arg::Percent(value)];
-                    let held = scope.position;
-                    scope.because.note(crate::ENGINE_RULE, held, held, "liquidated within {}: {} likely, exact", args);
+                    let args = [Arg::Duration(*horizon), Arg::Percent(value)];
+                    let (held, template) = (scope.position, by_rules!(own(), "liquidated within {}: {} likely"));
+                    scope.because.note(crate::ENGINE_RULE, held, held, template, args);
                     continue;
                 }
                 RiskFact::Tail(fact) => {
                     let args = [Arg::Percent(fact.confidence()), Arg::Duration(fact.horizon), Arg::Percent(value)];
                     let held = scope.position;
                     let template = match (fact.is_shortfall, fact.is_component) {
-                        (false, false) => "value at risk, {} over {}, is {} of equity: exact",
-                        (true, false) => "expected shortfall, {} over {}, is {} of equity: exact",
-                        (false, true) => "the strategy's part of value at risk, {} over {}, is {} of equity: exact",
-                        (true, true) => "the strategy's part of expected shortfall, {} over {}, is {} of equity: exact",
+                        (false, false) => "value at risk, {} over {}, is {} of equity: full revaluation",
+                        (true, false) => "expected shortfall, {} over {}, is {} of equity: full revaluation",
+                        (false, true) => {
+                            "the strategy's part of value at risk, {} over {}, is {} of equity: full revaluation"
+                        }
+                        (true, true) => {
+                            "the strategy's part of expected shortfall, {} over {}, is {} of equity: full revaluation"
+                        }
                     };
                     scope.because.note(crate::ENGINE_RULE, held, held, template, args);
                     continue;
                 }
                 RiskFact::Stress { .. } => {
-                    ("the stress costs {} of equity, both in the numéraire: exact", Arg::Percent(value))
+                    ("the stress costs {} of equity, both in the numéraire: full revaluation", Arg::Percent(value))
                 }
                 RiskFact::Ruin { loss, horizon } => {
-                    let loss = Arg::Percent(f64::from(loss) / 10_000.0);
-                    let args = [loss, Arg::Duration(horizon), Arg::Percent(value)];
+                    let loss = Arg::Percent(f64::from(*loss) / 10_000.0);
+                    let args = [loss, Arg::Duration(*horizon), Arg::Percent(value)];
                     let held = scope.position;
                     let template = "down by {} within {}: {} likely, by days until midnight";
                     scope.because.note(crate::ENGINE_RULE, held, held, template, args);

@@ -45,19 +45,25 @@ pub(super) fn version<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, key: &str)
     reader.error(Code::Version, value.span(), message, label, help);
 }
 
-pub(super) fn name<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<String> {
-    let root = doc.section("")?;
-    reader.require(root, &[("name", "\"btc-trend\"")]);
-    let value = root.get("name")?;
-    let name = reader.string(root, "name", value)?;
-    let label = match name.chars().count() {
+/// What is wrong with a name that people read: `None` of one to 64 characters that are all seen.
+#[must_use]
+pub fn name_fault(name: &str) -> Option<String> {
+    Some(match name.chars().count() {
         0 => "is empty".to_owned(),
         count if count > NAME_CHARACTERS_MAX => format!("has {count} characters"),
         _ if name.chars().any(char::is_control) => "has control characters".to_owned(),
         _ if name.chars().any(is_unseen) => "has characters that are not seen".to_owned(),
         _ if name.trim() != name => "begins or ends with a space".to_owned(),
-        _ => return Some(name.to_owned()),
-    };
+        _ => return None,
+    })
+}
+
+pub(super) fn name<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<String> {
+    let root = doc.section("")?;
+    reader.require(root, &[("name", "\"btc-trend\"")]);
+    let value = root.get("name")?;
+    let name = reader.string(root, "name", value)?;
+    let Some(label) = name_fault(name) else { return Some(name.to_owned()) };
     let message = format!("`name` is one to {NAME_CHARACTERS_MAX} printable characters");
     reader.error(Code::Text, value.span(), message, label, "write for example `name = \"btc-trend\"`");
     None

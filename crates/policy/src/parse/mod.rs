@@ -35,6 +35,7 @@ use crate::spec::{
     AccountTerms, Adoption, Allocation, Backtest, Caps, FactLimit, Floor, Guards, Hedge, Ladder, Modes, Policy,
     Pyramid, Signal, Size, Stop, Streak, Structure, Trade, UnitSource,
 };
+pub use head::name_fault;
 use reader::{Doc, Reader};
 use schema::Language;
 use std::ops::Range;

@@ -104,5 +104,5 @@ pub(crate) fn dydx_rule(
     let tier = Tier { floor: Notional::ZERO, initial, maintenance: class.maintenance };
     let table = TierTable::new(vec![tier])
         .map_err(|error| parameters.refuse("class", &coin.to_string(), &error.to_string()))?;
-    Ok(Rule { table, limit: None, transfer: None })
+    Ok(Rule { table, limit: None, transfer: None, is_chosen: false })
 }

@@ -43,5 +43,5 @@ pub(crate) fn hyperliquid_rule(parameters: &Parameters, row: usize, position: &P
     let table = hyperliquid_tiers(parameters, position.instrument.base)?;
     let parameter = || format!("tier.{},value:largest leverage", position.instrument.base);
     let table = table.ok_or_else(|| position.without_terms(row, MODEL, parameter()))?;
-    Ok(Rule { table, limit: None, transfer: Some(transfer) })
+    Ok(Rule { table, limit: None, transfer: Some(transfer), is_chosen: true })
 }

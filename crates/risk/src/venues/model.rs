@@ -321,6 +321,12 @@ impl VenueModel {
         VenueRules::venues()
     }
 
+    /// Whose rules they are.
+    #[must_use]
+    pub fn rules(&self) -> VenueRules {
+        self.rules
+    }
+
     /// The parameters.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
@@ -373,7 +379,8 @@ impl VenueModel {
             VenueRules::DeribitStandard => match StandardRule::new(parameters, instrument.settle, row, &position)? {
                 StandardRule::Future(terms) => {
                     let no_rule = || position.unknown(row, "Deribit standard margin with such rates");
-                    Own::Tiers(Rule { table: terms.tiers().ok_or_else(no_rule)?, limit: None, transfer: None })
+                    let table = terms.tiers().ok_or_else(no_rule)?;
+                    Own::Tiers(Rule { table, limit: None, transfer: None, is_chosen: false })
                 }
                 StandardRule::Option(rule) => Own::Option(rule),
             },

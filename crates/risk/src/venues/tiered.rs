@@ -48,6 +48,8 @@ pub(crate) struct Rule {
     pub(crate) limit: Option<Notional>,
     /// A part of the value that equity must be over to be withdrawn.
     pub(crate) transfer: Option<Rate>,
+    /// The user of the venue chooses a leverage for each contract.
+    pub(crate) is_chosen: bool,
 }
 
 impl Rule {
@@ -96,7 +98,8 @@ pub(crate) fn tier_rule(parameters: &Parameters, row: usize, position: &Position
     let table = tiers(parameters, &format!("tier.{symbol}"), "value:initial:maintenance", parse_tier)?;
     let parameter = || format!("tier.{symbol},value:initial:maintenance");
     let table = table.ok_or_else(|| position.without_terms(row, MODEL, parameter()))?;
-    Ok(Rule { table, limit: parameters.optional(&format!("limit.{symbol}"))?, transfer: None })
+    let limit = parameters.optional(&format!("limit.{symbol}"))?;
+    Ok(Rule { table, limit, transfer: None, is_chosen: true })
 }
 
 /// The tiers of all rows of a name, `None` if there are none.
@@ -146,6 +149,7 @@ pub(crate) fn assess(
     add("balance", None, equity);
     let (mut initial, mut maintenance, mut transfer) = (Cash::ZERO, Cash::ZERO, None);
     let mut positions: Vec<TieredPosition> = Vec::new();
+    let mut largest: Vec<String> = Vec::new();
     let mut rules = Vec::new();
     for (row, position) in portfolio.positions.iter().enumerate() {
         if position.instrument.settle != settle || position.instrument.kind.is_option() {
@@ -160,6 +164,10 @@ pub(crate) fn assess(
             let (size, own) = needed(position.quantity)?;
             (size, own, worst_of_orders(portfolio, row, &needed)?.max(own))
         };
+        if rule.is_chosen && position.leverage.is_none() && worst > Cash::ZERO {
+            let most = rule.table.max_leverage(size).get();
+            largest.push(format!("{} ({} x)", position.instrument.symbol, (most * 1e6).round() / 1e6));
+        }
         let (value, kept) = (size.value().abs().cash(), rule.table.maintenance_margin(size));
         let profit = position.profit(row)?;
         add("value", Some(row), value);
@@ -218,7 +226,13 @@ pub(crate) fn assess(
             components.push(Component { name, position: Some(held.row), figure });
         }
     }
-    let notes = portfolio.beside(settle).chain(notes).collect();
+    let assumed = (!largest.is_empty()).then(|| {
+        format!(
+            "no leverage is stated of {}: assumed is the largest of the tier, which asks for the least initial margin",
+            largest.join(", ")
+        )
+    });
+    let notes = portfolio.beside(settle).chain(assumed).chain(notes).collect();
     let margin = Margin {
         model,
         currency: settle,
