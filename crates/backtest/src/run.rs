@@ -661,7 +661,7 @@ fn pass(
     tracing::info!(pass, policy = policies[0].name, "pass begun");
     let catalogue = market.catalogue.clone();
     let mut setup = Setup::new(policies, &catalogue)?;
-    setup.check_bars(&catalogue, &market.barred)?;
+    Setup::check_bars(&setup.traders, &catalogue, &market.barred)?;
     let span = market.span.ok_or_else(|| Error::NoBars(policies[0].instruments[0].clone()))?;
     check_opened(policies, span.0)?;
     setup.margin_options(policies, &catalogue, span)?;
@@ -684,6 +684,12 @@ fn pass(
     drive::run(&mut engine, &mut world, &mut recorder).map_err(|error| match error {
         DriveError::World(error) | DriveError::Journal(error) => error,
     })?;
+    // A tape that was merged holds bars of one instrument and marks alone of another, which its description does not tell apart.
+    if until == Timestamp::MAX {
+        let paths = world.exchange.paths();
+        let walked = catalogue.instruments.iter().enumerate().filter(|(at, _)| paths.bars(*at) > 0);
+        Setup::check_bars(&setup.traders, &catalogue, &walked.map(|(_, of)| of.symbol.clone()).collect())?;
+    }
     recorder.finish(&engine, &world.exchange);
     let (inputs, spent_ms) = (recorder.facts.inputs, started.elapsed().as_millis() as u64);
     tracing::info!(pass, policy = policies[0].name, inputs, spent_ms, "pass ended");

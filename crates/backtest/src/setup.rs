@@ -60,8 +60,12 @@ impl Setup {
 
     /// Whether tapes have bars of all that is traded, by hedges too: options fill at quotes and structures as their legs do, all else at
     /// the prices of bars alone. Marks and funding fill no order, and a run on them would do nothing and not say so.
-    pub(crate) fn check_bars(&self, catalogue: &Catalogue, barred: &BTreeSet<String>) -> Result<(), Error> {
-        let traded = self.traders.iter().map(|(_, id)| &catalogue.instruments[id.index()]);
+    pub(crate) fn check_bars(
+        traders: &[(usize, InstrumentId)],
+        catalogue: &Catalogue,
+        barred: &BTreeSet<String>,
+    ) -> Result<(), Error> {
+        let traded = traders.iter().map(|(_, id)| &catalogue.instruments[id.index()]);
         let mut by_bars = traded.filter(|of| !of.kind.is_option() && of.kind != InstrumentKind::Structure);
         match by_bars.find(|of| !barred.contains(&of.symbol)) {
             Some(of) => {

@@ -220,6 +220,10 @@ pub struct TenorView {
     pub risk_reversal: Option<f64>,
     /// 25-delta butterfly.
     pub butterfly: Option<f64>,
+    /// Slope of the smile at the forward: how much the volatility changes with the logarithm of the strike.
+    pub skew: f64,
+    /// The level of a variance swap, as a volatility.
+    pub variance_swap: f64,
     /// The forward of that tenor.
     pub forward: f64,
     /// Whether it lies before the first or behind the last expiry, or an expiry that makes it has a number beyond its quotes.
@@ -617,6 +621,8 @@ impl TenorView {
             atm: tenor.atm(),
             risk_reversal: wings.map(|wings| wings.risk_reversal()),
             butterfly: wings.map(|wings| wings.butterfly()),
+            skew: tenor.skew(),
+            variance_swap: tenor.variance_swap().vol,
             forward: tenor.forward(),
             extrapolated,
         })

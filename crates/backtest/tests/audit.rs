@@ -495,6 +495,36 @@ fn altered_losses_are_found() {
     }
 }
 
+/// Figures by models that are fitted are made again by a fit of the audit's own, and a millionth of equity is found.
+#[test]
+fn altered_figures_of_models_are_found() {
+    for (method, other) in [("garch", "gjr"), ("garch-t", "garch"), ("gjr", "garch"), ("gjr-t", "garch-t")] {
+        let when = format!("[signal]\nwhen = \"!known(var(95%, 6h, {method})) || var(95%, 6h, {method}) < 50%\"\n");
+        let stored = stored(&demo_with(&[("[signal]\n", &when)]));
+        let clean = audited(&stored.write("as it was", &stored.run));
+        assert!(clean.is_clean(), "{method}: {}", told(&clean));
+        let made = clean.checks.iter().find(|check| check.check == "loss.told").map_or(0, |check| check.made);
+        assert!(made > 100, "{method}: {made}");
+        println!("{method}: {made} figures made again");
+        assert!(!clean.unchecked.iter().any(|of| of.contains("no table has their scenarios")), "{:?}", clean.unchecked);
+        // One figure whose position gives it a size, by a millionth of equity; and as if another model had been fitted.
+        let at = place_of(&stored.run.tables.losses, |row| {
+            row.strategy.is_empty() && row.value_at_risk.is_some_and(|loss| loss > 0.01)
+        });
+        let (failed, told) = stored.failed("a figure is a millionth off", move |run: &mut Run| {
+            run.tables.losses[at..=at + 1].iter_mut().for_each(|row| {
+                row.value_at_risk = row.value_at_risk.map(|loss| loss - 1e-6);
+                row.expected_shortfall = row.expected_shortfall.map(|loss| loss - 1e-6);
+            });
+        });
+        assert!(failed.contains(&"loss.told"), "{method}: {failed:?}\n{told}");
+        let (failed, told) = stored.failed("another model", move |run: &mut Run| {
+            run.tables.losses[at..=at + 1].iter_mut().for_each(|row| row.method = other.into());
+        });
+        assert!(failed.contains(&"loss.told"), "{method} as {other}: {failed:?}\n{told}");
+    }
+}
+
 /// Caps that are shares of what is traded, under which the demo's campaigns come in pieces and are cut.
 #[test]
 fn volumes_are_counted_again() {

@@ -239,7 +239,11 @@ fn one_coin_over_years() {
                 portfolio.hold(Holding::Balance { currency, amount: amount.parse().unwrap() }).unwrap();
                 let mut book = Book::new(&[portfolio], Dynamics::default(), Simd::best());
                 for method in Method::ALL.into_iter().filter(|method| method.is_asked()) {
-                    let slow = step == Duration::HOUR && !matches!(method, Method::Historical | Method::FilteredEwma);
+                    let quick = matches!(
+                        method,
+                        Method::Historical | Method::FilteredEwma | Method::Filtered(_, Innovations::Normal)
+                    );
+                    let slow = step == Duration::HOUR && !quick;
                     if slow && !is_long() {
                         continue;
                     }

@@ -336,11 +336,14 @@ const TOLD: &str = "  BTC options at deribit, in BTC   2026-01-15 12:00:00Z   26
   ATM             45.52    47.70    47.87    49.24    49.88    49.98    49.98
   RR 25           -2.20    -2.02    -2.48    -2.45    -2.53    -2.21    -1.37
   BF 25            0.29     0.33     0.32     0.29     0.23     0.21     0.20
+  skew           -69.06   -22.64   -18.96   -12.99   -10.29    -7.78    -3.89
+  var sw          46.35    48.50    48.87    50.25    51.09    51.24    51.10
   * before the first or behind the last expiry, or beside one of narrow quotes
 
   arbitrage   none   lowest density 2.7e-1, lowest rise of variance 8.3e-3
               0 of 2 neighbouring expiries crossed before the repair
-  ATM, var swap: % a year, ACT/365; skew, RR, BF, errors: volatility points;
+  ATM, var sw: % a year, ACT/365; RR, BF, errors: volatility points; skew:
+  points for each 1 of ln(strike) at the forward, so a tenth of it for 10 %;
   RR and BF at a forward delta of 0.25, not premium-adjusted; quoted: deltas of
   the outermost strikes, and the variance swap of those between and beyond
   next: trimtab surface chain.tape --at 2026-01-15T18:00:00Z --plot surface.svg

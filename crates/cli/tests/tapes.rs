@@ -230,3 +230,22 @@ fn a_column_map_reads_the_next_file_the_same_way() {
     assert_eq!(info["provenance"]["options"]["volume-column"], "coins");
     assert_eq!(info["rows"], 24);
 }
+
+/// A tape that holds bars of one instrument and marks alone of the one that is traded is no market for it, though it has bars.
+#[test]
+fn merged_marks_are_no_market() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bars.csv", bars_csv(48));
+    sandbox.write("policy.toml", POLICY);
+    let import = "trimtab import bars bars.csv --instrument binance:ETHUSDT-PERP --labelled open -o bars.tape";
+    sandbox.line(import).ok();
+    let marks: String =
+        (0..48).map(|hour| format!("2025-01-{:02} {:02}:00,60000.0\n", 1 + hour / 24, hour % 24)).collect();
+    sandbox.write("marks.csv", format!("time,mark\n{marks}"));
+    sandbox.line("trimtab import marks marks.csv --instrument binance:BTCUSDT-PERP -o marks.tape").ok();
+    sandbox.line("trimtab tape merge bars.tape marks.tape -o all.tape").ok();
+    let said = sandbox.line("trimtab backtest policy.toml --tape all.tape --out run");
+    let wanted =
+        "no tape has bars of `binance:BTCUSDT-PERP`, which the policy trades; the tapes have only its marks or funding";
+    assert!(said.code == Some(2) && said.stderr.contains(wanted), "{said:?}");
+}

@@ -401,15 +401,23 @@ right
     n = \"atr(20, 1d)\"";
 
     Arguments = "P025", "arguments of a fact",
-"A fact has too few or too many arguments, or a series is not called by its name.
+"A fact has too few or too many arguments, or one that it does not take: a number where a
+percentage or a span of time is needed, one beyond its range, a method or venue that there is
+not. Or a series is not called by its name. The message says how the fact is called.
 
 wrong
     [unit]
     n = \"atr(20)\"
+    [[limits]]
+    of = \"var(0.99, 1d)\"
+    over = \"5%\"
 
 right
     [unit]
-    n = \"atr(20, 1d)\"";
+    n = \"atr(20, 1d)\"
+    [[limits]]
+    of = \"var(99%, 1d)\"
+    over = \"5%\"";
 
     BarLength = "P026", "bars that do not tile a day",
 "Bars are aligned to midnight UTC. Their length divides a day, or is a whole number of days, and

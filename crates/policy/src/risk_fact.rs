@@ -1,6 +1,7 @@
 //! Facts of what accounts hold, how near their venues are to liquidating it, and how they have grown. As those of surfaces, each has a
 //! name that is also how it is written: `margin.ratio(deribit)`.
 
+use crate::diagnostic::nearest;
 use crate::parse::value::{self, Expr, Node, Quantity, Unit};
 use crate::print::time;
 use std::fmt;
@@ -167,6 +168,53 @@ impl TailFact {
         (fits && beyond >= 10_000).then_some(fact)
     }
 
+    /// What to write in place of arguments that name no such fact.
+    pub(crate) fn remedy(function: &str, args: &[Node<'_>]) -> Option<String> {
+        if !Self::NAMES.iter().any(|(name, ..)| *name == function) {
+            return None;
+        }
+        if let Some(Node { expr: Expr::Name(method), .. }) = args.get(2)
+            && !TailMethod::ALL.iter().any(|known| known.name() == *method)
+        {
+            let of_all = TailMethod::ALL.map(TailMethod::name);
+            let near = nearest(method, of_all).map(|near| format!("did you mean `{near}`?"));
+            let shortfall = meant(method).map(|_| {
+                format!("`{method}` is expected shortfall, a fact of its own: write for example `es(97.5%, 1d)`")
+            });
+            return shortfall.or(near);
+        }
+        match (args.first().map(|arg| &arg.expr), args.get(1).map(|arg| &arg.expr)) {
+            (Some(Expr::Quantity(Quantity { number, unit: Unit::None })), _) => {
+                let (share, percent) = (number.approximate(), (number.approximate() * 1e6).round() / 1e4);
+                let is_share = (0.5..1.0).contains(&share);
+                is_share.then(|| format!("write the confidence as a percentage: `{percent}%`"))
+            }
+            (_, Some(Expr::Quantity(Quantity { unit: Unit::Time(_), number }))) if number.approximate() <= 0.0 => None,
+            (Some(Expr::Quantity(confidence)), Some(Expr::Quantity(horizon))) => {
+                let known = basis_points(confidence).filter(|points| *points >= Self::CONFIDENCE_LEAST);
+                // Within the range of confidences and horizons only these are left.
+                let divides = |span: &Duration| match (span.nanos(), Duration::DAY.nanos()) {
+                    (span, day) if span <= day => day % span == 0,
+                    (span, day) => span % day == 0,
+                };
+                let odd = span(horizon, HORIZON).filter(|span| !divides(span));
+                match (known, odd) {
+                    (Some(_), Some(_)) => {
+                        Some("take a horizon that divides a day, such as `6h`, or whole days, such as `2d`".to_owned())
+                    }
+                    (Some(points), None) if args.len() < 4 && span(horizon, HORIZON).is_some() => Some(format!(
+                        "of {} scenarios less than one lies beyond {}%: take a lower confidence{}",
+                        Self::STEPS,
+                        f64::from(points) / 100.0,
+                        if points <= 9_990 { ", or `montecarlo`, which draws 1,000" } else { "" }
+                    )),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// Between two rows of its history: the horizon, at most a day.
     #[must_use]
     pub fn step(self) -> Duration {
@@ -260,6 +308,24 @@ pub(crate) const SIGNATURES: [(&str, &str, &str); 16] = [
     ("concentration.venue", "concentration.venue()", "concentration.venue()"),
     ("concentration.stablecoin", "concentration.stablecoin()", "concentration.stablecoin()"),
 ];
+
+/// What others call a fact that is here under another name.
+pub(crate) fn meant(name: &str) -> Option<&'static str> {
+    const SHORTFALL: [&str; 8] =
+        ["cvar", "avar", "tvar", "etl", "expected_shortfall", "expected.shortfall", "shortfall", "conditional_var"];
+    let name = name.to_lowercase();
+    let plain = name.strip_suffix(".component").unwrap_or(&name);
+    let found = match plain {
+        plain if SHORTFALL.contains(&plain) => "es",
+        "value_at_risk" | "value.at.risk" => "var",
+        _ => return None,
+    };
+    Some(match (found, plain == name) {
+        (found, true) => found,
+        ("es", false) => "es.component",
+        (_, false) => "var.component",
+    })
+}
 
 /// A text that names no such fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use super::finding::{At, Found};
 use super::seat::{has_one_currency, plus, shares_instruments};
-use super::value_at_risk::{Prices, is_plain};
+use super::value_at_risk::{Figures, Fits, Prices, is_fitted, is_plain};
 use crate::records::LossRow;
 use crate::run::Run;
 use crate::table::Name;
@@ -16,6 +16,10 @@ pub(super) type MarksAt = (Timestamp, Vec<Price>);
 
 /// Of quotients of amounts, and of sums of parts.
 const ROUNDING: f64 = 1e-9;
+/// Of figures by a model that is fitted, as a share of equity: where a search ends, in what is as good as flat, is not to the last digit.
+const FITTED: f64 = 1e-7;
+/// And where a model stands at an edge of what its numbers may be, as a share of the figure.
+const FLAT: f64 = 0.05;
 
 /// Whether equity and positions of a time follow from the tables: one currency, no execution that strategies share, nothing adopted, no
 /// options, which the walk has no marks of.
@@ -47,6 +51,7 @@ pub(super) fn check(run: &Run, (marks, hours, prices): (&[MarksAt], &[Timestamp]
     complete(rows, hours, found);
     let worth = if can_recompute(run) { worths(run, &times, marks) } else { BTreeMap::new() };
     let mut first = 0;
+    let mut models = Fits::default();
     for told in rows.chunk_by(|_, next| !next.strategy.is_empty()) {
         let (row, at) = (&told[0], At::loss(first, &told[0]));
         first += told.len();
@@ -68,13 +73,31 @@ pub(super) fn check(run: &Run, (marks, hours, prices): (&[MarksAt], &[Timestamp]
         });
         let can_tell = holds && is_plain(row) && is_linear(run);
         if let (true, Some(value_at_risk), Some(shortfall)) = (can_tell, row.value_at_risk, row.expected_shortfall) {
-            let again = |then: &&Worth| prices.figures(run, row, (&then.held, &then.marks)).unwrap_or_default();
-            let all: Vec<(f64, f64)> = fits.iter().flat_map(again).collect();
-            let is_it = |(one, other): &(f64, f64)| {
-                (one - value_at_risk).abs() <= ROUNDING && (other - shortfall).abs() <= ROUNDING
+            let fitted = is_fitted(row);
+            let is_it = |found: &Figures| {
+                let near = |of: f64| match (fitted, found.is_edge) {
+                    (false, _) => ROUNDING,
+                    (true, false) => FITTED,
+                    (true, true) => FLAT * of,
+                };
+                (found.value_at_risk - value_at_risk).abs() <= near(value_at_risk)
+                    && (found.shortfall - shortfall).abs() <= near(shortfall)
             };
+            let mut all: Vec<Figures> = Vec::new();
+            for thorough in [false, true] {
+                models.thorough = thorough;
+                let again = |then: &&Worth| {
+                    prices.figures(run, row, (&then.held, &then.marks), &mut models).unwrap_or_default()
+                };
+                all = fits.iter().flat_map(again).collect();
+                if all.iter().any(is_it) || !fitted {
+                    break;
+                }
+            }
             found.ensure("loss.told", all.iter().any(is_it), at, || {
-                let pairs: Vec<String> = all.iter().map(|(one, other)| format!("{one} and {other}")).collect();
+                let pair = |found: &Figures| format!("{} and {}", found.value_at_risk, found.shortfall);
+                let mut pairs: Vec<String> = all.iter().map(pair).collect();
+                pairs.dedup();
                 format!(
                     "value at risk {value_at_risk}, expected shortfall {shortfall}; the tapes' prices give {}",
                     either(&pairs)

@@ -6,6 +6,7 @@ mod campaign;
 mod figures;
 mod files;
 mod finding;
+mod garch;
 mod hedges;
 mod ledger;
 mod live;

@@ -1,8 +1,10 @@
 //! Value at risk and expected shortfall of what is linear, made again: from the prices that the tapes told, row by row of a grid of UTC
 //! midnight, and from what was held. Written after docs/risk-facts.md and docs/value-at-risk.md, not after the engine.
 
+use super::garch::{Shape, Tops};
 use crate::records::LossRow;
 use crate::run::{InstrumentStamp, Run};
+use crate::table::Name;
 use market::{Catalogue, Currency, Event, InstrumentKind, is_dollar};
 use std::collections::BTreeMap;
 use units::math::{exp, ln, sqrt};
@@ -12,6 +14,8 @@ use units::{Contract, Duration, Price, Qty, Timestamp};
 const ROWS: usize = 501;
 const CHANGES: usize = 500;
 const FEWEST: usize = 30;
+/// And of those that a model is fitted to.
+const MODEL_FEWEST: usize = 60;
 /// Decay of the weights that volatilities are forecast by; the variance before the first change is that of the first 75, weighted alike.
 const DECAY: f64 = 0.94;
 const START: usize = 75;
@@ -48,7 +52,31 @@ fn spans(row: &LossRow) -> (Duration, Duration) {
 /// Whether a row's figures can be made again: one step ahead nothing is drawn.
 pub(super) fn is_plain(row: &LossRow) -> bool {
     let (step, horizon) = spans(row);
-    matches!(&*row.method, "historical" | "filtered") && step == horizon && step > Duration::ZERO
+    let is_known = matches!(&*row.method, "historical" | "filtered") || is_fitted(row);
+    is_known && step == horizon && step > Duration::ZERO
+}
+
+/// Whether volatilities are those of a model that is fitted.
+pub(super) fn is_fitted(row: &LossRow) -> bool {
+    Shape::named(&row.method).is_some()
+}
+
+/// Both figures, as shares of equity.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Figures {
+    pub(super) value_at_risk: f64,
+    pub(super) shortfall: f64,
+    /// A model that is fitted stands at an edge of what its numbers may be.
+    pub(super) is_edge: bool,
+}
+
+/// Models that are fitted, row after row.
+#[derive(Debug, Default)]
+pub(super) struct Fits {
+    /// By coins of the history, the coin and the model.
+    tops: BTreeMap<(Vec<usize>, usize, Name), Tops>,
+    /// Whether all starts are taken, however near a top was known.
+    pub(super) thorough: bool,
 }
 
 impl Prices {
@@ -140,13 +168,15 @@ impl Prices {
 
     /// Value at risk and expected shortfall, as shares of equity, of what an account held (its instruments in the order of the run's, with
     /// their marks). One for each history that the engine may have looked at: that of the coins held, and one with a coin of some strategy
-    /// beside. Empty: nothing tells of them. `None`: something is held that is not linear.
+    /// beside; of models one for each set of tops of their likelihoods. Empty: nothing tells of them. `None`: something is held that is
+    /// not linear.
     pub(super) fn figures(
         &self,
         run: &Run,
         row: &LossRow,
         (held, marks): (&BTreeMap<String, Qty>, &[Price]),
-    ) -> Option<Vec<(f64, f64)>> {
+        fits: &mut Fits,
+    ) -> Option<Vec<Figures>> {
         let place = |known: &InstrumentStamp| self.coins.iter().position(|(coin, _)| coin.as_str() == known.base);
         // Dollars held of each coin.
         let mut amounts: BTreeMap<usize, f64> = BTreeMap::new();
@@ -170,21 +200,62 @@ impl Prices {
         let (step, _) = spans(row);
         let mut all = Vec::new();
         for set in sets {
-            let Some(mut columns) = self.changes(step, row.time, &set) else { continue };
-            if &*row.method == "filtered" {
-                columns.iter_mut().for_each(|column| filter(column));
+            let Some(columns) = self.changes(step, row.time, &set) else { continue };
+            if amounts.is_empty() && (!is_fitted(row) || columns[0].len() >= MODEL_FEWEST) {
+                all.push(Figures::default());
+                continue;
             }
-            let mut losses = vec![0.0; columns[0].len()];
-            for (coin, column) in set.iter().zip(&columns) {
-                let amount = amounts.get(coin).copied().unwrap_or_default();
-                losses.iter_mut().zip(column).for_each(|(loss, change)| *loss -= amount * (exp(*change) - 1.0));
+            for (columns, is_edge) in moves(row, (&set, columns), fits) {
+                let mut losses = vec![0.0; columns[0].len()];
+                for (coin, column) in set.iter().zip(&columns) {
+                    let amount = amounts.get(coin).copied().unwrap_or_default();
+                    losses.iter_mut().zip(column).for_each(|(loss, change)| *loss -= amount * (exp(*change) - 1.0));
+                }
+                let equity = row.equity.approximate();
+                let figures = tail(losses, row.confidence).filter(|_| equity > 0.0);
+                all.extend(figures.map(|(value_at_risk, shortfall)| Figures {
+                    value_at_risk: value_at_risk / equity,
+                    shortfall: shortfall / equity,
+                    is_edge,
+                }));
             }
-            let equity = row.equity.approximate();
-            let figures = tail(losses, row.confidence).filter(|_| equity > 0.0);
-            all.extend(figures.map(|(value_at_risk, shortfall)| (value_at_risk / equity, shortfall / equity)));
         }
         Some(all)
     }
+}
+
+/// Changes as a method moves prices by them, coin by coin, and whether a model stands at an edge; more than one answer where a likelihood
+/// has several tops.
+fn moves(
+    row: &LossRow,
+    (coins, mut columns): (&[usize], Vec<Vec<f64>>),
+    fits: &mut Fits,
+) -> Vec<(Vec<Vec<f64>>, bool)> {
+    /// So many sets of tops are looked at.
+    const MOST: usize = 256;
+    let Some(shape) = Shape::named(&row.method) else {
+        if &*row.method == "filtered" {
+            columns.iter_mut().for_each(|column| filter(column));
+        }
+        return vec![(columns, false)];
+    };
+    if columns[0].len() < MODEL_FEWEST {
+        return Vec::new();
+    }
+    let mut sets: Vec<(Vec<Vec<f64>>, bool)> = vec![(Vec::new(), false)];
+    for (coin, column) in coins.iter().zip(&columns) {
+        let tops = fits.tops.entry((coins.to_vec(), *coin, row.method.clone())).or_default();
+        let answers = tops.filtered(column, shape, fits.thorough);
+        let mut longer = Vec::new();
+        for (answer, is_edge) in &answers {
+            for (set, was_edge) in &sets {
+                longer.push(([set.clone(), vec![answer.clone()]].concat(), *is_edge || *was_edge));
+            }
+        }
+        longer.truncate(MOST);
+        sets = longer;
+    }
+    sets
 }
 
 /// Each change over the volatility that exponential weights forecast of it, times that of the next one.

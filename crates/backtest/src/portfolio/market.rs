@@ -163,6 +163,13 @@ impl Book {
     pub fn at_market(&mut self, market: &Market, max_age: Duration) -> Result<Vec<String>, Vec<Wrong>> {
         let (mut wrong, mut kept, mut notes, mut aged) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
         let mut smiles = Smiles { surfaces: market.surfaces.clone(), on: Vec::new() };
+        if self.time() > market.at {
+            notes.push(format!(
+                "the portfolio is of {}, after the market of {}: whether all of it was held then, nobody says",
+                self.time(),
+                market.at
+            ));
+        }
         self.set_time(market.at);
         // What is quoted in a stablecoin is worth as much as that.
         let stated: Vec<(Currency, f64)> = self.prices().map(|row| (row.currency, row.price)).collect();

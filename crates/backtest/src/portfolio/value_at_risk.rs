@@ -16,6 +16,7 @@ use risk::value_at_risk::{
     Tails, ValueAtRiskError,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use units::math::sqrt;
 use units::show;
@@ -39,9 +40,9 @@ const BELOW_ONE_DEVIATION: f64 = 0.158_655;
 /// Paths under each of them, and scenarios beyond value at risk if that takes more.
 const AGAIN_PATHS: usize = 2_000;
 const AGAIN_BEYOND: f64 = 20.0;
-/// What a portfolio's row of nothing is called.
 /// A figure under this share of what its parts are worth to it is what rounding left of nothing.
 const NEAR_NOTHING: f64 = 1e-6;
+/// What rows of no strategy are called.
 const NO_STRATEGY: &str = "(none)";
 
 /// Where scenarios come from.
@@ -130,6 +131,8 @@ pub struct HistoryView {
 pub struct PartView {
     /// The account of a holding.
     pub account: Option<String>,
+    /// The strategy of a holding, where its row names one.
+    pub strategy: Option<String>,
     /// The holding, coin, strategy or account.
     pub name: String,
     /// Signed; of a holding.
@@ -213,6 +216,42 @@ pub struct RiskView {
     pub distribution: Vec<BarView>,
     /// What a reader must know.
     pub notes: Vec<String>,
+}
+
+/// What of a holding may tell it from others.
+type Apart<'a> = dyn Fn(&PartView) -> String + 'a;
+
+impl RiskView {
+    /// What each holding is called beside the others: its contract, and of several on one what tells them apart, venue, account, strategy
+    /// or quantity.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let parted = |part: &PartView| {
+            let (venue, symbol) = part.name.split_once(':').unwrap_or(("", &part.name));
+            (venue.to_owned(), symbol.to_owned())
+        };
+        let mut labels: Vec<String> = self.holdings.iter().map(|part| parted(part).1).collect();
+        let stages: [(&str, &Apart<'_>); 4] = [
+            (" at ", &|part| parted(part).0),
+            (" in ", &|part| part.account.clone().unwrap_or_default()),
+            (" for ", &|part| part.strategy.clone().unwrap_or_else(|| NO_STRATEGY.to_owned())),
+            (" of ", &|part| part.quantity.map_or_else(String::new, |quantity| format!("{quantity}"))),
+        ];
+        for (word, of) in stages {
+            let mut alike: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+            for (at, label) in labels.iter().enumerate() {
+                alike.entry(label).or_default().push(at);
+            }
+            let groups: Vec<Vec<usize>> = alike.into_values().filter(|group| group.len() > 1).collect();
+            for group in groups {
+                let more: Vec<String> = group.iter().map(|at| of(&self.holdings[*at])).collect();
+                if more.iter().any(|one| *one != more[0]) {
+                    group.iter().zip(&more).for_each(|(at, more)| labels[*at] += &format!("{word}{more}"));
+                }
+            }
+        }
+        labels
+    }
 }
 
 /// A holding as figures name it.
@@ -417,15 +456,14 @@ pub fn risk(
         names.dedup();
         let into: Vec<usize> = held.lines.iter().filter_map(|line| names.binary_search(&name(line)).ok()).collect();
         let figures = figures(&into)?;
-        Ok(names
-            .iter()
-            .zip(&figures.shares)
-            .map(|(name, share)| PartView::new(None, name, None, share, told))
-            .collect())
+        Ok(names.iter().zip(&figures.shares).map(|(name, share)| PartView::new(name, None, share, told)).collect())
     };
     let holdings = held.lines.iter().zip(&all.shares);
     let holdings = holdings
-        .map(|(line, share)| PartView::new(Some(line.account.clone()), &line.name, Some(line.quantity), share, told))
+        .map(|(line, share)| {
+            let (account, strategy) = (Some(line.account.clone()), line.strategy.clone());
+            PartView { account, strategy, ..PartView::new(&line.name, Some(line.quantity), share, told) }
+        })
         .collect();
     // Where each change of the history is taken once, nothing is.
     let is_drawn = matches!(made, Made::Drawn(..)) && (steps > 1 || asked.method == RiskMethod::MonteCarlo);
@@ -560,20 +598,15 @@ impl HasShares {
 }
 
 impl PartView {
-    fn new(
-        account: Option<String>,
-        name: &str,
-        quantity: Option<f64>,
-        share: &value_at_risk::Share,
-        told: HasShares,
-    ) -> Self {
+    fn new(name: &str, quantity: Option<f64>, share: &value_at_risk::Share, told: HasShares) -> Self {
         // A part of nothing by nothing is no negative zero.
         let by_unit =
             |figure: f64| quantity.filter(|quantity| *quantity != 0.0).map(|quantity| figure / quantity + 0.0);
         let value_at_risk = Some(share.value_at_risk).filter(|_| told.value_at_risk);
         let expected_shortfall = Some(share.expected_shortfall).filter(|_| told.expected_shortfall);
         Self {
-            account,
+            account: None,
+            strategy: None,
             name: name.to_owned(),
             quantity,
             value_at_risk,

@@ -92,7 +92,9 @@ fn curve(svg: &mut Svg, view: &RuinView) {
     let reach = [deepest(|row| Some(row.drawn)), deepest(|row| row.twin), deepest(|row| Some(row.brownian)), levels];
     let most = (reach.into_iter().fold(0.1, f64::max) + 0.03).min(1.0);
     let x = Axis::linear((0.0, most * 100.0), (LEFT, RIGHT));
-    let y = Axis::linear((0.0, 100.0), (bottom, top));
+    // Over all curves there is room for what is said of the levels, a line for each of up to four.
+    let room = 1.0 + 7.0 * view.drawdowns.len().min(4) as f64;
+    let y = Axis::linear((0.0, 100.0 + room), (bottom, top));
     svg.title(LEFT, top - 34.0, "Worst drawdown at least so deep, % of paths", "How deep may it fall?");
     svg.text(
         "lb",

@@ -5,12 +5,22 @@ use super::scale::{Axis, TimeTick};
 use super::summary::Gap;
 use std::ops::Range;
 
-/// What the page's style sheet says, as far as a picture alone needs it.
+/// What colours stand for, in light and in dark, as the page's style sheet has them.
+const TOKENS: [(&str, &str, &str); 10] = [
+    ("bg", "#fff", "#11161D"),
+    ("ink", "#16202B", "#E6EBF1"),
+    ("mute", "#5B6672", "#98A2AE"),
+    ("grid", "#EBEEF2", "#1B222B"),
+    ("scaled", "#0B62A8", "#5AA9F0"),
+    ("twin", "#808893", "#8D97A3"),
+    ("loss", "#B83A00", "#F0703C"),
+    ("b", "#BF8500", "#F2CC60"),
+    ("c", "#A8207A", "#F09AD0"),
+    ("d", "#007A65", "#2FC4A8"),
+];
+
+/// What the page's style sheet says, as far as a picture alone needs it; [`themed`] puts in the colours.
 const STANDALONE: &str = "\
-:root{--bg:#fff;--ink:#16202B;--mute:#5B6672;--grid:#EBEEF2;--scaled:#0B62A8;--twin:#808893;\
---loss:#B83A00;--b:#BF8500;--c:#A8207A;--d:#007A65}\
-@media(prefers-color-scheme:dark){:root{--bg:#11161D;--ink:#E6EBF1;--mute:#98A2AE;--grid:#1B222B;--scaled:#5AA9F0;--twin:#8D97A3;\
---loss:#F0703C;--b:#F2CC60;--c:#F09AD0;--d:#2FC4A8}}\
 svg{font-family:Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}.bg{fill:var(--bg)}.ax,.lb{font-size:11.5px;fill:var(--mute)}\
 .ti{font-size:13px;font-weight:640;fill:var(--ink)}.qu{font-weight:400;fill:var(--mute)}.in{font-size:12px;fill:var(--ink)}\
 .gr,.yr{stroke:var(--grid);fill:none}.ze{stroke:var(--mute);fill:none}.up{fill:var(--scaled)}.dn{fill:var(--loss)}\
@@ -23,6 +33,27 @@ svg{font-family:Inter,system-ui,sans-serif;font-variant-numeric:tabular-nums}.bg
 .ra{stroke-dasharray:5 3}.rl{stroke-opacity:.45;stroke-dasharray:2 3}.p1,.p5,.p6,.p7{stroke:var(--bg);paint-order:stroke}\
 .p1{fill:var(--scaled)}.p2,.p3{fill:var(--bg);stroke:var(--d);stroke-width:1.6}.p3{stroke:var(--b)}\
 .p4{stroke:var(--loss);stroke-width:2;fill:none}.p5{fill:var(--loss)}.p6{fill:var(--c)}.p7{fill:var(--ink)}";
+
+/// Rules of style with colours written out: light ones as they are, and behind them those of a dark theme for who asks for it. Viewers that
+/// know no variables of style (librsvg, Inkscape, `ImageMagick`) would draw them black.
+fn themed(rules: &str) -> String {
+    let written = |text: &str, of: fn(&(&str, &'static str, &'static str)) -> &'static str| {
+        let put = |text: String, token: &(&'static str, &'static str, &'static str)| {
+            text.replace(&format!("var(--{})", token.0), of(token))
+        };
+        TOKENS.iter().fold(text.to_owned(), put)
+    };
+    let mut dark = String::new();
+    for rule in rules.split_inclusive('}') {
+        let Some((selector, declared)) = rule.strip_suffix('}').and_then(|rule| rule.split_once('{')) else { continue };
+        let coloured: Vec<&str> = declared.split(';').filter(|one| one.contains("var(")).collect();
+        if !coloured.is_empty() {
+            let coloured = written(&coloured.join(";"), |token| token.2);
+            dark.push_str(&format!("{selector}{{{coloured}}}"));
+        }
+    }
+    format!("{}@media(prefers-color-scheme:dark){{{dark}}}", written(rules, |token| token.1))
+}
 
 /// Where a text stands against its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +86,14 @@ impl Svg {
     /// A picture that stands alone: it carries its own colours, for both themes.
     pub(super) fn standalone(width: f64, height: f64, summary: &str) -> Self {
         let mut svg = Self::opened("img", width, height, summary, &[("xmlns", "http://www.w3.org/2000/svg")]);
-        svg.0.raw("<style>").raw(STANDALONE).raw("</style>");
+        svg.0.raw("<style>").text(&themed(STANDALONE)).raw("</style>");
         svg.rect("bg", 0.0, 0.0, width, height);
         svg
     }
 
     /// Rules of style that one picture alone needs, behind those that all have.
     pub(super) fn style(&mut self, rules: &'static str) {
-        self.0.raw("<style>").raw(rules).raw("</style>");
+        self.0.raw("<style>").text(&themed(rules)).raw("</style>");
     }
 
     /// A rectangle of a given opacity.
@@ -448,6 +479,29 @@ mod tests {
         path.move_to((0.0, 0.0));
         path.line_to((1.0, -1.0));
         assert_eq!(path.text, "M10 20l.5-.5 1 .8v9.7h-2.5m-9-30l1-1");
+    }
+
+    /// Every colour is written out, dark ones in the same order behind, and the tokens are those of the page.
+    #[test]
+    fn pictures_need_no_variables_of_style() {
+        let style = themed(STANDALONE);
+        assert!(!style.contains("var(") && !style.contains("--"), "{style}");
+        assert_eq!(
+            themed(".a{fill:var(--bg);opacity:.5}.b{r:1}"),
+            ".a{fill:#fff;opacity:.5}.b{r:1}@media(prefers-color-scheme:dark){.a{fill:#11161D}}"
+        );
+        let page = include_str!("../../assets/report.css").replace(' ', "");
+        for (name, light, dark) in TOKENS {
+            let there = match name {
+                "bg" => "card",
+                "b" => "warn",
+                "c" => "hedge",
+                "d" => "gain",
+                same => same,
+            };
+            let has = |colour: &str| page.contains(&format!("--{there}:{colour}"));
+            assert!(has(light) && has(dark), "{name} is {there} of the page: {light}, {dark}");
+        }
     }
 
     #[test]

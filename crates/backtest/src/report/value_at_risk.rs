@@ -38,9 +38,10 @@ pub fn risk_svg(view: &RiskView) -> String {
 }
 
 /// The largest shares of expected shortfall, by size.
-fn largest(view: &RiskView) -> Vec<&PartView> {
-    let mut parts: Vec<&PartView> = view.holdings.iter().filter(|part| share(part) != 0.0).collect();
-    parts.sort_by(|one, other| share(other).abs().total_cmp(&share(one).abs()));
+fn largest(view: &RiskView) -> Vec<(&PartView, String)> {
+    let all = view.holdings.iter().zip(view.labels());
+    let mut parts: Vec<(&PartView, String)> = all.filter(|(part, _)| share(part) != 0.0).collect();
+    parts.sort_by(|(one, _), (other, _)| share(other).abs().total_cmp(&share(one).abs()));
     parts.truncate(PARTS_MAX);
     parts
 }
@@ -68,7 +69,8 @@ fn distribution(svg: &mut Svg, view: &RiskView) {
     };
     let x = Axis::linear((first.from, last.to), (LEFT, RIGHT));
     let (_, most) = extent(view.distribution.iter().map(|bar| bar.share * 100.0)).unwrap_or_default();
-    let y = Axis::linear((0.0, most), (TOP + PLOT, TOP));
+    // Over all bars there is room for the names of both figures.
+    let y = Axis::linear((0.0, most * 1.2), (TOP + PLOT, TOP));
     let (ticks, decimals) = y.ticks(4);
     let rows: Vec<(f64, String)> =
         ticks.into_iter().map(|value| (value, show::number(value, decimals, Style::Page))).collect();
@@ -95,15 +97,20 @@ fn distribution(svg: &mut Svg, view: &RiskView) {
         let place = x.at(-figure);
         svg.stroke("lq", 1.6, PathData::default().moved((place, TOP)).lined((place, TOP + PLOT)));
         let label = format!("{name} {} % {}", percent(view.confidence), money(figure));
-        let (above, wide) = (TOP + 14.0 + 18.0 * at as f64, width_of(&label));
-        let (anchor, place) =
-            if place + 6.0 + wide < RIGHT { (Anchor::Start, place + 6.0) } else { (Anchor::End, place - 6.0) };
+        let (above, wide) = (TOP + 14.0 + 18.0 * at as f64, width_of(&label) + 6.0);
+        // Expected shortfall, which lies to the left, is named on its left, so that neither name is crossed by the other's line.
+        let anchor = match at {
+            0 if place + wide < RIGHT => Anchor::Start,
+            1 if place - wide < LEFT => Anchor::Start,
+            _ => Anchor::End,
+        };
+        let place = if anchor == Anchor::Start { place + 6.0 } else { place - 6.0 };
         svg.text("in", place, above, anchor, &label);
     }
     svg.text("lb", RIGHT, TOP + PLOT + 36.0, Anchor::End, "the outermost bars hold what lies beyond");
 }
 
-fn shares(svg: &mut Svg, view: &RiskView, parts: &[&PartView], top: f64) {
+fn shares(svg: &mut Svg, view: &RiskView, parts: &[(&PartView, String)], top: f64) {
     svg.title(LEFT, top - 30.0, "Shares of expected shortfall, USD", "Whose loss is it?");
     if view.holdings.iter().any(|part| part.expected_shortfall.is_none()) {
         svg.text(
@@ -115,11 +122,11 @@ fn shares(svg: &mut Svg, view: &RiskView, parts: &[&PartView], top: f64) {
         );
     }
     let hidden = view.holdings.iter().filter(|part| share(part) != 0.0).count() - parts.len();
-    let (low, high) = extent(parts.iter().map(|part| share(part)).chain([0.0])).unwrap_or_default();
+    let (low, high) = extent(parts.iter().map(|(part, _)| share(part)).chain([0.0])).unwrap_or_default();
     let x = Axis::linear((low, high), BARS);
-    for (at, part) in parts.iter().enumerate() {
+    for (at, (part, label)) in parts.iter().enumerate() {
         let y = top + ROW * at as f64;
-        svg.text("in", NAMES, y + 11.0, Anchor::End, short(&part.name));
+        svg.text("in", NAMES, y + 11.0, Anchor::End, label);
         let (from, to) = (x.at(share(part).min(0.0)), x.at(share(part).max(0.0)));
         // What lessens the loss is blue.
         let class = if share(part) > 0.0 { "dn" } else { "up" };
@@ -135,11 +142,6 @@ fn shares(svg: &mut Svg, view: &RiskView, parts: &[&PartView], top: f64) {
         let more = format!("{hidden} smaller ones are not drawn");
         svg.text("lb", NAMES, top + ROW * parts.len() as f64 + 14.0, Anchor::End, &more);
     }
-}
-
-/// The contract without its venue.
-fn short(name: &str) -> &str {
-    name.split_once(':').map_or(name, |(_, symbol)| symbol)
 }
 
 /// In days, or in hours where that is no whole number of them.

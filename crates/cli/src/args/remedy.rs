@@ -19,6 +19,10 @@ pub(crate) fn remedy(error: &clap::Error) -> String {
         ErrorKind::InvalidValue => match (texts(ContextKind::SuggestedValue).first(), texts(ContextKind::ValidValue)) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, valid) if valid.is_empty() => format!("give it a value; {help} has examples"),
+            (None, valid) if is_shortfall(&texts(ContextKind::InvalidValue)) => format!(
+                "leave it out: expected shortfall is told beside value at risk by every method, {}",
+                valid.join(", ")
+            ),
             (None, valid) => format!("take one of {}", valid.join(", ")),
         },
         ErrorKind::MissingRequiredArgument => format!("add what is missing; {help} has examples"),
@@ -28,6 +32,12 @@ pub(crate) fn remedy(error: &clap::Error) -> String {
         }
         _ => format!("{help} says what it takes, with examples"),
     }
+}
+
+/// Whether what was given names expected shortfall, by whichever of its names: a figure, and no way to one.
+fn is_shortfall(given: &[String]) -> bool {
+    const NAMES: [&str; 5] = ["cvar", "es", "avar", "tvar", "expected-shortfall"];
+    given.first().is_some_and(|given| NAMES.contains(&given.to_lowercase().replace('_', "-").as_str()))
 }
 
 /// `trimtab tape cat`: the command that the arguments name, as far as there is one.
@@ -44,6 +54,13 @@ fn command_line(root: &clap::Command, args: impl Iterator<Item = OsString>) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn expected_shortfall_is_no_method() {
+        let line = "trimtab risk book.json --market a.tape --at 2026-01-01 --method CVaR";
+        let error = super::super::command().try_get_matches_from(line.split(' ')).unwrap_err();
+        assert!(remedy(&error).starts_with("leave it out: expected shortfall is told"), "{}", remedy(&error));
+    }
 
     #[test]
     fn the_command_is_found_among_flags() {

@@ -213,6 +213,7 @@ fn work(
     import: impl FnOnce(&mut dyn FnMut(u64, u64)) -> Result<ImportReport, ImportError>,
 ) -> Result<ImportReport, Failure> {
     files::refuse_existing(&file.output, file.force)?;
+    files::refuse_unwritable(&file.output)?;
     let cooperation = Cooperation::begin();
     let mut meter = Meter::new(terminal, "reading", "");
     let name = files::name(&file.file);

@@ -79,6 +79,7 @@ struct Joined<'a> {
 
 fn merge(args: &TapeMerge, terminal: &Terminal) -> Result<Outcome, Failure> {
     files::refuse_existing(&args.output, args.force)?;
+    files::refuse_unwritable(&args.output)?;
     let same = |tape: &PathBuf| match (tape.canonicalize(), args.output.canonicalize()) {
         (Ok(tape), Ok(output)) => tape == output,
         _ => false,

@@ -32,10 +32,10 @@ pub(crate) fn show(view: &RiskView, explain: bool, terminal: &Terminal) {
     );
     terminal.result(format_args!("  {}", wrap(&of, terminal.width(), 4)));
     figures(view, terminal);
-    parts("holding", &view.holdings, true, terminal);
-    parts("underlying", &view.underlyings, false, terminal);
-    parts("strategy", &view.strategies, false, terminal);
-    parts("account", &view.accounts, false, terminal);
+    parts("holding", &view.holdings, &view.labels(), terminal);
+    parts("underlying", &view.underlyings, &[], terminal);
+    parts("strategy", &view.strategies, &[], terminal);
+    parts("account", &view.accounts, &[], terminal);
     let mut parts = view.holdings.iter();
     if parts.any(|part| part.value_at_risk.is_none() || part.expected_shortfall.is_none()) {
         terminal.result("  no shares: the whole is nothing beside what its parts would lose alone");
@@ -74,13 +74,22 @@ fn figures(view: &RiskView, terminal: &Terminal) {
     terminal.result(format_args!("  {:<20}{:>14}", "P&L if nothing moves", dollars(view.time_alone)));
 }
 
-fn parts(what: &str, parts: &[PartView], by_unit: bool, terminal: &Terminal) {
+/// Holdings have labels of their own, and figures by unit.
+fn parts(what: &str, parts: &[PartView], labels: &[String], terminal: &Terminal) {
+    /// As wide as names are; a longer one has a line of its own.
+    const NAME: usize = 25;
+    let by_unit = !labels.is_empty();
     // What adds nothing, and lessens nothing, is not told.
-    let told = |part: &&PartView| {
+    let told = |part: &PartView| {
         part.value_at_risk.unwrap_or(part.incremental_value_at_risk) != 0.0
             || part.expected_shortfall.unwrap_or(part.incremental_expected_shortfall) != 0.0
     };
-    let parts: Vec<&PartView> = parts.iter().filter(told).collect();
+    let parts: Vec<(&PartView, &str)> = parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| told(part))
+        .map(|(at, part)| (part, labels.get(at).map_or(part.name.as_str(), String::as_str)))
+        .collect();
     // One coin or strategy alone is the whole.
     if parts.is_empty() || (parts.len() == 1 && !by_unit) {
         return;
@@ -88,22 +97,25 @@ fn parts(what: &str, parts: &[PartView], by_unit: bool, terminal: &Terminal) {
     let unit = if by_unit { "VaR a unit" } else { "" };
     terminal.result(format_args!(
         "{}",
-        format!("\n  {what:<25}{:>10}{:>10}{:>11}{:>11}{unit:>11}", "of VaR", "of ES", "VaR w/out", "ES w/out")
+        format!("\n  {what:<NAME$}{:>10}{:>10}{:>11}{:>11}{unit:>11}", "of VaR", "of ES", "VaR w/out", "ES w/out")
             .trim_end()
     ));
-    for part in parts {
-        // The venue stands in the file; the contract is what is looked for.
-        let name = part.name.split_once(':').map_or(part.name.as_str(), |(_, symbol)| symbol);
+    for (part, label) in parts {
         let unit = part.marginal_value_at_risk.filter(|_| by_unit);
         let share = |share: Option<f64>| share.map_or_else(|| show::MISSING.to_owned(), dollars);
-        terminal.result(format_args!(
-            "  {name:<25}{}{}{}{}{}",
+        let figures = format!(
+            "{}{}{}{}{}",
             cell(&share(part.value_at_risk), 10),
             cell(&share(part.expected_shortfall), 10),
             cell(&dollars(part.incremental_value_at_risk), 11),
             cell(&dollars(part.incremental_expected_shortfall), 11),
             unit.map_or_else(String::new, |unit| cell(&show::significant(unit, 4, Style::Terminal), 11))
-        ));
+        );
+        if label.chars().count() > NAME {
+            terminal.result(format_args!("  {label}\n  {:<NAME$}{figures}", ""));
+        } else {
+            terminal.result(format_args!("  {label:<NAME$}{figures}"));
+        }
     }
 }
 

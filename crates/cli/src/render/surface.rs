@@ -66,7 +66,8 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
             arbitrage.lowest_density, arbitrage.lowest_rise, arbitrage.crossed_before_repair, arbitrage.pairs
         ));
     }
-    terminal.result("  ATM, var swap: % a year, ACT/365; skew, RR, BF, errors: volatility points;");
+    terminal.result("  ATM, var sw: % a year, ACT/365; RR, BF, errors: volatility points; skew:");
+    terminal.result("  points for each 1 of ln(strike) at the forward, so a tenth of it for 10 %;");
     terminal.result("  RR and BF at a forward delta of 0.25, not premium-adjusted; quoted: deltas of");
     terminal.result("  the outermost strikes, and the variance swap of those between and beyond");
 }
@@ -214,6 +215,8 @@ fn tenors(view: &SurfaceView, terminal: &Terminal) {
     cells("ATM", &|tenor| points(tenor.atm));
     cells("RR 25", &|tenor| told(tenor.risk_reversal));
     cells("BF 25", &|tenor| told(tenor.butterfly));
+    cells("skew", &|tenor| points(tenor.skew));
+    cells("var sw", &|tenor| points(tenor.variance_swap));
     if view.tenors.iter().any(|tenor| tenor.extrapolated) {
         terminal.result("  * before the first or behind the last expiry, or beside one of narrow quotes");
     }

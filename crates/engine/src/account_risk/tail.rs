@@ -568,7 +568,8 @@ impl TailBox {
         let becomes_short = whole.becomes_short(engine).filter(|at| *at > engine.now);
         let until = becomes_short.fold((engine.now + time).min(whole.until), Timestamp::min);
         let mut ready = tails.revaluation.ready(&whole.portfolio).ok()?;
-        if !ready.slack_along(moves, time, &mut tails.slack, |line, moves| whole.along(engine, line, moves)).ok()? {
+        let along = |line: usize, moves: &mut [f64]| whole.along(engine, line, moves);
+        if !ready.slack_along(moves, time, &mut tails.slack, &set.profits, along).ok()? {
             return None;
         }
         let mut shifted = |width: f64, sign: f64| {

@@ -9,7 +9,7 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::spec::{MAX_AGE, Reentry, SOURCES_MAX, Sides, Signal, SignalKind, UnitSource, VolatilitySource};
 use crate::surface_fact::{SIGNATURES, SurfaceFact};
-use crate::{RiskFact, risk_fact};
+use crate::{RiskFact, TailFact, risk_fact};
 use units::{Duration, Ratio, Vol};
 
 /// The shortest and the longest indicator, in bars.
@@ -389,7 +389,7 @@ pub(super) fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<
             reader.error(Code::WrongUnit, place.clone(), message, "another fact is needed here", all);
             return None;
         }
-        let help = match nearest(function, told()) {
+        let help = match risk_fact::meant(function).or_else(|| nearest(function, told())) {
             Some(near) => format!("did you mean `{near}`?"),
             None => all,
         };
@@ -398,7 +398,8 @@ pub(super) fn told_fact<'t>(reader: &mut Reader<'t>, node: &Node<'t>) -> Option<
         return None;
     };
     if fact.is_none() {
-        let help = format!("write for example `{example}`");
+        let remedy = TailFact::remedy(function, args);
+        let help = remedy.unwrap_or_else(|| format!("write for example `{example}`"));
         reader.error(Code::Arguments, node.span.clone(), format!("the fact is `{signature}`"), label, help);
     }
     if let Some(Told::Risk(fact)) = &fact {

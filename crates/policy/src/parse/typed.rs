@@ -271,7 +271,8 @@ impl<'t> Checker<'_, 't, '_> {
             self.reader.error(Code::Arguments, span, message, "is called, with what it needs", help);
             return None;
         }
-        let help = match nearest(name, own_facts().map(|fact| fact.name).chain(called())) {
+        let near = || nearest(name, own_facts().map(|fact| fact.name).chain(called()));
+        let help = match risk_fact::meant(name).or_else(near) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("a recorded series is `series({name})`; `trimtab facts` lists what there is"),
         };
@@ -293,7 +294,8 @@ impl<'t> Checker<'_, 't, '_> {
             return Some(self.told(&told, MAX_AGE, node.span.clone()));
         }
         let known = told().map(|(name, ..)| name).chain(Function::ALL.map(|(_, name, ..)| name)).chain(["series"]);
-        let help = match (find(function), nearest(function, known)) {
+        let near = risk_fact::meant(function).or_else(|| nearest(function, known));
+        let help = match (find(function), near) {
             (Some(fact), _) => format!("`{}` is written without parentheses", fact.name),
             (None, Some(near)) => format!("did you mean `{near}`?"),
             (None, None) => "`trimtab facts` lists what there is".to_owned(),

@@ -74,13 +74,20 @@ impl Slack {
 
 impl Ready<'_> {
     /// How far [`Self::profits`] may go from what they are now, before `time` has passed. Whether this is told: it is where moves are
-    /// columns of prices, relative moves of volatility and moves of skew alone, and nothing is discounted.
+    /// columns of prices, relative moves of volatility and moves of skew alone, and nothing is discounted. `profits` are what
+    /// [`Self::profits`] told, so that nothing need be priced again for an account of which all options are on one coin.
     ///
     /// # Errors
     ///
     /// As [`Self::profits`].
-    pub fn slack(&mut self, moves: &JointMoves, time: Duration, slack: &mut Slack) -> Result<bool, ScenarioError> {
-        self.slack_with(moves, time, slack, None)
+    pub fn slack(
+        &mut self,
+        moves: &JointMoves,
+        time: Duration,
+        slack: &mut Slack,
+        profits: &[f64],
+    ) -> Result<bool, ScenarioError> {
+        self.slack_with(moves, time, slack, (profits, None))
     }
 
     /// As [`Self::slack`], of [`Self::profits_along`] with the same `along`.
@@ -97,9 +104,10 @@ impl Ready<'_> {
         moves: &JointMoves,
         time: Duration,
         slack: &mut Slack,
+        profits: &[f64],
         along: impl Fn(usize, &mut [f64]),
     ) -> Result<bool, ScenarioError> {
-        self.slack_with(moves, time, slack, Some(&along))
+        self.slack_with(moves, time, slack, (profits, Some(&along)))
     }
 
     fn slack_with(
@@ -107,7 +115,7 @@ impl Ready<'_> {
         moves: &JointMoves,
         time: Duration,
         slack: &mut Slack,
-        along: Option<&Along<'_>>,
+        (told, along): (&[f64], Option<&Along<'_>>),
     ) -> Result<bool, ScenarioError> {
         let along = along.filter(|_| moves.like().sticky == Sticky::Moneyness);
         let like = moves.like();
@@ -125,7 +133,25 @@ impl Ready<'_> {
         }
         let has_price = !self.portfolio.currencies[self.portfolio.account].dollar;
         *is_relative = has_price;
-        if has_price {
+        // What the account reckons in moves what all options of one coin gain by one share, so that their sum tells how far: what is told
+        // less what all else gains. Of several coins each has its own.
+        let groups = &self.revaluation.groups;
+        let is_one = groups.windows(2).all(|pair| pair[0].together(&pair[1]));
+        if has_price && is_one && !groups.is_empty() && told.len() == moves.len() {
+            by_price.copy_from_slice(told);
+            let Self { revaluation, portfolio } = &mut *self;
+            revaluation.move_currencies(portfolio, moves)?;
+            let prices = revaluation.moved_currencies(portfolio, moves);
+            let account = prices.of(portfolio.account);
+            for (currency, now, then) in portfolio.others.iter().flat_map(|line| amounts_of(portfolio, *line, moves)) {
+                let price = prices.of(currency);
+                let before = now * price.now() / account.now();
+                for (row, sum) in by_price.iter_mut().enumerate() {
+                    *sum -= then * price.then(row) / account.then(row) - before;
+                }
+            }
+            by_price.iter_mut().for_each(|sum| *sum = sum.abs());
+        } else if has_price {
             let options = &self.portfolio.options;
             self.profits_by_line_with(
                 moves,
