@@ -403,12 +403,10 @@ fn a_gap_adds_as_many_units_an_event_as_declared() {
          320 320 320 320 → add4 buy 10 @ 320 : ~stop 40 at 305"
         ),
     );
-    // At the fill equity is still counted at 310: 30,900 carry 33.796 at 320 and 0.35. Once the bar is known 31,100 carry 34.015, and
-    // not the 34.444 that 31,000 at the level of 315 would.
+    // At the fill equity is counted at its price of 320 (not at 310, where 30,900 would carry 33.796): 31,100 carry 34.015 at 0.35, and not
+    // the 34.444 that 31,000 at the level of 315 would.
     check(
         &pyramid(2, "[caps]\nleverage = 0.35\n"),
-        &format!(
-            "{begin}320 320 319 320 → add2 buy 10 @ 320 : ~stop 20 at 305 +add4 13.796 at 315 → : ~add4 14.015 at 315"
-        ),
+        &format!("{begin}320 320 319 320 → add2 buy 10 @ 320 : ~stop 20 at 305 +add4 14.015 at 315"),
     );
 }

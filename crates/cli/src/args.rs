@@ -669,6 +669,9 @@ pub(crate) struct Fmt {
     /// Write nothing: name those that would change, and exit 1 if there are any
     #[arg(long)]
     pub(crate) check: bool,
+    /// Rewrite policies of an older version of the language as the present one first, and tell what was changed
+    #[arg(long)]
+    pub(crate) migrate: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 
 use crate::failure::Failure;
 use crate::files;
+use policy::{Code, Diagnostic, Severity};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
@@ -25,6 +26,46 @@ pub(crate) struct Whole {
     files: Vec<(String, usize)>,
     /// Values that were put in, in that order.
     put: Vec<Put>,
+    /// What of its files cannot be put together: there is no text then.
+    pub(crate) fault: Option<Box<Fault>>,
+}
+
+/// What is wrong with an `include`, in which file.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) file: String,
+    pub(crate) text: String,
+    pub(crate) diagnostic: Diagnostic,
+}
+
+/// Why a file was not added.
+enum Stop {
+    /// The policy's own file cannot be read.
+    Failed(Failure),
+    Found(Box<Fault>),
+}
+
+/// Where a file says that another is included.
+#[derive(Clone)]
+struct Place<'a> {
+    file: &'a str,
+    text: &'a str,
+    span: Range<usize>,
+}
+
+impl Place<'_> {
+    fn stop(&self, code: Code, message: impl std::fmt::Display, label: &str, help: impl std::fmt::Display) -> Stop {
+        let diagnostic = Diagnostic {
+            code,
+            severity: Severity::Error,
+            span: self.span.clone(),
+            message: message.to_string(),
+            label: label.to_owned(),
+            help: Some(help.to_string()),
+            also: None,
+        };
+        Stop::Found(Box::new(Fault { file: self.file.to_owned(), text: self.text.to_owned(), diagnostic }))
+    }
 }
 
 /// A value that was put into the text.
@@ -49,13 +90,24 @@ struct Above {
 impl Whole {
     /// One file that includes no other.
     pub(crate) fn of(path: &Path, text: &str) -> Self {
-        Self { text: text.to_owned(), read: text.to_owned(), files: vec![(shown(path), 0)], put: Vec::new() }
+        Self {
+            text: text.to_owned(),
+            read: text.to_owned(),
+            files: vec![(shown(path), 0)],
+            put: Vec::new(),
+            fault: None,
+        }
     }
 
-    /// Reads a file and all that it includes.
+    /// Reads a file and all that it includes. What is wrong with an include is its [`Self::fault`].
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let mut whole = Self { text: String::new(), read: String::new(), files: Vec::new(), put: Vec::new() };
-        whole.add(path, &mut Vec::new())?;
+        let (text, read, files, put) = (String::new(), String::new(), Vec::new(), Vec::new());
+        let mut whole = Self { text, read, files, put, fault: None };
+        match whole.add(path, &mut Vec::new(), None) {
+            Ok(()) => {}
+            Err(Stop::Failed(failure)) => return Err(failure),
+            Err(Stop::Found(fault)) => whole.fault = Some(fault),
+        }
         whole.read.clone_from(&whole.text);
         Ok(whole)
     }
@@ -91,71 +143,80 @@ impl Whole {
         (name, text, span.start - begin..span.end.min(end) - begin)
     }
 
-    fn add(&mut self, path: &Path, above: &mut Vec<Above>) -> Result<(), Failure> {
+    fn add(&mut self, path: &Path, above: &mut Vec<Above>, from: Option<Place<'_>>) -> Result<(), Stop> {
+        const PATHS: &str = "paths are relative to the file that they stand in: name a file that is there";
         // A device or a pipe may have no end.
-        if !above.is_empty() && path.metadata().is_ok_and(|file| !file.is_file()) {
-            return Err(Failure::input(format_args!("`{}` is no file", shown(path))).hint("include files only"));
+        if let Some(from) = from.as_ref().filter(|_| path.metadata().is_ok_and(|file| !file.is_file())) {
+            let message = format_args!("`{}` is no file", shown(path));
+            return Err(from.stop(Code::IncludeRead, message, "is included here", "include files only"));
         }
         // As long in bytes, so that places stay.
-        let text = read(path).map_err(|failure| match above.last() {
-            Some(Above { name, line, .. }) => {
-                let message = format!("{}, which {name} includes in line {line}", failure.message);
-                Failure { message, ..failure }.hint("mend the name in `include`, relative to the file it stands in")
+        let text = read(path).map_err(|failure| match &from {
+            None => Stop::Failed(failure),
+            Some(from) if path.exists() => {
+                let help = failure.hint.as_deref().unwrap_or("save it as UTF-8 where it can be read");
+                from.stop(Code::IncludeRead, failure.message, "is included here", help)
             }
-            None => failure,
+            Some(from) => from.stop(Code::IncludeRead, failure.message, "is included here", PATHS),
         })?;
         let text = if above.is_empty() { text } else { text.replacen('\u{feff}', "   ", 1) };
         // What stdin includes is found from where the command runs.
         let own = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if let Some(first) = above.iter().position(|file| file.path == own) {
+        if let (Some(first), Some(from)) = (above.iter().position(|file| file.path == own), &from) {
             let around = &above[first..];
             let names = around.iter().skip(1).map(|file| file.name.as_str()).chain([around[0].name.as_str()]);
             let links = around.iter().zip(names);
             let links = links.map(|(Above { name, line, .. }, next)| format!("{name} includes {next} in line {line}"));
-            let message = format_args!("`{}` includes itself: {}", shown(path), links.collect::<Vec<_>>().join(", "));
-            return Err(Failure::input(message).hint("take one of these includes out"));
+            let message = format!("`{}` includes itself: {}", shown(path), links.collect::<Vec<_>>().join(", "));
+            return Err(from.stop(Code::IncludeCycle, message, "closes the circle", "take one of these includes out"));
         }
-        if above.len() >= DEPTH_MAX || self.files.len() >= FILES_MAX {
+        let full = |from: &Place<'_>| {
             let message = format_args!("`{}` is one include too many", shown(path));
-            return Err(
-                Failure::input(message).hint(format_args!("a policy has at most {FILES_MAX} files, {DEPTH_MAX} deep"))
-            );
+            let help = format_args!("a policy has at most {FILES_MAX} files, {DEPTH_MAX} deep");
+            from.stop(Code::IncludeLimits, message, "is included here", help)
+        };
+        if let Some(from) = from.as_ref().filter(|_| above.len() >= DEPTH_MAX || self.files.len() >= FILES_MAX) {
+            return Err(full(from));
         }
-        let (kept, included) = taken_out(path, &text, above.is_empty())?;
+        let name = shown(path);
+        let (kept, included) = taken_out(&name, &text, above.is_empty())?;
         if !self.text.is_empty() && !self.text.ends_with('\n') {
             self.text.push('\n');
         }
-        self.files.push((shown(path), self.text.len()));
+        self.files.push((name.clone(), self.text.len()));
         self.text.push_str(&kept);
-        if self.text.len() > policy::TEXT_BYTES_MAX {
-            let message =
-                format_args!("with `{}` the policy has over {} KiB", shown(path), policy::TEXT_BYTES_MAX >> 10);
-            return Err(Failure::input(message).hint("is it the right file?"));
+        if let Some(from) = from.as_ref().filter(|_| self.text.len() > policy::TEXT_BYTES_MAX) {
+            let message = format_args!("with `{name}` the policy has over {} KiB", policy::TEXT_BYTES_MAX >> 10);
+            return Err(from.stop(Code::IncludeLimits, message, "is included here", "is it the right file?"));
         }
         let (files, line) = included;
         above.push(Above { path: own, name: files::name(path), line });
         let folder = path.parent().unwrap_or(Path::new(""));
-        for file in files {
-            self.add(&folder.join(file), above)?;
+        for (file, span) in files {
+            self.add(&folder.join(file), above, Some(Place { file: &name, text: &text, span }))?;
         }
         above.pop();
         Ok(())
     }
 }
 
-/// A text in which what only one file may have is a remark, and what it includes, with the line that says so.
-fn taken_out(path: &Path, text: &str, is_first: bool) -> Result<(String, (Vec<String>, usize)), Failure> {
+/// Files that a text includes, each with its place, and the line that says so.
+type Included = (Vec<(String, Range<usize>)>, usize);
+
+/// A text in which what only one file may have is a remark, and what it includes.
+fn taken_out(name: &str, text: &str, is_first: bool) -> Result<(String, Included), Stop> {
     let (root, faults) = DeTable::parse_recoverable(text);
-    let refused = |what: &str, hint: &str| Err(Failure::input(format_args!("`{}`: {what}", shown(path))).hint(hint));
+    let refused = |span: Range<usize>, what: String, label: &str, help: &str| {
+        let span = span.start.min(text.len())..span.end.min(text.len());
+        Err(Place { file: name, text, span }.stop(Code::IncludeForm, what, label, help))
+    };
     let (mut kept, mut included, mut included_in) = (text.to_owned(), Vec::new(), 0);
     let line_of = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
     // Two broken texts may make one that is not.
     if let Some(fault) = faults.first().filter(|_| !is_first || root.get_ref().contains_key("include")) {
-        let line = line_of(fault.span().map_or(0, |span| span.start));
-        return refused(
-            &format!("line {line} is no TOML: {}", fault.message()),
-            "mend it first: each file is read by itself",
-        );
+        let span = fault.span().unwrap_or(0..0);
+        let what = format!("line {} is no TOML: {}", line_of(span.start), fault.message());
+        return refused(span, what, "here", "mend it first: each file is read by itself");
     }
     for (key, value) in root.get_ref() {
         let is_section = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) && key.get_ref() != "include";
@@ -163,17 +224,22 @@ fn taken_out(path: &Path, text: &str, is_first: bool) -> Result<(String, (Vec<St
             "include" => {
                 const EXAMPLE: &str =
                     "write for example `include = [\"caps.toml\"]`, relative to the file it stands in";
+                let no_list =
+                    |span| refused(span, "`include` is a list of files".to_owned(), "is no file name", EXAMPLE);
                 let DeValue::Array(list) = value.get_ref() else {
-                    return refused("`include` is a list of files", EXAMPLE);
+                    return no_list(value.span());
                 };
                 for entry in list.iter() {
                     match entry.get_ref() {
-                        DeValue::String(file) if !file.trim().is_empty() => included.push(file.to_string()),
-                        _ => return refused("`include` is a list of files", EXAMPLE),
+                        DeValue::String(file) if !file.trim().is_empty() => {
+                            included.push((file.to_string(), entry.span()));
+                        }
+                        _ => return no_list(entry.span()),
                     }
                 }
                 if text.get(key.span().start..value.span().end).is_none_or(|line| line.contains('\n')) {
-                    return refused("`include` goes over several lines", "write the list on one line");
+                    let what = "`include` goes over several lines".to_owned();
+                    return refused(key.span(), what, "begins here", "write the list on one line");
                 }
                 included_in = line_of(key.span().start);
             }
@@ -181,7 +247,8 @@ fn taken_out(path: &Path, text: &str, is_first: bool) -> Result<(String, (Vec<St
             _ if is_section || is_first => continue,
             other => {
                 let what = format!("`{other}` stands before the first section of an included file");
-                return refused(&what, "leave it to the file that includes this one: only sections are brought in");
+                let help = "leave it to the file that includes this one: only sections are brought in";
+                return refused(key.span(), what, "is of the first file only", help);
             }
         }
         // As long as before, so that all places stay: the first letter makes way.
@@ -229,13 +296,20 @@ mod tests {
         folder
     }
 
-    fn refused(files: &[(&str, &str)]) -> String {
+    /// What a policy of these files is refused for: its code, what it says, and the line and text that it points to.
+    fn fault(files: &[(&str, &str)]) -> (&'static str, String, String) {
         let folder = folder(files);
-        Whole::read(&folder.path().join("first.toml"))
-            .err()
-            .unwrap()
-            .message
-            .replace(&folder.path().display().to_string(), "")
+        let fault = Whole::read(&folder.path().join("first.toml")).unwrap().fault.unwrap();
+        let Fault { file, text, diagnostic } = *fault;
+        let line = text[..diagnostic.span.start].matches('\n').count() + 1;
+        assert!(diagnostic.help.is_some() && diagnostic.is_error());
+        let place = format!("{}:{line} {}", file.rsplit('/').next().unwrap(), &text[diagnostic.span.clone()]);
+        let without = |text: &str| text.replace(&folder.path().display().to_string(), "");
+        (diagnostic.code.name(), without(&diagnostic.message), place)
+    }
+
+    fn refused(files: &[(&str, &str)]) -> String {
+        fault(files).1
     }
 
     #[test]
@@ -281,15 +355,36 @@ mod tests {
         assert!(both("include = \"first.toml\"\n").contains("`include` is a list of files"));
         assert!(both("[caps]\ndrawdown = [\n").contains("line 2 is no TOML"), "{}", both("[caps]\ndrawdown = [\n"));
         assert!(both("include = [\"a.toml\"] x = 3\n").contains("line 1 is no TOML"));
-        let missing = refused(&[("first.toml", FIRST)]);
-        assert!(
-            missing.contains("there is no such file") && missing.contains("which first.toml includes in line "),
-            "{missing}"
-        );
+        assert!(refused(&[("first.toml", FIRST)]).contains("there is no such file"));
         let chain: Vec<(String, String)> =
             (0..12).map(|at| (format!("{at}.toml"), format!("include = [\"{}.toml\"]\n", at + 1))).collect();
         let mut files: Vec<(&str, &str)> = chain.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         files.push(("first.toml", "include = [\"0.toml\"]\n"));
         assert!(refused(&files).contains("one include too many"));
+        assert_eq!(fault(&files).0, "P085");
+    }
+
+    /// Each has a code, and its place is the entry of the `include` or what stands wrong in the included file.
+    #[test]
+    fn what_cannot_be_included_has_a_code_and_a_place() {
+        let place = |files: &[(&str, &str)]| {
+            let (code, _, place) = fault(files);
+            format!("{code} {place}")
+        };
+        let both = |caps: &str| place(&[("first.toml", FIRST), ("sub/size.toml", SIZE), ("caps.toml", caps)]);
+        assert_eq!(place(&[("first.toml", FIRST)]), "P083 first.toml:4 \"sub/size.toml\"");
+        assert_eq!(place(&[("first.toml", FIRST), ("sub/size.toml", SIZE)]), "P083 first.toml:4 \"caps.toml\"");
+        assert_eq!(both("policy = 1\ninclude = [\"first.toml\"]\n"), "P084 caps.toml:2 \"first.toml\"");
+        assert_eq!(both("include = [\"sub\"]\n"), "P083 caps.toml:1 \"sub\"");
+        assert_eq!(both("name = \"y\"\n[caps]\n"), "P086 caps.toml:1 name");
+        assert_eq!(both("include = \"first.toml\"\n"), "P086 caps.toml:1 \"first.toml\"");
+        let large = format!("# {}\n", "x".repeat(policy::TEXT_BYTES_MAX));
+        assert_eq!(both(&large), "P083 first.toml:4 \"caps.toml\"");
+        let folder = folder(&[("first.toml", FIRST), ("sub/size.toml", SIZE)]);
+        std::fs::write(folder.path().join("caps.toml"), [b'#', 0xff, 0xfe]).unwrap();
+        let fault = Whole::read(&folder.path().join("first.toml")).unwrap().fault.unwrap();
+        assert_eq!(fault.diagnostic.code, Code::IncludeRead);
+        assert!(fault.diagnostic.message.contains("byte 2 is not UTF-8"), "{}", fault.diagnostic.message);
+        assert!(fault.diagnostic.help.as_deref().is_some_and(|help| help.contains("Save it as UTF-8")));
     }
 }

@@ -549,3 +549,53 @@ fn an_audit_names_what_does_not_hold() {
     let of_order = findings.iter().find(|finding| finding["check"] == "stop.level").unwrap();
     assert!(of_order["row"].is_u64() && of_order["time"].is_string() && of_order["order"].is_string(), "{of_order}");
 }
+
+/// Includes that cannot be followed are findings like all others: code, file and line of the entry, a remedy; and each code is explained.
+#[test]
+fn an_include_that_cannot_be_followed_is_a_finding() {
+    let sandbox = Sandbox::new();
+    let first = |includes: &str| common::POLICY.replacen("[signal]", &format!("include = [{includes}]\n[signal]"), 1);
+    sandbox.write("missing.toml", first("\"no.toml\""));
+    sandbox.write("round.toml", first("\"a.toml\""));
+    sandbox.write("a.toml", "policy = 1\ninclude = [\"b.toml\"]\n");
+    sandbox.write("b.toml", "include = [\"a.toml\"]\n");
+    sandbox.write("bytes.toml", first("\"bytes\""));
+    sandbox.write("bytes", [b'#', 0xff]);
+    sandbox.write("list.toml", first("7"));
+    for (policy, code, file, line) in [
+        ("missing.toml", "P083", "missing.toml", 4),
+        ("round.toml", "P084", "b.toml", 1),
+        ("bytes.toml", "P083", "bytes.toml", 4),
+        ("list.toml", "P086", "list.toml", 4),
+    ] {
+        let said = sandbox.run(&["check", policy, "--json"]);
+        assert_eq!(said.code, Some(2), "{policy}: {}", said.stderr);
+        let lines = said.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let found: Vec<_> = lines.filter(|line| line["code"].is_string()).collect();
+        assert_eq!(found.len(), 1, "{policy}: {}", said.stdout);
+        assert_eq!((found[0]["code"].as_str(), found[0]["line"].as_u64()), (Some(code), Some(line)), "{policy}");
+        assert!(found[0]["file"].as_str().is_some_and(|name| name.ends_with(file)), "{:?}", found[0]);
+        assert!(found[0]["help"].is_string());
+        assert!(sandbox.run(&["check", "--explain", code]).ok().contains("wrong"));
+    }
+}
+
+/// A policy of the present version is not rewritten; of a version that is not there, nothing is written.
+#[test]
+fn policies_are_brought_to_the_present_version() {
+    let sandbox = Sandbox::new();
+    sandbox.write("present.toml", common::POLICY);
+    sandbox.run(&["fmt", "--migrate", "present.toml"]).ok();
+    let plain = sandbox.run(&["fmt", "present.toml"]).ok();
+    assert!(plain.contains("as they should be") || plain.is_empty(), "{plain}");
+    for (version, said) in [("0", "there never was a version 0"), ("9", "made for a newer trimtab")] {
+        let text = common::POLICY.replacen("policy = 1", &format!("policy = {version}"), 1);
+        sandbox.write("other.toml", &text);
+        let refused = sandbox.run(&["fmt", "--migrate", "other.toml"]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        assert_eq!(std::fs::read_to_string(sandbox.path("other.toml")).unwrap(), text);
+        let checked = sandbox.run(&["check", "other.toml"]);
+        assert!(checked.code == Some(2) && checked.stdout.contains("P008"), "{checked:?}");
+    }
+}

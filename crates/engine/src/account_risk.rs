@@ -224,6 +224,16 @@ impl AccountRisk {
         self.readers.push(readings);
     }
 
+    /// Accounts, marks or orders are others than they were: what was computed in this input does not stand.
+    pub(crate) fn look_again(&mut self) {
+        self.moment += 1;
+    }
+
+    /// The facts that a strategy's rules read.
+    pub(crate) fn series_of(&self, scope: usize) -> Vec<SeriesId> {
+        self.readers.get(scope).map_or_else(Vec::new, |readings| readings.iter().map(|of| of.series).collect())
+    }
+
     /// Whether a fact follows from the returns of accounts.
     pub(crate) fn needs_returns(&self) -> bool {
         self.named.iter().any(|(_, fact)| fact.needs_returns())

@@ -151,6 +151,12 @@ impl Book {
         self.changes += 1;
     }
 
+    /// Its account was supposed to be another, or is what it was again: nothing that was computed of it stands.
+    pub(crate) fn suppose(&mut self) {
+        self.moves += 1;
+        self.changes += 1;
+    }
+
     /// A position changed.
     pub(crate) fn fill(&mut self, fill: &Fill) {
         self.moves += 1;

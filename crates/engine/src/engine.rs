@@ -802,6 +802,8 @@ impl Engine {
         // What a position is carried at is no price of the market.
         if purpose != Purpose::Opening {
             scope.facts.set(facts::PRICE, fill.reference);
+            // Marks of their own are no prices.
+            scope.ahead = !self.traded[fill.instrument.index()].has_marks && scope.desk.is_none();
         }
         if !scope.alone {
             scope.held.step(now, before);
@@ -982,8 +984,11 @@ impl Engine {
         }
         let scope = &mut self.scopes[strategy.index()];
         let book = &self.books[scope.account.index()];
-        let equity = book.account.equity_for(scope.instrument.index());
+        let equity = scope.worth(book);
         book.publish_drawdown(&mut scope.facts);
+        if scope.ahead {
+            scope.read_ahead(book);
+        }
         scope.because.clear();
         scope.region.forget();
         let target = scope.evaluate();

@@ -18,6 +18,7 @@ mod desk;
 #[cfg(test)]
 mod desks;
 mod engine;
+mod fitting;
 mod guard;
 mod held;
 #[cfg(test)]

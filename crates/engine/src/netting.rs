@@ -37,6 +37,7 @@ impl Engine {
         let spoken_for = if self.scopes[index].reads_funds { self.spoken_for(index) } else { Cash::ZERO };
         let scope = &mut self.scopes[index];
         let (book, instrument) = (&self.books[scope.account.index()], scope.instrument.index());
+        let earned = if scope.ahead { scope.earned_ahead(book) } else { Cash::ZERO };
         if self.counts_others {
             scope.facts.set(facts::OTHERS, book.others(instrument, beside));
         }
@@ -46,7 +47,7 @@ impl Engine {
         if scope.reads_margin {
             scope.facts.set(facts::BESIDE, beside);
             if !self.tiers.is_empty() {
-                scope.facts.set(facts::MARGIN_EQUITY, book.margin_equity(instrument, &self.tiers));
+                scope.facts.set(facts::MARGIN_EQUITY, book.margin_equity(instrument, &self.tiers) + earned);
             }
         }
     }

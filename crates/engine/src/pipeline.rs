@@ -26,6 +26,7 @@
 
 use crate::desk::Desk;
 use crate::engine::{Engine, StrategyConfig};
+use crate::fitting::has_limits;
 use crate::netting::Crossing;
 use crate::plan::ENGINE_RULE;
 use crate::route::{Outbox, Wanted, Working};
@@ -101,9 +102,20 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn decide_anew(&mut self, index: usize, source: Source, may_rest: bool) {
         let scope = &mut self.scopes[index];
+        // What rules remember goes by marks; what they decide, by the price that a fill told before the market did.
+        if scope.ahead {
+            scope.read_ahead(&self.books[scope.account.index()]);
+        }
+        let ahead = scope.ahead;
+        let may_rest = may_rest && !ahead;
         // target = base × filled-units fraction × ladder remaining × streak, then caps, then hedges, then caps again, then trim.
         self.evaluations += 1;
-        let target = evaluate(scope, &mut self.structures, source, may_rest);
+        let mut target = evaluate(scope, &mut self.structures, source, may_rest);
+        // What would lead beyond a limit on a fact is cut before it goes out.
+        if has_limits(scope) {
+            target = self.fit_limits(index, target);
+        }
+        let scope = &mut self.scopes[index];
         // What should work at the venue, against what works: is there anything to send or to tell?
         if is_as_before(scope, &self.structures, &mut self.routed, source, target) {
             if may_rest {
@@ -112,10 +124,14 @@ impl Engine {
                     self.prove_risk(index);
                 }
             }
-            return;
+        } else {
+            // The plan, then its commands; opposite orders of strategies cross once all have decided (`netting.rs`).
+            self.record(index, target, source);
         }
-        // The plan, then its commands; opposite orders of strategies cross once all have decided (`netting.rs`).
-        self.record(index, target, source);
+        if ahead {
+            let scope = &mut self.scopes[index];
+            scope.read_behind(&self.books[scope.account.index()]);
+        }
     }
 
     /// What an input means for one strategy that shares no capital: its facts, then its decision. Inside the region only those rules see
@@ -188,7 +204,7 @@ impl Engine {
         }
         self.note_choice(index);
         let scope = &mut self.scopes[index];
-        let equity = self.books[scope.account.index()].account.equity_for(scope.instrument.index());
+        let equity = scope.worth(&self.books[scope.account.index()]);
         for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {
             scope.rules[usize::from(step.rule)].commit(step);
         }

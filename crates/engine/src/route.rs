@@ -185,6 +185,11 @@ impl Working {
         if self.reckoned.has_triggered_add { self.add() } else { None }
     }
 
+    /// Whether an add works at the venue as it is wanted.
+    pub(crate) fn holds_add(&self, add: &Add) -> bool {
+        self.add().is_some_and(|live| live.open() == add.qty && live.kind == kind_of(add))
+    }
+
     /// After every change of the orders.
     fn reckon(&mut self) {
         let open = self.orders.iter().filter(|live| !live.is_exit()).map(Live::open);

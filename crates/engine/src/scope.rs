@@ -15,7 +15,7 @@ use policy::{Arg, Because, CampaignTerms, Indicator, Reductions, Region, Rule, T
 use pricing::Ohlc;
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, Cash, InstrumentId, Price, Qty, StrategyId, Timestamp};
+use units::{AccountId, Cash, InstrumentId, Price, Qty, Ratio, StrategyId, Timestamp};
 
 /// One strategy in its instrument. Laid out as it is written: what every price asks for comes first and close together, so that with
 /// many strategies an event touches few lines of memory.
@@ -44,6 +44,8 @@ pub(crate) struct Scope {
     passed: bool,
     /// No indicator has to see prices inside the region.
     idles: bool,
+    /// A fill told its price before the market did: equity, at the mark of before, is told at that price.
+    pub(crate) ahead: bool,
     /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
     pub(crate) region: Region,
     pub(crate) working: Working,
@@ -82,6 +84,8 @@ pub(crate) struct Scope {
     pub(crate) reads_sent: bool,
     /// Increases go out at a limit.
     pub(crate) collared: bool,
+    /// Some rule is a limit on a fact, which increases have to fit.
+    pub(crate) limited: bool,
     /// Values that are told in the quote currency of the instrument, and how they are translated.
     pub(crate) amounts: Vec<(Fact<Cash>, Cash, Conversion)>,
     pub(crate) terms: CampaignTerms,
@@ -152,6 +156,7 @@ impl Scope {
             reads_range: reads(facts::HIGH.id()),
             reads_sent: config.program.campaign.order_window.is_some(),
             collared: rules.iter().any(|rule| rule.name() == "price_collar"),
+            limited: rules.iter().any(|rule| rule.name() == "limit"),
             is_special: true,
             instrument: config.instrument,
             amounts: Vec::new(),
@@ -192,6 +197,7 @@ impl Scope {
             until_asked: 0,
             passed: false,
             idles: false,
+            ahead: false,
             settled: Target::default(),
             refusals: ArrayVec::new(),
         }
@@ -363,6 +369,50 @@ impl Scope {
         if told != self.periods {
             self.region.follow_nothing();
         }
+    }
+
+    /// What its account's positions in the instrument have earned between the mark and the price that a fill told: nothing once the market
+    /// has told it too.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn earned_ahead(&mut self, book: &Book) -> Cash {
+        let index = self.instrument.index();
+        let (mark, price) = (book.account.mark(index), self.facts.get(facts::PRICE).unwrap_or_default());
+        if mark == price || mark.is_zero() {
+            self.ahead = false;
+            return Cash::ZERO;
+        }
+        book.account.contract(index).profit(book.account.position(index).qty, mark, price)
+    }
+
+    /// Tells equity, and how far it is under its highest, at the price that a fill told. The highest itself is the market's.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn read_ahead(&mut self, book: &Book) {
+        let earned = self.earned_ahead(book);
+        if earned.is_zero() {
+            return;
+        }
+        let equity = book.account.equity_for(self.instrument.index()) + earned;
+        self.facts.set(facts::EQUITY, equity);
+        if let Some(highest) = book.highest_told().filter(|highest| highest.raw() > 0) {
+            let missing = (highest - equity).max(Cash::ZERO).approximate() / highest.approximate();
+            self.facts.put(facts::DRAWDOWN, Ratio::new(missing));
+        }
+    }
+
+    /// The decision is made: equity and drawdown are told at the mark again.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn read_behind(&mut self, book: &Book) {
+        self.facts.set(facts::EQUITY, book.account.equity_for(self.instrument.index()));
+        book.publish_drawdown(&mut self.facts);
+    }
+
+    /// What its account is worth, at the price that it decides by.
+    pub(crate) fn worth(&mut self, book: &Book) -> Cash {
+        let equity = book.account.equity_for(self.instrument.index());
+        if self.ahead { equity + self.earned_ahead(book) } else { equity }
     }
 
     /// Tells it of what else its account is exposed to, where nothing stands beside it in its own instrument.
@@ -681,6 +731,7 @@ impl Scope {
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
         out.u64(self.limits);
         out.u32(self.periods);
+        out.bool(self.ahead);
         out.bool(self.stale);
         out.bool(self.over);
         self.member.save(out);
@@ -723,6 +774,7 @@ impl Scope {
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
         self.limits = from.u64()?;
         self.periods = from.u32()?;
+        self.ahead = from.bool()?;
         self.stale = from.bool()?;
         self.over = from.bool()?;
         self.member = self.member.load(from)?;

@@ -161,6 +161,7 @@ right
 "`policy` names the version of the language, so that a policy never changes its meaning when
 trimtab is updated. This build reads version 1. A higher number was made for a newer trimtab:
 update it; do not lower the number, because the policy may use words that mean something else here.
+A lower one, once there are any, `trimtab fmt --migrate` rewrites as the present one. Version 1 is the first.
 
 wrong
     policy = 2
@@ -881,6 +882,46 @@ wrong
 right
     style = \"covered_call\"
     chain = \"deribit:BTC\"";
+
+    IncludeRead = "P083", "included file that cannot be read",
+"`include` names files relative to the file that it stands in. Each has to be there, to be a file and no folder
+or device, to be UTF-8 text, and to be no larger than a policy may be.
+
+wrong
+    include = [\"no/such/file.toml\"]
+
+right
+    include = [\"desk/caps.toml\"]";
+
+    IncludeCycle = "P084", "file that includes itself",
+"A file may not come in by way of itself: a.toml includes b.toml, b.toml includes a.toml. The message tells
+the way around.
+
+wrong
+    include = [\"a.toml\"]            # in b.toml, which a.toml includes
+
+right
+    include = [\"caps.toml\"]";
+
+    IncludeLimits = "P085", "too many included files",
+"A policy is at most 32 files, included at most 8 deep, and no larger in all than a policy may be.
+
+wrong
+    include = [\"9.toml\"]            # in 8.toml, which 7.toml includes, and so on
+
+right
+    include = [\"signal.toml\", \"size.toml\", \"caps.toml\"]";
+
+    IncludeForm = "P086", "include that cannot be read",
+"`include` is one list of file names on one line, before the first section. An included file has sections only:
+what stands before them belongs to the file that includes it. Each file is read by itself, so that each has to be
+TOML by itself.
+
+wrong
+    include = \"caps.toml\"
+
+right
+    include = [\"caps.toml\"]";
 }
 
 #[cfg(test)]

@@ -194,6 +194,26 @@ impl FactValue for VolatilityOrigin {
     }
 }
 
+/// What limits let an increase come to, and which of them says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Signed.
+    pub qty: Qty,
+    /// Counted from 0.
+    pub limit: u32,
+}
+
+impl FactValue for Room {
+    #[inline]
+    fn to_raw(self) -> i128 {
+        i128::from(self.qty.raw()) << 64 | i128::from(self.limit)
+    }
+    #[inline]
+    fn from_raw(raw: i128) -> Self {
+        Self { qty: Qty::from_raw((raw >> 64) as i64), limit: raw as u32 }
+    }
+}
+
 macro_rules! facts {
     ($($(#[doc = $doc:literal])* $slot:literal $constant:ident: $kind:ty = $name:literal;)*) => {
         $($(#[doc = $doc])* pub const $constant: Fact<$kind> = Fact::at($slot);)*
@@ -353,6 +373,13 @@ pub const GREEK_EACH: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
 /// Of a strategy whose capital follows its own drawdown: that, as it was at the last midnight. It is no hedge and no structure, which
 /// have the slot too.
 pub const OWN_DRAWDOWN: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
+
+/// Of a strategy with limits on facts, while it decides once more: the most that they let be held. None: all that it wants. A hedge has
+/// no such limits, so that what only hedges are told has the slot too.
+pub const ROOM: Fact<Room> = Fact::at(ON_THE_WAY.id().0);
+
+/// The most that they let be added at the next trigger, likewise.
+pub const ROOM_ADD: Fact<Room> = Fact::at(HEDGED.id().0);
 
 /// The first slot behind the engine's own facts: a run's series follow by [`units::SeriesId`].
 pub const FIRST_SERIES: u16 = NAMES.len() as u16;

@@ -13,6 +13,7 @@ mod hedge;
 mod indicator;
 pub mod keys;
 pub mod level;
+pub mod migration;
 pub mod objectives;
 mod parse;
 mod print;
@@ -43,6 +44,6 @@ pub use program::{
 };
 pub use region::Region;
 pub use risk_fact::{Concentrated, MarginFigure, NoRiskFact, RiskFact, TailFact, TailMethod};
-pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Outcome, Reason, Rule, STEPS_MAX, Step, Target, Verdict};
+pub use rule::{Add, Arg, Because, EXITS_MAX, Exit, Limited, Outcome, Reason, Rule, STEPS_MAX, Step, Target, Verdict};
 pub use spec::Policy;
 pub use surface_fact::{Greek, NoSurfaceFact, SurfaceFact};

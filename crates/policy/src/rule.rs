@@ -370,6 +370,21 @@ impl Because {
         self.whole = None;
     }
 
+    /// Empties it but for what the engine noted before the rules spoke: they speak once more.
+    pub fn restart(&mut self) {
+        self.steps.retain(|step| step.rule == u8::MAX);
+        let notes = std::mem::take(&mut self.steps);
+        self.clear();
+        self.steps = notes;
+        for at in 0..self.steps.len() {
+            let step = self.steps[at];
+            if matches!(step.outcome, Outcome::Refused | Outcome::Cut | Outcome::Held | Outcome::Unmet) {
+                let bytes = [step.rule, step.outcome as u8];
+                self.mark(bytes.into_iter().chain(step.reason.template.bytes()));
+            }
+        }
+    }
+
     /// Announces the rule that speaks next.
     #[inline]
     pub fn begin(&mut self, rule: u8, before: Qty) {
@@ -551,6 +566,28 @@ impl Because {
     }
 }
 
+/// What a limit measures, where an increase would make it another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limited {
+    /// Which limit, from 0.
+    pub limit: u32,
+    /// What is limited.
+    pub value: f64,
+    /// Where increases stop.
+    pub level: f64,
+    /// It is beyond over the level; else under it.
+    pub is_over: bool,
+}
+
+impl Limited {
+    /// Whether no increase may lead there. What is the level but for rounding is not beyond.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        let slack = 1e-9 * self.level.abs();
+        if self.is_over { self.value > self.level + slack } else { self.value < self.level - slack }
+    }
+}
+
 /// One rule of a policy.
 ///
 /// A rule sees facts and a proposed target and answers with a verdict. It cannot send, ask the time or look elsewhere.
@@ -582,6 +619,11 @@ pub trait Rule: Send {
     /// The most that its limit lets be held at once: also for a moment, as while old legs of a structure stand beside the new ones.
     /// `None`: it has no such limit, or does not know it now.
     fn most(&self, _facts: &Facts) -> Option<Qty> {
+        None
+    }
+
+    /// What its limit measures now, and where increases stop. `None`: it is no limit on a fact, or that is not known.
+    fn limited(&self, _facts: &Facts) -> Option<Limited> {
         None
     }
 

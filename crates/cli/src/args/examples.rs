@@ -43,6 +43,7 @@ EXAMPLES
   trimtab fmt policy.toml
   trimtab fmt --check policies/*.toml     for a pre-commit hook
   trimtab fmt - < policy.toml             for an editor
+  trimtab fmt --migrate policy.toml       from an older version of the language
 
 Exit code 1 if `--check` found a policy that would change.";
 

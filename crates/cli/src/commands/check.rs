@@ -38,6 +38,13 @@ fn explain(name: &str, terminal: &Terminal) -> Result<Outcome, Failure> {
 
 fn check(path: &Path, set: &Set, terminal: &Terminal) -> Result<Outcome, Failure> {
     let whole = read_with(path, set)?;
+    if let Some(fault) = &whole.fault {
+        finding(&fault.file, &fault.text, &fault.diagnostic, terminal, Place::Result);
+        let diagnostics = vec![fault.diagnostic.clone()];
+        let parsed = Parsed { policy: None, diagnostics, rules: 0, risk_facts: Vec::new() };
+        summary(path, &parsed, terminal);
+        return Ok(Outcome::Refused);
+    }
     let parsed = ::backtest::parse(&whole.text);
     findings(&whole, &parsed.diagnostics, terminal, Place::Result);
     summary(path, &parsed, terminal);
@@ -50,6 +57,9 @@ fn check(path: &Path, set: &Set, terminal: &Terminal) -> Result<Outcome, Failure
 /// A policy with all that it includes, and with values put into it.
 fn read_with(path: &Path, set: &Set) -> Result<Whole, Failure> {
     let mut whole = Whole::read(path)?;
+    if whole.fault.is_some() {
+        return Ok(whole);
+    }
     for (at, (key, value)) in set.values.iter().enumerate() {
         if let Some((_, other)) = set.values[..at].iter().find(|(known, _)| known == key) {
             let message = format_args!("`--set {key}` is given twice, as `{other}` and as `{value}`");
@@ -63,6 +73,11 @@ fn read_with(path: &Path, set: &Set) -> Result<Whole, Failure> {
 /// The text of a policy that may run; `None` if it has errors, which have then been shown, as warnings are.
 pub(super) fn accepted(path: &Path, set: &Set, terminal: &Terminal) -> Result<Option<String>, Failure> {
     let whole = read_with(path, set)?;
+    if let Some(fault) = &whole.fault {
+        finding(&fault.file, &fault.text, &fault.diagnostic, terminal, Place::Note);
+        terminal.note(format_args!("{} has {}: nothing was run", shown(path), counted(1, "error")));
+        return Ok(None);
+    }
     let parsed = ::backtest::parse(&whole.text);
     findings(&whole, &parsed.diagnostics, terminal, Place::Note);
     if parsed.policy.is_none() {
@@ -89,16 +104,20 @@ pub(super) fn findings(whole: &Whole, found: &[Diagnostic], terminal: &Terminal,
         let also = diagnostic.also.as_ref().map(|(span, said)| (whole.place(span), said.clone()));
         let also = also.filter(|((of, of_text, _), _)| (*of, *of_text) == (file, text));
         let also = also.map(|((.., span), said)| (span, said));
-        let diagnostic = Diagnostic { span, also, ..diagnostic.clone() };
-        terminal.json("diagnostic", &Finding::new(file, text, &diagnostic));
-        if terminal.is_quiet() && !diagnostic.is_error() {
-            continue;
-        }
-        let shown = diagnostic.render_styled(file, text);
-        match place {
-            Place::Result => terminal.product(shown),
-            Place::Note => terminal.finding(shown),
-        }
+        finding(file, text, &Diagnostic { span, also, ..diagnostic.clone() }, terminal, place);
+    }
+}
+
+/// One of them, in the text of its file.
+fn finding(file: &str, text: &str, diagnostic: &Diagnostic, terminal: &Terminal, place: Place) {
+    terminal.json("diagnostic", &Finding::new(file, text, diagnostic));
+    if terminal.is_quiet() && !diagnostic.is_error() {
+        return;
+    }
+    let shown = diagnostic.render_styled(file, text);
+    match place {
+        Place::Result => terminal.product(shown),
+        Place::Note => terminal.finding(shown),
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) fn run(args: &Fmt, terminal: &Terminal) -> Result<Outcome, Failure> {
     let mut all = Vec::new();
     for path in &args.policies {
         let text = read(path)?;
-        let formatted = policy::format(&text).map_err(|error| {
+        let present = if args.migrate { migrated(path, &text, terminal)? } else { text.clone() };
+        let formatted = policy::format(&present).map_err(|error| {
             Failure::input(format_args!("`{}`: {error}", shown(path)))
                 .hint(format_args!("`trimtab check {}` says where", files::word(path)))
         })?;
@@ -46,6 +47,18 @@ pub(super) fn run(args: &Fmt, terminal: &Terminal) -> Result<Outcome, Failure> {
             .result(format_args!("{} as they should be", counted(all.len(), "policy").replace("policys", "policies")));
     }
     Ok(if args.check && changed > 0 { Outcome::Negative } else { Outcome::Done })
+}
+
+/// A policy's text in the present version of the language; what was changed for that is told.
+fn migrated(path: &Path, text: &str, terminal: &Terminal) -> Result<String, Failure> {
+    let migrated = policy::migration::migrate(text).map_err(|error| {
+        Failure::input(format_args!("`{}`: {error}", shown(path)))
+            .hint(format_args!("`trimtab check {}` says more", files::word(path)))
+    })?;
+    for line in &migrated.told {
+        terminal.note(format_args!("{}: {line}", shown(path)));
+    }
+    Ok(migrated.text)
 }
 
 /// A link stays one, and whoever might read the file still may.

@@ -206,6 +206,23 @@ impl Engine {
         reading.refusal = refusal;
     }
 
+    /// Tells a strategy the facts of risk that it reads of an account that is supposed to be as it is now. They are told anew afterwards.
+    #[cold]
+    pub(crate) fn tell_supposed(&mut self, index: usize) {
+        let Some(mut risk) = self.risk.take() else { return };
+        risk.look_again();
+        let readings = std::mem::take(&mut risk.readers[index]);
+        for reading in &readings {
+            if self.supposed(reading.series).is_some() {
+                continue;
+            }
+            let value = risk.value(self, index, &reading.fact).ok().and_then(Ratio::new);
+            self.scopes[index].facts.put(facts::series(reading.series), value);
+        }
+        risk.readers[index] = readings;
+        self.risk = Some(risk);
+    }
+
     /// A decision is about to be recorded: its plan tells the facts of risk that it rests on, which are exact.
     #[cold]
     pub(crate) fn note_risk(&mut self, index: usize) {

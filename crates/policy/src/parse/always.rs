@@ -1,7 +1,7 @@
 //! Comparisons that give the same at every decision.
 
 use super::expression::Binary;
-use crate::expression::{Expression, Term, Unit};
+use crate::expression::{Expression, Shown, Term, Unit};
 use crate::facts::Facts;
 
 /// What a comparison always gives where what it reads is known, and why.
@@ -52,8 +52,13 @@ pub(super) fn compared(operator: Binary, left: &Term, right: &Term) -> Option<Al
             let is_equal = matches!(operator, Binary::LessOrEqual | Binary::GreaterOrEqual | Binary::Equal);
             of(is_equal, "compares a fact with itself".to_owned(), "compare it with another fact, or with a number")
         }
-        (None, Some(number)) => out_of_reach(operator, left, number),
-        (Some(number), None) => out_of_reach(mirrored(operator), right, number),
+        (None, Some(number)) => {
+            out_of_reach(operator, left, number).or_else(|| beside_percent(operator, left, (right, number)))
+        }
+        (Some(number), None) => {
+            let operator = mirrored(operator);
+            out_of_reach(operator, right, number).or_else(|| beside_percent(operator, right, (left, number)))
+        }
         _ => None,
     }
 }
@@ -106,6 +111,31 @@ fn out_of_reach(operator: Binary, fact: &Term, number: f64) -> Option<Always> {
         false => "compare it with a number that it can pass".to_owned(),
     };
     Some(Always { holds: always, label, help })
+}
+
+/// The least whole number beside which a share is taken for a slip: a volatility of 1,000 %, ten times equity lost.
+const FAR_BEYOND: f64 = 10.0;
+
+/// A fact that is a share beside a number of percent that is written without its sign: `iv.atm(30d) > 50`.
+fn beside_percent(operator: Binary, fact: &Term, (level, number): (&Term, f64)) -> Option<Always> {
+    let name = match fact {
+        Term::Own(fact) => fact.name,
+        Term::Told { name, .. } => name.as_str(),
+        _ => return None,
+    };
+    let is_plain = match level {
+        Term::Literal { text, .. } => !text.ends_with(['%', 'p']),
+        Term::Negative(of) => matches!(&**of, Term::Literal { text, .. } if !text.ends_with(['%', 'p'])),
+        _ => false,
+    };
+    if Shown::of_fact(name) != Shown::Percent || name == "drawdown" || !is_plain || number.abs() < FAR_BEYOND {
+        return None;
+    }
+    // Whatever it is, it is on one side of that.
+    let holds = holds(operator, 0.0, number)?;
+    let called = name.split('(').next().unwrap_or(name);
+    let label = format!("`{called}` is a share, and 1 is 100 %");
+    Some(Always { holds, label, help: format!("a share is written with `%`: is `{number}%` meant?") })
 }
 
 /// The name of a fact, and between which numbers it always is: both of them can be reached.
@@ -164,6 +194,10 @@ mod tests {
             ("signal <= 1 && signal > 1", &["signal <= 1 always", "signal > 1 never"]),
             ("!(campaign.age < 0h)", &["(campaign.age < 0h) never"]),
             ("if(1 < 2, price, 3) > 5", &["1 < 2 always"]),
+            ("iv.atm(30d) > 50", &["iv.atm(30d) > 50 never"]),
+            ("60 > iv.atm(30d)", &["60 > iv.atm(30d) always"]),
+            ("skew(30d) < -10", &["skew(30d) < -10 never"]),
+            ("margin.ratio(binance) < 60", &["margin.ratio(binance) < 60 always"]),
         ] {
             assert_eq!(warned(when), wanted, "{when}");
         }
@@ -181,6 +215,10 @@ mod tests {
             "iv.rank(30d) >= 100%",
             "campaign.units > 0",
             "loss.day > -5%",
+            "iv.atm(30d) > 50%",
+            "iv.atm(30d) > 2",
+            "leverage() > 20",
+            "greeks.vega(BTC) > 5_000",
         ] {
             assert!(warned(when).is_empty(), "{when}");
         }

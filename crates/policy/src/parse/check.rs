@@ -544,7 +544,7 @@ fn shown(value: f64) -> String {
     Ratio::new(value).unwrap_or_default().to_string()
 }
 
-/// A limit on leverage sees an entry when it is filled: one that is over the limit by its declared size is cut at once, again and again.
+/// A limit on leverage under the declared size cuts each entry, as a cap does.
 fn limits_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let Some(size) = &draft.size else { return };
     let (key, largest) = match &size.kind {
@@ -564,8 +564,8 @@ fn limits_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
             continue;
         };
         let (message, restore) = ("a limit on leverage is under the size", limit.restore.constant().unwrap_or(most));
-        let label = format!("× equity, and `limits.over` is {}: each entry breaches it", shown(most));
-        let help = format!("lower it, or set `caps.leverage = {}`, which cuts the entry itself", shown(restore));
+        let label = format!("× equity, and `limits.over` is {}: each entry is cut", shown(most));
+        let help = format!("lower it to {} or less, so that the limit is there for trouble only", shown(restore));
         reader.warn(Code::CapAlwaysBinds, doc.place("size", key), message, label, help);
     }
 }

@@ -36,6 +36,11 @@ pub(super) fn version<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, key: &str)
             format!("this build reads version {VERSION}"),
             format!("update trimtab; a lower number here could change what the {text} means"),
         ),
+        Some(0) => (
+            "there never was a version 0 of the language".to_owned(),
+            "versions begin at 1".to_owned(),
+            format!("write `{key} = {VERSION}` and check what it says"),
+        ),
         _ => (
             format!("`{key}` is the version of the language"),
             "is not a version".to_owned(),

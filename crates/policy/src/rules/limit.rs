@@ -5,7 +5,7 @@ use crate::Region;
 use crate::expression::{Compiled, Condition, Expression, Unit};
 use crate::facts::{self, FactId, Facts};
 use crate::parse::expression::Binary;
-use crate::rule::{Add, Arg, Because, Outcome, Rule, Step, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Limited, Outcome, Rule, Step, Target, Verdict};
 use crate::spec::{Breached, Cut, FactLimit, LimitAction};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Round, SeriesId};
@@ -15,6 +15,8 @@ use units::{Cash, Duration, Price, Qty, Round, SeriesId};
 /// A smaller position is reckoned in proportion: half of it has half of the fact, or twice a distance. That is exact for what is made
 /// of this position alone; where others have a part, the next decision cuts again, until the restore level is reached.
 pub(crate) struct LimitRule {
+    /// Its place among the policy's limits.
+    index: u32,
     name: Arg,
     of: Compiled,
     limit: Compiled,
@@ -55,13 +57,14 @@ impl LimitRule {
         let parts = [&limit.of, &limit.limit, &limit.restore];
         let [of, level, restore] = parts.map(|part| part.compile(series));
         let (of, level, restore) = (of?, level?, restore?);
-        let own = [facts::POSITION.id(), facts::LOT.id()];
+        let own = [facts::POSITION.id(), facts::LOT.id(), facts::ROOM.id(), facts::ROOM_ADD.id()];
         let chosen: &[FactId] = if limit.cut == Cut::Cheapest { &[facts::KEPT.id()] } else { &[] };
         let mut reads = [of.reads(), level.reads(), restore.reads(), &own, chosen].concat();
         reads.sort_unstable();
         reads.dedup();
         let is_share = limit.of.unit() == Unit::Number && parts.into_iter().any(Expression::is_in_percent);
         Some(Self {
+            index: index as u32,
             name: limit.name.map_or(Arg::Count(index as u32 + 1), Arg::Name),
             of,
             limit: level,
@@ -205,6 +208,67 @@ impl LimitRule {
         Verdict::cut(Target { qty: most, ..proposed })
     }
 
+    /// What it does by what is measured now.
+    fn zoned(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        let zone = self.zone(facts);
+        let in_force = self.stays_in_force(zone);
+        match (self.action, zone) {
+            (LimitAction::Flat, _) if in_force => {
+                let verdict = self.bar(facts, proposed, because, "limit {}: {}, flat until it is back at {}");
+                if position(facts).is_zero() || proposed.qty.is_zero() {
+                    return verdict;
+                }
+                because.say("limit {}: {}, flat until it is back at {}", self.numbers(facts));
+                Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
+            }
+            (LimitAction::NoIncrease, _) if in_force => {
+                self.bar(facts, proposed, because, "limit {}: {}, no increase until it is back at {}")
+            }
+            (_, None) => {
+                because.not_known();
+                self.bar(facts, proposed, because, "limit {}: what it limits is not known: nothing is opened or added")
+            }
+            (LimitAction::Reduce, Some(Zone::Breach)) => self.reduce(facts, proposed, because),
+            (LimitAction::Reduce, Some(Zone::Between)) => {
+                self.bar(facts, proposed, because, "limit {}: {}, increases stop at {}")
+            }
+            (LimitAction::Reduce, Some(Zone::Free)) => self.headroom(facts, proposed, because),
+            (LimitAction::NoIncrease | LimitAction::Flat, _) => Verdict::keep(proposed),
+        }
+    }
+
+    /// Increases that would lead beyond it, as the engine has found by supposing them: cut to what it bears.
+    fn fitted(
+        &self,
+        (room, add_room): (Option<facts::Room>, Option<facts::Room>),
+        verdict: Verdict,
+        because: &mut Because,
+        facts: &Facts,
+    ) -> Verdict {
+        let level = if self.action == LimitAction::Reduce { &self.restore } else { &self.limit };
+        let level = self.shown(level.value(facts));
+        if let (Some(add), Some(room)) = (because.add(), add_room)
+            && add.qty.abs() > room.qty.abs()
+        {
+            if room.qty.is_zero() {
+                let numbers = [Arg::Count(add.unit), self.name, level];
+                because.refused_add(add, "unit {} refused: limit {} bears no more than {}", numbers);
+                because.set_add(None);
+            } else {
+                let numbers = [Arg::Count(add.unit), Arg::Qty(room.qty.abs()), self.name, level];
+                because.say("unit {} cut to {}: limit {} bears no more than {}", numbers);
+                because.set_add(Some(Add { qty: room.qty, ..add }));
+            }
+        }
+        let Some(room) = room else { return verdict };
+        let target = verdict.target;
+        if target.qty.abs() <= room.qty.abs() {
+            return verdict;
+        }
+        because.say("limit {}: an increase to {} leaves it at {}", [self.name, Arg::Qty(room.qty), level]);
+        Verdict::cut(Target { qty: room.qty, ..target })
+    }
+
     /// A multiple of what is held, toward zero to lots.
     fn scaled(&self, facts: &Facts, held: Qty, multiple: f64) -> Qty {
         // Beyond what quantities can say there is room for anything.
@@ -235,31 +299,24 @@ impl Rule for LimitRule {
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
-        let zone = self.zone(facts);
-        let in_force = self.stays_in_force(zone);
-        match (self.action, zone) {
-            (LimitAction::Flat, _) if in_force => {
-                let verdict = self.bar(facts, proposed, because, "limit {}: {}, flat until it is back at {}");
-                if position(facts).is_zero() || proposed.qty.is_zero() {
-                    return verdict;
-                }
-                because.say("limit {}: {}, flat until it is back at {}", self.numbers(facts));
-                Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
+        let verdict = self.zoned(facts, proposed, because);
+        match (facts.get(facts::ROOM), facts.get(facts::ROOM_ADD)) {
+            (None, None) => verdict,
+            (room, add) => {
+                let own = |room: &facts::Room| room.limit == self.index;
+                self.fitted((room.filter(own), add.filter(own)), verdict, because, facts)
             }
-            (LimitAction::NoIncrease, _) if in_force => {
-                self.bar(facts, proposed, because, "limit {}: {}, no increase until it is back at {}")
-            }
-            (_, None) => {
-                because.not_known();
-                self.bar(facts, proposed, because, "limit {}: what it limits is not known: nothing is opened or added")
-            }
-            (LimitAction::Reduce, Some(Zone::Breach)) => self.reduce(facts, proposed, because),
-            (LimitAction::Reduce, Some(Zone::Between)) => {
-                self.bar(facts, proposed, because, "limit {}: {}, increases stop at {}")
-            }
-            (LimitAction::Reduce, Some(Zone::Free)) => self.headroom(facts, proposed, because),
-            (LimitAction::NoIncrease | LimitAction::Flat, _) => Verdict::keep(proposed),
         }
+    }
+
+    fn limited(&self, facts: &Facts) -> Option<Limited> {
+        let level = if self.action == LimitAction::Reduce { &self.restore } else { &self.limit };
+        Some(Limited {
+            limit: self.index,
+            value: self.of.value(facts)?,
+            level: level.value(facts)?,
+            is_over: self.breached == Breached::Over,
+        })
     }
 
     /// What is limited, with what its levels are made of; or what of it is not known.
@@ -284,12 +341,12 @@ impl Rule for LimitRule {
         let measures = match self.zone(facts) {
             None => return false,
             Some(Zone::Breach) => self.action == LimitAction::Reduce,
-            Some(Zone::Between) => false,
-            Some(Zone::Free) => {
-                self.action == LimitAction::Reduce
-                    && !held.is_zero()
-                    && (because.add().is_some() || increases(proposed.qty, held))
+            // Until it is in force an increase is looked at here too.
+            Some(Zone::Between) => {
+                self.action != LimitAction::Reduce && (because.add().is_some() || increases(proposed.qty, held))
             }
+            // What goes out or rests is looked at again once it is decided.
+            Some(Zone::Free) => because.add().is_some() || increases(proposed.qty, held),
         };
         // In force or not, it stays so while the zone does, once that was observed.
         if self.in_force == self.stays_in_force(self.zone(facts)) {
