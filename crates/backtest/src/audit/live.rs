@@ -1,6 +1,7 @@
 //! An order as commands and news of it tell.
 
 use crate::records::OrderRow;
+use crate::table::Name;
 use units::{Price, Qty, Side, Timestamp};
 
 /// What an order is for.
@@ -81,6 +82,8 @@ pub(super) struct Live {
     pub(super) quantity: Qty,
     pub(super) filled: Qty,
     pub(super) is_limit: bool,
+    /// As it was placed.
+    pub(super) kind: Name,
     pub(super) price: Option<Price>,
     pub(super) trigger: Option<Price>,
     pub(super) reduce_only: bool,
@@ -119,6 +122,7 @@ impl Live {
             quantity: row.quantity,
             filled: Qty::ZERO,
             is_limit: &*row.kind == "limit",
+            kind: row.kind.clone(),
             price: row.price,
             trigger: row.trigger,
             reduce_only: row.reduce_only,

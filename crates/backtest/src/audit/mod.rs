@@ -13,6 +13,7 @@ mod live;
 mod losses;
 mod plans;
 mod seat;
+mod sentences;
 mod streaks;
 mod value_at_risk;
 mod walk;
@@ -102,6 +103,7 @@ pub fn audit(path: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>)
 fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Audit, Error> {
     in_range(run)?;
     plans::check(run, &mut found);
+    sentences::check(run, &mut found);
     ledger::check(run, &mut found);
     hedges::check(run, &mut found);
     streaks::check(run, &mut found);

@@ -5,6 +5,7 @@ mod after;
 mod fills;
 mod orders;
 mod terms;
+mod twin;
 mod volume;
 
 use super::figures::{Disposition, Overrides};
@@ -21,7 +22,7 @@ use policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
-use units::{Contract, Duration, Price, Qty, Rate, SeriesId, Timestamp};
+use units::{Contract, Duration, Notional, Price, Qty, Rate, SeriesId, Timestamp};
 use volume::{Depth, Volume};
 
 /// Inputs between two reports of progress.
@@ -61,6 +62,8 @@ struct Market {
     /// The last price, and the last of a mark feed.
     last: Price,
     mark: Option<Price>,
+    /// What it was valued at before the present time.
+    marked: Price,
     /// What was traded, where a cap asks.
     volume: Volume,
     /// Since the last row of positions.
@@ -145,6 +148,20 @@ struct Walk<'a> {
     has_each_bar: bool,
     /// By hand: fills until their campaign ends.
     by_hand: Vec<(u64, Qty, Price)>,
+    twin: twin::Twin,
+    /// Since the last row of equity: what fills and payments made of it, and at most.
+    gained: Gained,
+    /// The highest equity so far and that of the last row, while both are known.
+    highest: Option<(f64, f64)>,
+}
+
+/// What fills and payments of a span earned at the marks of before.
+#[derive(Default)]
+struct Gained {
+    now: Notional,
+    most: Notional,
+    /// Marks may have moved in between.
+    is_uncertain: bool,
 }
 
 /// Reads the tapes once and checks the tables on the way.
@@ -203,6 +220,7 @@ impl<'a> Walk<'a> {
             orders: Vec::new(),
             last: Price::ZERO,
             mark: None,
+            marked: Price::ZERO,
             volume: Volume::default(),
             span: None,
             before: Timestamp::MIN,
@@ -249,6 +267,7 @@ impl<'a> Walk<'a> {
             hours: Vec::new(),
             prices: Prices::new(run, catalogue),
         };
+        let seats_count = seats.len();
         Self {
             run,
             tables,
@@ -273,6 +292,9 @@ impl<'a> Walk<'a> {
             told,
             has_each_bar: run.record.configuration.get("rows").is_some_and(|rows| rows == "each bar"),
             by_hand: Vec::new(),
+            twin: twin::Twin::new(run, seats_count),
+            gained: Gained::default(),
+            highest: None,
         }
     }
 
@@ -317,9 +339,13 @@ impl<'a> Walk<'a> {
         if is_due || !self.busy.is_empty() {
             self.seats_now();
         }
+        let first = self.next.position;
+        let row = self.next.equity;
         if is_due {
             self.positions();
         }
+        let row = (self.next.equity > row).then(|| (row, self.tables.equity[row].clone()));
+        self.twin(first, row);
         self.leave();
     }
 
@@ -436,6 +462,9 @@ impl<'a> Walk<'a> {
         for index in self.busy.drain(..) {
             let market = &mut self.markets[index];
             market.before = market.now.bar.map_or(market.before, |bar| bar.closed);
+            market.marked = market.mark.unwrap_or(market.last);
+            // Where more than bars tells what positions are worth, equity moves between rows.
+            self.gained.is_uncertain |= market.mark.is_some() || !market.now.trades.is_empty() || market.now.has_quote;
             market.now.clear();
         }
         for seat in &mut self.seats {
@@ -473,6 +502,7 @@ impl<'a> Walk<'a> {
                 format!("no fills of campaign {}", campaign.campaign)
             });
         }
+        self.twin_paid();
         for (id, rows) in &self.fills_of {
             for row in rows.iter().filter(|row| !is_venues(*id) && tables.fills[**row].liquidity != "internal") {
                 self.found.ensure("fill.order", false, At::fill(*row, &tables.fills[*row]), || {

@@ -8,7 +8,7 @@ use crate::audit::seat::{is_plain, plus};
 use crate::records::PlanRow;
 use policy::spec::{Floor, FloorOf, LeverageLimit, Trigger};
 use std::ops::Range;
-use units::{Cash, Qty, Round};
+use units::{Cash, Qty, Round, Timestamp};
 
 impl Walk<'_> {
     /// Plans of this time: their position is that of the fills, their target is within the caps.
@@ -145,6 +145,8 @@ impl Walk<'_> {
                     format!("paid at a mark of {}, the tapes give {mark}", payment.mark)
                 });
             }
+            self.gained.now += payment.amount.notional();
+            self.gained.most = self.gained.most.max(self.gained.now);
             for index in &self.markets[market].seats {
                 let seat = &mut self.seats[*index];
                 let is_sure = seat.alone && self.markets[market].now.trades.is_empty();
@@ -347,6 +349,7 @@ impl Walk<'_> {
             return;
         }
         self.drawdown();
+        self.highest();
         while tables.equity.get(self.next.equity).is_some_and(|row| row.time <= self.at) {
             self.next.equity += 1;
         }
@@ -357,6 +360,36 @@ impl Walk<'_> {
                 self.found.ensure("bars", !missing, at, || "no row of an instrument that had a bar".to_owned());
             }
         }
+    }
+
+    /// A drawdown is under the highest equity so far: that of a row, or one that fills and payments made between two rows, at the marks of
+    /// before. Where nothing did, it is the same highest as at the row before or the row's own.
+    fn highest(&mut self) {
+        let gained = std::mem::take(&mut self.gained);
+        let before = self.highest.take();
+        let tables = self.tables;
+        let Some(row) = tables.equity.get(self.next.equity) else { return };
+        // Money that is moved moves the highest equity with it.
+        let first = tables.equity.first().map_or(Timestamp::MAX, |first| first.time);
+        let has_moved = tables.flows.iter().any(|flow| flow.time > first && flow.time <= row.time);
+        let is_plain_run = self.has_each_bar && tables.accounts.is_empty() && self.twin.is_bare();
+        if gained.is_uncertain || has_moved || !is_plain_run || row.equity.raw() <= 0 {
+            return;
+        }
+        let now = row.equity.approximate();
+        let (low, from) = match before {
+            Some((highest, equity)) => (now.max(highest), equity),
+            None if self.next.equity == 0 => (now, row.paid_in.approximate()),
+            None => return,
+        };
+        let high = low.max(from + gained.most.cash().approximate());
+        let under = |highest: f64| 1.0 - now / highest;
+        let fits = row.drawdown >= under(low) - 1e-9 && row.drawdown <= under(high) + 1e-9;
+        self.found.ensure("drawdown", fits, At::equity(self.next.equity, row), || {
+            format!("the drawdown is {}, from the highest so far it is {} to {}", row.drawdown, under(low), under(high))
+        });
+        let told = if row.drawdown < 1.0 { now / (1.0 - row.drawdown) } else { low };
+        self.highest = Some((told.clamp(low, high), now));
     }
 
     /// At the last level of drawdown, where nothing lets it begin again, all is closed or on its way out.

@@ -201,8 +201,13 @@ impl Walk<'_> {
         self.fee(row, market);
         let signed = signed_of(fill);
         if fill.liquidity != "internal" {
-            let net = &mut self.markets[market].net;
-            *net = plus(*net, signed);
+            let known = &mut self.markets[market];
+            known.net = plus(known.net, signed);
+            // At the mark of before, which the market's own input of this time has not told yet.
+            let earned = known.contract.value(known.marked, signed) - known.contract.value(fill.price, signed);
+            self.gained.now += earned - fill.fee.notional();
+            self.gained.most = self.gained.most.max(self.gained.now);
+            self.gained.is_uncertain |= known.marked.is_zero() || fill.liquidation || known.is_option;
         }
         let Some(seat) = self.seat_of(&fill.strategy, market) else { return };
         self.seats[seat].is_touched = true;

@@ -6,6 +6,7 @@ use crate::audit::live::{For, id_of, is_venues, side_of};
 use crate::audit::plans::MARKET;
 use crate::audit::seat::{Seat, is_plain, plus};
 use crate::records::{OrderRow, PlanRow};
+use policy::spec::Trigger;
 use std::ops::Range;
 use units::{Duration, Qty};
 
@@ -51,6 +52,7 @@ impl Walk<'_> {
         if let Some(seat) = seat {
             self.seats[seat].is_touched = true;
         }
+        self.kind(row, market, id, seat);
         if &*told.event == "place" {
             self.place(row, market, id, seat, plans);
             return;
@@ -133,6 +135,51 @@ impl Walk<'_> {
                 self.found.ensure("order.life", false, at, || format!("`{other}` is no change of an order"));
             }
         }
+    }
+
+    /// An order's kind is one of its purpose, has the prices that it needs, and stays what it was.
+    fn kind(&mut self, row: usize, market: usize, id: (u64, u64), seat: Option<usize>) {
+        let told = &self.tables.orders[row];
+        let at = At::order(row, told);
+        let kind = &*told.kind;
+        let shape = match kind {
+            "market" => Some((false, false)),
+            "limit" => Some((true, false)),
+            "stop" => Some((false, true)),
+            "stop_limit" => Some((true, true)),
+            _ => None,
+        };
+        // Of a fill the row tells the price, as a limit.
+        let has_prices = shape == Some((told.price.is_some(), told.trigger.is_some()));
+        let placed = self.markets[market].orders.iter().find(|order| order.id == id).map(|order| order.kind.clone());
+        let stays = &*told.event == "filled" || placed.is_none_or(|placed| *placed == *kind);
+        self.found.ensure("order.kind", has_prices && stays, at, || {
+            format!("a `{kind}` order has other prices, or was another kind before")
+        });
+        let Some(seat) = seat.filter(|_| &*told.event == "place" && id.0 > 0) else { return };
+        let policy = &self.policies[self.seats[seat].strategy];
+        let collared = policy.guards.price_collar.is_some();
+        let fits = match For::of(&told.purpose) {
+            For::Stop => match policy.stop.as_ref().map(|stop| stop.trigger) {
+                Some(Trigger::Resting) => kind == "stop",
+                _ => kind == "market",
+            },
+            For::Rung(_) => matches!(kind, "limit" | "market"),
+            For::Add(_) => {
+                let chases = policy.pyramid.as_ref().is_some_and(|pyramid| pyramid.max_chase.is_some());
+                // What follows the first piece of one goes out at once.
+                let in_pieces = policy.guards.max_order.is_some() || policy.caps.participation.is_some();
+                // A limit under nothing is none.
+                let is_bare = (!collared && !chases) || &*told.side == "sell";
+                let resting = kind == "stop_limit" || (kind == "stop" && is_bare);
+                resting || (collared && kind == "limit") || (in_pieces && !collared && kind == "market")
+            }
+            For::Entry | For::Resize => kind == "market" || (kind == "limit" && collared),
+            For::Exit | For::Cut => kind == "market",
+            For::Other => true,
+        };
+        self.found
+            .ensure("order.kind", fits, at, || format!("the policy sends no `{kind}` order for `{}`", &*told.purpose));
     }
 
     /// Whether a plan of a strategy was made now.

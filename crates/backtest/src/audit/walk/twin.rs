@@ -1,0 +1,149 @@
+//! The unscaled twin: what it is worth follows from what it holds. It trades at the market on bars, so that each change of what it holds
+//! was filled at the open of the bar between two rows, with half spread and slippage, at the taker's fee.
+
+use super::Walk;
+use super::fills::worsened;
+use crate::audit::finding::At;
+use crate::audit::seat::{has_one_currency, is_plain, plus};
+use crate::records::EquityRow;
+use crate::run::Run;
+use units::{Cash, Notional, Price, Qty, Round, Side, Timestamp};
+
+/// Quotients of doubles agree to so much.
+const NEAR: f64 = 1e-9;
+
+/// The twin's money and positions as they follow so far.
+pub(super) struct Twin {
+    /// Contracts in one currency and one account, a row for each bar: what the table of equity tells can be made again.
+    is_bare: bool,
+    /// Whether it can be followed at all, and how long: a liquidation is the venue's, at a price that no table has.
+    follows: bool,
+    until: Option<Timestamp>,
+    cash: Notional,
+    fees: Cash,
+    funding: Cash,
+    paid_in: Cash,
+    /// By seat.
+    held: Vec<Qty>,
+}
+
+impl Twin {
+    pub(super) fn new(run: &Run, seats: usize) -> Self {
+        let policies = run.policies();
+        let is_bare = |policy: &policy::Policy| {
+            is_plain(policy)
+                && policy.adopt.is_empty()
+                && policy.hedges.is_empty()
+                && policy.accounts.len() < 2
+                && policy.backtest.fee_tiers.is_empty()
+        };
+        let each_bar = run.record.configuration.get("rows").is_some_and(|rows| rows == "each bar");
+        let kinds = run.record.instruments.iter();
+        let mut kinds = kinds.map(|known| known.kind != "spot" && known.kind != "structure");
+        let is_bare = policies.iter().all(is_bare)
+            && each_bar
+            && kinds.all(|is_contract| is_contract)
+            && has_one_currency(run)
+            && run.tables.accounts.is_empty()
+            && run.tables.options.is_empty();
+        Self {
+            is_bare,
+            follows: is_bare,
+            until: run.record.twin.liquidated.as_ref().and_then(|at| at.parse().ok()),
+            cash: Notional::ZERO,
+            fees: Cash::ZERO,
+            funding: Cash::ZERO,
+            paid_in: Cash::ZERO,
+            held: vec![Qty::ZERO; seats],
+        }
+    }
+}
+
+impl Twin {
+    /// Whether the run is of contracts in one currency and one account, with a row for each bar.
+    pub(super) fn is_bare(&self) -> bool {
+        self.is_bare
+    }
+}
+
+impl Walk<'_> {
+    /// After an input: what the twin traded and was paid in it. `row`: the row of equity that it made, and its place.
+    pub(super) fn twin(&mut self, first: usize, row: Option<(usize, EquityRow)>) {
+        let is_over = self.twin.until.is_some_and(|until| self.at >= until);
+        let is_told_by_bars = |market: &super::Market| {
+            market.mark.is_none() && !market.accrues && market.now.trades.is_empty() && !market.is_option
+        };
+        let is_alone = self.seats.iter().all(|seat| seat.alone);
+        if !self.twin.follows || is_over || !is_alone || !self.busy.iter().all(|at| is_told_by_bars(&self.markets[*at]))
+        {
+            self.twin.follows = false;
+            return;
+        }
+        let terms = &self.policies[0].backtest;
+        let positions = &self.tables.positions;
+        for position in positions[first..].iter().take_while(|position| position.time <= self.at) {
+            let Some(market) = self.by_symbol.get(&*position.instrument).copied() else { continue };
+            let Some(seat) = self.seat_of(&position.strategy, market) else { continue };
+            let known = &self.markets[market];
+            let change = plus(position.twin_position, -self.twin.held[seat]);
+            self.twin.held[seat] = position.twin_position;
+            if change.is_zero() {
+                continue;
+            }
+            let side = if change.signum() > 0 { Side::Buy } else { Side::Sell };
+            let price = worsened(position.open, terms.half_spread + terms.slippage, side, known.tick);
+            let exposure = known.contract.exposure(price, change.abs());
+            let fee = exposure.at_rate(terms.taker_fee, Round::AwayFromZero).unwrap_or_default();
+            self.twin.cash -= known.contract.value(price, change) + fee.notional();
+            self.twin.fees += fee;
+        }
+        for index in &self.busy {
+            let known = &self.markets[*index];
+            let held = known.seats.iter().map(|seat| self.twin.held[*seat]).fold(Qty::ZERO, plus);
+            for rate in known.now.funding.iter().filter(|_| !held.is_zero()) {
+                let owed = -known.contract.exposure(known.last, held);
+                let round = if owed.signum() * rate.signum() > 0 { Round::TowardZero } else { Round::AwayFromZero };
+                let paid = owed.at_rate(*rate, round).unwrap_or_default();
+                self.twin.cash += paid.notional();
+                self.twin.funding += paid;
+            }
+        }
+        let Some((row, equity)) = row else { return };
+        self.twin.cash += (equity.twin_paid_in - self.twin.paid_in).notional();
+        self.twin.paid_in = equity.twin_paid_in;
+        let (mut worth, mut exposed) = (Notional::ZERO, Cash::ZERO);
+        for (seat, held) in self.twin.held.iter().enumerate().filter(|(_, held)| !held.is_zero()) {
+            let mark = self.mark_of(seat).unwrap_or(Price::ZERO);
+            let contract = self.markets.iter().find(|market| market.seats.contains(&seat)).map(|of| of.contract);
+            let contract = contract.unwrap_or_default();
+            worth += contract.value(mark, *held);
+            exposed += contract.exposure(mark, *held).cash();
+        }
+        let made = (self.twin.cash + worth).cash();
+        let at = At::equity(row, &equity);
+        self.found.ensure("twin", made == equity.twin_equity, at, || {
+            format!("the twin's equity is {}, what it holds and traded gives {made}", equity.twin_equity)
+        });
+        let exposed = if made.raw() > 0 { exposed.approximate() / made.approximate() } else { 0.0 };
+        let is_near = (equity.twin_exposure - exposed).abs() <= NEAR * exposed.abs().max(1.0);
+        self.found.ensure("twin", is_near, at, || {
+            format!("the twin's exposure is {}, its positions at their marks give {exposed}", equity.twin_exposure)
+        });
+    }
+
+    /// What it paid in all, where it could be followed to the end.
+    pub(super) fn twin_paid(&mut self) {
+        if !self.twin.follows || self.told.bars == 0 {
+            return;
+        }
+        let (told, at) = (&self.run.record.twin, At::file("run.json"));
+        for (what, told, made) in [
+            ("fees", &told.fees, self.twin.fees.to_string()),
+            ("funding", &told.funding, self.twin.funding.to_string()),
+        ] {
+            self.found.ensure("twin", *told == made, at, || {
+                format!("the twin's {what} are {told}, what it holds and traded gives {made}")
+            });
+        }
+    }
+}
