@@ -93,6 +93,11 @@ pub(crate) fn is_spot(symbol: &str) -> bool {
     parts(symbol).is_some_and(|parts| parts.is_spot)
 }
 
+/// Whether a symbol is that of an option.
+pub(crate) fn is_option(symbol: &str) -> bool {
+    symbol.split_once(':').is_some_and(|(_, contract)| before_option(contract).is_some())
+}
+
 fn parts(symbol: &str) -> Option<Parts<'_>> {
     let (venue, contract) = symbol.split_once(':')?;
     let (pair, is_spot) = pair(contract);

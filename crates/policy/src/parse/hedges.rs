@@ -8,6 +8,7 @@ use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
 use crate::spec::{self, ALTERNATIVES_MAX, Alternative, Band, Choice, Hedge, HedgeTerms, HedgeTo, Structure};
+use crate::symbol;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -38,7 +39,7 @@ pub(super) fn hedges<'t>(
         let venue = symbol.as_deref().filter(|_| follows_equity).map(spec::venue);
         let choice = choice(reader, section, (base, symbol.as_deref(), venue), &taken);
         let Some(instrument) = symbol.clone() else { continue };
-        if !is_own(reader, section, &instrument, &taken) {
+        if !is_own(reader, section, &instrument, &taken) || !is_steady(reader, section, &instrument) {
             continue;
         }
         let Some(base) = base else {
@@ -75,6 +76,23 @@ fn is_own<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instrument: &s
         reader.error(Code::Hedges, place, "a hedge trades an instrument of its own", label, help);
     }
     is_own
+}
+
+/// Whether the delta of a unit of it stays what it is, as that of an option does not.
+fn is_steady<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instrument: &str) -> bool {
+    let is_option = symbol::is_option(instrument);
+    if is_option {
+        let base = spec::base(instrument).unwrap_or("BTC");
+        let venue = spec::venue(instrument);
+        let label = "an option: its delta moves with every price, it trades at quotes, and it ends";
+        let help = format!(
+            "name a perpetual, a future or spot on {base}; options are held as the legs of a `[structure]` (`chain = \"{venue}:{base}\"`), \
+             which `give_up = true` sells down where that costs less"
+        );
+        let message = "a delta hedge trades perpetuals, futures and spot";
+        reader.error(Code::Hedges, section.place("instrument"), message, label, help);
+    }
+    !is_option
 }
 
 /// What costs are compared of, of a coin and an instrument, and the venue that all of them have to be of. The outer `None`: it was refused.
@@ -139,7 +157,7 @@ fn alternative<'t>(
     reader.require(entry, &[("instrument", "\"binance:BTCUSDT-PERP\"")]);
     let terms = terms(reader, entry);
     let instrument = head::instrument(reader, entry, "instrument", entry.get("instrument")?)?;
-    if !is_own(reader, entry, &instrument, taken) {
+    if !is_own(reader, entry, &instrument, taken) || !is_steady(reader, entry, &instrument) {
         return None;
     }
     if let Some(base) = base
