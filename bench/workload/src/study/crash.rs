@@ -145,8 +145,17 @@ fn outcome(run: &Run, day: &str) -> Result<Outcome, Failed> {
 
 /// The tables.
 pub(super) fn figures(data: &Data) -> Result<String, Failed> {
+    Ok(tables(data, &CRASHES)? + "\n")
+}
+
+/// The table of the last of them, which has one market.
+pub(super) fn part(data: &Data) -> Result<String, Failed> {
+    tables(data, &CRASHES[2..])
+}
+
+fn tables(data: &Data, crashes: &[Crash]) -> Result<String, Failed> {
     let mut text = String::new();
-    for crash in &CRASHES {
+    for crash in crashes {
         let mut pieces: Vec<(usize, &str, Vec<PathBuf>)> = Vec::new();
         for (file, coin) in crash.markets {
             let mut tapes = vec![data.bars(file, coin)?];
@@ -192,5 +201,5 @@ pub(super) fn figures(data: &Data) -> Result<String, Failed> {
             );
         }
     }
-    Ok(signed(&text) + "\n")
+    Ok(signed(&text))
 }

@@ -22,9 +22,12 @@ const ETHER: [(&str, &str); 9] = [
     ("BTC-PERPETUAL", "ETH-PERPETUAL"),
 ];
 
-/// The table.
+/// A period: its name, whether it is of ether, the tenor of what is traded, and its tapes.
+type Period = (&'static str, bool, i64, Vec<PathBuf>);
+
+/// The tables.
 pub(super) fn figures(data: &Data, root: &Path) -> Result<String, Failed> {
-    let mut periods: Vec<(&str, bool, i64, Vec<PathBuf>)> = Vec::new();
+    let mut periods: Vec<Period> = Vec::new();
     for (name, coin) in [("27 January to 15 May 2026, BTC", "BTC"), ("27 January to 15 May 2026, ETH", "ETH")] {
         let mut tapes = Vec::new();
         for month in 1..=5 {
@@ -33,14 +36,23 @@ pub(super) fn figures(data: &Data, root: &Path) -> Result<String, Failed> {
         tapes.push(data.perpetual(&format!("bars_2026/{coin}USDT_binance_1h"), coin)?);
         periods.push((name, coin == "ETH", 30, tapes));
     }
+    periods.push(june(data)?);
+    Ok(tables(&periods, root)? + "\n")
+}
+
+/// The table of the month of which a chain a day is recorded.
+pub(super) fn part(data: &Data, root: &Path) -> Result<String, Failed> {
+    tables(&[june(data)?], root)
+}
+
+fn june(data: &Data) -> Result<Period, Failed> {
     let bars = data.perpetual("bars_multiyear/BTCUSDT_binance_spot_1h_2017_2022", "BTC")?;
     let bars = data.cut(&[bars], "june-2021", "2021-06-01T00:00:00", "2021-07-01T00:00:00")?;
-    periods.push((
-        "June 2021, BTC, chains at the end of each day",
-        false,
-        14,
-        vec![data.chain("deribit_eod_2021/BTC_2021-06")?, bars],
-    ));
+    let tapes = vec![data.chain("deribit_eod_2021/BTC_2021-06")?, bars];
+    Ok(("June 2021, BTC, chains at the end of each day", false, 14, tapes))
+}
+
+fn tables(periods: &[Period], root: &Path) -> Result<String, Failed> {
     let mut pieces = Vec::new();
     for (at, (_, is_ether, tenor, tapes)) in periods.iter().enumerate() {
         for policy in POLICIES {
@@ -97,5 +109,5 @@ pub(super) fn figures(data: &Data, root: &Path) -> Result<String, Failed> {
         text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
         rows.iter().filter(|(of, _)| *of == at).for_each(|(_, row)| text += row);
     }
-    Ok(signed(&text) + "\n")
+    Ok(signed(&text))
 }

@@ -3,6 +3,7 @@
 use super::Failed;
 use super::data::Data;
 use super::figures::{Draws, Measure, days, drawdown, each, quantile, run, signed, tail, total, vol, volvol};
+use backtest::VariantPath;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -121,12 +122,14 @@ const MEASURES: [(&str, Measure); 5] = [
     ("return", total),
 ];
 
-/// The table.
-pub(super) fn figures(data: &Data) -> Result<String, Failed> {
-    let mut periods: Vec<&str> = MARKETS.iter().map(|(period, ..)| *period).collect();
-    periods.dedup();
-    let mut tapes: Vec<Vec<PathBuf>> = Vec::new();
-    for (_, file, coin) in MARKETS {
+/// The policy on a market, once for each technique without it: of which, and the paths.
+type Done = (usize, Vec<VariantPath>);
+
+/// Runs the policy on some of the markets.
+fn done(data: &Data, which: Vec<usize>) -> Result<Vec<Done>, Failed> {
+    let mut pieces: Vec<(usize, Vec<PathBuf>)> = Vec::new();
+    for at in which {
+        let (_, file, coin) = MARKETS[at];
         let mut own = vec![data.bars(file, coin)?];
         if file.contains("perp_15m") || file.contains("/2023_") {
             let rates = data.funding(coin)?;
@@ -140,18 +143,63 @@ pub(super) fn figures(data: &Data) -> Result<String, Failed> {
                 false => vec![own.remove(0), rates],
             };
         }
-        tapes.push(own);
+        pieces.push((at, own));
     }
-    let done = each((0..MARKETS.len()).collect(), |at: usize| {
-        let (period, file, coin) = MARKETS[at];
-        let run = run(file, policy(coin, file), &tapes[at])?;
-        let paths = backtest::ablation_paths(&run, 1, &mut |_| ControlFlow::Continue(()))?;
-        let period = periods.iter().position(|known| *known == period).unwrap_or_default();
-        Ok((period, paths))
-    })?;
+    each(pieces, |(at, tapes)| {
+        let (_, file, coin) = MARKETS[at];
+        let run = run(file, policy(coin, file), &tapes)?;
+        Ok((at, backtest::ablation_paths(&run, 1, &mut |_| ControlFlow::Continue(()))?))
+    })
+}
+
+/// What came of the policy on each market, a row each: losses as plainly as gains.
+fn by_market(done: &[Done]) -> String {
+    let mut text = String::from(
+        "| file | return, % | of its twin, % | volatility, % a year | worst drawdown, % | of its twin, % | the best return without one \
+         technique, % | the worst, % |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+    );
+    for (at, paths) in done {
+        let [all, rest @ .., twin] = &paths[..] else { continue };
+        let of = |path: &VariantPath, measure: Measure| measure(&days(&path.times, &path.growth));
+        let percent =
+            |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{:.1}", value * 100.0));
+        // The first of equals.
+        let mut without: Vec<(f64, &str)> =
+            rest.iter().filter_map(|path| Some((of(path, total)?, path.row.variant.as_str()))).collect();
+        without.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let told = |found: Option<&(f64, &str)>| {
+            found.map_or_else(|| "–".to_owned(), |(value, name)| format!("{:.1} {name}", value * 100.0))
+        };
+        text += &format!(
+            "| `{}` | {} | {} | {} | {} | {} | {} | {} |\n",
+            MARKETS[*at].1,
+            percent(of(all, total)),
+            percent(of(twin, total)),
+            percent(of(all, vol)),
+            percent(of(all, drawdown)),
+            percent(of(twin, drawdown)),
+            told(without.last()),
+            told(without.first()),
+        );
+    }
+    signed(&text)
+}
+
+/// The rows of the files of daily bars.
+pub(super) fn part(data: &Data) -> Result<String, Failed> {
+    let daily = (0..MARKETS.len()).filter(|at| MARKETS[*at].1.starts_with("bars_daily/"));
+    Ok(by_market(&done(data, daily.collect())?))
+}
+
+/// The tables.
+pub(super) fn figures(data: &Data) -> Result<String, Failed> {
+    let mut periods: Vec<&str> = MARKETS.iter().map(|(period, ..)| *period).collect();
+    periods.dedup();
+    let done = done(data, (0..MARKETS.len()).collect())?;
     let mut pairs: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
-    for (period, paths) in &done {
+    for (at, paths) in &done {
+        let period = periods.iter().position(|known| *known == MARKETS[*at].0).unwrap_or_default();
         let Some((all, rest)) = paths.split_first() else { continue };
         let with = days(&all.times, &all.growth);
         for other in rest {
@@ -163,7 +211,7 @@ pub(super) fn figures(data: &Data) -> Result<String, Failed> {
             // What did nothing on a market says nothing of what it does.
             if without != with && without.len() == with.len() {
                 pairs.entry(name).or_default().push(Pair {
-                    period: *period,
+                    period,
                     with: with.clone(),
                     without,
                     turnover: all.row.turnover.zip(other.row.turnover),
@@ -199,7 +247,8 @@ pub(super) fn figures(data: &Data) -> Result<String, Failed> {
     text += &format!("| technique | acted on | {} | turnover | costs |\n", heads.join(" | "));
     text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
     lines.iter().for_each(|line| text += line);
-    Ok(signed(&text) + "\n")
+    let each = "\nThe policy with all of them, file by file, and the return with that one technique switched off whose absence helped most and least:\n\n";
+    Ok(signed(&text) + each + &by_market(&done) + "\n")
 }
 
 /// `pyramid` of `without pyramid`.
