@@ -103,11 +103,14 @@ impl Ledger {
     }
 
     /// What was paid and traded, in the numéraire of the first account at the last marks. The exchange tells what options were filled
-    /// worse than their quotes.
+    /// worse than their quotes, and what impact cost.
     pub(crate) fn paid(&self, engine: &Engine, shown: &Shown, exchange: &Exchange) -> PaidSums {
         let mut sums = PaidSums::default();
         for (_, currency, amount) in exchange.option_slippage() {
             sums.beyond_quotes += shown.of(engine, currency, amount).unwrap_or_default();
+        }
+        for (_, currency, amount) in exchange.impact_paid() {
+            sums.impact += shown.of(engine, currency, amount).unwrap_or_default();
         }
         for ((_, currency), line) in &self.lines {
             let shown = |amount| shown.of(engine, *currency, amount).unwrap_or_default();

@@ -178,6 +178,8 @@ pub(crate) struct PaidSums {
     /// Of it, what options cost beside the middle of bid and ask; and of that, what they were filled worse than bid or ask.
     pub(crate) of_options: Cash,
     pub(crate) beyond_quotes: Cash,
+    /// Of `slippage`, what fills paid for their size.
+    pub(crate) impact: Cash,
     pub(crate) traded: Cash,
 }
 

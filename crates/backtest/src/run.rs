@@ -295,6 +295,9 @@ pub struct Paid {
     /// Of `options`, what they were filled worse than bid or ask: slippage and whole ticks. The rest is half spreads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beyond_quotes: Option<String>,
+    /// Of `slippage`, what fills paid for their size; none of a run that assumes no impact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact: Option<String>,
     /// Value traded, both sides.
     pub traded: String,
     /// When the venue liquidated it.
@@ -303,7 +306,7 @@ pub struct Paid {
 
 impl Paid {
     fn of(pass: &Pass) -> Self {
-        let PaidSums { fees, funding, slippage, of_options, beyond_quotes, traded } = pass.facts.paid;
+        let PaidSums { fees, funding, slippage, of_options, beyond_quotes, impact, traded } = pass.facts.paid;
         let has_options = pass.instruments.iter().any(|of| of.kind == InstrumentKind::Structure);
         let if_any = |amount: Cash| has_options.then(|| amount.to_string());
         Self {
@@ -312,6 +315,7 @@ impl Paid {
             slippage: slippage.to_string(),
             options: if_any(of_options),
             beyond_quotes: if_any(beyond_quotes),
+            impact: (!impact.is_zero()).then(|| impact.to_string()),
             traded: traded.to_string(),
             liquidated: pass.facts.liquidated.map(|at| at.to_string()),
         }
@@ -542,6 +546,9 @@ fn configuration(policy: &Policy, scaled: &Pass) -> BTreeMap<String, String> {
         ("twin_base".to_owned(), terms.twin_base.to_string()),
         ("rows".to_owned(), if every == Duration::ZERO { "each bar".to_owned() } else { format!("each {every}") }),
     ]);
+    if !terms.impact.is_zero() {
+        assumed.insert("impact".to_owned(), terms.impact.to_string());
+    }
     // A venue that is only simulated has no terms to know.
     let is_margined = |of: &&Instrument| {
         of.venue() != "sim"

@@ -195,7 +195,8 @@ impl Run {
         // Options fill at the bid or the ask, which are recorded: what is worse than those is slippage. Of others the run states both.
         let [of_options, beyond] = [&paid.options, &paid.beyond_quotes].map(|told| told.as_deref().map_or(0.0, number));
         let stated = if half_spread + slip > 0.0 { half_spread / (half_spread + slip) } else { 0.0 };
-        let spread = of_options - beyond + (both - of_options) * stated;
+        let impact = paid.impact.as_deref().map_or(0.0, number);
+        let spread = of_options - beyond + (both - of_options - impact) * stated;
         let (fees, funding) = (number(&paid.fees), number(&paid.funding));
         let net = self.tables.equity.last().map_or(0.0, |row| {
             let earned = if is_twin { row.twin_equity - row.twin_paid_in } else { row.equity - row.paid_in };

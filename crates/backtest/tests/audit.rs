@@ -779,8 +779,46 @@ fn strategies_that_share_an_instrument_hold() {
     let other = format!("{}{signal}{}", &text[..begin], &text[end..])
         .replace("name = \"demo-trend\"", "name = \"demo-fast\"")
         .replace("trail = \"6N\"", "trail = \"5N\"\ntrigger = \"synthetic\"");
-    let (audit, _) = shared([text.to_owned(), other]);
-    assert!(audit.triggers.acted > 60, "{:?}", audit.triggers);
+    // An execution pays for its whole size, whoever's it is.
+    let costly =
+        |text: &str| format!("{}\n[backtest]\nimpact = \"50bp\"\n", text.split("\n[backtest]").next().unwrap());
+    for texts in [[text.to_owned(), other.clone()], [costly(text), costly(&other)]] {
+        let (audit, _) = shared(texts);
+        assert!(audit.triggers.acted > 60, "{:?}", audit.triggers);
+    }
+}
+
+/// With no other cost beside fees, what fills cost is impact: value × value × 0.5 % ÷ a million of each execution, and up to a tick. The
+/// report tells it as slippage and not as spread, and the audit finds a fill that is a tick too good.
+#[test]
+fn impact_is_charged_told_and_checked() {
+    const COSTS: &str = "\n[backtest]\nhalf_spread = 0\nslippage = 0\n";
+    let policy = |more: &str| format!("{}{COSTS}{more}", backtest::demo::POLICY.split("\n[backtest]").next().unwrap());
+    let (free, stored) = (stored(&policy("")), stored(&policy("impact = \"50bp\"\n")));
+    assert_eq!((&free.run.record.scaled.impact, free.run.record.scaled.slippage.as_str()), (&None, "0"));
+    let (run, record) = (&stored.run, &stored.run.record.scaled);
+    assert_eq!(record.impact.as_deref(), Some(record.slippage.as_str()));
+    assert_eq!(record.impact.as_deref().map(|_| record.liquidated.is_none()), Some(true));
+    let tick: f64 = run.record.instruments[0].tick.parse().unwrap();
+    let (mut least, mut most, mut takers) = (0.0, 0.0, 0);
+    for fill in run.tables.fills.iter().filter(|fill| fill.liquidity == "taker") {
+        let value = fill.quantity.approximate() * fill.reference.approximate();
+        least += value * value * 0.005 / 1e6;
+        most += value * value * 0.005 / 1e6 + fill.quantity.approximate() * tick;
+        takers += 1;
+    }
+    let paid: f64 = record.slippage.parse().unwrap();
+    assert!(takers > 20 && least < paid && paid < most, "{takers} fills: {least} {paid} {most}");
+    let (spread, slippage) = (run.summary().costs.scaled.spread, run.summary().costs.scaled.slippage);
+    assert!(spread == 0.0 && (slippage - paid).abs() < 1e-6, "{spread} {slippage}");
+    let audit = audited(&stored.write("kept", run));
+    assert!(audit.is_clean(), "{}", told(&audit));
+    let (failed, text) = stored.failed("a tick too good", |run| {
+        let fill = run.tables.fills.iter_mut().find(|fill| fill.liquidity == "taker").unwrap();
+        let tick: Price = run.record.instruments[0].tick.parse().unwrap();
+        fill.price = if fill.side == "buy" { fill.price - tick } else { fill.price + tick };
+    });
+    assert!(failed.contains(&"fill.price") && text.contains("with half spread, slippage and impact is"), "{text}");
 }
 
 /// Two strategies that follow volatility, the one quickly and the other slowly: what one sells the other buys.

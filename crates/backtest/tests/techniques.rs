@@ -270,6 +270,23 @@ fn open_risk_lowers_an_entry() {
     check(&policy, &warmed("[series] 1 310 311 308.5 310 → : +entry 77.018 at market"));
 }
 
+/// With an impact of a tenth of the price a million, q units lose 8.05 q to the stop and its gap and 305² q² ÷ 10,000,000 for their
+/// size: 71.166 of them 620. They are bought at 310 and 71.166 × 310 ÷ 10,000,000, 0.2206 %: at 310.69.
+#[test]
+fn open_risk_counts_the_impact_of_the_exit() {
+    let policy = signalled(
+        "[stop]\ninitial = \"2N\"\n[caps]\nopen_risk = \"2%\"\ngap = \"1%\"\n[backtest]\ndeposit = \"31_000 USDT\"\n\
+         taker_fee = 0.0\nmaker_fee = 0.0\nhalf_spread = 0.0\nslippage = 0.0\nlatency = \"0ms\"\nimpact = \"10%\"\n",
+    );
+    check(
+        &policy,
+        &warmed(
+            "[series] 1 310 311 308.5 310 → : +entry 71.166 at market
+         310 310 310 310 → entry buy 71.166 @ 310.69 : +stop 71.166 at 305.69",
+        ),
+    );
+}
+
 #[test]
 fn a_campaign_that_goes_nowhere_is_closed_by_time() {
     let policy = signalled("[stop]\ninitial = \"2N\"\ntime = \"3h\"\ntime_reach = \"1R\"\n");

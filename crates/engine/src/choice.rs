@@ -43,6 +43,8 @@ pub struct HedgeChoice {
     pub hedge: Hedge,
     /// A trade of this instrument, as a share of value.
     pub cost: f64,
+    /// What impact adds for each unit of the quote currency traded at once, as a share of value.
+    pub impact: f64,
     /// Margin that it binds, as a share of value.
     pub margin: f64,
     /// What the width of a band that follows from costs follows from.
@@ -59,6 +61,7 @@ struct Way {
     scope: usize,
     instrument: InstrumentId,
     cost: f64,
+    impact: f64,
     margin: f64,
     /// Rates of the last days, with the times that they are for.
     funding: VecDeque<(Timestamp, f64, Duration)>,
@@ -180,6 +183,7 @@ impl Choosing {
             kind,
             delta: 1.0,
             fee: way.cost * reference,
+            impact: way.impact * reference * reference,
             carry: self.carry(engine, way, now, reference) * reference,
             margin: way.margin * reference,
             expiry: of.kind.expiry().map(|expiry| expiry.since(engine.now).days() / YEAR),
@@ -328,7 +332,7 @@ impl Choosing {
 impl Engine {
     /// A strategy is an instrument of a hedge that compares costs.
     pub(crate) fn join_choice(&mut self, scope: usize, instrument: InstrumentId, terms: HedgeChoice) {
-        let (group, cost, margin) = (terms.group as usize, terms.cost, terms.margin);
+        let (group, cost, impact, margin) = (terms.group as usize, terms.cost, terms.impact, terms.margin);
         if self.choices.len() <= group {
             let given_up = terms.gives_up;
             let Some(choosing) = Choosing::new(terms) else { return };
@@ -338,7 +342,8 @@ impl Engine {
             }
         }
         let ways = &mut self.choices[group].ways;
-        ways.push(Way { scope, instrument, cost, margin, funding: VecDeque::new(), refused: [Timestamp::MIN; 2] });
+        let (funding, refused) = (VecDeque::new(), [Timestamp::MIN; 2]);
+        ways.push(Way { scope, instrument, cost, impact, margin, funding, refused });
     }
 
     /// The delta of what a hedge of several instruments hedges is another.

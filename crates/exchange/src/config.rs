@@ -5,7 +5,7 @@ use crate::{FeeSchedule, Flow, FlowKind, OptionTerms, PathLog};
 use market::{AccountSpec, Catalogue, Conversion, Currency};
 use risk::TierTable;
 use std::fmt;
-use units::{AccountId, Cash, Contract, Duration, InstrumentId, Price, Qty, Rate, Round, Side};
+use units::{AccountId, Cash, Contract, Duration, InstrumentId, Notional, Price, Qty, Rate, Round, Side};
 
 /// The simulated venue's terms, and the accounts at it. All rates are fractions of notional or price, and less than one.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +18,11 @@ pub struct ExchangeConfig {
     pub maker: Rate,
     /// Half of the bid-ask spread, paid by what takes.
     pub half_spread: Rate,
-    /// Price impact and delay, paid by what takes.
+    /// Delay and what else makes fills worse, whatever their size; paid by what takes.
     pub slippage: Rate,
+    /// Temporary price impact: the further share of price for each million of the quote currency that one fill takes. Not of options,
+    /// whose quotes have sizes. Linear in the size, as Almgren and Chriss, "Optimal Execution of Portfolio Transactions" (2001), have it.
+    pub impact: Rate,
     /// Fee of a liquidation, on top of the taker fee.
     pub liquidation_fee: Rate,
     /// Fee of the settlement of an expired contract.
@@ -181,6 +184,7 @@ impl ExchangeConfig {
             maker: Rate::ZERO,
             half_spread: Rate::ZERO,
             slippage: Rate::ZERO,
+            impact: Rate::ZERO,
             liquidation_fee: Rate::ZERO,
             settlement_fee: Rate::ZERO,
             latency: Duration::ZERO,
@@ -268,10 +272,35 @@ impl ExchangeConfig {
         exists(flow.account) && has_target && flow.kind.amount().signum() > 0
     }
 
-    /// What taking gets: the reference price moved by half-spread and slippage, to the tick on the worse side.
-    pub(crate) fn taken(&self, reference: Price, side: Side, tick: Price) -> Price {
-        worsened(reference, self.half_spread + self.slippage, side, tick)
+    /// What taking gets: the reference price moved by half-spread, slippage and the impact of the quantity, to the tick on the worse side.
+    pub(crate) fn taken(&self, reference: Price, side: Side, tick: Price, (contract, qty): (Contract, Qty)) -> Price {
+        let impact = impact_of(self.impact, quoted(contract, reference, qty));
+        worsened(reference, self.half_spread + self.slippage + impact, side, tick)
     }
+}
+
+/// What a quantity is worth in the quote currency at a price: of an inverse contract itself.
+fn quoted(contract: Contract, price: Price, qty: Qty) -> Notional {
+    match contract {
+        Contract::Linear => price * qty,
+        Contract::Inverse => Price::from_raw(Price::ONE) * qty,
+    }
+}
+
+/// The share of price by which taking so much of the quote currency at once is worse, rounded up at 1e-12; at most the price itself.
+fn impact_of(each_million: Rate, value: Notional) -> Rate {
+    /// A million, in steps of a value.
+    const MILLION: i128 = 1_000_000 * Notional::ONE;
+    if each_million.raw() == 0 {
+        return Rate::ZERO;
+    }
+    // In hundred-millionths of the quote currency, rounded up: a product with any rate then fits.
+    let coarse = i128::from(Price::ONE);
+    let value = value.raw().abs().div_euclid(coarse) + i128::from(value.raw() % coarse != 0);
+    let share = value.saturating_mul(i128::from(each_million.raw()));
+    let million = MILLION / coarse;
+    let share = share / million + i128::from(share % million != 0);
+    Rate::from_raw(i64::try_from(share).map_or(Rate::ONE, |share| share.min(Rate::ONE)))
 }
 
 /// A price moved against a side by a rate, then to the tick on the worse side; never under one tick.
@@ -311,6 +340,24 @@ mod tests {
             assert_eq!(moved.to_string(), expected, "{reference} {by} {side}");
         }
         assert!(worsened(Price::MAX, "0.5".parse().unwrap(), Side::Buy, Price::from_raw(7)).raw() > i64::MAX - 7);
+    }
+
+    /// By hand: 0.2 bp a million; the last digit is rounded up, and no impact is more than the price.
+    #[test]
+    fn impact_is_linear_in_what_is_taken() {
+        for (contract, price, qty, expected) in [
+            (Contract::Linear, "50000", "20", "0.00002"),
+            (Contract::Linear, "50000", "-40", "0.00004"),
+            (Contract::Linear, "50000", "0.00000001", "0.000000000001"),
+            (Contract::Inverse, "50000", "3000000", "0.00006"),
+            (Contract::Inverse, "1", "3000000", "0.00006"),
+            (Contract::Linear, "92000000000", "92000000000", "1"),
+        ] {
+            let value = quoted(contract, price.parse().unwrap(), qty.parse().unwrap());
+            let share = impact_of("0.00002".parse().unwrap(), value);
+            assert_eq!(share.to_string(), expected, "{contract:?} {price} {qty}");
+            assert_eq!(impact_of(Rate::ZERO, value), Rate::ZERO);
+        }
     }
 
     #[test]

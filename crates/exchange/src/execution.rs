@@ -4,9 +4,9 @@ use crate::book::{Arrival, Order, Wait};
 use crate::config::{fee, worsened};
 use crate::venue::{Exchange, LIQUIDATION, OPENING, SETTLEMENT, Stage};
 use crate::walk::{Kind, Walk};
-use market::{CancelReason, Event, Fill, Forced, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
+use market::{CancelReason, Currency, Event, Fill, Forced, Liquidity, OrderEvent, OrderKind, OrderState, OrderUpdate};
 use risk::Size;
-use units::{Cash, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
+use units::{AccountId, Cash, InstrumentId, OrderId, Price, Qty, Rate, Side, Timestamp};
 
 /// Who acts at the next price reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,14 +151,14 @@ impl Exchange {
                 self.book.get_mut(walk.instrument, index).arrival = Arrival::Crossing;
             }
         }
-        let order = self.book.of(walk.instrument)[index];
-        let terms = self.terms_of(walk, &order);
-        self.execute(walk, index, terms);
+        self.execute(walk, index);
     }
 
-    fn terms_of(&self, walk: &Walk, order: &Order) -> Terms {
+    /// At what terms so much of an order executes.
+    fn terms_of(&self, walk: &Walk, order: &Order, qty: Qty) -> Terms {
         let (side, tick) = (order.order.side, self.terms[walk.instrument].tick);
-        let taken = self.config.taken(walk.here, side, tick);
+        let size = (self.account_of(walk.instrument).contract(walk.instrument), qty);
+        let taken = self.config.taken(walk.here, side, tick, size);
         let maker = |price| Terms { price, reference: price, liquidity: Liquidity::Maker };
         match (order.limit(), order.arrival) {
             (None, _) => Terms { price: taken, reference: walk.here, liquidity: Liquidity::Taker },
@@ -171,8 +171,8 @@ impl Exchange {
         }
     }
 
-    /// Fills what an order may fill at these terms, and ends what it may not.
-    fn execute(&mut self, walk: &mut Walk, index: usize, terms: Terms) {
+    /// Fills what an order may fill here, and ends what it may not.
+    fn execute(&mut self, walk: &mut Walk, index: usize) {
         let order = self.book.of(walk.instrument)[index];
         let net = self.account_of(walk.instrument).position(walk.instrument).qty;
         let mut qty = self.fillable(walk, &order);
@@ -180,6 +180,7 @@ impl Exchange {
             self.update(walk, index, OrderUpdate::Cancelled(CancelReason::NothingToReduce));
             return;
         }
+        let mut terms = self.terms_of(walk, &order, qty);
         let shortage = self.shortage(walk.instrument, order.order.side, qty, terms);
         match shortage {
             Some(CancelReason::Margin) => qty = qty.min(reducible(net, order.order.side)),
@@ -187,14 +188,35 @@ impl Exchange {
             None => {}
         }
         if !qty.is_zero() {
+            if shortage.is_some() {
+                terms = self.terms_of(walk, &order, qty);
+            }
             let fill = self.fill(walk.instrument, order.order.side, qty, terms);
             let fill = self.take(fill);
+            if !self.config.impact.is_zero() {
+                self.note_impact(&fill, self.terms_of(walk, &order, Qty::ZERO).price);
+            }
             self.update(walk, index, OrderUpdate::Filled(fill));
         }
         if let Some(reason) = shortage {
             self.update_by_id(walk, order.order.id, OrderUpdate::Cancelled(reason));
         }
         self.settle(walk, net, order.limit().is_some() && terms.liquidity == Liquidity::Maker);
+    }
+
+    /// Counts what a fill paid more than at the price of one without impact.
+    fn note_impact(&mut self, fill: &Fill, without: Price) {
+        let index = fill.instrument.index();
+        let account = self.account_of(index);
+        let (contract, currency) = (account.contract(index), account.settlement(index).currency);
+        *self.impact.entry((fill.account, currency)).or_default() +=
+            contract.profit(fill.signed_qty(), without, fill.price);
+    }
+
+    /// What fills paid for impact so far, by account and currency: the part of what they cost beside their reference prices that a
+    /// fill of next to nothing would not have paid.
+    pub fn impact_paid(&self) -> impl Iterator<Item = (AccountId, Currency, Cash)> + '_ {
+        self.impact.iter().map(|((account, currency), amount)| (*account, *currency, *amount))
     }
 
     pub(crate) fn fill(&self, instrument: usize, side: Side, qty: Qty, terms: Terms) -> Fill {
@@ -334,9 +356,15 @@ impl Exchange {
         let net = client.account.position(walk.instrument).qty;
         let side = if net.raw() > 0 { Side::Sell } else { Side::Buy };
         let rate = client.fees.taker() + self.config.liquidation_fee;
-        let price = self.config.taken(walk.here, side, tick);
+        let contract = client.account.contract(walk.instrument);
+        let taken = |qty| self.config.taken(walk.here, side, tick, (contract, qty));
+        let (price, without) = (taken(net), taken(Qty::ZERO));
         let terms = Terms { price, reference: walk.here, liquidity: Liquidity::Taker };
+        let forced = self.fill(walk.instrument, side, net.abs(), terms);
         self.force(walk.instrument, -net, terms, rate, Forced::Liquidation);
+        if !self.config.impact.is_zero() {
+            self.note_impact(&forced, without);
+        }
         while let Some(id) = self.book.first_of(account) {
             self.cancel(id, CancelReason::Liquidated);
         }

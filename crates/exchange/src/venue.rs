@@ -10,9 +10,10 @@ use crate::path::{PathLog, adverse_is_low};
 use crate::walk::{Kind, Walk};
 use crate::{ExchangeConfig, PathRule};
 use market::{
-    Account, Bar, CashReason, Catalogue, Conversion, Event, Forced, Input, InstrumentKind, Liquidity, OrderEvent,
-    OrderUpdate, Source,
+    Account, Bar, CashReason, Catalogue, Conversion, Currency, Event, Forced, Input, InstrumentKind, Liquidity,
+    OrderEvent, OrderUpdate, Source,
 };
+use std::collections::BTreeMap;
 use units::{AccountId, Cash, InstrumentId, OrderId, Price, Qty, Rate, Timestamp};
 
 /// The order id of fills by which the venue closes a position for want of margin. Plans count from 1, so no order of ours
@@ -58,6 +59,8 @@ pub struct Exchange {
     pub(crate) options: Option<Options>,
     /// By account and settlement currency, the [bounds](Terms::bound) of its positions together.
     pub(crate) bounds: Vec<Cash>,
+    /// What impact made fills pay more, by account and currency.
+    pub(crate) impact: BTreeMap<(AccountId, Currency), Cash>,
     /// Whether any account's fees depend on what it traded.
     has_fee_tiers: bool,
     /// The present market input.
@@ -156,6 +159,7 @@ impl Exchange {
             terms: terms.collect(),
             options: Options::of(catalogue, &config.options),
             bounds: vec![Cash::ZERO; count],
+            impact: BTreeMap::new(),
             watchers: vec![Vec::new(); count],
             book: Book::new(count),
             paths: PathLog::new(count),

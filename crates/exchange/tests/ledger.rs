@@ -79,6 +79,8 @@ fn terms(random: &mut Random, catalogue: &Catalogue) -> ExchangeConfig {
     terms.accounts = vec![account("sim", "USDT", first, None), account("other", "USDC", second, Some(tiers()))];
     (terms.taker, terms.maker) = ("0.0005".parse().unwrap(), "-0.0001".parse().unwrap());
     terms.half_spread = Rate::from_raw(random.below(3) * 100_000_000);
+    // What is traded is worth hundreds: up to some ticks.
+    terms.impact = Rate::from_raw([0, 1, 5][(terms.half_spread.raw() / 100_000_000) as usize] * Rate::ONE);
     terms.liquidation_fee = "0.005".parse().unwrap();
     terms.settlement_fee = "0.0002".parse().unwrap();
     terms.continuous_funding = (0..COUNT).map(|_| random.chance(50)).collect();

@@ -224,6 +224,8 @@ fn terms(seed: u64) -> ExchangeConfig {
     terms.half_spread = Rate::from_raw(random.below(3) * 100_000_000);
     terms.slippage = Rate::from_raw(random.below(3) * 100_000_000);
     terms.liquidation_fee = "0.005".parse().unwrap();
+    // A tenth, none or a fifth of the price for a million.
+    terms.impact = Rate::from_raw([1, 0, 2][(seed % 3) as usize] * Rate::ONE / 10);
     terms.latency = Duration::from_nanos(random.below(3) * Duration::MINUTE.nanos());
     terms
 }

@@ -19,6 +19,66 @@ fn a_market_order_fills_at_the_next_open_with_costs() {
     );
 }
 
+/// One percent a million: a tenth of it for 100,000, and four times the size pays sixteen times as much. A limit that rests pays none.
+#[test]
+fn what_takes_pays_for_its_size() {
+    check(
+        "
+        config impact 0.01
+        bar 100 100 100 100
+        place 1 buy 1000 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 1000 @ 100.1 ref 100
+        is impact 100
+        place 2 buy 4000 market
+        bar 100 100 100 100     → ack 2 → fill 2 buy 4000 @ 100.4 ref 100
+        is impact 1700
+        place 3 sell 2500 stop 90 reduce
+        place 4 sell 2500 limit 110
+        bar 100 110 90 105      → ack 3, ack 4 → triggered 3, fill 3 sell 2500 @ 89.7 ref 90    # 225,000: 89.7975 to the worse tick
+                                → fill 4 sell 2500 @ 110 maker
+        is impact 2450
+        is net 0 equity 997550
+        place 5 buy 5000 limit 105.2                    # 105 and 0.525 %, but no worse than its price
+        bar 105 105 105 105     → ack 5 → fill 5 buy 5000 @ 105.2 ref 105
+        is impact 3450
+        ",
+    );
+}
+
+/// Of an inverse contract the quantity is the value in the quote currency, at whatever price.
+#[test]
+fn the_size_of_an_inverse_contract_is_its_quantity() {
+    check(
+        "
+        config kind inverse deposit 1000 impact 0.01
+        bar 50000 50000 50000 50000
+        place 1 buy 500000 market
+        bar 50000 50000 50000 50000     → ack 1 → fill 1 buy 500000 @ 50250 ref 50000
+        is impact 0.0497512437810946                    # 10 - 500000 / 50250 coins
+        ",
+    );
+}
+
+/// For what an account has no margin for it pays no impact, and what is liquidated pays for its size.
+#[test]
+fn impact_is_of_what_is_filled() {
+    check(
+        "
+        config deposit 10000 impact 0.01
+        bar 100 100 100 100
+        place 1 buy 1000 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 1000 @ 100.1 ref 100
+        place 2 sell 100000 market
+        bar 100 100 100 100     → ack 2 → fill 2 sell 1000 @ 99.9 ref 100, cancelled 2 margin
+        is net 0 equity 9800 impact 200
+        place 3 buy 1000 market
+        bar 100 100 100 100     → ack 3 → fill 3 buy 1000 @ 100.1 ref 100
+        bar 80 80 80 80         → fill 0 sell 1000 @ 79.9 ref 80 liquidation    # 80,000: 0.08 %: 79.936 to the worse tick
+        is net 0 equity -10400 impact 400
+        ",
+    );
+}
+
 #[test]
 fn latency_keeps_an_order_out_of_bars_that_end_before_it_arrives() {
     check(

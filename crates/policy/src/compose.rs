@@ -158,7 +158,8 @@ impl Composer<'_> {
         if let (Some(risk), Some(stop)) = (caps.open_risk, &self.policy.stop) {
             let exit_cost = risk.exit_cost.map_or_else(|| self.policy.backtest.cost(), Ratio::get);
             let (initial, follow) = (stop.initial.get(), stop.follow);
-            self.add(OpenRiskCap { risk, exit_cost, initial, follow });
+            let impact = self.policy.backtest.impact_each();
+            self.add(OpenRiskCap { risk, exit_cost, impact, initial, follow });
         }
     }
 

@@ -437,6 +437,9 @@ impl Printer {
         }
         self.quoted("half_spread", basis_points(backtest.half_spread));
         self.quoted("slippage", basis_points(backtest.slippage));
+        if !backtest.impact.is_zero() {
+            self.quoted("impact", basis_points(backtest.impact));
+        }
         if backtest.options != OptionCosts::default() {
             self.quoted("option_fee", basis_points(backtest.options.fee));
             match backtest.options.margin {

@@ -33,6 +33,8 @@ pub struct Reductions {
     pub limits: Vec<Reduction>,
     /// What a trade costs, as a share of its value.
     pub cost: f64,
+    /// What impact adds for each unit of the quote currency traded at once, as a share of value.
+    pub impact: f64,
     /// What a trade of an option costs beside its spread, as a share of its underlying.
     pub option_fee: f64,
 }
@@ -66,8 +68,9 @@ impl Reductions {
             let (of, series) = (limit.reducible()?, series(limit.of.lone_fact()?)?);
             Some(Reduction { of, series, limit: limit.limit.constant()?, restore: limit.restore.constant()? })
         });
-        let (cost, option_fee) = (policy.backtest.cost(), policy.backtest.options.fee.approximate());
-        Self { limits: limits.collect(), cost, option_fee }
+        let backtest = &policy.backtest;
+        let (cost, impact, option_fee) = (backtest.cost(), backtest.impact_each(), backtest.options.fee.approximate());
+        Self { limits: limits.collect(), cost, impact, option_fee }
     }
 }
 

@@ -1333,6 +1333,9 @@ pub struct Backtest {
     pub half_spread: Rate,
     /// Further cost of market and stop fills, as a share of the price.
     pub slippage: Rate,
+    /// Temporary price impact: the further share of price for each million of the quote currency that a market or stop order takes at
+    /// once (Almgren and Chriss 2001).
+    pub impact: Rate,
     /// What options cost and need.
     pub options: OptionCosts,
     /// From decision to the venue.
@@ -1344,10 +1347,16 @@ pub struct Backtest {
 }
 
 impl Backtest {
-    /// What a trade at the market costs, as a share of its value: fee, half the spread, slippage.
+    /// What a trade at the market costs whatever its size, as a share of its value: fee, half the spread, slippage.
     #[must_use]
     pub fn cost(&self) -> f64 {
         [self.taker_fee, self.half_spread, self.slippage].map(Rate::approximate).iter().sum()
+    }
+
+    /// What impact adds to it for each unit of the quote currency traded at once, as a share of value: value² × this is money.
+    #[must_use]
+    pub fn impact_each(&self) -> f64 {
+        self.impact.approximate() / 1e6
     }
 }
 
@@ -1395,6 +1404,7 @@ impl Default for Backtest {
             fee_currency: None,
             half_spread: hundredths_of_bp(50),
             slippage: hundredths_of_bp(100),
+            impact: Rate::ZERO,
             options: OptionCosts::default(),
             latency: Duration::from_nanos(Duration::SECOND.nanos() / 4),
             twin_base: Ratio::new(1.0).unwrap_or_default(),

@@ -862,12 +862,16 @@ fn backtest() -> impl Strategy<Value = Backtest> {
     let costs = (rate(100), rebate, rate(50), rate(50));
     (1..=1_000i128, costs, 0..=5_000i64, 1..=300i32).prop_map(|(thousands, costs, milliseconds, base)| {
         let (taker_fee, maker_fee, half_spread, slippage) = costs;
+        // In half of them, a fifth of the slippage for each million.
+        let odd = slippage.raw() / (Rate::ONE / 100_000) % 2;
+        let impact = Rate::from_raw(slippage.raw() / 5 * odd);
         Backtest {
             deposit: Cash::from_raw(thousands * 1_000 * Cash::ONE),
             taker_fee,
             maker_fee,
             half_spread,
             slippage,
+            impact,
             options: OptionCosts {
                 margin: match thousands as i64 % 100 {
                     0 => OptionMargin::Venue,

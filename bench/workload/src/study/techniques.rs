@@ -247,7 +247,8 @@ pub(super) fn figures(data: &Data) -> Result<String, Failed> {
     text += &format!("| technique | acted on | {} | turnover | costs |\n", heads.join(" | "));
     text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
     lines.iter().for_each(|line| text += line);
-    let each = "\nThe policy with all of them, file by file, and the return with that one technique switched off whose absence helped most and least:\n\n";
+    let each = "\nThe policy with all of them, file by file, and its return with that one technique switched off whose absence helped \
+                most, and least:\n\n";
     Ok(signed(&text) + each + &by_market(&done) + "\n")
 }
 

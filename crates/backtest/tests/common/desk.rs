@@ -122,6 +122,7 @@ impl Desk {
             group: 0,
             hedge: hedge.clone(),
             cost: terms.cost.map_or(0.0, Ratio::get),
+            impact: self.seats.first().map_or(0.0, |seat| seat.policy.backtest.impact_each()),
             margin: terms.margin.map_or(margin, Ratio::get),
             band_cost: 0.0,
             option_fee: 0.0,

@@ -101,6 +101,7 @@ impl Setup {
             maker: terms.maker_fee,
             half_spread: terms.half_spread,
             slippage: terms.slippage,
+            impact: terms.impact,
             latency: terms.latency,
             liquidation_fee: Rate::from_raw(Rate::ONE / 200),
             ..ExchangeConfig::new(terms.deposit, &self.catalogue)

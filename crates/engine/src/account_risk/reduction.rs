@@ -311,11 +311,13 @@ fn position(engine: &Engine, scope: usize, terms: &Reductions) -> Position {
     };
     let hedge = if held > 0.0 { unwinding(engine, scope, terms.cost) / held } else { 0.0 };
     let least = worth(engine, scope) * CHEAPEST;
+    // Of options the sizes are quoted.
+    let impact = if own.desk.is_some() { 0.0 } else { terms.impact * worth(engine, scope) * worth(engine, scope) };
     Position {
         held,
         lot: lot.map_or(1.0, Qty::approximate),
         fewest: fewest.map_or(0.0, Qty::approximate),
-        cost: Cost { half_spread: spread.max(least), hedge, ..Cost::default() },
+        cost: Cost { half_spread: spread.max(least), hedge, impact, ..Cost::default() },
     }
 }
 

@@ -227,6 +227,7 @@ pub(super) const TAKER_FEE: Field = fee("taker_fee", Low::Least(0.0), "between 0
 pub(super) const MAKER_FEE: Field = fee("maker_fee", Low::Least(-0.01), "between -1% and 10%", "\"2bp\"");
 const HALF_SPREAD: Field = fee("half_spread", Low::Least(0.0), "between 0 and 10%", "\"0.5bp\"");
 const SLIPPAGE: Field = fee("slippage", Low::Least(0.0), "between 0 and 10%", "\"1bp\"");
+const IMPACT: Field = fee("impact", Low::Least(0.0), "between 0 and 10%", "\"0.2bp\"");
 const OPTION_FEE: Field = fee("option_fee", Low::Least(0.0), "between 0 and 10%", "\"3bp\"");
 const OPTION_MARGIN: Field = Field {
     key: "option_margin",
@@ -277,6 +278,7 @@ pub(super) fn backtest<'t>(
         maker_fee: rate(&MAKER_FEE).or(first.map(|tier| tier.maker)).unwrap_or(default.maker_fee),
         half_spread: rate(&HALF_SPREAD).unwrap_or(default.half_spread),
         slippage: rate(&SLIPPAGE).unwrap_or(default.slippage),
+        impact: rate(&IMPACT).unwrap_or(default.impact),
         options: OptionCosts { fee: rate(&OPTION_FEE).unwrap_or(default.options.fee), margin },
         deposit: deposit.unwrap_or(default.deposit),
         deposit_currency: deposit_currency.flatten(),

@@ -136,6 +136,7 @@ pub(crate) const SECTIONS: &[Named] = &[
             "maker_fee",
             "half_spread",
             "slippage",
+            "impact",
             "latency",
             "twin_base",
             "fee_tiers",

@@ -14,6 +14,8 @@ pub(crate) struct OpenRiskCap {
     pub(crate) risk: OpenRisk,
     /// Share of the exit's value.
     pub(crate) exit_cost: f64,
+    /// By how much that share grows with each unit of the quote currency that the exit trades.
+    pub(crate) impact: f64,
     /// Distance of the initial stop in N, and whether adds move it.
     pub(crate) initial: f64,
     pub(crate) follow: Follow,
@@ -108,7 +110,16 @@ impl OpenRiskCap {
     fn most(&self, facts: &Facts, equity: f64, price: Price, stop: Price, side: Qty) -> Option<Qty> {
         let each = self.each(facts, price, stop, side);
         let room = self.risk.cap.get() * equity.max(0.0);
-        let most = if each > 0.0 { Qty::from_estimate(room / each, Round::TowardZero)? } else { Qty::MAX };
+        let bend = self.bend(facts, stop);
+        let most = match bend > 0.0 {
+            // Of each × most + bend × most² = room the root over zero, in a form that loses no digits.
+            true => {
+                let root = each + (each * each + 4.0 * bend * room).sqrt();
+                if root > 0.0 { Some(2.0 * room / root) } else { Some(0.0) }
+            }
+            false => (each > 0.0).then_some(room / each),
+        };
+        let most = most.map_or(Some(Qty::MAX), |most| Qty::from_estimate(most, Round::TowardZero))?;
         Some(most.to_lot(facts.get(facts::LOT)?, Round::TowardZero))
     }
 
@@ -120,6 +131,15 @@ impl OpenRiskCap {
         match contract(facts) {
             Contract::Linear => behind + beyond * stop,
             Contract::Inverse => behind / (price * stop) + beyond / stop,
+        }
+    }
+
+    /// What the impact of an exit at a stop adds for each unit of quantity², in the currency of `each`.
+    fn bend(&self, facts: &Facts, stop: Price) -> f64 {
+        let stop = stop.approximate();
+        match contract(facts) {
+            Contract::Linear => self.impact * stop * stop,
+            Contract::Inverse => self.impact / stop,
         }
     }
 
@@ -163,7 +183,8 @@ impl OpenRiskCap {
             Room::Part(_) => return None,
         };
         let each = self.each(facts, add.at, stop, held);
-        let needed = (held.abs().approximate() + turns_at.approximate()) * each / self.risk.cap.get();
+        let whole = held.abs().approximate() + turns_at.approximate();
+        let needed = whole * (each + self.bend(facts, stop) * whole) / self.risk.cap.get();
         let spare = (there(equity, price).approximate() - needed).abs();
         // A part of it to each; what is said at the corners has the last word.
         let exposed = match contract {
@@ -221,6 +242,7 @@ mod tests {
         OpenRiskCap {
             risk: OpenRisk { cap: ratio(cap), gap: ratio(gap), exit_cost: None },
             exit_cost,
+            impact: 0.0,
             initial: 2.0,
             follow,
         }
@@ -267,9 +289,13 @@ mod tests {
     fn an_inverse_entry_is_counted_in_coin() {
         let facts = facts(Contract::Inverse, "10", "50000", "0", "1000", "1");
         let wanted: Qty = "400000".parse().unwrap();
-        let mut because = Because::default();
-        let verdict =
-            rule(0.02, 0.0, 0.001, Follow::Entry).evaluate(&facts, Target { base: wanted, qty: wanted }, &mut because);
-        assert_eq!(verdict.target.qty.to_string(), "234146");
+        let kept = |rule: OpenRiskCap| {
+            let target = Target { base: wanted, qty: wanted };
+            rule.evaluate(&facts, target, &mut Because::default()).target.qty.to_string()
+        };
+        let plain = || rule(0.02, 0.0, 0.001, Follow::Entry);
+        assert_eq!(kept(plain()), "234146");
+        // With a tenth of the price a million, q dollars cost q² ÷ 10,000,000 ÷ 48,000 coins more: the root of the sum.
+        assert_eq!(kept(OpenRiskCap { impact: 1e-7, ..plain() }), "166517");
     }
 }

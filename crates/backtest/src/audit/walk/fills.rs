@@ -7,7 +7,7 @@ use crate::audit::live::{Live, id_of, is_venues, side_of};
 use crate::audit::plans::MARKET;
 use crate::audit::seat::{Seat, plus};
 use crate::records::{FillRow, PlanRow};
-use units::{Cash, Price, Qty, Rate, Round, Side};
+use units::{Cash, Contract, Price, Qty, Rate, Round, Side};
 
 impl Walk<'_> {
     /// A fill of an order: it is the next one of it in the table of fills, at a price that the market reached.
@@ -68,6 +68,30 @@ impl Walk<'_> {
         }
     }
 
+    /// What the size of an execution makes it worse by, as a share of its price: that of all its parts, where strategies share it.
+    fn impact(&self, row: usize, market: usize) -> Rate {
+        let (fills, fill) = (&self.tables.fills, &self.tables.fills[row]);
+        let is_part = |other: &&FillRow| {
+            other.input == fill.input
+                && other.instrument == fill.instrument
+                && other.order == fill.order
+                && other.price == fill.price
+                && other.liquidity != "internal"
+        };
+        let parts = fills[..row].iter().rev().take_while(is_part).chain(fills[row..].iter().take_while(is_part));
+        let whole = parts.fold(0_i128, |sum, part| sum + i128::from(signed_of(part).raw())).abs();
+        // In hundred-millionths of the quote currency, rounded up.
+        let (one, price) = (i128::from(Price::ONE), i128::from(fill.reference.raw()));
+        let value = match self.markets[market].contract {
+            Contract::Linear => (whole * price + one - 1) / one,
+            Contract::Inverse => whole,
+        };
+        let each = i128::from(self.policies[0].backtest.impact.raw());
+        let million = 1_000_000 * one;
+        let share = (value.saturating_mul(each).saturating_add(million - 1) / million).min(i128::from(Rate::ONE));
+        Rate::from_raw(share as i64)
+    }
+
     /// The price of a fill, from what the market did and what taking costs.
     pub(super) fn price(&mut self, row: usize, market: usize, order: &Live) {
         let fill = &self.tables.fills[row];
@@ -87,7 +111,8 @@ impl Walk<'_> {
             return;
         }
         let is_maker = fill.liquidity == "maker";
-        let taken = worsened(fill.reference, terms.half_spread + terms.slippage, side, tick);
+        let impact = if terms.impact.is_zero() { Rate::ZERO } else { self.impact(row, market) };
+        let taken = worsened(fill.reference, terms.half_spread + terms.slippage + impact, side, tick);
         let expected = match limit {
             _ if is_maker => fill.reference,
             Some(limit) => {
@@ -100,7 +125,8 @@ impl Walk<'_> {
             None => taken,
         };
         self.found.ensure("fill.price", fill.price == expected, at, || {
-            format!("filled at {}; {} with half spread and slippage is {expected}", fill.price, fill.reference)
+            let what = if impact.is_zero() { "half spread and slippage" } else { "half spread, slippage and impact" };
+            format!("filled at {}; {} with {what} is {expected}", fill.price, fill.reference)
         });
         let Some(bar) = now.bar.filter(|_| now.trades.is_empty()) else { return };
         // What rested untouched is reached at its level, or at the open where the market opened beyond it.
