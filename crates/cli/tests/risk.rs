@@ -249,6 +249,18 @@ fn the_same_bits_whatever_the_threads() {
     }
 }
 
+/// Of 361 changes none has to be among the worst of ten thousand, and 3.6 are of a hundred.
+#[test]
+fn a_tail_beyond_the_history_is_said_to_be_the_laws() {
+    let sandbox = desk();
+    for (confidence, is_told) in [("99.99%", true), ("99%", false)] {
+        let said = json(&sandbox, &format!(" --method delta-gamma --confidence {confidence}"));
+        let told =
+            said["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains("the law's alone"));
+        assert_eq!(told, is_told, "{confidence}: {}", said["notes"]);
+    }
+}
+
 #[test]
 fn the_picture_has_the_distribution_and_the_shares() {
     let sandbox = desk();

@@ -9,7 +9,7 @@ use pricing::options::{EuropeanOption, Inputs};
 use pricing::surface::Tenor;
 use std::collections::BTreeSet;
 use std::path::Path;
-use units::{Duration, Price, Round, Timestamp};
+use units::{Duration, Price, Round, Timestamp, show};
 
 const YEAR: f64 = 365.0;
 /// Tenor of the volatility at the money that stands for a coin's own.
@@ -321,7 +321,9 @@ impl Book {
         let off = pegs.iter().filter(|(_, price)| *price != 1.0);
         notes.extend(off.map(|(of, price)| format!("what the tapes quote in {of} counts at {price} USD for each")));
         if !kept.is_empty() {
-            notes.push(format!("not on the tapes, as the portfolio has it: {}", kept.join(", ")));
+            let recent = show::duration(max_age, show::Style::Terminal);
+            notes
+                .push(format!("not on the tapes in the {recent} before, as the portfolio has it: {}", kept.join(", ")));
         }
         if wrong.is_empty() { Ok(notes) } else { Err(wrong) }
     }

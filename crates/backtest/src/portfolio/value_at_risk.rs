@@ -838,6 +838,14 @@ fn notes(
             ));
         }
     }
+    let beyond = market.history.len() as f64 * (1.0 - asked.confidence);
+    if beyond < 1.0 && matches!(asked.method, RiskMethod::MonteCarlo | RiskMethod::DeltaGamma) {
+        notes.push(format!(
+            "none of the {} changes of the history has to lie so far out: what is told there is the law's alone; take a longer history, or \
+             ask for a lower confidence",
+            market.history.len()
+        ));
+    }
     if let Some(behind) = market.history.behind_hole() {
         let (decay, of) = match (asked.method, asked.forecast.unwrap_or(Forecast::Exponential(DECAY))) {
             (RiskMethod::Historical, _) => (1.0, "the changes"),

@@ -154,7 +154,7 @@ pub(crate) struct Stress {
     /// The moment of the market, UTC
     #[arg(long, value_name = "TIME", requires = "market")]
     pub(crate) at: Option<Timestamp>,
-    /// Refuse surfaces, prices and marks that are older: `30s`, `5m`, `1d`
+    /// How old surfaces, prices and marks of the tapes may be: `30s`, `5m`, `1d`
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = super::duration)]
     pub(crate) max_age: Duration,
     /// A stress of your own beside the named ones, as docs/risk.md has it; give it once for each file
@@ -324,7 +324,7 @@ pub(crate) struct Risk {
     /// Which paths: the same seed draws the same ones
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub(crate) seed: u64,
-    /// Refuse surfaces, prices and marks that are older than this at `--at`: `5m`, `1h`
+    /// How old surfaces, prices and marks of the tapes may be at `--at`: `5m`, `1h`
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = super::positive_duration)]
     pub(crate) max_age: Duration,
     /// Threads; as many as there are cores if not given. No result depends on it
