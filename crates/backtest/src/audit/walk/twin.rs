@@ -48,7 +48,8 @@ impl Twin {
             && run.tables.options.is_empty();
         Self {
             is_bare,
-            follows: is_bare,
+            // How much worse impact makes a fill hangs on what else is taken at once.
+            follows: is_bare && policies.iter().all(|policy| policy.backtest.impact.is_zero()),
             until: run.record.twin.liquidated.as_ref().and_then(|at| at.parse().ok()),
             cash: Notional::ZERO,
             fees: Cash::ZERO,
