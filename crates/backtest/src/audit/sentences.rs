@@ -119,7 +119,7 @@ const SAID: &[Said] = &[
         "allocation",
         &[
             (KEPT, "own drawdown {} of at most {}: {} of its capital is left"),
-            (CUT, "own drawdown {} of at most {}: nothing of its capital is left"),
+            (KEPT_CUT, "own drawdown {} of at most {}: nothing of its capital is left"),
         ],
     ),
     (
