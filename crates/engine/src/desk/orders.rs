@@ -84,18 +84,14 @@ impl Desk {
             self.orders[at].stage = if waits { Stage::Queued } else { Stage::Active };
             return;
         }
-        // A stop is of what was filled; a change of size is of an increase on its way, too, and takes that off first.
-        let of_filled = matches!(order.purpose, Purpose::Stop | Purpose::Rung { .. });
-        let (mut given_up, mut whole) = (Qty::ZERO, self.goal().abs());
+        let mut given_up = Qty::ZERO;
         if self.increases() {
             given_up = (self.goal() - self.position).abs();
             self.abandon(CancelReason::Requested, out);
-            if of_filled {
-                whole = self.goal().abs();
-            }
         }
         let room = self.goal().abs();
-        let open = if order.open().abs() >= whole { room } else { (order.open().abs() - given_up).max(Qty::ZERO) };
+        // The order was sent beside an increase on its way, and takes that off as well.
+        let open = if order.open().abs() >= room { room } else { (order.open().abs() - given_up).max(Qty::ZERO) };
         if self.rolling && open < self.position.abs() {
             self.set_stage(id, Stage::Queued);
             return;
