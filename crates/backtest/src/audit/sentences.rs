@@ -118,8 +118,9 @@ const SAID: &[Said] = &[
     (
         "allocation",
         &[
-            (KEPT, "own drawdown {} of at most {}: {} of its capital is left"),
+            // Before the other, whose words it has.
             (KEPT_CUT, "own drawdown {} of at most {}: nothing of its capital is left"),
+            (KEPT, "own drawdown {} of at most {}: {} of its capital is left"),
         ],
     ),
     (
