@@ -31,6 +31,19 @@ fn increases_are_a_share_of_what_was_traded_and_the_rest_follows() {
     );
 }
 
+/// A limit on a fact beside it, which bears all that is wanted, changes nothing.
+#[test]
+fn a_limit_that_bears_all_changes_nothing() {
+    let limits = "[[limits]]\nof = \"abs(exposure)\"\nover = \"500%\"\nrestore = \"400%\"\n";
+    check(
+        &under(&format!("participation = \"10%\"\n{limits}")),
+        "310 310 310 310 → [no volume was recorded in the last 1 h: nothing is opened or added]
+         [volume] 100 310 310 310 310 → : +entry 10 at market
+         [volume] 50 310 310 310 310 → entry buy 10 @ 310 → : +entry 5 at market
+         [volume] 400 310 310 310 310 → entry buy 5 @ 310 → : +entry 25 at market",
+    );
+}
+
 /// What was done in a window of four hours is gone from its share; the next window begins anew.
 #[test]
 fn a_window_of_several_bars_is_used_once() {

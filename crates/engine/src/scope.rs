@@ -109,12 +109,12 @@ pub(crate) struct Scope {
     pub(crate) reductions: Option<Box<Reductions>>,
     /// What is traded of its instrument, where its rules ask.
     pub(crate) volume: Option<Box<Volume>>,
-    /// What its campaigns that have closed earned, after fees and funding.
-    pub(crate) earned: Cash,
     /// When its contract expires.
     expiry: Option<Timestamp>,
     /// That it has expired was told: nothing is decided from then on.
     over: bool,
+    /// What its campaigns that have closed earned, after fees and funding.
+    pub(crate) earned: Cash,
 }
 
 /// Between these prices there is none.
@@ -231,7 +231,7 @@ impl Scope {
         }
         if let Some(volume) = &self.volume {
             volume.tell(now, &mut self.facts);
-            self.facts.set(facts::ON_THE_WAY, self.working.in_flight().0);
+            self.facts.set(facts::IN_FLIGHT, self.working.in_flight().0);
         }
         if self.terms.hedges {
             self.facts.set(facts::ON_THE_WAY, self.working.on_the_way());

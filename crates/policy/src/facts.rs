@@ -342,7 +342,7 @@ facts! {
     55 HEDGED: Qty = "hedge.delta";
     /// Of a hedge: the sum of the unsigned deltas of each position that it hedges; zero where nothing is held.
     56 HEDGED_GROSS: Qty = "hedge.gross";
-    /// Signed quantity of orders that are on their way: of a hedge all, under a cap on participation those at market but for rungs.
+    /// Of a hedge: signed quantity of its orders that are on their way.
     57 ON_THE_WAY: Qty = "orders.on_the_way";
     /// Of a hedge: the unsigned gamma of all that it hedges together, in coins for a dollar.
     58 HEDGED_GAMMA: Ratio = "hedge.gamma";
@@ -373,6 +373,10 @@ pub const GREEK_EACH: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
 /// Of a strategy whose capital follows its own drawdown: that, as it was at the last midnight. It is no hedge and no structure, which
 /// have the slot too.
 pub const OWN_DRAWDOWN: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
+
+/// Under a cap on participation: signed quantity of orders at market that are on their way, but for rungs. What only hedges and
+/// structures are told has the slot too, and neither has such a cap.
+pub const IN_FLIGHT: Fact<Qty> = Fact::at(HEDGED_GAMMA.id().0);
 
 /// Of a strategy with limits on facts, while it decides once more: the most that they let be held. None: all that it wants. A hedge has
 /// no such limits, so that what only hedges are told has the slot too.

@@ -22,7 +22,7 @@ impl Rule for ParticipationCap {
 
     fn reads(&self) -> &[FactId] {
         const READS: &[FactId] =
-            &[facts::POSITION.id(), facts::ON_THE_WAY.id(), facts::TRADED.id(), facts::LOT.id(), facts::MIN_QTY.id()];
+            &[facts::POSITION.id(), facts::IN_FLIGHT.id(), facts::TRADED.id(), facts::LOT.id(), facts::MIN_QTY.id()];
         READS
     }
 
@@ -42,7 +42,7 @@ impl Rule for ParticipationCap {
         let from = if same_side(proposed.qty, held) { held.abs() } else { Qty::ZERO };
         let change = if grows { proposed.qty.abs() - from } else { Qty::ZERO };
         // What was sent is done, though a book that has thinned since would not bear it.
-        let sent = facts.get(facts::ON_THE_WAY).unwrap_or_default();
+        let sent = facts.get(facts::IN_FLIGHT).unwrap_or_default();
         let sent = if same_side(sent, proposed.qty) { sent.abs() } else { Qty::ZERO };
         let room = self.room(traded).max(sent);
         let mut verdict = Verdict::keep(proposed);
