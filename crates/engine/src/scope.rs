@@ -109,12 +109,12 @@ pub(crate) struct Scope {
     pub(crate) reductions: Option<Box<Reductions>>,
     /// What is traded of its instrument, where its rules ask.
     pub(crate) volume: Option<Box<Volume>>,
+    /// What its campaigns that have closed earned, after fees and funding.
+    pub(crate) earned: Cash,
     /// When its contract expires.
     expiry: Option<Timestamp>,
     /// That it has expired was told: nothing is decided from then on.
     over: bool,
-    /// What its campaigns that have closed earned, after fees and funding.
-    pub(crate) earned: Cash,
 }
 
 /// Between these prices there is none.
