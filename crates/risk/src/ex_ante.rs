@@ -199,18 +199,7 @@ fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteErro
                     ProfitIn::Coin => quantity / forward,
                 };
                 options.push(right, strike, forward)?;
-                exposures.push(&Exposure {
-                    quantity,
-                    vol,
-                    slope,
-                    level: 1.0,
-                    weight: 0.0,
-                    shift: 0.0,
-                    tilt: 0.0,
-                    floor: 0.0,
-                    years,
-                    discount,
-                })?;
+                exposures.push(&Exposure { slope, ..Exposure::still(quantity, vol, years, discount) })?;
             }
             Leg::DeltaOne { contract, quantity, forward } => {
                 finite("quantity", quantity)?;

@@ -1,31 +1,17 @@
 //! Deribit's margins against the venue's published answers (shared reference) and against an independent computation.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a malformed reference file fails the test; an absent one is named"
-)]
+#![allow(clippy::unwrap_used, reason = "a malformed reference file fails the test")]
 
+mod common;
+
+use common::text;
 use market::{Currency, Instrument, InstrumentKind};
 use pricing::options::Simd;
 use risk::Size;
 use risk::venues::deribit::{DeribitPortfolio, StatedMargins, net_delta, standard_margin};
 use risk::venues::{Balance, Figure, Margin, Order, Parameters, Portfolio, Position, Term, Underlying};
 use serde_json::Value;
-use std::path::PathBuf;
 use units::{Contract, Duration, OptionRight, Price, Qty, Round, Timestamp};
-
-#[expect(clippy::disallowed_methods, reason = "tests find and read the shared reference data")]
-fn text(file: &str) -> Option<String> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("TRIMTAB_SHARED").map_or(beside, PathBuf::from);
-    let Ok(text) = std::fs::read_to_string(shared.join("reference/pricing").join(file)) else {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{file}: shared data absent under CI");
-        eprintln!("skipped: {file} absent");
-        return None;
-    };
-    Some(text)
-}
 
 fn rows(text: &str) -> Vec<Vec<&str>> {
     text.lines().skip(1).map(|line| line.split(',').collect()).collect()
@@ -80,7 +66,7 @@ fn value(figure: &Figure) -> f64 {
 /// The venue's answer of 17 June 2024: both tables of both futures to 1e-10, every margin to 1e-9.
 #[test]
 fn the_venues_own_answer() {
-    let Some(text) = text("deribit_pm_btc_futures.json") else { return };
+    let Some(text) = text("the_venues_own_answer", "deribit_pm_btc_futures.json") else { return };
     let answer: Value = serde_json::from_str(&text).unwrap();
     let number = |value: &Value| value.as_f64().unwrap();
     let at = Timestamp::from_nanos(answer["timestamp_ms"].as_i64().unwrap() * 1_000_000);
@@ -219,7 +205,7 @@ fn options_as_computed_apart() {
 /// The venue's own worked figures of linear perpetuals, exactly.
 #[test]
 fn linear_perpetuals_exactly() {
-    let Some(text) = text("deribit_linear_perp_sm.csv") else { return };
+    let Some(text) = text("linear_perpetuals_exactly", "deribit_linear_perp_sm.csv") else { return };
     let rows = rows(&text);
     assert_eq!(rows.len(), 2);
     for row in rows {
@@ -259,7 +245,7 @@ fn linear_perpetuals_exactly() {
 /// The venue's worked examples to the digits it gives.
 #[test]
 fn worked_examples() {
-    let Some(text) = text("deribit_examples.csv") else { return };
+    let Some(text) = text("worked_examples", "deribit_examples.csv") else { return };
     let mut met = 0;
     for line in text.lines().skip(1) {
         let (name, rest) = line.split_once(',').unwrap();

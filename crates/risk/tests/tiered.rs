@@ -1,11 +1,10 @@
 //! Margin by tiers: Hyperliquid, dYdX and tables as data, against what the venues published (shared reference).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a malformed reference file fails the test; an absent one is named"
-)]
+#![allow(clippy::unwrap_used, reason = "a malformed reference file fails the test")]
 
+mod common;
+
+use common::text;
 use market::{Currency, Instrument, InstrumentKind};
 use risk::venues::{
     Absent, Balance, DydxClass, Figure, MarginError, Order, Parameters, Portfolio, Position, dydx, hyperliquid,
@@ -13,20 +12,7 @@ use risk::venues::{
 };
 use risk::{Size, TierTable};
 use serde_json::Value;
-use std::path::PathBuf;
 use units::{Cash, Contract, Notional, Price, Qty};
-
-#[expect(clippy::disallowed_methods, reason = "tests find and read the shared reference data")]
-fn text(file: &str) -> Option<String> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("TRIMTAB_SHARED").map_or(beside, PathBuf::from);
-    let Ok(text) = std::fs::read_to_string(shared.join("reference/pricing").join(file)) else {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{file}: shared data absent under CI");
-        eprintln!("skipped: {file} absent");
-        return None;
-    };
-    Some(text)
-}
 
 fn currency(code: &str) -> Currency {
     code.parse().unwrap()
@@ -66,7 +52,7 @@ fn value(figure: &Figure) -> f64 {
 /// The venue's own liquidation prices of isolated positions, to 1e-4 of themselves, by its rules of 2024.
 #[test]
 fn hyperliquid_isolated_positions() {
-    let Some(text) = text("hyperliquid_isolated_liq.csv") else { return };
+    let Some(text) = text("hyperliquid_isolated_positions", "hyperliquid_isolated_liq.csv") else { return };
     let mut met = 0;
     for line in text.lines().skip(1) {
         let row: Vec<&str> = line.split(',').collect();
@@ -91,7 +77,7 @@ fn hyperliquid_isolated_positions() {
 /// The shipped tiers are those of the venue's documentation, and maintenance margin is continuous at every boundary.
 #[test]
 fn hyperliquid_tiers_are_continuous() {
-    let Some(text) = text("hyperliquid_tiers.json") else { return };
+    let Some(text) = text("hyperliquid_tiers_are_continuous", "hyperliquid_tiers.json") else { return };
     let published: Value = serde_json::from_str(&text).unwrap();
     let (parameters, mut boundaries) = (Parameters::hyperliquid(), 0);
     for (coin, tiers) in published["tiers"].as_object().unwrap() {
@@ -145,7 +131,7 @@ fn hyperliquid_cross_by_its_formula() {
 /// price of another market stands still, and its maintenance margin counts.
 #[test]
 fn dydx_published_examples() {
-    let Some(text) = text("dydx_liquidation_price.csv") else { return };
+    let Some(text) = text("dydx_published_examples", "dydx_liquidation_price.csv") else { return };
     let mut met = 0;
     for line in text.lines().skip(1) {
         let row: Vec<&str> = line.split(',').collect();

@@ -113,6 +113,15 @@ pub struct Exposure {
     pub discount: f64,
 }
 
+impl Exposure {
+    /// Whose volatility no move changes.
+    #[must_use]
+    pub fn still(quantity: f64, vol: f64, years: f64, discount: f64) -> Self {
+        let (slope, level, weight, shift, tilt, floor) = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0);
+        Self { quantity, vol, slope, level, weight, shift, tilt, floor, years, discount }
+    }
+}
+
 /// Exposures in options of a [`MovedPrices`], in its order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exposures(Vec<Prepared>);
@@ -188,9 +197,7 @@ impl MovedPrices {
     /// let (mut options, mut exposures, mut sweep) = (MovedPrices::default(), Exposures::default(), Sweep::default());
     /// options.push(OptionKind::Call, 65_000.0, 60_000.0)?;
     /// options.settle(Simd::best());
-    /// let exposure = Exposure {
-    ///     quantity: 2.0, vol: 0.65, slope: 0.0, level: 1.0, weight: 1.0, shift: 0.0, tilt: 0.0, floor: 0.0, years: 0.1, discount: 1.0,
-    /// };
+    /// let exposure = Exposure { weight: 1.0, ..Exposure::still(2.0, 0.65, 0.1, 1.0) };
     /// exposures.push(&exposure)?;
     /// sweep.refill(Simd::best(), [(1.0, 0.0, 0.0), (0.9, 0.2, 0.0)]); // nothing; forwards fall by a tenth, volatilities rise by a fifth
     /// let mut worth = Vec::new();
@@ -409,18 +416,7 @@ mod tests {
 
     #[test]
     fn refuses_what_no_option_has() {
-        let good = Exposure {
-            quantity: 1.0,
-            vol: 0.5,
-            slope: 0.0,
-            level: 1.0,
-            weight: 0.0,
-            shift: 0.0,
-            tilt: 0.0,
-            floor: 0.0,
-            years: 1.0,
-            discount: 1.0,
-        };
+        let good = Exposure::still(1.0, 0.5, 1.0, 1.0);
         let refused = |exposure: Exposure| Exposures::default().push(&exposure).unwrap_err().field;
         assert_eq!(refused(Exposure { vol: f64::NAN, ..good }), Field::Vol);
         assert_eq!(refused(Exposure { floor: -0.1, ..good }), Field::Vol);

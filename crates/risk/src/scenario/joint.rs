@@ -617,18 +617,7 @@ impl Revaluation {
             for index in group.options.clone() {
                 let smile = &self.smiles[index];
                 let quantity = smile.quantity * unit;
-                let still = Exposure {
-                    quantity,
-                    vol: smile.vol,
-                    slope: 0.0,
-                    level: 1.0,
-                    weight: 0.0,
-                    shift: 0.0,
-                    tilt: 0.0,
-                    floor: 0.0,
-                    years,
-                    discount,
-                };
+                let still = Exposure::still(quantity, smile.vol, years, discount);
                 let is_plain = skewed == 0.0 && tilted == 0.0;
                 let place = if is_plain { 0.0 } else { ln(smile.strike / group.quoted) };
                 // Where whole smiles move along, what they do stands in the place of the skew.

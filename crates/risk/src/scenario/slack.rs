@@ -1,9 +1,9 @@
 //! How far profits under joint moves may go from those of now while prices stay near and little time passes.
 
-use super::joint::{Along, amounts_of, quanto_of};
+use super::joint::{Along, MovedCurrencies, amounts_of, quanto_of};
 use super::order::Order;
 use super::revaluation::{Group, Ready, tenor_weight};
-use super::{JointMoves, ScenarioError};
+use super::{JointMoves, Portfolio, ScenarioError};
 use crate::venues::STEEPEST;
 use pricing::surface::Sticky;
 use units::Duration;
@@ -142,14 +142,7 @@ impl Ready<'_> {
             let Self { revaluation, portfolio } = &mut *self;
             revaluation.move_currencies(portfolio, moves)?;
             let prices = revaluation.moved_currencies(portfolio, moves);
-            let account = prices.of(portfolio.account);
-            for (currency, now, then) in portfolio.others.iter().flat_map(|line| amounts_of(portfolio, *line, moves)) {
-                let price = prices.of(currency);
-                let before = now * price.now() / account.now();
-                for (row, sum) in by_price.iter_mut().enumerate() {
-                    *sum -= then * price.then(row) / account.then(row) - before;
-                }
-            }
+            others(portfolio, moves, &prices, by_price, |sum, gained| *sum -= gained);
             by_price.iter_mut().for_each(|sum| *sum = sum.abs());
         } else if has_price {
             let options = &self.portfolio.options;
@@ -168,13 +161,7 @@ impl Ready<'_> {
         let prices = revaluation.moved_currencies(portfolio, moves);
         let account = prices.of(portfolio.account);
         // What a future is worth and what it cost may move apart.
-        for (currency, now, then) in portfolio.others.iter().flat_map(|line| amounts_of(portfolio, *line, moves)) {
-            let price = prices.of(currency);
-            let before = now * price.now() / account.now();
-            for (row, sum) in by_price.iter_mut().enumerate() {
-                *sum += (then * price.then(row) / account.then(row) - before).abs();
-            }
-        }
+        others(portfolio, moves, &prices, by_price, |sum, gained| *sum += gained.abs());
         for amount in portfolio.others.iter().filter_map(|line| quanto_of(portfolio, *line, moves)) {
             let (before, then) = amount.worth(&prices);
             by_price.iter_mut().enumerate().for_each(|(row, sum)| *sum += (then(row) - before).abs());
@@ -267,6 +254,24 @@ impl Ready<'_> {
             }
         }
         Ok(true)
+    }
+}
+
+/// Tells what each amount that is no option gains in each scenario, in what the account reckons in, beside that scenario's sum.
+fn others(
+    portfolio: &Portfolio,
+    moves: &JointMoves,
+    prices: &MovedCurrencies<'_>,
+    sums: &mut [f64],
+    tell: impl Fn(&mut f64, f64),
+) {
+    let account = prices.of(portfolio.account);
+    for (currency, now, then) in portfolio.others.iter().flat_map(|line| amounts_of(portfolio, *line, moves)) {
+        let price = prices.of(currency);
+        let before = now * price.now() / account.now();
+        for (row, sum) in sums.iter_mut().enumerate() {
+            tell(sum, then * price.then(row) / account.then(row) - before);
+        }
     }
 }
 

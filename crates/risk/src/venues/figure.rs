@@ -84,6 +84,12 @@ pub struct Component {
     pub figure: Figure,
 }
 
+impl Component {
+    pub(super) fn new(name: impl Into<String>, position: Option<usize>, figure: Figure) -> Self {
+        Self { name: name.into(), position, figure }
+    }
+}
+
 /// A scenario and what it does to the portfolio.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioRow {
@@ -117,6 +123,17 @@ pub struct Margin {
 }
 
 impl Margin {
+    /// Of rules that sum what is owed over positions, exactly, and know no scenarios: equity, initial and maintenance margin.
+    pub(super) fn owed(
+        (model, currency): (&'static str, Currency),
+        [equity, initial, maintenance]: [Cash; 3],
+        components: Vec<Component>,
+        notes: Vec<String>,
+    ) -> Self {
+        let [equity, initial, maintenance] = [equity, initial, maintenance].map(Figure::Owed);
+        Self { model, currency, equity, initial, maintenance, components, scenarios: Vec::new(), worst: None, notes }
+    }
+
     /// A component's figure by name; of a component that several positions have, the first.
     #[must_use]
     pub fn component(&self, name: &str) -> Option<&Figure> {

@@ -142,7 +142,7 @@ pub(crate) fn assess(
 ) -> Result<Tiered, MarginError> {
     let mut components = Vec::new();
     let mut add = |name: &str, position: Option<usize>, cash: Cash| {
-        components.push(Component { name: name.to_owned(), position, figure: Figure::Owed(cash) });
+        components.push(Component::new(name, position, Figure::Owed(cash)));
     };
     portfolio.check()?;
     let mut equity = portfolio.amount(settle);
@@ -220,10 +220,10 @@ pub(crate) fn assess(
             Ok(price) => Figure::Estimated(price.approximate()),
             Err(reason) => Figure::Absent(reason),
         };
-        components.push(Component { name: "liquidation price".to_owned(), position: Some(held.row), figure });
+        components.push(Component::new("liquidation price", Some(held.row), figure));
         if let Some(price) = held.beyond {
             let (name, figure) = ("liquidation price, other side".to_owned(), Figure::Estimated(price.approximate()));
-            components.push(Component { name, position: Some(held.row), figure });
+            components.push(Component::new(name, Some(held.row), figure));
         }
     }
     let assumed = (!largest.is_empty()).then(|| {
@@ -233,17 +233,7 @@ pub(crate) fn assess(
         )
     });
     let notes = portfolio.beside(settle).chain(assumed).chain(notes).collect();
-    let margin = Margin {
-        model,
-        currency: settle,
-        equity: Figure::Owed(equity),
-        initial: Figure::Owed(initial),
-        maintenance: Figure::Owed(maintenance),
-        components,
-        scenarios: Vec::new(),
-        worst: None,
-        notes,
-    };
+    let margin = Margin::owed((model, settle), [equity, initial, maintenance], components, notes);
     Ok(Tiered { margin, positions })
 }
 

@@ -39,13 +39,13 @@ impl Random {
     }
 }
 
-/// The rows of a reference file without its header, or `None` (said on stderr; a failure under CI) where it is absent.
+/// A reference file, or `None` (said on stderr; a failure under CI) where it is absent.
 #[allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
     reason = "tests find and read the shared reference data, and name what is absent"
 )]
-pub fn rows(test: &str, file: &str) -> Option<Vec<Vec<String>>> {
+pub fn text(test: &str, file: &str) -> Option<String> {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = std::env::var_os("TRIMTAB_SHARED").map_or(beside, PathBuf::from);
     let Ok(text) = std::fs::read_to_string(shared.join("reference/pricing").join(file)) else {
@@ -53,5 +53,11 @@ pub fn rows(test: &str, file: &str) -> Option<Vec<Vec<String>>> {
         eprintln!("skipped: {test}: shared data absent");
         return None;
     };
+    Some(text)
+}
+
+/// The rows of a reference file without its header; absent as [`text`].
+pub fn rows(test: &str, file: &str) -> Option<Vec<Vec<String>>> {
+    let text = text(test, file)?;
     Some(text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect())
 }

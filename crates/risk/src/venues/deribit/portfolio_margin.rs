@@ -439,7 +439,7 @@ impl DeribitPortfolio {
         let sums = self.sums();
         let mut components = Vec::new();
         let mut add = |name: &str, position: Option<usize>, value: f64| {
-            components.push(Component { name: name.to_owned(), position, figure: Figure::estimated(value) });
+            components.push(Component::new(name, position, Figure::estimated(value)));
         };
         add("balance", None, self.balance);
         add("profit of futures", None, self.futures_profit);

@@ -60,7 +60,7 @@ pub fn standard_margin(
     portfolio.check_together(MODEL)?;
     let mut components = Vec::new();
     let mut add = |name: &str, position: Option<usize>, cash: Cash| {
-        components.push(Component { name: name.to_owned(), position, figure: Figure::Owed(cash) });
+        components.push(Component::new(name, position, Figure::Owed(cash)));
     };
     let mut equity = portfolio.amount(settle);
     let (mut initial, mut maintenance, mut has_options) = (Cash::ZERO, Cash::ZERO, false);
@@ -126,17 +126,7 @@ pub fn standard_margin(
         notes.push("options: no published figure of this model exists to compare with".to_owned());
     }
     notes.extend(parameters.notes());
-    Ok(Margin {
-        model: MODEL,
-        currency: settle,
-        equity: Figure::Owed(equity),
-        initial: Figure::Owed(initial),
-        maintenance: Figure::Owed(maintenance),
-        components,
-        scenarios: Vec::new(),
-        worst: None,
-        notes,
-    })
+    Ok(Margin::owed((MODEL, settle), [equity, initial, maintenance], components, notes))
 }
 
 /// The price of the coin, of a linear contract in what it settles in: a stablecoin may be off its peg.

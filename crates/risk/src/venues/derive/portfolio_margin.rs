@@ -477,7 +477,7 @@ impl Pmrm2 {
         let sums = self.sums();
         let mut components = Vec::new();
         let mut add = |name: &str, position: Option<usize>, value: f64| {
-            components.push(Component { name: name.to_owned(), position, figure: Figure::estimated(value) });
+            components.push(Component::new(name, position, Figure::estimated(value)));
         };
         add("cash", None, self.cash);
         for held in &self.collateral {

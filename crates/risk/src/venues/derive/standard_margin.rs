@@ -41,7 +41,7 @@ pub fn standard_margin(portfolio: &Portfolio, parameters: &Parameters, cash: Cur
     portfolio.check_together(MODEL)?;
     let mut components = Vec::new();
     let mut add = |name: String, position: Option<usize>, value: f64| {
-        components.push(Component { name, position, figure: Figure::estimated(value) });
+        components.push(Component::new(name, position, Figure::estimated(value)));
     };
     let mut equity = portfolio.amount(cash).approximate();
     add("cash".to_owned(), None, equity);
