@@ -456,20 +456,24 @@ mod tests {
         (0..series["count"].as_u64().unwrap()).map(next).collect()
     }
 
-    /// The likelihood and the next forecast are those of the package arch, where it came to the highest top.
+    /// The likelihood and the next forecast are those of the package arch, where it came to the highest top. Climbs cost as much as there
+    /// are returns: without `TRIMTAB_LONG` two of the five series, and all starts of the shortest one alone.
     #[test]
     fn fits_are_those_of_arch() {
         let golden: Value = serde_json::from_str(&std::fs::read_to_string(GOLDEN).unwrap()).unwrap();
+        let is_long = std::env::var_os("TRIMTAB_LONG").is_some();
         let mut compared = 0;
         for case in golden["cases"].as_array().unwrap() {
             let is = |name: &str| case[name].as_bool() == Some(true);
-            if case["mean"].is_null() || is("mean") {
+            let is_short = case["series"]["count"].as_u64().unwrap() < 1_000;
+            let is_among = is_long || is_short || matches!(case["series"]["seed"].as_u64(), Some(3));
+            if case["mean"].is_null() || is("mean") || !is_among {
                 continue;
             }
             let shape = Shape { asymmetric: is("asymmetric"), student: is("student") };
             let returns = returns(&case["series"]);
             let mut tops = Tops::default();
-            let answers = tops.filtered(&returns, shape, true);
+            let answers = tops.filtered(&returns, shape, is_long || is_short);
             let highest = tops.known.iter().fold(f64::NEG_INFINITY, |highest, top| highest.max(top.height));
             let mean = returns.iter().sum::<f64>() / returns.len() as f64;
             let variance = returns.iter().map(|one| (one - mean) * (one - mean)).sum::<f64>() / returns.len() as f64;
@@ -490,6 +494,6 @@ mod tests {
                 compared += 1;
             }
         }
-        assert!(compared >= 10, "{compared}");
+        assert!(compared >= if is_long { 10 } else { 3 }, "{compared}");
     }
 }
