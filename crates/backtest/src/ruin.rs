@@ -53,6 +53,8 @@ pub enum RuinError {
         rows: Duration,
         /// What was asked for.
         step: Duration,
+        /// A length that returns of these rows have.
+        even: Option<Duration>,
     },
     /// Nothing happened.
     #[error("equity never moved: there is no return to draw from")]
@@ -111,6 +113,11 @@ impl RuinError {
     pub fn remedy(&self) -> String {
         match self {
             Self::TooFew { .. } => "run it over a longer time, or take shorter returns: `--step 1h`".to_owned(),
+            Self::Step { even: Some(even), .. } => {
+                let hours = even.nanos() / Duration::HOUR.nanos();
+                let even = if hours % 24 == 0 { format!("{}d", hours / 24) } else { format!("{hours}h") };
+                format!("take `--step {even}`; runs over a shorter time keep more rows")
+            }
             Self::Step { rows, .. } => {
                 format!(
                     "take returns of {rows}, or of as many times that as you like; runs over a shorter time keep more rows"
@@ -485,6 +492,35 @@ impl Run {
     }
 }
 
+/// How far rows are apart: they stand evenly but for gaps and the first.
+fn apart(times: &[Timestamp]) -> Duration {
+    let mut apart: Vec<Duration> = times.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    apart.sort_unstable();
+    apart.get(apart.len() / 2).copied().unwrap_or(Duration::ZERO)
+}
+
+/// Whether returns of a step last as long as it. Recorded snapshots do not come on the minute, so that a tenth more or less is let pass,
+/// and one return in ten whatever it lasts; across a gap several steps are one return.
+fn is_even(times: &[Timestamp], apart: Duration, step: Duration) -> bool {
+    let step = step.nanos();
+    if apart == Duration::ZERO || step % apart.nanos() == 0 {
+        return true;
+    }
+    let bucket = |time: &Timestamp| (*time - Duration::from_nanos(1)).floor(Duration::from_nanos(step));
+    let ends: Vec<Timestamp> =
+        times.chunk_by(|one, next| bucket(one) == bucket(next)).filter_map(|rows| rows.last().copied()).collect();
+    let is_off = |pair: &&[Timestamp]| {
+        let over = pair[1].since(pair[0]).nanos() % step;
+        over.min(step - over) > step / 10
+    };
+    // The first row is the start, and the last return ends where the run does.
+    let inner = ends.get(1..ends.len().saturating_sub(1)).unwrap_or_default();
+    apart.nanos() <= step + step / 10 && 10 * inner.windows(2).filter(is_off).count() <= inner.len()
+}
+
+/// Lengths of returns that are named to who asks for one that rows do not have, in hours.
+const STEPS: [i64; 7] = [1, 4, 6, 12, 24, 48, 168];
+
 /// A run's returns, and its twin's at the same times.
 struct Past {
     step: Duration,
@@ -508,13 +544,13 @@ impl Past {
         request.floor.map_or(Ok(()), |floor| share("the floor", floor))?;
         let rows = &run.tables.equity;
         let times: Vec<Timestamp> = rows.iter().map(|row| row.time).collect();
-        // Rows stand evenly but for gaps and the first.
-        let mut apart: Vec<Duration> = times.windows(2).map(|pair| pair[1].since(pair[0])).collect();
-        apart.sort_unstable();
-        let apart = apart.get(apart.len() / 2).copied().unwrap_or(Duration::ZERO);
-        // Of rows that stand unevenly in it a return would last now one time and now another.
-        if apart > step || (apart > Duration::ZERO && step.nanos() % apart.nanos() != 0) {
-            return Err(RuinError::Step { rows: apart, step });
+        let apart = apart(&times);
+        if !is_even(&times, apart, step) {
+            let even = STEPS.map(|hours| Duration::from_nanos(hours * Duration::HOUR.nanos()));
+            // Of rows that stand to the minute any number of them will do.
+            let jitter = apart.nanos() % Duration::MINUTE.nanos() != 0;
+            let even = even.into_iter().find(|step| jitter && is_even(&times, apart, *step));
+            return Err(RuinError::Step { rows: apart, step, even });
         }
         let path = |equity: Vec<f64>, paid_in: Vec<f64>| {
             let worth = time_weighted(&equity, &paid_in);
@@ -747,4 +783,32 @@ fn curve(drawn: &[Drawn], has_twin: bool, walk: &Walk, years: f64) -> Result<Vec
         })
     };
     (0..CURVE).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(minutes: impl Iterator<Item = i64>) -> Vec<Timestamp> {
+        minutes.map(|minutes| Timestamp::from_nanos(minutes * Duration::MINUTE.nanos())).collect()
+    }
+
+    #[test]
+    fn snapshots_about_every_six_hours_have_days_and_no_six_hours() {
+        // Around 5, 10, 16 and 22 o'clock, a quarter of an hour early or late.
+        let snapshots =
+            rows((0..400).map(|at| at / 4 * 1_440 + [300, 590, 950, 1_300][at as usize % 4] + at * 7 % 31 - 15));
+        let weekdays = rows((0..2_400).filter(|hour| hour / 24 % 7 < 5).map(|hour| hour * 60));
+        for (times, step, expected) in [
+            (&snapshots, Duration::DAY, true),
+            (&snapshots, Duration::from_nanos(6 * Duration::HOUR.nanos()), false),
+            (&snapshots, Duration::HOUR, false),
+            (&weekdays, Duration::DAY, true),
+            (&weekdays, Duration::from_nanos(90 * Duration::MINUTE.nanos()), false),
+            (&rows((0..400).map(|at| at * 420)), Duration::DAY, false),
+            (&rows((0..400).map(|at| at * 300)), Duration::DAY, false),
+        ] {
+            assert_eq!(is_even(times, apart(times), step), expected, "{step}: {:?}", &times[..8]);
+        }
+    }
 }

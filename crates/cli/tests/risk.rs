@@ -274,6 +274,29 @@ fn the_picture_has_the_distribution_and_the_shares() {
     assert_eq!(again.code, Some(2), "{again:?}");
 }
 
+/// Long at one venue, short at another: a label that both have would tell a reader nothing of whose loss it is.
+#[test]
+fn contracts_of_one_symbol_are_told_apart_by_their_venues() {
+    let sandbox = desk();
+    sandbox.write(
+        "basis.json",
+        r#"{ "schema": "trimtab.portfolio/3", "time": "2025-12-20T00:00:00Z",
+  "accounts": [
+    { "name": "a", "balances": [{ "currency": "USDT", "amount": "20000" }] },
+    { "name": "b", "balances": [{ "currency": "USDT", "amount": "20000" }] } ],
+  "positions": [
+    { "account": "a", "instrument": "binance:BTCUSDT-PERP", "quantity": "2", "entry": "60000" },
+    { "account": "b", "instrument": "bybit:BTCUSDT-PERP", "quantity": "-1", "entry": "60000" },
+    { "account": "a", "instrument": "binance:ETHUSDT-PERP", "quantity": "5", "entry": "3000" } ] }"#,
+    );
+    let said = sandbox.line(&line(" --plot basis.svg").replace("book", "basis")).ok();
+    let picture = std::fs::read_to_string(sandbox.path("basis.svg")).unwrap();
+    for label in ["BTCUSDT-PERP at binance", "BTCUSDT-PERP at bybit", "ETHUSDT-PERP"] {
+        assert!(said.contains(label) && picture.contains(label), "{label}: {said}");
+    }
+    assert!(!said.contains("ETHUSDT-PERP at"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_told_is_refused_with_what_to_do() {
     let sandbox = desk();
@@ -295,6 +318,8 @@ fn what_cannot_be_told_is_refused_with_what_to_do() {
         ("trimtab ruin --win 55% --bets 200 --odds 1e300".to_owned(), "'--odds <X>'"),
         (market(both, "--confidence 1%"), "a confidence lies between 50% and 99.9999%"),
         (market(both, "--horizon 1h"), "take `--step 24h`"),
+        (market(both, "--horizon -6h"), "'--horizon <SPAN>'"),
+        (market(both, "--window -5d"), "'--window <SPAN>'"),
         (market(both, "").replace("book", "empty"), "add what is held"),
         (market(both, "").replace("book", "dollars"), "add positions, or balances of coins"),
         (market(both, "--method historical --confidence 99.9%"), "take a longer history or a lower confidence"),

@@ -527,7 +527,7 @@ fn opened<P: AsRef<Path>>(tapes: &[P]) -> Result<Merged, Error> {
 
 /// When things were told: a first look at the tapes, in which nothing is fitted.
 struct Times {
-    /// The last moment at which all was told that ever was.
+    /// The last moment at which all was told that ever was: of what is told most seldom, where nothing else was due since it was told.
     last: Timestamp,
     /// What is told most rarely, and how far apart on average.
     slowest: Option<(Factor, Duration)>,
@@ -570,15 +570,26 @@ impl Times {
                 }
             }
         }
-        let last = told.iter().flatten().map(|(_, last, _)| *last).min().unwrap_or(asked.at);
-        let last = if asked.is_on_grid { asked.at.floor(asked.step) } else { last };
         let apart = |(source, told): (&Source, &Option<(Timestamp, Timestamp, i64)>)| {
             let (first, last, moments) = told.filter(|(.., moments)| *moments > 0)?;
-            Some((source.factor, Duration::from_nanos(last.since(first).nanos() / moments)))
+            Some((source.factor, last, Duration::from_nanos(last.since(first).nanos() / moments)))
         };
         // Of several the first one.
-        let slowest =
-            sources.iter().zip(&told).filter_map(apart).reduce(|most, next| if next.1 > most.1 { next } else { most });
+        let each = sources.iter().zip(&told).filter_map(apart);
+        let slowest = each.reduce(|most, next| if next.2 > most.2 { next } else { most });
+        let last = told.iter().flatten().map(|(_, last, _)| *last).min().unwrap_or(asked.at);
+        // Hourly bars end up to an hour before the last chain, and rows that lay whole steps before the last bar would miss chains.
+        let is_not_due = |(source, told): (&Source, &Option<(Timestamp, Timestamp, i64)>), end: Timestamp| {
+            let tolerance = asked.step.nanos() / TOLERANCE;
+            let own = apart((source, told));
+            told.is_none() || own.is_some_and(|(_, last, apart)| end.since(last).nanos() < apart.nanos().min(tolerance))
+        };
+        let last = match slowest {
+            _ if asked.is_on_grid => asked.at.floor(asked.step),
+            Some((_, end, _)) if sources.iter().zip(&told).all(|one| is_not_due(one, end)) => end.max(last),
+            _ => last,
+        };
+        let slowest = slowest.map(|(factor, _, apart)| (factor, apart));
         Ok(Some(Self { last, slowest, ever: told.iter().map(Option::is_some).collect() }))
     }
 }

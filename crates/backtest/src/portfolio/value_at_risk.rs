@@ -599,11 +599,11 @@ impl HasShares {
 
 impl PartView {
     fn new(name: &str, quantity: Option<f64>, share: &value_at_risk::Share, told: HasShares) -> Self {
-        // A part of nothing by nothing is no negative zero.
+        // A part of nothing is no negative zero, nor is one of nothing by nothing.
         let by_unit =
             |figure: f64| quantity.filter(|quantity| *quantity != 0.0).map(|quantity| figure / quantity + 0.0);
-        let value_at_risk = Some(share.value_at_risk).filter(|_| told.value_at_risk);
-        let expected_shortfall = Some(share.expected_shortfall).filter(|_| told.expected_shortfall);
+        let value_at_risk = Some(share.value_at_risk + 0.0).filter(|_| told.value_at_risk);
+        let expected_shortfall = Some(share.expected_shortfall + 0.0).filter(|_| told.expected_shortfall);
         Self {
             account: None,
             strategy: None,
@@ -613,8 +613,8 @@ impl PartView {
             expected_shortfall,
             marginal_value_at_risk: value_at_risk.and_then(by_unit),
             marginal_expected_shortfall: expected_shortfall.and_then(by_unit),
-            incremental_value_at_risk: share.incremental_value_at_risk,
-            incremental_expected_shortfall: share.incremental_expected_shortfall,
+            incremental_value_at_risk: share.incremental_value_at_risk + 0.0,
+            incremental_expected_shortfall: share.incremental_expected_shortfall + 0.0,
         }
     }
 }

@@ -311,7 +311,11 @@ fn facts(page: &mut Markup, view: &View<'_>) {
         if !tested.is_empty() {
             table(page, tested);
         }
-        let named = |part: &LossPart| (part.strategy.clone(), part.instrument.clone(), part.shortfall.clone());
+        let named = |part: &LossPart| {
+            let known = view.instruments.iter().find(|known| known.traded.symbol == part.instrument);
+            let instrument = known.map_or(part.instrument.as_str(), |known| known.symbol());
+            (part.strategy.clone(), instrument.to_owned(), part.shortfall.clone())
+        };
         let parts: Vec<(String, String, Vec<f64>)> = path.parts.iter().map(named).collect();
         if let Some(figure) = parts_over_time(view, &path.time, &parts) {
             page.raw("<div class=\"card fig wide\"><div class=\"plot\">").piece(&figure).raw("</div></div>");

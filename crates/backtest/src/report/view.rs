@@ -84,12 +84,13 @@ pub(super) struct Known<'a> {
     pub(super) traded: &'a Traded,
     /// Average entry price after each bar, while a position is held; one list a strategy, as its stops.
     pub(super) average: Vec<Vec<Option<f64>>>,
+    label: String,
     tick: Price,
     lot: Qty,
 }
 
 impl<'a> Known<'a> {
-    fn new(at: usize, traded: &'a Traded) -> Self {
+    fn new(at: usize, traded: &'a Traded, label: String) -> Self {
         let average = |strategy: usize| {
             let own: Vec<&Fill> = traded.fills.iter().filter(|fill| fill.strategy == strategy).collect();
             // Quantities of an inverse contract are in the quote currency.
@@ -101,6 +102,7 @@ impl<'a> Known<'a> {
             at,
             traded,
             average: traded.stops.iter().map(|stops| average(stops.strategy)).collect(),
+            label,
             tick: tick.filter(|tick| tick.raw() > 0).unwrap_or(Price::from_raw(1)),
             lot: lot.filter(|lot| lot.raw() > 0).unwrap_or(Qty::from_raw(1)),
         }
@@ -114,9 +116,9 @@ impl<'a> Known<'a> {
         show::qty_estimate(value, self.lot, Style::Page)
     }
 
-    /// `BTCUSDT-PERP` of `binance:BTCUSDT-PERP`.
-    pub(super) fn symbol(&self) -> &'a str {
-        self.traded.symbol.split_once(':').map_or(&self.traded.symbol, |(_, symbol)| symbol)
+    /// `BTCUSDT-PERP` of `binance:BTCUSDT-PERP`; `BTCUSDT-PERP at binance` where another venue of the run lists that symbol too.
+    pub(super) fn symbol(&self) -> &str {
+        &self.label
     }
 
     /// The first and last bar that lie within two moments.
@@ -124,6 +126,17 @@ impl<'a> Known<'a> {
         let time = &self.traded.time;
         time.partition_point(|at| *at < from)..time.partition_point(|at| *at <= to)
     }
+}
+
+/// What instruments are called beside each other: their symbols, with the venue where several list an equal one.
+fn labels(instruments: &[Traded]) -> Vec<String> {
+    let all: Vec<(&str, &str)> =
+        instruments.iter().map(|of| of.symbol.split_once(':').unwrap_or(("", of.symbol.as_str()))).collect();
+    let label = |(venue, symbol): &(&str, &str)| {
+        let is_twice = all.iter().any(|(other, own)| own == symbol && other != venue);
+        if is_twice { format!("{symbol} at {venue}") } else { (*symbol).to_owned() }
+    };
+    all.iter().map(label).collect()
 }
 
 /// A run as the sections read it.
@@ -156,8 +169,9 @@ impl<'a> View<'a> {
         let Columns { times, equity, twin_equity, scaled, twin, equal } = run.columns();
         let span = Path { times: &times, equity: &equity }.span();
         let is_month = span <= Duration::from_nanos(40 * Duration::DAY.nanos());
+        let known = run.instruments.iter().zip(labels(&run.instruments)).enumerate();
         Self {
-            instruments: run.instruments.iter().enumerate().map(|(at, traded)| Known::new(at, traded)).collect(),
+            instruments: known.map(|(at, (traded, label))| Known::new(at, traded, label)).collect(),
             minor: show::minor_unit(&run.header.currency),
             tested: tested(run),
             tested_facts: tested_facts(run),
@@ -312,6 +326,14 @@ fn average_entry(fills: &[&Fill], times: &[i64], is_inverse: bool) -> Vec<Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn symbols_that_two_venues_list_have_their_venue() {
+        let of = |symbol: &str| Traded { symbol: symbol.to_owned(), ..Traded::default() };
+        let all = ["binance:BTCUSDT-PERP", "bybit:BTCUSDT-PERP", "binance:ETHUSDT-PERP", "plain"].map(of);
+        let expected = ["BTCUSDT-PERP at binance", "BTCUSDT-PERP at bybit", "ETHUSDT-PERP", "plain"];
+        assert_eq!(labels(&all), expected);
+    }
 
     #[test]
     fn a_minus_is_one_before_numbers_only() {

@@ -222,10 +222,10 @@ pub(crate) struct Ruin {
     #[arg(long, value_name = "SHARES", value_delimiter = ',', allow_hyphen_values = true, value_parser = part)]
     pub(crate) level: Vec<f64>,
     /// How far ahead: `90d`, `365d`
-    #[arg(long, value_name = "SPAN", default_value = "365d", value_parser = super::positive_duration)]
+    #[arg(long, value_name = "SPAN", default_value = "365d", allow_hyphen_values = true, value_parser = super::positive_duration)]
     pub(crate) horizon: Duration,
     /// How long a return is; drawdowns within one are not seen: `1h`, `1d`
-    #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::positive_duration)]
+    #[arg(long, value_name = "SPAN", default_value = "1d", allow_hyphen_values = true, value_parser = super::positive_duration)]
     pub(crate) step: Duration,
     /// Futures to draw
     #[arg(long, value_name = "N", default_value_t = PATHS, value_parser = clap::value_parser!(u64).range(100..=PATHS_MAX))]
@@ -294,13 +294,13 @@ pub(crate) struct Risk {
     #[arg(long, value_name = "SHARE", default_value = "99%", allow_hyphen_values = true, value_parser = confidence)]
     pub(crate) confidence: f64,
     /// How far ahead: `6h`, `1d`, `10d`
-    #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = super::positive_duration)]
+    #[arg(long, value_name = "SPAN", default_value = "1d", allow_hyphen_values = true, value_parser = super::positive_duration)]
     pub(crate) horizon: Duration,
     /// Between two rows of the history; the horizon, or a day where that is longer
-    #[arg(long, value_name = "SPAN", value_parser = super::positive_duration)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = super::positive_duration)]
     pub(crate) step: Option<Duration>,
     /// How far back the history goes; to the beginning of the tapes if not given
-    #[arg(long, value_name = "SPAN", value_parser = super::positive_duration)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = super::positive_duration)]
     pub(crate) window: Option<Duration>,
     /// Where rows of the history lie: whole steps before the last moment told, or at whole steps of UTC midnight, as facts of a run have
     /// them
@@ -325,7 +325,7 @@ pub(crate) struct Risk {
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub(crate) seed: u64,
     /// How old surfaces, prices and marks of the tapes may be at `--at`: `5m`, `1h`
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = super::positive_duration)]
+    #[arg(long, value_name = "SPAN", default_value = "1h", allow_hyphen_values = true, value_parser = super::positive_duration)]
     pub(crate) max_age: Duration,
     /// Threads; as many as there are cores if not given. No result depends on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(THREADS))]

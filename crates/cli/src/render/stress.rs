@@ -48,8 +48,10 @@ fn stresses(view: &StressView, terminal: &Terminal) {
         let share = share.map_or_else(|| show::MISSING.to_owned(), |share| show::percent(share, 1, Style::Terminal));
         let worst = row.holdings.iter().min_by(|a, b| a.profit.total_cmp(&b.profit));
         let worst = worst.filter(|worst| worst.profit < 0.0).map_or("", |worst| worst.holding.as_str());
-        // The venue stands in the file; the contract is what is looked for.
-        let worst = worst.split_once(':').map_or(worst, |(_, symbol)| symbol);
+        // The contract is what is looked for; the venue stands in the file, unless another one lists that symbol too.
+        let symbol = |name: &'_ str| name.split_once(':').map_or(name, |(_, symbol)| symbol).to_owned();
+        let is_twice = row.holdings.iter().any(|of| of.holding != worst && symbol(&of.holding) == symbol(worst));
+        let worst = if is_twice { worst.to_owned() } else { symbol(worst) };
         terminal.result(format_args!(
             "  {:<24}{}{share:>9}  {worst:<20}{bases:>10}",
             row.name,
