@@ -2,7 +2,7 @@
 //! years, and books of options every six hours of 2026.
 //!
 //! A part of it; all of it with `TRIMTAB_LONG=1`, which takes minutes: `cargo xtask test --long -p trimtab-backtest -- risk_real` prints
-//! the table of docs/value-at-risk.md.
+//! the tables of docs/value-at-risk.md. What a test finds must be what the page says, row by row, and of all of it each row must be found.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -21,9 +21,11 @@ use risk::scenario::{Holding, Portfolio, Settlement};
 use risk::value_at_risk::{
     Book, ByGreeks, Dynamics, Figures, Forecast, History, Law, Moves, Paths, Tails, ValueAtRiskError,
 };
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use units::math::{ln, sqrt};
+use units::show::{Style, count};
 use units::{Duration, OptionRight, Price, Qty, Round, Timestamp};
 
 const LEVELS: [f64; 2] = [0.95, 0.99];
@@ -35,6 +37,65 @@ const fn model(asymmetric: bool, innovations: Innovations) -> Forecast {
 
 fn is_long() -> bool {
     std::env::var_os("TRIMTAB_LONG").is_some()
+}
+
+/// docs/value-at-risk.md.
+struct Page {
+    /// Rows of its tables, first cells that are left empty filled from above; whether each was found.
+    rows: RefCell<Vec<(String, bool)>>,
+    wrong: RefCell<Vec<String>>,
+}
+
+impl Page {
+    const TEXT: &'static str = include_str!("../../../docs/value-at-risk.md");
+
+    fn new() -> Self {
+        let mut first = String::new();
+        let rows = Self::TEXT.lines().filter_map(|line| line.strip_prefix("| ")).map(|line| {
+            let (cell, rest) = line.split_once('|').unwrap();
+            if !cell.trim().is_empty() {
+                cell.trim().clone_into(&mut first);
+            }
+            (format!("| {first} |{rest}"), false)
+        });
+        Self { rows: RefCell::new(rows.collect()), wrong: RefCell::default() }
+    }
+
+    /// Prints a row that was found. One of the same first two cells on the page must be the same, and where all is asked for there must be
+    /// one.
+    fn found(&self, row: &str) {
+        println!("{row}");
+        let of = |row: &str| row.split('|').take(3).map(str::trim).collect::<Vec<_>>().join("|");
+        let mut rows = self.rows.borrow_mut();
+        match rows.iter_mut().find(|(own, _)| of(own) == of(row)) {
+            Some((own, is_found)) => {
+                *is_found = true;
+                if own != row {
+                    self.wrong.borrow_mut().push(format!("the page says  {own}\nand it is      {row}"));
+                }
+            }
+            None if is_long() => self.wrong.borrow_mut().push(format!("the page has no row {row}")),
+            None => {}
+        }
+    }
+
+    /// What must stand on the page, wherever its lines break.
+    fn says(&self, words: &str) {
+        println!("{words}");
+        let text: Vec<&str> = Self::TEXT.split_whitespace().collect();
+        if !text.join(" ").contains(words) {
+            self.wrong.borrow_mut().push(format!("the page does not say: {words}"));
+        }
+    }
+
+    /// Nothing that differs, and of all that was asked for no row that was not found: those whose first cell has one of these words.
+    fn end(self, of: &[&str]) {
+        let mut wrong = self.wrong.into_inner();
+        let asked = |row: &str| of.iter().any(|word| row.split('|').nth(1).is_some_and(|cell| cell.contains(word)));
+        let rows = self.rows.into_inner().into_iter().filter(|(row, is_found)| is_long() && asked(row) && !is_found);
+        wrong.extend(rows.map(|(row, _)| format!("nothing found for {row}")));
+        assert!(wrong.is_empty(), "docs/value-at-risk.md:\n{}", wrong.join("\n"));
+    }
 }
 
 /// Puts volatilities of a line's smile in place of log-moneynesses.
@@ -138,18 +199,18 @@ impl Record {
         }
     }
 
-    /// Prints a row of docs/value-at-risk.md.
-    fn verdicts(&self, of: &str, method: Method) -> [Verdict; 2] {
+    /// Prints a row of a table, and puts it to docs/value-at-risk.md.
+    fn verdicts(&self, of: &str, method: Method, page: Option<&Page>) -> [Verdict; 2] {
         let verdict = |(periods, level): (&Vec<Period>, f64)| {
             let breached: Vec<bool> = periods.iter().map(|period| -period.profit > period.value_at_risk).collect();
-            let count = breached.iter().filter(|breached| **breached).count() as u64;
-            let coverage = Coverage::new(periods.len() as u64, count, level).unwrap();
+            let breaches = breached.iter().filter(|breached| **breached).count() as u64;
+            let coverage = Coverage::new(periods.len() as u64, breaches, level).unwrap();
             let clustering = christoffersen(&breached, level).unwrap();
             let shortfall = acerbi_szekely(periods, level).unwrap();
-            let verdict = Verdict { breaches: count, periods: periods.len() as u64 };
+            let verdict = Verdict { breaches, periods: periods.len() as u64 };
             let of_test = |value: f64| format!("{value:.3}{}", if value < 0.05 { " ✕" } else { "" });
             let row = format!(
-                "{count} of {:.1} | {} | {}",
+                "{breaches} of {:.1} | {} | {}",
                 periods.len() as f64 * (1.0 - level),
                 of_test(coverage.kupiec().probability),
                 of_test(clustering.independence.probability)
@@ -157,14 +218,19 @@ impl Record {
             (verdict, row, format!("{:?} | {:+.2}", coverage.zone(), shortfall.second).to_lowercase().replace('-', "−"))
         };
         let [(first, at_95, _), (second, at_99, rest)] = [0, 1].map(|at| verdict((&self.0[at], LEVELS[at])));
-        println!("| {of}, {} | {} | {at_95} | {at_99} | {rest} |", first.periods, method.name());
+        let periods = count(first.periods, Style::Terminal);
+        let row = format!("| {of}, {periods} | {} | {at_95} | {at_99} | {rest} |", method.name());
+        match page {
+            Some(page) => page.found(&row),
+            None => println!("{row}"),
+        }
         [first, second]
     }
 }
 
 /// What each test would find in so many periods: twice as many breaches (Kupiec, the light), one in four right after another
 /// (Christoffersen), a volatility a quarter higher than was told (Acerbi and Székely).
-fn powers(of: &str, periods: u64) {
+fn powers(of: &str, periods: u64, page: &Page) {
     for level in LEVELS {
         let coverage = Coverage::new(periods, 0, level).unwrap();
         let twice = 2.0 * (1.0 - level);
@@ -173,14 +239,15 @@ fn powers(of: &str, periods: u64) {
             .map_or_else(|| "none".to_owned(), |all| format!("{} to {}", all.start(), all.end()));
         let (clusters, deep) =
             (clustering_power(periods, level, 0.05, 0.25), shortfall_power(periods, level, 0.05, 1.25));
-        println!(
-            "| {of}, {periods} | {:.0} % | {accepted} | {:.2} | {:.2} | {:.2} | {:.2} |",
+        page.found(&format!(
+            "| {of}, {} | {:.0} % | {accepted} | {:.2} | {:.2} | {:.2} | {:.2} |",
+            count(periods, Style::Terminal),
             level * 100.0,
             coverage.power(0.05, twice),
             coverage.zone_power(twice),
             clusters.power,
             deep.power
-        );
+        ));
     }
 }
 
@@ -216,6 +283,7 @@ fn history(tapes: &[PathBuf], at: &str, step: Duration, coins: Vec<(Currency, Vo
 fn one_coin_over_years() {
     let Some(shared) = shared("one_coin_over_years") else { return };
     let folder = tempfile::tempdir().unwrap();
+    let page = Page::new();
     head();
     let coins: &[&str] = if is_long() { &["BTC", "ETH"] } else { &["BTC"] };
     for coin in coins {
@@ -261,8 +329,9 @@ fn one_coin_over_years() {
                         told.push(change).unwrap();
                         told.keep_last(window);
                     }
-                    let from = market.spans[first].1.date();
-                    let [_, at_99] = record.verdicts(&format!("{coin} {sign}, {name} from {from} on"), method);
+                    let from = market.spans[first].1.to_string();
+                    let of = format!("{coin} {sign}, {name} from {} on", &from[..4]);
+                    let [_, at_99] = record.verdicts(&of, method, Some(&page));
                     assert!(unfitted * 20 < rows - first, "{unfitted} of {} fits did not end", rows - first);
                     // Whatever is told, it is no other quantity than asked for.
                     let share = at_99.breaches as f64 / at_99.periods as f64;
@@ -271,6 +340,7 @@ fn one_coin_over_years() {
             }
         }
     }
+    page.end(&[" days from ", " hours from "]);
 }
 
 /// The powers of the tests at the numbers of periods that these records have.
@@ -283,7 +353,9 @@ fn powers_of_the_tests() {
     } else {
         &[("options", 323)]
     };
-    records.iter().for_each(|(of, periods)| powers(of, *periods));
+    let page = Page::new();
+    records.iter().for_each(|(of, periods)| powers(of, *periods, &page));
+    page.end(&["days, ", "hours, ", "options, "]);
     // 108 days at 99 %: none to three breaches.
     assert_eq!(Coverage::new(108, 0, 0.99).unwrap().accepted(0.05), Some(0..=3));
 }
@@ -373,18 +445,36 @@ fn options_every_six_hours() {
         .filter(|method| method.is_asked())
         .filter(|method| is_long() || !matches!(method, Method::MonteCarlo | Method::DeltaGamma))
         .collect();
-    books(&shared, coins, Vols::Short, &BOOKS, &methods);
+    let page = Page::new();
+    books(&shared, (coins, Vols::Short), &BOOKS, &methods, &page);
     if is_long() {
         // What the volatility seven days ahead brings to what lives by it.
         let histories = [Method::Historical, Method::FilteredEwma, Method::Filtered(true, Innovations::Student)];
-        for vols in [Vols::Month, Vols::Short] {
-            println!("BTC alone, {vols:?}");
-            books(&shared, &["BTC"], vols, &BOOKS[1..2], &histories);
-        }
+        let [month, short] = [Vols::Month, Vols::Short].map(|vols| {
+            println!("{vols:?}");
+            let found = books(&shared, (&["BTC"], vols), &BOOKS[1..2], &histories, &page);
+            [0, 1].map(|level| found.iter().map(|verdicts| verdicts[level].breaches).collect::<Vec<_>>())
+        });
+        let three = |of: &[u64]| format!("{}, {} and {}", of[0], of[1], of[2]);
+        page.says(&format!(
+            "let {} losses be over 95 % by `historical`, `ewma` and `gjr-t` and {} over 99 %",
+            three(&month[0]),
+            three(&month[1])
+        ));
+        page.says(&format!("with both it is {}, and {}.", three(&short[0]), three(&short[1])));
     }
+    page.end(&[" strangles sold, ", " straddles bought, ", "puts bought, calls sold, "]);
 }
 
-fn books(shared: &Path, coins: &[&str], vols: Vols, books: &[(&str, &Legs)], methods: &[Method]) {
+/// Verdicts of each book by each method.
+fn books(
+    shared: &Path,
+    (coins, vols): (&[&str], Vols),
+    books: &[(&str, &Legs)],
+    methods: &[Method],
+    page: &Page,
+) -> Vec<[Verdict; 2]> {
+    let mut verdicts = Vec::new();
     let folder = tempfile::tempdir().unwrap();
     let months = ["2025-12", "2026-01", "2026-02", "2026-03", "2026-04", "2026-05"];
     let mut tapes = Vec::new();
@@ -459,9 +549,15 @@ fn books(shared: &Path, coins: &[&str], vols: Vols, books: &[(&str, &Legs)], met
                 }
             }
             assert!(unfitted * 20 < market.spans.len() - warm, "{unfitted} fits did not end");
-            let [at_95, _] = record.verdicts(name, method);
-            let share = at_95.breaches as f64 / at_95.periods as f64;
+            // The page has the rows of both coins together.
+            let found = match coins {
+                [coin] => record.verdicts(&format!("{coin} alone, {name}"), method, None),
+                _ => record.verdicts(name, method, Some(page)),
+            };
+            let share = found[0].breaches as f64 / found[0].periods as f64;
             assert!((0.005..0.15).contains(&share), "{name}, {}: {share} of losses were over 95 %", method.name());
+            verdicts.push(found);
         }
     }
+    verdicts
 }
