@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// A catalogue with the structures and derived series of policies behind what the tapes have.
 pub(crate) fn extended(mut catalogue: Catalogue, policies: &[Policy]) -> Result<Catalogue, Error> {
     for policy in policies {
-        if let (Some(structure), [symbol]) = (&policy.structure, policy.instruments.as_slice()) {
+        for (symbol, structure) in policy.structures() {
             let instrument = instrument(structure, symbol, &catalogue)?;
             if catalogue.instrument_id(symbol).is_none() {
                 catalogue.instruments.push(instrument);

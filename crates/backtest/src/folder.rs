@@ -2,8 +2,8 @@
 
 use crate::parallel::{cores, parallel};
 use crate::records::{
-    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, HedgeRow, LossRow, OptionRow, OrderRow,
-    PlanRow, PositionRow, SmileRow, SurfaceRow, Tables, VariantRow,
+    AccountRow, CampaignRow, ChoiceRow, EquityRow, FillRow, FlowRow, FundingRow, GreekRow, HedgeRow, LossRow,
+    OptionRow, OrderRow, PlanRow, PositionRow, SmileRow, SurfaceRow, Tables, VariantRow,
 };
 use crate::run::{Run, RunRecord, Strategy};
 use crate::table::{Row, Table};
@@ -25,7 +25,7 @@ pub(crate) fn policy_file(at: usize) -> String {
 
 impl Tables {
     /// Each table made of its rows, in the order in which a replay compares them: causes before effects.
-    pub(crate) const EACH: [fn(&Self) -> Table; 15] = [
+    pub(crate) const EACH: [fn(&Self) -> Table; 16] = [
         |tables| Row::table(&tables.plans),
         |tables| Row::table(&tables.orders),
         |tables| Row::table(&tables.fills),
@@ -36,6 +36,7 @@ impl Tables {
         |tables| Row::table(&tables.losses),
         |tables| Row::table(&tables.options),
         |tables| Row::table(&tables.hedges),
+        |tables| Row::table(&tables.choices),
         |tables| Row::table(&tables.flows),
         |tables| Row::table(&tables.campaigns),
         |tables| Row::table(&tables.surfaces),
@@ -44,14 +45,21 @@ impl Tables {
     ];
 
     /// Tables that only runs with options, hedges or facts of value at risk have: without rows there is no file.
-    const OPTIONAL: [&str; 6] =
-        [LossRow::NAME, OptionRow::NAME, HedgeRow::NAME, SurfaceRow::NAME, SmileRow::NAME, GreekRow::NAME];
+    const OPTIONAL: [&str; 7] = [
+        LossRow::NAME,
+        OptionRow::NAME,
+        HedgeRow::NAME,
+        ChoiceRow::NAME,
+        SurfaceRow::NAME,
+        SmileRow::NAME,
+        GreekRow::NAME,
+    ];
 
     /// Writes all of them, each beside others, the largest first. Gives each file's hash by its name.
     fn write(&self, folder: &Path) -> Result<Vec<Option<Hashed>>, Error> {
         let Self { fills, funding, equity, positions, accounts, flows, orders, plans, campaigns, .. } = self;
-        let Self { losses, options, hedges, surfaces, smiles, greeks, .. } = self;
-        let pieces: [&(dyn Fn() -> Result<Option<Hashed>, Error> + Sync); 15] = [
+        let Self { losses, options, hedges, choices, surfaces, smiles, greeks, .. } = self;
+        let pieces: [&(dyn Fn() -> Result<Option<Hashed>, Error> + Sync); 16] = [
             &|| write_rows(plans, folder),
             &|| write_rows(positions, folder),
             &|| write_rows(orders, folder),
@@ -64,6 +72,7 @@ impl Tables {
             &|| write_if_any(losses, folder),
             &|| write_if_any(options, folder),
             &|| write_if_any(hedges, folder),
+            &|| write_if_any(choices, folder),
             &|| write_if_any(surfaces, folder),
             &|| write_if_any(smiles, folder),
             &|| write_if_any(greeks, folder),
@@ -271,6 +280,7 @@ pub fn open(folder: &Path) -> Result<Run, Error> {
         losses: rows::<LossRow>(folder)?,
         options: rows::<OptionRow>(folder)?,
         hedges: rows::<HedgeRow>(folder)?,
+        choices: rows::<ChoiceRow>(folder)?,
         flows: rows::<FlowRow>(folder)?,
         orders: rows::<OrderRow>(folder)?,
         plans: rows::<PlanRow>(folder)?,

@@ -256,7 +256,7 @@ impl Run {
         let instrument = setup.traders[index].1;
         let known = &pass.catalogue.instruments[instrument.index()];
         let structure = match known.kind {
-            InstrumentKind::Structure => policies[setup.traders[index].0].structure.clone(),
+            InstrumentKind::Structure => policies[setup.traders[index].0].structure_in(symbol).cloned(),
             _ => None,
         };
         if structure.is_some() && !(set.is_empty() && what_if.is_empty()) {

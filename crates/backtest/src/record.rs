@@ -6,12 +6,12 @@ use crate::ledger::Ledger;
 use crate::losses::LossRecorder;
 use crate::money::Shown;
 use crate::records::{
-    AccountRow, CampaignRow, EquityRow, FillRow, FlowRow, FundingRow, HedgeRow, OptionRow, OrderRow, PlanRow,
-    PositionRow, Tables,
+    AccountRow, CampaignRow, ChoiceRow, EquityRow, FillRow, FlowRow, FundingRow, HedgeRow, OptionRow, OrderRow,
+    PlanRow, PositionRow, Tables,
 };
 use crate::table::Name;
 use drive::Journal;
-use engine::{CampaignRecord, ENGINE_RULE, Engine, Notice, Output, Plan, Purpose, RiskRefusal};
+use engine::{CampaignRecord, Compared, ENGINE_RULE, Engine, Notice, Output, Plan, Purpose, RiskRefusal};
 use exchange::Exchange;
 use market::{
     AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, InstrumentKind, NewOrder,
@@ -19,6 +19,7 @@ use market::{
 };
 use policy::Outcome;
 use policy::facts;
+use risk::hedging::Kind;
 use std::collections::BTreeMap;
 use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, OrderId, Price, Qty, Side, StrategyId, Timestamp};
@@ -69,6 +70,8 @@ pub(crate) struct Recorder {
     traded: Vec<bool>,
     /// Strategies that trade structures of options, by their place among the traders.
     structures: Vec<usize>,
+    /// Rows of fills of legs that opened a structure whose own fill is still to come, and whose they are.
+    opening: Vec<(usize, StrategyId)>,
     /// What structures are on: a price of it makes a row.
     watched: Vec<bool>,
     /// Instruments that are options.
@@ -217,6 +220,7 @@ impl Recorder {
             traders,
             traded,
             structures,
+            opening: Vec::new(),
             watched,
             options: catalogue.instruments.iter().map(|known| known.kind.is_option()).collect(),
             keep,
@@ -580,13 +584,9 @@ impl Recorder {
     /// A structure was filled: the legs that opened it are of its campaign.
     fn on_structure(&mut self, strategy: StrategyId, purpose: Purpose, campaign: u64) {
         self.count_trigger(purpose);
-        let policy = &self.traders[strategy.index()].policy;
-        // A hedge of the policy has fills of its own in between, which are of its own campaigns.
-        let traded = |symbol: &str| self.traders.iter().any(|of| *self.symbols[of.instrument.index()] == *symbol);
-        let is_leg = |row: &FillRow| row.strategy == **policy && !traded(&row.instrument);
-        let mut late = self.tables.fills.iter_mut().rev().take_while(|row| row.campaign == 0 || !is_leg(row));
-        for row in late.by_ref().filter(|row| is_leg(row)) {
-            row.campaign = campaign;
+        // A policy may trade several: its own, and options that its hedges buy.
+        for (row, _) in self.opening.extract_if(.., |(_, of)| *of == strategy) {
+            self.tables.fills[row].campaign = campaign;
         }
     }
 
@@ -824,6 +824,53 @@ impl Recorder {
         }
     }
 
+    /// What hedges compared for their plans of this input.
+    fn choice_rows(&mut self, engine: &Engine, plans: &[(StrategyId, u64)]) {
+        for (at, (strategy, plan)) in plans.iter().enumerate() {
+            // Of several plans of one input the first is made of it.
+            if plans[..at].iter().any(|(of, _)| of == strategy) {
+                continue;
+            }
+            for Compared { strategy: of, need, instrument: way, offer, is_chosen } in
+                engine.compared(*strategy).copied()
+            {
+                let trader = &self.traders[of.index()];
+                let bound = |most: f64| Some(most).filter(|most| most.is_finite());
+                let kind = match way.kind {
+                    Kind::Perpetual => "perpetual",
+                    Kind::Future => "future",
+                    Kind::Spot => "spot",
+                    Kind::Option => "option",
+                };
+                self.tables.choices.push(ChoiceRow {
+                    time: self.at,
+                    plan: *plan,
+                    strategy: trader.policy.clone(),
+                    instrument: self.symbols[trader.instrument.index()].clone(),
+                    kind: self.words.of(kind),
+                    need: need.delta,
+                    years: need.years,
+                    capital: need.capital,
+                    delta: way.delta,
+                    half_spread: way.half_spread,
+                    impact: way.impact,
+                    fee: way.fee,
+                    carry: way.carry,
+                    margin: way.margin,
+                    delivery: way.delivery,
+                    expiry: way.expiry,
+                    lot: way.lot,
+                    most_bought: bound(way.most[0]),
+                    most_sold: bound(way.most[1]),
+                    held: way.held,
+                    units: offer.units,
+                    cost: offer.costs.ok().map(|costs| costs.total()),
+                    is_chosen,
+                });
+            }
+        }
+    }
+
     fn account_rows(&mut self, engine: &Engine) {
         for (index, (account, spec)) in engine.accounts().zip(&self.accounts).enumerate() {
             self.tables.accounts.push(AccountRow {
@@ -971,7 +1018,11 @@ impl Journal for Recorder {
             }
             // What the venue did; the structure's own fill sums it up, and says of which campaign the first ones are.
             Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill }) => {
+                let row = self.tables.fills.len();
                 self.on_fill(*strategy, *order, *purpose, campaign.unwrap_or(0), fill);
+                if campaign.is_none() && self.tables.fills.len() > row {
+                    self.opening.push((row, *strategy));
+                }
             }
             Output::Notice(Notice::CampaignClosed(record)) => self.on_campaign(record),
             Output::Notice(Notice::Rejected { .. } | Notice::Rolled { .. } | Notice::Unwound { .. }) => {}
@@ -1004,6 +1055,7 @@ impl Journal for Recorder {
         let makes_row = self.has_bars && (due || has_row) && self.keep != Keep::Total;
         if self.keep == Keep::All {
             self.hedge_rows(engine, &plans_now, makes_row);
+            self.choice_rows(engine, &plans_now);
         }
         if makes_row {
             if has_row {

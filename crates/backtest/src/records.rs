@@ -212,6 +212,57 @@ rows! {
         on_the_way: Qty,
     }
 
+    /// What an instrument of a hedge came to where a plan compared costs: a row for each of them, and for what is hedged where it may be
+    /// given up. Money is that of the first instrument's price.
+    ChoiceRow in "choices" {
+        /// Receipt time.
+        time: Timestamp,
+        /// The plan.
+        plan: u64,
+        /// The policy's name.
+        strategy: Name,
+        /// Which instrument.
+        instrument: Name,
+        /// perpetual, future, spot or option.
+        kind: Name,
+        /// Coins of delta to add.
+        need: f64,
+        /// Years to the horizon.
+        years: f64,
+        /// What capital costs a year, as a share.
+        capital: f64,
+        /// Coins of delta that a unit stands for; zero: it could not be compared.
+        delta: f64,
+        /// Half of the spread of a unit.
+        half_spread: f64,
+        /// What each unit of an order makes the price of a unit worse.
+        impact: f64,
+        /// Fees of a unit and trade.
+        fee: f64,
+        /// What a unit held long pays a year.
+        carry: f64,
+        /// What a unit binds.
+        margin: f64,
+        /// Fee of delivery of a unit.
+        delivery: f64,
+        /// Years until it ends, of what does.
+        expiry: Option<f64>,
+        /// The step of orders.
+        lot: f64,
+        /// The most that can be bought; empty: as much as one likes.
+        most_bought: Option<f64>,
+        /// The most that can be sold.
+        most_sold: Option<f64>,
+        /// Units held.
+        held: f64,
+        /// Units to trade.
+        units: f64,
+        /// All that it costs to the horizon; empty: it cannot be had.
+        cost: Option<f64>,
+        /// Whether it was the one to act.
+        is_chosen: bool,
+    }
+
     /// Money that moved other than by fills and funding.
     FlowRow in "flows" {
         /// Receipt time.
@@ -390,6 +441,8 @@ pub struct Tables {
     pub options: Vec<OptionRow>,
     /// What hedges saw, of runs that have some.
     pub hedges: Vec<HedgeRow>,
+    /// What hedges compared, of runs that have some that do.
+    pub choices: Vec<ChoiceRow>,
     /// Deposits, withdrawals, transfers, conversions.
     pub flows: Vec<FlowRow>,
     /// Changes of orders.

@@ -561,7 +561,7 @@ fn configuration(policy: &Policy, scaled: &Pass) -> BTreeMap<String, String> {
             assumed.insert(format!("margin of {}", of.symbol), GENERIC.to_owned());
         }
     }
-    if policy.structure.is_some() {
+    if policy.trades_options() {
         let options = &terms.options;
         assumed.insert("option_fee".to_owned(), options.fee.to_string());
         match options.margin {

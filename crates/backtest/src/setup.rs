@@ -103,10 +103,14 @@ impl Setup {
                     } else {
                         Program::hedge(policy, hedge, symbol, &series)?
                     };
+                    let structure = policy.structure_in(symbol).cloned();
+                    // The price of options says nothing of a liquidation.
+                    let guards = !twin && structure.is_none();
                     return Ok(StrategyConfig {
-                        guard: if twin { None } else { guard(policy, ExchangeConfig::tiers_of(known)) },
+                        guard: guards.then(|| guard(policy, ExchangeConfig::tiers_of(known))).flatten(),
                         hedged: if twin { Vec::new() } else { self.hedged_by(policies, (at, hedge), catalogue) },
-                        choice: if twin { None } else { self.choice(policies, (at, hedge), symbol, catalogue) },
+                        choice: if twin { None } else { self.choice(policies, (at, hedge), symbol, catalogue)? },
+                        structure,
                         ..StrategyConfig::new(instrument, program)
                     });
                 }
@@ -171,22 +175,39 @@ impl Setup {
         (own, hedge): (usize, &spec::Hedge),
         symbol: &str,
         catalogue: &Catalogue,
-    ) -> Option<HedgeChoice> {
-        let choice = hedge.choice.as_ref()?;
+    ) -> Result<Option<HedgeChoice>, Error> {
+        let Some(choice) = hedge.choice.as_ref() else { return Ok(None) };
         let other = choice.alternatives.iter().find(|other| other.instrument == symbol);
         let terms = other.map_or(choice.own, |other| other.terms);
-        let kind = catalogue.instruments.iter().find(|known| known.symbol == symbol)?.kind;
+        let Some(known) = catalogue.instruments.iter().find(|known| known.symbol == symbol) else { return Ok(None) };
+        let kind = known.kind;
+        let expected = match other.and_then(|other| other.option.as_ref()) {
+            None => None,
+            Some(option) => {
+                let series = |name: &str| catalogue.series_id(&spec::filled(name, symbol));
+                let missing = || {
+                    Error::Setup(format!(
+                        "`expected_volatility` of `[[hedges]]` in `{}` reads a series that no tape has: add one, or state a number",
+                        policies[own].name
+                    ))
+                };
+                Some(option.expected(&series).ok_or_else(missing)?)
+            }
+        };
         let margin = if kind == InstrumentKind::Spot { 1.0 } else { MARGIN };
         let backtest = &policies[own].backtest;
         // Of all hedges of the run, in the order in which their instruments are traded.
         let all =
             policies.iter().enumerate().flat_map(|(at, policy)| policy.hedges.iter().map(move |hedge| (at, hedge)));
         let mut choosing = all.filter(|(_, other)| other.choice.is_some());
-        let group = choosing.position(|(at, other)| at == own && other.instrument == hedge.instrument)?;
+        let group = choosing.position(|(at, other)| at == own && other.instrument == hedge.instrument);
+        let Some(group) = group else { return Ok(None) };
+        // Its own, which comes before those that its hedges buy.
         let structure = self.traders.iter().position(|(at, instrument)| {
-            *at == own && catalogue.instruments[instrument.index()].kind == InstrumentKind::Structure
+            let of = &catalogue.instruments[instrument.index()];
+            *at == own && of.kind == InstrumentKind::Structure && policies[own].hedge_in(&of.symbol).is_none()
         });
-        Some(HedgeChoice {
+        Ok(Some(HedgeChoice {
             group: group as u32,
             hedge: hedge.clone(),
             cost: terms.cost.map_or_else(|| backtest.cost(), Ratio::get),
@@ -195,7 +216,8 @@ impl Setup {
             band_cost: backtest.cost(),
             option_fee: backtest.options.fee.approximate(),
             gives_up: structure.filter(|_| choice.gives_up).map(|index| StrategyId(index as u32)),
-        })
+            expected,
+        }))
     }
 
     /// An engine that has seen nothing yet, with all strategies.
@@ -251,7 +273,8 @@ fn check_hedges(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogu
             }
             for symbol in hedge.instruments() {
                 let known = &catalogue.instruments[instrument_of(symbol, catalogue)?.index()];
-                if known.kind.is_option() || known.kind == InstrumentKind::Structure {
+                let buys = hedge.options().any(|(option, _)| option == symbol);
+                if known.kind.is_option() || (known.kind == InstrumentKind::Structure && !buys) {
                     return Err(Error::Setup(format!(
                         "`[[hedges]]` of `{name}` trades `{symbol}`, an option: a hedge of delta trades a perpetual, a future or spot"
                     )));

@@ -86,7 +86,7 @@ fn desk(seed: u64) -> Desk {
         own: terms(&mut random),
         alternatives: symbols[1..]
             .iter()
-            .map(|symbol| Alternative { instrument: symbol.clone(), terms: terms(&mut random) })
+            .map(|symbol| Alternative { instrument: symbol.clone(), terms: terms(&mut random), option: None })
             .collect(),
         gives_up: false,
     };

@@ -5,7 +5,7 @@
 
 mod common;
 
-use backtest::records::{FillRow, PlanRow};
+use backtest::records::{ChoiceRow, FillRow, OrderRow, PlanRow};
 use backtest::report::Purpose;
 use backtest::{PolicyFile, Request, Run};
 use common::shared;
@@ -784,6 +784,96 @@ fn calls_that_have_won_are_restored_by_what_costs_least() {
     let audit = audited(&idle, folder.path());
     assert!(audit.checks.iter().any(|of| of.check == "hedge.choice" && of.failed > 0), "{:?}", audit.findings);
     replays(&run, folder.path());
+}
+
+/// Calls whose delta is brought back by the perpetual or by options that are bought, whichever costs less at the volatility that is
+/// expected: where more of it is expected than is paid for, puts and calls are bought, else never. What each plan tells of an option is
+/// what quotes give.
+#[test]
+fn options_hedge_where_more_volatility_is_expected_than_they_cost() {
+    let Some(shared) = shared("options_hedge_where_more_volatility_is_expected_than_they_cost") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = tapes(&shared, folder.path(), "BTC", &[1, 2, 3, 4, 5], true);
+    let text = example("long-call.toml");
+    let (from, to) = (text.find("alternatives = [").unwrap(), text.find("give_up").unwrap());
+    let venue = text.find("[[accounts]]\nvenue = \"binance\"").unwrap();
+    let rest = text.find("[backtest]").unwrap();
+    let with = |expected: &str| {
+        let option = |right: &str| {
+            format!(
+                "{{ chain = \"deribit:BTC\", right = \"{right}\", delta = 0.4, days = 45, expected_volatility = \"{expected}\" }},"
+            )
+        };
+        let alternatives = format!("alternatives = [{} {}]\n", option("put"), option("call"));
+        let giving = text[to..venue]
+            .replace("give_up = true", "give_up = false")
+            .replace("band = \"2 BTC\"", "band = \"1 BTC\"");
+        format!(
+            "{}{alternatives}{giving}{}",
+            text[..from].replace("band = \"2 BTC\"", "band = \"1 BTC\""),
+            &text[rest..]
+        )
+    };
+    let mut bought = Vec::new();
+    for expected in ["20%", "90%"] {
+        let run = run(expected, with(expected), &tapes);
+        let outside = Outside::of(&run, &tapes);
+        let rows = &run.tables.choices;
+        let of_options = rows.iter().filter(|row| row.kind == "option" && row.is_chosen).count();
+        let told = rows.iter().filter(|row| row.kind == "option" && row.cost.is_some()).count();
+        let filled = run
+            .tables
+            .fills
+            .iter()
+            .filter(|row| row.purpose == "hedge" && outside.options.contains_key(&*row.instrument));
+        println!("{expected}: {} compared, {told} options told, {of_options} chosen", rows.len());
+        bought.push((of_options, filled.count()));
+        // What an option costs to trade, of those that were bought or sold: by quotes and closes.
+        let mut closes = outside.closes.clone();
+        closes.sort_by_key(|(at, _)| *at);
+        for row in rows.iter().filter(|row| row.kind == "option" && row.is_chosen) {
+            let of_it = |order: &&OrderRow| order.time >= row.time && order.plan >= row.plan && order.event == "place";
+            let leg =
+                run.tables.orders.iter().filter(of_it).find(|order| outside.options.contains_key(&*order.instrument));
+            let quotes = &outside.quotes[leg.unwrap().instrument.as_str()];
+            let (at, bid, ask) = quotes[quotes.partition_point(|(at, ..)| *at <= row.time) - 1];
+            assert!(row.time.since(at) <= Duration::HOUR, "{}", row.time);
+            let price = if row.units > 0.0 { ask } else { bid }.unwrap().approximate();
+            let known = &outside.worth[leg.unwrap().instrument.as_str()];
+            let worth = known[known.partition_point(|(at, _)| *at <= row.time) - 1].1.approximate();
+            let spot = closes[closes.partition_point(|(at, _)| *at <= row.time) - 1].1.approximate();
+            let fee = 0.0003_f64.min(0.125 * price);
+            for (told, by_hand) in
+                [(row.half_spread, (price - worth).abs() * spot), (row.fee, fee * spot), (row.margin, price * spot)]
+            {
+                assert!((told - by_hand).abs() <= 1e-6 * spot, "{} {told} {by_hand}", row.time);
+            }
+        }
+        let audit = audited(&run, folder.path());
+        assert!(audit.is_clean(), "{:?}", audit.findings);
+        if of_options > 0 {
+            // A cost that is told wrong, and a dearer one that acts, are found.
+            let is_chosen = |row: &ChoiceRow| row.is_chosen && row.kind == "option";
+            let mut other = run.clone();
+            let at = other.tables.choices.iter().position(is_chosen).unwrap();
+            other.tables.choices[at].cost = other.tables.choices[at].cost.map(|cost| cost - 10.0);
+            let mut dearer = run.clone();
+            for row in dearer.tables.choices.iter_mut().filter(|row| row.plan == run.tables.choices[at].plan) {
+                row.is_chosen = row.kind == "perpetual";
+            }
+            for altered in [other, dearer] {
+                let audit = audited(&altered, folder.path());
+                assert!(
+                    audit.checks.iter().any(|of| of.check == "hedge.choice" && of.failed > 0),
+                    "{:?}",
+                    audit.findings
+                );
+            }
+        }
+        replays(&run, folder.path());
+    }
+    assert_eq!(bought[0], (0, 0), "no option is worth less than its decay");
+    assert!(bought[1].0 >= 3 && bought[1].1 >= 3, "{bought:?}");
 }
 
 fn audited(run: &Run, folder: &Path) -> backtest::audit::Audit {

@@ -5,6 +5,9 @@
 //! orders on their way included, so that what one has ordered is nobody's to do again; and whose turn it is. Costs are counted in shares of
 //! one reference price, that of the first instrument which has one: contracts in different dollars are compared as if those were one.
 
+mod options;
+
+use self::options::{FEE_CAP, No, Options};
 use crate::ENGINE_RULE;
 use crate::desk::{Line, offered};
 use crate::engine::Engine;
@@ -14,12 +17,12 @@ use arrayvec::ArrayVec;
 use market::{FundingRate, InstrumentKind, Source};
 use policy::facts;
 use policy::rules::Turn;
-use policy::spec::{ALTERNATIVES_MAX, Choice, Hedge, HedgeTo};
+use policy::spec::{ALTERNATIVES_MAX, Choice, ExpectedVolatility, Hedge, HedgeTo};
 use policy::{Arg, CurrencyCode, STEPS_MAX};
-use risk::hedging::{Instrument, Kind, Need, Offer, choose};
+use risk::hedging::{Instrument, Kind, Need, Offer, Refused, choose};
 use std::collections::VecDeque;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, Contract, Duration, InstrumentId, Qty, Round, Side, StrategyId, Timestamp};
+use units::{Cash, Contract, Duration, InstrumentId, Qty, Ratio, Round, Side, StrategyId, Timestamp};
 
 /// Over how long recorded funding is averaged.
 const FUNDING_WINDOW: Duration = Duration::from_nanos(7 * Duration::DAY.nanos());
@@ -28,13 +31,11 @@ const FUNDING_WINDOW: Duration = Duration::from_nanos(7 * Duration::DAY.nanos())
 const REFUSED_FOR: Duration = Duration::DAY;
 /// Days of a year, of rates and horizons.
 const YEAR: f64 = 365.0;
-/// Of the premium, the most that an option's fee is.
-const FEE_CAP: f64 = 0.125;
 /// Instruments of a hedge, and what is hedged.
 const WAYS_MAX: usize = ALTERNATIVES_MAX + 2;
 
 /// One of the instruments of a hedge that compares costs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct HedgeChoice {
     /// Which hedge: its instruments have the same number, counted from zero, and come one behind the other, the policy's first choice
     /// first.
@@ -53,6 +54,23 @@ pub struct HedgeChoice {
     pub option_fee: f64,
     /// The strategy whose structure may be given up.
     pub gives_up: Option<StrategyId>,
+    /// Of options, which are bought: the volatility that is expected.
+    pub expected: Option<ExpectedVolatility>,
+}
+
+/// What one of the instruments of a hedge came to, each time that they were compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Compared {
+    /// The strategy that trades it; of what is hedged, where that may be given up, its own.
+    pub strategy: StrategyId,
+    /// What was wanted.
+    pub need: Need,
+    /// Its costs and bounds. Without a price, a quote or a volatility it has no delta.
+    pub instrument: Instrument,
+    /// What became of the need in it.
+    pub offer: Offer,
+    /// Whether it was the one to act.
+    pub is_chosen: bool,
 }
 
 /// An instrument of a hedge.
@@ -67,6 +85,8 @@ struct Way {
     funding: VecDeque<(Timestamp, f64, Duration)>,
     /// When the venue last refused a buy and a sale of it, or a cap did not bear what was wanted.
     refused: [Timestamp; 2],
+    /// Where it is options.
+    options: Option<Box<Options>>,
 }
 
 /// A hedge that compares costs.
@@ -81,16 +101,30 @@ pub(crate) struct Choosing {
     /// Delta of what is hedged, as it was last told.
     delta: Option<Delta>,
     /// What was compared last, and what it came to; in the order of `ways`, then what is hedged. No state.
-    of: Option<Compared>,
+    of: Option<Of>,
     offers: Vec<Offer>,
     chosen: Option<usize>,
     /// What of the structure is kept.
     kept: Option<Qty>,
+    /// What was compared, and for what, as `offers`. No state.
+    compared: ArrayVec<Instrument, WAYS_MAX>,
+    need: Option<Need>,
+    /// What plans of the present input are made of, and whose. No state.
+    shown: Vec<(StrategyId, Compared)>,
+    shown_at: u64,
+    /// Why options were none that could be compared, in the order of `ways`. No state.
+    none: ArrayVec<Option<No>, WAYS_MAX>,
+    /// Some way is options.
+    has_options: bool,
+    /// How far delta may be from its target, as it was last looked up for options.
+    width: Option<f64>,
+    /// The input at which it was looked up what options are. No state.
+    looked_up: u64,
 }
 
 /// Of what a comparison was made: the same again has the same answer, and is not made.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Compared {
+struct Of {
     input: u64,
     delta: Delta,
     /// Coins of the instruments, with what is on its way.
@@ -114,12 +148,65 @@ impl Choosing {
         let gives_up = gives_up.map(|strategy| strategy.0 as usize);
         let (ways, offers) = (Vec::new(), Vec::with_capacity(WAYS_MAX));
         let (delta, of, chosen, kept) = (None, None, None, None);
-        Some(Self { hedge, choice, band_cost, option_fee, gives_up, ways, delta, of, offers, chosen, kept })
+        let (none, has_options, width, looked_up) = (ArrayVec::new(), false, None, 0);
+        let (compared, need) = (ArrayVec::new(), None);
+        Some(Self {
+            hedge,
+            choice,
+            band_cost,
+            option_fee,
+            gives_up,
+            ways,
+            delta,
+            of,
+            offers,
+            chosen,
+            kept,
+            compared,
+            need,
+            shown: Vec::new(),
+            shown_at: 0,
+            none,
+            has_options,
+            width,
+            looked_up,
+        })
+    }
+
+    /// Looks up what options are now, and tells all instruments of the hedge the gamma of what is hedged with theirs. Once an input of the
+    /// market, before the first of them decides.
+    fn look_up(&mut self, engine: &mut Engine) {
+        if std::mem::replace(&mut self.looked_up, engine.inputs) == engine.inputs {
+            return;
+        }
+        let mut gamma = 0.0;
+        for options in self.ways.iter_mut().filter_map(|way| way.options.as_mut()) {
+            options.refresh(engine);
+            if let Some((_, each)) = options.unit {
+                gamma += options.held(engine).approximate() * each;
+            }
+        }
+        let hedged = self.delta.and_then(|delta| Ratio::new((delta.gamma + gamma).abs()));
+        for way in &self.ways {
+            let facts = &mut engine.scopes[way.scope].facts;
+            facts.set_now(engine.now);
+            facts.put(facts::HEDGED_GAMMA, hedged);
+        }
+        let first = self.ways.first().map(|first| &engine.scopes[first.scope].facts);
+        self.width = first.and_then(|facts| self.hedge.band.width(self.band_cost, facts));
     }
 
     /// What each instrument is worth and holds; `None` where one holds something and has no price.
     fn now(&self, engine: &Engine) -> Option<ArrayVec<Option<Now>, WAYS_MAX>> {
         let now = |way: &Way| {
+            if let Some(options) = &way.options {
+                let held = options.held(engine);
+                return match options.unit {
+                    Some((unit, _)) => Some(Some(Now { price: 0.0, unit, coins: held.approximate() * unit })),
+                    None if held.is_zero() => Some(None),
+                    None => None,
+                };
+            }
             let scope = &engine.scopes[way.scope];
             let held = scope.position + scope.working.on_the_way();
             let price = engine.last[way.instrument.index()].approximate();
@@ -156,6 +243,9 @@ impl Choosing {
     fn forget(&mut self) {
         (self.of, self.chosen, self.kept) = (None, None, None);
         self.offers.clear();
+        self.none.clear();
+        self.compared.clear();
+        self.need = None;
     }
 
     fn instrument(&self, engine: &Engine, way: &Way, now: &Now, reference: f64) -> Instrument {
@@ -176,7 +266,7 @@ impl Choosing {
         };
         // What was refused is not asked for again, but to close.
         let closing = [-now.coins, now.coins].map(|closing| closing.max(0.0));
-        let is_refused = |at: Timestamp| at != Timestamp::MIN && engine.now.since(at) <= REFUSED_FOR;
+        let is_refused = |at: Timestamp| is_refused(engine, at);
         let most =
             std::array::from_fn(|at| if is_refused(way.refused[at]) { most[at].min(closing[at]) } else { most[at] });
         Instrument {
@@ -254,21 +344,21 @@ impl Choosing {
     /// Compares, if delta has left its band: once for all instruments of the hedge, and again where one of them has ordered meanwhile.
     fn compare(&mut self, engine: &Engine, now: &[Option<Now>], delta: Delta) {
         let held: f64 = now.iter().flatten().map(|now| now.coins).sum();
-        let of = Some(Compared { input: engine.inputs, delta, held });
+        let of = Some(Of { input: engine.inputs, delta, held });
         if self.of == of {
             return;
         }
         self.forget();
         self.of = of;
-        let Some(reference) = now.iter().flatten().map(|now| now.price).next() else { return };
+        let Some(reference) = now.iter().flatten().map(|now| now.price).find(|price| *price > 0.0) else { return };
         let off = delta.net.approximate() + held - self.hedge.target.approximate();
-        let Some(width) = self
-            .ways
-            .first()
-            .and_then(|first| self.hedge.band.width(self.band_cost, &engine.scopes[first.scope].facts))
-        else {
-            return;
+        let width = if self.has_options {
+            self.width
+        } else {
+            let first = self.ways.first().map(|first| &engine.scopes[first.scope].facts);
+            first.and_then(|facts| self.hedge.band.width(self.band_cost, facts))
         };
+        let Some(width) = width else { return };
         if off.abs() <= width || delta.gross.is_zero() {
             return;
         }
@@ -277,9 +367,18 @@ impl Choosing {
         let need = Need { delta: left - off, years, capital: self.choice.capital_cost.get(), is_closed: true };
         // What cannot be traded now is in the list all the same, with nothing that can be had of it.
         let none = Instrument { lot: 1.0, ..Instrument::default() };
-        let each = self.ways.iter().zip(now);
-        let each = each.map(|(way, now)| now.as_ref().map_or(none, |now| self.instrument(engine, way, now, reference)));
-        let mut all: ArrayVec<Instrument, WAYS_MAX> = each.collect();
+        let mut all: ArrayVec<Instrument, WAYS_MAX> = ArrayVec::new();
+        for (way, now) in self.ways.iter().zip(now) {
+            let options = way.options.as_ref().map(|options| {
+                options.instrument(engine, (need.delta, reference), |at| is_refused(engine, at), way.refused)
+            });
+            self.none.push(options.and_then(Result::err));
+            all.push(match (options, now) {
+                (Some(options), _) => options.unwrap_or(none),
+                (None, Some(now)) => self.instrument(engine, way, now, reference),
+                (None, None) => none,
+            });
+        }
         if self.gives_up.is_some() {
             all.push(self.given_up(engine, delta.net.approximate(), reference).unwrap_or(none));
         }
@@ -287,10 +386,25 @@ impl Choosing {
         // Prices over zero, shares and rates are finite numbers: there is nothing to refuse.
         self.chosen = choose(&all, &need, &mut offers).unwrap_or_default();
         self.offers = offers;
+        (self.compared, self.need) = (all, Some(need));
         let Some(given_up) = self.chosen.filter(|chosen| *chosen == self.ways.len()) else { return };
         let position = engine.scopes[self.gives_up.unwrap_or_default()].position;
         let units = Qty::from_estimate(self.offers[given_up].units, Round::Nearest).unwrap_or_default();
         self.kept = Some(position + units);
+    }
+
+    /// Keeps what a plan of a strategy is made of.
+    fn show(&mut self, strategy: StrategyId, input: u64) {
+        if std::mem::replace(&mut self.shown_at, input) != input {
+            self.shown.clear();
+        }
+        let Some(need) = self.need.filter(|_| self.shown.iter().all(|(of, _)| *of != strategy)) else { return };
+        for (at, (instrument, offer)) in self.compared.iter().zip(&self.offers).enumerate() {
+            let Some(own) = self.ways.get(at).map(|way| way.scope).or(self.gives_up) else { continue };
+            let (of, is_chosen) = (StrategyId(own as u32), self.chosen == Some(at));
+            let way = Compared { strategy: of, need, instrument: *instrument, offer: *offer, is_chosen };
+            self.shown.push((strategy, way));
+        }
     }
 
     /// What the plan of a strategy says of it: each way, and what it costs.
@@ -299,6 +413,10 @@ impl Choosing {
             let way = self.ways.get(at);
             let instrument = way.map(|way| &engine.catalogue.instruments[way.instrument.index()]);
             let venue = instrument.map(|of| Arg::Name(CurrencyCode::new(of.venue())));
+            if let Some(options) = way.and_then(|way| way.options.as_ref()) {
+                self.note_options(engine, index, (at, options), venue.unwrap_or(Arg::None));
+                continue;
+            }
             let template = match (instrument.map(|of| of.kind), &offer.costs) {
                 (None, Ok(_)) => "giving up what is hedged costs {}: {} to trade, {} to the horizon",
                 (None, Err(_)) => "what is hedged cannot be given up now",
@@ -320,19 +438,47 @@ impl Choosing {
                 args.extend([costs.total(), trade, costs.total() - trade].map(money));
             }
             let args = std::array::from_fn(|at| args.get(at).copied().unwrap_or(Arg::None));
-            let scope = &mut engine.scopes[index];
-            let held = scope.position;
-            if scope.because.steps().len() < STEPS_MAX {
-                scope.because.note::<4>(ENGINE_RULE, held, held, template, args);
-            }
+            engine.note_way(index, template, args);
         }
     }
+
+    /// The same of options.
+    fn note_options(&self, engine: &mut Engine, index: usize, (at, options): (usize, &Options), venue: Arg) {
+        let money = |amount: f64| Arg::Cash(Cash::from_estimate(amount, Round::Nearest).unwrap_or_default());
+        let number = |qty: f64| Arg::Qty(Qty::from_estimate(qty.min(1e9), Round::Nearest).unwrap_or_default());
+        let (template, args) = match (self.none.get(at).copied().flatten(), &self.offers[at].costs) {
+            (Some(no), _) => (options.sentence(Err(no)).0, [venue, Arg::None, Arg::None, Arg::None]),
+            (None, Err(refused)) => {
+                let (template, numbers) = options.sentence(Ok(*refused));
+                let [first, second] = numbers.map(number);
+                let args = match refused {
+                    Refused::TooMuch { .. } => [venue, first, second, Arg::None],
+                    Refused::UnderLot { .. } => [venue, first, Arg::None, Arg::None],
+                    Refused::NoDelta | Refused::Ended => [venue, Arg::None, Arg::None, Arg::None],
+                };
+                (template, args)
+            }
+            (None, Ok(costs)) => {
+                let trade = costs.spread + costs.impact + costs.fees;
+                let [total, trade, later] = [costs.total(), trade, costs.total() - trade].map(money);
+                (options.costs(), [venue, total, trade, later])
+            }
+        };
+        engine.note_way(index, template, args);
+    }
+}
+
+/// Whether it was refused so lately that it is not asked for again.
+fn is_refused(engine: &Engine, at: Timestamp) -> bool {
+    at != Timestamp::MIN && engine.now.since(at) <= REFUSED_FOR
 }
 
 impl Engine {
     /// A strategy is an instrument of a hedge that compares costs.
-    pub(crate) fn join_choice(&mut self, scope: usize, instrument: InstrumentId, terms: HedgeChoice) {
+    pub(crate) fn join_choice(&mut self, scope: usize, instrument: InstrumentId, mut terms: HedgeChoice) {
         let (group, cost, impact, margin) = (terms.group as usize, terms.cost, terms.impact, terms.margin);
+        let expected = terms.expected.take();
+        let options = expected.and_then(|expected| Options::new(self, scope, expected, terms.option_fee));
         if self.choices.len() <= group {
             let given_up = terms.gives_up;
             let Some(choosing) = Choosing::new(terms) else { return };
@@ -341,9 +487,34 @@ impl Engine {
                 given_up.choice = Some(group as u32);
             }
         }
+        if let Some(options) = &options {
+            self.choices[group].has_options = true;
+            self.structures.desks[options.desk].gives_way = true;
+        }
         let ways = &mut self.choices[group].ways;
         let (funding, refused) = (VecDeque::new(), [Timestamp::MIN; 2]);
-        ways.push(Way { scope, instrument, cost, impact, margin, funding, refused });
+        ways.push(Way { scope, instrument, cost, impact, margin, funding, refused, options });
+    }
+
+    /// What a plan of a strategy at the present input is made of, if it is of a hedge that compared costs: each of its instruments. Of
+    /// what may be given up only where that is done.
+    pub fn compared(&self, strategy: StrategyId) -> impl Iterator<Item = &Compared> {
+        let choosing = self.scopes[strategy.index()].choice.map(|group| &self.choices[group as usize]);
+        let shown = choosing.filter(|choosing| choosing.shown_at == self.inputs);
+        shown
+            .into_iter()
+            .flat_map(|choosing| &choosing.shown)
+            .filter(move |(of, _)| *of == strategy)
+            .map(|(_, way)| way)
+    }
+
+    /// Says in a strategy's plan what one of a hedge's instruments comes to.
+    fn note_way(&mut self, index: usize, template: &'static str, args: [Arg; 4]) {
+        let scope = &mut self.scopes[index];
+        let held = scope.position;
+        if scope.because.steps().len() < STEPS_MAX {
+            scope.because.note::<4>(ENGINE_RULE, held, held, template, args);
+        }
     }
 
     /// The delta of what a hedge of several instruments hedges is another.
@@ -381,6 +552,9 @@ impl Engine {
     pub(crate) fn tell_choice(&mut self, index: usize, group: u32, source: Source) {
         let mut choices = std::mem::take(&mut self.choices);
         let choosing = &mut choices[group as usize];
+        if choosing.has_options && source != Source::Venue {
+            choosing.look_up(self);
+        }
         let now = choosing.now(self);
         let told = choosing.delta.and_then(|delta| {
             let net = delta.net.approximate();
@@ -392,6 +566,9 @@ impl Engine {
             None => choosing.forget(),
         }
         let own = choosing.ways.iter().position(|way| way.scope == index);
+        if let Some(options) = own.and_then(|own| choosing.ways[own].options.as_ref()) {
+            options.tell(self, choosing.width.and_then(|width| Qty::from_estimate(width, Round::Nearest)));
+        }
         let facts = &mut self.scopes[index].facts;
         match own {
             Some(own) => {
@@ -429,6 +606,7 @@ impl Engine {
         // A structure's plans are of more than its hedge: told where it is given up.
         if choosing.of.is_some_and(|of| of.input == self.inputs) && (is_own || choosing.kept.is_some()) {
             choosing.note(self, index);
+            choosing.show(StrategyId(index as u32), self.inputs);
         }
         let units = chosen.map(|chosen| choosing.offers[chosen].units);
         self.choices = choices;
@@ -445,7 +623,13 @@ impl Choosing {
             out.i64(delta.gross.raw());
             out.f64(delta.gamma);
         });
+        if self.has_options {
+            out.option(self.width, StateWriter::f64);
+        }
         for way in &self.ways {
+            if let Some(options) = &way.options {
+                options.save(out);
+            }
             way.refused.iter().for_each(|at| out.i64(at.nanos()));
             out.len(way.funding.len());
             for (at, rate, interval) in &way.funding {
@@ -461,7 +645,13 @@ impl Choosing {
             let (net, gross) = (Qty::from_raw(from.i64()?), Qty::from_raw(from.i64()?));
             Ok(Delta { net, gross, gamma: from.f64()? })
         })?;
+        if self.has_options {
+            self.width = from.option(StateReader::f64)?;
+        }
         for way in &mut self.ways {
+            if let Some(options) = &mut way.options {
+                options.load(from)?;
+            }
             way.refused = [Timestamp::from_nanos(from.i64()?), Timestamp::from_nanos(from.i64()?)];
             let rate = |from: &mut StateReader<'_>| {
                 Ok((Timestamp::from_nanos(from.i64()?), from.f64()?, Duration::from_nanos(from.i64()?)))

@@ -65,6 +65,8 @@ pub(crate) struct Desk {
     pub(crate) seen: u64,
     /// It was told that an order waits for quotes.
     pub(crate) told_waiting: bool,
+    /// What it buys is one way of several to bring delta back: an increase whose legs lose their quotes is given up. No state.
+    pub(crate) gives_way: bool,
 }
 
 /// One option of a structure.
@@ -210,6 +212,7 @@ impl Desk {
             most: None,
             seen: 0,
             told_waiting: false,
+            gives_way: false,
         }
     }
 

@@ -41,6 +41,8 @@ use units::{Cash, PlanId, Qty, Timestamp};
 /// Puts the engine's own rules into a strategy's program, behind the policy's caps and before the trim: margin, expiry and spot are nothing
 /// that `policy` knows.
 pub(crate) fn compose(config: &mut StrategyConfig, instrument: &Instrument) {
+    // What a hedge buys is compared with what else it may trade, and only where there is any; without rules nothing is wanted.
+    let chooses = !config.program.campaign.hedges && !config.program.rules.is_empty();
     let mut before_trim = |rule| {
         // Guards of how orders go out stand behind the trim.
         let rules = &mut config.program.rules;
@@ -56,7 +58,7 @@ pub(crate) fn compose(config: &mut StrategyConfig, instrument: &Instrument) {
     if let Some(expiry) = instrument.kind.expiry() {
         before_trim(Box::new(ExpiryRule { expiry }));
     }
-    if let Some(structure) = &config.structure {
+    if let Some(structure) = config.structure.as_ref().filter(|_| chooses) {
         before_trim(Box::new(StructureRule { structure: structure.clone() }));
     }
 }

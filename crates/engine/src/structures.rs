@@ -181,7 +181,7 @@ impl Engine {
         }
         let Structures { chains, desks, outcomes, .. } = &mut self.structures;
         let desk = &mut desks[at];
-        let unwanted = desk.abandon_unwanted(outcomes);
+        let unwanted = desk.abandon_unwanted(outcomes) | desk.give_way(chains, outcomes);
         if ticks {
             let price = desk.price(chains);
             desk.reach(price, chains, outcomes);
@@ -517,6 +517,10 @@ impl Engine {
             }
             OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds) => state.note_refusal(&live, true),
             _ => {}
+        }
+        let is_poor = matches!(update, OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds));
+        if self.scopes[scope].terms.hedges && (is_poor || matches!(update, OrderUpdate::Rejected(_))) {
+            self.see_refusal(scope, live.side);
         }
         self.dirty.touch(scope as u32);
     }

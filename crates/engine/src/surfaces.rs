@@ -657,12 +657,65 @@ impl Engine {
         Ratio::new(levelled(greek, &sums)).filter(|each| each.get() != 0.0)
     }
 
+    /// What one option of a structure of one leg is now, at the forward as the price of its underlying has moved it since it was quoted:
+    /// of the one that is held, else of that which would be chosen. `None`: there is none, or no surface tells its volatility.
+    pub(crate) fn option_unit(&self, at: usize) -> Option<OptionUnit> {
+        let desk = &self.structures.desks[at];
+        let (chain, chains) = (desk.chain?, &self.structures.chains);
+        let quoted = &chains.chains()[chain];
+        let (option, ratio) = *unit_of(desk).first()?;
+        if let Some(expiry) = desk.first_expiry().filter(|expiry| *expiry <= self.now && !desk.is_idle()) {
+            // What it settles at is known, or nearly.
+            return Some(OptionUnit { option, delta: 0.0, gamma: 0.0, vol: 0.0, forward: 0.0, expiry });
+        }
+        let (expiry, then) = chains.expiry(option)?;
+        let (known, smile) = (chains.option(option)?, self.surfaces.of(chain)?.smile(expiry, self.now)?);
+        let then = then.map_or(smile.forward(), Price::approximate);
+        let k = ln(known.strike.approximate() / then);
+        let point = SmilePoint { vol: smile.vol(k), slope: smile.vol_slope(k) };
+        let underlying = quoted.base();
+        let moved = self.greeks.as_ref().and_then(|greeks| greeks.portfolio().forward(underlying, expiry));
+        let forward = moved.unwrap_or(then);
+        let mut unit = PortfolioGreeks::new(Simd::best());
+        unit.set_time(self.now).ok()?;
+        unit.set_price(underlying, forward).ok()?;
+        unit.set_forward(underlying, expiry, forward).ok()?;
+        let style = if quoted.is_in_coin() { OptionStyle::Inverse } else { OptionStyle::Linear };
+        let (venue, strategy) = (desk.account, StrategyId(desk.scope));
+        let (strike, right) = (known.strike, known.right);
+        unit.hold(OptionKey { underlying, expiry, strike, right, style, venue, strategy }, ratio, point).ok()?;
+        let sums = unit.underlying(underlying);
+        let (delta, gamma) = (sums.hedge_delta(desk.terms.sticky), sums.gamma);
+        (delta.is_finite() && gamma.is_finite()).then_some(OptionUnit {
+            option,
+            delta,
+            gamma,
+            vol: point.vol,
+            forward,
+            expiry,
+        })
+    }
+
     /// The Greeks of what strategies hold, of the underlyings that policies read them of, as of the last market input that changed
     /// them. `None`: no policy reads any.
     #[must_use]
     pub fn greeks(&self) -> Option<&PortfolioGreeks> {
         self.greeks.as_ref().map(HeldGreeks::portfolio)
     }
+}
+
+/// One option that a hedge buys.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OptionUnit {
+    pub(crate) option: InstrumentId,
+    /// Unadjusted forward delta in coins, the smile moved as its structure declares.
+    pub(crate) delta: f64,
+    /// In coins for a dollar.
+    pub(crate) gamma: f64,
+    /// The volatility of its strike, a year.
+    pub(crate) vol: f64,
+    pub(crate) forward: f64,
+    pub(crate) expiry: Timestamp,
 }
 
 /// The options of one unit of a structure: of a roll under way the old legs, and while nothing is held those that would be chosen now.

@@ -54,11 +54,12 @@ pub(crate) fn hedge(
     let mut composed = Composer { policy, instrument, series, rules: Rules::new() };
     // … then hedges,
     let cost = policy.backtest.cost();
-    composed.add(HedgeRule { hedge: hedge.clone(), cost });
+    let buys_options = hedge.options().any(|(symbol, _)| symbol == instrument);
+    composed.add(HedgeRule { hedge: hedge.clone(), cost, buys_options });
     // then caps again,
     composed.cap_on_exposure()?;
     // then trim.
-    composed.add(HedgeTrim { hedge: hedge.clone(), cost });
+    composed.add(HedgeTrim { hedge: hedge.clone(), cost, buys_options });
     // A mode acts on what is hedged, and the hedge follows; an old price of its own holds it.
     composed.stale();
     composed.guards();

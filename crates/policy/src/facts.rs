@@ -370,6 +370,13 @@ pub const GREEK_BESIDE: Fact<Ratio> = HEDGED_GAMMA;
 /// Of such a structure: that Greek of one unit of it.
 pub const GREEK_EACH: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
 
+/// Of options that a hedge may trade: coins of delta that one unit of them stands for. None: they are none, or it is not known now. Such
+/// a hedge is no structure that is given up, which has the slot too.
+pub const HEDGE_UNIT: Fact<Ratio> = Fact::at(RESTORED.id().0);
+
+/// Of such options: how far delta may be from its target, in coins. No hedge has a cap on the time to exit, which has the slot too.
+pub const HEDGE_WIDTH: Fact<Qty> = Fact::at(USUAL_VOLUME.id().0);
+
 /// Of a strategy whose capital follows its own drawdown: that, as it was at the last midnight. It is no hedge and no structure, which
 /// have the slot too.
 pub const OWN_DRAWDOWN: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);

@@ -1,8 +1,13 @@
 //! What a hedge is: a band around a target of delta, what it trades to stay inside, and what else it might.
 
+use crate::expression::Expression;
 use crate::facts::{self, Facts};
+use crate::rules::Number;
+use crate::setting::Setting;
+use crate::structure::{LegStrike, Structure};
+use crate::words::Word;
 use units::math::pow;
-use units::{Contract, Duration, Qty, Ratio};
+use units::{Contract, Duration, Qty, Ratio, SeriesId, Vol};
 
 /// Alternatives of a hedge at most.
 pub const ALTERNATIVES_MAX: usize = 4;
@@ -10,7 +15,7 @@ pub const ALTERNATIVES_MAX: usize = 4;
 /// Trades one instrument so that the delta of what strategies hold stays in a band around a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hedge {
-    /// A perpetual, future or spot pair; the hedge is of its underlying, and in coins of it.
+    /// A perpetual, future or spot pair; the hedge is of its underlying, and in coins of it. Options are alternatives to it.
     pub instrument: String,
     /// The policies whose positions it looks at, by name. Empty: the one that it stands in.
     pub strategies: Vec<String>,
@@ -36,6 +41,18 @@ impl Hedge {
     pub fn gives_up(&self) -> bool {
         self.choice.as_ref().is_some_and(|choice| choice.gives_up)
     }
+
+    /// What of it is reckoned: section, key and expression.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str, &Expression)> {
+        let reckoned = self.options().filter_map(|(_, option)| option.expected.expression());
+        reckoned.map(|by| ("hedges", "alternatives.expected_volatility", by))
+    }
+
+    /// The options that it may trade: their symbols, and what they are.
+    pub fn options(&self) -> impl Iterator<Item = (&str, &HedgeOption)> {
+        let others = self.choice.iter().flat_map(|choice| &choice.alternatives);
+        others.filter_map(|other| Some((other.instrument.as_str(), other.option.as_ref()?)))
+    }
 }
 
 /// What a hedge compares by cost, each time that delta leaves its band.
@@ -56,10 +73,58 @@ pub struct Choice {
 /// Another instrument on the same coin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alternative {
-    /// A perpetual, future or spot pair.
+    /// A perpetual, future or spot pair; of options the symbol of the structure that they are traded as.
     pub instrument: String,
-    /// What it costs.
+    /// What it costs. Of options nothing is stated: quotes tell it.
     pub terms: HedgeTerms,
+    /// Which options, where it is those.
+    pub option: Option<HedgeOption>,
+}
+
+/// Options that a hedge buys, one at a time: which is chosen as a leg of a structure is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HedgeOption {
+    /// One leg, bought, that is left to its expiry.
+    pub structure: Structure,
+    /// The volatility that the price of the coin is expected to have, a year: what gamma is worth.
+    pub expected: Setting<Vol>,
+}
+
+impl HedgeOption {
+    /// The symbol of the structure that these options of a policy's hedge are traded as.
+    #[must_use]
+    pub fn symbol(&self, policy: &str) -> String {
+        let named = self.structure.symbol(policy);
+        let Some(leg) = self.structure.legs.first() else { return named };
+        let (right, days) = (leg.right.word(), leg.days);
+        match leg.strike {
+            LegStrike::Delta(delta) => format!("{named}.{right}-{delta}-{days}d"),
+            LegStrike::Moneyness(share) => format!("{named}.{right}-x{share}-{days}d"),
+        }
+    }
+
+    /// The volatility that is expected, for the engine to ask. `None`: a series is missing.
+    #[must_use]
+    pub fn expected(&self, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<ExpectedVolatility> {
+        Some(ExpectedVolatility(Number::compile(&self.expected, series)?))
+    }
+}
+
+/// The volatility that a hedge expects, ready to be asked.
+pub struct ExpectedVolatility(Number);
+
+impl ExpectedVolatility {
+    /// What it is now, a year. `None`: it is not known.
+    #[must_use]
+    pub fn get(&self, facts: &Facts) -> Option<f64> {
+        self.0.get(facts)
+    }
+}
+
+impl std::fmt::Debug for ExpectedVolatility {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("ExpectedVolatility")
+    }
 }
 
 /// What an instrument costs to hedge in.

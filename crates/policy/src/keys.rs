@@ -62,7 +62,7 @@ pub fn words(section: &str, key: &str) -> Option<Vec<&'static str>> {
     let kinds = |kinds: &[(&'static str, &[&str])]| kinds.iter().map(|(kind, _)| *kind).collect();
     Some(match (section, key) {
         ("structure", "sticky") => all::<Sticky>(),
-        (LEGS, "right") => all::<OptionRight>(),
+        (LEGS | ALTERNATIVES, "right") => all::<OptionRight>(),
         ("allocation", "over") => all::<Over>(),
         ("signal", "kind") => kinds(SIGNAL_KINDS),
         ("signal", "sides") => all::<Sides>(),

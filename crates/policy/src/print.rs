@@ -5,9 +5,9 @@ use crate::parse::hedges::WHALLEY_WILMOTT;
 use crate::parse::value::{TIMES, is_currency};
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Alternative, Band, Blackout, Caps, Correlation, FactLimit, Flow, FlowKind,
-    Guards, Hedge, HedgeTerms, Ladder, LegStrike, LimitAction, Modes, Money, OptionCosts, OptionMargin, OrderSize,
-    Policy, Pyramid, Rearm, Roll, RungAt, Setting, Signal, SignalKind, Size, SizeKind, Stop, Structure, Trade,
-    UnitSource, VERSION, VolatilitySource, settlements,
+    Guards, Hedge, HedgeOption, HedgeTerms, Ladder, LegStrike, LimitAction, Modes, Money, OptionCosts, OptionMargin,
+    OrderSize, Policy, Pyramid, Rearm, Roll, RungAt, Setting, Signal, SignalKind, Size, SizeKind, Stop, Structure,
+    Trade, UnitSource, VERSION, VolatilitySource, settlements,
 };
 use crate::symbol::base;
 use crate::words::Word;
@@ -136,7 +136,11 @@ impl Printer {
         };
         if !choice.alternatives.is_empty() {
             self.text.push_str("alternatives = [\n");
-            for Alternative { instrument, terms: own } in &choice.alternatives {
+            for Alternative { instrument, terms: own, option } in &choice.alternatives {
+                if let Some(option) = option {
+                    self.hedge_option(option);
+                    continue;
+                }
                 self.write(format_args!("    {{ instrument = {}", escaped(instrument)));
                 for pair in terms(own).iter().filter(|pair| !pair.is_empty()) {
                     self.write(format_args!(", {pair}"));
@@ -150,6 +154,23 @@ impl Printer {
         self.quoted("capital_cost", percent(choice.capital_cost));
         for pair in terms(&choice.own).iter().filter(|pair| !pair.is_empty()) {
             self.write(format_args!("{pair}\n"));
+        }
+    }
+
+    fn hedge_option(&mut self, option: &HedgeOption) {
+        let HedgeOption { structure, expected } = option;
+        let Some(leg) = structure.legs.first() else { return };
+        let (chain, right, days) = (escaped(&structure.chain), leg.right.word(), leg.days);
+        let strike = strike(leg.strike);
+        self.write(format_args!("    {{ chain = {chain}, right = \"{right}\", {strike}, days = {days}"));
+        match expected {
+            Setting::Declared(volatility) => {
+                self.write(format_args!(", expected_volatility = \"{}\" }},\n", percent(volatility)));
+            }
+            Setting::Reckoned(by) => {
+                let expression = escaped(&by.expression.to_string());
+                self.write(format_args!(", expected_volatility = {expression} }},\n"));
+            }
         }
     }
 
@@ -193,10 +214,7 @@ impl Printer {
         self.line("chain", escaped(&structure.chain));
         self.text.push_str("legs = [\n");
         for leg in &structure.legs {
-            let strike = match leg.strike {
-                LegStrike::Delta(delta) => format!("delta = {delta}"),
-                LegStrike::Moneyness(share) => format!("moneyness = \"{}\"", percent(share)),
-            };
+            let strike = strike(leg.strike);
             let (right, days, ratio) = (leg.right.word(), leg.days, leg.ratio);
             self.write(format_args!("    {{ right = \"{right}\", {strike}, days = {days}, ratio = {ratio} }},\n"));
         }
@@ -600,6 +618,13 @@ pub(crate) fn volatility(source: &VolatilitySource) -> String {
 }
 
 /// A share as an exact percentage: the point is moved in the text, so that it reads back as the same double.
+fn strike(of: LegStrike) -> String {
+    match of {
+        LegStrike::Delta(delta) => format!("delta = {delta}"),
+        LegStrike::Moneyness(share) => format!("moneyness = \"{}\"", percent(share)),
+    }
+}
+
 fn percent(share: impl std::fmt::Display) -> String {
     format!("{}%", shifted(&share.to_string(), 2))
 }

@@ -2,7 +2,9 @@
 
 use crate::expression::Expression;
 use crate::facts::Code;
-pub use crate::hedge::{ALTERNATIVES_MAX, Alternative, Band, Choice, Hedge, HedgeTerms, HedgeTo};
+pub use crate::hedge::{
+    ALTERNATIVES_MAX, Alternative, Band, Choice, ExpectedVolatility, Hedge, HedgeOption, HedgeTerms, HedgeTo,
+};
 use crate::risk_fact::{MarginFigure, RiskFact};
 pub use crate::setting::{Reckoned, Setting};
 pub use crate::structure::{
@@ -107,6 +109,25 @@ impl Policy {
         self.hedges.iter().find(|hedge| hedge.instruments().any(|known| known == instrument))
     }
 
+    /// The structures of options that it trades: its own, and the options that its hedges may buy. Each with its symbol.
+    pub fn structures(&self) -> impl Iterator<Item = (&str, &Structure)> {
+        let own = self.instruments.first().map(String::as_str).zip(self.structure.as_ref());
+        let hedging = self.hedges.iter().flat_map(Hedge::options).map(|(symbol, option)| (symbol, &option.structure));
+        own.into_iter().chain(hedging)
+    }
+
+    /// Whether it trades options, or may.
+    #[must_use]
+    pub fn trades_options(&self) -> bool {
+        self.structures().next().is_some()
+    }
+
+    /// The structure that an instrument of it is, if it is one.
+    #[must_use]
+    pub fn structure_in(&self, instrument: &str) -> Option<&Structure> {
+        self.structures().find(|(symbol, _)| *symbol == instrument).map(|(_, structure)| structure)
+    }
+
     /// The recorded series that it reads in any of its instruments, each once: a run's tapes have to hold them.
     #[must_use]
     pub fn series(&self) -> Vec<String> {
@@ -186,7 +207,8 @@ impl Policy {
         let size = self.size.kind.settings().map(|(key, by)| ("size", key, by));
         let step = self.pyramid.iter().filter_map(Pyramid::setting);
         let trail = self.stop.iter().filter_map(Stop::setting);
-        size.chain(step).chain(trail).chain(self.caps.settings())
+        let hedges = self.hedges.iter().flat_map(Hedge::settings);
+        size.chain(step).chain(trail).chain(self.caps.settings()).chain(hedges)
     }
 
     /// The series as the policy names them, with placeholders, each once.

@@ -5,16 +5,17 @@ use crate::facts::Code;
 use crate::spec::{
     AccountTerms, Adoption, Allocation, Alternative, Backtest, Band, Blackout, BufferTo, Caps, Choice, Correlation,
     Deposit, DrawdownBudget, DrawdownLevel, ExitTime, FactLimit, FeeTier, Floor, FloorOf, Flow, FlowKind, Follow,
-    FractionOf, Guards, Hedge, HedgeTerms, HedgeTo, Ladder, LeverageLimit, LimitAction, Modes, Money, OnLoss, OpenRisk,
-    OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Participation, Policy, Pyramid, RATIO_MAX_AGE, Rearm,
-    Reckoned, Reentry, Resize, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size, SizeKind, Spacing, Stop, Streak,
-    StreakOver, TimeStop, Trade, Trigger, UnitSource, VolatilitySource, Weights, settlements, shared_quote, venue,
+    FractionOf, Guards, Hedge, HedgeOption, HedgeTerms, HedgeTo, Ladder, LegStrike, LeverageLimit, LimitAction, Modes,
+    Money, OnLoss, OpenRisk, OptionCosts, OptionMargin, OrderRate, OrderSize, Over, Participation, Policy, Pyramid,
+    RATIO_MAX_AGE, Rearm, Reckoned, Reentry, Resize, Roll, Rung, RungAt, Setting, Sides, Signal, SignalKind, Size,
+    SizeKind, Spacing, Sticky, Stop, Streak, StreakOver, Structure, StructureLeg, TimeStop, Trade, Trigger, UnitSource,
+    VolatilitySource, Weights, settlements, shared_quote, venue,
 };
 use crate::words::Word;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use units::{Cash, Duration, Price, Qty, Rate, Ratio, Timestamp, Vol};
+use units::{Cash, Duration, OptionRight, Price, Qty, Rate, Ratio, Timestamp, Vol};
 
 /// The only series that random policies read.
 pub const SERIES: &str = "dvol.btc";
@@ -168,7 +169,7 @@ pub fn portfolios() -> impl Strategy<Value = Policy> {
             policy.backtest.fee_tiers = tiers;
             policy.backtest.flows = flows.into_iter().map(|flow| flow.among(&venues)).collect();
             policy.backtest.flows.sort_by_key(|flow| flow.at);
-            policy.hedges = hedge.map(|hedge| hedge.at(&venues[0])).into_iter().collect();
+            policy.hedges = hedge.map(|hedge| hedge.at(&venues[0], &policy.name)).into_iter().collect();
             policy.adopt = adopted.into_iter().zip(&policy.instruments).map(|(by, of)| by.into(of, &policy)).collect();
             policy
         },
@@ -751,7 +752,10 @@ fn hedge() -> impl Strategy<Value = Hedge> {
         let coin = if symbol.starts_with("XRP") { "XRP" } else { "BTC" };
         let choice = choice.map(|mut choice: Choice| {
             for other in &mut choice.alternatives {
-                other.instrument = format!("{coin}{}", other.instrument);
+                match &mut other.option {
+                    Some(option) => option.structure.chain = format!("{coin}_USDC"),
+                    None => other.instrument = format!("{coin}{}", other.instrument),
+                }
             }
             choice
         });
@@ -766,20 +770,60 @@ fn choice() -> impl Strategy<Value = Choice> {
         (share(1_000), share(10_000)).prop_map(|(cost, margin)| HedgeTerms { cost, margin })
     };
     let others = subsequence(vec!["EUR-PERP", "USD-261225", "FDUSD"], 1..=3);
-    (1..=100i64, 0..=100i32, terms(), others, terms()).prop_map(|(days, percent, own, others, terms)| Choice {
-        horizon: Duration::from_nanos(days * Duration::DAY.nanos()),
-        capital_cost: ratio(percent, 100),
-        own,
-        alternatives: others.iter().map(|other| Alternative { instrument: (*other).to_owned(), terms }).collect(),
-        gives_up: false,
+    let options = proptest::option::of(hedge_option());
+    (1..=100i64, 0..=100i32, terms(), others, (terms(), options)).prop_map(|(days, percent, own, others, more)| {
+        let (terms, option) = more;
+        let other = |other: &&str| Alternative { instrument: (*other).to_owned(), terms, option: None };
+        let options = option.map(|option| {
+            let (instrument, terms) = (String::new(), HedgeTerms::default());
+            Alternative { instrument, terms, option: Some(option) }
+        });
+        Choice {
+            horizon: Duration::from_nanos(days * Duration::DAY.nanos()),
+            capital_cost: ratio(percent, 100),
+            own,
+            alternatives: others.iter().map(other).chain(options).collect(),
+            gives_up: false,
+        }
+    })
+}
+
+/// Options of a chain without venue and coin.
+fn hedge_option() -> impl Strategy<Value = HedgeOption> {
+    let strike = prop_oneof![
+        (1..=99i32).prop_map(|delta| LegStrike::Delta(ratio(delta, 100))),
+        (50..=200i32).prop_map(|share| LegStrike::Moneyness(ratio(share, 100))),
+    ];
+    let expected = prop_oneof![
+        (1..=200i32).prop_map(|percent| Setting::Declared(Vol::new(f64::from(percent) / 100.0).unwrap_or_default())),
+        reckoned().prop_map(|by| by.setting(Vol::new(0.5).unwrap_or_default(), 0.5, "", 5.0)),
+    ];
+    let right = select(vec![OptionRight::Call, OptionRight::Put]);
+    (right, strike, 1..=400i32, expected).prop_map(|(right, strike, days, expected)| {
+        let leg = StructureLeg { right, strike, days: ratio(days, 1), ratio: Qty::from_raw(Qty::ONE) };
+        let structure = Structure {
+            chain: String::new(),
+            legs: vec![leg],
+            max_spread: None,
+            min_open_interest: None,
+            roll: Roll::Never,
+            sticky: Sticky::default(),
+        };
+        HedgeOption { structure, expected }
     })
 }
 
 impl Hedge {
-    fn at(mut self, venue: &str) -> Self {
-        let others = self.choice.iter_mut().flat_map(|choice| &mut choice.alternatives);
-        for instrument in std::iter::once(&mut self.instrument).chain(others.map(|other| &mut other.instrument)) {
-            *instrument = format!("{venue}:{instrument}");
+    fn at(mut self, venue: &str, policy: &str) -> Self {
+        self.instrument = format!("{venue}:{}", self.instrument);
+        for other in self.choice.iter_mut().flat_map(|choice| &mut choice.alternatives) {
+            match &mut other.option {
+                Some(option) => {
+                    option.structure.chain = format!("{venue}:{}", option.structure.chain);
+                    other.instrument = option.symbol(policy);
+                }
+                None => other.instrument = format!("{venue}:{}", other.instrument),
+            }
         }
         self
     }

@@ -207,7 +207,7 @@ pub(super) fn caps(run: &Run, leverage: Vec<(f64, Option<Timestamp>)>) -> Vec<Ca
         };
         // What a structure stands for is told by the legs that it holds.
         let declared = policy.caps.leverage.as_ref().and_then(LeverageLimit::declared);
-        if let Some(limit) = declared.filter(|_| policy.structure.is_none()) {
+        if let Some(limit) = declared.filter(|_| !policy.trades_options()) {
             tell("leverage", leverage.get(at).copied().unwrap_or_default(), limit.limit.get());
         }
         if let Some(last) = policy.caps.drawdown.last() {

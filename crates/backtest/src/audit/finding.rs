@@ -1,6 +1,8 @@
 //! What does not hold, and where.
 
-use crate::records::{CampaignRow, EquityRow, FillRow, FundingRow, HedgeRow, LossRow, OrderRow, PlanRow, PositionRow};
+use crate::records::{
+    CampaignRow, ChoiceRow, EquityRow, FillRow, FundingRow, HedgeRow, LossRow, OrderRow, PlanRow, PositionRow,
+};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use units::Timestamp;
@@ -67,6 +69,10 @@ impl<'a> At<'a> {
 
     pub(super) fn plan(row: usize, of: &PlanRow) -> Self {
         Self { plan: Some(of.plan), ..Self::row("plans", row, of.time) }
+    }
+
+    pub(super) fn choice(row: usize, of: &ChoiceRow) -> Self {
+        Self { plan: Some(of.plan), ..Self::row("choices", row, of.time) }
     }
 
     pub(super) fn hedge(row: usize, of: &HedgeRow) -> Self {

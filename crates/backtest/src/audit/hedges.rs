@@ -1,10 +1,10 @@
 //! Hedges: each time that delta had left its band was answered, and what a plan of a hedge wants brings delta back into it.
 
 use super::finding::{At, Found};
-use crate::records::{HedgeRow, OrderRow, PlanRow};
+use crate::records::{ChoiceRow, HedgeRow, OrderRow, PlanRow};
 use crate::run::Run;
 use policy::Policy;
-use policy::spec::{Band, Hedge, HedgeTo};
+use policy::spec::{Band, Choice, Hedge, HedgeTo};
 use std::collections::BTreeMap;
 use units::{Contract, Qty, Timestamp};
 
@@ -15,11 +15,14 @@ pub(super) fn check(run: &Run, found: &mut Found) {
     }
     for strategy in &run.strategies {
         for hedge in &strategy.policy.hedges {
-            for instrument in hedge.instruments() {
+            // What an option stands for moves, and is told where costs are compared.
+            let is_option = |instrument: &str| hedge.options().any(|(symbol, _)| symbol == instrument);
+            for instrument in hedge.instruments().filter(|instrument| !is_option(instrument)) {
                 check_one(run, &strategy.policy, (hedge, instrument), &plans, found);
             }
-            if hedge.choice.is_some() {
+            if let Some(choice) = &hedge.choice {
                 check_choice(run, &strategy.policy, hedge, &plans, found);
+                check_costs(run, &strategy.policy, (hedge, choice), &plans, found);
             }
         }
     }
@@ -115,6 +118,147 @@ fn check_one(
         };
         found.ensure("hedge.residual", fits, At::hedge(at, row), || {
             format!("plan {} wants {}: delta is then {left:.8} from its target", plan.plan, plan.target)
+        });
+    }
+}
+
+/// How far two ways of reckoning a cost may be apart, as a share of all that is paid on the way, and in money.
+const NEAR: f64 = 1e-9;
+const CENT: f64 = 1e-6;
+
+/// What was compared: each cost is that of a cash flow, and the one that acts costs the least of them; fees and margins are those that the
+/// policy states; and what acts brings back what was needed.
+fn check_costs(
+    run: &Run,
+    policy: &Policy,
+    (hedge, choice): (&Hedge, &Choice),
+    plans: &BTreeMap<u64, &[PlanRow]>,
+    found: &mut Found,
+) {
+    let is_own = |row: &ChoiceRow| {
+        let is_given_up = choice.gives_up && policy.structure_in(&row.instrument).is_some();
+        row.strategy == policy.name.as_str()
+            && (hedge.instruments().any(|way| way == row.instrument.as_str()) || is_given_up)
+    };
+    let mut begin = 0;
+    for rows in run.tables.choices.chunk_by(|a, b| a.plan == b.plan) {
+        let at = begin;
+        begin += rows.len();
+        if !rows.iter().all(is_own) {
+            continue;
+        }
+        let costs: Vec<Option<(f64, f64, f64)>> = rows.iter().map(by_hand).collect();
+        for (row, of) in rows.iter().enumerate() {
+            let same = match (of.cost, costs[row]) {
+                (None, None) => true,
+                (Some(told), Some((units, cost, paid))) => {
+                    (told - cost).abs() <= NEAR * paid + CENT && (units - of.units).abs() <= NEAR * units.abs().max(1.0)
+                }
+                _ => false,
+            };
+            found.ensure("hedge.choice", same, At::choice(at + row, of), || {
+                let by_hand = costs[row]
+                    .map_or("cannot be had".to_owned(), |(units, cost, _)| format!("costs {cost:.6} for {units}"));
+                format!("{} is told to cost {:?} for {}; by its parts it {by_hand}", of.instrument, of.cost, of.units)
+            });
+        }
+        let least = costs.iter().flatten().map(|(_, cost, _)| *cost).fold(f64::INFINITY, f64::min);
+        let chosen: Vec<usize> = (0..rows.len()).filter(|row| rows[*row].is_chosen).collect();
+        let is_least = match chosen[..] {
+            [only] => costs[only].is_some_and(|(_, cost, paid)| cost <= least + NEAR * paid + CENT),
+            [] => least == f64::INFINITY,
+            _ => false,
+        };
+        found.ensure("hedge.choice", is_least, At::choice(at, &rows[0]), || {
+            let told: Vec<&str> = chosen.iter().map(|row| rows[*row].instrument.as_str()).collect();
+            format!("of {costs:?} the least is {least}, and {told:?} is to act")
+        });
+        terms(policy, (hedge, choice), (at, rows), found);
+        let Some(steps) = plans.get(&rows[0].plan) else { continue };
+        // Of the strategy whose plan it is, if it is the one to act.
+        let acts = chosen.first().map(|row| &rows[*row]).filter(|row| row.instrument == steps[0].instrument.as_str());
+        let is_limited = steps.iter().any(|step| matches!(&*step.outcome, "cut" | "held" | "unmet" | "refused"));
+        if let Some(row) = acts.filter(|row| row.kind == "option" && !is_limited) {
+            let change = steps[0].target.approximate() - row.held;
+            found.ensure("hedge.choice", (change - row.units).abs() <= row.lot + CENT, At::choice(at, row), || {
+                format!(
+                    "plan {} changes {} by {change}, and {} are what is needed",
+                    row.plan, row.instrument, row.units
+                )
+            });
+        }
+    }
+}
+
+/// Units of an instrument, what bringing delta back in it costs, and all that is paid for it on the way: what is paid with so many more of
+/// it until the horizon less what is paid without. `None`: it cannot be had.
+fn by_hand(row: &ChoiceRow) -> Option<(f64, f64, f64)> {
+    if row.delta.abs() < 1e-3 {
+        return None;
+    }
+    let units = (row.need / row.delta / row.lot).round() * row.lot;
+    let most = if units < 0.0 { row.most_sold } else { row.most_bought };
+    let is_there = most.is_none_or(|most| units.abs() <= most);
+    if units == 0.0 || !is_there || row.expiry.is_some_and(|years| years <= 0.0) {
+        return None;
+    }
+    let trade = |units: f64| units.abs() * (row.half_spread + row.fee + row.impact * units.abs());
+    // It ends, and is bought anew to run as long again; at the horizon itself it is delivered, and a trade is spared.
+    let outlay = |held: f64| {
+        let mut paid = row.years * (held * row.carry + held.abs() * row.margin * row.capital);
+        let (mut at, mut is_left) = (row.expiry.unwrap_or(f64::INFINITY), true);
+        while at <= row.years - 1e-9 {
+            paid += trade(held) + held.abs() * row.delivery;
+            at += row.expiry?;
+        }
+        if (at - row.years).abs() < 1e-9 {
+            paid += held.abs() * row.delivery;
+            is_left = false;
+        }
+        Some((paid, if is_left { trade(held) } else { 0.0 }))
+    };
+    let (with, without) = (outlay(row.held + units)?, outlay(row.held)?);
+    // What is given up of options would have been settled for nothing: it spares no trade, but those of bringing it to the horizon.
+    let is_settled = row.kind == "option" && (row.held + units).abs() < row.held.abs();
+    let at_end = if is_settled { 0.0 } else { with.1 - without.1 };
+    let cost = trade(units) + with.0 - without.0 + at_end;
+    Some((units, cost, trade(units) + with.0.abs() + without.0.abs() + with.1 + without.1))
+}
+
+/// Fees and margins of contracts and spot are shares of one price, as the policy states them; of options the fee is no more than its share
+/// of that price, and what they bind is what they cost.
+fn terms(policy: &Policy, (hedge, choice): (&Hedge, &Choice), (at, rows): (usize, &[ChoiceRow]), found: &mut Found) {
+    let backtest = &policy.backtest;
+    let stated = |row: &ChoiceRow| {
+        let other = choice.alternatives.iter().find(|other| other.instrument == row.instrument.as_str());
+        let terms = other.map_or(choice.own, |other| other.terms);
+        let margin = terms.margin.map_or(if row.kind == "spot" { 1.0 } else { 0.1 }, units::Ratio::get);
+        (terms.cost.map_or_else(|| backtest.cost(), units::Ratio::get), margin)
+    };
+    let is_linear = |row: &&ChoiceRow| {
+        let is_way = hedge.instruments().any(|way| way == row.instrument.as_str());
+        is_way && row.kind != "option" && row.delta != 0.0
+    };
+    // The price that all are shares of, by whatever tells it.
+    let price = rows.iter().filter(is_linear).find_map(|row| {
+        let (cost, margin) = stated(row);
+        if cost > 0.0 { Some(row.fee / cost) } else { Some(row.margin / margin).filter(|_| margin > 0.0) }
+    });
+    let Some(price) = price else { return };
+    for (row, of) in rows.iter().enumerate() {
+        let is_bought = of.kind == "option" && hedge.instruments().any(|way| way == of.instrument.as_str());
+        let fits = if is_linear(&of) {
+            let (cost, margin) = stated(of);
+            let near = |told: f64, by: f64| (told - by * price).abs() <= NEAR * price;
+            near(of.fee, cost) && near(of.margin, margin)
+        } else {
+            !is_bought || of.fee <= backtest.options.fee.approximate() * price * (1.0 + NEAR)
+        };
+        found.ensure("hedge.choice", fits, At::choice(at + row, of), || {
+            format!(
+                "a fee of {} and a margin of {} of a unit are not what the policy says of {price}",
+                of.fee, of.margin
+            )
         });
     }
 }

@@ -26,7 +26,7 @@ const FLAT: f64 = 0.05;
 pub(super) fn can_recompute(run: &Run) -> bool {
     has_one_currency(run)
         && !shares_instruments(run)
-        && run.policies().iter().all(|policy| policy.adopt.is_empty() && policy.structure.is_none())
+        && run.policies().iter().all(|policy| policy.adopt.is_empty() && !policy.trades_options())
         && run.tables.options.is_empty()
 }
 

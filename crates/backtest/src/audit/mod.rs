@@ -186,7 +186,7 @@ fn unchecked(run: &Run) -> Vec<String> {
             told.push(sentence.to_owned());
         }
     };
-    let is_structure = run.policies().iter().any(|policy| policy.structure.is_some());
+    let is_structure = run.policies().iter().any(policy::Policy::trades_options);
     tell(is_structure, "structures of options: their campaigns, stops, rungs and adds, and at what quotes legs filled");
     tell(
         !seat::has_one_currency(run),

@@ -124,7 +124,7 @@ fn positions(run: &Run, found: &mut Found) {
     // What a structure's plans hold are no fills of one instrument; a hedge beside it holds its own.
     let is_structure = |plan: &PlanRow| {
         let own = run.strategies.iter().find(|of| *of.policy.name == *plan.strategy);
-        own.is_some_and(|of| of.policy.structure.is_some() && of.policy.hedge_in(&plan.instrument).is_none())
+        own.is_some_and(|of| of.policy.structure_in(&plan.instrument).is_some())
     };
     let (fills, mut next) = (&run.tables.fills, 0);
     let mut held: BTreeMap<(&str, &str), Qty> = BTreeMap::new();
@@ -205,7 +205,7 @@ pub(super) fn check_record(run: &Run, bars: u64, found: &mut Found) {
     let rejected = tables.orders.iter().filter(|row| &*row.event == "rejected").count();
     same("rejected", &record.rejected.to_string(), rejected.to_string());
     same("bars", &record.bars.to_string(), bars.to_string());
-    if !run.strategies.iter().any(|strategy| strategy.policy.structure.is_some()) {
+    if !run.strategies.iter().any(|strategy| strategy.policy.trades_options()) {
         same("triggers.acted", &record.triggers.acted.to_string(), super::figures::acted(run).to_string());
     }
     if super::seat::has_one_currency(run) {

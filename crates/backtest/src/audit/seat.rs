@@ -61,5 +61,5 @@ pub(super) fn shares_instruments(run: &Run) -> bool {
 
 /// Whether it trades something that a tape has: no structure of options.
 pub(super) fn is_plain(policy: &Policy) -> bool {
-    policy.structure.is_none()
+    !policy.trades_options()
 }

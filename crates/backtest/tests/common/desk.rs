@@ -90,7 +90,8 @@ impl Desk {
                 let symbol = &self.catalogue.instruments[instrument.index()].symbol;
                 let program = Program::hedge(&policy, &hedge, symbol, &|name| self.catalogue.series_id(name)).unwrap();
                 let choice = self.choice(&hedge, instrument);
-                engine.add_strategy(StrategyConfig { hedged, choice, ..StrategyConfig::new(instrument, program) });
+                let config = StrategyConfig { hedged, choice, structure, ..StrategyConfig::new(instrument, program) };
+                engine.add_strategy(config);
                 continue;
             }
             let symbol = &self.catalogue.instruments[instrument.index()].symbol;
@@ -125,8 +126,9 @@ impl Desk {
             impact: self.seats.first().map_or(0.0, |seat| seat.policy.backtest.impact_each()),
             margin: terms.margin.map_or(margin, Ratio::get),
             band_cost: 0.0,
-            option_fee: 0.0,
+            option_fee: self.terms.options.fee.approximate(),
             gives_up: None,
+            expected: other.and_then(|other| other.option.as_ref()?.expected(&|_| None)),
         })
     }
 

@@ -350,6 +350,11 @@ fn unwinding(engine: &Engine, scope: usize, cost: f64) -> f64 {
     hedges
         .map(|(hedge, of)| {
             let hedge = hedge as usize;
+            if let Some(desk) = engine.scopes[hedge].desk {
+                let lines = engine.structures.desks[desk as usize].lines.iter();
+                let all: f64 = lines.map(|line| option_cost(engine, line.instrument, line.held, cost)).sum();
+                return all / of.len() as f64;
+            }
             let held = engine.scopes[hedge].position.abs().approximate() * worth(engine, hedge);
             held * cost / of.len() as f64
         })

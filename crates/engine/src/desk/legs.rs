@@ -61,6 +61,22 @@ impl Desk {
         self.lines.iter().filter(lacks).count() as u32
     }
 
+    /// Gives up an increase whose legs nobody quotes any more, where something else can be traded instead. Whether there was one.
+    pub(crate) fn give_way(&mut self, chains: &Chains, out: &mut Vec<Outcome>) -> bool {
+        let goal = self.goal();
+        let lacks = |line: &Line| {
+            let missing = times(line.next, goal) - line.held;
+            let is_there = !line.blocked && offered(chains, line.instrument, missing).is_some();
+            line.settled.is_none() && !missing.is_zero() && !is_there
+        };
+        let gives_way = self.gives_way && !self.rolling && self.increases() && self.lines.iter().any(lacks);
+        if gives_way {
+            self.abandon(CancelReason::Requested, out);
+            self.resolve(out);
+        }
+        gives_way
+    }
+
     /// An increase, or new options, begin only once every leg can be traded: no leg is left naked for want of another's quote.
     pub(super) fn sends(&self, goal: Qty, chains: &Chains) -> bool {
         let begins = (self.increases() || self.rolling)

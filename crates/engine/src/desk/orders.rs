@@ -107,7 +107,11 @@ impl Desk {
             out.push(Outcome::News(id, OrderUpdate::Cancelled(CancelReason::NothingToReduce)));
             return;
         }
-        order.qty = order.filled + open;
+        let qty = order.filled + open;
+        if std::mem::replace(&mut order.qty, qty) != qty {
+            // Else the rest of it would be on its way for ever.
+            out.push(Outcome::News(id, OrderUpdate::Amended { qty, kind: order.kind }));
+        }
         order.stage = Stage::Active;
         self.resolve(out);
     }

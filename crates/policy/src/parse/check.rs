@@ -6,8 +6,8 @@ use crate::codes::Code;
 use crate::diagnostic::{nearest, quoted};
 use crate::expression::{Expression, Unit};
 use crate::spec::{
-    self, Allocation, BASE_PLACEHOLDER, Breached, Follow, LeverageLimit, Mode, Over, Pyramid, Reentry, Resize, RungAt,
-    Setting, Sides, SignalKind, Size, SizeKind, Stop, Trigger, UNITS_MAX, UnitSource,
+    self, Allocation, BASE_PLACEHOLDER, Breached, Follow, Hedge, LeverageLimit, Mode, Over, Pyramid, Reentry, Resize,
+    RungAt, Setting, Sides, SignalKind, Size, SizeKind, Stop, Trigger, UNITS_MAX, UnitSource,
 };
 use crate::{RiskFact, SurfaceFact};
 use std::ops::Range;
@@ -87,7 +87,12 @@ fn settings<'a>(
     let step = draft.pyramid.iter().filter_map(Pyramid::setting);
     let trail = draft.stop.iter().filter_map(Stop::setting);
     let caps = draft.caps.settings();
-    size.chain(step).chain(trail).chain(caps).map(|(section, key, by)| (key, doc.place(section, key), by))
+    let hedges = draft.hedges.iter().flat_map(Hedge::settings).map(|(_, key, by)| {
+        let named = doc.list("hedges").find(|section| section.has("alternatives"));
+        (key, named.map_or(0..0, |section| section.place("alternatives")), by)
+    });
+    let plain = size.chain(step).chain(trail).chain(caps);
+    plain.map(|(section, key, by)| (key, doc.place(section, key), by)).chain(hedges)
 }
 
 fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
@@ -215,7 +220,7 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let message = format!("there is no account at `{venue}`");
         reader.error(Code::Accounts, doc.place("", key), message, label, remedy(venue));
     }
-    let known = |symbol: &str| draft.hedges.iter().any(|hedge| hedge.instruments().any(|known| known == symbol));
+    let known = |symbol: &str| draft.hedges.iter().any(|hedge| trades(hedge, symbol));
     for (place, symbol) in doc.list("hedges").flat_map(hedging).filter(|(_, symbol)| known(symbol)) {
         let venue = spec::venue(symbol);
         if has_account(symbol) || missing.contains(&venue) {
@@ -228,12 +233,20 @@ fn accounts(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     }
 }
 
-/// Everything that a hedge may trade, and where it is named.
+/// Whether a hedge trades an instrument, or options of a chain.
+fn trades(hedge: &Hedge, named: &str) -> bool {
+    hedge.instruments().any(|known| known == named) || hedge.options().any(|(_, of)| of.structure.chain == named)
+}
+
+/// Everything that a hedge may trade, and where it is named: of options the chain.
 fn hedging<'a>(section: &'a Section<'_, '_>) -> impl Iterator<Item = (Range<usize>, &'a str)> {
     let named = |value: &'a Spanned<DeValue<'_>>| Some((value.span(), value.get_ref().as_str()?));
     let others = section.get("alternatives").and_then(|value| value.get_ref().as_array());
     let others = others.into_iter().flatten();
-    let others = others.filter_map(|entry| entry.get_ref().as_table()?.get("instrument"));
+    let others = others.filter_map(|entry| {
+        let entry = entry.get_ref().as_table()?;
+        entry.get("instrument").or_else(|| entry.get("chain"))
+    });
     section.get("instrument").into_iter().chain(others).filter_map(named)
 }
 

@@ -4,10 +4,14 @@ use super::fields::{Field, Low, Takes};
 use super::head;
 use super::reader::{Doc, Reader, Section, list};
 use super::schema::ALTERNATIVES;
+use super::structure;
+use super::typed::{self, Currencies};
 use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::diagnostic::quoted;
-use crate::spec::{self, ALTERNATIVES_MAX, Alternative, Band, Choice, Hedge, HedgeTerms, HedgeTo, Structure};
+use crate::spec::{
+    self, ALTERNATIVES_MAX, Alternative, Band, Choice, Hedge, HedgeOption, HedgeTerms, HedgeTo, Roll, Sticky, Structure,
+};
 use crate::symbol;
 use std::ops::Range;
 use toml::Spanned;
@@ -20,8 +24,9 @@ const STRATEGIES_MAX: usize = 20;
 pub(super) fn hedges<'t>(
     reader: &mut Reader<'t>,
     doc: &Doc<'_, 't>,
-    structure: Option<&Structure>,
+    (structure, name): (Option<&Structure>, Option<&str>),
     instruments: &[String],
+    currencies: Currencies<'_>,
 ) -> Vec<Hedge> {
     let mut hedges: Vec<Hedge> = Vec::new();
     for section in doc.list("hedges") {
@@ -37,7 +42,8 @@ pub(super) fn hedges<'t>(
         // The width of such a band follows from the equity of the account, and two venues are two accounts.
         let follows_equity = matches!(band, Some(Band::WhalleyWilmott { .. }));
         let venue = symbol.as_deref().filter(|_| follows_equity).map(spec::venue);
-        let choice = choice(reader, section, (base, symbol.as_deref(), venue), &taken);
+        let own = Own { base, symbol: symbol.as_deref(), venue, name, structure, currencies };
+        let choice = choice(reader, section, &own, &taken);
         let Some(instrument) = symbol.clone() else { continue };
         if !is_own(reader, section, &instrument, &taken) || !is_steady(reader, section, &instrument) {
             continue;
@@ -67,8 +73,13 @@ pub(super) fn hedges<'t>(
 }
 
 /// Whether an instrument that a hedge may trade is traded by nothing else of the policy.
-fn is_own<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instrument: &str, taken: &[&str]) -> bool {
-    let is_own = !taken.contains(&instrument);
+fn is_own<'t, Taken: AsRef<str>>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    instrument: &str,
+    taken: &[Taken],
+) -> bool {
+    let is_own = !taken.iter().any(|taken| taken.as_ref() == instrument);
     if !is_own {
         let label = format!("{} is traded by the policy already", quoted(instrument));
         let help = "name another instrument on the same coin, such as a perpetual of another quote currency or spot";
@@ -86,32 +97,50 @@ fn is_steady<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, instrument:
         let venue = spec::venue(instrument);
         let label = "an option: its delta moves with every price, it trades at quotes, and it ends";
         let help = format!(
-            "name a perpetual, a future or spot on {base}; options are held as the legs of a `[structure]` (`chain = \"{venue}:{base}\"`), \
-             which `give_up = true` sells down where that costs less"
+            "name a perpetual, a future or spot on {base}; options are named by what they are, among `alternatives`: \
+             `{{ chain = \"{venue}:{base}\", right = \"put\", delta = 0.4, days = 30, expected_volatility = \"50%\" }}`"
         );
-        let message = "a delta hedge trades perpetuals, futures and spot";
+        let message = "a hedge names perpetuals, futures and spot by their symbols, and no option";
         reader.error(Code::Hedges, section.place("instrument"), message, label, help);
     }
     !is_option
 }
 
-/// What costs are compared of, of a coin and an instrument, and the venue that all of them have to be of. The outer `None`: it was refused.
+/// A hedge and its policy, as what else it may trade is read beside them.
+struct Own<'a> {
+    /// The coin that is hedged.
+    base: Option<&'a str>,
+    symbol: Option<&'a str>,
+    /// The venue that all of its instruments have to be of.
+    venue: Option<&'a str>,
+    /// Of the policy.
+    name: Option<&'a str>,
+    structure: Option<&'a Structure>,
+    currencies: Currencies<'a>,
+}
+
+/// What costs are compared of. The outer `None`: it was refused.
 fn choice<'t>(
     reader: &mut Reader<'t>,
     section: &Section<'_, 't>,
-    (base, own, venue): (Option<&str>, Option<&str>, Option<&str>),
+    own: &Own<'_>,
     taken: &[&str],
 ) -> Option<Option<Choice>> {
     let alternatives = match section.get("alternatives") {
         None => Some(Vec::new()),
         Some(value) => {
             let place = section.key_place("alternatives");
-            let mut taken: Vec<&str> = taken.iter().copied().chain(own).collect();
+            let mut taken: Vec<String> = taken.iter().copied().chain(own.symbol).map(str::to_owned).collect();
             let mut all = Some(Vec::new());
             let entries = reader.tables(ALTERNATIVES, place, value, ALTERNATIVES_MAX);
             for entry in &entries {
-                let known = alternative(reader, entry, (base, venue), &taken);
-                taken.extend(entry.get("instrument").and_then(|value| value.get_ref().as_str()));
+                let known = if OF_OPTIONS.iter().any(|key| entry.has(key)) {
+                    option(reader, entry, own, &taken)
+                } else {
+                    alternative(reader, entry, own, &taken)
+                };
+                let named = entry.get("instrument").and_then(|value| value.get_ref().as_str());
+                taken.extend(known.as_ref().map(|known| known.instrument.clone()).or(named.map(str::to_owned)));
                 all = all.zip(known).map(|(mut all, known)| {
                     all.push(known);
                     all
@@ -151,8 +180,8 @@ fn choice<'t>(
 fn alternative<'t>(
     reader: &mut Reader<'t>,
     entry: &Section<'_, 't>,
-    (base, venue): (Option<&str>, Option<&str>),
-    taken: &[&str],
+    own: &Own<'_>,
+    taken: &[String],
 ) -> Option<Alternative> {
     reader.require(entry, &[("instrument", "\"binance:BTCUSDT-PERP\"")]);
     let terms = terms(reader, entry);
@@ -160,25 +189,88 @@ fn alternative<'t>(
     if !is_own(reader, entry, &instrument, taken) || !is_steady(reader, entry, &instrument) {
         return None;
     }
-    if let Some(base) = base
-        && spec::base(&instrument) != Some(base)
+    fits(reader, entry, "instrument", own, &instrument)?;
+    Some(Alternative { instrument, terms: terms?, option: None })
+}
+
+/// Whether another instrument is on the coin that is hedged, and of the venue that it has to be of. `None`: it was refused.
+fn fits<'t>(
+    reader: &mut Reader<'t>,
+    entry: &Section<'_, 't>,
+    key: &str,
+    own: &Own<'_>,
+    instrument: &str,
+) -> Option<()> {
+    if let Some(base) = own.base
+        && spec::base(instrument) != Some(base)
     {
         let label = format!("is not on {base}");
         let help = format!("name instruments on {base}, such as `binance:{base}USDT-PERP`");
         let message = "alternatives of a hedge are on the coin that it hedges";
-        reader.error(Code::Hedges, entry.place("instrument"), message, label, help);
+        reader.error(Code::Hedges, entry.place(key), message, label, help);
         return None;
     }
-    if let Some(venue) = venue
-        && spec::venue(&instrument) != venue
+    if let Some(venue) = own.venue
+        && spec::venue(instrument) != venue
     {
         let label = format!("is not of {venue}");
         let help = format!("name instruments of {venue}, or give the band in coins or as a share, such as `\"2%\"`");
         let message = "a band that follows from equity follows from that of one account, and each venue has its own";
-        reader.error(Code::Hedges, entry.place("instrument"), message, label, help);
+        reader.error(Code::Hedges, entry.place(key), message, label, help);
         return None;
     }
-    Some(Alternative { instrument, terms: terms? })
+    Some(())
+}
+
+/// Keys that say that an alternative is options.
+const OF_OPTIONS: [&str; 6] = ["chain", "right", "delta", "moneyness", "days", "expected_volatility"];
+
+const EXPECTED: Field = Field {
+    key: "expected_volatility",
+    takes: Takes::Share,
+    low: Low::Over(0.0),
+    most: 5.0,
+    range: "over 0 and at most 500% a year",
+    example: "\"50%\"",
+};
+
+/// Options of a chain, which are bought.
+fn option<'t>(
+    reader: &mut Reader<'t>,
+    entry: &Section<'_, 't>,
+    own: &Own<'_>,
+    taken: &[String],
+) -> Option<Alternative> {
+    for key in ["instrument", "cost", "margin"].into_iter().filter(|key| entry.has(key)) {
+        let label = match key {
+            "instrument" => "options are named by what they are, and not by a symbol",
+            "cost" => "what options cost is told by their quotes and by `option_fee`",
+            _ => "options are bought, and bind what they cost",
+        };
+        let help = format!("take `{key}` out, or the keys of the options");
+        let message = format!("`{key}` beside options");
+        reader.error(Code::Hedges, entry.key_place(key), message, label, help);
+    }
+    reader.require(entry, &[("chain", "\"deribit:BTC\""), ("expected_volatility", EXPECTED.example)]);
+    let (chain, leg) = (structure::chain(reader, entry), structure::leg(reader, entry));
+    let expected = typed::vol(reader, entry, &EXPECTED, own.currencies);
+    let is_plain = !["instrument", "cost", "margin"].iter().any(|key| entry.has(key));
+    let (chain, leg, expected, name) = (chain?, leg?, expected?, own.name?);
+    if !is_plain || !structure::settles(reader, entry.place("chain"), &chain) {
+        return None;
+    }
+    let sticky = own.structure.map_or_else(Sticky::default, |structure| structure.sticky);
+    let (max_spread, min_open_interest, roll) = (None, None, Roll::Never);
+    let structure = Structure { chain, legs: vec![leg], max_spread, min_open_interest, roll, sticky };
+    let option = HedgeOption { structure, expected };
+    let instrument = option.symbol(name);
+    if taken.contains(&instrument) {
+        let help = "write each once";
+        reader.error(Code::Hedges, entry.header.clone(), "two alternatives are the same options", "again", help);
+        return None;
+    }
+    fits(reader, entry, "chain", own, &instrument)?;
+    Some(Alternative { instrument, terms: HedgeTerms::default(), option: Some(option) })
 }
 
 /// What an instrument costs. `None`: it was refused.

@@ -163,6 +163,7 @@ impl Draft {
             _ => None,
         };
         let currencies = Currencies::of(&instruments, &accounts);
+        let hedges = hedges::hedges(reader, doc, (structure.as_ref(), name.as_deref()), &instruments, currencies);
         Self {
             name,
             signal: signal::signal(reader, doc, currencies),
@@ -175,7 +176,7 @@ impl Draft {
             caps: limits::caps(reader, doc, currencies),
             floor: limits::floor(reader, doc),
             limits: limits::limits(reader, doc, currencies),
-            hedges: hedges::hedges(reader, doc, structure.as_ref(), &instruments),
+            hedges,
             trade: limits::trade(reader, doc, &instruments, symbol),
             modes: modes::modes(reader, doc, currencies),
             guards: guards::guards(reader, doc, &instruments),

@@ -227,7 +227,9 @@ impl Language {
             DRAWDOWN_LEVEL => &["at", "restore", "factor"],
             LEGS => &["right", "delta", "moneyness", "days", "ratio"],
             FEE_TIERS => &["volume", "taker", "maker"],
-            ALTERNATIVES => &["instrument", "cost", "margin"],
+            ALTERNATIVES => {
+                &["instrument", "cost", "margin", "chain", "right", "delta", "moneyness", "days", "expected_volatility"]
+            }
             _ => self.named().find(|(section, _)| *section == name).map_or(&[], |(_, keys)| keys),
         }
     }

@@ -8,6 +8,7 @@ use super::value::{Expr, Quantity, Unit};
 use crate::codes::Code;
 use crate::spec;
 use crate::structure::{LEGS_MAX, LegStrike, Roll, Structure, StructureLeg};
+use std::ops::Range;
 use units::{Duration, Qty};
 
 const CHAIN_EXAMPLE: &str = "\"deribit:BTC\"";
@@ -136,7 +137,7 @@ fn legs<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<St
     Some(legs)
 }
 
-fn leg<'t>(reader: &mut Reader<'t>, entry: &Section<'_, 't>) -> Option<StructureLeg> {
+pub(super) fn leg<'t>(reader: &mut Reader<'t>, entry: &Section<'_, 't>) -> Option<StructureLeg> {
     reader.require(entry, &[("right", "\"call\""), ("days", "30")]);
     let (right, days) = (reader.word(entry, "right"), reader.ratio(entry, &DAYS));
     let (delta, moneyness) = (reader.ratio(entry, &DELTA), reader.ratio(entry, &MONEYNESS));
@@ -215,11 +216,18 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, structure: &Str
         let help = "roll later, or choose legs with more days";
         reader.error(Code::Structure, doc.place("structure", "roll"), "it would roll at once", label, help);
     }
-    if spec::settlements(&format!("{}-1JAN30-1-C", structure.chain)).is_empty() {
+    settles(reader, doc.place("structure", "chain"), &structure.chain);
+}
+
+/// Whether it can be told what options of a chain settle in.
+pub(super) fn settles(reader: &mut Reader<'_>, place: Range<usize>, chain: &str) -> bool {
+    let is_told = !spec::settlements(&format!("{chain}-1JAN30-1-C")).is_empty();
+    if !is_told {
         let label = "cannot be told from it";
         let help = "write the pair, for example `\"deribit:BTC_USDC\"`";
-        reader.error(Code::Structure, doc.place("structure", "chain"), "what its options settle in", label, help);
+        reader.error(Code::Structure, place, "what its options settle in", label, help);
     }
+    is_told
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! A hedge: one instrument is traded so that delta stays in a band around its target.
 //!
 //! Two rules: where delta is to be, before the caps; and rounding to the smaller residual, behind them. Delta of what is hedged comes
-//! as a fact; what the hedge itself adds is reckoned from its position and the last price.
+//! as a fact; what the hedge itself adds is reckoned from its position and the last price. Of options that a hedge buys the delta of one
+//! unit is a fact too, and the width of the band, because neither follows from their price.
 
 use super::{contract, position, same_side};
 use crate::Region;
@@ -34,6 +35,8 @@ pub(crate) struct HedgeRule {
     pub(crate) hedge: Hedge,
     /// Of trading, as a share of value.
     pub(crate) cost: f64,
+    /// What it trades are options, which are bought and sold again.
+    pub(crate) buys_options: bool,
 }
 
 /// Rounds to the lot with the smaller residual, toward zero where a cap binds, and tells what is left beyond the band.
@@ -41,6 +44,8 @@ pub(crate) struct HedgeTrim {
     pub(crate) hedge: Hedge,
     /// Of trading, as a share of value.
     pub(crate) cost: f64,
+    /// What it trades are options.
+    pub(crate) buys_options: bool,
 }
 
 const READS: &[FactId] = &[
@@ -54,6 +59,30 @@ const READS: &[FactId] = &[
     facts::CONTRACT.id(),
     facts::COIN.id(),
     facts::HEDGE_TURN.id(),
+];
+
+/// Of options.
+const OPTION_READS: &[FactId] = &[
+    facts::HEDGED.id(),
+    facts::HEDGED_GROSS.id(),
+    facts::HEDGE_UNIT.id(),
+    facts::HEDGE_WIDTH.id(),
+    facts::POSITION.id(),
+    facts::ON_THE_WAY.id(),
+    facts::COIN.id(),
+    facts::HEDGE_TURN.id(),
+];
+
+const OPTION_TRIM_READS: &[FactId] = &[
+    facts::HEDGED.id(),
+    facts::HEDGED_GROSS.id(),
+    facts::HEDGE_UNIT.id(),
+    facts::HEDGE_WIDTH.id(),
+    facts::POSITION.id(),
+    facts::ON_THE_WAY.id(),
+    facts::COIN.id(),
+    facts::LOT.id(),
+    facts::MIN_QTY.id(),
 ];
 
 const TRIM_READS: &[FactId] = &[
@@ -80,23 +109,35 @@ struct Seen {
     target: f64,
     contract: Contract,
     price: f64,
+    /// Of options: coins of delta that a unit stands for.
+    each: Option<f64>,
 }
 
+/// Options of less delta a unit bring none back.
+const LEAST_UNIT: f64 = 1e-3;
+
 impl Seen {
-    /// `None`: delta or the hedge's price is not known.
-    fn of((hedge, cost): (&Hedge, f64), facts: &Facts) -> Option<Self> {
+    /// `None`: delta or the hedge's price is not known, or what an option stands for.
+    fn of((hedge, cost, buys_options): (&Hedge, f64, bool), facts: &Facts) -> Option<Self> {
         let delta = facts.get(facts::HEDGED)?.approximate();
         facts.get(facts::HEDGED_GROSS)?;
+        let target = hedge.target.approximate();
+        if buys_options {
+            let each = Some(facts.get(facts::HEDGE_UNIT)?.get());
+            let band = facts.get(facts::HEDGE_WIDTH)?.approximate();
+            return Some(Self { delta, band, target, contract: Contract::Linear, price: 1.0, each });
+        }
         let price = facts.get(facts::PRICE).filter(|price| price.raw() > 0)?.approximate();
         let band = hedge.band.width(cost, facts)?;
-        Some(Self { delta, band, target: hedge.target.approximate(), contract: contract(facts), price })
+        Some(Self { delta, band, target, contract: contract(facts), price, each: None })
     }
 
     /// Coins that a quantity of the hedge stands for.
     fn coins(&self, qty: Qty) -> f64 {
-        match self.contract {
-            Contract::Linear => qty.approximate(),
-            Contract::Inverse => qty.approximate() / self.price,
+        match (self.each, self.contract) {
+            (Some(each), _) => qty.approximate() * each,
+            (None, Contract::Linear) => qty.approximate(),
+            (None, Contract::Inverse) => qty.approximate() / self.price,
         }
     }
 
@@ -108,6 +149,11 @@ impl Seen {
     /// The quantity with which delta is so far from its target.
     fn quantity(&self, off: f64) -> Option<Qty> {
         let coins = self.target + off - self.delta;
+        if let Some(each) = self.each {
+            let units = Some(coins / each).filter(|_| each.abs() >= LEAST_UNIT)?;
+            // None is sold that is not held.
+            return Qty::from_estimate(units.max(0.0), Round::Nearest);
+        }
         let each = if self.contract == Contract::Inverse { self.price } else { 1.0 };
         Qty::from_estimate(coins * each, Round::Nearest)
     }
@@ -129,14 +175,18 @@ impl Rule for HedgeRule {
     }
 
     fn reads(&self) -> &[FactId] {
-        READS
+        if self.buys_options { OPTION_READS } else { READS }
     }
 
     fn evaluate(&self, facts: &Facts, _proposed: Target, because: &mut Because) -> Verdict {
         let held = to_be_held(facts);
         let stays = Target { base: held, qty: held };
-        let Some(seen) = Seen::of((&self.hedge, self.cost), facts) else {
-            because.say("holds {}: the delta of what it hedges is not known now", [Arg::Qty(held)]);
+        let Some(seen) = Seen::of((&self.hedge, self.cost, self.buys_options), facts) else {
+            let is_flat = self.buys_options && held.is_zero() && facts.get(facts::HEDGED).is_some();
+            match is_flat {
+                true => because.say("no option is known that it could buy now", []),
+                false => because.say("holds {}: the delta of what it hedges is not known now", [Arg::Qty(held)]),
+            }
             let outcome = if held.is_zero() { Outcome::Set } else { Outcome::Held };
             return Verdict { target: stays, outcome };
         };
@@ -177,8 +227,12 @@ impl Rule for HedgeRule {
 
     /// Inside the band: what is left to its edges is shared by all that moves delta.
     fn quiet(&self, facts: &Facts, _proposed: Target, _because: &Because, region: &mut Region) -> bool {
+        // What options do is decided each time: their delta moves with all that they are priced by.
+        if self.buys_options {
+            return false;
+        }
         let held = to_be_held(facts);
-        let Some(seen) = Seen::of((&self.hedge, self.cost), facts) else {
+        let Some(seen) = Seen::of((&self.hedge, self.cost, self.buys_options), facts) else {
             // Until delta is known nothing else counts; without a price there is nothing to state.
             if facts.raw(facts::HEDGED.id()).is_none() {
                 region.free(&[
@@ -275,14 +329,16 @@ impl Rule for HedgeTrim {
     }
 
     fn reads(&self) -> &[FactId] {
-        TRIM_READS
+        if self.buys_options { OPTION_TRIM_READS } else { TRIM_READS }
     }
 
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let (held, asked) = (to_be_held(facts), proposed.qty);
-        let (Some(lot), Some(least), Some(seen)) =
-            (facts.get(facts::LOT), facts.get(facts::MIN_QTY), Seen::of((&self.hedge, self.cost), facts))
-        else {
+        let (Some(lot), Some(least), Some(seen)) = (
+            facts.get(facts::LOT),
+            facts.get(facts::MIN_QTY),
+            Seen::of((&self.hedge, self.cost, self.buys_options), facts),
+        ) else {
             return Verdict::keep(proposed);
         };
         // Nothing is hedged: all goes. Nothing is to be done: nothing is rounded.
@@ -329,7 +385,10 @@ impl Rule for HedgeTrim {
     }
 
     fn quiet(&self, facts: &Facts, proposed: Target, because: &Because, region: &mut Region) -> bool {
-        let is_known = Seen::of((&self.hedge, self.cost), facts).is_some();
+        if self.buys_options {
+            return false;
+        }
+        let is_known = Seen::of((&self.hedge, self.cost, self.buys_options), facts).is_some();
         let rests = proposed.qty == to_be_held(facts) && !because.is_urgent();
         if rests {
             region.free(&[facts::PRICE.id(), facts::HEDGED.id(), facts::HEDGED_GROSS.id()]);
@@ -374,8 +433,8 @@ mod tests {
 
     fn rules(hedge: &Hedge) -> Vec<Box<dyn Rule>> {
         vec![
-            Box::new(HedgeRule { hedge: hedge.clone(), cost: COST }),
-            Box::new(HedgeTrim { hedge: hedge.clone(), cost: COST }),
+            Box::new(HedgeRule { hedge: hedge.clone(), cost: COST, buys_options: false }),
+            Box::new(HedgeTrim { hedge: hedge.clone(), cost: COST, buys_options: false }),
         ]
     }
 

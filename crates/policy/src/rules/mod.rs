@@ -34,6 +34,7 @@ pub(crate) use leverage_cap::{LeverageCap, ReckonedLeverageCap};
 pub(crate) use limit::LimitRule;
 pub(crate) use loss_limit::LossLimit;
 pub(crate) use modes::{ModeRule, StaleRule};
+pub(crate) use number::Number;
 pub(crate) use open_risk::OpenRiskCap;
 pub(crate) use participation::{ExitTimeCap, ParticipationCap};
 pub(crate) use pyramid::PyramidRule;

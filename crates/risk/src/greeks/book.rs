@@ -355,6 +355,11 @@ impl Book {
         groups.extend(self.grouping.sums(dimension).map(named));
     }
 
+    /// The forward of an expiry at the present price.
+    pub(super) fn forward(&self, expiry: Timestamp) -> Option<f64> {
+        self.term(expiry).ok().map(|at| self.terms[at].forward)
+    }
+
     fn term(&self, expiry: Timestamp) -> Result<usize, GreeksError> {
         let found = self.terms.binary_search_by_key(&expiry, |term| term.expiry);
         found.map_err(|_| GreeksError::NoForward(self.underlying, expiry))

@@ -191,6 +191,12 @@ impl PortfolioGreeks {
         self.book(underlying)?.set_forward(now, expiry, forward)
     }
 
+    /// The forward of an expiry at the present price of the underlying. `None`: none was set.
+    #[must_use]
+    pub fn forward(&self, underlying: Currency, expiry: Timestamp) -> Option<f64> {
+        self.find(underlying).ok().and_then(|at| self.books[at].forward(expiry))
+    }
+
     /// Forgets the forwards of expiries that are past and hold nothing.
     pub fn drop_expired(&mut self, underlying: Currency) {
         let now = self.now;
