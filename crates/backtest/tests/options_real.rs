@@ -1143,7 +1143,22 @@ fn a_covered_call_in_june_2021() {
         let stood = stood[&(at, symbol.to_owned(), is_buy)];
         assert!(0 < quantity && quantity <= stood, "{symbol} at {at}: {quantity} of {stood}");
     }
+    a_large_call_is_sold_piece_by_piece(&tapes);
     replays(&run, folder.path());
+}
+
+/// A hundred times what stood at the bid, which a buffer lets wait while it fills: bids take piece after piece until the call expires. (The
+/// first change of its size, within what was on its way, had bought the first piece back, and nothing was sold again.)
+fn a_large_call_is_sold_piece_by_piece(tapes: &[PathBuf]) {
+    let text = "policy = 1\nname = \"large\"\n[structure]\nchain = \"deribit:BTC\"\n\
+                legs = [{ right = \"call\", delta = 0.25, days = 14 }]\n\
+                [signal]\nkind = \"constant\"\nstrength = -1.0\nreentry = \"at_once\"\n\
+                [size]\nkind = \"fixed_fraction\"\nfraction = 0.9\n[trade]\nbuffer = \"5%\"\n\
+                [[accounts]]\nvenue = \"deribit\"\ndeposit = \"1000 BTC\"\n";
+    let run = run("June 2021, large", text.to_owned(), &tapes[..1]);
+    let fills: Vec<_> = run.tables.fills.iter().filter(|fill| fill.purpose != "settlement").collect();
+    assert!(fills.len() > 15, "{}", fills.len());
+    assert!(fills.iter().all(|fill| fill.purpose == "entry" && fill.side == "sell"), "{fills:?}");
 }
 
 /// Puts and calls in USDC as Tardis files name them, every six hours of four weeks, at a flat volatility; and the perpetual's bars of

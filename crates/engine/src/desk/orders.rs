@@ -84,14 +84,16 @@ impl Desk {
             self.orders[at].stage = if waits { Stage::Queued } else { Stage::Active };
             return;
         }
+        // The order was sized beside increases at the market on their way, and takes those off first; increases at a limit were not
+        // counted on, as they may never be filled.
         let mut given_up = Qty::ZERO;
         if self.increases() {
-            given_up = (self.goal() - self.position).abs();
+            given_up = self.at_market().abs();
             self.abandon(CancelReason::Requested, out);
         }
         let room = self.goal().abs();
-        // The order was sent beside an increase on its way, and takes that off as well.
-        let open = if order.open().abs() >= room { room } else { (order.open().abs() - given_up).max(Qty::ZERO) };
+        let open =
+            if order.open().abs() >= room + given_up { room } else { (order.open().abs() - given_up).max(Qty::ZERO) };
         if self.rolling && open < self.position.abs() {
             self.set_stage(id, Stage::Queued);
             return;
@@ -114,6 +116,16 @@ impl Desk {
         }
         order.stage = Stage::Active;
         self.resolve(out);
+    }
+
+    /// Signed structures that increases at the market will add.
+    fn at_market(&self) -> Qty {
+        let increases = |order: &&Waiting| {
+            order.stage == Stage::Active
+                && order.kind == OrderKind::Market
+                && order.side.sign() != -self.position.signum()
+        };
+        self.orders.iter().filter(increases).map(Waiting::open).sum()
     }
 
     pub(super) fn set_stage(&mut self, id: OrderId, stage: Stage) {
