@@ -10,7 +10,7 @@ use policy::{Greek, SurfaceFact};
 use pricing::options::{GreekSums, OptionStyle, Simd};
 use pricing::surface::Sticky;
 use risk::chain::{Chain, ChainExpiry, Chains, QuotedOption};
-use risk::greeks::{DeltaOneKey, OptionKey, PortfolioGreeks, SmilePoint};
+use risk::greeks::{DeltaOneKey, HeldLeg, OptionKey, PortfolioGreeks, SmilePoint};
 use risk::{Leg, OneDay, ProfitIn};
 use units::math::ln;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -419,18 +419,22 @@ impl Underlying {
             let (Some(atm_vol), account) = (atm_vol, AccountId(account as u32)) else { break };
             let VolatilityFact { legs, coins, .. } = &mut volatility;
             legs.clear();
-            legs.extend(greeks.legs(base).filter(|(of, ..)| *of == account).map(|(_, strategy, leg)| {
+            // The smile that each leg moves along: none under a strike that keeps its volatility, and of what has no volatility any more.
+            let (mut smiles, mut is_known) = (Vec::new(), true);
+            for HeldLeg { strategy, expiry, leg, .. } in greeks.legs(base).filter(|leg| leg.account == account) {
                 let desk = holdings.desks.iter().find(|desk| desk.scope == strategy.0);
-                match leg {
-                    // Under a strike that keeps its volatility there is no smile to move along.
-                    Leg::Option { right, quantity, inputs, .. }
-                        if desk.is_some_and(|desk| desk.terms.sticky == Sticky::Strike) =>
-                    {
-                        Leg::Option { right, quantity, inputs, slope: 0.0 }
-                    }
-                    leg => leg,
-                }
-            }));
+                let along = desk.zip(expiry.filter(|expiry| *expiry > holdings.now));
+                let along = along.filter(|(desk, _)| desk.terms.sticky == Sticky::Moneyness);
+                let smile = |(desk, expiry): (&Desk, _)| holdings.surfaces.of(desk.chain?)?.smile(expiry, holdings.now);
+                let smile_now = along.and_then(smile);
+                is_known &= along.is_none() || smile_now.is_some();
+                smiles.push(smile_now);
+                legs.push(leg);
+            }
+            let smile = |at: usize, places: &mut [f64]| match &smiles[at] {
+                Some(smile) => smile.vols(places),
+                None => places.fill(0.0),
+            };
             let coins = coins.iter().find(|(of, _)| *of == account).map_or(0.0, |(_, coins)| coins.approximate());
             if coins != 0.0 {
                 legs.push(Leg::DeltaOne { contract: Contract::Linear, quantity: coins, forward: price });
@@ -438,10 +442,10 @@ impl Underlying {
             let profit_in = if book.account.numeraire() == base { ProfitIn::Coin } else { ProfitIn::Quote };
             let day = OneDay { price, atm_vol, sticky: Sticky::Moneyness, profit_in };
             let exposure = self.stands_for(account, coins, holdings) * price;
-            let value = match risk::ex_ante(legs, &day).ok().and_then(|day| day.of_exposure(exposure)) {
+            let value = match risk::ex_ante(legs, &day, smile).ok().and_then(|day| day.of_exposure(exposure)) {
                 _ if legs.is_empty() => Value::Flat(base),
-                Some(told) => Value::Is(told.get()),
-                None => continue,
+                Some(told) if is_known => Value::Is(told.get()),
+                _ => continue,
             };
             tell(Told { series: volatility.series, to: Some(account), value });
         }

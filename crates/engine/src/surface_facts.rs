@@ -434,10 +434,9 @@ fn the_volatility_of_a_strangle_is_that_of_a_dense_integral_of_full_revaluation(
         right,
         quantity: 1.0,
         inputs: pricing::options::Inputs { forward: world.forward, strike, years: 30.0 / 365.0, vol, discount: 1.0 },
-        slope: 0.0,
     });
     let day = OneDay { price: 99_500.0, atm_vol: vol, sticky: strangle().sticky, profit_in: ProfitIn::Coin };
-    let other = risk::ex_ante(&legs, &day).unwrap().of_exposure(99_500.0).unwrap().get();
+    let other = risk::ex_ante(&legs, &day, |_, places| places.fill(vol)).unwrap().of_exposure(99_500.0).unwrap().get();
     near("against the quoted volatility", told / other, 1.0, 2e-3);
 
     // Held, it is the same: nothing else has changed.
@@ -503,11 +502,11 @@ fn integral(vol: f64, value: impl Fn(f64, f64) -> f64) -> f64 {
     ((square / mass - (mean / mass) * (mean / mass)) * 365.0).sqrt()
 }
 
-/// Two strangles of a coin account and 30 000 dollars sold of the perpetual; the smile is sloped, and moves along with the price.
+/// Two strangles of a coin account and 30 000 dollars sold of the perpetual; the smile is curved, and moves along with the price as a whole.
 #[test]
 fn the_volatility_of_a_book_is_that_of_a_dense_integral_of_all_that_it_holds() {
     let mut world = World::new(&EXPIRIES, &STRIKES);
-    let smile = |k: f64| 0.6 - 0.1 * k;
+    let smile = |k: f64| 0.6 - 0.1 * k + 0.9 * k * k;
     let bar = world.bar(99_500.0);
     world.quote(&ALL, |_, k| smile(k), vec![bar]);
     // Nothing is held: each is told of its own next unit.

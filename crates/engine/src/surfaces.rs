@@ -601,7 +601,9 @@ impl Engine {
         let is_in_coin = self.books[scope.account.index()].account.numeraire() == base;
         let profit_in = if is_in_coin { ProfitIn::Coin } else { ProfitIn::Quote };
         let day = OneDay { price, atm_vol, sticky: Sticky::default(), profit_in };
-        risk::ex_ante(&[Leg::DeltaOne { contract, quantity, forward: price }], &day).ok()?.of_exposure(price)
+        let legs = [Leg::DeltaOne { contract, quantity, forward: price }];
+        // No option, no smile.
+        risk::ex_ante(&legs, &day, |_, _| ()).ok()?.of_exposure(price)
     }
 
     /// Annualised standard deviation of the one-day profit of one unit of a structure, as a share of what it stands for: of the legs
@@ -611,6 +613,7 @@ impl Engine {
         let (fitted, chains) = (self.surfaces.of(chain)?, &self.structures.chains);
         let quoted = &chains.chains()[chain];
         let mut legs: ArrayVec<Leg, { 2 * LEGS_MAX }> = ArrayVec::new();
+        let mut smiles: ArrayVec<Tenor<'_>, { 2 * LEGS_MAX }> = ArrayVec::new();
         let mut price = None;
         for (instrument, ratio) in unit_of(desk) {
             let (expiry, forward) = chains.expiry(instrument)?;
@@ -620,14 +623,14 @@ impl Engine {
             let (strike, years) = (option.strike.approximate(), expiry.since(self.now).nanos() as f64 / YEAR);
             let k = ln(strike / forward);
             let inputs = Inputs { strike, years, vol: smile.vol(k), forward, discount: 1.0 };
-            let (right, slope) = (option.right, smile.vol_slope(k));
-            legs.push(Leg::Option { right, quantity: ratio.approximate(), inputs, slope });
+            legs.push(Leg::Option { right: option.right, quantity: ratio.approximate(), inputs });
+            smiles.push(smile);
         }
         let price = price_of(quoted.base(), &self.catalogue, &self.last).map(Price::approximate).or(price)?;
         let atm_vol = fitted.one_day_vol()?;
         let profit_in = if quoted.is_in_coin() { ProfitIn::Coin } else { ProfitIn::Quote };
         let day = OneDay { price, atm_vol, sticky: desk.terms.sticky, profit_in };
-        risk::ex_ante(&legs, &day).ok()?.of_exposure(price)
+        risk::ex_ante(&legs, &day, |at, places| smiles[at].vols(places)).ok()?.of_exposure(price)
     }
 
     /// A Greek of one unit of a structure that is not held, of the legs that would be chosen now: as that of what is held is reckoned.

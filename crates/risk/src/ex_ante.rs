@@ -51,8 +51,6 @@ pub enum Leg {
         quantity: f64,
         /// What prices it now, its own forward among it.
         inputs: Inputs,
-        /// dσ/dln K of the smile at its strike.
-        slope: f64,
     },
     /// A perpetual or a future.
     DeltaOne {
@@ -114,7 +112,7 @@ impl ExAnte {
 pub enum ExAnteError {
     /// A number of a leg or of the market that cannot be.
     Number(Refusal),
-    /// A quantity or a slope that is not finite.
+    /// A quantity, or what a smile tells, that is not finite.
     NotFinite(&'static str, f64),
 }
 
@@ -135,26 +133,29 @@ impl From<Refusal> for ExAnteError {
     }
 }
 
-/// The volatility of `legs`, each option's smile a line through its point with its slope; where a volatility would fall under zero it is
-/// zero.
+/// The volatility of `legs`. `smile` puts volatilities of the expiry of an option (the place of its leg) in place of ln(strike ÷ forward),
+/// which come in order, the highest first: where smiles stay at their moneyness, a volatility changes by what its smile does between
+/// where the strike is now and where it then is. It is not asked where smiles stay by their strikes. Where a volatility would fall under
+/// zero it is zero.
 ///
 /// ```
 /// use pricing::options::Inputs;
 /// use risk::{Leg, OneDay, ProfitIn, ex_ante};
 /// use units::OptionRight;
 /// let inputs = Inputs { forward: 60_000.0, strike: 60_000.0, years: 30.0 / 365.0, vol: 0.6, discount: 1.0 };
-/// let straddle = [OptionRight::Call, OptionRight::Put].map(|right| Leg::Option { right, quantity: 1.0, inputs, slope: 0.0 });
+/// let straddle = [OptionRight::Call, OptionRight::Put].map(|right| Leg::Option { right, quantity: 1.0, inputs });
 /// let day = OneDay { price: 60_000.0, atm_vol: 0.6, sticky: Default::default(), profit_in: ProfitIn::Quote };
-/// let vol = ex_ante(&straddle, &day)?.of_exposure(60_000.0).unwrap();
+/// let smile = |_: usize, places: &mut [f64]| places.iter_mut().for_each(|place| *place = 0.6 - 0.1 * *place);
+/// let vol = ex_ante(&straddle, &day, smile)?.of_exposure(60_000.0).unwrap();
 /// assert!((0.05..0.15).contains(&vol.get()), "far from the 60 % of a coin: {vol:?}");
 /// # Ok::<(), risk::ExAnteError>(())
 /// ```
 ///
 /// # Errors
 ///
-/// A number outside its range, here or at a place of the spot; a quantity or slope that is not finite.
-pub fn ex_ante(legs: &[Leg], day: &OneDay) -> Result<ExAnte, ExAnteError> {
-    let profits = profits(legs, day)?;
+/// A number outside its range, here or at a place of the spot; a quantity or a volatility of a smile that is not finite.
+pub fn ex_ante(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, &mut [f64])) -> Result<ExAnte, ExAnteError> {
+    let profits = profits(legs, day, smile)?;
     let mean: f64 = profits.iter().map(|(weight, profit)| weight * profit).sum();
     let variance: f64 = profits.iter().map(|(weight, profit)| weight * (profit - mean) * (profit - mean)).sum();
     let price = match day.profit_in {
@@ -165,31 +166,40 @@ pub fn ex_ante(legs: &[Leg], day: &OneDay) -> Result<ExAnte, ExAnteError> {
 }
 
 /// Weight and profit at each node, less what is the same at all of them: what options are worth now.
-fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteError> {
+fn profits(legs: &[Leg], day: &OneDay, smile: impl Fn(usize, &mut [f64])) -> Result<[(f64, f64); NODES], ExAnteError> {
     in_range(Field::Vol, day.atm_vol)?;
     in_range(Field::Forward, day.price)?;
     let deviation = day.atm_vol / sqrt(DAYS_A_YEAR);
-    let nodes: [(f64, f64); NODES] = std::array::from_fn(|index| {
-        let (node, weight) = HALF[index / 2];
-        (if index % 2 == 0 { node } else { -node }, weight)
+    // From the lowest spot to the highest.
+    let nodes: [(f64, f64); NODES] = std::array::from_fn(|index| match index.checked_sub(HALF.len()) {
+        Some(above) => HALF[above],
+        None => {
+            let (node, weight) = HALF[HALF.len() - 1 - index];
+            (-node, weight)
+        }
     });
-    // Every leg's forward moves by the same factors. The last two nodes are the farthest.
-    let factors = nodes.map(|(node, _)| exp(deviation * node - deviation * deviation / 2.0));
-    let farthest = [factors[NODES - 2], factors[NODES - 1]];
+    // Every leg's forward moves by the same factors.
+    let moves = nodes.map(|(node, _)| deviation * node - deviation * deviation / 2.0);
+    let factors = moves.map(exp);
     let mut profits = nodes.map(|(_, weight)| (weight, 0.0));
-    let (mut options, mut exposures) = (MovedPrices::default(), Exposures::default());
-    for leg in legs {
+    let (mut options, mut exposures, mut follows) = (MovedPrices::default(), Exposures::default(), Vec::new());
+    for (at, leg) in legs.iter().enumerate() {
         match *leg {
-            Leg::Option { right, quantity, inputs, slope } => {
+            Leg::Option { right, quantity, inputs } => {
                 finite("quantity", quantity)?;
-                finite("slope", slope)?;
                 // What cannot be now is refused too.
                 EuropeanOption::new(right, inputs)?;
                 let Inputs { forward, strike, vol, .. } = inputs;
-                let slope = if day.sticky == Sticky::Moneyness { slope } else { 0.0 };
-                for factor in farthest {
+                for factor in [factors[0], factors[NODES - 1]] {
                     in_range(Field::Forward, forward * factor)?;
-                    in_range(Field::Vol, (vol - slope * ln(factor)).max(0.0))?;
+                }
+                if day.sticky == Sticky::Moneyness {
+                    let follow = follow(ln(strike / forward), moves, |places| smile(at, places));
+                    for change in follow {
+                        finite("volatility of the smile", change)?;
+                        in_range(Field::Vol, (vol + change).max(0.0))?;
+                    }
+                    follows.push(follow);
                 }
                 let years = (inputs.years - 1.0 / DAYS_A_YEAR).max(0.0);
                 let certain = inputs.discount == 1.0 || inputs.years == 0.0;
@@ -199,7 +209,8 @@ fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteErro
                     ProfitIn::Coin => quantity / forward,
                 };
                 options.push(right, strike, forward)?;
-                exposures.push(&Exposure { slope, ..Exposure::still(quantity, vol, years, discount) })?;
+                // What a smile makes of a volatility stands in the place of a skew's move.
+                exposures.push(&Exposure { tilt: 1.0, ..Exposure::still(quantity, vol, years, discount) })?;
             }
             Leg::DeltaOne { contract, quantity, forward } => {
                 finite("quantity", quantity)?;
@@ -217,10 +228,16 @@ fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteErro
             }
         }
     }
-    let (simd, mut sweep, mut worth) = (Simd::best(), Sweep::default(), Vec::new());
+    let (simd, mut sweep, mut worth) = (Simd::best(), Sweep::default(), Vec::with_capacity(NODES));
     options.settle(simd);
     sweep.refill(simd, factors.map(|factor| (factor, 0.0, 0.0)));
-    options.sweep(simd, 0..options.len(), &exposures, &sweep, &mut worth);
+    if follows.is_empty() {
+        options.sweep(simd, 0..options.len(), &exposures, &sweep, &mut worth);
+    }
+    for (at, follow) in follows.iter().enumerate() {
+        sweep.move_skews(*follow);
+        options.sweep_more(simd, at..at + 1, &exposures, &sweep, &mut worth);
+    }
     for (((_, profit), worth), factor) in profits.iter_mut().zip(worth).zip(factors) {
         *profit += match day.profit_in {
             ProfitIn::Quote => worth,
@@ -228,6 +245,15 @@ fn profits(legs: &[Leg], day: &OneDay) -> Result<[(f64, f64); NODES], ExAnteErro
         };
     }
     Ok(profits)
+}
+
+/// What the volatility at a place changes by under each move of ln of the forward, where the smile goes along.
+fn follow(place: f64, moves: [f64; NODES], smile: impl Fn(&mut [f64])) -> [f64; NODES] {
+    let mut here = [place];
+    smile(&mut here);
+    let mut then = moves.map(|by| place - by);
+    smile(&mut then);
+    then.map(|vol| vol - here[0])
 }
 
 fn in_range(field: Field, value: f64) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! What is held in one underlying.
 
 use super::group::{Dimension, Group, Grouping};
-use super::{DeltaOneKey, GreekSums, GreeksError, OptionKey, Part, SmilePoint};
+use super::{DeltaOneKey, GreekSums, GreeksError, HeldLeg, OptionKey, Part, SmilePoint};
 use crate::Leg;
 use market::Currency;
 use pricing::options::{EuropeanOption, Field, Inputs, OptionStyle, Refusal, Simd, Weight, Weighted};
@@ -304,20 +304,22 @@ impl Book {
     }
 
     /// What is held, at the market as it was set: options, then the others.
-    pub(super) fn legs(&self) -> impl Iterator<Item = (AccountId, StrategyId, Leg)> + '_ {
+    pub(super) fn legs(&self) -> impl Iterator<Item = HeldLeg> + '_ {
         let options = self.options.iter().filter_map(|line| {
             let OptionKey { expiry, strike, right, style, venue, strategy, .. } = line.key;
             // An option is held only where its expiry has a forward.
             let term = &self.terms[self.term(expiry).ok()?];
             let discount = if style == OptionStyle::Linear { term.discount } else { 1.0 };
-            let (strike, SmilePoint { vol, slope }) = (strike.approximate(), line.point);
+            let (strike, vol) = (strike.approximate(), line.point.vol);
             let inputs = Inputs { forward: term.forward, strike, years: term.years, vol, discount };
-            Some((venue, strategy, Leg::Option { right, quantity: line.quantity.approximate(), inputs, slope }))
+            let leg = Leg::Option { right, quantity: line.quantity.approximate(), inputs };
+            Some(HeldLeg { account: venue, strategy, expiry: Some(expiry), leg })
         });
         let delta_ones = self.delta_ones.iter().map(|line| {
             let DeltaOneKey { contract, venue, strategy, .. } = line.key;
             let (quantity, forward) = (line.quantity.approximate(), line.forward(&self.terms, self.price));
-            (venue, strategy, Leg::DeltaOne { contract, quantity, forward })
+            let leg = Leg::DeltaOne { contract, quantity, forward };
+            HeldLeg { account: venue, strategy, expiry: None, leg }
         });
         options.chain(delta_ones)
     }

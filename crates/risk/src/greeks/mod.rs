@@ -57,6 +57,19 @@ pub struct DeltaOneKey {
     pub strategy: StrategyId,
 }
 
+/// A position as a leg.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldLeg {
+    /// Whose account it is in.
+    pub account: AccountId,
+    /// Whose position it is.
+    pub strategy: StrategyId,
+    /// When it expires, of an option.
+    pub expiry: Option<Timestamp>,
+    /// What it is.
+    pub leg: Leg,
+}
+
 /// The smile at an option's strike.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SmilePoint {
@@ -304,9 +317,8 @@ impl PortfolioGreeks {
         }
     }
 
-    /// What is held in an underlying at the market as it was set, as legs whose profit [`ex_ante`](crate::ex_ante) can reckon: whose
-    /// account, whose position, what.
-    pub fn legs(&self, underlying: Currency) -> impl Iterator<Item = (AccountId, StrategyId, Leg)> + '_ {
+    /// What is held in an underlying at the market as it was set, as legs whose profit [`ex_ante`](crate::ex_ante) can reckon.
+    pub fn legs(&self, underlying: Currency) -> impl Iterator<Item = HeldLeg> + '_ {
         let book = self.find(underlying).ok().map(|at| &self.books[at]);
         book.into_iter().flat_map(Book::legs)
     }
