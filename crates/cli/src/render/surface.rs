@@ -1,6 +1,6 @@
 //! A volatility surface in a terminal.
 
-use crate::terminal::{Terminal, WARNING};
+use crate::terminal::{HINT, Terminal, WARNING};
 use backtest::surface::{
     ChangeView, ExpiryView, ForwardView, PARITY_TOLERANCE, ReachView, SLOPE, SinceView, SmileView, SurfaceView,
     SviView, TenorView,
@@ -32,6 +32,14 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
             show::time(view.asked.floor(Duration::SECOND))
         ));
     }
+    let ended: Vec<String> =
+        view.expiries.iter().filter(|of| of.expiry <= view.asked).map(|of| show::day(of.expiry)).collect();
+    if !ended.is_empty() {
+        let (ended, last) = (ended.join(", "), show::time(view.at.floor(Duration::SECOND)));
+        terminal.note(format_args!(
+            "{WARNING}warning{WARNING:#}: expired since the last quotes, and shown as of {last}: {ended}"
+        ));
+    }
     let spot_age = view.spot_at.map(|at| view.at.since(at)).filter(|age| *age >= OLD_SPOT);
     if let Some(age) = spot_age.filter(|_| view.needs_spot()) {
         terminal.note(format_args!(
@@ -47,6 +55,10 @@ pub(crate) fn show(view: &SurfaceView, terminal: &Terminal) {
     }
     if let Some(refusal) = &view.refusal {
         terminal.note(format_args!("{WARNING}warning{WARNING:#}: no surface: {refusal}"));
+        terminal.note(format_args!(
+            "{HINT}hint{HINT:#}: ask for another moment with `--at`; `--verbose` and `--json` tell of each expiry what of its quotes \
+             was left out, and why"
+        ));
         if let Some(since) = &view.since {
             changes(since, terminal);
         }
