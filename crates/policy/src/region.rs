@@ -43,11 +43,15 @@ pub struct Region {
 }
 
 /// Facts that change with nearly every price and are bounded by most rules, each with the least and the largest raw value that it can
-/// have: of each, 64 bits tell it. With what an input changes of the account they lie in two lines of memory.
-const QUICK: [(FactId, i128, i128); 2] =
-    [(facts::PRICE.id(), i64::MIN as i128, i64::MAX as i128), (facts::NOW.id(), i64::MIN as i128, i64::MAX as i128)];
-/// The bits of an estimate.
-const ESTIMATE_MAX: i128 = u64::MAX as i128;
+/// have: of each, 64 bits tell it. Whatever else is bounded lies in a list, elsewhere in memory, and costs more than all of these.
+const QUICK: [(FactId, i128, i128); 4] = [
+    (facts::PRICE.id(), i64::MIN as i128, i64::MAX as i128),
+    (facts::NOW.id(), i64::MIN as i128, i64::MAX as i128),
+    (facts::VOLATILITY.id(), 0, UNSIGNED_MAX),
+    (facts::PRICES.id(), 0, UNSIGNED_MAX),
+];
+/// The bits of an estimate, or a count.
+const UNSIGNED_MAX: i128 = u64::MAX as i128;
 
 /// Values of 64 bits: so many, from the first on.
 #[derive(Debug, Clone, Copy)]
@@ -219,7 +223,7 @@ impl Region {
                 let (_, least, largest) = QUICK[at];
                 self.quick[at] = Inside::between(bound.low, bound.high, (least, largest));
             } else if bound.fact == facts::DRAWDOWN.id() {
-                self.drawdown = Inside::between(bound.low, bound.high, (0, ESTIMATE_MAX));
+                self.drawdown = Inside::between(bound.low, bound.high, (0, UNSIGNED_MAX));
             } else if bound.fact == facts::EQUITY.id() {
                 self.equity = (bound.low, bound.high);
             } else if bound.fact == facts::OTHERS.id() {
