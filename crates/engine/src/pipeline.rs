@@ -296,7 +296,7 @@ fn is_as_before(
     let desk = if scope.is_special { scope.desk } else { None };
     let keeps_back = || desk.is_some_and(|desk| structures.desks[desk as usize].keeps_back());
     let refused = scope.because.last_refused_add();
-    scope.refused_trigger = refused.map(|add| add.trigger);
+    scope.refuse(refused.map(|add| add.trigger));
     let limits = scope.because.limits();
     // Nothing wanted, nothing working: by far the most frequent case, told without looking closer.
     let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();

@@ -21,12 +21,10 @@ use units::{AccountId, Cash, InstrumentId, Price, Qty, Ratio, StrategyId, Timest
 /// many strategies an event touches few lines of memory.
 #[repr(C)]
 pub(crate) struct Scope {
-    pub(crate) indicators: Vec<Box<dyn Indicator>>,
-    /// Between these prices no price is the best or the worst of the campaign: what [`Campaign::reach`] goes by, where it is looked at
-    /// with every price. It follows from the campaign, and is no state.
+    pub(crate) indicators: Box<[Box<dyn Indicator>]>,
+    /// Between these prices no price is the best or the worst of the campaign, and none crosses what was refused: what
+    /// [`Campaign::reach`] goes by, where it is looked at with every price. It follows from those, and is no state.
     within: (Price, Price),
-    /// Trigger of an add that the last decision refused.
-    pub(crate) refused_trigger: Option<Price>,
     pub(crate) instrument: InstrumentId,
     /// The version of days and weeks that its facts tell.
     pub(crate) periods: u32,
@@ -49,6 +47,8 @@ pub(crate) struct Scope {
     /// Where the last decision, which changed nothing, would be made again. It follows from facts and rules, and is no state.
     pub(crate) region: Region,
     pub(crate) working: Working,
+    /// Trigger of an add that the last decision refused.
+    pub(crate) refused_trigger: Option<Price>,
     pub(crate) facts: Facts,
     pub(crate) campaign: Option<Campaign>,
     pub(crate) because: Because,
@@ -167,7 +167,7 @@ impl Scope {
                 .volume
                 .map(|terms| Box::new(Volume::new(terms, instrument.kind.contract()))),
             earned: Cash::ZERO,
-            indicators: config.program.indicators,
+            indicators: config.program.indicators.into(),
             rules: config.program.rules,
             terms: config.program.campaign,
             facts,
@@ -271,8 +271,7 @@ impl Scope {
     /// The campaign's extremes, and whether a refused trigger was crossed.
     #[inline(always)]
     fn reach(&mut self, high: Price, low: Price) {
-        let is_between = self.within.0 <= low && high <= self.within.1 && self.region.is_known();
-        if is_between && self.refused_trigger.is_none() {
+        if self.within.0 <= low && high <= self.within.1 && self.region.is_known() {
             return;
         }
         if let Some(campaign) = &mut self.campaign {
@@ -287,6 +286,15 @@ impl Scope {
                     self.tell();
                 }
             }
+        }
+    }
+
+    /// The trigger of the add that the last decision refused, if it refused one: every price is held against it.
+    #[inline]
+    pub(crate) fn refuse(&mut self, trigger: Option<Price>) {
+        self.refused_trigger = trigger;
+        if trigger.is_some() {
+            self.within = NOWHERE;
         }
     }
 
@@ -602,7 +610,8 @@ impl Scope {
             self.region.put_in_force(&mut self.facts);
             let facts = &mut self.facts;
             self.idles = !self.region.minds_unit() && self.indicators.iter().all(|indicator| indicator.idles(facts));
-            self.within = self.campaign.as_ref().map_or(NOWHERE, Campaign::extremes);
+            let extremes = self.campaign.as_ref().filter(|_| self.refused_trigger.is_none()).map(Campaign::extremes);
+            self.within = extremes.unwrap_or(NOWHERE);
             self.follow_equity(book);
             (self.settled, self.passed) = (target, false);
         }

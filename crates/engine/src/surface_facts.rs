@@ -502,7 +502,7 @@ fn integral(vol: f64, value: impl Fn(f64, f64) -> f64) -> f64 {
     ((square / mass - (mean / mass) * (mean / mass)) * 365.0).sqrt()
 }
 
-/// Two strangles of a coin account and 30 000 dollars sold of the perpetual; the smile is curved, and moves along with the price as a whole.
+/// Two strangles of a coin account and 30 000 dollars sold of the perpetual; the smile is curved, and moves along as a whole.
 #[test]
 fn the_volatility_of_a_book_is_that_of_a_dense_integral_of_all_that_it_holds() {
     let mut world = World::new(&EXPIRIES, &STRIKES);

@@ -411,7 +411,7 @@ struct Slot {
 const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
 
 /// All facts of one scope (a strategy in its instrument). Laid out as it is written, from the beginning of a line of memory: what is
-/// written with every price has the first slots, and so lies in few lines.
+/// written with every price has the first slots, and so lies in two lines.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
 pub struct Facts {
@@ -422,14 +422,14 @@ pub struct Facts {
     now: Timestamp,
     /// When the price was last told.
     priced: Timestamp,
-    /// N is this share of the price and was not worked out since the market told it: see [`Self::defer_unit`]. It follows from the rest,
-    /// and is no state.
-    unit_share: Option<Ratio>,
     /// The engine's own facts: a list of known length, so that a constant slot is found without looking.
     own: [i128; NAMES.len()],
     series: Box<[Slot]>,
     /// Series that are told anew before each evaluation: no state.
     passing: Vec<FactId>,
+    /// N is this share of the price and was not worked out since the market told it: see [`Self::defer_unit`]. It follows from the rest,
+    /// and is no state.
+    unit_share: Option<Ratio>,
 }
 
 const _: () = assert!(NAMES.len() <= u64::BITS as usize, "one bit for each of the engine's own facts");
@@ -664,6 +664,12 @@ impl Facts {
     pub(crate) fn own_between(&self, fact: FactId, (low, high): (i128, i128)) -> bool {
         let raw = self.own[usize::from(fact.0)];
         low < raw && raw < high
+    }
+
+    /// Whether the raw value of one of the engine's own facts, known or not, lies under this.
+    #[inline]
+    pub(crate) fn own_under(&self, fact: FactId, high: i128) -> bool {
+        self.own[usize::from(fact.0)] < high
     }
 
     /// A fact, if it is known.

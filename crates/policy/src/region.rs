@@ -23,8 +23,9 @@ pub struct Region {
     quick: [Inside; QUICK.len()],
     /// Where equity has to stay for it and for drawdown, as long as the highest equity stays what it is.
     worth: (i128, i128),
-    /// The interval of [`facts::OTHERS`]: all amounts where nothing is stated. So are the next two.
-    beside: (i128, i128),
+    /// Under what [`facts::OTHERS`] has to stay: any amount where nothing is stated.
+    beside: i128,
+    /// The interval of equity: all amounts where nothing is stated. So is the next one.
     equity: (i128, i128),
     drawdown: Inside,
     /// All other intervals.
@@ -101,7 +102,7 @@ impl Default for Region {
             observers: 0,
             quick: [Inside::ALL; QUICK.len()],
             worth: NONE,
-            beside: ANY,
+            beside: i128::MAX,
             equity: ANY,
             drawdown: Inside::ALL,
             others: Vec::new(),
@@ -216,7 +217,7 @@ impl Region {
         self.known &= !self.varies;
         self.needed = self.bounds.iter().fold(0, |needed, bound| needed | bit(bound.fact));
         (self.quick, self.drawdown) = ([Inside::ALL; QUICK.len()], Inside::ALL);
-        (self.equity, self.beside, self.worth) = (ANY, ANY, NONE);
+        (self.equity, self.beside, self.worth) = (ANY, i128::MAX, NONE);
         self.others.clear();
         for bound in &self.bounds {
             if let Some(at) = QUICK.iter().position(|(fact, ..)| *fact == bound.fact) {
@@ -226,8 +227,8 @@ impl Region {
                 self.drawdown = Inside::between(bound.low, bound.high, (0, UNSIGNED_MAX));
             } else if bound.fact == facts::EQUITY.id() {
                 self.equity = (bound.low, bound.high);
-            } else if bound.fact == facts::OTHERS.id() {
-                self.beside = (bound.low, bound.high);
+            } else if bound.fact == facts::OTHERS.id() && bound.low == i128::MIN {
+                self.beside = bound.high;
             } else {
                 self.others.push(*bound);
             }
@@ -309,7 +310,7 @@ impl Region {
             }
         }
         facts.own_between(facts::EQUITY.id(), equity)
-            && facts.own_between(facts::OTHERS.id(), self.beside)
+            && facts.own_under(facts::OTHERS.id(), self.beside)
             && (!self.has_others || self.holds_others(facts))
     }
 
