@@ -336,7 +336,10 @@ fn what_is_missing_is_refused_by_row() {
         ),
         (
             &|portfolio| portfolio.positions[0].instrument.base = "BTC".parse().unwrap(),
-            format!("position 0: Derive PMRM-2 has no rule for `{symbol}`; margin it by the venue that lists it"),
+            format!(
+                "position 0: Derive PMRM-2 has no rule for `{symbol}`; margin it by the venue that lists it, and what is on another \
+                 coin in an account of its own"
+            ),
         ),
         (
             &|portfolio| portfolio.expiries[0].forward = -1.0,

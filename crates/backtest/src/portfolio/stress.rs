@@ -517,7 +517,8 @@ fn quantos(asked: &StressRequest, wholes: &[Whole]) -> Vec<String> {
     let note = |(account, priced, paid): (&str, Currency, Currency)| {
         format!(
             "contracts of {account} pay {paid} by prices in {priced}, one to one: when {paid} alone leaves its peg, no price \
-             and no margin of theirs moves (`priced_in` of the venue's parameters)"
+             of theirs moves (`priced_in` of the venue's parameters); margin does by collateral in coin, and where the venue's rules \
+             count the peg itself (Derive's initial margin)"
         )
     };
     told.into_iter().map(note).collect()

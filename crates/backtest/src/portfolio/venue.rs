@@ -133,6 +133,17 @@ impl<'a> Own<'a> {
         if whose.is_empty() {
             let venues: BTreeSet<&str> = asked.iter().map(|(rules, _)| rules.venue()).collect();
             let venues: Vec<&str> = venues.into_iter().collect();
+            let of_another_coin = own.of.and_then(|(venue, _, coin)| {
+                let held = asked.iter().filter(|(rules, _)| rules.venue() == venue && is_coins(*rules));
+                let coins: BTreeSet<String> = held.map(|(_, coin)| coin.to_string()).collect();
+                let coins: Vec<String> = coins.into_iter().collect();
+                Some((venue, coin.filter(|coin| !coins.is_empty() && coins.iter().all(|held| held != coin))?, coins))
+            });
+            if let Some((venue, coin, coins)) = of_another_coin {
+                let name = name.unwrap_or_default();
+                let what = format!("`{name}` is of {coin}, and what is held at {venue} is on {}", coins.join(", "));
+                return Err(wrong(what, "give the parameters of that coin, which are other numbers"));
+            }
             let what = format!(
                 "`{}` is of none of the accounts, which are at {}",
                 name.unwrap_or_default(),

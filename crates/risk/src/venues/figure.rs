@@ -445,7 +445,8 @@ impl fmt::Display for Reason<'_> {
         use MarginError as E;
         match self.0 {
             E::UnknownInstrument { symbol, model, .. } => {
-                write!(f, "{model} has no rule for `{symbol}`; margin it by the venue that lists it")
+                write!(f, "{model} has no rule for `{symbol}`; margin it by the venue that lists it, ")?;
+                write!(f, "and what is on another coin in an account of its own")
             }
             E::NoTerms { symbol, model, parameter, .. } => {
                 write!(f, "{model}: no terms of `{symbol}` are known; add the venue's to the parameters, in rows ")?;
