@@ -17,7 +17,7 @@ impl fmt::Display for DecimalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "not a decimal number",
-            Self::TooFine => "more decimal places than can be kept",
+            Self::TooFine => "more decimal places than can be kept; round it to 8",
             Self::TooLarge => "beyond the range that can be kept",
         })
     }

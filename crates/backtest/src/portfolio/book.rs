@@ -471,9 +471,7 @@ impl Book {
         }
         for group in &mut groups {
             group.portfolio.stale_after = max_age;
-            if max_age.is_none() {
-                group.notes.extend(aged(&group.portfolio));
-            }
+            group.notes.extend(if max_age.is_none() { aged(&group.portfolio) } else { ageless(&group.portfolio) });
         }
         if wrong.is_empty() { Ok(groups) } else { Err(wrong) }
     }
@@ -830,6 +828,15 @@ fn aged(portfolio: &Portfolio) -> Option<String> {
     let old: Vec<String> = portfolio.positions.iter().filter_map(old).collect();
     (!old.is_empty())
         .then(|| format!("older than {AGE_TOLD} are the marks of {}; `--max-age 1h` refuses them", old.join(", ")))
+}
+
+/// Says of how many marks no time is told, where it was asked how old they may be.
+fn ageless(portfolio: &Portfolio) -> Option<String> {
+    let (all, untold) =
+        (portfolio.positions.len(), portfolio.positions.iter().filter(|held| held.marked_at.is_none()).count());
+    (untold > 0).then(|| {
+        format!("`--max-age` says nothing of {untold} of {all} positions, whose marks have no `time` in the file")
+    })
 }
 
 /// Names options whose forward is not stated: models that need it refuse them, others have only the index where prices move.
