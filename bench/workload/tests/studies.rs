@@ -1,4 +1,4 @@
-//! A small part of the pages of crashes and options of `docs/studies/` made again: a change of results that leaves a page stale fails here.
+//! A small part of each page of `docs/studies/` made again: a change of results that leaves a page stale fails here.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 #![allow(clippy::print_stderr, reason = "a skip is told")]
 
@@ -30,4 +30,9 @@ fn the_page_of_crashes_is_what_the_data_give() {
 #[test]
 fn the_page_of_options_is_what_the_data_give() {
     check("the_page_of_options_is_what_the_data_give", Name::Options, 9);
+}
+
+#[test]
+fn the_page_of_techniques_is_what_the_data_give() {
+    check("the_page_of_techniques_is_what_the_data_give", Name::Techniques, 7);
 }
