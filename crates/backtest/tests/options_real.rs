@@ -888,14 +888,21 @@ fn audits(run: &Run, folder: &Path) {
     let clean = audited(run);
     assert!(clean.is_clean(), "{:?}", clean.findings);
     let made = |name: &str| clean.checks.iter().find(|check| check.check == name).map_or(0, |check| check.made);
-    assert!(made("hedge.band") > 1_000 && made("hedge.residual") > 50, "{:?}", clean.checks);
+    assert!(made("hedge.band") > 1_000 && made("hedge.residual") > 50 && made("fill.quote") > 2, "{:?}", clean.checks);
     let first = |is_plan: bool| {
         let is_one = |row: &backtest::records::HedgeRow| (row.plan > 0) == is_plan && !row.gross.is_zero();
         run.tables.hedges.iter().position(is_one).unwrap()
     };
     // Delta leaves the band unseen; what a plan wants does not bring it back; a plan saw another position.
     type Alter = fn(&mut Run, usize, Qty);
-    let altered: [(usize, Alter, &str); 3] = [
+    let is_option = |symbol: &str| symbol.ends_with("-C") || symbol.ends_with("-P");
+    let is_leg = |fill: &backtest::records::FillRow| is_option(&fill.instrument) && fill.purpose != "settlement";
+    let leg = run.tables.fills.iter().position(is_leg).unwrap();
+    // And a leg is filled at what nobody quoted, or beside another middle.
+    const STEP: Price = Price::from_raw(Price::ONE / 10_000);
+    let altered: [(usize, Alter, &str); 5] = [
+        (leg, |run, at, _| run.tables.fills[at].price += STEP, "fill.quote"),
+        (leg, |run, at, _| run.tables.fills[at].reference += STEP, "fill.quote"),
         (first(false), |run, at, by| run.tables.hedges[at].delta += by, "hedge.band"),
         (first(true), |run, at, by| run.tables.hedges[at].delta += by, "hedge.residual"),
         (first(true), |run, at, by| run.tables.hedges[at].position += by, "hedge.plan"),

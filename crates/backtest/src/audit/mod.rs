@@ -187,7 +187,7 @@ fn unchecked(run: &Run) -> Vec<String> {
         }
     };
     let is_structure = run.policies().iter().any(policy::Policy::trades_options);
-    tell(is_structure, "structures of options: their campaigns, stops, rungs and adds, and at what quotes legs filled");
+    tell(is_structure, "structures of options: their campaigns, stops, rungs and adds");
     tell(
         !seat::has_one_currency(run),
         "equity: the run has several currencies, which are translated at marks on the way",

@@ -17,7 +17,7 @@ use super::value_at_risk::Prices;
 use crate::records::Tables;
 use crate::run::Run;
 use crate::{Error, Progress};
-use market::{Bar, Event};
+use market::{Bar, Event, OptionQuote, PriceSteps, StepsOf};
 use policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
@@ -52,6 +52,8 @@ struct Market {
     min_qty: Qty,
     contract: Contract,
     is_option: bool,
+    /// The price grids of options of its venue.
+    steps: StepsOf,
     is_spot: bool,
     /// Its venue accrues funding over time.
     accrues: bool,
@@ -79,7 +81,8 @@ struct Market {
 struct Now {
     bar: Option<Bar>,
     trades: Vec<Price>,
-    has_quote: bool,
+    /// Of an option.
+    quotes: Vec<OptionQuote>,
     mark: Option<Price>,
     funding: Vec<Rate>,
     /// Reference prices of fills, in order, of which there is one path through the bar.
@@ -90,8 +93,9 @@ struct Now {
 
 impl Now {
     fn clear(&mut self) {
-        (self.bar, self.mark, self.has_quote, self.has_opened) = (None, None, false, false);
+        (self.bar, self.mark, self.has_opened) = (None, None, false);
         self.trades.clear();
+        self.quotes.clear();
         self.funding.clear();
         self.path.clear();
     }
@@ -143,6 +147,7 @@ struct Walk<'a> {
     has_news: bool,
     /// Recorded depth by the names of its series, where a cap asks.
     depths: BTreeMap<String, Depth>,
+    steps: PriceSteps,
     at: Timestamp,
     told: Walked,
     has_each_bar: bool,
@@ -206,12 +211,14 @@ impl<'a> Walk<'a> {
     fn new(run: &'a Run, found: &'a mut Found, catalogue: &market::Catalogue) -> Self {
         let (tables, policies) = (&run.tables, run.policies());
         let traded = |symbol: &str| run.record.instruments.iter().any(|known| known.symbol == symbol);
+        let steps = PriceSteps::known();
         let market = |known: &market::Instrument| Market {
             tick: known.tick,
             lot: known.lot,
             min_qty: known.min_qty,
             contract: known.kind.contract(),
             is_option: known.kind.is_option(),
+            steps: steps.of(known),
             is_spot: known.kind == market::InstrumentKind::Spot,
             accrues: known.venue() == "deribit",
             is_traded: traded(&known.symbol),
@@ -288,6 +295,7 @@ impl<'a> Walk<'a> {
             boundary: 0,
             has_news: false,
             depths,
+            steps,
             at: Timestamp::MIN,
             told,
             has_each_bar: run.record.configuration.get("rows").is_some_and(|rows| rows == "each bar"),
@@ -416,7 +424,7 @@ impl<'a> Walk<'a> {
                     market.volume.trade(trade.qty, self.at);
                     market.last = trade.price;
                 }
-                Event::OptionQuote(_) => market.now.has_quote = true,
+                Event::OptionQuote(quote) => market.now.quotes.push(*quote),
                 Event::Funding(due) => market.now.funding.push(due.rate),
                 Event::Mark(mark) => market.now.mark = Some(mark.price),
                 Event::Series(_) | Event::Order(_) | Event::Cash(_) => {}
@@ -464,7 +472,8 @@ impl<'a> Walk<'a> {
             market.before = market.now.bar.map_or(market.before, |bar| bar.closed);
             market.marked = market.mark.unwrap_or(market.last);
             // Where more than bars tells what positions are worth, equity moves between rows.
-            self.gained.is_uncertain |= market.mark.is_some() || !market.now.trades.is_empty() || market.now.has_quote;
+            self.gained.is_uncertain |=
+                market.mark.is_some() || !market.now.trades.is_empty() || !market.now.quotes.is_empty();
             market.now.clear();
         }
         for seat in &mut self.seats {

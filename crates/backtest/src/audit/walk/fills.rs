@@ -7,6 +7,7 @@ use crate::audit::live::{Live, id_of, is_venues, side_of};
 use crate::audit::plans::MARKET;
 use crate::audit::seat::{Seat, plus};
 use crate::records::{FillRow, PlanRow};
+use market::OptionQuote;
 use units::{Cash, Contract, Price, Qty, Rate, Round, Side};
 
 impl Walk<'_> {
@@ -92,6 +93,46 @@ impl Walk<'_> {
         Rate::from_raw(share as i64)
     }
 
+    /// An option fills at a bid or ask of that time, with slippage to the worse step of its venue, and no more than stands there.
+    fn quoted(&mut self, row: usize, market: usize, limit: Option<Price>) {
+        let fill = &self.tables.fills[row];
+        let (at, known, slippage) = (At::fill(row, fill), &self.markets[market], self.policies[0].backtest.slippage);
+        let side = side_of(&fill.side);
+        let offered = |quote: &OptionQuote| match side {
+            Side::Buy => Some((quote.ask()?, quote.ask_qty())),
+            Side::Sell => Some((quote.bid()?, quote.bid_qty())),
+        };
+        let taken = |price: Price| {
+            let exact = Price::from_raw(1);
+            let moved = worsened(price, slippage, side, exact);
+            let step = self.steps.at(known.steps, moved, self.at).map_or(known.tick, |step| step.tick.max(known.tick));
+            let taken = worsened(moved, Rate::ZERO, side, if moved == price { exact } else { step });
+            limit.map_or(taken, |limit| if side == Side::Buy { taken.min(limit) } else { taken.max(limit) })
+        };
+        let is_of = |quote: &OptionQuote| {
+            offered(quote).is_some_and(|(price, size)| {
+                taken(price) == fill.price
+                    && quote.mid().unwrap_or(price) == fill.reference
+                    && size.is_none_or(|size| fill.quantity <= size)
+            })
+        };
+        let is_quoted = fill.liquidity == "maker" || known.now.quotes.iter().any(is_of);
+        self.found.ensure("fill.quote", is_quoted, at, || {
+            let all: Vec<String> = known
+                .now
+                .quotes
+                .iter()
+                .filter_map(offered)
+                .map(|(price, size)| {
+                    let size = size.map_or(String::new(), |size| format!(" for {size}"));
+                    format!("{}{size}", taken(price))
+                })
+                .collect();
+            let all = if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
+            format!("{} at {} beside {}; quotes of that time give {all}", fill.quantity, fill.price, fill.reference)
+        });
+    }
+
     /// The price of a fill, from what the market did and what taking costs.
     pub(super) fn price(&mut self, row: usize, market: usize, order: &Live) {
         let fill = &self.tables.fills[row];
@@ -108,7 +149,7 @@ impl Walk<'_> {
             format!("filled at {}, its limit is {}", fill.price, limit.unwrap_or_default())
         });
         if is_option {
-            return;
+            return self.quoted(row, market, limit);
         }
         let is_maker = fill.liquidity == "maker";
         let impact = if terms.impact.is_zero() { Rate::ZERO } else { self.impact(row, market) };

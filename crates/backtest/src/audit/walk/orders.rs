@@ -275,7 +275,7 @@ impl Walk<'_> {
         let Market { now, is_option, .. } = &self.markets[market];
         let (low, high) = range(now);
         let wait = order.wait();
-        let meets = if *is_option { now.has_quote } else { low <= high && wait.meets(low, high) };
+        let meets = if *is_option { !now.quotes.is_empty() } else { low <= high && wait.meets(low, high) };
         self.found.ensure("order.not_crossed", meets, at, || match (wait.level(), low <= high) {
             (Some(level), true) => format!("it waited for {level}, the market went from {low} to {high}"),
             _ => "nothing was traded at that time".to_owned(),
