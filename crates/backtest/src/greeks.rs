@@ -253,6 +253,13 @@ impl GreeksRecorder {
         bases.sort_unstable();
         bases.dedup();
         for base in bases {
+            let is_on = |instrument: InstrumentId| {
+                let of = &self.catalogue.instruments[instrument.index()];
+                of.base == base && of.kind.is_option()
+            };
+            if held.iter().any(|(_, _, instrument, qty)| !qty.is_zero() && is_on(*instrument)) {
+                self.fit_now(base);
+            }
             self.greeks_of(base, now, held);
         }
     }
@@ -276,13 +283,20 @@ impl GreeksRecorder {
                 continue;
             }
             watched.changes = chain.changes();
-            // By now the underlying may stand elsewhere: its price when the quotes came is theirs.
-            let fitted = FittedChain::fitted(chain, watched.spot, watched.told);
+            let fitted = watched.fit(chain);
             self.surfaces.push(watched.surface_row(&fitted));
-            // What nothing could be fitted to leaves the surface before it in force.
-            if fitted.surface().is_some() {
-                watched.fitted = Some(fitted);
-                watched.anchor = watched.spot;
+            watched.put_in_force(fitted);
+        }
+    }
+
+    /// Fits the surfaces on a coin to quotes that came since: what is held now is told with the volatilities of now. They are told of
+    /// once all quotes of this moment have come.
+    fn fit_now(&mut self, base: Currency) {
+        for watched in self.watched.iter_mut().filter(|watched| watched.base == base) {
+            let chain = &self.chains.chains()[watched.chain];
+            if watched.changes != chain.changes() {
+                let fitted = watched.fit(chain);
+                watched.put_in_force(fitted);
             }
         }
     }
@@ -509,6 +523,19 @@ impl Watched {
             quoted.spot = spot;
         }
         self.is_anchored = spot.is_some();
+    }
+
+    /// By now the underlying may stand elsewhere: its price when the quotes came is theirs.
+    fn fit(&self, chain: &Chain) -> FittedChain {
+        FittedChain::fitted(chain, self.spot, self.told)
+    }
+
+    /// What nothing could be fitted to leaves the surface before it in force.
+    fn put_in_force(&mut self, fitted: FittedChain) {
+        if fitted.surface().is_some() {
+            self.fitted = Some(fitted);
+            self.anchor = self.spot;
+        }
     }
 
     /// What quotes tell nothing of is not known here either, as it is to policies.
@@ -746,6 +773,25 @@ mod tests {
         assert!(row.skew_delta.abs() < 0.02, "the smile is flat: {}", row.skew_delta);
         // The perpetual counts dollars: 96,960 of them are a coin at 96,960.
         near(row.hedge, -1.0, 1e-9);
+    }
+
+    /// A row of a moment at which everything is quoted anew has that moment's volatilities, not those of the quotes before.
+    #[test]
+    fn a_row_beside_new_quotes_has_their_volatilities() {
+        let mut recorder = recorder();
+        recorder.observe(hours(2), &quotes(hours(2), FORWARD, VOL));
+        let (now, forward, vol) = (hours(8), FORWARD * 1.05, VOL * 1.3);
+        recorder.observe(now, &quotes(now, forward, vol));
+        assert!(recorder.is_due(now));
+        recorder.row(now, &[(OWN, ACCOUNT, id(40, 106_000, OptionRight::Call), "1".parse().unwrap())]);
+        let years = (40.0 - 8.0 / 24.0) / 365.0;
+        let row = &recorder.greeks[0];
+        near(row.price, forward, 1e-6);
+        near(row.premium, black(forward, 106_000.0, years, vol, OptionRight::Call) / forward, 2e-3);
+        let bumped = |by: f64| black(forward, 106_000.0, years, vol + by, OptionRight::Call);
+        near(row.vega, (bumped(1e-4) - bumped(-1e-4)) / 0.02, 5e-3);
+        // Of each moment there is one surface, told once it is over.
+        assert_eq!(recorder.surfaces.len(), 1);
     }
 
     #[test]
