@@ -1151,6 +1151,7 @@ fn a_covered_call_in_june_2021() {
         assert!(0 < quantity && quantity <= stood, "{symbol} at {at}: {quantity} of {stood}");
     }
     a_large_call_is_sold_piece_by_piece(&tapes);
+    strangles_fill_in_parts(&tapes);
     replays(&run, folder.path());
 }
 
@@ -1166,6 +1167,35 @@ fn a_large_call_is_sold_piece_by_piece(tapes: &[PathBuf]) {
     let fills: Vec<_> = run.tables.fills.iter().filter(|fill| fill.purpose != "settlement").collect();
     assert!(fills.len() > 15, "{}", fills.len());
     assert!(fills.iter().all(|fill| fill.purpose == "entry" && fill.side == "sell"), "{fills:?}");
+}
+
+/// Strangles far larger than what stands at their bids. A size that shrinks while they fill trades no leg back that is still wanted; and
+/// rolled each week, of which none is whole before its options expire, they go on after each expiry.
+fn strangles_fill_in_parts(tapes: &[PathBuf]) {
+    let text = |days: u32, rest: &str| {
+        format!(
+            "policy = 1\nname = \"strangles\"\n[structure]\nchain = \"deribit:BTC\"\n\
+             legs = [{{ right = \"call\", delta = 0.25, days = {days} }}, {{ right = \"put\", delta = 0.25, days = {days} }}]\n{rest}\
+             [signal]\nkind = \"constant\"\nstrength = -1.0\nreentry = \"at_once\"\n\
+             [[accounts]]\nvenue = \"deribit\"\ndeposit = \"500 BTC\"\n[size]\nkind = \"fixed_fraction\"\nfraction = 0.5\n"
+        )
+    };
+    let shrinks = run("June 2021, strangles", text(14, "[trade]\nbuffer = \"10%\"\n"), &tapes[..1]);
+    let purposes: BTreeSet<&str> = shrinks.tables.fills.iter().map(|fill| fill.purpose.as_str()).collect();
+    assert_eq!(purposes.into_iter().collect::<Vec<_>>(), ["entry", "settlement"]);
+    let rolled = text(7, "roll = \"settlement\"\n") + "resize = \"entry\"\n";
+    let rolls = run("June 2021, rolled", rolled, &tapes[..1]);
+    let rolled_on = |day: &str| {
+        let after: Timestamp = format!("2021-06-{day}T08:00:00Z").parse().unwrap();
+        let till = after + Duration::from_nanos(6 * Duration::DAY.nanos());
+        let of = |fill: &&backtest::records::FillRow| fill.purpose == "roll" && after < fill.time && fill.time < till;
+        rolls.tables.fills.iter().filter(of).count()
+    };
+    assert!(
+        [("11", 2), ("18", 2), ("25", 2)].iter().all(|(day, least)| rolled_on(day) >= *least),
+        "{:?}",
+        rolled_on("18")
+    );
 }
 
 /// Puts and calls in USDC as Tardis files name them, every six hours of four weeks, at a flat volatility; and the perpetual's bars of

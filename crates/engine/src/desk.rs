@@ -12,7 +12,7 @@ use crate::Purpose;
 use crate::structure::{Choice, price_of, times};
 use arrayvec::ArrayVec;
 use market::{Forced, OrderKind, OrderUpdate};
-use policy::spec::{LEGS_MAX, Structure};
+use policy::spec::{LEGS_MAX, Roll, Structure};
 use risk::chain::Chains;
 use units::{AccountId, Cash, InstrumentId, Notional, OrderId, Price, Qty, Side, Timestamp};
 
@@ -48,6 +48,8 @@ pub(crate) struct Desk {
     pub(crate) closing: Option<Purpose>,
     /// The legs are being replaced by those of [`Line::next`].
     pub(crate) rolling: bool,
+    /// They are to be replaced: nothing more is bought or sold of them.
+    rolls_next: bool,
     /// Legs were traded that no order in force asks for.
     mixed: bool,
     /// What it would be if it were opened now.
@@ -204,6 +206,7 @@ impl Desk {
             ended: Vec::new(),
             closing: None,
             rolling: false,
+            rolls_next: false,
             mixed: false,
             candidate: None,
             refusal: None,
@@ -225,6 +228,19 @@ impl Desk {
     /// When the first of its options expires that were not settled.
     pub(crate) fn first_expiry(&self) -> Option<Timestamp> {
         self.lines.iter().filter(|line| line.is_part() && line.settled.is_none()).map(|line| line.expiry).min()
+    }
+
+    /// Whether legs are held beside whole structures, or are missing of them.
+    pub(crate) fn is_partly_there(&self) -> bool {
+        self.lines.iter().any(|line| line.settled.is_none() && !self.beyond(line).is_zero())
+    }
+
+    /// Whether what is held is to be rolled before its first option expires, and it is that late.
+    pub(crate) fn is_roll_due(&self, now: Timestamp) -> bool {
+        match (self.terms.roll, self.first_expiry()) {
+            (Roll::Before(before), Some(expiry)) => !self.position.is_zero() && now >= expiry - before,
+            (Roll::Before(_) | Roll::AtSettlement | Roll::Never, _) => false,
+        }
     }
 
     /// Whether orders are under way, or whatever stands in the way of a roll.

@@ -679,7 +679,7 @@ fn live(structures: Vec<Structure>, seed: u64, malice: u64, reload: bool) -> Wor
 fn no_leg_is_left_over_whatever_the_venue_does() {
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     let week = Roll::Before(Duration::from_nanos(7 * Duration::DAY.nanos()));
-    // In the last one a change of size is brought down to what has filled.
+    // In the last ones a change of size is brought down to what has filled, and an increase waits for a roll that never comes.
     for seed in (0..120).chain([1523]) {
         let roll = [week, Roll::AtSettlement, Roll::Never][seed as usize % 3];
         let malice = [0, 60, 250, 500][seed as usize % 4];

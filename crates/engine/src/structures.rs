@@ -15,7 +15,7 @@ use market::{
 };
 use policy::Arg;
 use policy::facts;
-use policy::spec::{Roll, Structure};
+use policy::spec::Structure;
 use pricing::Ohlc;
 use risk::chain::Chains;
 use std::collections::BTreeMap;
@@ -181,6 +181,8 @@ impl Engine {
         }
         let Structures { chains, desks, outcomes, .. } = &mut self.structures;
         let desk = &mut desks[at];
+        desk.drop_expired(now, outcomes);
+        desk.give_up_for_roll(now, outcomes);
         let unwanted = desk.abandon_unwanted(outcomes) | desk.give_way(chains, outcomes);
         if ticks {
             let price = desk.price(chains);
@@ -363,12 +365,7 @@ impl Engine {
     /// Replaces the legs of what is held when that is due. Whether that begins now.
     fn roll(&mut self, at: usize) -> bool {
         let desk = &self.structures.desks[at];
-        let due = match (desk.terms.roll, desk.first_expiry()) {
-            _ if desk.is_choosing() => true,
-            _ if desk.is_busy() || desk.position.is_zero() => false,
-            (Roll::Before(before), Some(expiry)) => self.now >= expiry - before,
-            (Roll::Before(_) | Roll::AtSettlement | Roll::Never, _) => false,
-        };
+        let due = desk.is_choosing() || (!desk.is_busy() && desk.is_roll_due(self.now));
         if !due {
             return false;
         }

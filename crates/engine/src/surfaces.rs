@@ -544,16 +544,29 @@ impl Engine {
 
     /// Tells structures that bring a Greek to a level that of what is counted with them, where it is another.
     fn tell_levels(&mut self) {
-        let Self { greeks: Some(greeks), scopes, dirty, now, .. } = self else { return };
+        let Some(mut greeks) = self.greeks.take() else { return };
         for (index, told) in greeks.levelled() {
-            let crate::scope::Scope { facts, position, .. } = &mut scopes[index as usize];
-            facts.set_now(*now);
+            let scope = &self.scopes[index as usize];
+            let position = scope.position.approximate();
+            // Legs that stand alone are no part of a structure: what one is worth is then told by its legs.
+            let partly = scope.desk.filter(|at| self.structures.desks[*at as usize].is_partly_there());
+            let each = match (told.filter(|_| position != 0.0), partly, scope.levels) {
+                (None, ..) => None,
+                (Some(_), Some(at), Some(greek)) => {
+                    let chain = self.structures.desks[at as usize].chain;
+                    Some(chain.and_then(|chain| self.structure_greek(at as usize, chain, greek)))
+                }
+                (Some([_, own]), ..) => Some(Ratio::new(own / position).filter(|each| each.get() != 0.0)),
+            };
+            let facts = &mut self.scopes[index as usize].facts;
+            facts.set_now(self.now);
             facts.put(facts::GREEK_BESIDE, told.and_then(|[beside, _]| Ratio::new(beside)));
-            if let Some([_, own]) = told.filter(|_| !position.is_zero()) {
-                facts.put(facts::GREEK_EACH, Ratio::new(own / position.approximate()).filter(|each| each.get() != 0.0));
+            if let Some(each) = each {
+                facts.put(facts::GREEK_EACH, each);
             }
-            dirty.touch(index);
+            self.dirty.touch(index);
         }
+        self.greeks = Some(greeks);
     }
 
     /// Tells hedges the delta of what they hedge, where it is another.

@@ -140,10 +140,11 @@ fn in_range(run: &Run) -> Result<(), Error> {
     let most = i64::MAX / 4;
     let prices = tables.fills.iter().flat_map(|fill| [fill.price, fill.reference]);
     let prices = prices.chain(tables.orders.iter().flat_map(|order| [order.price, order.trigger]).flatten());
-    let prices = prices.chain(tables.positions.iter().map(|row| row.mark));
     let prices = prices.chain(tables.campaigns.iter().filter_map(|row| row.unit_n));
     // A roll moves these of a structure by the difference of two prices, under zero after a gain.
     let anchors = tables.positions.iter().filter_map(|row| row.stop);
+    // One that brings money is worth less than nothing.
+    let anchors = anchors.chain(tables.positions.iter().map(|row| row.mark));
     let anchors = anchors.chain(tables.campaigns.iter().flat_map(|row| [Some(row.entry), row.initial_stop]).flatten());
     let is_price = |price: Price| (0..most).contains(&price.raw());
     let traded = tables.fills.iter().map(|fill| fill.quantity);

@@ -8,7 +8,7 @@ use crate::structure::{Choice, times};
 use market::{CancelReason, Fill, OrderKind, OrderUpdate, RejectReason};
 use policy::spec::Roll;
 use risk::chain::Chains;
-use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, Side};
+use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, Side, Timestamp};
 
 impl Desk {
     /// What is held of a leg beyond the structures that the strategy was told of.
@@ -266,8 +266,33 @@ impl Desk {
 
     /// An option of it has expired: nothing more of it is ordered.
     pub(crate) fn note_settled(&mut self, instrument: InstrumentId, price: Price) {
-        if let Some(line) = self.lines.iter_mut().find(|line| line.instrument == instrument) {
-            line.settled = Some(price);
+        let Some(line) = self.lines.iter_mut().find(|line| line.instrument == instrument) else { return };
+        line.settled = Some(price);
+        if self.rolling && !line.next.is_zero() {
+            self.choose_others();
+        }
+    }
+
+    /// New options expired before the roll to them was over: others are chosen.
+    fn choose_others(&mut self) {
+        self.mixed = true;
+        self.lines.iter_mut().for_each(|line| line.next = Qty::ZERO);
+    }
+
+    /// What was to be traded has expired, nothing of it is held, and nothing is under way, so that the venue has nothing to tell: a roll
+    /// waits for other options, an entry is given up.
+    pub(crate) fn drop_expired(&mut self, now: Timestamp, out: &mut Vec<Outcome>) {
+        let is_over = |line: &Line| line.expiry <= now && line.settled.is_none() && line.held.is_zero();
+        let is_sent = |line: &Line| self.sent.iter().any(|order| order.instrument == line.instrument);
+        let mut gone = self.lines.iter().filter(|line| !line.next.is_zero() && is_over(line) && !is_sent(line));
+        if gone.next().is_none() {
+            return;
+        }
+        if self.rolling {
+            self.choose_others();
+        } else if self.increases() && self.position.is_zero() {
+            self.abandon(CancelReason::Expired, out);
+            self.resolve(out);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::structure::Choice;
 use arrayvec::ArrayVec;
 use market::{CancelReason, Command, OrderKind, OrderUpdate, RejectReason};
 use risk::chain::Chains;
-use units::{OrderId, Price, Qty, Side};
+use units::{OrderId, Price, Qty, Side, Timestamp};
 
 impl Desk {
     /// Takes in a command of the strategy.
@@ -80,12 +80,20 @@ impl Desk {
         let reduces = !self.position.is_zero() && order.side.sign() == -self.position.signum();
         if !reduces {
             // Nothing is added to what is about to be closed or replaced.
-            let waits = self.rolling || self.has_strays() || (!self.increases() && self.goal() != self.position);
+            let rolls = self.rolling || self.rolls_next;
+            let waits = rolls || self.has_strays() || (!self.increases() && self.goal() != self.position);
             self.orders[at].stage = if waits { Stage::Queued } else { Stage::Active };
             return;
         }
         // The order was sized beside increases at the market on their way, and takes those off first; increases at a limit were not
         // counted on, as they may never be filled.
+        if order.open().abs() <= self.at_market().abs() {
+            self.shrink(order.open().abs(), out);
+            self.orders.retain(|order| order.id != id);
+            out.push(Outcome::News(id, OrderUpdate::Cancelled(CancelReason::NothingToReduce)));
+            self.resolve(out);
+            return;
+        }
         let mut given_up = Qty::ZERO;
         if self.increases() {
             given_up = self.at_market().abs();
@@ -126,6 +134,40 @@ impl Desk {
                 && order.side.sign() != -self.position.signum()
         };
         self.orders.iter().filter(increases).map(Waiting::open).sum()
+    }
+
+    /// Takes a part off the increases at the market that are on their way, the last one first. What of their legs is more than what is
+    /// left asks for is traded back, and no more.
+    fn shrink(&mut self, mut by: Qty, out: &mut Vec<Outcome>) {
+        let position = self.position;
+        for order in self.orders.iter_mut().rev() {
+            let is_one = order.stage == Stage::Active && order.kind == OrderKind::Market;
+            let part = order.open().abs().min(by);
+            if is_one && order.side.sign() != -position.signum() && !part.is_zero() {
+                (order.qty, by) = (order.qty - part, by - part);
+                out.push(Outcome::News(order.id, OrderUpdate::Amended { qty: order.qty, kind: order.kind }));
+            }
+        }
+        self.orders.retain(|order| {
+            let ends = order.filled >= order.qty;
+            if ends {
+                out.push(Outcome::News(order.id, OrderUpdate::Cancelled(CancelReason::Requested)));
+            }
+            !ends
+        });
+    }
+
+    /// Old options are about to be replaced: an increase of them is given up, and others wait.
+    pub(crate) fn give_up_for_roll(&mut self, now: Timestamp, out: &mut Vec<Outcome>) {
+        let waited = self.rolls_next;
+        self.rolls_next = !self.rolling && self.closing.is_none() && self.is_roll_due(now);
+        if self.rolls_next && self.increases() {
+            self.abandon(CancelReason::Requested, out);
+            self.resolve(out);
+        } else if waited && !self.rolls_next && !self.rolling {
+            // What has waited goes on: what was to be replaced is gone.
+            self.resolve(out);
+        }
     }
 
     pub(super) fn set_stage(&mut self, id: OrderId, stage: Stage) {

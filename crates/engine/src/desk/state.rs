@@ -107,7 +107,7 @@ impl Desk {
             list.iter().for_each(|order| order.save(out));
         }
         out.option(self.closing, |out, purpose| purpose.save(out));
-        for flag in [self.rolling, self.mixed, self.told_waiting] {
+        for flag in [self.rolling, self.rolls_next, self.mixed, self.told_waiting] {
             out.bool(flag);
         }
         out.option(self.candidate.as_ref(), |out, choice| {
@@ -132,7 +132,8 @@ impl Desk {
         self.sent = (0..from.len()?).map(|_| LegOrder::load(from)).collect::<Result<_, _>>()?;
         self.ended = (0..from.len()?).map(|_| LegOrder::load(from)).collect::<Result<_, _>>()?;
         self.closing = from.option(Purpose::load)?;
-        (self.rolling, self.mixed, self.told_waiting) = (from.bool()?, from.bool()?, from.bool()?);
+        (self.rolling, self.rolls_next) = (from.bool()?, from.bool()?);
+        (self.mixed, self.told_waiting) = (from.bool()?, from.bool()?);
         self.candidate = from.option(|from| {
             let mut legs = ArrayVec::new();
             for _ in 0..from.len()?.min(LEGS_MAX) {

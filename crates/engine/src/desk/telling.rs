@@ -216,9 +216,10 @@ impl Desk {
         if self.rolling || self.closing.is_some() || self.has_strays() {
             return false;
         }
-        let Some(id) = self.orders.iter().find(|order| order.stage == Stage::Queued).map(|order| order.id) else {
-            return false;
-        };
+        // Before a roll only what reduces goes out.
+        let may_start = |order: &Waiting| !self.rolls_next || order.side.sign() == -self.position.signum();
+        let mut queued = self.orders.iter().filter(|order| order.stage == Stage::Queued && may_start(order));
+        let Some(id) = queued.next().map(|order| order.id) else { return false };
         self.set_stage(id, Stage::Triggered);
         self.activate(id, out);
         true
