@@ -366,6 +366,32 @@ fn a_stop_and_a_rung_close_all_legs_in_proportion() {
     }
 }
 
+/// Quotes that reach two rungs at once: each leg is traded for each of them, as much as it asks for.
+#[test]
+fn legs_are_told_for_the_rung_that_they_are_sold_for() {
+    let legs = vec![leg(OptionRight::Call, 0.25, "1"), leg(OptionRight::Call, 0.15, "1")];
+    let ladder = "[ladder]\nat = [\"40%\", \"60%\"]\nfractions = [0.2, 0.5]\nof = \"peak\"\n";
+    // It falls, and the calls lose most of what they are worth at once.
+    let path = |step: i64| if step < 12 { 100_000.0 } else { 85_000.0 };
+    let (moments, engine, desk) = run(vec![(structure(legs, Roll::Never), policy(ladder))], 8, path);
+    let of_rungs = |purpose: &Purpose| matches!(purpose, Purpose::Rung { .. });
+    let told = notices(&moments).filter_map(|notice| match notice {
+        Notice::Leg { purpose, fill, .. } if of_rungs(purpose) => Some((*purpose, fill.qty)),
+        _ => None,
+    });
+    let first = |index: u8| Purpose::Rung { index };
+    let expected = [(first(0), qty("2")), (first(1), qty("5")), (first(0), qty("2")), (first(1), qty("5"))];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let structures: Vec<(Purpose, Qty)> = notices(&moments)
+        .filter_map(|notice| match notice {
+            Notice::Filled { purpose, fill, .. } if of_rungs(purpose) => Some((*purpose, fill.qty)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(structures, [(first(0), qty("2")), (first(1), qty("5"))]);
+    assert_eq!(held(&engine, &desk).iter().map(|(_, held)| *held).collect::<Vec<_>>(), [qty("-3"), qty("-3")]);
+}
+
 /// Two strategies on opposite sides of the same options: the account holds nothing, and each has its own.
 #[test]
 fn opposite_structures_cancel_out_at_the_venue() {

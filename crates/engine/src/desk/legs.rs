@@ -5,10 +5,14 @@ use super::{
 };
 use crate::Purpose;
 use crate::structure::{Choice, times};
+use arrayvec::ArrayVec;
 use market::{CancelReason, Fill, OrderKind, OrderUpdate, RejectReason};
 use policy::spec::Roll;
 use risk::chain::Chains;
 use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, Side, Timestamp};
+
+/// For how many orders in structures a leg is traded at once; what more ask for goes with the last of them.
+const PURPOSES_MAX: usize = 16;
 
 impl Desk {
     /// What is held of a leg beyond the structures that the strategy was told of.
@@ -133,7 +137,6 @@ impl Desk {
         if !self.sends(goal, chains) {
             return;
         }
-        let purpose = self.purpose();
         let mut next = FIRST_LEG_ORDER;
         for exits in [true, false] {
             for at in 0..self.lines.len() {
@@ -141,27 +144,37 @@ impl Desk {
                 let missing = self.missing(&line, goal, chains);
                 let exit = missing.signum() * line.held.signum() < 0;
                 let Some(side) = missing.side().filter(|_| exit == exits) else { continue };
-                let qty = missing.abs();
-                let id = OrderId::of(plan, next);
-                next = next.wrapping_add(1).max(FIRST_LEG_ORDER);
-                let (instrument, filled) = (line.instrument, Qty::ZERO);
-                let order = LegOrder { id, instrument, purpose, side, qty, filled, cancelling: false };
-                self.sent.push(order);
-                commands.push(LegCommand::Place { order, qty, exit });
+                for (purpose, qty) in self.purposes(&line, missing) {
+                    let id = OrderId::of(plan, next);
+                    next = next.wrapping_add(1).max(FIRST_LEG_ORDER);
+                    let (instrument, filled) = (line.instrument, Qty::ZERO);
+                    let order = LegOrder { id, instrument, purpose, side, qty, filled, cancelling: false };
+                    self.sent.push(order);
+                    commands.push(LegCommand::Place { order, qty, exit });
+                }
             }
         }
     }
 
-    /// What legs are traded for now.
-    pub(super) fn purpose(&self) -> Purpose {
-        let active = self.orders.iter().find(|order| order.stage == Stage::Active);
-        match (self.closing, active) {
-            (Some(why), _) => why,
-            (None, Some(order)) => order.purpose,
-            (None, None) if self.rolling => Purpose::Roll,
-            // Legs of an increase that was given up.
-            (None, None) => Purpose::Cut,
+    /// What so much of a leg is traded for: a part for each order in force that what was traded and sent of it does not fill yet.
+    fn purposes(&self, line: &Line, missing: Qty) -> ArrayVec<(Purpose, Qty), PURPOSES_MAX> {
+        let mut parts = ArrayVec::<(Purpose, Qty), PURPOSES_MAX>::new();
+        let (mut left, mut covered) = (missing.abs(), (self.beyond(line) + self.in_flight(line.instrument)).abs());
+        // The last is that of legs of an increase that was given up.
+        let mut last = self.closing.unwrap_or(if self.rolling { Purpose::Roll } else { Purpose::Cut });
+        let is_active = |order: &&Waiting| order.stage == Stage::Active && self.closing.is_none();
+        for order in self.orders.iter().filter(is_active).take(PURPOSES_MAX - 1) {
+            let asked = times(line.next, order.open()).abs();
+            let part = (asked - covered).clamp(Qty::ZERO, left);
+            (left, covered, last) = (left - part, (covered - asked).max(Qty::ZERO), order.purpose);
+            if !part.is_zero() {
+                parts.push((last, part));
+            }
         }
+        if !left.is_zero() {
+            parts.push((last, left));
+        }
+        parts
     }
 
     /// Takes in an execution of a leg. `false`: the order is not one of these.
