@@ -34,5 +34,5 @@ fn the_page_of_options_is_what_the_data_give() {
 
 #[test]
 fn the_page_of_techniques_is_what_the_data_give() {
-    check("the_page_of_techniques_is_what_the_data_give", Name::Techniques, 7);
+    check("the_page_of_techniques_is_what_the_data_give", Name::Techniques, 11);
 }

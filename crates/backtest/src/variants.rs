@@ -101,6 +101,12 @@ fn switch_off(policy: &Policy, tell: &mut dyn FnMut(&'static str, &'static str, 
     without("without streak", "every campaign at its own size", policy.streak.is_some(), &|policy| {
         policy.streak = None
     });
+    let correlates = policy.allocation.correlation.is_some();
+    without("without correlation", "each instrument has an equal share", correlates, &|policy| {
+        // The declared multiplier is the most that it may come to.
+        policy.allocation.correlation = None;
+        policy.allocation.multiplier = Ratio::new(1.0).unwrap_or_default();
+    });
     let shrinks = policy.allocation.drawdown.is_some();
     without("without own drawdown", "all of its capital, whatever it lost", shrinks, &|policy| {
         policy.allocation.drawdown = None;
@@ -259,7 +265,7 @@ mod tests {
             streak = { factor = 1.5, cap = 3.0 }
             limits = [{ of = "abs(exposure)", over = "200%", restore = "150%" }]
             guards = { price_collar = "0.5%", max_order = "50_000 USDT", max_orders = 3, per = "1h", blackout = ["22:00-23:00"] }
-            allocation = { drawdown = "25%" }
+            allocation = { drawdown = "25%", correlation = "90d" }
             [caps]
             daily_loss = "2%"
             weekly_loss = "4%"
@@ -277,6 +283,7 @@ mod tests {
             "break-even",
             "time stop",
             "streak",
+            "correlation",
             "own drawdown",
             "daily loss limit",
             "weekly loss limit",

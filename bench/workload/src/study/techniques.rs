@@ -1,4 +1,5 @@
-//! One policy with every technique, on all recorded bars, with one of them switched off at a time.
+//! One policy with every technique, on all recorded bars, with one of them switched off at a time; and one of two coins with those of a
+//! portfolio.
 
 use super::Failed;
 use super::data::Data;
@@ -9,46 +10,89 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::random::Random;
 
-/// Files of bars: period, name, coin. Files of one period are not independent of each other.
-const MARKETS: [(&str, &str, &str); 29] = [
-    ("2014–2018", "bars_daily/BTCUSD_coinbase_1d_2014_2018", "BTC"),
-    ("2017–2022", "bars_multiyear/BTCUSDT_binance_spot_1h_2017_2022", "BTC"),
-    ("2017–2022", "bars_multiyear/ETHUSDT_binance_spot_1h_2017_2022", "ETH"),
-    ("2018–2024", "bars_daily/BTCUSD_cryptocompare_1d", "BTC"),
-    ("2018–2024", "bars_daily/ETHUSD_cryptocompare_1d", "ETH"),
-    ("2020 crash", "bars_crash/2020-03_BTCUSDT_binance_spot_5m", "BTC"),
-    ("2021 crash", "bars_crash/2021-05_BTCUSDT_binance_spot_1m", "BTC"),
-    ("2021 crash", "bars_crash/2021-05_ETHUSDT_binance_spot_1m", "ETH"),
-    ("2021 crash", "bars_crash/2021-05_LINKUSDT_binance_spot_1m", "LINK"),
-    ("2021 crash", "bars_crash/2021-05_DOGEUSDT_binance_spot_1m", "DOGE"),
-    ("2022 crash", "bars_crash/2022-05_BTCUSDT_okx_swap_5m", "BTC"),
-    ("2022 crash", "bars_crash/2022-05_ETHUSDT_okx_swap_5m", "ETH"),
-    ("2022 crash", "bars_crash/2022-05_SOLUSDT_okx_swap_5m", "SOL"),
-    ("2022 crash", "bars_crash/2022-06_BTCUSDT_binance_perp_5m", "BTC"),
-    ("2022 crash", "bars_crash/2022-06_ETHUSDT_binance_perp_5m", "ETH"),
-    ("2023", "bars_minute/2023-03_BTCUSDT_binance_spot_1m", "BTC"),
-    ("2023", "bars_minute/2023-03_ETHUSDT_binance_spot_1m", "ETH"),
-    ("2023", "bars_minute/2023-03_SOLUSDT_binance_spot_1m", "SOL"),
-    ("2023", "bars_minute/2023_BTCUSDT_binance_perp_5m", "BTC"),
-    ("2023", "bars_minute/2023_ETHUSDT_binance_perp_5m", "ETH"),
-    ("2023–2024", "bars_multiyear/BTCUSDT_binance_perp_15m_2023_2024", "BTC"),
-    ("2023–2024", "bars_multiyear/ETHUSDT_binance_perp_15m_2023_2024", "ETH"),
-    ("2024–2026", "bars_daily/BTCUSDT_binance_1d_2024_2026", "BTC"),
-    ("2024–2026", "bars_daily/ETHUSDT_binance_1d_2024_2026", "ETH"),
-    ("2025 spring", "bars_minute/2025-03_BTC_hyperliquid_5m", "BTC"),
-    ("2025 spring", "bars_minute/2025-05_BTCUSDT_binance_perp_1m", "BTC"),
-    ("2025 spring", "bars_minute/2025-05_ETHUSDT_binance_perp_1m", "ETH"),
-    ("2025 spring", "bars_minute/2025-05_SOLUSDT_binance_perp_1m", "SOL"),
-    ("2025 crash", "bars_crash/2025-10_BTCUSDT_binance_perp_5m", "BTC"),
+/// Recorded bars that a policy runs on. Those of one period are not independent of each other.
+struct Market {
+    period: &'static str,
+    /// Files, each with its coin.
+    files: &'static [(&'static str, &'static str)],
+}
+
+const fn market(period: &'static str, files: &'static [(&'static str, &'static str)]) -> Market {
+    Market { period, files }
+}
+
+/// All files of bars.
+const ONE: [Market; 29] = [
+    market("2014–2018", &[("bars_daily/BTCUSD_coinbase_1d_2014_2018", "BTC")]),
+    market("2017–2022", &[("bars_multiyear/BTCUSDT_binance_spot_1h_2017_2022", "BTC")]),
+    market("2017–2022", &[("bars_multiyear/ETHUSDT_binance_spot_1h_2017_2022", "ETH")]),
+    market("2018–2024", &[("bars_daily/BTCUSD_cryptocompare_1d", "BTC")]),
+    market("2018–2024", &[("bars_daily/ETHUSD_cryptocompare_1d", "ETH")]),
+    market("2020 crash", &[("bars_crash/2020-03_BTCUSDT_binance_spot_5m", "BTC")]),
+    market("2021 crash", &[("bars_crash/2021-05_BTCUSDT_binance_spot_1m", "BTC")]),
+    market("2021 crash", &[("bars_crash/2021-05_ETHUSDT_binance_spot_1m", "ETH")]),
+    market("2021 crash", &[("bars_crash/2021-05_LINKUSDT_binance_spot_1m", "LINK")]),
+    market("2021 crash", &[("bars_crash/2021-05_DOGEUSDT_binance_spot_1m", "DOGE")]),
+    market("2022 crash", &[("bars_crash/2022-05_BTCUSDT_okx_swap_5m", "BTC")]),
+    market("2022 crash", &[("bars_crash/2022-05_ETHUSDT_okx_swap_5m", "ETH")]),
+    market("2022 crash", &[("bars_crash/2022-05_SOLUSDT_okx_swap_5m", "SOL")]),
+    market("2022 crash", &[("bars_crash/2022-06_BTCUSDT_binance_perp_5m", "BTC")]),
+    market("2022 crash", &[("bars_crash/2022-06_ETHUSDT_binance_perp_5m", "ETH")]),
+    market("2023", &[("bars_minute/2023-03_BTCUSDT_binance_spot_1m", "BTC")]),
+    market("2023", &[("bars_minute/2023-03_ETHUSDT_binance_spot_1m", "ETH")]),
+    market("2023", &[("bars_minute/2023-03_SOLUSDT_binance_spot_1m", "SOL")]),
+    market("2023", &[("bars_minute/2023_BTCUSDT_binance_perp_5m", "BTC")]),
+    market("2023", &[("bars_minute/2023_ETHUSDT_binance_perp_5m", "ETH")]),
+    market("2023–2024", &[("bars_multiyear/BTCUSDT_binance_perp_15m_2023_2024", "BTC")]),
+    market("2023–2024", &[("bars_multiyear/ETHUSDT_binance_perp_15m_2023_2024", "ETH")]),
+    market("2024–2026", &[("bars_daily/BTCUSDT_binance_1d_2024_2026", "BTC")]),
+    market("2024–2026", &[("bars_daily/ETHUSDT_binance_1d_2024_2026", "ETH")]),
+    market("2025 spring", &[("bars_minute/2025-03_BTC_hyperliquid_5m", "BTC")]),
+    market("2025 spring", &[("bars_minute/2025-05_BTCUSDT_binance_perp_1m", "BTC")]),
+    market("2025 spring", &[("bars_minute/2025-05_ETHUSDT_binance_perp_1m", "ETH")]),
+    market("2025 spring", &[("bars_minute/2025-05_SOLUSDT_binance_perp_1m", "SOL")]),
+    market("2025 crash", &[("bars_crash/2025-10_BTCUSDT_binance_perp_5m", "BTC")]),
 ];
 
-/// Every technique that a policy on one contract may have, at the values of the examples.
-fn policy(coin: &str, file: &str) -> String {
-    let (bar, volatility) = match file {
+/// Two coins at once, for a year or longer.
+const TWO: [Market; 4] = [
+    market(
+        "2017–2022",
+        &[
+            ("bars_multiyear/BTCUSDT_binance_spot_1h_2017_2022", "BTC"),
+            ("bars_multiyear/ETHUSDT_binance_spot_1h_2017_2022", "ETH"),
+        ],
+    ),
+    market(
+        "2018–2024",
+        &[("bars_daily/BTCUSD_cryptocompare_1d", "BTC"), ("bars_daily/ETHUSD_cryptocompare_1d", "ETH")],
+    ),
+    market(
+        "2023–2024",
+        &[
+            ("bars_multiyear/BTCUSDT_binance_perp_15m_2023_2024", "BTC"),
+            ("bars_multiyear/ETHUSDT_binance_perp_15m_2023_2024", "ETH"),
+        ],
+    ),
+    market(
+        "2024–2026",
+        &[("bars_daily/BTCUSDT_binance_1d_2024_2026", "BTC"), ("bars_daily/ETHUSDT_binance_1d_2024_2026", "ETH")],
+    ),
+];
+
+/// Bars of the breakout, and how volatility is estimated, as a file's bars and length allow.
+fn pace(file: &str) -> (&'static str, &'static str) {
+    match file {
         file if file.contains("_1d") => ("1d", "ewma(20d, 1d)"),
         file if file.contains("multiyear") || file.contains("/2023_") => ("4h", "ewma(10d, 1h)"),
         _ => ("1h", "ewma(3d, 30m)"),
-    };
+    }
+}
+
+/// Every technique that a policy on one contract may have, at the values of the examples.
+fn all(market: &Market) -> String {
+    let (bar, volatility) = pace(market.files[0].0);
+    let coin = market.files[0].1;
     format!(
         r#"
         policy = 1
@@ -104,6 +148,49 @@ fn policy(coin: &str, file: &str) -> String {
     )
 }
 
+/// What two coins in one account may have, at the values of the manual.
+fn portfolio(market: &Market) -> String {
+    let (bar, volatility) = pace(market.files[0].0);
+    let instruments: Vec<String> =
+        market.files.iter().map(|(_, coin)| format!("\"binance:{coin}USDT-PERP\"")).collect();
+    format!(
+        r#"
+        policy = 1
+        name = "portfolio"
+        instruments = [{}]
+        [allocation]
+        correlation = "90d"
+        drawdown = "30%"
+        drawdown_window = "365d"
+        [signal]
+        kind = "donchian"
+        bar = "{bar}"
+        entry = 30
+        exit = 15
+        [size]
+        kind = "volatility_target"
+        target = "40%"
+        volatility = "{volatility}"
+        volatility_floor = "25%"
+        resize = "continuous"
+        [trade]
+        buffer = "10%"
+        [caps]
+        leverage = 3.0
+        [[limits]]
+        name = "tail"
+        of = "es(97.5%, 1d)"
+        over = "6%"
+        restore = "5%"
+        cut = "cheapest"
+        [backtest]
+        deposit = "1_000_000 USDT"
+        slippage = "2bp"
+        "#,
+        instruments.join(", ")
+    )
+}
+
 /// A technique on a market: days with all and without it, and what both traded and cost.
 struct Pair {
     period: usize,
@@ -125,35 +212,41 @@ const MEASURES: [(&str, Measure); 5] = [
 /// The policy on a market, once for each technique without it: of which, and the paths.
 type Done = (usize, Vec<VariantPath>);
 
-/// Runs the policy on some of the markets.
-fn done(data: &Data, which: Vec<usize>) -> Result<Vec<Done>, Failed> {
+/// A policy for a market.
+type Written = fn(&Market) -> String;
+
+/// Runs a policy on some of the markets.
+fn done(data: &Data, markets: &[Market], which: Vec<usize>, policy: Written) -> Result<Vec<Done>, Failed> {
     let mut pieces: Vec<(usize, Vec<PathBuf>)> = Vec::new();
     for at in which {
-        let (_, file, coin) = MARKETS[at];
-        let mut own = vec![data.bars(file, coin)?];
-        if file.contains("perp_15m") || file.contains("/2023_") {
-            let rates = data.funding(coin)?;
-            own = match file.contains("/2023_") {
-                true => vec![data.cut(
-                    &[own.remove(0), rates],
-                    &format!("{coin}-2023"),
+        let mut tapes = Vec::new();
+        for (file, coin) in markets[at].files {
+            let bars = data.bars(file, coin)?;
+            if file.contains("/2023_") {
+                let name = format!("{coin}-2023");
+                tapes.push(data.cut(
+                    &[bars, data.funding(coin)?],
+                    &name,
                     "2023-01-01T00:00:00",
                     "2024-01-01T00:00:00",
-                )?],
-                false => vec![own.remove(0), rates],
-            };
+                )?);
+            } else {
+                tapes.push(bars);
+                if file.contains("perp_15m") {
+                    tapes.push(data.funding(coin)?);
+                }
+            }
         }
-        pieces.push((at, own));
+        pieces.push((at, tapes));
     }
     each(pieces, |(at, tapes)| {
-        let (_, file, coin) = MARKETS[at];
-        let run = run(file, policy(coin, file), &tapes)?;
+        let run = run(markets[at].files[0].0, policy(&markets[at]), &tapes)?;
         Ok((at, backtest::ablation_paths(&run, 1, &mut |_| ControlFlow::Continue(()))?))
     })
 }
 
 /// What came of the policy on each market, a row each: losses as plainly as gains.
-fn by_market(done: &[Done]) -> String {
+fn by_market(markets: &[Market], done: &[Done]) -> String {
     let mut text = String::from(
         "| file | return, % | of its twin, % | volatility, % a year | worst drawdown, % | of its twin, % | the best return without one \
          technique, % | the worst, % |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
@@ -171,8 +264,8 @@ fn by_market(done: &[Done]) -> String {
             found.map_or_else(|| "–".to_owned(), |(value, name)| format!("{:.1} {name}", value * 100.0))
         };
         text += &format!(
-            "| `{}` | {} | {} | {} | {} | {} | {} | {} |\n",
-            MARKETS[*at].1,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            markets[*at].files.iter().map(|(file, _)| format!("`{file}`")).collect::<Vec<_>>().join(" and "),
             percent(of(all, total)),
             percent(of(twin, total)),
             percent(of(all, vol)),
@@ -187,19 +280,38 @@ fn by_market(done: &[Done]) -> String {
 
 /// The rows of the files of daily bars.
 pub(super) fn part(data: &Data) -> Result<String, Failed> {
-    let daily = (0..MARKETS.len()).filter(|at| MARKETS[*at].1.starts_with("bars_daily/"));
-    Ok(by_market(&done(data, daily.collect())?))
+    let mut rows = String::new();
+    for (markets, policy) in [(&ONE[..], all as Written), (&TWO[..], portfolio)] {
+        let daily = (0..markets.len()).filter(|at| markets[*at].files[0].0.starts_with("bars_daily/"));
+        rows += &by_market(markets, &done(data, markets, daily.collect(), policy)?);
+    }
+    Ok(rows)
 }
 
 /// The tables.
 pub(super) fn figures(data: &Data) -> Result<String, Failed> {
-    let mut periods: Vec<&str> = MARKETS.iter().map(|(period, ..)| *period).collect();
+    let mut text = String::new();
+    for (markets, policy, title) in [
+        (&ONE[..], all as Written, "files of bars"),
+        (&TWO[..], portfolio, "pairs of files, BTC and ETH in one account,"),
+    ] {
+        let done = done(data, markets, (0..markets.len()).collect(), policy)?;
+        text += &effects(markets, &done, title)?;
+        text += "\nThe policy with all of them, file by file, and its return with that one technique switched off whose absence helped \
+                 most, and least:\n\n";
+        text += &by_market(markets, &done);
+    }
+    Ok(text + "\n")
+}
+
+/// What each technique changed, in the mean over markets.
+fn effects(markets: &[Market], done: &[Done], title: &str) -> Result<String, Failed> {
+    let mut periods: Vec<&str> = markets.iter().map(|market| market.period).collect();
     periods.dedup();
-    let done = done(data, (0..MARKETS.len()).collect())?;
     let mut pairs: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
     let mut order: Vec<String> = Vec::new();
-    for (at, paths) in &done {
-        let period = periods.iter().position(|known| *known == MARKETS[*at].0).unwrap_or_default();
+    for (at, paths) in done {
+        let period = periods.iter().position(|known| *known == markets[*at].period).unwrap_or_default();
         let Some((all, rest)) = paths.split_first() else { continue };
         let with = days(&all.times, &all.growth);
         for other in rest {
@@ -237,19 +349,17 @@ pub(super) fn figures(data: &Data) -> Result<String, Failed> {
         Ok(format!("| {} | {} |\n", spoken(&name), cells.join(" | ")))
     })?;
     let mut text = format!(
-        "\n{} files of bars of {} periods. Each cell is the mean over files of the figure with the technique less that without it, in \
+        "\n{} {title} of {} periods. Each cell is the mean over files of the figure with the technique less that without it, in \
          percentage points, and in parentheses where 90 % of draws lie; of turnover (× equity) and costs (% of equity, both a year or of \
          the whole where shorter than 64 days) the median difference.\n\n",
-        MARKETS.len(),
+        markets.len(),
         periods.len()
     );
     let heads: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
     text += &format!("| technique | acted on | {} | turnover | costs |\n", heads.join(" | "));
     text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
     lines.iter().for_each(|line| text += line);
-    let each = "\nThe policy with all of them, file by file, and its return with that one technique switched off whose absence helped \
-                most, and least:\n\n";
-    Ok(signed(&text) + each + &by_market(&done) + "\n")
+    Ok(signed(&text))
 }
 
 /// `pyramid` of `without pyramid`.
