@@ -1,31 +1,29 @@
 //! One input in, one decision out.
 
+mod state;
+mod venue;
+mod view;
+
 use crate::account_risk::AccountRisk;
 use crate::book::Book;
 use crate::choice::{Choosing, HedgeChoice};
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
 use crate::outputs::Outputs;
-use crate::pipeline::write_plan;
-use crate::plan::ENGINE_RULE;
 use crate::route::Working;
 use crate::scope::Scope;
 use crate::sharing::{Group, Member};
 use crate::structures::Structures;
 use crate::surfaces::Surfaces;
 use crate::volume::Volume;
-use crate::{Campaign, CampaignRecord, LiquidationGuard, Notice, Output, Plan, Purpose, Sharing};
-use market::{
-    Account, AccountSpec, Bar, CancelReason, CashChange, CashReason, Catalogue, Conversion, Event, Fill, Input,
-    InstrumentKind, OrderEvent, OrderUpdate, RejectReason, Source,
-};
-use policy::facts::{self, Facts};
-use policy::spec::{StreakOver, Structure, TargetGreek};
-use policy::{Arg, Outcome, Program};
+use crate::{LiquidationGuard, Output, Sharing};
+use market::{AccountSpec, Bar, Catalogue, Conversion, Event, Input, InstrumentKind, Source};
+use policy::Program;
+use policy::facts;
+use policy::spec::{Structure, TargetGreek};
 use pricing::Ohlc;
 use risk::TierTable;
-use units::state::{Corrupt, StateReader, StateWriter};
-use units::{AccountId, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
+use units::{AccountId, InstrumentId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
 /// What the engine is built for.
 #[derive(Debug, Clone, Default)]
@@ -728,349 +726,6 @@ impl Engine {
         let book = &self.books[self.traded[instrument].account as usize];
         assert!(book.reserves(instrument, bought, sold), "orders or a position changed and nobody said so");
     }
-
-    fn on_cash(&mut self, change: &CashChange) {
-        if self.books[change.account.index()].change(change) {
-            self.find_heeded();
-            self.find_counts();
-            self.lone.clear();
-        }
-        if let CashReason::Funding { instrument, position, .. } = change.reason {
-            self.attribute_funding(instrument, position, change.amount);
-        }
-    }
-
-    fn on_order(&mut self, news: &OrderEvent) {
-        if let OrderUpdate::Filled(fill) = &news.update
-            && let Some(forced) = fill.forced
-        {
-            self.on_forced(news.order, fill, forced);
-            return;
-        }
-        let Some(index) = self.scopes.iter().position(|scope| scope.working.knows(news.order)) else {
-            if !self.structures.desks.is_empty() {
-                self.on_leg(news);
-            }
-            return;
-        };
-        if let OrderUpdate::Filled(fill) = &news.update
-            && !self.books[fill.account.index()].executions.counts(fill.execution)
-        {
-            return;
-        }
-        self.scopes[index].region.forget();
-        let Some(order) = self.scopes[index].working.update(news.order, &news.update) else { return };
-        self.books[self.scopes[index].account.index()].on_order();
-        // What an order at the market would have taken off is covered again at once.
-        let ended = matches!(news.update, OrderUpdate::Rejected(_) | OrderUpdate::Cancelled(_));
-        if ended && order.kind == market::OrderKind::Market && !self.scopes[index].alone {
-            self.dirty.touch(index as u32);
-        }
-        match &news.update {
-            OrderUpdate::Filled(fill) => {
-                self.books[fill.account.index()].fill(fill);
-                self.on_fill(index, news.order, order.purpose, fill);
-                if !self.early.is_empty() {
-                    self.close_late(index, fill);
-                }
-            }
-            OrderUpdate::Rejected(reason) => {
-                let (purpose, reason) = (order.purpose, *reason);
-                self.outputs.tell(Notice::Rejected { order: news.order, purpose, reason });
-                let poor = matches!(reason, RejectReason::Margin | RejectReason::Funds);
-                self.scopes[index].note_refusal(&order, poor);
-                self.see_refusal(index, order.side);
-            }
-            OrderUpdate::Cancelled(CancelReason::Margin | CancelReason::Funds) => {
-                self.scopes[index].note_refusal(&order, true);
-                self.see_refusal(index, order.side);
-            }
-            // Answered by the next decision on the market: answering at once could go round in circles with the venue.
-            OrderUpdate::Cancelled(_) => {}
-            OrderUpdate::Accepted | OrderUpdate::Triggered | OrderUpdate::Amended { .. } => {}
-        }
-    }
-
-    /// A strategy's position changed by a fill that its account has taken in already.
-    pub(crate) fn on_fill(&mut self, index: usize, order: OrderId, purpose: Purpose, fill: &Fill) {
-        let book = &self.books[fill.account.index()];
-        let (now, mark) = (self.now, book.account.mark(fill.instrument.index()));
-        let scope = &mut self.scopes[index];
-        let (signed, before) = (fill.signed_qty(), scope.position);
-        scope.region.forget();
-        scope.facts.set_now(now);
-        // What a position is carried at is no price of the market.
-        if purpose != Purpose::Opening {
-            scope.facts.set(facts::PRICE, fill.reference);
-            // Marks of their own are no prices.
-            scope.ahead = !self.traded[fill.instrument.index()].has_marks && scope.desk.is_none();
-        }
-        if !scope.alone {
-            scope.held.step(now, before);
-        }
-        scope.position += signed;
-        if let Some(volume) = scope.volume.as_mut().filter(|_| purpose != Purpose::Opening) {
-            volume.grow(now, before, scope.position);
-        }
-        self.has_traded = true;
-        if before.is_zero() && scope.campaign.is_none() {
-            self.campaigns += 1;
-            let mut campaign = Campaign::open(self.campaigns, now, fill.price, scope.planned_base, &scope.facts);
-            campaign.unit = campaign.unit.or(scope.planned_unit);
-            if let Some(adoption) = scope.adoption.take_if(|_| purpose == Purpose::Opening) {
-                campaign.adopt(&adoption);
-            }
-            scope.campaign = Some(campaign);
-        }
-        scope.tell();
-        let (sentence, numbers) = note_of(purpose, fill);
-        scope.because.note(ENGINE_RULE, before, scope.position, sentence, numbers);
-        scope.stale = true;
-        let is_piece = scope.go_on(purpose, signed);
-        let mut ended: Option<CampaignRecord> = None;
-        let mut id = 0;
-        if let Some(campaign) = &mut scope.campaign {
-            id = campaign.id;
-            let whole = if matches!(purpose, Purpose::Add { .. }) { scope.planned_add } else { scope.planned_whole };
-            campaign.fill(purpose, signed, fill.price, fill.fee);
-            // A further piece of an add adds to the whole what it fills, no more.
-            let whole = if is_piece { signed } else { whole };
-            campaign.without_limits(purpose, signed, whole);
-            if campaign.initial_stop.is_none() && before.is_zero() {
-                let tick = self.catalogue.instruments[scope.instrument.index()].tick;
-                campaign.initial_stop = scope.terms.initial_stop.zip(campaign.unit).and_then(|(distance, unit)| {
-                    policy::initial_stop(campaign.entry, distance.get() * unit.approximate(), scope.position, tick)
-                });
-            }
-            if scope.position.is_zero() {
-                ended = Some(campaign.record(scope.id, scope.instrument, mark, Some((now, purpose))));
-            }
-        }
-        let strategy = scope.id;
-        let filled = Notice::Filled { strategy, order, purpose, campaign: id, fill: *fill };
-        self.outputs.tell(filled);
-        if let Some(record) = ended {
-            scope.campaign = None;
-            scope.refused_trigger = None;
-            scope.entering = None;
-            scope.facts.set(facts::CLOSED_AT, now);
-            scope.facts.set(facts::CLOSED_PEAK, record.peak);
-            scope.facts.set(facts::CLOSED, scope.facts.get(facts::CLOSED).unwrap_or(0).wrapping_add(1));
-            scope.facts.put(facts::CLOSED_R, record.r.and_then(Ratio::new));
-            scope.earned += record.profit - record.fees + record.funding;
-            self.outputs.tell(Notice::CampaignClosed(record));
-            self.count_wins(index, record.r);
-        }
-        self.dirty.touch(index as u32);
-        if self.counts_others {
-            self.reserve(fill.instrument.index());
-        }
-    }
-
-    /// Tells of a campaign that has closed to those whose streaks it counts for: all in the account, or in all instruments of the strategy
-    /// there. A hedge has no streak, and none of its campaigns an R.
-    fn count_wins(&mut self, closed: usize, r: Option<f64>) {
-        let of = &self.scopes[closed];
-        let (account, group) = (of.account, of.sharing.map(|sharing| sharing.group));
-        for at in 0..self.scopes.len() {
-            let scope = &mut self.scopes[at];
-            let counts = match scope.terms.streak {
-                Some(StreakOver::Account) => scope.account == account,
-                Some(StreakOver::Strategy) => {
-                    let is_one = group.is_some() && group == scope.sharing.map(|sharing| sharing.group);
-                    at == closed || (is_one && scope.account == account)
-                }
-                Some(StreakOver::Instrument) | None => false,
-            };
-            if counts {
-                let wins = scope.facts.get(facts::WINS).unwrap_or(0);
-                scope.facts.set_now(self.now);
-                scope.facts.set(facts::WINS, policy::wins_after(wins, r));
-            }
-        }
-    }
-
-    /// An account as the engine knows it.
-    #[must_use]
-    pub fn account(&self, account: AccountId) -> &Account {
-        &self.books[account.index()].account
-    }
-
-    /// All accounts, by [`AccountId`].
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.books.iter().map(|book| &book.account)
-    }
-
-    /// The account that trades an instrument.
-    #[must_use]
-    pub fn account_of(&self, instrument: InstrumentId) -> AccountId {
-        AccountId(self.traded[instrument.index()].account)
-    }
-
-    /// How far an account's equity is under its highest, net of deposits and withdrawals.
-    #[must_use]
-    pub fn drawdown(&self, account: AccountId) -> f64 {
-        self.books[account.index()].drawdown().get()
-    }
-
-    /// Strategies in their instruments, in the order in which they were added.
-    pub fn strategies(&self) -> impl Iterator<Item = (StrategyId, InstrumentId)> + '_ {
-        self.scopes.iter().map(|scope| (scope.id, scope.instrument))
-    }
-
-    /// How often a strategy was evaluated since the engine was built, at most once an input and strategy concerned.
-    #[must_use]
-    pub fn evaluations(&self) -> u64 {
-        self.evaluations
-    }
-
-    /// Inputs handled so far.
-    #[must_use]
-    pub fn inputs(&self) -> u64 {
-        self.inputs
-    }
-
-    /// What a strategy holds.
-    #[must_use]
-    pub fn position(&self, strategy: StrategyId) -> Qty {
-        self.scopes[strategy.index()].position
-    }
-
-    /// A strategy's open campaign.
-    #[must_use]
-    pub fn campaign(&self, strategy: StrategyId) -> Option<&Campaign> {
-        self.scopes[strategy.index()].campaign.as_ref()
-    }
-
-    /// A strategy's open campaign told at the present mark.
-    #[must_use]
-    pub fn open_record(&self, strategy: StrategyId) -> Option<CampaignRecord> {
-        let scope = &self.scopes[strategy.index()];
-        let mark = self.books[scope.account.index()].account.mark(scope.instrument.index());
-        scope.campaign.as_ref().map(|campaign| campaign.record(scope.id, scope.instrument, mark, None))
-    }
-
-    /// The cap that binds in the last decision: one that cut, or one that spoke up at all.
-    #[must_use]
-    pub fn binding_rule(&self, strategy: StrategyId) -> Option<u8> {
-        let scope = &self.scopes[strategy.index()];
-        let is_cap = |rule: u8| {
-            let name = scope.rules.get(usize::from(rule)).map_or("", |rule| rule.name());
-            name.ends_with("_cap") || name == "liquidation_distance"
-        };
-        let steps = scope.because.steps();
-        steps.iter().rev().find(|step| step.outcome == Outcome::Cut || is_cap(step.rule)).map(|step| step.rule)
-    }
-
-    /// What a strategy's rules know.
-    #[must_use]
-    pub fn facts(&self, strategy: StrategyId) -> &Facts {
-        &self.scopes[strategy.index()].facts
-    }
-
-    /// The name of a rule in a strategy's plans.
-    #[must_use]
-    pub fn rule_name(&self, strategy: StrategyId, rule: u8) -> &'static str {
-        if rule == ENGINE_RULE {
-            return "market";
-        }
-        self.scopes[strategy.index()].rules.get(usize::from(rule)).map_or("?", |rule| rule.name())
-    }
-
-    /// The strategy's plan were it decided now, without adopting it: the answer to "what should I hold, and why".
-    pub fn preview(&mut self, strategy: StrategyId) -> Plan {
-        if self.risk.is_some() {
-            self.tell_risk(strategy.index(), Source::Venue);
-        }
-        let scope = &mut self.scopes[strategy.index()];
-        let book = &self.books[scope.account.index()];
-        let equity = scope.worth(book);
-        book.publish_drawdown(&mut scope.facts);
-        if scope.ahead {
-            scope.read_ahead(book);
-        }
-        scope.because.clear();
-        scope.region.forget();
-        let target = scope.evaluate();
-        let held = scope.desk.map_or(scope.position, |desk| self.structures.desks[desk as usize].exposed());
-        let mut plan = Plan::default();
-        write_plan(&mut plan, scope, (PlanId(self.plans + 1), self.inputs, self.now), equity, held, target);
-        if let Some(risk) = &self.risk {
-            risk.note_unknown(&mut plan);
-        }
-        plan
-    }
-
-    /// Writes every field that changes: the state hash is a hash of this.
-    pub fn save(&self, out: &mut StateWriter) {
-        out.i64(self.now.nanos());
-        for count in [self.inputs, self.plans, self.campaigns] {
-            out.u64(count);
-        }
-        for book in &self.books {
-            book.save(out);
-        }
-        for group in &self.groups {
-            group.save(out);
-        }
-        for index in 0..self.last.len() {
-            out.bool(self.traded[index].has_marks);
-            out.i64(self.last[index].raw());
-            out.i64(self.traded[index].paid.nanos());
-        }
-        for scope in &self.scopes {
-            scope.save(out);
-        }
-        out.len(self.early.len());
-        self.early.iter().for_each(|early| early.save(out));
-        self.structures.save(out);
-        self.surfaces.save(out);
-        if let Some(greeks) = &self.greeks {
-            greeks.save(out);
-        }
-        self.choices.iter().for_each(|choosing| choosing.save(out));
-        if let Some(risk) = &self.risk {
-            risk.save(out);
-        }
-    }
-
-    /// Restores what [`Self::save`] wrote, into an engine built with the same configuration and strategies.
-    pub fn load(&mut self, from: &mut StateReader<'_>) -> Result<(), Corrupt> {
-        self.now = Timestamp::from_nanos(from.i64()?);
-        (self.inputs, self.plans, self.campaigns) = (from.u64()?, from.u64()?, from.u64()?);
-        for book in &mut self.books {
-            book.load(from)?;
-        }
-        for group in &mut self.groups {
-            group.load(from)?;
-        }
-        self.find_heeded();
-        self.find_counts();
-        self.has_carried = self.books.iter().any(|book| !book.carried.is_empty());
-        self.lone.clear();
-        for index in 0..self.last.len() {
-            self.traded[index].has_marks = from.bool()?;
-            self.last[index] = Price::from_raw(from.i64()?);
-            self.traded[index].paid = Timestamp::from_nanos(from.i64()?);
-        }
-        for scope in &mut self.scopes {
-            scope.load(from)?;
-        }
-        self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
-        self.structures.load(from)?;
-        self.surfaces.load(from)?;
-        if let Some(greeks) = &mut self.greeks {
-            greeks.load(from)?;
-            self.has_traded = true;
-        }
-        for choosing in &mut self.choices {
-            choosing.load(from)?;
-        }
-        if let Some(risk) = &mut self.risk {
-            risk.load(from)?;
-        }
-        from.end()
-    }
 }
 
 /// Strategies to decide after the input's last event, each once, in the order in which events touched them.
@@ -1119,22 +774,4 @@ fn ohlc_of(price: Price, at: Timestamp) -> Ohlc {
 fn ohlc(bar: &Bar) -> Ohlc {
     let Bar { opened, closed, open, high, low, close, .. } = *bar;
     Ohlc { opened, closed, open, high, low, close }
-}
-
-fn note_of(purpose: Purpose, fill: &Fill) -> (&'static str, [Arg; 3]) {
-    let (qty, price) = (Arg::Qty(fill.qty), Arg::Price(fill.price));
-    match purpose {
-        Purpose::Add { unit } => ("unit {} added: {} filled at {}", [Arg::Count(unit), qty, price]),
-        Purpose::Rung { index } => ("rung {} reached: {} filled at {}", [Arg::Count(u32::from(index) + 1), qty, price]),
-        Purpose::Entry => ("entered: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Resize => ("resized: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Stop => ("stop crossed: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Exit => ("closed: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Cut => ("cut by a limit: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Liquidation => ("liquidated by the venue: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Roll => ("rolled: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Hedge => ("hedged: {} filled at {}", [qty, price, Arg::None]),
-        Purpose::Settlement => ("expired: {} settled in cash at {}", [qty, price, Arg::None]),
-        Purpose::Opening => ("taken over: {} carried at {}", [qty, price, Arg::None]),
-    }
 }
