@@ -1152,6 +1152,7 @@ fn a_covered_call_in_june_2021() {
     }
     a_large_call_is_sold_piece_by_piece(&tapes);
     strangles_fill_in_parts(&tapes);
+    opposite_strangles_cross(&tapes[..1], folder.path());
     replays(&run, folder.path());
 }
 
@@ -1196,6 +1197,43 @@ fn strangles_fill_in_parts(tapes: &[PathBuf]) {
         "{:?}",
         rolled_on("18")
     );
+}
+
+/// One strategy sells the strangles that another buys: they trade with each other at the middle of recorded quotes, the rest goes out,
+/// and the audit finds a crossing at any other price.
+fn opposite_strangles_cross(tapes: &[PathBuf], folder: &Path) {
+    let policy = |name: &str, strength: &str, fraction: &str| {
+        let text = format!(
+            "policy = 1\nname = \"{name}\"\n[structure]\nchain = \"deribit:BTC\"\n\
+             legs = [{{ right = \"call\", delta = 0.25, days = 14 }}, {{ right = \"put\", delta = 0.25, days = 14 }}]\n\
+             [signal]\nkind = \"constant\"\nstrength = {strength}\nreentry = \"at_once\"\n\
+             [[accounts]]\nvenue = \"deribit\"\ndeposit = \"10 BTC\"\n\
+             [size]\nkind = \"fixed_fraction\"\nfraction = {fraction}\nresize = \"entry\"\n"
+        );
+        PolicyFile::new(format!("{name}.toml"), text)
+    };
+    let policies = vec![policy("sold", "-1.0", "0.5"), policy("bought", "1.0", "0.2")];
+    let request = Request { policies, tapes: tapes.to_vec(), program: "test".into(), seed: None };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(run.record.residual, "0");
+    common::assert_it_holds(&run);
+    let signed = |strategy: &str, liquidity: &str| {
+        let of = |fill: &&backtest::records::FillRow| {
+            fill.strategy == strategy && fill.liquidity == liquidity && fill.purpose != "settlement"
+        };
+        let fills = run.tables.fills.iter().filter(of);
+        fills.map(|fill| if fill.side == "buy" { fill.quantity } else { -fill.quantity }).sum::<Qty>()
+    };
+    assert_eq!(signed("bought", "taker"), Qty::ZERO, "all that it buys is sold to it");
+    assert_eq!(signed("bought", "internal"), -signed("sold", "internal"));
+    assert!(signed("bought", "internal") >= "8".parse().unwrap() && signed("sold", "taker").signum() < 0);
+    let clean = audited(&run, folder);
+    assert!(clean.is_clean(), "{:?}", clean.findings);
+    let mut altered = run.clone();
+    let inside = altered.tables.fills.iter_mut().filter(|fill| fill.liquidity == "internal").take(2);
+    inside.for_each(|fill| fill.price += Price::from_raw(Price::ONE / 10_000));
+    let audit = audited(&altered, folder);
+    assert!(audit.checks.iter().any(|of| of.check == "fill.quote" && of.failed == 2), "{:?}", audit.findings);
 }
 
 /// Puts and calls in USDC as Tardis files name them, every six hours of four weeks, at a flat volatility; and the perpetual's bars of

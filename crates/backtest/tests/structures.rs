@@ -392,7 +392,8 @@ fn legs_are_told_for_the_rung_that_they_are_sold_for() {
     assert_eq!(held(&engine, &desk).iter().map(|(_, held)| *held).collect::<Vec<_>>(), [qty("-3"), qty("-3")]);
 }
 
-/// Two strategies on opposite sides of the same options: the account holds nothing, and each has its own.
+/// Two strategies on opposite sides of the same options: each has its own, the account holds nothing, and nothing goes out: they trade with
+/// each other at the middle, without a fee.
 #[test]
 fn opposite_structures_cancel_out_at_the_venue() {
     let call = || structure(vec![leg(OptionRight::Call, 0.25, "1")], Roll::Never);
@@ -401,6 +402,25 @@ fn opposite_structures_cancel_out_at_the_venue() {
     long.signal.kind = policy::spec::SignalKind::Constant { strength: Ratio::new(1.0).unwrap() };
     let path = walk(5, 400);
     let (moments, engine, desk) = run(vec![(call(), policy("")), (call(), long)], 40, |step| path[step as usize]);
+    let sent =
+        moments.iter().flat_map(|moment| &moment.outputs).filter(|output| matches!(output, Output::Command { .. }));
+    assert_eq!(sent.count(), 0);
+    let mut crossed = 0;
+    for moment in &moments {
+        for fill in notices(std::slice::from_ref(moment)).filter_map(|notice| match notice {
+            Notice::Leg { fill, .. } if fill.forced.is_none() => Some(fill),
+            _ => None,
+        }) {
+            let quotes = moment.events.iter().filter_map(|event| match event {
+                Event::OptionQuote(quote) if quote.instrument == fill.instrument => quote.mid(),
+                _ => None,
+            });
+            assert_eq!(quotes.collect::<Vec<_>>().last(), Some(&fill.price), "{fill:?}");
+            assert_eq!((fill.liquidity, fill.fee), (Liquidity::Internal, Cash::ZERO));
+            crossed += 1;
+        }
+    }
+    assert_eq!(crossed, 4, "both sides of two campaigns");
     let whole = moments.iter().filter(|moment| moment.positions == [qty("-10"), qty("10")]);
     assert!(whole.clone().count() > 100, "{}", whole.count());
     let closed: Vec<_> = moments.iter().flat_map(Moment::closed).collect();

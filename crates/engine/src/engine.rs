@@ -25,6 +25,9 @@ use pricing::Ohlc;
 use risk::TierTable;
 use units::{AccountId, InstrumentId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
+/// Decisions of one input about what the ones before did to each other, at most.
+const ROUNDS_MAX: u32 = 8;
+
 /// What the engine is built for.
 #[derive(Debug, Clone, Default)]
 pub struct EngineConfig {
@@ -469,7 +472,7 @@ impl Engine {
         } else {
             self.decide_all(source);
         }
-        if !self.crossing.is_empty() || !self.structures.unsaid.is_empty() {
+        if self.is_unfinished() {
             self.follow_up();
         }
         if self.lone.is_empty() {
@@ -490,17 +493,27 @@ impl Engine {
         self.lone.extend(lone);
     }
 
-    /// What strategies and desks did to each other at once is decided on too.
+    /// Orders wait for what others want, or a strategy for what its desk did at once.
+    fn is_unfinished(&self) -> bool {
+        let Structures { unsaid, crossing, .. } = &self.structures;
+        !self.crossing.is_empty() || !crossing.is_empty() || !unsaid.is_empty()
+    }
+
+    /// What strategies and desks did to each other at once is decided on too: what was filled inside the book has stops and rungs to rest.
     #[inline(never)]
     fn follow_up(&mut self) {
-        if !self.crossing.is_empty() {
+        let mut rounds = 0;
+        while self.is_unfinished() {
+            self.cross_legs();
             self.cross();
-            // What was filled inside the book has stops and rungs to rest; the position itself was just decided.
-            self.decide_all(Source::Venue);
-        }
-        // A desk may fill at once what needs no leg.
-        while let Some(scope) = self.structures.unsaid.pop() {
-            self.dirty.touch(scope);
+            // Whoever still goes on at this moment hears of it with the next input.
+            if rounds == ROUNDS_MAX {
+                return;
+            }
+            rounds += 1;
+            while let Some(scope) = self.structures.unsaid.pop() {
+                self.dirty.touch(scope);
+            }
             self.decide_all(Source::Venue);
         }
     }

@@ -16,6 +16,14 @@ pub(crate) struct Crossing {
     pub(crate) purpose: Purpose,
 }
 
+/// A market order of a leg that waits for all desks of the input to decide.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LegCrossing {
+    pub(crate) desk: usize,
+    pub(crate) order: NewOrder,
+    pub(crate) purpose: Purpose,
+}
+
 /// A close by the venue that was told before fills which came before it: what of it found no strategy that holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Early {
@@ -110,6 +118,33 @@ impl Engine {
         self.crossing = waiting;
     }
 
+    /// The same of legs of structures, at the middle of what is quoted: whoever sends one has seen its side.
+    pub(crate) fn cross_legs(&mut self) {
+        let mut waiting = std::mem::take(&mut self.structures.crossing);
+        for buyer in 0..waiting.len() {
+            for seller in 0..waiting.len() {
+                let (buy, sell) = (waiting[buyer].order, waiting[seller].order);
+                let same = buy.instrument == sell.instrument && buy.account == sell.account;
+                let opposite = buy.side == Side::Buy && sell.side == Side::Sell && same;
+                let quoted = self.structures.chains.option(buy.instrument).filter(|_| opposite);
+                let Some(mid) = quoted.and_then(|option| option.quote.mid()) else { continue };
+                let crossed = self.crossed(buy.instrument, buy.qty, sell.qty);
+                if !crossed.is_zero() {
+                    for side in [buyer, seller] {
+                        waiting[side].order.qty -= crossed;
+                        let LegCrossing { desk, order, .. } = waiting[side];
+                        self.on_leg_fill(desk, order.id, &inside(&order, crossed, mid));
+                    }
+                }
+            }
+        }
+        for LegCrossing { desk, order, purpose } in waiting.drain(..).filter(|waiting| !waiting.order.qty.is_zero()) {
+            let strategy = self.scopes[self.structures.desks[desk].scope as usize].id;
+            self.outputs.send(Command::Place(order), purpose, strategy);
+        }
+        self.structures.crossing = waiting;
+    }
+
     /// How much of two orders crosses: all that is opposite, or as much less as leaves each of them no smaller than the venue
     /// takes, so that nothing is stranded.
     fn crossed(&self, instrument: InstrumentId, buy: Qty, sell: Qty) -> Qty {
@@ -120,20 +155,9 @@ impl Engine {
 
     /// The account's own books stay as they are: the two sides of a crossing cancel out to the last unit.
     fn fill_inside(&mut self, crossing: &Crossing, qty: Qty) {
-        let Crossing { scope, order: NewOrder { id, account, instrument, side, .. }, purpose } = *crossing;
-        let price = self.last[instrument.index()];
-        let fill = Fill {
-            account,
-            instrument,
-            side,
-            qty,
-            price,
-            reference: price,
-            fee: Cash::ZERO,
-            liquidity: Liquidity::Internal,
-            forced: None,
-            execution: 0,
-        };
+        let Crossing { scope, order, purpose } = *crossing;
+        let (id, account) = (order.id, order.account);
+        let fill = inside(&order, qty, self.last[order.instrument.index()]);
         let counted = self.scopes[scope].working.update(id, &OrderUpdate::Filled(fill));
         debug_assert!(counted.is_some(), "the order was routed a moment ago");
         self.books[account.index()].on_order();
@@ -398,4 +422,12 @@ impl Held {
     pub(crate) fn load(from: &mut StateReader<'_>) -> Result<Self, Corrupt> {
         Ok(Self { area: from.i128()?, since: Timestamp::from_nanos(from.i64()?) })
     }
+}
+
+/// A part of an order that crossed inside the book.
+fn inside(order: &NewOrder, qty: Qty, price: Price) -> Fill {
+    let NewOrder { account, instrument, side, .. } = *order;
+    let (fee, liquidity) = (Cash::ZERO, Liquidity::Internal);
+    let (reference, forced, execution) = (price, None, 0);
+    Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced, execution }
 }

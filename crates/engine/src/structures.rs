@@ -3,9 +3,9 @@
 //! An order in structures has a number of its own in its plan, from 0; the orders of its legs have numbers from 128 in the plan
 //! that sends them, and what the desk itself decides has one from 64. Only the legs' go to the venue.
 
-use crate::desk::{Desk, LegCommand, Line, Outcome, Rolled, Traded};
+use crate::desk::{Desk, LegCommand, LegOrder, Line, Outcome, Rolled, Traded};
 use crate::engine::Engine;
-use crate::netting::{Early, part_of};
+use crate::netting::{Early, LegCrossing, part_of};
 use crate::plan::ENGINE_RULE;
 use crate::structure::{Choice, NoLeg, Refusal, choose, options, times};
 use crate::{Notice, Purpose};
@@ -37,6 +37,8 @@ pub(crate) struct Structures {
     pub(crate) unsaid: Vec<u32>,
     outcomes: Vec<Outcome>,
     commands: Vec<LegCommand>,
+    /// Orders of legs that wait for all desks of the input to decide.
+    pub(crate) crossing: Vec<LegCrossing>,
     /// How many orders desks have sent since the engine was built: a measure, and no state.
     pub(crate) sent: u64,
 }
@@ -439,7 +441,7 @@ impl Engine {
         }
         self.apply_outcomes(at);
         self.find_most(at);
-        let Structures { chains, desks, commands, unsaid, sent, .. } = &mut self.structures;
+        let Structures { chains, desks, commands, crossing, unsaid, sent, .. } = &mut self.structures;
         let desk = &mut desks[at];
         if self.scopes[desk.scope as usize].crossed {
             unsaid.push(desk.scope);
@@ -447,25 +449,21 @@ impl Engine {
         desk.send(plan, chains, commands);
         let (account, strategy) = (desk.account, self.scopes[desk.scope as usize].id);
         for command in commands.drain(..) {
-            let (command, purpose) = match command {
-                LegCommand::Place { order, qty, exit } => {
-                    let order_of = NewOrder {
-                        id: order.id,
-                        account,
-                        instrument: order.instrument,
-                        side: order.side,
-                        qty,
-                        kind: OrderKind::Market,
-                        // Another strategy may hold the same option on the other side.
-                        reduce_only: false,
-                        exit,
-                    };
-                    (Command::Place(order_of), order.purpose)
-                }
-                LegCommand::Cancel { order } => (Command::Cancel { order: order.id }, order.purpose),
-            };
             *sent += 1;
-            self.outputs.send(command, purpose, strategy);
+            match command {
+                LegCommand::Place { order, qty, exit } => {
+                    let LegOrder { id, instrument, side, purpose, .. } = order;
+                    let kind = OrderKind::Market;
+                    // Another strategy may hold the same option on the other side.
+                    let reduce_only = false;
+                    let order = NewOrder { id, account, instrument, side, qty, kind, reduce_only, exit };
+                    // Or want the opposite at this very instant: only the net goes out.
+                    crossing.push(LegCrossing { desk: at, order, purpose });
+                }
+                LegCommand::Cancel { order } => {
+                    self.outputs.send(Command::Cancel { order: order.id }, order.purpose, strategy);
+                }
+            }
         }
     }
 
@@ -613,15 +611,19 @@ impl Engine {
         }
     }
 
-    fn on_leg_fill(&mut self, at: usize, order: OrderId, fill: &Fill) {
+    /// An execution of a leg. What crossed inside the book cancels out in the account, which is not told of it.
+    pub(crate) fn on_leg_fill(&mut self, at: usize, order: OrderId, fill: &Fill) {
         self.has_traded = true;
-        if !self.books[fill.account.index()].executions.counts(fill.execution) {
+        let is_venues = fill.liquidity != Liquidity::Internal;
+        if is_venues && !self.books[fill.account.index()].executions.counts(fill.execution) {
             return;
         }
         let Structures { chains, desks, .. } = &mut self.structures;
         let desk = &mut desks[at];
         let Some(purpose) = desk.leg_filled(order, fill, chains) else { return };
-        self.books[fill.account.index()].fill(fill);
+        if is_venues {
+            self.books[fill.account.index()].fill(fill);
+        }
         let scope = &self.scopes[desk.scope as usize];
         let (strategy, campaign) = (scope.id, scope.campaign.as_ref().map(|campaign| campaign.id));
         self.outputs.tell(Notice::Leg { strategy, order, purpose, campaign, fill: *fill });

@@ -66,6 +66,8 @@ struct Market {
     mark: Option<Price>,
     /// What it was valued at before the present time.
     marked: Price,
+    /// Of an option: the middle of its last quote, but for those that `now` holds.
+    middle: Option<Price>,
     /// What was traded, where a cap asks.
     volume: Volume,
     /// Since the last row of positions.
@@ -228,6 +230,7 @@ impl<'a> Walk<'a> {
             last: Price::ZERO,
             mark: None,
             marked: Price::ZERO,
+            middle: None,
             volume: Volume::default(),
             span: None,
             before: Timestamp::MIN,
@@ -403,6 +406,7 @@ impl<'a> Walk<'a> {
                     _ => market.last,
                 };
                 market.mark = if let Event::Mark(mark) = event { Some(mark.price) } else { market.mark };
+                market.middle = if let Event::OptionQuote(quote) = event { quote.mid() } else { market.middle };
                 continue;
             }
             if !self.busy.contains(&index) {
@@ -474,6 +478,7 @@ impl<'a> Walk<'a> {
             // Where more than bars tells what positions are worth, equity moves between rows.
             self.gained.is_uncertain |=
                 market.mark.is_some() || !market.now.trades.is_empty() || !market.now.quotes.is_empty();
+            market.middle = market.now.quotes.last().map_or(market.middle, OptionQuote::mid);
             market.now.clear();
         }
         for seat in &mut self.seats {

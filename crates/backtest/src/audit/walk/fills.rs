@@ -266,6 +266,15 @@ impl Walk<'_> {
         let says = fill.liquidation == (is_venues && fill.purpose == "liquidation");
         self.found.ensure("fill.order", says, at, || "a liquidation is the venue's, and says so".to_owned());
         self.fee(row, market);
+        // What two strategies cross. Those on opposite sides settle with each other at another price.
+        let Market { is_option, middle, now, .. } = &self.markets[market];
+        if *is_option && fill.liquidity == "internal" && fill.purpose != "settlement" {
+            let mut middles = now.quotes.iter().map(OptionQuote::mid).chain([*middle]);
+            let crosses = middles.any(|middle| middle == Some(fill.price));
+            self.found.ensure("fill.quote", crosses, at, || {
+                format!("crossed at {}, which is the middle of no quote of that time", fill.price)
+            });
+        }
         let signed = signed_of(fill);
         if fill.liquidity != "internal" {
             let known = &mut self.markets[market];
