@@ -7,6 +7,7 @@ mod tapes;
 use backtest::{PolicyFile, Request, Run, demo};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use tape::{TapeHeader, TapeReader, TapeWriter};
 use tapes::beginning;
 use units::{Cash, Duration, Qty};
 
@@ -100,6 +101,57 @@ fn a_fact_that_is_not_known_says_why_and_how_long() {
     );
     let notes = run.summary().integrity.notes;
     assert!(notes.iter().any(|note| note.starts_with("`kelly(60d)`, which is read, was not known for ")), "{notes:?}");
+}
+
+/// Nobody knows the margin of a contract whose terms are not there: an increase under a limit on it is refused, not let through.
+#[test]
+fn what_an_increase_would_make_unknown_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = |symbol: &str| symbol.replace("BTC", "ETH").replace("demo:", "binance:");
+    let tapes: Vec<PathBuf> = beginning(DAYS as i64, folder.path())
+        .iter()
+        .map(|tape| {
+            let out = folder.path().join(format!("eth-{}", tape.file_name().unwrap().to_str().unwrap()));
+            let mut reader = TapeReader::open(tape).unwrap();
+            let (mut catalogue, provenance) = (reader.catalogue().clone(), reader.info().provenance.clone());
+            for instrument in &mut catalogue.instruments {
+                (instrument.symbol, instrument.base) = (other(&instrument.symbol), "ETH".parse().unwrap());
+            }
+            let mut writer = TapeWriter::create(&out, &TapeHeader { catalogue, provenance }).unwrap();
+            while let Some((at, event)) = reader.next().unwrap() {
+                writer.push(at, at, &event).unwrap();
+            }
+            writer.finish().unwrap();
+            out
+        })
+        .collect();
+    for limit in [
+        "of = \"margin.ratio(binance)\"\nover = \"80%\"\nrestore = \"70%\"",
+        "of = \"liquidation.distance()\"\nunder = \"1%\"\nrestore = \"2%\"",
+    ] {
+        let text = format!(
+            "policy = 1\nname = \"asks\"\ninstrument = \"{}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+             [size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n[[limits]]\n{limit}\n\
+             [backtest]\ndeposit = \"1_000_000 USDT\"\n",
+            other(demo::SYMBOL)
+        );
+        let request =
+            Request { policies: vec![PolicyFile::new("asks.toml", text)], tapes: tapes.clone(), ..Request::default() };
+        let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(run.tables.fills.len(), 0, "{limit}");
+        let first: Vec<&str> = run.tables.plans.iter().map(|row| &*row.because).collect();
+        assert!(
+            first
+                .iter()
+                .any(|because| because
+                    .starts_with("limit 1: nobody knows what it would be with more: nothing is opened")),
+            "{first:?}"
+        );
+        assert!(
+            first.iter().any(|because| because.contains("is not known: margin by tiers: no terms of")),
+            "{first:?}"
+        );
+    }
 }
 
 /// Days enough, on which nothing was earned or lost: the fact says what is missing, and the remedy is another one.

@@ -258,8 +258,10 @@ impl Hand<'_> {
         // Of a price that is worse by so much for each coin.
         let impact = self.desk.seats[0].policy.backtest.impact.approximate() * reference / 1e6;
         let trade = |coins: f64| coins.abs() * (cost + coins.abs() * impact);
-        let mut paid =
-            trade(more) + days * (position * a_day + position.abs() * margin * choice.capital_cost.get() / 365.0);
+        // Of the future that follows nobody knows what it loses.
+        let told = ends.map_or(days, |ends| ends.min(days));
+        let capital = days * position.abs() * margin * choice.capital_cost.get() / 365.0;
+        let mut paid = trade(more) + told * position * a_day + capital;
         // What has ended is bought anew; at the end all goes, unless it ends by itself just then.
         let mut next = ends;
         let mut is_there = true;

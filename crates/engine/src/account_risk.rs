@@ -108,6 +108,8 @@ pub(crate) struct AccountRisk {
     wholes: Vec<margins::KeptMargin>,
     /// Of rules that look at a portfolio as a whole, by coin.
     parameters: Vec<(VenueRules, Currency, Parameters)>,
+    /// A strategy, and what an increase that it wanted at its last decision would have made unknown of the facts that it reads: no state.
+    pub(crate) foreseen: (usize, Vec<(SeriesId, RiskRefusal)>),
     /// Inputs so far: no state.
     moment: u64,
     /// How often a fact was computed, and how often a proof spared that: measures, and no state.
@@ -171,6 +173,7 @@ impl AccountRisk {
             reducer: Reducer::default(),
             wholes: Vec::new(),
             parameters: Vec::new(),
+            foreseen: (0, Vec::new()),
             moment: 1,
             computed: 0,
             spared: 0,

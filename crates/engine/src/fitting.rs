@@ -33,6 +33,9 @@ impl Engine {
     #[cold]
     #[inline(never)]
     pub(crate) fn fit_limits(&mut self, index: usize, target: Target) -> Target {
+        if let Some(risk) = &mut self.risk {
+            risk.foreseen.1.clear();
+        }
         let scope = &self.scopes[index];
         let held = scope.position;
         let from = if target.qty.signum() * held.signum() > 0 { held } else { Qty::ZERO };
@@ -68,6 +71,10 @@ impl Engine {
     /// The most on the way from one quantity to another that limits bear at a price. `None`: all of it.
     fn room(&mut self, index: usize, kept: &Kept, (from, to): (Qty, Qty), price: Price) -> Option<Room> {
         let there = self.beyond(index, kept, to, price)?;
+        let Some(reached) = there.value else {
+            self.foresee_unknown(index);
+            return Some(Room { qty: from, limit: there.limit, is_known: false });
+        };
         let lot = self.scopes[index].facts.get(facts::LOT).unwrap_or(Qty::from_raw(1));
         let (way, side) = (to - from, if to < from { -1 } else { 1 });
         let of = |part: Qty| if side < 0 { from - part } else { from + part };
@@ -75,7 +82,8 @@ impl Engine {
         // A fact that follows in proportion is there at the first try, and a lot further is too far.
         let start = self.measure(index, kept, from, price, there.limit);
         let first = start.and_then(|start| {
-            let share = (there.level - start.value) / (there.value - start.value);
+            let value = start.value?;
+            let share = (there.level - value) / (reached - value);
             share.is_finite().then(|| way.abs().scaled(share.clamp(0.0, 1.0), Round::TowardZero))?
         });
         let mut guess = first;
@@ -96,7 +104,7 @@ impl Engine {
                 breaks = tried;
             }
         }
-        Some(Room { qty: of(bears), limit: there.limit })
+        Some(Room { qty: of(bears), limit: there.limit, is_known: true })
     }
 
     /// The first limit that does not bear a quantity at a price.

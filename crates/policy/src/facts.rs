@@ -201,16 +201,18 @@ pub struct Room {
     pub qty: Qty,
     /// Counted from 0.
     pub limit: u32,
+    /// It is known what more would make of what is limited.
+    pub is_known: bool,
 }
 
 impl FactValue for Room {
     #[inline]
     fn to_raw(self) -> i128 {
-        i128::from(self.qty.raw()) << 64 | i128::from(self.limit)
+        i128::from(self.qty.raw()) << 64 | i128::from(self.is_known) << 32 | i128::from(self.limit)
     }
     #[inline]
     fn from_raw(raw: i128) -> Self {
-        Self { qty: Qty::from_raw((raw >> 64) as i64), limit: raw as u32 }
+        Self { qty: Qty::from_raw((raw >> 64) as i64), limit: raw as u32, is_known: raw >> 32 & 1 == 1 }
     }
 }
 

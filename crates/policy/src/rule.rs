@@ -571,8 +571,8 @@ impl Because {
 pub struct Limited {
     /// Which limit, from 0.
     pub limit: u32,
-    /// What is limited.
-    pub value: f64,
+    /// What is limited. `None`: it is not known.
+    pub value: Option<f64>,
     /// Where increases stop.
     pub level: f64,
     /// It is beyond over the level; else under it.
@@ -580,11 +580,12 @@ pub struct Limited {
 }
 
 impl Limited {
-    /// Whether no increase may lead there. What is the level but for rounding is not beyond.
+    /// Whether no increase may lead there: beyond the level, or nobody knows where. What is the level but for rounding is not beyond.
     #[must_use]
     pub fn is_beyond(&self) -> bool {
         let slack = 1e-9 * self.level.abs();
-        if self.is_over { self.value > self.level + slack } else { self.value < self.level - slack }
+        let Some(value) = self.value else { return true };
+        if self.is_over { value > self.level + slack } else { value < self.level - slack }
     }
 }
 

@@ -115,6 +115,25 @@ fn nothing_goes_out_on_what_is_not_known() {
     assert_eq!(decide(&*limit, &facts, 2 * Qty::ONE, None).0, Qty::from_raw(2 * Qty::ONE));
 }
 
+/// What is under zero follows in proportion to what is held, too: a short position's delta of −16 is −10 with ten sixteenths of it.
+#[test]
+fn a_level_under_zero_is_brought_back_to() {
+    let limit = rule("[[limits]]\nof = \"greeks.delta(BTC)\"\nunder = -16\nrestore = -10\n");
+    let at = |value: f64, held: i64, qty: i64| {
+        let mut facts = facts(Contract::Linear, 1_000, 100, held);
+        facts.set(facts::series(units::SeriesId(0)), Ratio::new(value).unwrap());
+        decide(&*limit, &facts, qty, None)
+    };
+    let one = Qty::ONE;
+    let (cut, outcome, _, said) = at(-20.0, -20 * one, -20 * one);
+    assert_eq!((cut, outcome), (Qty::from_raw(-10 * one), Outcome::Cut), "{said}");
+    // On its better side increases stop at the restore level.
+    assert_eq!(at(-5.0, -5 * one, -30 * one).0, Qty::from_raw(-10 * one));
+    assert_eq!(at(-12.0, -12 * one, -30 * one).0, Qty::from_raw(-12 * one));
+    // What is over zero has none of it to give.
+    assert_eq!(at(5.0, -5 * one, -30 * one).0, Qty::from_raw(-30 * one));
+}
+
 /// What closes stays closed until the restore level, not only until the limit.
 #[test]
 fn what_closes_waits_for_the_restore_level() {

@@ -205,6 +205,11 @@ impl Instrument {
             }
             None => (0, false),
         };
+        // What a future loses is told until it ends, and of the next one nobody knows it.
+        let paid = match (self.kind, self.expiry) {
+            (Kind::Future, Some(years)) => years.min(need.years),
+            _ => need.years,
+        };
         // By how much more is held from then on: under zero where something is traded back.
         let held = self.held + units;
         let more = held.abs() - self.held.abs();
@@ -217,7 +222,7 @@ impl Instrument {
             spread: (size + later * more) * self.half_spread,
             impact: (size * size + later * more_squared) * self.impact,
             fees: (size + later * more) * self.fee + deliveries * more * self.delivery,
-            carry: units * self.carry * need.years,
+            carry: units * self.carry * paid,
             margin: more * self.margin * need.capital * need.years,
             rolls,
         })

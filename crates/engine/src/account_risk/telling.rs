@@ -223,6 +223,19 @@ impl Engine {
         self.risk = Some(risk);
     }
 
+    /// Keeps why facts of risk that a strategy reads are not known of an account that is supposed, for its plan.
+    #[cold]
+    pub(crate) fn foresee_unknown(&mut self, index: usize) {
+        let Some(mut risk) = self.risk.take() else { return };
+        let readings = std::mem::take(&mut risk.readers[index]);
+        let told = readings.iter().filter(|reading| self.supposed(reading.series).is_none());
+        let unknown = told.filter_map(|reading| Some((reading.series, risk.value(self, index, &reading.fact).err()?)));
+        let unknown = unknown.collect();
+        risk.readers[index] = readings;
+        risk.foreseen = (index, unknown);
+        self.risk = Some(risk);
+    }
+
     /// A decision is about to be recorded: its plan tells the facts of risk that it rests on, which are exact.
     #[cold]
     pub(crate) fn note_risk(&mut self, index: usize) {

@@ -86,10 +86,16 @@ impl Engine {
 }
 
 impl AccountRisk {
-    /// Puts into a plan which facts of risk were not known at its decision, and why.
+    /// Puts into a plan which facts of risk were not known at its decision, or would not have been after it, and why.
     #[cold]
     pub(crate) fn note_unknown(&self, plan: &mut Plan) {
         let unknown = self.readers[plan.strategy.index()].iter();
         plan.unknown = unknown.filter_map(|reading| Some((reading.series, reading.refusal.clone()?))).collect();
+        let (scope, foreseen) = &self.foreseen;
+        for (series, refusal) in foreseen.iter().filter(|_| *scope == plan.strategy.index()) {
+            if plan.unknown.iter().all(|(known, _)| known != series) {
+                plan.unknown.push((*series, refusal.clone()));
+            }
+        }
     }
 }

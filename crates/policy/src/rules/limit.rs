@@ -102,10 +102,14 @@ impl LimitRule {
     fn multiple(&self, facts: &Facts) -> Option<f64> {
         let (value, restore) = (self.of.value(facts)?, self.restore.value(facts)?);
         let multiple = match self.breached {
-            Breached::Over => restore / value,
-            Breached::Under => value / restore,
+            // What follows in proportion to what is held. Under zero that is what a short position has of a Greek.
+            Breached::Over if value > 0.0 && restore >= 0.0 => restore / value,
+            Breached::Under if value < 0.0 && restore <= 0.0 => restore / value,
+            // A distance, which is twice as far for half of the position.
+            Breached::Under if value > 0.0 && restore >= 0.0 => value / restore,
+            Breached::Over | Breached::Under => return None,
         };
-        (value > 0.0 && restore >= 0.0 && multiple.is_finite()).then_some(multiple)
+        multiple.is_finite().then_some(multiple)
     }
 
     fn shown(&self, value: Option<f64>) -> Arg {
@@ -245,6 +249,11 @@ impl LimitRule {
         because: &mut Because,
         facts: &Facts,
     ) -> Verdict {
+        const UNKNOWN: &str = "limit {}: nobody knows what it would be with more: nothing is opened or added";
+        let is_unknown = |room: Option<facts::Room>| room.is_some_and(|room| !room.is_known);
+        if is_unknown(room) || is_unknown(add_room) {
+            return self.bar(facts, verdict.target, because, UNKNOWN);
+        }
         let level = if self.action == LimitAction::Reduce { &self.restore } else { &self.limit };
         let level = self.shown(level.value(facts));
         if let (Some(add), Some(room)) = (because.add(), add_room)
@@ -313,7 +322,7 @@ impl Rule for LimitRule {
         let level = if self.action == LimitAction::Reduce { &self.restore } else { &self.limit };
         Some(Limited {
             limit: self.index,
-            value: self.of.value(facts)?,
+            value: self.of.value(facts),
             level: level.value(facts)?,
             is_over: self.breached == Breached::Over,
         })
