@@ -297,6 +297,26 @@ fn acted(run: &Run, summary: &RunSummary) -> BTreeMap<&'static str, usize> {
     counts
 }
 
+/// What each account became, where there are several: the columns above count all of them in one currency, so that what is idle in
+/// another moves them too. In none of the examples money is paid in or out later.
+fn accounts(run: &Run) -> String {
+    let mut accounts: BTreeMap<u64, (f64, _)> = BTreeMap::new();
+    for row in &run.tables.accounts {
+        accounts.entry(row.account).or_insert((row.equity.approximate(), row)).1 = row;
+    }
+    if accounts.len() < 2 {
+        return String::new();
+    }
+    let mut text = String::from("\n| account | begins with | scaled | twin |\n| --- | ---: | ---: | ---: |\n");
+    for (first, last) in accounts.values() {
+        let end = |equity: units::Cash| show::percent(equity.approximate() / first - 1.0, 1, Style::Page);
+        let begins = format!("{} {}", show::number(*first, 0, Style::Page), last.currency);
+        let (scaled, twin) = (end(last.equity), end(last.twin_equity));
+        text += &format!("| `{}` | {begins} | {scaled} % | {twin} % |\n", last.venue);
+    }
+    text
+}
+
 /// The figures of a run as its page has them.
 fn shown(run: &Run, summary: &RunSummary, counts: &BTreeMap<&'static str, usize>) -> String {
     let columns = summary.columns();
@@ -356,14 +376,17 @@ fn shown(run: &Run, summary: &RunSummary, counts: &BTreeMap<&'static str, usize>
     text += ".\n";
     let several = summary.instruments.len() > 1;
     if several {
-        text += "\n| instrument | profit | campaigns |\n| --- | ---: | ---: |\n";
+        // As the terminal has it: what is left once fees and funding are paid, in shares of what the run began with.
+        text += "\n| instrument | profit, of the deposit | of it fees and funding | campaigns |\n| --- | ---: | ---: | ---: |\n";
         for part in &summary.parts {
             let symbol = &summary.instruments[part.instrument].symbol;
-            let profit = show::number(part.profit / summary.header.deposit * 100.0, 2, Style::Page);
+            let share = |of: f64| show::number(of / summary.header.deposit * 100.0, 2, Style::Page);
+            let charged = part.funding - part.fees;
             let count = summary.campaigns.iter().filter(|of| of.instrument == part.instrument).count();
-            text += &format!("| `{symbol}` | {profit} % of the deposit | {count} |\n");
+            text += &format!("| `{symbol}` | {} % | {} % | {count} |\n", share(part.profit + charged), share(charged));
         }
     }
+    text += &accounts(run);
     if let Some(at) = summary.twin.liquidated {
         text += &format!("\nThe twin was liquidated on {}.\n", day(&Timestamp::from_nanos(at).to_string()));
     }
