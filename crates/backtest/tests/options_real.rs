@@ -1351,6 +1351,44 @@ fn puts_in_usdc_are_settled_in_usdc() {
     replays(&run, folder.path());
 }
 
+/// Strangles whose roll takes days, because few of the new ones stand at the bids, and which are closed meanwhile: the campaign ends with
+/// the last leg, old and new, and what it won is what the account did.
+#[test]
+fn what_closes_during_a_roll_is_one_campaign() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = chain_in_usdc(folder.path());
+    let policy = |more: &str| {
+        format!(
+            "policy = 1\nname = \"rolls\"\n[structure]\nchain = \"deribit:BTC_USDC\"\n\
+             legs = [{{ right = \"call\", delta = 0.25, days = 14 }}, {{ right = \"put\", delta = 0.25, days = 14 }}]\nroll = \"5d\"\n\
+             [signal]\nkind = \"constant\"\nstrength = -1.0\n[unit]\nn = \"of_price(100%)\"\n{more}\
+             [size]\nkind = \"fixed_fraction\"\nfraction = 0.8\nresize = \"entry\"\n\
+             [[accounts]]\nvenue = \"deribit\"\ndeposit = \"1_500_000 USDC\"\n"
+        )
+    };
+    let closes = run("closed while it rolls", policy("[stop]\ninitial = \"9N\"\ntime = \"222h\"\n"), &tapes);
+    let [campaign] = closes.tables.campaigns.as_slice() else { panic!("{:?}", closes.tables.campaigns) };
+    let of = |purpose: &'static str| {
+        closes.tables.fills.iter().filter(move |fill| fill.purpose == purpose && !fill.instrument.contains("STRUCTURE"))
+    };
+    let (rolled, closed) = (of("roll").count(), of("exit").count());
+    assert!(rolled >= 4 && closed >= 4, "{rolled} and {closed}");
+    let sold_anew = of("roll").filter(|fill| fill.side == "sell").map(|fill| &fill.instrument);
+    let bought_back: BTreeSet<_> = of("exit").map(|fill| &fill.instrument).collect();
+    assert!(sold_anew.clone().count() > 0 && sold_anew.into_iter().all(|leg| bought_back.contains(leg)));
+    let last = closes.tables.fills.iter().map(|fill| fill.time).max();
+    assert_eq!(campaign.closed, last, "it ends with its last leg");
+    let won = |run: &Run| {
+        let (first, last) = (run.tables.equity.first().unwrap(), run.tables.equity.last().unwrap());
+        (last.equity - first.equity).approximate()
+    };
+    let net = (campaign.profit - campaign.fees).approximate();
+    assert!((net - won(&closes)).abs() < 0.01, "{net} and {}", won(&closes));
+    assert!(closes.tables.fills.iter().all(|fill| fill.campaign == campaign.campaign));
+    let audit = audited(&closes, folder.path());
+    assert!(audit.is_clean(), "{:?}", audit.findings);
+}
+
 /// Where no quote records a forward, or half the true one, calls and puts imply it: the same puts are sold, exposed and settled, and the
 /// run says so.
 #[test]

@@ -251,6 +251,11 @@ impl Desk {
             || self.orders.iter().any(|order| matches!(order.stage, Stage::Active | Stage::Queued))
     }
 
+    /// Whether some of its options are being replaced, or were until everything had to go.
+    fn is_between(&self) -> bool {
+        !self.position.is_zero() && self.lines.iter().any(|line| line.is_part() && line.next != line.ratio)
+    }
+
     /// Whether a roll waits for options.
     pub(crate) fn is_choosing(&self) -> bool {
         self.rolling && self.lines.iter().all(|line| line.next.is_zero())
@@ -380,12 +385,24 @@ impl Desk {
         !self.rolling && self.closing.is_none() && self.goal() == self.position
     }
 
-    /// The structure's price: Σ ratio × value of its options, settled ones at what they were settled at. `None`: not known.
+    /// The structure's price: Σ ratio × value of its options, settled ones at what they were settled at. Between old options and new ones
+    /// what the structure that was opened has become: all that is held, less what the trades between them paid. So it goes on from the
+    /// price of the old ones as they are replaced, and profit by it is that of what is held. `None`: not known.
     pub(crate) fn price(&self, chains: &Chains) -> Option<Price> {
         let value = |line: &Line| match line.settled {
             Some(settled) => Some(settled),
             None => chains.option(line.instrument)?.value,
         };
+        if self.is_between() {
+            let mut worth = Notional::ZERO;
+            for line in &self.lines {
+                worth -= line.value;
+                if !line.held.is_zero() {
+                    worth += value(line)? * line.held;
+                }
+            }
+            return Some(Price::from_raw(to_price(worth.raw(), self.position.raw().into(), 0)));
+        }
         let held = self.lines.iter().filter(|line| !line.ratio.is_zero());
         let mut sum = 0;
         for line in held {
@@ -477,7 +494,7 @@ impl Line {
     }
 
     /// Whether it is a leg of the structure, or about to be. Else it is what was left over, and goes.
-    fn is_part(&self) -> bool {
+    pub(crate) fn is_part(&self) -> bool {
         !self.ratio.is_zero() || !self.next.is_zero()
     }
 

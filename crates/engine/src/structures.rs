@@ -165,7 +165,7 @@ impl Engine {
         for line in &mut desk.lines {
             let quoted = chains.option(line.instrument).is_some_and(|option| option.quoted == now);
             line.blocked &= !quoted;
-            ticks |= quoted && !line.ratio.is_zero();
+            ticks |= quoted && line.is_part();
         }
         if desk.is_idle() {
             // Once the options held were settled nothing is chosen, though what else is quoted did not change.
@@ -311,7 +311,7 @@ impl Engine {
         let (desk, chains) = (&self.structures.desks[at], &self.structures.chains);
         if desk.rolling && desk.has_to_send(chains) {
             let scope = desk.scope;
-            self.note(scope, "old legs are closed: new ones follow", []);
+            self.note(scope, "some old legs are closed: new ones follow", []);
             self.dirty.touch(scope);
         }
     }

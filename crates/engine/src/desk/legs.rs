@@ -41,6 +41,15 @@ impl Desk {
         }
     }
 
+    /// Everything goes instead of being replaced. New options that are there already stay a part of it, so that what closes it tells of
+    /// them too.
+    pub(super) fn stop_rolling(&mut self) {
+        (self.rolling, self.mixed) = (false, true);
+        for line in self.lines.iter_mut().filter(|line| !line.ratio.is_zero()) {
+            line.next = line.ratio;
+        }
+    }
+
     /// Whether a choice is what it is already.
     pub(crate) fn is_made_of(&self, choice: &Choice) -> bool {
         let parts = || self.lines.iter().filter(|line| line.is_part());
@@ -171,8 +180,10 @@ impl Desk {
                 parts.push((last, part));
             }
         }
-        if !left.is_zero() {
-            parts.push((last, left));
+        match parts.last_mut().filter(|(purpose, _)| *purpose == last) {
+            Some((_, part)) => *part += left,
+            None if left.is_zero() => {}
+            None => parts.push((last, left)),
         }
         parts
     }
@@ -253,9 +264,7 @@ impl Desk {
             self.declined = Some(self.goal() - self.position);
             self.abandon(CancelReason::Margin, out);
         } else if self.rolling {
-            self.rolling = false;
-            self.mixed = true;
-            self.lines.iter_mut().for_each(|line| line.next = line.ratio);
+            self.stop_rolling();
             self.cancel_all(CancelReason::Margin, out);
             self.closing = Some(Purpose::Cut);
             self.own_order(plan);
@@ -340,9 +349,7 @@ impl Desk {
                 let is_settled = purpose == Purpose::Settlement;
                 let reason = if is_settled { CancelReason::Expired } else { CancelReason::Liquidated };
                 self.cancel_all(reason, out);
-                self.rolling = false;
-                self.lines.iter_mut().for_each(|line| line.next = line.ratio);
-                self.mixed = true;
+                self.stop_rolling();
                 self.closing = Some(purpose).filter(|_| !self.position.is_zero());
             }
         }

@@ -107,9 +107,8 @@ impl Desk {
             return;
         }
         // Whoever closes all does not wait for new options.
-        if std::mem::take(&mut self.rolling) {
-            self.mixed = true;
-            self.lines.iter_mut().for_each(|line| line.next = line.ratio);
+        if self.rolling {
+            self.stop_rolling();
         }
         let Some(order) = self.orders.iter_mut().find(|order| order.id == id) else { return };
         if open.is_zero() {

@@ -136,6 +136,11 @@ impl Desk {
         self.position += signed;
         self.declined = None;
         if done {
+            // New options of a roll that was given up were told with all else.
+            for line in self.lines.iter_mut().filter(|line| line.is_new()) {
+                (line.value, line.reference, line.fee) = (Notional::ZERO, Notional::ZERO, Cash::ZERO);
+                line.next = Qty::ZERO;
+            }
             self.settle_lines();
             if own.is_some() {
                 self.closing = None;
