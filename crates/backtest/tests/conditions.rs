@@ -103,28 +103,65 @@ fn a_fact_that_is_not_known_says_why_and_how_long() {
     assert!(notes.iter().any(|note| note.starts_with("`kelly(60d)`, which is read, was not known for ")), "{notes:?}");
 }
 
+/// The same tapes of a coin of another name.
+fn renamed(tapes: &[PathBuf], folder: &std::path::Path, other: impl Fn(&str) -> String) -> Vec<PathBuf> {
+    let rewritten = |tape: &PathBuf| {
+        let out = folder.join(format!("eth-{}", tape.file_name().unwrap().to_str().unwrap()));
+        let mut reader = TapeReader::open(tape).unwrap();
+        let (mut catalogue, provenance) = (reader.catalogue().clone(), reader.info().provenance.clone());
+        for instrument in &mut catalogue.instruments {
+            (instrument.symbol, instrument.base) = (other(&instrument.symbol), "ETH".parse().unwrap());
+        }
+        let mut writer = TapeWriter::create(&out, &TapeHeader { catalogue, provenance }).unwrap();
+        while let Some((at, event)) = reader.next().unwrap() {
+            writer.push(at, at, &event).unwrap();
+        }
+        writer.finish().unwrap();
+        out
+    };
+    tapes.iter().map(rewritten).collect()
+}
+
+/// What other strategies of the account have ordered at the same instant counts: together they do not lead beyond a limit.
+#[test]
+fn entries_of_one_instant_fit_a_limit_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = |symbol: &str| symbol.replace("BTC", "ETH");
+    let mut tapes = beginning(DAYS as i64, folder.path());
+    let eth = renamed(&tapes[..1], folder.path(), other);
+    tapes.extend(eth);
+    let text = format!(
+        "policy = 1\nname = \"both\"\ninstruments = [\"{}\", \"{}\"]\n[allocation]\nmultiplier = 2.0\n[signal]\nkind = \"constant\"\n\
+         strength = 1.0\n[size]\nkind = \"fixed_fraction\"\nfraction = 2.0\nresize = \"entry\"\n[[limits]]\nof = \"leverage()\"\n\
+         over = 2.5\nrestore = 2.2\n[backtest]\ndeposit = \"1_000_000 USDT\"\n",
+        demo::SYMBOL,
+        other(demo::SYMBOL)
+    );
+    let request = Request { policies: vec![PolicyFile::new("both.toml", text)], tapes, ..Request::default() };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let first = run.tables.fills.first().unwrap().time;
+    let opened: f64 = run
+        .tables
+        .fills
+        .iter()
+        .filter(|fill| fill.time == first)
+        .map(|fill| fill.quantity.approximate() * fill.price.approximate() / 1e6)
+        .sum();
+    assert!(opened > 2.15 && opened < 2.23, "{opened} × equity, in {} fills", run.tables.fills.len());
+    assert!(
+        run.tables
+            .fills
+            .iter()
+            .all(|fill| fill.side == "buy" || fill.time > first + Duration::from_nanos(Duration::HOUR.nanos()))
+    );
+}
+
 /// Nobody knows the margin of a contract whose terms are not there: an increase under a limit on it is refused, not let through.
 #[test]
 fn what_an_increase_would_make_unknown_is_not_opened() {
     let folder = tempfile::tempdir().unwrap();
     let other = |symbol: &str| symbol.replace("BTC", "ETH").replace("demo:", "binance:");
-    let tapes: Vec<PathBuf> = beginning(DAYS as i64, folder.path())
-        .iter()
-        .map(|tape| {
-            let out = folder.path().join(format!("eth-{}", tape.file_name().unwrap().to_str().unwrap()));
-            let mut reader = TapeReader::open(tape).unwrap();
-            let (mut catalogue, provenance) = (reader.catalogue().clone(), reader.info().provenance.clone());
-            for instrument in &mut catalogue.instruments {
-                (instrument.symbol, instrument.base) = (other(&instrument.symbol), "ETH".parse().unwrap());
-            }
-            let mut writer = TapeWriter::create(&out, &TapeHeader { catalogue, provenance }).unwrap();
-            while let Some((at, event)) = reader.next().unwrap() {
-                writer.push(at, at, &event).unwrap();
-            }
-            writer.finish().unwrap();
-            out
-        })
-        .collect();
+    let tapes = renamed(&beginning(DAYS as i64, folder.path()), folder.path(), other);
     for limit in [
         "of = \"margin.ratio(binance)\"\nover = \"80%\"\nrestore = \"70%\"",
         "of = \"liquidation.distance()\"\nunder = \"1%\"\nrestore = \"2%\"",

@@ -2,7 +2,8 @@
 //!
 //! A rule sees what facts are, not what an order makes of them. So once the rules want to open or add, the account is supposed to hold
 //! that already, at the price of the decision or where an add is expected to fill, facts of risk are computed for it, and limits are asked
-//! again. What they do not bear is cut to what they do, and the rules decide once more with that. Nothing of the supposition stays.
+//! again. What they do not bear is cut to what they do, and the rules decide once more with that. Orders of the account's other strategies
+//! count as filled where that makes their positions larger: theirs go out at the same instant. Nothing of the supposition stays.
 
 use crate::engine::Engine;
 use crate::scope::Scope;
@@ -17,6 +18,8 @@ const TRIES: usize = 24;
 /// What is put back.
 struct Kept {
     account: Account,
+    /// The same with what other strategies have ordered more of.
+    beside: Account,
     position: Qty,
     price: Price,
     equity: Option<Cash>,
@@ -128,8 +131,10 @@ impl Engine {
             let fact = facts::series(series);
             (fact, scope.facts.get(fact))
         });
+        let account = self.books[scope.account.index()].account.clone();
         Kept {
-            account: self.books[scope.account.index()].account.clone(),
+            beside: self.beside_ordered(index, account.clone()),
+            account,
             position: scope.position,
             price,
             equity: scope.facts.get(facts::EQUITY),
@@ -137,29 +142,37 @@ impl Engine {
         }
     }
 
+    /// An account in which the orders of all other strategies are filled at the mark, those that make a position larger.
+    fn beside_ordered(&self, index: usize, mut account: Account) -> Account {
+        let owner = self.scopes[index].account;
+        for (other, theirs) in self.scopes.iter().enumerate() {
+            // Of structures nothing is supposed: their legs are priced as they are traded.
+            if other == index || theirs.account != owner || theirs.desk.is_some() {
+                continue;
+            }
+            let (bought, sold) = theirs.working.pending();
+            let (up, down) = (theirs.position + bought, theirs.position - sold);
+            let worst = if down.abs() > up.abs() { down } else { up };
+            let mark = account.mark(theirs.instrument.index());
+            if worst.abs() > theirs.position.abs() && !mark.is_zero() {
+                account.fill(&supposed(theirs, worst - theirs.position, mark));
+            }
+        }
+        account
+    }
+
     /// The account holds this much more or less, bought or sold at the price, at which all of it is valued.
     fn suppose_held(&mut self, index: usize, kept: &Kept, qty: Qty, price: Price) {
         let scope = &mut self.scopes[index];
         let (instrument, owner) = (scope.instrument, scope.account);
         let book = &mut self.books[owner.index()];
-        book.account = kept.account.clone();
+        book.account = kept.beside.clone();
         // Where marks are told apart from prices they move along; where a fill told the price first, it is the mark.
         let mark = if scope.ahead { price } else { book.account.mark(instrument.index()) + (price - kept.price) };
         book.account.set_mark(instrument.index(), mark);
         let change = qty - kept.position;
         if !change.is_zero() {
-            book.account.fill(&Fill {
-                account: owner,
-                instrument,
-                side: if change.signum() > 0 { Side::Buy } else { Side::Sell },
-                qty: change.abs(),
-                price: mark,
-                reference: mark,
-                fee: Cash::ZERO,
-                liquidity: Liquidity::Internal,
-                forced: None,
-                execution: 0,
-            });
+            book.account.fill(&supposed(scope, change, mark));
         }
         book.suppose();
         scope.position = qty;
@@ -185,4 +198,12 @@ impl Engine {
             risk.look_again();
         }
     }
+}
+
+/// A fill that is supposed.
+fn supposed(scope: &Scope, change: Qty, price: Price) -> Fill {
+    let side = if change.signum() > 0 { Side::Buy } else { Side::Sell };
+    let (account, instrument, qty, reference) = (scope.account, scope.instrument, change.abs(), price);
+    let (fee, liquidity, forced, execution) = (Cash::ZERO, Liquidity::Internal, None, 0);
+    Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced, execution }
 }
