@@ -632,6 +632,24 @@ right
     [caps]
     drawdown = [{ at = \"20%\", restore = \"10%\", factor = 0.0 }]";
 
+    CountedTwice = "P046", "series in the target of a volatility target",
+"A warning: a size by volatility already divides by the volatility that is forecast, and a series that scales its
+target acts on the same swings once more. A forecast scales caps, adds and distances. What cuts the size for
+another reason belongs into its cap.
+
+wrong
+    [size]
+    kind = \"volatility_target\"
+    target = \"40% * series(forecast.calm, 1d)\"
+    volatility = \"ewma(20d, 1h)\"
+
+right
+    [size]
+    kind = \"volatility_target\"
+    target = \"40%\"
+    volatility = \"ewma(20d, 1h)\"
+    exposure_cap = \"clamp(2 * series(forecast.calm, 1d), 0.5, 2)\"";
+
     Instruments = "P060", "list of instruments",
 "A policy trades one instrument, named under `instrument`, or several, listed once each under
 `instruments`.
@@ -772,7 +790,8 @@ right
 
     Limits = "P068", "limit on a fact",
 "An entry of [[limits]] limits a number: over or under what it is breached, and the level that a breach is
-brought back to. A position is reduced only for what follows from what is held.
+brought back to. A position is reduced only for what follows from what is held. Some position has to keep all
+of them: limits of one number, over and under, leave something between them and restore to within it.
 
 wrong
     [[limits]]
@@ -809,7 +828,8 @@ right
 
     Hedges = "P070", "hedge",
 "A hedge trades an instrument of its own, on the coin whose delta it holds in a band. Without `strategies` it
-hedges the options of its own policy; what trades a direction is hedged only where it is named.
+hedges the options of its own policy; what trades a direction is hedged only where it is named. Two hedges
+never look at the same positions on one coin: each would hedge all of them.
 
 wrong
     instrument = \"binance:BTCUSDT-PERP\"

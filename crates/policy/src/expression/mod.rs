@@ -232,6 +232,11 @@ impl Expression {
         names
     }
 
+    /// What it is made of.
+    pub(crate) const fn root(&self) -> &Term {
+        &self.root
+    }
+
     /// Its value, if it is a number and no more.
     #[must_use]
     pub fn constant(&self) -> Option<f64> {

@@ -138,6 +138,11 @@ fn beside_percent(operator: Binary, fact: &Term, (level, number): (&Term, f64)) 
     Some(Always { holds, label, help: format!("a share is written with `%`: is `{number}%` meant?") })
 }
 
+/// Between which numbers a fact always is: both of them can be reached.
+pub(super) fn reach_of(fact: &Term) -> Option<(f64, f64)> {
+    reach(fact).map(|(_, reach)| reach)
+}
+
 /// The name of a fact, and between which numbers it always is: both of them can be reached.
 fn reach(fact: &Term) -> Option<(&str, (f64, f64))> {
     const SHARE: (f64, f64) = (0.0, 1.0);

@@ -39,6 +39,7 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
     reach(reader, doc, draft);
     caps_under_size(reader, doc, draft);
     limits_under_size(reader, doc, draft);
+    counted_twice(reader, doc, draft);
     no_effect(reader, doc, draft);
 }
 
@@ -581,6 +582,17 @@ fn limits_under_size(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
         let help = format!("lower it to {} or less, so that the limit is there for trouble only", shown(restore));
         reader.warn(Code::CapAlwaysBinds, doc.place("size", key), message, label, help);
     }
+}
+
+/// A forecast in the target of a size that divides by forecast volatility.
+fn counted_twice(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
+    let Some(Size { kind: SizeKind::VolatilityTarget { target, .. }, .. }) = &draft.size else { return };
+    let is_recorded = |name: &&str| name.parse::<RiskFact>().is_err() && name.parse::<SurfaceFact>().is_err();
+    let Some(name) = target.expression().and_then(|by| by.series().into_iter().find(is_recorded)) else { return };
+    let message = "a series scales the target of a size that volatility already divides";
+    let label = format!("{} acts on it once more: what volatility tells is counted twice", quoted(name));
+    let help = format!("let the target stand still, and scale `exposure_cap`, adds or distances by {}", quoted(name));
+    reader.warn(Code::CountedTwice, doc.place("size", "target"), message, label, help);
 }
 
 fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {

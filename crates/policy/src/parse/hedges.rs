@@ -1,5 +1,6 @@
 //! `[[hedges]]`.
 
+use super::feasible;
 use super::fields::{Field, Low, Takes};
 use super::head;
 use super::reader::{Doc, Reader, Section, list};
@@ -60,7 +61,10 @@ pub(super) fn hedges<'t>(
             continue;
         }
         if let (Some(target), Some(band), Some(to), Some(choice)) = (target, band, to, choice) {
-            hedges.push(Hedge { instrument, strategies, target, band, to, choice });
+            let hedge = Hedge { instrument, strategies, target, band, to, choice };
+            if feasible::hedge(reader, section, name, &hedge, &hedges) {
+                hedges.push(hedge);
+            }
         }
     }
     if !hedges.is_empty() && doc.has("allocation", "drawdown") {

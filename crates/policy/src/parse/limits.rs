@@ -1,5 +1,6 @@
 //! `[caps]`, `[floor]`, `[[limits]]` and `[trade]`.
 
+use super::feasible;
 use super::fields::{Field, Low, Takes};
 use super::guards::order_size;
 use super::head::amount;
@@ -211,7 +212,14 @@ pub(super) fn limits<'t>(
     doc: &Doc<'_, 't>,
     currencies: Currencies<'_>,
 ) -> Vec<(FactLimit, Range<usize>)> {
-    doc.list("limits").filter_map(|section| Some((limit(reader, section, currencies)?, section.place("of")))).collect()
+    let mut limits: Vec<(FactLimit, Range<usize>)> = Vec::new();
+    for section in doc.list("limits") {
+        let Some(limit) = limit(reader, section, currencies) else { continue };
+        if feasible::limit(reader, section, &limit, &limits) {
+            limits.push((limit, section.place("of")));
+        }
+    }
+    limits
 }
 
 fn limit<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, currencies: Currencies<'_>) -> Option<FactLimit> {

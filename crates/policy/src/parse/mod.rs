@@ -7,6 +7,7 @@
 mod always;
 mod check;
 pub(crate) mod expression;
+mod feasible;
 mod fields;
 pub(crate) mod guards;
 mod head;
