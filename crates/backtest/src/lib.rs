@@ -38,7 +38,7 @@ mod world;
 pub use error::Error;
 pub use explain::{Explanation, OrderView, PlanView, StateView, StepView};
 pub use folder::{check_free, check_free_sweep, keep_replay, open};
-pub use next::{Action, HedgeView, Leg, Next, Question, Trigger, WhatIf, WhatIfFill, next_of_state};
+pub use next::{Action, HedgeView, Leg, Next, Question, Stopped, Trigger, WhatIf, WhatIfFill, next_of_state};
 pub use parallel::{Share, cores};
 pub use plan::{PlanAnswer, plan};
 pub use policies::parse;

@@ -21,13 +21,13 @@ use engine::Engine;
 use market::{Catalogue, InstrumentKind};
 use options::Quoted;
 use policy::spec::{Hedge, Roll, SignalKind, Structure};
-use policy::{Facts, RiskFact, SurfaceFact, facts};
+use policy::{Facts, Policy, RiskFact, SurfaceFact, facts};
 pub use state::next_of_state;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::state::StateWriter;
-use units::{Cash, Contract, Duration, InstrumentId, Price, Qty, StrategyId, Timestamp};
+use units::{Cash, Contract, Duration, InstrumentId, Price, Qty, SeriesId, StrategyId, Timestamp};
 use what_if::Supposed;
 pub use what_if::{WhatIf, WhatIfFill};
 
@@ -97,8 +97,39 @@ pub struct Next {
     pub volatilities: Vec<String>,
     /// Series and facts that are not known now: they were not varied.
     pub fixed: Vec<String>,
+    /// Recorded series that were told, but not lately enough for the policy to go by them: they are not known, and were not varied.
+    pub stopped: Vec<Stopped>,
     /// What was supposed and what followed: all else is told from there.
     pub what_if: Option<WhatIf>,
+}
+
+/// A recorded series that tells nothing any more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stopped {
+    /// Its name.
+    pub name: String,
+    /// What it told last.
+    pub last: f64,
+    /// When it did.
+    pub told: Timestamp,
+    /// Older than this it is not known, by whatever reads it longest.
+    pub max_age: Duration,
+}
+
+impl Stopped {
+    /// What a series is to a policy in an instrument, where it is older than the policy goes by.
+    fn of(told: &Facts, id: SeriesId, (name, max_age): (&str, Duration)) -> Option<Self> {
+        let fact = facts::series(id);
+        let age = told.age(fact.id()).filter(|age| *age > max_age)?;
+        Some(Self { name: name.to_owned(), last: told.get(fact)?.get(), told: told.now() - age, max_age })
+    }
+
+    /// All that a policy reads in an instrument.
+    pub(crate) fn all(told: &Facts, policy: &Policy, symbol: &str, catalogue: &Catalogue) -> Vec<Self> {
+        let ages = policy.max_ages(symbol);
+        let of = |(name, age): &(String, Duration)| Self::of(told, catalogue.series_id(name)?, (name, *age));
+        ages.iter().filter_map(of).collect()
+    }
 }
 
 /// A leg of a structure.
@@ -311,7 +342,11 @@ impl Run {
         let hedge = hedge.map(|hedge| HedgeView::of(hedge, cost, told));
         let (mut varied, mut fixed, mut volatilities) = (Vec::new(), Vec::new(), Vec::new());
         let signals = policies[setup.traders[index].0].signal_series(symbol);
-        for name in names {
+        let stopped = match is_hedge {
+            true => Vec::new(),
+            false => Stopped::all(told, &policies[setup.traders[index].0], symbol, &pass.catalogue),
+        };
+        for name in names.into_iter().filter(|name| stopped.iter().all(|stopped| stopped.name != *name)) {
             let is_recorded = name.parse::<RiskFact>().is_err() && name.parse::<SurfaceFact>().is_err();
             let told = pass.catalogue.series_id(&name).and_then(|id| Some((id, told.get(facts::series(id))?.get())));
             let is_never_under_zero = policies[setup.traders[index].0].is_volatility(&name, symbol);
@@ -411,6 +446,7 @@ impl Run {
             on_their_way: resting.into_iter().filter(|order| order.kind == "market").collect(),
             volatilities,
             fixed,
+            stopped,
             what_if: supposes,
         })
     }

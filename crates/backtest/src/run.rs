@@ -2,6 +2,7 @@
 
 use crate::derived;
 use crate::feed::{self, Feed, Market, Tee};
+use crate::next::Stopped;
 use crate::parallel::{Tick, cores, parallel};
 use crate::record::{Keep, PaidSums, Recorder, RunFacts, Trader};
 use crate::records::{Tables, VariantRow};
@@ -151,6 +152,9 @@ pub struct RunRecord {
     /// Facts of risk that rules read and that were not known for a time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_facts: Vec<UnknownStamp>,
+    /// Recorded series that rules read and that told nothing any more at the end, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stopped_series: Vec<String>,
     /// Profit with the adverse extreme of each bar first.
     pub profit_adverse_first: String,
     /// Profit with the favourable extreme first.
@@ -447,6 +451,7 @@ fn record(
             Vec::new()
         },
         unknown_facts: scaled.unknown_facts.clone(),
+        stopped_series: stopped_series(policies, scaled),
         profit_adverse_first: profit(scaled),
         profit_favourable_first: profit(other),
         triggers: Triggers {
@@ -461,6 +466,28 @@ fn record(
         twin: Paid::of(twin),
         files: BTreeMap::new(),
     }
+}
+
+/// Series that strategies read and that had stopped when the run ended, each once for whoever reads it.
+fn stopped_series(policies: &[Policy], pass: &Pass) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for (id, instrument) in pass.engine.strategies() {
+        let symbol = &pass.catalogue.instruments[instrument.index()].symbol;
+        let own = policies.iter().filter(|policy| policy.instruments.contains(symbol));
+        for policy in own {
+            for of in Stopped::all(pass.engine.facts(id), policy, symbol, &pass.catalogue) {
+                let whose = if policies.len() > 1 { format!(" by {}", policy.name) } else { String::new() };
+                let sentence = format!(
+                    "`{}`, which is read{whose}, told nothing after {}: over {} old it was not known until the end at {}",
+                    of.name, of.told, of.max_age, pass.span.1
+                );
+                if !told.contains(&sentence) {
+                    told.push(sentence);
+                }
+            }
+        }
+    }
+    told
 }
 
 /// What one unit of each settlement currency is worth in the run's, at the last marks.

@@ -50,6 +50,7 @@ impl Setup {
             }
         }
         check_hedges(policies, &traders, catalogue)?;
+        check_apart(policies, &traders, catalogue)?;
         check_levels(policies)?;
         check_sizes(policies, &traders, catalogue)?;
         let accounts = accounts(first, &traders, catalogue)?;
@@ -291,6 +292,42 @@ fn check_hedges(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogu
                         known.base
                     )));
                 }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No two hedges of the run look at the same positions: each would bring the delta of all of them to its target, without the other's.
+/// Within one policy its check says so.
+fn check_apart(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogue: &Catalogue) -> Result<(), Error> {
+    let all: Vec<(usize, &spec::Hedge)> = policies
+        .iter()
+        .enumerate()
+        .flat_map(|(at, policy)| policy.hedges.iter().map(move |hedge| (at, hedge)))
+        .collect();
+    for (place, one) in all.iter().enumerate() {
+        let coin = spec::base(&one.1.instrument);
+        for other in all[..place].iter().filter(|other| spec::base(&other.1.instrument) == coin) {
+            let hedged = |(at, id): &&(usize, InstrumentId)| {
+                let of = &catalogue.instruments[id.index()];
+                coin == Some(of.base.as_str())
+                    && policies[*at].hedge_in(&of.symbol).is_none()
+                    && is_hedged(policies, *at, *one)
+                    && is_hedged(policies, *at, *other)
+            };
+            if let Some((at, _)) = traders.iter().find(hedged) {
+                let name = |(at, _): &(usize, &spec::Hedge)| policies[*at].name.clone();
+                return Err(Error::Setup(format!(
+                    "`{}` of `{}` and `{}` of `{}` both hedge the {} of `{}`, and each would hedge all of it: keep one of the two \
+                     `[[hedges]]`, or divide the strategies between them",
+                    other.1.instrument,
+                    name(other),
+                    one.1.instrument,
+                    name(one),
+                    coin.unwrap_or_default(),
+                    policies[*at].name
+                )));
             }
         }
     }

@@ -9,7 +9,7 @@ mod traded;
 use crate::bars::BarRow;
 use crate::report::{self, RunSummary, SUMMARY_VERSION};
 use crate::run::{Paid, Run};
-use policy::spec::SizeKind;
+use policy::spec::{self, SizeKind};
 use std::collections::{BTreeMap, BTreeSet};
 use units::show::{self, Style};
 use units::{Duration, Timestamp};
@@ -274,7 +274,40 @@ impl Run {
         doubts.extend(self.record.implied_forwards.iter().cloned());
         doubts.extend(self.quotes_worsened());
         doubts.extend(self.unknown_facts());
+        doubts.extend(self.record.stopped_series.iter().cloned());
+        doubts.extend(self.over_allocated());
         doubts
+    }
+
+    /// Accounts of which policies that size on a share of equity have more than all of it together.
+    fn over_allocated(&self) -> Vec<String> {
+        let mut accounts: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
+        for policy in self.strategies.iter().map(|strategy| &strategy.policy) {
+            // What is a number of dollars, or follows from Greeks, is no share of anything.
+            let is_share = !matches!(policy.size.kind, SizeKind::FixedNotional { .. } | SizeKind::GreekTarget { .. });
+            let venues: BTreeSet<&str> = policy.instruments.iter().map(|symbol| spec::venue(symbol)).collect();
+            for venue in venues.into_iter().filter(|_| is_share) {
+                accounts.entry(venue).or_default().push((&policy.name, policy.capital.get()));
+            }
+        }
+        let percent = |share: f64| show::percent(share, 0, Style::Page);
+        let sentence = |(venue, shares): (&str, Vec<(&str, f64)>)| {
+            let whole: f64 = shares.iter().map(|(_, share)| share).sum();
+            let named = shares.iter().take(shown(shares.len()));
+            let mut named: Vec<String> = named.map(|(name, share)| format!("`{name}` {} %", percent(*share))).collect();
+            if named.len() < shares.len() {
+                named.push(format!("{} more", shares.len() - named.len()));
+            }
+            (whole > 1.0 + 1e-9).then(|| {
+                format!(
+                    "policies size on {} % of the account at {venue} together ({}): each holds what its part of it bears, and all of them \
+                     more; give them parts of 100 % with `capital`",
+                    percent(whole),
+                    named.join(", ")
+                )
+            })
+        };
+        accounts.into_iter().filter_map(sentence).collect()
     }
 
     /// For how long facts of risk that rules read were not known, and why.

@@ -200,6 +200,42 @@ fn the_demo_holds() {
     assert!((held - 1.0).abs() < 1e-9, "a run is held or flat: {held}");
 }
 
+/// Two longs of one account's whole equity each have its leverage together, and neither has it alone.
+#[test]
+fn leverage_is_told_of_the_account_and_not_of_a_position_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, cap: &str| {
+        let text = format!(
+            "policy = 1\nname = \"{name}\"\ninstrument = \"{}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+             [size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n{cap}",
+            backtest::demo::SYMBOL
+        );
+        PolicyFile::new(name, text)
+    };
+    let request = Request {
+        policies: vec![file("one", "[caps]\nleverage = 3.0\n"), file("other", "")],
+        tapes: tapes::beginning(5, folder.path()),
+        ..Request::default()
+    };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let out = folder.path().join("run");
+    run.write(&out, false).unwrap();
+    let audit = audited(&out);
+    let worst = |cap: &str| audit.caps.iter().find(|of| of.cap == cap).map(|of| (of.worst, of.at)).unwrap();
+    // Quantity × price ÷ equity, by hand from fills and the rows of bars.
+    let by_hand = run.tables.equity.iter().map(|row| {
+        let held = run.tables.fills.iter().filter(|fill| fill.time <= row.time);
+        let coins: f64 =
+            held.map(|fill| fill.quantity.approximate() * if fill.side == "buy" { 1.0 } else { -1.0 }).sum();
+        let mark = run.tables.positions.iter().find(|of| of.time == row.time).unwrap().mark;
+        coins.abs() * mark.approximate() / row.equity.approximate()
+    });
+    let by_hand = by_hand.fold(0.0, f64::max);
+    let (account, position) = (worst("account leverage").0, worst("leverage").0);
+    assert!((account - by_hand).abs() < 1e-9 && (1.8..2.5).contains(&account), "{account} {by_hand}");
+    assert!((0.9..1.3).contains(&position), "{position}");
+}
+
 type Alteration<'a> = (&'a str, &'a str, Box<dyn FnOnce(&mut Run)>);
 
 fn altered<'a>(name: &'a str, check: &'a str, alter: impl FnOnce(&mut Run) + 'static) -> Alteration<'a> {

@@ -1,11 +1,11 @@
 //! What keeps a run from being evidence is said beside its figures.
-#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 #[path = "common/tapes.rs"]
 mod tapes;
 
 use backtest::records::CampaignRow;
-use backtest::{PolicyFile, Request, Run, demo};
+use backtest::{Next, PolicyFile, Question, Request, Run, Trigger, demo};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tapes::beginning;
@@ -126,4 +126,84 @@ fn orders_that_the_venue_took_back_for_margin_are_counted() {
     let why = "nothing was traded in 289 bars: the venue cancelled ";
     assert!(notes.iter().any(|note| note.starts_with(why) && note.contains("for margin")), "{notes:?}");
     assert!(notes.iter().all(|note| !note.contains('…')), "{notes:?}");
+}
+
+/// Two policies of one account that size on 80 % of it each hold 160 % together, which no run of either would.
+#[test]
+fn capital_of_more_than_all_of_an_account_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = beginning(1, folder.path());
+    let file = |name: &str, capital: &str, size: &str| {
+        let text = format!(
+            "policy = 1\nname = \"{name}\"\ninstrument = \"{}\"\ncapital = \"{capital}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+             [size]\n{size}\n",
+            demo::SYMBOL
+        );
+        PolicyFile::new(name, text)
+    };
+    let notes = |policies: Vec<PolicyFile>| {
+        let request = Request { policies, tapes: tapes.clone(), ..Request::default() };
+        let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+        let held = run.tables.equity.iter().map(|row| row.gross).fold(0.0, f64::max);
+        let notes = run.summary().integrity.notes;
+        (held, notes.into_iter().filter(|note| note.contains("`capital`")).collect::<Vec<_>>())
+    };
+    let share = "kind = \"fixed_fraction\"\nfraction = 1.0";
+    let (held, said) = notes(vec![file("one", "80%", share), file("other", "80%", share)]);
+    assert!((1.5..1.7).contains(&held), "{held}");
+    assert_eq!(
+        said,
+        [
+            "policies size on 160 % of the account at demo together (`one` 80 %, `other` 80 %): each holds what its part of it bears, and all of \
+          them more; give them parts of 100 % with `capital`"
+        ]
+    );
+    let (held, said) = notes(vec![file("one", "80%", share), file("other", "20%", share)]);
+    assert!(held < 1.05 && said.is_empty(), "{held} {said:?}");
+    // An amount in dollars is no share of anything.
+    let amount = "kind = \"fixed_notional\"\nnotional = \"1_000 USDT\"";
+    assert_eq!(notes(vec![file("one", "100%", share), file("other", "100%", amount)]).1, Vec::<String>::new());
+}
+
+/// A series that stops: the run says since when, and what comes next takes nothing from its last value.
+#[test]
+fn a_series_that_stopped_is_told_as_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = beginning(6, folder.path());
+    let (cut, mut last) = (folder.path().join("cut.tape"), None);
+    let mut first = None;
+    tapes::rewrite(&tapes[2], &cut, |_, at, event| {
+        let begin = *first.get_or_insert(at);
+        let is_kept = at.since(begin) <= Duration::from_nanos(2 * Duration::DAY.nanos());
+        last = if is_kept { Some(at) } else { last };
+        is_kept.then_some(event)
+    });
+    let last = last.unwrap();
+    let sized = format!("{HALF}[caps]\nleverage = \"if(series(dvol.demo, 1d) > 500%, 0.2, 2)\"\n");
+    let whole = run(&sized, tapes.clone());
+    let stopped = run(&sized, vec![tapes[0].clone(), tapes[1].clone(), cut]);
+    let told = |run: &Run| {
+        let notes = run.summary().integrity.notes;
+        notes.into_iter().filter(|note| note.contains("dvol.demo")).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&whole), Vec::<String>::new());
+    let end = &stopped.record.last;
+    assert_eq!(
+        told(&stopped),
+        [format!(
+            "`dvol.demo`, which is read, told nothing after {last}: over 1 d old it was not known until the end at {end}"
+        )]
+    );
+    let next =
+        |run: &Run, at| run.next(&Question { at, ..Question::default() }, &mut |_| ControlFlow::Continue(())).unwrap();
+    let by_series = |next: &Next| next.actions.iter().any(|action| matches!(action.trigger, Trigger::Series { .. }));
+    let before = next(&whole, None);
+    assert!(by_series(&before) && before.stopped.is_empty(), "{:?}", before.stopped);
+    let after = next(&stopped, None);
+    assert!(!by_series(&after), "{:?}", after.actions);
+    let [of] = &after.stopped[..] else { panic!("{:?}", after.stopped) };
+    assert_eq!((of.name.as_str(), of.told, of.max_age), ("dvol.demo", last, Duration::DAY));
+    // Within its age it is what it last told.
+    let fresh = next(&stopped, Some(last + Duration::from_nanos(20 * Duration::HOUR.nanos())));
+    assert!(by_series(&fresh) && fresh.stopped.is_empty(), "{:?}", fresh.stopped);
 }

@@ -819,6 +819,9 @@ fn options_hedge_where_more_volatility_is_expected_than_they_cost() {
         let run = run(expected, with(expected), &tapes);
         let outside = Outside::of(&run, &tapes);
         let rows = &run.tables.choices;
+        // Those too that could not be compared.
+        let is_option = |row: &ChoiceRow| row.instrument.contains("STRUCTURE");
+        assert!(rows.iter().all(|row| (row.kind == "option") == is_option(row)), "{expected}");
         let of_options = rows.iter().filter(|row| row.kind == "option" && row.is_chosen).count();
         let told = rows.iter().filter(|row| row.kind == "option" && row.cost.is_some()).count();
         let filled = run

@@ -250,11 +250,7 @@ impl Choosing {
 
     fn instrument(&self, engine: &Engine, way: &Way, now: &Now, reference: f64) -> Instrument {
         let of = &engine.catalogue.instruments[way.instrument.index()];
-        let kind = match of.kind {
-            InstrumentKind::Spot => Kind::Spot,
-            kind if kind.expiry().is_some() => Kind::Future,
-            _ => Kind::Perpetual,
-        };
+        let kind = kind_of(of.kind);
         // Coin that is not there cannot be sold, and coin is paid in full.
         let most = if kind == Kind::Spot {
             let scope = &engine.scopes[way.scope];
@@ -366,7 +362,7 @@ impl Choosing {
         let years = self.choice.horizon.days() / YEAR;
         let need = Need { delta: left - off, years, capital: self.choice.capital_cost.get(), is_closed: true };
         // What cannot be traded now is in the list all the same, with nothing that can be had of it.
-        let none = Instrument { lot: 1.0, ..Instrument::default() };
+        let none = |kind| Instrument { kind, lot: 1.0, ..Instrument::default() };
         let mut all: ArrayVec<Instrument, WAYS_MAX> = ArrayVec::new();
         for (way, now) in self.ways.iter().zip(now) {
             let options = way.options.as_ref().map(|options| {
@@ -374,13 +370,13 @@ impl Choosing {
             });
             self.none.push(options.and_then(Result::err));
             all.push(match (options, now) {
-                (Some(options), _) => options.unwrap_or(none),
+                (Some(options), _) => options.unwrap_or(none(Kind::Option)),
                 (None, Some(now)) => self.instrument(engine, way, now, reference),
-                (None, None) => none,
+                (None, None) => none(kind_of(engine.catalogue.instruments[way.instrument.index()].kind)),
             });
         }
         if self.gives_up.is_some() {
-            all.push(self.given_up(engine, delta.net.approximate(), reference).unwrap_or(none));
+            all.push(self.given_up(engine, delta.net.approximate(), reference).unwrap_or(none(Kind::Option)));
         }
         let mut offers = std::mem::take(&mut self.offers);
         // Prices over zero, shares and rates are finite numbers: there is nothing to refuse.
@@ -465,6 +461,15 @@ impl Choosing {
             }
         };
         engine.note_way(index, template, args);
+    }
+}
+
+/// What an instrument that is no option is to a hedge.
+fn kind_of(kind: InstrumentKind) -> Kind {
+    match kind {
+        InstrumentKind::Spot => Kind::Spot,
+        kind if kind.expiry().is_some() => Kind::Future,
+        _ => Kind::Perpetual,
     }
 }
 

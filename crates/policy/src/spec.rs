@@ -33,6 +33,7 @@ pub use crate::structure::{
 };
 pub(crate) use crate::symbol::is_spot;
 pub use crate::symbol::{base, currencies, is_dollar, settlements, venue};
+use crate::{RiskFact, SurfaceFact};
 use std::borrow::Cow;
 use units::{Duration, Ratio};
 
@@ -175,6 +176,37 @@ impl Policy {
             }
         }
         names
+    }
+
+    /// How old a recorded series may be in an instrument before whatever of the policy reads it longest does not know it any more, by name.
+    /// Facts that the engine tells and series of depth are none of them.
+    #[must_use]
+    pub fn max_ages(&self, instrument: &str) -> Vec<(String, Duration)> {
+        let signal = match &self.signal.kind {
+            SignalKind::Series { name, max_age } => Some((name.as_str(), *max_age)),
+            _ => None,
+        };
+        let unit = match &self.unit {
+            Some(UnitSource::ImpliedMove { series, max_age }) => Some((series.as_str(), *max_age)),
+            _ => None,
+        };
+        let size = match &self.size.kind {
+            SizeKind::VolatilityTarget { sources, .. } => sources.iter().flat_map(VolatilitySource::max_ages).collect(),
+            _ => Vec::new(),
+        };
+        let asked = self.expressions().flat_map(Expression::max_ages);
+        let mut ages: Vec<(String, Duration)> = Vec::new();
+        for (name, age) in signal.into_iter().chain(unit).chain(size).chain(asked) {
+            if name.parse::<RiskFact>().is_ok() || name.parse::<SurfaceFact>().is_ok() {
+                continue;
+            }
+            let name = filled(name, instrument);
+            match ages.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = age.max(*known),
+                None => ages.push((name.into_owned(), age)),
+            }
+        }
+        ages
     }
 
     /// The series that record the depth of an instrument's book, where a cap goes by it.

@@ -103,7 +103,7 @@ pub struct TimeIn {
 /// A cap at its worst.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CapWorst {
-    /// leverage, drawdown, daily loss, weekly loss.
+    /// leverage (of one position), account leverage (of all positions of the account), drawdown, daily loss, weekly loss.
     pub cap: String,
     /// The policy.
     pub strategy: String,
@@ -209,6 +209,9 @@ pub(super) fn caps(run: &Run, leverage: Vec<(f64, Option<Timestamp>)>) -> Vec<Ca
         let declared = policy.caps.leverage.as_ref().and_then(LeverageLimit::declared);
         if let Some(limit) = declared.filter(|_| !policy.trades_options()) {
             tell("leverage", leverage.get(at).copied().unwrap_or_default(), limit.limit.get());
+            if let Some((worst, at)) = super::gross::worst(run, policy) {
+                tell("account leverage", (worst, Some(at)), limit.limit.get());
+            }
         }
         if let Some(last) = policy.caps.drawdown.last() {
             let worst = run.tables.equity.iter().max_by(|a, b| a.drawdown.total_cmp(&b.drawdown));

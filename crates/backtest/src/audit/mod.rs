@@ -7,6 +7,7 @@ mod figures;
 mod files;
 mod finding;
 mod garch;
+mod gross;
 mod hedges;
 mod ledger;
 mod live;

@@ -230,6 +230,7 @@ const SAID: &[Said] = &[
             (CUT_REFUSED, "limit {}: {}, flat until it is back at {}"),
             (REFUSED, "limit {}: {}, no increase until it is back at {}"),
             (REFUSED, "limit {}: what it limits is not known: nothing is opened or added"),
+            (REFUSED, "limit {}: nobody knows what it would be with more: nothing is opened or added"),
             (REFUSED, "limit {}: {}, increases stop at {}"),
             (REFUSED, "unit {} refused: limit {} bears no more than {}"),
             (&["kept", "cut", "refused"], "unit {} cut to {}: limit {} bears no more than {}"),

@@ -109,6 +109,7 @@ pub fn next_of_state(policy_text: &str, state_json: &str, what_if: &[(String, f6
         on_their_way: Vec::new(),
         volatilities: ready.volatilities(),
         fixed: Vec::new(),
+        stopped: Vec::new(),
         what_if,
     })
 }

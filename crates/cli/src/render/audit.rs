@@ -139,7 +139,7 @@ fn figures_told(audit: &Audit) -> Vec<String> {
 fn cap_told(cap: &CapWorst, audit: &Audit) -> String {
     let CapWorst { cap: name, strategy, worst, limit, at } = cap;
     let figure = |value: f64| match name.as_str() {
-        "leverage" => format!("{} x", show::ratio(value, STYLE)),
+        "leverage" | "account leverage" => format!("{} x", show::ratio(value, STYLE)),
         _ => format!("{} %", show::percent(value, 2, STYLE)),
     };
     let several = audit.caps.iter().any(|other| other.strategy != *strategy);

@@ -2,7 +2,7 @@
 
 use super::explanation::Measure;
 use super::wrap;
-use backtest::{Action, Next, Trigger};
+use backtest::{Action, Next, Stopped, Trigger};
 use policy::expression::Shown;
 use serde_json::{Value, json};
 use units::show::{self, Style};
@@ -105,6 +105,12 @@ pub(crate) fn lines(next: &Next, width: usize, verbose: bool) -> Vec<String> {
     for name in &next.fixed {
         lines.push(format!("  not varied: {name}, which is not known now"));
     }
+    for Stopped { name, last, told, max_age } in &next.stopped {
+        lines.push(format!(
+            "  stopped: {name}, which told {} at {told} and nothing since; over {max_age} old it is not known, and is not varied",
+            show::ratio(*last, Style::Terminal)
+        ));
+    }
     lines.push(match is_of_run {
         true if next.underlying.is_some() => {
             "  one thing at a time, an hour from now; where the underlying moves each option keeps the volatility of its price".to_owned()
@@ -190,6 +196,9 @@ pub(crate) fn json(next: &Next) -> Value {
         "underlying": next.underlying.map(|price| price.to_string()),
         "quiet": [low.map(|price| price.to_string()), high.map(|price| price.to_string())], "bar_seconds": next.bar.nanos() / 1_000_000_000,
         "actions": next.actions.iter().map(action).collect::<Vec<_>>(), "not_varied": next.fixed,
+        "stopped": next.stopped.iter().map(|of| json!({
+            "series": of.name, "last": of.last, "told": of.told.to_string(), "max_age_seconds": of.max_age.nanos() / 1_000_000_000,
+        })).collect::<Vec<_>>(),
         "what_if": next.what_if.as_ref().map(|what_if| json!({
             "set": what_if.set.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
             "policy": what_if.changed.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),

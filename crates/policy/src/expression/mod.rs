@@ -232,6 +232,17 @@ impl Expression {
         names
     }
 
+    /// The series and told facts that it reads, with placeholders, and how old each may be there.
+    pub(crate) fn max_ages(&self) -> Vec<(&str, Duration)> {
+        let mut ages = Vec::new();
+        self.root.walk(&mut |term| {
+            if let Term::Told { name, max_age } = term {
+                ages.push((name.as_str(), *max_age));
+            }
+        });
+        ages
+    }
+
     /// What it is made of.
     pub(crate) const fn root(&self) -> &Term {
         &self.root

@@ -150,6 +150,15 @@ impl VolatilitySource {
         chain.iter().enumerate().map(|(at, source)| at > implied && source.is_realised()).collect()
     }
 
+    /// The recorded series that it reads, and how old each may be.
+    pub(crate) fn max_ages(&self) -> Vec<(&str, Duration)> {
+        match self {
+            Self::Series { name, max_age } => vec![(name, *max_age)],
+            Self::Blend { first, second, .. } => [first.max_ages(), second.max_ages()].concat(),
+            Self::Ewma { .. } | Self::Parkinson { .. } | Self::GarmanKlass { .. } => Vec::new(),
+        }
+    }
+
     fn series(&self) -> Vec<&str> {
         match self {
             Self::Series { name, .. } => vec![name],
