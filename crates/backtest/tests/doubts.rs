@@ -154,8 +154,8 @@ fn capital_of_more_than_all_of_an_account_says_so() {
     assert_eq!(
         said,
         [
-            "policies size on 160 % of the account at demo together (`one` 80 %, `other` 80 %): each holds what its part of it bears, and all of \
-          them more; give them parts of 100 % with `capital`"
+            "policies size on 160 % of the account at demo together (`one` 80 %, `other` 80 %): each holds what its part of it bears, and \
+          all of them more; give them parts of 100 % with `capital`"
         ]
     );
     let (held, said) = notes(vec![file("one", "80%", share), file("other", "20%", share)]);

@@ -31,8 +31,8 @@ fn shown(value: f64) -> String {
     Ratio::new(value).unwrap_or_default().to_string()
 }
 
-/// Whether some position keeps a limit, by itself and beside those before it. What a limit leaves is told where it can be known: both levels
-/// are numbers.
+/// Whether some position keeps a limit, by itself and beside those before it. What a limit leaves is told where it can be known: both
+/// levels are numbers.
 pub(super) fn limit<'t>(
     reader: &mut Reader<'t>,
     section: &Section<'_, 't>,
