@@ -8,6 +8,7 @@ use backtest::records::CampaignRow;
 use backtest::{Next, PolicyFile, Question, Request, Run, Trigger, demo};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use tape::{TapeHeader, TapeReader, TapeWriter};
 use tapes::beginning;
 use units::Duration;
 
@@ -179,7 +180,7 @@ fn a_series_that_stopped_is_told_as_stopped() {
         is_kept.then_some(event)
     });
     let last = last.unwrap();
-    let sized = format!("{HALF}[caps]\nleverage = \"if(series(dvol.demo, 1d) > 500%, 0.2, 2)\"\n");
+    let sized = format!("{HALF}[caps]\nleverage = \"if(series(dvol.demo, 1d) < 10%, 0.2, 2)\"\n");
     let whole = run(&sized, tapes.clone());
     let stopped = run(&sized, vec![tapes[0].clone(), tapes[1].clone(), cut]);
     let told = |run: &Run| {
@@ -206,4 +207,46 @@ fn a_series_that_stopped_is_told_as_stopped() {
     // Within its age it is what it last told.
     let fresh = next(&stopped, Some(last + Duration::from_nanos(20 * Duration::HOUR.nanos())));
     assert!(by_series(&fresh) && fresh.stopped.is_empty(), "{:?}", fresh.stopped);
+}
+
+/// A hedge of each of two policies at the positions of a third: each would hedge all of them, so the run is refused.
+#[test]
+fn hedges_of_two_policies_do_not_look_at_the_same_positions() {
+    let folder = tempfile::tempdir().unwrap();
+    let bars = beginning(1, folder.path())[0].clone();
+    let of = |symbol: &str| {
+        let out = folder.path().join(format!("{}.tape", symbol.replace(':', "-")));
+        let mut reader = TapeReader::open(&bars).unwrap();
+        let (mut catalogue, provenance) = (reader.catalogue().clone(), reader.info().provenance.clone());
+        catalogue.instruments.iter_mut().for_each(|known| known.symbol = symbol.to_owned());
+        let mut writer = TapeWriter::create(&out, &TapeHeader { catalogue, provenance }).unwrap();
+        while let Some((at, event)) = reader.next().unwrap() {
+            writer.push(at, at, &event).unwrap();
+        }
+        writer.finish().unwrap();
+        out
+    };
+    let tapes = vec![bars.clone(), of("demo:BTCUSDC-PERP"), of("demo:BTCUSD-PERP")];
+    let file = |name: &str, hedge: &str| {
+        let text = format!(
+            "policy = 1\nname = \"{name}\"\ninstrument = \"{}\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n{HALF}{hedge}",
+            demo::SYMBOL
+        );
+        PolicyFile::new(name, text)
+    };
+    let hedge = |symbol: &str, of: &str| {
+        format!("[[hedges]]\ninstrument = \"demo:{symbol}-PERP\"\nstrategies = [\"{of}\"]\nband = \"0.1 BTC\"\n")
+    };
+    let run = |other: &str| {
+        let policies =
+            vec![file("held", ""), file("one", &hedge("BTCUSDC", "held")), file("other", &hedge("BTCUSD", other))];
+        let request = Request { policies, tapes: tapes.clone(), ..Request::default() };
+        backtest::run(&request, &mut |_| ControlFlow::Continue(()))
+    };
+    let refused = run("held").unwrap_err().to_string();
+    assert!(
+        refused.contains("`demo:BTCUSDC-PERP` of `one` and `demo:BTCUSD-PERP` of `other` both hedge the BTC of `held`"),
+        "{refused}"
+    );
+    assert!(run("one").is_ok());
 }
