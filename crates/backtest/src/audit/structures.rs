@@ -266,14 +266,28 @@ impl<'a> Book<'a> {
                 self.values.insert(leg, value);
             }
             self.quotes.insert(leg, *quote);
-            ticks |= self.ratios.iter().any(|(of, _)| *of == leg);
+            ticks |=
+                self.ratios.iter().any(|(of, _)| *of == leg) || self.legs.get(&leg).is_some_and(|held| !held.is_zero());
         }
         ticks && !self.held.is_zero()
     }
 
-    /// What a structure is worth by the last quotes of its legs.
+    /// What a structure is worth by the last quotes of its legs; between old legs and new ones by all that is held, less what was paid for it
+    /// since.
     fn worth(&self) -> Option<Price> {
-        self.sum(|leg, _| self.values.get(&leg).copied())
+        let value = |leg: usize| self.values.get(&leg).copied();
+        if !self.rolls || self.held.is_zero() || self.whole().is_some() {
+            return self.sum(|leg, _| value(leg));
+        }
+        let mut worth = -self.interval.paid();
+        for (leg, held) in self.legs.iter().filter(|(_, held)| !held.is_zero()) {
+            worth += i128::from(value(*leg)?.raw()) * i128::from(held.raw());
+        }
+        let (worth, held) = match i128::from(self.held.raw()) {
+            held if held < 0 => (-worth, -held),
+            held => (worth, held),
+        };
+        i64::try_from((2 * worth + held).div_euclid(2 * held)).ok().map(Price::from_raw)
     }
 
     /// What one costs, or brings, at the quotes: a long one is sold.

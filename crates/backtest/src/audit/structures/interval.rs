@@ -34,6 +34,11 @@ pub(super) struct Interval {
 }
 
 impl Interval {
+    /// Σ price × signed quantity.
+    pub(super) fn paid(&self) -> i128 {
+        self.value
+    }
+
     pub(super) fn fill(&mut self, fill: &FillRow, signed: Qty) {
         let signed = i128::from(signed.raw());
         self.value += i128::from(fill.price.raw()) * signed;

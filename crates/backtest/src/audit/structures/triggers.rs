@@ -137,7 +137,7 @@ impl Book<'_> {
         let before = (self.triggers.sure, self.triggers.tight);
         let Some(camp) = &mut self.camp else { return };
         camp.see(price, price);
-        self.triggers.is_blurred |= self.rolls;
+        self.triggers.is_blurred |= self.rolls && self.legs.values().all(|held| held.is_zero());
         self.triggers.follow(camp, &policy, tick);
         let long = camp.is_long();
         let here = At {
