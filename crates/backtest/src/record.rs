@@ -1025,6 +1025,10 @@ impl Journal for Recorder {
                 }
             }
             Output::Notice(Notice::CampaignClosed(record)) => self.on_campaign(record),
+            // What an attempt to enter had filled is of no campaign: one that opens later pays nothing of it.
+            Output::Notice(Notice::Unwound { strategy, campaign: None, .. }) => {
+                self.opening.retain(|(_, of)| of != strategy);
+            }
             Output::Notice(Notice::Rejected { .. } | Notice::Rolled { .. } | Notice::Unwound { .. }) => {}
         }
         Ok(())

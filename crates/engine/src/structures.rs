@@ -435,9 +435,10 @@ impl Engine {
 
     /// Carries out what a strategy asked its desk for in a plan, and sends the orders of legs that follow.
     pub(crate) fn carry_out(&mut self, at: usize, plan: PlanId) {
+        let now = self.now;
         let Structures { chains, desks, asked, outcomes, .. } = &mut self.structures;
         for (command, purpose) in asked.drain(..) {
-            desks[at].command(command, purpose, chains, outcomes);
+            desks[at].command(command, purpose, now, chains, outcomes);
         }
         self.apply_outcomes(at);
         self.find_most(at);
@@ -563,10 +564,14 @@ impl Engine {
     fn tell_rolled(&mut self, at: usize, scope: usize, rolled: &Rolled) {
         let Rolled { moved, value, spread, fee, ref legs } = *rolled;
         let desk = &self.structures.desks[at];
-        let price = desk.price(&self.structures.chains);
+        let (instrument, account) = (desk.instrument, desk.account);
+        let worth = desk.price(&self.structures.chains);
+        let exposure = self.exposure_price(at);
+        let now = self.now;
         let state = &mut self.scopes[scope];
-        let old = state.facts.get(facts::PRICE).unwrap_or_default();
-        let new = price.unwrap_or(old + moved);
+        // The quotes that the new legs were traded at are told next. Those that are known are older: by them the price would be elsewhere
+        // than the anchors that move along with the trades, and would cross what it did not reach.
+        let new = state.facts.get(facts::PRICE).unwrap_or_default() + moved;
         if let Some(campaign) = &mut state.campaign {
             campaign.roll(moved, value, fee, new);
             let rolled = Notice::Rolled { strategy: state.id, campaign: campaign.id, moved, spread, fee };
@@ -578,9 +583,17 @@ impl Engine {
         state.stale = true;
         let numbers = [Arg::Price(moved), Arg::Cash(spread), Arg::Cash(fee)];
         let sentence = "rolled: entry, stop and rungs move by {}; spread cost {} and fees {}";
+        state.facts.set_now(now);
+        state.facts.put(facts::EXPOSURE_PRICE, exposure);
+        state.facts.set_price(new);
         self.note(scope as u32, sentence, numbers);
         self.note_legs(scope as u32, legs);
-        self.see_structure(at, Some(new));
+        self.last[instrument.index()] = new;
+        self.books[account.index()].account.set_mark(instrument.index(), worth.unwrap_or(new));
+        self.dirty.touch(scope as u32);
+        if self.counts_others {
+            self.reserve_structure(at);
+        }
     }
 
     /// News of an order of a leg.

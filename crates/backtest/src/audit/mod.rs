@@ -16,6 +16,7 @@ mod plans;
 mod seat;
 mod sentences;
 mod streaks;
+mod structures;
 mod value_at_risk;
 mod walk;
 
@@ -188,8 +189,14 @@ fn unchecked(run: &Run) -> Vec<String> {
             told.push(sentence.to_owned());
         }
     };
-    let is_structure = run.policies().iter().any(policy::Policy::trades_options);
-    tell(is_structure, "structures of options: their campaigns, stops, rungs and adds");
+    tell(
+        structures::leaves_some_out(run),
+        "structures of options beside others that the same policy trades: their campaigns, stops, rungs and adds",
+    );
+    tell(
+        structures::has_unknown_triggers(run),
+        "rungs of structures that wait for a volatility or a condition: whether they were reached",
+    );
     tell(
         !seat::has_one_currency(run),
         "equity: the run has several currencies, which are translated at marks on the way",

@@ -13,6 +13,7 @@ use super::finding::{At, Found};
 use super::live::{Live, Wait, id_of, is_venues};
 use super::losses::MarksAt;
 use super::seat::{Seat, is_plain};
+use super::structures::Structures;
 use super::value_at_risk::Prices;
 use crate::records::Tables;
 use crate::run::Run;
@@ -156,6 +157,7 @@ struct Walk<'a> {
     /// By hand: fills until their campaign ends.
     by_hand: Vec<(u64, Qty, Price)>,
     twin: twin::Twin,
+    structures: Structures<'a>,
     /// Since the last row of equity: what fills and payments made of it, and at most.
     gained: Gained,
     /// The highest equity so far and that of the last row, while both are known.
@@ -304,6 +306,7 @@ impl<'a> Walk<'a> {
             has_each_bar: run.record.configuration.get("rows").is_some_and(|rows| rows == "each bar"),
             by_hand: Vec::new(),
             twin: twin::Twin::new(run, seats_count),
+            structures: Structures::new(run, catalogue),
             gained: Gained::default(),
             highest: None,
         }
@@ -357,6 +360,7 @@ impl<'a> Walk<'a> {
         }
         let row = (self.next.equity > row).then(|| (row, self.tables.equity[row].clone()));
         self.twin(first, row);
+        self.structures.input(at, events, self.found);
         self.leave();
     }
 
@@ -517,6 +521,7 @@ impl<'a> Walk<'a> {
             });
         }
         self.twin_paid();
+        std::mem::take(&mut self.structures).finish(self.found);
         for (id, rows) in &self.fills_of {
             for row in rows.iter().filter(|row| !is_venues(*id) && tables.fills[**row].liquidity != "internal") {
                 self.found.ensure("fill.order", false, At::fill(*row, &tables.fills[*row]), || {

@@ -9,8 +9,15 @@ use risk::chain::Chains;
 use units::{OrderId, Price, Qty, Side, Timestamp};
 
 impl Desk {
-    /// Takes in a command of the strategy.
-    pub(crate) fn command(&mut self, command: Command, purpose: Purpose, chains: &Chains, out: &mut Vec<Outcome>) {
+    /// Takes in a command of the strategy, at a time.
+    pub(crate) fn command(
+        &mut self,
+        command: Command,
+        purpose: Purpose,
+        now: Timestamp,
+        chains: &Chains,
+        out: &mut Vec<Outcome>,
+    ) {
         match command {
             Command::Place(order) => {
                 let refuse = if order.qty.raw() <= 0 || order.qty.raw() % self.lot.raw().max(1) != 0 {
@@ -26,9 +33,8 @@ impl Desk {
                     out.push(Outcome::News(order.id, OrderUpdate::Rejected(reason)));
                     return;
                 }
-                if self.is_idle()
-                    && let Some(choice) = self.candidate.take()
-                {
+                let enters = self.is_idle();
+                if enters && let Some(choice) = self.candidate.take() {
                     self.begin(&choice, chains);
                     self.sweep(out);
                 }
@@ -37,8 +43,11 @@ impl Desk {
                 self.orders.push(Waiting { id, purpose, side, qty, filled: Qty::ZERO, kind, stage: Stage::Rests });
                 if kind == OrderKind::Market {
                     self.activate(id, out);
-                } else {
+                } else if enters {
                     self.reach_limits(chains, out);
+                } else if self.ticks(now, chains) {
+                    // In place of one that these quotes have reached, too.
+                    self.reach(self.price(chains), chains, out);
                 }
             }
             Command::Amend { order: id, qty, kind } => {
@@ -59,6 +68,13 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Whether a leg of it is quoted at this time. What is ordered in answer to a fill waits for the quotes that the fill was made of: the
+    /// last ones that are known are older, and those that come are told next.
+    pub(crate) fn ticks(&self, now: Timestamp, chains: &Chains) -> bool {
+        let is_now = |line: &Line| chains.option(line.instrument).is_some_and(|option| option.quoted == now);
+        self.lines.iter().any(|line| !line.ratio.is_zero() && is_now(line))
     }
 
     /// Takes up new options. What is left of others goes on being closed.
@@ -86,8 +102,9 @@ impl Desk {
             return;
         }
         // The order was sized beside increases at the market on their way, and takes those off first; increases at a limit were not
-        // counted on, as they may never be filled.
-        if order.open().abs() <= self.at_market().abs() {
+        // counted on, as they may never be filled. A stop that rests covers what is held, and nothing is bought beside it.
+        let stops = order.purpose == Purpose::Stop && order.kind != OrderKind::Market;
+        if !stops && order.open().abs() <= self.at_market().abs() {
             self.shrink(order.open().abs(), out);
             self.orders.retain(|order| order.id != id);
             out.push(Outcome::News(id, OrderUpdate::Cancelled(CancelReason::NothingToReduce)));
@@ -96,7 +113,7 @@ impl Desk {
         }
         let mut given_up = Qty::ZERO;
         if self.increases() {
-            given_up = self.at_market().abs();
+            given_up = if stops { Qty::ZERO } else { self.at_market().abs() };
             self.abandon(CancelReason::Requested, out);
         }
         let room = self.goal().abs();
