@@ -189,7 +189,7 @@ fn modes_changed(run: &Run, at: Timestamp) -> BTreeSet<String> {
         return BTreeSet::new();
     }
     let begun =
-        after.iter().filter(|(rule, mode)| before.get(*rule) != Some(mode)).map(|(_, mode)| format!("{mode} begins"));
+        after.iter().filter(|(rule, mode)| before.get(*rule) != Some(*mode)).map(|(_, mode)| format!("{mode} begins"));
     let ended = before.iter().filter(|(rule, _)| !after.contains_key(*rule)).map(|(_, mode)| format!("{mode} ends"));
     begun.chain(ended).collect()
 }
