@@ -82,6 +82,7 @@ fn what_is_not_known_bars_increases() {
          310 310 310 310 → entry buy 10 @ 310
          310 310 310 310
          310 310 310 310 → : +cut 10 at market
-         310 310 310 310 → cut sell 10 @ 310 → : +entry 10 at market",
+         310 310 310 310 → cut sell 10 @ 310 [mode flatten until 2025-10-06T06:00:00Z, unless its condition holds again]
+         310 310 310 310 → : +entry 10 at market",
     );
 }

@@ -337,6 +337,10 @@ fn after(answer: &PlanAnswer) -> Qty {
         return answer.target;
     }
     let left = (answer.position.abs() - taken).max(Qty::ZERO);
+    // What closes or turns the position takes them along.
+    if answer.target.signum() != answer.position.signum() || answer.target.abs() < left {
+        return answer.target;
+    }
     if answer.position.signum() < 0 { -left } else { left }
 }
 
