@@ -221,7 +221,8 @@ pub enum Trigger {
 pub struct Action {
     /// What sets it off.
     pub trigger: Trigger,
-    /// What is sent or refused: `stop`, `add 2`, `rungs 1 and 2`, `moves the stop to 74152.6`; `nothing` where what is done before it is not.
+    /// What is sent or refused: `stop`, `add 2`, `rungs 1 and 2`, `moves the stop to 74152.6`; `nothing` where what is done before it is
+    /// not.
     /// Modes that begin or end follow: `cut, flatten begins`.
     pub what: String,
     /// Signed quantity that is held.

@@ -17,7 +17,8 @@ fn followed(sections: &str, reentry: &str) -> Setup {
     ))
 }
 
-/// Over 312 and for two hours from the first bar behind it nothing is added, and what is held may get smaller; then what was wanted all the time goes out.
+/// Over 312 and for two hours from the first bar behind it nothing is added, and what is held may get smaller;
+/// then what was wanted all the time goes out.
 #[test]
 fn reduce_only_lets_go_smaller_and_comes_back_after_its_time() {
     check(
