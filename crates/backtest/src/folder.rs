@@ -232,7 +232,10 @@ pub(crate) fn record(folder: &Path) -> Result<(RunRecord, Result<(), String>), E
         Err(error) if folder.is_dir() && error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::not_a_run(folder, "it has no run.json"));
         }
-        Err(error) => return Err(Error::io(folder)(error)),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            return Err(Error::not_a_run(&path, "it is not UTF-8"));
+        }
+        Err(error) => return Err(Error::io(&path)(error)),
     };
     let wrong = |error| Error::not_a_run(&path, error);
     let mut fields: Value = serde_json::from_str(&text).map_err(wrong)?;
@@ -325,6 +328,11 @@ fn strategy(folder: &Path, at: usize) -> Result<Strategy, Error> {
     let path = folder.join(policy_file(at));
     let text = fs::read_to_string(&path).map_err(Error::io(&path))?;
     Ok(Strategy { policy: run::checked(&text)?, text })
+}
+
+/// Whether a folder has a run.json that no version of this program wrote: what is left of a run that was altered.
+pub(crate) fn is_damaged(folder: &Path) -> bool {
+    fs::read(folder.join(RECORD)).is_ok_and(|bytes| serde_json::from_slice::<Version>(&bytes).is_err())
 }
 
 /// The part of run.json that every version has.

@@ -6,6 +6,7 @@
 
 mod changed;
 mod copies;
+mod modes;
 mod options;
 mod search;
 mod state;
@@ -91,7 +92,8 @@ pub struct Next {
     pub legs: Vec<Leg>,
     /// Of a hedge: what it sees.
     pub hedge: Option<HedgeView>,
-    /// Orders at the market that are on their way: what follows from them is in no action.
+    /// Orders that fill at once, by the last price: at the market, limits at or through it, stops beyond their trigger. What follows from
+    /// them is in no action.
     pub on_their_way: Vec<OrderRow>,
     /// Recorded series that are volatilities to the policy: shares, as told facts are by their names.
     pub volatilities: Vec<String>,
@@ -219,7 +221,9 @@ pub enum Trigger {
 pub struct Action {
     /// What sets it off.
     pub trigger: Trigger,
-    /// What is sent or refused: `stop`, `add 2`, `moves the stop to 74152.6`; `nothing` where what is done before it is not.
+    /// What is sent or refused: `stop`, `add 2`, `rungs 1 and 2`, `moves the stop to 74152.6`; `nothing` where what is done before it is
+    /// not.
+    /// Modes that begin or end follow: `cut, flatten begins`.
     pub what: String,
     /// Signed quantity that is held.
     pub before: Qty,
@@ -333,6 +337,7 @@ impl Run {
         }
         let mut snapshot = StateWriter::new();
         pass.engine.save(&mut snapshot);
+        let modes = modes::of_now(&mut pass.engine, strategy);
         let told = pass.engine.facts(strategy);
         let equity = told.get(facts::EQUITY).unwrap_or_default();
         let daily_move = told.get(facts::VOLATILITY).map(|volatility| volatility.get() / 365.0_f64.sqrt());
@@ -379,8 +384,12 @@ impl Run {
             }
             None => None,
         };
+        let (on_their_way, resting): (Vec<OrderRow>, Vec<OrderRow>) =
+            resting.into_iter().partition(|order| waits_at(order, price).is_none());
         let copies = Copies {
             quoted: quoted.as_ref(),
+            on_their_way: on_their_way.iter().map(|order| order.order.clone()).collect(),
+            modes,
             policies: &policies,
             catalogue: &pass.catalogue,
             setup: &setup,
@@ -395,7 +404,8 @@ impl Run {
             position,
             supposed: &supposed.told,
         };
-        let mut actions: Vec<Action> = resting.iter().filter_map(|order| resting_action(order, position)).collect();
+        let mut actions: Vec<Action> =
+            resting.iter().filter_map(|order| resting_action(order, price, position)).collect();
         let liquidation = pass.exchange.liquidation_price_of(instrument).filter(|_| structure.is_none());
         actions.extend(liquidation.map(|price| liquidated(price, position)));
         if structure.is_none() {
@@ -443,7 +453,7 @@ impl Run {
                 .as_ref()
                 .map_or_else(Vec::new, |structure| legs(&pass.engine, &pass.catalogue, strategy, structure)),
             hedge,
-            on_their_way: resting.into_iter().filter(|order| order.kind == "market").collect(),
+            on_their_way,
             volatilities,
             fixed,
             stopped,
@@ -491,9 +501,18 @@ fn bars_to_signal(signal: &SignalKind, at: Timestamp, bar: Duration) -> Option<i
     (bars > 1 && left % bar.nanos() == 0 && bars <= SIGNAL_BARS_MAX).then_some(bars)
 }
 
+/// Where an order waits for the market, at the last price. `None`: it fills with the next trade.
+fn waits_at(order: &OrderRow, last: Price) -> Option<Price> {
+    let buys = order.side == "buy";
+    // A limit is behind the market where it is worse than the price; a trigger where the price is not there yet.
+    let limit = |limit: Price| if buys { limit < last } else { limit > last };
+    let trigger = |trigger: Price| if buys { trigger > last } else { trigger < last };
+    order.trigger.filter(|at| trigger(*at)).or(order.price.filter(|at| limit(*at)))
+}
+
 /// What a resting order would do.
-fn resting_action(order: &OrderRow, position: Qty) -> Option<Action> {
-    let price = order.trigger.or(order.price)?;
+fn resting_action(order: &OrderRow, last: Price, position: Qty) -> Option<Action> {
+    let price = waits_at(order, last)?;
     let change = if order.side == "buy" { order.quantity } else { -order.quantity };
     let after = position + change;
     let closes = order.reduce_only && (after.is_zero() || after.signum() != position.signum());

@@ -693,6 +693,21 @@ fn altered_bytes_are_found() {
         assert!(named, "{file}: {}", told(&audit));
         std::fs::write(&path, whole).unwrap();
     }
+    // A record of which nothing can be read is one finding, and is named.
+    let path = folder.join("run.json");
+    let whole = std::fs::read(&path).unwrap();
+    let mut less: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    less.as_object_mut().unwrap().remove("version");
+    for damaged in [vec![0xff, 0xfe, 0x00], less.to_string().into_bytes(), b"{".to_vec()] {
+        std::fs::write(&path, damaged).unwrap();
+        let audit = audited(&folder);
+        assert!(
+            !audit.is_clean() && audit.findings.len() == 1 && told(&audit).contains("run.json"),
+            "{}",
+            told(&audit)
+        );
+    }
+    std::fs::write(&path, whole).unwrap();
     let tape = &stored.run.record.tapes[0].path;
     let other = stored.home.path().join("other.tape");
     tapes::rewrite(tape, &other, |number, _, event| match event {

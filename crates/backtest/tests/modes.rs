@@ -17,7 +17,8 @@ fn followed(sections: &str, reentry: &str) -> Setup {
     ))
 }
 
-/// Over 312 and for two hours behind nothing is added, and what is held may get smaller; then what was wanted all the time goes out.
+/// Over 312 and for two hours from the first bar behind it nothing is added, and what is held may get smaller;
+/// then what was wanted all the time goes out.
 #[test]
 fn reduce_only_lets_go_smaller_and_comes_back_after_its_time() {
     check(
@@ -25,7 +26,8 @@ fn reduce_only_lets_go_smaller_and_comes_back_after_its_time() {
         "[series] 0.1 310 310 310 310 → : +entry 10 at market
          310 310 310 310 → entry buy 10 @ 310
          [series] 0.2 310 313 310 313 → [mode reduce-only, nothing is opened or added: `modes.reduce_only` holds]
-         313 313 310 310 → [mode reduce-only until 2025-10-06T05:00:00Z, unless its condition holds again]
+         313 313 310 310 → [mode reduce-only until 2025-10-06T06:00:00Z, unless its condition holds again]
+         310 310 310 310
          310 310 310 310 → : +resize 10 at market
          310 310 310 310 → resize buy 10 @ 310",
     );
@@ -81,6 +83,7 @@ fn what_is_not_known_bars_increases() {
          310 310 310 310 → entry buy 10 @ 310
          310 310 310 310
          310 310 310 310 → : +cut 10 at market
-         310 310 310 310 → cut sell 10 @ 310 → : +entry 10 at market",
+         310 310 310 310 → cut sell 10 @ 310 [mode flatten until 2025-10-06T06:00:00Z, unless its condition holds again]
+         310 310 310 310 → : +entry 10 at market",
     );
 }

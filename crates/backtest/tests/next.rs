@@ -8,6 +8,7 @@ mod random;
 #[path = "common/tapes.rs"]
 mod tapes;
 
+use backtest::records::PlanRow;
 use backtest::{Action, Next, PolicyFile, Question, Request, Run, Trigger, demo};
 use common::{Setup, Tick, cases};
 use market::{Bar, Event, SeriesPoint};
@@ -15,6 +16,7 @@ use policy::testing::policies;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use random::Random;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tapes::beginning;
@@ -158,20 +160,50 @@ fn one_at_a_time(seed: u64, bars: usize, signed: bool) -> Vec<Tick> {
     random::market(seed, bars, signed).into_iter().filter_map(&mut tick).collect()
 }
 
-/// What is done: the first order that is sent or moved, else what is refused; and what would be held then.
+/// What is done: the first order that is sent or moved, all rungs that are taken, else what is refused; which modes begin and end; and what
+/// would be held then.
 #[derive(Debug, PartialEq)]
 struct Done {
     what: String,
+    modes: BTreeSet<String>,
     after: Qty,
+}
+
+/// The modes that a plan's rows tell to be in force, by their rules.
+fn modes_of<'a>(rows: impl Iterator<Item = &'a PlanRow>) -> BTreeMap<&'a str, String> {
+    let told = rows.filter_map(|row| {
+        let (mode, rest) = row.because.strip_prefix("mode ")?.split_once([' ', ',', ':'])?;
+        (!rest.starts_with("ended")).then_some((row.rule.as_str(), mode.to_owned()))
+    });
+    told.collect()
+}
+
+/// The modes that begin and end with the plan of an instant, against the last one before it.
+fn modes_changed(run: &Run, at: Timestamp) -> BTreeSet<String> {
+    let plans = &run.tables.plans;
+    let of = |plan: Option<&PlanRow>| {
+        plan.map_or_else(BTreeMap::new, |plan| modes_of(plans.iter().filter(|row| row.plan == plan.plan)))
+    };
+    let (before, after) = (of(plans.iter().rfind(|row| row.time < at)), of(plans.iter().rfind(|row| row.time == at)));
+    if !plans.iter().any(|row| row.time == at) {
+        return BTreeSet::new();
+    }
+    let begun =
+        after.iter().filter(|(rule, mode)| before.get(*rule) != Some(*mode)).map(|(_, mode)| format!("{mode} begins"));
+    let ended = before.iter().filter(|(rule, _)| !after.contains_key(*rule)).map(|(_, mode)| format!("{mode} ends"));
+    begun.chain(ended).collect()
 }
 
 impl Done {
     fn of(action: &Action) -> Self {
-        Self { what: action.what.clone(), after: action.after }.without_numbers()
+        let is_of_mode = |part: &&str| part.ends_with(" begins") || part.ends_with(" ends");
+        let modes = action.what.split(", ").filter(is_of_mode).map(str::to_owned).collect();
+        let what: Vec<&str> = action.what.split(", ").filter(|part| !is_of_mode(part)).collect();
+        Self { what: what.join(", "), modes, after: action.after }.without_numbers()
     }
 
     fn nothing(position: Qty) -> Self {
-        Self { what: "nothing".to_owned(), after: position }
+        Self { what: "nothing".to_owned(), modes: BTreeSet::new(), after: position }
     }
 
     /// As far as it is compared: where a stop is moved to is of the bar that moves it.
@@ -186,7 +218,8 @@ impl Done {
     fn is_as(&self, other: &Self, whole: f64) -> bool {
         let follows = |done: &Self| ["nothing", "resize"].contains(&done.what.as_str());
         let (a, b) = (self.after.approximate(), other.after.approximate());
-        (self.what == other.what || (follows(self) && follows(other)))
+        self.modes == other.modes
+            && (self.what == other.what || (follows(self) && follows(other)))
             && (a - b).abs() <= 0.13 * a.abs().max(b.abs()).max(whole) + 0.002
     }
 
@@ -196,18 +229,33 @@ impl Done {
         let sent = orders.clone().find(|row| ["place", "amend"].contains(&row.event.as_str()));
         let plans: Vec<_> = run.tables.plans.iter().filter(|row| row.time == at).collect();
         let target = plans.last().map_or(position, |row| row.target);
+        let rungs = orders
+            .clone()
+            .filter(|row| row.event == "place" && row.kind == "market")
+            .filter_map(|row| Some((row.purpose.strip_prefix("rung ")?.to_owned(), row.quantity)));
+        let rungs: Vec<(String, Qty)> = rungs.collect();
+        let taken = rungs.iter().fold(Qty::ZERO, |sum, (_, qty)| sum + *qty);
+        let left = if position.signum() < 0 { position + taken } else { position - taken };
+        let modes = modes_changed(run, at);
         let done = match sent {
+            Some(row) if row.purpose.starts_with("rung ") && rungs.len() > 1 => {
+                let numbers: Vec<&str> = rungs.iter().map(|(number, _)| number.as_str()).collect();
+                let (last, first) = numbers.split_last().unwrap();
+                (format!("rungs {} and {last}", first.join(", ")), left)
+            }
+            Some(row) if row.purpose.starts_with("rung ") && !rungs.is_empty() => (row.purpose.to_string(), left),
             Some(row) if row.event == "amend" && row.kind == "stop" => ("moves the".to_owned(), position),
             Some(row) if row.event == "amend" => (format!("changes the {}", row.purpose), position),
             Some(row) => (row.purpose.to_string(), target),
             None if orders.any(|row| row.event == "cancel") => ("takes an order back".to_owned(), target),
+            None if !modes.is_empty() => (String::new(), target),
             None if plans.iter().any(|row| ["refused", "unmet"].contains(&row.outcome.as_str())) => {
                 ("refuses".to_owned(), target)
             }
             None => return Self::nothing(position),
         };
         let what = if done.0 == "moves the" { "moves the ".to_owned() } else { done.0 };
-        Self { what, after: done.1 }.without_numbers()
+        Self { what, modes, after: done.1 }.without_numbers()
     }
 }
 
@@ -249,6 +297,37 @@ fn listed(foreseen: &Next, closes: Timestamp, close: Price, index: Option<f64>) 
     Some(last.map_or(anyway, |(_, action)| Done::of(action)))
 }
 
+/// Each fill of an order that was there before was listed: as on its way, or as resting where the bar then was. And all that was on its way
+/// is answered. How many fills there were.
+fn as_foreseen(run: &Run, foreseen: &Next, (now, then): (&Tick, &Tick)) -> usize {
+    let Event::Bar(bar) = &then.events[0] else { panic!("{:?}", then.events) };
+    let is_between = |time: Timestamp| time > now.at && time <= then.at;
+    // What a fill within the bar moves or lowers is another order than the one that was foreseen.
+    let was_there = |order: &str| {
+        let mut rows = run.tables.orders.iter().filter(|row| row.order == order);
+        rows.clone().any(|row| row.event == "place" && row.time <= now.at)
+            && !rows.any(|row| row.event == "amend" && is_between(row.time))
+    };
+    let mut seen = 0;
+    for fill in run.tables.fills.iter().filter(|fill| is_between(fill.time) && was_there(&fill.order)) {
+        let is_on_its_way = foreseen.on_their_way.iter().any(|order| order.order == fill.order);
+        let rested = foreseen.actions.iter().any(|action| {
+            matches!(action.trigger, Trigger::Resting { price } if (bar.low..=bar.high).contains(&price) && price != foreseen.price)
+                && action.what == *fill.purpose
+        });
+        assert!(is_on_its_way || rested, "{fill:?}, {} to {}\n{foreseen:#?}", foreseen.price, bar.close);
+        assert!(!(is_on_its_way && rested), "{fill:?}\n{foreseen:#?}");
+        seen += 1;
+    }
+    let ends = |event: &str| ["filled", "cancelled", "rejected"].contains(&event);
+    for order in &foreseen.on_their_way {
+        let is_answered =
+            run.tables.orders.iter().any(|row| row.order == order.order && is_between(row.time) && ends(&row.event));
+        assert!(is_answered, "{order:?}, {} to {}\n{foreseen:#?}", foreseen.price, bar.close);
+    }
+    seen
+}
+
 /// Random policies on markets of which each bar moves one thing: what is done at a bar was listed the bar before, with the size that
 /// follows, and what was listed and is crossed is done.
 #[test]
@@ -256,6 +335,7 @@ fn what_fires_was_listed_and_what_is_crossed_is_done() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[8; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let (mut asked, mut by_price, mut by_series, mut wrong) = (0, 0, 0, Vec::new());
+    let (mut fills, mut at_once, mut in_modes, mut in_rungs) = (0, 0, 0, 0);
     for seed in 0..u64::from(cases(60)) {
         let mut policy = policies().new_tree(&mut runner).unwrap().current();
         // What will have been traded by then nobody supposes.
@@ -279,8 +359,13 @@ fn what_fires_was_listed_and_what_is_crossed_is_done() {
             if !run.tables.plans.iter().any(|row| row.time == then.at) && !random.chance(0.04) {
                 continue;
             }
-            // What the venue says in between changes what is decided on.
             let is_between = |time: Timestamp| time > now.at && time <= then.at;
+            if run.tables.fills.iter().any(|fill| is_between(fill.time)) && random.chance(0.5) {
+                let foreseen = next(&run, now.at);
+                fills += as_foreseen(&run, &foreseen, (now, then));
+                at_once += foreseen.on_their_way.iter().filter(|order| order.kind != "market").count();
+            }
+            // What the venue says in between changes what is decided on.
             let ends = |event: &str| ["cancelled", "rejected", "triggered"].contains(&event);
             if run.tables.fills.iter().any(|fill| is_between(fill.time))
                 || run.tables.orders.iter().any(|row| ends(&row.event) && is_between(row.time))
@@ -303,6 +388,7 @@ fn what_fires_was_listed_and_what_is_crossed_is_done() {
             if !foreseen.on_their_way.is_empty() {
                 continue;
             }
+            fills += as_foreseen(&run, &foreseen, (now, then));
             let Some(listed) = listed(&foreseen, then.at, bar(then).close, index) else { continue };
             let done = Done::in_run(&run, then.at, foreseen.position);
             asked += 1;
@@ -310,6 +396,8 @@ fn what_fires_was_listed_and_what_is_crossed_is_done() {
                 by_price += u32::from(moved != 0.0);
                 by_series += u32::from(index.is_some());
             }
+            in_modes += done.modes.len();
+            in_rungs += u32::from(done.what.starts_with("rung"));
             // Sizes are measured by what would be held anyway, else by the largest.
             let of_now = |action: &&Action| match &action.trigger {
                 Trigger::Time { at } => *at == then.at,
@@ -335,6 +423,10 @@ fn what_fires_was_listed_and_what_is_crossed_is_done() {
     assert!(
         asked > 500 && by_price > 100 && by_series > 40,
         "{asked} asked, {by_price} by price, {by_series} by series"
+    );
+    assert!(
+        fills > 60 && at_once > 5 && in_modes > 8 && in_rungs > 5,
+        "{fills} fills, {at_once} at once, {in_modes} changes of mode, {in_rungs} rungs"
     );
 }
 

@@ -207,7 +207,16 @@ fn what_is_listed_for_a_price_is_what_is_planned_there() {
             let there = (price * (1.0 + 0.28 * (2.0 * random.uniform() - 1.0)) * 10.0).round() / 10.0;
             let Some(wanted) = listed(&next, &now, there) else { continue };
             let planned = planned(&text, &state, there);
-            let (a, b) = (wanted.approximate(), planned.target.approximate());
+            // Rungs that are taken at once go off beside the target.
+            let taken: f64 = planned
+                .exits
+                .iter()
+                .map(|exit| if let Exit::Take { qty, .. } = exit { qty.approximate() } else { 0.0 })
+                .sum();
+            let target = planned.target.approximate();
+            let left = (planned.position.approximate().abs() - taken).max(0.0);
+            let b = if taken > 0.0 { target.signum() * target.abs().min(left) } else { target };
+            let a = wanted.approximate();
             let whole = now.target.approximate().abs();
             asked += 1;
             acts += u32::from(planned.target != now.target);

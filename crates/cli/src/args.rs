@@ -775,13 +775,19 @@ fn only(text: &str) -> Result<(String, String), String> {
 fn supposition(text: &str) -> Result<(String, f64), String> {
     let wrong = || format!("`{text}` is not NAME=VALUE with a number, as `price=65000` or `dvol.btc=80%`");
     let (name, value) = text.rsplit_once('=').ok_or_else(wrong)?;
-    let (number, unit) = match (value.strip_suffix('%'), value.strip_suffix("bp")) {
-        (Some(number), _) => (number, 100.0),
-        (_, Some(number)) => (number, 10_000.0),
-        _ => (value, 1.0),
+    let (number, places) = match (value.strip_suffix('%'), value.strip_suffix("bp")) {
+        (Some(number), _) => (number, Some(-2)),
+        (_, Some(number)) => (number, Some(-4)),
+        _ => (value, None),
     };
-    let number: f64 = number.trim().replace('_', "").parse().map_err(|_| wrong())?;
-    if number.is_finite() { Ok((name.trim().to_owned(), number / unit)) } else { Err(wrong()) }
+    let number = number.trim().replace('_', "");
+    let plain: f64 = number.parse().map_err(|_| wrong())?;
+    // Places are moved in the text: a quotient of doubles may be another number than the one that was written.
+    let number = match places {
+        Some(places) => format!("{number}e{places}").parse().map_err(|_| wrong())?,
+        None => plain,
+    };
+    if number.is_finite() { Ok((name.trim().to_owned(), number)) } else { Err(wrong()) }
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub(crate) struct Whole {
     files: Vec<(String, usize)>,
     /// Values that were put in, in that order.
     put: Vec<Put>,
+    /// The same files as the system finds them.
+    paths: Vec<PathBuf>,
     /// What of its files cannot be put together: there is no text then.
     pub(crate) fault: Option<Box<Fault>>,
 }
@@ -95,6 +97,7 @@ impl Whole {
             read: text.to_owned(),
             files: vec![(shown(path), 0)],
             put: Vec::new(),
+            paths: Vec::new(),
             fault: None,
         }
     }
@@ -102,7 +105,7 @@ impl Whole {
     /// Reads a file and all that it includes. What is wrong with an include is its [`Self::fault`].
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let (text, read, files, put) = (String::new(), String::new(), Vec::new(), Vec::new());
-        let mut whole = Self { text, read, files, put, fault: None };
+        let mut whole = Self { text, read, files, put, paths: Vec::new(), fault: None };
         match whole.add(path, &mut Vec::new(), None) {
             Ok(()) => {}
             Err(Stop::Failed(failure)) => return Err(failure),
@@ -170,6 +173,11 @@ impl Whole {
             let message = format!("`{}` includes itself: {}", shown(path), links.collect::<Vec<_>>().join(", "));
             return Err(from.stop(Code::IncludeCycle, message, "closes the circle", "take one of these includes out"));
         }
+        // Each of its keys would be set twice.
+        if let (true, Some(from)) = (self.paths.contains(&own), &from) {
+            let message = format!("`{}` is included twice", shown(path));
+            return Err(from.stop(Code::Duplicate, message, "is included here again", "keep one of the two includes"));
+        }
         let full = |from: &Place<'_>| {
             let message = format_args!("`{}` is one include too many", shown(path));
             let help = format_args!("a policy has at most {FILES_MAX} files, {DEPTH_MAX} deep");
@@ -190,6 +198,7 @@ impl Whole {
             return Err(from.stop(Code::IncludeLimits, message, "is included here", "is it the right file?"));
         }
         let (files, line) = included;
+        self.paths.push(own.clone());
         above.push(Above { path: own, name: files::name(path), line });
         let folder = path.parent().unwrap_or(Path::new(""));
         for (file, span) in files {
@@ -376,6 +385,7 @@ mod tests {
         assert_eq!(place(&[("first.toml", FIRST), ("sub/size.toml", SIZE)]), "P083 first.toml:4 \"caps.toml\"");
         assert_eq!(both("policy = 1\ninclude = [\"first.toml\"]\n"), "P084 caps.toml:2 \"first.toml\"");
         assert_eq!(both("include = [\"sub\"]\n"), "P083 caps.toml:1 \"sub\"");
+        assert_eq!(both("include = [\"sub/size.toml\"]\n"), "P002 caps.toml:1 \"sub/size.toml\"");
         assert_eq!(both("name = \"y\"\n[caps]\n"), "P086 caps.toml:1 name");
         assert_eq!(both("include = \"first.toml\"\n"), "P086 caps.toml:1 \"first.toml\"");
         let large = format!("# {}\n", "x".repeat(policy::TEXT_BYTES_MAX));

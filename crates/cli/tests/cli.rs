@@ -492,7 +492,7 @@ fn a_pipe_is_refused_and_not_waited_for() {
     let pipe = sandbox.path("pipe").display().to_string();
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let import = ["import", "bars", &pipe, "--instrument", "binance:BTCUSDT", "--labelled", "open", "-o", "bars.tape"];
-    for args in [&["tape", "info", &pipe][..], &["tape", "check", &pipe], &import] {
+    for args in [&["tape", "info", &pipe][..], &["tape", "check", &pipe], &import, &["check", &pipe]] {
         let output = sandbox.command(args).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");

@@ -850,6 +850,8 @@ right
     AlwaysSame = "P071", "comparison that is always the same",
 "A warning: the comparison gives the same at every decision, whatever the market does: it compares numbers,
 a fact with itself, or a fact with a number that it never reaches. Shares are from 0 to 1: 80 is not 80%.
+Also a value that is never known (a division by zero, the root of a number under zero), and a `clamp` whose
+least is over its most: the most counts then.
 
 wrong
     [signal]

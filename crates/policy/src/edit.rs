@@ -26,12 +26,17 @@ pub enum SetError {
         /// The entry asked for, from 0.
         entry: String,
     },
+    /// What is there is a section, not a value.
+    Section(String),
 }
 
 impl fmt::Display for SetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => write!(f, "{} is no path to a value: write `section.key`", quoted(path)),
+            Self::Section(path) => {
+                write!(f, "{} is a section: name a key in it, as `{path}.key`", quoted(path))
+            }
             Self::Text => write!(f, "the policy's text cannot be read as TOML"),
             Self::NoTable { path, part } => write!(f, "{}: {} holds a value, no keys", quoted(path), quoted(part)),
             Self::NoEntry { path, entry } => write!(f, "{}: the list has no entry {}", quoted(path), quoted(entry)),
@@ -93,6 +98,11 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<String, SetError> {
             return Ok(insert(text, missing, header, &literal));
         };
         found = Some(next);
+    }
+    if let Some(section) = found.filter(|found| matches!(found.get_ref(), DeValue::Table(_)))
+        && text[section.span()].starts_with('[')
+    {
+        return Err(SetError::Section(path.to_owned()));
     }
     match found.map(Spanned::span) {
         Some(span) => Ok(format!("{}{literal}{}", &text[..span.start], &text[span.end..])),
@@ -199,6 +209,7 @@ mod tests {
         check("stop.initial", "2N", "\n[stop]\ninitial = \"2N\"\n");
         check("caps.drawdown.0.restore", "5%", "{ at = \"10%\", factor = 0.5, restore = \"5%\" }");
         check("name", "a \"b\"", "name = \"a \\\"b\\\"\"\npolicy = 1");
+        assert_eq!(set(TEXT, "size", "5"), Err(SetError::Section("size".to_owned())));
         let twice = set(&set(TEXT, "stop.initial", "2N").unwrap(), "stop.trail", "6N").unwrap();
         assert!(twice.ends_with("[stop]\ntrail = \"6N\"\ninitial = \"2N\"\n"), "{twice}");
     }

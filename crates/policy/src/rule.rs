@@ -225,6 +225,12 @@ impl fmt::Display for Arg {
                 let shown = format!("{value:.4}");
                 write!(f, "{} {code}", shown.trim_end_matches('0').trim_end_matches('.'))
             }
+            // A basis point is told too.
+            Self::Percent(value) if *value != 0.0 && value.abs() < 0.000_5 => {
+                let shown = format!("{:.6}", value * 100.0);
+                let decimals = shown.trim_end_matches('0').trim_end_matches('.').len();
+                write!(f, "{} %", if decimals < 4 { "0.0" } else { &shown[..decimals] })
+            }
             Self::Percent(value) => write!(f, "{:.1} %", value * 100.0 + 0.0),
             Self::Number(value) => write!(f, "{:.2}", value + 0.0),
             Self::Count(value) => value.fmt(f),

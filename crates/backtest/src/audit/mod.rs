@@ -91,7 +91,15 @@ impl Audit {
 /// Audits a run folder: its files against their hashes, then its tables against each other, the policy and the tapes.
 pub fn audit(path: &Path, progress: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Audit, Error> {
     let mut found = Found::default();
-    files::check(path, &mut found)?;
+    match files::check(path, &mut found) {
+        Ok(()) => {}
+        Err(Error::NotARun { path: file, why }) if folder::is_damaged(path) => {
+            found
+                .ensure("files", false, At::file("run.json"), || format!("`{}` cannot be read: {why}", file.display()));
+            return Ok(Audit::of_files(found, "everything but the record: it cannot be read"));
+        }
+        Err(error) => return Err(error),
+    }
     match folder::open(path) {
         Ok(run) => check(&run, found, progress),
         // What was altered and cannot even be read is the finding, not a failure.

@@ -171,6 +171,10 @@ const SAID: &[Said] = &[
     (
         "loss_cap",
         &[
+            (CUT_REFUSED, "up {} today, but was down by the limit of {}: no increase before the day ends"),
+            (CUT_REFUSED, "up {} today, but was down by the limit of {}: flat until the day ends"),
+            (CUT_REFUSED, "up {} this week, but was down by the limit of {}: no increase before the week ends"),
+            (CUT_REFUSED, "up {} this week, but was down by the limit of {}: flat until the week ends"),
             (CUT_REFUSED, "lost {} today, limit {}: no increase before the day ends"),
             (CUT_REFUSED, "lost {} today, limit {}: flat until the day ends"),
             (CUT_REFUSED, "lost {} this week, limit {}: no increase before the week ends"),
@@ -325,6 +329,7 @@ const SAID: &[Said] = &[
             (MODE, "mode reduce-only, nothing is opened or added: `modes.reduce_only` holds"),
             (MODE, "mode reduce-only, nothing is opened or added: whether `modes.reduce_only` holds is not known"),
             (MODE, "mode {} until {}, unless its condition holds again"),
+            (MODE, "mode {} stays: whether its condition still holds is not known"),
             (KEPT, "mode {} ended"),
             (REFUSED, "unit {} refused: mode {}"),
         ],
@@ -335,6 +340,7 @@ const SAID: &[Said] = &[
             (MODE, "mode hold, nothing new goes out but exits: `modes.hold` holds"),
             (MODE, "mode reduce-only, nothing is opened or added: whether `modes.hold` holds is not known"),
             (MODE, "mode {} until {}, unless its condition holds again"),
+            (MODE, "mode {} stays: whether its condition still holds is not known"),
             (KEPT, "mode {} ended"),
             (REFUSED, "unit {} refused: mode {}"),
         ],
@@ -345,6 +351,7 @@ const SAID: &[Said] = &[
             (MODE, "mode flatten: `modes.flatten` holds"),
             (MODE, "mode reduce-only, nothing is opened or added: whether `modes.flatten` holds is not known"),
             (MODE, "mode {} until {}, unless its condition holds again"),
+            (MODE, "mode {} stays: whether its condition still holds is not known"),
             (KEPT, "mode {} ended"),
             (REFUSED, "unit {} refused: mode {}"),
         ],
@@ -361,6 +368,7 @@ const SAID: &[Said] = &[
         "max_orders",
         &[
             (HELD, "{} orders sent within {}, limit {}: the change to {} waits"),
+            (REFUSED, "unit {} waits: {} orders sent within {} and one that goes out now, limit {}"),
             (REFUSED, "unit {} waits: {} orders sent within {}, limit {}"),
         ],
     ),

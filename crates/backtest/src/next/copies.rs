@@ -1,5 +1,6 @@
 //! Copies of an engine as it was at an instant, and what they answer.
 
+use super::modes::{self, InForce};
 use super::options::Quoted;
 use super::search::{changes, is_trivial};
 use super::{Action, Trigger};
@@ -9,6 +10,7 @@ use crate::setup::Setup;
 use engine::{Engine, Output, Plan, Purpose};
 use market::{Bar, Catalogue, Command, Event, Input, OrderKind, SeriesPoint, Source};
 use policy::{Outcome, Policy};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use units::state::StateReader;
 use units::{Duration, InstrumentId, Price, Qty, Ratio, Round, SeriesId, StrategyId, Timestamp};
@@ -25,7 +27,7 @@ const BARS_MAX: i64 = 2_100;
 /// Things that are told as time passes, at most.
 const TIMES_MAX: usize = 8;
 
-/// What is sent (0 placed, 1 amended, 2 taken back) and what for, or what a rule refuses (3).
+/// What is sent (0 placed, 1 amended, 2 taken back) and what for, what a rule refuses (3), or which mode begins or ends ([`modes`]).
 pub(super) type Kind = (u8, Purpose, u8);
 
 /// A step of a plan, and the name of its rule.
@@ -38,6 +40,8 @@ pub(super) struct Answered {
     pub(super) after: Qty,
     pub(super) command: Option<(Command, Purpose)>,
     pub(super) plan: Option<(Arc<Plan>, Vec<Named>)>,
+    /// The modes that are in force behind it.
+    pub(super) modes: Vec<InForce>,
 }
 
 impl Answered {
@@ -61,6 +65,10 @@ pub(super) struct Copies<'a> {
     pub(super) lot: Qty,
     pub(super) bar: Duration,
     pub(super) position: Qty,
+    /// Ids of orders that fill before the next bar has closed: nothing takes them back.
+    pub(super) on_their_way: BTreeSet<String>,
+    /// Modes that are in force.
+    pub(super) modes: Vec<InForce>,
     /// Facts that are supposed to be something else than the engine finds.
     pub(super) supposed: &'a [(SeriesId, Ratio)],
     /// Of a structure of options: the quotes that its price follows.
@@ -126,8 +134,14 @@ impl Copies<'_> {
 
     /// What an engine answers to events at an instant.
     pub(super) fn ask_at(&self, engine: &mut Engine, at: Timestamp, events: &[Event]) -> Answered {
+        self.ask_in(engine, &self.modes, at, events)
+    }
+
+    /// The same, where other modes were in force before.
+    pub(super) fn ask_in(&self, engine: &mut Engine, before: &[InForce], at: Timestamp, events: &[Event]) -> Answered {
         engine.handle(&Input { at, source: Source::Market, events });
-        let mut answered = Answered { after: self.position, ..Answered::default() };
+        let mut answered = Answered { after: self.position, modes: before.to_vec(), ..Answered::default() };
+        let mut sold = Qty::ZERO;
         while let Some(output) = engine.poll_output() {
             match output {
                 Output::Plan(plan) if plan.strategy == self.strategy => {
@@ -135,15 +149,25 @@ impl Copies<'_> {
                         plan.steps.iter().filter(|step| matches!(step.outcome, Outcome::Refused | Outcome::Unmet));
                     answered.kinds.extend(refused.map(|step| (3, Purpose::Entry, step.rule)));
                     let named = |step: &policy::Step| (*step, engine.rule_name(self.strategy, step.rule));
-                    let steps = plan.steps.iter().map(named).collect();
+                    let steps: Vec<Named> = plan.steps.iter().map(named).collect();
+                    answered.modes = modes::of_plan(&steps);
                     answered.plan = Some((plan, steps));
                 }
                 Output::Command { command, purpose, strategy } if strategy == self.strategy => {
-                    let kind = match command {
-                        Command::Place(_) => 0,
-                        Command::Amend { .. } => 1,
-                        Command::Cancel { .. } => 2,
+                    let (kind, old) = match &command {
+                        Command::Place(_) => (0, None),
+                        Command::Amend { order, .. } => (1, Some(*order)),
+                        Command::Cancel { order } => (2, Some(*order)),
                     };
+                    if old.is_some_and(|id| self.on_their_way.contains(&id.to_string())) {
+                        continue;
+                    }
+                    // A plan's target counts a rung from its fill on.
+                    if let (Command::Place(order), Purpose::Rung { .. }) = (&command, purpose)
+                        && order.kind == OrderKind::Market
+                    {
+                        sold += order.qty;
+                    }
                     answered.kinds.push((kind, purpose, 0));
                     // What is sent says more than what is taken back for it.
                     if kind < 2 && answered.command.is_none() {
@@ -157,6 +181,13 @@ impl Copies<'_> {
         if let Some((plan, _)) = answered.plan.as_ref().filter(|_| !moves_only) {
             answered.after = plan.target.qty;
         }
+        // What rungs take now is off what is held. Beside another order the plan's target is what both come to.
+        if let (false, Some((_, Purpose::Rung { .. }))) = (sold.is_zero(), &answered.command) {
+            let left = (self.position.abs() - sold).max(Qty::ZERO);
+            answered.after = if self.position.signum() < 0 { -left } else { left };
+        }
+        let changed: Vec<Kind> = modes::changes(before, &answered.modes).collect();
+        answered.kinds.extend(changed);
         answered
     }
 
@@ -190,12 +221,15 @@ impl Copies<'_> {
                 Some((_, Purpose::Add { .. })) => "pyramid",
                 _ => "",
             };
+            let of_mode = modes::rule_of(&answered.kinds).filter(|_| answered.command.is_none());
             // Rounding is the last to change a target, and decides nothing; nor does what the engine tells of facts.
             let has_a_say = |step: &policy::Step| step.outcome != Outcome::Kept || step.before != step.after;
             let decides = |(step, rule): &&(policy::Step, &'static str)| {
                 *rule == wanted || (wanted.is_empty() && !["trim", "market"].contains(rule) && has_a_say(step))
             };
-            let decided = steps.iter().rposition(|step| decides(&step)).or(steps.len().checked_sub(1));
+            let of_mode = of_mode.and_then(|rule| steps.iter().rposition(|(step, _)| step.rule == rule));
+            let decided =
+                of_mode.or_else(|| steps.iter().rposition(|step| decides(&step))).or(steps.len().checked_sub(1));
             if let Some(at) = decided {
                 (action.rule, action.because) = (steps[at].1.to_owned(), plan.because(at));
             }
@@ -242,11 +276,12 @@ impl Copies<'_> {
     pub(super) fn by_time(&self) -> Result<Vec<Action>, Error> {
         let mut engine = self.engine()?;
         let mut actions: Vec<Action> = Vec::new();
-        let mut last = Vec::new();
+        let (mut last, mut modes) = (Vec::new(), self.modes.clone());
         for number in 1..=(HORIZON.nanos() / self.bar.nanos()).min(BARS_MAX) {
-            let answered = self.ask(&mut engine, number, &[self.bar(number, self.price)]);
+            let at = self.at + Duration::from_nanos(self.bar.nanos() * number);
+            let answered = self.ask_in(&mut engine, &modes, at, &[self.bar(number, self.price)]);
+            modes.clone_from(&answered.modes);
             if !answered.kinds.is_empty() && answered.kinds != last {
-                let at = self.at + Duration::from_nanos(self.bar.nanos() * number);
                 actions.push(self.action(&answered, Trigger::Time { at }));
                 // A small trade that follows the market hides nothing that comes after it.
                 let goes_on = answered.trades() && is_trivial(self.position, answered.after, self.lot);
@@ -306,7 +341,16 @@ impl Copies<'_> {
 }
 
 fn said(answered: &Answered) -> String {
-    match answered.command {
+    let rungs = answered.kinds.iter().filter_map(|(kind, purpose, _)| match purpose {
+        Purpose::Rung { index } if *kind == 0 => Some((index + 1).to_string()),
+        _ => None,
+    });
+    let rungs: Vec<String> = rungs.collect();
+    let done = match answered.command {
+        Some((Command::Place(_), Purpose::Rung { .. })) if rungs.len() > 1 => {
+            let (last, first) = rungs.split_last().map_or(("", &[][..]), |(last, first)| (last.as_str(), first));
+            format!("rungs {} and {last}", first.join(", "))
+        }
         Some((Command::Amend { kind: OrderKind::Stop { trigger }, .. }, purpose)) => {
             format!("moves the {purpose} to {trigger}")
         }
@@ -314,6 +358,10 @@ fn said(answered: &Answered) -> String {
         Some((_, purpose)) => purpose.to_string(),
         None if answered.kinds.is_empty() => "nothing".to_owned(),
         None if answered.kinds.iter().any(|(kind, ..)| *kind == 2) => "takes an order back".to_owned(),
+        // That a mode refuses is said by its beginning.
+        None if modes::rule_of(&answered.kinds).is_some() => String::new(),
         None => "refuses".to_owned(),
-    }
+    };
+    let of_modes = modes::said(&answered.kinds);
+    [done].into_iter().filter(|done| !done.is_empty()).chain(of_modes).collect::<Vec<_>>().join(", ")
 }

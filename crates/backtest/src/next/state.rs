@@ -4,6 +4,7 @@
 //! where the decision becomes another is searched as for a run.
 
 use super::copies::{Answered, Kind};
+use super::modes::{self, InForce};
 use super::search::changes;
 use super::what_if::WhatIf;
 use super::{Action, Next, Trigger};
@@ -11,7 +12,7 @@ use crate::explain::PlanView;
 use crate::plan::{Decided, Moved, Ready};
 use crate::{Error, PlanAnswer};
 use engine::Purpose;
-use policy::{Exit, Outcome, facts};
+use policy::{Add, Exit, Outcome, facts};
 use units::{Duration, Price, Qty, Round};
 
 /// How far the price is moved, in what steps decisions are compared, as shares of it.
@@ -119,6 +120,11 @@ fn is_between(level: Price, from: Price, to: Price) -> bool {
     (from < level && level <= to) || (to <= level && level < from)
 }
 
+/// Whether the trigger of an add is one that the price has passed.
+fn is_behind(add: &Add, price: Price) -> bool {
+    if add.qty.signum() > 0 { add.trigger <= price } else { add.trigger >= price }
+}
+
 /// Where orders rest.
 fn resting(answer: &PlanAnswer) -> Vec<Price> {
     let exits = answer.exits.iter().filter_map(|exit| match exit {
@@ -126,7 +132,8 @@ fn resting(answer: &PlanAnswer) -> Vec<Price> {
         Exit::Rung { price, .. } => Some(*price),
         _ => None,
     });
-    exits.chain(answer.add.map(|add| add.trigger)).collect()
+    let add = answer.add.filter(|add| !is_behind(add, answer.price));
+    exits.chain(add.map(|add| add.trigger)).collect()
 }
 
 struct Asking<'a> {
@@ -168,8 +175,17 @@ impl Asking<'_> {
             }
             _ => None,
         });
-        let add =
-            answer.add.map(|add| action(add.trigger, Purpose::Add { unit: add.unit }.to_string(), held + add.qty));
+        let add = answer.add.map(|add| {
+            let rests = action(add.trigger, Purpose::Add { unit: add.unit }.to_string(), held + add.qty);
+            match is_behind(&add, answer.price) {
+                true => Action {
+                    trigger: Trigger::Time { at: answer.time },
+                    because: format!("its trigger at {} is behind the price: it fills at once", add.trigger),
+                    ..rests
+                },
+                false => rests,
+            }
+        });
         exits.chain(add).collect()
     }
 
@@ -191,7 +207,12 @@ impl Asking<'_> {
         let steps = decided.because.steps().iter();
         let refused = steps.filter(|step| matches!(step.outcome, Outcome::Refused | Outcome::Unmet));
         kinds.extend(refused.map(|step| (3, Purpose::Entry, step.rule)));
-        Answered { kinds, after: answer.target, command: None, plan: None }
+        let modes = |decided: &Decided| -> Vec<InForce> {
+            decided.because.steps().iter().filter_map(|step| Some((step.rule, step.mode()?))).collect()
+        };
+        let modes = (modes(self.now), modes(decided));
+        kinds.extend(modes::changes(&modes.0, &modes.1));
+        Answered { kinds, after: after(answer), modes: modes.1, ..Answered::default() }
     }
 
     fn action(&self, decided: &Decided, purpose: Option<Purpose>, trigger: Trigger) -> Action {
@@ -204,9 +225,13 @@ impl Asking<'_> {
             (None, Some(stop)) if has(1) => format!("moves the stop to {stop}"),
             (None, _) if has(1) => "takes the stop back".to_owned(),
             (None, _) if has(2) => "takes an order back".to_owned(),
+            (None, _) if modes::rule_of(&answered.kinds).is_some() => String::new(),
             (None, _) if has(3) => "refuses".to_owned(),
             (None, _) => "nothing".to_owned(),
         };
+        let of_mode = modes::rule_of(&answered.kinds).filter(|_| sent.is_none());
+        let parts = [what].into_iter().filter(|what| !what.is_empty()).chain(modes::said(&answered.kinds));
+        let what = parts.collect::<Vec<_>>().join(", ");
         let wanted = match () {
             () if what.contains("stop") => "stop",
             () if what.starts_with("rung") => "ladder",
@@ -219,11 +244,13 @@ impl Asking<'_> {
             step.rule == wanted
                 || (wanted.is_empty() && step.rule != "trim" && has_a_say(&step.outcome, step.before != step.after))
         };
-        let step = steps.iter().rev().find(decides).or(steps.last());
+        let of_mode = of_mode.and_then(|rule| decided.because.steps().iter().position(|step| step.rule == rule));
+        let of_mode = of_mode.and_then(|at| steps.get(at));
+        let step = of_mode.or_else(|| steps.iter().rev().find(decides)).or(steps.last());
         Action {
             trigger,
             before: decided.answer.position,
-            after: decided.answer.target,
+            after: after(&decided.answer),
             rule: step.filter(|_| what != "nothing").map(|step| step.rule.clone()).unwrap_or_default(),
             because: match step {
                 Some(step) if what != "nothing" => step.because.clone(),
@@ -299,6 +326,22 @@ impl Asking<'_> {
         }
         Ok(actions)
     }
+}
+
+/// What is held behind a decision: the target, less what rungs take now.
+fn after(answer: &PlanAnswer) -> Qty {
+    let taken =
+        answer.exits.iter().filter_map(|exit| if let Exit::Take { qty, .. } = exit { Some(*qty) } else { None });
+    let taken = taken.fold(Qty::ZERO, |sum, qty| sum + qty);
+    if taken.is_zero() {
+        return answer.target;
+    }
+    let left = (answer.position.abs() - taken).max(Qty::ZERO);
+    // What closes or turns the position takes them along.
+    if answer.target.signum() != answer.position.signum() || answer.target.abs() < left {
+        return answer.target;
+    }
+    if answer.position.signum() < 0 { -left } else { left }
 }
 
 /// What the change of size that goes out now is for. `None`: nothing goes out.

@@ -217,7 +217,7 @@ EXAMPLES
   trimtab next runs/oct                   at the run's end
   trimtab next runs/oct --at 2025-10-10T21:20:00Z
   trimtab next runs/oct --what-if price=65000 --what-if dvol.btc=80%
-  trimtab next runs/oct --set caps.leverage=1.5
+  trimtab next runs/oct --set caps.leverage=2.2
   trimtab next examples/btc-trend.toml --state examples/state.json
   trimtab next runs/oct --json
 

@@ -29,7 +29,10 @@ pub(crate) fn lines(next: &Next, width: usize, verbose: bool) -> Vec<String> {
     )];
     if let Some(what_if) = &next.what_if {
         let changed = what_if.changed.iter().map(|(key, value)| format!("the policy said {key} = {value}"));
-        let set = what_if.set.iter().map(|(name, value)| format!("{name} = {value}"));
+        let set = what_if.set.iter().map(|(name, value)| match name.as_str() {
+            "price" => format!("{name} = {value}"),
+            _ => format!("{name} = {}", shown_of(next, name).text(*value)),
+        });
         let set = changed.chain(set).collect::<Vec<_>>().join(", ");
         lines.push(format!("  what if {set}{}:", if is_of_run { ", with the next bar" } else { "" }));
         for fill in &what_if.fills {
@@ -97,8 +100,18 @@ pub(crate) fn lines(next: &Next, width: usize, verbose: bool) -> Vec<String> {
     }
     for order in &next.on_their_way {
         let quantity = show::qty(order.quantity, lot, Style::Terminal);
+        let how = match (order.trigger, order.price) {
+            (None, None) => "at the market".to_owned(),
+            (None, Some(limit)) => format!("no worse than {}, which the market is at", price(limit)),
+            (Some(trigger), None) => format!("by a stop at {}, which the market is beyond", price(trigger)),
+            (Some(trigger), Some(limit)) => {
+                format!("by a stop at {}, which the market is beyond, no worse than {}", price(trigger), price(limit))
+            }
+        };
+        let change = if order.side == "buy" { order.quantity } else { -order.quantity };
+        let sizes = format!("{} -> {}", measure.exposure(next.position), measure.exposure(next.position + change));
         lines.push(format!(
-            "  on its way: {} {quantity} at the market ({}); what is done before it fills counts it",
+            "  on its way: {} {quantity} {how} ({}, {sizes}); what is done before it fills counts it",
             order.side, order.purpose
         ));
     }
@@ -150,11 +163,15 @@ fn head(next: &Next, action: &Action, price: &dyn Fn(Price) -> String) -> [Strin
         Trigger::Time { at } if *at == next.at => ["now".to_owned(), String::new(), String::new()],
         Trigger::Time { at } => [String::new(), show::time(*at), format!("in {}", at.since(next.at))],
         Trigger::Series { name, now, value } => {
-            let is_share = next.volatilities.contains(name) || name == "implied volatility";
-            let shown = if is_share { Shown::Percent } else { Shown::of_fact(name) };
-            [signed(value / now - 1.0), format!("{name} {}", shown.text(*value)), String::new()]
+            [signed(value / now - 1.0), format!("{name} {}", shown_of(next, name).text(*value)), String::new()]
         }
     }
+}
+
+/// How a value of a series or fact is written.
+fn shown_of(next: &Next, name: &str) -> Shown {
+    let is_share = next.volatilities.iter().any(|known| known == name) || name == "implied volatility";
+    if is_share { Shown::Percent } else { Shown::of_fact(name) }
 }
 
 fn signed(share: f64) -> String {
@@ -221,7 +238,10 @@ pub(crate) fn json(next: &Next) -> Value {
             "delta": hedge.delta, "band": hedge.band, "target": hedge.target.to_string()
         })),
         "on_their_way": next.on_their_way.iter().map(|order| {
-            json!({ "side": &*order.side, "quantity": order.quantity.to_string(), "purpose": &*order.purpose })
+            json!({
+                "side": &*order.side, "quantity": order.quantity.to_string(), "purpose": &*order.purpose, "kind": &*order.kind,
+                "trigger": order.trigger.map(|price| price.to_string()), "price": order.price.map(|price| price.to_string()),
+            })
         }).collect::<Vec<_>>(),
     })
 }

@@ -18,10 +18,17 @@ pub(super) fn is_constant(term: &Term) -> bool {
     !reads
 }
 
-/// What a drawdown, or in a limit a share, is compared with where that is more than the whole: an account that is worth anything is not
-/// further down, though one that owes may be.
+/// What a drawdown, or in a limit a share, is compared with where that is more than the whole, or equity where that is nothing or less: an
+/// account that is worth anything is not further down, though one that owes may be.
 pub(super) fn beyond_whole(fact: &Term, level: &Term) -> Option<(String, String)> {
-    let number = constant(level).filter(|number| *number > 1.0)?;
+    let number = constant(level)?;
+    if matches!(fact, Term::Own(fact) if fact.name == "equity") && number <= 0.0 {
+        let label = "an account that is worth anything has more".to_owned();
+        return Some((label, "compare it with an amount that equity can come down to".to_owned()));
+    }
+    if number <= 1.0 {
+        return None;
+    }
     let name = match fact {
         Term::Own(fact) if fact.name == "drawdown" => fact.name,
         _ => reach(fact).filter(|(_, (_, most))| *most == 1.0 && matches!(fact, Term::Told { .. }))?.0,
@@ -35,7 +42,7 @@ pub(super) fn beyond_whole(fact: &Term, level: &Term) -> Option<(String, String)
 }
 
 /// The value of a term that reads no fact.
-fn constant(term: &Term) -> Option<f64> {
+pub(super) fn constant(term: &Term) -> Option<f64> {
     let compiled = is_constant(term).then(|| Expression::new(term.clone(), Unit::Number).compile(&|_| None))??;
     compiled.value(&Facts::new(0))
 }
@@ -203,6 +210,13 @@ mod tests {
             ("60 > iv.atm(30d)", &["60 > iv.atm(30d) always"]),
             ("skew(30d) < -10", &["skew(30d) < -10 never"]),
             ("margin.ratio(binance) < 60", &["margin.ratio(binance) < 60 always"]),
+            ("sqrt(-1) > 5", &["sqrt(-1) never"]),
+            ("sqrt(2 - 3) > drawdown", &["sqrt(2 - 3) never"]),
+            ("price / 0 > 1", &["price / 0 never"]),
+            ("drawdown / (1 - 100%) > 1", &["drawdown / (1 - 100%) never"]),
+            ("clamp(price, 10, 5) > 7", &["clamp(price, 10, 5) last"]),
+            ("equity < 0 USDT", &["0 USDT can"]),
+            ("equity > -5 USDT", &["-5 USDT can"]),
         ] {
             assert_eq!(warned(when), wanted, "{when}");
         }
@@ -224,6 +238,10 @@ mod tests {
             "iv.atm(30d) > 2",
             "leverage() > 20",
             "greeks.vega(BTC) > 5_000",
+            "sqrt(drawdown - 1) > 5",
+            "price / drawdown > 1",
+            "clamp(price, 5, 10) > 7",
+            "equity < 5 USDT",
         ] {
             assert!(warned(when).is_empty(), "{when}");
         }

@@ -377,6 +377,9 @@ impl<'t> Checker<'_, 't, '_> {
         if function == Function::SquareRoot && first.unit != Unit::Number {
             return self.unfit(&first, "`sqrt` takes a number", Unit::Number);
         }
+        if function == Function::SquareRoot && always::constant(&first.term).is_some_and(|number| number < 0.0) {
+            self.warn_never_known(span.clone(), "no number is the root of one under zero");
+        }
         let (mut terms, mut whole) = (vec![first.term.clone()], first);
         for value in values {
             let (left, right) = self.alike(whole, value, "has values of different units")?;
@@ -387,11 +390,22 @@ impl<'t> Checker<'_, 't, '_> {
             terms.insert(0, condition?.term);
         }
         let is_switch = function == Function::Known;
+        if let (Function::Clamp, [_, least, most]) = (function, &terms[..])
+            && let (Some(least), Some(most)) = (always::constant(least), always::constant(most))
+            && least > most
+        {
+            let message = format!("{} is never over its last value", quoted(&self.reader.text()[span.clone()]));
+            let label = "the least is over the most, and then the most counts";
+            self.reader.warn(Code::AlwaysSame, span.clone(), message, label, format!("it is `{signature}`"));
+        }
         let term = Term::Call { function, args: terms };
         Some(if is_switch { switch(term, span) } else { Typed { term, span, ..whole } })
     }
 
     fn binary(&mut self, operator: Binary, left: Typed, right: Typed, span: Range<usize>) -> Option<Typed> {
+        if operator == Binary::Divide && always::constant(&right.term) == Some(0.0) {
+            self.warn_never_known(span.clone(), "it divides by zero");
+        }
         let with = |term: Term, of: Typed, is_plain: bool| Some(Typed { term, is_plain, span: span.clone(), ..of });
         match operator {
             Binary::Times if right.unit == Unit::Number => {
@@ -451,11 +465,24 @@ impl<'t> Checker<'_, 't, '_> {
         self.reader.warn(Code::AlwaysSame, span, message, label, help);
     }
 
-    /// A share beside more than the whole.
+    /// A value that no market tells: no comparison with it holds.
+    fn warn_never_known(&mut self, span: Range<usize>, label: &str) {
+        let message = format!("{} is never known", quoted(&self.reader.text()[span.clone()]));
+        self.reader.warn(
+            Code::AlwaysSame,
+            span,
+            message,
+            label,
+            "what is not known holds in no comparison: take it out",
+        );
+    }
+
+    /// A share beside more than the whole, or an amount beside less than none.
     fn warn_beyond_whole(&mut self, fact: &Typed, level: &Typed) {
         if let Some((label, help)) = always::beyond_whole(&fact.term, &level.term) {
             let shown = quoted(&self.reader.text()[fact.span.clone()]);
-            let message = format!("{shown} is compared with more than it can be");
+            let than = if always::constant(&level.term).is_some_and(|number| number > 0.0) { "more" } else { "less" };
+            let message = format!("{shown} is compared with {than} than it can be");
             self.reader.warn(Code::AlwaysSame, level.span.clone(), message, label, help);
         }
     }

@@ -87,7 +87,7 @@ impl Rule for OrderRateRule {
         let mut room = self.rate.count.saturating_sub(sent);
         let [sent, per, limit] = [Arg::Count(sent), Arg::Duration(self.rate.per), Arg::Count(self.rate.count)];
         let held = position(facts);
-        let mut verdict = Verdict::keep(proposed);
+        let (mut verdict, mut goes_out) = (Verdict::keep(proposed), false);
         if is_discretionary(proposed.qty, held, because) {
             if room == 0 {
                 because.say(
@@ -97,6 +97,7 @@ impl Rule for OrderRateRule {
                 verdict = Verdict { target: unchanged(proposed, held), outcome: Outcome::Held };
             } else {
                 room -= 1;
+                goes_out = true;
             }
         }
         if let Some(add) = because.add()
@@ -104,7 +105,11 @@ impl Rule for OrderRateRule {
             && facts.get(facts::RESTING_ADD) != Some(add.unit)
         {
             let numbers = [Arg::Count(add.unit), sent, per, limit];
-            because.refused_add(add, "unit {} waits: {} orders sent within {}, limit {}", numbers);
+            let sentence = match goes_out {
+                true => "unit {} waits: {} orders sent within {} and one that goes out now, limit {}",
+                false => "unit {} waits: {} orders sent within {}, limit {}",
+            };
+            because.refused_add(add, sentence, numbers);
             because.set_add(None);
         }
         verdict

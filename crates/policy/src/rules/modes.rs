@@ -1,7 +1,7 @@
 //! `[modes]`: trouble degrades one way, normal → reduce-only → hold → flatten (SEMANTICS, Modes).
 //!
-//! A mode is in force while its condition holds, and for `restore_after` behind that. Of several the last one decides. What is not
-//! known never flattens: it bars increases.
+//! A mode is in force while its condition holds, and from the first moment at which that is known not to be so for `restore_after` more.
+//! Of several the last one decides. What is not known never flattens: it bars increases.
 
 use super::guards::{is_discretionary, unchanged};
 use super::{increases, position};
@@ -21,7 +21,7 @@ pub(crate) struct ModeRule {
     reads: Vec<FactId>,
     /// Its condition is of the campaign, of which there is none while nothing is held.
     is_of_campaign: bool,
-    /// Until when it stays in force though its condition holds no more.
+    /// Until when it stays in force though its condition holds no more; [`Timestamp::MAX`] before that is known.
     until: Timestamp,
     /// The mode that the last plan told, so that the one in which it ends says so.
     told: Option<Mode>,
@@ -33,6 +33,8 @@ enum Why {
     Holds,
     /// It held, until a time.
     Held(Timestamp),
+    /// It held, and whether it still does is not known.
+    Stays,
     NotKnown,
 }
 
@@ -57,6 +59,7 @@ impl ModeRule {
         let held = facts.now() < self.until;
         match self.holds(facts) {
             Some(true) => Some((self.mode, Why::Holds)),
+            None if held => Some((self.mode, Why::Stays)),
             _ if held => Some((self.mode, Why::Held(self.until))),
             Some(false) => None,
             None => Some((Mode::ReduceOnly, Why::NotKnown)),
@@ -73,8 +76,9 @@ impl ModeRule {
             }
             (Mode::Flatten, Why::Holds) => because.say("mode flatten: `modes.flatten` holds", []),
             (_, Why::Held(until)) => {
-                because.say("mode {} until {}, unless its condition holds again", [Arg::Mode(mode), Arg::Time(until)]);
+                because.say(STAYS, [Arg::Mode(mode), Arg::Time(until)]);
             }
+            (_, Why::Stays) => because.say(OPEN, [Arg::Mode(mode)]),
             (of, Why::NotKnown) => {
                 let sentence = match of {
                     Mode::ReduceOnly => {
@@ -104,9 +108,12 @@ impl Rule for ModeRule {
 
     /// Coming back needs to be known: what is not known leaves a mode in force.
     fn observe(&mut self, facts: &Facts) {
-        let stays = self.holds(facts).unwrap_or(facts.now() < self.until);
-        if stays {
-            self.until = facts.now() + self.restore_after;
+        let is_in_force = facts.now() < self.until;
+        match self.holds(facts) {
+            Some(true) => self.until = Timestamp::MAX,
+            None if is_in_force => self.until = Timestamp::MAX,
+            Some(false) if self.until == Timestamp::MAX => self.until = facts.now() + self.restore_after,
+            _ => {}
         }
     }
 
@@ -131,7 +138,7 @@ impl Rule for ModeRule {
 
     fn commit(&mut self, step: &Step) {
         if !step.reason.template.starts_with(REFUSED) {
-            self.told = mode_in(step);
+            self.told = step.mode();
         }
     }
 
@@ -141,13 +148,10 @@ impl Rule for ModeRule {
         if held && self.reads.contains(&facts::NOW.id()) {
             return false;
         }
-        if held {
+        if held && self.until != Timestamp::MAX {
             region.within(facts::NOW.id(), i128::MIN, self.until.nanos().into());
         }
-        // Until when it stays moves with every input while its condition holds, or is not known behind that.
-        if !self.holds(facts).unwrap_or(held) {
-            region.rest();
-        }
+        region.rest();
         self.condition.quiet(facts, region)
     }
 
@@ -165,19 +169,28 @@ impl Rule for ModeRule {
 
 /// That a mode is over.
 const ENDED: &str = "mode {} ended";
+/// That an old price is no more.
+const NEW_AGAIN: &str = "mode hold ended: the price is new again";
+/// That a mode stays while nobody can tell whether its condition holds.
+const OPEN: &str = "mode {} stays: whether its condition still holds is not known";
+/// That a mode stays behind its condition.
+const STAYS: &str = "mode {} until {}, unless its condition holds again";
 /// How a mode refuses an add.
 const REFUSED: &str = "unit {} refused: ";
 
-/// The mode that a step of a plan tells to be in force.
-fn mode_in(step: &Step) -> Option<Mode> {
-    let sentence = step.reason.template;
-    match step.reason.args[0] {
-        _ if sentence == ENDED => None,
-        Arg::Mode(mode) => Some(mode),
-        _ if sentence.starts_with("mode reduce-only") => Some(Mode::ReduceOnly),
-        _ if sentence.starts_with("mode hold") => Some(Mode::Hold),
-        _ if sentence.starts_with("mode flatten") => Some(Mode::Flatten),
-        _ => None,
+impl Step {
+    /// The mode that it tells to be in force.
+    #[must_use]
+    pub fn mode(&self) -> Option<Mode> {
+        let sentence = self.reason.template;
+        match self.reason.args[0] {
+            _ if [ENDED, NEW_AGAIN].contains(&sentence) => None,
+            Arg::Mode(mode) if [STAYS, OPEN].contains(&sentence) => Some(mode),
+            _ if sentence.starts_with("mode reduce-only") => Some(Mode::ReduceOnly),
+            _ if sentence.starts_with("mode hold") => Some(Mode::Hold),
+            _ if sentence.starts_with("mode flatten") => Some(Mode::Flatten),
+            _ => None,
+        }
     }
 }
 
@@ -222,7 +235,7 @@ impl Rule for StaleRule {
     fn evaluate(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let Some(age) = facts.age(facts::PRICE.id()).filter(|age| *age > self.after) else {
             if self.told.is_some() {
-                because.say("mode hold ended: the price is new again", []);
+                because.say(NEW_AGAIN, []);
             }
             return Verdict::keep(proposed);
         };
@@ -244,7 +257,7 @@ impl Rule for StaleRule {
 
     fn commit(&mut self, step: &Step) {
         if !step.reason.template.starts_with(REFUSED) {
-            self.told = (!step.reason.template.starts_with("mode hold ended")).then_some(Mode::Hold);
+            self.told = step.mode();
         }
     }
 
@@ -319,7 +332,7 @@ mod tests {
         assert!(!rule.quiet(&facts(11), target(10), &Because::default(), &mut region), "the next price ends it");
     }
 
-    /// A mode stays for its time behind the last moment at which its condition held, and while that is not known.
+    /// A mode stays from the first moment at which its condition is known not to hold for its time, and while that is not known.
     #[test]
     fn a_mode_stays_for_its_time_and_while_nothing_is_known() {
         let asked = crate::expression::Expression::parse("drawdown > 10%").unwrap();
@@ -335,11 +348,15 @@ mod tests {
         assert_eq!(seen(5, None), Some(Mode::ReduceOnly), "never known: no more than nothing is added");
         assert_eq!(seen(10, Some(0.2)), Some(Mode::Flatten));
         assert_eq!(seen(69, Some(0.05)), Some(Mode::Flatten));
-        assert_eq!(seen(70, Some(0.05)), None, "an hour after minute 10");
-        assert_eq!(seen(80, Some(0.2)), Some(Mode::Flatten));
-        assert_eq!(seen(130, None), Some(Mode::Flatten));
-        assert_eq!(seen(180, None), Some(Mode::Flatten), "not known to be over");
-        assert_eq!(seen(200, Some(0.0)), Some(Mode::Flatten));
-        assert_eq!(seen(240, Some(0.0)), None, "an hour after minute 180");
+        assert_eq!(seen(128, Some(0.05)), Some(Mode::Flatten));
+        assert_eq!(seen(129, Some(0.05)), None, "an hour after minute 69");
+        assert_eq!(seen(140, Some(0.2)), Some(Mode::Flatten));
+        assert_eq!(seen(190, None), Some(Mode::Flatten));
+        assert_eq!(seen(280, None), Some(Mode::Flatten), "not known to be over");
+        assert_eq!(seen(290, Some(0.0)), Some(Mode::Flatten));
+        assert_eq!(seen(300, None), Some(Mode::Flatten), "not known again: the hour begins anew");
+        assert_eq!(seen(310, Some(0.0)), Some(Mode::Flatten));
+        assert_eq!(seen(369, Some(0.0)), Some(Mode::Flatten));
+        assert_eq!(seen(370, Some(0.0)), None, "an hour after minute 310");
     }
 }
