@@ -216,7 +216,7 @@ impl Engine {
             scope.because.note(ENGINE_RULE, held, held, "not sent again: the venue refused about as much", []);
         }
         // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
-        let held = desk.map_or(scope.position, Desk::exposed);
+        let held = desk.map_or(scope.position, Desk::held_beside_target);
         let (scope, risk, when) = (&self.scopes[index], &self.risk, (id, self.inputs, at));
         self.outputs.keep(|plan| {
             write_plan(plan, scope, when, equity, held, target);

@@ -176,6 +176,8 @@ impl Rule for SizeRule {
                     false => self.sizing.unknown(facts).unwrap_or(INPUT_UNKNOWN),
                 };
                 because.say(sentence, []);
+                // What was begun when it was known is not given up.
+                because.not_known();
                 Verdict::refuse(Target::default())
             }
             None => {
