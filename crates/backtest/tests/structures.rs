@@ -374,7 +374,7 @@ fn no_rung_of_profit_is_reached_where_rolls_moved_the_entry_under_zero() {
     for rung in ["60%", "unrealised > 60%"] {
         let ladder = policy(&format!("[ladder]\nat = [\"{rung}\"]\nfractions = [0.5]\n"));
         // It rallies to the day of the roll, and stands still.
-        let path = |step: i64| 100_000.0 * (1.0 + 0.003 * step.min(88) as f64);
+        let path = |step: i64| 100_000.0 * (1.0 + 0.0042 * step.min(88) as f64);
         let (moments, engine, _) = run(vec![(structure(legs(), Roll::Before(hours(5 * 24))), ladder)], 40, path);
         let campaign = engine.campaign(StrategyId(0)).unwrap();
         assert!(campaign.entry.raw() < 0, "{}", campaign.entry);

@@ -352,9 +352,10 @@ impl Desk {
         !change.is_zero() && change.signum() != -self.position.signum()
     }
 
-    /// Whether legs of an increase were traded, and others are missing.
-    pub(crate) fn is_half_there(&self) -> bool {
-        self.increases() && self.lines.iter().any(|line| line.is_part() && !self.beyond(line).is_zero())
+    /// Whether legs of an increase were traded, and others are missing, or are on their way: they may be filled before they are taken back.
+    pub(crate) fn is_begun(&self) -> bool {
+        let is_there = |line: &Line| line.is_part() && !self.beyond(line).is_zero();
+        self.increases() && (!self.sent.is_empty() || self.lines.iter().any(is_there))
     }
 
     /// Whether legs are held that are no part of a structure and of no order in force. They are traded back before more is begun.

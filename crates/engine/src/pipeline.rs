@@ -276,8 +276,8 @@ fn evaluate(scope: &mut Scope, structures: &mut Structures, source: Source, may_
     let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
     if let Some(desk) = if scope.is_special { scope.desk } else { None } {
         let desk = &mut structures.desks[desk as usize];
-        // What is half there goes on while nobody knows whether it might be begun: a leg that is traded back pays its spread twice.
-        if !(scope.because.is_unsure() && desk.is_half_there()) {
+        // What is begun goes on while nobody knows whether it might be: a leg that is traded back pays its spread twice.
+        if !(scope.because.is_unsure() && desk.is_begun()) {
             desk.wanted = target.qty;
         }
     }
