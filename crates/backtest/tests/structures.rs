@@ -366,6 +366,25 @@ fn a_stop_and_a_rung_close_all_legs_in_proportion() {
     }
 }
 
+/// A strangle that is rolled at a loss greater than what it brought: its entry is under zero, and no share of profit is reached, neither
+/// the one at a price nor that of a condition, while every unit has lost.
+#[test]
+fn no_rung_of_profit_is_reached_where_rolls_moved_the_entry_under_zero() {
+    let legs = || vec![leg(OptionRight::Call, 0.25, "1"), leg(OptionRight::Put, 0.25, "1")];
+    for rung in ["60%", "unrealised > 60%"] {
+        let ladder = policy(&format!("[ladder]\nat = [\"{rung}\"]\nfractions = [0.5]\n"));
+        // It rallies to the day of the roll, and stands still.
+        let path = |step: i64| 100_000.0 * (1.0 + 0.0042 * step.min(88) as f64);
+        let (moments, engine, _) = run(vec![(structure(legs(), Roll::Before(hours(5 * 24))), ladder)], 40, path);
+        let campaign = engine.campaign(StrategyId(0)).unwrap();
+        assert!(campaign.entry.raw() < 0, "{}", campaign.entry);
+        assert_eq!((campaign.id, campaign.rungs), (1, 0), "{rung}");
+        let rungs =
+            notices(&moments).filter(|notice| matches!(notice, Notice::Filled { purpose: Purpose::Rung { .. }, .. }));
+        assert_eq!(rungs.count(), 0, "{rung}");
+    }
+}
+
 /// Quotes that reach two rungs at once: each leg is traded for each of them, as much as it asks for.
 #[test]
 fn legs_are_told_for_the_rung_that_they_are_sold_for() {

@@ -59,6 +59,9 @@ pub struct Campaign {
     /// Average entry price of what is held (harmonic for inverse contracts), and its best so far.
     average: Price,
     best_average: Price,
+    /// The same of the prices that were paid: rolls do not move them, and their size has no sign. What a profit is a share of.
+    paid: Price,
+    best_paid: Price,
 }
 
 /// Why a campaign ended.
@@ -138,6 +141,8 @@ impl Campaign {
             funding: Cash::ZERO,
             average: price,
             best_average: price,
+            paid: price.abs(),
+            best_paid: price.abs(),
         }
     }
 
@@ -147,6 +152,7 @@ impl Campaign {
         self.last_fill = adoption.entry;
         self.best = adoption.entry;
         (self.average, self.best_average) = (adoption.entry, adoption.entry);
+        (self.paid, self.best_paid) = (adoption.entry.abs(), adoption.entry.abs());
         self.unit = adoption.unit.or(self.unit);
         self.initial_stop = adoption.stop;
         self.units = (1 << adoption.units) - 1;
@@ -165,9 +171,13 @@ impl Campaign {
             self.closed_qty += signed.abs();
         }
         if purpose != Purpose::Opening && before.signum() * signed.signum() >= 0 {
-            self.average = self.averaged(before, signed, price).unwrap_or(price);
+            self.average = self.averaged(self.average, before, signed, price).unwrap_or(price);
+            self.paid = self.averaged(self.paid, before, signed, price.abs()).unwrap_or(price.abs());
             let better = if signed.signum() > 0 { Price::max } else { Price::min };
             self.best_average = better(self.best_average, self.average);
+            if self.best_average == self.average {
+                self.best_paid = self.paid;
+            }
         }
         match purpose {
             Purpose::Entry => self.first += signed,
@@ -210,14 +220,14 @@ impl Campaign {
         to & !((1 << filled.min(31)) - 1) & !self.lapsed
     }
 
-    /// The average entry price after more of the same side: by value, so that it is harmonic for inverse contracts.
-    fn averaged(&self, before: Qty, signed: Qty, price: Price) -> Option<Price> {
+    /// An average of entry prices after more of the same side: by value, so that it is harmonic for inverse contracts.
+    fn averaged(&self, average: Price, before: Qty, signed: Qty, price: Price) -> Option<Price> {
         let (held, more) = (i128::from(before.abs().raw()), i128::from(signed.abs().raw()));
-        let (average, price) = (i128::from(self.average.raw()), i128::from(price.raw()));
+        let (average, price) = (i128::from(average.raw()), i128::from(price.raw()));
         let raw = match self.contract {
             Contract::Linear => (average * held + price * more).checked_div(held + more)?,
             Contract::Inverse => {
-                let value = self.contract.exposure(self.average, before.abs())
+                let value = self.contract.exposure(Price::from_raw(average as i64), before.abs())
                     + self.contract.exposure(Price::from_raw(price as i64), signed.abs());
                 // To the nearest: toward zero, equal halves would come out a last digit under their own price.
                 let value = value.raw();
@@ -364,6 +374,10 @@ impl Campaign {
         facts.put(facts::UNCUT, campaign.map(|c| c.uncut));
         facts.put(facts::BEST, campaign.map(|c| c.best));
         facts.put(facts::AVERAGE, campaign.map(|c| c.best_average));
+        // Only a structure's entry moves; of anything else the slot tells something else.
+        if facts.get(facts::EXPOSURE_PRICE).is_some() {
+            facts.put(facts::PAID, campaign.map(|c| c.best_paid));
+        }
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {
@@ -371,6 +385,9 @@ impl Campaign {
         out.bool(self.contract == Contract::Inverse);
         out.i64(self.opened.nanos());
         for price in [self.entry, self.last_fill, self.best, self.high, self.low, self.average, self.best_average] {
+            out.i64(price.raw());
+        }
+        for price in [self.paid, self.best_paid] {
             out.i64(price.raw());
         }
         for price in [self.unit, self.initial_stop, self.stop] {
@@ -400,7 +417,7 @@ impl Campaign {
         let opened = Timestamp::from_nanos(from.i64()?);
         let mut price = || from.i64().map(Price::from_raw);
         let (entry, last_fill, best, high, low) = (price()?, price()?, price()?, price()?, price()?);
-        let (average, best_average) = (price()?, price()?);
+        let (average, best_average, paid, best_paid) = (price()?, price()?, price()?, price()?);
         let mut optional = || from.option(StateReader::i64).map(|raw| raw.map(Price::from_raw));
         let (unit, initial_stop, stop) = (optional()?, optional()?, optional()?);
         let mut qty = || from.i64().map(Qty::from_raw);
@@ -413,7 +430,7 @@ impl Campaign {
         let campaign = Self {
             id, contract, opened, entry, unit, initial_stop, stop, base, first, held, peak, uncut, units, lapsed, rungs,
             last_fill, best, worst_profit, best_profit, high, low, cost, closed_notional, closed_qty, fees, funding,
-            average, best_average,
+            average, best_average, paid, best_paid,
         };
         Ok(campaign)
     }

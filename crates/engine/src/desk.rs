@@ -301,6 +301,13 @@ impl Desk {
         Qty::from_raw(self.stands_for().raw() * if side < 0 { -1 } else { 1 })
     }
 
+    /// The signed structures that a plan tells beside its target. While a reduction is filled in part fewer legs are there than the
+    /// structures that the target counts, and what only goes on being held would look like an increase: then these are told.
+    pub(crate) fn held_beside_target(&self) -> Qty {
+        let exposed = self.exposed();
+        if self.rolling || exposed.abs() >= self.position.abs() { exposed } else { self.position }
+    }
+
     /// Structures that an unsigned quantity of each leg stands for: by the leg that there is most of, old legs beside new ones. Of
     /// what is no part of any structure a unit of the underlying counts as one.
     fn counted(&self, held: impl Fn(&Line) -> Qty) -> Qty {
@@ -345,9 +352,10 @@ impl Desk {
         !change.is_zero() && change.signum() != -self.position.signum()
     }
 
-    /// Whether legs of an increase were traded, and others are missing.
-    pub(crate) fn is_half_there(&self) -> bool {
-        self.increases() && self.lines.iter().any(|line| line.is_part() && !self.beyond(line).is_zero())
+    /// Whether legs of an increase were traded, and others are missing, or are on their way: they may be filled before they are taken back.
+    pub(crate) fn is_begun(&self) -> bool {
+        let is_there = |line: &Line| line.is_part() && !self.beyond(line).is_zero();
+        self.increases() && (!self.sent.is_empty() || self.lines.iter().any(is_there))
     }
 
     /// Whether legs are held that are no part of a structure and of no order in force. They are traded back before more is begun.

@@ -801,6 +801,62 @@ fn an_entry_that_is_half_there_goes_on_while_nothing_is_known() {
     }
 }
 
+/// The same before any leg is filled: an order at the venue may be filled before it is taken back, and would stay alone.
+#[test]
+fn an_entry_that_is_on_its_way_goes_on_while_nothing_is_known() {
+    let mut world = World::new(vec![strangle(Roll::Never)], 1, 0);
+    world.step(1, true, Vec::new());
+    let events = world.want(0, -2.0, 0.0, 0.0);
+    world.step(1, true, events);
+    assert_eq!(world.live.len(), 2);
+    let sent = world.live.clone();
+    let mut events = world.quote(true);
+    events.extend(world.want(0, UNKNOWN, 0.0, 0.0));
+    world.deliver(Source::Market, &events);
+    let events = world.quote(true);
+    world.deliver(Source::Market, &events);
+    assert_eq!(
+        world.live.iter().map(|order| order.id).collect::<Vec<_>>(),
+        sent.iter().map(|order| order.id).collect::<Vec<_>>()
+    );
+    let is_cancel = |output: &Output| matches!(output, Output::Command { command: Command::Cancel { .. }, .. });
+    assert!(!world.outputs.iter().any(is_cancel), "nothing is taken back");
+    world.step(1, true, Vec::new());
+    assert_eq!(world.engine.position(StrategyId(0)), qty("-2"));
+}
+
+/// Four strangles are sold and half of them go: while each leg is bought back in part, no plan tells fewer as held than its target counts,
+/// as a mode that only reduces demands.
+#[test]
+fn a_reduction_in_parts_is_told_in_whole_structures() {
+    let mut world = World::new(vec![strangle(Roll::Never)], 1, 0);
+    world.step(1, true, Vec::new());
+    let events = world.want(0, -0.4, 0.0, 0.0);
+    world.step(1, true, events);
+    world.step(1, true, Vec::new());
+    assert_eq!(world.engine.position(StrategyId(0)), qty("-0.4"));
+    let mut events = world.quote(true);
+    events.extend(world.want(0, -0.2, 0.0, 0.0));
+    world.deliver(Source::Market, &events);
+    let (sent, before) = (world.live.clone(), world.outputs.len());
+    assert_eq!(sent.len(), 2, "both legs are bought back");
+    for order in &sent {
+        let price = world.quotes[order.instrument.index()].mid().unwrap();
+        // An odd part of each, of which no whole structure can be told until the other leg has it too.
+        let part = if order.id == sent[0].id { order.qty } else { qty("0.1") };
+        world.fill(order.id, order.instrument, order.side, part, price, None);
+    }
+    world.live.retain(|order| order.id != sent[0].id);
+    world.tell(true);
+    let events = world.want(0, -0.3, 0.0, 0.0);
+    world.deliver(Source::Market, &events);
+    for output in world.outputs.iter().skip(before) {
+        let Output::Plan(plan) = output else { continue };
+        let wanted = plan.target.qty;
+        assert!(wanted.abs() <= plan.position.abs(), "{} held, {wanted} wanted", plan.position);
+    }
+}
+
 /// Four strangles are held where five may be: one new one beside them, the others as the old ones close, and a leg that closes in part
 /// makes no more room than the other.
 #[test]

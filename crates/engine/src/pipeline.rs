@@ -216,7 +216,7 @@ impl Engine {
             scope.because.note(ENGINE_RULE, held, held, "not sent again: the venue refused about as much", []);
         }
         // Where a roll waits that is what its legs stand for, as everything else that is shown of it.
-        let held = desk.map_or(scope.position, Desk::exposed);
+        let held = desk.map_or(scope.position, Desk::held_beside_target);
         let (scope, risk, when) = (&self.scopes[index], &self.risk, (id, self.inputs, at));
         self.outputs.keep(|plan| {
             write_plan(plan, scope, when, equity, held, target);
@@ -276,8 +276,8 @@ fn evaluate(scope: &mut Scope, structures: &mut Structures, source: Source, may_
     let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
     if let Some(desk) = if scope.is_special { scope.desk } else { None } {
         let desk = &mut structures.desks[desk as usize];
-        // What is half there goes on while nobody knows whether it might be begun: a leg that is traded back pays its spread twice.
-        if !(scope.because.is_unsure() && desk.is_half_there()) {
+        // What is begun goes on while nobody knows whether it might be: a leg that is traded back pays its spread twice.
+        if !(scope.because.is_unsure() && desk.is_begun()) {
             desk.wanted = target.qty;
         }
     }

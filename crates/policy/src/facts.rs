@@ -376,6 +376,17 @@ pub const GREEK_EACH: Fact<Ratio> = Fact::at(HEDGED_GROSS.id().0);
 /// a hedge is no structure that is given up, which has the slot too.
 pub const HEDGE_UNIT: Fact<Ratio> = Fact::at(RESTORED.id().0);
 
+/// Of a structure of options, whose entry moves with rolls, while it is held: the average size of the prices that its average entry was
+/// made of, which stays what it is. A structure has no cap on participation, which has the slot too: [`paid`] tells them apart.
+pub const PAID: Fact<Price> = Fact::at(TRADED.id().0);
+
+/// What a profit is a share of: the size of the average entry price, of a structure without what rolls have moved it by. Above zero.
+#[must_use]
+pub fn paid(facts: &Facts) -> Option<Price> {
+    let own = facts.get(EXPOSURE_PRICE).and_then(|_| facts.get(PAID));
+    own.or_else(|| facts.get(AVERAGE).map(Price::abs)).filter(|price| price.raw() > 0)
+}
+
 /// Of such options: how far delta may be from its target, in coins. No hedge has a cap on the time to exit, which has the slot too.
 pub const HEDGE_WIDTH: Fact<Qty> = Fact::at(USUAL_VOLUME.id().0);
 

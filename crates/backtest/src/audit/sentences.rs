@@ -72,7 +72,7 @@ const SIZES: &[(&[&str], &str)] = &[
     (SET, "holds {}: what sizes it is not known now"),
     (REFUSED, "no entry: the volatility unit N is not known yet"),
     (REFUSED, "no entry: the volatility is not known or too old"),
-    (REFUSED, "no entry: the Greeks of what is held are not known now"),
+    (REFUSED, "no entry: the Greeks of the structure, or of what is held beside it, are not known now"),
     (REFUSED, "no entry: `size.fraction` is not known now"),
     (REFUSED, "no entry: `size.risk` is not known now"),
     (REFUSED, "no entry: `size.target` is not known now"),

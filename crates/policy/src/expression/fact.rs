@@ -221,15 +221,22 @@ static OTHERS: [OwnFact; 17] = [
     OwnFact {
         name: "unrealised",
         unit: Unit::Number,
-        meaning: "how far the price is from the average entry price, in favour, as a share of it; not known while flat",
-        reads: &[facts::AVERAGE.id(), facts::PRICE.id(), facts::POSITION.id()],
+        meaning: "how far the price is from the average entry price, in favour, as a share of its size, of a structure of options \
+                  before rolls moved it; not known while flat",
+        reads: &[
+            facts::AVERAGE.id(),
+            facts::PAID.id(),
+            facts::EXPOSURE_PRICE.id(),
+            facts::PRICE.id(),
+            facts::POSITION.id(),
+        ],
         value: |facts| {
-            let average = price(facts, facts::AVERAGE)?;
-            Some(campaign(facts)? * (price(facts, facts::PRICE)? - average) / average)
+            let (average, paid) = (price(facts, facts::AVERAGE)?, facts::paid(facts)?.approximate());
+            Some(campaign(facts)? * (price(facts, facts::PRICE)? - average) / paid)
         },
         follows: Follows::Price(|facts, share| {
             let (side, average) = (campaign(facts)?, price(facts, facts::AVERAGE)?);
-            Some((average * (1.0 + side * share), side > 0.0))
+            Some((average + side * share * facts::paid(facts)?.approximate(), side > 0.0))
         }),
     },
     OwnFact {

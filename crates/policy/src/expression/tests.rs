@@ -75,6 +75,37 @@ fn conditions_hold_as_they_read() {
     }
 }
 
+/// A strangle that was sold at 0.02 and rolled at a loss of 0.13 stands at an entry of −0.11: what it loses is a loss, and a share of the
+/// 0.02 that it brought. One that was bought has the other sign. Without a roll it is the average that is paid.
+#[test]
+fn a_profit_keeps_its_sign_where_rolls_moved_the_entry_through_zero() {
+    for (side, entry, paid, at, share) in [
+        (-1, -0.11, Some(0.02), 0.03, -7.0),
+        (-1, 0.15, Some(0.02), 0.135, 0.75),
+        (1, -0.11, Some(0.02), 0.03, 7.0),
+        (1, 0.15, Some(0.02), 0.135, -0.75),
+        (-1, 0.02, None, 0.005, 0.75),
+        (1, 0.02, None, 0.005, -0.75),
+    ] {
+        let mut facts = held(at);
+        facts.set(facts::POSITION, Qty::from_raw(side * Qty::ONE));
+        facts.set(facts::AVERAGE, price(entry));
+        facts.set(facts::EXPOSURE_PRICE, price(1.0));
+        facts.put(facts::PAID, paid.map(price));
+        let about = |level: f64, operator: &str| holds(&format!("unrealised {operator} {level}"), &facts);
+        assert_eq!(
+            (about(share - 0.01, ">"), about(share + 0.01, "<")),
+            (Some(true), Some(true)),
+            "{side} {entry} {paid:?}"
+        );
+        assert_eq!(about(share + 0.01, ">"), Some(false), "{side} {entry} {paid:?}");
+    }
+    // What other instruments tell in the slot says nothing of what was paid.
+    let mut facts = held(110.0);
+    facts.set(facts::TRADED, crate::facts::Traded { market: Qty::from_raw(7), own: Qty::from_raw(3) });
+    assert_eq!(holds("unrealised > 9.9% && unrealised < 10.1%", &facts), Some(true));
+}
+
 /// 100.3 − 100 is 0.2999999999999972 in doubles, and 90 of 100 are a drawdown of 0.09999999999999998 or 0.10000000000000009: at a level
 /// is at it, and neither under nor over.
 #[test]

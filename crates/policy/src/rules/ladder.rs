@@ -32,6 +32,8 @@ const READS: &[FactId] = &[
     facts::INITIAL_STOP.id(),
     facts::CAMPAIGN_UNIT.id(),
     facts::AVERAGE.id(),
+    facts::PAID.id(),
+    facts::EXPOSURE_PRICE.id(),
     facts::RUNGS_USED.id(),
     facts::FIRST.id(),
     facts::PEAK.id(),
@@ -275,7 +277,7 @@ impl LadderRule {
             RungAt::N(n) => away(entry, n.get() * facts.get(facts::CAMPAIGN_UNIT)?.approximate(), held, true)?,
             RungAt::Profit(share) => {
                 let average = facts.get(facts::AVERAGE)?;
-                away(average, share.get() * average.approximate(), held, true)?
+                away(average, share.get() * facts::paid(facts)?.approximate(), held, true)?
             }
             RungAt::Price(price) => {
                 Some(price).filter(|price| if held.signum() > 0 { *price > entry } else { *price < entry })?

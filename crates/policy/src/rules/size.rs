@@ -89,7 +89,9 @@ impl Sizing {
     fn unknown(&self, facts: &Facts) -> Option<&'static str> {
         let named = match self {
             Self::FixedNotional { .. } => return None,
-            Self::GreekTarget { .. } => return Some("no entry: the Greeks of what is held are not known now"),
+            Self::GreekTarget { .. } => {
+                return Some("no entry: the Greeks of the structure, or of what is held beside it, are not known now");
+            }
             Self::FixedFraction { fraction } => [Some((fraction, "no entry: `size.fraction` is not known now")), None],
             Self::RiskPerTrade { risk } => [Some((risk, "no entry: `size.risk` is not known now")), None],
             Self::VolatilityTarget { target, cap, .. } => [
@@ -176,6 +178,8 @@ impl Rule for SizeRule {
                     false => self.sizing.unknown(facts).unwrap_or(INPUT_UNKNOWN),
                 };
                 because.say(sentence, []);
+                // What was begun when it was known is not given up.
+                because.not_known();
                 Verdict::refuse(Target::default())
             }
             None => {
