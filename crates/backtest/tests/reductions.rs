@@ -50,6 +50,8 @@ struct Source {
     bars: &'static str,
     begin: &'static str,
     entry: &'static str,
+    /// What is paid out once all is held: no entry leads beyond a limit, so that something else has to.
+    flows: &'static str,
 }
 
 impl Source {
@@ -65,6 +67,7 @@ const SUMMER_2022: Source = Source {
     bars: "bars_crash/2022-05_COINUSDT_okx_swap_5m.parquet",
     begin: "2022-05-01T00:00:00Z",
     entry: "2022-06-05T00:00:00Z",
+    flows: "",
 };
 /// Minutes of the first two coins, Binance's as those of a venue whose tiers are known of both.
 const SPRING_2025: Source = Source {
@@ -73,6 +76,7 @@ const SPRING_2025: Source = Source {
     bars: "bars_minute/2025-05_COINUSDT_binance_perp_1m.parquet",
     begin: "2025-05-25T10:33:00Z",
     entry: "2025-06-11T12:00:00Z",
+    flows: "[[backtest.flows]]\nat = \"2025-06-11T13:00:00Z\"\nwithdraw = \"250_000 USDC\"\n",
 };
 
 /// Each coin is worth 30 % of equity. Six hours ahead, of the worst fortieth.
@@ -95,9 +99,10 @@ fn limited(
          [signal]\nkind = \"series\"\nseries = \"signal.{{base}}\"\nmax_age = \"200d\"\n\
          [size]\nkind = \"fixed_fraction\"\nfraction = {fraction}\nresize = \"entry\"\n\
          [[limits]]\nname = \"tail\"\nof = \"{of}\"\n{side} = \"{limit}%\"\nrestore = \"{restore}%\"\ncut = \"{cut}\"\n\
-         [backtest]\ndeposit = \"1_000_000 {}\"\ntaker_fee = \"5bp\"\nmaker_fee = \"2bp\"\nhalf_spread = \"1bp\"\nslippage = \"2bp\"\n",
+         [backtest]\ndeposit = \"1_000_000 {}\"\ntaker_fee = \"5bp\"\nmaker_fee = \"2bp\"\nhalf_spread = \"1bp\"\nslippage = \"2bp\"\n{}",
         instruments.join(", "),
-        source.quote
+        source.quote,
+        source.flows
     )
 }
 
@@ -258,7 +263,7 @@ fn leverage_is_brought_back_for_what_that_costs() {
 /// An impact is in basis points for a million. With one, of coins that cost the same otherwise as much is sold of each.
 fn geared_to_the_restore_level(tapes: &[PathBuf], impact: f64) {
     let text = limited(&SPRING_2025, "leverage()", ("over", 250), 200, ("cheapest", 2.45), 2);
-    let text = format!("{text}impact = \"{impact}bp\"\n");
+    let text = text.replace("[backtest]\n", &format!("[backtest]\nimpact = \"{impact}bp\"\n"));
     let geared = run(text, tapes);
     let cut = first_cut(&geared);
     let (at, equity) = (cut[0][0].time, cut[0][0].equity.approximate());

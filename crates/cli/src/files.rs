@@ -8,8 +8,9 @@ use std::path::Path;
 /// A text file of at most `bytes_max`; `what` names its kind in messages.
 pub(crate) fn read_text(path: &Path, bytes_max: usize, what: &str) -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure::io(&format!("read the {what}"), path, &error);
-    // A pipe that nobody writes to would be waited for.
-    if path.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+    // A pipe that nobody writes to would be waited for. What a shell hands over as `<(…)` has a writer.
+    let is_handed_over = path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd");
+    if !is_handed_over && path.metadata().is_ok_and(|file| !file.is_file() && !file.is_dir()) {
         let message = format_args!("cannot read the {what} `{}`: it is a pipe or a device, not a file", path.display());
         return Err(Failure::input(message).hint("save it as a file first, or hand it in as `-` where that is taken"));
     }

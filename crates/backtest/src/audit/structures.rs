@@ -272,8 +272,8 @@ impl<'a> Book<'a> {
         ticks && !self.held.is_zero()
     }
 
-    /// What a structure is worth by the last quotes of its legs; between old legs and new ones by all that is held, less what was paid for it
-    /// since.
+    /// What a structure is worth by the last quotes of its legs; between old legs and new ones by all that is held, less what was paid for
+    /// it since.
     fn worth(&self) -> Option<Price> {
         let value = |leg: usize| self.values.get(&leg).copied();
         if !self.rolls || self.held.is_zero() || self.whole().is_some() {
