@@ -171,10 +171,6 @@ const SAID: &[Said] = &[
     (
         "loss_cap",
         &[
-            (CUT_REFUSED, "up {} today, but was down by the limit of {}: no increase before the day ends"),
-            (CUT_REFUSED, "up {} today, but was down by the limit of {}: flat until the day ends"),
-            (CUT_REFUSED, "up {} this week, but was down by the limit of {}: no increase before the week ends"),
-            (CUT_REFUSED, "up {} this week, but was down by the limit of {}: flat until the week ends"),
             (CUT_REFUSED, "lost {} today, limit {}: no increase before the day ends"),
             (CUT_REFUSED, "lost {} today, limit {}: flat until the day ends"),
             (CUT_REFUSED, "lost {} this week, limit {}: no increase before the week ends"),

@@ -68,23 +68,13 @@ impl Rule for LossLimit {
         };
         let limit = self.limits[period].map_or(0.0, Ratio::get);
         let lost = self.breached[period].zip(facts.get(facts::EQUITY)).map_or(Cash::ZERO, |(start, now)| start - now);
-        // What was lost may have been won back since.
-        let is_up = lost.raw() <= 0;
         let sentence = match (period, self.on_loss) {
-            (0, OnLoss::NoIncrease) if is_up => {
-                "up {} today, but was down by the limit of {}: no increase before the day ends"
-            }
-            (0, OnLoss::Flat) if is_up => "up {} today, but was down by the limit of {}: flat until the day ends",
-            (_, OnLoss::NoIncrease) if is_up => {
-                "up {} this week, but was down by the limit of {}: no increase before the week ends"
-            }
-            (_, OnLoss::Flat) if is_up => "up {} this week, but was down by the limit of {}: flat until the week ends",
             (0, OnLoss::NoIncrease) => "lost {} today, limit {}: no increase before the day ends",
             (0, OnLoss::Flat) => "lost {} today, limit {}: flat until the day ends",
             (_, OnLoss::NoIncrease) => "lost {} this week, limit {}: no increase before the week ends",
             (_, OnLoss::Flat) => "lost {} this week, limit {}: flat until the week ends",
         };
-        let numbers = [Arg::Cash(lost.abs()), Arg::Percent(limit)];
+        let numbers = [Arg::Cash(lost), Arg::Percent(limit)];
         if let Some(add) = because.add() {
             because.refused_add(add, sentence, numbers);
             because.set_add(None);
