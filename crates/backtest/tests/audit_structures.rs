@@ -265,7 +265,7 @@ fn entry_as(run: &mut Run, purpose: &str) -> bool {
     let campaigns: Vec<_> = run.tables.campaigns.iter().map(|row| row.opened).collect();
     let entry = |row: &&mut backtest::records::OrderRow| {
         // While a campaign is open.
-        &*row.event == "place" && campaigns.iter().any(|opened| row.time == *opened)
+        &*row.event == "place" && campaigns.contains(&row.time)
     };
     match run.tables.orders.iter_mut().find(entry) {
         Some(order) => {

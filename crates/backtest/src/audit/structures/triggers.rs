@@ -126,7 +126,7 @@ impl Book<'_> {
         self.triggers.is_unwanted
             || self.triggers.is_closing
             || self.steps(now).any(|step| step.target.is_zero())
-            || now.placed.iter().any(|of| goes(of))
+            || now.placed.iter().any(goes)
     }
 
     /// Legs were quoted: which triggers the structure's price crosses, and what came of it.
