@@ -834,7 +834,11 @@ fn options_hedge_where_more_volatility_is_expected_than_they_cost() {
         // What an option costs to trade, of those that were bought or sold: by quotes and closes.
         let mut closes = outside.closes.clone();
         closes.sort_by_key(|(at, _)| *at);
-        for row in rows.iter().filter(|row| row.kind == "option" && row.is_chosen) {
+        // What a limit did not let out, as its plan says, was not traded.
+        let sends = |plan: u64| run.tables.orders.iter().any(|order| order.plan == plan && order.event == "place");
+        let chosen = || rows.iter().filter(|row| row.kind == "option" && row.is_chosen);
+        assert!(chosen().count() == 0 || chosen().filter(|row| sends(row.plan)).count() >= 3, "{expected}");
+        for row in chosen().filter(|row| sends(row.plan)) {
             let of_it = |order: &&OrderRow| order.time >= row.time && order.plan >= row.plan && order.event == "place";
             let leg =
                 run.tables.orders.iter().filter(of_it).find(|order| outside.options.contains_key(&*order.instrument));

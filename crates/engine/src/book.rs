@@ -383,6 +383,21 @@ impl Book {
         self.account.translate_back(currency, translated.sum()).unwrap_or_default()
     }
 
+    /// What is exposed in an instrument with the worst of its pending orders.
+    pub(crate) fn gross_of(&self, instrument: usize) -> Notional {
+        self.gross[instrument].value
+    }
+
+    /// What an amount that is exposed in one instrument is in the settlement currency of another.
+    pub(crate) fn settled_as(&self, amount: Notional, from: usize, to: usize) -> f64 {
+        let [from, to] = [from, to].map(|instrument| self.account.settlement(instrument).currency);
+        if from == to {
+            return amount.cash().approximate();
+        }
+        let translated = self.account.translate(from, amount.cash());
+        self.account.translate_back(to, translated).unwrap_or_default().approximate()
+    }
+
     /// The same where coins lie in the account: other coins than this instrument's are exposure too, as far as contracts on them,
     /// with the worst of their pending orders, do not make up for them. Contracts on one coin that are long and short count both.
     fn beside_coins(&self, instrument: usize) -> Cash {

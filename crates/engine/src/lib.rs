@@ -14,6 +14,7 @@ mod book;
 mod budget;
 mod campaign;
 mod choice;
+mod cuts;
 mod desk;
 #[cfg(test)]
 mod desks;

@@ -24,6 +24,7 @@
 //!
 //! `policy::Program` puts the policy's rules in this order, [`compose`] the engine's own among them.
 
+use crate::cuts::shares_cuts;
 use crate::desk::Desk;
 use crate::engine::{Engine, StrategyConfig};
 use crate::fitting::has_limits;
@@ -113,9 +114,17 @@ impl Engine {
         // target = base × filled-units fraction × ladder remaining × streak, then caps, then hedges, then caps again, then trim.
         self.evaluations += 1;
         let mut target = evaluate(scope, &mut self.structures, source, may_rest);
+        // What others of the account give up too is not given up here.
+        let shares = self.counts_others && shares_cuts(scope);
+        if shares {
+            target = self.share_cut(index, target, source);
+        }
         // What would lead beyond a limit on a fact is cut before it goes out.
-        if has_limits(scope) {
+        if has_limits(&self.scopes[index]) {
             target = self.fit_limits(index, target);
+        }
+        if shares {
+            self.scopes[index].because.set_beside(None);
         }
         let scope = &mut self.scopes[index];
         // What should work at the venue, against what works: is there anything to send or to tell?
@@ -274,6 +283,13 @@ fn evaluate(scope: &mut Scope, structures: &mut Structures, source: Source, may_
         scope.because.clear();
     }
     let target = if may_rest && scope.asks() { scope.evaluate_asking() } else { scope.evaluate() };
+    tell_wanted(scope, structures, target);
+    target
+}
+
+/// Tells the desk of a structure what is wanted of it.
+#[inline(always)]
+pub(crate) fn tell_wanted(scope: &Scope, structures: &mut Structures, target: Target) {
     if let Some(desk) = if scope.is_special { scope.desk } else { None } {
         let desk = &mut structures.desks[desk as usize];
         // What is begun goes on while nobody knows whether it might be: a leg that is traded back pays its spread twice.
@@ -281,7 +297,6 @@ fn evaluate(scope: &mut Scope, structures: &mut Structures, source: Source, may_
             desk.wanted = target.qty;
         }
     }
-    target
 }
 
 /// Whether the decision sends nothing, was not asked for by a fill or a crossed trigger, and bars or cuts what the last one did.

@@ -264,7 +264,7 @@ impl Working {
 
     /// What is left of the position once all is filled that was sent to take some of it off: market orders, and stops that were
     /// triggered. Never beyond flat.
-    fn left(&self, held: Qty) -> Qty {
+    pub(crate) fn left(&self, held: Qty) -> Qty {
         let leaves = |live: &&Live| live.kind == OrderKind::Market || live.state == OrderState::Triggered;
         let off = self.orders.iter().filter(leaves).map(Live::open).filter(|open| open.signum() == -held.signum());
         less(held, off.sum())

@@ -1,6 +1,7 @@
 //! One strategy in its instrument: facts, rules, campaign, working orders.
 
 use crate::book::Book;
+use crate::cuts::Breach;
 use crate::engine::Told;
 use crate::netting::Held;
 use crate::route::{Live, Working};
@@ -86,6 +87,10 @@ pub(crate) struct Scope {
     pub(crate) collared: bool,
     /// Some rule is a limit on a fact, which increases have to fit.
     pub(crate) limited: bool,
+    /// The terms of its limits on the gross exposure of the account, to be compared with those of others. `None`: it has no such limit.
+    pub(crate) shared_terms: Option<Vec<String>>,
+    /// Where it is in bringing back a breach of those.
+    pub(crate) breach: Breach,
     /// Values that are told in the quote currency of the instrument, and how they are translated.
     pub(crate) amounts: Vec<(Fact<Cash>, Cash, Conversion)>,
     pub(crate) terms: CampaignTerms,
@@ -157,6 +162,9 @@ impl Scope {
             reads_sent: config.program.campaign.order_window.is_some(),
             collared: rules.iter().any(|rule| rule.name() == "price_collar"),
             limited: rules.iter().any(|rule| rule.name() == "limit"),
+            shared_terms: Some(rules.iter().filter_map(|rule| rule.shared_terms()).collect::<Vec<_>>())
+                .filter(|terms| !terms.is_empty()),
+            breach: Breach::None,
             is_special: true,
             instrument: config.instrument,
             amounts: Vec::new(),
@@ -739,6 +747,7 @@ impl Scope {
         out.option(self.planned_unit, |out, unit| out.i64(unit.raw()));
         out.option(self.refused_trigger, |out, price| out.i64(price.raw()));
         out.u64(self.limits);
+        self.breach.save(out);
         out.u32(self.periods);
         out.bool(self.ahead);
         out.bool(self.stale);
@@ -782,6 +791,7 @@ impl Scope {
         self.planned_unit = from.option(StateReader::i64)?.map(Price::from_raw);
         self.refused_trigger = from.option(StateReader::i64)?.map(Price::from_raw);
         self.limits = from.u64()?;
+        self.breach = Breach::load(from)?;
         self.periods = from.u32()?;
         self.ahead = from.bool()?;
         self.stale = from.bool()?;

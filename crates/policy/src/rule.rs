@@ -292,7 +292,22 @@ pub struct Because {
     reason: Option<Reason>,
     add: Option<Add>,
     refused_add: Option<Add>,
+    beside: Option<Beside>,
     exits: ArrayVec<Exit, EXITS_MAX>,
+}
+
+/// What a breach of a limit on gross exposure goes by where several strategies answer it: the account's other positions without their
+/// pending increases and without what is on its way out. In the currency of [`OTHERS`](crate::facts::OTHERS).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Beside {
+    /// Gross exposure of the others.
+    pub kept: f64,
+    /// How much of it gives up its part of the excess too: it states the same limit, and has not answered the breach yet.
+    pub shares: f64,
+    /// The strategy's own position without what an answer of its own has on its way out; signed.
+    pub left: Qty,
+    /// Another strategy has begun to bring a breach back, and this one has still to answer.
+    pub restores: bool,
 }
 
 impl Default for Because {
@@ -303,6 +318,7 @@ impl Default for Because {
             exits: ArrayVec::new(),
             add: None,
             refused_add: None,
+            beside: None,
             cut: false,
             limits: 0,
             reason: None,
@@ -374,6 +390,17 @@ impl Because {
         self.unsure = false;
         self.worst = None;
         self.whole = None;
+    }
+
+    /// Tells limits on gross exposure what a breach goes by, until it is told anew: clearing leaves it.
+    pub fn set_beside(&mut self, beside: Option<Beside>) {
+        self.beside = beside;
+    }
+
+    /// What a breach of a limit on gross exposure goes by. `None`: the strategy's own position and the worst of all others.
+    #[must_use]
+    pub fn beside(&self) -> Option<Beside> {
+        self.beside
     }
 
     /// Empties it but for what the engine noted before the rules spoke: they speak once more.
@@ -626,6 +653,12 @@ pub trait Rule: Send {
     /// The most that its limit lets be held at once: also for a moment, as while old legs of a structure stand beside the new ones.
     /// `None`: it has no such limit, or does not know it now.
     fn most(&self, _facts: &Facts) -> Option<Qty> {
+        None
+    }
+
+    /// The terms of its limit on the gross exposure of an account, to be compared with those of others: strategies with the same terms
+    /// bring a breach back together. `None`: it is no such limit.
+    fn shared_terms(&self) -> Option<String> {
         None
     }
 

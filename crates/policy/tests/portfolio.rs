@@ -194,8 +194,11 @@ proptest! {
         prop_assert!(left.is_zero() || left.signum() == qty.signum());
         prop_assert!(left.abs() <= qty.abs() && alone.target.qty.abs() >= left.abs());
         let increases = case.qty.abs() > case.held.abs() || case.qty.signum() * case.held.signum() <= 0;
-        let level = if increases { restore } else { limit };
         let tolerance = 1e-9 * (1.0 + equity.abs());
+        let over = exposure(case.held * scale) - limit * equity;
+        prop_assume!(over.abs() > tolerance);
+        // What is held over the limit is brought back to the restore level, however little of it is asked for.
+        let level = if increases || over > 0.0 { restore } else { limit };
         match verdict.outcome {
             Outcome::Kept => {
                 prop_assert_eq!(left, qty);

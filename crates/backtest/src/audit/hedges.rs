@@ -294,11 +294,15 @@ fn lives(run: &Run, policy: &Policy, is_wanted: impl Fn(&str) -> bool) -> Vec<Li
 
 /// Of a hedge that compares costs: a delta beyond its band is somebody's to bring back. Where one instrument leaves it to others, one of
 /// them or the structure has a plan of that input or an order that is out, or the structure is still on its way to what its last plan
-/// wants.
+/// wants. A plan that wanted to act counts where a limit stopped it: it says so.
 fn check_choice(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64, &[PlanRow]>, found: &mut Found) {
     let is_way = |instrument: &str| hedge.instruments().any(|way| way == instrument);
     let is_member = |row: &HedgeRow| row.strategy == policy.name.as_str() && is_way(&row.instrument);
     let leaves = |steps: &[PlanRow]| steps.iter().any(|step| &*step.rule == "delta_hedge" && &*step.outcome == "held");
+    let is_limited = |steps: &[PlanRow]| {
+        let of_hedge = steps.iter().any(|step| &*step.rule == "delta_hedge" && &*step.outcome == "set");
+        of_hedge && steps.iter().any(|step| matches!(&*step.outcome, "cut" | "unmet"))
+    };
     let acts = |steps: &[PlanRow]| steps[0].target != steps[0].position;
     let restores = |steps: &[PlanRow]| acts(steps) && steps.iter().any(|step| &*step.rule == "delta_restore");
     // Plans of the policy by time: of its structure, where that is given up, and of what the hedge trades.
@@ -320,7 +324,9 @@ fn check_choice(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64,
         let follows = |plan: u64| {
             of_structure.iter().any(|life| life.plan == plan && life.ended.is_none_or(|ended| ended >= row.time))
         };
-        let is_answered = same.any(|steps| acts(steps)) || of_ways.iter().any(is_out) || last.is_some_and(follows);
+        let is_answered = same.any(|steps| acts(steps) || is_limited(steps))
+            || of_ways.iter().any(is_out)
+            || last.is_some_and(follows);
         found.ensure("hedge.choice", is_answered, At::hedge(at, row), || {
             format!("plan {} leaves delta to another instrument, and none of them has a plan or an order", row.plan)
         });

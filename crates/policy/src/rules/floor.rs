@@ -116,6 +116,10 @@ impl Rule for FloorCap {
         verdict
     }
 
+    fn shared_terms(&self) -> Option<String> {
+        Some(format!("{:?}", self.floor))
+    }
+
     fn most(&self, facts: &Facts) -> Option<Qty> {
         self.now(facts)?.cap.most(facts)
     }

@@ -4,7 +4,7 @@ use super::number::{Number, reads_with, tell_unknown};
 use super::{collateral, contract, exposure_price, increases, position, same_side};
 use crate::Region;
 use crate::facts::{self, Code, FactId, Facts};
-use crate::rule::{Add, Arg, Because, Outcome, Rule, Step, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Beside, Outcome, Rule, Step, Target, Verdict};
 use crate::spec::{LeverageLimit, Limit};
 use units::{Cash, Contract, Price, Qty, Ratio, Round, SeriesId};
 
@@ -47,6 +47,10 @@ impl Rule for LeverageCap {
             return Verdict::keep(proposed);
         }
         self.evaluate_closely(facts, proposed, because)
+    }
+
+    fn shared_terms(&self) -> Option<String> {
+        Some(format!("{:?}", self.limit))
     }
 
     fn most(&self, facts: &Facts) -> Option<Qty> {
@@ -102,13 +106,16 @@ pub(crate) struct ReckonedLeverageCap {
     limit: Number,
     restore: Number,
     reads: Vec<FactId>,
+    /// As they were declared.
+    terms: String,
 }
 
 impl ReckonedLeverageCap {
     /// `None`: a series is missing.
     pub(crate) fn new(limit: &LeverageLimit, series: &dyn Fn(&str) -> Option<SeriesId>) -> Option<Self> {
+        let terms = format!("{limit:?}");
         let (limit, restore) = (Number::compile(&limit.limit, series)?, Number::compile(&limit.restore, series)?);
-        Some(Self { reads: reads_with(READS, &[&limit, &restore]), limit, restore })
+        Some(Self { reads: reads_with(READS, &[&limit, &restore]), limit, restore, terms })
     }
 
     /// The cap as it is now; its restore level is never over its limit.
@@ -146,6 +153,10 @@ impl Rule for ReckonedLeverageCap {
         Verdict::refuse(Target { qty: kept, ..proposed })
     }
 
+    fn shared_terms(&self) -> Option<String> {
+        Some(self.terms.clone())
+    }
+
     fn most(&self, facts: &Facts) -> Option<Qty> {
         self.now(facts)?.most(facts)
     }
@@ -173,7 +184,12 @@ impl LeverageCap {
         let unit = facts.get(facts::EXPOSURE_PRICE);
         let (price, held) = (unit.unwrap_or(price), position(facts));
         let account = Account::of(facts, equity);
-        let verdict = self.capped(account, price, held, proposed, because);
+        let verdict = match because.beside() {
+            Some(beside) if same_side(proposed.qty, held) && account.coins.is_none() && equity.raw() > 0 => {
+                self.shared(account, price, (held, beside), proposed, because)
+            }
+            _ => self.capped(account, price, held, proposed, because),
+        };
         if let Some(asked) = because.add() {
             let (at, add) = (asked.at, Add { at: unit.unwrap_or(asked.at), ..asked });
             let base = if verdict.target.qty.abs() > held.abs() { verdict.target.qty } else { held };
@@ -185,6 +201,87 @@ impl LeverageCap {
             because.set_add(capped.map(|add| Add { at, ..add }));
         }
         verdict
+    }
+
+    /// Where others of the account are on their way out or give up their part of a breach too: its own part of it. Increases stop by the
+    /// worst of what may be held, as ever; what is held is not given up for that.
+    #[cold]
+    fn shared(
+        &self,
+        account: Account,
+        price: Price,
+        (held, beside): (Qty, Beside),
+        proposed: Target,
+        because: &mut Because,
+    ) -> Verdict {
+        let equity = account.equity.approximate();
+        let (limit, restore) = (self.limit.limit.get(), self.limit.restore.get());
+        let exposed = |qty: Qty| account.contract.approximate_exposure(price, qty.abs());
+        let own = exposed(beside.left);
+        let is_breached = own + beside.kept > equity * limit * (1.0 + 1e-12);
+        let most = if is_breached || (beside.restores && own + beside.kept > equity * restore) {
+            // Those that share it keep the same part of what they hold.
+            let rest = equity * restore - (beside.kept - beside.shares);
+            beside.left.scaled((rest / (own + beside.shares)).clamp(0.0, 1.0), Round::TowardZero).unwrap_or(Qty::ZERO)
+        } else if exposed(held) + beside.kept > equity * restore {
+            // What is on its way out goes on until nothing is over the restore level.
+            beside.left
+        } else {
+            held
+        };
+        if proposed.qty.abs() <= most.abs() {
+            if most != held {
+                because.cannot_wait();
+            }
+            return Verdict::keep(proposed);
+        }
+        if most == held {
+            return self.stopped(account, price, held, proposed, because);
+        }
+        let stay = (beside.kept - beside.shares) / equity;
+        if stay > limit {
+            // What the others hold, and do not give up, is not this strategy's to sell.
+            because.cannot_wait();
+            let numbers = [stay, limit, stay - limit].map(Arg::Number);
+            because
+                .say("other positions alone have leverage {}, limit {}: {} too much with nothing held here", numbers);
+            return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
+        }
+        let others = beside.kept / equity;
+        let [now, others, limit, restore] = [own / equity + others, others, limit, restore].map(Arg::Number);
+        if is_breached {
+            because
+                .say("leverage {}, {} of it in other positions, is over {}: back to {}", [now, others, limit, restore]);
+        } else if most == beside.left {
+            because.say("leverage was over {}: what is on its way out goes on", [limit]);
+        } else {
+            let numbers = [limit, now, others, restore];
+            because.say("leverage was over {}: {} is left, {} of it in other positions, back to {}", numbers);
+        }
+        Verdict { target: Target { qty: most, ..proposed }, outcome: Outcome::Cut }
+    }
+
+    /// An increase of what is held stops where the worst of the account's orders would be over the restore level.
+    fn stopped(&self, account: Account, price: Price, held: Qty, proposed: Target, because: &mut Because) -> Verdict {
+        let most = account.carried(price, self.limit.restore, held).unwrap_or(Qty::ZERO).max(held.abs());
+        if proposed.qty.abs() <= most {
+            return Verdict::keep(proposed);
+        }
+        let equity = account.equity.approximate();
+        let leverage = account.with_others(account.exposure(price, proposed.qty)) / equity;
+        let [leverage, others, limit, restore] =
+            [leverage, account.with_others(0.0) / equity, self.limit.limit.get(), self.limit.restore.get()]
+                .map(Arg::Number);
+        if most == held.abs() {
+            because.say("leverage {} would be over {}, where increases stop", [leverage, restore]);
+        } else {
+            because.say(
+                "leverage would be {}, {} of it in other positions, limit {}: increases stop at {}",
+                [leverage, others, limit, restore],
+            );
+        }
+        let qty = if proposed.qty.signum() < 0 { -most } else { most };
+        Verdict { target: Target { qty, ..proposed }, outcome: Outcome::Cut }
     }
 
     /// Whether nothing is near the limit, told without a division or a look at what lies beside: by far the most frequent case.
@@ -249,17 +346,23 @@ impl LeverageCap {
     ) -> Verdict {
         let qty = proposed.qty;
         let side = if qty.is_zero() { held } else { qty };
-        let Some(most) = account.carried(price, level, side) else {
+        let Some(mut most) = account.carried(price, level, side) else {
             return Verdict::keep(proposed);
         };
+        // What is breached is brought back to the restore level, whatever else was to be given up.
+        let is_breached = !increases && held.abs() > most;
+        if is_breached {
+            most = account.carried(price, self.limit.restore, side).unwrap_or(Qty::ZERO);
+        }
         let equity = account.equity.approximate();
-        let leverage = account.with_others(account.exposure(price, qty)) / equity;
+        let leverage_of = |qty: Qty| account.with_others(account.exposure(price, qty)) / equity;
         if qty.abs() <= most {
             if !increases && held.abs() > most {
                 because.cannot_wait();
             }
-            return self.beside_collateral(account, leverage, proposed, because);
+            return self.beside_collateral(account, leverage_of(qty), proposed, because);
         }
+        let leverage = leverage_of(if is_breached { held } else { qty });
         // Between the two levels what is held stays.
         let borne = account.carried(price, self.limit.limit, side).unwrap_or(Qty::ZERO);
         let stays = increases && same_side(qty, held) && held.abs() <= borne;

@@ -1,0 +1,142 @@
+//! A limit on gross exposure over several instruments of an account, in one policy or in one for each: while prices stand still, an account
+//! that a withdrawal brought over its limit comes back to the restore level, to a lot of each instrument, in whatever bars they fill.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod common;
+
+use backtest::{PolicyFile, Request, Run};
+use import::{BarsRequest, Labelled};
+use market::{Instrument, InstrumentKind};
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+const COINS: [(&str, f64, &str); 3] = [("BTC", 40_000.0, "0.001"), ("ETH", 2_000.0, "0.01"), ("SOL", 80.0, "0.1")];
+
+/// Two days of bars of so many minutes at one price.
+fn tape(folder: &Path, (coin, price, lot): (&str, f64, &str), minutes: usize) -> PathBuf {
+    let instrument = Instrument {
+        symbol: format!("binance:{coin}USDT-PERP"),
+        kind: InstrumentKind::LinearPerpetual,
+        base: coin.parse().unwrap(),
+        quote: "USDT".parse().unwrap(),
+        settle: "USDT".parse().unwrap(),
+        tick: "0.01".parse().unwrap(),
+        lot: lot.parse().unwrap(),
+        min_qty: lot.parse().unwrap(),
+    };
+    let mut text = String::from("time,open,high,low,close,volume\n");
+    for at in (0..2 * 24 * 60).step_by(minutes) {
+        let (day, hour, minute) = (1 + at / 1440, at / 60 % 24, at % 60);
+        writeln!(text, "2025-01-0{day}T{hour:02}:{minute:02}:00Z,{price},{price},{price},{price},1000").unwrap();
+    }
+    let (bars, out) = (folder.join(format!("{coin}.csv")), folder.join(format!("{coin}.tape")));
+    std::fs::write(&bars, text).unwrap();
+    import::bars(&BarsRequest::new(bars, instrument, Labelled::Open, &out), &mut |_, _| {}).unwrap();
+    out
+}
+
+fn policy(name: &str, instruments: &[&str], notional: u32, cap: &str, withdrawn: u32) -> PolicyFile {
+    let symbols: Vec<String> = instruments.iter().map(|coin| format!("\"binance:{coin}USDT-PERP\"")).collect();
+    // The account is declared by the first of several policies.
+    let costs = "taker_fee = \"0bp\"\nmaker_fee = \"0bp\"\nhalf_spread = \"0bp\"\nslippage = \"0bp\"";
+    let account = match withdrawn {
+        0 => String::new(),
+        _ => format!(
+            "[backtest]\n{costs}\ndeposit = \"1_000_000 USDT\"\n\
+             [[backtest.flows]]\nat = \"2025-01-01T12:30:00Z\"\nwithdraw = \"{withdrawn} USDT\"\n"
+        ),
+    };
+    let text = format!(
+        "policy = 1\nname = \"{name}\"\ninstruments = [{}]\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+         [size]\nkind = \"fixed_notional\"\nnotional = \"{notional} USDT\"\nresize = \"entry\"\n{cap}\n{account}",
+        symbols.join(", ")
+    );
+    PolicyFile::new(format!("{name}.toml"), text)
+}
+
+/// Positions at the end, and their gross exposure over equity.
+fn ends(policies: Vec<PolicyFile>, tapes: &[PathBuf]) -> (Vec<f64>, f64) {
+    let request = Request { policies, tapes: tapes.to_vec(), program: "test".into(), seed: None };
+    let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    common::assert_it_holds(&run);
+    let mut held = vec![0.0; 3];
+    for fill in &run.tables.fills {
+        let at = COINS.iter().position(|(coin, ..)| fill.instrument.contains(coin)).unwrap();
+        let sign = if fill.side == "buy" { 1.0 } else { -1.0 };
+        held[at] += sign * fill.quantity.approximate();
+    }
+    let gross: f64 = held.iter().zip(COINS).map(|(qty, (_, price, _))| qty.abs() * price).sum();
+    let equity = run.tables.equity.last().unwrap().equity.approximate();
+    (held, gross / equity)
+}
+
+/// Under the restore level by no more than a lot of each, and never over it.
+fn assert_restored(leverage: f64, restore: f64, equity: f64, what: &str) {
+    let lots = (40_000.0 * 0.001 + 2_000.0 * 0.01 + 80.0 * 0.1) / equity;
+    assert!(leverage <= restore + 1e-9 && leverage > restore - 1.01 * lots, "{what}: {leverage} instead of {restore}");
+}
+
+const CAP: &str = "[caps]\nleverage = 3.2\nleverage_restore = 2.5";
+
+#[test]
+fn a_breach_is_brought_back_once_by_all_together() {
+    let coins = ["BTC", "ETH", "SOL"];
+    for minutes in [[60, 60, 60], [5, 60, 60], [60, 5, 15]] {
+        let folder = tempfile::tempdir().unwrap();
+        let tapes: Vec<PathBuf> =
+            COINS.into_iter().zip(minutes).map(|(coin, minutes)| tape(folder.path(), coin, minutes)).collect();
+        for withdrawn in [270_000, 400_000, 600_000] {
+            let what = format!("{minutes:?}, {withdrawn} paid out");
+            let equity = f64::from(1_000_000 - withdrawn);
+            let (held, leverage) = ends(vec![policy("one", &coins, 800_000, CAP, withdrawn)], &tapes);
+            assert_restored(leverage, 2.5, equity, &what);
+            // What decides in one input gives up the same part.
+            if minutes == [60, 60, 60] {
+                let kept: Vec<f64> = held.iter().zip(COINS).map(|(qty, (_, price, _))| qty * price).collect();
+                assert!(kept.iter().all(|each| (each / kept[0] - 1.0).abs() < 1e-3), "{what}: {kept:?}");
+            }
+            let each = coins.iter().enumerate();
+            let each = each.map(|(at, coin)| policy(coin, &[coin], 800_000, CAP, if at == 0 { withdrawn } else { 0 }));
+            let (of_three, leverage) = ends(each.collect(), &tapes);
+            assert_restored(leverage, 2.5, equity, &format!("{what}, a policy each"));
+            assert_eq!(of_three, held, "{what}");
+        }
+    }
+}
+
+#[test]
+fn policies_in_one_instrument_bring_a_breach_back_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = [tape(folder.path(), COINS[0], 60)];
+    let three = ["a", "b", "c"].iter().enumerate();
+    let three = three.map(|(at, name)| policy(name, &["BTC"], 800_000, CAP, if at == 0 { 400_000 } else { 0 }));
+    let (_, leverage) = ends(three.collect(), &tapes);
+    assert_restored(leverage, 2.5, 600_000.0, "three in one");
+}
+
+#[test]
+fn what_states_no_limit_gives_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes: Vec<PathBuf> = COINS.into_iter().map(|coin| tape(folder.path(), coin, 60)).collect();
+    let policies =
+        vec![policy("limited", &["BTC", "ETH"], 800_000, CAP, 400_000), policy("free", &["SOL"], 800_000, "", 0)];
+    let (held, leverage) = ends(policies, &tapes);
+    assert_restored(leverage, 2.5, 600_000.0, "one without a limit");
+    assert!((held[2] - 10_000.0).abs() < 0.2, "{held:?}");
+    assert!((held[0] * 40_000.0 - held[1] * 2_000.0).abs() < 45.0, "{held:?}");
+}
+
+#[test]
+fn a_floor_over_several_instruments_is_restored_once() {
+    // 2.4 million is held. Of 700,000 a floor of half leaves five times 350,000 to be held, 2.5 x equity; what is over it comes down to
+    // nine tenths of that.
+    let floor = "[floor]\nof = \"deposits\"\nshare = \"50%\"\nmultiplier = 5";
+    let folder = tempfile::tempdir().unwrap();
+    for minutes in [[60, 60, 60], [5, 60, 15]] {
+        let tapes: Vec<PathBuf> =
+            COINS.into_iter().zip(minutes).map(|(coin, minutes)| tape(folder.path(), coin, minutes)).collect();
+        let (_, leverage) = ends(vec![policy("floor", &["BTC", "ETH", "SOL"], 800_000, floor, 300_000)], &tapes);
+        assert_restored(leverage, 2.25, 700_000.0, &format!("{minutes:?}"));
+    }
+}
