@@ -74,7 +74,7 @@ fn policy(random: &mut Random) -> String {
     if has_ladder {
         let mut rungs = vec![pick(random, &["0.3N", "1N", "10%", "30%", "1d"])];
         if random.chance(0.5) {
-            rungs.push(if has_stop { "2R" } else { "2.5N" }.to_owned());
+            rungs.push(pick(random, &[if has_stop { "2R" } else { "2.5N" }, "70%"]));
         }
         let fractions: Vec<&str> = rungs.iter().map(|_| "0.4").collect();
         let (of, trigger) = (pick(random, &["first", "peak", "current"]), pick(random, &["resting", "synthetic"]));

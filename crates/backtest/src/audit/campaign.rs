@@ -34,6 +34,9 @@ pub(super) struct Camp {
     last_fill: Price,
     average: Price,
     pub(super) best_average: Price,
+    /// The same of what was paid: rolls do not move it. What a profit is a share of.
+    paid: Price,
+    best_paid: Price,
     /// Most favourable price that it has seen.
     pub(super) best: Price,
     /// It began by crossing inside the book: behind all that the market did at that time, which it has not seen.
@@ -86,6 +89,8 @@ impl Camp {
             last_fill: fill.price,
             average: fill.price,
             best_average: fill.price,
+            paid: fill.price.abs(),
+            best_paid: fill.price.abs(),
             best: fill.price,
             begun_behind: fill.liquidity == "internal",
             stop: None,
@@ -164,9 +169,13 @@ impl Camp {
             self.closed_value += self.contract.exposure(fill.price, signed.abs());
             self.closed_qty = plus(self.closed_qty, signed.abs());
         } else if !self.adopted || !before.is_zero() {
-            self.average = self.averaged(before, signed, fill.price);
+            self.average = self.averaged(self.average, before, signed, fill.price);
+            self.paid = self.averaged(self.paid, before, signed, fill.price.abs());
             let better = if signed.signum() > 0 { Price::max } else { Price::min };
             self.best_average = better(self.best_average, self.average);
+            if self.best_average == self.average {
+                self.best_paid = self.paid;
+            }
         }
         if self.held.abs() > self.peak.abs() {
             self.peak = self.held;
@@ -189,14 +198,14 @@ impl Camp {
     }
 
     /// Average entry price: by value, so that it is harmonic for inverse contracts.
-    fn averaged(&self, before: Qty, signed: Qty, price: Price) -> Price {
+    fn averaged(&self, average: Price, before: Qty, signed: Qty, price: Price) -> Price {
         let (held, more) = (before.abs().approximate(), signed.abs().approximate());
-        let (average, price) = (self.average.approximate(), price.approximate());
+        let (all, price) = (average.approximate(), price.approximate());
         let mean = match self.contract {
-            Contract::Linear => (average * held + price * more) / (held + more),
-            Contract::Inverse => (held + more) / (held / average + more / price),
+            Contract::Linear => (all * held + price * more) / (held + more),
+            Contract::Inverse => (held + more) / (held / all + more / price),
         };
-        Price::from_estimate(mean, Round::Nearest).unwrap_or(self.average)
+        Price::from_estimate(mean, Round::Nearest).unwrap_or(average)
     }
 
     /// What the market does at a time is news for it.
@@ -252,9 +261,7 @@ impl Camp {
                 off(self.entry, r.get() * (self.entry - self.initial_stop?).abs().approximate(), self.is_long())
             }
             RungAt::N(n) => off(self.entry, n.get() * self.unit?.approximate(), self.is_long()),
-            RungAt::Profit(share) => {
-                off(self.best_average, share.get() * self.best_average.approximate(), self.is_long())
-            }
+            RungAt::Profit(share) => off(self.best_average, share.get() * self.best_paid.approximate(), self.is_long()),
             RungAt::Price(price) => price,
             RungAt::Time(_) | RungAt::Volatility(_) | RungAt::When(_) => return None,
         };
@@ -263,8 +270,10 @@ impl Camp {
     }
 
     pub(super) fn stop_behind(&self, anchor: Price, distance: f64, tick: Price) -> Price {
-        let round = if self.is_long() { Round::AwayFromZero } else { Round::TowardZero };
-        off(anchor, distance, !self.is_long()).to_tick(tick, round)
+        let level = off(anchor, distance, !self.is_long());
+        // Nearer to the market, on both sides of zero.
+        let round = if self.is_long() == (level.raw() > 0) { Round::AwayFromZero } else { Round::TowardZero };
+        level.to_tick(tick, round)
     }
 
     /// Whether a stop may be where it is: at one of its declared places, the trail being somewhere between two best prices.

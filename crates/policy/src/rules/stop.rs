@@ -1,7 +1,7 @@
 //! The protective stop of the whole position.
 
 use super::number::{Number, reads_with};
-use super::{away, position};
+use super::position;
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
 use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
@@ -196,7 +196,11 @@ impl StopRule {
         let unit = facts.get(facts::CAMPAIGN_UNIT)?.approximate();
         let initial = self.stop.initial.get() * unit;
         let tick = facts.get(facts::TICK)?;
-        let at = |anchor: Price, distance: f64| initial_stop(anchor, distance, held, tick);
+        // Losses of rolls carry the anchors of a structure through zero: its stop is where they are all the same.
+        let may_be_under_zero = facts.get(facts::EXPOSURE_PRICE).is_some();
+        let at = |anchor: Price, distance: f64| {
+            stop_behind(anchor, distance, held, tick).filter(|level| may_be_under_zero || level.raw() > 0)
+        };
         let mut best = (at(facts.get(facts::ENTRY)?, initial)?, INITIAL);
         let mut consider = |level: Option<Price>, why| {
             if let Some(level) = level.filter(|level| is_tighter(*level, best.0, held)) {
@@ -223,8 +227,17 @@ impl StopRule {
 
 /// The trigger of a stop at a distance behind an anchor, rounded to the tick nearer to the market: the smaller loss.
 pub fn initial_stop(anchor: Price, distance: f64, held: Qty, tick: Price) -> Option<Price> {
-    let round = if held.signum() > 0 { Round::AwayFromZero } else { Round::TowardZero };
-    away(anchor, distance, held, false).map(|price| price.to_tick(tick, round)).filter(|price| price.raw() > 0)
+    stop_behind(anchor, distance, held, tick).filter(|price| price.raw() > 0)
+}
+
+/// The same, wherever that is.
+fn stop_behind(anchor: Price, distance: f64, held: Qty, tick: Price) -> Option<Price> {
+    // Nearer to the market is up for a long position and down for a short one, on both sides of zero.
+    let is_up = held.signum() > 0;
+    let distance = Price::from_estimate(distance, Round::Nearest)?;
+    let level = if is_up { anchor - distance } else { anchor + distance };
+    let round = if is_up == (level.raw() > 0) { Round::AwayFromZero } else { Round::TowardZero };
+    Some(level.to_tick(tick, round))
 }
 
 fn is_tighter(level: Price, than: Price, held: Qty) -> bool {

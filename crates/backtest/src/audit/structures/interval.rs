@@ -119,6 +119,7 @@ impl Book<'_> {
             && let (Some(camp), Ok(unit)) = (&mut self.camp, unit.parse())
         {
             camp.lapse(unit);
+            self.triggers.reach(camp, self.price, &self.policy, self.tick);
         }
         let is_last = tables.plans.get(row + 1).is_none_or(|next| next.plan != step.plan || &*next.rule != MARKET);
         if is_last {
@@ -254,6 +255,10 @@ impl Book<'_> {
             self.ratios = noted;
         }
         self.price = self.worth().or(self.price);
+        // What a settlement leaves of the legs is a price too.
+        if let (true, Some(camp), Some(price)) = (self.rolls, &mut self.camp, self.price) {
+            camp.see(price, price);
+        }
         if let Some(camp) = self.camp.as_ref().filter(|_| !self.ratios.is_empty()) {
             self.triggers.follow(camp, &self.policy, self.tick);
         }

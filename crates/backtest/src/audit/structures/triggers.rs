@@ -62,8 +62,8 @@ impl Triggers {
 
     /// Structures were filled: the next unit has another level.
     pub(super) fn filled(&mut self, purpose: &str) {
-        if purpose.starts_with("add") {
-            self.beyond = 0;
+        if let Some(number) = purpose.strip_prefix("add ").and_then(|number| number.parse::<u32>().ok()) {
+            self.beyond &= u32::MAX.checked_shl(number).unwrap_or(0);
         }
     }
 
@@ -74,15 +74,22 @@ impl Triggers {
         }
     }
 
+    /// The price may be at the level of the next unit.
+    pub(super) fn reach(&mut self, camp: &Camp, price: Option<Price>, policy: &Policy, tick: Price) {
+        let next = camp.next_level(policy, tick).zip(price);
+        if let Some(((unit, _), _)) =
+            next.filter(|((_, level), price)| is_beyond(*price, *level, camp.is_long(), -tick))
+        {
+            self.beyond |= 1 << unit;
+        }
+    }
+
     /// The stop follows what the campaign has become.
     pub(super) fn follow(&mut self, camp: &Camp, policy: &Policy, tick: Price) {
         let (Some(stop), long) = (&policy.stop, camp.is_long()) else { return };
         let Some(unit) = camp.unit.map(Price::approximate) else { return };
-        let at = |anchor: Price, distance: f64| {
-            Some(camp.stop_behind(anchor, distance * unit, tick)).filter(|price| price.raw() > 0)
-        };
-        let Some(initial) = at(camp.entry, stop.initial.get()) else { return };
-        self.sure = tighter(self.sure, Some(initial), long);
+        let at = |anchor: Price, distance: f64| Some(camp.stop_behind(anchor, distance * unit, tick));
+        self.sure = tighter(self.sure, at(camp.entry, stop.initial.get()), long);
         if stop.follow == Follow::LastFill {
             self.sure = tighter(self.sure, at(camp.last_fill(), stop.initial.get()), long);
         }
@@ -255,9 +262,7 @@ impl Book<'_> {
         let Some(camp) = &self.camp else { return };
         let Some((unit, level)) = camp.next_level(policy, self.tick) else { return };
         let (long, bit) = (camp.is_long(), 1_u32 << unit);
-        if is_beyond(price, level, long, -self.tick) {
-            self.triggers.beyond |= bit;
-        }
+        self.triggers.reach(camp, Some(price), policy, self.tick);
         let is_new = is_whole && is_beyond(price, level, long, self.tick) && self.triggers.added & bit == 0;
         if !is_new {
             return;
@@ -342,7 +347,9 @@ impl Book<'_> {
     /// The stop that a row of positions shows.
     pub(super) fn stop_row(&self, told: Option<Price>, here: At<'_>, found: &mut Found) {
         let Triggers { sure, tight, .. } = &self.triggers;
-        if self.policy.stop.is_none() || !self.triggers.knows_stop(&self.policy) || self.triggers.is_unwanted {
+        // One that was crossed goes out where it was, however long its legs take.
+        let goes = self.triggers.is_unwanted || self.triggers.is_stopped;
+        if self.policy.stop.is_none() || !self.triggers.knows_stop(&self.policy) || goes {
             return;
         }
         let Some(camp) = &self.camp else { return };
