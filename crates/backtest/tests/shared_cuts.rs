@@ -140,3 +140,63 @@ fn a_floor_over_several_instruments_is_restored_once() {
         assert_restored(leverage, 2.25, 700_000.0, &format!("{minutes:?}"));
     }
 }
+
+fn limit(cut: &str) -> String {
+    format!("[[limits]]\nname = \"lever\"\nof = \"leverage()\"\nover = 3.2\nrestore = 2.5\ncut = \"{cut}\"")
+}
+
+/// An order that is filled an hour later takes something off all the same: nobody else gives that up again, nor does it itself.
+#[test]
+fn limits_count_what_is_on_its_way_out_as_gone() {
+    let coins = ["BTC", "ETH", "SOL"];
+    for minutes in [[60, 60, 60], [5, 60, 60], [60, 5, 15]] {
+        let folder = tempfile::tempdir().unwrap();
+        let tapes: Vec<PathBuf> =
+            COINS.into_iter().zip(minutes).map(|(coin, minutes)| tape(folder.path(), coin, minutes)).collect();
+        for (cut, withdrawn) in [("cheapest", 270_000), ("cheapest", 600_000), ("alike", 270_000), ("alike", 600_000)] {
+            let what = format!("{minutes:?}, {cut}, {withdrawn} paid out");
+            let equity = f64::from(1_000_000 - withdrawn);
+            let (held, leverage) = ends(vec![policy("one", &coins, 800_000, &limit(cut), withdrawn)], &tapes);
+            assert_restored(leverage, 2.5, equity, &what);
+            if cut == "alike" {
+                let kept: Vec<f64> = held.iter().zip(COINS).map(|(qty, (_, price, _))| qty * price).collect();
+                assert!(kept.iter().all(|each| (each / kept[0] - 1.0).abs() < 1e-3), "{what}: {kept:?}");
+            }
+            let each = coins.iter().enumerate();
+            let of = |(at, coin): (usize, &&str)| {
+                policy(coin, &[coin], 800_000, &limit(cut), if at == 0 { withdrawn } else { 0 })
+            };
+            let (_, leverage) = ends(each.map(of).collect(), &tapes);
+            assert_restored(leverage, 2.5, equity, &format!("{what}, a policy each"));
+        }
+    }
+}
+
+/// Where all cost the same for what they bring a part of each goes, and each plan says so; while it waits, a plan tells what is left then.
+#[test]
+fn plans_tell_what_is_on_its_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes: Vec<PathBuf> =
+        COINS.into_iter().zip([5, 60, 60]).map(|(coin, minutes)| tape(folder.path(), coin, minutes)).collect();
+    let mut policies = vec![policy("one", &["BTC", "ETH", "SOL"], 800_000, &limit("cheapest"), 600_000)];
+    policies[0].text = policies[0].text.replace("[backtest]\n", "[backtest]\nimpact = \"20bp\"\n");
+    let request = Request { policies, tapes, program: "test".into(), seed: None };
+    let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    common::assert_it_holds(&run);
+    let sales = run.tables.fills.iter().filter(|fill| fill.side == "sell");
+    let mut sold: Vec<&str> = sales.map(|fill| &*fill.instrument).collect();
+    sold.sort_unstable();
+    assert_eq!(sold, ["binance:BTCUSDT-PERP", "binance:ETHUSDT-PERP", "binance:SOLUSDT-PERP"], "one sale each");
+    let plans = &run.tables.plans;
+    let beside = plans.iter().filter(|row| row.because.contains("of which a part goes too"));
+    assert!(
+        beside.clone().count() == 3 && beside.clone().all(|row| row.because.contains("bp of equity it costs, beside "))
+    );
+    // 2.4 million over 400,000 is 6: once all is filled it is 2.5, but for what the sales cost.
+    let waits: Vec<_> = plans.iter().filter(|row| row.because.contains("on its way out")).collect();
+    assert!(!waits.is_empty());
+    for row in waits {
+        assert!(row.because.starts_with("limit lever: 2.5"), "{}", row.because);
+        assert!(row.target <= row.position, "{}", row.because);
+    }
+}

@@ -34,6 +34,8 @@ pub(crate) struct Book {
     pub(crate) carried: Vec<(u32, Qty, Price)>,
     /// How often a position or a balance changed since the engine was built or loaded: no state.
     pub(crate) moves: u64,
+    /// How many of those were only supposed, or took that back.
+    supposed: u64,
     /// How often a position of the account or an order of its strategies changed, from one on: no state.
     pub(crate) changes: u64,
 }
@@ -141,6 +143,7 @@ impl Book {
             untold: Vec::new(),
             carried: Vec::new(),
             moves: 0,
+            supposed: 0,
             changes: 1,
         }
     }
@@ -154,7 +157,13 @@ impl Book {
     /// Its account was supposed to be another, or is what it was again: nothing that was computed of it stands.
     pub(crate) fn suppose(&mut self) {
         self.moves += 1;
+        self.supposed += 1;
         self.changes += 1;
+    }
+
+    /// How often positions and money changed, not counting what was supposed.
+    pub(crate) fn changed(&self) -> u64 {
+        self.moves - self.supposed
     }
 
     /// A position changed.

@@ -23,7 +23,7 @@ use policy::facts;
 use policy::spec::{Structure, TargetGreek};
 use pricing::Ohlc;
 use risk::TierTable;
-use units::{AccountId, InstrumentId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
+use units::{AccountId, InstrumentId, PlanId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
 /// Decisions of one input about what the ones before did to each other, at most.
 const ROUNDS_MAX: u32 = 8;
@@ -136,6 +136,8 @@ pub struct Engine {
     pub(crate) now: Timestamp,
     pub(crate) inputs: u64,
     pub(crate) plans: u64,
+    /// The last plan of earlier inputs: looked at within an input only, and no state.
+    pub(crate) planned_before: PlanId,
     campaigns: u64,
     /// Scopes to decide after the input's last event.
     pub(crate) dirty: Dirty,
@@ -210,6 +212,7 @@ impl Engine {
             now: Timestamp::MIN,
             inputs: 0,
             plans: 0,
+            planned_before: PlanId(0),
             campaigns: 0,
             dirty: Dirty::default(),
             crossing: Vec::new(),
@@ -382,6 +385,7 @@ impl Engine {
         // Time never runs back: a late delivery is known now.
         self.now = self.now.max(input.at);
         self.inputs += 1;
+        self.planned_before = PlanId(self.plans);
         // Nearly all inputs of most runs: one price, which concerns one strategy.
         match input.events {
             [Event::Trade(trade)] if self.lone(trade.instrument).is_some() => {

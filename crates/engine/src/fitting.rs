@@ -10,7 +10,7 @@ use crate::scope::Scope;
 use market::{Account, Fill, Liquidity};
 use policy::facts::{self, Fact, Room};
 use policy::{Add, Limited, Target};
-use units::{Cash, Price, Qty, Ratio, Round, Side};
+use units::{AccountId, Cash, InstrumentId, Price, Qty, Ratio, Round, Side};
 
 /// How often a quantity that limits bear is looked for.
 const TRIES: usize = 24;
@@ -155,7 +155,7 @@ impl Engine {
             let worst = if down.abs() > up.abs() { down } else { up };
             let mark = account.mark(theirs.instrument.index());
             if worst.abs() > theirs.position.abs() && !mark.is_zero() {
-                account.fill(&supposed(theirs, worst - theirs.position, mark));
+                account.fill(&supposed((owner, theirs.instrument), worst - theirs.position, mark));
             }
         }
         account
@@ -172,7 +172,7 @@ impl Engine {
         book.account.set_mark(instrument.index(), mark);
         let change = qty - kept.position;
         if !change.is_zero() {
-            book.account.fill(&supposed(scope, change, mark));
+            book.account.fill(&supposed((owner, instrument), change, mark));
         }
         book.suppose();
         scope.position = qty;
@@ -201,9 +201,9 @@ impl Engine {
 }
 
 /// A fill that is supposed.
-fn supposed(scope: &Scope, change: Qty, price: Price) -> Fill {
+pub(crate) fn supposed((account, instrument): (AccountId, InstrumentId), change: Qty, price: Price) -> Fill {
     let side = if change.signum() > 0 { Side::Buy } else { Side::Sell };
-    let (account, instrument, qty, reference) = (scope.account, scope.instrument, change.abs(), price);
+    let (qty, reference) = (change.abs(), price);
     let (fee, liquidity, forced, execution) = (Cash::ZERO, Liquidity::Internal, None, 0);
     Fill { account, instrument, side, qty, price, reference, fee, liquidity, forced, execution }
 }

@@ -27,6 +27,7 @@ mod listed;
 mod netting;
 #[cfg(test)]
 mod news;
+mod outgoing;
 mod outputs;
 mod periods;
 mod pipeline;

@@ -113,6 +113,11 @@ impl Engine {
         let may_rest = may_rest && !ahead;
         // target = base × filled-units fraction × ladder remaining × streak, then caps, then hedges, then caps again, then trim.
         self.evaluations += 1;
+        // What is on its way out is not given up again.
+        if scope.limited {
+            self.tell_outgoing(index);
+        }
+        let scope = &mut self.scopes[index];
         let mut target = evaluate(scope, &mut self.structures, source, may_rest);
         // What others of the account give up too is not given up here.
         let shares = self.counts_others && shares_cuts(scope);

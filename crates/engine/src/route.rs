@@ -265,7 +265,14 @@ impl Working {
     /// What is left of the position once all is filled that was sent to take some of it off: market orders, and stops that were
     /// triggered. Never beyond flat.
     pub(crate) fn left(&self, held: Qty) -> Qty {
-        let leaves = |live: &&Live| live.kind == OrderKind::Market || live.state == OrderState::Triggered;
+        self.left_by(held, PlanId(u64::MAX))
+    }
+
+    /// The same of orders of plans up to one.
+    pub(crate) fn left_by(&self, held: Qty, plan: PlanId) -> Qty {
+        let leaves = |live: &&Live| {
+            live.id.plan() <= plan && (live.kind == OrderKind::Market || live.state == OrderState::Triggered)
+        };
         let off = self.orders.iter().filter(leaves).map(Live::open).filter(|open| open.signum() == -held.signum());
         less(held, off.sum())
     }

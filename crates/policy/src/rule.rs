@@ -2,7 +2,7 @@
 
 use crate::Region;
 use crate::facts::{Code, FactId, Facts};
-use crate::spec::Mode;
+use crate::spec::{LIMITS_MAX, Mode};
 use arrayvec::ArrayVec;
 use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
@@ -242,13 +242,49 @@ impl fmt::Display for Arg {
     }
 }
 
+impl Arg {
+    /// With so many more digits than usual.
+    fn write(&self, f: &mut fmt::Formatter<'_>, more: usize) -> fmt::Result {
+        match *self {
+            Self::Percent(value) if more > 0 => write!(f, "{:.*} %", 1 + more, value * 100.0 + 0.0),
+            Self::Number(value) if more > 0 => write!(f, "{:.*}", 2 + more, value + 0.0),
+            _ => fmt::Display::fmt(self, f),
+        }
+    }
+}
+
+impl Reason {
+    /// What is over a limit is told with as many digits as tell it from the limit, up to six more; none where only rounding does.
+    fn more_digits(&self) -> usize {
+        if !(self.template.contains("over {}") || self.template.contains("under {}")) {
+            return 0;
+        }
+        let shown = |arg: &Arg, more: usize| match *arg {
+            Arg::Percent(value) => format!("{:.*} %", 1 + more, value * 100.0 + 0.0),
+            Arg::Number(value) => format!("{:.*}", 2 + more, value + 0.0),
+            _ => String::new(),
+        };
+        let differ = |one: &Arg, other: &Arg| match (*one, *other) {
+            (Arg::Percent(one), Arg::Percent(other)) | (Arg::Number(one), Arg::Number(other)) => {
+                !crate::level::is_same(one, other)
+            }
+            _ => false,
+        };
+        let tells = |more: &usize| {
+            self.args.windows(2).all(|two| !differ(&two[0], &two[1]) || shown(&two[0], *more) != shown(&two[1], *more))
+        };
+        (0..=6).find(tells).unwrap_or(0)
+    }
+}
+
 impl fmt::Display for Reason {
     /// The sentence with its numbers filled in; what has no gap is left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut args = self.args.iter();
+        let more = self.more_digits();
         for (index, part) in self.template.split("{}").enumerate() {
             if index > 0 {
-                args.next().unwrap_or(&Arg::None).fmt(f)?;
+                args.next().unwrap_or(&Arg::None).write(f, more)?;
             }
             f.write_str(part)?;
         }
@@ -294,6 +330,16 @@ pub struct Because {
     refused_add: Option<Add>,
     beside: Option<Beside>,
     exits: ArrayVec<Exit, EXITS_MAX>,
+    outgoing: Option<Outgoing>,
+}
+
+/// What limits on facts go by while orders of the account are on their way that take something off: as if they were filled.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outgoing {
+    /// What is left of the strategy's own position; signed.
+    pub left: Qty,
+    /// By limit, in their order: what it measures then, where it is known.
+    pub limits: ArrayVec<Limited, LIMITS_MAX>,
 }
 
 /// What a breach of a limit on gross exposure goes by where several strategies answer it: the account's other positions without their
@@ -316,6 +362,7 @@ impl Default for Because {
         Self {
             steps: Vec::with_capacity(STEPS_MAX),
             exits: ArrayVec::new(),
+            outgoing: None,
             add: None,
             refused_add: None,
             beside: None,
@@ -401,6 +448,17 @@ impl Because {
     #[must_use]
     pub fn beside(&self) -> Option<Beside> {
         self.beside
+    }
+
+    /// Tells limits on facts what is on its way out, until it is told anew: clearing leaves it.
+    pub fn set_outgoing(&mut self, outgoing: Option<Outgoing>) {
+        self.outgoing = outgoing;
+    }
+
+    /// What is on its way out. `None`: nothing, or no limit asks.
+    #[must_use]
+    pub fn outgoing(&self) -> Option<&Outgoing> {
+        self.outgoing.as_ref()
     }
 
     /// Empties it but for what the engine noted before the rules spoke: they speak once more.
@@ -610,6 +668,10 @@ pub struct Limited {
     pub level: f64,
     /// It is beyond over the level; else under it.
     pub is_over: bool,
+    /// Whether a breach of it makes the position smaller.
+    pub reduces: bool,
+    /// Whether it is breached. `None`: it is not known.
+    pub is_breached: Option<bool>,
 }
 
 impl Limited {

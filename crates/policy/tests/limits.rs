@@ -7,7 +7,7 @@ mod complete;
 use complete::completed;
 use policy::facts::{self, Facts};
 use policy::spec::Limit;
-use policy::{Add, Because, Outcome, Rule, Target, parse};
+use policy::{Add, Arg, Because, Outcome, Reason, Rule, Target, parse};
 use proptest::prelude::*;
 use units::{Cash, Contract, Price, Qty, Ratio, Timestamp};
 
@@ -147,4 +147,18 @@ fn what_closes_waits_for_the_restore_level() {
         limit.observe(&facts);
     }
     assert_eq!(held, [5, 0, 0, 0, 5, 5, 0, 5]);
+}
+
+/// Numbers that differ are told apart, as many digits as that takes; what only rounding leaves is not.
+#[test]
+fn what_is_over_a_limit_is_told_from_it() {
+    let said = |value: f64, limit: f64| {
+        let args = [Arg::Number(value), Arg::Number(limit), Arg::Number(2.5), Arg::None];
+        Reason { template: "leverage {} is over {}: back to {}", args }.to_string()
+    };
+    assert_eq!(said(2.51, 2.5), "leverage 2.51 is over 2.50: back to 2.50");
+    assert_eq!(said(2.5002, 2.5), "leverage 2.5002 is over 2.5000: back to 2.5000");
+    assert_eq!(said(2.5 + 1e-12, 2.5), "leverage 2.50 is over 2.50: back to 2.50");
+    let args = [Arg::Percent(0.080_000_1), Arg::Percent(0.08), Arg::None, Arg::None];
+    assert_eq!(Reason { template: "{} is over {}", args }.to_string(), "8.00001 % is over 8.00000 %");
 }

@@ -26,7 +26,8 @@ const CHEAPEST: f64 = 1e-6;
 #[derive(Debug, Default)]
 pub(super) struct Reducer {
     solver: Solver,
-    /// By which strategy's limits and coin, in which input, after how many changes of positions.
+    /// By which strategy's limits and coin, in which input, after how many changes of positions: of what is only supposed it is the same
+    /// for all strategies of an input.
     of: Option<(usize, Currency, u64, u64)>,
     kept: Vec<Kept>,
     members: Vec<usize>,
@@ -54,8 +55,8 @@ struct Kept {
     given_up: Qty,
     /// How much of the breach a basis point of equity spent here closes, at the book as it is.
     relief: f64,
-    /// The best of the others that are not given up in full.
-    instead: Option<(Code, f64)>,
+    /// The best of the others that are not given up in full, and whether a part of it is given up too.
+    instead: Option<(Code, f64, bool)>,
     /// What all of it costs, and by how much that may at most be too much.
     cost: (Cash, Cash),
     /// Whether that is known.
@@ -66,7 +67,16 @@ struct Kept {
 
 impl Engine {
     /// Tells a strategy what it keeps, while a limit of its own that cuts what is cheapest is breached.
-    pub(super) fn tell_kept(&mut self, risk: &mut AccountRisk, index: usize) {
+    pub(crate) fn choose_kept(&mut self, index: usize) {
+        if self.scopes[index].reductions.is_none() {
+            return;
+        }
+        let Some(mut risk) = self.risk.take() else { return };
+        self.tell_kept(&mut risk, index);
+        self.risk = Some(risk);
+    }
+
+    fn tell_kept(&mut self, risk: &mut AccountRisk, index: usize) {
         let scope = &self.scopes[index];
         let Some(terms) = &scope.reductions else { return };
         let value = |limit: &Reduction| scope.facts.get(facts::series(limit.series)).map(Ratio::get);
@@ -100,8 +110,25 @@ impl AccountRisk {
         let (cost, gap) = (Arg::Cash(kept.cost.0), Arg::Cash(kept.cost.1));
         let mut note = |template, args| scope.because.note(ENGINE_RULE, held, held, template, args);
         match (kept.given_up.is_zero(), kept.instead) {
-            (false, Some((coin, other))) => note(
-                "gives up {}: {} of the breach for each bp of equity it costs, preferred to {} with {}",
+            // What brings more for its cost goes first, until what is next brings as much.
+            (false, Some((coin, other, goes_too))) => note(
+                match (goes_too, kept.relief >= other) {
+                    (true, _) if (kept.relief - other).abs() <= 1e-3 * other.abs() => {
+                        "gives up {}: {} of the breach for each bp of equity it costs, beside {} with {}, of which a part goes too"
+                    }
+                    (true, true) => {
+                        "gives up {}: {} of the breach for each bp of equity it costs, before {} with {}, of which a part goes too"
+                    }
+                    (true, false) => {
+                        "gives up {}: {} of the breach for each bp of equity it costs, behind {} with {}, of which a part goes too"
+                    }
+                    (false, true) => {
+                        "gives up {}: {} of the breach for each bp of equity it costs, preferred to {} with {}"
+                    }
+                    (false, false) => {
+                        "gives up {}: {} of the breach for each bp of equity it costs; {}, which had {}, stays once the rest has gone"
+                    }
+                },
                 [Arg::Qty(kept.given_up), relief, Arg::Name(coin), Arg::Percent(other)],
             ),
             (false, None) => note(
@@ -112,7 +139,7 @@ impl AccountRisk {
                 "keeps all of it: without it the others risk more, {} of the breach for each bp of equity",
                 [Arg::Percent(-kept.relief), Arg::None, Arg::None, Arg::None],
             ),
-            (true, Some((coin, other))) => note(
+            (true, Some((coin, other, _))) => note(
                 "keeps all of it: {} of the breach for each bp of equity that giving it up costs, {} with {}",
                 [relief, Arg::Name(coin), Arg::Percent(other), Arg::None],
             ),
@@ -140,13 +167,16 @@ impl Reducer {
         let Some(terms) = &own.reductions else { return Ok(()) };
         let account = own.account.index();
         self.members.clear();
-        let is_member = |other: &Scope| other.account == own.account && other.reductions == own.reductions;
+        // Of other policies the same levels count, whatever each takes costs for: those of the first are reckoned with.
+        let states_them = |other: &Scope| other.reductions.as_ref().is_some_and(|of| of.limits == terms.limits);
+        let is_member = |other: &Scope| other.account == own.account && states_them(other);
         self.members.extend((0..engine.scopes.len()).filter(|at| is_member(&engine.scopes[*at])));
+        let Some(terms) = &engine.scopes[self.members[0]].reductions else { return Ok(()) };
         // How far a liquidation is depends on whose coin moves.
         let asks =
             if terms.limits.iter().any(|limit| limit.of == RiskFact::Distance) { scope } else { self.members[0] };
         let base = engine.catalogue.instruments[engine.scopes[asks].instrument.index()].base;
-        let of = Some((self.members[0], base, risk.moment, engine.books[account].moves));
+        let of = Some((self.members[0], base, engine.inputs, engine.books[account].changed()));
         if self.of == of {
             return Ok(());
         }
@@ -282,7 +312,7 @@ fn kept(engine: &Engine, members: &[usize], plan: &Plan, at: usize, equity: f64)
     let closed = |relief: f64| relief * equity * 1e-4 / breach;
     let instead = cut.instead.map(|other| {
         let base = engine.catalogue.instruments[engine.scopes[members[other]].instrument.index()].base;
-        (Code::new(base.as_str()), closed(plan.cuts[other].relief_before))
+        (Code::new(base.as_str()), closed(plan.cuts[other].relief_before), plan.cuts[other].amount > 0.0)
     });
     Kept {
         scope,

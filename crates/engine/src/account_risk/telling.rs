@@ -109,7 +109,6 @@ impl Engine {
                 }
             }
         }
-        self.tell_kept(&mut risk, index);
         risk.readers[index] = readings;
         self.risk = Some(risk);
     }
@@ -123,7 +122,6 @@ impl Engine {
             self.tell_reading(&mut risk, index, reading);
         }
         if !readings.is_empty() {
-            self.tell_kept(&mut risk, index);
             self.scopes[index].keep_told();
         }
         risk.readers[index] = readings;

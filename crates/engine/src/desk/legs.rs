@@ -20,6 +20,51 @@ impl Desk {
         line.held - times(line.ratio, self.position)
     }
 
+    /// The signed structures that are left once orders of plans up to one are filled that take something off. Nothing while options are
+    /// being replaced.
+    fn left_by(&self, plan: PlanId) -> Qty {
+        if self.closing.is_some() {
+            return Qty::ZERO;
+        }
+        let active = self.orders.iter().filter(|order| order.stage == Stage::Active && order.id.plan() <= plan);
+        let off = active.map(Waiting::open).filter(|open| open.signum() == -self.position.signum());
+        let left = self.position + off.sum();
+        if self.rolling { self.position } else { left }
+    }
+
+    /// What of a leg is held once so many structures are left. Legs of an increase that is under way stay what they are.
+    fn leg_left(&self, line: &Line, left: Qty) -> Qty {
+        let wanted = if line.is_part() { times(line.ratio, left) } else { Qty::ZERO };
+        let goes = !self.rolling && !self.increases() && line.settled.is_none();
+        if goes && wanted.abs() < line.held.abs() { wanted } else { line.held }
+    }
+
+    /// Whether orders of plans up to one take something off, or legs are traded back of an increase that was given up.
+    pub(crate) fn takes_off(&self, plan: PlanId) -> bool {
+        let left = self.left_by(plan);
+        left != self.position || self.lines.iter().any(|line| self.leg_left(line, left) != line.held)
+    }
+
+    /// Holds what those leave, of what has a value, and tells what that changes of each leg. Returns the structures that are left.
+    pub(crate) fn take_off(
+        &mut self,
+        plan: PlanId,
+        has_value: impl Fn(InstrumentId) -> bool,
+        mut change: impl FnMut(InstrumentId, Qty),
+    ) -> Qty {
+        let left = self.left_by(plan);
+        for at in 0..self.lines.len() {
+            let line = self.lines[at];
+            let rest = self.leg_left(&line, left);
+            if rest != line.held && has_value(line.instrument) {
+                change(line.instrument, rest - line.held);
+                self.lines[at].held = rest;
+            }
+        }
+        self.position = left;
+        left
+    }
+
     /// Signed quantity of a leg under way.
     pub(super) fn in_flight(&self, instrument: InstrumentId) -> Qty {
         let of = self.sent.iter().filter(|order| order.instrument == instrument && !order.cancelling);

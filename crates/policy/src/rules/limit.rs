@@ -5,7 +5,7 @@ use crate::Region;
 use crate::expression::{Compiled, Condition, Expression, Unit};
 use crate::facts::{self, FactId, Facts};
 use crate::parse::expression::Binary;
-use crate::rule::{Add, Arg, Because, Limited, Outcome, Rule, Step, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Limited, Outcome, Outgoing, Rule, Step, Target, Verdict};
 use crate::spec::{Breached, Cut, FactLimit, LimitAction};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Round, SeriesId};
@@ -100,7 +100,12 @@ impl LimitRule {
 
     /// The multiple of what is held at which what is limited is at its restore level. `None`: no multiple brings it there.
     fn multiple(&self, facts: &Facts) -> Option<f64> {
-        let (value, restore) = (self.of.value(facts)?, self.restore.value(facts)?);
+        self.multiple_of(self.of.value(facts)?, facts)
+    }
+
+    /// The same where it is a value.
+    fn multiple_of(&self, value: f64, facts: &Facts) -> Option<f64> {
+        let restore = self.restore.value(facts)?;
         let multiple = match self.breached {
             // What follows in proportion to what is held. Under zero that is what a short position has of a Greek.
             Breached::Over if value > 0.0 && restore >= 0.0 => restore / value,
@@ -160,24 +165,75 @@ impl LimitRule {
             because.say("limit {}: {}, limit {}, with nothing held here: nothing is opened", numbers);
             return Verdict { target: Target { qty: Qty::ZERO, ..proposed }, outcome: Outcome::Unmet };
         }
+        // What is on its way out is not given up twice, and what it leaves is what a breach goes by where that is known.
+        let outgoing = because.outgoing();
+        let left = outgoing.map_or(held, |outgoing| outgoing.left);
+        let then = outgoing.and_then(|outgoing| self.measured(outgoing, facts));
+        let suffices = then.is_some_and(|(_, is_breached)| !is_breached);
+        let value = then.map_or(value, |(then, _)| self.shown(Some(then)));
         // Of several positions what is kept of each was chosen; else all shrink in the same proportion.
         let chosen = if self.cut == Cut::Cheapest { facts.get(facts::KEPT) } else { None };
-        let alike = || self.scaled(facts, held, self.multiple(facts).unwrap_or(0.0).min(1.0));
-        let most = chosen.unwrap_or_else(alike);
-        if !same_side(proposed.qty, held) || proposed.qty.abs() <= most.abs() {
+        let most = match (chosen, then) {
+            _ if suffices => left,
+            (Some(chosen), _) => chosen,
+            (None, Some((then, _))) => self.scaled(facts, left, self.multiple_of(then, facts).unwrap_or(0.0).min(1.0)),
+            (None, None) => self.scaled(facts, held, self.multiple(facts).unwrap_or(0.0).min(1.0)),
+        };
+        let most = if most.abs() > left.abs() { left } else { most };
+        let is_more = same_side(proposed.qty, held) && proposed.qty.abs() > most.abs();
+        if suffices {
+            because.say("limit {}: {} once all is filled that is on its way out, limit {}", [self.name, value, limit]);
+        }
+        if !is_more {
             because.cannot_wait();
             return Verdict::keep(proposed);
         }
-        if chosen.is_some() {
-            because
-                .say("limit {}: {} is over {}: back to {} where that costs least", [self.name, value, limit, restore]);
-            return Verdict::cut(Target { qty: most, ..proposed });
-        }
-        match self.breached {
-            Breached::Over => because.say("limit {}: {} is over {}: back to {}", [self.name, value, limit, restore]),
-            Breached::Under => because.say("limit {}: {} is under {}: back to {}", [self.name, value, limit, restore]),
+        let numbers = [self.name, value, limit, restore];
+        match (self.breached, then) {
+            _ if suffices => {}
+            _ if chosen.is_some() && then.is_some() => because.say(
+                "limit {}: {} once all is filled that is on its way out, over {}: back to {} where that costs least",
+                numbers,
+            ),
+            _ if chosen.is_some() => {
+                because.say("limit {}: {} is over {}: back to {} where that costs least", numbers);
+            }
+            (Breached::Over, None) => because.say("limit {}: {} is over {}: back to {}", numbers),
+            (Breached::Under, None) => because.say("limit {}: {} is under {}: back to {}", numbers),
+            (Breached::Over, Some(_)) => {
+                because.say("limit {}: {} once all is filled that is on its way out, over {}: back to {}", numbers);
+            }
+            (Breached::Under, Some(_)) => {
+                because.say("limit {}: {} once all is filled that is on its way out, under {}: back to {}", numbers);
+            }
         }
         Verdict::cut(Target { qty: most, ..proposed })
+    }
+
+    /// What it measures once all is filled that is on its way out, and whether it is breached then. `None`: that is not known, or nothing
+    /// of it follows from what is on its way.
+    fn measured(&self, outgoing: &Outgoing, facts: &Facts) -> Option<(f64, bool)> {
+        let then = outgoing.limits.iter().find(|of| of.limit == self.index)?;
+        let value = then.value.filter(|then| self.of.value(facts) != Some(*then))?;
+        Some((value, then.is_breached?))
+    }
+
+    /// Between the two levels nothing moves, and what is on its way out goes on.
+    fn wait(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        const SENTENCE: &str = "limit {}: {}, increases stop at {}";
+        let (held, left) = (position(facts), because.outgoing().map(|outgoing| outgoing.left));
+        let Some(left) = left.filter(|left| left.abs() < held.abs()) else {
+            return self.bar(facts, proposed, because, SENTENCE);
+        };
+        let verdict = self.bar(facts, proposed, because, SENTENCE);
+        if !same_side(verdict.target.qty, held) || verdict.target.qty.abs() <= left.abs() {
+            return verdict;
+        }
+        because.say("limit {}: {}, and what is on its way out goes on, to {}", {
+            let [name, value, _] = self.numbers(facts);
+            [name, value, Arg::Qty(left)]
+        });
+        Verdict::cut(Target { qty: left, ..proposed })
     }
 
     /// On the better side of the restore level: increases stop where it would be reached.
@@ -233,9 +289,7 @@ impl LimitRule {
                 self.bar(facts, proposed, because, "limit {}: what it limits is not known: nothing is opened or added")
             }
             (LimitAction::Reduce, Some(Zone::Breach)) => self.reduce(facts, proposed, because),
-            (LimitAction::Reduce, Some(Zone::Between)) => {
-                self.bar(facts, proposed, because, "limit {}: {}, increases stop at {}")
-            }
+            (LimitAction::Reduce, Some(Zone::Between)) => self.wait(facts, proposed, because),
             (LimitAction::Reduce, Some(Zone::Free)) => self.headroom(facts, proposed, because),
             (LimitAction::NoIncrease | LimitAction::Flat, _) => Verdict::keep(proposed),
         }
@@ -325,6 +379,8 @@ impl Rule for LimitRule {
             value: self.of.value(facts),
             level: level.value(facts)?,
             is_over: self.breached == Breached::Over,
+            reduces: self.action == LimitAction::Reduce,
+            is_breached: self.is_breached.holds(facts),
         })
     }
 

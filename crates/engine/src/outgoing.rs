@@ -1,0 +1,137 @@
+//! What is on its way out of an account, seen by limits on facts (`[[limits]]`): as if it were gone.
+//!
+//! An order that takes something off is filled in its own time, in hours where bars are as long. Until then a limit stays breached, and
+//! each strategy under it would give up once more what others, or itself, give up already. So while such orders are on their way the
+//! account is supposed to hold what they leave, facts of risk are computed of that, and a breach goes by those ([`policy::Outgoing`]), as
+//! does what is chosen where a limit cuts what costs least. What this very input has ordered is not supposed: all strategies of an input
+//! answer one breach, each by its part. Nothing of the supposition stays.
+
+use crate::desk::Desk;
+use crate::engine::Engine;
+use crate::scope::Scope;
+use market::Account;
+use policy::facts::{self, Fact};
+use policy::spec::LIMITS_MAX;
+use policy::{Limited, Outgoing};
+use units::{PlanId, Qty, Ratio};
+
+/// What is put back.
+struct Kept {
+    accounts: Vec<(usize, Account)>,
+    positions: Vec<(usize, Qty)>,
+    desks: Vec<(usize, Desk)>,
+    told: Vec<(Fact<Ratio>, Option<Ratio>)>,
+}
+
+impl Engine {
+    /// Tells the limits on facts of a strategy what is on its way out, and what of its position is kept where one cuts what costs least.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn tell_outgoing(&mut self, index: usize) {
+        let scope = &self.scopes[index];
+        let is_beyond = scope.rules.iter().filter_map(|rule| rule.limited(&scope.facts)).any(|of| reduces(&of));
+        let told = if is_beyond { self.outgoing(index) } else { None };
+        let is_told = told.is_some();
+        self.scopes[index].because.set_outgoing(told);
+        if !is_told {
+            self.choose_kept(index);
+        }
+    }
+
+    /// `None`: nothing is on its way out.
+    fn outgoing(&mut self, index: usize) -> Option<Outgoing> {
+        let kept = self.suppose_out(index)?;
+        self.tell_supposed(index);
+        self.choose_kept(index);
+        let scope = &self.scopes[index];
+        let limits = scope.rules.iter().filter_map(|rule| rule.limited(&scope.facts));
+        let told = Outgoing { left: scope.position, limits: limits.take(LIMITS_MAX).collect() };
+        self.bring_back(index, kept);
+        Some(told)
+    }
+
+    /// Accounts hold what orders of earlier inputs leave that take something off. `None`: there are none.
+    fn suppose_out(&mut self, index: usize) -> Option<Kept> {
+        let before = self.planned_before;
+        let desks = &self.structures.desks;
+        let is_off = |scope: &Scope| match scope.desk {
+            Some(desk) => desks[desk as usize].takes_off(before),
+            None => scope.working.left_by(scope.position, before) != scope.position,
+        };
+        let off: Vec<usize> = (0..self.scopes.len()).filter(|at| is_off(&self.scopes[*at])).collect();
+        if off.is_empty() {
+            return None;
+        }
+        let read = self.risk.as_ref().map_or(Vec::new(), |risk| risk.series_of(index));
+        let told = read.into_iter().map(|series| {
+            let fact = facts::series(series);
+            (fact, self.scopes[index].facts.get(fact))
+        });
+        let (accounts, desks) = (Vec::new(), Vec::new());
+        let mut kept = Kept { accounts, desks, positions: Vec::new(), told: told.collect() };
+        for at in off {
+            self.suppose_out_of(at, before, &mut kept);
+        }
+        for (account, _) in &kept.accounts {
+            self.books[*account].suppose();
+        }
+        let scope = &mut self.scopes[index];
+        scope.facts.set(facts::POSITION, scope.position);
+        Some(kept)
+    }
+
+    /// The same of one strategy. What has no mark stays.
+    fn suppose_out_of(&mut self, at: usize, before: PlanId, kept: &mut Kept) {
+        let scope = &mut self.scopes[at];
+        let owner = scope.account.index();
+        if !kept.accounts.iter().any(|(known, _)| *known == owner) {
+            kept.accounts.push((owner, self.books[owner].account.clone()));
+        }
+        let account = &mut self.books[owner].account;
+        kept.positions.push((at, scope.position));
+        let mut fill = |instrument: units::InstrumentId, change: Qty| {
+            let mark = account.mark(instrument.index());
+            account.fill(&crate::fitting::supposed((scope.account, instrument), change, mark));
+        };
+        match scope.desk {
+            Some(desk) => {
+                let desk_of = &mut self.structures.desks[desk as usize];
+                kept.desks.push((desk as usize, desk_of.clone()));
+                let chains = &self.structures.chains;
+                let has_value = |option| chains.option(option).is_some_and(|option| option.value.is_some());
+                scope.position = desk_of.take_off(before, has_value, fill);
+            }
+            None => {
+                let left = scope.working.left_by(scope.position, before);
+                fill(scope.instrument, left - scope.position);
+                scope.position = left;
+            }
+        }
+    }
+
+    fn bring_back(&mut self, index: usize, kept: Kept) {
+        for (at, account) in kept.accounts {
+            self.books[at].account = account;
+            self.books[at].suppose();
+        }
+        for (at, position) in kept.positions {
+            self.scopes[at].position = position;
+        }
+        for (at, desk) in kept.desks {
+            self.structures.desks[at] = desk;
+        }
+        let scope = &mut self.scopes[index];
+        scope.facts.set(facts::POSITION, scope.position);
+        for (fact, value) in kept.told {
+            scope.facts.put(fact, value);
+        }
+        if let Some(risk) = &mut self.risk {
+            risk.look_again();
+        }
+    }
+}
+
+/// Whether a limit that makes positions smaller is on the wrong side of its restore level.
+fn reduces(limited: &Limited) -> bool {
+    limited.reduces && limited.value.is_some() && limited.is_beyond()
+}
