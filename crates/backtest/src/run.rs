@@ -517,7 +517,7 @@ impl InstrumentStamp {
         }
     }
 
-    fn of(instrument: &Instrument) -> Self {
+    pub(crate) fn of(instrument: &Instrument) -> Self {
         Self {
             symbol: instrument.symbol.clone(),
             kind: match instrument.kind {
@@ -556,7 +556,7 @@ fn deposits(policy: &Policy) -> String {
 }
 
 /// What stands in for venues' terms that are not known.
-const GENERIC: &str =
+pub(crate) const GENERIC: &str =
     "a table of nobody's, 20x and 2.5 % maintenance and less for large positions: the venue's terms are not known";
 
 fn configuration(policy: &Policy, scaled: &Pass) -> BTreeMap<String, String> {

@@ -511,6 +511,160 @@ fn every_kind_of_alteration_is_found() {
     assert!(missed.is_empty(), "{}", missed.join("\n\n"));
 }
 
+/// Whatever `run.json` says of a run that tables, tapes and the policy give, and each column that they determine: one small alteration of
+/// each is found by the check that is there for it, with every hash made anew.
+#[test]
+fn each_figure_that_is_determined_is_checked() {
+    let stored = stored(backtest::demo::POLICY);
+    let clean = audited(&stored.write("as it was", &stored.run));
+    assert!(clean.is_clean(), "{}", told(&clean));
+    let more = |text: &str| (text.parse::<Cash>().unwrap() + Cash::from_raw(1)).to_string();
+    let record = |name: &'static str, change: fn(&mut backtest::RunRecord)| {
+        altered(name, "record", move |run: &mut Run| change(&mut run.record))
+    };
+    let configuration = |name: &'static str| {
+        altered(name, "record", move |run: &mut Run| {
+            let of = run.record.configuration.get_mut(name).unwrap();
+            *of = format!("{of}1");
+        })
+    };
+    let money = |name: &'static str, of: fn(&mut backtest::RunRecord) -> &mut String| {
+        altered(name, "record", move |run: &mut Run| {
+            let of = of(&mut run.record);
+            *of = more(of);
+        })
+    };
+    let of_twin = |name: &'static str, of: fn(&mut backtest::Paid) -> &mut String| {
+        altered(name, "twin", move |run: &mut Run| {
+            let of = of(&mut run.record.twin);
+            *of = more(of);
+        })
+    };
+    let order = |name: &'static str, event: &'static str, change: fn(&mut OrderRow)| {
+        altered(name, if name.contains("strategy") { "order.life" } else { "order.terms" }, move |run: &mut Run| {
+            let orders = &mut run.tables.orders;
+            let at = place_of(orders, |row| &*row.event == event && (row.price.is_some() || row.trigger.is_some()));
+            change(&mut orders[at]);
+        })
+    };
+    let digit = |price: Option<Price>| price.map(|price| price + Price::from_raw(1));
+    let mut alterations = vec![
+        record("unexplained", |record| record.triggers.unexplained += 1),
+        record("unmet", |record| record.triggers.unmet += 1),
+        record("acted", |record| record.triggers.acted += 1),
+        record("refused", |record| *record.triggers.refused.values_mut().next().unwrap() += 1),
+        record("another sentence", |record| {
+            let (sentence, times) = record.triggers.refused.pop_first().unwrap();
+            let (rule, _) = sentence.split_once(": ").unwrap();
+            record.triggers.refused.insert(format!("{rule}: it was late"), times);
+        }),
+        record("liquidated", |record| record.scaled.liquidated = Some(record.first.clone())),
+        record("inputs", |record| record.inputs += 500),
+        record("fewer inputs", |record| record.inputs -= 1_000),
+        record("quiet inputs", |record| record.quiet.as_mut().unwrap().inputs = record.inputs + 1),
+        record("evaluations", |record| record.quiet.as_mut().unwrap().evaluations = 1),
+        record("ambiguous bars", |record| record.ambiguous_bars += 500),
+        record("rate", |record| *record.rates.values_mut().next().unwrap() = "1.0001".to_owned()),
+        record("no rate", |record| record.rates.clear()),
+        record("currency", |record| record.currency = "USDC".to_owned()),
+        record("tick", |record| record.instruments[0].tick = "0.2".to_owned()),
+        record("lot", |record| record.instruments[0].lot = "0.002".to_owned()),
+        record("settle", |record| record.instruments[0].settle = "USDC".to_owned()),
+        record("kind", |record| record.instruments[0].kind = "linear_future".to_owned()),
+        record("expiry", |record| record.instruments[0].expiry = Some(record.last.clone())),
+        record("base", |record| record.instruments[0].base = "ETH".to_owned()),
+        record("quote", |record| record.instruments[0].quote = "USD".to_owned()),
+        record("rows of a tape", |record| record.tapes[0].rows += 1),
+        record("gap", |record| {
+            let hole = (record.instruments[0].symbol.clone(), record.first.clone(), record.last.clone());
+            record.gaps.push(backtest::GapStamp { instrument: hole.0, from: hole.1, to: hole.2 });
+        }),
+        record("refused flow", |record| {
+            record.refused_flows.push("the withdrawal of 5 USDT was refused: 4 were free".to_owned())
+        }),
+        record("name", |record| record.policies[0].name.push('x')),
+        record("options", |record| record.scaled.options = Some("1".to_owned())),
+        record("rejected", |record| record.rejected += 1),
+        record("bars", |record| record.bars += 1),
+        money("paid in", |record| &mut record.paid_in),
+        money("residual", |record| &mut record.residual),
+        money("profit", |record| &mut record.profit_adverse_first),
+        money("fees", |record| &mut record.scaled.fees),
+        money("funding", |record| &mut record.scaled.funding),
+        money("slippage", |record| &mut record.scaled.slippage),
+        money("traded", |record| &mut record.scaled.traded),
+        of_twin("the twin's fees", |paid| &mut paid.fees),
+        of_twin("the twin's funding", |paid| &mut paid.funding),
+        of_twin("the twin's slippage", |paid| &mut paid.slippage),
+        of_twin("what the twin traded", |paid| &mut paid.traded),
+        altered("the twin was liquidated", "twin", |run| run.record.twin.liquidated = Some(run.record.last.clone())),
+        altered("a fill's account", "account", |run| run.tables.fills[20].account = 1),
+        altered("a fill's currency", "account", |run| run.tables.fills[20].currency = "BTC".to_owned()),
+        altered("a payment's account", "account", |run| run.tables.funding[9].account = 1),
+        altered("a payment's currency", "account", |run| run.tables.funding[9].currency = "BTC".to_owned()),
+        altered("a flow's account", "record", |run| run.tables.flows[0].account = 1),
+        altered("a flow's currency", "record", |run| run.tables.flows[0].currency = "BTC".to_owned()),
+        altered("a flow's reason", "record", |run| run.tables.flows[0].reason = "conversion".to_owned()),
+        altered("before a fill", "plan.chain", |run| {
+            let is_fill = |row: &PlanRow| row.step == 1 && row.because.contains(" filled at ");
+            let at = place_of(&run.tables.plans, is_fill);
+            run.tables.plans[at].before += Qty::from_raw(1);
+        }),
+        altered("after a fill", "plan.chain", |run| {
+            let is_fill = |row: &PlanRow| row.step == 1 && row.because.contains(" filled at ");
+            let at = place_of(&run.tables.plans, is_fill);
+            run.tables.plans[at].after += Qty::from_raw(1);
+        }),
+        altered("before the first rule", "plan.chain", |run| {
+            let at = place_of(&run.tables.plans, |row| row.step == 1 && !row.because.contains(" filled at "));
+            run.tables.plans[at].before += Qty::from_raw(1);
+        }),
+        altered("a best", "campaign", |run| {
+            run.tables.campaigns[3].mfe_r = run.tables.campaigns[3].mfe_r.map(|r| r + 1e-6);
+        }),
+        altered("a worst", "campaign", |run| {
+            run.tables.campaigns[3].mae_r = run.tables.campaigns[3].mae_r.map(|r| r - 1e-6);
+        }),
+        altered("a volatility", "volatility", |run| {
+            let at = place_of(&run.tables.positions, |row| row.volatility.is_some());
+            run.tables.positions[at].volatility = run.tables.positions[at].volatility.map(|of| of + 1e-9);
+        }),
+        altered("an exposure of the twin", "twin", |run| {
+            let at = place_of(&run.tables.positions, |row| row.twin_exposure > 0.1);
+            run.tables.positions[at].twin_exposure -= 1e-6;
+        }),
+    ];
+    alterations.extend(
+        ["deposit", "taker_fee", "maker_fee", "half_spread", "slippage", "latency", "liquidation_fee"]
+            .map(configuration),
+    );
+    alterations.extend(["path", "twin_base", "rows"].map(configuration));
+    for event in ["accepted", "amended", "triggered", "cancel", "cancelled"] {
+        alterations.extend([
+            order("a quantity", event, |row| row.quantity += Qty::from_raw(1)),
+            order("a strategy", event, |row| row.strategy = "somebody".into()),
+        ]);
+    }
+    for event in ["accepted", "amended", "cancel", "cancelled"] {
+        let change = move |row: &mut OrderRow| {
+            (row.price, row.trigger) = (digit(row.price), digit(row.trigger));
+        };
+        alterations.push(altered(event, "order.terms", move |run: &mut Run| {
+            let orders = &mut run.tables.orders;
+            let at = place_of(orders, |row| &*row.event == event && (row.price.is_some() || row.trigger.is_some()));
+            change(&mut orders[at]);
+        }));
+    }
+    let mut missed = Vec::new();
+    for (number, (name, check, alter)) in alterations.into_iter().enumerate() {
+        let (failed, told) = stored.failed(&format!("{number} {name}"), alter);
+        if !failed.contains(&check) {
+            missed.push(format!("{name}: `{check}` did not fail, but {failed:?}\n{told}"));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n\n"));
+}
+
 /// Figures of losses and what came of them are made again from prices and other tables. What is taken on trust is said.
 #[test]
 fn altered_losses_are_found() {

@@ -56,6 +56,11 @@ pub(super) struct Camp {
     is_rolled: bool,
     /// What its cost may be off by: parts of legs that are told together.
     slack: i128,
+    /// The lowest and the highest net profit at prices that the market reached.
+    worst: Cash,
+    highest: Cash,
+    /// All of these prices are in tables and tapes, in the order in which it saw them.
+    sees_all: bool,
 }
 
 /// A price at a distance from another, up or down.
@@ -101,6 +106,9 @@ impl Camp {
             uncertain: false,
             is_rolled: false,
             slack: 0,
+            worst: Cash::ZERO,
+            highest: Cash::ZERO,
+            sees_all: true,
         }
     }
 
@@ -157,6 +165,12 @@ impl Camp {
 
     pub(super) fn is_long(&self) -> bool {
         self.peak.signum() >= 0
+    }
+
+    /// Not all prices that it sees are told, or not what was held at each: of a structure, or where strategies share an instrument.
+    pub(super) fn sees_less(mut self) -> Self {
+        self.sees_all = false;
+        self
     }
 
     /// Takes in a fill. `false`: the rung was used before.
@@ -216,6 +230,10 @@ impl Camp {
     /// The market went this high and this low.
     pub(super) fn see(&mut self, high: Price, low: Price) {
         self.best = if self.is_long() { self.best.max(high) } else { self.best.min(low) };
+        for price in [high, low] {
+            let net = (self.contract.value(price, self.held) - self.cost).cash() - self.fees + self.funding;
+            (self.worst, self.highest) = (self.worst.min(net), self.highest.max(net));
+        }
     }
 
     /// The units that an add up to this one fills.
@@ -360,10 +378,10 @@ impl Camp {
             let near = (r - made).abs() <= 1e-9 * made.abs().max(1.0);
             found.ensure("campaign", near, at, || format!("campaign {}: r is {r}, its fills give {made}", self.id));
             // What is open is valued at its mark, which need not be a price that was traded.
-            let is_open = ended.is_none();
-            let around =
-                told.mae_r.is_none_or(|worst| worst <= r + 1e-9) && told.mfe_r.is_none_or(|best| best >= r - 1e-9);
-            found.ensure("campaign", is_open || around, at, || {
+            let around = ended.is_none() || self.sees_all;
+            let holds =
+                told.mae_r.is_some_and(|worst| worst <= r + 1e-9) && told.mfe_r.is_some_and(|best| best >= r - 1e-9);
+            found.ensure("campaign", holds || around, at, || {
                 format!(
                     "campaign {}: {r} R is outside its own worst and best, {} and {}",
                     self.id,
@@ -371,6 +389,13 @@ impl Camp {
                     shown(told.mfe_r)
                 )
             });
+            for (what, told, money) in [("mae_r", told.mae_r, self.worst), ("mfe_r", told.mfe_r, self.highest)] {
+                let made = money.approximate() / risked(stop);
+                let near = |told: f64| (told - made).abs() <= 1e-9 * made.abs().max(1.0);
+                found.ensure("campaign", told.is_some_and(near) || !self.sees_all, at, || {
+                    format!("campaign {}: {what} is {}, its fills and the tapes give {made}", self.id, shown(told))
+                });
+            }
         }
     }
 

@@ -162,6 +162,14 @@ pub(super) fn check(run: &Run, found: &mut Found) {
                 found.ensure("exposure", fits, At::position(row, position), || {
                     format!("the exposure is {}, the position at its mark over equity is {exact}", position.exposure)
                 });
+                let exact = share(contract.exposure(position.mark, position.twin_position).cash(), equity.twin_equity);
+                let fits = is_near(position.twin_exposure, exact);
+                found.ensure("twin", fits, At::position(row, position), || {
+                    format!(
+                        "the twin's exposure is {}, what it holds at the mark gives {exact}",
+                        position.twin_exposure
+                    )
+                });
             }
         }
         if equity.time < money_moved {

@@ -76,11 +76,14 @@ impl Wait {
 pub(super) struct Live {
     /// Plan and place in it.
     pub(super) id: (u64, u64),
+    pub(super) strategy: Name,
     pub(super) seat: Option<usize>,
     pub(super) purpose: For,
     pub(super) side: Side,
     pub(super) quantity: Qty,
     pub(super) filled: Qty,
+    /// What was sent last, less what was filled since.
+    pub(super) left: Qty,
     pub(super) is_limit: bool,
     /// As it was placed.
     pub(super) kind: Name,
@@ -116,11 +119,13 @@ impl Live {
     pub(super) fn new(id: (u64, u64), seat: Option<usize>, row: &OrderRow) -> Self {
         Self {
             id,
+            strategy: row.strategy.clone(),
             seat,
             purpose: For::of(&row.purpose),
             side: side_of(&row.side),
             quantity: row.quantity,
             filled: Qty::ZERO,
+            left: row.quantity,
             is_limit: &*row.kind == "limit",
             kind: row.kind.clone(),
             price: row.price,

@@ -13,6 +13,7 @@ mod ledger;
 mod live;
 mod losses;
 mod plans;
+mod record;
 mod seat;
 mod sentences;
 mod streaks;
@@ -128,7 +129,7 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
     };
     losses::check(run, (&walked.marks, &walked.hours, &walked.prices), &mut found);
     let triggers = figures::triggers(run, walked.crossed, walked.unexplained);
-    plans::check_record(run, walked.bars, &mut found);
+    record::check(run, &walked, &mut found);
     let (findings, checks) = found.told();
     Ok(Audit {
         findings,

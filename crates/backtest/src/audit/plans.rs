@@ -6,7 +6,7 @@ use super::seat::plus;
 use crate::records::{FillRow, OrderRow, PlanRow};
 use crate::run::Run;
 use std::collections::BTreeMap;
-use units::{Cash, Qty, Timestamp};
+use units::{Qty, Timestamp};
 
 /// Steps that the engine records of what the market and the venue did: they stand apart from the chain of rules.
 pub(super) const MARKET: &str = "market";
@@ -176,42 +176,5 @@ fn grows(table: &'static str, times: impl Iterator<Item = Timestamp>, found: &mu
         let at = At { row: Some(row), time: Some(time), ..At::file(table) };
         found.ensure("times", time >= last, at, || format!("{time} follows {last}"));
         last = time;
-    }
-}
-
-/// What run.json counts against the tables.
-pub(super) fn check_record(run: &Run, bars: u64, found: &mut Found) {
-    let (record, tables) = (&run.record, &run.tables);
-    let mut same = |what: &str, stored: &str, counted: String| {
-        found.ensure("record", stored == counted, At::file("run.json"), || {
-            format!("{what} is {stored}, the tables give {counted}")
-        });
-    };
-    let count = |outcome: &str| tables.plans.iter().filter(|step| &*step.outcome == outcome).count().to_string();
-    same("triggers.unmet", &record.triggers.unmet.to_string(), count("unmet"));
-    let mut stored: BTreeMap<&str, u64> = BTreeMap::new();
-    for (sentence, times) in &record.triggers.refused {
-        *stored.entry(sentence.split(':').next().unwrap_or_default()).or_default() += times;
-    }
-    let counted = super::figures::refused(run);
-    let told = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
-        counts.map(|(rule, times)| format!("{rule} {times}")).collect::<Vec<_>>().join(", ")
-    };
-    same(
-        "triggers.refused by rule",
-        &told(&mut stored.into_iter()),
-        told(&mut counted.iter().map(|(rule, times)| (rule.as_str(), *times))),
-    );
-    let rejected = tables.orders.iter().filter(|row| &*row.event == "rejected").count();
-    same("rejected", &record.rejected.to_string(), rejected.to_string());
-    same("bars", &record.bars.to_string(), bars.to_string());
-    if !run.strategies.iter().any(|strategy| strategy.policy.trades_options()) {
-        same("triggers.acted", &record.triggers.acted.to_string(), super::figures::acted(run).to_string());
-    }
-    if super::seat::has_one_currency(run) {
-        let fees: Cash = tables.fills.iter().map(|fill| fill.fee).sum();
-        same("scaled.fees", &record.scaled.fees, fees.to_string());
-        let funding: Cash = tables.funding.iter().map(|payment| payment.amount).sum();
-        same("scaled.funding", &record.scaled.funding, funding.to_string());
     }
 }

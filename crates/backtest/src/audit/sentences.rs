@@ -4,13 +4,14 @@
 //! The list of sentences is the audit's own; a test compares it with what the rules' sources say.
 
 use super::finding::{At, Found};
+use super::live::side_of;
 use super::plans::MARKET;
-use super::seat::is_plain;
+use super::seat::{is_plain, plus};
 use crate::records::{FillRow, PlanRow};
 use crate::run::Run;
 use policy::Policy;
 use policy::spec::SizeKind;
-use units::Contract;
+use units::{Contract, Qty};
 
 /// Rules in the order of a decision: conditions, modes and guards see the change that would go out.
 const ORDER: [&str; 35] = [
@@ -451,6 +452,11 @@ fn gaps<'t>(template: &str, text: &'t str) -> Option<Vec<&'t str>> {
     (rest.is_empty() || rest.starts_with(": ")).then_some(found)
 }
 
+/// Whether a sentence is made of words with `…` for each number, whatever it was made from.
+pub(super) fn is_said(words: &str, text: &str) -> bool {
+    words.contains("……") || gaps(&words.replace('…', "{}"), text).is_some()
+}
+
 /// A number with its unit; `None`: it is none.
 fn number(text: &str) -> Option<f64> {
     match text.strip_suffix(" %") {
@@ -476,6 +482,7 @@ pub(super) fn check(run: &Run, found: &mut Found) {
             let at = At::plan(row, step);
             if &*step.rule == MARKET {
                 filled(run, step, at, found);
+                happened(steps, step, at, found);
                 continue;
             }
             let rank = ORDER.iter().position(|rule| *rule == &*step.rule);
@@ -555,6 +562,27 @@ fn wrong_number(run: &Run, step: &PlanRow, text: &str, gaps: &[&str]) -> Option<
     }
 }
 
+/// A fill begins where the one before it in the same plan ended, and the last one ends at what is held. All else leaves it as it is.
+fn happened(steps: &[PlanRow], step: &PlanRow, at: At<'_>, found: &mut Found) {
+    let tells = [" filled at ", " settled in cash at ", " carried at "];
+    let is_fill = |other: &&PlanRow| &*other.rule == MARKET && tells.iter().any(|words| other.because.contains(words));
+    if !is_fill(&step) {
+        let stays = step.before == step.after
+            && (step.before.is_zero() || step.before == step.position || steps.iter().any(|other| is_fill(&other)));
+        found.ensure("plan.chain", stays, at, || {
+            format!("`{}` goes from {} to {}, with {} held", step.because, step.before, step.after, step.position)
+        });
+        return;
+    }
+    let next = steps.iter().filter(is_fill).find(|other| other.step > step.step);
+    let next = next.map_or(step.position, |next| next.before);
+    let quantity = step.because.rsplit(": ").next().and_then(|said| said.split(' ').next()?.parse::<Qty>().ok());
+    let changes = quantity == Some(plus(step.after, -step.before).abs());
+    found.ensure("plan.chain", step.after == next && changes, at, || {
+        format!("`{}` goes from {} to {}, and what follows it begins at {next}", step.because, step.before, step.after)
+    });
+}
+
 /// A fill that a plan tells of is one of that input.
 fn filled(run: &Run, step: &PlanRow, at: At<'_>, found: &mut Found) {
     let Some((said, rest)) = step.because.split_once(" filled at ") else { return };
@@ -562,7 +590,7 @@ fn filled(run: &Run, step: &PlanRow, at: At<'_>, found: &mut Found) {
     let (Some((begins, purpose)), Some((head, quantity))) = (told, said.rsplit_once(": ")) else { return };
     let fills = &run.tables.fills;
     let from = fills.partition_point(|fill| fill.input < step.input);
-    let is_it = |fill: &FillRow| {
+    let is_it = |fill: &&FillRow| {
         let number = head[begins.len().min(head.len())..].split(' ').next().unwrap_or_default();
         let is_purpose = match purpose.ends_with(' ') {
             true => fill.purpose == format!("{purpose}{number}"),
@@ -574,9 +602,15 @@ fn filled(run: &Run, step: &PlanRow, at: At<'_>, found: &mut Found) {
             && fill.quantity.to_string() == quantity
             && fill.price.to_string() == rest
     };
-    let is_there = fills[from..].iter().take_while(|fill| fill.input == step.input).any(is_it);
+    let of_input = || fills[from..].iter().take_while(|fill| fill.input == step.input);
+    let is_there = of_input().any(|fill| is_it(&fill));
     found.ensure("plan.sentence", is_there && &*step.outcome == "set", at, || {
         format!("`{}` is no fill of input {}", step.because, step.input)
+    });
+    let fits =
+        of_input().filter(is_it).any(|fill| plus(step.before, fill.quantity.on(side_of(&fill.side))) == step.after);
+    found.ensure("plan.chain", fits || !is_there, at, || {
+        format!("`{}` begins at {} and ends at {}", step.because, step.before, step.after)
     });
 }
 

@@ -2,10 +2,12 @@
 //! market came to was filled or ended, and nothing was filled that it did not come to.
 
 mod after;
+mod counted;
 mod fills;
 mod orders;
 mod terms;
 mod twin;
+mod volatility;
 mod volume;
 
 use super::figures::{Disposition, Overrides};
@@ -26,6 +28,8 @@ use std::path::PathBuf;
 use units::{Contract, Duration, Notional, Price, Qty, Rate, SeriesId, Timestamp};
 use volume::{Depth, Volume};
 
+pub(super) use counted::{Counted, last_told};
+
 /// Inputs between two reports of progress.
 const REPORT_EVERY: u64 = 16_384;
 
@@ -44,6 +48,8 @@ pub(super) struct Walked {
     pub(super) hours: Vec<Timestamp>,
     /// What figures of losses look back on.
     pub(super) prices: Prices,
+    /// What else the record counts.
+    pub(super) counted: Counted,
 }
 
 /// An instrument, and what its market did so far.
@@ -75,6 +81,8 @@ struct Market {
     span: Option<Bar>,
     /// When the bar before this input closed.
     before: Timestamp,
+    /// When its last bar closed.
+    closed: Option<Timestamp>,
     /// Of the present input.
     now: Now,
 }
@@ -92,11 +100,16 @@ struct Now {
     path: Vec<Price>,
     /// A limit order opened something within the bar, which no limit order closes before the next one.
     has_opened: bool,
+    /// Orders rested on both sides of the open; something filled at the open; an order came or went on the way.
+    is_ambiguous: bool,
+    at_open: bool,
+    is_stirred: bool,
 }
 
 impl Now {
     fn clear(&mut self) {
         (self.bar, self.mark, self.has_opened) = (None, None, false);
+        (self.is_ambiguous, self.at_open, self.is_stirred) = (false, false, false);
         self.trades.clear();
         self.quotes.clear();
         self.funding.clear();
@@ -150,6 +163,7 @@ struct Walk<'a> {
     has_news: bool,
     /// Recorded depth by the names of its series, where a cap asks.
     depths: BTreeMap<String, Depth>,
+    series: volatility::Series,
     steps: PriceSteps,
     at: Timestamp,
     told: Walked,
@@ -184,6 +198,8 @@ pub(super) fn walk(
     let mut merged = tape::Merged::new(readers)?;
     let mut walk = Walk::new(run, found, merged.catalogue());
     let (first, last) = walk.span()?;
+    walk.told.counted = Counted::of(&merged);
+    let told = last_told(&run.tables);
     let (mut events, mut inputs) = (Vec::new(), 0_u64);
     while let Some(at) = merged.next_input(&mut events)? {
         if at > last {
@@ -197,6 +213,11 @@ pub(super) fn walk(
             }
         }
         if at < first {
+            for event in &events {
+                if let Event::Series(point) = event {
+                    walk.series.read(at, point);
+                }
+            }
             continue;
         }
         // What the clock alone brought: an expiry, money that was moved.
@@ -204,6 +225,7 @@ pub(super) fn walk(
             walk.input(due, &[]);
         }
         walk.input(at, &events);
+        walk.told.counted.inputs_behind += u64::from(at > told);
     }
     while let Some(due) = walk.next_row() {
         walk.input(due, &[]);
@@ -236,6 +258,7 @@ impl<'a> Walk<'a> {
             volume: Volume::default(),
             span: None,
             before: Timestamp::MIN,
+            closed: None,
             now: Now::default(),
         };
         let mut markets: Vec<Market> = catalogue.instruments.iter().map(market).collect();
@@ -278,8 +301,9 @@ impl<'a> Walk<'a> {
             marks: Vec::new(),
             hours: Vec::new(),
             prices: Prices::new(run, catalogue),
+            counted: Counted::default(),
         };
-        let seats_count = seats.len();
+        let (seats_count, series) = (seats.len(), volatility::Series::new(&policies, catalogue));
         Self {
             run,
             tables,
@@ -300,6 +324,7 @@ impl<'a> Walk<'a> {
             boundary: 0,
             has_news: false,
             depths,
+            series,
             steps,
             at: Timestamp::MIN,
             told,
@@ -395,6 +420,7 @@ impl<'a> Walk<'a> {
                 Event::Funding(due) => due.instrument.index(),
                 Event::Mark(mark) => mark.instrument.index(),
                 Event::Series(point) => {
+                    self.series.read(self.at, point);
                     if let Some(depth) = self.depths.values_mut().find(|depth| depth.series == point.series) {
                         depth.read(self.at, point.value.get());
                     }
@@ -418,6 +444,12 @@ impl<'a> Walk<'a> {
             }
             match event {
                 Event::Bar(bar) => {
+                    if let Some(closed) = market.closed.filter(|closed| market.is_traded && *closed < bar.opened) {
+                        let symbol = self.run_symbol(index);
+                        self.told.counted.gaps.push((symbol, closed, bar.opened));
+                    }
+                    let market = &mut self.markets[index];
+                    market.closed = Some(bar.closed);
                     market.now.bar = Some(*bar);
                     market.last = bar.close;
                     self.told.bars += u64::from(market.is_traded);
@@ -440,23 +472,31 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn run_symbol(&self, market: usize) -> String {
+        self.told.counted.catalogue.instruments.get(market).map_or_else(String::new, |known| known.symbol.clone())
+    }
+
     /// Notes which orders rested all the time before a bar, and wait for a price of it.
     fn cross(&mut self, index: usize, bar: &Bar) {
-        let (mut over, mut under) = (false, false);
+        let (mut over, mut under, mut is_stirred) = (false, false, false);
         let latency = self.policies[0].backtest.latency;
         for order in &self.markets[index].orders {
             let arrived = order.placed + if order.inside { Duration::ZERO } else { latency };
             let works = arrived < bar.closed || (order.inside && order.is_resting_stop());
             let wait = order.wait();
+            is_stirred |= order.cancelling || !works;
             if !works || order.cancelling || !wait.meets(bar.low, bar.high) {
                 continue;
             }
-            over |= wait.level().is_some_and(|level| level > bar.open);
-            under |= wait.level().is_some_and(|level| level < bar.open);
+            // What the open was beyond is filled there, before a path is taken.
+            over |= matches!(wait, Wait::Over(level) if level > bar.open);
+            under |= matches!(wait, Wait::Under(level) if level < bar.open);
             self.told.crossed += u64::from(wait != Wait::Now);
             self.crossed.push(Crossed { market: index, id: order.id, wait, bar: *bar });
         }
         self.told.ambiguous += u64::from(over && under);
+        let now = &mut self.markets[index].now;
+        (now.is_ambiguous, now.is_stirred) = (over && under, now.is_stirred || is_stirred);
     }
 
     fn rows_of_plans(&self) -> Range<usize> {
@@ -477,6 +517,9 @@ impl<'a> Walk<'a> {
     fn leave(&mut self) {
         for index in self.busy.drain(..) {
             let market = &mut self.markets[index];
+            let Now { is_ambiguous, at_open, is_stirred, .. } = market.now;
+            let is_sure = if is_ambiguous { !at_open } else { !is_stirred };
+            self.told.counted.perhaps_ambiguous += u64::from(market.now.bar.is_some() && !is_sure);
             market.before = market.now.bar.map_or(market.before, |bar| bar.closed);
             market.marked = market.mark.unwrap_or(market.last);
             // Where more than bars tells what positions are worth, equity moves between rows.
@@ -521,6 +564,8 @@ impl<'a> Walk<'a> {
             });
         }
         self.twin_paid();
+        let mark = |market: &Market| market.mark.or(Some(market.last).filter(|last| !last.is_zero()));
+        self.told.counted.marks = self.markets.iter().map(mark).collect();
         std::mem::take(&mut self.structures).finish(self.found);
         for (id, rows) in &self.fills_of {
             for row in rows.iter().filter(|row| !is_venues(*id) && tables.fills[**row].liquidity != "internal") {

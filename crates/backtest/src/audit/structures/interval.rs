@@ -170,7 +170,7 @@ impl Book<'_> {
         let begins = self.camp.is_none();
         if begins {
             let told = self.campaigns.get(&fill.campaign).map(|row| &self.tables.campaigns[*row]);
-            self.camp = Some(Camp::open(&fill, CONTRACT, told));
+            self.camp = Some(Camp::open(&fill, CONTRACT, told).sees_less());
             self.triggers.begin();
         }
         let Some(camp) = &mut self.camp else { return };

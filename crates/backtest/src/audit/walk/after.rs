@@ -274,6 +274,7 @@ impl Walk<'_> {
             let Some(market) = self.by_symbol.get(&*position.instrument).copied() else { continue };
             let Some(seat) = self.seat_of(&position.strategy, market) else { continue };
             told.push(seat);
+            self.volatility(self.seats[seat].strategy, position, at);
             let known = &self.markets[market];
             let mark = known.mark.unwrap_or(known.last);
             let worst = &mut self.told.leverage[self.seats[seat].strategy];

@@ -54,6 +54,7 @@ impl Walk<'_> {
         {
             let order = &mut self.markets[market].orders[index];
             order.filled = plus(order.filled, told.quantity);
+            order.left = plus(order.left, -told.quantity);
             order.acted = told.time;
         }
         let over = self.markets[market].orders[index].filled > order.quantity;
@@ -200,6 +201,7 @@ impl Walk<'_> {
             format!("its reference {} is outside the bar, {} to {}", fill.reference, bar.low, bar.high)
         });
         let market = &mut self.markets[market];
+        market.now.at_open |= fill.reference == open || fill.reference == bar.open;
         market.now.path.push(fill.reference);
         market.now.has_opened |= opens;
     }
@@ -355,7 +357,7 @@ impl Walk<'_> {
             {
                 camp.adopt(adopted.units);
             }
-            seat.camp = Some(camp);
+            seat.camp = Some(if seat.alone { camp } else { camp.sees_less() });
         }
         let Some(camp) = &mut seat.camp else { return };
         self.found.ensure("campaign", camp.id == fill.campaign, at, || {

@@ -1,14 +1,14 @@
 //! Orders: each row of one in turn, and what rested while a bar crossed its level.
 
 use super::{Crossed, Live, Market, Walk, range};
-use crate::audit::finding::At;
+use crate::audit::finding::{At, shown};
 use crate::audit::live::{For, id_of, is_venues, side_of};
 use crate::audit::plans::MARKET;
 use crate::audit::seat::{Seat, is_plain, plus};
 use crate::records::{OrderRow, PlanRow};
 use policy::spec::Trigger;
 use std::ops::Range;
-use units::{Duration, Qty};
+use units::{Duration, Price, Qty};
 
 impl Walk<'_> {
     /// Rows of orders of this time, with the fills that they tell of; then fills that no order of the strategy caused.
@@ -24,7 +24,18 @@ impl Walk<'_> {
         (self.boundary, self.orders_now, self.plans_now) = (boundary, begin..begin + count, plans.clone());
         self.has_news = boundary > begin;
         for row in begin..begin + count {
+            if row == boundary {
+                self.left_crossed();
+            }
+            if row < boundary
+                && let Some(market) = self.by_symbol.get(&*rows[row - begin].instrument)
+            {
+                self.markets[*market].now.is_stirred = true;
+            }
             self.order(row, boundary, &plans);
+        }
+        if boundary == begin + count {
+            self.left_crossed();
         }
         self.next.order = begin + count;
         let until =
@@ -67,10 +78,26 @@ impl Walk<'_> {
         let order = &mut self.markets[market].orders[index];
         let same = order.side == side_of(&told.side)
             && order.purpose == For::of(&told.purpose)
-            && order.reduce_only == told.reduce_only;
+            && order.reduce_only == told.reduce_only
+            && order.strategy == told.strategy;
         self.found.ensure("order.life", same, at, || {
-            "side, purpose and reduce-only of an order stay as it was placed".to_owned()
+            "strategy, side, purpose and reduce-only of an order stay as it was placed".to_owned()
         });
+        // Of a fill the row tells its own quantity and price.
+        if !matches!(&*told.event, "amend" | "filled") {
+            let terms = (order.left, order.price, order.trigger);
+            self.found.ensure("order.terms", terms == (told.quantity, told.price, told.trigger), at, || {
+                let of = |(quantity, price, trigger): (Qty, Option<Price>, Option<Price>)| {
+                    format!("{quantity} at {} behind {}", shown(price), shown(trigger))
+                };
+                format!(
+                    "{} of {}; what was sent and filled leaves {}",
+                    &*told.event,
+                    of((told.quantity, told.price, told.trigger)),
+                    of(terms)
+                )
+            });
+        }
         let by_hand = id.0 == 0;
         match &*told.event {
             "amend" | "cancel" => {
@@ -82,6 +109,7 @@ impl Walk<'_> {
                     order.cancelling = true;
                 } else {
                     (order.quantity, order.price, order.trigger) = (told.quantity, told.price, told.trigger);
+                    order.left = told.quantity;
                     (order.changed, order.set_inside) = (told.time, inside);
                 }
                 let copy = order.clone();
@@ -207,7 +235,11 @@ impl Walk<'_> {
         let plan = steps.clone().find(|plan| plan.plan == id.0 && plan.strategy == told.strategy);
         let known = plan.is_some_and(|plan| plan.instrument == told.instrument)
             || by_hand
-            || (structured && self.tables.plans[..plans.end].iter().rev().any(|plan| plan.plan == id.0));
+            || (structured
+                && self.tables.plans[..plans.end]
+                    .iter()
+                    .rev()
+                    .any(|plan| plan.plan == id.0 && plan.strategy == told.strategy));
         self.found.ensure("order.plan", known, at, || {
             format!("no plan {} of `{}` in `{}` at that time", id.0, &*told.strategy, &*told.instrument)
         });
@@ -285,6 +317,23 @@ impl Walk<'_> {
         self.found.ensure("order.not_crossed", is_protective || arrived < self.at, at, || {
             format!("sent at {}, it works from {arrived} on", order.placed)
         });
+    }
+
+    /// Before the market's own input is answered: what rested through a bar of it that went over its level should be gone.
+    fn left_crossed(&mut self) {
+        for index in &self.busy {
+            let market = &self.markets[*index];
+            let Some(bar) = market.now.bar.filter(|_| market.is_traded) else { continue };
+            let is_left = |order: &&Live| {
+                let level = match (order.price, order.trigger) {
+                    (Some(level), None) | (None, Some(level)) => Some(level),
+                    _ => None,
+                };
+                let rested = order.accepted && !order.cancelling && order.changed < self.at;
+                rested && level.is_some_and(|level| (bar.low..=bar.high).contains(&level))
+            };
+            self.told.counted.left += market.orders.iter().filter(is_left).count() as u64;
+        }
     }
 
     /// What a bar crossed while it rested was filled or ended at that time, unless the rule of the opening bar holds it.

@@ -22,6 +22,8 @@ pub(super) struct Twin {
     cash: Notional,
     fees: Cash,
     funding: Cash,
+    traded: Cash,
+    slippage: Cash,
     paid_in: Cash,
     /// By seat.
     held: Vec<Qty>,
@@ -54,6 +56,8 @@ impl Twin {
             cash: Notional::ZERO,
             fees: Cash::ZERO,
             funding: Cash::ZERO,
+            traded: Cash::ZERO,
+            slippage: Cash::ZERO,
             paid_in: Cash::ZERO,
             held: vec![Qty::ZERO; seats],
         }
@@ -97,6 +101,8 @@ impl Walk<'_> {
             let fee = exposure.at_rate(terms.taker_fee, Round::AwayFromZero).unwrap_or_default();
             self.twin.cash -= known.contract.value(price, change) + fee.notional();
             self.twin.fees += fee;
+            self.twin.traded += exposure.cash();
+            self.twin.slippage += known.contract.profit(change, position.open, price);
         }
         for index in &self.busy {
             let known = &self.markets[*index];
@@ -134,17 +140,43 @@ impl Walk<'_> {
 
     /// What it paid in all, where it could be followed to the end.
     pub(super) fn twin_paid(&mut self) {
+        let (told, at) = (&self.run.record.twin, At::file("run.json"));
+        self.twin_liquidated();
         if !self.twin.follows || self.told.bars == 0 {
             return;
         }
-        let (told, at) = (&self.run.record.twin, At::file("run.json"));
         for (what, told, made) in [
             ("fees", &told.fees, self.twin.fees.to_string()),
             ("funding", &told.funding, self.twin.funding.to_string()),
+            ("traded", &told.traded, self.twin.traded.to_string()),
+            ("slippage", &told.slippage, self.twin.slippage.to_string()),
         ] {
             self.found.ensure("twin", *told == made, at, || {
                 format!("the twin's {what} are {told}, what it holds and traded gives {made}")
             });
         }
+    }
+
+    /// A liquidation of the twin is told if rows show it: it held something before and nothing of it at that time.
+    fn twin_liquidated(&mut self) {
+        let told = &self.run.record.twin.liquidated;
+        let until = told.as_ref().map(|at| at.parse::<Timestamp>().ok());
+        let Some(until) = until.filter(|_| self.twin.is_bare && self.seats.iter().all(|seat| seat.alone)) else {
+            return;
+        };
+        let rows = || self.tables.positions.iter();
+        let has_ended = until.is_some_and(|until| {
+            let next = rows().map(|row| row.time).find(|time| *time >= until);
+            let before = rows().map(|row| row.time).take_while(|time| *time < until).last();
+            let holds =
+                |time: Option<Timestamp>| rows().any(|row| Some(row.time) == time && !row.twin_position.is_zero());
+            holds(before) && !holds(next)
+        });
+        self.found.ensure("twin", has_ended, At::file("run.json"), || {
+            format!(
+                "the twin was liquidated at {}, where it held nothing before or went on",
+                told.clone().unwrap_or_default()
+            )
+        });
     }
 }
