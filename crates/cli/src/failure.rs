@@ -68,6 +68,10 @@ impl Failure {
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         use io::ErrorKind::{AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound};
         let (kind, said) = match error.kind() {
+            _ if is_loop(error) => (
+                Kind::Input,
+                "it is a link in a loop of links, which lead to no file: `ls -l` tells where each points".to_owned(),
+            ),
             NotFound => (Kind::Input, "there is no such file or folder".to_owned()),
             IsADirectory => (Kind::Input, "it is a folder".to_owned()),
             NotADirectory => (Kind::Input, "a part of the path is a file, not a folder".to_owned()),
@@ -76,5 +80,28 @@ impl Failure {
             _ => (Kind::Outside, error.to_string()),
         };
         Self::new(kind, format_args!("cannot {doing} `{}`: {said}", path.display()))
+    }
+}
+
+/// Links that lead to each other: `ELOOP` of Linux and of macOS and the BSDs, for which the standard library has no stable kind.
+fn is_loop(error: &io::Error) -> bool {
+    let code = if cfg!(target_os = "linux") { 40 } else { 62 };
+    cfg!(unix) && error.raw_os_error() == Some(code)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_loop_of_links_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let [one, other] = ["one.toml", "other.toml"].map(|name| home.path().join(name));
+        std::os::unix::fs::symlink(&one, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &one).unwrap();
+        let failure = Failure::io("read", &one, &std::fs::read(&one).unwrap_err());
+        assert_eq!(failure.kind, Kind::Input);
+        assert!(failure.message.contains("a loop of links"), "{}", failure.message);
     }
 }

@@ -190,18 +190,18 @@ fn header(code: &str) -> String {
     }
 }
 
-/// How many brackets a line closes before it opens any, and what it leaves open.
+/// How many brackets a line begins with closing, before anything else, and what it leaves open.
 fn brackets(code: &str) -> (usize, isize) {
-    let (mut open, mut lowest) = (0_isize, 0_isize);
+    let mut open = 0_isize;
     for (_, character) in outside_quotes(code) {
         match character {
             '[' | '{' => open += 1,
             ']' | '}' => open -= 1,
             _ => {}
         }
-        lowest = lowest.min(open);
     }
-    (lowest.unsigned_abs(), open)
+    let begins = code.chars().filter(|character| !matches!(character, ' ' | ','));
+    (begins.take_while(|character| matches!(character, ']' | '}')).count(), open)
 }
 
 /// One space around `=`, behind commas and inside braces; none inside brackets. Single quotes become double ones where nothing inside
@@ -286,6 +286,17 @@ mod tests {
                         { at = \"10%\", restore = \"5%\", factor = 0.5 },   # first\n    \
                         { at = \"20%\", restore = \"10%\", factor = 0.0 }\n]\n# the end\n\n\
                         [trade]\nbuffer = \"1 # 0%\"\n\n[[limits]]\nof = '\"x'\n";
+        let formatted = format(text).unwrap();
+        assert_eq!(formatted, expected);
+        assert_eq!(format(&formatted).unwrap(), formatted);
+    }
+
+    /// A row that closes the list behind its own values is a row of the list.
+    #[test]
+    fn a_row_behind_a_remark_stays_in_its_list() {
+        let text = "a = [ { b = 1 }, # half\n# inner\n{ b = 2 }, { b = 3 } ]\nc = [\n1,\n2 ]\nd = [[\n3\n], [4]]\n";
+        let expected = "a = [{ b = 1 },           # half\n    # inner\n    { b = 2 }, { b = 3 }]\nc = [\n    1,\n    2]\nd = [[\n        \
+                        3\n    ], [4]]\n";
         let formatted = format(text).unwrap();
         assert_eq!(formatted, expected);
         assert_eq!(format(&formatted).unwrap(), formatted);
