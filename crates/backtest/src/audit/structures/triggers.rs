@@ -3,10 +3,13 @@
 use super::{Book, Now};
 use crate::audit::campaign::Camp;
 use crate::audit::finding::{At, Found, shown};
+use crate::audit::live::side_of;
+use crate::audit::seat::plus;
 use crate::records::PlanRow;
 use policy::Policy;
 use policy::spec::{Follow, RungAt, Trigger};
-use units::Price;
+use std::collections::BTreeMap;
+use units::{Price, Qty, Timestamp};
 
 /// What the quotes made of one campaign so far.
 #[derive(Default)]
@@ -160,7 +163,8 @@ impl Book<'_> {
         let (leaves, waits) = (self.leaves(now), self.waits(now));
         let crossed = sure.filter(|level| is_whole && loses(*level, tick));
         if let Some(level) = crossed.filter(|_| !leaves) {
-            found.ensure("structure.stop", waits, here, || {
+            let holds = waits || self.goes_out(now.at);
+            found.ensure("structure.stop", holds, here, || {
                 format!("the stop {level} was crossed, the structure is worth {price}: {} stays", self.held)
             });
         } else if crossed.is_some() {
@@ -169,6 +173,25 @@ impl Book<'_> {
         self.time_stop(&policy, leaves, here, found);
         self.rungs(&policy, now, (price, is_whole), (leaves, waits), here, found);
         self.adds(&policy, now, (price, is_whole), (leaves, waits), here, found);
+    }
+
+    /// Whether orders of before, for rungs or cuts, take all of the legs off already.
+    fn goes_out(&self, at: Timestamp) -> bool {
+        let mut open: BTreeMap<&str, (usize, Qty)> = BTreeMap::new();
+        for order in self.tables.orders.iter().filter(|order| order.time <= at && *order.strategy == *self.name) {
+            let Some(leg) = self.by_symbol.get(&*order.instrument) else { continue };
+            let signed = order.quantity.on(side_of(&order.side));
+            match &*order.event {
+                "place" => _ = open.insert(&order.order, (*leg, signed)),
+                "filled" => _ = open.get_mut(&*order.order).map(|(_, left)| *left = plus(*left, -signed)),
+                "cancelled" | "rejected" => _ = open.remove(&*order.order),
+                _ => {}
+            }
+        }
+        self.legs.iter().all(|(leg, held)| {
+            let off = open.values().filter(|(of, left)| of == leg && left.signum() == -held.signum());
+            off.fold(*held, |held, (_, left)| plus(held, *left)).signum() != held.signum() || held.is_zero()
+        })
     }
 
     /// A campaign that goes nowhere is closed.
