@@ -819,7 +819,11 @@ impl Recorder {
                 gamma: seen.get(facts::HEDGED_GAMMA).map_or(0.0, units::Ratio::get),
                 equity: seen.get(facts::EQUITY).unwrap_or_default(),
                 position: seen.get(facts::POSITION).unwrap_or_default(),
-                on_the_way: seen.get(facts::ON_THE_WAY).unwrap_or_default(),
+                // What was ordered since its own last decision is on its way too.
+                on_the_way: match plan {
+                    0 => engine.on_the_way(strategy),
+                    _ => seen.get(facts::ON_THE_WAY).unwrap_or_default(),
+                },
             });
         }
     }

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod common;
+#[path = "common/random.rs"]
+#[allow(dead_code, reason = "only its numbers are used here")]
+mod random;
 
 use backtest::{PolicyFile, Request, Run};
 use import::{BarsRequest, Labelled};
 use market::{Instrument, InstrumentKind};
+use random::Random;
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -14,7 +18,18 @@ use std::path::{Path, PathBuf};
 const COINS: [(&str, f64, &str); 3] = [("BTC", 40_000.0, "0.001"), ("ETH", 2_000.0, "0.01"), ("SOL", 80.0, "0.1")];
 
 /// Two days of bars of so many minutes at one price.
-fn tape(folder: &Path, (coin, price, lot): (&str, f64, &str), minutes: usize) -> PathBuf {
+fn tape(folder: &Path, coin: (&str, f64, &str), minutes: usize) -> PathBuf {
+    walk(folder, coin, minutes, 2 * 24 * 60, &mut |price| price)
+}
+
+/// Bars of so many minutes until a time, each closing where `next` takes its open.
+fn walk(
+    folder: &Path,
+    (coin, price, lot): (&str, f64, &str),
+    minutes: usize,
+    until: usize,
+    next: &mut dyn FnMut(f64) -> f64,
+) -> PathBuf {
     let instrument = Instrument {
         symbol: format!("binance:{coin}USDT-PERP"),
         kind: InstrumentKind::LinearPerpetual,
@@ -26,9 +41,13 @@ fn tape(folder: &Path, (coin, price, lot): (&str, f64, &str), minutes: usize) ->
         min_qty: lot.parse().unwrap(),
     };
     let mut text = String::from("time,open,high,low,close,volume\n");
-    for at in (0..2 * 24 * 60).step_by(minutes) {
+    let mut open = price;
+    for at in (0..until).step_by(minutes) {
         let (day, hour, minute) = (1 + at / 1440, at / 60 % 24, at % 60);
-        writeln!(text, "2025-01-0{day}T{hour:02}:{minute:02}:00Z,{price},{price},{price},{price},1000").unwrap();
+        let close = (next(open) * 100.0).round() / 100.0;
+        let (low, high) = (open.min(close), open.max(close));
+        writeln!(text, "2025-01-0{day}T{hour:02}:{minute:02}:00Z,{open},{high},{low},{close},1000").unwrap();
+        open = close;
     }
     let (bars, out) = (folder.join(format!("{coin}.csv")), folder.join(format!("{coin}.tape")));
     std::fs::write(&bars, text).unwrap();
@@ -199,4 +218,56 @@ fn plans_tell_what_is_on_its_way_out() {
         assert!(row.because.starts_with("limit lever: 2.5"), "{}", row.because);
         assert!(row.target <= row.position, "{}", row.because);
     }
+}
+
+/// Random walks in bars of several lengths, some of which end early, under limits that breach again and again: the audit holds, and in builds that
+/// check, no strategy is quiet where it would decide something else.
+#[test]
+fn random_accounts_under_one_limit_hold() {
+    let limits = [
+        CAP.to_owned(),
+        limit("cheapest"),
+        limit("alike"),
+        "[floor]\nof = \"highest\"\nshare = \"60%\"\nmultiplier = 6".to_owned(),
+    ];
+    let mut cuts = [0; 4];
+    for seed in 0..u64::from(common::cases(240)) {
+        let mut random = Random(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0x77);
+        let folder = tempfile::tempdir().unwrap();
+        let tapes: Vec<PathBuf> = COINS
+            .into_iter()
+            .map(|coin| {
+                let minutes = [5, 15, 60][random.below(3) as usize];
+                let until = if random.chance(0.2) { 24 * 60 } else { 2 * 24 * 60 };
+                // Of the quiet ones a breach is answered while nothing else happens.
+                let width = [0.000_05, 0.002][random.below(2) as usize] * (minutes as f64).sqrt();
+                let drift = [-0.000_05, 0.0, 0.000_05][random.below(3) as usize] * minutes as f64;
+                let mut next = |open: f64| open * (1.0 + drift + width * (random.below(2_001) as f64 / 1_000.0 - 1.0));
+                walk(folder.path(), coin, minutes, until, &mut next)
+            })
+            .collect();
+        let kind = (seed % 4) as usize;
+        let coins = ["BTC", "ETH", "SOL"];
+        let withdrawn = 100_000 + 100_000 * random.below(5) as u32;
+        let together = random.chance(0.6);
+        let mut policies = if together {
+            vec![policy("one", &coins, 800_000, &limits[kind], withdrawn)]
+        } else {
+            let each = coins.iter().enumerate();
+            let of = |(at, coin): (usize, &&str)| {
+                policy(coin, &[coin], 800_000, &limits[kind], if at == 0 { withdrawn } else { 0 })
+            };
+            each.map(of).collect()
+        };
+        for policy in &mut policies {
+            if random.chance(0.5) {
+                policy.text = policy.text.replace("strength = 1.0", "strength = -1.0");
+            }
+        }
+        let request = Request { policies, tapes, program: "test".into(), seed: None };
+        let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+        common::assert_it_holds(&run);
+        cuts[kind] += run.tables.fills.iter().filter(|fill| fill.purpose == "cut").count();
+    }
+    assert!(cuts.iter().all(|cuts| *cuts > 20), "{cuts:?}");
 }

@@ -135,6 +135,10 @@ impl Engine {
         // What should work at the venue, against what works: is there anything to send or to tell?
         if is_as_before(scope, &self.structures, &mut self.routed, source, target) {
             if may_rest {
+                // What is on its way out ends with no fact of its own.
+                if scope.because.outgoing().is_some() {
+                    scope.region.forget();
+                }
                 scope.rest(target, &self.books[scope.account.index()]);
                 if self.risk.is_some() {
                     self.prove_risk(index);

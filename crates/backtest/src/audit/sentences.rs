@@ -199,6 +199,7 @@ const SAID: &[Said] = &[
             (UNMET, "other positions alone have leverage {}, limit {}: {} too much with nothing held here"),
             (CUT, "leverage would be {}, {} of it in other positions, limit {}: increases stop at {}"),
             (CUT, "leverage {}, {} of it in other positions, is over {}: back to {}"),
+            (CUT, "leverage {}, {} of it in other positions, is over {}: its part of the way back to {}"),
             (CUT, "leverage was over {}: what is on its way out goes on"),
             (CUT, "leverage was over {}: {} is left, {} of it in other positions, back to {}"),
             (UNMET, "holds {} as collateral: leverage {} with the position, limit {}: {} too much"),

@@ -88,6 +88,12 @@ impl Engine {
         &self.scopes[strategy.index()].facts
     }
 
+    /// Signed quantity of a strategy's orders that were not asked back.
+    #[must_use]
+    pub fn on_the_way(&self, strategy: StrategyId) -> Qty {
+        self.scopes[strategy.index()].working.on_the_way()
+    }
+
     /// The name of a rule in a strategy's plans.
     #[must_use]
     pub fn rule_name(&self, strategy: StrategyId, rule: u8) -> &'static str {

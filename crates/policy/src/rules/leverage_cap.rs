@@ -249,7 +249,12 @@ impl LeverageCap {
         }
         let others = beside.kept / equity;
         let [now, others, limit, restore] = [own / equity + others, others, limit, restore].map(Arg::Number);
-        if is_breached {
+        if is_breached && beside.shares > 0.0 {
+            because.say(
+                "leverage {}, {} of it in other positions, is over {}: its part of the way back to {}",
+                [now, others, limit, restore],
+            );
+        } else if is_breached {
             because
                 .say("leverage {}, {} of it in other positions, is over {}: back to {}", [now, others, limit, restore]);
         } else if most == beside.left {
