@@ -220,8 +220,8 @@ fn plans_tell_what_is_on_its_way_out() {
     }
 }
 
-/// Random walks in bars of several lengths, some of which end early, under limits that breach again and again: the audit holds, and in builds that
-/// check, no strategy is quiet where it would decide something else.
+/// Random walks in bars of several lengths, some of which end early, under limits that breach again and again: the audit holds, and in
+/// builds that check, no strategy is quiet where it would decide something else.
 #[test]
 fn random_accounts_under_one_limit_hold() {
     let limits = [
