@@ -300,8 +300,10 @@ fn check_choice(run: &Run, policy: &Policy, hedge: &Hedge, plans: &BTreeMap<u64,
     let is_member = |row: &HedgeRow| row.strategy == policy.name.as_str() && is_way(&row.instrument);
     let leaves = |steps: &[PlanRow]| steps.iter().any(|step| &*step.rule == "delta_hedge" && &*step.outcome == "held");
     let is_limited = |steps: &[PlanRow]| {
-        let of_hedge = steps.iter().any(|step| &*step.rule == "delta_hedge" && &*step.outcome == "set");
-        of_hedge && steps.iter().any(|step| matches!(&*step.outcome, "cut" | "unmet"))
+        let hedge = steps.iter().find(|step| &*step.rule == "delta_hedge" && &*step.outcome == "set");
+        let wanted = hedge.map(|step| step.after).filter(|wanted| *wanted != steps[0].position);
+        let stops = |step: &PlanRow| matches!(&*step.outcome, "cut" | "unmet") && step.after != step.before;
+        wanted.is_some_and(|wanted| steps.iter().any(|step| stops(step) && step.before == wanted))
     };
     let acts = |steps: &[PlanRow]| steps[0].target != steps[0].position;
     let restores = |steps: &[PlanRow]| acts(steps) && steps.iter().any(|step| &*step.rule == "delta_restore");
