@@ -13,6 +13,8 @@ pub struct Order {
     pub filled: Qty,
     /// Where it stands.
     pub state: OrderState,
+    /// What was known of the market when it was sent, or last moved to another price: it meets no price of before.
+    pub(crate) sent: Timestamp,
     /// Works on paths that end after this instant.
     pub(crate) after: Timestamp,
     pub(crate) arrival: Arrival,

@@ -41,6 +41,7 @@ impl Exchange {
                     if walk.next_leg() {
                         continue;
                     }
+                    self.rest(walk.instrument, walk.ends, |order| walk.is_late(order));
                     return false;
                 }
             }
@@ -67,7 +68,7 @@ impl Exchange {
             return None;
         }
         let orders = self.book.of(walk.instrument).iter().enumerate();
-        let reached = orders.filter(|(_, order)| order.after < walk.ends).filter_map(|(index, order)| {
+        let reached = orders.filter(|(_, order)| walk.admits(order)).filter_map(|(index, order)| {
             let at = order.wait().reached(walk.here, walk.target())?;
             (!self.is_held(walk, order)).then_some((at, !order.is_protective(), index))
         });
@@ -167,6 +168,7 @@ impl Exchange {
                 Terms { price, reference: walk.here, liquidity: Liquidity::Taker }
             }
             (Some(limit), Arrival::Inside) => maker(limit),
+            (Some(limit), Arrival::Resting) if walk.is_late(order) => maker(limit),
             (Some(_), Arrival::Resting) => maker(worsened(walk.here, Rate::ZERO, side, tick)),
         }
     }
@@ -388,9 +390,9 @@ impl Exchange {
         }
     }
 
-    /// What did not fill on the first point of a path that ends at an instant rests from there on.
-    pub(crate) fn rest(&mut self, instrument: usize, ends: Timestamp) {
-        for order in self.book.of_mut(instrument).iter_mut().filter(|order| order.after < ends) {
+    /// What did not fill on its first point of a path that ends at an instant rests from there on.
+    pub(crate) fn rest(&mut self, instrument: usize, ends: Timestamp, met: impl Fn(&Order) -> bool) {
+        for order in self.book.of_mut(instrument).iter_mut().filter(|order| order.after < ends && met(order)) {
             order.arrival = Arrival::Resting;
         }
     }

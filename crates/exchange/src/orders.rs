@@ -1,11 +1,13 @@
 //! Commands: what an account asks for, and when it takes effect.
 //!
 //! Two clocks. Sent in answer to a market input or to a fill on the tape of trades, an order works on paths that end
-//! after sending plus latency. Sent inside a bar (in answer to a fill on its path), a protective stop works at once, on
-//! what remains of the path; all else works from the next bar. Amendments and cancellations take effect at once.
+//! after sending plus latency; while a bar of its instrument runs, on what is sure to come after it (`Walk::admits`). Sent
+//! inside a bar (in answer to a fill on its path), a protective stop works at once, on what remains of the path; all else
+//! works from the next bar. Amendments and cancellations take effect at once.
 
 use crate::book::{Arrival, Order, Wait};
 use crate::venue::{Exchange, Stage};
+use crate::walk::Walk;
 use market::{CancelReason, Command, NewOrder, OrderKind, OrderState, OrderUpdate, RejectReason};
 use units::{Duration, OrderId, Price, Qty, Timestamp};
 
@@ -29,11 +31,15 @@ impl Exchange {
             order,
             filled: Qty::ZERO,
             state: OrderState::Sent,
+            sent: self.known,
             after: self.at + if self.is_inside() { Duration::ZERO } else { self.config.latency },
             arrival: Arrival::Resting,
         };
         if self.is_inside() && placed.is_protective() {
             placed.after = Timestamp::MIN;
+            if self.is_walked(placed.order.instrument.index()) {
+                placed.sent = Timestamp::MIN;
+            }
         }
         placed.arrival = self.arrival(&placed);
         placed.apply(&OrderUpdate::Accepted);
@@ -52,6 +58,8 @@ impl Exchange {
         }
         let wanted = NewOrder { qty, kind, ..amended.order };
         if self.is_on_grid(&wanted) && std::mem::discriminant(&kind) == std::mem::discriminant(&amended.order.kind) {
+            let stays = amended.order.kind == kind || self.is_walked(instrument);
+            amended.sent = if stays { amended.sent } else { self.known };
             amended.order = wanted;
         }
         let update = OrderUpdate::Amended { qty: amended.order.qty, kind: amended.order.kind };
@@ -129,9 +137,13 @@ impl Exchange {
     }
 
     fn works_now(&self, order: &Order) -> bool {
-        self.walk
-            .as_ref()
-            .is_some_and(|walk| walk.instrument == order.order.instrument.index() && order.after < walk.ends)
+        let of = |walk: &&Walk| walk.instrument == order.order.instrument.index();
+        self.walk.as_ref().filter(of).is_some_and(|walk| walk.admits(order))
+    }
+
+    /// Whether a path of an instrument is being walked: what is sent in answer meets what is left of it.
+    fn is_walked(&self, instrument: usize) -> bool {
+        self.walk.as_ref().is_some_and(|walk| walk.instrument == instrument)
     }
 
     /// Notes an order that came or changed while its instrument's bar is walked.

@@ -17,7 +17,7 @@ impl Exchange {
     /// What a walk along a quiet bar leaves.
     pub(crate) fn pass(&mut self, bar: &Bar) {
         let instrument = bar.instrument.index();
-        self.rest(instrument, bar.closed);
+        self.rest(instrument, bar.closed, |_| true);
         let low_first = self.choose_path(instrument, bar);
         self.paths.push(instrument, low_first);
         self.reach(instrument, bar.close);
@@ -100,7 +100,8 @@ mod tests {
         *last = random.near(open, 15);
         let high = Price::from_raw(open.max(*last).raw() + random.below(5) * TICK);
         let low = Price::from_raw((open.min(*last).raw() - random.below(5) * TICK).max(TICK));
-        let (opened, close) = (closed - Duration::MINUTE, *last);
+        let minutes = [1, 1, 7][random.below(3) as usize];
+        let (opened, close) = (closed - Duration::from_nanos(minutes * Duration::MINUTE.nanos()), *last);
         Bar { instrument: InstrumentId(instrument), opened, closed, open, high, low, close, volume: Qty::ZERO }
     }
 
@@ -159,6 +160,9 @@ mod tests {
         }
         if orders.iter().any(|open| open.state == OrderState::Triggered) {
             meet("with a triggered order");
+        }
+        if orders.iter().any(|open| open.after < bar.closed && open.sent > bar.opened) {
+            meet("with an order sent while it ran");
         }
         if orders.iter().any(|open| open.after >= bar.closed) {
             meet("with an order on its way");
@@ -220,6 +224,7 @@ mod tests {
             "with a mark feed",
             "with a triggered order",
             "with an order on its way",
+            "with an order sent while it ran",
             "with orders",
         ] {
             assert!(met.get(case).is_some_and(|count| *count >= 100), "{case} too rare in {met:?}");

@@ -10,6 +10,7 @@ impl Exchange {
     pub fn save(&self, out: &mut StateWriter) {
         debug_assert!(self.stage == Stage::Idle && self.walk.is_none(), "saved between two market inputs");
         out.i64(self.at.nanos());
+        out.i64(self.known.nanos());
         self.clients.iter().for_each(|client| client.save(out));
         for terms in &self.terms {
             out.i64(terms.last.raw());
@@ -47,6 +48,7 @@ fn save_order(open: &Order, out: &mut StateWriter) {
         OrderState::Cancelled => 4,
         OrderState::Rejected => 5,
     });
+    out.i64(open.sent.nanos());
     out.i64(open.after.nanos());
     out.u8(match open.arrival {
         Arrival::Resting => 0,

@@ -44,6 +44,8 @@ pub struct Exchange {
     pub(crate) ambiguous: u64,
     /// Receipt time of the present market input.
     pub(crate) at: Timestamp,
+    /// Of when it tells: bars alone tell nothing of what was after their close, whenever they come.
+    pub(crate) known: Timestamp,
     pub(crate) stage: Stage,
     pub(crate) walk: Option<Walk>,
     /// When a contract expires or a flow falls due next; the end of time if never.
@@ -166,6 +168,7 @@ impl Exchange {
             bars: 0,
             ambiguous: 0,
             at: Timestamp::MIN,
+            known: Timestamp::MIN,
             stage: Stage::Idle,
             walk: None,
             next_due: Timestamp::MAX,
@@ -261,6 +264,7 @@ impl Exchange {
         debug_assert!(self.stage == Stage::Idle, "the market input before was not polled to its end");
         debug_assert!(at >= self.at, "time goes forward");
         self.at = at;
+        self.known = told_of(at, &self.input);
         self.kinds = self.input.iter().fold(0, |kinds, event| kinds | 1 << event.rank());
         self.average_underlyings();
         self.stage = if self.next_due < at { Stage::Overdue } else { Stage::Bars(0) };
@@ -459,21 +463,22 @@ impl Exchange {
     /// Leaves the first point of a path: what did not fill there rests, and a bar's path is laid out.
     pub(crate) fn leave_open(&mut self, walk: &mut Walk) {
         if walk.kind != Kind::Mark {
-            self.rest(walk.instrument, walk.ends);
+            self.rest(walk.instrument, walk.ends, |order| !walk.is_late(order));
         }
         let Kind::Bar(bar) = walk.kind else { return };
         let low_first = self.choose_path(walk.instrument, &bar);
         self.paths.push(walk.instrument, low_first);
         walk.lay(&bar, low_first);
         for order in self.book.of(walk.instrument) {
-            if order.after < walk.ends {
+            if walk.works_within(order) {
                 walk.note(order.wait().level());
             }
         }
     }
 
     pub(crate) fn choose_path(&self, instrument: usize, bar: &Bar) -> bool {
-        let mut levels = self.book.of(instrument).iter().filter(|order| order.after < bar.closed);
+        let mut levels =
+            self.book.of(instrument).iter().filter(|order| order.sent <= bar.opened && order.after < bar.closed);
         let resting = levels.find_map(|order| order.wait().level());
         let adverse = adverse_is_low(bar, self.account_of(instrument).position(instrument).qty, resting);
         match &self.config.path {
@@ -492,6 +497,12 @@ const FUNDING: u8 = 1;
 const MARK: u8 = 2;
 const QUOTE: u8 = 3;
 const TRADE: u8 = 5;
+
+/// The latest moment that an input tells of.
+fn told_of(at: Timestamp, events: &[Event]) -> Timestamp {
+    let of = |event: &Event| if let Event::Bar(bar) = event { bar.closed } else { at };
+    events.iter().map(of).max().unwrap_or(at)
+}
 
 /// The first event of a kind from a position on.
 fn find<T>(events: &[Event], from: usize, kind: impl Fn(&Event) -> Option<T>) -> Option<(usize, T)> {

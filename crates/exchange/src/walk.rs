@@ -1,5 +1,6 @@
 //! One instrument's path through one bar, or the single point of a trade or mark.
 
+use crate::book::Order;
 use market::Bar;
 use units::{Price, Qty, Timestamp};
 
@@ -7,11 +8,13 @@ use units::{Price, Qty, Timestamp};
 #[derive(Debug, Clone)]
 pub(crate) struct Walk {
     pub(crate) instrument: usize,
-    /// Orders work on it that were sent before this.
+    /// When it began: an order that was sent later does not meet its first point.
+    pub(crate) opened: Timestamp,
+    /// Orders work on it that arrived before this.
     pub(crate) ends: Timestamp,
     pub(crate) kind: Kind,
-    /// Its prices in order; only the first is known before it has left the open.
-    points: [Price; 4],
+    /// Its prices in order, the close twice; only the first is known before it has left the open.
+    points: [Price; 5],
     /// Index of the point walked to; at 0 the path stands on its first point.
     leg: usize,
     /// The price reached.
@@ -37,20 +40,24 @@ pub(crate) enum Kind {
 }
 
 impl Walk {
+    /// The leg that is no more than the last point.
+    const CLOSE: usize = 4;
+
     pub(crate) fn bar(bar: &Bar) -> Self {
-        Self::new(bar.instrument.index(), bar.closed, Kind::Bar(*bar), bar.open)
+        Self::new(bar.instrument.index(), (bar.opened, bar.closed), Kind::Bar(*bar), bar.open)
     }
 
     pub(crate) fn point(instrument: usize, at: Timestamp, kind: Kind, price: Price) -> Self {
-        Self::new(instrument, at, kind, price)
+        Self::new(instrument, (at, at), kind, price)
     }
 
-    fn new(instrument: usize, ends: Timestamp, kind: Kind, first: Price) -> Self {
+    fn new(instrument: usize, (opened, ends): (Timestamp, Timestamp), kind: Kind, first: Price) -> Self {
         Self {
             instrument,
+            opened,
             ends,
             kind,
-            points: [first; 4],
+            points: [first; 5],
             leg: 0,
             here: first,
             limit_opened: Qty::ZERO,
@@ -70,6 +77,28 @@ impl Walk {
         self.leg == 0
     }
 
+    /// Whether an order works where the path stands. What was sent while the bar ran does not meet its open, and else only its close; but a
+    /// protective stop works on all that follows an open that was not beyond it.
+    pub(crate) fn admits(&self, order: &Order) -> bool {
+        order.after < self.ends
+            && (!self.is_late(order) || self.leg == Self::CLOSE || (self.leg > 0 && self.guards(order)))
+    }
+
+    /// Whether an order works between the open and the close.
+    pub(crate) fn works_within(&self, order: &Order) -> bool {
+        order.after < self.ends && (!self.is_late(order) || self.guards(order))
+    }
+
+    fn guards(&self, order: &Order) -> bool {
+        let open = self.points[0];
+        order.is_protective() && !order.wait().meets(open, open)
+    }
+
+    /// Whether an order was sent while the bar ran.
+    pub(crate) fn is_late(&self, order: &Order) -> bool {
+        order.sent > self.opened
+    }
+
     /// The lowest and highest price of the whole path.
     pub(crate) fn range(&self) -> (Price, Price) {
         match self.kind {
@@ -81,10 +110,10 @@ impl Walk {
     /// Fixes the path through a bar: its open, first extreme, other extreme and close.
     pub(crate) fn lay(&mut self, bar: &Bar, low_first: bool) {
         let (first, second) = if low_first { (bar.low, bar.high) } else { (bar.high, bar.low) };
-        self.points = [bar.open, first, second, bar.close];
+        self.points = [bar.open, first, second, bar.close, bar.close];
     }
 
-    /// Goes on to the next leg. `false`: there is none.
+    /// Goes on to the next leg, from the last to the close itself. `false`: there is none.
     pub(crate) fn next_leg(&mut self) -> bool {
         let more = matches!(self.kind, Kind::Bar(_)) && self.leg + 1 < self.points.len();
         self.leg += usize::from(more);

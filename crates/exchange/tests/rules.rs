@@ -99,6 +99,97 @@ fn latency_keeps_an_order_out_of_bars_that_end_before_it_arrives() {
     );
 }
 
+/// Nobody knows how far a bar had come when something was sent while it ran: the open was before, the close will be after.
+#[test]
+fn what_is_sent_while_a_bar_runs_meets_none_of_its_prices_but_the_close() {
+    check(
+        "
+        config spread 0.001 taker 0.0005 maker 0.0002
+        bar 100 100 100 100
+        at 5: bar Y 50 50 50 50
+        place 1 buy 1 market
+        place 2 buy 1 limit 101                 # over the last price: it takes
+        place 3 buy 1 limit 99                  # a venue would have filled it on the way to the close
+        place 4 buy 1 limit 95                  # before or after it was sent? Not for sure
+        place 5 buy 1 stop 105
+        place 6 buy 1 stop 97                   # when it came, the price may have been under it: at the close it is not
+        at 61: bar 100 110 90 98 over 60
+                                → ack 1, ack 2, ack 3, ack 4, ack 5, ack 6
+                                → fill 1 buy 1 @ 98.1 ref 98 fee 0.04905
+                                → fill 2 buy 1 @ 98.1 ref 98 fee 0.04905
+                                → fill 3 buy 1 @ 99 fee 0.0198 maker
+                                → triggered 6, fill 6 buy 1 @ 98.1 ref 98 fee 0.04905
+        is orders 4,5
+        at 121: bar 98 105 94 98 over 60
+                                → fill 4 buy 1 @ 95 fee 0.019 maker
+                                → triggered 5, fill 5 buy 1 @ 105.2 ref 105 fee 0.0526
+        ",
+    );
+}
+
+/// The account's life depends on it: that it was sent before the price came to it is taken for granted, unless the open lay beyond it.
+#[test]
+fn a_protective_stop_sent_while_a_bar_runs_works_on_all_that_follows_the_open() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 3 market
+        bar 100 100 100 100     → ack 1 → fill 1 buy 3 @ 100
+        at 5: bar Y 50 50 50 50
+        place 2 sell 1 stop 95 reduce
+        at 62: bar 100 110 90 108 over 60       → ack 2 → triggered 2, fill 2 sell 1 @ 95
+        at 65: bar Y 50 50 50 50
+        place 3 sell 1 stop 95 reduce
+        at 122: bar 94 110 90 96 over 60        → ack 3
+        at 125: bar Y 50 50 50 50
+        place 4 sell 1 stop 97 reduce
+        at 182: bar 96 100 94.9 96 over 60      → ack 4 → triggered 3, fill 3 sell 1 @ 95
+                                                → triggered 4, fill 4 sell 1 @ 96
+        is net 0
+        ",
+    );
+}
+
+#[test]
+fn an_order_moved_while_a_bar_runs_is_as_if_sent_then_and_one_resized_is_not() {
+    check(
+        "
+        bar 100 100 100 100
+        place 1 buy 1 limit 95
+        place 2 buy 1 limit 94
+        bar 100 100 100 100     → ack 1, ack 2
+        at 5: bar Y 50 50 50 50
+        amend 1 1 limit 96
+        amend 2 2 limit 94
+        at 62: bar 93 110 90 98 over 60         → amended 1 1, amended 2 2 → fill 2 buy 2 @ 93 maker
+        at 122: bar 98 110 95 98 over 60        → fill 1 buy 1 @ 96 maker
+        ",
+    );
+}
+
+/// What answers a bar was decided on what was known at its close, however late that was told. What answers a fill inside one bar does not
+/// meet the open of another that closes with it.
+#[test]
+fn a_bar_told_late_was_still_known_at_its_close() {
+    check(
+        "
+        config latency 1
+        bar 100 100 100 100
+        at 2: bar Y 50 50 50 50 closed 1
+        place 1 buy 1 market
+        at 3: bar 101 105 99 102 over 2 closed 3    → ack 1 → fill 1 buy 1 @ 101
+        at 4: bar 102 102 102 102 + bar Y 50 50 50 50
+        place 2 buy 1 limit 103
+        at 5: bar 101 104 90 100 + bar Y 48 60 40 50
+                                → ack 2 → fill 2 buy 1 @ 101
+                                ! place 3 sell 2 stop 100.5 reduce ! place 4 sell 1 stop 49 exit Y ! place 5 sell 1 stop 47 exit Y
+                                → ack 3, ack 4, ack 5 → triggered 3, fill 3 sell 2 @ 100.5
+                                → triggered 5, fill 5 sell 1 @ 47
+        is orders 4
+        ",
+    );
+}
+
 #[test]
 fn stops_trigger_at_touch_and_gap_to_the_open() {
     check(

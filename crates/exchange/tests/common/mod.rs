@@ -11,8 +11,8 @@
 //! ```
 //!
 //! `x KIND` and `y KIND` make an instrument a `spot`, an `inverse`, or a future that expires (`future@5`: at minute 5).
-//! `deposit2` gives instrument Y to a second account. `due` advances to what falls due next, without events; `first` tells what
-//! was delivered before everything else.
+//! `bar … over 60` is one of an hour, and `closed 5` one that was told later than it closed. `deposit2` gives instrument Y to a second
+//! account. `due` advances to what falls due next, without events; `first` tells what was delivered before everything else.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a row that cannot be read fails the test")]
 #![allow(unreachable_pub, dead_code, reason = "shared by test crates that use different parts")]
@@ -348,11 +348,13 @@ pub fn at(minute: i64) -> Timestamp {
 fn event(text: &str, minute: i64) -> Event {
     let (instrument, words) = instrument(text);
     let price = |index: usize| words[index].parse::<Price>().unwrap();
+    let setting = |name: &str| words.iter().position(|word| *word == name).map(|at| words[at + 1].parse::<i64>().unwrap());
+    let closed = setting("closed").unwrap_or(minute);
     match words[0] {
         "bar" => Event::Bar(Bar {
             instrument,
-            opened: at(minute - 1),
-            closed: at(minute),
+            opened: at(closed - setting("over").unwrap_or(1)),
+            closed: at(closed),
             open: price(1),
             high: price(2),
             low: price(3),
