@@ -30,8 +30,8 @@ struct Sent {
     order: NewOrder,
     purpose: Purpose,
     strategy: StrategyId,
-    /// The market input that it was sent on: it can be crossed from the next one on.
-    since: u64,
+    /// When it was sent or amended: bars that opened later can cross it.
+    since: Timestamp,
     live: bool,
     cancelling: bool,
 }
@@ -113,7 +113,6 @@ pub(crate) struct Recorder {
     last_close: Vec<Option<Timestamp>>,
     at: Timestamp,
     source: Source,
-    market_inputs: u64,
     rule_names: Vec<Vec<&'static str>>,
     /// Of a run on whose underlyings options are listed.
     greeks: Option<GreeksRecorder>,
@@ -243,7 +242,6 @@ impl Recorder {
             last_close: vec![None; count],
             at: Timestamp::MIN,
             source: Source::Market,
-            market_inputs: 0,
             greeks: None,
             losses: LossRecorder::default(),
             plans_now: Vec::new(),
@@ -383,7 +381,7 @@ impl Recorder {
     fn audit(&mut self, bar: &Bar) {
         for sent in &self.sent[bar.instrument.index()] {
             let (OrderKind::Limit { price } | OrderKind::Stop { trigger: price }) = sent.order.kind else { continue };
-            let rested = sent.live && sent.since < self.market_inputs;
+            let rested = sent.live && sent.since <= bar.opened;
             let crossed = (bar.low..=bar.high).contains(&price);
             self.facts.unexplained += u64::from(rested && crossed && !sent.cancelling);
         }
@@ -429,7 +427,7 @@ impl Recorder {
 
     fn on_command(&mut self, command: &Command, purpose: Purpose, strategy: StrategyId) {
         // What is sent inside a bar did not rest all through it: that bar's own input is still to come.
-        let since = self.market_inputs + u64::from(self.source == Source::Venue);
+        let since = self.at;
         match *command {
             Command::Place(order) => {
                 let sent = Sent { order, purpose, strategy, since, live: false, cancelling: false };
@@ -993,7 +991,6 @@ impl Journal for Recorder {
         }
         self.facts.inputs += 1;
         (self.at, self.source) = (input.at, input.source);
-        self.market_inputs += u64::from(input.source == Source::Market);
         for event in input.events {
             self.on_event(event);
         }

@@ -2,6 +2,7 @@
 
 use crate::records::OrderRow;
 use crate::table::Name;
+use market::Bar;
 use units::{Price, Qty, Side, Timestamp};
 
 /// What an order is for.
@@ -91,6 +92,8 @@ pub(super) struct Live {
     pub(super) trigger: Option<Price>,
     pub(super) reduce_only: bool,
     pub(super) placed: Timestamp,
+    /// What was known of the market when it was placed, or moved to another price.
+    pub(super) sent: Timestamp,
     /// Sent in answer to news of the venue, and told to have arrived at the same time.
     pub(super) inside: bool,
     /// Its terms were last set inside a bar.
@@ -116,7 +119,7 @@ pub(super) fn is_venues((plan, number): (u64, u64)) -> bool {
 }
 
 impl Live {
-    pub(super) fn new(id: (u64, u64), seat: Option<usize>, row: &OrderRow) -> Self {
+    pub(super) fn new(id: (u64, u64), seat: Option<usize>, row: &OrderRow, known: Timestamp) -> Self {
         Self {
             id,
             strategy: row.strategy.clone(),
@@ -132,6 +135,7 @@ impl Live {
             trigger: row.trigger,
             reduce_only: row.reduce_only,
             placed: row.time,
+            sent: known,
             inside: false,
             set_inside: false,
             accepted: false,
@@ -157,6 +161,17 @@ impl Live {
 
     pub(super) fn signed(&self) -> Qty {
         self.open().on(self.side)
+    }
+
+    /// Whether it was sent while a bar ran, and meets only its close. A protective stop meets all that follows an open that is not beyond it.
+    pub(super) fn meets_only_close(&self, bar: &Bar) -> bool {
+        let is_guard = self.is_resting_stop() && !self.wait().meets(bar.open, bar.open);
+        self.sent > bar.opened && !is_guard
+    }
+
+    /// The prices of a bar that it can meet.
+    pub(super) fn met_of(&self, bar: &Bar) -> (Price, Price) {
+        if self.meets_only_close(bar) { (bar.close, bar.close) } else { (bar.low, bar.high) }
     }
 
     /// What it waits for now.

@@ -166,6 +166,8 @@ struct Walk<'a> {
     series: volatility::Series,
     steps: PriceSteps,
     at: Timestamp,
+    /// Of when the present input tells: bars alone of no moment after their close, however late they come.
+    known: Timestamp,
     told: Walked,
     has_each_bar: bool,
     /// By hand: fills until their campaign ends.
@@ -327,6 +329,7 @@ impl<'a> Walk<'a> {
             series,
             steps,
             at: Timestamp::MIN,
+            known: Timestamp::MIN,
             told,
             has_each_bar: run.record.configuration.get("rows").is_some_and(|rows| rows == "each bar"),
             by_hand: Vec::new(),
@@ -362,6 +365,8 @@ impl<'a> Walk<'a> {
     /// One time: what the tapes say, then the rows.
     fn input(&mut self, at: Timestamp, events: &[Event]) {
         self.at = at;
+        let closes = events.iter().map(|event| if let Event::Bar(bar) = event { bar.closed } else { at });
+        self.known = closes.max().unwrap_or(at);
         self.told.prices.take_in(at, events);
         self.take_in(events);
         self.rates_due();
@@ -483,14 +488,15 @@ impl<'a> Walk<'a> {
         for order in &self.markets[index].orders {
             let arrived = order.placed + if order.inside { Duration::ZERO } else { latency };
             let works = arrived < bar.closed || (order.inside && order.is_resting_stop());
-            let wait = order.wait();
+            let (wait, (low, high)) = (order.wait(), order.met_of(bar));
             is_stirred |= order.cancelling || !works;
-            if !works || order.cancelling || !wait.meets(bar.low, bar.high) {
+            if !works || order.cancelling || !wait.meets(low, high) {
                 continue;
             }
-            // What the open was beyond is filled there, before a path is taken.
-            over |= matches!(wait, Wait::Over(level) if level > bar.open);
-            under |= matches!(wait, Wait::Under(level) if level < bar.open);
+            // What the open was beyond is filled there, before a path is taken; what only meets the close waits for no path.
+            let takes_path = !order.meets_only_close(bar);
+            over |= takes_path && matches!(wait, Wait::Over(level) if level > bar.open);
+            under |= takes_path && matches!(wait, Wait::Under(level) if level < bar.open);
             self.told.crossed += u64::from(wait != Wait::Now);
             self.crossed.push(Crossed { market: index, id: order.id, wait, bar: *bar });
         }

@@ -348,7 +348,8 @@ pub fn at(minute: i64) -> Timestamp {
 fn event(text: &str, minute: i64) -> Event {
     let (instrument, words) = instrument(text);
     let price = |index: usize| words[index].parse::<Price>().unwrap();
-    let setting = |name: &str| words.iter().position(|word| *word == name).map(|at| words[at + 1].parse::<i64>().unwrap());
+    let setting =
+        |name: &str| words.iter().position(|word| *word == name).map(|at| words[at + 1].parse::<i64>().unwrap());
     let closed = setting("closed").unwrap_or(minute);
     match words[0] {
         "bar" => Event::Bar(Bar {

@@ -179,8 +179,12 @@ impl Walk<'_> {
         let open = worsened(bar.open, Rate::from_raw(0), side, tick);
         // Sent inside the bar before, which closed beyond it: a venue would have filled it on the way, at its own price.
         let was_passed = is_maker && order.set_inside && order.changed == before && limit == Some(fill.reference);
+        let only_close = order.meets_only_close(&bar);
         let place = match level {
             _ if !rested => None,
+            Some(_) if only_close && order.trigger.is_some() && order.price.is_some() => None,
+            Some(level) if only_close && is_maker => Some(level),
+            _ if only_close => Some(bar.close),
             None => Some(bar.open),
             Some(_) if order.trigger.is_some() && order.price.is_some() => None,
             Some(level) if order.trigger.is_some() => Some(if no_worse(bar.open, level) { level } else { bar.open }),

@@ -108,6 +108,9 @@ impl Walk<'_> {
                 if &*told.event == "cancel" {
                     order.cancelling = true;
                 } else {
+                    if (order.price, order.trigger) != (told.price, told.trigger) {
+                        order.sent = self.known;
+                    }
                     (order.quantity, order.price, order.trigger) = (told.quantity, told.price, told.trigger);
                     order.left = told.quantity;
                     (order.changed, order.set_inside) = (told.time, inside);
@@ -228,7 +231,7 @@ impl Walk<'_> {
         let told = &self.tables.orders[row];
         let at = At::order(row, told);
         self.found.ensure("order.life", self.ids.insert(id), at, || "placed twice".to_owned());
-        let order = Live::new(id, seat, told);
+        let order = Live::new(id, seat, told, self.known);
         let by_hand = id.0 == 0 && !is_venues(id);
         let structured = seat.is_none();
         let steps = self.tables.plans[plans.clone()].iter();
@@ -305,7 +308,9 @@ impl Walk<'_> {
         let at = At::order(row, &self.tables.orders[row]);
         let latency = self.policies[0].backtest.latency;
         let Market { now, is_option, .. } = &self.markets[market];
-        let (low, high) = range(now);
+        // Where trades tell more than a bar, or it was sent within this very time, the whole range is open to it.
+        let only = now.bar.filter(|_| now.trades.is_empty() && order.changed < self.at);
+        let (low, high) = only.map_or_else(|| range(now), |bar| order.met_of(&bar));
         let wait = order.wait();
         let meets = if *is_option { !now.quotes.is_empty() } else { low <= high && wait.meets(low, high) };
         self.found.ensure("order.not_crossed", meets, at, || match (wait.level(), low <= high) {
@@ -329,7 +334,7 @@ impl Walk<'_> {
                     (Some(level), None) | (None, Some(level)) => Some(level),
                     _ => None,
                 };
-                let rested = order.accepted && !order.cancelling && order.changed < self.at;
+                let rested = order.accepted && !order.cancelling && order.changed <= bar.opened;
                 rested && level.is_some_and(|level| (bar.low..=bar.high).contains(&level))
             };
             self.told.counted.left += market.orders.iter().filter(is_left).count() as u64;

@@ -1,5 +1,6 @@
 //! The unscaled twin: what it is worth follows from what it holds. It trades at the market on bars, so that each change of what it holds
-//! was filled at the open of the bar between two rows, with half spread and slippage, at the taker's fee.
+//! was filled at the open of the bar between two rows, with half spread and slippage, at the taker's fee; or at its close, where something
+//! came while it ran that may have been answered. No table has the twin's orders: which of the two it was, its equity tells.
 
 use super::Walk;
 use super::fills::worsened;
@@ -27,7 +28,23 @@ pub(super) struct Twin {
     paid_in: Cash,
     /// By seat.
     held: Vec<Qty>,
+    /// When the input before this one was known.
+    before: Timestamp,
+    /// Changes since the last row of equity that may have been at the open or at the close.
+    open: Vec<[Trade; 2]>,
 }
+
+/// What one change of what it holds came to.
+#[derive(Clone, Copy)]
+struct Trade {
+    value: Notional,
+    fee: Cash,
+    traded: Cash,
+    slippage: Cash,
+}
+
+/// So many changes of one time are tried at open and close each.
+const TRIED: usize = 8;
 
 impl Twin {
     pub(super) fn new(run: &Run, seats: usize) -> Self {
@@ -60,6 +77,8 @@ impl Twin {
             slippage: Cash::ZERO,
             paid_in: Cash::ZERO,
             held: vec![Qty::ZERO; seats],
+            before: Timestamp::MIN,
+            open: Vec::new(),
         }
     }
 }
@@ -68,6 +87,26 @@ impl Twin {
     /// Whether the run is of contracts in one currency and one account, with a row for each bar.
     pub(super) fn is_bare(&self) -> bool {
         self.is_bare
+    }
+
+    fn take(&mut self, trade: Trade) {
+        self.cash -= trade.value + trade.fee.notional();
+        self.fees += trade.fee;
+        self.traded += trade.traded;
+        self.slippage += trade.slippage;
+    }
+
+    /// Takes open changes at the opens and closes that give the equity told; at their opens where none do.
+    fn settle(&mut self, worth: Notional, equity: Cash) {
+        let open = std::mem::take(&mut self.open);
+        let chosen =
+            |closes: usize| open.iter().enumerate().map(move |(at, trades)| trades[(closes >> at.min(TRIED)) & 1]);
+        let cost = |closes: &usize| {
+            chosen(*closes).fold(Notional::ZERO, |sum, trade| sum + trade.value + trade.fee.notional())
+        };
+        let ways = 0..1_usize << open.len().min(TRIED);
+        let found = ways.clone().find(|closes| (self.cash - cost(closes) + worth).cash() == equity);
+        chosen(found.unwrap_or(0)).for_each(|trade| self.take(trade));
     }
 }
 
@@ -96,14 +135,23 @@ impl Walk<'_> {
                 continue;
             }
             let side = if change.signum() > 0 { Side::Buy } else { Side::Sell };
-            let price = worsened(position.open, terms.half_spread + terms.slippage, side, known.tick);
-            let exposure = known.contract.exposure(price, change.abs());
-            let fee = exposure.at_rate(terms.taker_fee, Round::AwayFromZero).unwrap_or_default();
-            self.twin.cash -= known.contract.value(price, change) + fee.notional();
-            self.twin.fees += fee;
-            self.twin.traded += exposure.cash();
-            self.twin.slippage += known.contract.profit(change, position.open, price);
+            let trade = |reference: Price| {
+                let price = worsened(reference, terms.half_spread + terms.slippage, side, known.tick);
+                let exposure = known.contract.exposure(price, change.abs());
+                Trade {
+                    value: known.contract.value(price, change),
+                    fee: exposure.at_rate(terms.taker_fee, Round::AwayFromZero).unwrap_or_default(),
+                    traded: exposure.cash(),
+                    slippage: known.contract.profit(change, reference, price),
+                }
+            };
+            let bar = known.now.bar.filter(|bar| self.twin.before > bar.opened);
+            match bar {
+                Some(bar) => self.twin.open.push([trade(position.open), trade(bar.close)]),
+                None => self.twin.take(trade(position.open)),
+            }
         }
+        self.twin.before = self.known;
         for index in &self.busy {
             let known = &self.markets[*index];
             let held = known.seats.iter().map(|seat| self.twin.held[*seat]).fold(Qty::ZERO, plus);
@@ -126,6 +174,7 @@ impl Walk<'_> {
             worth += contract.value(mark, *held);
             exposed += contract.exposure(mark, *held).cash();
         }
+        self.twin.settle(worth, equity.twin_equity);
         let made = (self.twin.cash + worth).cash();
         let at = At::equity(row, &equity);
         self.found.ensure("twin", made == equity.twin_equity, at, || {
