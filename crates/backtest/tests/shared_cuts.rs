@@ -11,9 +11,11 @@ use backtest::{PolicyFile, Request, Run};
 use import::{BarsRequest, Labelled};
 use market::{Instrument, InstrumentKind};
 use random::Random;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use units::Timestamp;
 
 const COINS: [(&str, f64, &str); 3] = [("BTC", 40_000.0, "0.001"), ("ETH", 2_000.0, "0.01"), ("SOL", 80.0, "0.1")];
 
@@ -220,6 +222,31 @@ fn plans_tell_what_is_on_its_way_out() {
     }
 }
 
+/// What was sent while a bar ran, at another's or at a payment, was filled at none of its prices but the close. How many were.
+fn filled_at_closes(run: &Run, tapes: &[PathBuf]) -> usize {
+    let mut bars = BTreeMap::new();
+    for tape in tapes {
+        let mut reader = tape::TapeReader::open(tape).unwrap();
+        let symbol = reader.catalogue().instruments[0].symbol.clone();
+        while let Some((_, event)) = reader.next().unwrap() {
+            if let market::Event::Bar(bar) = event {
+                bars.insert((symbol.clone(), bar.closed), bar);
+            }
+        }
+    }
+    let orders = run.tables.orders.iter().filter(|row| &*row.event == "place");
+    let sent: BTreeMap<&str, Timestamp> = orders.map(|row| (row.order.as_str(), row.time)).collect();
+    let mut late = 0;
+    for fill in run.tables.fills.iter().filter(|fill| fill.liquidity == "taker") {
+        let (bar, sent) = (bars[&(fill.instrument.to_string(), fill.time)], sent[fill.order.as_str()]);
+        if sent > bar.opened {
+            assert_eq!(fill.reference, bar.close, "sent at {sent}, filled at {}", fill.time);
+            late += 1;
+        }
+    }
+    late
+}
+
 /// Random walks in bars of several lengths, some of which end early, under limits that breach again and again: the audit holds, and in
 /// builds that check, no strategy is quiet where it would decide something else.
 #[test]
@@ -230,7 +257,7 @@ fn random_accounts_under_one_limit_hold() {
         limit("alike"),
         "[floor]\nof = \"highest\"\nshare = \"60%\"\nmultiplier = 6".to_owned(),
     ];
-    let mut cuts = [0; 4];
+    let (mut cuts, mut late) = ([0; 4], 0);
     for seed in 0..u64::from(common::cases(240)) {
         let mut random = Random(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0x77);
         let folder = tempfile::tempdir().unwrap();
@@ -264,10 +291,11 @@ fn random_accounts_under_one_limit_hold() {
                 policy.text = policy.text.replace("strength = 1.0", "strength = -1.0");
             }
         }
-        let request = Request { policies, tapes, program: "test".into(), seed: None };
+        let request = Request { policies, tapes: tapes.clone(), program: "test".into(), seed: None };
         let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
         common::assert_it_holds(&run);
+        late += filled_at_closes(&run, &tapes);
         cuts[kind] += run.tables.fills.iter().filter(|fill| fill.purpose == "cut").count();
     }
-    assert!(cuts.iter().all(|cuts| *cuts > 20), "{cuts:?}");
+    assert!(cuts.iter().all(|cuts| *cuts > 20) && late > 20, "{cuts:?}, {late} at closes");
 }
