@@ -586,10 +586,18 @@ fn check_adopted(
 
 /// A value that an order or a remainder is measured by can be told in the quote currency of each instrument.
 fn check_sizes(policies: &[Policy], traders: &[(usize, InstrumentId)], catalogue: &Catalogue) -> Result<(), Error> {
-    for (at, id) in traders {
-        let (policy, known) = (&policies[*at], &catalogue.instruments[id.index()]);
+    let own = traders.iter().map(|(at, id)| (*at, *id));
+    let hedges = policies.iter().enumerate().flat_map(|(at, policy)| {
+        let symbols = policy.hedges.iter().flat_map(spec::Hedge::instruments);
+        symbols.filter_map(move |symbol| Some((at, instrument_of(symbol, catalogue).ok()?)))
+    });
+    for (at, id) in own.chain(hedges) {
+        let (policy, known) = (&policies[at], &catalogue.instruments[id.index()]);
         for (key, size) in [("trade.dust", policy.trade.dust), ("guards.max_order", policy.guards.max_order)] {
-            let Some(spec::OrderSize::Worth(_, code)) = size.map(|size| size.of(&known.symbol)) else { continue };
+            let Some(spec::OrderSize::Worth(_, code)) = size.map(|size| size.of(&policy.instruments, &known.symbol))
+            else {
+                continue;
+            };
             if Conversion::between(currency(code.as_str())?, known.quote, catalogue) == Conversion::Unknown {
                 let (symbol, quote) = (&known.symbol, known.quote);
                 return Err(Error::Setup(format!(

@@ -16,7 +16,9 @@ use market::*;
 use policy::Policy;
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
 use std::collections::BTreeMap;
-use units::{AccountId, Cash, InstrumentId, OptionRight, OrderId, Price, Qty, Ratio, Side, StrategyId, Timestamp};
+use units::{
+    AccountId, Cash, Duration, InstrumentId, OptionRight, OrderId, Price, Qty, Ratio, Side, StrategyId, Timestamp,
+};
 use weekly::{BEGIN, hours};
 
 fn price(text: &str) -> Price {
@@ -103,6 +105,13 @@ fn run(
     days: i64,
     path: impl Fn(i64) -> f64,
 ) -> (Vec<Moment>, engine::Engine, Desk) {
+    run_on(structures, |catalogue| market(catalogue, days, path))
+}
+
+fn run_on(
+    structures: Vec<(Structure, Policy)>,
+    market: impl FnOnce(&Catalogue) -> Vec<Tick>,
+) -> (Vec<Moment>, engine::Engine, Desk) {
     let known: Vec<&Structure> = structures.iter().map(|(structure, _)| structure).collect();
     let catalogue = catalogue(&known);
     let btc: Currency = "BTC".parse().unwrap();
@@ -116,7 +125,7 @@ fn run(
         ..Seat::new(policy, (first + number) as u32)
     });
     let seats = seats.collect();
-    let market = market(&catalogue, days, path);
+    let market = market(&catalogue);
     let desk = Desk { catalogue, accounts, terms, seats };
     let (moments, engine) = desk.run(&market);
     check(&desk, &moments);
@@ -364,6 +373,91 @@ fn a_stop_and_a_rung_close_all_legs_in_proportion() {
     for (index, (position, _)) in moments[stopped].accounts[0].positions().enumerate() {
         assert_eq!(position.qty, Qty::ZERO, "{}", desk.catalogue.instruments[index].symbol);
     }
+}
+
+/// A straddle whose legs are quoted by hand, minute by minute: bid and ask of the call and of the put, and how much the ask is for.
+fn straddle(minutes: &[[(&str, &str, &str); 2]]) -> (Vec<Moment>, Vec<(Purpose, Qty)>) {
+    let at_the_money = |right| StructureLeg {
+        strike: LegStrike::Moneyness(Ratio::new(1.0).unwrap()),
+        days: Ratio::new(14.0).unwrap(),
+        ..leg(right, 0.5, "1")
+    };
+    let legs = vec![at_the_money(OptionRight::Call), at_the_money(OptionRight::Put)];
+    let text = "policy = 1\nname = \"bought\"\ninstrument = \"deribit:BTC-PERPETUAL\"\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+                reentry = \"at_once\"\n[unit]\nn = \"of_price(100%)\"\n[stop]\ninitial = \"0.5N\"\ntrigger = \"resting\"\n\
+                [size]\nkind = \"risk_per_trade\"\nrisk = \"2%\"\nresize = \"entry\"\n[caps]\nleverage = 3.0\n";
+    let bought = vec![(structure(legs, Roll::Never), policy::parse(text).policy.unwrap())];
+    let (moments, _, _) = run_on(bought, |catalogue| {
+        let of = |right| {
+            let is_it = |of: &Instrument| {
+                of.kind.option() == Some((price("100000"), right)) && of.kind.expiry() == Some(BEGIN + hours(14 * 24))
+            };
+            InstrumentId(catalogue.instruments.iter().position(is_it).unwrap() as u32)
+        };
+        let legs = [of(OptionRight::Call), of(OptionRight::Put)];
+        let tick = |(minute, quotes): (usize, &[(&str, &str, &str); 2])| {
+            let at = BEGIN + Duration::from_nanos((minute as i64 + 1) * Duration::MINUTE.nanos());
+            let (close, instrument, volume) = (price("100000"), InstrumentId(0), Qty::ZERO);
+            let opened = at - Duration::MINUTE;
+            let bar = Bar { instrument, opened, closed: at, open: close, high: close, low: close, close, volume };
+            let mut events = vec![Event::Bar(bar)];
+            for (leg, (bid, ask, size)) in legs.iter().zip(quotes) {
+                let of = |text: &str| text.parse::<Price>().ok();
+                let quote = OptionQuote::empty(*leg)
+                    .with_bid(of(bid), qty("50"))
+                    .with_ask(of(ask), size.parse::<Qty>().ok())
+                    .with_mark(of(bid))
+                    .with_underlying(close)
+                    .with_open_interest(qty("100"));
+                events.push(Event::OptionQuote(quote));
+            }
+            Tick { at, events }
+        };
+        minutes.iter().enumerate().map(tick).collect()
+    });
+    let sent = moments.iter().flat_map(|moment| &moment.outputs).filter_map(|output| match output {
+        Output::Command { command: Command::Place(order), purpose, .. } => Some((*purpose, order.qty)),
+        _ => None,
+    });
+    let sent = sent.collect();
+    (moments, sent)
+}
+
+/// The put of an entry is filled in part as the stop is crossed: all of it goes, and the next entry is one of its own, in the size that its
+/// plan says, not what was left of the first.
+#[test]
+fn a_stop_beside_an_entry_under_way_ends_the_entry() {
+    let (begin, part) = (("0.05", "0.052", "50"), ("0.05", "0.052", "1"));
+    let (fallen, no_ask) = (("0.02", "0.022", "50"), ("0.02", "", ""));
+    let risen = ("0.2", "0.21", "50");
+    let minutes = [
+        [begin, begin],
+        [begin, part],
+        [fallen, no_ask],
+        [fallen, no_ask],
+        [risen, risen],
+        [risen, risen],
+        [risen, risen],
+    ];
+    let (moments, sent) = straddle(&minutes);
+    let entry = |size: &str| (Purpose::Entry, qty(size));
+    let expected =
+        [entry("4"), entry("4"), (Purpose::Stop, qty("4")), (Purpose::Stop, qty("1")), entry("0.9"), entry("0.9")];
+    assert_eq!(sent, expected);
+    assert_eq!(moments.last().unwrap().positions, [qty("0.9")]);
+}
+
+/// A leg waits for its quote while the other has lost most of its price: N is what the size was planned by.
+#[test]
+fn the_unit_is_that_of_the_decision_however_long_a_leg_waits() {
+    let begin = ("0.05", "0.052", "50");
+    let (fallen, no_ask) = (("0.02", "0.022", "50"), ("0.02", "", ""));
+    let (moments, _) =
+        straddle(&[[begin, begin], [begin, ("0.05", "", "")], [fallen, no_ask], [fallen, fallen], [fallen, fallen]]);
+    let campaign = moments.iter().find_map(|moment| moment.open[0]).unwrap();
+    // Both were quoted at 0.05 to 0.052 as it was decided, and cost 0.052 and 0.022: the stop is half of N under that.
+    assert_eq!((campaign.unit, campaign.entry), (Some(price("0.1")), price("0.074")));
+    assert_eq!(campaign.initial_stop, Some(price("0.024")));
 }
 
 /// A strangle that is rolled at a loss greater than what it brought: its entry is under zero, and no share of profit is reached, neither

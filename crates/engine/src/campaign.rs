@@ -22,7 +22,7 @@ pub struct Campaign {
     pub opened: Timestamp,
     /// Price of the first fill, frozen.
     pub entry: Price,
-    /// N at the first fill, frozen.
+    /// N that the entry was decided at, frozen.
     pub unit: Option<Price>,
     /// Initial stop, frozen; defines R.
     pub initial_stop: Option<Price>,

@@ -373,10 +373,19 @@ impl Desk {
         self.has_strays() || (self.rests() && !self.sent.is_empty())
     }
 
-    /// Whether an increase to what the strategy wants is kept back: legs stay alone, or the venue refused it, to a tenth of its size.
-    /// A size that follows equity differs a little with every quote, and each attempt pays the spread of a leg twice.
+    /// Whether an increase to what the strategy wants is kept back: legs stay alone, a stop that rested is closing what is held, or the
+    /// venue refused it, to a tenth of its size. A size that follows equity differs a little with every quote, and each attempt pays the
+    /// spread of a leg twice.
     pub(crate) fn keeps_back(&self) -> bool {
-        self.is_unwinding() || self.is_declined()
+        self.is_unwinding() || self.is_declined() || self.is_stopped()
+    }
+
+    /// Whether a stop that rested was reached, and its legs are still being traded.
+    fn is_stopped(&self) -> bool {
+        let is_reached = |order: &Waiting| {
+            order.purpose == Purpose::Stop && order.kind != OrderKind::Market && order.stage != Stage::Rests
+        };
+        self.orders.iter().any(is_reached)
     }
 
     /// Whether the venue refused about the increase that the strategy wants.

@@ -270,7 +270,7 @@ impl Engine {
             Wanted { entering, keeps_back, hedges, ..wanted(&scope.because, scope.position, shares, target, source) };
         scope.working.route(&wanted, &mut outbox);
         self.books[account.index()].on_order();
-        adopt(scope, target);
+        adopt(scope, target, id);
         if let Some(desk) = desk {
             self.carry_out(desk as usize, id);
         }
@@ -469,9 +469,10 @@ pub(crate) fn lapse_if_left_behind(scope: &mut Scope) {
     }
 }
 
-/// The plan is in force: the campaign's stop is what rests, and an entry remembers its full size.
-fn adopt(scope: &mut Scope, target: Target) {
-    if scope.position.is_zero() && !target.qty.is_zero() {
+/// The plan is in force: the campaign's stop is what rests, and an entry remembers its full size and the N that it was decided at, whatever
+/// is thought while it is on its way.
+fn adopt(scope: &mut Scope, target: Target, plan: PlanId) {
+    if scope.position.is_zero() && !target.qty.is_zero() && !scope.working.enters_since_before(plan) {
         scope.planned_base = target.base;
         scope.planned_unit = scope.facts.get(facts::UNIT);
         // What goes out in pieces, or may be filled in part, goes on until it is there.

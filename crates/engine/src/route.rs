@@ -262,6 +262,11 @@ impl Working {
         }
     }
 
+    /// Whether an entry of an earlier plan is on its way.
+    pub(crate) fn enters_since_before(&self, plan: PlanId) -> bool {
+        self.orders.iter().any(|live| live.purpose == Purpose::Entry && live.id.plan() != plan)
+    }
+
     /// What is left of the position once all is filled that was sent to take some of it off: market orders, and stops that were
     /// triggered. Never beyond flat.
     pub(crate) fn left(&self, held: Qty) -> Qty {

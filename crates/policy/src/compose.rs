@@ -128,7 +128,7 @@ impl Composer<'_> {
         let Some(ladder) = &self.policy.ladder else { return Ok(()) };
         let conditions = ladder.conditions.iter().map(|asked| self.condition(asked)).collect::<Result<_, _>>()?;
         let (resize, trade) = (self.policy.size.resize, &self.policy.trade);
-        let dust = trade.dust.map(|dust| dust.of(self.instrument));
+        let dust = trade.dust.map(|dust| dust.of(&self.policy.instruments, self.instrument));
         self.add(LadderRule::new(ladder.clone(), conditions, resize, trade.min_order, dust));
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Composer<'_> {
 
     fn trim(&mut self) {
         let Policy { trade, size, .. } = self.policy;
-        let dust = trade.dust.map(|dust| dust.of(self.instrument));
+        let dust = trade.dust.map(|dust| dust.of(&self.policy.instruments, self.instrument));
         let counts_collateral = matches!(size.kind, SizeKind::VolatilityTarget { .. });
         self.add(TrimRule { trade: Trade { dust, ..trade.clone() }, resize: size.resize, counts_collateral });
     }
@@ -251,7 +251,7 @@ impl Composer<'_> {
         }
         if let Some(most) = guards.max_order {
             let min_order = self.policy.trade.min_order;
-            self.add(MaxOrderRule { most: most.of(self.instrument), min_order });
+            self.add(MaxOrderRule { most: most.of(&self.policy.instruments, self.instrument), min_order });
         }
         if let Some(collar) = guards.price_collar {
             self.add(CollarRule { collar });

@@ -168,7 +168,7 @@ impl Program {
             }),
         };
         let sizes = [(facts::DUST, policy.trade.dust), (facts::LARGEST, policy.guards.max_order)];
-        let amounts = amounts(sizes, instrument);
+        let amounts = amounts(sizes, policy, instrument);
         let reductions = Reductions::of(policy, series);
         Self { indicators, rules: compose::strategy(policy, instrument, series)?, campaign, amounts, reductions }
             .checked()
@@ -184,7 +184,7 @@ impl Program {
         let series: &dyn Fn(&str) -> Option<SeriesId> = &|name| series(&filled(name, instrument));
         let order_window = policy.guards.max_orders.map(|rate| rate.per);
         let campaign = CampaignTerms { order_window, hedges: true, ..CampaignTerms::default() };
-        let amounts = amounts([(facts::LARGEST, policy.guards.max_order)], instrument);
+        let amounts = amounts([(facts::LARGEST, policy.guards.max_order)], policy, instrument);
         let (indicators, reductions) = (Vec::new(), Reductions::default());
         Self { indicators, rules: compose::hedge(policy, hedge, instrument, series)?, campaign, amounts, reductions }
             .checked()
@@ -220,9 +220,10 @@ impl Program {
 /// Values of another currency than the instrument's, each with the fact that tells what it comes to.
 fn amounts<const N: usize>(
     sizes: [(Fact<Cash>, Option<OrderSize>); N],
+    policy: &Policy,
     instrument: &str,
 ) -> Vec<(Fact<Cash>, Cash, Code)> {
-    let amount = |(fact, size): (Fact<Cash>, Option<OrderSize>)| match size?.of(instrument) {
+    let amount = |(fact, size): (Fact<Cash>, Option<OrderSize>)| match size?.of(&policy.instruments, instrument) {
         OrderSize::Worth(value, code) => Some((fact, value, code)),
         _ => None,
     };

@@ -357,8 +357,9 @@ impl Desk {
         }
         if self.rolling {
             self.choose_others();
-        } else if self.increases() && self.position.is_zero() {
+        } else if !self.under_way().is_zero() && self.position.is_zero() {
             self.abandon(CancelReason::Expired, out);
+            self.drop_queued(CancelReason::Expired, out);
             self.resolve(out);
         }
     }

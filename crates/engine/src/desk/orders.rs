@@ -206,6 +206,13 @@ impl Desk {
         self.told_waiting = false;
     }
 
+    /// Gives up what waits to be begun: it was sized for what is gone now, and for its options.
+    pub(super) fn drop_queued(&mut self, reason: CancelReason, out: &mut Vec<Outcome>) {
+        for order in self.orders.extract_if(.., |order| order.stage == Stage::Queued) {
+            out.push(Outcome::News(order.id, OrderUpdate::Cancelled(reason)));
+        }
+    }
+
     /// Gives up an increase that the strategy no longer wants. Whether there was one.
     pub(crate) fn abandon_unwanted(&mut self, out: &mut Vec<Outcome>) -> bool {
         let goal = self.goal();

@@ -4,7 +4,7 @@ use super::{Desk, Line, Outcome, Rolled, Stage, Traded, Waiting, to_price};
 use crate::Purpose;
 use crate::structure::times;
 use arrayvec::ArrayVec;
-use market::{Forced, OrderKind, OrderUpdate};
+use market::{CancelReason, Forced, OrderKind, OrderUpdate};
 use policy::spec::LEGS_MAX;
 use units::{Cash, Notional, OrderId, Price, Qty, Side};
 
@@ -135,6 +135,9 @@ impl Desk {
         }
         self.position += signed;
         self.declined = None;
+        if self.position.is_zero() && own.is_none() {
+            self.drop_queued(CancelReason::Requested, out);
+        }
         if done {
             // New options of a roll that was given up were told with all else.
             for line in self.lines.iter_mut().filter(|line| line.is_new()) {

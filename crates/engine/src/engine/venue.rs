@@ -96,7 +96,7 @@ impl Engine {
         if before.is_zero() && scope.campaign.is_none() {
             self.campaigns += 1;
             let mut campaign = Campaign::open(self.campaigns, now, fill.price, scope.planned_base, &scope.facts);
-            campaign.unit = campaign.unit.or(scope.planned_unit);
+            campaign.unit = scope.planned_unit.or(campaign.unit);
             if let Some(adoption) = scope.adoption.take_if(|_| purpose == Purpose::Opening) {
                 campaign.adopt(&adoption);
             }

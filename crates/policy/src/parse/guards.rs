@@ -84,7 +84,7 @@ pub(super) fn order_size<'t>(
         // Instruments that could not be read have said so.
         Unit::Currency(_) if instruments.is_empty() => return None,
         Unit::Currency(given) => {
-            let known: Vec<_> = base.into_iter().chain(quote).collect();
+            let known: Vec<_> = base.into_iter().chain(quote.filter(|quote| Some(*quote) != base)).collect();
             let message = format!("`{}` is in another currency", section.path(key));
             let help = match known.is_empty() {
                 true => "write it without a currency: a quantity as the instrument counts".to_owned(),

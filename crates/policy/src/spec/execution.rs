@@ -32,16 +32,26 @@ pub enum OrderSize {
 }
 
 impl OrderSize {
-    /// The same for one instrument: a value is in its quote currency where that is the currency, or where both are dollars.
+    /// The same for one instrument of a policy, or the one that it hedges with: an amount is of the currency that it was written in, which is
+    /// the quote or base currency of the policy's `own` instruments. Dollars of all kinds are alike.
     #[must_use]
-    pub fn of(self, instrument: &str) -> Self {
-        match (self, currencies(instrument)) {
-            (Self::Worth(value, code), Some((_, quote)))
-                if Code::new(quote) == code || (is_dollar(quote) && is_dollar(code.as_str())) =>
-            {
-                Self::Quote(value)
-            }
-            (size, _) => size,
+    pub fn of(self, own: &[String], instrument: &str) -> Self {
+        let Some((base, quote)) = currencies(instrument) else { return self };
+        let written = match self {
+            Self::Qty(_) => None,
+            Self::Base(qty) => own.first().and_then(|own| super::base(own)).map(|code| (in_cash(qty), Code::new(code))),
+            Self::Quote(value) => super::shared_quote(own).map(|code| (value, Code::new(code))),
+            Self::Worth(value, code) => Some((value, code)),
+        };
+        let Some((value, code)) = written else { return self };
+        if Code::new(quote) == code || (is_dollar(quote) && is_dollar(code.as_str())) {
+            Self::Quote(value)
+        } else if Code::new(base) == code {
+            let one = Price::from_raw(Price::ONE);
+            // What no quantity can hold limits nothing.
+            Self::Base(value.notional().qty_at(one, Round::TowardZero).unwrap_or(Qty::MAX))
+        } else {
+            Self::Worth(value, code)
         }
     }
 
@@ -57,6 +67,11 @@ impl OrderSize {
             (Self::Quote(value), Contract::Inverse) => value.notional().qty_at(Price::from_raw(Price::ONE), round),
         }
     }
+}
+
+/// A quantity of a currency as an amount of it.
+fn in_cash(qty: Qty) -> Cash {
+    (Price::from_raw(Price::ONE) * qty).cash()
 }
 
 /// How far trouble has gone (SEMANTICS, Modes). Where none is said all is normal.
@@ -208,4 +223,33 @@ pub enum BufferTo {
     Edge,
     /// To the target.
     Centre,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use super::*;
+
+    /// An amount means the same for an instrument of the policy and for one that it hedges with.
+    #[test]
+    fn an_amount_keeps_its_currency_in_every_instrument() {
+        let (structure, linear) = ("deribit:BTC-STRUCTURE.calls", "binance:ETHUSDT-PERP");
+        let (coins, dollars): (Qty, Cash) = ("0.7".parse().unwrap(), "35000".parse().unwrap());
+        let of = |size: OrderSize, own: &str, instrument: &str| size.of(&[own.to_owned()], instrument);
+        let in_btc = OrderSize::Worth("0.7".parse().unwrap(), Code::new("BTC"));
+        for size in [OrderSize::Quote("0.7".parse().unwrap()), OrderSize::Base(coins), in_btc] {
+            assert_eq!(of(size, structure, structure), OrderSize::Quote("0.7".parse().unwrap()));
+            let hedge = of(size, structure, "deribit:BTC-PERPETUAL");
+            assert_eq!(hedge, OrderSize::Base(coins));
+            let price = "50000".parse().unwrap();
+            assert_eq!(hedge.at(Contract::Inverse, price, Round::TowardZero), Some("35000".parse().unwrap()));
+        }
+        let eth = OrderSize::Base(coins);
+        assert_eq!(of(eth, linear, linear), eth);
+        assert_eq!(of(eth, linear, "binance:BTCUSDT-PERP"), OrderSize::Worth("0.7".parse().unwrap(), Code::new("ETH")));
+        // Dollars of all kinds are alike.
+        assert_eq!(of(OrderSize::Quote(dollars), linear, "deribit:BTC-PERPETUAL"), OrderSize::Quote(dollars));
+        // A quantity is one of whatever it is of.
+        assert_eq!(of(OrderSize::Qty(coins), structure, linear), OrderSize::Qty(coins));
+    }
 }

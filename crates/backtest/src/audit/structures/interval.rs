@@ -6,8 +6,9 @@ use crate::audit::campaign::Camp;
 use crate::audit::finding::{At, Found};
 use crate::audit::plans::MARKET;
 use crate::audit::seat::plus;
-use crate::records::{FillRow, PlanRow};
-use units::{Cash, Notional, OptionRight, Price, Qty, Timestamp};
+use crate::records::{CampaignRow, FillRow, PlanRow};
+use policy::spec::UnitSource;
+use units::{Cash, Notional, OptionRight, Price, Qty, Round, Timestamp};
 
 /// Fills of legs since they were whole, and what plans told meanwhile.
 #[derive(Default)]
@@ -172,6 +173,7 @@ impl Book<'_> {
             let told = self.campaigns.get(&fill.campaign).map(|row| &self.tables.campaigns[*row]);
             self.camp = Some(Camp::open(&fill, CONTRACT, told).sees_less());
             self.triggers.begin();
+            self.check_unit((row, step), told, found);
         }
         let Some(camp) = &mut self.camp else { return };
         camp.fill(&fill, signed, None);
@@ -185,6 +187,25 @@ impl Book<'_> {
             self.interval.ended = Some((camp, fill));
             self.rolls = false;
         }
+    }
+
+    /// N as a share of the price is that of the price that the entry was decided at, however the price moves while legs wait.
+    fn check_unit(&self, (row, step): (usize, &PlanRow), told: Option<&CampaignRow>, found: &mut Found) {
+        let (Some(UnitSource::OfPrice { share }), Some(told)) = (&self.policy.unit, told) else { return };
+        let (tables, own) = (self.tables, &self.policy.name);
+        let first = tables.fills.iter().find(|fill| fill.campaign == told.campaign && fill.strategy == *own);
+        let (Some(first), Some(unit)) = (first.filter(|fill| fill.purpose == "entry"), told.unit_n) else { return };
+        // Legs may have waited for quotes, and gone out with a later plan than the one that decided it.
+        let plans = tables.plans.iter().filter(|plan| plan.strategy.as_str() == own && plan.plan <= first.plan);
+        let mut decided = plans
+            .filter(|plan| !plan.target.is_zero())
+            .filter_map(|plan| Price::from_estimate(plan.price.approximate() * share.get(), Round::Nearest));
+        found.ensure("structure.unit", decided.any(|at| at == unit), At::plan(row, step), || {
+            format!(
+                "N of campaign {} is {unit}, and no plan up to that of its first leg was made at such a price",
+                told.campaign
+            )
+        });
     }
 
     /// Legs are whole again: what plans told is what they paid.
