@@ -172,10 +172,10 @@ const SAID: &[Said] = &[
     (
         "loss_cap",
         &[
-            (CUT_REFUSED, "lost {} today, limit {}: no increase before the day ends"),
-            (CUT_REFUSED, "lost {} today, limit {}: flat until the day ends"),
-            (CUT_REFUSED, "lost {} this week, limit {}: no increase before the week ends"),
-            (CUT_REFUSED, "lost {} this week, limit {}: flat until the week ends"),
+            (CUT_REFUSED, "loss limit of {} reached today, result now {}: no increase before the day ends"),
+            (CUT_REFUSED, "loss limit of {} reached today, result now {}: flat until the day ends"),
+            (CUT_REFUSED, "loss limit of {} reached this week, result now {}: no increase before the week ends"),
+            (CUT_REFUSED, "loss limit of {} reached this week, result now {}: flat until the week ends"),
         ],
     ),
     (

@@ -67,14 +67,17 @@ impl Rule for LossLimit {
             return Verdict::keep(proposed);
         };
         let limit = self.limits[period].map_or(0.0, Ratio::get);
-        let lost = self.breached[period].zip(facts.get(facts::EQUITY)).map_or(Cash::ZERO, |(start, now)| start - now);
+        let result = self.breached[period].zip(facts.get(facts::EQUITY)).map_or(Cash::ZERO, |(start, now)| now - start);
+        // One sentence, of a gain as well: what was lost may be won back before the period ends, and that is no other decision.
         let sentence = match (period, self.on_loss) {
-            (0, OnLoss::NoIncrease) => "lost {} today, limit {}: no increase before the day ends",
-            (0, OnLoss::Flat) => "lost {} today, limit {}: flat until the day ends",
-            (_, OnLoss::NoIncrease) => "lost {} this week, limit {}: no increase before the week ends",
-            (_, OnLoss::Flat) => "lost {} this week, limit {}: flat until the week ends",
+            (0, OnLoss::NoIncrease) => "loss limit of {} reached today, result now {}: no increase before the day ends",
+            (0, OnLoss::Flat) => "loss limit of {} reached today, result now {}: flat until the day ends",
+            (_, OnLoss::NoIncrease) => {
+                "loss limit of {} reached this week, result now {}: no increase before the week ends"
+            }
+            (_, OnLoss::Flat) => "loss limit of {} reached this week, result now {}: flat until the week ends",
         };
-        let numbers = [Arg::Cash(lost), Arg::Percent(limit)];
+        let numbers = [Arg::Percent(limit), Arg::Cash(result)];
         if let Some(add) = because.add() {
             because.refused_add(add, sentence, numbers);
             because.set_add(None);
