@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tapes::beginning;
-use units::{Price, Qty, Ratio, SeriesId, Timestamp};
+use units::{Duration, Price, Qty, Ratio, SeriesId, Timestamp};
 
 fn run(text: String, tapes: Vec<PathBuf>) -> Run {
     let parsed = policy::parse(&text);
@@ -133,6 +133,46 @@ fn a_threshold_that_a_small_trade_hides_is_listed() {
     let (now, _, action) = jump.unwrap_or_else(|| panic!("{:#?}", foreseen.actions));
     let shrinks = action.after.approximate() / foreseen.position.approximate();
     assert!((now > 0.40) == (shrinks > 1.5), "from {now}: {action:?}");
+}
+
+/// A series stops while something is held under a limit on it: the plan of the first bar that is too late for it says so, once; `next`
+/// had it listed, and nothing is sold for it.
+#[test]
+fn what_a_limit_no_longer_knows_is_told_once() {
+    let sentence = "limit panic: what it limits is not known: nothing is opened or added";
+    for (action, levels) in [("flat", "over = 9.0\nrestore = 8.0"), ("no_increase", "over = 9.0\nrestore = 8.0")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tapes = beginning(3, folder.path());
+        let cut = folder.path().join("cut.tape");
+        let (mut from, mut last) = (Timestamp::MAX, Timestamp::MAX);
+        let index = tapes.pop().unwrap();
+        tapes::rewrite(&index, &cut, |number, at, event| {
+            from = if number == 0 { at } else { from };
+            let is_kept = at.since(from).nanos() < 30 * Duration::HOUR.nanos();
+            last = if is_kept { at } else { last };
+            is_kept.then_some(event)
+        });
+        tapes.push(cut);
+        let text = demo_of(&format!(
+            "[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n\
+             [[limits]]\nname = \"panic\"\nof = \"series(dvol.demo, 26h)\"\n{levels}\naction = \"{action}\"\n"
+        ));
+        let run = run(text, tapes);
+        common::assert_it_holds(&run);
+        assert_eq!(run.tables.fills.len(), 1, "{action}");
+        let bars = &run.tables.equity;
+        let late = bars.iter().find(|row| row.time.since(last).nanos() > 26 * Duration::HOUR.nanos()).unwrap().time;
+        let told: Vec<&PlanRow> = run.tables.plans.iter().filter(|row| row.because.starts_with(sentence)).collect();
+        let [told] = told[..] else { panic!("{action}: {told:#?}") };
+        assert_eq!((told.time, &*told.outcome, told.target), (late, "unmet", told.position), "{action}: {told:?}");
+        let foreseen = next(&run, last);
+        let listed = foreseen.actions.iter().any(|action| {
+            action.trigger == Trigger::Time { at: late }
+                && action.because.starts_with(sentence)
+                && action.what == "refuses"
+        });
+        assert!(listed, "{action}: {:#?}", foreseen.actions);
+    }
 }
 
 /// The market's bars without wicks and gaps, of which each moves one thing: the price, or the index, or nothing.

@@ -108,11 +108,34 @@ fn nothing_goes_out_on_what_is_not_known() {
     let limit = rule("[[limits]]\nof = \"margin.ratio(binance)\"\nover = \"60%\"\nrestore = \"40%\"\n");
     let facts = facts(Contract::Linear, 1_000, 100, 5 * Qty::ONE);
     let said = "limit 1: what it limits is not known: nothing is opened or added".to_owned();
-    assert_eq!(
-        decide(&*limit, &facts, 9 * Qty::ONE, None),
-        (Qty::from_raw(5 * Qty::ONE), Outcome::Refused, None, said)
-    );
-    assert_eq!(decide(&*limit, &facts, 2 * Qty::ONE, None).0, Qty::from_raw(2 * Qty::ONE));
+    let five = Qty::from_raw(5 * Qty::ONE);
+    assert_eq!(decide(&*limit, &facts, 9 * Qty::ONE, None), (five, Outcome::Refused, None, said.clone()));
+    // What is held stays as the policy wants it, and the plan says how it is.
+    for qty in [5 * Qty::ONE, 2 * Qty::ONE] {
+        assert_eq!(decide(&*limit, &facts, qty, None), (Qty::from_raw(qty), Outcome::Unmet, None, said.clone()));
+    }
+    // An add that is refused says it already, and an exit goes out as ever.
+    assert_eq!(decide(&*limit, &facts, 5 * Qty::ONE, Some(Qty::ONE)), (five, Outcome::Kept, None, said));
+    assert_eq!(decide(&*limit, &facts, 0, None), (Qty::ZERO, Outcome::Kept, None, String::new()));
+}
+
+/// What has closed stays closed while nobody knows whether it is back, and what barred increases says that it is not known.
+#[test]
+fn what_is_in_force_stays_so_on_what_is_not_known() {
+    let unknown = "limit 1: what it limits is not known";
+    for (action, qty, outcome, said) in [
+        ("flat", 0, Outcome::Cut, format!("{unknown}: flat until it is known to be back")),
+        ("no_increase", 5 * Qty::ONE, Outcome::Unmet, format!("{unknown}: nothing is opened or added")),
+    ] {
+        let limit = "[[limits]]\nof = \"series(dvol.btc)\"\nover = \"120%\"\nrestore = \"80%\"\naction = ";
+        let mut limit = rule(&format!("{limit}\"{action}\"\n"));
+        let mut facts = facts(Contract::Linear, 1_000, 100, 5 * Qty::ONE);
+        facts.set(facts::series(units::SeriesId(0)), Ratio::new(1.3).unwrap());
+        limit.observe(&facts);
+        facts.put(facts::series(units::SeriesId(0)), None);
+        limit.observe(&facts);
+        assert_eq!(decide(&*limit, &facts, 5 * Qty::ONE, None), (Qty::from_raw(qty), outcome, None, said));
+    }
 }
 
 /// What is under zero follows in proportion to what is held, too: a short position's delta of −16 is −10 with ten sixteenths of it.

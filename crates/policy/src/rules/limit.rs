@@ -137,7 +137,17 @@ impl LimitRule {
 
     /// Nothing is opened or added.
     fn bar(&self, facts: &Facts, proposed: Target, because: &mut Because, sentence: &'static str) -> Verdict {
-        let numbers = self.numbers(facts);
+        self.barred(facts, proposed, because, (sentence, self.numbers(facts)))
+    }
+
+    /// The same with numbers of the sentence's own.
+    fn barred(
+        &self,
+        facts: &Facts,
+        proposed: Target,
+        because: &mut Because,
+        (sentence, numbers): (&'static str, [Arg; 3]),
+    ) -> Verdict {
         if let Some(add) = because.add() {
             because.refused_add(add, sentence, numbers);
             because.set_add(None);
@@ -268,26 +278,52 @@ impl LimitRule {
         Verdict::cut(Target { qty: most, ..proposed })
     }
 
+    /// Nothing is held, opened or added.
+    fn close(
+        &self,
+        facts: &Facts,
+        proposed: Target,
+        because: &mut Because,
+        (sentence, numbers): (&'static str, [Arg; 3]),
+    ) -> Verdict {
+        let verdict = self.barred(facts, proposed, because, (sentence, numbers));
+        if position(facts).is_zero() || proposed.qty.is_zero() {
+            return verdict;
+        }
+        because.say(sentence, numbers);
+        Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
+    }
+
+    /// Nothing is opened or added, and what is held stays: that nobody knows how it stands to its limit is told as soon as it is so.
+    fn unknown(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
+        const SENTENCE: &str = "limit {}: what it limits is not known: nothing is opened or added";
+        because.not_known();
+        let is_told = because.add().is_some();
+        let verdict = self.bar(facts, proposed, because, SENTENCE);
+        if is_told || verdict.outcome != Outcome::Kept || !same_side(proposed.qty, position(facts)) {
+            return verdict;
+        }
+        because.say(SENTENCE, [self.name]);
+        Verdict { outcome: Outcome::Unmet, ..verdict }
+    }
+
     /// What it does by what is measured now.
     fn zoned(&self, facts: &Facts, proposed: Target, because: &mut Because) -> Verdict {
         let zone = self.zone(facts);
         let in_force = self.stays_in_force(zone);
         match (self.action, zone) {
-            (LimitAction::Flat, _) if in_force => {
-                let verdict = self.bar(facts, proposed, because, "limit {}: {}, flat until it is back at {}");
-                if position(facts).is_zero() || proposed.qty.is_zero() {
-                    return verdict;
-                }
-                because.say("limit {}: {}, flat until it is back at {}", self.numbers(facts));
-                Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
+            (LimitAction::Flat, None) if in_force => {
+                const SENTENCE: &str = "limit {}: what it limits is not known: flat until it is known to be back";
+                self.close(facts, proposed, because, (SENTENCE, [self.name, Arg::None, Arg::None]))
             }
-            (LimitAction::NoIncrease, _) if in_force => {
+            (LimitAction::Flat, _) if in_force => {
+                const SENTENCE: &str = "limit {}: {}, flat until it is back at {}";
+                self.close(facts, proposed, because, (SENTENCE, self.numbers(facts)))
+            }
+            (LimitAction::NoIncrease, Some(_)) if in_force => {
                 self.bar(facts, proposed, because, "limit {}: {}, no increase until it is back at {}")
             }
-            (_, None) => {
-                because.not_known();
-                self.bar(facts, proposed, because, "limit {}: what it limits is not known: nothing is opened or added")
-            }
+            (_, None) => self.unknown(facts, proposed, because),
             (LimitAction::Reduce, Some(Zone::Breach)) => self.reduce(facts, proposed, because),
             (LimitAction::Reduce, Some(Zone::Between)) => self.wait(facts, proposed, because),
             (LimitAction::Reduce, Some(Zone::Free)) => self.headroom(facts, proposed, because),

@@ -42,7 +42,8 @@ impl Walk<'_> {
                 self.told.leverage[strategy] = (now, Some(first.time));
             }
         }
-        let unmet = steps.iter().any(|step| &*step.outcome == "unmet");
+        // A limit on a fact that is not known, say, leaves caps as they are.
+        let unmet = steps.iter().any(|step| &*step.outcome == "unmet" && &*step.rule != "limit");
         if unmet || first.price.is_zero() {
             return;
         }
