@@ -4,11 +4,11 @@
 //! each strategy under it would give up once more what others, or itself, give up already. So while such orders are on their way the
 //! account is supposed to hold what they leave, facts of risk are computed of that, and a breach goes by those ([`policy::Outgoing`]), as
 //! does what is chosen where a limit cuts what costs least. What this very input has ordered is not supposed: all strategies of an input
-//! answer one breach, each by its part. Nothing of the supposition stays.
+//! answer one breach, each by its part. Of a structure whose legs are there in part, on the way to more of it, the limit leaves no more
+//! than what is whole: those legs are gone too, whoever of the account states the limit decides first. Nothing of the supposition stays.
 
 use crate::desk::Desk;
 use crate::engine::Engine;
-use crate::scope::Scope;
 use market::Account;
 use policy::facts::{self, Fact};
 use policy::spec::LIMITS_MAX;
@@ -54,11 +54,15 @@ impl Engine {
     fn suppose_out(&mut self, index: usize) -> Option<Kept> {
         let before = self.planned_before;
         let desks = &self.structures.desks;
-        let is_off = |scope: &Scope| match scope.desk {
-            Some(desk) => desks[desk as usize].takes_off(before),
-            None => scope.working.left_by(scope.position, before) != scope.position,
-        };
-        let off: Vec<usize> = (0..self.scopes.len()).filter(|at| is_off(&self.scopes[*at])).collect();
+        let off = self.scopes.iter().enumerate().filter_map(|(at, scope)| {
+            let gives_up = scope.desk.is_some() && self.gives_up(index, at);
+            let is_off = match scope.desk {
+                Some(desk) => desks[desk as usize].takes_off((before, gives_up)),
+                None => scope.working.left_by(scope.position, before) != scope.position,
+            };
+            is_off.then_some((at, gives_up))
+        });
+        let off: Vec<(usize, bool)> = off.collect();
         if off.is_empty() {
             return None;
         }
@@ -69,8 +73,8 @@ impl Engine {
         });
         let (accounts, desks) = (Vec::new(), Vec::new());
         let mut kept = Kept { accounts, desks, positions: Vec::new(), told: told.collect() };
-        for at in off {
-            self.suppose_out_of(at, before, &mut kept);
+        for (at, gives_up) in off {
+            self.suppose_out_of(at, (before, gives_up), &mut kept);
         }
         for (account, _) in &kept.accounts {
             self.books[*account].suppose();
@@ -80,8 +84,17 @@ impl Engine {
         Some(kept)
     }
 
+    /// Whether a strategy is about to give up what it has begun of an increase: it states a limit that another finds to bear no more.
+    /// Nothing is given up while what sizes it is not known.
+    fn gives_up(&self, index: usize, at: usize) -> bool {
+        let (own, scope) = (&self.scopes[index], &self.scopes[at]);
+        let mut beyond = own.rules.iter().filter(|rule| rule.limited(&own.facts).is_some_and(|of| reduces(&of)));
+        let states = |terms: Option<&str>| terms.is_some() && scope.rules.iter().any(|of| of.limit_terms() == terms);
+        own.account == scope.account && !scope.because.is_unsure() && beyond.any(|rule| states(rule.limit_terms()))
+    }
+
     /// The same of one strategy. What has no mark stays.
-    fn suppose_out_of(&mut self, at: usize, before: PlanId, kept: &mut Kept) {
+    fn suppose_out_of(&mut self, at: usize, (before, gives_up): (PlanId, bool), kept: &mut Kept) {
         let scope = &mut self.scopes[at];
         let owner = scope.account.index();
         if !kept.accounts.iter().any(|(known, _)| *known == owner) {
@@ -99,7 +112,7 @@ impl Engine {
                 kept.desks.push((desk as usize, desk_of.clone()));
                 let chains = &self.structures.chains;
                 let has_value = |option| chains.option(option).is_some_and(|option| option.value.is_some());
-                scope.position = desk_of.take_off(before, has_value, fill);
+                scope.position = desk_of.take_off((before, gives_up), has_value, fill);
             }
             None => {
                 let left = scope.working.left_by(scope.position, before);

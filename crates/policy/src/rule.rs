@@ -724,6 +724,12 @@ pub trait Rule: Send {
         None
     }
 
+    /// The terms of its limit on a fact of which a breach makes positions smaller: strategies of an account that state the same stand under
+    /// it together. `None`: it is no such limit.
+    fn limit_terms(&self) -> Option<&str> {
+        None
+    }
+
     /// What its limit measures now, and where increases stop. `None`: it is no limit on a fact, or that is not known.
     fn limited(&self, _facts: &Facts) -> Option<Limited> {
         None

@@ -32,30 +32,31 @@ impl Desk {
         if self.rolling { self.position } else { left }
     }
 
-    /// What of a leg is held once so many structures are left. Legs of an increase that is under way stay what they are.
-    fn leg_left(&self, line: &Line, left: Qty) -> Qty {
+    /// What of a leg is held once so many structures are left. Legs of an increase that is under way stay what they are, unless it is about
+    /// to be given up.
+    fn leg_left(&self, line: &Line, (left, gives_up): (Qty, bool)) -> Qty {
         let wanted = if line.is_part() { times(line.ratio, left) } else { Qty::ZERO };
-        let goes = !self.rolling && !self.increases() && line.settled.is_none();
+        let goes = !self.rolling && (gives_up || !self.increases()) && line.settled.is_none();
         if goes && wanted.abs() < line.held.abs() { wanted } else { line.held }
     }
 
-    /// Whether orders of plans up to one take something off, or legs are traded back of an increase that was given up.
-    pub(crate) fn takes_off(&self, plan: PlanId) -> bool {
+    /// Whether orders of plans up to one take something off, or legs are traded back of an increase that was given up, or is about to be.
+    pub(crate) fn takes_off(&self, (plan, gives_up): (PlanId, bool)) -> bool {
         let left = self.left_by(plan);
-        left != self.position || self.lines.iter().any(|line| self.leg_left(line, left) != line.held)
+        left != self.position || self.lines.iter().any(|line| self.leg_left(line, (left, gives_up)) != line.held)
     }
 
     /// Holds what those leave, of what has a value, and tells what that changes of each leg. Returns the structures that are left.
     pub(crate) fn take_off(
         &mut self,
-        plan: PlanId,
+        (plan, gives_up): (PlanId, bool),
         has_value: impl Fn(InstrumentId) -> bool,
         mut change: impl FnMut(InstrumentId, Qty),
     ) -> Qty {
         let left = self.left_by(plan);
         for at in 0..self.lines.len() {
             let line = self.lines[at];
-            let rest = self.leg_left(&line, left);
+            let rest = self.leg_left(&line, (left, gives_up));
             if rest != line.held && has_value(line.instrument) {
                 change(line.instrument, rest - line.held);
                 self.lines[at].held = rest;

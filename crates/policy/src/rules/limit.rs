@@ -28,6 +28,8 @@ pub(crate) struct LimitRule {
     action: LimitAction,
     cut: Cut,
     reads: Vec<FactId>,
+    /// What others that stand under it state too.
+    terms: Option<String>,
     /// Breached, and not back at the restore level since. Of no meaning where a breach reduces: what is held tells all there.
     in_force: bool,
 }
@@ -76,6 +78,10 @@ impl LimitRule {
             action: limit.action,
             cut: limit.cut,
             reads,
+            terms: (limit.action == LimitAction::Reduce).then(|| {
+                let levels = [&limit.of, &limit.limit, &limit.restore].map(ToString::to_string);
+                format!("{operator:?}{levels:?}")
+            }),
             in_force: false,
         })
     }
@@ -406,6 +412,10 @@ impl Rule for LimitRule {
                 self.fitted((room.filter(own), add.filter(own)), verdict, because, facts)
             }
         }
+    }
+
+    fn limit_terms(&self) -> Option<&str> {
+        self.terms.as_deref()
     }
 
     fn limited(&self, facts: &Facts) -> Option<Limited> {

@@ -1,0 +1,151 @@
+//! Limits on facts under which structures of options stand beside contracts, through the real engine and exchange.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod common;
+#[path = "common/desk.rs"]
+mod desk;
+#[path = "common/weekly.rs"]
+mod weekly;
+
+use common::Tick;
+use desk::{Desk, Moment, Seat};
+use engine::Output;
+use exchange::ExchangeConfig;
+use market::*;
+use policy::Policy;
+use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
+use units::{AccountId, InstrumentId, OptionRight, Price, Qty, Ratio, StrategyId};
+use weekly::{BEGIN, hours};
+
+fn qty(text: &str) -> Qty {
+    text.parse().unwrap()
+}
+
+/// A call and a put a tenth away from the money, a month out.
+fn strangle() -> Structure {
+    let of = |number: f64| Ratio::new(number).unwrap();
+    let leg = |right, at| StructureLeg { right, strike: LegStrike::Moneyness(of(at)), days: of(28.0), ratio: qty("1") };
+    Structure {
+        chain: String::new(),
+        legs: vec![leg(OptionRight::Call, 1.1), leg(OptionRight::Put, 0.9)],
+        max_spread: None,
+        min_open_interest: None,
+        roll: Roll::Never,
+        sticky: pricing::surface::Sticky::default(),
+    }
+}
+
+/// The perpetual, options, then as many structures.
+fn catalogue(structures: usize, facts: &[&str]) -> Catalogue {
+    let mut instruments = weekly::instruments(6, 16..=24, 5_000);
+    for number in 0..structures {
+        let (lot, min_qty) = strangle().grid(qty("0.1"), qty("0.1")).unwrap();
+        let (symbol, kind) = (format!("deribit:BTC-STRUCTURE.{number}"), InstrumentKind::Structure);
+        let tick = "0.0001".parse().unwrap();
+        instruments.push(Instrument { symbol, kind, lot, min_qty, tick, ..instruments[1].clone() });
+    }
+    Catalogue { instruments, series: facts.iter().map(|fact| (*fact).to_owned()).collect() }
+}
+
+/// Six-hourly prices, and quotes of those options that are quoted at that step.
+fn market(catalogue: &Catalogue, path: &[f64], is_quoted: impl Fn(usize, &Instrument) -> bool) -> Vec<Tick> {
+    let tick = |(step, spot): (usize, &f64)| {
+        let at = BEGIN + hours(6 * step as i64);
+        let close = Price::from_raw((spot * 2.0).round() as i64 * Price::ONE / 2);
+        let (opened, instrument, volume) = (at - hours(6), InstrumentId(0), Qty::ZERO);
+        let bar = Bar { instrument, opened, closed: at, open: close, high: close, low: close, close, volume };
+        let mut events = vec![Event::Bar(bar)];
+        let listed = catalogue.instruments.iter().enumerate();
+        let listed = listed.filter(|(_, of)| of.kind.is_option() && is_quoted(step, of));
+        let quotes = listed.filter_map(|(index, of)| {
+            let (value, quote) = weekly::quote(index, of, at, (*spot, 0.6), 3)?;
+            Some(quote.with_mark(Price::from_raw((value / 0.0001).round() as i64 * 10_000)))
+        });
+        events.extend(quotes.map(Event::OptionQuote));
+        Tick { at, events }
+    };
+    path.iter().enumerate().map(tick).collect()
+}
+
+/// A constant side, so much of equity, under limits.
+fn policy(side: &str, fraction: f64, limits: &str) -> Policy {
+    let text = format!(
+        "policy = 1\nname = \"limited\"\ninstrument = \"deribit:BTC-PERPETUAL\"\n[signal]\nkind = \"constant\"\nstrength = {side}1.0\n\
+         reentry = \"at_once\"\n[size]\nkind = \"fixed_fraction\"\nfraction = {fraction}\nresize = \"entry\"\n{limits}"
+    );
+    let parsed = policy::parse(&text);
+    parsed.policy.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+}
+
+fn limit(of: &str, (over, restore): (f64, f64), cut: &str) -> String {
+    format!("[[limits]]\nname = \"lever\"\nof = \"{of}\"\nover = {over}\nrestore = {restore}\ncut = \"{cut}\"\n")
+}
+
+/// Ten coins in an account that counts in them.
+fn desk(catalogue: Catalogue, seats: Vec<Seat>) -> Desk {
+    let btc: Currency = "BTC".parse().unwrap();
+    let accounts = vec![AccountSpec { venue: "deribit".into(), numeraire: btc }];
+    let mut terms = ExchangeConfig::new("10".parse().unwrap(), &catalogue);
+    terms.accounts[0].spec = Some(accounts[0].clone());
+    terms.accounts[0].deposits = vec![("10".parse().unwrap(), btc)];
+    Desk { catalogue, accounts, terms, seats }
+}
+
+/// Sentences of a strategy's plans, from a time on.
+fn said(moments: &[Moment], strategy: StrategyId) -> Vec<String> {
+    let outputs = moments.iter().flat_map(|moment| &moment.outputs);
+    let plans = outputs.filter_map(|output| match output {
+        Output::Plan(plan) if plan.strategy == strategy => Some(plan),
+        _ => None,
+    });
+    plans.flat_map(|plan| (0..plan.steps.len()).map(|step| plan.because(step))).collect()
+}
+
+/// What an account's contracts and structures stand for over its equity.
+fn leverage(moment: &Moment, contract: StrategyId, price: f64) -> f64 {
+    let held = moment.positions[contract.index()].approximate() / price;
+    held / moment.accounts[0].equity().approximate()
+}
+
+/// Of a strangle the call is sold and nobody quotes the put when the price falls and leverage is over its limit: the entry is given up.
+/// Where that is enough the contract beside it stays, and else it gives up what is missing, whichever of the two decides first.
+#[test]
+fn what_has_begun_of_a_structure_goes_first() {
+    for (cut, fallen) in [("alike", 92_000.0), ("cheapest", 92_000.0), ("alike", 78_000.0), ("cheapest", 78_000.0)] {
+        let path = [100_000.0, 100_000.0, 100_000.0, fallen, fallen, fallen, fallen];
+        for first in [0, 1] {
+            let what = format!("{cut}, at {fallen}, structure {first}");
+            let limits = limit("leverage()", (2.8, 2.55), cut);
+            let catalogue = catalogue(1, &["leverage()"]);
+            let structure = catalogue.instruments.len() as u32 - 1;
+            let mut seats = vec![
+                Seat { structure: Some(strangle()), ..Seat::new(policy("-", 1.0, &limits), structure) },
+                Seat::new(policy("", 1.5, &limits), 0),
+            ];
+            if first == 1 {
+                seats.reverse();
+            }
+            let [options, contract] = [StrategyId(first), StrategyId(1 - first)];
+            let market = market(&catalogue, &path, |step, of| {
+                step == 0 || of.kind.option().is_some_and(|(_, right)| right == OptionRight::Call)
+            });
+            let (moments, engine) = desk(catalogue, seats).run(&market);
+            let fell = moments.iter().position(|moment| moment.at == BEGIN + hours(18)).unwrap();
+            let leg = moments[fell - 1].accounts[0].positions().filter(|(position, _)| position.qty == qty("-10"));
+            assert_eq!(leg.count(), 1, "{what}: the call is there");
+            assert_eq!(engine.position(options), Qty::ZERO, "{what}");
+            let left = engine.account(AccountId(0)).positions().filter(|(position, _)| !position.qty.is_zero());
+            assert_eq!(left.count(), 1, "{what}: the call is bought back");
+            let sentences = said(&moments[fell..], contract);
+            let is_lost = |said: &String| said.starts_with("no reduction gets back");
+            assert!(!sentences.iter().any(is_lost), "{what}: {sentences:#?}");
+            if fallen > 90_000.0 {
+                let held = moments[fell - 1].positions[contract.index()];
+                assert_eq!(engine.position(contract), held, "{what}: {sentences:#?}");
+            } else {
+                let leverage = leverage(moments.last().unwrap(), contract, fallen);
+                assert!((leverage - 2.55).abs() < 0.01, "{what}: {leverage} {sentences:#?}");
+            }
+        }
+    }
+}
