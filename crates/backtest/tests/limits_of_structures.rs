@@ -21,10 +21,14 @@ fn qty(text: &str) -> Qty {
     text.parse().unwrap()
 }
 
-/// A call and a put a tenth away from the money, a month out.
+/// A call and a put a tenth away from the money, four weeks out.
 fn strangle() -> Structure {
+    strangle_of(28.0)
+}
+
+fn strangle_of(days: f64) -> Structure {
     let of = |number: f64| Ratio::new(number).unwrap();
-    let leg = |right, at| StructureLeg { right, strike: LegStrike::Moneyness(of(at)), days: of(28.0), ratio: qty("1") };
+    let leg = |right, at| StructureLeg { right, strike: LegStrike::Moneyness(of(at)), days: of(days), ratio: qty("1") };
     Structure {
         chain: String::new(),
         legs: vec![leg(OptionRight::Call, 1.1), leg(OptionRight::Put, 0.9)],
@@ -147,5 +151,75 @@ fn what_has_begun_of_a_structure_goes_first() {
                 assert!((leverage - 2.55).abs() < 0.01, "{what}: {leverage} {sentences:#?}");
             }
         }
+    }
+}
+
+/// A series that is one from a step on and nothing before.
+fn arm(catalogue: &Catalogue, market: &mut [Tick], from: usize) {
+    for (step, tick) in market.iter_mut().enumerate() {
+        let (series, value) = (catalogue.series_id("armed").unwrap(), if step < from { 0.0 } else { 1.0 });
+        tick.events.push(Event::Series(SeriesPoint { series, value: Ratio::new(value).unwrap() }));
+    }
+}
+
+/// A limit that is far away before the series is one.
+fn armed(of: &str, side: &str, [most, back, far]: [&str; 3]) -> String {
+    let level = |level: &str| format!("\"if(series(armed, 30d) > 0.5, {level}, {far})\"");
+    format!("[[limits]]\nof = \"{of}\"\n{side} = {}\nrestore = {}\n", level(most), level(back))
+}
+
+/// Delta of two perpetuals, one in bars of six hours and one in bars of a day: what the second has on its way out is not given up by the
+/// first.
+#[test]
+fn a_limit_on_delta_counts_what_is_on_its_way_out_as_gone() {
+    const FROM: usize = 9;
+    let mut catalogue = catalogue(0, &["greeks.delta(BTC)", "armed"]);
+    let other = InstrumentId(catalogue.instruments.len() as u32);
+    let second = Instrument { symbol: "deribit:BTC-DAILY".into(), ..catalogue.instruments[0].clone() };
+    catalogue.instruments.push(second);
+    let mut market = market(&catalogue, &[100_000.0; 20], |_, _| true);
+    for tick in market.iter_mut().step_by(4) {
+        let Some(Event::Bar(bar)) = tick.events.first().cloned() else { panic!("{tick:?}") };
+        tick.events.insert(1, Event::Bar(Bar { instrument: other, opened: bar.closed - hours(24), ..bar }));
+    }
+    arm(&catalogue, &mut market, FROM);
+    let limits = armed("greeks.delta(BTC)", "over", ["15", "12", "1_000"]);
+    let seats = vec![Seat::new(policy("", 1.0, &limits), 0), Seat::new(policy("", 1.0, &limits), other.0)];
+    let (moments, engine) = desk(catalogue, seats).run(&market);
+    let before = moments.iter().rev().find(|moment| moment.at < BEGIN + hours(6 * FROM as i64)).unwrap();
+    assert_eq!(before.positions, [qty("1000000"), qty("1000000")]);
+    for strategy in [0, 1].map(StrategyId) {
+        let left = engine.position(strategy).approximate();
+        assert!((left - 600_000.0).abs() <= 20.0, "{left}: {:#?}", said(&moments, strategy));
+    }
+}
+
+/// Vega of two strangles, one of which is quoted once a day: what it has on its way out is not given up by the other.
+#[test]
+fn a_limit_on_vega_counts_what_is_on_its_way_out_as_gone() {
+    const FROM: usize = 9;
+    let catalogue = catalogue(2, &["greeks.vega(BTC)", "armed"]);
+    let first = catalogue.instruments.len() as u32 - 2;
+    let late = BEGIN + hours(6 * 7 * 24);
+    let quoted = |step: usize, of: &Instrument| of.kind.expiry() != Some(late) || step.is_multiple_of(4);
+    let seats = |limits: &str| {
+        let seat = |at: u32, days| Seat {
+            structure: Some(strangle_of(days)),
+            ..Seat::new(policy("-", 1.0, limits), first + at)
+        };
+        vec![seat(0, 28.0), seat(1, 42.0)]
+    };
+    let mut ticks = market(&catalogue, &[100_000.0; 20], quoted);
+    let (_, free) = desk(catalogue.clone(), seats("")).run(&ticks[..=FROM]);
+    assert_eq!([0, 1].map(|at| free.position(StrategyId(at))), [qty("-10"), qty("-10")]);
+    let vega = free.greeks().unwrap().clone().underlying("BTC".parse().unwrap()).vega;
+    assert!(vega < 0.0, "{vega}");
+    arm(&catalogue, &mut ticks, FROM);
+    let levels = [0.75 * vega, 0.6 * vega, 1_000.0 * vega].map(|level| format!("{level:.2} USD"));
+    let limits = armed("greeks.vega(BTC)", "under", [0, 1, 2].map(|at| &*levels[at]));
+    let (moments, engine) = desk(catalogue, seats(&limits)).run(&ticks);
+    for strategy in [0, 1].map(StrategyId) {
+        let left = engine.position(strategy).approximate();
+        assert!((left + 6.0).abs() <= 0.11, "{left}: {:#?}", said(&moments, strategy));
     }
 }

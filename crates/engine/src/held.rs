@@ -23,6 +23,17 @@ struct GreekFact {
     greek: Greek,
 }
 
+impl GreekFact {
+    fn value(&self, sums: &GreekSums) -> f64 {
+        match self.greek {
+            Greek::Delta => sums.delta - sums.premium,
+            Greek::Gamma => sums.gamma,
+            Greek::Vega => sums.vega,
+            Greek::Theta => sums.theta,
+        }
+    }
+}
+
 /// The fact of how much what an account holds on an underlying is expected to move.
 #[derive(Debug, Clone)]
 struct VolatilityFact {
@@ -260,15 +271,39 @@ impl HeldGreeks {
             }
             let sums = greeks.underlying(underlying.base);
             for fact in &underlying.facts {
-                let value = match fact.greek {
-                    Greek::Delta => sums.delta - sums.premium,
-                    Greek::Gamma => sums.gamma,
-                    Greek::Vega => sums.vega,
-                    Greek::Theta => sums.theta,
-                };
-                tell(Told { series: fact.series, to: None, value: Value::Is(value) });
+                tell(Told { series: fact.series, to: None, value: Value::Is(fact.value(&sums)) });
             }
         }
+    }
+
+    /// Tells facts of Greeks as they would be, at the market that they were told at, if no more were held than `holdings` say: those of
+    /// underlyings of which less is held. Nothing is kept of it.
+    pub(crate) fn suppose(&self, holdings: &Holdings<'_>, mut tell: impl FnMut(SeriesId, f64)) {
+        let asked = self.underlyings.iter().filter(|of| of.is_complete && !of.facts.is_empty());
+        for of in asked {
+            let rest = |held: &Position| {
+                let mut rest = holdings.positions(of.base, &of.chains).filter(|rest| rest.is_of(held));
+                rest.next().map_or(Qty::ZERO, |rest| rest.qty)
+            };
+            let less = of.positions.iter().map(|held| (held, rest(held))).filter(|(held, rest)| held.qty != *rest);
+            let less: Vec<(&Position, Qty)> = less.collect();
+            if less.is_empty() {
+                continue;
+            }
+            let mut greeks = self.greeks.clone();
+            let is_known = less.into_iter().all(|(held, rest)| match of.key(held, holdings) {
+                Some(Key::Option(key)) => greeks.resize(&key, rest).is_ok(),
+                Some(Key::DeltaOne(key)) => greeks.hold_delta_one(key, rest).is_ok(),
+                None => false,
+            });
+            let sums = greeks.underlying(of.base);
+            of.facts.iter().filter(|_| is_known).for_each(|fact| tell(fact.series, fact.value(&sums)));
+        }
+    }
+
+    /// The facts of Greeks that strategies are told.
+    pub(crate) fn series(&self) -> impl Iterator<Item = SeriesId> + '_ {
+        self.underlyings.iter().flat_map(|of| &of.facts).map(|fact| fact.series)
     }
 
     pub(crate) fn save(&self, out: &mut StateWriter) {

@@ -2,15 +2,17 @@
 //!
 //! An order that takes something off is filled in its own time, in hours where bars are as long. Until then a limit stays breached, and
 //! each strategy under it would give up once more what others, or itself, give up already. So while such orders are on their way the
-//! account is supposed to hold what they leave, facts of risk are computed of that, and a breach goes by those ([`policy::Outgoing`]), as
+//! account is supposed to hold what they leave, facts of risk and Greeks are computed of that, and a breach goes by those ([`policy::Outgoing`]), as
 //! does what is chosen where a limit cuts what costs least. What this very input has ordered is not supposed: all strategies of an input
 //! answer one breach, each by its part. Of a structure whose legs are there in part, on the way to more of it, the limit leaves no more
 //! than what is whole: those legs are gone too, whoever of the account states the limit decides first. Nothing of the supposition stays.
 
 use crate::desk::Desk;
 use crate::engine::Engine;
+use crate::held::Holdings;
+use crate::structures::Structures;
 use market::Account;
-use policy::facts::{self, Fact};
+use policy::facts::{self, Told};
 use policy::spec::LIMITS_MAX;
 use policy::{Limited, Outgoing};
 use units::{PlanId, Qty, Ratio};
@@ -20,7 +22,7 @@ struct Kept {
     accounts: Vec<(usize, Account)>,
     positions: Vec<(usize, Qty)>,
     desks: Vec<(usize, Desk)>,
-    told: Vec<(Fact<Ratio>, Option<Ratio>)>,
+    told: Vec<Told>,
 }
 
 impl Engine {
@@ -42,6 +44,7 @@ impl Engine {
     fn outgoing(&mut self, index: usize) -> Option<Outgoing> {
         let kept = self.suppose_out(index)?;
         self.tell_supposed(index);
+        self.tell_supposed_greeks(index);
         self.choose_kept(index);
         let scope = &self.scopes[index];
         let limits = scope.rules.iter().filter_map(|rule| rule.limited(&scope.facts));
@@ -66,11 +69,9 @@ impl Engine {
         if off.is_empty() {
             return None;
         }
-        let read = self.risk.as_ref().map_or(Vec::new(), |risk| risk.series_of(index));
-        let told = read.into_iter().map(|series| {
-            let fact = facts::series(series);
-            (fact, self.scopes[index].facts.get(fact))
-        });
+        let mut read = self.risk.as_ref().map_or(Vec::new(), |risk| risk.series_of(index));
+        read.extend(self.greeks.iter().flat_map(|greeks| greeks.series()));
+        let told = read.into_iter().map(|series| self.scopes[index].facts.told(series));
         let (accounts, desks) = (Vec::new(), Vec::new());
         let mut kept = Kept { accounts, desks, positions: Vec::new(), told: told.collect() };
         for (at, gives_up) in off {
@@ -122,6 +123,23 @@ impl Engine {
         }
     }
 
+    /// Tells a strategy the Greeks of what is supposed to be held, where it was told any.
+    fn tell_supposed_greeks(&mut self, index: usize) {
+        let Self { surfaces, structures, catalogue, last, greeks, scopes, books, now, .. } = self;
+        let Some(greeks) = greeks else { return };
+        let Structures { chains, desks, .. } = structures;
+        let has_traded = false;
+        let holdings = Holdings { catalogue, last, chains, desks, scopes, surfaces, books, now: *now, has_traded };
+        let mut told = Vec::new();
+        greeks.suppose(&holdings, |series, value| told.push((series, Ratio::new(value))));
+        for (series, value) in told {
+            let fact = facts::series(series);
+            if self.scopes[index].facts.get(fact).is_some() && self.supposed(series).is_none() {
+                self.scopes[index].facts.put(fact, value);
+            }
+        }
+    }
+
     fn bring_back(&mut self, index: usize, kept: Kept) {
         for (at, account) in kept.accounts {
             self.books[at].account = account;
@@ -135,9 +153,7 @@ impl Engine {
         }
         let scope = &mut self.scopes[index];
         scope.facts.set(facts::POSITION, scope.position);
-        for (fact, value) in kept.told {
-            scope.facts.put(fact, value);
-        }
+        kept.told.into_iter().for_each(|told| scope.facts.put_back(told));
         if let Some(risk) = &mut self.risk {
             risk.look_again();
         }

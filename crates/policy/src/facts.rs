@@ -421,6 +421,13 @@ struct Slot {
     set: Timestamp,
 }
 
+/// What a series told ([`Facts::told`]).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told {
+    series: units::SeriesId,
+    slot: Slot,
+}
+
 const EMPTY: Slot = Slot { raw: 0, set: Timestamp::MIN };
 
 /// All facts of one scope (a strategy in its instrument). Laid out as it is written, from the beginning of a line of memory: what is
@@ -702,6 +709,17 @@ impl Facts {
             None => return None,
         };
         self.raw(fact).map(|_| self.now.since(told))
+    }
+
+    /// A series as it was told last, to be put back after something was supposed of it.
+    #[must_use]
+    pub fn told(&self, series: units::SeriesId) -> Told {
+        Told { series, slot: self.series[series.index()] }
+    }
+
+    /// Puts back what a series told, at the time at which it told that.
+    pub fn put_back(&mut self, told: Told) {
+        self.series[told.series.index()] = told.slot;
     }
 
     /// Writes every slot.
