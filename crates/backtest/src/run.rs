@@ -714,7 +714,9 @@ fn pass(
         engine.keep_loss_forecasts();
     }
     let exchange = Exchange::new(setup.exchange, &catalogue);
-    let mut world = Recorded::new(feed, tee, exchange, span, until, progress);
+    let mut traded = setup.traders.iter().map(|(_, of)| catalogue.instruments[of.index()].kind);
+    let reads_quotes = !traded.any(|kind| kind == InstrumentKind::Structure);
+    let mut world = Recorded::new(feed, tee, exchange, span, reads_quotes, until, progress);
     drive::run(&mut engine, &mut world, &mut recorder).map_err(|error| match error {
         DriveError::World(error) | DriveError::Journal(error) => error,
     })?;

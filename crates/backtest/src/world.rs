@@ -24,6 +24,8 @@ pub(crate) struct Recorded<'a> {
     pending: Option<Timestamp>,
     first_bar: Timestamp,
     last_bar: Timestamp,
+    /// Nobody trades options: what was quoted of them before the first bar warms up what is read of their surfaces.
+    reads_quotes: bool,
     /// Stops after inputs with this receipt time.
     until: Timestamp,
     /// Events since the last report of progress, and what an input counts for by itself.
@@ -46,11 +48,12 @@ impl<'a> Recorded<'a> {
         tee: Tee,
         exchange: Exchange,
         (first_bar, last_bar): (Timestamp, Timestamp),
+        reads_quotes: bool,
         until: Timestamp,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Self {
         let (events, pending, unreported) = (Vec::new(), None, 0);
-        Self { feed, tee, exchange, events, pending, first_bar, last_bar, until, unreported, progress }
+        Self { feed, tee, exchange, events, pending, first_bar, last_bar, reads_quotes, until, unreported, progress }
     }
 
     /// Moves to the next tape input of the run: it spans its bars, what is earlier only warms up, what is later is ignored.
@@ -96,7 +99,12 @@ impl Recorded<'_> {
             return Ok(None);
         }
         if at < self.first_bar {
-            self.events.retain(|event| matches!(event, Event::Series(_)));
+            let reads_quotes = self.reads_quotes;
+            self.events.retain(|event| match event {
+                Event::Series(_) => true,
+                Event::OptionQuote(_) => reads_quotes,
+                _ => false,
+            });
         }
         Ok(Some(at))
     }
