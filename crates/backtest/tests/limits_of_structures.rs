@@ -9,7 +9,7 @@ mod weekly;
 
 use common::Tick;
 use desk::{Desk, Moment, Seat};
-use engine::Output;
+use engine::{Notice, Output, Purpose};
 use exchange::ExchangeConfig;
 use market::*;
 use policy::Policy;
@@ -221,5 +221,42 @@ fn a_limit_on_vega_counts_what_is_on_its_way_out_as_gone() {
     for strategy in [0, 1].map(StrategyId) {
         let left = engine.position(strategy).approximate();
         assert!((left + 6.0).abs() <= 0.11, "{left}: {:#?}", said(&moments, strategy));
+    }
+}
+
+/// Two strangles, and a strangle beside a contract, that each fit a limit and together do not: what is opened at one instant fits it, whoever
+/// decides first.
+#[test]
+fn entries_of_structures_fit_a_limit_together() {
+    let limits = limit("leverage()", (2.0, 1.5), "alike");
+    for seats in 0..3 {
+        let catalogue = catalogue(2, &["leverage()"]);
+        let first = catalogue.instruments.len() as u32 - 2;
+        let sold = |at: u32| Seat { structure: Some(strangle()), ..Seat::new(policy("-", 1.0, &limits), first + at) };
+        let contract = || Seat::new(policy("", 1.0, &limits), 0);
+        let seats = match seats {
+            0 => vec![sold(0), sold(1)],
+            1 => vec![sold(0), contract()],
+            _ => vec![contract(), sold(0)],
+        };
+        let contract = seats.iter().position(|seat| seat.instrument == InstrumentId(0));
+        let ticks = market(&catalogue, &[100_000.0; 8], |_, _| true);
+        let (moments, engine) = desk(catalogue, seats).run(&ticks);
+        let held = [0, 1].map(|at| {
+            let held = engine.position(StrategyId(at)).approximate().abs();
+            if contract == Some(at as usize) { held / 100_000.0 } else { held }
+        });
+        let sentences = [0, 1].map(|at| said(&moments, StrategyId(at))).concat();
+        let what = format!("{held:?}, {contract:?}: {sentences:#?}");
+        // Who decides first has ten, the other what is left, to a lot; costs of the entries are in it.
+        let (least, most) = (held[0].min(held[1]), held[0].max(held[1]));
+        assert!((most - 10.0).abs() < 1e-9 && least > 4.7 && least <= 5.0, "{what}");
+        let is_told =
+            |said: &String| said.starts_with("limit lever: an increase to ") && said.contains(" leaves it at 1.5");
+        assert!(sentences.iter().any(is_told), "{what}");
+        let cuts = moments.iter().flat_map(|moment| &moment.outputs).filter(|output| {
+            matches!(output, Output::Notice(Notice::Filled { purpose: Purpose::Cut, .. } | Notice::Unwound { .. }))
+        });
+        assert_eq!(cuts.count(), 0, "{what}");
     }
 }

@@ -66,6 +66,24 @@ impl Desk {
         left
     }
 
+    /// Holds so many whole structures, of the options that it has or would choose now, and tells what that changes of each leg. It is only
+    /// supposed.
+    pub(crate) fn suppose(&mut self, whole: Qty, chains: &Chains, mut change: impl FnMut(InstrumentId, Qty)) {
+        if self.is_idle()
+            && let Some(choice) = self.candidate.take()
+        {
+            self.begin(&choice, chains);
+        }
+        for line in self.lines.iter_mut().filter(|line| line.is_part() && line.settled.is_none()) {
+            let held = times(line.ratio, whole);
+            if held != line.held {
+                change(line.instrument, held - line.held);
+                line.held = held;
+            }
+        }
+        self.position = whole;
+    }
+
     /// Signed quantity of a leg under way.
     pub(super) fn in_flight(&self, instrument: InstrumentId) -> Qty {
         let of = self.sent.iter().filter(|order| order.instrument == instrument && !order.cancelling);
