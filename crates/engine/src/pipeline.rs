@@ -244,6 +244,7 @@ impl Engine {
         });
         let scope = &mut self.scopes[index];
         let (outputs, crossing, strategy, alone) = (&mut self.outputs, &mut self.crossing, scope.id, scope.alone);
+        let takes_back = takes_back(scope, target, source);
         let (counts, sent, now) = (scope.reads_sent, &mut scope.sent, self.now);
         let desk = scope.desk;
         let keeps_back = desk.is_some_and(|desk| self.structures.desks[desk as usize].keeps_back());
@@ -264,10 +265,14 @@ impl Engine {
         let entering = scope.entering.map(|(_, purpose)| purpose);
         let (account, instrument) = (scope.account, scope.instrument);
         let mut outbox = Outbox { plan: id, next: 0, account, instrument, alone, send: &mut send };
-        let shares = !scope.alone;
-        let hedges = scope.terms.hedges;
-        let wanted =
-            Wanted { entering, keeps_back, hedges, ..wanted(&scope.because, scope.position, shares, target, source) };
+        let (shares, hedges) = (!scope.alone, scope.terms.hedges);
+        let wanted = Wanted {
+            entering,
+            keeps_back,
+            hedges,
+            takes_back,
+            ..wanted(&scope.because, scope.position, shares, target, source)
+        };
         scope.working.route(&wanted, &mut outbox);
         self.books[account.index()].on_order();
         adopt(scope, target, id);
@@ -326,7 +331,7 @@ fn is_as_before(
     let idle = target.qty == scope.position && scope.because.rests_nothing() && scope.working.is_empty();
     let sends = !idle && {
         let wanted = wanted(&scope.because, scope.position, !scope.alone, target, source);
-        let wanted = Wanted { keeps_back: keeps_back(), ..wanted };
+        let wanted = Wanted { keeps_back: keeps_back(), takes_back: takes_back(scope, target, source), ..wanted };
         scope.working.would_send(&wanted, routed)
     };
     // A watched stop that moves sends nothing, and is told like one that rests.
@@ -384,6 +389,13 @@ pub(crate) fn write_plan(
     unknown.clear();
 }
 
+/// Whether entries on their way are asked back: nothing is held, and they were for a campaign that has just ended, whose stop they would
+/// undo, or are wanted no more. What nobody knows whether to want goes on.
+fn takes_back(scope: &Scope, target: Target, source: Source) -> bool {
+    let has_ended = || source == Source::Venue && scope.facts.get(facts::CLOSED_AT) == Some(scope.facts.now());
+    scope.position.is_zero() && ((target.qty.is_zero() && !scope.because.is_unsure()) || has_ended())
+}
+
 /// What should work at the venue after a decision. News of our own orders moves exits and adds only.
 fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: Source) -> Wanted<'_> {
     Wanted {
@@ -398,6 +410,7 @@ fn wanted(because: &Because, held: Qty, shared: bool, target: Target, source: So
         entering: None,
         shared,
         keeps_back: false,
+        takes_back: false,
         hedges: false,
         may_trade: source != Source::Venue,
     }

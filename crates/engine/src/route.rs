@@ -255,6 +255,9 @@ impl Working {
     }
 
     fn route_all(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
+        if wanted.takes_back {
+            self.take_back(outbox);
+        }
         self.route_exits(wanted, outbox);
         self.route_add(wanted, outbox);
         if wanted.may_trade {
@@ -349,6 +352,14 @@ impl Working {
         copy.rejected = self.rejected;
         copy.route_all(wanted, &mut outbox);
         sent
+    }
+
+    /// Asks entries and changes of size back that are on their way.
+    fn take_back(&mut self, outbox: &mut Outbox<'_>) {
+        let increases = |live: &&mut Live| !live.is_exit() && !live.is_add() && !live.cancelling;
+        for live in self.orders.iter_mut().filter(increases) {
+            live.cancel(outbox);
+        }
     }
 
     fn route_exits(&mut self, wanted: &Wanted<'_>, outbox: &mut Outbox<'_>) {
@@ -555,6 +566,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) keeps_back: bool,
     /// A hedge trades it.
     pub(crate) hedges: bool,
+    /// Nothing is held, and what is on its way was for a campaign that has just ended, or is wanted no more.
+    pub(crate) takes_back: bool,
 }
 
 fn kind_of(add: &Add) -> OrderKind {
