@@ -428,11 +428,12 @@ impl Desk {
         self.lines.iter().any(|line| !line.ratio.is_zero()).then(|| price_of(sum))
     }
 
-    /// What each of [`exposed`](Self::exposed) is worth where those are not the structures that the strategy was told of: by the legs
-    /// that are held, old and new ones of a roll together. `None`: they are, none are held, or a value is not known.
+    /// What each of [`exposed`](Self::exposed) is worth where the legs are not those of the structures that the strategy was told of: by
+    /// the legs that are held, old and new ones of a roll together. `None`: they are, none are held, or a value is not known.
     pub(crate) fn worth_of_each(&self, chains: &Chains) -> Option<Price> {
         let exposed = self.exposed();
-        if exposed.is_zero() || (exposed == self.position && !self.rolling) {
+        let is_whole = self.lines.iter().all(|line| line.held == times(line.ratio, self.position));
+        if exposed.is_zero() || (is_whole && !self.rolling) {
             return None;
         }
         let mut worth = Notional::ZERO;
@@ -513,6 +514,11 @@ impl Line {
     /// Whether it is a leg of the structure, or about to be. Else it is what was left over, and goes.
     pub(crate) fn is_part(&self) -> bool {
         !self.ratio.is_zero() || !self.next.is_zero()
+    }
+
+    /// Whether it has been settled, or is no leg of the structure.
+    fn is_over(&self) -> bool {
+        !self.is_part() || self.settled.is_some()
     }
 
     /// Whether all that it paid was told.

@@ -825,6 +825,40 @@ fn an_entry_that_is_on_its_way_goes_on_while_nothing_is_known() {
     assert_eq!(world.engine.position(StrategyId(0)), qty("-2"));
 }
 
+/// Four strangles are sold and eight more are wanted, which nobody bids for. The rung of those held is reached: its legs go out at once,
+/// whatever would be bought beside it.
+#[test]
+fn a_rung_that_rests_is_not_taken_off_what_has_not_begun() {
+    let mut world = World::new(vec![strangle(Roll::Never)], 1, 0);
+    world.step(1, true, Vec::new());
+    let events = world.want(0, -0.4, 0.0, 0.0);
+    world.step(1, true, events);
+    world.step(1, true, Vec::new());
+    assert_eq!(world.engine.position(StrategyId(0)), qty("-0.4"));
+    let mut deliver = |asked: Option<&str>| {
+        let mut events = world.quote(true);
+        for event in &mut events {
+            let Event::OptionQuote(quote) = event else { continue };
+            let (_, right) = world.catalogue.instruments[quote.instrument.index()].kind.option().unwrap();
+            let ask = asked.map_or(quote.ask(), |ask| Some(price(ask)));
+            let bid = quote.bid().filter(|_| asked.is_none()).or(Some(price("0.004")));
+            let bid = bid.filter(|_| right == OptionRight::Call);
+            *quote = quote.with_ask(ask, None).with_bid(bid, None).with_mark(None);
+        }
+        events.extend(world.want(0, -1.2, 0.0, 0.02));
+        world.deliver(Source::Market, &events);
+        world.live.clone()
+    };
+    assert_eq!(deliver(None), [], "no put is bid for, so nothing is sold");
+    let sent = deliver(Some("0.005"));
+    let rungs = sent.iter().filter(|order| order.side == Side::Buy && order.qty == qty("0.2"));
+    assert_eq!((rungs.count(), sent.len()), (2, 2), "{sent:?}");
+    let is_rung = |output: &Output| {
+        matches!(output, Output::Command { command: Command::Place(_), purpose: Purpose::Rung { index: 0 }, .. })
+    };
+    assert_eq!(world.outputs.iter().filter(|output| is_rung(output)).count(), 2);
+}
+
 /// Four strangles are sold and half of them go: while each leg is bought back in part, no plan tells fewer as held than its target counts,
 /// as a mode that only reduces demands.
 #[test]

@@ -402,6 +402,11 @@ impl Desk {
                 // Its place is taken already, or about to be.
             } else if exits {
                 self.mixed = true;
+                if purpose == Purpose::Settlement && self.lines.iter().all(Line::is_over) {
+                    // What was to go out was never traded: it has expired.
+                    self.cancel_all(CancelReason::Expired, out);
+                    self.closing = Some(purpose);
+                }
             } else if rolls {
                 let reason = CancelReason::Expired;
                 let begun = |order: &Waiting| matches!(order.stage, Stage::Active | Stage::Queued | Stage::Triggered);

@@ -102,9 +102,15 @@ impl Desk {
             return;
         }
         // The order was sized beside increases at the market on their way, and takes those off first; increases at a limit were not
-        // counted on, as they may never be filled. A stop that rests covers what is held, and nothing is bought beside it.
-        let stops = order.purpose == Purpose::Stop && order.kind != OrderKind::Market;
-        if !stops && order.open().abs() <= self.at_market().abs() {
+        // counted on, as they may never be filled. A stop that rests covers what is held, and nothing is bought beside it; a rung that rests
+        // takes its profit from what is held too, unless legs of an increase are there or on their way.
+        let exits = match order.purpose {
+            Purpose::Stop => true,
+            Purpose::Rung { .. } => !self.is_begun(),
+            _ => false,
+        };
+        let rests = exits && order.kind != OrderKind::Market;
+        if !rests && order.open().abs() <= self.at_market().abs() {
             self.shrink(order.open().abs(), out);
             self.orders.retain(|order| order.id != id);
             out.push(Outcome::News(id, OrderUpdate::Cancelled(CancelReason::NothingToReduce)));
@@ -113,7 +119,7 @@ impl Desk {
         }
         let mut given_up = Qty::ZERO;
         if self.increases() {
-            given_up = if stops { Qty::ZERO } else { self.at_market().abs() };
+            given_up = if rests { Qty::ZERO } else { self.at_market().abs() };
             self.abandon(CancelReason::Requested, out);
         }
         let room = self.goal().abs();
