@@ -1,16 +1,17 @@
 //! What an audit tells beside what it finds: triggers, overrides by hand, how gains and losses were realised, time, caps.
 
 use super::live::For;
-use super::plans::mode_of;
+use super::plans::{MARKET, mode_of};
+use crate::records::{FillRow, PlanRow};
 use crate::run::Run;
 use policy::spec::LeverageLimit;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use units::{Duration, Timestamp};
 
 /// Triggers that the market crossed: each is acted on, or refused with a reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TriggerCount {
-    /// Fills of stops, rungs and adds.
+    /// Fills of stops, rungs and adds; of structures as plans tell them.
     pub acted: u64,
     /// Steps of plans that refused, by rule.
     pub refused: BTreeMap<String, u64>,
@@ -124,9 +125,22 @@ pub(super) fn refused(run: &Run) -> BTreeMap<String, u64> {
     counts
 }
 
-/// Fills of stops, rungs and adds.
+/// Fills of stops, rungs and adds: of structures as plans tell them, not each leg's.
 pub(super) fn acted(run: &Run) -> u64 {
-    run.tables.fills.iter().filter(|fill| For::of(&fill.purpose).is_trigger()).count() as u64
+    let policies = run.policies();
+    let policy = |strategy: &str| policies.iter().find(|policy| policy.name == *strategy);
+    // The record names what strategies trade: structures, and none of their options.
+    let known: BTreeSet<&str> = run.record.instruments.iter().map(|of| &*of.symbol).collect();
+    let is_leg = |fill: &FillRow| {
+        !known.contains(&*fill.instrument) && policy(&fill.strategy).is_some_and(|own| own.trades_options())
+    };
+    let fills = run.tables.fills.iter().filter(|fill| For::of(&fill.purpose).is_trigger() && !is_leg(fill));
+    let is_told = |step: &&PlanRow| {
+        let is_structure = || policy(&step.strategy).is_some_and(|own| own.structure_in(&step.instrument).is_some());
+        let purpose = || super::structures::filled(&step.because).map(|(purpose, ..)| purpose);
+        &*step.rule == MARKET && is_structure() && purpose().is_some_and(|purpose| For::of(&purpose).is_trigger())
+    };
+    (fills.count() + run.tables.plans.iter().filter(is_told).count()) as u64
 }
 
 pub(super) fn triggers(run: &Run, crossed_resting: u64, unexplained: u64) -> TriggerCount {

@@ -18,8 +18,13 @@ pub(super) fn check(run: &Run, found: &mut Found) {
     adds_in_mode(run, found);
     let plans = &run.tables.plans;
     let (mut begin, mut last) = (0, None::<(u64, u64)>);
+    let mut told: BTreeMap<(&str, &str), Qty> = BTreeMap::new();
     for steps in plans.chunk_by(|a, b| a.plan == b.plan) {
-        steps_of(begin, steps, found);
+        let seat = told.entry((&steps[0].strategy, &steps[0].instrument)).or_default();
+        *seat = steps.iter().rfind(|step| &*step.rule == MARKET).map_or(*seat, |step| step.after);
+        // Structures whose legs have settled are held on, though nothing of them is there until they have others.
+        let counts = is_structure(run, &steps[0]) && steps[0].position.is_zero();
+        steps_of(begin, steps, if counts { *seat } else { steps[0].position }, found);
         let first = &steps[0];
         let follows = last.is_none_or(|(plan, input)| first.plan == plan + 1 && first.input >= input);
         found.ensure("plan.number", follows, At::plan(begin, first), || {
@@ -38,7 +43,7 @@ pub(super) fn check(run: &Run, found: &mut Found) {
 
 /// One plan: all rows say the same of it, steps are numbered from 1, each begins where the one before ended, and the last one is
 /// the target.
-fn steps_of(begin: usize, steps: &[PlanRow], found: &mut Found) {
+fn steps_of(begin: usize, steps: &[PlanRow], held: Qty, found: &mut Found) {
     let first = &steps[0];
     let mut reached = Qty::ZERO;
     for (index, step) in steps.iter().enumerate() {
@@ -75,7 +80,7 @@ fn steps_of(begin: usize, steps: &[PlanRow], found: &mut Found) {
         reached = step.after;
     }
     let at = At::plan(begin + steps.len() - 1, &steps[steps.len() - 1]);
-    in_mode(begin, steps, found);
+    in_mode(begin, steps, held, found);
     let has_rules = steps.iter().any(|step| &*step.rule != MARKET);
     found.ensure("plan.target", !has_rules || reached == first.target, at, || {
         format!("the last step ends at {reached}, the target is {}", first.target)
@@ -93,15 +98,15 @@ pub(super) fn mode_of(step: &PlanRow) -> Option<&str> {
 }
 
 /// In a mode nothing is increased; in the last one all is closed.
-fn in_mode(begin: usize, steps: &[PlanRow], found: &mut Found) {
+fn in_mode(begin: usize, steps: &[PlanRow], held: Qty, found: &mut Found) {
     let first = &steps[0];
-    let same_side = first.target.signum() * first.position.signum() >= 0;
-    let grows = !first.target.is_zero() && (first.target.abs() > first.position.abs() || !same_side);
+    let same_side = first.target.signum() * held.signum() >= 0;
+    let grows = !first.target.is_zero() && (first.target.abs() > held.abs() || !same_side);
     for (index, step) in steps.iter().enumerate() {
         let Some(mode) = mode_of(step) else { continue };
         let obeys = !grows && (mode != "flatten" || first.target.is_zero());
         found.ensure("plan.mode", obeys, At::plan(begin + index, step), || {
-            format!("in mode {mode} the target is {} where {} is held", first.target, first.position)
+            format!("in mode {mode} the target is {} where {held} is held", first.target)
         });
     }
 }
@@ -119,17 +124,19 @@ fn adds_in_mode(run: &Run, found: &mut Found) {
     }
 }
 
+/// Whether a plan is of a structure.
+fn is_structure(run: &Run, plan: &PlanRow) -> bool {
+    let own = run.strategies.iter().find(|of| *of.policy.name == *plan.strategy);
+    own.is_some_and(|of| of.policy.structure_in(&plan.instrument).is_some())
+}
+
 /// What a plan says is held is what was filled by its input.
 fn positions(run: &Run, found: &mut Found) {
-    // What a structure's plans hold are no fills of one instrument; a hedge beside it holds its own.
-    let is_structure = |plan: &PlanRow| {
-        let own = run.strategies.iter().find(|of| *of.policy.name == *plan.strategy);
-        own.is_some_and(|of| of.policy.structure_in(&plan.instrument).is_some())
-    };
     let (fills, mut next) = (&run.tables.fills, 0);
     let mut held: BTreeMap<(&str, &str), Qty> = BTreeMap::new();
     for (row, plan) in run.tables.plans.iter().enumerate().filter(|(_, plan)| plan.step == 1) {
-        if is_structure(plan) {
+        // What a structure's plans hold are no fills of one instrument; a hedge beside it holds its own.
+        if is_structure(run, plan) {
             continue;
         }
         let signed = |fill: &FillRow| fill.quantity.on(side_of(&fill.side));

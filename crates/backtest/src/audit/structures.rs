@@ -14,6 +14,7 @@ use super::seat::plus;
 use crate::records::{CampaignRow, FillRow, Tables};
 use crate::run::Run;
 use interval::Interval;
+pub(super) use interval::filled;
 use market::{Catalogue, Event, OptionQuote};
 use policy::Policy;
 use policy::spec::Structure;
@@ -249,7 +250,7 @@ impl<'a> Book<'a> {
             let signed = fill.quantity.on(side_of(&fill.side));
             let held = self.legs.entry(*leg).or_default();
             *held = plus(*held, signed);
-            self.interval.fill(fill, signed);
+            self.interval.fill(fill, *leg, signed);
         }
     }
 
@@ -325,7 +326,14 @@ impl<'a> Book<'a> {
             }
             ratios.push((*leg, Qty::from_raw(i64::try_from(whole / position).ok()?)));
         }
-        self.is_declared(&ratios).then_some(ratios)
+        (self.is_declared(&ratios) && !self.is_other(&ratios)).then_some(ratios)
+    }
+
+    /// Whether legs are fewer than those that a structure is known to have, as if they came to the same option: what is left of some while
+    /// others have gone may look like that.
+    fn is_other(&self, ratios: &[(usize, Qty)]) -> bool {
+        let (known, told) = (self.ratios.len(), self.interval.legs_told());
+        ratios.len() < known.max(told) && !self.interval.is_rolled()
     }
 
     /// Whether contracts for each structure are those that the policy declares. Legs that come to the same option are one, or none where

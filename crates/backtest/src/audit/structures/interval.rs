@@ -8,6 +8,7 @@ use crate::audit::plans::MARKET;
 use crate::audit::seat::plus;
 use crate::records::{CampaignRow, FillRow, PlanRow};
 use policy::spec::UnitSource;
+use std::collections::BTreeSet;
 use units::{Cash, Notional, OptionRight, Price, Qty, Round, Timestamp};
 
 /// Fills of legs since they were whole, and what plans told meanwhile.
@@ -16,6 +17,9 @@ pub(super) struct Interval {
     /// Σ price × signed quantity, and the same at the prices without spread and slippage.
     value: i128,
     reference: i128,
+    /// Legs that were bought, and sold.
+    bought: BTreeSet<usize>,
+    sold: BTreeSet<usize>,
     /// The same of structures as plans tell, and how many of them.
     told: i128,
     structures: i128,
@@ -40,7 +44,24 @@ impl Interval {
         self.value
     }
 
-    pub(super) fn fill(&mut self, fill: &FillRow, signed: Qty) {
+    /// How many legs the last plan tells of.
+    pub(super) fn legs_told(&self) -> usize {
+        self.noted.iter().map(|(leg, _)| leg).collect::<BTreeSet<_>>().len()
+    }
+
+    /// A plan told that they were replaced.
+    pub(super) fn is_rolled(&self) -> bool {
+        self.moved.is_some()
+    }
+
+    /// Whether a leg was bought and sold: what that paid is no part of the structures held, and told with a later fill of them.
+    fn has_round_trip(&self) -> bool {
+        self.bought.intersection(&self.sold).next().is_some()
+    }
+
+    pub(super) fn fill(&mut self, fill: &FillRow, leg: usize, signed: Qty) {
+        let side = if signed.signum() > 0 { &mut self.bought } else { &mut self.sold };
+        side.insert(leg);
         let signed = i128::from(signed.raw());
         self.value += i128::from(fill.price.raw()) * signed;
         self.reference += i128::from(fill.reference.raw()) * signed;
@@ -52,7 +73,7 @@ impl Interval {
 }
 
 /// What a plan says of structures that were filled: for what, how many, at which price.
-fn filled(said: &str) -> Option<(String, Qty, Price)> {
+pub(in crate::audit) fn filled(said: &str) -> Option<(String, Qty, Price)> {
     let (head, price) = said.rsplit_once(" filled at ").or_else(|| said.rsplit_once(" settled in cash at "))?;
     let (what, quantity) = head.split_once(": ")?;
     let number = |from: &str| what[from.len()..].split(' ').next().unwrap_or_default().to_owned();
@@ -214,16 +235,26 @@ impl Book<'_> {
         if !self.interval.is_told || (whole.is_none() && self.interval.ended.is_none()) {
             return;
         }
+        let (over, most) = (self.interval.told - self.interval.value, self.interval.structures);
+        let (is_whole, before) = (whole.is_some(), self.price);
+        let stays = self.interval.ended.is_none() && !self.held.is_zero();
+        let is_plain = self.interval.moved.is_none() && !self.interval.unwound && is_whole;
+        if stays && is_plain && !(0..=most).contains(&over) && self.interval.has_round_trip() {
+            // Legs of an increase that was given up have gone beside others that go out: what they paid is told with those.
+            if let Some(ratios) = whole {
+                self.ratios = ratios;
+                self.price = self.worth().or(self.price);
+            }
+            return;
+        }
         let mut interval = std::mem::take(&mut self.interval);
         let at = At::plan(row, step);
-        let (over, most) = (interval.told - interval.value, interval.structures);
-        let (is_whole, before) = (whole.is_some(), self.price);
         if let Some(ratios) = whole {
             self.ratios = ratios;
             self.price = self.worth().or(self.price);
         }
         // Who pays and who brings is told to the last digit, rounded against the strategy.
-        if interval.moved.is_none() && !interval.unwound && is_whole {
+        if is_plain {
             found.ensure("structure.fill", (0..=most).contains(&over), at, || {
                 let [told, value] = [interval.told, interval.value].map(|raw| Notional::from_raw(raw).cash());
                 format!("structures were filled for {told}, as plans tell; their legs paid {value}")

@@ -175,23 +175,36 @@ impl Book<'_> {
         self.adds(&policy, now, (price, is_whole), (leaves, waits), here, found);
     }
 
-    /// Whether orders of before, for rungs or cuts, take all of the legs off already.
-    fn goes_out(&self, at: Timestamp) -> bool {
-        let mut open: BTreeMap<&str, (usize, Qty)> = BTreeMap::new();
+    /// Orders of legs that have not ended at a time: for what, of which leg, and how many are left, signed.
+    fn open_orders(&self, at: Timestamp) -> Vec<(&str, usize, Qty)> {
+        let mut open: BTreeMap<&str, (&str, usize, Qty)> = BTreeMap::new();
         for order in self.tables.orders.iter().filter(|order| order.time <= at && *order.strategy == *self.name) {
             let Some(leg) = self.by_symbol.get(&*order.instrument) else { continue };
             let signed = order.quantity.on(side_of(&order.side));
             match &*order.event {
-                "place" => _ = open.insert(&order.order, (*leg, signed)),
-                "filled" => _ = open.get_mut(&*order.order).map(|(_, left)| *left = plus(*left, -signed)),
+                "place" => _ = open.insert(&order.order, (&*order.purpose, *leg, signed)),
+                "filled" => _ = open.get_mut(&*order.order).map(|(.., left)| *left = plus(*left, -signed)),
                 "cancelled" | "rejected" => _ = open.remove(&*order.order),
                 _ => {}
             }
         }
+        open.into_values().filter(|(.., left)| !left.is_zero()).collect()
+    }
+
+    /// Whether orders of before, for rungs or cuts, take all of the legs off already.
+    fn goes_out(&self, at: Timestamp) -> bool {
+        let open = self.open_orders(at);
         self.legs.iter().all(|(leg, held)| {
-            let off = open.values().filter(|(of, left)| of == leg && left.signum() == -held.signum());
-            off.fold(*held, |held, (_, left)| plus(held, *left)).signum() != held.signum() || held.is_zero()
+            let off = open.iter().filter(|(_, of, left)| of == leg && left.signum() == -held.signum());
+            off.fold(*held, |held, (.., left)| plus(held, *left)).signum() != held.signum() || held.is_zero()
         })
+    }
+
+    /// Whether legs were sent for a unit before, and not all of them are filled; or others are to be gone before it, which go out.
+    fn is_on_its_way(&self, at: Timestamp, purpose: &str) -> bool {
+        let held = |leg: &usize| self.legs.get(leg).copied().unwrap_or_default();
+        let open = self.open_orders(at);
+        open.iter().any(|(known, leg, left)| *known == purpose || left.signum() * held(leg).signum() < 0)
     }
 
     /// A campaign that goes nowhere is closed.
@@ -293,7 +306,8 @@ impl Book<'_> {
         self.triggers.added |= bit;
         // What reduces takes an increase that is on its way off first.
         let reduces = |purpose: &str| purpose.starts_with("rung") || matches!(purpose, "cut" | "resize");
-        let acts = now.placed.iter().any(|purpose| purpose.starts_with("add") || reduces(purpose));
+        let acts = now.placed.iter().any(|purpose| purpose.starts_with("add") || reduces(purpose))
+            || self.is_on_its_way(now.at, &format!("add {}", unit + 1));
         let tells = |step: &PlanRow| {
             let goes = &*step.rule == "ladder" && step.because.contains(" go out");
             goes || &*step.outcome == "refused" || step.because.starts_with("unit ")
@@ -324,12 +338,23 @@ impl Book<'_> {
                 });
             } else if let Some(rung) = number("rung ").filter(|rung| (1..=32).contains(rung)) {
                 let bit = 1_u32 << (rung - 1);
-                let holds = (self.triggers.reached | camp.rungs) & bit != 0;
-                found.ensure("structure.not_crossed", holds, at, || {
-                    let rungs = self.policy.ladder.iter().flat_map(|ladder| &ladder.rungs);
-                    let level = rungs.into_iter().nth(rung as usize - 1);
-                    let level = level.and_then(|rung| camp.rung_price(rung.at, self.tick));
-                    format!("legs go out for rung {rung}, which at {} was not reached", shown(level))
+                let ladder = self.policy.ladder.as_ref();
+                let place = ladder.and_then(|ladder| ladder.rungs.get(rung as usize - 1)).map(|rung| rung.at);
+                // Time passes, and what no table tells comes, at inputs without a quote of the legs too.
+                let is_there = match place {
+                    Some(RungAt::Time(span)) => now.at.since(camp.opened()) >= span,
+                    Some(RungAt::Volatility(_) | RungAt::When(_)) => true,
+                    Some(RungAt::R(_) | RungAt::N(_) | RungAt::Profit(_) | RungAt::Price(_)) | None => false,
+                };
+                let holds = is_there || (self.triggers.reached | camp.rungs) & bit != 0;
+                found.ensure("structure.not_crossed", holds, at, || match place {
+                    Some(RungAt::Time(span)) => {
+                        format!("legs go out for rung {rung}, {span} after the entry, before that")
+                    }
+                    _ => {
+                        let level = place.and_then(|place| camp.rung_price(place, self.tick));
+                        format!("legs go out for rung {rung}, which at {} was not reached", shown(level))
+                    }
                 });
                 self.triggers.answered |= bit;
             } else if let Some(unit) = number("add ").filter(|unit| (1..=32).contains(unit)) {
