@@ -410,3 +410,21 @@ fn a_gap_adds_as_many_units_an_event_as_declared() {
         &format!("{begin}320 320 319 320 → add2 buy 10 @ 320 : ~stop 20 at 305 +add4 14.015 at 315"),
     );
 }
+
+/// A change of size is an hour and a half on its way, and the stop is crossed before it arrives: it would open what the stop has closed.
+#[test]
+fn what_is_on_its_way_as_a_stop_fills_is_asked_back() {
+    let mut policy = followed("[stop]\ninitial = \"2N\"\n");
+    policy.policy.backtest.latency = units::Duration::from_nanos(90 * units::Duration::MINUTE.nanos());
+    check(
+        &policy,
+        "308 310 307.5 310
+         [series] 0.1 310 311 308.5 310 → : +entry 10 at market
+         310 310 310 310
+         310 310.5 309.5 310 → entry buy 10 @ 310 : +stop 10 at 305
+         [series] 0.2 310 310 310 310 → : +resize 10 at market
+         310 310 304 306 → stop sell 10 @ 305 [waits for a new signal: this one was traded] : -resize
+         306 306 306 306
+         306 306 306 306",
+    );
+}
