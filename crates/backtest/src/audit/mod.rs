@@ -56,6 +56,8 @@ pub struct Audit {
     pub bars: u64,
     /// Bars within which orders waited on both sides of the open, so that the order of the extremes could matter.
     pub ambiguous_bars: u64,
+    /// Series that policies read and that stopped before the end, as the run tells them.
+    pub stopped_series: Vec<String>,
 }
 
 impl Audit {
@@ -73,6 +75,7 @@ impl Audit {
             caps: Vec::new(),
             bars: 0,
             ambiguous_bars: 0,
+            stopped_series: Vec::new(),
         }
     }
 
@@ -142,6 +145,7 @@ fn check(run: &Run, mut found: Found, progress: &mut dyn FnMut(Progress) -> Cont
         caps: figures::caps(run, walked.leverage),
         bars: walked.bars,
         ambiguous_bars: walked.ambiguous,
+        stopped_series: run.record.stopped_series.clone(),
     })
 }
 

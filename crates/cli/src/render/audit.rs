@@ -128,6 +128,7 @@ fn figures_told(audit: &Audit) -> Vec<String> {
         lines.push(format!("  time: {}", parts.join(", ")));
     }
     lines.extend(audit.caps.iter().map(|cap| format!("  {}", cap_told(cap, audit))));
+    lines.extend(audit.stopped_series.iter().map(|sentence| format!("  {sentence}")));
     lines.push(format!(
         "  {} bars, {} of them ambiguous: orders waited on both sides of the open",
         count(audit.bars),
@@ -198,6 +199,7 @@ fn figures(audit: &Audit, run: &Path) -> Value {
         })).collect::<Vec<_>>(),
         "bars": audit.bars,
         "ambiguous_bars": audit.ambiguous_bars,
+        "stopped_series": audit.stopped_series,
         "not_checked": audit.unchecked,
     })
 }

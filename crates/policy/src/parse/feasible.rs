@@ -26,6 +26,17 @@ fn least_when_flat(of: &Expression) -> Option<f64> {
     is_one.then_some(0.0)
 }
 
+/// Whether an account that holds nothing has none of it, while a position may have less: a loss that would be a gain.
+fn is_none_when_flat(of: &Expression) -> bool {
+    let fact = of.lone_fact().and_then(|name| name.parse().ok());
+    matches!(fact, Some(RiskFact::Tail(_) | RiskFact::Stress { .. }))
+}
+
+/// Whether it has no sign.
+fn is_unsigned(of: &Expression) -> bool {
+    matches!(of.root(), Term::Call { function: Function::Abs, .. })
+}
+
 /// A number as it would be written.
 fn shown(value: f64) -> String {
     Ratio::new(value).unwrap_or_default().to_string()
@@ -47,7 +58,7 @@ pub(super) fn limit<'t>(
         false
     };
     let of = quoted(&new.of.to_string());
-    let reach = always::reach_of(new.of.root());
+    let reach = always::reach_of(new.of.root()).or(is_unsigned(&new.of).then_some((0.0, f64::INFINITY)));
     let flat = least_when_flat(&new.of);
     let (least, most) =
         reach.or(flat.map(|least| (least, f64::INFINITY))).unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
@@ -55,6 +66,10 @@ pub(super) fn limit<'t>(
         Breached::Over if level < least => {
             let label = format!("{of} is never under {}", shown(least));
             return refuse("nothing keeps this limit", label, "raise it over what can be reached");
+        }
+        Breached::Over if level < 0.0 && is_none_when_flat(&new.of) => {
+            let label = format!("{of} of an account that holds nothing is over it");
+            return refuse("an account that holds nothing breaches this limit", label, "raise it to zero or over");
         }
         Breached::Over if flat == Some(level) => {
             let label = format!("every position has more: {of} is {} of none", shown(level));
