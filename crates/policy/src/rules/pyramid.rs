@@ -1,11 +1,11 @@
 //! Adding to winners in units.
 
-use super::number::{Number, reads_with};
+use super::number::{Number, reads_with, tell_unknown};
 use super::signal::is_flat;
 use super::{away, position};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
-use crate::rule::{Add, Arg, Because, Rule, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Rule, Step, Target, Verdict};
 use crate::spec::{Pyramid, Resize, Spacing};
 use units::{Price, Qty, Round, SeriesId};
 
@@ -77,6 +77,11 @@ impl Rule for PyramidRule {
         let add = self.next_add(facts, proposed.base, filled, because);
         because.set_add(add);
         Verdict::set(Target { qty, ..proposed })
+    }
+
+    /// Which fact the step is not known for.
+    fn detail(&self, facts: &Facts, _step: &Step, out: &mut String) {
+        tell_unknown(&[&self.step], facts, out);
     }
 
     fn quiet(&self, facts: &Facts, proposed: Target, _because: &Because, region: &mut Region) -> bool {
