@@ -224,8 +224,8 @@ fn a_limit_on_vega_counts_what_is_on_its_way_out_as_gone() {
     }
 }
 
-/// Two strangles, and a strangle beside a contract, that each fit a limit and together do not: what is opened at one instant fits it, whoever
-/// decides first.
+/// Two strangles, and a strangle beside a contract, that each fit a limit and together do not: what is opened at one instant fits it,
+/// whoever decides first.
 #[test]
 fn entries_of_structures_fit_a_limit_together() {
     let limits = limit("leverage()", (2.0, 1.5), "alike");

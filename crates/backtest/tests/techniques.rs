@@ -221,7 +221,8 @@ fn a_daily_loss_bars_increases_until_midnight() {
             "[series] 0.5 310 310 310 310 → : +entry 50 at market
              310 310 298 298 → entry buy 50 @ 310  # 600 of 31,000 lost: 1.94 %
              [series] 0 298 298 298 298 → : +exit 50 at market
-             [series] 1 298 298 298 298 → exit sell 50 @ 298 → [loss limit of 1.9 % reached today, result now -600.00: no increase before the day ends]
+             [series] 1 298 298 298 298 → exit sell 50 @ 298 \
+                 → [loss limit of 1.9 % reached today, result now -600.00: no increase before the day ends]
              {quiet}304 304 304 304 → : +entry 100 at market",
         ),
     );
@@ -237,7 +238,8 @@ fn a_loss_that_was_won_back_is_told_as_a_gain() {
          310 310 298 298 → entry buy 50 @ 310
          298 340 298 340
          [series] 0 340 340 340 340 → : +exit 50 at market
-         [series] 1 340 340 340 340 → exit sell 50 @ 340 → [loss limit of 1.9 % reached today, result now 1500.00: no increase before the day ends]
+         [series] 1 340 340 340 340 → exit sell 50 @ 340 \
+             → [loss limit of 1.9 % reached today, result now 1500.00: no increase before the day ends]
          340 340 340 340",
     );
 }

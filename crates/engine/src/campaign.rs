@@ -6,6 +6,9 @@ use std::fmt;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Contract, InstrumentId, Notional, Price, Qty, Round, StrategyId, Timestamp};
 
+/// Under every price: structures have prices under zero.
+const UNDER_ALL: Price = Price::from_raw(-i64::MAX);
+
 /// A strategy's open position. Its anchors (entry, N, initial stop, base) are frozen by the first fill. Laid out as it is written: what
 /// every price asks for comes first.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +135,7 @@ impl Campaign {
             best: price,
             worst_profit: Cash::ZERO,
             best_profit: Cash::ZERO,
-            high: Price::ZERO,
+            high: UNDER_ALL,
             low: Price::MAX,
             cost: Notional::ZERO,
             closed_notional: Notional::ZERO,
@@ -209,7 +212,7 @@ impl Campaign {
             }
             _ => self.uncut += signed,
         }
-        (self.high, self.low) = (Price::ZERO, Price::MAX);
+        (self.high, self.low) = (UNDER_ALL, Price::MAX);
         self.reach(price, price);
     }
 
@@ -274,7 +277,7 @@ impl Campaign {
 
     pub(crate) fn pay_funding(&mut self, amount: Cash) {
         self.funding += amount;
-        (self.high, self.low) = (Price::ZERO, Price::MAX);
+        (self.high, self.low) = (UNDER_ALL, Price::MAX);
     }
 
     /// What is held was replaced by something else of another price: the anchors move with it, and what that paid is the campaign's.
@@ -294,7 +297,7 @@ impl Campaign {
     pub(crate) fn pay(&mut self, paid: Notional, fees: Cash) {
         self.cost += paid;
         self.fees += fees;
-        (self.high, self.low) = (Price::ZERO, Price::MAX);
+        (self.high, self.low) = (UNDER_ALL, Price::MAX);
     }
 
     /// Profit before fees and funding at a price.
@@ -514,6 +517,19 @@ mod tests {
         assert_eq!(short.best_average.to_string(), "13333.33333333");
         assert_eq!(fill(&mut short, "-2000", "40000"), "20000");
         assert_eq!(short.best_average.to_string(), "13333.33333333");
+    }
+
+    /// A structure that was bought under zero has been no better than at its entry, until it is; also once money was paid.
+    #[test]
+    fn what_was_bought_under_zero_begins_at_its_entry() {
+        let mut bought = campaign(Contract::Linear, "-0.016");
+        bought.fill(Purpose::Entry, qty("10"), price("-0.016"), Cash::ZERO);
+        assert_eq!(bought.best, price("-0.016"));
+        bought.reach(price("-0.02"), price("-0.02"));
+        assert_eq!(bought.best, price("-0.016"));
+        bought.pay_funding("-1".parse().unwrap());
+        bought.reach(price("-0.012"), price("-0.012"));
+        assert_eq!(bought.best, price("-0.012"));
     }
 
     /// An add of several units fills those behind the last one filled, without those that lapsed.

@@ -188,8 +188,8 @@ impl Engine {
         account
     }
 
-    /// The account holds this much more or less, bought or sold at the price, at which all of it is valued; of a structure the legs, at what
-    /// they are worth.
+    /// The account holds this much more or less, bought or sold at the price, at which all of it is valued; of a structure the legs, at
+    /// what they are worth.
     fn suppose_held(&mut self, index: usize, kept: &Kept, qty: Qty, price: Price) {
         let scope = &mut self.scopes[index];
         let (instrument, owner) = (scope.instrument, scope.account);

@@ -2,10 +2,11 @@
 //!
 //! An order that takes something off is filled in its own time, in hours where bars are as long. Until then a limit stays breached, and
 //! each strategy under it would give up once more what others, or itself, give up already. So while such orders are on their way the
-//! account is supposed to hold what they leave, facts of risk and Greeks are computed of that, and a breach goes by those ([`policy::Outgoing`]), as
-//! does what is chosen where a limit cuts what costs least. What this very input has ordered is not supposed: all strategies of an input
-//! answer one breach, each by its part. Of a structure whose legs are there in part, on the way to more of it, the limit leaves no more
-//! than what is whole: those legs are gone too, whoever of the account states the limit decides first. Nothing of the supposition stays.
+//! account is supposed to hold what they leave, facts of risk and Greeks are computed of that, and a breach goes by those
+//! ([`policy::Outgoing`]), as does what is chosen where a limit cuts what costs least. What this very input has ordered is not supposed:
+//! all strategies of an input answer one breach, each by its part. Of a structure whose legs are there in part, on the way to more of it,
+//! the limit leaves no more than what is whole: those legs are gone too, whoever of the account states the limit decides first. Nothing of
+//! the supposition stays.
 
 use crate::desk::Desk;
 use crate::engine::Engine;

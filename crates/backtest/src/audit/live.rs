@@ -163,7 +163,8 @@ impl Live {
         self.open().on(self.side)
     }
 
-    /// Whether it was sent while a bar ran, and meets only its close. A protective stop meets all that follows an open that is not beyond it.
+    /// Whether it was sent while a bar ran, and meets only its close. A protective stop meets all that follows an open that is not
+    /// beyond it.
     pub(super) fn meets_only_close(&self, bar: &Bar) -> bool {
         let is_guard = self.is_resting_stop() && !self.wait().meets(bar.open, bar.open);
         self.sent > bar.opened && !is_guard

@@ -102,8 +102,8 @@ impl Desk {
             return;
         }
         // The order was sized beside increases at the market on their way, and takes those off first; increases at a limit were not
-        // counted on, as they may never be filled. A stop that rests covers what is held, and nothing is bought beside it; a rung that rests
-        // takes its profit from what is held too, unless legs of an increase are there or on their way.
+        // counted on, as they may never be filled. A stop that rests covers what is held, and nothing is bought beside it; a rung that
+        // rests takes its profit from what is held too, unless legs of an increase are there or on their way.
         let exits = match order.purpose {
             Purpose::Stop => true,
             Purpose::Rung { .. } => !self.is_begun(),

@@ -32,8 +32,8 @@ pub enum OrderSize {
 }
 
 impl OrderSize {
-    /// The same for one instrument of a policy, or the one that it hedges with: an amount is of the currency that it was written in, which is
-    /// the quote or base currency of the policy's `own` instruments. Dollars of all kinds are alike.
+    /// The same for one instrument of a policy, or the one that it hedges with: an amount is of the currency that it was written in, which
+    /// is the quote or base currency of the policy's `own` instruments. Dollars of all kinds are alike.
     #[must_use]
     pub fn of(self, own: &[String], instrument: &str) -> Self {
         let Some((base, quote)) = currencies(instrument) else { return self };
