@@ -141,12 +141,14 @@ fn a_policy_and_the_command_move_smiles_alike() {
     let mut told = Vec::new();
     for sticky in ["strike", "moneyness"] {
         let text = example.replace("[signal]", &format!("sticky = \"{sticky}\"\n\n[signal]"));
+        // A wide limit: an entry that does not fit one is made smaller.
         let limit =
-            "[[limits]]\nname = \"s\"\nof = \"stress(2025-10-10)\"\nover = \"1%\"\nrestore = \"0.9%\"\n\n[caps]";
+            "[[limits]]\nname = \"s\"\nof = \"stress(2025-10-10)\"\nover = \"90%\"\nrestore = \"80%\"\n\n[caps]";
         sandbox.write("policy.toml", text.replace("[caps]", limit));
         sandbox.line(&format!("trimtab backtest policy.toml --tape o.tape --tape p.tape --out {sticky}")).ok();
         let plan = sandbox.line(&format!("trimtab explain {sticky} --at {at}")).stdout;
-        let share = plan.split("limit s: ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap() / 100.0;
+        let share = plan.split("the stress costs ").nth(1).unwrap();
+        let share = share.split(' ').next().unwrap().parse::<f64>().unwrap() / 100.0;
         let line =
             format!("trimtab stress book.json --market o.tape --market p.tape --at {at} --sticky {sticky} --json");
         let whole: Value = serde_json::from_str(sandbox.line(&line).stdout.lines().next().unwrap()).unwrap();
