@@ -228,7 +228,7 @@ impl GreeksRecorder {
                 Event::Bar(bar) => self.last[bar.instrument.index()] = Some(bar.close),
                 Event::Trade(trade) => self.last[trade.instrument.index()] = Some(trade.price),
                 Event::Mark(mark) => self.last[mark.instrument.index()] = Some(mark.price),
-                Event::Funding(_) | Event::Series(_) | Event::Order(_) | Event::Cash(_) => {}
+                Event::Funding(_) | Event::Series(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => {}
             }
         }
         self.chains.imply_forwards(now);

@@ -20,7 +20,7 @@ use market::{
 use policy::Outcome;
 use policy::facts;
 use risk::hedging::Kind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use units::state::StateWriter;
 use units::{AccountId, Cash, Contract, Duration, InstrumentId, OrderId, Price, Qty, Side, StrategyId, Timestamp};
 
@@ -162,6 +162,8 @@ pub(crate) struct RunFacts {
     pub(crate) liquidated: Option<Timestamp>,
     /// How long before a row an option that was held then had been quoted last, at most.
     pub(crate) stalest: Duration,
+    /// Options that strategies held as they expired.
+    pub(crate) settled: BTreeSet<InstrumentId>,
     /// In the run's currency, at the end.
     pub(crate) paid: PaidSums,
     pub(crate) rejected: u64,
@@ -298,7 +300,7 @@ impl Recorder {
             Event::Order(news) => self.on_news(news.order, &news.update),
             Event::Mark(mark) => self.has_bars |= self.watched[mark.instrument.index()],
             Event::Trade(trade) => self.has_bars |= self.watched[trade.instrument.index()],
-            Event::Funding(_) | Event::Series(_) => {}
+            Event::Funding(_) | Event::Series(_) | Event::Settlement(_) => {}
         }
     }
 
@@ -1020,6 +1022,9 @@ impl Journal for Recorder {
             // What the venue did; the structure's own fill sums it up, and says of which campaign the first ones are.
             Output::Notice(Notice::Leg { strategy, order, purpose, campaign, fill }) => {
                 let row = self.tables.fills.len();
+                if *purpose == Purpose::Settlement {
+                    self.facts.settled.insert(fill.instrument);
+                }
                 self.on_fill(*strategy, *order, *purpose, campaign.unwrap_or(0), fill);
                 if campaign.is_none() && self.tables.fills.len() > row {
                     self.opening.push((row, *strategy));

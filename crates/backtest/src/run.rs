@@ -745,7 +745,7 @@ fn pass(
         paths: world.exchange.paths().clone(),
         ambiguous_bars: world.exchange.ambiguous_bars(),
         refused_flows: world.exchange.refused_flows().iter().map(ToString::to_string).collect(),
-        settlements: settlements(world.exchange.settled_options(), recorder.facts.stalest),
+        settlements: settlements(world.exchange.settled_options(), &recorder.facts),
         unknown_facts: unknown_facts(&engine, &traders, &catalogue),
         tables: recorder.tables,
         facts: recorder.facts,
@@ -867,7 +867,8 @@ fn implied_forwards(engine: &Engine) -> Vec<String> {
 }
 
 /// At what options were settled where that was no mean of several prices, and at how old quotes they were held.
-fn settlements(settled: &[OptionSettlement], stalest: Duration) -> Vec<String> {
+fn settlements(settled: &[OptionSettlement], RunFacts { settled: held, stalest, .. }: &RunFacts) -> Vec<String> {
+    let settled: Vec<_> = settled.iter().filter(|option| held.contains(&option.instrument)).collect();
     let count = |of: &dyn Fn(SettlementSource) -> bool| settled.iter().filter(|option| of(option.source)).count();
     let sentence = |count: usize, what: &str| {
         let options = if count == 1 { "option was" } else { "options were" };
@@ -895,7 +896,7 @@ fn settlements(settled: &[OptionSettlement], stalest: Duration) -> Vec<String> {
             "the forward that calls and puts imply: until then the tapes have no price of the underlying, or one over an hour older, and \
              of forwards none that calls and puts do not contradict",
         ),
-        (stalest > Duration::DAY).then(|| {
+        (*stalest > Duration::DAY).then(|| {
             format!(
                 "options were held up to {stalest} after their last quote: until their settlement equity has them at that quote, so \
                  drawdown and volatility of that time are not theirs"

@@ -347,7 +347,7 @@ pub fn surfaces<P: AsRef<Path>>(
                 Event::Bar(bar) => last[bar.instrument.index()] = Some((now, bar.close)),
                 Event::Mark(mark) => last[mark.instrument.index()] = Some((now, mark.price)),
                 Event::Trade(trade) => last[trade.instrument.index()] = Some((now, trade.price)),
-                Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => {}
+                Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) | Event::Settlement(_) => {}
             }
         }
     }

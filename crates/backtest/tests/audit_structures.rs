@@ -329,7 +329,7 @@ fn first_note(run: &mut Run, begins: &str, from: &str, to: impl Fn(Price) -> Pri
 #[test]
 fn every_kind_of_alteration_is_found() {
     const STEP: Price = Price::from_raw(Price::ONE / 1_000);
-    let alterations: [(&str, &str, Alter); 15] = [
+    let alterations: [(&str, &str, Alter); 16] = [
         ("profit", "campaign", |run| {
             run.tables.campaigns.first_mut().is_some_and(|row| {
                 row.profit += "0.00001".parse().unwrap();
@@ -366,6 +366,13 @@ fn every_kind_of_alteration_is_found() {
         }),
         ("a leg's fill", "structure.fill", |run| {
             run.tables.fills.first_mut().is_some_and(|row| {
+                row.price += STEP;
+                true
+            })
+        }),
+        ("a settlement", "fill.settlement", |run| {
+            let is_settled = |row: &&mut backtest::records::FillRow| row.order == "p0-1" && row.purpose == "settlement";
+            run.tables.fills.iter_mut().find(is_settled).is_some_and(|row| {
                 row.price += STEP;
                 true
             })

@@ -92,12 +92,15 @@ fn structure(legs: Vec<StructureLeg>, roll: Roll) -> Structure {
 
 /// Sold once, a unit for each coin, with what else is said.
 fn policy(more: &str) -> Policy {
-    let text = format!(
+    let parsed = policy::parse(&policy_text(more));
+    parsed.policy.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+}
+
+fn policy_text(more: &str) -> String {
+    format!(
         "policy = 1\nname = \"sold\"\ninstrument = \"deribit:BTC-PERPETUAL\"\n[signal]\nkind = \"constant\"\nstrength = -1.0\n\
          reentry = \"at_once\"\n[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n[caps]\nleverage = 3.0\n{more}"
-    );
-    let parsed = policy::parse(&text);
-    parsed.policy.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics))
+    )
 }
 
 fn run(
@@ -346,6 +349,39 @@ fn a_roll_at_settlement_keeps_the_campaign() {
     let moved = |notice: &Notice| if let Notice::Rolled { moved, .. } = notice { moved.raw() } else { 0 };
     let entered = moments.iter().flat_map(Moment::filled).next().unwrap().2;
     assert_eq!(campaign.entry.raw(), entered.price.raw() + notices(&moments).map(moved).sum::<i64>());
+}
+
+/// What one bought the other sold, so that the venue settles nothing: they settle with each other at what it tells, the mean of the last
+/// half hour and not the last forward. (101,000 + 105,000 + 100,000) ÷ 3 = 102,000, so that a call at 100,000 pays 2,000 ÷ 102,000.
+#[test]
+fn opposite_strategies_settle_at_the_mean_of_the_last_half_hour() {
+    let at_the_money = || StructureLeg {
+        strike: LegStrike::Moneyness(Ratio::new(1.0).unwrap()),
+        days: Ratio::new(14.0).unwrap(),
+        ..leg(OptionRight::Call, 0.5, "1")
+    };
+    let text = policy_text("");
+    let bought = policy::parse(&text.replace("\"sold\"", "\"bought\"").replace("-1.0", "1.0")).policy.unwrap();
+    let seats = [policy(""), bought].map(|policy| (structure(vec![at_the_money()], Roll::Never), policy));
+    let expiry = BEGIN + hours(14 * 24);
+    let (moments, ..) = run_on(seats.into(), |catalogue| {
+        let mut market = market(catalogue, 15, |_| 100_000.0);
+        let trade = |minutes: i64, at: &str| {
+            let trade = Trade { instrument: InstrumentId(0), price: price(at), qty: qty("1") };
+            let at = expiry - Duration::from_nanos(minutes * Duration::MINUTE.nanos());
+            Tick { at, events: vec![Event::Trade(trade)] }
+        };
+        market.extend([trade(40, "300000"), trade(20, "101000"), trade(10, "105000")]);
+        market.sort_by_key(|tick| tick.at);
+        market
+    });
+    let settled = notices(&moments).filter_map(|notice| match notice {
+        Notice::Leg { purpose: Purpose::Settlement, fill, .. } => Some((fill.signed_qty(), fill.price, fill.liquidity)),
+        _ => None,
+    });
+    let settled: Vec<_> = settled.collect();
+    let pays = price("0.01960784");
+    assert_eq!(settled[..2], [(qty("10"), pays, Liquidity::Internal), (qty("-10"), pays, Liquidity::Internal)]);
 }
 
 /// A price of what the legs cost together stops the campaign, takes half of it off on the way, and is the same at both legs.

@@ -7,7 +7,7 @@ use crate::{Engine, EngineConfig, Notice, Output, Purpose, StrategyConfig};
 use market::{
     Account, CancelReason, CashChange, CashReason, Catalogue, Command, Currency, Event, Fill, Forced, Input,
     Instrument, InstrumentKind, Liquidity, NewOrder, OptionQuote, OrderEvent, OrderUpdate, RejectReason, SeriesPoint,
-    Source,
+    SettlementPrice, Source,
 };
 use policy::facts::{self, FactId, Facts};
 use policy::spec::{LegStrike, Roll, Structure, StructureLeg};
@@ -207,7 +207,9 @@ struct World {
     quotes: Vec<OptionQuote>,
     live: Vec<NewOrder>,
     /// News that was not told yet.
-    news: Vec<OrderEvent>,
+    news: Vec<Event>,
+    /// What expired options are settled at.
+    prices: BTreeMap<InstrumentId, Price>,
     execution: u64,
     /// How badly it behaves, in a thousand.
     malice: u64,
@@ -235,6 +237,7 @@ impl World {
             at: NOW,
             live: Vec::new(),
             news: Vec::new(),
+            prices: BTreeMap::new(),
             execution: 0,
             malice,
             settled: 0,
@@ -329,12 +332,15 @@ impl World {
                     assert!(self.live.iter().all(|live| live.id != order.id), "an id is used once");
                     self.live.push(order);
                 }
-                self.news.push(OrderEvent { order: order.id, update });
+                self.news.push(Event::Order(OrderEvent { order: order.id, update }));
             }
             Command::Cancel { order } => {
                 if let Some(at) = self.live.iter().position(|live| live.id == order) {
                     self.live.remove(at);
-                    self.news.push(OrderEvent { order, update: OrderUpdate::Cancelled(CancelReason::Requested) });
+                    self.news.push(Event::Order(OrderEvent {
+                        order,
+                        update: OrderUpdate::Cancelled(CancelReason::Requested),
+                    }));
                 }
             }
             Command::Amend { .. } => panic!("orders of legs are not amended"),
@@ -364,7 +370,7 @@ impl World {
             execution: self.execution,
         };
         self.truth.fill(&fill);
-        self.news.push(OrderEvent { order, update: OrderUpdate::Filled(fill) });
+        self.news.push(Event::Order(OrderEvent { order, update: OrderUpdate::Filled(fill) }));
     }
 
     /// Works the orders at these quotes.
@@ -375,7 +381,7 @@ impl World {
             let right = chains.option(order.instrument).map(|option| option.right);
             if right.is_some() && right == self.refuses {
                 let update = OrderUpdate::Cancelled(CancelReason::Margin);
-                self.news.push(OrderEvent { order: order.id, update });
+                self.news.push(Event::Order(OrderEvent { order: order.id, update }));
                 continue;
             }
             let offered = if order.side == Side::Buy { quote.ask() } else { quote.bid() };
@@ -398,7 +404,9 @@ impl World {
                 _ => None,
             };
             match ends {
-                Some(reason) => self.news.push(OrderEvent { order: order.id, update: OrderUpdate::Cancelled(reason) }),
+                Some(reason) => {
+                    self.news.push(Event::Order(OrderEvent { order: order.id, update: OrderUpdate::Cancelled(reason) }))
+                }
                 None => self.live.push(NewOrder { qty: left, ..order }),
             }
         }
@@ -414,12 +422,22 @@ impl World {
             }
             let instrument = InstrumentId(index as u32);
             for order in self.live.extract_if(.., |order| order.instrument == instrument) {
-                self.news.push(OrderEvent { order: order.id, update: OrderUpdate::Cancelled(CancelReason::Expired) });
+                self.news.push(Event::Order(OrderEvent {
+                    order: order.id,
+                    update: OrderUpdate::Cancelled(CancelReason::Expired),
+                }));
             }
+            let random = &mut self.random;
+            let mut is_new = false;
+            let price = *self.prices.entry(instrument).or_insert_with(|| {
+                is_new = true;
+                Price::from_raw(i64::from(random.below(200) as u32) * 10_000)
+            });
             if let Some(side) = (-net).side() {
                 self.settled += 1;
-                let at = Price::from_raw(i64::from(self.random.below(200) as u32) * 10_000);
-                self.fill(OrderId(1), instrument, side, net.abs(), at, Some(Forced::Settlement));
+                self.fill(OrderId(1), instrument, side, net.abs(), price, Some(Forced::Settlement));
+            } else if is_new {
+                self.news.push(Event::Settlement(SettlementPrice { instrument, price }));
             }
         }
     }
@@ -440,7 +458,7 @@ impl World {
         }
         while !now.is_empty() {
             let together = 1 + self.random.below(now.len().min(4) as u64) as usize;
-            let mut events: Vec<Event> = now.drain(..together).map(Event::Order).collect();
+            let mut events: Vec<Event> = now.drain(..together).collect();
             if self.random.chance(self.malice / 2) {
                 events.push(events[0]);
             }
@@ -526,7 +544,10 @@ impl World {
         }
         let index = held[self.random.below(held.len() as u64) as usize];
         for order in std::mem::take(&mut self.live) {
-            self.news.push(OrderEvent { order: order.id, update: OrderUpdate::Cancelled(CancelReason::Liquidated) });
+            self.news.push(Event::Order(OrderEvent {
+                order: order.id,
+                update: OrderUpdate::Cancelled(CancelReason::Liquidated),
+            }));
         }
         let net = self.truth.position(index).qty;
         let at = self.quotes[index].value().unwrap_or(price("0.02"));
@@ -966,7 +987,9 @@ fn a_settled_structure_is_exposed_to_nothing_before_it_has_new_legs() {
     assert_eq!(holds(&world), (qty("-0.4"), qty("-0.4")));
     world.at = days(30);
     world.settle();
-    world.tell(true);
+    // A venue tells in one what expires at one instant.
+    let news = std::mem::take(&mut world.news);
+    world.deliver(Source::Venue, &news);
     assert_eq!(holds(&world), (qty("-0.4"), Qty::ZERO));
     let told = |world: &World, starts: &str, ends: &str| -> usize {
         let plans =
@@ -1000,11 +1023,12 @@ fn a_settled_structure_is_exposed_to_nothing_before_it_has_new_legs() {
     world.finish();
 }
 
-/// Two strategies stand against each other in a strangle that expires, and of one of them a last fill is told only after they have settled
-/// with each other: it has what the venue settled it at, whichever of the two is told first.
+/// Two strategies stand against each other in a strangle that expires, and of one of them a last fill is told only after that: nothing is
+/// settled at a price that the venue has not told, and the fill has what the venue settled it at, whichever of the two is told first, and
+/// where the price was published before.
 #[test]
-fn a_fill_that_is_told_after_opposite_sides_settled_has_the_price_of_the_venue() {
-    for fills_first in [true, false] {
+fn a_fill_that_is_told_after_its_option_expired_has_the_price_of_the_venue() {
+    for (fills_first, is_published) in [(true, false), (false, false), (true, true), (false, true)] {
         let mut world = World::new(vec![strangle(Roll::Never), strangle(Roll::Never)], 1, 0);
         world.step(1, true, Vec::new());
         let mut events = world.want(0, 0.4, 0.0, 0.0);
@@ -1024,16 +1048,32 @@ fn a_fill_that_is_told_after_opposite_sides_settled_has_the_price_of_the_venue()
         let mut late = vec![std::mem::take(&mut world.news)];
         let expired =
             |order: &NewOrder| OrderEvent { order: order.id, update: OrderUpdate::Cancelled(CancelReason::Expired) };
-        world.news = live.iter().map(expired).collect();
+        world.news = live.iter().map(expired).map(Event::Order).collect();
         world.tell(true);
         world.settle();
-        late.push(std::mem::take(&mut world.news));
-        assert_eq!(late[1].len(), 2, "a call and a put");
+        let is_of = |event: &Event| match event {
+            Event::Order(OrderEvent { update: OrderUpdate::Filled(fill), .. }) => {
+                live.iter().any(|order| order.instrument == fill.instrument)
+            }
+            _ => false,
+        };
+        let (settled, others): (Vec<_>, Vec<_>) = std::mem::take(&mut world.news).into_iter().partition(is_of);
+        assert_eq!(settled.len(), 2, "a call and a put");
+        late.push(settled);
+        world.news = others;
+        if is_published {
+            for order in &live {
+                let (instrument, price) = (order.instrument, world.prices[&order.instrument]);
+                world.news.push(Event::Settlement(SettlementPrice { instrument, price }));
+            }
+        }
+        world.tell(true);
         let mut events = world.quote(true);
         events.extend(world.want(0, 0.0, 0.0, 0.0));
         events.extend(world.want(1, 0.0, 0.0, 0.0));
         world.deliver(Source::Market, &events);
-        assert_eq!(held(&world), [Qty::ZERO; 2], "they have settled with each other");
+        let expected = if is_published { [Qty::ZERO; 2] } else { [qty("0.4"), qty("-0.4")] };
+        assert_eq!(held(&world), expected, "they settle with each other at the price that was told, and at no other");
         if !fills_first {
             late.swap(0, 1);
         }
@@ -1042,5 +1082,6 @@ fn a_fill_that_is_told_after_opposite_sides_settled_has_the_price_of_the_venue()
             world.tell(true);
         }
         world.finish();
+        assert_eq!(held(&world), [Qty::ZERO; 2]);
     }
 }

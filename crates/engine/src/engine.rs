@@ -23,6 +23,7 @@ use policy::facts;
 use policy::spec::{Structure, TargetGreek};
 use pricing::Ohlc;
 use risk::TierTable;
+use std::collections::BTreeMap;
 use units::{AccountId, InstrumentId, PlanId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
 /// Decisions of one input about what the ones before did to each other, at most.
@@ -145,6 +146,8 @@ pub struct Engine {
     pub(crate) crossing: Vec<Crossing>,
     /// Closes by the venue that wait for fills told after them.
     pub(crate) early: Vec<Early>,
+    /// What the venue settled contracts at of which the account held nothing.
+    pub(crate) settlement_prices: BTreeMap<InstrumentId, Price>,
     pub(crate) outputs: Outputs,
     /// A copy of a strategy's orders, to see what would be sent.
     pub(crate) routed: Working,
@@ -217,6 +220,7 @@ impl Engine {
             dirty: Dirty::default(),
             crossing: Vec::new(),
             early: Vec::new(),
+            settlement_prices: BTreeMap::new(),
             outputs: Outputs::default(),
             routed: Working::default(),
             structures,
@@ -660,6 +664,9 @@ impl Engine {
             }
             Event::Order(news) => self.on_order(news),
             Event::Cash(change) => self.on_cash(change),
+            Event::Settlement(of) => {
+                self.settlement_prices.insert(of.instrument, of.price);
+            }
         }
     }
 

@@ -316,8 +316,8 @@ impl Engine {
         }
     }
 
-    /// A contract has expired while its strategies cancelled out: the venue settles nothing, so they settle with each other, once
-    /// all fills of that instant are told.
+    /// A contract has expired while its strategies cancelled out: the venue settles nothing, so they settle with each other at the price
+    /// that it tells, once all fills of that instant are told.
     pub(crate) fn settle_expired(&mut self, index: usize, source: Source) {
         let account = &self.books[self.traded[index].account as usize].account;
         let is_over = |expiry| self.now > expiry || (self.now == expiry && source == Source::Market);
@@ -326,7 +326,7 @@ impl Engine {
         if !expired || !open || !account.position(index).qty.is_zero() {
             return;
         }
-        let price = account.mark(index);
+        let Some(price) = self.settlement_prices.get(&InstrumentId(index as u32)).copied() else { return };
         let fill = Fill {
             account: self.scopes[self.traded[index].scopes[0] as usize].account,
             instrument: InstrumentId(index as u32),

@@ -790,12 +790,7 @@ impl Engine {
             if !held.is_zero() || !self.books[account.index()].account.position(index).qty.is_zero() {
                 continue;
             }
-            let chains = &self.structures.chains;
-            let (Some(option), Some((_, forward))) = (chains.option(instrument), chains.expiry(instrument)) else {
-                continue;
-            };
-            let of = &self.catalogue.instruments[index];
-            let price = forward.and_then(|forward| of.kind.exercise(forward)).or(option.value).unwrap_or_default();
+            let Some(price) = self.settlement_prices.get(&instrument).copied() else { continue };
             let fill = Fill {
                 account,
                 instrument,

@@ -2,7 +2,7 @@
 
 use crate::execution::Terms;
 use crate::venue::Exchange;
-use market::{CancelReason, Event, Forced, Liquidity, OrderEvent, OrderUpdate};
+use market::{CancelReason, Event, Forced, Liquidity, OrderEvent, OrderUpdate, SettlementPrice};
 use units::{InstrumentId, Timestamp};
 
 impl Exchange {
@@ -42,7 +42,8 @@ impl Exchange {
         self.next_due = [self.next_expiry(), flow].into_iter().flatten().min().unwrap_or(Timestamp::MAX);
     }
 
-    /// Ends a contract: its orders are cancelled, its position is settled in cash.
+    /// Ends a contract: its orders are cancelled, its position is settled in cash. At what is told also to an account
+    /// without one.
     fn expire(&mut self, index: usize) {
         self.terms[index].is_expired = true;
         while let Some(order) = self.book.of(index).first().map(|open| open.order.id) {
@@ -51,16 +52,21 @@ impl Exchange {
             self.book.remove(index, 0);
             self.out.push(Event::Order(OrderEvent { order, update }));
         }
-        let account = self.account_of(index);
-        let net = account.position(index).qty;
-        if net.is_zero() {
+        if !self.terms[index].is_traded {
             return;
         }
+        let account = self.account_of(index);
+        let (net, mark) = (account.position(index).qty, account.mark(index));
         let instrument = InstrumentId(index as u32);
         let recorded = self.config.settlements.iter().find(|(of, _)| *of == instrument).map(|(_, price)| *price);
-        // A position has a mark: its own fills gave it one.
-        let mark = account.mark(index);
-        let price = recorded.or_else(|| self.exercise(index)).unwrap_or(mark);
+        let known = recorded.or_else(|| self.exercise(index));
+        if net.is_zero() {
+            // Strategies that cancel out settle with each other. What never had a price they do not hold.
+            let price = known.or(Some(mark).filter(|mark| !mark.is_zero()));
+            let told = price.map(|price| Event::Settlement(SettlementPrice { instrument, price }));
+            return self.out.extend(told);
+        }
+        let price = known.unwrap_or(mark);
         let terms = Terms { price, reference: price, liquidity: Liquidity::Taker };
         let rate = if self.is_option(index) { self.config.options.delivery_fee } else { self.config.settlement_fee };
         self.force(index, -net, terms, rate, Forced::Settlement);

@@ -93,7 +93,7 @@ fn underlyings(catalogue: &Catalogue) -> Vec<Option<InstrumentId>> {
     underlyings
 }
 
-/// At what an expired option was settled, and how that price is known.
+/// At what an expired option is settled, and how that price is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OptionSettlement {
     /// When.
@@ -272,7 +272,7 @@ impl Listed {
 }
 
 impl Exchange {
-    /// At what options with a position were settled so far.
+    /// At what the options that accounts may trade were settled so far, held or not.
     #[must_use]
     pub fn settled_options(&self) -> &[OptionSettlement] {
         self.options.as_ref().map_or(&[], |options| &options.settled)

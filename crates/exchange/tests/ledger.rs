@@ -230,7 +230,7 @@ impl Client {
                     self.fed[mark.instrument.index()] = true;
                 }
                 Event::Funding(due) => self.funded[due.instrument.index()] = input.at,
-                Event::OptionQuote(_) | Event::Series(_) => {}
+                Event::OptionQuote(_) | Event::Series(_) | Event::Settlement(_) => {}
             }
         }
     }

@@ -111,6 +111,12 @@ impl Desk {
         told
     }
 
+    /// At what an option was settled.
+    fn settled(&self, option: u32) -> OptionSettlement {
+        let is_it = |settled: &&OptionSettlement| settled.instrument == InstrumentId(option);
+        *self.exchange.settled_options().iter().find(is_it).unwrap()
+    }
+
     fn equity(&self, currency: &str) -> String {
         let balance = self.exchange.account(AccountId(0)).balance(currency.parse().unwrap()).copied();
         balance.unwrap().equity().to_string()
@@ -226,6 +232,24 @@ fn a_call_settles_at_the_mean_of_the_last_half_hour() {
     assert_eq!(desk.advance(481, &[event(quote(CALL, "0.01", "0.02"))]), ["Rejected(Expired)"]);
 }
 
+/// An account that holds nothing of an option is told what it is settled at; where it holds something the fill tells it.
+#[test]
+fn what_is_not_held_is_settled_too() {
+    let mut desk = Desk::new("10");
+    desk.advance(1, &[event(quote(CALL, "0.010", "0.012"))]);
+    desk.market(CALL, Side::Buy, "1");
+    desk.advance(2, &[event(quote(CALL, "0.010", "0.012"))]);
+    desk.exchange.advance(minute(480), &[bar(480, "104000")]);
+    let mut told = Vec::new();
+    while let Some(input) = desk.exchange.poll() {
+        let of =
+            |event: &Event| if let Event::Settlement(of) = event { Some((of.instrument.0, of.price)) } else { None };
+        told.extend(input.events.iter().filter_map(of));
+    }
+    assert!(told.iter().all(|(option, _)| *option != CALL), "{told:?}");
+    assert!(told.contains(&(LINEAR, price("4000"))) && told.contains(&(LINEAR_PUT, Price::ZERO)), "{told:?}");
+}
+
 /// Without prices in the window the last one counts, traded or marked, also where nothing arrives at the expiry itself; without any, the
 /// forward of the last quote. A linear call pays in dollars; its fee is of the underlying.
 #[test]
@@ -238,7 +262,7 @@ fn what_stands_in_for_the_settlement_average() {
     let mut other = Desk { exchange: desk.exchange.clone(), orders: 9 };
     desk.advance(400, &[bar(400, "103000")]);
     assert_eq!(desk.advance(600, &[bar(600, "1")]), ["Sell 1 of 3 at 3000 fee 15.45 Settlement"], "0.015 % of 103,000");
-    let source = |desk: &Desk| desk.exchange.settled_options()[0].source;
+    let source = |desk: &Desk| desk.settled(LINEAR).source;
     assert_eq!(source(&desk), SettlementSource::Last { age: Duration::from_nanos(80 * MINUTE) });
     // What is marked after the expiry is too late.
     let mark = |at: i64, told: &str| {
@@ -279,7 +303,7 @@ fn a_forward_over_an_hour_later_goes_before_the_last_price() {
         desk.advance(100, &[Event::Mark(Mark { instrument: InstrumentId(0), price: price("103000") })]);
         desk.advance(told, &[quoted("102000")]);
         assert_eq!(desk.advance(480, &[]), [paid], "forward of minute {told}");
-        assert_eq!(desk.exchange.settled_options()[0].source, source);
+        assert_eq!(desk.settled(LINEAR).source, source);
     }
 }
 
@@ -301,11 +325,10 @@ fn a_forward_that_calls_and_puts_contradict_settles_nothing() {
     // (100,000 − 90,000) ÷ 100,000; delivery costs 1.5 basis points.
     let settled = desk.advance(480, &[]);
     assert_eq!(settled, ["Sell 1 of 3 at 0 fee 0 Settlement", "Sell 1 of 4 at 0.1 fee 0.00015 Settlement"]);
-    let settled = desk.exchange.settled_options();
-    let at = |settled: &OptionSettlement| {
-        (settled.underlying, settled.source) == (price("100000"), SettlementSource::Parity)
-    };
-    assert!(settled.len() == 2 && settled.iter().all(at), "{settled:?}");
+    for option in [LINEAR, TWIN] {
+        let OptionSettlement { underlying, source, .. } = desk.settled(option);
+        assert_eq!((underlying, source), (price("100000"), SettlementSource::Parity));
+    }
 }
 
 /// With 1 BTC and 15 % for each call sold, six fit: 6 × 0.15 = 0.9, seven need 1.05. What was sold is worth −0.01 each at once.

@@ -133,7 +133,12 @@ impl Client {
                 Event::Trade(trade) if !self.fed[trade.instrument.index()] => {
                     self.marks[trade.instrument.index()] = trade.price;
                 }
-                Event::Bar(_) | Event::Trade(_) | Event::Funding(_) | Event::OptionQuote(_) | Event::Series(_) => {}
+                Event::Bar(_)
+                | Event::Trade(_)
+                | Event::Funding(_)
+                | Event::OptionQuote(_)
+                | Event::Series(_)
+                | Event::Settlement(_) => {}
             }
         }
     }

@@ -73,6 +73,11 @@ impl Event {
                 out.u64(news.order.0);
                 news.update.save(out);
             }
+            Self::Settlement(settlement) => {
+                out.u8(8);
+                out.u32(settlement.instrument.0);
+                out.i64(settlement.price.raw());
+            }
             Self::Cash(change) => {
                 out.u8(6);
                 out.u32(change.account.0);

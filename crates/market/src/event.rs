@@ -44,6 +44,8 @@ pub enum Event {
     Order(OrderEvent),
     /// Money moved on an account other than by a fill.
     Cash(CashChange),
+    /// What the venue settles an expired contract at.
+    Settlement(SettlementPrice),
 }
 
 /// Open, high, low and close over an interval. Known at its close, never before.
@@ -107,6 +109,16 @@ pub struct SeriesPoint {
     pub value: units::Ratio,
 }
 
+/// What the venue settles an expired contract at: public, so that it is told also to an account which holds nothing of it. Where it
+/// holds something the fill that closes it has the same price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettlementPrice {
+    /// Of which contract.
+    pub instrument: InstrumentId,
+    /// Its price: of an option what exercise brings, zero where that is nothing.
+    pub price: Price,
+}
+
 /// Money moved on an account other than by a fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CashChange {
@@ -161,7 +173,7 @@ impl Event {
             Self::OptionQuote(_) => 3,
             Self::Series(_) => 4,
             Self::Trade(_) => 5,
-            Self::Order(_) | Self::Cash(_) => 6,
+            Self::Order(_) | Self::Cash(_) | Self::Settlement(_) => 6,
         }
     }
 }

@@ -13,7 +13,9 @@ mod steps;
 
 pub use account::{Account, AccountSpec, Balance, Position};
 pub use conversion::{Conversion, is_dollar};
-pub use event::{Bar, CashChange, CashReason, Event, FundingRate, Input, Mark, SeriesPoint, Source, Trade};
+pub use event::{
+    Bar, CashChange, CashReason, Event, FundingRate, Input, Mark, SeriesPoint, SettlementPrice, Source, Trade,
+};
 pub use instrument::{Catalogue, Currency, Instrument, InstrumentKind, ParseCurrencyError};
 pub use order::{
     CancelReason, Command, Fill, Forced, Liquidity, NewOrder, OrderEvent, OrderKind, OrderState, OrderUpdate,

@@ -407,7 +407,12 @@ impl Chains {
             Event::Bar(bar) => (bar.instrument, bar.close),
             Event::Mark(mark) => (mark.instrument, mark.price),
             Event::Trade(trade) => (trade.instrument, trade.price),
-            Event::OptionQuote(_) | Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => return,
+            Event::OptionQuote(_)
+            | Event::Funding(_)
+            | Event::Series(_)
+            | Event::Cash(_)
+            | Event::Order(_)
+            | Event::Settlement(_) => return,
         };
         for (chain, expiry) in self.prices.get(instrument.index()).into_iter().flatten() {
             let Chain { quoted, spots, expiries, .. } = &mut self.chains[*chain as usize];

@@ -125,7 +125,7 @@ impl Ids {
                 check_quote(quote)
             }
             Event::Trade(_) => Err(Fault::UnknownKind(3)),
-            Event::Order(_) | Event::Cash(_) => Err(Fault::UnknownKind(-1)),
+            Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => Err(Fault::UnknownKind(-1)),
         }
     }
 

@@ -87,7 +87,7 @@ impl Kind {
             Event::Series(_) => Some(Self::Series),
             Event::Mark(_) => Some(Self::Mark),
             Event::OptionQuote(_) => Some(Self::Quote),
-            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => None,
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => None,
         }
     }
 }

@@ -130,7 +130,7 @@ fn renamed(mut event: Event, instruments: &[InstrumentId], series: &[SeriesId]) 
         Event::OptionQuote(quote) => {
             quote.instrument = instruments.get(quote.instrument.index()).copied().unwrap_or_default();
         }
-        Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {}
+        Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => {}
     }
     event
 }
@@ -143,7 +143,7 @@ fn place(event: &Event) -> (u8, u32) {
         Event::OptionQuote(quote) => quote.instrument.0,
         Event::Trade(trade) => trade.instrument.0,
         Event::Series(point) => point.series.0,
-        Event::Order(_) | Event::Cash(_) => 0,
+        Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => 0,
     };
     (event.rank(), id)
 }

@@ -82,6 +82,6 @@ fn subject(event: &Event) -> (&'static str, usize) {
         Event::Mark(mark) => ("mark", mark.instrument.index()),
         Event::OptionQuote(quote) => ("quote", quote.instrument.index()),
         Event::Trade(trade) => ("trade", trade.instrument.index()),
-        Event::Order(_) | Event::Cash(_) => ("message", 0),
+        Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => ("message", 0),
     }
 }

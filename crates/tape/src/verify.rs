@@ -155,7 +155,7 @@ impl Watch {
                 self.found.off_tick += u64::from(tick.is_some_and(is_off));
                 return;
             }
-            Event::Mark(_) | Event::Trade(_) | Event::Order(_) | Event::Cash(_) => return,
+            Event::Mark(_) | Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => return,
         };
         if let (Some(steps), at) = steps {
             steps.add(at);

@@ -228,7 +228,7 @@ impl Columns {
             Event::Series(point) => point.series.0 as i32,
             Event::Mark(mark) => mark.instrument.0 as i32,
             Event::OptionQuote(quote) => quote.instrument.0 as i32,
-            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => 0,
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => 0,
         });
         match event {
             Event::Bar(bar) => {
@@ -244,7 +244,12 @@ impl Columns {
                 self.interval.push(funding.interval.nanos());
             }
             Event::Series(point) => self.value.push(point.value.get()),
-            Event::Mark(_) | Event::OptionQuote(_) | Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {}
+            Event::Mark(_)
+            | Event::OptionQuote(_)
+            | Event::Trade(_)
+            | Event::Order(_)
+            | Event::Cash(_)
+            | Event::Settlement(_) => {}
         }
         if let Some(quotes) = &mut self.quotes {
             for (cells, value) in quotes.iter_mut().zip(quoted(event)) {
@@ -304,9 +309,13 @@ fn quoted(event: &Event) -> [Option<i64>; 7] {
             quote.underlying().map(Price::raw),
             quote.open_interest().map(Qty::raw),
         ],
-        Event::Bar(_) | Event::Funding(_) | Event::Series(_) | Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {
-            [None; 7]
-        }
+        Event::Bar(_)
+        | Event::Funding(_)
+        | Event::Series(_)
+        | Event::Trade(_)
+        | Event::Order(_)
+        | Event::Cash(_)
+        | Event::Settlement(_) => [None; 7],
     }
 }
 

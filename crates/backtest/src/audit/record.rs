@@ -9,7 +9,7 @@ use crate::run::{GENERIC, InstrumentStamp, LIQUIDATION_FEE, Run};
 use market::{Conversion, Currency, Instrument, InstrumentKind};
 use policy::Policy;
 use policy::spec::{FlowKind, OptionMargin, currencies, venue};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use units::{Cash, Duration, Qty, Timestamp};
 
 /// Rows of positions that a run keeps at most, about (docs/run-folder.md).
@@ -111,7 +111,9 @@ impl Told<'_> {
         let paid = tables.funding.iter().filter(|row| row.time >= last).count();
         let moved = tables.flows.iter().filter(|row| row.time >= last).count();
         // The market's own input of that time, and what the clock alone brings.
-        let settled = usize::from(!tables.options.is_empty()) * tables.options.len();
+        let expiries = self.counted.catalogue.instruments.iter().filter(|of| of.kind.is_option());
+        let settled =
+            expiries.filter_map(|of| of.kind.expiry()).filter(|at| *at >= last).collect::<BTreeSet<_>>().len();
         let expiring = record.instruments.iter().filter(|known| known.expiry.is_some()).count();
         let most = least + (1 + orders + paid + moved + settled + expiring) as u64;
         between(same, "inputs", record.inputs, (least, most));

@@ -5,6 +5,7 @@ mod after;
 mod counted;
 mod fills;
 mod orders;
+mod settlements;
 mod terms;
 mod twin;
 mod volatility;
@@ -22,6 +23,7 @@ use crate::run::Run;
 use crate::{Error, Progress};
 use market::{Bar, Event, OptionQuote, PriceSteps, StepsOf};
 use policy::Policy;
+use settlements::Settlements;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -174,6 +176,7 @@ struct Walk<'a> {
     by_hand: Vec<(u64, Qty, Price)>,
     twin: twin::Twin,
     structures: Structures<'a>,
+    settlements: Settlements,
     /// Since the last row of equity: what fills and payments made of it, and at most.
     gained: Gained,
     /// The highest equity so far and that of the last row, while both are known.
@@ -335,6 +338,7 @@ impl<'a> Walk<'a> {
             by_hand: Vec::new(),
             twin: twin::Twin::new(run, seats_count),
             structures: Structures::new(run, catalogue),
+            settlements: Settlements::of(tables, catalogue),
             gained: Gained::default(),
             highest: None,
         }
@@ -368,6 +372,7 @@ impl<'a> Walk<'a> {
         let closes = events.iter().map(|event| if let Event::Bar(bar) = event { bar.closed } else { at });
         self.known = closes.max().unwrap_or(at);
         self.told.prices.take_in(at, events);
+        self.settlements.take_in(at, events);
         self.take_in(events);
         self.rates_due();
         let is_due = self.next_row().is_some_and(|time| time <= at) || !self.crossed.is_empty();
@@ -431,7 +436,7 @@ impl<'a> Walk<'a> {
                     }
                     continue;
                 }
-                Event::Order(_) | Event::Cash(_) => continue,
+                Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => continue,
             };
             let market = &mut self.markets[index];
             if !market.is_traded && market.orders.is_empty() {
@@ -472,7 +477,7 @@ impl<'a> Walk<'a> {
                 Event::OptionQuote(quote) => market.now.quotes.push(*quote),
                 Event::Funding(due) => market.now.funding.push(due.rate),
                 Event::Mark(mark) => market.now.mark = Some(mark.price),
-                Event::Series(_) | Event::Order(_) | Event::Cash(_) => {}
+                Event::Series(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => {}
             }
         }
     }
@@ -573,6 +578,7 @@ impl<'a> Walk<'a> {
         let mark = |market: &Market| market.mark.or(Some(market.last).filter(|last| !last.is_zero()));
         self.told.counted.marks = self.markets.iter().map(mark).collect();
         std::mem::take(&mut self.structures).finish(self.found);
+        self.settlements.finish(tables, self.found);
         for (id, rows) in &self.fills_of {
             for row in rows.iter().filter(|row| !is_venues(*id) && tables.fills[**row].liquidity != "internal") {
                 self.found.ensure("fill.order", false, At::fill(*row, &tables.fills[*row]), || {

@@ -346,7 +346,12 @@ fn price_of(event: &Event) -> Option<(InstrumentId, Price)> {
         Event::Bar(bar) => Some((bar.instrument, bar.close)),
         Event::Mark(mark) => Some((mark.instrument, mark.price)),
         Event::Trade(trade) => Some((trade.instrument, trade.price)),
-        Event::OptionQuote(_) | Event::Funding(_) | Event::Series(_) | Event::Cash(_) | Event::Order(_) => None,
+        Event::OptionQuote(_)
+        | Event::Funding(_)
+        | Event::Series(_)
+        | Event::Cash(_)
+        | Event::Order(_)
+        | Event::Settlement(_) => None,
     }
 }
 

@@ -170,7 +170,7 @@ impl<'a> Printer<'a> {
                     told(quote.open_interest().map(|qty| qty.to_string())),
                 )
             }
-            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => writeln!(out),
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => writeln!(out),
         }
     }
 
@@ -199,7 +199,7 @@ impl<'a> Printer<'a> {
                 let [underlying, open_interest] = [underlying, open_interest].map(text);
                 return writeln!(out, ",,,,,,,,,{bid},{ask},{bid_qty},{ask_qty},{mark},{underlying},{open_interest}");
             }
-            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => write!(out, ",,,,,,,,")?,
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => write!(out, ",,,,,,,,")?,
         }
         writeln!(out, "{}", if self.has_quotes { ",,,,,,," } else { "" })
     }
@@ -213,7 +213,7 @@ impl<'a> Printer<'a> {
             Event::Series(of) => point = Some(of),
             Event::Mark(of) => mark = Some(of.price),
             Event::OptionQuote(of) => (quote, mark) = (Some(of), of.mark()),
-            Event::Trade(_) | Event::Order(_) | Event::Cash(_) => {}
+            Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => {}
         }
         let line = Line {
             schema: "trimtab.row/1",
@@ -258,7 +258,7 @@ fn what<'a>(catalogue: &'a Catalogue, event: &Event) -> (Kind, Option<&'a Instru
         Event::Mark(mark) => of(Kind::Mark, mark.instrument),
         Event::OptionQuote(quote) => of(Kind::Quote, quote.instrument),
         // A tape has none of them.
-        Event::Trade(_) | Event::Order(_) | Event::Cash(_) => (Kind::Bar, None, ""),
+        Event::Trade(_) | Event::Order(_) | Event::Cash(_) | Event::Settlement(_) => (Kind::Bar, None, ""),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::netting::Early;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Price, Timestamp};
+use units::{InstrumentId, Price, Timestamp};
 
 impl Engine {
     /// Writes every field that changes: the state hash is a hash of this.
@@ -28,6 +28,11 @@ impl Engine {
         }
         out.len(self.early.len());
         self.early.iter().for_each(|early| early.save(out));
+        out.len(self.settlement_prices.len());
+        for (instrument, price) in &self.settlement_prices {
+            out.u32(instrument.0);
+            out.i64(price.raw());
+        }
         self.structures.save(out);
         self.surfaces.save(out);
         if let Some(greeks) = &self.greeks {
@@ -62,6 +67,8 @@ impl Engine {
             scope.load(from)?;
         }
         self.early = (0..from.len()?).map(|_| Early::load(from)).collect::<Result<_, _>>()?;
+        let settlement = |from: &mut StateReader<'_>| Ok((InstrumentId(from.u32()?), Price::from_raw(from.i64()?)));
+        self.settlement_prices = (0..from.len()?).map(|_| settlement(from)).collect::<Result<_, _>>()?;
         self.structures.load(from)?;
         self.surfaces.load(from)?;
         if let Some(greeks) = &mut self.greeks {
