@@ -174,7 +174,7 @@ impl LiquidationGuard {
     fn guarded_price(&self, facts: &Facts, price: Price, side: Qty) -> Option<(Price, Price)> {
         let planned = || {
             let distance = self.initial_stop?.get() * facts.get(facts::UNIT)?.approximate();
-            policy::initial_stop(price, distance, side, facts.get(facts::TICK)?)
+            policy::initial_stop(price, distance, side, facts.get(facts::TICK)?, false)
         };
         let stop = facts.get(facts::STOP).or_else(planned).unwrap_or(price);
         let beyond = if side.signum() >= 0 { 1.0 - self.distance.get() } else { 1.0 + self.distance.get() };

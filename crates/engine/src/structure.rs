@@ -31,7 +31,7 @@ pub(crate) fn times(ratio: Qty, qty: Qty) -> Qty {
 /// The options that a structure is at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Choice {
-    /// Each option once, with its signed contracts for each unit.
+    /// Of each leg its option, no two the same, with its signed contracts for each unit.
     pub(crate) legs: ArrayVec<(InstrumentId, Qty), LEGS_MAX>,
     /// Σ ratio × value.
     pub(crate) price: Price,
@@ -79,10 +79,12 @@ pub enum NoLeg {
     Price,
     /// To roll: no option expires later than the present ones.
     Later,
+    /// It is the option of another leg.
+    Same,
 }
 
 impl NoLeg {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Expiry,
         Self::Quote,
         Self::Bid,
@@ -95,6 +97,7 @@ impl NoLeg {
         Self::Lot,
         Self::Price,
         Self::Later,
+        Self::Same,
     ];
 }
 
@@ -131,6 +134,15 @@ impl Refusal {
             }
             NoLeg::Price => return ("the legs together cost nothing or less", [Arg::None; 4]),
             NoLeg::Later => return ("no option expires later than the present legs", [Arg::None; 4]),
+            NoLeg::Same => {
+                let template = match (leg.right, by_delta) {
+                    (OptionRight::Call, true) => "the call nearest to delta {} at {} days is another leg's",
+                    (OptionRight::Put, true) => "the put nearest to delta {} at {} days is another leg's",
+                    (OptionRight::Call, false) => "the call nearest to {} of the forward at {} days is another leg's",
+                    (OptionRight::Put, false) => "the put nearest to {} of the forward at {} days is another leg's",
+                };
+                return (template, [at, days, Arg::None, Arg::None]);
+            }
             NoLeg::Quote => said!(leg.right, by_delta, "were not quoted in the last hour"),
             NoLeg::Bid => said!(leg.right, by_delta, "have no bid"),
             NoLeg::Ask => said!(leg.right, by_delta, "have no ask"),
@@ -180,12 +192,12 @@ pub(crate) fn options(
             first = Some(expiry);
         }
         value += i128::from(leg.ratio.raw()) * i128::from(option.value.unwrap_or_default().raw());
-        match legs.iter_mut().find(|(instrument, _)| *instrument == option.instrument) {
-            Some((_, ratio)) => *ratio += leg.ratio,
-            None => legs.push((option.instrument, leg.ratio)),
+        // A calendar of one option is none, and a ratio of one option another ratio.
+        if legs.iter().any(|(instrument, _)| *instrument == option.instrument) {
+            return Err(Refusal { leg: number as u8, reason: NoLeg::Same, count: 0, of: 0 });
         }
+        legs.push((option.instrument, leg.ratio));
     }
-    legs.retain(|(_, ratio)| !ratio.is_zero());
     let price = price_of(value);
     let forward = first.and_then(ChainExpiry::forward).unwrap_or_default();
     Ok(Choice { legs, price, forward })
@@ -488,6 +500,8 @@ mod tests {
         assert_eq!(said(&all, &other), "no put near delta 0.25 at 30.00 days: 19 of 19 have another quantity grid");
         let nothing = structure(vec![leg(OptionRight::Call, 0.25, 30.0, "1"), leg(OptionRight::Put, 0.5, 30.0, "-1")]);
         assert_eq!(said(&all, &nothing), "the legs together cost nothing or less");
+        let twice = structure(vec![leg(OptionRight::Call, 0.5, 55.0, "1"), leg(OptionRight::Call, 0.48, 50.0, "-1")]);
+        assert_eq!(said(&all, &twice), "the call nearest to delta 0.48 at 50.00 days is another leg's");
         let stale = choose(
             &call(30.0),
             &all.chains()[0],

@@ -52,8 +52,8 @@ pub(super) struct Camp {
     pub(super) adopted: bool,
     /// A payment of which it is not known whether it was before or after a fill.
     pub(super) uncertain: bool,
-    /// What it holds was replaced by something else: its anchors moved.
-    is_rolled: bool,
+    /// Of a structure: its initial stop is what it was at entry, moved by rolls, and may be under zero.
+    is_structure: bool,
     /// What its cost may be off by: parts of legs that are told together.
     slack: i128,
     /// The lowest and the highest net profit at prices that the market reached.
@@ -104,7 +104,7 @@ impl Camp {
             base: None,
             adopted: fill.purpose == "opening",
             uncertain: false,
-            is_rolled: false,
+            is_structure: false,
             slack: 0,
             worst: Cash::ZERO,
             highest: Cash::ZERO,
@@ -123,12 +123,12 @@ impl Camp {
         !self.held.is_zero() && self.stop_behind(self.entry, stop.initial.get() * unit.approximate(), tick).raw() > 0
     }
 
-    /// Freezes the initial stop that the policy gives: a row tells where it stood in the end.
+    /// Freezes the initial stop that the policy gives a structure: a row tells where it stood in the end.
     pub(super) fn anchor(&mut self, policy: &Policy, tick: Price) {
+        self.is_structure = true;
         self.initial_stop = None;
         if let (Some(stop), Some(unit)) = (&policy.stop, self.unit) {
-            let initial = self.stop_behind(self.entry, stop.initial.get() * unit.approximate(), tick);
-            self.initial_stop = Some(initial).filter(|price| price.raw() > 0);
+            self.initial_stop = Some(self.stop_behind(self.entry, stop.initial.get() * unit.approximate(), tick));
         }
     }
 
@@ -142,7 +142,6 @@ impl Camp {
         for stop in [&mut self.initial_stop, &mut self.stop] {
             *stop = stop.map(by);
         }
-        self.is_rolled = true;
     }
 
     /// More was paid for what is held than fills of it, give or take so much.
@@ -361,7 +360,7 @@ impl Camp {
             if let (Some(stop), Some(unit)) = (&policy.stop, self.unit) {
                 let initial = self.stop_behind(self.entry, stop.initial.get() * unit.approximate(), tick);
                 let initial =
-                    if self.is_rolled { self.initial_stop } else { Some(initial).filter(|price| price.raw() > 0) };
+                    if self.is_structure { self.initial_stop } else { Some(initial).filter(|price| price.raw() > 0) };
                 same("initial_stop", shown(told.initial_stop), shown(initial));
             }
         }

@@ -117,9 +117,11 @@ impl Engine {
             let whole = if is_piece { signed } else { whole };
             campaign.without_limits(purpose, signed, whole);
             if campaign.initial_stop.is_none() && before.is_zero() {
-                let tick = self.catalogue.instruments[scope.instrument.index()].tick;
+                let (tick, is_structure) =
+                    (self.catalogue.instruments[scope.instrument.index()].tick, scope.desk.is_some());
                 campaign.initial_stop = scope.terms.initial_stop.zip(campaign.unit).and_then(|(distance, unit)| {
-                    policy::initial_stop(campaign.entry, distance.get() * unit.approximate(), scope.position, tick)
+                    let distance = distance.get() * unit.approximate();
+                    policy::initial_stop(campaign.entry, distance, scope.position, tick, is_structure)
                 });
             }
             if scope.position.is_zero() {

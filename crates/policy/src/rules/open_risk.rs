@@ -103,7 +103,9 @@ enum Room {
 impl OpenRiskCap {
     /// The stop that a position opened at a price would have.
     fn planned(&self, facts: &Facts, price: Price, side: Qty, unit: crate::Fact<Price>) -> Option<Price> {
-        initial_stop(price, self.initial * facts.get(unit)?.approximate(), side, facts.get(facts::TICK)?)
+        let is_structure = facts.get(facts::EXPOSURE_PRICE).is_some();
+        let distance = self.initial * facts.get(unit)?.approximate();
+        initial_stop(price, distance, side, facts.get(facts::TICK)?, is_structure)
     }
 
     /// The largest unsigned quantity, in lots, whose open risk between a price and a stop is within the cap.

@@ -197,10 +197,8 @@ impl StopRule {
         let initial = self.stop.initial.get() * unit;
         let tick = facts.get(facts::TICK)?;
         // Losses of rolls carry the anchors of a structure through zero: its stop is where they are all the same.
-        let may_be_under_zero = facts.get(facts::EXPOSURE_PRICE).is_some();
-        let at = |anchor: Price, distance: f64| {
-            stop_behind(anchor, distance, held, tick).filter(|level| may_be_under_zero || level.raw() > 0)
-        };
+        let is_structure = facts.get(facts::EXPOSURE_PRICE).is_some();
+        let at = |anchor: Price, distance: f64| initial_stop(anchor, distance, held, tick, is_structure);
         let mut best = (at(facts.get(facts::ENTRY)?, initial)?, INITIAL);
         let mut consider = |level: Option<Price>, why| {
             if let Some(level) = level.filter(|level| is_tighter(*level, best.0, held)) {
@@ -225,19 +223,15 @@ impl StopRule {
     }
 }
 
-/// The trigger of a stop at a distance behind an anchor, rounded to the tick nearer to the market: the smaller loss.
-pub fn initial_stop(anchor: Price, distance: f64, held: Qty, tick: Price) -> Option<Price> {
-    stop_behind(anchor, distance, held, tick).filter(|price| price.raw() > 0)
-}
-
-/// The same, wherever that is.
-fn stop_behind(anchor: Price, distance: f64, held: Qty, tick: Price) -> Option<Price> {
+/// The trigger of a stop at a distance behind an anchor, rounded to the tick nearer to the market: the smaller loss. None at zero or under,
+/// where only a structure may be worth less.
+pub fn initial_stop(anchor: Price, distance: f64, held: Qty, tick: Price, is_structure: bool) -> Option<Price> {
     // Nearer to the market is up for a long position and down for a short one, on both sides of zero.
     let is_up = held.signum() > 0;
     let distance = Price::from_estimate(distance, Round::Nearest)?;
     let level = if is_up { anchor - distance } else { anchor + distance };
     let round = if is_up == (level.raw() > 0) { Round::AwayFromZero } else { Round::TowardZero };
-    Some(level.to_tick(tick, round))
+    Some(level.to_tick(tick, round)).filter(|level| is_structure || level.raw() > 0)
 }
 
 fn is_tighter(level: Price, than: Price, held: Qty) -> bool {
