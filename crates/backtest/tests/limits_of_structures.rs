@@ -105,6 +105,19 @@ fn said(moments: &[Moment], strategy: StrategyId) -> Vec<String> {
     plans.flat_map(|plan| (0..plan.steps.len()).map(|step| plan.because(step))).collect()
 }
 
+/// Plans that say that a limit is breached, and those of them that follow from fills: news of orders sends nothing.
+fn breaches(moments: &[Moment]) -> [usize; 2] {
+    let is_breach =
+        |said: &String| said.contains(" is over ") || said.contains(" is under ") || said.contains(", over ");
+    let of = |source: Source| {
+        let those = moments.iter().filter(move |moment| moment.source == source).cloned();
+        let those: Vec<Moment> = those.collect();
+        let each = [0, 1].map(|at| said(&those, StrategyId(at)).iter().filter(|said| is_breach(said)).count());
+        each.iter().sum::<usize>()
+    };
+    [of(Source::Market), of(Source::Venue)]
+}
+
 /// What an account's contracts and structures stand for over its equity.
 fn leverage(moment: &Moment, contract: StrategyId, price: f64) -> f64 {
     let held = moment.positions[contract.index()].approximate() / price;
@@ -192,6 +205,9 @@ fn a_limit_on_delta_counts_what_is_on_its_way_out_as_gone() {
         let left = engine.position(strategy).approximate();
         assert!((left - 600_000.0).abs() <= 20.0, "{left}: {:#?}", said(&moments, strategy));
     }
+    // Once by each, and no more as the cuts are filled: what is held then is what Greeks are of.
+    let sentences = [0, 1].map(|at| said(&moments, StrategyId(at)));
+    assert_eq!(breaches(&moments), [2, 0], "{sentences:#?}");
 }
 
 /// Vega of two strangles, one of which is quoted once a day: what it has on its way out is not given up by the other.
@@ -222,6 +238,8 @@ fn a_limit_on_vega_counts_what_is_on_its_way_out_as_gone() {
         let left = engine.position(strategy).approximate();
         assert!((left + 6.0).abs() <= 0.11, "{left}: {:#?}", said(&moments, strategy));
     }
+    let sentences = [0, 1].map(|at| said(&moments, StrategyId(at)));
+    assert_eq!(breaches(&moments), [2, 0], "{sentences:#?}");
 }
 
 /// Two strangles, and a strangle beside a contract, that each fit a limit and together do not: what is opened at one instant fits it,

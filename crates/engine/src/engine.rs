@@ -518,6 +518,9 @@ impl Engine {
             while let Some(scope) = self.structures.unsaid.pop() {
                 self.dirty.touch(scope);
             }
+            if self.has_surface_facts && self.has_traded {
+                self.tell_filled();
+            }
             self.decide_all(Source::Venue);
         }
     }
@@ -530,8 +533,12 @@ impl Engine {
         if !self.structures.desks.is_empty() {
             self.run_desks(source);
         }
-        if self.has_surface_facts && source == Source::Market {
-            self.tell_surfaces();
+        if self.has_surface_facts {
+            match source {
+                Source::Market => self.tell_surfaces(),
+                Source::Venue if self.has_traded => self.tell_filled(),
+                Source::Venue | Source::Timer => {}
+            }
         }
         if self.risk.is_some() {
             self.touch_risk_readers(source, events);
@@ -748,7 +755,7 @@ impl Engine {
 /// Strategies to decide after the input's last event, each once, in the order in which events touched them.
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
-    list: Vec<u32>,
+    pub(crate) list: Vec<u32>,
     /// Whether a strategy is in the list.
     listed: Vec<bool>,
 }

@@ -276,26 +276,22 @@ impl HeldGreeks {
         }
     }
 
-    /// Tells facts of Greeks as they would be, at the market that they were told at, if no more were held than `holdings` say: those of
-    /// underlyings of which less is held. Nothing is kept of it.
+    /// Tells facts of Greeks as they are, at the market that they were told at, of what `holdings` say is held: those of underlyings of which
+    /// that is something else than was told. Nothing is kept of it.
     pub(crate) fn suppose(&self, holdings: &Holdings<'_>, mut tell: impl FnMut(SeriesId, f64)) {
         let asked = self.underlyings.iter().filter(|of| of.is_complete && !of.facts.is_empty());
         for of in asked {
-            let rest = |held: &Position| {
-                let mut rest = holdings.positions(of.base, &of.chains).filter(|rest| rest.is_of(held));
-                rest.next().map_or(Qty::ZERO, |rest| rest.qty)
-            };
-            let less = of.positions.iter().map(|held| (held, rest(held))).filter(|(held, rest)| held.qty != *rest);
-            let less: Vec<(&Position, Qty)> = less.collect();
-            if less.is_empty() {
+            let held: Vec<Position> = holdings.positions(of.base, &of.chains).collect();
+            let is_gone = |before: &&Position| !held.iter().any(|now| now.is_of(before));
+            let is_as_told = |now: &Position| of.positions.iter().any(|told| told.is_of(now) && told.qty == now.qty);
+            let gone: Vec<Position> =
+                of.positions.iter().filter(is_gone).map(|of| Position { qty: Qty::ZERO, ..*of }).collect();
+            let mut other = gone.iter().chain(held.iter().filter(|now| !is_as_told(now))).peekable();
+            if other.peek().is_none() {
                 continue;
             }
             let mut greeks = self.greeks.clone();
-            let is_known = less.into_iter().all(|(held, rest)| match of.key(held, holdings) {
-                Some(Key::Option(key)) => greeks.resize(&key, rest).is_ok(),
-                Some(Key::DeltaOne(key)) => greeks.hold_delta_one(key, rest).is_ok(),
-                None => false,
-            });
+            let is_known = other.all(|now| of.resize(&mut greeks, now, holdings).is_some());
             let sums = greeks.underlying(of.base);
             of.facts.iter().filter(|_| is_known).for_each(|fact| tell(fact.series, fact.value(&sums)));
         }
@@ -637,6 +633,17 @@ impl Underlying {
                 };
                 greeks.hold(key, position.qty, point).ok()
             }
+        }
+    }
+
+    /// Changes how much is held, at the market as it was taken over. `None`: what was not held before has no price, forward or volatility.
+    fn resize(&self, greeks: &mut PortfolioGreeks, position: &Position, holdings: &Holdings<'_>) -> Option<()> {
+        if !self.positions.iter().any(|told| told.is_of(position)) {
+            return self.hold(greeks, position, holdings, true);
+        }
+        match self.key(position, holdings)? {
+            Key::Option(key) => greeks.resize(&key, position.qty).ok(),
+            Key::DeltaOne(key) => greeks.hold_delta_one(key, position.qty).ok(),
         }
     }
 

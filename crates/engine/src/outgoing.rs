@@ -10,13 +10,11 @@
 
 use crate::desk::Desk;
 use crate::engine::Engine;
-use crate::held::Holdings;
-use crate::structures::Structures;
 use market::Account;
 use policy::facts::{self, Told};
 use policy::spec::LIMITS_MAX;
 use policy::{Limited, Outgoing};
-use units::{PlanId, Qty, Ratio};
+use units::{PlanId, Qty};
 
 /// What is put back.
 struct Kept {
@@ -126,14 +124,7 @@ impl Engine {
 
     /// Tells a strategy the Greeks of what is supposed to be held, where it was told any.
     fn tell_supposed_greeks(&mut self, index: usize) {
-        let Self { surfaces, structures, catalogue, last, greeks, scopes, books, now, .. } = self;
-        let Some(greeks) = greeks else { return };
-        let Structures { chains, desks, .. } = structures;
-        let has_traded = false;
-        let holdings = Holdings { catalogue, last, chains, desks, scopes, surfaces, books, now: *now, has_traded };
-        let mut told = Vec::new();
-        greeks.suppose(&holdings, |series, value| told.push((series, Ratio::new(value))));
-        for (series, value) in told {
+        for (series, value) in self.greeks_of_held() {
             let fact = facts::series(series);
             if self.scopes[index].facts.get(fact).is_some() && self.supposed(series).is_none() {
                 self.scopes[index].facts.put(fact, value);
