@@ -158,6 +158,7 @@ const SAID: &[Said] = &[
             (KEPT, "stop at {}"),
             (KEPT, "stop moves to {} behind the last fill"),
             (KEPT, "stop trails to {}"),
+            (HELD, "the trail is not known: the stop is at {}"),
             (KEPT, "stop moves to the entry {}"),
         ],
     ),
