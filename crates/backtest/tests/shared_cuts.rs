@@ -222,6 +222,84 @@ fn plans_tell_what_is_on_its_way_out() {
     }
 }
 
+/// A limit on delta in bitcoin that holds once equity is small.
+fn delta(over: u32, restore: u32) -> String {
+    let level = |level: u32| format!("\"if(equity > 500_000 USDT, 1_000, {level})\"");
+    format!(
+        "[[limits]]\nname = \"delta\"\nof = \"greeks.delta(BTC)\"\nover = {}\nrestore = {}",
+        level(over),
+        level(restore)
+    )
+}
+
+/// What plans say, and when.
+fn sentences(run: &Run) -> Vec<String> {
+    run.tables.plans.iter().map(|row| format!("{} {} {}", row.time, row.instrument, row.because)).collect()
+}
+
+/// Other coins have no part in the delta of one: they stay, whoever states the limit, and plans say so, each once.
+#[test]
+fn a_limit_on_the_greek_of_a_coin_gives_up_that_coin_alone() {
+    let coins = ["ETH", "BTC", "SOL"];
+    for minutes in [[60, 60, 60], [60, 5, 15]] {
+        let folder = tempfile::tempdir().unwrap();
+        let tapes: Vec<PathBuf> =
+            COINS.into_iter().zip(minutes).map(|(coin, minutes)| tape(folder.path(), coin, minutes)).collect();
+        let limit = delta(15, 12);
+        let each = coins.iter().enumerate();
+        let each = each.map(|(at, coin)| policy(coin, &[coin], 800_000, &limit, if at == 0 { 600_000 } else { 0 }));
+        for policies in [vec![policy("one", &coins, 800_000, &limit, 600_000)], each.collect()] {
+            let what = format!("{minutes:?}, {} policies", policies.len());
+            let request =
+                Request { policies: policies.clone(), tapes: tapes.clone(), program: "test".into(), seed: None };
+            let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+            let told = |sentence: &str| -> Vec<String> {
+                let rows = run.tables.plans.iter().filter(|row| row.because.contains(sentence));
+                rows.map(|row| row.instrument.to_string()).collect()
+            };
+            let mut stay = told("limit delta: 20, limit 15: all of it stays, giving it up brings nothing back");
+            stay.sort_unstable();
+            assert_eq!(stay, ["binance:ETHUSDT-PERP", "binance:SOLUSDT-PERP"], "{what}: {:#?}", sentences(&run));
+            assert_eq!(told("preferred to ETH, which brings nothing back"), ["binance:BTCUSDT-PERP"], "{what}");
+            assert_eq!(told("limit delta: 20 is over 15: back to 12"), ["binance:BTCUSDT-PERP"], "{what}");
+            let (held, _) = ends(policies, &tapes);
+            assert_eq!(held, [12.0, 400.0, 10_000.0], "{what}");
+        }
+    }
+}
+
+/// A short position makes a delta over its limit smaller: it stays, and the long one gives up all that is too much.
+#[test]
+fn a_limit_on_a_greek_never_gives_up_what_would_raise_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = [tape(folder.path(), COINS[0], 60)];
+    for is_first in [false, true] {
+        let limit = delta(12, 10);
+        let [mut long, mut short] = [("long", 800_000), ("short", 200_000)].map(|(name, notional)| {
+            policy(name, &["BTC"], notional, &limit, if (name == "short") == is_first { 600_000 } else { 0 })
+        });
+        short.text = short.text.replace("strength = 1.0", "strength = -1.0");
+        if is_first {
+            std::mem::swap(&mut long, &mut short);
+        }
+        let policies = vec![long, short];
+        let request = Request { policies: policies.clone(), tapes: tapes.to_vec(), program: "test".into(), seed: None };
+        let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+        let stays = "limit delta: 15, limit 12: all of it stays, with less of it there would be more to bring back";
+        let stay = run.tables.plans.iter().filter(|row| row.because.contains(stays));
+        let stay: Vec<(&str, f64)> = stay.map(|row| (&*row.strategy, row.position.approximate())).collect();
+        assert_eq!(stay, [("short", -5.0)], "{:#?}", sentences(&run));
+        let told = sentences(&run);
+        assert!(told.iter().any(|said| said.contains("preferred to BTC, of which less makes it worse")), "{told:#?}");
+        let last = |name: &str| {
+            let plan = run.tables.plans.iter().rfind(|row| &*row.strategy == name).unwrap();
+            plan.target.approximate()
+        };
+        assert_eq!([last("long"), last("short")], [15.0, -5.0]);
+        assert_eq!(ends(policies, &tapes).0[0], 10.0);
+    }
+}
+
 /// What was sent while a bar ran, at another's or at a payment, was filled at none of its prices but the close. How many were.
 fn filled_at_closes(run: &Run, tapes: &[PathBuf]) -> usize {
     let mut bars = BTreeMap::new();

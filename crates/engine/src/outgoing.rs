@@ -36,6 +36,7 @@ impl Engine {
         self.scopes[index].because.set_outgoing(told);
         if !is_told {
             self.choose_kept(index);
+            self.tell_reliefs(index, is_beyond);
         }
     }
 
@@ -45,6 +46,7 @@ impl Engine {
         self.tell_supposed(index);
         self.tell_supposed_greeks(index);
         self.choose_kept(index);
+        self.tell_reliefs(index, true);
         let scope = &self.scopes[index];
         let limits = scope.rules.iter().filter_map(|rule| rule.limited(&scope.facts));
         let told = Outgoing { left: scope.position, limits: limits.take(LIMITS_MAX).collect() };
@@ -153,6 +155,6 @@ impl Engine {
 }
 
 /// Whether a limit that makes positions smaller is on the wrong side of its restore level.
-fn reduces(limited: &Limited) -> bool {
+pub(crate) fn reduces(limited: &Limited) -> bool {
     limited.reduces && limited.value.is_some() && limited.is_beyond()
 }

@@ -64,6 +64,7 @@ const UNMET: &[&str] = &["unmet"];
 const KEPT_SET: &[&str] = &["kept", "set"];
 const KEPT_CUT: &[&str] = &["kept", "cut"];
 const CUT_REFUSED: &[&str] = &["cut", "refused"];
+const SPARED: &[&str] = &["cut", "refused", "unmet"];
 const HELD_REFUSED: &[&str] = &["held", "refused"];
 const MODE: &[&str] = &["kept", "cut", "refused", "held"];
 
@@ -229,6 +230,8 @@ const SAID: &[Said] = &[
             (CUT, "limit {}: {} is over {}: back to {} where that costs least"),
             (CUT, "limit {}: {} is over {}: back to {}"),
             (CUT, "limit {}: {} is under {}: back to {}"),
+            (SPARED, "limit {}: {}, limit {}: all of it stays, giving it up brings nothing back"),
+            (SPARED, "limit {}: {}, limit {}: all of it stays, with less of it there would be more to bring back"),
             (KEPT_CUT, "limit {}: {} once all is filled that is on its way out, limit {}"),
             (CUT, "limit {}: {} once all is filled that is on its way out, over {}: back to {} where that costs least"),
             (CUT, "limit {}: {} once all is filled that is on its way out, over {}: back to {}"),
