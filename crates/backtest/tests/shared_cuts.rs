@@ -222,6 +222,34 @@ fn plans_tell_what_is_on_its_way_out() {
     }
 }
 
+/// The tape of one coin ends before the breach, so that its order is never filled: for two hours it counts as on its way, as ever. Then it
+/// does not, the other gives up what is missing, and plans say why.
+#[test]
+fn what_nothing_fills_any_more_is_not_on_its_way_out() {
+    for (cut, most) in [("alike", 3.2), ("cheapest", 2.5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = walk(folder.path(), COINS[1], 60, 12 * 60, &mut |price| price);
+        let tapes = [tape(folder.path(), COINS[0], 5), ended];
+        let each = [("BTC", 600_000), ("ETH", 0)]
+            .map(|(coin, withdrawn)| policy(coin, &[coin], 800_000, &limit(cut), withdrawn));
+        for policies in [vec![policy("one", &["BTC", "ETH"], 800_000, &limit(cut), 600_000)], each.to_vec()] {
+            let what = format!("{cut}, {} policies", policies.len());
+            let request =
+                Request { policies: policies.clone(), tapes: tapes.to_vec(), program: "test".into(), seed: None };
+            let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+            let said = |row: &&backtest::records::PlanRow| row.because.contains("has on its way out does not count");
+            let told = run.tables.plans.iter().filter(said).collect::<Vec<_>>();
+            let sentence = "what ETH has on its way out does not count: no price since 2025-01-01T12:00:00Z";
+            assert!(!told.is_empty() && told.iter().all(|row| &*row.because == sentence), "{what}: {told:#?}");
+            assert!(told.iter().all(|row| row.instrument.contains("BTC")), "{what}");
+            assert_eq!(told[0].time.to_string(), "2025-01-01T14:05:00Z", "{what}");
+            let (held, leverage) = ends(policies, &tapes);
+            assert_eq!(held[1], 400.0, "{what}: nothing fills it");
+            assert!(leverage <= most && leverage > 2.4, "{what}: {leverage}");
+        }
+    }
+}
+
 /// A limit on delta in bitcoin that holds once equity is small.
 fn delta(over: u32, restore: u32) -> String {
     let level = |level: u32| format!("\"if(equity > 500_000 USDT, 1_000, {level})\"");

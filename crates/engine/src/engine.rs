@@ -9,6 +9,7 @@ use crate::book::Book;
 use crate::choice::{Choosing, HedgeChoice};
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
+use crate::outgoing::Rhythm;
 use crate::outputs::Outputs;
 use crate::route::Working;
 use crate::scope::Scope;
@@ -164,6 +165,8 @@ pub struct Engine {
     has_options: bool,
     /// Margin, liquidation and stresses that rules read.
     pub(crate) risk: Option<Box<AccountRisk>>,
+    /// How regularly each instrument tells prices, where limits ask whether what is on its way is filled: facts of risk or Greeks are read.
+    pub(crate) rhythms: Vec<Rhythm>,
     /// What facts of surfaces and of risk are supposed to be, whatever is found of them: no state.
     supposed: Vec<(SeriesId, Ratio)>,
 }
@@ -228,11 +231,15 @@ impl Engine {
             has_options,
             risk,
             supposed: Vec::new(),
+            rhythms: Vec::new(),
             books,
             catalogue,
         };
         if engine.risk.as_ref().is_some_and(|risk| risk.needs_returns()) {
             engine.books.iter_mut().for_each(|book| book.periods.keep_returns());
+        }
+        if engine.risk.is_some() || engine.greeks.is_some() {
+            engine.rhythms.resize(count, Rhythm::never());
         }
         engine.find_heeded();
         engine
@@ -674,6 +681,9 @@ impl Engine {
     fn see(&mut self, instrument: InstrumentId, seen: &Ohlc) {
         let index = instrument.index();
         self.last[index] = seen.close;
+        if let Some(rhythm) = self.rhythms.get_mut(index) {
+            rhythm.beat(self.now, seen.closed.since(seen.opened));
+        }
         if !self.traded[index].has_marks {
             self.set_mark(index, seen.close);
         }

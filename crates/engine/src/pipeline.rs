@@ -225,6 +225,7 @@ impl Engine {
         self.note_choice(index);
         if self.scopes[index].limited {
             self.note_relief(index);
+            self.note_silent(index);
         }
         let scope = &mut self.scopes[index];
         let equity = scope.worth(&self.books[scope.account.index()]);

@@ -6,12 +6,12 @@
 
 use crate::ENGINE_RULE;
 use crate::engine::Engine;
-use crate::outgoing::reduces;
+use crate::outgoing::{is_cut_by_limit, reduces};
 use crate::scope::Scope;
 use arrayvec::ArrayVec;
 use policy::facts::{self, Code, Facts};
 use policy::spec::LIMITS_MAX;
-use policy::{Outcome, Relief, Relieves, Rule, STEPS_MAX};
+use policy::{Relief, Relieves, Rule, STEPS_MAX};
 use units::{Ratio, SeriesId, StrategyId};
 
 /// Into how many parts what is given up is divided, to look where what is limited is back.
@@ -24,6 +24,8 @@ struct Member {
     strategy: StrategyId,
     coin: Code,
     of: Relieves,
+    /// Something of it can be given up.
+    trades: bool,
 }
 
 /// What positions have of the Greeks that a limit reads, in the order of `told`.
@@ -81,7 +83,12 @@ impl Engine {
     fn relief(&mut self, index: usize, rule: usize, terms: &str, parts: &Parts<'_>) -> Option<Relief> {
         let states = |scope: &&Scope| scope.rules.iter().any(|rule| rule.limit_terms() == Some(terms));
         let coin = |scope: &Scope| Code::new(self.catalogue.instruments[scope.instrument.index()].base.as_str());
-        let member = |scope: &Scope| Member { strategy: scope.id, coin: coin(scope), of: Relieves::Same };
+        // What nothing fills is given up by nobody else's reckoning.
+        let trades = |scope: &Scope| scope.id.index() == index || self.silent_since(scope.id.index()).is_none();
+        let member = |scope: &Scope| {
+            let (strategy, coin, trades) = (scope.id, coin(scope), trades(scope));
+            Member { strategy, coin, of: Relieves::Same, trades }
+        };
         let mut members: Vec<Member> = self.scopes.iter().filter(states).map(member).collect();
         let Scope { facts, rules, id: own, .. } = &mut self.scopes[index];
         let kept: Vec<facts::Told> = parts.told.iter().map(|(series, _)| facts.told(*series)).collect();
@@ -98,7 +105,8 @@ impl Engine {
                 _ => Relieves::Worse,
             };
         }
-        let is_given = |strategy| members.iter().any(|of| of.strategy == strategy && of.of == Relieves::Better);
+        let is_given =
+            |strategy| members.iter().any(|of| of.strategy == strategy && of.of == Relieves::Better && of.trades);
         let mut keeps = |share: f64| {
             let gives = |strategy| if is_given(strategy) { 1.0 - share } else { 0.0 };
             parts.without(facts, rule, gives).and_then(|then| Some((then.value? * over, then.is_beyond())))
@@ -122,10 +130,7 @@ impl Engine {
         let spares = because.reliefs().iter().filter(|of| of.of == Relieves::Better).find_map(|of| of.spares);
         let (Some((coin, less)), held) = (spares, self.scopes[index].position) else { return };
         let scope = &mut self.scopes[index];
-        let is_limit = |rule: u8| scope.rules.get(usize::from(rule)).is_some_and(|rule| rule.name() == "limit");
-        let mut steps = scope.because.steps().iter();
-        let is_cut = steps.any(|step| step.outcome == Outcome::Cut && is_limit(step.rule));
-        if is_cut && scope.because.steps().len() < STEPS_MAX {
+        if is_cut_by_limit(scope) && scope.because.steps().len() < STEPS_MAX {
             let args = [policy::Arg::Name(coin)];
             let sentence = match less {
                 Relieves::Worse => "preferred to {}, of which less makes it worse",
