@@ -278,3 +278,80 @@ fn entries_of_structures_fit_a_limit_together() {
         assert_eq!(cuts.count(), 0, "{what}");
     }
 }
+
+/// An entry of a strangle waits for quotes, of both legs or of the put, when a limit is breached: what waits is asked back and never
+/// goes out once there are quotes again, what is there of it is traded back, and the plan of that input says why.
+#[test]
+fn an_entry_that_waits_for_quotes_ends_with_a_breach() {
+    const FROM: usize = 3;
+    let armed = |action: &str| {
+        format!("[[limits]]\nof = \"series(armed, 30d)\"\nover = 0.5\nrestore = 0.2\naction = \"{action}\"\n")
+    };
+    for (limits, sentence) in [
+        (armed("no_increase"), "limit 1: 1.00, no increase until it is back at 0.20"),
+        (armed("flat"), "limit 1: 1.00, flat until it is back at 0.20"),
+        (limit("leverage()", (2.8, 2.55), "alike"), "limit lever: "),
+    ] {
+        for calls_are_quoted in [false, true] {
+            for first in [0, 1] {
+                let what = format!("{limits}: calls {calls_are_quoted}, structure {first}");
+                let catalogue = catalogue(1, &["leverage()", "armed"]);
+                let structure = catalogue.instruments.len() as u32 - 1;
+                let contract = if limits.contains("leverage") { limits.as_str() } else { "" };
+                let mut seats = vec![
+                    Seat { structure: Some(strangle()), ..Seat::new(policy("-", 1.0, &limits), structure) },
+                    Seat::new(policy("", 1.5, contract), 0),
+                ];
+                if first == 1 {
+                    seats.reverse();
+                }
+                let options = StrategyId(first);
+                let fallen = if contract.is_empty() { 100_000.0 } else { 78_000.0 };
+                let path: Vec<f64> = (0..12).map(|step| if step < FROM { 100_000.0 } else { fallen }).collect();
+                let is_call = |of: &Instrument| of.kind.option().is_some_and(|(_, right)| right == OptionRight::Call);
+                let mut market = market(&catalogue, &path, |step, of| {
+                    step == 0 || step > FROM + 2 || (calls_are_quoted && is_call(of))
+                });
+                arm(&catalogue, &mut market, FROM);
+                let (moments, engine) = desk(catalogue.clone(), seats).run(&market);
+                let breached = BEGIN + hours(6 * FROM as i64);
+                let plans = moments.iter().filter(|moment| moment.at == breached).cloned().collect::<Vec<_>>();
+                let sentences = said(&plans, options);
+                let is_told = |said: &String| said.starts_with(sentence) && !said.contains(" leaves it at ");
+                assert!(sentences.iter().any(is_told), "{what}: {sentences:#?}");
+                // What was sent of the entry and not filled is asked back.
+                let (mut open, mut bought) = (Vec::new(), Vec::new());
+                for moment in &moments {
+                    for output in &moment.outputs {
+                        match output {
+                            Output::Command { command: Command::Place(order), strategy, .. }
+                                if *strategy == options =>
+                            {
+                                open.push(order.id);
+                            }
+                            Output::Command { command: Command::Cancel { order }, .. } => open.retain(|id| id != order),
+                            _ => {}
+                        }
+                    }
+                    for event in &moment.events {
+                        let Event::Order(news) = event else { continue };
+                        if let OrderUpdate::Filled(fill) = &news.update {
+                            open.retain(|id| *id != news.order);
+                            let of = &catalogue.instruments[fill.instrument.index()];
+                            if moment.at > breached && of.kind.is_option() {
+                                bought.push((of.symbol.clone(), fill.side));
+                            }
+                        }
+                    }
+                }
+                assert_eq!(open, [], "{what}");
+                let back: Vec<bool> = bought
+                    .iter()
+                    .map(|(symbol, side)| symbol.ends_with("-call") && *side == units::Side::Buy)
+                    .collect();
+                assert_eq!(back, vec![true; usize::from(calls_are_quoted)], "{what}: {bought:?}");
+                assert_eq!(engine.position(options), Qty::ZERO, "{what}");
+            }
+        }
+    }
+}
