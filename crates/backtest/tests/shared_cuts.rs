@@ -7,7 +7,7 @@ mod common;
 #[allow(dead_code, reason = "only its numbers are used here")]
 mod random;
 
-use backtest::{PolicyFile, Request, Run};
+use backtest::{PolicyFile, Question, Request, Run, Trigger};
 use import::{BarsRequest, Labelled};
 use market::{Instrument, InstrumentKind};
 use random::Random;
@@ -293,6 +293,33 @@ fn a_limit_on_the_greek_of_a_coin_gives_up_that_coin_alone() {
             let (held, _) = ends(policies, &tapes);
             assert_eq!(held, [12.0, 400.0, 10_000.0], "{what}");
         }
+    }
+}
+
+/// What `next` foresees of a Greek that moves: the coin is brought back to the restore level, the others stay.
+#[test]
+fn next_foresees_who_is_given_up_for_a_greek() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes: Vec<PathBuf> = COINS.into_iter().map(|coin| tape(folder.path(), coin, 60)).collect();
+    let limit = "[[limits]]\nname = \"delta\"\nof = \"greeks.delta(BTC)\"\nover = 25\nrestore = 20.5";
+    let request = Request {
+        policies: vec![policy("one", &["BTC", "ETH", "SOL"], 800_000, limit, 100_000)],
+        tapes,
+        program: "test".into(),
+        seed: None,
+    };
+    let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    for (coin, kept) in [("BTC", 0.82), ("ETH", 1.0), ("SOL", 1.0)] {
+        let symbol = format!("binance:{coin}USDT-PERP");
+        let question = Question { instrument: Some(&symbol), ..Question::default() };
+        let foreseen = run.next(&question, &mut |_| ControlFlow::Continue(())).unwrap();
+        let breach = foreseen
+            .actions
+            .iter()
+            .find(|action| matches!(&action.trigger, Trigger::Series { value, .. } if (value - 25.0).abs() < 0.01));
+        let breach = breach.unwrap_or_else(|| panic!("{coin}: {:#?}", foreseen.actions));
+        let share = breach.after.approximate() / breach.before.approximate();
+        assert!((share - kept).abs() < 2e-3, "{coin}: {breach:?}");
     }
 }
 

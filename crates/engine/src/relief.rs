@@ -63,13 +63,13 @@ impl Engine {
         if limits.is_empty() {
             return ArrayVec::new();
         }
-        let parts = self.parts_of_held();
+        let mut parts = self.parts_of_held();
+        self.follow_supposed(&mut parts);
         let mut reliefs = ArrayVec::new();
         for (rule, terms) in limits {
             let read = greeks.iter().filter(|series| reads(self.scopes[index].rules[rule].as_ref(), series));
             let told = |series: &SeriesId| {
-                // What somebody supposes is no sum of positions.
-                let is_told = self.supposed(*series).is_none() && parts.iter().any(|(known, ..)| known == series);
+                let is_told = parts.iter().any(|(known, ..)| known == series);
                 let value = self.scopes[index].facts.get(facts::series(*series)).filter(|_| is_told)?;
                 Some((*series, value.get()))
             };
@@ -77,6 +77,23 @@ impl Engine {
             reliefs.extend(self.relief(index, rule, &terms, &Parts { told, of: &parts }));
         }
         reliefs
+    }
+
+    /// Where a Greek is supposed to be another, each position has as much more or less of it.
+    fn follow_supposed(&self, parts: &mut [(SeriesId, StrategyId, f64)]) {
+        for at in 0..parts.len() {
+            let series = parts[at].0;
+            let Some(supposed) =
+                self.supposed(series).filter(|_| parts[..at].iter().all(|(known, ..)| *known != series))
+            else {
+                continue;
+            };
+            let of_it = || parts.iter().filter(|(known, ..)| *known == series);
+            let times = supposed.get() / of_it().map(|(.., part)| part).sum::<f64>();
+            if times.is_finite() && times > 0.0 {
+                parts.iter_mut().filter(|(known, ..)| *known == series).for_each(|(.., part)| *part *= times);
+            }
+        }
     }
 
     /// What giving up the position does to one of a strategy's limits.
